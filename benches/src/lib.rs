@@ -1,0 +1,1 @@
+//! Criterion benchmarks; each is a `[[bench]]` beside this folder. See `benches/README.md`.

@@ -1,0 +1,3 @@
+//! Everything that crosses crates, one module per subject.
+//!
+//! The modules behind `servers` start real Redis servers.
