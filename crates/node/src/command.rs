@@ -1,0 +1,9 @@
+//! What is known of each command: one row of data says where it may go and what its failure means.
+
+mod keys;
+mod spec;
+mod table;
+
+pub use keys::KeyError;
+pub use spec::{Access, Command, Connection, Each, Effect, Group, Keys, Merge, OnCopy, OnRing, Read, Retry, Spec, Write};
+pub use table::{ALL, lookup, rows};

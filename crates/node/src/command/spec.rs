@@ -1,0 +1,287 @@
+//! The columns of the command table.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use redis::Cmd;
+
+/// One row of the table: everything that routing, copying and retrying need to know of a command.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Spec {
+    /// The wire name in capitals; a subcommand follows its command after one space: `CONFIG GET`.
+    pub name: &'static str,
+    /// The group on redis.io.
+    pub group: Group,
+    /// The first server version that has the command, as `(major, minor, patch)`.
+    pub since: (u8, u8, u8),
+    /// The number of words on the wire, the name's own included; `-n` means at least `n`.
+    pub arity: i8,
+    /// Whether it reads data, may change something, or asks a server about itself.
+    pub access: Access,
+    /// Where its keys stand.
+    pub keys: Keys,
+    /// What a ring does with it.
+    pub ring: OnRing,
+    /// What a copy does with it.
+    pub copy: OnCopy,
+    /// What may be done after an attempt whose outcome is not known.
+    pub retry: Retry,
+    /// What kind of connection it needs.
+    pub connection: Connection,
+}
+
+impl Spec {
+    /// The words of the name: one, or two for a subcommand.
+    pub fn words(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.name.split(' ')
+    }
+
+    /// Returns whether a command of `n_args` words, the name's own included, has an acceptable length.
+    pub fn accepts(&self, n_args: usize) -> bool {
+        let arity = usize::from(self.arity.unsigned_abs());
+        if self.arity < 0 { n_args >= arity } else { n_args == arity }
+    }
+}
+
+/// A row whose access is part of its type, so that a write cannot be sent as a read.
+///
+/// ```compile_fail
+/// # async fn f(node: redisdb_node::Node) {
+/// use redisdb_node::{Execute, command};
+/// let _ = node.read::<()>(&command::rows::SET, command::rows::SET.cmd()).await; // `SET` is a `Command<Write>`
+/// # }
+/// ```
+pub struct Command<A> {
+    spec: Spec,
+    access: PhantomData<A>,
+}
+
+impl<A> Command<A> {
+    /// The row itself.
+    pub const fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// Starts the command: its name is written, its arguments follow by [`Cmd::arg`].
+    ///
+    /// Room for a few short arguments is reserved, so that a common command costs two allocations.
+    pub fn cmd(&self) -> Cmd {
+        let mut cmd = Cmd::with_capacity(4, 64);
+        for word in self.spec.words() {
+            cmd.arg(word);
+        }
+        cmd
+    }
+}
+
+impl<A> fmt::Debug for Command<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.spec.fmt(f)
+    }
+}
+
+/// Access of [`Command`]: reads data.
+#[derive(Debug, Clone, Copy)]
+pub enum Read {}
+
+/// Access of [`Command`]: may change data or a server.
+#[derive(Debug, Clone, Copy)]
+pub enum Write {}
+
+/// Access of [`Command`]: asks each server about itself.
+#[derive(Debug, Clone, Copy)]
+pub enum Each {}
+
+macro_rules! typed {
+    ($($access:ident),*) => {$(
+        impl Command<$access> {
+            pub(super) const fn new(mut spec: Spec) -> Self {
+                spec.access = Access::$access;
+                Self { spec, access: PhantomData }
+            }
+        }
+    )*};
+}
+typed!(Read, Write, Each);
+
+/// What a command does to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Access {
+    /// It reads data.
+    Read,
+    /// It may change data, or the server itself.
+    Write,
+    /// It asks a server about itself; the answers of several servers are kept apart.
+    Each,
+}
+
+/// The groups of <https://redis.io/docs/latest/commands/>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names are redis.io's own")]
+pub enum Group {
+    Bitmap,
+    Cluster,
+    Connection,
+    Generic,
+    Geo,
+    Hash,
+    HyperLogLog,
+    List,
+    PubSub,
+    Scripting,
+    Sentinel,
+    Server,
+    Set,
+    SortedSet,
+    Stream,
+    String,
+    Transactions,
+}
+
+/// Where the keys of a command stand; a position counts words from the command's name, which is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Keys {
+    /// It has no key.
+    None,
+    /// One key at this position.
+    One(u8),
+    /// Two keys at these positions.
+    Pair(u8, u8),
+    /// A key at `first` and at every `step`-th word after it, to the end: `MGET`, `MSET`.
+    Each {
+        /// The position of the first key.
+        first: u8,
+        /// The distance from one key to the next.
+        step: u8,
+    },
+    /// Keys from `first` up to the `trailing` last words, which are not keys: `BLPOP key .. timeout`.
+    Until {
+        /// The position of the first key.
+        first: u8,
+        /// How many words at the end are not keys.
+        trailing: u8,
+    },
+    /// The number of keys stands at this position and the keys follow it: `EVAL`, `LMPOP`.
+    Counted(u8),
+    /// A destination at the first position, the number of source keys at the second, the sources after it: `ZUNIONSTORE`.
+    StoreCounted(u8, u8),
+    /// The first half of what follows the word `STREAMS`: `XREAD`.
+    Streams,
+    /// One key at 1 and one after each of these option words: `SORT .. STORE`, `GEORADIUS .. STORE`.
+    OneAndAfter(&'static [&'static str]),
+    /// `MIGRATE`: the key at 3, or, where that is empty, those after the word `KEYS`.
+    Migrate,
+    /// A channel, not a key, at this position, placed as a key is: `PUBLISH`, `SSUBSCRIBE`.
+    Channel(u8),
+}
+
+/// What a ring does with a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnRing {
+    /// To the node that owns its keys, which must have one hash tag.
+    ByKey,
+    /// One part to each node that owns some of its keys; the replies are merged in the caller's order.
+    Split(Merge),
+    /// To every node; the replies are merged.
+    EveryNode(Merge),
+    /// To one node, whichever is up: they would all say the same.
+    AnyNode,
+    /// Not sent: the text says why, and what to do instead.
+    Refuse(&'static str),
+}
+
+/// How the replies of several nodes become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Merge {
+    /// Integers are added: `DEL`, `DBSIZE`.
+    Sum,
+    /// The elements stand where the caller's keys stood: `MGET`; of keyless commands, one list after the other: `KEYS`.
+    Concat,
+    /// Every node must have said the same simple answer: `MSET`, `FLUSHALL`, `SCRIPT LOAD`.
+    AllOk,
+    /// The smallest integer; of arrays, element by element: `SCRIPT EXISTS`, where it is a logical and.
+    Min,
+    /// Nothing is merged: each node's reply under its name: `INFO`.
+    All,
+    /// One list without duplicates: `PUBSUB CHANNELS`.
+    Union,
+    /// One reply, weighted by the number of keys of its node: `RANDOMKEY`.
+    First,
+}
+
+/// What a copy does with a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnCopy {
+    /// A read: one node, chosen by the key; the next one when it is down.
+    AnyNode,
+    /// The same command to every node: its effect is the same everywhere.
+    EveryNode,
+    /// Its text would not have the same effect everywhere; see the effect.
+    Effect(Effect),
+    /// One node only, chosen by the channel: every node would deliver it again.
+    OneNode,
+    /// Not sent: the text says why, and what to do instead.
+    Refuse(&'static str),
+}
+
+/// Why the same text may leave two servers different, and so what is sent instead.
+///
+/// The authority is what Redis itself sends to its replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// It has a relative expiry: one absolute deadline is computed once and sent to all.
+    Deadline,
+    /// The server chooses: `SPOP`, `XADD *`.
+    Random,
+    /// Floating point, which may round differently: `INCRBYFLOAT`.
+    Float,
+    /// Whether it takes effect depends on what the node holds: `SETNX`.
+    Conditional,
+    /// What it takes away depends on what the node holds: `LPOP`.
+    Pop,
+    /// A program, which may do any of these: `EVAL`.
+    Script,
+    /// `Conditional` if one of `options` stands at or after position `from`, `Deadline` otherwise: `SET`.
+    ConditionalIf {
+        /// The position of the first word that may be an option.
+        from: u8,
+        /// The options that make it conditional.
+        options: &'static [&'static str],
+    },
+}
+
+/// What may be done after an attempt whose outcome is not known (it timed out, or the connection broke).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Retry {
+    /// It changes nothing: may be sent again.
+    Read,
+    /// Sending it twice leaves the same state, and its reply says nothing that would differ: `SET`, `HSET`, `SADD`.
+    Idempotent,
+    /// Sending it twice leaves the same state, but the reply would differ: `DEL`, `SETNX`.
+    Reply,
+    /// Sending it twice would do it twice, or it is not known: `INCR`, `LPUSH`, `EVAL`.
+    Never,
+}
+
+/// What kind of connection a command needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Connection {
+    /// The node's shared connection.
+    Shared,
+    /// One of its own: it blocks all that come after it.
+    Blocking,
+    /// One of its own if this word stands among its options: `XREAD .. BLOCK`.
+    BlockingWith(&'static str),
+    /// One of its own: it changes the state of the connection, as `MULTI`, `SELECT` and `SUBSCRIBE` do.
+    Session,
+}

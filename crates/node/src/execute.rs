@@ -1,0 +1,76 @@
+//! What a command runs on: one server, a ring of them, or a copy.
+
+use std::future::Future;
+
+use redis::Cmd;
+use redis::FromRedisValue;
+
+use crate::command::Command;
+use crate::command::Each;
+use crate::command::Read;
+use crate::command::Write;
+
+/// Something that commands run on. The typed commands ([`StringCommands`](crate::StringCommands) and the others)
+/// are methods of everything that implements this.
+///
+/// A caller names the row of the command, which says where it goes, and gives the command itself:
+///
+/// ```
+/// use redisdb_node::{Execute, command::rows};
+///
+/// async fn longest<E: Execute>(store: &E, a: &str, b: &str) -> Result<u64, E::Error> {
+///     let mut len = 0;
+///     for key in [a, b] {
+///         len = len.max(store.read::<u64>(&rows::STRLEN, rows::STRLEN.cmd().arg(key).take()).await?);
+///     }
+///     Ok(len)
+/// }
+/// ```
+///
+/// # Cancel safety
+/// Dropping the future of a read does no harm. A write whose future is dropped may have been executed, on none, some
+/// or all of the servers it was meant for.
+pub trait Execute: Sync {
+    /// What goes wrong.
+    type Error: std::error::Error + Send + Sync + 'static;
+    /// What a write answers: the reply on a node and on a ring, each node's reply on a copy.
+    type Write<T: Send>: Send;
+    /// What a question to each server answers: the reply on a node, each node's reply on a ring and on a copy.
+    type Each<T: Send>: Send;
+
+    /// Sends a command that reads data, and converts its reply.
+    ///
+    /// # Errors
+    /// What [`Execute::Error`] says: the command could not be routed, sent or answered, or its reply is not a `T`.
+    fn read<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Read>,
+        cmd: Cmd,
+    ) -> impl Future<Output = Result<T, Self::Error>> + Send;
+
+    /// Sends a command that may change something.
+    ///
+    /// # Errors
+    /// As [`Execute::read`]; after an error the write may have been executed all the same, if the error says so.
+    fn write<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Write>,
+        cmd: Cmd,
+    ) -> impl Future<Output = Result<Self::Write<T>, Self::Error>> + Send;
+
+    /// Asks each server about itself.
+    ///
+    /// # Errors
+    /// As [`Execute::read`]; of several servers, each answers for itself.
+    fn each<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Each>,
+        cmd: Cmd,
+    ) -> impl Future<Output = Result<Self::Each<T>, Self::Error>> + Send;
+
+    /// Returns one reply of a write: the reply itself, or, on a copy, that of the first node that took it.
+    ///
+    /// # Errors
+    /// On a copy, when no node took it.
+    fn one_reply<T: Send>(written: Self::Write<T>) -> Result<T, Self::Error>;
+}
