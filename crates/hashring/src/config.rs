@@ -1,0 +1,80 @@
+//! A ring as data: what goes into a config file.
+
+use crate::{BuildError, Builder, HashRing, HashTag};
+
+/// One node of a ring: who it is and how much of the keys it takes.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[non_exhaustive]
+pub struct Member {
+    /// Its name, unique in the ring. Keys follow the name: an address may change, the name must not.
+    pub name: String,
+    /// Its share of the keys relative to the others. Default 1.
+    #[cfg_attr(feature = "serde", serde(default = "one"))]
+    pub weight: f64,
+}
+
+#[cfg(feature = "serde")]
+fn one() -> f64 {
+    1.0
+}
+
+impl Member {
+    /// A node of weight 1.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), weight: 1.0 }
+    }
+
+    /// Gives the node `weight` times the keys of a node of weight 1.
+    #[must_use]
+    pub fn weight(mut self, weight: impl Into<f64>) -> Self {
+        self.weight = weight.into();
+        self
+    }
+}
+
+impl From<&str> for Member {
+    fn from(name: &str) -> Self {
+        Self::new(name)
+    }
+}
+
+impl From<String> for Member {
+    fn from(name: String) -> Self {
+        Self::new(name)
+    }
+}
+
+/// Everything that decides where keys land: two rings with the same config place every key alike.
+///
+/// With the feature `serde` it can be read from a file. A config that was read has not been checked;
+/// [`build`](Self::build) does that.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[non_exhaustive]
+pub struct RingConfig {
+    /// The nodes. Their order decides their index, not where keys land.
+    pub nodes: Vec<Member>,
+    /// Which part of a key is hashed. Default [`HashTag::Cluster`].
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub hash_tag: HashTag,
+}
+
+impl RingConfig {
+    /// Builds the ring.
+    ///
+    /// # Errors
+    /// When the nodes do not make a ring, as [`BuildError`] says.
+    pub fn build(self) -> Result<HashRing, BuildError> {
+        HashRing::new(self)
+    }
+}
+
+impl From<RingConfig> for Builder {
+    fn from(config: RingConfig) -> Self {
+        Self { config }
+    }
+}

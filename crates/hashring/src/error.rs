@@ -1,0 +1,66 @@
+//! Why a ring cannot be built.
+
+use std::{error, fmt};
+
+/// Why a description of nodes does not make a ring.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// There is no node at all.
+    Empty,
+    /// Two nodes have the same name, so nobody could tell whose keys are whose.
+    DuplicateName {
+        /// The name that occurs twice.
+        name: String,
+    },
+    /// A node has weight zero: it would own nothing. Leave it out instead.
+    ZeroWeight {
+        /// The node concerned.
+        name: String,
+    },
+    /// A weight is negative, infinite or not a number.
+    InvalidWeight {
+        /// The node concerned.
+        name: String,
+        /// The weight it was given.
+        weight: f64,
+    },
+    /// More nodes than a ring can number.
+    TooManyNodes {
+        /// How many there are.
+        nodes: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The weights ask for more points than a ring can hold. Divide all of them by a common factor.
+    TooManyPoints {
+        /// How many points the weights ask for.
+        points: u64,
+        /// How many there may be.
+        limit: u64,
+    },
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => write!(f, "a ring needs at least one node"),
+            Self::DuplicateName { name } => write!(f, "two nodes have the name {name:?}"),
+            Self::ZeroWeight { name } => {
+                write!(f, "node {name:?} has weight 0; leave it out of the ring instead")
+            }
+            Self::InvalidWeight { name, weight } => {
+                write!(f, "node {name:?} has weight {weight}; a weight is a positive number")
+            }
+            Self::TooManyNodes { nodes, limit } => {
+                write!(f, "{nodes} nodes are more than the {limit} a ring can number")
+            }
+            Self::TooManyPoints { points, limit } => write!(
+                f,
+                "the weights ask for {points} points, a ring holds {limit}; divide the weights by a common factor"
+            ),
+        }
+    }
+}
+
+impl error::Error for BuildError {}
