@@ -1,65 +1,114 @@
-//! The process that ends a server when its owner could not.
+//! The process between a server and its owner, which ends the server when the owner could not.
 //!
 //! `Drop` covers a return and a panic. It does not cover Ctrl-C, SIGKILL, `exit` or a `static`, which Rust never
-//! drops. So every server has a guardian: a shell that waits for the end of its input, a pipe only the owner holds.
-//! However the owner ends, the system closes the pipe, and the guardian kills the server and removes its folder.
+//! drops. So a server is the child of a guardian: a shell that takes orders from a pipe only the owner holds. However
+//! the owner ends, the system closes the pipe, and the guardian kills the server and removes its folder.
+//!
+//! That the guardian is the parent is what makes this safe: it knows its child from the first moment, and nobody else
+//! can be given that process id before the parent has waited for it. It also leaves no defunct server behind in a
+//! container whose first process does not collect orphans.
 
-use std::io::{self, Write};
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// Runs with the server's folder as `$1`.
+use crate::Binary;
+use crate::process::signal;
+
+/// Runs with the server's folder as `$1`, the program as `$2` and its arguments after that.
 ///
-/// * The folder is renamed first: a server that is only just starting then finds no folder to write its id into, or no
-///   folder to work in, and gives up by itself (see `LAUNCH`).
-/// * The id is believed only while that process works in this folder, where the system can tell: an id is used again.
+/// * HUP is ignored: the system sends it to the whole group when the owner dies while the server is stopped.
 /// * SIGKILL, because a paused server answers to nothing else.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
-read -r word && exit 0
-mv -- "$1" "$1.gone" || exit 0
-if read -r pid < "$1.gone/pid"; then
-    if [ ! -e "/proc/$pid/cwd" ] || [ "/proc/$pid/cwd" -ef "$1.gone/data" ]; then
-        kill -9 "$pid"
-    fi
-fi
-rm -rf -- "$1.gone"
+dir=$1 program=$2 pid=
+shift 2
+end() {
+    if [ -n "$pid" ]; then kill -9 "$pid"; wait "$pid"; pid=; fi
+}
+cd "$dir/data" || exit
+while read -r order port; do
+    case $order in
+    start) "$program" --port "$port" "$@" </dev/null >>"$dir/log" 2>&1 & pid=$!; echo "$pid" ;;
+    kill) end; echo gone ;;
+    esac
+done
+end
+cd / && rm -rf -- "$dir"
 "#;
 
-/// What a server's process runs first, in its data folder: note the id, then become the server.
-pub(crate) const LAUNCH: &str = r#"echo $$ > ../pid && exec "$@""#;
-
-/// A guardian at its post.
+/// A guardian at its post; when dropped, it kills the server, removes the folder and goes.
 #[derive(Debug)]
 pub(crate) struct Guardian {
     shell: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    /// The server's process id, from its start until it was waited for.
+    pid: Option<u32>,
 }
 
 impl Guardian {
-    /// Posts a guardian for the server that works in the folder.
-    pub(crate) fn post(dir: &Path) -> io::Result<Guardian> {
-        let shell = Command::new("sh")
+    /// Posts a guardian for a server that is to work in `data` under the folder and to log beside it.
+    pub(crate) fn post(dir: &Path, binary: &Binary, args: &[OsString]) -> io::Result<Guardian> {
+        let mut command = Command::new("sh");
+        command
             .args(["-c", SCRIPT, "redisdb-guardian"])
-            .arg(dir)
-            .current_dir("/")
+            .args([dir, &binary.path])
+            .args(args)
             // Out of reach of the terminal's Ctrl-C, which goes to the owner's process group.
             .process_group(0)
             .stdin(Stdio::piped())
-            // It outlives the owner: holding the owner's output open would make a pipe's reader wait.
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        Ok(Guardian { shell })
+            .stdout(Stdio::piped())
+            // It outlives the owner: holding the owner's output open would make whoever reads that wait.
+            .stderr(Stdio::null());
+        binary.set_lib_path(&mut command);
+        let mut shell = command.spawn()?;
+        let (Some(orders), Some(answers)) = (shell.stdin.take(), shell.stdout.take()) else {
+            return Err(io::Error::other("no pipe to the guardian"));
+        };
+        Ok(Guardian { shell, orders: Some(orders), answers: BufReader::new(answers), pid: None })
+    }
+
+    /// Starts the server and returns its process id; it may end at once.
+    pub(crate) fn start(&mut self, port: u16) -> io::Result<u32> {
+        let answer = self.order(&format!("start {port}"))?;
+        let pid = answer.parse().map_err(io::Error::other)?;
+        self.pid = Some(pid);
+        Ok(pid)
+    }
+
+    /// Kills the server, if there is one, and returns when it is gone.
+    pub(crate) fn kill(&mut self) {
+        if let Some(pid) = self.pid.take()
+            && self.order("kill").is_err()
+        {
+            // Somebody has ended the guardian: its child is still ours to end.
+            signal(pid, "KILL");
+        }
+    }
+
+    /// Whether a server was started and not killed since. It may have ended by itself; its id is still its own.
+    pub(crate) fn is_watching(&self) -> bool {
+        self.pid.is_some()
+    }
+
+    fn order(&mut self, order: &str) -> io::Result<String> {
+        let orders = self.orders.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        orders.write_all(format!("{order}\n").as_bytes())?;
+        let mut answer = String::new();
+        match self.answers.read_line(&mut answer)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(answer.trim_end().to_string()),
+        }
     }
 }
 
-/// The server is gone and its folder removed: nothing is left to guard.
 impl Drop for Guardian {
     fn drop(&mut self) {
-        if let Some(mut stdin) = self.shell.stdin.take() {
-            let _ = stdin.write_all(b"done\n");
-        }
+        self.kill();
+        drop(self.orders.take());
         let _ = self.shell.wait();
     }
 }

@@ -29,6 +29,6 @@ pub mod workspace;
 pub use binary::Binary;
 pub use builder::ServerBuilder;
 pub use error::Error;
-pub use process::command_line;
+pub use process::{command_line, is_alive};
 pub use server::{Data, Server};
 pub use servers::Servers;

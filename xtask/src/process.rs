@@ -7,24 +7,24 @@ use std::{fs, thread};
 
 /// The command line of a running process; `None` when there is no such process, or only its remains.
 pub fn command_line(pid: u32) -> Option<String> {
-    let line = if Path::new("/proc/self/cmdline").exists() {
-        let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        String::from_utf8_lossy(&bytes).replace('\0', " ")
-    } else {
-        ps(pid, "command=")?
+    if !is_alive(pid) {
+        return None;
+    }
+    let line = match fs::read(format!("/proc/{pid}/cmdline")) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).replace('\0', " "),
+        Err(_) => ps(pid, "command=")?,
     };
-    let line = line.trim();
-    (!line.is_empty()).then(|| line.to_string())
+    Some(line.trim().to_string())
+}
+
+/// Whether there is such a process. One that ended and was not waited for yet is not there any more.
+pub fn is_alive(pid: u32) -> bool {
+    state(pid).is_some_and(|state| !state.starts_with(['Z', 'X']))
 }
 
 /// Whether the process is stopped, as by SIGSTOP.
 pub(crate) fn is_stopped(pid: u32) -> bool {
-    let state = match fs::read_to_string(format!("/proc/{pid}/stat")) {
-        // The state follows the command's name, which stands in parentheses and may hold any character.
-        Ok(stat) => stat.rsplit_once(')').map(|(_, rest)| rest.trim_start().to_string()),
-        Err(_) => ps(pid, "state="),
-    };
-    state.is_some_and(|state| state.starts_with('T'))
+    state(pid).is_some_and(|state| state.starts_with('T'))
 }
 
 /// Sends a signal, named as in `STOP`. A process that is already gone is no error.
@@ -52,6 +52,16 @@ pub(crate) fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -
     }
 }
 
+/// The letter for what a process is doing, as `ps` prints it.
+fn state(pid: u32) -> Option<String> {
+    if !Path::new("/proc/self/stat").exists() {
+        return ps(pid, "state=");
+    }
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The state follows the command's name, which stands in parentheses and may hold any character.
+    stat.rsplit_once(')').map(|(_, rest)| rest.trim_start().to_string())
+}
+
 fn ps(pid: u32, column: &str) -> Option<String> {
     let output = Command::new("ps").args(["-o", column, "-p", &pid.to_string()]).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
@@ -64,9 +74,10 @@ mod tests {
     #[test]
     fn a_process_has_a_command_line_until_it_ends() {
         let mut child = Command::new("sh").args(["-c", "read x"]).stdin(Stdio::piped()).spawn().unwrap();
-        assert!(command_line(child.id()).unwrap().contains("read x"));
+        let shows_command = || command_line(child.id()).is_some_and(|line| line.contains("read x"));
+        assert!(wait_until(Duration::from_secs(10), shows_command));
         child.kill().unwrap();
-        assert!(wait_until(Duration::from_secs(10), || command_line(child.id()).is_none()));
+        assert!(wait_until(Duration::from_secs(10), || !is_alive(child.id())));
         child.wait().unwrap();
         assert_eq!(command_line(child.id()), None);
     }

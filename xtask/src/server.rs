@@ -1,18 +1,16 @@
 //! One running redis-server.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{env, process};
 
-use crate::guardian::{Guardian, LAUNCH};
-use crate::process::{is_stopped, signal, wait_until};
+use crate::guardian::Guardian;
+use crate::process::{is_alive, is_stopped, signal, wait_until};
 use crate::resp::Client;
 use crate::{Binary, Error, ServerBuilder, port};
 
@@ -44,10 +42,7 @@ pub struct Server {
     dir: PathBuf,
     socket: Option<PathBuf>,
     pid: u32,
-    /// `None` from a kill until a restart.
-    child: Option<Child>,
-    /// The last field: it is dismissed when all the rest is gone.
-    _guardian: Guardian,
+    guardian: Guardian,
 }
 
 impl Server {
@@ -98,39 +93,26 @@ impl Server {
     }
 
     /// Whether its process is there; a paused one is.
-    pub fn is_running(&mut self) -> bool {
-        let ended = match &mut self.child {
-            Some(child) => matches!(child.try_wait(), Ok(Some(_)) | Err(_)),
-            None => true,
-        };
-        if ended {
-            self.forget();
-        }
-        !ended
+    pub fn is_running(&self) -> bool {
+        self.guardian.is_watching() && is_alive(self.pid)
     }
 
     /// Ends it at once, as `kill -9` does, and waits until it is gone. A paused server goes too.
     pub fn kill(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            // Before the process is waited for: from then on its id may be another's, and the guardian must not see it.
-            let _ = fs::remove_file(self.dir.join("pid"));
-            let _ = child.wait();
-        }
-        self.forget();
+        self.guardian.kill();
     }
 
     /// Stops it as `kill -STOP` does: it still accepts connections and answers nothing. Returns when it has stopped.
     pub fn pause(&self) {
-        if self.child.is_some() {
+        if self.is_running() {
             signal(self.pid, "STOP");
-            wait_until(START_LIMIT, || is_stopped(self.pid));
+            wait_until(START_LIMIT, || is_stopped(self.pid) || !self.is_running());
         }
     }
 
     /// Lets a paused server go on. Returns when it does.
     pub fn resume(&self) {
-        if self.child.is_some() {
+        if self.is_running() {
             signal(self.pid, "CONT");
             wait_until(START_LIMIT, || !is_stopped(self.pid));
         }
@@ -169,13 +151,12 @@ impl Server {
         let no_folder =
             |error| Error::new(format!("no temporary folder for a server ({error}); set TMPDIR to one"));
         let dir = new_dir().map_err(no_folder)?;
-        let guardian = Guardian::post(&dir).map_err(|error| {
+        let guardian = Guardian::post(&dir, &binary, &arguments(&options, &dir)).map_err(|error| {
             let _ = fs::remove_dir_all(&dir);
             Error::new(format!("a shell named `sh` has to be on PATH to watch over a server: {error}"))
         })?;
-        let socket = options.unix_socket.then(|| dir.join("redis.sock"));
-        let mut server =
-            Server { options, binary, port: 0, dir, socket, pid: 0, child: None, _guardian: guardian };
+        let socket = options.unix_socket.then(|| socket_in(&dir));
+        let mut server = Server { options, binary, port: 0, dir, socket, pid: 0, guardian };
         for _ in 0..PORTS_TRIED {
             server.port = port::free().ok_or_else(|| Error::new("no free port on 127.0.0.1"))?;
             match server.run() {
@@ -190,9 +171,7 @@ impl Server {
     /// Starts the process and waits until it answers on its port; leaves no process when it did not.
     fn run(&mut self) -> Result<(), Refusal> {
         let log_before = self.log().len();
-        let child = self.command().and_then(|mut command| command.spawn()).map_err(Refusal::NotStarted)?;
-        self.pid = child.id();
-        self.child = Some(child);
+        self.pid = self.guardian.start(self.port).map_err(Refusal::NotStarted)?;
         if let Some(run_dir) = env::var_os(RUN_DIR) {
             let _ = fs::write(Path::new(&run_dir).join(self.pid.to_string()), self.port.to_string());
         }
@@ -211,43 +190,6 @@ impl Server {
         };
         self.kill();
         Err(refusal)
-    }
-
-    fn command(&self) -> io::Result<Command> {
-        let log = OpenOptions::new().create(true).append(true).open(self.dir.join("log"))?;
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", LAUNCH, "sh"])
-            .arg(&self.binary.path)
-            .args(self.args())
-            .current_dir(self.data_dir())
-            // Out of reach of the terminal's Ctrl-C: the guardian ends it, and the owner may still want it meanwhile.
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::from(File::try_clone(&log)?))
-            .stderr(Stdio::from(log));
-        self.binary.set_lib_path(&mut command);
-        Ok(command)
-    }
-
-    fn args(&self) -> Vec<OsString> {
-        let mut args: Vec<OsString> = Vec::new();
-        let mut set = |name: &str, value: OsString| args.extend([name.into(), value]);
-        set("--port", self.port.to_string().into());
-        set("--bind", "127.0.0.1".into());
-        set("--dir", self.data_dir().into());
-        set("--save", "".into());
-        set("--appendonly", if self.options.persistent { "yes" } else { "no" }.into());
-        // A kill right after an answer loses nothing.
-        set("--appendfsync", "always".into());
-        if let Some(password) = &self.options.password {
-            set("--requirepass", password.into());
-        }
-        if let Some(socket) = &self.socket {
-            set("--unixsocket", socket.into());
-        }
-        args.extend(self.options.args.iter().map(OsString::from));
-        args
     }
 
     /// Whether this very process answers: on a port lost to another one, a foreign server might.
@@ -274,20 +216,8 @@ impl Server {
         fs::create_dir(self.data_dir())
     }
 
-    fn forget(&mut self) {
-        self.child = None;
-        let _ = fs::remove_file(self.dir.join("pid"));
-    }
-
     fn trouble(&self, doing: &str, error: io::Error) -> Error {
         Error::new(format!("cannot {doing} the server on port {}: {error}", self.port))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
-        let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
@@ -318,6 +248,29 @@ impl Refusal {
             server.port
         ))
     }
+}
+
+fn arguments(options: &ServerBuilder, dir: &Path) -> Vec<OsString> {
+    let mut args: Vec<OsString> = Vec::new();
+    let mut set = |name: &str, value: OsString| args.extend([name.into(), value]);
+    set("--bind", "127.0.0.1".into());
+    set("--dir", dir.join("data").into());
+    set("--save", "".into());
+    set("--appendonly", if options.persistent { "yes" } else { "no" }.into());
+    // A kill right after an answer loses nothing.
+    set("--appendfsync", "always".into());
+    if let Some(password) = &options.password {
+        set("--requirepass", password.into());
+    }
+    if options.unix_socket {
+        set("--unixsocket", socket_in(dir).into());
+    }
+    args.extend(options.args.iter().map(OsString::from));
+    args
+}
+
+fn socket_in(dir: &Path) -> PathBuf {
+    dir.join("redis.sock")
 }
 
 fn says_port_taken(log: &str) -> bool {
