@@ -1,8 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+mod node;
+pub use node::Node;
+mod config;
+pub use config::Address;
+pub use config::ConfigError;
+pub use config::NodeConfig;
+mod error;
+pub use error::Error;
+pub use error::ErrorKind;
+pub use error::ServerError;
+mod execute;
+pub use execute::Execute;
 pub mod command;
 mod commands;
-mod execute;
-
 pub use commands::StringCommands;
-pub use execute::Execute;
+mod connection;
+mod dial;
+mod owned;
+pub use owned::OwnedConnection;

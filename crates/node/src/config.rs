@@ -1,0 +1,454 @@
+//! Where one server is and how to talk to it.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde::Serialize;
+use url::Url;
+
+/// Where one server is and how to talk to it.
+///
+/// ```
+/// use redisdb_node::NodeConfig;
+///
+/// let config = NodeConfig::new("redis://ann:secret@10.0.0.1:6380/2")?.with_name("a");
+/// assert_eq!((config.name(), config.db()), ("a", 2));
+/// assert!(!format!("{config:?}").contains("secret"));
+/// # Ok::<(), redisdb_node::ConfigError>(())
+/// ```
+///
+/// # In a file
+/// With serde it is read from `url` and, where they are wanted, `name`, `weight`, `db`, `username`, `password`,
+/// `connect_timeout_ms` and `response_timeout_ms`; an unknown field is an error. It is written the same way,
+/// the password included: a configuration that is written down can be read back.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "Fields", into = "Fields")]
+pub struct NodeConfig {
+    name: Option<String>,
+    address: Address,
+    username: Option<String>,
+    password: Option<String>,
+    url_db: Option<u32>,
+    default_db: u32,
+    weight: NonZeroU32,
+    connect_timeout: Duration,
+    response_timeout: Duration,
+    label: String,
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Address {
+    /// A host name or address and a port.
+    Tcp {
+        /// A host name or an address.
+        host: String,
+        /// The port, 6379 where the URL names none.
+        port: u16,
+    },
+    /// The same, through TLS. Needs the feature `tls`.
+    Tls {
+        /// The host name, which the server's certificate must be for.
+        host: String,
+        /// The port, 6379 where the URL names none.
+        port: u16,
+    },
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+impl NodeConfig {
+    /// How long connecting may take, handshake included: 1 second.
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+    /// How long a reply may take: 1 second.
+    pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+    /// Reads the URL of a server:
+    ///
+    /// | URL | |
+    /// |---|---|
+    /// | `redis://[[user]:password@]host[:port][/db]` | TCP; also `valkey://` |
+    /// | `rediss://…` | TLS, with the feature `tls`; also `valkeys://` |
+    /// | `unix://[[user]:password@]/path/to/socket` | a socket; also `redis+unix://`, `valkey+unix://` |
+    ///
+    /// The number of the database is the first that is given of: a `?db=` in the URL, the path of a `redis://` URL,
+    /// [`with_db`](Self::with_db), 0. User and password are percent-decoded.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which never shows the password.
+    pub fn new(url: &str) -> Result<Self, ConfigError> {
+        let (scheme, rest) = url.split_once("://").ok_or(ConfigError::NoScheme)?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "redis" | "valkey" => Self::from_tcp_url(url, |host, port| Address::Tcp { host, port }),
+            "rediss" | "valkeys" => Self::from_tcp_url(url, |host, port| Address::Tls { host, port }),
+            "unix" | "redis+unix" | "valkey+unix" => Self::from_unix_url(rest),
+            // A password may stand before the first `://` of a malformed URL: show nothing that cannot be a scheme.
+            other if other.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+') => {
+                Err(ConfigError::UnknownScheme { scheme: other.to_owned() })
+            }
+            _ => Err(ConfigError::NoScheme),
+        }
+    }
+
+    fn from_tcp_url(url: &str, address: impl FnOnce(String, u16) -> Address) -> Result<Self, ConfigError> {
+        let url = Url::parse(url).map_err(|source| ConfigError::Url { reason: source.to_string() })?;
+        let host = url.host_str().unwrap_or_default();
+        if host.is_empty() {
+            return Err(ConfigError::NoHost);
+        }
+        if url.fragment().is_some() {
+            return Err(ConfigError::Fragment);
+        }
+        let host = decode(host.trim_start_matches('[').trim_end_matches(']'))?;
+        let port = match url.port() {
+            Some(0) => return Err(ConfigError::Url { reason: "port 0 cannot be connected to".to_owned() }),
+            port => port.unwrap_or(6379),
+        };
+        let mut config = Self::at(address(host, port));
+        config.set_credentials(url.username(), url.password())?;
+        let path = url.path().trim_start_matches('/');
+        if !path.is_empty() {
+            config.url_db = Some(db_number(path)?);
+        }
+        config.read_query(url.query_pairs())?;
+        Ok(config)
+    }
+
+    /// `Url` takes no credentials without a host, so this form is read by hand.
+    fn from_unix_url(rest: &str) -> Result<Self, ConfigError> {
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let slash = rest.find('/').ok_or(ConfigError::NoPath)?;
+        let (authority, path) = rest.split_at(slash);
+        if path == "/" {
+            return Err(ConfigError::NoPath);
+        }
+        let mut config = Self::at(Address::Unix(PathBuf::from(decode(path)?)));
+        match authority.rsplit_once('@') {
+            Some((credentials, "")) => {
+                let (user, password) = match credentials.split_once(':') {
+                    Some((user, password)) => (user, Some(password)),
+                    None => (credentials, None),
+                };
+                config.set_credentials(user, password)?;
+            }
+            None if authority.is_empty() => {}
+            _ => return Err(ConfigError::NoPath),
+        }
+        config.read_query(url::form_urlencoded::parse(query.as_bytes()))?;
+        Ok(config)
+    }
+
+    fn at(address: Address) -> Self {
+        let mut config = Self {
+            name: None,
+            address,
+            username: None,
+            password: None,
+            url_db: None,
+            default_db: 0,
+            weight: NonZeroU32::MIN,
+            connect_timeout: Self::CONNECT_TIMEOUT,
+            response_timeout: Self::RESPONSE_TIMEOUT,
+            label: String::new(),
+        };
+        config.relabel();
+        config
+    }
+
+    fn set_credentials(&mut self, user: &str, password: Option<&str>) -> Result<(), ConfigError> {
+        if !user.is_empty() {
+            self.username = Some(decode(user)?);
+        }
+        self.password = password.map(decode).transpose()?;
+        Ok(())
+    }
+
+    fn read_query<'a>(
+        &mut self,
+        pairs: impl Iterator<Item = (std::borrow::Cow<'a, str>, std::borrow::Cow<'a, str>)>,
+    ) -> Result<(), ConfigError> {
+        for (key, value) in pairs {
+            match &*key {
+                "db" => self.url_db = Some(db_number(&value)?),
+                "user" => self.username = Some(value.into_owned()),
+                "pass" => self.password = Some(value.into_owned()),
+                _ if key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
+                    return Err(ConfigError::UnknownParameter { name: key.into_owned() });
+                }
+                _ => return Err(ConfigError::NotADatabase),
+            }
+        }
+        self.relabel();
+        Ok(())
+    }
+
+    fn relabel(&mut self) {
+        let db = match self.db() {
+            0 => String::new(),
+            db => format!("/{db}"),
+        };
+        self.label = match &self.address {
+            Address::Tcp { host, port } | Address::Tls { host, port } => format!("{host}:{port}{db}"),
+            Address::Unix(path) => format!("{}{db}", path.display()),
+        };
+    }
+
+    /// Names the server. A ring places keys by this name, so a server may move to another address and keep its keys.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the number of the database where the URL names none. Default 0.
+    #[must_use]
+    pub fn with_db(mut self, db: u32) -> Self {
+        self.default_db = db;
+        self.relabel();
+        self
+    }
+
+    /// Sets the share of the keys that a ring gives to this server, relative to the others. Default 1.
+    #[must_use]
+    pub fn with_weight(mut self, weight: NonZeroU32) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// Sets user and password, in place of what the URL says.
+    #[must_use]
+    pub fn with_credentials(mut self, username: Option<String>, password: impl Into<String>) -> Self {
+        self.username = username;
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Sets how long connecting may take: name look-up, TCP, TLS, AUTH and SELECT together. Default 1 second.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a reply may take, from handing over the command. Default 1 second.
+    #[must_use]
+    pub fn with_response_timeout(mut self, timeout: Duration) -> Self {
+        self.response_timeout = timeout;
+        self
+    }
+
+    /// The name: the given one, or else the address: `10.0.0.1:6379`, with `/db` where that is not 0.
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.label)
+    }
+
+    /// Where the server listens.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The user for AUTH, `None` for the default user.
+    pub fn username(&self) -> Option<&str> {
+        self.username.as_deref()
+    }
+
+    pub(crate) fn password(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
+    /// The number of the database.
+    pub fn db(&self) -> u32 {
+        self.url_db.unwrap_or(self.default_db)
+    }
+
+    /// The share of the keys that a ring gives to this server, relative to the others.
+    pub fn weight(&self) -> NonZeroU32 {
+        self.weight
+    }
+
+    /// How long connecting may take.
+    pub fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
+    /// How long a reply may take.
+    pub fn response_timeout(&self) -> Duration {
+        self.response_timeout
+    }
+}
+
+impl fmt::Debug for NodeConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeConfig")
+            .field("name", &self.name())
+            .field("address", &self.address)
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("db", &self.db())
+            .field("weight", &self.weight)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("response_timeout", &self.response_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TryFrom<&str> for NodeConfig {
+    type Error = ConfigError;
+
+    fn try_from(url: &str) -> Result<Self, ConfigError> {
+        Self::new(url)
+    }
+}
+
+impl TryFrom<String> for NodeConfig {
+    type Error = ConfigError;
+
+    fn try_from(url: String) -> Result<Self, ConfigError> {
+        Self::new(&url)
+    }
+}
+
+fn decode(text: &str) -> Result<String, ConfigError> {
+    Ok(percent_decode_str(text).decode_utf8().map_err(|_| ConfigError::NotUtf8)?.into_owned())
+}
+
+fn db_number(text: &str) -> Result<u32, ConfigError> {
+    text.parse().map_err(|_| ConfigError::NotADatabase)
+}
+
+/// How a [`NodeConfig`] stands in a file.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    url: String,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    weight: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    db: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connect_timeout_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_timeout_ms: Option<u64>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_one(weight: &u32) -> bool {
+    *weight == 1
+}
+
+impl TryFrom<Fields> for NodeConfig {
+    type Error = ConfigError;
+
+    fn try_from(fields: Fields) -> Result<Self, ConfigError> {
+        let mut config = Self::new(&fields.url)?.with_db(fields.db.unwrap_or(0));
+        config.name = fields.name;
+        config.weight = NonZeroU32::new(fields.weight).ok_or(ConfigError::ZeroWeight)?;
+        if fields.username.is_some() {
+            config.username = fields.username;
+        }
+        if fields.password.is_some() {
+            config.password = fields.password;
+        }
+        if let Some(ms) = fields.connect_timeout_ms {
+            config.connect_timeout = Duration::from_millis(ms);
+        }
+        if let Some(ms) = fields.response_timeout_ms {
+            config.response_timeout = Duration::from_millis(ms);
+        }
+        Ok(config)
+    }
+}
+
+impl From<NodeConfig> for Fields {
+    fn from(config: NodeConfig) -> Self {
+        let millis = |timeout: Duration, default: Duration| {
+            (timeout != default).then(|| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX))
+        };
+        let host = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        Self {
+            url: match &config.address {
+                Address::Tcp { host: h, port } => format!("redis://{}:{port}", host(h)),
+                Address::Tls { host: h, port } => format!("rediss://{}:{port}", host(h)),
+                Address::Unix(path) => {
+                    let path = path.to_string_lossy();
+                    format!("unix://{}", percent_encoding::utf8_percent_encode(&path, PATH))
+                }
+            },
+            weight: config.weight.get(),
+            db: (config.db() != 0).then(|| config.db()),
+            connect_timeout_ms: millis(config.connect_timeout, NodeConfig::CONNECT_TIMEOUT),
+            response_timeout_ms: millis(config.response_timeout, NodeConfig::RESPONSE_TIMEOUT),
+            name: config.name,
+            username: config.username,
+            password: config.password,
+        }
+    }
+}
+
+/// What must be escaped in the path of a URL that is read by hand.
+const PATH: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
+
+/// What is wrong with a URL or a configuration. It never shows a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// There is no `scheme://`.
+    #[error("the URL has no scheme; write it as in `redis://host:6379`")]
+    NoScheme,
+    /// The scheme is not one of ours.
+    #[error("`{scheme}://` is not known; use `redis://`, `rediss://` or `unix://`")]
+    UnknownScheme {
+        /// What stands before `://`.
+        scheme: String,
+    },
+    /// The URL cannot be read, or its port is none.
+    #[error("the URL cannot be read: {reason}")]
+    Url {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The URL names no host.
+    #[error("the URL names no host; write it as in `redis://host:6379`")]
+    NoHost,
+    /// A `unix://` URL names no socket.
+    #[error("the URL names no socket; write it as in `unix:///run/redis.sock`")]
+    NoPath,
+    /// The URL ends in a `#fragment`.
+    #[error("the URL ends in a fragment, which has no meaning here; escape a `#` in a password as `%23`")]
+    Fragment,
+    /// User, password or path is no UTF-8 once decoded.
+    #[error("the URL is not UTF-8 once its escapes are decoded")]
+    NotUtf8,
+    /// What should be the number of a database is none. It is not shown: it may be the rest of a password.
+    #[error(
+        "the database is no number; if the password has a `/`, `?` or `@`, escape it as `%2F`, `%3F`, `%40`"
+    )]
+    NotADatabase,
+    /// A `?parameter=` is not known.
+    #[error("the URL's parameter `{name}` is not known; known are `db`, `user` and `pass`")]
+    UnknownParameter {
+        /// Its name.
+        name: String,
+    },
+    /// The weight is 0.
+    #[error("the weight is 0; a node that shall get no keys is left out instead")]
+    ZeroWeight,
+    /// The URL wants TLS, which is not compiled in.
+    #[error("`rediss://` needs the feature `tls`")]
+    TlsNotCompiledIn,
+}

@@ -1,0 +1,183 @@
+//! From an address to a byte stream, and from a byte stream to a connection that has been let in.
+//!
+//! redis-rs could do both, but it leaves `TCP_NODELAY` and keepalive off, reads the root certificates anew for every
+//! connection, and does not tell when a connection has ended.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::AsyncConnectionConfig;
+use redis::ErrorKind as RedisErrorKind;
+use redis::RedisConnectionInfo;
+use redis::RedisError;
+use redis::aio::MultiplexedConnection;
+use socket2::SockRef;
+use socket2::TcpKeepalive;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+
+use crate::config::Address;
+use crate::config::ConfigError;
+use crate::config::NodeConfig;
+use crate::error::ErrorKind;
+use crate::error::ServerError;
+
+/// How many commands may wait to be written; above it callers wait for room.
+const QUEUE: usize = 1024;
+
+/// A connection that has just been let in, and the task that drives it.
+pub(crate) struct Dialed {
+    pub(crate) connection: MultiplexedConnection,
+    pub(crate) driver: AbortHandle,
+}
+
+/// Connects, lets itself in, and has `ended` called when the connection ends, whatever the reason.
+pub(crate) async fn dial(
+    config: &NodeConfig,
+    ended: impl FnOnce() + Send + 'static,
+) -> Result<Dialed, ErrorKind> {
+    match config.address() {
+        Address::Tcp { host, port } => handshake(config, tcp(host, *port).await?, ended).await,
+        Address::Tls { host, port } => {
+            // The handshake is a network exchange with its own ways to fail, so it is told apart from connecting.
+            let stream = tls(host, tcp(host, *port).await?).await?;
+            handshake(config, stream, ended).await
+        }
+        #[cfg(unix)]
+        Address::Unix(path) => {
+            let stream = tokio::net::UnixStream::connect(path).await.map_err(connect)?;
+            handshake(config, stream, ended).await
+        }
+        #[cfg(not(unix))]
+        Address::Unix(_) => Err(connect(io::ErrorKind::Unsupported.into())),
+    }
+}
+
+fn connect(error: io::Error) -> ErrorKind {
+    ErrorKind::Connect(Arc::new(error))
+}
+
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, ErrorKind> {
+    let stream = TcpStream::connect((host, port)).await.map_err(connect)?;
+    // A command is a small write: without this it may wait for the acknowledgement of the one before.
+    stream.set_nodelay(true).map_err(connect)?;
+    // A peer that went away without a word is noticed after 15 s + 3 x 5 s without traffic, 5 s with.
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(15))
+        .with_interval(Duration::from_secs(5))
+        .with_retries(3);
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_keepalive(&keepalive).map_err(connect)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(Duration::from_secs(5))).map_err(connect)?;
+    Ok(stream)
+}
+
+#[cfg(feature = "tls")]
+async fn tls(
+    host: &str,
+    stream: TcpStream,
+) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, ErrorKind> {
+    let failed = |error: io::Error| ErrorKind::Tls(Arc::new(error));
+    let name = rustls::pki_types::ServerName::try_from(host.to_owned())
+        .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+    let client = tls_client().map_err(|error| failed(io::Error::other(error)))?;
+    tokio_rustls::TlsConnector::from(client).connect(name, stream).await.map_err(failed)
+}
+
+/// The system's root certificates, read once: the environment's `SSL_CERT_FILE` and `SSL_CERT_DIR` count.
+#[cfg(feature = "tls")]
+fn tls_client() -> Result<Arc<rustls::ClientConfig>, String> {
+    static CLIENT: std::sync::OnceLock<Result<Arc<rustls::ClientConfig>, String>> =
+        std::sync::OnceLock::new();
+    CLIENT
+        .get_or_init(|| {
+            let mut roots = rustls::RootCertStore::empty();
+            let found = rustls_native_certs::load_native_certs();
+            let (added, _) = roots.add_parsable_certificates(found.certs);
+            if added == 0 {
+                return Err(format!("no root certificates found on this system: {:?}", found.errors));
+            }
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            // redis-rs, which opens the owned connections, takes the process's provider and panics without one.
+            let _already_installed = rustls::crypto::CryptoProvider::install_default((*provider).clone());
+            rustls::ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .map(|builder| Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+                .map_err(|error| error.to_string())
+        })
+        .clone()
+}
+
+#[cfg(not(feature = "tls"))]
+async fn tls(_host: &str, _stream: TcpStream) -> Result<TcpStream, ErrorKind> {
+    Err(ConfigError::TlsNotCompiledIn.into())
+}
+
+async fn handshake<S>(
+    config: &NodeConfig,
+    stream: S,
+    ended: impl FnOnce() + Send + 'static,
+) -> Result<Dialed, ErrorKind>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let options = AsyncConnectionConfig::new()
+        .set_response_timeout(Some(config.response_timeout()))
+        .set_pipeline_buffer_size(QUEUE);
+    let (connection, driver) =
+        MultiplexedConnection::new_with_config(&settings(config), stream, options).await.map_err(refused)?;
+    let driver = tokio::spawn(async move {
+        let _ended = OnDrop(Some(ended));
+        driver.await;
+    });
+    Ok(Dialed { connection, driver: driver.abort_handle() })
+}
+
+/// What a connection sets up for itself.
+pub(crate) fn settings(config: &NodeConfig) -> RedisConnectionInfo {
+    // Some servers that speak the protocol close the connection on the `CLIENT SETINFO` that redis-rs would send.
+    let mut settings = RedisConnectionInfo::default().set_db(config.db().into()).set_skip_set_lib_name();
+    if let Some(username) = config.username() {
+        settings = settings.set_username(username);
+    }
+    if let Some(password) = config.password() {
+        settings = settings.set_password(password);
+    }
+    settings
+}
+
+/// What an error during the handshake means.
+pub(crate) fn refused(error: RedisError) -> ErrorKind {
+    if let Some(code) = error.code() {
+        let reply = ServerError::new(code, error.detail().unwrap_or_default());
+        return if reply.is_auth() { ErrorKind::Auth(reply.to_string()) } else { ErrorKind::Server(reply) };
+    }
+    match error.kind() {
+        RedisErrorKind::AuthenticationFailed => {
+            ErrorKind::Auth(ServerError::new("AUTH", &error.to_string()).message)
+        }
+        RedisErrorKind::Io => {
+            let kind = std::error::Error::source(&error)
+                .and_then(|source| source.downcast_ref::<io::Error>())
+                .map_or(io::ErrorKind::Other, io::Error::kind);
+            connect(io::Error::new(kind, error))
+        }
+        RedisErrorKind::InvalidClientConfig => ErrorKind::Unsupported(error.to_string().into()),
+        _ => ErrorKind::NotRedis(ServerError::new("", &error.to_string()).message),
+    }
+}
+
+/// Calls a function when it goes, also when the task that holds it is aborted.
+struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What may go wrong with one server.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::RedisError;
+
+use crate::config::ConfigError;
+
+/// What went wrong, on which server, with which command.
+#[derive(Clone)]
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+#[derive(Clone)]
+struct Inner {
+    node: Arc<str>,
+    command: Cow<'static, str>,
+    kind: ErrorKind,
+}
+
+/// What went wrong with a command on one server.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The configuration is wrong. Not sent.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// No connection could be made: refused, unreachable, name not found. Not sent.
+    #[error("no connection: {0}")]
+    Connect(#[source] Arc<io::Error>),
+    /// No connection could be made in time, handshake included. Not sent.
+    #[error("no connection within {0:?}")]
+    ConnectTimeout(Duration),
+    /// TLS could not be agreed on. Not sent.
+    #[error("no TLS connection: {0}; is it a TLS port, and is its certificate known here?")]
+    Tls(#[source] Arc<io::Error>),
+    /// User or password was refused, or is missing. Not sent.
+    #[error("not let in: {0}; check user and password in the node's URL")]
+    Auth(String),
+    /// The server does not talk as Redis does. Not sent.
+    #[error("this is not a Redis server: {0}")]
+    NotRedis(String),
+    /// The server could not be reached just before, and is left alone until the next attempt. Not sent.
+    #[error("down: {cause}")]
+    Down {
+        /// What the last attempt to connect ended in.
+        cause: Arc<ErrorKind>,
+    },
+    /// No reply in time. The server may have executed the command, or may do so later.
+    #[error("no reply within {0:?}; the command may have been executed, or may still be")]
+    Timeout(Duration),
+    /// The connection broke after the command was handed over. The server may have executed it.
+    #[error("connection lost: {0}; the command may have been executed")]
+    Disconnected(#[source] Arc<io::Error>),
+    /// The server answered with an error.
+    #[error("{0}")]
+    Server(ServerError),
+    /// The reply is not of the type that was asked for; the command has been executed.
+    #[error("the reply has another type: {0}")]
+    Reply(#[source] RedisError),
+    /// The command cannot be run like this; the text says why and what to do. Not sent.
+    #[error("{0}")]
+    Unsupported(Cow<'static, str>),
+}
+
+/// An error reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerError {
+    /// The first word of the reply: `WRONGTYPE`, `OOM`, `ERR`.
+    pub code: String,
+    /// The rest of it, control characters escaped, cut after 256 bytes.
+    pub message: String,
+}
+
+impl ServerError {
+    /// The longest message that is kept, in bytes: a server's text may quote a whole command.
+    const LONGEST: usize = 256;
+
+    pub(crate) fn new(code: &str, message: &str) -> Self {
+        let mut kept = String::new();
+        for c in message.chars().flat_map(char::escape_debug) {
+            if kept.len() + c.len_utf8() > Self::LONGEST {
+                break;
+            }
+            kept.push(c);
+        }
+        Self { code: code.to_owned(), message: kept }
+    }
+
+    /// Returns whether the code proves that the server did not execute the command, given outside a script.
+    fn proves_rejection(&self) -> bool {
+        !matches!(self.code.as_str(), "UNKILLABLE")
+    }
+
+    pub(crate) fn is_auth(&self) -> bool {
+        matches!(self.code.as_str(), "NOAUTH" | "WRONGPASS")
+            || self.message.contains("AUTH") && self.message.contains("password")
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.message)
+    }
+}
+
+impl Error {
+    /// An error of a command on a node.
+    #[cold]
+    pub fn new(node: Arc<str>, command: impl Into<Cow<'static, str>>, kind: impl Into<ErrorKind>) -> Self {
+        Self { inner: Box::new(Inner { node, command: command.into(), kind: kind.into() }) }
+    }
+
+    /// The name of the node.
+    pub fn node(&self) -> &str {
+        &self.inner.node
+    }
+
+    /// The name of the command, as on the wire.
+    pub fn command(&self) -> &str {
+        &self.inner.command
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.inner.kind
+    }
+
+    /// The code of the server's error reply, `WRONGTYPE` for example; `None` if it is not one.
+    pub fn code(&self) -> Option<&str> {
+        match self.kind() {
+            ErrorKind::Server(error) => Some(&error.code),
+            _ => None,
+        }
+    }
+
+    /// Returns whether time ran out, in connecting or in waiting for the reply.
+    pub fn is_timeout(&self) -> bool {
+        self.root().is_timeout()
+    }
+
+    /// Returns whether there was no connection to send the command on: refused, not in time, not let in, or down.
+    pub fn is_connect(&self) -> bool {
+        self.root().is_connect()
+    }
+
+    /// Returns whether user or password is wrong or missing.
+    pub fn is_auth(&self) -> bool {
+        matches!(self.root(), ErrorKind::Auth(_))
+    }
+
+    /// Returns whether the configuration, not the state of the server, is to blame: waiting does not help.
+    pub fn is_config(&self) -> bool {
+        matches!(
+            self.root(),
+            ErrorKind::Config(_) | ErrorKind::Auth(_) | ErrorKind::NotRedis(_) | ErrorKind::Tls(_)
+        )
+    }
+
+    /// Returns whether the command cannot be run like this.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Unsupported(_))
+    }
+
+    /// Returns whether the server may have executed the command, or may do so later.
+    ///
+    /// `false` is a proof: it was not sent, or was rejected. A failed script or transaction counts as executed, for
+    /// what it did before it failed stays.
+    pub fn may_have_executed(&self) -> bool {
+        match self.kind() {
+            ErrorKind::Timeout(_) | ErrorKind::Disconnected(_) | ErrorKind::Reply(_) => true,
+            ErrorKind::Server(error) => self.is_program() || !error.proves_rejection(),
+            ErrorKind::Config(_)
+            | ErrorKind::Connect(_)
+            | ErrorKind::ConnectTimeout(_)
+            | ErrorKind::Tls(_)
+            | ErrorKind::Auth(_)
+            | ErrorKind::NotRedis(_)
+            | ErrorKind::Down { .. }
+            | ErrorKind::Unsupported(_) => false,
+        }
+    }
+
+    /// Returns whether the command was never handed to a connection.
+    pub fn is_not_sent(&self) -> bool {
+        self.is_connect() || matches!(self.kind(), ErrorKind::Config(_) | ErrorKind::Unsupported(_))
+    }
+
+    fn is_program(&self) -> bool {
+        ["EVAL", "FCALL", "EXEC"].iter().any(|name| self.command().starts_with(name))
+    }
+
+    fn root(&self) -> &ErrorKind {
+        match self.kind() {
+            ErrorKind::Down { cause } => cause,
+            kind => kind,
+        }
+    }
+}
+
+impl ErrorKind {
+    fn is_timeout(&self) -> bool {
+        matches!(self, Self::ConnectTimeout(_) | Self::Timeout(_))
+    }
+
+    fn is_connect(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect(_)
+                | Self::ConnectTimeout(_)
+                | Self::Tls(_)
+                | Self::Auth(_)
+                | Self::NotRedis(_)
+                | Self::Down { .. }
+        )
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "node `{}`: `{}`: {}", self.node(), self.command(), self.kind())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("node", &self.node())
+            .field("command", &self.command())
+            .field("kind", self.kind())
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(self.kind())
+    }
+}

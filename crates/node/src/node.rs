@@ -1,0 +1,252 @@
+//! One server.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use redis::Arg;
+use redis::Cmd;
+use redis::FromRedisValue;
+use redis::Pipeline;
+use redis::Value;
+
+use crate::command;
+use crate::command::Command;
+use crate::command::Each;
+use crate::command::Read;
+use crate::command::Spec;
+use crate::command::Write;
+use crate::config::ConfigError;
+use crate::config::NodeConfig;
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::error::ServerError;
+use crate::execute::Execute;
+use crate::owned::Owned;
+use crate::owned::OwnedConnection;
+
+/// One Redis server. A cheap handle: clones share its connection.
+///
+/// All ordinary commands share one connection, on which they are pipelined by themselves. It is made when it is first
+/// needed and made anew when it is lost; meanwhile calls fail at once, not each by its own timeout.
+///
+/// # Trade-offs
+/// One connection is faster than several, but a huge reply delays those behind it. What blocks a connection or
+/// changes its state (`BLPOP`, `MULTI`, `SUBSCRIBE`) is refused here and runs on [`owned`](Self::owned) connections.
+///
+/// # Example
+/// ```no_run
+/// use redisdb_node::{Node, StringCommands};
+///
+/// # async fn f() -> Result<(), redisdb_node::Error> {
+/// let node = Node::connect("redis://127.0.0.1").await?;
+/// node.set("user:1", "Ann").await?;
+/// let name = node.get::<String>("user:1").await?;
+/// assert_eq!(name.as_deref(), Some("Ann"));
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    name: Arc<str>,
+    config: Arc<NodeConfig>,
+    connection: Connection,
+    owned: OnceLock<Result<Owned, ErrorKind>>,
+}
+
+impl Node {
+    /// Returns a node without connecting: the first command does.
+    pub fn new(config: NodeConfig) -> Self {
+        let config = Arc::new(config);
+        let inner = Inner {
+            name: config.name().into(),
+            connection: Connection::new(Arc::clone(&config)),
+            config,
+            owned: OnceLock::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Returns a node that is connected.
+    ///
+    /// # Errors
+    /// What is wrong with the URL, or why there is no connection, within the connect timeout.
+    pub async fn connect(config: impl TryInto<NodeConfig, Error: Into<ConfigError>>) -> Result<Self, Error> {
+        let config = config
+            .try_into()
+            .map_err(|error| Error::new("?".into(), "CONNECT", ErrorKind::Config(error.into())))?;
+        let node = Self::new(config);
+        node.ready().await?;
+        Ok(node)
+    }
+
+    /// Makes sure that there is a connection.
+    ///
+    /// # Errors
+    /// Why there is none, within the connect timeout.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.inner.connection.connect().await.map_err(|kind| self.error("CONNECT", kind))
+    }
+
+    /// The node's name.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// What the node was made from.
+    pub fn config(&self) -> &NodeConfig {
+        &self.inner.config
+    }
+
+    /// Returns whether there is a connection at this moment; `false` before the first command.
+    pub fn is_connected(&self) -> bool {
+        self.inner.connection.is_connected()
+    }
+
+    /// How often a new connection has led to another server process than the one before: it was restarted, or
+    /// replaced. What was in its memory may be gone.
+    pub fn incarnation(&self) -> u64 {
+        self.inner.connection.incarnation()
+    }
+
+    /// Sends a command as it is, and returns its reply.
+    ///
+    /// # Errors
+    /// [`Error`]; an error reply is one too.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the command may have been executed.
+    pub async fn send(&self, cmd: &Cmd) -> Result<Value, Error> {
+        match self.inner.connection.send(cmd).await {
+            Ok(Value::ServerError(reply)) => {
+                let reply = ServerError::new(reply.code(), reply.details().unwrap_or_default());
+                Err(self.error(name_of(cmd), ErrorKind::Server(reply)))
+            }
+            Ok(reply) => Ok(reply),
+            Err(kind) => Err(self.error(name_of(cmd), kind)),
+        }
+    }
+
+    /// Sends a pipeline in one write and returns `count` of its replies from `offset` on, as
+    /// [`ConnectionLike`](redis::aio::ConnectionLike) does: error replies are values.
+    ///
+    /// # Errors
+    /// Of the connection, for the whole pipeline.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped any of the commands may have been executed.
+    pub async fn send_pipeline(
+        &self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> Result<Vec<Value>, Error> {
+        let reply = self.inner.connection.send_pipeline(pipeline, offset, count).await;
+        reply.map_err(|kind| self.error("pipeline", kind))
+    }
+
+    /// Sends a command by its row: one that would block or change the shared connection is refused.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        if let Some(reason) = needs_owned(spec, cmd) {
+            return Err(self.error(spec.name, ErrorKind::Unsupported(reason.into())));
+        }
+        self.send(cmd).await
+    }
+
+    /// Takes a connection that nobody else uses, until it is dropped. At most 8 at a time.
+    ///
+    /// # Errors
+    /// Why there is none: no connection could be made, or all are in use for longer than the response timeout.
+    pub async fn owned(&self) -> Result<OwnedConnection, Error> {
+        // The shared connection tells a server that is down, or is none, at once and for all callers.
+        self.ready().await?;
+        let owned = self.inner.owned.get_or_init(|| Owned::new(Arc::clone(&self.inner.config)));
+        let taken = match owned {
+            Ok(owned) => owned.take().await,
+            Err(kind) => Err(kind.clone()),
+        };
+        taken.map_err(|kind| self.error("CONNECT", kind))
+    }
+
+    async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {
+        let reply = self.run(spec, &cmd).await?;
+        T::from_redis_value(reply).map_err(|error| self.error(spec.name, ErrorKind::Reply(error.into())))
+    }
+
+    fn error(&self, command: impl Into<Cow<'static, str>>, kind: ErrorKind) -> Error {
+        Error::new(Arc::clone(&self.inner.name), command, kind)
+    }
+}
+
+/// The name of a command for an error: never one of its arguments.
+fn name_of(cmd: &Cmd) -> Cow<'static, str> {
+    match command::lookup(cmd) {
+        Some(spec) => spec.name.into(),
+        None => match cmd.args_iter().next() {
+            Some(Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned().into(),
+            _ => "".into(),
+        },
+    }
+}
+
+fn needs_owned(spec: &Spec, cmd: &Cmd) -> Option<&'static str> {
+    match spec.connection {
+        command::Connection::Shared => None,
+        command::Connection::Blocking => {
+            Some("it would block the shared connection; run it on a connection of its own, by `owned()`")
+        }
+        command::Connection::BlockingWith(option) => {
+            let blocks = cmd
+                .args_iter()
+                .any(|arg| matches!(arg, Arg::Simple(word) if word.eq_ignore_ascii_case(option.as_bytes())));
+            blocks.then_some(
+                "it would block the shared connection; run it on a connection of its own, by `owned()`",
+            )
+        }
+        command::Connection::Session => {
+            Some("it would change the shared connection; run it on a connection of its own, by `owned()`")
+        }
+    }
+}
+
+impl Execute for Node {
+    type Error = Error;
+    type Write<T: Send> = T;
+    type Each<T: Send> = T;
+
+    async fn read<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Read>,
+        cmd: Cmd,
+    ) -> Result<T, Error> {
+        self.answer(command.spec(), cmd).await
+    }
+
+    async fn write<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Write>,
+        cmd: Cmd,
+    ) -> Result<T, Error> {
+        self.answer(command.spec(), cmd).await
+    }
+
+    async fn each<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Each>,
+        cmd: Cmd,
+    ) -> Result<T, Error> {
+        self.answer(command.spec(), cmd).await
+    }
+
+    fn one_reply<T: Send>(written: T) -> Result<T, Error> {
+        Ok(written)
+    }
+}
