@@ -1,2 +1,37 @@
-//! The project's own tasks: `cargo xtask`.
-fn main() {}
+//! The project's own tasks, as `cargo xtask`: one file per task, listed in `flags.rs`.
+
+mod bench;
+mod cargo;
+mod ci;
+mod cluster;
+mod control;
+mod demo;
+mod flags;
+mod package;
+mod run_folder;
+mod test_cluster;
+mod tidy;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use flags::{ClusterCmd, XtaskCmd};
+
+/// A task is the end of the line: its errors are for a person to read, and nothing branches on them.
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let outcome = match flags::Xtask::from_env_or_exit().subcommand {
+        XtaskCmd::Demo(flags) => demo::run(&flags),
+        XtaskCmd::TestCluster(flags) => test_cluster::run(&flags),
+        XtaskCmd::Cluster(flags) => match flags.subcommand {
+            ClusterCmd::Up(flags) => cluster::up(&flags),
+        },
+        XtaskCmd::Bench(flags) => bench::run(&flags),
+        XtaskCmd::Ci(_) => ci::run(),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,43 @@
+//! `cargo xtask bench`: criterion, with servers for the benchmarks that talk to some.
+
+use std::fs;
+use std::process::{Command, ExitCode};
+
+use xtask::{Servers, workspace};
+
+use crate::cargo::{cargo, run as run_command};
+use crate::test_cluster::NODES;
+use crate::{Result, flags};
+
+const RING: &str = "REDISDB_RING";
+const COPY: &str = "REDISDB_COPY";
+
+pub(crate) fn run(flags: &flags::Bench) -> Result<ExitCode> {
+    let mut command = cargo();
+    command.args(["bench", "--package", "redisdb-benches"]);
+    if let Some(name) = &flags.name {
+        command.args(["--bench", name]);
+    }
+    if !flags.args.is_empty() {
+        command.arg("--").args(&flags.args);
+    }
+    match flags.name.as_deref() {
+        Some(name) if !wants_servers(name) => run_command(&mut command)?,
+        _ => run_with_servers(&mut command)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_with_servers(command: &mut Command) -> Result<()> {
+    let ring = Servers::start(NODES)?;
+    let copy = Servers::start(NODES)?;
+    run_command(command.env(RING, ring.urls().join(",")).env(COPY, copy.urls().join(",")))
+}
+
+/// Whether the benchmark asks for the addresses of servers: idle ones would still disturb one that does not.
+fn wants_servers(name: &str) -> bool {
+    let folders = ["benches", "benches/benches", "benches/src"];
+    let sources = folders.map(|folder| workspace::root().join(folder).join(format!("{name}.rs")));
+    let source = sources.iter().find_map(|path| fs::read_to_string(path).ok());
+    source.is_none_or(|source| source.contains(RING) || source.contains(COPY))
+}

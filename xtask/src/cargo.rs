@@ -1,0 +1,76 @@
+//! Running cargo from inside cargo.
+
+use std::env;
+use std::process::Command;
+
+use xtask::workspace;
+
+use crate::Result;
+
+/// What `cargo run` tells xtask about xtask. Handed on, it would look to some build scripts like a change, and every
+/// `cargo xtask` after a plain `cargo build` would build their crates anew.
+const OF_XTASK: [&str; 7] = [
+    "CARGO_PKG_",
+    "CARGO_MANIFEST_",
+    "CARGO_BIN_",
+    "CARGO_CRATE_NAME",
+    "CARGO_PRIMARY_PACKAGE",
+    "OUT_DIR",
+    "CARGO_RUSTC_",
+];
+
+/// The cargo that runs xtask, at the root of the workspace.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace::root());
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| OF_XTASK.iter().any(|prefix| name.starts_with(prefix))) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Shows a command and runs it to its end.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let line = shown(command);
+    eprintln!("$ {line}");
+    let status = command.status().map_err(|error| format!("`{line}` does not run: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("`{line}` failed ({status})").into()) }
+}
+
+/// Runs a command to its end and returns what it printed.
+pub(crate) fn read(command: &mut Command) -> Result<String> {
+    let line = shown(command);
+    let output = command.output().map_err(|error| format!("`{line}` does not run: {error}"))?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("`{line}` failed ({}):\n{}", output.status, stderr.trim_end()).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The command as one would type it; of many arguments, the first.
+fn shown(command: &Command) -> String {
+    const MOST: usize = 12;
+    let program = command.get_program().to_string_lossy();
+    let mut words = vec![program.rsplit('/').next().unwrap_or_default().to_string()];
+    words.extend(command.get_args().take(MOST).map(|arg| arg.to_string_lossy().into_owned()));
+    if MOST < command.get_args().len() {
+        words.push("..".to_string());
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_as_it_would_be_typed() {
+        assert_eq!(
+            shown(Command::new("/opt/bin/cargo").args(["test", "--workspace"])),
+            "cargo test --workspace"
+        );
+    }
+}

