@@ -5,5 +5,5 @@ mod spec;
 mod table;
 
 pub use keys::KeyError;
-pub use spec::{Access, Command, Connection, Each, Effect, Group, Keys, Merge, OnCopy, OnRing, Read, Retry, Spec, Write};
+pub use spec::{Access, Command, Connection, Each, Effect, Group, Keys, Merge, OnCopy, OnRing, Read, Retry, Spec, Until, Write};
 pub use table::{ALL, lookup, rows};

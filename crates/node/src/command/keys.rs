@@ -1,12 +1,15 @@
-//! Where the keys of one command stand, by its row.
+//! Where the keys and the options of one command stand, by its row.
 
 use std::fmt;
 
 use redis::Arg;
 use redis::Cmd;
 
+use super::spec::Effect;
 use super::spec::Keys;
+use super::spec::OnCopy;
 use super::spec::Spec;
+use super::spec::Until;
 
 impl Spec {
     /// Returns the keys of a command with their positions, in the order they stand in.
@@ -19,9 +22,9 @@ impl Spec {
     ///
     /// ```
     /// use redisdb_node::command::rows;
-    /// let zinterstore = rows::MGET.cmd().arg("a").arg("b").take();
-    /// let keys = rows::MGET.spec().keys_of(&zinterstore)?;
-    /// assert_eq!(keys.collect::<Vec<_>>(), [(1, b"a".as_slice()), (2, b"b")]);
+    /// let zunionstore = rows::ZUNIONSTORE.cmd().arg("to").arg(2).arg("a").arg("b").arg("WEIGHTS").arg(2).arg(3).take();
+    /// let keys = rows::ZUNIONSTORE.spec().keys_of(&zunionstore)?;
+    /// assert_eq!(keys.collect::<Vec<_>>(), [(1, b"to".as_slice()), (3, b"a"), (4, b"b")]);
     /// # Ok::<(), redisdb_node::command::KeyError>(())
     /// ```
     pub fn keys_of<'a>(
@@ -53,6 +56,34 @@ impl Spec {
         }
     }
 
+    /// Returns the first pattern by which the command reads keys that it does not name: `SORT .. BY weight_*`.
+    ///
+    /// Which keys those are depends on the elements, so no client can tell where they are. `GET #` and a pattern
+    /// without a `*` read no other key.
+    pub fn pattern_of<'a>(&self, cmd: &'a Cmd) -> Option<&'a [u8]> {
+        let Keys::OneAndAfter { from, stores, patterns } = self.keys else { return None };
+        Options { words: words(cmd).enumerate().skip(from.into()), with_value: [stores, patterns] }
+            .filter(|(_, option, _)| is_one_of(option, patterns))
+            .filter_map(|(_, _, value)| value)
+            .find(|pattern| pattern.contains(&b'*'))
+    }
+
+    /// Returns the option, in capitals, because of which the command takes effect only under a condition:
+    /// `NX` in `SET key value NX`.
+    ///
+    /// `None` if there is none, and for a command that is not [`Effect::ConditionalIf`].
+    pub fn condition_of(&self, cmd: &Cmd) -> Option<&'static str> {
+        let OnCopy::Effect(Effect::ConditionalIf { from, until, options }) = self.copy else { return None };
+        words(cmd)
+            .skip(from.into())
+            .take_while(|word| match until {
+                Until::End => true,
+                Until::Number => !is_number(word),
+                Until::Word(end) => !is(word, end),
+            })
+            .find_map(|word| options.iter().copied().find(|option| is(word, option)))
+    }
+
     fn positions(&self, cmd: &Cmd) -> Result<KeyPositions, KeyError> {
         let n_args = cmd.args_iter().len();
         if !self.accepts(n_args) {
@@ -67,7 +98,7 @@ impl Spec {
             Keys::Each { first, step } => {
                 let (first, step) = (usize::from(first), usize::from(step).max(1));
                 let rest = n_args.saturating_sub(first);
-                if rest % step != 0 {
+                if !rest.is_multiple_of(step) {
                     return Err(KeyError::Unbalanced);
                 }
                 KeyPositions::run(first, step, rest / step, n_args)
@@ -85,34 +116,52 @@ impl Spec {
                 KeyPositions::run(at + 1, 1, count_at(cmd, at)?, n_args)
                     .map(|positions| positions.after(destination.into()))
             }
+            Keys::CountedPairs(at) => {
+                let at = usize::from(at);
+                let count = count_at(cmd, at)?;
+                // The last key's value must be there as well.
+                KeyPositions::run(at + 1, 1, count.checked_mul(2).ok_or(KeyError::TooShort)?, n_args)?;
+                KeyPositions::run(at + 1, 2, count, n_args)
+            }
             Keys::Streams => {
-                let word = words(cmd).position(|word| word.eq_ignore_ascii_case(b"STREAMS"));
-                let first = word.ok_or(KeyError::TooShort)? + 1;
+                let first = position_after(
+                    cmd,
+                    "STREAMS",
+                    1,
+                    &[("GROUP", 2), ("BLOCK", 1), ("COUNT", 1), ("CLAIM", 1)],
+                )
+                .ok_or(KeyError::TooShort)?;
                 let rest = n_args - first;
-                if rest == 0 || rest % 2 != 0 {
+                if rest == 0 || !rest.is_multiple_of(2) {
                     return Err(KeyError::Unbalanced);
                 }
                 KeyPositions::run(first, 1, rest / 2, n_args)
             }
-            Keys::OneAndAfter(options) => {
+            Keys::OneAndAfter { from, stores, patterns } => {
                 // As in Redis, the last one counts when an option is given twice.
-                let after = words(cmd)
-                    .enumerate()
-                    .skip(2)
-                    .filter(|(_, word)| options.iter().any(|o| word.eq_ignore_ascii_case(o.as_bytes())))
-                    .last();
-                match after {
-                    Some((at, _)) => KeyPositions::run(at + 1, 1, 1, n_args).map(|p| p.after(1)),
+                let options = Options {
+                    words: words(cmd).enumerate().skip(from.into()),
+                    with_value: [stores, patterns],
+                };
+                match options.filter(|(_, option, _)| is_one_of(option, stores)).last() {
+                    Some((at, ..)) => {
+                        KeyPositions::run(at + 1, 1, 1, n_args).map(|positions| positions.after(1))
+                    }
                     None => KeyPositions::run(1, 1, 1, n_args),
                 }
             }
+            Keys::Channels { first } => {
+                let first = usize::from(first);
+                KeyPositions::run(first, 1, n_args.saturating_sub(first), n_args)
+            }
             Keys::Migrate => {
-                if words(cmd).nth(3).is_some_and(|key| !key.is_empty()) {
-                    return KeyPositions::run(3, 1, 1, n_args);
+                let keys = position_after(cmd, "KEYS", 6, &[("AUTH", 1), ("AUTH2", 2)]);
+                match keys {
+                    Some(first) if words(cmd).nth(3).is_some_and(<[u8]>::is_empty) => {
+                        KeyPositions::run(first, 1, n_args - first, n_args)
+                    }
+                    _ => KeyPositions::run(3, 1, 1, n_args),
                 }
-                let word = words(cmd).position(|word| word.eq_ignore_ascii_case(b"KEYS"));
-                let first = word.ok_or(KeyError::TooShort)? + 1;
-                KeyPositions::run(first, 1, n_args - first, n_args)
             }
         }
     }
@@ -129,11 +178,13 @@ struct KeyPositions {
 
 impl KeyPositions {
     fn run(first: usize, step: usize, count: usize, n_args: usize) -> Result<Self, KeyError> {
-        let last = count.checked_sub(1).and_then(|n| n.checked_mul(step)).and_then(|n| n.checked_add(first));
-        match last {
-            Some(last) if last >= n_args => Err(KeyError::TooShort),
-            _ => Ok(Self { before: None, next: first, step, left: count }),
+        // A count that a caller wrote may be as large as an integer can be.
+        let end =
+            count.checked_mul(step).and_then(|length| length.checked_add(first)).ok_or(KeyError::TooShort)?;
+        if count > 0 && end - step >= n_args {
+            return Err(KeyError::TooShort);
         }
+        Ok(Self { before: None, next: first, step, left: count })
     }
 
     fn after(mut self, before: usize) -> Self {
@@ -164,9 +215,57 @@ fn words(cmd: &Cmd) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// The words of a command from its first option on, each option with its position and its value, if it has one.
+struct Options<'a, W> {
+    words: W,
+    /// The options that a value follows, which is therefore no option itself.
+    with_value: [&'a [&'a str]; 2],
+}
+
+impl<'a, 'c, W: Iterator<Item = (usize, &'c [u8])>> Iterator for Options<'a, W> {
+    type Item = (usize, &'c [u8], Option<&'c [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (at, option) = self.words.next()?;
+        let has_value = self.with_value.iter().any(|options| is_one_of(option, options));
+        let value = if has_value { self.words.next().map(|(_, value)| value) } else { None };
+        Some((at, option, value))
+    }
+}
+
+/// Returns the position after `word`, which is looked for from `from` on; the values of the options `values`, each
+/// with the number of them, are skipped.
+fn position_after(cmd: &Cmd, word: &str, from: usize, values: &[(&str, usize)]) -> Option<usize> {
+    let mut words = words(cmd).enumerate().skip(from);
+    while let Some((at, option)) = words.next() {
+        if is(option, word) {
+            return Some(at + 1);
+        }
+        let skipped = values.iter().find(|(name, _)| is(option, name)).map_or(0, |(_, n)| *n);
+        for _ in 0..skipped {
+            words.next();
+        }
+    }
+    None
+}
+
+fn is(word: &[u8], option: &str) -> bool {
+    word.eq_ignore_ascii_case(option.as_bytes())
+}
+
+fn is_one_of(word: &[u8], options: &[&str]) -> bool {
+    options.iter().any(|option| is(word, option))
+}
+
+fn is_number(word: &[u8]) -> bool {
+    std::str::from_utf8(word).is_ok_and(|word| word.parse::<f64>().is_ok())
+}
+
 fn count_at(cmd: &Cmd, at: usize) -> Result<usize, KeyError> {
     let word = words(cmd).nth(at).ok_or(KeyError::TooShort)?;
-    std::str::from_utf8(word).ok().and_then(|word| word.parse().ok()).ok_or(KeyError::NotACount)
+    // The server takes digits only, where `parse` would take `+1` as well.
+    let digits = word.iter().all(u8::is_ascii_digit).then_some(word).ok_or(KeyError::NotACount)?;
+    std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or(KeyError::NotACount)
 }
 
 /// Why the keys of a command cannot be told.
@@ -210,10 +309,6 @@ mod tests {
         assert_eq!(positions.as_deref().map_err(|e| *e), expected, "{words:?}");
     }
 
-    fn with_keys(keys: Keys) -> Spec {
-        Spec { keys, arity: -2, ..*rows::GET.spec() }
-    }
-
     #[test]
     fn each_shape_finds_its_keys() {
         check(rows::GET.spec(), &["GET", "k"], Ok(&[1]));
@@ -221,25 +316,87 @@ mod tests {
         check(rows::MGET.spec(), &["MGET", "a", "b", "a"], Ok(&[1, 2, 3]));
         check(rows::MSET.spec(), &["MSET", "a", "1", "b", "2"], Ok(&[1, 3]));
         check(rows::MSET.spec(), &["MSET", "a", "1", "b"], Err(KeyError::Unbalanced));
-        check(&with_keys(Keys::Pair(1, 2)), &["RENAME", "a", "b"], Ok(&[1, 2]));
-        check(&with_keys(Keys::Until { first: 1, trailing: 1 }), &["BLPOP", "a", "b", "0"], Ok(&[1, 2]));
-        let eval = with_keys(Keys::Counted(2));
-        check(&eval, &["EVAL", "return 1", "2", "a", "b", "x"], Ok(&[3, 4]));
-        check(&eval, &["EVAL", "return 1", "0"], Ok(&[]));
-        check(&eval, &["EVAL", "return 1", "3", "a"], Err(KeyError::TooShort));
-        check(&eval, &["EVAL", "return 1", "x", "a"], Err(KeyError::NotACount));
-        check(&eval, &["EVAL", "return 1", "-1", "a"], Err(KeyError::NotACount));
-        check(&eval, &["EVAL", "return 1", "18446744073709551615", "a"], Err(KeyError::TooShort));
-        check(&with_keys(Keys::StoreCounted(1, 2)), &["ZUNIONSTORE", "d", "2", "a", "b", "WEIGHTS"], Ok(&[1, 3, 4]));
-        let xread = with_keys(Keys::Streams);
-        check(&xread, &["XREAD", "COUNT", "1", "streams", "a", "b", "0", "0"], Ok(&[4, 5]));
-        check(&xread, &["XREAD", "STREAMS", "a", "b", "0"], Err(KeyError::Unbalanced));
-        check(&xread, &["XREAD", "COUNT", "1"], Err(KeyError::TooShort));
-        let sort = with_keys(Keys::OneAndAfter(&["STORE"]));
-        check(&sort, &["SORT", "a", "ALPHA", "store", "d"], Ok(&[1, 4]));
-        check(&sort, &["SORT", "a", "STORE"], Err(KeyError::TooShort));
-        let migrate = with_keys(Keys::Migrate);
-        check(&migrate, &["MIGRATE", "h", "1", "k", "0", "1"], Ok(&[3]));
-        check(&migrate, &["MIGRATE", "h", "1", "", "0", "1", "KEYS", "a", "b"], Ok(&[7, 8]));
+        check(rows::RENAME.spec(), &["RENAME", "a", "b"], Ok(&[1, 2]));
+        check(rows::BLPOP.spec(), &["BLPOP", "a", "b", "0"], Ok(&[1, 2]));
+        check(rows::BITOP.spec(), &["BITOP", "AND", "d", "a", "b"], Ok(&[2, 3, 4]));
+        check(rows::OBJECT_FREQ.spec(), &["OBJECT", "FREQ", "a"], Ok(&[2]));
+        check(rows::SUBSCRIBE.spec(), &["SUBSCRIBE", "a", "b"], Ok(&[1, 2]));
+        check(rows::PUBLISH.spec(), &["PUBLISH", "a", "b"], Ok(&[1]));
+        check(rows::INFO.spec(), &["INFO", "a", "b"], Ok(&[]));
+    }
+
+    #[test]
+    fn counted_keys_are_as_many_as_the_count_says() {
+        let eval = rows::EVAL.spec();
+        check(eval, &["EVAL", "return 1", "2", "a", "b", "x"], Ok(&[3, 4]));
+        check(eval, &["EVAL", "return 1", "0"], Ok(&[]));
+        check(eval, &["EVAL", "return 1", "3", "a"], Err(KeyError::TooShort));
+        check(eval, &["EVAL", "return 1", "x", "a"], Err(KeyError::NotACount));
+        check(eval, &["EVAL", "return 1", "-1", "a"], Err(KeyError::NotACount));
+        check(eval, &["EVAL", "return 1", "+1", "a"], Err(KeyError::NotACount));
+        check(eval, &["EVAL", "return 1", "", "a"], Err(KeyError::NotACount));
+        check(eval, &["EVAL", "return 1", "18446744073709551615", "a"], Err(KeyError::TooShort));
+        check(eval, &["EVAL", "return 1", "18446744073709551616", "a"], Err(KeyError::NotACount));
+        let union = rows::ZUNIONSTORE.spec();
+        check(union, &["ZUNIONSTORE", "d", "2", "a", "b", "WEIGHTS"], Ok(&[1, 3, 4]));
+        let msetex = rows::MSETEX.spec();
+        check(msetex, &["MSETEX", "2", "a", "1", "b", "2", "EX", "9"], Ok(&[2, 4]));
+        check(msetex, &["MSETEX", "2", "a", "1", "b"], Err(KeyError::TooShort));
+        check(msetex, &["MSETEX", "18446744073709551615", "a", "1"], Err(KeyError::TooShort));
+    }
+
+    #[test]
+    fn a_name_that_looks_like_an_option_is_no_option() {
+        let xread = rows::XREAD.spec();
+        check(xread, &["XREAD", "COUNT", "1", "streams", "a", "b", "0", "0"], Ok(&[4, 5]));
+        check(xread, &["XREAD", "STREAMS", "a", "b", "0"], Err(KeyError::Unbalanced));
+        check(xread, &["XREAD", "STREAMS", "STREAMS", "0"], Ok(&[2]));
+        check(xread, &["XREAD", "COUNT", "1", "x"], Err(KeyError::TooShort));
+        let group = rows::XREADGROUP.spec();
+        check(group, &["XREADGROUP", "GROUP", "streams", "streams", "STREAMS", "a", ">"], Ok(&[5]));
+        let sort = rows::SORT.spec();
+        check(sort, &["SORT", "a"], Ok(&[1]));
+        check(sort, &["SORT", "a", "ALPHA", "store", "d"], Ok(&[1, 4]));
+        check(sort, &["SORT", "a", "STORE", "d", "STORE", "e"], Ok(&[1, 5]));
+        check(sort, &["SORT", "a", "STORE", "store", "ALPHA"], Ok(&[1, 3]));
+        check(sort, &["SORT", "STORE", "BY", "STORE", "ALPHA"], Ok(&[1]));
+        check(sort, &["SORT", "a", "STORE"], Err(KeyError::TooShort));
+        let near = rows::GEORADIUSBYMEMBER.spec();
+        check(near, &["GEORADIUSBYMEMBER", "g", "STORE", "10", "m", "STOREDIST", "d"], Ok(&[1, 6]));
+        let migrate = rows::MIGRATE.spec();
+        check(migrate, &["MIGRATE", "h", "1", "k", "0", "1"], Ok(&[3]));
+        check(migrate, &["MIGRATE", "h", "1", "", "0", "1", "KEYS", "a", "b"], Ok(&[7, 8]));
+        check(migrate, &["MIGRATE", "h", "1", "", "0", "1", "AUTH", "KEYS", "KEYS", "a"], Ok(&[9]));
+    }
+
+    fn command(words: &str) -> Cmd {
+        let mut it = words.split(' ');
+        let mut command = cmd(it.next().unwrap());
+        for word in it {
+            command.arg(word);
+        }
+        command
+    }
+
+    #[test]
+    fn a_pattern_of_other_keys_is_found() {
+        let pattern = |words| rows::SORT.spec().pattern_of(&command(words)).map(<[u8]>::to_vec);
+        assert_eq!(pattern("SORT a BY w_* GET v_*"), Some(b"w_*".to_vec()));
+        assert_eq!(pattern("SORT a by nosort get # get h_*->f"), Some(b"h_*->f".to_vec()));
+        assert_eq!(pattern("SORT a BY nosort GET #"), None);
+        assert_eq!(pattern("SORT BY STORE * BY"), None);
+        assert_eq!(rows::GET.spec().pattern_of(&command("GET *")), None);
+    }
+
+    #[test]
+    fn a_condition_is_found_where_options_stand() {
+        let condition = |row: &Spec, words| row.condition_of(&command(words));
+        assert_eq!(condition(rows::SET.spec(), "SET k NX"), None);
+        assert_eq!(condition(rows::SET.spec(), "SET k v EX 10 nx"), Some("NX"));
+        assert_eq!(condition(rows::EXPIRE.spec(), "EXPIRE k 10 Gt"), Some("GT"));
+        assert_eq!(condition(rows::ZADD.spec(), "ZADD countries 5 GT -inf LT"), None);
+        assert_eq!(condition(rows::ZADD.spec(), "ZADD countries CH INCR 5 GT"), Some("INCR"));
+        assert_eq!(condition(rows::HEXPIRE.spec(), "HEXPIRE k 10 FIELDS 1 NX"), None);
+        assert_eq!(condition(rows::GET.spec(), "GET NX"), None);
     }
 }

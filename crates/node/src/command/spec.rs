@@ -139,6 +139,7 @@ pub enum Group {
     Stream,
     String,
     Transactions,
+    VectorSet,
 }
 
 /// Where the keys of a command stand; a position counts words from the command's name, which is 0.
@@ -167,16 +168,30 @@ pub enum Keys {
     },
     /// The number of keys stands at this position and the keys follow it: `EVAL`, `LMPOP`.
     Counted(u8),
+    /// The number of keys stands at this position; the keys follow it, each with its value: `MSETEX`.
+    CountedPairs(u8),
     /// A destination at the first position, the number of source keys at the second, the sources after it: `ZUNIONSTORE`.
     StoreCounted(u8, u8),
     /// The first half of what follows the word `STREAMS`: `XREAD`.
     Streams,
-    /// One key at 1 and one after each of these option words: `SORT .. STORE`, `GEORADIUS .. STORE`.
-    OneAndAfter(&'static [&'static str]),
+    /// One key at 1 and one after the last of the options `stores`: `SORT .. STORE`, `GEORADIUS .. STORE`.
+    OneAndAfter {
+        /// The position of the first word that may be an option.
+        from: u8,
+        /// The options that a key follows.
+        stores: &'static [&'static str],
+        /// The options that a pattern of other keys follows: `BY weight_*`. Which keys those are, no client can tell.
+        patterns: &'static [&'static str],
+    },
     /// `MIGRATE`: the key at 3, or, where that is empty, those after the word `KEYS`.
     Migrate,
-    /// A channel, not a key, at this position, placed as a key is: `PUBLISH`, `SSUBSCRIBE`.
+    /// A channel, not a key, at this position, placed as a key is: `PUBLISH`.
     Channel(u8),
+    /// Channels, not keys, from `first` to the end, placed as keys are: `SUBSCRIBE`, `SSUBSCRIBE`.
+    Channels {
+        /// The position of the first channel.
+        first: u8,
+    },
 }
 
 /// What a ring does with a command.
@@ -249,16 +264,35 @@ pub enum Effect {
     Pop,
     /// A program, which may do any of these: `EVAL`.
     Script,
-    /// `Conditional` if one of `options` stands at or after position `from`, `Deadline` otherwise: `SET`.
+    /// `Conditional` if one of `options` stands there, `Deadline` otherwise: `SET`; see [`Spec::condition_of`].
+    ///
+    /// A command without a relative expiry (`ZADD`) has nothing to be made absolute: it goes as it is.
     ConditionalIf {
         /// The position of the first word that may be an option.
         from: u8,
-        /// The options that make it conditional.
+        /// Where the options end.
+        until: Until,
+        /// The options that make it conditional, in capitals.
         options: &'static [&'static str],
     },
 }
 
+/// Where the options of a command end, so that a member called `NX` is not taken for an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Until {
+    /// With the command.
+    End,
+    /// Before the first number: the score in `ZADD board GT CH 5 lt`.
+    Number,
+    /// Before this word: `FIELDS` in `HEXPIRE key 10 NX FIELDS 1 nx`.
+    Word(&'static str),
+}
+
 /// What may be done after an attempt whose outcome is not known (it timed out, or the connection broke).
+///
+/// With an option that makes it conditional ([`Spec::condition_of`]), a command counts as `Never`, whatever its row
+/// says: `ZADD .. INCR` would add twice, and `SET .. NX` would say that it lost against itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Retry {
