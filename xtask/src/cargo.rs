@@ -1,11 +1,11 @@
 //! Running cargo from inside cargo.
 
-use std::env;
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
+use std::{env, io};
 
 use xtask::workspace;
 
-use crate::Result;
+use crate::{Result, leash};
 
 /// What `cargo run` tells xtask about xtask. Handed on, it would look to some build scripts like a change, and every
 /// `cargo xtask` after a plain `cargo build` would build their crates anew.
@@ -33,21 +33,31 @@ pub(crate) fn cargo() -> Command {
 
 /// Shows a command and runs it to its end.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
+    run_by(command, Command::status)
+}
+
+/// Shows a command and runs it to its end, or to the end of xtask.
+pub(crate) fn run_leashed(command: &mut Command) -> Result<()> {
+    run_by(command, leash::status)
+}
+
+fn run_by(command: &mut Command, status: fn(&mut Command) -> io::Result<ExitStatus>) -> Result<()> {
     let line = shown(command);
     eprintln!("$ {line}");
-    let status = command.status().map_err(|error| format!("`{line}` does not run: {error}"))?;
+    let status = status(command).map_err(|error| format!("`{line}` does not run: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("`{line}` failed ({status})").into()) }
 }
 
-/// Runs a command to its end and returns what it printed.
+/// Runs a command to its end and returns what it printed; its complaints and its progress are shown as they come.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let line = shown(command);
-    let output = command.output().map_err(|error| format!("`{line}` does not run: {error}"))?;
-    if !output.status.success() {
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("`{line}` failed ({}):\n{}", output.status, stderr.trim_end()).into());
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("`{line}` does not run: {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout)?)
+    } else {
+        Err(format!("`{line}` failed ({})", output.status).into())
     }
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// The command as one would type it; of many arguments, the first.

@@ -7,6 +7,7 @@ mod cluster;
 mod control;
 mod demo;
 mod flags;
+mod leash;
 mod package;
 mod run_folder;
 mod test_cluster;

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use xtask::Binary;
 
-use crate::cargo::{cargo, read, run as run_command};
+use crate::cargo::{cargo, read, run_leashed};
 use crate::run_folder::RunFolder;
 use crate::{Result, flags};
 
@@ -34,7 +34,7 @@ pub(crate) fn test(binary: &Binary, nodes: usize, modules: &[String]) -> Result<
             .envs(binary.env())
             .env("REDISDB_NODES", nodes.to_string())
             .env("REDISDB_RUN_DIR", folder.path());
-        run_command(command)
+        run_leashed(command)
     };
     let outcome = if modules.is_empty() {
         with_servers(cargo().args(["test", "--workspace", "--all-features"]))
@@ -56,7 +56,8 @@ pub(crate) fn test(binary: &Binary, nodes: usize, modules: &[String]) -> Result<
 
 fn it() -> Command {
     let mut command = cargo();
-    command.args(["test", "--package", "redisdb-tests", "--all-features", "--test", "it"]);
+    // The workspace, although one package has this test: with the same features as a whole run, nothing is built anew.
+    command.args(["test", "--workspace", "--all-features", "--test", "it"]);
     command
 }
 

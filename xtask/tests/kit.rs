@@ -6,9 +6,9 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, panic, process, thread};
+use std::{env, fs, panic, process, thread};
 
-use xtask::{Data, Server, Servers, command_line};
+use xtask::{Data, Server, Servers, command_line, is_alive};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -163,6 +163,28 @@ fn an_owner_that_exits_or_aborts_takes_its_servers_along() {
     }
 }
 
+#[test]
+fn an_interrupted_cluster_up_leaves_no_server() {
+    for signal in ["INT", "KILL"] {
+        let notes = Server::start().unwrap();
+        let mut xtask = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(["cluster", "up", "--nodes", "2"])
+            .env("REDISDB_RUN_DIR", notes.dir())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(xtask.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert_eq!(lines.filter(|line| line.starts_with("url = ")).take(2).count(), 2);
+        let names = fs::read_dir(notes.dir()).unwrap().map(|entry| entry.unwrap().file_name());
+        let pids: Vec<u32> = names.filter_map(|name| name.to_str()?.parse().ok()).collect();
+        assert_eq!(pids.len(), 2);
+        send(signal, xtask.id());
+        xtask.wait().unwrap();
+        assert!(within_limit(|| pids.iter().all(|pid| !is_alive(*pid))), "a server survived SIG{signal}");
+    }
+}
+
 /// Not a test of its own: what the two above run in another process. One server runs, one is paused.
 #[test]
 fn owner() {
@@ -196,6 +218,11 @@ fn start_owner(end: &str) -> (Child, Vec<(u32, PathBuf)>) {
     let traces: Vec<_> = traces.take(2).collect();
     assert_eq!(traces.len(), 2);
     (owner, traces)
+}
+
+fn send(signal: &str, pid: u32) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -s {signal} {pid}")]).status().unwrap();
+    assert!(sent.success());
 }
 
 fn is_gone(pid: u32, dir: &Path) -> bool {
