@@ -1,0 +1,538 @@
+//! Servers: <https://redis.io/docs/latest/commands/?group=server>, and what the connection group asks a server.
+
+use std::collections::HashMap;
+use std::future::Future;
+
+use redis::FromRedisValue;
+use redis::RedisWrite;
+use redis::ToRedisArgs;
+use redis::ToSingleRedisArg;
+
+use super::clients::ClientList;
+use super::expiry::Timestamp;
+use super::info::Info;
+use super::slowlog::SlowlogEntry;
+use crate::Execute;
+use crate::command::rows::BGREWRITEAOF;
+use crate::command::rows::BGSAVE;
+use crate::command::rows::CLIENT_KILL;
+use crate::command::rows::CLIENT_LIST;
+use crate::command::rows::COMMAND_COUNT;
+use crate::command::rows::CONFIG_GET;
+use crate::command::rows::CONFIG_RESETSTAT;
+use crate::command::rows::CONFIG_REWRITE;
+use crate::command::rows::CONFIG_SET;
+use crate::command::rows::DBSIZE;
+use crate::command::rows::DEBUG;
+use crate::command::rows::ECHO;
+use crate::command::rows::FLUSHALL;
+use crate::command::rows::FLUSHDB;
+use crate::command::rows::INFO;
+use crate::command::rows::LASTSAVE;
+use crate::command::rows::LATENCY_DOCTOR;
+use crate::command::rows::LATENCY_RESET;
+use crate::command::rows::MEMORY_DOCTOR;
+use crate::command::rows::MEMORY_PURGE;
+use crate::command::rows::MEMORY_USAGE;
+use crate::command::rows::PING;
+use crate::command::rows::REPLICAOF;
+use crate::command::rows::SAVE;
+use crate::command::rows::SHUTDOWN;
+use crate::command::rows::SLAVEOF;
+use crate::command::rows::SLOWLOG_GET;
+use crate::command::rows::SLOWLOG_LEN;
+use crate::command::rows::SLOWLOG_RESET;
+use crate::command::rows::SWAPDB;
+use crate::command::rows::TIME;
+
+/// The commands that concern a server as a whole.
+///
+/// A question to a server about itself is put to every node of a ring and of a copy, and each node's answer is returned
+/// under its name. What changes a server is done on every node. What can only be meant for one server (`SHUTDOWN`,
+/// `REPLICAOF`, ..) is refused there: call it on that node.
+///
+/// # Errors
+/// As [`Execute::read`], [`Execute::write`] and [`Execute::each`].
+pub trait ServerCommands: Execute {
+    /// Starts to rewrite the append-only file in the background.
+    ///
+    /// See <https://redis.io/docs/latest/commands/bgrewriteaof/>.
+    fn bgrewriteaof(&self) -> impl Future<Output = Result<Self::Write<String>, Self::Error>> + Send {
+        self.write(&BGREWRITEAOF, BGREWRITEAOF.cmd())
+    }
+
+    /// Starts to save the data set to disk in the background.
+    ///
+    /// # Errors
+    /// The server's, if it is already saving, or rewriting its append-only file: see
+    /// [`bgsave_schedule`](Self::bgsave_schedule).
+    ///
+    /// See <https://redis.io/docs/latest/commands/bgsave/>.
+    fn bgsave(&self) -> impl Future<Output = Result<Self::Write<String>, Self::Error>> + Send {
+        self.write(&BGSAVE, BGSAVE.cmd())
+    }
+
+    /// Starts to save the data set to disk in the background, or does so once the append-only file has been rewritten.
+    ///
+    /// See <https://redis.io/docs/latest/commands/bgsave/>.
+    fn bgsave_schedule(&self) -> impl Future<Output = Result<Self::Write<String>, Self::Error>> + Send {
+        self.write(&BGSAVE, BGSAVE.cmd().arg("SCHEDULE").take())
+    }
+
+    /// Closes the connection of a client, given its `ip:port`.
+    ///
+    /// # Errors
+    /// The server's, if there is no such client.
+    ///
+    /// See <https://redis.io/docs/latest/commands/client-kill/>.
+    fn client_kill(
+        &self,
+        address: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&CLIENT_KILL, CLIENT_KILL.cmd().arg(address).take())
+    }
+
+    /// Closes the connections of all clients that pass every filter, and returns how many there were.
+    ///
+    /// See <https://redis.io/docs/latest/commands/client-kill/>.
+    fn client_kill_with(
+        &self,
+        filters: ClientKillFilters,
+    ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
+        self.write(&CLIENT_KILL, CLIENT_KILL.cmd().arg(filters).take())
+    }
+
+    /// Returns the clients that are connected.
+    ///
+    /// See <https://redis.io/docs/latest/commands/client-list/>.
+    fn client_list(&self) -> impl Future<Output = Result<Self::Each<ClientList>, Self::Error>> + Send {
+        self.each(&CLIENT_LIST, CLIENT_LIST.cmd())
+    }
+
+    /// Returns how many commands the server knows.
+    ///
+    /// See <https://redis.io/docs/latest/commands/command-count/>.
+    fn command_count(&self) -> impl Future<Output = Result<u64, Self::Error>> + Send {
+        self.read(&COMMAND_COUNT, COMMAND_COUNT.cmd())
+    }
+
+    /// Returns the configuration parameters that match glob-style patterns. Several patterns need Redis 7.0.
+    ///
+    /// See <https://redis.io/docs/latest/commands/config-get/>.
+    fn config_get(
+        &self,
+        patterns: impl ToRedisArgs + Send,
+    ) -> impl Future<Output = Result<Self::Each<HashMap<String, String>>, Self::Error>> + Send {
+        self.each(&CONFIG_GET, CONFIG_GET.cmd().arg(patterns).take())
+    }
+
+    /// Sets the statistics that [`info`](Self::info) returns to zero.
+    ///
+    /// See <https://redis.io/docs/latest/commands/config-resetstat/>.
+    fn config_resetstat(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&CONFIG_RESETSTAT, CONFIG_RESETSTAT.cmd())
+    }
+
+    /// Writes the configuration in force to the configuration file.
+    ///
+    /// # Errors
+    /// The server's, if it runs without a configuration file.
+    ///
+    /// See <https://redis.io/docs/latest/commands/config-rewrite/>.
+    fn config_rewrite(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&CONFIG_REWRITE, CONFIG_REWRITE.cmd())
+    }
+
+    /// Sets a configuration parameter.
+    ///
+    /// # Errors
+    /// The server's, if there is no such parameter, or it cannot be set so.
+    ///
+    /// See <https://redis.io/docs/latest/commands/config-set/>.
+    fn config_set(
+        &self,
+        name: impl ToSingleRedisArg + Send,
+        value: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&CONFIG_SET, CONFIG_SET.cmd().arg(name).arg(value).take())
+    }
+
+    /// Sets configuration parameters, pairs of a name and a value: all of them or none. Since Redis 7.0.
+    ///
+    /// See <https://redis.io/docs/latest/commands/config-set/>.
+    fn config_set_multiple<N: ToSingleRedisArg + Send, V: ToSingleRedisArg + Send>(
+        &self,
+        parameters: impl IntoIterator<Item = (N, V)> + Send,
+    ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        let mut cmd = CONFIG_SET.cmd();
+        for (name, value) in parameters {
+            cmd.arg(name).arg(value);
+        }
+        self.write(&CONFIG_SET, cmd)
+    }
+
+    /// Returns the number of keys.
+    ///
+    /// # On a ring
+    /// The sum over all nodes.
+    ///
+    /// See <https://redis.io/docs/latest/commands/dbsize/>.
+    fn dbsize(&self) -> impl Future<Output = Result<u64, Self::Error>> + Send {
+        self.read(&DBSIZE, DBSIZE.cmd())
+    }
+
+    /// Returns what the server knows of a value inside, as text. Only where its configuration allows it.
+    ///
+    /// See <https://redis.io/docs/latest/commands/debug/>.
+    fn debug_object(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Self::Write<String>, Self::Error>> + Send {
+        self.write(&DEBUG, DEBUG.cmd().arg("OBJECT").arg(key).take())
+    }
+
+    /// Returns what was sent.
+    ///
+    /// See <https://redis.io/docs/latest/commands/echo/>.
+    fn echo<V: FromRedisValue + Send>(
+        &self,
+        message: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<V, Self::Error>> + Send {
+        self.read(&ECHO, ECHO.cmd().arg(message).take())
+    }
+
+    /// Deletes all keys of all databases.
+    ///
+    /// See <https://redis.io/docs/latest/commands/flushall/>.
+    fn flushall(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&FLUSHALL, FLUSHALL.cmd())
+    }
+
+    /// Deletes all keys of all databases, and says whether to wait for it. Since Redis 6.2.
+    ///
+    /// See <https://redis.io/docs/latest/commands/flushall/>.
+    fn flushall_with(
+        &self,
+        mode: FlushMode,
+    ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&FLUSHALL, FLUSHALL.cmd().arg(mode).take())
+    }
+
+    /// Deletes all keys of the database.
+    ///
+    /// See <https://redis.io/docs/latest/commands/flushdb/>.
+    fn flushdb(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&FLUSHDB, FLUSHDB.cmd())
+    }
+
+    /// Deletes all keys of the database, and says whether to wait for it. Since Redis 6.2.
+    ///
+    /// See <https://redis.io/docs/latest/commands/flushdb/>.
+    fn flushdb_with(
+        &self,
+        mode: FlushMode,
+    ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&FLUSHDB, FLUSHDB.cmd().arg(mode).take())
+    }
+
+    /// Returns what the server says of itself, in its default sections.
+    ///
+    /// See <https://redis.io/docs/latest/commands/info/>.
+    fn info(&self) -> impl Future<Output = Result<Self::Each<Info>, Self::Error>> + Send {
+        self.each(&INFO, INFO.cmd())
+    }
+
+    /// Returns sections of what the server says of itself: `"memory"`, `"all"`. Several sections need Redis 7.0.
+    ///
+    /// See <https://redis.io/docs/latest/commands/info/>.
+    fn info_with(
+        &self,
+        sections: impl ToRedisArgs + Send,
+    ) -> impl Future<Output = Result<Self::Each<Info>, Self::Error>> + Send {
+        self.each(&INFO, INFO.cmd().arg(sections).take())
+    }
+
+    /// Returns when the data set was last saved, in whole seconds.
+    ///
+    /// See <https://redis.io/docs/latest/commands/lastsave/>.
+    fn lastsave(&self) -> impl Future<Output = Result<Self::Each<Timestamp>, Self::Error>> + Send {
+        self.each(&LASTSAVE, LASTSAVE.cmd())
+    }
+
+    /// Returns the server's own words on its latency.
+    ///
+    /// See <https://redis.io/docs/latest/commands/latency-doctor/>.
+    fn latency_doctor(&self) -> impl Future<Output = Result<Self::Each<String>, Self::Error>> + Send {
+        self.each(&LATENCY_DOCTOR, LATENCY_DOCTOR.cmd())
+    }
+
+    /// Forgets the latency spikes of all events, and returns of how many events.
+    ///
+    /// See <https://redis.io/docs/latest/commands/latency-reset/>.
+    fn latency_reset(&self) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
+        self.write(&LATENCY_RESET, LATENCY_RESET.cmd())
+    }
+
+    /// Returns the server's own words on its memory.
+    ///
+    /// See <https://redis.io/docs/latest/commands/memory-doctor/>.
+    fn memory_doctor(&self) -> impl Future<Output = Result<Self::Each<String>, Self::Error>> + Send {
+        self.each(&MEMORY_DOCTOR, MEMORY_DOCTOR.cmd())
+    }
+
+    /// Asks the allocator to give back memory.
+    ///
+    /// See <https://redis.io/docs/latest/commands/memory-purge/>.
+    fn memory_purge(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&MEMORY_PURGE, MEMORY_PURGE.cmd())
+    }
+
+    /// Returns how many bytes a key and its value take, estimated from 5 of its elements; `None` if it does not exist.
+    ///
+    /// See <https://redis.io/docs/latest/commands/memory-usage/>.
+    fn memory_usage(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Option<u64>, Self::Error>> + Send {
+        self.read(&MEMORY_USAGE, MEMORY_USAGE.cmd().arg(key).take())
+    }
+
+    /// Returns how many bytes a key and its value take, estimated from `samples` elements; 0 means all.
+    ///
+    /// See <https://redis.io/docs/latest/commands/memory-usage/>.
+    fn memory_usage_with(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        samples: u64,
+    ) -> impl Future<Output = Result<Option<u64>, Self::Error>> + Send {
+        self.read(&MEMORY_USAGE, MEMORY_USAGE.cmd().arg(key).arg("SAMPLES").arg(samples).take())
+    }
+
+    /// Returns once the server has answered.
+    ///
+    /// # On a ring
+    /// Every node must have answered.
+    ///
+    /// See <https://redis.io/docs/latest/commands/ping/>.
+    fn ping(&self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        self.read(&PING, PING.cmd())
+    }
+
+    /// Returns what was sent, once the server has answered.
+    ///
+    /// See <https://redis.io/docs/latest/commands/ping/>.
+    fn ping_with<V: FromRedisValue + Send>(
+        &self,
+        message: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<V, Self::Error>> + Send {
+        self.read(&PING, PING.cmd().arg(message).take())
+    }
+
+    /// Makes the server a replica of another.
+    ///
+    /// See <https://redis.io/docs/latest/commands/replicaof/>.
+    fn replicaof(
+        &self,
+        host: impl ToSingleRedisArg + Send,
+        port: u16,
+    ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&REPLICAOF, REPLICAOF.cmd().arg(host).arg(port).take())
+    }
+
+    /// Makes a replica a server of its own.
+    ///
+    /// See <https://redis.io/docs/latest/commands/replicaof/>.
+    fn replicaof_no_one(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&REPLICAOF, REPLICAOF.cmd().arg("NO").arg("ONE").take())
+    }
+
+    /// Saves the data set to disk, and returns when it is done. The server does nothing else meanwhile.
+    ///
+    /// See <https://redis.io/docs/latest/commands/save/>.
+    fn save(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&SAVE, SAVE.cmd())
+    }
+
+    /// Shuts the server down, saving the data set if it is configured to.
+    ///
+    /// # Errors
+    /// Always one: the connection ends instead of an answer.
+    ///
+    /// See <https://redis.io/docs/latest/commands/shutdown/>.
+    fn shutdown(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&SHUTDOWN, SHUTDOWN.cmd())
+    }
+
+    /// Shuts the server down, and says whether to save the data set.
+    ///
+    /// # Errors
+    /// Always one: the connection ends instead of an answer.
+    ///
+    /// See <https://redis.io/docs/latest/commands/shutdown/>.
+    fn shutdown_with(
+        &self,
+        save: ShutdownSave,
+    ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&SHUTDOWN, SHUTDOWN.cmd().arg(save).take())
+    }
+
+    /// Makes the server a replica of another: the old name of [`replicaof`](Self::replicaof).
+    ///
+    /// See <https://redis.io/docs/latest/commands/slaveof/>.
+    fn slaveof(
+        &self,
+        host: impl ToSingleRedisArg + Send,
+        port: u16,
+    ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&SLAVEOF, SLAVEOF.cmd().arg(host).arg(port).take())
+    }
+
+    /// Makes a replica a server of its own: the old name of [`replicaof_no_one`](Self::replicaof_no_one).
+    ///
+    /// See <https://redis.io/docs/latest/commands/slaveof/>.
+    fn slaveof_no_one(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&SLAVEOF, SLAVEOF.cmd().arg("NO").arg("ONE").take())
+    }
+
+    /// Returns the last commands that were slow, the latest first; the server's default is 10 of them.
+    ///
+    /// See <https://redis.io/docs/latest/commands/slowlog-get/>.
+    fn slowlog_get(&self) -> impl Future<Output = Result<Self::Each<Vec<SlowlogEntry>>, Self::Error>> + Send {
+        self.each(&SLOWLOG_GET, SLOWLOG_GET.cmd())
+    }
+
+    /// Returns the last `count` commands that were slow, the latest first; -1 means all (since Redis 7.0).
+    ///
+    /// See <https://redis.io/docs/latest/commands/slowlog-get/>.
+    fn slowlog_get_count(
+        &self,
+        count: i64,
+    ) -> impl Future<Output = Result<Self::Each<Vec<SlowlogEntry>>, Self::Error>> + Send {
+        self.each(&SLOWLOG_GET, SLOWLOG_GET.cmd().arg(count).take())
+    }
+
+    /// Returns how many commands the slow log holds.
+    ///
+    /// See <https://redis.io/docs/latest/commands/slowlog-len/>.
+    fn slowlog_len(&self) -> impl Future<Output = Result<Self::Each<u64>, Self::Error>> + Send {
+        self.each(&SLOWLOG_LEN, SLOWLOG_LEN.cmd())
+    }
+
+    /// Empties the slow log.
+    ///
+    /// See <https://redis.io/docs/latest/commands/slowlog-reset/>.
+    fn slowlog_reset(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&SLOWLOG_RESET, SLOWLOG_RESET.cmd())
+    }
+
+    /// Swaps two databases: who is connected to one sees the data of the other at once.
+    ///
+    /// See <https://redis.io/docs/latest/commands/swapdb/>.
+    fn swapdb(&self, a: u32, b: u32) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&SWAPDB, SWAPDB.cmd().arg(a).arg(b).take())
+    }
+
+    /// Returns the time by the server's clock, in microseconds.
+    ///
+    /// See <https://redis.io/docs/latest/commands/time/>.
+    fn time(&self) -> impl Future<Output = Result<Self::Each<Timestamp>, Self::Error>> + Send {
+        self.each(&TIME, TIME.cmd())
+    }
+}
+
+impl<E: Execute + ?Sized> ServerCommands for E {}
+
+/// Whether `FLUSHALL` and `FLUSHDB` wait until the memory is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FlushMode {
+    /// Frees the memory in the background.
+    Async,
+    /// Frees the memory before it answers.
+    Sync,
+}
+
+impl ToRedisArgs for FlushMode {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        let word = match self {
+            Self::Async => "ASYNC",
+            Self::Sync => "SYNC",
+        };
+        word.write_redis_args(out);
+    }
+}
+
+/// Whether `SHUTDOWN` saves the data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ShutdownSave {
+    /// It does, even if no save points are configured.
+    Save,
+    /// It does not, even if save points are configured.
+    NoSave,
+}
+
+impl ToRedisArgs for ShutdownSave {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        let word = match self {
+            Self::Save => "SAVE",
+            Self::NoSave => "NOSAVE",
+        };
+        word.write_redis_args(out);
+    }
+}
+
+/// Which clients `CLIENT KILL` closes: those that pass every filter. Without any the server refuses.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct ClientKillFilters {
+    words: Vec<(&'static str, String)>,
+}
+
+impl ClientKillFilters {
+    /// No filter yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The client of this id.
+    pub fn id(self, id: u64) -> Self {
+        self.filter("ID", id.to_string())
+    }
+
+    /// The client at this `ip:port`.
+    pub fn addr(self, address: impl Into<String>) -> Self {
+        self.filter("ADDR", address.into())
+    }
+
+    /// Clients connected to this `ip:port` of the server. Since Redis 6.2.
+    pub fn laddr(self, address: impl Into<String>) -> Self {
+        self.filter("LADDR", address.into())
+    }
+
+    /// Clients logged in as this user.
+    pub fn user(self, user: impl Into<String>) -> Self {
+        self.filter("USER", user.into())
+    }
+
+    /// Clients of this type: `normal`, `master`, `replica` or `pubsub`.
+    pub fn client_type(self, client_type: impl Into<String>) -> Self {
+        self.filter("TYPE", client_type.into())
+    }
+
+    /// The client that asks, too: by default it is spared.
+    pub fn include_me(self) -> Self {
+        self.filter("SKIPME", "no".into())
+    }
+
+    fn filter(mut self, name: &'static str, value: String) -> Self {
+        self.words.push((name, value));
+        self
+    }
+}
+
+impl ToRedisArgs for ClientKillFilters {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        self.words.write_redis_args(out);
+    }
+}
