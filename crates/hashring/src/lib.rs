@@ -21,5 +21,7 @@ pub use moved::{Flow, Moved};
 mod error;
 pub use error::BuildError;
 
-mod arcs;
+mod fingerprint;
+mod placement;
 mod points;
+mod table;

@@ -1,17 +1,20 @@
 //! What changes hands between two rings.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, iter};
 
 use crate::HashRing;
 
 /// What changes owner when one ring replaces another. Made by [`HashRing::moved`].
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Moved {
     /// The share of the key space that changes owner, from 0 to 1.
     pub total: f64,
     /// From which node to which, in the order of their names.
     pub flows: Vec<Flow>,
+    /// Whether the shares are exact. They are unless the two rings hash keys differently or one of them
+    /// has a layout without arcs; then they are those of 65,536 sample keys.
+    pub exact: bool,
 }
 
 /// A part of the key space that leaves one node for another.
@@ -26,35 +29,85 @@ pub struct Flow {
     pub share: f64,
 }
 
+/// Keys to try where there is no exact way.
+const SAMPLES: u32 = 1 << 16;
+
 impl Moved {
     pub(crate) fn between(before: &HashRing, after: &HashRing) -> Self {
-        let mut ends: Vec<u64> =
-            before.arcs().iter().chain(after.arcs().iter()).map(|(end, _)| end).collect();
-        ends.sort_unstable();
-        ends.dedup();
-        let mut previous = ends.last().copied().unwrap_or_default();
-        let whole = ends.len() == 1;
-        let mut lengths = BTreeMap::<(&str, &str), u128>::new();
-        for end in ends {
-            let length = if whole { 1 << 64 } else { u128::from(end.wrapping_sub(previous)) };
-            previous = end;
-            let from = before.name(before.lookup_hash(end));
-            let to = after.name(after.lookup_hash(end));
+        let mut flows = BTreeMap::<(&str, &str), u128>::new();
+        let mut add = |from, to, length: u128| {
+            let (from, to) = (before.name(from), after.name(to));
             if from != to {
-                *lengths.entry((from, to)).or_default() += length;
+                *flows.entry((from, to)).or_default() += length;
             }
-        }
+        };
+        let arcs = before.comparable_stretches(after);
+        let exact = arcs.is_some();
+        let whole = match arcs {
+            Some((before, after)) => {
+                let (mut before, mut after) = (Arcs::of(&before), Arcs::of(&after));
+                let mut start = 0u128;
+                while start < CIRCLE {
+                    let end = before.end().min(after.end());
+                    add(before.owner(), after.owner(), end - start);
+                    start = end;
+                    before.go_past(end);
+                    after.go_past(end);
+                }
+                CIRCLE
+            }
+            None => {
+                for sample in 0..SAMPLES {
+                    let key = format!("key:{sample}");
+                    add(before.lookup(&key), after.lookup(&key), 1);
+                }
+                SAMPLES.into()
+            }
+        };
+        let share = |length: u128| length as f64 / whole as f64;
         Self {
-            total: share(lengths.values().sum()),
-            flows: lengths
+            total: share(flows.values().sum()),
+            flows: flows
                 .into_iter()
                 .map(|((from, to), length)| Flow { from: from.into(), to: to.into(), share: share(length) })
                 .collect(),
+            exact,
         }
     }
 }
 
-/// A length on the circle as a share of it.
-pub(crate) fn share(length: u128) -> f64 {
-    length as f64 / 2f64.powi(64)
+/// The length of the whole circle.
+pub(crate) const CIRCLE: u128 = 1 << 64;
+
+/// A way along the stretches of a circle.
+struct Arcs<'a> {
+    stretches: &'a [(u64, u16)],
+}
+
+impl<'a> Arcs<'a> {
+    fn of(stretches: &'a [(u64, u16)]) -> Self {
+        Self { stretches }
+    }
+
+    /// Where the current stretch ends: the first position that is not part of it.
+    fn end(&self) -> u128 {
+        self.stretches.first().map_or(CIRCLE, |&(last, _)| u128::from(last) + 1)
+    }
+
+    fn owner(&self) -> usize {
+        self.stretches.first().map_or(0, |&(_, owner)| owner.into())
+    }
+
+    fn go_past(&mut self, end: u128) {
+        if self.end() <= end {
+            self.stretches = self.stretches.get(1..).unwrap_or_default();
+        }
+    }
+}
+
+/// The length of each stretch with its owner.
+pub(crate) fn lengths(stretches: &[(u64, u16)]) -> impl Iterator<Item = (u128, u16)> {
+    let ends = stretches.iter().map(|&(last, _)| u128::from(last) + 1);
+    let starts = iter::once(0).chain(ends.clone());
+    iter::zip(ends, starts).zip(stretches).map(|((end, start), &(_, owner))| (end - start, owner))
 }

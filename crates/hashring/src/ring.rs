@@ -4,12 +4,17 @@ use std::collections::BTreeSet;
 
 use twox_hash::XxHash3_64;
 
-use crate::{BuildError, Builder, HashTag, Member, Moved, RingConfig, Successors, arcs::Arcs, moved, points};
+use crate::{
+    BuildError, Builder, HashTag, Member, Moved, RingConfig, Successors, fingerprint, moved,
+    placement::{Placement, Stretches},
+    points,
+    table::Table,
+};
 
 /// The nodes a ring can number.
-const MAX_NODES: usize = u16::MAX as usize + 1;
+const MAX_NODES: usize = u16::MAX as usize;
 /// The points a ring can hold.
-const MAX_POINTS: u64 = 1 << 26;
+const MAX_POINTS: u64 = 1 << 27;
 
 /// A consistent-hash ring over named, weighted nodes.
 ///
@@ -17,7 +22,7 @@ const MAX_POINTS: u64 = 1 << 26;
 #[derive(Clone, Debug)]
 pub struct HashRing {
     config: RingConfig,
-    arcs: Arcs,
+    placement: Placement,
 }
 
 impl HashRing {
@@ -28,13 +33,7 @@ impl HashRing {
 
     pub(crate) fn new(config: RingConfig) -> Result<Self, BuildError> {
         check(&config.nodes)?;
-        let mut by_name: Vec<(u16, &Member)> = (0..).zip(&config.nodes).collect();
-        by_name.sort_by_key(|(_, node)| node.name.as_str());
-        let mut all = Vec::new();
-        for (index, node) in by_name {
-            all.extend(points::of(&node.name, points::count(node.weight)).map(|point| (point, index)));
-        }
-        Ok(Self { arcs: Arcs::from_points(all), config })
+        Ok(Self { placement: Placement::Table(Table::new(&config.nodes)), config })
     }
 
     /// The node that owns `key`, as an index in the order the nodes were given.
@@ -48,7 +47,7 @@ impl HashRing {
     #[inline]
     #[must_use]
     pub fn lookup_hash(&self, hash: u64) -> usize {
-        self.arcs.owner(self.arcs.find(hash))
+        self.placement.owner(hash).into()
     }
 
     /// The position of `key` on the circle: the hash of its [`tag`](Self::tag).
@@ -69,7 +68,7 @@ impl HashRing {
     /// without the owner, and so on.
     #[must_use]
     pub fn successors(&self, key: impl AsRef<[u8]>) -> Successors<'_> {
-        Successors::new(&self.arcs, self.len(), self.hash(key))
+        Successors::new(&self.placement, self.len(), self.hash(key))
     }
 
     /// The first `r` nodes of [`successors`](Self::successors), or all nodes if there are fewer.
@@ -108,48 +107,65 @@ impl HashRing {
         &self.config.hash_tag
     }
 
+    /// The memory that the placement takes, in bytes, without names.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.placement.bytes()
+    }
+
     /// Everything that decides where keys land.
     #[must_use]
     pub fn config(&self) -> &RingConfig {
         &self.config
     }
 
-    /// The exact share of the key space that each node owns, from 0 to 1.
+    /// The share of the key space that each node owns, from 0 to 1, exactly.
+    ///
+    /// Layouts without arcs are the exception: there it is what the weights say.
     #[must_use]
     pub fn shares(&self) -> Vec<f64> {
         let mut lengths = vec![0u128; self.len()];
-        let mut previous = self.arcs.iter().last().map_or(0, |(end, _)| end);
-        for (end, owner) in self.arcs.iter() {
-            if let Some(length) = lengths.get_mut(owner) {
-                *length += u128::from(end.wrapping_sub(previous));
+        match self.placement.stretches() {
+            Some(stretches) => {
+                for (length, owner) in moved::lengths(&stretches) {
+                    if let Some(sum) = lengths.get_mut(usize::from(owner)) {
+                        *sum += length;
+                    }
+                }
+                lengths.into_iter().map(|length| length as f64 / moved::CIRCLE as f64).collect()
             }
-            previous = end;
+            None => {
+                let total: f64 = self.config.nodes.iter().map(|node| node.weight).sum();
+                self.config.nodes.iter().map(|node| node.weight / total).collect()
+            }
         }
-        if self.arcs.len() == 1 {
-            lengths.fill(1 << 64);
-        }
-        lengths.into_iter().map(moved::share).collect()
     }
 
     /// What changes owner when `after` takes the place of this ring, by the names of the nodes.
+    ///
+    /// Adding a node moves keys only to it, and removing a node moves only its keys.
+    /// If the two rings disagree on [`hash_tag`](Self::hash_tag), further keys that have tags move.
     #[must_use]
     pub fn moved(&self, after: &HashRing) -> Moved {
         Moved::between(self, after)
     }
 
     /// A number that is equal for two rings exactly when every key lands on a node of the same name.
+    ///
+    /// Compare it between the programs that share the nodes: it does not depend on the order of the nodes,
+    /// on the machine, or on the version of this crate. (Different rings collide as any 64-bit hashes do.)
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        let mut state = XxHash3_64::oneshot(format!("{:?}", self.config.hash_tag).as_bytes());
-        for (end, owner) in self.arcs.iter() {
-            state = XxHash3_64::oneshot_with_seed(state, &end.to_le_bytes());
-            state = XxHash3_64::oneshot_with_seed(state, self.name(owner).as_bytes());
-        }
-        state
+        fingerprint::of(self)
     }
 
-    pub(crate) fn arcs(&self) -> &Arcs {
-        &self.arcs
+    /// The arcs of this ring and of another, if both place a key at the same hash.
+    pub(crate) fn comparable_stretches(&self, other: &Self) -> Option<(Stretches, Stretches)> {
+        Some((self.placement.stretches()?, other.placement.stretches()?))
+    }
+
+    pub(crate) fn placement(&self) -> &Placement {
+        &self.placement
     }
 }
 

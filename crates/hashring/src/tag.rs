@@ -35,7 +35,17 @@ impl HashTag {
     #[inline]
     #[must_use]
     pub fn of<'key>(&self, key: &'key [u8]) -> &'key [u8] {
-        let tag = match *self {
+        // Most keys have no tag, and a lookup takes a few nanoseconds: that case must not go byte by byte.
+        match *self {
+            Self::Cluster if !contains(key, b'{') => key,
+            Self::None => key,
+            rule => rule.search(key),
+        }
+    }
+
+    #[inline(never)]
+    fn search(self, key: &[u8]) -> &[u8] {
+        let tag = match self {
             Self::Cluster => between(key, b'{', b'}'),
             Self::None => None,
             Self::Delimiters { open, close } => between(key, open, close),
@@ -50,4 +60,22 @@ fn between(key: &[u8], open: u8, close: u8) -> Option<&[u8]> {
     let rest = key.get(start..)?;
     let len = rest.iter().position(|&byte| byte == close)?;
     rest.get(..len).filter(|tag| !tag.is_empty())
+}
+
+/// Whether `byte` is among `bytes`. Looks at 16 or 8 bytes at once, at the end at some for the second time.
+#[inline(always)]
+fn contains(bytes: &[u8], byte: u8) -> bool {
+    if let Some(last) = bytes.last_chunk::<16>() {
+        let (chunks, _) = bytes.as_chunks::<16>();
+        is_in(last, byte) || chunks.iter().any(|chunk| is_in(chunk, byte))
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        is_in(first, byte) | is_in(last, byte)
+    } else {
+        bytes.contains(&byte)
+    }
+}
+
+#[inline(always)]
+fn is_in<const N: usize>(bytes: &[u8; N], byte: u8) -> bool {
+    bytes.iter().fold(false, |found, &other| found | (other == byte))
 }

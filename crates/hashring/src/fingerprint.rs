@@ -1,0 +1,35 @@
+//! One number for a whole placement.
+
+use twox_hash::XxHash3_64;
+
+use crate::{HashRing, HashTag};
+
+/// Hashes what decides where keys land, and nothing else: not the order of the nodes, not how
+/// the arcs came about.
+pub(crate) fn of(ring: &HashRing) -> u64 {
+    let stretches = ring.placement().stretches().unwrap_or_default();
+    let mut fingerprint = Fingerprint(0);
+    if let [(_, only)] = *stretches {
+        // Whatever is hashed, it lands here.
+        fingerprint.add(ring.name(only.into()).as_bytes());
+        return fingerprint.0;
+    }
+    match *ring.hash_tag() {
+        HashTag::None => fingerprint.add(b"whole key"),
+        HashTag::Cluster => fingerprint.add(b"{}"),
+        HashTag::Delimiters { open, close } => fingerprint.add(&[open, close]),
+    }
+    for (last, owner) in stretches {
+        fingerprint.add(&last.to_le_bytes());
+        fingerprint.add(ring.name(owner.into()).as_bytes());
+    }
+    fingerprint.0
+}
+
+struct Fingerprint(u64);
+
+impl Fingerprint {
+    fn add(&mut self, bytes: &[u8]) {
+        self.0 = XxHash3_64::oneshot_with_seed(self.0, bytes);
+    }
+}
