@@ -302,8 +302,8 @@ table! {
     COMMAND "COMMAND" Server (2, 8, 13) -1 Read, None, AnyNode, AnyNode, Read, Shared;
     COMMAND_COUNT "COMMAND COUNT" Server (2, 8, 13) 2 Read, None, AnyNode, AnyNode, Read, Shared;
     COMMAND_DOCS "COMMAND DOCS" Server (7, 0, 0) -2 Read, None, AnyNode, AnyNode, Read, Shared;
-    COMMAND_GETKEYS "COMMAND GETKEYS" Server (2, 8, 13) -4 Read, None, AnyNode, AnyNode, Read, Shared;
-    COMMAND_GETKEYSANDFLAGS "COMMAND GETKEYSANDFLAGS" Server (7, 0, 0) -4 Read, None, AnyNode,
+    COMMAND_GETKEYS "COMMAND GETKEYS" Server (2, 8, 13) -3 Read, None, AnyNode, AnyNode, Read, Shared;
+    COMMAND_GETKEYSANDFLAGS "COMMAND GETKEYSANDFLAGS" Server (7, 0, 0) -3 Read, None, AnyNode,
         AnyNode, Read, Shared;
     COMMAND_HELP "COMMAND HELP" Server (5, 0, 0) 2 Read, None, AnyNode, AnyNode, Read, Shared;
     COMMAND_INFO "COMMAND INFO" Server (2, 8, 13) -2 Read, None, AnyNode, AnyNode, Read, Shared;

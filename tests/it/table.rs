@@ -1,0 +1,562 @@
+//! The command table against what a running server says of its own commands: `COMMAND`, `COMMAND DOCS` and
+//! `COMMAND GETKEYS`.
+//!
+//! A server before 7.0 says nothing of subcommands, tips and history: what cannot be compared there is counted and
+//! printed, not passed over in silence.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::io::Write as _;
+
+use redis::Cmd;
+use redis::Value;
+use redis::cmd;
+use redisdb_node::command::ALL;
+use redisdb_node::command::Access;
+use redisdb_node::command::Connection;
+use redisdb_node::command::Effect;
+use redisdb_node::command::Group;
+use redisdb_node::command::Keys;
+use redisdb_node::command::Merge;
+use redisdb_node::command::OnCopy;
+use redisdb_node::command::OnRing;
+use redisdb_node::command::Spec;
+use xtask::Server;
+
+type Version = (u8, u8, u8);
+
+/// From here on a server tells its subcommands, tips and key specifications, and has `COMMAND DOCS`.
+const DESCRIBES_ITSELF: Version = (7, 0, 0);
+
+/// Commands of old servers that 7.0 no longer has. The first two close the connection of a browser that was tricked
+/// into speaking to the server.
+const GONE: [&str; 3] = ["HOST:", "POST", "STRALGO"];
+
+/// Commands that a server before 7.0 has and does not list.
+const NOT_LISTED: [&str; 1] = ["QUIT"];
+
+/// Rows that accept more than 7.0 does, because a later server does.
+const WIDENED: [&str; 2] = ["COMMAND GETKEYS", "COMMAND GETKEYSANDFLAGS"];
+
+/// Where we route otherwise than the server's tips say, and why.
+const OTHERWISE: [(&str, &str); 8] = [
+    ("FUNCTION KILL", "one succeeds and the others fail: the caller knows which node is busy"),
+    ("LATENCY RESET", "its reply is a number of events, which adds up"),
+    ("MSETEX", "all or nothing holds on one node only"),
+    ("MSETNX", "all or nothing holds on one node only"),
+    ("SCRIPT KILL", "one succeeds and the others fail: the caller knows which node is busy"),
+    ("SLOWLOG LEN", "a log is a server's own: its length is kept apart, as its entries are"),
+    ("WAIT", "it waits for the writes of one connection to one server"),
+    ("WAITAOF", "it waits for the writes of one connection to one server"),
+];
+
+/// Commands, or the beginnings of them, in which we find other keys than `COMMAND GETKEYS` does, and why.
+const FINDS_OTHERWISE: [(&str, &str); 3] = [
+    ("GEORADIUS g 1 2 3 km STORE d STOREDIST e", "the last one counts: nothing is stored in the other"),
+    ("MIGRATE h 1 _ 0 9 COPY AUTH2 u KEYS ", "6.2 takes the password for an option"),
+    ("PFMERGE w1", "the destination is a key also when it is the only one"),
+];
+
+#[test]
+fn every_command_of_the_server_has_a_row_and_every_row_is_a_command_of_the_server() {
+    let live = Live::start();
+    let rows: BTreeSet<_> = ALL.iter().map(|row| row.name).collect();
+    let without_a_row: Vec<_> = live
+        .commands
+        .values()
+        .filter(|said| !said.is_container(&rows) && !rows.contains(said.name.as_str()))
+        .filter(|said| !GONE.contains(&said.name.as_str()))
+        .map(|said| &said.name)
+        .collect();
+    if live.is_redis {
+        assert_eq!(without_a_row, [""; 0], "commands of the server without a row");
+    }
+
+    let is_listed = |row: &Spec| live.describes_itself() || !NOT_LISTED.contains(&row.name);
+    let unknown: Vec<_> =
+        live.rows().filter(|row| live.said_of(row).is_none() && is_listed(row)).map(|row| row.name).collect();
+    assert_eq!(unknown, [""; 0], "rows that the server does not have, though it is new enough");
+    live.report("are commands of it", live.rows().count());
+}
+
+#[test]
+fn arity_agrees() {
+    let live = Live::start();
+    let n = live.hold(|row, said| {
+        // Before 7.0 some commands had a fixed length that options have made open since.
+        let was_fixed = !live.describes_itself() && said.arity == -i64::from(row.arity);
+        let is_widened = WIDENED.contains(&row.name) && i64::from(row.arity) > said.arity;
+        if said.arity == i64::from(row.arity) || was_fixed || is_widened {
+            Ok(true)
+        } else {
+            Err(format!("arity {} in the table, {} on the server", row.arity, said.arity))
+        }
+    });
+    live.report("agree in arity", n);
+}
+
+#[test]
+fn flags_agree() {
+    let live = Live::start();
+    let n = live.hold(|row, said| {
+        if said.has("write") != (row.access == Access::Write) && (said.has("write") || said.has("readonly")) {
+            return Err(format!("access {:?}, and its flags are {:?}", row.access, said.flags));
+        }
+        if said.has("readonly") && row.access != Access::Read {
+            return Err(format!("access {:?}, and the server says readonly", row.access));
+        }
+        let blocks = matches!(row.connection, Connection::Blocking | Connection::BlockingWith(_));
+        // `WAIT` has the flag since 7.2, the others since 7.0.
+        if live.describes_itself() && said.has("blocking") != blocks && !row.name.starts_with("WAIT") {
+            return Err(format!("connection {:?}, and its flags are {:?}", row.connection, said.flags));
+        }
+        Ok(true)
+    });
+    live.report("agree in their flags write, readonly and blocking", n);
+}
+
+#[test]
+fn the_first_and_the_last_key_agree() {
+    let live = Live::start();
+    let n = live.hold(|row, said| {
+        let expected = match row.keys {
+            // An old server says of movable keys only that they are movable; `COMMAND GETKEYS` tells them.
+            _ if !live.describes_itself() && said.has("movablekeys") => return Ok(false),
+            Keys::None | Keys::Counted(_) | Keys::CountedPairs(_) | Keys::Streams => (0, 0, 0),
+            Keys::One(at) => (at.into(), at.into(), 1),
+            Keys::Pair(a, b) => (a.into(), b.into(), i64::from(b - a)),
+            Keys::Each { first, step } => (first.into(), -1, step.into()),
+            Keys::Until { first, trailing } => (first.into(), -1 - i64::from(trailing), 1),
+            Keys::StoreCounted(at, _) => (at.into(), at.into(), 1),
+            Keys::OneAndAfter { .. } => (1, 1, 1),
+            Keys::Migrate => (3, 3, 1),
+            // To Redis Cluster a sharded channel is a key, and a channel is none.
+            Keys::Channel(at) if row.name == "SPUBLISH" => (at.into(), at.into(), 1),
+            Keys::Channels { first } if row.name == "SSUBSCRIBE" => (first.into(), -1, 1),
+            Keys::Channel(_) | Keys::Channels { .. } => (0, 0, 0),
+            other => return Err(format!("{other:?} is not known to this test")),
+        };
+        // It unsubscribes without any channel too: its row leaves them to the subscription.
+        if said.keys == expected || row.name == "SUNSUBSCRIBE" {
+            Ok(true)
+        } else {
+            Err(format!("{:?}, which is {expected:?}, and the server says {:?}", row.keys, said.keys))
+        }
+    });
+    live.report("agree in their first and last key", n);
+}
+
+#[test]
+fn the_keys_of_generated_commands_are_those_that_the_server_finds() {
+    let mut live = Live::start();
+    let rows: Vec<_> = live.rows().collect();
+    let (mut n_rows, mut n_lists, mut differing) = (0, 0, Vec::new());
+    for row in rows {
+        // An old server finds the keys of a container's every subcommand where most of them have some.
+        let is_told_apart = live.describes_itself() || row.words().count() == 1;
+        if row.keys == Keys::None && !is_told_apart {
+            continue;
+        }
+        n_rows += 1;
+        let accepted = live.said_of(row).map_or(row.arity.into(), |said| said.arity);
+        for words in argument_lists(row).into_iter().filter(|words| accepts(accepted, words.len())) {
+            n_lists += 1;
+            let ours = keys_by_row(row, &words);
+            let theirs = live.keys_of(&words);
+            let is_known = FINDS_OTHERWISE.iter().any(|(list, _)| words.join(" ").starts_with(list))
+                // To a server, a channel is no key.
+                || matches!(row.keys, Keys::Channel(_) | Keys::Channels { .. }) && theirs.is_empty();
+            if ours != theirs && !is_known {
+                differing.push(format!("{}: {ours:?} by the row, {theirs:?} by the server", words.join(" ")));
+            }
+        }
+    }
+    assert_eq!(differing, [""; 0], "commands whose keys are not where the row says");
+    live.report(&format!("find the keys of {n_lists} generated commands where it does"), n_rows);
+}
+
+#[test]
+fn the_routing_on_a_ring_agrees_with_the_tips() {
+    let live = Live::start();
+    let n = live.hold(|row, said| {
+        let agrees = agrees_with_tips(row, said);
+        match OTHERWISE.iter().find(|(name, _)| *name == row.name) {
+            Some((_, why)) if agrees && live.describes_itself() => {
+                Err(format!("is an exception ({why}) without need"))
+            }
+            None if !agrees => Err(format!("{:?}, and the server's tips are {:?}", row.ring, said.tips)),
+            _ => Ok(!said.tips.is_empty()),
+        }
+    });
+    live.report("have tips and are routed by them", n);
+}
+
+#[test]
+fn a_write_whose_output_the_server_chooses_is_never_sent_as_it_is_to_every_node_of_a_copy() {
+    let live = Live::start();
+    let n = live.hold(|row, said| {
+        if !said.has("write") || !live.describes_itself() {
+            return Ok(false);
+        }
+        let is_chosen = said.tips.iter().any(|tip| tip == "nondeterministic_output");
+        if is_chosen && !matches!(row.copy, OnCopy::Effect(Effect::Random) | OnCopy::Refuse(_)) {
+            return Err(format!("{:?}, and the server's tips are {:?}", row.copy, said.tips));
+        }
+        Ok(true)
+    });
+    live.report("are writes and copied as their tips allow", n);
+}
+
+#[test]
+fn group_and_since_agree() {
+    let mut live = Live::start();
+    let docs = live.docs();
+    let mut n = 0;
+    let mut differing = Vec::new();
+    for row in live.rows() {
+        let Some((group, since)) = docs.get(row.name) else { continue };
+        n += 1;
+        let (major, minor, patch) = row.since;
+        if *since != format!("{major}.{minor}.{patch}") {
+            differing
+                .push(format!("{}: since {:?} in the table, {since} on the server", row.name, row.since));
+        }
+        if group.replace(['-', '_'], "") != format!("{:?}", row.group).to_lowercase() {
+            differing.push(format!("{}: {:?} in the table, {group} on the server", row.name, row.group));
+        }
+    }
+    assert_eq!(differing, [""; 0]);
+    assert_eq!(n > 300, live.describes_itself(), "{n} rows have a documentation");
+    live.report("agree in group and first version", n);
+}
+
+/// Whether the row's routing on a ring is what the server recommends to a client of several shards.
+fn agrees_with_tips(row: &Spec, said: &Said) -> bool {
+    let tip = |name: &str| said.tips.iter().find_map(|tip| tip.strip_prefix(name));
+    let by_request = match tip("request_policy:") {
+        None => true,
+        Some("multi_shard") => matches!(row.ring, OnRing::Split(_)),
+        Some("all_shards" | "all_nodes") => matches!(row.ring, OnRing::EveryNode(_)),
+        // Its cursor belongs to one node.
+        Some("special") => matches!(row.ring, OnRing::Refuse(_)),
+        Some(_) => false,
+    };
+    let merge = match row.ring {
+        OnRing::Split(merge) | OnRing::EveryNode(merge) => Some(merge),
+        _ => None,
+    };
+    let by_response = match tip("response_policy:") {
+        None => true,
+        Some("agg_sum") => merge == Some(Merge::Sum),
+        Some("agg_min" | "agg_logical_and") => merge == Some(Merge::Min),
+        Some("all_succeeded") => merge == Some(Merge::AllOk),
+        Some("special") => merge == Some(Merge::All),
+        Some(_) => false,
+    };
+    by_request && by_response
+}
+
+/// Lists of arguments for a row, the command's own words first, every other word but once in a list.
+fn argument_lists(row: &Spec) -> Vec<Vec<String>> {
+    let name: Vec<String> = row.words().map(String::from).collect();
+    let shortest = usize::from(row.arity.unsigned_abs());
+    let longest = if row.arity < 0 { shortest + 6 } else { shortest };
+    let filled = |len: usize| {
+        let mut words = name.clone();
+        words.extend((name.len()..len).map(|at| format!("w{at}")));
+        words
+    };
+    let mut lists: Vec<Vec<String>> = (shortest..=longest).map(filled).collect();
+    match row.keys {
+        Keys::Counted(at) | Keys::StoreCounted(_, at) | Keys::CountedPairs(at) => {
+            let at = usize::from(at);
+            for count in ["1", "2", "3", "9", "-1", "x", "18446744073709551615"] {
+                for len in shortest.max(at + 1)..at + 6 {
+                    let mut words = filled(len);
+                    words[at] = count.to_string();
+                    lists.push(words);
+                }
+            }
+        }
+        Keys::Each { step: 2, .. } => lists.retain(|list| list.len() % 2 == 1),
+        _ => {}
+    }
+    lists.extend(handmade_lists(row.name).iter().map(|list| list.split(' ').map(String::from).collect()));
+    lists
+}
+
+/// Lists with options, for the commands whose keys depend on them. `_` stands for an empty word.
+fn handmade_lists(name: &str) -> &'static [&'static str] {
+    match name {
+        "XREAD" => &[
+            "XREAD STREAMS a 0",
+            "XREAD streams a b 0 0",
+            "XREAD COUNT 2 BLOCK 10 STREAMS a b c 0 0 0",
+            "XREAD COUNT 2 STREAMS STREAMS 0",
+        ],
+        "XREADGROUP" => &[
+            "XREADGROUP GROUP g c STREAMS a >",
+            "XREADGROUP GROUP STREAMS c STREAMS a b > >",
+            "XREADGROUP GROUP g STREAMS COUNT 1 BLOCK 0 NOACK STREAMS a >",
+        ],
+        "SORT" => &[
+            "SORT a STORE d",
+            "SORT a BY w_* LIMIT 0 5 GET # GET v_* ASC ALPHA store d",
+            "SORT a STORE d STORE e",
+            "SORT a BY STORE ALPHA",
+            "SORT a GET STORE STORE d",
+        ],
+        "SORT_RO" => &["SORT_RO a BY w_* GET v_*", "SORT_RO a BY STORE ALPHA"],
+        "GEORADIUS" => &[
+            "GEORADIUS g 1 2 3 km STORE d",
+            "GEORADIUS g 1 2 3 km WITHDIST COUNT 3 ANY storedist d",
+            "GEORADIUS g 1 2 3 km STORE d STOREDIST e",
+        ],
+        "GEORADIUSBYMEMBER" => &[
+            "GEORADIUSBYMEMBER g STORE 3 km",
+            "GEORADIUSBYMEMBER g STORE 3 km STORE d",
+            "GEORADIUSBYMEMBER g m 3 km DESC STOREDIST d",
+        ],
+        "MIGRATE" => &[
+            "MIGRATE h 1 k 0 9",
+            "MIGRATE h 1 k 0 9 COPY REPLACE AUTH p",
+            "MIGRATE h 1 _ 0 9 KEYS a b c",
+            "MIGRATE h 1 _ 0 9 COPY AUTH2 u KEYS KEYS a",
+        ],
+        "EVAL" => &["EVAL s 0", "EVAL s 0 x y"],
+        "FCALL" => &["FCALL f 0 x"],
+        "ZUNIONSTORE" => &["ZUNIONSTORE d 2 a b WEIGHTS 1 2 AGGREGATE MAX"],
+        "ZINTER" => &["ZINTER 2 a b WITHSCORES"],
+        "LMPOP" => &["LMPOP 2 a b LEFT COUNT 3"],
+        "BLMPOP" => &["BLMPOP 0 2 a b LEFT COUNT 3"],
+        "SET" => &["SET a b EX 10 NX GET"],
+        "COPY" => &["COPY a b DB 1 REPLACE"],
+        "BITOP" => &["BITOP NOT d a", "BITOP AND d a b c"],
+        "XGROUP CREATE" => &["XGROUP CREATE a g $ MKSTREAM"],
+        "MEMORY USAGE" => &["MEMORY USAGE a SAMPLES 5"],
+        "BLPOP" => &["BLPOP a b c 0"],
+        "LCS" => &["LCS a b IDX"],
+        _ => &[],
+    }
+}
+
+fn accepts(arity: i64, len: usize) -> bool {
+    let n = usize::try_from(arity.unsigned_abs()).unwrap();
+    if arity < 0 { len >= n } else { len == n }
+}
+
+fn command(words: &[String]) -> Cmd {
+    let mut command = Cmd::new();
+    for word in words {
+        command.arg(if word == "_" { "" } else { word });
+    }
+    command
+}
+
+/// The keys, sorted; none when they cannot be told.
+fn keys_by_row(row: &Spec, words: &[String]) -> Vec<String> {
+    let command = command(words);
+    let mut keys: Vec<_> = match row.keys_of(&command) {
+        Ok(keys) => keys.map(|(_, key)| String::from_utf8(key.to_vec()).unwrap()).collect(),
+        Err(_) => Vec::new(),
+    };
+    keys.sort();
+    keys
+}
+
+/// A running server and what it says of its commands.
+struct Live {
+    _server: Server,
+    connection: redis::Connection,
+    version: Version,
+    /// Whether it is no fork of Redis, which may have commands of its own.
+    is_redis: bool,
+    commands: BTreeMap<String, Said>,
+}
+
+/// What a server says of one command.
+struct Said {
+    name: String,
+    arity: i64,
+    flags: Vec<String>,
+    keys: (i64, i64, i64),
+    tips: Vec<String>,
+    has_subcommands: bool,
+}
+
+impl Said {
+    fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|f| f == flag)
+    }
+
+    /// Whether only its subcommands are commands: `CONFIG`. A server before 7.0 does not say so, but our rows do.
+    fn is_container(&self, rows: &BTreeSet<&str>) -> bool {
+        let prefix = format!("{} ", self.name);
+        self.name != "COMMAND"
+            && (self.has_subcommands || rows.iter().any(|name| name.starts_with(&prefix)))
+            && !rows.contains(self.name.as_str())
+    }
+}
+
+impl Live {
+    fn start() -> Live {
+        let server = Server::start().unwrap();
+        let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+        let info: String = cmd("INFO").arg("server").query(&mut connection).unwrap();
+        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap();
+        let mut parts = version.split('.').map(|part| part.parse().unwrap());
+        let version = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+        let is_redis = !info.lines().any(|line| line.starts_with("server_name:") && !line.ends_with("redis"));
+        let mut commands = BTreeMap::new();
+        for entry in array(cmd("COMMAND").query(&mut connection).unwrap()) {
+            add_said(entry, &mut commands);
+        }
+        Live { _server: server, connection, version, is_redis, commands }
+    }
+
+    /// Whether the server tells its subcommands, tips and history.
+    fn describes_itself(&self) -> bool {
+        self.version >= DESCRIBES_ITSELF
+    }
+
+    /// The rows that this server should know.
+    fn rows(&self) -> impl Iterator<Item = &'static Spec> + use<'_> {
+        // A data server does not answer what a sentinel does.
+        ALL.iter().copied().filter(|row| row.since <= self.version && row.group != Group::Sentinel)
+    }
+
+    /// What the server says of a row's command; of a subcommand before 7.0, what it says of its container.
+    fn said_of(&self, row: &Spec) -> Option<&Said> {
+        let name = match row.words().next() {
+            Some(container) if !self.describes_itself() => container,
+            _ => row.name,
+        };
+        self.commands.get(name)
+    }
+
+    /// Holds every row against what the server says of it; `compare` says whether there was anything to compare.
+    /// Returns how many were held.
+    fn hold(&self, compare: impl Fn(&Spec, &Said) -> Result<bool, String>) -> usize {
+        let mut held = 0;
+        let mut differing = Vec::new();
+        for row in self.rows() {
+            // What an old server says of a container holds for some of its subcommands only.
+            let is_told_apart = self.describes_itself() || row.words().count() == 1;
+            let Some(said) = self.said_of(row).filter(|_| is_told_apart) else { continue };
+            match compare(row, said) {
+                Ok(compared) => held += usize::from(compared),
+                Err(difference) => differing.push(format!("{}: {difference}", row.name)),
+            }
+        }
+        assert_eq!(differing, [""; 0], "rows that do not agree with the server");
+        held
+    }
+
+    /// The keys that the server finds in a command, sorted; none when it finds none or cannot tell.
+    fn keys_of(&mut self, words: &[String]) -> Vec<String> {
+        let mut command = cmd("COMMAND");
+        command.arg("GETKEYS");
+        for word in words {
+            command.arg(if word == "_" { "" } else { word });
+        }
+        let mut keys: Vec<String> = match command.query(&mut self.connection) {
+            Ok(keys) => keys,
+            Err(error) if error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::ResponseError) => {
+                Vec::new()
+            }
+            Err(error) => panic!("{}: {error}", words.join(" ")),
+        };
+        keys.sort();
+        keys
+    }
+
+    /// The group and the first version of every command, by name; empty before 7.0.
+    fn docs(&mut self) -> BTreeMap<String, (String, String)> {
+        let mut docs = BTreeMap::new();
+        if self.describes_itself() {
+            let all: Value = cmd("COMMAND").arg("DOCS").query(&mut self.connection).unwrap();
+            add_docs(all, &mut docs);
+        }
+        docs
+    }
+
+    /// Says on stderr how much was compared, also when the test passes.
+    fn report(&self, what: &str, n: usize) {
+        let (major, minor, patch) = self.version;
+        let newer = ALL.iter().filter(|row| row.since > self.version).count();
+        let sentinel =
+            ALL.iter().filter(|row| row.since <= self.version && row.group == Group::Sentinel).count();
+        let total = ALL.len();
+        let line = format!(
+            "table: redis-server {major}.{minor}.{patch}: {n} of {total} rows {what} \
+             ({newer} are newer, {sentinel} for sentinels)\n"
+        );
+        // Written past the capture of the test harness: it is the result that a person wants to see.
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+}
+
+fn add_said(entry: Value, commands: &mut BTreeMap<String, Said>) {
+    let mut parts = array(entry).into_iter();
+    let name = text(parts.next().unwrap()).to_uppercase().replace('|', " ");
+    let arity = integer(parts.next().unwrap());
+    let flags = array(parts.next().unwrap()).into_iter().map(text).collect();
+    let mut key = || integer(parts.next().unwrap());
+    let keys = (key(), key(), key());
+    // After the categories: tips, key specifications, subcommands, since 7.0.
+    let tips = parts.nth(1).map_or(Vec::new(), |tips| array(tips).into_iter().map(text).collect());
+    let subcommands = parts.nth(1).map_or(Vec::new(), array);
+    let has_subcommands = !subcommands.is_empty();
+    commands.insert(name.clone(), Said { name, arity, flags, keys, tips, has_subcommands });
+    for subcommand in subcommands {
+        add_said(subcommand, commands);
+    }
+}
+
+fn add_docs(all: Value, docs: &mut BTreeMap<String, (String, String)>) {
+    for (name, of_command) in pairs(all) {
+        let name = name.to_uppercase().replace('|', " ");
+        let (mut group, mut since) = (String::new(), String::new());
+        for (field, value) in pairs(of_command) {
+            match field.as_str() {
+                "group" => group = text(value),
+                "since" => since = text(value),
+                "subcommands" => add_docs(value, docs),
+                _ => {}
+            }
+        }
+        docs.insert(name, (group, since));
+    }
+}
+
+fn pairs(value: Value) -> Vec<(String, Value)> {
+    let mut items = array(value).into_iter();
+    let mut pairs = Vec::new();
+    while let (Some(field), Some(value)) = (items.next(), items.next()) {
+        pairs.push((text(field), value));
+    }
+    pairs
+}
+
+fn array(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) | Value::Set(items) => items,
+        other => panic!("an array was expected, not {other:?}"),
+    }
+}
+
+fn text(value: Value) -> String {
+    match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes).unwrap(),
+        Value::SimpleString(text) => text,
+        Value::Okay => "OK".to_string(),
+        other => panic!("a string was expected, not {other:?}"),
+    }
+}
+
+fn integer(value: Value) -> i64 {
+    match value {
+        Value::Int(n) => n,
+        other => panic!("an integer was expected, not {other:?}"),
+    }
+}
