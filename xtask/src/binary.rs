@@ -78,10 +78,9 @@ impl Binary {
             Some(version) => binary.version = version,
             None => {
                 let stderr = String::from_utf8_lossy(&output.stderr);
-                let says = format!("{says}{stderr}");
+                let first_words = says.lines().chain(stderr.lines()).next().unwrap_or("nothing");
                 return Err(Error::new(format!(
-                    "{shown} is not a redis-server that runs here: `--version` said `{}`",
-                    says.trim()
+                    "{shown} is not a redis-server that runs here: `--version` said `{first_words}`"
                 )));
             }
         }

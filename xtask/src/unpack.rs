@@ -89,8 +89,9 @@ fn make(name: &str, origin: &str, fill: impl FnOnce(&Path) -> Result<(), Error>)
         for rest in ["root", "apt", "packages"] {
             let _ = fs::remove_dir_all(dir.join(rest));
         }
-        if existing(name, origin).is_none() {
-            // What is there does not run here; it may also have just been placed by another process.
+        // A rename onto a copy that is there fails. That copy was just placed by another process, or it is an old one
+        // that does not run here any more.
+        if fs::rename(&dir, &place).is_err() && existing(name, origin).is_none() {
             let _ = fs::remove_dir_all(&place);
             let _ = fs::rename(&dir, &place);
         }
