@@ -123,12 +123,23 @@ impl Node {
     /// When the future is dropped the command may have been executed.
     pub async fn send(&self, cmd: &Cmd) -> Result<Value, Error> {
         match self.inner.connection.send(cmd).await {
-            Ok(Value::ServerError(reply)) => {
-                let reply = ServerError::new(reply.code(), reply.details().unwrap_or_default());
-                Err(self.error(name_of(cmd), ErrorKind::Server(reply)))
-            }
+            Ok(reply @ Value::ServerError(_)) => self.accept(name_of(cmd), reply),
             Ok(reply) => Ok(reply),
             Err(kind) => Err(self.error(name_of(cmd), kind)),
+        }
+    }
+
+    /// Turns an error reply into an [`Error`] of this node; any other reply stays as it is.
+    ///
+    /// # Errors
+    /// If it is an error reply.
+    pub fn accept(&self, command: impl Into<Cow<'static, str>>, reply: Value) -> Result<Value, Error> {
+        match reply {
+            Value::ServerError(reply) => {
+                let reply = ServerError::new(reply.code(), reply.details().unwrap_or_default());
+                Err(self.error(command, ErrorKind::Server(reply)))
+            }
+            reply => Ok(reply),
         }
     }
 
@@ -155,7 +166,7 @@ impl Node {
     /// # Errors
     /// As [`send`](Self::send).
     pub async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        if let Some(reason) = needs_owned(spec, cmd) {
+        if let Some(reason) = spec.needs_owned(cmd) {
             return Err(self.error(spec.name, ErrorKind::Unsupported(reason.into())));
         }
         self.send(cmd).await
@@ -194,26 +205,6 @@ fn name_of(cmd: &Cmd) -> Cow<'static, str> {
             Some(Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned().into(),
             _ => "".into(),
         },
-    }
-}
-
-fn needs_owned(spec: &Spec, cmd: &Cmd) -> Option<&'static str> {
-    match spec.connection {
-        command::Connection::Shared => None,
-        command::Connection::Blocking => {
-            Some("it would block the shared connection; run it on a connection of its own, by `owned()`")
-        }
-        command::Connection::BlockingWith(option) => {
-            let blocks = cmd
-                .args_iter()
-                .any(|arg| matches!(arg, Arg::Simple(word) if word.eq_ignore_ascii_case(option.as_bytes())));
-            blocks.then_some(
-                "it would block the shared connection; run it on a connection of its own, by `owned()`",
-            )
-        }
-        command::Connection::Session => {
-            Some("it would change the shared connection; run it on a connection of its own, by `owned()`")
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use redis::Arg;
 use redis::Cmd;
 
 /// One row of the table: everything that routing, copying and retrying need to know of a command.
@@ -41,6 +42,24 @@ impl Spec {
     pub fn accepts(&self, n_args: usize) -> bool {
         let arity = usize::from(self.arity.unsigned_abs());
         if self.arity < 0 { n_args >= arity } else { n_args == arity }
+    }
+
+    /// Says why a command must not run on a connection that others use, if it must not.
+    pub fn needs_owned(&self, cmd: &Cmd) -> Option<&'static str> {
+        const BLOCKS: &str =
+            "it would block the shared connection; run it on a connection of its own, by `owned()`";
+        const CHANGES: &str =
+            "it would change the shared connection; run it on a connection of its own, by `owned()`";
+        let has = |option: &str| {
+            cmd.args_iter()
+                .any(|arg| matches!(arg, Arg::Simple(word) if word.eq_ignore_ascii_case(option.as_bytes())))
+        };
+        match self.connection {
+            Connection::Shared => None,
+            Connection::BlockingWith(option) if !has(option) => None,
+            Connection::Blocking | Connection::BlockingWith(_) => Some(BLOCKS),
+            Connection::Session => Some(CHANGES),
+        }
     }
 }
 

@@ -1,0 +1,242 @@
+//! A ring or a copy as data: what stands in a configuration file, and what a builder gathers.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use redisdb_hashring::HashTag;
+use redisdb_hashring::RingConfig;
+use redisdb_node as node;
+use redisdb_node::NodeConfig;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::policy::ReadFrom;
+use crate::policy::WriteTo;
+
+/// The nodes of a ring or a copy and how they are used, as in a configuration file.
+///
+/// ```
+/// use redisdb_cluster::{Strategy, TopologyConfig};
+///
+/// let config = TopologyConfig::from_toml(r#"
+///     strategy = "ring"
+///     response_timeout_ms = 250       # for nodes that do not say otherwise
+///
+///     [[nodes]]
+///     name = "a"
+///     url = "redis://10.0.0.1"
+///
+///     [[nodes]]
+///     name = "b"
+///     url = "redis://10.0.0.2"
+///     weight = 2
+/// "#)?;
+/// assert_eq!((config.strategy, config.nodes.len()), (Strategy::Ring, 2));
+/// # Ok::<(), redisdb_cluster::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TopologyConfig {
+    /// Whether each key is on one node or on all.
+    pub strategy: Strategy,
+    /// Which part of a key decides where it is. Default: the rule of Redis Cluster.
+    #[serde(default)]
+    pub hash_tag: HashTag,
+    /// On a copy: how many nodes must take a write. Default: any one.
+    #[serde(default)]
+    pub write_to: WriteTo,
+    /// On a copy: which nodes may answer a read. Default: those that are in sync.
+    #[serde(default)]
+    pub read_from: ReadFrom,
+    /// How long connecting may take, in milliseconds, for nodes that do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout_ms: Option<u64>,
+    /// How long a reply may take, in milliseconds, for nodes that do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_timeout_ms: Option<u64>,
+    /// The nodes.
+    pub nodes: Vec<NodeConfig>,
+}
+
+/// What is done with several servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Strategy {
+    /// Each key on one node: [`RedisRing`](crate::RedisRing).
+    Ring,
+    /// Each key on all nodes: [`RedisCopy`](crate::RedisCopy).
+    Copy,
+}
+
+impl TopologyConfig {
+    /// Reads TOML.
+    ///
+    /// # Errors
+    /// [`ConfigError::Syntax`], with the place.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        // The whole error would quote the line, which may hold a password.
+        toml::from_str(text).map_err(|error| {
+            let line =
+                error.span().map(|span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
+            ConfigError::Syntax { line, reason: error.message().to_owned() }
+        })
+    }
+
+    /// Reads JSON.
+    ///
+    /// # Errors
+    /// [`ConfigError::Syntax`], with the place.
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        serde_json::from_str(text)
+            .map_err(|error| ConfigError::Syntax { line: Some(error.line()), reason: error.to_string() })
+    }
+
+    /// Reads a file: JSON if its name ends in `.json`, otherwise TOML.
+    ///
+    /// # Errors
+    /// [`ConfigError`], if it cannot be read or is wrong.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let text = fs::read_to_string(path).map_err(|error| ConfigError::File {
+            path: path.display().to_string(),
+            reason: error.to_string(),
+        })?;
+        if path.extension().is_some_and(|extension| extension == "json") {
+            Self::from_json(&text)
+        } else {
+            Self::from_toml(&text)
+        }
+    }
+}
+
+/// What is wrong with a configuration. It never shows a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A node's URL or weight is wrong.
+    #[error("node `{node}`: {reason}")]
+    Node {
+        /// The name of the node, or its place in the list if it has none.
+        node: String,
+        /// What is wrong.
+        reason: node::ConfigError,
+    },
+    /// The text is no configuration.
+    #[error("the configuration cannot be read{}: {reason}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    Syntax {
+        /// The line, counted from 1.
+        line: Option<usize>,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file cannot be read.
+    #[error("`{path}` cannot be read: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The configuration is for the other strategy.
+    #[error("the configuration is for a {found:?}, not for a {wanted:?}")]
+    Strategy {
+        /// What it is for.
+        found: Strategy,
+        /// What it was used for.
+        wanted: Strategy,
+    },
+    /// More nodes must take a write than there are.
+    #[error("{wanted} nodes must take a write, but there are {nodes}")]
+    WriteTo {
+        /// How many must.
+        wanted: usize,
+        /// How many there are.
+        nodes: usize,
+    },
+}
+
+/// What both builders gather.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MembersBuilder {
+    nodes: Vec<Result<NodeConfig, ConfigError>>,
+    hash_tag: HashTag,
+    connect_timeout: Option<Duration>,
+    response_timeout: Option<Duration>,
+}
+
+/// The nodes of one ring, and what places the keys on them.
+#[derive(Debug)]
+pub(crate) struct Members {
+    pub(crate) ring: RingConfig,
+    pub(crate) nodes: Vec<NodeConfig>,
+}
+
+impl MembersBuilder {
+    pub(crate) fn add(&mut self, name: Option<String>, url: &str, weight: u32) {
+        let named = name.clone().unwrap_or_else(|| format!("#{}", self.nodes.len()));
+        let node = NodeConfig::new(url).and_then(|node| {
+            let weight = weight.try_into().map_err(|_| node::ConfigError::ZeroWeight)?;
+            Ok(node.with_weight(weight))
+        });
+        let node = match name {
+            Some(name) => node.map(|node| node.with_name(name)),
+            None => node,
+        };
+        self.nodes.push(node.map_err(|reason| ConfigError::Node { node: named, reason }));
+    }
+
+    pub(crate) fn add_config(&mut self, node: NodeConfig) {
+        self.nodes.push(Ok(node));
+    }
+
+    pub(crate) fn hash_tag(&mut self, hash_tag: HashTag) {
+        self.hash_tag = hash_tag;
+    }
+
+    pub(crate) fn connect_timeout(&mut self, timeout: Duration) {
+        self.connect_timeout = Some(timeout);
+    }
+
+    pub(crate) fn response_timeout(&mut self, timeout: Duration) {
+        self.response_timeout = Some(timeout);
+    }
+
+    pub(crate) fn from_topology(config: TopologyConfig, wanted: Strategy) -> Result<Self, ConfigError> {
+        if config.strategy != wanted {
+            return Err(ConfigError::Strategy { found: config.strategy, wanted });
+        }
+        Ok(Self {
+            nodes: config.nodes.into_iter().map(Ok).collect(),
+            hash_tag: config.hash_tag,
+            connect_timeout: config.connect_timeout_ms.map(Duration::from_millis),
+            response_timeout: config.response_timeout_ms.map(Duration::from_millis),
+        })
+    }
+
+    pub(crate) fn build(self) -> Result<Members, ConfigError> {
+        let mut ring = RingConfig::default();
+        ring.hash_tag = self.hash_tag;
+        let mut nodes = Vec::with_capacity(self.nodes.len());
+        for node in self.nodes {
+            let mut node = node?;
+            // A node's own timeout, where it has one, stands above that of all.
+            if let Some(timeout) = self.connect_timeout
+                && node.connect_timeout() == NodeConfig::CONNECT_TIMEOUT
+            {
+                node = node.with_connect_timeout(timeout);
+            }
+            if let Some(timeout) = self.response_timeout
+                && node.response_timeout() == NodeConfig::RESPONSE_TIMEOUT
+            {
+                node = node.with_response_timeout(timeout);
+            }
+            let member = redisdb_hashring::Member::new(node.name()).weight(node.weight().get());
+            ring.nodes.push(member);
+            nodes.push(node);
+        }
+        Ok(Members { ring, nodes })
+    }
+}

@@ -1,0 +1,142 @@
+//! Rings and copies as redis-rs connections: `redis::cmd(..).query_async`, `redis::pipe()` and
+//! [`redis::AsyncCommands`] run on them.
+
+use std::future::Future;
+use std::io;
+
+use redis::Cmd;
+use redis::ErrorKind;
+use redis::Pipeline;
+use redis::RedisError;
+use redis::RedisFuture;
+use redis::Value;
+use redis::aio::ConnectionLike;
+use redisdb_node as node;
+use redisdb_node::Node;
+use redisdb_node::command;
+
+use crate::copy::RedisCopy;
+use crate::error::Error;
+use crate::explain::unknown_name;
+use crate::pipeline;
+use crate::ring::RedisRing;
+
+/// A command goes where its row says. A pipeline is grouped by node, and each command has its own outcome; an atomic
+/// one goes to the owner of its keys, which must have one hash tag.
+impl ConnectionLike for RedisRing {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let spec = command::lookup(cmd).ok_or_else(|| unknown(cmd))?;
+            Ok(self.run(spec, cmd).await?)
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            if pipeline.is_transaction() {
+                return Ok(pipeline::run_atomic(self, pipeline, offset, count).await?);
+            }
+            let results = pipeline::run(self, pipeline).await;
+            Ok(results.into_iter().skip(offset).take(count).map(value).collect())
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        db(self.nodes())
+    }
+}
+
+/// A read goes to one node; of a write one value is returned, which all nodes that took it must have answered.
+/// A pipeline is run command by command; an atomic one is refused.
+impl ConnectionLike for RedisCopy {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move { Ok(run(self, cmd).await?) })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            if pipeline.is_transaction() {
+                let reason = "each node could end up different; run it on each node, by `on_each`".to_owned();
+                return Err(
+                    Error::Unsupported { command: "MULTI".to_owned(), strategy: "copy", reason }.into()
+                );
+            }
+            // One after the other: a read may ask for what the write before it wrote.
+            let mut values = Vec::with_capacity(pipeline.len());
+            for cmd in pipeline.cmd_iter() {
+                values.push(value(run(self, cmd).await));
+            }
+            Ok(values.into_iter().skip(offset).take(count).collect())
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        db(self.nodes())
+    }
+}
+
+fn run(copy: &RedisCopy, cmd: &Cmd) -> impl Future<Output = Result<Value, Error>> + Send {
+    async move {
+        let spec = command::lookup(cmd).ok_or_else(|| unknown(cmd))?;
+        copy.run(spec, cmd).await
+    }
+}
+
+fn unknown(cmd: &Cmd) -> Error {
+    Error::UnknownCommand { command: unknown_name(cmd) }
+}
+
+fn db<'a>(mut nodes: impl Iterator<Item = &'a Node>) -> i64 {
+    nodes.next().map_or(0, |node| node.config().db().into())
+}
+
+/// In a pipeline, an error is the value of its command.
+fn value(result: Result<Value, Error>) -> Value {
+    result.or_else(|error| error_reply(&error)).unwrap_or(Value::Nil)
+}
+
+/// An error as the server would have sent it; where no server sent one, the code is ours.
+fn error_reply(error: &Error) -> Result<Value, RedisError> {
+    let code = match error {
+        Error::Unavailable(_) => "UNAVAILABLE",
+        Error::CrossNode(_) => "CROSSNODE",
+        Error::Partial(_) => "PARTIAL",
+        Error::TooFewReplies(_) => "TOOFEWREPLIES",
+        Error::Disagreement(_) => "DISAGREEMENT",
+        _ => "REDISDB",
+    };
+    let line = match error {
+        Error::Node(node) if node.code().is_some() => node.kind().to_string(),
+        _ => format!("{} {error}", error.code().unwrap_or(code)),
+    };
+    redis::parse_redis_value(format!("-{}\r\n", line.replace(['\r', '\n'], " ")).as_bytes())
+}
+
+impl From<Error> for RedisError {
+    /// Keeps what redis-rs asks of its errors: the server's code, that time ran out, that the connection is gone.
+    fn from(error: Error) -> Self {
+        let io_kind = error.node_errors().first().and_then(|error| match error.kind() {
+            node::ErrorKind::Timeout(_) | node::ErrorKind::ConnectTimeout(_) => Some(io::ErrorKind::TimedOut),
+            node::ErrorKind::Disconnected(source) | node::ErrorKind::Connect(source) => Some(source.kind()),
+            node::ErrorKind::Down { .. } => Some(io::ErrorKind::NotConnected),
+            _ => None,
+        });
+        if let Some(kind) = io_kind {
+            return io::Error::new(kind, error.to_string()).into();
+        }
+        match error_reply(&error).and_then(Value::extract_error) {
+            Err(reply) => reply,
+            Ok(_) => (ErrorKind::Client, "redisdb", error.to_string()).into(),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What is sent to the nodes of a copy in place of a command whose text would not have the same effect everywhere.
+//!
+//! The authority is what Redis itself sends to its replicas:
+//! <https://redis.io/docs/latest/develop/reference/key-specs/> names the keys, the source of each command the rest.
+
+use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use redis::Arg;
+use redis::Cmd;
+use redisdb_node::command::Effect;
+use redisdb_node::command::OnCopy;
+use redisdb_node::command::Spec;
+
+/// What a copy does with a write.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// The command goes to every node as it is.
+    AsItIs,
+    /// This goes to every node instead.
+    Instead(Cmd),
+    /// It goes to one node only.
+    OneNode,
+    /// Nothing is sent.
+    Refuse(&'static str),
+}
+
+const RANDOM: &str = "the server chooses what it does, so each node would do something else; run it on one node, by `on_node(name)`, \
+     and send what it chose to the copy";
+const FLOAT: &str = "nodes may round differently; read the value, add to it and `set` the result";
+const CONDITIONAL: &str = "whether it takes effect depends on what each node holds, so nodes could end up different; \
+     read first and write without a condition";
+const POP: &str =
+    "what it takes depends on what each node holds; read the elements and remove them by value or by `ltrim`";
+const SCRIPT: &str =
+    "each node could end up different; run it on each node, by `on_each`, if it is deterministic";
+
+/// Decides what a copy does with a write.
+pub(crate) fn plan(spec: &Spec, cmd: &Cmd, now: SystemTime) -> Plan {
+    match spec.copy {
+        OnCopy::AnyNode | OnCopy::EveryNode => Plan::AsItIs,
+        OnCopy::OneNode => Plan::OneNode,
+        OnCopy::Refuse(reason) => Plan::Refuse(reason),
+        OnCopy::Effect(effect) => match effect {
+            Effect::Deadline => deadline(spec, cmd, now),
+            Effect::ConditionalIf { .. } => match spec.condition_of(cmd) {
+                Some(_) => Plan::Refuse(CONDITIONAL),
+                None => deadline(spec, cmd, now),
+            },
+            Effect::Conditional => Plan::Refuse(CONDITIONAL),
+            Effect::Random => Plan::Refuse(RANDOM),
+            Effect::Float => Plan::Refuse(FLOAT),
+            Effect::Pop => Plan::Refuse(POP),
+            Effect::Script => Plan::Refuse(SCRIPT),
+            _ => Plan::Refuse("its effect is not known"),
+        },
+        _ => Plan::Refuse("its rule is not known"),
+    }
+}
+
+/// How a relative expiry stands in a command, and the absolute one that replaces it.
+enum Relative {
+    /// The command's second argument: `EXPIRE key seconds`. The name changes.
+    Argument { unit: Duration, absolute: &'static str },
+    /// `SETEX key seconds value` becomes `SET key value PXAT ..`.
+    Setex { unit: Duration },
+    /// `RESTORE key ttl value`, with `ABSTTL` added; 0 means none.
+    Restore,
+    /// An option and its value, from so many words after the last key on: `EX seconds`.
+    Options { after_key: usize },
+}
+
+fn relative(name: &str) -> Option<Relative> {
+    let (seconds, millis) = (Duration::from_secs(1), Duration::from_millis(1));
+    match name {
+        "EXPIRE" => Some(Relative::Argument { unit: seconds, absolute: "PEXPIREAT" }),
+        "PEXPIRE" => Some(Relative::Argument { unit: millis, absolute: "PEXPIREAT" }),
+        "HEXPIRE" => Some(Relative::Argument { unit: seconds, absolute: "HPEXPIREAT" }),
+        "HPEXPIRE" => Some(Relative::Argument { unit: millis, absolute: "HPEXPIREAT" }),
+        "SETEX" => Some(Relative::Setex { unit: seconds }),
+        "PSETEX" => Some(Relative::Setex { unit: millis }),
+        "RESTORE" => Some(Relative::Restore),
+        "SET" | "MSETEX" => Some(Relative::Options { after_key: 2 }),
+        "GETEX" | "HGETEX" | "HSETEX" => Some(Relative::Options { after_key: 1 }),
+        _ => None,
+    }
+}
+
+/// Replaces a relative expiry by an absolute one, the same for all nodes.
+fn deadline(spec: &Spec, cmd: &Cmd, now: SystemTime) -> Plan {
+    let Some(relative) = relative(spec.name) else {
+        return Plan::AsItIs;
+    };
+    let words: Vec<&[u8]> = words(cmd).collect();
+    let rewritten = match (relative, words.as_slice()) {
+        (Relative::Argument { unit, absolute }, [_, key, time, rest @ ..]) => {
+            at(time, unit, now).map(|at| redis::cmd(absolute).arg(key).arg(at).arg(rest).take())
+        }
+        (Relative::Setex { unit }, [_, key, time, value]) => {
+            // A time that is not positive is an error of the server's, which must stay one.
+            at(time, unit, now)
+                .filter(|_| positive(time))
+                .map(|at| redis::cmd("SET").arg(key).arg(value).arg("PXAT").arg(at).take())
+        }
+        (Relative::Restore, [_, key, time, value, rest @ ..]) if positive(time) => {
+            let absolute = rest.iter().any(|word| word.eq_ignore_ascii_case(b"ABSTTL"));
+            at(time, Duration::from_millis(1), now)
+                .filter(|_| !absolute)
+                .map(|at| redis::cmd("RESTORE").arg(key).arg(at).arg(value).arg(rest).arg("ABSTTL").take())
+        }
+        (Relative::Options { after_key }, _) => {
+            let last_key = spec.keys_of(cmd).ok().and_then(|keys| keys.last());
+            last_key.and_then(|(at, _)| options(&words, at + after_key, now))
+        }
+        _ => None,
+    };
+    rewritten.map_or(Plan::AsItIs, Plan::Instead)
+}
+
+/// `EX seconds` and `PX milliseconds` become `PXAT`; the options start at word `first` and end before `FIELDS`.
+fn options(words: &[&[u8]], first: usize, now: SystemTime) -> Option<Cmd> {
+    let fields = words.iter().position(|word| word.eq_ignore_ascii_case(b"FIELDS"));
+    let (at_word, unit) = words.iter().enumerate().skip(first).find_map(|(i, word)| {
+        if fields.is_some_and(|fields| i > fields) {
+            return None;
+        }
+        let unit = match word.to_ascii_uppercase().as_slice() {
+            b"EX" => Duration::from_secs(1),
+            b"PX" => Duration::from_millis(1),
+            _ => return None,
+        };
+        Some((i, unit))
+    })?;
+    let time = words.get(at_word + 1).filter(|time| positive(time))?;
+    let at = at(time, unit, now)?;
+    let mut cmd = Cmd::new();
+    cmd.arg(words.get(..at_word)?).arg("PXAT").arg(at).arg(words.get(at_word + 2..)?);
+    Some(cmd)
+}
+
+/// The milliseconds since 1970 at which `time` units from now will have passed.
+fn at(time: &[u8], unit: Duration, now: SystemTime) -> Option<i64> {
+    let time: i64 = std::str::from_utf8(time).ok()?.parse().ok()?;
+    let now = i64::try_from(now.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;
+    let unit = i64::try_from(unit.as_millis()).ok()?;
+    time.checked_mul(unit)?.checked_add(now)
+}
+
+fn positive(time: &[u8]) -> bool {
+    std::str::from_utf8(time).is_ok_and(|time| time.parse::<i64>().is_ok_and(|time| time > 0))
+}
+
+fn words(cmd: &Cmd) -> impl Iterator<Item = &[u8]> {
+    cmd.args_iter().map(|arg| match arg {
+        Arg::Simple(word) => word,
+        _ => b"",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use redisdb_node::command::lookup;
+
+    use super::*;
+
+    /// 1000 s after 1970.
+    fn check(words: &[&str], expected: Result<&[&str], &str>) {
+        let mut cmd = Cmd::new();
+        cmd.arg(words);
+        let spec = lookup(&cmd).unwrap();
+        let found = match plan(spec, &cmd, UNIX_EPOCH + Duration::from_secs(1000)) {
+            Plan::AsItIs => Ok(words.iter().map(|&word| word.to_owned()).collect()),
+            Plan::Instead(cmd) => Ok(super::words(&cmd)
+                .map(|word| String::from_utf8_lossy(word).into_owned())
+                .collect::<Vec<_>>()),
+            Plan::OneNode => Err("one node"),
+            Plan::Refuse(reason) => Err(reason),
+        };
+        let expected = expected.map(|words| words.iter().map(|&word| word.to_owned()).collect());
+        assert_eq!(found, expected, "{words:?}");
+    }
+
+    #[test]
+    fn a_relative_expiry_becomes_one_absolute_deadline() {
+        check(&["SET", "k", "v"], Ok(&["SET", "k", "v"]));
+        check(&["SET", "k", "v", "ex", "5"], Ok(&["SET", "k", "v", "PXAT", "1005000"]));
+        check(&["SET", "k", "v", "PX", "5", "KEEPTTL"], Ok(&["SET", "k", "v", "PXAT", "1000005", "KEEPTTL"]));
+        check(&["SET", "k", "EX"], Ok(&["SET", "k", "EX"]));
+        check(&["SET", "EX", "5"], Ok(&["SET", "EX", "5"]));
+        check(&["SET", "k", "v", "EXAT", "5"], Ok(&["SET", "k", "v", "EXAT", "5"]));
+        check(&["SETEX", "k", "5", "v"], Ok(&["SET", "k", "v", "PXAT", "1005000"]));
+        check(&["PSETEX", "k", "5", "v"], Ok(&["SET", "k", "v", "PXAT", "1000005"]));
+        check(&["EXPIRE", "k", "5"], Ok(&["PEXPIREAT", "k", "1005000"]));
+        check(&["PEXPIRE", "k", "-5"], Ok(&["PEXPIREAT", "k", "999995"]));
+        check(&["GETEX", "k", "EX", "5"], Ok(&["GETEX", "k", "PXAT", "1005000"]));
+        check(&["GETEX", "k", "PERSIST"], Ok(&["GETEX", "k", "PERSIST"]));
+        check(&["RESTORE", "k", "5", "x"], Ok(&["RESTORE", "k", "1000005", "x", "ABSTTL"]));
+        check(&["RESTORE", "k", "0", "x", "REPLACE"], Ok(&["RESTORE", "k", "0", "x", "REPLACE"]));
+        check(
+            &["HEXPIRE", "k", "5", "FIELDS", "1", "f"],
+            Ok(&["HPEXPIREAT", "k", "1005000", "FIELDS", "1", "f"]),
+        );
+        check(&["HGETEX", "k", "FIELDS", "2", "EX", "5"], Ok(&["HGETEX", "k", "FIELDS", "2", "EX", "5"]));
+        check(&["MSETEX", "1", "EX", "9", "PX", "5"], Ok(&["MSETEX", "1", "EX", "9", "PXAT", "1000005"]));
+    }
+
+    #[test]
+    fn every_row_with_a_relative_expiry_is_made_absolute() {
+        let rows = redisdb_node::command::ALL.iter();
+        for row in rows.filter(|row| row.copy == OnCopy::Effect(Effect::Deadline)) {
+            assert!(relative(row.name).is_some(), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn what_the_server_would_refuse_is_left_for_it_to_refuse() {
+        check(&["SET", "k", "v", "EX", "0"], Ok(&["SET", "k", "v", "EX", "0"]));
+        check(&["SET", "k", "v", "EX", "x"], Ok(&["SET", "k", "v", "EX", "x"]));
+        check(&["SET", "k", "v", "EX"], Ok(&["SET", "k", "v", "EX"]));
+        check(
+            &["SET", "k", "v", "EX", "9223372036854775807"],
+            Ok(&["SET", "k", "v", "EX", "9223372036854775807"]),
+        );
+    }
+
+    #[test]
+    fn a_condition_is_refused_and_says_what_to_do() {
+        check(&["SET", "k", "v", "nx"], Err(CONDITIONAL));
+        check(&["SET", "nx", "get"], Ok(&["SET", "nx", "get"]));
+    }
+}

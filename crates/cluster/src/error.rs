@@ -1,0 +1,322 @@
+//! What may go wrong with several servers.
+
+use std::fmt;
+
+use redis::Value;
+use redisdb_hashring::BuildError;
+use redisdb_node as node;
+use redisdb_node::command::KeyError;
+
+use crate::config::ConfigError;
+use crate::replies::Replies;
+
+/// What went wrong on a ring or a copy.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Error {
+    /// One node answered with an error, or it is not known what became of the command there.
+    Node(node::Error),
+    /// No node that could answer can be reached; on a ring that is the owner of the key.
+    Unavailable(Box<Unavailable>),
+    /// The keys do not belong together, and the command cannot be split.
+    CrossNode(Box<CrossNode>),
+    /// The command cannot run on several independent servers, or not like this.
+    Unsupported {
+        /// The command.
+        command: String,
+        /// `ring` or `copy`.
+        strategy: &'static str,
+        /// Why, and what to do instead.
+        reason: String,
+    },
+    /// The command is not in the table, so it is not known where it may go.
+    UnknownCommand {
+        /// The command.
+        command: String,
+    },
+    /// The keys of the command cannot be told.
+    Keys {
+        /// The command.
+        command: &'static str,
+        /// What is wrong with it.
+        reason: KeyError,
+    },
+    /// Some parts of a command that was split failed; the others were executed.
+    Partial(Box<Partial>),
+    /// Fewer nodes took a write than [`WriteTo`](crate::WriteTo) wants. Those that took it keep it.
+    TooFewReplies(Box<TooFewReplies>),
+    /// The nodes gave different answers where one was asked for.
+    Disagreement(Box<TooFewReplies>),
+    /// There is no node of this name.
+    NoSuchNode {
+        /// The name.
+        name: String,
+    },
+    /// The nodes do not make a ring.
+    Ring(BuildError),
+    /// The configuration is wrong.
+    Config(ConfigError),
+}
+
+/// Why no node answered.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Unavailable {
+    /// The command.
+    pub command: &'static str,
+    /// The first key, if the command has one.
+    pub key: Option<Vec<u8>>,
+    /// What each node that was asked said; on a ring there is one.
+    pub errors: Vec<node::Error>,
+    /// The nodes of a copy that were not asked, because they have missed a write or came back with another memory.
+    pub behind: Vec<String>,
+}
+
+/// Which keys of a command live where.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CrossNode {
+    /// The command.
+    pub command: &'static str,
+    /// Each key and the name of the node that owns it, in the order of the command.
+    pub keys: Vec<(Vec<u8>, String)>,
+}
+
+/// What became of each part of a command that was split.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Partial {
+    /// The command.
+    pub command: &'static str,
+    /// The parts, in the order in which their first keys stand in the command.
+    pub parts: Vec<PartReply>,
+}
+
+/// One node's part of a command that was split.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PartReply {
+    /// The node.
+    pub node: String,
+    /// The keys it owns, in the order of the command; none if the command has no keys.
+    pub keys: Vec<Vec<u8>>,
+    /// What it said.
+    pub reply: Result<Value, node::Error>,
+}
+
+impl Partial {
+    /// The keys whose part failed, each with the reason.
+    pub fn failed_keys(&self) -> impl Iterator<Item = (&[u8], &node::Error)> {
+        self.failures().flat_map(|(part, error)| part.keys.iter().map(move |key| (key.as_slice(), error)))
+    }
+
+    /// The keys whose part was executed.
+    pub fn done_keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.parts
+            .iter()
+            .filter(|part| part.reply.is_ok())
+            .flat_map(|part| part.keys.iter().map(Vec::as_slice))
+    }
+
+    fn failures(&self) -> impl Iterator<Item = (&PartReply, &node::Error)> {
+        self.parts.iter().filter_map(|part| Some((part, part.reply.as_ref().err()?)))
+    }
+}
+
+/// A write that too few nodes took, or whose answers differ.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TooFewReplies {
+    /// The command.
+    pub command: &'static str,
+    /// How many nodes should have taken it.
+    pub wanted: usize,
+    /// What each node said.
+    pub replies: Replies<Value>,
+}
+
+impl Error {
+    /// The errors of single nodes behind this one.
+    pub fn node_errors(&self) -> Vec<&node::Error> {
+        match self {
+            Self::Node(error) => vec![error],
+            Self::Unavailable(unavailable) => unavailable.errors.iter().collect(),
+            Self::Partial(partial) => partial.failures().map(|(_, error)| error).collect(),
+            Self::TooFewReplies(write) | Self::Disagreement(write) => {
+                write.replies.failures().map(|(_, error)| error).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The code of the error reply, `WRONGTYPE` for example, if every node that failed gave the same.
+    pub fn code(&self) -> Option<&str> {
+        let errors = self.node_errors();
+        let code = errors.first()?.code()?;
+        errors.iter().all(|error| error.code() == Some(code)).then_some(code)
+    }
+
+    /// Returns whether time ran out on some node.
+    pub fn is_timeout(&self) -> bool {
+        self.node_errors().iter().any(|error| error.is_timeout())
+    }
+
+    /// Returns whether some node could not be reached.
+    pub fn is_connect(&self) -> bool {
+        self.node_errors().iter().any(|error| error.is_connect())
+    }
+
+    /// Returns whether the command cannot run like this, whatever the state of the servers.
+    pub fn is_unsupported(&self) -> bool {
+        match self {
+            Self::Unsupported { .. }
+            | Self::CrossNode(_)
+            | Self::UnknownCommand { .. }
+            | Self::Keys { .. } => true,
+            Self::Node(error) => error.is_unsupported(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether some server may have executed the command or a part of it, or may do so later.
+    ///
+    /// `false` is a proof that none did.
+    pub fn may_have_executed(&self) -> bool {
+        match self {
+            Self::Partial(partial) => {
+                partial.done_keys().next().is_some()
+                    || self.node_errors().iter().any(|e| e.may_have_executed())
+            }
+            Self::TooFewReplies(write) | Self::Disagreement(write) => {
+                write.replies.first().is_some() || self.node_errors().iter().any(|e| e.may_have_executed())
+            }
+            _ => self.node_errors().iter().any(|error| error.may_have_executed()),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(error) => error.fmt(f),
+            Self::Unavailable(unavailable) => unavailable.fmt(f),
+            Self::CrossNode(cross) => cross.fmt(f),
+            Self::Unsupported { command, strategy, reason } => {
+                write!(f, "`{command}` cannot run on a {strategy}: {reason}")
+            }
+            Self::UnknownCommand { command } => write!(
+                f,
+                "`{command}` is not in the command table, so it is not known where it may go; \
+                 send it to one node, by `on_node(name)`"
+            ),
+            Self::Keys { command, reason } => write!(f, "`{command}`: {reason}"),
+            Self::Partial(partial) => partial.fmt(f),
+            Self::TooFewReplies(write) => {
+                write!(
+                    f,
+                    "`{}`: {} of {} nodes took it, {} should have",
+                    write.command,
+                    write.replies.successes().count(),
+                    write.replies.len(),
+                    write.wanted
+                )?;
+                self.node_errors().iter().try_for_each(|error| write!(f, "; {error}"))
+            }
+            Self::Disagreement(write) => write!(
+                f,
+                "`{}`: the nodes gave different answers; the typed commands return each of them",
+                write.command
+            ),
+            Self::NoSuchNode { name } => write!(f, "there is no node `{name}`"),
+            Self::Ring(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.command)?;
+        if let Some(key) = &self.key {
+            write!(f, " of key `{}`", Shown(key))?;
+        }
+        f.write_str(": no node can answer")?;
+        self.errors.iter().try_for_each(|error| write!(f, "; node `{}`: {}", error.node(), error.kind()))?;
+        self.behind.iter().try_for_each(|name| {
+            write!(f, "; node `{name}` is behind: repair it and `readmit` it, or read with `ReadFrom::Any`")
+        })
+    }
+}
+
+impl fmt::Display for CrossNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` cannot run on a ring with keys that do not belong together: ", self.command)?;
+        const SHOWN: usize = 4;
+        for (i, (key, node)) in self.keys.iter().take(SHOWN).enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}`{}` is on `{node}`", Shown(key))?;
+        }
+        if self.keys.len() > SHOWN {
+            write!(f, " and {} more", self.keys.len() - SHOWN)?;
+        }
+        f.write_str("; give them one hash tag, as in `{user:1}:a` and `{user:1}:b`")
+    }
+}
+
+impl fmt::Display for Partial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total: usize = self.parts.iter().map(|part| part.keys.len()).sum();
+        match total {
+            0 => write!(
+                f,
+                "`{}`: {} of {} nodes failed",
+                self.command,
+                self.failures().count(),
+                self.parts.len()
+            )?,
+            _ => write!(f, "`{}`: {} of {total} keys failed", self.command, self.failed_keys().count())?,
+        }
+        self.failures().try_for_each(|(part, error)| write!(f, "; node `{}`: {}", part.node, error.kind()))
+    }
+}
+
+/// A key as text: escaped, and cut when it is long.
+pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 64;
+        let (shown, rest) = self.0.split_at(self.0.len().min(LONGEST));
+        write!(f, "{}", shown.escape_ascii())?;
+        if rest.is_empty() { Ok(()) } else { write!(f, "..({} bytes)", self.0.len()) }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Ring(error) => Some(error),
+            Self::Config(error) => Some(error),
+            Self::Keys { reason, .. } => Some(reason),
+            _ => self.node_errors().first().map(|error| *error as _),
+        }
+    }
+}
+
+impl From<node::Error> for Error {
+    fn from(error: node::Error) -> Self {
+        Self::Node(error)
+    }
+}
+
+impl From<BuildError> for Error {
+    fn from(error: BuildError) -> Self {
+        Self::Ring(error)
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}

@@ -1,0 +1,101 @@
+//! The nodes and their placement: one value that never changes.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use redis::Cmd;
+use redis::Value;
+use redisdb_hashring::HashRing;
+use redisdb_node as node;
+use redisdb_node::Node;
+use redisdb_node::command::Spec;
+
+use crate::config::Members;
+use crate::error::Error;
+use crate::replies::Replies;
+
+/// The nodes in the order of the configuration; a ring's index is theirs.
+#[derive(Debug)]
+pub(crate) struct Nodes {
+    ring: HashRing,
+    nodes: Vec<(Arc<str>, Node)>,
+}
+
+impl Nodes {
+    pub(crate) fn new(members: Members) -> Result<Self, Error> {
+        let Members { ring, nodes } = members;
+        let nodes = nodes.into_iter().map(Node::new).map(|node| (node.name().into(), node)).collect();
+        Ok(Self { ring: ring.build()?, nodes })
+    }
+
+    /// Connects to all at once. A server that is down now may come up later, so only two things are errors: a node
+    /// that is wrongly configured, and that none can be reached.
+    pub(crate) async fn connect(&self) -> Result<(), Error> {
+        let attempts = join_all(self.iter().map(Node::ready)).await;
+        let mut down = None;
+        let mut any_up = false;
+        for attempt in attempts {
+            match attempt {
+                Ok(()) => any_up = true,
+                Err(error) if error.is_config() => return Err(Error::Node(error)),
+                Err(error) => down = Some(error),
+            }
+        }
+        match down {
+            Some(error) if !any_up => Err(Error::Node(error)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn ring(&self) -> &HashRing {
+        &self.ring
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Node> {
+        self.nodes.iter().map(|(_, node)| node)
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the ring was built from these nodes: its indices are theirs"
+    )]
+    pub(crate) fn at(&self, idx: usize) -> &Node {
+        &self.nodes[idx].1
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the ring was built from these nodes: its indices are theirs"
+    )]
+    pub(crate) fn name(&self, idx: usize) -> &Arc<str> {
+        &self.nodes[idx].0
+    }
+
+    pub(crate) fn position(&self, name: &str) -> Result<usize, Error> {
+        let found = self.nodes.iter().position(|(n, _)| **n == *name);
+        found.ok_or_else(|| Error::NoSuchNode { name: name.to_owned() })
+    }
+
+    /// Runs one command on every node, all at once.
+    pub(crate) async fn run_on_all(&self, spec: &'static Spec, cmd: &Cmd) -> Vec<Result<Value, node::Error>> {
+        join_all(self.iter().map(|node| node.run(spec, cmd))).await
+    }
+
+    /// Puts each node's name to its result; the results stand in the order of the nodes.
+    pub(crate) fn replies<T>(&self, results: Vec<Result<T, node::Error>>) -> Replies<T> {
+        let names = self.nodes.iter().map(|(name, _)| Arc::clone(name));
+        Replies::new(names.zip(results.into_iter().map(Into::into)).collect())
+    }
+
+    /// Calls a function with every node, all at once.
+    pub(crate) async fn on_each<T, F>(&self, f: impl Fn(Node) -> F) -> Replies<T>
+    where
+        F: Future<Output = Result<T, node::Error>>,
+    {
+        self.replies(join_all(self.iter().map(|node| f(node.clone()))).await)
+    }
+}

@@ -1,0 +1,401 @@
+//! Each key on one server.
+
+use std::future::Future;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join;
+use futures_util::future::join_all;
+use redis::Cmd;
+use redis::FromRedisValue;
+use redis::Value;
+use redisdb_hashring::HashRing;
+use redisdb_hashring::HashTag;
+use redisdb_node as node;
+use redisdb_node::Execute;
+use redisdb_node::Node;
+use redisdb_node::NodeConfig;
+use redisdb_node::command::Command;
+use redisdb_node::command::Each;
+use redisdb_node::command::Merge;
+use redisdb_node::command::Read;
+use redisdb_node::command::Spec;
+use redisdb_node::command::Write;
+use redisdb_node::command::rows;
+
+use crate::config::MembersBuilder;
+use crate::config::Strategy;
+use crate::config::TopologyConfig;
+use crate::error::Error;
+use crate::error::PartReply;
+use crate::error::Partial;
+use crate::error::Unavailable;
+use crate::explain::Explanation;
+use crate::explain::explain_on_ring;
+use crate::merge::PartValue;
+use crate::merge::merge;
+use crate::nodes::Nodes;
+use crate::replies::PerNode;
+use crate::replies::Replies;
+use crate::replies::decode;
+use crate::route::Route;
+use crate::route::route;
+use crate::split::Part;
+
+/// Several independent Redis servers that share the keys: each key is on one of them. A cheap handle.
+///
+/// The owner of a key follows from the names of the nodes and the key's hash tag alone, so every client that has the
+/// same names finds the same owner, whatever the order of the list and wherever the servers are.
+///
+/// # Trade-offs
+/// * While a server is down its share of the keys cannot be read or written: those calls fail at once, with
+///   [`Error::Unavailable`], and no other node takes the keys over.
+/// * A command over many keys ([`mset`](redisdb_node::StringCommands::mset), for example) is one command on each node,
+///   not one atomic command. Commands that cannot be split want keys with one hash tag: `{user:1}:name`, `{user:1}:age`.
+/// * When a node is added or removed, the keys that change their owner are not moved: they are missing from then on.
+///
+/// # Example
+/// ```no_run
+/// use redisdb_cluster::RedisRing;
+/// use redisdb_node::StringCommands;
+///
+/// # async fn f() -> Result<(), redisdb_cluster::Error> {
+/// let ring = RedisRing::builder().node("a", "redis://10.0.0.1").node("b", "redis://10.0.0.2").connect().await?;
+/// ring.set("user:1", "Ann").await?; // to the owner only
+/// let names = ring.mget::<String>(&["user:1", "user:2"]).await?; // from both, in this order
+/// assert_eq!(names, [Some("Ann".to_owned()), None]);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct RedisRing {
+    nodes: Arc<Nodes>,
+    colocated: bool,
+}
+
+impl RedisRing {
+    /// Starts a ring without nodes.
+    pub fn builder() -> RingBuilder {
+        RingBuilder::default()
+    }
+
+    /// Returns a ring from a configuration, without connecting.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub fn from_config(config: TopologyConfig) -> Result<Self, Error> {
+        let members = MembersBuilder::from_topology(config, Strategy::Ring)?;
+        RingBuilder { members, colocated: false }.build()
+    }
+
+    /// Connects to all nodes at once. The first command does it too, for the nodes it needs.
+    ///
+    /// # Errors
+    /// If a node is wrongly configured (its password, its TLS, or it is no Redis), or if none can be reached. A node
+    /// that is down is no error: it may come up later.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.nodes.connect().await
+    }
+
+    /// The owner of a key.
+    pub fn node_for(&self, key: impl AsRef<[u8]>) -> &Node {
+        self.nodes.at(self.nodes.ring().lookup(key))
+    }
+
+    /// The node of this name, to run commands on it alone.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchNode`].
+    pub fn on_node(&self, name: &str) -> Result<&Node, Error> {
+        Ok(self.nodes.at(self.nodes.position(name)?))
+    }
+
+    /// Calls a function with every node, all at once, and returns what each gave.
+    ///
+    /// ```no_run
+    /// # use redisdb_node::ServerCommands;
+    /// # async fn f(ring: redisdb_cluster::RedisRing) {
+    /// let sizes = ring.on_each(|node| async move { node.dbsize().await }).await;
+    /// for (node, keys) in sizes.successes() {
+    ///     println!("{node}: {keys} keys");
+    /// }
+    /// # }
+    /// ```
+    pub async fn on_each<T, F>(&self, f: impl Fn(Node) -> F) -> PerNode<T>
+    where
+        F: Future<Output = Result<T, node::Error>>,
+    {
+        self.nodes.on_each(f).await
+    }
+
+    /// The nodes, in the order of the configuration.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> {
+        self.nodes.iter()
+    }
+
+    /// What places the keys.
+    pub fn placement(&self) -> &HashRing {
+        self.nodes.ring()
+    }
+
+    /// Says where a command would go and why, or why it would not; nothing is sent.
+    ///
+    /// ```
+    /// # use redisdb_cluster::RedisRing;
+    /// let ring = RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
+    /// let mut msetnx = redis::cmd("MSETNX");
+    /// println!("{}", ring.explain(msetnx.arg("x").arg(1).arg("y").arg(2)));
+    /// # Ok::<(), redisdb_cluster::Error>(())
+    /// ```
+    pub fn explain(&self, cmd: &Cmd) -> Explanation {
+        explain_on_ring(self.nodes.ring(), cmd, self.colocated)
+    }
+
+    pub(crate) fn route(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Route, Error> {
+        route(self.nodes.ring(), spec, cmd, self.colocated)
+    }
+
+    pub(crate) fn at(&self, idx: usize) -> &Node {
+        self.nodes.at(idx)
+    }
+
+    /// Runs a command by its row.
+    pub(crate) async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        match self.route(spec, cmd)? {
+            Route::Owner(owner) => {
+                self.nodes.at(owner).run(spec, cmd).await.map_err(|error| on_owner(spec, cmd, error))
+            }
+            Route::Parts(parts, rule) => {
+                let replies =
+                    join_all(parts.iter().map(|part| self.nodes.at(part.node).run(spec, &part.cmd))).await;
+                self.merge_parts(spec, cmd, rule, parts, replies)
+            }
+            Route::EveryNode(Merge::First) => self.weighted(spec, cmd).await,
+            Route::EveryNode(rule) => self.merge_all(spec, rule, self.nodes.run_on_all(spec, cmd).await),
+            Route::AnyNode => self.any(spec, cmd).await,
+        }
+    }
+
+    /// Asks one node after the other until one can be reached.
+    async fn any(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        let mut errors = Vec::new();
+        for node in self.nodes.iter() {
+            match node.run(spec, cmd).await {
+                Err(error) if error.is_connect() => errors.push(error),
+                reply => return reply.map_err(Error::Node),
+            }
+        }
+        let behind = Vec::new();
+        Err(Error::Unavailable(Box::new(Unavailable { command: spec.name, key: None, errors, behind })))
+    }
+
+    /// One node's reply, each node chosen as often as it has keys: every key is as likely as any other.
+    async fn weighted(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        let dbsize = rows::DBSIZE.cmd();
+        let both =
+            self.nodes.iter().map(|node| join(node.run(spec, cmd), node.run(rows::DBSIZE.spec(), &dbsize)));
+        let (replies, sizes): (Vec<_>, Vec<_>) = join_all(both).await.into_iter().unzip();
+        let mut total = 0;
+        let mut choice = Value::Nil;
+        let mut parts = Vec::with_capacity(replies.len());
+        for (idx, (reply, size)) in replies.into_iter().zip(sizes).enumerate() {
+            if let (Ok(reply), Ok(Value::Int(size))) = (&reply, size) {
+                let size = u64::try_from(size).unwrap_or(0);
+                total += size;
+                if total > 0 && *reply != Value::Nil && RandomState::new().hash_one(idx) % total < size {
+                    choice = reply.clone();
+                }
+            }
+            parts.push(reply);
+        }
+        self.merge_all(spec, Merge::First, parts)?;
+        Ok(choice)
+    }
+
+    pub(crate) fn merge_parts(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        rule: Merge,
+        parts: Vec<Part>,
+        replies: Vec<Result<Value, node::Error>>,
+    ) -> Result<Value, Error> {
+        if replies.iter().all(Result::is_ok) {
+            let values = parts.into_iter().zip(replies).filter_map(|(part, reply)| {
+                let node = self.nodes.name(part.node).to_string();
+                Some(PartValue { node, keys: part.keys, value: reply.ok()? })
+            });
+            return merge(rule, values.collect()).map_err(|reason| unmerged(spec, reason));
+        }
+        let keys: Vec<&[u8]> =
+            spec.keys_of(cmd).map(|keys| keys.map(|(_, key)| key).collect()).unwrap_or_default();
+        let parts = parts.into_iter().zip(replies).map(|(part, reply)| PartReply {
+            node: self.nodes.name(part.node).to_string(),
+            keys: part.keys.iter().filter_map(|&key| Some(keys.get(key)?.to_vec())).collect(),
+            reply,
+        });
+        Err(Error::Partial(Box::new(Partial { command: spec.name, parts: parts.collect() })))
+    }
+
+    pub(crate) fn merge_all(
+        &self,
+        spec: &'static Spec,
+        rule: Merge,
+        replies: Vec<Result<Value, node::Error>>,
+    ) -> Result<Value, Error> {
+        let parts = (0..).map(|node| Part { node, cmd: Cmd::new(), keys: Vec::new() }).take(replies.len());
+        self.merge_parts(spec, &Cmd::new(), rule, parts.collect(), replies)
+    }
+
+    async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {
+        let reply = self.run(spec, &cmd).await?;
+        let name = || match self.route(spec, &cmd) {
+            Ok(Route::Owner(owner)) => Arc::clone(self.nodes.name(owner)),
+            _ => "*".into(),
+        };
+        T::from_redis_value(reply).map_err(|error| {
+            Error::Node(node::Error::new(name(), spec.name, node::ErrorKind::Reply(error.into())))
+        })
+    }
+}
+
+/// An error of the owner of a key: that it cannot be reached says which key that is about.
+pub(crate) fn on_owner(spec: &'static Spec, cmd: &Cmd, error: node::Error) -> Error {
+    if !error.is_connect() {
+        return Error::Node(error);
+    }
+    let key = spec.first_key(cmd).ok().flatten().map(<[u8]>::to_vec);
+    Error::Unavailable(Box::new(Unavailable {
+        command: spec.name,
+        key,
+        errors: vec![error],
+        behind: Vec::new(),
+    }))
+}
+
+fn unmerged(spec: &Spec, reason: String) -> Error {
+    Error::Unsupported { command: spec.name.to_owned(), strategy: "ring", reason }
+}
+
+impl Execute for RedisRing {
+    type Error = Error;
+    type Write<T: Send> = T;
+    type Each<T: Send> = PerNode<T>;
+
+    async fn read<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Read>,
+        cmd: Cmd,
+    ) -> Result<T, Error> {
+        self.answer(command.spec(), cmd).await
+    }
+
+    async fn write<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Write>,
+        cmd: Cmd,
+    ) -> Result<T, Error> {
+        self.answer(command.spec(), cmd).await
+    }
+
+    async fn each<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Each>,
+        cmd: Cmd,
+    ) -> Result<PerNode<T>, Error> {
+        let spec = command.spec();
+        let replies: Replies<Value> = match self.route(spec, &cmd)? {
+            Route::EveryNode(_) => self.nodes.replies(self.nodes.run_on_all(spec, &cmd).await),
+            // A question about a key, or one that any node can answer, has one answer.
+            _ => {
+                let owner = self.nodes.ring().lookup(spec.first_key(&cmd).ok().flatten().unwrap_or_default());
+                let name = Arc::clone(self.nodes.name(owner));
+                let reply = self.run(spec, &cmd).await?;
+                return Ok(Replies::new(vec![(Arc::clone(&name), decode(&name, spec.name, reply).into())]));
+            }
+        };
+        Ok(replies.decode(spec.name))
+    }
+
+    fn one_reply<T: Send>(written: T) -> Result<T, Error> {
+        Ok(written)
+    }
+}
+
+/// Gathers the nodes of a [`RedisRing`].
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct RingBuilder {
+    members: MembersBuilder,
+    colocated: bool,
+}
+
+impl RingBuilder {
+    /// Adds a server under a name, which is what places its keys; the URL is as in [`NodeConfig::new`].
+    pub fn node(self, name: impl Into<String>, url: &str) -> Self {
+        self.weighted_node(name, url, 1)
+    }
+
+    /// Adds a server that gets `weight` times the keys of one with weight 1.
+    pub fn weighted_node(mut self, name: impl Into<String>, url: &str, weight: u32) -> Self {
+        self.members.add(Some(name.into()), url, weight);
+        self
+    }
+
+    /// Adds servers under their addresses. Give them [names](Self::node) if they may ever move to other addresses.
+    pub fn nodes<U: AsRef<str>>(mut self, urls: impl IntoIterator<Item = U>) -> Self {
+        urls.into_iter().for_each(|url| self.members.add(None, url.as_ref(), 1));
+        self
+    }
+
+    /// Adds a server with everything that can be said of it.
+    pub fn node_config(mut self, node: NodeConfig) -> Self {
+        self.members.add_config(node);
+        self
+    }
+
+    /// Sets which part of a key decides where it is. Default: [`HashTag::Cluster`].
+    pub fn hash_tag(mut self, hash_tag: HashTag) -> Self {
+        self.members.hash_tag(hash_tag);
+        self
+    }
+
+    /// Sets how long connecting to a node may take, for nodes that do not say. Default 1 second.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.members.connect_timeout(timeout);
+        self
+    }
+
+    /// Sets how long a reply may take, for nodes that do not say. Default 1 second.
+    pub fn response_timeout(mut self, timeout: Duration) -> Self {
+        self.members.response_timeout(timeout);
+        self
+    }
+
+    /// Accepts commands over several keys that live on one node today without having one hash tag. They may stop
+    /// working when a node is added.
+    pub fn allow_colocated(mut self) -> Self {
+        self.colocated = true;
+        self
+    }
+
+    /// Returns the ring without connecting.
+    ///
+    /// # Errors
+    /// What is wrong with the nodes: a URL, a name that stands twice, a weight of 0, or that there is none.
+    pub fn build(self) -> Result<RedisRing, Error> {
+        let nodes = Nodes::new(self.members.build()?)?;
+        Ok(RedisRing { nodes: Arc::new(nodes), colocated: self.colocated })
+    }
+
+    /// Returns the ring with its nodes connected.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build) and [`RedisRing::ready`], within the connect timeout.
+    pub async fn connect(self) -> Result<RedisRing, Error> {
+        let ring = self.build()?;
+        ring.ready().await?;
+        Ok(ring)
+    }
+}

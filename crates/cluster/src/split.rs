@@ -1,0 +1,105 @@
+//! One command over many keys becomes one part for each node that owns some of them.
+
+use redis::Arg;
+use redis::Cmd;
+use redisdb_hashring::HashRing;
+use redisdb_node::command::Keys;
+use redisdb_node::command::Spec;
+
+use crate::error::Error;
+
+/// The part of a command that goes to one node.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// The node, as its index in the ring.
+    pub(crate) node: usize,
+    /// The same command with this node's keys only, and what belongs to them.
+    pub(crate) cmd: Cmd,
+    /// Which of the caller's keys these are, counted from 0.
+    pub(crate) keys: Vec<usize>,
+}
+
+/// Splits a command whose keys are [`Keys::Each`]; the parts stand in the order of their first keys.
+pub(crate) fn split(ring: &HashRing, spec: &'static Spec, cmd: &Cmd) -> Result<Vec<Part>, Error> {
+    let keys = spec.keys_of(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
+    let owners: Vec<usize> = keys.map(|(_, key)| ring.lookup(key)).collect();
+    let step = match spec.keys {
+        Keys::Each { step, .. } => usize::from(step).max(1),
+        _ => 1,
+    };
+    let mut parts: Vec<Part> = Vec::new();
+    let mut part_of_node: Vec<Option<usize>> = vec![None; ring.len()];
+    let mut words = cmd.args_iter().skip(spec.words().count()).map(|arg| match arg {
+        Arg::Simple(word) => word,
+        _ => b"",
+    });
+    for (key, owner) in owners.into_iter().enumerate() {
+        let idx = match part_of_node.get(owner).copied().flatten() {
+            Some(idx) => idx,
+            None => {
+                let mut cmd = Cmd::new();
+                for word in spec.words() {
+                    cmd.arg(word);
+                }
+                parts.push(Part { node: owner, cmd, keys: Vec::new() });
+                let idx = parts.len() - 1;
+                if let Some(slot) = part_of_node.get_mut(owner) {
+                    *slot = Some(idx);
+                }
+                idx
+            }
+        };
+        if let Some(part) = parts.get_mut(idx) {
+            part.keys.push(key);
+            for word in words.by_ref().take(step) {
+                part.cmd.arg(word);
+            }
+        }
+    }
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use redisdb_node::command::rows;
+
+    use super::*;
+
+    fn words(cmd: &Cmd) -> Vec<String> {
+        let word = |arg| match arg {
+            Arg::Simple(word) => String::from_utf8_lossy(word).into_owned(),
+            _ => String::new(),
+        };
+        cmd.args_iter().map(word).collect()
+    }
+
+    #[test]
+    fn every_key_keeps_its_place_and_what_belongs_to_it() {
+        let ring = HashRing::builder().node("a").node("b").node("c").build().unwrap();
+        let mut mset = rows::MSET.cmd();
+        for i in 0..50 {
+            mset.arg(format!("key:{i}")).arg(i);
+        }
+        let parts = split(&ring, rows::MSET.spec(), &mset).unwrap();
+        assert_eq!(parts.len(), 3);
+        let mut seen = 0;
+        for part in &parts {
+            let words = words(&part.cmd);
+            assert_eq!((words[0].as_str(), words.len()), ("MSET", 1 + 2 * part.keys.len()));
+            for (pair, &key) in words[1..].chunks(2).zip(&part.keys) {
+                assert_eq!(pair, [format!("key:{key}"), key.to_string()]);
+                assert_eq!(ring.lookup(&pair[0]), part.node);
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, 50);
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_asked_for_twice() {
+        let ring = HashRing::builder().node("a").node("b").build().unwrap();
+        let mget = rows::MGET.cmd().arg(&["x", "y", "x"]).take();
+        let parts = split(&ring, rows::MGET.spec(), &mget).unwrap();
+        assert_eq!(parts.iter().map(|part| part.keys.len()).sum::<usize>(), 3);
+    }
+}
