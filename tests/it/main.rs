@@ -2,5 +2,6 @@
 //!
 //! The modules behind `servers` start real Redis servers.
 
+mod commands_doc;
 #[cfg(feature = "servers")]
 mod table;
