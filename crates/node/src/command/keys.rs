@@ -294,9 +294,11 @@ impl std::error::Error for KeyError {}
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use redis::cmd;
 
     use super::*;
+    use crate::command::ALL;
     use crate::command::rows;
 
     fn check(row: &Spec, words: &[&str], expected: Result<&[usize], KeyError>) {
@@ -398,5 +400,67 @@ mod tests {
         assert_eq!(condition(rows::ZADD.spec(), "ZADD countries CH INCR 5 GT"), Some("INCR"));
         assert_eq!(condition(rows::HEXPIRE.spec(), "HEXPIRE k 10 FIELDS 1 NX"), None);
         assert_eq!(condition(rows::GET.spec(), "GET NX"), None);
+    }
+
+    /// Words that mean something to some row, and some that mean nothing.
+    fn words_of_any_command() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        const MEANINGFUL: [&str; 22] = [
+            "",
+            "0",
+            "1",
+            "2",
+            "3",
+            "99",
+            "-1",
+            "18446744073709551615",
+            "18446744073709551616",
+            "1.5",
+            "*",
+            "BY",
+            "FIELDS",
+            "GET",
+            "GROUP",
+            "KEYS",
+            "NX",
+            "STORE",
+            "STOREDIST",
+            "STREAMS",
+            "streams",
+            "AUTH2",
+        ];
+        let meaningful = (0..MEANINGFUL.len()).prop_map(|at| MEANINGFUL[at].as_bytes().to_vec());
+        let word = prop_oneof![3 => meaningful, 1 => prop::collection::vec(any::<u8>(), 0..4)];
+        prop::collection::vec(word, 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn the_keys_of_any_command_are_some_of_its_words(words in words_of_any_command()) {
+            for row in ALL {
+                let mut command = Cmd::new();
+                for word in row.words() {
+                    command.arg(word);
+                }
+                command.arg(&words);
+                let all: Vec<_> = super::words(&command).collect();
+                let n_name = row.words().count();
+
+                let first = row.first_key(&command);
+                if let Ok(keys) = row.keys_of(&command) {
+                    let keys: Vec<_> = keys.collect();
+                    prop_assert_eq!(first, Ok(keys.first().map(|(_, key)| *key)), "{}", row.name);
+                    prop_assert!(keys.is_sorted_by(|a, b| a.0 < b.0), "{}: {:?}", row.name, keys);
+                    for (at, key) in keys {
+                        prop_assert!(at >= n_name && all.get(at) == Some(&key), "{}: {} {:?}", row.name, at, key);
+                    }
+                }
+                if let Some(pattern) = row.pattern_of(&command) {
+                    prop_assert!(all.contains(&pattern), "{}", row.name);
+                }
+                if let Some(option) = row.condition_of(&command) {
+                    prop_assert!(all.iter().any(|word| is(word, option)), "{}", row.name);
+                }
+            }
+        }
     }
 }
