@@ -15,13 +15,17 @@ const COPY: &str = "REDISDB_COPY";
 pub(crate) fn run(flags: &flags::Bench) -> Result<ExitCode> {
     let mut command = cargo();
     command.args(["bench", "--package", "redisdb-benches"]);
-    if let Some(name) = &flags.name {
+    // After `--` the first word is criterion's too, and no name starts like this.
+    let is_option = |word: &&String| word.starts_with('-');
+    let (option, name) =
+        (flags.name.as_ref().filter(is_option), flags.name.as_ref().filter(|name| !is_option(name)));
+    if let Some(name) = name {
         command.args(["--bench", name]);
     }
-    if !flags.args.is_empty() {
-        command.arg("--").args(&flags.args);
+    if option.is_some() || !flags.args.is_empty() {
+        command.arg("--").args(option).args(&flags.args);
     }
-    match flags.name.as_deref() {
+    match name {
         Some(name) if !wants_servers(name) => run_command(&mut command)?,
         _ => run_with_servers(&mut command)?,
     }

@@ -7,7 +7,7 @@ use xtask::Binary;
 
 use crate::cargo::{cargo, run as run_command};
 use crate::package::PUBLISHED;
-use crate::{Result, package, test_cluster, tidy};
+use crate::{Result, flags, package, test_cluster, tidy};
 
 /// A step that passed says whether it was run at all: a tool that is not installed is no failure.
 enum Outcome {
@@ -16,31 +16,35 @@ enum Outcome {
     Failed,
 }
 
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    check: fn() -> Result<Outcome>,
+}
+
 struct Report {
-    step: &'static str,
+    step: &'static Step,
     outcome: Outcome,
     time: Duration,
 }
 
-type Step = (&'static str, fn() -> Result<Outcome>);
-
 /// The quick and the telling first. All are run, whatever fails: one look at the table shows the whole work to do.
-const STEPS: [Step; 11] = [
-    ("format", format),
-    ("tidy", || passed(tidy::check())),
-    ("clippy", clippy),
-    ("tests, all features, real servers, doctests", test_everything),
-    ("tests, default features, no server", test_hermetic),
-    ("each crate alone", crates_alone),
-    ("documentation", documentation),
-    ("packages", || passed(package::check())),
-    ("licenses and sources (cargo-deny)", deny),
-    ("spelling (typos)", spelling),
-    ("feature combinations (cargo-hack)", feature_combinations),
+static STEPS: [Step; 11] = [
+    Step { name: "format", what: "cargo fmt --check", check: format },
+    Step { name: "tidy", what: "the house rules", check: || passed(tidy::check()) },
+    Step { name: "clippy", what: "all targets, all features", check: clippy },
+    Step { name: "tests", what: "all features, real servers, doctests", check: test_everything },
+    Step { name: "hermetic", what: "tests with default features and no server", check: test_hermetic },
+    Step { name: "alone", what: "each crate by itself, with and without features", check: crates_alone },
+    Step { name: "docs", what: "rustdoc without a warning", check: documentation },
+    Step { name: "packages", what: "what would be published", check: || passed(package::check()) },
+    Step { name: "deny", what: "licenses and sources, by cargo-deny", check: deny },
+    Step { name: "typos", what: "spelling, by typos", check: spelling },
+    Step { name: "hack", what: "combinations of features, by cargo-hack", check: feature_combinations },
 ];
 
-pub(crate) fn run() -> Result<ExitCode> {
-    let reports: Vec<Report> = STEPS.into_iter().map(perform).collect();
+pub(crate) fn run(flags: &flags::Ci) -> Result<ExitCode> {
+    let reports: Vec<Report> = select(&flags.step)?.into_iter().map(perform).collect();
     println!();
     for Report { step, outcome, time } in &reports {
         let outcome = match outcome {
@@ -48,21 +52,34 @@ pub(crate) fn run() -> Result<ExitCode> {
             Outcome::NotInstalled => "not installed, left out",
             Outcome::Failed => "FAILED",
         };
-        println!("{step:<45} {:>7.1} s  {outcome}", time.as_secs_f64());
+        println!("{:<10} {:<48} {:>7.1} s  {outcome}", step.name, step.what, time.as_secs_f64());
     }
     let has_failed = reports.iter().any(|report| matches!(report.outcome, Outcome::Failed));
     Ok(if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn perform((step, check): Step) -> Report {
-    println!("\n== {step}");
+/// The steps of these names; all if there is none.
+fn select(names: &[String]) -> Result<Vec<&'static Step>> {
+    if names.is_empty() {
+        return Ok(STEPS.iter().collect());
+    }
+    let find = |name: &String| {
+        let known = || STEPS.iter().map(|step| step.name).collect::<Vec<_>>().join(" ");
+        let step = STEPS.iter().find(|step| step.name == name);
+        step.ok_or_else(|| format!("no step `{name}`; there are: {}", known()).into())
+    };
+    names.iter().map(find).collect()
+}
+
+fn perform(step: &'static Step) -> Report {
+    println!("\n== {}: {}", step.name, step.what);
     let start = Instant::now();
-    let outcome = check().unwrap_or_else(|error| {
+    let outcome = (step.check)().unwrap_or_else(|error| {
         println!("{error}");
         Outcome::Failed
     });
     let time = start.elapsed();
-    println!("== {step}: {:.1} s", time.as_secs_f64());
+    println!("== {}: {:.1} s", step.name, time.as_secs_f64());
     Report { step, outcome, time }
 }
 
@@ -132,4 +149,20 @@ fn if_installed(probe: &mut Command, command: &mut Command) -> Result<Outcome> {
 
 fn passed(result: Result<()>) -> Result<Outcome> {
     result.map(|()| Outcome::Passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_chosen_by_name() {
+        let names = |steps: &[&str]| -> Result<Vec<&str>> {
+            let steps: Vec<String> = steps.iter().map(|step| step.to_string()).collect();
+            Ok(select(&steps)?.iter().map(|step| step.name).collect())
+        };
+        assert_eq!(names(&[]).unwrap().len(), STEPS.len());
+        assert_eq!(names(&["tidy", "docs"]).unwrap(), ["tidy", "docs"]);
+        assert!(names(&["nonsense"]).unwrap_err().to_string().contains("format tidy"));
+    }
 }

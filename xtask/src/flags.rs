@@ -39,6 +39,9 @@ xflags::xflags! {
         }
 
         /// Run everything a change has to pass.
-        cmd ci {}
+        cmd ci {
+            /// Only these steps, as in `tidy`; default: all.
+            repeated step: String
+        }
     }
 }

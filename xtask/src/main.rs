@@ -29,7 +29,7 @@ fn main() -> ExitCode {
             ClusterCmd::Up(flags) => cluster::up(&flags),
         },
         XtaskCmd::Bench(flags) => bench::run(&flags),
-        XtaskCmd::Ci(_) => ci::run(),
+        XtaskCmd::Ci(flags) => ci::run(&flags),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");

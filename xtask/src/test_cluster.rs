@@ -37,7 +37,7 @@ pub(crate) fn test(binary: &Binary, nodes: usize, modules: &[String]) -> Result<
         run_leashed(command)
     };
     let outcome = if modules.is_empty() {
-        with_servers(cargo().args(["test", "--workspace", "--all-features"]))
+        with_servers(cargo().args(["test", "--workspace", "--all-features", "--no-fail-fast"]))
     } else {
         let listing = read(it().args(["--", "--list", "--format", "terse"]))?;
         let names = select(&listing, modules)?;
