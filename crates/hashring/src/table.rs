@@ -122,3 +122,21 @@ fn first_owners() -> Box<[u16; N_CELLS]> {
         Err(_) => Box::new([0; N_CELLS]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equal_points_the_first_name_wins() {
+        let same = Points::new("same", 1.0);
+        let nodes = [Node { points: same, index: 7 }, Node { points: same, index: 3 }];
+        assert!(owners(&nodes).iter().all(|&owner| owner == 7));
+
+        let table = Table { owners: owners(&nodes), nodes: nodes.into() };
+        let first = table.next(0, None);
+        let second = table.next(0, first);
+        assert_eq!([first, second].map(|place| place.map(|place| place.index)), [Some(7), Some(3)]);
+        assert_eq!(table.next(0, second), None);
+    }
+}
