@@ -26,7 +26,7 @@ use crate::command::rows::GEOSEARCHSTORE;
 /// `WRONGTYPE` if a key holds something else than a sorted set; otherwise as [`Execute::read`] and
 /// [`Execute::write`].
 pub trait GeoCommands: Execute {
-    /// Adds places, pairs of a name and a point, or moves them, and returns how many are new.
+    /// Adds places, pairs of a point and a name, or moves them, and returns how many are new.
     ///
     /// # Errors
     /// The server's, if a point lies closer than 5 degrees to a pole: see [`GeoPoint`].
@@ -35,10 +35,10 @@ pub trait GeoCommands: Execute {
     fn geoadd<M: ToSingleRedisArg + Send>(
         &self,
         key: impl ToSingleRedisArg + Send,
-        places: impl IntoIterator<Item = (M, GeoPoint)> + Send,
+        places: impl IntoIterator<Item = (GeoPoint, M)> + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
         let mut cmd = GEOADD.cmd().arg(key).take();
-        for (name, point) in places {
+        for (point, name) in places {
             cmd.arg(point).arg(name);
         }
         self.write(&GEOADD, cmd)
@@ -50,11 +50,11 @@ pub trait GeoCommands: Execute {
     fn geoadd_with<M: ToSingleRedisArg + Send>(
         &self,
         key: impl ToSingleRedisArg + Send,
-        places: impl IntoIterator<Item = (M, GeoPoint)> + Send,
+        places: impl IntoIterator<Item = (GeoPoint, M)> + Send,
         options: GeoAddOptions,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
         let mut cmd = GEOADD.cmd().arg(key).arg(options).take();
-        for (name, point) in places {
+        for (point, name) in places {
             cmd.arg(point).arg(name);
         }
         self.write(&GEOADD, cmd)

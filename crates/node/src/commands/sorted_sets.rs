@@ -60,16 +60,16 @@ use crate::command::rows::ZUNIONSTORE;
 /// `WRONGTYPE` if a key holds something else than a sorted set; otherwise as [`Execute::read`] and
 /// [`Execute::write`].
 pub trait SortedSetCommands: Execute {
-    /// Adds members, pairs of a member and its score, or gives them a new score, and returns how many are new.
+    /// Adds members, pairs of a score and a member, or gives them a new score, and returns how many are new.
     ///
     /// See <https://redis.io/docs/latest/commands/zadd/>.
     fn zadd<M: ToSingleRedisArg + Send>(
         &self,
         key: impl ToSingleRedisArg + Send,
-        members: impl IntoIterator<Item = (M, f64)> + Send,
+        members: impl IntoIterator<Item = (f64, M)> + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
         let mut cmd = ZADD.cmd().arg(key).take();
-        for (member, score) in members {
+        for (score, member) in members {
             cmd.arg(score).arg(member);
         }
         self.write(&ZADD, cmd)
@@ -81,11 +81,11 @@ pub trait SortedSetCommands: Execute {
     fn zadd_with<M: ToSingleRedisArg + Send>(
         &self,
         key: impl ToSingleRedisArg + Send,
-        members: impl IntoIterator<Item = (M, f64)> + Send,
+        members: impl IntoIterator<Item = (f64, M)> + Send,
         options: ZaddOptions,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
         let mut cmd = ZADD.cmd().arg(key).arg(options).take();
-        for (member, score) in members {
+        for (score, member) in members {
             cmd.arg(score).arg(member);
         }
         self.write(&ZADD, cmd)

@@ -305,10 +305,10 @@ async fn a_method_on_sorted_sets_sends_its_command() {
     let r = Recorder;
     let keys = &["a", "b"];
     let combine = || CombineOptions::new().weights([1.0, 0.5]).aggregate(Aggregate::Max);
-    sends(r.zadd("k", [("m", 1.0), ("n", f64::INFINITY)]), "ZADD k 1.0 m inf n").await;
+    sends(r.zadd("k", [(1.0, "m"), (f64::INFINITY, "n")]), "ZADD k 1.0 m inf n").await;
     let options = ZaddOptions::new().nx().xx().gt().ch();
-    sends(r.zadd_with("k", [("m", 1.5)], options), "ZADD k XX GT CH 1.5 m").await;
-    sends(r.zadd_with("k", [("m", 1.5)], ZaddOptions::new().lt()), "ZADD k LT 1.5 m").await;
+    sends(r.zadd_with("k", [(1.5, "m")], options), "ZADD k XX GT CH 1.5 m").await;
+    sends(r.zadd_with("k", [(1.5, "m")], ZaddOptions::new().lt()), "ZADD k LT 1.5 m").await;
     sends(r.zadd_incr("k", "m", 2.0, ZaddOptions::new().nx()), "ZADD k NX INCR 2.0 m").await;
     sends(r.zcard("k"), "ZCARD k").await;
     sends(r.zcount("k", 1, ScoreBound::Excluding(2.5)), "ZCOUNT k 1 (2.5").await;
@@ -432,9 +432,9 @@ async fn a_method_on_hyperloglogs_sends_its_command() {
 async fn a_method_on_places_sends_its_command() {
     let r = Recorder;
     let point = GeoPoint::new(13.5, 38.25);
-    sends(r.geoadd("k", [("m", point)]), "GEOADD k 13.5 38.25 m").await;
+    sends(r.geoadd("k", [(point, "m")]), "GEOADD k 13.5 38.25 m").await;
     sends(
-        r.geoadd_with("k", [("m", point)], GeoAddOptions::new().nx().xx().ch()),
+        r.geoadd_with("k", [(point, "m")], GeoAddOptions::new().nx().xx().ch()),
         "GEOADD k XX CH 13.5 38.25 m",
     )
     .await;
