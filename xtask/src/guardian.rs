@@ -20,9 +20,10 @@ use crate::process::signal;
 /// Runs with the server's folder as `$1`, the program as `$2` and its arguments after that.
 ///
 /// * HUP is ignored: the system sends it to the whole group when the owner dies while the server is stopped.
+/// * PIPE is ignored: an owner may die between its order and the answer.
 /// * SIGKILL, because a paused server answers to nothing else.
 const SCRIPT: &str = r#"
-trap '' HUP INT TERM
+trap '' HUP INT PIPE TERM
 dir=$1 program=$2 pid=
 shift 2
 end() {
@@ -110,5 +111,27 @@ impl Drop for Guardian {
         self.kill();
         drop(self.orders.take());
         let _ = self.shell.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{env, fs, mem, process};
+
+    #[test]
+    fn an_owner_that_dies_before_its_order_is_answered_leaves_no_folder() {
+        let dir = env::temp_dir().join(format!("redisdb-guardian-{}", process::id()));
+        fs::create_dir_all(dir.join("data")).unwrap();
+        let program =
+            Binary { path: "true".into(), lib_dir: None, version: String::new(), origin: String::new() };
+        let mut guardian = Guardian::post(&dir, &program, &[]).unwrap();
+        let mut other = Command::new("true").stdout(Stdio::piped()).spawn().unwrap();
+        // The only reader of the guardian's answers goes.
+        drop(mem::replace(&mut guardian.answers, BufReader::new(other.stdout.take().unwrap())));
+        other.wait().unwrap();
+        guardian.orders.as_mut().unwrap().write_all(b"start 1\nkill\n").unwrap();
+        drop(guardian);
+        assert!(!dir.exists());
     }
 }

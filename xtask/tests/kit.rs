@@ -142,6 +142,8 @@ fn many_servers_start_on_ports_of_their_own() {
 fn a_killed_owner_takes_its_servers_along() {
     for signal in ["KILL", "INT", "TERM", "HUP"] {
         let (mut owner, traces) = start_owner("wait");
+        // Kept open: to wait for the owner would close it, and let the owner end in peace before the signal arrives.
+        let _stdin = owner.stdin.take();
         let sent =
             Command::new("sh").args(["-c", &format!("kill -s {signal} {}", owner.id())]).status().unwrap();
         assert!(sent.success());
