@@ -5,3 +5,11 @@
 mod commands_doc;
 #[cfg(feature = "servers")]
 mod table;
+#[cfg(feature = "servers")]
+mod ring;
+#[cfg(feature = "servers")]
+mod copy;
+#[cfg(feature = "servers")]
+mod faults;
+#[cfg(feature = "servers")]
+mod input;

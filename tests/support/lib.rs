@@ -1,1 +1,52 @@
-//! What the tests share: servers, a deadline to wait by, and the doctests of `docs/`.
+//! What the tests share: servers to run on, and waiting for a condition by a deadline.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use redisdb::RedisCopy;
+use redisdb::RedisRing;
+use xtask::Servers;
+
+/// The names of the nodes of [`ring`] and [`copy`], in their order.
+pub const NAMES: [&str; 3] = ["a", "b", "c"];
+
+/// How long a condition may take to come true; long, for these machines may be busy.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Three servers and a ring over them.
+pub async fn ring() -> (Servers, RedisRing) {
+    let servers = Servers::start(NAMES.len()).unwrap();
+    let ring = ring_over(&servers).await;
+    (servers, ring)
+}
+
+/// A ring over servers that run already.
+pub async fn ring_over(servers: &Servers) -> RedisRing {
+    let nodes = NAMES.iter().zip(servers.urls());
+    nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, &url)).connect().await.unwrap()
+}
+
+/// Three servers and a copy over them.
+pub async fn copy() -> (Servers, RedisCopy) {
+    let servers = Servers::start(NAMES.len()).unwrap();
+    let copy = copy_over(&servers).await;
+    (servers, copy)
+}
+
+/// A copy over servers that run already.
+pub async fn copy_over(servers: &Servers) -> RedisCopy {
+    let nodes = NAMES.iter().zip(servers.urls());
+    nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url)).connect().await.unwrap()
+}
+
+/// Waits until a condition is true.
+///
+/// # Panics
+/// When it is not by the [`DEADLINE`].
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

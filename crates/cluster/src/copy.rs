@@ -16,6 +16,9 @@ use redisdb_node::NodeConfig;
 use redisdb_node::command::Access;
 use redisdb_node::command::Command;
 use redisdb_node::command::Each;
+use redisdb_node::command::Merge;
+use redisdb_node::command::OnCopy;
+use redisdb_node::command::OnRing;
 use redisdb_node::command::Read;
 use redisdb_node::command::Spec;
 use redisdb_node::command::Write;
@@ -33,6 +36,8 @@ use crate::error::Unavailable;
 use crate::explain::Explanation;
 use crate::explain::explain_on_copy;
 use crate::health::Health;
+use crate::merge::PartValue;
+use crate::merge::merge;
 use crate::nodes::Nodes;
 use crate::policy::ReadFrom;
 use crate::policy::WriteTo;
@@ -172,6 +177,9 @@ impl RedisCopy {
         if let Plan::Refuse(reason) = effect::plan(spec, cmd, SystemTime::UNIX_EPOCH) {
             return Err(refused(spec, reason));
         }
+        if spec.copy == OnCopy::EveryNode {
+            return self.ask_all(spec, cmd).await;
+        }
         let shared = &*self.shared;
         let key = spec.first_key(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
         let (mut errors, mut behind) = (Vec::new(), Vec::new());
@@ -202,6 +210,30 @@ impl RedisCopy {
             errors,
             behind: behind.into_iter().map(|idx| shared.nodes.name(idx).to_string()).collect(),
         })))
+    }
+
+    /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached
+    /// do not count.
+    async fn ask_all(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        let results = self.shared.nodes.run_on_all(spec, cmd).await;
+        let (mut values, mut errors) = (Vec::new(), Vec::new());
+        for (idx, result) in results.into_iter().enumerate() {
+            let node = self.shared.nodes.name(idx).to_string();
+            match result {
+                Ok(value) => values.push(PartValue { node, keys: Vec::new(), value }),
+                Err(error) if another_may_answer(&error) => errors.push(error),
+                Err(error) => return Err(Error::Node(error)),
+            }
+        }
+        if values.is_empty() {
+            let (command, behind) = (spec.name, Vec::new());
+            return Err(Error::Unavailable(Box::new(Unavailable { command, key: None, errors, behind })));
+        }
+        let rule = match spec.ring {
+            OnRing::EveryNode(rule) => rule,
+            _ => Merge::AllOk,
+        };
+        merge(rule, values).map_err(|reason| refused(spec, &reason))
     }
 
     /// Sends a write to every node at once; the outcome is judged by [`WriteTo`].

@@ -313,6 +313,13 @@ impl TryFrom<String> for NodeConfig {
     }
 }
 
+/// A configuration is made of itself without an error.
+impl From<std::convert::Infallible> for ConfigError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 fn decode(text: &str) -> Result<String, ConfigError> {
     Ok(percent_decode_str(text).decode_utf8().map_err(|_| ConfigError::NotUtf8)?.into_owned())
 }

@@ -20,7 +20,6 @@ use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
 use crate::config::Address;
-use crate::config::ConfigError;
 use crate::config::NodeConfig;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
@@ -114,7 +113,7 @@ fn tls_client() -> Result<Arc<rustls::ClientConfig>, String> {
 
 #[cfg(not(feature = "tls"))]
 async fn tls(_host: &str, _stream: TcpStream) -> Result<TcpStream, ErrorKind> {
-    Err(ConfigError::TlsNotCompiledIn.into())
+    Err(crate::config::ConfigError::TlsNotCompiledIn.into())
 }
 
 async fn handshake<S>(

@@ -1,0 +1,182 @@
+//! A copy on three servers.
+
+use std::time::Duration;
+
+use redis::AsyncCommands;
+use redisdb::Error;
+use redisdb::Health;
+use redisdb::Outcome;
+use redisdb::RedisCopy;
+use redisdb::WriteTo;
+use redisdb::node::KeyCommands;
+use redisdb::node::ServerCommands;
+use redisdb::node::SetCommands;
+use redisdb::node::SortedSetCommands;
+use redisdb::node::StringCommands;
+use redisdb_tests::NAMES;
+use redisdb_tests::copy;
+use xtask::Servers;
+
+#[tokio::test]
+async fn the_originals_example_on_two_nodes() {
+    let servers = Servers::start(2).unwrap();
+    let ring = redisdb::RedisRing::builder().nodes(servers.urls()).connect().await.unwrap();
+    ring.set("key", "value").await.unwrap();
+
+    let copy = RedisCopy::builder().nodes(servers.urls()).connect().await.unwrap();
+    let set = copy.set("key", "value").await.unwrap();
+    assert_eq!((set.len(), set.is_complete(), set.agreed()), (2, true, true));
+    // One node has one of the members already: each says for itself what was new to it.
+    copy.nodes().next().unwrap().zadd("board", [(1.0, "one")]).await.unwrap();
+    let added = copy.zadd("board", [(1.0, "one")]).await.unwrap();
+    assert_eq!(added.successes().map(|(_, n)| *n).collect::<Vec<_>>(), [0, 1]);
+    assert!(!added.agreed());
+    copy.zadd("board", [(2.0, "two"), (3.0, "three")]).await.unwrap();
+    let names = copy.zrange::<String>("board", 0, -1).await.unwrap();
+    assert_eq!(names, ["one", "two", "three"]);
+    let scored = copy.zrange_withscores::<String>("board", 0, -1).await.unwrap();
+    let expected = [("one", 1.0), ("two", 2.0), ("three", 3.0)];
+    assert_eq!(scored, expected.map(|(name, score)| (name.to_owned(), score)));
+}
+
+#[tokio::test]
+async fn a_write_reaches_every_node() {
+    let (_servers, copy) = copy().await;
+    let replies = copy.set("k", "v").await.unwrap();
+    assert_eq!(replies.iter().map(|(name, _)| name).collect::<Vec<_>>(), NAMES);
+    for node in copy.nodes() {
+        assert_eq!(node.get::<String>("k").await.unwrap().as_deref(), Some("v"));
+    }
+    let deleted = copy.del("k").await.unwrap();
+    assert_eq!(deleted.successes().map(|(_, n)| *n).collect::<Vec<_>>(), [1, 1, 1]);
+    for node in copy.nodes() {
+        assert_eq!(node.exists("k").await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_read_is_answered_by_one_node_that_the_key_chooses() {
+    let (_servers, copy) = copy().await;
+    for key in ["x", "y", "z", "key:1", "key:2"] {
+        for node in copy.nodes() {
+            node.set(key, node.name()).await.unwrap();
+        }
+        let answered = copy.get::<String>(key).await.unwrap();
+        assert_eq!(answered.as_deref(), Some(copy.node_for(key).name()));
+    }
+}
+
+#[tokio::test]
+async fn a_relative_expiry_is_the_same_moment_everywhere() {
+    let (_servers, copy) = copy().await;
+    copy.setex("k", Duration::from_secs(100), "v").await.unwrap();
+    copy.set("l", "v").await.unwrap();
+    copy.expire("l", Duration::from_secs(100)).await.unwrap();
+    for key in ["k", "l"] {
+        let ends =
+            copy.on_each(|node| async move { node.send(redis::cmd("PEXPIRETIME").arg(key)).await }).await;
+        assert!(ends.is_complete() && ends.agreed(), "{ends:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_could_leave_the_nodes_different_is_refused() {
+    let (_servers, copy) = copy().await;
+    copy.sadd("s", &["a", "b", "c", "d"]).await.unwrap();
+    let error = copy.spop::<String>("s").await.unwrap_err();
+    assert!(error.is_unsupported() && !error.may_have_executed(), "{error}");
+    assert!(copy.setnx("lock", "me").await.unwrap_err().is_unsupported());
+    assert!(copy.incrbyfloat("f", 0.1).await.unwrap_err().is_unsupported());
+    for node in copy.nodes() {
+        assert_eq!(node.scard("s").await.unwrap(), 4);
+        assert_eq!(node.exists(&["lock", "f"]).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_every_node_is_an_error_with_their_code() {
+    let (_servers, copy) = copy().await;
+    copy.set("text", "x").await.unwrap();
+    let error = copy.incr("text").await.unwrap_err();
+    let Error::TooFewReplies(write) = &error else { panic!("{error}") };
+    assert_eq!((write.wanted, write.replies.failures().count()), (1, 3));
+    assert_eq!(error.code(), Some("ERR"));
+    assert!(!error.may_have_executed());
+    // All nodes refused alike, so none is behind.
+    assert!(copy.health().iter().all(|(_, health)| *health == Health::Up));
+}
+
+#[tokio::test]
+async fn write_to_says_how_many_nodes_must_take_a_write() {
+    let (mut servers, _) = copy().await;
+    let over = |write_to| {
+        let nodes = NAMES.iter().zip(servers.urls());
+        nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url)).write_to(write_to)
+    };
+    let (any, two, all) = (over(WriteTo::Any), over(WriteTo::AtLeast(2)), over(WriteTo::All));
+    assert!(matches!(over(WriteTo::AtLeast(4)).build(), Err(Error::Config(_))));
+    assert!(matches!(over(WriteTo::AtLeast(0)).build(), Err(Error::Config(_))));
+    let (any, two, all) =
+        (any.connect().await.unwrap(), two.connect().await.unwrap(), all.connect().await.unwrap());
+    servers[0].kill();
+    let replies = any.set("k", 1).await.unwrap();
+    assert!(matches!(replies.get("a"), Some(Outcome::NotSent(_) | Outcome::Unknown(_))), "{replies:?}");
+    assert!(two.set("k", 2).await.unwrap().failures().count() == 1);
+    let error = all.set("k", 3).await.unwrap_err();
+    let Error::TooFewReplies(write) = &error else { panic!("{error}") };
+    assert_eq!((write.wanted, write.replies.successes().count()), (3, 2));
+    assert!(error.may_have_executed());
+    servers[1].kill();
+    assert!(matches!(two.set("k", 4).await, Err(Error::TooFewReplies(_))));
+    assert!(any.set("k", 5).await.is_ok());
+}
+
+#[tokio::test]
+async fn redis_rs_gets_one_value_or_is_told_that_there_are_several() {
+    let (_servers, mut copy) = copy().await;
+    let () = AsyncCommands::set(&mut copy, "n", 1).await.unwrap();
+    let n: i64 = redis::cmd("INCR").arg("n").query_async(&mut copy).await.unwrap();
+    assert_eq!(n, 2);
+    copy.nodes().next().unwrap().set("n", 100).await.unwrap();
+    let error = redis::cmd("INCR").arg("n").query_async::<i64>(&mut copy).await.unwrap_err();
+    assert_eq!(error.code(), Some("DISAGREEMENT"));
+    let got: (i64, i64) = redis::pipe()
+        .set("m", 5)
+        .ignore()
+        .get("m")
+        .cmd("MGET")
+        .arg("m")
+        .query_async::<(i64, Vec<i64>)>(&mut copy)
+        .await
+        .map(|(a, b)| (a, b[0]))
+        .unwrap();
+    assert_eq!(got, (5, 5));
+}
+
+#[tokio::test]
+async fn a_message_is_published_once() {
+    let (_servers, mut copy) = copy().await;
+    let receivers: i64 = redis::cmd("PUBLISH").arg("news").arg("x").query_async(&mut copy).await.unwrap();
+    assert_eq!(receivers, 0);
+    let published = copy
+        .on_each(|node| async move {
+            let stats = node.info_with(&["commandstats"]).await?;
+            Ok(stats.get("commandstats", "cmdstat_publish").is_some())
+        })
+        .await;
+    assert_eq!(published.successes().filter(|(_, once)| **once).count(), 1);
+}
+
+#[tokio::test]
+async fn explain_says_where_a_command_goes() {
+    let (_servers, copy) = copy().await;
+    let explain = |words: &[&str]| copy.explain(redis::Cmd::new().arg(words)).to_string();
+    assert_eq!(explain(&["SET", "k", "v"]), "`SET` on a copy: to every node; each reply is kept");
+    assert!(explain(&["SET", "k", "v", "EX", "9"]).contains("as one point in time"));
+    assert!(explain(&["SET", "k", "v", "NX"]).starts_with("`SET` cannot run on a copy: "));
+    let first = copy.node_for("k").name();
+    assert_eq!(
+        explain(&["GET", "k"]),
+        format!("`GET` on a copy: to `{first}` first, chosen by `k`; to the next one if it is down")
+    );
+}
