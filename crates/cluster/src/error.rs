@@ -240,6 +240,9 @@ impl fmt::Display for Unavailable {
         if let Some(key) = &self.key {
             write!(f, " of key `{}`", Shown(key))?;
         }
+        if let ([error], []) = (self.errors.as_slice(), self.behind.as_slice()) {
+            return write!(f, ": its node `{}` cannot answer: {}", error.node(), error.kind());
+        }
         f.write_str(": no node can answer")?;
         self.errors.iter().try_for_each(|error| write!(f, "; node `{}`: {}", error.node(), error.kind()))?;
         self.behind.iter().try_for_each(|name| {
