@@ -9,6 +9,7 @@ use redisdb::Node;
 use redisdb::ReadFrom;
 use redisdb::RedisCopy;
 use redisdb::RedisRing;
+use redisdb::node::HyperLogLogCommands;
 use redisdb::node::KeyCommands;
 use redisdb::node::StringCommands;
 use redisdb_tests::NAMES;
@@ -217,4 +218,35 @@ async fn an_owned_connection_blocks_nobody_else() {
     let blpop = &redisdb::node::command::rows::BLPOP;
     let error = node.run(blpop.spec(), blpop.cmd().arg("jobs").arg(1)).await.unwrap_err();
     assert!(error.is_unsupported(), "{error}");
+}
+
+#[tokio::test]
+async fn a_read_whose_connection_broke_is_sent_again_and_a_write_is_not() {
+    let server = Server::start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    let other = Node::connect(server.url()).await.unwrap();
+    node.pfadd("seen", "x").await.unwrap();
+    let client = |words: &'static [&'static str]| {
+        let mut client = redis::cmd("CLIENT");
+        client.arg(words);
+        let other = other.clone();
+        async move { other.send(&client).await.unwrap() }
+    };
+    // Both wait in the server: PFCOUNT may write its cache, so a pause of writes holds it too.
+    client(&["PAUSE", "60000", "WRITE"]).await;
+    let (reader, writer) = (node.clone(), node.clone());
+    let read = tokio::spawn(async move { reader.pfcount("seen").await });
+    let write = tokio::spawn(async move { writer.incr("n").await });
+    eventually("both wait", async || {
+        let clients = other.send(redis::cmd("INFO").arg("clients")).await.unwrap();
+        // On one connection the second waits behind the first.
+        format!("{clients:?}").contains("blocked_clients:1")
+    })
+    .await;
+    client(&["KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    let error = write.await.unwrap().unwrap_err();
+    assert!(error.may_have_executed() && !error.is_timeout(), "{error}");
+    client(&["UNPAUSE"]).await;
+    assert_eq!(read.await.unwrap().unwrap(), 1);
+    assert_eq!(node.get::<u8>("n").await.unwrap(), None);
 }

@@ -1,5 +1,7 @@
 //! Where one server is and how to talk to it.
 
+mod fields;
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -9,6 +11,8 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::Serialize;
 use url::Url;
+
+use self::fields::Fields;
 
 /// Where one server is and how to talk to it.
 ///
@@ -327,88 +331,6 @@ fn decode(text: &str) -> Result<String, ConfigError> {
 fn db_number(text: &str) -> Result<u32, ConfigError> {
     text.parse().map_err(|_| ConfigError::NotADatabase)
 }
-
-/// How a [`NodeConfig`] stands in a file.
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Fields {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    url: String,
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    weight: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    db: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    username: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    password: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    connect_timeout_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_timeout_ms: Option<u64>,
-}
-
-fn one() -> u32 {
-    1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_one(weight: &u32) -> bool {
-    *weight == 1
-}
-
-impl TryFrom<Fields> for NodeConfig {
-    type Error = ConfigError;
-
-    fn try_from(fields: Fields) -> Result<Self, ConfigError> {
-        let mut config = Self::new(&fields.url)?.with_db(fields.db.unwrap_or(0));
-        config.name = fields.name;
-        config.weight = NonZeroU32::new(fields.weight).ok_or(ConfigError::ZeroWeight)?;
-        if fields.username.is_some() {
-            config.username = fields.username;
-        }
-        if fields.password.is_some() {
-            config.password = fields.password;
-        }
-        if let Some(ms) = fields.connect_timeout_ms {
-            config.connect_timeout = Duration::from_millis(ms);
-        }
-        if let Some(ms) = fields.response_timeout_ms {
-            config.response_timeout = Duration::from_millis(ms);
-        }
-        Ok(config)
-    }
-}
-
-impl From<NodeConfig> for Fields {
-    fn from(config: NodeConfig) -> Self {
-        let millis = |timeout: Duration, default: Duration| {
-            (timeout != default).then(|| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX))
-        };
-        let host = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        Self {
-            url: match &config.address {
-                Address::Tcp { host: h, port } => format!("redis://{}:{port}", host(h)),
-                Address::Tls { host: h, port } => format!("rediss://{}:{port}", host(h)),
-                Address::Unix(path) => {
-                    let path = path.to_string_lossy();
-                    format!("unix://{}", percent_encoding::utf8_percent_encode(&path, PATH))
-                }
-            },
-            weight: config.weight.get(),
-            db: (config.db() != 0).then(|| config.db()),
-            connect_timeout_ms: millis(config.connect_timeout, NodeConfig::CONNECT_TIMEOUT),
-            response_timeout_ms: millis(config.response_timeout, NodeConfig::RESPONSE_TIMEOUT),
-            name: config.name,
-            username: config.username,
-            password: config.password,
-        }
-    }
-}
-
-/// What must be escaped in the path of a URL that is read by hand.
-const PATH: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
 
 /// What is wrong with a URL or a configuration. It never shows a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -14,6 +14,7 @@ use crate::command;
 use crate::command::Command;
 use crate::command::Each;
 use crate::command::Read;
+use crate::command::Retry;
 use crate::command::Spec;
 use crate::command::Write;
 use crate::config::ConfigError;
@@ -161,7 +162,8 @@ impl Node {
         reply.map_err(|kind| self.error("pipeline", kind))
     }
 
-    /// Sends a command by its row: one that would block or change the shared connection is refused.
+    /// Sends a command by its row: one that would block or change the shared connection is refused, and a read whose
+    /// connection broke is sent once more.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -169,7 +171,13 @@ impl Node {
         if let Some(reason) = spec.needs_owned(cmd) {
             return Err(self.error(spec.name, ErrorKind::Unsupported(reason.into())));
         }
-        self.send(cmd).await
+        match self.send(cmd).await {
+            // A read changes nothing, so the connection's end need not be its caller's concern.
+            Err(error) if spec.retry == Retry::Read && matches!(error.kind(), ErrorKind::Disconnected(_)) => {
+                self.send(cmd).await
+            }
+            reply => reply,
+        }
     }
 
     /// Takes a connection that nobody else uses, until it is dropped. At most 8 at a time.
