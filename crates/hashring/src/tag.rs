@@ -79,3 +79,21 @@ fn contains(bytes: &[u8], byte: u8) -> bool {
 fn is_in<const N: usize>(bytes: &[u8; N], byte: u8) -> bool {
     bytes.iter().fold(false, |found, &other| found | (other == byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::contains;
+
+    #[test]
+    fn a_byte_is_seen_wherever_it_stands() {
+        for len in 0..70 {
+            let mut key = vec![b'x'; len];
+            assert!(!contains(&key, b'{'));
+            for at in 0..len {
+                key[at] = b'{';
+                assert!(contains(&key, b'{'), "at {at} of {len}");
+                key[at] = b'x';
+            }
+        }
+    }
+}

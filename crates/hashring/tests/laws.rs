@@ -1,4 +1,5 @@
 //! What holds for every ring, whatever the nodes are called and however heavy they are.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,7 +66,7 @@ impl<'a> NaiveRing<'a> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_owner_is_that_of_the_next_point(nodes in nodes(1..12), hashes in prop::collection::vec(any::<u64>(), 64)) {
