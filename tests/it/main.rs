@@ -2,6 +2,8 @@
 //!
 //! The modules behind `servers` start real Redis servers.
 
+#[cfg(feature = "servers")]
+mod commands;
 mod commands_doc;
 #[cfg(feature = "servers")]
 mod table;

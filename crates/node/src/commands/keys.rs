@@ -458,7 +458,7 @@ pub trait KeyCommands: Execute {
     /// tuple of one element for each.
     ///
     /// # On a ring
-    /// Patterns name keys of the same node only, so give them the hash tag of `key`.
+    /// A pattern of other keys is refused: they may be on other nodes.
     ///
     /// See <https://redis.io/docs/latest/commands/sort/>.
     fn sort_with<V: FromRedisValue + Send>(
