@@ -15,3 +15,5 @@ mod copy;
 mod faults;
 #[cfg(feature = "servers")]
 mod input;
+#[cfg(feature = "servers")]
+mod scan;

@@ -13,6 +13,7 @@ use redisdb_node as node;
 use redisdb_node::Execute;
 use redisdb_node::Node;
 use redisdb_node::NodeConfig;
+use redisdb_node::Scan;
 use redisdb_node::command::Access;
 use redisdb_node::command::Command;
 use redisdb_node::command::Each;
@@ -405,6 +406,44 @@ impl Execute for RedisCopy {
         let none =
             || node::Error::new("*".into(), "?", node::ErrorKind::Unsupported("no node was asked".into()));
         Err(Error::Node(error.unwrap_or_else(none)))
+    }
+}
+
+impl Scan for RedisCopy {
+    fn shards(&self) -> Result<Vec<Node>, Error> {
+        let everything: [&[u8]; 0] = [];
+        Ok(vec![self.in_sync_about("SCAN", everything.into_iter())?])
+    }
+
+    fn shard_of(&self, key: &[u8]) -> Result<Node, Error> {
+        self.in_sync_about("SCAN", std::iter::once(key))
+    }
+}
+
+impl RedisCopy {
+    /// The first node, in the order in which this key is read, that is up and has missed nothing of it; without a key,
+    /// nothing at all.
+    fn in_sync_about<'a>(
+        &self,
+        command: &'static str,
+        key: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Result<Node, Error> {
+        let nodes = &self.shared.nodes;
+        let in_sync = |idx: &usize| {
+            self.shared.behind.get(*idx).is_some_and(|behind| behind.in_sync(nodes.at(*idx), key.clone()))
+        };
+        let order = || nodes.ring().successors(key.clone().next().unwrap_or_default());
+        // A node that is down now may be up again in a moment, so it is the choice where no other is left.
+        let chosen = order().filter(in_sync).find(|idx| nodes.at(*idx).is_connected());
+        match chosen.or_else(|| order().find(in_sync)) {
+            Some(idx) => Ok(nodes.at(idx).clone()),
+            None => Err(Error::Unavailable(Box::new(Unavailable {
+                command,
+                key: key.clone().next().map(<[u8]>::to_vec),
+                errors: Vec::new(),
+                behind: nodes.iter().map(|node| node.name().to_owned()).collect(),
+            }))),
+        }
     }
 }
 

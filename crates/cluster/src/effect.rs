@@ -36,9 +36,14 @@ const POP: &str =
 const SCRIPT: &str =
     "each node could end up different; run it on each node, by `on_each`, if it is deterministic";
 
-/// Decides what a copy does with a write.
+const CURSOR: &str =
+    "a cursor means something to one server only, and the next step might be asked of another; \
+     use `hscan_iter`, `sscan_iter` or `zscan_iter`";
+
+/// Decides what a copy does with a command.
 pub(crate) fn plan(spec: &Spec, cmd: &Cmd, now: SystemTime) -> Plan {
     match spec.copy {
+        OnCopy::AnyNode if goes_on_with_a_scan(spec, cmd) => Plan::Refuse(CURSOR),
         OnCopy::AnyNode | OnCopy::EveryNode => Plan::AsItIs,
         OnCopy::OneNode => Plan::OneNode,
         OnCopy::Refuse(reason) => Plan::Refuse(reason),
@@ -57,6 +62,10 @@ pub(crate) fn plan(spec: &Spec, cmd: &Cmd, now: SystemTime) -> Plan {
         },
         _ => Plan::Refuse("its rule is not known"),
     }
+}
+
+fn goes_on_with_a_scan(spec: &Spec, cmd: &Cmd) -> bool {
+    spec.name.ends_with("SCAN") && words(cmd).nth(2).is_some_and(|cursor| cursor != b"0")
 }
 
 /// How a relative expiry stands in a command, and the absolute one that replaces it.
@@ -228,5 +237,11 @@ mod tests {
     fn a_condition_is_refused_and_says_what_to_do() {
         check(&["SET", "k", "v", "nx"], Err(CONDITIONAL));
         check(&["SET", "nx", "get"], Ok(&["SET", "nx", "get"]));
+    }
+
+    #[test]
+    fn a_scan_goes_on_where_it_began_or_not_at_all() {
+        check(&["HSCAN", "k", "0"], Ok(&["HSCAN", "k", "0"]));
+        check(&["HSCAN", "k", "17"], Err(CURSOR));
     }
 }

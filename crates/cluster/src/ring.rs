@@ -17,6 +17,7 @@ use redisdb_node as node;
 use redisdb_node::Execute;
 use redisdb_node::Node;
 use redisdb_node::NodeConfig;
+use redisdb_node::Scan;
 use redisdb_node::command::Command;
 use redisdb_node::command::Each;
 use redisdb_node::command::Merge;
@@ -320,6 +321,16 @@ impl Execute for RedisRing {
 
     fn one_reply<T: Send>(written: T) -> Result<T, Error> {
         Ok(written)
+    }
+}
+
+impl Scan for RedisRing {
+    fn shards(&self) -> Result<Vec<Node>, Error> {
+        Ok(self.nodes().cloned().collect())
+    }
+
+    fn shard_of(&self, key: &[u8]) -> Result<Node, Error> {
+        Ok(self.node_for(key).clone())
     }
 }
 

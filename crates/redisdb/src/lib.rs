@@ -15,5 +15,6 @@ pub use redisdb_hashring::HashTag;
 pub use redisdb_node::Execute;
 pub use redisdb_node::Node;
 pub use redisdb_node::NodeConfig;
+pub use redisdb_node::Scan;
 pub use redisdb_node::commands;
 pub use redisdb_node::commands::*;

@@ -1,0 +1,255 @@
+//! Going through all keys, or all elements of one, wherever they are: <https://redis.io/docs/latest/commands/scan/>.
+
+use std::fmt;
+use std::str::FromStr;
+
+use futures_util::Stream;
+use futures_util::stream;
+use redis::Cmd;
+use redis::FromRedisValue;
+use redis::ToSingleRedisArg;
+
+use crate::Error;
+use crate::Execute;
+use crate::Node;
+use crate::command::Command;
+use crate::command::Read;
+use crate::command::rows::HSCAN;
+use crate::command::rows::SCAN;
+use crate::command::rows::SSCAN;
+use crate::command::rows::ZSCAN;
+use crate::commands::ScanOptions;
+use crate::commands::ScanPage;
+use crate::error::ErrorKind;
+
+/// Going through all keys, or all elements of one.
+///
+/// What is there from the first step to the last is found at least once, and possibly more than once; what comes or
+/// goes meanwhile may be found or not.
+///
+/// # On a ring
+/// The keys of one node after those of another; each is on one of them.
+///
+/// # On a copy
+/// One node is gone through: the first that is in sync, or, for the elements of one key, the one that answers for it.
+/// A cursor means something to its own server only, so when that cannot answer the stream ends with its error.
+///
+/// ```no_run
+/// use futures_util::TryStreamExt;
+/// use redisdb_node::{Node, Scan, commands::ScanOptions};
+///
+/// # async fn f(node: Node) -> Result<(), redisdb_node::Error> {
+/// let mut users = std::pin::pin!(node.scan_iter::<String>(ScanOptions::new().pattern("user:*").count(1000)));
+/// while let Some(key) = users.try_next().await? {
+///     println!("{key}");
+/// }
+/// # Ok(()) }
+/// ```
+pub trait Scan: Execute<Error: From<Error>> {
+    /// The servers that together hold every key once.
+    ///
+    /// # Errors
+    /// On a copy, when no node is in sync.
+    fn shards(&self) -> Result<Vec<Node>, Self::Error>;
+
+    /// The server that answers for a key.
+    ///
+    /// # Errors
+    /// On a copy, when no node is in sync.
+    fn shard_of(&self, key: &[u8]) -> Result<Node, Self::Error>;
+
+    /// Takes one step through all keys, and says where the next one goes on.
+    ///
+    /// # Errors
+    /// Of the server, and when the cursor is of other servers than these.
+    fn scan_from<K: FromRedisValue + Send>(
+        &self,
+        cursor: ScanCursor,
+        options: ScanOptions,
+    ) -> impl Future<Output = Result<ScanStep<K>, Self::Error>> + Send {
+        async move {
+            let shards = self.shards()?;
+            let servers = fingerprint(&shards);
+            let node = match shards.get(cursor.shard) {
+                Some(node) if cursor == ScanCursor::default() || cursor.servers == servers => node,
+                _ => return Err(foreign(&shards).into()),
+            };
+            let scan = SCAN.cmd().arg(cursor.within).arg(options).take();
+            // To this server: on a ring or a copy the command itself is refused.
+            let page: ScanPage<K> = node.read(&SCAN, scan).await?;
+            let next = match page.cursor {
+                0 => Some(ScanCursor { servers, shard: cursor.shard + 1, within: 0 }),
+                within => Some(ScanCursor { servers, shard: cursor.shard, within }),
+            };
+            Ok(ScanStep { items: page.items, next: next.filter(|next| next.shard < shards.len()) })
+        }
+    }
+
+    /// Goes through all keys.
+    fn scan_iter<K: FromRedisValue + Send>(
+        &self,
+        options: ScanOptions,
+    ) -> impl Stream<Item = Result<K, Self::Error>> + Send {
+        pages(Some(ScanCursor::default()), move |cursor| {
+            let step = self.scan_from(cursor, options.clone());
+            async move { step.await.map(|step| (step.items, step.next)) }
+        })
+    }
+
+    /// Goes through the fields of a hash, with their values.
+    ///
+    /// See <https://redis.io/docs/latest/commands/hscan/>.
+    fn hscan_iter<F: FromRedisValue + Send, V: FromRedisValue + Send>(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        options: ScanOptions,
+    ) -> impl Stream<Item = Result<(F, V), Self::Error>> + Send {
+        elements(self, &HSCAN, key, options)
+    }
+
+    /// Goes through the members of a set.
+    ///
+    /// See <https://redis.io/docs/latest/commands/sscan/>.
+    fn sscan_iter<V: FromRedisValue + Send>(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        options: ScanOptions,
+    ) -> impl Stream<Item = Result<V, Self::Error>> + Send {
+        elements(self, &SSCAN, key, options)
+    }
+
+    /// Goes through the members of a sorted set, with their scores.
+    ///
+    /// See <https://redis.io/docs/latest/commands/zscan/>.
+    fn zscan_iter<V: FromRedisValue + Send>(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        options: ScanOptions,
+    ) -> impl Stream<Item = Result<(V, f64), Self::Error>> + Send {
+        elements(self, &ZSCAN, key, options)
+    }
+}
+
+/// One step of a scan of all keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScanStep<K> {
+    /// The keys that this step found; there may be none although the scan is not over.
+    pub items: Vec<K>,
+    /// Where the next step goes on; `None` when the scan is over.
+    pub next: Option<ScanCursor>,
+}
+
+/// A place in a scan of all keys. As text it can be kept, and gone on from by another process.
+///
+/// ```
+/// use redisdb_node::ScanCursor;
+///
+/// let start = ScanCursor::default();
+/// assert_eq!(start.to_string().parse(), Ok(start));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScanCursor {
+    /// Which servers it is a cursor of: a hash of their names.
+    servers: u64,
+    shard: usize,
+    within: u64,
+}
+
+impl fmt::Display for ScanCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{}-{}", self.servers, self.shard, self.within)
+    }
+}
+
+impl FromStr for ScanCursor {
+    type Err = ScanCursorError;
+
+    fn from_str(text: &str) -> Result<Self, ScanCursorError> {
+        let mut parts = text.splitn(3, '-');
+        let mut part = || parts.next().ok_or(ScanCursorError);
+        let servers = u64::from_str_radix(part()?, 16).map_err(|_| ScanCursorError)?;
+        let shard = part()?.parse().map_err(|_| ScanCursorError)?;
+        let within = part()?.parse().map_err(|_| ScanCursorError)?;
+        Ok(Self { servers, shard, within })
+    }
+}
+
+/// A text that is no [`ScanCursor`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is not a cursor; a scan starts with `ScanCursor::default()`")]
+pub struct ScanCursorError;
+
+/// FNV-1a over the names: it must be the same in every process and every release.
+fn fingerprint(shards: &[Node]) -> u64 {
+    let bytes = shards.iter().flat_map(|node| node.name().bytes().chain([0]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn foreign(shards: &[Node]) -> Error {
+    let name = shards.first().map_or("", Node::name);
+    let reason = "the cursor is of other servers than these; start anew, with `ScanCursor::default()`";
+    Error::new(name.into(), SCAN.spec().name, ErrorKind::Unsupported(reason.into()))
+}
+
+fn elements<S: Scan + ?Sized, T: FromRedisValue + Send>(
+    store: &S,
+    command: &'static Command<Read>,
+    key: impl ToSingleRedisArg,
+    options: ScanOptions,
+) -> impl Stream<Item = Result<T, S::Error>> + Send
+where
+    S::Error: From<Error>,
+{
+    let start = command.cmd().arg(key).take();
+    let key = command.spec().first_key(&with(&start, 0, &options)).ok().flatten().map(<[u8]>::to_vec);
+    let node = store.shard_of(&key.unwrap_or_default()).map(|node| (node, 0));
+    // A copy without a node in sync is the stream's only item.
+    pages(Some(node), move |at| {
+        let page = at.map(|(node, cursor)| (with(&start, cursor, &options), node));
+        async move {
+            let (cmd, node) = page?;
+            let page: ScanPage<T> = node.read(command, cmd).await?;
+            Ok((page.items, (page.cursor != 0).then_some(Ok((node, page.cursor)))))
+        }
+    })
+}
+
+fn with(start: &Cmd, cursor: u64, options: &ScanOptions) -> Cmd {
+    start.clone().arg(cursor).arg(options).take()
+}
+
+/// The items of page after page, each asked for when the one before is used up.
+fn pages<C, T, E, F>(
+    start: Option<C>,
+    mut page: impl FnMut(C) -> F + Send,
+) -> impl Stream<Item = Result<T, E>> + Send
+where
+    C: Send,
+    T: Send,
+    F: Future<Output = Result<(Vec<T>, Option<C>), E>> + Send,
+{
+    use futures_util::StreamExt;
+    use futures_util::TryStreamExt;
+
+    let pages = stream::unfold(start, move |cursor| {
+        let next = cursor.map(&mut page);
+        async move {
+            match next?.await {
+                Ok((items, cursor)) => Some((Ok(items), cursor)),
+                Err(error) => Some((Err(error), None)),
+            }
+        }
+    });
+    pages.map(|page| page.map(|items| stream::iter(items.into_iter().map(Ok)))).try_flatten()
+}
+
+impl Scan for Node {
+    fn shards(&self) -> Result<Vec<Node>, Error> {
+        Ok(vec![self.clone()])
+    }
+
+    fn shard_of(&self, _key: &[u8]) -> Result<Node, Error> {
+        Ok(self.clone())
+    }
+}
