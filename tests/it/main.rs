@@ -5,6 +5,7 @@
 #[cfg(feature = "servers")]
 mod commands;
 mod commands_doc;
+mod original_doc;
 #[cfg(feature = "servers")]
 mod table;
 #[cfg(feature = "servers")]
