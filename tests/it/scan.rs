@@ -33,14 +33,15 @@ async fn check<S: Scan>(store: &S) {
     store.sadd("s", (0..N).collect::<Vec<_>>()).await.unwrap();
     store.zadd("z", (0..N).map(|i| (i as f64 / 2.0, i))).await.unwrap();
     let options = || ScanOptions::new().count(11);
-    let fields: BTreeSet<(usize, usize)> = store.hscan_iter("h", options()).try_collect().await.unwrap();
+    let fields: BTreeSet<(usize, usize)> = store.hscan_iter::<usize, usize>("h", options()).try_collect().await.unwrap();
     assert_eq!(fields, (0..N).map(|i| (i, i * 2)).collect());
-    let members: BTreeSet<usize> = store.sscan_iter("s", options()).try_collect().await.unwrap();
+    let members: BTreeSet<usize> = store.sscan_iter::<usize>("s", options()).try_collect().await.unwrap();
     assert_eq!(members, (0..N).collect());
-    let scored: Vec<(usize, f64)> = store.zscan_iter("z", options()).try_collect().await.unwrap();
+    let scored: Vec<(usize, f64)> = store.zscan_iter::<usize>("z", options()).try_collect().await.unwrap();
     assert!(scored.iter().all(|(i, score)| *score == *i as f64 / 2.0));
     assert_eq!(scored.into_iter().map(|(i, _)| i).collect::<BTreeSet<_>>(), (0..N).collect());
-    assert_eq!(store.sscan_iter::<usize>("none", options()).try_collect::<Vec<_>>().await.unwrap(), []);
+    let none: Vec<usize> = store.sscan_iter::<usize>("none", options()).try_collect().await.unwrap();
+    assert!(none.is_empty());
 }
 
 #[tokio::test]
