@@ -3,6 +3,8 @@
 //! The modules behind `servers` start real Redis servers.
 
 #[cfg(feature = "servers")]
+mod cache;
+#[cfg(feature = "servers")]
 mod commands;
 mod commands_doc;
 mod original_doc;

@@ -1,1 +1,35 @@
 #![doc = include_str!("../README.md")]
+
+mod cache;
+pub use cache::Cache;
+pub use cache::Stored;
+mod lookup;
+pub use lookup::Lookup;
+mod many;
+pub use many::Batch;
+pub use many::Found;
+mod ttl;
+pub use redisdb_node::TimeToLive;
+pub use ttl::Ttl;
+mod key;
+pub use key::AsKey;
+pub use key::Key;
+pub use key::KeyStyle;
+mod builder;
+pub use builder::BuildError;
+pub use builder::CacheBuilder;
+pub use builder::OnError;
+pub use builder::OnUndecodable;
+mod codec;
+pub use codec::Codec;
+mod error;
+pub use error::DecodeError;
+pub use error::DecodeReason;
+pub use error::EncodeError;
+pub use error::Error;
+pub use error::KeyError;
+pub use error::TooLargeError;
+mod stats;
+pub use stats::Stats;
+mod entry;
+mod envelope;

@@ -1,0 +1,200 @@
+//! How a cache is told what it should be.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::cache::Cache;
+use crate::cache::Shared;
+use crate::codec::Codec;
+use crate::entry::Format;
+use crate::key::KeyStyle;
+use crate::stats::Counters;
+use crate::ttl::Ttl;
+
+/// What a cache does when the store gives an error on a read, or on a write of a value.
+///
+/// Deleting, counting and writing under a condition give their errors in any case: after a deletion that did not
+/// happen, an old value would be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnError {
+    /// It returns the error. The default.
+    #[default]
+    Raise,
+    /// It answers as if nothing were there, drops the write, and counts it.
+    Miss,
+}
+
+/// What a cache does with a value that cannot be returned: damaged, foreign, or of another type.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnUndecodable {
+    /// It returns the error. The default.
+    #[default]
+    Raise,
+    /// It answers as if nothing were there, and counts it. The value stays until it is overwritten.
+    Miss,
+}
+
+/// Gathers what a [`Cache`] should be.
+#[derive(Clone)]
+#[must_use]
+pub struct CacheBuilder<E> {
+    store: E,
+    settings: Settings,
+    codec: Option<Codec>,
+    envelope: bool,
+    max_decoded_len: usize,
+    version: u32,
+}
+
+/// What a cache was told.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) prefix: String,
+    pub(crate) key_style: KeyStyle,
+    pub(crate) default_ttl: Ttl,
+    pub(crate) on_error: OnError,
+    pub(crate) on_undecodable: OnUndecodable,
+    pub(crate) max_key_len: usize,
+    pub(crate) max_stored_len: usize,
+    pub(crate) batch_len: usize,
+}
+
+impl<E> CacheBuilder<E> {
+    pub(crate) fn new(store: E) -> Self {
+        let settings = Settings {
+            prefix: String::new(),
+            key_style: KeyStyle::default(),
+            default_ttl: Ttl::FIVE_MINUTES,
+            on_error: OnError::default(),
+            on_undecodable: OnUndecodable::default(),
+            max_key_len: 64 << 10,
+            max_stored_len: 8 << 20,
+            batch_len: 1000,
+        };
+        #[cfg(feature = "json")]
+        let codec = Some(Codec::Json);
+        #[cfg(not(feature = "json"))]
+        let codec = None;
+        Self { store, settings, codec, envelope: true, max_decoded_len: 32 << 20, version: 1 }
+    }
+
+    /// Sets what every key starts with, so that caches share servers without sharing keys. Default: nothing.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.settings.prefix = prefix.into();
+        self
+    }
+
+    /// Sets the version of the entries: those of other versions are not seen. Default: 1.
+    pub fn version(mut self, version: u32) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Sets how the names of Redis keys are made. Default: [`KeyStyle::Escaped`].
+    pub fn key_style(mut self, key_style: KeyStyle) -> Self {
+        self.settings.key_style = key_style;
+        self
+    }
+
+    /// Sets how long an entry is kept when the call does not say. Default: 5 minutes.
+    pub fn default_ttl(mut self, ttl: impl Into<Ttl>) -> Self {
+        self.settings.default_ttl = ttl.into();
+        self
+    }
+
+    /// Sets how values are written. Default: JSON, if the feature `json` is on; otherwise one must be chosen.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = Some(codec);
+        self
+    }
+
+    /// Stores what the codec writes and nothing else, so that other programs can read it and write it.
+    ///
+    /// A damaged or foreign value is then noticed only if the codec notices it, and an entry does not say which codec
+    /// wrote it.
+    pub fn without_envelope(mut self) -> Self {
+        self.envelope = false;
+        self
+    }
+
+    /// Sets what happens when the store gives an error. Default: [`OnError::Raise`].
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.settings.on_error = on_error;
+        self
+    }
+
+    /// Sets what happens with a value that cannot be returned. Default: [`OnUndecodable::Raise`].
+    pub fn on_undecodable(mut self, on_undecodable: OnUndecodable) -> Self {
+        self.settings.on_undecodable = on_undecodable;
+        self
+    }
+
+    /// Sets how long the name of a Redis key may be, in bytes, prefix and escapes included. Default: 64 KiB.
+    pub fn max_key_len(mut self, bytes: usize) -> Self {
+        self.settings.max_key_len = bytes;
+        self
+    }
+
+    /// Sets how long a stored value may be, in bytes, envelope included. Default: 8 MiB.
+    pub fn max_stored_len(mut self, bytes: usize) -> Self {
+        self.settings.max_stored_len = bytes;
+        self
+    }
+
+    /// Sets how long what is given to the codec to read may be, in bytes. Default: 32 MiB.
+    pub fn max_decoded_len(mut self, bytes: usize) -> Self {
+        self.max_decoded_len = bytes;
+        self
+    }
+
+    /// Sets how many keys are sent at once by the calls that take many; 0 counts as 1. Default: 1000.
+    pub fn batch_len(mut self, keys: usize) -> Self {
+        self.settings.batch_len = keys.max(1);
+        self
+    }
+
+    /// Returns the cache. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub fn build(self) -> Result<Cache<E>, BuildError> {
+        let codec = self.codec.ok_or(BuildError::NoCodec)?;
+        Ok(self.build_with(codec))
+    }
+
+    pub(crate) fn build_with(self, codec: Codec) -> Cache<E> {
+        let format = Format { codec, envelope: self.envelope, max_decoded_len: self.max_decoded_len };
+        let shared =
+            Shared { store: self.store, settings: self.settings, format, counters: Counters::default() };
+        Cache { shared: Arc::new(shared), version: self.version }
+    }
+}
+
+impl<E> fmt::Debug for CacheBuilder<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheBuilder")
+            .field("settings", &self.settings)
+            .field("codec", &self.codec)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no such cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No codec was chosen, and the feature `json` is off.
+    NoCodec,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCodec => f.write_str("no codec was chosen; choose one, or turn the feature `json` on"),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}

@@ -1,0 +1,341 @@
+//! The cache, and its calls on one key.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use redis::Cmd;
+use redisdb_node::Execute;
+use redisdb_node::KeyCommands;
+use redisdb_node::TimeToLive;
+use redisdb_node::command::rows;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::builder::CacheBuilder;
+use crate::builder::OnError;
+use crate::builder::OnUndecodable;
+use crate::builder::Settings;
+use crate::entry::Entry;
+use crate::entry::Format;
+use crate::error::DecodeError;
+use crate::error::EncodeError;
+use crate::error::Error;
+use crate::error::KeyError;
+use crate::error::TooLargeError;
+use crate::key::AsKey;
+use crate::key::Key;
+use crate::lookup::Lookup;
+use crate::stats::Counters;
+use crate::stats::Stats;
+use crate::ttl::Life;
+use crate::ttl::Ttl;
+use crate::ttl::unix_millis;
+
+/// Values under keys for a time, on one server, a ring of them, or a copy. A cheap handle: clones are one cache.
+///
+/// `E` is what it runs on: `redisdb_node::Node`, or the cluster's `RedisRing` or `RedisCopy`.
+///
+/// # Trade-offs
+/// * What is stored may be gone at any time: the server evicts it, or is down. Keep nothing here that is nowhere else.
+/// * The deadline of an entry is computed by this machine's clock and sent as a point in time, the same for all nodes
+///   of a copy. A clock that is minutes off makes entries live minutes longer or shorter.
+/// * On a ring with a node down, that node's share of the keys fails; see [`OnError`]. On a copy two clients that write
+///   one key at the same time may leave the nodes different.
+///
+/// # Example
+/// ```no_run
+/// use std::time::Duration;
+/// use redisdb_cache::Cache;
+/// use redisdb_node::Node;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct User { name: String }
+///
+/// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+/// let cache = Cache::builder(Node::connect("redis://127.0.0.1").await?).prefix("shop").build()?;
+/// cache.set_for("user:7", &User { name: "Ann".into() }, Duration::from_secs(60)).await?;
+/// let user = cache.get::<User>("user:7").await?;
+/// # Ok(()) }
+/// ```
+pub struct Cache<E> {
+    pub(crate) shared: Arc<Shared<E>>,
+    pub(crate) version: u32,
+}
+
+/// What the clones of a cache have in common.
+pub(crate) struct Shared<E> {
+    pub(crate) store: E,
+    pub(crate) settings: Settings,
+    pub(crate) format: Format,
+    pub(crate) counters: Counters,
+}
+
+impl<E> Cache<E> {
+    /// Returns a cache with the defaults: JSON, 5 minutes, no prefix, errors are returned.
+    #[cfg(feature = "json")]
+    pub fn new(store: E) -> Self {
+        Self::builder(store).build_with(crate::Codec::Json)
+    }
+
+    /// Starts a cache with the defaults.
+    pub fn builder(store: E) -> CacheBuilder<E> {
+        CacheBuilder::new(store)
+    }
+
+    /// Returns this cache in another version: the same prefix and settings, other entries.
+    #[must_use]
+    pub fn with_version(&self, version: u32) -> Self {
+        Self { shared: Arc::clone(&self.shared), version }
+    }
+
+    /// The version of the entries that this handle sees.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// What the cache runs on.
+    pub fn store(&self) -> &E {
+        &self.shared.store
+    }
+
+    /// What has been counted so far.
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.snapshot()
+    }
+}
+
+impl<E: Execute> Cache<E> {
+    /// Returns the value of a key, `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Store`] unless [`OnError::Miss`] was chosen, [`Error::Decode`] unless [`OnUndecodable::Miss`] was, and
+    /// [`Error::Key`].
+    ///
+    /// # On a ring
+    /// One node is asked.
+    ///
+    /// # On a copy
+    /// One node is asked, and the next one when it is down.
+    pub async fn get<T: DeserializeOwned>(&self, key: impl AsKey) -> Result<Option<T>, Error<E::Error>> {
+        match self.lookup(key).await? {
+            Lookup::Hit(value) => Ok(Some(value)),
+            Lookup::Stale(_) | Lookup::Negative | Lookup::Miss => Ok(None),
+            Lookup::Unavailable(error) => match self.shared.settings.on_error {
+                OnError::Raise => Err(Error::Store(error)),
+                OnError::Miss => Ok(None),
+            },
+        }
+    }
+
+    /// Returns what is known of a key: unlike [`get`](Self::get) it tells a miss from an outage.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] unless [`OnUndecodable::Miss`] was chosen, and [`Error::Key`]. An error of the store is
+    /// [`Lookup::Unavailable`].
+    pub async fn lookup<T: DeserializeOwned>(
+        &self,
+        key: impl AsKey,
+    ) -> Result<Lookup<T, E::Error>, Error<E::Error>> {
+        let key = key.as_key();
+        let name = self.name(key)?;
+        let found = self.shared.store.read(&rows::GET, rows::GET.cmd().arg(name).take()).await;
+        match found {
+            Ok(found) => self.found(key, found),
+            Err(error) => {
+                self.shared.counters.unavailable.add(1);
+                Ok(Lookup::Unavailable(error))
+            }
+        }
+    }
+
+    /// Sets a key to a value for the [default time](crate::CacheBuilder::default_ttl).
+    ///
+    /// # Errors
+    /// As [`set_for`](Self::set_for).
+    pub async fn set<T: Serialize + ?Sized>(
+        &self,
+        key: impl AsKey,
+        value: &T,
+    ) -> Result<Stored<E::Write<()>>, Error<E::Error>> {
+        self.set_for(key, value, Ttl::Default).await
+    }
+
+    /// Sets a key to a value for a time. With a time of zero nothing is stored, and what was there goes away.
+    ///
+    /// # Errors
+    /// [`Error::Store`] unless [`OnError::Miss`] was chosen, [`Error::Encode`], [`Error::TooLarge`] and [`Error::Key`].
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the value may have been written, on a copy on some nodes.
+    ///
+    /// # On a ring
+    /// One node takes it.
+    ///
+    /// # On a copy
+    /// All nodes are sent it; what each said is in [`Stored::Written`].
+    pub async fn set_for<T: Serialize + ?Sized>(
+        &self,
+        key: impl AsKey,
+        value: &T,
+        ttl: impl Into<Ttl>,
+    ) -> Result<Stored<E::Write<()>>, Error<E::Error>> {
+        let key = key.as_key();
+        let put = self.put(key, value, self.life(ttl.into()))?;
+        match self.send_put(put).await {
+            Ok(written) => Ok(Stored::Written(written)),
+            Err(error) => self.dropped(error),
+        }
+    }
+
+    /// Returns how long a key will still be kept.
+    ///
+    /// # Errors
+    /// [`Error::Store`] and [`Error::Key`].
+    pub async fn ttl(&self, key: impl AsKey) -> Result<TimeToLive, Error<E::Error>> {
+        let name = self.name(key.as_key())?;
+        self.shared.store.pttl(name).await.map_err(Error::Store)
+    }
+
+    /// Deletes a key, and returns whether there was one.
+    ///
+    /// # Errors
+    /// [`Error::Store`], whatever [`OnError`] says, for a value that stays would be read again; and [`Error::Key`].
+    ///
+    /// # On a copy
+    /// Says what the first node said that took it.
+    pub async fn delete(&self, key: impl AsKey) -> Result<bool, Error<E::Error>> {
+        let name = self.name(key.as_key())?;
+        let deleted = self.shared.store.unlink(name).await.and_then(E::one_reply).map_err(Error::Store)?;
+        Ok(deleted > 0)
+    }
+
+    /// The name of the Redis key.
+    pub(crate) fn name(&self, key: Key<'_>) -> Result<Vec<u8>, KeyError> {
+        let settings = &self.shared.settings;
+        let name = settings.key_style.name(&settings.prefix, self.version, key);
+        if name.len() <= settings.max_key_len {
+            return Ok(name);
+        }
+        Err(KeyError { key: key.to_string(), len: name.len(), limit: settings.max_key_len })
+    }
+
+    pub(crate) fn life(&self, ttl: Ttl) -> Life {
+        ttl.life(self.shared.settings.default_ttl, SystemTime::now())
+    }
+
+    /// The command that stores a value, or, for no life at all, the one that removes it.
+    pub(crate) fn put<T: Serialize + ?Sized>(
+        &self,
+        key: Key<'_>,
+        value: &T,
+        life: Life,
+    ) -> Result<Put, Error<E::Error>> {
+        let name = self.name(key)?;
+        // Encoded in any case: whether a value can be stored does not depend on how long.
+        let bytes = self
+            .shared
+            .format
+            .encode(value, 0)
+            .map_err(|reason| Error::Encode(EncodeError { key: key.to_string(), reason }))?;
+        let limit = self.shared.settings.max_stored_len;
+        if limit < bytes.len() {
+            return Err(Error::TooLarge(TooLargeError { key: key.to_string(), len: bytes.len(), limit }));
+        }
+        Ok(match life {
+            Life::Over => Put::Unlink(rows::UNLINK.cmd().arg(name).take()),
+            Life::Forever => Put::Set(rows::SET.cmd().arg(name).arg(bytes).take()),
+            Life::Until(millis) => {
+                Put::Set(rows::SET.cmd().arg(name).arg(bytes).arg("PXAT").arg(millis).take())
+            }
+        })
+    }
+
+    pub(crate) async fn send_put(&self, put: Put) -> Result<E::Write<()>, E::Error> {
+        match put {
+            Put::Set(cmd) => self.shared.store.write(&rows::SET, cmd).await,
+            Put::Unlink(cmd) => self.shared.store.write(&rows::UNLINK, cmd).await,
+        }
+    }
+
+    /// What the bytes of a key mean, counted.
+    pub(crate) fn found<T: DeserializeOwned>(
+        &self,
+        key: Key<'_>,
+        bytes: Option<Vec<u8>>,
+    ) -> Result<Lookup<T, E::Error>, Error<E::Error>> {
+        let counters = &self.shared.counters;
+        let Some(bytes) = bytes else {
+            counters.misses.add(1);
+            return Ok(Lookup::Miss);
+        };
+        match self.shared.format.decode(&bytes, unix_millis(SystemTime::now())) {
+            Ok(entry) => {
+                counters.hits.add(1);
+                Ok(match entry {
+                    Entry::Value(value) => Lookup::Hit(value),
+                    Entry::Stale(value) => Lookup::Stale(value),
+                    Entry::Negative => Lookup::Negative,
+                })
+            }
+            Err(reason) => {
+                counters.undecodable.add(1);
+                match self.shared.settings.on_undecodable {
+                    OnUndecodable::Raise => Err(DecodeError { key: key.to_string(), reason }.into()),
+                    OnUndecodable::Miss => Ok(Lookup::Miss),
+                }
+            }
+        }
+    }
+
+    fn dropped(&self, error: E::Error) -> Result<Stored<E::Write<()>>, Error<E::Error>> {
+        match self.shared.settings.on_error {
+            OnError::Raise => Err(Error::Store(error)),
+            OnError::Miss => {
+                self.shared.counters.dropped.add(1);
+                Ok(Stored::Dropped)
+            }
+        }
+    }
+}
+
+/// What became of a value that was to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stored<W> {
+    /// The store took it, and said this: nothing on a node and on a ring, each node's outcome on a copy.
+    Written(W),
+    /// The store gave an error, and [`OnError::Miss`] was chosen. It may have taken it all the same.
+    Dropped,
+}
+
+impl<W> Stored<W> {
+    /// Returns whether the store took it.
+    pub fn is_written(&self) -> bool {
+        matches!(self, Self::Written(_))
+    }
+}
+
+/// What stores a value or removes it.
+pub(crate) enum Put {
+    Set(Cmd),
+    Unlink(Cmd),
+}
+
+impl<E> Clone for Cache<E> {
+    fn clone(&self) -> Self {
+        self.with_version(self.version)
+    }
+}
+
+/// Without what it runs on.
+impl<E> fmt::Debug for Cache<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("version", &self.version)
+            .field("settings", &self.shared.settings)
+            .field("format", &self.shared.format)
+            .finish_non_exhaustive()
+    }
+}

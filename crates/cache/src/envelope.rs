@@ -1,0 +1,152 @@
+//! What surrounds a stored value, so that a damaged or foreign one is never taken for a value.
+//!
+//! ```text
+//!  0      magic 0xC5, which no integer and no UTF-8 text starts with
+//!  1      version of the envelope: 1
+//!  2      codec (4 bits), compression (2), negative (1), 0
+//!  3..5   schema, big endian as all below
+//!  5..13  soft expiry: milliseconds since 1970 after which the value is stale; 0 for never
+//! 13..17  length of the payload when decompressed
+//! 17..    payload
+//! last 8  XXH3-64 of all before
+//! ```
+//!
+//! The checksum finds damage. It is no signature: who can write to the server can write a valid envelope.
+
+use twox_hash::XxHash3_64;
+
+use crate::error::DecodeReason;
+
+const MAGIC: u8 = 0xC5;
+const VERSION: u8 = 1;
+/// Where the payload starts.
+pub(crate) const HEADER: usize = 17;
+const CHECKSUM: usize = 8;
+
+/// What an envelope says of its payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) codec: u8,
+    pub(crate) compression: u8,
+    pub(crate) negative: bool,
+    pub(crate) schema: u16,
+    pub(crate) stale_at: u64,
+    pub(crate) decoded_len: u32,
+}
+
+impl Header {
+    /// Finishes an envelope: `bytes` holds [`HEADER`] bytes of anything, and the payload.
+    pub(crate) fn seal(self, mut bytes: Vec<u8>) -> Vec<u8> {
+        let mut header = Vec::with_capacity(HEADER);
+        let flags = self.codec & 15 | (self.compression & 3) << 4 | u8::from(self.negative) << 6;
+        header.extend([MAGIC, VERSION, flags]);
+        header.extend(self.schema.to_be_bytes());
+        header.extend(self.stale_at.to_be_bytes());
+        header.extend(self.decoded_len.to_be_bytes());
+        for (byte, value) in bytes.iter_mut().zip(header) {
+            *byte = value;
+        }
+        bytes.extend(XxHash3_64::oneshot(&bytes).to_be_bytes());
+        bytes
+    }
+
+    /// Opens an envelope: what it says, and its payload.
+    pub(crate) fn open(bytes: &[u8]) -> Result<(Self, &[u8]), DecodeReason> {
+        match bytes {
+            [MAGIC, VERSION, ..] => {}
+            [MAGIC, version, ..] => return Err(DecodeReason::Version(*version)),
+            _ => return Err(DecodeReason::Foreign),
+        }
+        let (sealed, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(DecodeReason::Length)?;
+        let (header, payload) = sealed.split_first_chunk::<HEADER>().ok_or(DecodeReason::Length)?;
+        if XxHash3_64::oneshot(sealed) != u64::from_be_bytes(*checksum) {
+            return Err(DecodeReason::Checksum);
+        }
+        let [_, _, flags, s0, s1, t0, t1, t2, t3, t4, t5, t6, t7, l0, l1, l2, l3] = *header;
+        let header = Self {
+            codec: flags & 15,
+            compression: flags >> 4 & 3,
+            negative: flags >> 6 & 1 == 1,
+            schema: u16::from_be_bytes([s0, s1]),
+            stale_at: u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7]),
+            decoded_len: u32::from_be_bytes([l0, l1, l2, l3]),
+        };
+        if flags >> 7 != 0 {
+            return Err(DecodeReason::Version(VERSION));
+        }
+        Ok((header, payload))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn header() -> impl Strategy<Value = Header> {
+        (0..16u8, 0..4u8, any::<bool>(), any::<u16>(), any::<u64>(), any::<u32>()).prop_map(
+            |(codec, compression, negative, schema, stale_at, decoded_len)| Header {
+                codec,
+                compression,
+                negative,
+                schema,
+                stale_at,
+                decoded_len,
+            },
+        )
+    }
+
+    fn sealed(header: Header, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER];
+        bytes.extend(payload);
+        header.seal(bytes)
+    }
+
+    proptest! {
+        #[test]
+        fn an_envelope_gives_back_what_was_put_in(header in header(), payload in vec(any::<u8>(), 0..99)) {
+            let bytes = sealed(header, &payload);
+            prop_assert_eq!(Header::open(&bytes), Ok((header, payload.as_slice())));
+        }
+
+        #[test]
+        fn a_changed_byte_is_noticed(
+            header in header(),
+            payload in vec(any::<u8>(), 0..99),
+            at in any::<prop::sample::Index>(),
+            change in 1..=255u8,
+        ) {
+            let mut bytes = sealed(header, &payload);
+            let at = at.index(bytes.len());
+            bytes[at] ^= change;
+            prop_assert!(Header::open(&bytes).is_err());
+        }
+
+        #[test]
+        fn a_cut_or_lengthened_envelope_is_noticed(
+            header in header(),
+            payload in vec(any::<u8>(), 0..99),
+            len in any::<prop::sample::Index>(),
+            more in vec(any::<u8>(), 1..9),
+        ) {
+            let bytes = sealed(header, &payload);
+            prop_assert!(Header::open(&bytes[..len.index(bytes.len())]).is_err());
+            prop_assert!(Header::open(&[bytes, more].concat()).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_an_error_at_worst(bytes in vec(any::<u8>(), 0..99)) {
+            let _ = Header::open(&bytes);
+        }
+    }
+
+    #[test]
+    fn what_has_no_envelope_is_told_from_what_is_damaged() {
+        assert_eq!(Header::open(b""), Err(DecodeReason::Foreign));
+        assert_eq!(Header::open(b"hello"), Err(DecodeReason::Foreign));
+        assert_eq!(Header::open(&[MAGIC, VERSION]), Err(DecodeReason::Length));
+        assert_eq!(Header::open(&[MAGIC, 2, 0]), Err(DecodeReason::Version(2)));
+    }
+}

@@ -1,0 +1,263 @@
+//! What a key of the cache is called on the server.
+
+use std::fmt;
+
+/// A key of the cache, before prefix and version are added.
+///
+/// Strings and bytes are keys as they are; only [`Key::tagged`] has to be called for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key<'a> {
+    tag: Option<&'a [u8]>,
+    name: &'a [u8],
+}
+
+impl<'a> Key<'a> {
+    /// A key that is its own.
+    pub fn new(name: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        Self { tag: None, name: name.as_ref() }
+    }
+
+    /// A key that lives on the same node of a ring as all others with this tag (and this cache's prefix or another).
+    ///
+    /// It is another key than the one without the tag, or with another one.
+    pub fn tagged(tag: &'a (impl AsRef<[u8]> + ?Sized), name: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        Self { tag: Some(tag.as_ref()), name: name.as_ref() }
+    }
+}
+
+/// As it would be written by hand, escaped: `{user:7}cart`.
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// A key in a message is there to be recognized, not to be copied.
+        const LONGEST: usize = 64;
+        if let Some(tag) = self.tag {
+            write!(f, "{{{}}}", tag.escape_ascii())?;
+        }
+        let (shown, rest) = self.name.split_at(self.name.len().min(LONGEST));
+        write!(f, "{}", shown.escape_ascii())?;
+        if rest.is_empty() { Ok(()) } else { write!(f, "..({} bytes)", self.name.len()) }
+    }
+}
+
+impl fmt::Debug for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({self})")
+    }
+}
+
+/// What can be a key: strings, bytes, [`Key`] itself, and references to them.
+pub trait AsKey {
+    /// The key.
+    fn as_key(&self) -> Key<'_>;
+}
+
+impl AsKey for Key<'_> {
+    fn as_key(&self) -> Key<'_> {
+        *self
+    }
+}
+
+impl AsKey for str {
+    fn as_key(&self) -> Key<'_> {
+        Key::new(self)
+    }
+}
+
+impl AsKey for String {
+    fn as_key(&self) -> Key<'_> {
+        Key::new(self)
+    }
+}
+
+impl AsKey for [u8] {
+    fn as_key(&self) -> Key<'_> {
+        Key::new(self)
+    }
+}
+
+impl<const N: usize> AsKey for [u8; N] {
+    fn as_key(&self) -> Key<'_> {
+        Key::new(self)
+    }
+}
+
+impl AsKey for Vec<u8> {
+    fn as_key(&self) -> Key<'_> {
+        Key::new(self)
+    }
+}
+
+impl<K: AsKey + ?Sized> AsKey for &K {
+    fn as_key(&self) -> Key<'_> {
+        (**self).as_key()
+    }
+}
+
+/// How prefix, version and key become the name of a Redis key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyStyle {
+    /// `prefix:version:key`, where `%`, `{` and `}` (and `:` in the prefix) are percent-escaped. The default.
+    ///
+    /// No two different triples make one name, and no key can choose its node by braces of its own.
+    #[default]
+    Escaped,
+    /// `prefix:version:key`, nothing escaped: the names that a Django application uses.
+    ///
+    /// Prefix `a` with key `2:x` in version 1 and prefix `a:1` with key `x` in version 2 are one name, and whoever
+    /// may choose a key may choose its node.
+    Django,
+}
+
+impl KeyStyle {
+    pub(crate) fn name(self, prefix: &str, version: u32, key: Key<'_>) -> Vec<u8> {
+        // Room for the version, the colons and the braces, and for a few escapes.
+        let len = prefix.len() + key.name.len() + key.tag.map_or(0, <[u8]>::len) + 24;
+        let mut name = Vec::with_capacity(len);
+        self.push(&mut name, prefix.as_bytes(), b"%{}:");
+        name.push(b':');
+        name.extend_from_slice(version.to_string().as_bytes());
+        name.push(b':');
+        if let Some(tag) = key.tag {
+            name.push(b'{');
+            self.push(&mut name, tag, b"%{}");
+            name.push(b'}');
+        }
+        self.push(&mut name, key.name, b"%{}");
+        name
+    }
+
+    fn push(self, name: &mut Vec<u8>, part: &[u8], escaped: &[u8]) {
+        const HEX: [u8; 16] = *b"0123456789ABCDEF";
+        if self == Self::Django || !part.iter().any(|byte| escaped.contains(byte)) {
+            return name.extend_from_slice(part);
+        }
+        for &byte in part {
+            if escaped.contains(&byte) {
+                let digit = |n: u8| HEX.get(usize::from(n & 15)).copied().unwrap_or(b'0');
+                name.extend([b'%', digit(byte >> 4), digit(byte)]);
+            } else {
+                name.push(byte);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(style: KeyStyle, prefix: &str, version: u32, key: impl AsKey, expected: &str) {
+        let name = style.name(prefix, version, key.as_key());
+        assert_eq!(String::from_utf8_lossy(&name), expected);
+    }
+
+    #[test]
+    fn a_name_is_prefix_version_and_key() {
+        check(KeyStyle::Escaped, "shop", 1, "user:7", "shop:1:user:7");
+        check(KeyStyle::Escaped, "", 2, "x", ":2:x");
+        check(KeyStyle::Escaped, "a:b", 1, "50%", "a%3Ab:1:50%25");
+        check(KeyStyle::Django, "a:b", 1, "50%{x}", "a:b:1:50%{x}");
+    }
+
+    #[test]
+    fn braces_of_a_key_do_not_make_a_hash_tag() {
+        check(KeyStyle::Escaped, "shop", 1, "{evil}x", "shop:1:%7Bevil%7Dx");
+        check(KeyStyle::Escaped, "{evil}", 1, "x", "%7Bevil%7D:1:x");
+    }
+
+    #[test]
+    fn a_tag_is_the_hash_tag() {
+        check(KeyStyle::Escaped, "shop", 1, Key::tagged("user:7", "cart"), "shop:1:{user:7}cart");
+        check(KeyStyle::Escaped, "shop", 1, Key::tagged("a}b", "c{d"), "shop:1:{a%7Db}c%7Bd");
+        check(KeyStyle::Django, "shop", 1, Key::tagged("user:7", "cart"), "shop:1:{user:7}cart");
+    }
+
+    #[test]
+    fn any_bytes_are_a_key_and_length_is_no_matter() {
+        check(KeyStyle::Escaped, "p", 1, b"\r\n\0 #/:*(<+=> )&$@?;'\"", "p:1:\r\n\0 #/:*(<+=> )&$@?;'\"");
+        let long = "k".repeat(2048);
+        let name = |key: &str| KeyStyle::Escaped.name("p", 1, key.as_key());
+        assert_ne!(name(&long), name(&format!("{long}x")));
+    }
+
+    #[test]
+    fn a_key_is_shown_escaped_and_cut() {
+        assert_eq!(Key::tagged("u", "a\n").to_string(), "{u}a\\n");
+        assert_eq!(Key::new(&"x".repeat(70)).to_string(), format!("{}..(70 bytes)", "x".repeat(64)));
+    }
+
+    /// Bytes that matter to the format, and a few that do not.
+    fn part() -> impl Strategy<Value = Vec<u8>> {
+        vec(
+            prop_oneof![Just(b':'), Just(b'%'), Just(b'{'), Just(b'}'), Just(b'2'), Just(b'5'), any::<u8>()],
+            0..6,
+        )
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        part().prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn triple() -> impl Strategy<Value = (String, u32, Option<Vec<u8>>, Vec<u8>)> {
+        (text(), prop_oneof![0..30u32, any::<u32>()], option::of(part()), part())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn no_two_keys_have_one_name(a in triple(), b in triple()) {
+            let name = |(prefix, version, tag, key): &(String, u32, Option<Vec<u8>>, Vec<u8>)| {
+                let key = match tag {
+                    Some(tag) => Key::tagged(tag, key),
+                    None => Key::new(key),
+                };
+                KeyStyle::Escaped.name(prefix, *version, key)
+            };
+            prop_assert_eq!(name(&a) == name(&b), a == b);
+        }
+
+        #[test]
+        fn a_name_can_be_taken_apart_again(a in triple()) {
+            let (prefix, version, tag, key) = &a;
+            let whole = match tag {
+                Some(tag) => Key::tagged(tag, key),
+                None => Key::new(key),
+            };
+            let name = KeyStyle::Escaped.name(prefix, *version, whole);
+            let mut parts = name.splitn(3, |&byte| byte == b':');
+            prop_assert_eq!(unescaped(parts.next().unwrap()), prefix.as_bytes());
+            let digits = String::from_utf8(parts.next().unwrap().to_vec()).unwrap();
+            prop_assert_eq!(digits.parse::<u32>(), Ok(*version));
+            let rest = parts.next().unwrap();
+            let (found_tag, found_key) = match rest.strip_prefix(b"{") {
+                Some(tagged) => {
+                    let end = tagged.iter().position(|&byte| byte == b'}').unwrap();
+                    (Some(unescaped(&tagged[..end])), unescaped(&tagged[end + 1..]))
+                }
+                None => (None, unescaped(rest)),
+            };
+            prop_assert_eq!(&found_tag, tag);
+            prop_assert_eq!(&found_key, key);
+        }
+    }
+
+    fn unescaped(part: &[u8]) -> Vec<u8> {
+        let mut bytes = part.iter().copied();
+        let mut out = Vec::new();
+        while let Some(byte) = bytes.next() {
+            if byte == b'%' {
+                let hex = [bytes.next().unwrap(), bytes.next().unwrap()];
+                out.push(u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap());
+            } else {
+                out.push(byte);
+            }
+        }
+        out
+    }
+}

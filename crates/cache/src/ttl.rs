@@ -1,0 +1,125 @@
+//! How long an entry is kept.
+
+use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+/// How long an entry is kept.
+///
+/// A [`Duration`] converts into it, so `cache.set_for(key, &value, Duration::from_secs(60))` is fine. A part of a
+/// millisecond counts as a whole one: a short life is never taken for none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ttl {
+    /// As long as the cache was [told to](crate::CacheBuilder::default_ttl).
+    #[default]
+    Default,
+    /// From now on for so long. Zero: it is not kept, and what was there goes away.
+    After(Duration),
+    /// Until this instant. One that has passed is as zero.
+    At(SystemTime),
+    /// Without end, as far as the server does not evict it.
+    Never,
+}
+
+/// A [`Ttl`] seen from one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// It is over before it began.
+    Over,
+    /// Until so many milliseconds since 1970.
+    Until(u64),
+    /// Without end.
+    Forever,
+}
+
+impl Ttl {
+    /// The default of the default: what Django's caches have.
+    pub(crate) const FIVE_MINUTES: Self = Self::After(Duration::from_secs(300));
+
+    /// A deadline is absolute, so that all nodes of a copy drop the entry at one point in time.
+    pub(crate) fn life(self, default: Self, now: SystemTime) -> Life {
+        let until = match self {
+            Self::Default if default == Self::Default => return Self::FIVE_MINUTES.life(default, now),
+            Self::Default => return default.life(default, now),
+            Self::Never => return Life::Forever,
+            Self::After(Duration::ZERO) => return Life::Over,
+            // The server's clock is cut to milliseconds: so is this one, or more would be left than was asked for.
+            Self::After(ttl) => unix_millis(now).saturating_add(millis_up(ttl)),
+            Self::At(instant) if instant <= now => return Life::Over,
+            Self::At(instant) => millis_up(since_1970(instant)),
+        };
+        // What the server's signed 64 bits cannot hold is 292 million years away.
+        if i64::try_from(until).is_ok() { Life::Until(until) } else { Life::Forever }
+    }
+}
+
+impl From<Duration> for Ttl {
+    fn from(ttl: Duration) -> Self {
+        Self::After(ttl)
+    }
+}
+
+impl From<SystemTime> for Ttl {
+    fn from(instant: SystemTime) -> Self {
+        Self::At(instant)
+    }
+}
+
+/// The whole milliseconds since 1970.
+pub(crate) fn unix_millis(instant: SystemTime) -> u64 {
+    u64::try_from(since_1970(instant).as_millis()).unwrap_or(u64::MAX)
+}
+
+fn millis_up(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+fn since_1970(instant: SystemTime) -> Duration {
+    instant.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(ttl: impl Into<Ttl>, expected: Life) {
+        let now = UNIX_EPOCH + Duration::from_secs(1000);
+        assert_eq!(ttl.into().life(Ttl::Default, now), expected);
+    }
+
+    #[test]
+    fn a_life_is_rounded_up_and_only_zero_is_none() {
+        check(Duration::ZERO, Life::Over);
+        check(Duration::from_nanos(1), Life::Until(1_000_001));
+        check(Duration::from_micros(1001), Life::Until(1_000_002));
+        check(Duration::from_millis(500), Life::Until(1_000_500));
+        check(UNIX_EPOCH + Duration::from_secs(1001), Life::Until(1_001_000));
+    }
+
+    #[test]
+    fn what_has_passed_is_over() {
+        check(UNIX_EPOCH, Life::Over);
+        check(UNIX_EPOCH + Duration::from_secs(1000), Life::Over);
+    }
+
+    #[test]
+    fn more_than_thirty_days_are_still_counted_from_now() {
+        check(Duration::from_secs(60 * 60 * 24 * 30 + 1), Life::Until(1_000_000 + 2_592_001_000));
+    }
+
+    #[test]
+    fn what_no_server_can_hold_has_no_end() {
+        check(Duration::MAX, Life::Forever);
+        check(Duration::from_millis(i64::MAX.unsigned_abs()), Life::Forever);
+        check(Ttl::Never, Life::Forever);
+    }
+
+    #[test]
+    fn the_default_is_five_minutes_if_nobody_says_otherwise() {
+        let now = UNIX_EPOCH;
+        assert_eq!(Ttl::Default.life(Ttl::Default, now), Life::Until(300_000));
+        assert_eq!(Ttl::Default.life(Ttl::Never, now), Life::Forever);
+        assert_eq!(Ttl::Default.life(Duration::from_secs(1).into(), now), Life::Until(1000));
+    }
+}

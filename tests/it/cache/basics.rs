@@ -1,0 +1,166 @@
+//! One key, one value.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use redisdb_cache::Cache;
+use redisdb_cache::Error;
+use redisdb_cache::Key;
+use redisdb_cache::Lookup;
+use redisdb_node::Execute;
+use redisdb_node::StringCommands;
+use serde::Deserialize;
+use serde::Serialize;
+use serde::Serializer;
+use serde::de::DeserializeOwned;
+use serde::ser;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct User {
+    name: String,
+    age: Option<u8>,
+}
+
+async fn round_trip<E: Execute, T>(cache: &Cache<E>, value: T)
+where
+    T: Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    cache.set("k", &value).await.unwrap();
+    assert_eq!(cache.get::<T>("k").await.unwrap().as_ref(), Some(&value));
+}
+
+pub(super) async fn what_was_set_is_found<E: Execute>(cache: Cache<E>) {
+    round_trip(&cache, "v".to_owned()).await;
+    assert_eq!(cache.lookup("k").await.unwrap().into_value(), Some("v".to_owned()));
+    assert_eq!((cache.stats().hits, cache.stats().misses), (2, 0));
+}
+
+pub(super) async fn what_was_never_set_is_missing<E: Execute>(cache: Cache<E>) {
+    assert_eq!(cache.get::<String>("k").await.unwrap(), None);
+    assert_eq!(cache.get("k").await.unwrap().unwrap_or(7), 7);
+    assert!(matches!(cache.lookup::<u8>("k").await.unwrap(), Lookup::Miss));
+    assert_eq!((cache.stats().hits, cache.stats().misses), (0, 3));
+}
+
+pub(super) async fn a_null_is_a_value<E: Execute>(cache: Cache<E>) {
+    cache.set("k", &None::<String>).await.unwrap();
+    assert_eq!(cache.get::<Option<String>>("k").await.unwrap(), Some(None));
+    assert!(matches!(cache.lookup::<Option<u8>>("k").await.unwrap(), Lookup::Hit(None)));
+}
+
+pub(super) async fn the_last_value_counts<E: Execute>(cache: Cache<E>) {
+    cache.set("k", "a").await.unwrap();
+    cache.set("k", "b").await.unwrap();
+    assert_eq!(cache.get::<String>("k").await.unwrap().as_deref(), Some("b"));
+}
+
+pub(super) async fn every_type_comes_back<E: Execute>(cache: Cache<E>) {
+    round_trip(&cache, String::new()).await;
+    round_trip(&cache, "Iñtërnâtiônàlizætiøn ☃".to_owned()).await;
+    round_trip(&cache, "17".to_owned()).await;
+    round_trip(&cache, i64::MIN).await;
+    round_trip(&cache, u64::MAX).await;
+    round_trip(&cache, 1.5).await;
+    round_trip(&cache, 2.0).await;
+    round_trip(&cache, true).await;
+    round_trip(&cache, vec![1, 2]).await;
+    round_trip(&cache, Vec::<u8>::new()).await;
+    round_trip(&cache, ("a".to_owned(), 1u8, false)).await;
+    round_trip(&cache, BTreeMap::from([("a".to_owned(), 1)])).await;
+    round_trip(&cache, User { name: "Ann".to_owned(), age: None }).await;
+    round_trip(&cache, Some(5)).await;
+    round_trip(&cache, ()).await;
+}
+
+pub(super) async fn a_bool_is_no_integer<E: Execute>(cache: Cache<E>) {
+    cache.set("k", &true).await.unwrap();
+    assert!(cache.get::<i64>("k").await.unwrap_err().is_decode());
+    cache.set("k", &1).await.unwrap();
+    assert!(cache.get::<bool>("k").await.unwrap_err().is_decode());
+}
+
+pub(super) async fn bytes_survive<E: Execute>(cache: Cache<E>) {
+    let bytes: Vec<u8> = (0..=255).cycle().take(5000).collect();
+    round_trip(&cache, bytes.clone()).await;
+    cache.set_many([("b", &bytes)]).await.unwrap();
+    assert_eq!(cache.get::<Vec<u8>>("b").await.unwrap(), Some(bytes));
+}
+
+pub(super) async fn any_characters_make_a_key<E: Execute>(cache: Cache<E>) {
+    let long = "k".repeat(2048);
+    let longer = format!("{long}x");
+    let odd = "#/:*(<+=> )&$%@?;'\"~";
+    let keys: [&str; 8] = [odd, "a\r\nb", "nul\0", "", "{}", "{x}y", &long, &longer];
+    for (i, key) in keys.iter().enumerate() {
+        cache.set(key, &i).await.unwrap();
+    }
+    cache.set(b"\xff\xfe", &100).await.unwrap();
+    cache.set("ключ ☃", &101).await.unwrap();
+    cache.set(Key::tagged("x", "y"), &102).await.unwrap();
+    for (i, key) in keys.iter().enumerate() {
+        assert_eq!(cache.get(key).await.unwrap(), Some(i), "{key:?}");
+    }
+    assert_eq!(cache.get(b"\xff\xfe").await.unwrap(), Some(100));
+    assert_eq!(cache.get("ключ ☃".to_owned()).await.unwrap(), Some(101));
+    assert_eq!(cache.get(Key::tagged("x", "y")).await.unwrap(), Some(102));
+}
+
+pub(super) async fn keys_differ_in_case<E: Execute>(cache: Cache<E>) {
+    cache.set("key", &1).await.unwrap();
+    cache.set("KEY", &2).await.unwrap();
+    assert_eq!(cache.get("key").await.unwrap(), Some(1));
+}
+
+pub(super) async fn a_deleted_key_is_gone<E: Execute>(cache: Cache<E>) {
+    cache.set("a", &1).await.unwrap();
+    cache.set("b", &2).await.unwrap();
+    assert!(cache.delete("a").await.unwrap());
+    assert!(!cache.delete("a").await.unwrap());
+    assert_eq!(cache.get::<u8>("a").await.unwrap(), None);
+    assert_eq!(cache.get("b").await.unwrap(), Some(2));
+}
+
+struct Unserializable;
+
+impl Serialize for Unserializable {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(ser::Error::custom("it cannot be written"))
+    }
+}
+
+pub(super) async fn an_unserializable_value_is_not_stored<E: Execute>(cache: Cache<E>) {
+    let error = cache.set("k", &Unserializable).await.err().unwrap();
+    assert!(matches!(error, Error::Encode(_)));
+    assert!(error.to_string().contains("`k`") && error.to_string().contains("it cannot be written"));
+    assert!(matches!(cache.lookup::<u8>("k").await.unwrap(), Lookup::Miss));
+}
+
+pub(super) async fn another_type_is_an_error<E: Execute>(cache: Cache<E>) {
+    cache.set("k", &User { name: "secret".to_owned(), age: None }).await.unwrap();
+    let error = cache.get::<Vec<u32>>("k").await.unwrap_err();
+    assert!(error.is_decode());
+    assert!(error.to_string().contains("Vec<u32>") && !error.to_string().contains("secret"));
+    assert_eq!(cache.stats().undecodable, 1);
+}
+
+pub(super) async fn a_value_over_the_limit_is_not_sent<E: Execute>(cache: Cache<E>) {
+    let error = cache.set("k", &"x".repeat(9 << 20)).await.err().unwrap();
+    assert!(matches!(error, Error::TooLarge(_)));
+    let error = cache.set("x".repeat(65 << 10), &1).await.err().unwrap();
+    assert!(matches!(error, Error::Key(_)));
+    assert!(error.to_string().len() < 200);
+}
+
+pub(super) async fn an_integer_is_stored_as_its_digits<E: Execute>(cache: Cache<E>) {
+    cache.set(Key::tagged("t", "n"), &-41).await.unwrap();
+    let name = format!("{}:1:{{t}}n", prefix(&cache));
+    assert_eq!(cache.store().get::<String>(&name).await.unwrap().as_deref(), Some("-41"));
+    E::one_reply(cache.store().incr(&name).await.unwrap()).unwrap();
+    assert_eq!(cache.get(Key::tagged("t", "n")).await.unwrap(), Some(-40));
+}
+
+/// The prefix of a claim's cache, read from what it says of itself.
+pub(super) fn prefix<E>(cache: &Cache<E>) -> String {
+    let debug = format!("{cache:?}");
+    debug.split("prefix: \"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
