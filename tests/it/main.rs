@@ -7,6 +7,7 @@ mod cache;
 #[cfg(feature = "servers")]
 mod commands;
 mod commands_doc;
+mod vectors;
 mod original_doc;
 #[cfg(feature = "servers")]
 mod table;

@@ -1,6 +1,6 @@
 //! A ring, one node at a time.
 
-use crate::{BuildError, HashRing, HashTag, Member, RingConfig};
+use crate::{BuildError, HashRing, HashTag, Member, RingConfig, layout::Layout};
 
 /// Collects the nodes of a ring. Made by [`HashRing::builder`].
 #[derive(Clone, Debug, Default)]
@@ -27,9 +27,15 @@ impl Builder {
         self.node(Member::new(name).weight(weight))
     }
 
-    /// Sets which part of a key is hashed. Default: [`HashTag::Cluster`].
+    /// Sets whose placement it is. Default: [`Layout::Xxh3`], our own.
+    pub fn layout(mut self, layout: Layout) -> Self {
+        self.config.layout = layout;
+        self
+    }
+
+    /// Sets which part of a key is hashed. Default: the rule of the layout, [`HashTag::Cluster`] for our own.
     pub fn hash_tag(mut self, hash_tag: HashTag) -> Self {
-        self.config.hash_tag = hash_tag;
+        self.config.hash_tag = Some(hash_tag);
         self
     }
 

@@ -1,6 +1,6 @@
 //! A ring as data: what goes into a config file.
 
-use crate::{BuildError, Builder, HashRing, HashTag};
+use crate::{BuildError, Builder, HashRing, HashTag, layout::Layout};
 
 /// One node of a ring: who it is and how much of the keys it takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,10 @@ pub struct Member {
     /// Its share of the keys relative to the others. Default 1.
     #[cfg_attr(feature = "serde", serde(default = "one"))]
     pub weight: f64,
+    /// What is hashed for it in a compatible [`Layout`], if that is not what the layout makes of the name.
+    #[cfg(feature = "layouts")]
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub label: Option<String>,
 }
 
 #[cfg(feature = "serde")]
@@ -24,13 +28,26 @@ impl Member {
     /// A node of weight 1.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), weight: 1.0 }
+        Self {
+            name: name.into(),
+            weight: 1.0,
+            #[cfg(feature = "layouts")]
+            label: None,
+        }
     }
 
     /// Gives the node `weight` times the keys of a node of weight 1.
     #[must_use]
     pub fn weight(mut self, weight: impl Into<f64>) -> Self {
         self.weight = weight.into();
+        self
+    }
+
+    /// Sets what is hashed for the node in a compatible [`Layout`]; see there what that is and when it is needed.
+    #[cfg(feature = "layouts")]
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
         self
     }
 }
@@ -56,11 +73,15 @@ impl From<String> for Member {
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct RingConfig {
-    /// The nodes. Their order decides their index, not where keys land.
+    /// The nodes. Their order decides their index, but not where keys land (some compatible layouts differ).
     pub nodes: Vec<Member>,
-    /// Which part of a key is hashed. Default [`HashTag::Cluster`].
+    /// Whose placement it is. Default [`Layout::Xxh3`], our own.
     #[cfg_attr(feature = "serde", serde(default))]
-    pub hash_tag: HashTag,
+    pub layout: Layout,
+    /// Which part of a key is hashed. `None`, the default, is the rule of the layout:
+    /// [`HashTag::Cluster`] for our own.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub hash_tag: Option<HashTag>,
 }
 
 impl RingConfig {

@@ -25,6 +25,13 @@ pub enum BuildError {
         /// The weight it was given.
         weight: f64,
     },
+    /// A weight is not a whole number, and the layout knows no others.
+    FractionalWeight {
+        /// The node concerned.
+        name: String,
+        /// The weight it was given.
+        weight: f64,
+    },
     /// More nodes than a ring can number.
     TooManyNodes {
         /// How many there are.
@@ -51,6 +58,9 @@ impl fmt::Display for BuildError {
             }
             Self::InvalidWeight { name, weight } => {
                 write!(f, "node {name:?} has weight {weight}; a weight is a positive number")
+            }
+            Self::FractionalWeight { name, weight } => {
+                write!(f, "node {name:?} has weight {weight}; this layout knows whole weights only")
             }
             Self::TooManyNodes { nodes, limit } => {
                 write!(f, "{nodes} nodes are more than the {limit} a ring can number")

@@ -12,6 +12,14 @@ pub use config::{Member, RingConfig};
 mod tag;
 pub use tag::HashTag;
 
+pub mod layout;
+pub use layout::Layout;
+
+#[cfg(feature = "layouts")]
+mod hash32;
+#[cfg(feature = "layouts")]
+pub use hash32::Hash32;
+
 mod successors;
 pub use successors::Successors;
 
@@ -22,6 +30,16 @@ mod error;
 pub use error::BuildError;
 
 mod fingerprint;
+mod key_hash;
 mod placement;
 mod points;
 mod table;
+
+#[cfg(feature = "layouts")]
+mod circle;
+#[cfg(feature = "layouts")]
+mod index;
+#[cfg(feature = "layouts")]
+mod rendezvous;
+#[cfg(feature = "layouts")]
+mod slots;

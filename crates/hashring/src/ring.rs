@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use twox_hash::XxHash3_64;
-
 use crate::{
-    BuildError, Builder, HashTag, Member, Moved, RingConfig, Successors, fingerprint, moved,
+    BuildError, Builder, HashTag, Member, Moved, RingConfig, Successors, fingerprint,
+    key_hash::KeyHash,
+    layout::{Layout, Plan},
+    moved,
     placement::{Placement, Stretches},
-    points,
-    table::Table,
 };
 
 /// The nodes a ring can number.
@@ -21,8 +20,10 @@ const MAX_POINTS: u64 = 1 << 27;
 /// A ring never changes; to change the nodes, build another and compare with [`moved`](Self::moved).
 #[derive(Clone, Debug)]
 pub struct HashRing {
-    config: RingConfig,
+    key_hash: KeyHash,
+    hash_tag: HashTag,
     placement: Placement,
+    config: RingConfig,
 }
 
 impl HashRing {
@@ -32,8 +33,10 @@ impl HashRing {
     }
 
     pub(crate) fn new(config: RingConfig) -> Result<Self, BuildError> {
-        check(&config.nodes)?;
-        Ok(Self { placement: Placement::Table(Table::new(&config.nodes)), config })
+        check(config.layout, &config.nodes)?;
+        let Plan { key_hash, placement } = config.layout.plan(&config.nodes);
+        let hash_tag = config.hash_tag.unwrap_or(config.layout.hash_tag());
+        Ok(Self { key_hash, hash_tag, placement, config })
     }
 
     /// The node that owns `key`, as an index in the order the nodes were given.
@@ -54,14 +57,14 @@ impl HashRing {
     #[inline]
     #[must_use]
     pub fn hash(&self, key: impl AsRef<[u8]>) -> u64 {
-        XxHash3_64::oneshot(self.config.hash_tag.of(key.as_ref()))
+        self.key_hash.of(self.hash_tag.of(key.as_ref()))
     }
 
     /// The part of `key` that is hashed.
     #[inline]
     #[must_use]
     pub fn tag<'key>(&self, key: &'key (impl AsRef<[u8]> + ?Sized)) -> &'key [u8] {
-        self.config.hash_tag.of(key.as_ref())
+        self.hash_tag.of(key.as_ref())
     }
 
     /// All nodes in the order in which they would own `key`: the owner, then the one that would own it
@@ -104,7 +107,7 @@ impl HashRing {
     /// Which part of a key is hashed.
     #[must_use]
     pub fn hash_tag(&self) -> &HashTag {
-        &self.config.hash_tag
+        &self.hash_tag
     }
 
     /// The memory that the placement takes, in bytes, without names.
@@ -121,7 +124,7 @@ impl HashRing {
 
     /// The share of the key space that each node owns, from 0 to 1, exactly.
     ///
-    /// Layouts without arcs are the exception: there it is what the weights say.
+    /// It is the share of all hashes; of layouts without arcs (modula, go-redis), the mean over all rings.
     #[must_use]
     pub fn shares(&self) -> Vec<f64> {
         let mut lengths = vec![0u128; self.len()];
@@ -135,8 +138,13 @@ impl HashRing {
                 lengths.into_iter().map(|length| length as f64 / moved::CIRCLE as f64).collect()
             }
             None => {
-                let total: f64 = self.config.nodes.iter().map(|node| node.weight).sum();
-                self.config.nodes.iter().map(|node| node.weight / total).collect()
+                let equal = self.placement.equal_shares();
+                for &owner in &equal {
+                    if let Some(sum) = lengths.get_mut(usize::from(owner)) {
+                        *sum += 1;
+                    }
+                }
+                lengths.into_iter().map(|length| length as f64 / equal.len() as f64).collect()
             }
         }
     }
@@ -161,37 +169,41 @@ impl HashRing {
 
     /// The arcs of this ring and of another, if both place a key at the same hash.
     pub(crate) fn comparable_stretches(&self, other: &Self) -> Option<(Stretches, Stretches)> {
+        if self.key_hash != other.key_hash {
+            return None;
+        }
         Some((self.placement.stretches()?, other.placement.stretches()?))
     }
 
     pub(crate) fn placement(&self) -> &Placement {
         &self.placement
     }
+
+    pub(crate) fn key_hash(&self) -> KeyHash {
+        self.key_hash
+    }
 }
 
-fn check(nodes: &[Member]) -> Result<(), BuildError> {
-    if nodes.is_empty() {
-        return Err(BuildError::Empty);
-    }
+fn check(layout: Layout, nodes: &[Member]) -> Result<(), BuildError> {
     if nodes.len() > MAX_NODES {
         return Err(BuildError::TooManyNodes { nodes: nodes.len(), limit: MAX_NODES });
     }
     let mut names = BTreeSet::new();
-    let mut total = 0u64;
-    for Member { name, weight, .. } in nodes {
-        if *weight == 0.0 {
-            return Err(BuildError::ZeroWeight { name: name.clone() });
+    let mut points = 0u64;
+    for node in nodes {
+        layout.check(node)?;
+        if !names.insert(&node.name) {
+            return Err(BuildError::DuplicateName { name: node.name.clone() });
         }
-        if !weight.is_finite() || *weight < 0.0 {
-            return Err(BuildError::InvalidWeight { name: name.clone(), weight: *weight });
-        }
-        if !names.insert(name) {
-            return Err(BuildError::DuplicateName { name: name.clone() });
-        }
-        total = total.saturating_add(points::count(*weight));
+        points = points.saturating_add(layout.size(node.weight));
     }
-    if total > MAX_POINTS {
-        return Err(BuildError::TooManyPoints { points: total, limit: MAX_POINTS });
+    if points > MAX_POINTS {
+        return Err(BuildError::TooManyPoints { points, limit: MAX_POINTS });
     }
-    Ok(())
+    // A layout that lets single nodes have nothing still needs one that has something.
+    match nodes.iter().find(|node| node.weight > 0.0).or(nodes.first()) {
+        None => Err(BuildError::Empty),
+        Some(node) if node.weight == 0.0 => Err(BuildError::ZeroWeight { name: node.name.clone() }),
+        Some(_) => Ok(()),
+    }
 }

@@ -20,6 +20,19 @@ pub enum HashTag {
         /// The byte after the tag.
         close: u8,
     },
+    /// The rule of Ruby's `Redis::Distributed`: a tag stands at the start of a line and has no line break in it.
+    /// The tag of `{}}` is `}`.
+    #[cfg(feature = "layouts")]
+    RedisRb,
+    /// The rule of PHP's `RedisArray`: the rule of [`Cluster`](Self::Cluster) up to the first NUL byte, but
+    /// `{}` is a tag too.
+    #[cfg(feature = "layouts")]
+    #[cfg_attr(feature = "serde", serde(rename = "phpredis"))]
+    PhpRedis,
+    /// The rule of `DEFAULT_KEY_TAG_PATTERN` of Jedis, `\\{(.+?)\\}`: the first tag that has no line break in it.
+    /// The tag of `{}}` is `}`.
+    #[cfg(feature = "layouts")]
+    Jedis,
 }
 
 impl HashTag {
@@ -49,6 +62,12 @@ impl HashTag {
             Self::Cluster => between(key, b'{', b'}'),
             Self::None => None,
             Self::Delimiters { open, close } => between(key, open, close),
+            #[cfg(feature = "layouts")]
+            Self::RedisRb => at_line_start(key),
+            #[cfg(feature = "layouts")]
+            Self::PhpRedis => before_nul(key),
+            #[cfg(feature = "layouts")]
+            Self::Jedis => on_one_line(key),
         };
         tag.unwrap_or(key)
     }
@@ -60,6 +79,48 @@ fn between(key: &[u8], open: u8, close: u8) -> Option<&[u8]> {
     let rest = key.get(start..)?;
     let len = rest.iter().position(|&byte| byte == close)?;
     rest.get(..len).filter(|tag| !tag.is_empty())
+}
+
+/// The rule of Redis::Distributed: the Ruby expression `^\{(.+?)\}`.
+#[cfg(feature = "layouts")]
+fn at_line_start(key: &[u8]) -> Option<&[u8]> {
+    key.split(|&byte| byte == b'\n').find_map(|line| {
+        let tag = line.strip_prefix(b"{")?;
+        // At least one byte, whatever it is.
+        let len = 1 + tag.get(1..)?.iter().position(|&byte| byte == b'}')?;
+        tag.get(..len)
+    })
+}
+
+/// The rule of RedisArray.
+#[cfg(feature = "layouts")]
+fn before_nul(key: &[u8]) -> Option<&[u8]> {
+    let text = key.split(|&byte| byte == 0).next()?;
+    let start = text.iter().position(|&byte| byte == b'{')? + 1;
+    let rest = text.get(start..)?;
+    rest.get(..rest.iter().position(|&byte| byte == b'}')?)
+}
+
+/// The rule of Jedis: the Java expression `\{(.+?)\}`.
+#[cfg(feature = "layouts")]
+fn on_one_line(key: &[u8]) -> Option<&[u8]> {
+    // What Java takes for the end of a line, in UTF-8.
+    const LINE_ENDS: [&[u8]; 5] =
+        [b"\n", b"\r", "\u{85}".as_bytes(), "\u{2028}".as_bytes(), "\u{2029}".as_bytes()];
+    let ends_line = |rest: &[u8]| LINE_ENDS.iter().any(|end| rest.starts_with(end));
+    (0..key.len()).find_map(|start| {
+        let tag = key.get(start..)?.strip_prefix(b"{")?;
+        for len in 0..tag.len() {
+            let rest = tag.get(len..)?;
+            if ends_line(rest) {
+                return None;
+            }
+            if len > 0 && rest.starts_with(b"}") {
+                return tag.get(..len);
+            }
+        }
+        None
+    })
 }
 
 /// Whether `byte` is among `bytes`. Looks at 16 or 8 bytes at once, at the end at some for the second time.
@@ -82,7 +143,35 @@ fn is_in<const N: usize>(bytes: &[u8; N], byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::contains;
+    use super::*;
+
+    #[cfg(feature = "layouts")]
+    #[test]
+    fn others_have_other_rules() {
+        for (key, redis_rb, phpredis, jedis) in [
+            ("{a}", "a", "a", "a"),
+            ("x{a}", "x{a}", "a", "a"),
+            ("{}", "{}", "", "{}"),
+            ("{}}x", "}", "", "}"),
+            ("{}{a}", "}{a", "", "}{a"),
+            ("{a}}", "a", "a", "a"),
+            ("{{a}}", "{a", "{a", "{a"),
+            ("foo\n{bar}baz", "bar", "bar", "bar"),
+            ("{foo\nbar}", "{foo\nbar}", "foo\nbar", "{foo\nbar}"),
+            ("{foo\n{bar}", "bar", "foo\n{bar", "bar"),
+            ("{\r}", "\r", "\r", "{\r}"),
+            ("{a\u{2028}b}{c}", "a\u{2028}b", "a\u{2028}b", "c"),
+            ("a\0{b}", "a\0{b}", "a\0{b}", "b"),
+            ("{a}\0b", "a", "a", "a"),
+            ("}{", "}{", "}{", "}{"),
+            ("{", "{", "{", "{"),
+        ] {
+            let key = key.as_bytes();
+            assert_eq!(HashTag::RedisRb.of(key), redis_rb.as_bytes(), "redis-rb, {key:?}");
+            assert_eq!(HashTag::PhpRedis.of(key), phpredis.as_bytes(), "phpredis, {key:?}");
+            assert_eq!(HashTag::Jedis.of(key), jedis.as_bytes(), "Jedis, {key:?}");
+        }
+    }
 
     #[test]
     fn a_byte_is_seen_wherever_it_stands() {

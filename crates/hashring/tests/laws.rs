@@ -40,7 +40,7 @@ impl<'a> NaiveRing<'a> {
                 let place = XxHash3_64::oneshot_with_seed(seed, &i.to_le_bytes());
                 let part = (weight - (i / 3072) as f64).min(1.0);
                 if i == 0 || f64::from(place as u32) < (part * 4_294_967_296.0).floor() {
-                    let offset = u128::from(place) * u128::from(sector) >> 64;
+                    let offset = (u128::from(place) * u128::from(sector)) >> 64;
                     points.push((i % 3072 * sector + offset as u64, name.as_str()));
                 }
             }

@@ -1,0 +1,230 @@
+//! The rings of other programs, so that a Rust service can join shards that they already use.
+//!
+//! Each has its own file, which says what is particular about it. What they have in common is in
+//! `ring.rs`; lookups are those of every [`HashRing`](crate::HashRing).
+
+use std::borrow::Cow;
+
+use crate::{BuildError, HashTag, Member, key_hash::KeyHash, placement::Placement, table::Table};
+
+/// Which program's placement a ring reproduces. The default is our own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Layout {
+    /// Our own: fast, well balanced, and independent of the order of the nodes.
+    #[default]
+    Xxh3,
+    /// Python's `hash_ring`, which is the ring of django-redisdb.
+    #[cfg(feature = "layouts")]
+    HashRing(DoistHashRing),
+    /// twemproxy (nutcracker).
+    #[cfg(feature = "layouts")]
+    Twemproxy(Twemproxy),
+    /// libmemcached.
+    #[cfg(feature = "layouts")]
+    Libmemcached(Libmemcached),
+    /// The original libketama.
+    #[cfg(feature = "layouts")]
+    Libketama,
+    /// Ruby's `Redis::Distributed`.
+    #[cfg(feature = "layouts")]
+    RedisRb(RedisRb),
+    /// PHP's `RedisArray`, of the extension phpredis.
+    #[cfg(feature = "layouts")]
+    #[cfg_attr(feature = "serde", serde(rename = "phpredis"))]
+    PhpRedis(PhpRedis),
+    /// PHP's Predis.
+    #[cfg(feature = "layouts")]
+    Predis(Predis),
+    /// Go's `redis.Ring`.
+    #[cfg(feature = "layouts")]
+    GoRedis,
+    /// Python's `uhashring`.
+    #[cfg(feature = "layouts")]
+    Uhashring(Uhashring),
+    /// Java's `ShardedJedis` and `JedisSharding`.
+    #[cfg(feature = "layouts")]
+    Jedis(Jedis),
+}
+
+#[cfg(feature = "layouts")]
+mod ring;
+
+#[cfg(feature = "layouts")]
+mod hash_ring;
+#[cfg(feature = "layouts")]
+pub use hash_ring::DoistHashRing;
+
+#[cfg(feature = "layouts")]
+mod twemproxy;
+#[cfg(feature = "layouts")]
+pub use twemproxy::{Distribution, Twemproxy};
+
+#[cfg(feature = "layouts")]
+mod libmemcached;
+#[cfg(feature = "layouts")]
+pub use libmemcached::Libmemcached;
+
+#[cfg(feature = "layouts")]
+mod libketama;
+
+#[cfg(feature = "layouts")]
+mod redis_rb;
+#[cfg(feature = "layouts")]
+pub use redis_rb::RedisRb;
+
+#[cfg(feature = "layouts")]
+mod phpredis;
+#[cfg(feature = "layouts")]
+pub use phpredis::{PhpHash, PhpRedis};
+
+#[cfg(feature = "layouts")]
+mod predis;
+#[cfg(feature = "layouts")]
+pub use predis::Predis;
+
+#[cfg(feature = "layouts")]
+mod go_redis;
+
+#[cfg(feature = "layouts")]
+mod uhashring;
+#[cfg(feature = "layouts")]
+pub use uhashring::Uhashring;
+
+#[cfg(feature = "layouts")]
+mod jedis;
+#[cfg(feature = "layouts")]
+pub use jedis::{Jedis, JedisHash};
+
+/// What a layout makes of the nodes.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) key_hash: KeyHash,
+    pub(crate) placement: Placement,
+}
+
+/// A node as the layouts of others see it.
+#[cfg(feature = "layouts")]
+#[derive(Debug)]
+struct Node<'a> {
+    index: u16,
+    /// What is hashed for it.
+    label: Cow<'a, str>,
+    /// Whether its label was given, and not derived from the name.
+    is_labeled: bool,
+    weight: f64,
+}
+
+#[cfg(feature = "layouts")]
+impl Node<'_> {
+    /// The weight where fractions have been ruled out.
+    fn whole_weight(&self) -> u64 {
+        self.weight as u64
+    }
+}
+
+impl Layout {
+    /// Which part of a key is hashed unless the configuration says otherwise.
+    pub(crate) fn hash_tag(self) -> HashTag {
+        match self {
+            Self::Xxh3 => HashTag::Cluster,
+            #[cfg(feature = "layouts")]
+            Self::Predis(_) | Self::GoRedis => HashTag::Cluster,
+            #[cfg(feature = "layouts")]
+            Self::RedisRb(_) => HashTag::RedisRb,
+            #[cfg(feature = "layouts")]
+            Self::PhpRedis(_) => HashTag::PhpRedis,
+            #[cfg(feature = "layouts")]
+            _ => HashTag::None,
+        }
+    }
+
+    /// Whether a node may have this weight: zero and fractions are for those who had them.
+    pub(crate) fn check(self, Member { name, weight, .. }: &Member) -> Result<(), BuildError> {
+        let (zero, fractions) = match self {
+            Self::Xxh3 => (false, true),
+            #[cfg(feature = "layouts")]
+            Self::HashRing(_) => (true, true),
+            #[cfg(feature = "layouts")]
+            Self::Uhashring(_) => (true, false),
+            #[cfg(feature = "layouts")]
+            _ => (false, false),
+        };
+        if !weight.is_finite() || *weight < 0.0 {
+            Err(BuildError::InvalidWeight { name: name.clone(), weight: *weight })
+        } else if *weight == 0.0 && !zero {
+            Err(BuildError::ZeroWeight { name: name.clone() })
+        } else if weight.fract() != 0.0 && !fractions {
+            Err(BuildError::FractionalWeight { name: name.clone(), weight: *weight })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// How much there is to store for a weight, where that is not relative to the other weights.
+    pub(crate) fn size(self, weight: f64) -> u64 {
+        match self {
+            Self::Xxh3 => crate::points::count(weight),
+            #[cfg(feature = "layouts")]
+            Self::Twemproxy(Twemproxy { distribution: Distribution::Modula, .. }) => weight as u64,
+            #[cfg(feature = "layouts")]
+            Self::Uhashring(Uhashring::Default) | Self::Jedis(_) => (weight as u64).saturating_mul(160),
+            #[cfg(feature = "layouts")]
+            _ => 160,
+        }
+    }
+
+    /// Places the nodes. Their weights have been checked.
+    pub(crate) fn plan(self, members: &[Member]) -> Plan {
+        #[cfg(feature = "layouts")]
+        let nodes = || {
+            let label = |member: &'_ Member| match &member.label {
+                Some(label) => Cow::Owned(label.clone()),
+                None => self.label(&member.name).into_owned().into(),
+            };
+            let node = |(index, member): (u16, &Member)| Node {
+                index,
+                label: label(member),
+                is_labeled: member.label.is_some(),
+                weight: member.weight,
+            };
+            (0..).zip(members).map(node).collect::<Vec<_>>()
+        };
+        match self {
+            Self::Xxh3 => Plan { key_hash: KeyHash::Xxh3, placement: Placement::Table(Table::new(members)) },
+            #[cfg(feature = "layouts")]
+            Self::HashRing(layout) => layout.plan(&nodes()),
+            #[cfg(feature = "layouts")]
+            Self::Twemproxy(layout) => layout.plan(nodes()),
+            #[cfg(feature = "layouts")]
+            Self::Libmemcached(layout) => layout.plan(&nodes()),
+            #[cfg(feature = "layouts")]
+            Self::Libketama => libketama::plan(&nodes()),
+            #[cfg(feature = "layouts")]
+            Self::RedisRb(layout) => layout.plan(&nodes()),
+            #[cfg(feature = "layouts")]
+            Self::PhpRedis(layout) => layout.plan(&nodes()),
+            #[cfg(feature = "layouts")]
+            Self::Predis(layout) => layout.plan(&nodes()),
+            #[cfg(feature = "layouts")]
+            Self::GoRedis => go_redis::plan(&nodes()),
+            #[cfg(feature = "layouts")]
+            Self::Uhashring(layout) => layout.plan(&nodes()),
+            #[cfg(feature = "layouts")]
+            Self::Jedis(layout) => layout.plan(&nodes()),
+        }
+    }
+
+    /// What is hashed for a node of this name, if it has no label of its own.
+    #[cfg(feature = "layouts")]
+    fn label(self, name: &str) -> Cow<'_, str> {
+        match self {
+            Self::Twemproxy(_) => twemproxy::label(name),
+            Self::Libmemcached(_) => libmemcached::label(name),
+            Self::RedisRb(version) => version.id(name),
+            _ => name.into(),
+        }
+    }
+}
