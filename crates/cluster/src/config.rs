@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use redisdb_hashring::HashTag;
-use redisdb_hashring::RingConfig;
 use redisdb_node as node;
 use redisdb_node::NodeConfig;
 use serde::Deserialize;
@@ -156,87 +154,4 @@ pub enum ConfigError {
         /// How many there are.
         nodes: usize,
     },
-}
-
-/// What both builders gather.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct MembersBuilder {
-    nodes: Vec<Result<NodeConfig, ConfigError>>,
-    hash_tag: HashTag,
-    connect_timeout: Option<Duration>,
-    response_timeout: Option<Duration>,
-}
-
-/// The nodes of one ring, and what places the keys on them.
-#[derive(Debug)]
-pub(crate) struct Members {
-    pub(crate) ring: RingConfig,
-    pub(crate) nodes: Vec<NodeConfig>,
-}
-
-impl MembersBuilder {
-    pub(crate) fn add(&mut self, name: Option<String>, url: &str, weight: u32) {
-        let named = name.clone().unwrap_or_else(|| format!("#{}", self.nodes.len()));
-        let node = NodeConfig::new(url).and_then(|node| {
-            let weight = weight.try_into().map_err(|_| node::ConfigError::ZeroWeight)?;
-            Ok(node.with_weight(weight))
-        });
-        let node = match name {
-            Some(name) => node.map(|node| node.with_name(name)),
-            None => node,
-        };
-        self.nodes.push(node.map_err(|reason| ConfigError::Node { node: named, reason }));
-    }
-
-    pub(crate) fn add_config(&mut self, node: NodeConfig) {
-        self.nodes.push(Ok(node));
-    }
-
-    pub(crate) fn hash_tag(&mut self, hash_tag: HashTag) {
-        self.hash_tag = hash_tag;
-    }
-
-    pub(crate) fn connect_timeout(&mut self, timeout: Duration) {
-        self.connect_timeout = Some(timeout);
-    }
-
-    pub(crate) fn response_timeout(&mut self, timeout: Duration) {
-        self.response_timeout = Some(timeout);
-    }
-
-    pub(crate) fn from_topology(config: TopologyConfig, wanted: Strategy) -> Result<Self, ConfigError> {
-        if config.strategy != wanted {
-            return Err(ConfigError::Strategy { found: config.strategy, wanted });
-        }
-        Ok(Self {
-            nodes: config.nodes.into_iter().map(Ok).collect(),
-            hash_tag: config.hash_tag,
-            connect_timeout: config.connect_timeout_ms.map(Duration::from_millis),
-            response_timeout: config.response_timeout_ms.map(Duration::from_millis),
-        })
-    }
-
-    pub(crate) fn build(self) -> Result<Members, ConfigError> {
-        let mut ring = RingConfig::default();
-        ring.hash_tag = self.hash_tag;
-        let mut nodes = Vec::with_capacity(self.nodes.len());
-        for node in self.nodes {
-            let mut node = node?;
-            // A node's own timeout, where it has one, stands above that of all.
-            if let Some(timeout) = self.connect_timeout
-                && node.connect_timeout() == NodeConfig::CONNECT_TIMEOUT
-            {
-                node = node.with_connect_timeout(timeout);
-            }
-            if let Some(timeout) = self.response_timeout
-                && node.response_timeout() == NodeConfig::RESPONSE_TIMEOUT
-            {
-                node = node.with_response_timeout(timeout);
-            }
-            let member = redisdb_hashring::Member::new(node.name()).weight(node.weight().get());
-            ring.nodes.push(member);
-            nodes.push(node);
-        }
-        Ok(Members { ring, nodes })
-    }
 }

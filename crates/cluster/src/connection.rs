@@ -1,7 +1,6 @@
 //! Rings and copies as redis-rs connections: `redis::cmd(..).query_async`, `redis::pipe()` and
 //! [`redis::AsyncCommands`] run on them.
 
-use std::future::Future;
 use std::io;
 
 use redis::Cmd;
@@ -85,11 +84,9 @@ impl ConnectionLike for RedisCopy {
     }
 }
 
-fn run(copy: &RedisCopy, cmd: &Cmd) -> impl Future<Output = Result<Value, Error>> + Send {
-    async move {
-        let spec = command::lookup(cmd).ok_or_else(|| unknown(cmd))?;
-        copy.run(spec, cmd).await
-    }
+async fn run(copy: &RedisCopy, cmd: &Cmd) -> Result<Value, Error> {
+    let spec = command::lookup(cmd).ok_or_else(|| unknown(cmd))?;
+    copy.run(spec, cmd).await
 }
 
 fn unknown(cmd: &Cmd) -> Error {

@@ -1,44 +1,34 @@
 //! Each key on all servers.
 
+mod read;
+mod write;
+
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
-use std::time::SystemTime;
 
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Value;
-use redisdb_hashring::HashTag;
 use redisdb_node as node;
 use redisdb_node::Execute;
 use redisdb_node::Node;
-use redisdb_node::NodeConfig;
 use redisdb_node::Scan;
 use redisdb_node::command::Access;
 use redisdb_node::command::Command;
 use redisdb_node::command::Each;
-use redisdb_node::command::Merge;
-use redisdb_node::command::OnCopy;
-use redisdb_node::command::OnRing;
 use redisdb_node::command::Read;
 use redisdb_node::command::Spec;
 use redisdb_node::command::Write;
 
 use crate::behind::Behind;
-use crate::config::ConfigError;
-use crate::config::MembersBuilder;
-use crate::config::Strategy;
+use crate::builder::CopyBuilder;
 use crate::config::TopologyConfig;
-use crate::effect;
-use crate::effect::Plan;
 use crate::error::Error;
 use crate::error::TooFewReplies;
 use crate::error::Unavailable;
 use crate::explain::Explanation;
 use crate::explain::explain_on_copy;
 use crate::health::Health;
-use crate::merge::PartValue;
-use crate::merge::merge;
 use crate::nodes::Nodes;
 use crate::policy::ReadFrom;
 use crate::policy::WriteTo;
@@ -90,6 +80,11 @@ struct Shared {
 }
 
 impl RedisCopy {
+    pub(crate) fn new(nodes: Nodes, write_to: WriteTo, read_from: ReadFrom) -> Self {
+        let behind = nodes.iter().map(|_| Behind::default()).collect();
+        Self { shared: Arc::new(Shared { nodes, behind, write_to, read_from }) }
+    }
+
     /// Starts a copy without nodes.
     pub fn builder() -> CopyBuilder {
         CopyBuilder::default()
@@ -100,9 +95,7 @@ impl RedisCopy {
     /// # Errors
     /// What is wrong with the configuration.
     pub fn from_config(config: TopologyConfig) -> Result<Self, Error> {
-        let (write_to, read_from) = (config.write_to, config.read_from);
-        let members = MembersBuilder::from_topology(config, Strategy::Copy)?;
-        CopyBuilder { members, write_to, read_from }.build()
+        CopyBuilder::from_config(config)?.build()
     }
 
     /// Connects to all nodes at once. The first command does it too, for the nodes it needs.
@@ -172,120 +165,9 @@ impl RedisCopy {
     pub fn explain(&self, cmd: &Cmd) -> Explanation {
         explain_on_copy(self.shared.nodes.ring(), cmd)
     }
+}
 
-    /// Asks one node, and the next one when that cannot answer.
-    pub(crate) async fn run_read(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        if let Plan::Refuse(reason) = effect::plan(spec, cmd, SystemTime::UNIX_EPOCH) {
-            return Err(refused(spec, reason));
-        }
-        if spec.copy == OnCopy::EveryNode {
-            return self.ask_all(spec, cmd).await;
-        }
-        let shared = &*self.shared;
-        let key = spec.first_key(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
-        let (mut errors, mut behind) = (Vec::new(), Vec::new());
-        for idx in shared.nodes.ring().successors(key.unwrap_or_default()) {
-            if !shared.in_sync(idx, spec, cmd) {
-                behind.push(idx);
-                continue;
-            }
-            match shared.nodes.at(idx).run(spec, cmd).await {
-                // The answer may have come over a new connection, from a server that has been restarted.
-                Ok(reply) if shared.in_sync(idx, spec, cmd) => return Ok(reply),
-                Ok(_) => behind.push(idx),
-                Err(error) if another_may_answer(&error) => errors.push(error),
-                Err(error) => return Err(Error::Node(error)),
-            }
-        }
-        if shared.read_from == ReadFrom::Any {
-            for &idx in &behind {
-                match shared.nodes.at(idx).run(spec, cmd).await {
-                    Err(error) if another_may_answer(&error) => errors.push(error),
-                    reply => return reply.map_err(Error::Node),
-                }
-            }
-        }
-        Err(Error::Unavailable(Box::new(Unavailable {
-            command: spec.name,
-            key: key.map(<[u8]>::to_vec),
-            errors,
-            behind: behind.into_iter().map(|idx| shared.nodes.name(idx).to_string()).collect(),
-        })))
-    }
-
-    /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached
-    /// do not count.
-    async fn ask_all(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        let results = self.shared.nodes.run_on_all(spec, cmd).await;
-        let (mut values, mut errors) = (Vec::new(), Vec::new());
-        for (idx, result) in results.into_iter().enumerate() {
-            let node = self.shared.nodes.name(idx).to_string();
-            match result {
-                Ok(value) => values.push(PartValue { node, keys: Vec::new(), value }),
-                Err(error) if another_may_answer(&error) => errors.push(error),
-                Err(error) => return Err(Error::Node(error)),
-            }
-        }
-        if values.is_empty() {
-            let (command, behind) = (spec.name, Vec::new());
-            return Err(Error::Unavailable(Box::new(Unavailable { command, key: None, errors, behind })));
-        }
-        let rule = match spec.ring {
-            OnRing::EveryNode(rule) => rule,
-            _ => Merge::AllOk,
-        };
-        merge(rule, values).map_err(|reason| refused(spec, &reason))
-    }
-
-    /// Sends a write to every node at once; the outcome is judged by [`WriteTo`].
-    pub(crate) async fn run_write(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
-        let shared = &*self.shared;
-        // The keys must be known before anything is sent: a node that misses the write is behind on them.
-        let _known = spec.keys_of(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
-        let rewritten;
-        let cmd = match effect::plan(spec, cmd, SystemTime::now()) {
-            Plan::AsItIs => cmd,
-            Plan::Instead(instead) => {
-                rewritten = instead;
-                &rewritten
-            }
-            Plan::OneNode => return self.run_on_one(spec, cmd).await,
-            Plan::Refuse(reason) => return Err(refused(spec, reason)),
-        };
-        let results = shared.nodes.run_on_all(spec, cmd).await;
-        shared.note_missed(spec, cmd, &results);
-        let replies = shared.nodes.replies(results);
-        let wanted = shared.write_to.wanted(replies.len());
-        if replies.successes().count() >= wanted {
-            return Ok(replies);
-        }
-        Err(Error::TooFewReplies(Box::new(TooFewReplies { command: spec.name, wanted, replies })))
-    }
-
-    /// Sends a command to one node: the channel's owner, or the next one when that cannot be reached.
-    async fn run_on_one(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
-        let shared = &*self.shared;
-        let channel = spec.first_key(cmd).ok().flatten().unwrap_or_default();
-        let mut replies: Vec<_> = (0..shared.nodes.len())
-            .map(|idx| (Arc::clone(shared.nodes.name(idx)), Outcome::Skipped))
-            .collect();
-        for idx in shared.nodes.ring().successors(channel) {
-            let result = shared.nodes.at(idx).run(spec, cmd).await;
-            let next = result.as_ref().is_err_and(node::Error::is_connect);
-            if let Some((_, outcome)) = replies.get_mut(idx) {
-                *outcome = result.into();
-            }
-            if !next {
-                break;
-            }
-        }
-        let replies = Replies::new(replies);
-        if replies.first().is_some() {
-            return Ok(replies);
-        }
-        Err(Error::TooFewReplies(Box::new(TooFewReplies { command: spec.name, wanted: 1, replies })))
-    }
-
+impl RedisCopy {
     /// Runs a command by its row, and makes one value of what the nodes said.
     pub(crate) async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         match spec.access {
@@ -307,52 +189,6 @@ impl RedisCopy {
                 }
             }
         }
-    }
-
-    pub(crate) async fn run_each(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
-        if let Plan::Refuse(reason) = effect::plan(spec, cmd, SystemTime::UNIX_EPOCH) {
-            return Err(refused(spec, reason));
-        }
-        Ok(self.shared.nodes.replies(self.shared.nodes.run_on_all(spec, cmd).await))
-    }
-}
-
-impl Shared {
-    fn in_sync(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> bool {
-        let keys = spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
-        self.behind.get(idx).is_some_and(|behind| behind.in_sync(self.nodes.at(idx), keys))
-    }
-
-    /// Records which nodes may not hold what the others hold after a write.
-    ///
-    /// A node is behind if it did not take what another one took. If none took it for certain, those that may have
-    /// are behind the others, which certainly did not; if all may have, nothing tells them apart.
-    fn note_missed(&self, spec: &Spec, cmd: &Cmd, results: &[Result<Value, node::Error>]) {
-        let taken = results.iter().any(Result::is_ok);
-        let maybe =
-            |result: &Result<Value, node::Error>| result.as_ref().is_err_and(node::Error::may_have_executed);
-        if results.iter().all(Result::is_ok) || !taken && results.iter().all(maybe) {
-            return;
-        }
-        for (behind, result) in self.behind.iter().zip(results) {
-            if if taken { result.is_err() } else { maybe(result) } {
-                behind.missed(spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key));
-            }
-        }
-    }
-}
-
-/// Returns whether another node may give the answer that this one did not.
-fn another_may_answer(error: &node::Error) -> bool {
-    match error.kind() {
-        node::ErrorKind::Server(reply) => {
-            matches!(
-                reply.code.as_str(),
-                "LOADING" | "MASTERDOWN" | "BUSY" | "TRYAGAIN" | "NOAUTH" | "NOPERM"
-            )
-        }
-        node::ErrorKind::Reply(_) | node::ErrorKind::Unsupported(_) => false,
-        _ => true,
     }
 }
 
@@ -444,90 +280,5 @@ impl RedisCopy {
                 behind: nodes.iter().map(|node| node.name().to_owned()).collect(),
             }))),
         }
-    }
-}
-
-/// Gathers the nodes of a [`RedisCopy`].
-#[derive(Debug, Clone, Default)]
-#[must_use]
-pub struct CopyBuilder {
-    members: MembersBuilder,
-    write_to: WriteTo,
-    read_from: ReadFrom,
-}
-
-impl CopyBuilder {
-    /// Adds a server under a name; the URL is as in [`NodeConfig::new`].
-    pub fn node(mut self, name: impl Into<String>, url: &str) -> Self {
-        self.members.add(Some(name.into()), url, 1);
-        self
-    }
-
-    /// Adds servers under their addresses.
-    pub fn nodes<U: AsRef<str>>(mut self, urls: impl IntoIterator<Item = U>) -> Self {
-        urls.into_iter().for_each(|url| self.members.add(None, url.as_ref(), 1));
-        self
-    }
-
-    /// Adds a server with everything that can be said of it. Its weight is its share of the reads.
-    pub fn node_config(mut self, node: NodeConfig) -> Self {
-        self.members.add_config(node);
-        self
-    }
-
-    /// Sets how many nodes must take a write. Default: [`WriteTo::Any`].
-    pub fn write_to(mut self, write_to: WriteTo) -> Self {
-        self.write_to = write_to;
-        self
-    }
-
-    /// Sets which nodes may answer a read. Default: [`ReadFrom::InSync`].
-    pub fn read_from(mut self, read_from: ReadFrom) -> Self {
-        self.read_from = read_from;
-        self
-    }
-
-    /// Sets which part of a key decides which node it is read from. Default: [`HashTag::Cluster`].
-    pub fn hash_tag(mut self, hash_tag: HashTag) -> Self {
-        self.members.hash_tag(hash_tag);
-        self
-    }
-
-    /// Sets how long connecting to a node may take, for nodes that do not say. Default 1 second.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.members.connect_timeout(timeout);
-        self
-    }
-
-    /// Sets how long a reply may take, for nodes that do not say. Default 1 second.
-    pub fn response_timeout(mut self, timeout: Duration) -> Self {
-        self.members.response_timeout(timeout);
-        self
-    }
-
-    /// Returns the copy without connecting.
-    ///
-    /// # Errors
-    /// What is wrong with the nodes: a URL, a name that stands twice, that there is none, or that fewer are there than
-    /// must take a write.
-    pub fn build(self) -> Result<RedisCopy, Error> {
-        let nodes = Nodes::new(self.members.build()?)?;
-        let wanted = self.write_to.wanted(nodes.len());
-        if wanted > nodes.len() || wanted == 0 {
-            return Err(ConfigError::WriteTo { wanted, nodes: nodes.len() }.into());
-        }
-        let behind = nodes.iter().map(|_| Behind::default()).collect();
-        let (write_to, read_from) = (self.write_to, self.read_from);
-        Ok(RedisCopy { shared: Arc::new(Shared { nodes, behind, write_to, read_from }) })
-    }
-
-    /// Returns the copy with its nodes connected.
-    ///
-    /// # Errors
-    /// As [`build`](Self::build) and [`RedisCopy::ready`], within the connect timeout.
-    pub async fn connect(self) -> Result<RedisCopy, Error> {
-        let copy = self.build()?;
-        copy.ready().await?;
-        Ok(copy)
     }
 }

@@ -36,8 +36,7 @@ const POP: &str =
 const SCRIPT: &str =
     "each node could end up different; run it on each node, by `on_each`, if it is deterministic";
 
-const CURSOR: &str =
-    "a cursor means something to one server only, and the next step might be asked of another; \
+const CURSOR: &str = "a cursor means something to one server only, and the next step might be asked of another; \
      use `hscan_iter`, `sscan_iter` or `zscan_iter`";
 
 /// Decides what a copy does with a command.

@@ -2,10 +2,11 @@
 
 mod ring;
 pub use ring::RedisRing;
-pub use ring::RingBuilder;
 mod copy;
-pub use copy::CopyBuilder;
 pub use copy::RedisCopy;
+mod builder;
+pub use builder::CopyBuilder;
+pub use builder::RingBuilder;
 mod replies;
 pub use replies::Outcome;
 pub use replies::PerNode;

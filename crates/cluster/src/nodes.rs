@@ -10,7 +10,7 @@ use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::command::Spec;
 
-use crate::config::Members;
+use crate::builder::Members;
 use crate::error::Error;
 use crate::replies::Replies;
 

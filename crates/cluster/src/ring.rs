@@ -4,7 +4,6 @@ use std::future::Future;
 use std::hash::BuildHasher;
 use std::hash::RandomState;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join;
 use futures_util::future::join_all;
@@ -12,11 +11,9 @@ use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Value;
 use redisdb_hashring::HashRing;
-use redisdb_hashring::HashTag;
 use redisdb_node as node;
 use redisdb_node::Execute;
 use redisdb_node::Node;
-use redisdb_node::NodeConfig;
 use redisdb_node::Scan;
 use redisdb_node::command::Command;
 use redisdb_node::command::Each;
@@ -26,8 +23,7 @@ use redisdb_node::command::Spec;
 use redisdb_node::command::Write;
 use redisdb_node::command::rows;
 
-use crate::config::MembersBuilder;
-use crate::config::Strategy;
+use crate::builder::RingBuilder;
 use crate::config::TopologyConfig;
 use crate::error::Error;
 use crate::error::PartReply;
@@ -76,6 +72,10 @@ pub struct RedisRing {
 }
 
 impl RedisRing {
+    pub(crate) fn new(nodes: Nodes, colocated: bool) -> Self {
+        Self { nodes: Arc::new(nodes), colocated }
+    }
+
     /// Starts a ring without nodes.
     pub fn builder() -> RingBuilder {
         RingBuilder::default()
@@ -86,8 +86,7 @@ impl RedisRing {
     /// # Errors
     /// What is wrong with the configuration.
     pub fn from_config(config: TopologyConfig) -> Result<Self, Error> {
-        let members = MembersBuilder::from_topology(config, Strategy::Ring)?;
-        RingBuilder { members, colocated: false }.build()
+        RingBuilder::from_config(config)?.build()
     }
 
     /// Connects to all nodes at once. The first command does it too, for the nodes it needs.
@@ -331,82 +330,5 @@ impl Scan for RedisRing {
 
     fn shard_of(&self, key: &[u8]) -> Result<Node, Error> {
         Ok(self.node_for(key).clone())
-    }
-}
-
-/// Gathers the nodes of a [`RedisRing`].
-#[derive(Debug, Clone, Default)]
-#[must_use]
-pub struct RingBuilder {
-    members: MembersBuilder,
-    colocated: bool,
-}
-
-impl RingBuilder {
-    /// Adds a server under a name, which is what places its keys; the URL is as in [`NodeConfig::new`].
-    pub fn node(self, name: impl Into<String>, url: &str) -> Self {
-        self.weighted_node(name, url, 1)
-    }
-
-    /// Adds a server that gets `weight` times the keys of one with weight 1.
-    pub fn weighted_node(mut self, name: impl Into<String>, url: &str, weight: u32) -> Self {
-        self.members.add(Some(name.into()), url, weight);
-        self
-    }
-
-    /// Adds servers under their addresses. Give them [names](Self::node) if they may ever move to other addresses.
-    pub fn nodes<U: AsRef<str>>(mut self, urls: impl IntoIterator<Item = U>) -> Self {
-        urls.into_iter().for_each(|url| self.members.add(None, url.as_ref(), 1));
-        self
-    }
-
-    /// Adds a server with everything that can be said of it.
-    pub fn node_config(mut self, node: NodeConfig) -> Self {
-        self.members.add_config(node);
-        self
-    }
-
-    /// Sets which part of a key decides where it is. Default: [`HashTag::Cluster`].
-    pub fn hash_tag(mut self, hash_tag: HashTag) -> Self {
-        self.members.hash_tag(hash_tag);
-        self
-    }
-
-    /// Sets how long connecting to a node may take, for nodes that do not say. Default 1 second.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.members.connect_timeout(timeout);
-        self
-    }
-
-    /// Sets how long a reply may take, for nodes that do not say. Default 1 second.
-    pub fn response_timeout(mut self, timeout: Duration) -> Self {
-        self.members.response_timeout(timeout);
-        self
-    }
-
-    /// Accepts commands over several keys that live on one node today without having one hash tag. They may stop
-    /// working when a node is added.
-    pub fn allow_colocated(mut self) -> Self {
-        self.colocated = true;
-        self
-    }
-
-    /// Returns the ring without connecting.
-    ///
-    /// # Errors
-    /// What is wrong with the nodes: a URL, a name that stands twice, a weight of 0, or that there is none.
-    pub fn build(self) -> Result<RedisRing, Error> {
-        let nodes = Nodes::new(self.members.build()?)?;
-        Ok(RedisRing { nodes: Arc::new(nodes), colocated: self.colocated })
-    }
-
-    /// Returns the ring with its nodes connected.
-    ///
-    /// # Errors
-    /// As [`build`](Self::build) and [`RedisRing::ready`], within the connect timeout.
-    pub async fn connect(self) -> Result<RedisRing, Error> {
-        let ring = self.build()?;
-        ring.ready().await?;
-        Ok(ring)
     }
 }

@@ -1,0 +1,117 @@
+//! Reads: one node answers, or the next one.
+
+use std::time::SystemTime;
+
+use redis::Cmd;
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::command::Merge;
+use redisdb_node::command::OnCopy;
+use redisdb_node::command::OnRing;
+use redisdb_node::command::Spec;
+
+use super::Shared;
+use super::refused;
+use crate::copy::RedisCopy;
+use crate::effect;
+use crate::effect::Plan;
+use crate::error::Error;
+use crate::error::Unavailable;
+use crate::merge::PartValue;
+use crate::merge::merge;
+use crate::policy::ReadFrom;
+use crate::replies::Replies;
+
+impl RedisCopy {
+    /// Asks one node, and the next one when that cannot answer.
+    pub(crate) async fn run_read(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        if let Plan::Refuse(reason) = effect::plan(spec, cmd, SystemTime::UNIX_EPOCH) {
+            return Err(refused(spec, reason));
+        }
+        if spec.copy == OnCopy::EveryNode {
+            return self.ask_all(spec, cmd).await;
+        }
+        let shared = &*self.shared;
+        let key = spec.first_key(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
+        let (mut errors, mut behind) = (Vec::new(), Vec::new());
+        for idx in shared.nodes.ring().successors(key.unwrap_or_default()) {
+            if !shared.in_sync(idx, spec, cmd) {
+                behind.push(idx);
+                continue;
+            }
+            match shared.nodes.at(idx).run(spec, cmd).await {
+                // The answer may have come over a new connection, from a server that has been restarted.
+                Ok(reply) if shared.in_sync(idx, spec, cmd) => return Ok(reply),
+                Ok(_) => behind.push(idx),
+                Err(error) if another_may_answer(&error) => errors.push(error),
+                Err(error) => return Err(Error::Node(error)),
+            }
+        }
+        if shared.read_from == ReadFrom::Any {
+            for &idx in &behind {
+                match shared.nodes.at(idx).run(spec, cmd).await {
+                    Err(error) if another_may_answer(&error) => errors.push(error),
+                    reply => return reply.map_err(Error::Node),
+                }
+            }
+        }
+        Err(Error::Unavailable(Box::new(Unavailable {
+            command: spec.name,
+            key: key.map(<[u8]>::to_vec),
+            errors,
+            behind: behind.into_iter().map(|idx| shared.nodes.name(idx).to_string()).collect(),
+        })))
+    }
+
+    /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached
+    /// do not count.
+    async fn ask_all(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        let results = self.shared.nodes.run_on_all(spec, cmd).await;
+        let (mut values, mut errors) = (Vec::new(), Vec::new());
+        for (idx, result) in results.into_iter().enumerate() {
+            let node = self.shared.nodes.name(idx).to_string();
+            match result {
+                Ok(value) => values.push(PartValue { node, keys: Vec::new(), value }),
+                Err(error) if another_may_answer(&error) => errors.push(error),
+                Err(error) => return Err(Error::Node(error)),
+            }
+        }
+        if values.is_empty() {
+            let (command, behind) = (spec.name, Vec::new());
+            return Err(Error::Unavailable(Box::new(Unavailable { command, key: None, errors, behind })));
+        }
+        let rule = match spec.ring {
+            OnRing::EveryNode(rule) => rule,
+            _ => Merge::AllOk,
+        };
+        merge(rule, values).map_err(|reason| refused(spec, &reason))
+    }
+
+    pub(crate) async fn run_each(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
+        if let Plan::Refuse(reason) = effect::plan(spec, cmd, SystemTime::UNIX_EPOCH) {
+            return Err(refused(spec, reason));
+        }
+        Ok(self.shared.nodes.replies(self.shared.nodes.run_on_all(spec, cmd).await))
+    }
+}
+
+impl Shared {
+    fn in_sync(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> bool {
+        let keys = spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
+        self.behind.get(idx).is_some_and(|behind| behind.in_sync(self.nodes.at(idx), keys))
+    }
+}
+
+/// Returns whether another node may give the answer that this one did not.
+fn another_may_answer(error: &node::Error) -> bool {
+    match error.kind() {
+        node::ErrorKind::Server(reply) => {
+            matches!(
+                reply.code.as_str(),
+                "LOADING" | "MASTERDOWN" | "BUSY" | "TRYAGAIN" | "NOAUTH" | "NOPERM"
+            )
+        }
+        node::ErrorKind::Reply(_) | node::ErrorKind::Unsupported(_) => false,
+        _ => true,
+    }
+}
