@@ -3,6 +3,7 @@
 //! Each has its own file, which says what is particular about it. What they have in common is in
 //! `ring.rs`; lookups are those of every [`HashRing`](crate::HashRing).
 
+#[cfg(feature = "layouts")]
 use std::borrow::Cow;
 
 use crate::{BuildError, HashTag, Member, key_hash::KeyHash, placement::Placement, table::Table};
@@ -180,16 +181,7 @@ impl Layout {
     pub(crate) fn plan(self, members: &[Member]) -> Plan {
         #[cfg(feature = "layouts")]
         let nodes = || {
-            let label = |member: &'_ Member| match &member.label {
-                Some(label) => Cow::Owned(label.clone()),
-                None => self.label(&member.name).into_owned().into(),
-            };
-            let node = |(index, member): (u16, &Member)| Node {
-                index,
-                label: label(member),
-                is_labeled: member.label.is_some(),
-                weight: member.weight,
-            };
+            let node = |(index, member)| self.node(index, member);
             (0..).zip(members).map(node).collect::<Vec<_>>()
         };
         match self {
@@ -217,14 +209,15 @@ impl Layout {
         }
     }
 
-    /// What is hashed for a node of this name, if it has no label of its own.
     #[cfg(feature = "layouts")]
-    fn label(self, name: &str) -> Cow<'_, str> {
-        match self {
-            Self::Twemproxy(_) => twemproxy::label(name),
-            Self::Libmemcached(_) => libmemcached::label(name),
-            Self::RedisRb(version) => version.id(name),
-            _ => name.into(),
-        }
+    fn node(self, index: u16, member: &Member) -> Node<'_> {
+        let label = match (&member.label, self) {
+            (Some(label), _) => label.into(),
+            (None, Self::Twemproxy(_)) => twemproxy::label(&member.name),
+            (None, Self::Libmemcached(_)) => libmemcached::label(&member.name),
+            (None, Self::RedisRb(version)) => version.id(&member.name),
+            (None, _) => Cow::from(&member.name),
+        };
+        Node { index, label, is_labeled: member.label.is_some(), weight: member.weight }
     }
 }
