@@ -248,7 +248,7 @@ impl MembersBuilder {
 
     pub(crate) fn build(self) -> Result<Members, ConfigError> {
         let mut ring = RingConfig::default();
-        ring.hash_tag = self.hash_tag;
+        ring.hash_tag = Some(self.hash_tag);
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for node in self.nodes {
             let mut node = node?;
