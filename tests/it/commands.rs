@@ -52,6 +52,7 @@ async fn every_method<S: Store>(store: S, copied: &[String]) {
     hyperloglogs(&s).await;
     places(&s).await;
     streams(&s).await;
+    consumer_groups(&s).await;
     server(&s).await;
 }
 
@@ -577,6 +578,74 @@ async fn streams<S: Store>(s: &Stage<S>) {
     if s.on_one_server(e.xadd("{x}b", [("f", 1)]), "XADD {x}b * f 1").await {
         assert_eq!(e.xlen("{x}b").await.unwrap(), 1);
     }
+}
+
+async fn consumer_groups<S: Store>(s: &Stage<S>) {
+    let e = &s.store;
+    let id = StreamId::new;
+    for n in 1..=4 {
+        s.write(
+            e.xadd_with("{c}s", XaddOptions::new().id(id(1, n)), [("f", n)]),
+            &format!("XADD {{c}}s 1-{n} f {n}"),
+        )
+        .await;
+    }
+    s.write(e.xgroup_create("{c}s", "g", "0"), "XGROUP CREATE {c}s g 0").await;
+    s.fails(e.xgroup_create("{c}s", "g", "0"), "XGROUP CREATE {c}s g 0").await;
+    let options = GroupOptions::new().mkstream();
+    s.write(e.xgroup_create_with("{c}n", "g", "$", options), "XGROUP CREATE {c}n g $ MKSTREAM").await;
+    s.write(e.xgroup_createconsumer("{c}s", "g", "ann"), "XGROUP CREATECONSUMER {c}s g ann").await;
+    s.write(e.xgroup_createconsumer("{c}s", "g", "ann"), "XGROUP CREATECONSUMER {c}s g ann").await;
+    let options = ReadGroupOptions::new().count(3);
+    let call = e.xreadgroup_with::<String, String, u64>("g", "ann", &["{c}s", "{c}n"], &[">", ">"], options);
+    s.write(call, "XREADGROUP GROUP g ann COUNT 3 STREAMS {c}s {c}n > >").await;
+    let call = e.xreadgroup::<String, String, u64>("g", "ann", "{c}s", "0");
+    s.write(call, "XREADGROUP GROUP g ann STREAMS {c}s 0").await;
+    s.read(e.xpending("{c}s", "g"), "XPENDING {c}s g").await;
+    s.read(e.xpending("{c}n", "g"), "XPENDING {c}n g").await;
+    s.write(e.xack("{c}s", "g", &[id(1, 1), id(9, 9)]), "XACK {c}s g 1-1 9-9").await;
+
+    let entries = e.xpending_range("{c}s", "g", "-", "+", 9).await.unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), [id(1, 2), id(1, 3)]);
+    assert!(entries.iter().all(|entry| entry.consumer == "ann" && entry.idle < HOUR && entry.deliveries > 0));
+    let options = PendingOptions::new().idle(HOUR).consumer("ann");
+    s.read(e.xpending_with("{c}s", "g", "-", "+", 9, options), "XPENDING {c}s g IDLE 3600000 - + 9 ann")
+        .await;
+
+    let zero = Duration::ZERO;
+    let ids = [id(1, 2), id(9, 9)];
+    let claim = e.xclaim::<String, u64>("{c}s", "g", "bob", zero, &ids);
+    s.write(claim, "XCLAIM {c}s g bob 0 1-2 9-9").await;
+    let options = ClaimOptions::new().idle(HOUR).retry_count(7);
+    let claim = e.xclaim_with::<String, u64>("{c}s", "g", "bob", zero, id(1, 3), options);
+    s.write(claim, "XCLAIM {c}s g bob 0 1-3 IDLE 3600000 RETRYCOUNT 7").await;
+    let claim = e.xclaim_justid("{c}s", "g", "ann", zero, id(1, 2), ClaimOptions::new());
+    s.write(claim, "XCLAIM {c}s g ann 0 1-2 JUSTID").await;
+    let claim = e.xautoclaim_count::<String, u64>("{c}s", "g", "cid", zero, "-", 1);
+    s.write(claim, "XAUTOCLAIM {c}s g cid 0 - COUNT 1").await;
+    s.write(e.xautoclaim::<String, u64>("{c}s", "g", "cid", zero, "-"), "XAUTOCLAIM {c}s g cid 0 -").await;
+    s.write(
+        e.xautoclaim_justid("{c}s", "g", "bob", zero, "-", 9),
+        "XAUTOCLAIM {c}s g bob 0 - COUNT 9 JUSTID",
+    )
+    .await;
+
+    s.read(e.xinfo_stream::<String, u64>("{c}s"), "XINFO STREAM {c}s").await;
+    s.read(e.xinfo_stream::<String, u64>("{c}n"), "XINFO STREAM {c}n").await;
+    s.read(e.xinfo_groups("{c}s"), "XINFO GROUPS {c}s").await;
+    let consumers = e.xinfo_consumers("{c}s", "g").await.unwrap();
+    let plain: Vec<ConsumerInfo> = s.plain("XINFO CONSUMERS {c}s g").await.unwrap();
+    let known = |consumers: &[ConsumerInfo]| -> Vec<_> {
+        consumers.iter().map(|consumer| (consumer.name.clone(), consumer.pending)).collect()
+    };
+    assert_eq!(known(&consumers), known(&plain));
+    assert!(consumers.iter().all(|consumer| consumer.idle < HOUR));
+
+    s.write(e.xgroup_setid("{c}s", "g", id(1, 1)), "XGROUP SETID {c}s g 1-1").await;
+    s.write(e.xgroup_delconsumer("{c}s", "g", "bob"), "XGROUP DELCONSUMER {c}s g bob").await;
+    s.write(e.xgroup_destroy("{c}s", "g"), "XGROUP DESTROY {c}s g").await;
+    s.write(e.xgroup_destroy("{c}s", "g"), "XGROUP DESTROY {c}s g").await;
+    s.write(e.xsetid("{c}s", id(8, 8)), "XSETID {c}s 8-8").await;
 }
 
 async fn server<S: Store>(s: &Stage<S>) {

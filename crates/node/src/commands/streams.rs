@@ -1,10 +1,11 @@
-//! Streams, as far as they need no consumer group: <https://redis.io/docs/latest/commands/?group=stream>.
+//! Streams: <https://redis.io/docs/latest/commands/?group=stream>.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
 use std::str::FromStr;
+use std::time::Duration;
 
 use redis::FromRedisValue;
 use redis::ParsingError;
@@ -13,13 +14,38 @@ use redis::ToRedisArgs;
 use redis::ToSingleRedisArg;
 use redis::Value;
 
+use super::consumers::AutoClaimed;
+use super::consumers::ClaimOptions;
+use super::consumers::ConsumerInfo;
+use super::consumers::GroupInfo;
+use super::consumers::GroupOptions;
+use super::consumers::PendingEntry;
+use super::consumers::PendingOptions;
+use super::consumers::PendingSummary;
+use super::consumers::ReadGroupOptions;
+use super::consumers::StreamInfo;
+use super::expiry::millis;
 use crate::Execute;
+use crate::command::rows::XACK;
 use crate::command::rows::XADD;
+use crate::command::rows::XAUTOCLAIM;
+use crate::command::rows::XCLAIM;
 use crate::command::rows::XDEL;
+use crate::command::rows::XGROUP_CREATE;
+use crate::command::rows::XGROUP_CREATECONSUMER;
+use crate::command::rows::XGROUP_DELCONSUMER;
+use crate::command::rows::XGROUP_DESTROY;
+use crate::command::rows::XGROUP_SETID;
+use crate::command::rows::XINFO_CONSUMERS;
+use crate::command::rows::XINFO_GROUPS;
+use crate::command::rows::XINFO_STREAM;
 use crate::command::rows::XLEN;
+use crate::command::rows::XPENDING;
 use crate::command::rows::XRANGE;
 use crate::command::rows::XREAD;
+use crate::command::rows::XREADGROUP;
 use crate::command::rows::XREVRANGE;
+use crate::command::rows::XSETID;
 use crate::command::rows::XTRIM;
 
 /// The commands on streams.
@@ -33,6 +59,18 @@ use crate::command::rows::XTRIM;
 /// # Errors
 /// `WRONGTYPE` if a key holds something else than a stream; otherwise as [`Execute::read`] and [`Execute::write`].
 pub trait StreamCommands: Execute {
+    /// Says that entries are done, and returns how many of them were pending.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xack/>.
+    fn xack(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        ids: impl ToRedisArgs + Send,
+    ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
+        self.write(&XACK, XACK.cmd().arg(key).arg(group).arg(ids).take())
+    }
+
     /// Appends an entry, pairs of a field and its value, and returns the id that the server gave it.
     ///
     /// See <https://redis.io/docs/latest/commands/xadd/>.
@@ -67,6 +105,141 @@ pub trait StreamCommands: Execute {
         self.write(&XADD, cmd)
     }
 
+    /// Takes entries from `start` on that have been pending for at least `min_idle` over to a consumer, up to 100 of them.
+    /// Since Redis 6.2.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xautoclaim/>.
+    fn xautoclaim<F: FromRedisValue + Eq + Hash + Send, V: FromRedisValue + Send>(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        consumer: impl ToSingleRedisArg + Send,
+        min_idle: Duration,
+        start: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Self::Write<AutoClaimedEntries<F, V>>, Self::Error>> + Send {
+        self.write(
+            &XAUTOCLAIM,
+            XAUTOCLAIM.cmd().arg(key).arg(group).arg(consumer).arg(millis(min_idle)).arg(start).take(),
+        )
+    }
+
+    /// Takes up to `count` entries over as [`xautoclaim`](Self::xautoclaim) does.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xautoclaim/>.
+    fn xautoclaim_count<F: FromRedisValue + Eq + Hash + Send, V: FromRedisValue + Send>(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        consumer: impl ToSingleRedisArg + Send,
+        min_idle: Duration,
+        start: impl ToSingleRedisArg + Send,
+        count: u64,
+    ) -> impl Future<Output = Result<Self::Write<AutoClaimedEntries<F, V>>, Self::Error>> + Send {
+        self.write(
+            &XAUTOCLAIM,
+            XAUTOCLAIM
+                .cmd()
+                .arg(key)
+                .arg(group)
+                .arg(consumer)
+                .arg(millis(min_idle))
+                .arg(start)
+                .arg("COUNT")
+                .arg(count)
+                .take(),
+        )
+    }
+
+    /// Takes up to `count` entries over and returns their ids only; they do not count as delivered once more.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xautoclaim/>.
+    fn xautoclaim_justid(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        consumer: impl ToSingleRedisArg + Send,
+        min_idle: Duration,
+        start: impl ToSingleRedisArg + Send,
+        count: u64,
+    ) -> impl Future<Output = Result<Self::Write<AutoClaimed<StreamId>>, Self::Error>> + Send {
+        self.write(
+            &XAUTOCLAIM,
+            XAUTOCLAIM
+                .cmd()
+                .arg(key)
+                .arg(group)
+                .arg(consumer)
+                .arg(millis(min_idle))
+                .arg(start)
+                .arg("COUNT")
+                .arg(count)
+                .arg("JUSTID")
+                .take(),
+        )
+    }
+
+    /// Takes those of the entries that have been pending for at least `min_idle` over to a consumer, and returns them.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xclaim/>.
+    fn xclaim<F: FromRedisValue + Eq + Hash + Send, V: FromRedisValue + Send>(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        consumer: impl ToSingleRedisArg + Send,
+        min_idle: Duration,
+        ids: impl ToRedisArgs + Send,
+    ) -> impl Future<Output = Result<Self::Write<StreamEntries<F, V>>, Self::Error>> + Send {
+        self.write(
+            &XCLAIM,
+            XCLAIM.cmd().arg(key).arg(group).arg(consumer).arg(millis(min_idle)).arg(ids).take(),
+        )
+    }
+
+    /// Takes entries over and returns their ids only; they do not count as delivered once more.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xclaim/>.
+    fn xclaim_justid(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        consumer: impl ToSingleRedisArg + Send,
+        min_idle: Duration,
+        ids: impl ToRedisArgs + Send,
+        options: ClaimOptions,
+    ) -> impl Future<Output = Result<Self::Write<Vec<StreamId>>, Self::Error>> + Send {
+        self.write(
+            &XCLAIM,
+            XCLAIM
+                .cmd()
+                .arg(key)
+                .arg(group)
+                .arg(consumer)
+                .arg(millis(min_idle))
+                .arg(ids)
+                .arg(options)
+                .arg("JUSTID")
+                .take(),
+        )
+    }
+
+    /// Takes entries over as [`xclaim`](Self::xclaim) does, as the options say.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xclaim/>.
+    fn xclaim_with<F: FromRedisValue + Eq + Hash + Send, V: FromRedisValue + Send>(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        consumer: impl ToSingleRedisArg + Send,
+        min_idle: Duration,
+        ids: impl ToRedisArgs + Send,
+        options: ClaimOptions,
+    ) -> impl Future<Output = Result<Self::Write<StreamEntries<F, V>>, Self::Error>> + Send {
+        self.write(
+            &XCLAIM,
+            XCLAIM.cmd().arg(key).arg(group).arg(consumer).arg(millis(min_idle)).arg(ids).arg(options).take(),
+        )
+    }
+
     /// Deletes entries, and returns how many of them there were.
     ///
     /// See <https://redis.io/docs/latest/commands/xdel/>.
@@ -76,6 +249,121 @@ pub trait StreamCommands: Execute {
         ids: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
         self.write(&XDEL, XDEL.cmd().arg(key).arg(ids).take())
+    }
+
+    /// Creates a consumer group that is delivered what comes after an entry; `"$"` is the last one, `"0"` before the first.
+    ///
+    /// # Errors
+    /// `BUSYGROUP` if the group exists; the server's if the stream does not: see [`GroupOptions::mkstream`].
+    ///
+    /// See <https://redis.io/docs/latest/commands/xgroup-create/>.
+    fn xgroup_create(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        after: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&XGROUP_CREATE, XGROUP_CREATE.cmd().arg(key).arg(group).arg(after).take())
+    }
+
+    /// Creates a consumer group as the options say.
+    ///
+    /// # Errors
+    /// `BUSYGROUP` if the group exists.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xgroup-create/>.
+    fn xgroup_create_with(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        after: impl ToSingleRedisArg + Send,
+        options: GroupOptions,
+    ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&XGROUP_CREATE, XGROUP_CREATE.cmd().arg(key).arg(group).arg(after).arg(options).take())
+    }
+
+    /// Creates a consumer, and returns whether it is new. Since Redis 6.2; reading creates it, too.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xgroup-createconsumer/>.
+    fn xgroup_createconsumer(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        consumer: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Self::Write<bool>, Self::Error>> + Send {
+        self.write(
+            &XGROUP_CREATECONSUMER,
+            XGROUP_CREATECONSUMER.cmd().arg(key).arg(group).arg(consumer).take(),
+        )
+    }
+
+    /// Deletes a consumer, and returns how many entries were pending for it: nobody can claim them any more.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xgroup-delconsumer/>.
+    fn xgroup_delconsumer(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        consumer: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
+        self.write(&XGROUP_DELCONSUMER, XGROUP_DELCONSUMER.cmd().arg(key).arg(group).arg(consumer).take())
+    }
+
+    /// Deletes a consumer group with what is pending in it, and returns whether there was one.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xgroup-destroy/>.
+    fn xgroup_destroy(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Self::Write<bool>, Self::Error>> + Send {
+        self.write(&XGROUP_DESTROY, XGROUP_DESTROY.cmd().arg(key).arg(group).take())
+    }
+
+    /// Lets a consumer group go on after an entry.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xgroup-setid/>.
+    fn xgroup_setid(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        after: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&XGROUP_SETID, XGROUP_SETID.cmd().arg(key).arg(group).arg(after).take())
+    }
+
+    /// Returns the consumers of a group.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xinfo-consumers/>.
+    fn xinfo_consumers(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Vec<ConsumerInfo>, Self::Error>> + Send {
+        self.read(&XINFO_CONSUMERS, XINFO_CONSUMERS.cmd().arg(key).arg(group).take())
+    }
+
+    /// Returns the consumer groups of a stream.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xinfo-groups/>.
+    fn xinfo_groups(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Vec<GroupInfo>, Self::Error>> + Send {
+        self.read(&XINFO_GROUPS, XINFO_GROUPS.cmd().arg(key).take())
+    }
+
+    /// Returns what the server knows of a stream.
+    ///
+    /// # Errors
+    /// The server's, if the key does not exist.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xinfo-stream/>.
+    fn xinfo_stream<F: FromRedisValue + Eq + Hash + Send, V: FromRedisValue + Send>(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<StreamInfo<F, V>, Self::Error>> + Send {
+        self.read(&XINFO_STREAM, XINFO_STREAM.cmd().arg(key).take())
     }
 
     /// Returns the number of entries.
@@ -88,6 +376,49 @@ pub trait StreamCommands: Execute {
         self.read(&XLEN, XLEN.cmd().arg(key).take())
     }
 
+    /// Returns how much is pending in a group, and for whom.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xpending/>.
+    fn xpending(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<PendingSummary, Self::Error>> + Send {
+        self.read(&XPENDING, XPENDING.cmd().arg(key).arg(group).take())
+    }
+
+    /// Returns the first `count` pending entries within bounds.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xpending/>.
+    fn xpending_range(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        start: impl ToSingleRedisArg + Send,
+        end: impl ToSingleRedisArg + Send,
+        count: u64,
+    ) -> impl Future<Output = Result<Vec<PendingEntry>, Self::Error>> + Send {
+        self.read(&XPENDING, XPENDING.cmd().arg(key).arg(group).arg(start).arg(end).arg(count).take())
+    }
+
+    /// Returns the first `count` pending entries within bounds that the options select.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xpending/>.
+    fn xpending_with(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        start: impl ToSingleRedisArg + Send,
+        end: impl ToSingleRedisArg + Send,
+        count: u64,
+        options: PendingOptions,
+    ) -> impl Future<Output = Result<Vec<PendingEntry>, Self::Error>> + Send {
+        let (idle, consumer) = options.words();
+        let cmd =
+            XPENDING.cmd().arg(key).arg(group).arg(idle).arg(start).arg(end).arg(count).arg(consumer).take();
+        self.read(&XPENDING, cmd)
+    }
+
     /// Returns the entries within bounds, the oldest first.
     ///
     /// See <https://redis.io/docs/latest/commands/xrange/>.
@@ -96,7 +427,7 @@ pub trait StreamCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         start: impl ToSingleRedisArg + Send,
         end: impl ToSingleRedisArg + Send,
-    ) -> impl Future<Output = Result<Vec<StreamEntry<F, V>>, Self::Error>> + Send {
+    ) -> impl Future<Output = Result<StreamEntries<F, V>, Self::Error>> + Send {
         self.read(&XRANGE, XRANGE.cmd().arg(key).arg(start).arg(end).take())
     }
 
@@ -109,7 +440,7 @@ pub trait StreamCommands: Execute {
         start: impl ToSingleRedisArg + Send,
         end: impl ToSingleRedisArg + Send,
         count: u64,
-    ) -> impl Future<Output = Result<Vec<StreamEntry<F, V>>, Self::Error>> + Send {
+    ) -> impl Future<Output = Result<StreamEntries<F, V>, Self::Error>> + Send {
         self.read(&XRANGE, XRANGE.cmd().arg(key).arg(start).arg(end).arg("COUNT").arg(count).take())
     }
 
@@ -122,7 +453,7 @@ pub trait StreamCommands: Execute {
         &self,
         keys: impl ToRedisArgs + Send,
         after: impl ToRedisArgs + Send,
-    ) -> impl Future<Output = Result<Vec<StreamTail<L, F, V>>, Self::Error>> + Send {
+    ) -> impl Future<Output = Result<StreamTails<L, F, V>, Self::Error>> + Send {
         self.read(&XREAD, XREAD.cmd().arg("STREAMS").arg(keys).arg(after).take())
     }
 
@@ -140,8 +471,61 @@ pub trait StreamCommands: Execute {
         keys: impl ToRedisArgs + Send,
         after: impl ToRedisArgs + Send,
         count: u64,
-    ) -> impl Future<Output = Result<Vec<StreamTail<L, F, V>>, Self::Error>> + Send {
+    ) -> impl Future<Output = Result<StreamTails<L, F, V>, Self::Error>> + Send {
         self.read(&XREAD, XREAD.cmd().arg("COUNT").arg(count).arg("STREAMS").arg(keys).arg(after).take())
+    }
+
+    /// Returns entries to a consumer, one id for each key: `">"` for those that were never delivered, or an id for those
+    /// that are pending for it after that one. An entry that was deleted meanwhile has no fields. It does not wait.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xreadgroup/>.
+    #[expect(clippy::type_complexity, reason = "keys, fields and values are each the caller's choice")]
+    fn xreadgroup<
+        L: FromRedisValue + Send,
+        F: FromRedisValue + Eq + Hash + Send,
+        V: FromRedisValue + Send,
+    >(
+        &self,
+        group: impl ToSingleRedisArg + Send,
+        consumer: impl ToSingleRedisArg + Send,
+        keys: impl ToRedisArgs + Send,
+        after: impl ToRedisArgs + Send,
+    ) -> impl Future<Output = Result<Self::Write<StreamTails<L, F, V>>, Self::Error>> + Send {
+        self.write(
+            &XREADGROUP,
+            XREADGROUP.cmd().arg("GROUP").arg(group).arg(consumer).arg("STREAMS").arg(keys).arg(after).take(),
+        )
+    }
+
+    /// Returns entries to a consumer as [`xreadgroup`](Self::xreadgroup) does, as the options say.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xreadgroup/>.
+    #[expect(clippy::type_complexity, reason = "keys, fields and values are each the caller's choice")]
+    fn xreadgroup_with<
+        L: FromRedisValue + Send,
+        F: FromRedisValue + Eq + Hash + Send,
+        V: FromRedisValue + Send,
+    >(
+        &self,
+        group: impl ToSingleRedisArg + Send,
+        consumer: impl ToSingleRedisArg + Send,
+        keys: impl ToRedisArgs + Send,
+        after: impl ToRedisArgs + Send,
+        options: ReadGroupOptions,
+    ) -> impl Future<Output = Result<Self::Write<StreamTails<L, F, V>>, Self::Error>> + Send {
+        self.write(
+            &XREADGROUP,
+            XREADGROUP
+                .cmd()
+                .arg("GROUP")
+                .arg(group)
+                .arg(consumer)
+                .arg(options)
+                .arg("STREAMS")
+                .arg(keys)
+                .arg(after)
+                .take(),
+        )
     }
 
     /// Returns the entries within bounds, the latest first. `end` comes first.
@@ -152,7 +536,7 @@ pub trait StreamCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         end: impl ToSingleRedisArg + Send,
         start: impl ToSingleRedisArg + Send,
-    ) -> impl Future<Output = Result<Vec<StreamEntry<F, V>>, Self::Error>> + Send {
+    ) -> impl Future<Output = Result<StreamEntries<F, V>, Self::Error>> + Send {
         self.read(&XREVRANGE, XREVRANGE.cmd().arg(key).arg(end).arg(start).take())
     }
 
@@ -165,8 +549,19 @@ pub trait StreamCommands: Execute {
         end: impl ToSingleRedisArg + Send,
         start: impl ToSingleRedisArg + Send,
         count: u64,
-    ) -> impl Future<Output = Result<Vec<StreamEntry<F, V>>, Self::Error>> + Send {
+    ) -> impl Future<Output = Result<StreamEntries<F, V>, Self::Error>> + Send {
         self.read(&XREVRANGE, XREVRANGE.cmd().arg(key).arg(end).arg(start).arg("COUNT").arg(count).take())
+    }
+
+    /// Sets the id of the last entry, which no later entry may go below.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xsetid/>.
+    fn xsetid(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        id: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&XSETID, XSETID.cmd().arg(key).arg(id).take())
     }
 
     /// Deletes the oldest entries, and returns how many.
@@ -252,8 +647,17 @@ impl<F: FromRedisValue + Eq + Hash, V: FromRedisValue> FromRedisValue for Stream
     }
 }
 
+/// Entries of a stream, in the order that the method says.
+pub type StreamEntries<F, V> = Vec<StreamEntry<F, V>>;
+
 /// A stream and the entries that it has after an id.
-pub type StreamTail<K, F, V> = (K, Vec<StreamEntry<F, V>>);
+pub type StreamTail<K, F, V> = (K, StreamEntries<F, V>);
+
+/// What several streams have after an id each, in the order of the keys.
+pub type StreamTails<K, F, V> = Vec<StreamTail<K, F, V>>;
+
+/// What `XAUTOCLAIM` claimed, with the fields.
+pub type AutoClaimedEntries<F, V> = AutoClaimed<StreamEntry<F, V>>;
 
 /// Which entries are deleted: the oldest, until the stream is short or young enough.
 #[derive(Debug, Clone, Copy)]

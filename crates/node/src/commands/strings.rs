@@ -1,6 +1,5 @@
 //! Strings: <https://redis.io/docs/latest/commands/?group=string>.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 use std::time::SystemTime;
@@ -15,6 +14,7 @@ use redis::Value;
 use super::expiry::Expiry;
 use super::expiry::millis;
 use super::expiry::seconds;
+use super::fields::Fields;
 use crate::Execute;
 use crate::command::rows::APPEND;
 use crate::command::rows::DECR;
@@ -542,12 +542,8 @@ pub struct LcsMatch {
 
 impl FromRedisValue for LcsMatches {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let mut fields: HashMap<String, Value> = FromRedisValue::from_redis_value(value)?;
-        let mut field = |name| fields.remove(name).unwrap_or(Value::Nil);
-        Ok(Self {
-            matches: FromRedisValue::from_redis_value(field("matches"))?,
-            len: FromRedisValue::from_redis_value(field("len"))?,
-        })
+        let mut fields = Fields::of(value)?;
+        Ok(Self { matches: fields.take("matches")?, len: fields.take("len")? })
     }
 }
 

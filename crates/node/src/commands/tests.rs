@@ -474,8 +474,45 @@ async fn a_method_on_streams_sends_its_command() {
         .await;
     sends(r.xrevrange::<String, String>("k", "+", "-"), "XREVRANGE k + -").await;
     sends(r.xrevrange_count::<String, String>("k", "+", "-", 2), "XREVRANGE k + - COUNT 2").await;
+    sends(r.xsetid("k", id), "XSETID k 5-1").await;
     sends(r.xtrim("k", StreamTrim::maxlen(2)), "XTRIM k MAXLEN 2").await;
     sends(r.xtrim("k", StreamTrim::minid(id).limit(7)), "XTRIM k MINID ~ 5-1 LIMIT 7").await;
+}
+
+#[tokio::test]
+async fn a_method_on_consumer_groups_sends_its_command() {
+    let r = Recorder;
+    let id = StreamId::new(5, 1);
+    sends(r.xack("k", "g", &[id, StreamId::new(5, 2)]), "XACK k g 5-1 5-2").await;
+    sends(r.xautoclaim::<String, String>("k", "g", "c", 1500 * MS, id), "XAUTOCLAIM k g c 1500 5-1").await;
+    let call = r.xautoclaim_count::<String, String>("k", "g", "c", MS / 2, id, 3);
+    sends(call, "XAUTOCLAIM k g c 1 5-1 COUNT 3").await;
+    sends(r.xautoclaim_justid("k", "g", "c", MS, id, 3), "XAUTOCLAIM k g c 1 5-1 COUNT 3 JUSTID").await;
+    sends(r.xclaim::<String, String>("k", "g", "c", MS, id), "XCLAIM k g c 1 5-1").await;
+    let options = ClaimOptions::new().idle(2 * MS).retry_count(3).force();
+    let words = "XCLAIM k g c 1 5-1 IDLE 2 RETRYCOUNT 3 FORCE";
+    sends(r.xclaim_with::<String, String>("k", "g", "c", MS, id, options), words).await;
+    sends(r.xclaim_justid("k", "g", "c", MS, id, ClaimOptions::new()), "XCLAIM k g c 1 5-1 JUSTID").await;
+    sends(r.xgroup_create("k", "g", "$"), "XGROUP CREATE k g $").await;
+    let options = GroupOptions::new().mkstream().entries_read(4);
+    sends(r.xgroup_create_with("k", "g", "0", options), "XGROUP CREATE k g 0 MKSTREAM ENTRIESREAD 4").await;
+    sends(r.xgroup_createconsumer("k", "g", "c"), "XGROUP CREATECONSUMER k g c").await;
+    sends(r.xgroup_delconsumer("k", "g", "c"), "XGROUP DELCONSUMER k g c").await;
+    sends(r.xgroup_destroy("k", "g"), "XGROUP DESTROY k g").await;
+    sends(r.xgroup_setid("k", "g", id), "XGROUP SETID k g 5-1").await;
+    sends(r.xinfo_consumers("k", "g"), "XINFO CONSUMERS k g").await;
+    sends(r.xinfo_groups("k"), "XINFO GROUPS k").await;
+    sends(r.xinfo_stream::<String, String>("k"), "XINFO STREAM k").await;
+    sends(r.xpending("k", "g"), "XPENDING k g").await;
+    sends(r.xpending_range("k", "g", "-", "+", 9), "XPENDING k g - + 9").await;
+    let options = PendingOptions::new().idle(MS).consumer("c");
+    sends(r.xpending_with("k", "g", "-", "+", 9, options), "XPENDING k g IDLE 1 - + 9 c").await;
+    let keys = &["a", "b"];
+    let words = "XREADGROUP GROUP g c STREAMS a b > 0";
+    sends(r.xreadgroup::<String, String, String>("g", "c", keys, &[">", "0"]), words).await;
+    let options = ReadGroupOptions::new().count(2).noack();
+    let words = "XREADGROUP GROUP g c COUNT 2 NOACK STREAMS a >";
+    sends(r.xreadgroup_with::<String, String, String>("g", "c", "a", ">", options), words).await;
 }
 
 #[tokio::test]
