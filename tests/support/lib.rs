@@ -1,8 +1,10 @@
 //! What the tests share: servers to run on, and waiting for a condition by a deadline.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 use std::time::Instant;
 
+use redisdb::Node;
 use redisdb::RedisCopy;
 use redisdb::RedisRing;
 use xtask::Servers;
@@ -37,6 +39,42 @@ pub async fn copy() -> (Servers, RedisCopy) {
 pub async fn copy_over(servers: &Servers) -> RedisCopy {
     let nodes = NAMES.iter().zip(servers.urls());
     nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url)).connect().await.unwrap()
+}
+
+/// Everything that a server holds: each key with what is in it, in an order that does not depend on how it came there.
+pub async fn contents(node: &Node) -> BTreeMap<String, String> {
+    let keys: Vec<String> = ask(node, &["KEYS", "*"]).await;
+    let mut contents = BTreeMap::new();
+    for key in keys {
+        let kind: String = ask(node, &["TYPE", &key]).await;
+        let (words, unordered, step): (&[&str], _, _) = match kind.as_str() {
+            "string" => (&["GET", &key], false, 1),
+            "list" => (&["LRANGE", &key, "0", "-1"], false, 1),
+            "set" => (&["SMEMBERS", &key], true, 1),
+            "hash" => (&["HGETALL", &key], true, 2),
+            "zset" => (&["ZRANGE", &key, "0", "-1", "WITHSCORES"], false, 2),
+            "stream" => (&["XRANGE", &key, "-", "+"], false, 1),
+            other => panic!("what is a {other}?"),
+        };
+        let value: redis::Value = ask(node, words).await;
+        let mut elements: Vec<String> = match &value {
+            redis::Value::Array(elements) => {
+                elements.chunks(step).map(|chunk| format!("{chunk:?}")).collect()
+            }
+            one => vec![format!("{one:?}")],
+        };
+        if unordered {
+            elements.sort();
+        }
+        let expires: bool = ask::<i64>(node, &["PTTL", &key]).await >= 0;
+        contents.insert(key, format!("{kind} {elements:?} expires: {expires}"));
+    }
+    contents
+}
+
+async fn ask<T: redis::FromRedisValue>(node: &Node, words: &[&str]) -> T {
+    let reply = node.send(redis::Cmd::new().arg(words)).await.unwrap();
+    redis::from_redis_value(reply).unwrap()
 }
 
 /// Waits until a condition is true.

@@ -1,8 +1,11 @@
 //! What gathers the nodes of a ring or a copy, one setting a method.
 
+#[cfg(feature = "layouts")]
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use redisdb_hashring::HashTag;
+use redisdb_hashring::Layout;
 use redisdb_hashring::Member;
 use redisdb_hashring::RingConfig;
 use redisdb_node as node;
@@ -55,7 +58,7 @@ impl RingBuilder {
         self
     }
 
-    /// Sets which part of a key decides where it is. Default: [`HashTag::Cluster`].
+    /// Sets which part of a key decides where it is. Default: the rule of the layout, for our own [`HashTag::Cluster`].
     pub fn hash_tag(mut self, hash_tag: HashTag) -> Self {
         self.members.hash_tag(hash_tag);
         self
@@ -70,6 +73,21 @@ impl RingBuilder {
     /// Sets how long a reply may take, for nodes that do not say. Default 1 second.
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.members.response_timeout(timeout);
+        self
+    }
+
+    /// Sets whose placement it is, to join shards that other programs use. Default: our own.
+    #[cfg(feature = "layouts")]
+    pub fn layout(mut self, layout: Layout) -> Self {
+        self.members.layout = layout;
+        self
+    }
+
+    /// Sets what is hashed for the node of this name in a [`layout`](Self::layout), where that is not what the layout
+    /// makes of the name.
+    #[cfg(feature = "layouts")]
+    pub fn label(mut self, name: impl Into<String>, label: impl Into<String>) -> Self {
+        self.members.labels.insert(name.into(), label.into());
         self
     }
 
@@ -192,7 +210,10 @@ impl CopyBuilder {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MembersBuilder {
     nodes: Vec<Result<NodeConfig, ConfigError>>,
-    hash_tag: HashTag,
+    layout: Layout,
+    hash_tag: Option<HashTag>,
+    #[cfg(feature = "layouts")]
+    labels: BTreeMap<String, String>,
     connect_timeout: Option<Duration>,
     response_timeout: Option<Duration>,
 }
@@ -223,7 +244,7 @@ impl MembersBuilder {
     }
 
     pub(crate) fn hash_tag(&mut self, hash_tag: HashTag) {
-        self.hash_tag = hash_tag;
+        self.hash_tag = Some(hash_tag);
     }
 
     pub(crate) fn connect_timeout(&mut self, timeout: Duration) {
@@ -240,7 +261,10 @@ impl MembersBuilder {
         }
         Ok(Self {
             nodes: config.nodes.into_iter().map(Ok).collect(),
+            layout: config.layout,
             hash_tag: config.hash_tag,
+            #[cfg(feature = "layouts")]
+            labels: config.labels,
             connect_timeout: config.connect_timeout_ms.map(Duration::from_millis),
             response_timeout: config.response_timeout_ms.map(Duration::from_millis),
         })
@@ -248,7 +272,8 @@ impl MembersBuilder {
 
     pub(crate) fn build(self) -> Result<Members, ConfigError> {
         let mut ring = RingConfig::default();
-        ring.hash_tag = Some(self.hash_tag);
+        ring.layout = self.layout;
+        ring.hash_tag = self.hash_tag;
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for node in self.nodes {
             let mut node = node?;
@@ -264,6 +289,11 @@ impl MembersBuilder {
                 node = node.with_response_timeout(timeout);
             }
             let member = Member::new(node.name()).weight(node.weight().get());
+            #[cfg(feature = "layouts")]
+            let member = match self.labels.get(node.name()) {
+                Some(label) => member.label(label),
+                None => member,
+            };
             ring.nodes.push(member);
             nodes.push(node);
         }

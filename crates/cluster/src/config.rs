@@ -1,9 +1,12 @@
 //! A ring or a copy as data: what stands in a configuration file, and what a builder gathers.
 
+#[cfg(feature = "layouts")]
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use redisdb_hashring::HashTag;
+use redisdb_hashring::Layout;
 use redisdb_node as node;
 use redisdb_node::NodeConfig;
 use serde::Deserialize;
@@ -39,9 +42,17 @@ use crate::policy::WriteTo;
 pub struct TopologyConfig {
     /// Whether each key is on one node or on all.
     pub strategy: Strategy,
-    /// Which part of a key decides where it is. Default: the rule of Redis Cluster.
+    /// Whose placement it is. Default: our own. The others come with the feature `layouts`.
     #[serde(default)]
-    pub hash_tag: HashTag,
+    pub layout: Layout,
+    /// Which part of a key decides where it is. Default: the rule of the layout, for our own that of Redis Cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_tag: Option<HashTag>,
+    /// By the names of nodes: what is hashed for them in a compatible layout, where that is not what the layout makes
+    /// of the name.
+    #[cfg(feature = "layouts")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// On a copy: how many nodes must take a write. Default: any one.
     #[serde(default)]
     pub write_to: WriteTo,

@@ -49,8 +49,9 @@ use crate::replies::Replies;
 /// * A node that may have missed a write of a key answers no read of that key, and a server that was restarted answers
 ///   no read at all, until it is [readmitted](Self::readmit): it could hold old values, or none. Each client knows
 ///   what it saw itself; [`ReadFrom::Any`] prefers an answer over a right one.
-/// * What a server chooses or decides by what it holds (`SPOP`, `SET NX`, `LPOP`, `INCRBYFLOAT`, scripts) could differ
-///   from node to node, and is refused. A relative expiry is sent to all as one point in time.
+/// * What a server chooses or decides by what it holds (`SPOP`, `SET NX`, `LPOP`, `INCRBYFLOAT`) is decided by one
+///   node, the one that the key is read from, and what came of it is sent to the others: two round trips, one after
+///   the other. A relative expiry is sent to all as one point in time. Scripts are refused.
 ///
 /// # Example
 /// ```no_run

@@ -9,9 +9,13 @@ use std::time::UNIX_EPOCH;
 
 use redis::Arg;
 use redis::Cmd;
+use redisdb_node::command;
 use redisdb_node::command::Effect;
 use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
+
+use crate::decide;
+use crate::decide::Decide;
 
 /// What a copy does with a write.
 #[derive(Debug)]
@@ -20,19 +24,14 @@ pub(crate) enum Plan {
     AsItIs,
     /// This goes to every node instead.
     Instead(Cmd),
+    /// One node decides, on this command if there is one, else as it is; the others are sent what came of it.
+    Decided(Decide, Option<Cmd>),
     /// It goes to one node only.
     OneNode,
     /// Nothing is sent.
     Refuse(&'static str),
 }
 
-const RANDOM: &str = "the server chooses what it does, so each node would do something else; run it on one node, by `on_node(name)`, \
-     and send what it chose to the copy";
-const FLOAT: &str = "nodes may round differently; read the value, add to it and `set` the result";
-const CONDITIONAL: &str = "whether it takes effect depends on what each node holds, so nodes could end up different; \
-     read first and write without a condition";
-const POP: &str =
-    "what it takes depends on what each node holds; read the elements and remove them by value or by `ltrim`";
 const SCRIPT: &str =
     "each node could end up different; run it on each node, by `on_each`, if it is deterministic";
 
@@ -48,18 +47,30 @@ pub(crate) fn plan(spec: &Spec, cmd: &Cmd, now: SystemTime) -> Plan {
         OnCopy::Refuse(reason) => Plan::Refuse(reason),
         OnCopy::Effect(effect) => match effect {
             Effect::Deadline => deadline(spec, cmd, now),
-            Effect::ConditionalIf { .. } => match spec.condition_of(cmd) {
-                Some(_) => Plan::Refuse(CONDITIONAL),
-                None => deadline(spec, cmd, now),
-            },
-            Effect::Conditional => Plan::Refuse(CONDITIONAL),
-            Effect::Random => Plan::Refuse(RANDOM),
-            Effect::Float => Plan::Refuse(FLOAT),
-            Effect::Pop => Plan::Refuse(POP),
+            Effect::ConditionalIf { .. } if spec.condition_of(cmd).is_none() => deadline(spec, cmd, now),
+            Effect::ConditionalIf { .. }
+            | Effect::Conditional
+            | Effect::Random
+            | Effect::Float
+            | Effect::Pop => decided(spec, cmd, now),
             Effect::Script => Plan::Refuse(SCRIPT),
             _ => Plan::Refuse("its effect is not known"),
         },
         _ => Plan::Refuse("its rule is not known"),
+    }
+}
+
+/// One node decides, the moment of an expiry being the same for it and the others.
+fn decided(spec: &Spec, cmd: &Cmd, now: SystemTime) -> Plan {
+    let absolute = match deadline(spec, cmd, now) {
+        Plan::Instead(cmd) => Some(cmd),
+        _ => None,
+    };
+    let words = absolute.as_ref().unwrap_or(cmd);
+    match decide::how(command::lookup(words).unwrap_or(spec), words) {
+        Ok(Some(decide)) => Plan::Decided(decide, absolute),
+        Ok(None) => Plan::AsItIs,
+        Err(reason) => Plan::Refuse(reason),
     }
 }
 
@@ -182,6 +193,7 @@ mod tests {
             Plan::Instead(cmd) => Ok(super::words(&cmd)
                 .map(|word| String::from_utf8_lossy(word).into_owned())
                 .collect::<Vec<_>>()),
+            Plan::Decided(..) => Err("decided"),
             Plan::OneNode => Err("one node"),
             Plan::Refuse(reason) => Err(reason),
         };
@@ -233,9 +245,28 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_is_refused_and_says_what_to_do() {
-        check(&["SET", "k", "v", "nx"], Err(CONDITIONAL));
+    fn a_condition_is_decided_by_one_node() {
+        check(&["SET", "k", "v", "nx"], Err("decided"));
         check(&["SET", "nx", "get"], Ok(&["SET", "nx", "get"]));
+        check(&["EVAL", "return 1", "0"], Err(SCRIPT));
+        let mut set = redis::cmd("SET");
+        set.arg(&["k", "v", "NX", "EX", "5"]);
+        let plan = plan(lookup(&set).unwrap(), &set, UNIX_EPOCH + Duration::from_secs(1000));
+        let Plan::Decided(Decide::Set, Some(absolute)) = plan else { panic!("{plan:?}") };
+        assert_eq!(super::words(&absolute).last(), Some(b"1005000".as_slice()));
+    }
+
+    #[test]
+    fn every_effect_of_a_row_is_decided_or_refused_with_a_reason() {
+        // Only what blocks is left to its own file.
+        for row in redisdb_node::command::ALL {
+            let effects = [Effect::Conditional, Effect::Random, Effect::Float, Effect::Pop];
+            if effects.iter().any(|effect| row.copy == OnCopy::Effect(*effect)) {
+                let cmd = redis::cmd(row.name).arg("k").arg("0-*").take();
+                let told = decide::how(row, &cmd).map_err(str::len);
+                assert!(!matches!(told, Ok(None) | Err(0)) || row.name == "XTRIM", "{}: {told:?}", row.name);
+            }
+        }
     }
 
     #[test]

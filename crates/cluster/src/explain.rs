@@ -55,6 +55,11 @@ pub enum Decision {
         /// Whether a relative expiry becomes an absolute one first.
         absolute: bool,
     },
+    /// To this node, which decides what it does; what came of it goes to the others.
+    Decided {
+        /// The node's name.
+        node: String,
+    },
     /// To whichever node is up.
     AnyNode,
     /// Nowhere: this error would be returned.
@@ -78,10 +83,9 @@ pub(crate) fn explain_on_ring(ring: &HashRing, cmd: &Cmd, colocated: bool) -> Ex
 
 pub(crate) fn explain_on_copy(ring: &HashRing, cmd: &Cmd) -> Explanation {
     explain("copy", cmd, |spec| {
-        let one = |key: Option<Vec<u8>>| {
-            let node = ring.name(ring.lookup(key.as_deref().unwrap_or_default())).to_owned();
-            Decision::Node { node, key }
-        };
+        let first =
+            |key: &Option<Vec<u8>>| ring.name(ring.lookup(key.as_deref().unwrap_or_default())).to_owned();
+        let one = |key: Option<Vec<u8>>| Decision::Node { node: first(&key), key };
         let _known = spec.keys_of(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
         Ok(match (effect::plan(spec, cmd, SystemTime::UNIX_EPOCH), spec.access) {
             (Plan::Refuse(reason), _) => {
@@ -89,6 +93,7 @@ pub(crate) fn explain_on_copy(ring: &HashRing, cmd: &Cmd) -> Explanation {
                 return Err(Error::Unsupported { command, strategy: "copy", reason });
             }
             (Plan::OneNode, _) | (_, Access::Read) => one(first_key(spec, cmd)),
+            (Plan::Decided(..), _) => Decision::Decided { node: first(&first_key(spec, cmd)) },
             (Plan::AsItIs, _) => Decision::EveryNode { merge: None, absolute: false },
             (Plan::Instead(_), _) => Decision::EveryNode { merge: None, absolute: true },
         })
@@ -148,6 +153,12 @@ impl fmt::Display for Explanation {
                 f.write_str("to every node")?;
                 f.write_str(if *absolute { ", its expiry as one point in time" } else { "" })?;
                 f.write_str("; each reply is kept")
+            }
+            Decision::Decided { node } => {
+                write!(
+                    f,
+                    "decided by `{node}`, or the next one if it is down; what came of it goes to the others"
+                )
             }
             Decision::AnyNode => f.write_str("to one node, whichever is up"),
             Decision::Refused(_) => Ok(()),

@@ -32,6 +32,7 @@ pub use error::TooFewReplies;
 pub use error::Unavailable;
 mod behind;
 mod connection;
+mod decide;
 mod effect;
 mod merge;
 mod nodes;

@@ -96,7 +96,7 @@ impl RedisCopy {
 }
 
 impl Shared {
-    fn in_sync(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> bool {
+    pub(super) fn in_sync(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> bool {
         let keys = spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
         self.behind.get(idx).is_some_and(|behind| behind.in_sync(self.nodes.at(idx), keys))
     }

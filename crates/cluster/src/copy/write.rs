@@ -3,18 +3,24 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::future::join_all;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
+use redisdb_node::Node;
+use redisdb_node::command;
 use redisdb_node::command::Spec;
 
 use super::Shared;
 use super::refused;
 use crate::copy::RedisCopy;
+use crate::decide::Decide;
+use crate::decide::Effect;
 use crate::effect;
 use crate::effect::Plan;
 use crate::error::Error;
 use crate::error::TooFewReplies;
+use crate::error::Unavailable;
 use crate::replies::Outcome;
 use crate::replies::Replies;
 
@@ -31,17 +37,100 @@ impl RedisCopy {
                 rewritten = instead;
                 &rewritten
             }
+            Plan::Decided(decide, absolute) => {
+                return self.run_decided(spec, absolute.as_ref().unwrap_or(cmd), decide).await;
+            }
             Plan::OneNode => return self.run_on_one(spec, cmd).await,
             Plan::Refuse(reason) => return Err(refused(spec, reason)),
         };
         let results = shared.nodes.run_on_all(spec, cmd).await;
         shared.note_missed(spec, cmd, &results);
-        let replies = shared.nodes.replies(results);
-        let wanted = shared.write_to.wanted(replies.len());
-        if replies.successes().count() >= wanted {
-            return Ok(replies);
+        shared.judge(spec, shared.nodes.replies(results))
+    }
+
+    /// Has one node decide what a command does, and sends what came of it to the others, all at once.
+    ///
+    /// If the deciding node gives an error, nothing was sent to the others.
+    async fn run_decided(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        decide: Decide,
+    ) -> Result<Replies<Value>, Error> {
+        let shared = &*self.shared;
+        let keys = || spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
+        let (mut errors, mut behind) = (Vec::new(), Vec::new());
+        for idx in shared.nodes.ring().successors(keys().next().unwrap_or_default()) {
+            if !shared.in_sync(idx, spec, cmd) {
+                behind.push(idx);
+                continue;
+            }
+            match ask(shared.nodes.at(idx), spec, cmd, decide).await {
+                // A server that was restarted has decided on another memory than that of the others.
+                Ok(_) if !shared.in_sync(idx, spec, cmd) => behind.push(idx),
+                Ok((reply, answer)) => {
+                    let effect = decide.effect(cmd, &reply, answer.as_ref());
+                    return self.send_effect(spec, cmd, idx, reply, effect).await;
+                }
+                Err(error) if error.is_connect() => errors.push(error),
+                Err(error) => {
+                    // It may have done it, and the others certainly have not.
+                    if error.may_have_executed()
+                        && let Some(behind) = shared.behind.get(idx)
+                    {
+                        behind.missed(keys());
+                    }
+                    return Err(Error::Node(error));
+                }
+            }
         }
-        Err(Error::TooFewReplies(Box::new(TooFewReplies { command: spec.name, wanted, replies })))
+        Err(Error::Unavailable(Box::new(Unavailable {
+            command: spec.name,
+            key: keys().next().map(<[u8]>::to_vec),
+            errors,
+            behind: behind.into_iter().map(|idx| shared.nodes.name(idx).to_string()).collect(),
+        })))
+    }
+
+    async fn send_effect(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        decider: usize,
+        reply: Value,
+        effect: Effect,
+    ) -> Result<Replies<Value>, Error> {
+        let shared = &*self.shared;
+        let (cmd, row, expected) = match effect {
+            Effect::Nothing => {
+                let outcome =
+                    |idx| if idx == decider { Outcome::Ok(reply.clone()) } else { Outcome::Skipped };
+                let names =
+                    (0..shared.nodes.len()).map(|idx| (Arc::clone(shared.nodes.name(idx)), outcome(idx)));
+                return Ok(Replies::new(names.collect()));
+            }
+            Effect::Same => (cmd.clone(), spec, Some(reply.clone())),
+            Effect::Instead(cmd, expected) => {
+                let row = command::lookup(&cmd).unwrap_or(spec);
+                (cmd, row, expected.map(Value::Int))
+            }
+        };
+        let each = shared.nodes.iter().enumerate().map(async |(idx, node)| {
+            if idx == decider { Ok(reply.clone()) } else { node.run(row, &cmd).await }
+        });
+        let results = join_all(each).await;
+        shared.note_missed(row, &cmd, &results);
+        if let Some(expected) = expected {
+            // Another answer than the deciding node's: what is there was something else before.
+            for (idx, (behind, result)) in shared.behind.iter().zip(&results).enumerate() {
+                if idx != decider && result.as_ref().is_ok_and(|found| *found != expected) {
+                    behind.missed(row.keys_of(&cmd).into_iter().flatten().map(|(_, key)| key));
+                }
+            }
+        }
+        // The reply is what was decided; what the others said to its effect is their own affair.
+        let decided = results.into_iter().map(|result| result.map(|_| reply.clone())).collect();
+        shared.judge(spec, shared.nodes.replies(decided))
     }
 
     /// Sends a command to one node: the channel's owner, or the next one when that cannot be reached.
@@ -69,7 +158,38 @@ impl RedisCopy {
     }
 }
 
+/// Runs a command on the node that decides it, together with the question about its effect where there is one.
+async fn ask(
+    node: &Node,
+    spec: &'static Spec,
+    cmd: &Cmd,
+    decide: Decide,
+) -> Result<(Value, Option<Value>), node::Error> {
+    let Some(question) = decide.question(cmd) else {
+        return Ok((node.run(spec, cmd).await?, None));
+    };
+    let mut both = redis::pipe();
+    both.atomic().add_command(cmd.clone()).add_command(question);
+    let mut executed = node.send_pipeline(&both, both.len() + 1, 1).await?;
+    match executed.pop() {
+        Some(Value::Array(mut replies)) if replies.len() == 2 => {
+            let answer = replies.pop();
+            Ok((node.accept(spec.name, replies.pop().unwrap_or(Value::Nil))?, answer))
+        }
+        other => Ok((node.accept(spec.name, other.unwrap_or(Value::Nil))?, None)),
+    }
+}
+
 impl Shared {
+    /// Judges a write by how many nodes took it.
+    fn judge(&self, spec: &'static Spec, replies: Replies<Value>) -> Result<Replies<Value>, Error> {
+        let wanted = self.write_to.wanted(replies.len());
+        if replies.successes().count() >= wanted {
+            return Ok(replies);
+        }
+        Err(Error::TooFewReplies(Box::new(TooFewReplies { command: spec.name, wanted, replies })))
+    }
+
     /// Records which nodes may not hold what the others hold after a write.
     ///
     /// A node is behind if it did not take what another one took. If none took it for certain, those that may have

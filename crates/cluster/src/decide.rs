@@ -1,0 +1,377 @@
+//! Commands that one node decides: the others are sent what came of it, not the command.
+//!
+//! Which effect a command has is what Redis itself sends to its replicas.
+
+use redis::Arg;
+use redis::Cmd;
+use redis::Value;
+use redisdb_node::command::Connection;
+use redisdb_node::command::Spec;
+
+/// How to tell the effect of a command from the reply of the node that decided it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decide {
+    /// The others are sent the same command, and must give the same reply: `LPOP`.
+    Same,
+    /// The members that the reply names are removed: `SPOP`.
+    Remove,
+    /// The same command under another name, if the reply says that it took: `SETNX` becomes `SET`.
+    Unless(&'static str),
+    /// The same command under another name, whatever the reply: `GETSET` becomes `SET`.
+    Always(&'static str),
+    /// The key is deleted, if the reply is a value: `GETDEL`.
+    Delete,
+    /// The key is set to the reply, its time to live kept: `INCRBYFLOAT`.
+    Value,
+    /// The field is set to the reply: `HINCRBYFLOAT`.
+    Field,
+    /// The member, which stands at this position, gets the reply as its score: `ZINCRBY`, `ZADD .. INCR`.
+    Score { member: usize },
+    /// The entry gets the identifier of the reply, which stood at this position: `XADD`.
+    Entry { id: usize },
+    /// `SET` without its conditions, if it took.
+    Set,
+    /// The same command without these words, if it took: `EXPIRE .. NX`.
+    Without(&'static [&'static str]),
+    /// The members, which stand from this position on at every `step`-th word, get the scores that they have then:
+    /// `ZADD .. GT`, `GEOADD .. NX`.
+    Scores { first: usize, step: usize },
+}
+
+/// What the other nodes are sent.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Nothing: the command did nothing.
+    Nothing,
+    /// The command itself; a node whose reply differs holds something else.
+    Same,
+    /// This instead; where a number is given, a node that does not answer with it holds something else.
+    Instead(Cmd, Option<i64>),
+}
+
+const APPROXIMATE: &str = "how much `~` trims depends on how each server keeps the stream, so nodes would end up different; use `=`";
+const GROUPS: &str = "who gets an entry is up to each server's own consumer group; read the stream with `xread`, \
+                      or keep the group on one node, by `on_node(name)`";
+const BLOCKS: &str = "the deciding node would have to be waited for on a connection of its own; \
+                      pop without blocking, or wait on one node, by `on_node(name)`";
+const NEWER: &str = "its effect cannot be told from its reply; read first and write without a condition";
+
+/// Returns how a command is decided; `Ok(None)` if its words leave nothing to decide; `Err` says why it cannot be.
+pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str> {
+    let words: Vec<&[u8]> = words(cmd).collect();
+    let has = |option: &str| words.iter().skip(2).any(|word| word.eq_ignore_ascii_case(option.as_bytes()));
+    Ok(Some(match spec.name {
+        "LPOP" | "RPOP" | "LMPOP" | "ZPOPMIN" | "ZPOPMAX" | "ZMPOP" | "LMOVE" | "RPOPLPUSH" => Decide::Same,
+        "SPOP" => Decide::Remove,
+        "SETNX" => Decide::Unless("SET"),
+        "MSETNX" => Decide::Unless("MSET"),
+        "HSETNX" => Decide::Unless("HSET"),
+        "RENAMENX" => Decide::Unless("RENAME"),
+        "LPUSHX" => Decide::Unless("LPUSH"),
+        "RPUSHX" => Decide::Unless("RPUSH"),
+        "GETSET" => Decide::Always("SET"),
+        "GETDEL" => Decide::Delete,
+        "INCRBYFLOAT" => Decide::Value,
+        "HINCRBYFLOAT" => Decide::Field,
+        "ZINCRBY" => Decide::Score { member: 3 },
+        "SET" if ["IFEQ", "IFNE", "IFDEQ", "IFDNE"].iter().any(|option| has(option)) => return Err(NEWER),
+        "SET" => Decide::Set,
+        "EXPIRE" | "PEXPIRE" | "EXPIREAT" | "PEXPIREAT" => Decide::Without(&["NX", "XX", "GT", "LT"]),
+        "ZADD" => {
+            let is_option = |word: &&&[u8]| {
+                ["NX", "XX", "GT", "LT", "CH", "INCR"].iter().any(|o| word.eq_ignore_ascii_case(o.as_bytes()))
+            };
+            let options = words.iter().skip(2).take_while(is_option);
+            let incr = options.clone().any(|word| word.eq_ignore_ascii_case(b"INCR"));
+            let member = 2 + options.count() + 1;
+            if incr { Decide::Score { member } } else { Decide::Scores { first: member, step: 2 } }
+        }
+        "GEOADD" => {
+            let is_option =
+                |word: &&&[u8]| ["NX", "XX", "CH"].iter().any(|o| word.eq_ignore_ascii_case(o.as_bytes()));
+            Decide::Scores { first: 2 + words.iter().skip(2).take_while(is_option).count() + 2, step: 3 }
+        }
+        "XADD" => {
+            let (at, approximate) = xadd_id(&words);
+            if approximate {
+                return Err(APPROXIMATE);
+            }
+            match words.get(at) {
+                Some(id) if id.ends_with(b"*") => Decide::Entry { id: at },
+                _ => return Ok(None),
+            }
+        }
+        "XTRIM" if has("~") => return Err(APPROXIMATE),
+        "XTRIM" => return Ok(None),
+        "XREADGROUP" | "XCLAIM" | "XAUTOCLAIM" | "XACKDEL" => return Err(GROUPS),
+        _ if spec.connection != Connection::Shared => return Err(BLOCKS),
+        _ => return Err(NEWER),
+    }))
+}
+
+/// Where the identifier of an `XADD` stands, and whether it trims approximately.
+fn xadd_id(words: &[&[u8]]) -> (usize, bool) {
+    let mut at = 2;
+    let mut approximate = false;
+    loop {
+        match words.get(at).map(|word| word.to_ascii_uppercase()).as_deref() {
+            Some(b"NOMKSTREAM" | b"KEEPREF" | b"DELREF" | b"ACKED") => at += 1,
+            Some(b"MAXLEN" | b"MINID") => {
+                let exactness = words.get(at + 1).copied().unwrap_or_default();
+                approximate |= exactness == b"~";
+                at += if matches!(exactness, b"~" | b"=") { 3 } else { 2 };
+            }
+            Some(b"LIMIT") => at += 2,
+            _ => return (at, approximate),
+        }
+    }
+}
+
+impl Decide {
+    /// What the deciding node is asked in the same transaction, where the reply does not tell the effect.
+    pub(crate) fn question(self, cmd: &Cmd) -> Option<Cmd> {
+        let Self::Scores { first, step } = self else { return None };
+        let key = words(cmd).nth(1)?;
+        let mut question = redis::cmd("ZMSCORE");
+        question.arg(key);
+        for member in words(cmd).skip(first).step_by(step) {
+            question.arg(member);
+        }
+        Some(question)
+    }
+
+    /// Returns the effect of a command, by the reply to it and to the [question](Self::question).
+    pub(crate) fn effect(self, cmd: &Cmd, reply: &Value, answer: Option<&Value>) -> Effect {
+        self.derive(cmd, reply, answer).unwrap_or(Effect::Nothing)
+    }
+
+    fn derive(self, cmd: &Cmd, reply: &Value, answer: Option<&Value>) -> Option<Effect> {
+        let words: Vec<&[u8]> = words(cmd).collect();
+        let key = *words.get(1)?;
+        let instead = |cmd: &mut Cmd| Some(Effect::Instead(cmd.take(), None));
+        let renamed = |name: &str| instead(redis::cmd(name).arg(words.get(1..)));
+        match self {
+            Self::Same => (!is_nothing(reply)).then_some(Effect::Same),
+            Self::Remove => {
+                let members: Vec<&[u8]> = elements(reply).filter_map(bytes).collect();
+                let n = i64::try_from(members.len()).ok()?;
+                (n > 0).then(|| Effect::Instead(redis::cmd("SREM").arg(key).arg(members).take(), Some(n)))
+            }
+            Self::Unless(name) => {
+                if is_nothing(reply) {
+                    None
+                } else {
+                    renamed(name)
+                }
+            }
+            Self::Always(name) => renamed(name),
+            Self::Delete => {
+                if is_nothing(reply) {
+                    None
+                } else {
+                    instead(redis::cmd("DEL").arg(key))
+                }
+            }
+            Self::Value => instead(redis::cmd("SET").arg(key).arg(bytes(reply)?).arg("KEEPTTL")),
+            Self::Field => instead(redis::cmd("HSET").arg(key).arg(words.get(2)?).arg(bytes(reply)?)),
+            Self::Score { member } => {
+                instead(redis::cmd("ZADD").arg(key).arg(bytes(reply)?).arg(words.get(member)?))
+            }
+            Self::Entry { id } => {
+                let mut entry = Cmd::new();
+                instead(entry.arg(words.get(..id)?).arg(bytes(reply)?).arg(words.get(id + 1..)?))
+            }
+            Self::Set => {
+                let has = |option: &[u8]| words.iter().skip(3).any(|word| word.eq_ignore_ascii_case(option));
+                let was_missing = *reply == Value::Nil;
+                let took = match (has(b"GET"), has(b"NX"), has(b"XX")) {
+                    (false, ..) => !was_missing,
+                    (true, true, _) => was_missing,
+                    (true, _, true) => !was_missing,
+                    (true, false, false) => true,
+                };
+                let (command, options) = words.split_at_checked(3)?;
+                let mut set = Cmd::new();
+                set.arg(command);
+                for option in options.iter().filter(|word| !one_of(word, &["GET", "NX", "XX"])) {
+                    set.arg(option);
+                }
+                if took { instead(&mut set) } else { None }
+            }
+            Self::Without(conditions) => {
+                let (command, options) = words.split_at_checked(3)?;
+                let mut without = Cmd::new();
+                without.arg(command);
+                for option in options.iter().filter(|word| !one_of(word, conditions)) {
+                    without.arg(option);
+                }
+                if is_nothing(reply) { None } else { instead(&mut without) }
+            }
+            Self::Scores { first, step } => {
+                let mut zadd = redis::cmd("ZADD");
+                zadd.arg(key);
+                let mut any = false;
+                for (member, score) in words.iter().skip(first).step_by(step).zip(elements(answer?)) {
+                    if let Some(score) = bytes(score) {
+                        zadd.arg(score).arg(member);
+                        any = true;
+                    }
+                }
+                if any { instead(&mut zadd) } else { None }
+            }
+        }
+    }
+}
+
+/// Returns whether a reply says that nothing was done or found.
+fn is_nothing(reply: &Value) -> bool {
+    match reply {
+        Value::Nil | Value::Int(0) | Value::Boolean(false) => true,
+        Value::Array(elements) | Value::Set(elements) => elements.is_empty(),
+        _ => false,
+    }
+}
+
+/// The elements of a list; of anything else, itself.
+fn elements(value: &Value) -> std::slice::Iter<'_, Value> {
+    match value {
+        Value::Array(elements) | Value::Set(elements) => elements.iter(),
+        one => std::slice::from_ref(one).iter(),
+    }
+}
+
+fn bytes(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.as_bytes()),
+        _ => None,
+    }
+}
+
+fn one_of(word: &[u8], options: &[&str]) -> bool {
+    options.iter().any(|option| word.eq_ignore_ascii_case(option.as_bytes()))
+}
+
+fn words(cmd: &Cmd) -> impl Iterator<Item = &[u8]> {
+    cmd.args_iter().map(|arg| match arg {
+        Arg::Simple(word) => word,
+        _ => b"",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use redisdb_node::command::lookup;
+
+    use super::*;
+
+    fn text(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    fn list(elements: &[&str]) -> Value {
+        Value::Array(elements.iter().map(|element| text(element)).collect())
+    }
+
+    /// The command, the reply of the node that decided it, and what the others are sent.
+    fn check(words: &str, reply: Value, expected: &str) {
+        check_asking(words, reply, None, expected);
+    }
+
+    fn check_asking(command: &str, reply: Value, answer: Option<Value>, expected: &str) {
+        let mut cmd = Cmd::new();
+        cmd.arg(command.split(' ').collect::<Vec<_>>());
+        let decide = how(lookup(&cmd).unwrap(), &cmd).unwrap().expect("something to decide");
+        assert_eq!(decide.question(&cmd).is_some(), answer.is_some(), "{command}");
+        let found = match decide.effect(&cmd, &reply, answer.as_ref()) {
+            Effect::Nothing => "nothing".to_owned(),
+            Effect::Same => "same".to_owned(),
+            Effect::Instead(cmd, _) => super::words(&cmd)
+                .map(|word| String::from_utf8_lossy(word).into_owned())
+                .collect::<Vec<_>>()
+                .join(" "),
+        };
+        assert_eq!(found, expected, "{command}");
+    }
+
+    #[test]
+    fn what_the_server_chose_is_what_is_sent() {
+        check("SPOP s", text("a"), "SREM s a");
+        check("SPOP s 2", list(&["a", "b"]), "SREM s a b");
+        check("SPOP s", Value::Nil, "nothing");
+        check("SPOP s 2", list(&[]), "nothing");
+        check("XADD x * f v", text("5-1"), "XADD x 5-1 f v");
+        check("XADD x NOMKSTREAM MAXLEN = 9 5-* f v", text("5-1"), "XADD x NOMKSTREAM MAXLEN = 9 5-1 f v");
+        check("XADD x NOMKSTREAM * f v", Value::Nil, "nothing");
+    }
+
+    #[test]
+    fn a_float_is_sent_as_its_sum() {
+        check("INCRBYFLOAT k 0.1", text("0.3"), "SET k 0.3 KEEPTTL");
+        check("HINCRBYFLOAT k f 0.1", text("0.3"), "HSET k f 0.3");
+        check("ZINCRBY k 0.1 m", text("0.3"), "ZADD k 0.3 m");
+        check("ZADD k GT INCR 1 m", text("7"), "ZADD k 7 m");
+        check("ZADD k NX INCR 1 m", Value::Nil, "nothing");
+    }
+
+    #[test]
+    fn a_condition_is_sent_as_what_came_of_it() {
+        check("SETNX k v", Value::Int(1), "SET k v");
+        check("SETNX k v", Value::Int(0), "nothing");
+        check("MSETNX a 1 b 2", Value::Int(1), "MSET a 1 b 2");
+        check("RENAMENX a b", Value::Int(1), "RENAME a b");
+        check("LPUSHX l a b", Value::Int(0), "nothing");
+        check("RPUSHX l a b", Value::Int(4), "RPUSH l a b");
+        check("GETSET k v", Value::Nil, "SET k v");
+        check("GETDEL k", Value::Nil, "nothing");
+        check("GETDEL k", text(""), "DEL k");
+        check("PEXPIREAT k 5 nx", Value::Int(1), "PEXPIREAT k 5");
+        check("PEXPIREAT k 5 GT", Value::Int(0), "nothing");
+    }
+
+    #[test]
+    fn set_takes_as_its_options_say() {
+        check("SET k v NX", Value::Okay, "SET k v");
+        check("SET k v NX", Value::Nil, "nothing");
+        check("SET k v XX PXAT 9", Value::Okay, "SET k v PXAT 9");
+        check("SET k v GET", Value::Nil, "SET k v");
+        check("SET k v GET KEEPTTL", text("old"), "SET k v KEEPTTL");
+        check("SET k v NX GET", Value::Nil, "SET k v");
+        check("SET k v NX GET", text("old"), "nothing");
+        check("SET k v XX GET", Value::Nil, "nothing");
+        check("SET k v XX GET", text("old"), "SET k v");
+    }
+
+    #[test]
+    fn scores_are_sent_as_they_are_then() {
+        let scores = || Some(Value::Array(vec![text("5"), Value::Nil, text("7")]));
+        check_asking("ZADD z GT CH 1 a 2 b 3 c", Value::Int(2), scores(), "ZADD z 5 a 7 c");
+        check_asking("GEOADD g NX 1 2 a 3 4 b 5 6 c", Value::Int(2), scores(), "ZADD g 5 a 7 c");
+        let none = || Some(Value::Array(vec![Value::Nil]));
+        check_asking("ZADD z XX 1 a", Value::Int(0), none(), "nothing");
+    }
+
+    #[test]
+    fn a_pop_is_sent_as_it_is_unless_it_took_nothing() {
+        check("LPOP l 2", list(&["a", "b"]), "same");
+        check("LPOP l", Value::Nil, "nothing");
+        check("LPOP l 2", Value::Nil, "nothing");
+        check("ZPOPMIN z", list(&[]), "nothing");
+        check("LMOVE a b LEFT RIGHT", text("x"), "same");
+    }
+
+    #[test]
+    fn what_leaves_nothing_to_decide_and_what_cannot_be_decided() {
+        let how = |command: &str| {
+            let mut cmd = Cmd::new();
+            cmd.arg(command.split(' ').collect::<Vec<_>>());
+            how(lookup(&cmd).unwrap(), &cmd)
+        };
+        assert_eq!(how("XADD x 5-1 f v"), Ok(None));
+        assert_eq!(how("XTRIM x MAXLEN 5"), Ok(None));
+        assert_eq!(how("XTRIM x MAXLEN ~ 5"), Err(APPROXIMATE));
+        assert_eq!(how("XADD x MAXLEN ~ 5 * f v"), Err(APPROXIMATE));
+        assert_eq!(how("XREADGROUP GROUP g c STREAMS x >"), Err(GROUPS));
+        assert_eq!(how("SET k v IFEQ w"), Err(NEWER));
+    }
+}
