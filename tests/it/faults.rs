@@ -214,9 +214,9 @@ async fn an_owned_connection_blocks_nobody_else() {
     node.send(redis::cmd("RPUSH").arg("jobs").arg("one")).await.unwrap();
     assert_eq!(popped.await.unwrap().unwrap(), ("jobs".to_owned(), "one".to_owned()));
 
-    // The shared connection refuses what would block it, before anything is sent.
-    let blpop = &redisdb::node::command::rows::BLPOP;
-    let error = node.run(blpop.spec(), blpop.cmd().arg("jobs").arg(1)).await.unwrap_err();
+    // The shared connection refuses what would change it, before anything is sent.
+    let multi = &redisdb::node::command::rows::MULTI;
+    let error = node.run(multi.spec(), &multi.cmd()).await.unwrap_err();
     assert!(error.is_unsupported(), "{error}");
 }
 

@@ -18,6 +18,8 @@ mod copy;
 #[cfg(feature = "servers")]
 mod faults;
 #[cfg(feature = "servers")]
+mod blocking;
+#[cfg(feature = "servers")]
 mod input;
 #[cfg(feature = "servers")]
 mod scan;

@@ -1,6 +1,7 @@
 //! The typed commands: one trait for each group of redis.io, implemented for everything that [executes](crate::Execute).
 
 mod bitmaps;
+mod blocking;
 mod clients;
 mod consumers;
 mod counted;
@@ -29,6 +30,9 @@ pub use bitmaps::BitUnit;
 pub use bitmaps::BitWidth;
 pub use bitmaps::BitmapCommands;
 pub use bitmaps::Overflow;
+pub use blocking::BlockingCommands;
+pub use blocking::PoppedOne;
+pub use blocking::PoppedScore;
 pub use clients::ClientInfo;
 pub use clients::ClientList;
 pub use consumers::AutoClaimed;

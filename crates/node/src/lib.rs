@@ -24,3 +24,4 @@ mod connection;
 mod dial;
 mod owned;
 pub use owned::OwnedConnection;
+mod waiting;

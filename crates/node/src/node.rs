@@ -33,8 +33,9 @@ use crate::owned::OwnedConnection;
 /// needed and made anew when it is lost; meanwhile calls fail at once, not each by its own timeout.
 ///
 /// # Trade-offs
-/// One connection is faster than several, but a huge reply delays those behind it. What blocks a connection or
-/// changes its state (`BLPOP`, `MULTI`, `SUBSCRIBE`) is refused here and runs on [`owned`](Self::owned) connections.
+/// One connection is faster than several, but a huge reply delays those behind it. What blocks (`BLPOP`) waits on a
+/// connection of its own; what changes a connection (`MULTI`, `SELECT`) is refused here and runs on
+/// [`owned`](Self::owned) ones.
 ///
 /// # Example
 /// ```no_run
@@ -162,14 +163,22 @@ impl Node {
         reply.map_err(|kind| self.error("pipeline", kind))
     }
 
-    /// Sends a command by its row: one that would block or change the shared connection is refused, and a read whose
-    /// connection broke is sent once more.
+    /// Sends a command by its row: one that blocks waits on a connection of its own, one that would change the shared
+    /// connection is refused, and a read whose connection broke is sent once more.
     ///
     /// # Errors
     /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send). When the future of a blocking command is dropped the server forgets it; what it had
+    /// just taken for it is lost.
     pub async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         if let Some(reason) = spec.needs_owned(cmd) {
-            return Err(self.error(spec.name, ErrorKind::Unsupported(reason.into())));
+            return match spec.blocks_for_keys() {
+                // Boxed, for it is rare: the future of every other command would have room for it.
+                true => Box::pin(self.run_owned(spec, cmd)).await,
+                false => Err(self.error(spec.name, ErrorKind::Unsupported(reason.into()))),
+            };
         }
         match self.send(cmd).await {
             // A read changes nothing, so the connection's end need not be its caller's concern.
@@ -180,7 +189,11 @@ impl Node {
         }
     }
 
-    /// Takes a connection that nobody else uses, until it is dropped. At most 8 at a time.
+    async fn run_owned(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        self.owned().await?.run(spec, cmd).await
+    }
+
+    /// Takes a connection that nobody else uses, until it is dropped. At most 64 at a time.
     ///
     /// # Errors
     /// Why there is none: no connection could be made, or all are in use for longer than the response timeout.

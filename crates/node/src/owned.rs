@@ -1,8 +1,12 @@
 //! Connections of one's own: for what blocks a connection, or changes its state.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
 
 use deadpool_redis::Manager;
 use deadpool_redis::Pool;
@@ -12,45 +16,198 @@ use deadpool_redis::TimeoutType;
 use redis::AsyncConnectionConfig;
 use redis::Cmd;
 use redis::ConnectionAddr;
+use redis::FromRedisValue;
 use redis::IntoConnectionInfo;
 use redis::Pipeline;
+use redis::RedisError;
 use redis::RedisFuture;
+use redis::RedisResult;
 use redis::Value;
 use redis::aio::ConnectionLike;
+use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 
+use crate::command::Command;
+use crate::command::Each;
+use crate::command::Read;
+use crate::command::Spec;
+use crate::command::Write;
 use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::dial;
+use crate::error::Error;
 use crate::error::ErrorKind;
+use crate::error::ServerError;
+use crate::execute::Execute;
+use crate::waiting::Waiting;
 
-/// How many owned connections a node opens at most.
-const MOST: usize = 8;
+/// How many owned connections a node opens at most. Each caller that blocks holds one.
+const MOST: usize = 64;
 
 /// A connection that nobody else uses, for `WATCH` and `MULTI`, and for commands that block.
 ///
-/// Commands on it have no response timeout: a blocking command waits as long as it says. It goes back to its pool
-/// when it is dropped; one that was left inside a `MULTI` or in the middle of a reply is thrown away there.
+/// It runs the typed commands, [`WAIT`](crate::BlockingCommands::wait) among them, and, as a redis-rs connection,
+/// everything else. It goes back to its pool when it is dropped; one that was left inside a `MULTI` or in the middle
+/// of a reply is closed instead.
+///
+/// A typed command is given the node's response timeout, and a blocking one its own time on top of that. What is sent
+/// through redis-rs waits without end.
+///
+/// # Cancel safety
+/// Dropping the future of a command ends the connection, for nobody could tell whose the next reply would be: the
+/// server forgets a blocked command at once, and later calls fail.
 ///
 /// ```no_run
-/// # async fn f(node: redisdb_node::Node) -> Result<(), Box<dyn std::error::Error>> {
-/// let mut connection = node.owned().await?;
-/// let (_list, item): (String, String) = redis::cmd("BLPOP").arg("jobs").arg(0).query_async(&mut connection).await?;
+/// use redisdb_node::{BlockingCommands, Node, StringCommands};
+/// use std::time::Duration;
+///
+/// # async fn f(node: Node) -> Result<(), redisdb_node::Error> {
+/// let connection = node.owned().await?;
+/// connection.set("k", "v").await?;
+/// let replicas = connection.wait(2, Duration::from_millis(500)).await?;
+/// println!("{replicas} replicas have it");
 /// # Ok(()) }
 /// ```
 pub struct OwnedConnection {
-    connection: deadpool_redis::Connection,
+    node: Arc<str>,
+    response_timeout: Duration,
+    /// Empty once a command was left in mid-reply.
+    connection: Mutex<Option<deadpool_redis::Connection>>,
+}
+
+impl OwnedConnection {
+    /// Sends a command by its row, and waits as long as it says.
+    ///
+    /// # Errors
+    /// [`Error`]; an error reply is one too.
+    pub async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        let wait = Waiting::of(spec, cmd).with_reply(self.response_timeout);
+        let reply = match self.handle() {
+            Ok(mut connection) => {
+                self.within(wait, async move { connection.send_packed_command(cmd).await }).await
+            }
+            Err(ended) => Err(ErrorKind::Connect(Arc::new(ended))),
+        };
+        match reply {
+            Ok(Value::ServerError(reply)) => {
+                let reply = ServerError::new(reply.code(), reply.details().unwrap_or_default());
+                Err(self.error(spec.name, ErrorKind::Server(reply)))
+            }
+            Ok(reply) => Ok(reply),
+            Err(kind) => Err(self.error(spec.name, kind)),
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        wait: Option<Duration>,
+        sent: impl Future<Output = RedisResult<T>>,
+    ) -> Result<T, ErrorKind> {
+        let sent = self.to_the_end(sent);
+        match wait {
+            None => sent.await.map_err(lost),
+            Some(wait) => match tokio::time::timeout(wait, sent).await {
+                Ok(reply) => reply.map_err(lost),
+                Err(_) => Err(ErrorKind::Timeout(wait)),
+            },
+        }
+    }
+
+    /// Closes the connection if what was sent is not answered to the end.
+    async fn to_the_end<T>(&self, sent: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+        let mut in_flight = InFlight(Some(&self.connection));
+        let reply = sent.await;
+        if reply.is_ok() {
+            in_flight.0 = None;
+        }
+        reply
+    }
+
+    fn handle(&self) -> io::Result<MultiplexedConnection> {
+        let held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let handle = held.as_ref().map(|connection| MultiplexedConnection::clone(connection));
+        handle.ok_or_else(|| {
+            let reason = "an earlier command on this connection was dropped or failed, which ended it";
+            io::Error::new(io::ErrorKind::NotConnected, reason)
+        })
+    }
+
+    pub(crate) fn error(&self, command: &'static str, kind: ErrorKind) -> Error {
+        Error::new(Arc::clone(&self.node), command, kind)
+    }
+
+    async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {
+        let reply = self.run(spec, &cmd).await?;
+        T::from_redis_value(reply).map_err(|error| self.error(spec.name, ErrorKind::Reply(error.into())))
+    }
+}
+
+/// A command whose reply is still to come. Left behind, it takes the connection out of its pool and closes it.
+struct InFlight<'a>(Option<&'a Mutex<Option<deadpool_redis::Connection>>>);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0 {
+            let left = connection.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // Out of the pool: its last handle closes the socket.
+            drop(left.map(deadpool_redis::Connection::take));
+        }
+    }
+}
+
+fn lost(error: RedisError) -> ErrorKind {
+    let kind = std::error::Error::source(&error)
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .map_or(io::ErrorKind::InvalidData, io::Error::kind);
+    ErrorKind::Disconnected(Arc::new(io::Error::new(kind, error)))
 }
 
 impl fmt::Debug for OwnedConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnedConnection").finish_non_exhaustive()
+        f.debug_struct("OwnedConnection").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+impl Execute for OwnedConnection {
+    type Error = Error;
+    type Write<T: Send> = T;
+    type Each<T: Send> = T;
+
+    async fn read<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Read>,
+        cmd: Cmd,
+    ) -> Result<T, Error> {
+        self.answer(command.spec(), cmd).await
+    }
+
+    async fn write<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Write>,
+        cmd: Cmd,
+    ) -> Result<T, Error> {
+        self.answer(command.spec(), cmd).await
+    }
+
+    async fn each<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Each>,
+        cmd: Cmd,
+    ) -> Result<T, Error> {
+        self.answer(command.spec(), cmd).await
+    }
+
+    fn one_reply<T: Send>(written: T) -> Result<T, Error> {
+        Ok(written)
     }
 }
 
 impl ConnectionLike for OwnedConnection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        self.connection.req_packed_command(cmd)
+        Box::pin(async move {
+            let mut connection = self.handle()?;
+            self.to_the_end(async move { connection.send_packed_command(cmd).await }).await
+        })
     }
 
     fn req_packed_commands<'a>(
@@ -59,14 +216,18 @@ impl ConnectionLike for OwnedConnection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        self.connection.req_packed_commands(pipeline, offset, count)
+        Box::pin(async move {
+            let mut connection = self.handle()?;
+            let sent = async move { connection.send_packed_commands(pipeline, offset, count).await };
+            self.to_the_end(sent).await
+        })
     }
 
     fn get_db(&self) -> i64 {
-        self.connection.get_db()
+        let held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().map_or(0, ConnectionLike::get_db)
     }
 }
-
 /// The owned connections of a node.
 pub(crate) struct Owned {
     pool: Pool,
@@ -105,7 +266,11 @@ impl Owned {
 
     pub(crate) async fn take(&self) -> Result<OwnedConnection, ErrorKind> {
         match self.pool.get().await {
-            Ok(connection) => Ok(OwnedConnection { connection }),
+            Ok(connection) => Ok(OwnedConnection {
+                node: self.config.name().into(),
+                response_timeout: self.config.response_timeout(),
+                connection: Mutex::new(Some(connection)),
+            }),
             Err(PoolError::Backend(error)) => Err(dial::refused(error)),
             Err(PoolError::Timeout(TimeoutType::Wait)) => Err(ErrorKind::Unsupported(
                 format!("all {MOST} owned connections are in use; drop one, or wait longer").into(),

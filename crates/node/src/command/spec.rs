@@ -61,6 +61,13 @@ impl Spec {
             Connection::Session => Some(CHANGES),
         }
     }
+
+    /// Returns whether it can wait for keys on a connection of its own, given it alone. `WAIT` cannot: it asks about
+    /// what its own connection wrote before.
+    pub(crate) fn blocks_for_keys(&self) -> bool {
+        let blocks = matches!(self.connection, Connection::Blocking | Connection::BlockingWith(_));
+        blocks && self.keys != Keys::None
+    }
 }
 
 /// A row whose access is part of its type, so that a write cannot be sent as a read.

@@ -1,0 +1,95 @@
+//! How long a blocking command asks its server to wait.
+
+use std::time::Duration;
+
+use redis::Arg;
+use redis::Cmd;
+
+use crate::command::Connection;
+use crate::command::Spec;
+
+/// How long a command may keep its connection waiting, before the time for the reply itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// As long as it says; zero if it does not block.
+    For(Duration),
+    /// Until something comes.
+    Forever,
+}
+
+impl Waiting {
+    /// Reads it off a command. What the server would not understand does not wait: it answers with an error.
+    pub(crate) fn of(spec: &Spec, cmd: &Cmd) -> Self {
+        let seconds = Duration::from_secs(1);
+        let millis = Duration::from_millis(1);
+        let (word, unit) = match (spec.connection, spec.name) {
+            (Connection::Blocking, "BLMPOP" | "BZMPOP") => (words(cmd).nth(1), seconds),
+            (Connection::Blocking, "WAIT") => (words(cmd).nth(2), millis),
+            (Connection::Blocking, "WAITAOF") => (words(cmd).nth(3), millis),
+            (Connection::Blocking, _) => (words(cmd).last(), seconds),
+            (Connection::BlockingWith(option), _) => {
+                let after = words(cmd).skip_while(|word| !word.eq_ignore_ascii_case(option.as_bytes()));
+                match after.map(Some).nth(1) {
+                    Some(word) => (word, millis),
+                    None => return Self::For(Duration::ZERO),
+                }
+            }
+            _ => return Self::For(Duration::ZERO),
+        };
+        let number = word.and_then(|word| std::str::from_utf8(word).ok()?.parse::<f64>().ok());
+        match number {
+            Some(0.0) => Self::Forever,
+            // Longer than a `Duration` can be is for ever as well.
+            Some(number) if number > 0.0 => {
+                Duration::try_from_secs_f64(number * unit.as_secs_f64()).map_or(Self::Forever, Self::For)
+            }
+            _ => Self::For(Duration::ZERO),
+        }
+    }
+
+    /// The time after which no reply can be expected any more; `None` if it may come at any time.
+    pub(crate) fn with_reply(self, reply: Duration) -> Option<Duration> {
+        match self {
+            Self::For(wait) => wait.checked_add(reply),
+            Self::Forever => None,
+        }
+    }
+}
+
+fn words(cmd: &Cmd) -> impl Iterator<Item = &[u8]> {
+    cmd.args_iter().map(|arg| match arg {
+        Arg::Simple(word) => word,
+        _ => b"",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::lookup;
+
+    #[test]
+    fn each_blocking_command_says_how_long_it_waits() {
+        fn check(command: &str, expected: Waiting) {
+            let mut cmd = Cmd::new();
+            cmd.arg(command.split(' ').collect::<Vec<_>>());
+            assert_eq!(Waiting::of(lookup(&cmd).unwrap(), &cmd), expected, "{command}");
+        }
+        let seconds = |seconds| Waiting::For(Duration::from_secs_f64(seconds));
+        check("GET k", seconds(0.0));
+        check("BLPOP a b 0.5", seconds(0.5));
+        check("BLPOP a b 0", Waiting::Forever);
+        check("BLPOP a b 1e300", Waiting::Forever);
+        check("BLPOP a b x", seconds(0.0));
+        check("BRPOPLPUSH a b 2", seconds(2.0));
+        check("BLMOVE a b LEFT RIGHT 2", seconds(2.0));
+        check("BLMPOP 3 1 a LEFT", seconds(3.0));
+        check("BZMPOP 3 1 a MIN COUNT 9", seconds(3.0));
+        check("BZPOPMIN a 4", seconds(4.0));
+        check("WAIT 1 250", seconds(0.25));
+        check("WAITAOF 1 0 0", Waiting::Forever);
+        check("XREAD COUNT 2 BLOCK 250 STREAMS a $", seconds(0.25));
+        check("XREAD STREAMS a $", seconds(0.0));
+        check("XREADGROUP GROUP g c block 0 STREAMS a >", Waiting::Forever);
+    }
+}

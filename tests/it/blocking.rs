@@ -1,0 +1,241 @@
+//! Commands that wait for something to come.
+
+use std::collections::HashMap;
+use std::time::Duration;
+use std::time::Instant;
+
+use redis::Direction;
+use redisdb::Error;
+use redisdb::Node;
+use redisdb::node::BlockingCommands;
+use redisdb::node::ListCommands;
+use redisdb::node::ReadGroupOptions;
+use redisdb::node::ScoreEnd;
+use redisdb::node::ServerCommands;
+use redisdb::node::SortedSetCommands;
+use redisdb::node::StreamCommands;
+use redisdb::node::StringCommands;
+use redisdb_tests::copy;
+use redisdb_tests::eventually;
+use redisdb_tests::ring;
+use xtask::Server;
+
+const SHORT: Duration = Duration::from_millis(20);
+const FOREVER: Duration = Duration::ZERO;
+
+async fn node() -> (Server, Node) {
+    let server = Server::start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    (server, node)
+}
+
+/// A field of INFO, as a number.
+async fn info(node: &Node, section: &str, field: &str) -> u64 {
+    node.info().await.unwrap().parse(section, field).unwrap()
+}
+
+async fn until_blocked(node: &Node, clients: u64) {
+    eventually("so many clients wait", async || info(node, "clients", "blocked_clients").await == clients)
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_there_is_taken_at_once() {
+    let (_server, node) = node().await;
+    node.rpush("l", &["1", "2", "3", "4", "5", "6"]).await.unwrap();
+    let one = |n: &str| Some(("l".to_owned(), n.to_owned()));
+    assert_eq!(node.blpop::<String, String>(&["none", "l"], FOREVER).await.unwrap(), one("1"));
+    assert_eq!(node.brpop::<String, String>("l", FOREVER).await.unwrap(), one("6"));
+    let moved = node.blmove::<u8>("l", "m", Direction::Left, Direction::Right, FOREVER).await.unwrap();
+    assert_eq!(moved, Some(2));
+    assert_eq!(node.brpoplpush::<u8>("l", "m", FOREVER).await.unwrap(), Some(5));
+    let popped = node.blmpop::<String, u8>(&["none", "l"], Direction::Left, 9, FOREVER).await.unwrap();
+    assert_eq!(popped, Some(("l".to_owned(), vec![3, 4])));
+    assert_eq!(node.lrange::<u8>("m", 0, -1).await.unwrap(), [5, 2]);
+
+    node.zadd("z", [(1.0, "a"), (2.0, "b"), (3.0, "c"), (4.5, "d")]).await.unwrap();
+    let least = node.bzpopmin::<String, String>(&["none", "z"], FOREVER).await.unwrap();
+    assert_eq!(least, Some(("z".to_owned(), "a".to_owned(), 1.0)));
+    let most = node.bzpopmax::<String, String>("z", FOREVER).await.unwrap();
+    assert_eq!(most, Some(("z".to_owned(), "d".to_owned(), 4.5)));
+    let rest = node.bzmpop::<String, String>("z", ScoreEnd::Max, 9, FOREVER).await.unwrap();
+    assert_eq!(rest, Some(("z".to_owned(), vec![("c".to_owned(), 3.0), ("b".to_owned(), 2.0)])));
+
+    let id = node.xadd("x", [("f", 7)]).await.unwrap();
+    let tails = node.xread_block::<String, String, u8>(&["x", "y"], &["0", "0"], FOREVER).await.unwrap();
+    assert_eq!((tails[0].0.as_str(), tails[0].1[0].id), ("x", id));
+    assert_eq!(tails[0].1[0].fields, HashMap::from([("f".to_owned(), 7)]));
+    node.send(redis::cmd("XGROUP").arg("CREATE").arg("x").arg("g").arg("0")).await.unwrap();
+    let given = node
+        .xreadgroup_block::<String, String, u8>("g", "me", "x", ReadGroupOptions::new(), FOREVER)
+        .await
+        .unwrap();
+    assert_eq!(given.len(), 1);
+}
+
+#[tokio::test]
+async fn what_does_not_come_in_time_is_none() {
+    let (_server, node) = node().await;
+    let start = Instant::now();
+    assert_eq!(node.blpop::<String, String>("l", SHORT).await.unwrap(), None);
+    assert_eq!(node.brpop::<String, String>("l", SHORT).await.unwrap(), None);
+    assert_eq!(node.brpoplpush::<String>("l", "m", SHORT).await.unwrap(), None);
+    assert_eq!(node.blmpop::<String, String>("l", Direction::Left, 1, SHORT).await.unwrap(), None);
+    assert_eq!(node.bzpopmin::<String, String>("z", SHORT).await.unwrap(), None);
+    assert_eq!(node.bzpopmax::<String, String>("z", SHORT).await.unwrap(), None);
+    assert_eq!(node.bzmpop::<String, String>("z", ScoreEnd::Min, 1, SHORT).await.unwrap(), None);
+    assert_eq!(node.xread_block::<String, String, u8>("x", "$", SHORT).await.unwrap(), []);
+    assert!(start.elapsed() >= 8 * SHORT);
+    // Longer than the response timeout, which is for the reply alone.
+    let patient = node.config().response_timeout() + Duration::from_millis(200);
+    assert_eq!(node.blpop::<String, String>("l", patient).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_server_forgets_a_call_that_is_dropped() {
+    let (_server, node) = node().await;
+    for round in 1..=10 {
+        let jobs = format!("jobs:{round}");
+        let waiting = tokio::spawn({
+            let (node, jobs) = (node.clone(), jobs.clone());
+            async move { node.blpop::<String, String>(&jobs, FOREVER).await }
+        });
+        until_blocked(&node, 1).await;
+        waiting.abort();
+        until_blocked(&node, 0).await;
+        // Nobody takes it, now or when the pool hands out the next connection.
+        node.rpush(&jobs, "one").await.unwrap();
+        assert_eq!(node.blpop::<String, String>("none", SHORT).await.unwrap(), None);
+        assert_eq!(node.llen(&jobs).await.unwrap(), 1);
+    }
+    // The shared connection and one that is kept for the next call.
+    eventually("nothing is left open", async || info(&node, "clients", "connected_clients").await == 2).await;
+}
+
+#[tokio::test]
+async fn an_owned_connection_left_in_mid_reply_is_closed_and_another_one_is_kept() {
+    let (_server, node) = node().await;
+    let owned = node.owned().await.unwrap();
+    let dropped =
+        tokio::time::timeout(Duration::from_millis(50), owned.blpop::<String, String>("l", FOREVER)).await;
+    assert!(dropped.is_err());
+    until_blocked(&node, 0).await;
+    let error = owned.get::<String>("k").await.unwrap_err();
+    assert!(error.is_not_sent() && error.to_string().contains("dropped"), "{error}");
+    drop(owned);
+    for _ in 0..20 {
+        node.owned().await.unwrap().set("k", 1).await.unwrap();
+    }
+    eventually("one is kept", async || info(&node, "clients", "connected_clients").await == 2).await;
+    assert_eq!(node.llen("l").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn many_wait_at_once_and_each_element_goes_to_one() {
+    let (_server, node) = node().await;
+    let waiting: Vec<_> = (0..30)
+        .map(|_| {
+            let node = node.clone();
+            tokio::spawn(async move { node.blpop::<String, u32>("jobs", FOREVER).await.unwrap().unwrap().1 })
+        })
+        .collect();
+    until_blocked(&node, 30).await;
+    node.rpush("jobs", (0..30).collect::<Vec<u32>>()).await.unwrap();
+    let mut taken = Vec::new();
+    for task in waiting {
+        taken.push(task.await.unwrap());
+    }
+    taken.sort_unstable();
+    assert_eq!(taken, (0..30).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_waiting_call_does_not_slow_the_others() {
+    let (_server, node) = node().await;
+    node.set("k", "v").await.unwrap();
+    let gets = async || {
+        let start = Instant::now();
+        for _ in 0..10_000 {
+            node.get::<String>("k").await.unwrap();
+        }
+        start.elapsed()
+    };
+    gets().await;
+    let mut ratios = Vec::new();
+    // Each with the one before it, for the machine is faster at one time than at another.
+    for _ in 0..3 {
+        let alone = gets().await;
+        let waiting = tokio::spawn({
+            let node = node.clone();
+            async move { node.blpop::<String, String>("jobs", Duration::from_secs(30)).await }
+        });
+        until_blocked(&node, 1).await;
+        let beside = gets().await;
+        until_blocked(&node, 1).await;
+        waiting.abort();
+        until_blocked(&node, 0).await;
+        ratios.push(beside.as_secs_f64() / alone.as_secs_f64());
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("10,000 GETs beside a waiting call, to 10,000 alone: {ratios:.2?}");
+    assert!(ratios[0] < 1.5, "{ratios:?}");
+}
+
+#[tokio::test]
+async fn on_a_ring_one_waits_at_the_owner() {
+    let (_servers, ring) = ring().await;
+    for i in 0..10 {
+        let keys = [format!("{{{i}}}:a"), format!("{{{i}}}:b")];
+        let waiting = tokio::spawn({
+            let (ring, keys) = (ring.clone(), keys.clone());
+            async move { ring.blpop::<String, String>(&keys, FOREVER).await }
+        });
+        let owner = ring.node_for(&keys[0]);
+        until_blocked(owner, 1).await;
+        ring.rpush(&keys[1], "x").await.unwrap();
+        assert_eq!(waiting.await.unwrap().unwrap(), Some((keys[1].clone(), "x".to_owned())));
+    }
+    let error = ring.blpop::<String, String>(&["a", "b"], FOREVER).await.unwrap_err();
+    assert!(matches!(error, Error::CrossNode(_)), "{error}");
+
+    // By redis-rs too.
+    ring.rpush("l", "x").await.unwrap();
+    let popped: (String, String) =
+        redis::cmd("BLPOP").arg("l").arg(0).query_async(&mut ring.clone()).await.unwrap();
+    assert_eq!(popped, ("l".to_owned(), "x".to_owned()));
+}
+
+#[tokio::test]
+async fn on_a_copy_nothing_is_taken_and_a_stream_can_be_waited_for() {
+    let (_servers, copy) = copy().await;
+    let error = copy.blpop::<String, String>("l", FOREVER).await.unwrap_err();
+    assert!(error.is_unsupported(), "{error}");
+    assert!(error.to_string().contains("what it takes depends on what each node holds"), "{error}");
+    let waiting = tokio::spawn({
+        let copy = copy.clone();
+        async move { copy.xread_block::<String, String, u8>("x", "$", FOREVER).await }
+    });
+    until_blocked(copy.node_for("x"), 1).await;
+    let id = copy.node_for("x").xadd("x", [("f", 1)]).await.unwrap();
+    let tails = waiting.await.unwrap().unwrap();
+    assert_eq!(tails[0].1[0].id, id);
+}
+
+#[tokio::test]
+async fn an_owned_connection_waits_for_the_replicas_of_its_writes() {
+    let (server, node) = node().await;
+    let owned = node.owned().await.unwrap();
+    owned.set("k", 1).await.unwrap();
+    assert_eq!(owned.wait(1, SHORT).await.unwrap(), 0);
+    let replica = Server::builder().args(["--replicaof", "127.0.0.1", &server.port().to_string()]);
+    let replica = replica.start().unwrap();
+    eventually("it follows", async || info(&node, "replication", "connected_slaves").await == 1).await;
+    owned.set("k", 2).await.unwrap();
+    assert_eq!(owned.wait(1, Duration::from_secs(20)).await.unwrap(), 1);
+    let replica = Node::connect(replica.url()).await.unwrap();
+    assert_eq!(replica.get::<u8>("k").await.unwrap(), Some(2));
+
+    // The shared connection has written what others wrote.
+    let error = node.wait(1, SHORT).await.unwrap_err();
+    assert!(error.is_unsupported() && error.to_string().contains("owned()"), "{error}");
+}
