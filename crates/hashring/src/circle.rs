@@ -5,8 +5,7 @@ use crate::placement::Stretches;
 /// Points on the circle and the arcs they own.
 ///
 /// Arc `i` belongs to point `i` and ends at [`end(i)`](Self::end), which is its last position. Ends are in
-/// ascending order; what lies behind the last end belongs to arc 0, as the circle is closed. Of arcs
-/// with the same end, all but the first are empty.
+/// ascending order; what lies behind the last end belongs to arc 0, as the circle is closed.
 #[derive(Clone, Debug)]
 pub(crate) struct Circle {
     points: Box<[u64]>,
@@ -24,7 +23,7 @@ pub(crate) enum Reach {
 }
 
 impl Circle {
-    /// From points in ascending order. Of equal points the first wins, but with [`Reach::After`] the last.
+    /// From distinct points in ascending order.
     pub(crate) fn new(mut points: Vec<u64>, mut owners: Vec<u16>, reach: Reach) -> Self {
         // The arc of the last point may reach over the end of the numbers to the start.
         // It then has the smallest end and comes first.
@@ -111,18 +110,15 @@ impl Circle {
     /// Who owns what, all around the circle.
     pub(crate) fn stretches(&self) -> Stretches {
         let mut stretches = Stretches::new();
-        // What lies behind the last end belongs to the first arc.
         let arcs = (0..self.len()).map(|arc| (self.end(arc), self.owner(arc)));
+        // What lies behind the last end, if anything does.
         let rest = (u64::MAX, self.owner(0));
-        let mut next = 0;
         for (end, owner) in arcs.chain([rest]) {
-            let empty = !stretches.is_empty() && next > u128::from(end);
             match stretches.last_mut() {
-                _ if empty => continue,
+                Some(last) if last.0 == end => {}
                 Some(last) if last.1 == owner => last.0 = end,
                 _ => stretches.push((end, owner)),
             }
-            next = u128::from(end) + 1;
         }
         stretches
     }

@@ -105,3 +105,53 @@ impl Index {
         size_of_val(&*self.cells)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::circle::Reach;
+
+    /// Points that crowd in places and stand at both ends of the circle.
+    fn points() -> impl Strategy<Value = Vec<(u64, u16)>> {
+        let point =
+            prop_oneof![any::<u64>(), 0u64..4, u64::MAX - 3..=u64::MAX, (0u64..16).prop_map(|n| n << 60)];
+        prop::collection::vec((point, 0u16..5), 1..40)
+    }
+
+    fn resolve(index: &Index, circle: &Circle, hash: u64) -> u16 {
+        match index.owner(hash) {
+            Ok(owner) => owner,
+            Err(0) => circle.owner(circle.find(hash)),
+            Err(arc) => circle.owner(circle.find_from(arc, hash)),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_says_what_a_search_finds(mut points in points(), hashes: [u64; 16]) {
+            points.sort_by_key(|point| point.0);
+            points.dedup_by_key(|point| point.0);
+            let near = points.iter().flat_map(|&(p, _)| [p.wrapping_sub(1), p, p.wrapping_add(1)]);
+            let hashes: Vec<u64> = near.chain(hashes).chain([0, u64::MAX]).collect();
+            for reach in [Reach::Before, Reach::After] {
+                let (at, owners) = points.iter().copied().unzip();
+                let circle = Circle::new(at, owners, reach);
+                let index = Index::new(&circle);
+                let stretches = circle.stretches();
+                for &hash in &hashes {
+                    let owner = match reach {
+                        Reach::Before => points.iter().find(|point| point.0 >= hash).or(points.first()),
+                        Reach::After => points.iter().rfind(|point| point.0 <= hash).or(points.last()),
+                    };
+                    let owner = owner.unwrap().1;
+                    prop_assert_eq!(resolve(&index, &circle, hash), owner, "{:?} {:#x}", reach, hash);
+                    let stretch = stretches.iter().find(|stretch| stretch.0 >= hash);
+                    prop_assert_eq!(stretch.unwrap().1, owner, "stretch, {:?} {:#x}", reach, hash);
+                }
+                prop_assert_eq!(stretches.last().unwrap().0, u64::MAX);
+            }
+        }
+    }
+}

@@ -88,10 +88,7 @@ impl Ring {
                 self.points.of(text.as_bytes(), |point| points.push((point, node)));
             }
         }
-        // A circle that reaches back to what is before a point takes the first of equal points,
-        // the other kind takes the last.
-        let reach = if self.search == Search::AtOrBefore { Reach::After } else { Reach::Before };
-        if (self.tie == Tie::Last) == (reach == Reach::Before) {
+        if self.tie == Tie::Last {
             points.reverse();
         }
         if self.search == Search::After {
@@ -102,6 +99,8 @@ impl Ring {
             }
         }
         points.sort_by_key(|point| point.0);
+        points.dedup_by_key(|point| point.0);
+        let reach = if self.search == Search::AtOrBefore { Reach::After } else { Reach::Before };
         placement(points, reach)
     }
 
@@ -116,7 +115,7 @@ impl Ring {
     }
 }
 
-/// A ring of points in ascending order.
+/// A ring of distinct points in ascending order.
 pub(super) fn placement(points: Vec<(u64, u16)>, reach: Reach) -> Placement {
     let (points, owners) = points.into_iter().unzip();
     let circle = Circle::new(points, owners, reach);
@@ -133,4 +132,23 @@ pub(super) fn ketama_count_f32(weight: f64, total: f64, n_nodes: usize) -> u64 {
 
 pub(super) fn total_weight(nodes: &[Node<'_>]) -> f64 {
     nodes.iter().map(|node| node.weight).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_those_of_single_precision() {
+        let counts = |weights: &[f64]| -> Vec<u64> {
+            let total = weights.iter().sum();
+            weights.iter().map(|&weight| ketama_count_f32(weight, total, weights.len())).collect()
+        };
+        assert_eq!(counts(&[1.0, 2.0, 3.0, 9.0, 10.0]), [7, 15, 23, 72, 80]);
+        assert_eq!(counts(&[1.0, 1.0, 2.0, 1.0]), [32, 32, 64, 32]);
+        for n in [25, 47, 50, 55, 61, 71, 94, 100] {
+            assert_eq!(counts(&vec![1.0; n]), vec![39; n]);
+        }
+        assert_eq!(counts(&[1.0; 24]), [40; 24]);
+    }
 }
