@@ -23,3 +23,5 @@ mod blocking;
 mod input;
 #[cfg(feature = "servers")]
 mod scan;
+#[cfg(feature = "servers")]
+mod peers;

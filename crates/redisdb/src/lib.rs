@@ -12,6 +12,7 @@ pub use redisdb_node as node;
 pub use redisdb_cluster::*;
 pub use redisdb_hashring::HashRing;
 pub use redisdb_hashring::HashTag;
+pub use redisdb_hashring::Layout;
 pub use redisdb_node::Execute;
 pub use redisdb_node::Node;
 pub use redisdb_node::NodeConfig;
