@@ -11,6 +11,7 @@ use std::time::UNIX_EPOCH;
 
 use redis::Direction;
 use redis::ExpireOption;
+use redis::Role;
 use redis::Value;
 use redis::cmd;
 use redisdb_node::Node;
@@ -41,19 +42,33 @@ fn far() -> SystemTime {
 async fn every_method<S: Store>(store: S, copied: &[String]) {
     let s = Stage::new(store, copied).await;
     strings(&s).await;
+    s.copies_are_equal().await;
     keys(&s).await;
+    s.copies_are_equal().await;
     hashes(&s).await;
+    s.copies_are_equal().await;
     field_expiry(&s).await;
+    s.copies_are_equal().await;
     lists(&s).await;
+    s.copies_are_equal().await;
     sets(&s).await;
+    s.copies_are_equal().await;
     sorted_sets(&s).await;
+    s.copies_are_equal().await;
     sorted_sets_combined(&s).await;
+    s.copies_are_equal().await;
     bitmaps(&s).await;
+    s.copies_are_equal().await;
     hyperloglogs(&s).await;
+    s.copies_are_equal().await;
     places(&s).await;
+    s.copies_are_equal().await;
     streams(&s).await;
+    s.copies_are_equal().await;
     consumer_groups(&s).await;
+    s.copies_are_equal().await;
     server(&s).await;
+    s.copies_are_equal().await;
 }
 
 /// Runs a future whose state machine, in a debug build, is larger than the stack of a test.
@@ -534,6 +549,13 @@ async fn places<S: Store>(s: &Stage<S>) {
     s.read(e.geodist("{g}s", "palermo", "none", GeoUnit::Meters), "GEODIST {g}s palermo none m").await;
     s.read(e.geohash("{g}s", &["palermo", "none"]), "GEOHASH {g}s palermo none").await;
     s.read(e.geopos("{g}s", &["palermo", "none"]), "GEOPOS {g}s palermo none").await;
+    let (center, unit) = (GeoPoint::new(15.0, 37.0), GeoUnit::Kilometers);
+    s.write(e.georadius::<String>("{g}s", center, 100.0, unit), "GEORADIUS {g}s 15 37 100 km").await;
+    s.read(e.georadius_ro::<String>("{g}s", center, 100.0, unit), "GEORADIUS_RO {g}s 15 37 100 km").await;
+    let words = "GEORADIUSBYMEMBER {g}s palermo 100 km";
+    s.write(e.georadiusbymember::<String>("{g}s", "palermo", 100.0, unit), words).await;
+    let words = "GEORADIUSBYMEMBER_RO {g}s palermo 100 km";
+    s.read(e.georadiusbymember_ro::<String>("{g}s", "palermo", 100.0, unit), words).await;
     let search = GeoSearch::circle_at(GeoPoint::new(15.0, 37.0), 200.0, GeoUnit::Kilometers).asc();
     let words = "FROMLONLAT 15 37 BYRADIUS 200 km ASC";
     s.read(e.geosearch::<String>("{g}s", search.clone()), &format!("GEOSEARCH {{g}}s {words}")).await;
@@ -577,6 +599,7 @@ async fn streams<S: Store>(s: &Stage<S>) {
     // The id is the server's own, so that there is nothing to compare it with.
     if s.on_one_server(e.xadd("{x}b", [("f", 1)]), "XADD {x}b * f 1").await {
         assert_eq!(e.xlen("{x}b").await.unwrap(), 1);
+        e.del("{x}b").await.unwrap();
     }
 }
 
@@ -657,6 +680,12 @@ async fn server<S: Store>(s: &Stage<S>) {
     s.read(e.ping_with::<String>("hello"), "PING hello").await;
     s.read(e.echo::<String>("hello"), "ECHO hello").await;
     s.read(e.command_count(), "COMMAND COUNT").await;
+    s.read(e.command_list(), "COMMAND LIST").await;
+    for stats in s.ask(e.memory_stats()).await {
+        assert!(matches!(stats.get("total.allocated"), Some(Value::Int(bytes)) if *bytes > 0));
+    }
+    assert!(s.ask(e.memory_malloc_stats()).await.iter().all(|words| !words.is_empty()));
+    assert!(s.ask(e.role()).await.iter().all(|role| matches!(role, Role::Primary { .. })));
     s.read(e.memory_usage("a"), "MEMORY USAGE a").await;
     s.read(e.memory_usage("none"), "MEMORY USAGE none").await;
     s.read(e.memory_usage_with("a", 0), "MEMORY USAGE a SAMPLES 0").await;

@@ -14,6 +14,10 @@ use crate::command::rows::GEOADD;
 use crate::command::rows::GEODIST;
 use crate::command::rows::GEOHASH;
 use crate::command::rows::GEOPOS;
+use crate::command::rows::GEORADIUS;
+use crate::command::rows::GEORADIUS_RO;
+use crate::command::rows::GEORADIUSBYMEMBER;
+use crate::command::rows::GEORADIUSBYMEMBER_RO;
 use crate::command::rows::GEOSEARCH;
 use crate::command::rows::GEOSEARCHSTORE;
 
@@ -93,6 +97,69 @@ pub trait GeoCommands: Execute {
         names: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Vec<Option<GeoPoint>>, Self::Error>> + Send {
         self.read(&GEOPOS, GEOPOS.cmd().arg(key).arg(names).take())
+    }
+
+    /// Returns the names of the places within a distance of a point. It can store its result, so it counts as a write.
+    ///
+    /// The server calls it deprecated: [`geosearch`](Self::geosearch) does more, and is a read.
+    ///
+    /// See <https://redis.io/docs/latest/commands/georadius/>.
+    fn georadius<V: FromRedisValue + Send>(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        center: GeoPoint,
+        radius: f64,
+        unit: GeoUnit,
+    ) -> impl Future<Output = Result<Self::Write<Vec<V>>, Self::Error>> + Send {
+        self.write(&GEORADIUS, GEORADIUS.cmd().arg(key).arg(center).arg(radius).arg(unit).take())
+    }
+
+    /// Returns the names of the places within a distance of a point: [`georadius`](Self::georadius) as a read.
+    ///
+    /// See <https://redis.io/docs/latest/commands/georadius_ro/>.
+    fn georadius_ro<V: FromRedisValue + Send>(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        center: GeoPoint,
+        radius: f64,
+        unit: GeoUnit,
+    ) -> impl Future<Output = Result<Vec<V>, Self::Error>> + Send {
+        self.read(&GEORADIUS_RO, GEORADIUS_RO.cmd().arg(key).arg(center).arg(radius).arg(unit).take())
+    }
+
+    /// Returns the names of the places within a distance of one of them. It can store its result, so it counts as a write.
+    ///
+    /// The server calls it deprecated: [`geosearch`](Self::geosearch) does more, and is a read.
+    ///
+    /// See <https://redis.io/docs/latest/commands/georadiusbymember/>.
+    fn georadiusbymember<V: FromRedisValue + Send>(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        member: impl ToSingleRedisArg + Send,
+        radius: f64,
+        unit: GeoUnit,
+    ) -> impl Future<Output = Result<Self::Write<Vec<V>>, Self::Error>> + Send {
+        self.write(
+            &GEORADIUSBYMEMBER,
+            GEORADIUSBYMEMBER.cmd().arg(key).arg(member).arg(radius).arg(unit).take(),
+        )
+    }
+
+    /// Returns the names of the places within a distance of one of them: [`georadiusbymember`](Self::georadiusbymember) as a
+    /// read.
+    ///
+    /// See <https://redis.io/docs/latest/commands/georadiusbymember_ro/>.
+    fn georadiusbymember_ro<V: FromRedisValue + Send>(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        member: impl ToSingleRedisArg + Send,
+        radius: f64,
+        unit: GeoUnit,
+    ) -> impl Future<Output = Result<Vec<V>, Self::Error>> + Send {
+        self.read(
+            &GEORADIUSBYMEMBER_RO,
+            GEORADIUSBYMEMBER_RO.cmd().arg(key).arg(member).arg(radius).arg(unit).take(),
+        )
     }
 
     /// Returns the names of the places inside an area. Since Redis 6.2.

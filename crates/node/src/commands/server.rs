@@ -1,12 +1,15 @@
 //! Servers: <https://redis.io/docs/latest/commands/?group=server>, and what the connection group asks a server.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::future::Future;
 
 use redis::FromRedisValue;
 use redis::RedisWrite;
+use redis::Role;
 use redis::ToRedisArgs;
 use redis::ToSingleRedisArg;
+use redis::Value;
 
 use super::clients::ClientList;
 use super::expiry::Timestamp;
@@ -18,6 +21,7 @@ use crate::command::rows::BGSAVE;
 use crate::command::rows::CLIENT_KILL;
 use crate::command::rows::CLIENT_LIST;
 use crate::command::rows::COMMAND_COUNT;
+use crate::command::rows::COMMAND_LIST;
 use crate::command::rows::CONFIG_GET;
 use crate::command::rows::CONFIG_RESETSTAT;
 use crate::command::rows::CONFIG_REWRITE;
@@ -32,10 +36,13 @@ use crate::command::rows::LASTSAVE;
 use crate::command::rows::LATENCY_DOCTOR;
 use crate::command::rows::LATENCY_RESET;
 use crate::command::rows::MEMORY_DOCTOR;
+use crate::command::rows::MEMORY_MALLOC_STATS;
 use crate::command::rows::MEMORY_PURGE;
+use crate::command::rows::MEMORY_STATS;
 use crate::command::rows::MEMORY_USAGE;
 use crate::command::rows::PING;
 use crate::command::rows::REPLICAOF;
+use crate::command::rows::ROLE;
 use crate::command::rows::SAVE;
 use crate::command::rows::SHUTDOWN;
 use crate::command::rows::SLAVEOF;
@@ -114,6 +121,13 @@ pub trait ServerCommands: Execute {
     /// See <https://redis.io/docs/latest/commands/command-count/>.
     fn command_count(&self) -> impl Future<Output = Result<u64, Self::Error>> + Send {
         self.read(&COMMAND_COUNT, COMMAND_COUNT.cmd())
+    }
+
+    /// Returns the names of the commands that the server knows. Since Redis 7.0.
+    ///
+    /// See <https://redis.io/docs/latest/commands/command-list/>.
+    fn command_list(&self) -> impl Future<Output = Result<HashSet<String>, Self::Error>> + Send {
+        self.read(&COMMAND_LIST, COMMAND_LIST.cmd())
     }
 
     /// Returns the configuration parameters that match glob-style patterns. Several patterns need Redis 7.0.
@@ -280,11 +294,27 @@ pub trait ServerCommands: Execute {
         self.each(&MEMORY_DOCTOR, MEMORY_DOCTOR.cmd())
     }
 
+    /// Returns what the server's allocator says of itself.
+    ///
+    /// See <https://redis.io/docs/latest/commands/memory-malloc-stats/>.
+    fn memory_malloc_stats(&self) -> impl Future<Output = Result<Self::Each<String>, Self::Error>> + Send {
+        self.each(&MEMORY_MALLOC_STATS, MEMORY_MALLOC_STATS.cmd())
+    }
+
     /// Asks the allocator to give back memory.
     ///
     /// See <https://redis.io/docs/latest/commands/memory-purge/>.
     fn memory_purge(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
         self.write(&MEMORY_PURGE, MEMORY_PURGE.cmd())
+    }
+
+    /// Returns what takes how much memory: numbers, and maps of numbers for each database.
+    ///
+    /// See <https://redis.io/docs/latest/commands/memory-stats/>.
+    fn memory_stats(
+        &self,
+    ) -> impl Future<Output = Result<Self::Each<HashMap<String, Value>>, Self::Error>> + Send {
+        self.each(&MEMORY_STATS, MEMORY_STATS.cmd())
     }
 
     /// Returns how many bytes a key and its value take, estimated from 5 of its elements; `None` if it does not exist.
@@ -344,6 +374,13 @@ pub trait ServerCommands: Execute {
     /// See <https://redis.io/docs/latest/commands/replicaof/>.
     fn replicaof_no_one(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
         self.write(&REPLICAOF, REPLICAOF.cmd().arg("NO").arg("ONE").take())
+    }
+
+    /// Returns whether the server is a primary or a replica, and of whom.
+    ///
+    /// See <https://redis.io/docs/latest/commands/role/>.
+    fn role(&self) -> impl Future<Output = Result<Self::Each<Role>, Self::Error>> + Send {
+        self.each(&ROLE, ROLE.cmd())
     }
 
     /// Saves the data set to disk, and returns when it is done. The server does nothing else meanwhile.

@@ -441,6 +441,12 @@ async fn a_method_on_places_sends_its_command() {
     sends(r.geodist("k", "m", "n", GeoUnit::Miles), "GEODIST k m n mi").await;
     sends(r.geohash("k", &["m", "n"]), "GEOHASH k m n").await;
     sends(r.geopos("k", &["m", "n"]), "GEOPOS k m n").await;
+    sends(r.georadius::<String>("k", point, 2.5, GeoUnit::Meters), "GEORADIUS k 13.5 38.25 2.5 m").await;
+    sends(r.georadius_ro::<String>("k", point, 2.5, GeoUnit::Meters), "GEORADIUS_RO k 13.5 38.25 2.5 m")
+        .await;
+    sends(r.georadiusbymember::<String>("k", "n", 2.5, GeoUnit::Feet), "GEORADIUSBYMEMBER k n 2.5 ft").await;
+    sends(r.georadiusbymember_ro::<String>("k", "n", 2.5, GeoUnit::Feet), "GEORADIUSBYMEMBER_RO k n 2.5 ft")
+        .await;
     let near = GeoSearch::circle_at(point, 2.5, GeoUnit::Kilometers).asc().count(3);
     let words = "FROMLONLAT 13.5 38.25 BYRADIUS 2.5 km ASC COUNT 3";
     sends(r.geosearch::<String>("k", near.clone()), &format!("GEOSEARCH k {words}")).await;
@@ -528,6 +534,10 @@ async fn a_method_on_servers_sends_its_command() {
     sends(r.client_kill_with(filters), words).await;
     sends(r.client_list(), "CLIENT LIST").await;
     sends(r.command_count(), "COMMAND COUNT").await;
+    sends(r.command_list(), "COMMAND LIST").await;
+    sends(r.memory_malloc_stats(), "MEMORY MALLOC-STATS").await;
+    sends(r.memory_stats(), "MEMORY STATS").await;
+    sends(r.role(), "ROLE").await;
     sends(r.config_get("max*"), "CONFIG GET max*").await;
     sends(r.config_resetstat(), "CONFIG RESETSTAT").await;
     sends(r.config_rewrite(), "CONFIG REWRITE").await;
