@@ -25,3 +25,5 @@ mod input;
 mod scan;
 #[cfg(feature = "servers")]
 mod peers;
+#[cfg(feature = "servers")]
+mod model;
