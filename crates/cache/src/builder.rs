@@ -1,14 +1,20 @@
 //! How a cache is told what it should be.
 
 use std::fmt;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
 use std::sync::Arc;
+use std::time::Duration;
+use std::time::SystemTime;
 
 use crate::cache::Cache;
 use crate::cache::Shared;
 use crate::codec::Codec;
 use crate::entry::Format;
+use crate::flight::Flights;
 use crate::key::KeyStyle;
 use crate::stats::Counters;
+use crate::ttl::Life;
 use crate::ttl::Ttl;
 
 /// What a cache does when the store gives an error on a read, or on a write of a value.
@@ -59,6 +65,35 @@ pub(crate) struct Settings {
     pub(crate) max_key_len: usize,
     pub(crate) max_stored_len: usize,
     pub(crate) batch_len: usize,
+    pub(crate) jitter_percent: u8,
+    pub(crate) grace: Duration,
+    pub(crate) refresh_pause: Duration,
+    pub(crate) negative_ttl: Duration,
+    pub(crate) load_timeout: Duration,
+}
+
+impl Settings {
+    /// How long a value that is set at `now` is kept.
+    pub(crate) fn life(&self, ttl: Ttl, now: SystemTime) -> Life {
+        // Not worth a random number where it is off.
+        let ttl = match self.jitter_percent {
+            0 => ttl,
+            percent => ttl.shortened(self.default_ttl, percent, RandomState::new().hash_one(0u8)),
+        };
+        ttl.life(self.default_ttl, now)
+    }
+
+    /// When a loaded value becomes stale, 0 for never, and how long it is kept as such.
+    pub(crate) fn with_grace(&self, life: Life) -> (u64, Life) {
+        let grace = u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX);
+        match life {
+            Life::Until(stale_at) if 0 < grace => {
+                let until = stale_at.saturating_add(grace);
+                (stale_at, if i64::try_from(until).is_ok() { Life::Until(until) } else { Life::Forever })
+            }
+            life => (0, life),
+        }
+    }
 }
 
 impl<E> CacheBuilder<E> {
@@ -72,6 +107,11 @@ impl<E> CacheBuilder<E> {
             max_key_len: 64 << 10,
             max_stored_len: 8 << 20,
             batch_len: 1000,
+            jitter_percent: 0,
+            grace: Duration::ZERO,
+            refresh_pause: Duration::from_secs(30),
+            negative_ttl: Duration::ZERO,
+            load_timeout: Duration::from_secs(30),
         };
         #[cfg(feature = "json")]
         let codec = Some(Codec::Json);
@@ -155,19 +195,61 @@ impl<E> CacheBuilder<E> {
         self
     }
 
+    /// Makes lives shorter at random, by up to so many percent and at most 10 seconds, so that what was stored together
+    /// does not go together. Default: 0, not at all. A life without end, or until an instant, stays as it is.
+    pub fn jitter_percent(mut self, percent: u8) -> Self {
+        self.settings.jitter_percent = percent;
+        self
+    }
+
+    /// Keeps a loaded value for so long after its time is over: it is returned while it is loaded anew, and when that
+    /// fails. [`get`](Cache::get) does not return it. Default: zero, it goes when its time is over.
+    pub fn stale_for(mut self, grace: Duration) -> Self {
+        self.settings.grace = grace;
+        self
+    }
+
+    /// Sets how long the loader of a stale value is left alone after it failed. Default: 30 seconds.
+    pub fn refresh_pause(mut self, pause: Duration) -> Self {
+        self.settings.refresh_pause = pause;
+        self
+    }
+
+    /// Sets for how long [`get_or_set_maybe`](Cache::get_or_set_maybe) notes that there is no value. Default: zero, it
+    /// asks its loader each time.
+    pub fn negative_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.negative_ttl = ttl;
+        self
+    }
+
+    /// Sets how long a loader may take before it is stopped. Default: 30 seconds.
+    pub fn load_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.load_timeout = timeout;
+        self
+    }
+
     /// Returns the cache. Nothing is sent.
     ///
     /// # Errors
     /// [`BuildError`].
     pub fn build(self) -> Result<Cache<E>, BuildError> {
         let codec = self.codec.ok_or(BuildError::NoCodec)?;
+        let needs_envelope = !self.settings.grace.is_zero() || !self.settings.negative_ttl.is_zero();
+        if needs_envelope && !self.envelope {
+            return Err(BuildError::NeedsEnvelope);
+        }
         Ok(self.build_with(codec))
     }
 
     pub(crate) fn build_with(self, codec: Codec) -> Cache<E> {
         let format = Format { codec, envelope: self.envelope, max_decoded_len: self.max_decoded_len };
-        let shared =
-            Shared { store: self.store, settings: self.settings, format, counters: Counters::default() };
+        let shared = Shared {
+            store: self.store,
+            settings: self.settings,
+            format,
+            counters: Counters::default(),
+            flights: Arc::new(Flights::default()),
+        };
         Cache { shared: Arc::new(shared), version: self.version }
     }
 }
@@ -187,12 +269,18 @@ impl<E> fmt::Debug for CacheBuilder<E> {
 pub enum BuildError {
     /// No codec was chosen, and the feature `json` is off.
     NoCodec,
+    /// [`stale_for`](CacheBuilder::stale_for) or [`negative_ttl`](CacheBuilder::negative_ttl) is asked for together with
+    /// [`without_envelope`](CacheBuilder::without_envelope), which leaves no place to note it in.
+    NeedsEnvelope,
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoCodec => f.write_str("no codec was chosen; choose one, or turn the feature `json` on"),
+            Self::NeedsEnvelope => {
+                f.write_str("`stale_for` and `negative_ttl` need the envelope; leave `without_envelope` out")
+            }
         }
     }
 }

@@ -23,9 +23,11 @@ use crate::error::EncodeError;
 use crate::error::Error;
 use crate::error::KeyError;
 use crate::error::TooLargeError;
+use crate::flight::Flights;
 use crate::key::AsKey;
 use crate::key::Key;
 use crate::lookup::Lookup;
+use crate::lookup::Sought;
 use crate::stats::Counters;
 use crate::stats::Stats;
 use crate::ttl::Life;
@@ -70,6 +72,14 @@ pub(crate) struct Shared<E> {
     pub(crate) settings: Settings,
     pub(crate) format: Format,
     pub(crate) counters: Counters,
+    pub(crate) flights: Arc<Flights>,
+}
+
+/// The loads of a cache end with its last handle.
+impl<E> Drop for Shared<E> {
+    fn drop(&mut self) {
+        self.flights.close();
+    }
 }
 
 impl<E> Cache<E> {
@@ -139,15 +149,17 @@ impl<E: Execute> Cache<E> {
         key: impl AsKey,
     ) -> Result<Lookup<T, E::Error>, Error<E::Error>> {
         let key = key.as_key();
-        let name = self.name(key)?;
-        let found = self.shared.store.read(&rows::GET, rows::GET.cmd().arg(name).take()).await;
-        match found {
-            Ok(found) => self.found(key, found),
-            Err(error) => {
-                self.shared.counters.unavailable.add(1);
-                Ok(Lookup::Unavailable(error))
-            }
-        }
+        Ok(match self.seek(key).await? {
+            Sought::Entry(Entry::Value(value)) => Lookup::Hit(value),
+            Sought::Entry(Entry::Stale(value)) => Lookup::Stale(value),
+            Sought::Entry(Entry::Negative) => Lookup::Negative,
+            Sought::Nothing => Lookup::Miss,
+            Sought::Unavailable(error) => Lookup::Unavailable(error),
+            Sought::Undecodable(reason) => match self.shared.settings.on_undecodable {
+                OnUndecodable::Raise => return Err(DecodeError { key: key.to_string(), reason }.into()),
+                OnUndecodable::Miss => Lookup::Miss,
+            },
+        })
     }
 
     /// Sets a key to a value for the [default time](crate::CacheBuilder::default_ttl).
@@ -181,11 +193,16 @@ impl<E: Execute> Cache<E> {
         value: &T,
         ttl: impl Into<Ttl>,
     ) -> Result<Stored<E::Write<()>>, Error<E::Error>> {
-        let key = key.as_key();
-        let put = self.put(key, value, self.life(ttl.into()))?;
-        match self.send_put(put).await {
+        let put = self.put(key.as_key(), value, ttl.into())?;
+        match put.send(&self.shared.store).await {
             Ok(written) => Ok(Stored::Written(written)),
-            Err(error) => self.dropped(error),
+            Err(error) => match self.shared.settings.on_error {
+                OnError::Raise => Err(Error::Store(error)),
+                OnError::Miss => {
+                    self.shared.counters.dropped.add(1);
+                    Ok(Stored::Dropped)
+                }
+            },
         }
     }
 
@@ -206,23 +223,38 @@ impl<E: Execute> Cache<E> {
     /// # On a copy
     /// Says what the first node said that took it.
     pub async fn delete(&self, key: impl AsKey) -> Result<bool, Error<E::Error>> {
-        let name = self.name(key.as_key())?;
+        let name = self.name_to_write(key.as_key())?;
         let deleted = self.shared.store.unlink(name).await.and_then(E::one_reply).map_err(Error::Store)?;
         Ok(deleted > 0)
     }
 
+    /// Returns whether a key has a value, of whatever type; the note that there is none counts as one.
+    ///
+    /// # Errors
+    /// [`Error::Store`] and [`Error::Key`].
+    pub async fn has_key(&self, key: impl AsKey) -> Result<bool, Error<E::Error>> {
+        let name = self.name(key.as_key())?;
+        Ok(self.shared.store.exists(name).await.map_err(Error::Store)? > 0)
+    }
+
     /// The name of the Redis key.
-    pub(crate) fn name(&self, key: Key<'_>) -> Result<Vec<u8>, KeyError> {
+    pub(crate) fn name(&self, key: Key<'_>) -> Result<Vec<u8>, Error<E::Error>> {
+        if self.shared.flights.is_closed() {
+            return Err(Error::Closed);
+        }
         let settings = &self.shared.settings;
         let name = settings.key_style.name(&settings.prefix, self.version, key);
         if name.len() <= settings.max_key_len {
             return Ok(name);
         }
-        Err(KeyError { key: key.to_string(), len: name.len(), limit: settings.max_key_len })
+        Err(Error::Key(KeyError { key: key.to_string(), len: name.len(), limit: settings.max_key_len }))
     }
 
-    pub(crate) fn life(&self, ttl: Ttl) -> Life {
-        ttl.life(self.shared.settings.default_ttl, SystemTime::now())
+    /// The name of a Redis key that is about to be written: a load of it that is under way is overtaken.
+    pub(crate) fn name_to_write(&self, key: Key<'_>) -> Result<Vec<u8>, Error<E::Error>> {
+        let name = self.name(key)?;
+        self.shared.flights.overtake(&name);
+        Ok(name)
     }
 
     /// The command that stores a value, or, for no life at all, the one that removes it.
@@ -230,9 +262,8 @@ impl<E: Execute> Cache<E> {
         &self,
         key: Key<'_>,
         value: &T,
-        life: Life,
+        ttl: Ttl,
     ) -> Result<Put, Error<E::Error>> {
-        let name = self.name(key)?;
         // Encoded in any case: whether a value can be stored does not depend on how long.
         let bytes = self
             .shared
@@ -243,60 +274,39 @@ impl<E: Execute> Cache<E> {
         if limit < bytes.len() {
             return Err(Error::TooLarge(TooLargeError { key: key.to_string(), len: bytes.len(), limit }));
         }
-        Ok(match life {
-            Life::Over => Put::Unlink(rows::UNLINK.cmd().arg(name).take()),
-            Life::Forever => Put::Set(rows::SET.cmd().arg(name).arg(bytes).take()),
-            Life::Until(millis) => {
-                Put::Set(rows::SET.cmd().arg(name).arg(bytes).arg("PXAT").arg(millis).take())
-            }
-        })
+        let life = self.shared.settings.life(ttl, SystemTime::now());
+        Ok(Put::new(&self.name_to_write(key)?, &bytes, life))
     }
 
-    pub(crate) async fn send_put(&self, put: Put) -> Result<E::Write<()>, E::Error> {
-        match put {
-            Put::Set(cmd) => self.shared.store.write(&rows::SET, cmd).await,
-            Put::Unlink(cmd) => self.shared.store.write(&rows::UNLINK, cmd).await,
-        }
-    }
-
-    /// What the bytes of a key mean, counted.
-    pub(crate) fn found<T: DeserializeOwned>(
+    /// What the store has under a key, counted.
+    pub(crate) async fn seek<T: DeserializeOwned>(
         &self,
         key: Key<'_>,
-        bytes: Option<Vec<u8>>,
-    ) -> Result<Lookup<T, E::Error>, Error<E::Error>> {
-        let counters = &self.shared.counters;
-        let Some(bytes) = bytes else {
-            counters.misses.add(1);
-            return Ok(Lookup::Miss);
-        };
-        match self.shared.format.decode(&bytes, unix_millis(SystemTime::now())) {
-            Ok(entry) => {
-                counters.hits.add(1);
-                Ok(match entry {
-                    Entry::Value(value) => Lookup::Hit(value),
-                    Entry::Stale(value) => Lookup::Stale(value),
-                    Entry::Negative => Lookup::Negative,
-                })
-            }
-            Err(reason) => {
-                counters.undecodable.add(1);
-                match self.shared.settings.on_undecodable {
-                    OnUndecodable::Raise => Err(DecodeError { key: key.to_string(), reason }.into()),
-                    OnUndecodable::Miss => Ok(Lookup::Miss),
-                }
-            }
-        }
+    ) -> Result<Sought<T, E::Error>, Error<E::Error>> {
+        let name = self.name(key)?;
+        let found = self.shared.store.read(&rows::GET, rows::GET.cmd().arg(name).take()).await;
+        Ok(self.shared.found(found))
     }
+}
 
-    fn dropped(&self, error: E::Error) -> Result<Stored<E::Write<()>>, Error<E::Error>> {
-        match self.shared.settings.on_error {
-            OnError::Raise => Err(Error::Store(error)),
-            OnError::Miss => {
-                self.shared.counters.dropped.add(1);
-                Ok(Stored::Dropped)
-            }
-        }
+impl<E: Execute> Shared<E> {
+    /// What the reply to `GET` means, counted.
+    pub(crate) fn found<T: DeserializeOwned>(
+        &self,
+        reply: Result<Option<Vec<u8>>, E::Error>,
+    ) -> Sought<T, E::Error> {
+        let counters = &self.counters;
+        let (counter, sought) = match reply {
+            Ok(Some(bytes)) => match self.format.decode(&bytes, unix_millis(SystemTime::now())) {
+                Ok(Entry::Stale(value)) => (&counters.stale, Sought::Entry(Entry::Stale(value))),
+                Ok(entry) => (&counters.hits, Sought::Entry(entry)),
+                Err(reason) => (&counters.undecodable, Sought::Undecodable(reason)),
+            },
+            Ok(None) => (&counters.misses, Sought::Nothing),
+            Err(error) => (&counters.unavailable, Sought::Unavailable(error)),
+        };
+        counter.add(1);
+        sought
     }
 }
 
@@ -318,9 +328,31 @@ impl<W> Stored<W> {
 }
 
 /// What stores a value or removes it.
+#[derive(Debug)]
 pub(crate) enum Put {
     Set(Cmd),
     Unlink(Cmd),
+}
+
+impl Put {
+    pub(crate) fn new(name: &[u8], bytes: &[u8], life: Life) -> Self {
+        if life == Life::Over {
+            return Self::Unlink(rows::UNLINK.cmd().arg(name).take());
+        }
+        let mut set = Cmd::with_capacity(5, 64 + name.len() + bytes.len());
+        set.arg("SET").arg(name).arg(bytes);
+        if let Life::Until(millis) = life {
+            set.arg("PXAT").arg(millis);
+        }
+        Self::Set(set)
+    }
+
+    pub(crate) async fn send<E: Execute>(self, store: &E) -> Result<E::Write<()>, E::Error> {
+        match self {
+            Self::Set(cmd) => store.write(&rows::SET, cmd).await,
+            Self::Unlink(cmd) => store.write(&rows::UNLINK, cmd).await,
+        }
+    }
 }
 
 impl<E> Clone for Cache<E> {

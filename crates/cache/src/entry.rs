@@ -53,6 +53,13 @@ impl Format {
         Ok(header.seal(bytes))
     }
 
+    /// The bytes to store where there is no value.
+    pub(crate) fn encode_negative(self) -> Vec<u8> {
+        let (codec, schema) = (self.codec.id(), self.codec.schema());
+        let header = Header { codec, compression: 0, negative: true, schema, stale_at: 0, decoded_len: 0 };
+        header.seal(vec![0; HEADER])
+    }
+
     /// The value in stored bytes.
     pub(crate) fn decode<T: DeserializeOwned>(
         self,

@@ -1,8 +1,12 @@
 //! What may go wrong with a cache.
 
+mod load;
+
 use std::fmt;
 
 use redisdb_node as node;
+
+pub use load::LoadError;
 
 /// What went wrong with a cache over a store whose errors are `S`: [`redisdb_node::Error`] for a node, the cluster's
 /// for a ring or a copy.
@@ -21,6 +25,12 @@ pub enum Error<S> {
     TooLarge(TooLargeError),
     /// The key cannot be used. Nothing was sent.
     Key(KeyError),
+    /// There is nothing under the key, where something must be.
+    Missing(MissingError),
+    /// There is no value to return, because it could not be loaded.
+    Load(LoadError),
+    /// The cache was [closed](crate::Cache::close). Nothing was sent.
+    Closed,
 }
 
 /// Why what is stored cannot be returned.
@@ -104,6 +114,14 @@ pub struct KeyError {
     pub limit: usize,
 }
 
+/// That there is nothing under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingError {
+    /// The key, as in messages.
+    pub key: String,
+}
+
 impl<S> Error<S> {
     /// The store's own error, if it is one.
     pub fn store(&self) -> Option<&S> {
@@ -130,26 +148,32 @@ impl<S: std::error::Error + 'static> Error<S> {
         self.node().is_some_and(node::Error::is_connect)
     }
 
-    /// Returns whether the store does not run such a command, whatever the state of the servers: a copy refuses
-    /// commands that take effect under a condition.
+    /// Returns whether the store does not run such a command, whatever the state of the servers: a copy runs no scripts.
     pub fn is_unsupported(&self) -> bool {
         match self {
-            // A ring's or a copy's refusal has no server's error behind it, for no server was asked.
-            Self::Store(_) => self.node().is_none_or(node::Error::is_unsupported),
+            Self::Store(error) => is_refusal(error),
             _ => false,
         }
     }
 
-    /// The first error of a server behind this one.
     fn node(&self) -> Option<&node::Error> {
-        let Self::Store(error) = self else { return None };
-        let mut error: &(dyn std::error::Error + 'static) = error;
-        loop {
-            if let Some(error) = error.downcast_ref() {
-                return Some(error);
-            }
-            error = error.source()?;
+        self.store().and_then(|error| node_error(error))
+    }
+}
+
+/// Returns whether a store's error says that it does not run the command at all.
+fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    // A ring's or a copy's refusal has no server's error behind it, for no server was asked.
+    node_error(error).is_none_or(node::Error::is_unsupported)
+}
+
+/// The first error of a server behind an error.
+fn node_error<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> Option<&'a node::Error> {
+    loop {
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
         }
+        error = error.source()?;
     }
 }
 
@@ -173,6 +197,9 @@ impl<S: fmt::Display> fmt::Display for Error<S> {
             Self::Encode(error) => error.fmt(f),
             Self::TooLarge(error) => error.fmt(f),
             Self::Key(error) => error.fmt(f),
+            Self::Missing(error) => error.fmt(f),
+            Self::Load(error) => error.fmt(f),
+            Self::Closed => f.write_str("the cache is closed"),
         }
     }
 }
@@ -181,6 +208,7 @@ impl<S: std::error::Error + 'static> std::error::Error for Error<S> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Store(error) => Some(error),
+            Self::Load(error) => std::error::Error::source(error),
             _ => None,
         }
     }
@@ -241,3 +269,11 @@ impl fmt::Display for KeyError {
 }
 
 impl std::error::Error for KeyError {}
+
+impl fmt::Display for MissingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key `{}`: there is nothing", self.key)
+    }
+}
+
+impl std::error::Error for MissingError {}

@@ -1,5 +1,8 @@
 //! What is known of a key.
 
+use crate::entry::Entry;
+use crate::error::DecodeReason;
+
 /// What is known of a key: four things that a plain `Option` would make one or two of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,4 +27,13 @@ impl<T, S> Lookup<T, S> {
             Self::Negative | Self::Miss | Self::Unavailable(_) => None,
         }
     }
+}
+
+/// What the store has shown, before anything is made of it.
+#[derive(Debug)]
+pub(crate) enum Sought<T, S> {
+    Entry(Entry<T>),
+    Nothing,
+    Undecodable(DecodeReason),
+    Unavailable(S),
 }

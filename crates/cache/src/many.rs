@@ -11,10 +11,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::builder::OnError;
+use crate::builder::OnUndecodable;
 use crate::cache::Cache;
+use crate::entry::Entry;
+use crate::error::DecodeError;
 use crate::error::Error;
 use crate::key::AsKey;
-use crate::lookup::Lookup;
+use crate::lookup::Sought;
 use crate::ttl::Ttl;
 
 /// What was found under many keys.
@@ -34,6 +37,17 @@ pub struct Batch<K, S> {
     /// How many keys were written.
     pub n_done: usize,
     /// The keys that were not, or of which it is not known, in the caller's order, each with the reason.
+    pub failed: Vec<(K, Error<S>)>,
+}
+
+/// What became of many deletions.
+#[derive(Debug, Clone)]
+#[must_use = "a key that could not be deleted will be read again"]
+#[non_exhaustive]
+pub struct Deleted<K, S> {
+    /// How many keys were there, and are not any more.
+    pub n_deleted: usize,
+    /// The keys that were not deleted, or of which it is not known, in the caller's order, each with the reason.
     pub failed: Vec<(K, Error<S>)>,
 }
 
@@ -99,7 +113,7 @@ impl<E: Execute> Cache<E> {
         entries: impl IntoIterator<Item = (K, V)>,
         ttl: impl Into<Ttl>,
     ) -> Result<Batch<K, E::Error>, Error<E::Error>> {
-        let life = self.life(ttl.into());
+        let ttl = ttl.into();
         let mut batch = Batch { n_done: 0, failed: Vec::new() };
         let mut entries = entries.into_iter();
         loop {
@@ -107,7 +121,7 @@ impl<E: Execute> Cache<E> {
             let chunk = entries.by_ref().take(self.shared.settings.batch_len);
             let chunk: Vec<_> = chunk
                 .map(|(key, value)| {
-                    let put = self.put(key.as_key(), &value, life);
+                    let put = self.put(key.as_key(), &value, ttl);
                     (key, put)
                 })
                 .collect();
@@ -115,7 +129,7 @@ impl<E: Execute> Cache<E> {
                 break;
             }
             let sent = chunk.into_iter().map(async |(key, put)| match put {
-                Ok(put) => (key, self.send_put(put).await.map_err(Error::Store)),
+                Ok(put) => (key, put.send(&self.shared.store).await.map_err(Error::Store)),
                 Err(error) => (key, Err(error)),
             });
             for (key, result) in join_all(sent).await {
@@ -132,6 +146,44 @@ impl<E: Execute> Cache<E> {
         Ok(batch)
     }
 
+    /// Deletes many keys.
+    ///
+    /// # Errors
+    /// The first one, if every key failed, whatever [`OnError`] says. Keys that fail while others do not stand in
+    /// [`Deleted::failed`]: their values will be read again.
+    ///
+    /// # On a ring
+    /// All are sent at once, each to its node, 1000 at a time ([`batch_len`](crate::CacheBuilder::batch_len)).
+    pub async fn delete_many<K: AsKey>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Deleted<K, E::Error>, Error<E::Error>> {
+        let mut deleted = Deleted { n_deleted: 0, failed: Vec::new() };
+        let mut n_done = 0;
+        let mut keys = keys.into_iter();
+        loop {
+            let chunk: Vec<K> = keys.by_ref().take(self.shared.settings.batch_len).collect();
+            if chunk.is_empty() {
+                break;
+            }
+            let sent = chunk.into_iter().map(async |key| {
+                let was_there = self.delete(&key).await;
+                (key, was_there)
+            });
+            for (key, was_there) in join_all(sent).await {
+                match was_there {
+                    Ok(was_there) => {
+                        n_done += 1;
+                        deleted.n_deleted += usize::from(was_there);
+                    }
+                    Err(error) => deleted.failed.push((key, error)),
+                }
+            }
+        }
+        unless_all_failed(n_done, &mut deleted.failed)?;
+        Ok(deleted)
+    }
+
     async fn get_chunk<T: DeserializeOwned, K: AsKey>(
         &self,
         keys: Vec<K>,
@@ -145,7 +197,7 @@ impl<E: Execute> Cache<E> {
                     names.push(name);
                     named.push(key);
                 }
-                Err(error) => found.failed.push((key, Error::Key(error))),
+                Err(error) => found.failed.push((key, error)),
             }
         }
         if names.is_empty() {
@@ -165,21 +217,18 @@ impl<E: Execute> Cache<E> {
                     join_all(gets).await
                 }
             };
+        let settings = &self.shared.settings;
         for (key, reply) in named.into_iter().zip(replies) {
-            let looked_up = match reply {
-                Ok(bytes) => self.found(key.as_key(), bytes),
-                Err(error) => {
-                    self.shared.counters.unavailable.add(1);
-                    Ok(Lookup::Unavailable(error))
-                }
-            };
-            match looked_up {
-                Ok(Lookup::Hit(value)) => found.values.push((key, value)),
-                Ok(Lookup::Unavailable(error)) if self.shared.settings.on_error == OnError::Raise => {
+            match self.shared.found(reply) {
+                Sought::Entry(Entry::Value(value)) => found.values.push((key, value)),
+                Sought::Unavailable(error) if settings.on_error == OnError::Raise => {
                     found.failed.push((key, Error::Store(error)));
                 }
-                Ok(_) => {}
-                Err(error) => found.failed.push((key, error)),
+                Sought::Undecodable(reason) if settings.on_undecodable == OnUndecodable::Raise => {
+                    let error = DecodeError { key: key.as_key().to_string(), reason };
+                    found.failed.push((key, Error::Decode(error)));
+                }
+                _ => {}
             }
         }
     }

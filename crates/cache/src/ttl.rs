@@ -52,6 +52,23 @@ impl Ttl {
         // What the server's signed 64 bits cannot hold is 292 million years away.
         if i64::try_from(until).is_ok() { Life::Until(until) } else { Life::Forever }
     }
+
+    /// A life from now on, shorter by up to `percent` (and 10 seconds): `random` says how much of that.
+    pub(crate) fn shortened(self, default: Self, percent: u8, random: u64) -> Self {
+        const MOST: Duration = Duration::from_secs(10);
+        match self {
+            Self::Default if default != Self::Default => default.shortened(default, percent, random),
+            Self::Default => Self::FIVE_MINUTES.shortened(default, percent, random),
+            Self::After(ttl) => {
+                let most = (ttl / 100).saturating_mul(percent.min(100).into()).min(MOST);
+                // In steps of a thousandth.
+                let less = most / 1000 * u32::try_from(random % 1001).unwrap_or(0);
+                let shorter = ttl.saturating_sub(less);
+                Self::After(if shorter.is_zero() { ttl } else { shorter })
+            }
+            Self::At(_) | Self::Never => self,
+        }
+    }
 }
 
 impl From<Duration> for Ttl {
@@ -113,6 +130,23 @@ mod tests {
         check(Duration::MAX, Life::Forever);
         check(Duration::from_millis(i64::MAX.unsigned_abs()), Life::Forever);
         check(Ttl::Never, Life::Forever);
+    }
+
+    #[test]
+    fn a_shortened_life_is_shorter_by_no_more_than_was_said() {
+        let check = |ttl: Duration, percent, random, expected: Duration| {
+            assert_eq!(Ttl::After(ttl).shortened(Ttl::Default, percent, random), Ttl::After(expected));
+        };
+        let second = Duration::from_secs(1);
+        check(100 * second, 5, 0, 100 * second);
+        check(100 * second, 5, 1000, 95 * second);
+        check(3600 * second, 5, 1000, 3590 * second);
+        check(100 * second, 0, 1000, 100 * second);
+        check(second, 200, 1000, second);
+        check(Duration::ZERO, 5, 1000, Duration::ZERO);
+        let default = Ttl::Default.shortened(Ttl::Default, 1, 1000);
+        assert_eq!(default, Ttl::After(297 * second));
+        assert_eq!(Ttl::Default.shortened(Ttl::Never, 5, 1000), Ttl::Never);
     }
 
     #[test]

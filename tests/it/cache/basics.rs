@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use redisdb_cache::Cache;
 use redisdb_cache::Error;
 use redisdb_cache::Key;
 use redisdb_cache::Lookup;
+use redisdb_cache::OnUndecodable;
 use redisdb_node::Execute;
 use redisdb_node::StringCommands;
+use redisdb_tests::eventually;
 use serde::Deserialize;
 use serde::Serialize;
 use serde::Serializer;
@@ -120,7 +123,55 @@ pub(super) async fn a_deleted_key_is_gone<E: Execute>(cache: Cache<E>) {
     assert_eq!(cache.get("b").await.unwrap(), Some(2));
 }
 
-struct Unserializable;
+pub(super) async fn a_key_is_there_or_not<E: Execute>(cache: Cache<E>) {
+    assert!(!cache.has_key("k").await.unwrap());
+    cache.set("k", &None::<u8>).await.unwrap();
+    assert!(cache.has_key("k").await.unwrap());
+    cache.set_for("k", &1, Duration::from_millis(50)).await.unwrap();
+    eventually("it expires", async || !cache.has_key("k").await.unwrap()).await;
+}
+
+pub(super) async fn prefixes_do_not_meet<E: Execute + Clone>(cache: Cache<E>) {
+    let other = Cache::builder(cache.store().clone()).prefix("prefixes_do_not_meet").build().unwrap();
+    cache.set("k", &1).await.unwrap();
+    assert_eq!(other.get::<u8>("k").await.unwrap(), None);
+    assert!(!other.delete("k").await.unwrap());
+    assert_eq!(cache.get("k").await.unwrap(), Some(1));
+}
+
+pub(super) async fn a_damaged_value_is_an_error<E: Execute + Clone>(cache: Cache<E>) {
+    let name = format!("{}:1:k", prefix(&cache));
+    let lenient = Cache::builder(cache.store().clone())
+        .prefix(prefix(&cache))
+        .on_undecodable(OnUndecodable::Miss)
+        .build()
+        .unwrap();
+    for damage in
+        [b"".as_slice(), b"hello", b"\xC5", b"\xC5\x01", b"\xC5\x09 from the future", b"1.5", b"007"]
+    {
+        cache.store().set(&name, damage).await.unwrap();
+        assert!(cache.get::<String>("k").await.unwrap_err().is_decode(), "{damage:?}");
+        assert_eq!(lenient.get::<String>("k").await.unwrap(), None);
+        assert!(matches!(lenient.lookup::<String>("k").await.unwrap(), Lookup::Miss));
+    }
+    assert_eq!((lenient.stats().undecodable, lenient.stats().hits), (14, 0));
+    cache.set("k", "whole").await.unwrap();
+    let stored: Vec<u8> = cache.store().get(&name).await.unwrap().unwrap();
+    cache.store().set(&name, &stored[..stored.len() - 1]).await.unwrap();
+    assert!(cache.get::<String>("k").await.unwrap_err().is_decode());
+}
+
+pub(super) async fn a_closed_cache_refuses<E: Execute + Send + 'static>(cache: Cache<E>) {
+    let clone = cache.clone();
+    cache.set("k", &1).await.unwrap();
+    cache.close();
+    cache.close();
+    assert!(matches!(cache.get::<u8>("k").await, Err(Error::Closed)));
+    assert!(matches!(clone.delete("k").await, Err(Error::Closed)));
+    assert!(clone.set("k", &2).await.is_err());
+}
+
+pub(super) struct Unserializable;
 
 impl Serialize for Unserializable {
     fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {

@@ -65,6 +65,15 @@ pub(super) async fn a_value_that_fails_does_not_stop_the_others<E: Execute>(cach
     assert!(matches!(&found.failed[..], [("b", Error::Decode(_))]));
 }
 
+pub(super) async fn delete_many_counts_what_was_there<E: Execute>(cache: Cache<E>) {
+    cache.set_many([("a", 1), ("b", 2), ("c", 3)]).await.unwrap();
+    let deleted = cache.delete_many(["a", "b", "x"]).await.unwrap();
+    assert_eq!((deleted.n_deleted, deleted.failed.len()), (2, 0));
+    assert_eq!(cache.get_many::<i32, _>(["a", "b", "c"]).await.unwrap().values, [("c", 3)]);
+    let deleted = cache.delete_many(Vec::<String>::new()).await.unwrap();
+    assert_eq!((deleted.n_deleted, deleted.failed.len()), (0, 0));
+}
+
 pub(super) async fn more_keys_than_a_batch<E: Execute>(cache: Cache<E>) {
     let keys: Vec<String> = (0..2500).map(|i| format!("k{i}")).collect();
     let batch = cache.set_many(keys.iter().zip(0..)).await.unwrap();

@@ -74,3 +74,45 @@ pub(super) async fn the_time_left_is_told<E: Execute>(cache: Cache<E>) {
     assert!(left <= Duration::from_millis(90_500));
     check_left(&cache, Duration::from_millis(90_500)).await;
 }
+
+pub(super) async fn touch_changes_the_time<E: Execute>(cache: Cache<E>) {
+    cache.set("k", &1).await.unwrap();
+    assert!(cache.touch("k", 10 * MINUTE).await.unwrap());
+    check_left(&cache, 10 * MINUTE).await;
+    assert!(cache.touch("k", Ttl::Default).await.unwrap());
+    check_left(&cache, 5 * MINUTE).await;
+    assert!(cache.touch("k", Ttl::Never).await.unwrap());
+    assert_eq!(cache.ttl("k").await.unwrap(), TimeToLive::Persistent);
+    assert!(cache.touch("k", MINUTE).await.unwrap());
+    check_left(&cache, MINUTE).await;
+    assert_eq!(cache.get("k").await.unwrap(), Some(1));
+}
+
+pub(super) async fn touch_says_whether_there_is_a_value<E: Execute>(cache: Cache<E>) {
+    assert!(!cache.touch("k", MINUTE).await.unwrap());
+    assert!(!cache.touch("k", Ttl::Never).await.unwrap());
+    assert!(!cache.touch("k", Duration::ZERO).await.unwrap());
+    assert!(!cache.persist("k").await.unwrap());
+    cache.set_for("k", &1, Ttl::Never).await.unwrap();
+    assert!(cache.touch("k", Ttl::Never).await.unwrap());
+    assert!(cache.persist("k").await.unwrap());
+    assert_eq!(cache.ttl("k").await.unwrap(), TimeToLive::Persistent);
+}
+
+pub(super) async fn a_touch_of_zero_deletes<E: Execute>(cache: Cache<E>) {
+    cache.set("k", &1).await.unwrap();
+    assert!(cache.touch("k", Duration::ZERO).await.unwrap());
+    assert!(!cache.has_key("k").await.unwrap());
+}
+
+pub(super) async fn an_instant_is_kept_to<E: Execute>(cache: Cache<E>) {
+    cache.set("k", &1).await.unwrap();
+    assert!(cache.expire_at("k", SystemTime::now() + 10 * MINUTE).await.unwrap());
+    check_left(&cache, 10 * MINUTE + Duration::from_millis(1)).await;
+    assert!(cache.expire_at("k", SystemTime::now() + Duration::from_millis(50)).await.unwrap());
+    eventually("it expires", async || !cache.has_key("k").await.unwrap()).await;
+    cache.set("k", &1).await.unwrap();
+    assert!(cache.expire_at("k", SystemTime::UNIX_EPOCH).await.unwrap());
+    assert!(!cache.has_key("k").await.unwrap());
+    assert!(!cache.expire_at("k", SystemTime::now() + MINUTE).await.unwrap());
+}

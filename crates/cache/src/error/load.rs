@@ -1,0 +1,81 @@
+//! Why a value could not be loaded.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::key::Key;
+
+/// Why a value could not be loaded. All who waited for the load have the same one.
+#[derive(Debug, Clone)]
+pub struct LoadError {
+    key: String,
+    cause: Cause,
+}
+
+#[derive(Debug, Clone)]
+enum Cause {
+    /// Callers with loaders of different kinds may wait for one load.
+    Loader(Arc<dyn Error + Send + Sync>),
+    Timeout(Duration),
+    Lost,
+}
+
+impl LoadError {
+    pub(crate) fn of(key: &str, error: impl Error + Send + Sync + 'static) -> Self {
+        Self { key: key.to_owned(), cause: Cause::Loader(Arc::new(error)) }
+    }
+
+    pub(crate) fn timeout(key: &str, after: Duration) -> Self {
+        Self { key: key.to_owned(), cause: Cause::Timeout(after) }
+    }
+
+    pub(crate) fn lost(key: Key<'_>) -> Self {
+        Self { key: key.to_string(), cause: Cause::Lost }
+    }
+
+    /// The key, as in messages.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The loader's own error, if it gave one and it is an `X`.
+    pub fn downcast_ref<X: Error + 'static>(&self) -> Option<&X> {
+        match &self.cause {
+            Cause::Loader(error) => error.downcast_ref(),
+            Cause::Timeout(_) | Cause::Lost => None,
+        }
+    }
+
+    /// Returns whether the loader took longer than [`load_timeout`](crate::CacheBuilder::load_timeout), and was
+    /// stopped.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.cause, Cause::Timeout(_))
+    }
+
+    /// Returns whether the load ended without an outcome: the loader panicked, or the cache was closed.
+    pub fn is_lost(&self) -> bool {
+        matches!(self.cause, Cause::Lost)
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key `{}`: ", self.key)?;
+        match &self.cause {
+            Cause::Loader(error) => write!(f, "its loader: {error}"),
+            Cause::Timeout(after) => write!(f, "its loader gave nothing within {after:?}"),
+            Cause::Lost => f.write_str("its loader panicked, or the cache was closed"),
+        }
+    }
+}
+
+impl Error for LoadError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.cause {
+            Cause::Loader(error) => Some(&**error),
+            Cause::Timeout(_) | Cause::Lost => None,
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Loads that are under way: one for each key, however many callers wait for it.
+
+use std::collections::HashMap;
+use std::collections::hash_map;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::error::LoadError;
+
+/// What a load gave, for all who wait: not a value but its bytes, for each may want another type.
+#[derive(Debug, Clone)]
+pub(crate) enum Outcome {
+    Value(Arc<[u8]>),
+    Nothing,
+    Failed(LoadError),
+}
+
+/// What a caller waits on.
+pub(crate) type Waiter = watch::Receiver<Option<Outcome>>;
+
+/// The loads of one cache, by the names of their Redis keys.
+#[derive(Debug, Default)]
+pub(crate) struct Flights {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: HashMap<Vec<u8>, Flight>,
+    /// Until when a stale value is served without another attempt, because the last one failed.
+    resting: HashMap<Vec<u8>, Instant>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Flight {
+    ticket: Ticket,
+    waiter: Waiter,
+    task: Option<AbortHandle>,
+}
+
+/// Tells one load from a later one of the same key, and whether its value may still be written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ticket {
+    overtaken: Arc<AtomicBool>,
+}
+
+impl Ticket {
+    /// Returns whether the key was set or deleted since the load began.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        self.overtaken.load(Ordering::SeqCst)
+    }
+}
+
+impl Flights {
+    /// How many keys may rest. Above, those that have rested enough are forgotten, and if need be all.
+    const MOST_RESTING: usize = 10_000;
+
+    /// Joins the load of a key, or starts it: `task` makes the future that is spawned. `None` if the cache is closed.
+    pub(crate) fn join<F>(
+        self: &Arc<Self>,
+        name: &[u8],
+        task: impl FnOnce(Ticket, Landing) -> F,
+    ) -> Option<Waiter>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut state = self.lock();
+        if state.closed {
+            return None;
+        }
+        let ticket = Ticket::default();
+        let (sender, waiter) = watch::channel(None);
+        match state.running.entry(name.to_vec()) {
+            hash_map::Entry::Occupied(flight) => return Some(flight.get().waiter.clone()),
+            hash_map::Entry::Vacant(vacant) => {
+                vacant.insert(Flight { ticket: ticket.clone(), waiter: waiter.clone(), task: None });
+            }
+        }
+        drop(state);
+        let landing =
+            Landing { flights: Arc::clone(self), name: name.to_vec(), ticket: ticket.clone(), sender };
+        // Spawned outside of the lock: making the task is the caller's code.
+        let handle = tokio::spawn(task(ticket.clone(), landing)).abort_handle();
+        let mut state = self.lock();
+        if state.closed {
+            handle.abort();
+        } else if let Some(flight) = state.running.get_mut(name).filter(|flight| flight.ticket.is(&ticket)) {
+            flight.task = Some(handle);
+        }
+        Some(waiter)
+    }
+
+    /// Notes that a key is about to be set or deleted: the value of a load under way is not written, and whoever asks
+    /// from now on does not get it.
+    pub(crate) fn overtake(&self, name: &[u8]) {
+        let mut state = self.lock();
+        if let Some(flight) = state.running.remove(name) {
+            flight.ticket.overtaken.store(true, Ordering::SeqCst);
+        }
+        state.resting.remove(name);
+    }
+
+    /// Lets a key rest after a load of it failed.
+    pub(crate) fn rest(&self, name: Vec<u8>, pause: Duration) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        if Self::MOST_RESTING <= state.resting.len() {
+            state.resting.retain(|_, until| now < *until);
+        }
+        if Self::MOST_RESTING <= state.resting.len() {
+            state.resting.clear();
+        }
+        if let Some(until) = now.checked_add(pause) {
+            state.resting.insert(name, until);
+        }
+    }
+
+    /// Returns whether the last load of a key failed so recently that it should not be tried again.
+    pub(crate) fn is_resting(&self, name: &[u8]) -> bool {
+        self.lock().resting.get(name).is_some_and(|until| Instant::now() < *until)
+    }
+
+    /// Stops all loads, and starts none any more.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        for (_, flight) in state.running.drain() {
+            flight.ticket.overtaken.store(true, Ordering::SeqCst);
+            if let Some(task) = flight.task {
+                task.abort();
+            }
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticket {
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.overtaken, &other.overtaken)
+    }
+}
+
+/// Held by a load while it runs. When it goes, after a panic too, the next caller starts another load.
+#[derive(Debug)]
+pub(crate) struct Landing {
+    flights: Arc<Flights>,
+    name: Vec<u8>,
+    ticket: Ticket,
+    sender: watch::Sender<Option<Outcome>>,
+}
+
+impl Landing {
+    /// Gives the outcome to all who wait.
+    pub(crate) fn land(self, outcome: Outcome) {
+        self.sender.send_replace(Some(outcome));
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        let mut state = self.flights.lock();
+        if state.running.get(&self.name).is_some_and(|flight| flight.ticket.is(&self.ticket)) {
+            state.running.remove(&self.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn outcome(mut waiter: Waiter) -> Option<Outcome> {
+        waiter.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone())
+    }
+
+    fn value(byte: u8) -> Outcome {
+        Outcome::Value(vec![byte].into())
+    }
+
+    #[tokio::test]
+    async fn all_who_ask_meanwhile_wait_for_one_load() {
+        let flights = Arc::new(Flights::default());
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let first = flights.join(b"k", |_, landing| async {
+            gone.await.unwrap();
+            landing.land(value(1));
+        });
+        let second = flights.join(b"k", |_, landing| async { landing.land(value(2)) });
+        go.send(()).unwrap();
+        for waiter in [first, second] {
+            assert!(matches!(outcome(waiter.unwrap()).await, Some(Outcome::Value(bytes)) if *bytes == [1]));
+        }
+        assert!(flights.lock().running.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_the_wait_and_the_next_load_runs() {
+        let flights = Arc::new(Flights::default());
+        let waiter = flights.join(b"k", |_, landing| async {
+            let _landing = landing;
+            panic!("the loader's own");
+        });
+        assert!(outcome(waiter.unwrap()).await.is_none());
+        let waiter = flights.join(b"k", |_, landing| async { landing.land(Outcome::Nothing) });
+        assert!(matches!(outcome(waiter.unwrap()).await, Some(Outcome::Nothing)));
+    }
+
+    #[tokio::test]
+    async fn who_asks_after_a_write_gets_a_load_of_its_own() {
+        let flights = Arc::new(Flights::default());
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let old = flights.join(b"k", |ticket, landing| async move {
+            gone.await.unwrap();
+            assert!(ticket.is_overtaken());
+            landing.land(value(1));
+        });
+        flights.overtake(b"k");
+        let (go_on, gone_on) = tokio::sync::oneshot::channel::<()>();
+        let new = flights.join(b"k", |ticket, landing| async move {
+            gone_on.await.unwrap();
+            assert!(!ticket.is_overtaken());
+            landing.land(value(2));
+        });
+        go.send(()).unwrap();
+        assert!(matches!(outcome(old.unwrap()).await, Some(Outcome::Value(bytes)) if *bytes == [1]));
+        assert_eq!(flights.lock().running.len(), 1, "the end of the old load does not end the new one");
+        go_on.send(()).unwrap();
+        assert!(matches!(outcome(new.unwrap()).await, Some(Outcome::Value(bytes)) if *bytes == [2]));
+    }
+
+    #[tokio::test]
+    async fn closing_stops_what_runs_and_starts_nothing() {
+        let flights = Arc::new(Flights::default());
+        let waiter = flights.join(b"k", |_, landing| async {
+            let _landing = landing;
+            std::future::pending::<()>().await;
+        });
+        flights.close();
+        assert!(outcome(waiter.unwrap()).await.is_none());
+        assert!(flights.join(b"k", |_, landing| async { landing.land(Outcome::Nothing) }).is_none());
+    }
+
+    #[test]
+    fn only_so_many_keys_rest() {
+        let flights = Flights::default();
+        flights.rest(b"k".to_vec(), Duration::from_secs(60));
+        assert!(flights.is_resting(b"k"));
+        flights.overtake(b"k");
+        assert!(!flights.is_resting(b"k"));
+        for i in 0..Flights::MOST_RESTING + 5 {
+            flights.rest(i.to_string().into_bytes(), Duration::from_secs(60));
+        }
+        assert!(flights.lock().resting.len() <= Flights::MOST_RESTING);
+    }
+}

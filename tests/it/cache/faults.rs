@@ -1,0 +1,149 @@
+//! The cache while servers are down, and what a copy refuses.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use redisdb_cache::Cache;
+use redisdb_cache::Error;
+use redisdb_cache::Lookup;
+use redisdb_cache::OnError;
+use redisdb_cache::Stored;
+use redisdb_cache::Ttl;
+use redisdb_cluster::RedisRing;
+use redisdb_node::Node;
+use redisdb_tests::eventually;
+use xtask::Data;
+use xtask::Server;
+
+/// Forty keys, and those of them that one node owns.
+fn keys_of(ring: &RedisRing, node: &str) -> (Vec<String>, BTreeSet<String>) {
+    let keys: Vec<String> = (0..40).map(|i| format!("k{i}")).collect();
+    let owned = |key: &&String| ring.node_for(format!("shop:1:{key}")).name() == node;
+    let owned: BTreeSet<String> = keys.iter().filter(owned).cloned().collect();
+    assert!(!owned.is_empty() && owned.len() < keys.len());
+    (keys, owned)
+}
+
+#[tokio::test]
+async fn a_node_that_is_down_costs_exactly_its_keys() {
+    let (mut servers, ring) = redisdb_tests::ring().await;
+    let cache = Cache::builder(ring.clone()).prefix("shop").build().unwrap();
+    let (keys, lost) = keys_of(&ring, "b");
+    cache.set_many(keys.iter().map(|key| (key, 1))).await.unwrap();
+    servers[1].kill();
+
+    let batch = cache.set_many(keys.iter().map(|key| (key, 2))).await.unwrap();
+    let failed: BTreeSet<String> = batch.failed.iter().map(|(key, _)| (*key).clone()).collect();
+    assert_eq!(failed, lost);
+    assert_eq!(batch.n_done, keys.len() - lost.len());
+    let found = cache.get_many::<u8, _>(&keys).await.unwrap();
+    let failed: BTreeSet<String> = found.failed.iter().map(|(key, _)| (*key).clone()).collect();
+    assert_eq!(failed, lost);
+    assert!(found.failed.iter().all(|(_, error)| error.is_connect()));
+    assert_eq!(found.values.len(), keys.len() - lost.len());
+    assert!(found.values.iter().all(|(_, value)| *value == 2));
+    let deleted = cache.delete_many(&keys).await.unwrap();
+    assert_eq!((deleted.n_deleted, deleted.failed.len()), (keys.len() - lost.len(), lost.len()));
+
+    let key = lost.first().unwrap();
+    assert!(matches!(cache.get::<u8>(key).await, Err(Error::Store(_))));
+    assert!(matches!(cache.lookup::<u8>(key).await, Ok(Lookup::Unavailable(_))));
+    let error = cache.get_many::<u8, _>(&lost).await.unwrap_err();
+    assert!(error.is_connect() && !error.is_unsupported());
+}
+
+#[tokio::test]
+async fn a_lenient_cache_misses_and_drops_but_does_not_hide_deletions() {
+    let (mut servers, ring) = redisdb_tests::ring().await;
+    let cache = Cache::builder(ring.clone()).prefix("shop").on_error(OnError::Miss).build().unwrap();
+    let (keys, lost) = keys_of(&ring, "b");
+    servers[1].kill();
+
+    let batch = cache.set_many(keys.iter().map(|key| (key, 1))).await.unwrap();
+    assert_eq!(batch.failed.len(), lost.len());
+    let found = cache.get_many::<u8, _>(&keys).await.unwrap();
+    assert_eq!((found.values.len(), found.failed.len()), (keys.len() - lost.len(), 0));
+    let key = lost.first().unwrap();
+    assert_eq!(cache.get::<u8>(key).await.unwrap(), None);
+    assert_eq!(cache.set(key, &1).await.unwrap(), Stored::Dropped);
+    assert!(matches!(cache.lookup::<u8>(key).await, Ok(Lookup::Unavailable(_))));
+    assert_eq!(cache.stats().dropped, lost.len() as u64 + 1);
+    assert_eq!(cache.stats().unavailable, lost.len() as u64 + 2);
+
+    assert!(cache.delete(key).await.is_err());
+    assert!(cache.add(key, &1).await.is_err());
+    assert!(cache.incr(key, 1).await.is_err());
+    assert!(cache.touch(key, Ttl::Never).await.is_err());
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_does_not_stop_a_load() {
+    let mut server = Server::start().unwrap();
+    let cache = Cache::new(Node::connect(server.url()).await.unwrap());
+    server.kill();
+    let load = || async { Ok::<_, Infallible>("loaded".to_owned()) };
+    assert_eq!(cache.get_or_set_with("k", Ttl::Default, load).await.unwrap(), "loaded");
+    server.restart(Data::Lose).unwrap();
+    let is_back = async || cache.set_for("k", "set", Duration::from_secs(100)).await.is_ok();
+    eventually("the server is back", is_back).await;
+    assert_eq!(cache.get_or_set_with("k", Ttl::Default, load).await.unwrap(), "set");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_a_timeout() {
+    let server = Server::start().unwrap();
+    let cache = Cache::new(Node::connect(server.url()).await.unwrap());
+    server.pause();
+    let error = cache.get::<u8>("k").await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    server.resume();
+    eventually("it answers", async || cache.get::<u8>("k").await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_copy_with_a_node_down_answers_everything() {
+    let (mut servers, copy) = redisdb_tests::copy().await;
+    let cache = Cache::new(copy);
+    let keys: Vec<String> = (0..40).map(|i| format!("k{i}")).collect();
+    cache.set_many(keys.iter().map(|key| (key, 1))).await.unwrap();
+    servers[1].kill();
+    assert_eq!(cache.get_many::<u8, _>(&keys).await.unwrap().values.len(), 40);
+    let batch = cache.set_many(keys.iter().map(|key| (key, 2))).await.unwrap();
+    assert_eq!((batch.n_done, batch.failed.len()), (40, 0));
+    let Stored::Written(replies) = cache.set("k", &2).await.unwrap() else { panic!("it was dropped") };
+    assert_eq!(replies.failures().map(|(node, _)| node).collect::<Vec<_>>(), ["b"]);
+    let found = cache.get_many::<u8, _>(&keys).await.unwrap();
+    assert!(found.values.iter().all(|(_, value)| *value == 2));
+    assert_eq!(cache.delete_many(&keys).await.unwrap().n_deleted, 40);
+}
+
+#[tokio::test]
+async fn a_copy_refuses_scripts() {
+    let copy = super::copy().await;
+    let cache = Cache::builder(copy).prefix("a_copy_refuses_scripts").build().unwrap();
+    cache.set("k", &1).await.unwrap();
+    let errors = [
+        cache.decr("k", 1).await.map(drop).unwrap_err(),
+        cache.incr("k", 1).await.map(drop).unwrap_err(),
+        cache.incr_from("k", 1, 0, Ttl::Default).await.map(drop).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(error.is_unsupported() && !error.is_connect(), "{error}");
+    }
+    assert_eq!(cache.get("k").await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn no_error_and_no_debug_shows_the_password() {
+    let server = Server::builder().password("very-secret").start().unwrap();
+    assert!(server.url().contains("very-secret"));
+    let node = Node::connect(server.url()).await.unwrap();
+    let builder = Cache::builder(node).prefix("shop");
+    let shown = format!("{builder:?}");
+    let cache = builder.build().unwrap();
+    cache.set("k", "hidden-value").await.unwrap();
+    let error = cache.get::<Vec<u8>>("k").await.unwrap_err();
+    let all = format!("{shown}{cache:?}{error}{error:?}{:?}", cache.stats());
+    assert!(!all.contains("very-secret") && !all.contains("hidden-value"), "{all}");
+}
