@@ -44,9 +44,10 @@ impl Points {
         }
     }
 
-    /// All points.
+    /// All points, those of each unit of weight in ascending order.
     pub(crate) fn iter(self) -> impl Iterator<Item = u64> {
-        (0..self.count).filter_map(move |i| self.point(i, i % POINTS))
+        let units = (0..self.count).step_by(POINTS as usize);
+        units.flat_map(move |unit| (0..POINTS).filter_map(move |sector| self.point(unit + sector, sector)))
     }
 
     /// How far it is from a position to the next point, going up and around.

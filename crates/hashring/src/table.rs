@@ -41,7 +41,7 @@ impl Table {
     }
 
     /// The node that owns a hash.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn owner(&self, hash: u64) -> u16 {
         #[expect(clippy::indexing_slicing, reason = "the top 18 bits of a number are below 2^18")]
         self.owners[(hash >> (64 - CELL_BITS)) as usize]
@@ -96,11 +96,11 @@ fn owners(nodes: &[Node]) -> Box<[u16; N_CELLS]> {
     // The first point in each cell, as one number to compare: its low 46 bits, then the rank of the node.
     let mut first = vec![NONE; N_CELLS];
     for (rank, node) in (0u64..).zip(nodes) {
-        for point in node.points.iter() {
+        node.points.iter().for_each(|point| {
             if let Some(first) = first.get_mut((point >> (64 - CELL_BITS)) as usize) {
                 *first = (*first).min(point << CELL_BITS >> (CELL_BITS - 16) | rank);
             }
-        }
+        });
     }
     // A cell without a point belongs to the next point, around the end if need be.
     let owner_of = |point: u64| nodes.get(point as usize & 0xffff).map_or(0, |node| node.index);

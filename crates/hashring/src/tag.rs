@@ -45,7 +45,7 @@ impl HashTag {
     /// assert_eq!(HashTag::Cluster.of(b"{}:name"), b"{}:name");
     /// assert_eq!(HashTag::None.of(b"{user:1}:name"), b"{user:1}:name");
     /// ```
-    #[inline]
+    #[inline(always)] // part of every lookup
     #[must_use]
     pub fn of<'key>(&self, key: &'key [u8]) -> &'key [u8] {
         // Most keys have no tag, and a lookup takes a few nanoseconds: that case must not go byte by byte.
