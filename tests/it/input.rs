@@ -136,6 +136,17 @@ async fn a_wrong_or_missing_password_is_told_apart() {
 }
 
 #[tokio::test]
+async fn one_node_that_is_wrongly_configured_is_not_passed_over_as_down() {
+    let (open, closed) =
+        (Server::start().unwrap(), Server::builder().password("the-right-one").start().unwrap());
+    let nodes = |builder: redisdb::RingBuilder| {
+        builder.node("open", &open.url()).node("n", &format!("redis://127.0.0.1:{}", closed.port()))
+    };
+    let error = nodes(RedisRing::builder()).connect().await.expect_err("a password is missing");
+    assert!(node_error(&error).is_auth(), "{error}");
+}
+
+#[tokio::test]
 async fn a_password_that_none_asked_for_is_an_error_too() {
     let server = Server::start().unwrap();
     let error = connect(&format!("redis://:{PASSWORD}@127.0.0.1:{}", server.port())).await;
