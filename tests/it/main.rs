@@ -20,6 +20,10 @@ mod faults;
 #[cfg(feature = "servers")]
 mod blocking;
 #[cfg(feature = "servers")]
+mod pipelines;
+#[cfg(feature = "servers")]
+mod transactions;
+#[cfg(feature = "servers")]
 mod input;
 #[cfg(feature = "servers")]
 mod scan;

@@ -1,14 +1,20 @@
 //! Many commands at once on a ring: grouped by node, the groups sent concurrently, the results in the caller's order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use redis::Cmd;
-use redis::Pipeline;
+use redis::FromRedisValue;
+use redis::Pipeline as RawPipeline;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
+use redisdb_node::Pipeline;
+use redisdb_node::Recorded;
+use redisdb_node::SendMany;
 use redisdb_node::command;
+use redisdb_node::command::Access;
 use redisdb_node::command::Merge;
 use redisdb_node::command::OnRing;
 use redisdb_node::command::Spec;
@@ -16,10 +22,25 @@ use redisdb_node::command::Spec;
 use crate::error::CrossNode;
 use crate::error::Error;
 use crate::explain::unknown_name;
+use crate::replies::PerNode;
+use crate::replies::Replies;
 use crate::ring::RedisRing;
 use crate::ring::on_owner;
 use crate::route::Route;
 use crate::split::Part;
+
+/// How many commands are routed at a time: what that takes in memory does not grow with the pipeline.
+const WINDOW: usize = 10_000;
+
+/// The reply to one command of a pipeline on a ring.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RingReply {
+    /// One reply, and the node that gave it; `*` if it was merged from several.
+    One(Arc<str>, Value),
+    /// Each node's own answer.
+    Each(PerNode<Value>),
+}
 
 /// What one of the commands waits for.
 enum Waiting<'a> {
@@ -29,70 +50,183 @@ enum Waiting<'a> {
     One(&'static Spec, &'a Cmd, usize),
     /// The replies of its parts, to be merged.
     Parts(&'static Spec, &'a Cmd, Vec<Part>, Merge),
+    /// The reply of every node, to be kept apart.
+    Each(&'static Spec, &'a Cmd),
 }
 
-/// Runs every command of a pipeline and returns each one's own outcome, in order. The order is kept on each node.
-pub(crate) async fn run(ring: &RedisRing, pipeline: &Pipeline) -> Vec<Result<Value, Error>> {
-    let mut groups: BTreeMap<usize, Pipeline> = BTreeMap::new();
-    let mut send = |node: usize, cmd: &Cmd| {
-        groups.entry(node).or_default().add_command(cmd.clone());
+/// Where one command of a group stands.
+enum Place {
+    /// It is one of the caller's.
+    Whole(usize),
+    /// It is a part of one of the caller's.
+    Part(usize, usize),
+}
+
+/// The commands for one node, in their order.
+type Groups = BTreeMap<usize, Vec<Place>>;
+
+/// Runs every command of a redis-rs pipeline and returns each one's own outcome, in order.
+pub(crate) async fn run(ring: &RedisRing, pipeline: &RawPipeline) -> Vec<Result<Value, Error>> {
+    let commands: Vec<&Cmd> = pipeline.cmd_iter().collect();
+    let value = |reply| match reply {
+        RingReply::One(_, value) => value,
+        RingReply::Each(replies) => {
+            let named = |(name, reply): (&str, &Value)| (Value::BulkString(name.into()), reply.clone());
+            Value::Map(replies.successes().map(named).collect())
+        }
     };
-    let mut waiting = Vec::with_capacity(pipeline.len());
-    for cmd in pipeline.cmd_iter() {
-        waiting.push(match plan(ring, cmd) {
-            Err(error) => Waiting::Nothing(error),
-            Ok((spec, Route::Owner(owner))) => {
-                send(owner, cmd);
-                Waiting::One(spec, cmd, owner)
+    let mut outcomes = Vec::with_capacity(commands.len());
+    run_all(
+        ring,
+        &commands,
+        |cmd| row(cmd).map(|spec| (spec, *cmd)),
+        |outcome| {
+            outcomes.push(outcome.map(value));
+        },
+    )
+    .await;
+    outcomes
+}
+
+/// Runs commands and hands over each one's own outcome, in order. The order is kept on each node.
+async fn run_all<C: Sync>(
+    ring: &RedisRing,
+    commands: &[C],
+    routable: impl Fn(&C) -> Result<(&'static Spec, &Cmd), Error>,
+    mut outcome: impl FnMut(Result<RingReply, Error>),
+) {
+    // A node that did not answer a part of the pipeline gets none of the rest.
+    let mut lost: BTreeMap<usize, Arc<node::ErrorKind>> = BTreeMap::new();
+    for commands in commands.chunks(WINDOW) {
+        let mut groups = Groups::new();
+        let planned = commands.iter().map(&routable).enumerate();
+        let waiting: Vec<_> = planned.map(|(i, command)| plan(ring, i, command, &mut groups)).collect();
+        let sent = groups.iter().map(async |(&idx, places)| {
+            let commands = places.iter().filter_map(|place| command_at(&waiting, place));
+            let replies = match lost.get(&idx) {
+                Some(cause) => commands.map(|(spec, _)| Err(down(ring.at(idx), spec, cause))).collect(),
+                None => ring.at(idx).send_each(commands).await,
+            };
+            (idx, replies.into_iter())
+        });
+        let mut replies: BTreeMap<usize, _> = join_all(sent).await.into_iter().collect();
+        for (&idx, replies) in &replies {
+            if let Some(Err(error)) = replies.as_slice().last()
+                && !matches!(error.kind(), node::ErrorKind::Server(_))
+            {
+                let cause = match error.kind() {
+                    node::ErrorKind::Down { cause } => Arc::clone(cause),
+                    kind => Arc::new(kind.clone()),
+                };
+                lost.insert(idx, cause);
             }
-            Ok((spec, Route::AnyNode)) => {
-                let up = ring.nodes().position(|node| node.is_connected()).unwrap_or(0);
-                send(up, cmd);
-                Waiting::One(spec, cmd, up)
+        }
+        // Each command takes its replies from the groups in the order in which it was put there.
+        let mut next = |idx: usize, spec: &'static Spec| {
+            replies.get_mut(&idx).and_then(Iterator::next).unwrap_or_else(|| Err(missing(ring.at(idx), spec)))
+        };
+        let answered = waiting.into_iter().map(|waiting| match waiting {
+            Waiting::Nothing(error) => Err(error),
+            Waiting::One(spec, cmd, idx) => match next(idx, spec) {
+                Ok(value) => Ok(RingReply::One(ring.at(idx).name().into(), value)),
+                Err(error) => Err(on_owner(spec, cmd, error)),
+            },
+            Waiting::Parts(spec, cmd, parts, merge) => {
+                let replies = parts.iter().map(|part| next(part.node, spec)).collect();
+                Ok(RingReply::One("*".into(), ring.merge_parts(spec, cmd, merge, parts, replies)?))
             }
-            Ok((spec, Route::Parts(parts, merge))) => {
-                parts.iter().for_each(|part| send(part.node, &part.cmd));
-                Waiting::Parts(spec, cmd, parts, merge)
-            }
-            Ok((spec, Route::EveryNode(merge))) => {
-                let part = |node| Part { node, cmd: Cmd::new(), keys: Vec::new() };
-                let parts: Vec<Part> = (0..ring.nodes().len()).map(part).collect();
-                parts.iter().for_each(|part| send(part.node, cmd));
-                Waiting::Parts(spec, cmd, parts, merge)
+            Waiting::Each(spec, _) => {
+                let replies = ring.nodes().enumerate();
+                let named = replies.map(|(idx, node)| (node.name().into(), next(idx, spec).into()));
+                Ok(RingReply::Each(Replies::new(named.collect())))
             }
         });
+        answered.for_each(&mut outcome);
     }
-    let sent = groups.iter().map(async |(&node, group)| {
-        (node, Group::from(ring.at(node).send_pipeline(group, 0, group.len()).await))
-    });
-    let mut groups: BTreeMap<usize, Group> = join_all(sent).await.into_iter().collect();
-    // Each command takes its replies from the groups in the order in which it was put there.
-    let mut next = |idx: usize, spec: &'static Spec| match groups.get_mut(&idx) {
-        Some(group) => group.next(ring.at(idx), spec),
-        None => Err(missing(ring.at(idx), spec)),
-    };
-    let results = waiting.into_iter().map(|waiting| match waiting {
-        Waiting::Nothing(error) => Err(error),
-        Waiting::One(spec, cmd, node) => next(node, spec).map_err(|error| on_owner(spec, cmd, error)),
-        Waiting::Parts(spec, cmd, parts, merge) => {
-            let replies = parts.iter().map(|part| next(part.node, spec)).collect();
-            ring.merge_parts(spec, cmd, merge, parts, replies)
-        }
-    });
-    results.collect()
 }
 
-/// Runs a `MULTI` block as it is on the owner of its keys, which must have one hash tag.
+/// Decides where a command goes, and puts it, or its parts, into the groups.
+fn plan<'a>(
+    ring: &RedisRing,
+    i: usize,
+    command: Result<(&'static Spec, &'a Cmd), Error>,
+    groups: &mut Groups,
+) -> Waiting<'a> {
+    let (spec, cmd) = match command {
+        Ok(command) => command,
+        Err(error) => return Waiting::Nothing(error),
+    };
+    let routed = match spec.needs_owned(cmd) {
+        Some(reason) => Err(unsupported(spec, reason)),
+        None => ring.route(spec, cmd),
+    };
+    let mut put = |idx: usize, place| groups.entry(idx).or_default().push(place);
+    match routed {
+        Err(error) => Waiting::Nothing(error),
+        Ok(Route::Owner(owner)) => {
+            put(owner, Place::Whole(i));
+            Waiting::One(spec, cmd, owner)
+        }
+        Ok(Route::AnyNode) => {
+            let up = ring.nodes().position(|node| node.is_connected()).unwrap_or(0);
+            put(up, Place::Whole(i));
+            Waiting::One(spec, cmd, up)
+        }
+        Ok(Route::Parts(parts, merge)) => {
+            parts.iter().enumerate().for_each(|(part, Part { node, .. })| put(*node, Place::Part(i, part)));
+            Waiting::Parts(spec, cmd, parts, merge)
+        }
+        Ok(Route::EveryNode(merge)) => {
+            let n_nodes = ring.nodes().len();
+            (0..n_nodes).for_each(|idx| put(idx, Place::Whole(i)));
+            if spec.access == Access::Each {
+                return Waiting::Each(spec, cmd);
+            }
+            let part = |node| Part { node, cmd: Cmd::new(), keys: Vec::new() };
+            Waiting::Parts(spec, cmd, (0..n_nodes).map(part).collect(), merge)
+        }
+    }
+}
+
+fn command_at<'a>(waiting: &'a [Waiting<'_>], place: &Place) -> Option<(&'static Spec, &'a Cmd)> {
+    let (i, part) = match place {
+        Place::Whole(i) => (*i, None),
+        Place::Part(i, part) => (*i, Some(*part)),
+    };
+    match (waiting.get(i)?, part) {
+        (Waiting::Parts(spec, _, parts, _), Some(part)) => Some((spec, &parts.get(part)?.cmd)),
+        (Waiting::One(spec, cmd, _) | Waiting::Parts(spec, cmd, ..) | Waiting::Each(spec, cmd), _) => {
+            Some((spec, cmd))
+        }
+        (Waiting::Nothing(_), _) => None,
+    }
+}
+
+fn row(cmd: &Cmd) -> Result<&'static Spec, Error> {
+    command::lookup(cmd).ok_or_else(|| Error::UnknownCommand { command: unknown_name(cmd) })
+}
+
+/// Runs a redis-rs `MULTI` block as it is on the owner of its keys, which must have one hash tag.
 pub(crate) async fn run_atomic(
     ring: &RedisRing,
-    pipeline: &Pipeline,
+    pipeline: &RawPipeline,
     offset: usize,
     count: usize,
 ) -> Result<Vec<Value>, Error> {
-    let mut keys: Vec<&[u8]> = Vec::new();
+    let mut commands = Vec::with_capacity(pipeline.len());
     for cmd in pipeline.cmd_iter() {
-        let spec =
-            command::lookup(cmd).ok_or_else(|| Error::UnknownCommand { command: unknown_name(cmd) })?;
+        commands.push((row(cmd)?, cmd));
+    }
+    Ok(owner_of(ring, commands)?.send_pipeline(pipeline, offset, count).await?)
+}
+
+/// The one node that a block of commands can run on.
+pub(crate) fn owner_of<'a>(
+    ring: &'a RedisRing,
+    commands: impl IntoIterator<Item = (&'static Spec, &'a Cmd)>,
+) -> Result<&'a Node, Error> {
+    let mut keys: Vec<&[u8]> = Vec::new();
+    for (spec, cmd) in commands {
         if let OnRing::Refuse(reason) = spec.ring {
             return Err(unsupported(spec, reason));
         }
@@ -109,49 +243,107 @@ pub(crate) async fn run_atomic(
         let keys = keys.into_iter().map(|key| (key.to_vec(), ring.node_for(key).name().to_owned())).collect();
         return Err(Error::CrossNode(Box::new(CrossNode { command: "MULTI", keys })));
     }
-    Ok(ring.node_for(first).send_pipeline(pipeline, offset, count).await?)
-}
-
-fn plan(ring: &RedisRing, cmd: &Cmd) -> Result<(&'static Spec, Route), Error> {
-    let spec = command::lookup(cmd).ok_or_else(|| Error::UnknownCommand { command: unknown_name(cmd) })?;
-    match spec.needs_owned(cmd) {
-        Some(reason) => Err(unsupported(spec, reason)),
-        None => Ok((spec, ring.route(spec, cmd)?)),
-    }
+    Ok(ring.node_for(first))
 }
 
 fn unsupported(spec: &Spec, reason: &str) -> Error {
     Error::Unsupported { command: spec.name.to_owned(), strategy: "ring", reason: reason.to_owned() }
 }
 
-/// What one node said to its group of the commands.
-enum Group {
-    Replies(std::vec::IntoIter<Value>),
-    Failed(node::Error),
-}
-
-impl From<Result<Vec<Value>, node::Error>> for Group {
-    fn from(result: Result<Vec<Value>, node::Error>) -> Self {
-        match result {
-            Ok(replies) => Self::Replies(replies.into_iter()),
-            Err(error) => Self::Failed(error),
-        }
-    }
-}
-
-impl Group {
-    fn next(&mut self, node: &Node, spec: &'static Spec) -> Result<Value, node::Error> {
-        match self {
-            Self::Failed(error) => Err(error.clone()),
-            Self::Replies(replies) => match replies.next() {
-                Some(reply) => node.accept(spec.name, reply),
-                None => Err(missing(node, spec)),
-            },
-        }
-    }
-}
-
 fn missing(node: &Node, spec: &'static Spec) -> node::Error {
     let kind = node::ErrorKind::NotRedis("it gave fewer replies than there were commands".to_owned());
     node::Error::new(node.name().into(), spec.name, kind)
+}
+
+fn down(node: &Node, spec: &'static Spec, cause: &Arc<node::ErrorKind>) -> node::Error {
+    node::Error::new(node.name().into(), spec.name, node::ErrorKind::Down { cause: Arc::clone(cause) })
+}
+
+impl RedisRing {
+    /// Starts a pipeline: typed commands that are grouped by node and sent together.
+    ///
+    /// ```no_run
+    /// # use redisdb_cluster::RedisRing;
+    /// # use redisdb_node::StringCommands;
+    /// # async fn f(ring: RedisRing) -> Result<(), redisdb_cluster::Error> {
+    /// let pipeline = ring.pipeline();
+    /// let visits: Vec<_> = (0..10_000).map(|user| pipeline.incr(format!("visits:{user}"))).collect();
+    /// for (i, error) in pipeline.execute().await.failures() {
+    ///     eprintln!("user {i}: {error}; counted twice if it is tried again: {}", error.may_have_executed());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn pipeline(&self) -> Pipeline<RedisRing> {
+        Pipeline::new(self.clone())
+    }
+}
+
+impl SendMany for RedisRing {
+    type Reply = RingReply;
+
+    async fn send_many(&self, commands: &[Recorded], outcome: impl FnMut(Result<RingReply, Error>) + Send) {
+        run_all(self, commands, |command| Ok((command.spec, &command.cmd)), outcome).await;
+    }
+
+    async fn send_atomic(
+        &self,
+        commands: &[Recorded],
+        mut outcome: impl FnMut(Result<RingReply, Error>) + Send,
+    ) {
+        if commands.is_empty() {
+            return;
+        }
+        let node = match owner_of(self, commands.iter().map(|command| (command.spec, &command.cmd))) {
+            Ok(node) => node,
+            Err(error) => return commands.iter().for_each(|_| outcome(Err(error.clone()))),
+        };
+        for (command, reply) in commands.iter().zip(node.send_block(commands).await) {
+            outcome(match reply {
+                Ok(value) => Ok(RingReply::One(node.name().into(), value)),
+                Err(error) => Err(on_owner(command.spec, &command.cmd, error)),
+            });
+        }
+    }
+
+    fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: RingReply) -> Result<T, Error> {
+        match reply {
+            RingReply::One(name, value) => Ok(crate::replies::decode(&name, spec.name, value)?),
+            RingReply::Each(replies) => {
+                let first = replies.into_iter().find_map(|(name, outcome)| match outcome {
+                    crate::replies::Outcome::Ok(value) => Some((name, value)),
+                    _ => None,
+                });
+                let (name, value) = first.unwrap_or(("*".into(), Value::Nil));
+                Ok(crate::replies::decode(&name, spec.name, value)?)
+            }
+        }
+    }
+
+    fn write_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: RingReply) -> Result<T, Error> {
+        Self::read_reply(spec, reply)
+    }
+
+    fn each_reply<T: FromRedisValue + Send>(
+        spec: &'static Spec,
+        reply: RingReply,
+    ) -> Result<PerNode<T>, Error> {
+        Ok(match reply {
+            RingReply::Each(replies) => replies.decode(spec.name),
+            RingReply::One(name, value) => {
+                let outcome = crate::replies::decode(&name, spec.name, value).into();
+                Replies::new(vec![(name, outcome)])
+            }
+        })
+    }
+
+    fn not_sent(&self, command: &str, reason: &'static str) -> Error {
+        Error::Unsupported { command: command.to_owned(), strategy: "ring", reason: reason.to_owned() }
+    }
+
+    fn given_up(&self, command: &'static str) -> Error {
+        let reason = "the pipeline was dropped before its replies came";
+        let source = std::io::Error::new(std::io::ErrorKind::Interrupted, reason);
+        let kind = node::ErrorKind::Disconnected(Arc::new(source));
+        Error::Node(node::Error::new("*".into(), command, kind))
+    }
 }

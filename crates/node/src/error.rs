@@ -60,6 +60,12 @@ pub enum ErrorKind {
     /// The server answered with an error.
     #[error("{0}")]
     Server(ServerError),
+    /// Keys that a transaction watched were changed by others, in each of its attempts. Not executed.
+    #[error("keys that it watched were changed by others, in each of {attempts} attempts; not executed")]
+    Conflict {
+        /// How often it was tried.
+        attempts: u32,
+    },
     /// The reply is not of the type that was asked for; the command has been executed.
     #[error("the reply has another type: {0}")]
     Reply(#[source] RedisError),
@@ -183,6 +189,7 @@ impl Error {
             | ErrorKind::Auth(_)
             | ErrorKind::NotRedis(_)
             | ErrorKind::Down { .. }
+            | ErrorKind::Conflict { .. }
             | ErrorKind::Unsupported(_) => false,
         }
     }

@@ -98,6 +98,18 @@ impl OwnedConnection {
         }
     }
 
+    /// Sends a pipeline in one write and returns `count` of its replies from `offset` on; error replies are values.
+    pub(crate) async fn send_pipeline(
+        &self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> Result<Vec<Value>, ErrorKind> {
+        let mut connection = self.handle().map_err(|ended| ErrorKind::Connect(Arc::new(ended)))?;
+        let sent = async move { connection.send_packed_commands(pipeline, offset, count).await };
+        self.within(Some(self.response_timeout), sent).await
+    }
+
     async fn within<T>(
         &self,
         wait: Option<Duration>,

@@ -167,9 +167,8 @@ pub trait HashCommands: Execute {
         fields: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Vec<ExpiresAt>, Self::Error>> + Send {
         let cmd = HEXPIRETIME.cmd().arg(key).arg("FIELDS").arg(Counted(fields)).take();
-        async move {
-            Ok(self.read::<Vec<Seconds<_>>>(&HEXPIRETIME, cmd).await?.into_iter().map(|at| at.0).collect())
-        }
+        let reply = self.read::<Vec<Seconds<_>>>(&HEXPIRETIME, cmd);
+        async move { Ok(reply.await?.into_iter().map(|at| at.0).collect()) }
     }
 
     /// Returns the value of a field, `None` if there is none.
@@ -383,9 +382,8 @@ pub trait HashCommands: Execute {
         fields: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Vec<ExpiresAt>, Self::Error>> + Send {
         let cmd = HPEXPIRETIME.cmd().arg(key).arg("FIELDS").arg(Counted(fields)).take();
-        async move {
-            Ok(self.read::<Vec<Millis<_>>>(&HPEXPIRETIME, cmd).await?.into_iter().map(|at| at.0).collect())
-        }
+        let reply = self.read::<Vec<Millis<_>>>(&HPEXPIRETIME, cmd);
+        async move { Ok(reply.await?.into_iter().map(|at| at.0).collect()) }
     }
 
     /// Returns how long each field will live, in milliseconds.
@@ -397,7 +395,8 @@ pub trait HashCommands: Execute {
         fields: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Vec<TimeToLive>, Self::Error>> + Send {
         let cmd = HPTTL.cmd().arg(key).arg("FIELDS").arg(Counted(fields)).take();
-        async move { Ok(self.read::<Vec<Millis<_>>>(&HPTTL, cmd).await?.into_iter().map(|ttl| ttl.0).collect()) }
+        let reply = self.read::<Vec<Millis<_>>>(&HPTTL, cmd);
+        async move { Ok(reply.await?.into_iter().map(|ttl| ttl.0).collect()) }
     }
 
     /// Returns a random field, `None` if there is none. Since Redis 6.2.
@@ -528,7 +527,8 @@ pub trait HashCommands: Execute {
         fields: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Vec<TimeToLive>, Self::Error>> + Send {
         let cmd = HTTL.cmd().arg(key).arg("FIELDS").arg(Counted(fields)).take();
-        async move { Ok(self.read::<Vec<Seconds<_>>>(&HTTL, cmd).await?.into_iter().map(|ttl| ttl.0).collect()) }
+        let reply = self.read::<Vec<Seconds<_>>>(&HTTL, cmd);
+        async move { Ok(reply.await?.into_iter().map(|ttl| ttl.0).collect()) }
     }
 
     /// Returns all values.

@@ -188,7 +188,8 @@ pub trait KeyCommands: Execute {
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<ExpiresAt, Self::Error>> + Send {
         let cmd = EXPIRETIME.cmd().arg(key).take();
-        async move { Ok(self.read::<Seconds<ExpiresAt>>(&EXPIRETIME, cmd).await?.0) }
+        let reply = self.read::<Seconds<ExpiresAt>>(&EXPIRETIME, cmd);
+        async move { Ok(reply.await?.0) }
     }
 
     /// Returns the keys that match a glob-style pattern. The server does nothing else meanwhile: not for large data.
@@ -252,7 +253,8 @@ pub trait KeyCommands: Execute {
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Option<Duration>, Self::Error>> + Send {
         let cmd = OBJECT_IDLETIME.cmd().arg(key).take();
-        async move { Ok(self.read::<Option<Seconds<Duration>>>(&OBJECT_IDLETIME, cmd).await?.map(|idle| idle.0)) }
+        let reply = self.read::<Option<Seconds<Duration>>>(&OBJECT_IDLETIME, cmd);
+        async move { Ok(reply.await?.map(|idle| idle.0)) }
     }
 
     /// Returns the reference count of a value inside the server, `None` if the key does not exist.
@@ -331,7 +333,8 @@ pub trait KeyCommands: Execute {
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<ExpiresAt, Self::Error>> + Send {
         let cmd = PEXPIRETIME.cmd().arg(key).take();
-        async move { Ok(self.read::<Millis<ExpiresAt>>(&PEXPIRETIME, cmd).await?.0) }
+        let reply = self.read::<Millis<ExpiresAt>>(&PEXPIRETIME, cmd);
+        async move { Ok(reply.await?.0) }
     }
 
     /// Returns how long a key will live, in milliseconds.
@@ -342,7 +345,8 @@ pub trait KeyCommands: Execute {
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<TimeToLive, Self::Error>> + Send {
         let cmd = PTTL.cmd().arg(key).take();
-        async move { Ok(self.read::<Millis<TimeToLive>>(&PTTL, cmd).await?.0) }
+        let reply = self.read::<Millis<TimeToLive>>(&PTTL, cmd);
+        async move { Ok(reply.await?.0) }
     }
 
     /// Returns some key, `None` if there is none.
@@ -521,7 +525,8 @@ pub trait KeyCommands: Execute {
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<TimeToLive, Self::Error>> + Send {
         let cmd = TTL.cmd().arg(key).take();
-        async move { Ok(self.read::<Seconds<TimeToLive>>(&TTL, cmd).await?.0) }
+        let reply = self.read::<Seconds<TimeToLive>>(&TTL, cmd);
+        async move { Ok(reply.await?.0) }
     }
 
     /// Returns what a key holds, [`ValueType::None`] if it does not exist.

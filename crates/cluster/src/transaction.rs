@@ -1,0 +1,211 @@
+//! Transactions on a ring: on the one node that owns their keys.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use redis::FromRedisValue;
+use redis::ToRedisArgs;
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::Execute;
+use redisdb_node::Pipeline;
+use redisdb_node::Recorded;
+use redisdb_node::SendMany;
+use redisdb_node::Transaction;
+use redisdb_node::command::Command;
+use redisdb_node::command::Each;
+use redisdb_node::command::Read;
+use redisdb_node::command::Spec;
+use redisdb_node::command::Write;
+use redisdb_node::command::rows;
+
+use crate::error::Error;
+use crate::pipeline::owner_of;
+use crate::ring::RedisRing;
+use crate::ring::on_owner;
+
+/// A [`Transaction`] on the node of a ring that owns its keys. It takes only commands whose keys have the hash tag of
+/// the watched ones: any other would run where its keys are not.
+///
+/// Made by [`RedisRing::transaction`]. A cheap handle.
+#[derive(Debug, Clone)]
+pub struct RingTransaction {
+    ring: RedisRing,
+    transaction: Transaction,
+    watched: Arc<redis::Cmd>,
+}
+
+impl RedisRing {
+    /// Runs a function that reads some keys and writes what follows from them, again and again until nobody else has
+    /// changed these keys between its reading and its writing: as [`Node::transaction`](redisdb_node::Node::transaction)
+    /// does, on the owner of the keys. They must have one hash tag, and so must all that the function names.
+    ///
+    /// # Errors
+    /// What the function returns; [`Error::CrossNode`] before anything is sent; a
+    /// [`Conflict`](redisdb_node::ErrorKind::Conflict) after 100 attempts, when nothing was executed.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the block of writes has been executed, or it has not: never a part of it.
+    ///
+    /// ```no_run
+    /// # use redisdb_cluster::{Error, RedisRing};
+    /// # use redisdb_node::StringCommands;
+    /// # async fn f(ring: RedisRing) -> Result<(), Error> {
+    /// let left = ring
+    ///     .transaction("{shop}:stock", |tx| async move {
+    ///         let stock = tx.get::<i64>("{shop}:stock").await?.unwrap_or(0);
+    ///         let queue = tx.queue();
+    ///         drop(queue.set("{shop}:stock", stock - 1));
+    ///         drop(queue.incr("{shop}:sold"));
+    ///         queue.execute().await.ok()?;
+    ///         Ok(stock - 1)
+    ///     })
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn transaction<T, F>(
+        &self,
+        keys: impl ToRedisArgs,
+        f: impl Fn(RingTransaction) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        // The keys, as those of a command that a ring does take.
+        let watched = Arc::new(rows::EXISTS.cmd().arg(&keys).take());
+        let owner = owner_of(self, [(rows::EXISTS.spec(), &*watched)])?;
+        // The function's own error is kept here, for it is more than a node's.
+        let own = Mutex::new(None);
+        let outcome = owner.transaction(keys, |transaction| {
+            // An error of an attempt that is not the last has no meaning any more.
+            *own.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            let (ring, watched) = (self.clone(), Arc::clone(&watched));
+            let future = f(RingTransaction { ring, transaction, watched });
+            let own = &own;
+            async move {
+                match future.await {
+                    Ok(value) => Ok(value),
+                    Err(error) => {
+                        let first = error.node_errors().first().map(|error| (*error).clone());
+                        *own.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                        Err(first.unwrap_or_else(|| {
+                            node::Error::new("*".into(), "MULTI", node::ErrorKind::Unsupported("".into()))
+                        }))
+                    }
+                }
+            }
+        });
+        let error = match outcome.await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        let own = own.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match (error.kind(), own) {
+            // The last attempt's error says of one attempt what this one says of all.
+            (node::ErrorKind::Conflict { attempts: 2.. }, _) | (_, None) => {
+                Err(on_owner(rows::EXISTS.spec(), &watched, error))
+            }
+            (_, Some(own)) => Err(own),
+        }
+    }
+}
+
+impl RingTransaction {
+    /// Starts the block of writes, as [`Transaction::queue`] does.
+    pub fn queue(&self) -> Pipeline<RingTransaction> {
+        Pipeline::new(self.clone())
+    }
+
+    fn belongs(&self, spec: &'static Spec, cmd: &redis::Cmd) -> Result<(), Error> {
+        if spec.keys_of(cmd).is_ok_and(|mut keys| keys.next().is_none()) {
+            return Ok(());
+        }
+        owner_of(&self.ring, [(rows::EXISTS.spec(), &*self.watched), (spec, cmd)]).map(drop)
+    }
+}
+
+impl Execute for RingTransaction {
+    type Error = Error;
+    type Write<T: Send> = T;
+    type Each<T: Send> = T;
+
+    async fn read<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Read>,
+        cmd: redis::Cmd,
+    ) -> Result<T, Error> {
+        self.belongs(command.spec(), &cmd)?;
+        Ok(self.transaction.read(command, cmd).await?)
+    }
+
+    async fn write<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Write>,
+        cmd: redis::Cmd,
+    ) -> Result<T, Error> {
+        self.belongs(command.spec(), &cmd)?;
+        Ok(self.transaction.write(command, cmd).await?)
+    }
+
+    async fn each<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Each>,
+        cmd: redis::Cmd,
+    ) -> Result<T, Error> {
+        self.belongs(command.spec(), &cmd)?;
+        Ok(self.transaction.each(command, cmd).await?)
+    }
+
+    fn one_reply<T: Send>(written: T) -> Result<T, Error> {
+        Ok(written)
+    }
+}
+
+impl SendMany for RingTransaction {
+    type Reply = (Arc<str>, Value);
+
+    async fn send_many(
+        &self,
+        commands: &[Recorded],
+        mut outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
+    ) {
+        // One command that belongs elsewhere, and none is sent.
+        for command in commands {
+            if let Err(error) = self.belongs(command.spec, &command.cmd) {
+                commands.iter().for_each(|_| outcome(Err(error.clone())));
+                return;
+            }
+        }
+        self.transaction.send_many(commands, |reply| outcome(reply.map_err(Error::Node))).await;
+    }
+
+    async fn send_atomic(
+        &self,
+        commands: &[Recorded],
+        outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
+    ) {
+        self.send_many(commands, outcome).await
+    }
+
+    fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
+        Ok(Transaction::read_reply(spec, reply)?)
+    }
+
+    fn write_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
+        Ok(Transaction::write_reply(spec, reply)?)
+    }
+
+    fn each_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
+        Ok(Transaction::each_reply(spec, reply)?)
+    }
+
+    fn not_sent(&self, command: &str, reason: &'static str) -> Error {
+        Error::Node(self.transaction.not_sent(command, reason))
+    }
+
+    fn given_up(&self, command: &'static str) -> Error {
+        Error::Node(self.transaction.given_up(command))
+    }
+}

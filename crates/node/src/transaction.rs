@@ -1,0 +1,253 @@
+//! Reading, deciding and writing as if nobody else were there: `WATCH`, `MULTI`, `EXEC`.
+
+use std::future::Future;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use redis::Cmd;
+use redis::FromRedisValue;
+use redis::ToRedisArgs;
+use redis::Value;
+
+use crate::command::Command;
+use crate::command::Each;
+use crate::command::Read;
+use crate::command::Spec;
+use crate::command::Write;
+use crate::command::rows;
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::execute::Execute;
+use crate::multi;
+use crate::multi::Block;
+use crate::node::Node;
+use crate::owned::OwnedConnection;
+use crate::pipeline::Pipeline;
+use crate::pipeline::Recorded;
+use crate::pipeline::SendMany;
+use crate::portion::too_few;
+
+/// How often a transaction is tried at most.
+const ATTEMPTS: u32 = 100;
+/// After the third conflict an attempt waits a random time first: up to this, doubled each time ..
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// .. up to this.
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+
+/// A connection that watches keys. What reads on it is answered at once; what is [queued](Self::queue) runs in one
+/// `MULTI` block, and only if nobody has changed the watched keys meanwhile.
+///
+/// A write that is called on it, not on the queue, is executed at once, and to a watched key counts as a change.
+///
+/// Made by [`Node::transaction`]. A cheap handle.
+#[derive(Debug, Clone)]
+pub struct Transaction {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    node: Arc<str>,
+    connection: OwnedConnection,
+    stage: AtomicU8,
+}
+
+/// Nothing has been executed.
+const WATCHING: u8 = 0;
+/// The block has been sent; what became of it is its own outcome.
+const EXECUTED: u8 = 1;
+/// The block was refused, because a watched key was changed.
+const CONFLICT: u8 = 2;
+
+impl Node {
+    /// Runs a function that reads some keys and writes what follows from them, again and again until nobody else has
+    /// changed these keys between its reading and its writing. What it returns is returned.
+    ///
+    /// The function is given the watching connection: it reads by the typed commands, puts its writes into a
+    /// [queue](Transaction::queue) and executes that once. It must do nothing that may not be done twice; it is tried up
+    /// to 100 times, with pauses of up to 64 ms in between. If it executes no queue, it is run once and changes nothing.
+    ///
+    /// # Errors
+    /// What the function returns; [`ErrorKind::Conflict`] after the last attempt, when nothing was executed.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the block of writes has been executed, or it has not: never a part of it. The
+    /// connection watches nothing when another caller gets it.
+    ///
+    /// See <https://redis.io/docs/latest/develop/interact/transactions/>.
+    ///
+    /// # Example
+    /// ```no_run
+    /// use redisdb_node::{Node, StringCommands};
+    ///
+    /// # async fn f(node: Node) -> Result<(), redisdb_node::Error> {
+    /// let left = node
+    ///     .transaction(&["stock", "sold"], |tx| async move {
+    ///         let stock = tx.get::<i64>("stock").await?.unwrap_or(0);
+    ///         if stock == 0 {
+    ///             return Ok(None);
+    ///         }
+    ///         let queue = tx.queue();
+    ///         let left = queue.decr("stock");
+    ///         drop(queue.incr("sold"));
+    ///         queue.execute().await.ok()?;
+    ///         Ok(Some(left.await?))
+    ///     })
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn transaction<T, F>(
+        &self,
+        keys: impl ToRedisArgs,
+        f: impl Fn(Transaction) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let watch = rows::WATCH.cmd().arg(keys).take();
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1..=ATTEMPTS {
+            if attempt > 3 {
+                tokio::time::sleep(jitter(pause)).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            let connection = self.owned().await?;
+            connection.run(rows::WATCH.spec(), &watch).await?;
+            let shared = Shared { node: self.name().into(), connection, stage: AtomicU8::new(WATCHING) };
+            let transaction = Transaction { shared: Arc::new(shared) };
+            let outcome = f(transaction.clone()).await;
+            if transaction.shared.stage.load(Ordering::Acquire) != CONFLICT {
+                return outcome;
+            }
+        }
+        Err(self.failed("EXEC", ErrorKind::Conflict { attempts: ATTEMPTS }))
+    }
+}
+
+/// A random time up to this one: those that were in each other's way must not be again.
+fn jitter(most: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0) % 1024;
+    most.mul_f64(random as f64 / 1024.0)
+}
+
+impl Transaction {
+    /// Starts the block of writes: a pipeline whose commands run together, once it is executed.
+    ///
+    /// A transaction executes one block. Its commands fail with [`ErrorKind::Conflict`] when a watched key was changed;
+    /// the function can simply return that error, and is run again.
+    pub fn queue(&self) -> Pipeline<Transaction> {
+        Pipeline::new(self.clone())
+    }
+
+    fn error(&self, command: &'static str, kind: ErrorKind) -> Error {
+        Error::new(Arc::clone(&self.shared.node), command, kind)
+    }
+
+    async fn execute(&self, commands: &[Recorded]) -> Result<Vec<Result<Value, ErrorKind>>, ErrorKind> {
+        const ONCE: &str = "a transaction executes one block; start another transaction";
+        if let Some(reason) = commands.iter().find_map(|command| command.spec.needs_owned(&command.cmd)) {
+            return Err(ErrorKind::Unsupported(reason.into()));
+        }
+        let stage = &self.shared.stage;
+        stage
+            .compare_exchange(WATCHING, EXECUTED, Ordering::AcqRel, Ordering::Acquire)
+            .map_err(|_| ErrorKind::Unsupported(ONCE.into()))?;
+        let block = multi::block(commands);
+        let replies = self.shared.connection.send_pipeline(&block, 0, block.len()).await?;
+        match multi::outcomes(commands.len(), replies) {
+            Block::Outcomes(outcomes) => Ok(outcomes),
+            Block::Conflict => {
+                stage.store(CONFLICT, Ordering::Release);
+                Err(ErrorKind::Conflict { attempts: 1 })
+            }
+        }
+    }
+}
+
+impl Execute for Transaction {
+    type Error = Error;
+    type Write<T: Send> = T;
+    type Each<T: Send> = T;
+
+    async fn read<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Read>,
+        cmd: Cmd,
+    ) -> Result<T, Error> {
+        self.shared.connection.read(command, cmd).await
+    }
+
+    async fn write<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Write>,
+        cmd: Cmd,
+    ) -> Result<T, Error> {
+        self.shared.connection.write(command, cmd).await
+    }
+
+    async fn each<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Each>,
+        cmd: Cmd,
+    ) -> Result<T, Error> {
+        self.shared.connection.each(command, cmd).await
+    }
+
+    fn one_reply<T: Send>(written: T) -> Result<T, Error> {
+        Ok(written)
+    }
+}
+
+impl SendMany for Transaction {
+    type Reply = (Arc<str>, Value);
+
+    async fn send_many(
+        &self,
+        commands: &[Recorded],
+        mut outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
+    ) {
+        let executed = self.execute(commands).await;
+        let (mut replies, failed) = match executed {
+            Ok(replies) => (replies.into_iter(), too_few()),
+            Err(kind) => (Vec::new().into_iter(), kind),
+        };
+        for command in commands {
+            outcome(match replies.next().unwrap_or_else(|| Err(failed.clone())) {
+                Ok(reply) => Ok((Arc::clone(&self.shared.node), reply)),
+                Err(kind) => Err(self.error(command.spec.name, kind)),
+            });
+        }
+    }
+
+    async fn send_atomic(
+        &self,
+        commands: &[Recorded],
+        outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
+    ) {
+        self.send_many(commands, outcome).await
+    }
+
+    fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
+        multi::decode(spec, reply)
+    }
+
+    fn write_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
+        multi::decode(spec, reply)
+    }
+
+    fn each_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
+        multi::decode(spec, reply)
+    }
+
+    fn not_sent(&self, command: &str, reason: &'static str) -> Error {
+        Error::new(Arc::clone(&self.shared.node), command.to_owned(), ErrorKind::Unsupported(reason.into()))
+    }
+
+    fn given_up(&self, command: &'static str) -> Error {
+        self.error(command, multi::given_up())
+    }
+}
