@@ -47,3 +47,41 @@ impl Builder {
         self.config.build()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(nodes: &[(&str, f64)]) -> Option<BuildError> {
+        let weighted = nodes.iter().map(|&(name, weight)| Member::new(name).weight(weight));
+        HashRing::builder().nodes(weighted).build().err()
+    }
+
+    #[test]
+    fn what_makes_no_ring_is_an_error_that_names_the_node() {
+        let name = || "b".to_owned();
+        assert_eq!(error(&[]), Some(BuildError::Empty));
+        assert_eq!(
+            error(&[("b", 1.0), ("a", 1.0), ("b", 2.0)]),
+            Some(BuildError::DuplicateName { name: name() })
+        );
+        assert_eq!(error(&[("a", 1.0), ("b", 0.0)]), Some(BuildError::ZeroWeight { name: name() }));
+        assert_eq!(error(&[("b", -1.0)]), Some(BuildError::InvalidWeight { name: name(), weight: -1.0 }));
+        assert!(matches!(error(&[("b", f64::NAN)]), Some(BuildError::InvalidWeight { .. })));
+        assert!(matches!(error(&[("b", f64::INFINITY)]), Some(BuildError::InvalidWeight { .. })));
+        assert!(matches!(error(&[("b", 1e30)]), Some(BuildError::TooManyPoints { .. })));
+        assert!(error(&[("", 1.0), ("\u{1F980}", 2.5)]).is_none());
+
+        let many = HashRing::builder().nodes((0..70_000).map(|n| n.to_string())).build();
+        assert!(matches!(many, Err(BuildError::TooManyNodes { nodes: 70_000, limit: 65_535 })));
+    }
+
+    #[test]
+    fn one_node_owns_everything() {
+        let ring = HashRing::builder().node("only").build().unwrap();
+        assert_eq!((ring.lookup("a"), ring.shares()), (0, vec![1.0]));
+        assert_eq!(ring.successors("a").collect::<Vec<_>>(), [0]);
+        let whole = HashRing::builder().node("only").hash_tag(HashTag::None).build().unwrap();
+        assert_eq!(ring.fingerprint(), whole.fingerprint());
+    }
+}

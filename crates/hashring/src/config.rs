@@ -99,3 +99,40 @@ impl From<RingConfig> for Builder {
         Self { config }
     }
 }
+
+#[cfg(feature = "serde")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_is_described_by_names_weights_layout_and_tag() {
+        let read = |json: &str| serde_json::from_str::<RingConfig>(json);
+        let config = read(r#"{"nodes": [{"name": "a"}, {"name": "b", "weight": 2}]}"#).unwrap();
+        let built = HashRing::builder().node("a").weighted("b", 2).build().unwrap();
+        assert_eq!(&config, built.config());
+        let written = serde_json::to_string(&config).unwrap();
+        assert_eq!(read(&written).unwrap(), config);
+
+        let tagged = r#"{"nodes": [{"name": "a"}], "hash_tag": {"delimiters": {"open": 36, "close": 36}}}"#;
+        assert_eq!(read(tagged).unwrap().hash_tag, Some(HashTag::Delimiters { open: b'$', close: b'$' }));
+        assert!(read(r#"{"nodes": [{"name": "a", "wieght": 2}]}"#).is_err());
+    }
+
+    #[cfg(feature = "layouts")]
+    #[test]
+    fn a_layout_is_named_with_its_settings() {
+        use crate::{Hash32, layout::Twemproxy};
+        let json =
+            r#"{"nodes": [{"name": "a", "label": "x"}], "layout": {"twemproxy": {"hash": "fnv1a_64"}}}"#;
+        let config: RingConfig = serde_json::from_str(json).unwrap();
+        assert_eq!(config.layout, Layout::Twemproxy(Twemproxy::ketama(Hash32::Fnv1a64)));
+        assert_eq!(
+            serde_json::from_str::<RingConfig>(&serde_json::to_string(&config).unwrap()).unwrap(),
+            config
+        );
+        for hash in Hash32::ALL {
+            assert_eq!(serde_json::to_string(&hash).unwrap(), format!("{:?}", hash.name()));
+        }
+    }
+}

@@ -131,7 +131,8 @@ pub(crate) fn murmur64(bytes: &[u8]) -> u64 {
     hash ^ hash >> 47
 }
 
-#[cfg(all(test, feature = "layouts"))]
+#[cfg(feature = "layouts")]
+#[cfg(test)]
 mod tests {
     use super::*;
 

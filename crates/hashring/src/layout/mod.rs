@@ -221,3 +221,72 @@ impl Layout {
         Node { index, label, is_labeled: member.label.is_some(), weight: member.weight }
     }
 }
+
+#[cfg(feature = "layouts")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HashRing;
+
+    fn ring(layout: Layout, nodes: &[&str]) -> HashRing {
+        HashRing::builder().layout(layout).nodes(nodes.iter().copied()).build().unwrap()
+    }
+
+    fn all() -> Vec<Layout> {
+        vec![
+            Layout::HashRing(DoistHashRing::Current),
+            Layout::HashRing(DoistHashRing::LegacyPython3),
+            Layout::Twemproxy(Twemproxy::default()),
+            Layout::Twemproxy(Twemproxy::modula(crate::Hash32::Murmur)),
+            Layout::Libmemcached(Libmemcached::default()),
+            Layout::Libketama,
+            Layout::RedisRb(RedisRb::V4),
+            Layout::RedisRb(RedisRb::V6),
+            Layout::PhpRedis(PhpRedis::new()),
+            Layout::PhpRedis(PhpRedis::consistent().algorithm(PhpHash::Sha256)),
+            Layout::Predis(Predis::HashRing),
+            Layout::Predis(Predis::Ketama),
+            Layout::GoRedis,
+            Layout::Uhashring(Uhashring::Default),
+            Layout::Jedis(Jedis::default()),
+        ]
+    }
+
+    #[test]
+    fn every_layout_has_all_that_a_ring_has() {
+        for layout in all() {
+            let (three, four) = (ring(layout, &["a", "b", "c"]), ring(layout, &["a", "b", "c", "d"]));
+            assert!((three.shares().iter().sum::<f64>() - 1.0).abs() < 1e-9, "{layout:?}");
+            assert_eq!(three.fingerprint(), ring(layout, &["a", "b", "c"]).fingerprint());
+            assert_ne!(three.fingerprint(), four.fingerprint(), "{layout:?}");
+            assert_eq!(three.moved(&three).total, 0.0);
+            assert!(three.moved(&four).total > 0.0, "{layout:?}");
+            for key in ["", "a", "user:1", "{x}y"] {
+                let mut order: Vec<usize> = three.successors(key).collect();
+                assert_eq!(order.first(), Some(&three.lookup(key)), "{layout:?} {key}");
+                order.sort_unstable();
+                assert_eq!(order, [0, 1, 2], "{layout:?} {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn rings_of_different_layouts_are_compared_by_samples() {
+        let (ours, theirs) = (ring(Layout::Xxh3, &["a", "b"]), ring(Layout::Libketama, &["a", "b"]));
+        let moved = ours.moved(&theirs);
+        assert!(!moved.exact && (0.4..0.6).contains(&moved.total));
+    }
+
+    #[test]
+    fn weights_are_checked_by_the_layout() {
+        let build = |layout, weight: f64| {
+            HashRing::builder().layout(layout).node("a").weighted("b", weight).build().map(|ring| ring.len())
+        };
+        let name = || "b".to_owned();
+        assert_eq!(build(Layout::HashRing(DoistHashRing::Current), 0.5), Ok(2));
+        assert_eq!(build(Layout::HashRing(DoistHashRing::Current), 0.0), Ok(2));
+        assert_eq!(build(Layout::Libketama, 0.0), Err(BuildError::ZeroWeight { name: name() }));
+        let fractional = BuildError::FractionalWeight { name: name(), weight: 1.5 };
+        assert_eq!(build(Layout::Libketama, 1.5), Err(fractional));
+    }
+}
