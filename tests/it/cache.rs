@@ -6,9 +6,11 @@ mod basics;
 mod bulk;
 mod condition;
 mod counter;
+mod django;
 mod expiry;
 mod faults;
 mod load;
+mod preset;
 mod stale;
 mod versions;
 
@@ -148,11 +150,18 @@ claims! {
             a_damaged_value_is_loaded_anew
             refresh_loads_whatever_is_there
             a_version_loads_its_own
-            an_unserializable_load_is_an_error;
+            an_unserializable_load_is_an_error
+            many_are_loaded_by_one_call;
         stale:
             a_stale_value_is_served_and_loaded_once
             a_stale_value_goes_after_its_grace
             a_failed_refresh_keeps_the_stale_value_and_rests;
+        preset:
+            django_keys_are_those_of_django
+            resilient_lives_are_a_little_shorter
+            a_string_can_be_bare
+            what_needs_an_envelope_is_refused_without
+            a_time_without_end_can_be_the_default;
     }
     scripted {
         counter:

@@ -10,6 +10,8 @@ use std::time::SystemTime;
 use crate::cache::Cache;
 use crate::cache::Shared;
 use crate::codec::Codec;
+#[cfg(feature = "zstd")]
+use crate::compress::Zstd;
 use crate::entry::Format;
 use crate::flight::Flights;
 use crate::key::KeyStyle;
@@ -51,6 +53,8 @@ pub struct CacheBuilder<E> {
     codec: Option<Codec>,
     envelope: bool,
     max_decoded_len: usize,
+    #[cfg(feature = "zstd")]
+    zstd: Option<Zstd>,
     version: u32,
 }
 
@@ -117,7 +121,16 @@ impl<E> CacheBuilder<E> {
         let codec = Some(Codec::Json);
         #[cfg(not(feature = "json"))]
         let codec = None;
-        Self { store, settings, codec, envelope: true, max_decoded_len: 32 << 20, version: 1 }
+        Self {
+            store,
+            settings,
+            codec,
+            envelope: true,
+            max_decoded_len: 32 << 20,
+            #[cfg(feature = "zstd")]
+            zstd: None,
+            version: 1,
+        }
     }
 
     /// Sets what every key starts with, so that caches share servers without sharing keys. Default: nothing.
@@ -156,6 +169,14 @@ impl<E> CacheBuilder<E> {
     /// wrote it.
     pub fn without_envelope(mut self) -> Self {
         self.envelope = false;
+        self
+    }
+
+    /// Compresses what the codec writes by Zstandard if it is longer than `over` bytes and at least a tenth is saved. Level
+    /// 1 and 1024 bytes are a good start. Default: nothing is compressed. By feature `zstd`, which is also needed to read it.
+    #[cfg(feature = "zstd")]
+    pub fn zstd(mut self, level: i32, over: usize) -> Self {
+        self.zstd = Some(Zstd { level, over });
         self
     }
 
@@ -235,6 +256,8 @@ impl<E> CacheBuilder<E> {
     pub fn build(self) -> Result<Cache<E>, BuildError> {
         let codec = self.codec.ok_or(BuildError::NoCodec)?;
         let needs_envelope = !self.settings.grace.is_zero() || !self.settings.negative_ttl.is_zero();
+        #[cfg(feature = "zstd")]
+        let needs_envelope = needs_envelope || self.zstd.is_some();
         if needs_envelope && !self.envelope {
             return Err(BuildError::NeedsEnvelope);
         }
@@ -242,7 +265,13 @@ impl<E> CacheBuilder<E> {
     }
 
     pub(crate) fn build_with(self, codec: Codec) -> Cache<E> {
-        let format = Format { codec, envelope: self.envelope, max_decoded_len: self.max_decoded_len };
+        let format = Format {
+            codec,
+            envelope: self.envelope,
+            max_decoded_len: self.max_decoded_len,
+            #[cfg(feature = "zstd")]
+            zstd: self.zstd,
+        };
         let shared = Shared {
             store: self.store,
             settings: self.settings,
@@ -269,8 +298,8 @@ impl<E> fmt::Debug for CacheBuilder<E> {
 pub enum BuildError {
     /// No codec was chosen, and the feature `json` is off.
     NoCodec,
-    /// [`stale_for`](CacheBuilder::stale_for) or [`negative_ttl`](CacheBuilder::negative_ttl) is asked for together with
-    /// [`without_envelope`](CacheBuilder::without_envelope), which leaves no place to note it in.
+    /// [`stale_for`](CacheBuilder::stale_for), [`negative_ttl`](CacheBuilder::negative_ttl) or compression is asked for
+    /// together with [`without_envelope`](CacheBuilder::without_envelope), which leaves no place to note it in.
     NeedsEnvelope,
 }
 
@@ -278,9 +307,9 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoCodec => f.write_str("no codec was chosen; choose one, or turn the feature `json` on"),
-            Self::NeedsEnvelope => {
-                f.write_str("`stale_for` and `negative_ttl` need the envelope; leave `without_envelope` out")
-            }
+            Self::NeedsEnvelope => f.write_str(
+                "stale values, negative ones and compression need the envelope; leave `without_envelope` out",
+            ),
         }
     }
 }

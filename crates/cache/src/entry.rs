@@ -7,6 +7,8 @@ use crate::codec::Codec;
 use crate::codec::ascii_integer;
 use crate::codec::from_integer;
 use crate::codec::integer_of;
+use crate::compress::PLAIN;
+use crate::compress::decompress;
 use crate::envelope::HEADER;
 use crate::envelope::Header;
 use crate::error::DecodeReason;
@@ -17,6 +19,8 @@ pub(crate) struct Format {
     pub(crate) codec: Codec,
     pub(crate) envelope: bool,
     pub(crate) max_decoded_len: usize,
+    #[cfg(feature = "zstd")]
+    pub(crate) zstd: Option<crate::compress::Zstd>,
 }
 
 /// What was found under a key.
@@ -42,9 +46,10 @@ impl Format {
         }
         let bytes = self.codec.encode(value, vec![0; HEADER])?;
         let decoded_len = bytes.len() - HEADER;
+        let (bytes, compression) = self.compress(bytes);
         let header = Header {
             codec: self.codec.id(),
-            compression: 0,
+            compression,
             negative: false,
             schema: self.codec.schema(),
             stale_at,
@@ -56,7 +61,8 @@ impl Format {
     /// The bytes to store where there is no value.
     pub(crate) fn encode_negative(self) -> Vec<u8> {
         let (codec, schema) = (self.codec.id(), self.codec.schema());
-        let header = Header { codec, compression: 0, negative: true, schema, stale_at: 0, decoded_len: 0 };
+        let header =
+            Header { codec, compression: PLAIN, negative: true, schema, stale_at: 0, decoded_len: 0 };
         header.seal(vec![0; HEADER])
     }
 
@@ -83,14 +89,10 @@ impl Format {
             return Ok(Entry::Negative);
         }
         let codec = self.codec.by_id(header.codec, header.schema)?;
-        if header.compression != 0 {
-            return Err(DecodeReason::Compression);
-        }
-        self.check_len(payload.len())?;
-        if payload.len() as u64 != u64::from(header.decoded_len) {
-            return Err(DecodeReason::Length);
-        }
-        let value = codec.decode(payload)?;
+        let decoded_len = usize::try_from(header.decoded_len).unwrap_or(usize::MAX);
+        self.check_len(decoded_len)?;
+        let payload = decompress(header.compression, payload, decoded_len)?;
+        let value = codec.decode(&payload)?;
         Ok(if header.stale_at != 0 && header.stale_at <= now {
             Entry::Stale(value)
         } else {
@@ -98,10 +100,221 @@ impl Format {
         })
     }
 
+    /// What stands behind the room for the header, compressed if that is wanted and pays.
+    #[cfg(feature = "zstd")]
+    fn compress(self, bytes: Vec<u8>) -> (Vec<u8>, u8) {
+        let payload = bytes.get(HEADER..).unwrap_or_default();
+        match self.zstd.and_then(|zstd| zstd.compress(payload)) {
+            Some(compressed) => ([&[0; HEADER], compressed.as_slice()].concat(), crate::compress::ZSTD),
+            None => (bytes, PLAIN),
+        }
+    }
+
+    #[cfg(not(feature = "zstd"))]
+    fn compress(self, bytes: Vec<u8>) -> (Vec<u8>, u8) {
+        (bytes, PLAIN)
+    }
+
     fn check_len(self, len: usize) -> Result<(), DecodeReason> {
         if len <= self.max_decoded_len {
             return Ok(());
         }
         Err(DecodeReason::TooLarge { len: len as u64, limit: self.max_decoded_len as u64 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::collection::btree_map;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn format(codec: Codec) -> Format {
+        Format {
+            codec,
+            envelope: true,
+            max_decoded_len: 1 << 20,
+            #[cfg(feature = "zstd")]
+            zstd: Some(crate::compress::Zstd { level: 1, over: 64 }),
+        }
+    }
+
+    fn codecs() -> Vec<Codec> {
+        vec![
+            #[cfg(feature = "json")]
+            Codec::Json,
+            #[cfg(feature = "msgpack")]
+            Codec::MsgPack,
+            #[cfg(feature = "postcard")]
+            Codec::Postcard { schema: 7 },
+        ]
+    }
+
+    type Value = (Option<i64>, String, Vec<u8>, BTreeMap<String, bool>);
+
+    fn value() -> impl Strategy<Value = Value> {
+        (any::<Option<i64>>(), ".*", vec(any::<u8>(), 0..300), btree_map(".{0,3}", any::<bool>(), 0..4))
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_is_decoded(value in value(), now in 1..9u64, stale_at in 0..9u64) {
+            for codec in codecs() {
+                let bytes = format(codec).encode(&value, stale_at).unwrap();
+                let entry = format(codec).decode::<Value>(&bytes, now);
+                let is_stale = stale_at != 0 && stale_at <= now;
+                let expected = if is_stale { Entry::Stale(value.clone()) } else { Entry::Value(value.clone()) };
+                prop_assert_eq!(entry, Ok(expected));
+            }
+        }
+
+        #[test]
+        fn a_change_is_an_error(
+            value in value(),
+            at in any::<prop::sample::Index>(),
+            change in 1..=255u8,
+            cut in any::<prop::sample::Index>(),
+        ) {
+            for codec in codecs() {
+                let bytes = format(codec).encode(&value, 0).unwrap();
+                let mut changed = bytes.clone();
+                changed[at.index(bytes.len())] ^= change;
+                prop_assert!(format(codec).decode::<Value>(&changed, 0).is_err());
+                prop_assert!(format(codec).decode::<Value>(&bytes[..cut.index(bytes.len())], 0).is_err());
+            }
+        }
+
+        #[test]
+        fn a_forged_envelope_never_panics(
+            payload in vec(any::<u8>(), 0..200),
+            codec in 0..16u8,
+            compression in 0..4u8,
+            schema in prop_oneof![Just(0u16), Just(7), any::<u16>()],
+            decoded_len in prop_oneof![0..300u32, any::<u32>()],
+        ) {
+            let header = Header { codec, compression, negative: false, schema, stale_at: 0, decoded_len };
+            let mut bytes = vec![0; HEADER];
+            bytes.extend(payload);
+            let bytes = header.seal(bytes);
+            for codec in codecs() {
+                let _ = format(codec).decode::<Value>(&bytes, 0);
+                let _ = format(codec).decode::<String>(&bytes, 0);
+            }
+        }
+
+        #[test]
+        fn any_bytes_without_an_envelope_never_panic(bytes in vec(any::<u8>(), 0..200)) {
+            for codec in codecs().into_iter().chain([Codec::Raw]) {
+                let format = Format { envelope: false, ..format(codec) };
+                let _ = format.decode::<Value>(&bytes, 0);
+                let _ = format.decode::<Vec<u8>>(&bytes, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_codec_reads_what_another_one_wrote() {
+        for written in codecs() {
+            for reading in codecs() {
+                let bytes = format(written).encode("text", 0).unwrap();
+                let read = format(reading).decode::<String>(&bytes, 0);
+                // What has a schema is read by a cache of the same schema only.
+                let expected = match (written.schema(), reading.schema()) {
+                    (0, _) => Ok(Entry::Value("text".to_owned())),
+                    (stored, wanted) if stored == wanted => Ok(Entry::Value("text".to_owned())),
+                    (stored, wanted) => Err(DecodeReason::Schema { stored, wanted }),
+                };
+                assert_eq!(read, expected, "{written:?} {reading:?}");
+            }
+        }
+    }
+
+    #[cfg(feature = "postcard")]
+    #[test]
+    fn another_schema_is_an_error() {
+        let bytes = format(Codec::Postcard { schema: 1 }).encode("text", 0).unwrap();
+        let read = format(Codec::Postcard { schema: 2 }).decode::<String>(&bytes, 0);
+        assert_eq!(read, Err(DecodeReason::Schema { stored: 1, wanted: 2 }));
+    }
+
+    #[test]
+    fn something_behind_the_value_is_an_error() {
+        for codec in codecs() {
+            let mut bytes = codec.encode("text", vec![0; HEADER]).unwrap();
+            bytes.push(b' ' + 1);
+            let decoded_len = u32::try_from(bytes.len() - HEADER).unwrap();
+            let (codec_id, schema) = (codec.id(), codec.schema());
+            let header =
+                Header { codec: codec_id, compression: 0, negative: false, schema, stale_at: 0, decoded_len };
+            assert!(format(codec).decode::<String>(&header.seal(bytes), 0).is_err(), "{codec:?}");
+        }
+    }
+
+    #[test]
+    fn raw_digits_are_a_string_or_a_number_as_is_asked() {
+        let raw = Format { envelope: false, ..format(Codec::Raw) };
+        assert_eq!(raw.encode("42", 0).unwrap(), b"42");
+        assert_eq!(raw.encode(&42, 0).unwrap(), b"42");
+        assert_eq!(raw.decode::<String>(b"42", 0), Ok(Entry::Value("42".to_owned())));
+        assert_eq!(raw.decode::<u8>(b"42", 0), Ok(Entry::Value(42)));
+    }
+
+    #[test]
+    fn a_value_over_the_limit_is_not_decoded() {
+        for codec in codecs() {
+            let long = format(codec).encode(&"x".repeat(2 << 20), 0).unwrap();
+            let read = format(codec).decode::<String>(&long, 0);
+            assert!(matches!(read, Err(DecodeReason::TooLarge { limit: 0x10_0000, .. })), "{codec:?}");
+        }
+    }
+
+    #[cfg(feature = "zstd")]
+    mod compressed {
+        use super::*;
+
+        /// Whether the envelope says that its payload is compressed.
+        fn is_compressed<T: Serialize + ?Sized>(codec: Codec, value: &T) -> bool {
+            let bytes = format(codec).encode(value, 0).unwrap();
+            Header::open(&bytes).unwrap().0.compression == crate::compress::ZSTD
+        }
+
+        #[test]
+        fn only_what_is_long_and_pays_is_compressed() {
+            for codec in codecs() {
+                assert!(!is_compressed(codec, &"x".repeat(60)), "{codec:?}");
+                assert!(is_compressed(codec, &"x".repeat(70)), "{codec:?}");
+            }
+            let noise: Vec<u8> = (0..250u64)
+                .flat_map(|i| twox_hash::XxHash3_64::oneshot(&i.to_be_bytes()).to_be_bytes())
+                .collect();
+            assert!(!is_compressed(Codec::Raw, &noise));
+        }
+
+        #[test]
+        fn a_bomb_is_an_error_before_it_goes_off() {
+            let bomb = zstd::bulk::compress(&vec![0; 64 << 20], 1).unwrap();
+            let check = |decoded_len, expected: &DecodeReason| {
+                let mut bytes = vec![0; HEADER];
+                bytes.extend(&bomb);
+                let codec = Codec::Raw.id();
+                let header = Header {
+                    codec,
+                    compression: crate::compress::ZSTD,
+                    negative: false,
+                    schema: 0,
+                    stale_at: 0,
+                    decoded_len,
+                };
+                let read = format(Codec::Raw).decode::<String>(&header.seal(bytes), 0);
+                assert_eq!(read.as_ref(), Err(expected));
+            };
+            check(64 << 20, &DecodeReason::TooLarge { len: 64 << 20, limit: 1 << 20 });
+            // One that lies about its length does not get more room than it said.
+            check(1000, &DecodeReason::Compression);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Values that are loaded.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -250,6 +251,30 @@ pub(super) async fn a_version_loads_its_own<E: Execute + Send + 'static>(cache: 
     assert_eq!(cache.get_or_set_with("k", Ttl::Default, || ok(1)).await.unwrap(), 1);
     assert_eq!(second.get_or_set_with("k", Ttl::Default, || ok(2)).await.unwrap(), 2);
     assert_eq!(cache.get("k").await.unwrap(), Some(1));
+}
+
+pub(super) async fn many_are_loaded_by_one_call<E: Execute>(cache: Cache<E>) {
+    type Loaded<S> = Result<HashMap<&'static str, i32>, Error<S>>;
+    cache.set("b", &2).await.unwrap();
+    let mut asked = Vec::new();
+    let load = |missing: Vec<&'static str>| {
+        asked.push(missing.clone());
+        let values = missing.into_iter().filter(|key| *key != "none").zip([10, 30]);
+        async { Loaded::<E::Error>::Ok(values.chain([("uncalled for", 0)]).collect()) }
+    };
+    let values = cache.get_or_set_many(["c", "b", "none", "a", "c"], Ttl::Default, load).await.unwrap();
+    assert_eq!(values, [("c", 10), ("b", 2), ("a", 30)]);
+    assert_eq!(asked, [vec!["c", "none", "a"]]);
+    assert_eq!(cache.get("a").await.unwrap(), Some(30));
+    assert!(!cache.has_key("uncalled for").await.unwrap());
+
+    let never = |_| async { Loaded::<E::Error>::Err(Error::Closed) };
+    let values = cache.get_or_set_many(["a", "b"], Ttl::Default, never).await.unwrap();
+    assert_eq!(values, [("a", 30), ("b", 2)]);
+    assert!(matches!(
+        cache.get_or_set_many::<i32, _, _, _>(["x"], Ttl::Default, never).await,
+        Err(Error::Closed)
+    ));
 }
 
 #[derive(Debug, serde::Deserialize)]
