@@ -2,12 +2,17 @@
 //!
 //! `tests/vectors/README.md` says where the files come from. `REDISDB_VECTORS` names another folder of such files.
 
-use std::{env, fs, path::PathBuf};
+use std::{
+    env, fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
 
 use redisdb_hashring::{
     Builder, Hash32, HashRing, HashTag, Layout, Member,
     layout::{
-        DoistHashRing, Jedis, JedisHash, Libmemcached, PhpHash, PhpRedis, Predis, RedisRb, Twemproxy, Uhashring,
+        DoistHashRing, Jedis, JedisHash, Libmemcached, PhpHash, PhpRedis, Predis, RedisRb, Twemproxy,
+        Uhashring,
     },
 };
 use serde::Deserialize;
@@ -184,10 +189,19 @@ impl Config {
     }
 }
 
+/// The folder of the vectors. A relative one counts from the root of the workspace, where cargo is called,
+/// and not from this package, where cargo runs the tests.
+fn folder() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    match env::var_os("REDISDB_VECTORS") {
+        Some(folder) => package.join("..").join(folder),
+        None => package.join("vectors"),
+    }
+}
+
 #[test]
 fn every_key_lands_where_the_original_puts_it() {
-    let folder = env::var_os("REDISDB_VECTORS")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/vectors")), PathBuf::from);
+    let folder = folder();
     let mut files: Vec<PathBuf> = fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.unwrap().path())
@@ -231,7 +245,8 @@ fn every_key_lands_where_the_original_puts_it() {
             failures.push(format!("{name}: {wrong} of {} keys are wrong", vectors.len()));
         }
     }
-    println!("{} files, {right} of {keys} keys", files.len());
+    // Not `println!`, which shows nothing when the test passes.
+    writeln!(io::stdout(), "{} files, {right} of {keys} keys", files.len()).unwrap();
     assert!(!files.is_empty(), "no vectors in {}", folder.display());
     assert!(failures.is_empty(), "{} files, {right} of {keys} keys\n{}", files.len(), failures.join("\n"));
 }
