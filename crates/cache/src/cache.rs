@@ -114,6 +114,12 @@ impl<E> Cache<E> {
     pub fn stats(&self) -> Stats {
         self.shared.counters.snapshot()
     }
+
+    /// Stops the loads that are under way and refuses all further calls, of the clones too. Called twice it does
+    /// nothing the second time. What is stored stays. The last handle that goes stops the loads as well.
+    pub fn close(&self) {
+        self.shared.flights.close();
+    }
 }
 
 impl<E: Execute> Cache<E> {

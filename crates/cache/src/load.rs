@@ -141,12 +141,6 @@ impl<E: Execute + Send + 'static> Cache<E> {
         loaded.ok_or_else(|| Error::Load(LoadError::lost(key)))
     }
 
-    /// Stops the loads that are under way and refuses all further calls, of the clones too. Called twice it does
-    /// nothing the second time. What is stored stays.
-    pub fn close(&self) {
-        self.shared.flights.close();
-    }
-
     /// What is there, for a caller who can load.
     async fn look<T: DeserializeOwned>(&self, key: Key<'_>) -> Result<Seen<T>, Error<E::Error>> {
         Ok(match self.seek(key).await? {

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use redisdb_cache::Cache;
+use redisdb_cache::CacheBuilder;
 use redisdb_cache::Error;
 use redisdb_cache::Key;
 use redisdb_cache::Lookup;
@@ -86,7 +87,9 @@ pub(super) async fn bytes_survive<E: Execute>(cache: Cache<E>) {
     let bytes: Vec<u8> = (0..=255).cycle().take(5000).collect();
     round_trip(&cache, bytes.clone()).await;
     cache.set_many([("b", &bytes)]).await.unwrap();
-    assert_eq!(cache.get::<Vec<u8>>("b").await.unwrap(), Some(bytes));
+    assert_eq!(cache.get::<Vec<u8>>("b").await.unwrap().as_ref(), Some(&bytes));
+    assert!(cache.add("c", &bytes).await.unwrap());
+    assert_eq!(cache.get::<Vec<u8>>("c").await.unwrap(), Some(bytes));
 }
 
 pub(super) async fn any_characters_make_a_key<E: Execute>(cache: Cache<E>) {
@@ -141,11 +144,7 @@ pub(super) async fn prefixes_do_not_meet<E: Execute + Clone>(cache: Cache<E>) {
 
 pub(super) async fn a_damaged_value_is_an_error<E: Execute + Clone>(cache: Cache<E>) {
     let name = format!("{}:1:k", prefix(&cache));
-    let lenient = Cache::builder(cache.store().clone())
-        .prefix(prefix(&cache))
-        .on_undecodable(OnUndecodable::Miss)
-        .build()
-        .unwrap();
+    let lenient = again(&cache).on_undecodable(OnUndecodable::Miss).build().unwrap();
     for damage in
         [b"".as_slice(), b"hello", b"\xC5", b"\xC5\x01", b"\xC5\x09 from the future", b"1.5", b"007"]
     {
@@ -214,4 +213,11 @@ pub(super) async fn an_integer_is_stored_as_its_digits<E: Execute>(cache: Cache<
 pub(super) fn prefix<E>(cache: &Cache<E>) -> String {
     let debug = format!("{cache:?}");
     debug.split("prefix: \"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+/// Starts a cache with the entries of another one, to be told more.
+pub(super) fn again<E: Execute + Clone>(cache: &Cache<E>) -> CacheBuilder<E> {
+    let prefix = prefix(cache);
+    let codec = super::CODECS.into_iter().find(|codec| prefix.ends_with(&format!("{codec:?}"))).unwrap();
+    Cache::builder(cache.store().clone()).prefix(prefix).codec(codec)
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use redisdb_cache::Cache;
 use redisdb_cache::Error;
+use redisdb_cache::Key;
 use redisdb_cache::Lookup;
 use redisdb_cache::OnError;
 use redisdb_cache::Stored;
 use redisdb_cache::Ttl;
 use redisdb_cluster::RedisRing;
+use redisdb_node::KeyCommands;
 use redisdb_node::Node;
 use redisdb_tests::eventually;
 use xtask::Data;
@@ -132,6 +134,29 @@ async fn a_copy_refuses_scripts() {
         assert!(error.is_unsupported() && !error.is_connect(), "{error}");
     }
     assert_eq!(cache.get("k").await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn a_tag_chooses_the_node_and_braces_in_a_key_do_not() {
+    let ring = super::ring().await;
+    let cache = Cache::builder(ring.clone()).prefix("tags").build().unwrap();
+    for i in 0..40 {
+        cache.set(format!("{{x}}{i}"), &i).await.unwrap();
+        cache.set(Key::tagged("x", &i.to_string()), &i).await.unwrap();
+    }
+    let keys = |pattern: &'static str| {
+        let ring = ring.clone();
+        async move {
+            let each = ring.on_each(|node| async move { node.keys::<String>(pattern).await }).await;
+            each.successes().map(|(_, keys)| keys.len()).collect::<Vec<_>>()
+        }
+    };
+    let with_braces = keys("tags:1:%7Bx%7D*").await;
+    assert!(with_braces.iter().all(|n| 0 < *n), "{with_braces:?}");
+    assert_eq!(with_braces.iter().sum::<usize>(), 40);
+    let mut tagged = keys("tags:1:{x}*").await;
+    tagged.sort_unstable();
+    assert_eq!(tagged, [0, 0, 40]);
 }
 
 #[tokio::test]

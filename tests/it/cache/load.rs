@@ -19,6 +19,7 @@ use redisdb_tests::eventually;
 use tokio::sync::Semaphore;
 
 use super::basics::Unserializable;
+use super::basics::again;
 use super::basics::prefix;
 
 /// A loader that waits until it is let through, and counts how often it was called.
@@ -95,16 +96,8 @@ pub(super) async fn a_value_is_loaded_once_and_then_found<E: Execute + Send + 's
     assert!(!cache.has_key("gone").await.unwrap());
 }
 
-/// The same cache with something more said of it.
-fn again<E: Execute + Clone>(
-    cache: &Cache<E>,
-    build: impl FnOnce(redisdb_cache::CacheBuilder<E>) -> redisdb_cache::CacheBuilder<E>,
-) -> Cache<E> {
-    build(Cache::builder(cache.store().clone()).prefix(prefix(cache))).build().unwrap()
-}
-
 pub(super) async fn what_does_not_exist_is_noted<E: Execute + Clone + Send + 'static>(cache: Cache<E>) {
-    let cache = again(&cache, |builder| builder.negative_ttl(Duration::from_secs(1000)));
+    let cache = again(&cache).negative_ttl(Duration::from_secs(1000)).build().unwrap();
     assert_eq!(cache.get_or_set_maybe("k", Ttl::Never, || ok(None::<u8>)).await.unwrap(), None);
     assert_eq!(cache.get_or_set_maybe("k", Ttl::Never, || ok(Some(1))).await.unwrap(), None);
     assert!(matches!(cache.lookup::<u8>("k").await.unwrap(), Lookup::Negative));
@@ -192,7 +185,7 @@ pub(super) async fn the_error_of_the_loader_is_told_to_all<E: Execute + Send + '
 pub(super) async fn a_loader_that_takes_too_long_is_stopped<E: Execute + Clone + Send + 'static>(
     cache: Cache<E>,
 ) {
-    let cache = again(&cache, |builder| builder.load_timeout(Duration::from_millis(50)));
+    let cache = again(&cache).load_timeout(Duration::from_millis(50)).build().unwrap();
     assert!(load_error(call(&cache, &Gate::closed()).await.unwrap()).is_timeout());
 }
 
@@ -225,7 +218,7 @@ pub(super) async fn a_slow_load_does_not_undo_a_delete<E: Execute + Send + 'stat
 pub(super) async fn a_load_does_not_undo_what_another_cache_set<E: Execute + Clone + Send + 'static>(
     cache: Cache<E>,
 ) {
-    let (other, gate) = (again(&cache, |builder| builder), Gate::closed());
+    let (other, gate) = (again(&cache).build().unwrap(), Gate::closed());
     let caller = call(&cache, &gate);
     gate.is_called().await;
     other.set("k", "set").await.unwrap();

@@ -10,6 +10,7 @@ use redisdb_cache::Ttl;
 use redisdb_node::Execute;
 use redisdb_node::StringCommands;
 
+use super::basics::again;
 use super::basics::prefix;
 
 pub(super) async fn django_keys_are_those_of_django<E: Execute + Clone>(cache: Cache<E>) {
@@ -53,15 +54,14 @@ pub(super) async fn a_string_can_be_bare<E: Execute + Clone>(cache: Cache<E>) {
 }
 
 pub(super) async fn what_needs_an_envelope_is_refused_without<E: Execute + Clone>(cache: Cache<E>) {
-    let bare = || Cache::builder(cache.store().clone()).without_envelope();
+    let bare = || again(&cache).without_envelope();
     let minute = Duration::from_secs(60);
     assert_eq!(bare().stale_for(minute).build().err(), Some(BuildError::NeedsEnvelope));
     assert_eq!(bare().negative_ttl(minute).build().err(), Some(BuildError::NeedsEnvelope));
 }
 
 pub(super) async fn a_time_without_end_can_be_the_default<E: Execute + Clone>(cache: Cache<E>) {
-    let builder = Cache::builder(cache.store().clone()).prefix(prefix(&cache));
-    let cache = builder.default_ttl(Ttl::Never).build().unwrap();
+    let cache = again(&cache).default_ttl(Ttl::Never).build().unwrap();
     cache.set("k", &1).await.unwrap();
     assert_eq!(cache.ttl("k").await.unwrap(), TimeToLive::Persistent);
     cache.set_for("k", &1, Duration::from_secs(60)).await.unwrap();

@@ -12,15 +12,14 @@ use redisdb_cache::Lookup;
 use redisdb_node::Execute;
 use redisdb_tests::eventually;
 
-use super::basics::prefix;
+use super::basics::again;
 
 const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(1000);
 
 /// A cache with a grace, and the key `k` with a stale `1`.
 async fn stale<E: Execute + Clone + Send + 'static>(cache: Cache<E>, grace: Duration) -> Cache<E> {
-    let builder = Cache::builder(cache.store().clone()).prefix(prefix(&cache));
-    let cache = builder.stale_for(grace).refresh_pause(LONG).build().unwrap();
+    let cache = again(&cache).stale_for(grace).refresh_pause(LONG).build().unwrap();
     let load = || async { Ok::<_, Infallible>(1) };
     assert_eq!(cache.get_or_set_with("k", SHORT, load).await.unwrap(), 1);
     let is_over = async || !matches!(cache.lookup::<u8>("k").await.unwrap(), Lookup::Hit(_));
