@@ -41,4 +41,5 @@ mod effect;
 mod merge;
 mod nodes;
 mod route;
+mod script;
 mod split;

@@ -8,6 +8,7 @@ use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
+use redisdb_node::ScriptCall;
 use redisdb_node::command;
 use redisdb_node::command::Spec;
 
@@ -131,6 +132,20 @@ impl RedisCopy {
         // The reply is what was decided; what the others said to its effect is their own affair.
         let decided = results.into_iter().map(|result| result.map(|_| reply.clone())).collect();
         shared.judge(spec, shared.nodes.replies(decided))
+    }
+
+    /// Has every node run a script, all at once, where the caller has declared that it does the same everywhere.
+    pub(crate) async fn invoke(
+        &self,
+        spec: &'static Spec,
+        call: &ScriptCall<'_>,
+    ) -> Result<Replies<Value>, Error> {
+        let cmd = &call.by_hash();
+        let shared = &*self.shared;
+        let _known = spec.keys_of(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
+        let results = join_all(shared.nodes.iter().map(|node| node.invoke(call))).await;
+        shared.note_missed(spec, cmd, &results);
+        shared.judge(spec, shared.nodes.replies(results))
     }
 
     /// Sends a command to one node: the channel's owner, or the next one when that cannot be reached.
