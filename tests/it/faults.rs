@@ -11,6 +11,7 @@ use redisdb::RedisCopy;
 use redisdb::RedisRing;
 use redisdb::node::HyperLogLogCommands;
 use redisdb::node::KeyCommands;
+use redisdb::node::ServerCommands;
 use redisdb::node::StringCommands;
 use redisdb_tests::NAMES;
 use redisdb_tests::copy;
@@ -105,6 +106,16 @@ async fn a_paused_server_times_out_and_comes_back() {
     server.resume();
     eventually("it answers again", async || node.get::<i64>("n").await.is_ok()).await;
     assert_eq!(node.incarnation(), 0, "it is the same process");
+    // What it was sent while it was paused has been executed or never will be: the old connection was ended first.
+    let before = node.get::<i64>("n").await.unwrap();
+    let stats = node.info_with(&["commandstats"]).await.unwrap();
+    assert!(
+        stats.get("commandstats", "cmdstat_client|kill").is_some()
+            || stats.get("commandstats", "cmdstat_client").is_some()
+    );
+    for _ in 0..200 {
+        assert_eq!(node.get::<i64>("n").await.unwrap(), before);
+    }
 }
 
 #[tokio::test]

@@ -33,3 +33,5 @@ mod scan;
 mod peers;
 #[cfg(feature = "servers")]
 mod model;
+#[cfg(feature = "servers")]
+mod repair;

@@ -1,6 +1,12 @@
 //! Each key on all servers.
 
 mod read;
+mod repair;
+pub use repair::Difference;
+pub use repair::Progress;
+pub use repair::Repair;
+pub use repair::Repaired;
+pub use repair::Verify;
 mod write;
 
 use std::future::Future;
@@ -47,7 +53,7 @@ use crate::replies::Replies;
 ///
 /// # Trade-offs
 /// * A node that may have missed a write of a key answers no read of that key, and a server that was restarted answers
-///   no read at all, until it is [readmitted](Self::readmit): it could hold old values, or none. Each client knows
+///   no read at all, until it is [repaired](Self::repair): it could hold old values, or none. Each client knows
 ///   what it saw itself; [`ReadFrom::Any`] prefers an answer over a right one.
 /// * What a server chooses or decides by what it holds (`SPOP`, `SET NX`, `LPOP`, `INCRBYFLOAT`) is decided by one
 ///   node, the one that the key is read from, and what came of it is sent to the others: two round trips, one after

@@ -3,7 +3,12 @@
 mod ring;
 pub use ring::RedisRing;
 mod copy;
+pub use copy::Difference;
+pub use copy::Progress;
 pub use copy::RedisCopy;
+pub use copy::Repair;
+pub use copy::Repaired;
+pub use copy::Verify;
 mod builder;
 pub use builder::CopyBuilder;
 pub use builder::RingBuilder;
@@ -43,3 +48,4 @@ mod nodes;
 mod route;
 mod script;
 mod split;
+mod state;

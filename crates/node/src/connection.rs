@@ -45,6 +45,8 @@ pub(crate) struct Connection {
 struct Attempt {
     failed: Option<Failed>,
     run_id: Option<String>,
+    /// What the server called the last connection.
+    client_id: Option<i64>,
 }
 
 struct Failed {
@@ -165,8 +167,11 @@ impl Connection {
         let run_id = identify(&live.connection).await?;
         if attempt.run_id.is_some() && attempt.run_id != run_id {
             self.incarnation.fetch_add(1, Ordering::AcqRel);
+        } else if let Some(old) = attempt.client_id {
+            fence(&live.connection, old).await?;
         }
         attempt.run_id = run_id;
+        attempt.client_id = client_id(&live.connection).await?;
         Ok(live)
     }
 
@@ -229,6 +234,27 @@ async fn identify(connection: &MultiplexedConnection) -> Result<Option<String>, 
         Ok(_) => Err(ErrorKind::NotRedis("INFO is not answered as Redis does".to_owned())),
         Err(error) if error.code() == Some("NOPERM") => Ok(None),
         Err(error) => Err(dial::refused(error)),
+    }
+}
+
+/// Ends the connection before this one, if the server still knows it.
+///
+/// A server that was paused executes what it was sent as soon as it goes on, although the connection has been closed
+/// on this side. What comes after the reply to this comes after all of that.
+async fn fence(connection: &MultiplexedConnection, old: i64) -> Result<(), ErrorKind> {
+    let mut kill = redis::cmd("CLIENT");
+    kill.arg("KILL").arg("ID").arg(old);
+    // An error reply means that there is nothing to end, or that this user may not: then it is as without.
+    connection.clone().send_packed_command(&kill).await.map(drop).map_err(dial::refused)
+}
+
+/// What the server calls this connection; `None` if this user may not know.
+async fn client_id(connection: &MultiplexedConnection) -> Result<Option<i64>, ErrorKind> {
+    let mut ask = redis::cmd("CLIENT");
+    ask.arg("ID");
+    match connection.clone().send_packed_command(&ask).await.map_err(dial::refused)? {
+        Value::Int(id) => Ok(Some(id)),
+        _ => Ok(None),
     }
 }
 

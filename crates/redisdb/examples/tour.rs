@@ -71,7 +71,7 @@ async fn main() -> Result {
         }
         Some(control) => {
             lose_a_ring_node(&ring, &names, control).await?;
-            lose_a_copy_node(&copy, &names, &packages, control).await?;
+            lose_a_copy_node(&copy, &names, control).await?;
         }
     }
 
@@ -261,12 +261,7 @@ async fn lose_a_ring_node(ring: &RedisRing, names: &[String], control: &mut Cont
     Ok(())
 }
 
-async fn lose_a_copy_node(
-    copy: &RedisCopy,
-    names: &[String],
-    packages: &[Package],
-    control: &mut Control,
-) -> Result {
+async fn lose_a_copy_node(copy: &RedisCopy, names: &[String], control: &mut Control) -> Result {
     title("A server of the copy dies (kill -9)");
     control.order("kill copy 0")?;
     let keys = versions(names);
@@ -289,11 +284,12 @@ async fn lose_a_copy_node(
     show_health(copy);
     let greeting = copy.get::<String>("greeting").await?;
     println!("      get greeting = {greeting:?}, from another server");
-    load("into the copy again", copy, packages).await?;
-    copy.set("greeting", "hello again").await?;
-    copy.readmit(first.name()).await?;
-    println!("  written anew and readmitted:");
+    let start = Instant::now();
+    let repaired = copy.repair(first.name()).run().await?;
+    println!("  repaired from another server: {} keys in {:.1?}", repaired.copied, start.elapsed());
     show_health(copy);
+    let different = copy.verify().run().await?;
+    println!("      verified: {} keys differ", different.len());
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use redisdb_node::command::Spec;
 
 use super::Shared;
 use super::refused;
+use crate::behind::Behind;
 use crate::copy::RedisCopy;
 use crate::effect;
 use crate::effect::Plan;
@@ -96,6 +97,11 @@ impl RedisCopy {
 }
 
 impl Shared {
+    /// What a node has missed.
+    pub(super) fn behind_of(&self, idx: usize) -> Result<&Behind, Error> {
+        self.behind.get(idx).ok_or_else(|| Error::NoSuchNode { name: format!("#{idx}") })
+    }
+
     pub(super) fn in_sync(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> bool {
         let keys = spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
         self.behind.get(idx).is_some_and(|behind| behind.in_sync(self.nodes.at(idx), keys))

@@ -14,6 +14,7 @@ use redisdb_node::command::Spec;
 
 use super::Shared;
 use super::refused;
+use crate::behind::Behind;
 use crate::copy::RedisCopy;
 use crate::decide::Decide;
 use crate::decide::Effect;
@@ -31,6 +32,7 @@ impl RedisCopy {
         let shared = &*self.shared;
         // The keys must be known before anything is sent: a node that misses the write is behind on them.
         let _known = spec.keys_of(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
+        let _watched = Watched::new(shared, spec, cmd);
         let rewritten;
         let cmd = match effect::plan(spec, cmd, SystemTime::now()) {
             Plan::AsItIs => cmd,
@@ -192,6 +194,37 @@ async fn ask(
             Ok((node.accept(spec.name, replies.pop().unwrap_or(Value::Nil))?, answer))
         }
         other => Ok((node.accept(spec.name, other.unwrap_or(Value::Nil))?, None)),
+    }
+}
+
+/// A write that is under way: if it meets a repair of a node, its keys are brought over again, also when its future is
+/// dropped.
+struct Watched<'a> {
+    shared: &'a Shared,
+    spec: &'static Spec,
+    cmd: &'a Cmd,
+    /// Of each node; empty while none of them was ever repaired.
+    repairs_ended: Vec<u64>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(shared: &'a Shared, spec: &'static Spec, cmd: &'a Cmd) -> Self {
+        let ever = shared.behind.iter().any(|behind| behind.was_repaired_since(0));
+        let repairs_ended = match ever {
+            true => shared.behind.iter().map(Behind::repairs_ended).collect(),
+            false => Vec::new(),
+        };
+        Self { shared, spec, cmd, repairs_ended }
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        for (idx, behind) in self.shared.behind.iter().enumerate() {
+            if behind.was_repaired_since(self.repairs_ended.get(idx).copied().unwrap_or(0)) {
+                behind.missed(self.spec.keys_of(self.cmd).into_iter().flatten().map(|(_, key)| key));
+            }
+        }
     }
 }
 

@@ -1,0 +1,192 @@
+//! Bringing a node of a copy back, and finding where the nodes differ.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use redisdb::Health;
+use redisdb::Node;
+use redisdb::Progress;
+use redisdb::RedisCopy;
+use redisdb::commands::*;
+use redisdb_tests::NAMES;
+use redisdb_tests::contents;
+use redisdb_tests::copy;
+use redisdb_tests::eventually;
+use xtask::Data;
+use xtask::Servers;
+
+/// Keys of every type, some with a time to live.
+async fn fill(copy: &RedisCopy, n: usize) {
+    for i in 0..n {
+        match i % 6 {
+            0 => drop(copy.set(format!("string:{i}"), i).await.unwrap()),
+            1 => drop(copy.hset_multiple(format!("hash:{i}"), (0..20).map(|f| (f, i))).await.unwrap()),
+            2 => drop(
+                copy.sadd(format!("set:{i}"), (0..20).map(|m| format!("m{m}")).collect::<Vec<_>>())
+                    .await
+                    .unwrap(),
+            ),
+            3 => drop(copy.rpush(format!("list:{i}"), (0..20).collect::<Vec<_>>()).await.unwrap()),
+            4 => drop(copy.zadd(format!("zset:{i}"), (0..20).map(|m| (m as f64, m))).await.unwrap()),
+            _ => drop(copy.setex(format!("short:{i}"), Duration::from_secs(1000), i).await.unwrap()),
+        }
+    }
+}
+
+async fn all_contents(copy: &RedisCopy) -> Vec<BTreeMap<String, String>> {
+    let mut all = Vec::new();
+    for node in copy.nodes() {
+        all.push(contents(node).await);
+    }
+    all
+}
+
+async fn restart(copy: &RedisCopy, servers: &mut Servers, idx: usize) -> Node {
+    let node = copy.on_node(NAMES[idx]).unwrap().clone();
+    let before = node.incarnation();
+    servers[idx].restart(Data::Lose).unwrap();
+    eventually("it is up and known to be another process", async || {
+        node.ready().await.is_ok() && node.incarnation() > before
+    })
+    .await;
+    node
+}
+
+#[tokio::test]
+async fn a_server_that_came_back_empty_is_filled_and_readmitted() {
+    let (mut servers, copy) = copy().await;
+    fill(&copy, 1000).await;
+    servers[0].kill();
+    copy.set("string:0", "changed while it was down").await.unwrap();
+    copy.del("string:6").await.unwrap();
+    let node = restart(&copy, &mut servers, 0).await;
+    // What somebody else put there is not on the others.
+    node.set("stray", 1).await.unwrap();
+    assert_eq!(copy.health()[0], ("a", Health::Behind));
+
+    let dry = copy.repair("a").dry_run().run().await.unwrap();
+    assert_eq!((dry.copied, dry.removed, dry.readmitted), (999, 1, false));
+    assert_eq!(node.dbsize().await.unwrap(), 1);
+
+    let mut seen: Vec<Progress> = Vec::new();
+    let repaired = copy.repair("a").on_progress(|progress| seen.push(progress)).run().await.unwrap();
+    assert_eq!((repaired.copied, repaired.removed, repaired.readmitted), (999, 1, true), "{repaired:?}");
+    assert!(seen.len() > 3 && seen.iter().all(|progress| progress.total == 999), "{seen:?}");
+    let all = all_contents(&copy).await;
+    assert_eq!(all[0], all[1]);
+    assert_eq!(all[0], all[2]);
+    assert!(copy.health().iter().all(|(_, health)| *health == Health::Up));
+    assert_eq!(copy.verify().run().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn of_a_node_that_missed_some_writes_only_those_keys_are_brought_over() {
+    let (mut servers, _) = copy().await;
+    let timeout = Duration::from_millis(100);
+    let nodes = NAMES.iter().zip(servers.urls());
+    let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url));
+    let copy = copy.response_timeout(timeout).connect_timeout(timeout).connect().await.unwrap();
+    fill(&copy, 300).await;
+    servers[1].pause();
+    copy.incr("counter").await.unwrap();
+    copy.set("string:0", "new").await.unwrap();
+    copy.del("string:6").await.unwrap();
+    servers[1].resume();
+    let node = copy.on_node("b").unwrap();
+    eventually("it answers", async || node.ready().await.is_ok() && node.ping().await.is_ok()).await;
+    // It has executed what it was sent while it was paused, or not: both are made right.
+    node.set("counter", 77).await.unwrap();
+    let repaired = copy.repair("b").run().await.unwrap();
+    assert_eq!(repaired.compared, 3);
+    assert!(repaired.readmitted, "{repaired:?}");
+    assert_eq!(node.get::<i64>("counter").await.unwrap(), Some(1));
+    assert_eq!(copy.verify().run().await.unwrap(), []);
+    let _servers = &mut servers;
+}
+
+#[tokio::test]
+async fn what_is_written_during_a_repair_is_not_lost() {
+    let (mut servers, copy) = copy().await;
+    fill(&copy, 600).await;
+    servers[2].kill();
+    restart(&copy, &mut servers, 2).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..4)
+        .map(|w| {
+            let (copy, stop) = (copy.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut n = 0;
+                // One writer for each key: with several, copies may differ without any repair.
+                while !stop.load(Ordering::Relaxed) {
+                    let key = w * 6 + n % 100 * 24;
+                    copy.set(format!("string:{key}"), n).await.unwrap();
+                    copy.incr(format!("counter:{w}")).await.unwrap();
+                    copy.hset(format!("hash:{}", key + 1), "written", n).await.unwrap();
+                    n += 1;
+                }
+                n
+            })
+        })
+        .collect();
+    let repaired = copy.repair("c").keys_per_second(3000).run().await.unwrap();
+    stop.store(true, Ordering::Relaxed);
+    let mut written = 0;
+    for writer in writers {
+        written += writer.await.unwrap();
+    }
+    assert!(written > 20, "{written}");
+    assert!(repaired.copied > 300, "{repaired:?}");
+    // Keys that were still being written at the end are brought over now.
+    assert!(copy.repair("c").run().await.unwrap().readmitted);
+    let all = all_contents(&copy).await;
+    assert_eq!(all[0], all[1]);
+    assert_eq!(all[0], all[2]);
+    assert!(copy.health().iter().all(|(_, health)| *health == Health::Up));
+}
+
+#[tokio::test]
+async fn verify_says_which_keys_differ_and_where() {
+    let (_servers, copy) = copy().await;
+    fill(&copy, 200).await;
+    let node = |name: &str| copy.on_node(name).unwrap().clone();
+    node("b").set("string:0", "other").await.unwrap();
+    node("c").del("hash:1").await.unwrap();
+    node("a").set("only-here", 1).await.unwrap();
+    node("c").set("only-there", 1).await.unwrap();
+    node("b").persist("short:5").await.unwrap();
+    // The same set, filled in another order: nothing differs.
+    node("b").del("set:2").await.unwrap();
+    node("b").sadd("set:2", (0..20).rev().map(|m| format!("m{m}")).collect::<Vec<_>>()).await.unwrap();
+    let found: Vec<String> = copy.verify().run().await.unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [
+            "`hash:1` is missing on c",
+            "`only-here` is missing on b, c",
+            "`only-there` is missing on a, b",
+            "`short:5` is something else on b",
+            "`string:0` is something else on b",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_repair_needs_a_source() {
+    let (mut servers, copy) = copy().await;
+    fill(&copy, 60).await;
+    for idx in 0..3 {
+        servers[idx].kill();
+        restart(&copy, &mut servers, idx).await;
+    }
+    let error = copy.repair("a").run().await.unwrap_err();
+    assert!(error.is_unsupported() && error.to_string().contains("name the one whose keys count"), "{error}");
+    assert!(copy.repair("a").from("a").run().await.is_err());
+    assert!(copy.repair("x").run().await.is_err());
+    copy.nodes().nth(1).unwrap().set("kept", 1).await.unwrap();
+    copy.readmit("b").await.unwrap();
+    assert!(copy.repair("a").from("b").run().await.unwrap().readmitted);
+    assert_eq!(copy.get::<u8>("kept").await.unwrap(), Some(1));
+}
