@@ -9,6 +9,8 @@ mod designs;
 use designs::{Design, Keys};
 
 const NODES: [usize; 4] = [3, 10, 100, 1000];
+/// How often each design has its turn in the table of ratios.
+const ROUNDS: usize = 15;
 const KEY_LENGTHS: [usize; 4] = [8, 24, 64, 250];
 
 /// All designs; the crates and the textbook only with keys of a usual length.
@@ -54,27 +56,19 @@ fn times() {
 }
 
 /// All designs in turn, again and again, so that whatever else the machine does hits all of them: a table of
-/// medians relative to the floor of the same round.
+/// the fastest pass of each relative to the fastest of the floor. Numbers after `--ratios` are the lengths of keys to try.
 fn ratios() {
-    const ROUNDS: usize = 9;
-    for len in KEY_LENGTHS {
+    let wanted: Vec<usize> = env::args().filter_map(|arg| arg.parse().ok()).collect();
+    for len in KEY_LENGTHS.into_iter().filter(|len| wanted.is_empty() || wanted.contains(len)) {
         for (order, keys) in orders(len) {
             println!("\n{len} B key, {order}; times the floor");
             for n in NODES {
                 let mut all = all(n, len);
                 all.retain(|design| design.name != "crate hash_ring" || (n, order) == (100, "hot"));
-                let mut rounds: Vec<Vec<f64>> = vec![Vec::new(); all.len()];
-                for _ in 0..ROUNDS {
-                    let times: Vec<f64> =
-                        all.iter().map(|design| (design.pass)(&keys).as_secs_f64()).collect();
-                    for (ratios, time) in rounds.iter_mut().zip(&times) {
-                        ratios.push(time / times[0]);
-                    }
-                }
+                let times = fastest(&all, &keys);
                 println!("  {n} nodes");
-                for (design, mut ratios) in all.iter().zip(rounds) {
-                    ratios.sort_by(f64::total_cmp);
-                    println!("    {:32} {:8.2}", design.name, ratios[ROUNDS / 2]);
+                for (design, time) in all.iter().zip(&times) {
+                    println!("    {:32} {:8.2}", design.name, time / times[0]);
                 }
             }
             growth(len, order, &keys);
@@ -84,21 +78,20 @@ fn ratios() {
 
 /// What the number of nodes costs.
 fn growth(len: usize, order: &str, keys: &Keys) {
-    let rings = NODES.map(designs::ours);
-    let mut rounds: [Vec<f64>; 4] = Default::default();
-    for _ in 0..15 {
-        let times = rings.each_ref().map(|ring| (ring.pass)(keys).as_secs_f64());
-        for (ratios, time) in rounds.iter_mut().zip(times) {
-            ratios.push(time / times[0]);
+    let times = fastest(&NODES.map(designs::ours), keys);
+    let ratios: Vec<f64> = times.iter().map(|time| time / times[0]).collect();
+    println!("  redisdb-hashring relative to 3 nodes, {len} B key, {order}: {ratios:.2?} at {NODES:?} nodes");
+}
+
+/// The fastest pass of each design, in seconds.
+fn fastest(designs: &[Design], keys: &Keys) -> Vec<f64> {
+    let mut fastest = vec![f64::MAX; designs.len()];
+    for _ in 0..ROUNDS {
+        for (fastest, design) in fastest.iter_mut().zip(designs) {
+            *fastest = fastest.min((design.pass)(keys).as_secs_f64());
         }
     }
-    let medians = rounds.map(|mut ratios| {
-        ratios.sort_by(f64::total_cmp);
-        ratios[ratios.len() / 2]
-    });
-    println!(
-        "  redisdb-hashring relative to 3 nodes, {len} B key, {order}: {medians:.2?} at {NODES:?} nodes"
-    );
+    fastest
 }
 
 fn main() {
