@@ -80,7 +80,8 @@ no answer came in time.
 blocks those after it, or changes what the connection is.
 
 `SORT` and `SORT_RO` with a pattern (`BY weight_*`, `GET object_*`) read keys that they do not name. No client can \
-tell where those are, so on a ring they are refused; without a pattern they go by key.
+tell where those are, so on a ring they are refused, unless the pattern carries the hash tag of the key before its \
+`*`: `SORT {user:1}:friends BY {user:1}:weight_*`. Without a pattern they go by key.
 ";
 
 #[test]

@@ -58,26 +58,71 @@ fn owner(ring: &HashRing, spec: &'static Spec, cmd: &Cmd, colocated: bool) -> Re
         let key = spec.first_key(cmd).map_err(bad)?.unwrap_or_default();
         return Ok(Route::Owner(ring.lookup(key)));
     }
-    if spec.pattern_of(cmd).is_some() {
-        return Err(refused(
-            spec,
-            "its pattern reads keys that may be on other nodes; read them by `mget` and sort here",
-        ));
-    }
     let mut keys = spec.keys_of(cmd).map_err(bad)?.map(|(_, key)| key);
     let Some(first) = keys.next() else {
         return Err(refused(spec, "without keys it has no owner; run it on one node, by `on_node(name)`"));
     };
     let owner = ring.lookup(first);
     let belongs = |key: &[u8]| ring.tag(key) == ring.tag(first) || colocated && ring.lookup(key) == owner;
-    if keys.all(belongs) {
-        return Ok(Route::Owner(owner));
+    if !keys.all(belongs) {
+        let keys = spec.keys_of(cmd).map_err(bad)?;
+        let keys = keys.map(|(_, key)| (key.to_vec(), ring.name(ring.lookup(key)).to_owned())).collect();
+        return Err(Error::CrossNode(Box::new(CrossNode { command: spec.name, keys })));
     }
-    let keys = spec.keys_of(cmd).map_err(bad)?;
-    let keys = keys.map(|(_, key)| (key.to_vec(), ring.name(ring.lookup(key)).to_owned())).collect();
-    Err(Error::CrossNode(Box::new(CrossNode { command: spec.name, keys })))
+    if !spec.patterns_of(cmd).all(|pattern| tagged(ring, pattern).is_some_and(belongs)) {
+        return Err(refused(
+            spec,
+            "its pattern reads keys that may be on other nodes; give it the hash tag of the key, as in \
+             `{user:1}:*`, or read them by `mget` and sort here",
+        ));
+    }
+    Ok(Route::Owner(owner))
+}
+
+/// What stands before the `*` of a pattern, if there is a hash tag in it, which nothing that replaces the `*` can change.
+fn tagged<'a>(ring: &HashRing, pattern: &'a [u8]) -> Option<&'a [u8]> {
+    let fixed = pattern.split(|byte| *byte == b'*').next()?;
+    (ring.tag(fixed).len() < fixed.len()).then_some(fixed)
 }
 
 fn refused(spec: &Spec, reason: &str) -> Error {
     Error::Unsupported { command: spec.name.to_owned(), strategy: "ring", reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::Cmd;
+    use redisdb_node::command::lookup;
+
+    use super::*;
+
+    #[test]
+    fn a_pattern_goes_with_its_key_if_it_carries_the_tag_of_the_key() {
+        let ring = HashRing::builder().node("a").node("b").node("c").build().unwrap();
+        let accepts = |words: &str| {
+            let mut cmd = Cmd::new();
+            cmd.arg(words.split(' ').collect::<Vec<_>>());
+            match route(&ring, lookup(&cmd).unwrap(), &cmd, false) {
+                Ok(Route::Owner(owner)) => {
+                    assert_eq!(owner, ring.lookup("{t}k"), "{words}");
+                    true
+                }
+                Err(Error::Unsupported { reason, .. }) => {
+                    assert!(reason.contains("hash tag"), "{reason}");
+                    false
+                }
+                other => panic!("{words}: {other:?}"),
+            }
+        };
+        assert!(accepts("SORT {t}k"));
+        assert!(accepts("SORT {t}k BY nosort GET #"));
+        assert!(accepts("SORT {t}k BY {t}w_* GET {t}v_*->f GET # STORE {t}to"));
+        assert!(accepts("SORT_RO t BY x{t}*"), "a key without a tag is its own");
+        assert!(!accepts("SORT {t}k BY w_*"));
+        assert!(!accepts("SORT {t}k BY {t}w_* GET v_*"));
+        assert!(!accepts("SORT {t}k BY {u}w_*"));
+        assert!(!accepts("SORT {t}k BY *{t}"), "what replaces the `*` may have a tag of its own");
+        assert!(!accepts("SORT {t}k BY {*}t}"));
+        assert!(!accepts("SORT t BY t*"));
+    }
 }

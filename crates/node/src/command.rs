@@ -5,5 +5,6 @@ mod spec;
 mod table;
 
 pub use keys::KeyError;
+pub(crate) use keys::value_of_stream_option;
 pub use spec::{Access, Command, Connection, Each, Effect, Group, Keys, Merge, OnCopy, OnRing, Read, Retry, Spec, Until, Write};
 pub use table::{ALL, lookup, rows};

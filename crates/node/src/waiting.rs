@@ -7,6 +7,7 @@ use redis::Cmd;
 
 use crate::command::Connection;
 use crate::command::Spec;
+use crate::command::value_of_stream_option;
 
 /// How long a command may keep its connection waiting, before the time for the reply itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +28,10 @@ impl Waiting {
             (Connection::Blocking, "WAIT") => (words(cmd).nth(2), millis),
             (Connection::Blocking, "WAITAOF") => (words(cmd).nth(3), millis),
             (Connection::Blocking, _) => (words(cmd).last(), seconds),
-            (Connection::BlockingWith(option), _) => {
-                let after = words(cmd).skip_while(|word| !word.eq_ignore_ascii_case(option.as_bytes()));
-                match after.map(Some).nth(1) {
-                    Some(word) => (word, millis),
-                    None => return Self::For(Duration::ZERO),
-                }
-            }
+            (Connection::BlockingWith(option), _) => match value_of_stream_option(cmd, option) {
+                Some(word) => (Some(word), millis),
+                None => return Self::For(Duration::ZERO),
+            },
             _ => return Self::For(Duration::ZERO),
         };
         let number = word.and_then(|word| std::str::from_utf8(word).ok()?.parse::<f64>().ok());

@@ -56,16 +56,19 @@ impl Spec {
         }
     }
 
-    /// Returns the first pattern by which the command reads keys that it does not name: `SORT .. BY weight_*`.
+    /// Returns the patterns by which the command reads keys that it does not name: `SORT .. BY weight_*`.
     ///
-    /// Which keys those are depends on the elements, so no client can tell where they are. `GET #` and a pattern
-    /// without a `*` read no other key.
-    pub fn pattern_of<'a>(&self, cmd: &'a Cmd) -> Option<&'a [u8]> {
-        let Keys::OneAndAfter { from, stores, patterns } = self.keys else { return None };
-        Options { words: words(cmd).enumerate().skip(from.into()), with_value: [stores, patterns] }
+    /// Which keys those are depends on the elements, so no client can tell where they are, unless they carry a hash
+    /// tag. `GET #` and a pattern without a `*` read no other key.
+    pub fn patterns_of<'a>(&self, cmd: &'a Cmd) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (from, stores, patterns) = match self.keys {
+            Keys::OneAndAfter { from, stores, patterns } => (from.into(), stores, patterns),
+            _ => (usize::MAX, [].as_slice(), [].as_slice()),
+        };
+        Options { words: words(cmd).enumerate().skip(from), with_value: [stores, patterns] }
             .filter(|(_, option, _)| is_one_of(option, patterns))
             .filter_map(|(_, _, value)| value)
-            .find(|pattern| pattern.contains(&b'*'))
+            .filter(|pattern| pattern.contains(&b'*'))
     }
 
     /// Returns the option, in capitals, because of which the command takes effect only under a condition:
@@ -124,13 +127,7 @@ impl Spec {
                 KeyPositions::run(at + 1, 2, count, n_args)
             }
             Keys::Streams => {
-                let first = position_after(
-                    cmd,
-                    "STREAMS",
-                    1,
-                    &[("GROUP", 2), ("BLOCK", 1), ("COUNT", 1), ("CLAIM", 1)],
-                )
-                .ok_or(KeyError::TooShort)?;
+                let first = position_after(cmd, "STREAMS", 1, STREAM_OPTIONS).ok_or(KeyError::TooShort)?;
                 let rest = n_args - first;
                 if rest == 0 || !rest.is_multiple_of(2) {
                     return Err(KeyError::Unbalanced);
@@ -231,6 +228,16 @@ impl<'a, 'c, W: Iterator<Item = (usize, &'c [u8])>> Iterator for Options<'a, W> 
         let value = if has_value { self.words.next().map(|(_, value)| value) } else { None };
         Some((at, option, value))
     }
+}
+
+/// The options of `XREAD` and `XREADGROUP` that values follow, each with the number of them.
+const STREAM_OPTIONS: &[(&str, usize)] = &[("GROUP", 2), ("BLOCK", 1), ("COUNT", 1), ("CLAIM", 1)];
+
+/// Returns the value of an option of `XREAD` and `XREADGROUP`; a stream, group or consumer of its name is none.
+pub(crate) fn value_of_stream_option<'a>(cmd: &'a Cmd, option: &str) -> Option<&'a [u8]> {
+    let at = position_after(cmd, option, 1, STREAM_OPTIONS)?;
+    let is_before = position_after(cmd, "STREAMS", 1, STREAM_OPTIONS).is_none_or(|streams| at < streams);
+    words(cmd).nth(at).filter(|_| is_before)
 }
 
 /// Returns the position after `word`, which is looked for from `from` on; the values of the options `values`, each
@@ -381,13 +388,30 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_named_block_does_not_block() {
+        let blocks = |row: &Spec, words| row.needs_owned(&command(words)).is_some();
+        assert!(blocks(rows::XREAD.spec(), "XREAD COUNT 1 block 0 STREAMS a 0"));
+        assert!(!blocks(rows::XREAD.spec(), "XREAD STREAMS block 0"));
+        assert!(!blocks(rows::XREAD.spec(), "XREAD COUNT BLOCK STREAMS a 0"));
+        let row = rows::XREADGROUP.spec();
+        assert!(blocks(row, "XREADGROUP GROUP block c BLOCK 5 STREAMS a >"));
+        assert!(!blocks(row, "XREADGROUP GROUP block block STREAMS block >"));
+        assert!(!blocks(rows::GET.spec(), "GET BLOCK"));
+    }
+
+    #[test]
     fn a_pattern_of_other_keys_is_found() {
-        let pattern = |words| rows::SORT.spec().pattern_of(&command(words)).map(<[u8]>::to_vec);
-        assert_eq!(pattern("SORT a BY w_* GET v_*"), Some(b"w_*".to_vec()));
-        assert_eq!(pattern("SORT a by nosort get # get h_*->f"), Some(b"h_*->f".to_vec()));
-        assert_eq!(pattern("SORT a BY nosort GET #"), None);
-        assert_eq!(pattern("SORT BY STORE * BY"), None);
-        assert_eq!(rows::GET.spec().pattern_of(&command("GET *")), None);
+        let patterns = |row: &Spec, words| {
+            row.patterns_of(&command(words))
+                .map(|pattern| String::from_utf8(pattern.to_vec()).unwrap())
+                .collect()
+        };
+        let of_sort = |words| -> Vec<String> { patterns(rows::SORT.spec(), words) };
+        assert_eq!(of_sort("SORT a BY w_* GET v_*"), ["w_*", "v_*"]);
+        assert_eq!(of_sort("SORT a by nosort get # get h_*->f"), ["h_*->f"]);
+        assert_eq!(of_sort("SORT a BY nosort GET #"), [""; 0]);
+        assert_eq!(of_sort("SORT BY STORE * BY"), [""; 0]);
+        assert_eq!(patterns(rows::GET.spec(), "GET *"), [""; 0]);
     }
 
     #[test]
@@ -454,7 +478,7 @@ mod tests {
                         prop_assert!(at >= n_name && all.get(at) == Some(&key), "{}: {} {:?}", row.name, at, key);
                     }
                 }
-                if let Some(pattern) = row.pattern_of(&command) {
+                for pattern in row.patterns_of(&command) {
                     prop_assert!(all.contains(&pattern), "{}", row.name);
                 }
                 if let Some(option) = row.condition_of(&command) {

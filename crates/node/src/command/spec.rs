@@ -3,8 +3,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use redis::Arg;
 use redis::Cmd;
+
+use super::keys::value_of_stream_option;
 
 /// One row of the table: everything that routing, copying and retrying need to know of a command.
 #[derive(Debug, Clone, Copy)]
@@ -50,13 +51,9 @@ impl Spec {
             "it would block the shared connection; run it on a connection of its own, by `owned()`";
         const CHANGES: &str =
             "it would change the shared connection; run it on a connection of its own, by `owned()`";
-        let has = |option: &str| {
-            cmd.args_iter()
-                .any(|arg| matches!(arg, Arg::Simple(word) if word.eq_ignore_ascii_case(option.as_bytes())))
-        };
         match self.connection {
             Connection::Shared => None,
-            Connection::BlockingWith(option) if !has(option) => None,
+            Connection::BlockingWith(option) if value_of_stream_option(cmd, option).is_none() => None,
             Connection::Blocking | Connection::BlockingWith(_) => Some(BLOCKS),
             Connection::Session => Some(CHANGES),
         }

@@ -715,7 +715,7 @@ table! {
     ZRANGEBYLEX "ZRANGEBYLEX" SortedSet (2, 8, 9) -4 Read, One(1), ByKey, AnyNode, Read, Shared;
     ZRANGEBYSCORE "ZRANGEBYSCORE" SortedSet (1, 0, 5) -4 Read, One(1), ByKey, AnyNode, Read, Shared;
     ZRANGESTORE "ZRANGESTORE" SortedSet (6, 2, 0) -5 Write, Pair(1, 2), ByKey, EveryNode, Never, Shared;
-    ZRANK "ZRANK" SortedSet (2, 0, 0) 3 Read, One(1), ByKey, AnyNode, Read, Shared;
+    ZRANK "ZRANK" SortedSet (2, 0, 0) -3 Read, One(1), ByKey, AnyNode, Read, Shared;
     ZREM "ZREM" SortedSet (1, 2, 0) -3 Write, One(1), ByKey, EveryNode, Reply, Shared;
     ZREMRANGEBYLEX "ZREMRANGEBYLEX" SortedSet (2, 8, 9) 4 Write, One(1), ByKey, EveryNode, Reply, Shared;
     ZREMRANGEBYRANK "ZREMRANGEBYRANK" SortedSet (2, 0, 0) 4 Write, One(1), ByKey, EveryNode, Never, Shared;
@@ -723,7 +723,7 @@ table! {
     ZREVRANGE "ZREVRANGE" SortedSet (1, 2, 0) -4 Read, One(1), ByKey, AnyNode, Read, Shared;
     ZREVRANGEBYLEX "ZREVRANGEBYLEX" SortedSet (2, 8, 9) -4 Read, One(1), ByKey, AnyNode, Read, Shared;
     ZREVRANGEBYSCORE "ZREVRANGEBYSCORE" SortedSet (2, 2, 0) -4 Read, One(1), ByKey, AnyNode, Read, Shared;
-    ZREVRANK "ZREVRANK" SortedSet (2, 0, 0) 3 Read, One(1), ByKey, AnyNode, Read, Shared;
+    ZREVRANK "ZREVRANK" SortedSet (2, 0, 0) -3 Read, One(1), ByKey, AnyNode, Read, Shared;
     ZSCAN "ZSCAN" SortedSet (2, 8, 0) -3 Read, One(1), ByKey, AnyNode, Read, Shared;
     ZSCORE "ZSCORE" SortedSet (1, 2, 0) 3 Read, One(1), ByKey, AnyNode, Read, Shared;
     ZUNION "ZUNION" SortedSet (6, 2, 0) -3 Read, Counted(1), ByKey, AnyNode, Read, Shared;
