@@ -35,3 +35,5 @@ mod peers;
 mod model;
 #[cfg(feature = "servers")]
 mod repair;
+#[cfg(feature = "servers")]
+mod tls;
