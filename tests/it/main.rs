@@ -24,6 +24,8 @@ mod pipelines;
 #[cfg(feature = "servers")]
 mod transactions;
 #[cfg(feature = "servers")]
+mod pubsub;
+#[cfg(feature = "servers")]
 mod scripts;
 #[cfg(feature = "servers")]
 mod input;

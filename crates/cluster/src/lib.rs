@@ -45,6 +45,7 @@ mod decide;
 mod effect;
 mod merge;
 mod nodes;
+mod pubsub;
 mod route;
 mod script;
 mod split;

@@ -38,17 +38,30 @@ pub(crate) async fn dial(
     config: &NodeConfig,
     ended: impl FnOnce() + Send + 'static,
 ) -> Result<Dialed, ErrorKind> {
+    let options = AsyncConnectionConfig::new()
+        .set_response_timeout(Some(config.response_timeout()))
+        .set_pipeline_buffer_size(QUEUE);
+    dial_with(config, &settings(config), options, ended).await
+}
+
+/// The same, for a connection that is set up in its own way.
+pub(crate) async fn dial_with(
+    config: &NodeConfig,
+    settings: &RedisConnectionInfo,
+    options: AsyncConnectionConfig,
+    ended: impl FnOnce() + Send + 'static,
+) -> Result<Dialed, ErrorKind> {
     match config.address() {
-        Address::Tcp { host, port } => handshake(config, tcp(host, *port).await?, ended).await,
+        Address::Tcp { host, port } => handshake(settings, options, tcp(host, *port).await?, ended).await,
         Address::Tls { host, port } => {
             // The handshake is a network exchange with its own ways to fail, so it is told apart from connecting.
             let stream = tls(host, tcp(host, *port).await?).await?;
-            handshake(config, stream, ended).await
+            handshake(settings, options, stream, ended).await
         }
         #[cfg(unix)]
         Address::Unix(path) => {
             let stream = tokio::net::UnixStream::connect(path).await.map_err(connect)?;
-            handshake(config, stream, ended).await
+            handshake(settings, options, stream, ended).await
         }
         #[cfg(not(unix))]
         Address::Unix(_) => Err(connect(io::ErrorKind::Unsupported.into())),
@@ -117,18 +130,16 @@ async fn tls(_host: &str, _stream: TcpStream) -> Result<TcpStream, ErrorKind> {
 }
 
 async fn handshake<S>(
-    config: &NodeConfig,
+    settings: &RedisConnectionInfo,
+    options: AsyncConnectionConfig,
     stream: S,
     ended: impl FnOnce() + Send + 'static,
 ) -> Result<Dialed, ErrorKind>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let options = AsyncConnectionConfig::new()
-        .set_response_timeout(Some(config.response_timeout()))
-        .set_pipeline_buffer_size(QUEUE);
     let (connection, driver) =
-        MultiplexedConnection::new_with_config(&settings(config), stream, options).await.map_err(refused)?;
+        MultiplexedConnection::new_with_config(settings, stream, options).await.map_err(refused)?;
     let driver = tokio::spawn(async move {
         let _ended = OnDrop(Some(ended));
         driver.await;

@@ -1,0 +1,212 @@
+//! Subscriptions: messages as a stream that survives the loss of a connection, and says so.
+
+mod feed;
+mod queue;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
+
+use futures_util::Stream;
+use redis::FromRedisValue;
+use redis::ToRedisArgs;
+use redis::Value;
+use tokio::sync::oneshot;
+
+use self::feed::Feed;
+use self::queue::Queue;
+use crate::error::Error;
+use crate::node::Node;
+
+/// Messages of channels, as a [`Stream`] of [`Event`]s. Each node that it listens to has a connection for it alone.
+///
+/// When a connection is lost it is made again, with pauses from 50 ms to 1 s, and what it listened to is subscribed to
+/// again. What was published meanwhile is lost; then there is an [`Event::Gap`]. An idle connection is tested every
+/// second, so that the loss of a server that hangs is noticed too.
+///
+/// It never ends by itself. Dropped, it closes its connections.
+///
+/// # Trade-offs
+/// Nothing waits for a slow reader: up to 10,000 messages, or 64 MiB, are kept for it; further ones are dropped, and
+/// counted by an [`Event::Overflow`] that stands in their place.
+///
+/// # On a ring
+/// A channel is that of its owner, as a key is. Patterns, and the channels of keyspace notifications, are those of every
+/// node.
+///
+/// # On a copy
+/// Every node is listened to, and a message is published to one of them, so none comes twice. Keyspace notifications
+/// are left out: every node has its own.
+///
+/// Needs Redis 6.0, whose protocol RESP3 it speaks.
+///
+/// # Example
+/// ```no_run
+/// use redisdb_node::{Event, Node};
+///
+/// # async fn f(node: Node) -> Result<(), redisdb_node::Error> {
+/// let mut news = node.subscribe(&["news", "weather"]).await?;
+/// loop {
+///     match news.next().await {
+///         Event::Message(message) => println!("{}", String::from_utf8_lossy(&message.payload)),
+///         Event::Gap { node } => println!("some may have been missed, `{node}` was away"),
+///         other => println!("{other:?}"),
+///     }
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Subscription {
+    queue: Arc<Queue>,
+    _feeds: Vec<Feed>,
+}
+
+/// What a [`Subscription`] has to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A message.
+    Message(Message),
+    /// The connection to this node was lost, and is there again: what was published meanwhile is missing.
+    Gap {
+        /// The node's name.
+        node: Arc<str>,
+    },
+    /// The reader was too slow: here so many messages are missing.
+    Overflow {
+        /// How many.
+        lost: u64,
+    },
+}
+
+/// A message that was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Message {
+    /// The node that it came from.
+    pub node: Arc<str>,
+    /// The channel that it was published to.
+    pub channel: Vec<u8>,
+    /// The pattern that matched the channel; `None` if it was subscribed to by its name.
+    pub pattern: Option<Vec<u8>>,
+    /// What was published.
+    pub payload: Vec<u8>,
+}
+
+impl Message {
+    /// The payload as another type: a text, a number.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn payload_as<T: FromRedisValue>(&self) -> Result<T, redis::ParsingError> {
+        T::from_redis_value(Value::BulkString(self.payload.clone()))
+    }
+
+    /// Returns whether it is a keyspace notification: a server's word on its own keys.
+    pub fn is_keyspace_event(&self) -> bool {
+        is_keyspace_channel(&self.channel)
+    }
+}
+
+/// Returns whether a channel is one of those in which a server speaks of its own keys.
+///
+/// See <https://redis.io/docs/latest/develop/pubsub/keyspace-notifications/>.
+pub fn is_keyspace_channel(channel: &[u8]) -> bool {
+    channel.starts_with(b"__keyspace@") || channel.starts_with(b"__keyevent@")
+}
+
+/// What is listened to on one node.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Topics {
+    /// Channels.
+    Channels(Vec<Vec<u8>>),
+    /// Patterns of channels.
+    Patterns(Vec<Vec<u8>>),
+    /// Channels of `SPUBLISH`. Since Redis 7.0.
+    Shards(Vec<Vec<u8>>),
+}
+
+impl Node {
+    /// Listens to channels.
+    ///
+    /// # Errors
+    /// If the node cannot be reached now, or does not let the user listen.
+    ///
+    /// See <https://redis.io/docs/latest/commands/subscribe/>.
+    pub async fn subscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
+        self.listen(Topics::Channels(channels.to_redis_args())).await
+    }
+
+    /// Listens to all channels that match a pattern, or one of several. Keyspace notifications are such channels.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// See <https://redis.io/docs/latest/commands/psubscribe/>.
+    pub async fn psubscribe(&self, patterns: impl ToRedisArgs) -> Result<Subscription, Error> {
+        self.listen(Topics::Patterns(patterns.to_redis_args())).await
+    }
+
+    /// Listens to channels of `SPUBLISH`. Since Redis 7.0.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// See <https://redis.io/docs/latest/commands/ssubscribe/>.
+    pub async fn ssubscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
+        self.listen(Topics::Shards(channels.to_redis_args())).await
+    }
+
+    async fn listen(&self, topics: Topics) -> Result<Subscription, Error> {
+        let (subscription, begun) = Subscription::start(vec![(self.clone(), topics)], |_| true).await;
+        begun.into_iter().collect::<Result<(), Error>>()?;
+        Ok(subscription)
+    }
+}
+
+impl Subscription {
+    /// Listens to several nodes at once, and says how it went at first with each. One that could not be reached is tried
+    /// again, and has a gap when it can.
+    ///
+    /// Messages that `accept` does not accept are left out.
+    pub async fn start(
+        parts: Vec<(Node, Topics)>,
+        accept: fn(&Message) -> bool,
+    ) -> (Self, Vec<Result<(), Error>>) {
+        let queue = Arc::new(Queue::new(accept));
+        let mut feeds = Vec::with_capacity(parts.len());
+        let mut begun = Vec::with_capacity(parts.len());
+        for (node, topics) in parts {
+            let (begins, begin) = oneshot::channel();
+            feeds.push(Feed::start(node.clone(), topics, Arc::clone(&queue), begins));
+            begun.push((node, begin));
+        }
+        let mut outcomes = Vec::with_capacity(begun.len());
+        for (node, begin) in begun {
+            outcomes.push(match begin.await {
+                Ok(outcome) => outcome.map_err(|kind| node.failed("SUBSCRIBE", kind)),
+                // Its task has ended with its runtime.
+                Err(_) => Err(node.failed("SUBSCRIBE", crate::multi::given_up())),
+            });
+        }
+        (Self { queue, _feeds: feeds }, outcomes)
+    }
+
+    /// Waits for the next event.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Event {
+        std::future::poll_fn(|context| self.queue.poll(context)).await
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.queue.poll(context).map(Some)
+    }
+}

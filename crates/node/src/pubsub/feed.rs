@@ -1,0 +1,184 @@
+//! One node's part of a subscription: a connection that is made again whenever it is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use redis::AsyncConnectionConfig;
+use redis::Pipeline;
+use redis::ProtocolVersion;
+use redis::PushInfo;
+use redis::PushKind;
+use redis::Value;
+use redis::aio::MultiplexedConnection;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use super::Message;
+use super::Topics;
+use super::queue::Queue;
+use crate::dial;
+use crate::error::ErrorKind;
+use crate::error::ServerError;
+use crate::node::Node;
+
+/// A server that cannot be reached is left alone for this long, doubled by each further failure ..
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// .. up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How often an idle connection is tested.
+const TEST_EVERY: Duration = Duration::from_secs(1);
+
+/// The task that keeps a node's messages coming; it ends with this.
+#[derive(Debug)]
+pub(super) struct Feed(AbortHandle);
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Feed {
+    /// Starts it, and has it tell how the first attempt went.
+    pub(super) fn start(
+        node: Node,
+        topics: Topics,
+        queue: Arc<Queue>,
+        begins: oneshot::Sender<Result<(), ErrorKind>>,
+    ) -> Self {
+        let task = tokio::spawn(async move {
+            let mut begins = Some(begins);
+            let mut pause = FIRST_PAUSE;
+            let mut missed = false;
+            loop {
+                let outcome = listen(&node, &topics, &queue, missed).await;
+                missed = true;
+                let told = match &outcome {
+                    Ok(_) => Ok(()),
+                    Err(kind) => Err(kind.clone()),
+                };
+                if let Some(begins) = begins.take() {
+                    // Whoever asked may have gone; then this task is about to end.
+                    let _gone = begins.send(told);
+                }
+                match outcome {
+                    Ok(live) => {
+                        pause = FIRST_PAUSE;
+                        live.until_lost(node.config().response_timeout()).await;
+                        tracing::warn!(node = node.name(), "subscription lost");
+                    }
+                    Err(error) => {
+                        tracing::warn!(node = node.name(), %error, "cannot subscribe");
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                    }
+                }
+            }
+        });
+        Self(task.abort_handle())
+    }
+}
+
+/// A connection that is subscribed. Its driver ends with it.
+struct Live {
+    connection: MultiplexedConnection,
+    driver: AbortHandle,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Live {
+    /// Returns when the connection has ended, or a test of it was not answered in time.
+    async fn until_lost(mut self, response_timeout: Duration) {
+        loop {
+            if tokio::time::timeout(TEST_EVERY, &mut self.ended).await.is_ok() {
+                return;
+            }
+            let ping = redis::cmd("PING");
+            let answer = self.connection.send_packed_command(&ping);
+            if !matches!(tokio::time::timeout(response_timeout, answer).await, Ok(Ok(_))) {
+                return;
+            }
+        }
+    }
+}
+
+async fn listen(node: &Node, topics: &Topics, queue: &Arc<Queue>, missed: bool) -> Result<Live, ErrorKind> {
+    let timeout = node.config().connect_timeout();
+    match tokio::time::timeout(timeout, subscribe(node, topics, queue, missed)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(ErrorKind::ConnectTimeout(timeout)),
+    }
+}
+
+async fn subscribe(
+    node: &Node,
+    topics: &Topics,
+    queue: &Arc<Queue>,
+    missed: bool,
+) -> Result<Live, ErrorKind> {
+    let (command, names) = match topics {
+        Topics::Channels(names) => ("SUBSCRIBE", names),
+        Topics::Patterns(names) => ("PSUBSCRIBE", names),
+        Topics::Shards(names) => ("SSUBSCRIBE", names),
+    };
+    let name: Arc<str> = node.name().into();
+    let to_come = AtomicUsize::new(names.len());
+    let sink = Arc::clone(queue);
+    let receive = move |push: PushInfo| -> Result<(), ()> {
+        match push.kind {
+            PushKind::Subscribe | PushKind::PSubscribe | PushKind::SSubscribe => {
+                // What is published from here on comes; the gap ends before it.
+                if to_come.fetch_sub(1, Ordering::AcqRel) == 1 && missed {
+                    sink.gap(&name);
+                }
+            }
+            kind => message(&name, &kind, push.data).into_iter().for_each(|message| sink.push(message)),
+        }
+        Ok(())
+    };
+    let settings = dial::settings(node.config()).set_protocol(ProtocolVersion::RESP3);
+    let options = AsyncConnectionConfig::new().set_response_timeout(None).set_push_sender(receive);
+    let (end, ended) = oneshot::channel();
+    let dialed = dial::dial_with(node.config(), &settings, options, move || {
+        let _nobody_asks = end.send(());
+    })
+    .await?;
+    let mut live = Live { connection: dialed.connection, driver: dialed.driver, ended };
+    let mut commands = Pipeline::with_capacity(names.len());
+    for name in names {
+        // One by one: each has one confirmation.
+        commands.cmd(command).arg(name);
+    }
+    let replies = live.connection.send_packed_commands(&commands, 0, commands.len()).await;
+    for reply in replies.map_err(dial::refused)? {
+        if let Value::ServerError(error) = reply {
+            return Err(ErrorKind::Server(ServerError::new(
+                error.code(),
+                error.details().unwrap_or_default(),
+            )));
+        }
+    }
+    Ok(live)
+}
+
+fn message(node: &Arc<str>, kind: &PushKind, data: Vec<Value>) -> Option<Message> {
+    let mut data = data.into_iter().map(|value| match value {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.into_bytes()),
+        _ => None,
+    });
+    let pattern = match kind {
+        PushKind::Message | PushKind::SMessage => None,
+        PushKind::PMessage => Some(data.next()??),
+        _ => return None,
+    };
+    Some(Message { node: Arc::clone(node), pattern, channel: data.next()??, payload: data.next()?? })
+}

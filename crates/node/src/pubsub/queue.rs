@@ -1,0 +1,167 @@
+//! What a subscription has for its reader.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Waker;
+
+use super::Event;
+use super::Message;
+
+/// How many messages are kept for a slow reader at most, and how many bytes of them.
+const MOST: usize = 10_000;
+const MOST_BYTES: usize = 64 << 20;
+
+/// Events in their order, of all nodes. Full, it drops what comes.
+pub(super) struct Queue {
+    accept: fn(&Message) -> bool,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    events: VecDeque<Event>,
+    bytes: usize,
+    /// How many messages have been dropped since the last event.
+    lost: u64,
+    reader: Option<Waker>,
+}
+
+impl Queue {
+    pub(super) fn new(accept: fn(&Message) -> bool) -> Self {
+        Self { accept, waiting: Mutex::default() }
+    }
+
+    pub(super) fn push(&self, message: Message) {
+        if (self.accept)(&message) {
+            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        }
+    }
+
+    pub(super) fn gap(&self, node: &Arc<str>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.say_lost();
+        let event = Event::Gap { node: Arc::clone(node) };
+        // A connection that breaks again and again must not fill the memory.
+        if waiting.events.back() != Some(&event) {
+            waiting.events.push_back(event);
+        }
+        waiting.wake();
+    }
+
+    pub(super) fn poll(&self, context: &mut Context<'_>) -> Poll<Event> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        match waiting.pop() {
+            Some(event) => Poll::Ready(event),
+            None => {
+                waiting.reader = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, message: Message) {
+        let bytes = size(&message);
+        if self.events.len() >= MOST || self.bytes + bytes > MOST_BYTES && !self.events.is_empty() {
+            self.lost += 1;
+            return;
+        }
+        self.say_lost();
+        self.bytes += bytes;
+        self.events.push_back(Event::Message(message));
+        self.wake();
+    }
+
+    fn pop(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        if let Some(Event::Message(message)) = &event {
+            self.bytes -= size(message).min(self.bytes);
+        }
+        if event.is_none() {
+            self.say_lost();
+            return self.events.pop_front();
+        }
+        event
+    }
+
+    /// Puts the number of what was dropped in its place.
+    fn say_lost(&mut self) {
+        if self.lost > 0 {
+            self.events.push_back(Event::Overflow { lost: std::mem::take(&mut self.lost) });
+        }
+    }
+
+    fn wake(&mut self) {
+        self.reader.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+fn size(message: &Message) -> usize {
+    let pattern = message.pattern.as_ref().map_or(0, Vec::len);
+    message.payload.len() + message.channel.len() + pattern + size_of::<Event>()
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        f.debug_struct("Queue").field("events", &waiting.events.len()).field("lost", &waiting.lost).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(payload: Vec<u8>) -> Message {
+        Message { node: "a".into(), channel: b"c".to_vec(), pattern: None, payload }
+    }
+
+    fn next(queue: &Queue) -> Option<Event> {
+        match queue.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(event) => Some(event),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn what_a_slow_reader_loses_is_counted_where_it_is_missing() {
+        let queue = Queue::new(|_| true);
+        for i in 0..MOST + 5 {
+            queue.push(message(i.to_string().into_bytes()));
+        }
+        let first = message(b"0".to_vec());
+        assert_eq!(next(&queue), Some(Event::Message(first)));
+        queue.push(message(b"late".to_vec()));
+        for _ in 1..MOST {
+            assert!(matches!(next(&queue), Some(Event::Message(_))));
+        }
+        assert_eq!(next(&queue), Some(Event::Overflow { lost: 5 }));
+        assert_eq!(next(&queue), Some(Event::Message(message(b"late".to_vec()))));
+        assert_eq!(next(&queue), None);
+    }
+
+    #[test]
+    fn big_messages_are_bounded_by_their_bytes_and_one_always_fits() {
+        let queue = Queue::new(|_| true);
+        queue.push(message(vec![0; MOST_BYTES + 1]));
+        queue.push(message(vec![0; 1]));
+        assert!(matches!(next(&queue), Some(Event::Message(_))));
+        assert_eq!(next(&queue), Some(Event::Overflow { lost: 1 }));
+        assert_eq!(next(&queue), None);
+    }
+
+    #[test]
+    fn gaps_in_a_row_are_one() {
+        let queue = Queue::new(|_| true);
+        let node: Arc<str> = "a".into();
+        (0..3).for_each(|_| queue.gap(&node));
+        assert_eq!(next(&queue), Some(Event::Gap { node }));
+        assert_eq!(next(&queue), None);
+    }
+}
