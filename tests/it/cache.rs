@@ -12,6 +12,7 @@ mod faults;
 mod load;
 mod preset;
 mod stale;
+mod sweep;
 mod versions;
 
 use std::sync::OnceLock;
@@ -50,20 +51,14 @@ async fn copy() -> RedisCopy {
     copy_over(SERVERS.get_or_init(|| Servers::start(3).unwrap())).await
 }
 
-/// Makes tests of claims: those of `everywhere` on each store, those of `scripted` where scripts run, which is not so on
-/// a copy.
+/// Makes tests of claims, on each store.
 macro_rules! claims {
-    (
-        everywhere { $($module:ident: $($claim:ident)*;)* }
-        scripted { $($decided:ident: $($decides:ident)*;)* }
-    ) => {
+    ($($module:ident: $($claim:ident)*;)*) => {
         mod node {
             $($(claims!(super::node, $module, $claim);)*)*
-            $($(claims!(super::node, $decided, $decides);)*)*
         }
         mod ring {
             $($(claims!(super::ring, $module, $claim);)*)*
-            $($(claims!(super::ring, $decided, $decides);)*)*
         }
         mod copy {
             $($(claims!(super::copy, $module, $claim);)*)*
@@ -82,96 +77,99 @@ macro_rules! claims {
 }
 
 claims! {
-    everywhere {
-        basics:
-            what_was_set_is_found
-            what_was_never_set_is_missing
-            a_null_is_a_value
-            the_last_value_counts
-            every_type_comes_back
-            a_bool_is_no_integer
-            bytes_survive
-            any_characters_make_a_key
-            keys_differ_in_case
-            a_deleted_key_is_gone
-            a_key_is_there_or_not
-            an_unserializable_value_is_not_stored
-            another_type_is_an_error
-            a_value_over_the_limit_is_not_sent
-            an_integer_is_stored_as_its_digits
-            prefixes_do_not_meet
-            a_damaged_value_is_an_error
-            a_closed_cache_refuses;
-        bulk:
-            get_many_finds_what_there_is
-            get_many_keeps_order_and_duplicates
-            nothing_asked_is_nothing_found
-            set_many_sets_all
-            set_many_keeps_the_time
-            a_value_that_fails_does_not_stop_the_others
-            delete_many_counts_what_was_there
-            more_keys_than_a_batch;
-        condition:
-            add_sets_what_is_not_there
-            add_after_the_end_sets
-            add_for_no_time_stores_nothing
-            add_without_end_stays
-            replace_sets_what_is_there
-            an_unserializable_value_is_not_added;
-        expiry:
-            an_entry_expires
-            a_short_life_is_not_none
-            the_default_time_is_five_minutes
-            the_time_of_the_call_counts
-            an_entry_without_end_stays
-            a_life_of_zero_removes
-            a_long_life_counts_from_now
-            the_time_left_is_told
-            touch_changes_the_time
-            touch_says_whether_there_is_a_value
-            a_touch_of_zero_deletes
-            an_instant_is_kept_to;
-        versions:
-            a_version_sees_its_own_entries
-            a_value_moves_with_what_is_left_of_its_time
-            nothing_cannot_be_moved;
-        load:
-            a_value_is_loaded_once_and_then_found
-            what_does_not_exist_is_noted
-            what_does_not_exist_is_asked_for_again_if_not_noted
-            a_hundred_callers_are_one_load
-            a_caller_that_goes_away_stops_nothing
-            a_panic_is_an_error_to_all_and_the_next_call_loads
-            the_error_of_the_loader_is_told_to_all
-            a_loader_that_takes_too_long_is_stopped
-            a_slow_load_does_not_undo_a_set
-            a_slow_load_does_not_undo_a_delete
-            a_load_does_not_undo_what_another_cache_set
-            a_damaged_value_is_loaded_anew
-            refresh_loads_whatever_is_there
-            a_version_loads_its_own
-            an_unserializable_load_is_an_error
-            many_are_loaded_by_one_call;
-        stale:
-            a_stale_value_is_served_and_loaded_once
-            a_stale_value_goes_after_its_grace
-            a_failed_refresh_keeps_the_stale_value_and_rests;
-        preset:
-            django_keys_are_those_of_django
-            resilient_lives_are_a_little_shorter
-            a_string_can_be_bare
-            what_needs_an_envelope_is_refused_without
-            a_time_without_end_can_be_the_default;
-    }
-    scripted {
-        counter:
-            a_counter_counts
-            a_counter_that_is_not_there_is_missing
-            what_is_no_number_is_not_counted
-            a_counter_keeps_its_time
-            an_overflow_changes_nothing
-            large_numbers_are_exact
-            a_counter_starts_where_it_is_told
-            a_hundred_callers_count_exactly;
-    }
+    basics:
+        what_was_set_is_found
+        what_was_never_set_is_missing
+        a_null_is_a_value
+        the_last_value_counts
+        every_type_comes_back
+        a_bool_is_no_integer
+        bytes_survive
+        any_characters_make_a_key
+        keys_differ_in_case
+        a_deleted_key_is_gone
+        a_key_is_there_or_not
+        an_unserializable_value_is_not_stored
+        another_type_is_an_error
+        a_value_over_the_limit_is_not_sent
+        an_integer_is_stored_as_its_digits
+        prefixes_do_not_meet
+        a_damaged_value_is_an_error
+        a_closed_cache_refuses;
+    bulk:
+        get_many_finds_what_there_is
+        get_many_keeps_order_and_duplicates
+        nothing_asked_is_nothing_found
+        set_many_sets_all
+        set_many_keeps_the_time
+        a_value_that_fails_does_not_stop_the_others
+        delete_many_counts_what_was_there
+        more_keys_than_a_batch;
+    condition:
+        add_sets_what_is_not_there
+        add_after_the_end_sets
+        add_for_no_time_stores_nothing
+        add_without_end_stays
+        replace_sets_what_is_there
+        an_unserializable_value_is_not_added;
+    expiry:
+        an_entry_expires
+        a_short_life_is_not_none
+        the_default_time_is_five_minutes
+        the_time_of_the_call_counts
+        an_entry_without_end_stays
+        a_life_of_zero_removes
+        a_long_life_counts_from_now
+        the_time_left_is_told
+        touch_changes_the_time
+        touch_says_whether_there_is_a_value
+        a_touch_of_zero_deletes
+        an_instant_is_kept_to;
+    versions:
+        a_version_sees_its_own_entries
+        a_value_moves_with_what_is_left_of_its_time
+        nothing_cannot_be_moved;
+    load:
+        a_value_is_loaded_once_and_then_found
+        what_does_not_exist_is_noted
+        what_does_not_exist_is_asked_for_again_if_not_noted
+        a_hundred_callers_are_one_load
+        a_caller_that_goes_away_stops_nothing
+        a_panic_is_an_error_to_all_and_the_next_call_loads
+        the_error_of_the_loader_is_told_to_all
+        a_loader_that_takes_too_long_is_stopped
+        a_slow_load_does_not_undo_a_set
+        a_slow_load_does_not_undo_a_delete
+        a_load_does_not_undo_what_another_cache_set
+        a_damaged_value_is_loaded_anew
+        refresh_loads_whatever_is_there
+        a_version_loads_its_own
+        an_unserializable_load_is_an_error
+        many_are_loaded_by_one_call;
+    stale:
+        a_stale_value_is_served_and_loaded_once
+        a_stale_value_goes_after_its_grace
+        a_failed_refresh_keeps_the_stale_value_and_rests;
+    preset:
+        django_keys_are_those_of_django
+        resilient_lives_are_a_little_shorter
+        a_string_can_be_bare
+        what_needs_an_envelope_is_refused_without
+        a_time_without_end_can_be_the_default;
+    counter:
+        a_counter_counts
+        a_counter_that_is_not_there_is_missing
+        what_is_no_number_is_not_counted
+        a_counter_keeps_its_time
+        an_overflow_changes_nothing
+        large_numbers_are_exact
+        a_counter_starts_where_it_is_told
+        a_hundred_callers_count_exactly;
+    sweep:
+        clear_deletes_all_of_its_own_and_nothing_else
+        clear_needs_a_prefix
+        a_pattern_deletes_what_matches
+        a_prefix_is_taken_literally
+        keys_are_found_as_they_were_given
+        keys_that_come_during_a_scan_are_no_error;
 }

@@ -225,6 +225,8 @@ impl<E> CacheBuilder<E> {
 
     /// Keeps a loaded value for so long after its time is over: it is returned while it is loaded anew, and when that
     /// fails. [`get`](Cache::get) does not return it. Default: zero, it goes when its time is over.
+    ///
+    /// An integer that is loaded like this is stored in an envelope, so [`incr`](Cache::incr) does not count with it.
     pub fn stale_for(mut self, grace: Duration) -> Self {
         self.settings.grace = grace;
         self

@@ -1,9 +1,10 @@
 //! Counting on the server.
 
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
-use redisdb_node::Execute;
-use redisdb_node::command::rows;
+use redisdb_node::RunScript;
+use redisdb_node::Script;
 
 use crate::cache::Cache;
 use crate::error::Error;
@@ -14,13 +15,20 @@ use crate::ttl::Life;
 use crate::ttl::Ttl;
 
 /// Nil if there is nothing to count on. The sum is read anew, for Lua would make a float of it.
-const COUNT: &str = "\
+static COUNT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "\
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
 redis.call(ARGV[1], KEYS[1], ARGV[2])
-return redis.call('GET', KEYS[1])";
+return redis.call('GET', KEYS[1])",
+    )
+    .deterministic()
+});
 
 /// The deadline comes last: were it in `SET`, and had it passed, `INCRBY` would make a key without one.
-const COUNT_FROM: &str = "\
+static COUNT_FROM: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "\
 local made = redis.call('SET', KEYS[1], ARGV[3], 'NX')
 local sum = redis.pcall(ARGV[1], KEYS[1], ARGV[2])
 if type(sum) == 'table' then
@@ -29,9 +37,12 @@ if type(sum) == 'table' then
 end
 sum = redis.call('GET', KEYS[1])
 if made and ARGV[4] ~= '' then redis.call('PEXPIREAT', KEYS[1], ARGV[4]) end
-return sum";
+return sum",
+    )
+    .deterministic()
+});
 
-impl<E: Execute> Cache<E> {
+impl<E: RunScript> Cache<E> {
     /// Adds `amount` to the integer of a key, and returns the sum. How long it is kept does not change.
     ///
     /// # Errors
@@ -42,7 +53,8 @@ impl<E: Execute> Cache<E> {
     /// When the future is dropped the amount may have been added.
     ///
     /// # On a copy
-    /// Refused ([`Error::is_unsupported`]): it is a script, and a copy runs none.
+    /// Every node counts; the sum is that of the first node that took it. A node that does not have the key while others
+    /// do, because it has just expired there, counts nothing.
     pub async fn incr(&self, key: impl AsKey, amount: i64) -> Result<i64, Error<E::Error>> {
         self.count(key.as_key(), "INCRBY", amount).await
     }
@@ -62,7 +74,7 @@ impl<E: Execute> Cache<E> {
     /// As [`incr`](Self::incr), without [`Error::Missing`].
     ///
     /// # On a copy
-    /// Refused, as [`incr`](Self::incr).
+    /// As [`incr`](Self::incr).
     pub async fn incr_from(
         &self,
         key: impl AsKey,
@@ -77,16 +89,15 @@ impl<E: Execute> Cache<E> {
             Life::Until(millis) => millis.to_string(),
             Life::Forever => String::new(),
         };
-        let mut eval = rows::EVAL.cmd();
-        eval.arg(COUNT_FROM).arg(1).arg(name).arg("INCRBY").arg(amount).arg(first).arg(deadline);
-        let sum = self.shared.store.write::<i64>(&rows::EVAL, eval).await;
+        let call = COUNT_FROM.key(name).arg("INCRBY").arg(amount).arg(first).arg(deadline);
+        let sum = call.invoke::<i64, E>(&self.shared.store).await;
         sum.and_then(E::one_reply).map_err(Error::Store)
     }
 
     async fn count(&self, key: Key<'_>, command: &str, amount: i64) -> Result<i64, Error<E::Error>> {
         let name = self.name_to_write(key)?;
-        let eval = rows::EVAL.cmd().arg(COUNT).arg(1).arg(name).arg(command).arg(amount).take();
-        let sum = self.shared.store.write::<Option<i64>>(&rows::EVAL, eval).await;
+        let call = COUNT.key(name).arg(command).arg(amount);
+        let sum = call.invoke::<Option<i64>, E>(&self.shared.store).await;
         let sum = sum.and_then(E::one_reply).map_err(Error::Store)?;
         sum.ok_or_else(|| Error::Missing(MissingError { key: key.to_string() }))
     }

@@ -31,6 +31,9 @@ pub enum Error<S> {
     Load(LoadError),
     /// The cache was [closed](crate::Cache::close). Nothing was sent.
     Closed,
+    /// Many keys were to be deleted, and the cache has no prefix that would tell its own from those of others. Nothing was
+    /// sent.
+    Unprefixed,
 }
 
 /// Why what is stored cannot be returned.
@@ -148,7 +151,7 @@ impl<S: std::error::Error + 'static> Error<S> {
         self.node().is_some_and(node::Error::is_connect)
     }
 
-    /// Returns whether the store does not run such a command, whatever the state of the servers: a copy runs no scripts.
+    /// Returns whether the store does not run such a command, or not like this, whatever the state of the servers.
     pub fn is_unsupported(&self) -> bool {
         match self {
             Self::Store(error) => is_refusal(error),
@@ -200,6 +203,9 @@ impl<S: fmt::Display> fmt::Display for Error<S> {
             Self::Missing(error) => error.fmt(f),
             Self::Load(error) => error.fmt(f),
             Self::Closed => f.write_str("the cache is closed"),
+            Self::Unprefixed => f.write_str(
+                "without a prefix the cache cannot tell its keys from those of others; give it one",
+            ),
         }
     }
 }

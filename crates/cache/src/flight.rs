@@ -111,6 +111,15 @@ impl Flights {
         state.resting.remove(name);
     }
 
+    /// Notes that any key may be about to be deleted.
+    pub(crate) fn overtake_all(&self) {
+        let mut state = self.lock();
+        for (_, flight) in state.running.drain() {
+            flight.ticket.overtaken.store(true, Ordering::SeqCst);
+        }
+        state.resting.clear();
+    }
+
     /// Lets a key rest after a load of it failed.
     pub(crate) fn rest(&self, name: Vec<u8>, pause: Duration) {
         let now = Instant::now();

@@ -109,7 +109,115 @@ pub enum KeyStyle {
     Django,
 }
 
+/// A key that was found on a server.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FoundKey {
+    tag: Option<Vec<u8>>,
+    name: Vec<u8>,
+}
+
+impl FoundKey {
+    /// The key without its tag.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// The tag that it was [given](Key::tagged). In [`KeyStyle::Django`] it cannot be told from the name.
+    pub fn tag(&self) -> Option<&[u8]> {
+        self.tag.as_deref()
+    }
+}
+
+impl AsKey for FoundKey {
+    fn as_key(&self) -> Key<'_> {
+        Key { tag: self.tag.as_deref(), name: &self.name }
+    }
+}
+
+impl fmt::Display for FoundKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_key().fmt(f)
+    }
+}
+
+impl fmt::Debug for FoundKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FoundKey({self})")
+    }
+}
+
 impl KeyStyle {
+    /// The glob-style pattern of the names of all keys with this prefix, of any version.
+    pub(crate) fn pattern_of_all(self, prefix: &str) -> Vec<u8> {
+        let mut pattern = self.literal_prefix(prefix);
+        pattern.extend_from_slice(b"[0-9]*:*");
+        pattern
+    }
+
+    /// The glob-style pattern of the names of the keys that match a pattern.
+    pub(crate) fn pattern(self, prefix: &str, version: u32, pattern: &str) -> Vec<u8> {
+        let mut whole = self.literal_prefix(prefix);
+        whole.extend_from_slice(version.to_string().as_bytes());
+        whole.push(b':');
+        self.push(&mut whole, pattern.as_bytes(), b"%{}");
+        whole
+    }
+
+    /// The version and the key of a name, if it is one of this prefix. What a pattern finds need not be: `*` stands for
+    /// anything.
+    pub(crate) fn take_apart(self, prefix: &str, name: &[u8]) -> Option<(u32, FoundKey)> {
+        let mut own = Vec::new();
+        self.push(&mut own, prefix.as_bytes(), b"%{}:");
+        let rest = name.strip_prefix(own.as_slice())?.strip_prefix(b":")?;
+        let end = rest.iter().position(|&byte| byte == b':')?;
+        let (version, key) = rest.split_at_checked(end)?;
+        let text = std::str::from_utf8(version).ok()?;
+        let version: u32 = text.parse().ok().filter(|version: &u32| version.to_string() == text)?;
+        let key = key.strip_prefix(b":")?;
+        let tagged = key.strip_prefix(b"{").filter(|_| self == Self::Escaped);
+        let found = match tagged.and_then(|key| Some((key, key.iter().position(|&byte| byte == b'}')?))) {
+            Some((key, end)) => {
+                let (tag, name) = key.split_at_checked(end)?;
+                FoundKey { tag: Some(self.unescaped(tag)?), name: self.unescaped(name.strip_prefix(b"}")?)? }
+            }
+            None => FoundKey { tag: None, name: self.unescaped(key)? },
+        };
+        Some((version, found))
+    }
+
+    /// The prefix with its colon, so that a pattern takes it literally.
+    fn literal_prefix(self, prefix: &str) -> Vec<u8> {
+        let mut plain = Vec::new();
+        self.push(&mut plain, prefix.as_bytes(), b"%{}:");
+        let mut literal = Vec::with_capacity(plain.len() + 16);
+        for byte in plain {
+            if b"*?[]\\^-".contains(&byte) {
+                literal.push(b'\\');
+            }
+            literal.push(byte);
+        }
+        literal.push(b':');
+        literal
+    }
+
+    fn unescaped(self, part: &[u8]) -> Option<Vec<u8>> {
+        if self == Self::Django {
+            return Some(part.to_vec());
+        }
+        let mut bytes = part.iter().copied();
+        let mut plain = Vec::with_capacity(part.len());
+        while let Some(byte) = bytes.next() {
+            plain.push(match byte {
+                b'%' => {
+                    let hex = [bytes.next()?, bytes.next()?];
+                    u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok()?
+                }
+                byte => byte,
+            });
+        }
+        Some(plain)
+    }
+
     pub(crate) fn name(self, prefix: &str, version: u32, key: Key<'_>) -> Vec<u8> {
         // Room for the version, the colons and the braces, and for a few escapes.
         let len = prefix.len() + key.name.len() + key.tag.map_or(0, <[u8]>::len) + 24;
@@ -230,34 +338,44 @@ mod tests {
                 None => Key::new(key),
             };
             let name = KeyStyle::Escaped.name(prefix, *version, whole);
-            let mut parts = name.splitn(3, |&byte| byte == b':');
-            prop_assert_eq!(unescaped(parts.next().unwrap()), prefix.as_bytes());
-            let digits = String::from_utf8(parts.next().unwrap().to_vec()).unwrap();
-            prop_assert_eq!(digits.parse::<u32>(), Ok(*version));
-            let rest = parts.next().unwrap();
-            let (found_tag, found_key) = match rest.strip_prefix(b"{") {
-                Some(tagged) => {
-                    let end = tagged.iter().position(|&byte| byte == b'}').unwrap();
-                    (Some(unescaped(&tagged[..end])), unescaped(&tagged[end + 1..]))
-                }
-                None => (None, unescaped(rest)),
-            };
-            prop_assert_eq!(&found_tag, tag);
-            prop_assert_eq!(&found_key, key);
+            let (found_version, found) = KeyStyle::Escaped.take_apart(prefix, &name).unwrap();
+            prop_assert_eq!(found_version, *version);
+            prop_assert_eq!(found.tag(), tag.as_deref());
+            prop_assert_eq!(found.name(), key);
+            prop_assert_eq!(&KeyStyle::Escaped.name(prefix, *version, found.as_key()), &name);
+            let other = format!("{prefix}x");
+            prop_assert!(KeyStyle::Escaped.take_apart(&other, &name).is_none());
+        }
+
+        #[test]
+        fn any_name_can_be_tried(name in part()) {
+            for style in [KeyStyle::Escaped, KeyStyle::Django] {
+                let _ = style.take_apart("", &name);
+            }
         }
     }
 
-    fn unescaped(part: &[u8]) -> Vec<u8> {
-        let mut bytes = part.iter().copied();
-        let mut out = Vec::new();
-        while let Some(byte) = bytes.next() {
-            if byte == b'%' {
-                let hex = [bytes.next().unwrap(), bytes.next().unwrap()];
-                out.push(u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap());
-            } else {
-                out.push(byte);
-            }
-        }
-        out
+    #[test]
+    fn a_pattern_takes_the_prefix_literally() {
+        let pattern =
+            |prefix, pattern| String::from_utf8(KeyStyle::Escaped.pattern(prefix, 1, pattern)).unwrap();
+        assert_eq!(pattern("shop", "user:*"), "shop:1:user:*");
+        assert_eq!(pattern("a*[b]?\\", "50%"), "a\\*\\[b\\]\\?\\\\:1:50%25");
+        assert_eq!(KeyStyle::Escaped.pattern_of_all("a:b"), b"a%3Ab:[0-9]*:*");
+    }
+
+    #[test]
+    fn a_foreign_name_is_not_taken_apart() {
+        let check = |name: &str, own| {
+            assert_eq!(KeyStyle::Django.take_apart("shop", name.as_bytes()).is_some(), own, "{name}");
+        };
+        check("shop:1:k", true);
+        check("shop:1:", true);
+        check("shop:1", false);
+        check("shop:k", false);
+        check("shop:1x:k", false);
+        check("shop:01:k", false);
+        check("shopping:1:k", false);
+        check("shop:4294967296:k", false);
     }
 }

@@ -6,9 +6,9 @@ use redisdb_cache::Cache;
 use redisdb_cache::Error;
 use redisdb_cache::TimeToLive;
 use redisdb_cache::Ttl;
-use redisdb_node::Execute;
+use redisdb_node::RunScript;
 
-pub(super) async fn a_counter_counts<E: Execute>(cache: Cache<E>) {
+pub(super) async fn a_counter_counts<E: RunScript>(cache: Cache<E>) {
     cache.set("k", &1).await.unwrap();
     assert_eq!(cache.incr("k", 1).await.unwrap(), 2);
     assert_eq!(cache.incr("k", 10).await.unwrap(), 12);
@@ -18,7 +18,7 @@ pub(super) async fn a_counter_counts<E: Execute>(cache: Cache<E>) {
     assert_eq!(cache.get("k").await.unwrap(), Some(11));
 }
 
-pub(super) async fn a_counter_that_is_not_there_is_missing<E: Execute>(cache: Cache<E>) {
+pub(super) async fn a_counter_that_is_not_there_is_missing<E: RunScript>(cache: Cache<E>) {
     assert!(matches!(cache.incr("k", 1).await, Err(Error::Missing(_))));
     assert!(matches!(cache.decr("k", 1).await, Err(Error::Missing(_))));
     cache.set("k", &1).await.unwrap();
@@ -26,14 +26,14 @@ pub(super) async fn a_counter_that_is_not_there_is_missing<E: Execute>(cache: Ca
     assert!(!cache.with_version(2).has_key("k").await.unwrap());
 }
 
-pub(super) async fn what_is_no_number_is_not_counted<E: Execute>(cache: Cache<E>) {
+pub(super) async fn what_is_no_number_is_not_counted<E: RunScript>(cache: Cache<E>) {
     cache.set("k", &None::<i64>).await.unwrap();
     assert!(matches!(cache.incr("k", 1).await, Err(Error::Store(_))));
     assert!(matches!(cache.incr_from("k", 1, 0, Ttl::Default).await, Err(Error::Store(_))));
     assert_eq!(cache.get::<Option<i64>>("k").await.unwrap(), Some(None));
 }
 
-pub(super) async fn a_counter_keeps_its_time<E: Execute>(cache: Cache<E>) {
+pub(super) async fn a_counter_keeps_its_time<E: RunScript>(cache: Cache<E>) {
     cache.set_for("k", &1, Duration::from_secs(1000)).await.unwrap();
     cache.incr("k", 1).await.unwrap();
     assert!(Duration::from_secs(900) < cache.ttl("k").await.unwrap().duration().unwrap());
@@ -42,7 +42,7 @@ pub(super) async fn a_counter_keeps_its_time<E: Execute>(cache: Cache<E>) {
     assert_eq!(cache.ttl("k").await.unwrap(), TimeToLive::Persistent);
 }
 
-pub(super) async fn an_overflow_changes_nothing<E: Execute>(cache: Cache<E>) {
+pub(super) async fn an_overflow_changes_nothing<E: RunScript>(cache: Cache<E>) {
     cache.set("k", &i64::MAX).await.unwrap();
     assert!(matches!(cache.incr("k", 1).await, Err(Error::Store(_))));
     assert!(matches!(cache.incr_from("k", 1, 0, Ttl::Default).await, Err(Error::Store(_))));
@@ -52,14 +52,14 @@ pub(super) async fn an_overflow_changes_nothing<E: Execute>(cache: Cache<E>) {
     assert!(!cache.has_key("new").await.unwrap());
 }
 
-pub(super) async fn large_numbers_are_exact<E: Execute>(cache: Cache<E>) {
+pub(super) async fn large_numbers_are_exact<E: RunScript>(cache: Cache<E>) {
     // A float, which a script makes of numbers, cannot hold these.
     cache.set("k", &(i64::MAX - 2)).await.unwrap();
     assert_eq!(cache.incr("k", 1).await.unwrap(), i64::MAX - 1);
     assert_eq!(cache.incr_from("l", 1, i64::MAX - 2, Ttl::Default).await.unwrap(), i64::MAX - 1);
 }
 
-pub(super) async fn a_counter_starts_where_it_is_told<E: Execute>(cache: Cache<E>) {
+pub(super) async fn a_counter_starts_where_it_is_told<E: RunScript>(cache: Cache<E>) {
     assert_eq!(cache.incr_from("k", 2, 40, Duration::from_secs(1000)).await.unwrap(), 42);
     assert_eq!(cache.incr_from("k", 2, 40, Ttl::Never).await.unwrap(), 44);
     let left = cache.ttl("k").await.unwrap().duration().unwrap();
@@ -70,7 +70,7 @@ pub(super) async fn a_counter_starts_where_it_is_told<E: Execute>(cache: Cache<E
     assert!(!cache.has_key("m").await.unwrap());
 }
 
-pub(super) async fn a_hundred_callers_count_exactly<E: Execute + Send + 'static>(cache: Cache<E>) {
+pub(super) async fn a_hundred_callers_count_exactly<E: RunScript + Send + 'static>(cache: Cache<E>) {
     let callers: Vec<_> = (0..100)
         .map(|_| {
             let cache = cache.clone();

@@ -14,6 +14,7 @@ use redisdb_cache::Ttl;
 use redisdb_cluster::RedisRing;
 use redisdb_node::KeyCommands;
 use redisdb_node::Node;
+use redisdb_node::StringCommands;
 use redisdb_tests::eventually;
 use xtask::Data;
 use xtask::Server;
@@ -121,19 +122,30 @@ async fn a_copy_with_a_node_down_answers_everything() {
 }
 
 #[tokio::test]
-async fn a_copy_refuses_scripts() {
-    let copy = super::copy().await;
-    let cache = Cache::builder(copy).prefix("a_copy_refuses_scripts").build().unwrap();
-    cache.set("k", &1).await.unwrap();
-    let errors = [
-        cache.decr("k", 1).await.map(drop).unwrap_err(),
-        cache.incr("k", 1).await.map(drop).unwrap_err(),
-        cache.incr_from("k", 1, 0, Ttl::Default).await.map(drop).unwrap_err(),
-    ];
-    for error in errors {
-        assert!(error.is_unsupported() && !error.is_connect(), "{error}");
-    }
-    assert_eq!(cache.get("k").await.unwrap(), Some(1));
+async fn a_node_that_is_down_is_not_cleared_and_named() {
+    let (mut servers, ring) = redisdb_tests::ring().await;
+    let cache = Cache::builder(ring.clone()).prefix("shop").build().unwrap();
+    let (keys, lost) = keys_of(&ring, "b");
+    cache.set_many(keys.iter().map(|key| (key, 1))).await.unwrap();
+    servers[1].kill();
+    let swept = cache.clear().await.unwrap();
+    assert_eq!(swept.n_deleted, (keys.len() - lost.len()) as u64);
+    assert!(matches!(&swept.failed[..], [(node, error)] if node == "b" && error.is_connect()));
+    servers[0].kill();
+    servers[2].kill();
+    assert!(cache.clear().await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_counted_and_cleared_on_a_copy_is_so_on_all_nodes() {
+    let (_servers, copy) = redisdb_tests::copy().await;
+    let cache = Cache::builder(copy.clone()).prefix("shop").build().unwrap();
+    cache.incr_from("k", 1, 41, Ttl::Default).await.unwrap();
+    let each = copy.on_each(|node| async move { node.get::<i64>("shop:1:k").await }).await;
+    assert_eq!(each.successes().map(|(_, n)| *n).collect::<Vec<_>>(), [Some(42); 3]);
+    assert_eq!(cache.clear().await.unwrap().n_deleted, 1);
+    let each = copy.on_each(|node| async move { node.get::<i64>("shop:1:k").await }).await;
+    assert_eq!(each.successes().map(|(_, n)| *n).collect::<Vec<_>>(), [None; 3]);
 }
 
 #[tokio::test]
