@@ -39,3 +39,5 @@ mod model;
 mod repair;
 #[cfg(feature = "servers")]
 mod tls;
+#[cfg(feature = "servers")]
+mod identity;

@@ -124,13 +124,14 @@ pub struct CopyBuilder {
     members: MembersBuilder,
     write_to: WriteTo,
     read_from: ReadFrom,
+    identity: Option<String>,
 }
 
 impl CopyBuilder {
     pub(crate) fn from_config(config: TopologyConfig) -> Result<Self, Error> {
-        let (write_to, read_from) = (config.write_to, config.read_from);
+        let (write_to, read_from, identity) = (config.write_to, config.read_from, config.identity.clone());
         let members = MembersBuilder::from_topology(config, Strategy::Copy)?;
-        Ok(Self { members, write_to, read_from })
+        Ok(Self { members, write_to, read_from, identity })
     }
 
     /// Adds a server under a name; the URL is as in [`NodeConfig::new`].
@@ -163,6 +164,16 @@ impl CopyBuilder {
         self
     }
 
+    /// Marks the servers as belonging to this copy, by one key `__redisdb:{identity}:node` on each of them, so that a
+    /// process that starts after a server came back empty knows it for what it is. Default: they are not marked.
+    ///
+    /// Every process that uses these servers must give the same identity. Servers that hold data already are marked
+    /// by [`RedisCopy::adopt`]; empty ones at the first start.
+    pub fn identity(mut self, identity: impl Into<String>) -> Self {
+        self.identity = Some(identity.into());
+        self
+    }
+
     /// Sets which part of a key decides which node it is read from. Default: [`HashTag::Cluster`].
     pub fn hash_tag(mut self, hash_tag: HashTag) -> Self {
         self.members.hash_tag(hash_tag);
@@ -192,7 +203,7 @@ impl CopyBuilder {
         if wanted > nodes.len() || wanted == 0 {
             return Err(ConfigError::WriteTo { wanted, nodes: nodes.len() }.into());
         }
-        Ok(RedisCopy::new(nodes, self.write_to, self.read_from))
+        Ok(RedisCopy::new(nodes, self.write_to, self.read_from, self.identity))
     }
 
     /// Returns the copy with its nodes connected.

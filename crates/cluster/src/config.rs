@@ -59,6 +59,9 @@ pub struct TopologyConfig {
     /// On a copy: which nodes may answer a read. Default: those that are in sync.
     #[serde(default)]
     pub read_from: ReadFrom,
+    /// On a copy: what the servers are marked with; see [`CopyBuilder::identity`](crate::CopyBuilder::identity).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
     /// How long connecting may take, in milliseconds, for nodes that do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_timeout_ms: Option<u64>,

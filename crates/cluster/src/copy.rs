@@ -1,5 +1,6 @@
 //! Each key on all servers.
 
+mod identity;
 mod read;
 mod repair;
 pub use repair::Difference;
@@ -25,6 +26,7 @@ use redisdb_node::command::Each;
 use redisdb_node::command::Read;
 use redisdb_node::command::Spec;
 use redisdb_node::command::Write;
+use tokio::sync::OnceCell;
 
 use crate::behind::Behind;
 use crate::builder::CopyBuilder;
@@ -84,12 +86,21 @@ struct Shared {
     behind: Vec<Behind>,
     write_to: WriteTo,
     read_from: ReadFrom,
+    /// What the servers are marked with, and that they have been looked at.
+    identity: Option<String>,
+    identified: OnceCell<()>,
 }
 
 impl RedisCopy {
-    pub(crate) fn new(nodes: Nodes, write_to: WriteTo, read_from: ReadFrom) -> Self {
+    pub(crate) fn new(
+        nodes: Nodes,
+        write_to: WriteTo,
+        read_from: ReadFrom,
+        identity: Option<String>,
+    ) -> Self {
         let behind = nodes.iter().map(|_| Behind::default()).collect();
-        Self { shared: Arc::new(Shared { nodes, behind, write_to, read_from }) }
+        let identified = OnceCell::new();
+        Self { shared: Arc::new(Shared { nodes, behind, write_to, read_from, identity, identified }) }
     }
 
     /// Starts a copy without nodes.
@@ -110,8 +121,11 @@ impl RedisCopy {
     /// # Errors
     /// If a node is wrongly configured (its password, its TLS, or it is no Redis), or if none can be reached. A node
     /// that is down is no error: it may come up later.
+    ///
+    /// With an [identity](crate::CopyBuilder::identity), [`Error::Identity`] if the servers are not those of this copy.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.shared.nodes.connect().await
+        self.shared.nodes.connect().await?;
+        self.check_identity().await
     }
 
     /// The node that reads of this key go to while it is up and in sync.

@@ -47,6 +47,11 @@ pub enum Error {
     TooFewReplies(Box<TooFewReplies>),
     /// The nodes gave different answers where one was asked for.
     Disagreement(Box<TooFewReplies>),
+    /// The servers are not those of this copy, as far as their markers say.
+    Identity {
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// There is no node of this name.
     NoSuchNode {
         /// The name.
@@ -227,6 +232,7 @@ impl fmt::Display for Error {
                 "`{}`: the nodes gave different answers; the typed commands return each of them",
                 write.command
             ),
+            Self::Identity { reason } => f.write_str(reason),
             Self::NoSuchNode { name } => write!(f, "there is no node `{name}`"),
             Self::Ring(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),

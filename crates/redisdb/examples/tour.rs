@@ -4,6 +4,8 @@
 //! `REDISDB_RING=url,url,url REDISDB_COPY=url,url,url cargo run -p redisdb --example tour`; without
 //! `REDISDB_CONTROL`, the address of somebody who kills and restarts them on request, nothing dies.
 
+#![expect(clippy::print_stdout, reason = "it is there to be read")]
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::env;

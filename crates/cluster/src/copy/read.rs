@@ -26,6 +26,7 @@ use crate::replies::Replies;
 impl RedisCopy {
     /// Asks one node, and the next one when that cannot answer.
     pub(crate) async fn run_read(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        self.check_identity().await?;
         if let Plan::Refuse(reason) = effect::plan(spec, cmd, SystemTime::UNIX_EPOCH) {
             return Err(refused(spec, reason));
         }

@@ -185,6 +185,7 @@ impl<'a> Repair<'a> {
         if incarnations != (source.incarnation(), target_node.incarnation()) {
             return Err(unsupported("a server was restarted during the repair; repair it again"));
         }
+        self.copy.mark(&[target_node]).await?;
         repaired.failed.iter().for_each(|(key, _)| repairing.failed(key));
         repairing.finish();
         repaired.readmitted = behind.is_in_sync(target_node);
@@ -221,7 +222,8 @@ impl<'a> Repair<'a> {
             while let Some(at) = cursor {
                 let step = node.scan_from::<Vec<u8>>(at, ScanOptions::new().count(BATCH as u64)).await?;
                 cursor = step.next;
-                for batch in step.items.chunks(BATCH) {
+                let items = self.copy.shared.without_marker(step.items);
+                for batch in items.chunks(BATCH) {
                     self.bring(source, target, batch, repaired).await?;
                     let different = repaired.copied + repaired.removed;
                     (self.on_progress)(Progress { compared: repaired.compared, total, different });
@@ -301,6 +303,7 @@ impl<'a> Verify<'a> {
             let keys = node.scan_iter::<Vec<u8>>(ScanOptions::new().count(BATCH as u64)).try_chunks(BATCH);
             let mut keys = std::pin::pin!(keys);
             while let Some(batch) = keys.try_next().await.map_err(|error| Error::Node(error.1))? {
+                let batch = self.copy.shared.without_marker(batch);
                 // What an earlier node has was compared with that node's keys.
                 let found = differences(&nodes, &batch).await?;
                 let first_here = |difference: &Difference| {

@@ -29,6 +29,7 @@ use crate::replies::Replies;
 impl RedisCopy {
     /// Sends a write to every node at once; the outcome is judged by [`WriteTo`].
     pub(crate) async fn run_write(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
+        self.check_identity().await?;
         let shared = &*self.shared;
         // The keys must be known before anything is sent: a node that misses the write is behind on them.
         let _known = spec.keys_of(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
@@ -48,6 +49,7 @@ impl RedisCopy {
         };
         let results = shared.nodes.run_on_all(spec, cmd).await;
         shared.note_missed(spec, cmd, &results);
+        self.mark_flushed(spec, &results).await;
         shared.judge(spec, shared.nodes.replies(results))
     }
 

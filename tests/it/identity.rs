@@ -1,0 +1,117 @@
+//! Processes that start after a server came back empty.
+
+use redisdb::Error;
+use redisdb::Health;
+use redisdb::RedisCopy;
+use redisdb::commands::*;
+use redisdb_tests::NAMES;
+use xtask::Data;
+use xtask::Servers;
+
+const KEYS: usize = 60;
+
+/// A copy as another process would make it: it has seen nothing yet.
+async fn process(servers: &Servers) -> Result<RedisCopy, Error> {
+    let nodes = NAMES.iter().zip(servers.urls());
+    let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url));
+    copy.identity("shop").connect().await
+}
+
+async fn fill(copy: &RedisCopy) {
+    copy.mset((0..KEYS).map(|i| (format!("key:{i}"), i))).await.unwrap();
+}
+
+async fn check(copy: &RedisCopy) {
+    for i in 0..KEYS {
+        assert_eq!(copy.get::<usize>(format!("key:{i}")).await.unwrap(), Some(i));
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_starts_later_knows_a_server_that_came_back_empty() {
+    let mut servers = Servers::start(3).unwrap();
+    let first = process(&servers).await.unwrap();
+    fill(&first).await;
+    drop(first);
+    servers[1].kill();
+    servers[1].restart(Data::Lose).unwrap();
+
+    let second = process(&servers).await.unwrap();
+    assert_eq!(second.health()[1], ("b", Health::Behind));
+    check(&second).await;
+    let repaired = second.repair("b").run().await.unwrap();
+    assert_eq!((repaired.copied, repaired.removed, repaired.readmitted), (KEYS as u64, 0, true));
+
+    let third = process(&servers).await.unwrap();
+    assert!(third.health().iter().all(|(_, health)| *health == Health::Up));
+    check(&third).await;
+    assert_eq!(third.verify().run().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_process_that_starts_while_a_server_is_down_does_not_trust_it_later() {
+    let mut servers = Servers::start(3).unwrap();
+    let first = process(&servers).await.unwrap();
+    fill(&first).await;
+    servers[0].kill();
+    let second = process(&servers).await.unwrap();
+    servers[0].restart(Data::Lose).unwrap();
+    redisdb_tests::eventually("it is up", async || second.nodes().next().unwrap().ready().await.is_ok())
+        .await;
+    check(&second).await;
+    assert_eq!(second.health()[0], ("a", Health::Behind));
+}
+
+#[tokio::test]
+async fn exchanged_servers_are_noticed() {
+    let servers = Servers::start(2).unwrap();
+    let urls = servers.urls();
+    let over =
+        |a: usize, b: usize| RedisCopy::builder().identity("shop").node("a", &urls[a]).node("b", &urls[b]);
+    over(0, 1).connect().await.unwrap();
+    let error = over(1, 0).connect().await.unwrap_err();
+    assert!(matches!(error, Error::Identity { .. }), "{error}");
+    assert!(error.to_string().contains("the server of node `a` says that it is node `b`"), "{error}");
+    // Without connecting first, the first command notices.
+    let error = over(1, 0).build().unwrap().get::<u8>("k").await.unwrap_err();
+    assert!(matches!(error, Error::Identity { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn servers_with_data_are_adopted_if_they_hold_the_same() {
+    let servers = Servers::start(3).unwrap();
+    let nodes = NAMES.iter().zip(servers.urls());
+    let unmarked = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url));
+    let unmarked = unmarked.connect().await.unwrap();
+    fill(&unmarked).await;
+    assert!(matches!(unmarked.adopt().await, Err(Error::Identity { .. })));
+    unmarked.on_node("c").unwrap().set("key:7", "other").await.unwrap();
+
+    let error = process(&servers).await.unwrap_err();
+    assert!(error.to_string().contains("say so by `adopt()`"), "{error}");
+    let nodes = NAMES.iter().zip(servers.urls());
+    let builder =
+        nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url)).identity("shop");
+    let copy = builder.build().unwrap();
+    let error = copy.adopt().await.unwrap_err();
+    assert!(error.to_string().contains("`key:7` is something else on c"), "{error}");
+    unmarked.set("key:7", 7).await.unwrap();
+    copy.adopt().await.unwrap();
+    check(&process(&servers).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_flush_by_the_copy_does_not_look_like_a_loss() {
+    let servers = Servers::start(3).unwrap();
+    let copy = process(&servers).await.unwrap();
+    fill(&copy).await;
+    copy.flushdb().await.unwrap();
+    copy.set("k", 1).await.unwrap();
+    let other = process(&servers).await.unwrap();
+    assert!(other.health().iter().all(|(_, health)| *health == Health::Up));
+    assert_eq!(other.get::<u8>("k").await.unwrap(), Some(1));
+    // By somebody else, it does.
+    other.on_node("b").unwrap().flushdb().await.unwrap();
+    let third = process(&servers).await.unwrap();
+    assert_eq!(third.health()[1], ("b", Health::Behind));
+}
