@@ -27,7 +27,8 @@ A ring and a copy are several servers that know nothing of each other, so for ea
 which of them it goes to. That is decided in one table, a row for each command; this page is that table in words. \
 `ring.explain(&cmd)` and `copy.explain(&cmd)` say the same of a command with its arguments, and name the nodes.
 
-A command that is not here is refused, not guessed. A command that is refused can still be sent to one node that \
+A command that is not here is refused, not guessed, until it is registered: `redisdb_node::command::Registration` \
+for a command of a module, or `Node::learn`, which asks the server where its keys stand. A command that is refused can still be sent to one node that \
 you choose: `ring.on_node(name)`, `copy.on_node(name)`.
 
 ## The words of the tables
@@ -257,6 +258,7 @@ fn title(group: Group) -> &'static str {
         Group::Hash => "Hashes",
         Group::HyperLogLog => "HyperLogLog",
         Group::List => "Lists",
+        Group::Module => "Modules",
         Group::PubSub => "Pub and sub",
         Group::Scripting => "Scripts and functions",
         Group::Sentinel => "Sentinel",

@@ -12,6 +12,8 @@ mod original_doc;
 #[cfg(feature = "servers")]
 mod table;
 #[cfg(feature = "servers")]
+mod register;
+#[cfg(feature = "servers")]
 mod ring;
 #[cfg(feature = "servers")]
 mod copy;

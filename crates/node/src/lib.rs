@@ -41,6 +41,7 @@ mod script;
 pub use script::RunScript;
 pub use script::Script;
 pub use script::ScriptCall;
+mod learn;
 mod multi;
 mod portion;
 mod waiting;

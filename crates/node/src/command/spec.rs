@@ -8,7 +8,7 @@ use redis::Cmd;
 use super::keys::value_of_stream_option;
 
 /// One row of the table: everything that routing, copying and retrying need to know of a command.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Spec {
     /// The wire name in capitals; a subcommand follows its command after one space: `CONFIG GET`.
@@ -153,6 +153,8 @@ pub enum Group {
     Hash,
     HyperLogLog,
     List,
+    /// No group of redis.io: it was [registered](crate::command::Registration).
+    Module,
     PubSub,
     Scripting,
     Sentinel,

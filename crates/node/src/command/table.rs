@@ -6,6 +6,7 @@
 use redis::Arg;
 use redis::Cmd;
 
+use super::registry::registered;
 use super::spec::Access;
 use super::spec::Command;
 use super::spec::Connection;
@@ -39,13 +40,19 @@ use super::spec::Write;
 /// The longest name of the table, in bytes.
 const LONGEST_NAME: usize = 32;
 
-/// Returns the row of a command by its name on the wire, in capitals or not; `None` for one that is not known.
+/// Returns the row of a command by its name on the wire, in capitals or not; `None` for one that is neither in the table
+/// nor [registered](super::Registration).
 ///
 /// ```
 /// let row = redisdb_node::command::lookup(redis::cmd("config").arg("get").arg("maxmemory")).unwrap();
 /// assert_eq!(row.name, "CONFIG GET");
 /// ```
 pub fn lookup(cmd: &Cmd) -> Option<&'static Spec> {
+    in_table(cmd).or_else(|| registered(cmd))
+}
+
+/// Returns the row of a command if it is in the table.
+pub(super) fn in_table(cmd: &Cmd) -> Option<&'static Spec> {
     let mut words = cmd.args_iter().map(|arg| match arg {
         Arg::Simple(word) => word,
         _ => b"",
