@@ -43,6 +43,7 @@ mod behind;
 mod connection;
 mod decide;
 mod effect;
+mod lock;
 mod merge;
 mod nodes;
 mod pubsub;

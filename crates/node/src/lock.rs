@@ -1,0 +1,336 @@
+//! Locks: one owner at a time, by a token that only the owner knows.
+
+use std::fmt;
+use std::future::Future;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::error::Error;
+use crate::execute::Execute;
+use crate::node::Node;
+use crate::script::RunScript;
+use crate::script::Script;
+
+/// How a [`Lock`] is held and waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct LockOptions {
+    timeout: Duration,
+    sleep: Duration,
+    blocking_timeout: Option<Duration>,
+}
+
+impl LockOptions {
+    /// Held for `timeout` at most: then it is free, whatever its owner does. At least 1 millisecond.
+    pub fn new(timeout: Duration) -> Self {
+        Self { timeout, sleep: Duration::from_millis(100), blocking_timeout: None }
+    }
+
+    /// Sets how long to wait between two attempts, at most: each wait is a random time from a half of it on. Default
+    /// 100 milliseconds.
+    pub fn sleep(mut self, sleep: Duration) -> Self {
+        self.sleep = sleep;
+        self
+    }
+
+    /// Sets how long [`acquire`](Lock::acquire) waits; [`Duration::ZERO`] tries once. Default: for ever.
+    pub fn blocking_timeout(mut self, timeout: Duration) -> Self {
+        self.blocking_timeout = Some(timeout);
+        self
+    }
+}
+
+/// A lock of a name, on whatever holds keys.
+///
+/// Its key, of that name, holds the token of the owner and expires by itself; taking, extending and releasing it are
+/// scripts that compare the token, so that nobody ends another one's lock.
+///
+/// # Trade-offs
+/// * An owner that is held up for longer than the timeout is no owner any more, and does not notice by itself:
+///   [`release`](LockGuard::release) says so, too late for what was done meanwhile. What must never be done twice needs
+///   a check where it is done.
+/// * A server that loses its memory loses its locks.
+/// * A guard that is dropped without [`release`](LockGuard::release) leaves the lock to expire: there is nothing to
+///   wait with in a drop.
+///
+/// # On a ring
+/// The lock is on the owner of its name. Is that node down, it can be neither taken nor released.
+///
+/// # On a copy
+/// It is taken on a majority of the nodes, each by itself, and held for the timeout less the time that took and 1 % + 2
+/// milliseconds for clocks that run differently: the algorithm known as Redlock. It bears the loss of fewer than half
+/// of the nodes. A node that was restarted and has lost its memory can let a second owner in; keep it away for a
+/// timeout.
+///
+/// See <https://redis.io/docs/latest/develop/use/patterns/distributed-locks/>.
+///
+/// # Example
+/// ```no_run
+/// use redisdb_node::{LockOptions, Node};
+/// use std::time::Duration;
+///
+/// # async fn f(node: Node) -> Result<(), Box<dyn std::error::Error>> {
+/// let guard = node.lock("report", LockOptions::new(Duration::from_secs(30))).acquire().await?;
+/// // .. what only one may do ..
+/// guard.release().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Lock<S> {
+    store: S,
+    name: Vec<u8>,
+    options: LockOptions,
+}
+
+/// What holds locks.
+pub trait HoldLocks: Execute + Clone + Send {
+    /// Takes a lock with a token for a time, unless another token has it. Returns until when it is certainly
+    /// held, `None` if it is not.
+    fn take_lock(
+        &self,
+        name: &[u8],
+        token: &str,
+        time: Duration,
+    ) -> impl Future<Output = Result<Option<Instant>, Self::Error>> + Send;
+
+    /// Makes a lock last for a time from now on, if the token has it. Returns until when it is certainly held.
+    fn extend_lock(
+        &self,
+        name: &[u8],
+        token: &str,
+        time: Duration,
+    ) -> impl Future<Output = Result<Option<Instant>, Self::Error>> + Send;
+
+    /// Returns whether the token has the lock.
+    fn owns_lock(&self, name: &[u8], token: &str) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Gives a lock up, and returns whether the token had it.
+    fn release_lock(
+        &self,
+        name: &[u8],
+        token: &str,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+}
+
+/// What can go wrong with a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockError<E> {
+    /// Another one had it for as long as was waited.
+    NotAcquired,
+    /// It was not held any more: it had expired, and another one may have had it since.
+    Lost,
+    /// The store could not be asked. After [`acquire`](Lock::acquire) nothing is held for longer than the timeout.
+    Store(E),
+}
+
+impl<E: fmt::Display> fmt::Display for LockError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAcquired => f.write_str("the lock was held by another for as long as was waited"),
+            Self::Lost => f.write_str("the lock was not held any more: it had expired before"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for LockError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl<S: HoldLocks> Lock<S> {
+    /// A lock of this name. Nothing is sent.
+    pub fn new(store: &S, name: impl AsRef<[u8]>, options: LockOptions) -> Self {
+        Self { store: store.clone(), name: name.as_ref().to_vec(), options }
+    }
+
+    /// Waits until the lock is free, and takes it.
+    ///
+    /// # Errors
+    /// [`LockError::NotAcquired`] after the [`blocking_timeout`](LockOptions::blocking_timeout).
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the lock may be held until it expires.
+    pub async fn acquire(&self) -> Result<LockGuard<S>, LockError<S::Error>> {
+        let deadline = self.options.blocking_timeout.and_then(|wait| Instant::now().checked_add(wait));
+        let token = token();
+        loop {
+            match self.store.take_lock(&self.name, &token, self.options.timeout).await {
+                Ok(Some(until)) => {
+                    return Ok(LockGuard { lock: self.clone(), token, until });
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    // It may have been taken all the same.
+                    let _best_effort = self.store.release_lock(&self.name, &token).await;
+                    return Err(LockError::Store(error));
+                }
+            }
+            let pause = jitter(self.options.sleep);
+            if deadline.is_some_and(|deadline| Instant::now() + pause > deadline) {
+                return Err(LockError::NotAcquired);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// A lock that is held. It can be sent to another task or thread, and released there.
+#[derive(Debug)]
+#[must_use = "the lock is held until it is released or expires"]
+pub struct LockGuard<S> {
+    lock: Lock<S>,
+    token: String,
+    until: Instant,
+}
+
+impl<S: HoldLocks> LockGuard<S> {
+    /// The name of the lock.
+    pub fn name(&self) -> &[u8] {
+        &self.lock.name
+    }
+
+    /// The token, which is the value of the lock's key.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// How long the lock is certainly held from now on, by this machine's clock; zero if it may have expired.
+    pub fn remaining(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
+    /// Asks whether the lock is held still.
+    ///
+    /// # Errors
+    /// [`LockError::Store`].
+    pub async fn owned(&self) -> Result<bool, LockError<S::Error>> {
+        self.lock.store.owns_lock(&self.lock.name, &self.token).await.map_err(LockError::Store)
+    }
+
+    /// Makes the lock last for `timeout` from now on.
+    ///
+    /// # Errors
+    /// [`LockError::Lost`] if it had expired; it is not taken again.
+    pub async fn extend(&mut self, timeout: Duration) -> Result<(), LockError<S::Error>> {
+        let extended = self.lock.store.extend_lock(&self.lock.name, &self.token, timeout).await;
+        self.until = extended.map_err(LockError::Store)?.ok_or(LockError::Lost)?;
+        Ok(())
+    }
+
+    /// Gives the lock up.
+    ///
+    /// # Errors
+    /// [`LockError::Lost`] if it had expired before: another one may have had it meanwhile.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the lock is released, or held until it expires.
+    pub async fn release(self) -> Result<(), LockError<S::Error>> {
+        match self.lock.store.release_lock(&self.lock.name, &self.token).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(LockError::Lost),
+            Err(error) => Err(LockError::Store(error)),
+        }
+    }
+}
+
+fn millis(timeout: Duration) -> u64 {
+    u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).clamp(1, i64::MAX as u64)
+}
+
+/// A random time from a half of this one on.
+fn jitter(sleep: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0) % 1024;
+    sleep / 2 + (sleep / 2).mul_f64(random as f64 / 1024.0)
+}
+
+/// 128 bits that nobody else has: of keys that are random for each process, and a number that is used once.
+fn token() -> String {
+    static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    let [a, b] = &*KEYS;
+    format!("{:016x}{:016x}", a.hash_one(n), b.hash_one(n))
+}
+
+/// Takes the lock for a token, or holds it longer if the token has it already: an attempt whose reply was lost can be
+/// made again.
+static TAKE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1",
+    )
+});
+static EXTEND: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])",
+    )
+});
+static OWNS: LazyLock<Script> =
+    LazyLock::new(|| Script::new("if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end return 0"));
+static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])",
+    )
+});
+
+impl Node {
+    /// A lock of this name on this node. Nothing is sent yet.
+    pub fn lock(&self, name: impl AsRef<[u8]>, options: LockOptions) -> Lock<Node> {
+        Lock::new(self, name, options)
+    }
+}
+
+impl HoldLocks for Node {
+    async fn take_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
+        let begun = Instant::now();
+        let taken: bool = self.run_script(&TAKE.key(name).arg(token).arg(millis(time))).await?;
+        Ok(if taken { begun.checked_add(time) } else { None })
+    }
+
+    async fn extend_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
+        let begun = Instant::now();
+        let extended: bool = self.run_script(&EXTEND.key(name).arg(token).arg(millis(time))).await?;
+        Ok(if extended { begun.checked_add(time) } else { None })
+    }
+
+    async fn owns_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
+        self.run_script(&OWNS.key(name).arg(token)).await
+    }
+
+    async fn release_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
+        self.run_script(&RELEASE.key(name).arg(token)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_long_and_never_the_same() {
+        let tokens: std::collections::HashSet<_> = (0..1000).map(|_| token()).collect();
+        assert_eq!(tokens.len(), 1000);
+        assert!(tokens.iter().all(|token| token.len() == 32));
+    }
+
+    #[test]
+    fn a_timeout_is_never_zero_and_never_negative() {
+        assert_eq!(millis(Duration::ZERO), 1);
+        assert_eq!(millis(Duration::MAX), i64::MAX as u64);
+    }
+}
