@@ -19,7 +19,7 @@ static COUNT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "\
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
-redis.call(ARGV[1], KEYS[1], ARGV[2])
+redis.call('INCRBY', KEYS[1], ARGV[1])
 return redis.call('GET', KEYS[1])",
     )
     .deterministic()
@@ -29,14 +29,14 @@ return redis.call('GET', KEYS[1])",
 static COUNT_FROM: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "\
-local made = redis.call('SET', KEYS[1], ARGV[3], 'NX')
-local sum = redis.pcall(ARGV[1], KEYS[1], ARGV[2])
+local made = redis.call('SET', KEYS[1], ARGV[2], 'NX')
+local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
 if type(sum) == 'table' then
     if made then redis.call('DEL', KEYS[1]) end
     return sum
 end
 sum = redis.call('GET', KEYS[1])
-if made and ARGV[4] ~= '' then redis.call('PEXPIREAT', KEYS[1], ARGV[4]) end
+if made and ARGV[3] ~= '' then redis.call('PEXPIREAT', KEYS[1], ARGV[3]) end
 return sum",
     )
     .deterministic()
@@ -56,7 +56,7 @@ impl<E: RunScript> Cache<E> {
     /// Every node counts; the sum is that of the first node that took it. A node that does not have the key while others
     /// do, because it has just expired there, counts nothing.
     pub async fn incr(&self, key: impl AsKey, amount: i64) -> Result<i64, Error<E::Error>> {
-        self.count(key.as_key(), "INCRBY", amount).await
+        self.count(key.as_key(), amount.into()).await
     }
 
     /// Subtracts `amount` from the integer of a key, and returns the difference.
@@ -64,7 +64,8 @@ impl<E: RunScript> Cache<E> {
     /// # Errors
     /// As [`incr`](Self::incr).
     pub async fn decr(&self, key: impl AsKey, amount: i64) -> Result<i64, Error<E::Error>> {
-        self.count(key.as_key(), "DECRBY", amount).await
+        // Not `DECRBY`: Redis 6.2 wraps around at the smallest integer. That is a sum that no server takes.
+        self.count(key.as_key(), -i128::from(amount)).await
     }
 
     /// Adds `amount` to the integer of a key, and returns the sum. A key that is not there starts at `first` and is kept
@@ -89,14 +90,14 @@ impl<E: RunScript> Cache<E> {
             Life::Until(millis) => millis.to_string(),
             Life::Forever => String::new(),
         };
-        let call = COUNT_FROM.key(name).arg("INCRBY").arg(amount).arg(first).arg(deadline);
+        let call = COUNT_FROM.key(name).arg(amount).arg(first).arg(deadline);
         let sum = call.invoke::<i64, E>(&self.shared.store).await;
         sum.and_then(E::one_reply).map_err(Error::Store)
     }
 
-    async fn count(&self, key: Key<'_>, command: &str, amount: i64) -> Result<i64, Error<E::Error>> {
+    async fn count(&self, key: Key<'_>, amount: i128) -> Result<i64, Error<E::Error>> {
         let name = self.name_to_write(key)?;
-        let call = COUNT.key(name).arg(command).arg(amount);
+        let call = COUNT.key(name).arg(amount.to_string());
         let sum = call.invoke::<Option<i64>, E>(&self.shared.store).await;
         let sum = sum.and_then(E::one_reply).map_err(Error::Store)?;
         sum.ok_or_else(|| Error::Missing(MissingError { key: key.to_string() }))
