@@ -26,14 +26,16 @@ async fn check<S: Scan>(store: &S) {
     store.mset(keys.iter().map(|key| (key, 1))).await.unwrap();
     let found: Vec<String> = store.scan_iter(ScanOptions::new().count(7)).try_collect().await.unwrap();
     assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), keys);
-    let some: Vec<String> = store.scan_iter(ScanOptions::new().pattern("key:7?")).try_collect().await.unwrap();
+    let some: Vec<String> =
+        store.scan_iter(ScanOptions::new().pattern("key:7?")).try_collect().await.unwrap();
     assert_eq!(some.into_iter().collect::<BTreeSet<_>>().len(), 10);
 
     store.hset_multiple("h", (0..N).map(|i| (i, i * 2))).await.unwrap();
     store.sadd("s", (0..N).collect::<Vec<_>>()).await.unwrap();
     store.zadd("z", (0..N).map(|i| (i as f64 / 2.0, i))).await.unwrap();
     let options = || ScanOptions::new().count(11);
-    let fields: BTreeSet<(usize, usize)> = store.hscan_iter::<usize, usize>("h", options()).try_collect().await.unwrap();
+    let fields: BTreeSet<(usize, usize)> =
+        store.hscan_iter::<usize, usize>("h", options()).try_collect().await.unwrap();
     assert_eq!(fields, (0..N).map(|i| (i, i * 2)).collect());
     let members: BTreeSet<usize> = store.sscan_iter::<usize>("s", options()).try_collect().await.unwrap();
     assert_eq!(members, (0..N).collect());

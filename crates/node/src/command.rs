@@ -9,5 +9,8 @@ pub use keys::KeyError;
 pub(crate) use keys::value_of_stream_option;
 pub use registry::Registration;
 pub use registry::RegistrationError;
-pub use spec::{Access, Command, Connection, Each, Effect, Group, Keys, Merge, OnCopy, OnRing, Read, Retry, Spec, Until, Write};
+pub use spec::{
+    Access, Command, Connection, Each, Effect, Group, Keys, Merge, OnCopy, OnRing, Read, Retry, Spec, Until,
+    Write,
+};
 pub use table::{ALL, lookup, rows};

@@ -43,7 +43,7 @@ impl RedisCopy {
                 return Err(Error::Identity { reason });
             }
         }
-        let marked = found.iter().any(|found| *found == Found::Marked);
+        let marked = found.contains(&Found::Marked);
         let all_empty = found.iter().all(|found| *found == Found::Unmarked { keys: 0 });
         if all_empty {
             // The first start. Another process may do the same at this moment: it writes the same.

@@ -90,4 +90,3 @@ impl From<NodeConfig> for Fields {
 
 /// What must be escaped in the path of a URL that is read by hand.
 const PATH: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
-
