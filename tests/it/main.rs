@@ -26,6 +26,8 @@ mod pipelines;
 #[cfg(feature = "servers")]
 mod transactions;
 #[cfg(feature = "servers")]
+mod sentinel;
+#[cfg(feature = "servers")]
 mod locks;
 #[cfg(feature = "servers")]
 mod pubsub;

@@ -10,6 +10,7 @@ pub struct ServerBuilder {
     pub(crate) password: Option<String>,
     pub(crate) unix_socket: bool,
     pub(crate) persistent: bool,
+    pub(crate) sentinel: bool,
     pub(crate) args: Vec<String>,
 }
 
@@ -36,6 +37,12 @@ impl ServerBuilder {
     /// back, after a kill too.
     pub fn persistent(mut self) -> ServerBuilder {
         self.persistent = true;
+        self
+    }
+
+    /// Run as a sentinel, which watches over no master until it is told to.
+    pub fn sentinel(mut self) -> ServerBuilder {
+        self.sentinel = true;
         self
     }
 

@@ -32,7 +32,7 @@ end() {
 cd "$dir/data" || exit
 while read -r order port; do
     case $order in
-    start) "$program" --port "$port" "$@" </dev/null >>"$dir/log" 2>&1 & pid=$!; echo "$pid" ;;
+    start) "$program" "$@" --port "$port" </dev/null >>"$dir/log" 2>&1 & pid=$!; echo "$pid" ;;
     kill) end; echo gone ;;
     esac
 done

@@ -151,6 +151,10 @@ impl Server {
         let no_folder =
             |error| Error::new(format!("no temporary folder for a server ({error}); set TMPDIR to one"));
         let dir = new_dir().map_err(no_folder)?;
+        if options.sentinel {
+            // A sentinel keeps what it is told in its configuration file, and does not start without one.
+            fs::write(sentinel_config_in(&dir), "").map_err(no_folder)?;
+        }
         let guardian = Guardian::post(&dir, &binary, &arguments(&options, &dir)).map_err(|error| {
             let _ = fs::remove_dir_all(&dir);
             Error::new(format!("a shell named `sh` has to be on PATH to watch over a server: {error}"))
@@ -252,6 +256,9 @@ impl Refusal {
 
 fn arguments(options: &ServerBuilder, dir: &Path) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
+    if options.sentinel {
+        args.extend([sentinel_config_in(dir).into(), "--sentinel".into()]);
+    }
     let mut set = |name: &str, value: OsString| args.extend([name.into(), value]);
     set("--bind", "127.0.0.1".into());
     set("--dir", dir.join("data").into());
@@ -267,6 +274,10 @@ fn arguments(options: &ServerBuilder, dir: &Path) -> Vec<OsString> {
     }
     args.extend(options.args.iter().map(OsString::from));
     args
+}
+
+fn sentinel_config_in(dir: &Path) -> PathBuf {
+    dir.join("sentinel.conf")
 }
 
 fn socket_in(dir: &Path) -> PathBuf {

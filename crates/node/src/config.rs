@@ -64,6 +64,13 @@ pub enum Address {
     },
     /// A socket in the file system.
     Unix(PathBuf),
+    /// Wherever the master of a service is, as its sentinels say at each connection.
+    Sentinel {
+        /// Host and port of each sentinel; port 26379 where the URL names none.
+        sentinels: Vec<(String, u16)>,
+        /// The name under which they watch over the master.
+        service: String,
+    },
 }
 
 impl NodeConfig {
@@ -79,6 +86,7 @@ impl NodeConfig {
     /// | `redis://[[user]:password@]host[:port][/db]` | TCP; also `valkey://` |
     /// | `rediss://…` | TLS, with the feature `tls`; also `valkeys://` |
     /// | `unix://[[user]:password@]/path/to/socket` | a socket; also `redis+unix://`, `valkey+unix://` |
+    /// | `redis+sentinel://[[user]:password@]host[:port],host[:port]/service[/db]` | the master of a service, as these sentinels say; also `valkey+sentinel://` |
     ///
     /// The number of the database is the first that is given of: a `?db=` in the URL, the path of a `redis://` URL,
     /// [`with_db`](Self::with_db), 0. User and password are percent-decoded.
@@ -91,6 +99,7 @@ impl NodeConfig {
             "redis" | "valkey" => Self::from_tcp_url(url, |host, port| Address::Tcp { host, port }),
             "rediss" | "valkeys" => Self::from_tcp_url(url, |host, port| Address::Tls { host, port }),
             "unix" | "redis+unix" | "valkey+unix" => Self::from_unix_url(rest),
+            "redis+sentinel" | "valkey+sentinel" => Self::from_sentinel_url(rest),
             // A password may stand before the first `://` of a malformed URL: show nothing that cannot be a scheme.
             other if other.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+') => {
                 Err(ConfigError::UnknownScheme { scheme: other.to_owned() })
@@ -142,6 +151,34 @@ impl NodeConfig {
             }
             None if authority.is_empty() => {}
             _ => return Err(ConfigError::NoPath),
+        }
+        config.read_query(url::form_urlencoded::parse(query.as_bytes()))?;
+        Ok(config)
+    }
+
+    /// Several hosts are no URL as `Url` knows them, so this form is read by hand too.
+    fn from_sentinel_url(rest: &str) -> Result<Self, ConfigError> {
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_once('/').ok_or(ConfigError::NoService)?;
+        let (credentials, hosts) = match authority.rsplit_once('@') {
+            Some((credentials, hosts)) => (Some(credentials), hosts),
+            None => (None, authority),
+        };
+        let (service, db) = path.split_once('/').unwrap_or((path, ""));
+        if service.is_empty() {
+            return Err(ConfigError::NoService);
+        }
+        let sentinels = hosts.split(',').map(sentinel).collect::<Result<Vec<_>, _>>()?;
+        let mut config = Self::at(Address::Sentinel { sentinels, service: decode(service)? });
+        if let Some(credentials) = credentials {
+            let (user, password) = match credentials.split_once(':') {
+                Some((user, password)) => (user, Some(password)),
+                None => (credentials, None),
+            };
+            config.set_credentials(user, password)?;
+        }
+        if !db.is_empty() {
+            config.url_db = Some(db_number(db)?);
         }
         config.read_query(url::form_urlencoded::parse(query.as_bytes()))?;
         Ok(config)
@@ -199,6 +236,7 @@ impl NodeConfig {
         self.label = match &self.address {
             Address::Tcp { host, port } | Address::Tls { host, port } => format!("{host}:{port}{db}"),
             Address::Unix(path) => format!("{}{db}", path.display()),
+            Address::Sentinel { service, .. } => format!("{service}{db}"),
         };
     }
 
@@ -328,6 +366,16 @@ fn decode(text: &str) -> Result<String, ConfigError> {
     Ok(percent_decode_str(text).decode_utf8().map_err(|_| ConfigError::NotUtf8)?.into_owned())
 }
 
+/// Host and port of one sentinel. What cannot be read is not shown: it may be the rest of a password.
+fn sentinel(text: &str) -> Result<(String, u16), ConfigError> {
+    let url = Url::parse(&format!("redis://{text}")).map_err(|_| ConfigError::NoHost)?;
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or(ConfigError::NoHost)?;
+    if !matches!(url.path(), "" | "/") || !url.username().is_empty() || url.port() == Some(0) {
+        return Err(ConfigError::NoHost);
+    }
+    Ok((decode(host.trim_start_matches('[').trim_end_matches(']'))?, url.port().unwrap_or(26379)))
+}
+
 fn db_number(text: &str) -> Result<u32, ConfigError> {
     text.parse().map_err(|_| ConfigError::NotADatabase)
 }
@@ -340,7 +388,7 @@ pub enum ConfigError {
     #[error("the URL has no scheme; write it as in `redis://host:6379`")]
     NoScheme,
     /// The scheme is not one of ours.
-    #[error("`{scheme}://` is not known; use `redis://`, `rediss://` or `unix://`")]
+    #[error("`{scheme}://` is not known; use `redis://`, `rediss://`, `unix://` or `redis+sentinel://`")]
     UnknownScheme {
         /// What stands before `://`.
         scheme: String,
@@ -357,6 +405,9 @@ pub enum ConfigError {
     /// A `unix://` URL names no socket.
     #[error("the URL names no socket; write it as in `unix:///run/redis.sock`")]
     NoPath,
+    /// A `redis+sentinel://` URL names no service.
+    #[error("the URL names no service; write it as in `redis+sentinel://host:26379,host:26379/mymaster`")]
+    NoService,
     /// The URL ends in a `#fragment`.
     #[error("the URL ends in a fragment, which has no meaning here; escape a `#` in a password as `%23`")]
     Fragment,

@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::dial;
 use crate::error::ErrorKind;
@@ -84,6 +85,9 @@ impl Connection {
     pub(crate) async fn send(&self, cmd: &Cmd) -> Result<Value, ErrorKind> {
         let live = self.live().await?;
         let reply = live.connection.clone().send_packed_command(cmd).await;
+        if let Ok(reply) = &reply {
+            self.follow(&live, std::slice::from_ref(reply));
+        }
         self.received(&live, reply)
     }
 
@@ -96,7 +100,19 @@ impl Connection {
     ) -> Result<Vec<Value>, ErrorKind> {
         let live = self.live().await?;
         let reply = live.connection.clone().send_packed_commands(pipeline, offset, count).await;
+        if let Ok(replies) = &reply {
+            self.follow(&live, replies);
+        }
         self.received(&live, reply)
+    }
+
+    /// Gives up a connection to a master that is one no more, where sentinels say which server is.
+    fn follow(&self, live: &Arc<Live>, replies: &[Value]) {
+        let demoted =
+            |reply: &Value| matches!(reply, Value::ServerError(error) if error.code() == "READONLY");
+        if matches!(self.config.address(), Address::Sentinel { .. }) && replies.iter().any(demoted) {
+            self.give_up(live);
+        }
     }
 
     /// Makes sure that there is a connection.

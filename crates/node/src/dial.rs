@@ -23,6 +23,7 @@ use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
+use crate::sentinel;
 
 /// How many commands may wait to be written; above it callers wait for room.
 const QUEUE: usize = 1024;
@@ -58,6 +59,13 @@ pub(crate) async fn dial_with(
             let stream = tls(host, tcp(host, *port).await?).await?;
             handshake(settings, options, stream, ended).await
         }
+        Address::Sentinel { sentinels, service } => {
+            let (host, port) = sentinel::master(config, sentinels, service).await?;
+            let dialed = handshake(settings, options, tcp(&host, port).await?, ended).await?;
+            let role = sentinel::must_be_master(&dialed.connection).await;
+            role.inspect_err(|_| dialed.driver.abort())?;
+            Ok(dialed)
+        }
         #[cfg(unix)]
         Address::Unix(path) => {
             let stream = tokio::net::UnixStream::connect(path).await.map_err(connect)?;
@@ -72,7 +80,7 @@ fn connect(error: io::Error) -> ErrorKind {
     ErrorKind::Connect(Arc::new(error))
 }
 
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, ErrorKind> {
+pub(crate) async fn tcp(host: &str, port: u16) -> Result<TcpStream, ErrorKind> {
     let stream = TcpStream::connect((host, port)).await.map_err(connect)?;
     // A command is a small write: without this it may wait for the acknowledgement of the one before.
     stream.set_nodelay(true).map_err(connect)?;
@@ -129,7 +137,7 @@ async fn tls(_host: &str, _stream: TcpStream) -> Result<TcpStream, ErrorKind> {
     Err(crate::config::ConfigError::TlsNotCompiledIn.into())
 }
 
-async fn handshake<S>(
+pub(crate) async fn handshake<S>(
     settings: &RedisConnectionInfo,
     options: AsyncConnectionConfig,
     stream: S,

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::OnceLock;
 
 use redis::Arg;
 use redis::Cmd;
@@ -58,7 +57,7 @@ struct Inner {
     name: Arc<str>,
     config: Arc<NodeConfig>,
     connection: Connection,
-    owned: OnceLock<Result<Owned, ErrorKind>>,
+    owned: Owned,
 }
 
 impl Node {
@@ -68,8 +67,8 @@ impl Node {
         let inner = Inner {
             name: config.name().into(),
             connection: Connection::new(Arc::clone(&config)),
+            owned: Owned::new(Arc::clone(&config)),
             config,
-            owned: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -200,12 +199,7 @@ impl Node {
     pub async fn owned(&self) -> Result<OwnedConnection, Error> {
         // The shared connection tells a server that is down, or is none, at once and for all callers.
         self.ready().await?;
-        let owned = self.inner.owned.get_or_init(|| Owned::new(Arc::clone(&self.inner.config)));
-        let taken = match owned {
-            Ok(owned) => owned.take().await,
-            Err(kind) => Err(kind.clone()),
-        };
-        taken.map_err(|kind| self.error("CONNECT", kind))
+        self.inner.owned.take().await.map_err(|kind| self.error("CONNECT", kind))
     }
 
     async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {

@@ -39,6 +39,7 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::execute::Execute;
+use crate::sentinel;
 use crate::waiting::Waiting;
 
 /// How many owned connections a node opens at most. Each caller that blocks holds one.
@@ -242,13 +243,45 @@ impl ConnectionLike for OwnedConnection {
 }
 /// The owned connections of a node.
 pub(crate) struct Owned {
-    pool: Pool,
     config: Arc<NodeConfig>,
+    /// Those to one address; a master that is watched over by sentinels has another one after a failover.
+    pool: Mutex<Option<(Address, Pool)>>,
 }
 
 impl Owned {
-    pub(crate) fn new(config: Arc<NodeConfig>) -> Result<Self, ErrorKind> {
-        let address = match config.address().clone() {
+    pub(crate) fn new(config: Arc<NodeConfig>) -> Self {
+        Self { config, pool: Mutex::new(None) }
+    }
+
+    async fn address(&self) -> Result<Address, ErrorKind> {
+        match self.config.address() {
+            Address::Sentinel { sentinels, service } => {
+                let timeout = self.config.connect_timeout();
+                let asked = sentinel::master(&self.config, sentinels, service);
+                let answer = tokio::time::timeout(timeout, asked).await;
+                let (host, port) = answer.unwrap_or(Err(ErrorKind::ConnectTimeout(timeout)))?;
+                Ok(Address::Tcp { host, port })
+            }
+            address => Ok(address.clone()),
+        }
+    }
+
+    /// The connections to an address. Those to another one, which is a master no more, are closed when they are free.
+    fn pool(&self, address: Address) -> Result<Pool, ErrorKind> {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*pool {
+            Some((there, pool)) if *there == address => Ok(pool.clone()),
+            _ => {
+                let new = Self::open(&self.config, address.clone())?;
+                *pool = Some((address, new.clone()));
+                Ok(new)
+            }
+        }
+    }
+
+    fn open(config: &NodeConfig, address: Address) -> Result<Pool, ErrorKind> {
+        let address = match address {
+            Address::Sentinel { .. } => return Err(ErrorKind::Unsupported("ask the sentinels first".into())),
             Address::Tcp { host, port } => ConnectionAddr::Tcp(host, port),
             Address::Tls { host, port } => {
                 ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
@@ -258,13 +291,13 @@ impl Owned {
         let params = address
             .into_connection_info()
             .map_err(dial::refused)?
-            .set_redis_settings(dial::settings(&config))
+            .set_redis_settings(dial::settings(config))
             .set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let options = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_connection_timeout(Some(config.connect_timeout()));
         let manager = Manager::new_with_config(params, options).map_err(dial::refused)?;
-        let pool = Pool::builder(manager)
+        Pool::builder(manager)
             .max_size(MOST)
             .runtime(Runtime::Tokio1)
             // The check of a connection that is taken out again has no timeout of its own.
@@ -272,12 +305,11 @@ impl Owned {
             .create_timeout(Some(config.connect_timeout()))
             .wait_timeout(Some(config.response_timeout()))
             .build()
-            .map_err(|error| ErrorKind::Unsupported(error.to_string().into()))?;
-        Ok(Self { pool, config })
+            .map_err(|error| ErrorKind::Unsupported(error.to_string().into()))
     }
 
     pub(crate) async fn take(&self) -> Result<OwnedConnection, ErrorKind> {
-        match self.pool.get().await {
+        match self.pool(self.address().await?)?.get().await {
             Ok(connection) => Ok(OwnedConnection {
                 node: self.config.name().into(),
                 response_timeout: self.config.response_timeout(),
@@ -296,6 +328,6 @@ impl Owned {
 impl fmt::Debug for Owned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the pool: it would show the password.
-        f.debug_struct("Owned").field("status", &self.pool.status()).finish_non_exhaustive()
+        f.debug_struct("Owned").finish_non_exhaustive()
     }
 }

@@ -76,6 +76,12 @@ impl From<NodeConfig> for Fields {
                     let path = path.to_string_lossy();
                     format!("unix://{}", percent_encoding::utf8_percent_encode(&path, PATH))
                 }
+                Address::Sentinel { sentinels, service } => {
+                    let sentinels: Vec<_> =
+                        sentinels.iter().map(|(h, port)| format!("{}:{port}", host(h))).collect();
+                    let service = percent_encoding::utf8_percent_encode(service, SERVICE);
+                    format!("redis+sentinel://{}/{service}", sentinels.join(","))
+                }
             },
             weight: config.weight.get(),
             db: (config.db() != 0).then(|| config.db()),
@@ -89,4 +95,5 @@ impl From<NodeConfig> for Fields {
 }
 
 /// What must be escaped in the path of a URL that is read by hand.
+const SERVICE: &percent_encoding::AsciiSet = &PATH.add(b'/');
 const PATH: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');

@@ -1,0 +1,140 @@
+//! Masters that are watched over by sentinels.
+
+use redisdb::Node;
+use redisdb::RedisRing;
+use redisdb::node::BlockingCommands;
+use redisdb::node::Event;
+use redisdb::node::PubSubCommands;
+use redisdb::node::SentinelCommands;
+use redisdb::node::ServerCommands;
+use redisdb::node::StringCommands;
+use redisdb_tests::eventually;
+use redisdb_tests::ring;
+use xtask::Server;
+
+/// A master with a replica, and a sentinel that watches over them.
+struct Watched {
+    master: Server,
+    replica: Server,
+    sentinel: Server,
+    at_sentinel: Node,
+}
+
+async fn watched(service: &str) -> Watched {
+    let master = Server::start().unwrap();
+    let follows = ["--replicaof".to_owned(), "127.0.0.1".to_owned(), master.port().to_string()];
+    let replica = Server::builder().args(follows).start().unwrap();
+    let at_replica = Node::connect(replica.url()).await.unwrap();
+    eventually("the replica follows", async || {
+        at_replica.info().await.unwrap().get("replication", "master_link_status") == Some("up")
+    })
+    .await;
+    let sentinel = Server::builder().sentinel().start().unwrap();
+    let at_sentinel = Node::connect(sentinel.url()).await.unwrap();
+    at_sentinel.sentinel_monitor(service, "127.0.0.1", master.port(), 1).await.unwrap();
+    at_sentinel.sentinel_set(service, "down-after-milliseconds", 300).await.unwrap();
+    at_sentinel.sentinel_set(service, "failover-timeout", 2000).await.unwrap();
+    eventually("the sentinel knows the replica", async || {
+        at_sentinel
+            .sentinel_replicas(service)
+            .await
+            .unwrap()
+            .first()
+            .is_some_and(|replica| replica.get("master-link-status").map(String::as_str) == Some("ok"))
+    })
+    .await;
+    Watched { master, replica, sentinel, at_sentinel }
+}
+
+fn url(sentinels: &[u16], service: &str) -> String {
+    let sentinels: Vec<_> = sentinels.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    format!("redis+sentinel://{}/{service}", sentinels.join(","))
+}
+
+#[tokio::test]
+async fn a_sentinel_answers_what_it_knows() {
+    let watched = watched("one").await;
+    let at = &watched.at_sentinel;
+    let address = ("127.0.0.1".to_owned(), watched.master.port());
+    assert_eq!(at.sentinel_get_master_addr_by_name("one").await.unwrap(), Some(address));
+    assert_eq!(at.sentinel_get_master_addr_by_name("two").await.unwrap(), None);
+    assert_eq!(at.sentinel_master("one").await.unwrap()["port"], watched.master.port().to_string());
+    assert_eq!(at.sentinel_masters().await.unwrap().len(), 1);
+    assert_eq!(at.sentinel_slaves("one").await.unwrap()[0]["port"], watched.replica.port().to_string());
+    assert_eq!(at.sentinel_sentinels("one").await.unwrap(), []);
+    assert_eq!(at.sentinel_myid().await.unwrap().len(), 40);
+    assert!(at.sentinel_ckquorum("one").await.unwrap().starts_with("OK"));
+    at.sentinel_flushconfig().await.unwrap();
+    assert_eq!(at.sentinel_reset("none*").await.unwrap(), 0);
+    at.sentinel_remove("one").await.unwrap();
+    assert_eq!(at.sentinel_masters().await.unwrap(), []);
+    let (_servers, ring) = ring().await;
+    assert!(ring.sentinel_masters().await.unwrap_err().is_unsupported());
+}
+
+#[tokio::test]
+async fn a_node_follows_its_master_when_that_dies() {
+    let mut watched = watched("mymaster").await;
+    // The first sentinel of the list is gone: the others answer.
+    let mut gone = Server::start().unwrap();
+    gone.kill();
+    let url = url(&[gone.port(), watched.sentinel.port()], "mymaster");
+    let ring = RedisRing::builder().node("a", &url).connect().await.unwrap();
+    let node = ring.on_node("a").unwrap();
+    assert_eq!(node.role_of().await, "master");
+    let mut subscription = ring.subscribe("news").await.unwrap();
+    ring.set("k", "before").await.unwrap();
+    let owned = node.owned().await.unwrap();
+    owned.set("l", 1).await.unwrap();
+    assert_eq!(owned.wait(1, std::time::Duration::from_secs(20)).await.unwrap(), 1);
+    drop(owned);
+
+    watched.master.kill();
+    eventually("the replica takes over", async || ring.set("k", "after").await.is_ok()).await;
+    let at_replica = Node::connect(watched.replica.url()).await.unwrap();
+    assert_eq!(at_replica.get::<String>("k").await.unwrap().as_deref(), Some("after"));
+    assert_eq!(ring.get::<u8>("l").await.unwrap(), Some(1));
+    // Owned connections and subscriptions follow too.
+    node.owned().await.unwrap().set("m", 1).await.unwrap();
+    assert_eq!(at_replica.get::<u8>("m").await.unwrap(), Some(1));
+    assert_eq!(subscription.next().await, Event::Gap { node: "a".into() });
+    assert_eq!(at_replica.publish("news", "x").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_node_follows_its_master_when_that_is_demoted() {
+    let watched = watched("mymaster").await;
+    let node = Node::connect(url(&[watched.sentinel.port()], "mymaster")).await.unwrap();
+    node.set("k", 0).await.unwrap();
+    let mut sent = 0;
+    watched.at_sentinel.sentinel_failover("mymaster").await.unwrap();
+    let at_replica = Node::connect(watched.replica.url()).await.unwrap();
+    let at_master = Node::connect(watched.master.url()).await.unwrap();
+    eventually("the roles are exchanged", async || {
+        sent += 1;
+        // Never a wrong answer: what is not written at a master is an error.
+        let _ = node.set("k", sent).await;
+        at_replica.role_of().await == "master" && at_master.role_of().await == "slave"
+    })
+    .await;
+    eventually("it is written to the new one", async || node.set("k", "new").await.is_ok()).await;
+    assert_eq!(at_replica.get::<String>("k").await.unwrap().as_deref(), Some("new"));
+}
+
+#[tokio::test]
+async fn what_no_sentinel_knows_is_no_connection() {
+    let watched = watched("mymaster").await;
+    let error = Node::connect(url(&[watched.sentinel.port()], "other")).await.unwrap_err();
+    assert!(error.is_connect() && error.to_string().contains("no sentinel knows"), "{error}");
+}
+
+trait Role {
+    async fn role_of(&self) -> String;
+}
+
+impl Role for Node {
+    async fn role_of(&self) -> String {
+        let info = self.info().await.unwrap();
+        info.get("replication", "role").unwrap_or_default().to_owned()
+    }
+}
