@@ -77,6 +77,7 @@ pub use scripting::Function;
 pub use scripting::FunctionLibrary;
 pub use scripting::FunctionRestore;
 pub use scripting::ScriptingCommands;
+pub use sentinel::MasterAddress;
 pub use sentinel::SentinelCommands;
 pub use sentinel::SentinelFields;
 pub use server::ClientKillFilters;

@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn a_sentinel_url_names_sentinels_and_a_service() {
-        fn check(url: &str, expected: Result<(&[(&str, u16)], &str, u32), ConfigError>) {
+        type Parts<'a> = (&'a [(&'a str, u16)], &'a str, u32);
+        fn check(url: &str, expected: Result<Parts<'_>, ConfigError>) {
             let config = NodeConfig::new(url);
             let found = config.as_ref().map(|config| match config.address() {
                 Address::Sentinel { sentinels, service } => {
@@ -90,7 +91,8 @@ mod tests {
             assert_eq!(found, expected.as_ref().map(|(s, service, db)| (s.to_vec(), *service, *db)), "{url}");
             if let Ok(config) = &config {
                 let written = serde_json::to_string(config).unwrap();
-                assert_eq!(&serde_json::from_str::<NodeConfig>(&written).unwrap(), config);
+                let read: NodeConfig = serde_json::from_str(&written).unwrap();
+                assert_eq!((read.address(), read.db()), (config.address(), config.db()));
             }
         }
         check("redis+sentinel://h/my", Ok((&[("h", 26379)], "my", 0)));

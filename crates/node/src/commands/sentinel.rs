@@ -24,6 +24,9 @@ use crate::command::rows::SENTINEL_SLAVES;
 /// The fields of a master, a replica or a sentinel, as a sentinel knows them.
 pub type SentinelFields = HashMap<String, String>;
 
+/// Host and port of a service's master; `None` if the service is not known.
+pub type MasterAddress = Option<(String, u16)>;
+
 /// The commands of a sentinel. Call them on a node that is connected to one; a ring and a copy refuse them.
 ///
 /// To reach the master of a service, whichever server that is, give its URL as `redis+sentinel://`: see
@@ -57,7 +60,7 @@ pub trait SentinelCommands: Execute {
     fn sentinel_get_master_addr_by_name(
         &self,
         service: impl ToSingleRedisArg + Send,
-    ) -> impl Future<Output = Result<Self::Each<Option<(String, u16)>>, Self::Error>> + Send {
+    ) -> impl Future<Output = Result<Self::Each<MasterAddress>, Self::Error>> + Send {
         let cmd = SENTINEL_GET_MASTER_ADDR_BY_NAME.cmd().arg(service).take();
         self.each(&SENTINEL_GET_MASTER_ADDR_BY_NAME, cmd)
     }
