@@ -47,3 +47,5 @@ mod repair;
 mod tls;
 #[cfg(feature = "servers")]
 mod identity;
+#[cfg(feature = "servers")]
+mod replies;

@@ -99,9 +99,10 @@ impl ServerError {
         Self { code: code.to_owned(), message: kept }
     }
 
-    /// Returns whether the code proves that the server did not execute the command, given outside a script.
-    fn proves_rejection(&self) -> bool {
-        !matches!(self.code.as_str(), "UNKILLABLE")
+    /// Returns whether the code proves that a script or a transaction was not even begun: no command inside one gives
+    /// these.
+    fn proves_that_no_program_began(&self) -> bool {
+        matches!(self.code.as_str(), "NOSCRIPT" | "EXECABORT" | "LOADING" | "BUSY" | "NOAUTH")
     }
 
     pub(crate) fn is_auth(&self) -> bool {
@@ -181,7 +182,7 @@ impl Error {
     pub fn may_have_executed(&self) -> bool {
         match self.kind() {
             ErrorKind::Timeout(_) | ErrorKind::Disconnected(_) | ErrorKind::Reply(_) => true,
-            ErrorKind::Server(error) => self.is_program() || !error.proves_rejection(),
+            ErrorKind::Server(error) => self.is_program() && !error.proves_that_no_program_began(),
             ErrorKind::Config(_)
             | ErrorKind::Connect(_)
             | ErrorKind::ConnectTimeout(_)
