@@ -104,6 +104,8 @@ mod docs {
     mod decisions {}
     #[doc = include_str!("../../docs/errors.md")]
     mod errors {}
+    #[doc = include_str!("../../docs/ring.md")]
+    mod ring {}
     #[doc = include_str!("../../docs/testing.md")]
     mod testing {}
 }
