@@ -2,11 +2,11 @@
 //!
 //! Which effect a command has is what Redis itself sends to its replicas.
 
-use redis::Arg;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node::command::Connection;
 use redisdb_node::command::Spec;
+use redisdb_node::command::words;
 
 /// How to tell the effect of a command from the reply of the node that decided it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,13 +252,6 @@ fn one_of(word: &[u8], options: &[&str]) -> bool {
     options.iter().any(|option| word.eq_ignore_ascii_case(option.as_bytes()))
 }
 
-fn words(cmd: &Cmd) -> impl Iterator<Item = &[u8]> {
-    cmd.args_iter().map(|arg| match arg {
-        Arg::Simple(word) => word,
-        _ => b"",
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use redisdb_node::command::lookup;
@@ -286,7 +279,7 @@ mod tests {
         let found = match decide.effect(&cmd, &reply, answer.as_ref()) {
             Effect::Nothing => "nothing".to_owned(),
             Effect::Same => "same".to_owned(),
-            Effect::Instead(cmd, _) => super::words(&cmd)
+            Effect::Instead(cmd, _) => words(&cmd)
                 .map(|word| String::from_utf8_lossy(word).into_owned())
                 .collect::<Vec<_>>()
                 .join(" "),

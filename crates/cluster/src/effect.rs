@@ -7,12 +7,12 @@ use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use redis::Arg;
 use redis::Cmd;
 use redisdb_node::command;
 use redisdb_node::command::Effect;
 use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
+use redisdb_node::command::words;
 
 use crate::decide;
 use crate::decide::Decide;
@@ -170,13 +170,6 @@ fn positive(time: &[u8]) -> bool {
     std::str::from_utf8(time).is_ok_and(|time| time.parse::<i64>().is_ok_and(|time| time > 0))
 }
 
-fn words(cmd: &Cmd) -> impl Iterator<Item = &[u8]> {
-    cmd.args_iter().map(|arg| match arg {
-        Arg::Simple(word) => word,
-        _ => b"",
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use redisdb_node::command::lookup;
@@ -253,7 +246,7 @@ mod tests {
         set.arg(&["k", "v", "NX", "EX", "5"]);
         let plan = plan(lookup(&set).unwrap(), &set, UNIX_EPOCH + Duration::from_secs(1000));
         let Plan::Decided(Decide::Set, Some(absolute)) = plan else { panic!("{plan:?}") };
-        assert_eq!(super::words(&absolute).last(), Some(b"1005000".as_slice()));
+        assert_eq!(words(&absolute).last(), Some(b"1005000".as_slice()));
     }
 
     #[test]

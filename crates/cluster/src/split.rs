@@ -1,10 +1,10 @@
 //! One command over many keys becomes one part for each node that owns some of them.
 
-use redis::Arg;
 use redis::Cmd;
 use redisdb_hashring::HashRing;
 use redisdb_node::command::Keys;
 use redisdb_node::command::Spec;
+use redisdb_node::command::words;
 
 use crate::error::Error;
 
@@ -29,10 +29,7 @@ pub(crate) fn split(ring: &HashRing, spec: &'static Spec, cmd: &Cmd) -> Result<V
     };
     let mut parts: Vec<Part> = Vec::new();
     let mut part_of_node: Vec<Option<usize>> = vec![None; ring.len()];
-    let mut words = cmd.args_iter().skip(spec.words().count()).map(|arg| match arg {
-        Arg::Simple(word) => word,
-        _ => b"",
-    });
+    let mut words = words(cmd).skip(spec.words().count());
     for (key, owner) in owners.into_iter().enumerate() {
         let idx = match part_of_node.get(owner).copied().flatten() {
             Some(idx) => idx,
@@ -65,12 +62,8 @@ mod tests {
 
     use super::*;
 
-    fn words(cmd: &Cmd) -> Vec<String> {
-        let word = |arg| match arg {
-            Arg::Simple(word) => String::from_utf8_lossy(word).into_owned(),
-            _ => String::new(),
-        };
-        cmd.args_iter().map(word).collect()
+    fn texts(cmd: &Cmd) -> Vec<String> {
+        super::words(cmd).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
     }
 
     #[test]
@@ -84,7 +77,7 @@ mod tests {
         assert_eq!(parts.len(), 3);
         let mut seen = 0;
         for part in &parts {
-            let words = words(&part.cmd);
+            let words = texts(&part.cmd);
             assert_eq!((words[0].as_str(), words.len()), ("MSET", 1 + 2 * part.keys.len()));
             for (pair, &key) in words[1..].chunks(2).zip(&part.keys) {
                 assert_eq!(pair, [format!("key:{key}"), key.to_string()]);

@@ -7,6 +7,7 @@ mod table;
 
 pub use keys::KeyError;
 pub(crate) use keys::value_of_stream_option;
+pub use keys::words;
 pub use registry::Registration;
 pub use registry::RegistrationError;
 pub use spec::{

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use redis::Arg;
 use redis::Cmd;
 
 use crate::command::Connection;
 use crate::command::Spec;
 use crate::command::value_of_stream_option;
+use crate::command::words;
 
 /// How long a command may keep its connection waiting, before the time for the reply itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,13 +52,6 @@ impl Waiting {
             Self::Forever => None,
         }
     }
-}
-
-fn words(cmd: &Cmd) -> impl Iterator<Item = &[u8]> {
-    cmd.args_iter().map(|arg| match arg {
-        Arg::Simple(word) => word,
-        _ => b"",
-    })
 }
 
 #[cfg(test)]

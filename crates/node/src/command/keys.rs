@@ -204,8 +204,8 @@ impl Iterator for KeyPositions {
     }
 }
 
-/// The words of a command; a cursor counts as an empty word.
-fn words(cmd: &Cmd) -> impl Iterator<Item = &[u8]> {
+/// The words of a command, its name among them; a cursor counts as an empty word.
+pub fn words(cmd: &Cmd) -> impl Iterator<Item = &[u8]> {
     cmd.args_iter().map(|arg| match arg {
         Arg::Simple(word) => word,
         _ => b"",

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::PoisonError;
 use std::sync::RwLock;
 
-use redis::Arg;
 use redis::Cmd;
 
 use super::spec::Access;
@@ -27,10 +26,7 @@ const NOT_KNOWN: &str = "whether it does the same on every node is not known; re
 
 /// Returns the row of a command that was registered.
 pub(super) fn registered(cmd: &Cmd) -> Option<&'static Spec> {
-    let mut words = cmd.args_iter().map(|arg| match arg {
-        Arg::Simple(word) => word,
-        _ => b"",
-    });
+    let mut words = super::keys::words(cmd);
     let (first, second) = (words.next()?, words.next());
     let is = |name: Option<&str>, word: Option<&[u8]>| match (name, word) {
         (Some(name), Some(word)) => word.eq_ignore_ascii_case(name.as_bytes()),

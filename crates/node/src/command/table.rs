@@ -3,7 +3,6 @@
 //! It is held against the server itself by the test module `table`: arity, key positions, write flag, and that
 //! every command of the server has a row.
 
-use redis::Arg;
 use redis::Cmd;
 
 use super::registry::registered;
@@ -53,10 +52,7 @@ pub fn lookup(cmd: &Cmd) -> Option<&'static Spec> {
 
 /// Returns the row of a command if it is in the table.
 pub(super) fn in_table(cmd: &Cmd) -> Option<&'static Spec> {
-    let mut words = cmd.args_iter().map(|arg| match arg {
-        Arg::Simple(word) => word,
-        _ => b"",
-    });
+    let mut words = super::keys::words(cmd);
     let mut name = Name::default();
     name.push(words.next().filter(|word| !word.contains(&b' '))?)?;
     let found = position(&name);
