@@ -10,8 +10,8 @@ use redis::Value;
 use redis::aio::ConnectionLike;
 use redisdb::Node;
 use redisdb_tests::contents;
-use redisdb_tests::copy;
-use redisdb_tests::ring;
+use redisdb_tests::copy_of_any;
+use redisdb_tests::ring_of_any;
 use xtask::Server;
 
 /// Commands, where `K` stands for any key, `T` for one of a few keys with one hash tag, `V` for a value, `N` for a
@@ -183,7 +183,7 @@ fn runtime() -> tokio::runtime::Runtime {
 #[test]
 fn a_ring_answers_as_one_server_does() {
     let (runtime, server) = (runtime(), Server::start().unwrap());
-    let (_servers, ring) = runtime.block_on(ring());
+    let (_servers, ring) = runtime.block_on(ring_of_any());
     check(&runtime, &ring, &server, async || {
         let mut together = BTreeMap::new();
         for node in ring.nodes() {
@@ -196,7 +196,7 @@ fn a_ring_answers_as_one_server_does() {
 #[test]
 fn a_copy_answers_as_one_server_does_and_all_its_nodes_hold_the_same() {
     let (runtime, server) = (runtime(), Server::start().unwrap());
-    let (_servers, copy) = runtime.block_on(copy());
+    let (_servers, copy) = runtime.block_on(copy_of_any());
     check(&runtime, &copy, &server, async || {
         let mut each = Vec::new();
         for node in copy.nodes() {

@@ -41,6 +41,25 @@ pub async fn copy_over(servers: &Servers) -> RedisCopy {
     nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url)).connect().await.unwrap()
 }
 
+/// How many servers the tests use that hold for any number: `test-cluster --nodes`, 3 if that does not say.
+pub fn n_nodes() -> usize {
+    std::env::var("REDISDB_NODES").ok().and_then(|nodes| nodes.parse().ok()).unwrap_or(NAMES.len())
+}
+
+/// [`n_nodes`] servers and a ring over them, for what holds for any number.
+pub async fn ring_of_any() -> (Servers, RedisRing) {
+    let servers = Servers::start(n_nodes()).unwrap();
+    let ring = RedisRing::builder().nodes(servers.urls()).connect().await.unwrap();
+    (servers, ring)
+}
+
+/// [`n_nodes`] servers and a copy over them, for what holds for any number.
+pub async fn copy_of_any() -> (Servers, RedisCopy) {
+    let servers = Servers::start(n_nodes()).unwrap();
+    let copy = RedisCopy::builder().nodes(servers.urls()).connect().await.unwrap();
+    (servers, copy)
+}
+
 /// Everything that a server holds: each key with what is in it, in an order that does not depend on how it came there.
 pub async fn contents(node: &Node) -> BTreeMap<String, String> {
     let keys: Vec<String> = ask(node, &["KEYS", "*"]).await;
