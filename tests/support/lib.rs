@@ -125,6 +125,8 @@ mod docs {
     mod errors {}
     #[doc = include_str!("../../docs/ring.md")]
     mod ring {}
+    #[doc = include_str!("../../docs/sessions.md")]
+    mod sessions {}
     #[doc = include_str!("../../docs/testing.md")]
     mod testing {}
 }
