@@ -11,6 +11,7 @@ use std::time::UNIX_EPOCH;
 
 use redis::Direction;
 use redis::ExpireOption;
+use redis::IncrexOptions;
 use redis::Role;
 use redis::Value;
 use redis::cmd;
@@ -18,6 +19,7 @@ use redisdb_node::Node;
 use redisdb_node::commands::*;
 use redisdb_tests::copy_over;
 use redisdb_tests::eventually;
+use redisdb_tests::is_since;
 use redisdb_tests::ring_over;
 use xtask::Server;
 use xtask::Servers;
@@ -67,8 +69,12 @@ async fn every_method<S: Store>(store: S, copied: &[String]) {
     s.copies_are_equal().await;
     consumer_groups(&s).await;
     s.copies_are_equal().await;
+    users(&s).await;
+    connections(&s).await;
+    s.copies_are_equal().await;
     server(&s).await;
     s.copies_are_equal().await;
+    s.report();
 }
 
 /// Runs a future whose state machine, in a debug build, is larger than the stack of a test.
@@ -160,6 +166,17 @@ async fn strings<S: Store>(s: &Stage<S>) {
     s.read(e.lcs::<String>("{l}a", "{l}b"), "LCS {l}a {l}b").await;
     s.read(e.lcs_len("{l}a", "{l}b"), "LCS {l}a {l}b LEN").await;
     s.read(e.lcs_idx("{l}a", "{l}b", 4), "LCS {l}a {l}b IDX MINMATCHLEN 4 WITHMATCHLEN").await;
+
+    s.read(e.digest("a"), "DIGEST a").await;
+    s.write(
+        e.msetex([("{m}a", 1), ("{m}b", 2)], SetOptions::new().ex(HOUR)),
+        "MSETEX 2 {m}a 1 {m}b 2 EX 3600",
+    )
+    .await;
+    s.write(e.delex("{m}a", ValueIs::equal_to(1)), "DELEX {m}a IFEQ 1").await;
+    s.write(e.increx("{m}n", 5, IncrexOptions::default().upper_bound(9)), "INCREX {m}n BYINT 5 UBOUND 9")
+        .await;
+    s.write(e.increx_float("{m}f", 0.5, IncrexOptions::default()), "INCREX {m}f BYFLOAT 0.5").await;
 }
 
 async fn keys<S: Store>(s: &Stage<S>) {
@@ -190,7 +207,7 @@ async fn keys<S: Store>(s: &Stage<S>) {
     s.write(e.pexpireat("{k}a", far() + MS), "PEXPIREAT {k}a 4102444800001").await;
     s.read_as(e.pexpiretime("{k}a"), "PEXPIRETIME {k}a", expires(MS)).await;
     s.read_as(e.pexpiretime("none"), "PEXPIRETIME none", expires(MS)).await;
-    if s.version >= (7, 0, 0) {
+    if s.is_since((7, 0, 0), "EXPIRE with a condition") {
         s.write(e.expire_with("{k}a", HOUR, ExpireOption::NX), "EXPIRE {k}a 3600 NX").await;
         s.write(e.expireat_with("{k}a", far(), ExpireOption::GT), "EXPIREAT {k}a 4102444800 GT").await;
         s.write(e.pexpire_with("{k}a", HOUR, ExpireOption::LT), "PEXPIRE {k}a 3600000 LT").await;
@@ -394,7 +411,7 @@ async fn sorted_sets<S: Store>(s: &Stage<S>) {
     s.read(e.zrank("z", "b"), "ZRANK z b").await;
     s.read(e.zrank("z", "none"), "ZRANK z none").await;
     s.read(e.zrevrank("z", "b"), "ZREVRANK z b").await;
-    if s.version >= (7, 2, 0) {
+    if s.is_since((7, 2, 0), "ZRANK and ZREVRANK with WITHSCORE") {
         s.read(e.zrank_withscore("z", "b"), "ZRANK z b WITHSCORE").await;
         s.read(e.zrevrank_withscore("z", "b"), "ZREVRANK z b WITHSCORE").await;
     }
@@ -501,7 +518,7 @@ async fn bitmaps<S: Store>(s: &Stage<S>) {
     s.read_as(e.bitpos("none", true), "BITPOS none 1", position).await;
     s.read_as(e.bitpos_from("{b}b", true, 2), "BITPOS {b}b 1 2", position).await;
     s.read_as(e.bitpos_range("{b}b", false, 2, -1), "BITPOS {b}b 0 2 -1", position).await;
-    if s.version >= (7, 0, 0) {
+    if s.is_since((7, 0, 0), "BITCOUNT and BITPOS with BIT") {
         s.read(e.bitcount_with("{b}b", 5, 30, BitUnit::Bit), "BITCOUNT {b}b 5 30 BIT").await;
         s.read_as(e.bitpos_with("{b}b", true, 9, 30, BitUnit::Bit), "BITPOS {b}b 1 9 30 BIT", position).await;
     }
@@ -626,6 +643,8 @@ async fn consumer_groups<S: Store>(s: &Stage<S>) {
     s.write(call, "XREADGROUP GROUP g ann STREAMS {c}s 0").await;
     s.read(e.xpending("{c}s", "g"), "XPENDING {c}s g").await;
     s.read(e.xpending("{c}n", "g"), "XPENDING {c}n g").await;
+    s.write(e.xackdel("x8", "g", EntryDeletion::DelRef, id(1, 1)), "XACKDEL x8 g DELREF IDS 1 1-1").await;
+    s.write(e.xdelex("x8", EntryDeletion::KeepRef, id(1, 1)), "XDELEX x8 KEEPREF IDS 1 1-1").await;
     s.write(e.xack("{c}s", "g", &[id(1, 1), id(9, 9)]), "XACK {c}s g 1-1 9-9").await;
 
     let entries = e.xpending_range("{c}s", "g", "-", "+", 9).await.unwrap();
@@ -681,6 +700,11 @@ async fn server<S: Store>(s: &Stage<S>) {
     s.read(e.echo::<String>("hello"), "ECHO hello").await;
     s.read(e.command_count(), "COMMAND COUNT").await;
     s.read(e.command_list(), "COMMAND LIST").await;
+    s.read(e.command_getkeys::<String>(&["MGET", "a", "b"]), "COMMAND GETKEYS MGET a b").await;
+    s.read(e.command_getkeysandflags::<String>(&["GET", "a"]), "COMMAND GETKEYSANDFLAGS GET a").await;
+    if s.is_since((7, 0, 0), "COMMAND DOCS") {
+        assert!(e.command_docs(&["get", "set"]).await.unwrap().contains_key("set"));
+    }
     for stats in s.ask(e.memory_stats()).await {
         assert!(matches!(stats.get("total.allocated"), Some(Value::Int(bytes)) if *bytes > 0));
     }
@@ -701,7 +725,7 @@ async fn server<S: Store>(s: &Stage<S>) {
     for config in s.ask(e.config_get("maxmemory-s*")).await {
         assert_eq!(config.get("maxmemory-samples").map(String::as_str), Some("7"));
     }
-    if s.version >= (7, 0, 0) {
+    if s.is_since((7, 0, 0), "CONFIG SET and GET of several") {
         let parameters = [("maxmemory-samples", 5), ("slowlog-log-slower-than", 0)];
         let words = "CONFIG SET maxmemory-samples 5 slowlog-log-slower-than 0";
         s.write(e.config_set_multiple(parameters), words).await;
@@ -748,6 +772,15 @@ async fn server<S: Store>(s: &Stage<S>) {
     assert!(s.ask(e.latency_doctor()).await.iter().all(|words| !words.is_empty()));
     assert!(s.ask(e.memory_doctor()).await.iter().all(|words| !words.is_empty()));
     s.write(e.latency_reset(), "LATENCY RESET").await;
+    s.write(e.latency_reset_events(&["fork", "command"]), "LATENCY RESET fork command").await;
+    assert!(s.ask(e.latency_latest()).await.iter().all(Vec::is_empty));
+    assert!(s.ask(e.latency_history("fork")).await.iter().all(Vec::is_empty));
+    if s.is_since((7, 0, 0), "LATENCY HISTOGRAM") {
+        for histogram in s.ask(e.latency_histogram(&["info", "mset"])).await {
+            let of_info = &histogram["info"];
+            assert!(of_info.calls > 0 && of_info.within.values().max() == Some(&of_info.calls));
+        }
+    }
     for clients in s.ask(e.client_list()).await {
         assert!(!clients.is_empty());
         assert!(clients.iter().all(|client| client.id().is_some() && client.db() == Some(0)));
@@ -784,12 +817,174 @@ async fn one_server<S: Store>(s: &Stage<S>) {
         "CLIENT KILL ADDR 127.0.0.1:1",
     )
     .await;
+    s.on_one_server(e.client_unblock(u64::MAX / 2), "CLIENT UNBLOCK 1").await;
+    s.on_one_server(e.client_unblock_error(u64::MAX / 2), "CLIENT UNBLOCK 1 ERROR").await;
+    let words = "MIGRATE 127.0.0.1 1 none 0 1000";
+    s.on_one_server(e.migrate("127.0.0.1", port, "none", 0, SECOND), words).await;
+    let options = MigrateOptions::new().copy().replace();
+    s.on_one_server(e.migrate_with("127.0.0.1", port, "none", 0, SECOND, options), words).await;
     s.on_one_server(e.replicaof("127.0.0.1", port), "REPLICAOF 127.0.0.1 1").await;
     s.on_one_server(e.replicaof_no_one(), "REPLICAOF NO ONE").await;
     s.on_one_server(e.slaveof("127.0.0.1", port), "SLAVEOF 127.0.0.1 1").await;
     s.on_one_server(e.slaveof_no_one(), "SLAVEOF NO ONE").await;
     s.on_one_server(e.shutdown(), "SHUTDOWN").await;
     s.on_one_server(e.shutdown_with(ShutdownSave::NoSave), "SHUTDOWN NOSAVE").await;
+}
+
+async fn users<S: Store>(s: &Stage<S>) {
+    let e = &s.store;
+    s.read(e.acl_cat(), "ACL CAT").await;
+    s.read(e.acl_cat_commands("hyperloglog"), "ACL CAT hyperloglog").await;
+    assert_eq!(e.acl_genpass().await.unwrap().len(), 64);
+    assert_eq!(e.acl_genpass_bits(5).await.unwrap().len(), 2);
+    let rules = &["on", ">secret", "~a:*", "resetchannels", "&news", "+get"];
+    s.write(e.acl_setuser("ann", rules), "ACL SETUSER ann on >secret ~a:* resetchannels &news +get").await;
+    for lines in s.ask(e.acl_list()).await {
+        assert!(lines.len() == 2 && lines.iter().any(|line| line.starts_with("user ann on ")), "{lines:?}");
+    }
+    for names in s.ask(e.acl_users()).await {
+        assert_eq!(names, ["ann", "default"].map(str::to_owned).into());
+    }
+    for user in s.ask(e.acl_getuser("ann")).await {
+        let user = user.unwrap();
+        assert!(user.flags.contains("on") && user.commands.contains("+get"), "{user:?}");
+        assert_eq!((user.keys, user.channels), (vec!["~a:*".to_owned()], vec!["&news".to_owned()]));
+        assert_eq!(user.passwords.len(), 1);
+    }
+    assert!(s.ask(e.acl_getuser("nobody")).await.iter().all(Option::is_none));
+    assert!(s.ask(e.acl_whoami()).await.iter().all(|name| name == "default"));
+    if s.is_since((7, 0, 0), "ACL DRYRUN") {
+        let verdicts = s.ask(e.acl_dryrun("ann", &["GET", "a:1"])).await;
+        assert!(verdicts.iter().all(|verdict| *verdict == AclDryRun::Allowed), "{verdicts:?}");
+        for verdict in s.ask(e.acl_dryrun("ann", &["SET", "a:1", "x"])).await {
+            assert!(matches!(&verdict, AclDryRun::Denied(reason) if reason.contains("set")), "{verdict:?}");
+        }
+    }
+    s.ask(e.acl_log_reset()).await;
+    assert!(s.ask(e.acl_log()).await.iter().all(Vec::is_empty));
+    assert!(s.ask(e.acl_log_count(3)).await.iter().all(Vec::is_empty));
+    s.write(e.acl_deluser(&["ann", "nobody"]), "ACL DELUSER ann nobody").await;
+    // They have no file of users.
+    s.fails(e.acl_load(), "ACL LOAD").await;
+    s.fails(e.acl_save(), "ACL SAVE").await;
+}
+
+async fn connections<S: Store>(s: &Stage<S>) {
+    let e = &s.store;
+    let ids = s.ask(e.client_id()).await;
+    for client in s.ask(e.client_info()).await {
+        assert!(client.id().is_some_and(|id| ids.contains(&id)), "{client:?}");
+    }
+    for clients in s.ask(e.client_list_ids(&ids)).await {
+        assert!(clients.iter().any(|client| client.get("cmd").is_some_and(|cmd| cmd.starts_with("client"))));
+    }
+    assert!(s.ask(e.client_list_type("normal")).await.iter().all(|clients| !clients.is_empty()));
+    assert!(s.ask(e.client_list_type("pubsub")).await.iter().all(|clients| clients.is_empty()));
+    assert!(s.ask(e.client_getredir()).await.iter().all(|id| *id == -1));
+    assert_eq!(s.ask(e.client_getname()).await.len(), ids.len());
+    s.write(e.client_pause_writes(HOUR), "CLIENT PAUSE 3600000 WRITE").await;
+    s.write(e.client_unpause(), "CLIENT UNPAUSE").await;
+    s.write(e.client_pause(MS), "CLIENT PAUSE 1").await;
+    s.write(e.set("k", 1), "SET k 1").await;
+}
+
+#[tokio::test]
+async fn what_changes_a_connection_is_done_on_an_owned_one_only() {
+    let server = Server::start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    let e = node.owned().await.unwrap();
+    e.client_setname("mine").await.unwrap();
+    assert_eq!(e.client_getname().await.unwrap().as_deref(), Some("mine"));
+    if is_since(&node, [7, 0, 0], "CLIENT NO-EVICT").await {
+        e.client_no_evict(true).await.unwrap();
+    }
+    if is_since(&node, [7, 2, 0], "CLIENT NO-TOUCH").await {
+        e.client_no_touch(false).await.unwrap();
+    }
+    for error in [
+        node.client_setname("ours").await.unwrap_err(),
+        node.client_no_evict(true).await.unwrap_err(),
+        node.client_no_touch(true).await.unwrap_err(),
+    ] {
+        assert!(error.is_unsupported() && error.to_string().contains("owned()"), "{error}");
+    }
+    assert_ne!(node.client_getname().await.unwrap().as_deref(), Some("ours"));
+}
+
+#[tokio::test]
+async fn a_waiting_client_is_let_go() {
+    let server = Server::start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    for with_error in [false, true] {
+        let waiting = tokio::spawn({
+            let node = node.clone();
+            async move { node.blpop::<String, String>("jobs", Duration::ZERO).await }
+        });
+        let mut id = 0;
+        eventually("it waits", async || {
+            let clients = node.client_list().await.unwrap();
+            let waits = |client: &&ClientInfo| client.get("flags").is_some_and(|flags| flags.contains('b'));
+            id = clients.iter().find(waits).and_then(ClientInfo::id).unwrap_or(0);
+            id > 0
+        })
+        .await;
+        let e = &node;
+        assert!(
+            if with_error { e.client_unblock_error(id).await } else { e.client_unblock(id).await }.unwrap()
+        );
+        match waiting.await.unwrap() {
+            Ok(none) => assert!(none.is_none() && !with_error),
+            Err(error) => assert!(error.code() == Some("UNBLOCKED") && with_error, "{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn refusals_and_spikes_are_told() {
+    let server = Server::start().unwrap();
+    let e = Node::connect(server.url()).await.unwrap();
+    let mut owned = e.owned().await.unwrap();
+    cmd("AUTH").arg("ann").arg("guess").query_async::<()>(&mut owned).await.unwrap_err();
+    let log = e.acl_log_count(3).await.unwrap();
+    assert_eq!((log.len(), log[0].reason.as_str(), log[0].username.as_str()), (1, "auth", "ann"));
+    assert!(log[0].age < HOUR && log[0].client.id().is_some() && log[0].count == 1);
+    e.acl_log_reset().await.unwrap();
+    assert_eq!(e.acl_log().await.unwrap(), []);
+
+    e.config_set("latency-monitor-threshold", 1).await.unwrap();
+    e.latency_graph("command").await.unwrap_err();
+    e.send(cmd("EVAL").arg("for i = 1, 1e7 do end").arg(0)).await.unwrap();
+    let latest = e.latency_latest().await.unwrap();
+    let event = latest.iter().find(|event| event.event == "command").unwrap();
+    assert!(event.latest >= MS && event.longest >= event.latest, "{event:?}");
+    let spikes = e.latency_history("command").await.unwrap();
+    assert!(spikes.iter().any(|spike| spike.took == event.longest), "{spikes:?}");
+    assert!(e.latency_graph("command").await.unwrap().contains("command"));
+    assert_eq!(e.latency_reset_events(&["command", "fork"]).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn keys_move_to_another_server() {
+    let servers = [Server::start().unwrap(), Server::builder().password("secret").start().unwrap()];
+    let here = Node::connect(servers[0].url()).await.unwrap();
+    let there = Node::connect(servers[1].url()).await.unwrap();
+    here.mset([("a", 1), ("b", 2)]).await.unwrap();
+    there.set("b", 9).await.unwrap();
+    let port = servers[1].port();
+    // First, for the server keeps its connection to the other one for a while.
+    let unknown = here.migrate("127.0.0.1", port, "b", 0, SECOND).await.unwrap_err();
+    assert!(unknown.to_string().contains("NOAUTH"), "{unknown}");
+    let options = || MigrateOptions::new().password("secret");
+    let moved = here.migrate_with("127.0.0.1", port, &["a", "none"], 0, SECOND, options()).await.unwrap();
+    assert_eq!(moved, Migrated::Moved);
+    assert_eq!((here.get::<u8>("a").await.unwrap(), there.get::<u8>("a").await.unwrap()), (None, Some(1)));
+    let moved = here.migrate_with("127.0.0.1", port, "a", 0, SECOND, options()).await.unwrap();
+    assert_eq!(moved, Migrated::NoKey);
+    let busy = here.migrate_with("127.0.0.1", port, "b", 0, SECOND, options()).await.unwrap_err();
+    assert!(busy.to_string().contains("BUSYKEY"), "{busy}");
+    let options = options().copy().replace();
+    here.migrate_with("127.0.0.1", port, "b", 0, SECOND, options).await.unwrap();
+    assert_eq!((here.get::<u8>("b").await.unwrap(), there.get::<u8>("b").await.unwrap()), (Some(2), Some(2)));
 }
 
 #[tokio::test]
@@ -841,7 +1036,9 @@ async fn binary_keys_and_values_come_back_as_they_were() {
 fn every_method_is_called_here() {
     let tests = include_str!("commands.rs");
     for family in [
+        include_str!("../../crates/node/src/commands/acl.rs"),
         include_str!("../../crates/node/src/commands/bitmaps.rs"),
+        include_str!("../../crates/node/src/commands/connections.rs"),
         include_str!("../../crates/node/src/commands/geo.rs"),
         include_str!("../../crates/node/src/commands/hashes.rs"),
         include_str!("../../crates/node/src/commands/hyperloglog.rs"),

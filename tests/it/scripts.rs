@@ -10,6 +10,7 @@ use redisdb::node::ScriptingCommands;
 use redisdb::node::StringCommands;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
+use redisdb_tests::is_since;
 use redisdb_tests::ring;
 use xtask::Data;
 use xtask::Server;
@@ -56,20 +57,26 @@ async fn a_script_is_sent_once_and_again_after_a_restart() {
     assert_eq!(node.get::<u8>("sly").await.unwrap(), Some(1));
 }
 
+/// What a server before 7.0 lacks.
+const READ_ONLY: &str = "EVAL_RO and EVALSHA_RO";
+
 #[tokio::test]
 async fn a_read_only_call_may_not_write() {
     let server = Server::start().unwrap();
     let node = Node::connect(server.url()).await.unwrap();
     node.set("k", 7).await.unwrap();
+    assert_eq!(node.eval::<i64>("return #KEYS + #ARGV", &["a", "b"], &[1, 2, 3]).await.unwrap(), 5);
+    let hash = node.script_load("return ARGV[1]").await.unwrap();
+    assert_eq!(node.evalsha::<String>(&hash, &[""; 0], "x").await.unwrap(), "x");
+    if !is_since(&node, [7, 0, 0], READ_ONLY).await {
+        return;
+    }
     let look = Script::new("return redis.call('GET', KEYS[1])");
     for _ in 0..2 {
         assert_eq!(look.key("k").invoke_ro::<Option<u8>, _>(&node).await.unwrap(), Some(7));
     }
     assert!(add().key("k").arg(1).invoke_ro::<i64, _>(&node).await.is_err());
-    assert_eq!(node.eval::<i64>("return #KEYS + #ARGV", &["a", "b"], &[1, 2, 3]).await.unwrap(), 5);
     assert_eq!(node.eval_ro::<u8>("return redis.call('GET', KEYS[1])", "k", &[0; 0]).await.unwrap(), 7);
-    let hash = node.script_load("return ARGV[1]").await.unwrap();
-    assert_eq!(node.evalsha::<String>(&hash, &[""; 0], "x").await.unwrap(), "x");
     assert_eq!(node.evalsha_ro::<String>(&hash, &[""; 0], "x").await.unwrap(), "x");
 }
 
@@ -77,12 +84,15 @@ async fn a_read_only_call_may_not_write() {
 async fn on_a_ring_a_script_runs_at_the_owner_of_its_keys() {
     let (_servers, ring) = ring().await;
     let add = add();
+    let has_read_only = is_since(ring.on_node("a").unwrap(), [7, 0, 0], READ_ONLY).await;
     for i in 0..30 {
         let key = format!("key:{i}");
         assert_eq!(add.key(&key).arg(5).invoke::<i64, _>(&ring).await.unwrap(), 5);
         assert_eq!(ring.node_for(&key).get::<i64>(&key).await.unwrap(), Some(5));
         let look = Script::new("return redis.call('GET', KEYS[1])");
-        assert_eq!(look.key(&key).invoke_ro::<i64, _>(&ring).await.unwrap(), 5);
+        if has_read_only {
+            assert_eq!(look.key(&key).invoke_ro::<i64, _>(&ring).await.unwrap(), 5);
+        }
     }
     let error = add.key(&["a", "b"]).arg(1).invoke::<i64, _>(&ring).await.unwrap_err();
     assert!(matches!(error, Error::CrossNode(_)), "{error}");
@@ -113,7 +123,9 @@ async fn on_a_copy_a_script_must_be_declared_deterministic() {
         assert_eq!(node.get::<i64>("n").await.unwrap(), Some(3));
     }
     let look = Script::new("return redis.call('GET', KEYS[1])");
-    assert_eq!(look.key("n").invoke_ro::<i64, _>(&copy).await.unwrap(), 3);
+    if is_since(copy.on_node("a").unwrap(), [7, 0, 0], READ_ONLY).await {
+        assert_eq!(look.key("n").invoke_ro::<i64, _>(&copy).await.unwrap(), 3);
+    }
     assert!(copy.eval::<i64>("return 1", "k", &[0; 0]).await.unwrap_err().is_unsupported());
 }
 
@@ -134,6 +146,9 @@ async fn a_copy_remembers_which_node_missed_a_script() {
 #[tokio::test]
 async fn functions_are_loaded_everywhere_and_run_where_their_keys_are() {
     let (_servers, ring) = ring().await;
+    if !is_since(ring.on_node("a").unwrap(), [7, 0, 0], "functions").await {
+        return;
+    }
     assert_eq!(ring.function_load(LIBRARY).await.unwrap(), "counters");
     assert!(ring.function_load(LIBRARY).await.is_err());
     assert_eq!(ring.function_load_replace(LIBRARY).await.unwrap(), "counters");
@@ -159,4 +174,25 @@ async fn functions_are_loaded_everywhere_and_run_where_their_keys_are() {
     assert_eq!(ring.fcall_ro::<i64>("look", "key:1", &[0; 0]).await.unwrap(), 1);
     ring.function_flush(FlushMode::Sync).await.unwrap();
     assert_eq!(ring.function_list().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_script_that_does_not_end_is_killed() {
+    let server = Server::builder().args(["--lua-time-limit", "5"]).start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    let error = node.script_kill().await.unwrap_err();
+    assert_eq!(error.code(), Some("NOTBUSY"), "{error}");
+    let endless = tokio::spawn({
+        let owned = node.owned().await.unwrap();
+        async move { owned.eval::<i64>("while true do end", &[""; 0], &[0; 0]).await }
+    });
+    eventually("it is killed", async || node.script_kill().await.is_ok()).await;
+    endless.await.unwrap().unwrap_err();
+    assert_eq!(node.eval::<u8>("return 1", &[""; 0], &[0; 0]).await.unwrap(), 1);
+    if is_since(&node, [7, 0, 0], "FUNCTION KILL").await {
+        assert_eq!(node.function_kill().await.unwrap_err().code(), Some("NOTBUSY"));
+    }
+    let (_servers, ring) = ring().await;
+    assert!(ring.script_kill().await.unwrap_err().is_unsupported());
+    assert!(ring.function_kill().await.unwrap_err().is_unsupported());
 }

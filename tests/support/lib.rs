@@ -1,6 +1,7 @@
 //! What the tests share: servers to run on, and waiting for a condition by a deadline.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -89,6 +90,20 @@ pub async fn contents(node: &Node) -> BTreeMap<String, String> {
         contents.insert(key, format!("{kind} {elements:?} expires: {expires}"));
     }
     contents
+}
+
+/// Whether a node's server is of this version or a later one. If it is not, what is left out is said on stderr, also
+/// when the test passes.
+pub async fn is_since(node: &Node, version: [u8; 3], what: &str) -> bool {
+    let info: String = ask(node, &["INFO", "server"]).await;
+    let found = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap();
+    let numbers: Vec<u8> = found.split('.').map(|number| number.parse().unwrap()).collect();
+    let is_since = numbers.as_slice() >= version.as_slice();
+    if !is_since {
+        let line = format!("redis-server {found}: left out: {what}\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+    is_since
 }
 
 async fn ask<T: redis::FromRedisValue>(node: &Node, words: &[&str]) -> T {

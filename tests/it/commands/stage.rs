@@ -1,9 +1,12 @@
 //! A node, a ring or a copy beside one plain server that is told the same.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::future::Future;
+use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 use std::time::SystemTime;
 
@@ -89,7 +92,11 @@ impl Store for RedisCopy {
     /// What is a program or a consumer group's, and what is meant for one server.
     fn refuses(spec: &Spec, _: &Cmd) -> bool {
         let of_a_group = ["XAUTOCLAIM", "XCLAIM", "XREADGROUP"].contains(&spec.name);
-        of_a_group || matches!(spec.copy, OnCopy::Refuse(_) | OnCopy::Effect(Effect::Script))
+        // Their effect cannot be told from their reply.
+        let cannot_be_told = ["DELEX", "INCREX"].contains(&spec.name);
+        of_a_group
+            || cannot_be_told
+            || matches!(spec.copy, OnCopy::Refuse(_) | OnCopy::Effect(Effect::Script))
     }
 
     fn written<T: Send>(written: Replies<T>) -> Vec<T> {
@@ -169,6 +176,8 @@ fn all<T>(replies: Replies<T>) -> Vec<T> {
 pub(super) struct Stage<S> {
     pub(super) store: S,
     pub(super) version: (u8, u8, u8),
+    /// What the servers are too old for.
+    left_out: Mutex<BTreeSet<String>>,
     pub(super) plain: Server,
     one: MultiplexedConnection,
     /// The servers of a copy: what it refuses is sent to each of them, so that they do not fall behind.
@@ -188,7 +197,25 @@ impl<S: Store> Stage<S> {
         for url in copied {
             connections.push(plain_connection(url).await);
         }
-        Self { store, version, plain, one, copied: connections }
+        Self { store, version, left_out: Mutex::default(), plain, one, copied: connections }
+    }
+
+    /// Whether the servers are of this version or a later one; if not, what is left out is [reported](Self::report).
+    pub(super) fn is_since(&self, version: (u8, u8, u8), what: &str) -> bool {
+        let is_since = self.version >= version;
+        if !is_since {
+            self.left_out.lock().unwrap().insert(what.to_owned());
+        }
+        is_since
+    }
+
+    /// Says on stderr, also when the test passes, what the servers are too old for.
+    pub(super) fn report(&self) {
+        let (major, minor, patch) = self.version;
+        let left_out: Vec<_> = self.left_out.lock().unwrap().iter().cloned().collect();
+        let line =
+            format!("commands: redis-server {major}.{minor}.{patch}: left out: {}\n", left_out.join(", "));
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
 
     /// Holds if a read returns what these words return on one server.
@@ -335,6 +362,7 @@ impl<S: Store> Stage<S> {
             Err(error) => {
                 assert!(spec.since > self.version, "{}: {error}", spec.name);
                 assert!(plain.is_err(), "{}: {error}", spec.name);
+                self.is_since(spec.since, spec.name);
                 None
             }
         }

@@ -1,14 +1,17 @@
 //! Keys, whatever they hold: <https://redis.io/docs/latest/commands/?group=generic>.
 
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 use std::time::SystemTime;
 
 use redis::ExpireOption;
 use redis::FromRedisValue;
+use redis::ParsingError;
 use redis::RedisWrite;
 use redis::ToRedisArgs;
 use redis::ToSingleRedisArg;
+use redis::Value;
 use redis::ValueType;
 
 use super::expiry::ExpiresAt;
@@ -30,6 +33,7 @@ use crate::command::rows::EXPIRE;
 use crate::command::rows::EXPIREAT;
 use crate::command::rows::EXPIRETIME;
 use crate::command::rows::KEYS;
+use crate::command::rows::MIGRATE;
 use crate::command::rows::MOVE;
 use crate::command::rows::OBJECT_ENCODING;
 use crate::command::rows::OBJECT_FREQ;
@@ -203,6 +207,43 @@ pub trait KeyCommands: Execute {
         pattern: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Vec<V>, Self::Error>> + Send {
         self.read(&KEYS, KEYS.cmd().arg(pattern).take())
+    }
+
+    /// Moves keys to another server, and deletes them here once they are there. The server waits for the other one, and
+    /// for nobody else, up to `timeout` for each step.
+    ///
+    /// # Errors
+    /// The server's, if the other one cannot be reached in time, or has one of the keys.
+    ///
+    /// # On a ring, on a copy
+    /// Refused: the keys would be moved to where nobody looks for them.
+    ///
+    /// See <https://redis.io/docs/latest/commands/migrate/>.
+    fn migrate(
+        &self,
+        host: impl ToSingleRedisArg + Send,
+        port: u16,
+        keys: impl ToRedisArgs + Send,
+        db: u32,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Self::Write<Migrated>, Self::Error>> + Send {
+        self.migrate_with(host, port, keys, db, timeout, MigrateOptions::new())
+    }
+
+    /// Moves keys as [`migrate`](Self::migrate) does, in the way the options say.
+    ///
+    /// See <https://redis.io/docs/latest/commands/migrate/>.
+    fn migrate_with(
+        &self,
+        host: impl ToSingleRedisArg + Send,
+        port: u16,
+        keys: impl ToRedisArgs + Send,
+        db: u32,
+        timeout: Duration,
+        options: MigrateOptions,
+    ) -> impl Future<Output = Result<Self::Write<Migrated>, Self::Error>> + Send {
+        let mut cmd = MIGRATE.cmd().arg(host).arg(port).arg("").arg(db).take();
+        self.write(&MIGRATE, cmd.arg(millis(timeout)).arg(options).arg("KEYS").arg(keys).take())
     }
 
     /// Moves a key to another database of its server, and returns whether it did; it does not if the key exists there.
@@ -714,5 +755,87 @@ impl ToRedisArgs for SortOptions {
         }
         self.desc.then_some("DESC").write_redis_args(out);
         self.alpha.then_some("ALPHA").write_redis_args(out);
+    }
+}
+
+/// Options of `MIGRATE`: by default a key goes away here, and there must be none of its name there.
+#[derive(Clone, Default)]
+#[must_use]
+pub struct MigrateOptions {
+    copy: bool,
+    replace: bool,
+    auth: Option<(Option<String>, String)>,
+}
+
+impl MigrateOptions {
+    /// No option.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps the keys here.
+    pub fn copy(mut self) -> Self {
+        self.copy = true;
+        self
+    }
+
+    /// Replaces the keys that the other server has.
+    pub fn replace(mut self) -> Self {
+        self.replace = true;
+        self
+    }
+
+    /// Logs in to the other server by a password.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.auth = Some((None, password.into()));
+        self
+    }
+
+    /// Logs in to the other server as a user. Since Redis 6.0.
+    pub fn user(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.auth = Some((Some(user.into()), password.into()));
+        self
+    }
+}
+
+impl fmt::Debug for MigrateOptions {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MigrateOptions")
+            .field("copy", &self.copy)
+            .field("replace", &self.replace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ToRedisArgs for MigrateOptions {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        self.copy.then_some("COPY").write_redis_args(out);
+        self.replace.then_some("REPLACE").write_redis_args(out);
+        match &self.auth {
+            Some((Some(user), password)) => ("AUTH2", user, password).write_redis_args(out),
+            Some((None, password)) => ("AUTH", password).write_redis_args(out),
+            None => {}
+        }
+    }
+}
+
+/// What `MIGRATE` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Migrated {
+    /// It moved the keys.
+    Moved,
+    /// There were none of these keys.
+    NoKey,
+}
+
+impl FromRedisValue for Migrated {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        match value {
+            Value::Okay => Ok(Self::Moved),
+            Value::SimpleString(word) if word == "NOKEY" => Ok(Self::NoKey),
+            _ => Err("`OK` or `NOKEY` was expected".into()),
+        }
     }
 }

@@ -19,12 +19,14 @@ use crate::command::rows::FCALL_RO;
 use crate::command::rows::FUNCTION_DELETE;
 use crate::command::rows::FUNCTION_DUMP;
 use crate::command::rows::FUNCTION_FLUSH;
+use crate::command::rows::FUNCTION_KILL;
 use crate::command::rows::FUNCTION_LIST;
 use crate::command::rows::FUNCTION_LOAD;
 use crate::command::rows::FUNCTION_RESTORE;
 use crate::command::rows::FUNCTION_STATS;
 use crate::command::rows::SCRIPT_EXISTS;
 use crate::command::rows::SCRIPT_FLUSH;
+use crate::command::rows::SCRIPT_KILL;
 use crate::command::rows::SCRIPT_LOAD;
 
 /// The commands on scripts and functions. [`Script`](crate::Script) is the comfortable way to run a script.
@@ -147,6 +149,13 @@ pub trait ScriptingCommands: Execute {
         self.write(&FUNCTION_FLUSH, FUNCTION_FLUSH.cmd().arg(mode).take())
     }
 
+    /// Ends the function that keeps a server busy, as [`script_kill`](Self::script_kill) does a script. Since Redis 7.0.
+    ///
+    /// See <https://redis.io/docs/latest/commands/function-kill/>.
+    fn function_kill(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&FUNCTION_KILL, FUNCTION_KILL.cmd())
+    }
+
     /// Returns the loaded libraries. On a ring and a copy one node answers: all have been given the same. Since Redis 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/function-list/>.
@@ -218,6 +227,19 @@ pub trait ScriptingCommands: Execute {
         mode: FlushMode,
     ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
         self.write(&SCRIPT_FLUSH, SCRIPT_FLUSH.cmd().arg(mode).take())
+    }
+
+    /// Ends the script that keeps a server busy, if it has written nothing yet.
+    ///
+    /// # Errors
+    /// `NOTBUSY` if none runs, `UNKILLABLE` if it has written something.
+    ///
+    /// # On a ring, on a copy
+    /// Refused: call it on the node that answers `BUSY`.
+    ///
+    /// See <https://redis.io/docs/latest/commands/script-kill/>.
+    fn script_kill(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&SCRIPT_KILL, SCRIPT_KILL.cmd())
     }
 
     /// Makes a script known and returns its hash.

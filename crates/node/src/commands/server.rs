@@ -14,6 +14,9 @@ use redis::Value;
 use super::clients::ClientList;
 use super::expiry::Timestamp;
 use super::info::Info;
+use super::latency::LatencyEvent;
+use super::latency::LatencyHistogram;
+use super::latency::LatencySpike;
 use super::slowlog::SlowlogEntry;
 use crate::Execute;
 use crate::command::rows::BGREWRITEAOF;
@@ -21,6 +24,9 @@ use crate::command::rows::BGSAVE;
 use crate::command::rows::CLIENT_KILL;
 use crate::command::rows::CLIENT_LIST;
 use crate::command::rows::COMMAND_COUNT;
+use crate::command::rows::COMMAND_DOCS;
+use crate::command::rows::COMMAND_GETKEYS;
+use crate::command::rows::COMMAND_GETKEYSANDFLAGS;
 use crate::command::rows::COMMAND_LIST;
 use crate::command::rows::CONFIG_GET;
 use crate::command::rows::CONFIG_RESETSTAT;
@@ -34,6 +40,10 @@ use crate::command::rows::FLUSHDB;
 use crate::command::rows::INFO;
 use crate::command::rows::LASTSAVE;
 use crate::command::rows::LATENCY_DOCTOR;
+use crate::command::rows::LATENCY_GRAPH;
+use crate::command::rows::LATENCY_HISTOGRAM;
+use crate::command::rows::LATENCY_HISTORY;
+use crate::command::rows::LATENCY_LATEST;
 use crate::command::rows::LATENCY_RESET;
 use crate::command::rows::MEMORY_DOCTOR;
 use crate::command::rows::MEMORY_MALLOC_STATS;
@@ -121,6 +131,40 @@ pub trait ServerCommands: Execute {
     /// See <https://redis.io/docs/latest/commands/command-count/>.
     fn command_count(&self) -> impl Future<Output = Result<u64, Self::Error>> + Send {
         self.read(&COMMAND_COUNT, COMMAND_COUNT.cmd())
+    }
+
+    /// Returns the documentation of commands, each a map as the server sends it. Since Redis 7.0.
+    ///
+    /// See <https://redis.io/docs/latest/commands/command-docs/>.
+    fn command_docs(
+        &self,
+        names: impl ToRedisArgs + Send,
+    ) -> impl Future<Output = Result<HashMap<String, Value>, Self::Error>> + Send {
+        self.read(&COMMAND_DOCS, COMMAND_DOCS.cmd().arg(names).take())
+    }
+
+    /// Returns the keys of a command, which is given as its words; it is not run.
+    ///
+    /// # Errors
+    /// The server's, if there is no such command or it has no key.
+    ///
+    /// See <https://redis.io/docs/latest/commands/command-getkeys/>.
+    fn command_getkeys<K: FromRedisValue + Send>(
+        &self,
+        command: impl ToRedisArgs + Send,
+    ) -> impl Future<Output = Result<Vec<K>, Self::Error>> + Send {
+        self.read(&COMMAND_GETKEYS, COMMAND_GETKEYS.cmd().arg(command).take())
+    }
+
+    /// Returns the keys of a command as [`command_getkeys`](Self::command_getkeys) does, each with what is done to it:
+    /// `RO`, `access`, .. Since Redis 7.0.
+    ///
+    /// See <https://redis.io/docs/latest/commands/command-getkeysandflags/>.
+    fn command_getkeysandflags<K: FromRedisValue + Send>(
+        &self,
+        command: impl ToRedisArgs + Send,
+    ) -> impl Future<Output = Result<Vec<(K, Vec<String>)>, Self::Error>> + Send {
+        self.read(&COMMAND_GETKEYSANDFLAGS, COMMAND_GETKEYSANDFLAGS.cmd().arg(command).take())
     }
 
     /// Returns the names of the commands that the server knows. Since Redis 7.0.
@@ -280,11 +324,63 @@ pub trait ServerCommands: Execute {
         self.each(&LATENCY_DOCTOR, LATENCY_DOCTOR.cmd())
     }
 
+    /// Returns the latency spikes of an event as a picture in characters.
+    ///
+    /// # Errors
+    /// The server's, if there were none.
+    ///
+    /// See <https://redis.io/docs/latest/commands/latency-graph/>.
+    fn latency_graph(
+        &self,
+        event: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Self::Each<String>, Self::Error>> + Send {
+        self.each(&LATENCY_GRAPH, LATENCY_GRAPH.cmd().arg(event).take())
+    }
+
+    /// Returns how long the calls of these commands took; of none means of all. Since Redis 7.0.
+    ///
+    /// See <https://redis.io/docs/latest/commands/latency-histogram/>.
+    fn latency_histogram(
+        &self,
+        commands: impl ToRedisArgs + Send,
+    ) -> impl Future<Output = Result<Self::Each<HashMap<String, LatencyHistogram>>, Self::Error>> + Send {
+        self.each(&LATENCY_HISTOGRAM, LATENCY_HISTOGRAM.cmd().arg(commands).take())
+    }
+
+    /// Returns the latency spikes of an event, the oldest first, up to 160 of them.
+    ///
+    /// See <https://redis.io/docs/latest/commands/latency-history/>.
+    fn latency_history(
+        &self,
+        event: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Self::Each<Vec<LatencySpike>>, Self::Error>> + Send {
+        self.each(&LATENCY_HISTORY, LATENCY_HISTORY.cmd().arg(event).take())
+    }
+
+    /// Returns the latest and the longest latency spike of each event.
+    ///
+    /// See <https://redis.io/docs/latest/commands/latency-latest/>.
+    fn latency_latest(
+        &self,
+    ) -> impl Future<Output = Result<Self::Each<Vec<LatencyEvent>>, Self::Error>> + Send {
+        self.each(&LATENCY_LATEST, LATENCY_LATEST.cmd())
+    }
+
     /// Forgets the latency spikes of all events, and returns of how many events.
     ///
     /// See <https://redis.io/docs/latest/commands/latency-reset/>.
     fn latency_reset(&self) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
         self.write(&LATENCY_RESET, LATENCY_RESET.cmd())
+    }
+
+    /// Forgets the latency spikes of these events, and returns of how many there were some.
+    ///
+    /// See <https://redis.io/docs/latest/commands/latency-reset/>.
+    fn latency_reset_events(
+        &self,
+        events: impl ToRedisArgs + Send,
+    ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
+        self.write(&LATENCY_RESET, LATENCY_RESET.cmd().arg(events).take())
     }
 
     /// Returns the server's own words on its memory.

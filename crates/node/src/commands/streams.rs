@@ -24,13 +24,18 @@ use super::consumers::PendingOptions;
 use super::consumers::PendingSummary;
 use super::consumers::ReadGroupOptions;
 use super::consumers::StreamInfo;
+use super::counted::Counted;
+use super::deletion::EntryDeleted;
+use super::deletion::EntryDeletion;
 use super::expiry::millis;
 use crate::Execute;
 use crate::command::rows::XACK;
+use crate::command::rows::XACKDEL;
 use crate::command::rows::XADD;
 use crate::command::rows::XAUTOCLAIM;
 use crate::command::rows::XCLAIM;
 use crate::command::rows::XDEL;
+use crate::command::rows::XDELEX;
 use crate::command::rows::XGROUP_CREATE;
 use crate::command::rows::XGROUP_CREATECONSUMER;
 use crate::command::rows::XGROUP_DELCONSUMER;
@@ -69,6 +74,20 @@ pub trait StreamCommands: Execute {
         ids: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
         self.write(&XACK, XACK.cmd().arg(key).arg(group).arg(ids).take())
+    }
+
+    /// Says that entries are done, and deletes them as `deletion` allows; returns what became of each. Since Redis 8.2.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xackdel/>.
+    fn xackdel(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        group: impl ToSingleRedisArg + Send,
+        deletion: EntryDeletion,
+        ids: impl ToRedisArgs + Send,
+    ) -> impl Future<Output = Result<Self::Write<Vec<EntryDeleted>>, Self::Error>> + Send {
+        let mut cmd = XACKDEL.cmd().arg(key).arg(group).arg(deletion).arg("IDS").take();
+        self.write(&XACKDEL, cmd.arg(Counted(ids)).take())
     }
 
     /// Appends an entry, pairs of a field and its value, and returns the id that the server gave it.
@@ -249,6 +268,18 @@ pub trait StreamCommands: Execute {
         ids: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
         self.write(&XDEL, XDEL.cmd().arg(key).arg(ids).take())
+    }
+
+    /// Deletes entries as `deletion` allows, and returns what became of each. Since Redis 8.2.
+    ///
+    /// See <https://redis.io/docs/latest/commands/xdelex/>.
+    fn xdelex(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        deletion: EntryDeletion,
+        ids: impl ToRedisArgs + Send,
+    ) -> impl Future<Output = Result<Self::Write<Vec<EntryDeleted>>, Self::Error>> + Send {
+        self.write(&XDELEX, XDELEX.cmd().arg(key).arg(deletion).arg("IDS").arg(Counted(ids)).take())
     }
 
     /// Creates a consumer group that is delivered what comes after an entry; `"$"` is the last one, `"0"` before the first.

@@ -5,12 +5,14 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use redis::FromRedisValue;
+use redis::IncrexOptions;
 use redis::ParsingError;
 use redis::RedisWrite;
 use redis::ToRedisArgs;
 use redis::ToSingleRedisArg;
 use redis::Value;
 
+use super::comparison::ValueIs;
 use super::expiry::Expiry;
 use super::expiry::millis;
 use super::expiry::seconds;
@@ -19,6 +21,8 @@ use crate::Execute;
 use crate::command::rows::APPEND;
 use crate::command::rows::DECR;
 use crate::command::rows::DECRBY;
+use crate::command::rows::DELEX;
+use crate::command::rows::DIGEST;
 use crate::command::rows::GET;
 use crate::command::rows::GETDEL;
 use crate::command::rows::GETEX;
@@ -27,9 +31,11 @@ use crate::command::rows::GETSET;
 use crate::command::rows::INCR;
 use crate::command::rows::INCRBY;
 use crate::command::rows::INCRBYFLOAT;
+use crate::command::rows::INCREX;
 use crate::command::rows::LCS;
 use crate::command::rows::MGET;
 use crate::command::rows::MSET;
+use crate::command::rows::MSETEX;
 use crate::command::rows::MSETNX;
 use crate::command::rows::PSETEX;
 use crate::command::rows::SET;
@@ -83,6 +89,30 @@ pub trait StringCommands: Execute {
         amount: i64,
     ) -> impl Future<Output = Result<Self::Write<i64>, Self::Error>> + Send {
         self.write(&DECRBY, DECRBY.cmd().arg(key).arg(amount).take())
+    }
+
+    /// Deletes a key, if it holds what the condition says, and returns whether it did. Since Redis 8.4.
+    ///
+    /// # On a copy
+    /// Refused: the effect cannot be told from the reply.
+    ///
+    /// See <https://redis.io/docs/latest/commands/delex/>.
+    fn delex(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        value: ValueIs,
+    ) -> impl Future<Output = Result<Self::Write<bool>, Self::Error>> + Send {
+        self.write(&DELEX, DELEX.cmd().arg(key).arg(value).take())
+    }
+
+    /// Returns the digest of a value, 16 hexadecimal digits; `None` if there is none. Since Redis 8.4.
+    ///
+    /// See <https://redis.io/docs/latest/commands/digest/>.
+    fn digest(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Option<String>, Self::Error>> + Send {
+        self.read(&DIGEST, DIGEST.cmd().arg(key).take())
     }
 
     /// Returns the value of a key, `None` if the key does not exist.
@@ -197,6 +227,33 @@ pub trait StringCommands: Execute {
         self.write(&INCRBYFLOAT, INCRBYFLOAT.cmd().arg(key).arg(amount).take())
     }
 
+    /// Adds a whole number within bounds, and returns the new value and what was added to it. Since Redis 8.8.
+    ///
+    /// # On a copy
+    /// Refused: the effect cannot be told from the reply.
+    ///
+    /// See <https://redis.io/docs/latest/commands/increx/>.
+    fn increx(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        by: i64,
+        options: IncrexOptions<i64>,
+    ) -> impl Future<Output = Result<Self::Write<(i64, i64)>, Self::Error>> + Send {
+        self.write(&INCREX, INCREX.cmd().arg(key).arg("BYINT").arg(by).arg(options).take())
+    }
+
+    /// Adds a number within bounds as [`increx`](Self::increx) does.
+    ///
+    /// See <https://redis.io/docs/latest/commands/increx/>.
+    fn increx_float(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        by: f64,
+        options: IncrexOptions<f64>,
+    ) -> impl Future<Output = Result<Self::Write<(f64, f64)>, Self::Error>> + Send {
+        self.write(&INCREX, INCREX.cmd().arg(key).arg("BYFLOAT").arg(by).arg(options).take())
+    }
+
     /// Returns the longest common subsequence of two strings.
     ///
     /// See <https://redis.io/docs/latest/commands/lcs/>.
@@ -273,6 +330,25 @@ pub trait StringCommands: Execute {
             cmd.arg(key).arg(value);
         }
         self.write(&MSET, cmd)
+    }
+
+    /// Sets keys, pairs of a key and its value, as the options say: all of them or none. Returns whether it did. Since
+    /// Redis 8.4.
+    ///
+    /// # On a ring
+    /// The keys must have one hash tag.
+    ///
+    /// See <https://redis.io/docs/latest/commands/msetex/>.
+    fn msetex<K: ToSingleRedisArg + Send, V: ToSingleRedisArg + Send>(
+        &self,
+        pairs: impl IntoIterator<Item = (K, V)> + Send,
+        options: SetOptions,
+    ) -> impl Future<Output = Result<Self::Write<bool>, Self::Error>> + Send {
+        let mut words = Vec::new();
+        for (key, value) in pairs {
+            words.push((key.to_redis_args(), value.to_redis_args()));
+        }
+        self.write(&MSETEX, MSETEX.cmd().arg(words.len()).arg(words).arg(options).take())
     }
 
     /// Sets many keys if none of them exists, and returns whether it did.

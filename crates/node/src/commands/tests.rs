@@ -13,7 +13,9 @@ use redis::Arg;
 use redis::Cmd;
 use redis::Direction;
 use redis::ExpireOption;
+use redis::Expiry;
 use redis::FromRedisValue;
+use redis::IncrexOptions;
 use redis::Value;
 
 use super::*;
@@ -105,6 +107,11 @@ async fn a_method_on_strings_sends_its_command() {
     sends(r.append("k", "v"), "APPEND k v").await;
     sends(r.decr("k"), "DECR k").await;
     sends(r.decrby("k", -2), "DECRBY k -2").await;
+    sends(r.delex("k", ValueIs::equal_to(1)), "DELEX k IFEQ 1").await;
+    sends(r.delex("k", ValueIs::other_than("v")), "DELEX k IFNE v").await;
+    sends(r.delex("k", ValueIs::with_digest("b6acb9d8")), "DELEX k IFDEQ b6acb9d8").await;
+    sends(r.delex("k", ValueIs::without_digest("b6acb9d8")), "DELEX k IFDNE b6acb9d8").await;
+    sends(r.digest("k"), "DIGEST k").await;
     sends(r.get::<String>("k"), "GET k").await;
     sends(r.getdel::<String>("k"), "GETDEL k").await;
     sends(r.getex::<String>("k", 1500 * MS), "GETEX k PX 1500").await;
@@ -119,11 +126,16 @@ async fn a_method_on_strings_sends_its_command() {
     sends(r.incr("k"), "INCR k").await;
     sends(r.incrby("k", i64::MAX), "INCRBY k 9223372036854775807").await;
     sends(r.incrbyfloat("k", 0.5), "INCRBYFLOAT k 0.5").await;
+    let options = IncrexOptions::default().saturate().upper_bound(9).with_expiration(Expiry::EX(60));
+    sends(r.increx("k", 5, options), "INCREX k BYINT 5 SATURATE UBOUND 9 EX 60").await;
+    sends(r.increx_float("k", 0.5, IncrexOptions::default()), "INCREX k BYFLOAT 0.5").await;
     sends(r.lcs::<String>("a", "b"), "LCS a b").await;
     sends(r.lcs_len("a", "b"), "LCS a b LEN").await;
     sends(r.lcs_idx("a", "b", 4), "LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN").await;
     sends(r.mget::<String>(&["a", "b"]), "MGET a b").await;
     sends(r.mset([("a", 1), ("b", 2)]), "MSET a 1 b 2").await;
+    let options = SetOptions::new().nx().ex(5 * MS);
+    sends(r.msetex([("a", 1), ("b", 2)], options), "MSETEX 2 a 1 b 2 NX EX 1").await;
     sends(r.msetnx([("a", 1), ("b", 2)]), "MSETNX a 1 b 2").await;
     sends(r.psetex("k", 1500 * MS, "v"), "PSETEX k 1500 v").await;
     sends(r.set("k", "v"), "SET k v").await;
@@ -158,6 +170,12 @@ async fn a_method_on_keys_sends_its_command() {
     sends(r.expireat_with("k", instant(), ExpireOption::GT), "EXPIREAT k 2 GT").await;
     sends(r.expiretime("k"), "EXPIRETIME k").await;
     sends(r.keys::<String>("a*"), "KEYS a*").await;
+    sends(r.migrate("h", 7, &["a", "b"], 0, 1500 * MS), "MIGRATE h 7  0 1500 KEYS a b").await;
+    let options = MigrateOptions::new().copy().replace().password("p");
+    sends(r.migrate_with("h", 7, "a", 2, MS, options), "MIGRATE h 7  2 1 COPY REPLACE AUTH p KEYS a").await;
+    let options = MigrateOptions::new().user("u", "p");
+    assert!(!format!("{options:?}").contains("\"p\""), "the password is not shown");
+    sends(r.migrate_with("h", 7, "a", 2, MS, options), "MIGRATE h 7  2 1 AUTH2 u p KEYS a").await;
     sends(r.move_to_db("k", 3), "MOVE k 3").await;
     sends(r.object_encoding("k"), "OBJECT ENCODING k").await;
     sends(r.object_freq("k"), "OBJECT FREQ k").await;
@@ -470,6 +488,7 @@ async fn a_method_on_streams_sends_its_command() {
     let options = XaddOptions::new().nomkstream().trim(StreamTrim::maxlen(9).about()).id(id);
     sends(r.xadd_with("k", options, [("f", 1)]), "XADD k NOMKSTREAM MAXLEN ~ 9 5-1 f 1").await;
     sends(r.xdel("k", &[id, StreamId::new(5, 2)]), "XDEL k 5-1 5-2").await;
+    sends(r.xdelex("k", EntryDeletion::Acked, &[id]), "XDELEX k ACKED IDS 1 5-1").await;
     sends(r.xlen("k"), "XLEN k").await;
     sends(r.xrange::<String, String>("k", "-", id), "XRANGE k - 5-1").await;
     sends(r.xrange_count::<String, String>("k", "-", "+", 2), "XRANGE k - + COUNT 2").await;
@@ -488,6 +507,9 @@ async fn a_method_on_consumer_groups_sends_its_command() {
     let r = Recorder;
     let id = StreamId::new(5, 1);
     sends(r.xack("k", "g", &[id, StreamId::new(5, 2)]), "XACK k g 5-1 5-2").await;
+    let ids = &[id, StreamId::new(5, 2)];
+    sends(r.xackdel("k", "g", EntryDeletion::KeepRef, ids), "XACKDEL k g KEEPREF IDS 2 5-1 5-2").await;
+    sends(r.xackdel("k", "g", EntryDeletion::DelRef, id), "XACKDEL k g DELREF IDS 1 5-1").await;
     sends(r.xautoclaim::<String, String>("k", "g", "c", 1500 * MS, id), "XAUTOCLAIM k g c 1500 5-1").await;
     let call = r.xautoclaim_count::<String, String>("k", "g", "c", MS / 2, id, 3);
     sends(call, "XAUTOCLAIM k g c 1 5-1 COUNT 3").await;
@@ -532,6 +554,9 @@ async fn a_method_on_servers_sends_its_command() {
     sends(r.client_kill_with(filters), words).await;
     sends(r.client_list(), "CLIENT LIST").await;
     sends(r.command_count(), "COMMAND COUNT").await;
+    sends(r.command_docs(&["get", "set"]), "COMMAND DOCS get set").await;
+    sends(r.command_getkeys::<String>(&["MGET", "a", "b"]), "COMMAND GETKEYS MGET a b").await;
+    sends(r.command_getkeysandflags::<String>(&["GET", "a"]), "COMMAND GETKEYSANDFLAGS GET a").await;
     sends(r.command_list(), "COMMAND LIST").await;
     sends(r.memory_malloc_stats(), "MEMORY MALLOC-STATS").await;
     sends(r.memory_stats(), "MEMORY STATS").await;
@@ -552,7 +577,13 @@ async fn a_method_on_servers_sends_its_command() {
     sends(r.info_with(&["memory", "cpu"]), "INFO memory cpu").await;
     sends(r.lastsave(), "LASTSAVE").await;
     sends(r.latency_doctor(), "LATENCY DOCTOR").await;
+    sends(r.latency_graph("fork"), "LATENCY GRAPH fork").await;
+    sends(r.latency_histogram(&["get", "set"]), "LATENCY HISTOGRAM get set").await;
+    sends(r.latency_histogram(&[""; 0]), "LATENCY HISTOGRAM").await;
+    sends(r.latency_history("fork"), "LATENCY HISTORY fork").await;
+    sends(r.latency_latest(), "LATENCY LATEST").await;
     sends(r.latency_reset(), "LATENCY RESET").await;
+    sends(r.latency_reset_events(&["fork", "command"]), "LATENCY RESET fork command").await;
     sends(r.memory_doctor(), "MEMORY DOCTOR").await;
     sends(r.memory_purge(), "MEMORY PURGE").await;
     sends(r.memory_usage("k"), "MEMORY USAGE k").await;
@@ -575,11 +606,53 @@ async fn a_method_on_servers_sends_its_command() {
     sends(r.time(), "TIME").await;
 }
 
+#[tokio::test]
+async fn a_method_on_users_sends_its_command() {
+    let r = Recorder;
+    sends(r.acl_cat(), "ACL CAT").await;
+    sends(r.acl_cat_commands("read"), "ACL CAT read").await;
+    sends(r.acl_deluser(&["ann", "bob"]), "ACL DELUSER ann bob").await;
+    sends(r.acl_dryrun("ann", &["GET", "k"]), "ACL DRYRUN ann GET k").await;
+    sends(r.acl_genpass(), "ACL GENPASS").await;
+    sends(r.acl_genpass_bits(32), "ACL GENPASS 32").await;
+    sends(r.acl_getuser("ann"), "ACL GETUSER ann").await;
+    sends(r.acl_list(), "ACL LIST").await;
+    sends(r.acl_load(), "ACL LOAD").await;
+    sends(r.acl_log(), "ACL LOG").await;
+    sends(r.acl_log_count(3), "ACL LOG 3").await;
+    sends(r.acl_log_reset(), "ACL LOG RESET").await;
+    sends(r.acl_save(), "ACL SAVE").await;
+    sends(r.acl_setuser("ann", &["on", "+get"]), "ACL SETUSER ann on +get").await;
+    sends(r.acl_users(), "ACL USERS").await;
+    sends(r.acl_whoami(), "ACL WHOAMI").await;
+}
+
+#[tokio::test]
+async fn a_method_on_connections_sends_its_command() {
+    let r = Recorder;
+    sends(r.client_getname(), "CLIENT GETNAME").await;
+    sends(r.client_getredir(), "CLIENT GETREDIR").await;
+    sends(r.client_id(), "CLIENT ID").await;
+    sends(r.client_info(), "CLIENT INFO").await;
+    sends(r.client_list_ids(&[3, 4]), "CLIENT LIST ID 3 4").await;
+    sends(r.client_list_type("normal"), "CLIENT LIST TYPE normal").await;
+    sends(r.client_no_evict(true), "CLIENT NO-EVICT ON").await;
+    sends(r.client_no_touch(false), "CLIENT NO-TOUCH OFF").await;
+    sends(r.client_pause(MS / 2), "CLIENT PAUSE 1").await;
+    sends(r.client_pause_writes(1500 * MS), "CLIENT PAUSE 1500 WRITE").await;
+    sends(r.client_setname("me"), "CLIENT SETNAME me").await;
+    sends(r.client_unblock(3), "CLIENT UNBLOCK 3").await;
+    sends(r.client_unblock_error(3), "CLIENT UNBLOCK 3 ERROR").await;
+    sends(r.client_unpause(), "CLIENT UNPAUSE").await;
+}
+
 #[test]
 fn every_method_is_held_against_its_words() {
     let tests = include_str!("tests.rs");
     for family in [
+        include_str!("acl.rs"),
         include_str!("bitmaps.rs"),
+        include_str!("connections.rs"),
         include_str!("geo.rs"),
         include_str!("hashes.rs"),
         include_str!("hyperloglog.rs"),
