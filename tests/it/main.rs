@@ -14,6 +14,8 @@ mod table;
 #[cfg(feature = "servers")]
 mod register;
 #[cfg(feature = "servers")]
+mod hard_input;
+#[cfg(feature = "servers")]
 mod ring;
 #[cfg(feature = "servers")]
 mod copy;
