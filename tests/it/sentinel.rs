@@ -122,6 +122,32 @@ async fn a_node_follows_its_master_when_that_is_demoted() {
 }
 
 #[tokio::test]
+async fn a_reply_that_a_server_is_no_master_sends_the_next_call_to_the_one_that_is() {
+    let watched = watched("mymaster").await;
+    let node = Node::connect(url(&[watched.sentinel.port()], "mymaster")).await.unwrap();
+    node.set("k", 0).await.unwrap();
+    // By hand, for a sentinel closes the connections of a master that it demotes.
+    let at_replica = Node::connect(watched.replica.url()).await.unwrap();
+    let at_master = Node::connect(watched.master.url()).await.unwrap();
+    watched.at_sentinel.sentinel_remove("mymaster").await.unwrap();
+    at_replica.send(redis::cmd("REPLICAOF").arg("NO").arg("ONE")).await.unwrap();
+    let follows = redis::cmd("REPLICAOF").arg("127.0.0.1").arg(watched.replica.port()).take();
+    at_master.send(&follows).await.unwrap();
+    watched.at_sentinel.sentinel_monitor("mymaster", "127.0.0.1", watched.replica.port(), 1).await.unwrap();
+    assert_eq!(node.set("k", 1).await.unwrap_err().code(), Some("READONLY"));
+    node.set("k", 2).await.unwrap();
+    assert_eq!(at_replica.get::<u8>("k").await.unwrap(), Some(2));
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_master_is_not_taken_for_one() {
+    let watched = watched("mymaster").await;
+    watched.at_sentinel.sentinel_monitor("wrong", "127.0.0.1", watched.replica.port(), 1).await.unwrap();
+    let error = Node::connect(url(&[watched.sentinel.port()], "wrong")).await.unwrap_err();
+    assert!(error.is_connect() && error.to_string().contains("no master"), "{error}");
+}
+
+#[tokio::test]
 async fn what_no_sentinel_knows_is_no_connection() {
     let watched = watched("mymaster").await;
     let error = Node::connect(url(&[watched.sentinel.port()], "other")).await.unwrap_err();
