@@ -3,51 +3,51 @@
 //! The modules behind `servers` start real Redis servers.
 
 #[cfg(feature = "servers")]
+mod blocking;
+#[cfg(feature = "servers")]
 mod cache;
 #[cfg(feature = "servers")]
 mod commands;
 mod commands_doc;
-mod vectors;
-mod original_doc;
-#[cfg(feature = "servers")]
-mod table;
-#[cfg(feature = "servers")]
-mod register;
-#[cfg(feature = "servers")]
-mod hard_input;
-#[cfg(feature = "servers")]
-mod ring;
 #[cfg(feature = "servers")]
 mod copy;
 #[cfg(feature = "servers")]
 mod faults;
 #[cfg(feature = "servers")]
-mod blocking;
-#[cfg(feature = "servers")]
-mod pipelines;
-#[cfg(feature = "servers")]
-mod transactions;
-#[cfg(feature = "servers")]
-mod sentinel;
-#[cfg(feature = "servers")]
-mod locks;
-#[cfg(feature = "servers")]
-mod pubsub;
-#[cfg(feature = "servers")]
-mod scripts;
-#[cfg(feature = "servers")]
-mod input;
-#[cfg(feature = "servers")]
-mod scan;
-#[cfg(feature = "servers")]
-mod peers;
-#[cfg(feature = "servers")]
-mod model;
-#[cfg(feature = "servers")]
-mod repair;
-#[cfg(feature = "servers")]
-mod tls;
+mod hard_input;
 #[cfg(feature = "servers")]
 mod identity;
 #[cfg(feature = "servers")]
+mod input;
+#[cfg(feature = "servers")]
+mod locks;
+#[cfg(feature = "servers")]
+mod model;
+mod original_doc;
+#[cfg(feature = "servers")]
+mod peers;
+#[cfg(feature = "servers")]
+mod pipelines;
+#[cfg(feature = "servers")]
+mod pubsub;
+#[cfg(feature = "servers")]
+mod register;
+#[cfg(feature = "servers")]
+mod repair;
+#[cfg(feature = "servers")]
 mod replies;
+#[cfg(feature = "servers")]
+mod ring;
+#[cfg(feature = "servers")]
+mod scan;
+#[cfg(feature = "servers")]
+mod scripts;
+#[cfg(feature = "servers")]
+mod sentinel;
+#[cfg(feature = "servers")]
+mod table;
+#[cfg(feature = "servers")]
+mod tls;
+#[cfg(feature = "servers")]
+mod transactions;
+mod vectors;

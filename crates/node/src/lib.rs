@@ -48,7 +48,7 @@ pub use lock::LockError;
 pub use lock::LockGuard;
 pub use lock::LockOptions;
 mod learn;
-mod sentinel;
 mod multi;
 mod portion;
+mod sentinel;
 mod waiting;

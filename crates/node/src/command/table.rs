@@ -114,7 +114,8 @@ const MIGRATES: &str = "it would move keys to a server on which they are not loo
 const ONE_CONNECTION: &str =
     "it changes one connection, and this one is shared; open a connection of your own to one node";
 const ONE_SERVER: &str = "it concerns one server; call it on that node, by `on_node(name)`";
-const PATTERNS: &str = "a pattern may match channels of every node; use `psubscribe(..)`, which listens to all of them";
+const PATTERNS: &str =
+    "a pattern may match channels of every node; use `psubscribe(..)`, which listens to all of them";
 const REPLICAS: &str = "it waits for the replicas of one server, after writes of the same connection; open a \
     connection of your own to that node";
 const SENTINEL: &str =
