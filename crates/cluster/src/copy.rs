@@ -48,7 +48,7 @@ use crate::replies::Replies;
 ///
 /// With one writer per key at a time and no fault, the copies are equal. Concurrent writers of one key may leave
 /// them different, with no fault at all: nothing orders the writes of two clients. It is not linearizable, not atomic
-/// over several keys, and no place for locks.
+/// over several keys. A lock on it is [held on a majority](Self::lock) of its nodes.
 ///
 /// A write goes to every node at once and says what each of them did. A read goes to one node, chosen by the key, and
 /// to the next one when that is down; the same key is read from the same node, so a client reads what it wrote.

@@ -144,9 +144,11 @@ impl RedisCopy {
         spec: &'static Spec,
         call: &ScriptCall<'_>,
     ) -> Result<Replies<Value>, Error> {
+        self.check_identity().await?;
         let cmd = &call.by_hash();
         let shared = &*self.shared;
         let _known = spec.keys_of(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
+        let _watched = Watched::new(shared, spec, cmd);
         let results = join_all(shared.nodes.iter().map(|node| node.invoke(call))).await;
         shared.note_missed(spec, cmd, &results);
         shared.judge(spec, shared.nodes.replies(results))
