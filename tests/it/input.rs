@@ -52,7 +52,10 @@ fn node_error(error: &Error) -> &node::Error {
 fn a_url_that_cannot_be_used_says_why() {
     for (url, wanted) in [
         ("127.0.0.1:6379", "the URL has no scheme"),
-        ("http://127.0.0.1", "`http://` is not known; use `redis://`, `rediss://` or `unix://`"),
+        (
+            "http://127.0.0.1",
+            "`http://` is not known; use `redis://`, `rediss://`, `unix://` or `redis+sentinel://`",
+        ),
         ("redis://127.0.0.1:70000", "invalid port number"),
         ("redis://127.0.0.1:0", "port 0"),
         ("redis://", "names no host"),
