@@ -1,12 +1,14 @@
 //! The replies of several nodes become one.
 
+use std::sync::Arc;
+
 use redis::Value;
 use redisdb_node::command::Merge;
 
 /// One node's reply, with the places of its keys among the caller's; without keys the reply is for the whole command.
 #[derive(Debug)]
 pub(crate) struct PartValue {
-    pub(crate) node: String,
+    pub(crate) node: Arc<str>,
     pub(crate) keys: Vec<usize>,
     pub(crate) value: Value,
 }
@@ -52,7 +54,7 @@ pub(crate) fn merge(merge: Merge, parts: Vec<PartValue>) -> Result<Value, String
             Ok(values.find(|value| *value != Value::Nil).unwrap_or(Value::Nil))
         }
         Merge::All => {
-            let name = |name: String| Value::BulkString(name.into_bytes());
+            let name = |name: Arc<str>| Value::BulkString(name.as_bytes().to_vec());
             Ok(Value::Map(parts.into_iter().map(|part| (name(part.node), part.value)).collect()))
         }
         // A rule that this version does not know.
@@ -128,7 +130,7 @@ mod tests {
 
     fn check(rule: Merge, parts: &[(&[usize], Value)], expected: Result<Value, &str>) {
         let parts = parts.iter().zip(["a", "b", "c"]).map(|((keys, value), node)| PartValue {
-            node: node.to_owned(),
+            node: node.into(),
             keys: keys.to_vec(),
             value: value.clone(),
         });

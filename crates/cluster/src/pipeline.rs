@@ -128,7 +128,7 @@ async fn run_all<C: Sync>(
         let answered = waiting.into_iter().map(|waiting| match waiting {
             Waiting::Nothing(error) => Err(error),
             Waiting::One(spec, cmd, idx) => match next(idx, spec) {
-                Ok(value) => Ok(RingReply::One(ring.at(idx).name().into(), value)),
+                Ok(value) => Ok(RingReply::One(Arc::clone(ring.name(idx)), value)),
                 Err(error) => Err(on_owner(spec, cmd, error)),
             },
             Waiting::Parts(spec, cmd, parts, merge) => {

@@ -160,6 +160,10 @@ impl RedisRing {
         self.nodes.at(idx)
     }
 
+    pub(crate) fn name(&self, idx: usize) -> &Arc<str> {
+        self.nodes.name(idx)
+    }
+
     /// Runs a command by its row.
     pub(crate) async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         match self.route(spec, cmd)? {
@@ -171,9 +175,12 @@ impl RedisRing {
                     join_all(parts.iter().map(|part| self.nodes.at(part.node).run(spec, &part.cmd))).await;
                 self.merge_parts(spec, cmd, rule, parts, replies)
             }
-            Route::EveryNode(Merge::First) => self.weighted(spec, cmd).await,
-            Route::EveryNode(rule) => self.merge_all(spec, rule, self.nodes.run_on_all(spec, cmd).await),
-            Route::AnyNode => self.any(spec, cmd).await,
+            // Boxed, for these are rare: the future of every other command would have room for them.
+            Route::EveryNode(Merge::First) => Box::pin(self.weighted(spec, cmd)).await,
+            Route::EveryNode(rule) => {
+                self.merge_all(spec, rule, Box::pin(self.nodes.run_on_all(spec, cmd)).await)
+            }
+            Route::AnyNode => Box::pin(self.any(spec, cmd)).await,
         }
     }
 
@@ -223,7 +230,7 @@ impl RedisRing {
     ) -> Result<Value, Error> {
         if replies.iter().all(Result::is_ok) {
             let values = parts.into_iter().zip(replies).filter_map(|(part, reply)| {
-                let node = self.nodes.name(part.node).to_string();
+                let node = Arc::clone(self.nodes.name(part.node));
                 Some(PartValue { node, keys: part.keys, value: reply.ok()? })
             });
             return merge(rule, values.collect()).map_err(|reason| unmerged(spec, reason));
@@ -283,20 +290,20 @@ impl Execute for RedisRing {
     type Write<T: Send> = T;
     type Each<T: Send> = PerNode<T>;
 
-    async fn read<T: FromRedisValue + Send>(
+    fn read<T: FromRedisValue + Send>(
         &self,
         command: &'static Command<Read>,
         cmd: Cmd,
-    ) -> Result<T, Error> {
-        self.answer(command.spec(), cmd).await
+    ) -> impl Future<Output = Result<T, Error>> + Send {
+        self.answer(command.spec(), cmd)
     }
 
-    async fn write<T: FromRedisValue + Send>(
+    fn write<T: FromRedisValue + Send>(
         &self,
         command: &'static Command<Write>,
         cmd: Cmd,
-    ) -> Result<T, Error> {
-        self.answer(command.spec(), cmd).await
+    ) -> impl Future<Output = Result<T, Error>> + Send {
+        self.answer(command.spec(), cmd)
     }
 
     async fn each<T: FromRedisValue + Send>(

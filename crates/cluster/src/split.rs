@@ -27,6 +27,14 @@ pub(crate) fn split(ring: &HashRing, spec: &'static Spec, cmd: &Cmd) -> Result<V
         Keys::Each { step, .. } => usize::from(step).max(1),
         _ => 1,
     };
+    // Room for what a part will hold, so that it need not grow word by word: its keys, and their mean length.
+    let mut n_keys = vec![0; ring.len()];
+    for &owner in &owners {
+        if let Some(n) = n_keys.get_mut(owner) {
+            *n += 1;
+        }
+    }
+    let bytes_per_key = 1 + words(cmd).map(<[u8]>::len).sum::<usize>() / owners.len().max(1);
     let mut parts: Vec<Part> = Vec::new();
     let mut part_of_node: Vec<Option<usize>> = vec![None; ring.len()];
     let mut words = words(cmd).skip(spec.words().count());
@@ -34,11 +42,12 @@ pub(crate) fn split(ring: &HashRing, spec: &'static Spec, cmd: &Cmd) -> Result<V
         let idx = match part_of_node.get(owner).copied().flatten() {
             Some(idx) => idx,
             None => {
-                let mut cmd = Cmd::new();
+                let n_keys = n_keys.get(owner).copied().unwrap_or(0);
+                let mut cmd = Cmd::with_capacity(2 + n_keys * step, 32 + n_keys * bytes_per_key);
                 for word in spec.words() {
                     cmd.arg(word);
                 }
-                parts.push(Part { node: owner, cmd, keys: Vec::new() });
+                parts.push(Part { node: owner, cmd, keys: Vec::with_capacity(n_keys) });
                 let idx = parts.len() - 1;
                 if let Some(slot) = part_of_node.get_mut(owner) {
                     *slot = Some(idx);

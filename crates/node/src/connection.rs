@@ -1,6 +1,7 @@
 //! The shared connection of a node: made when it is needed, replaced when it is lost.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU32;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::config::Address;
 use crate::config::NodeConfig;
+use crate::deadlines::Deadlines;
 use crate::dial;
 use crate::error::ErrorKind;
 
@@ -56,10 +58,12 @@ struct Failed {
     pause: Duration,
 }
 
-/// A connection in use. Its driver ends with it.
+/// A connection in use. Its driver ends with it, and so does the task that counts its ticks.
 struct Live {
     connection: MultiplexedConnection,
+    deadlines: Arc<Deadlines>,
     driver: AbortHandle,
+    ticks: AbortHandle,
     ended: Arc<AtomicBool>,
     timeouts: AtomicU32,
 }
@@ -68,6 +72,7 @@ impl Drop for Live {
     fn drop(&mut self) {
         // Left to itself, the driver would wait for every reply that a hung server still owes.
         self.driver.abort();
+        self.ticks.abort();
     }
 }
 
@@ -84,8 +89,9 @@ impl Connection {
     /// Sends one command and returns its reply, connecting first where there is no connection.
     pub(crate) async fn send(&self, cmd: &Cmd) -> Result<Value, ErrorKind> {
         let live = self.live().await?;
-        let reply = live.connection.clone().send_packed_command(cmd).await;
-        if let Ok(reply) = &reply {
+        let mut connection = live.connection.clone();
+        let reply = live.deadlines.within(pin!(connection.send_packed_command(cmd))).await;
+        if let Some(Ok(reply)) = &reply {
             self.follow(&live, std::slice::from_ref(reply));
         }
         self.received(&live, reply)
@@ -99,8 +105,10 @@ impl Connection {
         count: usize,
     ) -> Result<Vec<Value>, ErrorKind> {
         let live = self.live().await?;
-        let reply = live.connection.clone().send_packed_commands(pipeline, offset, count).await;
-        if let Ok(replies) = &reply {
+        let mut connection = live.connection.clone();
+        let call = pin!(connection.send_packed_commands(pipeline, offset, count));
+        let reply = live.deadlines.within(call).await;
+        if let Some(Ok(replies)) = &reply {
             self.follow(&live, replies);
         }
         self.received(&live, reply)
@@ -133,7 +141,8 @@ impl Connection {
     async fn live(&self) -> Result<Arc<Live>, ErrorKind> {
         match self.live.load_full() {
             Some(live) if !live.ended.load(Ordering::Acquire) => Ok(live),
-            _ => self.reconnect().await,
+            // Boxed, for it is rare: the future of every call would have room for it, and be moved with it.
+            _ => Box::pin(self.reconnect()).await,
         }
     }
 
@@ -178,8 +187,16 @@ impl Connection {
         let ended = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&ended);
         let dialed = dial::dial(&self.config, move || flag.store(true, Ordering::Release)).await?;
-        let live =
-            Live { connection: dialed.connection, driver: dialed.driver, ended, timeouts: AtomicU32::new(0) };
+        let deadlines = Arc::new(Deadlines::new(self.config.response_timeout()));
+        let counting = Arc::clone(&deadlines);
+        let live = Live {
+            connection: dialed.connection,
+            deadlines,
+            driver: dialed.driver,
+            ticks: tokio::spawn(async move { counting.count().await }).abort_handle(),
+            ended,
+            timeouts: AtomicU32::new(0),
+        };
         let run_id = identify(&live.connection).await?;
         if attempt.run_id.is_some() && attempt.run_id != run_id {
             self.incarnation.fetch_add(1, Ordering::AcqRel);
@@ -191,22 +208,23 @@ impl Connection {
         Ok(live)
     }
 
-    fn received<T>(&self, live: &Arc<Live>, reply: RedisResult<T>) -> Result<T, ErrorKind> {
+    /// Judges a connection by what it gave, `None` if that took too long.
+    fn received<T>(&self, live: &Arc<Live>, reply: Option<RedisResult<T>>) -> Result<T, ErrorKind> {
         match reply {
-            Ok(reply) => {
+            Some(Ok(reply)) => {
                 // Written only when it changes: this cache line is shared by every caller.
                 if live.timeouts.load(Ordering::Relaxed) != 0 {
                     live.timeouts.store(0, Ordering::Relaxed);
                 }
                 Ok(reply)
             }
-            Err(error) if error.is_timeout() => {
+            None => {
                 if live.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= LOST_AFTER {
                     self.give_up(live);
                 }
                 Err(ErrorKind::Timeout(self.config.response_timeout()))
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 self.give_up(live);
                 let kind = std::error::Error::source(&error)
                     .and_then(|source| source.downcast_ref::<std::io::Error>())

@@ -39,9 +39,8 @@ pub(crate) async fn dial(
     config: &NodeConfig,
     ended: impl FnOnce() + Send + 'static,
 ) -> Result<Dialed, ErrorKind> {
-    let options = AsyncConnectionConfig::new()
-        .set_response_timeout(Some(config.response_timeout()))
-        .set_pipeline_buffer_size(QUEUE);
+    // Whoever sends a command sees to its timeout: redis-rs would start a timer for each.
+    let options = AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(QUEUE);
     dial_with(config, &settings(config), options, ended).await
 }
 

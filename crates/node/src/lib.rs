@@ -21,6 +21,7 @@ pub use scan::ScanCursor;
 pub use scan::ScanCursorError;
 pub use scan::ScanStep;
 mod connection;
+mod deadlines;
 mod dial;
 mod owned;
 pub use owned::OwnedConnection;

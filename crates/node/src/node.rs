@@ -1,6 +1,7 @@
 //! One server.
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::sync::Arc;
 
 use redis::Arg;
@@ -228,28 +229,28 @@ impl Execute for Node {
     type Write<T: Send> = T;
     type Each<T: Send> = T;
 
-    async fn read<T: FromRedisValue + Send>(
+    fn read<T: FromRedisValue + Send>(
         &self,
         command: &'static Command<Read>,
         cmd: Cmd,
-    ) -> Result<T, Error> {
-        self.answer(command.spec(), cmd).await
+    ) -> impl Future<Output = Result<T, Error>> + Send {
+        self.answer(command.spec(), cmd)
     }
 
-    async fn write<T: FromRedisValue + Send>(
+    fn write<T: FromRedisValue + Send>(
         &self,
         command: &'static Command<Write>,
         cmd: Cmd,
-    ) -> Result<T, Error> {
-        self.answer(command.spec(), cmd).await
+    ) -> impl Future<Output = Result<T, Error>> + Send {
+        self.answer(command.spec(), cmd)
     }
 
-    async fn each<T: FromRedisValue + Send>(
+    fn each<T: FromRedisValue + Send>(
         &self,
         command: &'static Command<Each>,
         cmd: Cmd,
-    ) -> Result<T, Error> {
-        self.answer(command.spec(), cmd).await
+    ) -> impl Future<Output = Result<T, Error>> + Send {
+        self.answer(command.spec(), cmd)
     }
 
     fn one_reply<T: Send>(written: T) -> Result<T, Error> {

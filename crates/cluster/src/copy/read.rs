@@ -1,5 +1,6 @@
 //! Reads: one node answers, or the next one.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use redis::Cmd;
@@ -71,7 +72,7 @@ impl RedisCopy {
         let results = self.shared.nodes.run_on_all(spec, cmd).await;
         let (mut values, mut errors) = (Vec::new(), Vec::new());
         for (idx, result) in results.into_iter().enumerate() {
-            let node = self.shared.nodes.name(idx).to_string();
+            let node = Arc::clone(self.shared.nodes.name(idx));
             match result {
                 Ok(value) => values.push(PartValue { node, keys: Vec::new(), value }),
                 Err(error) if another_may_answer(&error) => errors.push(error),

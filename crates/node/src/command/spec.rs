@@ -77,6 +77,8 @@ impl Spec {
 /// ```
 pub struct Command<A> {
     spec: Spec,
+    /// The words of its name: looking for the space anew for each command would cost as much as its routing.
+    words: (&'static str, Option<&'static str>),
     access: PhantomData<A>,
 }
 
@@ -90,9 +92,11 @@ impl<A> Command<A> {
     ///
     /// Room for a few short arguments is reserved, so that a common command costs two allocations.
     pub fn cmd(&self) -> Cmd {
+        let (command, subcommand) = self.words;
         let mut cmd = Cmd::with_capacity(4, 64);
-        for word in self.spec.words() {
-            cmd.arg(word);
+        cmd.arg(command);
+        if let Some(subcommand) = subcommand {
+            cmd.arg(subcommand);
         }
         cmd
     }
@@ -121,12 +125,25 @@ macro_rules! typed {
         impl Command<$access> {
             pub(super) const fn new(mut spec: Spec) -> Self {
                 spec.access = Access::$access;
-                Self { spec, access: PhantomData }
+                Self { spec, words: words(spec.name), access: PhantomData }
             }
         }
     )*};
 }
 typed!(Read, Write, Each);
+
+const fn words(name: &'static str) -> (&'static str, Option<&'static str>) {
+    let mut rest = name.as_bytes();
+    while let [first, behind @ ..] = rest {
+        if *first == b' ' {
+            let (command, _) = name.split_at(name.len() - rest.len());
+            let (_, subcommand) = name.split_at(name.len() - behind.len());
+            return (command, Some(subcommand));
+        }
+        rest = behind;
+    }
+    (name, None)
+}
 
 /// What a command does to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

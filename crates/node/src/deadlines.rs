@@ -1,0 +1,168 @@
+//! The response timeout of all calls on one connection, by one timer.
+//!
+//! A timer of its own for each call is more work than its routing: each reads the clock twice and is put into the
+//! runtime's timers and taken out again. Here a task counts ticks, and a call waits for one of the next ticks.
+
+use std::future::Future;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::pin::pin;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::runtime::Id;
+use tokio::sync::Notify;
+
+/// A timeout has so many ticks, and a call may wait for one more.
+const TICKS: usize = 16;
+/// One place for each tick that a call may wait for, and one for the tick that passes now.
+const PLACES: usize = TICKS + 2;
+/// The runtime's timers count milliseconds: ticks of a shorter timeout would be too long by much.
+const SHORTEST: Duration = Duration::from_millis(5 * TICKS as u64);
+
+/// The deadlines of the calls on one connection.
+///
+/// A call is given up after the timeout and before a sixteenth of it more has passed.
+pub(crate) struct Deadlines {
+    timeout: Duration,
+    /// Where the ticks are counted. A call in another runtime has its own timer: this one may stand still.
+    runtime: Option<Id>,
+    passed: AtomicUsize,
+    /// Those who wait for a tick, at its number modulo the number of places.
+    waiting: [Notify; PLACES],
+    /// Whether a call has begun since the last tick.
+    used: AtomicBool,
+    /// Whether nobody has called for long, so that no ticks are counted.
+    resting: AtomicBool,
+    wake: Notify,
+}
+
+impl Deadlines {
+    /// Returns the deadlines of a connection that is driven by the present runtime.
+    pub(crate) fn new(timeout: Duration) -> Self {
+        let runtime = Handle::try_current().ok().map(|runtime| runtime.id());
+        Self {
+            timeout,
+            runtime: runtime.filter(|_| SHORTEST <= timeout),
+            passed: AtomicUsize::new(0),
+            waiting: std::array::from_fn(|_| Notify::new()),
+            used: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
+            wake: Notify::new(),
+        }
+    }
+
+    /// Waits for a call; `None` when it took too long.
+    ///
+    /// The call is pinned by the caller: this future, which is moved with every command, would hold it twice.
+    pub(crate) async fn within<F: Future>(&self, mut call: Pin<&mut F>) -> Option<F::Output> {
+        let here = Handle::try_current().ok().map(|runtime| runtime.id());
+        let place = match self.runtime.is_some() && self.runtime == here {
+            // The present tick has begun already, so it does not count.
+            true => (self.passed.load(Ordering::Acquire) + 1 + TICKS) % PLACES,
+            false => PLACES,
+        };
+        let Some(tick) = self.waiting.get(place) else {
+            return tokio::time::timeout(self.timeout, call).await.ok();
+        };
+        // From here on this call is woken by the tick, also if it passes before the first poll.
+        let mut tick = pin!(tick.notified());
+        self.use_now();
+        poll_fn(|context| match call.as_mut().poll(context) {
+            Poll::Ready(reply) => Poll::Ready(Some(reply)),
+            Poll::Pending => tick.as_mut().poll(context).map(|()| None),
+        })
+        .await
+    }
+
+    /// Sees to it that ticks are counted. After this every place has its turn before they may rest.
+    fn use_now(&self) {
+        // Written only when it changes: this cache line is shared by every caller.
+        if !self.used.load(Ordering::SeqCst) {
+            self.used.store(true, Ordering::SeqCst);
+            if self.resting.load(Ordering::SeqCst) {
+                self.wake.notify_one();
+            }
+        }
+    }
+
+    /// Counts ticks, for as long as there are calls that wait for one; never ends.
+    pub(crate) async fn count(&self) {
+        let mut unused = 0;
+        loop {
+            // As many ticks as there are places have passed since the last call began: nobody waits any more.
+            if PLACES < unused {
+                self.resting.store(true, Ordering::SeqCst);
+                // Either this sees that a call has begun, or that call sees that it must wake this.
+                if !self.used.load(Ordering::SeqCst) {
+                    self.wake.notified().await;
+                }
+                self.resting.store(false, Ordering::SeqCst);
+                unused = 0;
+            }
+            tokio::time::sleep(self.timeout / TICKS as u32).await;
+            let passed = self.passed.load(Ordering::Relaxed).wrapping_add(1);
+            self.passed.store(passed, Ordering::Release);
+            if let Some(waiting) = self.waiting.get(passed % PLACES) {
+                waiting.notify_waiters();
+            }
+            unused = if self.used.swap(false, Ordering::SeqCst) { 0 } else { unused + 1 };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::future::ready;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::*;
+
+    const TIMEOUT: Duration = SHORTEST;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
+    #[test]
+    fn a_call_is_never_given_up_too_early_also_after_a_rest() {
+        runtime().block_on(async {
+            let deadlines = Arc::new(Deadlines::new(TIMEOUT));
+            assert!(deadlines.runtime.is_some());
+            let counting = Arc::clone(&deadlines);
+            let counting = tokio::spawn(async move { counting.count().await });
+            for _ in 0..3 {
+                assert_eq!(deadlines.within(pin!(ready(1))).await, Some(1));
+                let start = Instant::now();
+                assert_eq!(deadlines.within(pin!(pending::<()>())).await, None);
+                assert!(TIMEOUT <= start.elapsed());
+                while !deadlines.resting.load(Ordering::SeqCst) {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+            counting.abort();
+        });
+    }
+
+    #[test]
+    fn a_call_in_another_runtime_has_its_own_timer() {
+        let elsewhere = runtime();
+        let deadlines = elsewhere.block_on(async { Deadlines::new(TIMEOUT) });
+        // Nobody counts ticks.
+        assert_eq!(runtime().block_on(deadlines.within(pin!(pending::<()>()))), None);
+    }
+
+    #[test]
+    fn a_timeout_too_short_for_ticks_has_its_own_timer() {
+        runtime().block_on(async {
+            let deadlines = Deadlines::new(Duration::from_millis(1));
+            assert_eq!(deadlines.within(pin!(pending::<()>())).await, None);
+        });
+    }
+}
