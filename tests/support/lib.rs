@@ -16,6 +16,10 @@ pub const NAMES: [&str; 3] = ["a", "b", "c"];
 /// How long a condition may take to come true; long, for these machines may be busy.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
+/// How long a server that is well may take: a busy machine, or a test that blocks the only thread while it starts a
+/// server, must not look like a server that hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Three servers and a ring over them.
 pub async fn ring() -> (Servers, RedisRing) {
     let servers = Servers::start(NAMES.len()).unwrap();
@@ -26,7 +30,8 @@ pub async fn ring() -> (Servers, RedisRing) {
 /// A ring over servers that run already.
 pub async fn ring_over(servers: &Servers) -> RedisRing {
     let nodes = NAMES.iter().zip(servers.urls());
-    nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, &url)).connect().await.unwrap()
+    let ring = nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, &url));
+    ring.connect_timeout(PATIENCE).response_timeout(PATIENCE).connect().await.unwrap()
 }
 
 /// Three servers and a copy over them.
@@ -39,7 +44,8 @@ pub async fn copy() -> (Servers, RedisCopy) {
 /// A copy over servers that run already.
 pub async fn copy_over(servers: &Servers) -> RedisCopy {
     let nodes = NAMES.iter().zip(servers.urls());
-    nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url)).connect().await.unwrap()
+    let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url));
+    copy.connect_timeout(PATIENCE).response_timeout(PATIENCE).connect().await.unwrap()
 }
 
 /// How many servers the tests use that hold for any number: `test-cluster --nodes`, 3 if that does not say.
@@ -50,14 +56,18 @@ pub fn n_nodes() -> usize {
 /// [`n_nodes`] servers and a ring over them, for what holds for any number.
 pub async fn ring_of_any() -> (Servers, RedisRing) {
     let servers = Servers::start(n_nodes()).unwrap();
-    let ring = RedisRing::builder().nodes(servers.urls()).connect().await.unwrap();
+    let ring =
+        RedisRing::builder().nodes(servers.urls()).connect_timeout(PATIENCE).response_timeout(PATIENCE);
+    let ring = ring.connect().await.unwrap();
     (servers, ring)
 }
 
 /// [`n_nodes`] servers and a copy over them, for what holds for any number.
 pub async fn copy_of_any() -> (Servers, RedisCopy) {
     let servers = Servers::start(n_nodes()).unwrap();
-    let copy = RedisCopy::builder().nodes(servers.urls()).connect().await.unwrap();
+    let copy =
+        RedisCopy::builder().nodes(servers.urls()).connect_timeout(PATIENCE).response_timeout(PATIENCE);
+    let copy = copy.connect().await.unwrap();
     (servers, copy)
 }
 
