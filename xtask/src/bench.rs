@@ -1,4 +1,9 @@
-//! `cargo xtask bench`: criterion, with servers for the benchmarks that talk to some.
+//! `cargo xtask bench`: criterion, with servers for the benchmarks that talk to some, and comparisons of whole clients.
+
+mod client;
+mod compare;
+mod instructions;
+mod report;
 
 use std::fs;
 use std::process::{Command, ExitCode};
@@ -13,6 +18,14 @@ const RING: &str = "REDISDB_RING";
 const COPY: &str = "REDISDB_COPY";
 
 pub(crate) fn run(flags: &flags::Bench) -> Result<ExitCode> {
+    match flags.name.as_deref() {
+        Some("compare") => compare::run(flags.quick),
+        Some("instructions") => instructions::run(),
+        _ => criterion(flags),
+    }
+}
+
+fn criterion(flags: &flags::Bench) -> Result<ExitCode> {
     let mut command = cargo();
     command.args(["bench", "--package", "redisdb-benches"]);
     // After `--` the first word is criterion's too, and no name starts like this.

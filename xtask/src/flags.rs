@@ -30,9 +30,12 @@ xflags::xflags! {
             }
         }
 
-        /// Run the benchmarks, or one of them.
+        /// Run the benchmarks, or one of them; `compare`: let the clients of Rust take turns; `instructions`: count
+        /// those of each call, by valgrind.
         cmd bench {
-            /// The name of one benchmark.
+            /// Of `compare`: only the main results, in two minutes.
+            optional --quick
+            /// The name of one benchmark, or of a comparison.
             optional name: String
             /// What criterion is to be told, after `--`, as in `-- --save-baseline main`.
             repeated args: OsString

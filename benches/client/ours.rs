@@ -1,0 +1,151 @@
+//! Our own clients.
+
+use std::time::Duration;
+
+use redisdb::cache::Cache;
+use redisdb::{Node, RedisCopy, RedisRing, StringCommands};
+
+use crate::client::{Bytes, Client};
+use crate::measure::{KEYS, key};
+
+#[derive(Clone)]
+pub(crate) struct Ring(RedisRing);
+
+impl Ring {
+    pub(crate) async fn connect(urls: &[String]) -> Self {
+        Self(ring(urls).await)
+    }
+}
+
+async fn ring(urls: &[String]) -> RedisRing {
+    let builder = urls
+        .iter()
+        .enumerate()
+        .fold(RedisRing::builder(), |ring, (i, url)| ring.node(format!("node-{i}"), url));
+    builder.connect().await.expect("a ring")
+}
+
+impl Client for Ring {
+    async fn get(&self, key: &str) -> Bytes {
+        self.0.get(key).await.expect("a reply")
+    }
+
+    async fn set(&self, key: &str, value: &[u8]) {
+        self.0.set(key, value).await.expect("a reply");
+    }
+
+    async fn mget(&self, keys: &[&str]) -> Vec<Bytes> {
+        self.0.mget(keys).await.expect("a reply")
+    }
+
+    async fn pipeline(&self, keys: &[&str]) -> Vec<Bytes> {
+        let mut pipeline = redis::Pipeline::with_capacity(keys.len());
+        for key in keys {
+            pipeline.get(*key);
+        }
+        pipeline.query_async(&mut self.0.clone()).await.expect("replies")
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct OneNode(Node);
+
+impl OneNode {
+    pub(crate) async fn connect(urls: &[String]) -> Self {
+        Self(Node::connect(urls[0].as_str()).await.expect("a node"))
+    }
+}
+
+impl Client for OneNode {
+    async fn get(&self, key: &str) -> Bytes {
+        self.0.get(key).await.expect("a reply")
+    }
+
+    async fn set(&self, key: &str, value: &[u8]) {
+        self.0.set(key, value).await.expect("a reply");
+    }
+
+    async fn mget(&self, keys: &[&str]) -> Vec<Bytes> {
+        self.0.mget(keys).await.expect("a reply")
+    }
+
+    async fn pipeline(&self, keys: &[&str]) -> Vec<Bytes> {
+        let mut pipeline = redis::Pipeline::with_capacity(keys.len());
+        for key in keys {
+            pipeline.get(*key);
+        }
+        let values = self.0.send_pipeline(&pipeline, 0, keys.len()).await.expect("replies");
+        values.into_iter().map(|value| redis::from_redis_value(value).expect("a value")).collect()
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct OnCopy(RedisCopy);
+
+impl OnCopy {
+    pub(crate) async fn connect(urls: &[String]) -> Self {
+        let builder = urls
+            .iter()
+            .enumerate()
+            .fold(RedisCopy::builder(), |copy, (i, url)| copy.node(format!("node-{i}"), url));
+        Self(builder.connect().await.expect("a copy"))
+    }
+}
+
+impl Client for OnCopy {
+    async fn get(&self, key: &str) -> Bytes {
+        self.0.get(key).await.expect("a reply")
+    }
+
+    async fn set(&self, key: &str, value: &[u8]) {
+        let replies = self.0.set(key, value).await.expect("replies");
+        assert!(replies.is_complete());
+    }
+
+    async fn mget(&self, keys: &[&str]) -> Vec<Bytes> {
+        self.0.mget(keys).await.expect("a reply")
+    }
+
+    async fn pipeline(&self, _: &[&str]) -> Vec<Bytes> {
+        unimplemented!("a copy has no pipeline of reads")
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct OnCache(Cache<RedisRing>);
+
+impl OnCache {
+    pub(crate) async fn connect(urls: &[String]) -> Self {
+        let cache = Cache::builder(ring(urls).await).prefix("bench").codec(redisdb::cache::Codec::Raw);
+        let cache = Self(cache.build().expect("a cache"));
+        // An entry has an envelope and a time to live, so what `fill` wrote is none.
+        let keys: Vec<String> = (0..KEYS).map(key).collect();
+        if cache.0.get::<String>(&keys[KEYS - 1]).await.expect("a reply").is_none() {
+            for keys in keys.chunks(1000) {
+                let entries = keys.iter().map(|key| (key, "x".repeat(64)));
+                cache.0.set_many_for(entries, Duration::from_secs(86_400)).await.expect("a reply");
+            }
+        }
+        cache
+    }
+}
+
+impl Client for OnCache {
+    async fn get(&self, key: &str) -> Bytes {
+        self.0.get::<String>(key).await.expect("a reply").map(String::into_bytes)
+    }
+
+    async fn set(&self, key: &str, value: &[u8]) {
+        let value = std::str::from_utf8(value).expect("text");
+        self.0.set(key, value).await.expect("a reply");
+    }
+
+    async fn mget(&self, keys: &[&str]) -> Vec<Bytes> {
+        let found = self.0.get_many::<String, &str>(keys.to_vec()).await.expect("replies");
+        found.values.into_iter().map(|(_, value)| Some(value.into_bytes())).collect()
+    }
+
+    async fn pipeline(&self, _: &[&str]) -> Vec<Bytes> {
+        unimplemented!("a cache has no pipeline")
+    }
+}

@@ -1,0 +1,89 @@
+//! The program that does one piece of work through one client.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use xtask::workspace;
+
+use crate::Result;
+use crate::cargo::{cargo, run as run_command};
+
+/// One client at one piece of work, and how many tasks do it at the same time.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    pub(crate) client: &'static str,
+    pub(crate) work: &'static str,
+    pub(crate) tasks: usize,
+    pub(crate) size: usize,
+    pub(crate) multi: bool,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Measured {
+    pub(crate) operations: f64,
+    pub(crate) wall: Duration,
+    pub(crate) cpu: Duration,
+    pub(crate) median: Duration,
+}
+
+pub(crate) struct Program(PathBuf);
+
+impl Program {
+    /// Builds it, with the clients of others if they are asked for.
+    pub(crate) fn build(peers: bool) -> Result<Program> {
+        let mut command = cargo();
+        command.args(["build", "--release", "--package", "redisdb-benches", "--bin", "redisdb-bench-client"]);
+        if peers {
+            command.args(["--features", "peers"]);
+        }
+        run_command(&mut command)?;
+        Ok(Program(workspace::target_dir().join("release/redisdb-bench-client")))
+    }
+
+    pub(crate) fn path(&self) -> &PathBuf {
+        &self.0
+    }
+
+    /// What is said to the program, without how long it is to run.
+    pub(crate) fn words(task: &Task, urls: &[String]) -> Vec<String> {
+        let mut words = vec![task.client.to_owned(), task.work.to_owned(), urls.join(",")];
+        words.extend(["--tasks".to_owned(), task.tasks.to_string()]);
+        words.extend(["--size".to_owned(), task.size.to_string()]);
+        if task.multi {
+            words.push("--multi".to_owned());
+        }
+        words
+    }
+
+    /// Gives every server every key, with values of this size.
+    pub(crate) fn fill(&self, urls: &[String], size: usize) -> Result<()> {
+        let task = Task { client: "fill", work: "set", tasks: 1, size, multi: false };
+        self.read(Command::new(&self.0).args(Self::words(&task, urls))).map(drop)
+    }
+
+    pub(crate) fn measure(&self, task: &Task, urls: &[String], time: Duration) -> Result<Measured> {
+        let millis = time.as_millis().to_string();
+        let mut command = Command::new(&self.0);
+        let line = self.read(command.args(Self::words(task, urls)).args(["--millis", &millis]))?;
+        let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let [operations, wall, cpu, median, ..] = numbers[..] else {
+            return Err(format!("`{}` at `{}` printed `{line}`", task.client, task.work).into());
+        };
+        Ok(Measured {
+            operations: operations as f64,
+            wall: Duration::from_nanos(wall),
+            cpu: Duration::from_nanos(cpu),
+            median: Duration::from_nanos(median),
+        })
+    }
+
+    fn read(&self, command: &mut Command) -> Result<String> {
+        let output = command.stderr(Stdio::inherit()).output()?;
+        if !output.status.success() {
+            return Err(format!("{command:?} failed ({})", output.status).into());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
