@@ -15,6 +15,7 @@ use redisdb_node::Recorded;
 use redisdb_node::SendMany;
 use redisdb_node::command;
 use redisdb_node::command::Access;
+use redisdb_node::command::Keys;
 use redisdb_node::command::Merge;
 use redisdb_node::command::OnRing;
 use redisdb_node::command::Spec;
@@ -67,7 +68,15 @@ type Groups = BTreeMap<usize, Vec<Place>>;
 
 /// Runs every command of a redis-rs pipeline and returns each one's own outcome, in order.
 pub(crate) async fn run(ring: &RedisRing, pipeline: &RawPipeline) -> Vec<Result<Value, Error>> {
-    let commands: Vec<&Cmd> = pipeline.cmd_iter().collect();
+    let mut last = None;
+    let commands: Vec<Result<(&'static Spec, &Cmd), Error>> = pipeline
+        .cmd_iter()
+        .map(|cmd| {
+            let spec = row_after(last, cmd)?;
+            last = Some(spec);
+            Ok((spec, cmd))
+        })
+        .collect();
     let value = |reply| match reply {
         RingReply::One(_, value) => value,
         RingReply::Each(replies) => {
@@ -79,7 +88,7 @@ pub(crate) async fn run(ring: &RedisRing, pipeline: &RawPipeline) -> Vec<Result<
     run_all(
         ring,
         &commands,
-        |cmd| row(cmd).map(|spec| (spec, *cmd)),
+        |command| command.clone(),
         |outcome| {
             outcomes.push(outcome.map(value));
         },
@@ -204,6 +213,14 @@ fn command_at<'a>(waiting: &'a [Waiting<'_>], place: &Place) -> Option<(&'static
 
 fn row(cmd: &Cmd) -> Result<&'static Spec, Error> {
     command::lookup(cmd).ok_or_else(|| Error::UnknownCommand { command: unknown_name(cmd) })
+}
+
+/// The row of a command that follows another one in a pipeline, which often is the same command again.
+fn row_after(last: Option<&'static Spec>, cmd: &Cmd) -> Result<&'static Spec, Error> {
+    let name = command::words(cmd).next().unwrap_or_default();
+    // Of the commands that have subcommands none has keys, so one word is the whole name.
+    let is_again = |spec: &&Spec| spec.keys != Keys::None && name.eq_ignore_ascii_case(spec.name.as_bytes());
+    last.filter(is_again).map_or_else(|| row(cmd), Ok)
 }
 
 /// Runs a redis-rs `MULTI` block as it is on the owner of its keys, which must have one hash tag.
