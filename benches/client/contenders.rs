@@ -57,7 +57,10 @@ async fn connect(url: &str) -> MultiplexedConnection {
     let info = url.into_connection_info().expect("a URL");
     // Off by default, which is no choice that anybody makes.
     let tcp = redis::io::tcp::TcpSettings::default().set_nodelay(true);
-    let client = redis::Client::open(info.set_tcp_settings(tcp)).expect("a client");
+    // twemproxy closes the connection on the `CLIENT SETINFO` that is sent otherwise.
+    let settings = info.redis_settings().clone().set_skip_set_lib_name();
+    let info = info.set_tcp_settings(tcp).set_redis_settings(settings);
+    let client = redis::Client::open(info).expect("a client");
     client.get_multiplexed_async_connection().await.expect("a connection")
 }
 

@@ -3,6 +3,7 @@
 mod client;
 mod compare;
 mod instructions;
+mod peers;
 mod report;
 
 use std::fs;
@@ -21,6 +22,7 @@ pub(crate) fn run(flags: &flags::Bench) -> Result<ExitCode> {
     match flags.name.as_deref() {
         Some("compare") => compare::run(flags.quick),
         Some("instructions") => instructions::run(),
+        Some("peers") => peers::run(),
         _ => criterion(flags),
     }
 }

@@ -30,8 +30,8 @@ xflags::xflags! {
             }
         }
 
-        /// Run the benchmarks, or one of them; `compare`: let the clients of Rust take turns; `instructions`: count
-        /// those of each call, by valgrind.
+        /// Run the benchmarks, or one of them; `compare`: let the clients of Rust take turns; `peers`: those of other
+        /// languages; `instructions`: count those of each call, by valgrind.
         cmd bench {
             /// Of `compare`: only the main results, in two minutes.
             optional --quick
