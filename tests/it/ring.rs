@@ -201,6 +201,20 @@ async fn a_script_runs_where_its_keys_are() {
 }
 
 #[tokio::test]
+async fn any_command_can_be_run_and_its_reply_converted() {
+    let (_servers, ring) = ring().await;
+    let () = ring.query(redis::cmd("SET").arg("k").arg(5)).await.unwrap();
+    assert_eq!(ring.query::<u8>(redis::cmd("GET").arg("k")).await.unwrap(), 5);
+    assert_eq!(ring.node_for("k").query::<u8>(redis::cmd("GET").arg("k")).await.unwrap(), 5);
+    let error = ring.query::<Vec<(u8, u8)>>(redis::cmd("GET").arg("k")).await.unwrap_err();
+    assert!(error.may_have_executed() && error.to_string().contains("another type"), "{error}");
+    let error = ring.query::<u8>(&redis::cmd("NOSUCH")).await.unwrap_err();
+    assert!(matches!(error, Error::UnknownCommand { .. }), "{error}");
+    assert!(ring.node_for("k").query::<u8>(&redis::cmd("NOSUCH")).await.unwrap_err().is_unsupported());
+    assert!(ring.query::<()>(redis::cmd("RENAME").arg("k").arg("l")).await.unwrap_err().is_unsupported());
+}
+
+#[tokio::test]
 async fn on_node_and_on_each_reach_the_nodes_themselves() {
     let (_servers, ring) = ring().await;
     filled(&ring, 90).await;

@@ -5,6 +5,7 @@ use std::io;
 
 use redis::Cmd;
 use redis::ErrorKind;
+use redis::FromRedisValue;
 use redis::Pipeline;
 use redis::RedisError;
 use redis::RedisFuture;
@@ -18,7 +19,39 @@ use crate::copy::RedisCopy;
 use crate::error::Error;
 use crate::explain::unknown_name;
 use crate::pipeline;
+use crate::replies::decode;
 use crate::ring::RedisRing;
+
+impl RedisRing {
+    /// Runs any command of Redis, or one that was [registered](command::Registration), where its row says, and converts
+    /// its reply.
+    ///
+    /// ```no_run
+    /// # async fn f(ring: redisdb_cluster::RedisRing) -> Result<(), redisdb_cluster::Error> {
+    /// let kind: String = ring.query(redis::cmd("OBJECT").arg("ENCODING").arg("user:1")).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Of the routing, of the node, or that the reply is not a `T`.
+    pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
+        let spec = command::lookup(cmd).ok_or_else(|| unknown(cmd))?;
+        Ok(decode(&"*".into(), spec.name, self.run(spec, cmd).await?)?)
+    }
+}
+
+impl RedisCopy {
+    /// Runs any command of Redis, or one that was [registered](command::Registration), and converts its reply: of a
+    /// write, the one that all nodes gave that took it.
+    ///
+    /// # Errors
+    /// Of the routing, of the nodes, that the nodes gave different replies, or that the reply is not a `T`.
+    pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
+        let reply = run(self, cmd).await?;
+        let name = command::lookup(cmd).map_or("?", |spec| spec.name);
+        Ok(decode(&"*".into(), name, reply)?)
+    }
+}
 
 /// A command goes where its row says. A pipeline is grouped by node, and each command has its own outcome; an atomic
 /// one goes to the owner of its keys, which must have one hash tag.

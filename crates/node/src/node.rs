@@ -193,6 +193,26 @@ impl Node {
         self.owned().await?.run(spec, cmd).await
     }
 
+    /// Runs any command of Redis, or one that was [registered](crate::command::Registration), and converts its reply.
+    ///
+    /// ```no_run
+    /// # async fn f(node: redisdb_node::Node) -> Result<(), redisdb_node::Error> {
+    /// let kind: String = node.query(redis::cmd("OBJECT").arg("ENCODING").arg("user:1")).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and that the command is not known: [`send`](Self::send) sends it all the same.
+    pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
+        match command::lookup(cmd) {
+            Some(spec) => self.answer(spec, cmd.clone()).await,
+            None => {
+                let reason = "it is not in the command table; register it, or send it as it is, by `send`";
+                Err(self.error(name_of(cmd), ErrorKind::Unsupported(reason.into())))
+            }
+        }
+    }
+
     /// Takes a connection that nobody else uses, until it is dropped. At most 64 at a time.
     ///
     /// # Errors
