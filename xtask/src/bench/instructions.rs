@@ -32,7 +32,7 @@ const fn row(
 }
 
 const GET: &str = "redis-rs `AsyncCommands::get`, one server";
-const GET_3: &str = "the same, three servers sharded by hand";
+const GET_3: &str = "redis-rs `AsyncCommands::get`, three servers sharded by hand";
 const SET: &str = "redis-rs `AsyncCommands::set`, one server";
 const MGET: &str = "redis-rs `mget` of 100, split over three by hand";
 const PIPELINE: &str = "redis-rs pipeline of 100 `GET`, one server";
@@ -42,7 +42,12 @@ static ROWS: [Row; 16] = [
     row(GET, ("redis", "get"), 1, None),
     row("redis-rs `send_packed_command`, one server", ("redis-packed", "get"), 1, Some(GET)),
     row(GET_3, ("redis", "get"), 3, Some(GET)),
-    row("the same by `send_packed_command`", ("redis-packed", "get"), 3, Some(GET)),
+    row(
+        "redis-rs `send_packed_command`, three servers sharded by hand",
+        ("redis-packed", "get"),
+        3,
+        Some(GET),
+    ),
     row("**`ring.get`**, three servers", ("ring", "get"), 3, Some(GET)),
     row("`node.get`", ("node", "get"), 1, Some(GET)),
     row("`cache.get` on a ring of three", ("cache", "get"), 3, Some(GET)),
