@@ -26,7 +26,8 @@ const SHORTEST: Duration = Duration::from_millis(5 * TICKS as u64);
 
 /// The deadlines of the calls on one connection.
 ///
-/// A call is given up after the timeout and before a sixteenth of it more has passed.
+/// A call is given up after the timeout, and after about a sixteenth of it more at the latest: a tick of the runtime can be a
+/// millisecond late.
 pub(crate) struct Deadlines {
     timeout: Duration,
     /// Where the ticks are counted. A call in another runtime has its own timer: this one may stand still.
