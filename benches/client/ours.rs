@@ -107,7 +107,7 @@ impl Client for OnCopy {
     }
 
     async fn pipeline(&self, _: &[&str]) -> Vec<Bytes> {
-        unimplemented!("a copy has no pipeline of reads")
+        panic!("a copy has no pipeline of reads: no work asks for one")
     }
 }
 
@@ -146,6 +146,6 @@ impl Client for OnCache {
     }
 
     async fn pipeline(&self, _: &[&str]) -> Vec<Bytes> {
-        unimplemented!("a cache has no pipeline")
+        panic!("a cache has no pipeline: no work asks for one")
     }
 }
