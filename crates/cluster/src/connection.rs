@@ -17,7 +17,6 @@ use redisdb_node::command;
 
 use crate::copy::RedisCopy;
 use crate::error::Error;
-use crate::explain::unknown_name;
 use crate::pipeline;
 use crate::replies::decode;
 use crate::ring::RedisRing;
@@ -35,7 +34,7 @@ impl RedisRing {
     /// # Errors
     /// Of the routing, of the node, or that the reply is not a `T`.
     pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
-        let spec = command::lookup(cmd).ok_or_else(|| unknown(cmd))?;
+        let spec = command::lookup(cmd).ok_or_else(|| Error::unknown(cmd))?;
         Ok(decode(&"*".into(), spec.name, self.run(spec, cmd).await?)?)
     }
 }
@@ -58,7 +57,7 @@ impl RedisCopy {
 impl ConnectionLike for RedisRing {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            let spec = command::lookup(cmd).ok_or_else(|| unknown(cmd))?;
+            let spec = command::lookup(cmd).ok_or_else(|| Error::unknown(cmd))?;
             Ok(self.run(spec, cmd).await?)
         })
     }
@@ -98,10 +97,8 @@ impl ConnectionLike for RedisCopy {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             if pipeline.is_transaction() {
-                let reason = "each node could end up different; run it on each node, by `on_each`".to_owned();
-                return Err(
-                    Error::Unsupported { command: "MULTI".to_owned(), strategy: "copy", reason }.into()
-                );
+                let reason = "each node could end up different; run it on each node, by `on_each`";
+                return Err(Error::refused("MULTI", "copy", reason).into());
             }
             // One after the other: a read may ask for what the write before it wrote.
             let mut values = Vec::with_capacity(pipeline.len());
@@ -118,12 +115,8 @@ impl ConnectionLike for RedisCopy {
 }
 
 async fn run(copy: &RedisCopy, cmd: &Cmd) -> Result<Value, Error> {
-    let spec = command::lookup(cmd).ok_or_else(|| unknown(cmd))?;
+    let spec = command::lookup(cmd).ok_or_else(|| Error::unknown(cmd))?;
     copy.run(spec, cmd).await
-}
-
-fn unknown(cmd: &Cmd) -> Error {
-    Error::UnknownCommand { command: unknown_name(cmd) }
 }
 
 fn db<'a>(mut nodes: impl Iterator<Item = &'a Node>) -> i64 {

@@ -33,7 +33,6 @@ use crate::builder::CopyBuilder;
 use crate::config::TopologyConfig;
 use crate::error::Error;
 use crate::error::TooFewReplies;
-use crate::error::Unavailable;
 use crate::explain::Explanation;
 use crate::explain::explain_on_copy;
 use crate::health::Health;
@@ -213,10 +212,6 @@ impl RedisCopy {
     }
 }
 
-fn refused(spec: &Spec, reason: &str) -> Error {
-    Error::Unsupported { command: spec.name.to_owned(), strategy: "copy", reason: reason.to_owned() }
-}
-
 impl Execute for RedisCopy {
     type Error = Error;
     type Write<T: Send> = Replies<T>;
@@ -294,12 +289,10 @@ impl RedisCopy {
         let chosen = order().filter(in_sync).find(|idx| nodes.at(*idx).is_connected());
         match chosen.or_else(|| order().find(in_sync)) {
             Some(idx) => Ok(nodes.at(idx).clone()),
-            None => Err(Error::Unavailable(Box::new(Unavailable {
-                command,
-                key: key.clone().next().map(<[u8]>::to_vec),
-                errors: Vec::new(),
-                behind: nodes.iter().map(|node| node.name().to_owned()).collect(),
-            }))),
+            None => {
+                let behind = nodes.iter().map(|node| node.name().to_owned()).collect();
+                Err(Error::unavailable(command, key.clone().next(), Vec::new(), behind))
+            }
         }
     }
 }

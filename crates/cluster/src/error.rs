@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use redis::Cmd;
 use redis::Value;
 use redisdb_hashring::BuildError;
 use redisdb_node as node;
 use redisdb_node::command::KeyError;
+use redisdb_node::command::Spec;
+use redisdb_node::command::words;
 
 use crate::config::ConfigError;
 use crate::replies::Replies;
@@ -141,6 +144,33 @@ pub struct TooFewReplies {
 }
 
 impl Error {
+    /// A command that is not sent, with the reason and what to do instead.
+    pub(crate) fn refused(command: &str, strategy: &'static str, reason: impl Into<String>) -> Self {
+        Self::Unsupported { command: command.to_owned(), strategy, reason: reason.into() }
+    }
+
+    /// A command without a row.
+    pub(crate) fn unknown(cmd: &Cmd) -> Self {
+        Self::UnknownCommand { command: first_word(cmd) }
+    }
+
+    /// A command whose keys cannot be told.
+    pub(crate) fn keys(spec: &Spec) -> impl Fn(KeyError) -> Self + use<> {
+        let command = spec.name;
+        move |reason| Self::Keys { command, reason }
+    }
+
+    /// A command that no node can answer.
+    pub(crate) fn unavailable(
+        command: &'static str,
+        key: Option<&[u8]>,
+        errors: Vec<node::Error>,
+        behind: Vec<String>,
+    ) -> Self {
+        let key = key.map(<[u8]>::to_vec);
+        Self::Unavailable(Box::new(Unavailable { command, key, errors, behind }))
+    }
+
     /// The errors of single nodes behind this one.
     pub fn node_errors(&self) -> Vec<&node::Error> {
         match self {
@@ -287,6 +317,11 @@ impl fmt::Display for Partial {
         }
         self.failures().try_for_each(|(part, error)| write!(f, "; node `{}`: {}", part.node, error.kind()))
     }
+}
+
+/// The first word of a command, for one that is not in the table.
+pub(crate) fn first_word(cmd: &Cmd) -> String {
+    Shown(words(cmd).next().unwrap_or_default()).to_string()
 }
 
 /// A key as text: escaped, and cut when it is long.

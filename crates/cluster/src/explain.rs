@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use redis::Arg;
 use redis::Cmd;
 use redisdb_hashring::HashRing;
 use redisdb_node::command;
@@ -15,6 +14,7 @@ use crate::effect;
 use crate::effect::Plan;
 use crate::error::Error;
 use crate::error::Shown;
+use crate::error::first_word;
 use crate::route::Route;
 use crate::route::route;
 
@@ -86,11 +86,10 @@ pub(crate) fn explain_on_copy(ring: &HashRing, cmd: &Cmd) -> Explanation {
         let first =
             |key: &Option<Vec<u8>>| ring.name(ring.lookup(key.as_deref().unwrap_or_default())).to_owned();
         let one = |key: Option<Vec<u8>>| Decision::Node { node: first(&key), key };
-        let _known = spec.keys_of(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
+        let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
         Ok(match (effect::plan(spec, cmd, SystemTime::UNIX_EPOCH), spec.access) {
             (Plan::Refuse(reason), _) => {
-                let (command, reason) = (spec.name.to_owned(), reason.to_owned());
-                return Err(Error::Unsupported { command, strategy: "copy", reason });
+                return Err(Error::refused(spec.name, "copy", reason));
             }
             (Plan::OneNode, _) | (_, Access::Read) => one(first_key(spec, cmd)),
             (Plan::Decided(..), _) => Decision::Decided { node: first(&first_key(spec, cmd)) },
@@ -107,20 +106,9 @@ fn explain(
 ) -> Explanation {
     let (command, decision) = match command::lookup(cmd) {
         Some(spec) => (spec.name.to_owned(), decide(spec).unwrap_or_else(Decision::Refused)),
-        None => {
-            let command = unknown_name(cmd);
-            (command.clone(), Decision::Refused(Error::UnknownCommand { command }))
-        }
+        None => (first_word(cmd), Decision::Refused(Error::unknown(cmd))),
     };
     Explanation { command, strategy, decision }
-}
-
-/// The first word of a command that is not in the table.
-pub(crate) fn unknown_name(cmd: &Cmd) -> String {
-    match cmd.args_iter().next() {
-        Some(Arg::Simple(name)) => Shown(name).to_string(),
-        _ => String::new(),
-    }
 }
 
 fn first_key(spec: &Spec, cmd: &Cmd) -> Option<Vec<u8>> {

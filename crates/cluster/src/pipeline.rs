@@ -22,7 +22,6 @@ use redisdb_node::command::Spec;
 
 use crate::error::CrossNode;
 use crate::error::Error;
-use crate::explain::unknown_name;
 use crate::replies::PerNode;
 use crate::replies::Replies;
 use crate::ring::RedisRing;
@@ -166,7 +165,7 @@ fn plan<'a>(
         Err(error) => return Waiting::Nothing(error),
     };
     let routed = match spec.needs_owned(cmd) {
-        Some(reason) => Err(unsupported(spec, reason)),
+        Some(reason) => Err(Error::refused(spec.name, "ring", reason)),
         None => ring.route(spec, cmd),
     };
     let mut put = |idx: usize, place| groups.entry(idx).or_default().push(place);
@@ -212,7 +211,7 @@ fn command_at<'a>(waiting: &'a [Waiting<'_>], place: &Place) -> Option<(&'static
 }
 
 fn row(cmd: &Cmd) -> Result<&'static Spec, Error> {
-    command::lookup(cmd).ok_or_else(|| Error::UnknownCommand { command: unknown_name(cmd) })
+    command::lookup(cmd).ok_or_else(|| Error::unknown(cmd))
 }
 
 /// The row of a command that follows another one in a pipeline, which often is the same command again.
@@ -245,26 +244,20 @@ pub(crate) fn owner_of<'a>(
     let mut keys: Vec<&[u8]> = Vec::new();
     for (spec, cmd) in commands {
         if let OnRing::Refuse(reason) = spec.ring {
-            return Err(unsupported(spec, reason));
+            return Err(Error::refused(spec.name, "ring", reason));
         }
-        let found = spec.keys_of(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
+        let found = spec.keys_of(cmd).map_err(Error::keys(spec))?;
         keys.extend(found.map(|(_, key)| key));
     }
     let placement = ring.placement();
     let Some(&first) = keys.first() else {
-        let (command, reason) =
-            ("MULTI".to_owned(), "without keys it has no owner; run it on one node".to_owned());
-        return Err(Error::Unsupported { command, strategy: "ring", reason });
+        return Err(Error::refused("MULTI", "ring", "without keys it has no owner; run it on one node"));
     };
     if !keys.iter().all(|key| placement.tag(*key) == placement.tag(first)) {
         let keys = keys.into_iter().map(|key| (key.to_vec(), ring.node_for(key).name().to_owned())).collect();
         return Err(Error::CrossNode(Box::new(CrossNode { command: "MULTI", keys })));
     }
     Ok(ring.node_for(first))
-}
-
-fn unsupported(spec: &Spec, reason: &str) -> Error {
-    Error::Unsupported { command: spec.name.to_owned(), strategy: "ring", reason: reason.to_owned() }
 }
 
 fn missing(node: &Node, spec: &'static Spec) -> node::Error {
@@ -354,7 +347,7 @@ impl SendMany for RedisRing {
     }
 
     fn not_sent(&self, command: &str, reason: &'static str) -> Error {
-        Error::Unsupported { command: command.to_owned(), strategy: "ring", reason: reason.to_owned() }
+        Error::refused(command, "ring", reason)
     }
 
     fn given_up(&self, command: &'static str) -> Error {

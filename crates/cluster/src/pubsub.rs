@@ -11,7 +11,6 @@ use redisdb_node::is_keyspace_channel;
 
 use crate::copy::RedisCopy;
 use crate::error::Error;
-use crate::error::Unavailable;
 use crate::ring::RedisRing;
 
 impl RedisRing {
@@ -104,8 +103,7 @@ impl RedisCopy {
         if names.iter().any(|name| is_keyspace_channel(name)) {
             let reason = "each node speaks of its own keys there, so all would come once from each; listen to one \
                           node, by `on_node(name)`";
-            let (command, reason) = (command.to_owned(), reason.to_owned());
-            return Err(Error::Unsupported { command, strategy: "copy", reason });
+            return Err(Error::refused(command, "copy", reason));
         }
         start_with(
             self.nodes().map(|node| (node.clone(), topics(names.clone()))),
@@ -140,8 +138,7 @@ async fn start_with(
         errors.push(error);
     }
     if n_parts > 0 && errors.len() == n_parts {
-        let behind = Vec::new();
-        return Err(Error::Unavailable(Box::new(Unavailable { command, key: None, errors, behind })));
+        return Err(Error::unavailable(command, None, errors, Vec::new()));
     }
     Ok(subscription)
 }

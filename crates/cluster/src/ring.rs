@@ -28,7 +28,6 @@ use crate::config::TopologyConfig;
 use crate::error::Error;
 use crate::error::PartReply;
 use crate::error::Partial;
-use crate::error::Unavailable;
 use crate::explain::Explanation;
 use crate::explain::explain_on_ring;
 use crate::merge::PartValue;
@@ -193,8 +192,7 @@ impl RedisRing {
                 reply => return reply.map_err(Error::Node),
             }
         }
-        let behind = Vec::new();
-        Err(Error::Unavailable(Box::new(Unavailable { command: spec.name, key: None, errors, behind })))
+        Err(Error::unavailable(spec.name, None, errors, Vec::new()))
     }
 
     /// One node's reply, each node chosen as often as it has keys: every key is as likely as any other.
@@ -233,7 +231,7 @@ impl RedisRing {
                 let node = Arc::clone(self.nodes.name(part.node));
                 Some(PartValue { node, keys: part.keys, value: reply.ok()? })
             });
-            return merge(rule, values.collect()).map_err(|reason| unmerged(spec, reason));
+            return merge(rule, values.collect()).map_err(|reason| Error::refused(spec.name, "ring", reason));
         }
         let keys: Vec<&[u8]> =
             spec.keys_of(cmd).map(|keys| keys.map(|(_, key)| key).collect()).unwrap_or_default();
@@ -272,17 +270,7 @@ pub(crate) fn on_owner(spec: &'static Spec, cmd: &Cmd, error: node::Error) -> Er
     if !error.is_connect() {
         return Error::Node(error);
     }
-    let key = spec.first_key(cmd).ok().flatten().map(<[u8]>::to_vec);
-    Error::Unavailable(Box::new(Unavailable {
-        command: spec.name,
-        key,
-        errors: vec![error],
-        behind: Vec::new(),
-    }))
-}
-
-fn unmerged(spec: &Spec, reason: String) -> Error {
-    Error::Unsupported { command: spec.name.to_owned(), strategy: "ring", reason }
+    Error::unavailable(spec.name, spec.first_key(cmd).ok().flatten(), vec![error], Vec::new())
 }
 
 impl Execute for RedisRing {

@@ -46,32 +46,37 @@ pub(crate) fn route(
         }
         OnRing::EveryNode(merge) => Ok(Route::EveryNode(merge)),
         OnRing::AnyNode => Ok(Route::AnyNode),
-        OnRing::Refuse(reason) => Err(refused(spec, reason)),
+        OnRing::Refuse(reason) => Err(Error::refused(spec.name, "ring", reason)),
         // A rule that this version does not know.
-        _ => Err(refused(spec, "its rule is not known")),
+        _ => Err(Error::refused(spec.name, "ring", "its rule is not known")),
     }
 }
 
 fn owner(ring: &HashRing, spec: &'static Spec, cmd: &Cmd, colocated: bool) -> Result<Route, Error> {
-    let bad = |reason| Error::Keys { command: spec.name, reason };
+    let bad = Error::keys(spec);
     if let Keys::One(_) | Keys::Channel(_) = spec.keys {
-        let key = spec.first_key(cmd).map_err(bad)?.unwrap_or_default();
+        let key = spec.first_key(cmd).map_err(&bad)?.unwrap_or_default();
         return Ok(Route::Owner(ring.lookup(key)));
     }
-    let mut keys = spec.keys_of(cmd).map_err(bad)?.map(|(_, key)| key);
+    let mut keys = spec.keys_of(cmd).map_err(&bad)?.map(|(_, key)| key);
     let Some(first) = keys.next() else {
-        return Err(refused(spec, "without keys it has no owner; run it on one node, by `on_node(name)`"));
+        return Err(Error::refused(
+            spec.name,
+            "ring",
+            "without keys it has no owner; run it on one node, by `on_node(name)`",
+        ));
     };
     let owner = ring.lookup(first);
     let belongs = |key: &[u8]| ring.tag(key) == ring.tag(first) || colocated && ring.lookup(key) == owner;
     if !keys.all(belongs) {
-        let keys = spec.keys_of(cmd).map_err(bad)?;
+        let keys = spec.keys_of(cmd).map_err(&bad)?;
         let keys = keys.map(|(_, key)| (key.to_vec(), ring.name(ring.lookup(key)).to_owned())).collect();
         return Err(Error::CrossNode(Box::new(CrossNode { command: spec.name, keys })));
     }
     if !spec.patterns_of(cmd).all(|pattern| tagged(ring, pattern).is_some_and(belongs)) {
-        return Err(refused(
-            spec,
+        return Err(Error::refused(
+            spec.name,
+            "ring",
             "its pattern reads keys that may be on other nodes; give it the hash tag of the key, as in \
              `{user:1}:*`, or read them by `mget` and sort here",
         ));
@@ -83,10 +88,6 @@ fn owner(ring: &HashRing, spec: &'static Spec, cmd: &Cmd, colocated: bool) -> Re
 fn tagged<'a>(ring: &HashRing, pattern: &'a [u8]) -> Option<&'a [u8]> {
     let fixed = pattern.split(|byte| *byte == b'*').next()?;
     (ring.tag(fixed).len() < fixed.len()).then_some(fixed)
-}
-
-fn refused(spec: &Spec, reason: &str) -> Error {
-    Error::Unsupported { command: spec.name.to_owned(), strategy: "ring", reason: reason.to_owned() }
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ impl RunScript for RedisRing {
     async fn run_script<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {
         let (spec, cmd) = (rows::EVALSHA.spec(), call.by_hash());
         let Route::Owner(owner) = self.route(spec, &cmd)? else {
-            let reason = "without keys it has no owner; run it on one node, by `on_node(name)`".to_owned();
-            return Err(Error::Unsupported { command: spec.name.to_owned(), strategy: "ring", reason });
+            let reason = "without keys it has no owner; run it on one node, by `on_node(name)`";
+            return Err(Error::refused(spec.name, "ring", reason));
         };
         let node = self.at(owner);
         let reply = node.invoke(call).await.map_err(|error| on_owner(spec, &cmd, error))?;
@@ -35,8 +35,7 @@ impl RunScript for RedisCopy {
         if !call.script().is_deterministic() {
             let reason = "each node could end up different; declare the script `deterministic()` if it does the \
                           same everywhere, or run it on one node, by `on_node(name)`";
-            let (command, reason) = (spec.name.to_owned(), reason.to_owned());
-            return Err(Error::Unsupported { command, strategy: "copy", reason });
+            return Err(Error::refused(spec.name, "copy", reason));
         }
         Ok(self.invoke(spec, call).await?.decode(spec.name))
     }

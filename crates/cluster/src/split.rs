@@ -21,7 +21,7 @@ pub(crate) struct Part {
 
 /// Splits a command whose keys are [`Keys::Each`]; the parts stand in the order of their first keys.
 pub(crate) fn split(ring: &HashRing, spec: &'static Spec, cmd: &Cmd) -> Result<Vec<Part>, Error> {
-    let keys = spec.keys_of(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
+    let keys = spec.keys_of(cmd).map_err(Error::keys(spec))?;
     let owners: Vec<usize> = keys.map(|(_, key)| ring.lookup(key)).collect();
     let step = match spec.keys {
         Keys::Each { step, .. } => usize::from(step).max(1),

@@ -12,13 +12,11 @@ use redisdb_node::command::OnRing;
 use redisdb_node::command::Spec;
 
 use super::Shared;
-use super::refused;
 use crate::behind::Behind;
 use crate::copy::RedisCopy;
 use crate::effect;
 use crate::effect::Plan;
 use crate::error::Error;
-use crate::error::Unavailable;
 use crate::merge::PartValue;
 use crate::merge::merge;
 use crate::policy::ReadFrom;
@@ -29,13 +27,13 @@ impl RedisCopy {
     pub(crate) async fn run_read(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         self.check_identity().await?;
         if let Plan::Refuse(reason) = effect::plan(spec, cmd, SystemTime::UNIX_EPOCH) {
-            return Err(refused(spec, reason));
+            return Err(Error::refused(spec.name, "copy", reason));
         }
         if spec.copy == OnCopy::EveryNode {
             return self.ask_all(spec, cmd).await;
         }
         let shared = &*self.shared;
-        let key = spec.first_key(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
+        let key = spec.first_key(cmd).map_err(Error::keys(spec))?;
         let (mut errors, mut behind) = (Vec::new(), Vec::new());
         for idx in shared.nodes.ring().successors(key.unwrap_or_default()) {
             if !shared.in_sync(idx, spec, cmd) {
@@ -58,12 +56,7 @@ impl RedisCopy {
                 }
             }
         }
-        Err(Error::Unavailable(Box::new(Unavailable {
-            command: spec.name,
-            key: key.map(<[u8]>::to_vec),
-            errors,
-            behind: behind.into_iter().map(|idx| shared.nodes.name(idx).to_string()).collect(),
-        })))
+        Err(Error::unavailable(spec.name, key, errors, shared.names(behind)))
     }
 
     /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached
@@ -80,19 +73,18 @@ impl RedisCopy {
             }
         }
         if values.is_empty() {
-            let (command, behind) = (spec.name, Vec::new());
-            return Err(Error::Unavailable(Box::new(Unavailable { command, key: None, errors, behind })));
+            return Err(Error::unavailable(spec.name, None, errors, Vec::new()));
         }
         let rule = match spec.ring {
             OnRing::EveryNode(rule) => rule,
             _ => Merge::AllOk,
         };
-        merge(rule, values).map_err(|reason| refused(spec, &reason))
+        merge(rule, values).map_err(|reason| Error::refused(spec.name, "copy", reason))
     }
 
     pub(crate) async fn run_each(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
         if let Plan::Refuse(reason) = effect::plan(spec, cmd, SystemTime::UNIX_EPOCH) {
-            return Err(refused(spec, reason));
+            return Err(Error::refused(spec.name, "copy", reason));
         }
         Ok(self.shared.nodes.replies(self.shared.nodes.run_on_all(spec, cmd).await))
     }
@@ -104,8 +96,13 @@ impl Shared {
         self.behind.get(idx).ok_or_else(|| Error::NoSuchNode { name: format!("#{idx}") })
     }
 
+    pub(super) fn names(&self, nodes: Vec<usize>) -> Vec<String> {
+        nodes.into_iter().map(|idx| self.nodes.name(idx).to_string()).collect()
+    }
+
     pub(super) fn in_sync(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> bool {
-        let keys = spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
+        // The keys are looked for only if the node has missed any: this is asked before and after every read.
+        let keys = std::iter::once_with(|| spec.keys_of(cmd)).flatten().flatten().map(|(_, key)| key);
         self.behind.get(idx).is_some_and(|behind| behind.in_sync(self.nodes.at(idx), keys))
     }
 }

@@ -380,7 +380,7 @@ async fn sizes<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Result<u64, Err
 }
 
 fn unsupported(reason: &str) -> Error {
-    Error::Unsupported { command: "repair".to_owned(), strategy: "copy", reason: reason.to_owned() }
+    Error::refused("repair", "copy", reason)
 }
 
 /// Keeps to a number of keys in a second.

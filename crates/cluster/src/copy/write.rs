@@ -13,7 +13,6 @@ use redisdb_node::command;
 use redisdb_node::command::Spec;
 
 use super::Shared;
-use super::refused;
 use crate::behind::Behind;
 use crate::copy::RedisCopy;
 use crate::decide::Decide;
@@ -22,7 +21,6 @@ use crate::effect;
 use crate::effect::Plan;
 use crate::error::Error;
 use crate::error::TooFewReplies;
-use crate::error::Unavailable;
 use crate::replies::Outcome;
 use crate::replies::Replies;
 
@@ -32,7 +30,7 @@ impl RedisCopy {
         self.check_identity().await?;
         let shared = &*self.shared;
         // The keys must be known before anything is sent: a node that misses the write is behind on them.
-        let _known = spec.keys_of(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
+        let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
         let _watched = Watched::new(shared, spec, cmd);
         let rewritten;
         let cmd = match effect::plan(spec, cmd, SystemTime::now()) {
@@ -45,7 +43,7 @@ impl RedisCopy {
                 return self.run_decided(spec, absolute.as_ref().unwrap_or(cmd), decide).await;
             }
             Plan::OneNode => return self.run_on_one(spec, cmd).await,
-            Plan::Refuse(reason) => return Err(refused(spec, reason)),
+            Plan::Refuse(reason) => return Err(Error::refused(spec.name, "copy", reason)),
         };
         let results = shared.nodes.run_on_all(spec, cmd).await;
         shared.note_missed(spec, cmd, &results);
@@ -89,12 +87,7 @@ impl RedisCopy {
                 }
             }
         }
-        Err(Error::Unavailable(Box::new(Unavailable {
-            command: spec.name,
-            key: keys().next().map(<[u8]>::to_vec),
-            errors,
-            behind: behind.into_iter().map(|idx| shared.nodes.name(idx).to_string()).collect(),
-        })))
+        Err(Error::unavailable(spec.name, keys().next(), errors, shared.names(behind)))
     }
 
     async fn send_effect(
@@ -147,7 +140,7 @@ impl RedisCopy {
         self.check_identity().await?;
         let cmd = &call.by_hash();
         let shared = &*self.shared;
-        let _known = spec.keys_of(cmd).map_err(|reason| Error::Keys { command: spec.name, reason })?;
+        let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
         let _watched = Watched::new(shared, spec, cmd);
         let results = join_all(shared.nodes.iter().map(|node| node.invoke(call))).await;
         shared.note_missed(spec, cmd, &results);
@@ -254,7 +247,8 @@ impl Shared {
             return;
         }
         for (behind, result) in self.behind.iter().zip(results) {
-            if if taken { result.is_err() } else { maybe(result) } {
+            let is_behind = if taken { result.is_err() } else { maybe(result) };
+            if is_behind {
                 behind.missed(spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key));
             }
         }
