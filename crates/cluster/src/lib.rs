@@ -45,6 +45,8 @@ mod decide;
 mod effect;
 mod lock;
 mod merge;
+#[cfg_attr(not(test), expect(dead_code, reason = "the health checks of copies and rings run in it"))]
+mod monitor;
 mod nodes;
 mod pubsub;
 mod route;

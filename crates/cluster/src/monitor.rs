@@ -1,0 +1,109 @@
+//! A task in the background that lives as long as its owner.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+/// At most one task: started by whoever needs it first inside a runtime, started again when the runtime it was in has
+/// ended, and ended when this is dropped.
+///
+/// The task must not own what owns this, or neither would ever go.
+#[derive(Debug, Default)]
+pub(crate) struct Monitor {
+    running: Arc<AtomicBool>,
+    task: Mutex<Option<AbortHandle>>,
+}
+
+impl Monitor {
+    /// Makes sure that the task runs. Outside a runtime nothing happens. While it runs this costs one load, so it may
+    /// be asked for before every call.
+    pub(crate) fn ensure<F>(&self, make: impl FnOnce() -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        if self.running.load(Ordering::Acquire) {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else { return };
+        if self.running.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // Also when the runtime drops the task, or is ending and never runs it.
+        let stopped = Stopped(Arc::clone(&self.running));
+        let future = make();
+        let task = runtime.spawn(async move {
+            let _stopped = stopped;
+            future.await;
+        });
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
+    }
+}
+
+struct Stopped(Arc<AtomicBool>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    fn count(monitor: &Monitor, running: &Arc<()>) {
+        let running = Arc::clone(running);
+        monitor.ensure(|| async move {
+            let _running = running;
+            std::future::pending().await
+        });
+    }
+
+    #[test]
+    fn it_runs_once_and_ends_with_its_owner() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let (monitor, running) = (Monitor::default(), Arc::new(()));
+        count(&monitor, &running);
+        assert_eq!(Arc::strong_count(&running), 1, "there is no runtime to run it in");
+        runtime.block_on(async {
+            count(&monitor, &running);
+            count(&monitor, &running);
+            tokio::task::yield_now().await;
+            assert_eq!(Arc::strong_count(&running), 2);
+            drop(monitor);
+            tokio::task::yield_now().await;
+            assert_eq!(Arc::strong_count(&running), 1);
+        });
+    }
+
+    #[test]
+    fn it_starts_again_in_another_runtime_when_the_first_has_ended() {
+        let (monitor, running) = (Monitor::default(), Arc::new(()));
+        for _ in 0..3 {
+            let runtime = Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                count(&monitor, &running);
+                tokio::task::yield_now().await;
+            });
+            assert_eq!(Arc::strong_count(&running), 2);
+            drop(runtime);
+            assert_eq!(Arc::strong_count(&running), 1);
+        }
+    }
+}
