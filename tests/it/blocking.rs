@@ -200,7 +200,7 @@ async fn on_a_ring_one_waits_at_the_owner() {
             async move { ring.blpop::<String, String>(&keys, FOREVER).await }
         });
         let owner = ring.node_for(&keys[0]);
-        until_blocked(owner, 1).await;
+        until_blocked(&owner, 1).await;
         ring.rpush(&keys[1], "x").await.unwrap();
         assert_eq!(waiting.await.unwrap().unwrap(), Some((keys[1].clone(), "x".to_owned())));
     }

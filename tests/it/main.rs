@@ -35,6 +35,8 @@ mod register;
 #[cfg(feature = "servers")]
 mod repair;
 #[cfg(feature = "servers")]
+mod replace;
+#[cfg(feature = "servers")]
 mod replies;
 #[cfg(feature = "servers")]
 mod ring;

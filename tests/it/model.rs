@@ -187,7 +187,7 @@ fn a_ring_answers_as_one_server_does() {
     check(&runtime, &ring, &server, async || {
         let mut together = BTreeMap::new();
         for node in ring.nodes() {
-            together.extend(contents(node).await);
+            together.extend(contents(&node).await);
         }
         vec![together]
     });

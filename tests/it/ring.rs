@@ -28,7 +28,7 @@ async fn filled(ring: &RedisRing, n: usize) -> Vec<String> {
 async fn each_key_is_on_its_owner_and_nowhere_else() {
     let (_servers, ring) = ring().await;
     let keys = filled(&ring, 100).await;
-    let owners: BTreeSet<&str> = keys.iter().map(|key| ring.node_for(key).name()).collect();
+    let owners: BTreeSet<String> = keys.iter().map(|key| ring.node_for(key).name().to_owned()).collect();
     assert_eq!(owners.into_iter().collect::<Vec<_>>(), NAMES);
     for key in &keys {
         for node in ring.nodes() {
@@ -97,7 +97,7 @@ async fn colocated_keys_are_accepted_where_that_was_asked_for() {
     let nodes = NAMES.iter().zip(servers.urls());
     let builder = nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, &url));
     let ring = builder.allow_colocated().connect().await.unwrap();
-    let owner = ring.node_for("key:0").name();
+    let owner = ring.node_for("key:0").name().to_owned();
     let (same, other): (Vec<_>, Vec<_>) =
         keys(20).into_iter().skip(1).partition(|key| ring.node_for(key).name() == owner);
     ring.set("key:0", 1).await.unwrap();
@@ -125,7 +125,7 @@ async fn what_cannot_run_on_a_ring_says_what_to_do_instead() {
 async fn explain_says_where_a_command_goes() {
     let (_servers, ring) = ring().await;
     let explain = |words: &[&str]| ring.explain(redis::Cmd::new().arg(words)).to_string();
-    let owner = ring.node_for("k").name();
+    let owner = ring.node_for("k").name().to_owned();
     assert_eq!(explain(&["GET", "k"]), format!("`GET` on a ring: to `{owner}`, which owns `k`"));
     assert!(explain(&["MGET", "key:0", "key:1", "key:2", "key:3"]).contains("of its keys to `"));
     assert_eq!(explain(&["DBSIZE"]), "`DBSIZE` on a ring: to every node; the replies are added");
@@ -261,7 +261,7 @@ async fn an_error_reply_names_node_and_command() {
     let (_servers, ring) = ring().await;
     ring.set("text", "x").await.unwrap();
     let error = ring.incr("text").await.unwrap_err();
-    let owner = ring.node_for("text").name();
+    let owner = ring.node_for("text").name().to_owned();
     assert_eq!(error.code(), Some("ERR"));
     assert!(error.to_string().starts_with(&format!("node `{owner}`: `INCR`: ERR ")), "{error}");
     assert!(!error.may_have_executed());

@@ -84,7 +84,7 @@ async fn a_read_only_call_may_not_write() {
 async fn on_a_ring_a_script_runs_at_the_owner_of_its_keys() {
     let (_servers, ring) = ring().await;
     let add = add();
-    let has_read_only = is_since(ring.on_node("a").unwrap(), [7, 0, 0], READ_ONLY).await;
+    let has_read_only = is_since(&ring.on_node("a").unwrap(), [7, 0, 0], READ_ONLY).await;
     for i in 0..30 {
         let key = format!("key:{i}");
         assert_eq!(add.key(&key).arg(5).invoke::<i64, _>(&ring).await.unwrap(), 5);
@@ -146,7 +146,7 @@ async fn a_copy_remembers_which_node_missed_a_script() {
 #[tokio::test]
 async fn functions_are_loaded_everywhere_and_run_where_their_keys_are() {
     let (_servers, ring) = ring().await;
-    if !is_since(ring.on_node("a").unwrap(), [7, 0, 0], "functions").await {
+    if !is_since(&ring.on_node("a").unwrap(), [7, 0, 0], "functions").await {
         return;
     }
     assert_eq!(ring.function_load(LIBRARY).await.unwrap(), "counters");

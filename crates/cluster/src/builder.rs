@@ -20,6 +20,8 @@ use crate::nodes::Nodes;
 use crate::policy::ReadFrom;
 use crate::policy::WriteTo;
 use crate::ring::RedisRing;
+use crate::topology::Plan;
+use crate::topology::Topology;
 
 /// Gathers the nodes of a [`RedisRing`].
 #[derive(Debug, Clone, Default)]
@@ -103,7 +105,11 @@ impl RingBuilder {
     /// # Errors
     /// What is wrong with the nodes: a URL, a name that stands twice, a weight of 0, or that there is none.
     pub fn build(self) -> Result<RedisRing, Error> {
-        Ok(RedisRing::new(Nodes::new(self.members.build()?)?, self.colocated))
+        Ok(RedisRing::new(Topology::new(self.plan()?)))
+    }
+
+    pub(crate) fn plan(self) -> Result<Plan, Error> {
+        Plan::new(self.members.build()?, self.colocated)
     }
 
     /// Returns the ring with its nodes connected.
@@ -114,6 +120,15 @@ impl RingBuilder {
         let ring = self.build()?;
         ring.ready().await?;
         Ok(ring)
+    }
+}
+
+impl TryFrom<TopologyConfig> for RingBuilder {
+    type Error = Error;
+
+    /// Reads the nodes from a configuration.
+    fn try_from(config: TopologyConfig) -> Result<Self, Error> {
+        Self::from_config(config)
     }
 }
 

@@ -78,7 +78,7 @@ impl ConnectionLike for RedisRing {
     }
 
     fn get_db(&self) -> i64 {
-        db(self.nodes())
+        db(self.topology().nodes.iter())
     }
 }
 

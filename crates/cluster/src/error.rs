@@ -359,6 +359,13 @@ impl From<BuildError> for Error {
     }
 }
 
+/// A builder is made of itself without an error.
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::error::Shown;
 use crate::error::first_word;
 use crate::route::Route;
-use crate::route::route;
+use crate::topology::Topology;
 
 /// Where a command would go and why, or why it would not; shown as a sentence.
 #[derive(Debug, Clone)]
@@ -66,10 +66,10 @@ pub enum Decision {
     Refused(Error),
 }
 
-pub(crate) fn explain_on_ring(ring: &HashRing, cmd: &Cmd, colocated: bool) -> Explanation {
-    let name = |idx: usize| ring.name(idx).to_owned();
+pub(crate) fn explain_on_ring(topology: &Topology, cmd: &Cmd) -> Explanation {
+    let name = |idx: usize| topology.nodes.name(idx).to_string();
     explain("ring", cmd, |spec| {
-        Ok(match route(ring, spec, cmd, colocated)? {
+        Ok(match topology.route(spec, cmd)? {
             Route::Owner(idx) => Decision::Node { node: name(idx), key: first_key(spec, cmd) },
             Route::Parts(parts, merge) => {
                 let parts = parts.into_iter().map(|part| (name(part.node), part.keys.len())).collect();

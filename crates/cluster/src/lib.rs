@@ -20,6 +20,8 @@ mod pipeline;
 pub use pipeline::RingReply;
 mod transaction;
 pub use transaction::RingTransaction;
+mod topology;
+pub use topology::Replaced;
 mod policy;
 pub use policy::ReadFrom;
 pub use policy::WriteTo;

@@ -17,15 +17,19 @@ use crate::replies::Replies;
 /// The nodes in the order of the configuration; a ring's index is theirs.
 #[derive(Debug)]
 pub(crate) struct Nodes {
-    ring: HashRing,
+    ring: Arc<HashRing>,
     nodes: Vec<(Arc<str>, Node)>,
 }
 
 impl Nodes {
     pub(crate) fn new(members: Members) -> Result<Self, Error> {
         let Members { ring, nodes } = members;
-        let nodes = nodes.into_iter().map(Node::new).map(|node| (node.name().into(), node)).collect();
-        Ok(Self { ring: ring.build()?, nodes })
+        Ok(Self::of(Arc::new(ring.build()?), nodes.into_iter().map(Node::new)))
+    }
+
+    /// The nodes of a ring, in its order.
+    pub(crate) fn of(ring: Arc<HashRing>, nodes: impl Iterator<Item = Node>) -> Self {
+        Self { ring, nodes: nodes.map(|node| (node.name().into(), node)).collect() }
     }
 
     /// Connects to all at once. A server that is down now may come up later, so only two things are errors: a node
@@ -49,6 +53,15 @@ impl Nodes {
 
     pub(crate) fn ring(&self) -> &HashRing {
         &self.ring
+    }
+
+    pub(crate) fn placement(&self) -> &Arc<HashRing> {
+        &self.ring
+    }
+
+    /// The owner of a key.
+    pub(crate) fn owner(&self, key: impl AsRef<[u8]>) -> &Node {
+        self.at(self.ring.lookup(key))
     }
 
     pub(crate) fn len(&self) -> usize {

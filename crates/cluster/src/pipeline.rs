@@ -28,6 +28,7 @@ use crate::ring::RedisRing;
 use crate::ring::on_owner;
 use crate::route::Route;
 use crate::split::Part;
+use crate::topology::Topology;
 
 /// How many commands are routed at a time: what that takes in memory does not grow with the pipeline.
 const WINDOW: usize = 10_000;
@@ -103,17 +104,19 @@ async fn run_all<C: Sync>(
     routable: impl Fn(&C) -> Result<(&'static Spec, &Cmd), Error>,
     mut outcome: impl FnMut(Result<RingReply, Error>),
 ) {
+    let topology = ring.topology();
+    let nodes = &topology.nodes;
     // A node that did not answer a part of the pipeline gets none of the rest.
     let mut lost: BTreeMap<usize, Arc<node::ErrorKind>> = BTreeMap::new();
     for commands in commands.chunks(WINDOW) {
         let mut groups = Groups::new();
         let planned = commands.iter().map(&routable).enumerate();
-        let waiting: Vec<_> = planned.map(|(i, command)| plan(ring, i, command, &mut groups)).collect();
+        let waiting: Vec<_> = planned.map(|(i, command)| plan(&topology, i, command, &mut groups)).collect();
         let sent = groups.iter().map(async |(&idx, places)| {
             let commands = places.iter().filter_map(|place| command_at(&waiting, place));
             let replies = match lost.get(&idx) {
-                Some(cause) => commands.map(|(spec, _)| Err(down(ring.at(idx), spec, cause))).collect(),
-                None => ring.at(idx).send_each(commands).await,
+                Some(cause) => commands.map(|(spec, _)| Err(down(nodes.at(idx), spec, cause))).collect(),
+                None => nodes.at(idx).send_each(commands).await,
             };
             (idx, replies.into_iter())
         });
@@ -131,20 +134,23 @@ async fn run_all<C: Sync>(
         }
         // Each command takes its replies from the groups in the order in which it was put there.
         let mut next = |idx: usize, spec: &'static Spec| {
-            replies.get_mut(&idx).and_then(Iterator::next).unwrap_or_else(|| Err(missing(ring.at(idx), spec)))
+            replies
+                .get_mut(&idx)
+                .and_then(Iterator::next)
+                .unwrap_or_else(|| Err(missing(nodes.at(idx), spec)))
         };
         let answered = waiting.into_iter().map(|waiting| match waiting {
             Waiting::Nothing(error) => Err(error),
             Waiting::One(spec, cmd, idx) => match next(idx, spec) {
-                Ok(value) => Ok(RingReply::One(Arc::clone(ring.name(idx)), value)),
+                Ok(value) => Ok(RingReply::One(Arc::clone(nodes.name(idx)), value)),
                 Err(error) => Err(on_owner(spec, cmd, error)),
             },
             Waiting::Parts(spec, cmd, parts, merge) => {
                 let replies = parts.iter().map(|part| next(part.node, spec)).collect();
-                Ok(RingReply::One("*".into(), ring.merge_parts(spec, cmd, merge, parts, replies)?))
+                Ok(RingReply::One("*".into(), nodes.merge_parts(spec, cmd, merge, parts, replies)?))
             }
             Waiting::Each(spec, _) => {
-                let replies = ring.nodes().enumerate();
+                let replies = nodes.iter().enumerate();
                 let named = replies.map(|(idx, node)| (node.name().into(), next(idx, spec).into()));
                 Ok(RingReply::Each(Replies::new(named.collect())))
             }
@@ -155,7 +161,7 @@ async fn run_all<C: Sync>(
 
 /// Decides where a command goes, and puts it, or its parts, into the groups.
 fn plan<'a>(
-    ring: &RedisRing,
+    topology: &Topology,
     i: usize,
     command: Result<(&'static Spec, &'a Cmd), Error>,
     groups: &mut Groups,
@@ -166,7 +172,7 @@ fn plan<'a>(
     };
     let routed = match spec.needs_owned(cmd) {
         Some(reason) => Err(Error::refused(spec.name, "ring", reason)),
-        None => ring.route(spec, cmd),
+        None => topology.route(spec, cmd),
     };
     let mut put = |idx: usize, place| groups.entry(idx).or_default().push(place);
     match routed {
@@ -176,7 +182,7 @@ fn plan<'a>(
             Waiting::One(spec, cmd, owner)
         }
         Ok(Route::AnyNode) => {
-            let up = ring.nodes().position(|node| node.is_connected()).unwrap_or(0);
+            let up = topology.nodes.iter().position(|node| node.is_connected()).unwrap_or(0);
             put(up, Place::Whole(i));
             Waiting::One(spec, cmd, up)
         }
@@ -185,7 +191,7 @@ fn plan<'a>(
             Waiting::Parts(spec, cmd, parts, merge)
         }
         Ok(Route::EveryNode(merge)) => {
-            let n_nodes = ring.nodes().len();
+            let n_nodes = topology.nodes.len();
             (0..n_nodes).for_each(|idx| put(idx, Place::Whole(i)));
             if spec.access == Access::Each {
                 return Waiting::Each(spec, cmd);
@@ -238,9 +244,9 @@ pub(crate) async fn run_atomic(
 
 /// The one node that a block of commands can run on.
 pub(crate) fn owner_of<'a>(
-    ring: &'a RedisRing,
+    ring: &RedisRing,
     commands: impl IntoIterator<Item = (&'static Spec, &'a Cmd)>,
-) -> Result<&'a Node, Error> {
+) -> Result<Node, Error> {
     let mut keys: Vec<&[u8]> = Vec::new();
     for (spec, cmd) in commands {
         if let OnRing::Refuse(reason) = spec.ring {

@@ -42,7 +42,7 @@ impl RedisRing {
     /// As [`subscribe`](Self::subscribe).
     pub async fn psubscribe(&self, patterns: impl ToRedisArgs) -> Result<Subscription, Error> {
         let patterns = patterns.to_redis_args();
-        start(self.nodes().map(|node| (node.clone(), Topics::Patterns(patterns.clone()))), "PSUBSCRIBE").await
+        start(self.nodes().map(|node| (node, Topics::Patterns(patterns.clone()))), "PSUBSCRIBE").await
     }
 
     /// Listens to channels of `SPUBLISH`, each at its owner. Since Redis 7.0.

@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use std::hash::RandomState;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use futures_util::future::join;
 use futures_util::future::join_all;
 use redis::Cmd;
@@ -37,8 +38,9 @@ use crate::replies::PerNode;
 use crate::replies::Replies;
 use crate::replies::decode;
 use crate::route::Route;
-use crate::route::route;
 use crate::split::Part;
+use crate::topology::Replaced;
+use crate::topology::Topology;
 
 /// Several independent Redis servers that share the keys: each key is on one of them. A cheap handle.
 ///
@@ -66,13 +68,18 @@ use crate::split::Part;
 /// ```
 #[derive(Debug, Clone)]
 pub struct RedisRing {
-    nodes: Arc<Nodes>,
-    colocated: bool,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Swapped whole: a call sees the nodes of one topology, from its routing to its last reply.
+    topology: ArcSwap<Topology>,
 }
 
 impl RedisRing {
-    pub(crate) fn new(nodes: Nodes, colocated: bool) -> Self {
-        Self { nodes: Arc::new(nodes), colocated }
+    pub(crate) fn new(topology: Topology) -> Self {
+        Self { shared: Arc::new(Shared { topology: ArcSwap::from_pointee(topology) }) }
     }
 
     /// Starts a ring without nodes.
@@ -94,20 +101,21 @@ impl RedisRing {
     /// If a node is wrongly configured (its password, its TLS, or it is no Redis), or if none can be reached. A node
     /// that is down is no error: it may come up later.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.nodes.connect().await
+        self.topology().nodes.connect().await
     }
 
     /// The owner of a key.
-    pub fn node_for(&self, key: impl AsRef<[u8]>) -> &Node {
-        self.nodes.at(self.nodes.ring().lookup(key))
+    pub fn node_for(&self, key: impl AsRef<[u8]>) -> Node {
+        self.topology().nodes.owner(key).clone()
     }
 
     /// The node of this name, to run commands on it alone.
     ///
     /// # Errors
     /// [`Error::NoSuchNode`].
-    pub fn on_node(&self, name: &str) -> Result<&Node, Error> {
-        Ok(self.nodes.at(self.nodes.position(name)?))
+    pub fn on_node(&self, name: &str) -> Result<Node, Error> {
+        let topology = self.topology();
+        Ok(topology.nodes.at(topology.nodes.position(name)?).clone())
     }
 
     /// Calls a function with every node, all at once, and returns what each gave.
@@ -125,17 +133,57 @@ impl RedisRing {
     where
         F: Future<Output = Result<T, node::Error>>,
     {
-        self.nodes.on_each(f).await
+        self.topology().nodes.on_each(f).await
     }
 
     /// The nodes, in the order of the configuration.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> {
-        self.nodes.iter()
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = Node> + use<> {
+        self.topology().nodes.iter().cloned().collect::<Vec<_>>().into_iter()
     }
 
     /// What places the keys.
-    pub fn placement(&self) -> &HashRing {
-        self.nodes.ring()
+    pub fn placement(&self) -> Arc<HashRing> {
+        Arc::clone(self.topology().nodes.placement())
+    }
+
+    /// Puts other nodes in place of the present ones, for all clones of this handle: nodes are added, removed,
+    /// reweighted, or given another address. The settings of the builder take the place of the present ones too.
+    ///
+    /// A call that is under way ends on the nodes on which it began; each later one sees the new nodes only. A node that
+    /// is configured as before keeps its connection. The connections of a removed one are closed when the last call on it
+    /// has ended.
+    ///
+    /// No key is moved: those that change their owner are missing from then on. [`HashRing::moved`] tells beforehand how
+    /// many that will be.
+    ///
+    /// ```
+    /// # use redisdb_cluster::RedisRing;
+    /// let ring = RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
+    /// let replaced = ring.replace(
+    ///     RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2").node("c", "redis://h3"),
+    /// )?;
+    /// assert_eq!((replaced.kept.len(), replaced.added), (2, vec!["c".to_owned()]));
+    /// # Ok::<(), redisdb_cluster::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with the new nodes; the present ones stay.
+    pub fn replace(
+        &self,
+        topology: impl TryInto<RingBuilder, Error: Into<Error>>,
+    ) -> Result<Replaced, Error> {
+        let plan = topology.try_into().map_err(Into::into)?.plan()?;
+        let mut replaced = Replaced::default();
+        // Tried again if another replacement comes between.
+        self.shared.topology.rcu(|present| {
+            let (next, what) = present.replaced_by(&plan);
+            replaced = what;
+            next
+        });
+        tracing::info!(
+            added = ?replaced.added, removed = ?replaced.removed, changed = ?replaced.changed, "topology replaced"
+        );
+        Ok(replaced)
     }
 
     /// Says where a command would go and why, or why it would not; nothing is sent.
@@ -148,45 +196,53 @@ impl RedisRing {
     /// # Ok::<(), redisdb_cluster::Error>(())
     /// ```
     pub fn explain(&self, cmd: &Cmd) -> Explanation {
-        explain_on_ring(self.nodes.ring(), cmd, self.colocated)
+        explain_on_ring(&self.topology(), cmd)
     }
 
-    pub(crate) fn route(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Route, Error> {
-        route(self.nodes.ring(), spec, cmd, self.colocated)
-    }
-
-    pub(crate) fn at(&self, idx: usize) -> &Node {
-        self.nodes.at(idx)
-    }
-
-    pub(crate) fn name(&self, idx: usize) -> &Arc<str> {
-        self.nodes.name(idx)
+    /// The topology of this moment.
+    pub(crate) fn topology(&self) -> Arc<Topology> {
+        self.shared.topology.load_full()
     }
 
     /// Runs a command by its row.
     pub(crate) async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        match self.route(spec, cmd)? {
+        let owner = {
+            let topology = self.shared.topology.load();
+            match topology.route(spec, cmd)? {
+                Route::Owner(owner) => Ok(topology.nodes.at(owner).clone()),
+                other => Err((Arc::clone(&topology), other)),
+            }
+        };
+        match owner {
+            Ok(owner) => owner.run(spec, cmd).await.map_err(|error| on_owner(spec, cmd, error)),
+            // Boxed, for these are rare: the future of every other command would have room for them.
+            Err((topology, route)) => Box::pin(topology.nodes.run_on_several(spec, cmd, route)).await,
+        }
+    }
+}
+
+impl Nodes {
+    /// Runs a command that is not one node's alone.
+    async fn run_on_several(&self, spec: &'static Spec, cmd: &Cmd, route: Route) -> Result<Value, Error> {
+        match route {
             Route::Owner(owner) => {
-                self.nodes.at(owner).run(spec, cmd).await.map_err(|error| on_owner(spec, cmd, error))
+                self.at(owner).run(spec, cmd).await.map_err(|error| on_owner(spec, cmd, error))
             }
             Route::Parts(parts, rule) => {
                 let replies =
-                    join_all(parts.iter().map(|part| self.nodes.at(part.node).run(spec, &part.cmd))).await;
+                    join_all(parts.iter().map(|part| self.at(part.node).run(spec, &part.cmd))).await;
                 self.merge_parts(spec, cmd, rule, parts, replies)
             }
-            // Boxed, for these are rare: the future of every other command would have room for them.
-            Route::EveryNode(Merge::First) => Box::pin(self.weighted(spec, cmd)).await,
-            Route::EveryNode(rule) => {
-                self.merge_all(spec, rule, Box::pin(self.nodes.run_on_all(spec, cmd)).await)
-            }
-            Route::AnyNode => Box::pin(self.any(spec, cmd)).await,
+            Route::EveryNode(Merge::First) => self.weighted(spec, cmd).await,
+            Route::EveryNode(rule) => self.merge_all(spec, rule, self.run_on_all(spec, cmd).await),
+            Route::AnyNode => self.any(spec, cmd).await,
         }
     }
 
     /// Asks one node after the other until one can be reached.
     async fn any(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         let mut errors = Vec::new();
-        for node in self.nodes.iter() {
+        for node in self.iter() {
             match node.run(spec, cmd).await {
                 Err(error) if error.is_connect() => errors.push(error),
                 reply => return reply.map_err(Error::Node),
@@ -198,8 +254,7 @@ impl RedisRing {
     /// One node's reply, each node chosen as often as it has keys: every key is as likely as any other.
     async fn weighted(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         let dbsize = rows::DBSIZE.cmd();
-        let both =
-            self.nodes.iter().map(|node| join(node.run(spec, cmd), node.run(rows::DBSIZE.spec(), &dbsize)));
+        let both = self.iter().map(|node| join(node.run(spec, cmd), node.run(rows::DBSIZE.spec(), &dbsize)));
         let (replies, sizes): (Vec<_>, Vec<_>) = join_all(both).await.into_iter().unzip();
         let mut total = 0;
         let mut choice = Value::Nil;
@@ -228,7 +283,7 @@ impl RedisRing {
     ) -> Result<Value, Error> {
         if replies.iter().all(Result::is_ok) {
             let values = parts.into_iter().zip(replies).filter_map(|(part, reply)| {
-                let node = Arc::clone(self.nodes.name(part.node));
+                let node = Arc::clone(self.name(part.node));
                 Some(PartValue { node, keys: part.keys, value: reply.ok()? })
             });
             return merge(rule, values.collect()).map_err(|reason| Error::refused(spec.name, "ring", reason));
@@ -236,7 +291,7 @@ impl RedisRing {
         let keys: Vec<&[u8]> =
             spec.keys_of(cmd).map(|keys| keys.map(|(_, key)| key).collect()).unwrap_or_default();
         let parts = parts.into_iter().zip(replies).map(|(part, reply)| PartReply {
-            node: self.nodes.name(part.node).to_string(),
+            node: self.name(part.node).to_string(),
             keys: part.keys.iter().filter_map(|&key| Some(keys.get(key)?.to_vec())).collect(),
             reply,
         });
@@ -252,11 +307,13 @@ impl RedisRing {
         let parts = (0..).map(|node| Part { node, cmd: Cmd::new(), keys: Vec::new() }).take(replies.len());
         self.merge_parts(spec, &Cmd::new(), rule, parts.collect(), replies)
     }
+}
 
+impl RedisRing {
     async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {
         let reply = self.run(spec, &cmd).await?;
-        let name = || match self.route(spec, &cmd) {
-            Ok(Route::Owner(owner)) => Arc::clone(self.nodes.name(owner)),
+        let name = || match self.topology().route(spec, &cmd) {
+            Ok(Route::Owner(owner)) => Arc::clone(self.topology().nodes.name(owner)),
             _ => "*".into(),
         };
         T::from_redis_value(reply).map_err(|error| {
@@ -300,12 +357,13 @@ impl Execute for RedisRing {
         cmd: Cmd,
     ) -> Result<PerNode<T>, Error> {
         let spec = command.spec();
-        let replies: Replies<Value> = match self.route(spec, &cmd)? {
-            Route::EveryNode(_) => self.nodes.replies(self.nodes.run_on_all(spec, &cmd).await),
+        let nodes = &self.topology().nodes;
+        let replies: Replies<Value> = match self.topology().route(spec, &cmd)? {
+            Route::EveryNode(_) => nodes.replies(nodes.run_on_all(spec, &cmd).await),
             // A question about a key, or one that any node can answer, has one answer.
             _ => {
-                let owner = self.nodes.ring().lookup(spec.first_key(&cmd).ok().flatten().unwrap_or_default());
-                let name = Arc::clone(self.nodes.name(owner));
+                let owner = nodes.ring().lookup(spec.first_key(&cmd).ok().flatten().unwrap_or_default());
+                let name = Arc::clone(nodes.name(owner));
                 let reply = self.run(spec, &cmd).await?;
                 return Ok(Replies::new(vec![(Arc::clone(&name), decode(&name, spec.name, reply).into())]));
             }
@@ -320,10 +378,10 @@ impl Execute for RedisRing {
 
 impl Scan for RedisRing {
     fn shards(&self) -> Result<Vec<Node>, Error> {
-        Ok(self.nodes().cloned().collect())
+        Ok(self.nodes().collect())
     }
 
     fn shard_of(&self, key: &[u8]) -> Result<Node, Error> {
-        Ok(self.node_for(key).clone())
+        Ok(self.node_for(key))
     }
 }

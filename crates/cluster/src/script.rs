@@ -15,11 +15,12 @@ use crate::route::Route;
 impl RunScript for RedisRing {
     async fn run_script<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {
         let (spec, cmd) = (rows::EVALSHA.spec(), call.by_hash());
-        let Route::Owner(owner) = self.route(spec, &cmd)? else {
+        let topology = self.topology();
+        let Route::Owner(owner) = topology.route(spec, &cmd)? else {
             let reason = "without keys it has no owner; run it on one node, by `on_node(name)`";
             return Err(Error::refused(spec.name, "ring", reason));
         };
-        let node = self.at(owner);
+        let node = topology.nodes.at(owner);
         let reply = node.invoke(call).await.map_err(|error| on_owner(spec, &cmd, error))?;
         Ok(crate::replies::decode(&node.name().into(), spec.name, reply)?)
     }
