@@ -1,5 +1,10 @@
 //! What the tests share: servers to run on, and waiting for a condition by a deadline.
 
+mod proxy;
+pub use proxy::End;
+pub use proxy::Proxy;
+pub use proxy::Way;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;

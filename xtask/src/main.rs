@@ -10,6 +10,7 @@ mod flags;
 mod leash;
 mod package;
 mod run_folder;
+mod table;
 mod test_cluster;
 mod tidy;
 

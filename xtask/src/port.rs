@@ -11,7 +11,7 @@ const FIRST: u64 = 12_000;
 const COUNT: u64 = 20_000;
 
 /// A port of 127.0.0.1 that was free a moment ago. Another process may still take it first: the caller has to find out.
-pub(crate) fn free() -> Option<u16> {
+pub fn free_port() -> Option<u16> {
     (0..200).map(|_| random()).find(|&port| is_free(port))
 }
 

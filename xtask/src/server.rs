@@ -20,6 +20,9 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// How often another port is tried when the chosen one was taken meanwhile.
 const PORTS_TRIED: u32 = 10;
 
+/// What Redis calls its dump by default.
+const DUMP_FILE: &str = "dump.rdb";
+
 /// The folder in which every server started leaves a file named by its process id, with its port: whoever sets this
 /// variable can see afterwards whether one is left.
 pub(crate) const RUN_DIR: &str = "REDISDB_RUN_DIR";
@@ -32,6 +35,10 @@ pub enum Data {
     /// The server comes back empty.
     Lose,
 }
+
+/// What a server held at one moment: see [`Server::dump`].
+#[derive(Debug, Clone)]
+pub struct Dump(Vec<u8>);
 
 /// A redis-server of one's own; it is killed and its folder removed when this is dropped.
 #[derive(Debug)]
@@ -134,6 +141,42 @@ impl Server {
         if data == Data::Lose {
             self.empty_data_dir().map_err(|error| self.trouble("empty the data folder of", error))?;
         }
+        self.run_again()
+    }
+
+    /// Has it write down everything it holds now, and returns that.
+    ///
+    /// # Errors
+    /// It does not answer, or cannot write.
+    pub fn dump(&self) -> Result<Dump, Error> {
+        let save = || {
+            self.client()?.ask(&["SAVE"])?;
+            fs::read(self.data_dir().join(DUMP_FILE))
+        };
+        save().map(Dump).map_err(|error| self.trouble("dump", error))
+    }
+
+    /// Starts it again on the same port with what a server held when it was dumped, as an operator does with a backup,
+    /// and waits until it answers; kills it first if it is running.
+    ///
+    /// # Errors
+    /// It was started with [`ServerBuilder::persistent`], so that it would read its log instead; or it did not start.
+    pub fn restart_from(&mut self, dump: &Dump) -> Result<(), Error> {
+        if self.options.persistent {
+            return Err(Error::new(format!(
+                "the server on port {} reads its log when it starts, not a dump; \
+                 start it without `persistent()`",
+                self.port
+            )));
+        }
+        self.kill();
+        let replaced =
+            self.empty_data_dir().and_then(|()| fs::write(self.data_dir().join(DUMP_FILE), &dump.0));
+        replaced.map_err(|error| self.trouble("replace the dump of", error))?;
+        self.run_again()
+    }
+
+    fn run_again(&mut self) -> Result<(), Error> {
         // Nothing else is told to use this port, but something may have been given it for an outgoing connection.
         let mut outcome = Err(Refusal::PortTaken);
         wait_until(START_LIMIT, || {
@@ -162,7 +205,7 @@ impl Server {
         let socket = options.unix_socket.then(|| socket_in(&dir));
         let mut server = Server { options, binary, port: 0, dir, socket, pid: 0, guardian };
         for _ in 0..PORTS_TRIED {
-            server.port = port::free().ok_or_else(|| Error::new("no free port on 127.0.0.1"))?;
+            server.port = port::free_port().ok_or_else(|| Error::new("no free port on 127.0.0.1"))?;
             match server.run() {
                 Ok(()) => return Ok(server),
                 Err(Refusal::PortTaken) => (),
@@ -199,16 +242,21 @@ impl Server {
     /// Whether this very process answers: on a port lost to another one, a foreign server might.
     fn answers(&self) -> bool {
         let ask = || -> io::Result<bool> {
-            let mut client = Client::connect(self.port)?;
-            if let Some(password) = &self.options.password {
-                client.ask(&["AUTH", password])?;
-            }
+            let mut client = self.client()?;
             let info = client.ask(&["INFO", "server"])?;
             let pid = info.lines().find_map(|line| line.trim_end().strip_prefix("process_id:"));
             // While it loads its data it answers to INFO and not yet to PING.
             Ok(pid == Some(&self.pid.to_string()) && client.ask(&["PING"])? == "PONG")
         };
         ask().unwrap_or(false)
+    }
+
+    fn client(&self) -> io::Result<Client> {
+        let mut client = Client::connect(self.port)?;
+        if let Some(password) = &self.options.password {
+            client.ask(&["AUTH", password])?;
+        }
+        Ok(client)
     }
 
     fn data_dir(&self) -> PathBuf {

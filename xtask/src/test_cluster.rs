@@ -7,7 +7,7 @@ use xtask::Binary;
 
 use crate::cargo::{cargo, read, run_leashed};
 use crate::run_folder::RunFolder;
-use crate::{Result, flags};
+use crate::{Result, flags, table};
 
 /// How many servers a ring or a copy under test has.
 pub(crate) const NODES: usize = 3;
@@ -26,7 +26,7 @@ pub(crate) fn run(flags: &flags::TestCluster) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs everything, or of `tests/it` the modules named, and then sees that no server is left.
+/// Runs everything, or of `tests/it` the modules and tests named, and then sees that no server is left.
 pub(crate) fn test(binary: &Binary, nodes: usize, modules: &[String]) -> Result<()> {
     let folder = RunFolder::new()?;
     let with_servers = |command: &mut Command| -> Result<()> {
@@ -44,6 +44,7 @@ pub(crate) fn test(binary: &Binary, nodes: usize, modules: &[String]) -> Result<
         with_servers(it().args(["--", "--exact"]).args(names))
     };
     // Even after a failed test, which is when it matters most.
+    table::print(folder.path());
     let started = folder.check_none_is_left();
     if let Ok(started) = &started {
         eprintln!(
@@ -61,14 +62,15 @@ fn it() -> Command {
     command
 }
 
-/// The full names of the tests in these modules. They are given to the test binary as they are: its own filter finds
+/// The full names of the tests in these modules, or of a single test. They are given to the test binary as they are: its own filter finds
 /// `ring` inside `hashring` too, and is content to run nothing.
 fn select(listing: &str, modules: &[String]) -> Result<Vec<String>> {
     let names: Vec<&str> = listing.lines().filter_map(|line| line.strip_suffix(": test")).collect();
     let mut selected = Vec::new();
     for module in modules {
-        let is_in =
-            |name: &str| name.strip_prefix(module.as_str()).is_some_and(|rest| rest.starts_with("::"));
+        let is_in = |name: &str| {
+            name.strip_prefix(module.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        };
         let before = selected.len();
         selected.extend(names.iter().filter(|name| is_in(name)).map(|name| name.to_string()));
         if selected.len() == before {
@@ -96,6 +98,11 @@ mod tests {
     fn a_module_selects_its_own_tests() {
         assert_eq!(selected(&["ring"]).unwrap(), ["ring::get", "ring::set", "ring::deep::get"]);
         assert_eq!(selected(&["hashring", "ring::deep"]).unwrap(), ["hashring::is_even", "ring::deep::get"]);
+    }
+
+    #[test]
+    fn a_test_selects_itself() {
+        assert_eq!(selected(&["ring::get"]).unwrap(), ["ring::get"]);
     }
 
     #[test]

@@ -70,6 +70,21 @@ fn a_persistent_server_keeps_what_it_answered_for() {
 }
 
 #[test]
+fn a_server_comes_back_with_an_older_dump() {
+    let mut server = Server::start().unwrap();
+    assert_eq!(ask(&server, "SET k v"), "+OK");
+    let dump = server.dump().unwrap();
+    assert_eq!(ask(&server, "DEL k"), ":1");
+    assert_eq!(ask(&server, "SET l v"), "+OK");
+    server.restart_from(&dump).unwrap();
+    assert_eq!((ask(&server, "GET k"), ask(&server, "GET l")), ("$1".to_string(), "$-1".to_string()));
+    server.kill();
+    assert!(server.dump().is_err());
+    let mut persistent = Server::builder().persistent().start().unwrap();
+    assert!(persistent.restart_from(&dump).unwrap_err().to_string().contains("without `persistent()`"));
+}
+
+#[test]
 fn a_server_without_persistence_refuses_to_keep_data_and_goes_on() {
     let mut server = Server::start().unwrap();
     let error = server.restart(Data::Keep).unwrap_err().to_string();
