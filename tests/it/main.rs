@@ -22,6 +22,8 @@ mod input;
 #[cfg(feature = "servers")]
 mod locks;
 #[cfg(feature = "servers")]
+mod missed;
+#[cfg(feature = "servers")]
 mod model;
 mod original_doc;
 #[cfg(feature = "servers")]

@@ -81,6 +81,11 @@ impl Behind {
         self.everything.load(Ordering::Acquire) || node.incarnation() != self.trusted.load(Ordering::Acquire)
     }
 
+    /// Returns whether the node holds what it was sent since this client knows it, but for the keys that it missed.
+    pub(crate) fn has_memory(&self, node: &Node) -> bool {
+        !self.is_all_behind(node)
+    }
+
     /// Returns whether nothing was missed at all.
     pub(crate) fn is_in_sync(&self, node: &Node) -> bool {
         self.in_sync(node, std::iter::empty())

@@ -8,6 +8,7 @@ pub use repair::Progress;
 pub use repair::Repair;
 pub use repair::Repaired;
 pub use repair::Verify;
+mod watched;
 mod write;
 
 use std::future::Future;

@@ -13,7 +13,7 @@ use redisdb_node::command;
 use redisdb_node::command::Spec;
 
 use super::Shared;
-use crate::behind::Behind;
+use super::watched::Watched;
 use crate::copy::RedisCopy;
 use crate::decide::Decide;
 use crate::decide::Effect;
@@ -31,7 +31,7 @@ impl RedisCopy {
         let shared = &*self.shared;
         // The keys must be known before anything is sent: a node that misses the write is behind on them.
         let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
-        let _watched = Watched::new(shared, spec, cmd);
+        let mut watched = Watched::new(shared, spec, cmd);
         let rewritten;
         let cmd = match effect::plan(spec, cmd, SystemTime::now()) {
             Plan::AsItIs => cmd,
@@ -40,13 +40,16 @@ impl RedisCopy {
                 &rewritten
             }
             Plan::Decided(decide, absolute) => {
-                return self.run_decided(spec, absolute.as_ref().unwrap_or(cmd), decide).await;
+                let cmd = absolute.as_ref().unwrap_or(cmd);
+                return self.run_decided(spec, cmd, decide, &mut watched).await;
             }
             Plan::OneNode => return self.run_on_one(spec, cmd).await,
             Plan::Refuse(reason) => return Err(Error::refused(spec.name, "copy", reason)),
         };
+        watched.sending();
         let results = shared.nodes.run_on_all(spec, cmd).await;
-        shared.note_missed(spec, cmd, &results);
+        watched.note(&results);
+        watched.note_disagreement(&results);
         self.mark_flushed(spec, &results).await;
         shared.judge(spec, shared.nodes.replies(results))
     }
@@ -59,6 +62,7 @@ impl RedisCopy {
         spec: &'static Spec,
         cmd: &Cmd,
         decide: Decide,
+        watched: &mut Watched<'_>,
     ) -> Result<Replies<Value>, Error> {
         let shared = &*self.shared;
         let keys = || spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
@@ -68,25 +72,23 @@ impl RedisCopy {
                 behind.push(idx);
                 continue;
             }
+            watched.deciding(idx);
             match ask(shared.nodes.at(idx), spec, cmd, decide).await {
                 // A server that was restarted has decided on another memory than that of the others.
                 Ok(_) if !shared.in_sync(idx, spec, cmd) => behind.push(idx),
                 Ok((reply, answer)) => {
                     let effect = decide.effect(cmd, &reply, answer.as_ref());
-                    return self.send_effect(spec, cmd, idx, reply, effect).await;
+                    return self.send_effect(spec, cmd, idx, reply, effect, watched).await;
                 }
                 Err(error) if error.is_connect() => errors.push(error),
                 Err(error) => {
                     // It may have done it, and the others certainly have not.
-                    if error.may_have_executed()
-                        && let Some(behind) = shared.behind.get(idx)
-                    {
-                        behind.missed(keys());
-                    }
+                    watched.note_undecided(idx, &error);
                     return Err(Error::Node(error));
                 }
             }
         }
+        watched.nothing_missed();
         Err(Error::unavailable(spec.name, keys().next(), errors, shared.names(behind)))
     }
 
@@ -97,10 +99,12 @@ impl RedisCopy {
         decider: usize,
         reply: Value,
         effect: Effect,
+        watched: &mut Watched<'_>,
     ) -> Result<Replies<Value>, Error> {
         let shared = &*self.shared;
         let (cmd, row, expected) = match effect {
             Effect::Nothing => {
+                watched.nothing_missed();
                 let outcome =
                     |idx| if idx == decider { Outcome::Ok(reply.clone()) } else { Outcome::Skipped };
                 let names =
@@ -116,8 +120,9 @@ impl RedisCopy {
         let each = shared.nodes.iter().enumerate().map(async |(idx, node)| {
             if idx == decider { Ok(reply.clone()) } else { node.run(row, &cmd).await }
         });
+        watched.decided(decider);
         let results = join_all(each).await;
-        shared.note_missed(row, &cmd, &results);
+        watched.note(&results);
         if let Some(expected) = expected {
             // Another answer than the deciding node's: what is there was something else before.
             for (idx, (behind, result)) in shared.behind.iter().zip(&results).enumerate() {
@@ -141,9 +146,10 @@ impl RedisCopy {
         let cmd = &call.by_hash();
         let shared = &*self.shared;
         let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
-        let _watched = Watched::new(shared, spec, cmd);
+        let mut watched = Watched::new(shared, spec, cmd);
+        watched.sending();
         let results = join_all(shared.nodes.iter().map(|node| node.invoke(call))).await;
-        shared.note_missed(spec, cmd, &results);
+        watched.note(&results);
         shared.judge(spec, shared.nodes.replies(results))
     }
 
@@ -194,37 +200,6 @@ async fn ask(
     }
 }
 
-/// A write that is under way: if it meets a repair of a node, its keys are brought over again, also when its future is
-/// dropped.
-struct Watched<'a> {
-    shared: &'a Shared,
-    spec: &'static Spec,
-    cmd: &'a Cmd,
-    /// Of each node; empty while none of them was ever repaired.
-    repairs_ended: Vec<u64>,
-}
-
-impl<'a> Watched<'a> {
-    fn new(shared: &'a Shared, spec: &'static Spec, cmd: &'a Cmd) -> Self {
-        let ever = shared.behind.iter().any(|behind| behind.was_repaired_since(0));
-        let repairs_ended = match ever {
-            true => shared.behind.iter().map(Behind::repairs_ended).collect(),
-            false => Vec::new(),
-        };
-        Self { shared, spec, cmd, repairs_ended }
-    }
-}
-
-impl Drop for Watched<'_> {
-    fn drop(&mut self) {
-        for (idx, behind) in self.shared.behind.iter().enumerate() {
-            if behind.was_repaired_since(self.repairs_ended.get(idx).copied().unwrap_or(0)) {
-                behind.missed(self.spec.keys_of(self.cmd).into_iter().flatten().map(|(_, key)| key));
-            }
-        }
-    }
-}
-
 impl Shared {
     /// Judges a write by how many nodes took it.
     fn judge(&self, spec: &'static Spec, replies: Replies<Value>) -> Result<Replies<Value>, Error> {
@@ -233,24 +208,5 @@ impl Shared {
             return Ok(replies);
         }
         Err(Error::TooFewReplies(Box::new(TooFewReplies { command: spec.name, wanted, replies })))
-    }
-
-    /// Records which nodes may not hold what the others hold after a write.
-    ///
-    /// A node is behind if it did not take what another one took. If none took it for certain, those that may have
-    /// are behind the others, which certainly did not; if all may have, nothing tells them apart.
-    fn note_missed(&self, spec: &Spec, cmd: &Cmd, results: &[Result<Value, node::Error>]) {
-        let taken = results.iter().any(Result::is_ok);
-        let maybe =
-            |result: &Result<Value, node::Error>| result.as_ref().is_err_and(node::Error::may_have_executed);
-        if results.iter().all(Result::is_ok) || !taken && results.iter().all(maybe) {
-            return;
-        }
-        for (behind, result) in self.behind.iter().zip(results) {
-            let is_behind = if taken { result.is_err() } else { maybe(result) };
-            if is_behind {
-                behind.missed(spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key));
-            }
-        }
     }
 }

@@ -1,0 +1,122 @@
+//! What a copy notes of writes that not every node took, or that the nodes answered differently.
+
+use std::future::Future;
+use std::time::Duration;
+
+use redisdb::Health;
+use redisdb::RedisCopy;
+use redisdb::commands::*;
+use redisdb_tests::NAMES;
+use redisdb_tests::copy;
+use redisdb_tests::eventually;
+use xtask::Servers;
+
+/// A key that is read from node `a` first.
+fn key_of_a(copy: &RedisCopy) -> String {
+    (0..).map(|i| format!("key:{i}")).find(|key| copy.node_for(key).name() == "a").unwrap()
+}
+
+fn behind(copy: &RedisCopy) -> Vec<&str> {
+    let behind = copy.health().into_iter().filter(|(_, health)| *health == Health::Behind);
+    behind.map(|(name, _)| name).collect()
+}
+
+/// Lets a call run until a condition is true, then drops its future.
+async fn cancelled<T>(call: impl Future<Output = T>, what: &str, condition: impl AsyncFnMut() -> bool) {
+    tokio::select! {
+        biased;
+        _ = call => panic!("it ended before {what}"),
+        () = eventually(what, condition) => {}
+    }
+}
+
+/// A server that is paused while something runs.
+async fn while_paused(servers: &Servers, idx: usize, run: impl Future<Output = ()>) {
+    servers[idx].pause();
+    run.await;
+    servers[idx].resume();
+}
+
+#[tokio::test]
+async fn of_a_write_whose_future_is_dropped_the_node_that_is_read_first_counts() {
+    let (servers, copy) = copy().await;
+    let key = key_of_a(&copy);
+    copy.set(&key, "old").await.unwrap();
+    let first = copy.on_node("a").unwrap().clone();
+    while_paused(&servers, 2, async {
+        let call = copy.set(&key, "new");
+        cancelled(call, "the first has it", async || {
+            first.get::<String>(&key).await.unwrap().unwrap() == "new"
+        })
+        .await;
+    })
+    .await;
+    assert_eq!(behind(&copy), ["b", "c"]);
+    for name in ["b", "c"] {
+        assert!(copy.repair(name).run().await.unwrap().readmitted);
+    }
+    assert_eq!(copy.verify().run().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_write_dropped_before_it_was_sent_leaves_no_trace() {
+    let (_servers, copy) = copy().await;
+    drop(copy.set("k", 1));
+    let refused = copy.query::<()>(redis::cmd("EVAL").arg("return 1").arg(1).arg("k")).await;
+    assert!(refused.is_err());
+    assert_eq!(behind(&copy), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_decision_whose_future_is_dropped_was_missed_by_the_others() {
+    let (servers, copy) = copy().await;
+    let key = key_of_a(&copy);
+    let first = copy.on_node("a").unwrap().clone();
+    while_paused(&servers, 2, async {
+        let call = copy.setnx(&key, 1);
+        cancelled(call, "the first has decided", async || first.exists(&key).await.unwrap() == 1).await;
+    })
+    .await;
+    assert_eq!(behind(&copy), ["b", "c"]);
+}
+
+#[tokio::test]
+async fn a_node_that_may_have_decided_for_nobody_is_behind() {
+    let (servers, copy) = copy().await;
+    let key = key_of_a(&copy);
+    while_paused(&servers, 0, async {
+        let timeout = Duration::from_millis(100);
+        assert!(tokio::time::timeout(timeout, copy.setnx(&key, 1)).await.is_err());
+    })
+    .await;
+    assert_eq!(behind(&copy), ["a"]);
+    let first = copy.on_node("a").unwrap();
+    eventually("it has done it after all", async || first.exists(&key).await.unwrap() == 1).await;
+    assert_eq!(copy.get::<u8>(&key).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_node_that_answers_otherwise_than_the_one_that_counts_is_behind() {
+    let (_servers, copy) = copy().await;
+    let key = key_of_a(&copy);
+    for odd in NAMES {
+        copy.set(&key, 1).await.unwrap();
+        copy.on_node(odd).unwrap().set(&key, 100).await.unwrap();
+        assert!(!copy.incr(&key).await.unwrap().agreed());
+        let expected: &[&str] = if odd == "a" { &["b", "c"] } else { &[odd] };
+        assert_eq!(behind(&copy), expected);
+        for name in expected {
+            assert!(copy.repair(*name).run().await.unwrap().readmitted);
+        }
+        assert_eq!(copy.verify().run().await.unwrap(), []);
+    }
+    // What may be answered in any order is no disagreement.
+    for name in NAMES {
+        let node = copy.on_node(name).unwrap();
+        let members: Vec<String> = (0..50).map(|i| format!("m{i}")).collect();
+        let turn = if name == "b" { members.iter().rev().cloned().collect() } else { members };
+        node.sadd("s", turn).await.unwrap();
+    }
+    let _any_order = copy.query::<Vec<String>>(redis::cmd("SORT").arg("s").arg("BY").arg("nosort")).await;
+    assert_eq!(behind(&copy), [""; 0]);
+}
