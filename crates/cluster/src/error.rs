@@ -1,8 +1,11 @@
 //! What may go wrong with several servers.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use redis::Cmd;
+use redis::FromRedisValue;
 use redis::Value;
 use redisdb_hashring::BuildError;
 use redisdb_node as node;
@@ -12,6 +15,7 @@ use redisdb_node::command::words;
 
 use crate::config::ConfigError;
 use crate::replies::Replies;
+use crate::replies::decode;
 
 /// What went wrong on a ring or a copy.
 #[derive(Debug, Clone)]
@@ -124,6 +128,29 @@ impl Partial {
             .iter()
             .filter(|part| part.reply.is_ok())
             .flat_map(|part| part.keys.iter().map(Vec::as_slice))
+    }
+
+    /// What became of each of these keys of a command whose reply has an element for each key.
+    pub(crate) fn by_key<T: FromRedisValue>(self, keys: &[Vec<u8>]) -> Vec<Result<T, Error>> {
+        let command = self.command;
+        let mut found = HashMap::with_capacity(keys.len());
+        for PartReply { node, keys, reply } in self.parts {
+            let node: Arc<str> = node.into();
+            let replies: Vec<_> = match reply.and_then(|reply| decode(&node, command, reply)) {
+                Ok(elements) => {
+                    Vec::into_iter(elements).map(|value: Value| Ok((Arc::clone(&node), value))).collect()
+                }
+                Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+            };
+            found.extend(keys.into_iter().zip(replies));
+        }
+        let unasked = || node::ErrorKind::Unsupported("no node was asked for this key".into());
+        let of = |key| match found.get(key) {
+            Some(Ok((node, value))) => decode(node, command, value.clone()),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(node::Error::new("*".into(), command, unasked())),
+        };
+        keys.iter().map(|key| of(key).map_err(Error::Node)).collect()
     }
 
     fn failures(&self) -> impl Iterator<Item = (&PartReply, &node::Error)> {

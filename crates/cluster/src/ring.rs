@@ -374,6 +374,14 @@ impl Execute for RedisRing {
     fn one_reply<T: Send>(written: T) -> Result<T, Error> {
         Ok(written)
     }
+
+    fn by_key<T: FromRedisValue>(error: Error, keys: &[Vec<u8>]) -> Option<Vec<Result<T, Error>>> {
+        match error {
+            Error::Partial(partial) => Some(partial.by_key(keys)),
+            // They have one owner.
+            error => Some(keys.iter().map(|_| Err(error.clone())).collect()),
+        }
+    }
 }
 
 impl Scan for RedisRing {

@@ -73,4 +73,16 @@ pub trait Execute: Sync {
     /// # Errors
     /// On a copy, when no node took it.
     fn one_reply<T: Send>(written: Self::Write<T>) -> Result<T, Self::Error>;
+
+    /// Returns what the error of a read like `MGET`, whose reply has an element for each key, says of each of them: the
+    /// elements that came all the same, and the errors of those that did not. `keys` are those of the command.
+    ///
+    /// `None` if it says nothing of single keys, so that asking for them one by one may give more.
+    fn by_key<T: FromRedisValue>(
+        error: Self::Error,
+        keys: &[Vec<u8>],
+    ) -> Option<Vec<Result<T, Self::Error>>> {
+        let _ = (error, keys);
+        None
+    }
 }

@@ -276,4 +276,8 @@ impl Execute for Node {
     fn one_reply<T: Send>(written: T) -> Result<T, Error> {
         Ok(written)
     }
+
+    fn by_key<T: FromRedisValue>(error: Error, keys: &[Vec<u8>]) -> Option<Vec<Result<T, Error>>> {
+        Some(keys.iter().map(|_| Err(error.clone())).collect())
+    }
 }
