@@ -1,24 +1,26 @@
-//! All keys of a cache, or those that match a pattern.
+//! Deleting all entries of a cache, or those that match a pattern.
 
-use std::future::ready;
+use std::fmt;
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
-use futures_util::Stream;
-use futures_util::StreamExt;
 use futures_util::future::join_all;
-use futures_util::stream;
+use redisdb_node::Execute;
 use redisdb_node::KeyCommands;
 use redisdb_node::Node;
 use redisdb_node::Scan;
 use redisdb_node::ScanOptions;
 use redisdb_node::ScanPage;
+use redisdb_node::ServerCommands;
 use redisdb_node::command::rows;
 
 use crate::cache::Cache;
 use crate::error::Error;
-use crate::key::FoundKey;
 
 /// How much work one step of a scan does: a few hundred microseconds, in which the server does nothing else.
-const STEP: u64 = 1000;
+pub(crate) const STEP: u32 = 1000;
 
 /// What became of deleting many keys that were found on the servers.
 #[derive(Debug, Clone)]
@@ -31,11 +33,48 @@ pub struct Swept<S> {
     pub failed: Vec<(String, Error<S>)>,
 }
 
+/// How far a [`Sweep`] has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SweepProgress {
+    /// How many keys were deleted.
+    pub n_deleted: u64,
+    /// About how many keys were gone through, other people's among them.
+    pub n_seen: u64,
+    /// How many there are to go through: the sum of `DBSIZE` of those servers that have begun.
+    pub n_keys: u64,
+    /// How many servers were gone through, or were given up.
+    pub n_servers_done: usize,
+    /// How many servers there are to go through; on a copy one.
+    pub n_servers: usize,
+}
+
+/// Deletes many keys that are found on the servers when it is awaited; see [`Cache::clear`] and
+/// [`Cache::delete_pattern`].
+#[must_use = "it does nothing until it is awaited"]
+pub struct Sweep<'a, E> {
+    cache: &'a Cache<E>,
+    pattern: Vec<u8>,
+    /// Only the entries of this version.
+    version: Option<u32>,
+    step: u32,
+    reporter: Option<Reporter<'a>>,
+}
+
+type OnProgress<'a> = Box<dyn FnMut(SweepProgress) + Send + 'a>;
+
 impl<E: Scan> Cache<E> {
     /// Deletes all entries with this cache's prefix, of every version, and nothing else.
     ///
     /// The servers are gone through step by step, all at once, and go on serving meanwhile. What is stored meanwhile may
     /// stay. Loads that are under way are not written.
+    ///
+    /// ```no_run
+    /// # async fn f(cache: redisdb_cache::Cache<redisdb_node::Node>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let swept = cache.clear().on_progress(|progress| println!("{progress:?}")).await?;
+    /// println!("{} entries deleted", swept.n_deleted);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Unprefixed`], and [`Error::Store`] if nothing could be asked at all. A server that fails while others do
@@ -46,9 +85,9 @@ impl<E: Scan> Cache<E> {
     ///
     /// # On a copy
     /// What one node that is in sync has is deleted on all.
-    pub async fn clear(&self) -> Result<Swept<E::Error>, Error<E::Error>> {
+    pub fn clear(&self) -> Sweep<'_, E> {
         let settings = &self.shared.settings;
-        self.sweep(settings.key_style.pattern_of_all(&settings.prefix), |_| true).await
+        self.sweep(settings.key_style.pattern_of_all(&settings.prefix), None)
     }
 
     /// Deletes the entries of this version whose keys match a glob-style pattern: `*`, `?`, `[a-z]`, `\\*` for a star.
@@ -58,55 +97,53 @@ impl<E: Scan> Cache<E> {
     ///
     /// # Cancel safety
     /// When the future is dropped, some of the entries are deleted.
-    pub async fn delete_pattern(&self, pattern: &str) -> Result<Swept<E::Error>, Error<E::Error>> {
+    pub fn delete_pattern(&self, pattern: &str) -> Sweep<'_, E> {
         let settings = &self.shared.settings;
-        let pattern = settings.key_style.pattern(&settings.prefix, self.version, pattern);
-        let own = self.version;
-        self.sweep(pattern, move |version| version == own).await
+        self.sweep(settings.key_style.pattern(&settings.prefix, self.version, pattern), Some(self.version))
     }
 
-    /// Goes through the keys of this version that match a glob-style pattern, step by step as they are asked for.
-    ///
-    /// A key that is there from the beginning to the end is found at least once, and possibly more than once.
-    ///
-    /// # Errors
-    /// [`Error::Store`], after which the stream ends.
-    ///
-    /// # On a ring
-    /// One node after the other.
-    pub fn keys(&self, pattern: &str) -> impl Stream<Item = Result<FoundKey, Error<E::Error>>> + Send {
-        let (settings, own) = (&self.shared.settings, self.version);
-        let pattern = settings.key_style.pattern(&settings.prefix, own, pattern);
-        let names = self.shared.store.scan_iter::<Vec<u8>>(ScanOptions::new().pattern(pattern).count(STEP));
-        let keys = names.filter_map(move |name| {
-            ready(match name {
-                Ok(name) => match settings.key_style.take_apart(&settings.prefix, &name) {
-                    Some((version, key)) if version == own => Some(Ok(key)),
-                    _ => None,
-                },
-                Err(error) => Some(Err(Error::Store(error))),
-            })
-        });
-        let closed = self.shared.flights.is_closed();
-        let keys = stream::iter((!closed).then_some(keys)).flatten();
-        stream::iter(closed.then_some(Err(Error::Closed))).chain(keys)
+    fn sweep(&self, pattern: Vec<u8>, version: Option<u32>) -> Sweep<'_, E> {
+        Sweep { cache: self, pattern, version, step: STEP, reporter: None }
+    }
+}
+
+impl<'a, E> Sweep<'a, E> {
+    /// Calls a function with the progress after every step on a server, and when a server is done or given up.
+    pub fn on_progress(mut self, f: impl FnMut(SweepProgress) + Send + 'a) -> Self {
+        self.reporter = Some(Reporter { state: Mutex::new((SweepProgress::default(), Box::new(f))) });
+        self
     }
 
-    async fn sweep(
-        &self,
-        pattern: Vec<u8>,
-        is_wanted: impl Fn(u32) -> bool + Sync,
-    ) -> Result<Swept<E::Error>, Error<E::Error>> {
-        if self.shared.flights.is_closed() {
+    /// Sets about how many keys a server goes through before it serves others; 0 counts as 1. Default: 1000.
+    pub fn step(mut self, keys: u32) -> Self {
+        self.step = keys.max(1);
+        self
+    }
+}
+
+impl<'a, E: Scan + Send> IntoFuture for Sweep<'a, E> {
+    type Output = Result<Swept<E::Error>, Error<E::Error>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<E: Scan> Sweep<'_, E> {
+    async fn run(self) -> Result<Swept<E::Error>, Error<E::Error>> {
+        let shared = &self.cache.shared;
+        if shared.flights.is_closed() {
             return Err(Error::Closed);
         }
-        if self.shared.settings.prefix.is_empty() {
+        if shared.settings.prefix.is_empty() {
             return Err(Error::Unprefixed);
         }
-        self.shared.flights.overtake_all();
-        let shards = self.shared.store.shards().map_err(Error::Store)?;
-        let n_shards = shards.len();
-        let each = shards.into_iter().map(|node| self.sweep_node(node, &pattern, &is_wanted));
+        shared.flights.overtake_all();
+        let nodes = shared.store.shards().map_err(Error::Store)?;
+        let n_servers = nodes.len();
+        self.tell(|progress| progress.n_servers = n_servers);
+        let each = nodes.into_iter().map(|node| self.sweep_node(node));
         let mut swept = Swept { n_deleted: 0, failed: Vec::new() };
         for (name, n_deleted, result) in join_all(each).await {
             swept.n_deleted += n_deleted;
@@ -115,7 +152,7 @@ impl<E: Scan> Cache<E> {
             }
         }
         match swept.failed.pop() {
-            Some((_, error)) if swept.failed.len() + 1 == n_shards && swept.n_deleted == 0 => Err(error),
+            Some((_, error)) if swept.failed.len() + 1 == n_servers && swept.n_deleted == 0 => Err(error),
             failed => {
                 swept.failed.extend(failed);
                 Ok(swept)
@@ -124,39 +161,77 @@ impl<E: Scan> Cache<E> {
     }
 
     /// The node's name, how many keys of it were deleted, and why it was not more.
-    async fn sweep_node(
-        &self,
-        node: Node,
-        pattern: &[u8],
-        is_wanted: &(impl Fn(u32) -> bool + Sync),
-    ) -> (String, u64, Result<(), E::Error>) {
-        let (settings, store) = (&self.shared.settings, &self.shared.store);
-        let options = ScanOptions::new().pattern(pattern).count(STEP);
-        let (mut cursor, mut n_deleted) = (0, 0);
+    async fn sweep_node(&self, node: Node) -> (String, u64, Result<(), E::Error>) {
+        // Only for those who want to know: not everybody may ask for it.
+        let n_keys = match self.reporter {
+            Some(_) => node.dbsize().await.unwrap_or(0),
+            None => 0,
+        };
+        self.tell(|progress| progress.n_keys += n_keys);
+        let (mut cursor, mut n_deleted, mut n_seen) = (0, 0, 0);
         let result = loop {
-            let scan = rows::SCAN.cmd().arg(cursor).arg(&options).take();
-            let page: ScanPage<Vec<u8>> = match redisdb_node::Execute::read(&node, &rows::SCAN, scan).await {
-                Ok(page) => page,
-                Err(error) => break Err(error.into()),
+            let (n, next) = match self.step_of(&node, cursor).await {
+                Ok(step) => step,
+                Err(error) => break Err(error),
             };
-            let own = |name: &Vec<u8>| {
-                settings
-                    .key_style
-                    .take_apart(&settings.prefix, name)
-                    .is_some_and(|(version, _)| is_wanted(version))
-            };
-            let names: Vec<Vec<u8>> = page.items.into_iter().filter(own).collect();
-            if !names.is_empty() {
-                match store.unlink(names).await.and_then(E::one_reply) {
-                    Ok(n) => n_deleted += n,
-                    Err(error) => break Err(error),
-                }
-            }
-            if page.cursor == 0 {
+            n_deleted += n;
+            // A step may go through more or fewer; the last one has gone through all.
+            let seen = if next == 0 { n_keys } else { n_keys.min(n_seen + u64::from(self.step)) };
+            self.tell(|progress| {
+                progress.n_deleted += n;
+                progress.n_seen += seen - n_seen;
+            });
+            n_seen = seen;
+            if next == 0 {
                 break Ok(());
             }
-            cursor = page.cursor;
+            cursor = next;
         };
+        self.tell(|progress| progress.n_servers_done += 1);
         (node.name().to_owned(), n_deleted, result)
+    }
+
+    /// One step: how many keys it deleted, and where the next one goes on.
+    async fn step_of(&self, node: &Node, cursor: u64) -> Result<(u64, u64), E::Error> {
+        let shared = &self.cache.shared;
+        let options = ScanOptions::new().pattern(self.pattern.as_slice()).count(self.step.into());
+        let scan = rows::SCAN.cmd().arg(cursor).arg(&options).take();
+        let page: ScanPage<Vec<u8>> = node.read(&rows::SCAN, scan).await?;
+        let names: Vec<Vec<u8>> = page.items.into_iter().filter(|name| self.is_own(name)).collect();
+        if names.is_empty() {
+            return Ok((0, page.cursor));
+        }
+        let n_deleted = shared.store.unlink(names).await.and_then(E::one_reply)?;
+        Ok((n_deleted, page.cursor))
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut SweepProgress)) {
+        if let Some(reporter) = &self.reporter {
+            let mut state = reporter.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let (progress, f) = &mut *state;
+            change(progress);
+            f(*progress);
+        }
+    }
+
+    fn is_own(&self, name: &[u8]) -> bool {
+        let settings = &self.cache.shared.settings;
+        let found = settings.key_style.take_apart(&settings.prefix, name);
+        found.is_some_and(|(version, _)| self.version.is_none_or(|own| own == version))
+    }
+}
+
+/// What all servers have done, and who is told of it.
+struct Reporter<'a> {
+    state: Mutex<(SweepProgress, OnProgress<'a>)>,
+}
+
+impl<E> fmt::Debug for Sweep<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sweep")
+            .field("pattern", &self.pattern.escape_ascii().to_string())
+            .field("version", &self.version)
+            .field("step", &self.step)
+            .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,44 @@
+//! The keys that are there, as a stream.
+
+use std::future::ready;
+
+use futures_util::Stream;
+use futures_util::StreamExt;
+use futures_util::stream;
+use redisdb_node::Scan;
+use redisdb_node::ScanOptions;
+
+use crate::cache::Cache;
+use crate::error::Error;
+use crate::key::FoundKey;
+use crate::sweep::STEP;
+
+impl<E: Scan> Cache<E> {
+    /// Goes through the keys of this version that match a glob-style pattern, step by step as they are asked for.
+    ///
+    /// A key that is there from the beginning to the end is found at least once, and possibly more than once.
+    ///
+    /// # Errors
+    /// [`Error::Store`], after which the stream ends.
+    ///
+    /// # On a ring
+    /// One node after the other.
+    pub fn keys(&self, pattern: &str) -> impl Stream<Item = Result<FoundKey, Error<E::Error>>> + Send {
+        let (settings, own) = (&self.shared.settings, self.version);
+        let pattern = settings.key_style.pattern(&settings.prefix, own, pattern);
+        let names =
+            self.shared.store.scan_iter::<Vec<u8>>(ScanOptions::new().pattern(pattern).count(STEP.into()));
+        let keys = names.filter_map(move |name| {
+            ready(match name {
+                Ok(name) => match settings.key_style.take_apart(&settings.prefix, &name) {
+                    Some((version, key)) if version == own => Some(Ok(key)),
+                    _ => None,
+                },
+                Err(error) => Some(Err(Error::Store(error))),
+            })
+        });
+        let closed = self.shared.flights.is_closed();
+        let keys = stream::iter((!closed).then_some(keys)).flatten();
+        stream::iter(closed.then_some(Err(Error::Closed))).chain(keys)
+    }
+}
