@@ -7,6 +7,7 @@ mod bulk;
 mod condition;
 mod counter;
 mod django;
+mod events;
 mod expiry;
 mod faults;
 mod load;
@@ -95,6 +96,7 @@ claims! {
         an_integer_is_stored_as_its_digits
         prefixes_do_not_meet
         a_damaged_value_is_an_error
+        what_is_no_string_is_foreign
         a_closed_cache_refuses;
     bulk:
         get_many_finds_what_there_is
@@ -136,6 +138,7 @@ claims! {
         a_hundred_callers_are_one_load
         a_caller_that_goes_away_stops_nothing
         a_panic_is_an_error_to_all_and_the_next_call_loads
+        a_load_that_is_too_long_is_returned_and_not_stored
         the_error_of_the_loader_is_told_to_all
         a_loader_that_takes_too_long_is_stopped
         a_slow_load_does_not_undo_a_set
@@ -149,7 +152,8 @@ claims! {
     stale:
         a_stale_value_is_served_and_loaded_once
         a_stale_value_goes_after_its_grace
-        a_failed_refresh_keeps_the_stale_value_and_rests;
+        a_failed_refresh_keeps_the_stale_value_and_rests
+        a_refresh_that_panics_rests;
     preset:
         django_keys_are_those_of_django
         resilient_lives_are_a_little_shorter
@@ -171,5 +175,6 @@ claims! {
         a_pattern_deletes_what_matches
         a_prefix_is_taken_literally
         keys_are_found_as_they_were_given
-        keys_that_come_during_a_scan_are_no_error;
+        keys_that_come_during_a_scan_are_no_error
+        the_progress_of_a_sweep_is_told;
 }

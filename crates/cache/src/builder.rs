@@ -13,11 +13,13 @@ use crate::codec::Codec;
 #[cfg(feature = "zstd")]
 use crate::compress::Zstd;
 use crate::entry::Format;
+use crate::event::Events;
 use crate::flight::Flights;
 use crate::key::KeyStyle;
 use crate::stats::Counters;
 use crate::ttl::Life;
 use crate::ttl::Ttl;
+use crate::ttl::unix_millis;
 
 /// What a cache does when the store gives an error on a read, or on a write of a value.
 ///
@@ -87,15 +89,17 @@ impl Settings {
         ttl.life(self.default_ttl, now)
     }
 
-    /// When a loaded value becomes stale, 0 for never, and how long it is kept as such.
-    pub(crate) fn with_grace(&self, life: Life) -> (u64, Life) {
-        let grace = u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX);
-        match life {
-            Life::Until(stale_at) if 0 < grace => {
-                let until = stale_at.saturating_add(grace);
-                (stale_at, if i64::try_from(until).is_ok() { Life::Until(until) } else { Life::Forever })
-            }
-            life => (0, life),
+    /// When a value that is loaded at `now` becomes stale, in milliseconds since 1970, and how long it is kept as such; 0
+    /// for never.
+    pub(crate) fn with_grace(&self, life: Life, now: SystemTime) -> (u64, Life) {
+        let stale_at = match life {
+            Life::For(millis) => unix_millis(now).saturating_add(millis),
+            Life::Until(instant) => instant,
+            Life::Over | Life::Forever => 0,
+        };
+        match self.grace.is_zero() || stale_at == 0 {
+            true => (0, life),
+            false => (stale_at, life.longer_by(self.grace)),
         }
     }
 }
@@ -274,11 +278,13 @@ impl<E> CacheBuilder<E> {
             #[cfg(feature = "zstd")]
             zstd: self.zstd,
         };
+        let counters = Counters::new(&self.settings.prefix);
         let shared = Shared {
             store: self.store,
             settings: self.settings,
             format,
-            counters: Counters::default(),
+            counters,
+            events: Events::default(),
             flights: Arc::new(Flights::default()),
         };
         Cache { shared: Arc::new(shared), version: self.version }

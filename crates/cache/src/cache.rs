@@ -19,10 +19,13 @@ use crate::builder::Settings;
 use crate::entry::Entry;
 use crate::entry::Format;
 use crate::error::DecodeError;
+use crate::error::DecodeReason;
 use crate::error::EncodeError;
 use crate::error::Error;
 use crate::error::KeyError;
 use crate::error::TooLargeError;
+use crate::error::is_wrong_type;
+use crate::event::Events;
 use crate::flight::Flights;
 use crate::key::AsKey;
 use crate::key::Key;
@@ -40,8 +43,8 @@ use crate::ttl::unix_millis;
 ///
 /// # Trade-offs
 /// * What is stored may be gone at any time: the server evicts it, or is down. Keep nothing here that is nowhere else.
-/// * The deadline of an entry is computed by this machine's clock and sent as a point in time, the same for all nodes
-///   of a copy. A clock that is minutes off makes entries live minutes longer or shorter.
+/// * How long an entry is kept is counted by the clock of the server. On a copy, and for [`Ttl::At`], it is a point in
+///   time: clocks that are minutes apart make entries live minutes longer or shorter.
 /// * On a ring with a node down, that node's share of the keys fails; see [`OnError`]. On a copy two clients that write
 ///   one key at the same time may leave the nodes different.
 ///
@@ -72,6 +75,7 @@ pub(crate) struct Shared<E> {
     pub(crate) settings: Settings,
     pub(crate) format: Format,
     pub(crate) counters: Counters,
+    pub(crate) events: Events,
     pub(crate) flights: Arc<Flights>,
 }
 
@@ -199,13 +203,13 @@ impl<E: Execute> Cache<E> {
         value: &T,
         ttl: impl Into<Ttl>,
     ) -> Result<Stored<E::Write<()>>, Error<E::Error>> {
-        let put = self.put(key.as_key(), value, ttl.into())?;
-        match put.send(&self.shared.store).await {
+        let key = key.as_key();
+        match self.put(key, value, ttl.into())?.send(&self.shared.store).await {
             Ok(written) => Ok(Stored::Written(written)),
             Err(error) => match self.shared.settings.on_error {
                 OnError::Raise => Err(Error::Store(error)),
                 OnError::Miss => {
-                    self.shared.counters.dropped.add(1);
+                    self.shared.drop_value(key, error);
                     Ok(Stored::Dropped)
                 }
             },
@@ -291,7 +295,15 @@ impl<E: Execute> Cache<E> {
     ) -> Result<Sought<T, E::Error>, Error<E::Error>> {
         let name = self.name(key)?;
         let found = self.shared.store.read(&rows::GET, rows::GET.cmd().arg(name).take()).await;
-        Ok(self.shared.found(found))
+        Ok(self.shared.found(key, found))
+    }
+}
+
+impl<E> Shared<E> {
+    /// Counts and tells that a value was not stored.
+    pub(crate) fn drop_value(&self, key: impl fmt::Display, reason: impl fmt::Display) {
+        self.counters.dropped.count();
+        self.events.dropped(&self.settings.prefix, key, reason);
     }
 }
 
@@ -299,19 +311,32 @@ impl<E: Execute> Shared<E> {
     /// What the reply to `GET` means, counted.
     pub(crate) fn found<T: DeserializeOwned>(
         &self,
+        key: Key<'_>,
         reply: Result<Option<Vec<u8>>, E::Error>,
     ) -> Sought<T, E::Error> {
-        let counters = &self.counters;
-        let (counter, sought) = match reply {
+        let sought = match reply {
             Ok(Some(bytes)) => match self.format.decode(&bytes, unix_millis(SystemTime::now())) {
-                Ok(Entry::Stale(value)) => (&counters.stale, Sought::Entry(Entry::Stale(value))),
-                Ok(entry) => (&counters.hits, Sought::Entry(entry)),
-                Err(reason) => (&counters.undecodable, Sought::Undecodable(reason)),
+                Ok(entry) => Sought::Entry(entry),
+                Err(reason) => Sought::Undecodable(reason),
             },
-            Ok(None) => (&counters.misses, Sought::Nothing),
-            Err(error) => (&counters.unavailable, Sought::Unavailable(error)),
+            Ok(None) => Sought::Nothing,
+            // A list, say: there is something, and no cache wrote it.
+            Err(error) if is_wrong_type(&error) => Sought::Undecodable(DecodeReason::Foreign),
+            Err(error) => Sought::Unavailable(error),
         };
-        counter.add(1);
+        let counters = &self.counters;
+        let counter = match &sought {
+            Sought::Entry(Entry::Value(_)) => &counters.hits,
+            Sought::Entry(Entry::Stale(_)) => &counters.stale,
+            Sought::Entry(Entry::Negative) => &counters.negative_hits,
+            Sought::Nothing => &counters.misses,
+            Sought::Unavailable(_) => &counters.unavailable,
+            Sought::Undecodable(reason) => {
+                self.events.undecodable(&self.settings.prefix, key, reason);
+                &counters.undecodable
+            }
+        };
+        counter.count();
         sought
     }
 }
@@ -347,9 +372,11 @@ impl Put {
         }
         let mut set = Cmd::with_capacity(5, 64 + name.len() + bytes.len());
         set.arg("SET").arg(name).arg(bytes);
-        if let Life::Until(millis) = life {
-            set.arg("PXAT").arg(millis);
-        }
+        match life {
+            Life::For(millis) => set.arg("PX").arg(millis),
+            Life::Until(millis) => set.arg("PXAT").arg(millis),
+            Life::Over | Life::Forever => &mut set,
+        };
         Self::Set(set)
     }
 
@@ -375,5 +402,24 @@ impl<E> fmt::Debug for Cache<E> {
             .field("settings", &self.shared.settings)
             .field("format", &self.shared.format)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(life: Life, expected: &[&str]) {
+        let (Put::Set(cmd) | Put::Unlink(cmd)) = Put::new(b"k", b"v", life);
+        let words: Vec<_> = redisdb_node::command::words(&cmd).map(String::from_utf8_lossy).collect();
+        assert_eq!(words, expected);
+    }
+
+    #[test]
+    fn a_time_from_now_is_counted_by_the_clock_of_the_server() {
+        check(Life::For(5), &["SET", "k", "v", "PX", "5"]);
+        check(Life::Until(5), &["SET", "k", "v", "PXAT", "5"]);
+        check(Life::Forever, &["SET", "k", "v"]);
+        check(Life::Over, &["UNLINK", "k"]);
     }
 }

@@ -36,7 +36,7 @@ if type(sum) == 'table' then
     return sum
 end
 sum = redis.call('GET', KEYS[1])
-if made and ARGV[3] ~= '' then redis.call('PEXPIREAT', KEYS[1], ARGV[3]) end
+if made and ARGV[3] ~= '' then redis.call(ARGV[3], KEYS[1], ARGV[4]) end
 return sum",
     )
     .deterministic()
@@ -84,13 +84,14 @@ impl<E: RunScript> Cache<E> {
         ttl: impl Into<Ttl>,
     ) -> Result<i64, Error<E::Error>> {
         let name = self.name_to_write(key.as_key())?;
-        // An instant that has passed removes the key, and 1970 has.
-        let deadline = match self.shared.settings.life(ttl.into(), SystemTime::now()) {
-            Life::Over => "1".to_owned(),
-            Life::Until(millis) => millis.to_string(),
-            Life::Forever => String::new(),
+        let (command, millis) = match self.shared.settings.life(ttl.into(), SystemTime::now()) {
+            // A time of zero removes the key.
+            Life::Over => ("PEXPIRE", 0),
+            Life::For(millis) => ("PEXPIRE", millis),
+            Life::Until(millis) => ("PEXPIREAT", millis),
+            Life::Forever => ("", 0),
         };
-        let call = COUNT_FROM.key(name).arg(amount).arg(first).arg(deadline);
+        let call = COUNT_FROM.key(name).arg(amount).arg(first).arg(command).arg(millis);
         let sum = call.invoke::<i64, E>(&self.shared.store).await;
         sum.and_then(E::one_reply).map_err(Error::Store)
     }

@@ -170,6 +170,11 @@ fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
     node_error(error).is_none_or(node::Error::is_unsupported)
 }
 
+/// Returns whether a store's error says that what is under a key is no string.
+pub(crate) fn is_wrong_type(error: &(dyn std::error::Error + 'static)) -> bool {
+    node_error(error).is_some_and(|error| error.code() == Some("WRONGTYPE"))
+}
+
 /// The first error of a server behind an error.
 fn node_error<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> Option<&'a node::Error> {
     loop {

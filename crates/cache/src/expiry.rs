@@ -31,6 +31,10 @@ impl<E: Execute> Cache<E> {
                 // The server says no of a key without an end as of one that is not there.
                 return Ok(persisted.map_err(Error::Store)? || self.has_key(key).await?);
             }
+            Life::For(millis) => {
+                let cmd = rows::PEXPIRE.cmd().arg(self.name(key)?).arg(millis).take();
+                store.write::<bool>(&rows::PEXPIRE, cmd).await
+            }
             Life::Until(millis) => {
                 let cmd = rows::PEXPIREAT.cmd().arg(self.name(key)?).arg(millis).take();
                 store.write::<bool>(&rows::PEXPIREAT, cmd).await

@@ -49,5 +49,7 @@ pub use stats::Stats;
 mod compress;
 mod entry;
 mod envelope;
+mod event;
+mod export;
 mod flight;
 mod preset;

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::Weak;
+use std::thread;
+use std::time::Instant;
 use std::time::SystemTime;
 
 use redisdb_node::Execute;
@@ -214,22 +216,27 @@ impl<E: Execute + Send + 'static> Cache<E> {
         F: Future<Output = Result<Option<T>, X>> + Send + 'static,
     {
         let shown = key.to_string();
-        // Weak: a load does not keep alive a cache that nobody holds, and the last handle stops it.
         let cache = Arc::downgrade(&self.shared);
         let (counters, timeout) = (&self.shared.counters, self.shared.settings.load_timeout);
         let task_name = name.clone();
+        let mut is_joined = true;
         let waiter = self.shared.flights.join(&name, |ticket, landing| {
-            counters.loads.add(1);
-            let load = async move { tokio::time::timeout(timeout, loader()).await };
+            is_joined = false;
+            counters.loads.count();
             async move {
-                let outcome = match load.await {
-                    Ok(Ok(value)) => store(&cache, &shown, task_name, value, ttl, replace, &ticket).await,
-                    Ok(Err(error)) => failed(&cache, task_name, LoadError::of(&shown, error)),
-                    Err(_) => failed(&cache, task_name, LoadError::timeout(&shown, timeout)),
+                let loading = Loading { cache, name: task_name, key: shown, start: Instant::now() };
+                let loaded = tokio::time::timeout(timeout, async { loader().await }).await;
+                let outcome = match loaded {
+                    Ok(Ok(value)) => loading.store(value, ttl, replace, &ticket).await,
+                    Ok(Err(error)) => loading.fail(LoadError::of(&loading.key, error)),
+                    Err(_) => loading.fail(LoadError::timeout(&loading.key, timeout)),
                 };
                 landing.land(outcome);
             }
         });
+        if is_joined && waiter.is_some() {
+            counters.joined_loads.count();
+        }
         waiter.ok_or(Error::Closed)
     }
 }
@@ -242,69 +249,99 @@ enum Seen<T> {
     Absent(Replace),
 }
 
-fn failed<E>(cache: &Weak<Shared<E>>, name: Vec<u8>, error: LoadError) -> Outcome {
-    if let Some(shared) = cache.upgrade() {
-        shared.counters.failed_loads.add(1);
-        shared.flights.rest(name, shared.settings.refresh_pause);
-    }
-    Outcome::Failed(error)
+/// A load that is under way, as its own task sees it.
+struct Loading<E> {
+    /// Weak: a load does not keep alive a cache that nobody holds, and the last handle stops it.
+    cache: Weak<Shared<E>>,
+    name: Vec<u8>,
+    /// As in messages.
+    key: String,
+    start: Instant,
 }
 
-/// Writes what was loaded, unless the key was set or deleted meanwhile; a store that does not take it is no failure.
-async fn store<E: Execute, T: Serialize>(
-    cache: &Weak<Shared<E>>,
-    key: &str,
-    name: Vec<u8>,
-    value: Option<T>,
-    ttl: Ttl,
-    replace: Replace,
-    ticket: &Ticket,
-) -> Outcome {
-    // Nobody waits when nobody holds the cache.
-    let Some(shared) = cache.upgrade() else { return Outcome::Nothing };
-    let (settings, format) = (&shared.settings, shared.format);
-    let now = SystemTime::now();
-    let (bytes, life) = match &value {
-        Some(value) => {
-            let (stale_at, life) = settings.with_grace(settings.life(ttl, now));
-            match format.encode(value, stale_at) {
-                Ok(bytes) => (bytes, life),
-                Err(reason) => {
-                    let error = EncodeError { key: key.to_owned(), reason };
-                    return Outcome::Failed(LoadError::of(key, error));
+/// A panic is a failure as well.
+impl<E> Drop for Loading<E> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.note_failure();
+        }
+    }
+}
+
+impl<E> Loading<E> {
+    fn fail(&self, error: LoadError) -> Outcome {
+        self.note_failure();
+        Outcome::Failed(error)
+    }
+
+    fn note_failure(&self) {
+        if let Some(shared) = self.cache.upgrade() {
+            shared.counters.load_time.record(self.start.elapsed());
+            shared.counters.failed_loads.count();
+            shared.events.failed(&shared.settings.prefix, &self.key);
+            shared.flights.rest(self.name.clone(), shared.settings.refresh_pause);
+        }
+    }
+}
+
+impl<E: Execute> Loading<E> {
+    /// Writes what was loaded, unless the key was set or deleted meanwhile; a store that does not take it is no failure.
+    async fn store<T: Serialize>(
+        &self,
+        value: Option<T>,
+        ttl: Ttl,
+        replace: Replace,
+        ticket: &Ticket,
+    ) -> Outcome {
+        // Nobody waits when nobody holds the cache.
+        let Some(shared) = self.cache.upgrade() else { return Outcome::Nothing };
+        let (settings, format, now) = (&shared.settings, shared.format, SystemTime::now());
+        let (bytes, life) = match &value {
+            Some(value) => {
+                let (stale_at, life) = settings.with_grace(settings.life(ttl, now), now);
+                match format.encode(value, stale_at) {
+                    Ok(bytes) => (bytes, life),
+                    Err(reason) => {
+                        let error = EncodeError { key: self.key.clone(), reason };
+                        return self.fail(LoadError::of(&self.key, error));
+                    }
                 }
             }
+            None => (format.encode_negative(), Ttl::After(settings.negative_ttl).life(Ttl::Default, now)),
+        };
+        shared.counters.load_time.record(self.start.elapsed());
+        if settings.max_stored_len < bytes.len() {
+            let (len, limit) = (bytes.len(), settings.max_stored_len);
+            shared.drop_value(&self.key, format_args!("it is {len} bytes long, and at most {limit} may be"));
+        } else if ticket.is_overtaken() {
+            shared.counters.overtaken_loads.count();
+        } else {
+            self.write(&shared, &bytes, life, replace, ticket).await;
         }
-        None => (format.encode_negative(), Ttl::After(settings.negative_ttl).life(Ttl::Default, now)),
-    };
-    if bytes.len() <= settings.max_stored_len && !ticket.is_overtaken() {
-        let written = write(&shared.store, &name, &bytes, life, replace).await;
+        if value.is_some() { Outcome::Value(bytes.into()) } else { Outcome::Nothing }
+    }
+
+    async fn write(&self, shared: &Shared<E>, bytes: &[u8], life: Life, replace: Replace, ticket: &Ticket) {
+        let store = &shared.store;
+        let written = match (Put::new(&self.name, bytes, life), replace) {
+            // Nothing was there, and nothing is to be kept.
+            (Put::Unlink(_), Replace::Nothing) => Ok(()),
+            (Put::Set(mut cmd), Replace::Nothing) => {
+                store.write::<()>(&rows::SET, cmd.arg("NX").take()).await.map(drop)
+            }
+            (put, Replace::Anything) => put.send(store).await.map(drop),
+        };
         // The key may have been set or deleted between the question and the write, and nobody knows what came first. A
         // cache may forget, but not serve what was deleted.
         let undone = match ticket.is_overtaken() {
-            true => Put::new(&name, &bytes, Life::Over).send(&shared.store).await.map(drop),
+            true => {
+                shared.counters.overtaken_loads.count();
+                Put::new(&self.name, bytes, Life::Over).send(store).await.map(drop)
+            }
             false => Ok(()),
         };
-        if written.is_err() || undone.is_err() {
-            shared.counters.dropped.add(1);
+        if let Err(error) = written.and(undone) {
+            shared.drop_value(&self.key, error);
         }
-    }
-    if value.is_some() { Outcome::Value(bytes.into()) } else { Outcome::Nothing }
-}
-
-async fn write<E: Execute>(
-    store: &E,
-    name: &[u8],
-    bytes: &[u8],
-    life: Life,
-    replace: Replace,
-) -> Result<(), E::Error> {
-    match (Put::new(name, bytes, life), replace) {
-        // Nothing was there, and nothing is to be kept.
-        (Put::Unlink(_), Replace::Nothing) => Ok(()),
-        (Put::Set(mut cmd), Replace::Nothing) => {
-            store.write::<()>(&rows::SET, cmd.arg("NX").take()).await.map(drop)
-        }
-        (put, Replace::Anything) => put.send(store).await.map(drop),
     }
 }

@@ -9,7 +9,6 @@ use redisdb_node::Execute;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::builder::OnError;
 use crate::cache::Cache;
 use crate::error::Error;
 use crate::key::AsKey;
@@ -59,11 +58,10 @@ impl<E: Execute> Cache<E> {
         if !missing.is_empty() {
             let mut loaded = loader(missing.clone()).await?;
             let new: Vec<(K, T)> = missing.into_iter().filter_map(|key| loaded.remove_entry(&key)).collect();
-            let n_new = new.len();
-            let stored = self.set_many_for(new.iter().map(|(key, value)| (key.clone(), value)), ttl).await;
-            let n_done = stored.map_or(0, |batch| batch.n_done);
-            if self.shared.settings.on_error == OnError::Raise {
-                self.shared.counters.dropped.add(n_new - n_done);
+            for (key, error) in
+                self.put_many(new.iter().map(|(key, value)| (key.clone(), value)), ttl.into()).await.failed
+            {
+                self.shared.drop_value(key.as_key(), error);
             }
             values.extend(new);
         }

@@ -113,7 +113,24 @@ impl<E: Execute> Cache<E> {
         entries: impl IntoIterator<Item = (K, V)>,
         ttl: impl Into<Ttl>,
     ) -> Result<Batch<K, E::Error>, Error<E::Error>> {
-        let ttl = ttl.into();
+        let mut batch = self.put_many(entries, ttl.into()).await;
+        match self.shared.settings.on_error {
+            OnError::Raise => unless_all_failed(batch.n_done, &mut batch.failed)?,
+            OnError::Miss => {
+                for (key, error) in &batch.failed {
+                    self.shared.drop_value(key.as_key(), error);
+                }
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Sets many keys for a time, and says what became of each.
+    pub(crate) async fn put_many<K: AsKey, V: Serialize>(
+        &self,
+        entries: impl IntoIterator<Item = (K, V)>,
+        ttl: Ttl,
+    ) -> Batch<K, E::Error> {
         let mut batch = Batch { n_done: 0, failed: Vec::new() };
         let mut entries = entries.into_iter();
         loop {
@@ -139,11 +156,7 @@ impl<E: Execute> Cache<E> {
                 }
             }
         }
-        match self.shared.settings.on_error {
-            OnError::Raise => unless_all_failed(batch.n_done, &mut batch.failed)?,
-            OnError::Miss => self.shared.counters.dropped.add(batch.failed.len()),
-        }
-        Ok(batch)
+        batch
     }
 
     /// Deletes many keys.
@@ -208,18 +221,20 @@ impl<E: Execute> Cache<E> {
         let replies: Vec<Result<Option<Vec<u8>>, E::Error>> =
             match self.shared.store.read::<Vec<Option<Vec<u8>>>>(&rows::MGET, mget).await {
                 Ok(values) => values.into_iter().map(Ok).collect(),
-                // Which keys failed cannot be told from the error alone, so each is asked for by itself: those of a
-                // node that is down fail at once.
-                Err(_) => {
-                    let gets = names
-                        .iter()
-                        .map(|name| self.shared.store.read(&rows::GET, rows::GET.cmd().arg(name).take()));
-                    join_all(gets).await
-                }
+                Err(error) => match E::by_key(error, &names) {
+                    Some(replies) => replies,
+                    // What no node has all of, several may have together.
+                    None => {
+                        let gets = names
+                            .iter()
+                            .map(|name| self.shared.store.read(&rows::GET, rows::GET.cmd().arg(name).take()));
+                        join_all(gets).await
+                    }
+                },
             };
         let settings = &self.shared.settings;
         for (key, reply) in named.into_iter().zip(replies) {
-            match self.shared.found(reply) {
+            match self.shared.found(key.as_key(), reply) {
                 Sought::Entry(Entry::Value(value)) => found.values.push((key, value)),
                 Sought::Unavailable(error) if settings.on_error == OnError::Raise => {
                     found.failed.push((key, Error::Store(error)));

@@ -27,30 +27,53 @@ pub enum Ttl {
 pub(crate) enum Life {
     /// It is over before it began.
     Over,
+    /// For so many milliseconds from when the server is told.
+    For(u64),
     /// Until so many milliseconds since 1970.
     Until(u64),
     /// Without end.
     Forever,
 }
 
+impl Life {
+    /// What a server counts in must not pass the end of its signed 64 bits, now being what it is: this is 146 million
+    /// years away.
+    const LONGEST: u64 = u64::MAX >> 2;
+
+    /// Anything that no server can hold has no end.
+    fn bounded(self) -> Self {
+        match self {
+            Self::For(millis) | Self::Until(millis) if Self::LONGEST < millis => Self::Forever,
+            life => life,
+        }
+    }
+
+    pub(crate) fn longer_by(self, more: Duration) -> Self {
+        match self {
+            Self::For(millis) => Self::For(millis.saturating_add(millis_up(more))).bounded(),
+            Self::Until(millis) => Self::Until(millis.saturating_add(millis_up(more))).bounded(),
+            life @ (Self::Over | Self::Forever) => life,
+        }
+    }
+}
+
 impl Ttl {
     /// The default of the default: what Django's caches have.
     pub(crate) const FIVE_MINUTES: Self = Self::After(Duration::from_secs(300));
 
-    /// A deadline is absolute, so that all nodes of a copy drop the entry at one point in time.
+    /// A time from now on stays one: the clock of this machine may be off. A copy makes an instant of it, so that all of
+    /// its nodes drop the entry together.
     pub(crate) fn life(self, default: Self, now: SystemTime) -> Life {
-        let until = match self {
+        let life = match self {
             Self::Default if default == Self::Default => return Self::FIVE_MINUTES.life(default, now),
             Self::Default => return default.life(default, now),
-            Self::Never => return Life::Forever,
-            Self::After(Duration::ZERO) => return Life::Over,
-            // The server's clock is cut to milliseconds: so is this one, or more would be left than was asked for.
-            Self::After(ttl) => unix_millis(now).saturating_add(millis_up(ttl)),
-            Self::At(instant) if instant <= now => return Life::Over,
-            Self::At(instant) => millis_up(since_1970(instant)),
+            Self::Never => Life::Forever,
+            Self::After(Duration::ZERO) => Life::Over,
+            Self::After(ttl) => Life::For(millis_up(ttl)),
+            Self::At(instant) if instant <= now => Life::Over,
+            Self::At(instant) => Life::Until(millis_up(since_1970(instant))),
         };
-        // What the server's signed 64 bits cannot hold is 292 million years away.
-        if i64::try_from(until).is_ok() { Life::Until(until) } else { Life::Forever }
+        life.bounded()
     }
 
     /// A life from now on, shorter by up to `percent` (and 10 seconds): `random` says how much of that.
@@ -108,9 +131,9 @@ mod tests {
     #[test]
     fn a_life_is_rounded_up_and_only_zero_is_none() {
         check(Duration::ZERO, Life::Over);
-        check(Duration::from_nanos(1), Life::Until(1_000_001));
-        check(Duration::from_micros(1001), Life::Until(1_000_002));
-        check(Duration::from_millis(500), Life::Until(1_000_500));
+        check(Duration::from_nanos(1), Life::For(1));
+        check(Duration::from_micros(1001), Life::For(2));
+        check(Duration::from_millis(500), Life::For(500));
         check(UNIX_EPOCH + Duration::from_secs(1001), Life::Until(1_001_000));
     }
 
@@ -122,7 +145,7 @@ mod tests {
 
     #[test]
     fn more_than_thirty_days_are_still_counted_from_now() {
-        check(Duration::from_secs(60 * 60 * 24 * 30 + 1), Life::Until(1_000_000 + 2_592_001_000));
+        check(Duration::from_secs(60 * 60 * 24 * 30 + 1), Life::For(2_592_001_000));
     }
 
     #[test]
@@ -152,7 +175,7 @@ mod tests {
     #[test]
     fn the_default_is_five_minutes_if_nobody_says_otherwise() {
         let now = UNIX_EPOCH;
-        assert_eq!(Ttl::Default.life(Ttl::Default, now), Life::Until(300_000));
+        assert_eq!(Ttl::Default.life(Ttl::Default, now), Life::For(300_000));
         assert_eq!(Ttl::Default.life(Ttl::Never, now), Life::Forever);
         assert_eq!(Ttl::Default.life(Duration::from_secs(1).into(), now), Life::Until(1000));
     }

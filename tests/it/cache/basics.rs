@@ -10,7 +10,9 @@ use redisdb_cache::Error;
 use redisdb_cache::Key;
 use redisdb_cache::Lookup;
 use redisdb_cache::OnUndecodable;
+use redisdb_cache::Ttl;
 use redisdb_node::Execute;
+use redisdb_node::ListCommands;
 use redisdb_node::StringCommands;
 use redisdb_tests::eventually;
 use serde::Deserialize;
@@ -158,6 +160,17 @@ pub(super) async fn a_damaged_value_is_an_error<E: Execute + Clone>(cache: Cache
     let stored: Vec<u8> = cache.store().get(&name).await.unwrap().unwrap();
     cache.store().set(&name, &stored[..stored.len() - 1]).await.unwrap();
     assert!(cache.get::<String>("k").await.unwrap_err().is_decode());
+}
+
+pub(super) async fn what_is_no_string_is_foreign<E: Execute + Clone + Send + 'static>(cache: Cache<E>) {
+    cache.store().rpush(format!("{}:1:k", prefix(&cache)), &["a", "b"]).await.unwrap();
+    assert!(cache.get::<String>("k").await.unwrap_err().is_decode());
+    let lenient = again(&cache).on_undecodable(OnUndecodable::Miss).build().unwrap();
+    assert!(matches!(lenient.lookup::<String>("k").await.unwrap(), Lookup::Miss));
+    assert_eq!(lenient.stats().undecodable, 1);
+    let load = || async { Ok::<_, std::convert::Infallible>("loaded".to_owned()) };
+    assert_eq!(cache.get_or_set_with("k", Ttl::Default, load).await.unwrap(), "loaded");
+    assert_eq!(cache.get::<String>("k").await.unwrap().as_deref(), Some("loaded"));
 }
 
 pub(super) async fn a_closed_cache_refuses<E: Execute + Send + 'static>(cache: Cache<E>) {

@@ -10,11 +10,14 @@ use redisdb_cache::Key;
 use redisdb_cache::Lookup;
 use redisdb_cache::OnError;
 use redisdb_cache::Stored;
+use redisdb_cache::SweepProgress;
 use redisdb_cache::Ttl;
 use redisdb_cluster::RedisRing;
+use redisdb_node::Execute;
 use redisdb_node::KeyCommands;
 use redisdb_node::Node;
 use redisdb_node::StringCommands;
+use redisdb_node::command::rows;
 use redisdb_tests::eventually;
 use xtask::Data;
 use xtask::Server;
@@ -54,6 +57,28 @@ async fn a_node_that_is_down_costs_exactly_its_keys() {
     assert!(matches!(cache.lookup::<u8>(key).await, Ok(Lookup::Unavailable(_))));
     let error = cache.get_many::<u8, _>(&lost).await.unwrap_err();
     assert!(error.is_connect() && !error.is_unsupported());
+}
+
+#[tokio::test]
+async fn the_keys_of_nodes_that_are_up_are_asked_for_once() {
+    let (mut servers, ring) = redisdb_tests::ring().await;
+    let cache = Cache::builder(ring.clone()).prefix("shop").build().unwrap();
+    let (keys, lost) = keys_of(&ring, "b");
+    cache.set_many(keys.iter().zip(0..)).await.unwrap();
+    servers[1].kill();
+    let asked: Vec<&String> = keys.iter().chain(&keys).collect();
+    let found = cache.get_many::<usize, _>(asked).await.unwrap();
+    assert_eq!((found.values.len(), found.failed.len()), (2 * (keys.len() - lost.len()), 2 * lost.len()));
+    assert!(found.values.iter().all(|(key, value)| **key == keys[*value]));
+    for node in ["a", "c"] {
+        let info = rows::INFO.cmd().arg("commandstats").take();
+        let stats: String = ring.on_node(node).unwrap().each(&rows::INFO, info).await.unwrap();
+        let calls = |command: &str| {
+            let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+            line.map_or(0, |line| line.split(',').next().unwrap().parse::<u32>().unwrap())
+        };
+        assert_eq!((calls("mget"), calls("get")), (1, 0), "{node}");
+    }
 }
 
 #[tokio::test]
@@ -128,8 +153,10 @@ async fn a_node_that_is_down_is_not_cleared_and_named() {
     let (keys, lost) = keys_of(&ring, "b");
     cache.set_many(keys.iter().map(|key| (key, 1))).await.unwrap();
     servers[1].kill();
-    let swept = cache.clear().await.unwrap();
+    let mut last = SweepProgress::default();
+    let swept = cache.clear().on_progress(|progress| last = progress).await.unwrap();
     assert_eq!(swept.n_deleted, (keys.len() - lost.len()) as u64);
+    assert_eq!((last.n_deleted, last.n_servers_done, last.n_servers), (swept.n_deleted, 3, 3));
     assert!(matches!(&swept.failed[..], [(node, error)] if node == "b" && error.is_connect()));
     servers[0].kill();
     servers[2].kill();

@@ -101,6 +101,7 @@ pub(super) async fn what_does_not_exist_is_noted<E: Execute + Clone + Send + 'st
     assert_eq!(cache.get_or_set_maybe("k", Ttl::Never, || ok(None::<u8>)).await.unwrap(), None);
     assert_eq!(cache.get_or_set_maybe("k", Ttl::Never, || ok(Some(1))).await.unwrap(), None);
     assert!(matches!(cache.lookup::<u8>("k").await.unwrap(), Lookup::Negative));
+    assert_eq!((cache.stats().negative_hits, cache.stats().hits), (2, 0));
     assert_eq!(cache.get::<u8>("k").await.unwrap(), None);
     assert!(cache.ttl("k").await.unwrap().duration().is_some());
     assert_eq!(cache.stats().loads, 1);
@@ -130,6 +131,7 @@ pub(super) async fn a_hundred_callers_are_one_load<E: Execute + Send + 'static>(
         assert_eq!(caller.await.unwrap().unwrap(), "loaded");
     }
     assert_eq!(gate.calls(), 1);
+    assert_eq!((cache.stats().loads, cache.stats().joined_loads), (1, 99));
 }
 
 pub(super) async fn a_caller_that_goes_away_stops_nothing<E: Execute + Send + 'static>(cache: Cache<E>) {
@@ -169,7 +171,22 @@ pub(super) async fn a_panic_is_an_error_to_all_and_the_next_call_loads<E: Execut
     gate.open();
     assert!(load_error(panics.await.unwrap()).is_lost());
     assert!(load_error(waits.await.unwrap()).is_lost());
+    let stats = cache.stats();
+    assert_eq!((stats.loads, stats.joined_loads, stats.failed_loads), (1, 1, 1));
     assert_eq!(call(&cache, &gate).await.unwrap().unwrap(), "loaded");
+}
+
+pub(super) async fn a_load_that_is_too_long_is_returned_and_not_stored<
+    E: Execute + Clone + Send + 'static,
+>(
+    cache: Cache<E>,
+) {
+    let cache = again(&cache).max_stored_len(1000).build().unwrap();
+    let long = "x".repeat(1000);
+    let value = long.clone();
+    assert_eq!(cache.get_or_set_with("k", Ttl::Default, || ok(value)).await.unwrap(), long);
+    assert!(!cache.has_key("k").await.unwrap());
+    assert_eq!(cache.stats().dropped, 1);
 }
 
 pub(super) async fn the_error_of_the_loader_is_told_to_all<E: Execute + Send + 'static>(cache: Cache<E>) {
@@ -197,6 +214,7 @@ pub(super) async fn a_slow_load_does_not_undo_a_set<E: Execute + Send + 'static>
     gate.open();
     assert_eq!(caller.await.unwrap().unwrap(), "loaded");
     assert_eq!(cache.get::<String>("k").await.unwrap().as_deref(), Some("set"));
+    assert_eq!((cache.stats().overtaken_loads, cache.stats().dropped), (1, 0));
 }
 
 pub(super) async fn a_slow_load_does_not_undo_a_delete<E: Execute + Send + 'static>(cache: Cache<E>) {

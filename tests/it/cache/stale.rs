@@ -68,3 +68,17 @@ pub(super) async fn a_failed_refresh_keeps_the_stale_value_and_rests<E: Execute 
     cache.set("k", &3).await.unwrap();
     assert_eq!(cache.get_or_set_with("k", LONG, fails).await.unwrap(), 3);
 }
+
+pub(super) async fn a_refresh_that_panics_rests<E: Execute + Clone + Send + 'static>(cache: Cache<E>) {
+    let cache = stale(cache, LONG).await;
+    let panics = || async {
+        // Stops without a trace of a backtrace in the test's output.
+        std::panic::resume_unwind(Box::new("the loader's own"));
+        #[expect(unreachable_code, reason = "says the type")]
+        Ok::<u8, Infallible>(2)
+    };
+    assert_eq!(cache.get_or_set_with("k", LONG, panics).await.unwrap(), 1);
+    eventually("it fails", async || cache.stats().failed_loads == 1).await;
+    assert_eq!(cache.get_or_set_with("k", LONG, panics).await.unwrap(), 1);
+    assert_eq!(cache.stats().loads, 2, "the first load, and one refresh");
+}

@@ -9,6 +9,7 @@ use redisdb_cache::Cache;
 use redisdb_cache::Error;
 use redisdb_cache::FoundKey;
 use redisdb_cache::Key;
+use redisdb_cache::SweepProgress;
 use redisdb_node::Scan;
 
 use super::basics::again;
@@ -94,4 +95,20 @@ pub(super) async fn keys_that_come_during_a_scan_are_no_error<E: Scan + Send>(ca
     }
     let stayed = found.iter().filter(|key| key.name().starts_with(b"k")).count();
     assert_eq!(stayed, 3000);
+}
+
+pub(super) async fn the_progress_of_a_sweep_is_told<E: Scan + Clone + Send>(cache: Cache<E>) {
+    fill(&cache, 2500).await;
+    let mut told: Vec<SweepProgress> = Vec::new();
+    let swept = cache.clear().step(100).on_progress(|progress| told.push(progress)).await.unwrap();
+    assert_eq!(swept.n_deleted, 2500);
+    let last = told.last().unwrap();
+    assert_eq!(last.n_deleted, 2500);
+    assert_eq!(last.n_servers_done, last.n_servers);
+    // Others use these servers at the same time, so no more can be said of all their keys.
+    assert!(2500 <= last.n_keys && last.n_seen == last.n_keys, "{last:?}");
+    assert!(25 <= told.len(), "told in {} steps", told.len());
+    assert!(told.is_sorted_by_key(|progress| (progress.n_deleted, progress.n_seen, progress.n_servers_done)));
+    assert!(told.iter().any(|progress| 0 < progress.n_deleted && progress.n_deleted < 2500));
+    assert!(told.iter().all(|progress| progress.n_seen <= progress.n_keys));
 }
