@@ -58,4 +58,6 @@ mod table;
 mod tls;
 #[cfg(feature = "servers")]
 mod transactions;
+#[cfg(feature = "servers")]
+mod typed;
 mod vectors;
