@@ -12,10 +12,6 @@ mod commands_doc;
 #[cfg(feature = "servers")]
 mod copy;
 #[cfg(feature = "servers")]
-mod copy_blocks;
-#[cfg(feature = "servers")]
-mod copy_pipelines;
-#[cfg(feature = "servers")]
 mod faults;
 #[cfg(feature = "servers")]
 mod hard_input;
@@ -58,6 +54,4 @@ mod table;
 mod tls;
 #[cfg(feature = "servers")]
 mod transactions;
-#[cfg(feature = "servers")]
-mod typed;
 mod vectors;

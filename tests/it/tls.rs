@@ -25,7 +25,7 @@ fn openssl(dir: &Path, args: &str) -> bool {
 }
 
 /// A server on a TLS port, and the port.
-fn server(dir: &Path) -> Option<(Server, u16)> {
+pub(crate) fn server(dir: &Path) -> Option<(Server, u16)> {
     std::fs::write(dir.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
     let made = [
         "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca",
@@ -38,7 +38,7 @@ fn server(dir: &Path) -> Option<(Server, u16)> {
         println!("left out: openssl makes no certificates on this machine");
         return None;
     }
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = xtask::free_port().unwrap();
     let file = |name: &str| dir.join(name).display().to_string();
     let server = Server::builder()
         .password("the-right-one")

@@ -52,7 +52,4 @@ mod envelope;
 mod event;
 mod export;
 mod flight;
-#[cfg(any(test, fuzzing))]
-#[doc(hidden)]
-pub mod fuzz;
 mod preset;

@@ -157,16 +157,24 @@ impl RedisCopy {
     async fn run_on_one(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
         let shared = &*self.shared;
         let channel = spec.first_key(cmd).ok().flatten().unwrap_or_default();
-        let mut results = Vec::new();
+        let mut replies: Vec<_> = (0..shared.nodes.len())
+            .map(|idx| (Arc::clone(shared.nodes.name(idx)), Outcome::Skipped))
+            .collect();
         for idx in shared.nodes.ring().successors(channel) {
             let result = shared.nodes.at(idx).run(spec, cmd).await;
             let next = result.as_ref().is_err_and(node::Error::is_connect);
-            results.push((idx, result));
+            if let Some((_, outcome)) = replies.get_mut(idx) {
+                *outcome = result.into();
+            }
             if !next {
                 break;
             }
         }
-        shared.judge_some(spec, results)
+        let replies = Replies::new(replies);
+        if replies.first().is_some() {
+            return Ok(replies);
+        }
+        Err(Error::TooFewReplies(Box::new(TooFewReplies { command: spec.name, wanted: 1, replies })))
     }
 }
 
@@ -194,35 +202,11 @@ async fn ask(
 
 impl Shared {
     /// Judges a write by how many nodes took it.
-    pub(super) fn judge(
-        &self,
-        spec: &'static Spec,
-        replies: Replies<Value>,
-    ) -> Result<Replies<Value>, Error> {
+    fn judge(&self, spec: &'static Spec, replies: Replies<Value>) -> Result<Replies<Value>, Error> {
         let wanted = self.write_to.wanted(replies.len());
         if replies.successes().count() >= wanted {
             return Ok(replies);
         }
         Err(Error::TooFewReplies(Box::new(TooFewReplies { command: spec.name, wanted, replies })))
-    }
-
-    /// Judges a command that was meant for one node: of those that were asked, one must have taken it.
-    pub(super) fn judge_some(
-        &self,
-        spec: &'static Spec,
-        results: Vec<(usize, Result<Value, node::Error>)>,
-    ) -> Result<Replies<Value>, Error> {
-        let names = (0..self.nodes.len()).map(|idx| Arc::clone(self.nodes.name(idx)));
-        let mut replies: Vec<_> = names.map(|name| (name, Outcome::Skipped)).collect();
-        for (idx, result) in results {
-            if let Some((_, outcome)) = replies.get_mut(idx) {
-                *outcome = result.into();
-            }
-        }
-        let replies = Replies::new(replies);
-        if replies.first().is_some() {
-            return Ok(replies);
-        }
-        Err(Error::TooFewReplies(Box::new(TooFewReplies { command: spec.name, wanted: 1, replies })))
     }
 }

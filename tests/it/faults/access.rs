@@ -1,0 +1,71 @@
+//! Addresses that are wrong: another protocol, a name that nobody knows, another server than before.
+
+use redisdb::Node;
+use redisdb::node::ServerCommands;
+use redisdb::node::StringCommands;
+use xtask::Server;
+
+use super::scene::B;
+use super::scene::DURING;
+use super::scene::Kind;
+use super::scene::stage;
+
+rows!(tls_to_a_plain_port, plain_to_a_tls_port, a_name_that_nobody_knows, another_server_behind_the_name);
+
+/// One of the nodes has this URL, and its calls fail with one of these errors; none of them was sent.
+async fn with_url(kind: Kind, fault: &'static str, url: &str, errors: &[&str]) {
+    let scene = stage(kind, fault).start_with(url).await;
+    scene.go_on(DURING).await;
+    let tally = scene.end().await;
+    tally.only_errors(&["b"], errors);
+    assert!(!tally.errors.is_empty());
+    match kind {
+        Kind::Ring => assert_eq!(tally.failed.keys().collect::<Vec<_>>(), [&super::tally::Class::NotSent]),
+        Kind::Copy => assert_eq!(tally.n_failed(), 0),
+    }
+}
+
+async fn tls_to_a_plain_port(kind: Kind) {
+    let server = Server::builder().password("the-right-one").start().unwrap();
+    let url = format!("rediss://:the-right-one@localhost:{}", server.port());
+    // A server may wait for the end of what it takes for a command.
+    with_url(kind, "TLS to a plain port", &url, &["Tls", "ConnectTimeout"]).await;
+    assert!(!server.log().contains("the-right-one"));
+}
+
+async fn plain_to_a_tls_port(kind: Kind) {
+    let dir = Server::start().unwrap();
+    let Some((_server, port)) = crate::tls::server(dir.dir()) else { return };
+    let url = format!("redis://:the-right-one@127.0.0.1:{port}");
+    with_url(kind, "plain to a TLS port", &url, &["Connect"]).await;
+}
+
+async fn a_name_that_nobody_knows(kind: Kind) {
+    with_url(kind, "name not found", "redis://no-such-host.invalid", &["Connect", "ConnectTimeout"]).await;
+}
+
+async fn another_server_behind_the_name(kind: Kind) {
+    let foreign = Server::start().unwrap();
+    let outsider = Node::connect(foreign.url()).await.unwrap();
+    if kind == Kind::Copy {
+        // A ring cannot tell: it would read this.
+        for i in 0..64 {
+            outsider.set(format!("key:{i}"), "foreign").await.unwrap();
+        }
+    }
+    let mut scene = stage(kind, "another server behind the name").identity("shop").proxied().start().await;
+    scene.blame(&[B]);
+    scene.may_lose(&[B]);
+    scene.proxies[B].lead_to(foreign.port());
+    scene.go_on(DURING).await;
+    let n_keys = outsider.dbsize().await.unwrap();
+    scene.proxies[B].lead_to(scene.servers[B].port());
+    scene.healed().await;
+    let tally = scene.end().await;
+    println!("the foreign server was given {n_keys} keys");
+    tally.only_errors(&["b"], &["Connect", "Disconnected"]);
+    match kind {
+        Kind::Ring => assert!(tally.missing[B] > 0),
+        Kind::Copy => assert_eq!(tally.n_failed(), 0),
+    }
+}

@@ -1,0 +1,84 @@
+//! Servers that are there and do not answer.
+
+use std::time::Duration;
+
+use redisdb::Node;
+use redisdb::node::ServerCommands;
+use redisdb_tests::eventually;
+
+use super::scene::B;
+use super::scene::DURING;
+use super::scene::Kind;
+use super::scene::stage;
+
+rows!(stopped_for_a_moment, stopped_for_long, clients_paused, runs_an_endless_script);
+
+/// What a server makes calls fail with that accepts connections and does not answer.
+const OF_SILENCE: [&str; 3] = ["Timeout", "ConnectTimeout", "Disconnected"];
+
+async fn stopped_for_a_moment(kind: Kind) {
+    let mut scene = stage(kind, "SIGSTOP 0.2 s").start().await;
+    scene.servers[B].pause();
+    scene.go_on(Duration::from_millis(200)).await;
+    scene.servers[B].resume();
+    scene.healed().await;
+    let tally = scene.end().await;
+    assert_eq!(tally.n_failed(), 0, "{:?}", tally.errors);
+}
+
+async fn stopped_for_long(kind: Kind) {
+    let mut scene = stage(kind, "SIGSTOP 2.5 s").start().await;
+    scene.blame(&[B]);
+    scene.servers[B].pause();
+    scene.go_on(Duration::from_millis(2500)).await;
+    scene.servers[B].resume();
+    scene.healed().await;
+    let tally = scene.end().await;
+    tally.only_errors(&["b"], &OF_SILENCE);
+    tally.has_errors("b", &["Timeout"]);
+    if kind == Kind::Copy {
+        assert_eq!(tally.n_failed(), 0);
+    }
+}
+
+async fn clients_paused(kind: Kind) {
+    let mut scene = stage(kind, "CLIENT PAUSE 1.5 s").start().await;
+    scene.blame(&[B]);
+    let outsider = Node::connect(scene.servers[B].url()).await.unwrap();
+    outsider.send(redis::cmd("CLIENT").arg("PAUSE").arg(1500)).await.unwrap();
+    scene.go_on(DURING).await;
+    scene.healed().await;
+    let tally = scene.end().await;
+    tally.only_errors(&["b"], &OF_SILENCE);
+    if kind == Kind::Copy {
+        assert_eq!(tally.n_failed(), 0);
+    }
+}
+
+async fn runs_an_endless_script(kind: Kind) {
+    let mut scene = stage(kind, "BUSY script").start().await;
+    scene.blame(&[B]);
+    let (outsider, other) = (
+        Node::connect(scene.servers[B].url()).await.unwrap(),
+        Node::connect(scene.servers[B].url()).await.unwrap(),
+    );
+    // The name that every version knows.
+    outsider.config_set("lua-time-limit", 50).await.unwrap();
+    let script =
+        tokio::spawn(async move { other.send(redis::cmd("EVAL").arg("while true do end").arg(0)).await });
+    eventually("the script is noticed", async || {
+        outsider.ping().await.is_err_and(|error| error.code() == Some("BUSY"))
+    })
+    .await;
+    scene.go_on(DURING).await;
+    // Nobody else has ended it.
+    outsider.send(redis::cmd("SCRIPT").arg("KILL")).await.unwrap();
+    assert!(script.await.unwrap().unwrap_err().may_have_executed());
+    scene.healed().await;
+    let tally = scene.end().await;
+    tally.only_errors(&["b"], &["BUSY", "Timeout"]);
+    tally.has_errors("b", &["BUSY"]);
+    if kind == Kind::Copy {
+        assert_eq!(tally.n_failed(), 0);
+    }
+}

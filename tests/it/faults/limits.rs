@@ -1,0 +1,256 @@
+//! What a client has no more of: file descriptors, room for calls, time. And what it must not leave behind.
+
+use std::env;
+use std::fs::File;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::process::Command;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use redisdb::Node;
+use redisdb::node::ErrorKind;
+use redisdb_tests::NAMES;
+use redisdb_tests::eventually;
+use tokio::runtime::Handle;
+use tokio::runtime::Runtime;
+use xtask::Servers;
+
+use super::scene::Kind;
+use super::scene::client;
+use super::tally::Class;
+use super::tally::Tally;
+
+rows!(ten_thousand_calls_at_once);
+
+/// Set in a child process: the URLs of the servers. What is counted there is of the whole process.
+const URLS: &str = "REDISDB_TEST_FAULTS_URLS";
+
+/// Runs one of the tests below in a process of its own, with at most so many file descriptors.
+fn in_child(test: &str, servers: &Servers, n_files: usize) {
+    let output = Command::new("sh")
+        .args(["-c", r#"ulimit -n "$1" && shift && exec "$@""#, "sh", &n_files.to_string()])
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(URLS, servers.urls().join(","))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    println!("{text}");
+}
+
+/// In a child, the URLs.
+fn urls() -> Option<Vec<String>> {
+    Some(env::var(URLS).ok()?.split(',').map(str::to_owned).collect())
+}
+
+async fn ten_thousand_calls_at_once(kind: Kind) {
+    const TASKS: usize = 10_000;
+    let servers = Servers::start(NAMES.len()).unwrap();
+    let store = client(kind, &servers.urls(), None);
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|i| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let (key, mut tally) = (format!("key:{i}"), Tally::default());
+                let written = store.set(&key, &key, &mut tally).await;
+                let read = store.get(&key).await;
+                if let (Ok(()), Ok(found)) = (&written, &read) {
+                    assert_eq!(found.as_deref(), Some(&*key));
+                }
+                [written.err(), read.err()]
+            })
+        })
+        .collect();
+    let mut shed = 0;
+    for task in tasks {
+        let errors = tokio::time::timeout(Duration::from_secs(60), task).await.expect("it hangs").unwrap();
+        for error in errors.into_iter().flatten() {
+            // Too much at once, or, on a machine that is slow, too late.
+            assert!(Class::of(&error) == Class::NotSent || error.is_timeout(), "{error}");
+            shed += 1;
+        }
+    }
+    println!("{shed} of {} calls were not answered", 2 * TASKS);
+    // It is as good as new.
+    eventually("it answers", async || store.get("key:1").await.is_ok()).await;
+}
+
+#[test]
+fn a_process_without_file_descriptors_recovers_when_it_has_some() {
+    if env::var_os(URLS).is_some() {
+        return;
+    }
+    in_child("faults::limits::child_without_file_descriptors", &Servers::start(3).unwrap(), 64);
+}
+
+#[tokio::test]
+async fn child_without_file_descriptors() {
+    let Some(urls) = urls() else { return };
+    for kind in [Kind::Ring, Kind::Copy] {
+        let store = client(kind, &urls, None);
+        let key =
+            |node: usize| (0..).map(|i| format!("key:{i}")).find(|key| store.node_of(key) == node).unwrap();
+        let keys: Vec<String> = (0..NAMES.len()).map(key).collect();
+        for key in &keys {
+            store.set(key, "1", &mut Tally::default()).await.unwrap();
+        }
+        for url in &urls {
+            let outsider = Node::connect(url.clone()).await.unwrap();
+            outsider
+                .send(redis::cmd("CLIENT").arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]))
+                .await
+                .unwrap();
+        }
+        // Calls may be answered until the end of their connections is noticed; after that there is no new one.
+        let mut files = Vec::new();
+        let mut error = None;
+        eventually("no connection can be made", async || {
+            files.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
+            let mut errors = Vec::new();
+            for key in &keys {
+                errors.extend(store.get(key).await.err());
+            }
+            error = errors.into_iter().next_back();
+            error.is_some()
+        })
+        .await;
+        let error = error.unwrap();
+        assert!(!error.may_have_executed(), "{error}");
+        let errors = error.node_errors();
+        let is_local = |kind: &ErrorKind| format!("{kind:?}").contains("Too many open files");
+        assert!(errors.iter().any(|error| is_local(error.kind())), "{error:?}");
+        drop(files);
+        for key in &keys {
+            eventually("it is answered", async || store.get(key).await.is_ok_and(|found| found.is_some()))
+                .await;
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_cancelled_calls_leave_nothing_behind() {
+    if env::var_os(URLS).is_some() {
+        return;
+    }
+    in_child("faults::limits::child_cancels", &Servers::start(3).unwrap(), 1024);
+}
+
+/// What a client holds: tasks, file descriptors, and its connections in the servers' eyes.
+async fn held(outsiders: &[Node]) -> (usize, usize, usize) {
+    let mut n_connections = 0;
+    for outsider in outsiders {
+        let list = outsider.send(redis::cmd("CLIENT").arg("LIST")).await.unwrap();
+        let list: String = redis::from_redis_value(list).unwrap();
+        n_connections += list.lines().count();
+    }
+    let n_files = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    (Handle::current().metrics().num_alive_tasks(), n_files, n_connections)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_cancels() {
+    const TASKS: usize = 50;
+    const CALLS_OF_TASK: usize = 200;
+    let Some(urls) = urls() else { return };
+    let mut outsiders = Vec::new();
+    for url in &urls {
+        outsiders.push(Node::connect(url.clone()).await.unwrap());
+    }
+    for kind in [Kind::Ring, Kind::Copy] {
+        let store = client(kind, &urls, None);
+        for i in 0..TASKS {
+            store.set(&format!("key:{i}"), "0", &mut Tally::default()).await.unwrap();
+        }
+        let before = held(&outsiders).await;
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|task| {
+                let (store, outsiders) = (store.clone(), outsiders.clone());
+                tokio::spawn(async move {
+                    let (key, mut tally) = (format!("key:{task}"), Tally::default());
+                    let mut n_dropped = 0;
+                    for i in 0..CALLS_OF_TASK {
+                        // Now and then a connection is lost, so that connecting is cancelled too.
+                        if task == 0 && i % 20 == 0 {
+                            let mut kill = redis::cmd("CLIENT");
+                            kill.arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]);
+                            outsiders[i / 20 % outsiders.len()].send(&kill).await.unwrap();
+                        }
+                        let call = async {
+                            match i % 3 {
+                                0 => drop(store.get(&key).await),
+                                1 => drop(store.set(&key, &i.to_string(), &mut tally).await),
+                                _ => drop(store.incr(&format!("counter:{task}"), &mut tally).await),
+                            }
+                        };
+                        n_dropped += usize::from(!polled(call, (task * 7 + i * 13) % 5).await);
+                    }
+                    n_dropped
+                })
+            })
+            .collect();
+        let mut n_dropped = 0;
+        for task in tasks {
+            n_dropped += task.await.unwrap();
+        }
+        assert!(n_dropped > TASKS * CALLS_OF_TASK / 4, "{n_dropped}");
+        for i in 0..TASKS {
+            eventually("it answers", async || {
+                store.set(&format!("key:{i}"), "1", &mut Tally::default()).await.is_ok()
+            })
+            .await;
+        }
+        // FIXME: a copy is not repaired here: each node has missed other keys, so none is a source for all.
+        let mut after = before;
+        let same = eventually("nothing more is held than before", async || {
+            after = held(&outsiders).await;
+            after == before
+        });
+        if tokio::time::timeout(Duration::from_secs(15), same).await.is_err() {
+            panic!(
+                "tasks, files and connections before: {before:?}, after {n_dropped} cancelled calls: {after:?}"
+            );
+        }
+    }
+}
+
+/// Polls a call so many times at most, and then drops it; returns whether it has ended before that.
+async fn polled(call: impl Future<Output = ()>, most: usize) -> bool {
+    let mut call = pin!(call);
+    let mut n_polls = 0;
+    poll_fn(|context| match call.as_mut().poll(context) {
+        Poll::Ready(()) => Poll::Ready(true),
+        Poll::Pending if n_polls >= most => Poll::Ready(false),
+        Poll::Pending => {
+            n_polls += 1;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+#[test]
+fn a_ring_and_a_copy_outlive_the_runtime_that_used_them() {
+    let servers = Arc::new(Servers::start(NAMES.len()).unwrap());
+    for kind in [Kind::Ring, Kind::Copy] {
+        let store = client(kind, &servers.urls(), None);
+        for round in 0..3 {
+            let runtime = Runtime::new().unwrap();
+            runtime.block_on(async {
+                let key = format!("key:{round}");
+                eventually("it answers", async || store.set(&key, "1", &mut Tally::default()).await.is_ok())
+                    .await;
+                // These are in the middle of something when the runtime ends.
+                for _ in 0..64 {
+                    let (store, key) = (store.clone(), key.clone());
+                    tokio::spawn(async move { while store.get(&key).await.is_ok() {} });
+                }
+                eventually("it answers", async || store.get(&key).await.is_ok_and(|found| found.is_some()))
+                    .await;
+            });
+            runtime.shutdown_timeout(Duration::from_secs(20));
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The load that goes on during a fault, and the record of what was promised to it.
+//!
+//! Each key has one writer, and each value says which key it is of and the how manieth: so a reply shows whether it is
+//! somebody else's, older than what was acknowledged, or of a write that never was.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use redisdb::Error;
+use redisdb::RedisCopy;
+use redisdb::RedisRing;
+use redisdb::node::StringCommands;
+use redisdb_tests::NAMES;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use super::tally::Class;
+use super::tally::Phase;
+use super::tally::Tally;
+
+const TASKS: usize = 64;
+const KEYS_OF_TASK: usize = 6;
+/// Between two calls of a task: some 2500 calls in a second, as many as a busy machine can bear.
+const PACE: Duration = Duration::from_millis(25);
+/// How long a call may take that is not hung.
+const HUNG: Duration = Duration::from_secs(10);
+
+/// What is called.
+#[derive(Debug, Clone)]
+pub enum Store {
+    Ring(RedisRing),
+    Copy(RedisCopy),
+}
+
+/// A running load.
+pub struct Load {
+    shared: Arc<Shared>,
+    tasks: Vec<JoinHandle<Tally>>,
+}
+
+struct Shared {
+    /// The clients; task `i` calls the one at `i` modulo their number.
+    clients: Vec<Store>,
+    /// The keys of task 0, then those of task 1 ..
+    keys: Vec<Key>,
+    counters: Vec<Counter>,
+    phase: AtomicUsize,
+    has_ended: AtomicBool,
+    /// The nodes that are at fault at this moment.
+    faulty: [AtomicBool; NAMES.len()],
+}
+
+struct Key {
+    name: String,
+    /// The node that owns it, or that it is read from first.
+    node: usize,
+    attempted: AtomicU64,
+    acknowledged: AtomicU64,
+}
+
+struct Counter {
+    name: String,
+    node: usize,
+    acknowledged: AtomicU64,
+    unknown: AtomicU64,
+}
+
+impl Store {
+    /// The position of the node that owns a key, or that it is read from first.
+    pub fn node_of(&self, key: &str) -> usize {
+        let position = |name: &str| NAMES.iter().position(|n| *n == name).unwrap();
+        match self {
+            Store::Ring(ring) => position(ring.node_for(key).name()),
+            Store::Copy(copy) => position(copy.node_for(key).name()),
+        }
+    }
+
+    pub async fn get(&self, key: &str) -> Result<Option<String>, Error> {
+        match self {
+            Store::Ring(ring) => ring.get(key).await,
+            Store::Copy(copy) => copy.get(key).await,
+        }
+    }
+
+    /// Writes a value; what single nodes of a copy said against it goes into the tally.
+    pub async fn set(&self, key: &str, value: &str, tally: &mut Tally) -> Result<(), Error> {
+        match self {
+            Store::Ring(ring) => ring.set(key, value).await,
+            Store::Copy(copy) => {
+                let replies = copy.set(key, value).await?;
+                replies.failures().for_each(|(_, error)| tally.note(error));
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds 1, and returns the sum where one server says it.
+    pub async fn incr(&self, key: &str, tally: &mut Tally) -> Result<Option<i64>, Error> {
+        match self {
+            Store::Ring(ring) => ring.incr(key).await.map(Some),
+            Store::Copy(copy) => {
+                let replies = copy.incr(key).await?;
+                replies.failures().for_each(|(_, error)| tally.note(error));
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Load {
+    /// Writes all keys once, and starts.
+    pub fn start(clients: Vec<Store>) -> Load {
+        let key = |i: usize| {
+            let name = format!("key:{i}");
+            let node = clients[0].node_of(&name);
+            Key { name, node, attempted: AtomicU64::new(0), acknowledged: AtomicU64::new(0) }
+        };
+        let counter = |i: usize| {
+            let name = format!("counter:{i}");
+            let node = clients[0].node_of(&name);
+            Counter { name, node, acknowledged: AtomicU64::new(0), unknown: AtomicU64::new(0) }
+        };
+        let (keys, counters) = ((0..TASKS * KEYS_OF_TASK).map(key), (0..TASKS).map(counter));
+        let shared = Shared {
+            keys: keys.collect(),
+            counters: counters.collect(),
+            clients,
+            phase: AtomicUsize::new(0),
+            has_ended: AtomicBool::new(false),
+            faulty: Default::default(),
+        };
+        let shared = Arc::new(shared);
+        let tasks = (0..TASKS).map(|task| {
+            let mut worker =
+                Worker { shared: Arc::clone(&shared), task, tally: Tally::default(), random: task };
+            tokio::spawn(async move {
+                worker.run().await;
+                worker.tally
+            })
+        });
+        Load { tasks: tasks.collect(), shared }
+    }
+
+    pub fn enter(&self, phase: Phase) {
+        self.shared.phase.store(phase as usize, Ordering::Relaxed);
+    }
+
+    /// Says that a node is at fault, so that calls for its keys may fail, or that it is so no more.
+    pub fn blame(&self, node: usize, is_faulty: bool) {
+        self.shared.faulty[node].store(is_faulty, Ordering::SeqCst);
+    }
+
+    /// Ends the load and returns what it has counted.
+    pub async fn end(&mut self) -> Tally {
+        self.shared.has_ended.store(true, Ordering::Relaxed);
+        let mut tally = Tally::default();
+        for task in self.tasks.drain(..) {
+            tally.add(task.await.unwrap());
+        }
+        tally
+    }
+
+    /// Compares what is there with what was acknowledged, but for the keys of these nodes.
+    pub async fn check(&self, but: &[usize], tally: &mut Tally) {
+        let n_clients = self.shared.clients.len();
+        for (i, key) in self.shared.keys.iter().enumerate().filter(|(_, key)| !but.contains(&key.node)) {
+            let client = &self.shared.clients[i / KEYS_OF_TASK % n_clients];
+            let found = client.get(&key.name).await.unwrap();
+            let version = found.as_deref().and_then(|value| version(&key.name, value));
+            let acknowledged = key.acknowledged.load(Ordering::SeqCst);
+            if version.unwrap_or(0) < acknowledged {
+                tally.lost += 1;
+                tally.complain(format!("{} of {acknowledged} is {found:?} in the end", key.name));
+            }
+        }
+        for (i, counter) in self.shared.counters.iter().enumerate() {
+            let found = match self.shared.clients[i % n_clients].get(&counter.name).await {
+                Err(_) if but.contains(&counter.node) => continue,
+                found => found.unwrap(),
+            };
+            let found: u64 = found.map_or(0, |found| found.parse().unwrap());
+            let acknowledged = counter.acknowledged.load(Ordering::SeqCst);
+            let most = acknowledged + counter.unknown.load(Ordering::SeqCst);
+            if found < acknowledged && !but.contains(&counter.node) || most < found {
+                tally.miscounted += 1;
+                tally.complain(format!("{} is {found}, not in {acknowledged}..={most}", counter.name));
+            }
+        }
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    task: usize,
+    tally: Tally,
+    random: usize,
+}
+
+impl Worker {
+    async fn run(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let client = &shared.clients[self.task % shared.clients.len()];
+        let own = &shared.keys[self.task * KEYS_OF_TASK..][..KEYS_OF_TASK];
+        let mut pace = tokio::time::interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for key in own {
+            self.write(client, key).await;
+        }
+        while !shared.has_ended.load(Ordering::Relaxed) {
+            pace.tick().await;
+            match self.random(10) {
+                0..7 => {
+                    // A client knows what it saw itself, so it reads what it wrote itself.
+                    let n_clients = shared.clients.len();
+                    let task = self.random(TASKS / n_clients) * n_clients + self.task % n_clients;
+                    let key = self.random(KEYS_OF_TASK);
+                    self.read(client, &shared.keys[task * KEYS_OF_TASK + key]).await;
+                }
+                7..9 => {
+                    let key = &own[self.random(KEYS_OF_TASK)];
+                    self.write(client, key).await;
+                }
+                _ => self.count(client, &shared.counters[self.task]).await,
+            }
+        }
+    }
+
+    async fn read(&mut self, client: &Store, key: &Key) {
+        let acknowledged = key.acknowledged.load(Ordering::SeqCst);
+        let call = async |_: &mut Tally| client.get(&key.name).await;
+        let Some(Ok(found)) = self.call(key.node, call).await else { return };
+        let version = found.as_deref().map(|value| version(&key.name, value));
+        let complaint = match version {
+            None if acknowledged > 0 => {
+                self.tally.missing[key.node] += 1;
+                "missing"
+            }
+            None => return,
+            Some(Some(version)) if version < acknowledged => {
+                self.tally.stale[key.node] += 1;
+                "stale"
+            }
+            Some(Some(version)) if version <= key.attempted.load(Ordering::SeqCst) => return,
+            _ => {
+                self.tally.wrong += 1;
+                "wrong"
+            }
+        };
+        self.tally.complain(format!("{} of {acknowledged} read as {found:?}: {complaint}", key.name));
+    }
+
+    async fn write(&mut self, client: &Store, key: &Key) {
+        let version = key.attempted.fetch_add(1, Ordering::SeqCst) + 1;
+        let value = value(&key.name, version);
+        let call = async |tally: &mut Tally| client.set(&key.name, &value, tally).await;
+        if let Some(Ok(())) = self.call(key.node, call).await {
+            key.acknowledged.store(version, Ordering::SeqCst);
+        }
+    }
+
+    async fn count(&mut self, client: &Store, counter: &Counter) {
+        let call = async |tally: &mut Tally| client.incr(&counter.name, tally).await;
+        let acknowledged = counter.acknowledged.load(Ordering::SeqCst);
+        match self.call(counter.node, call).await {
+            Some(Ok(sum)) => {
+                counter.acknowledged.store(acknowledged + 1, Ordering::SeqCst);
+                let most = acknowledged + 1 + counter.unknown.load(Ordering::SeqCst);
+                if let Some(sum) = sum.filter(|sum| most < sum.cast_unsigned()) {
+                    self.tally.wrong += 1;
+                    self.tally.complain(format!("{} counts to {sum}, not {most}", counter.name));
+                }
+            }
+            Some(Err(Class::Unknown)) | None => drop(counter.unknown.fetch_add(1, Ordering::SeqCst)),
+            Some(Err(_)) => {}
+        }
+    }
+
+    /// Makes one call and counts it; `None` if it hangs.
+    async fn call<T>(
+        &mut self,
+        node: usize,
+        call: impl AsyncFnOnce(&mut Tally) -> Result<T, Error>,
+    ) -> Option<Result<T, Class>> {
+        let phase = self.shared.phase.load(Ordering::Relaxed);
+        let was_faulty = self.shared.faulty[node].load(Ordering::SeqCst);
+        let start = Instant::now();
+        let outcome = tokio::time::timeout(HUNG, call(&mut self.tally)).await;
+        let is_faulty = self.shared.faulty[node].load(Ordering::SeqCst);
+        let outcome = outcome.ok();
+        let excused = was_faulty || is_faulty;
+        self.tally.count(phase, node, excused, start.elapsed(), outcome.as_ref().map(Result::as_ref));
+        outcome.map(|outcome| outcome.map_err(|error| Class::of(&error)))
+    }
+
+    /// A number below `n`, from a fixed sequence for each task.
+    fn random(&mut self, n: usize) -> usize {
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 33) % n
+    }
+}
+
+/// The value of a version of a key. Its length varies, so that the end of one is not taken for that of another.
+fn value(key: &str, version: u64) -> String {
+    let filling = "x".repeat(usize::try_from(version * 7 % 200).unwrap());
+    format!("{key}|{version}|{filling}")
+}
+
+/// The version that a value is of, if it is one of this key at all.
+fn version(key: &str, found: &str) -> Option<u64> {
+    let version = found.split('|').nth(1)?.parse().ok()?;
+    (found == value(key, version)).then_some(version)
+}
+
+#[test]
+fn a_value_is_known_for_what_it_is() {
+    assert_eq!(version("key:1", &value("key:1", 12)), Some(12));
+    for other in ["", "key:1", &value("key:2", 12), &format!("{}x", value("key:1", 12)), "key:1|12|"] {
+        assert_eq!(version("key:1", other), None, "{other}");
+    }
+}

@@ -1,0 +1,127 @@
+//! Networks that are slow, broken, cut, or lie.
+
+use std::time::Duration;
+
+use redisdb_tests::End;
+use redisdb_tests::Proxy;
+use redisdb_tests::Way;
+
+use super::scene::B;
+use super::scene::DURING;
+use super::scene::Kind;
+use super::scene::stage;
+use super::tally::Tally;
+
+rows!(
+    slow_by_50_ms,
+    slow_by_500_ms,
+    jitter_of_200_ms,
+    reset_mid_reply,
+    closed_mid_reply,
+    black_hole,
+    replies_lost,
+    replies_late,
+    requests_late,
+    refused,
+    noise_for_replies,
+);
+
+/// What a network that is broken makes calls fail with; `Timeout` and `Disconnected` alone may have been executed.
+const OF_NETWORKS: [&str; 4] = ["Timeout", "ConnectTimeout", "Connect", "Disconnected"];
+
+/// Longer than a response may take, and then than a connection may take.
+const LONG: Duration = Duration::from_millis(2500);
+
+/// Does something to the network of one node for a while.
+async fn during(kind: Kind, fault: &'static str, time: Duration, harm: impl FnOnce(&Proxy)) -> Tally {
+    let mut scene = stage(kind, fault).proxied().start().await;
+    scene.blame(&[B]);
+    harm(&scene.proxies[B]);
+    scene.go_on(time).await;
+    scene.proxies[B].heal();
+    scene.healed().await;
+    let tally = scene.end().await;
+    if kind == Kind::Copy {
+        assert_eq!(tally.n_failed(), 0, "{:?}", tally.errors);
+    }
+    tally
+}
+
+async fn slow_by_50_ms(kind: Kind) {
+    let delay = Duration::from_millis(25);
+    let slow = |proxy: &Proxy| {
+        proxy.slow(Way::Requests, delay, Duration::ZERO);
+        proxy.slow(Way::Replies, delay, Duration::ZERO);
+    };
+    assert_eq!(during(kind, "slow by 50 ms", DURING, slow).await.n_failed(), 0);
+}
+
+async fn slow_by_500_ms(kind: Kind) {
+    let delay = Duration::from_millis(250);
+    let slow = |proxy: &Proxy| {
+        proxy.slow(Way::Requests, delay, Duration::ZERO);
+        proxy.slow(Way::Replies, delay, Duration::ZERO);
+    };
+    assert_eq!(during(kind, "slow by 500 ms", DURING, slow).await.n_failed(), 0);
+}
+
+async fn jitter_of_200_ms(kind: Kind) {
+    let jitter = Duration::from_millis(100);
+    let slow = |proxy: &Proxy| {
+        proxy.slow(Way::Requests, Duration::ZERO, jitter);
+        proxy.slow(Way::Replies, Duration::ZERO, jitter);
+    };
+    assert_eq!(during(kind, "jitter of 200 ms", DURING, slow).await.n_failed(), 0);
+}
+
+async fn reset_mid_reply(kind: Kind) {
+    let tally = during(kind, "RST mid-reply", DURING, |proxy| proxy.cut(2000..20000, End::Reset)).await;
+    tally.only_errors(&["b"], &OF_NETWORKS);
+    tally.has_errors("b", &["Disconnected"]);
+}
+
+async fn closed_mid_reply(kind: Kind) {
+    let tally = during(kind, "FIN mid-reply", DURING, |proxy| proxy.cut(2000..20000, End::Close)).await;
+    tally.only_errors(&["b"], &OF_NETWORKS);
+    tally.has_errors("b", &["Disconnected"]);
+}
+
+async fn black_hole(kind: Kind) {
+    let lose = |proxy: &Proxy| {
+        proxy.lose(Way::Requests);
+        proxy.lose(Way::Replies);
+    };
+    let tally = during(kind, "black hole", LONG, lose).await;
+    tally.only_errors(&["b"], &OF_NETWORKS);
+    tally.has_errors("b", &["Timeout", "ConnectTimeout"]);
+}
+
+async fn replies_lost(kind: Kind) {
+    let tally = during(kind, "replies lost", LONG, |proxy| proxy.lose(Way::Replies)).await;
+    tally.only_errors(&["b"], &OF_NETWORKS);
+    tally.has_errors("b", &["Timeout"]);
+}
+
+async fn replies_late(kind: Kind) {
+    let tally = during(kind, "replies late", LONG, |proxy| proxy.hold(Way::Replies)).await;
+    tally.only_errors(&["b"], &OF_NETWORKS);
+    tally.has_errors("b", &["Timeout"]);
+}
+
+async fn requests_late(kind: Kind) {
+    // What was given up arrives when the network is whole again, behind the back of the new connection.
+    let tally = during(kind, "requests late", LONG, |proxy| proxy.hold(Way::Requests)).await;
+    tally.only_errors(&["b"], &OF_NETWORKS);
+    tally.has_errors("b", &["Timeout"]);
+}
+
+async fn refused(kind: Kind) {
+    let tally = during(kind, "port closed", DURING, Proxy::refuse).await;
+    tally.only_errors(&["b"], &OF_NETWORKS);
+    tally.has_errors("b", &["Connect"]);
+}
+
+async fn noise_for_replies(kind: Kind) {
+    let tally = during(kind, "noise for replies", DURING, |proxy| proxy.garble(Way::Replies)).await;
+    tally.only_errors(&["b"], &[&OF_NETWORKS[..], &["NotRedis"]].concat());
+}

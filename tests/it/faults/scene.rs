@@ -1,0 +1,271 @@
+//! One fault from before to after: three servers, a ring or a copy over them, and the load on it.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use redisdb::Health;
+use redisdb::RedisCopy;
+use redisdb::RedisRing;
+use redisdb::node::StringCommands;
+use redisdb_tests::NAMES;
+use redisdb_tests::Proxy;
+use redisdb_tests::eventually;
+use xtask::Server;
+use xtask::ServerBuilder;
+use xtask::Servers;
+
+use super::load::Load;
+use super::load::Store;
+use super::tally::DEADLINE;
+use super::tally::Phase;
+use super::tally::Tally;
+
+const BEFORE: Duration = Duration::from_millis(600);
+pub const DURING: Duration = Duration::from_millis(1500);
+const AFTER: Duration = Duration::from_millis(700);
+
+/// The position of the node that most faults are done to.
+pub const B: usize = 1;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Ring,
+    Copy,
+}
+
+/// What a scene is made of.
+pub struct Stage {
+    kind: Kind,
+    fault: &'static str,
+    server: ServerBuilder,
+    is_proxied: bool,
+    n_clients: usize,
+    identity: Option<&'static str>,
+}
+
+/// A load in the middle of a fault.
+pub struct Scene {
+    pub kind: Kind,
+    name: String,
+    pub servers: Servers,
+    pub proxies: Vec<Proxy>,
+    clients: Vec<Store>,
+    load: Load,
+    may_lose: Vec<usize>,
+    /// The node that the others are repaired from; default: one that is in sync.
+    source: Option<&'static str>,
+    /// Whether one node will never answer.
+    is_broken: bool,
+    back: Option<Duration>,
+}
+
+/// A ring or a copy on three servers, for a fault of this name.
+pub fn stage(kind: Kind, fault: &'static str) -> Stage {
+    Stage { kind, fault, server: Server::builder(), is_proxied: false, n_clients: 1, identity: None }
+}
+
+impl Stage {
+    /// Servers that keep everything they answered for.
+    pub fn persistent(mut self) -> Stage {
+        self.server = self.server.persistent();
+        self
+    }
+
+    pub fn server(mut self, name: &str, value: &str) -> Stage {
+        self.server = self.server.arg(name, value);
+        self
+    }
+
+    /// A proxy before each server.
+    pub fn proxied(mut self) -> Stage {
+        self.is_proxied = true;
+        self
+    }
+
+    /// So many clients, each with a part of the keys.
+    pub fn clients(mut self, n: usize) -> Stage {
+        self.n_clients = n;
+        self
+    }
+
+    pub fn identity(mut self, identity: &'static str) -> Stage {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Starts it, and returns after the time before the fault.
+    pub async fn start(self) -> Scene {
+        let servers = self.server.clone().start_many(NAMES.len()).unwrap();
+        let mut proxies = Vec::new();
+        for server in servers.iter().filter(|_| self.is_proxied) {
+            proxies.push(Proxy::to(server.port()).await);
+        }
+        let urls = match self.is_proxied {
+            true => proxies.iter().map(Proxy::url).collect(),
+            false => servers.urls(),
+        };
+        let scene = self.start_over(servers, proxies, urls);
+        scene.go_on(BEFORE).await;
+        scene.load.enter(Phase::During);
+        scene
+    }
+
+    /// The same with another address for one node, which is at fault from the beginning to the end.
+    pub async fn start_with(self, url: &str) -> Scene {
+        let servers = self.server.clone().start_many(NAMES.len()).unwrap();
+        let mut urls = servers.urls();
+        url.clone_into(&mut urls[B]);
+        let mut scene = self.start_over(servers, Vec::new(), urls);
+        scene.gives_up_on(B);
+        scene.load.enter(Phase::During);
+        scene
+    }
+
+    fn start_over(self, servers: Servers, proxies: Vec<Proxy>, urls: Vec<String>) -> Scene {
+        let clients: Vec<_> = (0..self.n_clients).map(|_| client(self.kind, &urls, self.identity)).collect();
+        let name = format!("{} ({})", self.fault, if self.kind == Kind::Ring { "ring" } else { "copy" });
+        let load = Load::start(clients.clone());
+        let kind = self.kind;
+        let (may_lose, source, back) = (Vec::new(), None, None);
+        Scene { kind, name, servers, proxies, clients, load, may_lose, source, back, is_broken: false }
+    }
+}
+
+/// A ring or a copy over servers at these addresses.
+pub fn client(kind: Kind, urls: &[String], identity: Option<&str>) -> Store {
+    let nodes = NAMES.iter().zip(urls);
+    match kind {
+        Kind::Ring => {
+            let ring = nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, url));
+            Store::Ring(ring.response_timeout(DEADLINE).build().unwrap())
+        }
+        Kind::Copy => {
+            let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, url));
+            let copy = identity.iter().fold(copy, |copy, identity| copy.identity(*identity));
+            Store::Copy(copy.response_timeout(DEADLINE).build().unwrap())
+        }
+    }
+}
+
+impl Scene {
+    /// Says that these nodes are at fault from now on.
+    pub fn blame(&self, nodes: &[usize]) {
+        nodes.iter().for_each(|&node| self.load.blame(node, true));
+    }
+
+    /// Says that what these nodes hold may be gone: on a ring, for a copy has others that hold it.
+    pub fn may_lose(&mut self, nodes: &[usize]) {
+        if self.kind == Kind::Ring {
+            self.may_lose.extend(nodes);
+        }
+    }
+
+    /// Says that a node will not be well again: nothing is expected of it in the end.
+    pub fn gives_up_on(&mut self, node: usize) {
+        self.is_broken = true;
+        self.may_lose.push(node);
+        self.blame(&[node]);
+    }
+
+    /// Says that a node of a copy has all that was acknowledged, where the client cannot know.
+    pub fn trust(&mut self, name: &'static str) {
+        self.source = Some(name);
+    }
+
+    /// Lets the load go on for a while.
+    pub async fn go_on(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    /// Waits until all clients have a connection to a node.
+    pub async fn connected(&self, name: &str) {
+        for client in &self.clients {
+            let node = match client {
+                Store::Ring(ring) => ring.on_node(name).unwrap().clone(),
+                Store::Copy(copy) => copy.on_node(name).unwrap().clone(),
+            };
+            eventually("it is connected", async || node.ready().await.is_ok()).await;
+        }
+    }
+
+    /// Says that the fault is over, and returns when all nodes answer and, on a copy, are in sync again.
+    pub async fn healed(&mut self) {
+        let start = Instant::now();
+        for client in &self.clients {
+            for name in NAMES {
+                eventually("the node answers writes and reads", async || answers(client, name).await).await;
+            }
+        }
+        self.back = Some(start.elapsed());
+        // Where several clients write, nobody should while a node is repaired: that is done when the load has ended.
+        if self.clients.len() == 1 {
+            for copy in self.copies() {
+                repair(copy, self.source).await;
+            }
+        }
+        (0..NAMES.len()).for_each(|node| self.load.blame(node, false));
+    }
+
+    /// The copies, one of each client; none if it is about a ring.
+    pub fn copies(&self) -> impl Iterator<Item = &RedisCopy> {
+        self.clients.iter().filter_map(|client| match client {
+            Store::Copy(copy) => Some(copy),
+            Store::Ring(_) => None,
+        })
+    }
+
+    /// Lets the load go on for a while after the fault, ends it, and checks what holds whatever the fault.
+    pub async fn end(mut self) -> Tally {
+        if !self.is_broken {
+            self.load.enter(Phase::After);
+            self.go_on(AFTER).await;
+        }
+        let mut tally = self.load.end().await;
+        for copy in self.copies().filter(|_| !self.is_broken) {
+            repair(copy, self.source).await;
+        }
+        self.load.check(&self.may_lose, &mut tally).await;
+        tally.write_row(&self.name, self.back);
+        if self.is_broken {
+            tally.check(&self.may_lose);
+            return tally;
+        }
+        if let Some(copy) = self.copies().next() {
+            assert_eq!(copy.verify().run().await.unwrap(), [], "after healing");
+        }
+        tally.check(&self.may_lose);
+        if self.kind == Kind::Copy {
+            assert!(self.copies().flat_map(RedisCopy::health).all(|(_, health)| health == Health::Up));
+        }
+        tally
+    }
+}
+
+/// Whether a node takes a write and answers a read.
+async fn answers(client: &Store, name: &str) -> bool {
+    let key = (0..).map(|i| format!("probe:{i}")).find(|key| NAMES[client.node_of(key)] == name).unwrap();
+    match client {
+        Store::Ring(ring) => ring.set(&key, 1).await.is_ok() && ring.get::<u8>(&key).await.is_ok(),
+        Store::Copy(copy) => {
+            let node = copy.on_node(name).unwrap().clone();
+            node.ready().await.is_ok() && copy.set(&key, 1).await.is_ok_and(|replies| replies.is_complete())
+        }
+    }
+}
+
+/// Brings every node of a copy back that is behind, for as long as one is.
+pub async fn repair(copy: &RedisCopy, source: Option<&str>) {
+    eventually("all nodes are in sync", async || {
+        for (name, health) in copy.health() {
+            // A server that has just come up may not let itself be repaired yet: then it is tried again.
+            let _tried_again = match source {
+                _ if health == Health::Up => Ok(()),
+                Some(source) if source == name => copy.readmit(name).await,
+                Some(source) => copy.repair(name).from(source).run().await.map(drop),
+                None => copy.repair(name).run().await.map(drop),
+            };
+        }
+        copy.health().iter().all(|(_, health)| *health == Health::Up)
+    })
+    .await;
+}
