@@ -12,6 +12,10 @@ mod commands_doc;
 #[cfg(feature = "servers")]
 mod copy;
 #[cfg(feature = "servers")]
+mod copy_blocks;
+#[cfg(feature = "servers")]
+mod copy_pipelines;
+#[cfg(feature = "servers")]
 mod faults;
 #[cfg(feature = "servers")]
 mod hard_input;
@@ -54,4 +58,6 @@ mod table;
 mod tls;
 #[cfg(feature = "servers")]
 mod transactions;
+#[cfg(feature = "servers")]
+mod typed;
 mod vectors;

@@ -264,6 +264,7 @@ impl<E> CacheBuilder<E> {
         let needs_envelope = !self.settings.grace.is_zero() || !self.settings.negative_ttl.is_zero();
         #[cfg(feature = "zstd")]
         let needs_envelope = needs_envelope || self.zstd.is_some();
+        let needs_envelope = needs_envelope || codec.needs_envelope();
         if needs_envelope && !self.envelope {
             return Err(BuildError::NeedsEnvelope);
         }
@@ -306,8 +307,8 @@ impl<E> fmt::Debug for CacheBuilder<E> {
 pub enum BuildError {
     /// No codec was chosen, and the feature `json` is off.
     NoCodec,
-    /// [`stale_for`](CacheBuilder::stale_for), [`negative_ttl`](CacheBuilder::negative_ttl) or compression is asked for
-    /// together with [`without_envelope`](CacheBuilder::without_envelope), which leaves no place to note it in.
+    /// [`stale_for`](CacheBuilder::stale_for), [`negative_ttl`](CacheBuilder::negative_ttl), compression or the codec Postcard
+    /// is asked for together with [`without_envelope`](CacheBuilder::without_envelope), which leaves no place to note it in.
     NeedsEnvelope,
 }
 
@@ -316,10 +317,22 @@ impl fmt::Display for BuildError {
         match self {
             Self::NoCodec => f.write_str("no codec was chosen; choose one, or turn the feature `json` on"),
             Self::NeedsEnvelope => f.write_str(
-                "stale values, negative ones and compression need the envelope; leave `without_envelope` out",
+                "stale values, negative ones, compression and Postcard need the envelope; leave `without_envelope` out",
             ),
         }
     }
 }
 
 impl std::error::Error for BuildError {}
+
+#[cfg(all(test, feature = "postcard"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn postcard_needs_the_envelope() {
+        let postcard = || Cache::builder(()).codec(Codec::Postcard { schema: 1 });
+        assert_eq!(postcard().without_envelope().build().err(), Some(BuildError::NeedsEnvelope));
+        assert!(postcard().build().is_ok());
+    }
+}

@@ -25,7 +25,8 @@ pub enum Codec {
     #[cfg(feature = "msgpack")]
     MsgPack,
     /// Postcard: the shortest. It knows neither names nor types: any change of the value's type needs another `schema`,
-    /// and what was written with a different one is an error. By feature `postcard`.
+    /// and what was written with a different one is an error. It needs the envelope. It knows no depth either: of a type
+    /// that contains itself, bytes that somebody forged can overflow the stack. By feature `postcard`.
     #[cfg(feature = "postcard")]
     Postcard {
         /// A number of the caller's for the current form of the values.
@@ -54,6 +55,15 @@ impl Codec {
             #[cfg(feature = "postcard")]
             Self::Postcard { schema } => schema,
             _ => 0,
+        }
+    }
+
+    /// Whether what it writes may look like the digits of an integer that it is not, or its schema has no other place.
+    pub(crate) fn needs_envelope(self) -> bool {
+        match self {
+            #[cfg(feature = "postcard")]
+            Self::Postcard { .. } => true,
+            _ => false,
         }
     }
 

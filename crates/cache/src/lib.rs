@@ -52,4 +52,7 @@ mod envelope;
 mod event;
 mod export;
 mod flight;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod preset;

@@ -177,6 +177,6 @@ mod tests {
         let now = UNIX_EPOCH;
         assert_eq!(Ttl::Default.life(Ttl::Default, now), Life::For(300_000));
         assert_eq!(Ttl::Default.life(Ttl::Never, now), Life::Forever);
-        assert_eq!(Ttl::Default.life(Duration::from_secs(1).into(), now), Life::Until(1000));
+        assert_eq!(Ttl::Default.life(Duration::from_secs(1).into(), now), Life::For(1000));
     }
 }

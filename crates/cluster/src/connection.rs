@@ -13,8 +13,11 @@ use redis::Value;
 use redis::aio::ConnectionLike;
 use redisdb_node as node;
 use redisdb_node::Node;
+use redisdb_node::Recorded;
 use redisdb_node::command;
+use redisdb_node::command::Spec;
 
+use crate::copy::CopyReply;
 use crate::copy::RedisCopy;
 use crate::error::Error;
 use crate::pipeline;
@@ -83,7 +86,7 @@ impl ConnectionLike for RedisRing {
 }
 
 /// A read goes to one node; of a write one value is returned, which all nodes that took it must have answered.
-/// A pipeline is run command by command; an atomic one is refused.
+/// A pipeline is one of the [typed kind](RedisCopy::pipeline), and so is an atomic one.
 impl ConnectionLike for RedisCopy {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move { Ok(run(self, cmd).await?) })
@@ -96,15 +99,10 @@ impl ConnectionLike for RedisCopy {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            if pipeline.is_transaction() {
-                let reason = "each node could end up different; run it on each node, by `on_each`";
-                return Err(Error::refused("MULTI", "copy", reason).into());
-            }
-            // One after the other: a read may ask for what the write before it wrote.
-            let mut values = Vec::with_capacity(pipeline.len());
-            for cmd in pipeline.cmd_iter() {
-                values.push(value(run(self, cmd).await));
-            }
+            let values = match pipeline.is_transaction() {
+                true => run_block(self, pipeline).await?,
+                false => run_many(self, pipeline).await,
+            };
             Ok(values.into_iter().skip(offset).take(count).collect())
         })
     }
@@ -115,8 +113,42 @@ impl ConnectionLike for RedisCopy {
 }
 
 async fn run(copy: &RedisCopy, cmd: &Cmd) -> Result<Value, Error> {
-    let spec = command::lookup(cmd).ok_or_else(|| Error::unknown(cmd))?;
-    copy.run(spec, cmd).await
+    copy.run(row(cmd)?, cmd).await
+}
+
+async fn run_many(copy: &RedisCopy, pipeline: &Pipeline) -> Vec<Value> {
+    let commands: Vec<(Result<&'static Spec, Error>, &Cmd)> =
+        pipeline.cmd_iter().map(|cmd| (row(cmd), cmd)).collect();
+    let mut values = Vec::with_capacity(commands.len());
+    let outcome = |outcome: Result<CopyReply, Error>| {
+        let spec = commands.get(values.len()).and_then(|(spec, _)| spec.as_ref().ok());
+        values.push(value(outcome.and_then(|reply| match spec {
+            Some(spec) => reply.into_one(spec),
+            None => Ok(Value::Nil),
+        })));
+    };
+    copy.run_many(&commands, |(spec, cmd)| Ok((spec.clone()?, cmd)), outcome).await;
+    values
+}
+
+/// What a server answers to a `MULTI` block: to `MULTI`, to each command, and to `EXEC`.
+async fn run_block(copy: &RedisCopy, pipeline: &Pipeline) -> Result<Vec<Value>, Error> {
+    let mut commands = Vec::with_capacity(pipeline.len());
+    for cmd in pipeline.cmd_iter() {
+        commands.push(Recorded::new(row(cmd)?, cmd.clone()));
+    }
+    let outcomes = copy.run_block(&commands).await?;
+    let executed = commands.iter().zip(outcomes);
+    let executed =
+        executed.map(|(command, outcome)| value(outcome.and_then(|reply| reply.into_one(command.spec))));
+    let executed = Value::Array(executed.collect());
+    let mut values = vec![Value::Okay; commands.len() + 1];
+    values.push(executed);
+    Ok(values)
+}
+
+fn row(cmd: &Cmd) -> Result<&'static Spec, Error> {
+    command::lookup(cmd).ok_or_else(|| Error::unknown(cmd))
 }
 
 fn db<'a>(mut nodes: impl Iterator<Item = &'a Node>) -> i64 {

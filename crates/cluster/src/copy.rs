@@ -1,6 +1,9 @@
 //! Each key on all servers.
 
 mod identity;
+mod pipeline;
+pub use pipeline::CopyReply;
+mod portion;
 mod read;
 mod repair;
 pub use repair::Difference;
@@ -21,7 +24,6 @@ use redisdb_node as node;
 use redisdb_node::Execute;
 use redisdb_node::Node;
 use redisdb_node::Scan;
-use redisdb_node::command::Access;
 use redisdb_node::command::Command;
 use redisdb_node::command::Each;
 use redisdb_node::command::Read;
@@ -33,7 +35,6 @@ use crate::behind::Behind;
 use crate::builder::CopyBuilder;
 use crate::config::TopologyConfig;
 use crate::error::Error;
-use crate::error::TooFewReplies;
 use crate::explain::Explanation;
 use crate::explain::explain_on_copy;
 use crate::health::Health;
@@ -191,25 +192,7 @@ impl RedisCopy {
 impl RedisCopy {
     /// Runs a command by its row, and makes one value of what the nodes said.
     pub(crate) async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        match spec.access {
-            Access::Read => self.run_read(spec, cmd).await,
-            Access::Each => {
-                let replies = self.run_each(spec, cmd).await?;
-                let named = |(name, reply): (&str, &Value)| (Value::BulkString(name.into()), reply.clone());
-                Ok(Value::Map(replies.successes().map(named).collect()))
-            }
-            _ => {
-                let replies = self.run_write(spec, cmd).await?;
-                match replies.first() {
-                    Some(first) if replies.agreed() => Ok(first.clone()),
-                    _ => Err(Error::Disagreement(Box::new(TooFewReplies {
-                        command: spec.name,
-                        wanted: replies.len(),
-                        replies,
-                    }))),
-                }
-            }
-        }
+        self.run_by_itself(spec, cmd).await?.into_one(spec)
     }
 }
 

@@ -3,6 +3,7 @@
 mod ring;
 pub use ring::RedisRing;
 mod copy;
+pub use copy::CopyReply;
 pub use copy::Difference;
 pub use copy::Progress;
 pub use copy::RedisCopy;

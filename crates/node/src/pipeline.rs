@@ -85,6 +85,13 @@ pub struct Recorded {
     pub cmd: Cmd,
 }
 
+impl Recorded {
+    /// A command with its row.
+    pub fn new(spec: &'static Spec, cmd: Cmd) -> Self {
+        Self { spec, cmd }
+    }
+}
+
 /// What a [`Pipeline`] can be sent to.
 pub trait SendMany: Execute<Error: Clone> + Send {
     /// A reply whose type is still to be given.
@@ -213,7 +220,7 @@ impl<S: SendMany> Pipeline<S> {
         let mut state = self.state();
         let slot = state.slots.len();
         state.slots.push(Slot::Recorded);
-        state.recorded.push(Recorded { spec, cmd });
+        state.recorded.push(Recorded::new(spec, cmd));
         Promise { pipeline: self, slot, spec }
     }
 

@@ -10,6 +10,7 @@ use redisdb_node::command::rows;
 
 use super::RedisCopy;
 use crate::error::Error;
+use crate::state::UNFINISHED;
 
 /// What a server says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,11 +137,13 @@ impl super::Shared {
         self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:node"))
     }
 
-    /// The keys but for the marker, which is not the same on any two servers.
-    pub(super) fn without_marker(&self, mut keys: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-        if let Some(marker) = self.marker() {
-            keys.retain(|key| key != marker.as_bytes());
-        }
+    /// The keys but for our own, which are not the same on any two servers: the marker, and what a repair is building.
+    pub(super) fn without_ours(&self, mut keys: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        let marker = self.marker();
+        let is_ours = |key: &Vec<u8>| {
+            key.starts_with(UNFINISHED) || marker.as_ref().is_some_and(|marker| key == marker.as_bytes())
+        };
+        keys.retain(|key| !is_ours(key));
         keys
     }
 }

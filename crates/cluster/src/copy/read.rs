@@ -108,7 +108,7 @@ impl Shared {
 }
 
 /// Returns whether another node may give the answer that this one did not.
-fn another_may_answer(error: &node::Error) -> bool {
+pub(super) fn another_may_answer(error: &node::Error) -> bool {
     match error.kind() {
         node::ErrorKind::Server(reply) => {
             matches!(

@@ -68,6 +68,7 @@ pub struct Repair<'a> {
     node: String,
     source: Option<String>,
     dry_run: bool,
+    whole: u64,
     pace: Pace,
     on_progress: Box<dyn FnMut(Progress) + Send + 'a>,
 }
@@ -97,7 +98,7 @@ impl RedisCopy {
     /// ```
     pub fn repair(&self, node: impl Into<String>) -> Repair<'_> {
         let (node, pace, on_progress) = (node.into(), Pace::default(), Box::new(|_| {}));
-        Repair { copy: self, node, source: None, dry_run: false, pace, on_progress }
+        Repair { copy: self, node, source: None, dry_run: false, whole: state::WHOLE, pace, on_progress }
     }
 
     /// Compares every key on all nodes that are up, and returns those that are not the same everywhere.
@@ -132,6 +133,14 @@ impl<'a> Repair<'a> {
     /// Sets how many keys are compared in a second at most. Default: as many as the servers answer.
     pub fn keys_per_second(mut self, keys: u32) -> Self {
         self.pace.keys_per_second = Some(keys.max(1));
+        self
+    }
+
+    /// Sets how large values may be, in bytes of the server's memory, to go by their dump: the whole value in one reply
+    /// and one command. What is larger goes some elements at a time, without the pending entries of a stream's
+    /// groups and the times to live of single fields. Default 64 MiB.
+    pub fn dump_up_to(mut self, bytes: u64) -> Self {
+        self.whole = bytes;
         self
     }
 
@@ -222,7 +231,7 @@ impl<'a> Repair<'a> {
             while let Some(at) = cursor {
                 let step = node.scan_from::<Vec<u8>>(at, ScanOptions::new().count(BATCH as u64)).await?;
                 cursor = step.next;
-                let items = self.copy.shared.without_marker(step.items);
+                let items = self.copy.shared.without_ours(step.items);
                 for batch in items.chunks(BATCH) {
                     self.bring(source, target, batch, repaired).await?;
                     let different = repaired.copied + repaired.removed;
@@ -242,7 +251,7 @@ impl<'a> Repair<'a> {
         keys: &[Vec<u8>],
         repaired: &mut Repaired,
     ) -> Result<Vec<bool>, Error> {
-        let states = try_join_all([state::read(source, keys), state::read(target, keys)]).await?;
+        let states = try_join_all([source, target].map(|node| state::read(node, keys, self.whole))).await?;
         let [wanted, found] = states.as_slice() else { return Ok(Vec::new()) };
         let mut same = state::compare(keys, (source, wanted), (target, found)).await?;
         repaired.compared += keys.len() as u64;
@@ -255,7 +264,7 @@ impl<'a> Repair<'a> {
             .collect();
         let outcomes = match different.is_empty() || self.dry_run {
             true => different.iter().map(|_| Ok(())).collect(),
-            false => state::write(target, &different).await?,
+            false => state::write(source, target, &different).await?,
         };
         let unequal = same.iter_mut().filter(|same| !**same);
         for (((key, wanted), outcome), same) in different.into_iter().zip(outcomes).zip(unequal) {
@@ -303,7 +312,7 @@ impl<'a> Verify<'a> {
             let keys = node.scan_iter::<Vec<u8>>(ScanOptions::new().count(BATCH as u64)).try_chunks(BATCH);
             let mut keys = std::pin::pin!(keys);
             while let Some(batch) = keys.try_next().await.map_err(|error| Error::Node(error.1))? {
-                let batch = self.copy.shared.without_marker(batch);
+                let batch = self.copy.shared.without_ours(batch);
                 // What an earlier node has was compared with that node's keys.
                 let found = differences(&nodes, &batch).await?;
                 let first_here = |difference: &Difference| {
@@ -334,7 +343,7 @@ impl<'a> Verify<'a> {
 
 /// Compares keys on all nodes: each node with the first one that has the key.
 async fn differences(nodes: &[&Node], keys: &[Vec<u8>]) -> Result<Vec<Difference>, Error> {
-    let states = try_join_all(nodes.iter().map(|node| state::read(node, keys))).await?;
+    let states = try_join_all(nodes.iter().map(|node| state::read(node, keys, state::WHOLE))).await?;
     let is_missing = |node: usize, key: usize| {
         states.get(node).and_then(|states| states.get(key)).is_none_or(|state| *state == State::Missing)
     };

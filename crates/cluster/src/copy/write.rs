@@ -157,24 +157,16 @@ impl RedisCopy {
     async fn run_on_one(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
         let shared = &*self.shared;
         let channel = spec.first_key(cmd).ok().flatten().unwrap_or_default();
-        let mut replies: Vec<_> = (0..shared.nodes.len())
-            .map(|idx| (Arc::clone(shared.nodes.name(idx)), Outcome::Skipped))
-            .collect();
+        let mut results = Vec::new();
         for idx in shared.nodes.ring().successors(channel) {
             let result = shared.nodes.at(idx).run(spec, cmd).await;
             let next = result.as_ref().is_err_and(node::Error::is_connect);
-            if let Some((_, outcome)) = replies.get_mut(idx) {
-                *outcome = result.into();
-            }
+            results.push((idx, result));
             if !next {
                 break;
             }
         }
-        let replies = Replies::new(replies);
-        if replies.first().is_some() {
-            return Ok(replies);
-        }
-        Err(Error::TooFewReplies(Box::new(TooFewReplies { command: spec.name, wanted: 1, replies })))
+        shared.judge_some(spec, results)
     }
 }
 
@@ -202,11 +194,35 @@ async fn ask(
 
 impl Shared {
     /// Judges a write by how many nodes took it.
-    fn judge(&self, spec: &'static Spec, replies: Replies<Value>) -> Result<Replies<Value>, Error> {
+    pub(super) fn judge(
+        &self,
+        spec: &'static Spec,
+        replies: Replies<Value>,
+    ) -> Result<Replies<Value>, Error> {
         let wanted = self.write_to.wanted(replies.len());
         if replies.successes().count() >= wanted {
             return Ok(replies);
         }
         Err(Error::TooFewReplies(Box::new(TooFewReplies { command: spec.name, wanted, replies })))
+    }
+
+    /// Judges a command that was meant for one node: of those that were asked, one must have taken it.
+    pub(super) fn judge_some(
+        &self,
+        spec: &'static Spec,
+        results: Vec<(usize, Result<Value, node::Error>)>,
+    ) -> Result<Replies<Value>, Error> {
+        let names = (0..self.nodes.len()).map(|idx| Arc::clone(self.nodes.name(idx)));
+        let mut replies: Vec<_> = names.map(|name| (name, Outcome::Skipped)).collect();
+        for (idx, result) in results {
+            if let Some((_, outcome)) = replies.get_mut(idx) {
+                *outcome = result.into();
+            }
+        }
+        let replies = Replies::new(replies);
+        if replies.first().is_some() {
+            return Ok(replies);
+        }
+        Err(Error::TooFewReplies(Box::new(TooFewReplies { command: spec.name, wanted: 1, replies })))
     }
 }

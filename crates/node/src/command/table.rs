@@ -121,7 +121,8 @@ const REPLICAS: &str = "it waits for the replicas of one server, after writes of
 const SENTINEL: &str =
     "only a sentinel answers it, which holds no data; connect a node to the sentinel and ask it";
 const SUBSCRIBER: &str = "only the connection that subscribed can do it; do it on the subscription";
-const TRANSACTION: &str = "a transaction needs one server and one connection; use `transaction(keys, ..)`";
+const TRANSACTION: &str = "a transaction needs one server and one connection; use `transaction(keys, ..)`, or \
+                           `pipeline().atomic()`";
 
 /// Where the options of `HEXPIRE` and its like end.
 const FIELDS: Until = Until::Word("FIELDS");

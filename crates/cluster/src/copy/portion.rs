@@ -1,0 +1,200 @@
+//! Commands that are sent to the nodes of a copy at the same time, and what becomes of them.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use futures_util::future::join_all;
+use redis::Cmd;
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::Recorded;
+use redisdb_node::command::Access;
+use redisdb_node::command::Spec;
+
+use super::RedisCopy;
+use super::Shared;
+use super::pipeline::CopyReply;
+use super::pipeline::Step;
+use super::pipeline::keys;
+use super::pipeline::last_writes;
+use super::read::another_may_answer;
+use super::watched::Watched;
+use crate::error::Error;
+
+type Answers = Vec<Result<Value, node::Error>>;
+
+/// Commands of a pipeline that are under way. Left behind, the nodes are noted as behind for what they did not take.
+pub(super) struct Portion<'a> {
+    copy: &'a RedisCopy,
+    steps: &'a [Step<'a>],
+    /// Of each step that is a write to all nodes.
+    watched: Vec<Option<Watched<'a>>>,
+    /// What each node answered to the commands that it was sent, once it has answered them all.
+    answers: Vec<OnceLock<Answers>>,
+    is_judged: bool,
+}
+
+impl<'a> Portion<'a> {
+    pub(super) fn new(copy: &'a RedisCopy, steps: &'a [Step<'a>]) -> Self {
+        let shared = &*copy.shared;
+        let watched = steps.iter().map(|step| match step {
+            Step::All(spec, cmd) if spec.access == Access::Write => {
+                let mut watched = Watched::new(shared, spec, cmd);
+                watched.sending();
+                Some(watched)
+            }
+            _ => None,
+        });
+        let answers = shared.nodes.iter().map(|_| OnceLock::new()).collect();
+        Self { copy, steps, watched: watched.collect(), answers, is_judged: false }
+    }
+
+    /// Sends all of them and returns one outcome for each.
+    pub(super) async fn send(mut self) -> Vec<Result<CopyReply, Error>> {
+        let nodes = self.copy.shared.nodes.iter().enumerate();
+        let sent = nodes.zip(&self.answers).map(async |((idx, node), answers)| {
+            let commands = self.steps.iter().filter_map(|step| step.on(idx));
+            let _first = answers.set(node.send_each(commands).await);
+        });
+        join_all(sent).await;
+        let mut outcomes = self.judge();
+        // Those that nobody has answered yet are asked elsewhere.
+        let open = self.steps.iter().zip(&outcomes).map(async |(step, outcome)| match (step, outcome) {
+            (Step::One(spec, cmd, _), None) => Some(self.copy.run_by_itself(spec, cmd).await),
+            _ => None,
+        });
+        let replies = join_all(open).await;
+        for (outcome, reply) in outcomes.iter_mut().zip(replies) {
+            if reply.is_some() {
+                *outcome = reply;
+            }
+        }
+        let unasked = || Err(Error::Node(lost("*".into(), "")));
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unasked)).collect()
+    }
+
+    /// Sends all of them to every node as one `MULTI` block, and returns one outcome for each.
+    pub(super) async fn send_block(mut self) -> Vec<Result<CopyReply, Error>> {
+        let commands = self.steps.iter().filter_map(|step| step.on(0));
+        let block: Vec<_> = commands.map(|(spec, cmd)| Recorded::new(spec, cmd.clone())).collect();
+        let sent = self.copy.shared.nodes.iter().zip(&self.answers).map(async |(node, answers)| {
+            let _first = answers.set(node.send_block(&block).await);
+        });
+        join_all(sent).await;
+        self.judge().into_iter().flatten().collect()
+    }
+
+    /// Tells what became of each command, in order, and notes what was missed. Those without an outcome can be asked
+    /// elsewhere.
+    fn judge(&mut self) -> Vec<Option<Result<CopyReply, Error>>> {
+        self.is_judged = true;
+        let shared = &*self.copy.shared;
+        let answers = self.answers.iter_mut().map(|answers| answers.take().unwrap_or_default().into_iter());
+        let mut answers: Vec<_> = answers.collect();
+        let mut next = |idx: usize, spec: &Spec| {
+            let answer = answers.get_mut(idx).and_then(Iterator::next);
+            answer.unwrap_or_else(|| Err(lost(Arc::clone(shared.nodes.name(idx)), spec.name)))
+        };
+        let last_writes_of = OnceCell::new();
+        let is_written_after = |i: usize, spec: &'static Spec, cmd: &'a Cmd| {
+            let last_writes = last_writes_of.get_or_init(|| last_writes(self.steps));
+            keys(spec, cmd).any(|key| last_writes.get(key).is_some_and(|last| i < *last))
+        };
+        let watched = std::mem::take(&mut self.watched);
+        let judged = self.steps.iter().enumerate().zip(watched).map(|((i, step), watched)| match step {
+            Step::Nothing(error) => Some(Err(error.clone())),
+            Step::ByItself(spec, _) => Some(Err(Error::Node(lost("*".into(), spec.name)))),
+            Step::All(spec, cmd) => {
+                let answers: Answers = (0..shared.nodes.len()).map(|idx| next(idx, spec)).collect();
+                if let Some(mut watched) = watched {
+                    watched.note(&answers);
+                    watched.note_disagreement(&answers);
+                }
+                Some(shared.judge_all(spec, cmd, answers))
+            }
+            Step::One(spec, cmd, idx) => match shared.judge_one(spec, cmd, *idx, next(*idx, spec)) {
+                Judged::Open(error) if spec.access == Access::Read && is_written_after(i, spec, cmd) => {
+                    Some(Err(error))
+                }
+                Judged::Open(_) => None,
+                Judged::Done(outcome) => Some(outcome),
+            },
+        });
+        judged.collect()
+    }
+}
+
+impl Drop for Portion<'_> {
+    fn drop(&mut self) {
+        if !self.is_judged {
+            self.judge();
+        }
+    }
+}
+
+/// What an answer of one node comes to.
+enum Judged {
+    Done(Result<CopyReply, Error>),
+    /// Another node may be asked; or else this is the outcome.
+    Open(Error),
+}
+
+impl Shared {
+    /// What every node's answer to a command comes to.
+    fn judge_all(&self, spec: &'static Spec, cmd: &Cmd, answers: Answers) -> Result<CopyReply, Error> {
+        match spec.access {
+            Access::Each => Ok(CopyReply::All(self.nodes.replies(answers))),
+            Access::Write => self.judge(spec, self.nodes.replies(answers)).map(CopyReply::All),
+            // All have been asked, and the one counts that would have been asked alone.
+            _ => {
+                let key = spec.first_key(cmd).ok().flatten();
+                let mut answers: Vec<_> = answers.into_iter().map(Some).collect();
+                let (mut errors, mut behind) = (Vec::new(), Vec::new());
+                for idx in self.nodes.ring().successors(key.unwrap_or_default()) {
+                    let answer = answers.get_mut(idx).and_then(Option::take);
+                    match answer.map(|answer| self.judge_one(spec, cmd, idx, answer)) {
+                        Some(Judged::Done(outcome)) => return outcome,
+                        Some(Judged::Open(Error::Node(error))) => errors.push(error),
+                        _ => behind.push(idx),
+                    }
+                }
+                Err(Error::unavailable(spec.name, key, errors, self.names(behind)))
+            }
+        }
+    }
+
+    /// What the answer of the one node comes to that was asked.
+    fn judge_one(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        idx: usize,
+        answer: Result<Value, node::Error>,
+    ) -> Judged {
+        if spec.access != Access::Read {
+            return match answer {
+                Err(error) if error.is_connect() => Judged::Open(Error::Node(error)),
+                answer => Judged::Done(self.judge_some(spec, vec![(idx, answer)]).map(CopyReply::All)),
+            };
+        }
+        match answer {
+            Ok(value) if self.in_sync(idx, spec, cmd) => {
+                Judged::Done(Ok(CopyReply::One(Arc::clone(self.nodes.name(idx)), value)))
+            }
+            Ok(_) => {
+                let key = spec.first_key(cmd).ok().flatten();
+                Judged::Open(Error::unavailable(spec.name, key, Vec::new(), self.names(vec![idx])))
+            }
+            Err(error) if another_may_answer(&error) => Judged::Open(Error::Node(error)),
+            Err(error) => Judged::Done(Err(Error::Node(error))),
+        }
+    }
+}
+
+/// The error of a command whose answer nobody waited for.
+pub(super) fn lost(node: Arc<str>, command: &'static str) -> node::Error {
+    let reason = "the pipeline was dropped before its replies came";
+    let source = std::io::Error::new(std::io::ErrorKind::Interrupted, reason);
+    node::Error::new(node, command, node::ErrorKind::Disconnected(Arc::new(source)))
+}

