@@ -20,6 +20,8 @@ mod faults;
 #[cfg(feature = "servers")]
 mod hard_input;
 #[cfg(feature = "servers")]
+mod health;
+#[cfg(feature = "servers")]
 mod identity;
 #[cfg(feature = "servers")]
 mod input;

@@ -1,9 +1,11 @@
 //! What the tests share: servers to run on, and waiting for a condition by a deadline.
 
 mod proxy;
+mod sums;
 pub use proxy::End;
 pub use proxy::Proxy;
 pub use proxy::Way;
+pub use sums::Sums;
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -27,7 +27,7 @@ use self::fields::Fields;
 ///
 /// # In a file
 /// With serde it is read from `url` and, where they are wanted, `name`, `weight`, `db`, `username`, `password`,
-/// `connect_timeout_ms` and `response_timeout_ms`; an unknown field is an error. It is written the same way,
+/// `connect_timeout_ms`, `response_timeout_ms`, `probe_interval_ms` and `max_in_flight`; an unknown field is an error. It is written the same way,
 /// the password included: a configuration that is written down can be read back.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "Fields", into = "Fields")]
@@ -41,6 +41,8 @@ pub struct NodeConfig {
     weight: NonZeroU32,
     connect_timeout: Duration,
     response_timeout: Duration,
+    probe_interval: Duration,
+    max_in_flight: usize,
     label: String,
 }
 
@@ -78,6 +80,10 @@ impl NodeConfig {
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
     /// How long a reply may take: 1 second.
     pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+    /// How often an idle connection is asked for a sign of life: about every second.
+    pub const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+    /// How many calls may be under way at once: 10,000. As many may be executed late by a server that hung.
+    pub const MAX_IN_FLIGHT: usize = 10_000;
 
     /// Reads the URL of a server:
     ///
@@ -195,6 +201,8 @@ impl NodeConfig {
             weight: NonZeroU32::MIN,
             connect_timeout: Self::CONNECT_TIMEOUT,
             response_timeout: Self::RESPONSE_TIMEOUT,
+            probe_interval: Self::PROBE_INTERVAL,
+            max_in_flight: Self::MAX_IN_FLIGHT,
             label: String::new(),
         };
         config.relabel();
@@ -284,6 +292,25 @@ impl NodeConfig {
         self
     }
 
+    /// Sets how often a connection on which nothing is sent is asked for a sign of life, a fifth more or less by chance;
+    /// zero is never. Default 1 second.
+    #[must_use]
+    pub fn with_probe_interval(mut self, interval: Duration) -> Self {
+        self.probe_interval = interval;
+        self
+    }
+
+    /// Sets how many calls may be under way on this server at once, a pipeline being one; what is above fails at once
+    /// with [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded). Default 10,000.
+    ///
+    /// A server that hung executes what it had been sent when it goes on, so this is also how much of what was given
+    /// up may be executed late.
+    #[must_use]
+    pub fn with_max_in_flight(mut self, calls: usize) -> Self {
+        self.max_in_flight = calls;
+        self
+    }
+
     /// The name: the given one, or else the address: `10.0.0.1:6379`, with `/db` where that is not 0.
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.label)
@@ -322,6 +349,16 @@ impl NodeConfig {
     pub fn response_timeout(&self) -> Duration {
         self.response_timeout
     }
+
+    /// How often an idle connection is asked for a sign of life; zero is never.
+    pub fn probe_interval(&self) -> Duration {
+        self.probe_interval
+    }
+
+    /// How many calls may be under way at once.
+    pub fn max_in_flight(&self) -> usize {
+        self.max_in_flight
+    }
 }
 
 impl fmt::Debug for NodeConfig {
@@ -335,6 +372,8 @@ impl fmt::Debug for NodeConfig {
             .field("weight", &self.weight)
             .field("connect_timeout", &self.connect_timeout)
             .field("response_timeout", &self.response_timeout)
+            .field("probe_interval", &self.probe_interval)
+            .field("max_in_flight", &self.max_in_flight)
             .finish_non_exhaustive()
     }
 }

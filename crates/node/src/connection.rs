@@ -1,10 +1,15 @@
-//! The shared connection of a node: made when it is needed, replaced when it is lost.
+//! The shared connection of a node: what is sent on it, and what becomes of the calls. How it is made is
+//! [`keeper`](crate::keeper)'s.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,57 +20,69 @@ use redis::Pipeline;
 use redis::RedisResult;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
-use tokio::sync::Mutex;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::breaker::Breaker;
 use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::deadlines::Deadlines;
-use crate::dial;
 use crate::error::ErrorKind;
+use crate::jitter::jitter;
+use crate::keeper::Keeper;
+use crate::observe::NodeEvent;
+use crate::observe::Observer;
+use crate::retry::Budget;
 
-/// After so many replies in a row that did not come in time, the connection is given up: a timeout alone never
-/// shows that the other side is gone.
-const LOST_AFTER: u32 = 3;
-/// How long a server that could not be reached is left alone: this, doubled by each further failure ..
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// .. up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A connection to a server that turned out to be the wrong one is made anew once in so long at most.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 
-/// The shared connection of a node.
+/// The shared connection of a node. Its keeper ends with it.
 pub(crate) struct Connection {
-    config: Arc<NodeConfig>,
-    live: ArcSwapOption<Live>,
-    /// Held by the one caller that connects; the others wait for it.
-    attempt: Mutex<Attempt>,
+    core: Arc<Core>,
+}
+
+/// What the callers and the keeper share.
+pub(crate) struct Core {
+    pub(crate) config: Arc<NodeConfig>,
+    pub(crate) observer: Observer,
+    pub(crate) live: ArcSwapOption<Live>,
+    pub(crate) standing: Mutex<Standing>,
+    /// Told when there is a connection, or an attempt has failed.
+    pub(crate) changed: Notify,
+    /// Tells the keeper to look after the connection now.
+    pub(crate) wake: Arc<Notify>,
+    /// Whether the server is left alone.
+    down: AtomicBool,
+    /// Whether calls have gone without an answer lately, so that answers are counted too.
+    troubled: AtomicBool,
     /// How often a connection has led to another process than the one before.
-    incarnation: AtomicU64,
+    pub(crate) incarnation: AtomicU64,
+    /// How many calls have begun, and how many have ended.
+    begun: AtomicU64,
+    ended: AtomicU64,
+    max_in_flight: u64,
 }
 
 /// What is known of a server between connections.
-#[derive(Default)]
-struct Attempt {
-    failed: Option<Failed>,
-    run_id: Option<String>,
+pub(crate) struct Standing {
+    pub(crate) breaker: Breaker,
+    pub(crate) keeper: Option<Keeper>,
+    pub(crate) run_id: Option<String>,
     /// What the server called the last connection.
-    client_id: Option<i64>,
-}
-
-struct Failed {
-    cause: Arc<ErrorKind>,
-    until: Instant,
-    pause: Duration,
+    pub(crate) client_id: Option<i64>,
+    budget: Budget,
+    renewed_at: Option<Instant>,
 }
 
 /// A connection in use. Its driver ends with it, and so does the task that counts its ticks.
-struct Live {
-    connection: MultiplexedConnection,
-    deadlines: Arc<Deadlines>,
-    driver: AbortHandle,
-    ticks: AbortHandle,
-    ended: Arc<AtomicBool>,
-    timeouts: AtomicU32,
+pub(crate) struct Live {
+    pub(crate) connection: MultiplexedConnection,
+    pub(crate) deadlines: Arc<Deadlines>,
+    pub(crate) driver: AbortHandle,
+    pub(crate) ticks: AbortHandle,
+    pub(crate) ended: Arc<AtomicBool>,
 }
 
 impl Drop for Live {
@@ -76,25 +93,60 @@ impl Drop for Live {
     }
 }
 
+impl Drop for Connection {
+    fn drop(&mut self) {
+        drop(self.core.standing().keeper.take());
+    }
+}
+
+/// A call that is under way.
+struct InFlight<'a>(&'a Core);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl Connection {
-    pub(crate) fn new(config: Arc<NodeConfig>) -> Self {
-        Self {
+    pub(crate) fn new(config: Arc<NodeConfig>, observer: Observer) -> Self {
+        let standing = Standing {
+            breaker: Breaker::default(),
+            keeper: None,
+            run_id: None,
+            client_id: None,
+            budget: Budget::new(Instant::now()),
+            renewed_at: None,
+        };
+        let core = Core {
+            max_in_flight: config.max_in_flight() as u64,
             config,
+            observer,
             live: ArcSwapOption::empty(),
-            attempt: Mutex::new(Attempt::default()),
+            standing: Mutex::new(standing),
+            changed: Notify::new(),
+            wake: Arc::new(Notify::new()),
+            down: AtomicBool::new(false),
+            troubled: AtomicBool::new(false),
             incarnation: AtomicU64::new(0),
-        }
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+        };
+        Self { core: Arc::new(core) }
     }
 
-    /// Sends one command and returns its reply, connecting first where there is no connection.
-    pub(crate) async fn send(&self, cmd: &Cmd) -> Result<Value, ErrorKind> {
-        let live = self.live().await?;
+    /// Sends one command and returns its reply, waiting for a connection where there is none; no longer than until `by`
+    /// where that is given.
+    pub(crate) async fn send(&self, cmd: &Cmd, by: Option<Instant>) -> Result<Value, ErrorKind> {
+        let core = &*self.core;
+        let _in_flight = core.begin()?;
+        let live = self.live(by).await?;
         let mut connection = live.connection.clone();
-        let reply = live.deadlines.within(pin!(connection.send_packed_command(cmd))).await;
-        if let Some(Ok(reply)) = &reply {
-            self.follow(&live, std::slice::from_ref(reply));
+        let call = pin!(connection.send_packed_command(cmd));
+        match by {
+            None => core.received(&live, live.deadlines.within(call).await),
+            Some(by) => core.received_by(&live, by, call).await,
         }
-        self.received(&live, reply)
     }
 
     /// Sends a pipeline and returns `count` of its replies from `offset` on.
@@ -103,204 +155,239 @@ impl Connection {
         pipeline: &Pipeline,
         offset: usize,
         count: usize,
+        by: Option<Instant>,
     ) -> Result<Vec<Value>, ErrorKind> {
-        let live = self.live().await?;
+        let core = &*self.core;
+        let _in_flight = core.begin()?;
+        let live = self.live(by).await?;
         let mut connection = live.connection.clone();
         let call = pin!(connection.send_packed_commands(pipeline, offset, count));
-        let reply = live.deadlines.within(call).await;
-        if let Some(Ok(replies)) = &reply {
-            self.follow(&live, replies);
-        }
-        self.received(&live, reply)
-    }
-
-    /// Gives up a connection to a master that is one no more, where sentinels say which server is.
-    fn follow(&self, live: &Arc<Live>, replies: &[Value]) {
-        let demoted =
-            |reply: &Value| matches!(reply, Value::ServerError(error) if error.code() == "READONLY");
-        if matches!(self.config.address(), Address::Sentinel { .. }) && replies.iter().any(demoted) {
-            self.give_up(live);
+        match by {
+            None => core.received(&live, live.deadlines.within(call).await),
+            Some(by) => core.received_by(&live, by, call).await,
         }
     }
 
     /// Makes sure that there is a connection.
-    pub(crate) async fn connect(&self) -> Result<(), ErrorKind> {
-        self.live().await.map(drop)
+    pub(crate) async fn connect(&self, by: Option<Instant>) -> Result<(), ErrorKind> {
+        self.live(by).await.map(drop)
     }
 
     /// How often the server has turned out to be another process than before: it was restarted, or replaced.
     pub(crate) fn incarnation(&self) -> u64 {
-        self.incarnation.load(Ordering::Acquire)
+        self.core.incarnation.load(Ordering::Acquire)
     }
 
     /// Whether there is a connection at this moment.
     pub(crate) fn is_connected(&self) -> bool {
-        self.live.load().as_ref().is_some_and(|live| !live.ended.load(Ordering::Acquire))
+        self.core.live.load().as_ref().is_some_and(|live| live.is_open())
     }
 
-    async fn live(&self) -> Result<Arc<Live>, ErrorKind> {
-        match self.live.load_full() {
-            Some(live) if !live.ended.load(Ordering::Acquire) => Ok(live),
+    /// Whether the server is left alone at this moment.
+    pub(crate) fn is_down(&self) -> bool {
+        self.core.down.load(Ordering::Acquire)
+    }
+
+    /// How many calls are under way.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.core.in_flight()
+    }
+
+    pub(crate) fn observer(&self) -> &Observer {
+        &self.core.observer
+    }
+
+    /// Takes one repetition from the budget.
+    pub(crate) fn may_repeat(&self) -> bool {
+        let calls = self.core.begun.load(Ordering::Relaxed);
+        self.core.standing().budget.take(Instant::now(), calls)
+    }
+
+    /// Makes the connection anew, because the server takes no writes: a name may lead to another server by now, and
+    /// sentinels to another master. Returns whether that may help.
+    pub(crate) fn renew(&self) -> bool {
+        let core = &*self.core;
+        let by_name = match core.config.address() {
+            Address::Sentinel { .. } => true,
+            Address::Tcp { host, .. } | Address::Tls { host, .. } => {
+                host.parse::<std::net::IpAddr>().is_err()
+            }
+            Address::Unix(_) => false,
+        };
+        let (mut standing, now) = (core.standing(), Instant::now());
+        if !by_name {
+            return false;
+        }
+        if standing.renewed_at.is_some_and(|at| now < at + RENEW_EVERY) {
+            return true;
+        }
+        standing.renewed_at = Some(now);
+        // Calls that are under way on the connection before are well there: it is not to be ended.
+        standing.client_id = None;
+        drop(standing);
+        core.live.store(None);
+        core.wake.notify_one();
+        true
+    }
+
+    async fn live(&self, by: Option<Instant>) -> Result<Arc<Live>, ErrorKind> {
+        match self.core.open_live() {
+            Some(live) => Ok(live),
             // Boxed, for it is rare: the future of every call would have room for it, and be moved with it.
-            _ => Box::pin(self.reconnect()).await,
+            None => Box::pin(Keeper::wait_for_live(&self.core, by)).await,
+        }
+    }
+}
+
+impl Live {
+    pub(crate) fn is_open(&self) -> bool {
+        !self.ended.load(Ordering::Acquire)
+    }
+}
+
+impl Core {
+    pub(crate) fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn open_live(&self) -> Option<Arc<Live>> {
+        self.live.load_full().filter(|live| live.is_open())
+    }
+
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_troubled(&self) -> bool {
+        self.troubled.load(Ordering::Relaxed)
+    }
+
+    fn in_flight(&self) -> u64 {
+        // In this order a call that ends meanwhile counts as one that is under way, not as less than none.
+        let ended = self.ended.load(Ordering::Relaxed);
+        self.begun.load(Ordering::Relaxed).saturating_sub(ended)
+    }
+
+    fn begin(&self) -> Result<InFlight<'_>, ErrorKind> {
+        let begun = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        let in_flight = InFlight(self);
+        match begun.saturating_sub(self.ended.load(Ordering::Relaxed)) > self.max_in_flight {
+            false => Ok(in_flight),
+            true => Err(ErrorKind::Overloaded { limit: self.config.max_in_flight() }),
         }
     }
 
-    #[cold]
-    async fn reconnect(&self) -> Result<Arc<Live>, ErrorKind> {
-        let timeout = self.config.connect_timeout();
-        let connecting = async {
-            // Whoever gets the lock connects for all who wait for it. A caller that goes away hands it on.
-            let mut attempt = self.attempt.lock().await;
-            if let Some(live) = self.live.load_full().filter(|live| !live.ended.load(Ordering::Acquire)) {
-                return Ok(live);
+    /// Waits for a reply until `by`. A caller who has less patience than the response timeout proves nothing about the
+    /// server.
+    async fn received_by<T>(
+        &self,
+        live: &Arc<Live>,
+        by: Instant,
+        call: Pin<&mut impl Future<Output = RedisResult<T>>>,
+    ) -> Result<T, ErrorKind> {
+        let begun = Instant::now();
+        match tokio::time::timeout_at(by, call).await {
+            Ok(reply) => self.received(live, Some(reply)),
+            Err(_) if self.config.response_timeout() <= begun.elapsed() => self.received(live, None),
+            Err(_) => {
+                // The keeper asks with more patience.
+                self.troubled.store(true, Ordering::Relaxed);
+                self.wake.notify_one();
+                Err(ErrorKind::Timeout(begun.elapsed()))
             }
-            if let Some(failed) = &attempt.failed
-                && Instant::now() < failed.until
-            {
-                return Err(ErrorKind::Down { cause: Arc::clone(&failed.cause) });
-            }
-            let deadline = Instant::now() + timeout;
-            let dialed = tokio::time::timeout_at(deadline, self.dial(&mut attempt)).await;
-            match dialed.unwrap_or(Err(ErrorKind::ConnectTimeout(timeout))) {
-                Ok(live) => {
-                    attempt.failed = None;
-                    let live = Arc::new(live);
-                    self.live.store(Some(Arc::clone(&live)));
-                    tracing::info!(node = self.config.name(), "connected");
-                    Ok(live)
-                }
-                Err(cause) => {
-                    attempt.fail(cause.clone());
-                    tracing::warn!(node = self.config.name(), error = %cause, "cannot connect");
-                    Err(cause)
-                }
-            }
-        };
-        // Waiting for another caller's attempt counts too; the margin lets that attempt report its own cause.
-        tokio::time::timeout(timeout + timeout / 4, connecting)
-            .await
-            .unwrap_or(Err(ErrorKind::ConnectTimeout(timeout)))
-    }
-
-    async fn dial(&self, attempt: &mut Attempt) -> Result<Live, ErrorKind> {
-        let ended = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&ended);
-        let dialed = dial::dial(&self.config, move || flag.store(true, Ordering::Release)).await?;
-        let deadlines = Arc::new(Deadlines::new(self.config.response_timeout()));
-        let counting = Arc::clone(&deadlines);
-        let live = Live {
-            connection: dialed.connection,
-            deadlines,
-            driver: dialed.driver,
-            ticks: tokio::spawn(async move { counting.count().await }).abort_handle(),
-            ended,
-            timeouts: AtomicU32::new(0),
-        };
-        let run_id = identify(&live.connection).await?;
-        if attempt.run_id.is_some() && attempt.run_id != run_id {
-            self.incarnation.fetch_add(1, Ordering::AcqRel);
-        } else if let Some(old) = attempt.client_id {
-            fence(&live.connection, old).await?;
         }
-        attempt.run_id = run_id;
-        attempt.client_id = client_id(&live.connection).await?;
-        Ok(live)
     }
 
-    /// Judges a connection by what it gave, `None` if that took too long.
-    fn received<T>(&self, live: &Arc<Live>, reply: Option<RedisResult<T>>) -> Result<T, ErrorKind> {
+    /// Judges the server by what became of a call, `None` if that took too long.
+    pub(crate) fn received<T>(
+        &self,
+        live: &Arc<Live>,
+        reply: Option<RedisResult<T>>,
+    ) -> Result<T, ErrorKind> {
         match reply {
             Some(Ok(reply)) => {
-                // Written only when it changes: this cache line is shared by every caller.
-                if live.timeouts.load(Ordering::Relaxed) != 0 {
-                    live.timeouts.store(0, Ordering::Relaxed);
+                if self.is_troubled() {
+                    self.answered();
                 }
                 Ok(reply)
             }
             None => {
-                if live.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= LOST_AFTER {
+                let kind = ErrorKind::Timeout(self.config.response_timeout());
+                if self.unanswered(&kind) {
                     self.give_up(live);
                 }
-                Err(ErrorKind::Timeout(self.config.response_timeout()))
+                Err(kind)
             }
             Some(Err(error)) => {
-                self.give_up(live);
-                let kind = std::error::Error::source(&error)
+                let io = std::error::Error::source(&error)
                     .and_then(|source| source.downcast_ref::<std::io::Error>())
                     .map_or(std::io::ErrorKind::InvalidData, std::io::Error::kind);
-                Err(ErrorKind::Disconnected(Arc::new(std::io::Error::new(kind, error))))
+                let kind = ErrorKind::Disconnected(Arc::new(std::io::Error::new(io, error)));
+                // However many calls a lost connection had, it is one failure.
+                if self.give_up(live) {
+                    self.unanswered(&kind);
+                }
+                Err(kind)
             }
         }
     }
 
-    /// Takes a connection out of use, unless it has been replaced already.
-    fn give_up(&self, live: &Arc<Live>) {
-        live.ended.store(true, Ordering::Release);
-        let current = self.live.load();
-        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, live)) {
-            self.live.compare_and_swap(&*current, None);
-            tracing::warn!(node = self.config.name(), "connection given up");
+    #[cold]
+    fn answered(&self) {
+        if self.standing().breaker.answered(Instant::now()) {
+            self.troubled.store(false, Ordering::Relaxed);
         }
     }
-}
 
-impl Attempt {
-    fn fail(&mut self, cause: ErrorKind) {
-        let pause = match &self.failed {
-            Some(failed) => (failed.pause * 2).min(LONGEST_PAUSE),
-            None => FIRST_PAUSE,
-        };
-        self.failed = Some(Failed { cause: Arc::new(cause), until: Instant::now() + pause, pause });
+    /// Counts a call without an answer. Returns whether the server is left alone from now on.
+    #[cold]
+    fn unanswered(&self, kind: &ErrorKind) -> bool {
+        self.troubled.store(true, Ordering::Relaxed);
+        let is_gone = self.standing().breaker.unanswered(Instant::now(), kind, jitter());
+        if is_gone {
+            self.now_down(Arc::new(kind.clone()));
+        }
+        is_gone
     }
-}
 
-/// Asks the server who it is: the answer proves that it is Redis, and its `run_id` names the process.
-///
-/// A user who may not call INFO is let through; such a server's restarts go unnoticed.
-async fn identify(connection: &MultiplexedConnection) -> Result<Option<String>, ErrorKind> {
-    let mut info = redis::cmd("INFO");
-    info.arg("server");
-    let reply = connection.clone().send_packed_command(&info).await;
-    match reply.and_then(Value::extract_error) {
-        Ok(Value::BulkString(info)) => Ok(run_id(&info)),
-        Ok(Value::VerbatimString { text, .. }) => Ok(run_id(text.as_bytes())),
-        Ok(_) => Err(ErrorKind::NotRedis("INFO is not answered as Redis does".to_owned())),
-        Err(error) if error.code() == Some("NOPERM") => Ok(None),
-        Err(error) => Err(dial::refused(error)),
+    /// Tells that the server is left alone.
+    pub(crate) fn now_down(&self, cause: Arc<ErrorKind>) {
+        self.down.store(true, Ordering::Release);
+        self.observer.tell(self.config.name(), NodeEvent::Down { cause });
+        self.changed.notify_waiters();
     }
-}
 
-/// Ends the connection before this one, if the server still knows it.
-///
-/// A server that was paused executes what it was sent as soon as it goes on, although the connection has been closed
-/// on this side. What comes after the reply to this comes after all of that.
-async fn fence(connection: &MultiplexedConnection, old: i64) -> Result<(), ErrorKind> {
-    let mut kill = redis::cmd("CLIENT");
-    kill.arg("KILL").arg("ID").arg(old);
-    // An error reply means that there is nothing to end, or that this user may not: then it is as without.
-    connection.clone().send_packed_command(&kill).await.map(drop).map_err(dial::refused)
-}
-
-/// What the server calls this connection; `None` if this user may not know.
-async fn client_id(connection: &MultiplexedConnection) -> Result<Option<i64>, ErrorKind> {
-    let mut ask = redis::cmd("CLIENT");
-    ask.arg("ID");
-    match connection.clone().send_packed_command(&ask).await.map_err(dial::refused)? {
-        Value::Int(id) => Ok(Some(id)),
-        _ => Ok(None),
+    pub(crate) fn now_up(&self, restarted: bool) {
+        self.down.store(false, Ordering::Release);
+        self.observer.tell(self.config.name(), NodeEvent::Connected { restarted });
+        self.changed.notify_waiters();
     }
-}
 
-fn run_id(info: &[u8]) -> Option<String> {
-    let line = info.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"run_id:"))?;
-    Some(String::from_utf8_lossy(line.trim_ascii()).into_owned())
+    /// Takes a connection out of use. Returns whether it was still in use.
+    pub(crate) fn give_up(&self, live: &Arc<Live>) -> bool {
+        live.ended.store(true, Ordering::Release);
+        let current = self.live.load();
+        let is_current = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, live));
+        // Of all who notice, the one whose swap takes effect.
+        let was_in_use = is_current
+            && self
+                .live
+                .compare_and_swap(&*current, None)
+                .as_ref()
+                .is_some_and(|before| Arc::ptr_eq(before, live));
+        if was_in_use {
+            self.observer.tell(self.config.name(), NodeEvent::Disconnected);
+            self.wake.notify_one();
+        }
+        was_in_use
+    }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("connected", &self.is_connected())
+            .field("down", &self.is_down())
             .field("incarnation", &self.incarnation())
             .finish_non_exhaustive()
     }

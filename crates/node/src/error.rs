@@ -51,6 +51,14 @@ pub enum ErrorKind {
         /// What the last attempt to connect ended in.
         cause: Arc<ErrorKind>,
     },
+    /// So many calls are under way on this node already that no more are taken. Not sent.
+    #[error(
+        "{limit} calls are under way already, which is the most this node takes; send less at once, or raise `max_in_flight`"
+    )]
+    Overloaded {
+        /// How many may be under way.
+        limit: usize,
+    },
     /// No reply in time. The server may have executed the command, or may do so later.
     #[error("no reply within {0:?}; the command may have been executed, or may still be")]
     Timeout(Duration),
@@ -72,6 +80,20 @@ pub enum ErrorKind {
     /// The command cannot be run like this; the text says why and what to do. Not sent.
     #[error("{0}")]
     Unsupported(Cow<'static, str>),
+}
+
+/// What is known of an attempt that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It was never handed to a connection.
+    NotSent,
+    /// The server answered with an error that proves that it did not execute it.
+    Rejected,
+    /// It may have been executed, in part even, or may still be.
+    Unknown,
+    /// It was executed; its reply is not of the type that was asked for.
+    Answered,
 }
 
 /// An error reply.
@@ -180,9 +202,18 @@ impl Error {
     /// `false` is a proof: it was not sent, or was rejected. A failed script or transaction counts as executed, for
     /// what it did before it failed stays.
     pub fn may_have_executed(&self) -> bool {
+        matches!(self.outcome(), Outcome::Unknown | Outcome::Answered)
+    }
+
+    /// What is known of the attempt.
+    pub fn outcome(&self) -> Outcome {
         match self.kind() {
-            ErrorKind::Timeout(_) | ErrorKind::Disconnected(_) | ErrorKind::Reply(_) => true,
-            ErrorKind::Server(error) => self.is_program() && !error.proves_that_no_program_began(),
+            ErrorKind::Timeout(_) | ErrorKind::Disconnected(_) => Outcome::Unknown,
+            ErrorKind::Reply(_) => Outcome::Answered,
+            ErrorKind::Server(error) if self.is_program() && !error.proves_that_no_program_began() => {
+                Outcome::Unknown
+            }
+            ErrorKind::Server(_) | ErrorKind::Conflict { .. } => Outcome::Rejected,
             ErrorKind::Config(_)
             | ErrorKind::Connect(_)
             | ErrorKind::ConnectTimeout(_)
@@ -190,14 +221,25 @@ impl Error {
             | ErrorKind::Auth(_)
             | ErrorKind::NotRedis(_)
             | ErrorKind::Down { .. }
-            | ErrorKind::Conflict { .. }
-            | ErrorKind::Unsupported(_) => false,
+            | ErrorKind::Overloaded { .. }
+            | ErrorKind::Unsupported(_) => Outcome::NotSent,
         }
     }
 
     /// Returns whether the command was never handed to a connection.
     pub fn is_not_sent(&self) -> bool {
-        self.is_connect() || matches!(self.kind(), ErrorKind::Config(_) | ErrorKind::Unsupported(_))
+        self.outcome() == Outcome::NotSent
+    }
+
+    /// Returns whether so many calls are under way on the node that it takes no more.
+    pub fn is_overloaded(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Overloaded { .. })
+    }
+
+    /// Returns whether the server takes no writes at present, but answers reads: it has no memory left, cannot save, is
+    /// a replica, or has too few.
+    pub fn refuses_writes(&self) -> bool {
+        matches!(self.code(), Some("OOM" | "MISCONF" | "READONLY" | "NOREPLICAS"))
     }
 
     fn is_program(&self) -> bool {

@@ -3,14 +3,19 @@
 use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use redis::Arg;
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Pipeline;
 use redis::Value;
+use tokio::time::Instant;
 
 use crate::command;
+use crate::command::Access;
 use crate::command::Command;
 use crate::command::Each;
 use crate::command::Read;
@@ -24,13 +29,23 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::execute::Execute;
+use crate::jitter::jitter;
+use crate::meters::Meters;
+use crate::observe::NodeEvent;
+use crate::observe::Observer;
 use crate::owned::Owned;
 use crate::owned::OwnedConnection;
+use crate::retry;
 
 /// One Redis server. A cheap handle: clones share its connection.
 ///
 /// All ordinary commands share one connection, on which they are pipelined by themselves. It is made when it is first
-/// needed and made anew when it is lost; meanwhile calls fail at once, not each by its own timeout.
+/// needed, and made anew in the background when it is lost. A server that cannot be reached, or leaves three calls in a
+/// row without an answer, is left alone for a while: calls fail at once, not each by its own timeout.
+///
+/// A command that was turned away for a moment (`LOADING`, `BUSY`), a read without an answer, and a write that leaves the
+/// same state when it is done twice are sent again, within the deadline and a budget of 20 % of the calls and 10 in a
+/// second. Nothing else is.
 ///
 /// # Trade-offs
 /// One connection is faster than several, but a huge reply delays those behind it. What blocks (`BLPOP`) waits on a
@@ -51,6 +66,7 @@ use crate::owned::OwnedConnection;
 #[derive(Debug, Clone)]
 pub struct Node {
     inner: Arc<Inner>,
+    deadline: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -59,19 +75,38 @@ struct Inner {
     config: Arc<NodeConfig>,
     connection: Connection,
     owned: Owned,
+    /// Whether the server turned the last write away because it takes none at present.
+    refuses_writes: AtomicBool,
+    meters: Meters,
 }
 
 impl Node {
     /// Returns a node without connecting: the first command does.
     pub fn new(config: NodeConfig) -> Self {
+        Self::observed(config, Observer::default())
+    }
+
+    /// The same, telling an observer how the node is whenever that changes.
+    pub fn observed(config: NodeConfig, observer: Observer) -> Self {
         let config = Arc::new(config);
         let inner = Inner {
             name: config.name().into(),
-            connection: Connection::new(Arc::clone(&config)),
+            connection: Connection::new(Arc::clone(&config), observer),
             owned: Owned::new(Arc::clone(&config)),
+            refuses_writes: AtomicBool::new(false),
+            meters: Meters::new(config.name().into()),
             config,
         };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), deadline: None }
+    }
+
+    /// The same node, whose calls by this handle take no longer than this in all: waiting for a connection, the reply, and
+    /// attempts that are repeated. Default: the connect timeout and the response timeout, one after the other.
+    ///
+    /// What [waits](crate::BlockingCommands) on a connection of its own keeps its own time.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { inner: Arc::clone(&self.inner), deadline: Some(deadline) }
     }
 
     /// Returns a node that is connected.
@@ -92,7 +127,11 @@ impl Node {
     /// # Errors
     /// Why there is none, within the connect timeout.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.inner.connection.connect().await.map_err(|kind| self.error("CONNECT", kind))
+        self.inner
+            .connection
+            .connect(self.by(Instant::now()))
+            .await
+            .map_err(|kind| self.error("CONNECT", kind))
     }
 
     /// The node's name.
@@ -110,13 +149,30 @@ impl Node {
         self.inner.connection.is_connected()
     }
 
+    /// Returns whether the server is left alone at this moment, because it could not be reached or did not answer: calls
+    /// fail at once until an attempt in the background succeeds.
+    pub fn is_down(&self) -> bool {
+        self.inner.connection.is_down()
+    }
+
+    /// Returns whether the server turned the last write away because it takes none at present: it has no memory left,
+    /// cannot save, or is a replica. Reads go on.
+    pub fn refuses_writes(&self) -> bool {
+        self.inner.refuses_writes.load(Ordering::Relaxed)
+    }
+
+    /// How many calls are under way on the shared connection.
+    pub fn in_flight(&self) -> u64 {
+        self.inner.connection.in_flight()
+    }
+
     /// How often a new connection has led to another server process than the one before: it was restarted, or
     /// replaced. What was in its memory may be gone.
     pub fn incarnation(&self) -> u64 {
         self.inner.connection.incarnation()
     }
 
-    /// Sends a command as it is, and returns its reply.
+    /// Sends a command as it is, once, and returns its reply.
     ///
     /// # Errors
     /// [`Error`]; an error reply is one too.
@@ -124,10 +180,28 @@ impl Node {
     /// # Cancel safety
     /// When the future is dropped the command may have been executed.
     pub async fn send(&self, cmd: &Cmd) -> Result<Value, Error> {
-        match self.inner.connection.send(cmd).await {
-            Ok(reply @ Value::ServerError(_)) => self.accept(name_of(cmd), reply),
+        let by = self.deadline.map(|deadline| Instant::now() + deadline);
+        self.send_by(cmd, by).await
+    }
+
+    async fn send_by(&self, cmd: &Cmd, by: Option<Instant>) -> Result<Value, Error> {
+        match self.inner.connection.send(cmd, by).await {
+            Ok(reply @ Value::ServerError(_)) => {
+                self.look_for_demotion(std::slice::from_ref(&reply));
+                self.accept(name_of(cmd), reply)
+            }
             Ok(reply) => Ok(reply),
             Err(kind) => Err(self.error(name_of(cmd), kind)),
+        }
+    }
+
+    /// A server that takes no writes any more may not be the one that the address leads to by now.
+    fn look_for_demotion(&self, replies: &[Value]) {
+        if replies
+            .iter()
+            .any(|reply| matches!(reply, Value::ServerError(error) if error.code() == "READONLY"))
+        {
+            self.inner.connection.renew();
         }
     }
 
@@ -159,15 +233,24 @@ impl Node {
         offset: usize,
         count: usize,
     ) -> Result<Vec<Value>, Error> {
-        let reply = self.inner.connection.send_pipeline(pipeline, offset, count).await;
-        reply.map_err(|kind| self.error("pipeline", kind))
+        let start = Instant::now();
+        let replies = self.inner.connection.send_pipeline(pipeline, offset, count, self.by(start)).await;
+        let replies = replies.map_err(|kind| self.error("pipeline", kind));
+        self.inner.meters.called(None, start, self.in_flight(), &replies);
+        self.look_for_demotion(replies.as_deref().unwrap_or_default());
+        replies
+    }
+
+    fn by(&self, start: Instant) -> Option<Instant> {
+        self.deadline.map(|deadline| start + deadline)
     }
 
     /// Sends a command by its row: one that blocks waits on a connection of its own, one that would change the shared
-    /// connection is refused, and a read whose connection broke is sent once more.
+    /// connection is refused, and what may be sent again is, where that helps.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    /// As [`send`](Self::send). When several attempts fail, the error is that of the last one, but never one that says
+    /// that the command was not executed when it may have been.
     ///
     /// # Cancel safety
     /// As [`send`](Self::send). When the future of a blocking command is dropped the server forgets it; what it had
@@ -180,12 +263,93 @@ impl Node {
                 false => Err(self.error(spec.name, ErrorKind::Unsupported(reason.into()))),
             };
         }
-        match self.send(cmd).await {
-            // A read changes nothing, so the connection's end need not be its caller's concern.
-            Err(error) if spec.retry == Retry::Read && matches!(error.kind(), ErrorKind::Disconnected(_)) => {
-                self.send(cmd).await
+        let start = Instant::now();
+        let reply = match self.attempt(spec, cmd, self.by(start)).await {
+            Ok(reply) => Ok(reply),
+            // Boxed, for it is rare.
+            Err(error) => Box::pin(self.repeat(spec, cmd, error, start)).await,
+        };
+        self.inner.meters.called(Some(spec.group), start, self.in_flight(), &reply);
+        reply
+    }
+
+    /// The same, never sent again: for those who would rather ask another server.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// As [`run`](Self::run).
+    pub async fn run_once(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        match spec.needs_owned(cmd) {
+            Some(_) => self.run(spec, cmd).await,
+            None => {
+                let start = Instant::now();
+                let reply = self.attempt(spec, cmd, self.by(start)).await;
+                self.inner.meters.called(Some(spec.group), start, self.in_flight(), &reply);
+                reply
             }
-            reply => reply,
+        }
+    }
+
+    async fn attempt(&self, spec: &'static Spec, cmd: &Cmd, by: Option<Instant>) -> Result<Value, Error> {
+        let reply = self.send_by(cmd, by).await;
+        match &reply {
+            Ok(_) if spec.access == Access::Write && self.refuses_writes() => self.writes_are_taken(None),
+            Err(error) if error.refuses_writes() => self.writes_are_taken(error.code()),
+            _ => {}
+        }
+        reply
+    }
+
+    #[cold]
+    async fn repeat(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        mut error: Error,
+        start: Instant,
+    ) -> Result<Value, Error> {
+        let connection = &self.inner.connection;
+        let by = self.by(start).unwrap_or(start + self.inner.config.response_timeout());
+        for tried in 0.. {
+            // A command that a replica turned away may be meant for the server that took its place.
+            let demoted = tried == 0 && error.code() == Some("READONLY") && connection.renew();
+            let pause = match demoted {
+                true => Some(Duration::ZERO),
+                false => retry::pause(spec, cmd, &error, tried),
+            };
+            let Some(pause) = pause.map(|pause| pause.mul_f64(jitter())) else { break };
+            if by <= Instant::now() + pause || !connection.may_repeat() {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            tracing::debug!(node = self.name(), command = spec.name, %error, "sent again");
+            self.inner.meters.repeated();
+            match self.attempt(spec, cmd, Some(by)).await {
+                Ok(reply) => return Ok(reply),
+                // What an attempt may have done, no later one undoes; a read has done nothing.
+                Err(last)
+                    if spec.retry != Retry::Read
+                        && error.may_have_executed()
+                        && !last.may_have_executed() =>
+                {
+                    break;
+                }
+                Err(last) => error = last,
+            }
+        }
+        Err(error)
+    }
+
+    #[cold]
+    fn writes_are_taken(&self, refused: Option<&str>) {
+        if self.inner.refuses_writes.swap(refused.is_some(), Ordering::Relaxed) != refused.is_some() {
+            let event = match refused {
+                Some(code) => NodeEvent::WritesRefused { code: code.to_owned() },
+                None => NodeEvent::WritesTaken,
+            };
+            self.inner.connection.observer().tell(self.name(), event);
         }
     }
 

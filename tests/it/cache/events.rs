@@ -6,19 +6,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 
-use metrics::Counter;
-use metrics::Gauge;
-use metrics::Histogram;
-use metrics::HistogramFn;
-use metrics::Key;
-use metrics::KeyName;
-use metrics::Metadata;
-use metrics::Recorder;
-use metrics::SharedString;
-use metrics::Unit;
 use redisdb_cache::Cache;
 use redisdb_cache::CacheBuilder;
 use redisdb_cache::OnError;
@@ -26,6 +14,7 @@ use redisdb_cache::OnUndecodable;
 use redisdb_cache::Ttl;
 use redisdb_node::Node;
 use redisdb_node::StringCommands;
+use redisdb_tests::Sums;
 use tracing::field::Field;
 use tracing::field::Visit;
 use tracing::span;
@@ -35,52 +24,13 @@ fn lenient(node: Node) -> CacheBuilder<Node> {
     Cache::builder(node).prefix("shop").on_error(OnError::Miss).on_undecodable(OnUndecodable::Miss)
 }
 
-/// A recorder that keeps the sums, and how many values each histogram was given.
-#[derive(Clone, Default)]
-struct Sums(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
-
-impl Sums {
-    fn sum(&self, key: &Key) -> Arc<AtomicU64> {
-        let labels: String =
-            key.labels().map(|label| format!(" {}={}", label.key(), label.value())).collect();
-        Arc::clone(self.0.lock().unwrap().entry(format!("{}{labels}", key.name())).or_default())
-    }
-}
-
-struct Count(Arc<AtomicU64>);
-
-impl HistogramFn for Count {
-    fn record(&self, seconds: f64) {
-        assert!((0.0..60.0).contains(&seconds));
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-impl Recorder for Sums {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(self.sum(key))
-    }
-
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        panic!("a cache has no gauges")
-    }
-
-    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::from_arc(Arc::new(Count(self.sum(key))))
-    }
-}
-
 #[tokio::test]
 async fn what_is_counted_is_exported() {
     let mut server = Server::start().unwrap();
     let cache = lenient(Node::connect(server.url()).await.unwrap()).build().unwrap();
     cache.set("before", &1).await.unwrap();
     cache.get::<u8>("before").await.unwrap();
-    let sums = Sums::default();
+    let sums = Sums::of("redisdb_cache_");
     // Installed after the cache was built, and on this thread alone, which is where everything here runs.
     let recording = metrics::set_default_local_recorder(&sums);
     cache.get::<u8>("before").await.unwrap();
@@ -92,9 +42,6 @@ async fn what_is_counted_is_exported() {
     drop(recording);
     cache.get::<u8>("nobody listens").await.unwrap();
 
-    let sums = sums.0.lock().unwrap();
-    let sums: BTreeMap<&str, u64> =
-        sums.iter().map(|(name, sum)| (name.as_str(), sum.load(Ordering::SeqCst))).collect();
     let expected = [
         ("redisdb_cache_dropped_total cache=shop", 1),
         ("redisdb_cache_failed_loads_total cache=shop", 1),
@@ -103,7 +50,7 @@ async fn what_is_counted_is_exported() {
         ("redisdb_cache_loads_total cache=shop", 2),
         ("redisdb_cache_misses_total cache=shop", 3),
     ];
-    assert_eq!(sums, BTreeMap::from(expected));
+    assert_eq!(sums.all(), BTreeMap::from(expected.map(|(name, sum)| (name.to_owned(), sum))));
     let stats = cache.stats();
     assert_eq!((stats.hits, stats.misses, stats.loads, stats.failed_loads), (2, 3, 2, 1));
     assert_eq!((stats.dropped, stats.unavailable), (1, 1));

@@ -28,6 +28,10 @@ pub(super) struct Fields {
     connect_timeout_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_timeout_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probe_interval_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_in_flight: Option<usize>,
 }
 
 fn one() -> u32 {
@@ -58,6 +62,10 @@ impl TryFrom<Fields> for NodeConfig {
         if let Some(ms) = fields.response_timeout_ms {
             config.response_timeout = Duration::from_millis(ms);
         }
+        if let Some(ms) = fields.probe_interval_ms {
+            config.probe_interval = Duration::from_millis(ms);
+        }
+        config.max_in_flight = fields.max_in_flight.unwrap_or(config.max_in_flight);
         Ok(config)
     }
 }
@@ -87,6 +95,9 @@ impl From<NodeConfig> for Fields {
             db: (config.db() != 0).then(|| config.db()),
             connect_timeout_ms: millis(config.connect_timeout, NodeConfig::CONNECT_TIMEOUT),
             response_timeout_ms: millis(config.response_timeout, NodeConfig::RESPONSE_TIMEOUT),
+            probe_interval_ms: millis(config.probe_interval, NodeConfig::PROBE_INTERVAL),
+            max_in_flight: (config.max_in_flight != NodeConfig::MAX_IN_FLIGHT)
+                .then_some(config.max_in_flight),
             name: config.name,
             username: config.username,
             password: config.password,

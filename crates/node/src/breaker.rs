@@ -1,0 +1,258 @@
+//! When a server is left alone, and for how long: plain functions of what calls and connections came to, and when.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::ErrorKind;
+
+/// So many calls in a row without an answer, and the server is left alone. One may be a slow command.
+const IN_A_ROW: u32 = 3;
+/// Or half of at least so many within [`WINDOW`] after the first of them.
+const ENOUGH: u32 = 20;
+const WINDOW: Duration = Duration::from_secs(10);
+/// How long a server is left alone before it is tried again: this, doubled by each attempt in vain ..
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// .. up to this. A restart is noticed soon, and trying costs no caller anything.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The same for a wrong password and the like, which time alone does not heal: some servers lock such clients out.
+const FIRST_LONG_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_LONG_PAUSE: Duration = Duration::from_secs(30);
+/// A server that comes and goes is left alone for this when it goes the second time, four times as long each further
+/// time, up to [`LONGEST_LONG_PAUSE`] ..
+const FIRST_REST: Duration = Duration::from_secs(1);
+/// .. until it has been well for so long.
+const WELL_AFTER: Duration = Duration::from_secs(60);
+
+/// What is known of a server's health.
+#[derive(Debug, Default)]
+pub(crate) struct Breaker {
+    /// Calls in a row that were not answered.
+    unanswered: u32,
+    window: Option<Window>,
+    open: Option<Open>,
+    /// How often it went since it was last well for long.
+    times_gone: u32,
+    connected_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Window {
+    since: Instant,
+    calls: u32,
+    unanswered: u32,
+}
+
+#[derive(Debug)]
+struct Open {
+    cause: Arc<ErrorKind>,
+    pause: Duration,
+    try_at: Instant,
+}
+
+impl Breaker {
+    /// Why the server is left alone, if it is.
+    pub(crate) fn cause(&self) -> Option<&Arc<ErrorKind>> {
+        self.open.as_ref().map(|open| &open.cause)
+    }
+
+    /// When a connection may be tried.
+    pub(crate) fn try_at(&self) -> Option<Instant> {
+        self.open.as_ref().map(|open| open.try_at)
+    }
+
+    /// Lets a connection be tried at once, by callers who wait for it.
+    pub(crate) fn half_open(&mut self) {
+        self.open = None;
+    }
+
+    /// A call was answered. Returns whether there is nothing that has to be counted any more.
+    pub(crate) fn answered(&mut self, now: Instant) -> bool {
+        self.unanswered = 0;
+        match &mut self.window {
+            Some(window) if now < window.since + WINDOW => {
+                window.calls = window.calls.saturating_add(1);
+                false
+            }
+            _ => {
+                self.window = None;
+                true
+            }
+        }
+    }
+
+    /// A call was not answered. Returns whether the server is left alone from now on.
+    pub(crate) fn unanswered(&mut self, now: Instant, cause: &ErrorKind, jitter: f64) -> bool {
+        self.unanswered += 1;
+        let window = self.window.take().filter(|window| now < window.since + WINDOW);
+        let mut window = window.unwrap_or(Window { since: now, calls: 0, unanswered: 0 });
+        window.calls = window.calls.saturating_add(1);
+        window.unanswered += 1;
+        let too_many = window.calls >= ENOUGH && window.unanswered >= window.calls / 2;
+        self.window = Some(window);
+        let is_gone = self.open.is_none() && (self.unanswered >= IN_A_ROW || too_many);
+        if is_gone {
+            self.open(now, Arc::new(cause.clone()), jitter);
+        }
+        is_gone
+    }
+
+    /// A connection could not be made. Returns whether that is news.
+    pub(crate) fn refused(&mut self, now: Instant, cause: Arc<ErrorKind>, jitter: f64) -> bool {
+        let was_open = self.open.is_some();
+        self.open(now, cause, jitter);
+        !was_open
+    }
+
+    /// A connection was made.
+    pub(crate) fn connected(&mut self, now: Instant) {
+        // That it let a connection in is no answer yet: one that closes each at the first command is left alone too.
+        self.unanswered = self.unanswered.min(1);
+        self.window = None;
+        self.open = None;
+        self.connected_at = Some(now);
+    }
+
+    fn open(&mut self, now: Instant, cause: Arc<ErrorKind>, jitter: f64) {
+        let (first, longest) = match is_config(&cause) {
+            true => (FIRST_LONG_PAUSE, LONGEST_LONG_PAUSE),
+            false => (FIRST_PAUSE, LONGEST_PAUSE),
+        };
+        let pause = self.open.as_ref().map_or(first, |open| (open.pause * 2).clamp(first, longest));
+        let mut rest = Duration::ZERO;
+        if let Some(connected_at) = self.connected_at.take() {
+            self.times_gone = if now < connected_at + WELL_AFTER { self.times_gone + 1 } else { 1 };
+            if let Some(times) = self.times_gone.checked_sub(2) {
+                rest = FIRST_REST.saturating_mul(4u32.saturating_pow(times)).min(LONGEST_LONG_PAUSE);
+            }
+        }
+        let wait = pause.max(rest).mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
+        self.open = Some(Open { cause, pause, try_at: now + wait });
+    }
+}
+
+fn is_config(cause: &ErrorKind) -> bool {
+    matches!(cause, ErrorKind::Config(_) | ErrorKind::Auth(_) | ErrorKind::NotRedis(_) | ErrorKind::Tls(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn timeout() -> ErrorKind {
+        ErrorKind::Timeout(Duration::from_secs(1))
+    }
+
+    fn after(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn three_in_a_row_are_too_many_and_an_answer_between_counts() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        assert!(!breaker.unanswered(now, &timeout(), 0.5));
+        assert!(!breaker.unanswered(now, &timeout(), 0.5));
+        assert!(!breaker.answered(now));
+        assert!(!breaker.unanswered(now, &timeout(), 0.5));
+        assert!(!breaker.unanswered(now, &timeout(), 0.5));
+        assert!(breaker.cause().is_none());
+        assert!(breaker.unanswered(now, &timeout(), 0.5));
+        assert!(breaker.cause().is_some());
+        // That it is left alone is news once.
+        assert!(!breaker.unanswered(now, &timeout(), 0.5));
+    }
+
+    #[test]
+    fn half_of_many_are_too_many_within_the_window_only() {
+        let start = Instant::now();
+        let run = |step: Duration| {
+            let (mut breaker, mut now) = (Breaker::default(), start);
+            for _ in 0..40 {
+                breaker.answered(now);
+                if breaker.unanswered(now, &timeout(), 0.5) {
+                    return true;
+                }
+                now += step;
+            }
+            false
+        };
+        assert!(run(after(10)));
+        assert!(!run(after(2000)));
+        let mut breaker = Breaker::default();
+        breaker.unanswered(start, &timeout(), 0.5);
+        assert!(!breaker.answered(start + after(9_000)) && breaker.answered(start + after(11_000)));
+    }
+
+    #[test]
+    fn attempts_in_vain_come_at_growing_distances() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let pauses: Vec<u128> = (0..7)
+            .map(|i| {
+                let cause = Arc::new(ErrorKind::ConnectTimeout(after(1)));
+                assert_eq!(breaker.refused(now, cause, 0.5), i == 0);
+                (breaker.try_at().unwrap() - now).as_millis()
+            })
+            .collect();
+        assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000]);
+        let auth = Arc::new(ErrorKind::Auth("WRONGPASS".to_owned()));
+        for _ in 0..9 {
+            breaker.refused(now, Arc::clone(&auth), 0.5);
+        }
+        assert_eq!(breaker.try_at().unwrap() - now, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_server_that_comes_and_goes_is_left_alone_longer_and_longer() {
+        let (mut breaker, mut now) = (Breaker::default(), Instant::now());
+        let mut gone = || {
+            breaker.connected(now);
+            now += after(1000);
+            breaker.refused(now, Arc::new(timeout()), 0.5);
+            let rest = breaker.try_at().unwrap() - now;
+            now += rest;
+            rest.as_millis()
+        };
+        assert_eq!([gone(), gone(), gone(), gone(), gone()], [50, 1000, 4000, 16_000, 30_000]);
+        breaker.connected(now);
+        breaker.refused(now + WELL_AFTER, Arc::new(timeout()), 0.5);
+        assert_eq!(breaker.try_at().unwrap() - now, WELL_AFTER + after(50));
+    }
+
+    proptest! {
+        /// Whatever happens, a server that answers is not left alone, and one that is left alone is tried again.
+        #[test]
+        fn it_is_left_alone_only_after_failures_and_never_for_ever(
+            steps in proptest::collection::vec((0u8..5, 0u64..5000, 0.0f64..1.0), 0..200)
+        ) {
+            let (mut breaker, mut now) = (Breaker::default(), Instant::now());
+            let mut in_a_row = 0;
+            for (step, ms, jitter) in steps {
+                now += after(ms);
+                match step {
+                    0 | 1 => {
+                        breaker.answered(now);
+                        in_a_row = 0;
+                    }
+                    2 => {
+                        in_a_row += 1;
+                        let is_gone = breaker.unanswered(now, &timeout(), jitter);
+                        prop_assert!(in_a_row < IN_A_ROW || is_gone || breaker.cause().is_some());
+                    }
+                    3 => {
+                        breaker.refused(now, Arc::new(timeout()), jitter);
+                        prop_assert!(breaker.try_at().unwrap() <= now + LONGEST_LONG_PAUSE.mul_f64(1.2));
+                        prop_assert!(now < breaker.try_at().unwrap());
+                    }
+                    _ => {
+                        breaker.connected(now);
+                        in_a_row = 0;
+                        prop_assert!(breaker.cause().is_none());
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The one task of a node: it makes the connection, makes it anew when it is lost, and looks after one that is idle.
+//!
+//! Callers never connect. They wait for the keeper where a connection may come soon, and fail at once where the last
+//! attempt has failed: a server that is down costs no caller a timeout.
+
+use std::sync::Arc;
+use std::sync::Weak;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use redis::Value;
+use redis::aio::MultiplexedConnection;
+use tokio::runtime::Handle;
+use tokio::runtime::Id;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::connection::Core;
+use crate::connection::Live;
+use crate::deadlines::Deadlines;
+use crate::dial;
+use crate::error::ErrorKind;
+use crate::jitter::jitter;
+
+/// The task of a node; it ends with this.
+pub(crate) struct Keeper {
+    task: JoinHandle<()>,
+    runtime: Id,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Keeper {
+    /// Waits until there is a connection, or an attempt to make one has failed; no longer than until `by`, or the
+    /// connect timeout if that is not given.
+    pub(crate) async fn wait_for_live(core: &Arc<Core>, by: Option<Instant>) -> Result<Arc<Live>, ErrorKind> {
+        let here = Handle::try_current().map_err(|error| {
+            ErrorKind::Connect(Arc::new(std::io::Error::other(format!("{error}; run it inside tokio"))))
+        })?;
+        let timeout = core.config.connect_timeout();
+        // The margin lets an attempt that takes too long report that itself.
+        let by = by.unwrap_or_else(|| Instant::now() + timeout + timeout / 4);
+        let mut has_waited = false;
+        loop {
+            let mut changed = std::pin::pin!(core.changed.notified());
+            // From here on no change goes unnoticed.
+            changed.as_mut().enable();
+            if let Some(live) = core.open_live() {
+                return Ok(live);
+            }
+            if let Some(cause) = Self::ensure(core, &here) {
+                return Err(match (&*cause, has_waited) {
+                    // What a server says to a connection is not its answer to a command.
+                    (ErrorKind::Server(_), _) | (_, false) => ErrorKind::Down { cause },
+                    (cause, true) => cause.clone(),
+                });
+            }
+            if tokio::time::timeout_at(by, changed).await.is_err() {
+                // A task in another runtime may stand still, for nobody drives that at present.
+                let mut standing = core.standing();
+                if standing.keeper.as_ref().is_some_and(|keeper| keeper.runtime != here.id()) {
+                    standing.keeper = None;
+                }
+                return Err(ErrorKind::ConnectTimeout(timeout));
+            }
+            has_waited = true;
+        }
+    }
+
+    /// Sees to it that there is a keeper, at work; returns why the server is left alone, if it is.
+    fn ensure(core: &Arc<Core>, here: &Handle) -> Option<Arc<ErrorKind>> {
+        let mut standing = core.standing();
+        if standing.keeper.as_ref().is_none_or(|keeper| keeper.task.is_finished()) {
+            // Nobody has tried since the last one's runtime ended: what that found is old.
+            standing.breaker.half_open();
+            let task = here.spawn(keep(Arc::downgrade(core), Arc::clone(&core.wake)));
+            standing.keeper = Some(Self { task, runtime: here.id() });
+            return None;
+        }
+        let cause = standing.breaker.cause().cloned();
+        if cause.is_none() {
+            core.wake.notify_one();
+        }
+        cause
+    }
+}
+
+/// Looks after the connection of a node until that is gone.
+async fn keep(core: Weak<Core>, wake: Arc<Notify>) {
+    let _end = TellEnd(Weak::clone(&core));
+    let mut begun = 0;
+    loop {
+        let Some(core) = core.upgrade() else { return };
+        match core.open_live() {
+            Some(live) => {
+                // Where there are calls, they tell as much as a question of ours.
+                if core.begun() == begun || core.is_troubled() {
+                    probe(&core, &live).await;
+                }
+                begun = core.begun();
+            }
+            None => {
+                // It ended while nobody called.
+                if let Some(ended) = core.live.load_full() {
+                    core.give_up(&ended);
+                }
+                let try_at = core.standing().breaker.try_at();
+                if try_at.is_none_or(|at| at <= Instant::now()) {
+                    connect(&core).await;
+                }
+            }
+        }
+        let pause = pause(&core);
+        // Held across the pause it would keep the node from going.
+        drop(core);
+        let _woken_or_not = tokio::time::timeout(pause, wake.notified()).await;
+    }
+}
+
+/// How long there is nothing to do.
+fn pause(core: &Core) -> Duration {
+    if core.open_live().is_none() {
+        let try_at = core.standing().breaker.try_at();
+        return try_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+    }
+    let interval = core.config.probe_interval();
+    match interval.is_zero() {
+        true => Duration::from_secs(3600),
+        // A call without an answer asks for a second opinion soon.
+        false if core.is_troubled() => interval.mul_f64(0.25),
+        false => interval.mul_f64(0.8 + 0.4 * jitter()),
+    }
+}
+
+/// Asks an idle connection for a sign of life.
+async fn probe(core: &Core, live: &Arc<Live>) {
+    if core.config.probe_interval().is_zero() {
+        return;
+    }
+    let ping = redis::cmd("PING");
+    let mut connection = live.connection.clone();
+    // An error reply is a sign of life as well: a server that cannot save answers PING with `MISCONF`.
+    let reply = connection.send_packed_command(&ping);
+    let reply = tokio::time::timeout(core.config.response_timeout(), reply).await.ok();
+    let _counted = core.received(live, reply);
+}
+
+/// Makes one attempt to connect.
+async fn connect(core: &Arc<Core>) {
+    let timeout = core.config.connect_timeout();
+    let dialed = tokio::time::timeout(timeout, dial(core)).await;
+    match dialed.unwrap_or(Err(ErrorKind::ConnectTimeout(timeout))) {
+        Ok((live, restarted)) => {
+            core.standing().breaker.connected(Instant::now());
+            core.live.store(Some(Arc::new(live)));
+            core.now_up(restarted);
+        }
+        Err(cause) => {
+            tracing::debug!(node = core.config.name(), error = %cause, "cannot connect");
+            let cause = Arc::new(cause);
+            let is_news = core.standing().breaker.refused(Instant::now(), Arc::clone(&cause), jitter());
+            match is_news && !is_local(&cause) {
+                true => core.now_down(cause),
+                false => core.changed.notify_waiters(),
+            }
+        }
+    }
+}
+
+/// Whether this process has no more file descriptors, or the system has none: that is not the server's fault.
+fn is_local(cause: &ErrorKind) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(cause, ErrorKind::Connect(error) if matches!(error.raw_os_error(), Some(ENFILE | EMFILE)))
+}
+
+async fn dial(core: &Core) -> Result<(Live, bool), ErrorKind> {
+    let ended = Arc::new(AtomicBool::new(false));
+    let (flag, wake) = (Arc::clone(&ended), Arc::clone(&core.wake));
+    let dialed = dial::dial(&core.config, move || {
+        flag.store(true, Ordering::Release);
+        wake.notify_one();
+    })
+    .await?;
+    let deadlines = Arc::new(Deadlines::new(core.config.response_timeout()));
+    let counting = Arc::clone(&deadlines);
+    let live = Live {
+        connection: dialed.connection,
+        deadlines,
+        driver: dialed.driver,
+        ticks: tokio::spawn(async move { counting.count().await }).abort_handle(),
+        ended,
+    };
+    let run_id = identify(&live.connection).await?;
+    let (known, old) = {
+        let standing = core.standing();
+        (standing.run_id.clone(), standing.client_id)
+    };
+    let restarted = known.is_some() && known != run_id;
+    if restarted {
+        core.incarnation.fetch_add(1, Ordering::AcqRel);
+    } else if let Some(old) = old {
+        fence(&live.connection, old).await?;
+    }
+    // From here on it is known which process it is, also if the rest fails.
+    core.standing().run_id = run_id;
+    let client_id = client_id(&live.connection).await?;
+    core.standing().client_id = client_id;
+    Ok((live, restarted))
+}
+
+/// Asks the server who it is: the answer proves that it is Redis, and its `run_id` names the process.
+///
+/// A user who may not call INFO is let through; such a server's restarts go unnoticed.
+async fn identify(connection: &MultiplexedConnection) -> Result<Option<String>, ErrorKind> {
+    let mut info = redis::cmd("INFO");
+    info.arg("server");
+    let reply = connection.clone().send_packed_command(&info).await;
+    match reply.and_then(Value::extract_error) {
+        Ok(Value::BulkString(info)) => Ok(run_id(&info)),
+        Ok(Value::VerbatimString { text, .. }) => Ok(run_id(text.as_bytes())),
+        Ok(_) => Err(ErrorKind::NotRedis("INFO is not answered as Redis does".to_owned())),
+        Err(error) if error.code() == Some("NOPERM") => Ok(None),
+        Err(error) => Err(dial::refused(error)),
+    }
+}
+
+/// Ends the connection before this one, if the server still knows it.
+///
+/// A server that was paused executes what it was sent as soon as it goes on, although the connection has been closed
+/// on this side. What comes after the reply to this comes after all of that.
+async fn fence(connection: &MultiplexedConnection, old: i64) -> Result<(), ErrorKind> {
+    let mut kill = redis::cmd("CLIENT");
+    kill.arg("KILL").arg("ID").arg(old);
+    // An error reply means that there is nothing to end, or that this user may not: then it is as without.
+    connection.clone().send_packed_command(&kill).await.map(drop).map_err(dial::refused)
+}
+
+/// What the server calls this connection; `None` if this user may not know.
+async fn client_id(connection: &MultiplexedConnection) -> Result<Option<i64>, ErrorKind> {
+    let mut ask = redis::cmd("CLIENT");
+    ask.arg("ID");
+    match connection.clone().send_packed_command(&ask).await.map_err(dial::refused)? {
+        Value::Int(id) => Ok(Some(id)),
+        _ => Ok(None),
+    }
+}
+
+fn run_id(info: &[u8]) -> Option<String> {
+    let line = info.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"run_id:"))?;
+    Some(String::from_utf8_lossy(line.trim_ascii()).into_owned())
+}
+
+/// Tells those who wait for a connection that nobody makes it any more: the next of them sees to that.
+struct TellEnd(Weak<Core>);
+
+impl Drop for TellEnd {
+    fn drop(&mut self) {
+        if let Some(core) = self.0.upgrade() {
+            core.changed.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What a node tells of itself: changes of its health, as they happen.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::ErrorKind;
+
+/// A change of a node's health.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum NodeEvent {
+    /// A connection was made.
+    Connected {
+        /// Whether it leads to another server process than the one before: what was in its memory may be gone.
+        restarted: bool,
+    },
+    /// The connection was lost, or given up. It is made anew in the background.
+    Disconnected,
+    /// The server is left alone: no connection could be made, or calls were not answered. Calls fail at once until one
+    /// of the attempts in the background succeeds.
+    Down {
+        /// Why.
+        cause: Arc<ErrorKind>,
+    },
+    /// A write was turned away because the server takes none at present; reads go on.
+    WritesRefused {
+        /// `OOM`, `MISCONF`, `READONLY` or `NOREPLICAS`.
+        code: String,
+    },
+    /// A write was taken again.
+    WritesTaken,
+}
+
+impl fmt::Display for NodeEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected { restarted: false } => f.write_str("connected"),
+            Self::Connected { restarted: true } => f.write_str("connected, to another process than before"),
+            Self::Disconnected => f.write_str("disconnected"),
+            Self::Down { cause } => write!(f, "down: {cause}"),
+            Self::WritesRefused { code } => write!(f, "takes no writes: {code}"),
+            Self::WritesTaken => f.write_str("takes writes again"),
+        }
+    }
+}
+
+/// What is called with each change of a node's health, and the node's name. It must not block.
+#[derive(Clone, Default)]
+pub struct Observer(Option<Arc<dyn Fn(&str, NodeEvent) + Send + Sync>>);
+
+impl Observer {
+    /// Calls a function.
+    pub fn new(f: impl Fn(&str, NodeEvent) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(f)))
+    }
+
+    pub(crate) fn tell(&self, node: &str, event: NodeEvent) {
+        match &event {
+            NodeEvent::Connected { .. } | NodeEvent::WritesTaken => tracing::info!(node, "{event}"),
+            _ => tracing::warn!(node, "{event}"),
+        }
+        if let Some(f) = &self.0 {
+            f(node, event);
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Observer").field(&self.0.is_some()).finish()
+    }
+}

@@ -1,0 +1,243 @@
+//! When one server fails: what its calls come to, what is sent again, and what is told of it.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use redisdb::Node;
+use redisdb::NodeConfig;
+use redisdb::node::ErrorKind;
+use redisdb::node::NodeEvent;
+use redisdb::node::Observer;
+use redisdb::node::Outcome;
+use redisdb::node::ServerCommands;
+use redisdb::node::StringCommands;
+use redisdb_tests::Sums;
+use redisdb_tests::eventually;
+use xtask::Data;
+use xtask::Server;
+
+fn config(server: &Server) -> NodeConfig {
+    NodeConfig::new(&server.url()).unwrap()
+}
+
+/// A node whose events are kept.
+fn observed(config: NodeConfig) -> (Node, impl Fn() -> Vec<String>) {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&events);
+    let keep = move |_: &str, event: NodeEvent| {
+        let text = event.to_string();
+        // The cause of a failure has the system's words in it.
+        kept.lock().unwrap().push(text.split(": no").next().unwrap().to_owned());
+    };
+    (Node::observed(config, Observer::new(keep)), move || events.lock().unwrap().clone())
+}
+
+#[tokio::test]
+async fn every_change_of_a_nodes_health_is_told_once() {
+    let mut server = Server::start().unwrap();
+    let (node, events) = observed(config(&server));
+    node.set("k", 1).await.unwrap();
+    node.config_set("maxmemory", "1").await.unwrap();
+    for _ in 0..3 {
+        let error = node.set("k", 2).await.unwrap_err();
+        assert_eq!((error.code(), error.outcome()), (Some("OOM"), Outcome::Rejected));
+        assert!(node.refuses_writes() && !node.is_down());
+        assert_eq!(node.get::<u8>("k").await.unwrap(), Some(1), "it answers reads");
+    }
+    node.config_set("maxmemory", "0").await.unwrap();
+    node.set("k", 3).await.unwrap();
+    assert!(!node.refuses_writes());
+    server.kill();
+    eventually("it is left alone", async || node.is_down()).await;
+    let error = node.set("k", 4).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Down { .. }), "{error}");
+    assert_eq!(error.outcome(), Outcome::NotSent);
+    server.restart(Data::Lose).unwrap();
+    // Nobody calls: the node finds out by itself.
+    eventually("it is back", async || !node.is_down()).await;
+    assert_eq!((node.incarnation(), node.get::<u8>("k").await.unwrap()), (1, None));
+    assert_eq!(
+        events(),
+        [
+            "connected",
+            "takes no writes: OOM",
+            "takes writes again",
+            "disconnected",
+            "down",
+            "connected, to another process than before",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_paused_server_is_left_alone_and_found_again_without_any_call() {
+    let server = Server::start().unwrap();
+    let timeout = Duration::from_millis(200);
+    let config = config(&server).with_response_timeout(timeout).with_connect_timeout(timeout);
+    let (node, events) = observed(config.with_probe_interval(timeout));
+    node.set("k", 1).await.unwrap();
+    server.pause();
+    eventually("idle, it is found to hang", async || node.is_down()).await;
+    for _ in 0..1000 {
+        let error = node.incr("k").await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Down { .. }) && !error.may_have_executed(), "{error}");
+    }
+    server.resume();
+    eventually("it is found again", async || !node.is_down()).await;
+    assert_eq!(node.incr("k").await.unwrap(), 2);
+    let events = events();
+    assert_eq!(events.len(), 4, "{events:?}");
+    assert_eq!((events[0].as_str(), events[3].as_str()), ("connected", "connected"));
+}
+
+#[tokio::test]
+async fn a_caller_with_little_patience_condemns_nobody() {
+    let server = Server::start().unwrap();
+    let node = Node::connect(config(&server).with_response_timeout(Duration::from_secs(20))).await.unwrap();
+    let hasty = node.with_deadline(Duration::from_millis(20));
+    server.pause();
+    for _ in 0..10 {
+        let error = hasty.incr("n").await.unwrap_err();
+        assert!(error.is_timeout() && error.outcome() == Outcome::Unknown, "{error}");
+    }
+    assert!(node.is_connected() && !node.is_down());
+    server.resume();
+    let n: i64 = node.get("n").await.unwrap().unwrap();
+    assert_eq!(n, 10, "what timed out is executed later: it is unknown, not failed");
+}
+
+#[tokio::test]
+async fn a_deadline_covers_the_connection_too() {
+    let server = Server::start().unwrap();
+    server.pause();
+    let node = Node::new(config(&server).with_connect_timeout(Duration::from_secs(60)));
+    let error = node.with_deadline(Duration::from_millis(50)).get::<u8>("k").await.unwrap_err();
+    assert!(error.is_timeout() && error.outcome() == Outcome::NotSent, "{error}");
+    server.resume();
+    // The attempt goes on without its caller.
+    assert_eq!(node.get::<u8>("k").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn calls_above_the_bound_fail_at_once_and_are_not_sent() {
+    const BOUND: usize = 8;
+    let server = Server::start().unwrap();
+    let patient = config(&server).with_response_timeout(Duration::from_secs(20));
+    let node = Node::connect(patient.with_max_in_flight(BOUND)).await.unwrap();
+    server.pause();
+    let waiting: Vec<_> = (0..BOUND)
+        .map(|_| {
+            let node = node.clone();
+            tokio::spawn(async move { node.incr("n").await })
+        })
+        .collect();
+    eventually("they are under way", async || node.in_flight() == BOUND as u64).await;
+    for _ in 0..100 {
+        let error = node.incr("n").await.unwrap_err();
+        assert!(error.is_overloaded() && error.outcome() == Outcome::NotSent, "{error}");
+    }
+    server.resume();
+    for call in waiting {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!((node.in_flight(), node.incr("n").await.unwrap()), (0, BOUND as i64 + 1));
+}
+
+#[tokio::test]
+async fn what_may_be_done_twice_is_sent_again_when_the_connection_is_lost() {
+    let server = Server::start().unwrap();
+    let node = Node::connect(config(&server).with_response_timeout(Duration::from_secs(20))).await.unwrap();
+    let other = Node::connect(config(&server)).await.unwrap();
+    let send = async |words: &[&str]| other.send(redis::Cmd::new().arg(words)).await.unwrap();
+    // Writes wait on the server, until their connection is ended there.
+    let waits = async || {
+        eventually("the write waits", async || {
+            let clients = other.info_with(&["clients"]).await.unwrap();
+            clients.get("clients", "blocked_clients").is_some_and(|n| n != "0")
+        })
+        .await;
+    };
+    for (key, is_repeated) in [("set", true), ("incr", false), ("setnx", false)] {
+        send(&["CLIENT", "PAUSE", "60000", "WRITE"]).await;
+        let caller = node.clone();
+        let call = tokio::spawn(async move {
+            match key {
+                "set" => caller.set(key, 1).await.map(drop),
+                "incr" => caller.incr(key).await.map(drop),
+                _ => caller.setnx(key, 1).await.map(drop),
+            }
+        });
+        waits().await;
+        send(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+        if is_repeated {
+            waits().await;
+        }
+        send(&["CLIENT", "UNPAUSE"]).await;
+        let outcome = call.await.unwrap().map_err(|error| error.outcome());
+        assert_eq!(outcome, if is_repeated { Ok(()) } else { Err(Outcome::Unknown) }, "{key}");
+        assert_eq!(node.get::<u8>(key).await.unwrap(), is_repeated.then_some(1), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_busy_server_turns_away_is_sent_again_a_few_times() {
+    let server = Server::start().unwrap();
+    let node = Node::connect(config(&server)).await.unwrap();
+    let other = Node::connect(config(&server).with_response_timeout(Duration::from_secs(30))).await.unwrap();
+    node.config_set("lua-time-limit", "1").await.unwrap();
+    let endless = tokio::spawn(async move {
+        other.send(redis::cmd("EVAL").arg("while true do end").arg(0)).await.unwrap_err();
+    });
+    eventually("it is busy", async || {
+        node.get::<u8>("n").await.is_err_and(|error| error.code() == Some("BUSY"))
+    })
+    .await;
+    let third = Node::connect(config(&server)).await;
+    assert!(third.is_err(), "it lets nobody in meanwhile");
+    let error = node.incr("n").await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Rejected);
+    assert!(!node.is_down(), "to turn a call away is to answer");
+    node.send(redis::cmd("SCRIPT").arg("KILL")).await.unwrap();
+    endless.await.unwrap();
+    assert_eq!(node.get::<u8>("n").await.unwrap(), None, "nothing was executed");
+    let stats = node.info_with(&["commandstats"]).await.unwrap();
+    let rejected: u32 = stats
+        .get("commandstats", "cmdstat_incr")
+        .and_then(|stats| stats.split(',').find_map(|part| part.strip_prefix("rejected_calls=")))
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(rejected, 4, "once, and three times again");
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_what_they_came_to() {
+    let mut server = Server::start().unwrap();
+    let sums = Sums::of("redisdb_call");
+    // On this thread alone, which is where everything here runs.
+    let recording = metrics::set_default_local_recorder(&sums);
+    let node = Node::connect(config(&server).with_name("a")).await.unwrap();
+    for _ in 0..3 {
+        node.set("k", "text").await.unwrap();
+    }
+    node.incr("k").await.unwrap_err();
+    let pipeline = node.pipeline();
+    let values = [pipeline.get::<String>("k"), pipeline.get("l")];
+    pipeline.execute().await.ok().unwrap();
+    drop(values);
+    server.kill();
+    eventually("it is left alone", async || node.is_down()).await;
+    let gets = 5;
+    for _ in 0..gets {
+        node.get::<String>("k").await.unwrap_err();
+    }
+    drop(recording);
+    let all = sums.all();
+    let sum = |name: &str| all.get(name).copied().unwrap_or(0);
+    assert_eq!(sum("redisdb_calls_total node=a group=string outcome=answered"), 3);
+    assert_eq!(sum("redisdb_calls_total node=a group=string outcome=rejected"), 1);
+    assert_eq!(sum("redisdb_calls_total node=a group=string outcome=not_sent"), gets);
+    assert_eq!(sum("redisdb_calls_total node=a group=pipeline outcome=answered"), 1);
+    assert_eq!(sum("redisdb_call_seconds node=a group=string"), 4 + gets, "{all:?}");
+}
