@@ -8,11 +8,13 @@ use std::time::Duration;
 use std::time::Instant;
 
 use redisdb::Node;
+use redisdb::node::FlushMode;
 use redisdb::node::HoldLocks;
 use redisdb::node::KeyCommands;
 use redisdb::node::Lock;
 use redisdb::node::LockError;
 use redisdb::node::LockOptions;
+use redisdb::node::ScriptingCommands;
 use redisdb::node::StringCommands;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
@@ -166,6 +168,25 @@ async fn on_a_copy_a_majority_is_enough_and_needed() {
     let Err(LockError::Store(error)) = copy.lock("l", once(LONG)).acquire().await else { panic!() };
     assert!(error.is_connect(), "{error}");
     assert_eq!(copy.on_node("c").unwrap().exists("l").await.unwrap(), 0);
+}
+
+/// A majority is enough to go on, but a lock that only a majority has bears no loss.
+#[tokio::test]
+async fn on_a_copy_a_lock_is_taken_on_every_node_that_is_up() {
+    let (_servers, copy) = copy().await;
+    for i in 0..30 {
+        // No server knows any script.
+        copy.script_flush(FlushMode::Sync).await.unwrap();
+        let name = format!("l:{i}");
+        let guard = copy.lock(&name, once(LONG)).acquire().await.unwrap();
+        for node in copy.nodes() {
+            eventually("it has it too", async || {
+                node.get::<String>(&name).await.unwrap().as_deref() == Some(guard.token())
+            })
+            .await;
+        }
+        guard.release().await.unwrap();
+    }
 }
 
 #[tokio::test]

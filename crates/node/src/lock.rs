@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
+use crate::commands::ScriptingCommands;
 use crate::error::Error;
 use crate::execute::Execute;
 use crate::node::Node;
@@ -265,14 +266,10 @@ fn token() -> String {
 
 /// Takes the lock for a token, or holds it longer if the token has it already: an attempt whose reply was lost can be
 /// made again.
-static TAKE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local owner = redis.call('GET', KEYS[1])
+const TAKE: &str = "local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1",
-    )
-});
+return 1";
 static EXTEND: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -298,7 +295,9 @@ impl Node {
 impl HoldLocks for Node {
     async fn take_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
         let begun = Instant::now();
-        let taken: bool = self.run_script(&TAKE.key(name).arg(token).arg(millis(time))).await?;
+        // With its code at once: on a copy, a node whose answer is not waited for must take it all the same, and would
+        // not be asked a second time.
+        let taken: bool = self.eval(TAKE, name, (token, millis(time))).await?;
         Ok(if taken { begun.checked_add(time) } else { None })
     }
 
