@@ -3,6 +3,7 @@
 use redisdb::Error;
 use redisdb::Node;
 use redisdb::node::FlushMode;
+use redisdb::node::Function;
 use redisdb::node::FunctionRestore;
 use redisdb::node::KeyCommands;
 use redisdb::node::Script;
@@ -195,4 +196,74 @@ async fn a_script_that_does_not_end_is_killed() {
     let (_servers, ring) = ring().await;
     assert!(ring.script_kill().await.unwrap_err().is_unsupported());
     assert!(ring.function_kill().await.unwrap_err().is_unsupported());
+}
+
+#[tokio::test]
+async fn functions_run_on_every_node_of_a_copy_if_they_are_declared_deterministic() {
+    let (_servers, copy) = copy().await;
+    if !is_since(copy.on_node("a").unwrap(), [7, 0, 0], "functions").await {
+        return;
+    }
+    copy.function_load(LIBRARY).await.unwrap();
+    let error = Function::new("add").key("n").arg(1).invoke::<i64, _>(&copy).await.unwrap_err();
+    assert!(error.is_unsupported() && error.to_string().contains("deterministic"), "{error}");
+    assert!(copy.fcall::<i64>("add", "n", 1).await.unwrap_err().to_string().contains("`Function`"));
+    assert_eq!(copy.exists("n").await.unwrap(), 0);
+    let sums = Function::new("add").deterministic().key("n").arg(3).invoke::<i64, _>(&copy).await.unwrap();
+    assert!(sums.is_complete() && sums.agreed() && sums.first() == Some(&3), "{sums:?}");
+    for node in copy.nodes() {
+        assert_eq!(node.get::<i64>("n").await.unwrap(), Some(3));
+    }
+
+    // What only reads is asked of the key's node, and the server sees to it.
+    copy.node_for("n").set("n", 7).await.unwrap();
+    let look = Function::new("look").read_only();
+    assert_eq!(look.key("n").invoke::<i64, _>(&copy).await.unwrap().first(), Some(&7));
+    assert_eq!(look.key("n").invoke_ro::<i64, _>(&copy).await.unwrap(), 7);
+    let script = Script::new("return redis.call('GET', KEYS[1])").read_only();
+    for _ in 0..2 {
+        assert_eq!(script.key("n").invoke::<i64, _>(&copy).await.unwrap().first(), Some(&7));
+    }
+    assert!(Function::new("add").read_only().key("n").arg(1).invoke::<i64, _>(&copy).await.is_err());
+    assert!(Function::new("none").deterministic().key("n").invoke::<i64, _>(&copy).await.is_err());
+    assert_eq!(copy.node_for("n").get::<i64>("n").await.unwrap(), Some(7));
+
+    let (_servers, ring) = ring().await;
+    ring.function_load(LIBRARY).await.unwrap();
+    for i in 0..10 {
+        let key = format!("key:{i}");
+        assert_eq!(Function::new("add").key(&key).arg(i).invoke::<i64, _>(&ring).await.unwrap(), i);
+        assert_eq!(look.key(&key).invoke::<i64, _>(&ring).await.unwrap(), i);
+    }
+    let error = Function::new("add").key(&["a", "b"]).arg(1).invoke::<i64, _>(&ring).await.unwrap_err();
+    assert!(matches!(error, Error::CrossNode(_)), "{error}");
+}
+
+#[tokio::test]
+async fn an_idempotent_script_is_sent_again_when_its_connection_breaks_and_another_is_not() {
+    let server = Server::start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    let other = Node::connect(server.url()).await.unwrap();
+    let code = "redis.call('INCR', 'calls:' .. KEYS[1]) return redis.call('SET', KEYS[1], ARGV[1])";
+    let client = async |words: &[&str]| other.send(redis::cmd("CLIENT").arg(words)).await.unwrap();
+    // Both wait in the server, for a script may write; on one connection the second waits behind the first.
+    client(&["PAUSE", "60000", "WRITE"]).await;
+    let invoke = |script: Script, key: &'static str| {
+        let node = node.clone();
+        tokio::spawn(async move { script.key(key).arg(1).invoke::<(), _>(&node).await })
+    };
+    let again = invoke(Script::new(code).idempotent(), "again");
+    let once = invoke(Script::new(code), "once");
+    eventually("both wait", async || {
+        let clients = other.send(redis::cmd("INFO").arg("clients")).await.unwrap();
+        format!("{clients:?}").contains("blocked_clients:1")
+    })
+    .await;
+    client(&["KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    let error = once.await.unwrap().unwrap_err();
+    assert!(error.may_have_executed() && !error.is_timeout(), "{error}");
+    client(&["UNPAUSE"]).await;
+    again.await.unwrap().unwrap();
+    let calls = node.mget::<u8>(&["calls:again", "calls:once", "again"]).await.unwrap();
+    assert_eq!(calls, [Some(1), None, Some(1)]);
 }

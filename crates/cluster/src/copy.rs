@@ -60,7 +60,8 @@ use crate::replies::Replies;
 ///   what it saw itself; [`ReadFrom::Any`] prefers an answer over a right one.
 /// * What a server chooses or decides by what it holds (`SPOP`, `SET NX`, `LPOP`, `INCRBYFLOAT`) is decided by one
 ///   node, the one that the key is read from, and what came of it is sent to the others: two round trips, one after
-///   the other. A relative expiry is sent to all as one point in time. Scripts are refused.
+///   the other. A relative expiry is sent to all as one point in time. Scripts are refused,
+///   unless they are [declared](redisdb_node::Script::deterministic) to do the same everywhere.
 ///
 /// # Example
 /// ```no_run

@@ -32,8 +32,8 @@ pub(crate) enum Plan {
     Refuse(&'static str),
 }
 
-const SCRIPT: &str =
-    "each node could end up different; run it on each node, by `on_each`, if it is deterministic";
+const SCRIPT: &str = "each node could end up different; if it does the same everywhere, invoke it as a `Script` or a `Function` that is \
+     declared `deterministic()`";
 
 const CURSOR: &str = "a cursor means something to one server only, and the next step might be asked of another; \
      use `hscan_iter`, `sscan_iter` or `zscan_iter`";

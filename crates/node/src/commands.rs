@@ -91,7 +91,7 @@ pub use lists::Popped;
 pub use page::ScanOptions;
 pub use page::ScanPage;
 pub use pubsub::PubSubCommands;
-pub use scripting::Function;
+pub use scripting::FunctionInfo;
 pub use scripting::FunctionLibrary;
 pub use scripting::FunctionRestore;
 pub use scripting::ScriptingCommands;

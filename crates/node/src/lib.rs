@@ -47,6 +47,7 @@ pub use pubsub::Subscription;
 pub use pubsub::Topics;
 pub use pubsub::is_keyspace_channel;
 mod script;
+pub use script::Function;
 pub use script::RunScript;
 pub use script::Script;
 pub use script::ScriptCall;

@@ -1,4 +1,4 @@
-//! Lua scripts that are sent once and called by their hash.
+//! Lua scripts that are sent once and called by their hash, and functions that are called by their name.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use redis::FromRedisValue;
 use redis::ToRedisArgs;
 use redis::Value;
 
+use crate::command::Spec;
 use crate::command::rows;
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -19,14 +20,15 @@ use crate::node::Node;
 /// All keys that it touches belong into [`key`](ScriptCall::key), for they decide where it runs; data belongs into
 /// [`arg`](ScriptCall::arg), never into the code: a server keeps every code that it was ever sent.
 ///
-/// A failed script counts as executed: what it did before it failed stays.
+/// A failed script counts as executed: what it did before it failed stays. It is not sent again after a lost connection,
+/// unless it is declared [`idempotent`](Self::idempotent) or [`read_only`](Self::read_only).
 ///
 /// # On a ring
 /// At the owner of its keys, which must have one hash tag; without keys it is refused.
 ///
 /// # On a copy
-/// Refused, unless it is declared [`deterministic`](Self::deterministic); then every node runs it. A read-only call
-/// goes to one node.
+/// Refused, unless it is declared [`deterministic`](Self::deterministic); then every node runs it. What is declared
+/// [`read_only`](Self::read_only) goes to one node.
 ///
 /// # Example
 /// ```no_run
@@ -43,6 +45,33 @@ use crate::node::Node;
 pub struct Script {
     code: Arc<str>,
     hash: Arc<str>,
+    declared: Declared,
+}
+
+/// A function that the servers have been given by [`function_load`](crate::ScriptingCommands::function_load). Since Redis
+/// 7.0.
+///
+/// It is called, declared and routed as a [`Script`] is, and never loaded by itself: load it on all nodes first.
+///
+/// # Example
+/// ```no_run
+/// use redisdb_node::{Function, Node};
+///
+/// # async fn f(node: Node) -> Result<(), redisdb_node::Error> {
+/// let visits: i64 = Function::new("add").deterministic().key("visits").arg(1).invoke(&node).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Function {
+    name: Arc<str>,
+    declared: Declared,
+}
+
+/// What the caller says of a [`Script`] or a [`Function`], which nobody else can know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Declared {
+    read_only: bool,
+    idempotent: bool,
     deterministic: bool,
 }
 
@@ -50,7 +79,24 @@ impl Script {
     /// A script of this code.
     pub fn new(code: &str) -> Self {
         let hash = redis::Script::new(code).get_hash().into();
-        Self { code: code.into(), hash, deterministic: false }
+        Self { code: code.into(), hash, declared: Declared::default() }
+    }
+
+    /// Declares that it only reads, and has the server see to it: no command in it may write. Since Redis 7.0.
+    ///
+    /// It is sent once more when the connection breaks, and on a copy it goes to one node, as every read does.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.declared.read_only = true;
+        self
+    }
+
+    /// Declares that a call that is executed twice, one after the other, leaves the same as once, and that its reply
+    /// may be that of the second time. It is sent once more when the connection breaks.
+    #[must_use]
+    pub fn idempotent(mut self) -> Self {
+        self.declared.idempotent = true;
+        self
     }
 
     /// Declares that the same call does the same on every server that holds the same keys: it asks for no time and no
@@ -58,13 +104,8 @@ impl Script {
     /// a copy runs it.
     #[must_use]
     pub fn deterministic(mut self) -> Self {
-        self.deterministic = true;
+        self.declared.deterministic = true;
         self
-    }
-
-    /// Returns whether it was declared deterministic.
-    pub fn is_deterministic(&self) -> bool {
-        self.deterministic
     }
 
     /// The code.
@@ -79,7 +120,12 @@ impl Script {
 
     /// Starts a call without keys or arguments.
     pub fn call(&self) -> ScriptCall<'_> {
-        ScriptCall { script: self, keys: Vec::new(), args: Vec::new() }
+        ScriptCall {
+            program: Program::Script(self),
+            declared: self.declared,
+            keys: Vec::new(),
+            args: Vec::new(),
+        }
     }
 
     /// Starts a call with a key, or several.
@@ -93,13 +139,69 @@ impl Script {
     }
 }
 
-/// A [`Script`] with its keys and arguments.
+impl Function {
+    /// The function of this name.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.into(), declared: Declared::default() }
+    }
+
+    /// Declares that it only reads, as of a [`Script`](Script::read_only).
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.declared.read_only = true;
+        self
+    }
+
+    /// Declares that twice leaves the same as once, as of a [`Script`](Script::idempotent).
+    #[must_use]
+    pub fn idempotent(mut self) -> Self {
+        self.declared.idempotent = true;
+        self
+    }
+
+    /// Declares that it does the same on every server, as of a [`Script`](Script::deterministic).
+    #[must_use]
+    pub fn deterministic(mut self) -> Self {
+        self.declared.deterministic = true;
+        self
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Starts a call without keys or arguments.
+    pub fn call(&self) -> ScriptCall<'_> {
+        let program = Program::Function(self);
+        ScriptCall { program, declared: self.declared, keys: Vec::new(), args: Vec::new() }
+    }
+
+    /// Starts a call with a key, or several.
+    pub fn key(&self, key: impl ToRedisArgs) -> ScriptCall<'_> {
+        self.call().key(key)
+    }
+
+    /// Starts a call without keys, with an argument, or several.
+    pub fn arg(&self, arg: impl ToRedisArgs) -> ScriptCall<'_> {
+        self.call().arg(arg)
+    }
+}
+
+/// A [`Script`] or a [`Function`] with its keys and arguments.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ScriptCall<'a> {
-    script: &'a Script,
+    program: Program<'a>,
+    declared: Declared,
     keys: Vec<Vec<u8>>,
     args: Vec<Vec<u8>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Program<'a> {
+    Script(&'a Script),
+    Function(&'a Function),
 }
 
 impl ScriptCall<'_> {
@@ -115,23 +217,45 @@ impl ScriptCall<'_> {
         self
     }
 
-    /// The script.
-    pub fn script(&self) -> &Script {
-        self.script
+    /// Returns whether it was declared that it only reads.
+    pub fn is_read_only(&self) -> bool {
+        self.declared.read_only
     }
 
-    /// The call by the script's hash, `EVALSHA`.
-    pub fn by_hash(&self) -> Cmd {
-        self.with(rows::EVALSHA.cmd(), &self.script.hash)
+    /// Returns whether it was declared that twice leaves the same as once.
+    pub fn is_idempotent(&self) -> bool {
+        self.declared.idempotent
     }
 
-    /// The call with the code itself, `EVAL`.
-    pub fn by_code(&self) -> Cmd {
-        self.with(rows::EVAL.cmd(), &self.script.code)
+    /// Returns whether it was declared that it does the same on every server.
+    pub fn is_deterministic(&self) -> bool {
+        self.declared.deterministic
     }
 
-    fn with(&self, mut cmd: Cmd, script: &str) -> Cmd {
-        cmd.arg(script).arg(self.keys.len()).arg(&self.keys).arg(&self.args);
+    /// The command that is sent, with its row: `EVALSHA` with the script's hash, or `FCALL`; if it only reads, their
+    /// read-only forms.
+    pub fn command(&self) -> (&'static Spec, Cmd) {
+        let (spec, program) = match (self.program, self.declared.read_only) {
+            (Program::Script(script), false) => (rows::EVALSHA.spec(), &script.hash),
+            (Program::Script(script), true) => (rows::EVALSHA_RO.spec(), &script.hash),
+            (Program::Function(function), false) => (rows::FCALL.spec(), &function.name),
+            (Program::Function(function), true) => (rows::FCALL_RO.spec(), &function.name),
+        };
+        (spec, self.with(redis::cmd(spec.name), program))
+    }
+
+    /// The command that is sent where a script is not known, `EVAL` with its code. There is none for a function.
+    pub fn command_with_code(&self) -> Option<(&'static Spec, Cmd)> {
+        let (spec, script) = match (self.program, self.declared.read_only) {
+            (Program::Script(script), false) => (rows::EVAL.spec(), script),
+            (Program::Script(script), true) => (rows::EVAL_RO.spec(), script),
+            (Program::Function(_), _) => return None,
+        };
+        Some((spec, self.with(redis::cmd(spec.name), &script.code)))
+    }
+
+    fn with(&self, mut cmd: Cmd, program: &str) -> Cmd {
+        cmd.arg(program).arg(self.keys.len()).arg(&self.keys).arg(&self.args);
         cmd
     }
 
@@ -151,24 +275,30 @@ impl ScriptCall<'_> {
         on.run_script(self).await
     }
 
-    /// Runs it as one that only reads: the server lets no command in it write. Since Redis 7.0.
+    /// Runs it as one that [only reads](Script::read_only), whatever it was declared. Since Redis 7.0.
     ///
     /// # Errors
-    /// As [`invoke`](Self::invoke); also that the script writes.
+    /// As [`invoke`](Self::invoke); also that it writes.
     ///
     /// See <https://redis.io/docs/latest/commands/evalsha_ro/>.
     pub async fn invoke_ro<T: FromRedisValue + Send, E: RunScript>(&self, on: &E) -> Result<T, E::Error> {
-        let by_hash = self.with(rows::EVALSHA_RO.cmd(), &self.script.hash);
-        match on.read(&rows::EVALSHA_RO, by_hash).await {
-            Err(error) if E::is_unknown_script(&error) => {
-                on.read(&rows::EVAL_RO, self.with(rows::EVAL_RO.cmd(), &self.script.code)).await
+        let mut call = self.clone();
+        call.declared.read_only = true;
+        let (_, cmd) = call.command();
+        let row = match call.program {
+            Program::Script(_) => &rows::EVALSHA_RO,
+            Program::Function(_) => &rows::FCALL_RO,
+        };
+        match (on.read(row, cmd).await, call.command_with_code()) {
+            (Err(error), Some((_, cmd))) if E::is_unknown_script(&error) => {
+                on.read(&rows::EVAL_RO, cmd).await
             }
-            reply => reply,
+            (reply, _) => reply,
         }
     }
 }
 
-/// What a [`Script`] runs on.
+/// What a [`Script`] and a [`Function`] run on.
 pub trait RunScript: Execute {
     /// Runs a script by its hash, and sends its code where that is not known.
     ///
@@ -205,8 +335,26 @@ impl Node {
     /// # Cancel safety
     /// When the future is dropped the script may have been executed.
     pub async fn invoke(&self, call: &ScriptCall<'_>) -> Result<Value, Error> {
-        match self.run(rows::EVALSHA.spec(), &call.by_hash()).await {
-            Err(error) if error.is_unknown_script() => self.run(rows::EVAL.spec(), &call.by_code()).await,
+        let (spec, cmd) = call.command();
+        match (self.run_declared(call, spec, &cmd).await, call.command_with_code()) {
+            (Err(error), Some((spec, cmd))) if error.is_unknown_script() => {
+                self.run_declared(call, spec, &cmd).await
+            }
+            (reply, _) => reply,
+        }
+    }
+
+    /// Runs it once more when the connection broke, if the caller has said that twice is as good as once.
+    async fn run_declared(
+        &self,
+        call: &ScriptCall<'_>,
+        spec: &'static Spec,
+        cmd: &Cmd,
+    ) -> Result<Value, Error> {
+        match self.run(spec, cmd).await {
+            Err(error) if call.is_idempotent() && matches!(error.kind(), ErrorKind::Disconnected(_)) => {
+                self.run(spec, cmd).await
+            }
             reply => reply,
         }
     }
@@ -215,7 +363,8 @@ impl Node {
 impl RunScript for Node {
     async fn run_script<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {
         let reply = self.invoke(call).await?;
-        T::from_redis_value(reply).map_err(|error| self.failed("EVALSHA", ErrorKind::Reply(error.into())))
+        let (spec, _) = call.command();
+        T::from_redis_value(reply).map_err(|error| self.failed(spec.name, ErrorKind::Reply(error.into())))
     }
 
     fn is_unknown_script(error: &Error) -> bool {
@@ -236,7 +385,7 @@ mod tests {
     #[test]
     fn keys_stand_before_arguments_in_whatever_order_they_were_given() {
         let script = Script::new("return 1");
-        let cmd = script.arg("x").key(&["a", "b"]).arg(2).by_code();
+        let (_, cmd) = script.arg("x").key(&["a", "b"]).arg(2).command_with_code().unwrap();
         let words = cmd.args_iter().map(|arg| match arg {
             redis::Arg::Simple(word) => String::from_utf8_lossy(word).into_owned(),
             _ => String::new(),

@@ -140,10 +140,10 @@ impl RedisCopy {
     pub(crate) async fn invoke(
         &self,
         spec: &'static Spec,
+        cmd: &Cmd,
         call: &ScriptCall<'_>,
     ) -> Result<Replies<Value>, Error> {
         self.check_identity().await?;
-        let cmd = &call.by_hash();
         let shared = &*self.shared;
         let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
         let mut watched = Watched::new(shared, spec, cmd);

@@ -40,8 +40,8 @@ use crate::command::rows::SCRIPT_LOAD;
 /// deleting and flushing is done on every node, at the same time.
 ///
 /// # On a copy
-/// What may write is refused, for the nodes could end up different: a [`Script`](crate::Script) can be declared
-/// [deterministic](crate::Script::deterministic). What only reads runs on one node. Loading, deleting and flushing is
+/// What may write is refused, for the nodes could end up different: a [`Script`](crate::Script) or a
+/// [`Function`](crate::Function) can be declared [deterministic](crate::Script::deterministic). What only reads runs on one node. Loading, deleting and flushing is
 /// done on every node.
 pub trait ScriptingCommands: Execute {
     /// Runs a script.
@@ -276,13 +276,13 @@ pub struct FunctionLibrary {
     /// The engine that runs it: `LUA`.
     pub engine: String,
     /// Its functions.
-    pub functions: Vec<Function>,
+    pub functions: Vec<FunctionInfo>,
 }
 
 /// A function of a library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Function {
+pub struct FunctionInfo {
     /// Its name.
     pub name: String,
     /// What it was registered with.
@@ -306,7 +306,7 @@ impl FromRedisValue for FunctionLibrary {
     }
 }
 
-impl FromRedisValue for Function {
+impl FromRedisValue for FunctionInfo {
     fn from_redis_value(value: Value) -> Result<Self, redis::ParsingError> {
         let mut function = Self { name: String::new(), description: None, flags: Vec::new() };
         for (field, value) in fields(value)? {
