@@ -1,16 +1,19 @@
 //! Masters that are watched over by sentinels.
 
 use redisdb::Node;
+use redisdb::NodeConfig;
 use redisdb::RedisRing;
 use redisdb::node::BlockingCommands;
 use redisdb::node::Event;
 use redisdb::node::PubSubCommands;
 use redisdb::node::SentinelCommands;
+use redisdb::node::SentinelFields;
 use redisdb::node::ServerCommands;
 use redisdb::node::StringCommands;
 use redisdb_tests::eventually;
 use redisdb_tests::ring;
 use xtask::Server;
+use xtask::Servers;
 
 /// A master with a replica, and a sentinel that watches over them.
 struct Watched {
@@ -151,6 +154,123 @@ async fn what_no_sentinel_knows_is_no_connection() {
     let watched = watched("mymaster").await;
     let error = Node::connect(url(&[watched.sentinel.port()], "other")).await.unwrap_err();
     assert!(error.is_connect() && error.to_string().contains("no sentinel knows"), "{error}");
+}
+
+/// A master and a replica with a password, and three sentinels with another one.
+struct Guarded {
+    master: Server,
+    replica: Server,
+    sentinels: Servers,
+}
+
+const PASSWORD: &str = "the master's";
+const OF_SENTINELS: &str = "the sentinels' & nobody's";
+
+impl Guarded {
+    async fn start() -> Self {
+        let guarded = || Server::builder().password(PASSWORD).arg("--masterauth", PASSWORD);
+        let master = guarded().start().unwrap();
+        let replica =
+            guarded().args(["--replicaof", "127.0.0.1", &master.port().to_string()]).start().unwrap();
+        let at_replica = Node::connect(replica.url()).await.unwrap();
+        eventually("the replica follows", async || {
+            at_replica.info().await.unwrap().get("replication", "master_link_status") == Some("up")
+        })
+        .await;
+        let sentinels = Server::builder().sentinel().password(OF_SENTINELS).start_many(3).unwrap();
+        for sentinel in sentinels.iter() {
+            let at = Node::connect(sentinel.url()).await.unwrap();
+            at.sentinel_monitor("mymaster", "127.0.0.1", master.port(), 2).await.unwrap();
+            at.sentinel_set("mymaster", "auth-pass", PASSWORD).await.unwrap();
+            at.sentinel_set("mymaster", "down-after-milliseconds", 300).await.unwrap();
+            at.sentinel_set("mymaster", "failover-timeout", 2000).await.unwrap();
+        }
+        for sentinel in sentinels.iter() {
+            let at = Node::connect(sentinel.url()).await.unwrap();
+            eventually("it knows the others, and the replica", async || {
+                let others = at.sentinel_sentinels("mymaster").await.unwrap();
+                let replicas = at.sentinel_replicas("mymaster").await.unwrap();
+                let is_linked = |replica: &SentinelFields| {
+                    replica.get("master-link-status").is_some_and(|status| status == "ok")
+                };
+                others.len() == 2 && replicas.iter().any(is_linked)
+            })
+            .await;
+        }
+        Self { master, replica, sentinels }
+    }
+
+    /// The URL of the service, as the first sentinel knows it.
+    fn url(&self) -> String {
+        let port = self.sentinels[0].port();
+        format!("redis+sentinel://:the%20master's@127.0.0.1:{port}/mymaster")
+    }
+}
+
+#[tokio::test]
+async fn one_sentinel_names_the_others_and_is_not_needed_any_more() {
+    let mut guarded = Guarded::start().await;
+    let url = format!("{}?sentinel_password=the+sentinels'+%26+nobody's", guarded.url());
+    let ring = RedisRing::builder().node("a", &url).connect().await.unwrap();
+    ring.set("k", "before").await.unwrap();
+    let owned = ring.on_node("a").unwrap().owned().await.unwrap();
+    owned.set("l", 1).await.unwrap();
+    assert_eq!(owned.wait(1, std::time::Duration::from_secs(20)).await.unwrap(), 1);
+    drop(owned);
+
+    // The only one that the URL names, and the master.
+    guarded.sentinels[0].kill();
+    guarded.master.kill();
+    eventually("the replica takes over", async || ring.set("k", "after").await.is_ok()).await;
+    let at_replica = Node::connect(guarded.replica.url()).await.unwrap();
+    assert_eq!(at_replica.get::<String>("k").await.unwrap().as_deref(), Some("after"));
+    ring.on_node("a").unwrap().owned().await.unwrap().set("m", 1).await.unwrap();
+    assert_eq!(at_replica.get::<u8>("m").await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn whose_password_is_wrong_is_said_and_the_password_is_not() {
+    let guarded = Guarded::start().await;
+    let sentinel = format!("sentinel 127.0.0.1:{}", guarded.sentinels[0].port());
+    let config = NodeConfig::new(&guarded.url()).unwrap();
+    for config in [config.clone(), config.clone().with_sentinel_credentials(None, "a wrong one")] {
+        let error = Node::connect(config).await.unwrap_err();
+        assert!(error.is_auth() && error.to_string().contains(&sentinel), "{error}");
+        assert!(!format!("{error} {error:?}").contains("a wrong one"));
+    }
+    let config = config.with_sentinel_credentials(None, OF_SENTINELS);
+    Node::connect(config.clone()).await.unwrap();
+    let error = Node::connect(config.with_credentials(None, "a wrong one")).await.unwrap_err();
+    assert!(error.is_auth() && !error.to_string().contains("sentinel"), "{error}");
+
+    // A user who may ask for the master and for nothing else.
+    let at = Node::connect(guarded.sentinels[0].url()).await.unwrap();
+    let user = ["SETUSER", "app", "on", ">hush", "+sentinel|get-master-addr-by-name"];
+    at.send(redis::cmd("ACL").arg(&user)).await.unwrap();
+    let url = format!("{}?sentinel_username=app&sentinel_password=hush", guarded.url());
+    Node::connect(url).await.unwrap().set("k", 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sentinel_with_an_old_view_misleads_nobody() {
+    let watched = watched("mymaster").await;
+    let old = Server::builder().sentinel().start().unwrap();
+    let gone = {
+        let mut server = Server::start().unwrap();
+        server.kill();
+        server
+    };
+    let at_old = Node::connect(old.url()).await.unwrap();
+    // It takes a server that is gone for the master, and then one that is a replica.
+    for port in [gone.port(), watched.replica.port()] {
+        at_old.sentinel_monitor("mymaster", "127.0.0.1", port, 1).await.unwrap();
+        for _ in 0..10 {
+            let node = Node::connect(url(&[old.port(), watched.sentinel.port()], "mymaster")).await.unwrap();
+            assert_eq!(node.role_of().await, "master");
+            node.owned().await.unwrap().set("k", 1).await.unwrap();
+        }
+        at_old.sentinel_remove("mymaster").await.unwrap();
+    }
 }
 
 trait Role {

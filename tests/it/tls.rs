@@ -8,7 +8,9 @@ use std::process::Stdio;
 
 use redisdb::Node;
 use redisdb::commands::*;
+use redisdb::node::SentinelCommands;
 use xtask::Server;
+use xtask::ServerBuilder;
 
 /// Set in the child process that a test starts of itself: the roots are read once in a process, from its environment.
 const URL: &str = "REDISDB_TEST_TLS_URL";
@@ -24,8 +26,8 @@ fn openssl(dir: &Path, args: &str) -> bool {
     run.is_ok_and(|status| status.success())
 }
 
-/// A server on a TLS port, and the port.
-pub(crate) fn server(dir: &Path) -> Option<(Server, u16)> {
+/// Certificates for `localhost`, and of who vouches for them; whether there are any.
+fn certificates(dir: &Path) -> bool {
     std::fs::write(dir.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
     let made = [
         "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca",
@@ -36,12 +38,20 @@ pub(crate) fn server(dir: &Path) -> Option<(Server, u16)> {
     .all(|args| openssl(dir, args));
     if !made {
         println!("left out: openssl makes no certificates on this machine");
-        return None;
     }
+    made
+}
+
+/// A server on a TLS port, and the port.
+pub(crate) fn server(dir: &Path) -> Option<(Server, u16)> {
+    if certificates(dir) { on_tls_port(Server::builder().password("the-right-one"), dir) } else { None }
+}
+
+/// The same, of a kind of its own.
+fn on_tls_port(builder: ServerBuilder, dir: &Path) -> Option<(Server, u16)> {
     let port = xtask::free_port().unwrap();
     let file = |name: &str| dir.join(name).display().to_string();
-    let server = Server::builder()
-        .password("the-right-one")
+    let server = builder
         .arg("--tls-port", &port.to_string())
         .arg("--tls-cert-file", &file("server.crt"))
         .arg("--tls-key-file", &file("server.key"))
@@ -85,6 +95,28 @@ fn a_server_is_verified_and_talked_to() {
     run("tls::child_is_refused", &url, &dir.dir().join("server.crt"));
     // The certificate is for another name.
     run("tls::child_is_refused", &url.replace("localhost", "127.0.0.1"), &dir.dir().join("ca.crt"));
+}
+
+#[tokio::test]
+async fn sentinels_and_their_master_are_talked_to_through_tls() {
+    if env::var_os(URL).is_some() {
+        return;
+    }
+    let dir = Server::start().unwrap();
+    let Some((_master, master_port)) = server(dir.dir()) else { return };
+    let sentinel = Server::builder().sentinel().password("the-right-one-too");
+    let Some((sentinel, port)) = on_tls_port(sentinel, dir.dir()) else { return };
+    let at = Node::connect(sentinel.url()).await.unwrap();
+    for setting in ["resolve-hostnames", "announce-hostnames"] {
+        let set = redis::cmd("SENTINEL").arg("CONFIG").arg("SET").arg(setting).arg("yes").take();
+        at.send(&set).await.unwrap();
+    }
+    at.sentinel_monitor("mymaster", "localhost", master_port, 1).await.unwrap();
+    let url = format!(
+        "rediss+sentinel://:the-right-one@localhost:{port}/mymaster/1?sentinel_password=the-right-one-too"
+    );
+    run("tls::child_talks", &url, &dir.dir().join("ca.crt"));
+    run("tls::child_is_refused", &url, &dir.dir().join("server.crt"));
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Where one server is and how to talk to it.
 
+mod error;
+pub use error::ConfigError;
 mod fields;
+mod sentinels;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -13,6 +16,7 @@ use serde::Serialize;
 use url::Url;
 
 use self::fields::Fields;
+use self::sentinels::Sentinels;
 
 /// Where one server is and how to talk to it.
 ///
@@ -27,7 +31,8 @@ use self::fields::Fields;
 ///
 /// # In a file
 /// With serde it is read from `url` and, where they are wanted, `name`, `weight`, `db`, `username`, `password`,
-/// `connect_timeout_ms`, `response_timeout_ms`, `probe_interval_ms` and `max_in_flight`; an unknown field is an error. It is written the same way,
+/// `sentinel_username`, `sentinel_password`, `connect_timeout_ms`, `response_timeout_ms`, `probe_interval_ms` and
+/// `max_in_flight`; an unknown field is an error. It is written the same way,
 /// the password included: a configuration that is written down can be read back.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "Fields", into = "Fields")]
@@ -44,6 +49,8 @@ pub struct NodeConfig {
     probe_interval: Duration,
     max_in_flight: usize,
     label: String,
+    /// How the sentinels are asked, where the address is theirs.
+    sentinels: Sentinels,
 }
 
 /// Where a server listens.
@@ -72,6 +79,8 @@ pub enum Address {
         sentinels: Vec<(String, u16)>,
         /// The name under which they watch over the master.
         service: String,
+        /// Whether sentinels and master are spoken to through TLS. Needs the feature `tls`.
+        tls: bool,
     },
 }
 
@@ -93,9 +102,14 @@ impl NodeConfig {
     /// | `rediss://…` | TLS, with the feature `tls`; also `valkeys://` |
     /// | `unix://[[user]:password@]/path/to/socket` | a socket; also `redis+unix://`, `valkey+unix://` |
     /// | `redis+sentinel://[[user]:password@]host[:port],host[:port]/service[/db]` | the master of a service, as these sentinels say; also `valkey+sentinel://` |
+    /// | `rediss+sentinel://…` | the same, sentinels and master through TLS; also `valkeys+sentinel://` |
     ///
     /// The number of the database is the first that is given of: a `?db=` in the URL, the path of a `redis://` URL,
     /// [`with_db`](Self::with_db), 0. User and password are percent-decoded.
+    ///
+    /// User and password of a sentinel URL are the master's. If the sentinels ask for some, they are given by
+    /// `?sentinel_username=` and `?sentinel_password=`, percent-encoded, or by
+    /// [`with_sentinel_credentials`](Self::with_sentinel_credentials). One sentinel is enough: it names the others.
     ///
     /// # Errors
     /// [`ConfigError`], which never shows the password.
@@ -105,7 +119,8 @@ impl NodeConfig {
             "redis" | "valkey" => Self::from_tcp_url(url, |host, port| Address::Tcp { host, port }),
             "rediss" | "valkeys" => Self::from_tcp_url(url, |host, port| Address::Tls { host, port }),
             "unix" | "redis+unix" | "valkey+unix" => Self::from_unix_url(rest),
-            "redis+sentinel" | "valkey+sentinel" => Self::from_sentinel_url(rest),
+            "redis+sentinel" | "valkey+sentinel" => Self::from_sentinel_url(rest, false),
+            "rediss+sentinel" | "valkeys+sentinel" => Self::from_sentinel_url(rest, true),
             // A password may stand before the first `://` of a malformed URL: show nothing that cannot be a scheme.
             other if other.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+') => {
                 Err(ConfigError::UnknownScheme { scheme: other.to_owned() })
@@ -162,34 +177,6 @@ impl NodeConfig {
         Ok(config)
     }
 
-    /// Several hosts are no URL as `Url` knows them, so this form is read by hand too.
-    fn from_sentinel_url(rest: &str) -> Result<Self, ConfigError> {
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = rest.split_once('/').ok_or(ConfigError::NoService)?;
-        let (credentials, hosts) = match authority.rsplit_once('@') {
-            Some((credentials, hosts)) => (Some(credentials), hosts),
-            None => (None, authority),
-        };
-        let (service, db) = path.split_once('/').unwrap_or((path, ""));
-        if service.is_empty() {
-            return Err(ConfigError::NoService);
-        }
-        let sentinels = hosts.split(',').map(sentinel).collect::<Result<Vec<_>, _>>()?;
-        let mut config = Self::at(Address::Sentinel { sentinels, service: decode(service)? });
-        if let Some(credentials) = credentials {
-            let (user, password) = match credentials.split_once(':') {
-                Some((user, password)) => (user, Some(password)),
-                None => (credentials, None),
-            };
-            config.set_credentials(user, password)?;
-        }
-        if !db.is_empty() {
-            config.url_db = Some(db_number(db)?);
-        }
-        config.read_query(url::form_urlencoded::parse(query.as_bytes()))?;
-        Ok(config)
-    }
-
     fn at(address: Address) -> Self {
         let mut config = Self {
             name: None,
@@ -204,6 +191,7 @@ impl NodeConfig {
             probe_interval: Self::PROBE_INTERVAL,
             max_in_flight: Self::MAX_IN_FLIGHT,
             label: String::new(),
+            sentinels: Sentinels::default(),
         };
         config.relabel();
         config
@@ -226,6 +214,12 @@ impl NodeConfig {
                 "db" => self.url_db = Some(db_number(&value)?),
                 "user" => self.username = Some(value.into_owned()),
                 "pass" => self.password = Some(value.into_owned()),
+                "sentinel_username" if self.has_sentinels() => {
+                    self.sentinels.username = Some(value.into_owned());
+                }
+                "sentinel_password" if self.has_sentinels() => {
+                    self.sentinels.password = Some(value.into_owned());
+                }
                 _ if key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
                     return Err(ConfigError::UnknownParameter { name: key.into_owned() });
                 }
@@ -275,6 +269,18 @@ impl NodeConfig {
     pub fn with_credentials(mut self, username: Option<String>, password: impl Into<String>) -> Self {
         self.username = username;
         self.password = Some(password.into());
+        self
+    }
+
+    /// Sets user and password for the sentinels, in place of what the URL says. They are not the master's.
+    #[must_use]
+    pub fn with_sentinel_credentials(
+        mut self,
+        username: Option<String>,
+        password: impl Into<String>,
+    ) -> Self {
+        self.sentinels.username = username;
+        self.sentinels.password = Some(password.into());
         self
     }
 
@@ -330,6 +336,14 @@ impl NodeConfig {
         self.password.as_deref()
     }
 
+    pub(crate) fn sentinels(&self) -> &Sentinels {
+        &self.sentinels
+    }
+
+    fn has_sentinels(&self) -> bool {
+        matches!(self.address, Address::Sentinel { .. })
+    }
+
     /// The number of the database.
     pub fn db(&self) -> u32 {
         self.url_db.unwrap_or(self.default_db)
@@ -363,7 +377,8 @@ impl NodeConfig {
 
 impl fmt::Debug for NodeConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NodeConfig")
+        let mut shown = f.debug_struct("NodeConfig");
+        shown
             .field("name", &self.name())
             .field("address", &self.address)
             .field("username", &self.username)
@@ -373,8 +388,11 @@ impl fmt::Debug for NodeConfig {
             .field("connect_timeout", &self.connect_timeout)
             .field("response_timeout", &self.response_timeout)
             .field("probe_interval", &self.probe_interval)
-            .field("max_in_flight", &self.max_in_flight)
-            .finish_non_exhaustive()
+            .field("max_in_flight", &self.max_in_flight);
+        if self.has_sentinels() {
+            shown.field("sentinels", &self.sentinels);
+        }
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -394,80 +412,10 @@ impl TryFrom<String> for NodeConfig {
     }
 }
 
-/// A configuration is made of itself without an error.
-impl From<std::convert::Infallible> for ConfigError {
-    fn from(never: std::convert::Infallible) -> Self {
-        match never {}
-    }
-}
-
 fn decode(text: &str) -> Result<String, ConfigError> {
     Ok(percent_decode_str(text).decode_utf8().map_err(|_| ConfigError::NotUtf8)?.into_owned())
 }
 
-/// Host and port of one sentinel. What cannot be read is not shown: it may be the rest of a password.
-fn sentinel(text: &str) -> Result<(String, u16), ConfigError> {
-    let url = Url::parse(&format!("redis://{text}")).map_err(|_| ConfigError::NoHost)?;
-    let host = url.host_str().filter(|host| !host.is_empty()).ok_or(ConfigError::NoHost)?;
-    if !matches!(url.path(), "" | "/") || !url.username().is_empty() || url.port() == Some(0) {
-        return Err(ConfigError::NoHost);
-    }
-    Ok((decode(host.trim_start_matches('[').trim_end_matches(']'))?, url.port().unwrap_or(26379)))
-}
-
 fn db_number(text: &str) -> Result<u32, ConfigError> {
     text.parse().map_err(|_| ConfigError::NotADatabase)
-}
-
-/// What is wrong with a URL or a configuration. It never shows a password.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// There is no `scheme://`.
-    #[error("the URL has no scheme; write it as in `redis://host:6379`")]
-    NoScheme,
-    /// The scheme is not one of ours.
-    #[error("`{scheme}://` is not known; use `redis://`, `rediss://`, `unix://` or `redis+sentinel://`")]
-    UnknownScheme {
-        /// What stands before `://`.
-        scheme: String,
-    },
-    /// The URL cannot be read, or its port is none.
-    #[error("the URL cannot be read: {reason}")]
-    Url {
-        /// What is wrong.
-        reason: String,
-    },
-    /// The URL names no host.
-    #[error("the URL names no host; write it as in `redis://host:6379`")]
-    NoHost,
-    /// A `unix://` URL names no socket.
-    #[error("the URL names no socket; write it as in `unix:///run/redis.sock`")]
-    NoPath,
-    /// A `redis+sentinel://` URL names no service.
-    #[error("the URL names no service; write it as in `redis+sentinel://host:26379,host:26379/mymaster`")]
-    NoService,
-    /// The URL ends in a `#fragment`.
-    #[error("the URL ends in a fragment, which has no meaning here; escape a `#` in a password as `%23`")]
-    Fragment,
-    /// User, password or path is no UTF-8 once decoded.
-    #[error("the URL is not UTF-8 once its escapes are decoded")]
-    NotUtf8,
-    /// What should be the number of a database is none. It is not shown: it may be the rest of a password.
-    #[error(
-        "the database is no number; if the password has a `/`, `?` or `@`, escape it as `%2F`, `%3F`, `%40`"
-    )]
-    NotADatabase,
-    /// A `?parameter=` is not known.
-    #[error("the URL's parameter `{name}` is not known; known are `db`, `user` and `pass`")]
-    UnknownParameter {
-        /// Its name.
-        name: String,
-    },
-    /// The weight is 0.
-    #[error("the weight is 0; a node that shall get no keys is left out instead")]
-    ZeroWeight,
-    /// The URL wants TLS, which is not compiled in.
-    #[error("`rediss://` needs the feature `tls`")]
-    TlsNotCompiledIn,
 }

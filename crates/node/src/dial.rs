@@ -3,14 +3,21 @@
 //! redis-rs could do both, but it leaves `TCP_NODELAY` and keepalive off, reads the root certificates anew for every
 //! connection, and does not tell when a connection has ended.
 
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::Either;
+use futures_util::future::select;
 use redis::AsyncConnectionConfig;
 use redis::ErrorKind as RedisErrorKind;
+use redis::Pipeline;
 use redis::RedisConnectionInfo;
 use redis::RedisError;
+use redis::Value;
 use redis::aio::MultiplexedConnection;
 use socket2::SockRef;
 use socket2::TcpKeepalive;
@@ -51,27 +58,34 @@ pub(crate) async fn dial_with(
     options: AsyncConnectionConfig,
     ended: impl FnOnce() + Send + 'static,
 ) -> Result<Dialed, ErrorKind> {
-    match config.address() {
-        Address::Tcp { host, port } => handshake(settings, options, tcp(host, *port).await?, ended).await,
-        Address::Tls { host, port } => {
-            // The handshake is a network exchange with its own ways to fail, so it is told apart from connecting.
-            let stream = tls(host, tcp(host, *port).await?).await?;
-            handshake(settings, options, stream, ended).await
-        }
-        Address::Sentinel { sentinels, service } => {
-            let (host, port) = sentinel::master(config, sentinels, service).await?;
-            let dialed = handshake(settings, options, tcp(&host, port).await?, ended).await?;
-            let role = sentinel::must_be_master(&dialed.connection).await;
-            role.inspect_err(|_| dialed.driver.abort())?;
-            Ok(dialed)
-        }
+    let undriven = match config.address() {
+        Address::Tcp { host, port } => reach(settings, options, host, *port, false).await?,
+        Address::Tls { host, port } => reach(settings, options, host, *port, true).await?,
+        Address::Sentinel { .. } => sentinel::master(config, settings, options).await?.1,
         #[cfg(unix)]
         Address::Unix(path) => {
             let stream = tokio::net::UnixStream::connect(path).await.map_err(connect)?;
-            handshake(settings, options, stream, ended).await
+            handshake(settings, options, stream).await?
         }
         #[cfg(not(unix))]
-        Address::Unix(_) => Err(connect(io::ErrorKind::Unsupported.into())),
+        Address::Unix(_) => return Err(connect(io::ErrorKind::Unsupported.into())),
+    };
+    Ok(undriven.drive(ended))
+}
+
+/// Connects to a server that listens on a port, and lets itself in.
+pub(crate) async fn reach(
+    settings: &RedisConnectionInfo,
+    options: AsyncConnectionConfig,
+    host: &str,
+    port: u16,
+    through_tls: bool,
+) -> Result<Undriven, ErrorKind> {
+    let stream = tcp(host, port).await?;
+    match through_tls {
+        // The handshake is a network exchange with its own ways to fail, so it is told apart from connecting.
+        true => handshake(settings, options, tls(host, stream).await?).await,
+        false => handshake(settings, options, stream).await,
     }
 }
 
@@ -79,7 +93,7 @@ fn connect(error: io::Error) -> ErrorKind {
     ErrorKind::Connect(Arc::new(error))
 }
 
-pub(crate) async fn tcp(host: &str, port: u16) -> Result<TcpStream, ErrorKind> {
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, ErrorKind> {
     let stream = TcpStream::connect((host, port)).await.map_err(connect)?;
     // A command is a small write: without this it may wait for the acknowledgement of the one before.
     stream.set_nodelay(true).map_err(connect)?;
@@ -136,22 +150,44 @@ async fn tls(_host: &str, _stream: TcpStream) -> Result<TcpStream, ErrorKind> {
     Err(crate::config::ConfigError::TlsNotCompiledIn.into())
 }
 
-pub(crate) async fn handshake<S>(
+async fn handshake<S>(
     settings: &RedisConnectionInfo,
     options: AsyncConnectionConfig,
     stream: S,
-    ended: impl FnOnce() + Send + 'static,
-) -> Result<Dialed, ErrorKind>
+) -> Result<Undriven, ErrorKind>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (connection, driver) =
         MultiplexedConnection::new_with_config(settings, stream, options).await.map_err(refused)?;
-    let driver = tokio::spawn(async move {
-        let _ended = OnDrop(Some(ended));
-        driver.await;
-    });
-    Ok(Dialed { connection, driver: driver.abort_handle() })
+    Ok(Undriven { connection, driver: Box::pin(driver) })
+}
+
+/// A connection that has just been let in, and does nothing until it is driven.
+pub(crate) struct Undriven {
+    connection: MultiplexedConnection,
+    driver: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Undriven {
+    /// Sends commands and waits for their replies; errors are values.
+    pub(crate) async fn ask(&mut self, commands: &Pipeline) -> Result<Vec<Value>, ErrorKind> {
+        let replies = pin!(self.connection.send_packed_commands(commands, 0, commands.len()));
+        match select(replies, &mut self.driver).await {
+            Either::Left((replies, _)) => replies.map_err(refused),
+            Either::Right(_) => Err(connect(io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
+
+    /// Has a task drive it, and `ended` called when the connection ends, whatever the reason.
+    fn drive(self, ended: impl FnOnce() + Send + 'static) -> Dialed {
+        let driver = self.driver;
+        let driver = tokio::spawn(async move {
+            let _ended = OnDrop(Some(ended));
+            driver.await;
+        });
+        Dialed { connection: self.connection, driver: driver.abort_handle() }
+    }
 }
 
 /// What a connection sets up for itself.

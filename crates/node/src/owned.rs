@@ -255,12 +255,12 @@ impl Owned {
 
     async fn address(&self) -> Result<Address, ErrorKind> {
         match self.config.address() {
-            Address::Sentinel { sentinels, service } => {
+            Address::Sentinel { .. } => {
                 let timeout = self.config.connect_timeout();
-                let asked = sentinel::master(&self.config, sentinels, service);
+                let (settings, options) = (dial::settings(&self.config), AsyncConnectionConfig::new());
+                let asked = sentinel::master(&self.config, &settings, options);
                 let answer = tokio::time::timeout(timeout, asked).await;
-                let (host, port) = answer.unwrap_or(Err(ErrorKind::ConnectTimeout(timeout)))?;
-                Ok(Address::Tcp { host, port })
+                Ok(answer.unwrap_or(Err(ErrorKind::ConnectTimeout(timeout)))?.0)
             }
             address => Ok(address.clone()),
         }

@@ -2,64 +2,166 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use redis::AsyncConnectionConfig;
+use redis::Pipeline;
 use redis::RedisConnectionInfo;
 use redis::Value;
-use redis::aio::MultiplexedConnection;
 
+use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::dial;
+use crate::dial::Undriven;
 use crate::error::ErrorKind;
+use crate::error::ServerError;
 
-/// Asks all sentinels at once and returns the address of the first answer.
-pub(crate) async fn master(
-    config: &NodeConfig,
-    sentinels: &[(String, u16)],
-    service: &str,
-) -> Result<(String, u16), ErrorKind> {
-    let mut answers: FuturesUnordered<_> =
-        sentinels.iter().map(|(host, port)| ask(config, host, *port, service)).collect();
-    let mut unknown = false;
-    let mut failed = None;
-    while let Some(answer) = answers.next().await {
-        match answer {
-            Ok(Some(master)) => return Ok(master),
-            Ok(None) => unknown = true,
-            Err(error) => failed = Some(error),
+/// Host and port.
+type Place = (String, u16);
+
+/// Asks all sentinels at once, those too that one of them names, and returns the first server that one of them takes for
+/// the master and that takes itself for it, with a connection to it. A sentinel that is down, or does not know yet of a
+/// failover, holds up nobody.
+pub(crate) async fn master<'a>(
+    config: &'a NodeConfig,
+    settings: &'a RedisConnectionInfo,
+    options: AsyncConnectionConfig,
+) -> Result<(Address, Undriven), ErrorKind> {
+    let Address::Sentinel { sentinels, service, tls } = config.address() else {
+        return Err(ErrorKind::Unsupported("no sentinels are named".into()));
+    };
+    let mut asked: Vec<Place> = Vec::new();
+    let mut tried: Vec<Place> = Vec::new();
+    let mut steps: FuturesUnordered<BoxFuture<'a, Step>> = FuturesUnordered::new();
+    let mut ask_too = |places: Vec<Place>, steps: &FuturesUnordered<BoxFuture<'a, Step>>| {
+        for place in places {
+            if !asked.contains(&place) {
+                asked.push(place.clone());
+                steps.push(async move { Step::Asked(ask(config, place, service, *tls).await) }.boxed());
+            }
+        }
+    };
+    ask_too(sentinels.clone(), &steps);
+    ask_too(config.sentinels().learned(), &steps);
+    let (mut unknown, mut failed) = (false, None);
+    while let Some(step) = steps.next().await {
+        match step {
+            Step::Asked(Ok(Answer { master, others })) => {
+                ask_too(others, &steps);
+                match master {
+                    Some(place) if !tried.contains(&place) => {
+                        tried.push(place.clone());
+                        let reached = reach_master(place, settings, options.clone(), *tls);
+                        steps.push(async move { Step::Reached(reached.await) }.boxed());
+                    }
+                    Some(_) => {}
+                    None => unknown = true,
+                }
+            }
+            Step::Asked(Err(error)) => failed = failed.or(Some(error)),
+            Step::Reached(Ok(master)) => return Ok(master),
+            // What a server says of itself tells more than that a sentinel is down.
+            Step::Reached(Err(error)) => failed = Some(error),
         }
     }
     match failed {
         // A sentinel that answers knows best whether there is such a service.
-        Some(error) if !unknown => Err(error),
+        Some(error) if !unknown || !tried.is_empty() => Err(error),
         _ => Err(no_master(format!("no sentinel knows a service `{service}`"))),
     }
 }
 
-async fn ask(
-    config: &NodeConfig,
-    host: &str,
-    port: u16,
-    service: &str,
-) -> Result<Option<(String, u16)>, ErrorKind> {
-    let options = AsyncConnectionConfig::new().set_response_timeout(Some(config.response_timeout()));
-    let settings = RedisConnectionInfo::default().set_skip_set_lib_name();
-    let stream = dial::tcp(host, port).await?;
-    let mut dialed = dial::handshake(&settings, options, stream, || ()).await?;
-    let mut cmd = redis::cmd("SENTINEL");
-    cmd.arg("GET-MASTER-ADDR-BY-NAME").arg(service);
-    let reply = dialed.connection.send_packed_command(&cmd).await;
-    dialed.driver.abort();
-    let reply = reply.and_then(Value::extract_error).map_err(dial::refused)?;
-    redis::from_redis_value(reply).map_err(|error| ErrorKind::Reply(error.into()))
+enum Step {
+    Asked(Result<Answer, ErrorKind>),
+    Reached(Result<(Address, Undriven), ErrorKind>),
 }
 
-/// Fails if a server is no master: a sentinel may not know yet of a failover, and a demoted master takes no writes.
-pub(crate) async fn must_be_master(connection: &MultiplexedConnection) -> Result<(), ErrorKind> {
-    let reply = connection.clone().send_packed_command(&redis::cmd("ROLE")).await;
-    match reply.and_then(Value::extract_error).map_err(dial::refused)? {
-        Value::Array(role) if role.first() == Some(&Value::BulkString(b"master".to_vec())) => Ok(()),
+/// What a sentinel says.
+struct Answer {
+    master: Option<Place>,
+    others: Vec<Place>,
+}
+
+async fn ask(
+    config: &NodeConfig,
+    (host, port): Place,
+    service: &str,
+    tls: bool,
+) -> Result<Answer, ErrorKind> {
+    let access = config.sentinels();
+    let mut settings = RedisConnectionInfo::default().set_skip_set_lib_name();
+    if let Some(username) = &access.username {
+        settings = settings.set_username(username);
+    }
+    if let Some(password) = &access.password {
+        settings = settings.set_password(password);
+    }
+    let options = AsyncConnectionConfig::new().set_response_timeout(None);
+    // Whose password is wrong must be told: the master has one of its own.
+    let named = |error| match error {
+        ErrorKind::Auth(text) => ErrorKind::Auth(format!("sentinel {host}:{port}: {text}")),
+        error => error,
+    };
+    let mut undriven = dial::reach(&settings, options, &host, port, tls).await.map_err(named)?;
+    let mut questions = Pipeline::with_capacity(2);
+    questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(service);
+    questions.cmd("SENTINEL").arg("SENTINELS").arg(service);
+    let mut replies = undriven.ask(&questions).await.map_err(named)?.into_iter();
+    let master = match replies.next() {
+        Some(Value::ServerError(reply)) => return Err(named(refusal(&reply))),
+        Some(reply) => redis::from_redis_value(reply).map_err(|error| ErrorKind::Reply(error.into()))?,
+        None => None,
+    };
+    // A user who may not ask for the others is told of none.
+    let others: Vec<Place> = match replies.next() {
+        Some(Value::Array(others)) => others.iter().filter_map(place).collect(),
+        _ => Vec::new(),
+    };
+    if !others.is_empty() {
+        access.learn(others.iter().cloned().chain([(host, port)]).collect());
+    }
+    Ok(Answer { master, others })
+}
+
+fn refusal(reply: &redis::ServerError) -> ErrorKind {
+    let reply = ServerError::new(reply.code(), reply.details().unwrap_or_default());
+    if reply.is_auth() { ErrorKind::Auth(reply.to_string()) } else { ErrorKind::Server(reply) }
+}
+
+/// Where another sentinel is, by the list of its fields and values.
+fn place(fields: &Value) -> Option<Place> {
+    let Value::Array(words) = fields else { return None };
+    let field = |name: &[u8]| {
+        let mut pairs = words.chunks_exact(2);
+        pairs.find_map(|pair| match pair {
+            [Value::BulkString(field), Value::BulkString(value)] if field == name => {
+                std::str::from_utf8(value).ok()
+            }
+            _ => None,
+        })
+    };
+    Some((field(b"ip")?.to_owned(), field(b"port")?.parse().ok()?))
+}
+
+/// Connects to a server and fails if it is no master: a sentinel may not know yet of a failover, and a demoted master
+/// takes no writes.
+async fn reach_master(
+    (host, port): Place,
+    settings: &RedisConnectionInfo,
+    options: AsyncConnectionConfig,
+    tls: bool,
+) -> Result<(Address, Undriven), ErrorKind> {
+    let mut undriven = dial::reach(settings, options, &host, port, tls).await?;
+    let mut role = Pipeline::with_capacity(1);
+    role.cmd("ROLE");
+    match undriven.ask(&role).await?.into_iter().next() {
+        Some(Value::Array(role)) if role.first() == Some(&Value::BulkString(b"master".to_vec())) => {
+            let address = if tls { Address::Tls { host, port } } else { Address::Tcp { host, port } };
+            Ok((address, undriven))
+        }
+        Some(Value::ServerError(reply)) => Err(refusal(&reply)),
         _ => Err(no_master(
             "the server that the sentinels name is no master; a failover may be under way".to_owned(),
         )),
@@ -82,7 +184,7 @@ mod tests {
         fn check(url: &str, expected: Result<Parts<'_>, ConfigError>) {
             let config = NodeConfig::new(url);
             let found = config.as_ref().map(|config| match config.address() {
-                Address::Sentinel { sentinels, service } => {
+                Address::Sentinel { sentinels, service, tls: false } => {
                     let sentinels: Vec<_> = sentinels.iter().map(|(h, port)| (h.as_str(), *port)).collect();
                     (sentinels, service.as_str(), config.db())
                 }
@@ -110,5 +212,26 @@ mod tests {
         let secret = NodeConfig::new("redis+sentinel://u:secret@h/my").unwrap();
         assert_eq!((secret.name(), secret.username()), ("my", Some("u")));
         assert!(!format!("{secret:?}").contains("secret"));
+    }
+
+    #[test]
+    fn sentinels_have_a_password_of_their_own_which_is_never_shown() {
+        let url = "rediss+sentinel://u:m%40ster@h/my?sentinel_username=s&sentinel_password=hush%26h%40%2B";
+        let config = NodeConfig::new(url).unwrap();
+        assert!(matches!(config.address(), Address::Sentinel { tls: true, .. }));
+        let access = config.sentinels();
+        assert_eq!(access.username.as_deref(), Some("s"));
+        assert_eq!((access.password.as_deref(), config.password()), (Some("hush&h@+"), Some("m@ster")));
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("hush") && !shown.contains("m@ster"), "{shown}");
+        let written = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<NodeConfig>(&written).unwrap(), config);
+        assert_ne!(config, config.clone().with_sentinel_credentials(None, "other"));
+
+        for url in ["redis://h?sentinel_password=hush", "redis+sentinel://h/my?sentinel_pass=hush"] {
+            let error = NodeConfig::new(url).unwrap_err();
+            assert!(matches!(error, ConfigError::UnknownParameter { .. }));
+            assert!(!error.to_string().contains("hush"), "{error}");
+        }
     }
 }

@@ -25,6 +25,10 @@ pub(super) struct Fields {
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    sentinel_username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sentinel_password: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     connect_timeout_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_timeout_ms: Option<u64>,
@@ -56,6 +60,12 @@ impl TryFrom<Fields> for NodeConfig {
         if fields.password.is_some() {
             config.password = fields.password;
         }
+        if fields.sentinel_username.is_some() {
+            config.sentinels.username = fields.sentinel_username;
+        }
+        if fields.sentinel_password.is_some() {
+            config.sentinels.password = fields.sentinel_password;
+        }
         if let Some(ms) = fields.connect_timeout_ms {
             config.connect_timeout = Duration::from_millis(ms);
         }
@@ -84,11 +94,12 @@ impl From<NodeConfig> for Fields {
                     let path = path.to_string_lossy();
                     format!("unix://{}", percent_encoding::utf8_percent_encode(&path, PATH))
                 }
-                Address::Sentinel { sentinels, service } => {
+                Address::Sentinel { sentinels, service, tls } => {
                     let sentinels: Vec<_> =
                         sentinels.iter().map(|(h, port)| format!("{}:{port}", host(h))).collect();
                     let service = percent_encoding::utf8_percent_encode(service, SERVICE);
-                    format!("redis+sentinel://{}/{service}", sentinels.join(","))
+                    let s = if *tls { "s" } else { "" };
+                    format!("redis{s}+sentinel://{}/{service}", sentinels.join(","))
                 }
             },
             weight: config.weight.get(),
@@ -101,6 +112,8 @@ impl From<NodeConfig> for Fields {
             name: config.name,
             username: config.username,
             password: config.password,
+            sentinel_username: config.sentinels.username,
+            sentinel_password: config.sentinels.password,
         }
     }
 }

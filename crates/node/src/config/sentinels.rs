@@ -1,0 +1,93 @@
+//! Sentinels in a [`NodeConfig`]: how their URL is read, and how they are asked.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use url::Url;
+
+use super::Address;
+use super::ConfigError;
+use super::NodeConfig;
+use super::db_number;
+use super::decode;
+
+/// How the sentinels are asked, and which there are beside those of the URL.
+#[derive(Clone, Default)]
+pub(crate) struct Sentinels {
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<String>,
+    /// Those that the sentinels last named. No setting, so two configurations are equal without it; clones share it.
+    learned: Arc<Mutex<Vec<(String, u16)>>>,
+}
+
+impl Sentinels {
+    /// Those that were named at the last answer.
+    pub(crate) fn learned(&self) -> Vec<(String, u16)> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps those that were named in place of those before.
+    pub(crate) fn learn(&self, named: Vec<(String, u16)>) {
+        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = named;
+    }
+}
+
+impl PartialEq for Sentinels {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.username, &self.password) == (&other.username, &other.password)
+    }
+}
+
+impl Eq for Sentinels {}
+
+impl fmt::Debug for Sentinels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sentinels")
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("learned", &self.learned())
+            .finish()
+    }
+}
+
+impl NodeConfig {
+    /// Several hosts are no URL as `Url` knows them, so this form is read by hand.
+    pub(super) fn from_sentinel_url(rest: &str, tls: bool) -> Result<Self, ConfigError> {
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_once('/').ok_or(ConfigError::NoService)?;
+        let (credentials, hosts) = match authority.rsplit_once('@') {
+            Some((credentials, hosts)) => (Some(credentials), hosts),
+            None => (None, authority),
+        };
+        let (service, db) = path.split_once('/').unwrap_or((path, ""));
+        if service.is_empty() {
+            return Err(ConfigError::NoService);
+        }
+        let sentinels = hosts.split(',').map(sentinel).collect::<Result<Vec<_>, _>>()?;
+        let mut config = Self::at(Address::Sentinel { sentinels, service: decode(service)?, tls });
+        if let Some(credentials) = credentials {
+            let (user, password) = match credentials.split_once(':') {
+                Some((user, password)) => (user, Some(password)),
+                None => (credentials, None),
+            };
+            config.set_credentials(user, password)?;
+        }
+        if !db.is_empty() {
+            config.url_db = Some(db_number(db)?);
+        }
+        config.read_query(url::form_urlencoded::parse(query.as_bytes()))?;
+        Ok(config)
+    }
+}
+
+/// Host and port of one sentinel. What cannot be read is not shown: it may be the rest of a password.
+fn sentinel(text: &str) -> Result<(String, u16), ConfigError> {
+    let url = Url::parse(&format!("redis://{text}")).map_err(|_| ConfigError::NoHost)?;
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or(ConfigError::NoHost)?;
+    if !matches!(url.path(), "" | "/") || !url.username().is_empty() || url.port() == Some(0) {
+        return Err(ConfigError::NoHost);
+    }
+    Ok((decode(host.trim_start_matches('[').trim_end_matches(']'))?, url.port().unwrap_or(26379)))
+}
