@@ -247,4 +247,16 @@ async fn an_owned_connection_waits_for_the_replicas_of_its_writes() {
     // The shared connection has written what others wrote.
     let error = node.wait(1, SHORT).await.unwrap_err();
     assert!(error.is_unsupported() && error.to_string().contains("owned()"), "{error}");
+    let error = node.waitaof(1, 0, SHORT).await.unwrap_err();
+    assert!(error.is_unsupported() && error.to_string().contains("owned()"), "{error}");
+    if is_since(&node, [7, 2, 0], "WAITAOF").await {
+        let server = Server::builder().persistent().start().unwrap();
+        let owned = Node::connect(server.url()).await.unwrap().owned().await.unwrap();
+        owned.set("k", 1).await.unwrap();
+        assert_eq!(owned.waitaof(1, 0, Duration::from_secs(20)).await.unwrap(), (1, 0));
+    } else {
+        // It reaches the server in its own words: that one does not know it.
+        let error = owned.waitaof(1, 0, SHORT).await.unwrap_err();
+        assert!(error.code() == Some("ERR") && error.to_string().contains("WAITAOF"), "{error}");
+    }
 }

@@ -26,6 +26,7 @@ use crate::command::rows::BZMPOP;
 use crate::command::rows::BZPOPMAX;
 use crate::command::rows::BZPOPMIN;
 use crate::command::rows::WAIT;
+use crate::command::rows::WAITAOF;
 use crate::command::rows::XREAD;
 use crate::command::rows::XREADGROUP;
 
@@ -183,6 +184,22 @@ pub trait BlockingCommands: Execute {
         timeout: Duration,
     ) -> impl Future<Output = Result<u64, Self::Error>> + Send {
         self.read(&WAIT, WAIT.cmd().arg(replicas).arg(Millis(timeout)).take())
+    }
+
+    /// Waits until this server, if `local` is 1, and so many replicas have on disk what this connection has written;
+    /// returns how many of each have. Since Redis 7.2.
+    ///
+    /// It means something on an [owned connection](crate::OwnedConnection) only, after its own writes; anything else
+    /// refuses it. What keeps no append-only file never has it.
+    ///
+    /// See <https://redis.io/docs/latest/commands/waitaof/>.
+    fn waitaof(
+        &self,
+        local: u64,
+        replicas: u64,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<(u64, u64), Self::Error>> + Send {
+        self.read(&WAITAOF, WAITAOF.cmd().arg(local).arg(replicas).arg(Millis(timeout)).take())
     }
 
     /// Returns what each stream has after an id, one id for each key, once there is anything; `$` stands for what comes

@@ -197,6 +197,8 @@ async fn a_method_on_keys_sends_its_command() {
     sends(r.restore_with("k", "v", options), "RESTORE k 1 v REPLACE FREQ 7").await;
     let options = RestoreOptions::new().ttl(MS).expires_at(instant()).idletime(1500 * MS);
     sends(r.restore_with("k", "v", options), "RESTORE k 1500 v ABSTTL IDLETIME 1").await;
+    sends(r.wait(2, 1500 * MS), "WAIT 2 1500").await;
+    sends(r.waitaof(1, 2, 1500 * MS), "WAITAOF 1 2 1500").await;
     sends(r.scan::<String>(0), "SCAN 0").await;
     let options = ScanOptions::new().pattern("a*").count(9);
     sends(r.scan_with::<String>(5, options), "SCAN 5 MATCH a* COUNT 9").await;
