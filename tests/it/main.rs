@@ -33,6 +33,8 @@ mod missed;
 mod model;
 mod original_doc;
 #[cfg(feature = "servers")]
+mod other_process;
+#[cfg(feature = "servers")]
 mod peers;
 #[cfg(feature = "servers")]
 mod pipelines;
