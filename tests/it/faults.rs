@@ -35,6 +35,7 @@ mod crash;
 mod hang;
 mod limits;
 mod load;
+mod machine;
 mod network;
 mod refusal;
 mod scene;

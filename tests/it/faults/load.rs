@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
+use futures_util::future::join_all;
 use redisdb::Error;
 use redisdb::RedisCopy;
 use redisdb::RedisRing;
@@ -19,6 +20,7 @@ use redisdb_tests::NAMES;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use super::machine::Machine;
 use super::tally::Class;
 use super::tally::Phase;
 use super::tally::Tally;
@@ -39,6 +41,7 @@ pub enum Store {
 
 /// A running load.
 pub struct Load {
+    machine: Machine,
     shared: Arc<Shared>,
     tasks: Vec<JoinHandle<Tally>>,
 }
@@ -84,6 +87,44 @@ impl Store {
         match self {
             Store::Ring(ring) => ring.get(key).await,
             Store::Copy(copy) => copy.get(key).await,
+        }
+    }
+
+    async fn mget(&self, keys: &[&str]) -> Result<Vec<Option<String>>, Error> {
+        match self {
+            Store::Ring(ring) => ring.mget(keys).await,
+            Store::Copy(copy) => copy.mget(keys).await,
+        }
+    }
+
+    async fn get_piped(&self, keys: &[&str]) -> Vec<Result<Option<String>, Error>> {
+        match self {
+            Store::Ring(ring) => {
+                let pipeline = ring.pipeline();
+                let replies: Vec<_> = keys.iter().map(|key| pipeline.get(*key)).collect();
+                let _each_reply_tells = pipeline.execute().await;
+                join_all(replies).await
+            }
+            Store::Copy(copy) => {
+                let pipeline = copy.pipeline();
+                let replies: Vec<_> = keys.iter().map(|key| pipeline.get(*key)).collect();
+                let _each_reply_tells = pipeline.execute().await;
+                join_all(replies).await
+            }
+        }
+    }
+
+    /// Whether an error is one of nodes that are at fault.
+    fn excuses(&self, error: &Error, faulty: &[bool; NAMES.len()]) -> bool {
+        match self {
+            Store::Ring(_) => {
+                let is_faulty =
+                    |name: &str| NAMES.iter().zip(faulty).any(|(n, faulty)| *n == name && *faulty);
+                let errors = error.node_errors();
+                !errors.is_empty() && errors.iter().all(|error| is_faulty(error.node()))
+            }
+            // On a copy a call may need any node; that none fails is for the row to say.
+            Store::Copy(_) => faulty.contains(&true),
         }
     }
 
@@ -143,7 +184,7 @@ impl Load {
                 worker.tally
             })
         });
-        Load { tasks: tasks.collect(), shared }
+        Load { machine: Machine::watch(), tasks: tasks.collect(), shared }
     }
 
     pub fn enter(&self, phase: Phase) {
@@ -162,6 +203,7 @@ impl Load {
         for task in self.tasks.drain(..) {
             tally.add(task.await.unwrap());
         }
+        tally.machine = self.machine.late();
         tally
     }
 
@@ -194,6 +236,12 @@ impl Load {
     }
 }
 
+impl Shared {
+    fn faulty(&self) -> [bool; NAMES.len()] {
+        std::array::from_fn(|node| self.faulty[node].load(Ordering::SeqCst))
+    }
+}
+
 struct Worker {
     shared: Arc<Shared>,
     task: usize,
@@ -214,13 +262,9 @@ impl Worker {
         while !shared.has_ended.load(Ordering::Relaxed) {
             pace.tick().await;
             match self.random(10) {
-                0..7 => {
-                    // A client knows what it saw itself, so it reads what it wrote itself.
-                    let n_clients = shared.clients.len();
-                    let task = self.random(TASKS / n_clients) * n_clients + self.task % n_clients;
-                    let key = self.random(KEYS_OF_TASK);
-                    self.read(client, &shared.keys[task * KEYS_OF_TASK + key]).await;
-                }
+                0..5 => self.read(client, &shared).await,
+                5 => self.read_many(client, &shared).await,
+                6 => self.read_piped(client, &shared).await,
                 7..9 => {
                     let key = &own[self.random(KEYS_OF_TASK)];
                     self.write(client, key).await;
@@ -230,12 +274,63 @@ impl Worker {
         }
     }
 
-    async fn read(&mut self, client: &Store, key: &Key) {
+    /// A key that the same client writes: it knows what it saw itself.
+    fn any_key<'a>(&mut self, shared: &'a Shared) -> &'a Key {
+        let n_clients = shared.clients.len();
+        let task = self.random(TASKS / n_clients) * n_clients + self.task % n_clients;
+        &shared.keys[task * KEYS_OF_TASK + self.random(KEYS_OF_TASK)]
+    }
+
+    /// Several, with what has been acknowledged of each so far.
+    fn any_keys<'a>(&mut self, shared: &'a Shared) -> Vec<(&'a Key, u64)> {
+        (0..4)
+            .map(|_| self.any_key(shared))
+            .map(|key| (key, key.acknowledged.load(Ordering::SeqCst)))
+            .collect()
+    }
+
+    async fn read(&mut self, client: &Store, shared: &Shared) {
+        let key = self.any_key(shared);
         let acknowledged = key.acknowledged.load(Ordering::SeqCst);
         let call = async |_: &mut Tally| client.get(&key.name).await;
-        let Some(Ok(found)) = self.call(key.node, call).await else { return };
-        let version = found.as_deref().map(|value| version(&key.name, value));
-        let complaint = match version {
+        if let Some(Ok(found)) = self.call(client, call).await {
+            self.judge(key, acknowledged, found);
+        }
+    }
+
+    async fn read_many(&mut self, client: &Store, shared: &Shared) {
+        let keys = self.any_keys(shared);
+        let names: Vec<&str> = keys.iter().map(|(key, _)| key.name.as_str()).collect();
+        let call = async |_: &mut Tally| client.mget(&names).await;
+        if let Some(Ok(found)) = self.call(client, call).await {
+            assert_eq!(found.len(), keys.len());
+            keys.iter()
+                .zip(found)
+                .for_each(|((key, acknowledged), found)| self.judge(key, *acknowledged, found));
+        }
+    }
+
+    /// Several in one pipeline, which counts as one call: one that failed if one of them did.
+    async fn read_piped(&mut self, client: &Store, shared: &Shared) {
+        let keys = self.any_keys(shared);
+        let names: Vec<&str> = keys.iter().map(|(key, _)| key.name.as_str()).collect();
+        let mut found = Vec::new();
+        let call = async |_: &mut Tally| {
+            let mut failed = None;
+            for reply in client.get_piped(&names).await {
+                found.push(reply.map_err(|error| failed = failed.take().or(Some(error))).ok());
+            }
+            failed.map_or(Ok(()), Err)
+        };
+        self.call(client, call).await;
+        for ((key, acknowledged), found) in keys.iter().zip(found) {
+            found.into_iter().for_each(|found| self.judge(key, *acknowledged, found));
+        }
+    }
+
+    /// Compares a reply with what had been acknowledged when it was asked for.
+    fn judge(&mut self, key: &Key, acknowledged: u64, found: Option<String>) {
+        let complaint = match found.as_deref().map(|value| version(&key.name, value)) {
             None if acknowledged > 0 => {
                 self.tally.missing[key.node] += 1;
                 "missing"
@@ -258,7 +353,7 @@ impl Worker {
         let version = key.attempted.fetch_add(1, Ordering::SeqCst) + 1;
         let value = value(&key.name, version);
         let call = async |tally: &mut Tally| client.set(&key.name, &value, tally).await;
-        if let Some(Ok(())) = self.call(key.node, call).await {
+        if let Some(Ok(())) = self.call(client, call).await {
             key.acknowledged.store(version, Ordering::SeqCst);
         }
     }
@@ -266,7 +361,7 @@ impl Worker {
     async fn count(&mut self, client: &Store, counter: &Counter) {
         let call = async |tally: &mut Tally| client.incr(&counter.name, tally).await;
         let acknowledged = counter.acknowledged.load(Ordering::SeqCst);
-        match self.call(counter.node, call).await {
+        match self.call(client, call).await {
             Some(Ok(sum)) => {
                 counter.acknowledged.store(acknowledged + 1, Ordering::SeqCst);
                 let most = acknowledged + 1 + counter.unknown.load(Ordering::SeqCst);
@@ -283,17 +378,17 @@ impl Worker {
     /// Makes one call and counts it; `None` if it hangs.
     async fn call<T>(
         &mut self,
-        node: usize,
+        client: &Store,
         call: impl AsyncFnOnce(&mut Tally) -> Result<T, Error>,
     ) -> Option<Result<T, Class>> {
         let phase = self.shared.phase.load(Ordering::Relaxed);
-        let was_faulty = self.shared.faulty[node].load(Ordering::SeqCst);
+        let before = self.shared.faulty();
         let start = Instant::now();
-        let outcome = tokio::time::timeout(HUNG, call(&mut self.tally)).await;
-        let is_faulty = self.shared.faulty[node].load(Ordering::SeqCst);
-        let outcome = outcome.ok();
-        let excused = was_faulty || is_faulty;
-        self.tally.count(phase, node, excused, start.elapsed(), outcome.as_ref().map(Result::as_ref));
+        let outcome = tokio::time::timeout(HUNG, call(&mut self.tally)).await.ok();
+        let after = self.shared.faulty();
+        let faulty = std::array::from_fn(|node| before[node] || after[node]);
+        let failed = outcome.as_ref().map(|outcome| outcome.as_ref().map(drop));
+        self.tally.count(phase, start.elapsed(), failed, |error| client.excuses(error, &faulty));
         outcome.map(|outcome| outcome.map_err(|error| Class::of(&error)))
     }
 

@@ -24,6 +24,9 @@ const BEFORE: Duration = Duration::from_millis(600);
 pub const DURING: Duration = Duration::from_millis(1500);
 const AFTER: Duration = Duration::from_millis(700);
 
+/// How long a copy may take to be brought back.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 /// The position of the node that most faults are done to.
 pub const B: usize = 1;
 
@@ -255,17 +258,23 @@ async fn answers(client: &Store, name: &str) -> bool {
 
 /// Brings every node of a copy back that is behind, for as long as one is.
 pub async fn repair(copy: &RedisCopy, source: Option<&str>) {
-    eventually("all nodes are in sync", async || {
-        for (name, health) in copy.health() {
+    let mut problems = Vec::new();
+    let repaired = eventually("all nodes are in sync", async || {
+        let health: Vec<_> =
+            copy.health().into_iter().map(|(name, health)| (name.to_string(), health)).collect();
+        problems.clear();
+        for (name, health) in health.iter().filter(|(_, health)| *health != Health::Up) {
             // A server that has just come up may not let itself be repaired yet: then it is tried again.
-            let _tried_again = match source {
-                _ if health == Health::Up => Ok(()),
+            let repaired = match source {
                 Some(source) if source == name => copy.readmit(name).await,
                 Some(source) => copy.repair(name).from(source).run().await.map(drop),
                 None => copy.repair(name).run().await.map(drop),
             };
+            problems.push(format!("{name} is {health:?}: {repaired:?}"));
         }
-        copy.health().iter().all(|(_, health)| *health == Health::Up)
-    })
-    .await;
+        problems.is_empty()
+    });
+    if tokio::time::timeout(PATIENCE, repaired).await.is_err() {
+        panic!("not all nodes are in sync: {problems:#?}");
+    }
 }
