@@ -171,8 +171,8 @@ async fn a_pop_that_finds_something_else_shows_that_the_nodes_differ() {
     let odd = NAMES.iter().find(|name| copy.node_for("l").name() != **name).unwrap();
     copy.on_node(odd).unwrap().lset("l", 0, "z").await.unwrap();
     copy.lpop::<String>("l").await.unwrap();
-    let behind: Vec<_> = copy.health().into_iter().filter(|(_, health)| *health == Health::Behind).collect();
-    assert_eq!(behind, [(*odd, Health::Behind)]);
+    let behind: Vec<_> = copy.health().into_iter().filter(|(_, health)| *health != Health::Up).collect();
+    assert_eq!(behind, [(*odd, Health::Suspect)]);
 }
 
 #[tokio::test]

@@ -1,5 +1,9 @@
 //! What the tests share: servers to run on, and waiting for a condition by a deadline.
 
+mod load;
+pub use load::Load;
+pub use load::Tally;
+pub use load::fill;
 mod proxy;
 mod sums;
 pub use proxy::End;
@@ -12,7 +16,9 @@ use std::io::Write;
 use std::time::Duration;
 use std::time::Instant;
 
+use redisdb::CopyBuilder;
 use redisdb::Node;
+use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::RedisRing;
 use xtask::Servers;
@@ -48,11 +54,27 @@ pub async fn copy() -> (Servers, RedisCopy) {
     (servers, copy)
 }
 
-/// A copy over servers that run already.
+/// A copy over servers that run already. What it notes of a node stays, for it brings none back by itself.
 pub async fn copy_over(servers: &Servers) -> RedisCopy {
     let nodes = NAMES.iter().zip(servers.urls());
     let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url));
-    copy.connect_timeout(PATIENCE).response_timeout(PATIENCE).connect().await.unwrap()
+    copy.on_return(OnReturn::Wait)
+        .connect_timeout(PATIENCE)
+        .response_timeout(PATIENCE)
+        .connect()
+        .await
+        .unwrap()
+}
+
+/// A copy as a process of its own makes it: impatient with servers that hang, and bringing back those that were away.
+pub fn process(urls: &[String], identity: Option<&str>) -> CopyBuilder {
+    const IMPATIENT: Duration = Duration::from_millis(500);
+    let copy = NAMES.iter().zip(urls).fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, url));
+    let copy = copy.connect_timeout(IMPATIENT).response_timeout(IMPATIENT);
+    match identity {
+        Some(identity) => copy.identity(identity),
+        None => copy,
+    }
 }
 
 /// How many servers the tests use that hold for any number: `test-cluster --nodes`, 3 if that does not say.

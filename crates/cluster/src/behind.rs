@@ -1,6 +1,11 @@
 //! Which node of a copy has missed what, as far as this client knows.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
+use std::collections::VecDeque;
+use std::hash::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -11,31 +16,80 @@ use std::sync::atomic::Ordering;
 
 use redisdb_node::Node;
 
+use crate::copy::machine::Memory;
+use crate::copy::machine::Seen;
+use crate::copy::machine::State;
+use crate::health::Health;
+
 /// How many keys are remembered one by one, and how many bytes of them; above, the whole node counts as behind.
 const MOST_KEYS: usize = 100_000;
 const MOST_BYTES: usize = 16 << 20;
+/// Of so many batches a repair remembers which keys were in them; a write that began before counts as having met them.
+const BATCHES: usize = 64;
 
 /// What one node has missed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Behind {
     /// The incarnation of the server whose memory is trusted; see [`Node::incarnation`].
     trusted: AtomicU64,
-    everything: AtomicBool,
+    /// Whether the node's state lets it answer reads; asked before and after every read, so it has no lock.
+    readable: AtomicBool,
+    /// Whether it is another server than it should be, so that nothing may be sent to it.
+    misconfigured: AtomicBool,
     n_keys: AtomicUsize,
-    /// How many repairs of the node have been started, and how many of them have ended.
-    repairs_started: AtomicU64,
-    repairs_ended: AtomicU64,
+    /// How many batches of keys have begun to be copied to the node, and how many of them have been.
+    batches_started: AtomicU64,
+    batches_ended: AtomicU64,
     keys: Mutex<Keys>,
+    /// Held by the one repair of the node.
+    pub(crate) repairing: tokio::sync::Mutex<()>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Keys {
+    state: State,
     /// Each key with the number of the last write of it that was missed.
     missed: HashMap<Vec<u8>, u64>,
     bytes: usize,
     n_writes: u64,
     /// How often everything was missed, so that a repair notices when it happens while it runs.
     n_floods: u64,
+    /// The hashes of the keys of the last batches that were copied.
+    batches: VecDeque<HashSet<u64>>,
+}
+
+/// What a node's answer about some keys is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// As much as any other's.
+    InSync,
+    /// It has not missed them as far as this client knows, but it was away until a moment ago.
+    Nearly,
+    /// Nothing.
+    Behind,
+}
+
+impl Default for Behind {
+    fn default() -> Self {
+        let keys = Keys {
+            state: State::NEW,
+            missed: HashMap::new(),
+            bytes: 0,
+            n_writes: 0,
+            n_floods: 0,
+            batches: VecDeque::new(),
+        };
+        Self {
+            trusted: AtomicU64::new(0),
+            readable: AtomicBool::new(State::NEW.is_readable()),
+            misconfigured: AtomicBool::new(false),
+            n_keys: AtomicUsize::new(0),
+            batches_started: AtomicU64::new(0),
+            batches_ended: AtomicU64::new(0),
+            keys: Mutex::new(keys),
+            repairing: tokio::sync::Mutex::new(()),
+        }
+    }
 }
 
 impl Behind {
@@ -51,22 +105,39 @@ impl Behind {
                 held.bytes += key.len();
             }
         }
-        if !any || held.missed.len() > MOST_KEYS || held.bytes > MOST_BYTES {
+        let is_flooded = !any || held.missed.len() > MOST_KEYS || held.bytes > MOST_BYTES;
+        if is_flooded {
             held.missed.clear();
             held.bytes = 0;
             held.n_floods += 1;
-            self.everything.store(true, Ordering::Release);
         }
         self.n_keys.store(held.missed.len(), Ordering::Release);
+        self.turn(&mut held, if is_flooded { Seen::Flooded } else { Seen::Missed });
     }
 
-    /// Returns whether the node's answer about these keys can be trusted; of none, about anything.
-    pub(crate) fn in_sync<'a>(&self, node: &Node, mut keys: impl Iterator<Item = &'a [u8]>) -> bool {
-        if self.is_all_behind(node) {
-            return false;
+    /// Records what was seen of the node.
+    pub(crate) fn see(&self, seen: Seen) {
+        self.turn(&mut self.held(), seen);
+    }
+
+    fn turn(&self, held: &mut Keys, seen: Seen) {
+        let before = held.state;
+        held.state = before.after(seen);
+        if before != held.state {
+            self.readable.store(held.state.is_readable(), Ordering::Release);
+            self.misconfigured.store(held.state.health == Health::Misconfigured, Ordering::Release);
+            tracing::debug!(?before, ?seen, after = ?held.state, "a node of a copy has changed");
         }
-        if self.n_keys.load(Ordering::Acquire) == 0 {
-            return true;
+    }
+
+    /// What the node's answer about these keys is worth; of none, about anything.
+    pub(crate) fn standing<'a>(&self, node: &Node, mut keys: impl Iterator<Item = &'a [u8]>) -> Standing {
+        let readable = self.readable.load(Ordering::Acquire);
+        if !self.is_trusted(node) {
+            return Standing::Behind;
+        }
+        if readable && self.n_keys.load(Ordering::Acquire) == 0 {
+            return Standing::InSync;
         }
         let held = self.held();
         let mut any = false;
@@ -74,21 +145,70 @@ impl Behind {
             any = true;
             !held.missed.contains_key(key)
         });
-        all && (any || held.missed.is_empty())
+        match held.state.health {
+            _ if !(all && (any || held.missed.is_empty())) => Standing::Behind,
+            _ if held.state.is_readable() => Standing::InSync,
+            Health::Replaying => Standing::Nearly,
+            _ => Standing::Behind,
+        }
     }
 
-    fn is_all_behind(&self, node: &Node) -> bool {
-        self.everything.load(Ordering::Acquire) || node.incarnation() != self.trusted.load(Ordering::Acquire)
+    /// Returns whether the node's answer about these keys can be trusted; of none, about anything.
+    pub(crate) fn in_sync<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        self.standing(node, keys) == Standing::InSync
     }
 
-    /// Returns whether the node holds what it was sent since this client knows it, but for the keys that it missed.
-    pub(crate) fn has_memory(&self, node: &Node) -> bool {
-        !self.is_all_behind(node)
+    /// Returns whether the node answers reads, but for what it has missed.
+    pub(crate) fn is_readable(&self, node: &Node) -> bool {
+        self.readable.load(Ordering::Acquire) && self.is_trusted(node)
+    }
+
+    /// Returns whether nothing may be sent to the node.
+    pub(crate) fn is_misconfigured(&self) -> bool {
+        self.misconfigured.load(Ordering::Acquire)
+    }
+
+    /// Returns whether any keys are remembered that it has missed.
+    pub(crate) fn has_missed(&self) -> bool {
+        0 < self.n_keys.load(Ordering::Acquire)
     }
 
     /// Returns whether nothing was missed at all.
     pub(crate) fn is_in_sync(&self, node: &Node) -> bool {
         self.in_sync(node, std::iter::empty())
+    }
+
+    /// Returns whether the server is the process whose memory is trusted.
+    pub(crate) fn is_trusted(&self, node: &Node) -> bool {
+        node.incarnation() == self.trusted.load(Ordering::Acquire)
+    }
+
+    /// Returns whether the node holds what it was sent since this client knows it, but for the keys that it missed.
+    pub(crate) fn has_memory(&self, node: &Node) -> bool {
+        self.is_trusted(node) && self.held().state.memory == Memory::Whole
+    }
+
+    /// How the node is.
+    pub(crate) fn health(&self, node: &Node) -> Health {
+        let held = self.held();
+        match held.state.health {
+            _ if held.state.is_readable() && !node.is_connected() => Health::Down,
+            Health::Up | Health::Suspect | Health::WriteDegraded | Health::Replaying
+                if !self.is_trusted(node) =>
+            {
+                Health::Syncing
+            }
+            health => health,
+        }
+    }
+
+    /// Trusts the memory of this incarnation of the server: somebody has made it whole.
+    pub(crate) fn vouch(&self, incarnation: u64) {
+        let mut held = self.held();
+        if held.state.memory != Memory::Flooded {
+            self.trusted.store(incarnation, Ordering::Release);
+        }
+        self.turn(&mut held, Seen::Vouched);
     }
 
     /// Forgets what was missed: the caller vouches that the node is equal again.
@@ -98,25 +218,99 @@ impl Behind {
         held.bytes = 0;
         self.n_keys.store(0, Ordering::Release);
         self.trusted.store(node.incarnation(), Ordering::Release);
-        self.everything.store(false, Ordering::Release);
+        self.turn(&mut held, Seen::Readmitted);
     }
 
-    /// How many repairs of the node have ended: what a write remembers when it begins.
-    pub(crate) fn repairs_ended(&self) -> u64 {
-        self.repairs_ended.load(Ordering::Acquire)
+    /// The keys that are missed now, each with the number of its last write.
+    pub(crate) fn missed_keys(&self) -> Vec<(Vec<u8>, u64)> {
+        self.held().missed.iter().map(|(key, number)| (key.clone(), *number)).collect()
     }
 
-    /// Returns whether a repair was under way at any time since so many had ended. What was written meanwhile may have
-    /// been overwritten by what the repair had read before.
-    pub(crate) fn was_repaired_since(&self, repairs_ended: u64) -> bool {
-        self.repairs_started.load(Ordering::Acquire) > repairs_ended
+    /// The number of the last write that was missed.
+    pub(crate) fn last_missed(&self) -> u64 {
+        self.held().n_writes
     }
 
-    /// Starts a repair of the node.
-    pub(crate) fn start_repair<'a>(&'a self, node: &'a Node) -> Repairing<'a> {
-        self.repairs_started.fetch_add(1, Ordering::AcqRel);
-        let n_floods = self.held().n_floods;
-        Repairing { behind: self, node, n_floods, everything: self.is_all_behind(node) }
+    /// Forgets a key that is the same as on a node in sync, unless it has been missed again since.
+    pub(crate) fn forget(&self, key: &[u8], number: u64) {
+        let mut held = self.held();
+        if held.missed.get(key) == Some(&number) {
+            held.missed.remove(key);
+            held.bytes -= key.len();
+        }
+        self.n_keys.store(held.missed.len(), Ordering::Release);
+    }
+
+    /// Records that all that was missed up to this write has been brought over, if it has.
+    pub(crate) fn catch_up(&self, last: u64) -> bool {
+        let mut held = self.held();
+        let caught_up = held.missed.values().all(|number| last < *number);
+        if caught_up {
+            let is_behind = !held.missed.is_empty();
+            self.turn(&mut held, Seen::CaughtUp);
+            if is_behind {
+                self.turn(&mut held, Seen::Missed);
+            }
+        }
+        caught_up
+    }
+
+    /// How often everything was missed.
+    pub(crate) fn n_floods(&self) -> u64 {
+        self.held().n_floods
+    }
+
+    /// Records that all keys have been compared and made the same on this incarnation of the server; not if everything
+    /// was missed anew since there were so many floods.
+    pub(crate) fn synced(&self, incarnation: u64, n_floods: u64) {
+        let mut held = self.held();
+        if held.n_floods == n_floods {
+            self.trusted.store(incarnation, Ordering::Release);
+            self.turn(&mut held, Seen::Synced);
+        }
+    }
+
+    /// How many batches have been copied: what a write remembers when it begins.
+    pub(crate) fn batches_ended(&self) -> u64 {
+        self.batches_ended.load(Ordering::Acquire)
+    }
+
+    /// Returns whether any batch was being copied at any time since so many had been.
+    pub(crate) fn was_copied_since(&self, batches_ended: u64) -> bool {
+        self.batches_started.load(Ordering::Acquire) > batches_ended
+    }
+
+    /// Returns whether any of these keys was being copied at any time since so many batches had been; of none, any at
+    /// all. What was written meanwhile may have been overwritten by what was read before.
+    pub(crate) fn were_copied_since<'a>(
+        &self,
+        batches_ended: u64,
+        mut keys: impl Iterator<Item = &'a [u8]>,
+    ) -> bool {
+        if !self.was_copied_since(batches_ended) {
+            return false;
+        }
+        let held = self.held();
+        let since = self.batches_started.load(Ordering::Acquire).saturating_sub(batches_ended);
+        let since = usize::try_from(since).unwrap_or(usize::MAX);
+        let mut any = false;
+        let found = keys.any(|key| {
+            any = true;
+            let hash = hash(key);
+            held.batches.iter().rev().take(since).any(|batch| batch.contains(&hash))
+        });
+        found || !any || since > held.batches.len()
+    }
+
+    /// Records that a batch of keys is about to be read elsewhere and written to the node.
+    pub(crate) fn start_batch(&self, keys: &[Vec<u8>]) -> Batch<'_> {
+        let mut held = self.held();
+        if held.batches.len() == BATCHES {
+            held.batches.pop_front();
+        }
+        held.batches.push_back(keys.iter().map(|key| hash(key)).collect());
+        self.batches_started.fetch_add(1, Ordering::AcqRel);
+        Batch { behind: self }
     }
 
     fn held(&self) -> MutexGuard<'_, Keys> {
@@ -124,54 +318,30 @@ impl Behind {
     }
 }
 
-/// A repair that is under way.
+fn hash(key: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A batch of keys that is being copied to a node.
 #[derive(Debug)]
-pub(crate) struct Repairing<'a> {
+pub(crate) struct Batch<'a> {
     behind: &'a Behind,
-    node: &'a Node,
-    n_floods: u64,
-    everything: bool,
 }
 
-impl Repairing<'_> {
-    /// Whether all keys have to be compared.
-    pub(crate) fn everything(&self) -> bool {
-        self.everything
-    }
-
-    /// The keys that are missed now, each with the number of its last write.
-    pub(crate) fn missed(&self) -> Vec<(Vec<u8>, u64)> {
-        self.behind.held().missed.iter().map(|(key, number)| (key.clone(), *number)).collect()
-    }
-
-    /// Forgets a key that has been brought over, unless it has been missed again since.
-    pub(crate) fn forget(&self, key: &[u8], number: u64) {
-        let mut held = self.behind.held();
-        if held.missed.get(key) == Some(&number) {
-            held.missed.remove(key);
-            held.bytes -= key.len();
-        }
-        self.behind.n_keys.store(held.missed.len(), Ordering::Release);
-    }
-
-    /// Records a key that could not be brought over.
-    pub(crate) fn failed(&self, key: &[u8]) {
-        self.behind.missed(std::iter::once(key));
-    }
-
-    /// Lets the node answer reads again, but for the keys that are missed still; not if everything was missed anew.
-    pub(crate) fn finish(&self) {
-        let held = self.behind.held();
-        if held.n_floods == self.n_floods {
-            self.behind.trusted.store(self.node.incarnation(), Ordering::Release);
-            self.behind.everything.store(false, Ordering::Release);
+impl Batch<'_> {
+    /// Only these of its keys are written.
+    pub(crate) fn narrow<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        if let Some(batch) = self.behind.held().batches.back_mut() {
+            *batch = keys.map(hash).collect();
         }
     }
 }
 
-impl Drop for Repairing<'_> {
+impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        self.behind.repairs_ended.fetch_add(1, Ordering::AcqRel);
+        self.behind.batches_ended.fetch_add(1, Ordering::AcqRel);
     }
 }
 
@@ -185,49 +355,65 @@ mod tests {
         std::iter::once(key.as_bytes())
     }
 
+    fn new() -> (Behind, Node) {
+        (Behind::default(), Node::new(NodeConfig::new("redis://h").unwrap()))
+    }
+
     #[test]
     fn a_key_that_is_missed_again_during_a_repair_stays_missed() {
-        let (behind, node) = (Behind::default(), Node::new(NodeConfig::new("redis://h").unwrap()));
+        let (behind, node) = new();
         behind.missed(key("a"));
         behind.missed(key("b"));
-        let repairing = behind.start_repair(&node);
-        let missed = repairing.missed();
+        let (missed, last) = (behind.missed_keys(), behind.last_missed());
         behind.missed(key("b"));
         for (key, number) in missed {
-            repairing.forget(&key, number);
+            behind.forget(&key, number);
         }
-        repairing.finish();
+        assert!(behind.catch_up(last));
         assert!(behind.in_sync(&node, key("a")) && !behind.in_sync(&node, key("b")));
         assert!(!behind.is_in_sync(&node));
     }
 
     #[test]
     fn a_flood_during_a_repair_is_not_forgotten_by_it() {
-        let (behind, node) = (Behind::default(), Node::new(NodeConfig::new("redis://h").unwrap()));
+        let (behind, node) = new();
         behind.missed(std::iter::empty());
-        let repairing = behind.start_repair(&node);
-        assert!(repairing.everything());
+        let n_floods = behind.n_floods();
         behind.missed(std::iter::empty());
-        repairing.finish();
+        behind.synced(0, n_floods);
+        behind.catch_up(behind.last_missed());
         assert!(!behind.in_sync(&node, key("a")));
+        behind.synced(0, behind.n_floods());
+        assert_eq!(behind.standing(&node, key("a")), Standing::Nearly);
+        behind.catch_up(behind.last_missed());
+        assert!(behind.in_sync(&node, key("a")));
     }
 
     #[test]
-    fn a_write_knows_of_every_repair_that_it_met() {
-        let (behind, node) = (Behind::default(), Node::new(NodeConfig::new("redis://h").unwrap()));
-        let before = behind.repairs_ended();
-        assert!(!behind.was_repaired_since(before));
-        let repairing = behind.start_repair(&node);
-        let during = behind.repairs_ended();
-        assert!(behind.was_repaired_since(before) && behind.was_repaired_since(during));
-        drop(repairing);
-        assert!(behind.was_repaired_since(before) && behind.was_repaired_since(during));
-        assert!(!behind.was_repaired_since(behind.repairs_ended()));
+    fn a_write_knows_of_every_batch_with_its_key_that_it_met() {
+        let (behind, _) = new();
+        let keys = [b"a".to_vec(), b"b".to_vec()];
+        let met = |before, name| behind.were_copied_since(before, key(name));
+        let before = behind.batches_ended();
+        assert!(!met(before, "a"));
+        let batch = behind.start_batch(&keys);
+        let during = behind.batches_ended();
+        assert!(met(before, "a") && met(during, "b") && !met(during, "c"));
+        // Without a key it meets them all.
+        assert!(behind.were_copied_since(during, std::iter::empty()));
+        batch.narrow(key("b"));
+        assert!(!met(during, "a") && met(during, "b"));
+        drop(batch);
+        assert!(met(before, "b") && met(during, "b") && !met(behind.batches_ended(), "b"));
+        for _ in 0..BATCHES {
+            drop(behind.start_batch(&[]));
+        }
+        assert!(met(before, "a"), "what is not remembered counts as met");
     }
 
     #[test]
     fn too_many_keys_count_as_all() {
-        let (behind, node) = (Behind::default(), Node::new(NodeConfig::new("redis://h").unwrap()));
+        let (behind, node) = new();
         let long = vec![b'x'; MOST_BYTES / 2];
         behind.missed(std::iter::once(long.as_slice()));
         assert!(behind.in_sync(&node, key("a")));

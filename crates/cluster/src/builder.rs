@@ -17,6 +17,8 @@ use crate::config::TopologyConfig;
 use crate::copy::RedisCopy;
 use crate::error::Error;
 use crate::nodes::Nodes;
+use crate::policy::OnReturn;
+use crate::policy::Policy;
 use crate::policy::ReadFrom;
 use crate::policy::WriteTo;
 use crate::ring::RedisRing;
@@ -137,16 +139,17 @@ impl TryFrom<TopologyConfig> for RingBuilder {
 #[must_use]
 pub struct CopyBuilder {
     members: MembersBuilder,
-    write_to: WriteTo,
-    read_from: ReadFrom,
+    policy: Policy,
     identity: Option<String>,
 }
 
 impl CopyBuilder {
     pub(crate) fn from_config(config: TopologyConfig) -> Result<Self, Error> {
-        let (write_to, read_from, identity) = (config.write_to, config.read_from, config.identity.clone());
+        let TopologyConfig { write_to, read_from, on_return, .. } = config;
+        let policy = Policy { write_to, read_from, on_return };
+        let identity = config.identity.clone();
         let members = MembersBuilder::from_topology(config, Strategy::Copy)?;
-        Ok(Self { members, write_to, read_from, identity })
+        Ok(Self { members, policy, identity })
     }
 
     /// Adds a server under a name; the URL is as in [`NodeConfig::new`].
@@ -169,13 +172,20 @@ impl CopyBuilder {
 
     /// Sets how many nodes must take a write. Default: [`WriteTo::Any`].
     pub fn write_to(mut self, write_to: WriteTo) -> Self {
-        self.write_to = write_to;
+        self.policy.write_to = write_to;
         self
     }
 
     /// Sets which nodes may answer a read. Default: [`ReadFrom::InSync`].
     pub fn read_from(mut self, read_from: ReadFrom) -> Self {
-        self.read_from = read_from;
+        self.policy.read_from = read_from;
+        self
+    }
+
+    /// Sets what is done with a node that has missed writes or lost its data. Default: it is
+    /// [brought back](OnReturn::Repair) by itself, with at most 10,000 keys per second.
+    pub fn on_return(mut self, on_return: OnReturn) -> Self {
+        self.policy.on_return = on_return;
         self
     }
 
@@ -214,11 +224,11 @@ impl CopyBuilder {
     /// must take a write.
     pub fn build(self) -> Result<RedisCopy, Error> {
         let nodes = Nodes::new(self.members.build()?)?;
-        let wanted = self.write_to.wanted(nodes.len());
+        let wanted = self.policy.write_to.wanted(nodes.len());
         if wanted > nodes.len() || wanted == 0 {
             return Err(ConfigError::WriteTo { wanted, nodes: nodes.len() }.into());
         }
-        Ok(RedisCopy::new(nodes, self.write_to, self.read_from, self.identity))
+        Ok(RedisCopy::new(nodes, self.policy, self.identity))
     }
 
     /// Returns the copy with its nodes connected.

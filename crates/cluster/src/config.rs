@@ -12,6 +12,7 @@ use redisdb_node::NodeConfig;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::policy::OnReturn;
 use crate::policy::ReadFrom;
 use crate::policy::WriteTo;
 
@@ -59,6 +60,9 @@ pub struct TopologyConfig {
     /// On a copy: which nodes may answer a read. Default: those that are in sync.
     #[serde(default)]
     pub read_from: ReadFrom,
+    /// On a copy: what is done with a node that has missed writes or lost its data. Default: it is brought back.
+    #[serde(default)]
+    pub on_return: OnReturn,
     /// On a copy: what the servers are marked with; see [`CopyBuilder::identity`](crate::CopyBuilder::identity).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,

@@ -1,21 +1,30 @@
 //! Each key on all servers.
 
+mod bring;
 mod identity;
+pub(crate) mod machine;
+mod marker;
 mod pipeline;
 pub use pipeline::CopyReply;
 mod portion;
 mod read;
 mod repair;
-pub use repair::Difference;
 pub use repair::Progress;
 pub use repair::Repair;
 pub use repair::Repaired;
-pub use repair::Verify;
+mod verify;
+pub use verify::Difference;
+pub use verify::Verify;
+mod watch;
+use watch::random;
 mod watched;
 mod write;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Instant;
 
 use redis::Cmd;
 use redis::FromRedisValue;
@@ -31,14 +40,22 @@ use redisdb_node::command::Spec;
 use redisdb_node::command::Write;
 use tokio::sync::OnceCell;
 
+use self::machine::Seen;
+use self::marker::Beat;
+use self::marker::Marker;
+use self::marker::Stage;
 use crate::behind::Behind;
+use crate::behind::Standing;
 use crate::builder::CopyBuilder;
 use crate::config::TopologyConfig;
 use crate::error::Error;
 use crate::explain::Explanation;
 use crate::explain::explain_on_copy;
 use crate::health::Health;
+use crate::monitor::Monitor;
 use crate::nodes::Nodes;
+use crate::policy::OnReturn;
+use crate::policy::Policy;
 use crate::policy::ReadFrom;
 use crate::policy::WriteTo;
 use crate::replies::Outcome;
@@ -56,8 +73,9 @@ use crate::replies::Replies;
 ///
 /// # Trade-offs
 /// * A node that may have missed a write of a key answers no read of that key, and a server that was restarted answers
-///   no read at all, until it is [repaired](Self::repair): it could hold old values, or none. Each client knows
-///   what it saw itself; [`ReadFrom::Any`] prefers an answer over a right one.
+///   no read at all, until it has been brought to what the others hold, which happens [by itself](crate::OnReturn), in a
+///   task that ends with the last handle. Each client knows what it saw itself; [`ReadFrom::Any`] prefers an answer over
+///   a right one.
 /// * What a server chooses or decides by what it holds (`SPOP`, `SET NX`, `LPOP`, `INCRBYFLOAT`) is decided by one
 ///   node, the one that the key is read from, and what came of it is sent to the others: two round trips, one after
 ///   the other. A relative expiry is sent to all as one point in time. Scripts are refused,
@@ -80,6 +98,8 @@ use crate::replies::Replies;
 #[derive(Debug, Clone)]
 pub struct RedisCopy {
     shared: Arc<Shared>,
+    /// What watches over the nodes while there is a handle; it has a handle itself, without this.
+    monitor: Option<Arc<Monitor>>,
 }
 
 #[derive(Debug)]
@@ -88,21 +108,31 @@ struct Shared {
     behind: Vec<Behind>,
     write_to: WriteTo,
     read_from: ReadFrom,
+    on_return: OnReturn,
     /// What the servers are marked with, and that they have been looked at.
     identity: Option<String>,
     identified: OnceCell<()>,
+    /// By the names of the nodes that are whole: what they were marked with last.
+    markers: Mutex<HashMap<String, Marker>>,
+    beat: Mutex<Beat>,
 }
 
 impl RedisCopy {
-    pub(crate) fn new(
-        nodes: Nodes,
-        write_to: WriteTo,
-        read_from: ReadFrom,
-        identity: Option<String>,
-    ) -> Self {
+    pub(crate) fn new(nodes: Nodes, policy: Policy, identity: Option<String>) -> Self {
         let behind = nodes.iter().map(|_| Behind::default()).collect();
-        let identified = OnceCell::new();
-        Self { shared: Arc::new(Shared { nodes, behind, write_to, read_from, identity, identified }) }
+        let Policy { write_to, read_from, on_return } = policy;
+        let shared = Shared {
+            nodes,
+            behind,
+            write_to,
+            read_from,
+            on_return,
+            identity,
+            identified: OnceCell::new(),
+            markers: Mutex::default(),
+            beat: Mutex::new(Beat::new(Instant::now())),
+        };
+        Self { shared: Arc::new(shared), monitor: Some(Arc::default()) }
     }
 
     /// Starts a copy without nodes.
@@ -158,17 +188,11 @@ impl RedisCopy {
 
     /// How each node is, as far as this client has seen, in the order of the configuration.
     pub fn health(&self) -> Vec<(&str, Health)> {
-        let health =
-            |(node, behind): (&'_ Node, &Behind)| match (node.is_connected(), behind.is_in_sync(node)) {
-                (false, _) => Health::Down,
-                (true, false) => Health::Behind,
-                (true, true) => Health::Up,
-            };
         let nodes = self.shared.nodes.iter().zip(&self.shared.behind);
-        nodes.map(|(node, behind)| (node.name(), health((node, behind)))).collect()
+        nodes.map(|(node, behind)| (node.name(), behind.health(node))).collect()
     }
 
-    /// Lets a node answer reads again that was [behind](Health::Behind). The caller vouches that it holds what the
+    /// Lets a node answer reads again that has missed writes or lost its data. The caller vouches that it holds what the
     /// others hold: that it was repaired, or that all was written to it anew.
     ///
     /// # Errors
@@ -179,9 +203,10 @@ impl RedisCopy {
         // Connected first: a restart that nobody has noticed yet would make it fall behind again at once.
         node.ready().await?;
         if let Some(behind) = self.shared.behind.get(idx) {
+            behind.see(Seen::Connected);
             behind.readmit(node);
         }
-        Ok(())
+        self.mark(&[node], Stage::Ready).await
     }
 
     /// Says where a command would go and why, or why it would not; nothing is sent.
@@ -266,13 +291,16 @@ impl RedisCopy {
         key: impl Iterator<Item = &'a [u8]> + Clone,
     ) -> Result<Node, Error> {
         let nodes = &self.shared.nodes;
-        let in_sync = |idx: &usize| {
-            self.shared.behind.get(*idx).is_some_and(|behind| behind.in_sync(nodes.at(*idx), key.clone()))
+        let order = |wanted: Standing| {
+            let key = key.clone();
+            nodes.ring().successors(key.clone().next().unwrap_or_default()).filter(move |idx| {
+                let standing = |behind: &Behind| behind.standing(nodes.at(*idx), key.clone());
+                self.shared.behind.get(*idx).is_some_and(|behind| standing(behind) == wanted)
+            })
         };
-        let order = || nodes.ring().successors(key.clone().next().unwrap_or_default());
         // A node that is down now may be up again in a moment, so it is the choice where no other is left.
-        let chosen = order().filter(in_sync).find(|idx| nodes.at(*idx).is_connected());
-        match chosen.or_else(|| order().find(in_sync)) {
+        let up = order(Standing::InSync).find(|idx| nodes.at(*idx).is_connected());
+        match up.or_else(|| order(Standing::Nearly).next()).or_else(|| order(Standing::InSync).next()) {
             Some(idx) => Ok(nodes.at(idx).clone()),
             None => {
                 let behind = nodes.iter().map(|node| node.name().to_owned()).collect();

@@ -24,6 +24,7 @@ pub use transaction::RingTransaction;
 mod topology;
 pub use topology::Replaced;
 mod policy;
+pub use policy::OnReturn;
 pub use policy::ReadFrom;
 pub use policy::WriteTo;
 mod config;
@@ -48,7 +49,6 @@ mod decide;
 mod effect;
 mod lock;
 mod merge;
-#[cfg_attr(not(test), expect(dead_code, reason = "the health checks of copies and rings run in it"))]
 mod monitor;
 mod nodes;
 mod pubsub;

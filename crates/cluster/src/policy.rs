@@ -39,3 +39,34 @@ pub enum ReadFrom {
     /// Those first; when none of them answers, the others too, which may serve old values or none.
     Any,
 }
+
+/// What is done with a node of a copy that has missed writes, or has lost its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnReturn {
+    /// It is brought back by itself: what it has missed is copied to it from a node in sync, or all of it, and then it
+    /// answers reads again. The default, with 10,000 keys per second.
+    Repair {
+        /// How many keys are compared in a second at most.
+        keys_per_second: u32,
+    },
+    /// It answers no reads of what it may have missed until somebody calls
+    /// [`repair`](crate::RedisCopy::repair) or [`readmit`](crate::RedisCopy::readmit).
+    Wait,
+}
+
+impl Default for OnReturn {
+    fn default() -> Self {
+        // 100,000 keys are compared twice in 20 s, at some 10 % of what a server answers.
+        Self::Repair { keys_per_second: 10_000 }
+    }
+}
+
+/// What a copy was asked to guarantee.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Policy {
+    pub(crate) write_to: WriteTo,
+    pub(crate) read_from: ReadFrom,
+    pub(crate) on_return: OnReturn,
+}

@@ -1,22 +1,41 @@
-//! How a process that has seen nothing yet tells a server that belongs to a copy from one that came back empty: by a
-//! marker, one key on each server.
+//! How a process that has seen nothing yet tells a server that belongs to a copy and is whole from one that came back
+//! empty or old: by a marker, one key on each server.
+
+use std::time::Duration;
+use std::time::Instant;
 
 use futures_util::future::join_all;
+use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
+use redisdb_node::HoldLocks;
 use redisdb_node::Node;
 use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
 
 use super::RedisCopy;
+use super::Shared;
+use super::machine::Seen;
+use super::marker::Marker;
+use super::marker::Stage;
 use crate::error::Error;
 use crate::state::UNFINISHED;
 
+/// How long a process may make a server whole without a word before another one may take over.
+const LEASE: Duration = Duration::from_secs(30);
+
 /// What a server says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
+struct Look {
+    found: Found,
+    /// The process that answered; `None` if it does not tell this user.
+    run_id: Option<String>,
+}
+
+#[derive(Debug)]
 enum Found {
-    /// It is the node that we take it for, and complete.
-    Marked,
+    /// It is the node that we take it for; and what stands in its marker, word for word.
+    Marked(Marker, Vec<u8>),
     /// It says nothing, and holds so many keys.
     Unmarked { keys: i64 },
     /// It is another node, or of another copy.
@@ -25,43 +44,53 @@ enum Found {
     Unreachable,
 }
 
+/// That this process, and no other, makes a server whole; taken back when it is [released](Self::release), or runs out.
+#[derive(Debug)]
+pub(super) struct Lease {
+    node: Node,
+    name: Vec<u8>,
+    token: String,
+    renewed: Instant,
+}
+
 impl RedisCopy {
-    /// Makes sure that the servers are those of this copy, once; a copy without an identity takes them as they are.
+    /// Makes sure that the servers are those of this copy, once, and that they are watched; a copy without an identity
+    /// takes them as they are.
     pub(super) async fn check_identity(&self) -> Result<(), Error> {
-        if self.shared.identity.is_none() {
-            return Ok(());
+        if self.shared.identity.is_some() {
+            self.shared.identified.get_or_try_init(|| self.identify()).await?;
         }
-        self.shared.identified.get_or_try_init(|| self.identify()).await.map(drop)
+        self.watch();
+        Ok(())
     }
 
     async fn identify(&self) -> Result<(), Error> {
-        let nodes: Vec<&Node> = self.nodes().collect();
-        let found = join_all(nodes.iter().map(|node| self.ask_identity(node))).await;
-        for (node, found) in nodes.iter().zip(&found) {
-            if let Found::Foreign(says) = found {
+        let nodes: Vec<&Node> = self.shared.nodes.iter().collect();
+        let looks = join_all(nodes.iter().map(|node| self.look(node))).await;
+        for (node, look) in nodes.iter().zip(&looks) {
+            if let Found::Foreign(says) = &look.found {
                 let reason =
                     format!("the server of node `{}` says that it is {says}; check its URL", node.name());
                 return Err(Error::Identity { reason });
             }
         }
-        let marked = found.contains(&Found::Marked);
-        let all_empty = found.iter().all(|found| *found == Found::Unmarked { keys: 0 });
-        if all_empty {
+        if looks.iter().all(|look| matches!(look.found, Found::Unmarked { keys: 0 })) {
             // The first start. Another process may do the same at this moment: it writes the same.
-            return self.mark(&nodes).await;
+            return self.mark(&nodes, Stage::Ready).await;
         }
-        if !marked {
+        if !looks.iter().any(|look| matches!(look.found, Found::Marked(..))) {
             let reason = "no server is marked as belonging to this copy, and they are not all empty; if they hold the \
                           same, say so by `adopt()`"
                 .to_owned();
             return Err(Error::Identity { reason });
         }
-        for (idx, found) in found.iter().enumerate() {
-            if *found != Found::Marked
-                && let Some(behind) = self.shared.behind.get(idx)
-            {
-                behind.missed(std::iter::empty());
+        for look in &looks {
+            if let Found::Marked(marker, _) = &look.found {
+                self.shared.beat().seen(marker.epoch, Instant::now());
             }
+        }
+        for (idx, look) in looks.into_iter().enumerate() {
+            self.settle(idx, look).await;
         }
         Ok(())
     }
@@ -79,7 +108,7 @@ impl RedisCopy {
             return Err(Error::Identity { reason });
         }
         self.shared.nodes.connect().await?;
-        let nodes: Vec<&Node> = self.nodes().collect();
+        let nodes: Vec<&Node> = self.shared.nodes.iter().collect();
         for node in &nodes {
             node.ready().await?;
         }
@@ -89,15 +118,23 @@ impl RedisCopy {
                 format!("{} keys are not the same on all servers; the first: {first}", differences.len());
             return Err(Error::Identity { reason });
         }
-        self.mark(&nodes).await
+        self.mark(&nodes, Stage::Ready).await?;
+        for (node, behind) in nodes.into_iter().zip(&self.shared.behind) {
+            behind.readmit(node);
+        }
+        Ok(())
     }
 
-    /// Marks servers as complete.
-    pub(super) async fn mark(&self, nodes: &[&Node]) -> Result<(), Error> {
-        let Some(marker) = self.shared.marker() else { return Ok(()) };
+    /// Marks servers, as the processes that they are now.
+    pub(super) async fn mark(&self, nodes: &[&Node], stage: Stage) -> Result<(), Error> {
+        let Some(key) = self.shared.marker_key() else { return Ok(()) };
         let marks = nodes.iter().map(async |node| {
-            let set = rows::SET.cmd().arg(&marker).arg(node.name()).take();
-            node.run(rows::SET.spec(), &set).await
+            let look = self.look(node).await;
+            let epoch = self.shared.beat().newest();
+            let marker = Marker::new(node.name(), stage, epoch, look.run_id);
+            node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
+            self.shared.remember(node, &marker);
+            Ok::<_, node::Error>(())
         });
         for marked in join_all(marks).await {
             marked?;
@@ -105,43 +142,203 @@ impl RedisCopy {
         Ok(())
     }
 
-    /// Marks the servers again that have just removed all their keys, the marker among them.
-    pub(super) async fn mark_flushed(&self, spec: &Spec, results: &[Result<Value, node::Error>]) {
-        if self.shared.identity.is_some() && matches!(spec.name, "FLUSHALL" | "FLUSHDB") {
-            let flushed =
-                self.nodes().zip(results).filter(|(_, result)| result.is_ok()).map(|(node, _)| node);
-            // A server that cannot be marked is taken for one that came back empty, which is the safe side.
-            let _unmarked_is_safe = self.mark(&flushed.collect::<Vec<_>>()).await;
+    /// Looks at a server's marker, and draws the conclusions.
+    pub(super) async fn look_at(&self, idx: usize) {
+        let node = self.shared.nodes.at(idx);
+        let incarnation = node.incarnation();
+        let look = self.look(node).await;
+        // What another process said than the one that is connected now is looked at again, soon.
+        if node.incarnation() == incarnation {
+            self.settle(idx, look).await;
         }
     }
 
-    async fn ask_identity(&self, node: &Node) -> Found {
-        let Some(marker) = self.shared.marker() else { return Found::Unreachable };
-        let get = rows::GET.cmd().arg(&marker).take();
-        match node.run(rows::GET.spec(), &get).await {
-            Ok(Value::BulkString(name)) if name == node.name().as_bytes() => Found::Marked,
-            Ok(Value::BulkString(name)) => Found::Foreign(format!("node `{}`", name.escape_ascii())),
-            Ok(Value::Nil) => match node.run(rows::DBSIZE.spec(), &rows::DBSIZE.cmd()).await {
-                Ok(Value::Int(keys)) => Found::Unmarked { keys },
-                _ => Found::Unreachable,
-            },
-            Ok(_) => Found::Foreign("something else: its marker is no string".to_owned()),
-            Err(_) => Found::Unreachable,
+    /// Makes sure that a node which says that something is not there has not been emptied a moment ago; without an
+    /// identity nobody can tell.
+    pub(super) async fn has_its_marker(&self, idx: usize) -> bool {
+        let Some(key) = self.shared.marker_key() else { return true };
+        let (node, Some(behind)) = (self.shared.nodes.at(idx), self.shared.behind.get(idx)) else {
+            return true;
+        };
+        match node.send(rows::EXISTS.cmd().arg(key)).await {
+            Ok(Value::Int(0)) => behind.see(Seen::Lost),
+            // The answer may have come over a new connection, from a server that has been restarted.
+            Ok(_) => return behind.is_trusted(node),
+            Err(error) => self.shared.observe(idx, &error),
         }
+        false
+    }
+
+    async fn settle(&self, idx: usize, look: Look) {
+        let shared = &*self.shared;
+        let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return };
+        let incarnation = node.incarnation();
+        match look.found {
+            Found::Unreachable => {}
+            Found::Foreign(_) => behind.see(Seen::Misconfigured),
+            Found::Unmarked { .. } => behind.see(Seen::Lost),
+            Found::Marked(marker, text) => {
+                shared.beat().seen(marker.epoch, Instant::now());
+                let newest = shared.beat().newest();
+                if !marker.is_whole(look.run_id.as_deref(), newest) {
+                    behind.see(Seen::Lost);
+                    return;
+                }
+                shared.remember(node, &marker);
+                behind.vouch(incarnation);
+                behind.see(Seen::Intact);
+                let due = shared.beat().due(Instant::now());
+                if behind.has_memory(node) && (marker.epoch < due || text == node.name().as_bytes()) {
+                    self.advance(node, &text, Marker::new(node.name(), Stage::Ready, due, look.run_id)).await;
+                }
+            }
+        }
+    }
+
+    /// Gives a server the epoch that is due, unless somebody else has changed its marker meanwhile.
+    async fn advance(&self, node: &Node, was: &[u8], marker: Marker) {
+        const SWAP: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) return 1 end return 0";
+        let Some(key) = self.shared.marker_key() else { return };
+        let mut swap = redis::cmd("EVAL");
+        swap.arg(SWAP).arg(1).arg(key).arg(was).arg(marker.text());
+        if let Ok(Value::Int(1)) = node.send(&swap).await {
+            self.shared.remember(node, &marker);
+        }
+    }
+
+    /// Removes all keys of a server but its marker, in one step: without it, it would be taken for one that lost all.
+    pub(super) async fn flush(
+        &self,
+        idx: usize,
+        spec: &'static Spec,
+        cmd: &Cmd,
+    ) -> Result<Value, node::Error> {
+        if let Some(error) = self.shared.closed(idx, spec.name) {
+            return Err(error);
+        }
+        let node = self.shared.nodes.at(idx);
+        let (Some(key), Some(marker)) = (self.shared.marker_key(), self.shared.remembered(node)) else {
+            return node.run(spec, cmd).await;
+        };
+        let mut both = redis::pipe();
+        both.atomic()
+            .add_command(cmd.clone())
+            .add_command(rows::SET.cmd().arg(key).arg(marker.text()).take());
+        let mut executed = node.send_pipeline(&both, both.len() + 1, 1).await?;
+        match node.accept(spec.name, executed.pop().unwrap_or(Value::Nil))? {
+            Value::Array(mut replies) if !replies.is_empty() => {
+                node.accept(spec.name, replies.swap_remove(0))
+            }
+            other => Ok(other),
+        }
+    }
+
+    async fn look(&self, node: &Node) -> Look {
+        let unreachable = Look { found: Found::Unreachable, run_id: None };
+        let Some(key) = self.shared.marker_key() else { return unreachable };
+        let mut questions = redis::pipe();
+        questions.cmd("GET").arg(key).cmd("INFO").arg("server").cmd("DBSIZE");
+        let Ok(replies) = node.send_pipeline(&questions, 0, questions.len()).await else {
+            return unreachable;
+        };
+        let mut replies = replies.into_iter();
+        let (marker, info, keys) = (replies.next(), replies.next(), replies.next());
+        let found = match marker {
+            Some(Value::BulkString(text)) => match Marker::read(&text, node.name()) {
+                Ok(marker) => Found::Marked(marker, text),
+                Err(says) => Found::Foreign(says),
+            },
+            Some(Value::Nil) => {
+                Found::Unmarked { keys: keys.and_then(|n| redis::from_redis_value(n).ok()).unwrap_or(-1) }
+            }
+            Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => {
+                Found::Foreign("something else: its marker is no string".to_owned())
+            }
+            _ => Found::Unreachable,
+        };
+        let info: String = info.and_then(|info| redis::from_redis_value(info).ok()).unwrap_or_default();
+        let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:"));
+        Look { found, run_id: run_id.map(|id| id.trim().to_owned()) }
+    }
+
+    /// Takes it upon this process to make a server whole, and says so to all others; `None` without an identity.
+    ///
+    /// # Errors
+    /// If another process is at it.
+    pub(super) async fn begin_sync(&self, node: &Node) -> Result<Option<Lease>, Error> {
+        let Some(identity) = &self.shared.identity else { return Ok(None) };
+        // On the server itself: whatever it loses, it loses this with it.
+        let name = format!("__redisdb:{{{identity}}}:sync").into_bytes();
+        let token = format!("{:016x}{:016x}", super::random(), super::random());
+        if node.take_lock(&name, &token, LEASE).await?.is_none() {
+            return Err(Error::refused("repair", "copy", "another process is repairing this node"));
+        }
+        let lease = Lease { node: node.clone(), name, token, renewed: Instant::now() };
+        self.mark(&[node], Stage::Syncing).await?;
+        Ok(Some(lease))
     }
 }
 
-impl super::Shared {
+impl Lease {
+    /// Keeps it, if it is time to.
+    ///
+    /// # Errors
+    /// If it is lost.
+    pub(super) async fn renew(&mut self) -> Result<(), Error> {
+        if LEASE / 3 <= self.renewed.elapsed() {
+            self.keep().await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps it.
+    ///
+    /// # Errors
+    /// If it is lost: the server was flushed, or another process has taken over.
+    pub(super) async fn keep(&mut self) -> Result<(), Error> {
+        if self.node.extend_lock(&self.name, &self.token, LEASE).await?.is_none() {
+            let reason = "the node lost its data meanwhile, or another process took over; repair it again";
+            return Err(Error::refused("repair", "copy", reason));
+        }
+        self.renewed = Instant::now();
+        Ok(())
+    }
+
+    pub(super) async fn release(self) {
+        let _runs_out_by_itself = self.node.release_lock(&self.name, &self.token).await;
+    }
+}
+
+impl Shared {
     /// The key of the marker.
-    pub(super) fn marker(&self) -> Option<String> {
+    fn marker_key(&self) -> Option<String> {
         self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:node"))
+    }
+
+    /// Keeps what a server was marked with last, if it is whole.
+    fn remember(&self, node: &Node, marker: &Marker) {
+        let marker = (marker.state == Stage::Ready).then(|| marker.clone());
+        let mut markers = self.markers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match marker {
+            Some(marker) => markers.insert(node.name().to_owned(), marker),
+            None => markers.remove(node.name()),
+        };
+    }
+
+    fn remembered(&self, node: &Node) -> Option<Marker> {
+        let markers = self.markers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        markers.get(node.name()).cloned()
+    }
+
+    fn beat(&self) -> std::sync::MutexGuard<'_, super::marker::Beat> {
+        self.beat.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The keys but for our own, which are not the same on any two servers: the marker, and what a repair is building.
     pub(super) fn without_ours(&self, mut keys: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-        let marker = self.marker();
+        let ours = self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:").into_bytes());
         let is_ours = |key: &Vec<u8>| {
-            key.starts_with(UNFINISHED) || marker.as_ref().is_some_and(|marker| key == marker.as_bytes())
+            key.starts_with(UNFINISHED) || ours.as_ref().is_some_and(|ours| key.starts_with(ours))
         };
         keys.retain(|key| !is_ours(key));
         keys

@@ -55,7 +55,12 @@ impl<'a> Portion<'a> {
         let nodes = self.copy.shared.nodes.iter().enumerate();
         let sent = nodes.zip(&self.answers).map(async |((idx, node), answers)| {
             let commands = self.steps.iter().filter_map(|step| step.on(idx));
-            let _first = answers.set(node.send_each(commands).await);
+            let closed = |(spec, _): (&'static Spec, _)| self.copy.shared.closed(idx, spec.name).map(Err);
+            let closed: Option<Answers> = commands.clone().map(closed).collect();
+            let _first = answers.set(match closed {
+                Some(errors) if !errors.is_empty() => errors,
+                _ => node.send_each(commands).await,
+            });
         });
         join_all(sent).await;
         let mut outcomes = self.judge();
@@ -78,8 +83,14 @@ impl<'a> Portion<'a> {
     pub(super) async fn send_block(mut self) -> Vec<Result<CopyReply, Error>> {
         let commands = self.steps.iter().filter_map(|step| step.on(0));
         let block: Vec<_> = commands.map(|(spec, cmd)| Recorded::new(spec, cmd.clone())).collect();
-        let sent = self.copy.shared.nodes.iter().zip(&self.answers).map(async |(node, answers)| {
-            let _first = answers.set(node.send_block(&block).await);
+        let nodes = self.copy.shared.nodes.iter().enumerate();
+        let sent = nodes.zip(&self.answers).map(async |((idx, node), answers)| {
+            let closed = |command: &Recorded| self.copy.shared.closed(idx, command.spec.name).map(Err);
+            let closed: Option<Answers> = block.iter().map(closed).collect();
+            let _first = answers.set(match closed {
+                Some(errors) => errors,
+                None => node.send_block(&block).await,
+            });
         });
         join_all(sent).await;
         self.judge().into_iter().flatten().collect()

@@ -13,6 +13,7 @@ use redisdb_node::command::Spec;
 
 use super::Shared;
 use crate::behind::Behind;
+use crate::behind::Standing;
 use crate::copy::RedisCopy;
 use crate::effect;
 use crate::effect::Plan;
@@ -34,20 +35,33 @@ impl RedisCopy {
         }
         let shared = &*self.shared;
         let key = spec.first_key(cmd).map_err(Error::keys(spec))?;
-        let (mut errors, mut behind) = (Vec::new(), Vec::new());
-        for idx in shared.nodes.ring().successors(key.unwrap_or_default()) {
-            if !shared.in_sync(idx, spec, cmd) {
-                behind.push(idx);
-                continue;
-            }
-            match shared.nodes.at(idx).run(spec, cmd).await {
-                // The answer may have come over a new connection, from a server that has been restarted.
-                Ok(reply) if shared.in_sync(idx, spec, cmd) => return Ok(reply),
-                Ok(_) => behind.push(idx),
-                Err(error) if another_may_answer(&error) => errors.push(error),
-                Err(error) => return Err(Error::Node(error)),
+        let mut errors = Vec::new();
+        for wanted in [Standing::InSync, Standing::Nearly] {
+            for idx in shared.nodes.ring().successors(key.unwrap_or_default()) {
+                if shared.standing(idx, spec, cmd) != wanted {
+                    continue;
+                }
+                match shared.nodes.at(idx).run(spec, cmd).await {
+                    // The answer may have come over a new connection, from a server that has been restarted.
+                    Ok(reply) if shared.standing(idx, spec, cmd) != Standing::Behind => {
+                        if !lacks_something(&reply) || self.has_its_marker(idx).await {
+                            return Ok(reply);
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(error) if another_may_answer(&error) => {
+                        shared.observe(idx, &error);
+                        errors.push(error);
+                    }
+                    Err(error) => return Err(Error::Node(error)),
+                }
             }
         }
+        let is_behind = |idx: &usize| {
+            !errors.iter().any(|error: &node::Error| error.node() == &**shared.nodes.name(*idx))
+        };
+        let behind: Vec<usize> =
+            shared.nodes.ring().successors(key.unwrap_or_default()).filter(is_behind).collect();
         if shared.read_from == ReadFrom::Any {
             for &idx in &behind {
                 match shared.nodes.at(idx).run(spec, cmd).await {
@@ -101,9 +115,23 @@ impl Shared {
     }
 
     pub(super) fn in_sync(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> bool {
+        self.standing(idx, spec, cmd) == Standing::InSync
+    }
+
+    /// What a node's answer to a command is worth.
+    pub(super) fn standing(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> Standing {
         // The keys are looked for only if the node has missed any: this is asked before and after every read.
         let keys = std::iter::once_with(|| spec.keys_of(cmd)).flatten().flatten().map(|(_, key)| key);
-        self.behind.get(idx).is_some_and(|behind| behind.in_sync(self.nodes.at(idx), keys))
+        self.behind.get(idx).map_or(Standing::Behind, |behind| behind.standing(self.nodes.at(idx), keys))
+    }
+}
+
+/// Returns whether a reply says that something is not there.
+fn lacks_something(reply: &Value) -> bool {
+    match reply {
+        Value::Nil | Value::Int(0) => true,
+        Value::Array(elements) => elements.is_empty() || elements.contains(&Value::Nil),
+        _ => false,
     }
 }
 

@@ -1,27 +1,38 @@
-//! Bringing a node of a copy back to what the others hold, and finding where they differ.
+//! Bringing a node of a copy back to what the others hold.
 
+use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 use std::time::Instant;
 
-use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
+use redis::Pipeline;
+use redis::Value;
 use redisdb_node::Node;
 use redisdb_node::Scan;
 use redisdb_node::ScanCursor;
 use redisdb_node::commands::ScanOptions;
 
 use super::RedisCopy;
+use super::bring::Brought;
+use super::bring::bring;
+use super::identity::Lease;
+use super::marker::Stage;
+use crate::behind::Behind;
+use crate::behind::Standing;
 use crate::error::Error;
 use crate::state;
-use crate::state::State;
 
 /// How many keys are read, compared and written at once.
 const BATCH: usize = 128;
 /// How often keys that were written meanwhile are brought over again before they are left behind.
 const ROUNDS: usize = 10;
+/// How long a write of another process may be on its way to one node when it has reached the other: all keys are
+/// compared a second time after this.
+const SETTLE: Duration = Duration::from_millis(500);
 
-/// How far a [`Repair`] or a [`Verify`] has come.
+/// How far a [`Repair`] or a [`Verify`](super::Verify) has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -37,7 +48,7 @@ pub struct Progress {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repaired {
-    /// How many keys were compared.
+    /// How many keys were compared; those that are looked at a second time count once.
     pub compared: u64,
     /// How many were brought over from the source; on a dry run, how many would be.
     pub copied: u64,
@@ -45,20 +56,8 @@ pub struct Repaired {
     pub removed: u64,
     /// Keys that could not be brought over, with the reason.
     pub failed: Vec<(Vec<u8>, String)>,
-    /// Whether the node answers reads again; never after a dry run.
+    /// Whether the node answers all reads again; never after a dry run.
     pub readmitted: bool,
-}
-
-/// A key that is not the same on all nodes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Difference {
-    /// The key.
-    pub key: Vec<u8>,
-    /// The nodes that do not have it.
-    pub missing: Vec<String>,
-    /// The nodes that hold something else than the first node that has it.
-    pub other: Vec<String>,
 }
 
 /// Brings one node of a copy to what another one holds; see [`RedisCopy::repair`].
@@ -73,22 +72,13 @@ pub struct Repair<'a> {
     on_progress: Box<dyn FnMut(Progress) + Send + 'a>,
 }
 
-/// Compares all nodes of a copy; see [`RedisCopy::verify`].
-#[must_use = "it does nothing until it is run"]
-pub struct Verify<'a> {
-    copy: &'a RedisCopy,
-    rounds: usize,
-    pace: Pace,
-    on_progress: Box<dyn FnMut(Progress) + Send + 'a>,
-}
-
 impl RedisCopy {
-    /// Brings a node to what another one holds, and [readmits](Self::readmit) it.
+    /// Brings a node to what another one holds, and readmits it.
     ///
-    /// A node that is known to have missed some keys has these brought over; one that came back with another memory
-    /// has all of its keys compared, and those removed that the source does not have. Writes of this client may go on:
-    /// keys that are written meanwhile are brought over again. Other clients should not write meanwhile, or
-    /// [verify](Self::verify) afterwards.
+    /// It is done [by itself](crate::OnReturn), unless that was turned off or no node is in sync. A node that is known
+    /// to have missed some keys has these brought over; one that came back with another memory has all of its keys
+    /// compared, and those removed that the source does not have. Writes may go on: keys that this client writes
+    /// meanwhile are brought over again, and all are compared a second time, because of other clients' writes.
     ///
     /// ```no_run
     /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
@@ -97,28 +87,20 @@ impl RedisCopy {
     /// # Ok(()) }
     /// ```
     pub fn repair(&self, node: impl Into<String>) -> Repair<'_> {
-        let (node, pace, on_progress) = (node.into(), Pace::default(), Box::new(|_| {}));
-        Repair { copy: self, node, source: None, dry_run: false, whole: state::WHOLE, pace, on_progress }
-    }
-
-    /// Compares every key on all nodes that are up, and returns those that are not the same everywhere.
-    ///
-    /// Values and types are compared, and times to live to the second.
-    ///
-    /// ```no_run
-    /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
-    /// for difference in copy.verify().run().await? {
-    ///     println!("{difference}");
-    /// }
-    /// # Ok(()) }
-    /// ```
-    pub fn verify(&self) -> Verify<'_> {
-        Verify { copy: self, rounds: 3, pace: Pace::default(), on_progress: Box::new(|_| {}) }
+        Repair {
+            copy: self,
+            node: node.into(),
+            source: None,
+            dry_run: false,
+            whole: state::WHOLE,
+            pace: Pace::default(),
+            on_progress: Box::new(|_| {}),
+        }
     }
 }
 
 impl<'a> Repair<'a> {
-    /// Sets the node whose keys count. Default: the first that is up and in sync.
+    /// Sets the node whose keys count. Default: of each key, the first node that is up and in sync about it.
     pub fn from(mut self, source: impl Into<String>) -> Self {
         self.source = Some(source.into());
         self
@@ -132,7 +114,7 @@ impl<'a> Repair<'a> {
 
     /// Sets how many keys are compared in a second at most. Default: as many as the servers answer.
     pub fn keys_per_second(mut self, keys: u32) -> Self {
-        self.pace.keys_per_second = Some(keys.max(1));
+        self.pace = Pace::of(keys);
         self
     }
 
@@ -150,239 +132,295 @@ impl<'a> Repair<'a> {
         self
     }
 
-    /// Runs it.
+    /// Runs it. While another repair of the node is under way in this process, it waits for that one to end.
     ///
     /// # Errors
-    /// That there is no such node, that source or node cannot be reached, or that either was restarted meanwhile; what
-    /// was brought over until then stays. The node stays behind.
+    /// That there is no such node, that source or node cannot be reached, that no node can be the source, that either
+    /// was restarted meanwhile, or that another process is at it; what was brought over until then stays. The node stays
+    /// behind.
     ///
     /// # Cancel safety
     /// When the future is dropped, what was brought over stays, and the node stays behind.
-    pub async fn run(mut self) -> Result<Repaired, Error> {
-        let shared = &*self.copy.shared;
-        let target = shared.nodes.position(&self.node)?;
-        let (target_node, behind) = (shared.nodes.at(target), shared.behind_of(target)?);
-        target_node.ready().await?;
-        let source = self.source_node(target)?;
-        source.ready().await?;
-        let incarnations = (source.incarnation(), target_node.incarnation());
-        // From here on, what this client writes is noted as missed by the node, so that it is brought over again.
-        let repairing = behind.start_repair(target_node);
+    pub async fn run(self) -> Result<Repaired, Error> {
+        let idx = self.copy.shared.nodes.position(&self.node)?;
+        let behind = self.copy.shared.behind_of(idx)?;
+        let _alone = behind.repairing.lock().await;
+        self.copy.shared.nodes.at(idx).ready().await?;
+        self.copy.examine(idx).await;
+        self.attempt(ROUNDS).await
+    }
+
+    /// Runs it, with so many rounds for the keys that are missed one by one. Whoever calls this holds the right to repair
+    /// the node.
+    pub(super) async fn attempt(mut self, rounds: usize) -> Result<Repaired, Error> {
+        let (copy, shared) = (self.copy, &*self.copy.shared);
+        let idx = shared.nodes.position(&self.node)?;
+        let (target, behind) = (shared.nodes.at(idx), shared.behind_of(idx)?);
+        let (incarnation, n_floods) = (target.incarnation(), behind.n_floods());
         let mut repaired = Repaired::default();
-        if repairing.everything() {
-            self.all_keys(&source, target_node, &mut repaired).await?;
-        }
-        let counted = self.dry_run && repairing.everything();
-        for _ in 0..if counted { 0 } else { ROUNDS } {
-            let missed = repairing.missed();
-            for batch in missed.chunks(BATCH) {
-                let keys: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
-                let brought = self.bring(&source, target_node, &keys, &mut repaired).await?;
-                for ((key, number), brought) in batch.iter().zip(brought) {
-                    if brought {
-                        repairing.forget(key, *number);
-                    }
-                }
+        let mut lease = None;
+        let everything = !behind.has_memory(target);
+        if everything {
+            let source = self.source_of_all(idx)?;
+            shared.nodes.at(source).ready().await?;
+            if !self.dry_run {
+                lease = copy.begin_sync(target).await?;
             }
-            if missed.is_empty() || self.dry_run {
+            self.all_keys((source, idx), &mut lease, &mut repaired).await?;
+        }
+        let counted = self.dry_run && everything;
+        let mut last = behind.last_missed();
+        for round in 0..if counted { 0 } else { rounds } {
+            last = behind.last_missed();
+            let missed = behind.missed_keys();
+            if missed.is_empty() {
+                break;
+            }
+            self.missed_keys(idx, missed, round == 0, &mut repaired).await?;
+            if self.dry_run {
                 break;
             }
         }
         if self.dry_run {
             return Ok(repaired);
         }
-        if incarnations != (source.incarnation(), target_node.incarnation()) {
-            return Err(unsupported("a server was restarted during the repair; repair it again"));
+        if incarnation != target.incarnation() {
+            return Err(unsupported("the node was restarted during the repair; repair it again"));
         }
-        self.copy.mark(&[target_node]).await?;
-        repaired.failed.iter().for_each(|(key, _)| repairing.failed(key));
-        repairing.finish();
-        repaired.readmitted = behind.is_in_sync(target_node);
+        if let Some(lease) = &mut lease {
+            lease.keep().await?;
+        }
+        for (key, _) in &repaired.failed {
+            behind.missed(std::iter::once(key.as_slice()));
+        }
+        if everything {
+            if repaired.failed.is_empty() && behind.n_floods() == n_floods {
+                copy.mark(&[target], Stage::Ready).await?;
+            }
+            behind.synced(incarnation, n_floods);
+        }
+        if let Some(lease) = lease {
+            lease.release().await;
+        }
+        // Of the last round's keys it is known that they were written, not that nothing has come between since.
+        behind.catch_up(last);
+        repaired.readmitted = behind.is_in_sync(target);
         Ok(repaired)
     }
 
-    fn source_node(&self, target: usize) -> Result<Node, Error> {
-        let nodes = &self.copy.shared.nodes;
-        match &self.source {
-            Some(name) if *name == self.node => Err(unsupported("a node cannot be repaired from itself")),
-            Some(name) => Ok(nodes.at(nodes.position(name)?).clone()),
-            None => {
-                let in_sync = |idx: &usize| {
-                    *idx != target
-                        && nodes.at(*idx).is_connected()
-                        && self
-                            .copy
-                            .shared
-                            .behind_of(*idx)
-                            .is_ok_and(|behind| behind.is_in_sync(nodes.at(*idx)))
-                };
-                let source = (0..nodes.len()).find(in_sync);
-                let none = "no other node is up and in sync; name the one whose keys count, by `from`";
-                source.map(|idx| nodes.at(idx).clone()).ok_or_else(|| unsupported(none))
+    /// Compares all keys of both nodes.
+    async fn all_keys(
+        &mut self,
+        (source_idx, idx): (usize, usize),
+        lease: &mut Option<Lease>,
+        repaired: &mut Repaired,
+    ) -> Result<(), Error> {
+        let shared = &*self.copy.shared;
+        let (source, target) = (shared.nodes.at(source_idx), shared.nodes.at(idx));
+        let behind = shared.behind_of(idx)?;
+        let total = sizes([source, target]).await?;
+        let mut strays = HashSet::new();
+        // The first time all is brought over. The second time, what differs still was written by somebody meanwhile, and
+        // is looked at once more by itself.
+        for time in 0..2 {
+            let mut compared = 0;
+            let mut keys = Keys::of(self.copy, source);
+            while let Some(batch) = keys.next(lease).await? {
+                let brought = bring((source, target), behind, &batch, self.whole, self.dry_run).await?;
+                let n_keys = batch.len() as u64;
+                compared += n_keys;
+                match time {
+                    0 => count(repaired, batch.into_iter().zip(brought)),
+                    _ => {
+                        let differ =
+                            batch.iter().zip(brought).filter(|(_, brought)| *brought != Brought::Same);
+                        differ.for_each(|(key, _)| behind.missed(std::iter::once(key.as_slice())));
+                    }
+                }
+                let different = repaired.copied + repaired.removed;
+                (self.on_progress)(Progress { compared, total, different });
+                self.pace.wait(n_keys).await;
+            }
+            if time == 0 {
+                repaired.compared += compared;
+                let mut keys = Keys::of(self.copy, target);
+                while let Some(batch) = keys.next(lease).await? {
+                    strays.extend(missing(source, batch).await?);
+                    self.pace.wait(1).await;
+                }
+                if self.dry_run {
+                    repaired.removed += strays.len() as u64;
+                    return Ok(());
+                }
+                if repaired.copied == 0 && strays.is_empty() {
+                    break;
+                }
+                tokio::time::sleep(SETTLE).await;
+                // What the source does not have even now is not on its way there.
+                let strays: Vec<Vec<u8>> = strays.drain().collect();
+                for batch in strays.chunks(BATCH) {
+                    let brought = bring((source, target), behind, batch, self.whole, false).await?;
+                    count(repaired, batch.iter().cloned().zip(brought));
+                }
             }
         }
+        if self.source.is_none() {
+            // Of what the source itself has missed, others know better.
+            let missed_there = shared.behind_of(source_idx)?.missed_keys();
+            missed_there.iter().for_each(|(key, _)| behind.missed(std::iter::once(key.as_slice())));
+        }
+        Ok(())
     }
 
-    /// Compares all keys of both nodes.
-    async fn all_keys(&mut self, source: &Node, target: &Node, repaired: &mut Repaired) -> Result<(), Error> {
-        let total = sizes([source, target]).await?;
-        for node in [source, target] {
-            let mut cursor = Some(ScanCursor::default());
-            while let Some(at) = cursor {
-                let step = node.scan_from::<Vec<u8>>(at, ScanOptions::new().count(BATCH as u64)).await?;
-                cursor = step.next;
-                let items = self.copy.shared.without_ours(step.items);
-                for batch in items.chunks(BATCH) {
-                    self.bring(source, target, batch, repaired).await?;
-                    let different = repaired.copied + repaired.removed;
-                    (self.on_progress)(Progress { compared: repaired.compared, total, different });
-                    self.pace.wait(repaired.compared).await;
+    /// Brings over keys that were missed one by one, each from a node that has not missed it. Those that are the same are
+    /// forgotten; what had to be written is looked at again in the next round.
+    async fn missed_keys(
+        &mut self,
+        idx: usize,
+        missed: Vec<(Vec<u8>, u64)>,
+        first: bool,
+        repaired: &mut Repaired,
+    ) -> Result<(), Error> {
+        let shared = &*self.copy.shared;
+        let (target, behind) = (shared.nodes.at(idx), shared.behind_of(idx)?);
+        let total = missed.len() as u64;
+        let mut by_source: BTreeMap<usize, Vec<(Vec<u8>, u64)>> = BTreeMap::new();
+        let mut orphaned = 0;
+        for (key, number) in missed {
+            match self.source_of(idx, &key)? {
+                Some(source) => by_source.entry(source).or_default().push((key, number)),
+                None => orphaned += 1,
+            }
+        }
+        if by_source.is_empty() && 0 < orphaned {
+            return Err(unsupported(NO_SOURCE));
+        }
+        let mut compared = 0;
+        for (source, keys) in by_source {
+            let source = shared.nodes.at(source);
+            for batch in keys.chunks(BATCH) {
+                let keys: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
+                let brought = bring((source, target), behind, &keys, self.whole, self.dry_run).await?;
+                for ((key, number), brought) in batch.iter().zip(&brought) {
+                    if *brought == Brought::Same && !self.dry_run {
+                        behind.forget(key, *number);
+                    }
                 }
+                compared += batch.len() as u64;
+                if first {
+                    repaired.compared += batch.len() as u64;
+                }
+                count(repaired, keys.into_iter().zip(brought));
+                let different = repaired.copied + repaired.removed;
+                (self.on_progress)(Progress { compared, total, different });
+                self.pace.wait(batch.len() as u64).await;
             }
         }
         Ok(())
     }
 
-    /// Makes keys on the target what they are on the source, where they are not; returns for each whether it is now.
-    async fn bring(
-        &mut self,
-        source: &Node,
-        target: &Node,
-        keys: &[Vec<u8>],
-        repaired: &mut Repaired,
-    ) -> Result<Vec<bool>, Error> {
-        let states = try_join_all([source, target].map(|node| state::read(node, keys, self.whole))).await?;
-        let [wanted, found] = states.as_slice() else { return Ok(Vec::new()) };
-        let mut same = state::compare(keys, (source, wanted), (target, found)).await?;
-        repaired.compared += keys.len() as u64;
-        let different: Vec<(&[u8], &State)> = keys
-            .iter()
-            .zip(wanted)
-            .zip(&same)
-            .filter(|(_, same)| !**same)
-            .map(|((key, wanted), _)| (key.as_slice(), wanted))
-            .collect();
-        let outcomes = match different.is_empty() || self.dry_run {
-            true => different.iter().map(|_| Ok(())).collect(),
-            false => state::write(source, target, &different).await?,
-        };
-        let unequal = same.iter_mut().filter(|same| !**same);
-        for (((key, wanted), outcome), same) in different.into_iter().zip(outcomes).zip(unequal) {
-            *same = outcome.is_ok() && !self.dry_run;
-            match (outcome, wanted) {
-                (Ok(()), State::Missing) => repaired.removed += 1,
-                (Ok(()), State::Present { .. }) => repaired.copied += 1,
-                (Err(error), _) => repaired.failed.push((key.to_vec(), error.to_string())),
-            }
+    fn named_source(&self, target: usize) -> Result<Option<usize>, Error> {
+        let Some(name) = &self.source else { return Ok(None) };
+        let named = self.copy.shared.nodes.position(name)?;
+        if named == target {
+            return Err(unsupported("a node cannot be repaired from itself"));
         }
-        Ok(same)
-    }
-}
-
-impl<'a> Verify<'a> {
-    /// Sets how often a key that differs is looked at again before it counts: writes that are on their way make keys
-    /// differ for a moment. Default 3.
-    pub fn rounds(mut self, rounds: usize) -> Self {
-        self.rounds = rounds.max(1);
-        self
+        Ok(Some(named))
     }
 
-    /// Sets how many keys are compared in a second at most. Default: as many as the servers answer.
-    pub fn keys_per_second(mut self, keys: u32) -> Self {
-        self.pace.keys_per_second = Some(keys.max(1));
-        self
-    }
-
-    /// Calls a function with the progress after every batch of keys.
-    pub fn on_progress(mut self, f: impl FnMut(Progress) + Send + 'a) -> Self {
-        self.on_progress = Box::new(f);
-        self
-    }
-
-    /// Runs it.
-    ///
-    /// # Errors
-    /// When a node that was up cannot be reached any more.
-    pub async fn run(mut self) -> Result<Vec<Difference>, Error> {
-        let nodes: Vec<&Node> = self.copy.nodes().filter(|node| node.is_connected()).collect();
-        let total = sizes(nodes.iter().copied()).await?;
-        let mut progress = Progress { total, ..Progress::default() };
-        let mut suspects = Vec::new();
-        for (i, node) in nodes.iter().enumerate() {
-            let keys = node.scan_iter::<Vec<u8>>(ScanOptions::new().count(BATCH as u64)).try_chunks(BATCH);
-            let mut keys = std::pin::pin!(keys);
-            while let Some(batch) = keys.try_next().await.map_err(|error| Error::Node(error.1))? {
-                let batch = self.copy.shared.without_ours(batch);
-                // What an earlier node has was compared with that node's keys.
-                let found = differences(&nodes, &batch).await?;
-                let first_here = |difference: &Difference| {
-                    nodes.iter().take(i).all(|node| difference.missing.iter().any(|name| name == node.name()))
-                };
-                suspects.extend(found.into_iter().filter(first_here));
-                progress.compared = (progress.compared + batch.len() as u64).min(progress.total);
-                progress.different = suspects.len() as u64;
-                (self.on_progress)(progress);
-                self.pace.wait(progress.compared).await;
-            }
+    /// The node from which all keys are brought over: one that is up and has missed nothing, or else as little as can be
+    /// told key by key.
+    fn source_of_all(&self, target: usize) -> Result<usize, Error> {
+        if let Some(named) = self.named_source(target)? {
+            return Ok(named);
         }
-        for _ in 1..self.rounds {
-            if suspects.is_empty() {
-                break;
-            }
-            let keys: Vec<Vec<u8>> =
-                suspects.drain(..).map(|difference: Difference| difference.key).collect();
-            for batch in keys.chunks(BATCH) {
-                suspects.extend(differences(&nodes, batch).await?);
-            }
-        }
-        suspects.sort_by(|a, b| a.key.cmp(&b.key));
-        suspects.dedup();
-        Ok(suspects)
-    }
-}
-
-/// Compares keys on all nodes: each node with the first one that has the key.
-async fn differences(nodes: &[&Node], keys: &[Vec<u8>]) -> Result<Vec<Difference>, Error> {
-    let states = try_join_all(nodes.iter().map(|node| state::read(node, keys, state::WHOLE))).await?;
-    let is_missing = |node: usize, key: usize| {
-        states.get(node).and_then(|states| states.get(key)).is_none_or(|state| *state == State::Missing)
-    };
-    let mut found = Vec::new();
-    for (first, (first_node, of_first)) in nodes.iter().zip(&states).enumerate() {
-        // The keys whose first node this is.
-        let here: Vec<usize> = (0..keys.len())
-            .filter(|key| !is_missing(first, *key) && (0..first).all(|node| is_missing(node, *key)))
-            .collect();
-        let pick =
-            |states: &[State]| here.iter().filter_map(|key| states.get(*key).cloned()).collect::<Vec<_>>();
-        let names: Vec<Vec<u8>> = here.iter().filter_map(|key| keys.get(*key).cloned()).collect();
-        let mut differences: Vec<Difference> = names
-            .iter()
-            .map(|key| Difference {
-                key: key.clone(),
-                missing: nodes.iter().take(first).map(|node| node.name().to_owned()).collect(),
-                other: Vec::new(),
+        let shared = &*self.copy.shared;
+        let of = |wanted: fn(&Behind, &Node) -> bool| {
+            (0..shared.nodes.len()).find(|idx| {
+                let node = shared.nodes.at(*idx);
+                *idx != target
+                    && node.is_connected()
+                    && shared.behind.get(*idx).is_some_and(|behind| wanted(behind, node))
             })
-            .collect();
-        let of_first = pick(of_first);
-        for (node, of_node) in nodes.iter().zip(&states).skip(first + 1) {
-            let of_node = pick(of_node);
-            let same = state::compare(&names, (first_node, &of_first), (node, &of_node)).await?;
-            for ((difference, same), state) in differences.iter_mut().zip(same).zip(of_node) {
-                match (same, state) {
-                    (true, _) => {}
-                    (false, State::Missing) => difference.missing.push(node.name().to_owned()),
-                    (false, State::Present { .. }) => difference.other.push(node.name().to_owned()),
-                }
-            }
-        }
-        differences.retain(|difference| !difference.missing.is_empty() || !difference.other.is_empty());
-        found.extend(differences);
+        };
+        let source = of(Behind::is_in_sync).or_else(|| of(Behind::is_readable));
+        source.ok_or_else(|| unsupported(NO_SOURCE))
     }
-    Ok(found)
+
+    /// The node from which this key is brought over.
+    fn source_of(&self, target: usize, key: &[u8]) -> Result<Option<usize>, Error> {
+        if let Some(named) = self.named_source(target)? {
+            return Ok(Some(named));
+        }
+        let shared = &*self.copy.shared;
+        Ok(shared.nodes.ring().successors(key).find(|idx| {
+            let node = shared.nodes.at(*idx);
+            let standing = |behind: &Behind| behind.standing(node, std::iter::once(key));
+            *idx != target
+                && node.is_connected()
+                && shared.behind.get(*idx).is_some_and(|behind| standing(behind) == Standing::InSync)
+        }))
+    }
 }
 
-async fn sizes<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Result<u64, Error> {
+const NO_SOURCE: &str = "no other node is up and in sync; name the one whose keys count, by `from`";
+
+/// All keys of a node, but for our own, in batches.
+struct Keys<'a> {
+    copy: &'a RedisCopy,
+    node: &'a Node,
+    cursor: Option<ScanCursor>,
+    waiting: Vec<Vec<u8>>,
+}
+
+impl<'a> Keys<'a> {
+    fn of(copy: &'a RedisCopy, node: &'a Node) -> Self {
+        Self { copy, node, cursor: Some(ScanCursor::default()), waiting: Vec::new() }
+    }
+
+    async fn next(&mut self, lease: &mut Option<Lease>) -> Result<Option<Vec<Vec<u8>>>, Error> {
+        if let Some(lease) = lease {
+            lease.renew().await?;
+        }
+        while self.waiting.is_empty() {
+            let Some(at) = self.cursor.take() else { return Ok(None) };
+            let options = ScanOptions::new().count(BATCH as u64);
+            let step = self.node.scan_from::<Vec<u8>>(at, options).await?;
+            self.cursor = step.next;
+            self.waiting = self.copy.shared.without_ours(step.items);
+        }
+        let rest = self.waiting.split_off(self.waiting.len().min(BATCH));
+        Ok(Some(std::mem::replace(&mut self.waiting, rest)))
+    }
+}
+
+/// Those of the keys that a node does not have.
+async fn missing(node: &Node, keys: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
+    let mut questions = Pipeline::with_capacity(keys.len());
+    for key in &keys {
+        questions.cmd("EXISTS").arg(key);
+    }
+    let replies = node.send_pipeline(&questions, 0, questions.len()).await?;
+    Ok(keys
+        .into_iter()
+        .zip(replies)
+        .filter(|(_, there)| *there == Value::Int(0))
+        .map(|(key, _)| key)
+        .collect())
+}
+
+fn count(repaired: &mut Repaired, brought: impl Iterator<Item = (Vec<u8>, Brought)>) {
+    for (key, brought) in brought {
+        match brought {
+            Brought::Same => {}
+            Brought::Copied => repaired.copied += 1,
+            Brought::Removed => repaired.removed += 1,
+            Brought::Failed(reason) => repaired.failed.push((key, reason)),
+        }
+    }
+}
+
+pub(super) async fn sizes<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Result<u64, Error> {
     use redisdb_node::commands::ServerCommands;
     let sizes = try_join_all(nodes.into_iter().map(|node| node.dbsize())).await?;
     Ok(sizes.into_iter().max().unwrap_or(0))
@@ -394,32 +432,26 @@ fn unsupported(reason: &str) -> Error {
 
 /// Keeps to a number of keys in a second.
 #[derive(Debug, Default)]
-struct Pace {
+pub(super) struct Pace {
     keys_per_second: Option<u32>,
     start: Option<Instant>,
+    done: u64,
 }
 
 impl Pace {
-    async fn wait(&mut self, done: u64) {
+    pub(super) fn of(keys_per_second: u32) -> Self {
+        Self { keys_per_second: Some(keys_per_second.max(1)), ..Self::default() }
+    }
+
+    /// Waits as long as so many more keys should have taken.
+    pub(super) async fn wait(&mut self, keys: u64) {
         let Some(rate) = self.keys_per_second else { return };
+        self.done += keys;
         let start = *self.start.get_or_insert_with(Instant::now);
-        let due = Duration::from_secs_f64(done as f64 / f64::from(rate));
+        let due = Duration::from_secs_f64(self.done as f64 / f64::from(rate));
         if let Some(early) = due.checked_sub(start.elapsed()) {
             tokio::time::sleep(early).await;
         }
-    }
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`", self.key.escape_ascii())?;
-        if !self.missing.is_empty() {
-            write!(f, " is missing on {}", self.missing.join(", "))?;
-        }
-        if !self.other.is_empty() {
-            write!(f, " is something else on {}", self.other.join(", "))?;
-        }
-        Ok(())
     }
 }
 
@@ -430,11 +462,5 @@ impl fmt::Debug for Repair<'_> {
             .field("source", &self.source)
             .field("dry_run", &self.dry_run)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Verify<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verify").field("rounds", &self.rounds).finish_non_exhaustive()
     }
 }

@@ -52,6 +52,15 @@ fn behind_after(took: &[Took], in_sync: &[bool], order: impl Iterator<Item = usi
     behind
 }
 
+/// The reply that most nodes gave, or else the first: of the replies of nodes in sync, in the order in which the key is
+/// read. A server that somebody has emptied a moment ago may be the first, but seldom the most.
+fn right_reply<'a>(replies: impl Iterator<Item = &'a Value>) -> Option<&'a Value> {
+    let replies: Vec<&Value> = replies.collect();
+    let votes = |reply: &Value| replies.iter().filter(|other| ***other == *reply).count();
+    let most = replies.iter().find(|reply| replies.len() < 2 * votes(reply));
+    most.or(replies.first()).copied()
+}
+
 /// Returns whether a write without keys may change any of them, as `FLUSHDB` does and `SCRIPT LOAD` does not.
 fn changes_any_key(spec: &Spec) -> bool {
     match spec.group {
@@ -85,18 +94,18 @@ pub(super) struct Watched<'a> {
     spec: &'static Spec,
     cmd: &'a Cmd,
     stage: Stage,
-    /// Of each node; empty while none of them was ever repaired.
-    repairs_ended: Vec<u64>,
+    /// How many batches had been copied to each node; empty while none ever was.
+    batches_ended: Vec<u64>,
 }
 
 impl<'a> Watched<'a> {
     pub(super) fn new(shared: &'a Shared, spec: &'static Spec, cmd: &'a Cmd) -> Self {
-        let ever = shared.behind.iter().any(|behind| behind.was_repaired_since(0));
-        let repairs_ended = match ever {
-            true => shared.behind.iter().map(Behind::repairs_ended).collect(),
+        let ever = shared.behind.iter().any(|behind| behind.was_copied_since(0));
+        let batches_ended = match ever {
+            true => shared.behind.iter().map(Behind::batches_ended).collect(),
             false => Vec::new(),
         };
-        Self { shared, spec, cmd, stage: Stage::Nothing, repairs_ended }
+        Self { shared, spec, cmd, stage: Stage::Nothing, batches_ended }
     }
 
     /// All nodes are sent it from now on.
@@ -118,6 +127,9 @@ impl<'a> Watched<'a> {
     pub(super) fn note(&mut self, results: &[Result<Value, node::Error>]) {
         self.stage = Stage::Noted;
         if !results.iter().all(Result::is_ok) {
+            let errors =
+                results.iter().enumerate().filter_map(|(idx, result)| Some((idx, result.as_ref().err()?)));
+            errors.for_each(|(idx, error)| self.shared.observe(idx, error));
             self.note_taken(&results.iter().map(Took::from).collect::<Vec<_>>());
         }
     }
@@ -125,6 +137,7 @@ impl<'a> Watched<'a> {
     /// Notes that the deciding node, the only one that was sent anything, gave an error.
     pub(super) fn note_undecided(&mut self, decider: usize, error: &node::Error) {
         self.stage = Stage::Noted;
+        self.shared.observe(decider, error);
         if error.may_have_executed() {
             self.note_taken(&self.all_but(decider, Took::Maybe, Took::No));
         }
@@ -135,22 +148,28 @@ impl<'a> Watched<'a> {
         self.stage = Stage::Noted;
     }
 
-    /// Notes which nodes gave another reply than the one that counts, that of the first node in sync: what they held
-    /// was something else.
-    ///
-    /// Of a node that has all to be compared still, other replies are expected. `SORT` without `STORE` gives elements
-    /// of equal weight in any order.
-    pub(super) fn note_disagreement(&self, results: &[Result<Value, node::Error>]) {
+    /// Returns whether nodes that should have given the same reply did not. `SORT` without `STORE` gives elements of equal
+    /// weight in any order.
+    pub(super) fn is_disagreed(&self, results: &[Result<Value, node::Error>]) -> bool {
         let mut replies = results.iter().flatten();
-        let Some(first) = replies.next() else { return };
-        let may_differ = matches!(self.spec.keys, Keys::OneAndAfter { .. }) || self.keys().next().is_none();
-        if may_differ || replies.all(|reply| reply == first) {
+        let Some(first) = replies.next() else { return false };
+        let mut differ = replies.filter(|reply| *reply != first).peekable();
+        differ.peek().is_some()
+            && !matches!(self.spec.keys, Keys::OneAndAfter { .. })
+            && self.keys().next().is_some()
+    }
+
+    /// Notes which nodes gave another reply than the one that counts: what they held was something else.
+    ///
+    /// Of a node that has all to be compared still, other replies are expected.
+    pub(super) fn note_disagreement(&self, results: &[Result<Value, node::Error>]) {
+        if !self.is_disagreed(results) {
             return;
         }
         let in_sync = self.in_sync();
         let reply = |idx: usize| results.get(idx).and_then(|result| result.as_ref().ok());
-        let counts = self.order().find(|idx| in_sync.get(*idx) == Some(&true) && reply(*idx).is_some());
-        let Some(right) = counts.and_then(reply) else { return };
+        let replies = self.order().filter(|idx| in_sync.get(*idx) == Some(&true)).filter_map(reply);
+        let Some(right) = right_reply(replies) else { return };
         for (idx, behind) in self.shared.behind.iter().enumerate() {
             if reply(idx).is_some_and(|reply| reply != right) && behind.has_memory(self.shared.nodes.at(idx))
             {
@@ -200,7 +219,7 @@ impl Drop for Watched<'_> {
             Stage::Sent => self.note_taken(&vec![Took::Maybe; self.shared.nodes.len()]),
         }
         for (idx, behind) in self.shared.behind.iter().enumerate() {
-            if behind.was_repaired_since(self.repairs_ended.get(idx).copied().unwrap_or(0)) {
+            if behind.were_copied_since(self.batches_ended.get(idx).copied().unwrap_or(0), self.keys()) {
                 self.note_missed(behind);
             }
         }
@@ -226,6 +245,18 @@ mod tests {
         check([Yes, No, Maybe], [true; 3], [false, true, true]);
         // Somebody was told that it is done: none of the others may count as if it were not.
         check([Yes, No, Maybe], [false, true, true], [false, true, true]);
+    }
+
+    #[test]
+    fn the_reply_of_most_is_right_or_else_that_of_the_first() {
+        let right = |replies: &[i64]| {
+            let replies: Vec<Value> = replies.iter().copied().map(Value::Int).collect();
+            right_reply(replies.iter()).cloned()
+        };
+        assert_eq!(right(&[1, 7, 7]), Some(Value::Int(7)));
+        assert_eq!(right(&[1, 7]), Some(Value::Int(1)));
+        assert_eq!(right(&[1, 7, 7, 1]), Some(Value::Int(1)));
+        assert_eq!(right(&[]), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use redisdb_node::command::Spec;
 
 use super::Shared;
 use super::watched::Watched;
+use crate::behind::Standing;
 use crate::copy::RedisCopy;
 use crate::decide::Decide;
 use crate::decide::Effect;
@@ -47,10 +48,17 @@ impl RedisCopy {
             Plan::Refuse(reason) => return Err(Error::refused(spec.name, "copy", reason)),
         };
         watched.sending();
-        let results = shared.nodes.run_on_all(spec, cmd).await;
+        let is_flush = matches!(spec.name, "FLUSHALL" | "FLUSHDB");
+        let results = match is_flush && shared.identity.is_some() {
+            true => join_all((0..shared.nodes.len()).map(|idx| self.flush(idx, spec, cmd))).await,
+            false => join_all((0..shared.nodes.len()).map(|idx| shared.send(idx, spec, cmd))).await,
+        };
         watched.note(&results);
+        if watched.is_disagreed(&results) && shared.identity.is_some() {
+            // A server that was emptied a moment ago must not count.
+            join_all((0..shared.nodes.len()).map(|idx| self.look_at(idx))).await;
+        }
         watched.note_disagreement(&results);
-        self.mark_flushed(spec, &results).await;
         shared.judge(spec, shared.nodes.replies(results))
     }
 
@@ -66,28 +74,35 @@ impl RedisCopy {
     ) -> Result<Replies<Value>, Error> {
         let shared = &*self.shared;
         let keys = || spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
-        let (mut errors, mut behind) = (Vec::new(), Vec::new());
-        for idx in shared.nodes.ring().successors(keys().next().unwrap_or_default()) {
-            if !shared.in_sync(idx, spec, cmd) {
-                behind.push(idx);
-                continue;
-            }
-            watched.deciding(idx);
-            match ask(shared.nodes.at(idx), spec, cmd, decide).await {
-                // A server that was restarted has decided on another memory than that of the others.
-                Ok(_) if !shared.in_sync(idx, spec, cmd) => behind.push(idx),
-                Ok((reply, answer)) => {
-                    let effect = decide.effect(cmd, &reply, answer.as_ref());
-                    return self.send_effect(spec, cmd, idx, reply, effect, watched).await;
+        let order = || shared.nodes.ring().successors(keys().next().unwrap_or_default());
+        let mut errors: Vec<node::Error> = Vec::new();
+        for wanted in [Standing::InSync, Standing::Nearly] {
+            for idx in order() {
+                if shared.standing(idx, spec, cmd) != wanted {
+                    continue;
                 }
-                Err(error) if error.is_connect() => errors.push(error),
-                Err(error) => {
-                    // It may have done it, and the others certainly have not.
-                    watched.note_undecided(idx, &error);
-                    return Err(Error::Node(error));
+                watched.deciding(idx);
+                match ask(shared.nodes.at(idx), spec, cmd, decide).await {
+                    // A server that was restarted has decided on another memory than that of the others.
+                    Ok(_) if shared.standing(idx, spec, cmd) == Standing::Behind => {}
+                    Ok((reply, answer)) => {
+                        let effect = decide.effect(cmd, &reply, answer.as_ref());
+                        return self.send_effect(spec, cmd, idx, reply, effect, watched).await;
+                    }
+                    Err(error) if error.is_connect() => {
+                        shared.observe(idx, &error);
+                        errors.push(error);
+                    }
+                    Err(error) => {
+                        // It may have done it, and the others certainly have not.
+                        watched.note_undecided(idx, &error);
+                        return Err(Error::Node(error));
+                    }
                 }
             }
         }
+        let is_behind = |idx: &usize| !errors.iter().any(|error| error.node() == &**shared.nodes.name(*idx));
+        let behind = order().filter(is_behind).collect();
         watched.nothing_missed();
         Err(Error::unavailable(spec.name, keys().next(), errors, shared.names(behind)))
     }
@@ -117,8 +132,8 @@ impl RedisCopy {
                 (cmd, row, expected.map(Value::Int))
             }
         };
-        let each = shared.nodes.iter().enumerate().map(async |(idx, node)| {
-            if idx == decider { Ok(reply.clone()) } else { node.run(row, &cmd).await }
+        let each = (0..shared.nodes.len()).map(async |idx| {
+            if idx == decider { Ok(reply.clone()) } else { shared.send(idx, row, &cmd).await }
         });
         watched.decided(decider);
         let results = join_all(each).await;
@@ -126,7 +141,8 @@ impl RedisCopy {
         if let Some(expected) = expected {
             // Another answer than the deciding node's: what is there was something else before.
             for (idx, (behind, result)) in shared.behind.iter().zip(&results).enumerate() {
-                if idx != decider && result.as_ref().is_ok_and(|found| *found != expected) {
+                let differs = idx != decider && result.as_ref().is_ok_and(|found| *found != expected);
+                if differs && behind.has_memory(shared.nodes.at(idx)) {
                     behind.missed(row.keys_of(&cmd).into_iter().flatten().map(|(_, key)| key));
                 }
             }
@@ -148,7 +164,12 @@ impl RedisCopy {
         let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
         let mut watched = Watched::new(shared, spec, cmd);
         watched.sending();
-        let results = join_all(shared.nodes.iter().map(|node| node.invoke(call))).await;
+        let each =
+            shared.nodes.iter().enumerate().map(async |(idx, node)| match shared.closed(idx, spec.name) {
+                Some(error) => Err(error),
+                None => node.invoke(call).await,
+            });
+        let results = join_all(each).await;
         watched.note(&results);
         shared.judge(spec, shared.nodes.replies(results))
     }
@@ -193,6 +214,14 @@ async fn ask(
 }
 
 impl Shared {
+    /// Sends a write to a node, unless it is another server than it should be.
+    async fn send(&self, idx: usize, spec: &'static Spec, cmd: &Cmd) -> Result<Value, node::Error> {
+        match self.closed(idx, spec.name) {
+            Some(error) => Err(error),
+            None => self.nodes.at(idx).run(spec, cmd).await,
+        }
+    }
+
     /// Judges a write by how many nodes took it.
     pub(super) fn judge(
         &self,

@@ -1,0 +1,58 @@
+//! Making keys on one node what they are on another.
+
+use futures_util::future::try_join_all;
+use redisdb_node as node;
+use redisdb_node::Node;
+
+use crate::behind::Behind;
+use crate::state;
+use crate::state::State;
+
+/// What became of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Brought {
+    /// It was the same already.
+    Same,
+    /// It was made what it is on the source.
+    Copied,
+    /// It was removed, because the source does not have it.
+    Removed,
+    /// It could not be made the same, for this reason.
+    Failed(String),
+}
+
+/// Makes keys on the target what they are on the source, where they are not; writes of this client that meet it are
+/// noted as missed. `whole` is what values may take together, in bytes of memory, to be read whole.
+///
+/// On a dry run nothing is written.
+pub(super) async fn bring(
+    (source, target): (&Node, &Node),
+    behind: &Behind,
+    keys: &[Vec<u8>],
+    whole: u64,
+    dry_run: bool,
+) -> Result<Vec<Brought>, node::Error> {
+    let batch = behind.start_batch(keys);
+    let states = try_join_all([source, target].map(|node| state::read(node, keys, whole))).await?;
+    let [wanted, found] = states.as_slice() else { return Ok(Vec::new()) };
+    let same = state::compare(keys, (source, wanted), (target, found)).await?;
+    let states = keys.iter().map(Vec::as_slice).zip(wanted);
+    let different: Vec<(&[u8], &State)> =
+        states.zip(&same).filter(|(_, same)| !**same).map(|(state, _)| state).collect();
+    batch.narrow(different.iter().map(|(key, _)| *key));
+    let outcomes = match different.is_empty() || dry_run {
+        true => different.iter().map(|_| Ok(())).collect(),
+        false => state::write(source, target, &different).await?,
+    };
+    let mut outcomes =
+        different.into_iter().zip(outcomes).map(|((_, wanted), outcome)| match (outcome, wanted) {
+            (Ok(()), State::Missing) => Brought::Removed,
+            (Ok(()), State::Present { .. }) => Brought::Copied,
+            (Err(error), _) => Brought::Failed(error.to_string()),
+        });
+    let brought = same.into_iter().map(|same| match same {
+        true => Brought::Same,
+        false => outcomes.next().unwrap_or(Brought::Same),
+    });
+    Ok(brought.collect())
+}

@@ -1,0 +1,143 @@
+//! What a server of a copy with an identity is marked with, and what follows from it. Plain values.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// The version of what is written.
+const FORMAT: u32 = 2;
+/// How often the epoch of the servers that are whole advances. One that has missed two of them was away so long that
+/// processes which knew what it missed may have gone.
+const BEAT: Duration = Duration::from_secs(30);
+
+/// What stands in the marker of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Marker {
+    format: u32,
+    node: String,
+    pub(super) state: Stage,
+    pub(super) epoch: u64,
+    /// The process whose memory was whole when this was written; `None` if it cannot be asked.
+    run_id: Option<String>,
+}
+
+/// Whether a server is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Stage {
+    Ready,
+    Syncing,
+}
+
+impl Marker {
+    pub(super) fn new(node: &str, state: Stage, epoch: u64, run_id: Option<String>) -> Self {
+        Self { format: FORMAT, node: node.to_owned(), state, epoch, run_id }
+    }
+
+    /// Reads the marker of what should be this node.
+    ///
+    /// # Errors
+    /// Which other server it says it is.
+    pub(super) fn read(text: &[u8], node: &str) -> Result<Self, String> {
+        // Before there were epochs, the marker was the name alone.
+        if text == node.as_bytes() {
+            return Ok(Self { format: 1, ..Self::new(node, Stage::Ready, 0, None) });
+        }
+        match serde_json::from_slice::<Self>(text) {
+            Ok(marker) if marker.format > FORMAT => {
+                Err(format!("marked in format {} by a later version of this client", marker.format))
+            }
+            Ok(marker) if marker.node != node => Err(format!("node `{}`", marker.node)),
+            Ok(marker) => Ok(marker),
+            Err(_) => Err(format!("node `{}`", text.escape_ascii())),
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        // Strings and numbers alone: there is nothing that could not be written.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Returns whether the server can be taken for whole: it was when it was marked, it is the same process, and it has
+    /// not been away for longer than a beat while others went on.
+    pub(super) fn is_whole(&self, run_id: Option<&str>, newest: u64) -> bool {
+        let is_same_process = match (&self.run_id, run_id) {
+            (Some(marked), Some(found)) => marked == found,
+            _ => true,
+        };
+        self.state == Stage::Ready && is_same_process && newest <= self.epoch.saturating_add(1)
+    }
+}
+
+/// The newest epoch that this process knows of, and since when.
+#[derive(Debug)]
+pub(super) struct Beat {
+    epoch: u64,
+    since: Instant,
+}
+
+impl Beat {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { epoch: 1, since: now }
+    }
+
+    /// Takes note of the epoch of a server. Whoever finds that another process has advanced it need not do so soon.
+    pub(super) fn seen(&mut self, epoch: u64, now: Instant) {
+        if self.epoch < epoch {
+            *self = Self { epoch, since: now };
+        }
+    }
+
+    pub(super) fn newest(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The epoch that servers that are whole should have now.
+    pub(super) fn due(&mut self, now: Instant) -> u64 {
+        if BEAT <= now.saturating_duration_since(self.since) {
+            *self = Self { epoch: self.epoch.saturating_add(1), since: now };
+        }
+        self.epoch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_is_read_as_it_was_written_and_so_is_one_of_the_first_format() {
+        let marker = Marker::new("a", Stage::Syncing, 7, Some("x".to_owned()));
+        assert_eq!(Marker::read(marker.text().as_bytes(), "a"), Ok(marker.clone()));
+        assert_eq!(Marker::read(marker.text().as_bytes(), "b"), Err("node `a`".to_owned()));
+        let first = Marker::read(b"a", "a").unwrap();
+        assert!(first.is_whole(Some("x"), 1) && !first.is_whole(Some("x"), 2));
+        assert_eq!(Marker::read(b"c", "a"), Err("node `c`".to_owned()));
+        let later = marker.text().replace("\"format\":2", "\"format\":3");
+        assert!(Marker::read(later.as_bytes(), "a").unwrap_err().contains("later version"));
+    }
+
+    #[test]
+    fn a_server_is_whole_if_it_is_ready_the_same_process_and_not_old() {
+        let ready = Marker::new("a", Stage::Ready, 7, Some("x".to_owned()));
+        assert!(ready.is_whole(Some("x"), 7) && ready.is_whole(Some("x"), 8) && ready.is_whole(None, 0));
+        assert!(!ready.is_whole(Some("x"), 9), "it has missed two beats");
+        assert!(!ready.is_whole(Some("y"), 7), "it was restarted");
+        assert!(!Marker { state: Stage::Syncing, ..ready }.is_whole(Some("x"), 7));
+    }
+
+    #[test]
+    fn one_of_several_processes_advances_the_epoch() {
+        let start = Instant::now();
+        let (mut one, mut other) = (Beat::new(start), Beat::new(start + BEAT / 2));
+        assert_eq!(one.due(start + BEAT / 2), 1);
+        assert_eq!(one.due(start + BEAT), 2);
+        other.seen(2, start + BEAT);
+        assert_eq!(other.due(start + BEAT * 3 / 2), 2, "it was advanced half a beat ago");
+        assert_eq!((other.due(start + BEAT * 2), other.newest()), (3, 3));
+        other.seen(1, start + BEAT * 2);
+        assert_eq!(other.newest(), 3);
+    }
+}

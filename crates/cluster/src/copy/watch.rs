@@ -1,0 +1,170 @@
+//! Watching over the nodes of a copy, and bringing those back that were away.
+
+use std::hash::BuildHasher;
+use std::hash::Hasher;
+use std::hash::RandomState;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use redisdb_node as node;
+
+use super::RedisCopy;
+use super::Shared;
+use super::machine::Seen;
+use crate::behind::Behind;
+use crate::health::Health;
+use crate::policy::OnReturn;
+
+/// How often a node is looked at that is up ..
+const CALM: Duration = Duration::from_secs(1);
+/// .. and one that is not: what it missed is brought over in two steps, so that writes of other processes that are on
+/// their way do not count as differences.
+const BUSY: Duration = Duration::from_millis(250);
+/// How often one is tried that does not let this client in: passwords are guessed no faster than this.
+const SHUT: Duration = Duration::from_secs(10);
+/// How long a node is left alone that could not be made the same, at first; then twice as long, and so on, up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+impl RedisCopy {
+    /// Makes sure that somebody watches over the nodes, as long as there is a handle of this copy.
+    pub(super) fn watch(&self) {
+        let Some(monitor) = &self.monitor else { return };
+        monitor.ensure(|| {
+            // Without the monitor in it: whoever watches does not keep itself alive.
+            let copy = Self { shared: Arc::clone(&self.shared), monitor: None };
+            async move { copy.care().await }
+        });
+    }
+
+    async fn care(&self) {
+        join_all((0..self.shared.nodes.len()).map(|idx| self.care_for(idx))).await;
+    }
+
+    /// Looks at a node now and then, and brings it back when it has been away, forever.
+    async fn care_for(&self, idx: usize) {
+        let mut care = Care::default();
+        loop {
+            self.examine(idx).await;
+            let is_well = self.heal(idx, &mut care).await;
+            let is_shut = self.shared.behind.get(idx).is_some_and(Behind::is_misconfigured);
+            let pause = match care.failures {
+                _ if is_shut => SHUT,
+                0 if is_well => CALM,
+                0 => BUSY,
+                n => (CALM * 2_u32.saturating_pow(n - 1)).min(LONGEST_PAUSE),
+            };
+            // Between four and six fifths of it, so that processes do not keep step.
+            let jitter = u32::try_from(random() % 400).unwrap_or(0);
+            tokio::time::sleep(pause * (800 + jitter) / 1000).await;
+        }
+    }
+
+    /// Connects to a node, looks at what it is, and draws the conclusions.
+    pub(super) async fn examine(&self, idx: usize) {
+        let shared = &*self.shared;
+        let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return };
+        behind.see(Seen::Probing);
+        if let Err(error) = node.ready().await {
+            behind.see(if error.is_config() { Seen::Misconfigured } else { Seen::Unreachable });
+            return;
+        }
+        behind.see(Seen::Connected);
+        if shared.identity.is_some() {
+            self.look_at(idx).await;
+            return;
+        }
+        // A server that hangs is noticed by what it does not answer.
+        if let Err(error) = node.send(&redis::cmd("PING")).await {
+            shared.observe(idx, &error);
+        }
+        behind.see(if behind.is_trusted(node) { Seen::Intact } else { Seen::Lost });
+    }
+
+    /// Brings over what a node has missed, as far as it is this client's business. Returns whether there is nothing left.
+    async fn heal(&self, idx: usize, care: &mut Care) -> bool {
+        let shared = &*self.shared;
+        let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return true };
+        let last = behind.last_missed();
+        let is_back = match behind.health(node) {
+            Health::Up => {
+                *care = Care::default();
+                return true;
+            }
+            Health::Down | Health::Probing | Health::Fencing | Health::Misconfigured => {
+                care.quiet = 0;
+                return false;
+            }
+            Health::Syncing => false,
+            Health::Suspect | Health::WriteDegraded | Health::Replaying => !behind.has_missed(),
+        };
+        // Seen twice, so that other processes have had the time to bring over what they know of.
+        if is_back {
+            care.quiet += 1;
+            return care.quiet > 1 && behind.catch_up(last);
+        }
+        let OnReturn::Repair { keys_per_second } = shared.on_return else {
+            care.quiet += 1;
+            if care.quiet > 1 && behind.health(node) == Health::Replaying {
+                behind.see(Seen::CaughtUp);
+                behind.see(Seen::Missed);
+            }
+            return false;
+        };
+        care.quiet = 0;
+        let Ok(_alone) = behind.repairing.try_lock() else { return false };
+        let is_whole = behind.has_memory(node);
+        match self.repair(node.name()).keys_per_second(keys_per_second).attempt(1).await {
+            Ok(repaired) if repaired.failed.is_empty() => care.failures = 0,
+            Ok(_) => care.failures = care.failures.saturating_add(1),
+            Err(error) => {
+                tracing::debug!(node = node.name(), %error, "not repaired yet");
+                // That another process is at it, or that no node can be the source, may change soon.
+                care.failures =
+                    if is_whole || error.is_unsupported() { 0 } else { care.failures.saturating_add(1) };
+            }
+        }
+        false
+    }
+}
+
+/// What a watcher remembers of a node.
+#[derive(Debug, Default)]
+struct Care {
+    /// How often in a row nothing was missed.
+    quiet: u32,
+    /// How often in a row it could not be made the same.
+    failures: u32,
+}
+
+impl Shared {
+    /// Takes note of what the error of a call says of its node.
+    pub(super) fn observe(&self, idx: usize, error: &node::Error) {
+        let Some(behind) = self.behind.get(idx) else { return };
+        if error.is_config() {
+            behind.see(Seen::Misconfigured);
+        } else if error.is_connect() {
+            behind.see(Seen::Unreachable);
+        } else if matches!(error.code(), Some("OOM" | "MISCONF" | "READONLY" | "NOREPLICAS")) {
+            behind.see(Seen::Refused);
+        }
+    }
+}
+
+impl Shared {
+    /// Why nothing may be sent to a node, if that is so.
+    pub(super) fn closed(&self, idx: usize, command: &'static str) -> Option<node::Error> {
+        let behind = self.behind.get(idx)?;
+        let reason = "it does not let this client in, or is another server than it should be; check its URL";
+        let error = || {
+            let kind = node::ErrorKind::Unsupported(reason.into());
+            node::Error::new(Arc::clone(self.nodes.name(idx)), command, kind)
+        };
+        behind.is_misconfigured().then(error)
+    }
+}
+
+/// A number that nobody can foresee.
+pub(super) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,326 @@
+//! Servers of a copy that go away, come back, and lose their data, under a load that knows what it may find: no read
+//! says "missing" of what is there, no acknowledged write is lost, and in the end all servers hold the same, without
+//! anybody doing anything.
+
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+
+use redisdb::Health;
+use redisdb::Node;
+use redisdb::RedisCopy;
+use redisdb::commands::*;
+use redisdb_tests::Load;
+use redisdb_tests::NAMES;
+use redisdb_tests::Tally;
+use redisdb_tests::eventually;
+use redisdb_tests::fill;
+use redisdb_tests::process;
+use xtask::Data;
+use xtask::Server;
+use xtask::Servers;
+
+async fn is_well(copy: &RedisCopy) -> bool {
+    copy.health().iter().all(|(_, health)| *health == Health::Up)
+}
+
+/// Waits until some time of load has passed.
+async fn meanwhile(copy: &RedisCopy, n_calls: u64) {
+    // A counter that nobody else counts tells how much a server has done.
+    let calls = async || {
+        let info = copy.on_node("b").unwrap().info_with(&["stats"]).await.ok()?;
+        info.get("stats", "total_commands_processed")?.parse::<u64>().ok()
+    };
+    let mut start = None;
+    eventually("the load goes on", async || match (calls().await, start) {
+        (Some(now), None) => {
+            start = Some(now);
+            false
+        }
+        (Some(now), Some(start)) => now >= start + n_calls,
+        _ => false,
+    })
+    .await;
+}
+
+/// Client processes beside this one.
+struct Others(Vec<Child>);
+
+impl Others {
+    fn start(n: usize, urls: &[String], identity: Option<&str>) -> Self {
+        let start = |i: usize| {
+            let mut child = Command::new(env!("CARGO_BIN_EXE_copy_load"))
+                .arg(format!("other{i}"))
+                .arg(identity.unwrap_or("-"))
+                .args(urls)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            let stdout = child.stdout.take().unwrap();
+            let mut stdout = BufReader::with_capacity(1, stdout);
+            stdout.read_line(&mut line).unwrap();
+            assert_eq!(line, "started\n");
+            child.stdout = Some(stdout.into_inner());
+            child
+        };
+        Self((0..n).map(start).collect())
+    }
+
+    fn stop(mut self) -> Vec<Tally> {
+        self.0.iter_mut().for_each(|child| drop(child.stdin.take()));
+        let stop = |child: &mut Child| {
+            let mut text = String::new();
+            child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+            assert!(child.wait().unwrap().success());
+            Tally::read(&text)
+        };
+        self.0.iter_mut().map(stop).collect()
+    }
+}
+
+impl Drop for Others {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|child| _ = child.kill());
+        self.0.iter_mut().for_each(|child| _ = child.wait());
+    }
+}
+
+/// Loads a copy, has something done to its servers meanwhile, and checks that it recovers from it.
+async fn survives(
+    mut servers: Servers,
+    identity: Option<&str>,
+    n_others: usize,
+    fault: impl AsyncFnOnce(&mut Servers, &RedisCopy),
+) {
+    let urls = servers.urls();
+    let copy = process(&urls, identity).connect().await.unwrap();
+    fill(&copy).await;
+    let others = Others::start(n_others, &urls, identity);
+    let load = Load::start(&copy, "own", 12);
+    meanwhile(&copy, 500).await;
+    fault(&mut servers, &copy).await;
+    eventually("all nodes are up again", async || is_well(&copy).await).await;
+    meanwhile(&copy, 500).await;
+    let mut tallies = vec![load.stop().await];
+    tallies.extend(others.stop());
+    eventually("all nodes have what they missed", async || is_well(&copy).await).await;
+    let differences = copy.verify().run().await.unwrap();
+    assert!(differences.is_empty(), "{differences:?}");
+    for tally in &tallies {
+        let Tally { calls, failed, missing, wrong, .. } = *tally;
+        println!("{calls} calls, {failed} failed, {missing} falsely missing, {wrong} wrong");
+        assert!(calls > 100, "{calls}");
+        assert_eq!((missing, wrong), (0, 0));
+        for node in copy.nodes() {
+            tally.check(&node.clone()).await;
+        }
+    }
+    for name in NAMES {
+        assert_eq!(copy.on_node(name).unwrap().get::<u64>("standing:7").await.unwrap(), Some(7));
+    }
+}
+
+async fn comes_back_empty(servers: &mut Servers, copy: &RedisCopy) {
+    for idx in 0..NAMES.len() {
+        servers[idx].kill();
+        meanwhile_without(copy, idx).await;
+        servers[idx].restart(Data::Lose).unwrap();
+        eventually("it is up again", async || is_well(copy).await).await;
+    }
+}
+
+/// Waits until a node is known to be down.
+async fn meanwhile_without(copy: &RedisCopy, idx: usize) {
+    eventually("it is known to be down", async || copy.health()[idx].1 == Health::Down).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_server_in_turn_comes_back_empty() {
+    survives(Servers::start(3).unwrap(), None, 0, comes_back_empty).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_server_in_turn_comes_back_empty_to_a_copy_with_an_identity() {
+    survives(Servers::start(3).unwrap(), Some("shop"), 0, comes_back_empty).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_comes_back_with_its_data() {
+    let servers = Server::builder().persistent().start_many(3).unwrap();
+    survives(servers, Some("shop"), 0, async |servers, copy| {
+        servers[0].kill();
+        meanwhile_without(copy, 0).await;
+        meanwhile(copy, 500).await;
+        servers[0].restart(Data::Keep).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_comes_back_with_older_data() {
+    survives(Servers::start(3).unwrap(), Some("shop"), 0, async |servers, copy| {
+        let older = servers[2].dump().unwrap();
+        meanwhile(copy, 1000).await;
+        servers[2].restart_from(&older).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_flushed_by_somebody_else() {
+    survives(Servers::start(3).unwrap(), Some("shop"), 0, async |servers, copy| {
+        for idx in 0..NAMES.len() {
+            let outsider = Node::connect(servers[idx].url()).await.unwrap();
+            outsider.flushall().await.unwrap();
+            eventually("it is noticed", async || copy.health()[idx].1 != Health::Up).await;
+            eventually("it is up again", async || is_well(copy).await).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_hangs_for_a_while() {
+    survives(Servers::start(3).unwrap(), None, 0, async |servers, copy| {
+        for idx in 0..NAMES.len() {
+            servers[idx].pause();
+            meanwhile_without(copy, idx).await;
+            servers[idx].resume();
+            eventually("it is up again", async || is_well(copy).await).await;
+        }
+    })
+    .await;
+}
+
+async fn several_things_happen(servers: &mut Servers, copy: &RedisCopy) {
+    servers[0].kill();
+    meanwhile_without(copy, 0).await;
+    servers[0].restart(Data::Lose).unwrap();
+    eventually("it is up again", async || is_well(copy).await).await;
+    servers[2].pause();
+    meanwhile_without(copy, 2).await;
+    servers[2].resume();
+    eventually("it is up again", async || is_well(copy).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_bring_the_same_servers_back() {
+    survives(Servers::start(3).unwrap(), Some("shop"), 1, several_things_happen).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_without_an_identity_bring_the_same_servers_back() {
+    survives(Servers::start(3).unwrap(), None, 1, several_things_happen).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_processes_bring_the_same_servers_back() {
+    survives(Servers::start(3).unwrap(), Some("shop"), 3, several_things_happen).await;
+}
+
+#[tokio::test]
+async fn a_process_that_starts_later_does_not_read_from_a_server_with_older_data() {
+    let mut servers = Servers::start(3).unwrap();
+    let urls = servers.urls();
+    let first = process(&urls, Some("shop")).connect().await.unwrap();
+    let keys: Vec<String> = (0..60).map(|i| format!("key:{i}")).collect();
+    first.mset(keys.iter().map(|key| (key, "old"))).await.unwrap();
+    let older = servers[0].dump().unwrap();
+    first.mset(keys.iter().map(|key| (key, "new"))).await.unwrap();
+    drop(first);
+    servers[0].restart_from(&older).unwrap();
+    let second = process(&urls, Some("shop")).connect().await.unwrap();
+    let owner = second.on_node("a").unwrap().clone();
+    assert_eq!(owner.get::<String>(&keys[0]).await.unwrap().as_deref(), Some("old"));
+    for key in &keys {
+        assert_eq!(second.get::<String>(key).await.unwrap().as_deref(), Some("new"), "{key}");
+    }
+    eventually("it is up again", async || is_well(&second).await).await;
+    assert_eq!(owner.get::<String>(&keys[0]).await.unwrap().as_deref(), Some("new"));
+    // It was marked anew, so the next process takes it for whole.
+    let third = process(&urls, Some("shop")).connect().await.unwrap();
+    assert!(is_well(&third).await, "{:?}", third.health());
+}
+
+#[tokio::test]
+async fn a_process_that_starts_later_does_not_read_from_a_server_that_was_away_for_long() {
+    let servers = Servers::start(3).unwrap();
+    let urls = servers.urls();
+    let marker = "__redisdb:{shop}:node";
+    drop(process(&urls, Some("shop")).connect().await.unwrap());
+    // As if the others had gone on for many beats, with processes that are gone now.
+    for (name, url) in NAMES.iter().zip(&urls) {
+        let node = Node::connect(url.as_str()).await.unwrap();
+        let marked: String = node.get(marker).await.unwrap().unwrap();
+        assert!(marked.contains("\"epoch\":1,"), "{marked}");
+        node.set("k", if *name == "c" { "old" } else { "new" }).await.unwrap();
+        if *name != "c" {
+            node.set(marker, marked.replace("\"epoch\":1,", "\"epoch\":9,")).await.unwrap();
+        }
+    }
+    let copy = process(&urls, Some("shop")).connect().await.unwrap();
+    assert_eq!(copy.health()[2], ("c", Health::Syncing));
+    eventually("it is up again", async || is_well(&copy).await).await;
+    let behind = copy.on_node("c").unwrap().clone();
+    assert_eq!(behind.get::<String>("k").await.unwrap().as_deref(), Some("new"));
+    let marked: String = behind.get(marker).await.unwrap().unwrap();
+    assert!(marked.contains("\"epoch\":9,") && marked.contains("\"ready\""), "{marked}");
+}
+
+#[tokio::test]
+async fn a_marker_of_the_first_format_is_read_and_replaced() {
+    let servers = Servers::start(3).unwrap();
+    let urls = servers.urls();
+    for (name, url) in NAMES.iter().zip(&urls) {
+        let node = Node::connect(url.as_str()).await.unwrap();
+        node.set("__redisdb:{shop}:node", *name).await.unwrap();
+        node.set("k", 1).await.unwrap();
+    }
+    let copy = process(&urls, Some("shop")).connect().await.unwrap();
+    assert_eq!(copy.get::<u8>("k").await.unwrap(), Some(1));
+    let last = copy.on_node("c").unwrap().clone();
+    eventually("it has an epoch", async || {
+        last.get::<String>("__redisdb:{shop}:node").await.unwrap().is_some_and(|text| text.contains("epoch"))
+    })
+    .await;
+    assert!(is_well(&copy).await);
+}
+
+#[tokio::test]
+async fn nobody_watches_when_there_is_no_handle() {
+    let servers = Servers::start(3).unwrap();
+    let copy = process(&servers.urls(), None).connect().await.unwrap();
+    let outsider = Node::connect(servers[0].url()).await.unwrap();
+    let connected = async || {
+        let info = outsider.info_with(&["clients"]).await.unwrap();
+        info.get("clients", "connected_clients").unwrap().parse::<u32>().unwrap()
+    };
+    let again = copy.clone();
+    drop(copy);
+    again.set("k", 1).await.unwrap();
+    assert_eq!(connected().await, 2);
+    drop(again);
+    eventually("its connections are gone", async || connected().await == 1).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_full_takes_no_writes_and_is_filled_up_later() {
+    let servers = Servers::start(3).unwrap();
+    let copy = process(&servers.urls(), None).connect().await.unwrap();
+    let full = copy.on_node("b").unwrap().clone();
+    full.config_set("maxmemory", 1).await.unwrap();
+    let replies = copy.set("k", "new").await.unwrap();
+    assert_eq!(replies.failures().map(|(name, _)| name).collect::<Vec<_>>(), ["b"]);
+    assert_eq!(copy.health()[1], ("b", Health::WriteDegraded));
+    for i in 0..30 {
+        assert_eq!(copy.get::<String>("k").await.unwrap().as_deref(), Some("new"), "{i}");
+    }
+    full.config_set("maxmemory", 0).await.unwrap();
+    eventually("it is up again", async || is_well(&copy).await).await;
+    assert_eq!(full.get::<String>("k").await.unwrap().as_deref(), Some("new"));
+}
