@@ -46,7 +46,9 @@ impl fmt::Display for NodeEvent {
 
 /// What is called with each change of a node's health, and the node's name. It must not block.
 #[derive(Clone, Default)]
-pub struct Observer(Option<Arc<dyn Fn(&str, NodeEvent) + Send + Sync>>);
+pub struct Observer(Option<Arc<Tell>>);
+
+type Tell = dyn Fn(&str, NodeEvent) + Send + Sync;
 
 impl Observer {
     /// Calls a function.

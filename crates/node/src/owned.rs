@@ -315,7 +315,11 @@ impl Owned {
                 response_timeout: self.config.response_timeout(),
                 connection: Mutex::new(Some(connection)),
             }),
-            Err(PoolError::Backend(error)) => Err(dial::refused(error)),
+            // What a server says to a connection is not its answer to a command.
+            Err(PoolError::Backend(error)) => Err(match dial::refused(error) {
+                cause @ ErrorKind::Server(_) => ErrorKind::Down { cause: Arc::new(cause) },
+                kind => kind,
+            }),
             Err(PoolError::Timeout(TimeoutType::Wait)) => Err(ErrorKind::Unsupported(
                 format!("all {MOST} owned connections are in use; drop one, or wait longer").into(),
             )),
