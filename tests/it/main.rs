@@ -33,6 +33,8 @@ mod locks;
 mod missed;
 #[cfg(feature = "servers")]
 mod model;
+#[cfg(feature = "servers")]
+mod on_down;
 mod original_doc;
 #[cfg(feature = "servers")]
 mod other_process;

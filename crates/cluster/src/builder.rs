@@ -17,13 +17,13 @@ use crate::config::TopologyConfig;
 use crate::copy::RedisCopy;
 use crate::error::Error;
 use crate::nodes::Nodes;
+use crate::policy::OnDown;
 use crate::policy::OnReturn;
 use crate::policy::Policy;
 use crate::policy::ReadFrom;
 use crate::policy::WriteTo;
 use crate::ring::RedisRing;
 use crate::topology::Plan;
-use crate::topology::Topology;
 
 /// Gathers the nodes of a [`RedisRing`].
 #[derive(Debug, Clone, Default)]
@@ -31,12 +31,14 @@ use crate::topology::Topology;
 pub struct RingBuilder {
     members: MembersBuilder,
     colocated: bool,
+    on_down: OnDown,
 }
 
 impl RingBuilder {
     pub(crate) fn from_config(config: TopologyConfig) -> Result<Self, Error> {
+        let on_down = config.on_down.clone();
         let members = MembersBuilder::from_topology(config, Strategy::Ring)?;
-        Ok(Self { members, colocated: false })
+        Ok(Self { members, colocated: false, on_down })
     }
 
     /// Adds a server under a name, which is what places its keys; the URL is as in [`NodeConfig::new`].
@@ -102,16 +104,22 @@ impl RingBuilder {
         self
     }
 
+    /// Sets what is done with the keys of a node that is down. Default: [`OnDown::Fail`].
+    pub fn on_down(mut self, on_down: OnDown) -> Self {
+        self.on_down = on_down;
+        self
+    }
+
     /// Returns the ring without connecting.
     ///
     /// # Errors
     /// What is wrong with the nodes: a URL, a name that stands twice, a weight of 0, or that there is none.
     pub fn build(self) -> Result<RedisRing, Error> {
-        Ok(RedisRing::new(Topology::new(self.plan()?)))
+        Ok(RedisRing::new(self.plan()?))
     }
 
     pub(crate) fn plan(self) -> Result<Plan, Error> {
-        Plan::new(self.members.build()?, self.colocated)
+        Plan::new(self.members.build()?, self.colocated, self.on_down)
     }
 
     /// Returns the ring with its nodes connected.

@@ -12,6 +12,7 @@ use redisdb_node::NodeConfig;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::policy::OnDown;
 use crate::policy::OnReturn;
 use crate::policy::ReadFrom;
 use crate::policy::WriteTo;
@@ -54,6 +55,9 @@ pub struct TopologyConfig {
     #[cfg(feature = "layouts")]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// On a ring: what is done with the keys of a node that is down. Default: their calls fail.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_down: OnDown,
     /// On a copy: how many nodes must take a write. Default: any one.
     #[serde(default)]
     pub write_to: WriteTo,
@@ -74,6 +78,10 @@ pub struct TopologyConfig {
     pub response_timeout_ms: Option<u64>,
     /// The nodes.
     pub nodes: Vec<NodeConfig>,
+}
+
+fn is_default(on_down: &OnDown) -> bool {
+    *on_down == OnDown::default()
 }
 
 /// What is done with several servers.
@@ -164,6 +172,12 @@ pub enum ConfigError {
         /// What it was used for.
         wanted: Strategy,
     },
+    /// What is to be done with the keys of a node that is down cannot be done.
+    #[error("on_down: {reason}")]
+    OnDown {
+        /// Why.
+        reason: &'static str,
+    },
     /// More nodes must take a write than there are.
     #[error("{wanted} nodes must take a write, but there are {nodes}")]
     WriteTo {
@@ -172,4 +186,32 @@ pub enum ConfigError {
         /// How many there are.
         nodes: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::policy::Rejoin;
+
+    #[test]
+    fn what_is_done_about_a_node_that_is_down_is_read_and_written_alike() {
+        for (text, expected) in [
+            (r#""fail""#, OnDown::Fail),
+            (r#"{"failover":{"ttl_cap_ms":60000}}"#, OnDown::Failover { ttl_cap: Duration::from_secs(60) }),
+            (r#"{"remap":{"on_return":"trust"}}"#, OnDown::Remap { on_return: Rejoin::Trust }),
+            (
+                r#"{"remap":{"on_return":{"flush_prefix":"app:"}}}"#,
+                OnDown::Remap { on_return: Rejoin::FlushPrefix("app:".to_owned()) },
+            ),
+            (
+                r#"{"remap":{"on_return":{"wait_max_ttl":5}}}"#,
+                OnDown::Remap { on_return: Rejoin::WaitMaxTtl(Duration::from_millis(5)) },
+            ),
+        ] {
+            assert_eq!(serde_json::from_str::<OnDown>(text).unwrap(), expected);
+            assert_eq!(serde_json::to_string(&expected).unwrap(), text);
+        }
+    }
 }

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use futures_util::Stream;
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Value;
@@ -54,6 +55,7 @@ use crate::explain::explain_on_copy;
 use crate::health::Health;
 use crate::monitor::Monitor;
 use crate::nodes::Nodes;
+use crate::observe::Event;
 use crate::policy::OnReturn;
 use crate::policy::Policy;
 use crate::policy::ReadFrom;
@@ -190,6 +192,12 @@ impl RedisCopy {
     pub fn health(&self) -> Vec<(&str, Health)> {
         let nodes = self.shared.nodes.iter().zip(&self.shared.behind);
         nodes.map(|(node, behind)| (node.name(), behind.health(node))).collect()
+    }
+
+    /// What happens to the nodes from now on: a stream that ends with the copy; see
+    /// [`RedisRing::events`](crate::RedisRing::events).
+    pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
+        self.shared.nodes.events().stream()
     }
 
     /// Lets a node answer reads again that has missed writes or lost its data. The caller vouches that it holds what the

@@ -1,6 +1,7 @@
 //! How a node is.
 
-/// How a node of a copy is, as far as this client has seen.
+/// How a node of a ring or a copy is, as far as this client has seen. A node of a ring is `Up`, `WriteDegraded`, `Down`, or
+/// `Syncing` while it is made ready to serve again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Health {

@@ -1,6 +1,7 @@
 //! The nodes and their placement: one value that never changes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::Cmd;
@@ -12,24 +13,39 @@ use redisdb_node::command::Spec;
 
 use crate::builder::Members;
 use crate::error::Error;
+use crate::observe::Events;
 use crate::replies::Replies;
 
 /// The nodes in the order of the configuration; a ring's index is theirs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Nodes {
     ring: Arc<HashRing>,
     nodes: Vec<(Arc<str>, Node)>,
+    events: Events,
 }
 
 impl Nodes {
     pub(crate) fn new(members: Members) -> Result<Self, Error> {
         let Members { ring, nodes } = members;
-        Ok(Self::of(Arc::new(ring.build()?), nodes.into_iter().map(Node::new)))
+        let events = Events::default();
+        let nodes = nodes.into_iter().map(|node| Node::observed(node, events.observer()));
+        Ok(Self::of(Arc::new(ring.build()?), nodes, events.clone()))
     }
 
     /// The nodes of a ring, in its order.
-    pub(crate) fn of(ring: Arc<HashRing>, nodes: impl Iterator<Item = Node>) -> Self {
-        Self { ring, nodes: nodes.map(|node| (node.name().into(), node)).collect() }
+    pub(crate) fn of(ring: Arc<HashRing>, nodes: impl Iterator<Item = Node>, events: Events) -> Self {
+        Self { ring, nodes: nodes.map(|node| (node.name().into(), node)).collect(), events }
+    }
+
+    /// What tells of these nodes.
+    pub(crate) fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// The same nodes, by handles with a deadline.
+    pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
+        let nodes = self.nodes.iter().map(|(name, node)| (Arc::clone(name), node.with_deadline(deadline)));
+        Self { ring: Arc::clone(&self.ring), nodes: nodes.collect(), events: self.events.clone() }
     }
 
     /// Connects to all at once. A server that is down now may come up later, so only two things are errors: a node

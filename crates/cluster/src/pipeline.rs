@@ -105,7 +105,18 @@ async fn run_all<C: Sync>(
     mut outcome: impl FnMut(Result<RingReply, Error>),
 ) {
     let topology = ring.topology();
-    let nodes = &topology.nodes;
+    // What a node that stands in writes needs care, command by command.
+    let is_careful = |spec: &Spec| topology.ttl_cap(spec).is_some() && topology.takes_care_of(spec);
+    if commands.iter().map(&routable).any(|command| command.is_ok_and(|(spec, _)| is_careful(spec))) {
+        for command in commands {
+            outcome(match routable(command) {
+                Ok((spec, cmd)) => ring.run_one(spec, cmd).await,
+                Err(error) => Err(error),
+            });
+        }
+        return;
+    }
+    let nodes = &*ring.nodes_of(&topology);
     // A node that did not answer a part of the pipeline gets none of the rest.
     let mut lost: BTreeMap<usize, Arc<node::ErrorKind>> = BTreeMap::new();
     for commands in commands.chunks(WINDOW) {
@@ -291,6 +302,21 @@ impl RedisRing {
     /// ```
     pub fn pipeline(&self) -> Pipeline<RedisRing> {
         Pipeline::new(self.clone())
+    }
+}
+
+impl RedisRing {
+    /// Runs one command of a pipeline by itself.
+    async fn run_one(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
+        if let Some(reason) = spec.needs_owned(cmd) {
+            return Err(Error::refused(spec.name, "ring", reason));
+        }
+        if spec.access == Access::Each {
+            let topology = self.topology();
+            let nodes = self.nodes_of(&topology);
+            return Ok(RingReply::Each(nodes.replies(nodes.run_on_all(spec, cmd).await)));
+        }
+        Ok(RingReply::One("*".into(), self.run(spec, cmd).await?))
     }
 }
 

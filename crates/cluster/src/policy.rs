@@ -1,5 +1,7 @@
 //! What a copy is asked to guarantee.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -69,4 +71,66 @@ pub(crate) struct Policy {
     pub(crate) write_to: WriteTo,
     pub(crate) read_from: ReadFrom,
     pub(crate) on_return: OnReturn,
+}
+/// What a ring does with the keys of a node that is [down](redisdb_node::Node::is_down).
+///
+/// Anything but `Fail` is for caches alone: data that can be made anew. What is read meanwhile was written meanwhile,
+/// or is missing; a counter starts from nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnDown {
+    /// Their calls fail at once, with [`Error::Unavailable`](crate::Error::Unavailable). The default: a key is in one
+    /// place, and what is there counts.
+    #[default]
+    Fail,
+    /// The next node of [`successors`](redisdb_hashring::HashRing::successors) that is up answers for them.
+    ///
+    /// Whatever is written there goes after `ttl_cap` at the latest, and deletes go to both nodes. Before the node serves
+    /// again, the keys that this client wrote or deleted meanwhile are removed from it (all of its keys, if those are more
+    /// than 100,000), so that they are missing rather than old. Keys that other clients wrote are known to them; two
+    /// clients that do not agree on whether the node is up read each other's writes late, by no more than `ttl_cap`.
+    Failover {
+        /// How long a value may live on a node that stands in. A minute is usual.
+        #[serde(rename = "ttl_cap_ms", with = "millis")]
+        ttl_cap: Duration,
+    },
+    /// The next node that is up answers for them, as if the node were not in the ring: what go-redis and twemproxy do.
+    ///
+    /// The node kept what it held before, which is old by the time it returns.
+    Remap {
+        /// What is done about that. There is no default: each answer has its price.
+        on_return: Rejoin,
+    },
+}
+
+/// What a ring does about old values on a node that returns, before that serves again.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Rejoin {
+    /// All keys that begin with this are removed from it. Every client that saw it go does so, at its own moment.
+    FlushPrefix(String),
+    /// It is left out until so long after it went: by then all it held has gone by itself, if nothing is written to live
+    /// longer.
+    WaitMaxTtl(#[serde(with = "millis")] Duration),
+    /// Nothing: old values are served.
+    Trust,
+}
+
+/// A duration as a number of milliseconds.
+mod millis {
+    use std::time::Duration;
+
+    use serde::Deserialize;
+    use serde::Deserializer;
+    use serde::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
 }

@@ -1,11 +1,14 @@
 //! Each key on one server.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::hash::BuildHasher;
 use std::hash::RandomState;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::Stream;
 use futures_util::future::join;
 use futures_util::future::join_all;
 use redis::Cmd;
@@ -24,6 +27,7 @@ use redisdb_node::command::Spec;
 use redisdb_node::command::Write;
 use redisdb_node::command::rows;
 
+use crate::away;
 use crate::builder::RingBuilder;
 use crate::config::TopologyConfig;
 use crate::error::Error;
@@ -31,14 +35,18 @@ use crate::error::PartReply;
 use crate::error::Partial;
 use crate::explain::Explanation;
 use crate::explain::explain_on_ring;
+use crate::health::Health;
 use crate::merge::PartValue;
 use crate::merge::merge;
+use crate::monitor::Monitor;
 use crate::nodes::Nodes;
+use crate::observe::Event;
 use crate::replies::PerNode;
 use crate::replies::Replies;
 use crate::replies::decode;
 use crate::route::Route;
 use crate::split::Part;
+use crate::topology::Plan;
 use crate::topology::Replaced;
 use crate::topology::Topology;
 
@@ -69,17 +77,21 @@ use crate::topology::Topology;
 #[derive(Debug, Clone)]
 pub struct RedisRing {
     shared: Arc<Shared>,
+    deadline: Option<Duration>,
 }
 
 #[derive(Debug)]
 struct Shared {
     /// Swapped whole: a call sees the nodes of one topology, from its routing to its last reply.
     topology: ArcSwap<Topology>,
+    /// Lets nodes that were away serve again.
+    monitor: Monitor,
 }
 
 impl RedisRing {
-    pub(crate) fn new(topology: Topology) -> Self {
-        Self { shared: Arc::new(Shared { topology: ArcSwap::from_pointee(topology) }) }
+    pub(crate) fn new(plan: Plan) -> Self {
+        let topology = ArcSwap::from_pointee(Topology::new(plan));
+        Self { shared: Arc::new(Shared { topology, monitor: Monitor::default() }), deadline: None }
     }
 
     /// Starts a ring without nodes.
@@ -102,6 +114,50 @@ impl RedisRing {
     /// that is down is no error: it may come up later.
     pub async fn ready(&self) -> Result<(), Error> {
         self.topology().nodes.connect().await
+    }
+
+    /// The same ring, whose calls by this handle take no longer than this in all, each as
+    /// [`Node::with_deadline`](redisdb_node::Node::with_deadline) has it.
+    ///
+    /// What [waits](redisdb_node::BlockingCommands) on a connection of its own keeps its own time, as do transactions,
+    /// subscriptions and locks.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { shared: Arc::clone(&self.shared), deadline: Some(deadline) }
+    }
+
+    /// What happens to the nodes from now on: a stream that ends with the ring. Nobody waits for its listener: one that is
+    /// more than 256 events behind [misses](Event::Missed) the oldest.
+    ///
+    /// ```no_run
+    /// use futures_util::StreamExt;
+    ///
+    /// # async fn f(ring: redisdb_cluster::RedisRing) {
+    /// let mut events = ring.events();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{event}");
+    /// }
+    /// # }
+    /// ```
+    pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
+        self.topology().nodes.events().stream()
+    }
+
+    /// How each node is, as far as this client has seen, in the order of the configuration. With an
+    /// [`OnDown`](crate::OnDown) other than `Fail`, a node that has come back and does not serve its keys yet is
+    /// [`Syncing`](Health::Syncing).
+    pub fn health(&self) -> Vec<(String, Health)> {
+        let topology = self.topology();
+        let health = |(idx, node): (usize, &Node)| {
+            let health = match (node.is_connected(), topology.is_away(idx)) {
+                (false, _) => Health::Down,
+                (true, true) => Health::Syncing,
+                (true, false) if node.refuses_writes() => Health::WriteDegraded,
+                (true, false) => Health::Up,
+            };
+            (node.name().to_owned(), health)
+        };
+        topology.nodes.iter().enumerate().map(health).collect()
     }
 
     /// The owner of a key.
@@ -183,6 +239,7 @@ impl RedisRing {
         tracing::info!(
             added = ?replaced.added, removed = ?replaced.removed, changed = ?replaced.changed, "topology replaced"
         );
+        self.topology().nodes.events().tell(Event::Replaced(replaced.clone()));
         Ok(replaced)
     }
 
@@ -204,26 +261,82 @@ impl RedisRing {
         self.shared.topology.load_full()
     }
 
+    /// The nodes of a topology, with the deadline of this handle.
+    pub(crate) fn nodes_of<'a>(&self, topology: &'a Topology) -> Cow<'a, Nodes> {
+        match self.deadline {
+            None => Cow::Borrowed(&topology.nodes),
+            Some(deadline) => Cow::Owned(topology.nodes.with_deadline(deadline)),
+        }
+    }
+
     /// Runs a command by its row.
     pub(crate) async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         let owner = {
             let topology = self.shared.topology.load();
             match topology.route(spec, cmd)? {
-                Route::Owner(owner) => Ok(topology.nodes.at(owner).clone()),
-                other => Err((Arc::clone(&topology), other)),
+                Route::Owner(owner) if !topology.takes_care_of(spec) => Ok(topology.nodes.at(owner).clone()),
+                route => Err((Arc::clone(&topology), route)),
             }
         };
-        match owner {
-            Ok(owner) => owner.run(spec, cmd).await.map_err(|error| on_owner(spec, cmd, error)),
+        match (owner, self.deadline) {
+            (Ok(owner), None) => owner.run(spec, cmd).await.map_err(|error| on_owner(spec, cmd, error)),
+            (Ok(owner), Some(deadline)) => {
+                let reply = owner.with_deadline(deadline).run(spec, cmd).await;
+                reply.map_err(|error| on_owner(spec, cmd, error))
+            }
             // Boxed, for these are rare: the future of every other command would have room for them.
-            Err((topology, route)) => Box::pin(topology.nodes.run_on_several(spec, cmd, route)).await,
+            (Err((topology, _)), _) if topology.takes_care_of(spec) => {
+                self.shared.look_after_those_away();
+                Box::pin(self.run_without_those_away(&topology, spec, cmd)).await
+            }
+            (Err((topology, route)), _) => {
+                Box::pin(self.nodes_of(&topology).run_on_several(spec, cmd, route)).await
+            }
         }
+    }
+}
+
+impl Shared {
+    /// Sees to it that nodes which were away and have come back serve again.
+    fn look_after_those_away(self: &Arc<Self>) {
+        let shared = Arc::downgrade(self);
+        self.monitor.ensure(move || async move {
+            while let Some(shared) = shared.upgrade() {
+                let topology = shared.topology.load_full();
+                let mut is_any_away = false;
+                for (node, away) in topology.away().filter(|(_, away)| away.is_away()) {
+                    match node.is_down() {
+                        true => is_any_away = true,
+                        false => match away.rejoin(node, &topology.on_down).await {
+                            Ok(true) => {
+                                topology.nodes.events().tell(Event::Back { node: node.name().to_owned() })
+                            }
+                            Ok(false) => is_any_away = true,
+                            Err(error) => {
+                                is_any_away = true;
+                                tracing::warn!(node = node.name(), %error, "it cannot serve again yet");
+                            }
+                        },
+                    }
+                }
+                drop((shared, topology));
+                if !is_any_away {
+                    return;
+                }
+                tokio::time::sleep(away::LOOK_EVERY).await;
+            }
+        });
     }
 }
 
 impl Nodes {
     /// Runs a command that is not one node's alone.
-    async fn run_on_several(&self, spec: &'static Spec, cmd: &Cmd, route: Route) -> Result<Value, Error> {
+    pub(crate) async fn run_on_several(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        route: Route,
+    ) -> Result<Value, Error> {
         match route {
             Route::Owner(owner) => {
                 self.at(owner).run(spec, cmd).await.map_err(|error| on_owner(spec, cmd, error))
@@ -357,8 +470,9 @@ impl Execute for RedisRing {
         cmd: Cmd,
     ) -> Result<PerNode<T>, Error> {
         let spec = command.spec();
-        let nodes = &self.topology().nodes;
-        let replies: Replies<Value> = match self.topology().route(spec, &cmd)? {
+        let topology = self.topology();
+        let nodes = &*self.nodes_of(&topology);
+        let replies: Replies<Value> = match topology.route(spec, &cmd)? {
             Route::EveryNode(_) => nodes.replies(nodes.run_on_all(spec, &cmd).await),
             // A question about a key, or one that any node can answer, has one answer.
             _ => {

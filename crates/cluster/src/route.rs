@@ -27,17 +27,19 @@ pub(crate) enum Route {
 
 /// Decides where a command goes.
 ///
-/// `colocated` accepts keys that do not belong together but live on one node today.
+/// `serving` says which node answers for a key, its owner as a rule. `colocated` accepts keys that do not belong
+/// together but live on one node today.
 pub(crate) fn route(
     ring: &HashRing,
+    serving: impl Fn(&[u8]) -> usize,
     spec: &'static Spec,
     cmd: &Cmd,
     colocated: bool,
 ) -> Result<Route, Error> {
     match spec.ring {
-        OnRing::ByKey => owner(ring, spec, cmd, colocated),
+        OnRing::ByKey => owner(ring, serving, spec, cmd, colocated),
         OnRing::Split(merge) => {
-            let mut parts = split::split(ring, spec, cmd)?;
+            let mut parts = split::split(ring.len(), serving, spec, cmd)?;
             match parts.len() {
                 // The whole command, as the caller wrote it.
                 0 | 1 => Ok(Route::Owner(parts.pop().map_or(0, |part| part.node))),
@@ -52,11 +54,17 @@ pub(crate) fn route(
     }
 }
 
-fn owner(ring: &HashRing, spec: &'static Spec, cmd: &Cmd, colocated: bool) -> Result<Route, Error> {
+fn owner(
+    ring: &HashRing,
+    serving: impl Fn(&[u8]) -> usize,
+    spec: &'static Spec,
+    cmd: &Cmd,
+    colocated: bool,
+) -> Result<Route, Error> {
     let bad = Error::keys(spec);
     if let Keys::One(_) | Keys::Channel(_) = spec.keys {
         let key = spec.first_key(cmd).map_err(&bad)?.unwrap_or_default();
-        return Ok(Route::Owner(ring.lookup(key)));
+        return Ok(Route::Owner(serving(key)));
     }
     let mut keys = spec.keys_of(cmd).map_err(&bad)?.map(|(_, key)| key);
     let Some(first) = keys.next() else {
@@ -81,7 +89,7 @@ fn owner(ring: &HashRing, spec: &'static Spec, cmd: &Cmd, colocated: bool) -> Re
              `{user:1}:*`, or read them by `mget` and sort here",
         ));
     }
-    Ok(Route::Owner(owner))
+    Ok(Route::Owner(serving(first)))
 }
 
 /// What stands before the `*` of a pattern, if there is a hash tag in it, which nothing that replaces the `*` can change.
@@ -103,7 +111,7 @@ mod tests {
         let accepts = |words: &str| {
             let mut cmd = Cmd::new();
             cmd.arg(words.split(' ').collect::<Vec<_>>());
-            match route(&ring, lookup(&cmd).unwrap(), &cmd, false) {
+            match route(&ring, |key| ring.lookup(key), lookup(&cmd).unwrap(), &cmd, false) {
                 Ok(Route::Owner(owner)) => {
                     assert_eq!(owner, ring.lookup("{t}k"), "{words}");
                     true

@@ -19,7 +19,7 @@ impl RunScript for RedisRing {
     async fn run_script<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {
         let (spec, cmd) = call.command();
         let topology = self.topology();
-        let Route::Owner(owner) = topology.route(spec, &cmd)? else {
+        let Route::Owner(owner) = topology.route_to_owner(spec, &cmd)? else {
             let reason = "without keys it has no owner; run it on one node, by `on_node(name)`";
             return Err(Error::refused(spec.name, "ring", reason));
         };

@@ -1,7 +1,6 @@
 //! One command over many keys becomes one part for each node that owns some of them.
 
 use redis::Cmd;
-use redisdb_hashring::HashRing;
 use redisdb_node::command::Keys;
 use redisdb_node::command::Spec;
 use redisdb_node::command::words;
@@ -19,16 +18,22 @@ pub(crate) struct Part {
     pub(crate) keys: Vec<usize>,
 }
 
-/// Splits a command whose keys are [`Keys::Each`]; the parts stand in the order of their first keys.
-pub(crate) fn split(ring: &HashRing, spec: &'static Spec, cmd: &Cmd) -> Result<Vec<Part>, Error> {
+/// Splits a command whose keys are [`Keys::Each`] by the nodes that serve them; the parts stand in the order of their
+/// first keys.
+pub(crate) fn split(
+    n_nodes: usize,
+    serving: impl Fn(&[u8]) -> usize,
+    spec: &'static Spec,
+    cmd: &Cmd,
+) -> Result<Vec<Part>, Error> {
     let keys = spec.keys_of(cmd).map_err(Error::keys(spec))?;
-    let owners: Vec<usize> = keys.map(|(_, key)| ring.lookup(key)).collect();
+    let owners: Vec<usize> = keys.map(|(_, key)| serving(key)).collect();
     let step = match spec.keys {
         Keys::Each { step, .. } => usize::from(step).max(1),
         _ => 1,
     };
     // Room for what a part will hold, so that it need not grow word by word: its keys, and their mean length.
-    let mut n_keys = vec![0; ring.len()];
+    let mut n_keys = vec![0; n_nodes];
     for &owner in &owners {
         if let Some(n) = n_keys.get_mut(owner) {
             *n += 1;
@@ -36,7 +41,7 @@ pub(crate) fn split(ring: &HashRing, spec: &'static Spec, cmd: &Cmd) -> Result<V
     }
     let bytes_per_key = 1 + words(cmd).map(<[u8]>::len).sum::<usize>() / owners.len().max(1);
     let mut parts: Vec<Part> = Vec::new();
-    let mut part_of_node: Vec<Option<usize>> = vec![None; ring.len()];
+    let mut part_of_node: Vec<Option<usize>> = vec![None; n_nodes];
     let mut words = words(cmd).skip(spec.words().count());
     for (key, owner) in owners.into_iter().enumerate() {
         let idx = match part_of_node.get(owner).copied().flatten() {
@@ -67,6 +72,7 @@ pub(crate) fn split(ring: &HashRing, spec: &'static Spec, cmd: &Cmd) -> Result<V
 
 #[cfg(test)]
 mod tests {
+    use redisdb_hashring::HashRing;
     use redisdb_node::command::rows;
 
     use super::*;
@@ -82,7 +88,7 @@ mod tests {
         for i in 0..50 {
             mset.arg(format!("key:{i}")).arg(i);
         }
-        let parts = split(&ring, rows::MSET.spec(), &mset).unwrap();
+        let parts = split(3, |key| ring.lookup(key), rows::MSET.spec(), &mset).unwrap();
         assert_eq!(parts.len(), 3);
         let mut seen = 0;
         for part in &parts {
@@ -101,7 +107,7 @@ mod tests {
     fn a_key_that_stands_twice_is_asked_for_twice() {
         let ring = HashRing::builder().node("a").node("b").build().unwrap();
         let mget = rows::MGET.cmd().arg(&["x", "y", "x"]).take();
-        let parts = split(&ring, rows::MGET.spec(), &mget).unwrap();
+        let parts = split(2, |key| ring.lookup(key), rows::MGET.spec(), &mget).unwrap();
         assert_eq!(parts.iter().map(|part| part.keys.len()).sum::<usize>(), 3);
     }
 }

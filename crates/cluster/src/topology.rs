@@ -2,16 +2,23 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::Cmd;
 use redisdb_hashring::HashRing;
 use redisdb_node::Node;
 use redisdb_node::NodeConfig;
+use redisdb_node::command::Access;
 use redisdb_node::command::Spec;
 
+use crate::away::Away;
 use crate::builder::Members;
+use crate::config::ConfigError;
 use crate::error::Error;
 use crate::nodes::Nodes;
+use crate::observe::Events;
+use crate::policy::OnDown;
+use crate::policy::Rejoin;
 use crate::route::Route;
 use crate::route::route;
 
@@ -19,7 +26,10 @@ use crate::route::route;
 #[derive(Debug)]
 pub(crate) struct Topology {
     pub(crate) nodes: Nodes,
+    /// Of each node.
+    away: Vec<Arc<Away>>,
     colocated: bool,
+    pub(crate) on_down: OnDown,
 }
 
 /// What a ring is to be made of: all that may be wrong with it has been found by now.
@@ -28,6 +38,7 @@ pub(crate) struct Plan {
     ring: Arc<HashRing>,
     nodes: Vec<NodeConfig>,
     colocated: bool,
+    on_down: OnDown,
 }
 
 /// What [`RedisRing::replace`](crate::RedisRing::replace) has done: the names of nodes.
@@ -45,45 +56,124 @@ pub struct Replaced {
 }
 
 impl Plan {
-    pub(crate) fn new(members: Members, colocated: bool) -> Result<Self, Error> {
-        Ok(Self { ring: Arc::new(members.ring.build()?), nodes: members.nodes, colocated })
+    pub(crate) fn new(members: Members, colocated: bool, on_down: OnDown) -> Result<Self, Error> {
+        let reason = match &on_down {
+            OnDown::Failover { ttl_cap } if ttl_cap.as_millis() == 0 => {
+                Some("`ttl_cap` is 0, so nothing that is written would be kept; a minute is usual")
+            }
+            OnDown::Remap { on_return: Rejoin::FlushPrefix(prefix) } if prefix.is_empty() => Some(
+                "the prefix is empty, so every key of the server would be removed; give the keys a prefix",
+            ),
+            _ => None,
+        };
+        match reason {
+            Some(reason) => Err(ConfigError::OnDown { reason }.into()),
+            None => {
+                Ok(Self { ring: Arc::new(members.ring.build()?), nodes: members.nodes, colocated, on_down })
+            }
+        }
     }
 }
 
 impl Topology {
     pub(crate) fn new(plan: Plan) -> Self {
-        let nodes = Nodes::of(plan.ring, plan.nodes.into_iter().map(Node::new));
-        Self { nodes, colocated: plan.colocated }
+        let events = Events::default();
+        let (ring, on_down) = (Arc::clone(&plan.ring), plan.on_down.clone());
+        let nobody = Self {
+            nodes: Nodes::of(ring, std::iter::empty(), events.clone()),
+            away: Vec::new(),
+            colocated: plan.colocated,
+            on_down,
+        };
+        nobody.replaced_by(&plan).0
     }
 
     /// Decides where a command goes.
     pub(crate) fn route(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Route, Error> {
-        route(self.nodes.ring(), spec, cmd, self.colocated)
+        route(self.nodes.ring(), |key| self.serving(key), spec, cmd, self.colocated)
+    }
+
+    /// Decides where a command goes that nobody stands in for.
+    pub(crate) fn route_to_owner(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Route, Error> {
+        let ring = self.nodes.ring();
+        route(ring, |key| ring.lookup(key), spec, cmd, self.colocated)
+    }
+
+    /// The node that answers for a key: its owner, or, while that is away and the ring is to do without it, the next one
+    /// that is not.
+    pub(crate) fn serving(&self, key: &[u8]) -> usize {
+        let ring = self.nodes.ring();
+        let owner = ring.lookup(key);
+        match self.is_away(owner) {
+            false => owner,
+            true => ring.successors(key).find(|idx| !self.is_away(*idx)).unwrap_or(owner),
+        }
+    }
+
+    /// Whether other nodes answer for the keys of this one.
+    pub(crate) fn is_away(&self, idx: usize) -> bool {
+        self.on_down != OnDown::Fail
+            && (self.nodes.at(idx).is_down() || self.away.get(idx).is_some_and(|away| away.is_away()))
+    }
+
+    /// Whether a command takes more than to be sent where it is routed to: because a node is away, or because a delete
+    /// goes to two nodes.
+    pub(crate) fn takes_care_of(&self, spec: &Spec) -> bool {
+        match self.on_down {
+            OnDown::Fail => false,
+            OnDown::Failover { .. } if is_delete(spec) => true,
+            _ => (0..self.nodes.len()).any(|idx| self.is_away(idx)),
+        }
+    }
+
+    /// How long what is written by this command may live on a node that stands in; `None` if it writes nothing, or lives as
+    /// long as it says.
+    pub(crate) fn ttl_cap(&self, spec: &Spec) -> Option<Duration> {
+        match self.on_down {
+            OnDown::Failover { ttl_cap } if spec.access == Access::Write => Some(ttl_cap),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn away(&self) -> impl Iterator<Item = (&Node, &Arc<Away>)> {
+        self.nodes.iter().zip(&self.away)
+    }
+
+    /// Whether, and since when, the owner of a key is away.
+    pub(crate) fn away_of(&self, key: &[u8]) -> Option<&Away> {
+        self.away.get(self.nodes.ring().lookup(key)).map(|away| &**away)
     }
 
     /// The topology that takes the place of this one, with those of its nodes that stay as they are.
     pub(crate) fn replaced_by(&self, plan: &Plan) -> (Self, Replaced) {
-        let mut present: HashMap<&str, &Node> = self.nodes.iter().map(|node| (node.name(), node)).collect();
+        let events = self.nodes.events();
+        let mut present: HashMap<&str, (&Node, &Arc<Away>)> =
+            self.away().map(|(node, away)| (node.name(), (node, away))).collect();
         let mut replaced = Replaced::default();
-        let nodes = plan.nodes.iter().map(|config| match present.remove(config.name()) {
-            Some(node) if is_same_server(node.config(), config) => {
-                replaced.kept.push(config.name().to_owned());
-                node.clone()
+        let members = plan.nodes.iter().map(|config| {
+            let name = || config.name().to_owned();
+            match present.remove(config.name()) {
+                Some((node, away)) if is_same_server(node.config(), config) => {
+                    replaced.kept.push(name());
+                    return (node.clone(), Arc::clone(away));
+                }
+                Some(_) => replaced.changed.push(name()),
+                None => replaced.added.push(name()),
             }
-            Some(_) => {
-                replaced.changed.push(config.name().to_owned());
-                Node::new(config.clone())
-            }
-            None => {
-                replaced.added.push(config.name().to_owned());
-                Node::new(config.clone())
-            }
+            let away = Arc::new(Away::default());
+            (Node::observed(config.clone(), away.observer(events)), away)
         });
-        let nodes = Nodes::of(Arc::clone(&plan.ring), nodes);
+        let (nodes, away): (Vec<_>, Vec<Arc<Away>>) = members.unzip();
+        away.iter().for_each(|away| away.is_stood_in_for(plan.on_down != OnDown::Fail));
+        let nodes = Nodes::of(Arc::clone(&plan.ring), nodes.into_iter(), events.clone());
         let removed = self.nodes.iter().map(Node::name).filter(|name| present.contains_key(name));
         replaced.removed = removed.map(str::to_owned).collect();
-        (Self { nodes, colocated: plan.colocated }, replaced)
+        (Self { nodes, away, colocated: plan.colocated, on_down: plan.on_down.clone() }, replaced)
     }
+}
+
+pub(crate) fn is_delete(spec: &Spec) -> bool {
+    matches!(spec.name, "DEL" | "UNLINK")
 }
 
 /// Whether a connection to the one is a connection to the other: all but the weight is the same.
@@ -105,8 +195,16 @@ mod tests {
         assert_eq!(replaced.kept, ["a", "b"]);
         assert_eq!((replaced.added, replaced.changed), (vec!["d".to_owned()], vec!["c".to_owned()]));
         assert_eq!(next.nodes.iter().map(Node::name).collect::<Vec<_>>(), ["a", "b", "d", "c"]);
-        let (_, replaced) =
-            next.replaced_by(&builder().weighted_node("c", "redis://moved", 7).plan().unwrap());
+        let plan = builder().weighted_node("c", "redis://moved", 7).plan().unwrap();
+        let (_, replaced) = next.replaced_by(&plan);
         assert_eq!((replaced.kept.len(), replaced.removed), (3, vec!["d".to_owned()]));
+    }
+
+    #[test]
+    fn what_would_lose_data_is_refused() {
+        let plan = |on_down| RedisRing::builder().node("a", "redis://h").on_down(on_down).plan();
+        assert!(plan(OnDown::Failover { ttl_cap: Duration::ZERO }).is_err());
+        assert!(plan(OnDown::Remap { on_return: Rejoin::FlushPrefix(String::new()) }).is_err());
+        assert!(plan(OnDown::Remap { on_return: Rejoin::Trust }).is_ok());
     }
 }

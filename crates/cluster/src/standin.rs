@@ -1,0 +1,167 @@
+//! Commands on a ring that does without the nodes that are away: others stand in for them.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use futures_util::future::join_all;
+use redis::Cmd;
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::Node;
+use redisdb_node::command::Spec;
+use redisdb_node::command::rows;
+
+use crate::error::Error;
+use crate::nodes::Nodes;
+use crate::ring::RedisRing;
+use crate::ring::on_owner;
+use crate::route::Route;
+use crate::split::split;
+use crate::topology::Topology;
+use crate::topology::is_delete;
+
+/// Shortens the life of keys that would live longer than so many milliseconds.
+const CAP: &str = "for _, key in ipairs(KEYS) do \
+                     local left = redis.call('PTTL', key) \
+                     if left == -1 or left > tonumber(ARGV[1]) then redis.call('PEXPIRE', key, ARGV[1]) end \
+                   end";
+
+impl RedisRing {
+    /// Runs a command where nodes that are away may have a part in it.
+    pub(crate) async fn run_without_those_away(
+        &self,
+        topology: &Topology,
+        spec: &'static Spec,
+        cmd: &Cmd,
+    ) -> Result<Value, Error> {
+        let nodes = &*self.nodes_of(topology);
+        // A node may go, or come back, at any moment; each time the command, if it was not sent, goes elsewhere.
+        let mut attempts = 0..=nodes.len();
+        loop {
+            let is_last = attempts.next().is_none_or(|attempt| attempt == nodes.len());
+            match topology.route(spec, cmd)? {
+                Route::Owner(at) => match run_at(topology, nodes, at, spec, cmd).await {
+                    None if !is_last => {}
+                    Some(Err(error)) if error.is_connect() && topology.is_away(at) && !is_last => {}
+                    Some(reply) => return reply.map_err(|error| on_owner(spec, cmd, error)),
+                    None => return Err(flapping(spec)),
+                },
+                Route::Parts(parts, rule) => {
+                    let replies = parts.iter().map(async |part| {
+                        match run_at(topology, nodes, part.node, spec, &part.cmd).await {
+                            Some(Err(error))
+                                if error.is_connect() && topology.is_away(part.node) && !is_last =>
+                            {
+                                self.run_part(topology, spec, &part.cmd).await
+                            }
+                            Some(reply) => reply,
+                            None => self.run_part(topology, spec, &part.cmd).await,
+                        }
+                    });
+                    let replies = join_all(replies).await;
+                    return nodes.merge_parts(spec, cmd, rule, parts, replies);
+                }
+                route => return nodes.run_on_several(spec, cmd, route).await,
+            }
+        }
+    }
+
+    /// Runs a part of a command anew, whose node went, or came back, after it was routed.
+    fn run_part<'a>(
+        &'a self,
+        topology: &'a Topology,
+        spec: &'static Spec,
+        cmd: &'a Cmd,
+    ) -> Pin<Box<dyn Future<Output = Result<Value, node::Error>> + Send + 'a>> {
+        Box::pin(async move {
+            let reply = self.run_without_those_away(topology, spec, cmd).await;
+            reply.map_err(|error| match error.node_errors().first() {
+                Some(first) => (*first).clone(),
+                None => {
+                    let kind = node::ErrorKind::Unsupported(error.to_string().into());
+                    node::Error::new("*".into(), spec.name, kind)
+                }
+            })
+        })
+    }
+}
+
+/// Runs a command, or a part of one, on one node; `None` if it is not the node for that any more, and nothing was sent.
+async fn run_at(
+    topology: &Topology,
+    nodes: &Nodes,
+    at: usize,
+    spec: &'static Spec,
+    cmd: &Cmd,
+) -> Option<Result<Value, node::Error>> {
+    let keys = || spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
+    let owner = keys().next().map(|key| nodes.ring().lookup(key));
+    let node = nodes.at(at);
+    let Some(cap) = topology.ttl_cap(spec) else { return Some(node.run(spec, cmd).await) };
+    if owner.is_none_or(|owner| owner == at) {
+        let reply = node.run(spec, cmd).await;
+        if is_delete(spec) {
+            delete_elsewhere(topology, nodes, spec, cmd).await;
+        }
+        return Some(reply);
+    }
+    // All keys of one node's command have one hash tag, but a part of a split one may stand in for several nodes.
+    let mut standing_in = Vec::new();
+    for key in keys() {
+        standing_in.push(topology.away_of(key)?.stand_in(std::iter::once(key))?);
+    }
+    let mut shorten = rows::EVAL.cmd();
+    shorten.arg(CAP).arg(keys().count());
+    for key in keys() {
+        shorten.arg(key);
+    }
+    shorten.arg(u64::try_from(cap.as_millis()).unwrap_or(u64::MAX));
+    let reply = write_capped(node, spec, cmd, shorten).await;
+    drop(standing_in);
+    Some(reply)
+}
+
+/// Runs a write, and sees to it that what it wrote does not live too long.
+async fn write_capped(
+    node: &Node,
+    spec: &'static Spec,
+    cmd: &Cmd,
+    shorten: Cmd,
+) -> Result<Value, node::Error> {
+    if spec.needs_owned(cmd).is_some() {
+        let reply = node.run(spec, cmd).await?;
+        return node.run(rows::EVAL.spec(), &shorten).await.map(|_| reply);
+    }
+    let mut both = redis::pipe();
+    both.atomic().add_command(cmd.clone()).add_command(shorten);
+    let mut executed = node.send_pipeline(&both, both.len() + 1, 1).await?;
+    match executed.pop() {
+        Some(Value::Array(replies)) => {
+            let first = replies.into_iter().next().unwrap_or(Value::Nil);
+            node.accept(spec.name, first)
+        }
+        other => node.accept(spec.name, other.unwrap_or(Value::Nil)),
+    }
+}
+
+/// Deletes keys where they may have been written while their owner was away, as other clients saw it. What is left there
+/// goes by itself soon, so an error is of no consequence.
+async fn delete_elsewhere(topology: &Topology, nodes: &Nodes, spec: &'static Spec, cmd: &Cmd) {
+    let next = |key: &[u8]| {
+        let served_by = topology.serving(key);
+        let mut others =
+            nodes.ring().successors(key).filter(|idx| *idx != served_by && !topology.is_away(*idx));
+        others.next().unwrap_or(served_by)
+    };
+    let parts = split(nodes.len(), next, spec, cmd).unwrap_or_default();
+    let deletes = parts.iter().map(async |part| nodes.at(part.node).run(spec, &part.cmd).await);
+    for result in join_all(deletes).await {
+        if let Err(error) = result {
+            tracing::debug!(%error, "not deleted where it may stand as well");
+        }
+    }
+}
+
+fn flapping(spec: &'static Spec) -> Error {
+    Error::refused(spec.name, "ring", "the node of its key came and went while it was to be sent; try again")
+}

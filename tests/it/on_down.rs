@@ -1,0 +1,167 @@
+//! A ring that does without a node that is down, as its `OnDown` says.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::StreamExt;
+use redisdb::Event;
+use redisdb::Health;
+use redisdb::OnDown;
+use redisdb::RedisRing;
+use redisdb::Rejoin;
+use redisdb::Scan;
+use redisdb::commands::ScanOptions;
+use redisdb::commands::TimeToLive;
+use redisdb::node::KeyCommands;
+use redisdb::node::ScriptingCommands;
+use redisdb::node::ServerCommands;
+use redisdb::node::StringCommands;
+use redisdb_tests::NAMES;
+use redisdb_tests::eventually;
+use xtask::Data;
+use xtask::Server;
+
+const CAP: Duration = Duration::from_secs(60);
+
+/// Three servers that keep their data when they are restarted.
+fn servers() -> Vec<Server> {
+    (0..3).map(|_| Server::builder().persistent().start().unwrap()).collect()
+}
+
+async fn ring(servers: &[Server], on_down: OnDown) -> RedisRing {
+    let nodes = NAMES.iter().zip(servers);
+    let ring = nodes.fold(RedisRing::builder(), |ring, (name, server)| ring.node(*name, &server.url()));
+    ring.on_down(on_down).connect().await.unwrap()
+}
+
+/// Keys of one node, so many.
+fn keys_of(ring: &RedisRing, name: &str, n: usize) -> Vec<String> {
+    (0..).map(|i| format!("key:{i}")).filter(|key| ring.node_for(key).name() == name).take(n).collect()
+}
+
+async fn away(ring: &RedisRing, name: &str) {
+    let node = ring.on_node(name).unwrap();
+    eventually("it is left alone", async || node.is_down()).await;
+}
+
+async fn back(ring: &RedisRing, key: &str, name: &str) {
+    eventually("it serves again", async || {
+        let _looked = ring.get::<String>(key).await;
+        ring.health().contains(&(name.to_owned(), Health::Up))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn others_stand_in_and_what_they_wrote_is_missing_rather_than_old() {
+    let mut servers = servers();
+    let ring = ring(&servers, OnDown::Failover { ttl_cap: CAP }).await;
+    let keys = keys_of(&ring, "b", 12);
+    let untouched = &keys[10];
+    for key in &keys {
+        ring.set(key, "before").await.unwrap();
+    }
+    let mut events = ring.events();
+    servers[1].kill();
+    away(&ring, "b").await;
+
+    // Each way to write and to read.
+    ring.set(&keys[0], "meanwhile").await.unwrap();
+    ring.mset(keys[1..5].iter().map(|key| (key, "meanwhile"))).await.unwrap();
+    ring.setex(&keys[5], Duration::from_secs(10), "meanwhile").await.unwrap();
+    let pipeline = ring.pipeline();
+    drop((pipeline.set(&keys[6], "meanwhile"), pipeline.incr(&keys[7])));
+    pipeline.execute().await.ok().unwrap();
+    ring.eval::<()>("redis.call('SET', KEYS[1], 'meanwhile')", &[&keys[8]], "unused").await.unwrap();
+    assert_eq!(ring.del(&keys[9..10]).await.unwrap(), 0);
+    let found = ring.mget::<String>(&keys).await.unwrap();
+    for (i, found) in found.iter().enumerate() {
+        let expected = match i {
+            7 => Some("1"),
+            9.. => None,
+            _ => Some("meanwhile"),
+        };
+        assert_eq!(found.as_deref(), expected, "{i}");
+    }
+    for (i, key) in keys[..9].iter().enumerate() {
+        let TimeToLive::In(left) = ring.pttl(key).await.unwrap() else { panic!("{i} has no end") };
+        assert!(left <= if i == 5 { Duration::from_secs(10) } else { CAP }, "{i}: {left:?}");
+    }
+
+    servers[1].restart(Data::Keep).unwrap();
+    back(&ring, untouched, "b").await;
+    assert_eq!(ring.mget::<String>(&keys[..10]).await.unwrap(), vec![None; 10], "missing, not old");
+    assert_eq!(ring.get::<String>(untouched).await.unwrap().as_deref(), Some("before"));
+    assert_eq!(ring.on_node("b").unwrap().dbsize().await.unwrap(), 2);
+    let told = std::iter::from_fn(|| events.next().now_or_never().flatten());
+    let told: Vec<Event> =
+        told.filter(|event| matches!(event, Event::Away { .. } | Event::Back { .. })).collect();
+    assert!(
+        matches!(&told[..], [Event::Away { node: a }, Event::Back { node: b }] if a == "b" && b == "b"),
+        "{told:?}"
+    );
+
+    // A delete reaches what another client may have written on the node that stands in.
+    let left: Vec<String> =
+        ring.scan_iter::<String>(ScanOptions::new()).map(|key| key.unwrap()).collect().await;
+    let standing_in = left.iter().find(|key| keys[..9].contains(key)).expect("they live for a minute");
+    ring.set(standing_in, "after").await.unwrap();
+    ring.unlink(&[standing_in]).await.unwrap();
+    for node in ring.nodes() {
+        assert!(!node.exists(&[standing_in]).await.unwrap().eq(&1), "{}", node.name());
+    }
+}
+
+#[tokio::test]
+async fn writes_that_meet_the_return_of_a_node_are_never_old_afterwards() {
+    let mut servers = servers();
+    let ring = ring(&servers, OnDown::Failover { ttl_cap: CAP }).await;
+    let key = keys_of(&ring, "b", 1).remove(0);
+    for round in 0..3 {
+        ring.set(&key, 1_000_000).await.unwrap();
+        servers[1].kill();
+        away(&ring, "b").await;
+        servers[1].restart(Data::Keep).unwrap();
+        let mut i = 0;
+        eventually("it serves again", async || {
+            i += 1;
+            ring.set(&key, i).await.unwrap();
+            // The one just written, or, if the node has come back in between, none; never the old one.
+            let found = ring.get::<u32>(&key).await.unwrap();
+            assert!(found.is_none_or(|found| found == i), "{round}: {found:?} for {i}");
+            ring.health().contains(&("b".to_owned(), Health::Up))
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_ring_remapped_without_a_node_does_on_its_return_as_it_was_told() {
+    let longest = Duration::from_millis(1500);
+    for (rejoin, expected) in [
+        (Rejoin::Trust, Some("before")),
+        (Rejoin::FlushPrefix("key:".to_owned()), None),
+        (Rejoin::WaitMaxTtl(longest), None),
+    ] {
+        let mut servers = servers();
+        let ring = ring(&servers, OnDown::Remap { on_return: rejoin.clone() }).await;
+        let keys = keys_of(&ring, "b", 5);
+        for key in &keys {
+            ring.psetex(key, if expected.is_some() { CAP } else { longest }, "before").await.unwrap();
+        }
+        ring.on_node("b").unwrap().set("other:1", "kept").await.unwrap();
+        servers[1].kill();
+        away(&ring, "b").await;
+        assert_eq!(ring.get::<String>(&keys[0]).await.unwrap(), None);
+        ring.set(&keys[0], "meanwhile").await.unwrap();
+        assert_eq!(ring.pttl(&keys[0]).await.unwrap(), TimeToLive::Persistent, "no cap");
+        assert_eq!(ring.get::<String>(&keys[0]).await.unwrap().as_deref(), Some("meanwhile"));
+        servers[1].restart(Data::Keep).unwrap();
+        back(&ring, &keys[0], "b").await;
+        for key in &keys {
+            assert_eq!(ring.get::<String>(key).await.unwrap().as_deref(), expected, "{rejoin:?}");
+        }
+        let other = ring.on_node("b").unwrap().get::<String>("other:1").await.unwrap();
+        assert_eq!(other.as_deref(), Some("kept"), "{rejoin:?}");
+    }
+}
