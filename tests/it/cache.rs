@@ -12,6 +12,7 @@ mod expiry;
 mod faults;
 mod load;
 mod preset;
+mod race;
 mod stale;
 mod sweep;
 mod versions;
@@ -148,12 +149,14 @@ claims! {
         refresh_loads_whatever_is_there
         a_version_loads_its_own
         an_unserializable_load_is_an_error
-        many_are_loaded_by_one_call;
+        many_are_loaded_by_one_call
+        a_slow_load_of_many_does_not_undo_writes;
     stale:
         a_stale_value_is_served_and_loaded_once
         a_stale_value_goes_after_its_grace
         a_failed_refresh_keeps_the_stale_value_and_rests
-        a_refresh_that_panics_rests;
+        a_refresh_that_panics_rests
+        many_that_were_loaded_become_stale;
     preset:
         django_keys_are_those_of_django
         resilient_lives_are_a_little_shorter

@@ -288,7 +288,7 @@ impl<E> CacheBuilder<E> {
             events: Events::default(),
             flights: Arc::new(Flights::default()),
         };
-        Cache { shared: Arc::new(shared), version: self.version }
+        Cache::of(Arc::new(shared), self.version)
     }
 }
 

@@ -67,6 +67,8 @@ use crate::ttl::unix_millis;
 pub struct Cache<E> {
     pub(crate) shared: Arc<Shared<E>>,
     pub(crate) version: u32,
+    /// What the names of its Redis keys start with.
+    pub(crate) head: Arc<[u8]>,
 }
 
 /// What the clones of a cache have in common.
@@ -101,7 +103,12 @@ impl<E> Cache<E> {
     /// Returns this cache in another version: the same prefix and settings, other entries.
     #[must_use]
     pub fn with_version(&self, version: u32) -> Self {
-        Self { shared: Arc::clone(&self.shared), version }
+        Self::of(Arc::clone(&self.shared), version)
+    }
+
+    pub(crate) fn of(shared: Arc<Shared<E>>, version: u32) -> Self {
+        let head = shared.settings.key_style.head(&shared.settings.prefix, version).into();
+        Self { shared, version, head }
     }
 
     /// The version of the entries that this handle sees.
@@ -253,7 +260,7 @@ impl<E: Execute> Cache<E> {
             return Err(Error::Closed);
         }
         let settings = &self.shared.settings;
-        let name = settings.key_style.name(&settings.prefix, self.version, key);
+        let name = settings.key_style.name(&self.head, key);
         if name.len() <= settings.max_key_len {
             return Ok(name);
         }
@@ -315,7 +322,7 @@ impl<E: Execute> Shared<E> {
         reply: Result<Option<Vec<u8>>, E::Error>,
     ) -> Sought<T, E::Error> {
         let sought = match reply {
-            Ok(Some(bytes)) => match self.format.decode(&bytes, unix_millis(SystemTime::now())) {
+            Ok(Some(bytes)) => match self.format.decode(&bytes, || unix_millis(SystemTime::now())) {
                 Ok(entry) => Sought::Entry(entry),
                 Err(reason) => Sought::Undecodable(reason),
             },
@@ -390,7 +397,7 @@ impl Put {
 
 impl<E> Clone for Cache<E> {
     fn clone(&self) -> Self {
-        self.with_version(self.version)
+        Self { shared: Arc::clone(&self.shared), version: self.version, head: Arc::clone(&self.head) }
     }
 }
 

@@ -24,7 +24,8 @@ impl<E: Execute> Cache<E> {
     }
 
     /// Sets a key for a time if it has no value, and returns whether it did. With a time of zero nothing is stored or
-    /// removed; it returns whether there was no value.
+    /// removed; it returns whether there was no value. The note that there is none counts as a value, and so does one that
+    /// is stale.
     ///
     /// # Errors
     /// [`Error::Store`], whatever [`OnError`](crate::OnError) says; [`Error::Encode`], [`Error::TooLarge`] and

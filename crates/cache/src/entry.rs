@@ -44,7 +44,10 @@ impl Format {
         if !self.envelope {
             return self.codec.encode(value, Vec::new());
         }
-        let bytes = self.codec.encode(value, vec![0; HEADER])?;
+        // Room for a short value, so that its writer need not make more again and again.
+        let mut bytes = Vec::with_capacity(256);
+        bytes.resize(HEADER, 0);
+        let bytes = self.codec.encode(value, bytes)?;
         let decoded_len = bytes.len() - HEADER;
         let (bytes, compression) = self.compress(bytes);
         let header = Header {
@@ -70,7 +73,7 @@ impl Format {
     pub(crate) fn decode<T: DeserializeOwned>(
         self,
         bytes: &[u8],
-        now: u64,
+        now: impl FnOnce() -> u64,
     ) -> Result<Entry<T>, DecodeReason> {
         if let Some(integer) = ascii_integer(bytes) {
             // Without an envelope, raw digits may have been written as a string.
@@ -93,7 +96,7 @@ impl Format {
         self.check_len(decoded_len)?;
         let payload = decompress(header.compression, payload, decoded_len)?;
         let value = codec.decode(&payload)?;
-        Ok(if header.stale_at != 0 && header.stale_at <= now {
+        Ok(if header.stale_at != 0 && header.stale_at <= now() {
             Entry::Stale(value)
         } else {
             Entry::Value(value)
@@ -165,7 +168,7 @@ mod tests {
         fn what_was_encoded_is_decoded(value in value(), now in 1..9u64, stale_at in 0..9u64) {
             for codec in codecs() {
                 let bytes = format(codec).encode(&value, stale_at).unwrap();
-                let entry = format(codec).decode::<Value>(&bytes, now);
+                let entry = format(codec).decode::<Value>(&bytes, || now);
                 let is_stale = stale_at != 0 && stale_at <= now;
                 let expected = if is_stale { Entry::Stale(value.clone()) } else { Entry::Value(value.clone()) };
                 prop_assert_eq!(entry, Ok(expected));
@@ -183,8 +186,8 @@ mod tests {
                 let bytes = format(codec).encode(&value, 0).unwrap();
                 let mut changed = bytes.clone();
                 changed[at.index(bytes.len())] ^= change;
-                prop_assert!(format(codec).decode::<Value>(&changed, 0).is_err());
-                prop_assert!(format(codec).decode::<Value>(&bytes[..cut.index(bytes.len())], 0).is_err());
+                prop_assert!(format(codec).decode::<Value>(&changed, || 0).is_err());
+                prop_assert!(format(codec).decode::<Value>(&bytes[..cut.index(bytes.len())], || 0).is_err());
             }
         }
 
@@ -201,8 +204,8 @@ mod tests {
             bytes.extend(payload);
             let bytes = header.seal(bytes);
             for codec in codecs() {
-                let _ = format(codec).decode::<Value>(&bytes, 0);
-                let _ = format(codec).decode::<String>(&bytes, 0);
+                let _ = format(codec).decode::<Value>(&bytes, || 0);
+                let _ = format(codec).decode::<String>(&bytes, || 0);
             }
         }
 
@@ -210,8 +213,8 @@ mod tests {
         fn any_bytes_without_an_envelope_never_panic(bytes in vec(any::<u8>(), 0..200)) {
             for codec in codecs().into_iter().chain([Codec::Raw]) {
                 let format = Format { envelope: false, ..format(codec) };
-                let _ = format.decode::<Value>(&bytes, 0);
-                let _ = format.decode::<Vec<u8>>(&bytes, 0);
+                let _ = format.decode::<Value>(&bytes, || 0);
+                let _ = format.decode::<Vec<u8>>(&bytes, || 0);
             }
         }
     }
@@ -221,7 +224,7 @@ mod tests {
         for written in codecs() {
             for reading in codecs() {
                 let bytes = format(written).encode("text", 0).unwrap();
-                let read = format(reading).decode::<String>(&bytes, 0);
+                let read = format(reading).decode::<String>(&bytes, || 0);
                 // What has a schema is read by a cache of the same schema only.
                 let expected = match (written.schema(), reading.schema()) {
                     (0, _) => Ok(Entry::Value("text".to_owned())),
@@ -237,7 +240,7 @@ mod tests {
     #[test]
     fn another_schema_is_an_error() {
         let bytes = format(Codec::Postcard { schema: 1 }).encode("text", 0).unwrap();
-        let read = format(Codec::Postcard { schema: 2 }).decode::<String>(&bytes, 0);
+        let read = format(Codec::Postcard { schema: 2 }).decode::<String>(&bytes, || 0);
         assert_eq!(read, Err(DecodeReason::Schema { stored: 1, wanted: 2 }));
     }
 
@@ -250,7 +253,7 @@ mod tests {
             let (codec_id, schema) = (codec.id(), codec.schema());
             let header =
                 Header { codec: codec_id, compression: 0, negative: false, schema, stale_at: 0, decoded_len };
-            assert!(format(codec).decode::<String>(&header.seal(bytes), 0).is_err(), "{codec:?}");
+            assert!(format(codec).decode::<String>(&header.seal(bytes), || 0).is_err(), "{codec:?}");
         }
     }
 
@@ -259,15 +262,15 @@ mod tests {
         let raw = Format { envelope: false, ..format(Codec::Raw) };
         assert_eq!(raw.encode("42", 0).unwrap(), b"42");
         assert_eq!(raw.encode(&42, 0).unwrap(), b"42");
-        assert_eq!(raw.decode::<String>(b"42", 0), Ok(Entry::Value("42".to_owned())));
-        assert_eq!(raw.decode::<u8>(b"42", 0), Ok(Entry::Value(42)));
+        assert_eq!(raw.decode::<String>(b"42", || 0), Ok(Entry::Value("42".to_owned())));
+        assert_eq!(raw.decode::<u8>(b"42", || 0), Ok(Entry::Value(42)));
     }
 
     #[test]
     fn a_value_over_the_limit_is_not_decoded() {
         for codec in codecs() {
             let long = format(codec).encode(&"x".repeat(2 << 20), 0).unwrap();
-            let read = format(codec).decode::<String>(&long, 0);
+            let read = format(codec).decode::<String>(&long, || 0);
             assert!(matches!(read, Err(DecodeReason::TooLarge { limit: 0x10_0000, .. })), "{codec:?}");
         }
     }
@@ -309,7 +312,7 @@ mod tests {
                     stale_at: 0,
                     decoded_len,
                 };
-                let read = format(Codec::Raw).decode::<String>(&header.seal(bytes), 0);
+                let read = format(Codec::Raw).decode::<String>(&header.seal(bytes), || 0);
                 assert_eq!(read.as_ref(), Err(expected));
             };
             check(64 << 20, &DecodeReason::TooLarge { len: 64 << 20, limit: 1 << 20 });

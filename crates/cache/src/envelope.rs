@@ -37,14 +37,12 @@ pub(crate) struct Header {
 impl Header {
     /// Finishes an envelope: `bytes` holds [`HEADER`] bytes of anything, and the payload.
     pub(crate) fn seal(self, mut bytes: Vec<u8>) -> Vec<u8> {
-        let mut header = Vec::with_capacity(HEADER);
         let flags = self.codec & 15 | (self.compression & 3) << 4 | u8::from(self.negative) << 6;
-        header.extend([MAGIC, VERSION, flags]);
-        header.extend(self.schema.to_be_bytes());
-        header.extend(self.stale_at.to_be_bytes());
-        header.extend(self.decoded_len.to_be_bytes());
-        for (byte, value) in bytes.iter_mut().zip(header) {
-            *byte = value;
+        let [s0, s1] = self.schema.to_be_bytes();
+        let [t0, t1, t2, t3, t4, t5, t6, t7] = self.stale_at.to_be_bytes();
+        let [l0, l1, l2, l3] = self.decoded_len.to_be_bytes();
+        if let Some(header) = bytes.first_chunk_mut::<HEADER>() {
+            *header = [MAGIC, VERSION, flags, s0, s1, t0, t1, t2, t3, t4, t5, t6, t7, l0, l1, l2, l3];
         }
         bytes.extend(XxHash3_64::oneshot(&bytes).to_be_bytes());
         bytes

@@ -1,8 +1,11 @@
 //! Loads that are under way: one for each key, however many callers wait for it.
 
+mod solo;
+
 use std::collections::HashMap;
 use std::collections::hash_map;
 use std::future::Future;
+use std::mem;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -32,6 +35,8 @@ pub(crate) type Waiter = watch::Receiver<Option<Outcome>>;
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
     state: Mutex<State>,
+    /// Changed under the lock, and read without it by every call.
+    closed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +44,10 @@ struct State {
     running: HashMap<Vec<u8>, Flight>,
     /// Until when a stale value is served without another attempt, because the last one failed.
     resting: HashMap<Vec<u8>, Instant>,
-    closed: bool,
+    /// Loads that run in their caller's own future, by the names of their Redis keys.
+    solo: HashMap<Vec<u8>, Vec<Ticket>>,
+    /// Tasks of loads that were overtaken, to be stopped with the others.
+    overtaken: Vec<AbortHandle>,
 }
 
 #[derive(Debug)]
@@ -76,7 +84,7 @@ impl Flights {
         F: Future<Output = ()> + Send + 'static,
     {
         let mut state = self.lock();
-        if state.closed {
+        if self.is_closed() {
             return None;
         }
         let ticket = Ticket::default();
@@ -93,10 +101,13 @@ impl Flights {
         // Spawned outside of the lock: making the task is the caller's code.
         let handle = tokio::spawn(task(ticket.clone(), landing)).abort_handle();
         let mut state = self.lock();
-        if state.closed {
+        if self.is_closed() {
             handle.abort();
-        } else if let Some(flight) = state.running.get_mut(name).filter(|flight| flight.ticket.is(&ticket)) {
-            flight.task = Some(handle);
+            return Some(waiter);
+        }
+        match state.running.get_mut(name).filter(|flight| flight.ticket.is(&ticket)) {
+            Some(flight) => flight.task = Some(handle),
+            None => state.note_overtaken(handle),
         }
         Some(waiter)
     }
@@ -105,17 +116,28 @@ impl Flights {
     /// from now on does not get it.
     pub(crate) fn overtake(&self, name: &[u8]) {
         let mut state = self.lock();
-        if let Some(flight) = state.running.remove(name) {
-            flight.ticket.overtaken.store(true, Ordering::SeqCst);
+        // Nearly always there is nothing, and no need to hash the name.
+        if !state.running.is_empty()
+            && let Some(flight) = state.running.remove(name)
+        {
+            state.overtake(flight);
         }
-        state.resting.remove(name);
+        if !state.solo.is_empty() {
+            state.overtake_solo(name);
+        }
+        if !state.resting.is_empty() {
+            state.resting.remove(name);
+        }
     }
 
     /// Notes that any key may be about to be deleted.
     pub(crate) fn overtake_all(&self) {
         let mut state = self.lock();
-        for (_, flight) in state.running.drain() {
-            flight.ticket.overtaken.store(true, Ordering::SeqCst);
+        for flight in mem::take(&mut state.running).into_values() {
+            state.overtake(flight);
+        }
+        for name in state.solo.keys() {
+            state.overtake_solo(name);
         }
         state.resting.clear();
     }
@@ -143,21 +165,36 @@ impl Flights {
     /// Stops all loads, and starts none any more.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
-        state.closed = true;
+        self.closed.store(true, Ordering::SeqCst);
         for (_, flight) in state.running.drain() {
             flight.ticket.overtaken.store(true, Ordering::SeqCst);
             if let Some(task) = flight.task {
                 task.abort();
             }
         }
+        state.overtaken.drain(..).for_each(|task| task.abort());
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.lock().closed
+        self.closed.load(Ordering::SeqCst)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn overtake(&mut self, flight: Flight) {
+        flight.ticket.overtaken.store(true, Ordering::SeqCst);
+        if let Some(task) = flight.task {
+            self.note_overtaken(task);
+        }
+    }
+
+    fn note_overtaken(&mut self, task: AbortHandle) {
+        self.overtaken.retain(|task| !task.is_finished());
+        self.overtaken.push(task);
     }
 }
 
@@ -177,8 +214,8 @@ pub(crate) struct Landing {
 }
 
 impl Landing {
-    /// Gives the outcome to all who wait.
-    pub(crate) fn land(self, outcome: Outcome) {
+    /// Gives the outcome to all who wait, and to those who ask until this goes.
+    pub(crate) fn tell(&self, outcome: Outcome) {
         self.sender.send_replace(Some(outcome));
     }
 }
@@ -208,11 +245,11 @@ mod tests {
     async fn all_who_ask_meanwhile_wait_for_one_load() {
         let flights = Arc::new(Flights::default());
         let (go, gone) = tokio::sync::oneshot::channel::<()>();
-        let first = flights.join(b"k", |_, landing| async {
+        let first = flights.join(b"k", |_, landing| async move {
             gone.await.unwrap();
-            landing.land(value(1));
+            landing.tell(value(1));
         });
-        let second = flights.join(b"k", |_, landing| async { landing.land(value(2)) });
+        let second = flights.join(b"k", |_, landing| async move { landing.tell(value(2)) });
         go.send(()).unwrap();
         for waiter in [first, second] {
             assert!(matches!(outcome(waiter.unwrap()).await, Some(Outcome::Value(bytes)) if *bytes == [1]));
@@ -228,7 +265,7 @@ mod tests {
             panic!("the loader's own");
         });
         assert!(outcome(waiter.unwrap()).await.is_none());
-        let waiter = flights.join(b"k", |_, landing| async { landing.land(Outcome::Nothing) });
+        let waiter = flights.join(b"k", |_, landing| async move { landing.tell(Outcome::Nothing) });
         assert!(matches!(outcome(waiter.unwrap()).await, Some(Outcome::Nothing)));
     }
 
@@ -239,14 +276,14 @@ mod tests {
         let old = flights.join(b"k", |ticket, landing| async move {
             gone.await.unwrap();
             assert!(ticket.is_overtaken());
-            landing.land(value(1));
+            landing.tell(value(1));
         });
         flights.overtake(b"k");
         let (go_on, gone_on) = tokio::sync::oneshot::channel::<()>();
         let new = flights.join(b"k", |ticket, landing| async move {
             gone_on.await.unwrap();
             assert!(!ticket.is_overtaken());
-            landing.land(value(2));
+            landing.tell(value(2));
         });
         go.send(()).unwrap();
         assert!(matches!(outcome(old.unwrap()).await, Some(Outcome::Value(bytes)) if *bytes == [1]));
@@ -264,7 +301,19 @@ mod tests {
         });
         flights.close();
         assert!(outcome(waiter.unwrap()).await.is_none());
-        assert!(flights.join(b"k", |_, landing| async { landing.land(Outcome::Nothing) }).is_none());
+        assert!(flights.join(b"k", |_, landing| async move { landing.tell(Outcome::Nothing) }).is_none());
+    }
+
+    #[tokio::test]
+    async fn closing_stops_what_was_overtaken_too() {
+        let flights = Arc::new(Flights::default());
+        let waiter = flights.join(b"k", |_, landing| async {
+            let _landing = landing;
+            std::future::pending::<()>().await;
+        });
+        flights.overtake(b"k");
+        flights.close();
+        assert!(outcome(waiter.unwrap()).await.is_none());
     }
 
     #[test]

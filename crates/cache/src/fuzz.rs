@@ -115,7 +115,7 @@ fn may_be_postcard(format: Format, bytes: &[u8]) -> bool {
 }
 
 fn read<T: Serialize + DeserializeOwned + PartialEq + Debug>(format: Format, bytes: &[u8]) -> Option<T> {
-    let now = 1_700_000_000_000;
+    let now = || 1_700_000_000_000;
     let value = match format.decode::<T>(bytes, now) {
         Ok(Entry::Value(value) | Entry::Stale(value)) => value,
         Ok(Entry::Negative) | Err(_) => return None,
@@ -251,7 +251,7 @@ mod tests {
         };
         assert_eq!(read::<String>(format, &sealed("raw-text-unsealed")).as_deref(), Some("text"));
         for codec in ["json", "msgpack"] {
-            let entry = format.decode::<Record>(&sealed(&format!("{codec}-record-unsealed")), 0);
+            let entry = format.decode::<Record>(&sealed(&format!("{codec}-record-unsealed")), || 0);
             assert_eq!(entry, Ok(Entry::Value(record())));
         }
     }

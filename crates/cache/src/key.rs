@@ -19,7 +19,7 @@ impl<'a> Key<'a> {
 
     /// A key that lives on the same node of a ring as all others with this tag (and this cache's prefix or another).
     ///
-    /// It is another key than the one without the tag, or with another one.
+    /// It is another key than the one without the tag, or with another one. An empty tag keeps nothing together.
     pub fn tagged(tag: &'a (impl AsRef<[u8]> + ?Sized), name: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
         Self { tag: Some(tag.as_ref()), name: name.as_ref() }
     }
@@ -218,14 +218,20 @@ impl KeyStyle {
         Some(plain)
     }
 
-    pub(crate) fn name(self, prefix: &str, version: u32, key: Key<'_>) -> Vec<u8> {
-        // Room for the version, the colons and the braces, and for a few escapes.
-        let len = prefix.len() + key.name.len() + key.tag.map_or(0, <[u8]>::len) + 24;
+    /// What the names of all keys of a version start with.
+    pub(crate) fn head(self, prefix: &str, version: u32) -> Vec<u8> {
+        let mut head = Vec::with_capacity(prefix.len() + 12);
+        self.push(&mut head, prefix.as_bytes(), b"%{}:");
+        head.extend_from_slice(format!(":{version}:").as_bytes());
+        head
+    }
+
+    /// The name of a Redis key, behind what all of them start with.
+    pub(crate) fn name(self, head: &[u8], key: Key<'_>) -> Vec<u8> {
+        // Room for the braces, and for a few escapes.
+        let len = head.len() + key.name.len() + key.tag.map_or(0, <[u8]>::len) + 12;
         let mut name = Vec::with_capacity(len);
-        self.push(&mut name, prefix.as_bytes(), b"%{}:");
-        name.push(b':');
-        name.extend_from_slice(version.to_string().as_bytes());
-        name.push(b':');
+        name.extend_from_slice(head);
         if let Some(tag) = key.tag {
             name.push(b'{');
             self.push(&mut name, tag, b"%{}");
@@ -260,7 +266,7 @@ mod tests {
     use super::*;
 
     fn check(style: KeyStyle, prefix: &str, version: u32, key: impl AsKey, expected: &str) {
-        let name = style.name(prefix, version, key.as_key());
+        let name = style.name(&style.head(prefix, version), key.as_key());
         assert_eq!(String::from_utf8_lossy(&name), expected);
     }
 
@@ -289,7 +295,7 @@ mod tests {
     fn any_bytes_are_a_key_and_length_is_no_matter() {
         check(KeyStyle::Escaped, "p", 1, b"\r\n\0 #/:*(<+=> )&$@?;'\"", "p:1:\r\n\0 #/:*(<+=> )&$@?;'\"");
         let long = "k".repeat(2048);
-        let name = |key: &str| KeyStyle::Escaped.name("p", 1, key.as_key());
+        let name = |key: &str| KeyStyle::Escaped.name(b"p:1:", key.as_key());
         assert_ne!(name(&long), name(&format!("{long}x")));
     }
 
@@ -325,7 +331,7 @@ mod tests {
                     Some(tag) => Key::tagged(tag, key),
                     None => Key::new(key),
                 };
-                KeyStyle::Escaped.name(prefix, *version, key)
+                KeyStyle::Escaped.name(&KeyStyle::Escaped.head(prefix, *version), key)
             };
             prop_assert_eq!(name(&a) == name(&b), a == b);
         }
@@ -337,12 +343,13 @@ mod tests {
                 Some(tag) => Key::tagged(tag, key),
                 None => Key::new(key),
             };
-            let name = KeyStyle::Escaped.name(prefix, *version, whole);
+            let head = KeyStyle::Escaped.head(prefix, *version);
+            let name = KeyStyle::Escaped.name(&head, whole);
             let (found_version, found) = KeyStyle::Escaped.take_apart(prefix, &name).unwrap();
             prop_assert_eq!(found_version, *version);
             prop_assert_eq!(found.tag(), tag.as_deref());
             prop_assert_eq!(found.name(), key);
-            prop_assert_eq!(&KeyStyle::Escaped.name(prefix, *version, found.as_key()), &name);
+            prop_assert_eq!(&KeyStyle::Escaped.name(&head, found.as_key()), &name);
             let other = format!("{prefix}x");
             prop_assert!(KeyStyle::Escaped.take_apart(&other, &name).is_none());
         }

@@ -55,4 +55,5 @@ mod flight;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
+mod keep;
 mod preset;

@@ -5,38 +5,27 @@ use std::sync::Arc;
 use std::sync::Weak;
 use std::thread;
 use std::time::Instant;
-use std::time::SystemTime;
 
 use redisdb_node::Execute;
-use redisdb_node::command::rows;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cache::Cache;
-use crate::cache::Put;
 use crate::cache::Shared;
 use crate::entry::Entry;
 use crate::error::DecodeError;
 use crate::error::EncodeError;
 use crate::error::Error;
 use crate::error::LoadError;
+use crate::flight::Landing;
 use crate::flight::Outcome;
 use crate::flight::Ticket;
 use crate::flight::Waiter;
+use crate::keep::Replace;
 use crate::key::AsKey;
 use crate::key::Key;
 use crate::lookup::Sought;
-use crate::ttl::Life;
 use crate::ttl::Ttl;
-
-/// How what was loaded is written.
-#[derive(Debug, Clone, Copy)]
-enum Replace {
-    /// Only if nothing is there: what another process wrote meanwhile is newer.
-    Nothing,
-    /// Whatever is there.
-    Anything,
-}
 
 impl<E: Execute + Send + 'static> Cache<E> {
     /// Returns the value of a key; if there is none, calls `loader`, stores what it gives for `ttl`, and returns it.
@@ -150,7 +139,8 @@ impl<E: Execute + Send + 'static> Cache<E> {
             Sought::Entry(Entry::Stale(value)) => Seen::Stale(value),
             Sought::Entry(Entry::Negative) => Seen::Negative,
             Sought::Undecodable(_) => Seen::Absent(Replace::Anything),
-            Sought::Nothing | Sought::Unavailable(_) => Seen::Absent(Replace::Nothing),
+            Sought::Nothing => Seen::Absent(Replace::Nothing),
+            Sought::Unavailable(_) => Seen::Absent(Replace::Unseen),
         })
     }
 
@@ -190,7 +180,7 @@ impl<E: Execute + Send + 'static> Cache<E> {
         match landed {
             Some(Outcome::Value(bytes)) => {
                 // As of no time: what has just been loaded is not stale.
-                let entry = self.shared.format.decode(&bytes, 0);
+                let entry = self.shared.format.decode(&bytes, || 0);
                 match entry.map_err(|reason| DecodeError { key: key.to_string(), reason })? {
                     Entry::Value(value) | Entry::Stale(value) => Ok(Some(value)),
                     Entry::Negative => Ok(None),
@@ -226,12 +216,11 @@ impl<E: Execute + Send + 'static> Cache<E> {
             async move {
                 let loading = Loading { cache, name: task_name, key: shown, start: Instant::now() };
                 let loaded = tokio::time::timeout(timeout, async { loader().await }).await;
-                let outcome = match loaded {
-                    Ok(Ok(value)) => loading.store(value, ttl, replace, &ticket).await,
-                    Ok(Err(error)) => loading.fail(LoadError::of(&loading.key, error)),
-                    Err(_) => loading.fail(LoadError::timeout(&loading.key, timeout)),
-                };
-                landing.land(outcome);
+                match loaded {
+                    Ok(Ok(value)) => loading.land(value, ttl, replace, &ticket, &landing).await,
+                    Ok(Err(error)) => loading.fail(LoadError::of(&loading.key, error), &landing),
+                    Err(_) => loading.fail(LoadError::timeout(&loading.key, timeout), &landing),
+                }
             }
         });
         if is_joined && waiter.is_some() {
@@ -269,9 +258,9 @@ impl<E> Drop for Loading<E> {
 }
 
 impl<E> Loading<E> {
-    fn fail(&self, error: LoadError) -> Outcome {
+    fn fail(&self, error: LoadError, landing: &Landing) {
         self.note_failure();
-        Outcome::Failed(error)
+        landing.tell(Outcome::Failed(error));
     }
 
     fn note_failure(&self) {
@@ -285,63 +274,33 @@ impl<E> Loading<E> {
 }
 
 impl<E: Execute> Loading<E> {
-    /// Writes what was loaded, unless the key was set or deleted meanwhile; a store that does not take it is no failure.
-    async fn store<T: Serialize>(
+    /// Keeps what was loaded and gives it to those who wait.
+    async fn land<T: Serialize>(
         &self,
         value: Option<T>,
         ttl: Ttl,
         replace: Replace,
         ticket: &Ticket,
-    ) -> Outcome {
+        landing: &Landing,
+    ) {
         // Nobody waits when nobody holds the cache.
-        let Some(shared) = self.cache.upgrade() else { return Outcome::Nothing };
-        let (settings, format, now) = (&shared.settings, shared.format, SystemTime::now());
-        let (bytes, life) = match &value {
-            Some(value) => {
-                let (stale_at, life) = settings.with_grace(settings.life(ttl, now), now);
-                match format.encode(value, stale_at) {
-                    Ok(bytes) => (bytes, life),
-                    Err(reason) => {
-                        let error = EncodeError { key: self.key.clone(), reason };
-                        return self.fail(LoadError::of(&self.key, error));
-                    }
-                }
+        let Some(shared) = self.cache.upgrade() else { return };
+        let loaded = match shared.loaded(value.as_ref(), ttl) {
+            Ok(loaded) => loaded,
+            Err(reason) => {
+                let error = EncodeError { key: self.key.clone(), reason };
+                return self.fail(LoadError::of(&self.key, error), landing);
             }
-            None => (format.encode_negative(), Ttl::After(settings.negative_ttl).life(Ttl::Default, now)),
         };
         shared.counters.load_time.record(self.start.elapsed());
-        if settings.max_stored_len < bytes.len() {
-            let (len, limit) = (bytes.len(), settings.max_stored_len);
-            shared.drop_value(&self.key, format_args!("it is {len} bytes long, and at most {limit} may be"));
-        } else if ticket.is_overtaken() {
-            shared.counters.overtaken_loads.count();
-        } else {
-            self.write(&shared, &bytes, life, replace, ticket).await;
-        }
-        if value.is_some() { Outcome::Value(bytes.into()) } else { Outcome::Nothing }
-    }
-
-    async fn write(&self, shared: &Shared<E>, bytes: &[u8], life: Life, replace: Replace, ticket: &Ticket) {
-        let store = &shared.store;
-        let written = match (Put::new(&self.name, bytes, life), replace) {
-            // Nothing was there, and nothing is to be kept.
-            (Put::Unlink(_), Replace::Nothing) => Ok(()),
-            (Put::Set(mut cmd), Replace::Nothing) => {
-                store.write::<()>(&rows::SET, cmd.arg("NX").take()).await.map(drop)
-            }
-            (put, Replace::Anything) => put.send(store).await.map(drop),
+        let outcome = match value {
+            Some(_) => Outcome::Value(loaded.bytes.as_slice().into()),
+            None => Outcome::Nothing,
         };
-        // The key may have been set or deleted between the question and the write, and nobody knows what came first. A
-        // cache may forget, but not serve what was deleted.
-        let undone = match ticket.is_overtaken() {
-            true => {
-                shared.counters.overtaken_loads.count();
-                Put::new(&self.name, bytes, Life::Over).send(store).await.map(drop)
-            }
-            false => Ok(()),
-        };
-        if let Err(error) = written.and(undone) {
-            shared.drop_value(&self.key, error);
+        if replace == Replace::Unseen {
+            landing.tell(outcome.clone());
         }
+        shared.keep(&self.key, &self.name, &loaded, replace, ticket).await;
+        landing.tell(outcome);
     }
 }

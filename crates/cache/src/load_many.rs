@@ -5,13 +5,17 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::hash::Hash;
 
+use futures_util::future::join_all;
 use redisdb_node::Execute;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cache::Cache;
+use crate::entry::Entry;
 use crate::error::Error;
+use crate::keep::Replace;
 use crate::key::AsKey;
+use crate::lookup::Sought;
 use crate::ttl::Ttl;
 
 impl<E: Execute> Cache<E> {
@@ -20,7 +24,9 @@ impl<E: Execute> Cache<E> {
     /// that cannot be had), in the caller's order, each once; not at all if there is none. What it gives for other keys
     /// is left out.
     ///
-    /// It runs in the caller's own future, and callers do not wait for each other.
+    /// It runs in the caller's own future, and callers do not wait for each other. As with
+    /// [`get_or_set_with`](Self::get_or_set_with), a key that is set or deleted meanwhile keeps what it was set to, and a
+    /// value is kept [beyond its time](crate::CacheBuilder::stale_for).
     ///
     /// # Errors
     /// What the loader gives, and [`Error::Key`] and [`Error::Closed`], as `X` is made of an [`Error`]. The store's errors
@@ -49,21 +55,39 @@ impl<E: Execute> Cache<E> {
                 order.push(key);
             }
         }
-        let mut values = match self.get_many::<T, K>(order.iter().cloned()).await {
-            Ok(found) => found.into_map(),
-            Err(Error::Closed) => return Err(Error::Closed.into()),
-            Err(_) => HashMap::new(),
-        };
-        let missing: Vec<K> = order.iter().filter(|key| !values.contains_key(key)).cloned().collect();
-        if !missing.is_empty() {
-            let mut loaded = loader(missing.clone()).await?;
-            let new: Vec<(K, T)> = missing.into_iter().filter_map(|key| loaded.remove_entry(&key)).collect();
-            for (key, error) in
-                self.put_many(new.iter().map(|(key, value)| (key.clone(), value)), ttl.into()).await.failed
-            {
-                self.shared.drop_value(key.as_key(), error);
+        let (mut values, mut missing) = (HashMap::new(), Vec::new());
+        for chunk in order.chunks(self.shared.settings.batch_len) {
+            for (key, sought) in self.seek_many::<T, K>(chunk.to_vec()).await {
+                match sought? {
+                    Sought::Entry(Entry::Value(value)) => drop(values.insert(key, value)),
+                    Sought::Nothing | Sought::Unavailable(_) => missing.push((key, Replace::Nothing)),
+                    Sought::Entry(_) | Sought::Undecodable(_) => missing.push((key, Replace::Anything)),
+                }
             }
-            values.extend(new);
+        }
+        if !missing.is_empty() {
+            let names =
+                missing.iter().map(|(key, _)| self.name(key.as_key())).collect::<Result<Vec<_>, _>>()?;
+            let solo = self.shared.flights.solo(names);
+            let mut loaded = loader(missing.iter().map(|(key, _)| key.clone()).collect()).await?;
+            let new: Vec<_> = missing
+                .into_iter()
+                .zip(&solo.loads)
+                .filter_map(|((key, replace), (name, ticket))| {
+                    Some((loaded.remove_entry(&key)?, replace, name.as_slice(), ticket))
+                })
+                .collect();
+            let ttl = ttl.into();
+            for chunk in new.chunks(self.shared.settings.batch_len) {
+                join_all(chunk.iter().map(async |((key, value), replace, name, ticket)| {
+                    match self.shared.loaded(Some(value), ttl) {
+                        Ok(loaded) => self.shared.keep(key.as_key(), name, &loaded, *replace, ticket).await,
+                        Err(reason) => self.shared.drop_value(key.as_key(), reason),
+                    }
+                }))
+                .await;
+            }
+            values.extend(new.into_iter().map(|(entry, ..)| entry));
         }
         Ok(order.into_iter().filter_map(|key| values.remove_entry(&key)).collect())
     }

@@ -113,24 +113,7 @@ impl<E: Execute> Cache<E> {
         entries: impl IntoIterator<Item = (K, V)>,
         ttl: impl Into<Ttl>,
     ) -> Result<Batch<K, E::Error>, Error<E::Error>> {
-        let mut batch = self.put_many(entries, ttl.into()).await;
-        match self.shared.settings.on_error {
-            OnError::Raise => unless_all_failed(batch.n_done, &mut batch.failed)?,
-            OnError::Miss => {
-                for (key, error) in &batch.failed {
-                    self.shared.drop_value(key.as_key(), error);
-                }
-            }
-        }
-        Ok(batch)
-    }
-
-    /// Sets many keys for a time, and says what became of each.
-    pub(crate) async fn put_many<K: AsKey, V: Serialize>(
-        &self,
-        entries: impl IntoIterator<Item = (K, V)>,
-        ttl: Ttl,
-    ) -> Batch<K, E::Error> {
+        let ttl = ttl.into();
         let mut batch = Batch { n_done: 0, failed: Vec::new() };
         let mut entries = entries.into_iter();
         loop {
@@ -156,7 +139,15 @@ impl<E: Execute> Cache<E> {
                 }
             }
         }
-        batch
+        match self.shared.settings.on_error {
+            OnError::Raise => unless_all_failed(batch.n_done, &mut batch.failed)?,
+            OnError::Miss => {
+                for (key, error) in &batch.failed {
+                    self.shared.drop_value(key.as_key(), error);
+                }
+            }
+        }
+        Ok(batch)
     }
 
     /// Deletes many keys.
@@ -202,49 +193,66 @@ impl<E: Execute> Cache<E> {
         keys: Vec<K>,
         found: &mut Found<K, T, E::Error>,
     ) {
-        let mut names = Vec::with_capacity(keys.len());
-        let mut named = Vec::with_capacity(keys.len());
-        for key in keys {
-            match self.name(key.as_key()) {
-                Ok(name) => {
-                    names.push(name);
-                    named.push(key);
-                }
-                Err(error) => found.failed.push((key, error)),
-            }
-        }
-        if names.is_empty() {
-            return;
-        }
-        let mut mget = Cmd::with_capacity(1 + names.len(), 16 + names.iter().map(Vec::len).sum::<usize>());
-        mget.arg("MGET").arg(&names);
-        let replies: Vec<Result<Option<Vec<u8>>, E::Error>> =
-            match self.shared.store.read::<Vec<Option<Vec<u8>>>>(&rows::MGET, mget).await {
-                Ok(values) => values.into_iter().map(Ok).collect(),
-                Err(error) => match E::by_key(error, &names) {
-                    Some(replies) => replies,
-                    // What no node has all of, several may have together.
-                    None => {
-                        let gets = names
-                            .iter()
-                            .map(|name| self.shared.store.read(&rows::GET, rows::GET.cmd().arg(name).take()));
-                        join_all(gets).await
-                    }
-                },
-            };
         let settings = &self.shared.settings;
-        for (key, reply) in named.into_iter().zip(replies) {
-            match self.shared.found(key.as_key(), reply) {
-                Sought::Entry(Entry::Value(value)) => found.values.push((key, value)),
-                Sought::Unavailable(error) if settings.on_error == OnError::Raise => {
+        for (key, sought) in self.seek_many(keys).await {
+            match sought {
+                Ok(Sought::Entry(Entry::Value(value))) => found.values.push((key, value)),
+                Ok(Sought::Unavailable(error)) if settings.on_error == OnError::Raise => {
                     found.failed.push((key, Error::Store(error)));
                 }
-                Sought::Undecodable(reason) if settings.on_undecodable == OnUndecodable::Raise => {
+                Ok(Sought::Undecodable(reason)) if settings.on_undecodable == OnUndecodable::Raise => {
                     let error = DecodeError { key: key.as_key().to_string(), reason };
                     found.failed.push((key, Error::Decode(error)));
                 }
-                _ => {}
+                Ok(_) => {}
+                Err(error) => found.failed.push((key, error)),
             }
+        }
+    }
+
+    /// What the store has under each of these keys, counted.
+    pub(crate) async fn seek_many<T: DeserializeOwned, K: AsKey>(
+        &self,
+        keys: Vec<K>,
+    ) -> Vec<(K, Result<Sought<T, E::Error>, Error<E::Error>>)> {
+        let mut names = Vec::with_capacity(keys.len());
+        let mut refused = Vec::with_capacity(keys.len());
+        for key in &keys {
+            let name = self.name(key.as_key());
+            refused.push(name.map(|name| names.push(name)));
+        }
+        let mut replies = self.mget(names).await.into_iter();
+        let pair = |(key, refused): (K, Result<(), Error<E::Error>>)| {
+            let sought = match refused {
+                Ok(()) => {
+                    replies.next().map(|reply| self.shared.found(key.as_key(), reply)).ok_or(Error::Closed)
+                }
+                Err(error) => Err(error),
+            };
+            (key, sought)
+        };
+        keys.into_iter().zip(refused).map(pair).collect()
+    }
+
+    /// The reply for each name, in their order.
+    async fn mget(&self, names: Vec<Vec<u8>>) -> Vec<Result<Option<Vec<u8>>, E::Error>> {
+        if names.is_empty() {
+            return Vec::new();
+        }
+        let store = &self.shared.store;
+        let mut mget = Cmd::with_capacity(1 + names.len(), 16 + names.iter().map(Vec::len).sum::<usize>());
+        mget.arg("MGET").arg(&names);
+        match store.read::<Vec<Option<Vec<u8>>>>(&rows::MGET, mget).await {
+            Ok(values) => values.into_iter().map(Ok).collect(),
+            Err(error) => match E::by_key(error, &names) {
+                Some(replies) => replies,
+                // What no node has all of, several may have together.
+                None => {
+                    let gets =
+                        names.iter().map(|name| store.read(&rows::GET, rows::GET.cmd().arg(name).take()));
+                    join_all(gets).await
+                }
+            },
         }
     }
 }

@@ -55,8 +55,6 @@ pub struct SweepProgress {
 pub struct Sweep<'a, E> {
     cache: &'a Cache<E>,
     pattern: Vec<u8>,
-    /// Only the entries of this version.
-    version: Option<u32>,
     step: u32,
     reporter: Option<Reporter<'a>>,
 }
@@ -87,10 +85,11 @@ impl<E: Scan> Cache<E> {
     /// What one node that is in sync has is deleted on all.
     pub fn clear(&self) -> Sweep<'_, E> {
         let settings = &self.shared.settings;
-        self.sweep(settings.key_style.pattern_of_all(&settings.prefix), None)
+        self.sweep(settings.key_style.pattern_of_all(&settings.prefix))
     }
 
-    /// Deletes the entries of this version whose keys match a glob-style pattern: `*`, `?`, `[a-z]`, `\\*` for a star.
+    /// Deletes the entries of this version whose keys match a glob-style pattern: `*`, `?`, `[a-z]`, `\*` for a star. What a
+    /// user may choose of it has to be escaped like that: each of `*?[]\` behind a backslash.
     ///
     /// # Errors
     /// As [`clear`](Self::clear).
@@ -99,11 +98,11 @@ impl<E: Scan> Cache<E> {
     /// When the future is dropped, some of the entries are deleted.
     pub fn delete_pattern(&self, pattern: &str) -> Sweep<'_, E> {
         let settings = &self.shared.settings;
-        self.sweep(settings.key_style.pattern(&settings.prefix, self.version, pattern), Some(self.version))
+        self.sweep(settings.key_style.pattern(&settings.prefix, self.version, pattern))
     }
 
-    fn sweep(&self, pattern: Vec<u8>, version: Option<u32>) -> Sweep<'_, E> {
-        Sweep { cache: self, pattern, version, step: STEP, reporter: None }
+    fn sweep(&self, pattern: Vec<u8>) -> Sweep<'_, E> {
+        Sweep { cache: self, pattern, step: STEP, reporter: None }
     }
 }
 
@@ -214,10 +213,10 @@ impl<E: Scan> Sweep<'_, E> {
         }
     }
 
+    /// The pattern of all versions finds more: `*` stands for anything.
     fn is_own(&self, name: &[u8]) -> bool {
         let settings = &self.cache.shared.settings;
-        let found = settings.key_style.take_apart(&settings.prefix, name);
-        found.is_some_and(|(version, _)| self.version.is_none_or(|own| own == version))
+        settings.key_style.take_apart(&settings.prefix, name).is_some()
     }
 }
 
@@ -230,7 +229,6 @@ impl<E> fmt::Debug for Sweep<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sweep")
             .field("pattern", &self.pattern.escape_ascii().to_string())
-            .field("version", &self.version)
             .field("step", &self.step)
             .finish_non_exhaustive()
     }

@@ -1,6 +1,7 @@
 //! Counting.
 
 use std::time::Duration;
+use std::time::SystemTime;
 
 use redisdb_cache::Cache;
 use redisdb_cache::Error;
@@ -66,6 +67,10 @@ pub(super) async fn a_counter_starts_where_it_is_told<E: RunScript>(cache: Cache
     assert!(Duration::from_secs(900) < left && left <= Duration::from_secs(1000));
     assert_eq!(cache.incr_from("l", -1, 0, Ttl::Never).await.unwrap(), -1);
     assert_eq!(cache.ttl("l").await.unwrap(), TimeToLive::Persistent);
+    let in_an_hour = SystemTime::now() + Duration::from_secs(3600);
+    cache.incr_from("at", 1, 0, in_an_hour).await.unwrap();
+    let left = cache.ttl("at").await.unwrap().duration().unwrap();
+    assert!(Duration::from_secs(3500) < left && left <= Duration::from_secs(3601));
     assert_eq!(cache.incr_from("m", 1, 0, Duration::ZERO).await.unwrap(), 1);
     assert!(!cache.has_key("m").await.unwrap());
 }

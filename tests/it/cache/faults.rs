@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use redisdb_cache::Cache;
 use redisdb_cache::Error;
 use redisdb_cache::Key;
@@ -119,6 +123,19 @@ async fn a_store_that_is_down_does_not_stop_a_load() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_load_does_not_wait_for_a_store_that_hangs() {
+    let server = Server::start().unwrap();
+    let cache = Cache::new(Node::connect(server.url()).await.unwrap());
+    server.pause();
+    let load = || async { Ok::<_, Infallible>(1) };
+    assert_eq!(cache.get_or_set_with("k", Ttl::Default, load).await.unwrap(), 1);
+    assert_eq!((cache.stats().unavailable, cache.stats().dropped), (1, 0), "the write is still under way");
+    eventually("the write is given up", async || cache.stats().dropped == 1).await;
+    server.resume();
+    eventually("it answers", async || cache.get::<u8>("k").await.is_ok()).await;
+}
+
+#[tokio::test]
 async fn a_server_that_hangs_is_a_timeout() {
     let server = Server::start().unwrap();
     let cache = Cache::new(Node::connect(server.url()).await.unwrap());
@@ -173,6 +190,55 @@ async fn what_is_counted_and_cleared_on_a_copy_is_so_on_all_nodes() {
     assert_eq!(cache.clear().await.unwrap().n_deleted, 1);
     let each = copy.on_each(|node| async move { node.get::<i64>("shop:1:k").await }).await;
     assert_eq!(each.successes().map(|(_, n)| *n).collect::<Vec<_>>(), [None; 3]);
+}
+
+#[tokio::test]
+async fn keys_are_looked_for_as_they_are_asked_for() {
+    let server = Server::start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    let cache = Cache::builder(node.clone()).prefix("shop").build().unwrap();
+    cache.set_many((0..5000).map(|i| (format!("k{i}"), i))).await.unwrap();
+    let scans = async || {
+        let stats: String =
+            node.each(&rows::INFO, rows::INFO.cmd().arg("commandstats").take()).await.unwrap();
+        let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_scan:calls="));
+        calls.map_or(0, |calls| calls.split(',').next().unwrap().parse::<u32>().unwrap())
+    };
+    let mut keys = std::pin::pin!(cache.keys("*"));
+    assert_eq!(scans().await, 0);
+    keys.next().await.unwrap().unwrap();
+    assert_eq!(scans().await, 1);
+    assert_eq!(keys.count().await, 4999);
+    assert!(5 <= scans().await);
+}
+
+#[tokio::test]
+async fn the_last_handle_stops_the_loads() {
+    struct Dropped(Arc<AtomicBool>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let server = Server::start().unwrap();
+    let cache = Cache::new(Node::connect(server.url()).await.unwrap());
+    let (stopped, guard) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (held, begun) = (Dropped(Arc::clone(&stopped)), Arc::clone(&guard));
+    let load = || async move {
+        let _held = held;
+        begun.store(true, Ordering::SeqCst);
+        std::future::pending::<Result<u8, Infallible>>().await
+    };
+    let caller = {
+        let cache = cache.clone();
+        tokio::spawn(async move { cache.get_or_set_with("k", Ttl::Default, load).await })
+    };
+    eventually("it loads", async || guard.load(Ordering::SeqCst)).await;
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    assert!(!stopped.load(Ordering::SeqCst), "a caller that goes away stops nothing");
+    drop(cache);
+    eventually("it is stopped", async || stopped.load(Ordering::SeqCst)).await;
 }
 
 #[tokio::test]

@@ -288,6 +288,25 @@ pub(super) async fn many_are_loaded_by_one_call<E: Execute>(cache: Cache<E>) {
     ));
 }
 
+pub(super) async fn a_slow_load_of_many_does_not_undo_writes<E: Execute + Clone>(cache: Cache<E>) {
+    type Loaded<S> = Result<HashMap<&'static str, i32>, Error<S>>;
+    let other = again(&cache).build().unwrap();
+    cache.set("stale type", &true).await.unwrap();
+    let load = async |missing: Vec<&'static str>| {
+        assert_eq!(missing, ["set", "deleted", "set elsewhere", "stale type", "new"]);
+        cache.set("set", &1).await.unwrap();
+        cache.delete("deleted").await.unwrap();
+        other.set("set elsewhere", &2).await.unwrap();
+        Loaded::<E::Error>::Ok(missing.into_iter().map(|key| (key, 9)).collect())
+    };
+    let keys = ["set", "deleted", "set elsewhere", "stale type", "new"];
+    let values = cache.get_or_set_many(keys, Ttl::Default, load).await.unwrap();
+    assert!(values.iter().map(|(_, value)| *value).eq([9; 5]));
+    let kept = cache.get_many::<i32, _>(keys).await.unwrap();
+    assert_eq!(kept.values, [("set", 1), ("set elsewhere", 2), ("stale type", 9), ("new", 9)]);
+    assert_eq!((cache.stats().overtaken_loads, cache.stats().dropped), (2, 0));
+}
+
 #[derive(Debug, serde::Deserialize)]
 struct Odd;
 

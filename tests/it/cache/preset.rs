@@ -32,12 +32,15 @@ pub(super) async fn django_keys_are_those_of_django<E: Execute + Clone>(cache: C
 
 pub(super) async fn resilient_lives_are_a_little_shorter<E: Execute + Clone>(cache: Cache<E>) {
     let cache = Cache::resilient(cache.store().clone()).prefix(prefix(&cache)).build().unwrap();
+    let mut lives = Vec::new();
     for _ in 0..20 {
         cache.set_for("k", &1, Duration::from_secs(1000)).await.unwrap();
-        let left = cache.ttl("k").await.unwrap().duration().unwrap();
-        // At most ten seconds, and what the test itself takes.
-        assert!(Duration::from_secs(960) < left && left <= Duration::from_secs(1000));
+        lives.push(cache.ttl("k").await.unwrap().duration().unwrap());
     }
+    let (shortest, longest) = (*lives.iter().min().unwrap(), *lives.iter().max().unwrap());
+    // At most ten seconds, and what the test itself takes; by different ones, and one in a thousand by none at all.
+    assert!(Duration::from_secs(960) < shortest && longest <= Duration::from_secs(1000));
+    assert!(Duration::from_secs(1) < longest - shortest, "{lives:?}");
     assert_eq!(cache.get("k").await.unwrap(), Some(1));
     assert_eq!(cache.get::<String>("k").await.unwrap(), None, "another type is a miss");
 }

@@ -1,5 +1,6 @@
 //! Values whose time is over, but not their grace.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redisdb_cache::Cache;
+use redisdb_cache::Error;
 use redisdb_cache::Lookup;
 use redisdb_node::Execute;
 use redisdb_tests::eventually;
@@ -81,4 +83,20 @@ pub(super) async fn a_refresh_that_panics_rests<E: Execute + Clone + Send + 'sta
     eventually("it fails", async || cache.stats().failed_loads == 1).await;
     assert_eq!(cache.get_or_set_with("k", LONG, panics).await.unwrap(), 1);
     assert_eq!(cache.stats().loads, 2, "the first load, and one refresh");
+}
+
+pub(super) async fn many_that_were_loaded_become_stale<E: Execute + Clone + Send + 'static>(cache: Cache<E>) {
+    let cache = again(&cache).stale_for(LONG).build().unwrap();
+    let load = |keys: Vec<&'static str>| async {
+        Ok::<_, Error<E::Error>>(keys.into_iter().map(|key| (key, 1)).collect::<HashMap<_, _>>())
+    };
+    assert_eq!(cache.get_or_set_many(["k"], SHORT, load).await.unwrap(), [("k", 1)]);
+    let is_over = async || matches!(cache.lookup::<u8>("k").await.unwrap(), Lookup::Stale(1));
+    eventually("its time is over", is_over).await;
+    // A loader is there, so what is stale is loaded anew.
+    let again = |keys: Vec<&'static str>| async {
+        Ok::<_, Error<E::Error>>(keys.into_iter().map(|key| (key, 2)).collect::<HashMap<_, _>>())
+    };
+    assert_eq!(cache.get_or_set_many(["k"], LONG, again).await.unwrap(), [("k", 2)]);
+    assert_eq!(cache.get("k").await.unwrap(), Some(2));
 }

@@ -24,7 +24,8 @@ pub(crate) fn integer_of<T: Serialize + ?Sized>(value: &T, human_readable: bool)
 /// The integer that stored bytes are, if they are one as the server writes it: no sign but `-`, no leading zero.
 pub(crate) fn ascii_integer(bytes: &[u8]) -> Option<i64> {
     // The longest is `-9223372036854775808`.
-    let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= 20)?;
+    let bytes = Some(bytes).filter(|bytes| bytes.len() <= 20)?;
+    let text = std::str::from_utf8(bytes).ok()?;
     let integer: i64 = text.parse().ok()?;
     (integer.to_string() == text).then_some(integer)
 }

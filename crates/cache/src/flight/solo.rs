@@ -1,0 +1,74 @@
+//! Loads that run in their caller's own future: nobody joins them, but a write overtakes them all the same.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Flights;
+use super::State;
+use super::Ticket;
+
+/// Keys that are being loaded, each with its ticket, until this goes.
+#[derive(Debug)]
+pub(crate) struct Solo {
+    flights: Arc<Flights>,
+    /// In the order that was asked for.
+    pub(crate) loads: Vec<(Vec<u8>, Ticket)>,
+}
+
+impl Flights {
+    /// Notes that these keys are being loaded.
+    pub(crate) fn solo(self: &Arc<Self>, names: impl IntoIterator<Item = Vec<u8>>) -> Solo {
+        let loads: Vec<_> = names.into_iter().map(|name| (name, Ticket::default())).collect();
+        let mut state = self.lock();
+        for (name, ticket) in &loads {
+            state.solo.entry(name.clone()).or_default().push(ticket.clone());
+        }
+        drop(state);
+        Solo { flights: Arc::clone(self), loads }
+    }
+}
+
+impl State {
+    /// Tells those who load a key by themselves that it is about to be set or deleted.
+    pub(super) fn overtake_solo(&self, name: &[u8]) {
+        if let Some(tickets) = self.solo.get(name) {
+            tickets.iter().for_each(|ticket| ticket.overtaken.store(true, Ordering::SeqCst));
+        }
+    }
+}
+
+impl Drop for Solo {
+    fn drop(&mut self) {
+        let mut state = self.flights.lock();
+        for (name, ticket) in &self.loads {
+            if let Some(tickets) = state.solo.get_mut(name) {
+                tickets.retain(|other| !other.is(ticket));
+                if tickets.is_empty() {
+                    state.solo.remove(name);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_overtakes_all_who_load_the_key() {
+        let flights = Arc::new(Flights::default());
+        let (a, b) = (flights.solo([b"k".to_vec(), b"l".to_vec()]), flights.solo([b"k".to_vec()]));
+        flights.overtake(b"k");
+        let overtaken =
+            |solo: &Solo| solo.loads.iter().map(|(_, ticket)| ticket.is_overtaken()).collect::<Vec<_>>();
+        assert_eq!((overtaken(&a), overtaken(&b)), (vec![true, false], vec![true]));
+        let later = flights.solo([b"k".to_vec()]);
+        drop((a, b));
+        assert_eq!(overtaken(&later), [false]);
+        flights.overtake_all();
+        assert_eq!(overtaken(&later), [true]);
+        drop(later);
+        assert!(flights.lock().solo.is_empty());
+    }
+}

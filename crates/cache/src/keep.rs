@@ -1,0 +1,89 @@
+//! Keeping what was loaded.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use redisdb_node::Execute;
+use redisdb_node::command::rows;
+use serde::Serialize;
+
+use crate::cache::Put;
+use crate::cache::Shared;
+use crate::flight::Ticket;
+use crate::ttl::Life;
+use crate::ttl::Ttl;
+
+/// How what was loaded is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Replace {
+    /// Only if nothing is there: what another process wrote meanwhile is newer.
+    Nothing,
+    /// The same, where the store could not be asked: whoever waits has waited for it long enough.
+    Unseen,
+    /// Whatever is there.
+    Anything,
+}
+
+/// A loaded value as it is stored.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) bytes: Vec<u8>,
+    life: Life,
+}
+
+impl<E> Shared<E> {
+    /// What is stored of a loaded value, or of the note that there is none.
+    pub(crate) fn loaded<T: Serialize>(&self, value: Option<&T>, ttl: Ttl) -> Result<Loaded, String> {
+        let (settings, now) = (&self.settings, SystemTime::now());
+        Ok(match value {
+            Some(value) => {
+                let (stale_at, life) = settings.with_grace(settings.life(ttl, now), now);
+                Loaded { bytes: self.format.encode(value, stale_at)?, life }
+            }
+            None => Loaded {
+                bytes: self.format.encode_negative(),
+                life: Ttl::After(settings.negative_ttl).life(Ttl::Default, now),
+            },
+        })
+    }
+}
+
+impl<E: Execute> Shared<E> {
+    /// Writes what was loaded, unless the key was set or deleted meanwhile. That the store does not take it is no failure.
+    pub(crate) async fn keep(
+        &self,
+        key: impl fmt::Display,
+        name: &[u8],
+        loaded: &Loaded,
+        replace: Replace,
+        ticket: &Ticket,
+    ) {
+        let (len, limit) = (loaded.bytes.len(), self.settings.max_stored_len);
+        if limit < len {
+            return self.drop_value(key, format_args!("it is {len} bytes long, and at most {limit} may be"));
+        }
+        if ticket.is_overtaken() {
+            return self.counters.overtaken_loads.count();
+        }
+        let written = match (Put::new(name, &loaded.bytes, loaded.life), replace) {
+            (put, Replace::Anything) => put.send(&self.store).await.map(drop),
+            // Nothing was there, and nothing is to be kept.
+            (Put::Unlink(_), _) => Ok(()),
+            (Put::Set(mut cmd), _) => {
+                self.store.write::<()>(&rows::SET, cmd.arg("NX").take()).await.map(drop)
+            }
+        };
+        // The key may have been set or deleted between the question and the write, and nobody knows what came first. A
+        // cache may forget, but not serve what was deleted.
+        let undone = match ticket.is_overtaken() {
+            true => {
+                self.counters.overtaken_loads.count();
+                Put::new(name, &[], Life::Over).send(&self.store).await.map(drop)
+            }
+            false => Ok(()),
+        };
+        if let Err(error) = written.and(undone) {
+            self.drop_value(key, error);
+        }
+    }
+}
