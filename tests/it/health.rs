@@ -181,6 +181,27 @@ async fn what_may_be_done_twice_is_sent_again_when_the_connection_is_lost() {
 }
 
 #[tokio::test]
+async fn what_may_have_been_done_is_not_denied_by_a_later_attempt() {
+    let mut server = Server::start().unwrap();
+    let node = Node::connect(config(&server).with_response_timeout(Duration::from_secs(20))).await.unwrap();
+    let other = Node::connect(config(&server)).await.unwrap();
+    other.send(redis::cmd("CLIENT").arg("PAUSE").arg(60_000).arg("WRITE")).await.unwrap();
+    let caller = node.clone();
+    let call = tokio::spawn(async move { caller.set("k", 1).await });
+    eventually("the write waits", async || {
+        let clients = other.info_with(&["clients"]).await.unwrap();
+        clients.get("clients", "blocked_clients").is_some_and(|n| n != "0")
+    })
+    .await;
+    server.kill();
+    // The second attempt is certainly not sent, but the first one was.
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+    eventually("it is left alone", async || node.is_down()).await;
+    assert_eq!(node.set("k", 1).await.unwrap_err().outcome(), Outcome::NotSent);
+}
+
+#[tokio::test]
 async fn what_a_busy_server_turns_away_is_sent_again_a_few_times() {
     let server = Server::start().unwrap();
     let node = Node::connect(config(&server)).await.unwrap();

@@ -278,8 +278,11 @@ pub(crate) fn owner_of<'a>(
 }
 
 fn missing(node: &Node, spec: &'static Spec) -> node::Error {
-    let kind = node::ErrorKind::NotRedis("it gave fewer replies than there were commands".to_owned());
-    node::Error::new(node.name().into(), spec.name, kind)
+    let source = std::io::Error::new(
+        std::io::ErrorKind::UnexpectedEof,
+        "it gave fewer replies than there were commands",
+    );
+    node::Error::new(node.name().into(), spec.name, node::ErrorKind::Disconnected(Arc::new(source)))
 }
 
 fn down(node: &Node, spec: &'static Spec, cause: &Arc<node::ErrorKind>) -> node::Error {

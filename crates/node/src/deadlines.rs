@@ -18,7 +18,7 @@ use tokio::runtime::Id;
 use tokio::sync::Notify;
 
 /// A timeout has so many ticks, and a call may wait for one more.
-const TICKS: usize = 16;
+const TICKS: usize = 32;
 /// One place for each tick that a call may wait for, and one for the tick that passes now.
 const PLACES: usize = TICKS + 2;
 /// The runtime's timers count milliseconds: ticks of a shorter timeout would be too long by much.
@@ -26,7 +26,7 @@ const SHORTEST: Duration = Duration::from_millis(5 * TICKS as u64);
 
 /// The deadlines of the calls on one connection.
 ///
-/// A call is given up after the timeout, and after about a sixteenth of it more at the latest: a tick of the runtime can be a
+/// A call is given up after the timeout, and after about a thirtieth of it more at the latest: a tick of the runtime can be a
 /// millisecond late.
 pub(crate) struct Deadlines {
     timeout: Duration,

@@ -1,5 +1,6 @@
 //! Sending many commands to one node without holding all of them twice.
 
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -85,7 +86,8 @@ impl Node {
 }
 
 pub(crate) fn too_few() -> ErrorKind {
-    ErrorKind::NotRedis("it gave fewer replies than there were commands".to_owned())
+    let reason = "it gave fewer replies than there were commands";
+    ErrorKind::Disconnected(Arc::new(io::Error::new(io::ErrorKind::UnexpectedEof, reason)))
 }
 
 /// About what a command takes on the wire.
