@@ -324,3 +324,31 @@ async fn a_server_that_is_full_takes_no_writes_and_is_filled_up_later() {
     eventually("it is up again", async || is_well(&copy).await).await;
     assert_eq!(full.get::<String>("k").await.unwrap().as_deref(), Some("new"));
 }
+
+#[tokio::test]
+async fn a_server_that_may_be_somebody_elses_is_left_alone() {
+    let mut servers = Servers::start(3).unwrap();
+    let urls = servers.urls();
+    let copy = process(&urls, None).connect().await.unwrap();
+    fill(&copy).await;
+    servers[1].kill();
+    meanwhile_without(&copy, 1).await;
+    // Another one takes its place, before the copy can know.
+    let mut other = Server::start().unwrap();
+    let theirs = Node::connect(other.url()).await.unwrap();
+    theirs.mset((0..300).map(|i| (format!("theirs:{i}"), i))).await.unwrap();
+    servers[1].restart_from(&other.dump().unwrap()).unwrap();
+    other.kill();
+    let node = copy.on_node("b").unwrap().clone();
+    eventually("it was looked at, and again", async || {
+        let stats = node.info_with(&["commandstats"]).await.ok();
+        let scans = stats.and_then(|stats| stats.get("commandstats", "cmdstat_scan").map(ToOwned::to_owned));
+        scans.is_some_and(|scans| !scans.starts_with("calls=1,") && copy.health()[1].1 == Health::Syncing)
+    })
+    .await;
+    assert_eq!(node.dbsize().await.unwrap(), 300);
+    assert_eq!(copy.get::<u64>("standing:7").await.unwrap(), Some(7));
+    // Whoever knows better says so.
+    assert_eq!(copy.repair("b").run().await.unwrap().removed, 300);
+    eventually("it is up again", async || is_well(&copy).await).await;
+}

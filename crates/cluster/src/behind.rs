@@ -34,8 +34,8 @@ pub(crate) struct Behind {
     trusted: AtomicU64,
     /// Whether the node's state lets it answer reads; asked before and after every read, so it has no lock.
     readable: AtomicBool,
-    /// Whether it is another server than it should be, so that nothing may be sent to it.
-    misconfigured: AtomicBool,
+    /// Whether its marker is that of another server, so that nothing may be written to it.
+    foreign: AtomicBool,
     n_keys: AtomicUsize,
     /// How many batches of keys have begun to be copied to the node, and how many of them have been.
     batches_started: AtomicU64,
@@ -82,7 +82,7 @@ impl Default for Behind {
         Self {
             trusted: AtomicU64::new(0),
             readable: AtomicBool::new(State::NEW.is_readable()),
-            misconfigured: AtomicBool::new(false),
+            foreign: AtomicBool::new(false),
             n_keys: AtomicUsize::new(0),
             batches_started: AtomicU64::new(0),
             batches_ended: AtomicU64::new(0),
@@ -125,7 +125,6 @@ impl Behind {
         held.state = before.after(seen);
         if before != held.state {
             self.readable.store(held.state.is_readable(), Ordering::Release);
-            self.misconfigured.store(held.state.health == Health::Misconfigured, Ordering::Release);
             tracing::debug!(?before, ?seen, after = ?held.state, "a node of a copy has changed");
         }
     }
@@ -163,9 +162,14 @@ impl Behind {
         self.readable.load(Ordering::Acquire) && self.is_trusted(node)
     }
 
-    /// Returns whether nothing may be sent to the node.
-    pub(crate) fn is_misconfigured(&self) -> bool {
-        self.misconfigured.load(Ordering::Acquire)
+    /// Records whether it is another server than it should be.
+    pub(crate) fn set_foreign(&self, is_foreign: bool) {
+        self.foreign.store(is_foreign, Ordering::Release);
+    }
+
+    /// Returns whether it is another server than it should be, so that nothing may be written to it.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.foreign.load(Ordering::Acquire)
     }
 
     /// Returns whether any keys are remembered that it has missed.

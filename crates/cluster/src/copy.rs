@@ -2,8 +2,10 @@
 
 mod bring;
 mod identity;
+mod keys;
 pub(crate) mod machine;
 mod marker;
+mod pace;
 mod pipeline;
 pub use pipeline::CopyReply;
 mod portion;
@@ -116,6 +118,8 @@ struct Shared {
     identified: OnceCell<()>,
     /// By the names of the nodes that are whole: what they were marked with last.
     markers: Mutex<HashMap<String, Marker>>,
+    /// By the names of the nodes: how often each had been made whole when it was looked at last.
+    generations: Mutex<HashMap<String, u64>>,
     beat: Mutex<Beat>,
 }
 
@@ -132,6 +136,7 @@ impl RedisCopy {
             identity,
             identified: OnceCell::new(),
             markers: Mutex::default(),
+            generations: Mutex::default(),
             beat: Mutex::new(Beat::new(Instant::now())),
         };
         Self { shared: Arc::new(shared), monitor: Some(Arc::default()) }

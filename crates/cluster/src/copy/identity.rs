@@ -4,6 +4,7 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use redis::Cmd;
 use redis::Value;
@@ -58,7 +59,8 @@ impl RedisCopy {
     /// takes them as they are.
     pub(super) async fn check_identity(&self) -> Result<(), Error> {
         if self.shared.identity.is_some() {
-            self.shared.identified.get_or_try_init(|| self.identify()).await?;
+            // Boxed, as all that is rare: the futures of every call would have room for it, and be nested as deeply.
+            self.shared.identified.get_or_try_init(|| self.identify().boxed()).await?;
         }
         self.watch();
         Ok(())
@@ -131,7 +133,10 @@ impl RedisCopy {
         let marks = nodes.iter().map(async |node| {
             let look = self.look(node).await;
             let epoch = self.shared.beat().newest();
-            let marker = Marker::new(node.name(), stage, epoch, look.run_id);
+            let marked = if let Found::Marked(marker, _) = &look.found { marker.generation } else { 0 };
+            let known = self.shared.generation(node).unwrap_or(0).max(marked);
+            let generation = if stage == Stage::Ready { known.saturating_add(1) } else { known };
+            let marker = Marker::new(node.name(), stage, epoch, look.run_id).of_generation(generation);
             node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
             self.shared.remember(node, &marker);
             Ok::<_, node::Error>(())
@@ -175,12 +180,23 @@ impl RedisCopy {
         let incarnation = node.incarnation();
         match look.found {
             Found::Unreachable => {}
-            Found::Foreign(_) => behind.see(Seen::Misconfigured),
-            Found::Unmarked { .. } => behind.see(Seen::Lost),
+            Found::Foreign(_) => {
+                behind.set_foreign(true);
+                behind.see(Seen::Misconfigured);
+            }
+            Found::Unmarked { .. } => {
+                behind.set_foreign(false);
+                behind.see(Seen::Lost);
+            }
             Found::Marked(marker, text) => {
+                behind.set_foreign(false);
                 shared.beat().seen(marker.epoch, Instant::now());
                 let newest = shared.beat().newest();
-                if !marker.is_whole(look.run_id.as_deref(), newest) {
+                // Another process than the one that this client has written to: that was marked before counts for nothing,
+                // only that it has been made whole since.
+                let is_since = shared.generation(node).is_none_or(|known| known < marker.generation);
+                let is_known = behind.is_trusted(node) || is_since;
+                if !is_known || !marker.is_whole(look.run_id.as_deref(), newest) {
                     behind.see(Seen::Lost);
                     return;
                 }
@@ -189,7 +205,13 @@ impl RedisCopy {
                 behind.see(Seen::Intact);
                 let due = shared.beat().due(Instant::now());
                 if behind.has_memory(node) && (marker.epoch < due || text == node.name().as_bytes()) {
-                    self.advance(node, &text, Marker::new(node.name(), Stage::Ready, due, look.run_id)).await;
+                    self.advance(
+                        node,
+                        &text,
+                        Marker::new(node.name(), Stage::Ready, due, look.run_id)
+                            .of_generation(marker.generation),
+                    )
+                    .await;
                 }
             }
         }
@@ -315,8 +337,17 @@ impl Shared {
         self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:node"))
     }
 
+    /// How often a node had been made whole when it was looked at last.
+    fn generation(&self, node: &Node) -> Option<u64> {
+        let generations = self.generations.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        generations.get(node.name()).copied()
+    }
+
     /// Keeps what a server was marked with last, if it is whole.
     fn remember(&self, node: &Node, marker: &Marker) {
+        let mut generations = self.generations.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        generations.insert(node.name().to_owned(), marker.generation);
+        drop(generations);
         let marker = (marker.state == Stage::Ready).then(|| marker.clone());
         let mut markers = self.markers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match marker {

@@ -19,6 +19,9 @@ pub(super) struct Marker {
     node: String,
     pub(super) state: Stage,
     pub(super) epoch: u64,
+    /// How often the node has been made whole.
+    #[serde(default)]
+    pub(super) generation: u64,
     /// The process whose memory was whole when this was written; `None` if it cannot be asked.
     run_id: Option<String>,
 }
@@ -33,7 +36,11 @@ pub(super) enum Stage {
 
 impl Marker {
     pub(super) fn new(node: &str, state: Stage, epoch: u64, run_id: Option<String>) -> Self {
-        Self { format: FORMAT, node: node.to_owned(), state, epoch, run_id }
+        Self { format: FORMAT, node: node.to_owned(), state, epoch, generation: 0, run_id }
+    }
+
+    pub(super) fn of_generation(self, generation: u64) -> Self {
+        Self { generation, ..self }
     }
 
     /// Reads the marker of what should be this node.

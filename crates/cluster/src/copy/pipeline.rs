@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use redis::Cmd;
 use redis::FromRedisValue;
@@ -213,9 +214,9 @@ impl RedisCopy {
     /// Runs one command as it would run without a pipeline.
     pub(super) async fn run_by_itself(&self, spec: &'static Spec, cmd: &Cmd) -> Result<CopyReply, Error> {
         match spec.access {
-            Access::Read => Ok(CopyReply::One("*".into(), self.run_read(spec, cmd).await?)),
-            Access::Each => Ok(CopyReply::All(self.run_each(spec, cmd).await?)),
-            _ => Ok(CopyReply::All(self.run_write(spec, cmd).await?)),
+            Access::Read => Ok(CopyReply::One("*".into(), self.run_read(spec, cmd).boxed().await?)),
+            Access::Each => Ok(CopyReply::All(self.run_each(spec, cmd).boxed().await?)),
+            _ => Ok(CopyReply::All(self.run_write(spec, cmd).boxed().await?)),
         }
     }
 }

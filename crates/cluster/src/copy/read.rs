@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::FutureExt;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
@@ -31,11 +32,14 @@ impl RedisCopy {
             return Err(Error::refused(spec.name, "copy", reason));
         }
         if spec.copy == OnCopy::EveryNode {
-            return self.ask_all(spec, cmd).await;
+            return self.ask_all(spec, cmd).boxed().await;
         }
         let shared = &*self.shared;
         let key = spec.first_key(cmd).map_err(Error::keys(spec))?;
         let mut errors = Vec::new();
+        if shared.nobody_is_up() {
+            self.examine_all().boxed().await;
+        }
         for wanted in [Standing::InSync, Standing::Nearly] {
             for idx in shared.nodes.ring().successors(key.unwrap_or_default()) {
                 if shared.standing(idx, spec, cmd) != wanted {
@@ -44,7 +48,7 @@ impl RedisCopy {
                 match shared.nodes.at(idx).run(spec, cmd).await {
                     // The answer may have come over a new connection, from a server that has been restarted.
                     Ok(reply) if shared.standing(idx, spec, cmd) != Standing::Behind => {
-                        if !lacks_something(&reply) || self.has_its_marker(idx).await {
+                        if !lacks_something(&reply) || self.has_its_marker(idx).boxed().await {
                             return Ok(reply);
                         }
                     }
@@ -105,6 +109,11 @@ impl RedisCopy {
 }
 
 impl Shared {
+    /// Returns whether no node is known to answer reads.
+    pub(super) fn nobody_is_up(&self) -> bool {
+        !self.nodes.iter().zip(&self.behind).any(|(node, behind)| behind.is_readable(node))
+    }
+
     /// What a node has missed.
     pub(super) fn behind_of(&self, idx: usize) -> Result<&Behind, Error> {
         self.behind.get(idx).ok_or_else(|| Error::NoSuchNode { name: format!("#{idx}") })

@@ -4,28 +4,25 @@ use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
-use std::time::Instant;
 
 use futures_util::future::try_join_all;
-use redis::Pipeline;
-use redis::Value;
 use redisdb_node::Node;
-use redisdb_node::Scan;
-use redisdb_node::ScanCursor;
-use redisdb_node::commands::ScanOptions;
 
 use super::RedisCopy;
 use super::bring::Brought;
 use super::bring::bring;
 use super::identity::Lease;
+use super::keys::BATCH;
+use super::keys::Keys;
+use super::keys::missing;
+use super::keys::must_be_ours;
 use super::marker::Stage;
+use super::pace::Pace;
 use crate::behind::Behind;
 use crate::behind::Standing;
 use crate::error::Error;
 use crate::state;
 
-/// How many keys are read, compared and written at once.
-const BATCH: usize = 128;
 /// How often keys that were written meanwhile are brought over again before they are left behind.
 const ROUNDS: usize = 10;
 /// How long a write of another process may be on its way to one node when it has reached the other: all keys are
@@ -67,6 +64,8 @@ pub struct Repair<'a> {
     node: String,
     source: Option<String>,
     dry_run: bool,
+    /// Nobody asked for it.
+    by_itself: bool,
     whole: u64,
     pace: Pace,
     on_progress: Box<dyn FnMut(Progress) + Send + 'a>,
@@ -92,6 +91,7 @@ impl RedisCopy {
             node: node.into(),
             source: None,
             dry_run: false,
+            by_itself: false,
             whole: state::WHOLE,
             pace: Pace::default(),
             on_progress: Box::new(|_| {}),
@@ -123,6 +123,12 @@ impl<'a> Repair<'a> {
     /// groups and the times to live of single fields. Default 64 MiB.
     pub fn dump_up_to(mut self, bytes: u64) -> Self {
         self.whole = bytes;
+        self
+    }
+
+    /// Nobody asked for it, so it keeps away from a server that may be somebody else's.
+    pub(super) fn by_itself(mut self) -> Self {
+        self.by_itself = true;
         self
     }
 
@@ -163,6 +169,9 @@ impl<'a> Repair<'a> {
         if everything {
             let source = self.source_of_all(idx)?;
             shared.nodes.at(source).ready().await?;
+            if self.by_itself {
+                must_be_ours(copy, shared.nodes.at(source), target).await?;
+            }
             if !self.dry_run {
                 lease = copy.begin_sync(target).await?;
             }
@@ -365,50 +374,6 @@ impl<'a> Repair<'a> {
 
 const NO_SOURCE: &str = "no other node is up and in sync; name the one whose keys count, by `from`";
 
-/// All keys of a node, but for our own, in batches.
-struct Keys<'a> {
-    copy: &'a RedisCopy,
-    node: &'a Node,
-    cursor: Option<ScanCursor>,
-    waiting: Vec<Vec<u8>>,
-}
-
-impl<'a> Keys<'a> {
-    fn of(copy: &'a RedisCopy, node: &'a Node) -> Self {
-        Self { copy, node, cursor: Some(ScanCursor::default()), waiting: Vec::new() }
-    }
-
-    async fn next(&mut self, lease: &mut Option<Lease>) -> Result<Option<Vec<Vec<u8>>>, Error> {
-        if let Some(lease) = lease {
-            lease.renew().await?;
-        }
-        while self.waiting.is_empty() {
-            let Some(at) = self.cursor.take() else { return Ok(None) };
-            let options = ScanOptions::new().count(BATCH as u64);
-            let step = self.node.scan_from::<Vec<u8>>(at, options).await?;
-            self.cursor = step.next;
-            self.waiting = self.copy.shared.without_ours(step.items);
-        }
-        let rest = self.waiting.split_off(self.waiting.len().min(BATCH));
-        Ok(Some(std::mem::replace(&mut self.waiting, rest)))
-    }
-}
-
-/// Those of the keys that a node does not have.
-async fn missing(node: &Node, keys: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
-    let mut questions = Pipeline::with_capacity(keys.len());
-    for key in &keys {
-        questions.cmd("EXISTS").arg(key);
-    }
-    let replies = node.send_pipeline(&questions, 0, questions.len()).await?;
-    Ok(keys
-        .into_iter()
-        .zip(replies)
-        .filter(|(_, there)| *there == Value::Int(0))
-        .map(|(key, _)| key)
-        .collect())
-}
-
 fn count(repaired: &mut Repaired, brought: impl Iterator<Item = (Vec<u8>, Brought)>) {
     for (key, brought) in brought {
         match brought {
@@ -428,31 +393,6 @@ pub(super) async fn sizes<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Resu
 
 fn unsupported(reason: &str) -> Error {
     Error::refused("repair", "copy", reason)
-}
-
-/// Keeps to a number of keys in a second.
-#[derive(Debug, Default)]
-pub(super) struct Pace {
-    keys_per_second: Option<u32>,
-    start: Option<Instant>,
-    done: u64,
-}
-
-impl Pace {
-    pub(super) fn of(keys_per_second: u32) -> Self {
-        Self { keys_per_second: Some(keys_per_second.max(1)), ..Self::default() }
-    }
-
-    /// Waits as long as so many more keys should have taken.
-    pub(super) async fn wait(&mut self, keys: u64) {
-        let Some(rate) = self.keys_per_second else { return };
-        self.done += keys;
-        let start = *self.start.get_or_insert_with(Instant::now);
-        let due = Duration::from_secs_f64(self.done as f64 / f64::from(rate));
-        if let Some(early) = due.checked_sub(start.elapsed()) {
-            tokio::time::sleep(early).await;
-        }
-    }
 }
 
 impl fmt::Debug for Repair<'_> {

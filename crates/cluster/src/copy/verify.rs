@@ -9,15 +9,13 @@ use redisdb_node::Scan;
 use redisdb_node::commands::ScanOptions;
 
 use super::RedisCopy;
-use super::repair::Pace;
+use super::keys::BATCH;
+use super::pace::Pace;
 use super::repair::Progress;
 use super::repair::sizes;
 use crate::error::Error;
 use crate::state;
 use crate::state::State;
-
-/// How many keys are read and compared at once.
-const BATCH: usize = 128;
 
 /// A key that is not the same on all nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,6 @@ use redisdb_node as node;
 use super::RedisCopy;
 use super::Shared;
 use super::machine::Seen;
-use crate::behind::Behind;
 use crate::health::Health;
 use crate::policy::OnReturn;
 
@@ -21,8 +20,6 @@ const CALM: Duration = Duration::from_secs(1);
 /// .. and one that is not: what it missed is brought over in two steps, so that writes of other processes that are on
 /// their way do not count as differences.
 const BUSY: Duration = Duration::from_millis(250);
-/// How often one is tried that does not let this client in: passwords are guessed no faster than this.
-const SHUT: Duration = Duration::from_secs(10);
 /// How long a node is left alone that could not be made the same, at first; then twice as long, and so on, up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -47,9 +44,7 @@ impl RedisCopy {
         loop {
             self.examine(idx).await;
             let is_well = self.heal(idx, &mut care).await;
-            let is_shut = self.shared.behind.get(idx).is_some_and(Behind::is_misconfigured);
             let pause = match care.failures {
-                _ if is_shut => SHUT,
                 0 if is_well => CALM,
                 0 => BUSY,
                 n => (CALM * 2_u32.saturating_pow(n - 1)).min(LONGEST_PAUSE),
@@ -60,13 +55,18 @@ impl RedisCopy {
         }
     }
 
+    /// Looks at all nodes at once: nobody is known to be up, and one may have come back a moment ago.
+    pub(super) async fn examine_all(&self) {
+        join_all((0..self.shared.nodes.len()).map(|idx| self.examine(idx))).await;
+    }
+
     /// Connects to a node, looks at what it is, and draws the conclusions.
     pub(super) async fn examine(&self, idx: usize) {
         let shared = &*self.shared;
         let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return };
         behind.see(Seen::Probing);
         if let Err(error) = node.ready().await {
-            behind.see(if error.is_config() { Seen::Misconfigured } else { Seen::Unreachable });
+            shared.observe(idx, &error);
             return;
         }
         behind.see(Seen::Connected);
@@ -114,7 +114,7 @@ impl RedisCopy {
         care.quiet = 0;
         let Ok(_alone) = behind.repairing.try_lock() else { return false };
         let is_whole = behind.has_memory(node);
-        match self.repair(node.name()).keys_per_second(keys_per_second).attempt(1).await {
+        match self.repair(node.name()).keys_per_second(keys_per_second).by_itself().attempt(1).await {
             Ok(repaired) if repaired.failed.is_empty() => care.failures = 0,
             Ok(_) => care.failures = care.failures.saturating_add(1),
             Err(error) => {
@@ -143,7 +143,9 @@ impl Shared {
         let Some(behind) = self.behind.get(idx) else { return };
         if error.is_config() {
             behind.see(Seen::Misconfigured);
-        } else if error.is_connect() {
+        } else if is_local(error) {
+            // That this process has no more file descriptors says nothing of the server.
+        } else if error.is_connect() || error.command() == "CONNECT" {
             behind.see(Seen::Unreachable);
         } else if matches!(error.code(), Some("OOM" | "MISCONF" | "READONLY" | "NOREPLICAS")) {
             behind.see(Seen::Refused);
@@ -155,13 +157,23 @@ impl Shared {
     /// Why nothing may be sent to a node, if that is so.
     pub(super) fn closed(&self, idx: usize, command: &'static str) -> Option<node::Error> {
         let behind = self.behind.get(idx)?;
-        let reason = "it does not let this client in, or is another server than it should be; check its URL";
+        let reason = "it is another server than it should be, as its marker says; check its URL";
         let error = || {
             let kind = node::ErrorKind::Unsupported(reason.into());
             node::Error::new(Arc::clone(self.nodes.name(idx)), command, kind)
         };
-        behind.is_misconfigured().then(error)
+        behind.is_foreign().then(error)
     }
+}
+
+fn is_local(error: &node::Error) -> bool {
+    const TOO_MANY_FILES: [i32; 2] = [23, 24];
+    let mut kind = error.kind();
+    while let node::ErrorKind::Down { cause } = kind {
+        kind = cause;
+    }
+    matches!(kind, node::ErrorKind::Connect(source)
+        if source.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)))
 }
 
 /// A number that nobody can foresee.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use redis::Cmd;
 use redis::Value;
@@ -42,7 +43,7 @@ impl RedisCopy {
             }
             Plan::Decided(decide, absolute) => {
                 let cmd = absolute.as_ref().unwrap_or(cmd);
-                return self.run_decided(spec, cmd, decide, &mut watched).await;
+                return self.run_decided(spec, cmd, decide, &mut watched).boxed().await;
             }
             Plan::OneNode => return self.run_on_one(spec, cmd).await,
             Plan::Refuse(reason) => return Err(Error::refused(spec.name, "copy", reason)),
@@ -50,13 +51,13 @@ impl RedisCopy {
         watched.sending();
         let is_flush = matches!(spec.name, "FLUSHALL" | "FLUSHDB");
         let results = match is_flush && shared.identity.is_some() {
-            true => join_all((0..shared.nodes.len()).map(|idx| self.flush(idx, spec, cmd))).await,
+            true => join_all((0..shared.nodes.len()).map(|idx| self.flush(idx, spec, cmd))).boxed().await,
             false => join_all((0..shared.nodes.len()).map(|idx| shared.send(idx, spec, cmd))).await,
         };
         watched.note(&results);
         if watched.is_disagreed(&results) && shared.identity.is_some() {
             // A server that was emptied a moment ago must not count.
-            join_all((0..shared.nodes.len()).map(|idx| self.look_at(idx))).await;
+            join_all((0..shared.nodes.len()).map(|idx| self.look_at(idx))).boxed().await;
         }
         watched.note_disagreement(&results);
         shared.judge(spec, shared.nodes.replies(results))
@@ -76,6 +77,9 @@ impl RedisCopy {
         let keys = || spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
         let order = || shared.nodes.ring().successors(keys().next().unwrap_or_default());
         let mut errors: Vec<node::Error> = Vec::new();
+        if shared.nobody_is_up() {
+            self.examine_all().await;
+        }
         for wanted in [Standing::InSync, Standing::Nearly] {
             for idx in order() {
                 if shared.standing(idx, spec, cmd) != wanted {

@@ -1,0 +1,81 @@
+//! The keys of a node.
+
+use redis::Pipeline;
+use redis::Value;
+use redisdb_node::Node;
+use redisdb_node::Scan;
+use redisdb_node::ScanCursor;
+use redisdb_node::commands::ScanOptions;
+
+use super::RedisCopy;
+use super::identity::Lease;
+use crate::error::Error;
+
+/// How many keys are read, compared and written at once.
+pub(super) const BATCH: usize = 128;
+/// So many keys may be unknown to the others without raising a doubt: they may have been deleted since.
+const FEW: usize = 10;
+
+/// All keys of a node, but for our own, in batches.
+pub(super) struct Keys<'a> {
+    copy: &'a RedisCopy,
+    node: &'a Node,
+    cursor: Option<ScanCursor>,
+    waiting: Vec<Vec<u8>>,
+}
+
+impl<'a> Keys<'a> {
+    pub(super) fn of(copy: &'a RedisCopy, node: &'a Node) -> Self {
+        Self { copy, node, cursor: Some(ScanCursor::default()), waiting: Vec::new() }
+    }
+
+    /// The next of them; `None` at the end.
+    pub(super) async fn next(&mut self, lease: &mut Option<Lease>) -> Result<Option<Vec<Vec<u8>>>, Error> {
+        if let Some(lease) = lease {
+            lease.renew().await?;
+        }
+        while self.waiting.is_empty() {
+            let Some(at) = self.cursor.take() else { return Ok(None) };
+            let options = ScanOptions::new().count(BATCH as u64);
+            let step = self.node.scan_from::<Vec<u8>>(at, options).await?;
+            self.cursor = step.next;
+            self.waiting = self.copy.shared.without_ours(step.items);
+        }
+        let rest = self.waiting.split_off(self.waiting.len().min(BATCH));
+        Ok(Some(std::mem::replace(&mut self.waiting, rest)))
+    }
+}
+
+/// Makes sure that not most of what a server holds is unknown to the others: then it is not one that came back, but
+/// another one, whose keys are not ours to remove.
+pub(super) async fn must_be_ours(copy: &RedisCopy, source: &Node, target: &Node) -> Result<(), Error> {
+    let mut keys = Keys::of(copy, target);
+    let (mut n_keys, mut n_unknown) = (0, 0);
+    while n_keys < BATCH
+        && let Some(batch) = keys.next(&mut None).await?
+    {
+        n_keys += batch.len();
+        n_unknown += missing(source, batch).await?.len();
+    }
+    if FEW < n_unknown && n_keys < n_unknown * 2 {
+        let reason = "most of the keys that it holds are unknown to the others: it may be somebody else's server; repair \
+                      it by hand, by `repair(name)`, if it is not";
+        return Err(Error::refused("repair", "copy", reason));
+    }
+    Ok(())
+}
+
+/// Those of the keys that a node does not have.
+pub(super) async fn missing(node: &Node, keys: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
+    let mut questions = Pipeline::with_capacity(keys.len());
+    for key in &keys {
+        questions.cmd("EXISTS").arg(key);
+    }
+    let replies = node.send_pipeline(&questions, 0, questions.len()).await?;
+    Ok(keys
+        .into_iter()
+        .zip(replies)
+        .filter(|(_, there)| *there == Value::Int(0))
+        .map(|(key, _)| key)
+        .collect())
+}
