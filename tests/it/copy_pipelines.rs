@@ -10,6 +10,7 @@ use redisdb::RedisCopy;
 use redisdb::WriteTo;
 use redisdb::node::BlockingCommands;
 use redisdb::node::HashCommands;
+use redisdb::node::KeyCommands;
 use redisdb::node::ListCommands;
 use redisdb::node::PubSubCommands;
 use redisdb::node::ScriptingCommands;
@@ -320,6 +321,33 @@ async fn messages_of_a_pipeline_come_once_and_in_order() {
     .await;
     publish(50).await.ok().unwrap();
     expect(50).await;
+
+    // A client that has talked to nobody yet does not know that it is gone, and publishes to the next one all the same.
+    let nodes = NAMES.iter().zip(servers.urls());
+    let fresh = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url)).build().unwrap();
+    let pipeline = fresh.pipeline();
+    let published = pipeline.publish("news", 100);
+    pipeline.execute().await.ok().unwrap();
+    assert_eq!(published.await.unwrap().first(), Some(&1));
+}
+
+/// What one node decides may be needed by another one that decides the next command.
+#[tokio::test]
+async fn commands_of_one_key_that_are_decided_wait_for_each_other() {
+    let (_servers, copy) = copy().await;
+    for i in 0..20 {
+        let (from, to) = (format!("from:{i}"), format!("to:{i}"));
+        copy.set(&from, i).await.unwrap();
+        let pipeline = copy.pipeline();
+        let renamed = pipeline.renamenx(&from, &to);
+        let taken = pipeline.getdel::<u8>(&to);
+        pipeline.execute().await.ok().unwrap();
+        assert_eq!(renamed.await.unwrap().first(), Some(&true));
+        assert_eq!(taken.await.unwrap().first(), Some(&Some(i)));
+        for node in copy.nodes() {
+            assert_eq!(node.exists(&[&from, &to]).await.unwrap(), 0);
+        }
+    }
 }
 
 #[tokio::test]
