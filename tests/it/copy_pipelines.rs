@@ -163,6 +163,25 @@ async fn a_read_never_comes_from_a_node_that_missed_the_write_before_it() {
 }
 
 #[tokio::test]
+async fn a_question_about_all_keys_is_asked_elsewhere_only_if_nothing_is_written_after_it() {
+    let (servers, copy) = copy().await;
+    copy.node_for("").config_set("maxmemory", 1).await.unwrap();
+    let pipeline = copy.pipeline();
+    drop(pipeline.set("a", 1));
+    let count = pipeline.dbsize();
+    drop(pipeline.set("b", 1));
+    assert_eq!(pipeline.execute().await.failures().map(|(i, _)| i).collect::<Vec<_>>(), [1]);
+    assert!(matches!(count.await, Err(Error::Unavailable(_))));
+    // One that has not seen yet that this node misses what is written.
+    let fresh = copy_over(&servers).await;
+    let pipeline = fresh.pipeline();
+    drop(pipeline.set("c", 1));
+    let count = pipeline.dbsize();
+    pipeline.execute().await.ok().unwrap();
+    assert_eq!(count.await.unwrap(), 3);
+}
+
+#[tokio::test]
 async fn a_node_that_hangs_is_behind_for_what_it_missed_and_for_nothing_else() {
     let mut servers = Servers::start(3).unwrap();
     let copy = copy_with_patience(&servers, Duration::from_millis(300)).await;

@@ -110,7 +110,12 @@ impl<'a> Portion<'a> {
         let last_writes_of = OnceCell::new();
         let is_written_after = |i: usize, spec: &'static Spec, cmd: &'a Cmd| {
             let last_writes = last_writes_of.get_or_init(|| last_writes(self.steps));
-            keys(spec, cmd).any(|key| last_writes.get(key).is_some_and(|last| i < *last))
+            let mut keys = keys(spec, cmd).peekable();
+            match keys.peek() {
+                // It asks about all keys.
+                None => last_writes.values().any(|last| i < *last),
+                Some(_) => keys.any(|key| last_writes.get(key).is_some_and(|last| i < *last)),
+            }
         };
         let watched = std::mem::take(&mut self.watched);
         let judged = self.steps.iter().enumerate().zip(watched).map(|((i, step), watched)| match step {
