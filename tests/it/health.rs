@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use redisdb::Error;
 use redisdb::Node;
 use redisdb::NodeConfig;
 use redisdb::node::ErrorKind;
@@ -12,8 +13,11 @@ use redisdb::node::Observer;
 use redisdb::node::Outcome;
 use redisdb::node::ServerCommands;
 use redisdb::node::StringCommands;
+use redisdb_tests::NAMES;
 use redisdb_tests::Sums;
+use redisdb_tests::copy;
 use redisdb_tests::eventually;
+use redisdb_tests::ring;
 use xtask::Data;
 use xtask::Server;
 
@@ -230,6 +234,53 @@ async fn what_a_busy_server_turns_away_is_sent_again_a_few_times() {
         .parse()
         .unwrap();
     assert_eq!(rejected, 4, "once, and three times again");
+}
+
+#[tokio::test]
+async fn a_copys_deadline_leaves_time_for_another_node_than_the_one_that_hangs() {
+    // Its nodes have the patience of ten seconds.
+    let (servers, copy) = copy().await;
+    let keys: Vec<String> = (0..20).map(|i| format!("key:{i}")).collect();
+    copy.mset(keys.iter().zip(0..)).await.unwrap();
+    servers[1].pause();
+    let hasty = copy.with_deadline(Duration::from_millis(600));
+    let all = async {
+        for (key, i) in keys.iter().zip(0..) {
+            assert_eq!(hasty.get::<u32>(key).await.unwrap(), Some(i), "{key}");
+        }
+        let replies = hasty.set("k", 1).await.unwrap();
+        let outcomes: Vec<_> =
+            replies.iter().map(|(_, outcome)| outcome.error().map(|e| e.outcome())).collect();
+        assert_eq!(outcomes, [None, Some(Outcome::Unknown), None]);
+        let replies = hasty.incrbyfloat("f", 0.5).await.unwrap();
+        assert_eq!(replies.successes().count(), 2);
+    };
+    tokio::time::timeout(Duration::from_secs(9), all).await.unwrap();
+    servers[1].resume();
+}
+
+#[tokio::test]
+async fn a_rings_deadline_bounds_each_of_its_calls() {
+    let (servers, ring) = ring().await;
+    let key_of =
+        |name: &str| (0..).map(|i| format!("key:{i}")).find(|key| ring.node_for(key).name() == name).unwrap();
+    let keys = NAMES.map(key_of);
+    ring.mset(keys.iter().zip(0..)).await.unwrap();
+    servers[1].pause();
+    let hasty = ring.with_deadline(Duration::from_millis(200));
+    let all = async {
+        assert!(hasty.get::<u32>(&keys[1]).await.unwrap_err().is_timeout());
+        assert_eq!(hasty.get::<u32>(&keys[0]).await.unwrap(), Some(0));
+        let error = hasty.mget::<u32>(&keys).await.unwrap_err();
+        let Error::Partial(partial) = &error else { panic!("{error}") };
+        assert_eq!(partial.failed_keys().count(), 1);
+        let pipeline = hasty.pipeline();
+        let values: Vec<_> = keys.iter().map(|key| pipeline.get::<u32>(key)).collect();
+        assert_eq!(pipeline.execute().await.failures().count(), 1);
+        drop(values);
+    };
+    tokio::time::timeout(Duration::from_secs(8), all).await.unwrap();
+    servers[1].resume();
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod marker;
 mod pace;
 mod pipeline;
 pub use pipeline::CopyReply;
+mod patience;
 mod portion;
 mod read;
 mod repair;
@@ -26,6 +27,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 use std::time::Instant;
 
 use futures_util::Stream;
@@ -104,6 +106,7 @@ pub struct RedisCopy {
     shared: Arc<Shared>,
     /// What watches over the nodes while there is a handle; it has a handle itself, without this.
     monitor: Option<Arc<Monitor>>,
+    deadline: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -139,7 +142,7 @@ impl RedisCopy {
             generations: Mutex::default(),
             beat: Mutex::new(Beat::new(Instant::now())),
         };
-        Self { shared: Arc::new(shared), monitor: Some(Arc::default()) }
+        Self { shared: Arc::new(shared), monitor: Some(Arc::default()), deadline: None }
     }
 
     /// Starts a copy without nodes.
@@ -165,6 +168,16 @@ impl RedisCopy {
     pub async fn ready(&self) -> Result<(), Error> {
         self.shared.nodes.connect().await?;
         self.check_identity().await
+    }
+
+    /// The same copy, whose calls by this handle take no longer than this in all. A read shares it out among the nodes that it may
+    /// have to ask, so that one that hangs leaves time for the others; a write gives it to all nodes at once, and a pipeline to each part that is
+    /// sent at once.
+    ///
+    /// What [waits](redisdb_node::BlockingCommands), scripts, subscriptions and locks keep their own time.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { deadline: Some(deadline), ..self.clone() }
     }
 
     /// The node that reads of this key go to while it is up and in sync.

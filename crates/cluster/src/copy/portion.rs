@@ -14,6 +14,7 @@ use redisdb_node::command::Spec;
 
 use super::RedisCopy;
 use super::Shared;
+use super::patience::Patience;
 use super::pipeline::CopyReply;
 use super::pipeline::Step;
 use super::pipeline::keys;
@@ -59,7 +60,7 @@ impl<'a> Portion<'a> {
             let closed: Option<Answers> = commands.clone().map(closed).collect();
             let _first = answers.set(match closed {
                 Some(errors) if !errors.is_empty() => errors,
-                _ => node.send_each(commands).await,
+                _ => Patience::new(self.copy.deadline, 1).all(node).send_each(commands).await,
             });
         });
         join_all(sent).await;
@@ -89,7 +90,7 @@ impl<'a> Portion<'a> {
             let closed: Option<Answers> = block.iter().map(closed).collect();
             let _first = answers.set(match closed {
                 Some(errors) => errors,
-                None => node.send_block(&block).await,
+                None => Patience::new(self.copy.deadline, 1).all(node).send_block(&block).await,
             });
         });
         join_all(sent).await;

@@ -27,7 +27,7 @@ use crate::replies::Replies;
 impl RedisCopy {
     /// Asks one node, and the next one when that cannot answer.
     pub(crate) async fn run_read(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        self.check_identity().await?;
+        let mut patience = self.patience(self.shared.nodes.len()).await?;
         if let Plan::Refuse(reason) = effect::plan(spec, cmd, SystemTime::UNIX_EPOCH) {
             return Err(Error::refused(spec.name, "copy", reason));
         }
@@ -45,7 +45,13 @@ impl RedisCopy {
                 if shared.standing(idx, spec, cmd) != wanted {
                     continue;
                 }
-                match shared.nodes.at(idx).run(spec, cmd).await {
+                let node = patience.share(shared.nodes.at(idx));
+                // Where another node is left to be asked, none is asked twice.
+                let reply = match patience.is_last() {
+                    true => node.run(spec, cmd).await,
+                    false => node.run_once(spec, cmd).await,
+                };
+                match reply {
                     // The answer may have come over a new connection, from a server that has been restarted.
                     Ok(reply) if shared.standing(idx, spec, cmd) != Standing::Behind => {
                         if !lacks_something(&reply) || self.has_its_marker(idx).boxed().await {
@@ -68,7 +74,7 @@ impl RedisCopy {
             shared.nodes.ring().successors(key.unwrap_or_default()).filter(is_behind).collect();
         if shared.read_from == ReadFrom::Any {
             for &idx in &behind {
-                match shared.nodes.at(idx).run(spec, cmd).await {
+                match patience.share(shared.nodes.at(idx)).run(spec, cmd).await {
                     Err(error) if another_may_answer(&error) => errors.push(error),
                     reply => return reply.map_err(Error::Node),
                 }

@@ -29,7 +29,7 @@ impl RedisCopy {
         let Some(monitor) = &self.monitor else { return };
         monitor.ensure(|| {
             // Without the monitor in it: whoever watches does not keep itself alive.
-            let copy = Self { shared: Arc::clone(&self.shared), monitor: None };
+            let copy = Self { shared: Arc::clone(&self.shared), monitor: None, deadline: None };
             async move { copy.care().await }
         });
     }

@@ -14,6 +14,7 @@ use redisdb_node::command;
 use redisdb_node::command::Spec;
 
 use super::Shared;
+use super::patience::Patience;
 use super::watched::Watched;
 use crate::behind::Standing;
 use crate::copy::RedisCopy;
@@ -29,7 +30,7 @@ use crate::replies::Replies;
 impl RedisCopy {
     /// Sends a write to every node at once; the outcome is judged by [`WriteTo`].
     pub(crate) async fn run_write(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
-        self.check_identity().await?;
+        let mut patience = self.patience(self.shared.nodes.len()).await?;
         let shared = &*self.shared;
         // The keys must be known before anything is sent: a node that misses the write is behind on them.
         let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
@@ -43,7 +44,7 @@ impl RedisCopy {
             }
             Plan::Decided(decide, absolute) => {
                 let cmd = absolute.as_ref().unwrap_or(cmd);
-                return self.run_decided(spec, cmd, decide, &mut watched).boxed().await;
+                return self.run_decided(spec, cmd, decide, &mut watched, &mut patience).boxed().await;
             }
             Plan::OneNode => return self.run_on_one(spec, cmd).await,
             Plan::Refuse(reason) => return Err(Error::refused(spec.name, "copy", reason)),
@@ -52,7 +53,9 @@ impl RedisCopy {
         let is_flush = matches!(spec.name, "FLUSHALL" | "FLUSHDB");
         let results = match is_flush && shared.identity.is_some() {
             true => join_all((0..shared.nodes.len()).map(|idx| self.flush(idx, spec, cmd))).boxed().await,
-            false => join_all((0..shared.nodes.len()).map(|idx| shared.send(idx, spec, cmd))).await,
+            false => {
+                join_all((0..shared.nodes.len()).map(|idx| shared.send(idx, spec, cmd, &patience))).await
+            }
         };
         watched.note(&results);
         if watched.is_disagreed(&results) && shared.identity.is_some() {
@@ -72,6 +75,7 @@ impl RedisCopy {
         cmd: &Cmd,
         decide: Decide,
         watched: &mut Watched<'_>,
+        patience: &mut Patience,
     ) -> Result<Replies<Value>, Error> {
         let shared = &*self.shared;
         let keys = || spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
@@ -86,12 +90,12 @@ impl RedisCopy {
                     continue;
                 }
                 watched.deciding(idx);
-                match ask(shared.nodes.at(idx), spec, cmd, decide).await {
+                match ask(&patience.share(shared.nodes.at(idx)), spec, cmd, decide).await {
                     // A server that was restarted has decided on another memory than that of the others.
                     Ok(_) if shared.standing(idx, spec, cmd) == Standing::Behind => {}
                     Ok((reply, answer)) => {
                         let effect = decide.effect(cmd, &reply, answer.as_ref());
-                        return self.send_effect(spec, cmd, idx, reply, effect, watched).await;
+                        return self.send_effect(spec, cmd, (idx, reply), effect, watched, patience).await;
                     }
                     Err(error) if error.is_connect() => {
                         shared.observe(idx, &error);
@@ -115,10 +119,10 @@ impl RedisCopy {
         &self,
         spec: &'static Spec,
         cmd: &Cmd,
-        decider: usize,
-        reply: Value,
+        (decider, reply): (usize, Value),
         effect: Effect,
         watched: &mut Watched<'_>,
+        patience: &Patience,
     ) -> Result<Replies<Value>, Error> {
         let shared = &*self.shared;
         let (cmd, row, expected) = match effect {
@@ -137,7 +141,7 @@ impl RedisCopy {
             }
         };
         let each = (0..shared.nodes.len()).map(async |idx| {
-            if idx == decider { Ok(reply.clone()) } else { shared.send(idx, row, &cmd).await }
+            if idx == decider { Ok(reply.clone()) } else { shared.send(idx, row, &cmd, patience).await }
         });
         watched.decided(decider);
         let results = join_all(each).await;
@@ -219,10 +223,16 @@ async fn ask(
 
 impl Shared {
     /// Sends a write to a node, unless it is another server than it should be.
-    async fn send(&self, idx: usize, spec: &'static Spec, cmd: &Cmd) -> Result<Value, node::Error> {
+    async fn send(
+        &self,
+        idx: usize,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        patience: &Patience,
+    ) -> Result<Value, node::Error> {
         match self.closed(idx, spec.name) {
             Some(error) => Err(error),
-            None => self.nodes.at(idx).run(spec, cmd).await,
+            None => patience.all(self.nodes.at(idx)).run(spec, cmd).await,
         }
     }
 

@@ -1,0 +1,69 @@
+//! How long a call on a copy may take, shared out among the nodes it asks.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use redisdb_node as node;
+use redisdb_node::Node;
+use tokio::time::Instant;
+
+use super::RedisCopy;
+use crate::error::Error;
+
+/// How long a call may take; without a deadline every node has its own timeouts.
+pub(super) struct Patience {
+    by: Option<Instant>,
+    /// How many nodes may be asked yet, one after the other.
+    left: u32,
+}
+
+impl Patience {
+    /// The patience of a call that asks up to so many nodes, one after the other.
+    pub(super) fn new(deadline: Option<Duration>, n_nodes: usize) -> Self {
+        let by = deadline.map(|deadline| Instant::now() + deadline);
+        Self { by, left: u32::try_from(n_nodes).unwrap_or(u32::MAX) }
+    }
+
+    /// The next node to be asked, with its share of the time that is left: one that hangs leaves enough for the others.
+    pub(super) fn share<'a>(&mut self, node: &'a Node) -> Cow<'a, Node> {
+        let left = self.left.max(1);
+        self.left = left - 1;
+        self.within(node, left)
+    }
+
+    /// A node that is asked at the same time as others, with all the time that is left.
+    pub(super) fn all<'a>(&self, node: &'a Node) -> Cow<'a, Node> {
+        self.within(node, 1)
+    }
+
+    /// Whether no other node is left to be asked.
+    pub(super) fn is_last(&self) -> bool {
+        self.left == 0
+    }
+
+    fn within<'a>(&self, node: &'a Node, shares: u32) -> Cow<'a, Node> {
+        match self.by {
+            None => Cow::Borrowed(node),
+            Some(by) => {
+                let left = by.saturating_duration_since(Instant::now());
+                Cow::Owned(node.with_deadline(left / shares))
+            }
+        }
+    }
+}
+
+impl RedisCopy {
+    /// The patience of a call by this handle that asks up to so many nodes, one after the other; the servers have been
+    /// looked at within it.
+    pub(super) async fn patience(&self, n_nodes: usize) -> Result<Patience, Error> {
+        let patience = Patience::new(self.deadline, n_nodes);
+        match patience.by {
+            None => self.check_identity().await?,
+            Some(by) => tokio::time::timeout_at(by, self.check_identity()).await.unwrap_or_else(|_| {
+                let kind = node::ErrorKind::ConnectTimeout(self.deadline.unwrap_or_default());
+                Err(Error::Node(node::Error::new("*".into(), "CONNECT", kind)))
+            })?,
+        }
+        Ok(patience)
+    }
+}
