@@ -206,6 +206,33 @@ async fn when_a_node_dies_midway_every_outcome_is_true() {
 }
 
 #[tokio::test]
+async fn a_command_for_a_node_that_is_down_names_its_own_key() {
+    let (mut servers, ring) = ring().await;
+    servers[1].kill();
+    let keys: Vec<String> = (0..300).map(|i| format!("key:{i}")).collect();
+    let is_down = |key: &String| ring.node_for(key).name() == "b";
+    assert!(keys.iter().any(is_down) && !keys.iter().all(is_down));
+    // Once the connection is known to be gone, nothing is sent, and so nothing may have been executed.
+    let down = keys.iter().find(|key| is_down(key)).unwrap();
+    eventually("it is down", async || ring.get::<u8>(down).await.is_err_and(|error| error.is_connect()))
+        .await;
+    let pipeline = ring.pipeline();
+    let promises: Vec<_> = keys.iter().map(|key| pipeline.incr(key)).collect();
+    let executed = pipeline.execute().await;
+    assert_eq!(executed.failures().count(), keys.iter().filter(|key| is_down(key)).count());
+    for (key, promise) in keys.iter().zip(promises) {
+        match promise.await {
+            Ok(n) => assert_eq!((n, is_down(key)), (1, false)),
+            Err(Error::Unavailable(error)) => {
+                assert_eq!(error.key.as_deref(), Some(key.as_bytes()));
+                assert!(is_down(key), "{key}");
+            }
+            Err(other) => panic!("{key}: {other}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_million_commands_need_no_memory_twice() {
     let (_servers, ring) = ring().await;
     let rss = || {

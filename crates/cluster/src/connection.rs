@@ -75,8 +75,11 @@ impl ConnectionLike for RedisRing {
             if pipeline.is_transaction() {
                 return Ok(pipeline::run_atomic(self, pipeline, offset, count).await?);
             }
-            let results = pipeline::run(self, pipeline).await;
-            Ok(results.into_iter().skip(offset).take(count).map(value).collect())
+            let mut values = Vec::with_capacity(pipeline.len());
+            pipeline::run(self, pipeline, |outcome| values.push(value(outcome))).await;
+            values.truncate(offset.saturating_add(count));
+            values.drain(..offset.min(values.len()));
+            Ok(values)
         })
     }
 

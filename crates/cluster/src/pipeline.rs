@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::vec;
 
 use futures_util::future::join_all;
 use redis::Cmd;
@@ -11,6 +12,7 @@ use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::Pipeline;
+use redisdb_node::Portion;
 use redisdb_node::Recorded;
 use redisdb_node::SendMany;
 use redisdb_node::command;
@@ -22,6 +24,7 @@ use redisdb_node::command::Spec;
 
 use crate::error::CrossNode;
 use crate::error::Error;
+use crate::nodes::Nodes;
 use crate::replies::PerNode;
 use crate::replies::Replies;
 use crate::ring::RedisRing;
@@ -29,9 +32,6 @@ use crate::ring::on_owner;
 use crate::route::Route;
 use crate::split::Part;
 use crate::topology::Topology;
-
-/// How many commands are routed at a time: what that takes in memory does not grow with the pipeline.
-const WINDOW: usize = 10_000;
 
 /// The reply to one command of a pipeline on a ring.
 #[derive(Debug)]
@@ -43,40 +43,92 @@ pub enum RingReply {
     Each(PerNode<Value>),
 }
 
+/// One of the caller's commands.
+trait Queued: Send + Sync {
+    /// The command, with its row.
+    fn command(&self) -> Result<(&'static Spec, &Cmd), Error>;
+
+    /// What a node is sent. The command is not asked for after that.
+    fn take(&mut self) -> Cmd;
+}
+
+impl Queued for Recorded {
+    fn command(&self) -> Result<(&'static Spec, &Cmd), Error> {
+        Ok((self.spec, &self.cmd))
+    }
+
+    fn take(&mut self) -> Cmd {
+        self.cmd.take()
+    }
+}
+
+/// A command in a pipeline of redis-rs, which keeps it.
+struct Lent<'a> {
+    spec: Option<&'static Spec>,
+    cmd: &'a Cmd,
+}
+
+impl Queued for Lent<'_> {
+    fn command(&self) -> Result<(&'static Spec, &Cmd), Error> {
+        Ok((self.spec.ok_or_else(|| Error::unknown(self.cmd))?, self.cmd))
+    }
+
+    fn take(&mut self) -> Cmd {
+        self.cmd.clone()
+    }
+}
+
 /// What one of the commands waits for.
 enum Waiting<'a> {
     /// Nothing: it was not sent.
     Nothing(Error),
     /// The reply of one node.
-    One(&'static Spec, &'a Cmd, usize),
+    One(&'static Spec, usize),
     /// The replies of its parts, to be merged.
-    Parts(&'static Spec, &'a Cmd, Vec<Part>, Merge),
+    Parts(&'static Spec, Option<&'a Cmd>, Vec<Part>, Merge),
     /// The reply of every node, to be kept apart.
-    Each(&'static Spec, &'a Cmd),
+    Each(&'static Spec),
 }
 
-/// Where one command of a group stands.
-enum Place {
-    /// It is one of the caller's.
-    Whole(usize),
-    /// It is a part of one of the caller's.
-    Part(usize, usize),
+/// What each node is to be sent.
+struct Portions {
+    of_nodes: Vec<Option<Portion>>,
+    /// How many commands a node will get, about, so that its portion need not grow.
+    room: usize,
+    is_full: bool,
 }
 
-/// The commands for one node, in their order.
-type Groups = BTreeMap<usize, Vec<Place>>;
+impl Portions {
+    fn put(&mut self, idx: usize, cmd: Cmd) {
+        if let Some(of_node) = self.of_nodes.get_mut(idx) {
+            let portion = of_node.get_or_insert_with(|| Portion::with_capacity(self.room));
+            portion.push(cmd);
+            self.is_full |= portion.is_full();
+        }
+    }
+}
 
-/// Runs every command of a redis-rs pipeline and returns each one's own outcome, in order.
-pub(crate) async fn run(ring: &RedisRing, pipeline: &RawPipeline) -> Vec<Result<Value, Error>> {
+/// What a node has been sent, and what it answered.
+struct Sent {
+    portion: Option<Portion>,
+    replies: Result<vec::IntoIter<Value>, node::Error>,
+    /// How many of the commands have their outcome.
+    n_taken: usize,
+}
+
+/// Runs every command of a redis-rs pipeline and hands over each one's own outcome, in order.
+pub(crate) async fn run(
+    ring: &RedisRing,
+    pipeline: &RawPipeline,
+    mut outcome: impl FnMut(Result<Value, Error>),
+) {
     let mut last = None;
-    let commands: Vec<Result<(&'static Spec, &Cmd), Error>> = pipeline
-        .cmd_iter()
-        .map(|cmd| {
-            let spec = row_after(last, cmd)?;
-            last = Some(spec);
-            Ok((spec, cmd))
-        })
-        .collect();
+    let mut commands = Vec::with_capacity(pipeline.len());
+    for cmd in pipeline.cmd_iter() {
+        let spec = row_after(last, cmd);
+        last = spec.or(last);
+        commands.push(Lent { spec, cmd });
+    }
     let value = |reply| match reply {
         RingReply::One(_, value) => value,
         RingReply::Each(replies) => {
@@ -84,32 +136,21 @@ pub(crate) async fn run(ring: &RedisRing, pipeline: &RawPipeline) -> Vec<Result<
             Value::Map(replies.successes().map(named).collect())
         }
     };
-    let mut outcomes = Vec::with_capacity(commands.len());
-    run_all(
-        ring,
-        &commands,
-        |command| command.clone(),
-        |outcome| {
-            outcomes.push(outcome.map(value));
-        },
-    )
-    .await;
-    outcomes
+    run_all(ring, &mut commands, |reply| outcome(reply.map(value))).await;
 }
 
 /// Runs commands and hands over each one's own outcome, in order. The order is kept on each node.
-async fn run_all<C: Sync>(
+async fn run_all(
     ring: &RedisRing,
-    commands: &[C],
-    routable: impl Fn(&C) -> Result<(&'static Spec, &Cmd), Error>,
+    commands: &mut [impl Queued],
     mut outcome: impl FnMut(Result<RingReply, Error>),
 ) {
     let topology = ring.topology();
     // What a node that stands in writes needs care, command by command.
     let is_careful = |spec: &Spec| topology.ttl_cap(spec).is_some() && topology.takes_care_of(spec);
-    if commands.iter().map(&routable).any(|command| command.is_ok_and(|(spec, _)| is_careful(spec))) {
+    if commands.iter().any(|command| command.command().is_ok_and(|(spec, _)| is_careful(spec))) {
         for command in commands {
-            outcome(match routable(command) {
+            outcome(match command.command() {
                 Ok((spec, cmd)) => ring.run_one(spec, cmd).await,
                 Err(error) => Err(error),
             });
@@ -119,65 +160,107 @@ async fn run_all<C: Sync>(
     let nodes = &*ring.nodes_of(&topology);
     // A node that did not answer a part of the pipeline gets none of the rest.
     let mut lost: BTreeMap<usize, Arc<node::ErrorKind>> = BTreeMap::new();
-    for commands in commands.chunks(WINDOW) {
-        let mut groups = Groups::new();
-        let planned = commands.iter().map(&routable).enumerate();
-        let waiting: Vec<_> = planned.map(|(i, command)| plan(&topology, i, command, &mut groups)).collect();
-        let sent = groups.iter().map(async |(&idx, places)| {
-            let commands = places.iter().filter_map(|place| command_at(&waiting, place));
-            let replies = match lost.get(&idx) {
-                Some(cause) => commands.map(|(spec, _)| Err(down(nodes.at(idx), spec, cause))).collect(),
-                None => nodes.at(idx).send_each(commands).await,
-            };
-            (idx, replies.into_iter())
-        });
-        let mut replies: BTreeMap<usize, _> = join_all(sent).await.into_iter().collect();
-        for (&idx, replies) in &replies {
-            if let Some(Err(error)) = replies.as_slice().last()
-                && !matches!(error.kind(), node::ErrorKind::Server(_))
-            {
-                let cause = match error.kind() {
-                    node::ErrorKind::Down { cause } => Arc::clone(cause),
-                    kind => Arc::new(kind.clone()),
-                };
-                lost.insert(idx, cause);
+    let none = Cmd::new();
+    let mut commands = commands.iter_mut();
+    while !commands.as_slice().is_empty() {
+        let room = commands.len() / nodes.len() * 5 / 4 + 4;
+        let mut portions = Portions { of_nodes: Vec::with_capacity(nodes.len()), room, is_full: false };
+        portions.of_nodes.resize_with(nodes.len(), || None);
+        let mut waiting = Vec::with_capacity(commands.len().min(room * nodes.len()));
+        for command in commands.by_ref() {
+            waiting.push(plan(&topology, command, &mut portions));
+            if portions.is_full {
+                break;
             }
         }
-        // Each command takes its replies from the groups in the order in which it was put there.
-        let mut next = |idx: usize, spec: &'static Spec| {
-            replies
-                .get_mut(&idx)
-                .and_then(Iterator::next)
-                .unwrap_or_else(|| Err(missing(nodes.at(idx), spec)))
-        };
-        let answered = waiting.into_iter().map(|waiting| match waiting {
-            Waiting::Nothing(error) => Err(error),
-            Waiting::One(spec, cmd, idx) => match next(idx, spec) {
-                Ok(value) => Ok(RingReply::One(Arc::clone(nodes.name(idx)), value)),
-                Err(error) => Err(on_owner(spec, cmd, error)),
-            },
-            Waiting::Parts(spec, cmd, parts, merge) => {
-                let replies = parts.iter().map(|part| next(part.node, spec)).collect();
-                Ok(RingReply::One("*".into(), nodes.merge_parts(spec, cmd, merge, parts, replies)?))
-            }
-            Waiting::Each(spec, _) => {
-                let replies = nodes.iter().enumerate();
-                let named = replies.map(|(idx, node)| (node.name().into(), next(idx, spec).into()));
-                Ok(RingReply::Each(Replies::new(named.collect())))
-            }
+        let sent = portions.of_nodes.into_iter().enumerate().map(async |(idx, portion)| {
+            let replies = match (&portion, lost.get(&idx)) {
+                (None, _) => Ok(Vec::new()),
+                (Some(_), Some(cause)) => {
+                    let cause = Arc::clone(cause);
+                    Err(failed(nodes, idx, "pipeline", &node::ErrorKind::Down { cause }))
+                }
+                (Some(portion), None) => {
+                    nodes.at(idx).send_pipeline(portion.pipeline(), 0, portion.len()).await
+                }
+            };
+            Sent { portion, replies: replies.map(Vec::into_iter), n_taken: 0 }
         });
-        answered.for_each(&mut outcome);
+        let mut sent = join_all(sent).await;
+        for (idx, sent) in sent.iter().enumerate() {
+            if let Err(error) = &sent.replies {
+                lost.entry(idx).or_insert_with(|| match error.kind() {
+                    node::ErrorKind::Down { cause } => Arc::clone(cause),
+                    kind => Arc::new(kind.clone()),
+                });
+            }
+        }
+        // Each command takes its replies in the order in which it was put into the portions.
+        for waiting in waiting {
+            outcome(match waiting {
+                Waiting::Nothing(error) => Err(error),
+                Waiting::One(spec, idx) => match next(nodes, &mut sent, idx, spec) {
+                    Ok(value) => Ok(RingReply::One(Arc::clone(nodes.name(idx)), value)),
+                    Err((error, cmd)) => Err(on_owner(spec, cmd.unwrap_or(&none), error)),
+                },
+                Waiting::Parts(spec, cmd, parts, merge) => {
+                    let replies = parts.iter().map(|part| of_node(nodes, &mut sent, part.node, spec));
+                    let replies = replies.collect();
+                    let merged = nodes.merge_parts(spec, cmd.unwrap_or(&none), merge, parts, replies);
+                    merged.map(|value| RingReply::One("*".into(), value))
+                }
+                Waiting::Each(spec) => {
+                    let replies = nodes
+                        .iter()
+                        .enumerate()
+                        .map(|(idx, node)| (node.name().into(), of_node(nodes, &mut sent, idx, spec).into()));
+                    Ok(RingReply::Each(Replies::new(replies.collect())))
+                }
+            });
+        }
     }
 }
 
-/// Decides where a command goes, and puts it, or its parts, into the groups.
-fn plan<'a>(
-    topology: &Topology,
-    i: usize,
-    command: Result<(&'static Spec, &'a Cmd), Error>,
-    groups: &mut Groups,
-) -> Waiting<'a> {
-    let (spec, cmd) = match command {
+/// The next reply of a node; an error comes with the command that it is about.
+fn next<'a>(
+    nodes: &Nodes,
+    sent: &'a mut [Sent],
+    idx: usize,
+    spec: &'static Spec,
+) -> Result<Value, (node::Error, Option<&'a Cmd>)> {
+    let too_few = || {
+        let reason = "it gave fewer replies than there were commands";
+        let source = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, reason);
+        node::ErrorKind::Disconnected(Arc::new(source))
+    };
+    let Some(Sent { portion, replies, n_taken }) = sent.get_mut(idx) else {
+        return Err((failed(nodes, idx, spec.name, &too_few()), None));
+    };
+    *n_taken += 1;
+    let error = match replies {
+        Ok(replies) => match replies.next() {
+            Some(reply @ Value::ServerError(_)) => nodes.at(idx).accept(spec.name, reply).err(),
+            Some(reply) => return Ok(reply),
+            None => None,
+        },
+        Err(error) => Some(failed(nodes, idx, spec.name, error.kind())),
+    };
+    let error = error.unwrap_or_else(|| failed(nodes, idx, spec.name, &too_few()));
+    let cmd = portion.as_ref().and_then(|portion| portion.pipeline().cmd_iter().nth(*n_taken - 1));
+    Err((error, cmd))
+}
+
+fn of_node(nodes: &Nodes, sent: &mut [Sent], idx: usize, spec: &'static Spec) -> Result<Value, node::Error> {
+    next(nodes, sent, idx, spec).map_err(|(error, _)| error)
+}
+
+fn failed(nodes: &Nodes, idx: usize, command: &'static str, kind: &node::ErrorKind) -> node::Error {
+    node::Error::new(Arc::clone(nodes.name(idx)), command, kind.clone())
+}
+
+/// Decides where a command goes, and puts it, or its parts, into the portions.
+fn plan<'a>(topology: &Topology, command: &'a mut impl Queued, portions: &mut Portions) -> Waiting<'a> {
+    let (spec, cmd) = match command.command() {
         Ok(command) => command,
         Err(error) => return Waiting::Nothing(error),
     };
@@ -185,45 +268,30 @@ fn plan<'a>(
         Some(reason) => Err(Error::refused(spec.name, "ring", reason)),
         None => topology.route(spec, cmd),
     };
-    let mut put = |idx: usize, place| groups.entry(idx).or_default().push(place);
     match routed {
         Err(error) => Waiting::Nothing(error),
         Ok(Route::Owner(owner)) => {
-            put(owner, Place::Whole(i));
-            Waiting::One(spec, cmd, owner)
+            portions.put(owner, command.take());
+            Waiting::One(spec, owner)
         }
         Ok(Route::AnyNode) => {
             let up = topology.nodes.iter().position(|node| node.is_connected()).unwrap_or(0);
-            put(up, Place::Whole(i));
-            Waiting::One(spec, cmd, up)
+            portions.put(up, command.take());
+            Waiting::One(spec, up)
         }
-        Ok(Route::Parts(parts, merge)) => {
-            parts.iter().enumerate().for_each(|(part, Part { node, .. })| put(*node, Place::Part(i, part)));
-            Waiting::Parts(spec, cmd, parts, merge)
+        Ok(Route::Parts(mut parts, merge)) => {
+            parts.iter_mut().for_each(|part| portions.put(part.node, part.cmd.take()));
+            Waiting::Parts(spec, command.command().ok().map(|(_, cmd)| cmd), parts, merge)
         }
         Ok(Route::EveryNode(merge)) => {
             let n_nodes = topology.nodes.len();
-            (0..n_nodes).for_each(|idx| put(idx, Place::Whole(i)));
+            (0..n_nodes).for_each(|idx| portions.put(idx, cmd.clone()));
             if spec.access == Access::Each {
-                return Waiting::Each(spec, cmd);
+                return Waiting::Each(spec);
             }
             let part = |node| Part { node, cmd: Cmd::new(), keys: Vec::new() };
-            Waiting::Parts(spec, cmd, (0..n_nodes).map(part).collect(), merge)
+            Waiting::Parts(spec, None, (0..n_nodes).map(part).collect(), merge)
         }
-    }
-}
-
-fn command_at<'a>(waiting: &'a [Waiting<'_>], place: &Place) -> Option<(&'static Spec, &'a Cmd)> {
-    let (i, part) = match place {
-        Place::Whole(i) => (*i, None),
-        Place::Part(i, part) => (*i, Some(*part)),
-    };
-    match (waiting.get(i)?, part) {
-        (Waiting::Parts(spec, _, parts, _), Some(part)) => Some((spec, &parts.get(part)?.cmd)),
-        (Waiting::One(spec, cmd, _) | Waiting::Parts(spec, cmd, ..) | Waiting::Each(spec, cmd), _) => {
-            Some((spec, cmd))
-        }
-        (Waiting::Nothing(_), _) => None,
     }
 }
 
@@ -232,11 +300,11 @@ fn row(cmd: &Cmd) -> Result<&'static Spec, Error> {
 }
 
 /// The row of a command that follows another one in a pipeline, which often is the same command again.
-fn row_after(last: Option<&'static Spec>, cmd: &Cmd) -> Result<&'static Spec, Error> {
+fn row_after(last: Option<&'static Spec>, cmd: &Cmd) -> Option<&'static Spec> {
     let name = command::words(cmd).next().unwrap_or_default();
     // Of the commands that have subcommands none has keys, so one word is the whole name.
-    let is_again = |spec: &&Spec| spec.keys != Keys::None && name.eq_ignore_ascii_case(spec.name.as_bytes());
-    last.filter(is_again).map_or_else(|| row(cmd), Ok)
+    let is_again = |spec: &&Spec| spec.keys != Keys::None && name == spec.name.as_bytes();
+    last.filter(is_again).or_else(|| command::lookup(cmd))
 }
 
 /// Runs a redis-rs `MULTI` block as it is on the owner of its keys, which must have one hash tag.
@@ -277,18 +345,6 @@ pub(crate) fn owner_of<'a>(
     Ok(ring.node_for(first))
 }
 
-fn missing(node: &Node, spec: &'static Spec) -> node::Error {
-    let source = std::io::Error::new(
-        std::io::ErrorKind::UnexpectedEof,
-        "it gave fewer replies than there were commands",
-    );
-    node::Error::new(node.name().into(), spec.name, node::ErrorKind::Disconnected(Arc::new(source)))
-}
-
-fn down(node: &Node, spec: &'static Spec, cause: &Arc<node::ErrorKind>) -> node::Error {
-    node::Error::new(node.name().into(), spec.name, node::ErrorKind::Down { cause: Arc::clone(cause) })
-}
-
 impl RedisRing {
     /// Starts a pipeline: typed commands that are grouped by node and sent together.
     ///
@@ -326,8 +382,12 @@ impl RedisRing {
 impl SendMany for RedisRing {
     type Reply = RingReply;
 
-    async fn send_many(&self, commands: &[Recorded], outcome: impl FnMut(Result<RingReply, Error>) + Send) {
-        run_all(self, commands, |command| Ok((command.spec, &command.cmd)), outcome).await;
+    async fn send_many(
+        &self,
+        commands: &mut [Recorded],
+        outcome: impl FnMut(Result<RingReply, Error>) + Send,
+    ) {
+        run_all(self, commands, outcome).await;
     }
 
     async fn send_atomic(

@@ -168,6 +168,14 @@ impl SendMany for RingTransaction {
 
     async fn send_many(
         &self,
+        commands: &mut [Recorded],
+        outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
+    ) {
+        self.send_atomic(commands, outcome).await
+    }
+
+    async fn send_atomic(
+        &self,
         commands: &[Recorded],
         mut outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
     ) {
@@ -178,15 +186,7 @@ impl SendMany for RingTransaction {
                 return;
             }
         }
-        self.transaction.send_many(commands, |reply| outcome(reply.map_err(Error::Node))).await;
-    }
-
-    async fn send_atomic(
-        &self,
-        commands: &[Recorded],
-        outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
-    ) {
-        self.send_many(commands, outcome).await
+        self.transaction.send_atomic(commands, |reply| outcome(reply.map_err(Error::Node))).await;
     }
 
     fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {

@@ -1,5 +1,6 @@
 //! `MULTI` blocks: what is sent, and what each command is told.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use redis::Pipeline;
@@ -106,29 +107,36 @@ impl SendMany for Node {
 
     async fn send_many(
         &self,
-        commands: &[Recorded],
+        commands: &mut [Recorded],
         mut outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
     ) {
         let name: Arc<str> = self.name().into();
-        let refused = |command: &Recorded| command.spec.needs_owned(&command.cmd);
-        let sent = commands.iter().filter(|command| refused(command).is_none());
-        let mut refusals = commands.iter().map(|command| (command, refused(command)));
+        // Those that are not sent stand between those that are.
+        let (mut refusals, mut sent) =
+            (Vec::with_capacity(commands.len()), Vec::with_capacity(commands.len()));
+        for Recorded { spec, cmd } in commands {
+            let refused = spec.needs_owned(cmd);
+            refusals.push((*spec, refused));
+            if refused.is_none() {
+                sent.push((*spec, Cow::Owned(cmd.take())));
+            }
+        }
+        let mut rest = refusals.into_iter();
         let mut tell = |reply: Option<Result<Value, Error>>| {
-            // Those that were not sent stand between those that were.
-            for (command, refused) in refusals.by_ref() {
+            for (spec, refused) in rest.by_ref() {
                 match refused {
                     Some(reason) => {
-                        outcome(Err(self.failed(command.spec.name, ErrorKind::Unsupported(reason.into()))));
+                        outcome(Err(self.failed(spec.name, ErrorKind::Unsupported(reason.into()))));
                     }
                     None => {
-                        let reply = reply.unwrap_or_else(|| Err(self.failed(command.spec.name, too_few())));
+                        let reply = reply.unwrap_or_else(|| Err(self.failed(spec.name, too_few())));
                         outcome(reply.map(|reply| (Arc::clone(&name), reply)));
                         return;
                     }
                 }
             }
         };
-        self.send_portions(sent.map(|command| (command.spec, &command.cmd)), |reply| tell(Some(reply))).await;
+        self.send_portions(sent, |reply| tell(Some(reply))).await;
         tell(None);
     }
 

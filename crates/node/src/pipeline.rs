@@ -21,6 +21,9 @@ use crate::command::Spec;
 use crate::command::Write;
 use crate::execute::Execute;
 
+/// For how many commands there is room at first.
+const FIRST_ROOM: usize = 32;
+
 /// Gathers commands and sends them together: one write, one wait, one outcome for each of them.
 ///
 /// The typed commands are the same methods as everywhere. What they return here is the promise of a reply: call them
@@ -31,13 +34,13 @@ use crate::execute::Execute;
 ///
 /// # Trade-offs
 /// * It is not atomic: commands of others may run in between, unless it was made [`atomic`](Self::atomic).
-/// * All commands and their replies are held in memory. They are sent in portions of up to 1000 commands or 1 MiB to a
-///   node, the next when the one before is answered, so nothing is in memory twice; each portion has the response
-///   timeout for itself. When a portion has no answer, what comes after it for that node is not sent.
+/// * All commands and their replies are held in memory. They are sent in portions of 1000 commands or 1 MiB to a node,
+///   the next when the one before is answered, so nothing is in memory twice; each portion has the response timeout
+///   for itself. When a portion has no answer, what comes after it for that node is not sent.
 ///
 /// # On a ring
-/// Grouped by node; the groups are sent at the same time, and split commands such as `mget` are split as ever. Atomic,
-/// all keys must have one hash tag.
+/// Grouped by node: a portion for each is sent at the same time, the next ones when all have answered. Split commands such
+/// as `mget` are split as ever. Atomic, all keys must have one hash tag.
 ///
 /// # Example
 /// ```no_run
@@ -98,9 +101,11 @@ pub trait SendMany: Execute<Error: Clone> + Send {
     type Reply: Send;
 
     /// Sends commands, in their order on each node, and hands over as many outcomes in the same order.
+    ///
+    /// It may take the commands out of their places, so that none is copied.
     fn send_many(
         &self,
-        commands: &[Recorded],
+        commands: &mut [Recorded],
         outcome: impl FnMut(Result<Self::Reply, Self::Error>) + Send,
     ) -> impl Future<Output = ()> + Send;
 
@@ -148,7 +153,9 @@ pub trait SendMany: Execute<Error: Clone> + Send {
 impl<S: SendMany> Pipeline<S> {
     /// Starts an empty pipeline. [`Node::pipeline`](crate::Node::pipeline) and its like are shorter.
     pub fn new(to: S) -> Self {
-        let state = State { recorded: Vec::new(), sent: 0, slots: Vec::new() };
+        // It is for many: growing from one to a hundred would be as much work as routing them.
+        let (recorded, slots) = (Vec::with_capacity(FIRST_ROOM), Vec::with_capacity(FIRST_ROOM));
+        let state = State { recorded, sent: 0, slots };
         Self { to, atomic: false, state: Mutex::new(state) }
     }
 
@@ -198,7 +205,7 @@ impl<S: SendMany> Pipeline<S> {
     /// When the future is dropped any of the commands may have been executed; their promises say so.
     pub async fn execute(&self) -> Executed<S::Error> {
         let (commands, first) = self.state().start();
-        let in_flight = InFlight { pipeline: self, commands, first };
+        let mut in_flight = InFlight { pipeline: self, commands, first };
         let total = in_flight.commands.len();
         let mut failures = Vec::new();
         let mut i = 0;
@@ -211,7 +218,7 @@ impl<S: SendMany> Pipeline<S> {
         };
         match self.atomic {
             true => self.to.send_atomic(&in_flight.commands, outcome).await,
-            false => self.to.send_many(&in_flight.commands, outcome).await,
+            false => self.to.send_many(&mut in_flight.commands, outcome).await,
         }
         Executed { total, failures }
     }
@@ -221,7 +228,7 @@ impl<S: SendMany> Pipeline<S> {
         let slot = state.slots.len();
         state.slots.push(Slot::Recorded);
         state.recorded.push(Recorded::new(spec, cmd));
-        Promise { pipeline: self, slot, spec }
+        Promise { pipeline: self, slot, spec, kept: false }
     }
 
     fn state(&self) -> MutexGuard<'_, State<S>> {
@@ -240,6 +247,10 @@ impl<S: SendMany> State<S> {
             }
         }
         (commands, first)
+    }
+
+    fn is_waited_for(&self, slot: usize) -> bool {
+        matches!(self.slots.get(slot), Some(Slot::Sent(_)))
     }
 
     fn answer(&mut self, slot: usize, outcome: Result<S::Reply, S::Error>) {
@@ -263,7 +274,9 @@ impl<S: SendMany> Drop for InFlight<'_, S> {
     fn drop(&mut self) {
         let mut state = self.pipeline.state();
         for (i, command) in self.commands.iter().enumerate() {
-            state.answer(self.first + i, Err(self.pipeline.to.given_up(command.spec.name)));
+            if state.is_waited_for(self.first + i) {
+                state.answer(self.first + i, Err(self.pipeline.to.given_up(command.spec.name)));
+            }
         }
     }
 }
@@ -273,16 +286,19 @@ struct Promise<'a, S: SendMany> {
     pipeline: &'a Pipeline<S>,
     slot: usize,
     spec: &'static Spec,
+    /// Whether it has been read: then there is nothing to be thrown away.
+    kept: bool,
 }
 
 impl<S: SendMany> Future for Promise<'_, S> {
     type Output = Result<S::Reply, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         const FIRST: &str = "its pipeline has not been executed; call `execute` before awaiting its reply";
         const TWICE: &str = "its reply has been taken already";
-        let to = &self.pipeline.to;
-        let mut state = self.pipeline.state();
+        let pipeline = self.pipeline;
+        let to = &pipeline.to;
+        let mut state = pipeline.state();
         let Some(slot) = state.slots.get_mut(self.slot) else {
             return Poll::Ready(Err(to.not_sent(self.spec.name, FIRST)));
         };
@@ -293,7 +309,10 @@ impl<S: SendMany> Future for Promise<'_, S> {
                 Poll::Pending
             }
             Slot::Answered(_) => match std::mem::replace(slot, Slot::Done) {
-                Slot::Answered(outcome) => Poll::Ready(outcome),
+                Slot::Answered(outcome) => {
+                    self.kept = true;
+                    Poll::Ready(outcome)
+                }
                 _ => Poll::Pending,
             },
             Slot::Done => Poll::Ready(Err(to.not_sent(self.spec.name, TWICE))),
@@ -304,8 +323,9 @@ impl<S: SendMany> Future for Promise<'_, S> {
 impl<S: SendMany> Drop for Promise<'_, S> {
     fn drop(&mut self) {
         // A reply that nobody will read is not kept.
-        if let Some(slot @ (Slot::Sent(_) | Slot::Answered(_))) =
-            self.pipeline.state().slots.get_mut(self.slot)
+        if !self.kept
+            && let Some(slot @ (Slot::Sent(_) | Slot::Answered(_))) =
+                self.pipeline.state().slots.get_mut(self.slot)
         {
             *slot = Slot::Done;
         }

@@ -1,7 +1,7 @@
 //! Sending many commands to one node without holding all of them twice.
 
+use std::borrow::Cow;
 use std::io;
-use std::ops::Range;
 use std::sync::Arc;
 
 use redis::Cmd;
@@ -17,9 +17,56 @@ use crate::node::Node;
 const MOST_COMMANDS: usize = 1000;
 const MOST_BYTES: usize = 1 << 20;
 
+/// Commands that are sent to one node in one write.
+///
+/// ```
+/// # use redisdb_node::Portion;
+/// let mut portion = Portion::with_capacity(2);
+/// portion.push(redis::cmd("GET").arg("a").take());
+/// assert_eq!((portion.len(), portion.is_full()), (1, false)); // `node.send_pipeline(portion.pipeline(), 0, 1)` sends it
+/// ```
+#[derive(Debug)]
+pub struct Portion {
+    pipeline: Pipeline,
+    bytes: usize,
+}
+
+impl Portion {
+    /// Starts a portion with room for so many commands.
+    pub fn with_capacity(n_commands: usize) -> Self {
+        Self { pipeline: Pipeline::with_capacity(n_commands.min(MOST_COMMANDS)), bytes: 0 }
+    }
+
+    /// Adds a command.
+    pub fn push(&mut self, cmd: Cmd) {
+        self.bytes = self.bytes.saturating_add(size(&cmd));
+        self.pipeline.add_command(cmd);
+    }
+
+    /// How many commands it has.
+    pub fn len(&self) -> usize {
+        self.pipeline.len()
+    }
+
+    /// Whether it has no command.
+    pub fn is_empty(&self) -> bool {
+        self.pipeline.is_empty()
+    }
+
+    /// Whether it should be sent before more is added: it has 1000 commands, or 1 MiB.
+    pub fn is_full(&self) -> bool {
+        MOST_COMMANDS <= self.len() || MOST_BYTES <= self.bytes
+    }
+
+    /// The commands, to be sent by [`Node::send_pipeline`].
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+}
+
 impl Node {
-    /// Sends commands in their order, in portions of up to 1000 commands or 1 MiB, the next when the one before is
-    /// answered, and returns one outcome for each.
+    /// Sends commands in their order, in portions of 1000 commands or 1 MiB, the next when the one before is answered,
+    /// and returns one outcome for each.
     ///
     /// When a portion has no answer, each of its commands may have been executed, and those after it are not sent. None
     /// may be one that blocks or changes a connection.
@@ -31,36 +78,34 @@ impl Node {
         commands: impl IntoIterator<Item = (&'static Spec, &'a Cmd)>,
     ) -> Vec<Result<Value, Error>> {
         let mut outcomes = Vec::new();
+        let commands: Vec<_> = commands.into_iter().map(|(spec, cmd)| (spec, Cow::Borrowed(cmd))).collect();
         self.send_portions(commands, |outcome| outcomes.push(outcome)).await;
         outcomes
     }
 
-    /// The same, each outcome handed over when it is there.
+    /// The same, each outcome handed over when it is there. A command that is given by value is not copied.
     pub(crate) async fn send_portions<'a>(
         &self,
-        commands: impl IntoIterator<Item = (&'static Spec, &'a Cmd)>,
+        commands: Vec<(&'static Spec, Cow<'a, Cmd>)>,
         mut outcome: impl FnMut(Result<Value, Error>),
     ) {
-        let commands: Vec<_> = commands.into_iter().collect();
-        let sizes: Vec<usize> = commands.iter().map(|(_, cmd)| size(cmd)).collect();
-        let mut failed: Option<Arc<ErrorKind>> = None;
-        for range in portions(&sizes) {
-            let portion = commands.get(range).unwrap_or_default();
-            if let Some(cause) = &failed {
-                let down = |(spec, _): &(&'static Spec, &Cmd)| {
-                    Err(self.failed(spec.name, ErrorKind::Down { cause: Arc::clone(cause) }))
-                };
-                portion.iter().map(down).for_each(&mut outcome);
-                continue;
+        let mut commands = commands.into_iter();
+        loop {
+            let mut specs = Vec::with_capacity(commands.len().min(MOST_COMMANDS));
+            let mut portion = Portion::with_capacity(commands.len());
+            while !portion.is_full()
+                && let Some((spec, cmd)) = commands.next()
+            {
+                specs.push(spec);
+                portion.push(cmd.into_owned());
             }
-            let mut pipeline = Pipeline::with_capacity(portion.len());
-            for (_, cmd) in portion {
-                pipeline.add_command((*cmd).clone());
+            if portion.is_empty() {
+                return;
             }
-            match self.send_pipeline(&pipeline, 0, portion.len()).await {
+            match self.send_pipeline(portion.pipeline(), 0, portion.len()).await {
                 Ok(replies) => {
                     let mut replies = replies.into_iter();
-                    for (spec, _) in portion {
+                    for spec in specs {
                         outcome(match replies.next() {
                             Some(reply) => self.accept(spec.name, reply),
                             None => Err(self.failed(spec.name, too_few())),
@@ -68,13 +113,16 @@ impl Node {
                     }
                 }
                 Err(error) => {
-                    for (spec, _) in portion {
+                    for spec in specs {
                         outcome(Err(self.failed(spec.name, error.kind().clone())));
                     }
-                    failed = Some(match error.kind() {
+                    let cause = match error.kind() {
                         ErrorKind::Down { cause } => Arc::clone(cause),
                         kind => Arc::new(kind.clone()),
-                    });
+                    };
+                    for (spec, _) in commands.by_ref() {
+                        outcome(Err(self.failed(spec.name, ErrorKind::Down { cause: Arc::clone(&cause) })));
+                    }
                 }
             }
         }
@@ -100,36 +148,29 @@ fn size(cmd: &Cmd) -> usize {
         .sum()
 }
 
-/// Cuts a list of sizes into runs that are not too long; a command that is too big alone has its own.
-fn portions(sizes: &[usize]) -> impl Iterator<Item = Range<usize>> {
-    let mut start = 0;
-    std::iter::from_fn(move || {
-        let rest = sizes.get(start..)?;
-        let mut bytes = 0usize;
-        let fits = |size: &&usize| {
-            bytes = bytes.saturating_add(**size);
-            bytes <= MOST_BYTES
-        };
-        let n = rest.iter().take(MOST_COMMANDS).take_while(fits).count().max(1).min(rest.len());
-        let range = start..start + n;
-        start += n;
-        (n > 0).then_some(range)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_portion_is_neither_too_long_nor_too_big_nor_empty() {
-        let check = |sizes: &[usize], expected: &[Range<usize>]| {
-            assert_eq!(portions(sizes).collect::<Vec<_>>(), expected);
+    fn a_portion_is_neither_too_long_nor_too_big() {
+        let portions_of = |commands: &[Cmd]| {
+            let mut lengths = vec![0];
+            let mut portion = Portion::with_capacity(commands.len());
+            for cmd in commands {
+                if portion.is_full() {
+                    portion = Portion::with_capacity(0);
+                    lengths.push(0);
+                }
+                portion.push(cmd.clone());
+                *lengths.last_mut().unwrap() = portion.len();
+            }
+            lengths
         };
-        check(&[], &[]);
-        check(&[1, 1], &vec![0..2; 1]);
-        check(&[1; 2500], &[0..1000, 1000..2000, 2000..2500]);
-        check(&[MOST_BYTES / 2; 5], &[0..2, 2..4, 4..5]);
-        check(&[5 * MOST_BYTES, 1, 5 * MOST_BYTES], &[0..1, 1..2, 2..3]);
+        let of = |bytes: usize| redis::cmd("GET").arg(vec![0; bytes]).take();
+        assert_eq!(portions_of(&[]), [0]);
+        assert_eq!(portions_of(&vec![of(1); 2500]), [1000, 1000, 500]);
+        assert_eq!(portions_of(&vec![of(MOST_BYTES / 2); 5]), [2, 2, 1]);
+        assert_eq!(portions_of(&[of(1), of(2 * MOST_BYTES), of(1)]), [2, 1]);
     }
 }

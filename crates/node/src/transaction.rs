@@ -207,6 +207,14 @@ impl SendMany for Transaction {
 
     async fn send_many(
         &self,
+        commands: &mut [Recorded],
+        outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
+    ) {
+        self.send_atomic(commands, outcome).await
+    }
+
+    async fn send_atomic(
+        &self,
         commands: &[Recorded],
         mut outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
     ) {
@@ -221,14 +229,6 @@ impl SendMany for Transaction {
                 Err(kind) => Err(self.error(command.spec.name, kind)),
             });
         }
-    }
-
-    async fn send_atomic(
-        &self,
-        commands: &[Recorded],
-        outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
-    ) {
-        self.send_many(commands, outcome).await
     }
 
     fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {

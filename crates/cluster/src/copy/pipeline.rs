@@ -288,7 +288,11 @@ pub(super) fn last_writes<'a>(steps: &'a [Step<'_>]) -> HashMap<&'a [u8], usize>
 impl SendMany for RedisCopy {
     type Reply = CopyReply;
 
-    async fn send_many(&self, commands: &[Recorded], outcome: impl FnMut(Result<CopyReply, Error>) + Send) {
+    async fn send_many(
+        &self,
+        commands: &mut [Recorded],
+        outcome: impl FnMut(Result<CopyReply, Error>) + Send,
+    ) {
         self.run_many(commands, |command| Ok((command.spec, &command.cmd)), outcome).await;
     }
 
