@@ -1,6 +1,7 @@
 //! One command over many keys becomes one part for each node that owns some of them.
 
 use redis::Cmd;
+use redis::RedisWrite;
 use redisdb_node::command::Keys;
 use redisdb_node::command::Spec;
 use redisdb_node::command::words;
@@ -26,44 +27,48 @@ pub(crate) fn split(
     spec: &'static Spec,
     cmd: &Cmd,
 ) -> Result<Vec<Part>, Error> {
-    let keys = spec.keys_of(cmd).map_err(Error::keys(spec))?;
-    let owners: Vec<usize> = keys.map(|(_, key)| serving(key)).collect();
+    let n_words = spec.keys_of(cmd).map_err(Error::keys(spec))?.size_hint().1.unwrap_or(0);
     let step = match spec.keys {
         Keys::Each { step, .. } => usize::from(step).max(1),
         _ => 1,
     };
-    // Room for what a part will hold, so that it need not grow word by word: its keys, and their mean length.
-    let mut n_keys = vec![0; n_nodes];
-    for &owner in &owners {
-        if let Some(n) = n_keys.get_mut(owner) {
-            *n += 1;
+    let n_name = spec.words().count();
+    // First the owners, and what each part will hold, so that it need not grow word by word.
+    let mut owners = Vec::with_capacity(n_words);
+    let mut sizes = vec![(0usize, 0usize); n_nodes];
+    let mut rest = words(cmd).skip(n_name);
+    while let Some(key) = rest.next() {
+        let owner = serving(key);
+        owners.push(owner);
+        let bytes = key.len() + rest.by_ref().take(step - 1).map(<[u8]>::len).sum::<usize>();
+        if let Some((n_keys, n_bytes)) = sizes.get_mut(owner) {
+            *n_keys += 1;
+            *n_bytes += bytes;
         }
     }
-    let bytes_per_key = 1 + words(cmd).map(<[u8]>::len).sum::<usize>() / owners.len().max(1);
-    let mut parts: Vec<Part> = Vec::new();
+    let mut parts: Vec<Part> = Vec::with_capacity(n_nodes.min(owners.len()));
     let mut part_of_node: Vec<Option<usize>> = vec![None; n_nodes];
-    let mut words = words(cmd).skip(spec.words().count());
+    let mut rest = words(cmd).skip(n_name);
     for (key, owner) in owners.into_iter().enumerate() {
         let idx = match part_of_node.get(owner).copied().flatten() {
             Some(idx) => idx,
             None => {
-                let n_keys = n_keys.get(owner).copied().unwrap_or(0);
-                let mut cmd = Cmd::with_capacity(2 + n_keys * step, 32 + n_keys * bytes_per_key);
+                let (n_keys, n_bytes) = sizes.get(owner).copied().unwrap_or_default();
+                let mut cmd = Cmd::with_capacity(n_name + n_keys * step, spec.name.len() + n_bytes);
                 for word in spec.words() {
                     cmd.arg(word);
                 }
                 parts.push(Part { node: owner, cmd, keys: Vec::with_capacity(n_keys) });
-                let idx = parts.len() - 1;
                 if let Some(slot) = part_of_node.get_mut(owner) {
-                    *slot = Some(idx);
+                    *slot = Some(parts.len() - 1);
                 }
-                idx
+                parts.len() - 1
             }
         };
         if let Some(part) = parts.get_mut(idx) {
             part.keys.push(key);
-            for word in words.by_ref().take(step) {
-                part.cmd.arg(word);
+            for word in rest.by_ref().take(step) {
+                part.cmd.write_arg(word);
             }
         }
     }
