@@ -3,6 +3,7 @@
 
 use std::env;
 use std::future::Future;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use futures_util::future::join_all;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use redisdb::cache::{Cache, Codec};
+use redisdb::node::ErrorKind;
 use redisdb::{RedisCopy, RedisRing, StringCommands};
 use tokio::runtime::{Builder, Runtime};
 
@@ -22,6 +24,8 @@ struct Clients {
     ring: RedisRing,
     copy: RedisCopy,
     cache: Cache<RedisRing>,
+    /// A ring with a server that is down, and a key of that.
+    down: (RedisRing, String),
     redis: MultiplexedConnection,
     keys: Vec<String>,
     value: String,
@@ -29,13 +33,14 @@ struct Clients {
 
 impl Clients {
     async fn connect(ring: &str, copy: &str) -> Self {
+        let down = with_a_node_down(ring).await;
         let connect = redis::Client::open(ring.split(',').next().expect("a URL")).expect("a URL");
         let ring = RedisRing::builder().nodes(ring.split(',')).connect().await.expect("a ring");
         let copy = RedisCopy::builder().nodes(copy.split(',')).connect().await.expect("a copy");
         let cache = Cache::builder(ring.clone()).prefix("bench").codec(Codec::Raw).build().expect("a cache");
         let redis = connect.get_multiplexed_async_connection().await.expect("a connection");
         let keys: Vec<String> = (0..KEYS).map(|i| format!("user:{i:08}:name")).collect();
-        let clients = Self { ring, copy, cache, redis, keys, value: "x".repeat(64) };
+        let clients = Self { ring, copy, cache, down, redis, keys, value: "x".repeat(64) };
         for key in &clients.keys {
             clients.ring.set(key, &clients.value).await.expect("a reply");
             clients.redis.clone().set::<_, _, ()>(key, &clients.value).await.expect("a reply");
@@ -52,6 +57,22 @@ impl Clients {
         let start = i as usize * 6_101 % (KEYS - BATCH);
         &self.keys[start..start + BATCH]
     }
+}
+
+/// The ring with one node more, at a port where nobody listens.
+async fn with_a_node_down(urls: &str) -> (RedisRing, String) {
+    let port =
+        TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+    let ring = RedisRing::builder().nodes(urls.split(',')).node("down", &format!("redis://127.0.0.1:{port}"));
+    let ring = ring.connect().await.expect("a ring");
+    let key = (0..).map(|i| format!("key:{i}")).find(|key| ring.node_for(key).name() == "down");
+    let key = key.expect("a key of each node");
+    // What is measured is a node that is known to be down.
+    let is_down = |error: redisdb::Error| {
+        error.node_errors().iter().any(|error| matches!(error.kind(), ErrorKind::Down { .. }))
+    };
+    while !is_down(ring.get::<String>(&key).await.expect_err("nobody answers there")) {}
+    (ring, key)
 }
 
 fn main() {
@@ -73,6 +94,7 @@ fn main() {
     });
     bench.calls("ring.get", async |c, i| c.ring.get::<String>(c.key(i)).await.expect("a reply").is_some());
     bench.calls("cache.get", async |c, i| c.cache.get::<String>(c.key(i)).await.expect("a reply").is_some());
+    bench.calls("get of a node that is down", async |c, _| c.down.0.get::<String>(&c.down.1).await.is_err());
     bench.calls("redis-rs set", async |c, i| {
         c.redis.clone().set::<_, _, bool>(c.key(i), &c.value).await.expect("a reply")
     });

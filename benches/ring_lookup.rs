@@ -6,11 +6,15 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 
 mod designs;
 
-use designs::{Design, Keys};
+use designs::{Design, Keys, LOOKUPS};
 
 const NODES: [usize; 4] = [3, 10, 100, 1000];
-/// How often each design has its turn in the table of ratios.
-const ROUNDS: usize = 15;
+/// How often each design has its turn in the table of ratios, and how many lookups a turn is: so few that most turns
+/// are not interrupted.
+const TURNS: usize = 300;
+const TURN: usize = 20_000;
+/// How many lookups before each turn bring back what the others have put out of the caches.
+const WARM_UP: usize = 2_000;
 const KEY_LENGTHS: [usize; 4] = [8, 24, 64, 250];
 
 /// All designs; the crates and the textbook only with keys of a usual length.
@@ -39,13 +43,15 @@ fn times() {
         for (order, keys) in orders(len) {
             for n in NODES {
                 let mut group = criterion.benchmark_group(format!("lookup/{n} nodes/{len} B key, {order}"));
-                group.throughput(Throughput::Elements(keys.lookups()));
+                group.throughput(Throughput::Elements(LOOKUPS as u64));
                 for design in all(n, len) {
                     if design.name == "crate hash_ring" {
                         continue; // a thousand times slower than the rest; `--ratios` has it
                     }
                     group.bench_function(BenchmarkId::from_parameter(design.name), |bencher| {
-                        bencher.iter_custom(|passes| (0..passes).map(|_| (design.pass)(&keys)).sum());
+                        bencher.iter_custom(|passes| {
+                            (0..passes).map(|_| (design.pass)(&keys, 0..LOOKUPS)).sum()
+                        });
                     });
                 }
                 group.finish();
@@ -55,8 +61,8 @@ fn times() {
     criterion.final_summary();
 }
 
-/// All designs in turn, again and again, so that whatever else the machine does hits all of them: a table of
-/// the fastest pass of each relative to the fastest of the floor. Numbers after `--ratios` are the lengths of keys to try.
+/// All designs in turn, again and again, so that whatever else the machine does hits all of them: a table of each
+/// relative to the floor. Numbers after `--ratios` are the lengths of keys to try.
 fn ratios() {
     let wanted: Vec<usize> = env::args().filter_map(|arg| arg.parse().ok()).collect();
     for len in KEY_LENGTHS.into_iter().filter(|len| wanted.is_empty() || wanted.contains(len)) {
@@ -65,33 +71,37 @@ fn ratios() {
             for n in NODES {
                 let mut all = all(n, len);
                 all.retain(|design| design.name != "crate hash_ring" || (n, order) == (100, "hot"));
-                let times = fastest(&all, &keys);
                 println!("  {n} nodes");
-                for (design, time) in all.iter().zip(&times) {
-                    println!("    {:32} {:8.2}", design.name, time / times[0]);
+                for (design, ratio) in all.iter().zip(to_the_first(&all, &keys)) {
+                    println!("    {:32} {ratio:8.2}", design.name);
                 }
             }
-            growth(len, order, &keys);
+            // What the number of nodes costs.
+            let ratios = to_the_first(&NODES.map(designs::ours), &keys);
+            println!(
+                "  redisdb-hashring relative to 3 nodes, {len} B key, {order}: {ratios:.2?} at {NODES:?} nodes"
+            );
         }
     }
 }
 
-/// What the number of nodes costs.
-fn growth(len: usize, order: &str, keys: &Keys) {
-    let times = fastest(&NODES.map(designs::ours), keys);
-    let ratios: Vec<f64> = times.iter().map(|time| time / times[0]).collect();
-    println!("  redisdb-hashring relative to 3 nodes, {len} B key, {order}: {ratios:.2?} at {NODES:?} nodes");
-}
-
-/// The fastest pass of each design, in seconds.
-fn fastest(designs: &[Design], keys: &Keys) -> Vec<f64> {
-    let mut fastest = vec![f64::MAX; designs.len()];
-    for _ in 0..ROUNDS {
-        for (fastest, design) in fastest.iter_mut().zip(designs) {
-            *fastest = fastest.min((design.pass)(keys).as_secs_f64());
+/// The median, over all turns, of what each design took relative to the first one.
+fn to_the_first(designs: &[Design], keys: &Keys) -> Vec<f64> {
+    let mut ratios = vec![Vec::with_capacity(TURNS); designs.len()];
+    for turn in 0..TURNS {
+        let mut times = vec![0.0; designs.len()];
+        for i in 0..designs.len() {
+            // In another order every time, and each with other keys than the one before it, which are in the cache.
+            let (i, first) = ((i + turn) % designs.len(), (turn * 7 + i * 3) % (LOOKUPS / TURN) * TURN);
+            let (warm_up, pass) = ((first + LOOKUPS / 2) % LOOKUPS, &designs[i].pass);
+            let _warm = pass(keys, warm_up..warm_up + WARM_UP);
+            times[i] = pass(keys, first..first + TURN).as_secs_f64();
+        }
+        for (ratios, time) in ratios.iter_mut().zip(&times) {
+            ratios.push(time / times[0]);
         }
     }
-    fastest
+    ratios.iter_mut().map(|ratios| *ratios.select_nth_unstable_by(TURNS / 2, f64::total_cmp).1).collect()
 }
 
 fn main() {

@@ -7,6 +7,7 @@ mod client;
 mod contenders;
 mod measure;
 mod ours;
+mod scale;
 
 use client::Work;
 use measure::{Length, Plan};
@@ -37,8 +38,13 @@ fn main() {
     }
     let urls: Vec<String> = urls.split(',').map(str::to_owned).collect();
     match client.as_str() {
+        "scale" => match plan.length {
+            Length::Operations(n_keys) => measure::run(&plan, || scale::run(&urls, n_keys as usize)),
+            Length::For(_) => panic!("`scale` wants the number of keys, as `--ops`"),
+        },
         "fill" => measure::run(&plan, || contenders::fill(&urls, plan.size)),
         "ring" => measure::measure(&plan, || ours::Ring::connect(&urls)),
+        "ring-as-connection" => measure::measure(&plan, || ours::AsConnection::connect(&urls)),
         "node" => measure::measure(&plan, || ours::OneNode::connect(&urls)),
         "copy" => measure::measure(&plan, || ours::OnCopy::connect(&urls)),
         "cache" => measure::measure(&plan, || ours::OnCache::connect(&urls)),

@@ -93,7 +93,7 @@ pub(crate) fn measure<C: Client, F: Future<Output = C>>(plan: &Plan, connect: im
             cpu.as_nanos(),
             at(50),
             at(99),
-            peak_memory().unwrap_or(0)
+            memory("VmHWM:").unwrap_or(0)
         );
     });
 }
@@ -180,9 +180,9 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// The most memory that the process has had, in KiB.
-fn peak_memory() -> Option<u64> {
+/// The memory of the process in KiB: `VmRSS:` is what it has, `VmHWM:` the most it has had.
+pub(crate) fn memory(which: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(which))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }

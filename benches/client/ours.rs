@@ -39,6 +39,41 @@ impl Client for Ring {
     }
 
     async fn pipeline(&self, keys: &[&str]) -> Vec<Bytes> {
+        let pipeline = self.0.pipeline();
+        let promises: Vec<_> = keys.iter().map(|key| pipeline.get::<Vec<u8>>(key)).collect();
+        pipeline.execute().await.ok().expect("replies");
+        let mut values = Vec::with_capacity(promises.len());
+        for promise in promises {
+            values.push(promise.await.expect("a reply"));
+        }
+        values
+    }
+}
+
+/// A ring as a connection of redis-rs, by its own commands and pipelines.
+#[derive(Clone)]
+pub(crate) struct AsConnection(RedisRing);
+
+impl AsConnection {
+    pub(crate) async fn connect(urls: &[String]) -> Self {
+        Self(ring(urls).await)
+    }
+}
+
+impl Client for AsConnection {
+    async fn get(&self, key: &str) -> Bytes {
+        redis::AsyncCommands::get(&mut self.0.clone(), key).await.expect("a reply")
+    }
+
+    async fn set(&self, key: &str, value: &[u8]) {
+        redis::AsyncCommands::set(&mut self.0.clone(), key, value).await.expect("a reply")
+    }
+
+    async fn mget(&self, keys: &[&str]) -> Vec<Bytes> {
+        redis::AsyncCommands::mget(&mut self.0.clone(), keys).await.expect("a reply")
+    }
+
+    async fn pipeline(&self, keys: &[&str]) -> Vec<Bytes> {
         let mut pipeline = redis::Pipeline::with_capacity(keys.len());
         for key in keys {
             pipeline.get(*key);

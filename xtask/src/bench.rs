@@ -5,6 +5,7 @@ mod compare;
 mod instructions;
 mod peers;
 mod report;
+mod scale;
 
 use std::fs;
 use std::process::{Command, ExitCode};
@@ -23,6 +24,7 @@ pub(crate) fn run(flags: &flags::Bench) -> Result<ExitCode> {
         Some("compare") => compare::run(flags.quick),
         Some("instructions") => instructions::run(),
         Some("peers") => peers::run(),
+        Some("scale") => scale::run(flags.quick),
         _ => criterion(flags),
     }
 }

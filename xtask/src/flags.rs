@@ -31,9 +31,9 @@ xflags::xflags! {
         }
 
         /// Run the benchmarks, or one of them; `compare`: let the clients of Rust take turns; `peers`: those of other
-        /// languages; `instructions`: count those of each call, by valgrind.
+        /// languages; `instructions`: count those of each call, by valgrind; `scale`: rings of 3, 10 and 100 nodes.
         cmd bench {
-            /// Of `compare`: only the main results, in two minutes.
+            /// Of `compare`: only the main results, in two minutes; of `scale`: one run of each.
             optional --quick
             /// The name of one benchmark, or of a comparison.
             optional name: String

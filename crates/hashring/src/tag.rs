@@ -127,7 +127,8 @@ fn on_one_line(key: &[u8]) -> Option<&[u8]> {
 #[inline(always)]
 fn contains(bytes: &[u8], byte: u8) -> bool {
     match bytes.len() {
-        0..8 => bytes.contains(&byte),
+        0..4 => bytes.contains(&byte),
+        4..8 => at_both_ends::<4>(bytes, byte),
         8..16 => at_both_ends::<8>(bytes, byte),
         16..=32 => at_both_ends::<16>(bytes, byte),
         33..=64 => at_both_ends::<32>(bytes, byte),

@@ -79,6 +79,21 @@ impl Program {
         })
     }
 
+    /// Takes a ring through all that `scale` measures: the name, the milliseconds and the client's KiB of each step.
+    pub(crate) fn scale(&self, urls: &[String], keys: u64) -> Result<Vec<(String, f64, f64)>> {
+        let mut command = Command::new(&self.0);
+        let text = self.read(command.args(["scale", "get", &urls.join(","), "--ops", &keys.to_string()]))?;
+        let step = |line: &str| {
+            let mut columns = line.split('\t');
+            let name = columns.next()?.to_owned();
+            let (nanos, kib): (f64, f64) = (columns.next()?.parse().ok()?, columns.next()?.parse().ok()?);
+            Some((name, nanos / 1e6, kib))
+        };
+        text.lines()
+            .map(|line| step(line).ok_or_else(|| format!("`scale` printed `{line}`").into()))
+            .collect()
+    }
+
     fn read(&self, command: &mut Command) -> Result<String> {
         let output = command.stderr(Stdio::inherit()).output()?;
         if !output.status.success() {

@@ -209,13 +209,7 @@ fn name(client: &str) -> &str {
 fn chart(charts: &[(String, Vec<Line>)]) -> Result<String> {
     const ROW: usize = 18;
     let rows: usize = charts.iter().map(|(_, lines)| lines.len() + 2).sum();
-    let mut svg = String::new();
-    writeln!(
-        svg,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"900\" height=\"{}\" font-family=\"sans-serif\" \
-         font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>",
-        (rows + 1) * ROW
-    )?;
+    let mut svg = report::svg(900, (rows + 1) * ROW)?;
     let mut y = ROW;
     for (title, lines) in charts {
         writeln!(
@@ -228,15 +222,13 @@ fn chart(charts: &[(String, Vec<Line>)]) -> Result<String> {
             let cpu = median(&line.cpu_micros);
             let color = if line.client.starts_with("redis") { "#888" } else { "#bbb" };
             let color = if name(line.client).starts_with("**") { "#c33" } else { color };
-            writeln!(
-                svg,
-                "<text x=\"20\" y=\"{y}\">{}</text><rect x=\"250\" y=\"{}\" width=\"{:.0}\" height=\"12\" \
-                 fill=\"{color}\"/><text x=\"{:.0}\" y=\"{y}\">{cpu:.2} us</text>",
-                name(line.client).replace(['*', '`'], ""),
-                y - 10,
-                cpu / longest * 540.0,
-                255.0 + cpu / longest * 540.0,
-            )?;
+            let bar = report::Bar {
+                label: &name(line.client).replace(['*', '`'], ""),
+                share: cpu / longest,
+                value: &format!("{cpu:.2} us"),
+                color,
+            };
+            svg.push_str(&bar.draw(y));
             y += ROW;
         }
         y += ROW;

@@ -38,7 +38,7 @@ const MGET: &str = "redis-rs `mget` of 100, split over three by hand";
 const PIPELINE: &str = "redis-rs pipeline of 100 `GET`, one server";
 const COPY: &str = "redis-rs `set` on three servers by `join_all`";
 
-static ROWS: [Row; 16] = [
+static ROWS: [Row; 17] = [
     row(GET, ("redis", "get"), 1, None),
     row("redis-rs `send_packed_command`, one server", ("redis-packed", "get"), 1, Some(GET)),
     row(GET_3, ("redis", "get"), 3, Some(GET)),
@@ -59,7 +59,13 @@ static ROWS: [Row; 16] = [
     row("`ring.mget` of 100, three servers", ("ring", "mget"), 3, Some(MGET)),
     row(PIPELINE, ("redis", "pipeline"), 1, None),
     row("the same, split over three by hand", ("redis", "pipeline"), 3, Some(PIPELINE)),
-    row("the same through a ring of three", ("ring", "pipeline"), 3, Some(PIPELINE)),
+    row("**`ring.pipeline()`** of 100 `get`, three servers", ("ring", "pipeline"), 3, Some(PIPELINE)),
+    row(
+        "redis-rs pipeline of 100 `GET` through a ring of three",
+        ("ring-as-connection", "pipeline"),
+        3,
+        Some(PIPELINE),
+    ),
 ];
 
 /// As many keys as a batch has.
