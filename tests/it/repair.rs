@@ -87,7 +87,7 @@ async fn a_server_that_came_back_empty_is_filled_and_readmitted() {
 #[tokio::test]
 async fn of_a_node_that_missed_some_writes_only_those_keys_are_brought_over() {
     let (mut servers, _) = copy().await;
-    let timeout = Duration::from_millis(100);
+    let timeout = Duration::from_millis(500);
     let nodes = NAMES.iter().zip(servers.urls());
     let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url));
     let copy = copy.on_return(OnReturn::Wait).response_timeout(timeout).connect_timeout(timeout);
