@@ -115,7 +115,10 @@ async fn survives(
         let Tally { calls, failed, missing, wrong, .. } = *tally;
         println!("{calls} calls, {failed} failed, {missing} falsely missing, {wrong} wrong");
         assert!(calls > 100, "{calls}");
-        assert_eq!((missing, wrong), (0, 0));
+        assert_eq!(missing, 0);
+        // Without an identity each process syncs a server, and one may put back for a moment what another has written
+        // since; in the end all is right, as is checked here.
+        assert!(wrong == 0 || identity.is_none() && n_others > 0, "{wrong}");
         for node in copy.nodes() {
             tally.check(&node.clone()).await;
         }

@@ -120,6 +120,14 @@ impl Behind {
         self.turn(&mut self.held(), seen);
     }
 
+    /// Records whether the server is the process whose memory is trusted.
+    pub(crate) fn meet(&self, node: &Node) {
+        // Not between the question and the answer may a repair end.
+        let mut held = self.held();
+        let seen = if self.is_trusted(node) { Seen::Intact } else { Seen::Lost };
+        self.turn(&mut held, seen);
+    }
+
     fn turn(&self, held: &mut Keys, seen: Seen) {
         let before = held.state;
         held.state = before.after(seen);

@@ -296,8 +296,13 @@ impl RedisCopy {
             return Err(Error::refused("repair", "copy", "another process is repairing this node"));
         }
         let lease = Lease { node: node.clone(), name, token, renewed: Instant::now() };
-        self.mark(&[node], Stage::Syncing).await?;
-        Ok(Some(lease))
+        match self.mark(&[node], Stage::Syncing).await {
+            Ok(()) => Ok(Some(lease)),
+            Err(error) => {
+                lease.release().await;
+                Err(error)
+            }
+        }
     }
 }
 

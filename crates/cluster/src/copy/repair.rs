@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use redisdb_node::Node;
 
@@ -159,12 +160,21 @@ impl<'a> Repair<'a> {
     /// Runs it, with so many rounds for the keys that are missed one by one. Whoever calls this holds the right to repair
     /// the node.
     pub(super) async fn attempt(mut self, rounds: usize) -> Result<Repaired, Error> {
+        let mut lease = None;
+        let repaired = self.work(rounds, &mut lease).boxed().await;
+        // Also after an error: whoever tries next need not wait until it runs out.
+        if let Some(lease) = lease {
+            lease.release().await;
+        }
+        repaired
+    }
+
+    async fn work(&mut self, rounds: usize, lease: &mut Option<Lease>) -> Result<Repaired, Error> {
         let (copy, shared) = (self.copy, &*self.copy.shared);
         let idx = shared.nodes.position(&self.node)?;
         let (target, behind) = (shared.nodes.at(idx), shared.behind_of(idx)?);
         let (incarnation, n_floods) = (target.incarnation(), behind.n_floods());
         let mut repaired = Repaired::default();
-        let mut lease = None;
         let everything = !behind.has_memory(target);
         if everything {
             let source = self.source_of_all(idx)?;
@@ -173,9 +183,9 @@ impl<'a> Repair<'a> {
                 must_be_ours(copy, shared.nodes.at(source), target).await?;
             }
             if !self.dry_run {
-                lease = copy.begin_sync(target).await?;
+                *lease = copy.begin_sync(target).await?;
             }
-            self.all_keys((source, idx), &mut lease, &mut repaired).await?;
+            self.all_keys((source, idx), lease, &mut repaired).await?;
         }
         let counted = self.dry_run && everything;
         let mut last = behind.last_missed();
@@ -196,7 +206,7 @@ impl<'a> Repair<'a> {
         if incarnation != target.incarnation() {
             return Err(unsupported("the node was restarted during the repair; repair it again"));
         }
-        if let Some(lease) = &mut lease {
+        if let Some(lease) = lease {
             lease.keep().await?;
         }
         for (key, _) in &repaired.failed {
@@ -207,9 +217,6 @@ impl<'a> Repair<'a> {
                 copy.mark(&[target], Stage::Ready).await?;
             }
             behind.synced(incarnation, n_floods);
-        }
-        if let Some(lease) = lease {
-            lease.release().await;
         }
         // Of the last round's keys it is known that they were written, not that nothing has come between since.
         behind.catch_up(last);

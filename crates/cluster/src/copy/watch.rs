@@ -6,6 +6,7 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use redisdb_node as node;
 
@@ -42,8 +43,9 @@ impl RedisCopy {
     async fn care_for(&self, idx: usize) {
         let mut care = Care::default();
         loop {
-            self.examine(idx).await;
-            let is_well = self.heal(idx, &mut care).await;
+            // Boxed, so that the future of the watcher is not nested too deeply for rustc.
+            self.examine(idx).boxed().await;
+            let is_well = self.heal(idx, &mut care).boxed().await;
             let pause = match care.failures {
                 0 if is_well => CALM,
                 0 => BUSY,
@@ -78,7 +80,7 @@ impl RedisCopy {
         if let Err(error) = node.send(&redis::cmd("PING")).await {
             shared.observe(idx, &error);
         }
-        behind.see(if behind.is_trusted(node) { Seen::Intact } else { Seen::Lost });
+        behind.meet(node);
     }
 
     /// Brings over what a node has missed, as far as it is this client's business. Returns whether there is nothing left.
@@ -116,12 +118,13 @@ impl RedisCopy {
         let is_whole = behind.has_memory(node);
         match self.repair(node.name()).keys_per_second(keys_per_second).by_itself().attempt(1).await {
             Ok(repaired) if repaired.failed.is_empty() => care.failures = 0,
-            Ok(_) => care.failures = care.failures.saturating_add(1),
+            // A node that is full may have room again soon, and a few keys are tried quickly; not so all of them.
+            Ok(_) => care.failures = if is_whole { 1 } else { care.failures.saturating_add(1) },
             Err(error) => {
                 tracing::debug!(node = node.name(), %error, "not repaired yet");
                 // That another process is at it, or that no node can be the source, may change soon.
-                care.failures =
-                    if is_whole || error.is_unsupported() { 0 } else { care.failures.saturating_add(1) };
+                let may_change_soon = is_whole || error.is_unsupported();
+                care.failures = if may_change_soon { 1 } else { care.failures.saturating_add(1) };
             }
         }
         false
