@@ -6,6 +6,9 @@ use std::hash::BuildHasher;
 use std::io;
 use std::net::Ipv4Addr;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -42,6 +45,7 @@ pub enum End {
 pub struct Proxy {
     port: u16,
     plan: watch::Sender<Plan>,
+    n_accepted: Arc<AtomicU64>,
     accepting: JoinHandle<()>,
 }
 
@@ -55,6 +59,8 @@ struct Plan {
     refuses: bool,
     /// Connections older than the last of these are ended.
     resets: u64,
+    /// What so many connections, the first there were, send is held.
+    stuck: u64,
 }
 
 /// What is done to bytes that go one way.
@@ -84,7 +90,9 @@ impl Proxy {
             }
         };
         let (plan, watched) = watch::channel(Plan { server, ..Plan::default() });
-        Proxy { port, plan, accepting: tokio::spawn(accept(port, listener, watched)) }
+        let n_accepted = Arc::new(AtomicU64::new(0));
+        let accepting = tokio::spawn(accept(port, listener, watched, Arc::clone(&n_accepted)));
+        Proxy { port, plan, n_accepted, accepting }
     }
 
     /// The port it listens on.
@@ -112,6 +120,11 @@ impl Proxy {
     /// Delivers nothing until it is healed, and then all of it, as a network that was partitioned for a moment.
     pub fn hold(&self, way: Way) {
         self.change(way, |passage| passage.fate = Fate::Held);
+    }
+
+    /// Holds what is sent over the connections that there are; new ones are well, as after a change of routes.
+    pub fn stick(&self) {
+        self.plan.send_modify(|plan| plan.stuck = self.n_accepted.load(Ordering::SeqCst));
     }
 
     /// Delivers nothing, ever, and says nothing about it.
@@ -171,7 +184,12 @@ impl Plan {
     }
 }
 
-async fn accept(port: u16, listener: TcpListener, mut plan: watch::Receiver<Plan>) {
+async fn accept(
+    port: u16,
+    listener: TcpListener,
+    mut plan: watch::Receiver<Plan>,
+    n_accepted: Arc<AtomicU64>,
+) {
     let mut listener = Some(listener);
     // The connections end with this task.
     let mut connections = JoinSet::new();
@@ -196,7 +214,8 @@ async fn accept(port: u16, listener: TcpListener, mut plan: watch::Receiver<Plan
         tokio::select! {
             accepted = accepted => {
                 if let Some((client, _)) = accepted {
-                    connections.spawn(carry(client, plan.clone()));
+                    let number = n_accepted.fetch_add(1, Ordering::SeqCst);
+                    connections.spawn(carry(number, client, plan.clone()));
                 }
             }
             changed = plan.changed() => if changed.is_err() { return },
@@ -206,14 +225,14 @@ async fn accept(port: u16, listener: TcpListener, mut plan: watch::Receiver<Plan
 }
 
 /// Carries one connection to its end.
-async fn carry(mut client: TcpStream, plan: watch::Receiver<Plan>) {
+async fn carry(number: u64, mut client: TcpStream, plan: watch::Receiver<Plan>) {
     let (port, resets) = (plan.borrow().server, plan.borrow().resets);
     let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return };
     let _best_effort = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
-    let requests = Pump::new(Way::Requests, plan.clone(), resets).run(from_client, to_server);
-    let replies = Pump::new(Way::Replies, plan, resets).run(from_server, to_client);
+    let requests = Pump::new(Way::Requests, number, plan.clone(), resets).run(from_client, to_server);
+    let replies = Pump::new(Way::Replies, number, plan, resets).run(from_server, to_client);
     if tokio::try_join!(requests, replies).is_err() {
         let _best_effort = (client.set_zero_linger(), server.set_zero_linger());
     }
@@ -222,6 +241,8 @@ async fn carry(mut client: TcpStream, plan: watch::Receiver<Plan>) {
 /// What carries the bytes that go one way.
 struct Pump {
     way: Way,
+    /// How many connections there were before this one.
+    number: u64,
     plan: watch::Receiver<Plan>,
     /// How many resets there had been when the connection was made.
     resets: u64,
@@ -232,8 +253,8 @@ struct Pump {
 }
 
 impl Pump {
-    fn new(way: Way, plan: watch::Receiver<Plan>, resets: u64) -> Pump {
-        Pump { way, plan, resets, waiting: VecDeque::new(), has_lost: false, left: None }
+    fn new(way: Way, number: u64, plan: watch::Receiver<Plan>, resets: u64) -> Pump {
+        Pump { way, number, plan, resets, waiting: VecDeque::new(), has_lost: false, left: None }
     }
 
     /// Ends well when the sender has ended and all is delivered, with an error when the connection is to be reset.
@@ -244,10 +265,12 @@ impl Pump {
             let plan = self.plan.borrow_and_update().clone();
             let passage = plan.passage(self.way);
             self.follow(&plan)?;
-            if has_ended && self.waiting.is_empty() && passage.fate != Fate::Held {
+            let is_stuck = self.way == Way::Requests && self.number < plan.stuck;
+            let is_held = is_stuck || passage.fate == Fate::Held;
+            if has_ended && self.waiting.is_empty() && !is_held {
                 return to.shutdown().await;
             }
-            let due = self.waiting.front().map(|(due, _)| *due).filter(|_| passage.fate != Fate::Held);
+            let due = self.waiting.front().map(|(due, _)| *due).filter(|_| !is_held);
             tokio::select! {
                 read = from.read(&mut buffer), if !has_ended => match read? {
                     0 => has_ended = true,
@@ -409,6 +432,22 @@ mod tests {
         }
         // The other one lost nothing, and goes on.
         assert_eq!(ask(&mut lost, "b").await.unwrap(), "B");
+    }
+
+    #[tokio::test]
+    async fn a_stuck_connection_does_not_stop_a_new_one() {
+        let (_serving, proxy) = echo().await;
+        let mut stuck = client(&proxy).await;
+        assert_eq!(ask(&mut stuck, "a").await.unwrap(), "A");
+        proxy.stick();
+        stuck.write_all(b"late").await.unwrap();
+        assert_eq!(ask(&mut client(&proxy).await, "new").await.unwrap(), "NEW");
+        let mut reply = [0; 4];
+        let none = tokio::time::timeout(Duration::from_millis(50), stuck.read_exact(&mut reply)).await;
+        assert!(none.is_err());
+        proxy.heal();
+        stuck.read_exact(&mut reply).await.unwrap();
+        assert_eq!(&reply, b"LATE");
     }
 
     #[tokio::test]

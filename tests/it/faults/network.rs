@@ -22,6 +22,7 @@ rows!(
     replies_lost,
     replies_late,
     requests_late,
+    old_connection_stuck,
     refused,
     noise_for_replies,
 );
@@ -109,8 +110,15 @@ async fn replies_late(kind: Kind) {
 }
 
 async fn requests_late(kind: Kind) {
-    // What was given up arrives when the network is whole again, behind the back of the new connection.
+    // What was given up arrives when the network is whole again.
     let tally = during(kind, "requests late", LONG, |proxy| proxy.hold(Way::Requests)).await;
+    tally.only_errors(&["b"], &OF_NETWORKS);
+    tally.has_errors("b", &["Timeout"]);
+}
+
+async fn old_connection_stuck(kind: Kind) {
+    // What was given up arrives when other writes have been acknowledged long since over a new connection.
+    let tally = during(kind, "old connection stuck", LONG, Proxy::stick).await;
     tally.only_errors(&["b"], &OF_NETWORKS);
     tally.has_errors("b", &["Timeout"]);
 }
