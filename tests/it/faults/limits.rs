@@ -17,8 +17,10 @@ use tokio::runtime::Handle;
 use tokio::runtime::Runtime;
 use xtask::Servers;
 
+use super::load::Store;
 use super::scene::Kind;
 use super::scene::client;
+use super::scene::in_sync;
 use super::tally::Class;
 use super::tally::Tally;
 
@@ -150,8 +152,14 @@ async fn child_cancels() {
                     let (key, mut tally) = (format!("key:{task}"), Tally::default());
                     let (mut n_cancelled, mut n_killed, mut i) = (0, 0, 0);
                     while n_cancelled < CANCELLED_BY_TASK {
-                        // Each node loses its connection once, so that waiting for a new one is cancelled too.
-                        if task == 0 && n_cancelled > 40 * (n_killed + 1) && n_killed < outsiders.len() {
+                        // Each node of a ring loses its connection once, so that waiting for a new one is cancelled
+                        // too. On a copy nobody would know who is right about a counter whose INCRs were dropped on
+                        // all nodes but one and lost on that.
+                        if kind == Kind::Ring
+                            && task == 0
+                            && n_cancelled > 40 * (n_killed + 1)
+                            && n_killed < outsiders.len()
+                        {
                             let mut kill = redis::cmd("CLIENT");
                             kill.arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]);
                             outsiders[n_killed].send(&kill).await.unwrap();
@@ -181,7 +189,10 @@ async fn child_cancels() {
             })
             .await;
         }
-        // FIXME: a copy is not repaired here: each node has missed other keys, so none is a source for all.
+        if let Store::Copy(copy) = &store {
+            in_sync(copy, None).await;
+            assert_eq!(copy.verify().run().await.unwrap(), []);
+        }
         let mut after = before;
         let same = eventually("nothing more is held than before", async || {
             after = held(&outsiders).await;

@@ -294,7 +294,7 @@ impl Worker {
         let acknowledged = key.acknowledged.load(Ordering::SeqCst);
         let call = async |_: &mut Tally| client.get(&key.name).await;
         if let Some(Ok(found)) = self.call(client, call).await {
-            self.judge(key, acknowledged, found);
+            self.tally.missing[key.node] += usize::from(self.judge(key, acknowledged, found));
         }
     }
 
@@ -304,9 +304,9 @@ impl Worker {
         let call = async |_: &mut Tally| client.mget(&names).await;
         if let Some(Ok(found)) = self.call(client, call).await {
             assert_eq!(found.len(), keys.len());
-            keys.iter()
-                .zip(found)
-                .for_each(|((key, acknowledged), found)| self.judge(key, *acknowledged, found));
+            for ((key, acknowledged), found) in keys.iter().zip(found) {
+                self.tally.missing[key.node] += usize::from(self.judge(key, *acknowledged, found));
+            }
         }
     }
 
@@ -324,29 +324,29 @@ impl Worker {
         };
         self.call(client, call).await;
         for ((key, acknowledged), found) in keys.iter().zip(found) {
-            found.into_iter().for_each(|found| self.judge(key, *acknowledged, found));
+            let is_missing = found.is_some_and(|found| self.judge(key, *acknowledged, found));
+            self.tally.missing_in_pipelines[key.node] += usize::from(is_missing);
         }
     }
 
-    /// Compares a reply with what had been acknowledged when it was asked for.
-    fn judge(&mut self, key: &Key, acknowledged: u64, found: Option<String>) {
-        let complaint = match found.as_deref().map(|value| version(&key.name, value)) {
-            None if acknowledged > 0 => {
-                self.tally.missing[key.node] += 1;
-                "missing"
-            }
-            None => return,
+    /// Compares a reply with what had been acknowledged when it was asked for; returns whether it is missing.
+    fn judge(&mut self, key: &Key, acknowledged: u64, found: Option<String>) -> bool {
+        let of_version = found.as_deref().map(|value| version(&key.name, value));
+        let complaint = match of_version {
+            None if acknowledged > 0 => "missing",
+            None => return false,
             Some(Some(version)) if version < acknowledged => {
                 self.tally.stale[key.node] += 1;
                 "stale"
             }
-            Some(Some(version)) if version <= key.attempted.load(Ordering::SeqCst) => return,
+            Some(Some(version)) if version <= key.attempted.load(Ordering::SeqCst) => return false,
             _ => {
                 self.tally.wrong += 1;
                 "wrong"
             }
         };
         self.tally.complain(format!("{} of {acknowledged} read as {found:?}: {complaint}", key.name));
+        of_version.is_none()
     }
 
     async fn write(&mut self, client: &Store, key: &Key) {

@@ -94,7 +94,7 @@ async fn black_hole(kind: Kind) {
     };
     let tally = during(kind, "black hole", LONG, lose).await;
     tally.only_errors(&["b"], &OF_NETWORKS);
-    tally.has_errors("b", &["Timeout", "ConnectTimeout"]);
+    tally.has_errors("b", &["Timeout"]);
 }
 
 async fn replies_lost(kind: Kind) {

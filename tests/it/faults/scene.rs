@@ -55,7 +55,8 @@ pub struct Scene {
     clients: Vec<Store>,
     load: Load,
     may_lose: Vec<usize>,
-    /// The node that the others are repaired from; default: one that is in sync.
+    may_miss_in_pipelines: bool,
+    /// The node that the others are repaired from, where a copy cannot know.
     source: Option<&'static str>,
     /// Whether one node will never answer.
     is_broken: bool,
@@ -130,7 +131,20 @@ impl Stage {
         let load = Load::start(clients.clone());
         let kind = self.kind;
         let (may_lose, source, back) = (Vec::new(), None, None);
-        Scene { kind, name, servers, proxies, clients, load, may_lose, source, back, is_broken: false }
+        let (may_miss_in_pipelines, is_broken) = (false, false);
+        Scene {
+            kind,
+            name,
+            servers,
+            proxies,
+            clients,
+            load,
+            may_lose,
+            may_miss_in_pipelines,
+            source,
+            back,
+            is_broken,
+        }
     }
 }
 
@@ -140,7 +154,7 @@ pub fn client(kind: Kind, urls: &[String], identity: Option<&str>) -> Store {
     match kind {
         Kind::Ring => {
             let ring = nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, url));
-            Store::Ring(ring.response_timeout(DEADLINE).build().unwrap())
+            Store::Ring(ring.response_timeout(DEADLINE).build().unwrap().with_deadline(DEADLINE))
         }
         Kind::Copy => {
             let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, url));
@@ -161,6 +175,11 @@ impl Scene {
         if self.kind == Kind::Ring {
             self.may_lose.extend(nodes);
         }
+    }
+
+    /// Says that a read in a pipeline may be told that there is nothing, where a single read asks again.
+    pub fn may_miss_in_pipelines(&mut self) {
+        self.may_miss_in_pipelines = true;
     }
 
     /// Says that a node will not be well again: nothing is expected of it in the end.
@@ -200,11 +219,8 @@ impl Scene {
             }
         }
         self.back = Some(start.elapsed());
-        // Where several clients write, nobody should while a node is repaired: that is done when the load has ended.
-        if self.clients.len() == 1 {
-            for copy in self.copies() {
-                repair(copy, self.source).await;
-            }
+        for copy in self.copies() {
+            in_sync(copy, self.source).await;
         }
         (0..NAMES.len()).for_each(|node| self.load.blame(node, false));
     }
@@ -225,9 +241,12 @@ impl Scene {
         }
         let mut tally = self.load.end().await;
         for copy in self.copies().filter(|_| !self.is_broken) {
-            repair(copy, self.source).await;
+            in_sync(copy, self.source).await;
         }
         self.load.check(&self.may_lose, &mut tally).await;
+        if !self.may_miss_in_pipelines {
+            tally.missing_alone_too();
+        }
         tally.write_row(&self.name, self.back);
         if self.is_broken {
             tally.check(&self.may_lose);
@@ -256,8 +275,8 @@ async fn answers(client: &Store, name: &str) -> bool {
     }
 }
 
-/// Brings every node of a copy back that is behind, for as long as one is.
-pub async fn repair(copy: &RedisCopy, source: Option<&str>) {
+/// Waits until all nodes of a copy are in sync again, which it sees to itself; from a source, only when it is told to.
+pub async fn in_sync(copy: &RedisCopy, source: Option<&str>) {
     let mut problems = Vec::new();
     let repaired = eventually("all nodes are in sync", async || {
         let health: Vec<_> =
@@ -266,9 +285,9 @@ pub async fn repair(copy: &RedisCopy, source: Option<&str>) {
         for (name, health) in health.iter().filter(|(_, health)| *health != Health::Up) {
             // A server that has just come up may not let itself be repaired yet: then it is tried again.
             let repaired = match source {
+                None => Ok(()),
                 Some(source) if source == name => copy.readmit(name).await,
                 Some(source) => copy.repair(name).from(source).run().await.map(drop),
-                None => copy.repair(name).run().await.map(drop),
             };
             problems.push(format!("{name} is {health:?}: {repaired:?}"));
         }

@@ -156,7 +156,7 @@ pub(super) fn another_may_answer(error: &node::Error) -> bool {
         node::ErrorKind::Server(reply) => {
             matches!(
                 reply.code.as_str(),
-                "LOADING" | "MASTERDOWN" | "BUSY" | "TRYAGAIN" | "NOAUTH" | "NOPERM"
+                "LOADING" | "MASTERDOWN" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "NOAUTH" | "NOPERM"
             )
         }
         node::ErrorKind::Reply(_) | node::ErrorKind::Unsupported(_) => false,
