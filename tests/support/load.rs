@@ -109,7 +109,7 @@ impl Tally {
                 self.judge(found, (i, i), true);
             }
             _ => {
-                let key = if dice / 1000 % 2 == 0 { key } else { counter };
+                let key = if (dice / 1000).is_multiple_of(2) { key } else { counter };
                 let found = copy.get::<u64>(&key).await;
                 let bounds = self.keys.get(&key).copied().unwrap_or_default();
                 self.judge(found, bounds, bounds.0 > 0);
