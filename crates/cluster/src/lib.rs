@@ -59,6 +59,7 @@ mod nodes;
 mod pubsub;
 mod route;
 mod script;
+mod several;
 mod split;
 mod standin;
 mod state;

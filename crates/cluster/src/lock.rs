@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::error::TooFewReplies;
 use crate::replies::Replies;
 use crate::ring::RedisRing;
-use crate::ring::on_owner;
+use crate::several::on_owner;
 
 impl RedisRing {
     /// A lock of this name, at its owner. Nothing is sent yet.

@@ -28,8 +28,8 @@ use crate::nodes::Nodes;
 use crate::replies::PerNode;
 use crate::replies::Replies;
 use crate::ring::RedisRing;
-use crate::ring::on_owner;
 use crate::route::Route;
+use crate::several::on_owner;
 use crate::split::Part;
 use crate::topology::Topology;
 
@@ -361,21 +361,6 @@ impl RedisRing {
     /// ```
     pub fn pipeline(&self) -> Pipeline<RedisRing> {
         Pipeline::new(self.clone())
-    }
-}
-
-impl RedisRing {
-    /// Runs one command of a pipeline by itself.
-    async fn run_one(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
-        if let Some(reason) = spec.needs_owned(cmd) {
-            return Err(Error::refused(spec.name, "ring", reason));
-        }
-        if spec.access == Access::Each {
-            let topology = self.topology();
-            let nodes = self.nodes_of(&topology);
-            return Ok(RingReply::Each(nodes.replies(nodes.run_on_all(spec, cmd).await)));
-        }
-        Ok(RingReply::One("*".into(), self.run(spec, cmd).await?))
     }
 }
 

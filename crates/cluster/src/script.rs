@@ -12,8 +12,8 @@ use crate::replies::Outcome;
 use crate::replies::Replies;
 use crate::replies::decode;
 use crate::ring::RedisRing;
-use crate::ring::on_owner;
 use crate::route::Route;
+use crate::several::on_owner;
 
 impl RunScript for RedisRing {
     async fn run_script<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {

@@ -8,14 +8,16 @@ use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
+use redisdb_node::command::Access;
 use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
 
 use crate::error::Error;
 use crate::nodes::Nodes;
+use crate::pipeline::RingReply;
 use crate::ring::RedisRing;
-use crate::ring::on_owner;
 use crate::route::Route;
+use crate::several::on_owner;
 use crate::split::split;
 use crate::topology::Topology;
 use crate::topology::is_delete;
@@ -64,6 +66,19 @@ impl RedisRing {
                 route => return nodes.run_on_several(spec, cmd, route).await,
             }
         }
+    }
+
+    /// Runs one command of a pipeline by itself.
+    pub(crate) async fn run_one(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
+        if let Some(reason) = spec.needs_owned(cmd) {
+            return Err(Error::refused(spec.name, "ring", reason));
+        }
+        if spec.access == Access::Each {
+            let topology = self.topology();
+            let nodes = self.nodes_of(&topology);
+            return Ok(RingReply::Each(nodes.replies(nodes.run_on_all(spec, cmd).await)));
+        }
+        Ok(RingReply::One("*".into(), self.run(spec, cmd).await?))
     }
 
     /// Runs a part of a command anew, whose node went, or came back, after it was routed.

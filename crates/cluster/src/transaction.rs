@@ -24,7 +24,7 @@ use redisdb_node::command::rows;
 use crate::error::Error;
 use crate::pipeline::owner_of;
 use crate::ring::RedisRing;
-use crate::ring::on_owner;
+use crate::several::on_owner;
 
 /// A [`Transaction`] on the node of a ring that owns its keys. It takes only commands whose keys have the hash tag of
 /// the watched ones: any other would run where its keys are not.

@@ -1,0 +1,124 @@
+//! Commands on a ring that are not one node's alone: in parts, at every node, or at any.
+
+use std::hash::BuildHasher;
+use std::hash::RandomState;
+use std::sync::Arc;
+
+use futures_util::future::join;
+use futures_util::future::join_all;
+use redis::Cmd;
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::command::Merge;
+use redisdb_node::command::Spec;
+use redisdb_node::command::rows;
+
+use crate::error::Error;
+use crate::error::PartReply;
+use crate::error::Partial;
+use crate::merge::PartValue;
+use crate::merge::merge;
+use crate::nodes::Nodes;
+use crate::route::Route;
+use crate::split::Part;
+
+impl Nodes {
+    /// Runs a command that is not one node's alone.
+    pub(crate) async fn run_on_several(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        route: Route,
+    ) -> Result<Value, Error> {
+        match route {
+            Route::Owner(owner) => {
+                self.at(owner).run(spec, cmd).await.map_err(|error| on_owner(spec, cmd, error))
+            }
+            Route::Parts(parts, rule) => {
+                let replies =
+                    join_all(parts.iter().map(|part| self.at(part.node).run(spec, &part.cmd))).await;
+                self.merge_parts(spec, cmd, rule, parts, replies)
+            }
+            Route::EveryNode(Merge::First) => self.weighted(spec, cmd).await,
+            Route::EveryNode(rule) => self.merge_all(spec, rule, self.run_on_all(spec, cmd).await),
+            Route::AnyNode => self.any(spec, cmd).await,
+        }
+    }
+
+    /// Asks one node after the other until one can be reached.
+    async fn any(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        let mut errors = Vec::new();
+        for node in self.iter() {
+            match node.run(spec, cmd).await {
+                Err(error) if error.is_connect() => errors.push(error),
+                reply => return reply.map_err(Error::Node),
+            }
+        }
+        Err(Error::unavailable(spec.name, None, errors, Vec::new()))
+    }
+
+    /// One node's reply, each node chosen as often as it has keys: every key is as likely as any other.
+    async fn weighted(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        let dbsize = rows::DBSIZE.cmd();
+        let both = self.iter().map(|node| join(node.run(spec, cmd), node.run(rows::DBSIZE.spec(), &dbsize)));
+        let (replies, sizes): (Vec<_>, Vec<_>) = join_all(both).await.into_iter().unzip();
+        let mut total = 0;
+        let mut choice = Value::Nil;
+        let mut parts = Vec::with_capacity(replies.len());
+        for (idx, (reply, size)) in replies.into_iter().zip(sizes).enumerate() {
+            if let (Ok(reply), Ok(Value::Int(size))) = (&reply, size) {
+                let size = u64::try_from(size).unwrap_or(0);
+                total += size;
+                if total > 0 && *reply != Value::Nil && RandomState::new().hash_one(idx) % total < size {
+                    choice = reply.clone();
+                }
+            }
+            parts.push(reply);
+        }
+        self.merge_all(spec, Merge::First, parts)?;
+        Ok(choice)
+    }
+
+    pub(crate) fn merge_parts(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        rule: Merge,
+        parts: Vec<Part>,
+        replies: Vec<Result<Value, node::Error>>,
+    ) -> Result<Value, Error> {
+        if replies.iter().all(Result::is_ok) {
+            let values = parts.into_iter().zip(replies).filter_map(|(part, reply)| {
+                let node = Arc::clone(self.name(part.node));
+                Some(PartValue { node, keys: part.keys, value: reply.ok()? })
+            });
+            return merge(rule, values.collect()).map_err(|reason| Error::refused(spec.name, "ring", reason));
+        }
+        let keys: Vec<&[u8]> =
+            spec.keys_of(cmd).map(|keys| keys.map(|(_, key)| key).collect()).unwrap_or_default();
+        let parts = parts.into_iter().zip(replies).map(|(part, reply)| PartReply {
+            node: self.name(part.node).to_string(),
+            keys: part.keys.iter().filter_map(|&key| Some(keys.get(key)?.to_vec())).collect(),
+            reply,
+        });
+        Err(Error::Partial(Box::new(Partial { command: spec.name, parts: parts.collect() })))
+    }
+
+    pub(crate) fn merge_all(
+        &self,
+        spec: &'static Spec,
+        rule: Merge,
+        replies: Vec<Result<Value, node::Error>>,
+    ) -> Result<Value, Error> {
+        let parts = (0..).map(|node| Part { node, cmd: Cmd::new(), keys: Vec::new() }).take(replies.len());
+        self.merge_parts(spec, &Cmd::new(), rule, parts.collect(), replies)
+    }
+}
+
+/// An error of the owner of a key: that it cannot be reached says which key that is about.
+pub(crate) fn on_owner(spec: &'static Spec, cmd: &Cmd, error: node::Error) -> Error {
+    if !error.is_connect() {
+        return Error::Node(error);
+    }
+    Error::unavailable(spec.name, spec.first_key(cmd).ok().flatten(), vec![error], Vec::new())
+}
