@@ -159,7 +159,7 @@ pub fn client(kind: Kind, urls: &[String], identity: Option<&str>) -> Store {
         Kind::Copy => {
             let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, url));
             let copy = identity.iter().fold(copy, |copy, identity| copy.identity(*identity));
-            Store::Copy(copy.response_timeout(DEADLINE).build().unwrap())
+            Store::Copy(copy.response_timeout(DEADLINE).build().unwrap().with_deadline(DEADLINE))
         }
     }
 }
