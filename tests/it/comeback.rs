@@ -8,7 +8,10 @@ use std::io::Read;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::time::Duration;
 
+use futures_util::StreamExt;
+use redisdb::Event;
 use redisdb::Health;
 use redisdb::Node;
 use redisdb::RedisCopy;
@@ -354,4 +357,57 @@ async fn a_server_that_may_be_somebody_elses_is_left_alone() {
     // Whoever knows better says so.
     assert_eq!(copy.repair("b").run().await.unwrap().removed, 300);
     eventually("it is up again", async || is_well(&copy).await).await;
+}
+
+#[tokio::test]
+async fn every_turn_of_a_nodes_way_back_is_told() {
+    let mut servers = Servers::start(3).unwrap();
+    let copy = process(&servers.urls(), None).connect().await.unwrap();
+    copy.set("k", 1).await.unwrap();
+    let mut events = copy.events();
+    servers[1].kill();
+    eventually("it is down", async || copy.health()[1].1 == Health::Down).await;
+    servers[1].restart(Data::Lose).unwrap();
+    let mut told = Vec::new();
+    let all = async {
+        while told.last() != Some(&Health::Up) {
+            if let Some(Event::Health { node, health }) = events.next().await {
+                assert_eq!(node, "b");
+                told.push(health);
+            }
+        }
+    };
+    tokio::time::timeout(redisdb_tests::DEADLINE, all).await.unwrap();
+    // Some may be over before they are told.
+    assert!(told.contains(&Health::Syncing) || told.contains(&Health::Replaying), "{told:?}");
+    assert_eq!(copy.on_node("b").unwrap().get::<u8>("k").await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn servers_that_all_hung_for_a_while_do_not_wait_for_each_other() {
+    let servers = Servers::start(3).unwrap();
+    let short = Duration::from_millis(200);
+    let copy = process(&servers.urls(), None).response_timeout(short).connect().await.unwrap();
+    fill(&copy).await;
+    let (mut counted, mut unknown) = (0, 0);
+    for _ in 0..3 {
+        (0..3).for_each(|i| servers[i].pause());
+        for i in 0..40 {
+            // Of each key it is unknown on every node whether it was written.
+            match copy.incr(format!("n:{}", i % 4)).await {
+                Ok(_) => counted += 1,
+                Err(error) => unknown += i64::from(error.may_have_executed()),
+            }
+        }
+        (0..3).for_each(|i| servers[i].resume());
+        eventually("all nodes are up again", async || is_well(&copy).await).await;
+        counted += i64::from(copy.incr("n:0").await.is_ok());
+    }
+    let differences = copy.verify().run().await.unwrap();
+    assert!(differences.is_empty(), "{differences:?}");
+    let mut sum = 0;
+    for i in 0..4 {
+        sum += copy.get::<i64>(format!("n:{i}")).await.unwrap().unwrap_or(0);
+    }
+    assert!((counted..=counted + unknown).contains(&sum), "{sum} of {counted} and {unknown} unknown");
 }

@@ -185,6 +185,12 @@ impl Behind {
         0 < self.n_keys.load(Ordering::Acquire)
     }
 
+    /// How many keys were missed that are remembered one by one.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn n_missed(&self) -> usize {
+        self.n_keys.load(Ordering::Acquire)
+    }
+
     /// Returns whether nothing was missed at all.
     pub(crate) fn is_in_sync(&self, node: &Node) -> bool {
         self.in_sync(node, std::iter::empty())

@@ -9,6 +9,7 @@ use redisdb_node::Observer;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::health::Health;
 use crate::topology::Replaced;
 
 /// How many events a listener may be behind before it misses the oldest.
@@ -24,6 +25,13 @@ pub enum Event {
         node: String,
         /// What has changed.
         event: NodeEvent,
+    },
+    /// On a copy: how a node is now, as its watcher sees it, from a quarter of a second to a second later.
+    Health {
+        /// The node.
+        node: String,
+        /// How it is.
+        health: Health,
     },
     /// On a ring: other nodes answer for the keys of this one, which is down, as [`OnDown`](crate::OnDown) says.
     Away {
@@ -45,6 +53,7 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Node { node, event } => write!(f, "node `{node}`: {event}"),
+            Self::Health { node, health } => write!(f, "node `{node}` is {health:?}"),
             Self::Away { node } => write!(f, "node `{node}` is away: others answer for its keys"),
             Self::Back { node } => write!(f, "node `{node}` serves its keys again"),
             Self::Replaced(replaced) => write!(

@@ -167,7 +167,7 @@ mod tests {
             }
             lengths
         };
-        let of = |bytes: usize| redis::cmd("GET").arg(vec![0; bytes]).take();
+        let of = |bytes: usize| redis::cmd("GET").arg(vec![0_u8; bytes]).take();
         assert_eq!(portions_of(&[]), [0]);
         assert_eq!(portions_of(&vec![of(1); 2500]), [1000, 1000, 500]);
         assert_eq!(portions_of(&vec![of(MOST_BYTES / 2); 5]), [2, 2, 1]);

@@ -10,6 +10,7 @@ use futures_util::future::try_join_all;
 use redisdb_node::Node;
 
 use super::RedisCopy;
+use super::Shared;
 use super::bring::Brought;
 use super::bring::bring;
 use super::identity::Lease;
@@ -301,14 +302,15 @@ impl<'a> Repair<'a> {
         let (target, behind) = (shared.nodes.at(idx), shared.behind_of(idx)?);
         let total = missed.len() as u64;
         let mut by_source: BTreeMap<usize, Vec<(Vec<u8>, u64)>> = BTreeMap::new();
-        let mut orphaned = 0;
+        let mut orphaned = Vec::new();
         for (key, number) in missed {
             match self.source_of(idx, &key)? {
                 Some(source) => by_source.entry(source).or_default().push((key, number)),
-                None => orphaned += 1,
+                None => orphaned.push((key, number)),
             }
         }
-        if by_source.is_empty() && 0 < orphaned {
+        let is_decided = !self.dry_run && forget_unanimous(shared, idx, &orphaned, self.whole).await?;
+        if !orphaned.is_empty() && !is_decided && by_source.is_empty() {
             return Err(unsupported(NO_SOURCE));
         }
         let mut compared = 0;
@@ -369,14 +371,49 @@ impl<'a> Repair<'a> {
             return Ok(Some(named));
         }
         let shared = &*self.copy.shared;
-        Ok(shared.nodes.ring().successors(key).find(|idx| {
-            let node = shared.nodes.at(*idx);
-            let standing = |behind: &Behind| behind.standing(node, std::iter::once(key));
-            *idx != target
-                && node.is_connected()
-                && shared.behind.get(*idx).is_some_and(|behind| standing(behind) == Standing::InSync)
-        }))
+        let of = |wanted: Standing| {
+            shared.nodes.ring().successors(key).find(|idx| {
+                let node = shared.nodes.at(*idx);
+                let standing = |behind: &Behind| behind.standing(node, std::iter::once(key));
+                *idx != target
+                    && node.is_connected()
+                    && shared.behind.get(*idx).is_some_and(|behind| standing(behind) == wanted)
+            })
+        };
+        // Nodes that were all away for a moment are not to wait for each other.
+        Ok(of(Standing::InSync).or_else(|| of(Standing::Nearly)))
     }
+}
+
+/// Forgets those keys that are the same on all nodes: where no node is known to be right, there is nothing to be decided
+/// either. Returns whether there was one.
+async fn forget_unanimous(
+    shared: &Shared,
+    idx: usize,
+    keys: &[(Vec<u8>, u64)],
+    whole: u64,
+) -> Result<bool, Error> {
+    let (target, behind) = (shared.nodes.at(idx), shared.behind_of(idx)?);
+    if !shared.nodes.iter().all(Node::is_connected) {
+        return Ok(false);
+    }
+    let mut any = false;
+    for batch in keys.chunks(BATCH) {
+        let names: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
+        let here = state::read(target, &names, whole).await?;
+        let mut is_same = vec![true; names.len()];
+        for other in (0..shared.nodes.len()).filter(|other| *other != idx) {
+            let node = shared.nodes.at(other);
+            let there = state::read(node, &names, whole).await?;
+            let same = state::compare(&names, (target, &here), (node, &there)).await?;
+            is_same.iter_mut().zip(same).for_each(|(all, same)| *all &= same);
+        }
+        for ((key, number), _) in batch.iter().zip(is_same).filter(|(_, is_same)| *is_same) {
+            behind.forget(key, *number);
+            any = true;
+        }
+    }
+    Ok(any)
 }
 
 const NO_SOURCE: &str = "no other node is up and in sync; name the one whose keys count, by `from`";

@@ -14,6 +14,7 @@ use super::RedisCopy;
 use super::Shared;
 use super::machine::Seen;
 use crate::health::Health;
+use crate::observe::Event;
 use crate::policy::OnReturn;
 
 /// How often a node is looked at that is up ..
@@ -41,11 +42,13 @@ impl RedisCopy {
 
     /// Looks at a node now and then, and brings it back when it has been away, forever.
     async fn care_for(&self, idx: usize) {
-        let mut care = Care::default();
+        let (mut care, mut told) = (Care::default(), Health::Up);
         loop {
             // Boxed, so that the future of the watcher is not nested too deeply for rustc.
             self.examine(idx).boxed().await;
+            self.tell(idx, &mut told);
             let is_well = self.heal(idx, &mut care).boxed().await;
+            self.tell(idx, &mut told);
             let pause = match care.failures {
                 0 if is_well => CALM,
                 0 => BUSY,
@@ -55,6 +58,20 @@ impl RedisCopy {
             let jitter = u32::try_from(random() % 400).unwrap_or(0);
             tokio::time::sleep(pause * (800 + jitter) / 1000).await;
         }
+    }
+
+    /// Tells how a node is, if that is not what was told last.
+    fn tell(&self, idx: usize, told: &mut Health) {
+        let shared = &*self.shared;
+        let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return };
+        let health = behind.health(node);
+        if std::mem::replace(told, health) != health {
+            tracing::info!(node = node.name(), ?health, "a copy's node");
+            shared.nodes.events().tell(Event::Health { node: node.name().to_owned(), health });
+        }
+        #[cfg(feature = "metrics")]
+        metrics::gauge!("redisdb_copy_missed_keys", "node" => node.name().to_owned())
+            .set(behind.n_missed() as f64);
     }
 
     /// Looks at all nodes at once: nobody is known to be up, and one may have come back a moment ago.
