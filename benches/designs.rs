@@ -62,10 +62,13 @@ fn arena(n: usize, len: usize) -> Vec<u8> {
     arena
 }
 
+/// Looks some of the keys up, and says how long that took.
+pub type Pass = dyn Fn(&Keys, Range<usize>) -> Duration;
+
 /// A name, and a pass over some of the lookups.
 pub struct Design {
     pub name: &'static str,
-    pub pass: Box<dyn Fn(&Keys, Range<usize>) -> Duration>,
+    pub pass: Box<Pass>,
 }
 
 fn design(name: &'static str, lookup: impl Fn(&[u8]) -> usize + 'static) -> Design {
