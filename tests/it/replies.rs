@@ -120,3 +120,32 @@ async fn a_server_with_too_many_clients_is_no_other_server() {
     first.config_set("maxclients", 100).await.unwrap();
     eventually("it is let in", async || second.get::<u8>("k").await.is_ok()).await;
 }
+
+#[tokio::test]
+async fn servers_of_a_redis_cluster_send_nobody_elsewhere_in_silence() {
+    let server = || Server::builder().arg("--cluster-enabled", "yes").start().unwrap();
+    let (a, b) = (server(), server());
+    let (at_a, at_b) = (node(&a).await, node(&b).await);
+    let mut all = vec!["CLUSTER".to_owned(), "ADDSLOTS".to_owned()];
+    all.extend((0..16384).map(|slot| slot.to_string()));
+    send(&at_a, &all.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
+    send(&at_b, &["CLUSTER", "MEET", "127.0.0.1", &a.port().to_string()]).await.unwrap();
+    eventually("they know each other", async || {
+        send(&at_b, &["GET", "k"]).await.is_err_and(|error| error.code() == Some("MOVED"))
+    })
+    .await;
+    rejected(&at_b, &["SET", "k", "1"], "MOVED").await;
+    let ring = redisdb::RedisRing::builder().node("b", &b.url()).connect().await.unwrap();
+    let error = ring.set("k", 1).await.unwrap_err();
+    assert_eq!((error.code(), error.may_have_executed()), (Some("MOVED"), false), "{error}");
+    assert!(!ring.on_node("b").unwrap().is_down(), "it answers");
+
+    // A slot that is about to move: what is here already is, what is not is asked for elsewhere, and both is neither.
+    send(&at_a, &["SET", "{t}a", "1"]).await.unwrap();
+    let slot: i64 = at_a.query(redis::cmd("CLUSTER").arg("KEYSLOT").arg("{t}a")).await.unwrap();
+    let id: String = redis::from_redis_value(send(&at_b, &["CLUSTER", "MYID"]).await.unwrap()).unwrap();
+    send(&at_a, &["CLUSTER", "SETSLOT", &slot.to_string(), "MIGRATING", &id]).await.unwrap();
+    rejected(&at_a, &["GET", "{t}b"], "ASK").await;
+    rejected(&at_a, &["MGET", "{t}a", "{t}b"], "TRYAGAIN").await;
+    assert_eq!(at_a.mget::<u8>(&["{t}a", "{t}b"]).await.unwrap_err().code(), Some("TRYAGAIN"));
+}
