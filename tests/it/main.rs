@@ -20,6 +20,8 @@ mod copy_pipelines;
 #[cfg(feature = "servers")]
 mod faults;
 #[cfg(feature = "servers")]
+mod foreign;
+#[cfg(feature = "servers")]
 mod hard_input;
 #[cfg(feature = "servers")]
 mod health;

@@ -65,13 +65,20 @@ impl Load {
     }
 
     /// Stops the tasks and adds up what they have seen.
-    pub async fn stop(self) -> Tally {
+    pub async fn stop(mut self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Tally::default();
-        for task in self.tasks {
+        for task in std::mem::take(&mut self.tasks) {
             all += task.await.unwrap();
         }
         all
+    }
+}
+
+impl Drop for Load {
+    /// While a runtime ends all calls fail at once, and a task that goes on would never let it end.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
+use redisdb_node::Admission;
 use redisdb_node::Node;
 
 use crate::copy::machine::Memory;
@@ -34,8 +35,8 @@ pub(crate) struct Behind {
     trusted: AtomicU64,
     /// Whether the node's state lets it answer reads; asked before and after every read, so it has no lock.
     readable: AtomicBool,
-    /// Whether its marker is that of another server, so that nothing may be written to it.
-    foreign: AtomicBool,
+    /// Which process of the server may be written to; it has no say without an identity.
+    admission: Admission,
     n_keys: AtomicUsize,
     /// How many batches of keys have begun to be copied to the node, and how many of them have been.
     batches_started: AtomicU64,
@@ -82,7 +83,7 @@ impl Default for Behind {
         Self {
             trusted: AtomicU64::new(0),
             readable: AtomicBool::new(State::NEW.is_readable()),
-            foreign: AtomicBool::new(false),
+            admission: Admission::nobody(),
             n_keys: AtomicUsize::new(0),
             batches_started: AtomicU64::new(0),
             batches_ended: AtomicU64::new(0),
@@ -170,14 +171,9 @@ impl Behind {
         self.readable.load(Ordering::Acquire) && self.is_trusted(node)
     }
 
-    /// Records whether it is another server than it should be.
-    pub(crate) fn set_foreign(&self, is_foreign: bool) {
-        self.foreign.store(is_foreign, Ordering::Release);
-    }
-
-    /// Returns whether it is another server than it should be, so that nothing may be written to it.
-    pub(crate) fn is_foreign(&self) -> bool {
-        self.foreign.load(Ordering::Acquire)
+    /// Which process of the server may be written to, where servers are marked.
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.admission
     }
 
     /// Returns whether any keys are remembered that it has missed.

@@ -112,6 +112,8 @@ pub struct RedisCopy {
 #[derive(Debug)]
 struct Shared {
     nodes: Nodes,
+    /// The nodes as they are written to: with an identity, only the process that was found to be the node's.
+    writers: Vec<Node>,
     behind: Vec<Behind>,
     write_to: WriteTo,
     read_from: ReadFrom,
@@ -128,10 +130,16 @@ struct Shared {
 
 impl RedisCopy {
     pub(crate) fn new(nodes: Nodes, policy: Policy, identity: Option<String>) -> Self {
-        let behind = nodes.iter().map(|_| Behind::default()).collect();
+        let behind: Vec<Behind> = nodes.iter().map(|_| Behind::default()).collect();
+        let writer = |(node, behind): (&Node, &Behind)| match identity {
+            Some(_) => node.admitting(behind.admission()),
+            None => node.clone(),
+        };
+        let writers = nodes.iter().zip(&behind).map(writer).collect();
         let Policy { write_to, read_from, on_return } = policy;
         let shared = Shared {
             nodes,
+            writers,
             behind,
             write_to,
             read_from,
@@ -232,7 +240,12 @@ impl RedisCopy {
             behind.see(Seen::Connected);
             behind.readmit(node);
         }
-        self.mark(&[node], Stage::Ready).await
+        self.mark(idx..=idx, Stage::Ready).await
+    }
+
+    /// The nodes as they are written to.
+    pub(crate) fn writers(&self) -> impl Iterator<Item = &Node> {
+        self.shared.writers.iter()
     }
 
     /// Says where a command would go and why, or why it would not; nothing is sent.

@@ -117,10 +117,11 @@ fn until(begun: Instant, time: Duration) -> Option<Instant> {
 
 impl HoldLocks for RedisCopy {
     async fn take_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
+        self.check_identity().await?;
         let begun = Instant::now();
         let mut vote = Vote::among(self);
         let mut answers: FuturesUnordered<_> = self
-            .nodes()
+            .writers()
             .map(async |node| {
                 (node.name(), node.take_lock(name, token, time).await.map(|taken| taken.is_some()))
             })
@@ -147,7 +148,7 @@ impl HoldLocks for RedisCopy {
     async fn extend_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
         let begun = Instant::now();
         let mut vote = Vote::among(self);
-        let answers = self.nodes().map(|node| node.extend_lock(name, token, time));
+        let answers = self.writers().map(|node| node.extend_lock(name, token, time));
         for (node, answer) in self.nodes().zip(join_all(answers).await) {
             vote.count(node.name(), answer.map(|extended| extended.is_some()));
         }
@@ -156,7 +157,7 @@ impl HoldLocks for RedisCopy {
 
     async fn owns_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
         let mut vote = Vote::among(self);
-        let answers = self.nodes().map(|node| node.owns_lock(name, token));
+        let answers = self.writers().map(|node| node.owns_lock(name, token));
         for (node, answer) in self.nodes().zip(join_all(answers).await) {
             vote.count(node.name(), answer);
         }
@@ -165,7 +166,7 @@ impl HoldLocks for RedisCopy {
 
     async fn release_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
         let mut vote = Vote::among(self);
-        let answers = self.nodes().map(|node| node.release_lock(name, token));
+        let answers = self.writers().map(|node| node.release_lock(name, token));
         for (node, answer) in self.nodes().zip(join_all(answers).await) {
             vote.count(node.name(), answer);
         }

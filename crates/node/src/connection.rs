@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::admission::Admission;
 use crate::breaker::Breaker;
 use crate::config::Address;
 use crate::config::NodeConfig;
@@ -79,6 +80,8 @@ pub(crate) struct Standing {
 /// A connection in use. Its driver ends with it, and so does the task that counts its ticks.
 pub(crate) struct Live {
     pub(crate) connection: MultiplexedConnection,
+    /// Which process of the server it leads to.
+    pub(crate) incarnation: u64,
     pub(crate) deadlines: Arc<Deadlines>,
     pub(crate) driver: AbortHandle,
     pub(crate) ticks: AbortHandle,
@@ -136,11 +139,16 @@ impl Connection {
     }
 
     /// Sends one command and returns its reply, waiting for a connection where there is none; no longer than until `by`
-    /// where that is given.
-    pub(crate) async fn send(&self, cmd: &Cmd, by: Option<Instant>) -> Result<Value, ErrorKind> {
+    /// where that is given. It is sent only to a process that is admitted.
+    pub(crate) async fn send(
+        &self,
+        cmd: &Cmd,
+        by: Option<Instant>,
+        admission: Option<&Admission>,
+    ) -> Result<Value, ErrorKind> {
         let core = &*self.core;
         let _in_flight = core.begin()?;
-        let live = self.live(by).await?;
+        let live = self.live(by, admission).await?;
         let mut connection = live.connection.clone();
         let call = pin!(connection.send_packed_command(cmd));
         match by {
@@ -156,10 +164,11 @@ impl Connection {
         offset: usize,
         count: usize,
         by: Option<Instant>,
+        admission: Option<&Admission>,
     ) -> Result<Vec<Value>, ErrorKind> {
         let core = &*self.core;
         let _in_flight = core.begin()?;
-        let live = self.live(by).await?;
+        let live = self.live(by, admission).await?;
         let mut connection = live.connection.clone();
         let call = pin!(connection.send_packed_commands(pipeline, offset, count));
         match by {
@@ -168,9 +177,13 @@ impl Connection {
         }
     }
 
-    /// Makes sure that there is a connection.
-    pub(crate) async fn connect(&self, by: Option<Instant>) -> Result<(), ErrorKind> {
-        self.live(by).await.map(drop)
+    /// Makes sure that there is a connection, to a process that is admitted.
+    pub(crate) async fn connect(
+        &self,
+        by: Option<Instant>,
+        admission: Option<&Admission>,
+    ) -> Result<(), ErrorKind> {
+        self.live(by, admission).await.map(drop)
     }
 
     /// How often the server has turned out to be another process than before: it was restarted, or replaced.
@@ -230,11 +243,15 @@ impl Connection {
         true
     }
 
-    async fn live(&self, by: Option<Instant>) -> Result<Arc<Live>, ErrorKind> {
-        match self.core.open_live() {
-            Some(live) => Ok(live),
+    async fn live(&self, by: Option<Instant>, admission: Option<&Admission>) -> Result<Arc<Live>, ErrorKind> {
+        let live = match self.core.open_live() {
+            Some(live) => live,
             // Boxed, for it is rare: the future of every call would have room for it, and be moved with it.
-            None => Box::pin(Keeper::wait_for_live(&self.core, by)).await,
+            None => Box::pin(Keeper::wait_for_live(&self.core, by)).await?,
+        };
+        match admission.is_none_or(|admission| admission.admits(live.incarnation)) {
+            true => Ok(live),
+            false => Err(ErrorKind::NotAdmitted),
         }
     }
 }

@@ -51,6 +51,13 @@ pub enum ErrorKind {
         /// What the last attempt to connect ended in.
         cause: Arc<ErrorKind>,
     },
+    /// Another server process answers than the one that the call is meant for; see [`Admission`](crate::Admission).
+    /// Not sent.
+    #[error(
+        "another server process answers here than is known to be this node; nothing is sent to it before it has been \
+         looked at; if that stays so, check the node's URL"
+    )]
+    NotAdmitted,
     /// So many calls are under way on this node already that no more are taken. Not sent.
     #[error(
         "{limit} calls are under way already, which is the most this node takes; send less at once, or raise `max_in_flight`"
@@ -174,7 +181,8 @@ impl Error {
         self.root().is_timeout()
     }
 
-    /// Returns whether there was no connection to send the command on: refused, not in time, not let in, or down.
+    /// Returns whether there was no connection to send the command on: refused, not in time, not let in, down, or one to
+    /// another server process than the command is meant for.
     pub fn is_connect(&self) -> bool {
         self.root().is_connect()
     }
@@ -221,6 +229,7 @@ impl Error {
             | ErrorKind::Auth(_)
             | ErrorKind::NotRedis(_)
             | ErrorKind::Down { .. }
+            | ErrorKind::NotAdmitted
             | ErrorKind::Overloaded { .. }
             | ErrorKind::Unsupported(_) => Outcome::NotSent,
         }
@@ -268,6 +277,7 @@ impl ErrorKind {
                 | Self::Auth(_)
                 | Self::NotRedis(_)
                 | Self::Down { .. }
+                | Self::NotAdmitted
         )
     }
 }

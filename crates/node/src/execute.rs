@@ -9,6 +9,8 @@ use crate::command::Command;
 use crate::command::Each;
 use crate::command::Read;
 use crate::command::Write;
+use crate::error::Error;
+use crate::node::Node;
 
 /// Something that commands run on. The typed commands ([`StringCommands`](crate::StringCommands) and the others)
 /// are methods of everything that implements this.
@@ -84,5 +86,43 @@ pub trait Execute: Sync {
     ) -> Option<Vec<Result<T, Self::Error>>> {
         let _ = (error, keys);
         None
+    }
+}
+
+impl Execute for Node {
+    type Error = Error;
+    type Write<T: Send> = T;
+    type Each<T: Send> = T;
+
+    fn read<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Read>,
+        cmd: Cmd,
+    ) -> impl Future<Output = Result<T, Error>> + Send {
+        self.answer(command.spec(), cmd)
+    }
+
+    fn write<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Write>,
+        cmd: Cmd,
+    ) -> impl Future<Output = Result<T, Error>> + Send {
+        self.answer(command.spec(), cmd)
+    }
+
+    fn each<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Each>,
+        cmd: Cmd,
+    ) -> impl Future<Output = Result<T, Error>> + Send {
+        self.answer(command.spec(), cmd)
+    }
+
+    fn one_reply<T: Send>(written: T) -> Result<T, Error> {
+        Ok(written)
+    }
+
+    fn by_key<T: FromRedisValue>(error: Error, keys: &[Vec<u8>]) -> Option<Vec<Result<T, Error>>> {
+        Some(keys.iter().map(|_| Err(error.clone())).collect())
     }
 }

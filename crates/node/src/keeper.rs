@@ -190,8 +190,9 @@ async fn dial(core: &Core) -> Result<(Live, bool), ErrorKind> {
     .await?;
     let deadlines = Arc::new(Deadlines::new(core.config.response_timeout()));
     let counting = Arc::clone(&deadlines);
-    let live = Live {
+    let mut live = Live {
         connection: dialed.connection,
+        incarnation: core.incarnation.load(Ordering::Acquire),
         deadlines,
         driver: dialed.driver,
         ticks: tokio::spawn(async move { counting.count().await }).abort_handle(),
@@ -204,7 +205,7 @@ async fn dial(core: &Core) -> Result<(Live, bool), ErrorKind> {
     };
     let restarted = known.is_some() && known != run_id;
     if restarted {
-        core.incarnation.fetch_add(1, Ordering::AcqRel);
+        live.incarnation = core.incarnation.fetch_add(1, Ordering::AcqRel) + 1;
     } else if let Some(old) = old {
         fence(&live.connection, old).await?;
     }

@@ -24,6 +24,8 @@ pub use scan::Scan;
 pub use scan::ScanCursor;
 pub use scan::ScanCursorError;
 pub use scan::ScanStep;
+mod admission;
+pub use admission::Admission;
 mod breaker;
 mod connection;
 mod deadlines;

@@ -1,7 +1,6 @@
 //! One server.
 
 use std::borrow::Cow;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -14,21 +13,17 @@ use redis::Pipeline;
 use redis::Value;
 use tokio::time::Instant;
 
+use crate::admission::Admission;
 use crate::command;
 use crate::command::Access;
-use crate::command::Command;
-use crate::command::Each;
-use crate::command::Read;
 use crate::command::Retry;
 use crate::command::Spec;
-use crate::command::Write;
 use crate::config::ConfigError;
 use crate::config::NodeConfig;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
-use crate::execute::Execute;
 use crate::jitter::jitter;
 use crate::meters::Meters;
 use crate::observe::NodeEvent;
@@ -67,6 +62,8 @@ use crate::retry;
 pub struct Node {
     inner: Arc<Inner>,
     deadline: Option<Duration>,
+    /// Which process of the server the calls by this handle may go to; any, if that is not given.
+    admission: Option<Admission>,
 }
 
 #[derive(Debug)]
@@ -97,7 +94,7 @@ impl Node {
             meters: Meters::new(config.name().into()),
             config,
         };
-        Self { inner: Arc::new(inner), deadline: None }
+        Self { inner: Arc::new(inner), deadline: None, admission: None }
     }
 
     /// The same node, whose calls by this handle take no longer than this in all: waiting for a connection, the reply, and
@@ -106,7 +103,17 @@ impl Node {
     /// What [waits](crate::BlockingCommands) on a connection of its own keeps its own time.
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
-        Self { inner: Arc::clone(&self.inner), deadline: Some(deadline) }
+        Self { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// The same node, whose calls by this handle are sent to a process only that is admitted when they are sent. To
+    /// another one, also one to which a connection has just been made anew, nothing is sent:
+    /// [`NotAdmitted`](ErrorKind::NotAdmitted).
+    ///
+    /// What needs a connection of its own is held to it when that is taken.
+    #[must_use]
+    pub fn admitting(&self, admission: &Admission) -> Self {
+        Self { admission: Some(admission.clone()), ..self.clone() }
     }
 
     /// Returns a node that is connected.
@@ -129,7 +136,7 @@ impl Node {
     pub async fn ready(&self) -> Result<(), Error> {
         self.inner
             .connection
-            .connect(self.by(Instant::now()))
+            .connect(self.by(Instant::now()), self.admission.as_ref())
             .await
             .map_err(|kind| self.error("CONNECT", kind))
     }
@@ -185,7 +192,7 @@ impl Node {
     }
 
     async fn send_by(&self, cmd: &Cmd, by: Option<Instant>) -> Result<Value, Error> {
-        match self.inner.connection.send(cmd, by).await {
+        match self.inner.connection.send(cmd, by, self.admission.as_ref()).await {
             Ok(reply @ Value::ServerError(_)) => {
                 self.look_for_demotion(std::slice::from_ref(&reply));
                 self.accept(name_of(cmd), reply)
@@ -234,7 +241,8 @@ impl Node {
         count: usize,
     ) -> Result<Vec<Value>, Error> {
         let start = Instant::now();
-        let replies = self.inner.connection.send_pipeline(pipeline, offset, count, self.by(start)).await;
+        let (by, admission) = (self.by(start), self.admission.as_ref());
+        let replies = self.inner.connection.send_pipeline(pipeline, offset, count, by, admission).await;
         let replies = replies.map_err(|kind| self.error("pipeline", kind));
         self.inner.meters.called(None, start, self.in_flight(), &replies);
         self.look_for_demotion(replies.as_deref().unwrap_or_default());
@@ -387,7 +395,7 @@ impl Node {
         self.inner.owned.take().await.map_err(|kind| self.error("CONNECT", kind))
     }
 
-    async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {
+    pub(crate) async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {
         let reply = self.run(spec, &cmd).await?;
         T::from_redis_value(reply).map_err(|error| self.error(spec.name, ErrorKind::Reply(error.into())))
     }
@@ -405,43 +413,5 @@ fn name_of(cmd: &Cmd) -> Cow<'static, str> {
             Some(Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned().into(),
             _ => "".into(),
         },
-    }
-}
-
-impl Execute for Node {
-    type Error = Error;
-    type Write<T: Send> = T;
-    type Each<T: Send> = T;
-
-    fn read<T: FromRedisValue + Send>(
-        &self,
-        command: &'static Command<Read>,
-        cmd: Cmd,
-    ) -> impl Future<Output = Result<T, Error>> + Send {
-        self.answer(command.spec(), cmd)
-    }
-
-    fn write<T: FromRedisValue + Send>(
-        &self,
-        command: &'static Command<Write>,
-        cmd: Cmd,
-    ) -> impl Future<Output = Result<T, Error>> + Send {
-        self.answer(command.spec(), cmd)
-    }
-
-    fn each<T: FromRedisValue + Send>(
-        &self,
-        command: &'static Command<Each>,
-        cmd: Cmd,
-    ) -> impl Future<Output = Result<T, Error>> + Send {
-        self.answer(command.spec(), cmd)
-    }
-
-    fn one_reply<T: Send>(written: T) -> Result<T, Error> {
-        Ok(written)
-    }
-
-    fn by_key<T: FromRedisValue>(error: Error, keys: &[Vec<u8>]) -> Option<Vec<Result<T, Error>>> {
-        Some(keys.iter().map(|_| Err(error.clone())).collect())
     }
 }

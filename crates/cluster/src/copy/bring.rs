@@ -4,7 +4,10 @@ use futures_util::future::try_join_all;
 use redisdb_node as node;
 use redisdb_node::Node;
 
+use super::Shared;
+use super::keys::BATCH;
 use crate::behind::Behind;
+use crate::error::Error;
 use crate::state;
 use crate::state::State;
 
@@ -55,4 +58,35 @@ pub(super) async fn bring(
         false => outcomes.next().unwrap_or(Brought::Same),
     });
     Ok(brought.collect())
+}
+
+/// Forgets those keys that are the same on all nodes: where no node is known to be right, there is nothing to be decided
+/// either. Returns whether there was one.
+pub(super) async fn forget_unanimous(
+    shared: &Shared,
+    idx: usize,
+    keys: &[(Vec<u8>, u64)],
+    whole: u64,
+) -> Result<bool, Error> {
+    let (target, behind) = (shared.nodes.at(idx), shared.behind_of(idx)?);
+    if !shared.nodes.iter().all(Node::is_connected) {
+        return Ok(false);
+    }
+    let mut any = false;
+    for batch in keys.chunks(BATCH) {
+        let names: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
+        let here = state::read(target, &names, whole).await?;
+        let mut is_same = vec![true; names.len()];
+        for other in (0..shared.nodes.len()).filter(|other| *other != idx) {
+            let node = shared.nodes.at(other);
+            let there = state::read(node, &names, whole).await?;
+            let same = state::compare(&names, (target, &here), (node, &there)).await?;
+            is_same.iter_mut().zip(same).for_each(|(all, same)| *all &= same);
+        }
+        for ((key, number), _) in batch.iter().zip(is_same).filter(|(_, is_same)| *is_same) {
+            behind.forget(key, *number);
+            any = true;
+        }
+    }
+    Ok(any)
 }

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
+use redisdb_node::Admission;
 use redisdb_node::HoldLocks;
 use redisdb_node::Node;
 use redisdb_node::command::Spec;
@@ -28,6 +29,8 @@ const LEASE: Duration = Duration::from_secs(30);
 /// What a server says of itself.
 #[derive(Debug)]
 struct Look {
+    /// Of the process that was looked at.
+    incarnation: u64,
     found: Found,
     /// The process that answered; `None` if it does not tell this user.
     run_id: Option<String>,
@@ -57,7 +60,7 @@ pub(super) struct Lease {
 impl RedisCopy {
     /// Makes sure that the servers are those of this copy, once, and that they are watched; a copy without an identity
     /// takes them as they are.
-    pub(super) async fn check_identity(&self) -> Result<(), Error> {
+    pub(crate) async fn check_identity(&self) -> Result<(), Error> {
         if self.shared.identity.is_some() {
             // Boxed, as all that is rare: the futures of every call would have room for it, and be nested as deeply.
             self.shared.identified.get_or_try_init(|| self.identify().boxed()).await?;
@@ -67,8 +70,8 @@ impl RedisCopy {
     }
 
     async fn identify(&self) -> Result<(), Error> {
-        let nodes: Vec<&Node> = self.shared.nodes.iter().collect();
-        let looks = join_all(nodes.iter().map(|node| self.look(node))).await;
+        let nodes = &self.shared.nodes;
+        let looks = join_all((0..nodes.len()).map(|idx| self.look(idx))).await;
         for (node, look) in nodes.iter().zip(&looks) {
             if let Found::Foreign(says) = &look.found {
                 let reason =
@@ -78,7 +81,7 @@ impl RedisCopy {
         }
         if looks.iter().all(|look| matches!(look.found, Found::Unmarked { keys: 0 })) {
             // The first start. Another process may do the same at this moment: it writes the same.
-            return self.mark(&nodes, Stage::Ready).await;
+            return self.mark(0..nodes.len(), Stage::Ready).await;
         }
         if !looks.iter().any(|look| matches!(look.found, Found::Marked(..))) {
             let reason = "no server is marked as belonging to this copy, and they are not all empty; if they hold the \
@@ -92,6 +95,10 @@ impl RedisCopy {
             }
         }
         for (idx, look) in looks.into_iter().enumerate() {
+            if let (Found::Unreachable, Some(behind)) = (&look.found, self.shared.behind.get(idx)) {
+                // Whatever answers there later is looked at before it is believed.
+                behind.see(Seen::Unreachable);
+            }
             self.settle(idx, look).await;
         }
         Ok(())
@@ -120,25 +127,33 @@ impl RedisCopy {
                 format!("{} keys are not the same on all servers; the first: {first}", differences.len());
             return Err(Error::Identity { reason });
         }
-        self.mark(&nodes, Stage::Ready).await?;
+        self.mark(0..nodes.len(), Stage::Ready).await?;
         for (node, behind) in nodes.into_iter().zip(&self.shared.behind) {
             behind.readmit(node);
         }
         Ok(())
     }
 
-    /// Marks servers, as the processes that they are now.
-    pub(super) async fn mark(&self, nodes: &[&Node], stage: Stage) -> Result<(), Error> {
+    /// Marks servers, as the processes that they are now: from then on they are the nodes', and are written to.
+    pub(super) async fn mark(
+        &self,
+        nodes: impl IntoIterator<Item = usize>,
+        stage: Stage,
+    ) -> Result<(), Error> {
         let Some(key) = self.shared.marker_key() else { return Ok(()) };
-        let marks = nodes.iter().map(async |node| {
-            let look = self.look(node).await;
+        let marks = nodes.into_iter().map(async |idx| {
+            let look = self.look(idx).await;
+            let node = self.shared.process(idx, look.incarnation);
             let epoch = self.shared.beat().newest();
             let marked = if let Found::Marked(marker, _) = &look.found { marker.generation } else { 0 };
-            let known = self.shared.generation(node).unwrap_or(0).max(marked);
+            let known = self.shared.generation(&node).unwrap_or(0).max(marked);
             let generation = if stage == Stage::Ready { known.saturating_add(1) } else { known };
             let marker = Marker::new(node.name(), stage, epoch, look.run_id).of_generation(generation);
             node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
-            self.shared.remember(node, &marker);
+            self.shared.remember(&node, &marker);
+            if let Some(behind) = self.shared.behind.get(idx) {
+                behind.admission().admit(look.incarnation);
+            }
             Ok::<_, node::Error>(())
         });
         for marked in join_all(marks).await {
@@ -149,11 +164,9 @@ impl RedisCopy {
 
     /// Looks at a server's marker, and draws the conclusions.
     pub(super) async fn look_at(&self, idx: usize) {
-        let node = self.shared.nodes.at(idx);
-        let incarnation = node.incarnation();
-        let look = self.look(node).await;
-        // What another process said than the one that is connected now is looked at again, soon.
-        if node.incarnation() == incarnation {
+        let look = self.look(idx).await;
+        // Another process than the one that said this is looked at by itself.
+        if self.shared.nodes.at(idx).incarnation() == look.incarnation {
             self.settle(idx, look).await;
         }
     }
@@ -177,19 +190,23 @@ impl RedisCopy {
     async fn settle(&self, idx: usize, look: Look) {
         let shared = &*self.shared;
         let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return };
-        let incarnation = node.incarnation();
+        let incarnation = look.incarnation;
         match look.found {
             Found::Unreachable => {}
             Found::Foreign(_) => {
-                behind.set_foreign(true);
+                behind.admission().deny();
                 behind.see(Seen::Misconfigured);
             }
-            Found::Unmarked { .. } => {
-                behind.set_foreign(false);
+            Found::Unmarked { keys } => {
+                // A process that nobody knows and that holds something may be somebody else's: it is given nothing before
+                // a repair has found that it is ours, and marked it. The one that was known has been emptied.
+                if keys == 0 {
+                    behind.admission().admit(incarnation);
+                }
                 behind.see(Seen::Lost);
             }
             Found::Marked(marker, text) => {
-                behind.set_foreign(false);
+                behind.admission().admit(incarnation);
                 shared.beat().seen(marker.epoch, Instant::now());
                 let newest = shared.beat().newest();
                 // Another process than the one that this client has written to: that was marked before counts for nothing,
@@ -235,10 +252,7 @@ impl RedisCopy {
         spec: &'static Spec,
         cmd: &Cmd,
     ) -> Result<Value, node::Error> {
-        if let Some(error) = self.shared.closed(idx, spec.name) {
-            return Err(error);
-        }
-        let node = self.shared.nodes.at(idx);
+        let node = self.shared.writer(idx);
         let (Some(key), Some(marker)) = (self.shared.marker_key(), self.shared.remembered(node)) else {
             return node.run(spec, cmd).await;
         };
@@ -255,8 +269,10 @@ impl RedisCopy {
         }
     }
 
-    async fn look(&self, node: &Node) -> Look {
-        let unreachable = Look { found: Found::Unreachable, run_id: None };
+    async fn look(&self, idx: usize) -> Look {
+        let incarnation = self.shared.nodes.at(idx).incarnation();
+        let node = self.shared.process(idx, incarnation);
+        let unreachable = Look { incarnation, found: Found::Unreachable, run_id: None };
         let Some(key) = self.shared.marker_key() else { return unreachable };
         let mut questions = redis::pipe();
         questions.cmd("GET").arg(key).cmd("INFO").arg("server").cmd("DBSIZE");
@@ -280,14 +296,14 @@ impl RedisCopy {
         };
         let info: String = info.and_then(|info| redis::from_redis_value(info).ok()).unwrap_or_default();
         let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:"));
-        Look { found, run_id: run_id.map(|id| id.trim().to_owned()) }
+        Look { incarnation, found, run_id: run_id.map(|id| id.trim().to_owned()) }
     }
 
     /// Takes it upon this process to make a server whole, and says so to all others; `None` without an identity.
     ///
     /// # Errors
     /// If another process is at it.
-    pub(super) async fn begin_sync(&self, node: &Node) -> Result<Option<Lease>, Error> {
+    pub(super) async fn begin_sync(&self, idx: usize, node: &Node) -> Result<Option<Lease>, Error> {
         let Some(identity) = &self.shared.identity else { return Ok(None) };
         // On the server itself: whatever it loses, it loses this with it.
         let name = format!("__redisdb:{{{identity}}}:sync").into_bytes();
@@ -296,7 +312,7 @@ impl RedisCopy {
             return Err(Error::refused("repair", "copy", "another process is repairing this node"));
         }
         let lease = Lease { node: node.clone(), name, token, renewed: Instant::now() };
-        match self.mark(&[node], Stage::Syncing).await {
+        match self.mark(idx..=idx, Stage::Syncing).await {
             Ok(()) => Ok(Some(lease)),
             Err(error) => {
                 lease.release().await;
@@ -337,6 +353,11 @@ impl Lease {
 }
 
 impl Shared {
+    /// One process of a node's server, and no other that answers there later.
+    pub(super) fn process(&self, idx: usize, incarnation: u64) -> Node {
+        self.nodes.at(idx).admitting(&Admission::to(incarnation))
+    }
+
     /// The key of the marker.
     fn marker_key(&self) -> Option<String> {
         self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:node"))
@@ -379,4 +400,9 @@ impl Shared {
         keys.retain(|key| !is_ours(key));
         keys
     }
+}
+
+/// Whether a key is the marker of some copy.
+pub(super) fn is_a_marker(key: &[u8]) -> bool {
+    key.starts_with(b"__redisdb:{") && key.ends_with(b"}:node")
 }

@@ -1,5 +1,6 @@
 //! The keys of a node.
 
+use futures_util::future::try_join_all;
 use redis::Pipeline;
 use redis::Value;
 use redisdb_node::Node;
@@ -9,7 +10,9 @@ use redisdb_node::commands::ScanOptions;
 
 use super::RedisCopy;
 use super::identity::Lease;
+use super::identity::is_a_marker;
 use crate::error::Error;
+use crate::state;
 
 /// How many keys are read, compared and written at once.
 pub(super) const BATCH: usize = 128;
@@ -47,22 +50,46 @@ impl<'a> Keys<'a> {
 }
 
 /// Makes sure that not most of what a server holds is unknown to the others: then it is not one that came back, but
-/// another one, whose keys are not ours to remove.
-pub(super) async fn must_be_ours(copy: &RedisCopy, source: &Node, target: &Node) -> Result<(), Error> {
+/// another one, whose keys are not ours to remove. Of one that should be marked, and is not, the keys must not only be
+/// known: most of them must be the same.
+pub(super) async fn must_be_ours(
+    copy: &RedisCopy,
+    source: &Node,
+    target: &Node,
+    should_be_marked: bool,
+) -> Result<(), Error> {
     let mut keys = Keys::of(copy, target);
     let (mut n_keys, mut n_unknown) = (0, 0);
     while n_keys < BATCH
         && let Some(batch) = keys.next(&mut None).await?
     {
         n_keys += batch.len();
-        n_unknown += missing(source, batch).await?.len();
+        let unknown = match should_be_marked {
+            true => different(source, target, batch).await?,
+            false => missing(source, batch).await?,
+        };
+        if unknown.iter().any(|key| is_a_marker(key)) {
+            let reason = "it is marked as a server of another copy; check its URL, or remove that marker";
+            return Err(Error::refused("repair", "copy", reason));
+        }
+        n_unknown += unknown.len();
     }
-    if FEW < n_unknown && n_keys < n_unknown * 2 {
+    let few = if should_be_marked { 0 } else { FEW };
+    if few < n_unknown && n_keys < n_unknown * 2 {
         let reason = "most of the keys that it holds are unknown to the others: it may be somebody else's server; repair \
                       it by hand, by `repair(name)`, if it is not";
         return Err(Error::refused("repair", "copy", reason));
     }
     Ok(())
+}
+
+/// Those of the keys that are not the same on two nodes.
+async fn different(source: &Node, target: &Node, keys: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
+    let states = [source, target].map(|node| state::read(node, &keys, state::WHOLE));
+    let states = try_join_all(states).await?;
+    let [there, here] = states.as_slice() else { return Ok(keys) };
+    let same = state::compare(&keys, (source, there), (target, here)).await?;
+    Ok(keys.into_iter().zip(same).filter(|(_, same)| !same).map(|(key, _)| key).collect())
 }
 
 /// Those of the keys that a node does not have.

@@ -53,15 +53,11 @@ impl<'a> Portion<'a> {
 
     /// Sends all of them and returns one outcome for each.
     pub(super) async fn send(mut self) -> Vec<Result<CopyReply, Error>> {
-        let nodes = self.copy.shared.nodes.iter().enumerate();
+        let nodes = self.copy.shared.writers.iter().enumerate();
         let sent = nodes.zip(&self.answers).map(async |((idx, node), answers)| {
             let commands = self.steps.iter().filter_map(|step| step.on(idx));
-            let closed = |(spec, _): (&'static Spec, _)| self.copy.shared.closed(idx, spec.name).map(Err);
-            let closed: Option<Answers> = commands.clone().map(closed).collect();
-            let _first = answers.set(match closed {
-                Some(errors) if !errors.is_empty() => errors,
-                _ => Patience::new(self.copy.deadline, 1).all(node).send_each(commands).await,
-            });
+            let _first =
+                answers.set(Patience::new(self.copy.deadline, 1).all(node).send_each(commands).await);
         });
         join_all(sent).await;
         let mut outcomes = self.judge();
@@ -84,14 +80,8 @@ impl<'a> Portion<'a> {
     pub(super) async fn send_block(mut self) -> Vec<Result<CopyReply, Error>> {
         let commands = self.steps.iter().filter_map(|step| step.on(0));
         let block: Vec<_> = commands.map(|(spec, cmd)| Recorded::new(spec, cmd.clone())).collect();
-        let nodes = self.copy.shared.nodes.iter().enumerate();
-        let sent = nodes.zip(&self.answers).map(async |((idx, node), answers)| {
-            let closed = |command: &Recorded| self.copy.shared.closed(idx, command.spec.name).map(Err);
-            let closed: Option<Answers> = block.iter().map(closed).collect();
-            let _first = answers.set(match closed {
-                Some(errors) => errors,
-                None => Patience::new(self.copy.deadline, 1).all(node).send_block(&block).await,
-            });
+        let sent = self.copy.shared.writers.iter().zip(&self.answers).map(async |(node, answers)| {
+            let _first = answers.set(Patience::new(self.copy.deadline, 1).all(node).send_block(&block).await);
         });
         join_all(sent).await;
         self.judge().into_iter().flatten().collect()

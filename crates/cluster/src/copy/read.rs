@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
@@ -110,7 +111,9 @@ impl RedisCopy {
         if let Plan::Refuse(reason) = effect::plan(spec, cmd, SystemTime::UNIX_EPOCH) {
             return Err(Error::refused(spec.name, "copy", reason));
         }
-        Ok(self.shared.nodes.replies(self.shared.nodes.run_on_all(spec, cmd).await))
+        self.check_identity().await?;
+        let replies = join_all(self.shared.writers.iter().map(|node| node.run(spec, cmd))).await;
+        Ok(self.shared.nodes.replies(replies))
     }
 }
 

@@ -10,9 +10,9 @@ use futures_util::future::try_join_all;
 use redisdb_node::Node;
 
 use super::RedisCopy;
-use super::Shared;
 use super::bring::Brought;
 use super::bring::bring;
+use super::bring::forget_unanimous;
 use super::identity::Lease;
 use super::keys::BATCH;
 use super::keys::Keys;
@@ -173,20 +173,23 @@ impl<'a> Repair<'a> {
     async fn work(&mut self, rounds: usize, lease: &mut Option<Lease>) -> Result<Repaired, Error> {
         let (copy, shared) = (self.copy, &*self.copy.shared);
         let idx = shared.nodes.position(&self.node)?;
-        let (target, behind) = (shared.nodes.at(idx), shared.behind_of(idx)?);
-        let (incarnation, n_floods) = (target.incarnation(), behind.n_floods());
+        let behind = shared.behind_of(idx)?;
+        let (incarnation, n_floods) = (shared.nodes.at(idx).incarnation(), behind.n_floods());
+        // Another process that answers there meanwhile is neither read nor written.
+        let target = &shared.process(idx, incarnation);
         let mut repaired = Repaired::default();
         let everything = !behind.has_memory(target);
         if everything {
             let source = self.source_of_all(idx)?;
             shared.nodes.at(source).ready().await?;
             if self.by_itself {
-                must_be_ours(copy, shared.nodes.at(source), target).await?;
+                let should_be_marked = shared.identity.is_some() && !behind.admission().admits(incarnation);
+                must_be_ours(copy, shared.nodes.at(source), target, should_be_marked).await?;
             }
             if !self.dry_run {
-                *lease = copy.begin_sync(target).await?;
+                *lease = copy.begin_sync(idx, target).await?;
             }
-            self.all_keys((source, idx), lease, &mut repaired).await?;
+            self.all_keys((source, idx), target, lease, &mut repaired).await?;
         }
         let counted = self.dry_run && everything;
         let mut last = behind.last_missed();
@@ -196,7 +199,7 @@ impl<'a> Repair<'a> {
             if missed.is_empty() {
                 break;
             }
-            self.missed_keys(idx, missed, round == 0, &mut repaired).await?;
+            self.missed_keys((idx, target), missed, round == 0, &mut repaired).await?;
             if self.dry_run {
                 break;
             }
@@ -215,7 +218,7 @@ impl<'a> Repair<'a> {
         }
         if everything {
             if repaired.failed.is_empty() && behind.n_floods() == n_floods {
-                copy.mark(&[target], Stage::Ready).await?;
+                copy.mark(idx..=idx, Stage::Ready).await?;
             }
             behind.synced(incarnation, n_floods);
         }
@@ -229,11 +232,12 @@ impl<'a> Repair<'a> {
     async fn all_keys(
         &mut self,
         (source_idx, idx): (usize, usize),
+        target: &Node,
         lease: &mut Option<Lease>,
         repaired: &mut Repaired,
     ) -> Result<(), Error> {
         let shared = &*self.copy.shared;
-        let (source, target) = (shared.nodes.at(source_idx), shared.nodes.at(idx));
+        let source = shared.nodes.at(source_idx);
         let behind = shared.behind_of(idx)?;
         let total = sizes([source, target]).await?;
         let mut strays = HashSet::new();
@@ -293,13 +297,13 @@ impl<'a> Repair<'a> {
     /// forgotten; what had to be written is looked at again in the next round.
     async fn missed_keys(
         &mut self,
-        idx: usize,
+        (idx, target): (usize, &Node),
         missed: Vec<(Vec<u8>, u64)>,
         first: bool,
         repaired: &mut Repaired,
     ) -> Result<(), Error> {
         let shared = &*self.copy.shared;
-        let (target, behind) = (shared.nodes.at(idx), shared.behind_of(idx)?);
+        let behind = shared.behind_of(idx)?;
         let total = missed.len() as u64;
         let mut by_source: BTreeMap<usize, Vec<(Vec<u8>, u64)>> = BTreeMap::new();
         let mut orphaned = Vec::new();
@@ -383,37 +387,6 @@ impl<'a> Repair<'a> {
         // Nodes that were all away for a moment are not to wait for each other.
         Ok(of(Standing::InSync).or_else(|| of(Standing::Nearly)))
     }
-}
-
-/// Forgets those keys that are the same on all nodes: where no node is known to be right, there is nothing to be decided
-/// either. Returns whether there was one.
-async fn forget_unanimous(
-    shared: &Shared,
-    idx: usize,
-    keys: &[(Vec<u8>, u64)],
-    whole: u64,
-) -> Result<bool, Error> {
-    let (target, behind) = (shared.nodes.at(idx), shared.behind_of(idx)?);
-    if !shared.nodes.iter().all(Node::is_connected) {
-        return Ok(false);
-    }
-    let mut any = false;
-    for batch in keys.chunks(BATCH) {
-        let names: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
-        let here = state::read(target, &names, whole).await?;
-        let mut is_same = vec![true; names.len()];
-        for other in (0..shared.nodes.len()).filter(|other| *other != idx) {
-            let node = shared.nodes.at(other);
-            let there = state::read(node, &names, whole).await?;
-            let same = state::compare(&names, (target, &here), (node, &there)).await?;
-            is_same.iter_mut().zip(same).for_each(|(all, same)| *all &= same);
-        }
-        for ((key, number), _) in batch.iter().zip(is_same).filter(|(_, is_same)| *is_same) {
-            behind.forget(key, *number);
-            any = true;
-        }
-    }
-    Ok(any)
 }
 
 const NO_SOURCE: &str = "no other node is up and in sync; name the one whose keys count, by `from`";

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::Stream;
+use futures_util::StreamExt;
 use futures_util::future::join_all;
 use redisdb_node as node;
+use redisdb_node::NodeEvent;
 
 use super::RedisCopy;
 use super::Shared;
@@ -43,6 +46,8 @@ impl RedisCopy {
     /// Looks at a node now and then, and brings it back when it has been away, forever.
     async fn care_for(&self, idx: usize) {
         let (mut care, mut told) = (Care::default(), Health::Up);
+        let node = self.shared.nodes.at(idx).name();
+        let mut events = self.shared.nodes.events().stream();
         loop {
             // Boxed, so that the future of the watcher is not nested too deeply for rustc.
             self.examine(idx).boxed().await;
@@ -56,7 +61,9 @@ impl RedisCopy {
             };
             // Between four and six fifths of it, so that processes do not keep step.
             let jitter = u32::try_from(random() % 400).unwrap_or(0);
-            tokio::time::sleep(pause * (800 + jitter) / 1000).await;
+            let pause = pause * (800 + jitter) / 1000;
+            // Whatever a new connection leads to is looked at at once: until then it may be given nothing.
+            let _waited = tokio::time::timeout(pause, connection(&mut events, node)).await;
         }
     }
 
@@ -161,7 +168,9 @@ impl Shared {
     /// Takes note of what the error of a call says of its node.
     pub(super) fn observe(&self, idx: usize, error: &node::Error) {
         let Some(behind) = self.behind.get(idx) else { return };
-        if error.is_config() {
+        if matches!(error.kind(), node::ErrorKind::NotAdmitted) {
+            // It is there; what it is, is about to be looked at.
+        } else if error.is_config() {
             behind.see(Seen::Misconfigured);
         } else if is_local(error) {
             // That this process has no more file descriptors says nothing of the server.
@@ -173,17 +182,20 @@ impl Shared {
     }
 }
 
-impl Shared {
-    /// Why nothing may be sent to a node, if that is so.
-    pub(super) fn closed(&self, idx: usize, command: &'static str) -> Option<node::Error> {
-        let behind = self.behind.get(idx)?;
-        let reason = "it is another server than it should be, as its marker says; check its URL";
-        let error = || {
-            let kind = node::ErrorKind::Unsupported(reason.into());
-            node::Error::new(Arc::clone(self.nodes.name(idx)), command, kind)
-        };
-        behind.is_foreign().then(error)
+/// Waits until a connection to a node has been made.
+async fn connection(events: &mut (impl Stream<Item = Event> + Unpin), node: &str) {
+    let is_it = |event: &Event| match event {
+        Event::Node { node: name, event } => name == node && matches!(event, NodeEvent::Connected { .. }),
+        // It may have been among them.
+        Event::Missed(_) => true,
+        _ => false,
+    };
+    while let Some(event) = events.next().await {
+        if is_it(&event) {
+            return;
+        }
     }
+    std::future::pending().await
 }
 
 fn is_local(error: &node::Error) -> bool {

@@ -90,7 +90,7 @@ impl RedisCopy {
                     continue;
                 }
                 watched.deciding(idx);
-                match ask(&patience.share(shared.nodes.at(idx)), spec, cmd, decide).await {
+                match ask(&patience.share(shared.writer(idx)), spec, cmd, decide).await {
                     // A server that was restarted has decided on another memory than that of the others.
                     Ok(_) if shared.standing(idx, spec, cmd) == Standing::Behind => {}
                     Ok((reply, answer)) => {
@@ -172,12 +172,7 @@ impl RedisCopy {
         let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
         let mut watched = Watched::new(shared, spec, cmd);
         watched.sending();
-        let each =
-            shared.nodes.iter().enumerate().map(async |(idx, node)| match shared.closed(idx, spec.name) {
-                Some(error) => Err(error),
-                None => node.invoke(call).await,
-            });
-        let results = join_all(each).await;
+        let results = join_all(shared.writers.iter().map(|node| node.invoke(call))).await;
         watched.note(&results);
         shared.judge(spec, shared.nodes.replies(results))
     }
@@ -188,7 +183,7 @@ impl RedisCopy {
         let channel = spec.first_key(cmd).ok().flatten().unwrap_or_default();
         let mut results = Vec::new();
         for idx in shared.nodes.ring().successors(channel) {
-            let result = shared.nodes.at(idx).run(spec, cmd).await;
+            let result = shared.writer(idx).run(spec, cmd).await;
             let next = result.as_ref().is_err_and(node::Error::is_connect);
             results.push((idx, result));
             if !next {
@@ -222,7 +217,12 @@ async fn ask(
 }
 
 impl Shared {
-    /// Sends a write to a node, unless it is another server than it should be.
+    /// A node as it is written to.
+    pub(super) fn writer(&self, idx: usize) -> &Node {
+        self.writers.get(idx).unwrap_or_else(|| self.nodes.at(idx))
+    }
+
+    /// Sends a write to a node.
     async fn send(
         &self,
         idx: usize,
@@ -230,10 +230,7 @@ impl Shared {
         cmd: &Cmd,
         patience: &Patience,
     ) -> Result<Value, node::Error> {
-        match self.closed(idx, spec.name) {
-            Some(error) => Err(error),
-            None => patience.all(self.nodes.at(idx)).run(spec, cmd).await,
-        }
+        patience.all(self.writer(idx)).run(spec, cmd).await
     }
 
     /// Judges a write by how many nodes took it.
