@@ -184,7 +184,7 @@ impl Error {
     /// Returns whether there was no connection to send the command on: refused, not in time, not let in, down, or one to
     /// another server process than the command is meant for.
     pub fn is_connect(&self) -> bool {
-        self.root().is_connect()
+        self.kind().is_connect()
     }
 
     /// Returns whether user or password is wrong or missing.
@@ -301,5 +301,17 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(self.kind())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_down_is_not_connected_to_whatever_the_cause() {
+        let cause = Arc::new(ErrorKind::Timeout(Duration::from_secs(1)));
+        let error = Error::new("a".into(), "GET", ErrorKind::Down { cause });
+        assert!(error.is_connect() && error.is_timeout() && error.is_not_sent());
     }
 }
