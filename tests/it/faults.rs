@@ -38,5 +38,6 @@ mod load;
 mod machine;
 mod network;
 mod refusal;
+mod replies;
 mod scene;
 mod tally;

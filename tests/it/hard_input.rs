@@ -2,7 +2,6 @@
 //! and on a copy: the right result or a clear error, in bounded memory.
 
 use std::env;
-use std::fs;
 use std::process::Command;
 use std::time::Duration;
 use std::time::Instant;
@@ -26,6 +25,7 @@ use redisdb::node::SetCommands;
 use redisdb::node::StringCommands;
 use redisdb_tests::NAMES;
 use redisdb_tests::copy;
+use redisdb_tests::peak_mib;
 use redisdb_tests::ring;
 use xtask::Server;
 use xtask::Servers;
@@ -249,13 +249,6 @@ async fn a_hundred_thousand_keys(store: &impl Execute) {
     assert_eq!(store.exists(&asked).await.unwrap(), N as u64 + 1);
     store.del(&asked).await.unwrap();
     assert_eq!(store.dbsize().await.unwrap(), 0);
-}
-
-/// The most memory that this process has ever had, in MiB; `None` where the system does not say.
-fn peak_mib() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib >> 10)
 }
 
 /// In a process of its own, for the other tests need memory as well.

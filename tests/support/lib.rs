@@ -1,9 +1,15 @@
 //! What the tests share: servers to run on, and waiting for a condition by a deadline.
 
+mod hostile;
+pub use hostile::Hostile;
 mod load;
 pub use load::Load;
 pub use load::Tally;
 pub use load::fill;
+mod memory;
+pub use memory::peak_mib;
+pub use memory::reset_peak;
+pub use memory::resident_mib;
 mod proxy;
 mod sums;
 pub use proxy::End;

@@ -31,9 +31,9 @@ use self::sentinels::Sentinels;
 ///
 /// # In a file
 /// With serde it is read from `url` and, where they are wanted, `name`, `weight`, `db`, `username`, `password`,
-/// `sentinel_username`, `sentinel_password`, `connect_timeout_ms`, `response_timeout_ms`, `probe_interval_ms` and
-/// `max_in_flight`; an unknown field is an error. It is written the same way,
-/// the password included: a configuration that is written down can be read back.
+/// `sentinel_username`, `sentinel_password`, `connect_timeout_ms`, `response_timeout_ms`, `probe_interval_ms`,
+/// `max_in_flight` and `max_reply`, in bytes; an unknown field is an error. It is written the same way, the password included: a
+/// configuration that is written down can be read back.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "Fields", into = "Fields")]
 pub struct NodeConfig {
@@ -48,6 +48,7 @@ pub struct NodeConfig {
     response_timeout: Duration,
     probe_interval: Duration,
     max_in_flight: usize,
+    max_reply: usize,
     label: String,
     /// How the sentinels are asked, where the address is theirs.
     sentinels: Sentinels,
@@ -93,6 +94,8 @@ impl NodeConfig {
     pub const PROBE_INTERVAL: Duration = Duration::from_secs(1);
     /// How many calls may be under way at once: 10,000. As many may be executed late by a server that hung.
     pub const MAX_IN_FLIGHT: usize = 10_000;
+    /// How many bytes a reply may take: 512 MiB, the longest string that Redis holds by default.
+    pub const MAX_REPLY: usize = 512 << 20;
 
     /// Reads the URL of a server:
     ///
@@ -190,6 +193,7 @@ impl NodeConfig {
             response_timeout: Self::RESPONSE_TIMEOUT,
             probe_interval: Self::PROBE_INTERVAL,
             max_in_flight: Self::MAX_IN_FLIGHT,
+            max_reply: Self::MAX_REPLY,
             label: String::new(),
             sentinels: Sentinels::default(),
         };
@@ -317,6 +321,21 @@ impl NodeConfig {
         self
     }
 
+    /// Sets how many bytes of memory a reply may take: those of its strings, and about sixty for each element. Before the
+    /// first byte of what would be more is read, the call fails with
+    /// [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge), and the connection is made anew: other calls that are under
+    /// way on it lose their replies, as when it breaks. Default 512 MiB.
+    ///
+    /// Of a pipeline each reply counts by itself. A string is held twice for a moment, so a single one takes twice as
+    /// much at its peak, and the room for the largest stays with the connection.
+    ///
+    /// [Owned connections](crate::OwnedConnection) have no such bound: redis-rs reads what comes there.
+    #[must_use]
+    pub fn with_max_reply(mut self, bytes: usize) -> Self {
+        self.max_reply = bytes;
+        self
+    }
+
     /// The name: the given one, or else the address: `10.0.0.1:6379`, with `/db` where that is not 0.
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.label)
@@ -373,6 +392,11 @@ impl NodeConfig {
     pub fn max_in_flight(&self) -> usize {
         self.max_in_flight
     }
+
+    /// How many bytes of memory a reply may take.
+    pub fn max_reply(&self) -> usize {
+        self.max_reply
+    }
 }
 
 impl fmt::Debug for NodeConfig {
@@ -388,7 +412,8 @@ impl fmt::Debug for NodeConfig {
             .field("connect_timeout", &self.connect_timeout)
             .field("response_timeout", &self.response_timeout)
             .field("probe_interval", &self.probe_interval)
-            .field("max_in_flight", &self.max_in_flight);
+            .field("max_in_flight", &self.max_in_flight)
+            .field("max_reply", &self.max_reply);
         if self.has_sentinels() {
             shown.field("sentinels", &self.sentinels);
         }

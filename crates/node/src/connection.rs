@@ -17,6 +17,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use redis::Cmd;
 use redis::Pipeline;
+use redis::RedisError;
 use redis::RedisResult;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
@@ -25,11 +26,14 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::admission::Admission;
+use crate::bounded::Broken;
+use crate::bounded::TooLarge;
 use crate::breaker::Breaker;
 use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::deadlines::Deadlines;
 use crate::error::ErrorKind;
+use crate::error::io_error;
 use crate::jitter::jitter;
 use crate::keeper::Keeper;
 use crate::observe::NodeEvent;
@@ -86,6 +90,7 @@ pub(crate) struct Live {
     pub(crate) driver: AbortHandle,
     pub(crate) ticks: AbortHandle,
     pub(crate) ended: Arc<AtomicBool>,
+    pub(crate) broken: Broken,
 }
 
 impl Drop for Live {
@@ -171,9 +176,16 @@ impl Connection {
         let live = self.live(by, admission).await?;
         let mut connection = live.connection.clone();
         let call = pin!(connection.send_packed_commands(pipeline, offset, count));
-        match by {
+        let replies = match by {
             None => core.received(&live, live.deadlines.within(call).await),
             Some(by) => core.received_by(&live, by, call).await,
+        };
+        match (replies, live.broken.get()) {
+            // Of a pipeline with such a reply redis-rs tells only that it was cut short.
+            (Err(ErrorKind::Disconnected(_)), Some(TooLarge { limit })) => {
+                Err(ErrorKind::ReplyTooLarge { limit: *limit })
+            }
+            (replies, _) => replies,
         }
     }
 
@@ -336,12 +348,10 @@ impl Core {
                 Err(kind)
             }
             Some(Err(error)) => {
-                let io = std::error::Error::source(&error)
-                    .and_then(|source| source.downcast_ref::<std::io::Error>())
-                    .map_or(std::io::ErrorKind::InvalidData, std::io::Error::kind);
-                let kind = ErrorKind::Disconnected(Arc::new(std::io::Error::new(io, error)));
-                // However many calls a lost connection had, it is one failure.
-                if self.give_up(live) {
+                let kind = lost(error);
+                // However many calls a lost connection had, it is one failure; and none of the server's if it answered
+                // too much.
+                if self.give_up(live) && live.broken.get().is_none() {
                     self.unanswered(&kind);
                 }
                 Err(kind)
@@ -398,6 +408,16 @@ impl Core {
         }
         was_in_use
     }
+}
+
+/// What a call failed with whose connection was lost.
+#[cold]
+fn lost(error: RedisError) -> ErrorKind {
+    if let Some(TooLarge { limit }) = TooLarge::of(&error) {
+        return ErrorKind::ReplyTooLarge { limit: *limit };
+    }
+    let io = io_error(&error).map_or(std::io::ErrorKind::InvalidData, std::io::Error::kind);
+    ErrorKind::Disconnected(Arc::new(std::io::Error::new(io, error)))
 }
 
 impl fmt::Debug for Connection {

@@ -26,10 +26,13 @@ use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
+use crate::bounded::Bounded;
+use crate::bounded::Broken;
 use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
+use crate::error::io_error;
 use crate::sentinel;
 
 /// How many commands may wait to be written; above it callers wait for room.
@@ -39,6 +42,8 @@ const QUEUE: usize = 1024;
 pub(crate) struct Dialed {
     pub(crate) connection: MultiplexedConnection,
     pub(crate) driver: AbortHandle,
+    /// Whether a reply was too large, which has ended it.
+    pub(crate) broken: Broken,
 }
 
 /// Connects, lets itself in, and has `ended` called when the connection ends, whatever the reason.
@@ -59,13 +64,13 @@ pub(crate) async fn dial_with(
     ended: impl FnOnce() + Send + 'static,
 ) -> Result<Dialed, ErrorKind> {
     let undriven = match config.address() {
-        Address::Tcp { host, port } => reach(settings, options, host, *port, false).await?,
-        Address::Tls { host, port } => reach(settings, options, host, *port, true).await?,
+        Address::Tcp { host, port } => reach(config, settings, options, (host, *port), false).await?,
+        Address::Tls { host, port } => reach(config, settings, options, (host, *port), true).await?,
         Address::Sentinel { .. } => sentinel::master(config, settings, options).await?.1,
         #[cfg(unix)]
         Address::Unix(path) => {
             let stream = tokio::net::UnixStream::connect(path).await.map_err(connect)?;
-            handshake(settings, options, stream).await?
+            handshake(config, settings, options, stream).await?
         }
         #[cfg(not(unix))]
         Address::Unix(_) => return Err(connect(io::ErrorKind::Unsupported.into())),
@@ -75,17 +80,17 @@ pub(crate) async fn dial_with(
 
 /// Connects to a server that listens on a port, and lets itself in.
 pub(crate) async fn reach(
+    config: &NodeConfig,
     settings: &RedisConnectionInfo,
     options: AsyncConnectionConfig,
-    host: &str,
-    port: u16,
+    (host, port): (&str, u16),
     through_tls: bool,
 ) -> Result<Undriven, ErrorKind> {
     let stream = tcp(host, port).await?;
     match through_tls {
         // The handshake is a network exchange with its own ways to fail, so it is told apart from connecting.
-        true => handshake(settings, options, tls(host, stream).await?).await,
-        false => handshake(settings, options, stream).await,
+        true => handshake(config, settings, options, tls(host, stream).await?).await,
+        false => handshake(config, settings, options, stream).await,
     }
 }
 
@@ -151,6 +156,7 @@ async fn tls(_host: &str, _stream: TcpStream) -> Result<TcpStream, ErrorKind> {
 }
 
 async fn handshake<S>(
+    config: &NodeConfig,
     settings: &RedisConnectionInfo,
     options: AsyncConnectionConfig,
     stream: S,
@@ -158,15 +164,18 @@ async fn handshake<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let broken = Broken::default();
+    let stream = Bounded::new(stream, config.max_reply(), Broken::clone(&broken));
     let (connection, driver) =
         MultiplexedConnection::new_with_config(settings, stream, options).await.map_err(refused)?;
-    Ok(Undriven { connection, driver: Box::pin(driver) })
+    Ok(Undriven { connection, driver: Box::pin(driver), broken })
 }
 
 /// A connection that has just been let in, and does nothing until it is driven.
 pub(crate) struct Undriven {
     connection: MultiplexedConnection,
     driver: Pin<Box<dyn Future<Output = ()> + Send>>,
+    broken: Broken,
 }
 
 impl Undriven {
@@ -186,7 +195,7 @@ impl Undriven {
             let _ended = OnDrop(Some(ended));
             driver.await;
         });
-        Dialed { connection: self.connection, driver: driver.abort_handle() }
+        Dialed { connection: self.connection, driver: driver.abort_handle(), broken: self.broken }
     }
 }
 
@@ -214,9 +223,7 @@ pub(crate) fn refused(error: RedisError) -> ErrorKind {
             ErrorKind::Auth(ServerError::new("AUTH", &error.to_string()).message)
         }
         RedisErrorKind::Io => {
-            let kind = std::error::Error::source(&error)
-                .and_then(|source| source.downcast_ref::<io::Error>())
-                .map_or(io::ErrorKind::Other, io::Error::kind);
+            let kind = io_error(&error).map_or(io::ErrorKind::Other, io::Error::kind);
             connect(io::Error::new(kind, error))
         }
         RedisErrorKind::InvalidClientConfig => ErrorKind::Unsupported(error.to_string().into()),

@@ -72,6 +72,16 @@ pub enum ErrorKind {
     /// The connection broke after the command was handed over. The server may have executed it.
     #[error("connection lost: {0}; the command may have been executed")]
     Disconnected(#[source] Arc<io::Error>),
+    /// A reply would have taken more memory than this node takes, and was not read. It ended the connection. The server may
+    /// have executed the command: of a single one that is certain, of a pipeline only up to that reply.
+    #[error(
+        "a reply takes more than {limit} bytes, which is the most that this node takes; ask for less at once, or raise \
+         `max_reply`; the command may have been executed"
+    )]
+    ReplyTooLarge {
+        /// How many bytes a reply may take.
+        limit: usize,
+    },
     /// The server answered with an error.
     #[error("{0}")]
     Server(ServerError),
@@ -216,7 +226,9 @@ impl Error {
     /// What is known of the attempt.
     pub fn outcome(&self) -> Outcome {
         match self.kind() {
-            ErrorKind::Timeout(_) | ErrorKind::Disconnected(_) => Outcome::Unknown,
+            ErrorKind::Timeout(_) | ErrorKind::Disconnected(_) | ErrorKind::ReplyTooLarge { .. } => {
+                Outcome::Unknown
+            }
             ErrorKind::Reply(_) => Outcome::Answered,
             ErrorKind::Server(error) if self.is_program() && !error.proves_that_no_program_began() => {
                 Outcome::Unknown
@@ -282,6 +294,14 @@ impl ErrorKind {
     }
 }
 
+/// The I/O error that redis-rs wraps, if it is one.
+pub(crate) fn io_error(error: &RedisError) -> Option<&io::Error> {
+    type Shared = Arc<dyn std::error::Error + Send + Sync>;
+    let source = std::error::Error::source(error)?;
+    // It gives the `Arc` it holds it in for the source.
+    source.downcast_ref::<Shared>().map_or_else(|| source.downcast_ref(), |shared| shared.downcast_ref())
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "node `{}`: `{}`: {}", self.node(), self.command(), self.kind())
@@ -313,5 +333,12 @@ mod tests {
         let cause = Arc::new(ErrorKind::Timeout(Duration::from_secs(1)));
         let error = Error::new("a".into(), "GET", ErrorKind::Down { cause });
         assert!(error.is_connect() && error.is_timeout() && error.is_not_sent());
+    }
+
+    #[test]
+    fn the_kind_of_an_io_error_of_redis_rs_is_found() {
+        let error = RedisError::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(io_error(&error).map(io::Error::kind), Some(io::ErrorKind::BrokenPipe));
+        assert!(io_error(&RedisError::from((redis::ErrorKind::Client, "not one"))).is_none());
     }
 }

@@ -195,6 +195,7 @@ async fn dial(core: &Core) -> Result<(Live, bool), ErrorKind> {
         incarnation: core.incarnation.load(Ordering::Acquire),
         deadlines,
         driver: dialed.driver,
+        broken: dialed.broken,
         ticks: tokio::spawn(async move { counting.count().await }).abort_handle(),
         ended,
     };

@@ -26,6 +26,7 @@ pub use scan::ScanCursorError;
 pub use scan::ScanStep;
 mod admission;
 pub use admission::Admission;
+mod bounded;
 mod breaker;
 mod connection;
 mod deadlines;

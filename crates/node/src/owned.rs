@@ -38,6 +38,7 @@ use crate::dial;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
+use crate::error::io_error;
 use crate::execute::Execute;
 use crate::sentinel;
 use crate::waiting::Waiting;
@@ -169,9 +170,7 @@ impl Drop for InFlight<'_> {
 }
 
 fn lost(error: RedisError) -> ErrorKind {
-    let kind = std::error::Error::source(&error)
-        .and_then(|source| source.downcast_ref::<io::Error>())
-        .map_or(io::ErrorKind::InvalidData, io::Error::kind);
+    let kind = io_error(&error).map_or(io::ErrorKind::InvalidData, io::Error::kind);
     ErrorKind::Disconnected(Arc::new(io::Error::new(kind, error)))
 }
 

@@ -29,7 +29,12 @@ const IDEMPOTENT: u32 = 1;
 pub(crate) fn pause(spec: &Spec, cmd: &Cmd, error: &Error, tried: u32) -> Option<Duration> {
     let most = match error.outcome() {
         Outcome::Rejected if is_passing(error) => REJECTED,
-        Outcome::Unknown if matches!(error.kind(), ErrorKind::Server(_)) => 0,
+        // The same reply would come again.
+        Outcome::Unknown
+            if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::ReplyTooLarge { .. }) =>
+        {
+            0
+        }
         Outcome::Unknown => match spec.retry {
             Retry::Read => READ,
             Retry::Idempotent if spec.condition_of(cmd).is_none() => IDEMPOTENT,
@@ -141,6 +146,7 @@ mod tests {
         check("GET k", ErrorKind::ConnectTimeout(Duration::ZERO), 0);
         check("GET k", ErrorKind::Down { cause: Arc::new(lost()) }, 0);
         check("GET k", ErrorKind::Overloaded { limit: 1 }, 0);
+        check("GET k", ErrorKind::ReplyTooLarge { limit: 1 }, 0);
     }
 
     #[test]

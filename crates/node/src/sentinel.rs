@@ -53,7 +53,7 @@ pub(crate) async fn master<'a>(
                 match master {
                     Some(place) if !tried.contains(&place) => {
                         tried.push(place.clone());
-                        let reached = reach_master(place, settings, options.clone(), *tls);
+                        let reached = reach_master(config, place, settings, options.clone(), *tls);
                         steps.push(async move { Step::Reached(reached.await) }.boxed());
                     }
                     Some(_) => {}
@@ -104,7 +104,7 @@ async fn ask(
         ErrorKind::Auth(text) => ErrorKind::Auth(format!("sentinel {host}:{port}: {text}")),
         error => error,
     };
-    let mut undriven = dial::reach(&settings, options, &host, port, tls).await.map_err(named)?;
+    let mut undriven = dial::reach(config, &settings, options, (&host, port), tls).await.map_err(named)?;
     let mut questions = Pipeline::with_capacity(2);
     questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(service);
     questions.cmd("SENTINEL").arg("SENTINELS").arg(service);
@@ -148,12 +148,13 @@ fn place(fields: &Value) -> Option<Place> {
 /// Connects to a server and fails if it is no master: a sentinel may not know yet of a failover, and a demoted master
 /// takes no writes.
 async fn reach_master(
+    config: &NodeConfig,
     (host, port): Place,
     settings: &RedisConnectionInfo,
     options: AsyncConnectionConfig,
     tls: bool,
 ) -> Result<(Address, Undriven), ErrorKind> {
-    let mut undriven = dial::reach(settings, options, &host, port, tls).await?;
+    let mut undriven = dial::reach(config, settings, options, (&host, port), tls).await?;
     let mut role = Pipeline::with_capacity(1);
     role.cmd("ROLE");
     match undriven.ask(&role).await?.into_iter().next() {

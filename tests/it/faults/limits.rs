@@ -30,7 +30,7 @@ rows!(ten_thousand_calls_at_once);
 const URLS: &str = "REDISDB_TEST_FAULTS_URLS";
 
 /// Runs one of the tests below in a process of its own, with at most so many file descriptors.
-fn in_child(test: &str, servers: &Servers, n_files: usize) {
+pub(super) fn in_child(test: &str, servers: &Servers, n_files: usize) {
     let output = Command::new("sh")
         .args(["-c", r#"ulimit -n "$1" && shift && exec "$@""#, "sh", &n_files.to_string()])
         .arg(env::current_exe().unwrap())
@@ -44,7 +44,7 @@ fn in_child(test: &str, servers: &Servers, n_files: usize) {
 }
 
 /// In a child, the URLs.
-fn urls() -> Option<Vec<String>> {
+pub(super) fn urls() -> Option<Vec<String>> {
     Some(env::var(URLS).ok()?.split(',').map(str::to_owned).collect())
 }
 

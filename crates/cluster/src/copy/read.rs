@@ -162,7 +162,9 @@ pub(super) fn another_may_answer(error: &node::Error) -> bool {
                 "LOADING" | "MASTERDOWN" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "NOAUTH" | "NOPERM"
             )
         }
-        node::ErrorKind::Reply(_) | node::ErrorKind::Unsupported(_) => false,
+        node::ErrorKind::Reply(_)
+        | node::ErrorKind::ReplyTooLarge { .. }
+        | node::ErrorKind::Unsupported(_) => false,
         _ => true,
     }
 }

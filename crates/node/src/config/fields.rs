@@ -36,6 +36,8 @@ pub(super) struct Fields {
     probe_interval_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_in_flight: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_reply: Option<usize>,
 }
 
 fn one() -> u32 {
@@ -76,6 +78,7 @@ impl TryFrom<Fields> for NodeConfig {
             config.probe_interval = Duration::from_millis(ms);
         }
         config.max_in_flight = fields.max_in_flight.unwrap_or(config.max_in_flight);
+        config.max_reply = fields.max_reply.unwrap_or(config.max_reply);
         Ok(config)
     }
 }
@@ -109,6 +112,7 @@ impl From<NodeConfig> for Fields {
             probe_interval_ms: millis(config.probe_interval, NodeConfig::PROBE_INTERVAL),
             max_in_flight: (config.max_in_flight != NodeConfig::MAX_IN_FLIGHT)
                 .then_some(config.max_in_flight),
+            max_reply: (config.max_reply != NodeConfig::MAX_REPLY).then_some(config.max_reply),
             name: config.name,
             username: config.username,
             password: config.password,

@@ -1,0 +1,139 @@
+//! A server that no real one is: it lets clients in as Redis does, and then says whatever it is told to.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
+
+/// A server on a port of 127.0.0.1 that answers every `GET` as it is told, and everything else well. It ends, with its
+/// connections, when dropped.
+#[derive(Debug)]
+pub struct Hostile {
+    port: u16,
+    answer: watch::Sender<Answer>,
+    accepting: JoinHandle<()>,
+}
+
+/// What a `GET` is answered with.
+#[derive(Debug, Clone)]
+struct Answer {
+    first: Arc<[u8]>,
+    /// This follows again and again, for ever, unless it is empty.
+    then: Arc<[u8]>,
+}
+
+impl Hostile {
+    /// A server that is well so far, and has no key.
+    pub async fn start() -> Self {
+        let (port, listener) = loop {
+            let port = xtask::free_port().unwrap();
+            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+                break (port, listener);
+            }
+        };
+        let (answer, answers) = watch::channel(Answer::of(b"$-1\r\n", b""));
+        Self { port, answer, accepting: tokio::spawn(accept(listener, answers)) }
+    }
+
+    /// Its address, for a client.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Has it answer each `GET` with this, and then with something else for ever, or with nothing more if that is empty.
+    pub fn answers(&self, first: &[u8], then: &[u8]) {
+        self.answer.send_replace(Answer::of(first, then));
+    }
+
+    /// Has it answer as a server does that is well and has no key.
+    pub fn is_well(&self) {
+        self.answers(b"$-1\r\n", b"");
+    }
+}
+
+impl Answer {
+    fn of(first: &[u8], then: &[u8]) -> Self {
+        // In pieces large enough for a flood.
+        let times = if then.is_empty() { 0 } else { (64 << 10) / then.len() + 1 };
+        Self { first: first.into(), then: then.repeat(times).into() }
+    }
+}
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, answers: watch::Receiver<Answer>) {
+    // The connections end with this task.
+    let mut connections = JoinSet::new();
+    let mut number = 0;
+    loop {
+        tokio::select! {
+            Ok((stream, _)) = listener.accept() => {
+                number += 1;
+                connections.spawn(serve(stream, number, answers.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(mut stream: TcpStream, number: u64, answers: watch::Receiver<Answer>) {
+    let mut read = Vec::new();
+    loop {
+        while let Some((words, length)) = command(&read) {
+            read.drain(..length);
+            let reply: Arc<[u8]> = match words.first().map(String::as_str) {
+                Some("GET") => {
+                    let Answer { first, then } = answers.borrow().clone();
+                    if stream.write_all(&first).await.is_err() {
+                        return;
+                    }
+                    while !then.is_empty() {
+                        if stream.write_all(&then).await.is_err() {
+                            return;
+                        }
+                    }
+                    continue;
+                }
+                Some("INFO") => Arc::from(b"$14\r\nrun_id:hostile\r\n".as_slice()),
+                Some("CLIENT") => format!(":{number}\r\n").into_bytes().into(),
+                Some("PING") => Arc::from(b"+PONG\r\n".as_slice()),
+                _ => Arc::from(b"+OK\r\n".as_slice()),
+            };
+            if stream.write_all(&reply).await.is_err() {
+                return;
+            }
+        }
+        match stream.read_buf(&mut read).await {
+            Ok(1..) => {}
+            _ => return,
+        }
+    }
+}
+
+/// The first whole command, by its words, and how long it is.
+fn command(bytes: &[u8]) -> Option<(Vec<String>, usize)> {
+    let mut at = 0;
+    let number = |at: &mut usize| -> Option<usize> {
+        let rest = bytes.get(*at + 1..)?;
+        let end = rest.windows(2).position(|end| end == b"\r\n")?;
+        *at += end + 3;
+        std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+    };
+    let mut words = Vec::new();
+    for _ in 0..number(&mut at)? {
+        let length = number(&mut at)?;
+        words.push(String::from_utf8_lossy(bytes.get(at..at + length)?).into_owned());
+        at += length + 2;
+    }
+    (at <= bytes.len()).then_some((words, at))
+}
