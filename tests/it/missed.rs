@@ -128,3 +128,65 @@ async fn a_node_that_answers_otherwise_than_most_is_behind() {
     let _any_order = copy.query::<Vec<String>>(redis::cmd("SORT").arg("s").arg("BY").arg("nosort")).await;
     assert_eq!(behind(&copy), [""; 0]);
 }
+
+/// Makes a node behind for a key, by a value of its own that a write of all nodes then meets.
+async fn leave_behind(copy: &RedisCopy, name: &str, key: &str) {
+    copy.set(key, 1).await.unwrap();
+    copy.on_node(name).unwrap().set(key, 100).await.unwrap();
+    copy.incr(key).await.unwrap();
+    assert!(behind(copy).contains(&name));
+}
+
+#[tokio::test]
+async fn a_write_of_the_whole_value_settles_a_key() {
+    let (_servers, copy) = copy().await;
+    let key = key_of_a(&copy);
+    let hour = Duration::from_secs(3600);
+    let is_up = async || behind(&copy).is_empty();
+    for (i, name) in ["a", "b", "c", "a", "b", "c", "a", "b", "c", "a"].into_iter().enumerate() {
+        leave_behind(&copy, name, &key).await;
+        match i {
+            0 => drop(copy.set(&key, "whole").await.unwrap()),
+            1 => drop(copy.setex(&key, hour, "whole").await.unwrap()),
+            2 => drop(copy.psetex(&key, hour, "whole").await.unwrap()),
+            3 => drop(copy.mset([("other", "x"), (key.as_str(), "whole")]).await.unwrap()),
+            4 => drop(copy.del(&key).await.unwrap()),
+            5 => drop(copy.unlink(vec!["other", &key]).await.unwrap()),
+            6 => drop(copy.getset::<String>(&key, "whole").await.unwrap()),
+            7 => drop(copy.getdel::<String>(&key).await.unwrap()),
+            _ => {
+                let pipeline = if i == 8 { copy.pipeline() } else { copy.pipeline().atomic() };
+                let del = pipeline.del(&key);
+                let set = pipeline.set(&key, "whole");
+                pipeline.execute().await.ok().unwrap();
+                assert!(del.await.unwrap().is_complete() && set.await.unwrap().is_complete());
+            }
+        }
+        eventually(&format!("nothing is missed after {i}"), is_up).await;
+        assert_eq!(copy.verify().run().await.unwrap(), [], "{i}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_of_a_part_settles_nothing() {
+    let (_servers, copy) = copy().await;
+    let key = key_of_a(&copy);
+    leave_behind(&copy, "b", &key).await;
+    let set = |option: &str| redis::cmd("SET").arg(&key).arg(7).arg(option).take();
+    for write in [set("KEEPTTL"), redis::cmd("APPEND").arg(&key).arg(1).take()] {
+        let _differs = copy.query::<redis::Value>(&write).await;
+        assert_eq!(behind(&copy), ["b"], "{write:?}");
+    }
+    copy.del("another").await.unwrap();
+    assert_eq!(behind(&copy), ["b"]);
+}
+
+#[tokio::test]
+async fn what_only_some_nodes_had_to_delete_is_gone_from_all() {
+    let (_servers, copy) = copy().await;
+    let key = key_of_a(&copy);
+    copy.set(&key, 1).await.unwrap();
+    copy.on_node("b").unwrap().del(&key).await.unwrap();
+    assert!(!copy.del(&key).await.unwrap().agreed());
+    assert_eq!(behind(&copy), [""; 0]);
+}

@@ -1,11 +1,10 @@
 //! Which node of a copy has missed what, as far as this client knows.
 
+mod batch;
+
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::collections::VecDeque;
-use std::hash::DefaultHasher;
-use std::hash::Hash;
-use std::hash::Hasher;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -25,8 +24,6 @@ use crate::health::Health;
 /// How many keys are remembered one by one, and how many bytes of them; above, the whole node counts as behind.
 const MOST_KEYS: usize = 100_000;
 const MOST_BYTES: usize = 16 << 20;
-/// Of so many batches a repair remembers which keys were in them; a write that began before counts as having met them.
-const BATCHES: usize = 64;
 
 /// What one node has missed.
 #[derive(Debug)]
@@ -255,6 +252,18 @@ impl Behind {
         self.n_keys.store(held.missed.len(), Ordering::Release);
     }
 
+    /// Forgets those of these keys that have been missed no more since this write: the node has taken their whole values.
+    pub(crate) fn settle<'a>(&self, keys: impl Iterator<Item = &'a [u8]>, last: u64) {
+        let mut held = self.held();
+        for key in keys {
+            if held.missed.get(key).is_some_and(|number| *number <= last) {
+                held.missed.remove(key);
+                held.bytes -= key.len();
+            }
+        }
+        self.n_keys.store(held.missed.len(), Ordering::Release);
+    }
+
     /// Records that all that was missed up to this write has been brought over, if it has.
     pub(crate) fn catch_up(&self, last: u64) -> bool {
         let mut held = self.held();
@@ -284,78 +293,8 @@ impl Behind {
         }
     }
 
-    /// How many batches have been copied: what a write remembers when it begins.
-    pub(crate) fn batches_ended(&self) -> u64 {
-        self.batches_ended.load(Ordering::Acquire)
-    }
-
-    /// Returns whether any batch was being copied at any time since so many had been.
-    pub(crate) fn was_copied_since(&self, batches_ended: u64) -> bool {
-        self.batches_started.load(Ordering::Acquire) > batches_ended
-    }
-
-    /// Returns whether any of these keys was being copied at any time since so many batches had been; of none, any at
-    /// all. What was written meanwhile may have been overwritten by what was read before.
-    pub(crate) fn were_copied_since<'a>(
-        &self,
-        batches_ended: u64,
-        mut keys: impl Iterator<Item = &'a [u8]>,
-    ) -> bool {
-        if !self.was_copied_since(batches_ended) {
-            return false;
-        }
-        let held = self.held();
-        let since = self.batches_started.load(Ordering::Acquire).saturating_sub(batches_ended);
-        let since = usize::try_from(since).unwrap_or(usize::MAX);
-        let mut any = false;
-        let found = keys.any(|key| {
-            any = true;
-            let hash = hash(key);
-            held.batches.iter().rev().take(since).any(|batch| batch.contains(&hash))
-        });
-        found || !any || since > held.batches.len()
-    }
-
-    /// Records that a batch of keys is about to be read elsewhere and written to the node.
-    pub(crate) fn start_batch(&self, keys: &[Vec<u8>]) -> Batch<'_> {
-        let mut held = self.held();
-        if held.batches.len() == BATCHES {
-            held.batches.pop_front();
-        }
-        held.batches.push_back(keys.iter().map(|key| hash(key)).collect());
-        self.batches_started.fetch_add(1, Ordering::AcqRel);
-        Batch { behind: self }
-    }
-
     fn held(&self) -> MutexGuard<'_, Keys> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn hash(key: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// A batch of keys that is being copied to a node.
-#[derive(Debug)]
-pub(crate) struct Batch<'a> {
-    behind: &'a Behind,
-}
-
-impl Batch<'_> {
-    /// Only these of its keys are written.
-    pub(crate) fn narrow<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
-        if let Some(batch) = self.behind.held().batches.back_mut() {
-            *batch = keys.map(hash).collect();
-        }
-    }
-}
-
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        self.behind.batches_ended.fetch_add(1, Ordering::AcqRel);
     }
 }
 
@@ -389,6 +328,18 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_value_settles_what_was_missed_before_it_and_nothing_since() {
+        let (behind, node) = new();
+        behind.missed([b"a".as_slice(), b"b", b"c"].into_iter());
+        let last = behind.last_missed();
+        behind.missed(key("b"));
+        behind.settle([b"a".as_slice(), b"b", b"x"].into_iter(), last);
+        let is_behind = |name| !behind.in_sync(&node, key(name));
+        assert_eq!(["a", "b", "c"].map(is_behind), [false, true, true]);
+        assert_eq!(behind.held().bytes, 2);
+    }
+
+    #[test]
     fn a_flood_during_a_repair_is_not_forgotten_by_it() {
         let (behind, node) = new();
         behind.missed(std::iter::empty());
@@ -419,7 +370,7 @@ mod tests {
         assert!(!met(during, "a") && met(during, "b"));
         drop(batch);
         assert!(met(before, "b") && met(during, "b") && !met(behind.batches_ended(), "b"));
-        for _ in 0..BATCHES {
+        for _ in 0..super::batch::BATCHES {
             drop(behind.start_batch(&[]));
         }
         assert!(met(before, "a"), "what is not remembered counts as met");

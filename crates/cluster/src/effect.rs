@@ -74,6 +74,18 @@ fn decided(spec: &Spec, cmd: &Cmd, now: SystemTime) -> Plan {
     }
 }
 
+/// Whether a write leaves the same behind on every node that takes it, whatever that held of its keys before.
+pub(crate) fn is_whole(spec: &Spec, cmd: &Cmd) -> bool {
+    match spec.name {
+        "SETEX" | "PSETEX" | "MSET" | "DEL" | "UNLINK" => true,
+        "SET" => {
+            let keeps = |word: &[u8]| word.eq_ignore_ascii_case(b"KEEPTTL");
+            spec.condition_of(cmd).is_none() && !words(cmd).skip(3).any(keeps)
+        }
+        _ => false,
+    }
+}
+
 fn goes_on_with_a_scan(spec: &Spec, cmd: &Cmd) -> bool {
     spec.name.ends_with("SCAN") && words(cmd).nth(2).is_some_and(|cursor| cursor != b"0")
 }
@@ -216,6 +228,38 @@ mod tests {
         );
         check(&["HGETEX", "k", "FIELDS", "2", "EX", "5"], Ok(&["HGETEX", "k", "FIELDS", "2", "EX", "5"]));
         check(&["MSETEX", "1", "EX", "9", "PX", "5"], Ok(&["MSETEX", "1", "EX", "9", "PXAT", "1000005"]));
+    }
+
+    #[test]
+    fn a_write_is_whole_if_nothing_of_what_was_there_matters() {
+        let is_whole = |line: &str| {
+            let mut cmd = Cmd::new();
+            cmd.arg(line.split(' ').collect::<Vec<_>>());
+            is_whole(lookup(&cmd).unwrap(), &cmd)
+        };
+        for whole in [
+            "SET k v",
+            "SET k keepttl",
+            "set k v EX 5",
+            "SETEX k 5 v",
+            "PSETEX k 5 v",
+            "MSET a 1 b 2",
+            "DEL k",
+            "UNLINK k",
+        ] {
+            assert!(is_whole(whole), "{whole}");
+        }
+        for part in [
+            "SET k v keepttl",
+            "SET k v NX",
+            "SET k v GET",
+            "SETNX k v",
+            "APPEND k v",
+            "SETRANGE k 0 v",
+            "EXPIRE k 5",
+        ] {
+            assert!(!is_whole(part), "{part}");
+        }
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl<'a> Portion<'a> {
                 let answers: Answers = (0..shared.nodes.len()).map(|idx| next(idx, spec)).collect();
                 if let Some(mut watched) = watched {
                     watched.note(&answers);
-                    watched.note_disagreement(&answers);
+                    watched.note_replies(&answers);
                 }
                 Some(shared.judge_all(spec, cmd, answers))
             }

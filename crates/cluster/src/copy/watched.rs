@@ -9,6 +9,7 @@ use redisdb_node::command::Spec;
 
 use super::Shared;
 use crate::behind::Behind;
+use crate::effect::is_whole;
 
 /// Whether a node took a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,8 @@ pub(super) struct Watched<'a> {
     stage: Stage,
     /// How many batches had been copied to each node; empty while none ever was.
     batches_ended: Vec<u64>,
+    /// The nodes that had missed any keys when it began, and the number of the last write that each had missed.
+    missed_before: Vec<(usize, u64)>,
 }
 
 impl<'a> Watched<'a> {
@@ -105,7 +108,9 @@ impl<'a> Watched<'a> {
             true => shared.behind.iter().map(Behind::batches_ended).collect(),
             false => Vec::new(),
         };
-        Self { shared, spec, cmd, stage: Stage::Nothing, batches_ended }
+        let nodes = shared.behind.iter().enumerate().filter(|(_, behind)| behind.has_missed());
+        let missed_before = nodes.map(|(idx, behind)| (idx, behind.last_missed())).collect();
+        Self { shared, spec, cmd, stage: Stage::Nothing, batches_ended, missed_before }
     }
 
     /// All nodes are sent it from now on.
@@ -159,10 +164,29 @@ impl<'a> Watched<'a> {
             && self.keys().next().is_some()
     }
 
+    /// Notes what the replies to a write that was sent to all say of the nodes: of one that leaves the same everywhere,
+    /// that those that took it hold what they should; of another one, which of them held something else before.
+    pub(super) fn note_replies(&self, results: &[Result<Value, node::Error>]) {
+        match is_whole(self.spec, self.cmd) {
+            true => self.settle(results),
+            false => self.note_disagreement(results),
+        }
+    }
+
+    /// The nodes that took what it came to have the whole value of its keys: they have missed nothing of them any more that was
+    /// missed before it began. Whatever was sent to a node before came there before.
+    pub(super) fn settle(&self, results: &[Result<Value, node::Error>]) {
+        for (idx, last) in &self.missed_before {
+            if let (Some(behind), Some(Ok(_))) = (self.shared.behind.get(*idx), results.get(*idx)) {
+                behind.settle(self.keys(), *last);
+            }
+        }
+    }
+
     /// Notes which nodes gave another reply than the one that counts: what they held was something else.
     ///
     /// Of a node that has all to be compared still, other replies are expected.
-    pub(super) fn note_disagreement(&self, results: &[Result<Value, node::Error>]) {
+    fn note_disagreement(&self, results: &[Result<Value, node::Error>]) {
         if !self.is_disagreed(results) {
             return;
         }

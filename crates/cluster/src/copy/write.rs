@@ -62,7 +62,7 @@ impl RedisCopy {
             // A server that was emptied a moment ago must not count.
             join_all((0..shared.nodes.len()).map(|idx| self.look_at(idx))).boxed().await;
         }
-        watched.note_disagreement(&results);
+        watched.note_replies(&results);
         shared.judge(spec, shared.nodes.replies(results))
     }
 
@@ -146,6 +146,9 @@ impl RedisCopy {
         watched.decided(decider);
         let results = join_all(each).await;
         watched.note(&results);
+        if effect::is_whole(row, &cmd) {
+            watched.settle(&results);
+        }
         if let Some(expected) = expected {
             // Another answer than the deciding node's: what is there was something else before.
             for (idx, (behind, result)) in shared.behind.iter().zip(&results).enumerate() {
