@@ -193,3 +193,59 @@ async fn a_repair_needs_a_source() {
     assert!(copy.repair("a").from("b").run().await.unwrap().readmitted);
     assert_eq!(copy.get::<u8>("kept").await.unwrap(), Some(1));
 }
+
+/// A key that is read from `a` first, of which `b` and `c` hold something else, and are known to.
+async fn missed_by_b_and_c(copy: &RedisCopy) -> String {
+    let key = (0..).map(|i| format!("key:{i}")).find(|key| copy.node_for(key).name() == "a").unwrap();
+    for (name, value) in NAMES.into_iter().zip([1, 10, 100]) {
+        copy.on_node(name).unwrap().set(&key, value).await.unwrap();
+    }
+    copy.incr(&key).await.unwrap();
+    key
+}
+
+#[tokio::test]
+async fn what_the_named_node_has_missed_itself_comes_from_another() {
+    let (mut servers, copy) = copy().await;
+    fill(&copy, 60).await;
+    let key = missed_by_b_and_c(&copy).await;
+    let b = copy.on_node("b").unwrap().clone();
+    let value = async || b.get::<u32>(&key).await.unwrap();
+    let repaired = copy.repair("b").from("c").run().await.unwrap();
+    assert_eq!((value().await, repaired.doubtful.len(), repaired.readmitted), (Some(2), 0, true));
+
+    // Also where all keys are compared.
+    restart(&copy, &mut servers, 1).await;
+    let repaired = copy.repair("b").from("c").run().await.unwrap();
+    assert_eq!((value().await, repaired.doubtful.len(), repaired.readmitted), (Some(2), 0, true));
+
+    // Where none has it right it is said.
+    servers[0].kill();
+    let a = copy.on_node("a").unwrap();
+    eventually("it is known to be down", async || !a.is_connected()).await;
+    restart(&copy, &mut servers, 1).await;
+    let dry = copy.repair("b").from("c").dry_run().run().await.unwrap();
+    assert_eq!(dry.doubtful, [b""; 0]);
+    let repaired = copy.repair("b").from("c").run().await.unwrap();
+    assert_eq!((value().await, repaired.readmitted), (Some(101), true));
+    assert_eq!(repaired.doubtful, [key.as_bytes()]);
+}
+
+#[tokio::test]
+async fn a_node_that_is_readmitted_answers_nothing_that_it_has_missed_and_another_has_right() {
+    let (mut servers, copy) = copy().await;
+    let key = missed_by_b_and_c(&copy).await;
+    copy.readmit("c").await.unwrap();
+    let c = copy.on_node("c").unwrap();
+    servers[0].kill();
+    servers[1].kill();
+    eventually("it alone is left", async || {
+        let others = ["a", "b"].map(|name| copy.on_node(name).unwrap().is_connected());
+        others == [false; 2]
+    })
+    .await;
+    assert!(copy.get::<u32>(&key).await.is_err());
+    // Where none has, it counts.
+    copy.readmit("c").await.unwrap();
+    assert_eq!(copy.get::<u32>(&key).await.unwrap(), c.get(&key).await.unwrap());
+}

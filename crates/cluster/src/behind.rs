@@ -222,14 +222,19 @@ impl Behind {
         self.turn(&mut held, Seen::Vouched);
     }
 
-    /// Forgets what was missed: the caller vouches that the node is equal again.
+    /// Trusts the node again, but for the keys that are still remembered: the caller vouches that it is equal.
     pub(crate) fn readmit(&self, node: &Node) {
         let mut held = self.held();
-        held.missed.clear();
-        held.bytes = 0;
-        self.n_keys.store(0, Ordering::Release);
         self.trusted.store(node.incarnation(), Ordering::Release);
         self.turn(&mut held, Seen::Readmitted);
+        if !held.missed.is_empty() {
+            self.turn(&mut held, Seen::Missed);
+        }
+    }
+
+    /// Returns whether this key is remembered as missed.
+    pub(crate) fn has_missed_of(&self, key: &[u8]) -> bool {
+        self.has_missed() && self.held().missed.contains_key(key)
     }
 
     /// The keys that are missed now, each with the number of its last write.

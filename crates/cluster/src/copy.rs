@@ -229,6 +229,9 @@ impl RedisCopy {
     /// Lets a node answer reads again that has missed writes or lost its data. The caller vouches that it holds what the
     /// others hold: that it was repaired, or that all was written to it anew.
     ///
+    /// Keys that it is known to have missed, and that another node which answers has right, are read from that one until they
+    /// have been brought over, or written anew.
+    ///
     /// # Errors
     /// [`Error::NoSuchNode`], or that the node cannot be reached.
     pub async fn readmit(&self, name: &str) -> Result<(), Error> {
@@ -238,6 +241,11 @@ impl RedisCopy {
         node.ready().await?;
         if let Some(behind) = self.shared.behind.get(idx) {
             behind.see(Seen::Connected);
+            for (key, number) in behind.missed_keys() {
+                if self.shared.source_of(idx, &key).is_none() {
+                    behind.forget(&key, number);
+                }
+            }
             behind.readmit(node);
         }
         self.mark(idx..=idx, Stage::Ready).await

@@ -129,6 +129,7 @@ impl RedisCopy {
         }
         self.mark(0..nodes.len(), Stage::Ready).await?;
         for (node, behind) in nodes.into_iter().zip(&self.shared.behind) {
+            behind.missed_keys().iter().for_each(|(key, number)| behind.forget(key, *number));
             behind.readmit(node);
         }
         Ok(())

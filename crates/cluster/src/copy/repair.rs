@@ -10,6 +10,7 @@ use futures_util::future::try_join_all;
 use redisdb_node::Node;
 
 use super::RedisCopy;
+use super::Shared;
 use super::bring::Brought;
 use super::bring::bring;
 use super::bring::forget_unanimous;
@@ -55,6 +56,9 @@ pub struct Repaired {
     pub removed: u64,
     /// Keys that could not be brought over, with the reason.
     pub failed: Vec<(Vec<u8>, String)>,
+    /// Keys that the node named by [`from`](Repair::from) has missed too, and that no other node has right: they were
+    /// brought over from it all the same.
+    pub doubtful: Vec<Vec<u8>>,
     /// Whether the node answers all reads again; never after a dry run.
     pub readmitted: bool,
 }
@@ -102,7 +106,8 @@ impl RedisCopy {
 }
 
 impl<'a> Repair<'a> {
-    /// Sets the node whose keys count. Default: of each key, the first node that is up and in sync about it.
+    /// Sets the node whose keys count, but for those that it is known to have missed itself where another node has them
+    /// right. Default: of each key, the first node that is up and in sync about it.
     pub fn from(mut self, source: impl Into<String>) -> Self {
         self.source = Some(source.into());
         self
@@ -204,6 +209,8 @@ impl<'a> Repair<'a> {
                 break;
             }
         }
+        repaired.doubtful.sort();
+        repaired.doubtful.dedup();
         if self.dry_run {
             return Ok(repaired);
         }
@@ -285,11 +292,9 @@ impl<'a> Repair<'a> {
                 }
             }
         }
-        if self.source.is_none() {
-            // Of what the source itself has missed, others know better.
-            let missed_there = shared.behind_of(source_idx)?.missed_keys();
-            missed_there.iter().for_each(|(key, _)| behind.missed(std::iter::once(key.as_slice())));
-        }
+        // Of what the source itself has missed, others may know better.
+        let missed_there = shared.behind_of(source_idx)?.missed_keys();
+        missed_there.iter().for_each(|(key, _)| behind.missed(std::iter::once(key.as_slice())));
         Ok(())
     }
 
@@ -309,7 +314,12 @@ impl<'a> Repair<'a> {
         let mut orphaned = Vec::new();
         for (key, number) in missed {
             match self.source_of(idx, &key)? {
-                Some(source) => by_source.entry(source).or_default().push((key, number)),
+                Some(source) => {
+                    if shared.behind_of(source)?.has_missed_of(&key) {
+                        repaired.doubtful.push(key.clone());
+                    }
+                    by_source.entry(source).or_default().push((key, number));
+                }
                 None => orphaned.push((key, number)),
             }
         }
@@ -371,21 +381,28 @@ impl<'a> Repair<'a> {
 
     /// The node from which this key is brought over.
     fn source_of(&self, target: usize, key: &[u8]) -> Result<Option<usize>, Error> {
-        if let Some(named) = self.named_source(target)? {
-            return Ok(Some(named));
+        let (shared, named) = (&*self.copy.shared, self.named_source(target)?);
+        match named {
+            Some(named) if !shared.behind_of(named)?.has_missed_of(key) => Ok(Some(named)),
+            named => Ok(shared.source_of(target, key).or(named)),
         }
-        let shared = &*self.copy.shared;
+    }
+}
+
+impl Shared {
+    /// The first other node, in the order in which this key is read, that answers and has missed nothing of it.
+    pub(super) fn source_of(&self, target: usize, key: &[u8]) -> Option<usize> {
         let of = |wanted: Standing| {
-            shared.nodes.ring().successors(key).find(|idx| {
-                let node = shared.nodes.at(*idx);
+            self.nodes.ring().successors(key).find(|idx| {
+                let node = self.nodes.at(*idx);
                 let standing = |behind: &Behind| behind.standing(node, std::iter::once(key));
                 *idx != target
                     && node.is_connected()
-                    && shared.behind.get(*idx).is_some_and(|behind| standing(behind) == wanted)
+                    && self.behind.get(*idx).is_some_and(|behind| standing(behind) == wanted)
             })
         };
         // Nodes that were all away for a moment are not to wait for each other.
-        Ok(of(Standing::InSync).or_else(|| of(Standing::Nearly)))
+        of(Standing::InSync).or_else(|| of(Standing::Nearly))
     }
 }
 
