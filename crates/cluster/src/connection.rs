@@ -38,7 +38,7 @@ impl RedisRing {
     /// Of the routing, of the node, or that the reply is not a `T`.
     pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
         let spec = command::lookup(cmd).ok_or_else(|| Error::unknown(cmd))?;
-        Ok(decode(&"*".into(), spec.name, self.run(spec, cmd).await?)?)
+        self.run(spec, cmd).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Each key on one server.
 
+use std::borrow::Borrow;
 use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
@@ -259,31 +260,61 @@ impl RedisRing {
         }
     }
 
-    /// Runs a command by its row.
-    pub(crate) async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        let owner = {
-            let topology = self.shared.topology.load();
-            match topology.route(spec, cmd)? {
-                Route::Owner(owner) if !topology.takes_care_of(spec) => Ok(topology.nodes.at(owner).clone()),
-                route => Err((Arc::clone(&topology), route)),
+    fn way(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Way, Error> {
+        let topology = self.shared.topology.load();
+        Ok(match topology.route(spec, cmd)? {
+            Route::Owner(owner) if !topology.takes_care_of(spec) => {
+                let owner = topology.nodes.at(owner);
+                Way::Straight(
+                    self.deadline.map_or_else(|| owner.clone(), |deadline| owner.with_deadline(deadline)),
+                )
             }
-        };
-        match (owner, self.deadline) {
-            (Ok(owner), None) => owner.run(spec, cmd).await.map_err(|error| on_owner(spec, cmd, error)),
-            (Ok(owner), Some(deadline)) => {
-                let reply = owner.with_deadline(deadline).run(spec, cmd).await;
-                reply.map_err(|error| on_owner(spec, cmd, error))
-            }
-            // Boxed, for these are rare: the future of every other command would have room for them.
-            (Err((topology, _)), _) if topology.takes_care_of(spec) => {
-                self.shared.look_after_those_away();
-                Box::pin(self.run_without_those_away(&topology, spec, cmd)).await
-            }
-            (Err((topology, route)), _) => {
-                Box::pin(self.nodes_of(&topology).run_on_several(spec, cmd, route)).await
-            }
-        }
+            route => Way::Other(Arc::clone(&topology), route),
+        })
     }
+
+    /// Runs a command by its row.
+    pub(crate) async fn run<T: FromRedisValue>(
+        &self,
+        spec: &'static Spec,
+        cmd: impl Borrow<Cmd>,
+    ) -> Result<T, Error> {
+        let cmd = cmd.borrow();
+        let reply = match self.way(spec, cmd)? {
+            Way::Straight(owner) => owner.run(spec, cmd).await.map_err(|error| on_owner(spec, cmd, error))?,
+            // Boxed, for it is rare: the future of every other command would have room for it.
+            Way::Other(topology, route) => Box::pin(self.run_other(spec, cmd, &topology, route)).await?,
+        };
+        T::from_redis_value(reply).map_err(|error| {
+            let name = match self.topology().route(spec, cmd) {
+                Ok(Route::Owner(owner)) => Arc::clone(self.topology().nodes.name(owner)),
+                _ => "*".into(),
+            };
+            Error::Node(node::Error::new(name, spec.name, node::ErrorKind::Reply(error.into())))
+        })
+    }
+
+    async fn run_other(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        topology: &Topology,
+        route: Route,
+    ) -> Result<Value, Error> {
+        if topology.takes_care_of(spec) {
+            self.shared.look_after_those_away();
+            return self.run_without_those_away(topology, spec, cmd).await;
+        }
+        self.nodes_of(topology).run_on_several(spec, cmd, route).await
+    }
+}
+
+/// How a command is run.
+enum Way {
+    /// As it is, by the owner of its keys.
+    Straight(Node),
+    /// By several nodes, or without one that is away.
+    Other(Arc<Topology>, Route),
 }
 
 impl Shared {
@@ -319,38 +350,27 @@ impl Shared {
     }
 }
 
-impl RedisRing {
-    async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {
-        let reply = self.run(spec, &cmd).await?;
-        let name = || match self.topology().route(spec, &cmd) {
-            Ok(Route::Owner(owner)) => Arc::clone(self.topology().nodes.name(owner)),
-            _ => "*".into(),
-        };
-        T::from_redis_value(reply).map_err(|error| {
-            Error::Node(node::Error::new(name(), spec.name, node::ErrorKind::Reply(error.into())))
-        })
-    }
-}
-
 impl Execute for RedisRing {
     type Error = Error;
     type Write<T: Send> = T;
     type Each<T: Send> = PerNode<T>;
 
+    #[inline]
     fn read<T: FromRedisValue + Send>(
         &self,
         command: &'static Command<Read>,
         cmd: Cmd,
     ) -> impl Future<Output = Result<T, Error>> + Send {
-        self.answer(command.spec(), cmd)
+        self.run(command.spec(), cmd)
     }
 
+    #[inline]
     fn write<T: FromRedisValue + Send>(
         &self,
         command: &'static Command<Write>,
         cmd: Cmd,
     ) -> impl Future<Output = Result<T, Error>> + Send {
-        self.answer(command.spec(), cmd)
+        self.run(command.spec(), cmd)
     }
 
     async fn each<T: FromRedisValue + Send>(
@@ -367,7 +387,7 @@ impl Execute for RedisRing {
             _ => {
                 let owner = nodes.ring().lookup(spec.first_key(&cmd).ok().flatten().unwrap_or_default());
                 let name = Arc::clone(nodes.name(owner));
-                let reply = self.run(spec, &cmd).await?;
+                let reply = self.run::<Value>(spec, cmd).await?;
                 return Ok(Replies::new(vec![(Arc::clone(&name), decode(&name, spec.name, reply).into())]));
             }
         };

@@ -14,4 +14,5 @@ pub use spec::{
     Access, Command, Connection, Each, Effect, Group, Keys, Merge, OnCopy, OnRing, Read, Retry, Spec, Until,
     Write,
 };
+pub(crate) use table::name_of;
 pub use table::{ALL, lookup, rows};

@@ -151,14 +151,19 @@ impl Connection {
         by: Option<Instant>,
         admission: Option<&Admission>,
     ) -> Result<Value, ErrorKind> {
-        let core = &*self.core;
+        let core = &self.core;
         let _in_flight = core.begin()?;
-        let live = self.live(by, admission).await?;
+        // What is rare is boxed: the future of every call would have room for it, and be moved with it.
+        let live = match core.open_live() {
+            Some(live) => live,
+            None => Box::pin(Keeper::wait_for_live(core, by)).await?,
+        };
+        let live = admitted(live, admission)?;
         let mut connection = live.connection.clone();
         let call = pin!(connection.send_packed_command(cmd));
         match by {
             None => core.received(&live, live.deadlines.within(call).await),
-            Some(by) => core.received_by(&live, by, call).await,
+            Some(by) => Box::pin(core.received_by(&live, by, call)).await,
         }
     }
 
@@ -171,14 +176,18 @@ impl Connection {
         by: Option<Instant>,
         admission: Option<&Admission>,
     ) -> Result<Vec<Value>, ErrorKind> {
-        let core = &*self.core;
+        let core = &self.core;
         let _in_flight = core.begin()?;
-        let live = self.live(by, admission).await?;
+        let live = match core.open_live() {
+            Some(live) => live,
+            None => Box::pin(Keeper::wait_for_live(core, by)).await?,
+        };
+        let live = admitted(live, admission)?;
         let mut connection = live.connection.clone();
         let call = pin!(connection.send_packed_commands(pipeline, offset, count));
         let replies = match by {
             None => core.received(&live, live.deadlines.within(call).await),
-            Some(by) => core.received_by(&live, by, call).await,
+            Some(by) => Box::pin(core.received_by(&live, by, call)).await,
         };
         match (replies, live.broken.get()) {
             // Of a pipeline with such a reply redis-rs tells only that it was cut short.
@@ -195,7 +204,11 @@ impl Connection {
         by: Option<Instant>,
         admission: Option<&Admission>,
     ) -> Result<(), ErrorKind> {
-        self.live(by, admission).await.map(drop)
+        let live = match self.core.open_live() {
+            Some(live) => live,
+            None => Box::pin(Keeper::wait_for_live(&self.core, by)).await?,
+        };
+        admitted(live, admission).map(drop)
     }
 
     /// How often the server has turned out to be another process than before: it was restarted, or replaced.
@@ -254,17 +267,12 @@ impl Connection {
         core.wake.notify_one();
         true
     }
+}
 
-    async fn live(&self, by: Option<Instant>, admission: Option<&Admission>) -> Result<Arc<Live>, ErrorKind> {
-        let live = match self.core.open_live() {
-            Some(live) => live,
-            // Boxed, for it is rare: the future of every call would have room for it, and be moved with it.
-            None => Box::pin(Keeper::wait_for_live(&self.core, by)).await?,
-        };
-        match admission.is_none_or(|admission| admission.admits(live.incarnation)) {
-            true => Ok(live),
-            false => Err(ErrorKind::NotAdmitted),
-        }
+fn admitted(live: Arc<Live>, admission: Option<&Admission>) -> Result<Arc<Live>, ErrorKind> {
+    match admission.is_none_or(|admission| admission.admits(live.incarnation)) {
+        true => Ok(live),
+        false => Err(ErrorKind::NotAdmitted),
     }
 }
 

@@ -68,7 +68,8 @@ impl Deadlines {
             false => PLACES,
         };
         let Some(tick) = self.waiting.get(place) else {
-            return tokio::time::timeout(self.timeout, call).await.ok();
+            // Boxed, for it is rare: every other call would have room for it.
+            return Box::pin(tokio::time::timeout(self.timeout, call)).await.ok();
         };
         // From here on this call is woken by the tick, also if it passes before the first poll.
         let mut tick = pin!(tick.notified());

@@ -94,6 +94,7 @@ impl Execute for Node {
     type Write<T: Send> = T;
     type Each<T: Send> = T;
 
+    #[inline]
     fn read<T: FromRedisValue + Send>(
         &self,
         command: &'static Command<Read>,
@@ -102,6 +103,7 @@ impl Execute for Node {
         self.answer(command.spec(), cmd)
     }
 
+    #[inline]
     fn write<T: FromRedisValue + Send>(
         &self,
         command: &'static Command<Write>,

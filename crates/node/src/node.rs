@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use redis::Arg;
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Pipeline;
@@ -18,6 +17,7 @@ use crate::command;
 use crate::command::Access;
 use crate::command::Retry;
 use crate::command::Spec;
+use crate::command::name_of;
 use crate::config::ConfigError;
 use crate::config::NodeConfig;
 use crate::connection::Connection;
@@ -188,17 +188,23 @@ impl Node {
     /// When the future is dropped the command may have been executed.
     pub async fn send(&self, cmd: &Cmd) -> Result<Value, Error> {
         let by = self.deadline.map(|deadline| Instant::now() + deadline);
-        self.send_by(cmd, by).await
+        let reply = self.inner.connection.send(cmd, by, self.admission.as_ref()).await;
+        self.judged(|| name_of(cmd), reply)
     }
 
-    async fn send_by(&self, cmd: &Cmd, by: Option<Instant>) -> Result<Value, Error> {
-        match self.inner.connection.send(cmd, by, self.admission.as_ref()).await {
+    /// What a reply to a command says: an error reply is one, and may mean that this server is not the one to ask.
+    fn judged(
+        &self,
+        command: impl FnOnce() -> Cow<'static, str>,
+        reply: Result<Value, ErrorKind>,
+    ) -> Result<Value, Error> {
+        match reply {
             Ok(reply @ Value::ServerError(_)) => {
                 self.look_for_demotion(std::slice::from_ref(&reply));
-                self.accept(name_of(cmd), reply)
+                self.accept(command(), reply)
             }
             Ok(reply) => Ok(reply),
-            Err(kind) => Err(self.error(name_of(cmd), kind)),
+            Err(kind) => Err(self.error(command(), kind)),
         }
     }
 
@@ -272,7 +278,9 @@ impl Node {
             };
         }
         let start = Instant::now();
-        let reply = match self.attempt(spec, cmd, self.by(start)).await {
+        let (by, admission) = (self.by(start), self.admission.as_ref());
+        let reply = self.inner.connection.send(cmd, by, admission).await;
+        let reply = match self.tried(spec, reply) {
             Ok(reply) => Ok(reply),
             // Boxed, for it is rare.
             Err(error) => Box::pin(self.repeat(spec, cmd, error, start)).await,
@@ -293,15 +301,18 @@ impl Node {
             Some(_) => self.run(spec, cmd).await,
             None => {
                 let start = Instant::now();
-                let reply = self.attempt(spec, cmd, self.by(start)).await;
+                let (by, admission) = (self.by(start), self.admission.as_ref());
+                let reply = self.inner.connection.send(cmd, by, admission).await;
+                let reply = self.tried(spec, reply);
                 self.inner.meters.called(Some(spec.group), start, self.in_flight(), &reply);
                 reply
             }
         }
     }
 
-    async fn attempt(&self, spec: &'static Spec, cmd: &Cmd, by: Option<Instant>) -> Result<Value, Error> {
-        let reply = self.send_by(cmd, by).await;
+    /// What became of one attempt to run a command: also whether the server takes writes.
+    fn tried(&self, spec: &'static Spec, reply: Result<Value, ErrorKind>) -> Result<Value, Error> {
+        let reply = self.judged(|| spec.name.into(), reply);
         match &reply {
             Ok(_) if spec.access == Access::Write && self.refuses_writes() => self.writes_are_taken(None),
             Err(error) if error.refuses_writes() => self.writes_are_taken(error.code()),
@@ -334,7 +345,8 @@ impl Node {
             tokio::time::sleep(pause).await;
             tracing::debug!(node = self.name(), command = spec.name, %error, "sent again");
             self.inner.meters.repeated();
-            match self.attempt(spec, cmd, Some(by)).await {
+            let reply = connection.send(cmd, Some(by), self.admission.as_ref()).await;
+            match self.tried(spec, reply) {
                 Ok(reply) => return Ok(reply),
                 // What an attempt may have done, no later one undoes; a read has done nothing.
                 Err(last)
@@ -402,16 +414,5 @@ impl Node {
 
     fn error(&self, command: impl Into<Cow<'static, str>>, kind: ErrorKind) -> Error {
         Error::new(Arc::clone(&self.inner.name), command, kind)
-    }
-}
-
-/// The name of a command for an error: never one of its arguments.
-fn name_of(cmd: &Cmd) -> Cow<'static, str> {
-    match command::lookup(cmd) {
-        Some(spec) => spec.name.into(),
-        None => match cmd.args_iter().next() {
-            Some(Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned().into(),
-            _ => "".into(),
-        },
     }
 }

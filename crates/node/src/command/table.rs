@@ -3,6 +3,8 @@
 //! It is held against the server itself by the test module `table`: arity, key positions, write flag, and that
 //! every command of the server has a row.
 
+use std::borrow::Cow;
+
 use redis::Cmd;
 
 use super::registry::registered;
@@ -48,6 +50,17 @@ const LONGEST_NAME: usize = 32;
 /// ```
 pub fn lookup(cmd: &Cmd) -> Option<&'static Spec> {
     in_table(cmd).or_else(|| registered(cmd))
+}
+
+/// The name of a command for an error: never one of its arguments.
+pub(crate) fn name_of(cmd: &Cmd) -> Cow<'static, str> {
+    match lookup(cmd) {
+        Some(spec) => spec.name.into(),
+        None => {
+            let name = super::keys::words(cmd).next().unwrap_or_default();
+            String::from_utf8_lossy(name).into_owned().into()
+        }
+    }
 }
 
 /// Returns the row of a command if it is in the table.
