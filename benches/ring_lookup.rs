@@ -9,12 +9,13 @@ mod designs;
 use designs::{Design, Keys, LOOKUPS};
 
 const NODES: [usize; 4] = [3, 10, 100, 1000];
-/// How often each design has its turn in the table of ratios, and how many lookups a turn is: so few that most turns
-/// are not interrupted.
-const TURNS: usize = 300;
-const TURN: usize = 20_000;
-/// How many lookups before each turn bring back what the others have put out of the caches.
-const WARM_UP: usize = 2_000;
+/// How often each design has its turn in the table of ratios, and how many lookups a turn is: so many that bringing the
+/// table back into the caches does not count, which the turns of the others have put out of them.
+const TURNS: usize = 100;
+const TURN: usize = 100_000;
+/// How many lookups come before each turn, for the same reason: nearly every line of half a megabyte, the table of the
+/// floor, is touched by as many.
+const WARM_UP: usize = 50_000;
 const KEY_LENGTHS: [usize; 4] = [8, 24, 64, 250];
 
 /// All designs; the crates and the textbook only with keys of a usual length.
