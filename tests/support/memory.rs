@@ -2,18 +2,34 @@
 
 use std::fs;
 
-/// The most that it has held since the [peak was reset](reset_peak), or ever, in MiB.
+use crate::leave_row;
+
+/// Does something that may take so many MiB above what was held before, at its peak. Leaves a row of the table of memory.
+///
+/// # Panics
+/// If it takes more.
+pub async fn measured<T>(what: &str, most: u64, does: impl AsyncFnOnce() -> T) -> T {
+    reset_peak();
+    let before = resident_mib();
+    let result = does().await;
+    let grown = peak_mib().unwrap_or(0).saturating_sub(before.unwrap_or(0));
+    leave_row(what, &[("memory", what.to_owned()), ("MiB", grown.to_string()), ("may be", most.to_string())]);
+    assert!(grown <= most, "{what}: {grown} MiB at most above what was held before, not {most}");
+    result
+}
+
+/// The most that it has held so far, in MiB.
 pub fn peak_mib() -> Option<u64> {
     status("VmHWM:")
 }
 
 /// What it holds now, in MiB.
-pub fn resident_mib() -> Option<u64> {
+fn resident_mib() -> Option<u64> {
     status("VmRSS:")
 }
 
 /// Has the peak begin anew from what is held now. Where the system does not do that, it stays the peak of all time.
-pub fn reset_peak() {
+fn reset_peak() {
     let _best_effort = fs::write("/proc/self/clear_refs", "5");
 }
 

@@ -1,30 +1,33 @@
-//! The table at the end of a test run: what tests have measured, one line each.
+//! The tables at the end of a test run: what tests have measured, one line each.
 
 use std::fs;
 use std::path::Path;
 
 /// Prints the lines that tests have left in the folder of a run, if any has.
 ///
-/// A test leaves a file `<its name>.row` there with the heading of the table in its first line and its own row in the
+/// A test leaves a file `<its name>.row` there with the heading of its table in its first line and its own row in the
 /// second, the cells parted by tabs.
 pub(crate) fn print(folder: &Path) {
-    let lines = lines(folder);
-    if !lines.is_empty() {
+    for lines in tables(folder) {
         eprintln!("\n{}", aligned(&lines));
     }
 }
 
-/// The heading once, then the rows by the names of their files.
-fn lines(folder: &Path) -> Vec<Vec<String>> {
+/// Of each heading a table: the heading once, then the rows by the names of their files.
+fn tables(folder: &Path) -> Vec<Vec<Vec<String>>> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut paths: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "row")).collect();
     paths.sort();
-    let mut lines: Vec<Vec<String>> = Vec::new();
+    let mut tables: Vec<Vec<Vec<String>>> = Vec::new();
     for text in paths.iter().filter_map(|path| fs::read_to_string(path).ok()) {
-        let rows = text.lines().map(|line| line.split('\t').map(str::to_string).collect());
-        lines.extend(rows.skip(if lines.is_empty() { 0 } else { 1 }));
+        let mut lines = text.lines().map(|line| line.split('\t').map(str::to_string).collect::<Vec<_>>());
+        let Some(heading) = lines.next() else { continue };
+        match tables.iter_mut().find(|table| table[0] == heading) {
+            Some(table) => table.extend(lines),
+            None => tables.push(std::iter::once(heading).chain(lines).collect()),
+        }
     }
-    lines
+    tables
 }
 
 /// The cells under each other: the first column to the left, which is text, the others to the right.
@@ -53,15 +56,16 @@ mod tests {
     use std::{env, process};
 
     #[test]
-    fn rows_stand_under_one_heading_in_the_order_of_their_names() {
+    fn rows_stand_under_their_heading_in_the_order_of_their_names() {
         let folder = env::temp_dir().join(format!("redisdb-table-{}", process::id()));
         fs::create_dir_all(&folder).unwrap();
         for (name, row) in [("b", "killed\t10"), ("a", "é\t7")] {
             fs::write(folder.join(format!("{name}.row")), format!("fault\tn\n{row}\n")).unwrap();
         }
+        fs::write(folder.join("aa.row"), "load\tMiB\nall\t1\n").unwrap();
         fs::write(folder.join("4711"), "24000").unwrap();
-        let table = aligned(&lines(&folder));
+        let tables: Vec<_> = tables(&folder).iter().map(|lines| aligned(lines)).collect();
         fs::remove_dir_all(&folder).unwrap();
-        assert_eq!(table, "fault    n\né        7\nkilled  10\n");
+        assert_eq!(tables, ["fault    n\né        7\nkilled  10\n", "load  MiB\nall     1\n"]);
     }
 }

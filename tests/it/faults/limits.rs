@@ -8,16 +8,24 @@ use std::process::Command;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
+use std::time::Instant;
 
 use redisdb::Node;
+use redisdb::NodeConfig;
+use redisdb::RedisCopy;
+use redisdb::RedisRing;
 use redisdb::node::ErrorKind;
+use redisdb::node::ServerCommands;
+use redisdb::node::StringCommands;
 use redisdb_tests::NAMES;
 use redisdb_tests::eventually;
+use redisdb_tests::measured;
 use tokio::runtime::Handle;
 use tokio::runtime::Runtime;
 use xtask::Servers;
 
 use super::load::Store;
+use super::scene::B;
 use super::scene::Kind;
 use super::scene::client;
 use super::scene::in_sync;
@@ -78,6 +86,116 @@ async fn ten_thousand_calls_at_once(kind: Kind) {
     println!("{shed} of {} calls were not answered", 2 * TASKS);
     // It is as good as new.
     eventually("it answers", async || store.get("key:1").await.is_ok()).await;
+}
+
+/// Calls to one server that does not answer: as many as it takes, and more.
+const CALLS: usize = NodeConfig::MAX_IN_FLIGHT + 2000;
+/// What they may take, in MiB: their tasks, what they send, and what they wait for. On a copy each is three.
+const SATURATED_RING: u64 = 64;
+const SATURATED_COPY: u64 = 128;
+
+#[test]
+fn calls_to_a_stopped_server_of_a_ring_are_shed_above_the_bound_and_take_little_memory() {
+    if urls().is_none() {
+        in_child("faults::limits::child_saturates_a_ring", &Servers::start(3).unwrap(), 256);
+    }
+}
+
+#[test]
+fn calls_to_a_stopped_server_of_a_copy_are_shed_above_the_bound_and_take_little_memory() {
+    if urls().is_none() {
+        in_child("faults::limits::child_saturates_a_copy", &Servers::start(3).unwrap(), 256);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_saturates_a_ring() {
+    let Some(urls) = urls() else { return };
+    let nodes = NAMES.iter().zip(&urls);
+    let ring = nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, url));
+    let ring = ring.response_timeout(HOLD).connect().await.unwrap();
+    let stopped = ring.on_node(NAMES[B]).unwrap().clone();
+    let keys = (0..).map(|i| format!("key:{i}")).filter(|key| ring.node_for(key).name() == NAMES[B]);
+    let outcomes =
+        saturate("ring", SATURATED_RING, &Store::Ring(ring.clone()), &stopped, keys.take(CALLS).collect())
+            .await;
+    assert_eq!(
+        outcomes.iter().filter(|outcome| **outcome == Some(Class::NotSent)).count(),
+        CALLS - NodeConfig::MAX_IN_FLIGHT
+    );
+    eventually("it answers", async || stopped.dbsize().await.is_ok()).await;
+    // What was given up may be executed late, and no more than that.
+    assert!(stopped.dbsize().await.unwrap() <= NodeConfig::MAX_IN_FLIGHT as u64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_saturates_a_copy() {
+    let Some(urls) = urls() else { return };
+    let nodes = NAMES.iter().zip(&urls);
+    let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, url));
+    let copy = copy.response_timeout(HOLD).connect().await.unwrap();
+    let stopped = copy.on_node(NAMES[B]).unwrap().clone();
+    let keys: Vec<String> = (0..CALLS).map(|i| format!("key:{i}")).collect();
+    let outcomes = saturate("copy", SATURATED_COPY, &Store::Copy(copy.clone()), &stopped, keys.clone()).await;
+    in_sync(&copy, None).await;
+    assert_eq!(copy.verify().run().await.unwrap(), []);
+    // What any node has taken, all have in the end.
+    for (key, outcome) in keys.iter().zip(outcomes) {
+        if outcome.is_none() {
+            assert_eq!(stopped.get::<String>(key).await.unwrap().as_ref(), Some(key));
+        }
+    }
+}
+
+/// How long a call waits for the stopped server: for all of them to be under way at once.
+const HOLD: Duration = Duration::from_secs(6);
+
+/// Stops the server of a node, writes all keys at once, and lets it go on. Returns what became of each call: `None` if
+/// it was answered.
+async fn saturate(
+    kind: &str,
+    most: u64,
+    store: &Store,
+    stopped: &Node,
+    keys: Vec<String>,
+) -> Vec<Option<Class>> {
+    let info = stopped.send(redis::cmd("INFO").arg("server")).await.unwrap();
+    let info: String = redis::from_redis_value(info).unwrap();
+    let pid = info.lines().find_map(|line| line.strip_prefix("process_id:")).unwrap();
+    let signal = |signal: &str| assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
+    signal("-STOP");
+    let what = format!("{} calls at once, one server stopped ({kind})", keys.len());
+    let outcomes = measured(&what, most, async || {
+        let spawn = |key: String| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let start = Instant::now();
+                let failed = store.set(&key, &key, &mut Tally::default()).await.err();
+                let outcome = failed.as_ref().map(Class::of);
+                (outcome, start.elapsed())
+            })
+        };
+        // All are there before the first is waited for.
+        let tasks: Vec<_> = keys.into_iter().map(spawn).collect();
+        let mut outcomes = Vec::new();
+        for task in tasks {
+            let (outcome, took) =
+                tokio::time::timeout(Duration::from_secs(60), task).await.expect("it hangs").unwrap();
+            assert!(took < HOLD + Duration::from_secs(3), "{took:?}");
+            outcomes.push(outcome);
+        }
+        outcomes
+    })
+    .await;
+    signal("-CONT");
+    let n = |outcome| outcomes.iter().filter(|o| **o == outcome).count();
+    println!(
+        "answered {}, not sent {}, unknown {}",
+        n(None),
+        n(Some(Class::NotSent)),
+        n(Some(Class::Unknown))
+    );
+    outcomes
 }
 
 #[test]

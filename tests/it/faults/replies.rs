@@ -16,9 +16,7 @@ use redisdb::node::StringCommands;
 use redisdb_tests::Hostile;
 use redisdb_tests::NAMES;
 use redisdb_tests::eventually;
-use redisdb_tests::peak_mib;
-use redisdb_tests::reset_peak;
-use redisdb_tests::resident_mib;
+use redisdb_tests::measured;
 use xtask::Servers;
 
 use super::limits::in_child;
@@ -27,22 +25,13 @@ use super::limits::urls;
 const MIB: usize = 1 << 20;
 /// What a reply may take here.
 const LIMIT: usize = 32 * MIB;
-/// What a process may need besides.
-const SLACK_MIB: u64 = 12;
+/// What may be held of a reply that is refused, and of one that just fits, in MiB.
+const SLACK: u64 = 12;
+const WHOLE: u64 = 2 * (LIMIT / MIB) as u64 + SLACK;
 const PATIENT: Duration = Duration::from_secs(20);
 
 fn config(url: &str) -> NodeConfig {
     NodeConfig::new(url).unwrap().with_max_reply(LIMIT).with_response_timeout(PATIENT)
-}
-
-/// The most memory that something took above what was held before, in MiB.
-async fn grows<T>(what: &str, does: impl AsyncFnOnce() -> T) -> (T, u64) {
-    reset_peak();
-    let before = resident_mib();
-    let result = does().await;
-    let grown = peak_mib().unwrap_or(0).saturating_sub(before.unwrap_or(0));
-    println!("{what}: {grown} MiB at most above what was held before");
-    (result, grown)
 }
 
 #[test]
@@ -63,29 +52,29 @@ async fn child_asks_for_too_much() {
     node.setrange("fits", (LIMIT - 2) as u64, "x").await.unwrap();
     node.set("small", "v").await.unwrap();
 
-    let (found, grown) = grows("a string of 32 MiB", async || node.get::<Vec<u8>>("fits").await).await;
+    let found =
+        measured("a string of 32 MiB, the limit", WHOLE, async || node.get::<Vec<u8>>("fits").await).await;
     assert_eq!(found.unwrap().map(|value| value.len()), Some(LIMIT - 1));
-    assert!(grown <= (2 * LIMIT / MIB) as u64 + SLACK_MIB, "{grown} MiB");
 
-    let (error, grown) = grows("one too large", async || node.get::<Vec<u8>>("big").await.unwrap_err()).await;
+    let error =
+        measured("a string above it", SLACK, async || node.get::<Vec<u8>>("big").await.unwrap_err()).await;
     assert!(matches!(error.kind(), ErrorKind::ReplyTooLarge { limit: LIMIT }), "{error}");
     assert!(error.may_have_executed());
-    assert!(grown <= SLACK_MIB, "{grown} MiB");
 
     // Five bytes each, and what an element takes.
-    let (list, grown) = grows("200,000 elements", async || node.lrange::<u32>("list", 0, -1).await).await;
+    let list = measured("200,000 elements", WHOLE, async || node.lrange::<u32>("list", 0, -1).await).await;
     assert_eq!(list.unwrap().len(), 200_000);
-    assert!(grown <= (2 * LIMIT / MIB) as u64 + SLACK_MIB, "{grown} MiB");
     let more = redis::cmd("EVAL")
         .arg("for i = 1, 600000 do redis.call('RPUSH', KEYS[1], i) end")
         .arg(1)
         .arg("list")
         .take();
     node.send(&more).await.unwrap();
-    let (error, grown) =
-        grows("800,000 elements", async || node.lrange::<u32>("list", 0, -1).await.unwrap_err()).await;
+    let error = measured("800,000 elements, above the limit", SLACK, async || {
+        node.lrange::<u32>("list", 0, -1).await.unwrap_err()
+    })
+    .await;
     assert!(matches!(error.kind(), ErrorKind::ReplyTooLarge { .. }), "{error}");
-    assert!(grown <= SLACK_MIB, "{grown} MiB");
 
     // In a pipeline too, whose other replies are within the limit.
     let pipeline = node.pipeline();
@@ -205,16 +194,15 @@ async fn child_of_a_hostile_server() {
             }
             found
         };
-        let (found, grown) = grows(flaw, hurt).await;
+        let found = measured(flaw, WHOLE, hurt).await;
         println!(
             "{flaw}: {}",
             found.iter().map(|kind| kind.chars().take(80).collect()).collect::<Vec<String>>().join("; ")
         );
-        assert!(
-            !found.is_empty() && found.iter().all(|found| kinds.iter().any(|kind| found.starts_with(kind))),
-            "{flaw}: {found:?}"
-        );
-        assert!(grown <= (2 * LIMIT / MIB) as u64 + SLACK_MIB, "{flaw}: {grown} MiB");
+        let is = |found: &String, kinds: &[&str]| kinds.iter().any(|kind| found.starts_with(kind));
+        // On a busy machine anything may come too late.
+        assert!(found.iter().any(|found| is(found, kinds)), "{flaw}: {found:?}");
+        assert!(found.iter().all(|found| is(found, kinds) || is(found, &["Timeout"])), "{flaw}: {found:?}");
         server.is_well();
         eventually("it is used again", async || {
             node.get::<String>("k").await.is_ok_and(|found| found.is_none())

@@ -1,13 +1,13 @@
 //! What a load has counted, and the line that it makes of the table at the end of the run.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use redisdb::Error;
 use redisdb::node;
 use redisdb::node::ErrorKind;
 use redisdb_tests::NAMES;
+use redisdb_tests::leave_row;
 
 /// How long a call may take that is within its deadline.
 pub const DEADLINE: Duration = Duration::from_secs(1);
@@ -220,13 +220,8 @@ impl Tally {
             ("during", self.percentile(Phase::During, 99)),
             ("after", self.percentile(Phase::After, 99)),
         ];
-        let line =
-            |pick: fn(&(&str, String)) -> String| cells.iter().map(pick).collect::<Vec<_>>().join("\t");
-        let text = format!("{}\n{}\n", line(|cell| cell.0.to_owned()), line(|cell| cell.1.clone()));
-        println!("{text}{:?}", self.errors);
-        if let Some(folder) = std::env::var_os("REDISDB_RUN_DIR") {
-            std::fs::write(Path::new(&folder).join(format!("{name}.row")), text).unwrap();
-        }
+        leave_row(name, &cells);
+        println!("{:?}", self.errors);
     }
 
     /// In milliseconds, of the calls that were answered.
