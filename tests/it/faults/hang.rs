@@ -6,10 +6,12 @@ use redisdb::Node;
 use redisdb::node::ServerCommands;
 use redisdb_tests::eventually;
 
+use super::load::TASKS;
 use super::scene::B;
 use super::scene::DURING;
 use super::scene::Kind;
 use super::scene::stage;
+use super::tally::Class;
 
 rows!(stopped_for_a_moment, stopped_for_long, clients_paused, runs_an_endless_script);
 
@@ -38,6 +40,32 @@ async fn stopped_for_long(kind: Kind) {
     tally.has_errors("b", &["Timeout"]);
     if kind == Kind::Copy {
         assert_eq!(tally.n_failed(), 0);
+    }
+}
+
+/// On both at once, for the suite is to end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopped_for_half_a_minute() {
+    tokio::join!(stopped_for_very_long(Kind::Ring), stopped_for_very_long(Kind::Copy));
+}
+
+async fn stopped_for_very_long(kind: Kind) {
+    let mut scene = stage(kind, "SIGSTOP 30 s").start().await;
+    scene.blame(&[B]);
+    scene.servers[B].pause();
+    scene.go_on(Duration::from_secs(30)).await;
+    scene.servers[B].resume();
+    scene.healed().await;
+    let tally = scene.end().await;
+    tally.only_errors(&["b"], &OF_SILENCE);
+    tally.has_errors("b", &["Timeout"]);
+    // What may be executed late was sent before the server was left alone: by each task not more than it had time for.
+    let unknown = tally.failed.get(&Class::Unknown).copied().unwrap_or(0);
+    assert!(unknown <= 3 * TASKS, "{unknown}");
+    match kind {
+        Kind::Copy => assert_eq!(tally.n_failed(), 0),
+        // All but those are told at once.
+        Kind::Ring => assert!(tally.median_of_failures() < Duration::from_millis(20)),
     }
 }
 

@@ -25,7 +25,7 @@ use super::tally::Class;
 use super::tally::Phase;
 use super::tally::Tally;
 
-const TASKS: usize = 64;
+pub const TASKS: usize = 64;
 const KEYS_OF_TASK: usize = 6;
 /// Between two calls of a task: some 2500 calls in a second, as many as a busy machine can bear.
 const PACE: Duration = Duration::from_millis(25);

@@ -60,6 +60,8 @@ pub struct Tally {
     pub machine: Duration,
     /// Of the calls that were answered, by phase, in microseconds.
     latencies: [Vec<u32>; 3],
+    /// Of those that failed, in microseconds.
+    failures: Vec<u32>,
     /// How often each node gave each error.
     pub errors: BTreeMap<(String, String), usize>,
     complaints: Vec<String>,
@@ -93,8 +95,9 @@ impl Tally {
                 self.hung += 1;
                 self.complain(format!("a call has not ended after {took:?}"));
             }
-            Some(Ok(())) => self.latencies[phase].push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX)),
+            Some(Ok(())) => self.latencies[phase].push(micros(took)),
             Some(Err(error)) => {
+                self.failures.push(micros(took));
                 *self.failed.entry(Class::of(error)).or_default() += 1;
                 error.node_errors().into_iter().for_each(|error| self.note(error));
                 if !is_excused(error) {
@@ -136,6 +139,7 @@ impl Tally {
         for (all, latencies) in self.latencies.iter_mut().zip(other.latencies) {
             all.extend(latencies);
         }
+        self.failures.extend(other.failures);
         other.errors.into_iter().for_each(|(error, n)| *self.errors.entry(error).or_default() += n);
         other.complaints.into_iter().for_each(|complaint| self.complain(complaint));
     }
@@ -164,6 +168,13 @@ impl Tally {
         for (missing, in_pipelines) in self.missing.iter_mut().zip(&mut self.missing_in_pipelines) {
             *missing += std::mem::take(in_pipelines);
         }
+    }
+
+    /// How long half of the calls that failed took, at most.
+    pub fn median_of_failures(&self) -> Duration {
+        let mut failures = self.failures.clone();
+        failures.sort_unstable();
+        Duration::from_micros(failures.get(failures.len() / 2).copied().unwrap_or(0).into())
     }
 
     /// How many calls failed.
@@ -231,6 +242,10 @@ impl Tally {
         let at = latencies.len() * percent / 100;
         latencies.get(at).map_or("-".to_owned(), |micros| format!("{:.1}", f64::from(*micros) / 1000.0))
     }
+}
+
+fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }
 
 /// The code of an error reply, or the kind of the error; of a node that is down, why.
