@@ -5,10 +5,16 @@ use std::env;
 use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
+use std::time::Instant;
 
 use redisdb::Node;
+use redisdb::NodeConfig;
 use redisdb::commands::*;
+use redisdb::node::ErrorKind;
 use redisdb::node::SentinelCommands;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use xtask::Server;
 use xtask::ServerBuilder;
 
@@ -42,6 +48,20 @@ fn certificates(dir: &Path) -> bool {
     made
 }
 
+/// Signs the server's certificate anew, for another time; whether it could.
+fn signed_for(dir: &Path, from: &str, to: &str) -> bool {
+    let authority = "[ca]\ndefault_ca=own\n[own]\ndatabase=index\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\n\
+                     unique_subject=no\npolicy=any\n[any]\ncommonName=supplied\n";
+    for (name, text) in [("authority", authority), ("index", ""), ("serial", "1000\n")] {
+        std::fs::write(dir.join(name), text).unwrap();
+    }
+    let args = format!(
+        "ca -batch -config authority -cert ca.crt -keyfile ca.key -in server.csr -notext -extfile names -startdate {from} \
+         -enddate {to} -out server.crt"
+    );
+    openssl(dir, &args)
+}
+
 /// A server on a TLS port, and the port.
 pub(crate) fn server(dir: &Path) -> Option<(Server, u16)> {
     if certificates(dir) { on_tls_port(Server::builder().password("the-right-one"), dir) } else { None }
@@ -71,15 +91,16 @@ fn on_tls_port(builder: ServerBuilder, dir: &Path) -> Option<(Server, u16)> {
 }
 
 /// Runs one of the tests below in a process of its own, which trusts these roots.
-fn run(test: &str, url: &str, roots: &Path) {
+fn run(test: &str, url: &str, roots: &Path) -> String {
     let child = Command::new(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(URL, url)
         .env("SSL_CERT_FILE", roots)
         .output()
         .unwrap();
-    let output = String::from_utf8_lossy(&child.stdout);
+    let output = String::from_utf8_lossy(&child.stdout).into_owned();
     assert!(child.status.success() && output.contains("1 passed"), "{output}");
+    output
 }
 
 #[test]
@@ -95,6 +116,63 @@ fn a_server_is_verified_and_talked_to() {
     run("tls::child_is_refused", &url, &dir.dir().join("server.crt"));
     // The certificate is for another name.
     run("tls::child_is_refused", &url.replace("localhost", "127.0.0.1"), &dir.dir().join("ca.crt"));
+}
+
+#[test]
+fn a_certificate_that_has_expired_or_is_for_later_is_refused() {
+    if env::var_os(URL).is_some() {
+        return;
+    }
+    let dir = Server::start().unwrap();
+    if !certificates(dir.dir()) {
+        return;
+    }
+    for (from, to, reason) in [
+        ("20200101000000Z", "20200201000000Z", "expired"),
+        ("20990101000000Z", "20990201000000Z", "not valid yet"),
+        // Signed the same way it is taken, if it is for now.
+        ("20200101000000Z", "20990201000000Z", ""),
+    ] {
+        assert!(signed_for(dir.dir(), from, to), "openssl signs nothing for {from} to {to}");
+        let Some((server, port)) = on_tls_port(Server::builder().password("the-right-one"), dir.dir()) else {
+            return;
+        };
+        let url = format!("rediss://:the-right-one@localhost:{port}/1");
+        let roots = dir.dir().join("ca.crt");
+        match reason {
+            "" => drop(run("tls::child_talks", &url, &roots)),
+            _ => {
+                let output = run("tls::child_is_refused", &url, &roots);
+                assert!(output.contains(reason), "{output}");
+            }
+        }
+        drop(server);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_is_not_spoken_to_without_it() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let said = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut said = vec![0; 4096];
+        let n = stream.read(&mut said).await.unwrap();
+        said.truncate(n);
+        stream.write_all(b"-ERR Protocol error\r\n").await.unwrap();
+        // Whatever comes after the refusal, until it hangs up.
+        let _reset = stream.read_to_end(&mut said).await;
+        said
+    });
+    let start = Instant::now();
+    let error = Node::connect(format!("rediss://:the-right-one@localhost:{port}")).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Tls(_)), "{error:?}");
+    assert!(start.elapsed() < NodeConfig::CONNECT_TIMEOUT, "{:?}", start.elapsed());
+    let said = said.await.unwrap();
+    // A record of a TLS handshake, and no word of Redis.
+    assert_eq!(said.first(), Some(&0x16));
+    let said = String::from_utf8_lossy(&said);
+    assert!(!said.contains("AUTH") && !said.contains("HELLO") && !said.contains("the-right-one"), "{said}");
 }
 
 #[tokio::test]
@@ -132,7 +210,10 @@ async fn child_talks() {
 #[tokio::test]
 async fn child_is_refused() {
     let Ok(url) = env::var(URL) else { return };
+    let start = Instant::now();
     let error = Node::connect(url).await.unwrap_err();
-    assert!(matches!(error.kind(), redisdb::node::ErrorKind::Tls(_)), "{error:?}");
+    assert!(matches!(error.kind(), ErrorKind::Tls(_)), "{error:?}");
+    assert!(start.elapsed() < NodeConfig::CONNECT_TIMEOUT, "{:?}", start.elapsed());
+    println!("{error}");
     assert!(!format!("{error:?} {error}").contains("the-right-one"));
 }
