@@ -13,14 +13,14 @@ const NODES: [usize; 4] = [3, 10, 100, 1000];
 /// table back into the caches does not count, which the turns of the others have put out of them.
 const TURNS: usize = 100;
 const TURN: usize = 100_000;
-/// How many lookups come before each turn, for the same reason: nearly every line of half a megabyte, the table of the
-/// floor, is touched by as many.
+/// How many lookups come before each turn, for the same reason: nearly every line of the table of the floor is touched
+/// by as many.
 const WARM_UP: usize = 50_000;
 const KEY_LENGTHS: [usize; 4] = [8, 24, 64, 250];
 
 /// All designs; the crates and the textbook only with keys of a usual length.
 fn all(n: usize, len: usize) -> Vec<Design> {
-    let mut all = vec![designs::floor(), designs::ours(n), designs::ours_whole_keys(n)];
+    let mut all = vec![designs::floor(n), designs::ours(n), designs::ours_whole_keys(n)];
     if len == 24 {
         all.extend(designs::crates(n));
         all.extend(designs::textbook(n));
