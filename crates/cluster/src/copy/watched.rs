@@ -34,7 +34,8 @@ impl From<&Result<Value, node::Error>> for Took {
 /// `in_sync` says which were in sync before, and `order` in which order the key is read. Only what a node holds that was
 /// in sync can be what the others should hold. So a write that such a node took was missed by all that did not. One that
 /// only nodes took that were behind was missed by all the others too: somebody was told that it is done. If nobody took
-/// it, those that may have are behind those that certainly did not; and if all may have, the first of them counts.
+/// it, those that may have are behind those that certainly did not; and if all that were in sync may have, the first of
+/// them counts, and all others are behind.
 fn behind_after(took: &[Took], in_sync: &[bool], order: impl Iterator<Item = usize>) -> Vec<bool> {
     let is_trusted = |idx: usize| in_sync.get(idx).copied().unwrap_or(false);
     let trusted =
@@ -42,15 +43,15 @@ fn behind_after(took: &[Took], in_sync: &[bool], order: impl Iterator<Item = usi
     if took.contains(&Took::Yes) {
         return took.iter().map(|took| *took != Took::Yes).collect();
     }
-    let mut behind: Vec<bool> = took.iter().map(|took| *took == Took::Maybe).collect();
     if !trusted(Took::No) {
         let mut order = order;
         let counts = order.find(|idx| is_trusted(*idx) && took.get(*idx) == Some(&Took::Maybe));
-        if let Some(behind) = counts.and_then(|idx| behind.get_mut(idx)) {
-            *behind = false;
+        if let Some(counts) = counts {
+            // Also behind those that certainly did not: they are down, or do not hold what counts for another reason.
+            return (0..took.len()).map(|idx| idx != counts).collect();
         }
     }
-    behind
+    took.iter().map(|took| *took == Took::Maybe).collect()
 }
 
 /// The reply that most nodes gave, or else the first: of the replies of nodes in sync, in the order in which the key is
@@ -294,7 +295,9 @@ mod tests {
         check([Maybe, Maybe, Maybe], [true; 3], [true, true, false]);
         check([Maybe, Maybe, Maybe], [true, true, false], [true, false, true]);
         // A node that was behind before is not what the others should be like.
-        check([No, Maybe, Maybe], [false, true, true], [false, true, false]);
+        check([No, Maybe, Maybe], [false, true, true], [true, true, false]);
+        check([No, No], [false, false], [false, false]);
+        check([No, Maybe], [false, false], [false, true]);
         check([Maybe, Maybe], [false, false], [true, true]);
     }
 }
