@@ -116,3 +116,44 @@ async fn a_flush_by_the_copy_does_not_look_like_a_loss() {
     let third = process(&servers).await.unwrap();
     assert_eq!(third.health()[1], ("b", Health::Syncing));
 }
+
+#[tokio::test]
+async fn no_way_of_reading_believes_a_server_that_was_emptied_a_moment_ago() {
+    let servers = Servers::start(3).unwrap();
+    let copy = process(&servers).await.unwrap();
+    fill(&copy).await;
+    let keys: Vec<String> = (0..KEYS).map(|i| format!("key:{i}")).collect();
+    let all: Vec<Option<usize>> = (0..KEYS).map(Some).collect();
+    for round in 0..4 {
+        let name = copy.node_for(&keys[0]).name().to_owned();
+        copy.on_node(&name).unwrap().flushall().await.unwrap();
+        let pipeline = if round == 0 { copy.pipeline() } else { copy.pipeline().atomic() };
+        let found = match round {
+            0 | 1 => {
+                let replies: Vec<_> = keys.iter().map(|key| pipeline.get::<usize>(key)).collect();
+                pipeline.execute().await.ok().unwrap();
+                let mut found = Vec::new();
+                for reply in replies {
+                    found.push(reply.await.unwrap());
+                }
+                found
+            }
+            2 => {
+                let pipeline = copy.pipeline();
+                let reply = pipeline.mget::<usize>(&keys);
+                pipeline.execute().await.ok().unwrap();
+                reply.await.unwrap()
+            }
+            _ => copy.mget(&keys).await.unwrap(),
+        };
+        assert_eq!(found, all, "{round}");
+        assert!(copy.repair(&name).run().await.unwrap().readmitted);
+    }
+    // What another process has made whole meanwhile is not believed either, and what was marked once more is.
+    let other = process(&servers).await.unwrap();
+    other.readmit("a").await.unwrap();
+    for i in 0..20 {
+        assert_eq!(copy.get::<usize>(format!("none:{i}")).await.unwrap(), None);
+    }
+    assert!(copy.health().iter().all(|(_, health)| *health == Health::Up), "{:?}", copy.health());
+}

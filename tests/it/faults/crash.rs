@@ -92,10 +92,6 @@ async fn restarted_from_an_older_dump(kind: Kind) {
 async fn flushed_by_an_outsider(kind: Kind) {
     let mut scene = stage(kind, "FLUSHALL by an outsider").identity("shop").start().await;
     scene.may_lose(&[B]);
-    if kind == Kind::Copy {
-        // There the marker is not asked for.
-        scene.may_miss_in_pipelines();
-    }
     let outsider = redisdb::Node::connect(scene.servers[B].url()).await.unwrap();
     outsider.flushall().await.unwrap();
     scene.go_on(DURING).await;

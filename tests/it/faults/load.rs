@@ -325,7 +325,7 @@ impl Worker {
         self.call(client, call).await;
         for ((key, acknowledged), found) in keys.iter().zip(found) {
             let is_missing = found.is_some_and(|found| self.judge(key, *acknowledged, found));
-            self.tally.missing_in_pipelines[key.node] += usize::from(is_missing);
+            self.tally.missing[key.node] += usize::from(is_missing);
         }
     }
 

@@ -55,7 +55,6 @@ pub struct Scene {
     clients: Vec<Store>,
     load: Load,
     may_lose: Vec<usize>,
-    may_miss_in_pipelines: bool,
     /// The node that the others are repaired from, where a copy cannot know.
     source: Option<&'static str>,
     /// Whether one node will never answer.
@@ -131,20 +130,7 @@ impl Stage {
         let load = Load::start(clients.clone());
         let kind = self.kind;
         let (may_lose, source, back) = (Vec::new(), None, None);
-        let (may_miss_in_pipelines, is_broken) = (false, false);
-        Scene {
-            kind,
-            name,
-            servers,
-            proxies,
-            clients,
-            load,
-            may_lose,
-            may_miss_in_pipelines,
-            source,
-            back,
-            is_broken,
-        }
+        Scene { kind, name, servers, proxies, clients, load, may_lose, source, back, is_broken: false }
     }
 }
 
@@ -175,11 +161,6 @@ impl Scene {
         if self.kind == Kind::Ring {
             self.may_lose.extend(nodes);
         }
-    }
-
-    /// Says that a read in a pipeline may be told that there is nothing, where a single read asks again.
-    pub fn may_miss_in_pipelines(&mut self) {
-        self.may_miss_in_pipelines = true;
     }
 
     /// Says that a node will not be well again: nothing is expected of it in the end.
@@ -244,9 +225,6 @@ impl Scene {
             in_sync(copy, self.source).await;
         }
         self.load.check(&self.may_lose, &mut tally).await;
-        if !self.may_miss_in_pipelines {
-            tally.missing_alone_too();
-        }
         tally.write_row(&self.name, self.back);
         if self.is_broken {
             tally.check(&self.may_lose);

@@ -46,8 +46,6 @@ pub struct Tally {
     pub wrong: usize,
     /// By the node that the key is read from.
     pub missing: [usize; NAMES.len()],
-    /// The same of reads in a pipeline.
-    pub missing_in_pipelines: [usize; NAMES.len()],
     pub stale: [usize; NAMES.len()],
     /// Acknowledged, and not there in the end.
     pub lost: usize,
@@ -128,7 +126,6 @@ impl Tally {
         self.wrong += other.wrong;
         for node in 0..NAMES.len() {
             self.missing[node] += other.missing[node];
-            self.missing_in_pipelines[node] += other.missing_in_pipelines[node];
             self.stale[node] += other.stale[node];
         }
         self.lost += other.lost;
@@ -160,13 +157,6 @@ impl Tally {
             let error = (node.to_owned(), (*kind).to_owned());
             let is_there = self.errors.contains_key(&error) || SLOW_MACHINE < self.machine;
             assert!(is_there, "no {error:?}: {:?}", self.errors);
-        }
-    }
-
-    /// What was missing in pipelines counts as what single reads have missed.
-    pub fn missing_alone_too(&mut self) {
-        for (missing, in_pipelines) in self.missing.iter_mut().zip(&mut self.missing_in_pipelines) {
-            *missing += std::mem::take(in_pipelines);
         }
     }
 
@@ -217,7 +207,7 @@ impl Tally {
             ("rejected", class(Class::Rejected).to_string()),
             ("unknown", class(Class::Unknown).to_string()),
             ("wrong", self.wrong.to_string()),
-            ("missing", (sum(&self.missing) + sum(&self.missing_in_pipelines)).to_string()),
+            ("missing", sum(&self.missing).to_string()),
             ("stale", sum(&self.stale).to_string()),
             ("lost", self.lost.to_string()),
             ("late", self.late.to_string()),

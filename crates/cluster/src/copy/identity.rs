@@ -148,7 +148,10 @@ impl RedisCopy {
             let epoch = self.shared.beat().newest();
             let marked = if let Found::Marked(marker, _) = &look.found { marker.generation } else { 0 };
             let known = self.shared.generation(&node).unwrap_or(0).max(marked);
-            let generation = if stage == Stage::Ready { known.saturating_add(1) } else { known };
+            // One that is marked as whole already has not been made whole once more.
+            let is_whole =
+                matches!(&look.found, Found::Marked(marker, _) if marker.is_whole(look.run_id.as_deref(), 0));
+            let generation = if stage == Stage::Ready && !is_whole { known.saturating_add(1) } else { known };
             let marker = Marker::new(node.name(), stage, epoch, look.run_id).of_generation(generation);
             node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
             self.shared.remember(&node, &marker);
@@ -172,19 +175,30 @@ impl RedisCopy {
         }
     }
 
-    /// Makes sure that a node which says that something is not there has not been emptied a moment ago; without an
-    /// identity nobody can tell.
+    /// Makes sure that a node which says that something is not there had not been emptied: that its marker is the one that it
+    /// was found whole with. Without an identity nobody can tell.
     pub(super) async fn has_its_marker(&self, idx: usize) -> bool {
         let Some(key) = self.shared.marker_key() else { return true };
         let (node, Some(behind)) = (self.shared.nodes.at(idx), self.shared.behind.get(idx)) else {
             return true;
         };
-        match node.send(rows::EXISTS.cmd().arg(key)).await {
-            Ok(Value::Int(0)) => behind.see(Seen::Lost),
-            // The answer may have come over a new connection, from a server that has been restarted.
-            Ok(_) => return behind.is_trusted(node),
-            Err(error) => self.shared.observe(idx, &error),
+        let reply = node.send(rows::GET.cmd().arg(key)).await;
+        if let Err(error) = reply {
+            self.shared.observe(idx, &error);
+            return false;
         }
+        let found = match &reply {
+            Ok(Value::BulkString(text)) => Marker::read(text, node.name()).ok(),
+            _ => None,
+        };
+        let known = self.shared.remembered(node);
+        let is_as_known = found.zip(known).is_some_and(|(found, known)| found.is_the_same_but_later(&known));
+        // The answer may have come over a new connection, from a server that has been restarted.
+        if is_as_known && behind.is_trusted(node) {
+            return true;
+        }
+        // Gone, or made whole meanwhile by another process: whatever was read before counts for nothing.
+        self.look_at(idx).await;
         false
     }
 

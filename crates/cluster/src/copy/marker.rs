@@ -62,6 +62,11 @@ impl Marker {
         }
     }
 
+    /// Returns whether the server that has this marker now has been whole all the time since it had that one.
+    pub(super) fn is_the_same_but_later(&self, known: &Self) -> bool {
+        self.state == Stage::Ready && self.generation == known.generation && self.run_id == known.run_id
+    }
+
     pub(super) fn text(&self) -> String {
         // Strings and numbers alone: there is nothing that could not be written.
         serde_json::to_string(self).unwrap_or_default()

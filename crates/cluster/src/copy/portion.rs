@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use redis::Cmd;
 use redis::Value;
@@ -20,6 +21,7 @@ use super::pipeline::Step;
 use super::pipeline::keys;
 use super::pipeline::last_writes;
 use super::read::another_may_answer;
+use super::read::lacks_something;
 use super::watched::Watched;
 use crate::error::Error;
 
@@ -33,6 +35,8 @@ pub(super) struct Portion<'a> {
     watched: Vec<Option<Watched<'a>>>,
     /// What each node answered to the commands that it was sent, once it has answered them all.
     answers: Vec<OnceLock<Answers>>,
+    /// The nodes that say that something is not there, and may have been emptied a moment ago.
+    doubted: Vec<usize>,
     is_judged: bool,
 }
 
@@ -48,7 +52,7 @@ impl<'a> Portion<'a> {
             _ => None,
         });
         let answers = shared.nodes.iter().map(|_| OnceLock::new()).collect();
-        Self { copy, steps, watched: watched.collect(), answers, is_judged: false }
+        Self { copy, steps, watched: watched.collect(), answers, doubted: Vec::new(), is_judged: false }
     }
 
     /// Sends all of them and returns one outcome for each.
@@ -60,6 +64,7 @@ impl<'a> Portion<'a> {
                 answers.set(Patience::new(self.copy.deadline, 1).all(node).send_each(commands).await);
         });
         join_all(sent).await;
+        self.doubt().await;
         let mut outcomes = self.judge();
         // Those that nobody has answered yet are asked elsewhere.
         let open = self.steps.iter().zip(&outcomes).map(async |(step, outcome)| match (step, outcome) {
@@ -84,7 +89,25 @@ impl<'a> Portion<'a> {
             let _first = answers.set(Patience::new(self.copy.deadline, 1).all(node).send_block(&block).await);
         });
         join_all(sent).await;
+        self.doubt().await;
         self.judge().into_iter().flatten().collect()
+    }
+
+    /// Makes sure, once for each node that says that something is not there, that it had not been emptied.
+    async fn doubt(&mut self) {
+        if self.copy.shared.identity.is_none() {
+            return;
+        }
+        let lacks = |(idx, answers): (usize, &OnceLock<Answers>)| {
+            let commands = self.steps.iter().filter_map(|step| step.on(idx));
+            let mut read = commands.zip(answers.get()?).filter(|((spec, _), _)| spec.access == Access::Read);
+            let lacks = read.any(|(_, answer)| answer.as_ref().is_ok_and(lacks_something));
+            lacks.then_some(idx)
+        };
+        let lacking: Vec<usize> = self.answers.iter().enumerate().filter_map(lacks).collect();
+        let looks = join_all(lacking.iter().map(|idx| self.copy.has_its_marker(*idx))).boxed().await;
+        let doubted = lacking.into_iter().zip(looks).filter(|(_, has_its_marker)| !has_its_marker);
+        self.doubted = doubted.map(|(idx, _)| idx).collect();
     }
 
     /// Tells what became of each command, in order, and notes what was missed. Those without an outcome can be asked
@@ -94,6 +117,7 @@ impl<'a> Portion<'a> {
         let shared = &*self.copy.shared;
         let answers = self.answers.iter_mut().map(|answers| answers.take().unwrap_or_default().into_iter());
         let mut answers: Vec<_> = answers.collect();
+        let doubted = std::mem::take(&mut self.doubted);
         let mut next = |idx: usize, spec: &Spec| {
             let answer = answers.get_mut(idx).and_then(Iterator::next);
             answer.unwrap_or_else(|| Err(lost(Arc::clone(shared.nodes.name(idx)), spec.name)))
@@ -118,15 +142,17 @@ impl<'a> Portion<'a> {
                     watched.note(&answers);
                     watched.note_replies(&answers);
                 }
-                Some(shared.judge_all(spec, cmd, answers))
+                Some(shared.judge_all(spec, cmd, answers, &doubted))
             }
-            Step::One(spec, cmd, idx) => match shared.judge_one(spec, cmd, *idx, next(*idx, spec)) {
-                Judged::Open(error) if spec.access == Access::Read && is_written_after(i, spec, cmd) => {
-                    Some(Err(error))
+            Step::One(spec, cmd, idx) => {
+                match shared.judge_one(spec, cmd, (*idx, next(*idx, spec)), &doubted) {
+                    Judged::Open(error) if spec.access == Access::Read && is_written_after(i, spec, cmd) => {
+                        Some(Err(error))
+                    }
+                    Judged::Open(_) => None,
+                    Judged::Done(outcome) => Some(outcome),
                 }
-                Judged::Open(_) => None,
-                Judged::Done(outcome) => Some(outcome),
-            },
+            }
         });
         judged.collect()
     }
@@ -149,7 +175,13 @@ enum Judged {
 
 impl Shared {
     /// What every node's answer to a command comes to.
-    fn judge_all(&self, spec: &'static Spec, cmd: &Cmd, answers: Answers) -> Result<CopyReply, Error> {
+    fn judge_all(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        answers: Answers,
+        doubted: &[usize],
+    ) -> Result<CopyReply, Error> {
         match spec.access {
             Access::Each => Ok(CopyReply::All(self.nodes.replies(answers))),
             Access::Write => self.judge(spec, self.nodes.replies(answers)).map(CopyReply::All),
@@ -160,7 +192,7 @@ impl Shared {
                 let (mut errors, mut behind) = (Vec::new(), Vec::new());
                 for idx in self.nodes.ring().successors(key.unwrap_or_default()) {
                     let answer = answers.get_mut(idx).and_then(Option::take);
-                    match answer.map(|answer| self.judge_one(spec, cmd, idx, answer)) {
+                    match answer.map(|answer| self.judge_one(spec, cmd, (idx, answer), doubted)) {
                         Some(Judged::Done(outcome)) => return outcome,
                         Some(Judged::Open(Error::Node(error))) => errors.push(error),
                         _ => behind.push(idx),
@@ -176,8 +208,8 @@ impl Shared {
         &self,
         spec: &'static Spec,
         cmd: &Cmd,
-        idx: usize,
-        answer: Result<Value, node::Error>,
+        (idx, answer): (usize, Result<Value, node::Error>),
+        doubted: &[usize],
     ) -> Judged {
         if spec.access != Access::Read {
             return match answer {
@@ -186,7 +218,9 @@ impl Shared {
             };
         }
         match answer {
-            Ok(value) if self.in_sync(idx, spec, cmd) => {
+            Ok(value)
+                if self.in_sync(idx, spec, cmd) && !(doubted.contains(&idx) && lacks_something(&value)) =>
+            {
                 Judged::Done(Ok(CopyReply::One(Arc::clone(self.nodes.name(idx)), value)))
             }
             Ok(_) => {

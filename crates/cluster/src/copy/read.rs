@@ -145,7 +145,7 @@ impl Shared {
 }
 
 /// Returns whether a reply says that something is not there.
-fn lacks_something(reply: &Value) -> bool {
+pub(super) fn lacks_something(reply: &Value) -> bool {
     match reply {
         Value::Nil | Value::Int(0) => true,
         Value::Array(elements) => elements.is_empty() || elements.contains(&Value::Nil),
