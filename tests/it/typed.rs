@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redis::Cmd;
 use redisdb::Node;
+use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
 use redisdb_tests::contents;
@@ -49,7 +50,8 @@ async fn fill(node: &Node) {
 /// A copy of two nodes whose second has lost all, and the first has [filled](fill) values.
 async fn half_lost(first: &Server, second: &mut Server) -> RedisCopy {
     let copy = RedisCopy::builder().node("full", &first.url()).node("lost", &second.url());
-    let copy = copy.connect().await.unwrap();
+    // Else it would bring the node back by itself meanwhile, in its own way.
+    let copy = copy.on_return(OnReturn::Wait).connect().await.unwrap();
     fill(copy.on_node("full").unwrap()).await;
     second.restart(Data::Lose).unwrap();
     let lost = copy.on_node("lost").unwrap().clone();
