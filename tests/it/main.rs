@@ -7,6 +7,8 @@ mod blocking;
 #[cfg(feature = "servers")]
 mod cache;
 #[cfg(feature = "servers")]
+mod clock;
+#[cfg(feature = "servers")]
 mod comeback;
 #[cfg(feature = "servers")]
 mod commands;

@@ -44,7 +44,7 @@ use crate::ttl::unix_millis;
 /// # Trade-offs
 /// * What is stored may be gone at any time: the server evicts it, or is down. Keep nothing here that is nowhere else.
 /// * How long an entry is kept is counted by the clock of the server. On a copy, and for [`Ttl::At`], it is a point in
-///   time: clocks that are minutes apart make entries live minutes longer or shorter.
+///   time: servers whose clocks are minutes apart keep entries minutes longer or shorter.
 /// * On a ring with a node down, that node's share of the keys fails; see [`OnError`]. On a copy two clients that write
 ///   one key at the same time may leave the nodes different.
 ///

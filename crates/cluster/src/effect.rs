@@ -38,8 +38,8 @@ const SCRIPT: &str = "each node could end up different; if it does the same ever
 const CURSOR: &str = "a cursor means something to one server only, and the next step might be asked of another; \
      use `hscan_iter`, `sscan_iter` or `zscan_iter`";
 
-/// Decides what a copy does with a command.
-pub(crate) fn plan(spec: &Spec, cmd: &Cmd, now: SystemTime) -> Plan {
+/// Decides what a copy does with a command; `now` is asked for the time if it matters.
+pub(crate) fn plan(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Plan {
     match spec.copy {
         OnCopy::AnyNode if goes_on_with_a_scan(spec, cmd) => Plan::Refuse(CURSOR),
         OnCopy::AnyNode | OnCopy::EveryNode => Plan::AsItIs,
@@ -61,7 +61,7 @@ pub(crate) fn plan(spec: &Spec, cmd: &Cmd, now: SystemTime) -> Plan {
 }
 
 /// One node decides, the moment of an expiry being the same for it and the others.
-fn decided(spec: &Spec, cmd: &Cmd, now: SystemTime) -> Plan {
+fn decided(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Plan {
     let absolute = match deadline(spec, cmd, now) {
         Plan::Instead(cmd) => Some(cmd),
         _ => None,
@@ -102,6 +102,11 @@ enum Relative {
     Options { after_key: usize },
 }
 
+/// Whether a command may say how long something is to live.
+pub(crate) fn tells_a_life(spec: &Spec) -> bool {
+    relative(spec.name).is_some()
+}
+
 fn relative(name: &str) -> Option<Relative> {
     let (seconds, millis) = (Duration::from_secs(1), Duration::from_millis(1));
     match name {
@@ -119,10 +124,11 @@ fn relative(name: &str) -> Option<Relative> {
 }
 
 /// Replaces a relative expiry by an absolute one, the same for all nodes.
-fn deadline(spec: &Spec, cmd: &Cmd, now: SystemTime) -> Plan {
+fn deadline(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Plan {
     let Some(relative) = relative(spec.name) else {
         return Plan::AsItIs;
     };
+    let now = now();
     let words: Vec<&[u8]> = words(cmd).collect();
     let rewritten = match (relative, words.as_slice()) {
         (Relative::Argument { unit, absolute }, [_, key, time, rest @ ..]) => {
@@ -193,7 +199,7 @@ mod tests {
         let mut cmd = Cmd::new();
         cmd.arg(words);
         let spec = lookup(&cmd).unwrap();
-        let found = match plan(spec, &cmd, UNIX_EPOCH + Duration::from_secs(1000)) {
+        let found = match plan(spec, &cmd, || UNIX_EPOCH + Duration::from_secs(1000)) {
             Plan::AsItIs => Ok(words.iter().map(|&word| word.to_owned()).collect()),
             Plan::Instead(cmd) => Ok(super::words(&cmd)
                 .map(|word| String::from_utf8_lossy(word).into_owned())
@@ -288,7 +294,7 @@ mod tests {
         check(&["EVAL", "return 1", "0"], Err(SCRIPT));
         let mut set = redis::cmd("SET");
         set.arg(&["k", "v", "NX", "EX", "5"]);
-        let plan = plan(lookup(&set).unwrap(), &set, UNIX_EPOCH + Duration::from_secs(1000));
+        let plan = plan(lookup(&set).unwrap(), &set, || UNIX_EPOCH + Duration::from_secs(1000));
         let Plan::Decided(Decide::Set, Some(absolute)) = plan else { panic!("{plan:?}") };
         assert_eq!(words(&absolute).last(), Some(b"1005000".as_slice()));
     }

@@ -87,7 +87,7 @@ pub(crate) fn explain_on_copy(ring: &HashRing, cmd: &Cmd) -> Explanation {
             |key: &Option<Vec<u8>>| ring.name(ring.lookup(key.as_deref().unwrap_or_default())).to_owned();
         let one = |key: Option<Vec<u8>>| Decision::Node { node: first(&key), key };
         let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
-        Ok(match (effect::plan(spec, cmd, SystemTime::UNIX_EPOCH), spec.access) {
+        Ok(match (effect::plan(spec, cmd, || SystemTime::UNIX_EPOCH), spec.access) {
             (Plan::Refuse(reason), _) => {
                 return Err(Error::refused(spec.name, "copy", reason));
             }

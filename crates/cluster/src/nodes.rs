@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::SystemTime;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
+use futures_util::future::select_ok;
 use redis::Cmd;
 use redis::Value;
 use redisdb_hashring::HashRing;
@@ -65,6 +68,22 @@ impl Nodes {
             Some(error) if !any_up => Err(Error::Node(error)),
             _ => Ok(()),
         }
+    }
+
+    /// What time it is by the clocks of the servers, of those that are known the middle one; by this machine's if none is.
+    pub(crate) fn clock(&self) -> SystemTime {
+        let mut clocks: Vec<_> = self.iter().filter_map(Node::server_clock).collect();
+        clocks.sort_unstable();
+        clocks.get(clocks.len() / 2).copied().unwrap_or_else(SystemTime::now)
+    }
+
+    pub(crate) fn no_clock_is_known(&self) -> bool {
+        self.iter().all(|node| node.server_clock().is_none())
+    }
+
+    /// Waits for the first connection, with which a server tells the time, or until none can be made.
+    pub(crate) async fn learn_clock(&self) {
+        let _none = select_ok(self.iter().map(|node| node.ready().boxed())).await;
     }
 
     pub(crate) fn ring(&self) -> &HashRing {

@@ -55,7 +55,7 @@ pub(crate) async fn read(node: &Node, keys: &[Vec<u8>], whole: u64) -> Result<Ve
         fits.push(left.is_some());
         pipeline.cmd(if left.is_some() { "DUMP" } else { "EXISTS" }).arg(key).cmd("PTTL").arg(key);
     }
-    let asked = SystemTime::now();
+    let asked = node.server_clock().unwrap_or_else(SystemTime::now);
     let mut replies = node.send_pipeline(&pipeline, 0, pipeline.len()).await?.into_iter();
     let mut states = Vec::with_capacity(keys.len());
     for fits in fits {

@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 use redis::Cmd;
@@ -29,6 +30,7 @@ use crate::admission::Admission;
 use crate::bounded::Broken;
 use crate::bounded::TooLarge;
 use crate::breaker::Breaker;
+use crate::clock::Clock;
 use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::deadlines::Deadlines;
@@ -68,6 +70,8 @@ pub(crate) struct Core {
     begun: AtomicU64,
     ended: AtomicU64,
     max_in_flight: u64,
+    /// What time it is for the server.
+    pub(crate) clock: Clock,
 }
 
 /// What is known of a server between connections.
@@ -128,6 +132,7 @@ impl Connection {
         };
         let core = Core {
             max_in_flight: config.max_in_flight() as u64,
+            clock: Clock::new(),
             config,
             observer,
             live: ArcSwapOption::empty(),
@@ -229,6 +234,11 @@ impl Connection {
     /// How many calls are under way.
     pub(crate) fn in_flight(&self) -> u64 {
         self.core.in_flight()
+    }
+
+    /// What time it is for the server, as far as it has said.
+    pub(crate) fn clock(&self) -> Option<SystemTime> {
+        self.core.clock.now()
     }
 
     pub(crate) fn observer(&self) -> &Observer {

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::connection::Core;
 use crate::connection::Live;
 use crate::deadlines::Deadlines;
@@ -104,6 +105,10 @@ async fn keep(core: Weak<Core>, wake: Arc<Notify>) {
                     probe(&core, &live).await;
                 }
                 begun = core.begun();
+                if core.clock.is_old() {
+                    let asked = identify(&core, &live.connection);
+                    let _told_or_not = tokio::time::timeout(core.config.response_timeout(), asked).await;
+                }
             }
             None => {
                 // It ended while nobody called.
@@ -199,7 +204,7 @@ async fn dial(core: &Core) -> Result<(Live, bool), ErrorKind> {
         ticks: tokio::spawn(async move { counting.count().await }).abort_handle(),
         ended,
     };
-    let run_id = identify(&live.connection).await?;
+    let run_id = identify(core, &live.connection).await?;
     let (known, old) = {
         let standing = core.standing();
         (standing.run_id.clone(), standing.client_id)
@@ -217,16 +222,21 @@ async fn dial(core: &Core) -> Result<(Live, bool), ErrorKind> {
     Ok((live, restarted))
 }
 
-/// Asks the server who it is: the answer proves that it is Redis, and its `run_id` names the process.
+/// Asks the server who it is: the answer proves that it is Redis, its `run_id` names the process, and it tells the time.
 ///
 /// A user who may not call INFO is let through; such a server's restarts go unnoticed.
-async fn identify(connection: &MultiplexedConnection) -> Result<Option<String>, ErrorKind> {
+async fn identify(core: &Core, connection: &MultiplexedConnection) -> Result<Option<String>, ErrorKind> {
     let mut info = redis::cmd("INFO");
     info.arg("server");
+    let asked = Instant::now().into_std();
     let reply = connection.clone().send_packed_command(&info).await;
+    let read = |info: &[u8]| {
+        core.clock.learn(info, asked);
+        clock::field(info, b"run_id:").map(str::to_owned)
+    };
     match reply.and_then(Value::extract_error) {
-        Ok(Value::BulkString(info)) => Ok(run_id(&info)),
-        Ok(Value::VerbatimString { text, .. }) => Ok(run_id(text.as_bytes())),
+        Ok(Value::BulkString(info)) => Ok(read(&info)),
+        Ok(Value::VerbatimString { text, .. }) => Ok(read(text.as_bytes())),
         Ok(_) => Err(ErrorKind::NotRedis("INFO is not answered as Redis does".to_owned())),
         Err(error) if error.code() == Some("NOPERM") => Ok(None),
         Err(error) => Err(dial::refused(error)),
@@ -252,11 +262,6 @@ async fn client_id(connection: &MultiplexedConnection) -> Result<Option<i64>, Er
         Value::Int(id) => Ok(Some(id)),
         _ => Ok(None),
     }
-}
-
-fn run_id(info: &[u8]) -> Option<String> {
-    let line = info.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"run_id:"))?;
-    Some(String::from_utf8_lossy(line.trim_ascii()).into_owned())
 }
 
 /// Tells those who wait for a connection that nobody makes it any more: the next of them sees to that.

@@ -28,6 +28,7 @@ mod admission;
 pub use admission::Admission;
 mod bounded;
 mod breaker;
+mod clock;
 mod connection;
 mod deadlines;
 mod dial;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::SystemTime;
 
 use redis::Cmd;
 use redis::FromRedisValue;
@@ -171,6 +172,13 @@ impl Node {
     /// How many calls are under way on the shared connection.
     pub fn in_flight(&self) -> u64 {
         self.inner.connection.in_flight()
+    }
+
+    /// What time it is by the server's clock: as it said when the connection was made, and about every minute since,
+    /// counted on by a clock of this machine that does not jump. `None` before the first connection, and if the server
+    /// does not say, or not to this user (`INFO`).
+    pub fn server_clock(&self) -> Option<SystemTime> {
+        self.inner.connection.clock()
     }
 
     /// How often a new connection has led to another server process than the one before: it was restarted, or

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use redisdb_node as node;
 use redisdb_node::Node;
 use tokio::time::Instant;
 
 use super::RedisCopy;
 use crate::error::Error;
+use crate::nodes::Nodes;
 
 /// How long a call may take; without a deadline every node has its own timeouts.
 pub(super) struct Patience {
@@ -34,6 +36,16 @@ impl Patience {
     /// A node that is asked at the same time as others, with all the time that is left.
     pub(super) fn all<'a>(&self, node: &'a Node) -> Cow<'a, Node> {
         self.within(node, 1)
+    }
+
+    /// Waits until some server has told the time, or none can.
+    pub(super) async fn learn_clock(&self, nodes: &Nodes) {
+        if nodes.no_clock_is_known() {
+            match self.by {
+                None => nodes.learn_clock().boxed().await,
+                Some(by) => drop(tokio::time::timeout_at(by, nodes.learn_clock().boxed()).await),
+            }
+        }
     }
 
     /// Whether no other node is left to be asked.

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -20,12 +19,14 @@ use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
 
 use super::RedisCopy;
+use super::patience::Patience;
 use super::portion::Portion;
 use super::portion::lost;
 use crate::effect;
 use crate::effect::Plan;
 use crate::error::Error;
 use crate::error::TooFewReplies;
+use crate::nodes::Nodes;
 use crate::replies::Outcome;
 use crate::replies::Replies;
 use crate::replies::decode;
@@ -134,6 +135,10 @@ impl RedisCopy {
         mut outcome: impl FnMut(Result<CopyReply, Error>),
     ) {
         let identified = self.check_identity().await;
+        if self.shared.nodes.no_clock_is_known() {
+            let known = commands.iter().filter_map(|command| routable(command).ok());
+            self.learn_clock_for(known.map(|(spec, _)| spec)).await;
+        }
         let mut waiting = Group::default();
         for command in commands {
             let command = routable(command).and_then(|command| identified.clone().map(|()| command));
@@ -161,7 +166,7 @@ impl RedisCopy {
         }
         let is_up = |idx: &usize| shared.nodes.at(*idx).is_connected();
         let order = || shared.nodes.ring().successors(key.unwrap_or_default());
-        match effect::plan(spec, cmd, SystemTime::now()) {
+        match effect::plan(spec, cmd, || shared.nodes.clock()) {
             Plan::Refuse(reason) => Step::Nothing(Error::refused(spec.name, "copy", reason)),
             Plan::AsItIs if spec.access == Access::Read && spec.copy == OnCopy::AnyNode => {
                 let in_sync = |idx: &usize| shared.in_sync(*idx, spec, cmd);
@@ -203,11 +208,19 @@ impl RedisCopy {
         commands: &[Recorded],
     ) -> Result<Vec<Result<CopyReply, Error>>, Error> {
         self.check_identity().await?;
+        let nodes = &self.shared.nodes;
+        self.learn_clock_for(commands.iter().map(|command| command.spec)).await;
         let steps: Result<Vec<_>, _> =
-            commands.iter().map(|command| step_of_block(command.spec, &command.cmd)).collect();
+            commands.iter().map(|command| step_of_block(nodes, command.spec, &command.cmd)).collect();
         match steps? {
             nothing if nothing.is_empty() => Ok(Vec::new()),
             steps => Ok(Portion::new(self, &steps).send_block().await),
+        }
+    }
+
+    async fn learn_clock_for(&self, mut specs: impl Iterator<Item = &'static Spec>) {
+        if specs.any(effect::tells_a_life) {
+            Patience::new(self.deadline, 1).learn_clock(&self.shared.nodes).await;
         }
     }
 
@@ -222,7 +235,7 @@ impl RedisCopy {
 }
 
 /// A command in a `MULTI` block, which must do the same on every node.
-fn step_of_block<'a>(spec: &'static Spec, cmd: &'a Cmd) -> Result<Step<'a>, Error> {
+fn step_of_block<'a>(nodes: &Nodes, spec: &'static Spec, cmd: &'a Cmd) -> Result<Step<'a>, Error> {
     const DECIDED: &str = "in a `MULTI` block each node would decide it by what it holds, and could end up different; send it \
          outside of the block, or write the block as a `Script` that is `deterministic()`";
     const SERVERS: &str = "it is about the servers, not about keys; send it outside of the `MULTI` block";
@@ -232,7 +245,7 @@ fn step_of_block<'a>(spec: &'static Spec, cmd: &'a Cmd) -> Result<Step<'a>, Erro
         return refused(reason);
     }
     let is_about_keys = keys(spec, cmd).next().is_some() && spec.access != Access::Each;
-    match effect::plan(spec, cmd, SystemTime::now()) {
+    match effect::plan(spec, cmd, || nodes.clock()) {
         Plan::Refuse(reason) => refused(reason),
         Plan::Decided(..) => refused(DECIDED),
         Plan::AsItIs if is_about_keys => Ok(Step::All(spec, Cow::Borrowed(cmd))),

@@ -29,7 +29,7 @@ impl RedisCopy {
     /// Asks one node, and the next one when that cannot answer.
     pub(crate) async fn run_read(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         let mut patience = self.patience(self.shared.nodes.len()).await?;
-        if let Plan::Refuse(reason) = effect::plan(spec, cmd, SystemTime::UNIX_EPOCH) {
+        if let Plan::Refuse(reason) = effect::plan(spec, cmd, || SystemTime::UNIX_EPOCH) {
             return Err(Error::refused(spec.name, "copy", reason));
         }
         if spec.copy == OnCopy::EveryNode {
@@ -108,7 +108,7 @@ impl RedisCopy {
     }
 
     pub(crate) async fn run_each(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
-        if let Plan::Refuse(reason) = effect::plan(spec, cmd, SystemTime::UNIX_EPOCH) {
+        if let Plan::Refuse(reason) = effect::plan(spec, cmd, || SystemTime::UNIX_EPOCH) {
             return Err(Error::refused(spec.name, "copy", reason));
         }
         self.check_identity().await?;

@@ -1,7 +1,6 @@
 //! Writes: every node takes them, and says so.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -35,8 +34,11 @@ impl RedisCopy {
         // The keys must be known before anything is sent: a node that misses the write is behind on them.
         let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
         let mut watched = Watched::new(shared, spec, cmd);
+        if effect::tells_a_life(spec) {
+            patience.learn_clock(&shared.nodes).await;
+        }
         let rewritten;
-        let cmd = match effect::plan(spec, cmd, SystemTime::now()) {
+        let cmd = match effect::plan(spec, cmd, || shared.nodes.clock()) {
             Plan::AsItIs => cmd,
             Plan::Instead(instead) => {
                 rewritten = instead;

@@ -1,0 +1,177 @@
+//! A client whose clock jumps by an hour: nothing ends sooner or later for it, for lives are counted by the servers'
+//! clocks and timeouts by one that does not jump. Left out, and said so, where `libfaketime` is not at hand.
+
+use std::env;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+use std::time::Instant;
+use std::time::SystemTime;
+
+use redisdb::Health;
+use redisdb::Node;
+use redisdb::RedisCopy;
+use redisdb::RedisRing;
+use redisdb::cache::Cache;
+use redisdb::commands::*;
+use redisdb::node::Execute;
+use redisdb::node::LockOptions;
+use redisdb::node::SetOptions;
+use redisdb_tests::NAMES;
+use redisdb_tests::eventually;
+use xtask::Servers;
+
+/// Set in a child process: the URLs of the servers.
+const URLS: &str = "REDISDB_TEST_CLOCK_URLS";
+/// The file that says by how much the clock is off there.
+const FILE: &str = "FAKETIME_TIMESTAMP_FILE";
+/// Where the library is, if not where Debian puts it.
+const LIBRARY: &str = "REDISDB_LIBFAKETIME";
+
+const HOUR: u64 = 3600;
+const LIFE: Duration = Duration::from_secs(100);
+
+fn library() -> Option<PathBuf> {
+    let named = env::var_os(LIBRARY).map(PathBuf::from);
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    let found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+    named.into_iter().chain(found).find(|path| path.exists())
+}
+
+/// Runs the test below with a clock that jumps by so much when it is told to.
+fn jumps_by(jump: &str) {
+    let Some(library) = library() else {
+        // Also when the test passes.
+        let line = format!("left out: no libfaketime, so no clock jumps by {jump} s; name it in {LIBRARY}\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        return;
+    };
+    let servers = Servers::start(NAMES.len()).unwrap();
+    let file = servers[0].dir().join("clock");
+    fs::write(&file, "+0").unwrap();
+    let child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "clock::child_whose_clock_jumps", "--nocapture"])
+        .env(URLS, servers.urls().join(","))
+        .env("JUMP", jump)
+        .env(FILE, &file)
+        .env("FAKETIME_NO_CACHE", "1")
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        .env("LD_PRELOAD", library)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&child.stdout) + String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[test]
+fn nothing_ends_sooner_for_a_client_whose_clock_goes_forward_by_an_hour() {
+    jumps_by("+3600");
+}
+
+#[test]
+fn nothing_ends_later_for_a_client_whose_clock_goes_back_by_an_hour() {
+    jumps_by("-3600");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_whose_clock_jumps() {
+    let Ok(urls) = env::var(URLS) else { return };
+    let urls: Vec<&str> = urls.split(',').collect();
+    let nodes = || NAMES.iter().zip(&urls);
+    let build_ring =
+        || nodes().fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, &format!("{url}/1")));
+    let build_copy = || nodes().fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, url));
+    let (ring, copy) = (build_ring().connect().await.unwrap(), build_copy().connect().await.unwrap());
+    let mut servers = Vec::new();
+    for url in urls.iter().map(|url| (*url).to_owned()).chain(urls.iter().map(|url| format!("{url}/1"))) {
+        servers.push(Node::connect(url).await.unwrap());
+    }
+    let lock = ring.lock("lock", LockOptions::new(LIFE)).acquire().await.unwrap();
+
+    let (before, start) = (SystemTime::now(), Instant::now());
+    fs::write(env::var_os(FILE).unwrap(), env::var("JUMP").unwrap()).unwrap();
+    let jumped = match SystemTime::now().duration_since(before) {
+        Ok(forward) => forward,
+        Err(back) => back.duration(),
+    };
+    assert!(Duration::from_secs(HOUR - 60) < jumped, "{jumped:?}");
+    assert!(start.elapsed() < Duration::from_secs(60));
+
+    assert!(LIFE / 2 < lock.remaining(), "{:?}", lock.remaining());
+    lock.release().await.unwrap();
+    gives_lives(&ring, "ring").await;
+    gives_lives(&copy, "copy").await;
+    // Those that have not connected yet know no clock but this one.
+    gives_lives(&build_ring().build().unwrap(), "new-ring").await;
+    gives_lives(&build_copy().build().unwrap(), "new-copy").await;
+    for (copy, name) in [(&copy, "copy"), (&build_copy().build().unwrap(), "new")] {
+        let pipeline = copy.pipeline();
+        let set = pipeline.setex(format!("{name}:piped"), LIFE, 1);
+        pipeline.execute().await.ok().unwrap();
+        assert!(set.await.unwrap().is_complete());
+    }
+    for (copy, name) in [(&copy, "copy"), (&build_copy().build().unwrap(), "new")] {
+        let block = copy.pipeline().atomic();
+        let set = block.setex(format!("{name}:block"), LIFE, 1);
+        block.execute().await.ok().unwrap();
+        assert!(set.await.unwrap().is_complete());
+    }
+    for server in &servers {
+        live_on(server).await;
+    }
+
+    let cache = Cache::builder(copy.clone()).build().unwrap();
+    cache.set_for("entry", &1, LIFE).await.unwrap();
+    assert_eq!(cache.get::<u8>("entry").await.unwrap(), Some(1));
+
+    // What a server has missed is brought over to it, and lives there as long as where it came from.
+    let missing = &servers[2];
+    let info: String =
+        redis::from_redis_value(missing.send(redis::cmd("INFO").arg("server")).await.unwrap()).unwrap();
+    let pid = info.lines().find_map(|line| line.strip_prefix("process_id:")).unwrap();
+    let signal = |signal: &str| assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
+    signal("-STOP");
+    for i in 0..5 {
+        gives_lives(&copy, &format!("missed-{i}")).await;
+    }
+    signal("-CONT");
+    eventually("all are in sync", async || copy.health().iter().all(|(_, health)| *health == Health::Up))
+        .await;
+    assert_eq!(missing.dbsize().await.unwrap(), servers[0].dbsize().await.unwrap());
+    live_on(missing).await;
+    assert_eq!(copy.verify().run().await.unwrap(), []);
+
+    in_time(&ring, &servers[..NAMES.len()]).await;
+}
+
+/// Gives keys a life in several ways; the first is the first thing that this client does.
+async fn gives_lives(store: &impl Execute, name: &str) {
+    let key = |way: &str| format!("{name}:{way}");
+    store.setex(key("setex"), LIFE, 1).await.unwrap();
+    store.set_with(key("nx"), 1, SetOptions::new().nx().ex(LIFE)).await.unwrap();
+    store.set(key("expire"), 1).await.unwrap();
+    store.expire(key("expire"), LIFE).await.unwrap();
+}
+
+/// Every key of a server lives as long as it was given.
+async fn live_on(server: &Node) {
+    for key in server.keys::<String>("*").await.unwrap() {
+        let left: i64 = server.query(redis::cmd("PTTL").arg(&key)).await.unwrap();
+        assert!((50_000..=100_000).contains(&left), "`{key}` on {}: {left} ms", server.name());
+    }
+}
+
+/// A call to a server that does not answer ends by its deadline, and neither at once nor never.
+async fn in_time(ring: &RedisRing, servers: &[Node]) {
+    const DEADLINE: Duration = Duration::from_millis(300);
+    for server in servers {
+        server.send(redis::cmd("CLIENT").arg("PAUSE").arg(1000)).await.unwrap();
+    }
+    let start = Instant::now();
+    let error = ring.with_deadline(DEADLINE).get::<u8>("key").await.unwrap_err();
+    assert!(error.is_timeout() && DEADLINE <= start.elapsed(), "{error} {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    eventually("it answers", async || ring.get::<u8>("key").await.is_ok()).await;
+}
