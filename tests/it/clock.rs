@@ -3,8 +3,6 @@
 
 use std::env;
 use std::fs;
-use std::io::Write;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 use std::time::Instant;
@@ -21,33 +19,21 @@ use redisdb::node::LockOptions;
 use redisdb::node::SetOptions;
 use redisdb_tests::NAMES;
 use redisdb_tests::eventually;
+use redisdb_tests::preloaded;
 use xtask::Servers;
 
 /// Set in a child process: the URLs of the servers.
 const URLS: &str = "REDISDB_TEST_CLOCK_URLS";
 /// The file that says by how much the clock is off there.
 const FILE: &str = "FAKETIME_TIMESTAMP_FILE";
-/// Where the library is, if not where Debian puts it.
-const LIBRARY: &str = "REDISDB_LIBFAKETIME";
 
 const HOUR: u64 = 3600;
 const LIFE: Duration = Duration::from_secs(100);
 
-fn library() -> Option<PathBuf> {
-    let named = env::var_os(LIBRARY).map(PathBuf::from);
-    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
-    let found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
-    named.into_iter().chain(found).find(|path| path.exists())
-}
-
 /// Runs the test below with a clock that jumps by so much when it is told to.
 fn jumps_by(jump: &str) {
-    let Some(library) = library() else {
-        // Also when the test passes.
-        let line = format!("left out: no libfaketime, so no clock jumps by {jump} s; name it in {LIBRARY}\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
-        return;
-    };
+    let library = preloaded("REDISDB_LIBFAKETIME", "faketime/libfaketimeMT.so.1", "clocks that jump");
+    let Some(library) = library else { return };
     let servers = Servers::start(NAMES.len()).unwrap();
     let file = servers[0].dir().join("clock");
     fs::write(&file, "+0").unwrap();

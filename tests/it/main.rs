@@ -38,6 +38,8 @@ mod missed;
 #[cfg(feature = "servers")]
 mod model;
 #[cfg(feature = "servers")]
+mod names;
+#[cfg(feature = "servers")]
 mod on_down;
 mod original_doc;
 #[cfg(feature = "servers")]

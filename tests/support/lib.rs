@@ -9,6 +9,8 @@ pub use load::fill;
 mod memory;
 pub use memory::measured;
 pub use memory::peak_mib;
+mod preload;
+pub use preload::preloaded;
 mod proxy;
 mod row;
 pub use row::leave_row;

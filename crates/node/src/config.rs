@@ -60,7 +60,7 @@ pub struct NodeConfig {
 pub enum Address {
     /// A host name or address and a port.
     Tcp {
-        /// A host name or an address.
+        /// A host name, which is looked up for each connection, or an address.
         host: String,
         /// The port, 6379 where the URL names none.
         port: u16,
