@@ -113,6 +113,34 @@ async fn others_stand_in_and_what_they_wrote_is_missing_rather_than_old() {
 }
 
 #[tokio::test]
+async fn a_part_that_stands_in_for_some_keys_and_owns_others_treats_each_as_it_should() {
+    let mut servers = servers();
+    let ring = ring(&servers, OnDown::Failover { ttl_cap: CAP }).await;
+    let of = |name| keys_of(&ring, name, 20);
+    let (a, b, c) = (of("a"), of("b"), of("c"));
+    // Of the parts for `a` and `c`, one begins with a key of its own, and one with a key that it stands in for.
+    for keys in [[&a[..], &b, &c].concat(), [&b[..], &a, &c].concat()] {
+        ring.mset(keys.iter().map(|key| (key, "before"))).await.unwrap();
+        servers[1].kill();
+        away(&ring, "b").await;
+        ring.mset(keys.iter().map(|key| (key, "meanwhile"))).await.unwrap();
+        for key in &keys {
+            let lives = ring.pttl(key).await.unwrap();
+            assert_eq!(lives == TimeToLive::Persistent, !b.contains(key), "{key}: {lives:?}");
+        }
+        let gone = [&a[..2], &b[..2], &c[..2]].concat();
+        assert_eq!(ring.del(&gone).await.unwrap(), 6);
+        servers[1].restart(Data::Keep).unwrap();
+        back(&ring, &b[0], "b").await;
+        for key in &keys {
+            let found = ring.get::<String>(key).await.unwrap();
+            let is_there = !b.contains(key) && !gone.contains(key);
+            assert_eq!(found.as_deref(), is_there.then_some("meanwhile"), "{key}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn writes_that_meet_the_return_of_a_node_are_never_old_afterwards() {
     let mut servers = servers();
     let ring = ring(&servers, OnDown::Failover { ttl_cap: CAP }).await;

@@ -49,6 +49,7 @@ pub use error::TooFewReplies;
 pub use error::Unavailable;
 mod away;
 mod behind;
+mod both;
 mod connection;
 mod decide;
 mod effect;

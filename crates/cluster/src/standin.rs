@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::Cmd;
@@ -12,6 +13,7 @@ use redisdb_node::command::Access;
 use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
 
+use crate::both::both;
 use crate::error::Error;
 use crate::nodes::Nodes;
 use crate::pipeline::RingReply;
@@ -109,31 +111,31 @@ async fn run_at(
     spec: &'static Spec,
     cmd: &Cmd,
 ) -> Option<Result<Value, node::Error>> {
-    let keys = || spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
-    let owner = keys().next().map(|key| nodes.ring().lookup(key));
     let node = nodes.at(at);
     let Some(cap) = topology.ttl_cap(spec) else { return Some(node.run(spec, cmd).await) };
-    if owner.is_none_or(|owner| owner == at) {
-        let reply = node.run(spec, cmd).await;
-        if is_delete(spec) {
-            delete_elsewhere(topology, nodes, spec, cmd).await;
-        }
-        return Some(reply);
+    let keys = || spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
+    // A part of a split command may have keys of its node beside those of nodes that it stands in for.
+    let others: Vec<&[u8]> = keys().filter(|key| nodes.ring().lookup(*key) != at).collect();
+    let mut standing_in = Vec::with_capacity(others.len());
+    for key in &others {
+        standing_in.push(topology.away_of(key)?.stand_in(std::iter::once(*key))?);
     }
-    // All keys of one node's command have one hash tag, but a part of a split one may stand in for several nodes.
-    let mut standing_in = Vec::new();
-    for key in keys() {
-        standing_in.push(topology.away_of(key)?.stand_in(std::iter::once(key))?);
+    let reply = match others.is_empty() || is_delete(spec) {
+        true => node.run(spec, cmd).await,
+        false => write_capped(node, spec, cmd, shorten(&others, cap)).await,
+    };
+    if is_delete(spec) && others.len() < keys().count() {
+        delete_elsewhere(topology, nodes, spec, cmd).await;
     }
-    let mut shorten = rows::EVAL.cmd();
-    shorten.arg(CAP).arg(keys().count());
-    for key in keys() {
-        shorten.arg(key);
-    }
-    shorten.arg(u64::try_from(cap.as_millis()).unwrap_or(u64::MAX));
-    let reply = write_capped(node, spec, cmd, shorten).await;
     drop(standing_in);
     Some(reply)
+}
+
+/// What sees to it that keys live no longer than that.
+fn shorten(keys: &[&[u8]], cap: Duration) -> Cmd {
+    let mut shorten = rows::EVAL.cmd();
+    shorten.arg(CAP).arg(keys.len()).arg(keys).arg(u64::try_from(cap.as_millis()).unwrap_or(u64::MAX));
+    shorten
 }
 
 /// Runs a write, and sees to it that what it wrote does not live too long.
@@ -147,16 +149,7 @@ async fn write_capped(
         let reply = node.run(spec, cmd).await?;
         return node.run(rows::EVAL.spec(), &shorten).await.map(|_| reply);
     }
-    let mut both = redis::pipe();
-    both.atomic().add_command(cmd.clone()).add_command(shorten);
-    let mut executed = node.send_pipeline(&both, both.len() + 1, 1).await?;
-    match executed.pop() {
-        Some(Value::Array(replies)) => {
-            let first = replies.into_iter().next().unwrap_or(Value::Nil);
-            node.accept(spec.name, first)
-        }
-        other => node.accept(spec.name, other.unwrap_or(Value::Nil)),
-    }
+    both(node, spec, cmd, shorten).await.map(|(reply, _)| reply)
 }
 
 /// Deletes keys where they may have been written while their owner was away, as other clients saw it. What is left there

@@ -20,6 +20,7 @@ use super::Shared;
 use super::machine::Seen;
 use super::marker::Marker;
 use super::marker::Stage;
+use crate::both::both;
 use crate::error::Error;
 use crate::state::UNFINISHED;
 
@@ -271,17 +272,8 @@ impl RedisCopy {
         let (Some(key), Some(marker)) = (self.shared.marker_key(), self.shared.remembered(node)) else {
             return node.run(spec, cmd).await;
         };
-        let mut both = redis::pipe();
-        both.atomic()
-            .add_command(cmd.clone())
-            .add_command(rows::SET.cmd().arg(key).arg(marker.text()).take());
-        let mut executed = node.send_pipeline(&both, both.len() + 1, 1).await?;
-        match node.accept(spec.name, executed.pop().unwrap_or(Value::Nil))? {
-            Value::Array(mut replies) if !replies.is_empty() => {
-                node.accept(spec.name, replies.swap_remove(0))
-            }
-            other => Ok(other),
-        }
+        let mark = rows::SET.cmd().arg(key).arg(marker.text()).take();
+        both(node, spec, cmd, mark).await.map(|(reply, _)| reply)
     }
 
     async fn look(&self, idx: usize) -> Look {

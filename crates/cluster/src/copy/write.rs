@@ -16,6 +16,7 @@ use super::Shared;
 use super::patience::Patience;
 use super::watched::Watched;
 use crate::behind::Standing;
+use crate::both::both;
 use crate::copy::RedisCopy;
 use crate::decide::Decide;
 use crate::decide::Effect;
@@ -206,18 +207,9 @@ async fn ask(
     cmd: &Cmd,
     decide: Decide,
 ) -> Result<(Value, Option<Value>), node::Error> {
-    let Some(question) = decide.question(cmd) else {
-        return Ok((node.run(spec, cmd).await?, None));
-    };
-    let mut both = redis::pipe();
-    both.atomic().add_command(cmd.clone()).add_command(question);
-    let mut executed = node.send_pipeline(&both, both.len() + 1, 1).await?;
-    match executed.pop() {
-        Some(Value::Array(mut replies)) if replies.len() == 2 => {
-            let answer = replies.pop();
-            Ok((node.accept(spec.name, replies.pop().unwrap_or(Value::Nil))?, answer))
-        }
-        other => Ok((node.accept(spec.name, other.unwrap_or(Value::Nil))?, None)),
+    match decide.question(cmd) {
+        None => Ok((node.run(spec, cmd).await?, None)),
+        Some(question) => both(node, spec, cmd, question).await.map(|(reply, answer)| (reply, Some(answer))),
     }
 }
 
