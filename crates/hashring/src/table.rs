@@ -4,8 +4,8 @@ use crate::{Member, points::Points};
 
 /// The circle has 2^18 cells, and a cell has one owner: the top bits of a hash are the whole question.
 ///
-/// It decides the balance, the memory (256 KiB, 512 KiB for more than 256 nodes, which stay in the second-level
-/// cache) and where keys land, and never changes. A finer circle would balance thousands of nodes better; but from 3 to 100
+/// It decides the balance, the memory (512 KiB, which stays in the second-level cache) and where keys
+/// land, and never changes. A finer circle would balance thousands of nodes better; but from 3 to 100
 /// nodes the points decide, not the cells.
 pub(crate) const CELL_BITS: u32 = 18;
 
@@ -17,16 +17,9 @@ const N_CELLS: usize = 1 << CELL_BITS;
 /// only this array, and a lookup is one load, however many nodes there are.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
-    owners: Owners,
+    owners: Box<[u16; N_CELLS]>,
     /// For the order of the other nodes: their points, which are computed when they are needed.
     nodes: Box<[Node]>,
-}
-
-/// Half the memory is half the misses of the caches, so a byte is used for each cell as long as it can tell the nodes apart.
-#[derive(Clone, Debug)]
-enum Owners {
-    Bytes(Box<[u8; N_CELLS]>),
-    Words(Box<[u16; N_CELLS]>),
 }
 
 /// A node; in the table they are in the order of their names, which is the order among equal points.
@@ -50,20 +43,15 @@ impl Table {
     /// The node that owns a hash.
     #[inline(always)]
     pub(crate) fn owner(&self, hash: u64) -> u16 {
-        let cell = (hash >> (64 - CELL_BITS)) as usize;
         #[expect(clippy::indexing_slicing, reason = "the top 18 bits of a number are below 2^18")]
-        match &self.owners {
-            Owners::Bytes(owners) => owners[cell].into(),
-            Owners::Words(owners) => owners[cell],
-        }
+        self.owners[(hash >> (64 - CELL_BITS)) as usize]
     }
 
     /// The stretches of the circle with one owner each, as last hash and owner, in ascending order.
     pub(crate) fn stretches(&self) -> Vec<(u64, u16)> {
         let mut stretches: Vec<(u64, u16)> = Vec::new();
-        for cell in 1..=N_CELLS as u64 {
+        for (cell, &owner) in (1u64..).zip(self.owners.iter()) {
             let end = (cell << (64 - CELL_BITS)).wrapping_sub(1);
-            let owner = self.owner(end);
             match stretches.last_mut() {
                 Some(last) if last.1 == owner => last.0 = end,
                 _ => stretches.push((end, owner)),
@@ -74,11 +62,7 @@ impl Table {
 
     /// The bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
-        let owners = match &self.owners {
-            Owners::Bytes(owners) => size_of_val(&**owners),
-            Owners::Words(owners) => size_of_val(&**owners),
-        };
-        owners + size_of_val(&*self.nodes)
+        size_of_val(&*self.owners) + size_of_val(&*self.nodes)
     }
 
     /// The node that comes next after `last` for a hash: the one whose next point is the next farther away.
@@ -106,14 +90,7 @@ pub(crate) struct Place {
 }
 
 /// The owner of each cell.
-fn owners(nodes: &[Node]) -> Owners {
-    match nodes.len() <= 1 << u8::BITS {
-        true => Owners::Bytes(filled(nodes, |owner| owner as u8)),
-        false => Owners::Words(filled(nodes, |owner| owner)),
-    }
-}
-
-fn filled<T: Copy + Default>(nodes: &[Node], narrow: impl Fn(u16) -> T) -> Box<[T; N_CELLS]> {
+fn owners(nodes: &[Node]) -> Box<[u16; N_CELLS]> {
     /// No point in this cell.
     const NONE: u64 = u64::MAX;
     // The first point in each cell, as one number to compare: its low 46 bits, then the rank of the node.
@@ -126,13 +103,9 @@ fn filled<T: Copy + Default>(nodes: &[Node], narrow: impl Fn(u16) -> T) -> Box<[
         });
     }
     // A cell without a point belongs to the next point, around the end if need be.
-    let owner_of = |point: u64| narrow(nodes.get(point as usize & 0xffff).map_or(0, |node| node.index));
-    let mut owner = first.iter().find(|&&point| point != NONE).map_or(T::default(), |&point| owner_of(point));
-    // Made on the heap: it is too large for a stack.
-    let mut owners: Box<[T; N_CELLS]> = match vec![T::default(); N_CELLS].try_into() {
-        Ok(owners) => owners,
-        Err(_) => Box::new([T::default(); N_CELLS]),
-    };
+    let owner_of = |point: u64| nodes.get(point as usize & 0xffff).map_or(0, |node| node.index);
+    let mut owner = first.iter().find(|&&point| point != NONE).map_or(0, |&point| owner_of(point));
+    let mut owners: Box<[u16; N_CELLS]> = first_owners();
     for (owned, &point) in owners.iter_mut().zip(&first).rev() {
         if point != NONE {
             owner = owner_of(point);
@@ -140,6 +113,14 @@ fn filled<T: Copy + Default>(nodes: &[Node], narrow: impl Fn(u16) -> T) -> Box<[
         *owned = owner;
     }
     owners
+}
+
+/// A table to be filled, made on the heap: it is too large for a stack.
+fn first_owners() -> Box<[u16; N_CELLS]> {
+    match vec![0; N_CELLS].try_into() {
+        Ok(owners) => owners,
+        Err(_) => Box::new([0; N_CELLS]),
+    }
 }
 
 #[cfg(test)]
@@ -150,23 +131,12 @@ mod tests {
     fn of_equal_points_the_first_name_wins() {
         let same = Points::new("same", 1.0);
         let nodes = [Node { points: same, index: 7 }, Node { points: same, index: 3 }];
+        assert!(owners(&nodes).iter().all(|&owner| owner == 7));
+
         let table = Table { owners: owners(&nodes), nodes: nodes.into() };
-        assert_eq!(table.stretches(), [(u64::MAX, 7)]);
         let first = table.next(0, None);
         let second = table.next(0, first);
         assert_eq!([first, second].map(|place| place.map(|place| place.index)), [Some(7), Some(3)]);
         assert_eq!(table.next(0, second), None);
-    }
-
-    #[test]
-    fn as_many_nodes_as_a_byte_can_tell_apart_are_told_apart() {
-        for n in [256, 257] {
-            let members: Vec<Member> = (0..n).map(|i| Member::new(format!("node-{i}"))).collect();
-            let table = Table::new(&members);
-            assert_eq!(matches!(table.owners, Owners::Bytes(_)), n == 256);
-            let owners: std::collections::BTreeSet<u16> =
-                table.stretches().into_iter().map(|(_, owner)| owner).collect();
-            assert!(owners.into_iter().eq(0..n));
-        }
     }
 }
