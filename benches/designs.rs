@@ -87,11 +87,7 @@ pub fn names(n: usize) -> Vec<String> {
 }
 
 /// What every design has in common: the hash of the key, and one load from a table as large as ours.
-pub fn floor(n: usize) -> Design {
-    if n <= 256 {
-        let table: Vec<u8> = (0..1 << 18).map(|i| i as u8).collect();
-        return design("floor", move |key| table[(XxHash3_64::oneshot(key) >> 46) as usize].into());
-    }
+pub fn floor() -> Design {
     let table: Vec<u16> = (0..1 << 18).map(|i| i as u16).collect();
     design("floor", move |key| table[(XxHash3_64::oneshot(key) >> 46) as usize].into())
 }
