@@ -16,7 +16,10 @@ use redisdb::node::KeyCommands;
 use redisdb::node::ScriptingCommands;
 use redisdb::node::ServerCommands;
 use redisdb::node::StringCommands;
+use redisdb_tests::DEADLINE;
 use redisdb_tests::NAMES;
+use redisdb_tests::Proxy;
+use redisdb_tests::Way;
 use redisdb_tests::eventually;
 use xtask::Data;
 use xtask::Server;
@@ -136,6 +139,43 @@ async fn a_part_that_stands_in_for_some_keys_and_owns_others_treats_each_as_it_s
             let found = ring.get::<String>(key).await.unwrap();
             let is_there = !b.contains(key) && !gone.contains(key);
             assert_eq!(found.as_deref(), is_there.then_some("meanwhile"), "{key}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pipeline_does_not_wait_for_each_of_its_commands_while_a_node_is_away() {
+    const N: usize = 60;
+    let mut servers = servers();
+    let proxy = Proxy::to(servers[0].port()).await;
+    let urls = [proxy.url(), servers[1].url(), servers[2].url()];
+    let nodes = NAMES.iter().zip(&urls);
+    let ring = nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, url));
+    let ring = ring.on_down(OnDown::Failover { ttl_cap: CAP }).response_timeout(DEADLINE);
+    let ring = ring.connect().await.unwrap();
+    servers[1].kill();
+    away(&ring, "b").await;
+    let keys = keys_of(&ring, "a", N);
+    let a = ring.on_node("a").unwrap();
+    for deletes in [false, true] {
+        proxy.hold(Way::Requests);
+        let pipeline = ring.pipeline();
+        let written: Vec<_> = keys.iter().map(|key| pipeline.incr(key)).collect();
+        let again: Vec<_> = keys.iter().map(|key| pipeline.incr(key)).collect();
+        let gone = deletes.then(|| pipeline.unlink(&keys));
+        let executed = pipeline.execute();
+        let all = async {
+            eventually("all are under way", async || a.in_flight() >= N as u64).await;
+            proxy.heal();
+        };
+        let (executed, ()) = tokio::join!(executed, all);
+        executed.ok().unwrap();
+        let first = if deletes { 3 } else { 1 };
+        for (i, (written, again)) in written.into_iter().zip(again).enumerate() {
+            assert_eq!((written.await.unwrap(), again.await.unwrap()), (first, first + 1), "{i}");
+        }
+        if let Some(gone) = gone {
+            assert_eq!(gone.await.unwrap(), N as u64);
         }
     }
 }

@@ -195,6 +195,17 @@ mod tests {
         assert_eq!(counts(), (0, 1));
     }
 
+    #[tokio::test]
+    async fn a_node_does_not_serve_while_a_write_on_another_is_under_way() {
+        let away = Away { is_away: true.into(), ..Away::default() };
+        let node = Node::new(redisdb_node::NodeConfig::new("redis://h").unwrap());
+        let on_down = OnDown::Failover { ttl_cap: Duration::from_secs(60) };
+        let writing = away.stand_in(std::iter::empty()).unwrap();
+        assert!(!away.rejoin(&node, &on_down).await.unwrap());
+        drop(writing);
+        assert!(away.rejoin(&node, &on_down).await.unwrap());
+    }
+
     #[test]
     fn too_many_keys_count_as_all() {
         let away = Away { is_away: true.into(), ..Away::default() };

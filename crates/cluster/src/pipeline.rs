@@ -146,16 +146,11 @@ async fn run_all(
     mut outcome: impl FnMut(Result<RingReply, Error>),
 ) {
     let topology = ring.topology();
-    // What a node that stands in writes needs care, command by command.
+    // What a node that stands in writes needs care, each command its own.
     let is_careful = |spec: &Spec| topology.ttl_cap(spec).is_some() && topology.takes_care_of(spec);
     if commands.iter().any(|command| command.command().is_ok_and(|(spec, _)| is_careful(spec))) {
-        for command in commands {
-            outcome(match command.command() {
-                Ok((spec, cmd)) => ring.run_one(spec, cmd).await,
-                Err(error) => Err(error),
-            });
-        }
-        return;
+        let commands: Vec<_> = commands.iter().map(Queued::command).collect();
+        return ring.run_each_by_itself(&commands, outcome).await;
     }
     let nodes = &*ring.nodes_of(&topology);
     // A node that did not answer a part of the pipeline gets none of the rest.

@@ -1,5 +1,6 @@
 //! Commands on a ring that does without the nodes that are away: others stand in for them.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -23,6 +24,9 @@ use crate::several::on_owner;
 use crate::split::split;
 use crate::topology::Topology;
 use crate::topology::is_delete;
+
+/// How many commands of a pipeline are under way at once that run each by itself.
+const AT_ONCE: usize = 1000;
 
 /// Shortens the life of keys that would live longer than so many milliseconds.
 const CAP: &str = "for _, key in ipairs(KEYS) do \
@@ -70,8 +74,27 @@ impl RedisRing {
         }
     }
 
+    /// Runs the commands of a pipeline each by itself, and hands over each one's outcome, in order: all at once that name
+    /// different keys and follow each other, for their order is of no account.
+    pub(crate) async fn run_each_by_itself(
+        &self,
+        commands: &[Result<(&'static Spec, &Cmd), Error>],
+        mut outcome: impl FnMut(Result<RingReply, Error>),
+    ) {
+        let mut rest = commands;
+        while !rest.is_empty() {
+            let (together, others) = rest.split_at(n_of_different_keys(rest).min(rest.len()));
+            let each = together.iter().map(async |command| match command {
+                Ok((spec, cmd)) => self.run_one(spec, cmd).await,
+                Err(error) => Err(error.clone()),
+            });
+            join_all(each).await.into_iter().for_each(&mut outcome);
+            rest = others;
+        }
+    }
+
     /// Runs one command of a pipeline by itself.
-    pub(crate) async fn run_one(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
+    async fn run_one(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
         if let Some(reason) = spec.needs_owned(cmd) {
             return Err(Error::refused(spec.name, "ring", reason));
         }
@@ -101,6 +124,23 @@ impl RedisRing {
             })
         })
     }
+}
+
+/// How many commands, from the first on, name different keys; at least one, if there is any.
+fn n_of_different_keys(commands: &[Result<(&'static Spec, &Cmd), Error>]) -> usize {
+    let mut named = HashSet::new();
+    let mut n = 0;
+    for command in commands.iter().take(AT_ONCE) {
+        if let Ok((spec, cmd)) = command {
+            let keys: Vec<&[u8]> = spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key).collect();
+            if keys.is_empty() || keys.iter().any(|key| named.contains(key)) {
+                break;
+            }
+            named.extend(keys);
+        }
+        n += 1;
+    }
+    n.max(1)
 }
 
 /// Runs a command, or a part of one, on one node; `None` if it is not the node for that any more, and nothing was sent.
