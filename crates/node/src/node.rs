@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use futures_util::FutureExt;
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Pipeline;
@@ -280,8 +281,8 @@ impl Node {
     pub async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         if let Some(reason) = spec.needs_owned(cmd) {
             return match spec.blocks_for_keys() {
-                // Boxed, for it is rare: the future of every other command would have room for it.
-                true => Box::pin(self.run_owned(spec, cmd)).await,
+                // Boxed, for it is rare: the future of every other command would have room for it, and its type in it.
+                true => self.run_owned(spec, cmd).boxed().await,
                 false => Err(self.error(spec.name, ErrorKind::Unsupported(reason.into()))),
             };
         }
