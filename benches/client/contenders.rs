@@ -9,7 +9,7 @@ use crate::client::{Bytes, Client};
 use crate::measure::{KEYS, key};
 
 /// The server of a key, where no ring decides.
-fn shard(key: &str, n: usize) -> usize {
+pub(crate) fn shard(key: &str, n: usize) -> usize {
     (XxHash3_64::oneshot(key.as_bytes()) % n as u64) as usize
 }
 

@@ -46,6 +46,7 @@ fn main() {
         "ring" => measure::measure(&plan, || ours::Ring::connect(&urls)),
         "ring-as-connection" => measure::measure(&plan, || ours::AsConnection::connect(&urls)),
         "node" => measure::measure(&plan, || ours::OneNode::connect(&urls)),
+        "nodes" => measure::measure(&plan, || ours::ByHand::connect(&urls)),
         "copy" => measure::measure(&plan, || ours::OnCopy::connect(&urls)),
         "cache" => measure::measure(&plan, || ours::OnCache::connect(&urls)),
         "redis" => measure::measure(&plan, || contenders::Multiplexed::connect(&urls)),

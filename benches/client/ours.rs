@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use redisdb::cache::Cache;
 use redisdb::{Node, RedisCopy, RedisRing, StringCommands};
 
 use crate::client::{Bytes, Client};
+use crate::contenders::shard;
 use crate::measure::{KEYS, key};
 
 #[derive(Clone)]
@@ -111,6 +113,35 @@ impl Client for OneNode {
         }
         let values = self.0.send_pipeline(&pipeline, 0, keys.len()).await.expect("replies");
         values.into_iter().map(|value| redis::from_redis_value(value).expect("a value")).collect()
+    }
+}
+
+/// Nodes without a ring: the difference is what a ring costs.
+#[derive(Clone)]
+pub(crate) struct ByHand(Vec<Node>);
+
+impl ByHand {
+    pub(crate) async fn connect(urls: &[String]) -> Self {
+        let nodes = urls.iter().map(|url| async { Node::connect(url.as_str()).await.expect("a node") });
+        Self(join_all(nodes).await)
+    }
+}
+
+impl Client for ByHand {
+    async fn get(&self, key: &str) -> Bytes {
+        self.0[shard(key, self.0.len())].get(key).await.expect("a reply")
+    }
+
+    async fn set(&self, key: &str, value: &[u8]) {
+        self.0[shard(key, self.0.len())].set(key, value).await.expect("a reply");
+    }
+
+    async fn mget(&self, _: &[&str]) -> Vec<Bytes> {
+        panic!("the nodes have no common command: no work asks for one")
+    }
+
+    async fn pipeline(&self, _: &[&str]) -> Vec<Bytes> {
+        panic!("the nodes have no common pipeline: no work asks for one")
     }
 }
 

@@ -38,7 +38,7 @@ const MGET: &str = "redis-rs `mget` of 100, split over three by hand";
 const PIPELINE: &str = "redis-rs pipeline of 100 `GET`, one server";
 const COPY: &str = "redis-rs `set` on three servers by `join_all`";
 
-static ROWS: [Row; 17] = [
+static ROWS: [Row; 18] = [
     row(GET, ("redis", "get"), 1, None),
     row("redis-rs `send_packed_command`, one server", ("redis-packed", "get"), 1, Some(GET)),
     row(GET_3, ("redis", "get"), 3, Some(GET)),
@@ -50,6 +50,7 @@ static ROWS: [Row; 17] = [
     ),
     row("**`ring.get`**, three servers", ("ring", "get"), 3, Some(GET)),
     row("`node.get`", ("node", "get"), 1, Some(GET)),
+    row("`node.get`, three servers sharded by hand", ("nodes", "get"), 3, Some(GET)),
     row("`cache.get` on a ring of three", ("cache", "get"), 3, Some(GET)),
     row(SET, ("redis", "set"), 1, None),
     row("`ring.set`, three servers", ("ring", "set"), 3, Some(SET)),
