@@ -262,15 +262,17 @@ impl RedisRing {
 
     fn way(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Way, Error> {
         let topology = self.shared.topology.load();
-        Ok(match topology.route(spec, cmd)? {
-            Route::Owner(owner) if !topology.takes_care_of(spec) => {
-                let owner = topology.nodes.at(owner);
-                Way::Straight(
-                    self.deadline.map_or_else(|| owner.clone(), |deadline| owner.with_deadline(deadline)),
-                )
-            }
-            route => Way::Other(Arc::clone(&topology), route),
-        })
+        let owner = match topology.straight(spec, cmd) {
+            Some(owner) => owner,
+            None => match topology.route(spec, cmd)? {
+                Route::Owner(owner) if !topology.takes_care_of(spec) => owner,
+                route => return Ok(Way::Other(Arc::clone(&topology), route)),
+            },
+        };
+        let owner = topology.nodes.at(owner);
+        Ok(Way::Straight(
+            self.deadline.map_or_else(|| owner.clone(), |deadline| owner.with_deadline(deadline)),
+        ))
     }
 
     /// Runs a command by its row.
