@@ -181,6 +181,26 @@ async fn a_pipeline_does_not_wait_for_each_of_its_commands_while_a_node_is_away(
 }
 
 #[tokio::test]
+async fn calls_that_waited_in_vain_for_a_connection_go_to_the_node_that_stands_in() {
+    let servers = servers();
+    let proxy = Proxy::to(servers[1].port()).await;
+    let urls = [servers[0].url(), proxy.url(), servers[2].url()];
+    let nodes = NAMES.iter().zip(&urls);
+    let ring = nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, url));
+    let ring = ring.on_down(OnDown::Failover { ttl_cap: CAP }).connect_timeout(Duration::from_millis(500));
+    let ring = ring.connect().await.unwrap();
+    let keys = keys_of(&ring, "b", 2);
+    let node = ring.on_node("b").unwrap();
+    // Whoever answers there says nothing: until that has been given up the node is not down.
+    proxy.lose(Way::Replies);
+    proxy.reset();
+    eventually("its connection is gone", async || !node.is_connected()).await;
+    let (written, read) = tokio::join!(ring.set(&keys[0], 1), ring.get::<u8>(&keys[1]));
+    written.unwrap();
+    assert_eq!((read.unwrap(), ring.get::<u8>(&keys[0]).await.unwrap()), (None, Some(1)));
+}
+
+#[tokio::test]
 async fn writes_that_meet_the_return_of_a_node_are_never_old_afterwards() {
     let mut servers = servers();
     let ring = ring(&servers, OnDown::Failover { ttl_cap: CAP }).await;

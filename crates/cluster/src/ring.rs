@@ -283,7 +283,10 @@ impl RedisRing {
     ) -> Result<T, Error> {
         let cmd = cmd.borrow();
         let reply = match self.way(spec, cmd)? {
-            Way::Straight(owner) => owner.run(spec, cmd).await.map_err(|error| on_owner(spec, cmd, error))?,
+            Way::Straight(owner) => match owner.run(spec, cmd).await {
+                Ok(reply) => reply,
+                Err(error) => Box::pin(self.run_elsewhere(spec, cmd, error)).await?,
+            },
             // Boxed, for it is rare: the future of every other command would have room for it.
             Way::Other(topology, route) => Box::pin(self.run_other(spec, cmd, &topology, route)).await?,
         };
@@ -294,6 +297,22 @@ impl RedisRing {
             };
             Error::Node(node::Error::new(name, spec.name, node::ErrorKind::Reply(error.into())))
         })
+    }
+
+    /// Runs a command that its owner was not sent, where others answer for that by now and there is time left.
+    async fn run_elsewhere(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        error: node::Error,
+    ) -> Result<Value, Error> {
+        let topology = self.topology();
+        let has_time = self.deadline.is_none() || !error.is_timeout();
+        if error.is_connect() && has_time && topology.takes_care_of(spec) {
+            self.shared.look_after_those_away();
+            return self.run_without_those_away(&topology, spec, cmd).await;
+        }
+        Err(on_owner(spec, cmd, error))
     }
 
     async fn run_other(
