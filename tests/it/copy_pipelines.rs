@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::time::Duration;
+use std::time::Instant;
 
 use redisdb::Error;
 use redisdb::Node;
@@ -215,6 +216,28 @@ async fn a_node_that_hangs_is_behind_for_what_it_missed_and_for_nothing_else() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_node_that_hangs_left_open_is_asked_elsewhere_within_the_deadline() {
+    const DEADLINE: Duration = Duration::from_secs(2);
+    let servers = Servers::start(3).unwrap();
+    let copy = copy_with_patience(&servers, DEADLINE).await;
+    let keys: Vec<String> = NAMES.iter().map(|name| key_of(&copy, name)).collect();
+    for key in &keys {
+        copy.set(key, "v").await.unwrap();
+    }
+    servers[2].pause();
+    let pipeline = copy.with_deadline(DEADLINE).pipeline();
+    let replies: Vec<_> = keys.iter().map(|key| pipeline.get::<String>(key)).collect();
+    let start = Instant::now();
+    pipeline.execute().await.ok().unwrap();
+    let took = start.elapsed();
+    servers[2].resume();
+    for reply in replies {
+        assert_eq!(reply.await.unwrap().as_deref(), Some("v"));
+    }
+    assert!(took < DEADLINE + DEADLINE / 8, "{took:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! How long a call on a copy may take, shared out among the nodes it asks.
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -38,19 +39,43 @@ impl Patience {
         self.within(node, 1)
     }
 
+    /// Nodes that are asked at the same time, with so much of the time that others can be asked as long for what these left
+    /// open.
+    pub(super) fn half<'a>(&self, node: &'a Node) -> Cow<'a, Node> {
+        self.within(node, 2)
+    }
+
+    /// Waits for something that the call depends on; `None` if that takes more time than is left.
+    pub(super) async fn limit<T>(&self, awaited: impl Future<Output = T>) -> Option<T> {
+        match self.by {
+            None => Some(awaited.await),
+            Some(by) => tokio::time::timeout_at(by, awaited).await.ok(),
+        }
+    }
+
+    /// The same copy, for what is to be done in the time that is left.
+    pub(super) fn rest<'a>(&self, copy: &'a RedisCopy) -> Cow<'a, RedisCopy> {
+        match self.by {
+            None => Cow::Borrowed(copy),
+            Some(by) => Cow::Owned(copy.with_deadline(by.saturating_duration_since(Instant::now()))),
+        }
+    }
+
     /// Waits until some server has told the time, or none can.
     pub(super) async fn learn_clock(&self, nodes: &Nodes) {
         if nodes.no_clock_is_known() {
-            match self.by {
-                None => nodes.learn_clock().boxed().await,
-                Some(by) => drop(tokio::time::timeout_at(by, nodes.learn_clock().boxed()).await),
-            }
+            self.limit(nodes.learn_clock().boxed()).await;
         }
     }
 
     /// Whether no other node is left to be asked.
     pub(super) fn is_last(&self) -> bool {
         self.left == 0
+    }
+
+    /// Whether no time is left.
+    pub(super) fn is_over(&self) -> bool {
+        self.by.is_some_and(|by| by <= Instant::now())
     }
 
     fn within<'a>(&self, node: &'a Node, shares: u32) -> Cow<'a, Node> {
@@ -69,13 +94,10 @@ impl RedisCopy {
     /// looked at within it.
     pub(super) async fn patience(&self, n_nodes: usize) -> Result<Patience, Error> {
         let patience = Patience::new(self.deadline, n_nodes);
-        match patience.by {
-            None => self.check_identity().await?,
-            Some(by) => tokio::time::timeout_at(by, self.check_identity()).await.unwrap_or_else(|_| {
-                let kind = node::ErrorKind::ConnectTimeout(self.deadline.unwrap_or_default());
-                Err(Error::Node(node::Error::new("*".into(), "CONNECT", kind)))
-            })?,
-        }
+        patience.limit(self.check_identity()).await.unwrap_or_else(|| {
+            let kind = node::ErrorKind::ConnectTimeout(self.deadline.unwrap_or_default());
+            Err(Error::Node(node::Error::new("*".into(), "CONNECT", kind)))
+        })?;
         Ok(patience)
     }
 }

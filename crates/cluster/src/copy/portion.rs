@@ -31,6 +31,7 @@ type Answers = Vec<Result<Value, node::Error>>;
 pub(super) struct Portion<'a> {
     copy: &'a RedisCopy,
     steps: &'a [Step<'a>],
+    patience: Patience,
     /// Of each step that is a write to all nodes.
     watched: Vec<Option<Watched<'a>>>,
     /// What each node answered to the commands that it was sent, once it has answered them all.
@@ -52,23 +53,35 @@ impl<'a> Portion<'a> {
             _ => None,
         });
         let answers = shared.nodes.iter().map(|_| OnceLock::new()).collect();
-        Self { copy, steps, watched: watched.collect(), answers, doubted: Vec::new(), is_judged: false }
+        let patience = Patience::new(copy.deadline, 1);
+        Self {
+            copy,
+            steps,
+            patience,
+            watched: watched.collect(),
+            answers,
+            doubted: Vec::new(),
+            is_judged: false,
+        }
     }
 
     /// Sends all of them and returns one outcome for each.
     pub(super) async fn send(mut self) -> Vec<Result<CopyReply, Error>> {
         let nodes = self.copy.shared.writers.iter().enumerate();
+        // A write is not given up before its time; reads alone leave time for asking elsewhere.
+        let writes = self.watched.iter().any(Option::is_some);
         let sent = nodes.zip(&self.answers).map(async |((idx, node), answers)| {
             let commands = self.steps.iter().filter_map(|step| step.on(idx));
-            let _first =
-                answers.set(Patience::new(self.copy.deadline, 1).all(node).send_each(commands).await);
+            let node = if writes { self.patience.all(node) } else { self.patience.half(node) };
+            let _first = answers.set(node.send_each(commands).await);
         });
         join_all(sent).await;
         self.doubt().await;
         let mut outcomes = self.judge();
         // Those that nobody has answered yet are asked elsewhere.
+        let copy = self.patience.rest(self.copy);
         let open = self.steps.iter().zip(&outcomes).map(async |(step, outcome)| match (step, outcome) {
-            (Step::One(spec, cmd, _), None) => Some(self.copy.run_by_itself(spec, cmd).await),
+            (Step::One(spec, cmd, _), None) => Some(copy.run_by_itself(spec, cmd).await),
             _ => None,
         });
         let replies = join_all(open).await;
@@ -86,7 +99,7 @@ impl<'a> Portion<'a> {
         let commands = self.steps.iter().filter_map(|step| step.on(0));
         let block: Vec<_> = commands.map(|(spec, cmd)| Recorded::new(spec, cmd.clone())).collect();
         let sent = self.copy.shared.writers.iter().zip(&self.answers).map(async |(node, answers)| {
-            let _first = answers.set(Patience::new(self.copy.deadline, 1).all(node).send_block(&block).await);
+            let _first = answers.set(self.patience.all(node).send_block(&block).await);
         });
         join_all(sent).await;
         self.doubt().await;
@@ -105,9 +118,11 @@ impl<'a> Portion<'a> {
             lacks.then_some(idx)
         };
         let lacking: Vec<usize> = self.answers.iter().enumerate().filter_map(lacks).collect();
-        let looks = join_all(lacking.iter().map(|idx| self.copy.has_its_marker(*idx))).boxed().await;
-        let doubted = lacking.into_iter().zip(looks).filter(|(_, has_its_marker)| !has_its_marker);
-        self.doubted = doubted.map(|(idx, _)| idx).collect();
+        let looks = lacking.iter().map(async |&idx| {
+            let looked = self.patience.limit(self.copy.has_its_marker(idx)).await;
+            (!looked.unwrap_or(false)).then_some(idx)
+        });
+        self.doubted = join_all(looks).boxed().await.into_iter().flatten().collect();
     }
 
     /// Tells what became of each command, in order, and notes what was missed. Those without an outcome can be asked
@@ -118,6 +133,8 @@ impl<'a> Portion<'a> {
         let answers = self.answers.iter_mut().map(|answers| answers.take().unwrap_or_default().into_iter());
         let mut answers: Vec<_> = answers.collect();
         let doubted = std::mem::take(&mut self.doubted);
+        // Then what a node said is told, not that there was no time to ask another one.
+        let is_over = self.patience.is_over();
         let mut next = |idx: usize, spec: &Spec| {
             let answer = answers.get_mut(idx).and_then(Iterator::next);
             answer.unwrap_or_else(|| Err(lost(Arc::clone(shared.nodes.name(idx)), spec.name)))
@@ -146,7 +163,9 @@ impl<'a> Portion<'a> {
             }
             Step::One(spec, cmd, idx) => {
                 match shared.judge_one(spec, cmd, (*idx, next(*idx, spec)), &doubted) {
-                    Judged::Open(error) if spec.access == Access::Read && is_written_after(i, spec, cmd) => {
+                    Judged::Open(error)
+                        if is_over || spec.access == Access::Read && is_written_after(i, spec, cmd) =>
+                    {
                         Some(Err(error))
                     }
                     Judged::Open(_) => None,

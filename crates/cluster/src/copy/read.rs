@@ -39,7 +39,7 @@ impl RedisCopy {
         let key = spec.first_key(cmd).map_err(Error::keys(spec))?;
         let mut errors = Vec::new();
         if shared.nobody_is_up() {
-            self.examine_all().boxed().await;
+            patience.limit(self.examine_all().boxed()).await;
         }
         for wanted in [Standing::InSync, Standing::Nearly] {
             for idx in shared.nodes.ring().successors(key.unwrap_or_default()) {
@@ -55,7 +55,9 @@ impl RedisCopy {
                 match reply {
                     // The answer may have come over a new connection, from a server that has been restarted.
                     Ok(reply) if shared.standing(idx, spec, cmd) != Standing::Behind => {
-                        if !lacks_something(&reply) || self.has_its_marker(idx).boxed().await {
+                        if !lacks_something(&reply)
+                            || patience.limit(self.has_its_marker(idx).boxed()).await.unwrap_or(false)
+                        {
                             return Ok(reply);
                         }
                     }

@@ -63,7 +63,8 @@ impl RedisCopy {
         watched.note(&results);
         if watched.is_disagreed(&results) && shared.identity.is_some() {
             // A server that was emptied a moment ago must not count.
-            join_all((0..shared.nodes.len()).map(|idx| self.look_at(idx))).boxed().await;
+            let looks = join_all((0..shared.nodes.len()).map(|idx| self.look_at(idx))).boxed();
+            patience.limit(looks).await;
         }
         watched.note_replies(&results);
         shared.judge(spec, shared.nodes.replies(results))
@@ -85,7 +86,7 @@ impl RedisCopy {
         let order = || shared.nodes.ring().successors(keys().next().unwrap_or_default());
         let mut errors: Vec<node::Error> = Vec::new();
         if shared.nobody_is_up() {
-            self.examine_all().await;
+            patience.limit(self.examine_all()).await;
         }
         for wanted in [Standing::InSync, Standing::Nearly] {
             for idx in order() {
