@@ -316,9 +316,11 @@ impl Core {
     }
 
     fn begin(&self) -> Result<InFlight<'_>, ErrorKind> {
+        // In this order, so that a call that ends meanwhile counts as under way, and never more are than may be.
+        let ended = self.ended.load(Ordering::Acquire);
         let begun = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
         let in_flight = InFlight(self);
-        match begun.saturating_sub(self.ended.load(Ordering::Relaxed)) > self.max_in_flight {
+        match begun.saturating_sub(ended) > self.max_in_flight {
             false => Ok(in_flight),
             true => Err(ErrorKind::Overloaded { limit: self.config.max_in_flight() }),
         }
