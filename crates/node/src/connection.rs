@@ -183,11 +183,7 @@ impl Connection {
     ) -> Result<Vec<Value>, ErrorKind> {
         let core = &self.core;
         let _in_flight = core.begin()?;
-        let live = match core.open_live() {
-            Some(live) => live,
-            None => Box::pin(Keeper::wait_for_live(core, by)).await?,
-        };
-        let live = admitted(live, admission)?;
+        let live = self.live(by, admission).await?;
         let mut connection = live.connection.clone();
         let call = pin!(connection.send_packed_commands(pipeline, offset, count));
         let replies = match by {
@@ -209,11 +205,16 @@ impl Connection {
         by: Option<Instant>,
         admission: Option<&Admission>,
     ) -> Result<(), ErrorKind> {
+        self.live(by, admission).await.map(drop)
+    }
+
+    /// What [`send`](Self::send) has within itself, for every layer costs each single call.
+    async fn live(&self, by: Option<Instant>, admission: Option<&Admission>) -> Result<Arc<Live>, ErrorKind> {
         let live = match self.core.open_live() {
             Some(live) => live,
             None => Box::pin(Keeper::wait_for_live(&self.core, by)).await?,
         };
-        admitted(live, admission).map(drop)
+        admitted(live, admission)
     }
 
     /// How often the server has turned out to be another process than before: it was restarted, or replaced.
@@ -280,10 +281,8 @@ impl Connection {
 }
 
 fn admitted(live: Arc<Live>, admission: Option<&Admission>) -> Result<Arc<Live>, ErrorKind> {
-    match admission.is_none_or(|admission| admission.admits(live.incarnation)) {
-        true => Ok(live),
-        false => Err(ErrorKind::NotAdmitted),
-    }
+    let is_admitted = admission.is_none_or(|admission| admission.admits(live.incarnation));
+    is_admitted.then_some(live).ok_or(ErrorKind::NotAdmitted)
 }
 
 impl Live {
