@@ -1,5 +1,7 @@
 //! Processes that start after a server came back empty.
 
+use std::future::Future;
+
 use redisdb::Error;
 use redisdb::Health;
 use redisdb::OnReturn;
@@ -115,6 +117,136 @@ async fn a_flush_by_the_copy_does_not_look_like_a_loss() {
     other.on_node("b").unwrap().flushdb().await.unwrap();
     let third = process(&servers).await.unwrap();
     assert_eq!(third.health()[1], ("b", Health::Syncing));
+}
+
+/// A key that is read from node `a` first, and decided by it.
+fn key_of_a(copy: &RedisCopy, prefix: &str) -> String {
+    (0..).map(|i| format!("{prefix}:{i}")).find(|key| copy.node_for(key).name() == "a").unwrap()
+}
+
+/// Has something done right after somebody has emptied the node that decides about all keys of [`key_of_a`], and checks that it
+/// leaves all nodes with the same.
+async fn after_a_flush(copy: &RedisCopy, call: impl Future<Output = ()>) {
+    let a = copy.on_node("a").unwrap();
+    redisdb::Node::connect(a.config().clone()).await.unwrap().flushall().await.unwrap();
+    call.await;
+    assert_eq!(copy.health(), [("a", Health::Syncing), ("b", Health::Up), ("c", Health::Up)]);
+    assert!(copy.repair("a").run().await.unwrap().readmitted);
+    assert_eq!(copy.verify().run().await.unwrap(), []);
+}
+
+const KEYS_OF_A: [&str; 7] = ["text", "list", "set", "hash", "sorted", "stream", "fresh"];
+
+/// Gives all but the last of them a text, a list of two, a set of one, a hash, a sorted set and a stream of one each.
+async fn fill_keys_of_a(copy: &RedisCopy) {
+    let key = |prefix| key_of_a(copy, prefix);
+    copy.del(KEYS_OF_A.map(key).to_vec()).await.unwrap();
+    copy.set(key("text"), "2").await.unwrap();
+    copy.rpush(key("list"), vec!["x", "y"]).await.unwrap();
+    copy.sadd(key("set"), "m").await.unwrap();
+    copy.hset(key("hash"), "f", "2").await.unwrap();
+    copy.zadd(key("sorted"), [(2.0, "m")]).await.unwrap();
+    copy.query::<String>(redis::cmd("XADD").arg(key("stream")).arg("5-1").arg("f").arg("v")).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_decided_by_a_server_that_was_emptied_a_moment_ago() {
+    use redis::Value::Array;
+    use redis::Value::Int;
+    use redis::Value::Nil;
+    use redis::Value::Okay;
+    let text = |text: &str| redis::Value::BulkString(text.into());
+    let servers = Servers::start(3).unwrap();
+    let copy = process(&servers).await.unwrap();
+    for (command, expected) in [
+        ("SETNX text 9", Int(0)),
+        ("SETNX fresh 9", Int(1)),
+        ("SET text 9 NX", Nil),
+        ("SET text 9 XX", Okay),
+        ("GETSET text 9", text("2")),
+        ("GETDEL text", text("2")),
+        ("INCRBYFLOAT text 0.5", text("2.5")),
+        ("LPOP list", text("x")),
+        ("LPUSHX list w", Int(3)),
+        ("SPOP set", text("m")),
+        ("HSETNX hash f 9", Int(0)),
+        ("HINCRBYFLOAT hash f 0.5", text("2.5")),
+        ("ZPOPMIN sorted", Array(vec![text("m"), text("2")])),
+        ("ZADD sorted GT 1 m", Int(0)),
+        ("RENAMENX text text", Int(0)),
+        ("XADD stream 5-* f v", text("5-2")),
+        // What is only read, but of which an error says that there is no such key.
+        ("XINFO GROUPS stream", Array(Vec::new())),
+    ] {
+        fill_keys_of_a(&copy).await;
+        let words = command.split(' ').map(|word| match KEYS_OF_A.contains(&word) {
+            true => key_of_a(&copy, word),
+            false => word.to_owned(),
+        });
+        let words: Vec<String> = words.collect();
+        after_a_flush(&copy, async {
+            let reply = copy.query::<redis::Value>(redis::cmd(&words[0]).arg(&words[1..])).await;
+            assert_eq!(reply.unwrap(), expected, "{command}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_in_a_pipeline_is_decided_by_a_server_that_was_emptied_a_moment_ago() {
+    let servers = Servers::start(3).unwrap();
+    let copy = process(&servers).await.unwrap();
+    fill_keys_of_a(&copy).await;
+    let key = |prefix| key_of_a(&copy, prefix);
+    after_a_flush(&copy, async {
+        let pipeline = copy.pipeline();
+        let set = pipeline.setnx(key("text"), 9);
+        let popped = pipeline.lpop::<String>(key("list"));
+        let length = pipeline.llen(key("list"));
+        pipeline.execute().await.ok().unwrap();
+        assert_eq!(set.await.unwrap().first(), Some(&false));
+        assert_eq!(popped.await.unwrap().first(), Some(&Some("x".to_owned())));
+        assert_eq!(length.await.unwrap(), 1);
+    })
+    .await;
+    // An error that says that there is no such key is believed no more than a miss.
+    after_a_flush(&copy, async {
+        let pipeline = copy.pipeline();
+        let groups = pipeline.xinfo_groups(key("stream"));
+        pipeline.execute().await.ok().unwrap();
+        assert!(groups.await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_an_emptied_server_decided_may_have_been_done_if_no_other_can_decide() {
+    let mut servers = Servers::start(3).unwrap();
+    let copy = process(&servers).await.unwrap();
+    fill_keys_of_a(&copy).await;
+    let a = redisdb::Node::connect(servers[0].url()).await.unwrap();
+    servers[1].kill();
+    servers[2].kill();
+    a.flushall().await.unwrap();
+    let key = key_of_a(&copy, "text");
+    let error = copy.setnx(&key, 9).await.unwrap_err();
+    assert!(error.may_have_executed(), "{error}");
+    assert!(error.to_string().contains("node `a` had been emptied when it did it"), "{error}");
+    assert_eq!(a.get::<u8>(&key).await.unwrap(), Some(9));
+}
+
+#[tokio::test]
+async fn one_that_was_emptied_and_written_to_since_is_behind_not_the_others() {
+    let servers = Servers::start(3).unwrap();
+    let copy = process(&servers).await.unwrap();
+    fill_keys_of_a(&copy).await;
+    let key = key_of_a(&copy, "list");
+    after_a_flush(&copy, async {
+        copy.on_node("a").unwrap().rpush(&key, "other").await.unwrap();
+        let _of_another_memory = copy.lpop::<String>(&key).await.unwrap();
+    })
+    .await;
+    assert_eq!(copy.lrange::<String>(&key, 0, -1).await.unwrap(), ["y"]);
 }
 
 #[tokio::test]

@@ -15,8 +15,11 @@ pub(crate) enum Decide {
     Same,
     /// The members that the reply names are removed: `SPOP`.
     Remove,
-    /// The same command under another name, if the reply says that it took: `SETNX` becomes `SET`.
+    /// The same command under another name, if the reply says that it took, for nothing was there: `SETNX` becomes `SET`.
     Unless(&'static str),
+    /// The same command under another name, if the reply says that it took, for something was there: `LPUSHX` becomes
+    /// `LPUSH`.
+    IfThere(&'static str),
     /// The same command under another name, whatever the reply: `GETSET` becomes `SET`.
     Always(&'static str),
     /// The key is deleted, if the reply is a value: `GETDEL`.
@@ -67,8 +70,8 @@ pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str
         "MSETNX" => Decide::Unless("MSET"),
         "HSETNX" => Decide::Unless("HSET"),
         "RENAMENX" => Decide::Unless("RENAME"),
-        "LPUSHX" => Decide::Unless("LPUSH"),
-        "RPUSHX" => Decide::Unless("RPUSH"),
+        "LPUSHX" => Decide::IfThere("LPUSH"),
+        "RPUSHX" => Decide::IfThere("RPUSH"),
         "GETSET" => Decide::Always("SET"),
         "GETDEL" => Decide::Delete,
         "INCRBYFLOAT" => Decide::Value,
@@ -140,6 +143,38 @@ impl Decide {
         Some(question)
     }
 
+    /// Returns whether the node that decided found that something is not there, as far as its replies tell. One that was
+    /// emptied a moment ago says so of everything.
+    pub(crate) fn lacks_something(self, cmd: &Cmd, reply: &Value, answer: Option<&Value>) -> bool {
+        let is_what_was_added = |at: usize| words(cmd).nth(at).is_some_and(|added| is_number(reply, added));
+        match self {
+            Self::Same
+            | Self::Remove
+            | Self::IfThere(_)
+            | Self::Always(_)
+            | Self::Delete
+            | Self::Without(_) => is_nothing(reply),
+            Self::Unless(_) => !is_nothing(reply),
+            Self::Value => is_what_was_added(2),
+            Self::Field => is_what_was_added(3),
+            Self::Score { member } => is_nothing(reply) || is_what_was_added(member - 1),
+            // An identifier by the clock is as good from an empty stream; of `5-*` it is the first one.
+            Self::Entry { id } => {
+                let is_first = |id: &[u8]| id.ends_with(b"-0") || id == b"0-1";
+                let by_clock = words(cmd).nth(id) == Some(b"*");
+                is_nothing(reply) || !by_clock && bytes(reply).is_some_and(is_first)
+            }
+            Self::Set => {
+                let has = |option: &[u8]| words(cmd).skip(3).any(|word| word.eq_ignore_ascii_case(option));
+                (*reply == Value::Nil) != (has(b"NX") && !has(b"GET"))
+            }
+            // So many were added, or a member that is there must be and is not.
+            Self::Scores { .. } => {
+                !is_nothing(reply) || answer.is_some_and(|answer| elements(answer).any(|s| *s == Value::Nil))
+            }
+        }
+    }
+
     /// Returns the effect of a command, by the reply to it and to the [question](Self::question).
     pub(crate) fn effect(self, cmd: &Cmd, reply: &Value, answer: Option<&Value>) -> Effect {
         self.derive(cmd, reply, answer).unwrap_or(Effect::Nothing)
@@ -157,7 +192,7 @@ impl Decide {
                 let n = i64::try_from(members.len()).ok()?;
                 (n > 0).then(|| Effect::Instead(redis::cmd("SREM").arg(key).arg(members).take(), Some(n)))
             }
-            Self::Unless(name) => {
+            Self::Unless(name) | Self::IfThere(name) => {
                 if is_nothing(reply) {
                     None
                 } else {
@@ -246,6 +281,13 @@ fn bytes(value: &Value) -> Option<&[u8]> {
         Value::SimpleString(text) => Some(text.as_bytes()),
         _ => None,
     }
+}
+
+/// Returns whether a reply is this number, however the two are written.
+fn is_number(reply: &Value, number: &[u8]) -> bool {
+    let read = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
+    let numbers = bytes(reply).and_then(read).zip(read(number));
+    numbers.is_some_and(|(found, number)| found == number || (found - number).abs() <= number.abs() * 1e-15)
 }
 
 fn one_of(word: &[u8], options: &[&str]) -> bool {
@@ -342,6 +384,50 @@ mod tests {
         check_asking("GEOADD g NX 1 2 a 3 4 b 5 6 c", Value::Int(2), scores(), "ZADD g 5 a 7 c");
         let none = || Some(Value::Array(vec![Value::Nil]));
         check_asking("ZADD z XX 1 a", Value::Int(0), none(), "nothing");
+    }
+
+    /// The command, and the replies that say, or do not, that something was missing.
+    fn check_lacks(command: &str, lacking: &[Value], found: &[Value]) {
+        let mut cmd = Cmd::new();
+        cmd.arg(command.split(' ').collect::<Vec<_>>());
+        let decide = how(lookup(&cmd).unwrap(), &cmd).unwrap().expect("something to decide");
+        for (replies, expected) in [(lacking, true), (found, false)] {
+            for reply in replies {
+                assert_eq!(decide.lacks_something(&cmd, reply, None), expected, "{command}: {reply:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_says_that_something_was_missing() {
+        let (no, yes, ok) = (|| Value::Int(0), || Value::Int(1), || Value::Okay);
+        for pop in ["LPOP l", "SPOP s", "GETDEL k", "GETSET k v", "LMOVE a b LEFT LEFT", "SET k v GET"] {
+            check_lacks(pop, &[Value::Nil], &[text(""), text("x")]);
+        }
+        check_lacks("SPOP s 2", &[list(&[])], &[list(&["a"])]);
+        for unless in ["SETNX k v", "MSETNX a 1 b 2", "HSETNX h f v", "RENAMENX a b"] {
+            check_lacks(unless, &[yes()], &[no()]);
+        }
+        for if_there in ["LPUSHX l a", "RPUSHX l a", "EXPIREAT k 5 XX", "PEXPIREAT k 5 GT"] {
+            check_lacks(if_there, &[no()], &[yes()]);
+        }
+        check_lacks("SET k v NX", &[ok()], &[Value::Nil]);
+        check_lacks("SET k v XX", &[Value::Nil], &[ok()]);
+        check_lacks("SET k v NX GET", &[Value::Nil], &[text("old")]);
+        check_lacks("SET k v XX GET", &[Value::Nil], &[text("old")]);
+        check_lacks("INCRBYFLOAT k 1e-1", &[text("0.1"), text("0.10000000000000001")], &[text("0.3")]);
+        check_lacks("HINCRBYFLOAT h f 2.50", &[text("2.5")], &[text("2")]);
+        check_lacks("ZINCRBY z 3 m", &[text("3")], &[text("4")]);
+        check_lacks("ZADD z XX INCR 3 m", &[Value::Nil, text("3")], &[text("4")]);
+        check_lacks("XADD x * f v", &[], &[text("1700000000000-0"), text("5-1")]);
+        check_lacks("XADD x NOMKSTREAM * f v", &[Value::Nil], &[text("5-0")]);
+        check_lacks("XADD x 5-* f v", &[text("5-0")], &[text("5-1")]);
+        check_lacks("XADD x 0-* f v", &[text("0-1")], &[text("0-2")]);
+        check_lacks("ZADD z GT 3 m", &[yes()], &[no()]);
+        let missing = Value::Array(vec![text("1"), Value::Nil]);
+        let scores = Decide::Scores { first: 3, step: 2 };
+        assert!(scores.lacks_something(&Cmd::new(), &no(), Some(&missing)));
+        assert!(!scores.lacks_something(&Cmd::new(), &no(), Some(&list(&["1", "2"]))));
     }
 
     #[test]

@@ -82,6 +82,9 @@ pub struct Unavailable {
     pub errors: Vec<node::Error>,
     /// The nodes of a copy that were not asked, because they have missed a write or came back with another memory.
     pub behind: Vec<String>,
+    /// The nodes of a copy that did what they were to decide, but had been emptied a moment before: what they did is undone
+    /// when they are made equal to the others.
+    pub in_vain: Vec<String>,
 }
 
 /// Which keys of a command live where.
@@ -195,7 +198,17 @@ impl Error {
         behind: Vec<String>,
     ) -> Self {
         let key = key.map(<[u8]>::to_vec);
-        Self::Unavailable(Box::new(Unavailable { command, key, errors, behind }))
+        Self::Unavailable(Box::new(Unavailable { command, key, errors, behind, in_vain: Vec::new() }))
+    }
+
+    /// The same, of a command that these nodes have done in vain.
+    pub(crate) fn done_in_vain(self, nodes: Vec<String>) -> Self {
+        match self {
+            Self::Unavailable(unavailable) => {
+                Self::Unavailable(Box::new(Unavailable { in_vain: nodes, ..*unavailable }))
+            }
+            other => other,
+        }
     }
 
     /// The errors of single nodes behind this one.
@@ -252,6 +265,7 @@ impl Error {
             Self::TooFewReplies(write) | Self::Disagreement(write) => {
                 write.replies.first().is_some() || self.node_errors().iter().any(|e| e.may_have_executed())
             }
+            Self::Unavailable(unavailable) if !unavailable.in_vain.is_empty() => true,
             _ => self.node_errors().iter().any(|error| error.may_have_executed()),
         }
     }
@@ -303,11 +317,14 @@ impl fmt::Display for Unavailable {
         if let Some(key) = &self.key {
             write!(f, " of key `{}`", Shown(key))?;
         }
-        if let ([error], []) = (self.errors.as_slice(), self.behind.as_slice()) {
+        if let ([error], [], []) = (self.errors.as_slice(), self.behind.as_slice(), self.in_vain.as_slice()) {
             return write!(f, ": its node `{}` cannot answer: {}", error.node(), error.kind());
         }
         f.write_str(": no node can answer")?;
         self.errors.iter().try_for_each(|error| write!(f, "; node `{}`: {}", error.node(), error.kind()))?;
+        self.in_vain
+            .iter()
+            .try_for_each(|name| write!(f, "; node `{name}` had been emptied when it did it"))?;
         self.behind.iter().try_for_each(|name| {
             write!(f, "; node `{name}` is behind: repair it and `readmit` it, or read with `ReadFrom::Any`")
         })

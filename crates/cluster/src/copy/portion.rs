@@ -22,6 +22,7 @@ use super::pipeline::keys;
 use super::pipeline::last_writes;
 use super::read::another_may_answer;
 use super::read::lacks_something;
+use super::read::says_no_such_key;
 use super::watched::Watched;
 use crate::error::Error;
 
@@ -114,7 +115,7 @@ impl<'a> Portion<'a> {
         let lacks = |(idx, answers): (usize, &OnceLock<Answers>)| {
             let commands = self.steps.iter().filter_map(|step| step.on(idx));
             let mut read = commands.zip(answers.get()?).filter(|((spec, _), _)| spec.access == Access::Read);
-            let lacks = read.any(|(_, answer)| answer.as_ref().is_ok_and(lacks_something));
+            let lacks = read.any(|(_, answer)| is_lacking(answer));
             lacks.then_some(idx)
         };
         let lacking: Vec<usize> = self.answers.iter().enumerate().filter_map(lacks).collect();
@@ -236,19 +237,26 @@ impl Shared {
                 answer => Judged::Done(self.judge_some(spec, vec![(idx, answer)]).map(CopyReply::All)),
             };
         }
+        let is_doubted = doubted.contains(&idx) && is_lacking(&answer);
         match answer {
-            Ok(value)
-                if self.in_sync(idx, spec, cmd) && !(doubted.contains(&idx) && lacks_something(&value)) =>
-            {
+            Ok(value) if self.in_sync(idx, spec, cmd) && !is_doubted => {
                 Judged::Done(Ok(CopyReply::One(Arc::clone(self.nodes.name(idx)), value)))
             }
-            Ok(_) => {
+            Err(error) if another_may_answer(&error) => Judged::Open(Error::Node(error)),
+            Err(error) if !is_doubted => Judged::Done(Err(Error::Node(error))),
+            _ => {
                 let key = spec.first_key(cmd).ok().flatten();
                 Judged::Open(Error::unavailable(spec.name, key, Vec::new(), self.names(vec![idx])))
             }
-            Err(error) if another_may_answer(&error) => Judged::Open(Error::Node(error)),
-            Err(error) => Judged::Done(Err(Error::Node(error))),
         }
+    }
+}
+
+/// Returns whether an answer says that something is not there.
+fn is_lacking(answer: &Result<Value, node::Error>) -> bool {
+    match answer {
+        Ok(reply) => lacks_something(reply),
+        Err(error) => says_no_such_key(error),
     }
 }
 

@@ -62,6 +62,9 @@ impl RedisCopy {
                         }
                     }
                     Ok(_) => {}
+                    Err(error)
+                        if says_no_such_key(&error)
+                            && !patience.limit(self.has_its_marker(idx).boxed()).await.unwrap_or(false) => {}
                     Err(error) if another_may_answer(&error) => {
                         shared.observe(idx, &error);
                         errors.push(error);
@@ -153,6 +156,11 @@ pub(super) fn lacks_something(reply: &Value) -> bool {
         Value::Array(elements) => elements.is_empty() || elements.contains(&Value::Nil),
         _ => false,
     }
+}
+
+/// Returns whether an error reply says so.
+pub(super) fn says_no_such_key(error: &node::Error) -> bool {
+    matches!(error.kind(), node::ErrorKind::Server(reply) if reply.message.starts_with("no such key"))
 }
 
 /// Returns whether another node may give the answer that this one did not.

@@ -149,6 +149,13 @@ impl<'a> Watched<'a> {
         }
     }
 
+    /// Notes a node that answered from another memory than that of the others.
+    pub(super) fn note_other(&self, idx: usize) {
+        if let Some(behind) = self.shared.behind.get(idx) {
+            self.note_missed(behind);
+        }
+    }
+
     /// Nothing more is sent, and nothing was missed.
     pub(super) fn nothing_missed(&mut self) {
         self.stage = Stage::Noted;

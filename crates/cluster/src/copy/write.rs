@@ -14,6 +14,7 @@ use redisdb_node::command::Spec;
 
 use super::Shared;
 use super::patience::Patience;
+use super::read::says_no_such_key;
 use super::watched::Watched;
 use crate::behind::Standing;
 use crate::both::both;
@@ -84,7 +85,7 @@ impl RedisCopy {
         let shared = &*self.shared;
         let keys = || spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
         let order = || shared.nodes.ring().successors(keys().next().unwrap_or_default());
-        let mut errors: Vec<node::Error> = Vec::new();
+        let (mut errors, mut in_vain) = (Vec::<node::Error>::new(), Vec::new());
         if shared.nobody_is_up() {
             patience.limit(self.examine_all()).await;
         }
@@ -95,11 +96,20 @@ impl RedisCopy {
                 }
                 watched.deciding(idx);
                 match ask(&patience.share(shared.writer(idx)), spec, cmd, decide).await {
-                    // A server that was restarted has decided on another memory than that of the others.
-                    Ok(_) if shared.standing(idx, spec, cmd) == Standing::Behind => {}
                     Ok((reply, answer)) => {
-                        let effect = decide.effect(cmd, &reply, answer.as_ref());
-                        return self.send_effect(spec, cmd, (idx, reply), effect, watched, patience).await;
+                        let lacks = decide.lacks_something(cmd, &reply, answer.as_ref());
+                        if self.counts(idx, spec, cmd, lacks, patience).await {
+                            let effect = decide.effect(cmd, &reply, answer.as_ref());
+                            return self
+                                .send_effect(spec, cmd, (idx, reply), effect, watched, patience)
+                                .await;
+                        }
+                        // What it did is undone when it is made equal to the others.
+                        watched.note_other(idx);
+                        in_vain.push(idx);
+                    }
+                    Err(error)
+                        if says_no_such_key(&error) && !self.counts(idx, spec, cmd, true, patience).await => {
                     }
                     Err(error) if error.is_connect() => {
                         shared.observe(idx, &error);
@@ -113,10 +123,27 @@ impl RedisCopy {
                 }
             }
         }
-        let is_behind = |idx: &usize| !errors.iter().any(|error| error.node() == &**shared.nodes.name(*idx));
+        let is_behind = |idx: &usize| {
+            !in_vain.contains(idx) && !errors.iter().any(|error| error.node() == &**shared.nodes.name(*idx))
+        };
         let behind = order().filter(is_behind).collect();
         watched.nothing_missed();
-        Err(Error::unavailable(spec.name, keys().next(), errors, shared.names(behind)))
+        let error = Error::unavailable(spec.name, keys().next(), errors, shared.names(behind));
+        Err(error.done_in_vain(shared.names(in_vain)))
+    }
+
+    /// Returns whether the answer of a node counts: a server that was restarted, or emptied a moment ago, has answered from
+    /// another memory than that of the others. Without an identity nobody can tell of one that was emptied.
+    async fn counts(
+        &self,
+        idx: usize,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        lacks: bool,
+        patience: &Patience,
+    ) -> bool {
+        self.shared.standing(idx, spec, cmd) != Standing::Behind
+            && (!lacks || patience.limit(self.has_its_marker(idx)).await.unwrap_or(false))
     }
 
     async fn send_effect(
@@ -149,18 +176,25 @@ impl RedisCopy {
         });
         watched.decided(decider);
         let results = join_all(each).await;
+        // Another answer than the deciding node's: what is there was something else before.
+        let differs = |(idx, result): &(usize, &Result<Value, node::Error>)| {
+            let found = result.as_ref().ok().filter(|_| *idx != decider);
+            found.zip(expected.as_ref()).is_some_and(|(found, expected)| found != expected)
+        };
+        let differing: Vec<_> = results.iter().enumerate().filter(differs).map(|(idx, _)| idx).collect();
+        if !differing.is_empty() && shared.identity.is_some() {
+            // Or what the deciding node held was: somebody may have emptied it a moment ago.
+            patience.limit(self.look_at(decider)).await;
+        }
         watched.note(&results);
         if effect::is_whole(row, &cmd) {
             watched.settle(&results);
         }
-        if let Some(expected) = expected {
-            // Another answer than the deciding node's: what is there was something else before.
-            for (idx, (behind, result)) in shared.behind.iter().zip(&results).enumerate() {
-                let differs = idx != decider && result.as_ref().is_ok_and(|found| *found != expected);
-                if differs && behind.has_memory(shared.nodes.at(idx)) {
-                    behind.missed(row.keys_of(&cmd).into_iter().flatten().map(|(_, key)| key));
-                }
-            }
+        let has_memory = |idx: &usize| {
+            shared.behind.get(*idx).is_some_and(|behind| behind.has_memory(shared.nodes.at(*idx)))
+        };
+        if has_memory(&decider) {
+            differing.into_iter().filter(has_memory).for_each(|idx| watched.note_other(idx));
         }
         // The reply is what was decided; what the others said to its effect is their own affair.
         let decided = results.into_iter().map(|result| result.map(|_| reply.clone())).collect();
