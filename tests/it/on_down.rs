@@ -180,24 +180,54 @@ async fn a_pipeline_does_not_wait_for_each_of_its_commands_while_a_node_is_away(
     }
 }
 
-#[tokio::test]
-async fn calls_that_waited_in_vain_for_a_connection_go_to_the_node_that_stands_in() {
-    let servers = servers();
+/// A ring whose node `b` is reached through a proxy, and keys of `b`, so many.
+async fn ring_with_a_proxy(servers: &[Server], n: usize) -> (Proxy, RedisRing, Vec<String>) {
     let proxy = Proxy::to(servers[1].port()).await;
     let urls = [servers[0].url(), proxy.url(), servers[2].url()];
     let nodes = NAMES.iter().zip(&urls);
     let ring = nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, url));
     let ring = ring.on_down(OnDown::Failover { ttl_cap: CAP }).connect_timeout(Duration::from_millis(500));
     let ring = ring.connect().await.unwrap();
-    let keys = keys_of(&ring, "b", 2);
+    let keys = keys_of(&ring, "b", n);
+    (proxy, ring, keys)
+}
+
+/// From now on whoever answers for `b` says nothing: until that has been given up the node is not down.
+async fn says_nothing(proxy: &Proxy, ring: &RedisRing) {
     let node = ring.on_node("b").unwrap();
-    // Whoever answers there says nothing: until that has been given up the node is not down.
     proxy.lose(Way::Replies);
     proxy.reset();
     eventually("its connection is gone", async || !node.is_connected()).await;
+    assert!(!node.is_down());
+}
+
+#[tokio::test]
+async fn calls_that_waited_in_vain_for_a_connection_go_to_the_node_that_stands_in() {
+    let servers = servers();
+    let (proxy, ring, keys) = ring_with_a_proxy(&servers, 2).await;
+    says_nothing(&proxy, &ring).await;
     let (written, read) = tokio::join!(ring.set(&keys[0], 1), ring.get::<u8>(&keys[1]));
     written.unwrap();
     assert_eq!((read.unwrap(), ring.get::<u8>(&keys[0]).await.unwrap()), (None, Some(1)));
+}
+
+#[tokio::test]
+async fn calls_that_waited_in_vain_for_a_connection_while_another_node_is_away_go_elsewhere_too() {
+    let mut servers = servers();
+    let (proxy, ring, keys) = ring_with_a_proxy(&servers, 5).await;
+    let of_a = keys_of(&ring, "a", 1).remove(0);
+    servers[2].kill();
+    away(&ring, "c").await;
+    says_nothing(&proxy, &ring).await;
+    // One of one node, and parts of several.
+    let pairs = [(&keys[1], "1"), (&of_a, "2"), (&keys[2], "3")];
+    let (deleted, written, parts, read) =
+        tokio::join!(ring.del(&keys[3]), ring.set(&keys[0], 0), ring.mset(pairs), ring.get::<u8>(&keys[4]),);
+    written.unwrap();
+    parts.unwrap();
+    assert_eq!((deleted.unwrap(), read.unwrap()), (0, None));
+    let all = [&keys[0], &keys[1], &of_a, &keys[2]];
+    assert_eq!(ring.mget::<u8>(&all).await.unwrap(), [Some(0), Some(1), Some(2), Some(3)]);
 }
 
 #[tokio::test]

@@ -336,6 +336,34 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_says_whether_there_was_a_connection_and_what_became_of_the_command() {
+        let io = || Arc::new(io::Error::from(io::ErrorKind::ConnectionReset));
+        let (second, text) = (Duration::from_secs(1), || "text".to_owned());
+        let other_type = redis::from_redis_value::<u8>(redis::Value::Nil).unwrap_err();
+        for (kind, is_connect, outcome) in [
+            (ErrorKind::Config(ConfigError::NoPath), false, Outcome::NotSent),
+            (ErrorKind::Connect(io()), true, Outcome::NotSent),
+            (ErrorKind::ConnectTimeout(second), true, Outcome::NotSent),
+            (ErrorKind::Tls(io()), true, Outcome::NotSent),
+            (ErrorKind::Auth(text()), true, Outcome::NotSent),
+            (ErrorKind::NotRedis(text()), true, Outcome::NotSent),
+            (ErrorKind::Down { cause: Arc::new(ErrorKind::Connect(io())) }, true, Outcome::NotSent),
+            (ErrorKind::NotAdmitted, true, Outcome::NotSent),
+            (ErrorKind::Overloaded { limit: 1 }, false, Outcome::NotSent),
+            (ErrorKind::Timeout(second), false, Outcome::Unknown),
+            (ErrorKind::Disconnected(io()), false, Outcome::Unknown),
+            (ErrorKind::ReplyTooLarge { limit: 1 }, false, Outcome::Unknown),
+            (ErrorKind::Server(ServerError::new("ERR", "text")), false, Outcome::Rejected),
+            (ErrorKind::Conflict { attempts: 1 }, false, Outcome::Rejected),
+            (ErrorKind::Reply(other_type.into()), false, Outcome::Answered),
+            (ErrorKind::Unsupported(text().into()), false, Outcome::NotSent),
+        ] {
+            let error = Error::new("a".into(), "GET", kind);
+            assert_eq!((error.is_connect(), error.outcome()), (is_connect, outcome), "{error}");
+        }
+    }
+
+    #[test]
     fn the_kind_of_an_io_error_of_redis_rs_is_found() {
         let error = RedisError::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert_eq!(io_error(&error).map(io::Error::kind), Some(io::ErrorKind::BrokenPipe));
