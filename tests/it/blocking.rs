@@ -7,7 +7,9 @@ use std::time::Instant;
 use redis::Direction;
 use redisdb::Error;
 use redisdb::Node;
+use redisdb::NodeConfig;
 use redisdb::node::BlockingCommands;
+use redisdb::node::KeyCommands;
 use redisdb::node::ListCommands;
 use redisdb::node::ReadGroupOptions;
 use redisdb::node::ScoreEnd;
@@ -15,11 +17,13 @@ use redisdb::node::ServerCommands;
 use redisdb::node::SortedSetCommands;
 use redisdb::node::StreamCommands;
 use redisdb::node::StringCommands;
+use redisdb_tests::Proxy;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
 use redisdb_tests::is_since;
 use redisdb_tests::ring;
 use xtask::Server;
+use xtask::Servers;
 
 const SHORT: Duration = Duration::from_millis(20);
 const FOREVER: Duration = Duration::ZERO;
@@ -119,6 +123,81 @@ async fn the_server_forgets_a_call_that_is_dropped() {
     }
     // The shared connection and one that is kept for the next call.
     eventually("nothing is left open", async || info(&node, "clients", "connected_clients").await == 2).await;
+}
+
+#[tokio::test]
+async fn no_more_connections_of_ones_own_are_made_than_may_be() {
+    let server = Server::start().unwrap();
+    let config = NodeConfig::new(&server.url()).unwrap().with_max_owned(2).with_response_timeout(SHORT);
+    let node = Node::connect(config).await.unwrap();
+    let held = [node.owned().await.unwrap(), node.owned().await.unwrap()];
+    let error = node.owned().await.unwrap_err();
+    assert!(error.is_not_sent() && error.to_string().contains("all 2 owned connections"), "{error}");
+    assert!(error.to_string().contains("`max_owned`"), "{error}");
+    drop(held);
+    let again = [node.owned().await.unwrap(), node.owned().await.unwrap()];
+    again[0].set("k", 1).await.unwrap();
+    assert_eq!(again[1].get::<u8>("k").await.unwrap(), Some(1));
+    assert_eq!(info(&node, "clients", "connected_clients").await, 3);
+}
+
+#[tokio::test]
+async fn a_connection_of_ones_own_to_another_server_than_the_node_leads_to_by_now_is_not_used_again() {
+    let servers = Servers::start(2).unwrap();
+    let proxy = Proxy::to(servers[0].port()).await;
+    let node = Node::connect(proxy.url()).await.unwrap();
+    let outsider = Node::connect(servers[0].url()).await.unwrap();
+    node.owned().await.unwrap().set("k", "first").await.unwrap();
+    assert_eq!(node.owned().await.unwrap().get::<String>("k").await.unwrap().as_deref(), Some("first"));
+    let shared = node.send(redis::cmd("CLIENT").arg("ID")).await.unwrap();
+    let shared: u64 = redis::from_redis_value(shared).unwrap();
+    proxy.lead_new_ones_to(servers[1].port());
+    outsider.send(redis::cmd("CLIENT").arg("KILL").arg("ID").arg(shared)).await.unwrap();
+    eventually("it leads to the other server", async || {
+        node.ready().await.is_ok() && node.incarnation() == 1
+    })
+    .await;
+    assert_eq!(node.owned().await.unwrap().get::<String>("k").await.unwrap(), None);
+    eventually("the other one is gone", async || info(&outsider, "clients", "connected_clients").await == 1)
+        .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_was_left_inside_a_block_or_watching_does_not_harm_the_next_who_takes_it() {
+    let (_server, node) = node().await;
+    for left in [redis::cmd("MULTI"), redis::cmd("WATCH").arg("k").take()] {
+        let mut owned = node.owned().await.unwrap();
+        left.query_async::<()>(&mut owned).await.unwrap();
+        drop(owned);
+        node.set("k", "changed").await.unwrap();
+        let mut owned = node.owned().await.unwrap();
+        assert_eq!(owned.get::<String>("k").await.unwrap().as_deref(), Some("changed"), "{left:?}");
+        // What was watched would make this nil.
+        let executed: Option<(String,)> =
+            redis::pipe().atomic().get("k").query_async(&mut owned).await.unwrap();
+        assert_eq!(executed, Some(("changed".to_owned(),)), "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_connection_was_given_up_with_is_sent_no_further() {
+    let server = Server::start().unwrap();
+    let config = NodeConfig::new(&server.url()).unwrap().with_response_timeout(10 * SHORT);
+    let node = Node::connect(config).await.unwrap();
+    let outsider = Node::connect(server.url()).await.unwrap();
+    let owned = node.owned().await.unwrap();
+    server.pause();
+    // More than the sockets hold.
+    let error = owned.set("k", vec![b'x'; 32 << 20]).await.unwrap_err();
+    server.resume();
+    assert!(error.is_timeout() && error.may_have_executed(), "{error}");
+    eventually("it is gone", async || {
+        let clients = outsider.info_with(&["clients"]).await.unwrap();
+        clients.parse::<u64>("clients", "connected_clients").is_some_and(|n| n == 2)
+            && node.ready().await.is_ok()
+    })
+    .await;
+    assert_eq!(outsider.exists("k").await.unwrap(), 0);
 }
 
 #[tokio::test]

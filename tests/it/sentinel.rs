@@ -129,6 +129,7 @@ async fn a_write_that_a_demoted_master_turns_away_is_sent_to_the_new_one() {
     let watched = watched("mymaster").await;
     let node = Node::connect(url(&[watched.sentinel.port()], "mymaster")).await.unwrap();
     node.set("k", 0).await.unwrap();
+    node.owned().await.unwrap().set("l", 0).await.unwrap();
     // By hand, for a sentinel closes the connections of a master that it demotes.
     let at_replica = Node::connect(watched.replica.url()).await.unwrap();
     let at_master = Node::connect(watched.master.url()).await.unwrap();
@@ -137,8 +138,10 @@ async fn a_write_that_a_demoted_master_turns_away_is_sent_to_the_new_one() {
     let follows = redis::cmd("REPLICAOF").arg("127.0.0.1").arg(watched.replica.port()).take();
     at_master.send(&follows).await.unwrap();
     watched.at_sentinel.sentinel_monitor("mymaster", "127.0.0.1", watched.replica.port(), 1).await.unwrap();
+    // A connection of its own that was kept is not one to a master any more.
+    node.owned().await.unwrap().set("l", 1).await.unwrap();
     node.set("k", 1).await.unwrap();
-    assert_eq!(at_replica.get::<u8>("k").await.unwrap(), Some(1));
+    assert_eq!(at_replica.mget::<u8>(&["k", "l"]).await.unwrap(), [Some(1), Some(1)]);
 }
 
 #[tokio::test]

@@ -157,6 +157,11 @@ impl Proxy {
         self.plan.send_modify(|plan| (plan.server, plan.resets) = (server, plan.resets + 1));
     }
 
+    /// Makes new connections to another server. Those that there are stay.
+    pub fn lead_new_ones_to(&self, server: u16) {
+        self.plan.send_modify(|plan| plan.server = server);
+    }
+
     fn change(&self, way: Way, change: impl FnOnce(&mut Passage)) {
         self.plan.send_modify(|plan| change(plan.passage_mut(way)));
     }

@@ -1,5 +1,7 @@
 //! Where one server is and how to talk to it.
 
+mod address;
+pub use address::Address;
 mod error;
 pub use error::ConfigError;
 mod fields;
@@ -32,8 +34,8 @@ use self::sentinels::Sentinels;
 /// # In a file
 /// With serde it is read from `url` and, where they are wanted, `name`, `weight`, `db`, `username`, `password`,
 /// `sentinel_username`, `sentinel_password`, `connect_timeout_ms`, `response_timeout_ms`, `probe_interval_ms`,
-/// `max_in_flight` and `max_reply`, in bytes; an unknown field is an error. It is written the same way, the password included: a
-/// configuration that is written down can be read back.
+/// `max_in_flight`, `max_reply`, in bytes, and `max_owned`; an unknown field is an error. It is written the same way, the password
+/// included: a configuration that is written down can be read back.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "Fields", into = "Fields")]
 pub struct NodeConfig {
@@ -49,40 +51,10 @@ pub struct NodeConfig {
     probe_interval: Duration,
     max_in_flight: usize,
     max_reply: usize,
+    max_owned: usize,
     label: String,
     /// How the sentinels are asked, where the address is theirs.
     sentinels: Sentinels,
-}
-
-/// Where a server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Address {
-    /// A host name or address and a port.
-    Tcp {
-        /// A host name, which is looked up for each connection, or an address.
-        host: String,
-        /// The port, 6379 where the URL names none.
-        port: u16,
-    },
-    /// The same, through TLS. Needs the feature `tls`.
-    Tls {
-        /// The host name, which the server's certificate must be for.
-        host: String,
-        /// The port, 6379 where the URL names none.
-        port: u16,
-    },
-    /// A socket in the file system.
-    Unix(PathBuf),
-    /// Wherever the master of a service is, as its sentinels say at each connection.
-    Sentinel {
-        /// Host and port of each sentinel; port 26379 where the URL names none.
-        sentinels: Vec<(String, u16)>,
-        /// The name under which they watch over the master.
-        service: String,
-        /// Whether sentinels and master are spoken to through TLS. Needs the feature `tls`.
-        tls: bool,
-    },
 }
 
 impl NodeConfig {
@@ -96,6 +68,8 @@ impl NodeConfig {
     pub const MAX_IN_FLIGHT: usize = 10_000;
     /// How many bytes a reply may take: 512 MiB, the longest string that Redis holds by default.
     pub const MAX_REPLY: usize = 512 << 20;
+    /// How many connections of one's own there may be at once: 64.
+    pub const MAX_OWNED: usize = 64;
 
     /// Reads the URL of a server:
     ///
@@ -194,6 +168,7 @@ impl NodeConfig {
             probe_interval: Self::PROBE_INTERVAL,
             max_in_flight: Self::MAX_IN_FLIGHT,
             max_reply: Self::MAX_REPLY,
+            max_owned: Self::MAX_OWNED,
             label: String::new(),
             sentinels: Sentinels::default(),
         };
@@ -328,11 +303,17 @@ impl NodeConfig {
     ///
     /// Of a pipeline each reply counts by itself. A string is held twice for a moment, so a single one takes twice as
     /// much at its peak, and the room for the largest stays with the connection.
-    ///
-    /// [Owned connections](crate::OwnedConnection) have no such bound: redis-rs reads what comes there.
     #[must_use]
     pub fn with_max_reply(mut self, bytes: usize) -> Self {
         self.max_reply = bytes;
+        self
+    }
+
+    /// Sets how many [connections of one's own](crate::Node::owned) there may be at once, besides the shared one: each
+    /// blocking call and each transaction holds one. What is above waits as long as a reply may take, and then fails. Default 64.
+    #[must_use]
+    pub fn with_max_owned(mut self, connections: usize) -> Self {
+        self.max_owned = connections;
         self
     }
 
@@ -397,6 +378,11 @@ impl NodeConfig {
     pub fn max_reply(&self) -> usize {
         self.max_reply
     }
+
+    /// How many connections of one's own there may be at once.
+    pub fn max_owned(&self) -> usize {
+        self.max_owned
+    }
 }
 
 impl fmt::Debug for NodeConfig {
@@ -413,7 +399,8 @@ impl fmt::Debug for NodeConfig {
             .field("response_timeout", &self.response_timeout)
             .field("probe_interval", &self.probe_interval)
             .field("max_in_flight", &self.max_in_flight)
-            .field("max_reply", &self.max_reply);
+            .field("max_reply", &self.max_reply)
+            .field("max_owned", &self.max_owned);
         if self.has_sentinels() {
             shown.field("sentinels", &self.sentinels);
         }

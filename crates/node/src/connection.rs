@@ -431,7 +431,7 @@ impl Core {
 
 /// What a call failed with whose connection was lost.
 #[cold]
-fn lost(error: RedisError) -> ErrorKind {
+pub(crate) fn lost(error: RedisError) -> ErrorKind {
     if let Some(TooLarge { limit }) = TooLarge::of(&error) {
         return ErrorKind::ReplyTooLarge { limit: *limit };
     }

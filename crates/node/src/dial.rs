@@ -66,7 +66,7 @@ pub(crate) async fn dial_with(
     let undriven = match config.address() {
         Address::Tcp { host, port } => reach(config, settings, options, (host, *port), false).await?,
         Address::Tls { host, port } => reach(config, settings, options, (host, *port), true).await?,
-        Address::Sentinel { .. } => sentinel::master(config, settings, options).await?.1,
+        Address::Sentinel { .. } => sentinel::master(config, settings, options).await?,
         #[cfg(unix)]
         Address::Unix(path) => {
             let stream = tokio::net::UnixStream::connect(path).await.map_err(connect)?;
@@ -140,8 +140,6 @@ fn tls_client() -> Result<Arc<rustls::ClientConfig>, String> {
                 return Err(format!("no root certificates found on this system: {:?}", found.errors));
             }
             let provider = Arc::new(rustls::crypto::ring::default_provider());
-            // redis-rs, which opens the owned connections, takes the process's provider and panics without one.
-            let _already_installed = rustls::crypto::CryptoProvider::install_default((*provider).clone());
             rustls::ClientConfig::builder_with_provider(provider)
                 .with_safe_default_protocol_versions()
                 .map(|builder| Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))

@@ -406,14 +406,15 @@ impl Node {
         }
     }
 
-    /// Takes a connection that nobody else uses, until it is dropped. At most 64 at a time.
+    /// Takes a connection that nobody else uses, until it is dropped. At most so many at a time as
+    /// [`max_owned`](NodeConfig::with_max_owned) says.
     ///
     /// # Errors
     /// Why there is none: no connection could be made, or all are in use for longer than the response timeout.
     pub async fn owned(&self) -> Result<OwnedConnection, Error> {
         // The shared connection tells a server that is down, or is none, at once and for all callers.
         self.ready().await?;
-        self.inner.owned.take().await.map_err(|kind| self.error("CONNECT", kind))
+        self.inner.owned.take(self.incarnation()).await.map_err(|kind| self.error("CONNECT", kind))
     }
 
     pub(crate) async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {

@@ -5,28 +5,31 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use deadpool_redis::Manager;
-use deadpool_redis::Pool;
-use deadpool_redis::PoolError;
-use deadpool_redis::Runtime;
-use deadpool_redis::TimeoutType;
+use deadpool::Runtime;
+use deadpool::managed::Manager;
+use deadpool::managed::Metrics;
+use deadpool::managed::Object;
+use deadpool::managed::Pool;
+use deadpool::managed::PoolError;
+use deadpool::managed::RecycleError;
+use deadpool::managed::RecycleResult;
+use deadpool::managed::TimeoutType;
 use redis::AsyncConnectionConfig;
 use redis::Cmd;
-use redis::ConnectionAddr;
 use redis::FromRedisValue;
-use redis::IntoConnectionInfo;
 use redis::Pipeline;
-use redis::RedisError;
 use redis::RedisFuture;
 use redis::RedisResult;
 use redis::Value;
 use redis::aio::ConnectionLike;
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
 
+use crate::bounded::Broken;
+use crate::bounded::TooLarge;
 use crate::command::Command;
 use crate::command::Each;
 use crate::command::Read;
@@ -34,17 +37,15 @@ use crate::command::Spec;
 use crate::command::Write;
 use crate::config::Address;
 use crate::config::NodeConfig;
+use crate::connection::lost;
 use crate::dial;
+use crate::dial::Dialed;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
-use crate::error::io_error;
 use crate::execute::Execute;
 use crate::sentinel;
 use crate::waiting::Waiting;
-
-/// How many owned connections a node opens at most. Each caller that blocks holds one.
-const MOST: usize = 64;
 
 /// A connection that nobody else uses, for `WATCH` and `MULTI`, and for commands that block.
 ///
@@ -74,7 +75,9 @@ pub struct OwnedConnection {
     node: Arc<str>,
     response_timeout: Duration,
     /// Empty once a command was left in mid-reply.
-    connection: Mutex<Option<deadpool_redis::Connection>>,
+    connection: Mutex<Option<Object<Dialer>>>,
+    /// Whether a reply was too large, which has ended it.
+    broken: Broken,
 }
 
 impl OwnedConnection {
@@ -118,13 +121,18 @@ impl OwnedConnection {
         sent: impl Future<Output = RedisResult<T>>,
     ) -> Result<T, ErrorKind> {
         let sent = self.to_the_end(sent);
-        match wait {
-            None => sent.await.map_err(lost),
+        let reply = match wait {
+            None => sent.await,
             Some(wait) => match tokio::time::timeout(wait, sent).await {
-                Ok(reply) => reply.map_err(lost),
-                Err(_) => Err(ErrorKind::Timeout(wait)),
+                Ok(reply) => reply,
+                Err(_) => return Err(ErrorKind::Timeout(wait)),
             },
-        }
+        };
+        reply.map_err(|error| match self.broken.get() {
+            // Of a pipeline with such a reply redis-rs tells only that it was cut short.
+            Some(TooLarge { limit }) => ErrorKind::ReplyTooLarge { limit: *limit },
+            None => lost(error),
+        })
     }
 
     /// Closes the connection if what was sent is not answered to the end.
@@ -139,7 +147,7 @@ impl OwnedConnection {
 
     fn handle(&self) -> io::Result<MultiplexedConnection> {
         let held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let handle = held.as_ref().map(|connection| MultiplexedConnection::clone(connection));
+        let handle = held.as_ref().map(|pooled| pooled.dialed.connection.clone());
         handle.ok_or_else(|| {
             let reason = "an earlier command on this connection was dropped or failed, which ended it";
             io::Error::new(io::ErrorKind::NotConnected, reason)
@@ -157,21 +165,15 @@ impl OwnedConnection {
 }
 
 /// A command whose reply is still to come. Left behind, it takes the connection out of its pool and closes it.
-struct InFlight<'a>(Option<&'a Mutex<Option<deadpool_redis::Connection>>>);
+struct InFlight<'a>(Option<&'a Mutex<Option<Object<Dialer>>>>);
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         if let Some(connection) = self.0 {
             let left = connection.lock().unwrap_or_else(PoisonError::into_inner).take();
-            // Out of the pool: its last handle closes the socket.
-            drop(left.map(deadpool_redis::Connection::take));
+            drop(left.map(Object::take));
         }
     }
-}
-
-fn lost(error: RedisError) -> ErrorKind {
-    let kind = io_error(&error).map_or(io::ErrorKind::InvalidData, io::Error::kind);
-    ErrorKind::Disconnected(Arc::new(io::Error::new(kind, error)))
 }
 
 impl fmt::Debug for OwnedConnection {
@@ -237,94 +239,107 @@ impl ConnectionLike for OwnedConnection {
 
     fn get_db(&self) -> i64 {
         let held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        held.as_ref().map_or(0, ConnectionLike::get_db)
+        held.as_ref().map_or(0, |pooled| pooled.dialed.connection.get_db())
     }
 }
+
 /// The owned connections of a node.
 pub(crate) struct Owned {
     config: Arc<NodeConfig>,
-    /// Those to one address; a master that is watched over by sentinels has another one after a failover.
-    pool: Mutex<Option<(Address, Pool)>>,
+    /// Made when it is first needed, for it has room for all of them.
+    pool: OnceLock<Result<Pool<Dialer>, ErrorKind>>,
 }
 
 impl Owned {
     pub(crate) fn new(config: Arc<NodeConfig>) -> Self {
-        Self { config, pool: Mutex::new(None) }
+        Self { config, pool: OnceLock::new() }
     }
 
-    async fn address(&self) -> Result<Address, ErrorKind> {
-        match self.config.address() {
-            Address::Sentinel { .. } => {
-                let timeout = self.config.connect_timeout();
-                let (settings, options) = (dial::settings(&self.config), AsyncConnectionConfig::new());
-                let asked = sentinel::master(&self.config, &settings, options);
-                let answer = tokio::time::timeout(timeout, asked).await;
-                Ok(answer.unwrap_or(Err(ErrorKind::ConnectTimeout(timeout)))?.0)
-            }
-            address => Ok(address.clone()),
-        }
-    }
-
-    /// The connections to an address. Those to another one, which is a master no more, are closed when they are free.
-    fn pool(&self, address: Address) -> Result<Pool, ErrorKind> {
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*pool {
-            Some((there, pool)) if *there == address => Ok(pool.clone()),
-            _ => {
-                let new = Self::open(&self.config, address.clone())?;
-                *pool = Some((address, new.clone()));
-                Ok(new)
-            }
-        }
-    }
-
-    fn open(config: &NodeConfig, address: Address) -> Result<Pool, ErrorKind> {
-        let address = match address {
-            Address::Sentinel { .. } => return Err(ErrorKind::Unsupported("ask the sentinels first".into())),
-            Address::Tcp { host, port } => ConnectionAddr::Tcp(host, port),
-            Address::Tls { host, port } => {
-                ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
-            }
-            Address::Unix(path) => ConnectionAddr::Unix(path),
-        };
-        let params = address
-            .into_connection_info()
-            .map_err(dial::refused)?
-            .set_redis_settings(dial::settings(config))
-            .set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        let options = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_connection_timeout(Some(config.connect_timeout()));
-        let manager = Manager::new_with_config(params, options).map_err(dial::refused)?;
-        Pool::builder(manager)
-            .max_size(MOST)
+    fn open(&self) -> Result<Pool<Dialer>, ErrorKind> {
+        let config = Arc::clone(&self.config);
+        let check = deadpool_redis::Manager::new("redis://localhost").map_err(dial::refused)?;
+        Pool::builder(Dialer { config, check })
+            .max_size(self.config.max_owned())
             .runtime(Runtime::Tokio1)
             // The check of a connection that is taken out again has no timeout of its own.
-            .recycle_timeout(Some(config.response_timeout()))
-            .create_timeout(Some(config.connect_timeout()))
-            .wait_timeout(Some(config.response_timeout()))
+            .recycle_timeout(Some(self.config.response_timeout()))
+            .create_timeout(Some(self.config.connect_timeout()))
+            .wait_timeout(Some(self.config.response_timeout()))
             .build()
             .map_err(|error| ErrorKind::Unsupported(error.to_string().into()))
     }
 
-    pub(crate) async fn take(&self) -> Result<OwnedConnection, ErrorKind> {
-        match self.pool(self.address().await?)?.get().await {
-            Ok(connection) => Ok(OwnedConnection {
-                node: self.config.name().into(),
-                response_timeout: self.config.response_timeout(),
-                connection: Mutex::new(Some(connection)),
-            }),
+    /// Takes a connection to the process of this incarnation.
+    pub(crate) async fn take(&self, incarnation: u64) -> Result<OwnedConnection, ErrorKind> {
+        let pool = self.pool.get_or_init(|| self.open()).as_ref().map_err(ErrorKind::clone)?;
+        // A server that is another one by now, as a master that is one no more, need not be asked, nor waited for.
+        pool.retain(|pooled, _| pooled.incarnation.is_none_or(|of| of == incarnation));
+        match pool.get().await {
+            Ok(mut pooled) => {
+                pooled.incarnation = Some(incarnation);
+                Ok(OwnedConnection {
+                    node: self.config.name().into(),
+                    response_timeout: self.config.response_timeout(),
+                    broken: Broken::clone(&pooled.dialed.broken),
+                    connection: Mutex::new(Some(pooled)),
+                })
+            }
             // What a server says to a connection is not its answer to a command.
-            Err(PoolError::Backend(error)) => Err(match dial::refused(error) {
-                cause @ ErrorKind::Server(_) => ErrorKind::Down { cause: Arc::new(cause) },
-                kind => kind,
-            }),
-            Err(PoolError::Timeout(TimeoutType::Wait)) => Err(ErrorKind::Unsupported(
-                format!("all {MOST} owned connections are in use; drop one, or wait longer").into(),
-            )),
+            Err(PoolError::Backend(cause @ ErrorKind::Server(_))) => {
+                Err(ErrorKind::Down { cause: Arc::new(cause) })
+            }
+            Err(PoolError::Backend(kind)) => Err(kind),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => {
+                let most = self.config.max_owned();
+                Err(ErrorKind::Unsupported(
+                    format!("all {most} owned connections are in use; drop one, or raise `max_owned`").into(),
+                ))
+            }
             Err(PoolError::Timeout(_)) => Err(ErrorKind::ConnectTimeout(self.config.connect_timeout())),
             Err(error) => Err(ErrorKind::Connect(Arc::new(io::Error::other(error.to_string())))),
         }
+    }
+}
+
+/// What makes the connections of a pool, and makes sure of one that is used again.
+struct Dialer {
+    config: Arc<NodeConfig>,
+    /// It asks, and dials nowhere.
+    check: deadpool_redis::Manager,
+}
+
+/// A connection of a pool.
+struct Pooled {
+    dialed: Dialed,
+    /// Of the process that it leads to; `None` before it was used.
+    incarnation: Option<u64>,
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        // Left to itself, the driver would wait for every reply that a hung server still owes.
+        self.dialed.driver.abort();
+    }
+}
+
+impl Manager for Dialer {
+    type Type = Pooled;
+    type Error = ErrorKind;
+
+    async fn create(&self) -> Result<Pooled, ErrorKind> {
+        // Each command waits as long as it says, which redis-rs cannot know.
+        let options = AsyncConnectionConfig::new().set_response_timeout(None);
+        let dialed = dial::dial_with(&self.config, &dial::settings(&self.config), options, || {}).await?;
+        Ok(Pooled { dialed, incarnation: None })
+    }
+
+    async fn recycle(&self, pooled: &mut Pooled, metrics: &Metrics) -> RecycleResult<ErrorKind> {
+        let connection = &mut pooled.dialed.connection;
+        if let Address::Sentinel { .. } = self.config.address() {
+            sentinel::is_master(connection).await.map_err(RecycleError::Backend)?;
+        }
+        let checked = self.check.recycle(connection, metrics).await;
+        checked.map_err(|error| RecycleError::message(error.to_string()))
     }
 }
 

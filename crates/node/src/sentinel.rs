@@ -10,6 +10,7 @@ use redis::AsyncConnectionConfig;
 use redis::Pipeline;
 use redis::RedisConnectionInfo;
 use redis::Value;
+use redis::aio::MultiplexedConnection;
 
 use crate::config::Address;
 use crate::config::NodeConfig;
@@ -21,14 +22,14 @@ use crate::error::ServerError;
 /// Host and port.
 type Place = (String, u16);
 
-/// Asks all sentinels at once, those too that one of them names, and returns the first server that one of them takes for
-/// the master and that takes itself for it, with a connection to it. A sentinel that is down, or does not know yet of a
+/// Asks all sentinels at once, those too that one of them names, and returns a connection to the first server that one
+/// of them takes for the master and that takes itself for it. A sentinel that is down, or does not know yet of a
 /// failover, holds up nobody.
 pub(crate) async fn master<'a>(
     config: &'a NodeConfig,
     settings: &'a RedisConnectionInfo,
     options: AsyncConnectionConfig,
-) -> Result<(Address, Undriven), ErrorKind> {
+) -> Result<Undriven, ErrorKind> {
     let Address::Sentinel { sentinels, service, tls } = config.address() else {
         return Err(ErrorKind::Unsupported("no sentinels are named".into()));
     };
@@ -75,7 +76,7 @@ pub(crate) async fn master<'a>(
 
 enum Step {
     Asked(Result<Answer, ErrorKind>),
-    Reached(Result<(Address, Undriven), ErrorKind>),
+    Reached(Result<Undriven, ErrorKind>),
 }
 
 /// What a sentinel says.
@@ -153,15 +154,24 @@ async fn reach_master(
     settings: &RedisConnectionInfo,
     options: AsyncConnectionConfig,
     tls: bool,
-) -> Result<(Address, Undriven), ErrorKind> {
+) -> Result<Undriven, ErrorKind> {
     let mut undriven = dial::reach(config, settings, options, (&host, port), tls).await?;
     let mut role = Pipeline::with_capacity(1);
     role.cmd("ROLE");
-    match undriven.ask(&role).await?.into_iter().next() {
-        Some(Value::Array(role)) if role.first() == Some(&Value::BulkString(b"master".to_vec())) => {
-            let address = if tls { Address::Tls { host, port } } else { Address::Tcp { host, port } };
-            Ok((address, undriven))
-        }
+    let role = undriven.ask(&role).await?.pop();
+    is_of_a_master(role).map(|()| undriven)
+}
+
+/// Makes sure that a server that was the master is it still.
+pub(crate) async fn is_master(connection: &mut MultiplexedConnection) -> Result<(), ErrorKind> {
+    let role = connection.send_packed_command(&redis::cmd("ROLE")).await;
+    is_of_a_master(Some(role.map_err(dial::refused)?))
+}
+
+/// Reads the reply to `ROLE`.
+fn is_of_a_master(role: Option<Value>) -> Result<(), ErrorKind> {
+    match role {
+        Some(Value::Array(role)) if role.first() == Some(&Value::BulkString(b"master".to_vec())) => Ok(()),
         Some(Value::ServerError(reply)) => Err(refusal(&reply)),
         _ => Err(no_master(
             "the server that the sentinels name is no master; a failover may be under way".to_owned(),

@@ -7,6 +7,8 @@ use redisdb::Node;
 use redisdb::NodeConfig;
 use redisdb::RedisCopy;
 use redisdb::RedisRing;
+use redisdb::node::BlockingCommands;
+use redisdb::node::Error;
 use redisdb::node::ErrorKind;
 use redisdb::node::Execute;
 use redisdb::node::KeyCommands;
@@ -91,6 +93,7 @@ async fn child_asks_for_too_much() {
     }
     assert_eq!(node.incarnation(), 0);
     others_are_spared(&node).await;
+    on_connections_of_ones_own(&node).await;
     on_a_ring_and_a_copy(&urls).await;
 }
 
@@ -114,6 +117,43 @@ async fn others_are_spared(node: &Node) {
     for task in tasks {
         task.await.unwrap();
     }
+}
+
+/// Where something is waited for, or watched.
+async fn on_connections_of_ones_own(node: &Node) {
+    let is_too_large = |error: &Error| {
+        assert!(matches!(error.kind(), ErrorKind::ReplyTooLarge { limit: LIMIT }), "{error}");
+        assert!(error.may_have_executed());
+    };
+    let owned = node.owned().await.unwrap();
+    let error = measured("a string above it, on an owned connection", SLACK, async || {
+        owned.get::<Vec<u8>>("big").await.unwrap_err()
+    })
+    .await;
+    is_too_large(&error);
+    assert!(owned.get::<String>("small").await.unwrap_err().is_not_sent());
+
+    let fill = redis::cmd("EVAL")
+        .arg("redis.call('RPUSH', KEYS[1], redis.call('GET', KEYS[2]))")
+        .arg(&["2", "queue", "big"])
+        .take();
+    node.send(&fill).await.unwrap();
+    let error = measured("an element above it, waited for", SLACK, async || {
+        node.blpop::<String, Vec<u8>>("queue", PATIENT).await.unwrap_err()
+    })
+    .await;
+    is_too_large(&error);
+
+    let watched = node.transaction("small", |watching| async move {
+        let queue = watching.queue();
+        let (_small, big) = (queue.get::<String>("small"), queue.get::<Vec<u8>>("big"));
+        let _each_reply_tells = queue.execute().await;
+        big.await
+    });
+    let error = measured("a block with a string above it", SLACK, async || watched.await.unwrap_err()).await;
+    is_too_large(&error);
+    assert!(!node.is_down());
+    assert_eq!(node.owned().await.unwrap().get::<String>("small").await.unwrap().as_deref(), Some("v"));
 }
 
 async fn on_a_ring_and_a_copy(urls: &[String]) {
@@ -208,5 +248,14 @@ async fn child_of_a_hostile_server() {
             node.get::<String>("k").await.is_ok_and(|found| found.is_none())
         })
         .await;
+        // The same on a connection of its own.
+        let owned = node.owned().await.unwrap();
+        server.answers(first, then);
+        let found = measured(&format!("{flaw}, on an owned connection"), WHOLE, async || {
+            format!("{:?}", owned.get::<String>("k").await.unwrap_err().kind())
+        })
+        .await;
+        assert!(is(&found, kinds) || is(&found, &["Timeout"]), "{flaw}: {found}");
+        server.is_well();
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Fields {
     max_in_flight: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_reply: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_owned: Option<usize>,
 }
 
 fn one() -> u32 {
@@ -79,6 +81,7 @@ impl TryFrom<Fields> for NodeConfig {
         }
         config.max_in_flight = fields.max_in_flight.unwrap_or(config.max_in_flight);
         config.max_reply = fields.max_reply.unwrap_or(config.max_reply);
+        config.max_owned = fields.max_owned.unwrap_or(config.max_owned);
         Ok(config)
     }
 }
@@ -113,6 +116,7 @@ impl From<NodeConfig> for Fields {
             max_in_flight: (config.max_in_flight != NodeConfig::MAX_IN_FLIGHT)
                 .then_some(config.max_in_flight),
             max_reply: (config.max_reply != NodeConfig::MAX_REPLY).then_some(config.max_reply),
+            max_owned: (config.max_owned != NodeConfig::MAX_OWNED).then_some(config.max_owned),
             name: config.name,
             username: config.username,
             password: config.password,
