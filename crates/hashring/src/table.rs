@@ -1,10 +1,12 @@
 //! Our own layout: the owner of every cell of the circle, in one table.
 
+use std::iter;
+
 use crate::{Member, points::Points};
 
 /// The circle has 2^18 cells, and a cell has one owner: the top bits of a hash are the whole question.
 ///
-/// It decides the balance, the memory (512 KiB, which stays in the second-level cache) and where keys
+/// It decides the balance, the memory ([`Cells`], which stay in the second-level cache) and where keys
 /// land, and never changes. A finer circle would balance thousands of nodes better; but from 3 to 100
 /// nodes the points decide, not the cells.
 pub(crate) const CELL_BITS: u32 = 18;
@@ -17,7 +19,7 @@ const N_CELLS: usize = 1 << CELL_BITS;
 /// only this array, and a lookup is one load, however many nodes there are.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
-    owners: Box<[u16; N_CELLS]>,
+    owners: Cells,
     /// For the order of the other nodes: their points, which are computed when they are needed.
     nodes: Box<[Node]>,
 }
@@ -37,21 +39,21 @@ impl Table {
             .into_iter()
             .map(|(index, node)| Node { points: Points::new(&node.name, node.weight), index })
             .collect();
-        Self { owners: owners(&nodes), nodes }
+        Self { owners: Cells::new(&owners(&nodes)), nodes }
     }
 
     /// The node that owns a hash.
     #[inline(always)]
     pub(crate) fn owner(&self, hash: u64) -> u16 {
-        #[expect(clippy::indexing_slicing, reason = "the top 18 bits of a number are below 2^18")]
-        self.owners[(hash >> (64 - CELL_BITS)) as usize]
+        self.owners.get(hash)
     }
 
     /// The stretches of the circle with one owner each, as last hash and owner, in ascending order.
     pub(crate) fn stretches(&self) -> Vec<(u64, u16)> {
         let mut stretches: Vec<(u64, u16)> = Vec::new();
-        for (cell, &owner) in (1u64..).zip(self.owners.iter()) {
+        for cell in 1..=N_CELLS as u64 {
             let end = (cell << (64 - CELL_BITS)).wrapping_sub(1);
+            let owner = self.owner(end);
             match stretches.last_mut() {
                 Some(last) if last.1 == owner => last.0 = end,
                 _ => stretches.push((end, owner)),
@@ -62,7 +64,7 @@ impl Table {
 
     /// The bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.owners) + size_of_val(&*self.nodes)
+        self.owners.bytes() + size_of_val(&*self.nodes)
     }
 
     /// The node that comes next after `last` for a hash: the one whose next point is the next farther away.
@@ -78,6 +80,53 @@ impl Table {
             })
             .filter(|&place| last.is_none_or(|last| place > last))
             .min()
+    }
+}
+
+/// A node for each cell, in as few bits as it takes: a program that does more than lookups needs its caches
+/// for other things too, and a lookup that misses them costs ten times as much.
+#[derive(Clone, Debug)]
+enum Cells {
+    /// Up to 16 nodes: 128 KiB, two cells in a byte, the first in its low bits.
+    Halves(Box<[u8; N_CELLS / 2]>),
+    /// Up to 256 nodes: 256 KiB.
+    Bytes(Box<[u8; N_CELLS]>),
+    /// 512 KiB.
+    Words(Box<[u16; N_CELLS]>),
+}
+
+impl Cells {
+    fn new(numbers: &[u16; N_CELLS]) -> Self {
+        let small = |number: u16| number.to_le_bytes()[0];
+        match numbers.iter().max() {
+            Some(0..16) => {
+                let half = |pair: &[u16; 2]| small(pair[0]) | small(pair[1]) << 4;
+                Self::Halves(on_heap(numbers.as_chunks().0.iter().map(half)))
+            }
+            Some(16..256) => Self::Bytes(on_heap(numbers.iter().copied().map(small))),
+            _ => Self::Words(on_heap(numbers.iter().copied())),
+        }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "the top 18 bits of a number are below 2^18")]
+    fn get(&self, hash: u64) -> u16 {
+        match self {
+            Self::Halves(halves) => {
+                let byte = halves[(hash >> (65 - CELL_BITS)) as usize];
+                (byte >> (hash >> (62 - CELL_BITS) & 4) & 15).into()
+            }
+            Self::Bytes(bytes) => bytes[(hash >> (64 - CELL_BITS)) as usize].into(),
+            Self::Words(words) => words[(hash >> (64 - CELL_BITS)) as usize],
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Halves(halves) => size_of_val(&**halves),
+            Self::Bytes(bytes) => size_of_val(&**bytes),
+            Self::Words(words) => size_of_val(&**words),
+        }
     }
 }
 
@@ -105,7 +154,7 @@ fn owners(nodes: &[Node]) -> Box<[u16; N_CELLS]> {
     // A cell without a point belongs to the next point, around the end if need be.
     let owner_of = |point: u64| nodes.get(point as usize & 0xffff).map_or(0, |node| node.index);
     let mut owner = first.iter().find(|&&point| point != NONE).map_or(0, |&point| owner_of(point));
-    let mut owners: Box<[u16; N_CELLS]> = first_owners();
+    let mut owners = on_heap(iter::repeat_n(0, N_CELLS));
     for (owned, &point) in owners.iter_mut().zip(&first).rev() {
         if point != NONE {
             owner = owner_of(point);
@@ -115,11 +164,11 @@ fn owners(nodes: &[Node]) -> Box<[u16; N_CELLS]> {
     owners
 }
 
-/// A table to be filled, made on the heap: it is too large for a stack.
-fn first_owners() -> Box<[u16; N_CELLS]> {
-    match vec![0; N_CELLS].try_into() {
-        Ok(owners) => owners,
-        Err(_) => Box::new([0; N_CELLS]),
+/// An array that is too large for a stack.
+fn on_heap<T: Copy + Default, const N: usize>(numbers: impl Iterator<Item = T>) -> Box<[T; N]> {
+    match numbers.collect::<Box<[T]>>().try_into() {
+        Ok(array) => array,
+        Err(_) => Box::new([T::default(); N]),
     }
 }
 
@@ -128,12 +177,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_cell_keeps_its_node_however_many_there_are() {
+        for n in [1, 15, 16, 17, 255, 256, 257, u16::MAX] {
+            let mut nodes = [0; N_CELLS];
+            (0..).zip(&mut nodes).for_each(|(cell, node)| *node = (cell * 7 % u32::from(n)) as u16);
+            let cells = Cells::new(&nodes);
+            let (first, last) = (1 << (64 - CELL_BITS), (1 << (64 - CELL_BITS)) - 1);
+            for (cell, node) in (0..).zip(nodes) {
+                assert_eq!([cells.get(cell * first), cells.get(cell * first + last)], [node; 2]);
+            }
+        }
+    }
+
+    #[test]
     fn of_equal_points_the_first_name_wins() {
         let same = Points::new("same", 1.0);
         let nodes = [Node { points: same, index: 7 }, Node { points: same, index: 3 }];
         assert!(owners(&nodes).iter().all(|&owner| owner == 7));
 
-        let table = Table { owners: owners(&nodes), nodes: nodes.into() };
+        let table = Table { owners: Cells::new(&owners(&nodes)), nodes: nodes.into() };
         let first = table.next(0, None);
         let second = table.next(0, first);
         assert_eq!([first, second].map(|place| place.map(|place| place.index)), [Some(7), Some(3)]);
