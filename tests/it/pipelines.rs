@@ -83,6 +83,29 @@ async fn a_promise_says_what_is_wrong_and_never_hangs() {
 }
 
 #[tokio::test]
+async fn on_a_node_what_is_not_sent_stands_between_what_is() {
+    let server = Server::start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    let pipeline = node.pipeline();
+    let blocks = || pipeline.blpop::<String, String>("l", Duration::from_secs(1));
+    let (first, second) = (blocks(), blocks());
+    let one = pipeline.incr("n");
+    let third = blocks();
+    let two = pipeline.incr("n");
+    let last = blocks();
+    let executed = pipeline.execute().await;
+    assert_eq!(executed.failures().map(|(i, _)| i).collect::<Vec<_>>(), [0, 1, 3, 5]);
+    assert_eq!((one.await.unwrap(), two.await.unwrap()), (1, 2));
+    for refused in [first.await, second.await, third.await, last.await] {
+        assert!(refused.unwrap_err().is_unsupported());
+    }
+    // And again, after all of it was answered.
+    let three = pipeline.incr("n");
+    pipeline.execute().await.ok().unwrap();
+    assert_eq!(three.await.unwrap(), 3);
+}
+
+#[tokio::test]
 async fn an_atomic_pipeline_runs_whole_or_not_at_all() {
     let (_servers, ring) = ring().await;
     let pipeline = ring.pipeline().atomic();

@@ -123,14 +123,15 @@ async fn run_many(copy: &RedisCopy, pipeline: &Pipeline) -> Vec<Value> {
     let commands: Vec<(Result<&'static Spec, Error>, &Cmd)> =
         pipeline.cmd_iter().map(|cmd| (row(cmd), cmd)).collect();
     let mut values = Vec::with_capacity(commands.len());
-    let outcome = |outcome: Result<CopyReply, Error>| {
+    let mut outcome = |outcome: Result<CopyReply, Error>| {
         let spec = commands.get(values.len()).and_then(|(spec, _)| spec.as_ref().ok());
         values.push(value(outcome.and_then(|reply| match spec {
             Some(spec) => reply.into_one(spec),
             None => Ok(Value::Nil),
         })));
     };
-    copy.run_many(&commands, |(spec, cmd)| Ok((spec.clone()?, cmd)), outcome).await;
+    let outcomes = |outcomes: Vec<_>| outcomes.into_iter().for_each(&mut outcome);
+    copy.run_many(&commands, |(spec, cmd)| Ok((spec.clone()?, cmd)), outcomes).await;
     values
 }
 

@@ -18,6 +18,7 @@ pub use replies::Outcome;
 pub use replies::PerNode;
 pub use replies::Replies;
 mod pipeline;
+pub use pipeline::RingAnswers;
 pub use pipeline::RingReply;
 mod transaction;
 pub use transaction::RingTransaction;

@@ -1,8 +1,9 @@
 //! Many commands at once on a ring: grouped by node, the groups sent concurrently, the results in the caller's order.
 
+mod answers;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::vec;
 
 use futures_util::future::join_all;
 use redis::Cmd;
@@ -10,6 +11,7 @@ use redis::FromRedisValue;
 use redis::Pipeline as RawPipeline;
 use redis::Value;
 use redisdb_node as node;
+use redisdb_node::Answers;
 use redisdb_node::Node;
 use redisdb_node::Pipeline;
 use redisdb_node::Portion;
@@ -22,9 +24,16 @@ use redisdb_node::command::Merge;
 use redisdb_node::command::OnRing;
 use redisdb_node::command::Spec;
 
+use answers::At;
+use answers::Place;
+pub use answers::RingAnswers;
+pub use answers::RingReply;
+use answers::take;
+
 use crate::error::CrossNode;
 use crate::error::Error;
 use crate::nodes::Nodes;
+use crate::policy::OnDown;
 use crate::replies::PerNode;
 use crate::replies::Replies;
 use crate::ring::RedisRing;
@@ -32,16 +41,6 @@ use crate::route::Route;
 use crate::several::on_owner;
 use crate::split::Part;
 use crate::topology::Topology;
-
-/// The reply to one command of a pipeline on a ring.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum RingReply {
-    /// One reply, and the node that gave it; `*` if it was merged from several.
-    One(Arc<str>, Value),
-    /// Each node's own answer.
-    Each(PerNode<Value>),
-}
 
 /// One of the caller's commands.
 trait Queued: Send + Sync {
@@ -78,16 +77,14 @@ impl Queued for Lent<'_> {
     }
 }
 
-/// What one of the commands waits for.
+/// A command that waits for more than one reply of one node.
 enum Waiting<'a> {
-    /// Nothing: it was not sent.
+    /// For nothing: it was not sent.
     Nothing(Error),
-    /// The reply of one node.
-    One(&'static Spec, usize),
-    /// The replies of its parts, to be merged.
-    Parts(&'static Spec, Option<&'a Cmd>, Vec<Part>, Merge),
-    /// The reply of every node, to be kept apart.
-    Each(&'static Spec),
+    /// For the replies to its parts, to be merged.
+    Parts(&'static Spec, Option<&'a Cmd>, Vec<Part>, Vec<At>, Merge),
+    /// For the reply of every node, to be kept apart.
+    Each(&'static Spec, Vec<At>),
 }
 
 /// What each node is to be sent.
@@ -99,21 +96,25 @@ struct Portions {
 }
 
 impl Portions {
-    fn put(&mut self, idx: usize, cmd: Cmd) {
-        if let Some(of_node) = self.of_nodes.get_mut(idx) {
-            let portion = of_node.get_or_insert_with(|| Portion::with_capacity(self.room));
-            portion.push(cmd);
-            self.is_full |= portion.is_full();
-        }
+    fn new(n_nodes: usize, n_commands: usize) -> Self {
+        let of_nodes = std::iter::repeat_with(|| None).take(n_nodes).collect();
+        Self { of_nodes, room: n_commands / n_nodes * 5 / 4 + 4, is_full: false }
+    }
+
+    #[inline]
+    fn put(&mut self, node: usize, cmd: Cmd) -> At {
+        let Some(of_node) = self.of_nodes.get_mut(node) else { return (node, usize::MAX) };
+        let portion = of_node.get_or_insert_with(|| Portion::with_capacity(self.room));
+        portion.push(cmd);
+        self.is_full |= portion.is_full();
+        (node, portion.len() - 1)
     }
 }
 
 /// What a node has been sent, and what it answered.
 struct Sent {
     portion: Option<Portion>,
-    replies: Result<vec::IntoIter<Value>, node::Error>,
-    /// How many of the commands have their outcome.
-    n_taken: usize,
+    replies: Result<Vec<Value>, node::Error>,
 }
 
 /// Runs every command of a redis-rs pipeline and hands over each one's own outcome, in order.
@@ -136,34 +137,42 @@ pub(crate) async fn run(
             Value::Map(replies.successes().map(named).collect())
         }
     };
-    run_all(ring, &mut commands, |reply| outcome(reply.map(value))).await;
+    let answered = |mut answers: RingAnswers| {
+        let taken = (0..answers.n_commands()).filter_map(|i| answers.take(i));
+        taken.for_each(|answer| outcome(answer.map(value)));
+    };
+    run_all(ring, &mut commands, answered).await;
 }
 
-/// Runs commands and hands over each one's own outcome, in order. The order is kept on each node.
-async fn run_all(
-    ring: &RedisRing,
-    commands: &mut [impl Queued],
-    mut outcome: impl FnMut(Result<RingReply, Error>),
-) {
+/// Runs commands and hands over their answers, in order. The order is kept on each node.
+async fn run_all(ring: &RedisRing, commands: &mut [impl Queued], mut answered: impl FnMut(RingAnswers)) {
     let topology = ring.topology();
     // What a node that stands in writes needs care, each command its own.
     let is_careful = |spec: &Spec| topology.ttl_cap(spec).is_some() && topology.takes_care_of(spec);
-    if commands.iter().any(|command| command.command().is_ok_and(|(spec, _)| is_careful(spec))) {
+    if topology.on_down != OnDown::Fail
+        && commands.iter().any(|command| command.command().is_ok_and(|(spec, _)| is_careful(spec)))
+    {
         let commands: Vec<_> = commands.iter().map(Queued::command).collect();
-        return ring.run_each_by_itself(&commands, outcome).await;
+        let together = |outcomes| answered(RingAnswers::listed(Arc::clone(&topology), outcomes));
+        return ring.run_each_by_itself(&commands, together).await;
     }
     let nodes = &*ring.nodes_of(&topology);
     // A node that did not answer a part of the pipeline gets none of the rest.
     let mut lost: BTreeMap<usize, Arc<node::ErrorKind>> = BTreeMap::new();
-    let none = Cmd::new();
-    let mut commands = commands.iter_mut();
-    while !commands.as_slice().is_empty() {
-        let room = commands.len() / nodes.len() * 5 / 4 + 4;
-        let mut portions = Portions { of_nodes: Vec::with_capacity(nodes.len()), room, is_full: false };
-        portions.of_nodes.resize_with(nodes.len(), || None);
-        let mut waiting = Vec::with_capacity(commands.len().min(room * nodes.len()));
-        for command in commands.by_ref() {
-            waiting.push(plan(&topology, command, &mut portions));
+    let mut commands = commands;
+    while !commands.is_empty() {
+        let mut portions = Portions::new(nodes.len(), commands.len());
+        let mut places = Vec::with_capacity(commands.len());
+        let mut others = Vec::new();
+        let mut rest = commands.iter_mut();
+        for command in rest.by_ref() {
+            places.push(match plan(&topology, command, &mut portions) {
+                Ok(at) => Place::Reply(at),
+                Err(waiting) => {
+                    others.push(waiting);
+                    Place::Other(others.len() - 1)
+                }
+            });
             if portions.is_full {
                 break;
             }
@@ -179,7 +188,7 @@ async fn run_all(
                     nodes.at(idx).send_pipeline(portion.pipeline(), 0, portion.len()).await
                 }
             };
-            Sent { portion, replies: replies.map(Vec::into_iter), n_taken: 0 }
+            Sent { portion, replies }
         });
         let mut sent = join_all(sent).await;
         for (idx, sent) in sent.iter().enumerate() {
@@ -190,102 +199,111 @@ async fn run_all(
                 });
             }
         }
-        // Each command takes its replies in the order in which it was put into the portions.
-        for waiting in waiting {
-            outcome(match waiting {
-                Waiting::Nothing(error) => Err(error),
-                Waiting::One(spec, idx) => match next(nodes, &mut sent, idx, spec) {
-                    Ok(value) => Ok(RingReply::One(Arc::clone(nodes.name(idx)), value)),
-                    Err((error, cmd)) => Err(on_owner(spec, cmd.unwrap_or(&none), error)),
-                },
-                Waiting::Parts(spec, cmd, parts, merge) => {
-                    let replies = parts.iter().map(|part| of_node(nodes, &mut sent, part.node, spec));
-                    let replies = replies.collect();
-                    let merged = nodes.merge_parts(spec, cmd.unwrap_or(&none), merge, parts, replies);
-                    merged.map(|value| RingReply::One("*".into(), value))
-                }
-                Waiting::Each(spec) => {
-                    let replies = nodes
-                        .iter()
-                        .enumerate()
-                        .map(|(idx, node)| (node.name().into(), of_node(nodes, &mut sent, idx, spec).into()));
-                    Ok(RingReply::Each(Replies::new(replies.collect())))
-                }
-            });
+        let mut others: Vec<_> =
+            others.into_iter().map(|waiting| Some(waiting.answer(nodes, &mut sent))).collect();
+        let none = Cmd::new();
+        for (place, command) in places.iter_mut().zip(&*commands) {
+            if let Place::Reply(at) = *place
+                && !is_reply(&sent, at)
+                && let Ok((spec, _)) = command.command()
+                && let Err(error) = take_from(nodes, &mut sent, at, spec)
+            {
+                let portion = sent.get(at.0).and_then(|sent| sent.portion.as_ref());
+                let cmd = portion.and_then(|portion| portion.pipeline().cmd_iter().nth(at.1));
+                others.push(Some(Err(on_owner(spec, cmd.unwrap_or(&none), error))));
+                *place = Place::Other(others.len() - 1);
+            }
         }
+        let replies = sent.into_iter().map(|sent| sent.replies.unwrap_or_default()).collect();
+        let n = places.len();
+        answered(RingAnswers { topology: Arc::clone(&topology), places, replies, others });
+        commands = commands.get_mut(n..).unwrap_or_default();
     }
 }
 
-/// The next reply of a node; an error comes with the command that it is about.
-fn next<'a>(
-    nodes: &Nodes,
-    sent: &'a mut [Sent],
-    idx: usize,
-    spec: &'static Spec,
-) -> Result<Value, (node::Error, Option<&'a Cmd>)> {
-    let too_few = || {
-        let reason = "it gave fewer replies than there were commands";
-        let source = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, reason);
-        node::ErrorKind::Disconnected(Arc::new(source))
-    };
-    let Some(Sent { portion, replies, n_taken }) = sent.get_mut(idx) else {
-        return Err((failed(nodes, idx, spec.name, &too_few()), None));
-    };
-    *n_taken += 1;
-    let error = match replies {
-        Ok(replies) => match replies.next() {
-            Some(reply @ Value::ServerError(_)) => nodes.at(idx).accept(spec.name, reply).err(),
-            Some(reply) => return Ok(reply),
-            None => None,
-        },
-        Err(error) => Some(failed(nodes, idx, spec.name, error.kind())),
-    };
-    let error = error.unwrap_or_else(|| failed(nodes, idx, spec.name, &too_few()));
-    let cmd = portion.as_ref().and_then(|portion| portion.pipeline().cmd_iter().nth(*n_taken - 1));
-    Err((error, cmd))
+/// Whether there is a reply in this place, and it is no error.
+#[inline]
+fn is_reply(sent: &[Sent], (node, i): At) -> bool {
+    let replies = sent.get(node).and_then(|sent| sent.replies.as_ref().ok());
+    replies.and_then(|replies| replies.get(i)).is_some_and(|reply| !matches!(reply, Value::ServerError(_)))
 }
 
-fn of_node(nodes: &Nodes, sent: &mut [Sent], idx: usize, spec: &'static Spec) -> Result<Value, node::Error> {
-    next(nodes, sent, idx, spec).map_err(|(error, _)| error)
+/// The reply in this place, or why there is none.
+fn take_from(
+    nodes: &Nodes,
+    sent: &mut [Sent],
+    (node, i): At,
+    spec: &'static Spec,
+) -> Result<Value, node::Error> {
+    match sent.get_mut(node).map(|sent| &mut sent.replies) {
+        Some(Ok(replies)) => match take(replies, i) {
+            Some(reply) => nodes.at(node).accept(spec.name, reply),
+            None => Err(failed(nodes, node, spec.name, &too_few())),
+        },
+        Some(Err(error)) => Err(failed(nodes, node, spec.name, error.kind())),
+        None => Err(failed(nodes, node, spec.name, &too_few())),
+    }
+}
+
+fn too_few() -> node::ErrorKind {
+    let reason = "it gave fewer replies than there were commands";
+    let source = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, reason);
+    node::ErrorKind::Disconnected(Arc::new(source))
 }
 
 fn failed(nodes: &Nodes, idx: usize, command: &'static str, kind: &node::ErrorKind) -> node::Error {
     node::Error::new(Arc::clone(nodes.name(idx)), command, kind.clone())
 }
 
-/// Decides where a command goes, and puts it, or its parts, into the portions.
-fn plan<'a>(topology: &Topology, command: &'a mut impl Queued, portions: &mut Portions) -> Waiting<'a> {
-    let (spec, cmd) = match command.command() {
-        Ok(command) => command,
-        Err(error) => return Waiting::Nothing(error),
-    };
-    let routed = match spec.needs_owned(cmd) {
-        Some(reason) => Err(Error::refused(spec.name, "ring", reason)),
-        None => topology.route(spec, cmd),
-    };
-    match routed {
-        Err(error) => Waiting::Nothing(error),
-        Ok(Route::Owner(owner)) => {
-            portions.put(owner, command.take());
-            Waiting::One(spec, owner)
+impl Waiting<'_> {
+    fn answer(self, nodes: &Nodes, sent: &mut [Sent]) -> Result<RingReply, Error> {
+        let mut take = |at, spec| take_from(nodes, sent, at, spec);
+        match self {
+            Self::Nothing(error) => Err(error),
+            Self::Parts(spec, cmd, parts, at, merge) => {
+                let replies = at.into_iter().map(|at| take(at, spec)).collect();
+                let merged = nodes.merge_parts(spec, cmd.unwrap_or(&Cmd::new()), merge, parts, replies);
+                merged.map(|value| RingReply::One("*".into(), value))
+            }
+            Self::Each(spec, at) => {
+                let reply = |at: At| (Arc::clone(nodes.name(at.0)), take(at, spec).into());
+                Ok(RingReply::Each(Replies::new(at.into_iter().map(reply).collect())))
+            }
         }
-        Ok(Route::AnyNode) => {
+    }
+}
+
+/// Decides where a command goes, and puts it, or its parts, into the portions: where its reply will stand, if it is one.
+fn plan<'a>(
+    topology: &Topology,
+    command: &'a mut impl Queued,
+    portions: &mut Portions,
+) -> Result<At, Waiting<'a>> {
+    let (spec, cmd) = command.command().map_err(Waiting::Nothing)?;
+    if let Some(reason) = spec.needs_owned(cmd) {
+        return Err(Waiting::Nothing(Error::refused(spec.name, "ring", reason)));
+    }
+    if let Some(owner) = topology.straight(spec, cmd) {
+        return Ok(portions.put(owner, command.take()));
+    }
+    match topology.route(spec, cmd).map_err(Waiting::Nothing)? {
+        Route::Owner(owner) => Ok(portions.put(owner, command.take())),
+        Route::AnyNode => {
             let up = topology.nodes.iter().position(|node| node.is_connected()).unwrap_or(0);
-            portions.put(up, command.take());
-            Waiting::One(spec, up)
+            Ok(portions.put(up, command.take()))
         }
-        Ok(Route::Parts(mut parts, merge)) => {
-            parts.iter_mut().for_each(|part| portions.put(part.node, part.cmd.take()));
-            Waiting::Parts(spec, command.command().ok().map(|(_, cmd)| cmd), parts, merge)
+        Route::Parts(mut parts, merge) => {
+            let at = parts.iter_mut().map(|part| portions.put(part.node, part.cmd.take())).collect();
+            Err(Waiting::Parts(spec, command.command().ok().map(|(_, cmd)| cmd), parts, at, merge))
         }
-        Ok(Route::EveryNode(merge)) => {
+        Route::EveryNode(merge) => {
             let n_nodes = topology.nodes.len();
-            (0..n_nodes).for_each(|idx| portions.put(idx, cmd.clone()));
+            let at = (0..n_nodes).map(|idx| portions.put(idx, cmd.clone())).collect();
             if spec.access == Access::Each {
-                return Waiting::Each(spec);
+                return Err(Waiting::Each(spec, at));
             }
             let part = |node| Part { node, cmd: Cmd::new(), keys: Vec::new() };
-            Waiting::Parts(spec, None, (0..n_nodes).map(part).collect(), merge)
+            Err(Waiting::Parts(spec, None, (0..n_nodes).map(part).collect(), at, merge))
         }
     }
 }
@@ -361,35 +379,29 @@ impl RedisRing {
 
 impl SendMany for RedisRing {
     type Reply = RingReply;
+    type Answers = RingAnswers;
 
-    async fn send_many(
-        &self,
-        commands: &mut [Recorded],
-        outcome: impl FnMut(Result<RingReply, Error>) + Send,
-    ) {
-        run_all(self, commands, outcome).await;
+    async fn send_many(&self, commands: &mut [Recorded], answered: impl FnMut(RingAnswers) + Send) {
+        run_all(self, commands, answered).await;
     }
 
-    async fn send_atomic(
-        &self,
-        commands: &[Recorded],
-        mut outcome: impl FnMut(Result<RingReply, Error>) + Send,
-    ) {
-        if commands.is_empty() {
-            return;
-        }
-        let node = match owner_of(self, commands.iter().map(|command| (command.spec, &command.cmd))) {
-            Ok(node) => node,
-            Err(error) => return commands.iter().for_each(|_| outcome(Err(error.clone()))),
+    async fn send_atomic(&self, commands: &[Recorded]) -> RingAnswers {
+        let outcomes = match owner_of(self, commands.iter().map(|command| (command.spec, &command.cmd))) {
+            _ if commands.is_empty() => Vec::new(),
+            Err(error) => commands.iter().map(|_| Err(error.clone())).collect(),
+            Ok(node) => {
+                let outcomes = commands.iter().zip(node.send_block(commands).await);
+                let named = outcomes.map(|(command, reply)| match reply {
+                    Ok(value) => Ok(RingReply::One(node.name().into(), value)),
+                    Err(error) => Err(on_owner(command.spec, &command.cmd, error)),
+                });
+                named.collect()
+            }
         };
-        for (command, reply) in commands.iter().zip(node.send_block(commands).await) {
-            outcome(match reply {
-                Ok(value) => Ok(RingReply::One(node.name().into(), value)),
-                Err(error) => Err(on_owner(command.spec, &command.cmd, error)),
-            });
-        }
+        RingAnswers::listed(self.topology(), outcomes)
     }
 
+    #[inline]
     fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: RingReply) -> Result<T, Error> {
         match reply {
             RingReply::One(name, value) => Ok(crate::replies::decode(&name, spec.name, value)?),

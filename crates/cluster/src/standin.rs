@@ -79,7 +79,7 @@ impl RedisRing {
     pub(crate) async fn run_each_by_itself(
         &self,
         commands: &[Result<(&'static Spec, &Cmd), Error>],
-        mut outcome: impl FnMut(Result<RingReply, Error>),
+        mut outcomes: impl FnMut(Vec<Result<RingReply, Error>>),
     ) {
         let mut rest = commands;
         while !rest.is_empty() {
@@ -88,7 +88,7 @@ impl RedisRing {
                 Ok((spec, cmd)) => self.run_one(spec, cmd).await,
                 Err(error) => Err(error.clone()),
             });
-            join_all(each).await.into_iter().for_each(&mut outcome);
+            outcomes(join_all(each).await);
             rest = others;
         }
     }

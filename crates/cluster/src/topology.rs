@@ -97,6 +97,7 @@ impl Topology {
 
     /// Where a command goes that has one key and is sent as it is, as most are: what [`route`](Self::route) says of it, found
     /// with less work.
+    #[inline]
     pub(crate) fn straight(&self, spec: &'static Spec, cmd: &Cmd) -> Option<usize> {
         match (spec.ring, spec.keys) {
             (OnRing::ByKey, Keys::One(_)) if !self.takes_care_of(spec) => {
@@ -114,6 +115,7 @@ impl Topology {
 
     /// The node that answers for a key: its owner, or, while that is away and the ring is to do without it, the next one
     /// that is not.
+    #[inline]
     pub(crate) fn serving(&self, key: &[u8]) -> usize {
         let ring = self.nodes.ring();
         let owner = ring.lookup(key);
@@ -124,6 +126,7 @@ impl Topology {
     }
 
     /// Whether other nodes answer for the keys of this one.
+    #[inline]
     pub(crate) fn is_away(&self, idx: usize) -> bool {
         self.on_down != OnDown::Fail
             && (self.nodes.at(idx).is_down() || self.away.get(idx).is_some_and(|away| away.is_away()))
@@ -131,6 +134,7 @@ impl Topology {
 
     /// Whether a command takes more than to be sent where it is routed to: because a node is away, or because a delete
     /// goes to two nodes.
+    #[inline]
     pub(crate) fn takes_care_of(&self, spec: &Spec) -> bool {
         match self.on_down {
             OnDown::Fail => false,

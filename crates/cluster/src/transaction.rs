@@ -165,28 +165,20 @@ impl Execute for RingTransaction {
 
 impl SendMany for RingTransaction {
     type Reply = (Arc<str>, Value);
+    type Answers = Vec<Option<Result<Self::Reply, Error>>>;
 
-    async fn send_many(
-        &self,
-        commands: &mut [Recorded],
-        outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
-    ) {
-        self.send_atomic(commands, outcome).await
+    async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
+        answered(self.send_atomic(commands).await);
     }
 
-    async fn send_atomic(
-        &self,
-        commands: &[Recorded],
-        mut outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
-    ) {
+    async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
         // One command that belongs elsewhere, and none is sent.
-        for command in commands {
-            if let Err(error) = self.belongs(command.spec, &command.cmd) {
-                commands.iter().for_each(|_| outcome(Err(error.clone())));
-                return;
-            }
+        let elsewhere = commands.iter().find_map(|command| self.belongs(command.spec, &command.cmd).err());
+        if let Some(error) = elsewhere {
+            return commands.iter().map(|_| Some(Err(error.clone()))).collect();
         }
-        self.transaction.send_atomic(commands, |reply| outcome(reply.map_err(Error::Node))).await;
+        let answers = self.transaction.send_atomic(commands).await.into_iter();
+        answers.map(|answer| Some(answer?.map_err(Error::Node))).collect()
     }
 
     fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {

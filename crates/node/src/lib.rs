@@ -38,6 +38,7 @@ mod owned;
 mod retry;
 pub use owned::OwnedConnection;
 mod pipeline;
+pub use pipeline::Answers;
 pub use pipeline::Executed;
 pub use pipeline::Pipeline;
 pub use pipeline::Recorded;

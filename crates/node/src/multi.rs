@@ -104,51 +104,42 @@ impl Node {
 
 impl SendMany for Node {
     type Reply = (Arc<str>, Value);
+    type Answers = Vec<Option<Result<Self::Reply, Error>>>;
 
-    async fn send_many(
-        &self,
-        commands: &mut [Recorded],
-        mut outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
-    ) {
+    async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
         let name: Arc<str> = self.name().into();
-        // Those that are not sent stand between those that are.
-        let (mut refusals, mut sent) =
-            (Vec::with_capacity(commands.len()), Vec::with_capacity(commands.len()));
+        let mut sent = Vec::with_capacity(commands.len());
+        let mut all = Vec::with_capacity(commands.len());
         for Recorded { spec, cmd } in commands {
             let refused = spec.needs_owned(cmd);
-            refusals.push((*spec, refused));
+            all.push((*spec, refused));
             if refused.is_none() {
                 sent.push((*spec, Cow::Owned(cmd.take())));
             }
         }
-        let mut rest = refusals.into_iter();
-        let mut tell = |reply: Option<Result<Value, Error>>| {
-            for (spec, refused) in rest.by_ref() {
-                match refused {
-                    Some(reason) => {
-                        outcome(Err(self.failed(spec.name, ErrorKind::Unsupported(reason.into()))));
-                    }
-                    None => {
-                        let reply = reply.unwrap_or_else(|| Err(self.failed(spec.name, too_few())));
-                        outcome(reply.map(|reply| (Arc::clone(&name), reply)));
-                        return;
-                    }
-                }
-            }
+        // Those that are not sent stand between those that are.
+        let mut all = all.into_iter();
+        let refused = |spec: &Spec, reason: Option<&'static str>| {
+            let kind = reason.map_or_else(too_few, |reason| ErrorKind::Unsupported(reason.into()));
+            Some(Err(self.failed(spec.name, kind)))
         };
-        self.send_portions(sent, |reply| tell(Some(reply))).await;
-        tell(None);
+        self.send_portions(sent, |outcomes| {
+            let mut answers = Vec::with_capacity(outcomes.len());
+            for outcome in outcomes {
+                let before = all.by_ref().map_while(|(spec, reason)| Some((spec, Some(reason?))));
+                answers.extend(before.map(|(spec, reason)| refused(spec, reason)));
+                answers.push(Some(outcome.map(|reply| (Arc::clone(&name), reply))));
+            }
+            answered(answers);
+        })
+        .await;
+        answered(all.map(|(spec, reason)| refused(spec, reason)).collect());
     }
 
-    async fn send_atomic(
-        &self,
-        commands: &[Recorded],
-        mut outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
-    ) {
+    async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
         let name: Arc<str> = self.name().into();
-        for reply in self.send_block(commands).await {
-            outcome(reply.map(|reply| (Arc::clone(&name), reply)));
-        }
+        let outcomes = self.send_block(commands).await.into_iter();
+        outcomes.map(|outcome| Some(outcome.map(|reply| (Arc::clone(&name), reply)))).collect()
     }
 
     fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {

@@ -1,5 +1,7 @@
 //! Many commands at once, by the same typed methods.
 
+mod state;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,10 +10,12 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::task::Context;
 use std::task::Poll;
-use std::task::Waker;
 
 use redis::Cmd;
 use redis::FromRedisValue;
+
+use state::Group;
+use state::State;
 
 use crate::command;
 use crate::command::Command;
@@ -20,9 +24,6 @@ use crate::command::Read;
 use crate::command::Spec;
 use crate::command::Write;
 use crate::execute::Execute;
-
-/// For how many commands there is room at first.
-const FIRST_ROOM: usize = 32;
 
 /// Gathers commands and sends them together: one write, one wait, one outcome for each of them.
 ///
@@ -61,23 +62,6 @@ pub struct Pipeline<S: SendMany> {
     state: Mutex<State<S>>,
 }
 
-struct State<S: SendMany> {
-    /// What has been recorded and not sent, and how many were sent before.
-    recorded: Vec<Recorded>,
-    sent: usize,
-    slots: Vec<Slot<S>>,
-}
-
-/// Where one command stands.
-enum Slot<S: SendMany> {
-    Recorded,
-    /// With who waits for its reply.
-    Sent(Option<Waker>),
-    Answered(Result<S::Reply, S::Error>),
-    /// Nobody wants the reply, or somebody has it.
-    Done,
-}
-
 /// A command in a [`Pipeline`], with its row.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -99,22 +83,21 @@ impl Recorded {
 pub trait SendMany: Execute<Error: Clone> + Send {
     /// A reply whose type is still to be given.
     type Reply: Send;
+    /// What several commands were answered.
+    type Answers: Answers<Reply = Self::Reply, Error = Self::Error>;
 
-    /// Sends commands, in their order on each node, and hands over as many outcomes in the same order.
+    /// Sends commands, in their order on each node, and hands over their answers in the same order: in as many groups as it
+    /// likes, each when it is there.
     ///
     /// It may take the commands out of their places, so that none is copied.
     fn send_many(
         &self,
         commands: &mut [Recorded],
-        outcome: impl FnMut(Result<Self::Reply, Self::Error>) + Send,
+        answered: impl FnMut(Self::Answers) + Send,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Sends commands as one `MULTI` block, and hands over as many outcomes in the same order.
-    fn send_atomic(
-        &self,
-        commands: &[Recorded],
-        outcome: impl FnMut(Result<Self::Reply, Self::Error>) + Send,
-    ) -> impl Future<Output = ()> + Send;
+    /// Sends commands as one `MULTI` block, and returns their answers in the same order.
+    fn send_atomic(&self, commands: &[Recorded]) -> impl Future<Output = Self::Answers> + Send;
 
     /// Gives the reply of a read its type.
     ///
@@ -150,13 +133,45 @@ pub trait SendMany: Execute<Error: Clone> + Send {
     fn given_up(&self, command: &'static str) -> Self::Error;
 }
 
+/// What several commands were answered, in their order. Each answer is taken out of it once, when somebody wants it.
+pub trait Answers: Send {
+    /// A reply.
+    type Reply;
+    /// What went wrong with a command.
+    type Error;
+
+    /// How many commands it is about.
+    fn n_commands(&self) -> usize;
+
+    /// Takes the answer to a command, by its number in this group; `None` if it has been taken, or is of another group.
+    fn take(&mut self, i: usize) -> Option<Result<Self::Reply, Self::Error>>;
+
+    /// The errors that have not been taken, by the numbers of their commands.
+    fn failures(&self) -> impl Iterator<Item = (usize, &Self::Error)>;
+}
+
+/// Answers one after the other.
+impl<R: Send, E: Send> Answers for Vec<Option<Result<R, E>>> {
+    type Reply = R;
+    type Error = E;
+
+    fn n_commands(&self) -> usize {
+        self.len()
+    }
+
+    fn take(&mut self, i: usize) -> Option<Result<R, E>> {
+        self.get_mut(i)?.take()
+    }
+
+    fn failures(&self) -> impl Iterator<Item = (usize, &E)> {
+        self.iter().enumerate().filter_map(|(i, answer)| Some((i, answer.as_ref()?.as_ref().err()?)))
+    }
+}
+
 impl<S: SendMany> Pipeline<S> {
     /// Starts an empty pipeline. [`Node::pipeline`](crate::Node::pipeline) and its like are shorter.
     pub fn new(to: S) -> Self {
-        // It is for many: growing from one to a hundred would be as much work as routing them.
-        let (recorded, slots) = (Vec::with_capacity(FIRST_ROOM), Vec::with_capacity(FIRST_ROOM));
-        let state = State { recorded, sent: 0, slots };
-        Self { to, atomic: false, state: Mutex::new(state) }
+        Self { to, atomic: false, state: Mutex::new(State::new()) }
     }
 
     /// Makes it one `MULTI` block: all commands run with none of others in between, or, if one of them is malformed or
@@ -188,15 +203,12 @@ impl<S: SendMany> Pipeline<S> {
         cmd: Cmd,
     ) -> impl Future<Output = Result<S::Write<T>, S::Error>> + Send {
         let recorded = match command::lookup(&cmd) {
-            Some(spec) => Ok((spec, self.record(spec, cmd))),
+            Some(spec) => Ok(self.record(spec, cmd, S::write_reply)),
             None => {
                 Err(self.to.not_sent("", "it is not in the command table; send it outside of a pipeline"))
             }
         };
-        async move {
-            let (spec, reply) = recorded?;
-            S::write_reply(spec, reply.await?)
-        }
+        async move { recorded?.await }
     }
 
     /// Sends what was recorded and waits for all of it. What is recorded after that can be executed again.
@@ -205,61 +217,33 @@ impl<S: SendMany> Pipeline<S> {
     /// When the future is dropped any of the commands may have been executed; their promises say so.
     pub async fn execute(&self) -> Executed<S::Error> {
         let (commands, first) = self.state().start();
-        let mut in_flight = InFlight { pipeline: self, commands, first };
-        let total = in_flight.commands.len();
+        let total = commands.len();
+        let mut in_flight = InFlight { pipeline: self, commands, first, n_answered: 0 };
         let mut failures = Vec::new();
-        let mut i = 0;
-        let outcome = |outcome: Result<S::Reply, S::Error>| {
-            if let Err(error) = &outcome {
-                failures.push((i, error.clone()));
-            }
-            self.state().answer(first + i, outcome);
-            i += 1;
+        let n_answered = &mut in_flight.n_answered;
+        let mut answered = |answers: S::Answers| {
+            failures.extend(answers.failures().map(|(i, error)| (*n_answered + i, error.clone())));
+            let (from, n) = (first + *n_answered, answers.n_commands());
+            *n_answered += n;
+            self.state().answered(from, n, Group::Answered(answers));
         };
         match self.atomic {
-            true => self.to.send_atomic(&in_flight.commands, outcome).await,
-            false => self.to.send_many(&mut in_flight.commands, outcome).await,
+            true => answered(self.to.send_atomic(&in_flight.commands).await),
+            false => self.to.send_many(&mut in_flight.commands, answered).await,
         }
         Executed { total, failures }
     }
 
-    fn record(&self, spec: &'static Spec, cmd: Cmd) -> Promise<'_, S> {
+    /// Records a command. Its promise is read by what gives a reply its type.
+    fn record<F>(&self, spec: &'static Spec, cmd: Cmd, read: F) -> Promise<'_, S, F> {
         let mut state = self.state();
-        let slot = state.slots.len();
-        state.slots.push(Slot::Recorded);
+        let number = state.sent + state.recorded.len();
         state.recorded.push(Recorded::new(spec, cmd));
-        Promise { pipeline: self, slot, spec, kept: false }
+        Promise { pipeline: self, number, spec, kept: false, read }
     }
 
     fn state(&self) -> MutexGuard<'_, State<S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<S: SendMany> State<S> {
-    fn start(&mut self) -> (Vec<Recorded>, usize) {
-        let commands = std::mem::take(&mut self.recorded);
-        let first = self.sent;
-        self.sent += commands.len();
-        for slot in self.slots.iter_mut().skip(first) {
-            if matches!(slot, Slot::Recorded) {
-                *slot = Slot::Sent(None);
-            }
-        }
-        (commands, first)
-    }
-
-    fn is_waited_for(&self, slot: usize) -> bool {
-        matches!(self.slots.get(slot), Some(Slot::Sent(_)))
-    }
-
-    fn answer(&mut self, slot: usize, outcome: Result<S::Reply, S::Error>) {
-        let Some(slot) = self.slots.get_mut(slot) else { return };
-        if let Slot::Sent(waker) = slot {
-            let waker = waker.take();
-            *slot = Slot::Answered(outcome);
-            waker.into_iter().for_each(Waker::wake);
-        }
     }
 }
 
@@ -268,66 +252,68 @@ struct InFlight<'a, S: SendMany> {
     pipeline: &'a Pipeline<S>,
     commands: Vec<Recorded>,
     first: usize,
+    n_answered: usize,
 }
 
 impl<S: SendMany> Drop for InFlight<'_, S> {
     fn drop(&mut self) {
-        let mut state = self.pipeline.state();
-        for (i, command) in self.commands.iter().enumerate() {
-            if state.is_waited_for(self.first + i) {
-                state.answer(self.first + i, Err(self.pipeline.to.given_up(command.spec.name)));
-            }
+        let left = self.commands.iter().skip(self.n_answered);
+        let names: Vec<_> = left.map(|command| command.spec.name).collect();
+        if !names.is_empty() {
+            let (first, n) = (self.first + self.n_answered, names.len());
+            self.pipeline.state().answered(first, n, Group::GivenUp(names));
         }
     }
 }
 
-/// The reply that a command in a pipeline will have.
-struct Promise<'a, S: SendMany> {
+/// The reply that a command in a pipeline will have, and how it is read.
+struct Promise<'a, S: SendMany, F> {
     pipeline: &'a Pipeline<S>,
-    slot: usize,
+    /// Which command of the pipeline it is, from 0.
+    number: usize,
     spec: &'static Spec,
-    /// Whether it has been read: then there is nothing to be thrown away.
+    /// Whether it has been taken: then there is nothing to be thrown away.
     kept: bool,
+    read: F,
 }
 
-impl<S: SendMany> Future for Promise<'_, S> {
-    type Output = Result<S::Reply, S::Error>;
+impl<S, T, F> Future for Promise<'_, S, F>
+where
+    S: SendMany,
+    F: Fn(&'static Spec, S::Reply) -> Result<T, S::Error> + Unpin,
+{
+    type Output = Result<T, S::Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         const FIRST: &str = "its pipeline has not been executed; call `execute` before awaiting its reply";
         const TWICE: &str = "its reply has been taken already";
-        let pipeline = self.pipeline;
-        let to = &pipeline.to;
-        let mut state = pipeline.state();
-        let Some(slot) = state.slots.get_mut(self.slot) else {
+        let to = &self.pipeline.to;
+        let mut state = self.pipeline.state();
+        if state.sent <= self.number {
             return Poll::Ready(Err(to.not_sent(self.spec.name, FIRST)));
-        };
-        match slot {
-            Slot::Recorded => Poll::Ready(Err(to.not_sent(self.spec.name, FIRST))),
-            Slot::Sent(waker) => {
-                *waker = Some(context.waker().clone());
-                Poll::Pending
-            }
-            Slot::Answered(_) => match std::mem::replace(slot, Slot::Done) {
-                Slot::Answered(outcome) => {
-                    self.kept = true;
-                    Poll::Ready(outcome)
-                }
-                _ => Poll::Pending,
-            },
-            Slot::Done => Poll::Ready(Err(to.not_sent(self.spec.name, TWICE))),
         }
+        let answer = match state.group_of(self.number) {
+            Some((Group::Answered(answers), i)) => answers.take(i),
+            Some((Group::GivenUp(_), _)) => Some(Err(to.given_up(self.spec.name))),
+            None => {
+                state.waiting.insert(self.number, context.waker().clone());
+                return Poll::Pending;
+            }
+        };
+        drop(state);
+        self.kept = true;
+        Poll::Ready(match answer {
+            Some(reply) => (self.read)(self.spec, reply?),
+            None => Err(to.not_sent(self.spec.name, TWICE)),
+        })
     }
 }
 
-impl<S: SendMany> Drop for Promise<'_, S> {
+impl<S: SendMany, F> Drop for Promise<'_, S, F> {
     fn drop(&mut self) {
         // A reply that nobody will read is not kept.
-        if !self.kept
-            && let Some(slot @ (Slot::Sent(_) | Slot::Answered(_))) =
-                self.pipeline.state().slots.get_mut(self.slot)
-        {
-            *slot = Slot::Done;
+        if !self.kept {
+            self.pipeline.state().give_up(self.number);
         }
     }
 }
@@ -342,8 +328,7 @@ impl<S: SendMany> Execute for Pipeline<S> {
         command: &'static Command<Read>,
         cmd: Cmd,
     ) -> impl Future<Output = Result<T, S::Error>> + Send {
-        let promise = self.record(command.spec(), cmd);
-        async move { S::read_reply(command.spec(), promise.await?) }
+        self.record(command.spec(), cmd, S::read_reply)
     }
 
     fn write<T: FromRedisValue + Send>(
@@ -351,8 +336,7 @@ impl<S: SendMany> Execute for Pipeline<S> {
         command: &'static Command<Write>,
         cmd: Cmd,
     ) -> impl Future<Output = Result<S::Write<T>, S::Error>> + Send {
-        let promise = self.record(command.spec(), cmd);
-        async move { S::write_reply(command.spec(), promise.await?) }
+        self.record(command.spec(), cmd, S::write_reply)
     }
 
     fn each<T: FromRedisValue + Send>(
@@ -360,8 +344,7 @@ impl<S: SendMany> Execute for Pipeline<S> {
         command: &'static Command<Each>,
         cmd: Cmd,
     ) -> impl Future<Output = Result<S::Each<T>, S::Error>> + Send {
-        let promise = self.record(command.spec(), cmd);
-        async move { S::each_reply(command.spec(), promise.await?) }
+        self.record(command.spec(), cmd, S::each_reply)
     }
 
     fn one_reply<T: Send>(written: S::Write<T>) -> Result<T, S::Error> {

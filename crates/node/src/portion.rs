@@ -38,12 +38,14 @@ impl Portion {
     }
 
     /// Adds a command.
+    #[inline]
     pub fn push(&mut self, cmd: Cmd) {
         self.bytes = self.bytes.saturating_add(size(&cmd));
         self.pipeline.add_command(cmd);
     }
 
     /// How many commands it has.
+    #[inline]
     pub fn len(&self) -> usize {
         self.pipeline.len()
     }
@@ -54,6 +56,7 @@ impl Portion {
     }
 
     /// Whether it should be sent before more is added: it has 1000 commands, or 1 MiB.
+    #[inline]
     pub fn is_full(&self) -> bool {
         MOST_COMMANDS <= self.len() || MOST_BYTES <= self.bytes
     }
@@ -77,17 +80,18 @@ impl Node {
         &self,
         commands: impl IntoIterator<Item = (&'static Spec, &'a Cmd)>,
     ) -> Vec<Result<Value, Error>> {
-        let mut outcomes = Vec::new();
+        let mut all = Vec::new();
         let commands: Vec<_> = commands.into_iter().map(|(spec, cmd)| (spec, Cow::Borrowed(cmd))).collect();
-        self.send_portions(commands, |outcome| outcomes.push(outcome)).await;
-        outcomes
+        self.send_portions(commands, |mut outcomes| all.append(&mut outcomes)).await;
+        all
     }
 
-    /// The same, each outcome handed over when it is there. A command that is given by value is not copied.
+    /// The same, the outcomes of each portion handed over when they are there. A command that is given by value is not
+    /// copied.
     pub(crate) async fn send_portions<'a>(
         &self,
         commands: Vec<(&'static Spec, Cow<'a, Cmd>)>,
-        mut outcome: impl FnMut(Result<Value, Error>),
+        mut outcomes: impl FnMut(Vec<Result<Value, Error>>),
     ) {
         let mut commands = commands.into_iter();
         loop {
@@ -105,24 +109,21 @@ impl Node {
             match self.send_pipeline(portion.pipeline(), 0, portion.len()).await {
                 Ok(replies) => {
                     let mut replies = replies.into_iter();
-                    for spec in specs {
-                        outcome(match replies.next() {
-                            Some(reply) => self.accept(spec.name, reply),
-                            None => Err(self.failed(spec.name, too_few())),
-                        });
-                    }
+                    let outcome = |spec: &'static Spec| match replies.next() {
+                        Some(reply) => self.accept(spec.name, reply),
+                        None => Err(self.failed(spec.name, too_few())),
+                    };
+                    outcomes(specs.into_iter().map(outcome).collect());
                 }
                 Err(error) => {
-                    for spec in specs {
-                        outcome(Err(self.failed(spec.name, error.kind().clone())));
-                    }
+                    let fail = |spec: &'static Spec, kind| Err(self.failed(spec.name, kind));
                     let cause = match error.kind() {
                         ErrorKind::Down { cause } => Arc::clone(cause),
                         kind => Arc::new(kind.clone()),
                     };
-                    for (spec, _) in commands.by_ref() {
-                        outcome(Err(self.failed(spec.name, ErrorKind::Down { cause: Arc::clone(&cause) })));
-                    }
+                    let asked = specs.into_iter().map(|spec| fail(spec, error.kind().clone()));
+                    let down = || ErrorKind::Down { cause: Arc::clone(&cause) };
+                    outcomes(asked.chain(commands.by_ref().map(|(spec, _)| fail(spec, down()))).collect());
                 }
             }
         }
@@ -139,6 +140,7 @@ pub(crate) fn too_few() -> ErrorKind {
 }
 
 /// About what a command takes on the wire.
+#[inline]
 fn size(cmd: &Cmd) -> usize {
     cmd.args_iter()
         .map(|arg| match arg {

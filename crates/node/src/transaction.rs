@@ -204,31 +204,22 @@ impl Execute for Transaction {
 
 impl SendMany for Transaction {
     type Reply = (Arc<str>, Value);
+    type Answers = Vec<Option<Result<Self::Reply, Error>>>;
 
-    async fn send_many(
-        &self,
-        commands: &mut [Recorded],
-        outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
-    ) {
-        self.send_atomic(commands, outcome).await
+    async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
+        answered(self.send_atomic(commands).await);
     }
 
-    async fn send_atomic(
-        &self,
-        commands: &[Recorded],
-        mut outcome: impl FnMut(Result<Self::Reply, Error>) + Send,
-    ) {
-        let executed = self.execute(commands).await;
-        let (mut replies, failed) = match executed {
+    async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
+        let (mut replies, failed) = match self.execute(commands).await {
             Ok(replies) => (replies.into_iter(), too_few()),
             Err(kind) => (Vec::new().into_iter(), kind),
         };
-        for command in commands {
-            outcome(match replies.next().unwrap_or_else(|| Err(failed.clone())) {
-                Ok(reply) => Ok((Arc::clone(&self.shared.node), reply)),
-                Err(kind) => Err(self.error(command.spec.name, kind)),
-            });
-        }
+        let answer = |command: &Recorded| match replies.next().unwrap_or_else(|| Err(failed.clone())) {
+            Ok(reply) => Ok((Arc::clone(&self.shared.node), reply)),
+            Err(kind) => Err(self.error(command.spec.name, kind)),
+        };
+        commands.iter().map(answer).map(Some).collect()
     }
 
     fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {

@@ -127,12 +127,12 @@ impl RedisCopy {
         Pipeline::new(self.clone())
     }
 
-    /// Runs commands and hands over each one's own outcome, in order.
+    /// Runs commands and hands over each one's own outcome, in order, of several together when they are there.
     pub(crate) async fn run_many<C: Sync>(
         &self,
         commands: &[C],
         routable: impl Fn(&C) -> Result<(&'static Spec, &Cmd), Error>,
-        mut outcome: impl FnMut(Result<CopyReply, Error>),
+        mut outcomes: impl FnMut(Vec<Result<CopyReply, Error>>),
     ) {
         let identified = self.check_identity().await;
         if self.shared.nodes.no_clock_is_known() {
@@ -147,11 +147,11 @@ impl RedisCopy {
                 Err(error) => Step::Nothing(error),
             };
             if !waiting.takes(&step) {
-                self.finish(std::mem::take(&mut waiting), &mut outcome).await;
+                outcomes(self.finish(std::mem::take(&mut waiting)).await);
             }
             waiting.add(step);
         }
-        self.finish(waiting, &mut outcome).await;
+        outcomes(self.finish(waiting).await);
     }
 
     /// Decides what is done with a command, as the nodes are at this moment.
@@ -185,7 +185,7 @@ impl RedisCopy {
         }
     }
 
-    async fn finish(&self, group: Group<'_>, outcome: &mut impl FnMut(Result<CopyReply, Error>)) {
+    async fn finish(&self, group: Group<'_>) -> Vec<Result<CopyReply, Error>> {
         let steps = group.steps;
         if group.by_themselves.is_some() {
             let each = steps.into_iter().map(async |step| match step {
@@ -193,9 +193,11 @@ impl RedisCopy {
                 Step::One(spec, cmd, _) | Step::ByItself(spec, cmd) => self.run_by_itself(spec, cmd).await,
                 Step::All(spec, cmd) => self.run_by_itself(spec, &cmd).await,
             });
-            join_all(each).await.into_iter().for_each(outcome);
-        } else if !steps.is_empty() {
-            Portion::new(self, &steps).send().await.into_iter().for_each(outcome);
+            return join_all(each).await;
+        }
+        match steps.is_empty() {
+            true => Vec::new(),
+            false => Portion::new(self, &steps).send().await,
         }
     }
 
@@ -300,23 +302,17 @@ pub(super) fn last_writes<'a>(steps: &'a [Step<'_>]) -> HashMap<&'a [u8], usize>
 
 impl SendMany for RedisCopy {
     type Reply = CopyReply;
+    type Answers = Vec<Option<Result<CopyReply, Error>>>;
 
-    async fn send_many(
-        &self,
-        commands: &mut [Recorded],
-        outcome: impl FnMut(Result<CopyReply, Error>) + Send,
-    ) {
-        self.run_many(commands, |command| Ok((command.spec, &command.cmd)), outcome).await;
+    async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
+        let answered = |outcomes: Vec<_>| answered(outcomes.into_iter().map(Some).collect());
+        self.run_many(commands, |command| Ok((command.spec, &command.cmd)), answered).await;
     }
 
-    async fn send_atomic(
-        &self,
-        commands: &[Recorded],
-        mut outcome: impl FnMut(Result<CopyReply, Error>) + Send,
-    ) {
+    async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
         match self.run_block(commands).await {
-            Ok(outcomes) => outcomes.into_iter().for_each(outcome),
-            Err(error) => commands.iter().for_each(|_| outcome(Err(error.clone()))),
+            Ok(outcomes) => outcomes.into_iter().map(Some).collect(),
+            Err(error) => commands.iter().map(|_| Some(Err(error.clone()))).collect(),
         }
     }
 

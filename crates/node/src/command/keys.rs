@@ -46,6 +46,7 @@ impl Spec {
     ///
     /// # Errors
     /// As [`Spec::keys_of`].
+    #[inline]
     pub fn first_key<'a>(&self, cmd: &'a Cmd) -> Result<Option<&'a [u8]>, KeyError> {
         match self.keys {
             Keys::One(at) | Keys::Channel(at) => {
@@ -205,6 +206,7 @@ impl Iterator for KeyPositions {
 }
 
 /// The words of a command, its name among them; a cursor counts as an empty word.
+#[inline]
 pub fn words(cmd: &Cmd) -> impl Iterator<Item = &[u8]> {
     cmd.args_iter().map(|arg| match arg {
         Arg::Simple(word) => word,

@@ -46,6 +46,7 @@ impl Spec {
     }
 
     /// Says why a command must not run on a connection that others use, if it must not.
+    #[inline]
     pub fn needs_owned(&self, cmd: &Cmd) -> Option<&'static str> {
         const BLOCKS: &str =
             "it would block the shared connection; run it on a connection of its own, by `owned()`";

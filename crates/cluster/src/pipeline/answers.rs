@@ -1,0 +1,90 @@
+//! What the commands of a pipeline on a ring were answered.
+
+use std::sync::Arc;
+
+use redis::Value;
+use redisdb_node::Answers;
+
+use crate::error::Error;
+use crate::replies::PerNode;
+use crate::topology::Topology;
+
+/// The reply to one command of a pipeline on a ring.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RingReply {
+    /// One reply, and the node that gave it; `*` if it was merged from several.
+    One(Arc<str>, Value),
+    /// Each node's own answer.
+    Each(PerNode<Value>),
+}
+
+/// What the commands of a pipeline on a ring were answered. The replies stay where the nodes' own lists have them, until they
+/// are taken.
+#[derive(Debug)]
+pub struct RingAnswers {
+    pub(super) topology: Arc<Topology>,
+    /// Of each command.
+    pub(super) places: Vec<Place>,
+    /// Of each node.
+    pub(super) replies: Vec<Vec<Value>>,
+    /// Of the commands that have no single reply.
+    pub(super) others: Vec<Option<Result<RingReply, Error>>>,
+}
+
+/// Where the reply of a node stands: the node, and which of its replies.
+pub(super) type At = (usize, usize);
+
+/// Where the answer to a command stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    /// Among the replies of a node, and it is no error.
+    Reply(At),
+    /// Among the others.
+    Other(usize),
+    /// It has been taken.
+    Taken,
+}
+
+impl RingAnswers {
+    /// Answers that are no single replies.
+    pub(super) fn listed(topology: Arc<Topology>, outcomes: Vec<Result<RingReply, Error>>) -> Self {
+        let places = (0..outcomes.len()).map(Place::Other).collect();
+        Self { topology, places, replies: Vec::new(), others: outcomes.into_iter().map(Some).collect() }
+    }
+}
+
+impl Answers for RingAnswers {
+    type Reply = RingReply;
+    type Error = Error;
+
+    fn n_commands(&self) -> usize {
+        self.places.len()
+    }
+
+    #[inline]
+    fn take(&mut self, i: usize) -> Option<Result<RingReply, Error>> {
+        match std::mem::replace(self.places.get_mut(i)?, Place::Taken) {
+            Place::Reply((node, i)) => {
+                let reply = take(self.replies.get_mut(node)?, i)?;
+                Some(Ok(RingReply::One(Arc::clone(self.topology.nodes.name(node)), reply)))
+            }
+            Place::Other(i) => self.others.get_mut(i)?.take(),
+            Place::Taken => None,
+        }
+    }
+
+    fn failures(&self) -> impl Iterator<Item = (usize, &Error)> {
+        // Most often there is nothing to look for.
+        let places = if self.others.is_empty() { &[] } else { self.places.as_slice() };
+        places.iter().enumerate().filter_map(|(number, place)| match place {
+            Place::Other(i) => Some((number, self.others.get(*i)?.as_ref()?.as_ref().err()?)),
+            _ => None,
+        })
+    }
+}
+
+#[inline]
+pub(super) fn take(replies: &mut [Value], i: usize) -> Option<Value> {
+    Some(std::mem::replace(replies.get_mut(i)?, Value::Nil))
+}
