@@ -10,6 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 use std::time::Instant;
 
+use redisdb::Error;
 use redisdb::Node;
 use redisdb::NodeConfig;
 use redisdb::RedisCopy;
@@ -78,8 +79,12 @@ async fn ten_thousand_calls_at_once(kind: Kind) {
     for task in tasks {
         let errors = tokio::time::timeout(Duration::from_secs(60), task).await.expect("it hangs").unwrap();
         for error in errors.into_iter().flatten() {
-            // Too much at once, or, on a machine that is slow, too late.
-            assert!(Class::of(&error) == Class::NotSent || error.is_timeout(), "{error}");
+            // Too much at once, or, on a machine that is slow, too late, or with others on a connection that was too late.
+            let is_expected = |error: &redisdb::node::Error| {
+                error.is_not_sent()
+                    || matches!(error.kind(), ErrorKind::Timeout(_) | ErrorKind::Disconnected(_))
+            };
+            assert!(error.node_errors().into_iter().all(is_expected), "{error}");
             shed += 1;
         }
     }
@@ -91,8 +96,7 @@ async fn ten_thousand_calls_at_once(kind: Kind) {
 /// Calls to one server that does not answer: as many as it takes, and more.
 const CALLS: usize = NodeConfig::MAX_IN_FLIGHT + 2000;
 /// What they may take, in MiB: their tasks, what they send, and what they wait for. On a copy each is three.
-const SATURATED_RING: u64 = 64;
-const SATURATED_COPY: u64 = 128;
+const SATURATED: u64 = 64;
 
 #[test]
 fn calls_to_a_stopped_server_of_a_ring_are_shed_above_the_bound_and_take_little_memory() {
@@ -116,9 +120,11 @@ async fn child_saturates_a_ring() {
     let ring = ring.response_timeout(HOLD).connect().await.unwrap();
     let stopped = ring.on_node(NAMES[B]).unwrap().clone();
     let keys = (0..).map(|i| format!("key:{i}")).filter(|key| ring.node_for(key).name() == NAMES[B]);
-    let outcomes =
-        saturate("ring", SATURATED_RING, &Store::Ring(ring.clone()), &stopped, keys.take(CALLS).collect())
-            .await;
+    let outcomes = saturate("ring", &stopped, keys.take(CALLS).collect(), move |key| {
+        let ring = ring.clone();
+        async move { ring.set(&key, &key).await }
+    })
+    .await;
     assert_eq!(
         outcomes.iter().filter(|outcome| **outcome == Some(Class::NotSent)).count(),
         CALLS - NodeConfig::MAX_IN_FLIGHT
@@ -136,7 +142,14 @@ async fn child_saturates_a_copy() {
     let copy = copy.response_timeout(HOLD).connect().await.unwrap();
     let stopped = copy.on_node(NAMES[B]).unwrap().clone();
     let keys: Vec<String> = (0..CALLS).map(|i| format!("key:{i}")).collect();
-    let outcomes = saturate("copy", SATURATED_COPY, &Store::Copy(copy.clone()), &stopped, keys.clone()).await;
+    let outcomes = saturate("copy", &stopped, keys.clone(), {
+        let copy = copy.clone();
+        move |key| {
+            let copy = copy.clone();
+            async move { copy.set(&key, &key).await.map(drop) }
+        }
+    })
+    .await;
     in_sync(&copy, None).await;
     assert_eq!(copy.verify().run().await.unwrap(), []);
     // What any node has taken, all have in the end.
@@ -152,26 +165,27 @@ const HOLD: Duration = Duration::from_secs(6);
 
 /// Stops the server of a node, writes all keys at once, and lets it go on. Returns what became of each call: `None` if
 /// it was answered.
-async fn saturate(
+async fn saturate<F>(
     kind: &str,
-    most: u64,
-    store: &Store,
     stopped: &Node,
     keys: Vec<String>,
-) -> Vec<Option<Class>> {
+    write: impl Fn(String) -> F + Clone + Send + 'static,
+) -> Vec<Option<Class>>
+where
+    F: Future<Output = Result<(), Error>> + Send,
+{
     let info = stopped.send(redis::cmd("INFO").arg("server")).await.unwrap();
     let info: String = redis::from_redis_value(info).unwrap();
     let pid = info.lines().find_map(|line| line.strip_prefix("process_id:")).unwrap();
     let signal = |signal: &str| assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
     signal("-STOP");
     let what = format!("{} calls at once, one server stopped ({kind})", keys.len());
-    let outcomes = measured(&what, most, async || {
+    let outcomes = measured(&what, SATURATED, async || {
         let spawn = |key: String| {
-            let store = store.clone();
+            let write = write.clone();
             tokio::spawn(async move {
                 let start = Instant::now();
-                let failed = store.set(&key, &key, &mut Tally::default()).await.err();
-                let outcome = failed.as_ref().map(Class::of);
+                let outcome = write(key).await.err().as_ref().map(Class::of);
                 (outcome, start.elapsed())
             })
         };

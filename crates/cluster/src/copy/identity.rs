@@ -62,12 +62,17 @@ impl RedisCopy {
     /// Makes sure that the servers are those of this copy, once, and that they are watched; a copy without an identity
     /// takes them as they are.
     pub(crate) async fn check_identity(&self) -> Result<(), Error> {
-        if self.shared.identity.is_some() {
+        if !self.is_identified() {
             // Boxed, as all that is rare: the futures of every call would have room for it, and be nested as deeply.
             self.shared.identified.get_or_try_init(|| self.identify().boxed()).await?;
         }
         self.watch();
         Ok(())
+    }
+
+    /// Whether nothing is to be looked at any more before the servers are used.
+    pub(super) fn is_identified(&self) -> bool {
+        self.shared.identity.is_none() || self.shared.identified.initialized()
     }
 
     async fn identify(&self) -> Result<(), Error> {

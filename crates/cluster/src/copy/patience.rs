@@ -64,7 +64,7 @@ impl Patience {
     /// Waits until some server has told the time, or none can.
     pub(super) async fn learn_clock(&self, nodes: &Nodes) {
         if nodes.no_clock_is_known() {
-            self.limit(nodes.learn_clock().boxed()).await;
+            self.limit(nodes.learn_clock()).boxed().await;
         }
     }
 
@@ -94,10 +94,16 @@ impl RedisCopy {
     /// looked at within it.
     pub(super) async fn patience(&self, n_nodes: usize) -> Result<Patience, Error> {
         let patience = Patience::new(self.deadline, n_nodes);
-        patience.limit(self.check_identity()).await.unwrap_or_else(|| {
-            let kind = node::ErrorKind::ConnectTimeout(self.deadline.unwrap_or_default());
-            Err(Error::Node(node::Error::new("*".into(), "CONNECT", kind)))
-        })?;
+        if self.is_identified() {
+            self.watch();
+        } else {
+            // Boxed, for it is once: the future of every call would have room for it.
+            let identified = patience.limit(self.check_identity()).boxed().await;
+            identified.unwrap_or_else(|| {
+                let kind = node::ErrorKind::ConnectTimeout(self.deadline.unwrap_or_default());
+                Err(Error::Node(node::Error::new("*".into(), "CONNECT", kind)))
+            })?;
+        }
         Ok(patience)
     }
 }

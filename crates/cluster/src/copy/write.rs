@@ -50,7 +50,7 @@ impl RedisCopy {
                 let cmd = absolute.as_ref().unwrap_or(cmd);
                 return self.run_decided(spec, cmd, decide, &mut watched, &mut patience).boxed().await;
             }
-            Plan::OneNode => return self.run_on_one(spec, cmd).await,
+            Plan::OneNode => return self.run_on_one(spec, cmd).boxed().await,
             Plan::Refuse(reason) => return Err(Error::refused(spec.name, "copy", reason)),
         };
         watched.sending();
