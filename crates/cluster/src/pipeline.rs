@@ -1,6 +1,7 @@
 //! Many commands at once on a ring: grouped by node, the groups sent concurrently, the results in the caller's order.
 
 mod answers;
+mod lent;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,28 +9,25 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use redis::Cmd;
 use redis::FromRedisValue;
-use redis::Pipeline as RawPipeline;
 use redis::Value;
 use redisdb_node as node;
-use redisdb_node::Answers;
 use redisdb_node::Node;
 use redisdb_node::Pipeline;
 use redisdb_node::Portion;
 use redisdb_node::Recorded;
 use redisdb_node::SendMany;
-use redisdb_node::command;
 use redisdb_node::command::Access;
-use redisdb_node::command::Keys;
 use redisdb_node::command::Merge;
 use redisdb_node::command::OnRing;
 use redisdb_node::command::Spec;
 
-use answers::At;
-use answers::Place;
-pub use answers::RingAnswers;
-pub use answers::RingReply;
-use answers::take;
-
+use self::answers::At;
+use self::answers::Place;
+pub use self::answers::RingAnswers;
+pub use self::answers::RingReply;
+use self::answers::take;
+pub(crate) use self::lent::run;
+pub(crate) use self::lent::run_atomic;
 use crate::error::CrossNode;
 use crate::error::Error;
 use crate::nodes::Nodes;
@@ -61,22 +59,6 @@ impl Queued for Recorded {
     }
 }
 
-/// A command in a pipeline of redis-rs, which keeps it.
-struct Lent<'a> {
-    spec: Option<&'static Spec>,
-    cmd: &'a Cmd,
-}
-
-impl Queued for Lent<'_> {
-    fn command(&self) -> Result<(&'static Spec, &Cmd), Error> {
-        Ok((self.spec.ok_or_else(|| Error::unknown(self.cmd))?, self.cmd))
-    }
-
-    fn take(&mut self) -> Cmd {
-        self.cmd.clone()
-    }
-}
-
 /// A command that waits for more than one reply of one node.
 enum Waiting<'a> {
     /// For nothing: it was not sent.
@@ -98,7 +80,8 @@ struct Portions {
 impl Portions {
     fn new(n_nodes: usize, n_commands: usize) -> Self {
         let of_nodes = std::iter::repeat_with(|| None).take(n_nodes).collect();
-        Self { of_nodes, room: n_commands / n_nodes * 5 / 4 + 4, is_full: false }
+        let room = (n_commands / n_nodes * 5 / 4 + 4).min(Portion::MOST_COMMANDS);
+        Self { of_nodes, room, is_full: false }
     }
 
     #[inline]
@@ -115,33 +98,6 @@ impl Portions {
 struct Sent {
     portion: Option<Portion>,
     replies: Result<Vec<Value>, node::Error>,
-}
-
-/// Runs every command of a redis-rs pipeline and hands over each one's own outcome, in order.
-pub(crate) async fn run(
-    ring: &RedisRing,
-    pipeline: &RawPipeline,
-    mut outcome: impl FnMut(Result<Value, Error>),
-) {
-    let mut last = None;
-    let mut commands = Vec::with_capacity(pipeline.len());
-    for cmd in pipeline.cmd_iter() {
-        let spec = row_after(last, cmd);
-        last = spec.or(last);
-        commands.push(Lent { spec, cmd });
-    }
-    let value = |reply| match reply {
-        RingReply::One(_, value) => value,
-        RingReply::Each(replies) => {
-            let named = |(name, reply): (&str, &Value)| (Value::BulkString(name.into()), reply.clone());
-            Value::Map(replies.successes().map(named).collect())
-        }
-    };
-    let answered = |mut answers: RingAnswers| {
-        let taken = (0..answers.n_commands()).filter_map(|i| answers.take(i));
-        taken.for_each(|answer| outcome(answer.map(value)));
-    };
-    run_all(ring, &mut commands, answered).await;
 }
 
 /// Runs commands and hands over their answers, in order. The order is kept on each node.
@@ -161,22 +117,7 @@ async fn run_all(ring: &RedisRing, commands: &mut [impl Queued], mut answered: i
     let mut lost: BTreeMap<usize, Arc<node::ErrorKind>> = BTreeMap::new();
     let mut commands = commands;
     while !commands.is_empty() {
-        let mut portions = Portions::new(nodes.len(), commands.len());
-        let mut places = Vec::with_capacity(commands.len());
-        let mut others = Vec::new();
-        let mut rest = commands.iter_mut();
-        for command in rest.by_ref() {
-            places.push(match plan(&topology, command, &mut portions) {
-                Ok(at) => Place::Reply(at),
-                Err(waiting) => {
-                    others.push(waiting);
-                    Place::Other(others.len() - 1)
-                }
-            });
-            if portions.is_full {
-                break;
-            }
-        }
+        let (portions, mut places, others) = gather(&topology, commands);
         let sent = portions.of_nodes.into_iter().enumerate().map(async |(idx, portion)| {
             let replies = match (&portion, lost.get(&idx)) {
                 (None, _) => Ok(Vec::new()),
@@ -199,18 +140,14 @@ async fn run_all(ring: &RedisRing, commands: &mut [impl Queued], mut answered: i
                 });
             }
         }
-        let mut others: Vec<_> =
-            others.into_iter().map(|waiting| Some(waiting.answer(nodes, &mut sent))).collect();
-        let none = Cmd::new();
+        let others = others.into_iter().map(|waiting| Some(waiting.answer(nodes, &mut sent)));
+        let mut others: Vec<_> = others.collect();
         for (place, command) in places.iter_mut().zip(&*commands) {
             if let Place::Reply(at) = *place
                 && !is_reply(&sent, at)
                 && let Ok((spec, _)) = command.command()
-                && let Err(error) = take_from(nodes, &mut sent, at, spec)
             {
-                let portion = sent.get(at.0).and_then(|sent| sent.portion.as_ref());
-                let cmd = portion.and_then(|portion| portion.pipeline().cmd_iter().nth(at.1));
-                others.push(Some(Err(on_owner(spec, cmd.unwrap_or(&none), error))));
+                others.push(error_at(nodes, &mut sent, at, spec).map(Err));
                 *place = Place::Other(others.len() - 1);
             }
         }
@@ -219,6 +156,31 @@ async fn run_all(ring: &RedisRing, commands: &mut [impl Queued], mut answered: i
         answered(RingAnswers { topology: Arc::clone(&topology), places, replies, others });
         commands = commands.get_mut(n..).unwrap_or_default();
     }
+}
+
+/// Puts as many commands into portions as go out at a time: where the answer to each will stand, and what those wait for that
+/// are not answered by one reply.
+fn gather<'a>(
+    topology: &Topology,
+    commands: &'a mut [impl Queued],
+) -> (Portions, Vec<Place>, Vec<Waiting<'a>>) {
+    let n_nodes = topology.nodes.len();
+    let mut portions = Portions::new(n_nodes, commands.len());
+    let mut places = Vec::with_capacity(commands.len().min(portions.room * n_nodes));
+    let mut others = Vec::new();
+    for command in commands {
+        places.push(match plan(topology, command, &mut portions) {
+            Ok(at) => Place::Reply(at),
+            Err(waiting) => {
+                others.push(waiting);
+                Place::Other(others.len() - 1)
+            }
+        });
+        if portions.is_full {
+            break;
+        }
+    }
+    (portions, places, others)
 }
 
 /// Whether there is a reply in this place, and it is no error.
@@ -243,6 +205,14 @@ fn take_from(
         Some(Err(error)) => Err(failed(nodes, node, spec.name, error.kind())),
         None => Err(failed(nodes, node, spec.name, &too_few())),
     }
+}
+
+/// What is wrong with the reply in this place, where something is.
+fn error_at(nodes: &Nodes, sent: &mut [Sent], at: At, spec: &'static Spec) -> Option<Error> {
+    let error = take_from(nodes, sent, at, spec).err()?;
+    let portion = sent.get(at.0).and_then(|sent| sent.portion.as_ref());
+    let cmd = portion.and_then(|portion| portion.pipeline().cmd_iter().nth(at.1));
+    Some(on_owner(spec, cmd.unwrap_or(&Cmd::new()), error))
 }
 
 fn too_few() -> node::ErrorKind {
@@ -306,32 +276,6 @@ fn plan<'a>(
             Err(Waiting::Parts(spec, None, (0..n_nodes).map(part).collect(), at, merge))
         }
     }
-}
-
-fn row(cmd: &Cmd) -> Result<&'static Spec, Error> {
-    command::lookup(cmd).ok_or_else(|| Error::unknown(cmd))
-}
-
-/// The row of a command that follows another one in a pipeline, which often is the same command again.
-fn row_after(last: Option<&'static Spec>, cmd: &Cmd) -> Option<&'static Spec> {
-    let name = command::words(cmd).next().unwrap_or_default();
-    // Of the commands that have subcommands none has keys, so one word is the whole name.
-    let is_again = |spec: &&Spec| spec.keys != Keys::None && name == spec.name.as_bytes();
-    last.filter(is_again).or_else(|| command::lookup(cmd))
-}
-
-/// Runs a redis-rs `MULTI` block as it is on the owner of its keys, which must have one hash tag.
-pub(crate) async fn run_atomic(
-    ring: &RedisRing,
-    pipeline: &RawPipeline,
-    offset: usize,
-    count: usize,
-) -> Result<Vec<Value>, Error> {
-    let mut commands = Vec::with_capacity(pipeline.len());
-    for cmd in pipeline.cmd_iter() {
-        commands.push((row(cmd)?, cmd));
-    }
-    Ok(owner_of(ring, commands)?.send_pipeline(pipeline, offset, count).await?)
 }
 
 /// The one node that a block of commands can run on.

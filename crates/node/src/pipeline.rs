@@ -14,9 +14,8 @@ use std::task::Poll;
 use redis::Cmd;
 use redis::FromRedisValue;
 
-use state::Group;
-use state::State;
-
+use self::state::Group;
+use self::state::State;
 use crate::command;
 use crate::command::Command;
 use crate::command::Each;

@@ -13,8 +13,7 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::node::Node;
 
-/// How many commands go out in one write at most, and how many bytes.
-const MOST_COMMANDS: usize = 1000;
+/// How many bytes go out in one write at most.
 const MOST_BYTES: usize = 1 << 20;
 
 /// Commands that are sent to one node in one write.
@@ -32,9 +31,12 @@ pub struct Portion {
 }
 
 impl Portion {
+    /// How many commands go out in one write at most.
+    pub const MOST_COMMANDS: usize = 1000;
+
     /// Starts a portion with room for so many commands.
     pub fn with_capacity(n_commands: usize) -> Self {
-        Self { pipeline: Pipeline::with_capacity(n_commands.min(MOST_COMMANDS)), bytes: 0 }
+        Self { pipeline: Pipeline::with_capacity(n_commands.min(Self::MOST_COMMANDS)), bytes: 0 }
     }
 
     /// Adds a command.
@@ -58,7 +60,7 @@ impl Portion {
     /// Whether it should be sent before more is added: it has 1000 commands, or 1 MiB.
     #[inline]
     pub fn is_full(&self) -> bool {
-        MOST_COMMANDS <= self.len() || MOST_BYTES <= self.bytes
+        Self::MOST_COMMANDS <= self.len() || MOST_BYTES <= self.bytes
     }
 
     /// The commands, to be sent by [`Node::send_pipeline`].
@@ -95,7 +97,7 @@ impl Node {
     ) {
         let mut commands = commands.into_iter();
         loop {
-            let mut specs = Vec::with_capacity(commands.len().min(MOST_COMMANDS));
+            let mut specs = Vec::with_capacity(commands.len().min(Portion::MOST_COMMANDS));
             let mut portion = Portion::with_capacity(commands.len());
             while !portion.is_full()
                 && let Some((spec, cmd)) = commands.next()
