@@ -103,7 +103,7 @@ pub struct CrossNode {
 pub struct Partial {
     /// The command.
     pub command: &'static str,
-    /// The parts, in the order in which their first keys stand in the command.
+    /// The parts, in the order of the nodes.
     pub parts: Vec<PartReply>,
 }
 

@@ -71,8 +71,8 @@ pub(crate) fn explain_on_ring(topology: &Topology, cmd: &Cmd) -> Explanation {
     explain("ring", cmd, |spec| {
         Ok(match topology.route(spec, cmd)? {
             Route::Owner(idx) => Decision::Node { node: name(idx), key: first_key(spec, cmd) },
-            Route::Parts(parts, merge) => {
-                let parts = parts.into_iter().map(|part| (name(part.node), part.keys.len())).collect();
+            Route::Parts(split, merge) => {
+                let parts = split.parts.into_iter().map(|part| (name(part.node), part.n_keys)).collect();
                 Decision::Split { parts, merge }
             }
             Route::EveryNode(merge) => Decision::EveryNode { merge: Some(merge), absolute: false },

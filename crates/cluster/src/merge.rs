@@ -5,16 +5,19 @@ use std::sync::Arc;
 use redis::Value;
 use redisdb_node::command::Merge;
 
-/// One node's reply, with the places of its keys among the caller's; without keys the reply is for the whole command.
+/// One node's reply.
 #[derive(Debug)]
 pub(crate) struct PartValue {
     pub(crate) node: Arc<str>,
-    pub(crate) keys: Vec<usize>,
+    /// To how many of the caller's keys; to none if it is for the whole command.
+    pub(crate) n_keys: usize,
     pub(crate) value: Value,
 }
 
 /// Merges the replies; `Err` says what does not fit.
-pub(crate) fn merge(merge: Merge, parts: Vec<PartValue>) -> Result<Value, String> {
+///
+/// `of_keys` says which part each of the caller's keys is in; it is empty if each part is the whole command.
+pub(crate) fn merge(merge: Merge, of_keys: &[usize], parts: Vec<PartValue>) -> Result<Value, String> {
     match merge {
         Merge::Sum => {
             let mut sum = 0i64;
@@ -24,11 +27,11 @@ pub(crate) fn merge(merge: Merge, parts: Vec<PartValue>) -> Result<Value, String
             Ok(Value::Int(sum))
         }
         Merge::Min => min(parts),
-        Merge::Concat if parts.iter().all(|part| part.keys.is_empty()) => {
+        Merge::Concat if of_keys.is_empty() => {
             let lists = parts.into_iter().map(|part| list(part.value)).collect::<Result<Vec<_>, _>>()?;
             Ok(Value::Array(lists.concat()))
         }
-        Merge::Concat => scatter(parts),
+        Merge::Concat => in_order(of_keys, parts),
         Merge::Union => {
             let mut union = Vec::new();
             for part in parts {
@@ -62,23 +65,20 @@ pub(crate) fn merge(merge: Merge, parts: Vec<PartValue>) -> Result<Value, String
     }
 }
 
-/// Puts each element where its key stood.
-fn scatter(parts: Vec<PartValue>) -> Result<Value, String> {
-    let len = parts.iter().map(|part| part.keys.len()).sum();
-    let mut merged = vec![Value::Nil; len];
-    for part in parts {
-        let elements = list(part.value)?;
-        if elements.len() != part.keys.len() {
-            return Err(format!(
-                "node `{}` gave {} elements for {} keys",
-                part.node,
-                elements.len(),
-                part.keys.len()
-            ));
+/// Takes for each key the next element of its part.
+fn in_order(of_keys: &[usize], parts: Vec<PartValue>) -> Result<Value, String> {
+    let mut lists = Vec::with_capacity(parts.len());
+    for PartValue { node, n_keys, value } in parts {
+        let elements = list(value)?;
+        if elements.len() != n_keys {
+            return Err(format!("node `{node}` gave {} elements for {n_keys} keys", elements.len()));
         }
-        for (key, element) in part.keys.into_iter().zip(elements) {
-            *merged.get_mut(key).ok_or("a key stands nowhere")? = element;
-        }
+        lists.push(elements.into_iter());
+    }
+    let mut merged = Vec::with_capacity(of_keys.len());
+    for part in of_keys {
+        let element = lists.get_mut(*part).and_then(Iterator::next);
+        merged.push(element.ok_or("a key has no element")?);
     }
     Ok(Value::Array(merged))
 }
@@ -128,13 +128,14 @@ fn kind(value: &Value) -> &'static str {
 mod tests {
     use super::*;
 
-    fn check(rule: Merge, parts: &[(&[usize], Value)], expected: Result<Value, &str>) {
-        let parts = parts.iter().zip(["a", "b", "c"]).map(|((keys, value), node)| PartValue {
+    /// Merges replies to keys of these parts; without keys each is to the whole command.
+    fn check(rule: Merge, of_keys: &[usize], values: &[Value], expected: Result<Value, &str>) {
+        let parts = values.iter().zip(["a", "b", "c"]).enumerate().map(|(idx, (value, node))| PartValue {
             node: node.into(),
-            keys: keys.to_vec(),
+            n_keys: of_keys.iter().filter(|part| **part == idx).count(),
             value: value.clone(),
         });
-        assert_eq!(merge(rule, parts.collect()), expected.map_err(str::to_owned));
+        assert_eq!(merge(rule, of_keys, parts.collect()), expected.map_err(str::to_owned));
     }
 
     fn ints(ints: &[i64]) -> Value {
@@ -143,30 +144,22 @@ mod tests {
 
     #[test]
     fn each_rule_merges_as_its_name_says() {
-        check(Merge::Sum, &[(&[0], Value::Int(1)), (&[1, 2], Value::Int(2))], Ok(Value::Int(3)));
-        check(Merge::Sum, &[(&[0], Value::Nil)], Err("an integer was expected, not nil"));
-        check(
-            Merge::Sum,
-            &[(&[], Value::Int(i64::MAX)), (&[], Value::Int(1))],
-            Err("the sum does not fit in 64 bits"),
-        );
-        check(Merge::Concat, &[(&[2, 0], ints(&[30, 10])), (&[1], ints(&[20]))], Ok(ints(&[10, 20, 30])));
-        check(Merge::Concat, &[(&[1, 0], ints(&[1]))], Err("node `a` gave 1 elements for 2 keys"));
-        check(Merge::Concat, &[(&[], ints(&[1])), (&[], ints(&[1, 2]))], Ok(ints(&[1, 1, 2])));
-        check(Merge::Union, &[(&[], ints(&[1])), (&[], ints(&[1, 2]))], Ok(ints(&[1, 2])));
-        check(Merge::AllOk, &[(&[], Value::Okay), (&[], Value::Okay)], Ok(Value::Okay));
-        check(
-            Merge::AllOk,
-            &[(&[], Value::Okay), (&[], Value::Int(1))],
-            Err("the nodes gave different answers"),
-        );
-        check(Merge::Min, &[(&[], ints(&[1, 0])), (&[], ints(&[1, 1]))], Ok(ints(&[1, 0])));
-        check(Merge::Min, &[(&[], Value::Int(2)), (&[], Value::Int(1))], Ok(Value::Int(1)));
-        check(Merge::First, &[(&[], Value::Nil), (&[], Value::Int(7))], Ok(Value::Int(7)));
-        check(
-            Merge::All,
-            &[(&[], Value::Int(1))],
-            Ok(Value::Map(vec![(Value::BulkString(b"a".to_vec()), Value::Int(1))])),
-        );
+        let int = Value::Int;
+        check(Merge::Sum, &[0, 1, 1], &[int(1), int(2)], Ok(int(3)));
+        check(Merge::Sum, &[0], &[Value::Nil], Err("an integer was expected, not nil"));
+        check(Merge::Sum, &[], &[int(i64::MAX), int(1)], Err("the sum does not fit in 64 bits"));
+        check(Merge::Concat, &[0, 1, 0], &[ints(&[10, 30]), ints(&[20])], Ok(ints(&[10, 20, 30])));
+        check(Merge::Concat, &[1, 0], &[ints(&[1]), ints(&[2])], Ok(ints(&[2, 1])));
+        check(Merge::Concat, &[0, 0], &[ints(&[1])], Err("node `a` gave 1 elements for 2 keys"));
+        check(Merge::Concat, &[0], &[ints(&[1]), ints(&[2])], Err("node `b` gave 1 elements for 0 keys"));
+        check(Merge::Concat, &[], &[ints(&[1]), ints(&[1, 2])], Ok(ints(&[1, 1, 2])));
+        check(Merge::Union, &[], &[ints(&[1]), ints(&[1, 2])], Ok(ints(&[1, 2])));
+        check(Merge::AllOk, &[], &[Value::Okay, Value::Okay], Ok(Value::Okay));
+        check(Merge::AllOk, &[], &[Value::Okay, int(1)], Err("the nodes gave different answers"));
+        check(Merge::Min, &[], &[ints(&[1, 0]), ints(&[1, 1])], Ok(ints(&[1, 0])));
+        check(Merge::Min, &[], &[int(2), int(1)], Ok(int(1)));
+        check(Merge::First, &[], &[Value::Nil, int(7)], Ok(int(7)));
+        let of_a = (Value::BulkString(b"a".to_vec()), int(1));
+        check(Merge::All, &[], &[int(1)], Ok(Value::Map(vec![of_a])));
     }
 }

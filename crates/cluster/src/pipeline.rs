@@ -37,7 +37,7 @@ use crate::replies::Replies;
 use crate::ring::RedisRing;
 use crate::route::Route;
 use crate::several::on_owner;
-use crate::split::Part;
+use crate::split::Split;
 use crate::topology::Topology;
 
 /// One of the caller's commands.
@@ -64,7 +64,7 @@ enum Waiting<'a> {
     /// For nothing: it was not sent.
     Nothing(Error),
     /// For the replies to its parts, to be merged.
-    Parts(&'static Spec, Option<&'a Cmd>, Vec<Part>, Vec<At>, Merge),
+    Parts(&'static Spec, Option<&'a Cmd>, Split, Vec<At>, Merge),
     /// For the reply of every node, to be kept apart.
     Each(&'static Spec, Vec<At>),
 }
@@ -230,9 +230,9 @@ impl Waiting<'_> {
         let mut take = |at, spec| take_from(nodes, sent, at, spec);
         match self {
             Self::Nothing(error) => Err(error),
-            Self::Parts(spec, cmd, parts, at, merge) => {
+            Self::Parts(spec, cmd, split, at, merge) => {
                 let replies = at.into_iter().map(|at| take(at, spec)).collect();
-                let merged = nodes.merge_parts(spec, cmd.unwrap_or(&Cmd::new()), merge, parts, replies);
+                let merged = nodes.merge_parts(spec, cmd.unwrap_or(&Cmd::new()), merge, split, replies);
                 merged.map(|value| RingReply::One("*".into(), value))
             }
             Self::Each(spec, at) => {
@@ -262,9 +262,9 @@ fn plan<'a>(
             let up = topology.nodes.iter().position(|node| node.is_connected()).unwrap_or(0);
             Ok(portions.put(up, command.take()))
         }
-        Route::Parts(mut parts, merge) => {
-            let at = parts.iter_mut().map(|part| portions.put(part.node, part.cmd.take())).collect();
-            Err(Waiting::Parts(spec, command.command().ok().map(|(_, cmd)| cmd), parts, at, merge))
+        Route::Parts(mut split, merge) => {
+            let at = split.parts.iter_mut().map(|part| portions.put(part.node, part.cmd.take())).collect();
+            Err(Waiting::Parts(spec, command.command().ok().map(|(_, cmd)| cmd), split, at, merge))
         }
         Route::EveryNode(merge) => {
             let n_nodes = topology.nodes.len();
@@ -272,8 +272,7 @@ fn plan<'a>(
             if spec.access == Access::Each {
                 return Err(Waiting::Each(spec, at));
             }
-            let part = |node| Part { node, cmd: Cmd::new(), keys: Vec::new() };
-            Err(Waiting::Parts(spec, None, (0..n_nodes).map(part).collect(), at, merge))
+            Err(Waiting::Parts(spec, None, Split::whole(0..n_nodes), at, merge))
         }
     }
 }

@@ -9,8 +9,8 @@ use redisdb_node::command::Spec;
 
 use crate::error::CrossNode;
 use crate::error::Error;
-use crate::split;
-use crate::split::Part;
+use crate::split::Shares;
+use crate::split::Split;
 
 /// Where a command goes; a node is its index in the ring.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) enum Route {
     /// To the owner of its keys.
     Owner(usize),
     /// A part to each owner; the replies are merged.
-    Parts(Vec<Part>, Merge),
+    Parts(Split, Merge),
     /// The whole command to every node; the replies are merged.
     EveryNode(Merge),
     /// To whichever node is up.
@@ -39,11 +39,11 @@ pub(crate) fn route(
     match spec.ring {
         OnRing::ByKey => owner(ring, serving, spec, cmd, colocated),
         OnRing::Split(merge) => {
-            let mut parts = split::split(ring.len(), serving, spec, cmd)?;
-            match parts.len() {
+            let shares = Shares::of(ring.len(), serving, spec, cmd)?;
+            match shares.only() {
                 // The whole command, as the caller wrote it.
-                0 | 1 => Ok(Route::Owner(parts.pop().map_or(0, |part| part.node))),
-                _ => Ok(Route::Parts(parts, merge)),
+                Some(owner) => Ok(Route::Owner(owner)),
+                None => Ok(Route::Parts(shares.split(), merge)),
             }
         }
         OnRing::EveryNode(merge) => Ok(Route::EveryNode(merge)),

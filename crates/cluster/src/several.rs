@@ -20,7 +20,7 @@ use crate::merge::PartValue;
 use crate::merge::merge;
 use crate::nodes::Nodes;
 use crate::route::Route;
-use crate::split::Part;
+use crate::split::Split;
 
 impl Nodes {
     /// Runs a command that is not one node's alone.
@@ -34,10 +34,10 @@ impl Nodes {
             Route::Owner(owner) => {
                 self.at(owner).run(spec, cmd).await.map_err(|error| on_owner(spec, cmd, error))
             }
-            Route::Parts(parts, rule) => {
-                let replies =
-                    join_all(parts.iter().map(|part| self.at(part.node).run(spec, &part.cmd))).await;
-                self.merge_parts(spec, cmd, rule, parts, replies)
+            Route::Parts(split, rule) => {
+                let calls = split.parts.iter().map(|part| self.at(part.node).run(spec, &part.cmd));
+                let replies = join_all(calls).await;
+                self.merge_parts(spec, cmd, rule, split, replies)
             }
             Route::EveryNode(Merge::First) => self.weighted(spec, cmd).await,
             Route::EveryNode(rule) => self.merge_all(spec, rule, self.run_on_all(spec, cmd).await),
@@ -84,21 +84,24 @@ impl Nodes {
         spec: &'static Spec,
         cmd: &Cmd,
         rule: Merge,
-        parts: Vec<Part>,
+        split: Split,
         replies: Vec<Result<Value, node::Error>>,
     ) -> Result<Value, Error> {
+        let Split { parts, of_keys } = split;
         if replies.iter().all(Result::is_ok) {
             let values = parts.into_iter().zip(replies).filter_map(|(part, reply)| {
                 let node = Arc::clone(self.name(part.node));
-                Some(PartValue { node, keys: part.keys, value: reply.ok()? })
+                Some(PartValue { node, n_keys: part.n_keys, value: reply.ok()? })
             });
-            return merge(rule, values.collect()).map_err(|reason| Error::refused(spec.name, "ring", reason));
+            return merge(rule, &of_keys, values.collect())
+                .map_err(|reason| Error::refused(spec.name, "ring", reason));
         }
         let keys: Vec<&[u8]> =
             spec.keys_of(cmd).map(|keys| keys.map(|(_, key)| key).collect()).unwrap_or_default();
-        let parts = parts.into_iter().zip(replies).map(|(part, reply)| PartReply {
+        let keys_of = |part| keys.iter().zip(&of_keys).filter(move |(_, of_key)| **of_key == part);
+        let parts = parts.into_iter().zip(replies).enumerate().map(|(idx, (part, reply))| PartReply {
             node: self.name(part.node).to_string(),
-            keys: part.keys.iter().filter_map(|&key| Some(keys.get(key)?.to_vec())).collect(),
+            keys: keys_of(idx).map(|(key, _)| key.to_vec()).collect(),
             reply,
         });
         Err(Error::Partial(Box::new(Partial { command: spec.name, parts: parts.collect() })))
@@ -110,8 +113,7 @@ impl Nodes {
         rule: Merge,
         replies: Vec<Result<Value, node::Error>>,
     ) -> Result<Value, Error> {
-        let parts = (0..).map(|node| Part { node, cmd: Cmd::new(), keys: Vec::new() }).take(replies.len());
-        self.merge_parts(spec, &Cmd::new(), rule, parts.collect(), replies)
+        self.merge_parts(spec, &Cmd::new(), rule, Split::whole(0..replies.len()), replies)
     }
 }
 

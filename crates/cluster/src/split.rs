@@ -15,64 +15,114 @@ pub(crate) struct Part {
     pub(crate) node: usize,
     /// The same command with this node's keys only, and what belongs to them.
     pub(crate) cmd: Cmd,
-    /// Which of the caller's keys these are, counted from 0.
-    pub(crate) keys: Vec<usize>,
+    /// How many of the caller's keys these are.
+    pub(crate) n_keys: usize,
 }
 
-/// Splits a command whose keys are [`Keys::Each`] by the nodes that serve them; the parts stand in the order of their
-/// first keys.
-pub(crate) fn split(
-    n_nodes: usize,
-    serving: impl Fn(&[u8]) -> usize,
-    spec: &'static Spec,
-    cmd: &Cmd,
-) -> Result<Vec<Part>, Error> {
-    let n_words = spec.keys_of(cmd).map_err(Error::keys(spec))?.size_hint().1.unwrap_or(0);
-    let step = match spec.keys {
-        Keys::Each { step, .. } => usize::from(step).max(1),
-        _ => 1,
-    };
-    let n_name = spec.words().count();
-    // First the owners, and what each part will hold, so that it need not grow word by word.
-    let mut owners = Vec::with_capacity(n_words);
-    let mut sizes = vec![(0usize, 0usize); n_nodes];
-    let mut rest = words(cmd).skip(n_name);
-    while let Some(key) = rest.next() {
-        let owner = serving(key);
-        owners.push(owner);
-        let bytes = key.len() + rest.by_ref().take(step - 1).map(<[u8]>::len).sum::<usize>();
-        if let Some((n_keys, n_bytes)) = sizes.get_mut(owner) {
-            *n_keys += 1;
-            *n_bytes += bytes;
-        }
+/// A command in parts.
+#[derive(Debug)]
+pub(crate) struct Split {
+    /// In the order of the nodes.
+    pub(crate) parts: Vec<Part>,
+    /// Which part each of the caller's keys is in; nothing if each part is the whole command.
+    pub(crate) of_keys: Vec<usize>,
+}
+
+impl Split {
+    /// The whole command for each of these nodes.
+    pub(crate) fn whole(nodes: impl Iterator<Item = usize>) -> Self {
+        let parts = nodes.map(|node| Part { node, cmd: Cmd::new(), n_keys: 0 });
+        Self { parts: parts.collect(), of_keys: Vec::new() }
     }
-    let mut parts: Vec<Part> = Vec::with_capacity(n_nodes.min(owners.len()));
-    let mut part_of_node: Vec<Option<usize>> = vec![None; n_nodes];
-    let mut rest = words(cmd).skip(n_name);
-    for (key, owner) in owners.into_iter().enumerate() {
-        let idx = match part_of_node.get(owner).copied().flatten() {
-            Some(idx) => idx,
-            None => {
-                let (n_keys, n_bytes) = sizes.get(owner).copied().unwrap_or_default();
-                let mut cmd = Cmd::with_capacity(n_name + n_keys * step, spec.name.len() + n_bytes);
-                for word in spec.words() {
-                    cmd.arg(word);
-                }
-                parts.push(Part { node: owner, cmd, keys: Vec::with_capacity(n_keys) });
-                if let Some(slot) = part_of_node.get_mut(owner) {
-                    *slot = Some(parts.len() - 1);
-                }
-                parts.len() - 1
-            }
+}
+
+/// How a command is to be split whose keys are [`Keys::Each`]: by the nodes that serve them.
+pub(crate) struct Shares<'a> {
+    cmd: &'a Cmd,
+    /// How many words stand before the keys, and how many a key has with what belongs to it.
+    first: usize,
+    step: usize,
+    /// The node that serves each key.
+    of_keys: Vec<usize>,
+    /// Of each node.
+    shares: Vec<Share>,
+}
+
+/// What a node is to be sent, so that its part need not grow word by word.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    n_keys: usize,
+    n_bytes: usize,
+}
+
+impl<'a> Shares<'a> {
+    pub(crate) fn of(
+        n_nodes: usize,
+        serving: impl Fn(&[u8]) -> usize,
+        spec: &'static Spec,
+        cmd: &'a Cmd,
+    ) -> Result<Self, Error> {
+        let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
+        let Keys::Each { first, step } = spec.keys else {
+            return Err(Error::refused(spec.name, "ring", "its keys cannot be told apart"));
         };
-        if let Some(part) = parts.get_mut(idx) {
-            part.keys.push(key);
-            for word in rest.by_ref().take(step) {
-                part.cmd.write_arg(word);
+        let (first, step) = (usize::from(first), usize::from(step).max(1));
+        let mut words = words_from(cmd, first);
+        let mut of_keys = vec![0; words.size_hint().0 / step];
+        let mut shares = vec![Share::default(); n_nodes];
+        for of_key in &mut of_keys {
+            let key = words.next().unwrap_or_default();
+            *of_key = serving(key);
+            let belongs: usize = words.by_ref().take(step - 1).map(<[u8]>::len).sum();
+            if let Some(share) = shares.get_mut(*of_key) {
+                share.n_keys += 1;
+                share.n_bytes += key.len() + belongs;
             }
         }
+        Ok(Self { cmd, first, step, of_keys, shares })
     }
-    Ok(parts)
+
+    /// The node that all of it goes to, if it is one.
+    pub(crate) fn only(&self) -> Option<usize> {
+        let node = self.of_keys.first().copied().unwrap_or(0);
+        self.shares.get(node).is_some_and(|share| share.n_keys == self.of_keys.len()).then_some(node)
+    }
+
+    pub(crate) fn split(self) -> Split {
+        let Self { cmd, first, step, mut of_keys, shares } = self;
+        let name = || words(cmd).take(first);
+        let n_name: usize = name().map(<[u8]>::len).sum();
+        let mut parts = Vec::with_capacity(shares.len().min(of_keys.len()));
+        let mut part_of_node = vec![0; shares.len()];
+        let sent =
+            shares.iter().zip(&mut part_of_node).enumerate().filter(|(_, (share, _))| share.n_keys > 0);
+        for (node, (Share { n_keys, n_bytes }, part)) in sent {
+            *part = parts.len();
+            let mut cmd = Cmd::with_capacity(first + n_keys * step, n_name + n_bytes);
+            name().for_each(|word| cmd.write_arg(word));
+            parts.push(Part { node, cmd, n_keys: *n_keys });
+        }
+        let mut words = words_from(cmd, first);
+        for of_key in &mut of_keys {
+            *of_key = part_of_node.get(*of_key).copied().unwrap_or(0);
+            if let Some(part) = parts.get_mut(*of_key) {
+                for _ in 0..step {
+                    part.cmd.write_arg(words.next().unwrap_or_default());
+                }
+            }
+        }
+        Split { parts, of_keys }
+    }
+}
+
+/// The words from one on.
+// Not `skip`, which asks at each word whether it has skipped.
+fn words_from(cmd: &Cmd, first: usize) -> impl Iterator<Item = &[u8]> {
+    let mut words = words(cmd);
+    for _ in 0..first {
+        words.next();
+    }
+    words
 }
 
 #[cfg(test)]
@@ -86,6 +136,10 @@ mod tests {
         super::words(cmd).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
     }
 
+    fn split(n_nodes: usize, serving: impl Fn(&[u8]) -> usize, spec: &'static Spec, cmd: &Cmd) -> Split {
+        Shares::of(n_nodes, serving, spec, cmd).unwrap().split()
+    }
+
     #[test]
     fn every_key_keeps_its_place_and_what_belongs_to_it() {
         let ring = HashRing::builder().node("a").node("b").node("c").build().unwrap();
@@ -93,13 +147,15 @@ mod tests {
         for i in 0..50 {
             mset.arg(format!("key:{i}")).arg(i);
         }
-        let parts = split(3, |key| ring.lookup(key), rows::MSET.spec(), &mset).unwrap();
-        assert_eq!(parts.len(), 3);
+        let Split { parts, of_keys } = split(3, |key| ring.lookup(key), rows::MSET.spec(), &mset);
+        assert_eq!(parts.iter().map(|part| part.node).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(of_keys.len(), 50);
         let mut seen = 0;
-        for part in &parts {
+        for (idx, part) in parts.iter().enumerate() {
             let words = texts(&part.cmd);
-            assert_eq!((words[0].as_str(), words.len()), ("MSET", 1 + 2 * part.keys.len()));
-            for (pair, &key) in words[1..].chunks(2).zip(&part.keys) {
+            assert_eq!((words[0].as_str(), words.len()), ("MSET", 1 + 2 * part.n_keys));
+            let keys = (0..50).filter(|key| of_keys[*key] == idx);
+            for (pair, key) in words[1..].chunks(2).zip(keys) {
                 assert_eq!(pair, [format!("key:{key}"), key.to_string()]);
                 assert_eq!(ring.lookup(&pair[0]), part.node);
                 seen += 1;
@@ -112,7 +168,7 @@ mod tests {
     fn a_key_that_stands_twice_is_asked_for_twice() {
         let ring = HashRing::builder().node("a").node("b").build().unwrap();
         let mget = rows::MGET.cmd().arg(&["x", "y", "x"]).take();
-        let parts = split(2, |key| ring.lookup(key), rows::MGET.spec(), &mget).unwrap();
-        assert_eq!(parts.iter().map(|part| part.keys.len()).sum::<usize>(), 3);
+        let split = split(2, |key| ring.lookup(key), rows::MGET.spec(), &mget);
+        assert_eq!(split.parts.iter().map(|part| part.n_keys).sum::<usize>(), 3);
     }
 }

@@ -21,7 +21,7 @@ use crate::pipeline::RingReply;
 use crate::ring::RedisRing;
 use crate::route::Route;
 use crate::several::on_owner;
-use crate::split::split;
+use crate::split::Shares;
 use crate::topology::Topology;
 use crate::topology::is_delete;
 
@@ -54,8 +54,8 @@ impl RedisRing {
                     Some(reply) => return reply.map_err(|error| on_owner(spec, cmd, error)),
                     None => return Err(flapping(spec)),
                 },
-                Route::Parts(parts, rule) => {
-                    let replies = parts.iter().map(async |part| {
+                Route::Parts(split, rule) => {
+                    let replies = split.parts.iter().map(async |part| {
                         match run_at(topology, nodes, part.node, spec, &part.cmd).await {
                             Some(Err(error))
                                 if error.is_connect() && topology.is_away(part.node) && !is_last =>
@@ -67,7 +67,7 @@ impl RedisRing {
                         }
                     });
                     let replies = join_all(replies).await;
-                    return nodes.merge_parts(spec, cmd, rule, parts, replies);
+                    return nodes.merge_parts(spec, cmd, rule, split, replies);
                 }
                 route => return nodes.run_on_several(spec, cmd, route).await,
             }
@@ -201,8 +201,9 @@ async fn delete_elsewhere(topology: &Topology, nodes: &Nodes, spec: &'static Spe
             nodes.ring().successors(key).filter(|idx| *idx != served_by && !topology.is_away(*idx));
         others.next().unwrap_or(served_by)
     };
-    let parts = split(nodes.len(), next, spec, cmd).unwrap_or_default();
-    let deletes = parts.iter().map(async |part| nodes.at(part.node).run(spec, &part.cmd).await);
+    let Ok(shares) = Shares::of(nodes.len(), next, spec, cmd) else { return };
+    let split = shares.split();
+    let deletes = split.parts.iter().map(async |part| nodes.at(part.node).run(spec, &part.cmd).await);
     for result in join_all(deletes).await {
         if let Err(error) = result {
             tracing::debug!(%error, "not deleted where it may stand as well");

@@ -97,7 +97,7 @@ impl RedisCopy {
         for (idx, result) in results.into_iter().enumerate() {
             let node = Arc::clone(self.shared.nodes.name(idx));
             match result {
-                Ok(value) => values.push(PartValue { node, keys: Vec::new(), value }),
+                Ok(value) => values.push(PartValue { node, n_keys: 0, value }),
                 Err(error) if another_may_answer(&error) => errors.push(error),
                 Err(error) => return Err(Error::Node(error)),
             }
@@ -109,7 +109,7 @@ impl RedisCopy {
             OnRing::EveryNode(rule) => rule,
             _ => Merge::AllOk,
         };
-        merge(rule, values).map_err(|reason| Error::refused(spec.name, "copy", reason))
+        merge(rule, &[], values).map_err(|reason| Error::refused(spec.name, "copy", reason))
     }
 
     pub(crate) async fn run_each(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
