@@ -75,7 +75,7 @@ pub trait HashCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         fields: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&HDEL, HDEL.cmd().arg(key).arg(fields).take())
+        self.write(&HDEL, HDEL.cmd_for(1 + fields.num_of_args()).arg(key).arg(fields).take())
     }
 
     /// Returns whether the hash has a field.
@@ -273,7 +273,7 @@ pub trait HashCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         fields: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Vec<Option<V>>, Self::Error>> + Send {
-        self.read(&HMGET, HMGET.cmd().arg(key).arg(fields).take())
+        self.read(&HMGET, HMGET.cmd_for(1 + fields.num_of_args()).arg(key).arg(fields).take())
     }
 
     /// Sets many fields: pairs of a field and its value.

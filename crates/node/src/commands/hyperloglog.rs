@@ -26,7 +26,7 @@ pub trait HyperLogLogCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         elements: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<bool>, Self::Error>> + Send {
-        self.write(&PFADD, PFADD.cmd().arg(key).arg(elements).take())
+        self.write(&PFADD, PFADD.cmd_for(1 + elements.num_of_args()).arg(key).arg(elements).take())
     }
 
     /// Returns about how many different elements all keys together have counted.
@@ -36,7 +36,7 @@ pub trait HyperLogLogCommands: Execute {
         &self,
         keys: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<u64, Self::Error>> + Send {
-        self.read(&PFCOUNT, PFCOUNT.cmd().arg(keys).take())
+        self.read(&PFCOUNT, PFCOUNT.cmd_for(keys.num_of_args()).arg(keys).take())
     }
 
     /// Adds what other keys have counted to what `destination` has.

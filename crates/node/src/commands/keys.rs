@@ -99,7 +99,7 @@ pub trait KeyCommands: Execute {
         &self,
         keys: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&DEL, DEL.cmd().arg(keys).take())
+        self.write(&DEL, DEL.cmd_for(keys.num_of_args()).arg(keys).take())
     }
 
     /// Deletes keys, and returns how many of them there were: another name of [`del`](Self::del).
@@ -109,7 +109,7 @@ pub trait KeyCommands: Execute {
         &self,
         keys: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&DEL, DEL.cmd().arg(keys).take())
+        self.write(&DEL, DEL.cmd_for(keys.num_of_args()).arg(keys).take())
     }
 
     /// Returns the value of a key as [`restore`](Self::restore) takes it, `None` if the key does not exist.
@@ -131,7 +131,7 @@ pub trait KeyCommands: Execute {
     ///
     /// See <https://redis.io/docs/latest/commands/exists/>.
     fn exists(&self, keys: impl ToRedisArgs + Send) -> impl Future<Output = Result<u64, Self::Error>> + Send {
-        self.read(&EXISTS, EXISTS.cmd().arg(keys).take())
+        self.read(&EXISTS, EXISTS.cmd_for(keys.num_of_args()).arg(keys).take())
     }
 
     /// Lets a key live for `ttl` from now, and returns whether the key exists. Zero deletes it.
@@ -555,7 +555,7 @@ pub trait KeyCommands: Execute {
     ///
     /// See <https://redis.io/docs/latest/commands/touch/>.
     fn touch(&self, keys: impl ToRedisArgs + Send) -> impl Future<Output = Result<u64, Self::Error>> + Send {
-        self.read(&TOUCH, TOUCH.cmd().arg(keys).take())
+        self.read(&TOUCH, TOUCH.cmd_for(keys.num_of_args()).arg(keys).take())
     }
 
     /// Returns how long a key will live, in seconds.
@@ -593,7 +593,7 @@ pub trait KeyCommands: Execute {
         &self,
         keys: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&UNLINK, UNLINK.cmd().arg(keys).take())
+        self.write(&UNLINK, UNLINK.cmd_for(keys.num_of_args()).arg(keys).take())
     }
 }
 

@@ -165,7 +165,7 @@ pub trait ListCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         values: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&LPUSH, LPUSH.cmd().arg(key).arg(values).take())
+        self.write(&LPUSH, LPUSH.cmd_for(1 + values.num_of_args()).arg(key).arg(values).take())
     }
 
     /// Puts values to the head of a list if it exists, and returns the new length, 0 if it does not.
@@ -176,7 +176,7 @@ pub trait ListCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         values: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&LPUSHX, LPUSHX.cmd().arg(key).arg(values).take())
+        self.write(&LPUSHX, LPUSHX.cmd_for(1 + values.num_of_args()).arg(key).arg(values).take())
     }
 
     /// Returns the elements from `start` to `stop`, both included; what lies outside is left out.
@@ -271,7 +271,7 @@ pub trait ListCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         values: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&RPUSH, RPUSH.cmd().arg(key).arg(values).take())
+        self.write(&RPUSH, RPUSH.cmd_for(1 + values.num_of_args()).arg(key).arg(values).take())
     }
 
     /// Puts values to the tail of a list if it exists, and returns the new length, 0 if it does not.
@@ -282,7 +282,7 @@ pub trait ListCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         values: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&RPUSHX, RPUSHX.cmd().arg(key).arg(values).take())
+        self.write(&RPUSHX, RPUSHX.cmd_for(1 + values.num_of_args()).arg(key).arg(values).take())
     }
 }
 

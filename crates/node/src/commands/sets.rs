@@ -48,7 +48,7 @@ pub trait SetCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         members: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&SADD, SADD.cmd().arg(key).arg(members).take())
+        self.write(&SADD, SADD.cmd_for(1 + members.num_of_args()).arg(key).arg(members).take())
     }
 
     /// Returns the number of members.
@@ -68,7 +68,7 @@ pub trait SetCommands: Execute {
         &self,
         keys: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<HashSet<V>, Self::Error>> + Send {
-        self.read(&SDIFF, SDIFF.cmd().arg(keys).take())
+        self.read(&SDIFF, SDIFF.cmd_for(keys.num_of_args()).arg(keys).take())
     }
 
     /// Stores the members of the first set that are in none of the others, and returns how many there are.
@@ -79,7 +79,7 @@ pub trait SetCommands: Execute {
         destination: impl ToSingleRedisArg + Send,
         keys: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&SDIFFSTORE, SDIFFSTORE.cmd().arg(destination).arg(keys).take())
+        self.write(&SDIFFSTORE, SDIFFSTORE.cmd_for(1 + keys.num_of_args()).arg(destination).arg(keys).take())
     }
 
     /// Returns the members that all sets have.
@@ -89,7 +89,7 @@ pub trait SetCommands: Execute {
         &self,
         keys: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<HashSet<V>, Self::Error>> + Send {
-        self.read(&SINTER, SINTER.cmd().arg(keys).take())
+        self.read(&SINTER, SINTER.cmd_for(keys.num_of_args()).arg(keys).take())
     }
 
     /// Returns how many members all sets have. Since Redis 7.0.
@@ -121,7 +121,10 @@ pub trait SetCommands: Execute {
         destination: impl ToSingleRedisArg + Send,
         keys: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&SINTERSTORE, SINTERSTORE.cmd().arg(destination).arg(keys).take())
+        self.write(
+            &SINTERSTORE,
+            SINTERSTORE.cmd_for(1 + keys.num_of_args()).arg(destination).arg(keys).take(),
+        )
     }
 
     /// Returns whether the set has a member.
@@ -153,7 +156,7 @@ pub trait SetCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         members: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Vec<bool>, Self::Error>> + Send {
-        self.read(&SMISMEMBER, SMISMEMBER.cmd().arg(key).arg(members).take())
+        self.read(&SMISMEMBER, SMISMEMBER.cmd_for(1 + members.num_of_args()).arg(key).arg(members).take())
     }
 
     /// Moves a member from one set to another, and returns whether the source had it.
@@ -218,7 +221,7 @@ pub trait SetCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         members: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&SREM, SREM.cmd().arg(key).arg(members).take())
+        self.write(&SREM, SREM.cmd_for(1 + members.num_of_args()).arg(key).arg(members).take())
     }
 
     /// Returns some members, and where to go on; the first cursor is 0.
@@ -251,7 +254,7 @@ pub trait SetCommands: Execute {
         &self,
         keys: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<HashSet<V>, Self::Error>> + Send {
-        self.read(&SUNION, SUNION.cmd().arg(keys).take())
+        self.read(&SUNION, SUNION.cmd_for(keys.num_of_args()).arg(keys).take())
     }
 
     /// Stores the members that any of the sets has, and returns how many there are.
@@ -262,7 +265,10 @@ pub trait SetCommands: Execute {
         destination: impl ToSingleRedisArg + Send,
         keys: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&SUNIONSTORE, SUNIONSTORE.cmd().arg(destination).arg(keys).take())
+        self.write(
+            &SUNIONSTORE,
+            SUNIONSTORE.cmd_for(1 + keys.num_of_args()).arg(destination).arg(keys).take(),
+        )
     }
 }
 

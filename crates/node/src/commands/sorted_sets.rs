@@ -281,7 +281,7 @@ pub trait SortedSetCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         members: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Vec<Option<f64>>, Self::Error>> + Send {
-        self.read(&ZMSCORE, ZMSCORE.cmd().arg(key).arg(members).take())
+        self.read(&ZMSCORE, ZMSCORE.cmd_for(1 + members.num_of_args()).arg(key).arg(members).take())
     }
 
     /// Takes up to `count` members of the highest scores off the set and returns them with their scores, the highest first.
@@ -527,7 +527,7 @@ pub trait SortedSetCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         members: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&ZREM, ZREM.cmd().arg(key).arg(members).take())
+        self.write(&ZREM, ZREM.cmd_for(1 + members.num_of_args()).arg(key).arg(members).take())
     }
 
     /// Removes the members within bounds, in a set whose members all have one score, and returns how many there were.

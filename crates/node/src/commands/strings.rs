@@ -312,7 +312,7 @@ pub trait StringCommands: Execute {
         &self,
         keys: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Vec<Option<V>>, Self::Error>> + Send {
-        self.read(&MGET, MGET.cmd().arg(keys).take())
+        self.read(&MGET, MGET.cmd_for(keys.num_of_args()).arg(keys).take())
     }
 
     /// Sets many keys: pairs of a key and its value. Drops their times to live.
@@ -325,7 +325,8 @@ pub trait StringCommands: Execute {
         &self,
         pairs: impl IntoIterator<Item = (N, V)> + Send,
     ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
-        let mut cmd = MSET.cmd();
+        let pairs = pairs.into_iter();
+        let mut cmd = MSET.cmd_for(pairs.size_hint().0.saturating_mul(2));
         for (key, value) in pairs {
             cmd.arg(key).arg(value);
         }

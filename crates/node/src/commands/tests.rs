@@ -154,6 +154,22 @@ async fn a_method_on_strings_sends_its_command() {
 }
 
 #[tokio::test]
+async fn pairs_that_are_announced_as_endless_are_sent_as_they_are() {
+    struct Pairs(u8);
+    impl Iterator for Pairs {
+        type Item = (&'static str, u8);
+        fn next(&mut self) -> Option<Self::Item> {
+            self.0 = self.0.checked_sub(1)?;
+            Some(("k", self.0))
+        }
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (usize::MAX, None)
+        }
+    }
+    sends(Recorder.mset(Pairs(2)), "MSET k 1 k 0").await;
+}
+
+#[tokio::test]
 async fn a_method_on_keys_sends_its_command() {
     let r = Recorder;
     sends(r.copy("a", "b"), "COPY a b").await;
