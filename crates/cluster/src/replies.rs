@@ -161,6 +161,7 @@ impl Replies<Value> {
 }
 
 /// Converts the reply of one node.
+#[inline(always)] // or the reply is moved once more
 pub(crate) fn decode<T: FromRedisValue>(
     name: &Arc<str>,
     command: &'static str,

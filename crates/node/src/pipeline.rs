@@ -309,6 +309,7 @@ where
 }
 
 impl<S: SendMany, F> Drop for Promise<'_, S, F> {
+    #[inline]
     fn drop(&mut self) {
         // A reply that nobody will read is not kept.
         if !self.kept {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use redis::Cmd;
+use redis::ToRedisArgs;
 
 use super::keys::value_of_stream_option;
 
@@ -97,6 +98,13 @@ impl<A> Command<A> {
     #[inline(never)]
     pub fn cmd(&self) -> Cmd {
         self.with_room(4, 64)
+    }
+
+    /// The command with one argument, or several in one.
+    pub(crate) fn with(&self, argument: impl ToRedisArgs) -> Cmd {
+        let mut cmd = self.cmd();
+        cmd.arg(argument);
+        cmd
     }
 
     /// Starts the command as [`cmd`](Self::cmd) does, with room for that many arguments of 32 bytes: growing its way up costs

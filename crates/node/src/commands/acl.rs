@@ -51,7 +51,7 @@ pub trait AclCommands: Execute {
         &self,
         category: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<HashSet<String>, Self::Error>> + Send {
-        self.read(&ACL_CAT, ACL_CAT.cmd().arg(category).take())
+        self.read(&ACL_CAT, ACL_CAT.with(category))
     }
 
     /// Deletes users and closes their connections, and returns how many users there were.
@@ -61,7 +61,7 @@ pub trait AclCommands: Execute {
         &self,
         names: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&ACL_DELUSER, ACL_DELUSER.cmd().arg(names).take())
+        self.write(&ACL_DELUSER, ACL_DELUSER.with(names))
     }
 
     /// Says whether a user may run a command, which is given as its words; it is not run. Since Redis 7.0.
@@ -89,7 +89,7 @@ pub trait AclCommands: Execute {
     ///
     /// See <https://redis.io/docs/latest/commands/acl-genpass/>.
     fn acl_genpass_bits(&self, bits: u16) -> impl Future<Output = Result<String, Self::Error>> + Send {
-        self.read(&ACL_GENPASS, ACL_GENPASS.cmd().arg(bits).take())
+        self.read(&ACL_GENPASS, ACL_GENPASS.with(bits))
     }
 
     /// Returns what a user may do; `None` if there is no such user.
@@ -99,7 +99,7 @@ pub trait AclCommands: Execute {
         &self,
         name: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Each<Option<AclUser>>, Self::Error>> + Send {
-        self.each(&ACL_GETUSER, ACL_GETUSER.cmd().arg(name).take())
+        self.each(&ACL_GETUSER, ACL_GETUSER.with(name))
     }
 
     /// Returns all users, each as the line that would create it.
@@ -133,7 +133,7 @@ pub trait AclCommands: Execute {
         &self,
         count: u64,
     ) -> impl Future<Output = Result<Self::Each<Vec<AclLogEntry>>, Self::Error>> + Send {
-        self.each(&ACL_LOG, ACL_LOG.cmd().arg(count).take())
+        self.each(&ACL_LOG, ACL_LOG.with(count))
     }
 
     /// Forgets the refusals.

@@ -33,7 +33,7 @@ pub trait BitmapCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<u64, Self::Error>> + Send {
-        self.read(&BITCOUNT, BITCOUNT.cmd().arg(key).take())
+        self.read(&BITCOUNT, BITCOUNT.with(key))
     }
 
     /// Returns how many bits are set in the bytes from `start` to `end`, both included.

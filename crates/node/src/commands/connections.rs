@@ -122,14 +122,14 @@ pub trait ConnectionCommands: Execute {
         &self,
         name: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send {
-        self.read(&CLIENT_SETNAME, CLIENT_SETNAME.cmd().arg(name).take())
+        self.read(&CLIENT_SETNAME, CLIENT_SETNAME.with(name))
     }
 
     /// Ends the waiting of a client that is blocked, as if its time had run out, and returns whether there was one.
     ///
     /// See <https://redis.io/docs/latest/commands/client-unblock/>.
     fn client_unblock(&self, id: u64) -> impl Future<Output = Result<Self::Write<bool>, Self::Error>> + Send {
-        self.write(&CLIENT_UNBLOCK, CLIENT_UNBLOCK.cmd().arg(id).take())
+        self.write(&CLIENT_UNBLOCK, CLIENT_UNBLOCK.with(id))
     }
 
     /// Ends the waiting of a client that is blocked, with the error `UNBLOCKED`, and returns whether there was one.

@@ -41,7 +41,7 @@ pub trait GeoCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         places: impl IntoIterator<Item = (GeoPoint, M)> + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        let mut cmd = GEOADD.cmd().arg(key).take();
+        let mut cmd = GEOADD.with(key);
         for (point, name) in places {
             cmd.arg(point).arg(name);
         }

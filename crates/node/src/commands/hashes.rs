@@ -189,7 +189,7 @@ pub trait HashCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<HashMap<F, V>, Self::Error>> + Send {
-        self.read(&HGETALL, HGETALL.cmd().arg(key).take())
+        self.read(&HGETALL, HGETALL.with(key))
     }
 
     /// Returns the values of fields, in the order of the fields, and deletes the fields.
@@ -252,7 +252,7 @@ pub trait HashCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Vec<F>, Self::Error>> + Send {
-        self.read(&HKEYS, HKEYS.cmd().arg(key).take())
+        self.read(&HKEYS, HKEYS.with(key))
     }
 
     /// Returns the number of fields.
@@ -262,7 +262,7 @@ pub trait HashCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<u64, Self::Error>> + Send {
-        self.read(&HLEN, HLEN.cmd().arg(key).take())
+        self.read(&HLEN, HLEN.with(key))
     }
 
     /// Returns the values of fields, in the order of the fields; `None` for each that does not exist.
@@ -286,7 +286,7 @@ pub trait HashCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         pairs: impl IntoIterator<Item = (F, V)> + Send,
     ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
-        let mut cmd = HMSET.cmd().arg(key).take();
+        let mut cmd = HMSET.with(key);
         for (field, value) in pairs {
             cmd.arg(field).arg(value);
         }
@@ -406,7 +406,7 @@ pub trait HashCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Option<F>, Self::Error>> + Send {
-        self.read(&HRANDFIELD, HRANDFIELD.cmd().arg(key).take())
+        self.read(&HRANDFIELD, HRANDFIELD.with(key))
     }
 
     /// Returns up to `count` different random fields; if it is negative, exactly `-count`, with repetitions.
@@ -474,7 +474,7 @@ pub trait HashCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         pairs: impl IntoIterator<Item = (F, V)> + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        let mut cmd = HSET.cmd().arg(key).take();
+        let mut cmd = HSET.with(key);
         for (field, value) in pairs {
             cmd.arg(field).arg(value);
         }
@@ -538,7 +538,7 @@ pub trait HashCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Vec<V>, Self::Error>> + Send {
-        self.read(&HVALS, HVALS.cmd().arg(key).take())
+        self.read(&HVALS, HVALS.with(key))
     }
 }
 

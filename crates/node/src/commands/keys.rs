@@ -121,7 +121,7 @@ pub trait KeyCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Option<Vec<u8>>, Self::Error>> + Send {
-        self.read(&DUMP, DUMP.cmd().arg(key).take())
+        self.read(&DUMP, DUMP.with(key))
     }
 
     /// Returns how many of the keys exist; a key given twice counts twice.
@@ -191,7 +191,7 @@ pub trait KeyCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<ExpiresAt, Self::Error>> + Send {
-        let cmd = EXPIRETIME.cmd().arg(key).take();
+        let cmd = EXPIRETIME.with(key);
         let reply = self.read::<Seconds<ExpiresAt>>(&EXPIRETIME, cmd);
         async move { Ok(reply.await?.0) }
     }
@@ -206,7 +206,7 @@ pub trait KeyCommands: Execute {
         &self,
         pattern: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Vec<V>, Self::Error>> + Send {
-        self.read(&KEYS, KEYS.cmd().arg(pattern).take())
+        self.read(&KEYS, KEYS.with(pattern))
     }
 
     /// Moves keys to another server, and deletes them here once they are there. The server waits for the other one, and
@@ -267,7 +267,7 @@ pub trait KeyCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Option<String>, Self::Error>> + Send {
-        self.read(&OBJECT_ENCODING, OBJECT_ENCODING.cmd().arg(key).take())
+        self.read(&OBJECT_ENCODING, OBJECT_ENCODING.with(key))
     }
 
     /// Returns how often a key is used, on a logarithmic scale, `None` if it does not exist.
@@ -280,7 +280,7 @@ pub trait KeyCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Option<u64>, Self::Error>> + Send {
-        self.read(&OBJECT_FREQ, OBJECT_FREQ.cmd().arg(key).take())
+        self.read(&OBJECT_FREQ, OBJECT_FREQ.with(key))
     }
 
     /// Returns how long ago a key was last used, in whole seconds, `None` if it does not exist.
@@ -293,7 +293,7 @@ pub trait KeyCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Option<Duration>, Self::Error>> + Send {
-        let cmd = OBJECT_IDLETIME.cmd().arg(key).take();
+        let cmd = OBJECT_IDLETIME.with(key);
         let reply = self.read::<Option<Seconds<Duration>>>(&OBJECT_IDLETIME, cmd);
         async move { Ok(reply.await?.map(|idle| idle.0)) }
     }
@@ -305,7 +305,7 @@ pub trait KeyCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Option<u64>, Self::Error>> + Send {
-        self.read(&OBJECT_REFCOUNT, OBJECT_REFCOUNT.cmd().arg(key).take())
+        self.read(&OBJECT_REFCOUNT, OBJECT_REFCOUNT.with(key))
     }
 
     /// Lets a key live without end, and returns whether it had an expiry.
@@ -315,7 +315,7 @@ pub trait KeyCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<bool>, Self::Error>> + Send {
-        self.write(&PERSIST, PERSIST.cmd().arg(key).take())
+        self.write(&PERSIST, PERSIST.with(key))
     }
 
     /// Lets a key live for `ttl` from now, and returns whether the key exists. Zero deletes it.
@@ -373,7 +373,7 @@ pub trait KeyCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<ExpiresAt, Self::Error>> + Send {
-        let cmd = PEXPIRETIME.cmd().arg(key).take();
+        let cmd = PEXPIRETIME.with(key);
         let reply = self.read::<Millis<ExpiresAt>>(&PEXPIRETIME, cmd);
         async move { Ok(reply.await?.0) }
     }
@@ -385,7 +385,7 @@ pub trait KeyCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<TimeToLive, Self::Error>> + Send {
-        let cmd = PTTL.cmd().arg(key).take();
+        let cmd = PTTL.with(key);
         let reply = self.read::<Millis<TimeToLive>>(&PTTL, cmd);
         async move { Ok(reply.await?.0) }
     }
@@ -467,7 +467,7 @@ pub trait KeyCommands: Execute {
         &self,
         cursor: u64,
     ) -> impl Future<Output = Result<ScanPage<V>, Self::Error>> + Send {
-        self.read(&SCAN, SCAN.cmd().arg(cursor).take())
+        self.read(&SCAN, SCAN.with(cursor))
     }
 
     /// Returns some keys of one server as the options say, and where to go on; the first cursor is 0.
@@ -494,7 +494,7 @@ pub trait KeyCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<Vec<V>>, Self::Error>> + Send {
-        self.write(&SORT, SORT.cmd().arg(key).take())
+        self.write(&SORT, SORT.with(key))
     }
 
     /// Returns the elements of a list, a set or a sorted set sorted as the options say.
@@ -521,7 +521,7 @@ pub trait KeyCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Vec<V>, Self::Error>> + Send {
-        self.read(&SORT_RO, SORT_RO.cmd().arg(key).take())
+        self.read(&SORT_RO, SORT_RO.with(key))
     }
 
     /// Returns the elements of a list, a set or a sorted set sorted as the options say; see
@@ -565,7 +565,7 @@ pub trait KeyCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<TimeToLive, Self::Error>> + Send {
-        let cmd = TTL.cmd().arg(key).take();
+        let cmd = TTL.with(key);
         let reply = self.read::<Seconds<TimeToLive>>(&TTL, cmd);
         async move { Ok(reply.await?.0) }
     }
@@ -580,7 +580,7 @@ pub trait KeyCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<ValueType, Self::Error>> + Send {
-        self.read(&TYPE, TYPE.cmd().arg(key).take())
+        self.read(&TYPE, TYPE.with(key))
     }
 
     /// Deletes keys as [`del`](Self::del) does, but frees their memory in the background.

@@ -70,7 +70,7 @@ pub trait ListCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<u64, Self::Error>> + Send {
-        self.read(&LLEN, LLEN.cmd().arg(key).take())
+        self.read(&LLEN, LLEN.with(key))
     }
 
     /// Takes an element off one end of a list and puts it to one end of another, and returns it; `None` if the source is
@@ -107,7 +107,7 @@ pub trait ListCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<Option<V>>, Self::Error>> + Send {
-        self.write(&LPOP, LPOP.cmd().arg(key).take())
+        self.write(&LPOP, LPOP.with(key))
     }
 
     /// Takes up to `count` elements off the head of a list and returns them. Since Redis 6.2.
@@ -238,7 +238,7 @@ pub trait ListCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<Option<V>>, Self::Error>> + Send {
-        self.write(&RPOP, RPOP.cmd().arg(key).take())
+        self.write(&RPOP, RPOP.with(key))
     }
 
     /// Takes up to `count` elements off the tail of a list and returns them, the last first. Since Redis 6.2.

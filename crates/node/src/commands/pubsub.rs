@@ -43,7 +43,7 @@ pub trait PubSubCommands: Execute {
         &self,
         pattern: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Vec<C>, Self::Error>> + Send {
-        self.read(&PUBSUB_CHANNELS, PUBSUB_CHANNELS.cmd().arg(pattern).take())
+        self.read(&PUBSUB_CHANNELS, PUBSUB_CHANNELS.with(pattern))
     }
 
     /// Returns how many patterns have a subscriber.
@@ -60,7 +60,7 @@ pub trait PubSubCommands: Execute {
         &self,
         channels: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Each<HashMap<C, u64>>, Self::Error>> + Send {
-        self.each(&PUBSUB_NUMSUB, PUBSUB_NUMSUB.cmd().arg(channels).take())
+        self.each(&PUBSUB_NUMSUB, PUBSUB_NUMSUB.with(channels))
     }
 
     /// Returns the channels of `SPUBLISH` that match a pattern and have a subscriber. Since Redis 7.0.
@@ -70,7 +70,7 @@ pub trait PubSubCommands: Execute {
         &self,
         pattern: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Vec<C>, Self::Error>> + Send {
-        self.read(&PUBSUB_SHARDCHANNELS, PUBSUB_SHARDCHANNELS.cmd().arg(pattern).take())
+        self.read(&PUBSUB_SHARDCHANNELS, PUBSUB_SHARDCHANNELS.with(pattern))
     }
 
     /// Returns how many subscribers each channel of `SPUBLISH` has. Since Redis 7.0.
@@ -80,7 +80,7 @@ pub trait PubSubCommands: Execute {
         &self,
         channels: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Each<HashMap<C, u64>>, Self::Error>> + Send {
-        self.each(&PUBSUB_SHARDNUMSUB, PUBSUB_SHARDNUMSUB.cmd().arg(channels).take())
+        self.each(&PUBSUB_SHARDNUMSUB, PUBSUB_SHARDNUMSUB.with(channels))
     }
 
     /// Publishes a message to those who listen by `ssubscribe`, and returns how many got it. Since Redis 7.0.

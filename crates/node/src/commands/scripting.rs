@@ -129,7 +129,7 @@ pub trait ScriptingCommands: Execute {
         &self,
         library: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
-        self.write(&FUNCTION_DELETE, FUNCTION_DELETE.cmd().arg(library).take())
+        self.write(&FUNCTION_DELETE, FUNCTION_DELETE.with(library))
     }
 
     /// Returns all libraries in a form that [`function_restore`](Self::function_restore) reads. Since Redis 7.0.
@@ -146,7 +146,7 @@ pub trait ScriptingCommands: Execute {
         &self,
         mode: FlushMode,
     ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
-        self.write(&FUNCTION_FLUSH, FUNCTION_FLUSH.cmd().arg(mode).take())
+        self.write(&FUNCTION_FLUSH, FUNCTION_FLUSH.with(mode))
     }
 
     /// Ends the function that keeps a server busy, as [`script_kill`](Self::script_kill) does a script. Since Redis 7.0.
@@ -173,7 +173,7 @@ pub trait ScriptingCommands: Execute {
         &self,
         code: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<String>, Self::Error>> + Send {
-        self.write(&FUNCTION_LOAD, FUNCTION_LOAD.cmd().arg(code).take())
+        self.write(&FUNCTION_LOAD, FUNCTION_LOAD.with(code))
     }
 
     /// Loads a library in place of the one of the same name, if there is one, and returns its name. Since Redis 7.0.
@@ -216,7 +216,7 @@ pub trait ScriptingCommands: Execute {
         &self,
         hashes: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Vec<bool>, Self::Error>> + Send {
-        self.read(&SCRIPT_EXISTS, SCRIPT_EXISTS.cmd().arg(hashes).take())
+        self.read(&SCRIPT_EXISTS, SCRIPT_EXISTS.with(hashes))
     }
 
     /// Forgets all scripts.
@@ -226,7 +226,7 @@ pub trait ScriptingCommands: Execute {
         &self,
         mode: FlushMode,
     ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
-        self.write(&SCRIPT_FLUSH, SCRIPT_FLUSH.cmd().arg(mode).take())
+        self.write(&SCRIPT_FLUSH, SCRIPT_FLUSH.with(mode))
     }
 
     /// Ends the script that keeps a server busy, if it has written nothing yet.
@@ -249,7 +249,7 @@ pub trait ScriptingCommands: Execute {
         &self,
         code: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<String>, Self::Error>> + Send {
-        self.write(&SCRIPT_LOAD, SCRIPT_LOAD.cmd().arg(code).take())
+        self.write(&SCRIPT_LOAD, SCRIPT_LOAD.with(code))
     }
 }
 

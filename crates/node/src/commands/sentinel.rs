@@ -40,7 +40,7 @@ pub trait SentinelCommands: Execute {
         &self,
         service: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Each<String>, Self::Error>> + Send {
-        self.each(&SENTINEL_CKQUORUM, SENTINEL_CKQUORUM.cmd().arg(service).take())
+        self.each(&SENTINEL_CKQUORUM, SENTINEL_CKQUORUM.with(service))
     }
 
     /// Starts a failover without asking the other sentinels.
@@ -48,7 +48,7 @@ pub trait SentinelCommands: Execute {
         &self,
         service: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
-        self.write(&SENTINEL_FAILOVER, SENTINEL_FAILOVER.cmd().arg(service).take())
+        self.write(&SENTINEL_FAILOVER, SENTINEL_FAILOVER.with(service))
     }
 
     /// Writes the sentinel's configuration file anew.
@@ -61,7 +61,7 @@ pub trait SentinelCommands: Execute {
         &self,
         service: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Each<MasterAddress>, Self::Error>> + Send {
-        let cmd = SENTINEL_GET_MASTER_ADDR_BY_NAME.cmd().arg(service).take();
+        let cmd = SENTINEL_GET_MASTER_ADDR_BY_NAME.with(service);
         self.each(&SENTINEL_GET_MASTER_ADDR_BY_NAME, cmd)
     }
 
@@ -70,7 +70,7 @@ pub trait SentinelCommands: Execute {
         &self,
         service: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Each<SentinelFields>, Self::Error>> + Send {
-        self.each(&SENTINEL_MASTER, SENTINEL_MASTER.cmd().arg(service).take())
+        self.each(&SENTINEL_MASTER, SENTINEL_MASTER.with(service))
     }
 
     /// Returns what is known of every service's master.
@@ -102,7 +102,7 @@ pub trait SentinelCommands: Execute {
         &self,
         service: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
-        self.write(&SENTINEL_REMOVE, SENTINEL_REMOVE.cmd().arg(service).take())
+        self.write(&SENTINEL_REMOVE, SENTINEL_REMOVE.with(service))
     }
 
     /// Returns what is known of the replicas of a service's master. Since Redis 5.0.
@@ -110,7 +110,7 @@ pub trait SentinelCommands: Execute {
         &self,
         service: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Each<Vec<SentinelFields>>, Self::Error>> + Send {
-        self.each(&SENTINEL_REPLICAS, SENTINEL_REPLICAS.cmd().arg(service).take())
+        self.each(&SENTINEL_REPLICAS, SENTINEL_REPLICAS.with(service))
     }
 
     /// Forgets what is known of the services whose names match a pattern, but for their masters, and returns how many they
@@ -119,7 +119,7 @@ pub trait SentinelCommands: Execute {
         &self,
         pattern: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&SENTINEL_RESET, SENTINEL_RESET.cmd().arg(pattern).take())
+        self.write(&SENTINEL_RESET, SENTINEL_RESET.with(pattern))
     }
 
     /// Returns what is known of the other sentinels of a service.
@@ -127,7 +127,7 @@ pub trait SentinelCommands: Execute {
         &self,
         service: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Each<Vec<SentinelFields>>, Self::Error>> + Send {
-        self.each(&SENTINEL_SENTINELS, SENTINEL_SENTINELS.cmd().arg(service).take())
+        self.each(&SENTINEL_SENTINELS, SENTINEL_SENTINELS.with(service))
     }
 
     /// Changes a setting of a service: `down-after-milliseconds`, for example.
@@ -145,7 +145,7 @@ pub trait SentinelCommands: Execute {
         &self,
         service: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Each<Vec<SentinelFields>>, Self::Error>> + Send {
-        self.each(&SENTINEL_SLAVES, SENTINEL_SLAVES.cmd().arg(service).take())
+        self.each(&SENTINEL_SLAVES, SENTINEL_SLAVES.with(service))
     }
 }
 

@@ -106,7 +106,7 @@ pub trait ServerCommands: Execute {
         &self,
         address: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
-        self.write(&CLIENT_KILL, CLIENT_KILL.cmd().arg(address).take())
+        self.write(&CLIENT_KILL, CLIENT_KILL.with(address))
     }
 
     /// Closes the connections of all clients that pass every filter, and returns how many there were.
@@ -116,7 +116,7 @@ pub trait ServerCommands: Execute {
         &self,
         filters: ClientKillFilters,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&CLIENT_KILL, CLIENT_KILL.cmd().arg(filters).take())
+        self.write(&CLIENT_KILL, CLIENT_KILL.with(filters))
     }
 
     /// Returns the clients that are connected.
@@ -140,7 +140,7 @@ pub trait ServerCommands: Execute {
         &self,
         names: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<HashMap<String, Value>, Self::Error>> + Send {
-        self.read(&COMMAND_DOCS, COMMAND_DOCS.cmd().arg(names).take())
+        self.read(&COMMAND_DOCS, COMMAND_DOCS.with(names))
     }
 
     /// Returns the keys of a command, which is given as its words; it is not run.
@@ -153,7 +153,7 @@ pub trait ServerCommands: Execute {
         &self,
         command: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Vec<K>, Self::Error>> + Send {
-        self.read(&COMMAND_GETKEYS, COMMAND_GETKEYS.cmd().arg(command).take())
+        self.read(&COMMAND_GETKEYS, COMMAND_GETKEYS.with(command))
     }
 
     /// Returns the keys of a command as [`command_getkeys`](Self::command_getkeys) does, each with what is done to it:
@@ -164,7 +164,7 @@ pub trait ServerCommands: Execute {
         &self,
         command: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Vec<(K, Vec<String>)>, Self::Error>> + Send {
-        self.read(&COMMAND_GETKEYSANDFLAGS, COMMAND_GETKEYSANDFLAGS.cmd().arg(command).take())
+        self.read(&COMMAND_GETKEYSANDFLAGS, COMMAND_GETKEYSANDFLAGS.with(command))
     }
 
     /// Returns the names of the commands that the server knows. Since Redis 7.0.
@@ -181,7 +181,7 @@ pub trait ServerCommands: Execute {
         &self,
         patterns: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Each<HashMap<String, String>>, Self::Error>> + Send {
-        self.each(&CONFIG_GET, CONFIG_GET.cmd().arg(patterns).take())
+        self.each(&CONFIG_GET, CONFIG_GET.with(patterns))
     }
 
     /// Sets the statistics that [`info`](Self::info) returns to zero.
@@ -256,7 +256,7 @@ pub trait ServerCommands: Execute {
         &self,
         message: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<V, Self::Error>> + Send {
-        self.read(&ECHO, ECHO.cmd().arg(message).take())
+        self.read(&ECHO, ECHO.with(message))
     }
 
     /// Deletes all keys of all databases.
@@ -273,7 +273,7 @@ pub trait ServerCommands: Execute {
         &self,
         mode: FlushMode,
     ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
-        self.write(&FLUSHALL, FLUSHALL.cmd().arg(mode).take())
+        self.write(&FLUSHALL, FLUSHALL.with(mode))
     }
 
     /// Deletes all keys of the database.
@@ -290,7 +290,7 @@ pub trait ServerCommands: Execute {
         &self,
         mode: FlushMode,
     ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
-        self.write(&FLUSHDB, FLUSHDB.cmd().arg(mode).take())
+        self.write(&FLUSHDB, FLUSHDB.with(mode))
     }
 
     /// Returns what the server says of itself, in its default sections.
@@ -307,7 +307,7 @@ pub trait ServerCommands: Execute {
         &self,
         sections: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Each<Info>, Self::Error>> + Send {
-        self.each(&INFO, INFO.cmd().arg(sections).take())
+        self.each(&INFO, INFO.with(sections))
     }
 
     /// Returns when the data set was last saved, in whole seconds.
@@ -334,7 +334,7 @@ pub trait ServerCommands: Execute {
         &self,
         event: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Each<String>, Self::Error>> + Send {
-        self.each(&LATENCY_GRAPH, LATENCY_GRAPH.cmd().arg(event).take())
+        self.each(&LATENCY_GRAPH, LATENCY_GRAPH.with(event))
     }
 
     /// Returns how long the calls of these commands took; of none means of all. Since Redis 7.0.
@@ -344,7 +344,7 @@ pub trait ServerCommands: Execute {
         &self,
         commands: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Each<HashMap<String, LatencyHistogram>>, Self::Error>> + Send {
-        self.each(&LATENCY_HISTOGRAM, LATENCY_HISTOGRAM.cmd().arg(commands).take())
+        self.each(&LATENCY_HISTOGRAM, LATENCY_HISTOGRAM.with(commands))
     }
 
     /// Returns the latency spikes of an event, the oldest first, up to 160 of them.
@@ -354,7 +354,7 @@ pub trait ServerCommands: Execute {
         &self,
         event: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Each<Vec<LatencySpike>>, Self::Error>> + Send {
-        self.each(&LATENCY_HISTORY, LATENCY_HISTORY.cmd().arg(event).take())
+        self.each(&LATENCY_HISTORY, LATENCY_HISTORY.with(event))
     }
 
     /// Returns the latest and the longest latency spike of each event.
@@ -380,7 +380,7 @@ pub trait ServerCommands: Execute {
         &self,
         events: impl ToRedisArgs + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        self.write(&LATENCY_RESET, LATENCY_RESET.cmd().arg(events).take())
+        self.write(&LATENCY_RESET, LATENCY_RESET.with(events))
     }
 
     /// Returns the server's own words on its memory.
@@ -420,7 +420,7 @@ pub trait ServerCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Option<u64>, Self::Error>> + Send {
-        self.read(&MEMORY_USAGE, MEMORY_USAGE.cmd().arg(key).take())
+        self.read(&MEMORY_USAGE, MEMORY_USAGE.with(key))
     }
 
     /// Returns how many bytes a key and its value take, estimated from `samples` elements; 0 means all.
@@ -451,7 +451,7 @@ pub trait ServerCommands: Execute {
         &self,
         message: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<V, Self::Error>> + Send {
-        self.read(&PING, PING.cmd().arg(message).take())
+        self.read(&PING, PING.with(message))
     }
 
     /// Makes the server a replica of another.
@@ -506,7 +506,7 @@ pub trait ServerCommands: Execute {
         &self,
         save: ShutdownSave,
     ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
-        self.write(&SHUTDOWN, SHUTDOWN.cmd().arg(save).take())
+        self.write(&SHUTDOWN, SHUTDOWN.with(save))
     }
 
     /// Makes the server a replica of another: the old name of [`replicaof`](Self::replicaof).
@@ -541,7 +541,7 @@ pub trait ServerCommands: Execute {
         &self,
         count: i64,
     ) -> impl Future<Output = Result<Self::Each<Vec<SlowlogEntry>>, Self::Error>> + Send {
-        self.each(&SLOWLOG_GET, SLOWLOG_GET.cmd().arg(count).take())
+        self.each(&SLOWLOG_GET, SLOWLOG_GET.with(count))
     }
 
     /// Returns how many commands the slow log holds.

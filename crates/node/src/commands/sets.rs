@@ -58,7 +58,7 @@ pub trait SetCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<u64, Self::Error>> + Send {
-        self.read(&SCARD, SCARD.cmd().arg(key).take())
+        self.read(&SCARD, SCARD.with(key))
     }
 
     /// Returns the members of the first set that are in none of the others.
@@ -145,7 +145,7 @@ pub trait SetCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<HashSet<V>, Self::Error>> + Send {
-        self.read(&SMEMBERS, SMEMBERS.cmd().arg(key).take())
+        self.read(&SMEMBERS, SMEMBERS.with(key))
     }
 
     /// Returns, for each of `members`, whether the set has it. Since Redis 6.2.
@@ -178,7 +178,7 @@ pub trait SetCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<Option<V>>, Self::Error>> + Send {
-        self.write(&SPOP, SPOP.cmd().arg(key).take())
+        self.write(&SPOP, SPOP.with(key))
     }
 
     /// Takes up to `count` random members off the set and returns them.
@@ -199,7 +199,7 @@ pub trait SetCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Option<V>, Self::Error>> + Send {
-        self.read(&SRANDMEMBER, SRANDMEMBER.cmd().arg(key).take())
+        self.read(&SRANDMEMBER, SRANDMEMBER.with(key))
     }
 
     /// Returns up to `count` different random members; if it is negative, exactly `-count`, with repetitions.

@@ -68,7 +68,7 @@ pub trait SortedSetCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         members: impl IntoIterator<Item = (f64, M)> + Send,
     ) -> impl Future<Output = Result<Self::Write<u64>, Self::Error>> + Send {
-        let mut cmd = ZADD.cmd().arg(key).take();
+        let mut cmd = ZADD.with(key);
         for (score, member) in members {
             cmd.arg(score).arg(member);
         }
@@ -111,7 +111,7 @@ pub trait SortedSetCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<u64, Self::Error>> + Send {
-        self.read(&ZCARD, ZCARD.cmd().arg(key).take())
+        self.read(&ZCARD, ZCARD.with(key))
     }
 
     /// Returns the number of members whose score lies within bounds.
@@ -313,7 +313,7 @@ pub trait SortedSetCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Option<V>, Self::Error>> + Send {
-        self.read(&ZRANDMEMBER, ZRANDMEMBER.cmd().arg(key).take())
+        self.read(&ZRANDMEMBER, ZRANDMEMBER.with(key))
     }
 
     /// Returns up to `count` different random members; if it is negative, exactly `-count`, with repetitions.

@@ -381,7 +381,7 @@ pub trait StreamCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Vec<GroupInfo>, Self::Error>> + Send {
-        self.read(&XINFO_GROUPS, XINFO_GROUPS.cmd().arg(key).take())
+        self.read(&XINFO_GROUPS, XINFO_GROUPS.with(key))
     }
 
     /// Returns what the server knows of a stream.
@@ -394,7 +394,7 @@ pub trait StreamCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<StreamInfo<F, V>, Self::Error>> + Send {
-        self.read(&XINFO_STREAM, XINFO_STREAM.cmd().arg(key).take())
+        self.read(&XINFO_STREAM, XINFO_STREAM.with(key))
     }
 
     /// Returns the number of entries.
@@ -404,7 +404,7 @@ pub trait StreamCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<u64, Self::Error>> + Send {
-        self.read(&XLEN, XLEN.cmd().arg(key).take())
+        self.read(&XLEN, XLEN.with(key))
     }
 
     /// Returns how much is pending in a group, and for whom.

@@ -74,7 +74,7 @@ pub trait StringCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<i64>, Self::Error>> + Send {
-        self.write(&DECR, DECR.cmd().arg(key).take())
+        self.write(&DECR, DECR.with(key))
     }
 
     /// Subtracts `amount` and returns the new number; a key that does not exist counts as 0.
@@ -112,7 +112,7 @@ pub trait StringCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Option<String>, Self::Error>> + Send {
-        self.read(&DIGEST, DIGEST.cmd().arg(key).take())
+        self.read(&DIGEST, DIGEST.with(key))
     }
 
     /// Returns the value of a key, `None` if the key does not exist.
@@ -122,7 +122,7 @@ pub trait StringCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Option<V>, Self::Error>> + Send {
-        self.read(&GET, GET.cmd().arg(key).take())
+        self.read(&GET, GET.with(key))
     }
 
     /// Returns the value of a key, `None` if there is none, and deletes the key.
@@ -132,7 +132,7 @@ pub trait StringCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<Option<V>>, Self::Error>> + Send {
-        self.write(&GETDEL, GETDEL.cmd().arg(key).take())
+        self.write(&GETDEL, GETDEL.with(key))
     }
 
     /// Returns the value of a key and lets the key live for `ttl` from now.
@@ -196,7 +196,7 @@ pub trait StringCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<i64>, Self::Error>> + Send {
-        self.write(&INCR, INCR.cmd().arg(key).take())
+        self.write(&INCR, INCR.with(key))
     }
 
     /// Adds `amount` and returns the new number; a key that does not exist counts as 0.
@@ -462,7 +462,7 @@ pub trait StringCommands: Execute {
         &self,
         key: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<u64, Self::Error>> + Send {
-        self.read(&STRLEN, STRLEN.cmd().arg(key).take())
+        self.read(&STRLEN, STRLEN.with(key))
     }
 
     /// Returns the bytes from `start` to `end`, both included: the old name of [`getrange`](Self::getrange).
