@@ -18,6 +18,7 @@ mod sweep;
 mod versions;
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use redisdb_cache::Cache;
 use redisdb_cache::CacheBuilder;
@@ -29,6 +30,10 @@ use redisdb_tests::copy_over;
 use redisdb_tests::ring_over;
 use xtask::Server;
 use xtask::Servers;
+
+/// How far ahead of its servers a copy may be, which tells them when something ends: by half of how long it took them to say
+/// what time it is, on a machine that is busy.
+const AHEAD: Duration = Duration::from_secs(1);
 
 const CODECS: [Codec; 2] = [Codec::Json, Codec::MsgPack];
 
