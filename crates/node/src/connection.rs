@@ -333,10 +333,10 @@ impl Core {
         by: Instant,
         call: Pin<&mut impl Future<Output = RedisResult<T>>>,
     ) -> Result<T, ErrorKind> {
-        let begun = Instant::now();
+        let begun = live.deadlines.begin();
         match tokio::time::timeout_at(by, call).await {
             Ok(reply) => self.received(live, Some(reply)),
-            Err(_) if self.config.response_timeout() <= begun.elapsed() => self.received(live, None),
+            Err(_) if live.deadlines.has_passed_since(&begun) => self.received(live, None),
             Err(_) => {
                 // The keeper asks with more patience.
                 self.troubled.store(true, Ordering::Relaxed);

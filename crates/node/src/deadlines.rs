@@ -16,9 +16,12 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::runtime::Id;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// A timeout has so many ticks, and a call may wait for one more.
 const TICKS: usize = 32;
+/// A call that keeps its own time has waited for the timeout if so many have passed: a process that stood still has not.
+const ENOUGH: usize = TICKS * 3 / 4;
 /// One place for each tick that a call may wait for, and one for the tick that passes now.
 const PLACES: usize = TICKS + 2;
 /// The runtime's timers count milliseconds: ticks of a shorter timeout would be too long by much.
@@ -40,6 +43,18 @@ pub(crate) struct Deadlines {
     /// Whether nobody has called for long, so that no ticks are counted.
     resting: AtomicBool,
     wake: Notify,
+}
+
+/// When a call began that keeps its own time.
+pub(crate) struct Begun {
+    at: Instant,
+    tick: usize,
+}
+
+impl Begun {
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.at.elapsed()
+    }
 }
 
 impl Deadlines {
@@ -79,6 +94,21 @@ impl Deadlines {
             Poll::Pending => tick.as_mut().poll(context).map(|()| None),
         })
         .await
+    }
+
+    /// Begins a call that keeps its own time.
+    pub(crate) fn begin(&self) -> Begun {
+        self.use_now();
+        Begun { at: Instant::now(), tick: self.passed.load(Ordering::Acquire) }
+    }
+
+    /// Returns whether a call that keeps its own time has waited as long as a reply may take. A process that was stopped, or was
+    /// not given its turn, finds the time gone by and the replies unread: that says nothing of the server.
+    pub(crate) fn has_passed_since(&self, begun: &Begun) -> bool {
+        let here = Handle::try_current().ok().map(|runtime| runtime.id());
+        let is_counted = self.runtime.is_some() && self.runtime == here;
+        let ticks = self.passed.load(Ordering::Acquire).wrapping_sub(begun.tick);
+        self.timeout <= begun.elapsed() && (!is_counted || ENOUGH <= ticks)
     }
 
     /// Sees to it that ticks are counted. After this every place has its turn before they may rest.
@@ -148,6 +178,26 @@ mod tests {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             }
+            counting.abort();
+        });
+    }
+
+    #[test]
+    fn a_process_that_stood_still_has_not_waited() {
+        runtime().block_on(async {
+            let deadlines = Arc::new(Deadlines::new(TIMEOUT));
+            let counting = Arc::clone(&deadlines);
+            let counting = tokio::spawn(async move { counting.count().await });
+            let begun = deadlines.begin();
+            // Nothing else of this process has its turn meanwhile.
+            std::thread::sleep(2 * TIMEOUT);
+            tokio::task::yield_now().await;
+            assert!(TIMEOUT <= begun.elapsed() && !deadlines.has_passed_since(&begun));
+            while !deadlines.has_passed_since(&begun) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                deadlines.use_now();
+            }
+            assert!(3 * TIMEOUT * 3 / 4 <= begun.elapsed());
             counting.abort();
         });
     }

@@ -3,6 +3,7 @@
 //! Callers never connect. They wait for the keeper where a connection may come soon, and fail at once where the last
 //! attempt has failed: a server that is down costs no caller a timeout.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::Weak;
 use std::sync::atomic::AtomicBool;
@@ -49,7 +50,7 @@ impl Keeper {
         let by = by.unwrap_or_else(|| Instant::now() + timeout + timeout / 4);
         let mut has_waited = false;
         loop {
-            let mut changed = std::pin::pin!(core.changed.notified());
+            let mut changed = pin!(core.changed.notified());
             // From here on no change goes unnoticed.
             changed.as_mut().enable();
             if let Some(live) = core.open_live() {
@@ -151,8 +152,7 @@ async fn probe(core: &Core, live: &Arc<Live>) {
     let ping = redis::cmd("PING");
     let mut connection = live.connection.clone();
     // An error reply is a sign of life as well: a server that cannot save answers PING with `MISCONF`.
-    let reply = connection.send_packed_command(&ping);
-    let reply = tokio::time::timeout(core.config.response_timeout(), reply).await.ok();
+    let reply = live.deadlines.within(pin!(connection.send_packed_command(&ping))).await;
     let _counted = core.received(live, reply);
 }
 

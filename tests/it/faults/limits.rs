@@ -6,6 +6,9 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 use std::time::Instant;
@@ -16,6 +19,7 @@ use redisdb::NodeConfig;
 use redisdb::RedisCopy;
 use redisdb::RedisRing;
 use redisdb::node::ErrorKind;
+use redisdb::node::Observer;
 use redisdb::node::ServerCommands;
 use redisdb::node::StringCommands;
 use redisdb_tests::NAMES;
@@ -240,6 +244,54 @@ async fn child_without_file_descriptors() {
             assert_eq!(store.get("key").await.unwrap().as_deref(), Some("1"));
         }
     }
+}
+
+#[test]
+fn a_process_that_stood_still_blames_no_server() {
+    if urls().is_none() {
+        in_child("faults::limits::child_stands_still", &Servers::start(1).unwrap(), 256);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_stands_still() {
+    const TIMEOUT: Duration = Duration::from_millis(300);
+    let Some(urls) = urls() else { return };
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let observer = {
+        let told = Arc::clone(&told);
+        Observer::new(move |_, event| told.lock().unwrap().push(event.to_string()))
+    };
+    let config = NodeConfig::new(&urls[0]).unwrap().with_response_timeout(TIMEOUT);
+    let node = Node::observed(config, observer);
+    node.ready().await.unwrap();
+    let has_ended = Arc::new(AtomicBool::new(false));
+    let calls: Vec<_> = (0..64)
+        .map(|_| {
+            let (node, has_ended) = (node.with_deadline(TIMEOUT), Arc::clone(&has_ended));
+            tokio::spawn(async move {
+                while !has_ended.load(Ordering::Relaxed) {
+                    // What was under way when time stood still may be too late.
+                    let counted = node.incr("n").await;
+                    assert!(counted.as_ref().err().is_none_or(|error| error.is_timeout()), "{counted:?}");
+                    // What fails at once must not keep the others from their turn.
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for _ in 0..6 {
+        let pid = std::process::id().to_string();
+        let stop = "kill -STOP $1; sleep 0.6; kill -CONT $1";
+        let stopped = move || Command::new("sh").args(["-c", stop, "sh", &pid]).status().unwrap();
+        assert!(tokio::task::spawn_blocking(stopped).await.unwrap().success());
+        eventually("it goes on", async || node.incr("n").await.is_ok()).await;
+    }
+    has_ended.store(true, Ordering::Relaxed);
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert_eq!(*told.lock().unwrap(), ["connected"]);
 }
 
 #[test]
