@@ -11,6 +11,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use redisdb::Error;
 use redisdb::Event;
 use redisdb::Health;
 use redisdb::Node;
@@ -295,6 +296,36 @@ async fn a_marker_of_the_first_format_is_read_and_replaced() {
     })
     .await;
     assert!(is_well(&copy).await);
+}
+
+#[tokio::test]
+async fn nodes_that_have_all_missed_something_of_one_key_answer_all_others() {
+    let mut servers = Servers::start(3).unwrap();
+    let copy = process(&servers.urls(), None).connect().await.unwrap();
+    let key = (0..).map(|i| format!("n:{i}")).find(|key| copy.node_for(key).name() == "a").unwrap();
+    copy.set("other", 7).await.unwrap();
+    // What `a` took alone, and then what it alone did not take.
+    servers[1].pause();
+    servers[2].kill();
+    meanwhile_without(&copy, 1).await;
+    meanwhile_without(&copy, 2).await;
+    copy.incrby(&key, 10).await.unwrap();
+    servers[0].pause();
+    meanwhile_without(&copy, 0).await;
+    servers[1].resume();
+    servers[2].restart(Data::Lose).unwrap();
+    eventually("the others take it", async || copy.incrby(&key, 1).await.is_ok()).await;
+    servers[0].resume();
+
+    let are = async |health: Health| copy.health().iter().all(|(_, found)| *found == health);
+    eventually("they answer what they have not missed", async || are(Health::Suspect).await).await;
+    assert_eq!(copy.get::<u8>("other").await.unwrap(), Some(7));
+    let error = copy.get::<u8>(&key).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error}");
+    // Whoever writes all of it decides.
+    copy.set(&key, 5).await.unwrap();
+    eventually("all nodes are up", async || is_well(&copy).await).await;
+    assert_eq!(copy.verify().run().await.unwrap(), []);
 }
 
 #[tokio::test]

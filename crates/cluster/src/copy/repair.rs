@@ -204,8 +204,12 @@ impl<'a> Repair<'a> {
             if missed.is_empty() {
                 break;
             }
-            self.missed_keys((idx, target), missed, round == 0, &mut repaired).await?;
-            if self.dry_run {
+            let any = self.missed_keys((idx, target), missed, round == 0, &mut repaired).await?;
+            if !any && !everything {
+                return Err(unsupported(NO_SOURCE));
+            }
+            // What nobody has right stays missed; all else is the same.
+            if !any || self.dry_run {
                 break;
             }
         }
@@ -299,14 +303,15 @@ impl<'a> Repair<'a> {
     }
 
     /// Brings over keys that were missed one by one, each from a node that has not missed it. Those that are the same are
-    /// forgotten; what had to be written is looked at again in the next round.
+    /// forgotten; what had to be written is looked at again in the next round. Returns whether there was any to be brought
+    /// over, or forgotten because all nodes hold the same.
     async fn missed_keys(
         &mut self,
         (idx, target): (usize, &Node),
         missed: Vec<(Vec<u8>, u64)>,
         first: bool,
         repaired: &mut Repaired,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let shared = &*self.copy.shared;
         let behind = shared.behind_of(idx)?;
         let total = missed.len() as u64;
@@ -324,9 +329,7 @@ impl<'a> Repair<'a> {
             }
         }
         let is_decided = !self.dry_run && forget_unanimous(shared, idx, &orphaned, self.whole).await?;
-        if !orphaned.is_empty() && !is_decided && by_source.is_empty() {
-            return Err(unsupported(NO_SOURCE));
-        }
+        let any = is_decided || !by_source.is_empty();
         let mut compared = 0;
         for (source, keys) in by_source {
             let source = shared.nodes.at(source);
@@ -348,7 +351,7 @@ impl<'a> Repair<'a> {
                 self.pace.wait(batch.len() as u64).await;
             }
         }
-        Ok(())
+        Ok(any)
     }
 
     fn named_source(&self, target: usize) -> Result<Option<usize>, Error> {

@@ -11,11 +11,13 @@ use futures_util::Stream;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use redisdb_node as node;
+use redisdb_node::Node;
 use redisdb_node::NodeEvent;
 
 use super::RedisCopy;
 use super::Shared;
 use super::machine::Seen;
+use crate::behind::Behind;
 use crate::health::Health;
 use crate::observe::Event;
 use crate::policy::OnReturn;
@@ -130,17 +132,19 @@ impl RedisCopy {
             return care.quiet > 1 && behind.catch_up(last);
         }
         let OnReturn::Repair { keys_per_second } = shared.on_return else {
-            care.quiet += 1;
-            if care.quiet > 1 && behind.health(node) == Health::Replaying {
-                behind.see(Seen::CaughtUp);
-                behind.see(Seen::Missed);
-            }
+            care.answer_the_rest(node, behind);
             return false;
         };
-        care.quiet = 0;
         let Ok(_alone) = behind.repairing.try_lock() else { return false };
         let is_whole = behind.has_memory(node);
-        match self.repair(node.name()).keys_per_second(keys_per_second).by_itself().attempt(1).await {
+        let repaired = self.repair(node.name()).keys_per_second(keys_per_second).by_itself().attempt(1).await;
+        let is_orphan = |(key, _): (Vec<u8>, u64)| shared.source_of(idx, &key).is_none();
+        match repaired.is_err() && is_whole && behind.missed_keys().into_iter().all(is_orphan) {
+            // Nobody has them right, which may stay so: no other node is to wait for this one, nor any reader of other keys.
+            true => care.answer_the_rest(node, behind),
+            false => care.quiet = 0,
+        }
+        match repaired {
             Ok(repaired) if repaired.failed.is_empty() => care.failures = 0,
             // A node that is full may have room again soon, and a few keys are tried quickly; not so all of them.
             Ok(_) => care.failures = if is_whole { 1 } else { care.failures.saturating_add(1) },
@@ -162,6 +166,17 @@ struct Care {
     quiet: u32,
     /// How often in a row it could not be made the same.
     failures: u32,
+}
+
+impl Care {
+    /// Has a node that is back answer what it has not missed, though what it missed is not brought over.
+    fn answer_the_rest(&mut self, node: &Node, behind: &Behind) {
+        self.quiet += 1;
+        if self.quiet > 1 && behind.health(node) == Health::Replaying {
+            behind.see(Seen::CaughtUp);
+            behind.see(Seen::Missed);
+        }
+    }
 }
 
 impl Shared {
