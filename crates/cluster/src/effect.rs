@@ -132,7 +132,10 @@ fn deadline(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Plan {
     let words: Vec<&[u8]> = words(cmd).collect();
     let rewritten = match (relative, words.as_slice()) {
         (Relative::Argument { unit, absolute }, [_, key, time, rest @ ..]) => {
-            at(time, unit, now).map(|at| redis::cmd(absolute).arg(key).arg(at).arg(rest).take())
+            // What is over already is over by every clock, and must be at once: not when a clock that is ahead has come there.
+            at(time, unit, now)
+                .filter(|_| positive(time))
+                .map(|at| redis::cmd(absolute).arg(key).arg(at).arg(rest).take())
         }
         (Relative::Setex { unit }, [_, key, time, value]) => {
             // A time that is not positive is an error of the server's, which must stay one.
@@ -223,7 +226,7 @@ mod tests {
         check(&["SETEX", "k", "5", "v"], Ok(&["SET", "k", "v", "PXAT", "1005000"]));
         check(&["PSETEX", "k", "5", "v"], Ok(&["SET", "k", "v", "PXAT", "1000005"]));
         check(&["EXPIRE", "k", "5"], Ok(&["PEXPIREAT", "k", "1005000"]));
-        check(&["PEXPIRE", "k", "-5"], Ok(&["PEXPIREAT", "k", "999995"]));
+        check(&["PEXPIRE", "k", "5"], Ok(&["PEXPIREAT", "k", "1000005"]));
         check(&["GETEX", "k", "EX", "5"], Ok(&["GETEX", "k", "PXAT", "1005000"]));
         check(&["GETEX", "k", "PERSIST"], Ok(&["GETEX", "k", "PERSIST"]));
         check(&["RESTORE", "k", "5", "x"], Ok(&["RESTORE", "k", "1000005", "x", "ABSTTL"]));
@@ -234,6 +237,14 @@ mod tests {
         );
         check(&["HGETEX", "k", "FIELDS", "2", "EX", "5"], Ok(&["HGETEX", "k", "FIELDS", "2", "EX", "5"]));
         check(&["MSETEX", "1", "EX", "9", "PX", "5"], Ok(&["MSETEX", "1", "EX", "9", "PXAT", "1000005"]));
+    }
+
+    #[test]
+    fn what_is_over_is_over_at_once() {
+        for over in [["EXPIRE", "k", "0"], ["PEXPIRE", "k", "-5"]] {
+            check(&over, Ok(&over));
+        }
+        check(&["HEXPIRE", "k", "0", "FIELDS", "1", "f"], Ok(&["HEXPIRE", "k", "0", "FIELDS", "1", "f"]));
     }
 
     #[test]
