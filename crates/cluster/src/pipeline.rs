@@ -119,7 +119,7 @@ async fn run_all(ring: &RedisRing, commands: &mut [impl Queued], mut answered: i
         && commands.iter().any(|command| command.command().is_ok_and(|(spec, _)| is_careful(spec)))
     {
         let commands: Vec<_> = commands.iter().map(Queued::command).collect();
-        let together = |outcomes| answered(RingAnswers::listed(Arc::clone(&topology), outcomes));
+        let together = |outcomes| answered(RingAnswers::listed(outcomes));
         return ring.run_each_by_itself(&commands, together).await;
     }
     let nodes = &*ring.nodes_of(&topology);
@@ -162,9 +162,11 @@ async fn run_all(ring: &RedisRing, commands: &mut [impl Queued], mut answered: i
                 *place = Place::Other(others.len() - 1);
             }
         }
-        let replies = sent.into_iter().map(|sent| sent.replies.unwrap_or_default()).collect();
+        let replies = sent.into_iter().enumerate();
+        let named =
+            replies.map(|(idx, sent)| (Arc::clone(nodes.name(idx)), sent.replies.unwrap_or_default()));
         let n = places.len();
-        answered(RingAnswers { topology: Arc::clone(&topology), places, replies, others });
+        answered(RingAnswers { places, replies: named.collect(), others });
         commands = commands.get_mut(n..).unwrap_or_default();
     }
 }
@@ -352,7 +354,7 @@ impl SendMany for RedisRing {
                 named.collect()
             }
         };
-        RingAnswers::listed(self.topology(), outcomes)
+        RingAnswers::listed(outcomes)
     }
 
     #[inline]

@@ -7,7 +7,6 @@ use redisdb_node::Answers;
 
 use crate::error::Error;
 use crate::replies::PerNode;
-use crate::topology::Topology;
 
 /// The reply to one command of a pipeline on a ring.
 #[derive(Debug)]
@@ -23,11 +22,10 @@ pub enum RingReply {
 /// are taken.
 #[derive(Debug)]
 pub struct RingAnswers {
-    pub(super) topology: Arc<Topology>,
     /// Of each command.
     pub(super) places: Vec<Place>,
-    /// Of each node.
-    pub(super) replies: Vec<Vec<Value>>,
+    /// Of each node, by its name.
+    pub(super) replies: Vec<(Arc<str>, Vec<Value>)>,
     /// Of the commands that have no single reply.
     pub(super) others: Vec<Option<Result<RingReply, Error>>>,
 }
@@ -48,9 +46,9 @@ pub(super) enum Place {
 
 impl RingAnswers {
     /// Answers that are no single replies.
-    pub(super) fn listed(topology: Arc<Topology>, outcomes: Vec<Result<RingReply, Error>>) -> Self {
+    pub(super) fn listed(outcomes: Vec<Result<RingReply, Error>>) -> Self {
         let places = (0..outcomes.len()).map(Place::Other).collect();
-        Self { topology, places, replies: Vec::new(), others: outcomes.into_iter().map(Some).collect() }
+        Self { places, replies: Vec::new(), others: outcomes.into_iter().map(Some).collect() }
     }
 }
 
@@ -66,8 +64,8 @@ impl Answers for RingAnswers {
     fn take(&mut self, i: usize) -> Option<Result<RingReply, Error>> {
         match std::mem::replace(self.places.get_mut(i)?, Place::Taken) {
             Place::Reply((node, i)) => {
-                let reply = take(self.replies.get_mut(node)?, i)?;
-                Some(Ok(RingReply::One(Arc::clone(self.topology.nodes.name(node)), reply)))
+                let (name, replies) = self.replies.get_mut(node)?;
+                Some(Ok(RingReply::One(Arc::clone(name), take(replies, i)?)))
             }
             Place::Other(i) => self.others.get_mut(i)?.take(),
             Place::Taken => None,
