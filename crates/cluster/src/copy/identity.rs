@@ -20,6 +20,7 @@ use super::Shared;
 use super::machine::Seen;
 use super::marker::Marker;
 use super::marker::Stage;
+use super::patience::Patience;
 use crate::both::both;
 use crate::error::Error;
 use crate::state::UNFINISHED;
@@ -182,9 +183,14 @@ impl RedisCopy {
     }
 
     /// Makes sure that a node which says that something is not there had not been emptied: that its marker is the one that it
-    /// was found whole with. Without an identity nobody can tell.
-    pub(super) async fn has_its_marker(&self, idx: usize) -> bool {
+    /// was found whole with. Without an identity nobody can tell; without time left to look it is not sure.
+    pub(super) async fn has_its_marker(&self, idx: usize, patience: &Patience) -> bool {
         let Some(key) = self.shared.marker_key() else { return true };
+        // Boxed, for it is rare.
+        patience.limit(self.sees_its_marker(idx, key).boxed()).await.unwrap_or(false)
+    }
+
+    async fn sees_its_marker(&self, idx: usize, key: String) -> bool {
         let (node, Some(behind)) = (self.shared.nodes.at(idx), self.shared.behind.get(idx)) else {
             return true;
         };

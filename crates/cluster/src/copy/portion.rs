@@ -119,10 +119,9 @@ impl<'a> Portion<'a> {
             lacks.then_some(idx)
         };
         let lacking: Vec<usize> = self.answers.iter().enumerate().filter_map(lacks).collect();
-        let looks = lacking.iter().map(async |&idx| {
-            let looked = self.patience.limit(self.copy.has_its_marker(idx)).await;
-            (!looked.unwrap_or(false)).then_some(idx)
-        });
+        let looks = lacking
+            .iter()
+            .map(async |&idx| (!self.copy.has_its_marker(idx, &self.patience).await).then_some(idx));
         self.doubted = join_all(looks).boxed().await.into_iter().flatten().collect();
     }
 

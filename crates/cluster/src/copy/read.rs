@@ -55,16 +55,12 @@ impl RedisCopy {
                 match reply {
                     // The answer may have come over a new connection, from a server that has been restarted.
                     Ok(reply) if shared.standing(idx, spec, cmd) != Standing::Behind => {
-                        if !lacks_something(&reply)
-                            || patience.limit(self.has_its_marker(idx).boxed()).await.unwrap_or(false)
-                        {
+                        if !lacks_something(&reply) || self.has_its_marker(idx, &patience).await {
                             return Ok(reply);
                         }
                     }
                     Ok(_) => {}
-                    Err(error)
-                        if says_no_such_key(&error)
-                            && !patience.limit(self.has_its_marker(idx).boxed()).await.unwrap_or(false) => {}
+                    Err(error) if says_no_such_key(&error) && !self.has_its_marker(idx, &patience).await => {}
                     Err(error) if another_may_answer(&error) => {
                         shared.observe(idx, &error);
                         errors.push(error);

@@ -143,7 +143,7 @@ impl RedisCopy {
         patience: &Patience,
     ) -> bool {
         self.shared.standing(idx, spec, cmd) != Standing::Behind
-            && (!lacks || patience.limit(self.has_its_marker(idx)).await.unwrap_or(false))
+            && (!lacks || self.has_its_marker(idx, patience).await)
     }
 
     async fn send_effect(
