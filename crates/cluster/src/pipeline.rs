@@ -102,11 +102,15 @@ struct Sent {
 }
 
 impl Sent {
-    /// Whether every command has a reply, and none is an error: as a rule.
+    /// Whether one of the commands has a reply, and it is no error.
+    fn has_reply(&self, i: usize) -> bool {
+        let reply = self.replies.as_ref().ok().and_then(|replies| replies.get(i));
+        reply.is_some_and(|reply| !matches!(reply, Value::ServerError(_)))
+    }
+
+    /// Whether every command has one, as a rule.
     fn is_whole(&self) -> bool {
-        let n = self.portion.as_ref().map_or(0, Portion::len);
-        let is_error = |reply: &Value| matches!(reply, Value::ServerError(_));
-        self.replies.as_ref().is_ok_and(|replies| replies.len() >= n && !replies.iter().any(is_error))
+        (0..self.portion.as_ref().map_or(0, Portion::len)).all(|i| self.has_reply(i))
     }
 }
 
@@ -155,7 +159,7 @@ async fn run_all(ring: &RedisRing, commands: &mut [impl Queued], mut answered: i
         let in_doubt = if sent.iter().all(Sent::is_whole) { &mut [] } else { places.as_mut_slice() };
         for (place, command) in in_doubt.iter_mut().zip(&*commands) {
             if let Place::Reply(at) = *place
-                && !is_reply(&sent, at)
+                && !sent.get(at.0).is_some_and(|sent| sent.has_reply(at.1))
                 && let Ok((spec, _)) = command.command()
             {
                 others.push(error_at(nodes, &mut sent, at, spec).map(Err));
@@ -194,13 +198,6 @@ fn gather<'a>(
         }
     }
     (portions, places, others)
-}
-
-/// Whether there is a reply in this place, and it is no error.
-#[inline]
-fn is_reply(sent: &[Sent], (node, i): At) -> bool {
-    let replies = sent.get(node).and_then(|sent| sent.replies.as_ref().ok());
-    replies.and_then(|replies| replies.get(i)).is_some_and(|reply| !matches!(reply, Value::ServerError(_)))
 }
 
 /// The reply in this place, or why there is none.
