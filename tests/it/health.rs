@@ -237,7 +237,7 @@ async fn what_a_busy_server_turns_away_is_sent_again_a_few_times() {
 }
 
 #[tokio::test]
-async fn a_copys_deadline_leaves_time_for_another_node_than_the_one_that_hangs() {
+async fn the_deadline_of_a_copy_leaves_time_for_another_node_than_the_one_that_hangs() {
     // Its nodes have the patience of ten seconds.
     let (servers, copy) = copy().await;
     let keys: Vec<String> = (0..20).map(|i| format!("key:{i}")).collect();

