@@ -3,6 +3,7 @@
 //!
 //! What a copy refuses must be refused; what is newer than the servers must fail on both sides.
 
+mod edges;
 mod stage;
 
 use std::time::Duration;
@@ -68,6 +69,10 @@ async fn every_method<S: Store>(store: S, copied: &[String]) {
     streams(&s).await;
     s.copies_are_equal().await;
     consumer_groups(&s).await;
+    s.copies_are_equal().await;
+    edges::of_no_key(&s).await;
+    s.copies_are_equal().await;
+    edges::of_no_entry(&s).await;
     s.copies_are_equal().await;
     users(&s).await;
     connections(&s).await;

@@ -127,6 +127,10 @@ pub trait StreamCommands: Execute {
     /// Takes entries from `start` on that have been pending for at least `min_idle` over to a consumer, up to 100 of them.
     /// Since Redis 6.2.
     ///
+    /// An entry that is no longer in the stream is not among those returned. Since Redis 7.0 it is no longer pending
+    /// either, and [`AutoClaimed::deleted`] has its id; before, it is taken over, and
+    /// [`xautoclaim_justid`](Self::xautoclaim_justid) has its id among the others.
+    ///
     /// See <https://redis.io/docs/latest/commands/xautoclaim/>.
     fn xautoclaim<F: FromRedisValue + Eq + Hash + Send, V: FromRedisValue + Send>(
         &self,
@@ -198,6 +202,9 @@ pub trait StreamCommands: Execute {
     }
 
     /// Takes those of the entries that have been pending for at least `min_idle` over to a consumer, and returns them.
+    ///
+    /// An entry that is no longer in the stream is not among those returned; since Redis 7.0 it is no longer pending
+    /// either, before it is taken over.
     ///
     /// See <https://redis.io/docs/latest/commands/xclaim/>.
     fn xclaim<F: FromRedisValue + Eq + Hash + Send, V: FromRedisValue + Send>(
@@ -675,6 +682,15 @@ impl<F: FromRedisValue + Eq + Hash, V: FromRedisValue> FromRedisValue for Stream
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         let (id, fields) = FromRedisValue::from_redis_value(value)?;
         Ok(Self { id, fields })
+    }
+
+    /// Before Redis 7.0 `XCLAIM` and `XAUTOCLAIM` answer nil for an entry that is no longer in the stream: it is left out.
+    fn from_redis_values(values: Vec<Value>) -> Result<Vec<Self>, ParsingError> {
+        values.into_iter().filter(|value| *value != Value::Nil).map(Self::from_redis_value).collect()
+    }
+
+    fn from_redis_value_refs(values: &[Value]) -> Result<Vec<Self>, ParsingError> {
+        values.iter().filter(|value| **value != Value::Nil).map(Self::from_redis_value_ref).collect()
     }
 }
 

@@ -785,3 +785,20 @@ fn an_id_is_read_as_it_is_written() {
     assert_eq!("7".parse::<StreamId>().unwrap(), StreamId::new(7, 0));
     assert!("7-x".parse::<StreamId>().is_err());
 }
+
+#[test]
+fn an_entry_that_is_gone_hides_no_other() {
+    let text = |text: &str| Value::BulkString(text.into());
+    let entry = Value::Array(vec![text("5-1"), Value::Array(vec![text("f"), text("1")])]);
+    let left = [StreamEntry { id: StreamId::new(5, 1), fields: HashMap::from([("f".to_owned(), 1)]) }];
+    // As Redis 6.2 has it.
+    let claimed = Value::Array(vec![Value::Nil, entry, Value::Nil]);
+    assert_eq!(StreamEntries::<String, u8>::from_redis_value_ref(&claimed).unwrap(), left);
+    assert_eq!(StreamEntries::<String, u8>::from_redis_value(claimed.clone()).unwrap(), left);
+    let claimed = Value::Array(vec![text("0-0"), claimed]);
+    let claimed = AutoClaimedEntries::<String, u8>::from_redis_value(claimed).unwrap();
+    assert_eq!((claimed.next, &claimed.claimed[..], claimed.deleted), (StreamId::MIN, &left[..], vec![]));
+    let pending = Value::Array(vec![Value::Array(vec![text("5-1"), Value::Nil])]);
+    let gone = StreamEntry { id: StreamId::new(5, 1), fields: HashMap::new() };
+    assert_eq!(StreamEntries::<String, u8>::from_redis_value(pending).unwrap(), [gone]);
+}
