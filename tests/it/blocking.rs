@@ -134,6 +134,10 @@ async fn no_more_connections_of_ones_own_are_made_than_may_be() {
     let error = node.owned().await.unwrap_err();
     assert!(error.is_not_sent() && error.to_string().contains("all 2 owned connections"), "{error}");
     assert!(error.to_string().contains("`max_owned`"), "{error}");
+    assert!(error.is_overloaded() && !error.is_unsupported(), "{error}");
+    assert!(node.blpop::<String, String>("l", FOREVER).await.unwrap_err().is_overloaded());
+    let never = node.transaction("k", async |_| Ok(())).await.unwrap_err();
+    assert!(never.is_overloaded(), "{never}");
     drop(held);
     let again = [node.owned().await.unwrap(), node.owned().await.unwrap()];
     again[0].set("k", 1).await.unwrap();

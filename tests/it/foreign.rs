@@ -98,6 +98,43 @@ async fn that_is_marked_by_another_copy_and_holds_little() {
     .await;
 }
 
+/// A server that is not ours is found out by a look at its keys, once; it is brought back when it has changed.
+async fn is_looked_through_once(identity: Option<&str>) {
+    let mut scene = Scene::new().await;
+    let copy = process(&scene.urls, identity).connect().await.unwrap();
+    fill(&copy).await;
+    let foreign = Server::start().unwrap();
+    let outsider = Node::connect(foreign.url()).await.unwrap();
+    outsider.mset((0..300).map(|i| (format!("theirs:{i}"), i))).await.unwrap();
+    let calls = async |command: &str| {
+        let stats = outsider.info_with(&["commandstats"]).await.unwrap();
+        let calls = stats.get("commandstats", &format!("cmdstat_{command}"));
+        let calls = calls.and_then(|calls| calls.strip_prefix("calls=")?.split(',').next()?.parse().ok());
+        calls.unwrap_or(0_u64)
+    };
+    scene.servers[1].kill();
+    scene.proxies[1].lead_to(foreign.port());
+    eventually("its keys are looked at", async || calls("scan").await > 0).await;
+    let asked = calls("dbsize").await;
+    eventually("it is left alone", async || asked + 3 < calls("dbsize").await).await;
+    let (scans, asked) = (calls("scan").await, calls("dbsize").await);
+    eventually("it is asked now and then", async || asked + 5 < calls("dbsize").await).await;
+    assert_eq!(calls("scan").await, scans);
+    assert!(!is_well(&copy).await);
+    outsider.flushall().await.unwrap();
+    eventually("it is made one of ours", async || is_well(&copy).await).await;
+}
+
+#[tokio::test]
+async fn is_looked_through_once_with_an_identity() {
+    is_looked_through_once(Some("shop")).await;
+}
+
+#[tokio::test]
+async fn is_looked_through_once_without_an_identity() {
+    is_looked_through_once(None).await;
+}
+
 #[tokio::test]
 async fn that_answers_first_when_the_right_one_was_down_at_the_start() {
     let scene = Scene::new().await;

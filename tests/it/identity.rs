@@ -66,6 +66,25 @@ async fn a_process_that_starts_while_a_server_is_down_does_not_trust_it_later() 
 }
 
 #[tokio::test]
+async fn servers_that_cannot_be_asked_are_not_taken_for_unmarked_ones() {
+    let mut servers = Servers::start(3).unwrap();
+    drop(process(&servers).await.unwrap());
+    for idx in 0..3 {
+        servers[idx].kill();
+    }
+    let nodes = NAMES.iter().zip(servers.urls());
+    let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url));
+    let copy = copy.identity("shop").build().unwrap();
+    let error = copy.get::<u8>("k").await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)) && error.is_connect(), "{error}");
+    assert_eq!(error.node_errors().len(), 3);
+    for idx in 0..3 {
+        servers[idx].restart(Data::Lose).unwrap();
+    }
+    eventually("it goes on", async || copy.get::<u8>("k").await.is_ok()).await;
+}
+
+#[tokio::test]
 async fn exchanged_servers_are_noticed() {
     let servers = Servers::start(2).unwrap();
     let urls = servers.urls();

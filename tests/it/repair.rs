@@ -6,16 +6,19 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use redisdb::Error;
 use redisdb::Health;
 use redisdb::Node;
 use redisdb::OnReturn;
 use redisdb::Progress;
 use redisdb::RedisCopy;
+use redisdb::RepairReason;
 use redisdb::commands::*;
 use redisdb_tests::NAMES;
 use redisdb_tests::contents;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
+use redisdb_tests::process;
 use xtask::Data;
 use xtask::Servers;
 
@@ -176,6 +179,39 @@ async fn verify_says_which_keys_differ_and_where() {
     );
 }
 
+/// Why a node was not repaired.
+fn why(error: &Error) -> Option<RepairReason> {
+    match error {
+        Error::Repair(error) => Some(error.reason),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn that_another_process_repairs_a_node_is_said_as_what_it_is() {
+    let mut servers = Servers::start(3).unwrap();
+    let copy = process(&servers.urls(), Some("shop")).on_return(OnReturn::Wait).connect().await.unwrap();
+    fill(&copy, 60).await;
+    restart(&copy, &mut servers, 1).await;
+    let b = copy.on_node("b").unwrap();
+    let lock = "__redisdb:{shop}:sync";
+    b.set(lock, "another process").await.unwrap();
+    let error = copy.repair("b").run().await.unwrap_err();
+    assert_eq!(why(&error), Some(RepairReason::Busy), "{error}");
+    assert!(!error.is_unsupported() && !error.may_have_executed() && error.to_string().contains("node `b`"));
+    b.del(lock).await.unwrap();
+    let repair = copy.repair("b").keys_per_second(50);
+    // Somebody else takes the node over meanwhile.
+    let taken_over = async {
+        eventually("the repair has begun", async || b.exists(lock).await.unwrap() == 1).await;
+        b.set(lock, "another process").await.unwrap();
+    };
+    let (repaired, ()) = tokio::join!(repair.run(), taken_over);
+    let error = repaired.unwrap_err();
+    assert_eq!(why(&error), Some(RepairReason::LeaseLost), "{error}");
+    assert!(!error.is_unsupported() && error.may_have_executed());
+}
+
 #[tokio::test]
 async fn a_repair_needs_a_source() {
     let (mut servers, copy) = copy().await;
@@ -185,7 +221,11 @@ async fn a_repair_needs_a_source() {
         restart(&copy, &mut servers, idx).await;
     }
     let error = copy.repair("a").run().await.unwrap_err();
-    assert!(error.is_unsupported() && error.to_string().contains("name the one whose keys count"), "{error}");
+    assert!(
+        !error.is_unsupported() && error.to_string().contains("name the one whose keys count"),
+        "{error}"
+    );
+    assert_eq!((why(&error), error.may_have_executed()), (Some(RepairReason::NoSource), false));
     assert!(copy.repair("a").from("a").run().await.is_err());
     assert!(copy.repair("x").run().await.is_err());
     copy.nodes().nth(1).unwrap().set("kept", 1).await.unwrap();

@@ -5,6 +5,7 @@ mod load;
 use std::fmt;
 
 use redisdb_node as node;
+use redisdb_node::Failure;
 
 pub use load::LoadError;
 
@@ -140,34 +141,26 @@ impl<S> Error<S> {
     }
 }
 
-impl<S: std::error::Error + 'static> Error<S> {
+impl<S: Failure> Error<S> {
     /// Returns whether time ran out on a server.
     pub fn is_timeout(&self) -> bool {
-        self.node().is_some_and(node::Error::is_timeout)
+        self.store().is_some_and(Failure::is_timeout)
     }
 
     /// Returns whether a server could not be reached.
     pub fn is_connect(&self) -> bool {
-        self.node().is_some_and(node::Error::is_connect)
+        self.store().is_some_and(Failure::is_connect)
     }
 
     /// Returns whether the store does not run such a command, or not like this, whatever the state of the servers.
     pub fn is_unsupported(&self) -> bool {
-        match self {
-            Self::Store(error) => is_refusal(error),
-            _ => false,
-        }
+        self.store().is_some_and(Failure::is_unsupported)
     }
 
-    fn node(&self) -> Option<&node::Error> {
-        self.store().and_then(|error| node_error(error))
+    /// Returns whether a server may have written what was to be written, or may do so later. `false` is a proof that none did.
+    pub fn may_have_executed(&self) -> bool {
+        self.store().is_some_and(Failure::may_have_executed)
     }
-}
-
-/// Returns whether a store's error says that it does not run the command at all.
-fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
-    // A ring's or a copy's refusal has no server's error behind it, for no server was asked.
-    node_error(error).is_none_or(node::Error::is_unsupported)
 }
 
 /// Returns whether a store's error says that what is under a key is no string.

@@ -1,7 +1,9 @@
 //! What may go wrong with several servers.
 
+mod repair;
+mod says;
+
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use redis::Cmd;
@@ -11,11 +13,15 @@ use redisdb_hashring::BuildError;
 use redisdb_node as node;
 use redisdb_node::command::KeyError;
 use redisdb_node::command::Spec;
-use redisdb_node::command::words;
 
 use crate::config::ConfigError;
 use crate::replies::Replies;
 use crate::replies::decode;
+
+pub use self::repair::RepairError;
+pub use self::repair::RepairReason;
+pub(crate) use self::says::Shown;
+pub(crate) use self::says::first_word;
 
 /// What went wrong on a ring or a copy.
 #[derive(Debug, Clone)]
@@ -54,6 +60,8 @@ pub enum Error {
     TooFewReplies(Box<TooFewReplies>),
     /// The nodes gave different answers where one was asked for.
     Disagreement(Box<TooFewReplies>),
+    /// A node of a copy was not repaired.
+    Repair(RepairError),
     /// The servers are not those of this copy, as far as their markers say.
     Identity {
         /// What is wrong, and what to do.
@@ -179,6 +187,17 @@ impl Error {
         Self::Unsupported { command: command.to_owned(), strategy, reason: reason.into() }
     }
 
+    /// Replies that cannot be made one. The command was executed.
+    pub(crate) fn unmerged(command: &'static str, reason: String) -> Self {
+        let reason = (redis::ErrorKind::UnexpectedReturnType, "the replies of several nodes", reason);
+        Self::Node(node::Error::new("*".into(), command, node::ErrorKind::Reply(reason.into())))
+    }
+
+    /// A node of a copy that was not repaired.
+    pub(crate) fn unrepaired(node: &str, reason: RepairReason) -> Self {
+        Self::Repair(RepairError::new(node, reason))
+    }
+
     /// A command without a row.
     pub(crate) fn unknown(cmd: &Cmd) -> Self {
         Self::UnknownCommand { command: first_word(cmd) }
@@ -266,117 +285,9 @@ impl Error {
                 write.replies.first().is_some() || self.node_errors().iter().any(|e| e.may_have_executed())
             }
             Self::Unavailable(unavailable) if !unavailable.in_vain.is_empty() => true,
+            Self::Repair(error) => error.may_have_begun(),
             _ => self.node_errors().iter().any(|error| error.may_have_executed()),
         }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Node(error) => error.fmt(f),
-            Self::Unavailable(unavailable) => unavailable.fmt(f),
-            Self::CrossNode(cross) => cross.fmt(f),
-            Self::Unsupported { command, strategy, reason } => {
-                write!(f, "`{command}` cannot run on a {strategy}: {reason}")
-            }
-            Self::UnknownCommand { command } => write!(
-                f,
-                "`{command}` is not in the command table, so it is not known where it may go; \
-                 send it to one node, by `on_node(name)`"
-            ),
-            Self::Keys { command, reason } => write!(f, "`{command}`: {reason}"),
-            Self::Partial(partial) => partial.fmt(f),
-            Self::TooFewReplies(write) => {
-                write!(
-                    f,
-                    "`{}`: {} of {} nodes took it, {} should have",
-                    write.command,
-                    write.replies.successes().count(),
-                    write.replies.len(),
-                    write.wanted
-                )?;
-                self.node_errors().iter().try_for_each(|error| write!(f, "; {error}"))
-            }
-            Self::Disagreement(write) => write!(
-                f,
-                "`{}`: the nodes gave different answers; the typed commands return each of them",
-                write.command
-            ),
-            Self::Identity { reason } => f.write_str(reason),
-            Self::NoSuchNode { name } => write!(f, "there is no node `{name}`"),
-            Self::Ring(error) => error.fmt(f),
-            Self::Config(error) => error.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`", self.command)?;
-        if let Some(key) = &self.key {
-            write!(f, " of key `{}`", Shown(key))?;
-        }
-        if let ([error], [], []) = (self.errors.as_slice(), self.behind.as_slice(), self.in_vain.as_slice()) {
-            return write!(f, ": its node `{}` cannot answer: {}", error.node(), error.kind());
-        }
-        f.write_str(": no node can answer")?;
-        self.errors.iter().try_for_each(|error| write!(f, "; node `{}`: {}", error.node(), error.kind()))?;
-        self.in_vain
-            .iter()
-            .try_for_each(|name| write!(f, "; node `{name}` had been emptied when it did it"))?;
-        self.behind.iter().try_for_each(|name| {
-            write!(f, "; node `{name}` is behind: repair it and `readmit` it, or read with `ReadFrom::Any`")
-        })
-    }
-}
-
-impl fmt::Display for CrossNode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` cannot run on a ring with keys that do not belong together: ", self.command)?;
-        const SHOWN: usize = 4;
-        for (i, (key, node)) in self.keys.iter().take(SHOWN).enumerate() {
-            let comma = if i == 0 { "" } else { ", " };
-            write!(f, "{comma}`{}` is on `{node}`", Shown(key))?;
-        }
-        if self.keys.len() > SHOWN {
-            write!(f, " and {} more", self.keys.len() - SHOWN)?;
-        }
-        f.write_str("; give them one hash tag, as in `{user:1}:a` and `{user:1}:b`")
-    }
-}
-
-impl fmt::Display for Partial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total: usize = self.parts.iter().map(|part| part.keys.len()).sum();
-        match total {
-            0 => write!(
-                f,
-                "`{}`: {} of {} nodes failed",
-                self.command,
-                self.failures().count(),
-                self.parts.len()
-            )?,
-            _ => write!(f, "`{}`: {} of {total} keys failed", self.command, self.failed_keys().count())?,
-        }
-        self.failures().try_for_each(|(part, error)| write!(f, "; node `{}`: {}", part.node, error.kind()))
-    }
-}
-
-/// The first word of a command, for one that is not in the table.
-pub(crate) fn first_word(cmd: &Cmd) -> String {
-    Shown(words(cmd).next().unwrap_or_default()).to_string()
-}
-
-/// A key as text: escaped, and cut when it is long.
-pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 64;
-        let (shown, rest) = self.0.split_at(self.0.len().min(LONGEST));
-        write!(f, "{}", shown.escape_ascii())?;
-        if rest.is_empty() { Ok(()) } else { write!(f, "..({} bytes)", self.0.len()) }
     }
 }
 
@@ -386,8 +297,27 @@ impl std::error::Error for Error {
             Self::Ring(error) => Some(error),
             Self::Config(error) => Some(error),
             Self::Keys { reason, .. } => Some(reason),
+            Self::Repair(error) => Some(error),
             _ => self.node_errors().first().map(|error| *error as _),
         }
+    }
+}
+
+impl node::Failure for Error {
+    fn is_timeout(&self) -> bool {
+        Self::is_timeout(self)
+    }
+
+    fn is_connect(&self) -> bool {
+        Self::is_connect(self)
+    }
+
+    fn is_unsupported(&self) -> bool {
+        Self::is_unsupported(self)
+    }
+
+    fn may_have_executed(&self) -> bool {
+        Self::may_have_executed(self)
     }
 }
 

@@ -46,6 +46,8 @@ pub use error::CrossNode;
 pub use error::Error;
 pub use error::PartReply;
 pub use error::Partial;
+pub use error::RepairError;
+pub use error::RepairReason;
 pub use error::TooFewReplies;
 pub use error::Unavailable;
 mod away;

@@ -94,7 +94,7 @@ impl Nodes {
                 Some(PartValue { node, n_keys: part.n_keys, value: reply.ok()? })
             });
             return merge(rule, &of_keys, values.collect())
-                .map_err(|reason| Error::refused(spec.name, "ring", reason));
+                .map_err(|reason| Error::unmerged(spec.name, reason));
         }
         let keys: Vec<&[u8]> =
             spec.keys_of(cmd).map(|keys| keys.map(|(_, key)| key).collect()).unwrap_or_default();

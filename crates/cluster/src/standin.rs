@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -52,7 +54,7 @@ impl RedisRing {
                     None if !is_last => {}
                     Some(Err(error)) if error.is_connect() && topology.is_away(at) && !is_last => {}
                     Some(reply) => return reply.map_err(|error| on_owner(spec, cmd, error)),
-                    None => return Err(flapping(spec)),
+                    None => return Err(flapping(nodes.at(at), spec, cmd)),
                 },
                 Route::Parts(split, rule) => {
                     let replies = split.parts.iter().map(async |part| {
@@ -211,6 +213,8 @@ async fn delete_elsewhere(topology: &Topology, nodes: &Nodes, spec: &'static Spe
     }
 }
 
-fn flapping(spec: &'static Spec) -> Error {
-    Error::refused(spec.name, "ring", "the node of its key came and went while it was to be sent; try again")
+fn flapping(node: &Node, spec: &'static Spec, cmd: &Cmd) -> Error {
+    let reason = "it came and went while the command was to be sent; try again";
+    let kind = node::ErrorKind::Connect(Arc::new(io::Error::new(io::ErrorKind::NotConnected, reason)));
+    on_owner(spec, cmd, node::Error::new(node.name().into(), spec.name, kind))
 }

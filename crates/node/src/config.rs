@@ -310,7 +310,8 @@ impl NodeConfig {
     }
 
     /// Sets how many [connections of one's own](crate::Node::owned) there may be at once, besides the shared one: each
-    /// blocking call and each transaction holds one. What is above waits as long as a reply may take, and then fails. Default 64.
+    /// blocking call and each transaction holds one. What is above waits as long as a reply may take, and then fails with
+    /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded). Default 64.
     #[must_use]
     pub fn with_max_owned(mut self, connections: usize) -> Self {
         self.max_owned = connections;

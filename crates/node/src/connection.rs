@@ -34,6 +34,7 @@ use crate::clock::Clock;
 use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::deadlines::Deadlines;
+use crate::error::Bound;
 use crate::error::ErrorKind;
 use crate::error::io_error;
 use crate::jitter::jitter;
@@ -321,7 +322,7 @@ impl Core {
         let in_flight = InFlight(self);
         match begun.saturating_sub(ended) > self.max_in_flight {
             false => Ok(in_flight),
-            true => Err(ErrorKind::Overloaded { limit: self.config.max_in_flight() }),
+            true => Err(ErrorKind::Overloaded { limit: self.config.max_in_flight(), of: Bound::InFlight }),
         }
     }
 

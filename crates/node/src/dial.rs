@@ -29,6 +29,7 @@ use tokio::task::AbortHandle;
 use crate::bounded::Bounded;
 use crate::bounded::Broken;
 use crate::config::Address;
+use crate::config::ConfigError;
 use crate::config::NodeConfig;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
@@ -150,7 +151,7 @@ fn tls_client() -> Result<Arc<rustls::ClientConfig>, String> {
 
 #[cfg(not(feature = "tls"))]
 async fn tls(_host: &str, _stream: TcpStream) -> Result<TcpStream, ErrorKind> {
-    Err(crate::config::ConfigError::TlsNotCompiledIn.into())
+    Err(ConfigError::TlsNotCompiledIn.into())
 }
 
 async fn handshake<S>(
@@ -224,7 +225,7 @@ pub(crate) fn refused(error: RedisError) -> ErrorKind {
             let kind = io_error(&error).map_or(io::ErrorKind::Other, io::Error::kind);
             connect(io::Error::new(kind, error))
         }
-        RedisErrorKind::InvalidClientConfig => ErrorKind::Unsupported(error.to_string().into()),
+        RedisErrorKind::InvalidClientConfig => ConfigError::Url { reason: error.to_string() }.into(),
         _ => ErrorKind::NotRedis(ServerError::new("", &error.to_string()).message),
     }
 }

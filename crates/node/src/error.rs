@@ -58,13 +58,14 @@ pub enum ErrorKind {
          looked at; if that stays so, check the node's URL"
     )]
     NotAdmitted,
-    /// So many calls are under way on this node already that no more are taken. Not sent.
-    #[error(
-        "{limit} calls are under way already, which is the most this node takes; send less at once, or raise `max_in_flight`"
-    )]
+    /// So many calls are under way on this node already, or so many connections of their own in use, that no more are
+    /// taken. Not sent.
+    #[error("{}", of.says(*limit))]
     Overloaded {
-        /// How many may be under way.
+        /// How many may be under way, or in use.
         limit: usize,
+        /// Of what.
+        of: Bound,
     },
     /// No reply in time. The server may have executed the command, or may do so later.
     #[error("no reply within {0:?}; the command may have been executed, or may still be")]
@@ -97,6 +98,31 @@ pub enum ErrorKind {
     /// The command cannot be run like this; the text says why and what to do. Not sent.
     #[error("{0}")]
     Unsupported(Cow<'static, str>),
+}
+
+/// Of what a node takes so many at a time only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Bound {
+    /// Calls under way on the shared connection: `max_in_flight`.
+    InFlight,
+    /// Connections of one's own: `max_owned`. What blocks, transactions and [`owned`](crate::Node::owned) share them.
+    Owned,
+}
+
+impl Bound {
+    fn says(self, limit: usize) -> String {
+        match self {
+            Self::InFlight => format!(
+                "{limit} calls are under way already, which is the most this node takes; send less at once, or raise \
+                 `max_in_flight`"
+            ),
+            Self::Owned => format!(
+                "all {limit} owned connections are in use, which blocking calls and transactions share; drop one, or raise \
+                 `max_owned`"
+            ),
+        }
+    }
 }
 
 /// What is known of an attempt that failed.
@@ -252,7 +278,8 @@ impl Error {
         self.outcome() == Outcome::NotSent
     }
 
-    /// Returns whether so many calls are under way on the node that it takes no more.
+    /// Returns whether so many calls are under way on the node, or so many connections of their own in use, that it takes no
+    /// more.
     pub fn is_overloaded(&self) -> bool {
         matches!(self.kind(), ErrorKind::Overloaded { .. })
     }
@@ -349,7 +376,8 @@ mod tests {
             (ErrorKind::NotRedis(text()), true, Outcome::NotSent),
             (ErrorKind::Down { cause: Arc::new(ErrorKind::Connect(io())) }, true, Outcome::NotSent),
             (ErrorKind::NotAdmitted, true, Outcome::NotSent),
-            (ErrorKind::Overloaded { limit: 1 }, false, Outcome::NotSent),
+            (ErrorKind::Overloaded { limit: 1, of: Bound::InFlight }, false, Outcome::NotSent),
+            (ErrorKind::Overloaded { limit: 1, of: Bound::Owned }, false, Outcome::NotSent),
             (ErrorKind::Timeout(second), false, Outcome::Unknown),
             (ErrorKind::Disconnected(io()), false, Outcome::Unknown),
             (ErrorKind::ReplyTooLarge { limit: 1 }, false, Outcome::Unknown),

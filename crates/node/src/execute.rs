@@ -12,6 +12,40 @@ use crate::command::Write;
 use crate::error::Error;
 use crate::node::Node;
 
+/// What an error says of a call, whatever the command ran on: one server, a ring or a copy.
+pub trait Failure {
+    /// Returns whether time ran out on a server.
+    fn is_timeout(&self) -> bool;
+
+    /// Returns whether a server could not be reached.
+    fn is_connect(&self) -> bool;
+
+    /// Returns whether the command cannot run like this, whatever the state of the servers.
+    fn is_unsupported(&self) -> bool;
+
+    /// Returns whether a server may have executed the command or a part of it, or may do so later. `false` is a proof that
+    /// none did.
+    fn may_have_executed(&self) -> bool;
+}
+
+impl Failure for Error {
+    fn is_timeout(&self) -> bool {
+        Error::is_timeout(self)
+    }
+
+    fn is_connect(&self) -> bool {
+        Error::is_connect(self)
+    }
+
+    fn is_unsupported(&self) -> bool {
+        Error::is_unsupported(self)
+    }
+
+    fn may_have_executed(&self) -> bool {
+        Error::may_have_executed(self)
+    }
+}
+
 /// Something that commands run on. The typed commands ([`StringCommands`](crate::StringCommands) and the others)
 /// are methods of everything that implements this.
 ///

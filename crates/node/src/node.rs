@@ -410,7 +410,8 @@ impl Node {
     /// [`max_owned`](NodeConfig::with_max_owned) says.
     ///
     /// # Errors
-    /// Why there is none: no connection could be made, or all are in use for longer than the response timeout.
+    /// Why there is none: no connection could be made, or all are in use for longer than the response timeout, by others who
+    /// took one, by blocking calls and by transactions ([`ErrorKind::Overloaded`]).
     pub async fn owned(&self) -> Result<OwnedConnection, Error> {
         // The shared connection tells a server that is down, or is none, at once and for all callers.
         self.ready().await?;

@@ -40,6 +40,7 @@ use crate::config::NodeConfig;
 use crate::connection::lost;
 use crate::dial;
 use crate::dial::Dialed;
+use crate::error::Bound;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
@@ -266,7 +267,7 @@ impl Owned {
             .create_timeout(Some(self.config.connect_timeout()))
             .wait_timeout(Some(self.config.response_timeout()))
             .build()
-            .map_err(|error| ErrorKind::Unsupported(error.to_string().into()))
+            .map_err(|error| ErrorKind::Connect(Arc::new(io::Error::other(error.to_string()))))
     }
 
     /// Takes a connection to the process of this incarnation.
@@ -290,10 +291,7 @@ impl Owned {
             }
             Err(PoolError::Backend(kind)) => Err(kind),
             Err(PoolError::Timeout(TimeoutType::Wait)) => {
-                let most = self.config.max_owned();
-                Err(ErrorKind::Unsupported(
-                    format!("all {most} owned connections are in use; drop one, or raise `max_owned`").into(),
-                ))
+                Err(ErrorKind::Overloaded { limit: self.config.max_owned(), of: Bound::Owned })
             }
             Err(PoolError::Timeout(_)) => Err(ErrorKind::ConnectTimeout(self.config.connect_timeout())),
             Err(error) => Err(ErrorKind::Connect(Arc::new(io::Error::other(error.to_string())))),

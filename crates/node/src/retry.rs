@@ -145,7 +145,7 @@ mod tests {
     fn what_was_not_sent_fails_at_once() {
         check("GET k", ErrorKind::ConnectTimeout(Duration::ZERO), 0);
         check("GET k", ErrorKind::Down { cause: Arc::new(lost()) }, 0);
-        check("GET k", ErrorKind::Overloaded { limit: 1 }, 0);
+        check("GET k", ErrorKind::Overloaded { limit: 1, of: crate::error::Bound::InFlight }, 0);
         check("GET k", ErrorKind::ReplyTooLarge { limit: 1 }, 0);
     }
 

@@ -13,6 +13,7 @@ use redis::Value;
 use redis::aio::MultiplexedConnection;
 
 use crate::config::Address;
+use crate::config::ConfigError;
 use crate::config::NodeConfig;
 use crate::dial;
 use crate::dial::Undriven;
@@ -31,7 +32,7 @@ pub(crate) async fn master<'a>(
     options: AsyncConnectionConfig,
 ) -> Result<Undriven, ErrorKind> {
     let Address::Sentinel { sentinels, service, tls } = config.address() else {
-        return Err(ErrorKind::Unsupported("no sentinels are named".into()));
+        return Err(ConfigError::NoService.into());
     };
     let mut asked: Vec<Place> = Vec::new();
     let mut tried: Vec<Place> = Vec::new();
@@ -186,8 +187,6 @@ fn no_master(reason: String) -> ErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Address;
-    use crate::config::ConfigError;
 
     #[test]
     fn a_sentinel_url_names_sentinels_and_a_service() {

@@ -64,6 +64,21 @@ async fn a_node_that_is_down_costs_exactly_its_keys() {
 }
 
 #[tokio::test]
+async fn that_no_node_of_a_copy_is_in_sync_is_no_refusal_of_the_command() {
+    let (mut servers, copy) = redisdb_tests::copy().await;
+    let cache = Cache::builder(copy.clone()).prefix("shop").build().unwrap();
+    cache.set("k", &1).await.unwrap();
+    for idx in 0..3 {
+        servers[idx].restart(Data::Lose).unwrap();
+        let node = copy.nodes().nth(idx).unwrap();
+        eventually("it is back", async || node.ready().await.is_ok() && node.incarnation() == 1).await;
+    }
+    let error = cache.get::<u8>("k").await.unwrap_err();
+    assert!(matches!(error.store(), Some(redisdb::Error::Unavailable(_))), "{error}");
+    assert!(!error.is_unsupported() && !error.may_have_executed(), "{error}");
+}
+
+#[tokio::test]
 async fn the_keys_of_nodes_that_are_up_are_asked_for_once() {
     let (mut servers, ring) = redisdb_tests::ring().await;
     let cache = Cache::builder(ring.clone()).prefix("shop").build().unwrap();

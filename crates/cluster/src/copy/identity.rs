@@ -23,6 +23,7 @@ use super::marker::Stage;
 use super::patience::Patience;
 use crate::both::both;
 use crate::error::Error;
+use crate::error::RepairReason;
 use crate::state::UNFINISHED;
 
 /// How long a process may make a server whole without a word before another one may take over.
@@ -46,8 +47,8 @@ enum Found {
     Unmarked { keys: i64 },
     /// It is another node, or of another copy.
     Foreign(String),
-    /// It cannot be asked.
-    Unreachable,
+    /// It cannot be asked, and why.
+    Unreachable(Option<node::Error>),
 }
 
 /// That this process, and no other, makes a server whole; taken back when it is [released](Self::release), or runs out.
@@ -91,6 +92,15 @@ impl RedisCopy {
             return self.mark(0..nodes.len(), Stage::Ready).await;
         }
         if !looks.iter().any(|look| matches!(look.found, Found::Marked(..))) {
+            // One that cannot be asked may well be marked.
+            let errors = looks.iter().filter_map(|look| match &look.found {
+                Found::Unreachable(error) => error.clone(),
+                _ => None,
+            });
+            let errors: Vec<_> = errors.collect();
+            if !errors.is_empty() {
+                return Err(Error::unavailable("CONNECT", None, errors, Vec::new()));
+            }
             let reason = "no server is marked as belonging to this copy, and they are not all empty; if they hold the \
                           same, say so by `adopt()`"
                 .to_owned();
@@ -102,7 +112,7 @@ impl RedisCopy {
             }
         }
         for (idx, look) in looks.into_iter().enumerate() {
-            if let (Found::Unreachable, Some(behind)) = (&look.found, self.shared.behind.get(idx)) {
+            if let (Found::Unreachable(_), Some(behind)) = (&look.found, self.shared.behind.get(idx)) {
                 // Whatever answers there later is looked at before it is believed.
                 behind.see(Seen::Unreachable);
             }
@@ -219,7 +229,7 @@ impl RedisCopy {
         let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return };
         let incarnation = look.incarnation;
         match look.found {
-            Found::Unreachable => {}
+            Found::Unreachable(_) => {}
             Found::Foreign(_) => {
                 behind.admission().deny();
                 behind.see(Seen::Misconfigured);
@@ -290,14 +300,14 @@ impl RedisCopy {
     async fn look(&self, idx: usize) -> Look {
         let incarnation = self.shared.nodes.at(idx).incarnation();
         let node = self.shared.process(idx, incarnation);
-        let unreachable = Look { incarnation, found: Found::Unreachable, run_id: None };
-        let Some(key) = self.shared.marker_key() else { return unreachable };
+        let unreachable = |error| Look { incarnation, found: Found::Unreachable(error), run_id: None };
+        let Some(key) = self.shared.marker_key() else { return unreachable(None) };
         let mut questions = redis::pipe();
         questions.cmd("GET").arg(key).cmd("INFO").arg("server").cmd("DBSIZE");
-        let Ok(replies) = node.send_pipeline(&questions, 0, questions.len()).await else {
-            return unreachable;
+        let mut replies = match node.send_pipeline(&questions, 0, questions.len()).await {
+            Ok(replies) => replies.into_iter(),
+            Err(error) => return unreachable(Some(error)),
         };
-        let mut replies = replies.into_iter();
         let (marker, info, keys) = (replies.next(), replies.next(), replies.next());
         let found = match marker {
             Some(Value::BulkString(text)) => match Marker::read(&text, node.name()) {
@@ -310,7 +320,7 @@ impl RedisCopy {
             Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => {
                 Found::Foreign("something else: its marker is no string".to_owned())
             }
-            _ => Found::Unreachable,
+            other => Found::Unreachable(node.accept("GET", other.unwrap_or(Value::Nil)).err()),
         };
         let info: String = info.and_then(|info| redis::from_redis_value(info).ok()).unwrap_or_default();
         let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:"));
@@ -327,7 +337,7 @@ impl RedisCopy {
         let name = format!("__redisdb:{{{identity}}}:sync").into_bytes();
         let token = format!("{:016x}{:016x}", super::random(), super::random());
         if node.take_lock(&name, &token, LEASE).await?.is_none() {
-            return Err(Error::refused("repair", "copy", "another process is repairing this node"));
+            return Err(Error::unrepaired(node.name(), RepairReason::Busy));
         }
         let lease = Lease { node: node.clone(), name, token, renewed: Instant::now() };
         match self.mark(idx..=idx, Stage::Syncing).await {
@@ -358,8 +368,7 @@ impl Lease {
     /// If it is lost: the server was flushed, or another process has taken over.
     pub(super) async fn keep(&mut self) -> Result<(), Error> {
         if self.node.extend_lock(&self.name, &self.token, LEASE).await?.is_none() {
-            let reason = "the node lost its data meanwhile, or another process took over; repair it again";
-            return Err(Error::refused("repair", "copy", reason));
+            return Err(Error::unrepaired(self.node.name(), RepairReason::LeaseLost));
         }
         self.renewed = Instant::now();
         Ok(())

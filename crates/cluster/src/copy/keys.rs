@@ -12,6 +12,7 @@ use super::RedisCopy;
 use super::identity::Lease;
 use super::identity::is_a_marker;
 use crate::error::Error;
+use crate::error::RepairReason;
 use crate::state;
 
 /// How many keys are read, compared and written at once.
@@ -69,16 +70,13 @@ pub(super) async fn must_be_ours(
             false => missing(source, batch).await?,
         };
         if unknown.iter().any(|key| is_a_marker(key)) {
-            let reason = "it is marked as a server of another copy; check its URL, or remove that marker";
-            return Err(Error::refused("repair", "copy", reason));
+            return Err(Error::unrepaired(target.name(), RepairReason::OtherCopy));
         }
         n_unknown += unknown.len();
     }
     let few = if should_be_marked { 0 } else { FEW };
     if few < n_unknown && n_keys < n_unknown * 2 {
-        let reason = "most of the keys that it holds are unknown to the others: it may be somebody else's server; repair \
-                      it by hand, by `repair(name)`, if it is not";
-        return Err(Error::refused("repair", "copy", reason));
+        return Err(Error::unrepaired(target.name(), RepairReason::Foreign));
     }
     Ok(())
 }

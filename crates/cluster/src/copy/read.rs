@@ -105,7 +105,7 @@ impl RedisCopy {
             OnRing::EveryNode(rule) => rule,
             _ => Merge::AllOk,
         };
-        merge(rule, &[], values).map_err(|reason| Error::refused(spec.name, "copy", reason))
+        merge(rule, &[], values).map_err(|reason| Error::unmerged(spec.name, reason))
     }
 
     pub(crate) async fn run_each(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {

@@ -24,6 +24,7 @@ use super::pace::Pace;
 use crate::behind::Behind;
 use crate::behind::Standing;
 use crate::error::Error;
+use crate::error::RepairReason;
 use crate::state;
 
 /// How often keys that were written meanwhile are brought over again before they are left behind.
@@ -148,9 +149,9 @@ impl<'a> Repair<'a> {
     /// Runs it. While another repair of the node is under way in this process, it waits for that one to end.
     ///
     /// # Errors
-    /// That there is no such node, that source or node cannot be reached, that no node can be the source, that either
-    /// was restarted meanwhile, or that another process is at it; what was brought over until then stays. The node stays
-    /// behind.
+    /// That there is no such node, or that source or node cannot be reached; [`Error::Repair`] if no node can be the source,
+    /// the node was restarted meanwhile, or another process is at it. What was brought over until then stays, and so the
+    /// node stays behind.
     ///
     /// # Cancel safety
     /// When the future is dropped, what was brought over stays, and the node stays behind.
@@ -205,8 +206,8 @@ impl<'a> Repair<'a> {
                 break;
             }
             let any = self.missed_keys((idx, target), missed, round == 0, &mut repaired).await?;
-            if !any && !everything {
-                return Err(unsupported(NO_SOURCE));
+            if !any && !everything && round == 0 {
+                return Err(Error::unrepaired(&self.node, RepairReason::NoSource));
             }
             // What nobody has right stays missed; all else is the same.
             if !any || self.dry_run {
@@ -219,7 +220,7 @@ impl<'a> Repair<'a> {
             return Ok(repaired);
         }
         if incarnation != target.incarnation() {
-            return Err(unsupported("the node was restarted during the repair; repair it again"));
+            return Err(Error::unrepaired(&self.node, RepairReason::Restarted));
         }
         if let Some(lease) = lease {
             lease.keep().await?;
@@ -358,7 +359,7 @@ impl<'a> Repair<'a> {
         let Some(name) = &self.source else { return Ok(None) };
         let named = self.copy.shared.nodes.position(name)?;
         if named == target {
-            return Err(unsupported("a node cannot be repaired from itself"));
+            return Err(Error::refused("repair", "copy", "a node cannot be repaired from itself"));
         }
         Ok(Some(named))
     }
@@ -379,7 +380,7 @@ impl<'a> Repair<'a> {
             })
         };
         let source = of(Behind::is_in_sync).or_else(|| of(Behind::is_readable));
-        source.ok_or_else(|| unsupported(NO_SOURCE))
+        source.ok_or_else(|| Error::unrepaired(&self.node, RepairReason::NoSource))
     }
 
     /// The node from which this key is brought over.
@@ -409,8 +410,6 @@ impl Shared {
     }
 }
 
-const NO_SOURCE: &str = "no other node is up and in sync; name the one whose keys count, by `from`";
-
 fn count(repaired: &mut Repaired, brought: impl Iterator<Item = (Vec<u8>, Brought)>) {
     for (key, brought) in brought {
         match brought {
@@ -426,10 +425,6 @@ pub(super) async fn sizes<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Resu
     use redisdb_node::commands::ServerCommands;
     let sizes = try_join_all(nodes.into_iter().map(|node| node.dbsize())).await?;
     Ok(sizes.into_iter().max().unwrap_or(0))
-}
-
-fn unsupported(reason: &str) -> Error {
-    Error::refused("repair", "copy", reason)
 }
 
 impl fmt::Debug for Repair<'_> {

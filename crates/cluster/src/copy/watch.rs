@@ -5,6 +5,7 @@ use std::hash::Hasher;
 use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::Stream;
@@ -13,11 +14,14 @@ use futures_util::future::join_all;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::NodeEvent;
+use redisdb_node::commands::ServerCommands;
 
 use super::RedisCopy;
 use super::Shared;
 use super::machine::Seen;
 use crate::behind::Behind;
+use crate::error::Error;
+use crate::error::RepairReason;
 use crate::health::Health;
 use crate::observe::Event;
 use crate::policy::OnReturn;
@@ -29,6 +33,8 @@ const CALM: Duration = Duration::from_secs(1);
 const BUSY: Duration = Duration::from_millis(250);
 /// How long a node is left alone that could not be made the same, at first; then twice as long, and so on, up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long a server is left alone that is not ours to be repaired, while nothing about it changes.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
 impl RedisCopy {
     /// Makes sure that somebody watches over the nodes, as long as there is a handle of this copy.
@@ -137,6 +143,9 @@ impl RedisCopy {
         };
         let Ok(_alone) = behind.repairing.try_lock() else { return false };
         let is_whole = behind.has_memory(node);
+        if !is_whole && care.is_refused(node, behind).await {
+            return false;
+        }
         let repaired = self.repair(node.name()).keys_per_second(keys_per_second).by_itself().attempt(1).await;
         let is_orphan = |(key, _): (Vec<u8>, u64)| shared.source_of(idx, &key).is_none();
         match repaired.is_err() && is_whole && behind.missed_keys().into_iter().all(is_orphan) {
@@ -148,10 +157,19 @@ impl RedisCopy {
             Ok(repaired) if repaired.failed.is_empty() => care.failures = 0,
             // A node that is full may have room again soon, and a few keys are tried quickly; not so all of them.
             Ok(_) => care.failures = if is_whole { 1 } else { care.failures.saturating_add(1) },
+            Err(Error::Repair(error)) if !error.is_passing() => {
+                care.failures = 1;
+                match care.is_refused_anew(Refused::now(node, behind, error.reason)) {
+                    true => {
+                        tracing::warn!(node = node.name(), %error, "left alone until something has changed");
+                    }
+                    false => tracing::debug!(node = node.name(), %error, "still left alone"),
+                }
+            }
             Err(error) => {
                 tracing::debug!(node = node.name(), %error, "not repaired yet");
                 // That another process is at it, or that no node can be the source, may change soon.
-                let may_change_soon = is_whole || error.is_unsupported();
+                let may_change_soon = is_whole || matches!(error, Error::Repair(_));
                 care.failures = if may_change_soon { 1 } else { care.failures.saturating_add(1) };
             }
         }
@@ -166,6 +184,25 @@ struct Care {
     quiet: u32,
     /// How often in a row it could not be made the same.
     failures: u32,
+    /// That its server is not ours to be repaired, as far as is known.
+    refused: Option<Refused>,
+}
+
+/// What a server was like that is not ours to be repaired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Refused {
+    reason: RepairReason,
+    incarnation: u64,
+    is_admitted: bool,
+    at: Instant,
+}
+
+impl Refused {
+    fn now(node: &Node, behind: &Behind, reason: RepairReason) -> Self {
+        let incarnation = node.incarnation();
+        let is_admitted = behind.admission().admits(incarnation);
+        Self { reason, incarnation, is_admitted, at: Instant::now() }
+    }
 }
 
 impl Care {
@@ -176,6 +213,21 @@ impl Care {
             behind.see(Seen::CaughtUp);
             behind.see(Seen::Missed);
         }
+    }
+
+    /// Remembers that a server is not ours to be repaired. Returns whether that is news.
+    fn is_refused_anew(&mut self, now: Refused) -> bool {
+        let before = self.refused.replace(now);
+        before.is_none_or(|before| Refused { at: now.at, ..before } != now)
+    }
+
+    /// Whether a server that was not ours to be repaired has not changed since: it is the same process, as well known, and
+    /// still holds something. To see more than that, all its keys would have to be looked at; that is done rarely.
+    async fn is_refused(&self, node: &Node, behind: &Behind) -> bool {
+        let Some(refused) = self.refused else { return false };
+        Refused { at: refused.at, ..Refused::now(node, behind, refused.reason) } == refused
+            && refused.at.elapsed() < LOOK_AGAIN
+            && !matches!(node.dbsize().await, Ok(0))
     }
 }
 

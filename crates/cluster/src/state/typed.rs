@@ -27,7 +27,11 @@ pub(super) async fn copy(
 ) -> Result<(), node::Error> {
     let unfinished = [UNFINISHED, key].concat();
     let Some(mut elements) = Elements::of(source, key).await? else {
-        let reason = "it is gone, or of a type that only its module can copy";
+        if source.send(redis::cmd("EXISTS").arg(key)).await? == Value::Int(0) {
+            // What came between is seen when the key is compared again.
+            return Ok(());
+        }
+        let reason = "it is of a type that only its module can copy";
         return Err(node::Error::new(source.name().into(), "TYPE", unsupported(reason)));
     };
     let kind = elements.kind;

@@ -32,12 +32,13 @@ use crate::command::rows::XREADGROUP;
 
 /// The commands that wait until there is something to take or to read.
 ///
-/// Each call has a connection of its own while it waits, at most 64 of a node, so it never delays another one. A
-/// timeout is rounded up to a millisecond; [`Duration::ZERO`] waits for ever. The server is given the time plus the
+/// Each call has a connection of its own while it waits, so it never delays another one. It shares the at most 64 of a node
+/// ([`max_owned`](crate::NodeConfig::with_max_owned)) with transactions and [`owned`](crate::Node::owned). A timeout is rounded up to a millisecond; [`Duration::ZERO`] waits for ever. The server is given the time plus the
 /// node's response timeout to answer.
 ///
 /// # Errors
-/// `WRONGTYPE` if a key holds something else; otherwise as [`Execute::read`] and [`Execute::write`].
+/// `WRONGTYPE` if a key holds something else; [`Overloaded`](crate::ErrorKind::Overloaded) if all connections of one's own
+/// are in use; otherwise as [`Execute::read`] and [`Execute::write`].
 ///
 /// # Cancel safety
 /// When the future is dropped the connection is closed, and the server stops waiting. If it was just then handing out

@@ -1,0 +1,93 @@
+//! Why a node of a copy was not repaired.
+
+use std::fmt;
+
+/// Why a node of a copy was not [repaired](crate::RedisCopy::repair). What was brought over until then stays, and the node
+/// stays behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RepairError {
+    /// The node.
+    pub node: String,
+    /// What stands in the way.
+    pub reason: RepairReason,
+}
+
+/// What stands in the way of a repair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RepairReason {
+    /// Another process is repairing the node. It passes.
+    Busy,
+    /// The node lost its data meanwhile, or another process took over. It passes.
+    LeaseLost,
+    /// The node's server was restarted meanwhile. It passes.
+    Restarted,
+    /// No other node is up and in sync. It passes when one is.
+    NoSource,
+    /// The server is marked as one of another copy. It stays so until somebody changes that.
+    OtherCopy,
+    /// Most of what the server holds is unknown to the others, so it may be somebody else's. It stays so until somebody
+    /// changes that, or repairs the node by hand.
+    Foreign,
+}
+
+impl RepairError {
+    pub(crate) fn new(node: &str, reason: RepairReason) -> Self {
+        Self { node: node.to_owned(), reason }
+    }
+
+    /// Returns whether it may pass by itself, so that the same repair may succeed a moment later.
+    pub fn is_passing(&self) -> bool {
+        match self.reason {
+            RepairReason::Busy
+            | RepairReason::LeaseLost
+            | RepairReason::Restarted
+            | RepairReason::NoSource => true,
+            RepairReason::OtherCopy | RepairReason::Foreign => false,
+        }
+    }
+
+    /// Returns whether something may have been brought over before.
+    pub(crate) fn may_have_begun(&self) -> bool {
+        matches!(self.reason, RepairReason::LeaseLost | RepairReason::Restarted)
+    }
+}
+
+impl fmt::Display for RepairError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = match self.reason {
+            RepairReason::Busy => "another process is repairing it; try again when that is done",
+            RepairReason::LeaseLost => {
+                "it lost its data meanwhile, or another process took over; repair it again"
+            }
+            RepairReason::Restarted => "its server was restarted during the repair; repair it again",
+            RepairReason::NoSource => {
+                "no other node is up and in sync; try again when one is, or name the one whose keys count, by `from`"
+            }
+            RepairReason::OtherCopy => {
+                "it is marked as a server of another copy; check its URL, or remove that marker"
+            }
+            RepairReason::Foreign => {
+                "most of the keys that it holds are unknown to the others: it may be somebody else's server; check its URL, \
+                 or repair it by hand, by `repair(name)`, if it is ours"
+            }
+        };
+        write!(f, "node `{}` was not repaired: {reason}", self.node)
+    }
+}
+
+impl std::error::Error for RepairError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_so_is_told_from_what_passes() {
+        let is_passing = |reason| RepairError::new("b", reason).is_passing();
+        use RepairReason::*;
+        assert_eq!([Busy, LeaseLost, Restarted, NoSource].map(is_passing), [true; 4]);
+        assert_eq!([OtherCopy, Foreign].map(is_passing), [false; 2]);
+    }
+}
