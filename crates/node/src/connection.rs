@@ -18,7 +18,6 @@ use std::time::SystemTime;
 use arc_swap::ArcSwapOption;
 use redis::Cmd;
 use redis::Pipeline;
-use redis::RedisError;
 use redis::RedisResult;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
@@ -36,7 +35,7 @@ use crate::config::NodeConfig;
 use crate::deadlines::Deadlines;
 use crate::error::Bound;
 use crate::error::ErrorKind;
-use crate::error::io_error;
+use crate::fault::lost;
 use crate::jitter::jitter;
 use crate::keeper::Keeper;
 use crate::observe::NodeEvent;
@@ -428,16 +427,6 @@ impl Core {
         }
         was_in_use
     }
-}
-
-/// What a call failed with whose connection was lost.
-#[cold]
-pub(crate) fn lost(error: RedisError) -> ErrorKind {
-    if let Some(TooLarge { limit }) = TooLarge::of(&error) {
-        return ErrorKind::ReplyTooLarge { limit: *limit };
-    }
-    let io = io_error(&error).map_or(std::io::ErrorKind::InvalidData, std::io::Error::kind);
-    ErrorKind::Disconnected(Arc::new(std::io::Error::new(io, error)))
 }
 
 impl fmt::Debug for Connection {

@@ -34,6 +34,7 @@ mod clock;
 mod connection;
 mod deadlines;
 mod dial;
+mod fault;
 mod jitter;
 mod keeper;
 mod owned;

@@ -37,7 +37,6 @@ use crate::command::Spec;
 use crate::command::Write;
 use crate::config::Address;
 use crate::config::NodeConfig;
-use crate::connection::lost;
 use crate::dial;
 use crate::dial::Dialed;
 use crate::error::Bound;
@@ -45,6 +44,7 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::execute::Execute;
+use crate::fault::lost;
 use crate::sentinel;
 use crate::waiting::Waiting;
 
