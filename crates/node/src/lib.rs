@@ -70,5 +70,6 @@ pub use lock::LockOptions;
 mod learn;
 mod meters;
 mod multi;
+mod nothing;
 mod sentinel;
 mod waiting;

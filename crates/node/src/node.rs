@@ -28,6 +28,7 @@ use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::jitter::jitter;
 use crate::meters::Meters;
+use crate::nothing;
 use crate::observe::NodeEvent;
 use crate::observe::Observer;
 use crate::owned::Owned;
@@ -196,6 +197,9 @@ impl Node {
     /// # Cancel safety
     /// When the future is dropped the command may have been executed.
     pub async fn send(&self, cmd: &Cmd) -> Result<Value, Error> {
+        if nothing::is_wordless(cmd) {
+            return Err(self.wordless());
+        }
         let by = self.deadline.map(|deadline| Instant::now() + deadline);
         let reply = self.inner.connection.send(cmd, by, self.admission.as_ref()).await;
         self.judged(|| name_of(cmd), reply)
@@ -242,7 +246,8 @@ impl Node {
     }
 
     /// Sends a pipeline in one write and returns `count` of its replies from `offset` on, as
-    /// [`ConnectionLike`](redis::aio::ConnectionLike) does: error replies are values.
+    /// [`ConnectionLike`](redis::aio::ConnectionLike) does: error replies are values. Of one without a command nothing is
+    /// sent.
     ///
     /// # Errors
     /// Of the connection, for the whole pipeline.
@@ -255,6 +260,12 @@ impl Node {
         offset: usize,
         count: usize,
     ) -> Result<Vec<Value>, Error> {
+        if let Some(answer) = nothing::answer(pipeline, offset, count) {
+            return Ok(answer);
+        }
+        if pipeline.cmd_iter().any(nothing::is_wordless) {
+            return Err(self.wordless());
+        }
         let start = Instant::now();
         let (by, admission) = (self.by(start), self.admission.as_ref());
         let replies = self.inner.connection.send_pipeline(pipeline, offset, count, by, admission).await;
@@ -262,6 +273,10 @@ impl Node {
         self.inner.meters.called(None, start, self.in_flight(), &replies);
         self.look_for_demotion(replies.as_deref().unwrap_or_default());
         replies
+    }
+
+    fn wordless(&self) -> Error {
+        self.error("?", ErrorKind::Unsupported(nothing::WORDLESS.into()))
     }
 
     fn by(&self, start: Instant) -> Option<Instant> {

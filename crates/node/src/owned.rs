@@ -45,6 +45,7 @@ use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::execute::Execute;
 use crate::fault::lost;
+use crate::nothing;
 use crate::sentinel;
 use crate::waiting::Waiting;
 
@@ -111,6 +112,9 @@ impl OwnedConnection {
         offset: usize,
         count: usize,
     ) -> Result<Vec<Value>, ErrorKind> {
+        if let Some(answer) = nothing::answer(pipeline, offset, count) {
+            return Ok(answer);
+        }
         let mut connection = self.handle().map_err(|ended| ErrorKind::Connect(Arc::new(ended)))?;
         let sent = async move { connection.send_packed_commands(pipeline, offset, count).await };
         self.within(Some(self.response_timeout), sent).await
@@ -220,6 +224,9 @@ impl Execute for OwnedConnection {
 impl ConnectionLike for OwnedConnection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
+            if nothing::is_wordless(cmd) {
+                return Err((redis::ErrorKind::Client, nothing::WORDLESS).into());
+            }
             let mut connection = self.handle()?;
             self.to_the_end(async move { connection.send_packed_command(cmd).await }).await
         })
@@ -232,6 +239,12 @@ impl ConnectionLike for OwnedConnection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
+            if let Some(answer) = nothing::answer(pipeline, offset, count) {
+                return Ok(answer);
+            }
+            if pipeline.cmd_iter().any(nothing::is_wordless) {
+                return Err((redis::ErrorKind::Client, nothing::WORDLESS).into());
+            }
             let mut connection = self.handle()?;
             let sent = async move { connection.send_packed_commands(pipeline, offset, count).await };
             self.to_the_end(sent).await

@@ -82,5 +82,7 @@ pub(crate) async fn run_atomic(
     for cmd in pipeline.cmd_iter() {
         commands.push((row(cmd)?, cmd));
     }
-    Ok(owner_of(ring, commands)?.send_pipeline(pipeline, offset, count).await?)
+    // A block without a command goes nowhere: any node says so.
+    let owner = if pipeline.is_empty() { ring.node_for("") } else { owner_of(ring, commands)? };
+    Ok(owner.send_pipeline(pipeline, offset, count).await?)
 }

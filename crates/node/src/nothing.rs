@@ -1,0 +1,26 @@
+//! What there is nothing to send of. A server answers nothing to it, and redis-rs takes that for a lost connection.
+
+use redis::Cmd;
+use redis::Pipeline;
+use redis::Value;
+
+/// Why a command without a word is not sent.
+pub(crate) const WORDLESS: &str = "a command needs a name";
+
+/// What a server would answer to a pipeline without a command, which need not be sent then.
+pub(crate) fn answer(pipeline: &Pipeline, offset: usize, count: usize) -> Option<Vec<Value>> {
+    if !pipeline.is_empty() {
+        return None;
+    }
+    let replies = match pipeline.is_transaction() {
+        // To `MULTI` and to `EXEC`.
+        true => vec![Value::Okay, Value::Array(Vec::new())],
+        false => Vec::new(),
+    };
+    Some(replies.into_iter().skip(offset).take(count).collect())
+}
+
+/// Whether a command has no word.
+pub(crate) fn is_wordless(cmd: &Cmd) -> bool {
+    cmd.args_iter().next().is_none()
+}
