@@ -1,6 +1,7 @@
 //! Processes that start after a server came back empty.
 
 use std::future::Future;
+use std::time::Duration;
 
 use redisdb::Error;
 use redisdb::Health;
@@ -307,4 +308,53 @@ async fn no_way_of_reading_believes_a_server_that_was_emptied_a_moment_ago() {
         assert_eq!(copy.get::<usize>(format!("none:{i}")).await.unwrap(), None);
     }
     assert!(copy.health().iter().all(|(_, health)| *health == Health::Up), "{:?}", copy.health());
+}
+
+#[tokio::test]
+async fn servers_are_adopted_only_if_all_of_them_were_compared() {
+    let servers = Servers::start(3).unwrap();
+    let nodes = NAMES.iter().zip(servers.urls());
+    let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url));
+    let copy = copy.identity("shop").response_timeout(Duration::from_millis(300)).build().unwrap();
+    for node in copy.nodes() {
+        node.set("k", 1).await.unwrap();
+    }
+    servers[2].pause();
+    assert!(copy.adopt().await.unwrap_err().is_timeout());
+    servers[2].resume();
+    eventually("it answers", async || copy.on_node("c").unwrap().ping().await.is_ok()).await;
+    copy.adopt().await.unwrap();
+    // One server alone is the same as itself.
+    let url = &servers.urls()[0];
+    redisdb::Node::connect(url.as_str()).await.unwrap().del("__redisdb:{shop}:node").await.unwrap();
+    RedisCopy::builder().node("a", url).identity("shop").build().unwrap().adopt().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_loses_nothing_to_a_source_that_was_emptied_a_moment_ago() {
+    let servers = Servers::start(3).unwrap();
+    let copy = process(&servers).await.unwrap();
+    fill(&copy).await;
+    let [a, b] = ["a", "b"].map(|name| copy.on_node(name).unwrap().clone());
+    a.set("key:0", "other").await.unwrap();
+    a.del("key:1").await.unwrap();
+    // Of a whole node that is compared, and of one that is made whole.
+    for is_whole in [true, false] {
+        if !is_whole {
+            a.flushall().await.unwrap();
+            eventually("it is noticed", async || copy.health()[0].1 == Health::Syncing).await;
+            a.mset((0..KEYS).map(|i| (format!("key:{i}"), "other"))).await.unwrap();
+        }
+        let kept = a.get::<String>("key:7").await.unwrap();
+        redisdb::Node::connect(servers[1].url()).await.unwrap().flushall().await.unwrap();
+        let error = copy.repair("a").from("b").run().await.unwrap_err();
+        assert!(error.to_string().contains("the node whose keys count lost its data"), "{error}");
+        assert_eq!(a.get::<String>("key:7").await.unwrap(), kept);
+        assert_eq!(copy.health()[1], ("b", Health::Syncing));
+        // The next one that is in sync is the source now.
+        assert!(copy.repair("a").run().await.unwrap().readmitted);
+        assert!(copy.repair("b").run().await.unwrap().readmitted);
+        assert_eq!(b.get::<u8>("key:0").await.unwrap(), Some(0));
+        assert_eq!(copy.verify().run().await.unwrap(), []);
+    }
 }

@@ -40,6 +40,8 @@ mod model;
 #[cfg(feature = "servers")]
 mod names;
 #[cfg(feature = "servers")]
+mod nothing;
+#[cfg(feature = "servers")]
 mod on_down;
 mod original_doc;
 #[cfg(feature = "servers")]
@@ -66,6 +68,8 @@ mod scan;
 mod scripts;
 #[cfg(feature = "servers")]
 mod sentinel;
+#[cfg(feature = "servers")]
+mod sources;
 #[cfg(feature = "servers")]
 mod table;
 #[cfg(feature = "servers")]

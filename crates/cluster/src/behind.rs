@@ -179,7 +179,6 @@ impl Behind {
     }
 
     /// How many keys were missed that are remembered one by one.
-    #[cfg(feature = "metrics")]
     pub(crate) fn n_missed(&self) -> usize {
         self.n_keys.load(Ordering::Acquire)
     }

@@ -1,5 +1,6 @@
 //! Each key on all servers.
 
+mod adopt;
 mod bring;
 mod identity;
 mod keys;
@@ -10,13 +11,16 @@ mod pipeline;
 pub use pipeline::CopyReply;
 mod patience;
 mod portion;
+mod progress;
+pub use progress::Progress;
 mod read;
 mod repair;
-pub use repair::Progress;
 pub use repair::Repair;
 pub use repair::Repaired;
+mod source;
 mod verify;
 pub use verify::Difference;
+pub use verify::Verified;
 pub use verify::Verify;
 mod watch;
 use watch::random;

@@ -58,6 +58,8 @@ pub enum Error {
     Partial(Box<Partial>),
     /// Fewer nodes took a write than [`WriteTo`](crate::WriteTo) wants. Those that took it keep it.
     TooFewReplies(Box<TooFewReplies>),
+    /// Fewer nodes answered than are needed for what compares them.
+    TooFewNodes(Box<TooFewNodes>),
     /// The nodes gave different answers where one was asked for.
     Disagreement(Box<TooFewReplies>),
     /// A node of a copy was not repaired.
@@ -181,6 +183,20 @@ pub struct TooFewReplies {
     pub replies: Replies<Value>,
 }
 
+/// Why nothing could be compared.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TooFewNodes {
+    /// `verify`, for example.
+    pub command: &'static str,
+    /// How many nodes it needs at least.
+    pub wanted: usize,
+    /// The nodes that answered.
+    pub answered: Vec<String>,
+    /// What became of the others.
+    pub errors: Vec<node::Error>,
+}
+
 impl Error {
     /// A command that is not sent, with the reason and what to do instead.
     pub(crate) fn refused(command: &str, strategy: &'static str, reason: impl Into<String>) -> Self {
@@ -235,6 +251,7 @@ impl Error {
         match self {
             Self::Node(error) => vec![error],
             Self::Unavailable(unavailable) => unavailable.errors.iter().collect(),
+            Self::TooFewNodes(too_few) => too_few.errors.iter().collect(),
             Self::Partial(partial) => partial.failures().map(|(_, error)| error).collect(),
             Self::TooFewReplies(write) | Self::Disagreement(write) => {
                 write.replies.failures().map(|(_, error)| error).collect()

@@ -290,8 +290,13 @@ async fn lose_a_copy_node(copy: &RedisCopy, names: &[String], control: &mut Cont
     let repaired = copy.repair(first.name()).run().await?;
     println!("  repaired from another server: {} keys in {:.1?}", repaired.copied, start.elapsed());
     show_health(copy);
-    let different = copy.verify().run().await?;
-    println!("      verified: {} keys differ", different.len());
+    let verified = copy.verify().run().await?;
+    println!(
+        "      verified: of {} keys on {} servers {} differ",
+        verified.compared,
+        verified.nodes.len(),
+        verified.len()
+    );
     Ok(())
 }
 

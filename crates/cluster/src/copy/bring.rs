@@ -1,11 +1,11 @@
 //! Making keys on one node what they are on another.
 
 use futures_util::future::try_join_all;
-use redisdb_node as node;
 use redisdb_node::Node;
 
 use super::Shared;
 use super::keys::BATCH;
+use super::source::Source;
 use crate::behind::Behind;
 use crate::error::Error;
 use crate::state;
@@ -22,6 +22,15 @@ pub(super) enum Brought {
     Removed,
     /// It could not be made the same, for this reason.
     Failed(String),
+    /// It was left alone, because the source is known to have missed it.
+    Missed,
+}
+
+impl Brought {
+    /// Returns whether it was not the same.
+    pub(super) fn is_different(&self) -> bool {
+        !matches!(self, Self::Same | Self::Missed)
+    }
 }
 
 /// Makes keys on the target what they are on the source, where they are not; writes of this client that meet it are
@@ -29,23 +38,31 @@ pub(super) enum Brought {
 ///
 /// On a dry run nothing is written.
 pub(super) async fn bring(
-    (source, target): (&Node, &Node),
+    (source, target): (&Source<'_>, &Node),
     behind: &Behind,
     keys: &[Vec<u8>],
     whole: u64,
     dry_run: bool,
-) -> Result<Vec<Brought>, node::Error> {
+) -> Result<Vec<Brought>, Error> {
     let batch = behind.start_batch(keys);
-    let states = try_join_all([source, target].map(|node| state::read(node, keys, whole))).await?;
+    let states = try_join_all([&source.node, target].map(|node| state::read(node, keys, whole))).await?;
     let [wanted, found] = states.as_slice() else { return Ok(Vec::new()) };
-    let same = state::compare(keys, (source, wanted), (target, found)).await?;
+    let same = state::compare(keys, (&source.node, wanted), (target, found)).await?;
+    if !dry_run && same.contains(&false) {
+        source.check(target.name()).await?;
+    }
+    // Asked after the source was: what it missed meanwhile counts no more than what it missed before.
+    let counts: Vec<bool> = keys.iter().map(|key| source.counts_for(key)).collect();
     let states = keys.iter().map(Vec::as_slice).zip(wanted);
-    let different: Vec<(&[u8], &State)> =
-        states.zip(&same).filter(|(_, same)| !**same).map(|(state, _)| state).collect();
+    let different: Vec<(&[u8], &State)> = states
+        .zip(same.iter().zip(&counts))
+        .filter(|(_, (same, counts))| !**same && **counts)
+        .map(|(state, _)| state)
+        .collect();
     batch.narrow(different.iter().map(|(key, _)| *key));
     let outcomes = match different.is_empty() || dry_run {
         true => different.iter().map(|_| Ok(())).collect(),
-        false => state::write(source, target, &different).await?,
+        false => state::write(&source.node, target, &different).await?,
     };
     let mut outcomes =
         different.into_iter().zip(outcomes).map(|((_, wanted), outcome)| match (outcome, wanted) {
@@ -53,9 +70,10 @@ pub(super) async fn bring(
             (Ok(()), State::Present { .. }) => Brought::Copied,
             (Err(error), _) => Brought::Failed(error.to_string()),
         });
-    let brought = same.into_iter().map(|same| match same {
-        true => Brought::Same,
-        false => outcomes.next().unwrap_or(Brought::Same),
+    let brought = same.into_iter().zip(counts).map(|outcome| match outcome {
+        (_, false) => Brought::Missed,
+        (true, true) => Brought::Same,
+        (false, true) => outcomes.next().unwrap_or(Brought::Same),
     });
     Ok(brought.collect())
 }

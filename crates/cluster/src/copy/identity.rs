@@ -121,37 +121,6 @@ impl RedisCopy {
         Ok(())
     }
 
-    /// Marks the servers as belonging to this copy, if they all hold the same; for servers that held data before they
-    /// were given an [identity](crate::CopyBuilder::identity).
-    ///
-    /// # Errors
-    /// [`Error::Identity`] if they do not hold the same, with the first keys that differ, or if the copy has no
-    /// identity; and if a node cannot be reached.
-    pub async fn adopt(&self) -> Result<(), Error> {
-        if self.shared.identity.is_none() {
-            let reason =
-                "this copy has no identity; give it one by `RedisCopy::builder().identity(..)`".to_owned();
-            return Err(Error::Identity { reason });
-        }
-        self.shared.nodes.connect().await?;
-        let nodes: Vec<&Node> = self.shared.nodes.iter().collect();
-        for node in &nodes {
-            node.ready().await?;
-        }
-        let differences = self.verify().run().await?;
-        if let Some(first) = differences.first() {
-            let reason =
-                format!("{} keys are not the same on all servers; the first: {first}", differences.len());
-            return Err(Error::Identity { reason });
-        }
-        self.mark(0..nodes.len(), Stage::Ready).await?;
-        for (node, behind) in nodes.into_iter().zip(&self.shared.behind) {
-            behind.missed_keys().iter().for_each(|(key, number)| behind.forget(key, *number));
-            behind.readmit(node);
-        }
-        Ok(())
-    }
-
     /// Marks servers, as the processes that they are now: from then on they are the nodes', and are written to.
     pub(super) async fn mark(
         &self,
@@ -255,6 +224,10 @@ impl RedisCopy {
                     return;
                 }
                 shared.remember(node, &marker);
+                if !behind.has_memory(node) {
+                    // Whoever made it whole need not know what this process knows the others to have missed.
+                    shared.missed_with_the_others(idx);
+                }
                 behind.vouch(incarnation);
                 behind.see(Seen::Intact);
                 let due = shared.beat().due(Instant::now());

@@ -11,6 +11,7 @@ use redisdb_node::commands::ScanOptions;
 use super::RedisCopy;
 use super::identity::Lease;
 use super::identity::is_a_marker;
+use super::source::Source;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::state;
@@ -55,7 +56,7 @@ impl<'a> Keys<'a> {
 /// known: most of them must be the same.
 pub(super) async fn must_be_ours(
     copy: &RedisCopy,
-    source: &Node,
+    source: &Source<'_>,
     target: &Node,
     should_be_marked: bool,
 ) -> Result<(), Error> {
@@ -64,10 +65,12 @@ pub(super) async fn must_be_ours(
     while n_keys < BATCH
         && let Some(batch) = keys.next(&mut None).await?
     {
+        // What the source is known to have missed says nothing.
+        let batch: Vec<Vec<u8>> = batch.into_iter().filter(|key| source.counts_for(key)).collect();
         n_keys += batch.len();
         let unknown = match should_be_marked {
-            true => different(source, target, batch).await?,
-            false => missing(source, batch).await?,
+            true => different(&source.node, target, batch).await?,
+            false => missing(&source.node, batch).await?,
         };
         if unknown.iter().any(|key| is_a_marker(key)) {
             return Err(Error::unrepaired(target.name(), RepairReason::OtherCopy));

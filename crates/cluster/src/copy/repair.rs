@@ -1,55 +1,34 @@
 //! Bringing a node of a copy back to what the others hold.
 
-use std::collections::BTreeMap;
-use std::collections::HashSet;
+mod all;
+mod missed;
+
 use std::fmt;
-use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::try_join_all;
-use redisdb_node::Node;
 
 use super::RedisCopy;
-use super::Shared;
 use super::bring::Brought;
-use super::bring::bring;
-use super::bring::forget_unanimous;
 use super::identity::Lease;
-use super::keys::BATCH;
-use super::keys::Keys;
-use super::keys::missing;
 use super::keys::must_be_ours;
 use super::marker::Stage;
 use super::pace::Pace;
-use crate::behind::Behind;
-use crate::behind::Standing;
+use super::progress::Meter;
+use super::progress::Progress;
+use super::source::Source;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::state;
 
 /// How often keys that were written meanwhile are brought over again before they are left behind.
 const ROUNDS: usize = 10;
-/// How long a write of another process may be on its way to one node when it has reached the other: all keys are
-/// compared a second time after this.
-const SETTLE: Duration = Duration::from_millis(500);
-
-/// How far a [`Repair`] or a [`Verify`](super::Verify) has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// How many keys were compared.
-    pub compared: u64,
-    /// How many there are to compare, about: the largest `DBSIZE` of the nodes.
-    pub total: u64,
-    /// How many differed.
-    pub different: u64,
-}
 
 /// What a [`Repair`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repaired {
-    /// How many keys were compared; those that are looked at a second time count once.
+    /// How many keys were compared: all of them if the repair was asked for by hand; those that are looked at a second
+    /// time count once.
     pub compared: u64,
     /// How many were brought over from the source; on a dry run, how many would be.
     pub copied: u64,
@@ -60,6 +39,9 @@ pub struct Repaired {
     /// Keys that the node named by [`from`](Repair::from) has missed too, and that no other node has right: they were
     /// brought over from it all the same.
     pub doubtful: Vec<Vec<u8>>,
+    /// Keys that every node is known to have missed, so that nobody can tell who has them right: they were left as they
+    /// are, and no read of them is answered. [`from`](Repair::from) names the node that counts.
+    pub undecided: Vec<Vec<u8>>,
     /// Whether the node answers all reads again; never after a dry run.
     pub readmitted: bool,
 }
@@ -73,18 +55,19 @@ pub struct Repair<'a> {
     dry_run: bool,
     /// Nobody asked for it.
     by_itself: bool,
+    /// The node that all keys were compared with.
+    compared_with: Option<usize>,
     whole: u64,
     pace: Pace,
-    on_progress: Box<dyn FnMut(Progress) + Send + 'a>,
+    meter: Meter<'a>,
 }
 
 impl RedisCopy {
     /// Brings a node to what another one holds, and readmits it.
     ///
-    /// It is done [by itself](crate::OnReturn), unless that was turned off or no node is in sync. A node that is known
-    /// to have missed some keys has these brought over; one that came back with another memory has all of its keys
-    /// compared, and those removed that the source does not have. Writes may go on: keys that this client writes
-    /// meanwhile are brought over again, and all are compared a second time, because of other clients' writes.
+    /// All keys are compared, those that differ brought over, and those removed that the other node does not have. A
+    /// node that came back needs none: it is [brought back by itself](crate::OnReturn), unless that was turned off
+    /// or no node is in sync. Writes may go on: keys that this client writes meanwhile are brought over again.
     ///
     /// ```no_run
     /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
@@ -99,9 +82,10 @@ impl RedisCopy {
             source: None,
             dry_run: false,
             by_itself: false,
+            compared_with: None,
             whole: state::WHOLE,
             pace: Pace::default(),
-            on_progress: Box::new(|_| {}),
+            meter: Meter::new(|_| {}),
         }
     }
 }
@@ -134,7 +118,7 @@ impl<'a> Repair<'a> {
         self
     }
 
-    /// Nobody asked for it, so it keeps away from a server that may be somebody else's.
+    /// Nobody asked for it, so it keeps away from a server that may be somebody else's, and compares no more than it must.
     pub(super) fn by_itself(mut self) -> Self {
         self.by_itself = true;
         self
@@ -142,21 +126,22 @@ impl<'a> Repair<'a> {
 
     /// Calls a function with the progress after every batch of keys.
     pub fn on_progress(mut self, f: impl FnMut(Progress) + Send + 'a) -> Self {
-        self.on_progress = Box::new(f);
+        self.meter = Meter::new(f);
         self
     }
 
     /// Runs it. While another repair of the node is under way in this process, it waits for that one to end.
     ///
     /// # Errors
-    /// That there is no such node, or that source or node cannot be reached; [`Error::Repair`] if no node can be the source,
-    /// the node was restarted meanwhile, or another process is at it. What was brought over until then stays, and so the
-    /// node stays behind.
+    /// That there is no such node, or that it is its own source, before anything else; that source or node cannot be
+    /// reached; [`Error::Repair`] if no node can be the source, either was restarted meanwhile, or another process is at
+    /// it. What was brought over until then stays, and so the node stays behind.
     ///
     /// # Cancel safety
     /// When the future is dropped, what was brought over stays, and the node stays behind.
     pub async fn run(self) -> Result<Repaired, Error> {
         let idx = self.copy.shared.nodes.position(&self.node)?;
+        self.named_source(idx)?;
         let behind = self.copy.shared.behind_of(idx)?;
         let _alone = behind.repairing.lock().await;
         self.copy.shared.nodes.at(idx).ready().await?;
@@ -184,18 +169,23 @@ impl<'a> Repair<'a> {
         // Another process that answers there meanwhile is neither read nor written.
         let target = &shared.process(idx, incarnation);
         let mut repaired = Repaired::default();
-        let everything = !behind.has_memory(target);
+        let is_whole = behind.has_memory(target);
+        let everything = !is_whole || !self.by_itself;
         if everything {
             let source = self.source_of_all(idx)?;
-            shared.nodes.at(source).ready().await?;
+            source.node.ready().await?;
             if self.by_itself {
                 let should_be_marked = shared.identity.is_some() && !behind.admission().admits(incarnation);
-                must_be_ours(copy, shared.nodes.at(source), target, should_be_marked).await?;
+                must_be_ours(copy, &source, target, should_be_marked).await?;
             }
-            if !self.dry_run {
+            if !is_whole && !self.dry_run {
                 *lease = copy.begin_sync(idx, target).await?;
             }
-            self.all_keys((source, idx), target, lease, &mut repaired).await?;
+            self.compared_with = Some(source.idx);
+            self.all_keys(&source, (idx, target), lease, &mut repaired).await?;
+        } else {
+            let n_missed = behind.n_missed() as u64;
+            self.meter.begin(n_missed, n_missed);
         }
         let counted = self.dry_run && everything;
         let mut last = behind.last_missed();
@@ -205,7 +195,10 @@ impl<'a> Repair<'a> {
             if missed.is_empty() {
                 break;
             }
-            let any = self.missed_keys((idx, target), missed, round == 0, &mut repaired).await?;
+            if round == 0 && !everything {
+                repaired.compared = missed.len() as u64;
+            }
+            let any = self.missed_keys((idx, target), missed, &mut repaired).await?;
             if !any && !everything && round == 0 {
                 return Err(Error::unrepaired(&self.node, RepairReason::NoSource));
             }
@@ -216,6 +209,7 @@ impl<'a> Repair<'a> {
         }
         repaired.doubtful.sort();
         repaired.doubtful.dedup();
+        self.meter.end(repaired.copied + repaired.removed);
         if self.dry_run {
             return Ok(repaired);
         }
@@ -228,7 +222,8 @@ impl<'a> Repair<'a> {
         for (key, _) in &repaired.failed {
             behind.missed(std::iter::once(key.as_slice()));
         }
-        if everything {
+        repaired.undecided.retain(|key| behind.has_missed_of(key));
+        if !is_whole {
             if repaired.failed.is_empty() && behind.n_floods() == n_floods {
                 copy.mark(idx..=idx, Stage::Ready).await?;
             }
@@ -240,121 +235,6 @@ impl<'a> Repair<'a> {
         Ok(repaired)
     }
 
-    /// Compares all keys of both nodes.
-    async fn all_keys(
-        &mut self,
-        (source_idx, idx): (usize, usize),
-        target: &Node,
-        lease: &mut Option<Lease>,
-        repaired: &mut Repaired,
-    ) -> Result<(), Error> {
-        let shared = &*self.copy.shared;
-        let source = shared.nodes.at(source_idx);
-        let behind = shared.behind_of(idx)?;
-        let total = sizes([source, target]).await?;
-        let mut strays = HashSet::new();
-        // The first time all is brought over. The second time, what differs still was written by somebody meanwhile, and
-        // is looked at once more by itself.
-        for time in 0..2 {
-            let mut compared = 0;
-            let mut keys = Keys::of(self.copy, source);
-            while let Some(batch) = keys.next(lease).await? {
-                let brought = bring((source, target), behind, &batch, self.whole, self.dry_run).await?;
-                let n_keys = batch.len() as u64;
-                compared += n_keys;
-                match time {
-                    0 => count(repaired, batch.into_iter().zip(brought)),
-                    _ => {
-                        let differ =
-                            batch.iter().zip(brought).filter(|(_, brought)| *brought != Brought::Same);
-                        differ.for_each(|(key, _)| behind.missed(std::iter::once(key.as_slice())));
-                    }
-                }
-                let different = repaired.copied + repaired.removed;
-                (self.on_progress)(Progress { compared, total, different });
-                self.pace.wait(n_keys).await;
-            }
-            if time == 0 {
-                repaired.compared += compared;
-                let mut keys = Keys::of(self.copy, target);
-                while let Some(batch) = keys.next(lease).await? {
-                    strays.extend(missing(source, batch).await?);
-                    self.pace.wait(1).await;
-                }
-                if self.dry_run {
-                    repaired.removed += strays.len() as u64;
-                    return Ok(());
-                }
-                if repaired.copied == 0 && strays.is_empty() {
-                    break;
-                }
-                tokio::time::sleep(SETTLE).await;
-                // What the source does not have even now is not on its way there.
-                let strays: Vec<Vec<u8>> = strays.drain().collect();
-                for batch in strays.chunks(BATCH) {
-                    let brought = bring((source, target), behind, batch, self.whole, false).await?;
-                    count(repaired, batch.iter().cloned().zip(brought));
-                }
-            }
-        }
-        // Of what the source itself has missed, others may know better.
-        let missed_there = shared.behind_of(source_idx)?.missed_keys();
-        missed_there.iter().for_each(|(key, _)| behind.missed(std::iter::once(key.as_slice())));
-        Ok(())
-    }
-
-    /// Brings over keys that were missed one by one, each from a node that has not missed it. Those that are the same are
-    /// forgotten; what had to be written is looked at again in the next round. Returns whether there was any to be brought
-    /// over, or forgotten because all nodes hold the same.
-    async fn missed_keys(
-        &mut self,
-        (idx, target): (usize, &Node),
-        missed: Vec<(Vec<u8>, u64)>,
-        first: bool,
-        repaired: &mut Repaired,
-    ) -> Result<bool, Error> {
-        let shared = &*self.copy.shared;
-        let behind = shared.behind_of(idx)?;
-        let total = missed.len() as u64;
-        let mut by_source: BTreeMap<usize, Vec<(Vec<u8>, u64)>> = BTreeMap::new();
-        let mut orphaned = Vec::new();
-        for (key, number) in missed {
-            match self.source_of(idx, &key)? {
-                Some(source) => {
-                    if shared.behind_of(source)?.has_missed_of(&key) {
-                        repaired.doubtful.push(key.clone());
-                    }
-                    by_source.entry(source).or_default().push((key, number));
-                }
-                None => orphaned.push((key, number)),
-            }
-        }
-        let is_decided = !self.dry_run && forget_unanimous(shared, idx, &orphaned, self.whole).await?;
-        let any = is_decided || !by_source.is_empty();
-        let mut compared = 0;
-        for (source, keys) in by_source {
-            let source = shared.nodes.at(source);
-            for batch in keys.chunks(BATCH) {
-                let keys: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
-                let brought = bring((source, target), behind, &keys, self.whole, self.dry_run).await?;
-                for ((key, number), brought) in batch.iter().zip(&brought) {
-                    if *brought == Brought::Same && !self.dry_run {
-                        behind.forget(key, *number);
-                    }
-                }
-                compared += batch.len() as u64;
-                if first {
-                    repaired.compared += batch.len() as u64;
-                }
-                count(repaired, keys.into_iter().zip(brought));
-                let different = repaired.copied + repaired.removed;
-                (self.on_progress)(Progress { compared, total, different });
-                self.pace.wait(batch.len() as u64).await;
-            }
-        }
-        Ok(any)
-    }
-
     fn named_source(&self, target: usize) -> Result<Option<usize>, Error> {
         let Some(name) = &self.source else { return Ok(None) };
         let named = self.copy.shared.nodes.position(name)?;
@@ -364,67 +244,39 @@ impl<'a> Repair<'a> {
         Ok(Some(named))
     }
 
-    /// The node from which all keys are brought over: one that is up and has missed nothing, or else as little as can be
-    /// told key by key.
-    fn source_of_all(&self, target: usize) -> Result<usize, Error> {
+    /// The node that all keys are compared with.
+    fn source_of_all(&self, target: usize) -> Result<Source<'a>, Error> {
         if let Some(named) = self.named_source(target)? {
-            return Ok(named);
+            return Source::named(self.copy, named);
         }
+        let found = self.copy.shared.source_of_all(target);
+        let found = found.ok_or_else(|| Error::unrepaired(&self.node, RepairReason::NoSource))?;
+        Source::found(self.copy, found, &self.node)
+    }
+
+    /// The node from which this key is brought over: rather the one that all are compared with.
+    fn source_of(&self, target: usize, key: &[u8]) -> Option<usize> {
         let shared = &*self.copy.shared;
-        let of = |wanted: fn(&Behind, &Node) -> bool| {
-            (0..shared.nodes.len()).find(|idx| {
-                let node = shared.nodes.at(*idx);
-                *idx != target
-                    && node.is_connected()
-                    && shared.behind.get(*idx).is_some_and(|behind| wanted(behind, node))
+        let has_it_right = |idx: &usize| {
+            let (node, behind) = (shared.nodes.at(*idx), shared.behind.get(*idx));
+            behind.is_some_and(|behind| match self.source {
+                Some(_) => !behind.has_missed_of(key),
+                None => node.is_connected() && behind.in_sync(node, std::iter::once(key)),
             })
         };
-        let source = of(Behind::is_in_sync).or_else(|| of(Behind::is_readable));
-        source.ok_or_else(|| Error::unrepaired(&self.node, RepairReason::NoSource))
-    }
-
-    /// The node from which this key is brought over.
-    fn source_of(&self, target: usize, key: &[u8]) -> Result<Option<usize>, Error> {
-        let (shared, named) = (&*self.copy.shared, self.named_source(target)?);
-        match named {
-            Some(named) if !shared.behind_of(named)?.has_missed_of(key) => Ok(Some(named)),
-            named => Ok(shared.source_of(target, key).or(named)),
-        }
-    }
-}
-
-impl Shared {
-    /// The first other node, in the order in which this key is read, that answers and has missed nothing of it.
-    pub(super) fn source_of(&self, target: usize, key: &[u8]) -> Option<usize> {
-        let of = |wanted: Standing| {
-            self.nodes.ring().successors(key).find(|idx| {
-                let node = self.nodes.at(*idx);
-                let standing = |behind: &Behind| behind.standing(node, std::iter::once(key));
-                *idx != target
-                    && node.is_connected()
-                    && self.behind.get(*idx).is_some_and(|behind| standing(behind) == wanted)
-            })
-        };
-        // Nodes that were all away for a moment are not to wait for each other.
-        of(Standing::InSync).or_else(|| of(Standing::Nearly))
+        self.compared_with.filter(has_it_right).or_else(|| shared.source_of(target, key))
     }
 }
 
 fn count(repaired: &mut Repaired, brought: impl Iterator<Item = (Vec<u8>, Brought)>) {
     for (key, brought) in brought {
         match brought {
-            Brought::Same => {}
+            Brought::Same | Brought::Missed => {}
             Brought::Copied => repaired.copied += 1,
             Brought::Removed => repaired.removed += 1,
             Brought::Failed(reason) => repaired.failed.push((key, reason)),
         }
     }
-}
-
-pub(super) async fn sizes<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Result<u64, Error> {
-    use redisdb_node::commands::ServerCommands;
-    let sizes = try_join_all(nodes.into_iter().map(|node| node.dbsize())).await?;
-    Ok(sizes.into_iter().max().unwrap_or(0))
 }
 
 impl fmt::Debug for Repair<'_> {

@@ -1,19 +1,23 @@
 //! Finding where the nodes of a copy differ.
 
 use std::fmt;
+use std::ops::Deref;
 
-use futures_util::TryStreamExt;
+use futures_util::future::join_all;
 use futures_util::future::try_join_all;
+use redisdb_node as node;
 use redisdb_node::Node;
-use redisdb_node::Scan;
-use redisdb_node::commands::ScanOptions;
+use redisdb_node::commands::ServerCommands;
 
 use super::RedisCopy;
 use super::keys::BATCH;
+use super::keys::Keys;
+use super::keys::missing;
 use super::pace::Pace;
-use super::repair::Progress;
-use super::repair::sizes;
+use super::progress::Meter;
+use super::progress::Progress;
 use crate::error::Error;
+use crate::error::TooFewNodes;
 use crate::state;
 use crate::state::State;
 
@@ -29,29 +33,47 @@ pub struct Difference {
     pub other: Vec<String>,
 }
 
+/// What a [`Verify`] compared, and what it found: the differences, as a slice and one after the other.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use = "it says what differs, and which nodes were left out"]
+pub struct Verified {
+    /// How many keys were compared.
+    pub compared: u64,
+    /// The nodes that were compared, at least two.
+    pub nodes: Vec<String>,
+    /// The nodes that did not answer, with the reason: what they hold is not known.
+    pub left_out: Vec<(String, node::Error)>,
+    /// The keys that are not the same on all nodes that were compared, in order.
+    pub differences: Vec<Difference>,
+}
+
 /// Compares all nodes of a copy; see [`RedisCopy::verify`].
 #[must_use = "it does nothing until it is run"]
 pub struct Verify<'a> {
     copy: &'a RedisCopy,
     rounds: usize,
     pace: Pace,
-    on_progress: Box<dyn FnMut(Progress) + Send + 'a>,
+    meter: Meter<'a>,
 }
 
 impl RedisCopy {
-    /// Compares every key on all nodes that are up, and returns those that are not the same everywhere.
+    /// Compares every key on all nodes that answer, and returns those that are not the same everywhere, with what was
+    /// compared.
     ///
     /// Values and types are compared, and times to live to the second.
     ///
     /// ```no_run
     /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
-    /// for difference in copy.verify().run().await? {
+    /// let verified = copy.verify().run().await?;
+    /// println!("{} keys compared on {}", verified.compared, verified.nodes.join(", "));
+    /// for difference in verified {
     ///     println!("{difference}");
     /// }
     /// # Ok(()) }
     /// ```
     pub fn verify(&self) -> Verify<'_> {
-        Verify { copy: self, rounds: 3, pace: Pace::default(), on_progress: Box::new(|_| {}) }
+        Verify { copy: self, rounds: 3, pace: Pace::default(), meter: Meter::new(|_| {}) }
     }
 }
 
@@ -71,34 +93,50 @@ impl<'a> Verify<'a> {
 
     /// Calls a function with the progress after every batch of keys.
     pub fn on_progress(mut self, f: impl FnMut(Progress) + Send + 'a) -> Self {
-        self.on_progress = Box::new(f);
+        self.meter = Meter::new(f);
         self
     }
 
     /// Runs it.
     ///
     /// # Errors
-    /// When a node that was up cannot be reached any more.
-    pub async fn run(mut self) -> Result<Vec<Difference>, Error> {
-        let nodes: Vec<&Node> = self.copy.shared.nodes.iter().filter(|node| node.is_connected()).collect();
-        let total = sizes(nodes.iter().copied()).await?;
-        let mut progress = Progress { total, ..Progress::default() };
-        let mut suspects = Vec::new();
+    /// [`Error::TooFewNodes`] if fewer than two nodes answer: there is nothing to compare. When a node that answered
+    /// cannot be reached any more.
+    pub async fn run(mut self) -> Result<Verified, Error> {
+        let shared = &*self.copy.shared;
+        let sizes = join_all(shared.nodes.iter().map(async |node| {
+            node.ready().await?;
+            node.dbsize().await
+        }));
+        let (mut nodes, mut sizes_of, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+        for (node, size) in shared.nodes.iter().zip(sizes.await) {
+            match size {
+                Ok(size) => {
+                    nodes.push(node);
+                    sizes_of.push(size);
+                }
+                Err(error) => left_out.push((node.name().to_owned(), error)),
+            }
+        }
+        let names: Vec<String> = nodes.iter().map(|node| node.name().to_owned()).collect();
+        if nodes.len() < 2 {
+            let errors = left_out.into_iter().map(|(_, error)| error).collect();
+            let too_few = TooFewNodes { command: "verify", wanted: 2, answered: names, errors };
+            return Err(Error::TooFewNodes(Box::new(too_few)));
+        }
+        self.meter.begin(sizes_of.iter().copied().max().unwrap_or(0), sizes_of.iter().sum());
+        let (mut compared, mut suspects) = (0, Vec::new());
         for (i, node) in nodes.iter().enumerate() {
-            let keys = node.scan_iter::<Vec<u8>>(ScanOptions::new().count(BATCH as u64)).try_chunks(BATCH);
-            let mut keys = std::pin::pin!(keys);
-            while let Some(batch) = keys.try_next().await.map_err(|error| Error::Node(error.1))? {
-                let batch = self.copy.shared.without_ours(batch);
+            let mut keys = Keys::of(self.copy, node);
+            while let Some(mut batch) = keys.next(&mut None).await? {
                 let n_keys = batch.len() as u64;
                 // What an earlier node has was compared with that node's keys.
-                let found = differences(&nodes, &batch).await?;
-                let first_here = |difference: &Difference| {
-                    nodes.iter().take(i).all(|node| difference.missing.iter().any(|name| name == node.name()))
-                };
-                suspects.extend(found.into_iter().filter(first_here));
-                progress.compared = (progress.compared + batch.len() as u64).min(progress.total);
-                progress.different = suspects.len() as u64;
-                (self.on_progress)(progress);
+                for earlier in nodes.iter().take(i) {
+                    batch = missing(earlier, batch).await?;
+                }
+                compared += batch.len() as u64;
+                suspects.extend(differences(&nodes, &batch).await?);
+                self.meter.step(n_keys, suspects.len() as u64);
                 self.pace.wait(n_keys).await;
             }
         }
@@ -114,7 +152,44 @@ impl<'a> Verify<'a> {
         }
         suspects.sort_by(|a, b| a.key.cmp(&b.key));
         suspects.dedup();
-        Ok(suspects)
+        self.meter.end(suspects.len() as u64);
+        Ok(Verified { compared, nodes: names, left_out, differences: suspects })
+    }
+}
+
+impl Deref for Verified {
+    type Target = [Difference];
+
+    fn deref(&self) -> &[Difference] {
+        &self.differences
+    }
+}
+
+impl IntoIterator for Verified {
+    type Item = Difference;
+    type IntoIter = std::vec::IntoIter<Difference>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.differences.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Verified {
+    type Item = &'a Difference;
+    type IntoIter = std::slice::Iter<'a, Difference>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.differences.iter()
+    }
+}
+
+/// By what differs.
+impl<T> PartialEq<T> for Verified
+where
+    Vec<Difference>: PartialEq<T>,
+{
+    fn eq(&self, other: &T) -> bool {
+        self.differences == *other
     }
 }
 

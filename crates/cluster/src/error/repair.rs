@@ -23,6 +23,8 @@ pub enum RepairReason {
     LeaseLost,
     /// The node's server was restarted meanwhile. It passes.
     Restarted,
+    /// The node whose keys count lost its data meanwhile. It passes.
+    SourceLost,
     /// No other node is up and in sync. It passes when one is.
     NoSource,
     /// The server is marked as one of another copy. It stays so until somebody changes that.
@@ -43,6 +45,7 @@ impl RepairError {
             RepairReason::Busy
             | RepairReason::LeaseLost
             | RepairReason::Restarted
+            | RepairReason::SourceLost
             | RepairReason::NoSource => true,
             RepairReason::OtherCopy | RepairReason::Foreign => false,
         }
@@ -50,7 +53,7 @@ impl RepairError {
 
     /// Returns whether something may have been brought over before.
     pub(crate) fn may_have_begun(&self) -> bool {
-        matches!(self.reason, RepairReason::LeaseLost | RepairReason::Restarted)
+        matches!(self.reason, RepairReason::LeaseLost | RepairReason::Restarted | RepairReason::SourceLost)
     }
 }
 
@@ -62,6 +65,7 @@ impl fmt::Display for RepairError {
                 "it lost its data meanwhile, or another process took over; repair it again"
             }
             RepairReason::Restarted => "its server was restarted during the repair; repair it again",
+            RepairReason::SourceLost => "the node whose keys count lost its data meanwhile; repair it again",
             RepairReason::NoSource => {
                 "no other node is up and in sync; try again when one is, or name the one whose keys count, by `from`"
             }
@@ -87,7 +91,7 @@ mod tests {
     fn what_stays_so_is_told_from_what_passes() {
         let is_passing = |reason| RepairError::new("b", reason).is_passing();
         use RepairReason::*;
-        assert_eq!([Busy, LeaseLost, Restarted, NoSource].map(is_passing), [true; 4]);
+        assert_eq!([Busy, LeaseLost, Restarted, SourceLost, NoSource].map(is_passing), [true; 5]);
         assert_eq!([OtherCopy, Foreign].map(is_passing), [false; 2]);
     }
 }

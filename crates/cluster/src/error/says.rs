@@ -8,6 +8,7 @@ use redisdb_node::command::words;
 use super::CrossNode;
 use super::Error;
 use super::Partial;
+use super::TooFewNodes;
 use super::Unavailable;
 
 impl fmt::Display for Error {
@@ -36,6 +37,11 @@ impl fmt::Display for Error {
                     write.wanted
                 )?;
                 self.node_errors().iter().try_for_each(|error| write!(f, "; {error}"))
+            }
+            Self::TooFewNodes(too_few) => {
+                let TooFewNodes { command, wanted, answered, errors } = &**too_few;
+                write!(f, "`{command}` needs {wanted} nodes, and {} answered", answered.len())?;
+                errors.iter().try_for_each(|error| write!(f, "; {error}"))
             }
             Self::Disagreement(write) => write!(
                 f,
