@@ -179,6 +179,28 @@ async fn strings<S: Store>(s: &Stage<S>) {
     )
     .await;
     s.write(e.delex("{m}a", ValueIs::equal_to(1)), "DELEX {m}a IFEQ 1").await;
+    s.write(e.set("eq", 1), "SET eq 1").await;
+    if s.has_since([Some((8, 4, 0)), Some((8, 1, 0))], "SET IFEQ") {
+        let hour = SetOptions::new().ex(HOUR);
+        s.write(e.set_if("eq", 2, ValueIs::equal_to(1), hour), "SET eq 2 IFEQ 1 EX 3600").await;
+        s.lives(e.ttl("eq"), "TTL eq", SECOND).await;
+        s.write(e.set_if("eq", 3, ValueIs::equal_to(1), hour), "SET eq 3 IFEQ 1 EX 3600").await;
+        s.write(e.set_if("none", 3, ValueIs::equal_to(1), hour), "SET none 3 IFEQ 1 EX 3600").await;
+        s.read(e.mget::<u8>(&["eq", "none"]), "MGET eq none").await;
+    }
+    if s.has_since([Some((8, 4, 0)), None], "SET IFNE") {
+        let options = SetOptions::new();
+        s.write(e.set_if("eq", 4, ValueIs::other_than(4), options), "SET eq 4 IFNE 4").await;
+        s.write(e.set_if("eq", 5, ValueIs::other_than(4), options), "SET eq 5 IFNE 4").await;
+    }
+    s.write(e.delifeq("eq", 7), "DELIFEQ eq 7").await;
+    s.write(e.delifeq("eq", 2), "DELIFEQ eq 2").await;
+    s.read(e.exists("eq"), "EXISTS eq").await;
+    let nx = SetOptions::new().nx();
+    s.write(e.msetex([("{m}a", 3), ("{m}c", 4)], nx), "MSETEX 2 {m}a 3 {m}c 4 NX").await;
+    let xx = SetOptions::new().xx().keepttl();
+    s.write(e.msetex([("{m}a", "NX"), ("{m}b", "XX")], xx), "MSETEX 2 {m}a NX {m}b XX XX KEEPTTL").await;
+    s.read(e.mget::<String>(&["{m}a", "{m}b", "{m}c"]), "MGET {m}a {m}b {m}c").await;
     s.write(e.increx("{m}n", 5, IncrexOptions::default().upper_bound(9)), "INCREX {m}n BYINT 5 UBOUND 9")
         .await;
     s.write(e.increx_float("{m}f", 0.5, IncrexOptions::default()), "INCREX {m}f BYFLOAT 0.5").await;
@@ -331,7 +353,15 @@ async fn field_expiry<S: Store>(s: &Stage<S>) {
     s.write(e.hgetex::<u8>("x", options, fields), "HGETEX x EXAT 4102444800 FIELDS 2 f none").await;
     let options = HsetExOptions::new().pxat(far());
     s.write(e.hsetex("x", options, [("f", 5)]), "HSETEX x PXAT 4102444800000 FIELDS 1 f 5").await;
+    let fnx = HsetExOptions::new().fnx().ex(HOUR);
+    s.write(e.hsetex("x", fnx, [("f", 6)]), "HSETEX x FNX EX 3600 FIELDS 1 f 6").await;
+    s.write(e.hsetex("x", fnx, [("FNX", 7)]), "HSETEX x FNX EX 3600 FIELDS 1 FNX 7").await;
+    let fxx = HsetExOptions::new().fxx();
+    s.write(e.hsetex("x", fxx, [("f", 8)]), "HSETEX x FXX FIELDS 1 f 8").await;
+    s.read(e.hgetall::<String, String>("x"), "HGETALL x").await;
+    s.write(e.hexpireat("x", SystemTime::UNIX_EPOCH + SECOND, &["g"]), "HEXPIREAT x 1 FIELDS 1 g").await;
     s.write(e.hgetdel::<u8>("x", fields), "HGETDEL x FIELDS 2 f none").await;
+    s.read(e.hgetall::<String, String>("x"), "HGETALL x").await;
 }
 
 async fn lists<S: Store>(s: &Stage<S>) {
@@ -743,6 +773,13 @@ async fn server<S: Store>(s: &Stage<S>) {
     s.write(e.config_resetstat(), "CONFIG RESETSTAT").await;
     s.fails(e.config_rewrite(), "CONFIG REWRITE").await;
 
+    if s.has_since([None, Some((8, 1, 0))], "COMMANDLOG") {
+        s.write(e.commandlog_reset(CommandLog::LargeRequest), "COMMANDLOG RESET large-request").await;
+        assert!(s.ask(e.commandlog_len(CommandLog::Slow)).await.into_iter().all(|n| n > 0));
+        for log in s.ask(e.commandlog_get(1, CommandLog::Slow)).await {
+            assert!(log.first().is_some_and(|entry| !entry.args.is_empty() && !entry.client_addr.is_empty()));
+        }
+    }
     s.write(e.slowlog_reset(), "SLOWLOG RESET").await;
     assert!(s.ask(e.slowlog_len()).await.into_iter().all(|n| n > 0));
     for log in s.ask(e.slowlog_get()).await {

@@ -15,6 +15,7 @@ use redisdb_node::command::Merge;
 use redisdb_node::command::OnCopy;
 use redisdb_node::command::OnRing;
 use redisdb_node::command::Retry;
+use redisdb_node::command::Since;
 use redisdb_node::command::Spec;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/commands.md");
@@ -33,7 +34,8 @@ you choose: `ring.on_node(name)`, `copy.on_node(name)`.
 
 ## The words of the tables
 
-**Since** is the first version of Redis that has the command.
+**Since** is the first version of Redis that has the command, and of Valkey where that is not one before 8.0. A dash means \
+that no version has it.
 
 **Keys** says which words of the command are keys, counted from its name, which is 0.
 
@@ -131,10 +133,10 @@ fn table(rows: &[&Spec]) -> String {
     );
     let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for row in rows {
-        let (major, minor, patch) = row.since;
         writeln!(
             table,
-            "| [`{name}`]({link}) | {major}.{minor}.{patch} | {} | {} | {} | {} | {} |",
+            "| [`{name}`]({link}) | {} | {} | {} | {} | {} | {} |",
+            since(row.since),
             keys(row.keys),
             on_ring(row.ring),
             on_copy(row),
@@ -155,12 +157,27 @@ fn table(rows: &[&Spec]) -> String {
     table
 }
 
+/// The first version of Redis, and that of Valkey where it is another one.
+fn since(since: Since) -> String {
+    let shown = |version: Option<(u8, u8, u8)>| match version {
+        Some((major, minor, patch)) => format!("{major}.{minor}.{patch}"),
+        None => "-".to_string(),
+    };
+    match since.redis == since.valkey {
+        true => shown(since.redis),
+        false => format!("{}, Valkey {}", shown(since.redis), shown(since.valkey)),
+    }
+}
+
 fn link(row: &Spec) -> String {
     if row.group == Group::Sentinel {
         return "https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/".to_string();
     }
     let name = row.name.to_lowercase().replace(' ', "-");
-    format!("https://redis.io/docs/latest/commands/{name}/")
+    match row.since.redis {
+        Some(_) => format!("https://redis.io/docs/latest/commands/{name}/"),
+        None => format!("https://valkey.io/commands/{name}/"),
+    }
 }
 
 fn keys(keys: Keys) -> String {

@@ -124,7 +124,10 @@ pub async fn contents(node: &Node) -> BTreeMap<String, String> {
             "stream" => (&["XRANGE", &key, "-", "+"], false, 1),
             other => panic!("what is a {other}?"),
         };
-        let value: redis::Value = ask(node, words).await;
+        let mut value: redis::Value = ask(node, words).await;
+        if kind == "zset" {
+            value = with_plain_scores(value);
+        }
         let mut elements: Vec<String> = match &value {
             redis::Value::Array(elements) => {
                 elements.chunks(step).map(|chunk| format!("{chunk:?}")).collect()
@@ -138,6 +141,15 @@ pub async fn contents(node: &Node) -> BTreeMap<String, String> {
         contents.insert(key, format!("{kind} {elements:?} expires: {expires}"));
     }
     contents
+}
+
+/// The same members with their scores as numbers are written here: servers of other versions write `0.1` otherwise.
+fn with_plain_scores(value: redis::Value) -> redis::Value {
+    let mut words: Vec<String> = redis::from_redis_value(value).unwrap();
+    for score in words.iter_mut().skip(1).step_by(2) {
+        *score = score.parse::<f64>().unwrap().to_string();
+    }
+    redis::Value::Array(words.into_iter().map(|word| redis::Value::BulkString(word.into_bytes())).collect())
 }
 
 /// Whether a node's server is of this version or a later one. If it is not, what is left out is said on stderr, also

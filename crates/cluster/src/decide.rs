@@ -34,8 +34,12 @@ pub(crate) enum Decide {
     Entry { id: usize },
     /// `SET` without its conditions, if it took.
     Set,
-    /// The same command without these words, if it took: `EXPIRE .. NX`.
-    Without(&'static [&'static str]),
+    /// The same command without these options, which stand between this word and `FIELDS`, if it took: `EXPIRE .. NX`.
+    Without { from: usize, options: &'static [&'static str] },
+    /// The same command without its condition, for the fields for which it took: `HEXPIRE .. NX`.
+    Fields,
+    /// The fields that were there are removed: `HGETDEL`.
+    RemoveFields,
     /// The members, which stand from this position on at every `step`-th word, get the scores that they have then:
     /// `ZADD .. GT`, `GEOADD .. NX`.
     Scores { first: usize, step: usize },
@@ -59,10 +63,15 @@ const BLOCKS: &str = "the deciding node would have to be waited for on a connect
                       pop without blocking, or wait on one node, by `on_node(name)`";
 const NEWER: &str = "its effect cannot be told from its reply; read first and write without a condition";
 
+/// What makes an expiry depend on the one that is there.
+const EXPIRY: &[&str] = &["NX", "XX", "GT", "LT"];
+
 /// Returns how a command is decided; `Ok(None)` if its words leave nothing to decide; `Err` says why it cannot be.
 pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str> {
     let words: Vec<&[u8]> = words(cmd).collect();
     let has = |option: &str| words.iter().skip(2).any(|word| word.eq_ignore_ascii_case(option.as_bytes()));
+    let has_option =
+        |option: &str| words.iter().skip(3).any(|word| word.eq_ignore_ascii_case(option.as_bytes()));
     Ok(Some(match spec.name {
         "LPOP" | "RPOP" | "LMPOP" | "ZPOPMIN" | "ZPOPMAX" | "ZMPOP" | "LMOVE" | "RPOPLPUSH" => Decide::Same,
         "SPOP" => Decide::Remove,
@@ -77,9 +86,19 @@ pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str
         "INCRBYFLOAT" => Decide::Value,
         "HINCRBYFLOAT" => Decide::Field,
         "ZINCRBY" => Decide::Score { member: 3 },
-        "SET" if ["IFEQ", "IFNE", "IFDEQ", "IFDNE"].iter().any(|option| has(option)) => return Err(NEWER),
+        "DELIFEQ" | "DELEX" => Decide::Delete,
+        // What it answers is the old value, and whether that had this digest only a server can tell.
+        "SET" if has_option("GET") && (has_option("IFDEQ") || has_option("IFDNE")) => return Err(NEWER),
         "SET" => Decide::Set,
-        "EXPIRE" | "PEXPIRE" | "EXPIREAT" | "PEXPIREAT" => Decide::Without(&["NX", "XX", "GT", "LT"]),
+        "EXPIRE" | "PEXPIRE" | "EXPIREAT" | "PEXPIREAT" => Decide::Without { from: 3, options: EXPIRY },
+        "HEXPIRE" | "HPEXPIRE" | "HEXPIREAT" | "HPEXPIREAT" => Decide::Fields,
+        "HGETDEL" => Decide::RemoveFields,
+        "HSETEX" => Decide::Without { from: 2, options: &["FNX", "FXX"] },
+        "MSETEX" => {
+            // What comes before the options is no option, whatever its text.
+            let last = spec.keys_of(cmd).ok().and_then(|keys| keys.last()).map_or(0, |(at, _)| at);
+            Decide::Without { from: last + 2, options: &["NX", "XX"] }
+        }
         "ZADD" => {
             let is_option = |word: &&&[u8]| {
                 ["NX", "XX", "GT", "LT", "CH", "INCR"].iter().any(|o| word.eq_ignore_ascii_case(o.as_bytes()))
@@ -153,7 +172,10 @@ impl Decide {
             | Self::IfThere(_)
             | Self::Always(_)
             | Self::Delete
-            | Self::Without(_) => is_nothing(reply),
+            | Self::Without { .. } => is_nothing(reply),
+            Self::Fields | Self::RemoveFields => {
+                is_nothing(reply) || elements(reply).any(|one| matches!(one, Value::Nil | Value::Int(-2)))
+            }
             Self::Unless(_) => !is_nothing(reply),
             Self::Value => is_what_was_added(2),
             Self::Field => is_what_was_added(3),
@@ -217,30 +239,55 @@ impl Decide {
                 instead(entry.arg(words.get(..id)?).arg(bytes(reply)?).arg(words.get(id + 1..)?))
             }
             Self::Set => {
-                let has = |option: &[u8]| words.iter().skip(3).any(|word| word.eq_ignore_ascii_case(option));
-                let was_missing = *reply == Value::Nil;
-                let took = match (has(b"GET"), has(b"NX"), has(b"XX")) {
-                    (false, ..) => !was_missing,
-                    (true, true, _) => was_missing,
-                    (true, _, true) => !was_missing,
-                    (true, false, false) => true,
-                };
                 let (command, options) = words.split_at_checked(3)?;
                 let mut set = Cmd::new();
                 set.arg(command);
-                for option in options.iter().filter(|word| !one_of(word, &["GET", "NX", "XX"])) {
-                    set.arg(option);
+                let (mut answers_old, mut took_if) = (false, None);
+                let mut options = options.iter();
+                while let Some(option) = options.next() {
+                    let upper = option.to_ascii_uppercase();
+                    match upper.as_slice() {
+                        b"GET" => answers_old = true,
+                        b"NX" => took_if = Some(*reply == Value::Nil),
+                        b"XX" => took_if = Some(*reply != Value::Nil),
+                        b"IFEQ" | b"IFNE" => {
+                            let is_equal = bytes(reply) == options.next().copied();
+                            took_if = Some(is_equal == (upper == b"IFEQ"));
+                        }
+                        b"IFDEQ" | b"IFDNE" => _ = options.next(),
+                        _ => _ = set.arg(option),
+                    }
                 }
+                // Where it answers the old value, that tells whether it took; else its answer says so itself.
+                let took = if answers_old { took_if.unwrap_or(true) } else { *reply != Value::Nil };
                 if took { instead(&mut set) } else { None }
             }
-            Self::Without(conditions) => {
-                let (command, options) = words.split_at_checked(3)?;
+            Self::Without { from, options } => {
+                let is_field = |word: &[u8]| word.eq_ignore_ascii_case(b"FIELDS");
+                let until = words.iter().position(|word| is_field(word)).unwrap_or(words.len());
+                let is_kept = |(at, word): &(usize, &&[u8])| {
+                    !(from..until).contains(at)
+                        || !options.iter().any(|o| word.eq_ignore_ascii_case(o.as_bytes()))
+                };
                 let mut without = Cmd::new();
-                without.arg(command);
-                for option in options.iter().filter(|word| !one_of(word, conditions)) {
-                    without.arg(option);
-                }
+                words.iter().enumerate().filter(is_kept).for_each(|(_, word)| _ = without.arg(word));
                 if is_nothing(reply) { None } else { instead(&mut without) }
+            }
+            Self::Fields => {
+                let (fields, time) = (words.get(fields_at(&words)?..)?, words.get(..3)?);
+                let took = |one: &Value| matches!(one, Value::Int(1 | 2));
+                let took = fields.iter().zip(elements(reply)).filter(|(_, one)| took(one));
+                let took: Vec<&[u8]> = took.map(|(field, _)| *field).collect();
+                let mut expire = Cmd::new();
+                expire.arg(time).arg("FIELDS").arg(took.len()).arg(&took);
+                if took.is_empty() { None } else { instead(&mut expire) }
+            }
+            Self::RemoveFields => {
+                let fields = words.get(fields_at(&words)?..)?;
+                let there = fields.iter().zip(elements(reply)).filter(|(_, value)| **value != Value::Nil);
+                let there: Vec<&[u8]> = there.map(|(field, _)| *field).collect();
+                let n = i64::try_from(there.len()).ok()?;
+                (n > 0).then(|| Effect::Instead(redis::cmd("HDEL").arg(key).arg(there).take(), Some(n)))
             }
             Self::Scores { first, step } => {
                 let mut zadd = redis::cmd("ZADD");
@@ -290,8 +337,9 @@ fn is_number(reply: &Value, number: &[u8]) -> bool {
     numbers.is_some_and(|(found, number)| found == number || (found - number).abs() <= number.abs() * 1e-15)
 }
 
-fn one_of(word: &[u8], options: &[&str]) -> bool {
-    options.iter().any(|option| word.eq_ignore_ascii_case(option.as_bytes()))
+/// Where the fields stand: after the word `FIELDS` and their number.
+fn fields_at(words: &[&[u8]]) -> Option<usize> {
+    words.iter().skip(2).position(|word| word.eq_ignore_ascii_case(b"FIELDS")).map(|at| at + 2 + 2)
 }
 
 #[cfg(test)]
@@ -362,6 +410,22 @@ mod tests {
         check("GETDEL k", text(""), "DEL k");
         check("PEXPIREAT k 5 nx", Value::Int(1), "PEXPIREAT k 5");
         check("PEXPIREAT k 5 GT", Value::Int(0), "nothing");
+        check("DELIFEQ k v", Value::Int(1), "DEL k");
+        check("DELEX k IFNE v", Value::Int(0), "nothing");
+        check("MSETEX 2 {a}1 NX {a}2 v XX EX 5", Value::Int(1), "MSETEX 2 {a}1 NX {a}2 v EX 5");
+        check("MSETEX 1 a v NX", Value::Int(0), "nothing");
+    }
+
+    #[test]
+    fn of_the_fields_of_a_hash_only_those_that_took_it_are_sent() {
+        let took = |codes: &[i64]| Value::Array(codes.iter().copied().map(Value::Int).collect());
+        check("HPEXPIREAT h 9 NX FIELDS 3 a NX c", took(&[1, 0, 2]), "HPEXPIREAT h 9 FIELDS 2 a c");
+        check("HPEXPIREAT h 9 nx fields 2 a NX", took(&[-2, 1]), "HPEXPIREAT h 9 FIELDS 1 NX");
+        check("HEXPIREAT h 9 GT FIELDS 1 a", took(&[0]), "nothing");
+        check("HSETEX h FNX PXAT 9 FIELDS 1 FNX FXX", Value::Int(1), "HSETEX h PXAT 9 FIELDS 1 FNX FXX");
+        check("HSETEX h FXX FIELDS 1 f v", Value::Int(0), "nothing");
+        check("HGETDEL h FIELDS 3 a b c", Value::Array(vec![text("1"), Value::Nil, text("")]), "HDEL h a c");
+        check("HGETDEL h FIELDS 1 a", Value::Array(vec![Value::Nil]), "nothing");
     }
 
     #[test]
@@ -375,6 +439,14 @@ mod tests {
         check("SET k v NX GET", text("old"), "nothing");
         check("SET k v XX GET", Value::Nil, "nothing");
         check("SET k v XX GET", text("old"), "SET k v");
+        check("SET k v IFEQ old", Value::Okay, "SET k v");
+        check("SET k v IFEQ GET KEEPTTL", Value::Nil, "nothing");
+        check("SET k v IFEQ old GET PXAT 9", text("old"), "SET k v PXAT 9");
+        check("SET k v GET IFEQ old", text("other"), "nothing");
+        check("SET k v IFEQ old GET", Value::Nil, "nothing");
+        check("SET k v IFNE old GET", Value::Nil, "SET k v");
+        check("SET k v IFNE old GET", text("old"), "nothing");
+        check("SET k v IFDNE d", Value::Okay, "SET k v");
     }
 
     #[test]
@@ -451,6 +523,6 @@ mod tests {
         assert_eq!(how("XTRIM x MAXLEN ~ 5"), Err(APPROXIMATE));
         assert_eq!(how("XADD x MAXLEN ~ 5 * f v"), Err(APPROXIMATE));
         assert_eq!(how("XREADGROUP GROUP g c STREAMS x >"), Err(GROUPS));
-        assert_eq!(how("SET k v IFEQ w"), Err(NEWER));
+        assert_eq!(how("SET k v IFDEQ d GET"), Err(NEWER));
     }
 }

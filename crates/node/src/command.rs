@@ -11,8 +11,8 @@ pub use keys::words;
 pub use registry::Registration;
 pub use registry::RegistrationError;
 pub use spec::{
-    Access, Command, Connection, Each, Effect, Group, Keys, Merge, OnCopy, OnRing, Read, Retry, Spec, Until,
-    Write,
+    Access, Command, Connection, Each, Effect, Group, Keys, Merge, OnCopy, OnRing, Read, Retry, Since, Spec,
+    Until, Write,
 };
 pub(crate) use table::name_of;
 pub use table::{ALL, lookup, rows};

@@ -103,6 +103,8 @@ pub use server::FlushMode;
 pub use server::ServerCommands;
 pub use server::ShutdownSave;
 pub use sets::SetCommands;
+pub use slowlog::CommandLog;
+pub use slowlog::CommandLogEntry;
 pub use slowlog::SlowlogEntry;
 pub use sorted_sets::Aggregate;
 pub use sorted_sets::CombineOptions;

@@ -13,6 +13,7 @@ use super::spec::Keys;
 use super::spec::OnCopy;
 use super::spec::OnRing;
 use super::spec::Retry;
+use super::spec::Since;
 use super::spec::Spec;
 use super::table;
 
@@ -175,7 +176,7 @@ impl Registration {
             _ => (OnCopy::AnyNode, Retry::Read),
         };
         let Self { access, keys, connection, .. } = *self;
-        let (group, since) = (Group::Module, (0, 0, 0));
+        let (group, since) = (Group::Module, Since::redis((0, 0, 0)));
         Ok(Spec { name: "", group, since, arity, access, keys, ring, copy, retry, connection })
     }
 }

@@ -16,8 +16,8 @@ pub struct Spec {
     pub name: &'static str,
     /// The group on redis.io.
     pub group: Group,
-    /// The first server version that has the command, as `(major, minor, patch)`.
-    pub since: (u8, u8, u8),
+    /// The first server versions that have the command.
+    pub since: Since,
     /// The number of words on the wire, the name's own included; `-n` means at least `n`.
     pub arity: i8,
     /// Whether it reads data, may change something, or asks a server about itself.
@@ -66,6 +66,36 @@ impl Spec {
     pub(crate) fn blocks_for_keys(&self) -> bool {
         let blocks = matches!(self.connection, Connection::Blocking | Connection::BlockingWith(_));
         blocks && self.keys != Keys::None
+    }
+}
+
+/// The first versions that have a command, as `(major, minor, patch)`; `None` where no version has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Since {
+    /// The first version of Redis.
+    pub redis: Option<(u8, u8, u8)>,
+    /// The first version of Valkey, which has all that Redis 7.2.4 has.
+    pub valkey: Option<(u8, u8, u8)>,
+}
+
+impl Since {
+    /// Of Redis since this version, and of Valkey if Redis had it when Valkey began.
+    pub(super) const fn redis(version: (u8, u8, u8)) -> Self {
+        let (major, minor, patch) = version;
+        let before_valkey = major < 7 || major == 7 && (minor < 2 || minor == 2 && patch <= 4);
+        let valkey = if before_valkey { Some(version) } else { None };
+        Self { redis: Some(version), valkey }
+    }
+
+    /// Of both, since these versions.
+    pub(super) const fn both(redis: (u8, u8, u8), valkey: (u8, u8, u8)) -> Self {
+        Self { redis: Some(redis), valkey: Some(valkey) }
+    }
+
+    /// Of Valkey alone, since this version.
+    pub(super) const fn valkey(version: (u8, u8, u8)) -> Self {
+        Self { redis: None, valkey: Some(version) }
     }
 }
 

@@ -32,6 +32,7 @@ use super::spec::OnCopy;
 use super::spec::OnRing;
 use super::spec::Read;
 use super::spec::Retry;
+use super::spec::Since;
 use super::spec::Spec;
 use super::spec::Until;
 use super::spec::Until::End;
@@ -150,9 +151,22 @@ const SET_CONDITIONS: &[&str] = &["GET", "IFDEQ", "IFDNE", "IFEQ", "IFNE", "NX",
 /// What makes `ZADD` depend on the scores that the node holds.
 const ZADD_CONDITIONS: &[&str] = &["GT", "INCR", "LT", "NX", "XX"];
 
+/// `(7, 4, 0)` of Redis, `(7, 4, 0) / (9, 0, 0)` of Redis and of Valkey, `never / (9, 0, 0)` of Valkey alone.
+macro_rules! since {
+    (never, $valkey:tt) => {
+        Since::valkey($valkey)
+    };
+    ($redis:tt, $valkey:tt) => {
+        Since::both($redis, $valkey)
+    };
+    ($redis:tt) => {
+        Since::redis($redis)
+    };
+}
+
 macro_rules! table {
     ($(
-        $row:ident $name:literal $group:ident $since:tt $arity:literal $access:ident,
+        $row:ident $name:literal $group:ident $since:tt $(/ $valkey:tt)? $arity:literal $access:ident,
         $keys:ident $(($($keys_of:tt)*))? $({ $($keys_in:tt)* })?,
         $ring:ident $(($($ring_of:tt)*))?,
         $copy:ident $(($($copy_of:tt)*))?,
@@ -166,7 +180,7 @@ macro_rules! table {
                 pub static $row: Command<$access> = Command::<$access>::new(Spec {
                     name: $name,
                     group: Group::$group,
-                    since: $since,
+                    since: since!($since $(, $valkey)?),
                     arity: $arity,
                     access: Access::$access,
                     keys: Keys::$keys $(($($keys_of)*))? $({ $($keys_in)* })?,
@@ -226,12 +240,16 @@ table! {
         Effect(Pop), Never, Blocking;
     CLIENT_CACHING "CLIENT CACHING" Connection (6, 0, 0) 3 Read, None, Refuse(ONE_CONNECTION),
         Refuse(ONE_CONNECTION), Read, Session;
+    CLIENT_CAPA "CLIENT CAPA" Connection never / (8, 0, 0) -3 Read, None, Refuse(ONE_CONNECTION),
+        Refuse(ONE_CONNECTION), Read, Session;
     CLIENT_GETNAME "CLIENT GETNAME" Connection (2, 6, 9) 2 Each, None, EveryNode(All),
         EveryNode, Read, Shared;
     CLIENT_GETREDIR "CLIENT GETREDIR" Connection (6, 0, 0) 2 Each, None, EveryNode(All),
         EveryNode, Read, Shared;
     CLIENT_HELP "CLIENT HELP" Connection (5, 0, 0) 2 Read, None, AnyNode, AnyNode, Read, Shared;
     CLIENT_ID "CLIENT ID" Connection (5, 0, 0) 2 Each, None, EveryNode(All), EveryNode, Read, Shared;
+    CLIENT_IMPORT_SOURCE "CLIENT IMPORT-SOURCE" Connection never / (8, 1, 0) 3 Read, None, Refuse(ONE_CONNECTION),
+        Refuse(ONE_CONNECTION), Read, Session;
     CLIENT_INFO "CLIENT INFO" Connection (6, 2, 0) 2 Each, None, EveryNode(All), EveryNode, Read, Shared;
     CLIENT_KILL "CLIENT KILL" Connection (2, 4, 0) -3 Write, None, Refuse(ONE_SERVER),
         Refuse(ONE_SERVER), Never, Shared;
@@ -262,6 +280,8 @@ table! {
         Refuse(CLUSTER_ONLY), Never, Shared;
     CLUSTER_BUMPEPOCH "CLUSTER BUMPEPOCH" Cluster (3, 0, 0) 2 Write, None, Refuse(CLUSTER_ONLY),
         Refuse(CLUSTER_ONLY), Never, Shared;
+    CLUSTER_CANCELSLOTMIGRATIONS "CLUSTER CANCELSLOTMIGRATIONS" Cluster never / (9, 0, 0) 2 Write, None, Refuse(CLUSTER_ONLY),
+        Refuse(CLUSTER_ONLY), Never, Shared;
     CLUSTER_COUNT_FAILURE_REPORTS "CLUSTER COUNT-FAILURE-REPORTS" Cluster (3, 0, 0) 3 Each, None,
         Refuse(CLUSTER_ONLY), Refuse(CLUSTER_ONLY), Read, Shared;
     CLUSTER_COUNTKEYSINSLOT "CLUSTER COUNTKEYSINSLOT" Cluster (3, 0, 0) 3 Each, None, Refuse(CLUSTER_ONLY),
@@ -272,11 +292,15 @@ table! {
         Refuse(CLUSTER_ONLY), Never, Shared;
     CLUSTER_FAILOVER "CLUSTER FAILOVER" Cluster (3, 0, 0) -2 Write, None, Refuse(CLUSTER_ONLY),
         Refuse(CLUSTER_ONLY), Never, Shared;
+    CLUSTER_FLUSHSLOT "CLUSTER FLUSHSLOT" Cluster never / (9, 0, 0) -3 Write, None, Refuse(CLUSTER_ONLY),
+        Refuse(CLUSTER_ONLY), Never, Shared;
     CLUSTER_FLUSHSLOTS "CLUSTER FLUSHSLOTS" Cluster (3, 0, 0) 2 Write, None, Refuse(CLUSTER_ONLY),
         Refuse(CLUSTER_ONLY), Never, Shared;
     CLUSTER_FORGET "CLUSTER FORGET" Cluster (3, 0, 0) 3 Write, None, Refuse(CLUSTER_ONLY),
         Refuse(CLUSTER_ONLY), Never, Shared;
     CLUSTER_GETKEYSINSLOT "CLUSTER GETKEYSINSLOT" Cluster (3, 0, 0) 4 Each, None, Refuse(CLUSTER_ONLY),
+        Refuse(CLUSTER_ONLY), Read, Shared;
+    CLUSTER_GETSLOTMIGRATIONS "CLUSTER GETSLOTMIGRATIONS" Cluster never / (9, 0, 0) 2 Each, None, Refuse(CLUSTER_ONLY),
         Refuse(CLUSTER_ONLY), Read, Shared;
     CLUSTER_HELP "CLUSTER HELP" Cluster (5, 0, 0) 2 Each, None, Refuse(CLUSTER_ONLY),
         Refuse(CLUSTER_ONLY), Read, Shared;
@@ -288,6 +312,8 @@ table! {
         Refuse(CLUSTER_ONLY), Read, Shared;
     CLUSTER_MEET "CLUSTER MEET" Cluster (3, 0, 0) -4 Write, None, Refuse(CLUSTER_ONLY),
         Refuse(CLUSTER_ONLY), Never, Shared;
+    CLUSTER_MIGRATESLOTS "CLUSTER MIGRATESLOTS" Cluster never / (9, 0, 0) -4 Write, None, Refuse(CLUSTER_ONLY),
+        Refuse(CLUSTER_ONLY), Never, Shared;
     CLUSTER_MIGRATION "CLUSTER MIGRATION" Cluster (8, 4, 0) -4 Write, None, Refuse(CLUSTER_ONLY),
         Refuse(CLUSTER_ONLY), Never, Shared;
     CLUSTER_MYID "CLUSTER MYID" Cluster (3, 0, 0) 2 Each, None, Refuse(CLUSTER_ONLY),
@@ -298,7 +324,7 @@ table! {
         Refuse(CLUSTER_ONLY), Read, Shared;
     CLUSTER_REPLICAS "CLUSTER REPLICAS" Cluster (5, 0, 0) 3 Each, None, Refuse(CLUSTER_ONLY),
         Refuse(CLUSTER_ONLY), Read, Shared;
-    CLUSTER_REPLICATE "CLUSTER REPLICATE" Cluster (3, 0, 0) 3 Write, None, Refuse(CLUSTER_ONLY),
+    CLUSTER_REPLICATE "CLUSTER REPLICATE" Cluster (3, 0, 0) -3 Write, None, Refuse(CLUSTER_ONLY),
         Refuse(CLUSTER_ONLY), Never, Shared;
     CLUSTER_RESET "CLUSTER RESET" Cluster (3, 0, 0) -2 Write, None, Refuse(CLUSTER_ONLY),
         Refuse(CLUSTER_ONLY), Never, Shared;
@@ -312,9 +338,13 @@ table! {
         Refuse(CLUSTER_ONLY), Read, Shared;
     CLUSTER_SLAVES "CLUSTER SLAVES" Cluster (3, 0, 0) 3 Each, None, Refuse(CLUSTER_ONLY),
         Refuse(CLUSTER_ONLY), Read, Shared;
-    CLUSTER_SLOT_STATS "CLUSTER SLOT-STATS" Cluster (8, 2, 0) -4 Each, None, Refuse(CLUSTER_ONLY),
+    CLUSTER_SLOT_STATS "CLUSTER SLOT-STATS" Cluster (8, 2, 0) / (8, 0, 0) -4 Each, None, Refuse(CLUSTER_ONLY),
         Refuse(CLUSTER_ONLY), Read, Shared;
     CLUSTER_SLOTS "CLUSTER SLOTS" Cluster (3, 0, 0) 2 Each, None, Refuse(CLUSTER_ONLY),
+        Refuse(CLUSTER_ONLY), Read, Shared;
+    CLUSTER_SYNCSLOTS "CLUSTER SYNCSLOTS" Cluster never / (9, 0, 0) -3 Write, None, Refuse(CLUSTER_ONLY),
+        Refuse(CLUSTER_ONLY), Never, Shared;
+    CLUSTERSCAN "CLUSTERSCAN" Cluster never / (9, 1, 0) -2 Read, None, Refuse(CLUSTER_ONLY),
         Refuse(CLUSTER_ONLY), Read, Shared;
     COMMAND "COMMAND" Server (2, 8, 13) -1 Read, None, AnyNode, AnyNode, Read, Shared;
     COMMAND_COUNT "COMMAND COUNT" Server (2, 8, 13) 2 Read, None, AnyNode, AnyNode, Read, Shared;
@@ -325,6 +355,11 @@ table! {
     COMMAND_HELP "COMMAND HELP" Server (5, 0, 0) 2 Read, None, AnyNode, AnyNode, Read, Shared;
     COMMAND_INFO "COMMAND INFO" Server (2, 8, 13) -2 Read, None, AnyNode, AnyNode, Read, Shared;
     COMMAND_LIST "COMMAND LIST" Server (7, 0, 0) -2 Read, None, AnyNode, AnyNode, Read, Shared;
+    COMMANDLOG_GET "COMMANDLOG GET" Server never / (8, 1, 0) 4 Each, None, EveryNode(All), EveryNode, Read, Shared;
+    COMMANDLOG_HELP "COMMANDLOG HELP" Server never / (8, 1, 0) 2 Read, None, AnyNode, AnyNode, Read, Shared;
+    COMMANDLOG_LEN "COMMANDLOG LEN" Server never / (8, 1, 0) 3 Each, None, EveryNode(All), EveryNode, Read, Shared;
+    COMMANDLOG_RESET "COMMANDLOG RESET" Server never / (8, 1, 0) 3 Write, None, EveryNode(AllOk),
+        EveryNode, Idempotent, Shared;
     CONFIG_GET "CONFIG GET" Server (2, 0, 0) -3 Each, None, EveryNode(All), EveryNode, Read, Shared;
     CONFIG_HELP "CONFIG HELP" Server (5, 0, 0) 2 Read, None, AnyNode, AnyNode, Read, Shared;
     CONFIG_RESETSTAT "CONFIG RESETSTAT" Server (2, 0, 0) 2 Write, None, EveryNode(AllOk),
@@ -339,6 +374,7 @@ table! {
     DECRBY "DECRBY" String (1, 0, 0) 3 Write, One(1), ByKey, EveryNode, Never, Shared;
     DEL "DEL" Generic (1, 0, 0) -2 Write, Each { first: 1, step: 1 }, Split(Sum), EveryNode, Reply, Shared;
     DELEX "DELEX" String (8, 4, 0) -2 Write, One(1), ByKey, Effect(Conditional), Reply, Shared;
+    DELIFEQ "DELIFEQ" String never / (9, 0, 0) 3 Write, One(1), ByKey, Effect(Conditional), Reply, Shared;
     DIGEST "DIGEST" String (8, 4, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
     DISCARD "DISCARD" Transactions (2, 0, 0) 1 Read, None, Refuse(TRANSACTION),
         Refuse(TRANSACTION), Read, Session;
@@ -398,15 +434,15 @@ table! {
     HDEL "HDEL" Hash (2, 0, 0) -3 Write, One(1), ByKey, EveryNode, Reply, Shared;
     HELLO "HELLO" Connection (6, 0, 0) -1 Read, None, Refuse(CONFIGURED), Refuse(CONFIGURED), Read, Session;
     HEXISTS "HEXISTS" Hash (2, 0, 0) 3 Read, One(1), ByKey, AnyNode, Read, Shared;
-    HEXPIRE "HEXPIRE" Hash (7, 4, 0) -6 Write, One(1), ByKey,
+    HEXPIRE "HEXPIRE" Hash (7, 4, 0) / (9, 0, 0) -6 Write, One(1), ByKey,
         Effect(ConditionalIf { from: 3, until: FIELDS, options: EXPIRE_CONDITIONS }), Reply, Shared;
-    HEXPIREAT "HEXPIREAT" Hash (7, 4, 0) -6 Write, One(1), ByKey,
+    HEXPIREAT "HEXPIREAT" Hash (7, 4, 0) / (9, 0, 0) -6 Write, One(1), ByKey,
         Effect(ConditionalIf { from: 3, until: FIELDS, options: EXPIRE_CONDITIONS }), Idempotent, Shared;
-    HEXPIRETIME "HEXPIRETIME" Hash (7, 4, 0) -5 Read, One(1), ByKey, AnyNode, Read, Shared;
+    HEXPIRETIME "HEXPIRETIME" Hash (7, 4, 0) / (9, 0, 0) -5 Read, One(1), ByKey, AnyNode, Read, Shared;
     HGET "HGET" Hash (2, 0, 0) 3 Read, One(1), ByKey, AnyNode, Read, Shared;
     HGETALL "HGETALL" Hash (2, 0, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
-    HGETDEL "HGETDEL" Hash (8, 0, 0) -5 Write, One(1), ByKey, Effect(Conditional), Never, Shared;
-    HGETEX "HGETEX" Hash (8, 0, 0) -5 Write, One(1), ByKey, Effect(Deadline), Idempotent, Shared;
+    HGETDEL "HGETDEL" Hash (8, 0, 0) / (9, 1, 0) -5 Write, One(1), ByKey, Effect(Conditional), Never, Shared;
+    HGETEX "HGETEX" Hash (8, 0, 0) / (9, 0, 0) -5 Write, One(1), ByKey, Effect(Deadline), Idempotent, Shared;
     HINCRBY "HINCRBY" Hash (2, 0, 0) 4 Write, One(1), ByKey, EveryNode, Never, Shared;
     HINCRBYFLOAT "HINCRBYFLOAT" Hash (2, 6, 0) 4 Write, One(1), ByKey, Effect(Float), Never, Shared;
     HKEYS "HKEYS" Hash (2, 0, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
@@ -419,21 +455,21 @@ table! {
         EveryNode, Idempotent, Shared;
     HOTKEYS_START "HOTKEYS START" Server (8, 6, 0) -2 Write, None, EveryNode(AllOk), EveryNode, Reply, Shared;
     HOTKEYS_STOP "HOTKEYS STOP" Server (8, 6, 0) 2 Write, None, EveryNode(AllOk), EveryNode, Reply, Shared;
-    HPERSIST "HPERSIST" Hash (7, 4, 0) -5 Write, One(1), ByKey, EveryNode, Idempotent, Shared;
-    HPEXPIRE "HPEXPIRE" Hash (7, 4, 0) -6 Write, One(1), ByKey,
+    HPERSIST "HPERSIST" Hash (7, 4, 0) / (9, 0, 0) -5 Write, One(1), ByKey, EveryNode, Idempotent, Shared;
+    HPEXPIRE "HPEXPIRE" Hash (7, 4, 0) / (9, 0, 0) -6 Write, One(1), ByKey,
         Effect(ConditionalIf { from: 3, until: FIELDS, options: EXPIRE_CONDITIONS }), Reply, Shared;
-    HPEXPIREAT "HPEXPIREAT" Hash (7, 4, 0) -6 Write, One(1), ByKey,
+    HPEXPIREAT "HPEXPIREAT" Hash (7, 4, 0) / (9, 0, 0) -6 Write, One(1), ByKey,
         Effect(ConditionalIf { from: 3, until: FIELDS, options: EXPIRE_CONDITIONS }), Idempotent, Shared;
-    HPEXPIRETIME "HPEXPIRETIME" Hash (7, 4, 0) -5 Read, One(1), ByKey, AnyNode, Read, Shared;
-    HPTTL "HPTTL" Hash (7, 4, 0) -5 Read, One(1), ByKey, AnyNode, Read, Shared;
+    HPEXPIRETIME "HPEXPIRETIME" Hash (7, 4, 0) / (9, 0, 0) -5 Read, One(1), ByKey, AnyNode, Read, Shared;
+    HPTTL "HPTTL" Hash (7, 4, 0) / (9, 0, 0) -5 Read, One(1), ByKey, AnyNode, Read, Shared;
     HRANDFIELD "HRANDFIELD" Hash (6, 2, 0) -2 Read, One(1), ByKey, AnyNode, Read, Shared;
     HSCAN "HSCAN" Hash (2, 8, 0) -3 Read, One(1), ByKey, AnyNode, Read, Shared;
     HSET "HSET" Hash (2, 0, 0) -4 Write, One(1), ByKey, EveryNode, Idempotent, Shared;
-    HSETEX "HSETEX" Hash (8, 0, 0) -6 Write, One(1), ByKey,
+    HSETEX "HSETEX" Hash (8, 0, 0) / (9, 0, 0) -6 Write, One(1), ByKey,
         Effect(ConditionalIf { from: 2, until: FIELDS, options: &["FNX", "FXX"] }), Idempotent, Shared;
     HSETNX "HSETNX" Hash (2, 0, 0) 4 Write, One(1), ByKey, Effect(Conditional), Reply, Shared;
     HSTRLEN "HSTRLEN" Hash (3, 2, 0) 3 Read, One(1), ByKey, AnyNode, Read, Shared;
-    HTTL "HTTL" Hash (7, 4, 0) -5 Read, One(1), ByKey, AnyNode, Read, Shared;
+    HTTL "HTTL" Hash (7, 4, 0) / (9, 0, 0) -5 Read, One(1), ByKey, AnyNode, Read, Shared;
     HVALS "HVALS" Hash (2, 0, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
     INCR "INCR" String (1, 0, 0) 2 Write, One(1), ByKey, EveryNode, Never, Shared;
     INCRBY "INCRBY" String (1, 0, 0) 3 Write, One(1), ByKey, EveryNode, Never, Shared;
@@ -487,7 +523,7 @@ table! {
     MOVE "MOVE" Generic (1, 0, 0) 3 Write, One(1), ByKey, EveryNode, Reply, Shared;
     MSET "MSET" String (1, 0, 1) -3 Write, Each { first: 1, step: 2 }, Split(AllOk),
         EveryNode, Idempotent, Shared;
-    MSETEX "MSETEX" String (8, 4, 0) -4 Write, CountedPairs(1), ByKey,
+    MSETEX "MSETEX" String (8, 4, 0) / (9, 1, 0) -4 Write, CountedPairs(1), ByKey,
         Effect(ConditionalIf { from: 4, until: End, options: &["NX", "XX"] }), Idempotent, Shared;
     MSETNX "MSETNX" String (1, 0, 1) -3 Write, Each { first: 1, step: 2 }, ByKey,
         Effect(Conditional), Reply, Shared;
@@ -556,7 +592,7 @@ table! {
     SAVE "SAVE" Server (1, 0, 0) 1 Write, None, EveryNode(AllOk), EveryNode, Idempotent, Shared;
     SCAN "SCAN" Generic (2, 8, 0) -2 Read, None, Refuse(CURSOR), Refuse(CURSOR), Read, Shared;
     SCARD "SCARD" Set (1, 0, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
-    SCRIPT_DEBUG "SCRIPT DEBUG" Scripting (3, 2, 0) 3 Read, None, Refuse(ONE_CONNECTION),
+    SCRIPT_DEBUG "SCRIPT DEBUG" Scripting (3, 2, 0) -3 Read, None, Refuse(ONE_CONNECTION),
         Refuse(ONE_CONNECTION), Read, Session;
     SCRIPT_EXISTS "SCRIPT EXISTS" Scripting (2, 6, 0) -3 Read, None, EveryNode(Min), EveryNode, Read, Shared;
     SCRIPT_FLUSH "SCRIPT FLUSH" Scripting (2, 6, 0) -2 Write, None, EveryNode(AllOk),
@@ -566,6 +602,7 @@ table! {
         Refuse(BUSY_SERVER), Never, Shared;
     SCRIPT_LOAD "SCRIPT LOAD" Scripting (2, 6, 0) 3 Write, None, EveryNode(AllOk),
         EveryNode, Idempotent, Shared;
+    SCRIPT_SHOW "SCRIPT SHOW" Scripting never / (8, 0, 0) 3 Read, None, AnyNode, AnyNode, Read, Shared;
     SDIFF "SDIFF" Set (1, 0, 0) -2 Read, Each { first: 1, step: 1 }, ByKey, AnyNode, Read, Shared;
     SDIFFSTORE "SDIFFSTORE" Set (1, 0, 0) -3 Write, Each { first: 1, step: 1 }, ByKey,
         EveryNode, Idempotent, Shared;

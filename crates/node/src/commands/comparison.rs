@@ -4,7 +4,7 @@ use redis::RedisWrite;
 use redis::ToRedisArgs;
 use redis::ToSingleRedisArg;
 
-/// What the value of a key must be for `DELEX` to delete it.
+/// What the value of a key must be for `DELEX` to delete it, or for `SET` to replace it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct ValueIs {

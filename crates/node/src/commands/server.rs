@@ -17,6 +17,8 @@ use super::info::Info;
 use super::latency::LatencyEvent;
 use super::latency::LatencyHistogram;
 use super::latency::LatencySpike;
+use super::slowlog::CommandLog;
+use super::slowlog::CommandLogEntry;
 use super::slowlog::SlowlogEntry;
 use crate::Execute;
 use crate::command::rows::BGREWRITEAOF;
@@ -28,6 +30,9 @@ use crate::command::rows::COMMAND_DOCS;
 use crate::command::rows::COMMAND_GETKEYS;
 use crate::command::rows::COMMAND_GETKEYSANDFLAGS;
 use crate::command::rows::COMMAND_LIST;
+use crate::command::rows::COMMANDLOG_GET;
+use crate::command::rows::COMMANDLOG_LEN;
+use crate::command::rows::COMMANDLOG_RESET;
 use crate::command::rows::CONFIG_GET;
 use crate::command::rows::CONFIG_RESETSTAT;
 use crate::command::rows::CONFIG_REWRITE;
@@ -525,6 +530,37 @@ pub trait ServerCommands: Execute {
     /// See <https://redis.io/docs/latest/commands/slaveof/>.
     fn slaveof_no_one(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
         self.write(&SLAVEOF, SLAVEOF.cmd().arg("NO").arg("ONE").take())
+    }
+
+    /// Returns the last `count` commands of a log, the latest first; -1 means all. Since Valkey 8.1.
+    ///
+    /// See <https://valkey.io/commands/commandlog-get/>.
+    fn commandlog_get(
+        &self,
+        count: i64,
+        log: CommandLog,
+    ) -> impl Future<Output = Result<Self::Each<Vec<CommandLogEntry>>, Self::Error>> + Send {
+        self.each(&COMMANDLOG_GET, COMMANDLOG_GET.cmd().arg(count).arg(log).take())
+    }
+
+    /// Returns how many commands a log holds. Since Valkey 8.1.
+    ///
+    /// See <https://valkey.io/commands/commandlog-len/>.
+    fn commandlog_len(
+        &self,
+        log: CommandLog,
+    ) -> impl Future<Output = Result<Self::Each<u64>, Self::Error>> + Send {
+        self.each(&COMMANDLOG_LEN, COMMANDLOG_LEN.with(log))
+    }
+
+    /// Empties a log of commands. Since Valkey 8.1.
+    ///
+    /// See <https://valkey.io/commands/commandlog-reset/>.
+    fn commandlog_reset(
+        &self,
+        log: CommandLog,
+    ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
+        self.write(&COMMANDLOG_RESET, COMMANDLOG_RESET.with(log))
     }
 
     /// Returns the last commands that were slow, the latest first; the server's default is 10 of them.

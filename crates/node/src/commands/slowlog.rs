@@ -1,13 +1,65 @@
-//! Entries of the slow log.
+//! Entries of the slow log, and of Valkey's other logs of commands.
 
 use std::time::Duration;
 use std::time::SystemTime;
 
 use redis::FromRedisValue;
 use redis::ParsingError;
+use redis::RedisWrite;
+use redis::ToRedisArgs;
 use redis::Value;
 
 use super::expiry::Timestamp;
+
+/// One of the logs of commands that Valkey keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CommandLog {
+    /// Of commands that took long.
+    Slow,
+    /// Of commands that were large.
+    LargeRequest,
+    /// Of commands whose replies were large.
+    LargeReply,
+}
+
+impl ToRedisArgs for CommandLog {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        let name = match self {
+            Self::Slow => "slow",
+            Self::LargeRequest => "large-request",
+            Self::LargeReply => "large-reply",
+        };
+        name.write_redis_args(out);
+    }
+}
+
+/// A command with what it was logged for, in bytes or, in [`CommandLog::Slow`], in microseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CommandLogEntry {
+    /// A number that grows from entry to entry.
+    pub id: u64,
+    /// When it ran, in whole seconds.
+    pub at: SystemTime,
+    /// How much it took.
+    pub amount: u64,
+    /// The command and its arguments; the server shortens long ones.
+    pub args: Vec<Vec<u8>>,
+    /// The address of the client that sent it.
+    pub client_addr: String,
+    /// The name of the client that sent it; empty if it has none.
+    pub client_name: String,
+}
+
+impl FromRedisValue for CommandLogEntry {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let SlowlogEntry { id, at, took, args, client_addr, client_name } =
+            FromRedisValue::from_redis_value(value)?;
+        let amount = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        Ok(Self { id, at, amount, args, client_addr, client_name })
+    }
+}
 
 /// A command that was slow.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,6 +22,7 @@ use crate::command::rows::APPEND;
 use crate::command::rows::DECR;
 use crate::command::rows::DECRBY;
 use crate::command::rows::DELEX;
+use crate::command::rows::DELIFEQ;
 use crate::command::rows::DIGEST;
 use crate::command::rows::GET;
 use crate::command::rows::GETDEL;
@@ -94,7 +95,7 @@ pub trait StringCommands: Execute {
     /// Deletes a key, if it holds what the condition says, and returns whether it did. Since Redis 8.4.
     ///
     /// # On a copy
-    /// Refused: the effect cannot be told from the reply.
+    /// One node decides, and the others are sent a `DEL` if it deleted the key.
     ///
     /// See <https://redis.io/docs/latest/commands/delex/>.
     fn delex(
@@ -103,6 +104,21 @@ pub trait StringCommands: Execute {
         value: ValueIs,
     ) -> impl Future<Output = Result<Self::Write<bool>, Self::Error>> + Send {
         self.write(&DELEX, DELEX.cmd().arg(key).arg(value).take())
+    }
+
+    /// Deletes a key, if it holds this value, and returns whether it did. Since Valkey 9.0; Redis has
+    /// [`delex`](Self::delex).
+    ///
+    /// # On a copy
+    /// One node decides, and the others are sent a `DEL` if it deleted the key.
+    ///
+    /// See <https://valkey.io/commands/delifeq/>.
+    fn delifeq(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        value: impl ToSingleRedisArg + Send,
+    ) -> impl Future<Output = Result<Self::Write<bool>, Self::Error>> + Send {
+        self.write(&DELIFEQ, DELIFEQ.cmd().arg(key).arg(value).take())
     }
 
     /// Returns the digest of a value, 16 hexadecimal digits; `None` if there is none. Since Redis 8.4.
@@ -402,6 +418,24 @@ pub trait StringCommands: Execute {
         options: SetOptions,
     ) -> impl Future<Output = Result<Self::Write<bool>, Self::Error>> + Send {
         self.write(&SET, SET.cmd().arg(key).arg(value).arg(options).take())
+    }
+
+    /// Sets a key as the options say, if it holds what the condition says, and returns whether it did. Since Redis 8.4;
+    /// Valkey 8.1 has [`ValueIs::equal_to`] alone. A key that does not exist is another than any value. The options may
+    /// not be [`SetOptions::nx`] or [`SetOptions::xx`].
+    ///
+    /// # On a copy
+    /// One node decides, and the others are sent a `SET` without the condition if it set the key.
+    ///
+    /// See <https://redis.io/docs/latest/commands/set/>.
+    fn set_if(
+        &self,
+        key: impl ToSingleRedisArg + Send,
+        value: impl ToSingleRedisArg + Send,
+        condition: ValueIs,
+        options: SetOptions,
+    ) -> impl Future<Output = Result<Self::Write<bool>, Self::Error>> + Send {
+        self.write(&SET, SET.cmd().arg(key).arg(value).arg(condition).arg(options).take())
     }
 
     /// Sets a key as the options say, and returns its former value, `None` if it had none.

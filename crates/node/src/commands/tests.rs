@@ -135,6 +135,9 @@ async fn a_method_on_strings_sends_its_command() {
     sends(r.mget::<String>(&["a", "b"]), "MGET a b").await;
     sends(r.mset([("a", 1), ("b", 2)]), "MSET a 1 b 2").await;
     let options = SetOptions::new().nx().ex(5 * MS);
+    sends(r.delifeq("k", "v"), "DELIFEQ k v").await;
+    let lives = SetOptions::new().ex(Duration::from_secs(1));
+    sends(r.set_if("k", 1, ValueIs::other_than(2), lives), "SET k 1 IFNE 2 EX 1").await;
     sends(r.msetex([("a", 1), ("b", 2)], options), "MSETEX 2 a 1 b 2 NX EX 1").await;
     sends(r.msetnx([("a", 1), ("b", 2)]), "MSETNX a 1 b 2").await;
     sends(r.psetex("k", 1500 * MS, "v"), "PSETEX k 1500 v").await;
@@ -616,6 +619,9 @@ async fn a_method_on_servers_sends_its_command() {
     sends(r.shutdown_with(ShutdownSave::NoSave), "SHUTDOWN NOSAVE").await;
     sends(r.slaveof("h", 1), "SLAVEOF h 1").await;
     sends(r.slaveof_no_one(), "SLAVEOF NO ONE").await;
+    sends(r.commandlog_get(-1, CommandLog::Slow), "COMMANDLOG GET -1 slow").await;
+    sends(r.commandlog_len(CommandLog::LargeRequest), "COMMANDLOG LEN large-request").await;
+    sends(r.commandlog_reset(CommandLog::LargeReply), "COMMANDLOG RESET large-reply").await;
     sends(r.slowlog_get(), "SLOWLOG GET").await;
     sends(r.slowlog_get_count(-1), "SLOWLOG GET -1").await;
     sends(r.slowlog_len(), "SLOWLOG LEN").await;
