@@ -78,4 +78,6 @@ mod tls;
 mod transactions;
 #[cfg(feature = "servers")]
 mod typed;
+#[cfg(feature = "servers")]
+mod users;
 mod vectors;

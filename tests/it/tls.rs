@@ -198,6 +198,28 @@ async fn sentinels_and_their_master_are_talked_to_through_tls() {
 }
 
 #[tokio::test]
+async fn a_user_who_needs_no_password_is_let_in_through_tls_too() {
+    if env::var_os(URL).is_some() {
+        return;
+    }
+    let dir = Server::start().unwrap();
+    let Some((server, port)) = server(dir.dir()) else { return };
+    let admin = Node::connect(server.url()).await.unwrap();
+    admin.acl_setuser("guest", &["on", "nopass", "~*", "+@all"]).await.unwrap();
+    run("tls::child_is_a_guest", &format!("rediss://guest:@localhost:{port}"), &dir.dir().join("ca.crt"));
+}
+
+#[tokio::test]
+async fn child_is_a_guest() {
+    let Ok(url) = env::var(URL) else { return };
+    let node = Node::connect(url).await.unwrap();
+    let who = redis::cmd("ACL").arg("WHOAMI").take();
+    let shared: String = redis::from_redis_value(node.send(&who).await.unwrap()).unwrap();
+    let owned: String = who.query_async(&mut node.owned().await.unwrap()).await.unwrap();
+    assert_eq!((shared.as_str(), owned.as_str()), ("guest", "guest"));
+}
+
+#[tokio::test]
 async fn child_talks() {
     let Ok(url) = env::var(URL) else { return };
     let node = Node::connect(url).await.unwrap();

@@ -2,6 +2,7 @@
 
 mod address;
 pub use address::Address;
+mod credentials;
 mod error;
 pub use error::ConfigError;
 mod fields;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use url::Url;
 
+use self::credentials::Credentials;
 use self::fields::Fields;
 use self::sentinels::Sentinels;
 
@@ -41,8 +43,7 @@ use self::sentinels::Sentinels;
 pub struct NodeConfig {
     name: Option<String>,
     address: Address,
-    username: Option<String>,
-    password: Option<String>,
+    credentials: Credentials,
     url_db: Option<u32>,
     default_db: u32,
     weight: NonZeroU32,
@@ -84,6 +85,10 @@ impl NodeConfig {
     /// The number of the database is the first that is given of: a `?db=` in the URL, the path of a `redis://` URL,
     /// [`with_db`](Self::with_db), 0. User and password are percent-decoded.
     ///
+    /// A user without a password is an error, for no AUTH can be sent: `redis://word@host` would be let in as the default
+    /// user, and the word is as likely a password that lacks its colon. A user who needs no password (`nopass`) is written
+    /// with an empty one, `redis://user:@host`.
+    ///
     /// User and password of a sentinel URL are the master's. If the sentinels ask for some, they are given by
     /// `?sentinel_username=` and `?sentinel_password=`, percent-encoded, or by
     /// [`with_sentinel_credentials`](Self::with_sentinel_credentials). One sentinel is enough: it names the others.
@@ -91,6 +96,13 @@ impl NodeConfig {
     /// # Errors
     /// [`ConfigError`], which never shows the password.
     pub fn new(url: &str) -> Result<Self, ConfigError> {
+        let config = Self::read(url)?;
+        config.check_credentials()?;
+        Ok(config)
+    }
+
+    /// Reads a URL to which a password may be added.
+    fn read(url: &str) -> Result<Self, ConfigError> {
         let (scheme, rest) = url.split_once("://").ok_or(ConfigError::NoScheme)?;
         match scheme.to_ascii_lowercase().as_str() {
             "redis" | "valkey" => Self::from_tcp_url(url, |host, port| Address::Tcp { host, port }),
@@ -107,6 +119,10 @@ impl NodeConfig {
     }
 
     fn from_tcp_url(url: &str, address: impl FnOnce(String, u16) -> Address) -> Result<Self, ConfigError> {
+        // `Url` does not tell an empty password from none.
+        let authority = url.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?', '#']).next();
+        let credentials =
+            authority.and_then(|text| text.rsplit_once('@')).map(|(credentials, _)| credentials);
         let url = Url::parse(url).map_err(|source| ConfigError::Url { reason: source.to_string() })?;
         let host = url.host_str().unwrap_or_default();
         if host.is_empty() {
@@ -121,7 +137,9 @@ impl NodeConfig {
             port => port.unwrap_or(6379),
         };
         let mut config = Self::at(address(host, port));
-        config.set_credentials(url.username(), url.password())?;
+        if let Some(credentials) = credentials {
+            config.credentials = Credentials::of_url(credentials)?;
+        }
         let path = url.path().trim_start_matches('/');
         if !path.is_empty() {
             config.url_db = Some(db_number(path)?);
@@ -140,13 +158,7 @@ impl NodeConfig {
         }
         let mut config = Self::at(Address::Unix(PathBuf::from(decode(path)?)));
         match authority.rsplit_once('@') {
-            Some((credentials, "")) => {
-                let (user, password) = match credentials.split_once(':') {
-                    Some((user, password)) => (user, Some(password)),
-                    None => (credentials, None),
-                };
-                config.set_credentials(user, password)?;
-            }
+            Some((credentials, "")) => config.credentials = Credentials::of_url(credentials)?,
             None if authority.is_empty() => {}
             _ => return Err(ConfigError::NoPath),
         }
@@ -158,8 +170,7 @@ impl NodeConfig {
         let mut config = Self {
             name: None,
             address,
-            username: None,
-            password: None,
+            credentials: Credentials::default(),
             url_db: None,
             default_db: 0,
             weight: NonZeroU32::MIN,
@@ -176,35 +187,32 @@ impl NodeConfig {
         config
     }
 
-    fn set_credentials(&mut self, user: &str, password: Option<&str>) -> Result<(), ConfigError> {
-        if !user.is_empty() {
-            self.username = Some(decode(user)?);
-        }
-        self.password = password.map(decode).transpose()?;
-        Ok(())
+    fn check_credentials(&self) -> Result<(), ConfigError> {
+        self.credentials.check()?;
+        self.sentinels.credentials.check()
     }
 
     fn read_query<'a>(
         &mut self,
         pairs: impl Iterator<Item = (std::borrow::Cow<'a, str>, std::borrow::Cow<'a, str>)>,
     ) -> Result<(), ConfigError> {
+        let (mut username, mut password) = (None, None);
+        let (mut sentinel_username, mut sentinel_password) = (None, None);
         for (key, value) in pairs {
             match &*key {
                 "db" => self.url_db = Some(db_number(&value)?),
-                "user" => self.username = Some(value.into_owned()),
-                "pass" => self.password = Some(value.into_owned()),
-                "sentinel_username" if self.has_sentinels() => {
-                    self.sentinels.username = Some(value.into_owned());
-                }
-                "sentinel_password" if self.has_sentinels() => {
-                    self.sentinels.password = Some(value.into_owned());
-                }
+                "user" => username = Some(value.into_owned()),
+                "pass" => password = Some(value.into_owned()),
+                "sentinel_username" if self.has_sentinels() => sentinel_username = Some(value.into_owned()),
+                "sentinel_password" if self.has_sentinels() => sentinel_password = Some(value.into_owned()),
                 _ if key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
                     return Err(ConfigError::UnknownParameter { name: key.into_owned() });
                 }
                 _ => return Err(ConfigError::NotADatabase),
             }
         }
+        self.credentials.set(username, password);
+        self.sentinels.credentials.set(sentinel_username, sentinel_password);
         self.relabel();
         Ok(())
     }
@@ -243,23 +251,23 @@ impl NodeConfig {
         self
     }
 
-    /// Sets user and password, in place of what the URL says.
+    /// Sets user and password, in place of what the URL says. An empty password is that of a user who needs none, and
+    /// without a user it is none at all.
     #[must_use]
     pub fn with_credentials(mut self, username: Option<String>, password: impl Into<String>) -> Self {
-        self.username = username;
-        self.password = Some(password.into());
+        self.credentials = Credentials::new(username, Some(password.into()));
         self
     }
 
-    /// Sets user and password for the sentinels, in place of what the URL says. They are not the master's.
+    /// Sets user and password for the sentinels, in place of what the URL says. They are not the master's. An empty password
+    /// is as in [`with_credentials`](Self::with_credentials).
     #[must_use]
     pub fn with_sentinel_credentials(
         mut self,
         username: Option<String>,
         password: impl Into<String>,
     ) -> Self {
-        self.sentinels.username = username;
-        self.sentinels.password = Some(password.into());
+        self.sentinels.credentials = Credentials::new(username, Some(password.into()));
         self
     }
 
@@ -330,11 +338,11 @@ impl NodeConfig {
 
     /// The user for AUTH, `None` for the default user.
     pub fn username(&self) -> Option<&str> {
-        self.username.as_deref()
+        self.credentials.username()
     }
 
-    pub(crate) fn password(&self) -> Option<&str> {
-        self.password.as_deref()
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     pub(crate) fn sentinels(&self) -> &Sentinels {
@@ -392,8 +400,7 @@ impl fmt::Debug for NodeConfig {
         shown
             .field("name", &self.name())
             .field("address", &self.address)
-            .field("username", &self.username)
-            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("credentials", &self.credentials)
             .field("db", &self.db())
             .field("weight", &self.weight)
             .field("connect_timeout", &self.connect_timeout)

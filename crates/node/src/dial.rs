@@ -201,14 +201,9 @@ impl Undriven {
 /// What a connection sets up for itself.
 pub(crate) fn settings(config: &NodeConfig) -> RedisConnectionInfo {
     // Some servers that speak the protocol close the connection on the `CLIENT SETINFO` that redis-rs would send.
-    let mut settings = RedisConnectionInfo::default().set_db(config.db().into()).set_skip_set_lib_name();
-    if let Some(username) = config.username() {
-        settings = settings.set_username(username);
-    }
-    if let Some(password) = config.password() {
-        settings = settings.set_password(password);
-    }
-    settings
+    config
+        .credentials()
+        .give_to(RedisConnectionInfo::default().set_db(config.db().into()).set_skip_set_lib_name())
 }
 
 /// What an error during the handshake means.

@@ -93,13 +93,7 @@ async fn ask(
     tls: bool,
 ) -> Result<Answer, ErrorKind> {
     let access = config.sentinels();
-    let mut settings = RedisConnectionInfo::default().set_skip_set_lib_name();
-    if let Some(username) = &access.username {
-        settings = settings.set_username(username);
-    }
-    if let Some(password) = &access.password {
-        settings = settings.set_password(password);
-    }
+    let settings = access.credentials.give_to(RedisConnectionInfo::default().set_skip_set_lib_name());
     let options = AsyncConnectionConfig::new().set_response_timeout(None);
     // Whose password is wrong must be told: the master has one of its own.
     let named = |error| match error {
@@ -230,8 +224,9 @@ mod tests {
         let config = NodeConfig::new(url).unwrap();
         assert!(matches!(config.address(), Address::Sentinel { tls: true, .. }));
         let access = config.sentinels();
-        assert_eq!(access.username.as_deref(), Some("s"));
-        assert_eq!((access.password.as_deref(), config.password()), (Some("hush&h@+"), Some("m@ster")));
+        assert_eq!(access.credentials.username(), Some("s"));
+        let passwords = (access.credentials.password(), config.credentials().password());
+        assert_eq!(passwords, (Some("hush&h@+"), Some("m@ster")));
         let shown = format!("{config:?}");
         assert!(!shown.contains("hush") && !shown.contains("m@ster"), "{shown}");
         let written = serde_json::to_string(&config).unwrap();

@@ -48,6 +48,12 @@ pub enum ConfigError {
         /// Its name.
         name: String,
     },
+    /// There is a user and no password. The user is not shown: it may be a password that lacks its colon.
+    #[error(
+        "there is a user and no password, so no AUTH could be sent; write `user:password@` in the URL, `:password@` if what \
+         stands there is a password, and `user:@`, or `password = \"\"` in a file, for a user who needs none"
+    )]
+    UserWithoutPassword,
     /// The weight is 0.
     #[error("the weight is 0; a node that shall get no keys is left out instead")]
     ZeroWeight,

@@ -55,21 +55,12 @@ impl TryFrom<Fields> for NodeConfig {
     type Error = ConfigError;
 
     fn try_from(fields: Fields) -> Result<Self, ConfigError> {
-        let mut config = Self::new(&fields.url)?.with_db(fields.db.unwrap_or(0));
+        let mut config = Self::read(&fields.url)?.with_db(fields.db.unwrap_or(0));
         config.name = fields.name;
         config.weight = NonZeroU32::new(fields.weight).ok_or(ConfigError::ZeroWeight)?;
-        if fields.username.is_some() {
-            config.username = fields.username;
-        }
-        if fields.password.is_some() {
-            config.password = fields.password;
-        }
-        if fields.sentinel_username.is_some() {
-            config.sentinels.username = fields.sentinel_username;
-        }
-        if fields.sentinel_password.is_some() {
-            config.sentinels.password = fields.sentinel_password;
-        }
+        config.credentials.set(fields.username, fields.password);
+        config.sentinels.credentials.set(fields.sentinel_username, fields.sentinel_password);
+        config.check_credentials()?;
         if let Some(ms) = fields.connect_timeout_ms {
             config.connect_timeout = Duration::from_millis(ms);
         }
@@ -91,6 +82,7 @@ impl From<NodeConfig> for Fields {
         let millis = |timeout: Duration, default: Duration| {
             (timeout != default).then(|| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX))
         };
+        let owned = |text: Option<&str>| text.map(str::to_owned);
         let host = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         Self {
             url: match &config.address {
@@ -118,10 +110,10 @@ impl From<NodeConfig> for Fields {
             max_reply: (config.max_reply != NodeConfig::MAX_REPLY).then_some(config.max_reply),
             max_owned: (config.max_owned != NodeConfig::MAX_OWNED).then_some(config.max_owned),
             name: config.name,
-            username: config.username,
-            password: config.password,
-            sentinel_username: config.sentinels.username,
-            sentinel_password: config.sentinels.password,
+            username: owned(config.credentials.username()),
+            password: owned(config.credentials.password()),
+            sentinel_username: owned(config.sentinels.credentials.username()),
+            sentinel_password: owned(config.sentinels.credentials.password()),
         }
     }
 }

@@ -10,14 +10,14 @@ use url::Url;
 use super::Address;
 use super::ConfigError;
 use super::NodeConfig;
+use super::credentials::Credentials;
 use super::db_number;
 use super::decode;
 
 /// How the sentinels are asked, and which there are beside those of the URL.
 #[derive(Clone, Default)]
 pub(crate) struct Sentinels {
-    pub(crate) username: Option<String>,
-    pub(crate) password: Option<String>,
+    pub(crate) credentials: Credentials,
     /// Those that the sentinels last named. No setting, so two configurations are equal without it; clones share it.
     learned: Arc<Mutex<Vec<(String, u16)>>>,
 }
@@ -36,7 +36,7 @@ impl Sentinels {
 
 impl PartialEq for Sentinels {
     fn eq(&self, other: &Self) -> bool {
-        (&self.username, &self.password) == (&other.username, &other.password)
+        self.credentials == other.credentials
     }
 }
 
@@ -45,8 +45,7 @@ impl Eq for Sentinels {}
 impl fmt::Debug for Sentinels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sentinels")
-            .field("username", &self.username)
-            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("credentials", &self.credentials)
             .field("learned", &self.learned())
             .finish()
     }
@@ -68,11 +67,7 @@ impl NodeConfig {
         let sentinels = hosts.split(',').map(sentinel).collect::<Result<Vec<_>, _>>()?;
         let mut config = Self::at(Address::Sentinel { sentinels, service: decode(service)?, tls });
         if let Some(credentials) = credentials {
-            let (user, password) = match credentials.split_once(':') {
-                Some((user, password)) => (user, Some(password)),
-                None => (credentials, None),
-            };
-            config.set_credentials(user, password)?;
+            config.credentials = Credentials::of_url(credentials)?;
         }
         if !db.is_empty() {
             config.url_db = Some(db_number(db)?);
