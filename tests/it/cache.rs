@@ -90,6 +90,8 @@ claims! {
         a_null_is_a_value
         the_last_value_counts
         every_type_comes_back
+        every_float_comes_back
+        what_would_come_back_as_something_else_is_refused
         a_bool_is_no_integer
         bytes_survive
         any_characters_make_a_key
@@ -154,12 +156,16 @@ claims! {
         refresh_loads_whatever_is_there
         a_version_loads_its_own
         an_unserializable_load_is_an_error
+        what_the_codec_cannot_hold_is_returned_and_not_stored
+        what_could_not_be_read_again_is_returned_and_not_stored
+        who_waits_for_what_cannot_be_stored_loads_alone
         many_are_loaded_by_one_call
         a_slow_load_of_many_does_not_undo_writes;
     stale:
         a_stale_value_is_served_and_loaded_once
         a_stale_value_goes_after_its_grace
         a_failed_refresh_keeps_the_stale_value_and_rests
+        a_refresh_that_cannot_be_stored_keeps_the_stale_value_and_rests
         a_refresh_that_panics_rests
         many_that_were_loaded_become_stale;
     preset:

@@ -282,11 +282,9 @@ impl<E: Execute> Cache<E> {
         ttl: Ttl,
     ) -> Result<Put, Error<E::Error>> {
         // Encoded in any case: whether a value can be stored does not depend on how long.
-        let bytes = self
-            .shared
-            .format
-            .encode(value, 0)
-            .map_err(|reason| Error::Encode(EncodeError { key: key.to_string(), reason }))?;
+        let bytes = self.shared.format.encode(value, 0).map_err(|error| {
+            Error::Encode(EncodeError { key: key.to_string(), reason: error.into_reason() })
+        })?;
         let limit = self.shared.settings.max_stored_len;
         if limit < bytes.len() {
             return Err(Error::TooLarge(TooLargeError { key: key.to_string(), len: bytes.len(), limit }));

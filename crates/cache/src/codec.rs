@@ -2,10 +2,14 @@
 
 mod integer;
 mod raw;
+#[cfg(any(feature = "json", feature = "msgpack", feature = "postcard"))]
+mod strict;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+#[cfg(any(feature = "json", feature = "msgpack", feature = "postcard"))]
+use self::strict::Limits;
 use crate::error::DecodeReason;
 
 pub(crate) use integer::ascii_integer;
@@ -15,24 +19,36 @@ pub(crate) use integer::integer_of;
 /// How values are written. An entry says which codec wrote it, so a cache whose codec is changed reads the old ones.
 ///
 /// Whatever the codec, an integer is stored as its digits: other programs read it, and the server counts with it.
+///
+/// What is read is what was written: a value that the codec would change, or could not read back, is
+/// [`Error::Encode`](crate::Error::Encode), and nothing is stored. So is any value that is nested more than 127 deep. What a
+/// codec cannot know is whether a type's own `Deserialize` takes what its `Serialize` gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Codec {
     /// JSON: readable everywhere, and fields may be added and left out over time. The default, by feature `json`.
+    ///
+    /// Refused are infinity and NaN, keys of maps that are neither text nor number, and a `Some` of `None`, of `()` or of a
+    /// unit struct, for all of these are `null`.
     #[cfg(feature = "json")]
     Json,
-    /// MessagePack with field names: about as tolerant as JSON, shorter, and fit for bytes. By feature `msgpack`.
+    /// MessagePack with field names: about as tolerant as JSON, shorter, and fit for bytes and any float. By feature
+    /// `msgpack`. Refused is a `Some` of `None` or of `()`.
     #[cfg(feature = "msgpack")]
     MsgPack,
     /// Postcard: the shortest. It knows neither names nor types: any change of the value's type needs another `schema`,
     /// and what was written with a different one is an error. It needs the envelope. It knows no depth either: of a type
     /// that contains itself, bytes that somebody forged can overflow the stack. By feature `postcard`.
+    ///
+    /// Refused is a struct of which `skip_serializing_if` leaves a field out, and one with `flatten`. A type that has to see
+    /// what there is before it can be read (`untagged`, `tag`, `serde_json::Value`) is written, and cannot be read.
     #[cfg(feature = "postcard")]
     Postcard {
         /// A number of the caller's for the current form of the values.
         schema: u16,
     },
-    /// Strings and bytes as they are; nothing else.
+    /// Strings and bytes as they are; nothing else. It does not tell one from the other, so a type that may be either is
+    /// written, and cannot be read. Without an envelope it does not tell digits from an integer either.
     Raw,
 }
 
@@ -95,24 +111,37 @@ impl Codec {
         }
     }
 
-    /// Writes a value behind what is in `out` already.
-    pub(crate) fn encode<T: Serialize + ?Sized>(self, value: &T, out: Vec<u8>) -> Result<Vec<u8>, String> {
+    /// Writes a value behind what is in `out` already, if it can be read again as what it is.
+    pub(crate) fn encode<T: Serialize + ?Sized>(self, value: &T, out: Vec<u8>) -> Result<Vec<u8>, Unwritten> {
         match self {
             #[cfg(feature = "json")]
             Self::Json => {
-                let mut out = out;
-                serde_json::to_writer(&mut out, value).map_err(|error| error.to_string())?;
-                Ok(out)
+                let limits = Limits {
+                    finite_only: true,
+                    one_nothing: true,
+                    nothing_struct: true,
+                    text_keys: true,
+                    ..Limits::default()
+                };
+                strict::write(value, limits, |value| {
+                    let mut out = out;
+                    serde_json::to_writer(&mut out, &value).map(|()| out)
+                })
             }
             #[cfg(feature = "msgpack")]
             Self::MsgPack => {
-                let mut out = out;
-                rmp_serde::encode::write_named(&mut out, value).map_err(|error| error.to_string())?;
-                Ok(out)
+                let limits = Limits { one_nothing: true, ..Limits::default() };
+                strict::write(value, limits, |value| {
+                    let mut out = out;
+                    rmp_serde::encode::write_named(&mut out, &value).map(|()| out)
+                })
             }
             #[cfg(feature = "postcard")]
-            Self::Postcard { .. } => postcard::to_extend(value, out).map_err(|error| error.to_string()),
-            Self::Raw => raw::encode(value, out).map_err(|error| error.to_string()),
+            Self::Postcard { .. } => {
+                let limits = Limits { ordered: true, ..Limits::default() };
+                strict::write(value, limits, |value| postcard::to_extend(&value, out))
+            }
+            Self::Raw => raw::encode(value, out).map_err(Unwritten::from),
         }
     }
 
@@ -135,5 +164,22 @@ impl Codec {
         };
         // What the codec has to say may quote the value.
         value.ok_or(DecodeReason::Type { wanted: std::any::type_name::<T>() })
+    }
+}
+
+/// Why a value was not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unwritten {
+    /// Its own `Serialize` says so, whatever the codec.
+    ByType(String),
+    /// It would not be read as what it is.
+    Refused(String),
+}
+
+impl Unwritten {
+    pub(crate) fn into_reason(self) -> String {
+        match self {
+            Self::ByType(reason) | Self::Refused(reason) => reason,
+        }
     }
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::Codec;
+use crate::codec::Unwritten;
 use crate::codec::ascii_integer;
 use crate::codec::from_integer;
 use crate::codec::integer_of;
@@ -35,20 +36,26 @@ pub(crate) enum Entry<T> {
 
 impl Format {
     /// The bytes to store for a value that becomes stale at `stale_at`, milliseconds since 1970; 0 for never.
-    pub(crate) fn encode<T: Serialize + ?Sized>(self, value: &T, stale_at: u64) -> Result<Vec<u8>, String> {
+    pub(crate) fn encode<T: Serialize + ?Sized>(
+        self,
+        value: &T,
+        stale_at: u64,
+    ) -> Result<Vec<u8>, Unwritten> {
         if let Some(integer) = integer_of(value, self.codec.is_human_readable())
             && stale_at == 0
         {
             return Ok(integer.to_string().into_bytes());
         }
         if !self.envelope {
-            return self.codec.encode(value, Vec::new());
+            let bytes = self.codec.encode(value, Vec::new())?;
+            return self.checked(bytes.len()).map(|()| bytes);
         }
         // Room for a short value, so that its writer need not make more again and again.
         let mut bytes = Vec::with_capacity(256);
         bytes.resize(HEADER, 0);
         let bytes = self.codec.encode(value, bytes)?;
         let decoded_len = bytes.len() - HEADER;
+        self.checked(decoded_len)?;
         let (bytes, compression) = self.compress(bytes);
         let header = Header {
             codec: self.codec.id(),
@@ -56,7 +63,8 @@ impl Format {
             negative: false,
             schema: self.codec.schema(),
             stale_at,
-            decoded_len: u32::try_from(decoded_len).map_err(|_| "it is longer than 4 GiB".to_owned())?,
+            decoded_len: u32::try_from(decoded_len)
+                .map_err(|_| Unwritten::Refused("it is longer than 4 GiB".to_owned()))?,
         };
         Ok(header.seal(bytes))
     }
@@ -76,10 +84,11 @@ impl Format {
         now: impl FnOnce() -> u64,
     ) -> Result<Entry<T>, DecodeReason> {
         if let Some(integer) = ascii_integer(bytes) {
+            let read = |integer| from_integer(integer, self.codec.is_human_readable());
             // Without an envelope, raw digits may have been written as a string.
             return match self.codec {
-                Codec::Raw if !self.envelope => Codec::Raw.decode(bytes).or_else(|_| from_integer(integer)),
-                _ => from_integer(integer),
+                Codec::Raw if !self.envelope => Codec::Raw.decode(bytes).or_else(|_| read(integer)),
+                _ => read(integer),
             }
             .map(Entry::Value);
         }
@@ -116,6 +125,11 @@ impl Format {
     #[cfg(not(feature = "zstd"))]
     fn compress(self, bytes: Vec<u8>) -> (Vec<u8>, u8) {
         (bytes, PLAIN)
+    }
+
+    /// What is longer than may be read is not written either.
+    fn checked(self, len: usize) -> Result<(), Unwritten> {
+        self.check_len(len).map_err(|reason| Unwritten::Refused(reason.to_string()))
     }
 
     fn check_len(self, len: usize) -> Result<(), DecodeReason> {
@@ -269,7 +283,8 @@ mod tests {
     #[test]
     fn a_value_over_the_limit_is_not_decoded() {
         for codec in codecs() {
-            let long = format(codec).encode(&"x".repeat(2 << 20), 0).unwrap();
+            let generous = Format { max_decoded_len: 4 << 20, ..format(codec) };
+            let long = generous.encode(&"x".repeat(2 << 20), 0).unwrap();
             let read = format(codec).decode::<String>(&long, || 0);
             assert!(matches!(read, Err(DecodeReason::TooLarge { limit: 0x10_0000, .. })), "{codec:?}");
         }

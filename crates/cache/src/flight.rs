@@ -25,6 +25,8 @@ use crate::error::LoadError;
 pub(crate) enum Outcome {
     Value(Arc<[u8]>),
     Nothing,
+    /// A value of which there are no bytes. Only the caller whose loader gave it has it.
+    Unwritten,
     Failed(LoadError),
 }
 

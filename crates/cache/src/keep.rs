@@ -6,9 +6,11 @@ use std::time::SystemTime;
 use redisdb_node::Execute;
 use redisdb_node::command::rows;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::cache::Put;
 use crate::cache::Shared;
+use crate::codec::Unwritten;
 use crate::flight::Ticket;
 use crate::ttl::Life;
 use crate::ttl::Ttl;
@@ -32,13 +34,21 @@ pub(crate) struct Loaded {
 }
 
 impl<E> Shared<E> {
-    /// What is stored of a loaded value, or of the note that there is none.
-    pub(crate) fn loaded<T: Serialize>(&self, value: Option<&T>, ttl: Ttl) -> Result<Loaded, String> {
+    /// What is stored of a loaded value, or of the note that there is none. Nothing is, if it could not be read again.
+    pub(crate) fn loaded<T: Serialize + DeserializeOwned>(
+        &self,
+        value: Option<&T>,
+        ttl: Ttl,
+    ) -> Result<Loaded, Unwritten> {
         let (settings, now) = (&self.settings, SystemTime::now());
         Ok(match value {
             Some(value) => {
                 let (stale_at, life) = settings.with_grace(settings.life(ttl, now), now);
-                Loaded { bytes: self.format.encode(value, stale_at)?, life }
+                let bytes = self.format.encode(value, stale_at)?;
+                if let Err(reason) = self.format.decode::<T>(&bytes, || 0) {
+                    return Err(Unwritten::Refused(format!("it could not be read again: {reason}")));
+                }
+                Loaded { bytes, life }
             }
             None => Loaded {
                 bytes: self.format.encode_negative(),

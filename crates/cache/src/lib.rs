@@ -56,4 +56,6 @@ mod flight;
 #[doc(hidden)]
 pub mod fuzz;
 mod keep;
+#[cfg(test)]
+mod laws;
 mod preset;

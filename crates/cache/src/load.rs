@@ -1,17 +1,22 @@
 //! Values that are loaded from elsewhere when they are not there.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::Weak;
 use std::thread;
 use std::time::Instant;
 
+use futures_util::FutureExt;
 use redisdb_node::Execute;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cache::Cache;
 use crate::cache::Shared;
+use crate::codec::Unwritten;
 use crate::entry::Entry;
 use crate::error::DecodeError;
 use crate::error::EncodeError;
@@ -40,9 +45,14 @@ impl<E: Execute + Send + 'static> Cache<E> {
     /// loader runs behind the caller's back; if it fails, the old value goes on being returned, and the loader is left
     /// alone for [a while](crate::CacheBuilder::refresh_pause).
     ///
+    /// A value that the [codec](crate::Codec) cannot hold (NaN in JSON, say), or that is too long, is returned and not
+    /// stored, which [`Stats::dropped`](crate::Stats::dropped) counts and an event tells. Callers who waited for such a load
+    /// call their own loaders, all at once.
+    ///
     /// # Errors
-    /// [`Error::Load`] with the loader's error, its panic, or that it took longer than
-    /// [`load_timeout`](crate::CacheBuilder::load_timeout); [`Error::Encode`], [`Error::Key`] and [`Error::Closed`].
+    /// [`Error::Load`] with the loader's error, its panic, that the value's own `Serialize` gave an error, or that it took
+    /// longer than [`load_timeout`](crate::CacheBuilder::load_timeout); [`Error::Key`] and [`Error::Closed`];
+    /// [`Error::Decode`] if the loader of another caller, for which this one waited, gave another type.
     ///
     /// # Cancel safety
     /// When the future is dropped the load goes on.
@@ -152,13 +162,13 @@ impl<E: Execute + Send + 'static> Cache<E> {
         loader: impl FnOnce() -> F + Send + 'static,
     ) -> Result<(), Error<E::Error>>
     where
-        T: Serialize + Send + 'static,
+        T: Serialize + DeserializeOwned + Send + 'static,
         X: std::error::Error + Send + Sync + 'static,
         F: Future<Output = Result<Option<T>, X>> + Send + 'static,
     {
         let name = self.name(key)?;
         if !self.shared.flights.is_resting(&name) {
-            self.fly(key, name, ttl, Replace::Anything, loader)?;
+            self.fly(key, name, ttl, Replace::Anything, Slot::default(), loader)?;
         }
         Ok(())
     }
@@ -175,10 +185,13 @@ impl<E: Execute + Send + 'static> Cache<E> {
         X: std::error::Error + Send + Sync + 'static,
         F: Future<Output = Result<Option<T>, X>> + Send + 'static,
     {
-        let mut waiter = self.fly(key, self.name(key)?, ttl, replace, loader)?;
+        let own = Slot::default();
+        let (mut waiter, loader) = self.fly(key, self.name(key)?, ttl, replace, Slot::clone(&own), loader)?;
         let landed = waiter.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
-        match landed {
-            Some(Outcome::Value(bytes)) => {
+        let own = own.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (landed, own, loader) {
+            (Some(Outcome::Value(_) | Outcome::Unwritten), Some(value), _) => Ok(Some(value)),
+            (Some(Outcome::Value(bytes)), None, _) => {
                 // As of no time: what has just been loaded is not stale.
                 let entry = self.shared.format.decode(&bytes, || 0);
                 match entry.map_err(|reason| DecodeError { key: key.to_string(), reason })? {
@@ -186,49 +199,90 @@ impl<E: Execute + Send + 'static> Cache<E> {
                     Entry::Negative => Ok(None),
                 }
             }
-            Some(Outcome::Nothing) => Ok(None),
-            Some(Outcome::Failed(error)) => Err(Error::Load(error)),
-            None => Err(Error::Load(LoadError::lost(key))),
+            (Some(Outcome::Unwritten), None, Some(loader)) => self.load_alone(key, loader).await,
+            (Some(Outcome::Nothing), ..) => Ok(None),
+            (Some(Outcome::Failed(error)), ..) => Err(Error::Load(error)),
+            (Some(Outcome::Unwritten), None, None) | (None, ..) => Err(Error::Load(LoadError::lost(key))),
         }
     }
 
-    fn fly<T, X, F>(
+    /// Calls a loader for its caller only. What it gives is not stored.
+    async fn load_alone<T, X, F>(
+        &self,
+        key: Key<'_>,
+        loader: impl FnOnce() -> F + Send + 'static,
+    ) -> Result<Option<T>, Error<E::Error>>
+    where
+        X: std::error::Error + Send + Sync + 'static,
+        F: Future<Output = Result<Option<T>, X>> + Send + 'static,
+    {
+        let loading = Loading {
+            cache: Arc::downgrade(&self.shared),
+            name: self.name(key)?,
+            key: key.to_string(),
+            start: Instant::now(),
+        };
+        let timeout = self.shared.settings.load_timeout;
+        self.shared.counters.loads.count();
+        let loaded = AssertUnwindSafe(tokio::time::timeout(timeout, async { loader().await })).catch_unwind();
+        let failed = match loaded.await {
+            Ok(Ok(Ok(value))) => {
+                self.shared.counters.load_time.record(loading.start.elapsed());
+                return Ok(value);
+            }
+            Ok(Ok(Err(error))) => LoadError::of(&loading.key, error),
+            Ok(Err(_)) => LoadError::timeout(&loading.key, timeout),
+            Err(_) => LoadError::lost(key),
+        };
+        loading.note_failure();
+        Err(Error::Load(failed))
+    }
+
+    /// Joins a load that is under way, or starts one, which puts its value in the slot; a loader that is not needed comes
+    /// back.
+    fn fly<T, X, F, L>(
         &self,
         key: Key<'_>,
         name: Vec<u8>,
         ttl: Ttl,
         replace: Replace,
-        loader: impl FnOnce() -> F + Send + 'static,
-    ) -> Result<Waiter, Error<E::Error>>
+        own: Slot<T>,
+        loader: L,
+    ) -> Result<(Waiter, Option<L>), Error<E::Error>>
     where
-        T: Serialize + Send + 'static,
+        T: Serialize + DeserializeOwned + Send + 'static,
         X: std::error::Error + Send + Sync + 'static,
         F: Future<Output = Result<Option<T>, X>> + Send + 'static,
+        L: FnOnce() -> F + Send + 'static,
     {
         let shown = key.to_string();
         let cache = Arc::downgrade(&self.shared);
         let (counters, timeout) = (&self.shared.counters, self.shared.settings.load_timeout);
         let task_name = name.clone();
-        let mut is_joined = true;
+        let mut loader = Some(loader);
         let waiter = self.shared.flights.join(&name, |ticket, landing| {
-            is_joined = false;
+            let loader = loader.take();
             counters.loads.count();
             async move {
+                let Some(loader) = loader else { return };
                 let loading = Loading { cache, name: task_name, key: shown, start: Instant::now() };
                 let loaded = tokio::time::timeout(timeout, async { loader().await }).await;
                 match loaded {
-                    Ok(Ok(value)) => loading.land(value, ttl, replace, &ticket, &landing).await,
+                    Ok(Ok(value)) => loading.land(value, ttl, replace, &ticket, &landing, &own).await,
                     Ok(Err(error)) => loading.fail(LoadError::of(&loading.key, error), &landing),
                     Err(_) => loading.fail(LoadError::timeout(&loading.key, timeout), &landing),
                 }
             }
         });
-        if is_joined && waiter.is_some() {
+        if loader.is_some() && waiter.is_some() {
             counters.joined_loads.count();
         }
-        waiter.ok_or(Error::Closed)
+        Ok((waiter.ok_or(Error::Closed)?, loader))
     }
 }
+
+/// Where a load leaves its value for the caller whose loader it is.
+type Slot<T> = Arc<Mutex<Option<T>>>;
 
 /// What a look at the store has shown to a caller who can load.
 enum Seen<T> {
@@ -275,32 +329,43 @@ impl<E> Loading<E> {
 
 impl<E: Execute> Loading<E> {
     /// Keeps what was loaded and gives it to those who wait.
-    async fn land<T: Serialize>(
+    async fn land<T: Serialize + DeserializeOwned>(
         &self,
         value: Option<T>,
         ttl: Ttl,
         replace: Replace,
         ticket: &Ticket,
         landing: &Landing,
+        own: &Slot<T>,
     ) {
         // Nobody waits when nobody holds the cache.
         let Some(shared) = self.cache.upgrade() else { return };
         let loaded = match shared.loaded(value.as_ref(), ttl) {
-            Ok(loaded) => loaded,
-            Err(reason) => {
+            Ok(loaded) => Some(loaded),
+            Err(Unwritten::Refused(reason)) => {
+                shared.drop_value(&self.key, reason);
+                // The next attempt would most likely end like this one.
+                shared.flights.rest(self.name.clone(), shared.settings.refresh_pause);
+                None
+            }
+            Err(Unwritten::ByType(reason)) => {
                 let error = EncodeError { key: self.key.clone(), reason };
                 return self.fail(LoadError::of(&self.key, error), landing);
             }
         };
         shared.counters.load_time.record(self.start.elapsed());
-        let outcome = match value {
-            Some(_) => Outcome::Value(loaded.bytes.as_slice().into()),
-            None => Outcome::Nothing,
+        let outcome = match (&value, &loaded) {
+            (Some(_), Some(loaded)) => Outcome::Value(loaded.bytes.as_slice().into()),
+            (Some(_), None) => Outcome::Unwritten,
+            (None, _) => Outcome::Nothing,
         };
+        *own.lock().unwrap_or_else(PoisonError::into_inner) = value;
         if replace == Replace::Unseen {
             landing.tell(outcome.clone());
         }
-        shared.keep(&self.key, &self.name, &loaded, replace, ticket).await;
+        if let Some(loaded) = loaded {
+            shared.keep(&self.key, &self.name, &loaded, replace, ticket).await;
+        }
         landing.tell(outcome);
     }
 }

@@ -82,7 +82,7 @@ impl<E: Execute> Cache<E> {
                 join_all(chunk.iter().map(async |((key, value), replace, name, ticket)| {
                     match self.shared.loaded(Some(value), ttl) {
                         Ok(loaded) => self.shared.keep(key.as_key(), name, &loaded, *replace, ticket).await,
-                        Err(reason) => self.shared.drop_value(key.as_key(), reason),
+                        Err(error) => self.shared.drop_value(key.as_key(), error.into_reason()),
                     }
                 }))
                 .await;

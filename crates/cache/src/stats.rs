@@ -33,8 +33,8 @@ pub struct Stats {
     pub failed_loads: u64,
     /// Loads whose value was not stored, because the key was set or deleted meanwhile.
     pub overtaken_loads: u64,
-    /// Values that were not stored though no error says so: loaded ones that the store did not take or that are too long,
-    /// and those that the store did not take under [`OnError::Miss`](crate::OnError::Miss).
+    /// Values that were not stored though no error says so: loaded ones that the store did not take, that are too long or
+    /// that the [codec](crate::Codec) cannot hold, and those that the store did not take under [`OnError::Miss`](crate::OnError::Miss).
     pub dropped: u64,
 }
 

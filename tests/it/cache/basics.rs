@@ -198,6 +198,66 @@ pub(super) async fn an_unserializable_value_is_not_stored<E: Execute>(cache: Cac
     assert!(matches!(cache.lookup::<u8>("k").await.unwrap(), Lookup::Miss));
 }
 
+pub(super) async fn every_float_comes_back<E: Execute>(cache: Cache<E>) {
+    // What 64 bits are is spread by a generator as in Knuth's MMIX.
+    let bits = std::iter::successors(Some(1u64), |bits| {
+        Some(bits.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407))
+    });
+    let mut floats: Vec<f64> = bits.take(300).map(f64::from_bits).filter(|float| float.is_finite()).collect();
+    floats.extend([287.0 / 3.0, -0.0, 5e-324, f64::MAX, f64::MIN_POSITIVE, 0.1 + 0.2]);
+    floats.extend((1..300).map(|n| f64::from(n) / 3.0));
+    let keys: Vec<_> = (0..floats.len()).map(|at| at.to_string()).collect();
+    cache.set_many(keys.iter().zip(&floats)).await.unwrap();
+    let found = cache.get_many::<f64, _>(&keys).await.unwrap();
+    assert_eq!(found.values.len(), floats.len());
+    for ((_, found), float) in found.values.iter().zip(&floats) {
+        assert_eq!(found.to_bits(), float.to_bits(), "{float} came back as {found}");
+    }
+    for single in [7.038531e-26_f32, f32::MIN_POSITIVE / 3.0, -0.0, 1.0 / 3.0, f32::MAX] {
+        cache.set("single", &single).await.unwrap();
+        let found = cache.get::<f32>("single").await.unwrap().unwrap();
+        assert_eq!(found.to_bits(), single.to_bits(), "{single}");
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Link(Vec<Link>);
+
+pub(super) async fn what_would_come_back_as_something_else_is_refused<E: Execute + Clone>(cache: Cache<E>) {
+    let deep = |depth| (1..depth).fold(Link(vec![]), |inner, _| Link(vec![inner]));
+    let refused = |error: Option<Error<E::Error>>, why: &str| {
+        assert!(matches!(&error, Some(Error::Encode(error)) if error.reason.contains(why)), "{error:?}");
+    };
+    cache.set("k", "old").await.unwrap();
+    refused(cache.set("k", &Some(None::<u8>)).await.err(), "a `Some` of nothing");
+    refused(cache.set("k", &[Some(())]).await.err(), "a `Some` of nothing");
+    refused(cache.set("k", &deep(128)).await.err(), "127 deep");
+    refused(cache.set_for("k", &deep(5000), Ttl::Never).await.err(), "127 deep");
+    refused(cache.replace("k", &Some(None::<u8>)).await.err(), "a `Some` of nothing");
+    refused(cache.add("l", &Some(None::<u8>)).await.err(), "a `Some` of nothing");
+    let batch = cache.set_many([("k", Some(None)), ("m", Some(Some(1)))]).await.unwrap();
+    assert_eq!((batch.n_done, batch.failed.len()), (1, 1));
+    assert_eq!(cache.get::<String>("k").await.unwrap().as_deref(), Some("old"));
+    round_trip(&cache, deep(127)).await;
+    round_trip(&cache, deep(100)).await;
+
+    for float in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        match cache.set("f", &Some(float)).await {
+            // MessagePack has a form for each.
+            Ok(_) => {
+                let found = cache.get::<Option<f64>>("f").await.unwrap().unwrap().unwrap();
+                assert_eq!(found.to_bits(), float.to_bits());
+            }
+            Err(error) => {
+                refused(Some(error), "infinity");
+                assert!(!cache.has_key("f").await.unwrap());
+            }
+        }
+    }
+    let short = again(&cache).max_decoded_len(1000).build().unwrap();
+    refused(short.set("long", &"x".repeat(1000)).await.err(), "at most 1000");
+}
+
 pub(super) async fn another_type_is_an_error<E: Execute>(cache: Cache<E>) {
     cache.set("k", &User { name: "secret".to_owned(), age: None }).await.unwrap();
     let error = cache.get::<Vec<u32>>("k").await.unwrap_err();

@@ -64,6 +64,10 @@ fn load_error<T, S: std::error::Error>(result: Result<T, Error<S>>) -> LoadError
     }
 }
 
+/// A value that neither JSON nor MessagePack tells from `None`.
+type Nested = Option<Option<u8>>;
+const NESTED: Nested = Some(None);
+
 /// A caller in a task of its own.
 fn call<E: Execute + Send + 'static>(
     cache: &Cache<E>,
@@ -320,4 +324,83 @@ pub(super) async fn an_unserializable_load_is_an_error<E: Execute + Send + 'stat
     let result = cache.get_or_set_with("k", Ttl::Default, || ok(Odd)).await;
     assert!(load_error(result).to_string().contains("it cannot be written"));
     assert!(!cache.has_key("k").await.unwrap());
+}
+
+pub(super) async fn what_the_codec_cannot_hold_is_returned_and_not_stored<E: Execute + Send + 'static>(
+    cache: Cache<E>,
+) {
+    for n in 1..=2 {
+        assert_eq!(cache.get_or_set_with("k", Ttl::Default, || ok(NESTED)).await.unwrap(), NESTED);
+        assert!(!cache.has_key("k").await.unwrap());
+        let stats = cache.stats();
+        assert_eq!((stats.loads, stats.failed_loads, stats.dropped), (n, 0, n));
+    }
+    let maybe = cache.get_or_set_maybe("k", Ttl::Default, || ok(Some(NESTED))).await.unwrap();
+    assert_eq!(maybe, Some(NESTED));
+    assert_eq!(cache.refresh_with("k", Ttl::Default, || ok(NESTED)).await.unwrap(), NESTED);
+    type Loaded<S> = Result<HashMap<&'static str, Nested>, Error<S>>;
+    let load = async |_| Loaded::<E::Error>::Ok(HashMap::from([("k", NESTED), ("l", Some(Some(1)))]));
+    let values = cache.get_or_set_many(["k", "l"], Ttl::Default, load).await.unwrap();
+    assert_eq!(values, [("k", NESTED), ("l", Some(Some(1)))]);
+    assert!(!cache.has_key("k").await.unwrap());
+    assert_eq!(cache.get::<Nested>("l").await.unwrap(), Some(Some(Some(1))));
+    assert_eq!(cache.stats().dropped, 5);
+}
+
+/// Its `Deserialize` does not take what its `Serialize` gives.
+#[derive(Debug, PartialEq)]
+struct OneWay;
+
+impl serde::Serialize for OneWay {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("one way")
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for OneWay {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        bool::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+pub(super) async fn what_could_not_be_read_again_is_returned_and_not_stored<E: Execute + Send + 'static>(
+    cache: Cache<E>,
+) {
+    assert_eq!(cache.get_or_set_with("k", Ttl::Default, || ok(OneWay)).await.unwrap(), OneWay);
+    assert!(!cache.has_key("k").await.unwrap());
+    assert_eq!((cache.stats().failed_loads, cache.stats().dropped), (0, 1));
+}
+
+pub(super) async fn who_waits_for_what_cannot_be_stored_loads_alone<E: Execute + Clone + Send + 'static>(
+    cache: Cache<E>,
+) {
+    let cache = again(&cache).load_timeout(Duration::from_secs(5)).build().unwrap();
+    let gate = Gate::closed();
+    let call = |value: Result<Nested, &'static str>| {
+        let (cache, gate) = (cache.clone(), gate.clone());
+        tokio::spawn(async move {
+            let load = move || async move {
+                gate.pass().await;
+                if value == Err("panics") {
+                    std::panic::resume_unwind(Box::new("the loader's own"));
+                }
+                value.map_err(io::Error::other)
+            };
+            cache.get_or_set_with("k", Ttl::Default, load).await
+        })
+    };
+    let first = call(Ok(NESTED));
+    gate.is_called().await;
+    let others = [Ok(NESTED), Ok(Some(Some(7))), Err("fails"), Err("panics")].map(call);
+    eventually("all have asked", async || cache.stats().misses == 5).await;
+    gate.open();
+    assert_eq!(first.await.unwrap().unwrap(), NESTED);
+    let [same, storable, fails, panics] = others;
+    assert_eq!(same.await.unwrap().unwrap(), NESTED);
+    assert_eq!(storable.await.unwrap().unwrap(), Some(Some(7)));
+    assert!(load_error(fails.await.unwrap()).downcast_ref::<io::Error>().is_some());
+    assert!(load_error(panics.await.unwrap()).is_lost());
+    assert!(!cache.has_key("k").await.unwrap());
+    let stats = cache.stats();
+    assert_eq!((gate.calls(), stats.loads, stats.failed_loads, stats.dropped), (5, 5, 2, 1));
 }

@@ -71,6 +71,19 @@ pub(super) async fn a_failed_refresh_keeps_the_stale_value_and_rests<E: Execute 
     assert_eq!(cache.get_or_set_with("k", LONG, fails).await.unwrap(), 3);
 }
 
+pub(super) async fn a_refresh_that_cannot_be_stored_keeps_the_stale_value_and_rests<
+    E: Execute + Clone + Send + 'static,
+>(
+    cache: Cache<E>,
+) {
+    let cache = stale(cache, LONG).await;
+    let load = || async { Ok::<_, Infallible>(Some(None::<u8>)) };
+    assert_eq!(cache.get_or_set_with("k", LONG, load).await.unwrap(), Some(Some(1)));
+    eventually("it is not stored", async || cache.stats().dropped == 1).await;
+    assert_eq!(cache.get_or_set_with("k", LONG, load).await.unwrap(), Some(Some(1)));
+    assert_eq!((cache.stats().loads, cache.stats().failed_loads), (2, 0));
+}
+
 pub(super) async fn a_refresh_that_panics_rests<E: Execute + Clone + Send + 'static>(cache: Cache<E>) {
     let cache = stale(cache, LONG).await;
     let panics = || async {

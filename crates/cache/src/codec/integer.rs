@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::Serializer;
 use serde::de;
 use serde::de::DeserializeOwned;
+use serde::de::IntoDeserializer;
 use serde::de::Visitor;
 use serde::forward_to_deserialize_any;
 use serde::ser;
@@ -31,13 +32,14 @@ pub(crate) fn ascii_integer(bytes: &[u8]) -> Option<i64> {
 }
 
 /// The value of type `T` that an integer is.
-pub(crate) fn from_integer<T: DeserializeOwned>(integer: i64) -> Result<T, DecodeReason> {
-    T::deserialize(Integer(integer)).map_err(|_| DecodeReason::Type { wanted: std::any::type_name::<T>() })
+pub(crate) fn from_integer<T: DeserializeOwned>(value: i64, human_readable: bool) -> Result<T, DecodeReason> {
+    T::deserialize(Integer { value, human_readable })
+        .map_err(|_| DecodeReason::Type { wanted: std::any::type_name::<T>() })
 }
 
 /// Why [`Probe`] gave up, or [`Integer`] did: nobody reads it.
 #[derive(Debug)]
-struct NotThis;
+pub(super) struct NotThis;
 
 impl fmt::Display for NotThis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -217,15 +219,31 @@ impl Serializer for Probe {
 }
 
 /// An integer as a source of whatever was made of an integer. Serde's own does not know options and newtypes.
-struct Integer(i64);
+pub(super) struct Integer {
+    pub(super) value: i64,
+    pub(super) human_readable: bool,
+}
+
+/// Among others of a list.
+impl IntoDeserializer<'_, NotThis> for Integer {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
 
 impl<'de> Deserializer<'de> for Integer {
     type Error = NotThis;
 
+    fn is_human_readable(&self) -> bool {
+        self.human_readable
+    }
+
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotThis> {
-        match u64::try_from(self.0) {
+        match u64::try_from(self.value) {
             Ok(natural) => visitor.visit_u64(natural),
-            Err(_) => visitor.visit_i64(self.0),
+            Err(_) => visitor.visit_i64(self.value),
         }
     }
 
@@ -286,13 +304,13 @@ mod tests {
 
     #[test]
     fn an_integer_becomes_what_was_made_of_one() {
-        assert_eq!(from_integer(5), Ok(5u64));
-        assert_eq!(from_integer(-5), Ok(Some(-5i8)));
-        assert_eq!(from_integer(5), Ok(Id(5)));
-        assert_eq!(from_integer(5), Ok(5.0));
-        assert!(from_integer::<u8>(300).is_err());
-        assert!(from_integer::<u64>(-1).is_err());
-        assert!(from_integer::<bool>(1).is_err());
-        assert!(from_integer::<String>(1).is_err());
+        assert_eq!(from_integer(5, true), Ok(5u64));
+        assert_eq!(from_integer(-5, true), Ok(Some(-5i8)));
+        assert_eq!(from_integer(5, true), Ok(Id(5)));
+        assert_eq!(from_integer(5, true), Ok(5.0));
+        assert!(from_integer::<u8>(300, true).is_err());
+        assert!(from_integer::<u64>(-1, true).is_err());
+        assert!(from_integer::<bool>(1, true).is_err());
+        assert!(from_integer::<String>(1, true).is_err());
     }
 }

@@ -13,6 +13,9 @@ use serde::forward_to_deserialize_any;
 use serde::ser;
 use serde::ser::Impossible;
 
+use super::Unwritten;
+use super::integer::Integer;
+use super::integer::NotThis;
 use super::integer::integer_of;
 
 /// Writes a string, bytes, or a sequence of bytes behind what is in `out`.
@@ -27,11 +30,19 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RawError> {
 
 /// What a raw value cannot be.
 #[derive(Debug)]
-pub(super) struct RawError(String);
+pub(super) enum RawError {
+    /// It is neither a string nor bytes.
+    Neither,
+    /// What the type says.
+    Says(String),
+}
 
 impl fmt::Display for RawError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(match self {
+            Self::Neither => "the raw codec writes strings and bytes only",
+            Self::Says(text) => text,
+        })
     }
 }
 
@@ -39,18 +50,33 @@ impl std::error::Error for RawError {}
 
 impl ser::Error for RawError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
+        Self::Says(message.to_string())
     }
 }
 
 impl de::Error for RawError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
+        Self::Says(message.to_string())
+    }
+}
+
+impl From<NotThis> for RawError {
+    fn from(_: NotThis) -> Self {
+        Self::Neither
+    }
+}
+
+impl From<RawError> for Unwritten {
+    fn from(error: RawError) -> Self {
+        match error {
+            RawError::Neither => Self::Refused(error.to_string()),
+            RawError::Says(text) => Self::ByType(text),
+        }
     }
 }
 
 fn neither<T>() -> Result<T, RawError> {
-    Err(RawError("the raw codec writes strings and bytes only".to_owned()))
+    Err(RawError::Neither)
 }
 
 struct Writer {
@@ -246,11 +272,20 @@ struct Reader<'a> {
 impl<'de> Deserializer<'de> for Reader<'_> {
     type Error = RawError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RawError> {
+    /// For who does not say what is wanted: nobody knows what it was.
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, RawError> {
+        neither()
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RawError> {
         match std::str::from_utf8(self.bytes) {
             Ok(text) => visitor.visit_str(text),
-            Err(_) => visitor.visit_bytes(self.bytes),
+            Err(_) => neither(),
         }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RawError> {
+        self.deserialize_str(visitor)
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RawError> {
@@ -262,7 +297,8 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RawError> {
-        let mut bytes = SeqDeserializer::new(self.bytes.iter().copied());
+        let integer = |&byte: &u8| Integer { value: byte.into(), human_readable: true };
+        let mut bytes = SeqDeserializer::new(self.bytes.iter().map(integer));
         let value = visitor.visit_seq(&mut bytes)?;
         bytes.end()?;
         Ok(value)
@@ -285,8 +321,8 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string unit unit_struct tuple_struct map struct
-        enum identifier ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char unit unit_struct tuple_struct map struct enum
+        identifier ignored_any
     }
 }
 
@@ -298,6 +334,14 @@ mod tests {
 
     #[derive(Debug, Serialize, Deserialize, PartialEq)]
     struct Name(String);
+
+    #[derive(Debug, Deserialize)]
+    #[serde(untagged)]
+    #[expect(dead_code, reason = "nothing is read as one")]
+    enum Either {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
 
     fn check<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(value: T, bytes: &[u8]) {
         assert_eq!(encode(&value, Vec::new()).unwrap(), bytes);
@@ -330,5 +374,7 @@ mod tests {
         assert!(decode::<String>(&[255]).is_err());
         assert!(decode::<[u8; 2]>(&[1, 2, 3]).is_err());
         assert!(decode::<u64>(b"12").is_err());
+        assert!(decode::<serde::de::IgnoredAny>(b"x").is_err());
+        assert!(decode::<Either>(b"x").is_err(), "it may have been either");
     }
 }
