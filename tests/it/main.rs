@@ -53,6 +53,8 @@ mod pipelines;
 #[cfg(feature = "servers")]
 mod pubsub;
 #[cfg(feature = "servers")]
+mod refusals;
+#[cfg(feature = "servers")]
 mod register;
 #[cfg(feature = "servers")]
 mod repair;

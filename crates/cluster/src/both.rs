@@ -4,23 +4,23 @@ use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
+use redisdb_node::Recorded;
+use redisdb_node::command;
 use redisdb_node::command::Spec;
 
-/// Runs a command and a second one in one `MULTI` block, and returns the reply to each. That the first gave an error is one.
+/// Runs a command and a second one in one `MULTI` block, and returns the reply to each.
+///
+/// # Errors
+/// Why neither was executed, or why the first was not.
 pub(crate) async fn both(
     node: &Node,
     spec: &'static Spec,
     cmd: &Cmd,
     second: Cmd,
-) -> Result<(Value, Value), node::Error> {
-    let mut both = redis::pipe();
-    both.atomic().add_command(cmd.clone()).add_command(second);
-    let mut executed = node.send_pipeline(&both, both.len() + 1, 1).await?;
-    let executed = node.accept(spec.name, executed.pop().unwrap_or(Value::Nil))?;
-    let mut replies = match executed {
-        Value::Array(replies) => replies.into_iter(),
-        _ => Vec::new().into_iter(),
-    };
-    let first = node.accept(spec.name, replies.next().unwrap_or(Value::Nil))?;
-    Ok((first, replies.next().unwrap_or(Value::Nil)))
+) -> Result<(Value, Result<Value, node::Error>), node::Error> {
+    let second_spec = command::lookup(&second).unwrap_or(spec);
+    let block = [Recorded::new(spec, cmd.clone()), Recorded::new(second_spec, second)];
+    let mut outcomes = node.send_block(&block).await.into_iter();
+    let first = outcomes.next().unwrap_or(Ok(Value::Nil))?;
+    Ok((first, outcomes.next().unwrap_or(Ok(Value::Nil))))
 }

@@ -135,13 +135,17 @@ async fn run_many(copy: &RedisCopy, pipeline: &Pipeline) -> Vec<Value> {
     values
 }
 
-/// What a server answers to a `MULTI` block: to `MULTI`, to each command, and to `EXEC`.
-async fn run_block(copy: &RedisCopy, pipeline: &Pipeline) -> Result<Vec<Value>, Error> {
+/// What a server answers to a `MULTI` block: to `MULTI`, to each command, and to `EXEC`. That it was discarded is an error, as
+/// redis-rs has it.
+async fn run_block(copy: &RedisCopy, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
     let mut commands = Vec::with_capacity(pipeline.len());
     for cmd in pipeline.cmd_iter() {
         commands.push(Recorded::new(row(cmd)?, cmd.clone()));
     }
     let outcomes = copy.run_block(&commands).await?;
+    if let Some(error) = discarded(&outcomes) {
+        reply_as(&format!("EXECABORT {error}"))?.extract_error()?;
+    }
     let executed = commands.iter().zip(outcomes);
     let executed =
         executed.map(|(command, outcome)| value(outcome.and_then(|reply| reply.into_one(command.spec))));
@@ -149,6 +153,19 @@ async fn run_block(copy: &RedisCopy, pipeline: &Pipeline) -> Result<Vec<Value>, 
     let mut values = vec![Value::Okay; commands.len() + 1];
     values.push(executed);
     Ok(values)
+}
+
+/// Why a block was executed by no node: each of them discarded it, or could not be reached.
+fn discarded(outcomes: &[Result<CopyReply, Error>]) -> Option<&Error> {
+    let is_discarded =
+        |error: &node::Error| matches!(error.kind(), node::ErrorKind::Server(error) if error.cause.is_some());
+    let nowhere = |error: &Error| {
+        let errors = error.node_errors();
+        let all = errors.iter().all(|error| error.is_not_sent() || is_discarded(error));
+        all && errors.into_iter().any(is_discarded)
+    };
+    let all = outcomes.iter().all(|outcome| outcome.as_ref().err().is_some_and(nowhere));
+    outcomes.first()?.as_ref().err().filter(|_| all)
 }
 
 fn row(cmd: &Cmd) -> Result<&'static Spec, Error> {
@@ -178,6 +195,11 @@ fn error_reply(error: &Error) -> Result<Value, RedisError> {
         Error::Node(node) if node.code().is_some() => node.kind().to_string(),
         _ => format!("{} {error}", error.code().unwrap_or(code)),
     };
+    reply_as(&line)
+}
+
+/// An error reply of this line.
+fn reply_as(line: &str) -> Result<Value, RedisError> {
     redis::parse_redis_value(format!("-{}\r\n", line.replace(['\r', '\n'], " ")).as_bytes())
 }
 

@@ -79,11 +79,13 @@ impl<T> From<Result<T, node::Error>> for Outcome<T> {
     fn from(result: Result<T, node::Error>) -> Self {
         match result {
             Ok(reply) => Self::Ok(reply),
-            Err(error) if error.is_not_sent() => Self::NotSent(error),
-            Err(error) if matches!(error.kind(), node::ErrorKind::Server(_) | node::ErrorKind::Reply(_)) => {
-                Self::Error(error)
-            }
-            Err(error) => Self::Unknown(error),
+            Err(error) => match (error.outcome(), error.kind()) {
+                (node::Outcome::NotSent, _) => Self::NotSent(error),
+                (node::Outcome::Rejected | node::Outcome::Answered, _) | (_, node::ErrorKind::Server(_)) => {
+                    Self::Error(error)
+                }
+                _ => Self::Unknown(error),
+            },
         }
     }
 }

@@ -86,7 +86,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        let new = buffer.filled().get(before..).unwrap_or_default();
+        let new = buffer.filled_mut().get_mut(before..).unwrap_or_default();
         let Err(passed) = self.replies.follow(new) else { return Poll::Ready(Ok(())) };
         let error = TooLarge { limit: self.replies.limit };
         let _first = self.broken.set(error);
@@ -145,8 +145,8 @@ enum Place {
     Kind,
     /// In the line that says how long a value is, or how many elements it has.
     Length { of: Length, number: usize, is_negative: bool, after_cr: bool },
-    /// In a value that is a line.
-    Line { after_cr: bool },
+    /// In a value that is a line, perhaps an error.
+    Line { is_error: bool, after_cr: bool },
     /// In a string, with its line end; so many bytes of it are still to come.
     Bytes(usize),
 }
@@ -170,13 +170,18 @@ impl Replies {
     ///
     /// # Errors
     /// How much of it may be passed on, where the rest is of a reply that takes too much.
-    fn follow(&mut self, bytes: &[u8]) -> Result<(), usize> {
+    fn follow(&mut self, bytes: &mut [u8]) -> Result<(), usize> {
         let mut at = 0;
-        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
             let usual = if matches!(self.place, Place::Kind) { self.pass_usual(rest) } else { 0 };
             at += match usual {
                 0 => {
-                    let (place, passed) = self.step(self.place, rest).ok_or(at)?;
+                    let before = self.place;
+                    let (place, passed) = self.step(before, rest).ok_or(at)?;
+                    if let (Place::Line { is_error: true, .. }, Some(text)) = (before, rest.get_mut(..passed))
+                    {
+                        to_text(text);
+                    }
                     self.place = place;
                     passed
                 }
@@ -227,7 +232,7 @@ impl Replies {
                 self.begin_value();
                 (kind(byte), 1)
             }
-            Place::Line { mut after_cr } => {
+            Place::Line { is_error, mut after_cr } => {
                 let end = rest.iter().position(|byte| {
                     let is_end = after_cr && *byte == b'\n';
                     after_cr = *byte == b'\r';
@@ -235,7 +240,7 @@ impl Replies {
                 });
                 let passed = end.map_or(n, |end| end + 1);
                 self.take(passed)?;
-                (if end.is_some() { Place::Kind } else { Place::Line { after_cr } }, passed)
+                (if end.is_some() { Place::Kind } else { Place::Line { is_error, after_cr } }, passed)
             }
             Place::Length { of, number, is_negative, after_cr } => {
                 let mut length = (number, is_negative, after_cr);
@@ -283,6 +288,14 @@ impl Replies {
     }
 }
 
+/// Makes a part of an error line a text. Servers quote what they were sent, whatever bytes that had, and redis-rs takes such
+/// an error for none, which would end the connection.
+fn to_text(line: &mut [u8]) {
+    if std::str::from_utf8(line).is_err() {
+        line.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'?');
+    }
+}
+
 /// What redis-rs makes room for where so many elements are.
 fn room(elements: usize) -> usize {
     if elements == 0 { 0 } else { elements.max(FEWEST).saturating_mul(ELEMENT) }
@@ -295,7 +308,7 @@ fn kind(byte: u8) -> Place {
         b'*' | b'~' | b'>' => Length::Elements { each: 1, more: 0 },
         b'%' => Length::Elements { each: 2, more: 0 },
         b'|' => Length::Elements { each: 2, more: 1 },
-        _ => return Place::Line { after_cr: false },
+        _ => return Place::Line { is_error: byte == b'-', after_cr: false },
     };
     Place::Length { of, number: 0, is_negative: false, after_cr: false }
 }
@@ -311,7 +324,7 @@ mod tests {
     /// Follows bytes in pieces of this length; whether the last of them ended a reply.
     fn ends(bytes: &[u8], piece: usize, limit: usize) -> Option<bool> {
         let mut replies = Replies::new(limit);
-        bytes.chunks(piece).try_for_each(|piece| replies.follow(piece)).ok()?;
+        bytes.to_vec().chunks_mut(piece).try_for_each(|piece| replies.follow(piece)).ok()?;
         Some(replies.to_come == 0 && matches!(replies.place, Place::Kind))
     }
 
@@ -367,12 +380,28 @@ mod tests {
 
     #[test]
     fn replies_before_one_that_is_too_large_are_passed_on() {
-        let bytes = b"+OK\r\n$5\r\nabcde\r\n$11\r\nabcdefghijk\r\n";
-        let passed = Replies::new(10).follow(bytes).unwrap_err();
+        let mut bytes = *b"+OK\r\n$5\r\nabcde\r\n$11\r\nabcdefghijk\r\n";
+        let passed = Replies::new(10).follow(&mut bytes).unwrap_err();
         assert!(
             bytes[..passed].starts_with(b"+OK\r\n$5\r\nabcde\r\n")
                 && !bytes[..passed].ends_with(b"\n$11\r\n")
         );
+    }
+
+    #[test]
+    fn an_error_is_a_text_whatever_bytes_it_quotes_and_other_replies_stay_as_they_are() {
+        let followed = |bytes: &[u8], piece: usize| {
+            let (mut bytes, mut replies) = (bytes.to_vec(), Replies::new(NO_LIMIT));
+            bytes.chunks_mut(piece).for_each(|piece| replies.follow(piece).unwrap());
+            bytes
+        };
+        let quoting = "-ERR unknown command 'я'\r\n".as_bytes();
+        assert_eq!(followed(quoting, NO_LIMIT), quoting);
+        for piece in 1..9 {
+            let bytes = followed(b"*2\r\n-ERR '\xff\xc3'\r\n$2\r\n\xff\xc3\r\n", piece);
+            assert_eq!(bytes, b"*2\r\n-ERR '??'\r\n$2\r\n\xff\xc3\r\n", "in pieces of {piece}");
+            assert!(std::str::from_utf8(&followed(quoting, piece)).is_ok());
+        }
     }
 
     /// A reply of any kind, by its bytes; numbers in each form that redis-rs reads.

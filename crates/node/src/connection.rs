@@ -35,9 +35,11 @@ use crate::config::NodeConfig;
 use crate::deadlines::Deadlines;
 use crate::error::Bound;
 use crate::error::ErrorKind;
-use crate::fault::lost;
+use crate::fault::Fate;
+use crate::fault::Fault;
 use crate::jitter::jitter;
 use crate::keeper::Keeper;
+use crate::multi;
 use crate::observe::NodeEvent;
 use crate::observe::Observer;
 use crate::retry::Budget;
@@ -172,7 +174,7 @@ impl Connection {
         }
     }
 
-    /// Sends a pipeline and returns `count` of its replies from `offset` on.
+    /// Sends a pipeline and returns `count` of its replies from `offset` on. Of one that is atomic all are asked for.
     pub(crate) async fn send_pipeline(
         &self,
         pipeline: &Pipeline,
@@ -190,6 +192,9 @@ impl Connection {
             None => core.received(&live, live.deadlines.within(call).await),
             Some(by) => Box::pin(core.received_by(&live, by, call)).await,
         };
+        if replies.as_deref().is_ok_and(|replies| multi::leaves_open(pipeline, replies)) {
+            core.give_up(&live);
+        }
         match (replies, live.broken.get()) {
             // Of a pipeline with such a reply redis-rs tells only that it was cut short.
             (Err(ErrorKind::Disconnected(_)), Some(TooLarge { limit })) => {
@@ -367,10 +372,10 @@ impl Core {
                 Err(kind)
             }
             Some(Err(error)) => {
-                let kind = lost(error);
+                let Fault { kind, connection } = Fault::of(error);
                 // However many calls a lost connection had, it is one failure; and none of the server's if it answered
                 // too much.
-                if self.give_up(live) && live.broken.get().is_none() {
+                if connection != Fate::Lives && self.give_up(live) && live.broken.get().is_none() {
                     self.unanswered(&kind);
                 }
                 Err(kind)

@@ -13,10 +13,8 @@ use std::time::Duration;
 use futures_util::future::Either;
 use futures_util::future::select;
 use redis::AsyncConnectionConfig;
-use redis::ErrorKind as RedisErrorKind;
 use redis::Pipeline;
 use redis::RedisConnectionInfo;
-use redis::RedisError;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 use socket2::SockRef;
@@ -29,11 +27,9 @@ use tokio::task::AbortHandle;
 use crate::bounded::Bounded;
 use crate::bounded::Broken;
 use crate::config::Address;
-use crate::config::ConfigError;
 use crate::config::NodeConfig;
 use crate::error::ErrorKind;
-use crate::error::ServerError;
-use crate::error::io_error;
+use crate::fault::Fault;
 use crate::sentinel;
 
 /// How many commands may wait to be written; above it callers wait for room.
@@ -151,7 +147,7 @@ fn tls_client() -> Result<Arc<rustls::ClientConfig>, String> {
 
 #[cfg(not(feature = "tls"))]
 async fn tls(_host: &str, _stream: TcpStream) -> Result<TcpStream, ErrorKind> {
-    Err(ConfigError::TlsNotCompiledIn.into())
+    Err(crate::config::ConfigError::TlsNotCompiledIn.into())
 }
 
 async fn handshake<S>(
@@ -165,8 +161,9 @@ where
 {
     let broken = Broken::default();
     let stream = Bounded::new(stream, config.max_reply(), Broken::clone(&broken));
-    let (connection, driver) =
-        MultiplexedConnection::new_with_config(settings, stream, options).await.map_err(refused)?;
+    let (connection, driver) = MultiplexedConnection::new_with_config(settings, stream, options)
+        .await
+        .map_err(Fault::of_handshake)?;
     Ok(Undriven { connection, driver: Box::pin(driver), broken })
 }
 
@@ -182,7 +179,7 @@ impl Undriven {
     pub(crate) async fn ask(&mut self, commands: &Pipeline) -> Result<Vec<Value>, ErrorKind> {
         let replies = pin!(self.connection.send_packed_commands(commands, 0, commands.len()));
         match select(replies, &mut self.driver).await {
-            Either::Left((replies, _)) => replies.map_err(refused),
+            Either::Left((replies, _)) => replies.map_err(Fault::of_handshake),
             Either::Right(_) => Err(connect(io::ErrorKind::UnexpectedEof.into())),
         }
     }
@@ -204,25 +201,6 @@ pub(crate) fn settings(config: &NodeConfig) -> RedisConnectionInfo {
     config
         .credentials()
         .give_to(RedisConnectionInfo::default().set_db(config.db().into()).set_skip_set_lib_name())
-}
-
-/// What an error during the handshake means.
-pub(crate) fn refused(error: RedisError) -> ErrorKind {
-    if let Some(code) = error.code() {
-        let reply = ServerError::new(code, error.detail().unwrap_or_default());
-        return if reply.is_auth() { ErrorKind::Auth(reply.to_string()) } else { ErrorKind::Server(reply) };
-    }
-    match error.kind() {
-        RedisErrorKind::AuthenticationFailed => {
-            ErrorKind::Auth(ServerError::new("AUTH", &error.to_string()).message)
-        }
-        RedisErrorKind::Io => {
-            let kind = io_error(&error).map_or(io::ErrorKind::Other, io::Error::kind);
-            connect(io::Error::new(kind, error))
-        }
-        RedisErrorKind::InvalidClientConfig => ConfigError::Url { reason: error.to_string() }.into(),
-        _ => ErrorKind::NotRedis(ServerError::new("", &error.to_string()).message),
-    }
 }
 
 /// Calls a function when it goes, also when the task that holds it is aborted.

@@ -86,6 +86,10 @@ pub enum ErrorKind {
     /// The server answered with an error.
     #[error("{0}")]
     Server(ServerError),
+    /// `MULTI` was refused, so the commands of a block ran one by one: the server may have executed the command, though not
+    /// together with the others.
+    #[error("`MULTI` was refused, so the commands ran one by one, not as a block: {0}")]
+    NotAtomic(ServerError),
     /// Keys that a transaction watched were changed by others, in each of its attempts. Not executed.
     #[error("keys that it watched were changed by others, in each of {attempts} attempts; not executed")]
     Conflict {
@@ -147,6 +151,9 @@ pub struct ServerError {
     pub code: String,
     /// The rest of it, control characters escaped, cut after 256 bytes.
     pub message: String,
+    /// Where a `MULTI` block was discarded, the code of the error that it was discarded for, if that is known: `OOM`. Nothing
+    /// of the block was executed.
+    pub cause: Option<String>,
 }
 
 impl ServerError {
@@ -155,13 +162,30 @@ impl ServerError {
 
     pub(crate) fn new(code: &str, message: &str) -> Self {
         let mut kept = String::new();
-        for c in message.chars().flat_map(char::escape_debug) {
-            if kept.len() + c.len_utf8() > Self::LONGEST {
+        for c in message.chars() {
+            let before = kept.len();
+            match c {
+                '\'' | '"' | '\\' => kept.push(c),
+                c => kept.extend(c.escape_debug()),
+            }
+            if kept.len() > Self::LONGEST {
+                kept.truncate(before);
                 break;
             }
-            kept.push(c);
         }
-        Self { code: code.to_owned(), message: kept }
+        // What `EXEC` itself is refused for stands in its reply.
+        let cause = kept.strip_prefix("Transaction discarded because of: ").filter(|_| code == "EXECABORT");
+        let cause = cause.and_then(|rest| rest.split(' ').next()).map(str::to_owned);
+        Self { code: code.to_owned(), message: kept, cause }
+    }
+
+    /// A block that was discarded, with the first of its commands that was refused.
+    pub(crate) fn because_of(self, names: &[Cow<'_, str>], refused: &[Option<Self>]) -> Self {
+        let mut blamed =
+            names.iter().zip(refused).filter_map(|(name, refused)| Some((name, refused.as_ref()?)));
+        let Some((name, refused)) = blamed.next() else { return self };
+        let message = format!("{}: `{name}`: {refused}", self.message.trim_end_matches('.'));
+        Self { cause: Some(refused.code.clone()), ..Self::new(&self.code, &message) }
     }
 
     /// Returns whether the code proves that a script or a transaction was not even begun: no command inside one gives
@@ -207,7 +231,7 @@ impl Error {
     /// The code of the server's error reply, `WRONGTYPE` for example; `None` if it is not one.
     pub fn code(&self) -> Option<&str> {
         match self.kind() {
-            ErrorKind::Server(error) => Some(&error.code),
+            ErrorKind::Server(error) | ErrorKind::NotAtomic(error) => Some(&error.code),
             _ => None,
         }
     }
@@ -252,9 +276,10 @@ impl Error {
     /// What is known of the attempt.
     pub fn outcome(&self) -> Outcome {
         match self.kind() {
-            ErrorKind::Timeout(_) | ErrorKind::Disconnected(_) | ErrorKind::ReplyTooLarge { .. } => {
-                Outcome::Unknown
-            }
+            ErrorKind::Timeout(_)
+            | ErrorKind::Disconnected(_)
+            | ErrorKind::ReplyTooLarge { .. }
+            | ErrorKind::NotAtomic(_) => Outcome::Unknown,
             ErrorKind::Reply(_) => Outcome::Answered,
             ErrorKind::Server(error) if self.is_program() && !error.proves_that_no_program_began() => {
                 Outcome::Unknown
@@ -287,7 +312,11 @@ impl Error {
     /// Returns whether the server takes no writes at present, but answers reads: it has no memory left, cannot save, is
     /// a replica, or has too few.
     pub fn refuses_writes(&self) -> bool {
-        matches!(self.code(), Some("OOM" | "MISCONF" | "READONLY" | "NOREPLICAS"))
+        let refuses = |code: &str| matches!(code, "OOM" | "MISCONF" | "READONLY" | "NOREPLICAS");
+        match self.kind() {
+            ErrorKind::Server(error) => refuses(&error.code) || error.cause.as_deref().is_some_and(refuses),
+            _ => false,
+        }
     }
 
     fn is_program(&self) -> bool {

@@ -1,20 +1,190 @@
-//! Whose fault an error of redis-rs is, and what became of the command.
+//! What an error of redis-rs means: whose fault it is, what became of the command, and whether the connection lives.
+//!
+//! An error reply is a value to us, not an error. redis-rs gives an error where the connection broke, where what came is no
+//! reply, where nothing was sent, and where it judges replies itself.
 
 use std::io;
 use std::sync::Arc;
 
+use redis::ErrorKind as RedisErrorKind;
 use redis::RedisError;
 
 use crate::bounded::TooLarge;
+use crate::config::ConfigError;
 use crate::error::ErrorKind;
+use crate::error::ServerError;
 use crate::error::io_error;
 
-/// What a call failed with whose connection was lost.
-#[cold]
-pub(crate) fn lost(error: RedisError) -> ErrorKind {
-    if let Some(TooLarge { limit }) = TooLarge::of(&error) {
-        return ErrorKind::ReplyTooLarge { limit: *limit };
+/// What an error of redis-rs means, of a call on a connection that was let in.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) kind: ErrorKind,
+    pub(crate) connection: Fate,
+}
+
+/// What becomes of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is as well as before.
+    Lives,
+    /// It is over, and that is the server's fault, or the network's.
+    Lost,
+    /// It is over, because we ended it.
+    Ended,
+}
+
+impl Fault {
+    /// Judges an error. Of what is not known here, nothing is taken for proven: the command may have been executed, and the
+    /// connection is not used any more.
+    #[cold]
+    pub(crate) fn of(error: RedisError) -> Self {
+        let lives = |kind| Self { kind, connection: Fate::Lives };
+        match error.kind() {
+            RedisErrorKind::Io => match TooLarge::of(&error) {
+                Some(TooLarge { limit }) => {
+                    Self { kind: ErrorKind::ReplyTooLarge { limit: *limit }, connection: Fate::Ended }
+                }
+                None => Self { kind: disconnected(error), connection: Fate::Lost },
+            },
+            // What came is no reply, and where the next one would begin cannot be told.
+            RedisErrorKind::Parse => Self { kind: disconnected(error), connection: Fate::Lost },
+            RedisErrorKind::Server(_) | RedisErrorKind::Extension => {
+                let code = error.code().unwrap_or("ERR").to_owned();
+                let reply = match error.detail() {
+                    Some(detail) => ServerError::new(&code, detail),
+                    None => ServerError::new(&code, &error.to_string()),
+                };
+                lives(ErrorKind::Server(reply))
+            }
+            // The reply is there, and is not what was expected.
+            RedisErrorKind::UnexpectedReturnType => lives(ErrorKind::Reply(error)),
+            // "Identified on the client before execution": the command has no words.
+            RedisErrorKind::Client => {
+                lives(ErrorKind::Unsupported(format!("{error}; nothing was sent").into()))
+            }
+            RedisErrorKind::InvalidClientConfig
+            | RedisErrorKind::EmptySentinelList
+            | RedisErrorKind::RESP3NotSupported => {
+                lives(ConfigError::Url { reason: error.to_string() }.into())
+            }
+            // Of letting in, and of ways to connect that are not ours: no call gives them.
+            RedisErrorKind::AuthenticationFailed
+            | RedisErrorKind::MasterNameNotFoundBySentinel
+            | RedisErrorKind::NoValidReplicasFoundBySentinel
+            | RedisErrorKind::ClusterConnectionNotFound => {
+                Self { kind: disconnected(error), connection: Fate::Lost }
+            }
+            _ => Self { kind: disconnected(error), connection: Fate::Lost },
+        }
     }
+
+    /// What it is while a connection is being let in: nothing that a caller wants was sent yet.
+    pub(crate) fn of_handshake(error: RedisError) -> ErrorKind {
+        if let Some(code) = error.code() {
+            let reply = ServerError::new(code, error.detail().unwrap_or_default());
+            return match reply.is_auth() {
+                true => ErrorKind::Auth(reply.to_string()),
+                false => ErrorKind::Server(reply),
+            };
+        }
+        match error.kind() {
+            RedisErrorKind::AuthenticationFailed => {
+                ErrorKind::Auth(ServerError::new("AUTH", &error.to_string()).message)
+            }
+            RedisErrorKind::Io => {
+                let kind = io_error(&error).map_or(io::ErrorKind::Other, io::Error::kind);
+                ErrorKind::Connect(Arc::new(io::Error::new(kind, error)))
+            }
+            RedisErrorKind::InvalidClientConfig => ConfigError::Url { reason: error.to_string() }.into(),
+            _ => ErrorKind::NotRedis(ServerError::new("", &error.to_string()).message),
+        }
+    }
+}
+
+fn disconnected(error: RedisError) -> ErrorKind {
     let io = io_error(&error).map_or(io::ErrorKind::InvalidData, io::Error::kind);
     ErrorKind::Disconnected(Arc::new(io::Error::new(io, error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::ServerErrorKind;
+
+    use super::*;
+    use crate::error::Error;
+    use crate::error::Outcome;
+
+    fn check(error: RedisError, connection: Fate, outcome: Outcome, code: Option<&str>) {
+        let text = error.to_string();
+        let fault = Fault::of(error);
+        assert_eq!(fault.connection, connection, "{text}");
+        let error = Error::new("a".into(), "SET", fault.kind);
+        assert_eq!((error.outcome(), error.code()), (outcome, code), "{text}: {error}");
+    }
+
+    #[test]
+    fn an_error_reply_is_an_answer_whatever_its_code_and_the_connection_lives() {
+        use ServerErrorKind::*;
+        for (kind, code) in [
+            (ResponseError, "ERR"),
+            (ExecAbort, "EXECABORT"),
+            (BusyLoading, "LOADING"),
+            (NoScript, "NOSCRIPT"),
+            (Moved, "MOVED"),
+            (Ask, "ASK"),
+            (TryAgain, "TRYAGAIN"),
+            (ClusterDown, "CLUSTERDOWN"),
+            (CrossSlot, "CROSSSLOT"),
+            (MasterDown, "MASTERDOWN"),
+            (ReadOnly, "READONLY"),
+            (NotBusy, "NOTBUSY"),
+            (NoSub, "NOSUB"),
+            (NoPerm, "NOPERM"),
+        ] {
+            let error = (RedisErrorKind::Server(kind), "text", "detail".to_owned()).into();
+            check(error, Fate::Lives, Outcome::Rejected, Some(code));
+        }
+        for code in ["OOM", "MISCONF", "NOREPLICAS", "NOAUTH", "BUSY", "WRONGTYPE", "UNKILLABLE"] {
+            let error = redis::make_extension_error(code.to_owned(), Some("detail".to_owned()));
+            check(error, Fate::Lives, Outcome::Rejected, Some(code));
+        }
+    }
+
+    #[test]
+    fn what_broke_is_told_from_what_was_not_sent_and_from_what_was_answered() {
+        let of = |kind: RedisErrorKind| RedisError::from((kind, "text"));
+        for kind in [
+            io::ErrorKind::BrokenPipe,
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::ConnectionAborted,
+            io::ErrorKind::UnexpectedEof,
+            io::ErrorKind::NotConnected,
+            io::ErrorKind::TimedOut,
+            io::ErrorKind::HostUnreachable,
+            io::ErrorKind::NetworkUnreachable,
+            io::ErrorKind::InvalidData,
+            io::ErrorKind::Other,
+        ] {
+            check(io::Error::from(kind).into(), Fate::Lost, Outcome::Unknown, None);
+        }
+        check(io::Error::from(TooLarge { limit: 1 }).into(), Fate::Ended, Outcome::Unknown, None);
+        check(of(RedisErrorKind::Parse), Fate::Lost, Outcome::Unknown, None);
+        check(of(RedisErrorKind::Client), Fate::Lives, Outcome::NotSent, None);
+        check(of(RedisErrorKind::UnexpectedReturnType), Fate::Lives, Outcome::Answered, None);
+        for kind in [
+            RedisErrorKind::InvalidClientConfig,
+            RedisErrorKind::EmptySentinelList,
+            RedisErrorKind::RESP3NotSupported,
+        ] {
+            check(of(kind), Fate::Lives, Outcome::NotSent, None);
+        }
+        for kind in [
+            RedisErrorKind::AuthenticationFailed,
+            RedisErrorKind::MasterNameNotFoundBySentinel,
+            RedisErrorKind::NoValidReplicasFoundBySentinel,
+            RedisErrorKind::ClusterConnectionNotFound,
+        ] {
+            check(of(kind), Fate::Lost, Outcome::Unknown, None);
+        }
+    }
 }

@@ -24,6 +24,7 @@ use crate::connection::Live;
 use crate::deadlines::Deadlines;
 use crate::dial;
 use crate::error::ErrorKind;
+use crate::fault::Fault;
 use crate::jitter::jitter;
 
 /// The task of a node; it ends with this.
@@ -239,7 +240,7 @@ async fn identify(core: &Core, connection: &MultiplexedConnection) -> Result<Opt
         Ok(Value::VerbatimString { text, .. }) => Ok(read(text.as_bytes())),
         Ok(_) => Err(ErrorKind::NotRedis("INFO is not answered as Redis does".to_owned())),
         Err(error) if error.code() == Some("NOPERM") => Ok(None),
-        Err(error) => Err(dial::refused(error)),
+        Err(error) => Err(Fault::of_handshake(error)),
     }
 }
 
@@ -251,14 +252,14 @@ async fn fence(connection: &MultiplexedConnection, old: i64) -> Result<(), Error
     let mut kill = redis::cmd("CLIENT");
     kill.arg("KILL").arg("ID").arg(old);
     // An error reply means that there is nothing to end, or that this user may not: then it is as without.
-    connection.clone().send_packed_command(&kill).await.map(drop).map_err(dial::refused)
+    connection.clone().send_packed_command(&kill).await.map(drop).map_err(Fault::of_handshake)
 }
 
 /// What the server calls this connection; `None` if this user may not know.
 async fn client_id(connection: &MultiplexedConnection) -> Result<Option<i64>, ErrorKind> {
     let mut ask = redis::cmd("CLIENT");
     ask.arg("ID");
-    match connection.clone().send_packed_command(&ask).await.map_err(dial::refused)? {
+    match connection.clone().send_packed_command(&ask).await.map_err(Fault::of_handshake)? {
         Value::Int(id) => Ok(Some(id)),
         _ => Ok(None),
     }

@@ -28,6 +28,7 @@ use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::jitter::jitter;
 use crate::meters::Meters;
+use crate::multi;
 use crate::nothing;
 use crate::observe::NodeEvent;
 use crate::observe::Observer;
@@ -250,7 +251,7 @@ impl Node {
     /// sent.
     ///
     /// # Errors
-    /// Of the connection, for the whole pipeline.
+    /// Of the connection, for the whole pipeline; of an atomic one also why it was not executed as a block.
     ///
     /// # Cancel safety
     /// When the future is dropped any of the commands may have been executed.
@@ -266,6 +267,20 @@ impl Node {
         if pipeline.cmd_iter().any(nothing::is_wordless) {
             return Err(self.wordless());
         }
+        if !pipeline.is_transaction() {
+            return self.send_all(pipeline, offset, count).await;
+        }
+        let replies = self.send_all(pipeline, 0, multi::n_replies(pipeline)).await?;
+        multi::part_of(pipeline, replies, offset, count).map_err(|(command, kind)| self.error(command, kind))
+    }
+
+    /// The same, an atomic one not judged: all of its replies must be asked for.
+    pub(crate) async fn send_all(
+        &self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> Result<Vec<Value>, Error> {
         let start = Instant::now();
         let (by, admission) = (self.by(start), self.admission.as_ref());
         let replies = self.inner.connection.send_pipeline(pipeline, offset, count, by, admission).await;

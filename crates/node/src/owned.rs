@@ -22,6 +22,7 @@ use redis::AsyncConnectionConfig;
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Pipeline;
+use redis::RedisError;
 use redis::RedisFuture;
 use redis::RedisResult;
 use redis::Value;
@@ -44,7 +45,9 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::execute::Execute;
-use crate::fault::lost;
+use crate::fault::Fate;
+use crate::fault::Fault;
+use crate::multi;
 use crate::nothing;
 use crate::sentinel;
 use crate::waiting::Waiting;
@@ -105,19 +108,24 @@ impl OwnedConnection {
         }
     }
 
-    /// Sends a pipeline in one write and returns `count` of its replies from `offset` on; error replies are values.
-    pub(crate) async fn send_pipeline(
-        &self,
-        pipeline: &Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> Result<Vec<Value>, ErrorKind> {
-        if let Some(answer) = nothing::answer(pipeline, offset, count) {
-            return Ok(answer);
-        }
-        let mut connection = self.handle().map_err(|ended| ErrorKind::Connect(Arc::new(ended)))?;
-        let sent = async move { connection.send_packed_commands(pipeline, offset, count).await };
+    /// Sends a `MULTI` block in one write and returns all replies to it; error replies are values.
+    pub(crate) async fn send_block(&self, block: &Pipeline) -> Result<Vec<Value>, ErrorKind> {
+        let sent = self.block(block).map_err(|ended| ErrorKind::Connect(Arc::new(ended)))?;
         self.within(Some(self.response_timeout), sent).await
+    }
+
+    fn block<'a>(
+        &self,
+        block: &'a Pipeline,
+    ) -> io::Result<impl Future<Output = RedisResult<Vec<Value>>> + use<'a, '_>> {
+        let mut connection = self.handle()?;
+        Ok(async move {
+            let replies = connection.send_packed_commands(block, 0, multi::n_replies(block)).await?;
+            if multi::leaves_open(block, &replies) {
+                self.close();
+            }
+            Ok(replies)
+        })
     }
 
     async fn within<T>(
@@ -136,18 +144,26 @@ impl OwnedConnection {
         reply.map_err(|error| match self.broken.get() {
             // Of a pipeline with such a reply redis-rs tells only that it was cut short.
             Some(TooLarge { limit }) => ErrorKind::ReplyTooLarge { limit: *limit },
-            None => lost(error),
+            None => Fault::of(error).kind,
         })
     }
 
     /// Closes the connection if what was sent is not answered to the end.
     async fn to_the_end<T>(&self, sent: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
-        let mut in_flight = InFlight(Some(&self.connection));
+        let mut in_flight = InFlight(Some(self));
         let reply = sent.await;
-        if reply.is_ok() {
+        let lives =
+            reply.as_ref().err().is_none_or(|error| Fault::of(error.clone()).connection == Fate::Lives);
+        if lives {
             in_flight.0 = None;
         }
         reply
+    }
+
+    /// Takes the connection out of its pool and closes it.
+    fn close(&self) {
+        let left = self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(left.map(Object::take));
     }
 
     fn handle(&self) -> io::Result<MultiplexedConnection> {
@@ -170,13 +186,12 @@ impl OwnedConnection {
 }
 
 /// A command whose reply is still to come. Left behind, it takes the connection out of its pool and closes it.
-struct InFlight<'a>(Option<&'a Mutex<Option<Object<Dialer>>>>);
+struct InFlight<'a>(Option<&'a OwnedConnection>);
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         if let Some(connection) = self.0 {
-            let left = connection.lock().unwrap_or_else(PoisonError::into_inner).take();
-            drop(left.map(Object::take));
+            connection.close();
         }
     }
 }
@@ -245,6 +260,11 @@ impl ConnectionLike for OwnedConnection {
             if pipeline.cmd_iter().any(nothing::is_wordless) {
                 return Err((redis::ErrorKind::Client, nothing::WORDLESS).into());
             }
+            if pipeline.is_transaction() {
+                let replies = self.to_the_end(self.block(pipeline)?).await?;
+                let part = multi::part_of(pipeline, replies, offset, count);
+                return part.map_err(|(_, kind)| reply_of(&kind));
+            }
             let mut connection = self.handle()?;
             let sent = async move { connection.send_packed_commands(pipeline, offset, count).await };
             self.to_the_end(sent).await
@@ -255,6 +275,17 @@ impl ConnectionLike for OwnedConnection {
         let held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         held.as_ref().map_or(0, |pooled| pooled.dialed.connection.get_db())
     }
+}
+
+/// Why a block was not executed, as redis-rs says it: by the server's code.
+fn reply_of(kind: &ErrorKind) -> RedisError {
+    let code = match kind {
+        ErrorKind::Server(_) => "",
+        _ => "NOTATOMIC ",
+    };
+    let line = format!("-{code}{kind}\r\n");
+    let parsed = redis::parse_redis_value(line.as_bytes()).and_then(Value::extract_error);
+    parsed.err().unwrap_or_else(|| (redis::ErrorKind::Client, "redisdb", kind.to_string()).into())
 }
 
 /// The owned connections of a node.
@@ -271,7 +302,7 @@ impl Owned {
 
     fn open(&self) -> Result<Pool<Dialer>, ErrorKind> {
         let config = Arc::clone(&self.config);
-        let check = deadpool_redis::Manager::new("redis://localhost").map_err(dial::refused)?;
+        let check = deadpool_redis::Manager::new("redis://localhost").map_err(Fault::of_handshake)?;
         Pool::builder(Dialer { config, check })
             .max_size(self.config.max_owned())
             .runtime(Runtime::Tokio1)

@@ -19,6 +19,7 @@ use crate::dial;
 use crate::dial::Undriven;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
+use crate::fault::Fault;
 
 /// Host and port.
 type Place = (String, u16);
@@ -160,7 +161,7 @@ async fn reach_master(
 /// Makes sure that a server that was the master is it still.
 pub(crate) async fn is_master(connection: &mut MultiplexedConnection) -> Result<(), ErrorKind> {
     let role = connection.send_packed_command(&redis::cmd("ROLE")).await;
-    is_of_a_master(Some(role.map_err(dial::refused)?))
+    is_of_a_master(Some(role.map_err(Fault::of_handshake)?))
 }
 
 /// Reads the reply to `ROLE`.

@@ -156,15 +156,12 @@ impl Transaction {
         stage
             .compare_exchange(WATCHING, EXECUTED, Ordering::AcqRel, Ordering::Acquire)
             .map_err(|_| ErrorKind::Unsupported(ONCE.into()))?;
-        let block = multi::block(commands);
-        let replies = self.shared.connection.send_pipeline(&block, 0, block.len()).await?;
-        match multi::outcomes(commands.len(), replies) {
-            Block::Outcomes(outcomes) => Ok(outcomes),
-            Block::Conflict => {
-                stage.store(CONFLICT, Ordering::Release);
-                Err(ErrorKind::Conflict { attempts: 1 })
-            }
-        }
+        let replies = self.shared.connection.send_block(&multi::block(commands)).await?;
+        let names: Vec<_> = commands.iter().map(|command| command.spec.name.into()).collect();
+        Block::of(commands.len(), replies).outcomes(&names).ok_or_else(|| {
+            stage.store(CONFLICT, Ordering::Release);
+            ErrorKind::Conflict { attempts: 1 }
+        })
     }
 }
 

@@ -243,7 +243,7 @@ impl Shared {
             // That this process has no more file descriptors says nothing of the server.
         } else if error.is_connect() || error.command() == "CONNECT" {
             behind.see(Seen::Unreachable);
-        } else if matches!(error.code(), Some("OOM" | "MISCONF" | "READONLY" | "NOREPLICAS")) {
+        } else if error.refuses_writes() {
             behind.see(Seen::Refused);
         }
     }

@@ -244,7 +244,15 @@ async fn ask(
 ) -> Result<(Value, Option<Value>), node::Error> {
     match decide.question(cmd) {
         None => Ok((node.run(spec, cmd).await?, None)),
-        Some(question) => both(node, spec, cmd, question).await.map(|(reply, answer)| (reply, Some(answer))),
+        Some(question) => {
+            let (reply, answer) = both(node, spec, cmd, question).await?;
+            // It was executed, and what the others must be sent is not known.
+            let unknown = |error: node::Error| {
+                let reason = (redis::ErrorKind::UnexpectedReturnType, "its effect", error.to_string());
+                node::Error::new(node.name().into(), spec.name, node::ErrorKind::Reply(reason.into()))
+            };
+            Ok((reply, Some(answer.map_err(unknown)?)))
+        }
     }
 }
 

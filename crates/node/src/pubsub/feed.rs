@@ -21,6 +21,7 @@ use super::queue::Queue;
 use crate::dial;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
+use crate::fault::Fault;
 use crate::node::Node;
 
 /// A server that cannot be reached is left alone for this long, doubled by each further failure ..
@@ -158,7 +159,7 @@ async fn subscribe(
         commands.cmd(command).arg(name);
     }
     let replies = live.connection.send_packed_commands(&commands, 0, commands.len()).await;
-    for reply in replies.map_err(dial::refused)? {
+    for reply in replies.map_err(Fault::of_handshake)? {
         if let Value::ServerError(error) = reply {
             return Err(ErrorKind::Server(ServerError::new(
                 error.code(),
