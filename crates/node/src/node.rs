@@ -28,7 +28,6 @@ use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::jitter::jitter;
 use crate::meters::Meters;
-use crate::multi;
 use crate::nothing;
 use crate::observe::NodeEvent;
 use crate::observe::Observer;
@@ -246,35 +245,7 @@ impl Node {
         }
     }
 
-    /// Sends a pipeline in one write and returns `count` of its replies from `offset` on, as
-    /// [`ConnectionLike`](redis::aio::ConnectionLike) does: error replies are values. Of one without a command nothing is
-    /// sent.
-    ///
-    /// # Errors
-    /// Of the connection, for the whole pipeline; of an atomic one also why it was not executed as a block.
-    ///
-    /// # Cancel safety
-    /// When the future is dropped any of the commands may have been executed.
-    pub async fn send_pipeline(
-        &self,
-        pipeline: &Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> Result<Vec<Value>, Error> {
-        if let Some(answer) = nothing::answer(pipeline, offset, count) {
-            return Ok(answer);
-        }
-        if pipeline.cmd_iter().any(nothing::is_wordless) {
-            return Err(self.wordless());
-        }
-        if !pipeline.is_transaction() {
-            return self.send_all(pipeline, offset, count).await;
-        }
-        let replies = self.send_all(pipeline, 0, multi::n_replies(pipeline)).await?;
-        multi::part_of(pipeline, replies, offset, count).map_err(|(command, kind)| self.error(command, kind))
-    }
-
-    /// The same, an atomic one not judged: all of its replies must be asked for.
+    /// Sends a pipeline as it is, an atomic one not judged: all of its replies must be asked for.
     pub(crate) async fn send_all(
         &self,
         pipeline: &Pipeline,
@@ -290,7 +261,7 @@ impl Node {
         replies
     }
 
-    fn wordless(&self) -> Error {
+    pub(crate) fn wordless(&self) -> Error {
         self.error("?", ErrorKind::Unsupported(nothing::WORDLESS.into()))
     }
 

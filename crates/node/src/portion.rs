@@ -11,7 +11,9 @@ use redis::Value;
 use crate::command::Spec;
 use crate::error::Error;
 use crate::error::ErrorKind;
+use crate::multi;
 use crate::node::Node;
+use crate::nothing;
 
 /// How many bytes go out in one write at most.
 const MOST_BYTES: usize = 1 << 20;
@@ -70,6 +72,34 @@ impl Portion {
 }
 
 impl Node {
+    /// Sends a pipeline in one write and returns `count` of its replies from `offset` on, as
+    /// [`ConnectionLike`](redis::aio::ConnectionLike) does: error replies are values. Of one without a command nothing is
+    /// sent.
+    ///
+    /// # Errors
+    /// Of the connection, for the whole pipeline; of an atomic one also why it was not executed as a block.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped any of the commands may have been executed.
+    pub async fn send_pipeline(
+        &self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> Result<Vec<Value>, Error> {
+        if let Some(answer) = nothing::answer(pipeline, offset, count) {
+            return Ok(answer);
+        }
+        if pipeline.cmd_iter().any(nothing::is_wordless) {
+            return Err(self.wordless());
+        }
+        if !pipeline.is_transaction() {
+            return self.send_all(pipeline, offset, count).await;
+        }
+        let replies = self.send_all(pipeline, 0, multi::n_replies(pipeline)).await?;
+        multi::part_of(pipeline, replies, offset, count).map_err(|(command, kind)| self.failed(command, kind))
+    }
+
     /// Sends commands in their order, in portions of 1000 commands or 1 MiB, the next when the one before is answered,
     /// and returns one outcome for each.
     ///
