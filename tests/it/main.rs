@@ -47,6 +47,8 @@ mod original_doc;
 #[cfg(feature = "servers")]
 mod other_process;
 #[cfg(feature = "servers")]
+mod outages;
+#[cfg(feature = "servers")]
 mod peers;
 #[cfg(feature = "servers")]
 mod pipelines;

@@ -31,7 +31,6 @@ pub(crate) use self::lent::run_atomic;
 use crate::error::CrossNode;
 use crate::error::Error;
 use crate::nodes::Nodes;
-use crate::policy::OnDown;
 use crate::replies::PerNode;
 use crate::replies::Replies;
 use crate::ring::RedisRing;
@@ -117,11 +116,14 @@ impl Sent {
 /// Runs commands and hands over their answers, in order. The order is kept on each node.
 async fn run_all(ring: &RedisRing, commands: &mut [impl Queued], mut answered: impl FnMut(RingAnswers)) {
     let topology = ring.topology();
-    // What a node that stands in writes needs care, each command its own.
-    let is_careful = |spec: &Spec| topology.ttl_cap(spec).is_some() && topology.takes_care_of(spec);
-    if topology.on_down != OnDown::Fail
-        && commands.iter().any(|command| command.command().is_ok_and(|(spec, _)| is_careful(spec)))
-    {
+    // A node that stands in needs care, for each command its own.
+    let goes_to_two =
+        |command: &_| Queued::command(command).is_ok_and(|(spec, _)| topology.goes_to_two(spec));
+    let takes_care =
+        topology.is_any_away() || topology.on_down.is_careful() && commands.iter().any(goes_to_two);
+    if takes_care && !topology.on_down.is_careful() {
+        ring.look_after_those_away();
+    } else if takes_care {
         let commands: Vec<_> = commands.iter().map(Queued::command).collect();
         let together = |outcomes| answered(RingAnswers::listed(outcomes));
         return ring.run_each_by_itself(&commands, together).await;

@@ -88,8 +88,11 @@ pub enum OnDown {
     ///
     /// Whatever is written there goes after `ttl_cap` at the latest, and deletes go to both nodes. Before the node serves
     /// again, the keys that this client wrote or deleted meanwhile are removed from it (all of its keys, if those are more
-    /// than 100,000), so that they are missing rather than old. Keys that other clients wrote are known to them; two
-    /// clients that do not agree on whether the node is up read each other's writes late, by no more than `ttl_cap`.
+    /// than 100,000), so that they are missing rather than old. If it goes again, a key that another node may hold from
+    /// before, by the time it has left to live, is removed there before it is used.
+    ///
+    /// Each client removes what it wrote itself: what one wrote that has ended by the time the node returns is old there.
+    /// Two clients that do not agree on whether the node is up read each other's writes late, by no more than `ttl_cap`.
     Failover {
         /// How long a value may live on a node that stands in. A minute is usual.
         #[serde(rename = "ttl_cap_ms", with = "millis")]
@@ -97,24 +100,46 @@ pub enum OnDown {
     },
     /// The next node that is up answers for them, as if the node were not in the ring: what go-redis and twemproxy do.
     ///
-    /// The node kept what it held before, which is old by the time it returns.
+    /// The node kept what it held before, which is old by the time it returns; what the others are given meanwhile is old
+    /// when it goes again.
     Remap {
         /// What is done about that. There is no default: each answer has its price.
         on_return: Rejoin,
     },
 }
 
-/// What a ring does about old values on a node that returns, before that serves again.
+impl OnDown {
+    /// Whether nodes that stand in for others must see to it that nothing old is read.
+    pub(crate) fn is_careful(&self) -> bool {
+        !matches!(self, Self::Fail | Self::Remap { on_return: Rejoin::Trust })
+    }
+
+    /// The prefix of all keys that are removed when a node returns.
+    pub(crate) fn flushes(&self) -> Option<&str> {
+        match self {
+            Self::Remap { on_return: Rejoin::FlushPrefix(prefix) } => Some(prefix),
+            _ => None,
+        }
+    }
+}
+
+/// What a ring does about old values on a node that returns, before that serves again, and about those that the others have
+/// of it by then.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rejoin {
-    /// All keys that begin with this are removed from it. Every client that saw it go does so, at its own moment.
+    /// All keys that begin with this are removed from it, and from the other nodes those of them that are its own. Every client
+    /// that saw it go does so, at its own moment, and looks through all keys of all nodes for it.
+    ///
+    /// The other nodes follow in the background, those that are down when they are back. If the node goes again before that,
+    /// nobody answers for it who may hold old values of it: calls wait as long as for a connection, then they fail.
     FlushPrefix(String),
     /// It is left out until so long after it went: by then all it held has gone by itself, if nothing is written to live
-    /// longer.
+    /// longer. If it goes again, its keys fail until so long after it returned, for what the others hold of it goes by itself,
+    /// too.
     WaitMaxTtl(#[serde(with = "millis")] Duration),
-    /// Nothing: old values are served.
+    /// Nothing: old values are served, by the node and, when it goes again, by the others.
     Trust,
 }
 

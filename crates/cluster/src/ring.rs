@@ -22,7 +22,6 @@ use redisdb_node::command::Read;
 use redisdb_node::command::Spec;
 use redisdb_node::command::Write;
 
-use crate::away;
 use crate::builder::RingBuilder;
 use crate::config::TopologyConfig;
 use crate::error::Error;
@@ -72,17 +71,20 @@ pub struct RedisRing {
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     /// Swapped whole: a call sees the nodes of one topology, from its routing to its last reply.
-    topology: ArcSwap<Topology>,
+    pub(crate) topology: ArcSwap<Topology>,
     /// Lets nodes that were away serve again.
-    monitor: Monitor,
+    pub(crate) monitor: Monitor,
+    /// Removes what others still hold of their keys then.
+    pub(crate) cleaner: Monitor,
 }
 
 impl RedisRing {
     pub(crate) fn new(plan: Plan) -> Self {
         let topology = ArcSwap::from_pointee(Topology::new(plan));
-        Self { shared: Arc::new(Shared { topology, monitor: Monitor::default() }), deadline: None }
+        let (monitor, cleaner) = Default::default();
+        Self { shared: Arc::new(Shared { topology, monitor, cleaner }), deadline: None }
     }
 
     /// Starts a ring without nodes.
@@ -315,6 +317,11 @@ impl RedisRing {
         Err(on_owner(spec, cmd, error))
     }
 
+    /// Sees to it that nodes which were away serve again.
+    pub(crate) fn look_after_those_away(&self) {
+        self.shared.look_after_those_away();
+    }
+
     async fn run_other(
         &self,
         spec: &'static Spec,
@@ -336,39 +343,6 @@ enum Way {
     Straight(Node),
     /// By several nodes, or without one that is away.
     Other(Arc<Topology>, Route),
-}
-
-impl Shared {
-    /// Sees to it that nodes which were away and have come back serve again.
-    fn look_after_those_away(self: &Arc<Self>) {
-        let shared = Arc::downgrade(self);
-        self.monitor.ensure(move || async move {
-            while let Some(shared) = shared.upgrade() {
-                let topology = shared.topology.load_full();
-                let mut is_any_away = false;
-                for (node, away) in topology.away().filter(|(_, away)| away.is_away()) {
-                    match node.is_down() {
-                        true => is_any_away = true,
-                        false => match away.rejoin(node, &topology.on_down).await {
-                            Ok(true) => {
-                                topology.nodes.events().tell(Event::Back { node: node.name().to_owned() })
-                            }
-                            Ok(false) => is_any_away = true,
-                            Err(error) => {
-                                is_any_away = true;
-                                tracing::warn!(node = node.name(), %error, "it cannot serve again yet");
-                            }
-                        },
-                    }
-                }
-                drop((shared, topology));
-                if !is_any_away {
-                    return;
-                }
-                tokio::time::sleep(away::LOOK_EVERY).await;
-            }
-        });
-    }
 }
 
 impl Execute for RedisRing {

@@ -6,20 +6,25 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
+use redisdb_node::Recorded;
 use redisdb_node::command::Access;
 use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
 
-use crate::both::both;
+use crate::away::Away;
+use crate::away::StandingIn;
+use crate::away::remove;
 use crate::error::Error;
 use crate::nodes::Nodes;
 use crate::pipeline::RingReply;
+use crate::policy::OnDown;
 use crate::ring::RedisRing;
 use crate::route::Route;
 use crate::several::on_owner;
@@ -35,6 +40,12 @@ const CAP: &str = "for _, key in ipairs(KEYS) do \
                      local left = redis.call('PTTL', key) \
                      if left == -1 or left > tonumber(ARGV[1]) then redis.call('PEXPIRE', key, ARGV[1]) end \
                    end";
+
+/// Removes keys that have no more than so many milliseconds to live.
+const FORGET: &str = "for i, key in ipairs(KEYS) do \
+                        local left = redis.call('PTTL', key) \
+                        if 0 <= left and left <= tonumber(ARGV[i]) then redis.call('UNLINK', key) end \
+                      end";
 
 impl RedisRing {
     /// Runs a command where nodes that are away may have a part in it.
@@ -128,15 +139,23 @@ impl RedisRing {
     }
 }
 
-/// How many commands, from the first on, name different keys; at least one, if there is any.
+/// How many commands, from the first on, may run at once, for none writes a key that another one names; at least one, if
+/// there is any.
 fn n_of_different_keys(commands: &[Result<(&'static Spec, &Cmd), Error>]) -> usize {
-    let mut named = HashSet::new();
+    let (mut named, mut written) = (HashSet::new(), HashSet::new());
     let mut n = 0;
     for command in commands.iter().take(AT_ONCE) {
         if let Ok((spec, cmd)) = command {
             let keys: Vec<&[u8]> = spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key).collect();
-            if keys.is_empty() || keys.iter().any(|key| named.contains(key)) {
+            let (others, writes) = match spec.access {
+                Access::Read => (&written, false),
+                _ => (&named, true),
+            };
+            if keys.is_empty() || keys.iter().any(|key| others.contains(key)) {
                 break;
+            }
+            if writes {
+                written.extend(keys.iter().copied());
             }
             named.extend(keys);
         }
@@ -154,44 +173,168 @@ async fn run_at(
     cmd: &Cmd,
 ) -> Option<Result<Value, node::Error>> {
     let node = nodes.at(at);
-    let Some(cap) = topology.ttl_cap(spec) else { return Some(node.run(spec, cmd).await) };
+    if !topology.on_down.is_careful() {
+        return Some(node.run(spec, cmd).await);
+    }
     let keys = || spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
     // A part of a split command may have keys of its node beside those of nodes that it stands in for.
     let others: Vec<&[u8]> = keys().filter(|key| nodes.ring().lookup(*key) != at).collect();
-    let mut standing_in = Vec::with_capacity(others.len());
-    for key in &others {
-        standing_in.push(topology.away_of(key)?.stand_in(std::iter::once(*key))?);
+    let stand = Stand { topology, node, at, name: nodes.name(at) };
+    if let Err(error) = stand.has_nothing_old(spec, &others).await {
+        return Some(Err(error));
     }
-    let reply = match others.is_empty() || is_delete(spec) {
+    let (old, forget) = stand.forget(&others);
+    let standing_in = stand.begin(spec, cmd, &others).await?;
+    let shorten = stand.shorten(spec, &others);
+    let reply = match forget.is_none() && shorten.is_none() {
         true => node.run(spec, cmd).await,
-        false => write_capped(node, spec, cmd, shorten(&others, cap)).await,
+        false => stand.run_between(spec, cmd, forget, shorten, &others).await,
     };
-    if is_delete(spec) && others.len() < keys().count() {
+    if reply.is_ok() {
+        stand.know(&old);
+    }
+    if topology.goes_to_two(spec) && others.len() < keys().count() {
         delete_elsewhere(topology, nodes, spec, cmd).await;
     }
     drop(standing_in);
     Some(reply)
 }
 
-/// What sees to it that keys live no longer than that.
-fn shorten(keys: &[&[u8]], cap: Duration) -> Cmd {
-    let mut shorten = rows::EVAL.cmd();
-    shorten.arg(CAP).arg(keys.len()).arg(keys).arg(u64::try_from(cap.as_millis()).unwrap_or(u64::MAX));
-    shorten
+/// A node that stands in for others.
+struct Stand<'a> {
+    topology: &'a Topology,
+    node: &'a Node,
+    at: usize,
+    name: &'a Arc<str>,
 }
 
-/// Runs a write, and sees to it that what it wrote does not live too long.
-async fn write_capped(
-    node: &Node,
-    spec: &'static Spec,
-    cmd: &Cmd,
-    shorten: Cmd,
-) -> Result<Value, node::Error> {
-    if spec.needs_owned(cmd).is_some() {
-        let reply = node.run(spec, cmd).await?;
-        return node.run(rows::EVAL.spec(), &shorten).await.map(|_| reply);
+impl Stand<'_> {
+    fn in_place_of(&self, key: &[u8]) -> impl Iterator<Item = &Arc<Away>> {
+        self.topology.in_place_of(self.at, key)
     }
-    both(node, spec, cmd, shorten).await.map(|(reply, _)| reply)
+
+    /// Waits until nothing of these keys is left here from before, as long as for a connection.
+    async fn has_nothing_old(&self, spec: &Spec, keys: &[&[u8]]) -> Result<(), node::Error> {
+        let on_down = &self.topology.on_down;
+        let prefix = on_down.flushes().unwrap_or_default().as_bytes();
+        for key in keys.iter().filter(|key| key.starts_with(prefix)) {
+            for away in self.in_place_of(key) {
+                if !away.has_left_nothing_on(self.name, on_down, self.limit()).await {
+                    return Err(self.may_be_old(spec));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn may_be_old(&self, spec: &Spec) -> node::Error {
+        let reason =
+            "the node that stands in may still hold old values of the key, from when it did so before";
+        let cause = Arc::new(node::ErrorKind::Connect(Arc::new(std::io::Error::other(reason))));
+        node::Error::new(Arc::clone(self.name), spec.name, node::ErrorKind::Down { cause })
+    }
+
+    /// Begins a write; `None` if a node that is stood in for has come back.
+    async fn begin(&self, spec: &Spec, cmd: &Cmd, keys: &[&[u8]]) -> Option<Vec<StandingIn>> {
+        let is_missed = matches!(self.topology.on_down, OnDown::Failover { .. });
+        let mut standing_in = Vec::new();
+        // What waits for ever does not count: nothing would be cleaned after it.
+        if spec.access == Access::Write && (is_missed || spec.needs_owned(cmd).is_none()) {
+            for key in keys {
+                for away in self.in_place_of(key) {
+                    standing_in.push(away.stand_in(self.name, is_missed.then_some(key), self.limit()).await?);
+                }
+            }
+        }
+        Some(standing_in)
+    }
+
+    /// Of these keys those that may be here from before, and what removes them if they are.
+    fn forget<'k>(&self, keys: &[&'k [u8]]) -> (Vec<&'k [u8]>, Option<Cmd>) {
+        let OnDown::Failover { ttl_cap } = self.topology.on_down else { return (Vec::new(), None) };
+        let now = Instant::now();
+        let may_live = |key: &&'k [u8]| {
+            let began = self.in_place_of(key).filter_map(|away| away.held().began()).max()?;
+            let old = self
+                .in_place_of(key)
+                .filter_map(|away| away.held().may_be_old(self.name, key, began, ttl_cap, now));
+            Some((*key, old.max()?))
+        };
+        let (old, live): (Vec<_>, Vec<_>) = keys.iter().filter_map(may_live).unzip();
+        let live: Vec<u64> = live.into_iter().map(millis).collect();
+        let forget =
+            (!old.is_empty()).then(|| rows::EVAL.cmd().arg(FORGET).arg(old.len()).arg(&old).arg(live).take());
+        (old, forget)
+    }
+
+    /// Of these keys nothing is here from before any more.
+    fn know(&self, keys: &[&[u8]]) {
+        for key in keys {
+            self.in_place_of(key).for_each(|away| away.held().knows(self.name, key));
+        }
+    }
+
+    /// What sees to it that keys live no longer than they may here.
+    fn shorten(&self, spec: &Spec, keys: &[&[u8]]) -> Option<Cmd> {
+        match self.topology.on_down {
+            OnDown::Failover { ttl_cap }
+                if spec.access == Access::Write && !is_delete(spec) && !keys.is_empty() =>
+            {
+                Some(rows::EVAL.cmd().arg(CAP).arg(keys.len()).arg(keys).arg(millis(ttl_cap)).take())
+            }
+            _ => None,
+        }
+    }
+
+    /// Runs a command with what has to happen before and after it: at once, unless it waits. If that fails, so does it, and
+    /// nothing is kept that might live too long.
+    async fn run_between(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        before: Option<Cmd>,
+        after: Option<Cmd>,
+        keys: &[&[u8]],
+    ) -> Result<Value, node::Error> {
+        let (node, eval) = (self.node, rows::EVAL.spec());
+        let (reply, shortened) = if spec.needs_owned(cmd).is_some() {
+            if let Some(before) = before {
+                node.run(eval, &before).await?;
+            }
+            let reply = node.run(spec, cmd).await?;
+            let shortened = match after {
+                Some(after) => node.run(eval, &after).await,
+                None => Ok(Value::Nil),
+            };
+            (reply, shortened)
+        } else {
+            let has_before = before.is_some();
+            let scripts = |script: Option<Cmd>| script.map(|script| Recorded::new(eval, script));
+            let cmd = Recorded::new(spec, cmd.clone());
+            let block: Vec<_> = scripts(before).into_iter().chain([cmd]).chain(scripts(after)).collect();
+            let mut outcomes = node.send_block(&block).await.into_iter();
+            let mut next = || outcomes.next().unwrap_or(Ok(Value::Nil));
+            if has_before {
+                next()?;
+            }
+            (next()?, next())
+        };
+        if let Err(error) = shortened {
+            if let Err(error) = remove(node, keys).await {
+                tracing::warn!(node = node.name(), %error, "what was written in another node's place may stay");
+            }
+            return Err(error);
+        }
+        Ok(reply)
+    }
+
+    fn limit(&self) -> Duration {
+        self.node.config().connect_timeout()
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Deletes keys where they may have been written while their owner was away, as other clients saw it. What is left there
@@ -217,4 +360,31 @@ fn flapping(node: &Node, spec: &'static Spec, cmd: &Cmd) -> Error {
     let reason = "it came and went while the command was to be sent; try again";
     let kind = node::ErrorKind::Connect(Arc::new(io::Error::new(io::ErrorKind::NotConnected, reason)));
     on_owner(spec, cmd, node::Error::new(node.name().into(), spec.name, kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_run_at_once_that_cannot_see_each_others_effect() {
+        let check = |words: &[&str], expected| {
+            let cmds: Vec<Cmd> = words
+                .iter()
+                .map(|words| {
+                    let mut words = words.split(' ');
+                    redis::cmd(words.next().unwrap_or_default()).arg(words.collect::<Vec<_>>()).take()
+                })
+                .collect();
+            let commands: Vec<_> =
+                cmds.iter().map(|cmd| Ok((redisdb_node::command::lookup(cmd).unwrap(), cmd))).collect();
+            assert_eq!(n_of_different_keys(&commands), expected, "{words:?}");
+        };
+        check(&["GET a", "GET a", "MGET a b", "SET c 1"], 4);
+        check(&["GET a", "SET a 1"], 1);
+        check(&["SET a 1", "GET b", "GET a"], 2);
+        check(&["INCR a", "INCR a"], 1);
+        check(&["DBSIZE", "GET a"], 1);
+        check(&[], 1);
+    }
 }

@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use redis::Cmd;
 use redisdb_hashring::HashRing;
 use redisdb_node::Node;
 use redisdb_node::NodeConfig;
-use redisdb_node::command::Access;
 use redisdb_node::command::Keys;
 use redisdb_node::command::OnRing;
 use redisdb_node::command::Spec;
@@ -136,29 +134,35 @@ impl Topology {
     /// goes to two nodes.
     #[inline]
     pub(crate) fn takes_care_of(&self, spec: &Spec) -> bool {
-        match self.on_down {
-            OnDown::Fail => false,
-            OnDown::Failover { .. } if is_delete(spec) => true,
-            _ => (0..self.nodes.len()).any(|idx| self.is_away(idx)),
-        }
+        self.goes_to_two(spec) || self.is_any_away()
     }
 
-    /// How long what is written by this command may live on a node that stands in; `None` if it writes nothing, or lives as
-    /// long as it says.
-    pub(crate) fn ttl_cap(&self, spec: &Spec) -> Option<Duration> {
-        match self.on_down {
-            OnDown::Failover { ttl_cap } if spec.access == Access::Write => Some(ttl_cap),
-            _ => None,
-        }
+    /// Whether a command goes to two nodes.
+    #[inline]
+    pub(crate) fn goes_to_two(&self, spec: &Spec) -> bool {
+        matches!(self.on_down, OnDown::Failover { .. }) && is_delete(spec)
+    }
+
+    /// Whether other nodes answer for the keys of any.
+    #[inline]
+    pub(crate) fn is_any_away(&self) -> bool {
+        self.on_down != OnDown::Fail && (0..self.nodes.len()).any(|idx| self.is_away(idx))
     }
 
     pub(crate) fn away(&self) -> impl Iterator<Item = (&Node, &Arc<Away>)> {
         self.nodes.iter().zip(&self.away)
     }
 
-    /// Whether, and since when, the owner of a key is away.
-    pub(crate) fn away_of(&self, key: &[u8]) -> Option<&Away> {
-        self.away.get(self.nodes.ring().lookup(key)).map(|away| &**away)
+    /// The nodes in whose place one answers for a key: its owner, and all others that would come first.
+    pub(crate) fn in_place_of(&self, at: usize, key: &[u8]) -> impl Iterator<Item = &Arc<Away>> {
+        let before = self.nodes.ring().successors(key).take_while(move |idx| *idx != at);
+        before.filter_map(|idx| self.away.get(idx))
+    }
+
+    /// Whether a node would answer for a key before another one does.
+    pub(crate) fn stands_before(&self, node: usize, other: usize, key: &[u8]) -> bool {
+        let mut successors = self.nodes.ring().successors(key);
+        successors.find(|idx| *idx == node || *idx == other) == Some(node)
     }
 
     /// The topology that takes the place of this one, with those of its nodes that stay as they are.
@@ -174,7 +178,11 @@ impl Topology {
                     replaced.kept.push(name());
                     return (node.clone(), Arc::clone(away));
                 }
-                Some(_) => replaced.changed.push(name()),
+                // What it has missed was missed by its name, and is to be removed from the server that has it now.
+                Some((_, away)) => {
+                    replaced.changed.push(name());
+                    return (Node::observed(config.clone(), away.observer(events)), Arc::clone(away));
+                }
                 None => replaced.added.push(name()),
             }
             let away = Arc::new(Away::default());
@@ -200,6 +208,8 @@ fn is_same_server(a: &NodeConfig, b: &NodeConfig) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::RedisRing;
 
