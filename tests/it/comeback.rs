@@ -299,12 +299,12 @@ async fn a_marker_of_the_first_format_is_read_and_replaced() {
 }
 
 #[tokio::test]
-async fn nodes_that_have_all_missed_something_of_one_key_answer_all_others() {
+async fn nodes_that_have_missed_what_only_one_took_that_is_away_answer_all_others() {
     let mut servers = Servers::start(3).unwrap();
     let copy = process(&servers.urls(), None).connect().await.unwrap();
     let key = (0..).map(|i| format!("n:{i}")).find(|key| copy.node_for(key).name() == "a").unwrap();
     copy.set("other", 7).await.unwrap();
-    // What `a` took alone, and then what it alone did not take.
+    // What `a` took alone.
     servers[1].pause();
     servers[2].kill();
     meanwhile_without(&copy, 1).await;
@@ -314,18 +314,27 @@ async fn nodes_that_have_all_missed_something_of_one_key_answer_all_others() {
     meanwhile_without(&copy, 0).await;
     servers[1].resume();
     servers[2].restart(Data::Lose).unwrap();
-    eventually("the others take it", async || copy.incrby(&key, 1).await.is_ok()).await;
-    servers[0].resume();
-
-    let are = async |health: Health| copy.health().iter().all(|(_, found)| *found == health);
-    eventually("they answer what they have not missed", async || are(Health::Suspect).await).await;
-    assert_eq!(copy.get::<u8>("other").await.unwrap(), Some(7));
+    // Nor does it count what they do without it.
+    let mut n_tried = 0;
+    eventually("the others are tried", async || {
+        n_tried += 1;
+        let error = copy.incrby(&key, 1).await.unwrap_err();
+        matches!(&error, Error::Unavailable(unavailable) if unavailable.in_vain == ["b", "c"])
+    })
+    .await;
+    eventually("they answer what they have not missed", async || {
+        copy.get::<u8>("other").await.is_ok_and(|found| found == Some(7))
+    })
+    .await;
+    eventually("it waits for nobody", async || copy.health()[1].1 == Health::Suspect).await;
     let error = copy.get::<u8>(&key).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)), "{error}");
-    // Whoever writes all of it decides.
-    copy.set(&key, 5).await.unwrap();
+    // Whoever has it is right.
+    servers[0].resume();
     eventually("all nodes are up", async || is_well(&copy).await).await;
     assert_eq!(copy.verify().run().await.unwrap(), []);
+    let n = copy.get::<i32>(&key).await.unwrap().unwrap();
+    assert!((10..=10 + n_tried).contains(&n), "{n}");
 }
 
 #[tokio::test]

@@ -263,7 +263,8 @@ async fn one_that_was_emptied_and_written_to_since_is_behind_not_the_others() {
     let key = key_of_a(&copy, "list");
     after_a_flush(&copy, async {
         copy.on_node("a").unwrap().rpush(&key, "other").await.unwrap();
-        let _of_another_memory = copy.lpop::<String>(&key).await.unwrap();
+        let popped = copy.lpop::<String>(&key).await.unwrap();
+        assert_eq!(popped.first(), Some(&Some("x".to_owned())), "not of another memory");
     })
     .await;
     assert_eq!(copy.lrange::<String>(&key, 0, -1).await.unwrap(), ["y"]);

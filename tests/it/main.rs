@@ -3,6 +3,8 @@
 //! The modules behind `servers` start real Redis servers.
 
 #[cfg(feature = "servers")]
+mod acknowledged;
+#[cfg(feature = "servers")]
 mod blocking;
 #[cfg(feature = "servers")]
 mod cache;
@@ -19,6 +21,8 @@ mod copy;
 mod copy_blocks;
 #[cfg(feature = "servers")]
 mod copy_pipelines;
+#[cfg(feature = "servers")]
+mod dropped;
 #[cfg(feature = "servers")]
 mod faults;
 #[cfg(feature = "servers")]

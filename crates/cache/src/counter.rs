@@ -53,8 +53,8 @@ impl<E: RunScript> Cache<E> {
     /// When the future is dropped the amount may have been added.
     ///
     /// # On a copy
-    /// Every node counts; the sum is that of the first node that took it. A node that does not have the key while others
-    /// do, because it has just expired there, counts nothing.
+    /// Every node counts; the sum is that of a node which is not known to be behind. A node that does not have the key while
+    /// others do, because it has just expired there, counts nothing.
     pub async fn incr(&self, key: impl AsKey, amount: i64) -> Result<i64, Error<E::Error>> {
         self.count(key.as_key(), amount.into()).await
     }

@@ -67,6 +67,18 @@ pub(crate) enum Standing {
     Behind,
 }
 
+impl Keys {
+    /// Whether any of these keys was missed; of none, any at all.
+    fn has_missed_any<'a>(&self, mut keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        let mut any = false;
+        let has_missed = keys.any(|key| {
+            any = true;
+            self.missed.contains_key(key)
+        });
+        has_missed || !any && !self.missed.is_empty()
+    }
+}
+
 impl Default for Behind {
     fn default() -> Self {
         let keys = Keys {
@@ -136,7 +148,7 @@ impl Behind {
     }
 
     /// What the node's answer about these keys is worth; of none, about anything.
-    pub(crate) fn standing<'a>(&self, node: &Node, mut keys: impl Iterator<Item = &'a [u8]>) -> Standing {
+    pub(crate) fn standing<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> Standing {
         let readable = self.readable.load(Ordering::Acquire);
         if !self.is_trusted(node) {
             return Standing::Behind;
@@ -145,17 +157,19 @@ impl Behind {
             return Standing::InSync;
         }
         let held = self.held();
-        let mut any = false;
-        let all = keys.all(|key| {
-            any = true;
-            !held.missed.contains_key(key)
-        });
         match held.state.health {
-            _ if !(all && (any || held.missed.is_empty())) => Standing::Behind,
+            _ if held.has_missed_any(keys) => Standing::Behind,
             _ if held.state.is_readable() => Standing::InSync,
             Health::Replaying => Standing::Nearly,
             _ => Standing::Behind,
         }
+    }
+
+    /// Returns whether the node holds what it should of these keys as far as this client knows, also while it is away; of
+    /// none, of everything.
+    pub(crate) fn holds<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        let held = self.held();
+        self.is_trusted(node) && held.state.memory == Memory::Whole && !held.has_missed_any(keys)
     }
 
     /// Returns whether the node's answer about these keys can be trusted; of none, about anything.
@@ -256,14 +270,21 @@ impl Behind {
         self.n_keys.store(held.missed.len(), Ordering::Release);
     }
 
-    /// Forgets those of these keys that have been missed no more since this write: the node has taken their whole values.
+    /// Forgets those of these keys that have been missed no more since this write: the node has taken their whole values; of
+    /// none, all keys, which it has removed.
     pub(crate) fn settle<'a>(&self, keys: impl Iterator<Item = &'a [u8]>, last: u64) {
         let mut held = self.held();
+        let mut any = false;
         for key in keys {
+            any = true;
             if held.missed.get(key).is_some_and(|number| *number <= last) {
                 held.missed.remove(key);
                 held.bytes -= key.len();
             }
+        }
+        if !any {
+            held.missed.retain(|_, number| last < *number);
+            held.bytes = held.missed.keys().map(Vec::len).sum();
         }
         self.n_keys.store(held.missed.len(), Ordering::Release);
     }
@@ -341,6 +362,11 @@ mod tests {
         let is_behind = |name| !behind.in_sync(&node, key(name));
         assert_eq!(["a", "b", "c"].map(is_behind), [false, true, true]);
         assert_eq!(behind.held().bytes, 2);
+        let last = behind.last_missed();
+        behind.missed(key("c"));
+        behind.settle(std::iter::empty(), last);
+        assert_eq!(["a", "b", "c"].map(is_behind), [false, false, true]);
+        assert_eq!(behind.held().bytes, 1);
     }
 
     #[test]

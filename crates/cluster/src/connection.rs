@@ -44,10 +44,10 @@ impl RedisRing {
 
 impl RedisCopy {
     /// Runs any command of Redis, or one that was [registered](command::Registration), and converts its reply: of a
-    /// write, the one that all nodes gave that took it.
+    /// write, the one that all nodes gave that took it and are not known to be behind.
     ///
     /// # Errors
-    /// Of the routing, of the nodes, that the nodes gave different replies, or that the reply is not a `T`.
+    /// Of the routing, of the nodes, that such nodes gave different replies, or that the reply is not a `T`.
     pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
         let reply = run(self, cmd).await?;
         let name = command::lookup(cmd).map_or("?", |spec| spec.name);
@@ -88,7 +88,8 @@ impl ConnectionLike for RedisRing {
     }
 }
 
-/// A read goes to one node; of a write one value is returned, which all nodes that took it must have answered.
+/// A read goes to one node; of a write one value is returned, which all nodes must have answered that took it and are not
+/// known to be behind.
 /// A pipeline is one of the [typed kind](RedisCopy::pipeline), and so is an atomic one.
 impl ConnectionLike for RedisCopy {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {

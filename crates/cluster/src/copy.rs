@@ -22,6 +22,7 @@ mod verify;
 pub use verify::Difference;
 pub use verify::Verified;
 pub use verify::Verify;
+mod verdict;
 mod watch;
 use watch::random;
 mod watched;
@@ -68,7 +69,6 @@ use crate::policy::OnReturn;
 use crate::policy::Policy;
 use crate::policy::ReadFrom;
 use crate::policy::WriteTo;
-use crate::replies::Outcome;
 use crate::replies::PerNode;
 use crate::replies::Replies;
 
@@ -130,6 +130,8 @@ struct Shared {
     /// By the names of the nodes: how often each had been made whole when it was looked at last.
     generations: Mutex<HashMap<String, u64>>,
     beat: Mutex<Beat>,
+    /// Held while it is judged what became of a write that not every node took alike.
+    judging: Mutex<()>,
 }
 
 impl RedisCopy {
@@ -153,6 +155,7 @@ impl RedisCopy {
             markers: Mutex::default(),
             generations: Mutex::default(),
             beat: Mutex::new(Beat::new(Instant::now())),
+            judging: Mutex::default(),
         };
         Self { shared: Arc::new(shared), monitor: Some(Arc::default()), deadline: None }
     }
@@ -260,6 +263,11 @@ impl RedisCopy {
         self.shared.writers.iter()
     }
 
+    /// Whether a node holds what it was sent, but for what it is known to have missed.
+    pub(crate) fn has_memory(&self, idx: usize) -> bool {
+        self.shared.behind.get(idx).is_some_and(|behind| behind.has_memory(self.shared.nodes.at(idx)))
+    }
+
     /// Says where a command would go and why, or why it would not; nothing is sent.
     pub fn explain(&self, cmd: &Cmd) -> Explanation {
         explain_on_copy(self.shared.nodes.ring(), cmd)
@@ -308,17 +316,9 @@ impl Execute for RedisCopy {
     }
 
     fn one_reply<T: Send>(written: Replies<T>) -> Result<T, Error> {
-        let mut error = None;
-        for (_, outcome) in written {
-            match outcome {
-                Outcome::Ok(reply) => return Ok(reply),
-                Outcome::Error(e) | Outcome::NotSent(e) | Outcome::Unknown(e) => error = error.or(Some(e)),
-                Outcome::Skipped => {}
-            }
-        }
         let none =
             || node::Error::new("*".into(), "?", node::ErrorKind::Unsupported("no node was asked".into()));
-        Err(Error::Node(error.unwrap_or_else(none)))
+        written.into_first().map_err(|error| Error::Node(error.unwrap_or_else(none)))
     }
 }
 

@@ -77,7 +77,8 @@ fn decided(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Plan {
 /// Whether a write leaves the same behind on every node that takes it, whatever that held of its keys before.
 pub(crate) fn is_whole(spec: &Spec, cmd: &Cmd) -> bool {
     match spec.name {
-        "SETEX" | "PSETEX" | "MSET" | "DEL" | "UNLINK" => true,
+        "SETEX" | "PSETEX" | "MSET" | "DEL" | "UNLINK" | "FLUSHALL" | "FLUSHDB" => true,
+        "RESTORE" => words(cmd).skip(4).any(|word| word.eq_ignore_ascii_case(b"REPLACE")),
         "SET" => {
             let keeps = |word: &[u8]| word.eq_ignore_ascii_case(b"KEEPTTL");
             spec.condition_of(cmd).is_none() && !words(cmd).skip(3).any(keeps)

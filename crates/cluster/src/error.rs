@@ -90,10 +90,10 @@ pub struct Unavailable {
     pub key: Option<Vec<u8>>,
     /// What each node that was asked said; on a ring there is one.
     pub errors: Vec<node::Error>,
-    /// The nodes of a copy that were not asked, because they have missed a write or came back with another memory.
+    /// The nodes of a copy that do not count, because they have missed a write or came back with another memory.
     pub behind: Vec<String>,
-    /// The nodes of a copy that did what they were to decide, but had been emptied a moment before: what they did is undone
-    /// when they are made equal to the others.
+    /// The nodes of a copy that did it all the same, though they are behind, or had been emptied a moment before: what they
+    /// did is undone when they are made equal to the others.
     pub in_vain: Vec<String>,
 }
 
@@ -299,7 +299,8 @@ impl Error {
                     || self.node_errors().iter().any(|e| e.may_have_executed())
             }
             Self::TooFewReplies(write) | Self::Disagreement(write) => {
-                write.replies.first().is_some() || self.node_errors().iter().any(|e| e.may_have_executed())
+                write.replies.successes().next().is_some()
+                    || self.node_errors().iter().any(|e| e.may_have_executed())
             }
             Self::Unavailable(unavailable) if !unavailable.in_vain.is_empty() => true,
             Self::Repair(error) => error.may_have_begun(),

@@ -74,7 +74,10 @@ impl Vote {
         Self { majority: n_nodes / 2 + 1, n_nodes, yes: 0, no: 0, replies: Vec::new() }
     }
 
-    fn count(&mut self, name: &str, answer: Result<bool, node::Error>) {
+    /// Counts the answer of the node at this position. One that has lost its data knows of no lock that others took: its yes
+    /// is none.
+    fn count(&mut self, copy: &RedisCopy, idx: usize, name: &str, answer: Result<bool, node::Error>) {
+        let answer = answer.map(|yes| yes && copy.has_memory(idx));
         match answer {
             Ok(true) => self.yes += 1,
             Ok(false) => self.no += 1,
@@ -122,13 +125,14 @@ impl HoldLocks for RedisCopy {
         let mut vote = Vote::among(self);
         let mut answers: FuturesUnordered<_> = self
             .writers()
-            .map(async |node| {
-                (node.name(), node.take_lock(name, token, time).await.map(|taken| taken.is_some()))
+            .enumerate()
+            .map(async |(idx, node)| {
+                (idx, node.name(), node.take_lock(name, token, time).await.map(|taken| taken.is_some()))
             })
             .collect();
         // A node that hangs does not hold up what the others have decided.
-        while let Some((name, answer)) = answers.next().await {
-            vote.count(name, answer);
+        while let Some((idx, name, answer)) = answers.next().await {
+            vote.count(self, idx, name, answer);
             if vote.is_decided() {
                 break;
             }
@@ -149,8 +153,8 @@ impl HoldLocks for RedisCopy {
         let begun = Instant::now();
         let mut vote = Vote::among(self);
         let answers = self.writers().map(|node| node.extend_lock(name, token, time));
-        for (node, answer) in self.nodes().zip(join_all(answers).await) {
-            vote.count(node.name(), answer.map(|extended| extended.is_some()));
+        for ((idx, node), answer) in self.nodes().enumerate().zip(join_all(answers).await) {
+            vote.count(self, idx, node.name(), answer.map(|extended| extended.is_some()));
         }
         Ok(if vote.outcome()? { until(begun, time) } else { None })
     }
@@ -158,8 +162,8 @@ impl HoldLocks for RedisCopy {
     async fn owns_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
         let mut vote = Vote::among(self);
         let answers = self.writers().map(|node| node.owns_lock(name, token));
-        for (node, answer) in self.nodes().zip(join_all(answers).await) {
-            vote.count(node.name(), answer);
+        for ((idx, node), answer) in self.nodes().enumerate().zip(join_all(answers).await) {
+            vote.count(self, idx, node.name(), answer);
         }
         vote.outcome()
     }
@@ -167,8 +171,8 @@ impl HoldLocks for RedisCopy {
     async fn release_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
         let mut vote = Vote::among(self);
         let answers = self.writers().map(|node| node.release_lock(name, token));
-        for (node, answer) in self.nodes().zip(join_all(answers).await) {
-            vote.count(node.name(), answer);
+        for ((idx, node), answer) in self.nodes().enumerate().zip(join_all(answers).await) {
+            vote.count(self, idx, node.name(), answer);
         }
         vote.outcome()
     }

@@ -17,10 +17,23 @@ use redisdb_node as node;
 /// assert!(replies.agreed());
 /// # }
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Replies<T> {
     replies: Vec<(Arc<str>, Outcome<T>)>,
+    /// Whose answer is taken where one is wanted.
+    first: usize,
+    /// Those whose answers do not count where others do.
+    uncounted: Box<[usize]>,
 }
+
+/// The equality of what was said.
+impl<T: PartialEq> PartialEq for Replies<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.replies == other.replies
+    }
+}
+
+impl<T: Eq> Eq for Replies<T> {}
 
 /// Each node's own answer to a question about itself, such as `INFO`, under the node's name.
 pub type PerNode<T> = Replies<T>;
@@ -92,7 +105,12 @@ impl<T> From<Result<T, node::Error>> for Outcome<T> {
 
 impl<T> Replies<T> {
     pub(crate) fn new(replies: Vec<(Arc<str>, Outcome<T>)>) -> Self {
-        Self { replies }
+        Self { replies, first: 0, uncounted: Box::default() }
+    }
+
+    /// The same, where one node's answer is to be taken, and those of others do not count.
+    pub(crate) fn counting_from(self, first: usize, uncounted: Vec<usize>) -> Self {
+        Self { first, uncounted: uncounted.into(), ..self }
     }
 
     /// Every node with what became of the command there, in the order of the configuration.
@@ -115,18 +133,46 @@ impl<T> Replies<T> {
         self.iter().find(|(name, _)| *name == node).map(|(_, outcome)| outcome)
     }
 
-    /// The first answer, in the order of the configuration.
+    /// The answer to go by.
+    ///
+    /// # On a copy
+    /// Of a write, that of a node which is in sync for its keys, and not that of one which is known to be behind, or is just
+    /// coming back empty. If such nodes gave different answers, that of most of them, or else that of the node that the
+    /// key is read from. If only nodes took it that are behind, as they may where the whole value is written, the first of theirs.
     pub fn first(&self) -> Option<&T> {
-        self.successes().next().map(|(_, reply)| reply)
+        self.counting().find_map(Outcome::ok)
     }
 
-    /// Returns whether all answers are the same. Nodes without an answer do not count.
+    /// Returns whether all answers that count are the same: nodes without an answer do not, nor does one that is known to be
+    /// behind where another one is not.
     pub fn agreed(&self) -> bool
     where
         T: PartialEq,
     {
-        let mut answers = self.successes().map(|(_, reply)| reply);
+        let mut answers = self.counting().filter_map(Outcome::ok);
         answers.next().is_none_or(|first| answers.all(|reply| reply == first))
+    }
+
+    /// What became of it where the answer counts, the one to go by first.
+    fn counting(&self) -> impl Iterator<Item = &Outcome<T>> {
+        let first = self.replies.get(self.first);
+        let others = self.replies.iter().enumerate();
+        let others = others.filter(|(idx, _)| *idx != self.first && !self.uncounted.contains(idx));
+        first.into_iter().chain(others.map(|(_, reply)| reply)).map(|(_, outcome)| outcome)
+    }
+
+    /// The answer to go by, or why there is none.
+    pub(crate) fn into_first(mut self) -> Result<T, Option<node::Error>> {
+        let is_answer =
+            |idx: &usize| self.replies.get(*idx).is_some_and(|(_, outcome)| outcome.ok().is_some());
+        let others = (0..self.replies.len()).filter(|idx| !self.uncounted.contains(idx));
+        let answer = std::iter::once(self.first).chain(others).find(is_answer);
+        let error = || self.counting().find_map(|outcome| outcome.error().cloned());
+        let Some(answer) = answer else { return Err(error()) };
+        match self.replies.swap_remove(answer).1 {
+            Outcome::Ok(reply) => Ok(reply),
+            _ => Err(None),
+        }
     }
 
     /// Returns whether every node that the command was meant for answered.
@@ -151,7 +197,8 @@ impl<T> Replies<T> {
             };
             (name, outcome)
         });
-        Replies::new(replies.collect())
+        let replies = replies.collect();
+        Replies { replies, first: self.first, uncounted: self.uncounted }
     }
 }
 

@@ -104,10 +104,11 @@ pub trait Execute: Sync {
         cmd: Cmd,
     ) -> impl Future<Output = Result<Self::Each<T>, Self::Error>> + Send;
 
-    /// Returns one reply of a write: the reply itself, or, on a copy, that of the first node that took it.
+    /// Returns one reply of a write: the reply itself, or, on a copy, that of a node that took it and is not known to be
+    /// behind.
     ///
     /// # Errors
-    /// On a copy, when no node took it.
+    /// On a copy, when no node took it, or that reply is not a `T`.
     fn one_reply<T: Send>(written: Self::Write<T>) -> Result<T, Self::Error>;
 
     /// Returns what the error of a read like `MGET`, whose reply has an element for each key, says of each of them: the

@@ -80,6 +80,9 @@ pub(super) async fn bring(
 
 /// Forgets those keys that are the same on all nodes: where no node is known to be right, there is nothing to be decided
 /// either. Returns whether there was one.
+///
+/// No acknowledged write hides behind two equal sums: one that builds on what was there is acknowledged only if a node took it
+/// that was right, and what others take without that one leaves it right.
 pub(super) async fn forget_unanimous(
     shared: &Shared,
     idx: usize,

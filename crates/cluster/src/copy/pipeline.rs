@@ -45,7 +45,7 @@ pub enum CopyReply {
 }
 
 impl CopyReply {
-    /// One value: of a write, what all nodes answered that took it.
+    /// One value: of a write, what all nodes answered that took it and count.
     pub(crate) fn into_one(self, spec: &'static Spec) -> Result<Value, Error> {
         match self {
             Self::One(_, value) => Ok(value),

@@ -23,6 +23,7 @@ use super::pipeline::last_writes;
 use super::read::another_may_answer;
 use super::read::lacks_something;
 use super::read::says_no_such_key;
+use super::verdict::Took;
 use super::watched::Watched;
 use crate::error::Error;
 
@@ -39,7 +40,6 @@ pub(super) struct Portion<'a> {
     answers: Vec<OnceLock<Answers>>,
     /// The nodes that say that something is not there, and may have been emptied a moment ago.
     doubted: Vec<usize>,
-    is_judged: bool,
 }
 
 impl<'a> Portion<'a> {
@@ -55,15 +55,7 @@ impl<'a> Portion<'a> {
         });
         let answers = shared.nodes.iter().map(|_| OnceLock::new()).collect();
         let patience = Patience::new(copy.deadline, 1);
-        Self {
-            copy,
-            steps,
-            patience,
-            watched: watched.collect(),
-            answers,
-            doubted: Vec::new(),
-            is_judged: false,
-        }
+        Self { copy, steps, patience, watched: watched.collect(), answers, doubted: Vec::new() }
     }
 
     /// Sends all of them and returns one outcome for each.
@@ -123,12 +115,31 @@ impl<'a> Portion<'a> {
             .iter()
             .map(async |&idx| (!self.copy.has_its_marker(idx, &self.patience).await).then_some(idx));
         self.doubted = join_all(looks).boxed().await.into_iter().flatten().collect();
+        if self.is_disagreed() {
+            self.patience.limit(self.copy.look_at_all()).await;
+        }
+    }
+
+    /// Returns whether nodes answered a write differently that should have answered the same.
+    fn is_disagreed(&self) -> bool {
+        let answers = self.answers.iter().map(|answers| answers.get().into_iter().flatten());
+        let mut answers: Vec<_> = answers.collect();
+        self.steps.iter().zip(&self.watched).any(|(step, watched)| match (step, watched) {
+            (Step::All(..), watched) => {
+                let answers: Vec<_> = answers.iter_mut().filter_map(Iterator::next).collect();
+                watched.as_ref().is_some_and(|watched| watched.is_disagreed(answers))
+            }
+            (Step::One(_, _, idx), _) => {
+                answers.get_mut(*idx).and_then(Iterator::next);
+                false
+            }
+            _ => false,
+        })
     }
 
     /// Tells what became of each command, in order, and notes what was missed. Those without an outcome can be asked
     /// elsewhere.
     fn judge(&mut self) -> Vec<Option<Result<CopyReply, Error>>> {
-        self.is_judged = true;
         let shared = &*self.copy.shared;
         let answers = self.answers.iter_mut().map(|answers| answers.take().unwrap_or_default().into_iter());
         let mut answers: Vec<_> = answers.collect();
@@ -155,11 +166,10 @@ impl<'a> Portion<'a> {
             Step::ByItself(spec, _) => Some(Err(Error::Node(lost("*".into(), spec.name)))),
             Step::All(spec, cmd) => {
                 let answers: Answers = (0..shared.nodes.len()).map(|idx| next(idx, spec)).collect();
-                if let Some(mut watched) = watched {
-                    watched.note(&answers);
-                    watched.note_replies(&answers);
-                }
-                Some(shared.judge_all(spec, cmd, answers, &doubted))
+                Some(match watched {
+                    Some(mut watched) => watched.conclude(answers).map(CopyReply::All),
+                    None => shared.judge_all(spec, cmd, answers, &doubted),
+                })
             }
             Step::One(spec, cmd, idx) => {
                 match shared.judge_one(spec, cmd, (*idx, next(*idx, spec)), &doubted) {
@@ -178,9 +188,27 @@ impl<'a> Portion<'a> {
 }
 
 impl Drop for Portion<'_> {
+    /// What nodes answered of it is known, and nobody is told.
     fn drop(&mut self) {
-        if !self.is_judged {
-            self.judge();
+        let mut answers: Vec<_> =
+            self.answers.iter_mut().map(|answers| answers.take().unwrap_or_default().into_iter()).collect();
+        let mut next = |idx: usize| {
+            let answer = answers.get_mut(idx).and_then(Iterator::next);
+            answer.map_or(Took::Maybe, |answer| Took::from(&answer))
+        };
+        let n_nodes = self.copy.shared.nodes.len();
+        // None, if it has been judged.
+        for (step, watched) in self.steps.iter().zip(&mut self.watched) {
+            match (step, watched) {
+                (Step::All(..), watched) => {
+                    let took = (0..n_nodes).map(&mut next).collect();
+                    if let Some(watched) = watched {
+                        watched.answered(took);
+                    }
+                }
+                (Step::One(_, _, idx), _) => _ = next(*idx),
+                _ => {}
+            }
         }
     }
 }
@@ -203,7 +231,6 @@ impl Shared {
     ) -> Result<CopyReply, Error> {
         match spec.access {
             Access::Each => Ok(CopyReply::All(self.nodes.replies(answers))),
-            Access::Write => self.judge(spec, self.nodes.replies(answers)).map(CopyReply::All),
             // All have been asked, and the one counts that would have been asked alone.
             _ => {
                 let key = spec.first_key(cmd).ok().flatten();

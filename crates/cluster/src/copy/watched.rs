@@ -8,60 +8,19 @@ use redisdb_node::command::Keys;
 use redisdb_node::command::Spec;
 
 use super::Shared;
+use super::pipeline::keys;
+use super::verdict::Held;
+use super::verdict::Took;
+use super::verdict::behind_after;
+use super::verdict::counts;
+use super::verdict::is_done;
+use super::verdict::right_reply;
 use crate::behind::Behind;
 use crate::effect::is_whole;
+use crate::error::Error;
+use crate::replies::Replies;
 
-/// Whether a node took a write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Took {
-    Yes,
-    No,
-    Maybe,
-}
-
-impl From<&Result<Value, node::Error>> for Took {
-    fn from(result: &Result<Value, node::Error>) -> Self {
-        match result {
-            Ok(_) => Self::Yes,
-            Err(error) if error.may_have_executed() => Self::Maybe,
-            Err(_) => Self::No,
-        }
-    }
-}
-
-/// Returns which nodes are behind after a write.
-///
-/// `in_sync` says which were in sync before, and `order` in which order the key is read. Only what a node holds that was
-/// in sync can be what the others should hold. So a write that such a node took was missed by all that did not. One that
-/// only nodes took that were behind was missed by all the others too: somebody was told that it is done. If nobody took
-/// it, those that may have are behind those that certainly did not; and if all that were in sync may have, the first of
-/// them counts, and all others are behind.
-fn behind_after(took: &[Took], in_sync: &[bool], order: impl Iterator<Item = usize>) -> Vec<bool> {
-    let is_trusted = |idx: usize| in_sync.get(idx).copied().unwrap_or(false);
-    let trusted =
-        |wanted: Took| took.iter().enumerate().any(|(idx, took)| *took == wanted && is_trusted(idx));
-    if took.contains(&Took::Yes) {
-        return took.iter().map(|took| *took != Took::Yes).collect();
-    }
-    if !trusted(Took::No) {
-        let mut order = order;
-        let counts = order.find(|idx| is_trusted(*idx) && took.get(*idx) == Some(&Took::Maybe));
-        if let Some(counts) = counts {
-            // Also behind those that certainly did not: they are down, or do not hold what counts for another reason.
-            return (0..took.len()).map(|idx| idx != counts).collect();
-        }
-    }
-    took.iter().map(|took| *took == Took::Maybe).collect()
-}
-
-/// The reply that most nodes gave, or else the first: of the replies of nodes in sync, in the order in which the key is
-/// read. A server that somebody has emptied a moment ago may be the first, but seldom the most.
-fn right_reply<'a>(replies: impl Iterator<Item = &'a Value>) -> Option<&'a Value> {
-    let replies: Vec<&Value> = replies.collect();
-    let votes = |reply: &Value| replies.iter().filter(|other| ***other == *reply).count();
-    let most = replies.iter().find(|reply| replies.len() < 2 * votes(reply));
-    most.or(replies.first()).copied()
-}
+type Results = Vec<Result<Value, node::Error>>;
 
 /// Returns whether a write without keys may change any of them, as `FLUSHDB` does and `SCRIPT LOAD` does not.
 fn changes_any_key(spec: &Spec) -> bool {
@@ -75,7 +34,7 @@ fn changes_any_key(spec: &Spec) -> bool {
 }
 
 /// How far a write has come.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Stage {
     /// Nothing was sent.
     Nothing,
@@ -85,8 +44,20 @@ enum Stage {
     Decided(usize),
     /// All nodes were sent it.
     Sent,
+    /// These took it, and nobody has been told.
+    Answered(Vec<Took>),
     /// What the nodes said has been noted.
     Noted,
+}
+
+/// A node that may not have held what it should when a write began.
+#[derive(Debug)]
+struct Before {
+    idx: usize,
+    /// Whether it held it all the same, of the keys of this write.
+    held: bool,
+    /// The number of the last write that it had missed, if it had missed any that is not brought over.
+    last_missed: Option<u64>,
 }
 
 /// A write that is under way. When it goes, what the nodes may not have taken has been noted, also when its future is
@@ -98,8 +69,8 @@ pub(super) struct Watched<'a> {
     stage: Stage,
     /// How many batches had been copied to each node; empty while none ever was.
     batches_ended: Vec<u64>,
-    /// The nodes that had missed any keys when it began, and the number of the last write that each had missed.
-    missed_before: Vec<(usize, u64)>,
+    /// The nodes that were not as they should be in all things when it began.
+    before: Vec<Before>,
 }
 
 impl<'a> Watched<'a> {
@@ -109,9 +80,16 @@ impl<'a> Watched<'a> {
             true => shared.behind.iter().map(Behind::batches_ended).collect(),
             false => Vec::new(),
         };
-        let nodes = shared.behind.iter().enumerate().filter(|(_, behind)| behind.has_missed());
-        let missed_before = nodes.map(|(idx, behind)| (idx, behind.last_missed())).collect();
-        Self { shared, spec, cmd, stage: Stage::Nothing, batches_ended, missed_before }
+        let before = shared.behind.iter().enumerate().filter_map(|(idx, behind)| {
+            let node = shared.nodes.at(idx);
+            let is_in_doubt = !behind.is_in_sync(node);
+            is_in_doubt.then(|| Before {
+                idx,
+                held: behind.holds(node, keys(spec, cmd)),
+                last_missed: behind.has_missed().then(|| behind.last_missed()),
+            })
+        });
+        Self { shared, spec, cmd, stage: Stage::Nothing, batches_ended, before: before.collect() }
     }
 
     /// All nodes are sent it from now on.
@@ -129,15 +107,101 @@ impl<'a> Watched<'a> {
         self.stage = Stage::Decided(decider);
     }
 
-    /// Notes what the nodes said.
-    pub(super) fn note(&mut self, results: &[Result<Value, node::Error>]) {
-        self.stage = Stage::Noted;
-        if !results.iter().all(Result::is_ok) {
-            let errors =
-                results.iter().enumerate().filter_map(|(idx, result)| Some((idx, result.as_ref().err()?)));
-            errors.for_each(|(idx, error)| self.shared.observe(idx, error));
-            self.note_taken(&results.iter().map(Took::from).collect::<Vec<_>>());
+    /// These nodes took it. Nobody has been told, and it may still be that nobody will be.
+    pub(super) fn answered(&mut self, took: Vec<Took>) {
+        self.stage = Stage::Answered(took);
+    }
+
+    /// Notes what the nodes said to a write that was sent to all, and judges it. Of one that leaves the same everywhere, those
+    /// that took it hold what they should; of another one, those that gave another reply than the right one did not.
+    pub(super) fn conclude(&mut self, results: Results) -> Result<Replies<Value>, Error> {
+        if self.is_plain(&results) {
+            self.stage = Stage::Noted;
+            return self.shared.judge(self.spec, self.shared.nodes.replies(results));
         }
+        self.weigh(results, None, is_whole(self.spec, self.cmd))
+    }
+
+    /// Notes what became of the effect of a decision, and judges it: the reply is what was decided, if the deciding node still
+    /// counts; what the others said to its effect is their own affair. `is_whole` says whether the effect leaves the same
+    /// everywhere.
+    pub(super) fn conclude_decided(
+        &mut self,
+        results: Results,
+        (decider, reply): (usize, &Value),
+        is_whole: bool,
+    ) -> Result<Replies<Value>, Error> {
+        let results: Results = results.into_iter().map(|result| result.map(|_| reply.clone())).collect();
+        if self.is_plain(&results) {
+            self.stage = Stage::Noted;
+            return self.shared.judge(self.spec, self.shared.nodes.replies(results));
+        }
+        self.weigh(results, Some(decider), is_whole)
+    }
+
+    /// Returns whether all nodes took it, held all they should, and said the same.
+    fn is_plain(&self, results: &[Result<Value, node::Error>]) -> bool {
+        let is_current = |(idx, behind): (usize, &Behind)| {
+            behind.is_in_sync(self.shared.nodes.at(idx)) && !behind.was_copied_since(self.batches_ended(idx))
+        };
+        self.before.is_empty()
+            && results.iter().all(Result::is_ok)
+            && !are_different(results)
+            && self.shared.behind.iter().enumerate().all(is_current)
+    }
+
+    fn weigh(
+        &mut self,
+        results: Results,
+        decider: Option<usize>,
+        is_whole: bool,
+    ) -> Result<Replies<Value>, Error> {
+        self.stage = Stage::Noted;
+        let shared = self.shared;
+        // Of two that end at once, the second sees what the first has noted.
+        let _one_at_a_time = shared.judging();
+        let errors =
+            results.iter().enumerate().filter_map(|(idx, result)| Some((idx, result.as_ref().err()?)));
+        errors.for_each(|(idx, error)| shared.observe(idx, error));
+        let took: Vec<Took> = results.iter().map(Took::from).collect();
+        let held = self.held();
+        let is_done = match decider {
+            Some(decider) => held.get(decider).is_some_and(|held| Held::Away <= *held),
+            None => is_done(&took, &held, is_whole),
+        };
+        self.note_taken(&took, &held, is_done);
+        if !is_done && took.contains(&Took::Yes) {
+            return Err(self.in_vain(results));
+        }
+        let counts = counts(&took, &held);
+        let replies = self.order().filter(|idx| counts(*idx));
+        let replies: Vec<(usize, &Value)> =
+            replies.filter_map(|idx| Some((idx, results.get(idx)?.as_ref().ok()?))).collect();
+        let right = right_reply(&replies);
+        match right {
+            _ if is_whole => self.settle(&results),
+            Some((_, right)) if decider.is_none() && self.is_disagreed(&results) => {
+                self.note_others(&results, right);
+            }
+            _ => {}
+        }
+        let first = right.map_or(0, |(idx, _)| idx);
+        let others = took.iter().enumerate().filter(|(idx, took)| **took == Took::Yes && !counts(*idx));
+        let others = others.map(|(idx, _)| idx).collect();
+        shared.judge(self.spec, shared.nodes.replies(results).counting_from(first, others))
+    }
+
+    /// The error of a write that only nodes took whose state does not count.
+    fn in_vain(&self, results: Results) -> Error {
+        let (mut takers, mut errors) = (Vec::new(), Vec::new());
+        for (idx, result) in results.into_iter().enumerate() {
+            match result {
+                Ok(_) => takers.push(idx),
+                Err(error) => errors.push(error),
+            }
+        }
+        let takers = self.shared.names(takers);
+        Error::unavailable(self.spec.name, self.keys().next(), errors, takers.clone()).done_in_vain(takers)
     }
 
     /// Notes that the deciding node, the only one that was sent anything, gave an error.
@@ -145,7 +209,7 @@ impl<'a> Watched<'a> {
         self.stage = Stage::Noted;
         self.shared.observe(decider, error);
         if error.may_have_executed() {
-            self.note_taken(&self.all_but(decider, Took::Maybe, Took::No));
+            self.note_untold(&self.all_but(decider, Took::Maybe, Took::No));
         }
     }
 
@@ -163,61 +227,50 @@ impl<'a> Watched<'a> {
 
     /// Returns whether nodes that should have given the same reply did not. `SORT` without `STORE` gives elements of equal
     /// weight in any order.
-    pub(super) fn is_disagreed(&self, results: &[Result<Value, node::Error>]) -> bool {
-        let mut replies = results.iter().flatten();
-        let Some(first) = replies.next() else { return false };
-        let mut differ = replies.filter(|reply| *reply != first).peekable();
-        differ.peek().is_some()
+    pub(super) fn is_disagreed<'r>(
+        &self,
+        results: impl IntoIterator<Item = &'r Result<Value, node::Error>>,
+    ) -> bool {
+        are_different(results)
             && !matches!(self.spec.keys, Keys::OneAndAfter { .. })
             && self.keys().next().is_some()
     }
 
-    /// Notes what the replies to a write that was sent to all say of the nodes: of one that leaves the same everywhere,
-    /// that those that took it hold what they should; of another one, which of them held something else before.
-    pub(super) fn note_replies(&self, results: &[Result<Value, node::Error>]) {
-        match is_whole(self.spec, self.cmd) {
-            true => self.settle(results),
-            false => self.note_disagreement(results),
-        }
-    }
-
     /// The nodes that took what it came to have the whole value of its keys: they have missed nothing of them any more that was
     /// missed before it began. Whatever was sent to a node before came there before.
-    pub(super) fn settle(&self, results: &[Result<Value, node::Error>]) {
-        for (idx, last) in &self.missed_before {
-            if let (Some(behind), Some(Ok(_))) = (self.shared.behind.get(*idx), results.get(*idx)) {
+    fn settle(&self, results: &[Result<Value, node::Error>]) {
+        for Before { idx, last_missed, .. } in &self.before {
+            if let (Some(behind), Some(Ok(_)), Some(last)) =
+                (self.shared.behind.get(*idx), results.get(*idx), last_missed)
+            {
                 behind.settle(self.keys(), *last);
             }
         }
     }
 
-    /// Notes which nodes gave another reply than the one that counts: what they held was something else.
+    /// Notes which nodes gave another reply than the right one: what they held was something else.
     ///
-    /// Of a node that has all to be compared still, other replies are expected.
-    fn note_disagreement(&self, results: &[Result<Value, node::Error>]) {
-        if !self.is_disagreed(results) {
+    /// Of a node that has all to be compared still, other replies are expected; and a script may tell what it likes.
+    fn note_others(&self, results: &[Result<Value, node::Error>], right: &Value) {
+        if self.spec.group == Group::Scripting {
             return;
         }
-        let in_sync = self.in_sync();
-        let reply = |idx: usize| results.get(idx).and_then(|result| result.as_ref().ok());
-        let replies = self.order().filter(|idx| in_sync.get(*idx) == Some(&true)).filter_map(reply);
-        let Some(right) = right_reply(replies) else { return };
         for (idx, behind) in self.shared.behind.iter().enumerate() {
-            if reply(idx).is_some_and(|reply| reply != right) && behind.has_memory(self.shared.nodes.at(idx))
-            {
+            let reply = results.get(idx).and_then(|result| result.as_ref().ok());
+            if reply.is_some_and(|reply| reply != right) && behind.has_memory(self.shared.nodes.at(idx)) {
                 behind.missed(self.keys());
             }
         }
     }
 
     fn note_missed(&self, behind: &Behind) {
-        if self.keys().next().is_some() || changes_any_key(self.spec) {
+        if self.touches_keys() {
             behind.missed(self.keys());
         }
     }
 
-    fn note_taken(&self, took: &[Took]) {
-        let after = behind_after(took, &self.in_sync(), self.order());
+    fn note_taken(&self, took: &[Took], held: &[Held], is_done: bool) {
+        let after = behind_after(took, held, is_done, self.order());
         for (behind, is_behind) in self.shared.behind.iter().zip(after) {
             if is_behind {
                 self.note_missed(behind);
@@ -225,86 +278,72 @@ impl<'a> Watched<'a> {
         }
     }
 
+    /// Notes a write of which nobody is told that it is done.
+    fn note_untold(&self, took: &[Took]) {
+        let _one_at_a_time = self.shared.judging();
+        let held = self.held();
+        self.note_taken(took, &held, is_done(took, &held, false));
+    }
+
     fn all_but(&self, one: usize, its: Took, others: Took) -> Vec<Took> {
         (0..self.shared.nodes.len()).map(|idx| if idx == one { its } else { others }).collect()
     }
 
     fn keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.spec.keys_of(self.cmd).ok().into_iter().flatten().map(|(_, key)| key)
+        keys(self.spec, self.cmd)
+    }
+
+    fn touches_keys(&self) -> bool {
+        self.keys().next().is_some() || changes_any_key(self.spec)
     }
 
     fn order(&self) -> impl Iterator<Item = usize> + use<'_> {
         self.shared.nodes.ring().successors(self.keys().next().unwrap_or_default())
     }
 
-    fn in_sync(&self) -> Vec<bool> {
-        (0..self.shared.nodes.len()).map(|idx| self.shared.in_sync(idx, self.spec, self.cmd)).collect()
+    fn batches_ended(&self, idx: usize) -> u64 {
+        self.batches_ended.get(idx).copied().unwrap_or(0)
     }
+
+    /// What each node held of its keys from its beginning until now.
+    fn held(&self) -> Vec<Held> {
+        let touches_keys = self.touches_keys();
+        let held = self.shared.behind.iter().enumerate().map(|(idx, behind)| {
+            let node = self.shared.nodes.at(idx);
+            let was_behind = self.before.iter().any(|before| before.idx == idx && !before.held);
+            match () {
+                () if !touches_keys => Held::Current,
+                () if behind.were_copied_since(self.batches_ended(idx), self.keys()) => Held::Copied,
+                () if was_behind || !behind.holds(node, self.keys()) => Held::Behind,
+                // Of one that has no connection now it may not have been noticed yet that it is away.
+                () if behind.is_readable(node) && node.is_connected() => Held::Current,
+                () => Held::Away,
+            }
+        });
+        held.collect()
+    }
+}
+
+/// Returns whether nodes gave different replies.
+fn are_different<'r>(results: impl IntoIterator<Item = &'r Result<Value, node::Error>>) -> bool {
+    let mut replies = results.into_iter().flatten();
+    let Some(first) = replies.next() else { return false };
+    replies.any(|reply| reply != first)
 }
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
-        match self.stage {
+        match std::mem::replace(&mut self.stage, Stage::Noted) {
             Stage::Nothing | Stage::Noted => {}
-            Stage::Deciding(decider) => self.note_taken(&self.all_but(decider, Took::Maybe, Took::No)),
-            Stage::Decided(decider) => self.note_taken(&self.all_but(decider, Took::Yes, Took::Maybe)),
-            Stage::Sent => self.note_taken(&vec![Took::Maybe; self.shared.nodes.len()]),
+            Stage::Deciding(decider) => self.note_untold(&self.all_but(decider, Took::Maybe, Took::No)),
+            Stage::Decided(decider) => self.note_untold(&self.all_but(decider, Took::Yes, Took::Maybe)),
+            Stage::Sent => self.note_untold(&vec![Took::Maybe; self.shared.nodes.len()]),
+            Stage::Answered(took) => self.note_untold(&took),
         }
         for (idx, behind) in self.shared.behind.iter().enumerate() {
-            if behind.were_copied_since(self.batches_ended.get(idx).copied().unwrap_or(0), self.keys()) {
+            if behind.were_copied_since(self.batches_ended(idx), self.keys()) {
                 self.note_missed(behind);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Took::Maybe;
-    use super::Took::No;
-    use super::Took::Yes;
-    use super::*;
-
-    fn check<const N: usize>(took: [Took; N], in_sync: [bool; N], expected: [bool; N]) {
-        // The last node is the first that is read from.
-        let found = behind_after(&took, &in_sync, (0..N).rev());
-        assert_eq!(found, expected, "{took:?} {in_sync:?}");
-    }
-
-    #[test]
-    fn who_missed_what_somebody_took_is_behind() {
-        check([Yes, Yes, Yes], [true; 3], [false; 3]);
-        check([Yes, No, Maybe], [true; 3], [false, true, true]);
-        // Somebody was told that it is done: none of the others may count as if it were not.
-        check([Yes, No, Maybe], [false, true, true], [false, true, true]);
-    }
-
-    #[test]
-    fn the_reply_of_most_is_right_or_else_that_of_the_first() {
-        let right = |replies: &[i64]| {
-            let replies: Vec<Value> = replies.iter().copied().map(Value::Int).collect();
-            right_reply(replies.iter()).cloned()
-        };
-        assert_eq!(right(&[1, 7, 7]), Some(Value::Int(7)));
-        assert_eq!(right(&[1, 7]), Some(Value::Int(1)));
-        assert_eq!(right(&[1, 7, 7, 1]), Some(Value::Int(1)));
-        assert_eq!(right(&[]), None);
-    }
-
-    #[test]
-    fn what_nobody_took_leaves_those_behind_that_may_have() {
-        check([No, No, No], [true; 3], [false; 3]);
-        check([Maybe, No, Maybe], [true; 3], [true, false, true]);
-    }
-
-    #[test]
-    fn if_all_that_count_may_have_taken_it_the_first_of_them_is_right() {
-        check([Maybe, Maybe, Maybe], [true; 3], [true, true, false]);
-        check([Maybe, Maybe, Maybe], [true, true, false], [true, false, true]);
-        // A node that was behind before is not what the others should be like.
-        check([No, Maybe, Maybe], [false, true, true], [true, true, false]);
-        check([No, No], [false, false], [false, false]);
-        check([No, Maybe], [false, false], [false, true]);
-        check([Maybe, Maybe], [false, false], [true, true]);
     }
 }

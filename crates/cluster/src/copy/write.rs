@@ -1,6 +1,9 @@
 //! Writes: every node takes them, and says so.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -15,6 +18,7 @@ use redisdb_node::command::Spec;
 use super::Shared;
 use super::patience::Patience;
 use super::read::says_no_such_key;
+use super::verdict::Took;
 use super::watched::Watched;
 use crate::behind::Standing;
 use crate::both::both;
@@ -61,14 +65,17 @@ impl RedisCopy {
                 join_all((0..shared.nodes.len()).map(|idx| shared.send(idx, spec, cmd, &patience))).await
             }
         };
-        watched.note(&results);
-        if watched.is_disagreed(&results) && shared.identity.is_some() {
-            // A server that was emptied a moment ago must not count.
-            let looks = join_all((0..shared.nodes.len()).map(|idx| self.look_at(idx))).boxed();
-            patience.limit(looks).await;
+        if shared.identity.is_some() && watched.is_disagreed(&results) {
+            watched.answered(results.iter().map(Took::from).collect());
+            patience.limit(self.look_at_all()).await;
         }
-        watched.note_replies(&results);
-        shared.judge(spec, shared.nodes.replies(results))
+        watched.conclude(results)
+    }
+
+    /// Looks at all markers, because nodes disagree: a server that was emptied a moment ago must not count.
+    pub(super) fn look_at_all(&self) -> impl Future<Output = ()> + Send {
+        // Boxed, for it is rare.
+        join_all((0..self.shared.nodes.len()).map(|idx| self.look_at(idx))).map(drop).boxed()
     }
 
     /// Has one node decide what a command does, and sends what came of it to the others, all at once.
@@ -156,6 +163,7 @@ impl RedisCopy {
         patience: &Patience,
     ) -> Result<Replies<Value>, Error> {
         let shared = &*self.shared;
+        let is_same = matches!(effect, Effect::Same);
         let (cmd, row, expected) = match effect {
             Effect::Nothing => {
                 watched.nothing_missed();
@@ -186,19 +194,15 @@ impl RedisCopy {
             // Or what the deciding node held was: somebody may have emptied it a moment ago.
             patience.limit(self.look_at(decider)).await;
         }
-        watched.note(&results);
-        if effect::is_whole(row, &cmd) {
-            watched.settle(&results);
+        if is_same && !self.has_memory(decider) {
+            // What the others said to the same command is what counts then.
+            return watched.conclude(results);
         }
-        let has_memory = |idx: &usize| {
-            shared.behind.get(*idx).is_some_and(|behind| behind.has_memory(shared.nodes.at(*idx)))
-        };
-        if has_memory(&decider) {
-            differing.into_iter().filter(has_memory).for_each(|idx| watched.note_other(idx));
+        let judged = watched.conclude_decided(results, (decider, &reply), effect::is_whole(row, &cmd));
+        if self.has_memory(decider) {
+            differing.into_iter().filter(|idx| self.has_memory(*idx)).for_each(|idx| watched.note_other(idx));
         }
-        // The reply is what was decided; what the others said to its effect is their own affair.
-        let decided = results.into_iter().map(|result| result.map(|_| reply.clone())).collect();
-        shared.judge(spec, shared.nodes.replies(decided))
+        judged
     }
 
     /// Has every node run a script, all at once, where the caller has declared that it does the same everywhere.
@@ -214,8 +218,11 @@ impl RedisCopy {
         let mut watched = Watched::new(shared, spec, cmd);
         watched.sending();
         let results = join_all(shared.writers.iter().map(|node| node.invoke(call))).await;
-        watched.note(&results);
-        shared.judge(spec, shared.nodes.replies(results))
+        if shared.identity.is_some() && watched.is_disagreed(&results) {
+            watched.answered(results.iter().map(Took::from).collect());
+            self.look_at_all().await;
+        }
+        watched.conclude(results)
     }
 
     /// Sends a command to one node: the channel's owner, or the next one when that cannot be reached.
@@ -271,6 +278,11 @@ impl Shared {
         patience: &Patience,
     ) -> Result<Value, node::Error> {
         patience.all(self.writer(idx)).run(spec, cmd).await
+    }
+
+    /// Held while it is judged what became of a write.
+    pub(super) fn judging(&self) -> MutexGuard<'_, ()> {
+        self.judging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Judges a write by how many nodes took it.

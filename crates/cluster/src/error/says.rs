@@ -68,10 +68,13 @@ impl fmt::Display for Unavailable {
         }
         f.write_str(": no node can answer")?;
         self.errors.iter().try_for_each(|error| write!(f, "; node `{}`: {}", error.node(), error.kind()))?;
-        self.in_vain
-            .iter()
-            .try_for_each(|name| write!(f, "; node `{name}` had been emptied when it did it"))?;
-        self.behind.iter().try_for_each(|name| {
+        for name in &self.in_vain {
+            match self.behind.contains(name) {
+                true => write!(f, "; node `{name}` is behind, so what it did does not count")?,
+                false => write!(f, "; node `{name}` had been emptied when it did it")?,
+            }
+        }
+        self.behind.iter().filter(|name| !self.in_vain.contains(name)).try_for_each(|name| {
             write!(f, "; node `{name}` is behind: repair it and `readmit` it, or read with `ReadFrom::Any`")
         })
     }
