@@ -34,6 +34,8 @@ mod key_hash;
 mod placement;
 mod points;
 mod table;
+#[cfg(feature = "serde")]
+mod written;
 
 #[cfg(feature = "layouts")]
 mod circle;

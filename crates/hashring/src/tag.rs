@@ -3,7 +3,7 @@
 /// Which part of a key decides where it lives, so that related keys can be kept on one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case", remote = "Self"))]
 #[non_exhaustive]
 pub enum HashTag {
     /// The rule of [Redis Cluster](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags):
@@ -16,8 +16,10 @@ pub enum HashTag {
     /// The rule of [`Cluster`](Self::Cluster) with other delimiters. They may be the same byte, as in `$tag$`.
     Delimiters {
         /// The byte before the tag.
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::written::byte"))]
         open: u8,
         /// The byte after the tag.
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::written::byte"))]
         close: u8,
     },
     /// The rule of Ruby's `Redis::Distributed`: a tag stands at the start of a line and has no line break in it.

@@ -11,7 +11,7 @@ use crate::{BuildError, HashTag, Member, key_hash::KeyHash, placement::Placement
 /// Which program's placement a ring reproduces. The default is our own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case", remote = "Self"))]
 #[non_exhaustive]
 pub enum Layout {
     /// Our own: fast, well balanced, and independent of the order of the nodes.
