@@ -57,6 +57,8 @@ mod peers;
 #[cfg(feature = "servers")]
 mod pipelines;
 #[cfg(feature = "servers")]
+mod proof;
+#[cfg(feature = "servers")]
 mod pubsub;
 #[cfg(feature = "servers")]
 mod refusals;
@@ -86,6 +88,7 @@ mod tls;
 mod transactions;
 #[cfg(feature = "servers")]
 mod typed;
+mod unknown;
 #[cfg(feature = "servers")]
 mod users;
 mod vectors;

@@ -1,10 +1,13 @@
 //! Masters that are watched over by sentinels.
 
+use std::time::Duration;
+
 use redisdb::Node;
 use redisdb::NodeConfig;
 use redisdb::RedisRing;
 use redisdb::node::BlockingCommands;
 use redisdb::node::Event;
+use redisdb::node::ListCommands;
 use redisdb::node::PubSubCommands;
 use redisdb::node::SentinelCommands;
 use redisdb::node::SentinelFields;
@@ -284,5 +287,24 @@ impl Role for Node {
     async fn role_of(&self) -> String {
         let info = self.info().await.unwrap();
         info.get("replication", "role").unwrap_or_default().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_master_that_does_not_tell_a_user_its_role_is_believed_to_be_one() {
+    let watched = watched("shop").await;
+    let master = Node::connect(watched.master.url()).await.unwrap();
+    for rules in ["+@all -role", "+@all -@dangerous", "+@all -role -info -client"] {
+        let mut user = redis::cmd("ACL");
+        user.arg("SETUSER").arg("app").arg("reset").arg("on").arg(">secret").arg("~*").arg("&*");
+        master.send(user.arg(rules.split(' ').collect::<Vec<_>>())).await.unwrap();
+        let url = format!("redis+sentinel://app:secret@127.0.0.1:{}/shop", watched.sentinel.port());
+        let node = Node::connect(url).await.unwrap();
+        node.set("k", rules).await.unwrap();
+        node.rpush("list", &[1, 2]).await.unwrap();
+        for expected in [1, 2] {
+            let popped = node.blpop::<String, u8>("list", Duration::from_secs(5)).await.unwrap();
+            assert_eq!(popped.unwrap().1, expected);
+        }
     }
 }

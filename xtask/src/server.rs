@@ -224,7 +224,7 @@ impl Server {
         }
         let mut is_answering = false;
         wait_until(START_LIMIT, || {
-            is_answering = self.answers();
+            is_answering = self.answers(log_before);
             is_answering || !self.is_running()
         });
         if is_answering {
@@ -239,14 +239,28 @@ impl Server {
         Err(refusal)
     }
 
-    /// Whether this very process answers: on a port lost to another one, a foreign server might.
-    fn answers(&self) -> bool {
+    /// Whether this very process answers: on a port lost to another one, a foreign server might. One whose commands were
+    /// renamed is known by what it has logged since its start.
+    fn answers(&self, log_before: usize) -> bool {
+        let knows = |reply: &io::Result<String>| !matches!(reply, Err(e) if e.to_string().contains("unknown command"));
         let ask = || -> io::Result<bool> {
             let mut client = self.client()?;
-            let info = client.ask(&["INFO", "server"])?;
-            let pid = info.lines().find_map(|line| line.trim_end().strip_prefix("process_id:"));
+            let info = client.ask(&["INFO", "server"]);
+            let is_this = match knows(&info) {
+                true => {
+                    let pid = info?
+                        .lines()
+                        .find_map(|line| line.trim_end().strip_prefix("process_id:").map(str::to_owned));
+                    pid == Some(self.pid.to_string())
+                }
+                false => self
+                    .log()
+                    .get(log_before..)
+                    .is_some_and(|log| log.contains("Ready to accept connections")),
+            };
             // While it loads its data it answers to INFO and not yet to PING.
-            Ok(pid == Some(&self.pid.to_string()) && client.ask(&["PING"])? == "PONG")
+            let pong = client.ask(&["PING"]);
+            Ok(is_this && (!knows(&pong) || pong? == "PONG"))
         };
         ask().unwrap_or(false)
     }

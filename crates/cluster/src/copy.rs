@@ -4,6 +4,7 @@ mod adopt;
 mod bring;
 mod identity;
 mod keys;
+mod look;
 pub(crate) mod machine;
 mod marker;
 mod pace;
@@ -32,6 +33,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -129,9 +131,13 @@ struct Shared {
     markers: Mutex<HashMap<String, Marker>>,
     /// By the names of the nodes: how often each had been made whole when it was looked at last.
     generations: Mutex<HashMap<String, u64>>,
+    /// By the names of the nodes: the generation that was found first in the process of this incarnation.
+    first_found: Mutex<HashMap<String, (u64, u64)>>,
     beat: Mutex<Beat>,
     /// Held while it is judged what became of a write that not every node took alike.
     judging: Mutex<()>,
+    /// Whether it has been told that the markers cannot be kept up.
+    is_told: AtomicBool,
 }
 
 impl RedisCopy {
@@ -154,8 +160,10 @@ impl RedisCopy {
             identified: OnceCell::new(),
             markers: Mutex::default(),
             generations: Mutex::default(),
+            first_found: Mutex::default(),
             beat: Mutex::new(Beat::new(Instant::now())),
             judging: Mutex::default(),
+            is_told: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared), monitor: Some(Arc::default()), deadline: None }
     }

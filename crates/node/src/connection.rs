@@ -20,28 +20,27 @@ use redis::Cmd;
 use redis::Pipeline;
 use redis::RedisResult;
 use redis::Value;
-use redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::admission::Admission;
-use crate::bounded::Broken;
 use crate::bounded::TooLarge;
 use crate::breaker::Breaker;
 use crate::clock::Clock;
 use crate::config::Address;
 use crate::config::NodeConfig;
-use crate::deadlines::Deadlines;
 use crate::error::Bound;
 use crate::error::ErrorKind;
 use crate::fault::Fate;
 use crate::fault::Fault;
 use crate::jitter::jitter;
 use crate::keeper::Keeper;
+use crate::live::Live;
+use crate::live::admitted;
 use crate::multi;
 use crate::observe::NodeEvent;
 use crate::observe::Observer;
+use crate::process::Known;
 use crate::retry::Budget;
 
 /// A connection to a server that turned out to be the wrong one is made anew once in so long at most.
@@ -80,31 +79,11 @@ pub(crate) struct Core {
 pub(crate) struct Standing {
     pub(crate) breaker: Breaker,
     pub(crate) keeper: Option<Keeper>,
-    pub(crate) run_id: Option<String>,
+    pub(crate) known: Known,
     /// What the server called the last connection.
     pub(crate) client_id: Option<i64>,
     budget: Budget,
     renewed_at: Option<Instant>,
-}
-
-/// A connection in use. Its driver ends with it, and so does the task that counts its ticks.
-pub(crate) struct Live {
-    pub(crate) connection: MultiplexedConnection,
-    /// Which process of the server it leads to.
-    pub(crate) incarnation: u64,
-    pub(crate) deadlines: Arc<Deadlines>,
-    pub(crate) driver: AbortHandle,
-    pub(crate) ticks: AbortHandle,
-    pub(crate) ended: Arc<AtomicBool>,
-    pub(crate) broken: Broken,
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        // Left to itself, the driver would wait for every reply that a hung server still owes.
-        self.driver.abort();
-        self.ticks.abort();
-    }
 }
 
 impl Drop for Connection {
@@ -127,7 +106,7 @@ impl Connection {
         let standing = Standing {
             breaker: Breaker::default(),
             keeper: None,
-            run_id: None,
+            known: Known::default(),
             client_id: None,
             budget: Budget::new(Instant::now()),
             renewed_at: None,
@@ -227,6 +206,10 @@ impl Connection {
         self.core.incarnation.load(Ordering::Acquire)
     }
 
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// Whether there is a connection at this moment.
     pub(crate) fn is_connected(&self) -> bool {
         self.core.live.load().as_ref().is_some_and(|live| live.is_open())
@@ -282,17 +265,6 @@ impl Connection {
         core.live.store(None);
         core.wake.notify_one();
         true
-    }
-}
-
-fn admitted(live: Arc<Live>, admission: Option<&Admission>) -> Result<Arc<Live>, ErrorKind> {
-    let is_admitted = admission.is_none_or(|admission| admission.admits(live.incarnation));
-    is_admitted.then_some(live).ok_or(ErrorKind::NotAdmitted)
-}
-
-impl Live {
-    pub(crate) fn is_open(&self) -> bool {
-        !self.ended.load(Ordering::Acquire)
     }
 }
 

@@ -82,9 +82,13 @@ impl Fault {
     pub(crate) fn of_handshake(error: RedisError) -> ErrorKind {
         if let Some(code) = error.code() {
             let reply = ServerError::new(code, error.detail().unwrap_or_default());
-            return match reply.is_auth() {
-                true => ErrorKind::Auth(reply.to_string()),
-                false => ErrorKind::Server(reply),
+            return match reply {
+                reply if reply.is_auth() => ErrorKind::Auth(reply.to_string()),
+                // redis-rs knows this text of older versions alone.
+                reply if reply.message.contains("unknown command") && reply.message.contains("HELLO") => {
+                    ErrorKind::Unsupported(NO_HELLO.into())
+                }
+                reply => ErrorKind::Server(reply),
             };
         }
         match error.kind() {
@@ -95,11 +99,16 @@ impl Fault {
                 let kind = io_error(&error).map_or(io::ErrorKind::Other, io::Error::kind);
                 ErrorKind::Connect(Arc::new(io::Error::new(kind, error)))
             }
+            RedisErrorKind::RESP3NotSupported => ErrorKind::Unsupported(NO_HELLO.into()),
             RedisErrorKind::InvalidClientConfig => ConfigError::Url { reason: error.to_string() }.into(),
             _ => ErrorKind::NotRedis(ServerError::new("", &error.to_string()).message),
         }
     }
 }
+
+/// Only a subscription asks for it.
+const NO_HELLO: &str = "the server does not know `HELLO`: a subscription speaks RESP3, which begins with it; use Redis 6.0 or later, \
+     and do not rename the command";
 
 fn disconnected(error: RedisError) -> ErrorKind {
     let io = io_error(&error).map_or(io::ErrorKind::InvalidData, io::Error::kind);

@@ -18,14 +18,15 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::clock;
 use crate::connection::Core;
-use crate::connection::Live;
 use crate::deadlines::Deadlines;
 use crate::dial;
 use crate::error::ErrorKind;
 use crate::fault::Fault;
 use crate::jitter::jitter;
+use crate::live::Live;
+use crate::process;
+use crate::process::Meeting;
 
 /// The task of a node; it ends with this.
 pub(crate) struct Keeper {
@@ -108,7 +109,7 @@ async fn keep(core: Weak<Core>, wake: Arc<Notify>) {
                 }
                 begun = core.begun();
                 if core.clock.is_old() {
-                    let asked = identify(&core, &live.connection);
+                    let asked = process::info(&core, &live.connection);
                     let _told_or_not = tokio::time::timeout(core.config.response_timeout(), asked).await;
                 }
             }
@@ -162,8 +163,12 @@ async fn connect(core: &Arc<Core>) {
     let timeout = core.config.connect_timeout();
     let dialed = tokio::time::timeout(timeout, dial(core)).await;
     match dialed.unwrap_or(Err(ErrorKind::ConnectTimeout(timeout))) {
-        Ok((live, restarted)) => {
-            core.standing().breaker.connected(Instant::now());
+        Ok(live) => {
+            let restarted = {
+                let mut standing = core.standing();
+                standing.breaker.connected(Instant::now());
+                standing.known.is_connected_anew(live.incarnation)
+            };
             core.live.store(Some(Arc::new(live)));
             core.now_up(restarted);
         }
@@ -186,7 +191,7 @@ fn is_local(cause: &ErrorKind) -> bool {
     matches!(cause, ErrorKind::Connect(error) if matches!(error.raw_os_error(), Some(ENFILE | EMFILE)))
 }
 
-async fn dial(core: &Core) -> Result<(Live, bool), ErrorKind> {
+async fn dial(core: &Core) -> Result<Live, ErrorKind> {
     let ended = Arc::new(AtomicBool::new(false));
     let (flag, wake) = (Arc::clone(&ended), Arc::clone(&core.wake));
     let dialed = dial::dial(&core.config, move || {
@@ -198,50 +203,28 @@ async fn dial(core: &Core) -> Result<(Live, bool), ErrorKind> {
     let counting = Arc::clone(&deadlines);
     let mut live = Live {
         connection: dialed.connection,
-        incarnation: core.incarnation.load(Ordering::Acquire),
+        incarnation: 0,
         deadlines,
         driver: dialed.driver,
         broken: dialed.broken,
         ticks: tokio::spawn(async move { counting.count().await }).abort_handle(),
         ended,
     };
-    let run_id = identify(core, &live.connection).await?;
-    let (known, old) = {
-        let standing = core.standing();
-        (standing.run_id.clone(), standing.client_id)
+    let (process, meeting) = process::meet(core, &live.connection).await?;
+    live.incarnation = core.met(process, meeting);
+    let client_id = client_id(&live.connection).await?;
+    let old = core.standing().client_id;
+    let is_old_there = match meeting {
+        Meeting::Same => true,
+        // A number is given once by a process, and the next one begins anew: one that is higher is most likely of the same.
+        Meeting::Unproved => old < client_id,
+        Meeting::First | Meeting::Another => false,
     };
-    let restarted = known.is_some() && known != run_id;
-    if restarted {
-        live.incarnation = core.incarnation.fetch_add(1, Ordering::AcqRel) + 1;
-    } else if let Some(old) = old {
+    if is_old_there && let Some(old) = old {
         fence(&live.connection, old).await?;
     }
-    // From here on it is known which process it is, also if the rest fails.
-    core.standing().run_id = run_id;
-    let client_id = client_id(&live.connection).await?;
     core.standing().client_id = client_id;
-    Ok((live, restarted))
-}
-
-/// Asks the server who it is: the answer proves that it is Redis, its `run_id` names the process, and it tells the time.
-///
-/// A user who may not call INFO is let through; such a server's restarts go unnoticed.
-async fn identify(core: &Core, connection: &MultiplexedConnection) -> Result<Option<String>, ErrorKind> {
-    let mut info = redis::cmd("INFO");
-    info.arg("server");
-    let asked = Instant::now().into_std();
-    let reply = connection.clone().send_packed_command(&info).await;
-    let read = |info: &[u8]| {
-        core.clock.learn(info, asked);
-        clock::field(info, b"run_id:").map(str::to_owned)
-    };
-    match reply.and_then(Value::extract_error) {
-        Ok(Value::BulkString(info)) => Ok(read(&info)),
-        Ok(Value::VerbatimString { text, .. }) => Ok(read(text.as_bytes())),
-        Ok(_) => Err(ErrorKind::NotRedis("INFO is not answered as Redis does".to_owned())),
-        Err(error) if error.code() == Some("NOPERM") => Ok(None),
-        Err(error) => Err(Fault::of_handshake(error)),
-    }
+    Ok(live)
 }
 
 /// Ends the connection before this one, if the server still knows it.

@@ -256,7 +256,7 @@ fn jitter(sleep: Duration) -> Duration {
 }
 
 /// 128 bits that nobody else has: of keys that are random for each process, and a number that is used once.
-fn token() -> String {
+pub(crate) fn token() -> String {
     static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);

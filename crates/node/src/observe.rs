@@ -11,7 +11,8 @@ use crate::error::ErrorKind;
 pub enum NodeEvent {
     /// A connection was made.
     Connected {
-        /// Whether it leads to another server process than the one before: what was in its memory may be gone.
+        /// Whether it leads to another server process than the one before, or nothing proves that it does not: what was in its
+        /// memory may be gone.
         restarted: bool,
     },
     /// The connection was lost, or given up. It is made anew in the background.

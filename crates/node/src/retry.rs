@@ -28,7 +28,7 @@ const IDEMPOTENT: u32 = 1;
 /// instead, for a server that is down is tried again in the background.
 pub(crate) fn pause(spec: &Spec, cmd: &Cmd, error: &Error, tried: u32) -> Option<Duration> {
     let most = match error.outcome() {
-        Outcome::Rejected if is_passing(error) => REJECTED,
+        Outcome::Rejected if error.code().is_some_and(is_passing) => REJECTED,
         // The same reply would come again.
         Outcome::Unknown
             if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::ReplyTooLarge { .. }) =>
@@ -47,8 +47,8 @@ pub(crate) fn pause(spec: &Spec, cmd: &Cmd, error: &Error, tried: u32) -> Option
 }
 
 /// Whether a server turns a command away for a reason that may have passed in a moment.
-fn is_passing(error: &Error) -> bool {
-    matches!(error.code(), Some("LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN"))
+pub(crate) fn is_passing(code: &str) -> bool {
+    matches!(code, "LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN")
 }
 
 /// How many attempts may be repeated: so much for each call, and so much for each second.

@@ -12,6 +12,7 @@ use redis::RedisConnectionInfo;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 
+use crate::clock;
 use crate::config::Address;
 use crate::config::ConfigError;
 use crate::config::NodeConfig;
@@ -20,6 +21,7 @@ use crate::dial::Undriven;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::fault::Fault;
+use crate::process;
 
 /// Host and port.
 type Place = (String, u16);
@@ -152,27 +154,42 @@ async fn reach_master(
     tls: bool,
 ) -> Result<Undriven, ErrorKind> {
     let mut undriven = dial::reach(config, settings, options, (&host, port), tls).await?;
-    let mut role = Pipeline::with_capacity(1);
-    role.cmd("ROLE");
-    let role = undriven.ask(&role).await?.pop();
-    is_of_a_master(role).map(|()| undriven)
+    let replies = undriven.ask(&whether_it_is_a_master()).await?;
+    is_a_master(replies).map(|()| undriven)
 }
 
 /// Makes sure that a server that was the master is it still.
 pub(crate) async fn is_master(connection: &mut MultiplexedConnection) -> Result<(), ErrorKind> {
-    let role = connection.send_packed_command(&redis::cmd("ROLE")).await;
-    is_of_a_master(Some(role.map_err(Fault::of_handshake)?))
+    let questions = whether_it_is_a_master();
+    let replies = connection.send_packed_commands(&questions, 0, questions.len()).await;
+    is_a_master(replies.map_err(Fault::of_handshake)?)
 }
 
-/// Reads the reply to `ROLE`.
-fn is_of_a_master(role: Option<Value>) -> Result<(), ErrorKind> {
-    match role {
-        Some(Value::Array(role)) if role.first() == Some(&Value::BulkString(b"master".to_vec())) => Ok(()),
-        Some(Value::ServerError(reply)) => Err(refusal(&reply)),
-        _ => Err(no_master(
-            "the server that the sentinels name is no master; a failover may be under way".to_owned(),
-        )),
+/// Two questions, for a server may not answer one of them to this user.
+fn whether_it_is_a_master() -> Pipeline {
+    let mut questions = Pipeline::with_capacity(2);
+    questions.cmd("ROLE");
+    questions.cmd("INFO").arg("replication");
+    questions
+}
+
+/// Reads the replies. A server that answers neither question is what the sentinels say it is.
+fn is_a_master(replies: Vec<Value>) -> Result<(), ErrorKind> {
+    for reply in replies {
+        let is_master = match process::answer(reply)? {
+            Ok(Value::Array(role)) => role.first() == Some(&Value::BulkString(b"master".to_vec())),
+            Ok(Value::BulkString(info)) => clock::field(&info, b"role:") == Some("master"),
+            Ok(_) => false,
+            Err(_refused) => continue,
+        };
+        return match is_master {
+            true => Ok(()),
+            false => Err(no_master(
+                "the server that the sentinels name is no master; a failover may be under way".to_owned(),
+            )),
+        };
     }
+    Ok(())
 }
 
 fn no_master(reason: String) -> ErrorKind {

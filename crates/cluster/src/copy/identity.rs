@@ -1,6 +1,7 @@
 //! How a process that has seen nothing yet tells a server that belongs to a copy and is whole from one that came back
 //! empty or old: by a marker, one key on each server.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -17,6 +18,8 @@ use redisdb_node::command::rows;
 
 use super::RedisCopy;
 use super::Shared;
+use super::look::Found;
+use super::look::Look;
 use super::machine::Seen;
 use super::marker::Marker;
 use super::marker::Stage;
@@ -28,28 +31,6 @@ use crate::state::UNFINISHED;
 
 /// How long a process may make a server whole without a word before another one may take over.
 const LEASE: Duration = Duration::from_secs(30);
-
-/// What a server says of itself.
-#[derive(Debug)]
-struct Look {
-    /// Of the process that was looked at.
-    incarnation: u64,
-    found: Found,
-    /// The process that answered; `None` if it does not tell this user.
-    run_id: Option<String>,
-}
-
-#[derive(Debug)]
-enum Found {
-    /// It is the node that we take it for; and what stands in its marker, word for word.
-    Marked(Marker, Vec<u8>),
-    /// It says nothing, and holds so many keys.
-    Unmarked { keys: i64 },
-    /// It is another node, or of another copy.
-    Foreign(String),
-    /// It cannot be asked, and why.
-    Unreachable(Option<node::Error>),
-}
 
 /// That this process, and no other, makes a server whole; taken back when it is [released](Self::release), or runs out.
 #[derive(Debug)]
@@ -81,10 +62,10 @@ impl RedisCopy {
         let nodes = &self.shared.nodes;
         let looks = join_all((0..nodes.len()).map(|idx| self.look(idx))).await;
         for (node, look) in nodes.iter().zip(&looks) {
-            if let Found::Foreign(says) = &look.found {
-                let reason =
-                    format!("the server of node `{}` says that it is {says}; check its URL", node.name());
-                return Err(Error::Identity { reason });
+            if let Found::Barred(why) = &look.found {
+                return Err(Error::Identity {
+                    reason: format!("the server of node `{}` {why}", node.name()),
+                });
             }
         }
         if looks.iter().all(|look| matches!(look.found, Found::Unmarked { keys: 0 })) {
@@ -111,6 +92,8 @@ impl RedisCopy {
                 self.shared.beat().seen(marker.epoch, Instant::now());
             }
         }
+        let unproved =
+            looks.iter().position(|look| matches!(look.found, Found::Marked(..)) && look.is_marked.is_none());
         for (idx, look) in looks.into_iter().enumerate() {
             if let (Found::Unreachable(_), Some(behind)) = (&look.found, self.shared.behind.get(idx)) {
                 // Whatever answers there later is looked at before it is believed.
@@ -118,7 +101,21 @@ impl RedisCopy {
             }
             self.settle(idx, look).await;
         }
-        Ok(())
+        let is_any_whole =
+            nodes.iter().zip(&self.shared.behind).any(|(node, behind)| behind.is_readable(node));
+        match unproved {
+            Some(idx) if !is_any_whole => {
+                let user = nodes.at(idx).config().username().unwrap_or("default");
+                let reason = format!(
+                    "nothing proves that the servers, as that of node `{}`, are the processes that were marked as whole, and \
+                     not restarted since with old data; let the user call INFO, by `ACL SETUSER {user} +info`, or, if they \
+                     hold the same, say so by `adopt()`",
+                    nodes.name(idx)
+                );
+                Err(Error::Identity { reason })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Marks servers, as the processes that they are now: from then on they are the nodes', and are written to.
@@ -135,10 +132,11 @@ impl RedisCopy {
             let marked = if let Found::Marked(marker, _) = &look.found { marker.generation } else { 0 };
             let known = self.shared.generation(&node).unwrap_or(0).max(marked);
             // One that is marked as whole already has not been made whole once more.
-            let is_whole =
-                matches!(&look.found, Found::Marked(marker, _) if marker.is_whole(look.run_id.as_deref(), 0));
+            let is_whole = look.is_marked == Some(true)
+                && matches!(&look.found, Found::Marked(marker, _) if marker.is_whole(0));
             let generation = if stage == Stage::Ready && !is_whole { known.saturating_add(1) } else { known };
-            let marker = Marker::new(node.name(), stage, epoch, look.run_id).of_generation(generation);
+            let marker =
+                Marker::new(node.name(), stage, epoch, look.process_to_mark()).of_generation(generation);
             node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
             self.shared.remember(&node, &marker);
             if let Some(behind) = self.shared.behind.get(idx) {
@@ -199,7 +197,7 @@ impl RedisCopy {
         let incarnation = look.incarnation;
         match look.found {
             Found::Unreachable(_) => {}
-            Found::Foreign(_) => {
+            Found::Barred(_) => {
                 behind.admission().deny();
                 behind.see(Seen::Misconfigured);
             }
@@ -215,11 +213,21 @@ impl RedisCopy {
                 behind.admission().admit(incarnation);
                 shared.beat().seen(marker.epoch, Instant::now());
                 let newest = shared.beat().newest();
+                let known = shared.generation(node);
                 // Another process than the one that this client has written to: that was marked before counts for nothing,
                 // only that it has been made whole since.
-                let is_since = shared.generation(node).is_none_or(|known| known < marker.generation);
+                let is_since = known.is_none_or(|known| known < marker.generation);
                 let is_known = behind.is_trusted(node) || is_since;
-                if !is_known || !marker.is_whole(look.run_id.as_deref(), newest) {
+                // Nor does a marker that may have come from a dump: it is this process's own if it was written, or was
+                // known to be its own, since this process was met.
+                let is_its_own = match look.is_marked {
+                    Some(is_its_own) => is_its_own,
+                    None => {
+                        shared.first_generation(node, incarnation, marker.generation) < marker.generation
+                            || behind.is_trusted(node) && known == Some(marker.generation)
+                    }
+                };
+                if !is_known || !is_its_own || !marker.is_whole(newest) {
                     behind.see(Seen::Lost);
                     return;
                 }
@@ -232,13 +240,10 @@ impl RedisCopy {
                 behind.see(Seen::Intact);
                 let due = shared.beat().due(Instant::now());
                 if behind.has_memory(node) && (marker.epoch < due || text == node.name().as_bytes()) {
-                    self.advance(
-                        node,
-                        &text,
-                        Marker::new(node.name(), Stage::Ready, due, look.run_id)
-                            .of_generation(marker.generation),
-                    )
-                    .await;
+                    let process = marker.process.clone().or(look.process);
+                    let generation = marker.generation;
+                    let marker = Marker::new(node.name(), Stage::Ready, due, process);
+                    self.advance(node, &text, marker.of_generation(generation)).await;
                 }
             }
         }
@@ -250,8 +255,13 @@ impl RedisCopy {
         let Some(key) = self.shared.marker_key() else { return };
         let mut swap = redis::cmd("EVAL");
         swap.arg(SWAP).arg(1).arg(key).arg(was).arg(marker.text());
-        if let Ok(Value::Int(1)) = node.send(&swap).await {
-            self.shared.remember(node, &marker);
+        match node.send(&swap).await {
+            Ok(Value::Int(1)) => {
+                self.shared.beat().seen(marker.epoch, Instant::now());
+                self.shared.remember(node, &marker);
+            }
+            Ok(_) => {}
+            Err(error) => self.shared.cannot_advance(node, &error),
         }
     }
 
@@ -268,36 +278,6 @@ impl RedisCopy {
         };
         let mark = rows::SET.cmd().arg(key).arg(marker.text()).take();
         both(node, spec, cmd, mark).await.map(|(reply, _)| reply)
-    }
-
-    async fn look(&self, idx: usize) -> Look {
-        let incarnation = self.shared.nodes.at(idx).incarnation();
-        let node = self.shared.process(idx, incarnation);
-        let unreachable = |error| Look { incarnation, found: Found::Unreachable(error), run_id: None };
-        let Some(key) = self.shared.marker_key() else { return unreachable(None) };
-        let mut questions = redis::pipe();
-        questions.cmd("GET").arg(key).cmd("INFO").arg("server").cmd("DBSIZE");
-        let mut replies = match node.send_pipeline(&questions, 0, questions.len()).await {
-            Ok(replies) => replies.into_iter(),
-            Err(error) => return unreachable(Some(error)),
-        };
-        let (marker, info, keys) = (replies.next(), replies.next(), replies.next());
-        let found = match marker {
-            Some(Value::BulkString(text)) => match Marker::read(&text, node.name()) {
-                Ok(marker) => Found::Marked(marker, text),
-                Err(says) => Found::Foreign(says),
-            },
-            Some(Value::Nil) => {
-                Found::Unmarked { keys: keys.and_then(|n| redis::from_redis_value(n).ok()).unwrap_or(-1) }
-            }
-            Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => {
-                Found::Foreign("something else: its marker is no string".to_owned())
-            }
-            other => Found::Unreachable(node.accept("GET", other.unwrap_or(Value::Nil)).err()),
-        };
-        let info: String = info.and_then(|info| redis::from_redis_value(info).ok()).unwrap_or_default();
-        let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:"));
-        Look { incarnation, found, run_id: run_id.map(|id| id.trim().to_owned()) }
     }
 
     /// Takes it upon this process to make a server whole, and says so to all others; `None` without an identity.
@@ -359,7 +339,7 @@ impl Shared {
     }
 
     /// The key of the marker.
-    fn marker_key(&self) -> Option<String> {
+    pub(super) fn marker_key(&self) -> Option<String> {
         self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:node"))
     }
 
@@ -367,6 +347,28 @@ impl Shared {
     fn generation(&self, node: &Node) -> Option<u64> {
         let generations = self.generations.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         generations.get(node.name()).copied()
+    }
+
+    /// The generation that was found first in this process of a node's server, this one if none was before.
+    fn first_generation(&self, node: &Node, incarnation: u64, generation: u64) -> u64 {
+        let mut found = self.first_found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let first = found.entry(node.name().to_owned()).or_insert((incarnation, generation));
+        if first.0 != incarnation {
+            *first = (incarnation, generation);
+        }
+        first.1
+    }
+
+    /// Tells once that the epochs of the servers stand still.
+    fn cannot_advance(&self, node: &Node, error: &node::Error) {
+        if matches!(error.code(), Some("NOPERM" | "ERR")) && !self.is_told.swap(true, Ordering::Relaxed) {
+            let user = node.config().username().unwrap_or("default");
+            tracing::warn!(
+                node = node.name(), %error,
+                "the marker cannot be kept up: a server that was away for long is not noticed by it; permit it by \
+                 `ACL SETUSER {user} +eval`"
+            );
+        }
     }
 
     /// Keeps what a server was marked with last, if it is whole.

@@ -22,8 +22,10 @@ pub(super) struct Marker {
     /// How often the node has been made whole.
     #[serde(default)]
     pub(super) generation: u64,
-    /// The process whose memory was whole when this was written; `None` if it cannot be asked.
-    run_id: Option<String>,
+    /// The [process](redisdb_node::Node::process) whose memory was whole when this was written; `None` if nothing proves which
+    /// one it was.
+    #[serde(rename = "run_id")]
+    pub(super) process: Option<String>,
 }
 
 /// Whether a server is whole.
@@ -35,8 +37,8 @@ pub(super) enum Stage {
 }
 
 impl Marker {
-    pub(super) fn new(node: &str, state: Stage, epoch: u64, run_id: Option<String>) -> Self {
-        Self { format: FORMAT, node: node.to_owned(), state, epoch, generation: 0, run_id }
+    pub(super) fn new(node: &str, state: Stage, epoch: u64, process: Option<String>) -> Self {
+        Self { format: FORMAT, node: node.to_owned(), state, epoch, generation: 0, process }
     }
 
     pub(super) fn of_generation(self, generation: u64) -> Self {
@@ -62,9 +64,14 @@ impl Marker {
         }
     }
 
+    /// Returns whether it was written when markers named no process. It is replaced as soon as it is seen.
+    pub(super) fn is_of_the_first_format(&self) -> bool {
+        self.format == 1
+    }
+
     /// Returns whether the server that has this marker now has been whole all the time since it had that one.
     pub(super) fn is_the_same_but_later(&self, known: &Self) -> bool {
-        self.state == Stage::Ready && self.generation == known.generation && self.run_id == known.run_id
+        self.state == Stage::Ready && self.generation == known.generation && self.process == known.process
     }
 
     pub(super) fn text(&self) -> String {
@@ -72,14 +79,10 @@ impl Marker {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Returns whether the server can be taken for whole: it was when it was marked, it is the same process, and it has
-    /// not been away for longer than a beat while others went on.
-    pub(super) fn is_whole(&self, run_id: Option<&str>, newest: u64) -> bool {
-        let is_same_process = match (&self.run_id, run_id) {
-            (Some(marked), Some(found)) => marked == found,
-            _ => true,
-        };
-        self.state == Stage::Ready && is_same_process && newest <= self.epoch.saturating_add(1)
+    /// Returns whether the server can be taken for whole, being the process that was marked: it was when it was marked, and
+    /// it has not been away for longer than a beat while others went on.
+    pub(super) fn is_whole(&self, newest: u64) -> bool {
+        self.state == Stage::Ready && newest <= self.epoch.saturating_add(1)
     }
 }
 
@@ -106,12 +109,10 @@ impl Beat {
         self.epoch
     }
 
-    /// The epoch that servers that are whole should have now.
-    pub(super) fn due(&mut self, now: Instant) -> u64 {
-        if BEAT <= now.saturating_duration_since(self.since) {
-            *self = Self { epoch: self.epoch.saturating_add(1), since: now };
-        }
-        self.epoch
+    /// The epoch that servers that are whole should have now. It is the newest when one of them [has it](Self::seen): where none
+    /// can be given it, none is old.
+    pub(super) fn due(&self, now: Instant) -> u64 {
+        self.epoch.saturating_add(u64::from(BEAT <= now.saturating_duration_since(self.since)))
     }
 }
 
@@ -125,19 +126,18 @@ mod tests {
         assert_eq!(Marker::read(marker.text().as_bytes(), "a"), Ok(marker.clone()));
         assert_eq!(Marker::read(marker.text().as_bytes(), "b"), Err("node `a`".to_owned()));
         let first = Marker::read(b"a", "a").unwrap();
-        assert!(first.is_whole(Some("x"), 1) && !first.is_whole(Some("x"), 2));
+        assert!(first.is_whole(1) && !first.is_whole(2));
         assert_eq!(Marker::read(b"c", "a"), Err("node `c`".to_owned()));
         let later = marker.text().replace("\"format\":2", "\"format\":3");
         assert!(Marker::read(later.as_bytes(), "a").unwrap_err().contains("later version"));
     }
 
     #[test]
-    fn a_server_is_whole_if_it_is_ready_the_same_process_and_not_old() {
+    fn a_server_is_whole_if_it_is_ready_and_not_old() {
         let ready = Marker::new("a", Stage::Ready, 7, Some("x".to_owned()));
-        assert!(ready.is_whole(Some("x"), 7) && ready.is_whole(Some("x"), 8) && ready.is_whole(None, 0));
-        assert!(!ready.is_whole(Some("x"), 9), "it has missed two beats");
-        assert!(!ready.is_whole(Some("y"), 7), "it was restarted");
-        assert!(!Marker { state: Stage::Syncing, ..ready }.is_whole(Some("x"), 7));
+        assert!(ready.is_whole(7) && ready.is_whole(8));
+        assert!(!ready.is_whole(9), "it has missed two beats");
+        assert!(!Marker { state: Stage::Syncing, ..ready }.is_whole(7));
     }
 
     #[test]
@@ -145,11 +145,19 @@ mod tests {
         let start = Instant::now();
         let (mut one, mut other) = (Beat::new(start), Beat::new(start + BEAT / 2));
         assert_eq!(one.due(start + BEAT / 2), 1);
-        assert_eq!(one.due(start + BEAT), 2);
+        assert_eq!((one.due(start + BEAT), one.newest()), (2, 1));
+        one.seen(2, start + BEAT);
         other.seen(2, start + BEAT);
         assert_eq!(other.due(start + BEAT * 3 / 2), 2, "it was advanced half a beat ago");
-        assert_eq!((other.due(start + BEAT * 2), other.newest()), (3, 3));
+        assert_eq!((other.due(start + BEAT * 2), other.newest()), (3, 2));
         other.seen(1, start + BEAT * 2);
-        assert_eq!(other.newest(), 3);
+        assert_eq!(other.newest(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_advanced_does_not_grow_old() {
+        let start = Instant::now();
+        let beat = Beat::new(start);
+        assert_eq!((beat.due(start + BEAT * 9), beat.newest()), (2, 1));
     }
 }

@@ -1,0 +1,45 @@
+//! A connection that is in use.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use redis::aio::MultiplexedConnection;
+use tokio::task::AbortHandle;
+
+use crate::admission::Admission;
+use crate::bounded::Broken;
+use crate::deadlines::Deadlines;
+use crate::error::ErrorKind;
+
+/// A connection in use. Its driver ends with it, and so does the task that counts its ticks.
+pub(crate) struct Live {
+    pub(crate) connection: MultiplexedConnection,
+    /// Which process of the server it leads to.
+    pub(crate) incarnation: u64,
+    pub(crate) deadlines: Arc<Deadlines>,
+    pub(crate) driver: AbortHandle,
+    pub(crate) ticks: AbortHandle,
+    pub(crate) ended: Arc<AtomicBool>,
+    pub(crate) broken: Broken,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Left to itself, the driver would wait for every reply that a hung server still owes.
+        self.driver.abort();
+        self.ticks.abort();
+    }
+}
+
+impl Live {
+    pub(crate) fn is_open(&self) -> bool {
+        !self.ended.load(Ordering::Acquire)
+    }
+}
+
+/// The connection, if it leads to a process that is admitted.
+pub(crate) fn admitted(live: Arc<Live>, admission: Option<&Admission>) -> Result<Arc<Live>, ErrorKind> {
+    let is_admitted = admission.is_none_or(|admission| admission.admits(live.incarnation));
+    is_admitted.then_some(live).ok_or(ErrorKind::NotAdmitted)
+}

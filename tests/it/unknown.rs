@@ -1,0 +1,188 @@
+//! Servers that do not know, or do not allow, a command that a node sends of its own accord: what needs it cannot be
+//! known or done, and all else goes on.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use redisdb::Error;
+use redisdb::Health;
+use redisdb::Node;
+use redisdb::RedisCopy;
+use redisdb::RedisRing;
+use redisdb::commands::*;
+use redisdb::node::ErrorKind;
+use redisdb::node::Event;
+use redisdb_tests::eventually;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use xtask::Server;
+use xtask::ServerBuilder;
+
+/// A server that does not know these commands.
+fn without(commands: &[&str]) -> ServerBuilder {
+    commands.iter().fold(Server::builder(), |server, name| server.args(["--rename-command", name, ""]))
+}
+
+/// A server with a user `app` who may do what the rules say.
+fn with_user(rules: &str) -> ServerBuilder {
+    Server::builder().args(["--user", "app", "on", ">secret", "~*", "&*"]).args(rules.split(' '))
+}
+
+fn as_user(server: &Server) -> String {
+    format!("redis://app:secret@127.0.0.1:{}", server.port())
+}
+
+/// Everything that a node sends that nobody called, but for what sets up the connection itself.
+const OWN: [&str; 6] = ["INFO", "CLIENT", "SCRIPT", "PING", "HELLO", "ROLE"];
+
+async fn is_let_in(url: &str) {
+    let node = Node::connect(url).await.unwrap();
+    node.set("k", 1).await.unwrap();
+    assert_eq!(node.get::<u8>("k").await.unwrap(), Some(1));
+    node.rpush("list", &[1, 2]).await.unwrap();
+    for expected in [1, 2] {
+        // The second time over the connection of the first.
+        let popped = node.blpop::<String, u8>("list", Duration::from_secs(5)).await.unwrap();
+        assert_eq!(popped.unwrap().1, expected);
+    }
+    let pipeline = node.pipeline();
+    let value = pipeline.get::<u8>("k");
+    pipeline.execute().await.ok().unwrap();
+    drop(value);
+    assert!(!node.is_down() && node.is_connected());
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_know_a_command_of_ours_is_used_without() {
+    for name in OWN {
+        println!("without {name}");
+        let server = without(&[name]).start().unwrap();
+        is_let_in(&server.url()).await;
+    }
+    let server = without(&OWN).start().unwrap();
+    is_let_in(&server.url()).await;
+    let ring = RedisRing::builder().node("a", &server.url()).connect().await.unwrap();
+    ring.set("k", 2).await.unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    assert_eq!(node.server_clock(), None);
+    assert_eq!(node.process(0), None);
+}
+
+#[tokio::test]
+async fn nor_does_a_user_need_to_be_allowed_them() {
+    for rules in [
+        "+@all -@dangerous",
+        "+@all -@connection",
+        "+@all -info -client -script -ping -hello",
+        "+@read +@write +@blocking -@dangerous",
+        "+get +set +rpush +blpop",
+    ] {
+        println!("{rules}");
+        let server = with_user(rules).start().unwrap();
+        is_let_in(&as_user(&server)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_such_servers_works_and_its_nodes_are_up() {
+    let servers = without(&["INFO", "CLIENT", "PING", "HELLO", "SCRIPT"]).start_many(2).unwrap();
+    let urls = servers.urls();
+    for identity in [None, Some("shop")] {
+        let copy = RedisCopy::builder().node("a", &urls[0]).node("b", &urls[1]);
+        let copy = match identity {
+            Some(identity) => copy.identity(identity),
+            None => copy,
+        };
+        let copy = copy.connect().await.unwrap();
+        for n in 1..=20 {
+            copy.incr("n").await.unwrap();
+            assert_eq!(copy.get::<u8>("n").await.unwrap(), Some(n));
+        }
+        eventually("they are up", async || copy.health().iter().all(|(_, health)| *health == Health::Up))
+            .await;
+        copy.flushall().await.unwrap();
+        for node in copy.nodes() {
+            node.flushall().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_bars_the_way_is_told_as_before_also_where_info_is_not_known() {
+    let server = without(&["INFO"]).password("secret").start().unwrap();
+    let port = server.port();
+    for url in [format!("redis://127.0.0.1:{port}"), format!("redis://:wrong@127.0.0.1:{port}")] {
+        let error = Node::connect(url).await.unwrap_err();
+        assert!(error.is_auth() && error.is_config(), "{error:?}");
+    }
+    let node = Node::connect(server.url()).await.unwrap();
+    node.set("k", 1).await.unwrap();
+    // Of databases there is no choice: another one would be the wrong one.
+    let no_select = without(&["SELECT"]).start().unwrap();
+    is_let_in(&no_select.url()).await;
+    let error = Node::connect(format!("{}/1", no_select.url())).await.unwrap_err();
+    let ErrorKind::Down { cause } = error.kind() else { panic!("{error:?}") };
+    assert!(matches!(&**cause, ErrorKind::Server(_)) && error.to_string().contains("SELECT"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_subscription_says_what_it_needs() {
+    let server = without(&["HELLO"]).start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    let error = node.subscribe("news").await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Unsupported(_)), "{error:?}");
+    assert!(error.to_string().contains("HELLO"), "{error}");
+    assert!(!node.is_down());
+    let server = with_user("+@all -ping -client -info").start().unwrap();
+    let node = Node::connect(as_user(&server)).await.unwrap();
+    let mut news = node.subscribe("news").await.unwrap();
+    node.publish("news", "one").await.unwrap();
+    assert!(matches!(news.next().await, Event::Message(message) if message.payload == b"one"));
+    drop(StreamExt::next(&mut news));
+}
+
+/// What its servers say about the marker decides, and a user who may not read it is told.
+#[tokio::test]
+async fn an_identity_says_what_it_needs() {
+    let servers = with_user("resetkeys ~app:* +@all").start_many(2).unwrap();
+    let over = |identity: &str| {
+        let [a, b] = [0, 1].map(|i| as_user(&servers[i]));
+        RedisCopy::builder().node("a", &a).node("b", &b).identity(identity)
+    };
+    let error = over("shop").connect().await.unwrap_err();
+    assert!(matches!(error, Error::Identity { .. }), "{error:?}");
+    assert!(error.to_string().contains("ACL SETUSER app ~__redisdb:{shop}:* +get"), "{error}");
+
+    // Without DBSIZE it is seen that a server is empty all the same.
+    let servers = with_user("+@all -dbsize").start_many(2).unwrap();
+    let [a, b] = [0, 1].map(|i| as_user(&servers[i]));
+    let copy = RedisCopy::builder().node("a", &a).node("b", &b).identity("shop").connect().await.unwrap();
+    copy.set("k", 1).await.unwrap();
+}
+
+/// What a proxy does that stands before several servers and does not know what concerns one of them.
+#[tokio::test]
+async fn a_proxy_that_knows_little_is_used() {
+    for refusal in ["-ERR unknown command\r\n", "-ERR unsupported command 'info'\r\n", "-DENIED not here\r\n"]
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let proxy = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut read = [0; 4096];
+                    while let Ok(1..) = stream.read(&mut read).await {
+                        let text = String::from_utf8_lossy(&read).to_uppercase();
+                        let reply = if text.contains("\r\nGET\r\n") { "$1\r\n7\r\n" } else { refusal };
+                        read.fill(0);
+                        stream.write_all(reply.as_bytes()).await.unwrap();
+                    }
+                });
+            }
+        });
+        let node = Node::connect(format!("redis://127.0.0.1:{port}")).await.unwrap();
+        assert_eq!(node.get::<u8>("k").await.unwrap(), Some(7));
+        proxy.abort();
+    }
+}
