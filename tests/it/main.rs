@@ -87,7 +87,10 @@ mod tls;
 #[cfg(feature = "servers")]
 mod transactions;
 #[cfg(feature = "servers")]
+mod twice;
+#[cfg(feature = "servers")]
 mod typed;
+#[cfg(feature = "servers")]
 mod unknown;
 #[cfg(feature = "servers")]
 mod users;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redisdb::Node;
 use redisdb::NodeConfig;
+use redisdb::RedisCopy;
 use redisdb::RedisRing;
 use redisdb::node::BlockingCommands;
 use redisdb::node::Event;
@@ -307,4 +308,16 @@ async fn a_master_that_does_not_tell_a_user_its_role_is_believed_to_be_one() {
             assert_eq!(popped.unwrap().1, expected);
         }
     }
+}
+
+#[tokio::test]
+async fn two_services_of_one_master_are_one_server() {
+    let watched = watched("one").await;
+    watched.at_sentinel.sentinel_monitor("two", "127.0.0.1", watched.master.port(), 1).await.unwrap();
+    let [one, two] = ["one", "two"].map(|service| url(&[watched.sentinel.port()], service));
+    let error = RedisRing::builder().node("a", &one).node("b", &two).connect().await.unwrap_err();
+    assert!(error.to_string().contains("`a`") && error.to_string().contains("`b`"), "{error}");
+    let error =
+        RedisCopy::builder().node("a", &one).node("b", &watched.master.url()).connect().await.unwrap_err();
+    assert!(error.to_string().contains("a server of its own"), "{error}");
 }

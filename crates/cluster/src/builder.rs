@@ -113,7 +113,7 @@ impl RingBuilder {
     /// Returns the ring without connecting.
     ///
     /// # Errors
-    /// What is wrong with the nodes: a URL, a name that stands twice, a weight of 0, or that there is none.
+    /// What is wrong with the nodes: a URL, a name or a server that stands twice, a weight of 0, or that there is none.
     pub fn build(self) -> Result<RedisRing, Error> {
         Ok(RedisRing::new(self.plan()?))
     }
@@ -228,8 +228,8 @@ impl CopyBuilder {
     /// Returns the copy without connecting.
     ///
     /// # Errors
-    /// What is wrong with the nodes: a URL, a name that stands twice, that there is none, or that fewer are there than
-    /// must take a write.
+    /// What is wrong with the nodes: a URL, a name or a server that stands twice, that there is none, or that fewer are
+    /// there than must take a write.
     pub fn build(self) -> Result<RedisCopy, Error> {
         let nodes = Nodes::new(self.members.build()?)?;
         let wanted = self.policy.write_to.wanted(nodes.len());
@@ -339,8 +339,17 @@ impl MembersBuilder {
                 None => member,
             };
             ring.nodes.push(member);
+            if let Some(twin) = nodes.iter().find(|other: &&NodeConfig| is_twin(other, &node)) {
+                let [node, other] = [twin, &node].map(|node| node.name().to_owned());
+                return Err(ConfigError::SameServer { node, other });
+            }
             nodes.push(node);
         }
         Ok(Members { ring, nodes })
     }
+}
+
+/// Whether two nodes are one server. Of two of one name it is the name that is told to be wrong, by the ring.
+fn is_twin(a: &NodeConfig, b: &NodeConfig) -> bool {
+    a.name() != b.name() && a.is_same_server(b)
 }

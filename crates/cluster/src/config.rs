@@ -148,6 +148,17 @@ pub enum ConfigError {
         /// What is wrong.
         reason: node::ConfigError,
     },
+    /// Two nodes are the same database of the same server.
+    #[error(
+        "nodes `{node}` and `{other}` are the same database of the same server; give each a server of its own, or leave one \
+         of the two out"
+    )]
+    SameServer {
+        /// The name of the first.
+        node: String,
+        /// The name of the second.
+        other: String,
+    },
     /// The text is no configuration.
     #[error("the configuration cannot be read{}: {reason}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
     Syntax {

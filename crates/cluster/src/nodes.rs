@@ -37,7 +37,9 @@ impl Nodes {
 
     /// The nodes of a ring, in its order.
     pub(crate) fn of(ring: Arc<HashRing>, nodes: impl Iterator<Item = Node>, events: Events) -> Self {
-        Self { ring, nodes: nodes.map(|node| (node.name().into(), node)).collect(), events }
+        let nodes: Vec<(Arc<str>, Node)> = nodes.map(|node| (node.name().into(), node)).collect();
+        Node::keep_apart(nodes.iter().map(|(_, node)| node));
+        Self { ring, nodes, events }
     }
 
     /// What tells of these nodes.

@@ -42,6 +42,7 @@ use crate::observe::NodeEvent;
 use crate::observe::Observer;
 use crate::process::Known;
 use crate::retry::Budget;
+use crate::roll::Roll;
 
 /// A connection to a server that turned out to be the wrong one is made anew once in so long at most.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
@@ -80,6 +81,8 @@ pub(crate) struct Standing {
     pub(crate) breaker: Breaker,
     pub(crate) keeper: Option<Keeper>,
     pub(crate) known: Known,
+    /// What the nodes beside this one are connected to.
+    pub(crate) roll: Option<Arc<Roll>>,
     /// What the server called the last connection.
     pub(crate) client_id: Option<i64>,
     budget: Budget,
@@ -107,6 +110,7 @@ impl Connection {
             breaker: Breaker::default(),
             keeper: None,
             known: Known::default(),
+            roll: None,
             client_id: None,
             budget: Budget::new(Instant::now()),
             renewed_at: None,

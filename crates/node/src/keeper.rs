@@ -192,6 +192,7 @@ fn is_local(cause: &ErrorKind) -> bool {
 }
 
 async fn dial(core: &Core) -> Result<Live, ErrorKind> {
+    core.leave_roll();
     let ended = Arc::new(AtomicBool::new(false));
     let (flag, wake) = (Arc::clone(&ended), Arc::clone(&core.wake));
     let dialed = dial::dial(&core.config, move || {
@@ -211,6 +212,7 @@ async fn dial(core: &Core) -> Result<Live, ErrorKind> {
         ended,
     };
     let (process, meeting) = process::meet(core, &live.connection).await?;
+    core.enter_roll(&process)?;
     live.incarnation = core.met(process, meeting);
     let client_id = client_id(&live.connection).await?;
     let old = core.standing().client_id;

@@ -41,6 +41,7 @@ mod live;
 mod owned;
 mod process;
 mod retry;
+mod roll;
 pub use owned::OwnedConnection;
 mod pipeline;
 pub use pipeline::Answers;

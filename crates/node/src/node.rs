@@ -183,16 +183,6 @@ impl Node {
         self.inner.connection.clock()
     }
 
-    /// How often a new connection has led to another server process than the one before, or may have: it was restarted,
-    /// or replaced. What was in its memory may be gone.
-    ///
-    /// That it is the same process is proved by the `run_id` of `INFO`; where this user may not call that, since Redis 7.0
-    /// by a script that was loaded into it (`HELLO`, `SCRIPT LOAD`, `SCRIPT EXISTS`); else by nothing, and each new
-    /// connection counts.
-    pub fn incarnation(&self) -> u64 {
-        self.inner.connection.incarnation()
-    }
-
     pub(crate) fn connection(&self) -> &Connection {
         &self.inner.connection
     }

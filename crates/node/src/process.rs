@@ -58,6 +58,10 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    pub(crate) fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+
     /// Notes that a connection is in use. Returns whether it leads to another incarnation than the one before.
     pub(crate) fn is_connected_anew(&mut self, incarnation: u64) -> bool {
         self.connected_to.replace(incarnation).is_some_and(|before| before != incarnation)
@@ -104,6 +108,16 @@ impl Process {
 const SCRIPT: &str = "script:";
 
 impl Node {
+    /// How often a new connection has led to another server process than the one before, or may have: it was restarted,
+    /// or replaced. What was in its memory may be gone.
+    ///
+    /// That it is the same process is proved by the `run_id` of `INFO`; where this user may not call that, since Redis 7.0
+    /// by a script that was loaded into it (`HELLO`, `SCRIPT LOAD`, `SCRIPT EXISTS`); else by nothing, and each new
+    /// connection counts.
+    pub fn incarnation(&self) -> u64 {
+        self.connection().incarnation()
+    }
+
     /// A name of the server process of this [incarnation](Self::incarnation) that no other process has. `None` if nothing
     /// proves which process it is, and of an incarnation that is not the present one.
     pub fn process(&self, incarnation: u64) -> Option<String> {

@@ -57,6 +57,15 @@ pub enum ConfigError {
     /// The weight is 0.
     #[error("the weight is 0; a node that shall get no keys is left out instead")]
     ZeroWeight,
+    /// Another node is connected to the same database of the same server.
+    #[error(
+        "this is the same server as that of node `{other}`: the same process, by its `run_id`, and the same database; give \
+         each node a server of its own, or leave one of the two out"
+    )]
+    SameServer {
+        /// The name of the other node.
+        other: String,
+    },
     /// The URL wants TLS, which is not compiled in.
     #[error("`rediss://` and `rediss+sentinel://` need the feature `tls`")]
     TlsNotCompiledIn,
