@@ -26,7 +26,9 @@ const INTRO: &str = "\
 
 A ring and a copy are several servers that know nothing of each other, so for each command somebody has to decide \
 which of them it goes to. That is decided in one table, a row for each command; this page is that table in words. \
-`ring.explain(&cmd)` and `copy.explain(&cmd)` say the same of a command with its arguments, and name the nodes.
+`ring.explain(&cmd)` and `copy.explain(&cmd)` say the same of a command with its arguments, and name the nodes; \
+`explain_pipeline(&pipeline)` says it of the commands of a pipeline, which may be atomic. A call does what they say, \
+whichever way it comes in: by its method, through redis-rs, in a pipeline or in a transaction.
 
 A command that is not here is refused, not guessed, until it is registered: `redisdb_node::command::Registration` \
 for a command of a module, or `Node::learn`, which asks the server where its keys stand. A command that is refused can still be sent to one node that \
@@ -46,7 +48,8 @@ that no version has it.
 | by key | The node that owns the key. Several keys must have one hash tag, as in `{user:1}:name`; otherwise the command is refused and the error names the keys and their nodes. |
 | split | Each node gets the keys that it owns, all at the same time. *added*: the numbers are added up; *in order*: the values stand where their keys stood; *all alike*: every node must say the same. Not atomic. |
 | every node | All nodes get it, at the same time. *added*, *all alike*: as above; *one list*: one list after the other; *no duplicates*: one list, each element once; *the least*: the smallest number, element by element; *one, by weight*: one reply, from a node with many keys more often. |
-| each node | All nodes get it, and each node's answer is kept under its name. |
+| each node | All nodes get it, and each node's answer is kept under its name: by our own methods those of the nodes that \
+failed too, through redis-rs and `query` in one map, or in an error (`Partial`) if one of them failed. |
 | any node | One node that is up: all would say the same. |
 | refused | Not sent; the reason stands below the table. |
 
@@ -80,7 +83,12 @@ no answer came in time.
 | no | Twice would do it twice. The error says that it may have been executed. |
 
 **Connection** is empty for the connection that all share. *own* is one of its own, taken from a pool: the command \
-blocks those after it, or changes what the connection is.
+blocks those after it, or changes what the connection is. So it is refused in a pipeline and in a block.
+
+An atomic pipeline and the queue of a transaction are one `MULTI` block. On a ring a block runs on the node that owns all \
+its keys, so what is *every node* or *each node* is refused there; what is *any node* goes with the others. On a copy \
+every node runs the block, so what one node decides, and what has no key, is refused there. If one command of a block is \
+refused nothing of it is sent.
 
 `SORT` and `SORT_RO` with a pattern (`BY weight_*`, `GET object_*`) read keys that they do not name. No client can \
 tell where those are, so on a ring they are refused, unless the pattern carries the hash tag of the key before its \
@@ -131,7 +139,7 @@ fn table(rows: &[&Spec]) -> String {
     let mut table = String::from(
         "| command | since | keys | on a ring | on a copy | retry | connection |\n|---|---|---|---|---|---|---|\n",
     );
-    let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut reasons: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
     for row in rows {
         writeln!(
             table,
@@ -146,13 +154,20 @@ fn table(rows: &[&Spec]) -> String {
             link = link(row),
         )
         .unwrap();
-        if let OnRing::Refuse(reason) = row.ring {
+        let (ring, copy) = match (row.ring, row.copy) {
+            (OnRing::Refuse(ring), OnCopy::Refuse(copy)) if ring == copy => (Some(("Refused", ring)), None),
+            (OnRing::Refuse(ring), OnCopy::Refuse(copy)) => {
+                (Some(("Refused on a ring", ring)), Some(("Refused on a copy", copy)))
+            }
+            _ => (None, None),
+        };
+        for reason in ring.into_iter().chain(copy) {
             reasons.entry(reason).or_default().push(format!("`{}`", row.name));
         }
     }
-    for (reason, names) in reasons {
+    for ((refused, reason), names) in reasons {
         let names = if names.len() == rows.len() { "all of them".to_string() } else { names.join(", ") };
-        write!(table, "\nRefused, because {reason}: {names}.\n").unwrap();
+        write!(table, "\n{refused}, because {reason}: {names}.\n").unwrap();
     }
     table
 }

@@ -79,6 +79,8 @@ mod scripts;
 #[cfg(feature = "servers")]
 mod sentinel;
 #[cfg(feature = "servers")]
+mod shared_connections;
+#[cfg(feature = "servers")]
 mod sources;
 #[cfg(feature = "servers")]
 mod table;
@@ -95,3 +97,4 @@ mod unknown;
 #[cfg(feature = "servers")]
 mod users;
 mod vectors;
+mod ways;

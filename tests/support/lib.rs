@@ -1,5 +1,8 @@
 //! What the tests share: servers to run on, and waiting for a condition by a deadline.
 
+mod arguments;
+pub use arguments::argument_lists;
+pub use arguments::command;
 mod hostile;
 pub use hostile::Hostile;
 mod load;

@@ -97,8 +97,9 @@ impl RingBuilder {
         self
     }
 
-    /// Accepts commands over several keys that live on one node today without having one hash tag. They may stop
-    /// working when a node is added.
+    /// Accepts commands, blocks and transactions over several keys that live on one node today without having one hash
+    /// tag. On a ring of one node that is everything: also what has no key (`EVAL .. 0`), and in a block what is for every
+    /// node (`DBSIZE`). They may stop working when a node is added.
     pub fn allow_colocated(mut self) -> Self {
         self.colocated = true;
         self

@@ -17,6 +17,7 @@ use redisdb_node::Recorded;
 use redisdb_node::command;
 use redisdb_node::command::Spec;
 
+use crate::context::row;
 use crate::copy::CopyReply;
 use crate::copy::RedisCopy;
 use crate::error::Error;
@@ -37,8 +38,7 @@ impl RedisRing {
     /// # Errors
     /// Of the routing, of the node, or that the reply is not a `T`.
     pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
-        let spec = command::lookup(cmd).ok_or_else(|| Error::unknown(cmd))?;
-        self.run(spec, cmd).await
+        self.run(row(cmd)?, cmd).await
     }
 }
 
@@ -55,14 +55,15 @@ impl RedisCopy {
     }
 }
 
-/// A command goes where its row says. A pipeline is grouped by node, and each command has its own outcome; an atomic
-/// one goes to the owner of its keys, which must have one hash tag.
+/// A command goes where [`explain`](RedisRing::explain) says. A pipeline is grouped by node, and each command has its own
+/// outcome; an atomic one goes to the owner of its keys, which must have one hash tag.
+///
+/// What is asked of each node, as `INFO` is, is answered by one map: each node's answer under its name. If a node does not
+/// answer there is no map, but [`Error::Partial`], whose parts say what each of them answered, or why not: half an answer
+/// would look like a whole one.
 impl ConnectionLike for RedisRing {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move {
-            let spec = command::lookup(cmd).ok_or_else(|| Error::unknown(cmd))?;
-            Ok(self.run(spec, cmd).await?)
-        })
+        Box::pin(async move { Ok(self.run(row(cmd)?, cmd).await?) })
     }
 
     fn req_packed_commands<'a>(
@@ -91,6 +92,9 @@ impl ConnectionLike for RedisRing {
 /// A read goes to one node; of a write one value is returned, which all nodes must have answered that took it and are not
 /// known to be behind.
 /// A pipeline is one of the [typed kind](RedisCopy::pipeline), and so is an atomic one.
+///
+/// What is asked of each node, as `INFO` is, is answered by one map: each node's answer under its name. If a node does not
+/// answer there is no map, but [`Error::Partial`], as on a ring.
 impl ConnectionLike for RedisCopy {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move { Ok(run(self, cmd).await?) })
@@ -167,10 +171,6 @@ fn discarded(outcomes: &[Result<CopyReply, Error>]) -> Option<&Error> {
     };
     let all = outcomes.iter().all(|outcome| outcome.as_ref().err().is_some_and(nowhere));
     outcomes.first()?.as_ref().err().filter(|_| all)
-}
-
-fn row(cmd: &Cmd) -> Result<&'static Spec, Error> {
-    command::lookup(cmd).ok_or_else(|| Error::unknown(cmd))
 }
 
 fn db<'a>(mut nodes: impl Iterator<Item = &'a Node>) -> i64 {

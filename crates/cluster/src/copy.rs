@@ -15,6 +15,7 @@ mod portion;
 mod progress;
 pub use progress::Progress;
 mod read;
+pub(crate) use read::rule_of;
 mod repair;
 pub use repair::Repair;
 pub use repair::Repaired;
@@ -41,6 +42,7 @@ use futures_util::Stream;
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Value;
+use redisdb_hashring::HashRing;
 use redisdb_node as node;
 use redisdb_node::Execute;
 use redisdb_node::Node;
@@ -61,8 +63,6 @@ use crate::behind::Standing;
 use crate::builder::CopyBuilder;
 use crate::config::TopologyConfig;
 use crate::error::Error;
-use crate::explain::Explanation;
-use crate::explain::explain_on_copy;
 use crate::health::Health;
 use crate::monitor::Monitor;
 use crate::nodes::Nodes;
@@ -276,9 +276,9 @@ impl RedisCopy {
         self.shared.behind.get(idx).is_some_and(|behind| behind.has_memory(self.shared.nodes.at(idx)))
     }
 
-    /// Says where a command would go and why, or why it would not; nothing is sent.
-    pub fn explain(&self, cmd: &Cmd) -> Explanation {
-        explain_on_copy(self.shared.nodes.ring(), cmd)
+    /// Which node a key is read from first.
+    pub(crate) fn placement(&self) -> &HashRing {
+        self.shared.nodes.ring()
     }
 }
 

@@ -9,13 +9,16 @@ use std::time::UNIX_EPOCH;
 
 use redis::Cmd;
 use redisdb_node::command;
+use redisdb_node::command::Access;
 use redisdb_node::command::Effect;
 use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
 use redisdb_node::command::words;
 
+use crate::context::Context;
 use crate::decide;
 use crate::decide::Decide;
+use crate::error::Error;
 
 /// What a copy does with a write.
 #[derive(Debug)]
@@ -28,8 +31,6 @@ pub(crate) enum Plan {
     Decided(Decide, Option<Cmd>),
     /// It goes to one node only.
     OneNode,
-    /// Nothing is sent.
-    Refuse(&'static str),
 }
 
 const SCRIPT: &str = "each node could end up different; if it does the same everywhere, invoke it as a `Script` or a `Function` that is \
@@ -38,40 +39,74 @@ const SCRIPT: &str = "each node could end up different; if it does the same ever
 const CURSOR: &str = "a cursor means something to one server only, and the next step might be asked of another; \
      use `hscan_iter`, `sscan_iter` or `zscan_iter`";
 
+const DECIDED: &str = "in a `MULTI` block each node would decide it by what it holds, and could end up different; send it \
+     outside of the block, or write the block as a `Script` that is `deterministic()`";
+
+const SERVERS: &str = "it is about the servers, not about keys; send it outside of the `MULTI` block";
+
+const DELIVERED: &str = "each node would deliver it once; send it outside of the `MULTI` block";
+
 /// Decides what a copy does with a command; `now` is asked for the time if it matters.
-pub(crate) fn plan(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Plan {
+///
+/// # Errors
+/// Why nothing is sent.
+pub(crate) fn plan(
+    context: Context,
+    spec: &'static Spec,
+    cmd: &Cmd,
+    now: impl FnOnce() -> SystemTime,
+) -> Result<Plan, Error> {
+    let refused = |reason| Error::refused(spec.name, "copy", reason);
+    let plan = by_row(spec, cmd, now).map_err(refused)?;
+    if let Some(reason) = context.refuses(spec, cmd) {
+        return Err(refused(reason));
+    }
+    // The keys must be known before anything is sent: a node that misses a write is behind on them.
+    let has_key = match spec.access {
+        Access::Write => spec.keys_of(cmd).map(|mut keys| keys.next().is_some()),
+        _ => spec.first_key(cmd).map(|key| key.is_some()),
+    };
+    let has_key = has_key.map_err(Error::keys(spec))?;
+    match (context, &plan) {
+        (Context::Block, Plan::Decided(..)) => Err(refused(DECIDED)),
+        (Context::Block, Plan::OneNode) => Err(refused(DELIVERED)),
+        (Context::Block, _) if !has_key || spec.access == Access::Each => Err(refused(SERVERS)),
+        _ => Ok(plan),
+    }
+}
+
+fn by_row(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Plan, &'static str> {
     match spec.copy {
-        OnCopy::AnyNode if goes_on_with_a_scan(spec, cmd) => Plan::Refuse(CURSOR),
-        OnCopy::AnyNode | OnCopy::EveryNode => Plan::AsItIs,
-        OnCopy::OneNode => Plan::OneNode,
-        OnCopy::Refuse(reason) => Plan::Refuse(reason),
+        OnCopy::AnyNode if goes_on_with_a_scan(spec, cmd) => Err(CURSOR),
+        OnCopy::AnyNode | OnCopy::EveryNode => Ok(Plan::AsItIs),
+        OnCopy::OneNode => Ok(Plan::OneNode),
+        OnCopy::Refuse(reason) => Err(reason),
         OnCopy::Effect(effect) => match effect {
-            Effect::Deadline => deadline(spec, cmd, now),
-            Effect::ConditionalIf { .. } if spec.condition_of(cmd).is_none() => deadline(spec, cmd, now),
+            Effect::Deadline => Ok(deadline(spec, cmd, now)),
+            Effect::ConditionalIf { .. } if spec.condition_of(cmd).is_none() => Ok(deadline(spec, cmd, now)),
             Effect::ConditionalIf { .. }
             | Effect::Conditional
             | Effect::Random
             | Effect::Float
             | Effect::Pop => decided(spec, cmd, now),
-            Effect::Script => Plan::Refuse(SCRIPT),
-            _ => Plan::Refuse("its effect is not known"),
+            Effect::Script => Err(SCRIPT),
+            _ => Err("its effect is not known"),
         },
-        _ => Plan::Refuse("its rule is not known"),
+        _ => Err("its rule is not known"),
     }
 }
 
 /// One node decides, the moment of an expiry being the same for it and the others.
-fn decided(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Plan {
+fn decided(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Plan, &'static str> {
     let absolute = match deadline(spec, cmd, now) {
         Plan::Instead(cmd) => Some(cmd),
         _ => None,
     };
     let words = absolute.as_ref().unwrap_or(cmd);
-    match decide::how(command::lookup(words).unwrap_or(spec), words) {
-        Ok(Some(decide)) => Plan::Decided(decide, absolute),
-        Ok(None) => Plan::AsItIs,
-        Err(reason) => Plan::Refuse(reason),
-    }
+    Ok(match decide::how(command::lookup(words).unwrap_or(spec), words)? {
+        Some(decide) => Plan::Decided(decide, absolute),
+        None => Plan::AsItIs,
+    })
 }
 
 /// Whether a write leaves the same behind on every node that takes it, whatever that held of its keys before.
@@ -203,14 +238,14 @@ mod tests {
         let mut cmd = Cmd::new();
         cmd.arg(words);
         let spec = lookup(&cmd).unwrap();
-        let found = match plan(spec, &cmd, || UNIX_EPOCH + Duration::from_secs(1000)) {
-            Plan::AsItIs => Ok(words.iter().map(|&word| word.to_owned()).collect()),
-            Plan::Instead(cmd) => Ok(super::words(&cmd)
+        let found = match by_row(spec, &cmd, || UNIX_EPOCH + Duration::from_secs(1000)) {
+            Ok(Plan::AsItIs) => Ok(words.iter().map(|&word| word.to_owned()).collect()),
+            Ok(Plan::Instead(cmd)) => Ok(super::words(&cmd)
                 .map(|word| String::from_utf8_lossy(word).into_owned())
                 .collect::<Vec<_>>()),
-            Plan::Decided(..) => Err("decided"),
-            Plan::OneNode => Err("one node"),
-            Plan::Refuse(reason) => Err(reason),
+            Ok(Plan::Decided(..)) => Err("decided"),
+            Ok(Plan::OneNode) => Err("one node"),
+            Err(reason) => Err(reason),
         };
         let expected = expected.map(|words| words.iter().map(|&word| word.to_owned()).collect());
         assert_eq!(found, expected, "{words:?}");
@@ -306,8 +341,8 @@ mod tests {
         check(&["EVAL", "return 1", "0"], Err(SCRIPT));
         let mut set = redis::cmd("SET");
         set.arg(&["k", "v", "NX", "EX", "5"]);
-        let plan = plan(lookup(&set).unwrap(), &set, || UNIX_EPOCH + Duration::from_secs(1000));
-        let Plan::Decided(Decide::Set, Some(absolute)) = plan else { panic!("{plan:?}") };
+        let plan = by_row(lookup(&set).unwrap(), &set, || UNIX_EPOCH + Duration::from_secs(1000));
+        let Ok(Plan::Decided(Decide::Set, Some(absolute))) = plan else { panic!("{plan:?}") };
         assert_eq!(words(&absolute).last(), Some(b"1005000".as_slice()));
     }
 

@@ -54,7 +54,8 @@ pub enum Error {
         /// What is wrong with it.
         reason: KeyError,
     },
-    /// Some parts of a command that was split failed; the others were executed.
+    /// Some parts of a command for several nodes failed, or all; the others were executed. Through redis-rs and `query`
+    /// that is also a question to each node that not all of them answered.
     Partial(Box<Partial>),
     /// Fewer nodes took a write than [`WriteTo`](crate::WriteTo) wants. Those that took it keep it.
     TooFewReplies(Box<TooFewReplies>),
@@ -295,7 +296,7 @@ impl Error {
     pub fn may_have_executed(&self) -> bool {
         match self {
             Self::Partial(partial) => {
-                partial.done_keys().next().is_some()
+                partial.parts.iter().any(|part| part.reply.is_ok())
                     || self.node_errors().iter().any(|e| e.may_have_executed())
             }
             Self::TooFewReplies(write) | Self::Disagreement(write) => {

@@ -4,21 +4,27 @@ use std::fmt;
 use std::time::SystemTime;
 
 use redis::Cmd;
+use redis::Pipeline;
 use redisdb_hashring::HashRing;
-use redisdb_node::command;
 use redisdb_node::command::Access;
 use redisdb_node::command::Merge;
+use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
 
+use crate::context::Context;
+use crate::context::row;
+use crate::copy::RedisCopy;
+use crate::copy::rule_of;
 use crate::effect;
 use crate::effect::Plan;
 use crate::error::Error;
 use crate::error::Shown;
 use crate::error::first_word;
+use crate::ring::RedisRing;
 use crate::route::Route;
 use crate::topology::Topology;
 
-/// Where a command would go and why, or why it would not; shown as a sentence.
+/// Where a command would go and why, or why it would not; shown as a sentence. A call is decided by the same rules.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Explanation {
@@ -66,47 +72,114 @@ pub enum Decision {
     Refused(Error),
 }
 
-pub(crate) fn explain_on_ring(topology: &Topology, cmd: &Cmd) -> Explanation {
+impl RedisRing {
+    /// Says where a command would go that is called by itself, and why, or why it would not; nothing is sent.
+    ///
+    /// ```
+    /// # use redisdb_cluster::RedisRing;
+    /// let ring = RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
+    /// let mut msetnx = redis::cmd("MSETNX");
+    /// println!("{}", ring.explain(msetnx.arg("x").arg(1).arg("y").arg(2)));
+    /// # Ok::<(), redisdb_cluster::Error>(())
+    /// ```
+    pub fn explain(&self, cmd: &Cmd) -> Explanation {
+        let topology = self.topology();
+        explain("ring", cmd, |spec| on_ring(&topology, spec, cmd, Context::Alone))
+    }
+
+    /// The same of each command of a pipeline. One that is atomic goes to one node, or none of it is sent; the queue of a
+    /// [transaction](Self::transaction) is such a block, with the watched keys before it.
+    ///
+    /// ```
+    /// # use redisdb_cluster::RedisRing;
+    /// let ring = RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
+    /// let mut block = redis::pipe();
+    /// block.atomic().cmd("SET").arg("{user:1}:name").arg("Ann").cmd("SORT").arg("{user:1}:l").arg("BY").arg("w_*");
+    /// for explanation in ring.explain_pipeline(&block) {
+    ///     println!("{explanation}"); // refused, because of the pattern
+    /// }
+    /// # Ok::<(), redisdb_cluster::Error>(())
+    /// ```
+    pub fn explain_pipeline(&self, pipeline: &Pipeline) -> Vec<Explanation> {
+        let topology = self.topology();
+        if !pipeline.is_transaction() {
+            let decide = |cmd, spec| on_ring(&topology, spec, cmd, Context::Pipeline);
+            return pipeline.cmd_iter().map(|cmd| explain("ring", cmd, |spec| decide(cmd, spec))).collect();
+        }
+        let block = pipeline.cmd_iter().map(|cmd| Ok((row(cmd)?, cmd))).collect::<Result<Vec<_>, Error>>();
+        let owner = block.and_then(|block| topology.route_together(block.into_iter(), Context::Block));
+        let decide = |cmd, spec| {
+            let node = topology.nodes.name(owner.clone()?).to_string();
+            Ok(Decision::Node { node, key: first_key(spec, cmd) })
+        };
+        pipeline.cmd_iter().map(|cmd| explain("ring", cmd, |spec| decide(cmd, spec))).collect()
+    }
+}
+
+impl RedisCopy {
+    /// Says where a command would go that is called by itself, and why, or why it would not; nothing is sent.
+    pub fn explain(&self, cmd: &Cmd) -> Explanation {
+        explain("copy", cmd, |spec| on_copy(self.placement(), spec, cmd, Context::Alone))
+    }
+
+    /// The same of each command of a pipeline, which may be atomic.
+    pub fn explain_pipeline(&self, pipeline: &Pipeline) -> Vec<Explanation> {
+        let context = if pipeline.is_transaction() { Context::Block } else { Context::Pipeline };
+        let decide = |cmd, spec| on_copy(self.placement(), spec, cmd, context);
+        let explained = pipeline.cmd_iter().map(|cmd| explain("copy", cmd, |spec| decide(cmd, spec)));
+        let mut explained: Vec<_> = explained.collect();
+        // One command of a block that is refused, and none is sent.
+        let refused = explained.iter().find_map(|explanation| match &explanation.decision {
+            Decision::Refused(error) if context == Context::Block => Some(error.clone()),
+            _ => None,
+        });
+        if let Some(error) = refused {
+            explained
+                .iter_mut()
+                .for_each(|explanation| explanation.decision = Decision::Refused(error.clone()));
+        }
+        explained
+    }
+}
+
+fn on_ring(topology: &Topology, spec: &'static Spec, cmd: &Cmd, context: Context) -> Result<Decision, Error> {
     let name = |idx: usize| topology.nodes.name(idx).to_string();
-    explain("ring", cmd, |spec| {
-        Ok(match topology.route(spec, cmd)? {
-            Route::Owner(idx) => Decision::Node { node: name(idx), key: first_key(spec, cmd) },
-            Route::Parts(split, merge) => {
-                let parts = split.parts.into_iter().map(|part| (name(part.node), part.n_keys)).collect();
-                Decision::Split { parts, merge }
-            }
-            Route::EveryNode(merge) => Decision::EveryNode { merge: Some(merge), absolute: false },
-            Route::AnyNode => Decision::AnyNode,
-        })
+    Ok(match topology.route(spec, cmd, context)? {
+        Route::Owner(idx) => Decision::Node { node: name(idx), key: first_key(spec, cmd) },
+        Route::Parts(split, merge) => {
+            let parts = split.parts.into_iter().map(|part| (name(part.node), part.n_keys)).collect();
+            Decision::Split { parts, merge }
+        }
+        Route::EveryNode(merge) => Decision::EveryNode { merge: Some(merge), absolute: false },
+        Route::AnyNode => Decision::AnyNode,
     })
 }
 
-pub(crate) fn explain_on_copy(ring: &HashRing, cmd: &Cmd) -> Explanation {
-    explain("copy", cmd, |spec| {
-        let first =
-            |key: &Option<Vec<u8>>| ring.name(ring.lookup(key.as_deref().unwrap_or_default())).to_owned();
-        let one = |key: Option<Vec<u8>>| Decision::Node { node: first(&key), key };
-        let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
-        Ok(match (effect::plan(spec, cmd, || SystemTime::UNIX_EPOCH), spec.access) {
-            (Plan::Refuse(reason), _) => {
-                return Err(Error::refused(spec.name, "copy", reason));
-            }
-            (Plan::OneNode, _) | (_, Access::Read) => one(first_key(spec, cmd)),
-            (Plan::Decided(..), _) => Decision::Decided { node: first(&first_key(spec, cmd)) },
-            (Plan::AsItIs, _) => Decision::EveryNode { merge: None, absolute: false },
-            (Plan::Instead(_), _) => Decision::EveryNode { merge: None, absolute: true },
-        })
+fn on_copy(ring: &HashRing, spec: &'static Spec, cmd: &Cmd, context: Context) -> Result<Decision, Error> {
+    let key = first_key(spec, cmd);
+    let first = || ring.name(ring.lookup(key.as_deref().unwrap_or_default())).to_owned();
+    Ok(match (effect::plan(context, spec, cmd, || SystemTime::UNIX_EPOCH)?, spec.access) {
+        (Plan::AsItIs, Access::Read) if context == Context::Block => {
+            Decision::EveryNode { merge: Some(Merge::First), absolute: false }
+        }
+        (Plan::AsItIs, Access::Read) if spec.copy == OnCopy::EveryNode => {
+            Decision::EveryNode { merge: Some(rule_of(spec)), absolute: false }
+        }
+        (Plan::OneNode, _) | (_, Access::Read) => Decision::Node { node: first(), key: key.clone() },
+        (Plan::Decided(..), _) => Decision::Decided { node: first() },
+        (Plan::AsItIs, _) => Decision::EveryNode { merge: None, absolute: false },
+        (Plan::Instead(_), _) => Decision::EveryNode { merge: None, absolute: true },
     })
 }
 
 fn explain(
     strategy: &'static str,
     cmd: &Cmd,
-    decide: impl Fn(&'static Spec) -> Result<Decision, Error>,
+    decide: impl FnOnce(&'static Spec) -> Result<Decision, Error>,
 ) -> Explanation {
-    let (command, decision) = match command::lookup(cmd) {
-        Some(spec) => (spec.name.to_owned(), decide(spec).unwrap_or_else(Decision::Refused)),
-        None => (first_word(cmd), Decision::Refused(Error::unknown(cmd))),
+    let (command, decision) = match row(cmd) {
+        Ok(spec) => (spec.name.to_owned(), decide(spec).unwrap_or_else(Decision::Refused)),
+        Err(unknown) => (first_word(cmd), Decision::Refused(unknown)),
     };
     Explanation { command, strategy, decision }
 }
@@ -124,6 +197,7 @@ impl fmt::Display for Explanation {
         match &self.decision {
             Decision::Node { node, key } => match (key, self.strategy) {
                 (Some(key), "ring") => write!(f, "to `{node}`, which owns `{}`", Shown(key)),
+                (None, "ring") => write!(f, "to `{node}`"),
                 (Some(key), _) => {
                     write!(f, "to `{node}` first, chosen by `{}`; to the next one if it is down", Shown(key))
                 }

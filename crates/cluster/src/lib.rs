@@ -58,6 +58,7 @@ mod away;
 mod behind;
 mod both;
 mod connection;
+mod context;
 mod decide;
 mod effect;
 mod lock;

@@ -11,14 +11,12 @@ use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Value;
 use redisdb_node as node;
-use redisdb_node::Node;
 use redisdb_node::Pipeline;
 use redisdb_node::Portion;
 use redisdb_node::Recorded;
 use redisdb_node::SendMany;
 use redisdb_node::command::Access;
 use redisdb_node::command::Merge;
-use redisdb_node::command::OnRing;
 use redisdb_node::command::Spec;
 
 use self::answers::At;
@@ -28,7 +26,7 @@ pub use self::answers::RingReply;
 use self::answers::take;
 pub(crate) use self::lent::run;
 pub(crate) use self::lent::run_atomic;
-use crate::error::CrossNode;
+use crate::context::Context;
 use crate::error::Error;
 use crate::nodes::Nodes;
 use crate::replies::PerNode;
@@ -262,13 +260,12 @@ fn plan<'a>(
     portions: &mut Portions,
 ) -> Result<At, Waiting<'a>> {
     let (spec, cmd) = command.command().map_err(Waiting::Nothing)?;
-    if let Some(reason) = spec.needs_owned(cmd) {
-        return Err(Waiting::Nothing(Error::refused(spec.name, "ring", reason)));
-    }
-    if let Some(owner) = topology.straight(spec, cmd) {
+    if spec.needs_owned(cmd).is_none()
+        && let Some(owner) = topology.straight(spec, cmd)
+    {
         return Ok(portions.put(owner, command.take()));
     }
-    match topology.route(spec, cmd).map_err(Waiting::Nothing)? {
+    match topology.route(spec, cmd, Context::Pipeline).map_err(Waiting::Nothing)? {
         Route::Owner(owner) => Ok(portions.put(owner, command.take())),
         Route::AnyNode => {
             let up = topology.nodes.iter().position(|node| node.is_connected()).unwrap_or(0);
@@ -287,30 +284,6 @@ fn plan<'a>(
             Err(Waiting::Parts(spec, None, Split::whole(0..n_nodes), at, merge))
         }
     }
-}
-
-/// The one node that a block of commands can run on.
-pub(crate) fn owner_of<'a>(
-    ring: &RedisRing,
-    commands: impl IntoIterator<Item = (&'static Spec, &'a Cmd)>,
-) -> Result<Node, Error> {
-    let mut keys: Vec<&[u8]> = Vec::new();
-    for (spec, cmd) in commands {
-        if let OnRing::Refuse(reason) = spec.ring {
-            return Err(Error::refused(spec.name, "ring", reason));
-        }
-        let found = spec.keys_of(cmd).map_err(Error::keys(spec))?;
-        keys.extend(found.map(|(_, key)| key));
-    }
-    let placement = ring.placement();
-    let Some(&first) = keys.first() else {
-        return Err(Error::refused("MULTI", "ring", "without keys it has no owner; run it on one node"));
-    };
-    if !keys.iter().all(|key| placement.tag(*key) == placement.tag(first)) {
-        let keys = keys.into_iter().map(|key| (key.to_vec(), ring.node_for(key).name().to_owned())).collect();
-        return Err(Error::CrossNode(Box::new(CrossNode { command: "MULTI", keys })));
-    }
-    Ok(ring.node_for(first))
 }
 
 impl RedisRing {
@@ -341,13 +314,16 @@ impl SendMany for RedisRing {
     }
 
     async fn send_atomic(&self, commands: &[Recorded]) -> RingAnswers {
-        let outcomes = match owner_of(self, commands.iter().map(|command| (command.spec, &command.cmd))) {
+        let topology = self.topology();
+        let block = commands.iter().map(|command| (command.spec, &command.cmd));
+        let outcomes = match topology.route_together(block, Context::Block) {
             _ if commands.is_empty() => Vec::new(),
             Err(error) => commands.iter().map(|_| Err(error.clone())).collect(),
-            Ok(node) => {
-                let outcomes = commands.iter().zip(node.send_block(commands).await);
+            Ok(owner) => {
+                let nodes = self.nodes_of(&topology);
+                let outcomes = commands.iter().zip(nodes.at(owner).send_block(commands).await);
                 let named = outcomes.map(|(command, reply)| match reply {
-                    Ok(value) => Ok(RingReply::One(node.name().into(), value)),
+                    Ok(value) => Ok(RingReply::One(Arc::clone(nodes.name(owner)), value)),
                     Err(error) => Err(on_owner(command.spec, &command.cmd, error)),
                 });
                 named.collect()
@@ -361,12 +337,7 @@ impl SendMany for RedisRing {
         match reply {
             RingReply::One(name, value) => Ok(crate::replies::decode(&name, spec.name, value)?),
             RingReply::Each(replies) => {
-                let first = replies.into_iter().find_map(|(name, outcome)| match outcome {
-                    crate::replies::Outcome::Ok(value) => Some((name, value)),
-                    _ => None,
-                });
-                let (name, value) = first.unwrap_or(("*".into(), Value::Nil));
-                Ok(crate::replies::decode(&name, spec.name, value)?)
+                Ok(crate::replies::decode(&"*".into(), spec.name, replies.by_name(spec.name)?)?)
             }
         }
     }

@@ -7,6 +7,10 @@ use redis::FromRedisValue;
 use redis::Value;
 use redisdb_node as node;
 
+use crate::error::Error;
+use crate::error::PartReply;
+use crate::error::Partial;
+
 /// What each node said to one command: nothing is hidden, nothing is merged.
 ///
 /// ```
@@ -203,6 +207,27 @@ impl<T> Replies<T> {
 }
 
 impl Replies<Value> {
+    /// One value: each node's answer under its name.
+    ///
+    /// # Errors
+    /// [`Partial`] if a node has none.
+    pub(crate) fn by_name(self, command: &'static str) -> Result<Value, Error> {
+        if self.is_complete() {
+            let named = |(name, reply): (&str, &Value)| (Value::BulkString(name.into()), reply.clone());
+            return Ok(Value::Map(self.successes().map(named).collect()));
+        }
+        let part = |(name, outcome): (Arc<str>, Outcome<Value>)| {
+            let reply = match outcome {
+                Outcome::Ok(reply) => Ok(reply),
+                Outcome::Error(error) | Outcome::NotSent(error) | Outcome::Unknown(error) => Err(error),
+                Outcome::Skipped => return None,
+            };
+            Some(PartReply { node: name.to_string(), keys: Vec::new(), reply })
+        };
+        let parts = self.replies.into_iter().filter_map(part).collect();
+        Err(Error::Partial(Box::new(Partial { command, parts })))
+    }
+
     /// Converts each answer; one that does not convert becomes an error of its node.
     pub(crate) fn decode<T: FromRedisValue>(self, command: &'static str) -> Replies<T> {
         self.map(|name, reply| decode(name, command, reply))

@@ -24,9 +24,8 @@ use redisdb_node::command::Write;
 
 use crate::builder::RingBuilder;
 use crate::config::TopologyConfig;
+use crate::context::Context;
 use crate::error::Error;
-use crate::explain::Explanation;
-use crate::explain::explain_on_ring;
 use crate::health::Health;
 use crate::monitor::Monitor;
 use crate::nodes::Nodes;
@@ -236,19 +235,6 @@ impl RedisRing {
         Ok(replaced)
     }
 
-    /// Says where a command would go and why, or why it would not; nothing is sent.
-    ///
-    /// ```
-    /// # use redisdb_cluster::RedisRing;
-    /// let ring = RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
-    /// let mut msetnx = redis::cmd("MSETNX");
-    /// println!("{}", ring.explain(msetnx.arg("x").arg(1).arg("y").arg(2)));
-    /// # Ok::<(), redisdb_cluster::Error>(())
-    /// ```
-    pub fn explain(&self, cmd: &Cmd) -> Explanation {
-        explain_on_ring(&self.topology(), cmd)
-    }
-
     /// The topology of this moment.
     pub(crate) fn topology(&self) -> Arc<Topology> {
         self.shared.topology.load_full()
@@ -266,7 +252,7 @@ impl RedisRing {
         let topology = self.shared.topology.load();
         let owner = match topology.straight(spec, cmd) {
             Some(owner) => owner,
-            None => match topology.route(spec, cmd)? {
+            None => match topology.route(spec, cmd, Context::Alone)? {
                 Route::Owner(owner) if !topology.takes_care_of(spec) => owner,
                 route => return Ok(Way::Other(Arc::clone(&topology), route)),
             },
@@ -293,7 +279,7 @@ impl RedisRing {
             Way::Other(topology, route) => Box::pin(self.run_other(spec, cmd, &topology, route)).await?,
         };
         T::from_redis_value(reply).map_err(|error| {
-            let name = match self.topology().route(spec, cmd) {
+            let name = match self.topology().route(spec, cmd, Context::Alone) {
                 Ok(Route::Owner(owner)) => Arc::clone(self.topology().nodes.name(owner)),
                 _ => "*".into(),
             };
@@ -376,7 +362,7 @@ impl Execute for RedisRing {
         let spec = command.spec();
         let topology = self.topology();
         let nodes = &*self.nodes_of(&topology);
-        let replies: Replies<Value> = match topology.route(spec, &cmd)? {
+        let replies: Replies<Value> = match topology.route(spec, &cmd, Context::Alone)? {
             Route::EveryNode(_) => nodes.replies(nodes.run_on_all(spec, &cmd).await),
             // A question about a key, or one that any node can answer, has one answer.
             _ => {

@@ -7,6 +7,7 @@ use redisdb_node::command::Merge;
 use redisdb_node::command::OnRing;
 use redisdb_node::command::Spec;
 
+use crate::context::Context;
 use crate::error::CrossNode;
 use crate::error::Error;
 use crate::split::Shares;
@@ -25,7 +26,13 @@ pub(crate) enum Route {
     AnyNode,
 }
 
-/// Decides where a command goes.
+const KEYLESS: &str = "without keys it has no owner; run it on one node, by `on_node(name)`";
+const EVERY_NODE: &str =
+    "a block and a transaction run on one node, and this is for every node; call it outside of them";
+const PATTERN: &str = "its pattern reads keys that may be on other nodes; give it the hash tag of the key, as in \
+                       `{user:1}:*`, or read them by `mget` and sort here";
+
+/// Decides where a command goes that runs by itself or in a pipeline.
 ///
 /// `serving` says which node answers for a key, its owner as a rule. `colocated` accepts keys that do not belong
 /// together but live on one node today.
@@ -35,9 +42,17 @@ pub(crate) fn route(
     spec: &'static Spec,
     cmd: &Cmd,
     colocated: bool,
+    context: Context,
 ) -> Result<Route, Error> {
+    sendable(spec, cmd, context)?;
     match spec.ring {
-        OnRing::ByKey => owner(ring, serving, spec, cmd, colocated),
+        OnRing::ByKey => {
+            let owner = match spec.keys {
+                Keys::One(_) | Keys::Channel(_) => spec.first_key(cmd).map_err(Error::keys(spec))?,
+                _ => common_key(ring, spec.name, std::iter::once((spec, cmd)), colocated)?,
+            };
+            Ok(Route::Owner(owner.map_or(0, serving)))
+        }
         OnRing::Split(merge) => {
             let shares = Shares::of(ring.len(), serving, spec, cmd)?;
             match shares.only() {
@@ -48,48 +63,79 @@ pub(crate) fn route(
         }
         OnRing::EveryNode(merge) => Ok(Route::EveryNode(merge)),
         OnRing::AnyNode => Ok(Route::AnyNode),
-        OnRing::Refuse(reason) => Err(Error::refused(spec.name, "ring", reason)),
         // A rule that this version does not know.
         _ => Err(Error::refused(spec.name, "ring", "its rule is not known")),
     }
 }
 
-fn owner(
+/// Decides on which node commands run together, in one block or one transaction: on the owner of all their keys.
+pub(crate) fn route_together<'a>(
     ring: &HashRing,
-    serving: impl Fn(&[u8]) -> usize,
-    spec: &'static Spec,
-    cmd: &Cmd,
+    commands: impl Iterator<Item = (&'static Spec, &'a Cmd)> + Clone,
     colocated: bool,
-) -> Result<Route, Error> {
-    let bad = Error::keys(spec);
-    if let Keys::One(_) | Keys::Channel(_) = spec.keys {
-        let key = spec.first_key(cmd).map_err(&bad)?.unwrap_or_default();
-        return Ok(Route::Owner(serving(key)));
+    context: Context,
+) -> Result<usize, Error> {
+    for (spec, cmd) in commands.clone() {
+        sendable(spec, cmd, context)?;
+        match spec.ring {
+            OnRing::ByKey | OnRing::Split(_) | OnRing::AnyNode => {}
+            _ if is_everything(ring, colocated) => {}
+            _ => return Err(Error::refused(spec.name, "ring", EVERY_NODE)),
+        }
     }
-    let mut keys = spec.keys_of(cmd).map_err(&bad)?.map(|(_, key)| key);
-    let Some(first) = keys.next() else {
-        return Err(Error::refused(
-            spec.name,
-            "ring",
-            "without keys it has no owner; run it on one node, by `on_node(name)`",
-        ));
+    Ok(common_key(ring, "MULTI", commands, colocated)?.map_or(0, |key| ring.lookup(key)))
+}
+
+/// Says why a command is not sent like this, whatever its keys are.
+fn sendable(spec: &Spec, cmd: &Cmd, context: Context) -> Result<(), Error> {
+    let reason = match spec.ring {
+        OnRing::Refuse(reason) => Some(reason),
+        _ => context.refuses(spec, cmd),
     };
-    let owner = ring.lookup(first);
-    let belongs = |key: &[u8]| ring.tag(key) == ring.tag(first) || colocated && ring.lookup(key) == owner;
-    if !keys.all(belongs) {
-        let keys = spec.keys_of(cmd).map_err(&bad)?;
-        let keys = keys.map(|(_, key)| (key.to_vec(), ring.name(ring.lookup(key)).to_owned())).collect();
-        return Err(Error::CrossNode(Box::new(CrossNode { command: spec.name, keys })));
+    reason.map_or(Ok(()), |reason| Err(Error::refused(spec.name, "ring", reason)))
+}
+
+/// Whether all that there is lives on one node, and that is accepted.
+fn is_everything(ring: &HashRing, colocated: bool) -> bool {
+    colocated && ring.len() == 1
+}
+
+/// The key whose owner has all that these commands name, which must belong together; `None` if they name nothing, and one
+/// node has everything.
+fn common_key<'a>(
+    ring: &HashRing,
+    command: &'static str,
+    commands: impl Iterator<Item = (&'static Spec, &'a Cmd)> + Clone,
+    colocated: bool,
+) -> Result<Option<&'a [u8]>, Error> {
+    let keys = |(spec, cmd): (&'static Spec, &'a Cmd)| spec.keys_of(cmd).map_err(Error::keys(spec));
+    let mut first = None;
+    let belongs = |first: &[u8], key: &[u8]| {
+        ring.tag(key) == ring.tag(first) || colocated && ring.lookup(key) == ring.lookup(first)
+    };
+    for command_ in commands.clone() {
+        for (_, key) in keys(command_)? {
+            if !belongs(first.get_or_insert(key), key) {
+                let mut named = Vec::new();
+                for command_ in commands {
+                    let owned = |(_, key): (_, &[u8])| (key.to_vec(), ring.name(ring.lookup(key)).to_owned());
+                    named.extend(keys(command_)?.map(owned));
+                }
+                return Err(Error::CrossNode(Box::new(CrossNode { command, keys: named })));
+            }
+        }
     }
-    if !spec.patterns_of(cmd).all(|pattern| tagged(ring, pattern).is_some_and(belongs)) {
-        return Err(Error::refused(
-            spec.name,
-            "ring",
-            "its pattern reads keys that may be on other nodes; give it the hash tag of the key, as in \
-             `{user:1}:*`, or read them by `mget` and sort here",
-        ));
+    if is_everything(ring, colocated) {
+        return Ok(first);
     }
-    Ok(Route::Owner(serving(first)))
+    let Some(first) = first else { return Err(Error::refused(command, "ring", KEYLESS)) };
+    for (spec, cmd) in commands {
+        let is_there = |pattern| tagged(ring, pattern).is_some_and(|fixed| belongs(first, fixed));
+        if !spec.patterns_of(cmd).all(is_there) {
+            return Err(Error::refused(spec.name, "ring", PATTERN));
+        }
+    }
+    Ok(Some(first))
 }
 
 /// What stands before the `*` of a pattern, if there is a hash tag in it, which nothing that replaces the `*` can change.
@@ -111,7 +157,7 @@ mod tests {
         let accepts = |words: &str| {
             let mut cmd = Cmd::new();
             cmd.arg(words.split(' ').collect::<Vec<_>>());
-            match route(&ring, |key| ring.lookup(key), lookup(&cmd).unwrap(), &cmd, false) {
+            match route(&ring, |key| ring.lookup(key), lookup(&cmd).unwrap(), &cmd, false, Context::Alone) {
                 Ok(Route::Owner(owner)) => {
                     assert_eq!(owner, ring.lookup("{t}k"), "{words}");
                     true

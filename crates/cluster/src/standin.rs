@@ -21,6 +21,7 @@ use redisdb_node::command::rows;
 use crate::away::Away;
 use crate::away::StandingIn;
 use crate::away::remove;
+use crate::context::Context;
 use crate::error::Error;
 use crate::nodes::Nodes;
 use crate::pipeline::RingReply;
@@ -60,7 +61,7 @@ impl RedisRing {
         let mut attempts = 0..=nodes.len();
         loop {
             let is_last = attempts.next().is_none_or(|attempt| attempt == nodes.len());
-            match topology.route(spec, cmd)? {
+            match topology.route(spec, cmd, Context::Alone)? {
                 Route::Owner(at) => match run_at(topology, nodes, at, spec, cmd).await {
                     None if !is_last => {}
                     Some(Err(error)) if error.is_connect() && topology.is_away(at) && !is_last => {}
@@ -108,11 +109,9 @@ impl RedisRing {
 
     /// Runs one command of a pipeline by itself.
     async fn run_one(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
-        if let Some(reason) = spec.needs_owned(cmd) {
-            return Err(Error::refused(spec.name, "ring", reason));
-        }
-        if spec.access == Access::Each {
-            let topology = self.topology();
+        let topology = self.topology();
+        let route = topology.route(spec, cmd, Context::Pipeline)?;
+        if let (Access::Each, Route::EveryNode(_)) = (spec.access, route) {
             let nodes = self.nodes_of(&topology);
             return Ok(RingReply::Each(nodes.replies(nodes.run_on_all(spec, cmd).await)));
         }

@@ -14,6 +14,7 @@ use redisdb_node::command::Spec;
 use crate::away::Away;
 use crate::builder::Members;
 use crate::config::ConfigError;
+use crate::context::Context;
 use crate::error::Error;
 use crate::nodes::Nodes;
 use crate::observe::Events;
@@ -21,6 +22,7 @@ use crate::policy::OnDown;
 use crate::policy::Rejoin;
 use crate::route::Route;
 use crate::route::route;
+use crate::route::route_together;
 
 /// The nodes of a ring and how it uses them.
 #[derive(Debug)]
@@ -88,9 +90,18 @@ impl Topology {
         nobody.replaced_by(&plan).0
     }
 
-    /// Decides where a command goes.
-    pub(crate) fn route(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Route, Error> {
-        route(self.nodes.ring(), |key| self.serving(key), spec, cmd, self.colocated)
+    /// Decides where a command goes that runs by itself or in a pipeline.
+    pub(crate) fn route(&self, spec: &'static Spec, cmd: &Cmd, context: Context) -> Result<Route, Error> {
+        route(self.nodes.ring(), |key| self.serving(key), spec, cmd, self.colocated, context)
+    }
+
+    /// Decides on which node commands run together, in one block or one transaction. Nobody stands in for it.
+    pub(crate) fn route_together<'a>(
+        &self,
+        commands: impl Iterator<Item = (&'static Spec, &'a Cmd)> + Clone,
+        context: Context,
+    ) -> Result<usize, Error> {
+        route_together(self.nodes.ring(), commands, self.colocated, context)
     }
 
     /// Where a command goes that has one key and is sent as it is, as most are: what [`route`](Self::route) says of it, found
@@ -108,7 +119,7 @@ impl Topology {
     /// Decides where a command goes that nobody stands in for.
     pub(crate) fn route_to_owner(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Route, Error> {
         let ring = self.nodes.ring();
-        route(ring, |key| ring.lookup(key), spec, cmd, self.colocated)
+        route(ring, |key| ring.lookup(key), spec, cmd, self.colocated, Context::Alone)
     }
 
     /// The node that answers for a key: its owner, or, while that is away and the ring is to do without it, the next one

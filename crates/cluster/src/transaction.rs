@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+use redis::Cmd;
 use redis::FromRedisValue;
 use redis::ToRedisArgs;
 use redis::Value;
@@ -21,20 +22,23 @@ use redisdb_node::command::Spec;
 use redisdb_node::command::Write;
 use redisdb_node::command::rows;
 
+use crate::context::Context;
 use crate::error::Error;
-use crate::pipeline::owner_of;
 use crate::ring::RedisRing;
 use crate::several::on_owner;
+use crate::topology::Topology;
 
 /// A [`Transaction`] on the node of a ring that owns its keys. It takes only commands whose keys have the hash tag of
-/// the watched ones: any other would run where its keys are not.
+/// the watched ones, or with [`allow_colocated`](crate::RingBuilder::allow_colocated) their owner: any other would run where its
+/// keys are not. What is for every node of a ring it does not take either.
 ///
 /// Made by [`RedisRing::transaction`]. A cheap handle.
 #[derive(Debug, Clone)]
 pub struct RingTransaction {
-    ring: RedisRing,
+    /// With which it began.
+    topology: Arc<Topology>,
     transaction: Transaction,
-    watched: Arc<redis::Cmd>,
+    watched: Arc<Cmd>,
 }
 
 impl RedisRing {
@@ -73,16 +77,17 @@ impl RedisRing {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        // The keys, as those of a command that a ring does take.
         let watched = Arc::new(rows::EXISTS.cmd().arg(&keys).take());
-        let owner = owner_of(self, [(rows::EXISTS.spec(), &*watched)])?;
+        let topology = self.topology();
+        let owner = topology.route_together(std::iter::once(watching(&watched)), Context::Transaction)?;
+        let owner = topology.nodes.at(owner);
         // The function's own error is kept here, for it is more than a node's.
         let own = Mutex::new(None);
         let outcome = owner.transaction(keys, |transaction| {
             // An error of an attempt that is not the last has no meaning any more.
             *own.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            let (ring, watched) = (self.clone(), Arc::clone(&watched));
-            let future = f(RingTransaction { ring, transaction, watched });
+            let (topology, watched) = (Arc::clone(&topology), Arc::clone(&watched));
+            let future = f(RingTransaction { topology, transaction, watched });
             let own = &own;
             async move {
                 match future.await {
@@ -118,12 +123,15 @@ impl RingTransaction {
         Pipeline::new(self.clone())
     }
 
-    fn belongs(&self, spec: &'static Spec, cmd: &redis::Cmd) -> Result<(), Error> {
-        if spec.keys_of(cmd).is_ok_and(|mut keys| keys.next().is_none()) {
-            return Ok(());
-        }
-        owner_of(&self.ring, [(rows::EXISTS.spec(), &*self.watched), (spec, cmd)]).map(drop)
+    fn belongs(&self, spec: &'static Spec, cmd: &Cmd) -> Result<(), Error> {
+        let commands = [watching(&self.watched), (spec, cmd)];
+        self.topology.route_together(commands.into_iter(), Context::Transaction).map(drop)
     }
+}
+
+/// The watched keys, as those of a command that a ring does take.
+fn watching(watched: &Cmd) -> (&'static Spec, &Cmd) {
+    (rows::EXISTS.spec(), watched)
 }
 
 impl Execute for RingTransaction {
@@ -134,7 +142,7 @@ impl Execute for RingTransaction {
     async fn read<T: FromRedisValue + Send>(
         &self,
         command: &'static Command<Read>,
-        cmd: redis::Cmd,
+        cmd: Cmd,
     ) -> Result<T, Error> {
         self.belongs(command.spec(), &cmd)?;
         Ok(self.transaction.read(command, cmd).await?)
@@ -143,7 +151,7 @@ impl Execute for RingTransaction {
     async fn write<T: FromRedisValue + Send>(
         &self,
         command: &'static Command<Write>,
-        cmd: redis::Cmd,
+        cmd: Cmd,
     ) -> Result<T, Error> {
         self.belongs(command.spec(), &cmd)?;
         Ok(self.transaction.write(command, cmd).await?)
@@ -152,7 +160,7 @@ impl Execute for RingTransaction {
     async fn each<T: FromRedisValue + Send>(
         &self,
         command: &'static Command<Each>,
-        cmd: redis::Cmd,
+        cmd: Cmd,
     ) -> Result<T, Error> {
         self.belongs(command.spec(), &cmd)?;
         Ok(self.transaction.each(command, cmd).await?)
@@ -173,8 +181,9 @@ impl SendMany for RingTransaction {
 
     async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
         // One command that belongs elsewhere, and none is sent.
-        let elsewhere = commands.iter().find_map(|command| self.belongs(command.spec, &command.cmd).err());
-        if let Some(error) = elsewhere {
+        let queued = commands.iter().map(|command| (command.spec, &command.cmd));
+        let all = std::iter::once(watching(&self.watched)).chain(queued);
+        if let Err(error) = self.topology.route_together(all, Context::Block) {
             return commands.iter().map(|_| Some(Err(error.clone()))).collect();
         }
         let answers = self.transaction.send_atomic(commands).await.into_iter();

@@ -187,7 +187,8 @@ impl Node {
         &self.inner.connection
     }
 
-    /// Sends a command as it is, once, and returns its reply.
+    /// Sends a command as it is, once, and returns its reply. One that the table knows to block or to change its
+    /// connection is refused: others share that.
     ///
     /// # Errors
     /// [`Error`]; an error reply is one too.
@@ -197,6 +198,9 @@ impl Node {
     pub async fn send(&self, cmd: &Cmd) -> Result<Value, Error> {
         if nothing::is_wordless(cmd) {
             return Err(self.wordless());
+        }
+        if let Some(reason) = command::lookup(cmd).and_then(|spec| spec.needs_owned(cmd)) {
+            return Err(self.error(name_of(cmd), ErrorKind::Unsupported(reason.into())));
         }
         let by = self.deadline.map(|deadline| Instant::now() + deadline);
         let reply = self.inner.connection.send(cmd, by, self.admission.as_ref()).await;

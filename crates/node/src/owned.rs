@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::OnceLock;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -31,8 +33,11 @@ use redis::aio::MultiplexedConnection;
 
 use crate::bounded::Broken;
 use crate::bounded::TooLarge;
+use crate::command;
 use crate::command::Command;
+use crate::command::Connection;
 use crate::command::Each;
+use crate::command::Group;
 use crate::command::Read;
 use crate::command::Spec;
 use crate::command::Write;
@@ -55,8 +60,8 @@ use crate::waiting::Waiting;
 /// A connection that nobody else uses, for `WATCH` and `MULTI`, and for commands that block.
 ///
 /// It runs the typed commands, [`WAIT`](crate::BlockingCommands::wait) among them, and, as a redis-rs connection,
-/// everything else. It goes back to its pool when it is dropped; one that was left inside a `MULTI` or in the middle
-/// of a reply is closed instead.
+/// everything else. It goes back to its pool when it is dropped; one that was changed (`SELECT`, `SUBSCRIBE`), or was left
+/// inside a `MULTI` or in the middle of a reply, is closed instead.
 ///
 /// A typed command is given the node's response timeout, and a blocking one its own time on top of that. What is sent
 /// through redis-rs waits without end.
@@ -83,6 +88,8 @@ pub struct OwnedConnection {
     connection: Mutex<Option<Object<Dialer>>>,
     /// Whether a reply was too large, which has ended it.
     broken: Broken,
+    /// Whether it is no longer as all others are.
+    changed: AtomicBool,
 }
 
 impl OwnedConnection {
@@ -91,6 +98,7 @@ impl OwnedConnection {
     /// # Errors
     /// [`Error`]; an error reply is one too.
     pub async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        self.note_change(spec);
         let wait = Waiting::of(spec, cmd).with_reply(self.response_timeout);
         let reply = match self.handle() {
             Ok(mut connection) => {
@@ -148,6 +156,14 @@ impl OwnedConnection {
         })
     }
 
+    /// Notes that a command makes the connection another one than the pool gave. What `WATCH` and `MULTI` leave behind the pool
+    /// finds itself.
+    fn note_change(&self, spec: &Spec) {
+        if spec.connection == Connection::Session && spec.group != Group::Transactions {
+            self.changed.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Closes the connection if what was sent is not answered to the end.
     async fn to_the_end<T>(&self, sent: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
         let mut in_flight = InFlight(Some(self));
@@ -182,6 +198,15 @@ impl OwnedConnection {
     async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {
         let reply = self.run(spec, &cmd).await?;
         T::from_redis_value(reply).map_err(|error| self.error(spec.name, ErrorKind::Reply(error.into())))
+    }
+}
+
+impl Drop for OwnedConnection {
+    fn drop(&mut self) {
+        if *self.changed.get_mut() {
+            let connection = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+            drop(connection.map(Object::take));
+        }
     }
 }
 
@@ -242,6 +267,7 @@ impl ConnectionLike for OwnedConnection {
             if nothing::is_wordless(cmd) {
                 return Err((redis::ErrorKind::Client, nothing::WORDLESS).into());
             }
+            command::lookup(cmd).into_iter().for_each(|spec| self.note_change(spec));
             let mut connection = self.handle()?;
             self.to_the_end(async move { connection.send_packed_command(cmd).await }).await
         })
@@ -260,6 +286,7 @@ impl ConnectionLike for OwnedConnection {
             if pipeline.cmd_iter().any(nothing::is_wordless) {
                 return Err((redis::ErrorKind::Client, nothing::WORDLESS).into());
             }
+            pipeline.cmd_iter().filter_map(command::lookup).for_each(|spec| self.note_change(spec));
             if pipeline.is_transaction() {
                 let replies = self.to_the_end(self.block(pipeline)?).await?;
                 let part = multi::part_of(pipeline, replies, offset, count);
@@ -327,6 +354,7 @@ impl Owned {
                     response_timeout: self.config.response_timeout(),
                     broken: Broken::clone(&pooled.dialed.broken),
                     connection: Mutex::new(Some(pooled)),
+                    changed: AtomicBool::new(false),
                 })
             }
             // What a server says to a connection is not its answer to a command.

@@ -22,6 +22,7 @@ use crate::command::Each;
 use crate::command::Read;
 use crate::command::Spec;
 use crate::command::Write;
+use crate::command::name_of;
 use crate::execute::Execute;
 
 /// Gathers commands and sends them together: one write, one wait, one outcome for each of them.
@@ -204,7 +205,9 @@ impl<S: SendMany> Pipeline<S> {
         let recorded = match command::lookup(&cmd) {
             Some(spec) => Ok(self.record(spec, cmd, S::write_reply)),
             None => {
-                Err(self.to.not_sent("", "it is not in the command table; send it outside of a pipeline"))
+                let reason =
+                    "it is not in the command table; register it, or send it to one node by `Node::send`";
+                Err(self.to.not_sent(&name_of(&cmd), reason))
             }
         };
         async move { recorded?.await }

@@ -74,7 +74,8 @@ impl Portion {
 impl Node {
     /// Sends a pipeline in one write and returns `count` of its replies from `offset` on, as
     /// [`ConnectionLike`](redis::aio::ConnectionLike) does: error replies are values. Of one without a command nothing is
-    /// sent.
+    /// sent. None of the commands may be one that blocks or changes a connection, for others share this one; it is not
+    /// looked for.
     ///
     /// # Errors
     /// Of the connection, for the whole pipeline; of an atomic one also why it was not executed as a block.

@@ -22,6 +22,7 @@ use super::RedisCopy;
 use super::patience::Patience;
 use super::portion::Portion;
 use super::portion::lost;
+use crate::context::Context;
 use crate::effect;
 use crate::effect::Plan;
 use crate::error::Error;
@@ -49,10 +50,7 @@ impl CopyReply {
     pub(crate) fn into_one(self, spec: &'static Spec) -> Result<Value, Error> {
         match self {
             Self::One(_, value) => Ok(value),
-            Self::All(replies) if spec.access == Access::Each => {
-                let named = |(name, reply): (&str, &Value)| (Value::BulkString(name.into()), reply.clone());
-                Ok(Value::Map(replies.successes().map(named).collect()))
-            }
+            Self::All(replies) if spec.access == Access::Each => replies.by_name(spec.name),
             Self::All(replies) => match replies.first() {
                 Some(first) if replies.agreed() => Ok(first.clone()),
                 _ => Err(Error::Disagreement(Box::new(TooFewReplies {
@@ -157,17 +155,14 @@ impl RedisCopy {
     /// Decides what is done with a command, as the nodes are at this moment.
     fn step<'a>(&self, spec: &'static Spec, cmd: &'a Cmd) -> Step<'a> {
         let shared = &*self.shared;
-        let key = match spec.first_key(cmd) {
-            Ok(key) => key,
-            Err(error) => return Step::Nothing(Error::keys(spec)(error)),
+        let plan = match effect::plan(Context::Pipeline, spec, cmd, || shared.nodes.clock()) {
+            Ok(plan) => plan,
+            Err(error) => return Step::Nothing(error),
         };
-        if let Some(reason) = spec.needs_owned(cmd) {
-            return Step::Nothing(Error::refused(spec.name, "copy", reason));
-        }
+        let key = spec.first_key(cmd).ok().flatten();
         let is_up = |idx: &usize| shared.nodes.at(*idx).is_connected();
         let order = || shared.nodes.ring().successors(key.unwrap_or_default());
-        match effect::plan(spec, cmd, || shared.nodes.clock()) {
-            Plan::Refuse(reason) => Step::Nothing(Error::refused(spec.name, "copy", reason)),
+        match plan {
             Plan::AsItIs if spec.access == Access::Read && spec.copy == OnCopy::AnyNode => {
                 let in_sync = |idx: &usize| shared.in_sync(*idx, spec, cmd);
                 let first = order().filter(in_sync).find(is_up).or_else(|| order().find(in_sync));
@@ -236,24 +231,12 @@ impl RedisCopy {
     }
 }
 
-/// A command in a `MULTI` block, which must do the same on every node.
+/// A command in a `MULTI` block, which every node is sent.
 fn step_of_block<'a>(nodes: &Nodes, spec: &'static Spec, cmd: &'a Cmd) -> Result<Step<'a>, Error> {
-    const DECIDED: &str = "in a `MULTI` block each node would decide it by what it holds, and could end up different; send it \
-         outside of the block, or write the block as a `Script` that is `deterministic()`";
-    const SERVERS: &str = "it is about the servers, not about keys; send it outside of the `MULTI` block";
-    let refused = |reason| Err(Error::refused(spec.name, "copy", reason));
-    let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
-    if let Some(reason) = spec.needs_owned(cmd) {
-        return refused(reason);
-    }
-    let is_about_keys = keys(spec, cmd).next().is_some() && spec.access != Access::Each;
-    match effect::plan(spec, cmd, || nodes.clock()) {
-        Plan::Refuse(reason) => refused(reason),
-        Plan::Decided(..) => refused(DECIDED),
-        Plan::AsItIs if is_about_keys => Ok(Step::All(spec, Cow::Borrowed(cmd))),
-        Plan::Instead(instead) if is_about_keys => Ok(Step::All(spec, Cow::Owned(instead))),
-        Plan::AsItIs | Plan::Instead(_) | Plan::OneNode => refused(SERVERS),
-    }
+    Ok(match effect::plan(Context::Block, spec, cmd, || nodes.clock())? {
+        Plan::Instead(instead) => Step::All(spec, Cow::Owned(instead)),
+        _ => Step::All(spec, Cow::Borrowed(cmd)),
+    })
 }
 
 /// Commands that can be under way at the same time.

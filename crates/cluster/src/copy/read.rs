@@ -16,9 +16,9 @@ use redisdb_node::command::Spec;
 use super::Shared;
 use crate::behind::Behind;
 use crate::behind::Standing;
+use crate::context::Context;
 use crate::copy::RedisCopy;
 use crate::effect;
-use crate::effect::Plan;
 use crate::error::Error;
 use crate::merge::PartValue;
 use crate::merge::merge;
@@ -29,9 +29,7 @@ impl RedisCopy {
     /// Asks one node, and the next one when that cannot answer.
     pub(crate) async fn run_read(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         let mut patience = self.patience(self.shared.nodes.len()).await?;
-        if let Plan::Refuse(reason) = effect::plan(spec, cmd, || SystemTime::UNIX_EPOCH) {
-            return Err(Error::refused(spec.name, "copy", reason));
-        }
+        let _sendable = effect::plan(Context::Alone, spec, cmd, || SystemTime::UNIX_EPOCH)?;
         if spec.copy == OnCopy::EveryNode {
             return self.ask_all(spec, cmd).boxed().await;
         }
@@ -101,17 +99,11 @@ impl RedisCopy {
         if values.is_empty() {
             return Err(Error::unavailable(spec.name, None, errors, Vec::new()));
         }
-        let rule = match spec.ring {
-            OnRing::EveryNode(rule) => rule,
-            _ => Merge::AllOk,
-        };
-        merge(rule, &[], values).map_err(|reason| Error::unmerged(spec.name, reason))
+        merge(rule_of(spec), &[], values).map_err(|reason| Error::unmerged(spec.name, reason))
     }
 
     pub(crate) async fn run_each(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
-        if let Plan::Refuse(reason) = effect::plan(spec, cmd, || SystemTime::UNIX_EPOCH) {
-            return Err(Error::refused(spec.name, "copy", reason));
-        }
+        let _sendable = effect::plan(Context::Alone, spec, cmd, || SystemTime::UNIX_EPOCH)?;
         self.check_identity().await?;
         let replies = join_all(self.shared.writers.iter().map(|node| node.run(spec, cmd))).await;
         Ok(self.shared.nodes.replies(replies))
@@ -142,6 +134,14 @@ impl Shared {
         // The keys are looked for only if the node has missed any: this is asked before and after every read.
         let keys = std::iter::once_with(|| spec.keys_of(cmd)).flatten().flatten().map(|(_, key)| key);
         self.behind.get(idx).map_or(Standing::Behind, |behind| behind.standing(self.nodes.at(idx), keys))
+    }
+}
+
+/// How the replies of all nodes to a question become one.
+pub(crate) fn rule_of(spec: &Spec) -> Merge {
+    match spec.ring {
+        OnRing::EveryNode(rule) => rule,
+        _ => Merge::AllOk,
     }
 }
 

@@ -22,6 +22,7 @@ use super::verdict::Took;
 use super::watched::Watched;
 use crate::behind::Standing;
 use crate::both::both;
+use crate::context::Context;
 use crate::copy::RedisCopy;
 use crate::decide::Decide;
 use crate::decide::Effect;
@@ -37,14 +38,12 @@ impl RedisCopy {
     pub(crate) async fn run_write(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
         let mut patience = self.patience(self.shared.nodes.len()).await?;
         let shared = &*self.shared;
-        // The keys must be known before anything is sent: a node that misses the write is behind on them.
-        let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
         let mut watched = Watched::new(shared, spec, cmd);
         if effect::tells_a_life(spec) {
             patience.learn_clock(&shared.nodes).await;
         }
         let rewritten;
-        let cmd = match effect::plan(spec, cmd, || shared.nodes.clock()) {
+        let cmd = match effect::plan(Context::Alone, spec, cmd, || shared.nodes.clock())? {
             Plan::AsItIs => cmd,
             Plan::Instead(instead) => {
                 rewritten = instead;
@@ -55,7 +54,6 @@ impl RedisCopy {
                 return self.run_decided(spec, cmd, decide, &mut watched, &mut patience).boxed().await;
             }
             Plan::OneNode => return self.run_on_one(spec, cmd).boxed().await,
-            Plan::Refuse(reason) => return Err(Error::refused(spec.name, "copy", reason)),
         };
         watched.sending();
         let is_flush = matches!(spec.name, "FLUSHALL" | "FLUSHDB");

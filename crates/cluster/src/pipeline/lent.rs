@@ -11,10 +11,13 @@ use redisdb_node::command::Spec;
 use super::Queued;
 use super::RingAnswers;
 use super::RingReply;
-use super::owner_of;
 use super::run_all;
+use crate::context::Context;
+use crate::context::row;
 use crate::error::Error;
+use crate::replies::PerNode;
 use crate::ring::RedisRing;
+use crate::several::on_owner;
 
 /// A command in a pipeline of redis-rs, which keeps it.
 struct Lent<'a> {
@@ -45,22 +48,22 @@ pub(crate) async fn run(
         last = spec.or(last);
         commands.push(Lent { spec, cmd });
     }
-    let value = |reply| match reply {
-        RingReply::One(_, value) => value,
-        RingReply::Each(replies) => {
-            let named = |(name, reply): (&str, &Value)| (Value::BulkString(name.into()), reply.clone());
-            Value::Map(replies.successes().map(named).collect())
-        }
-    };
+    let mut n_answered = 0;
     let answered = |mut answers: RingAnswers| {
-        let taken = (0..answers.n_commands()).filter_map(|i| answers.take(i));
-        taken.for_each(|answer| outcome(answer.map(value)));
+        for i in 0..answers.n_commands() {
+            let Some(answer) = answers.take(i) else { continue };
+            let named = |replies: PerNode<Value>| {
+                let spec = pipeline.cmd_iter().nth(n_answered + i).and_then(command::lookup);
+                replies.by_name(spec.map_or("?", |spec| spec.name))
+            };
+            outcome(answer.and_then(|reply| match reply {
+                RingReply::One(_, value) => Ok(value),
+                RingReply::Each(replies) => named(replies),
+            }));
+        }
+        n_answered += answers.n_commands();
     };
     run_all(ring, &mut commands, answered).await;
-}
-
-fn row(cmd: &Cmd) -> Result<&'static Spec, Error> {
-    command::lookup(cmd).ok_or_else(|| Error::unknown(cmd))
 }
 
 /// The row of a command that follows another one in a pipeline, which often is the same command again.
@@ -71,18 +74,24 @@ fn row_after(last: Option<&'static Spec>, cmd: &Cmd) -> Option<&'static Spec> {
     last.filter(is_again).or_else(|| command::lookup(cmd))
 }
 
-/// Runs a redis-rs `MULTI` block as it is on the owner of its keys, which must have one hash tag.
+/// Runs a redis-rs `MULTI` block as it is on the owner of its keys.
 pub(crate) async fn run_atomic(
     ring: &RedisRing,
     pipeline: &Pipeline,
     offset: usize,
     count: usize,
 ) -> Result<Vec<Value>, Error> {
-    let mut commands = Vec::with_capacity(pipeline.len());
-    for cmd in pipeline.cmd_iter() {
-        commands.push((row(cmd)?, cmd));
-    }
-    // A block without a command goes nowhere: any node says so.
-    let owner = if pipeline.is_empty() { ring.node_for("") } else { owner_of(ring, commands)? };
-    Ok(owner.send_pipeline(pipeline, offset, count).await?)
+    let topology = ring.topology();
+    let commands = pipeline.cmd_iter().map(|cmd| Ok((row(cmd)?, cmd)));
+    let commands = commands.collect::<Result<Vec<_>, Error>>()?;
+    let owner = match commands.is_empty() {
+        // A block without a command goes nowhere: any node says so.
+        true => 0,
+        false => topology.route_together(commands.iter().copied(), Context::Block)?,
+    };
+    let replies = ring.nodes_of(&topology).at(owner).send_pipeline(pipeline, offset, count).await;
+    replies.map_err(|error| match commands.first() {
+        Some((spec, cmd)) => on_owner(spec, cmd, error),
+        None => Error::Node(error),
+    })
 }

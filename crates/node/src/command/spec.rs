@@ -63,7 +63,7 @@ impl Spec {
 
     /// Returns whether it can wait for keys on a connection of its own, given it alone. `WAIT` cannot: it asks about
     /// what its own connection wrote before.
-    pub(crate) fn blocks_for_keys(&self) -> bool {
+    pub fn blocks_for_keys(&self) -> bool {
         let blocks = matches!(self.connection, Connection::Blocking | Connection::BlockingWith(_));
         blocks && self.keys != Keys::None
     }

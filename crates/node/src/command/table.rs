@@ -121,20 +121,29 @@ const CLUSTER_ONLY: &str = "it belongs to Redis Cluster, which these independent
     to ask one server all the same, call it on that node, by `on_node(name)`";
 const CONFIGURED: &str = "every connection to a node must be alike; give the user, password, database and \
     client name in the configuration of the node";
-const CURSOR: &str = "its cursor means something to one server only; iterate by `scan(..)`, which keeps one for \
+const CHANNELS: &str = "it turns a connection into a subscription; use `subscribe(..)`, or `ssubscribe(..)` for the channels of \
+    `SPUBLISH`, which have connections of their own";
+const CLUSTER_CONNECTION: &str = "it tells a server of Redis Cluster what to do for one connection, and these \
+    independent servers form none";
+const CURSOR: &str = "its cursor means something to one server only; iterate by `scan_iter(..)`, which keeps one for \
     all, or call it on one node, by `on_node(name)`";
+const FEED: &str = "it turns a connection into a list of all that one server is sent; open a connection for it by the \
+    crate `redis`";
 const MIGRATES: &str = "it would move keys to a server on which they are not looked for; to do it all the same, \
     call it on one node, by `on_node(name)`";
-const ONE_CONNECTION: &str =
-    "it changes one connection, and this one is shared; open a connection of your own to one node";
+const NO_TRANSACTION: &str = "a copy has no transactions: nothing has its nodes take the blocks of two clients in the same \
+    order; write in one block, by `pipeline().atomic()`, and hold a lock while you do what follows from a read, by \
+    `lock(name, ..)`";
+const ONE_CONNECTION: &str = "it changes one connection, and this one is shared; take a connection of your own to one \
+    node, by `on_node(name)` and `owned()`";
 const ONE_SERVER: &str = "it concerns one server; call it on that node, by `on_node(name)`";
 const PATTERNS: &str =
     "a pattern may match channels of every node; use `psubscribe(..)`, which listens to all of them";
-const REPLICAS: &str = "it waits for the replicas of one server, after writes of the same connection; open a \
-    connection of your own to that node";
+const REPLICAS: &str = "it waits for the replicas of one server, after writes of the same connection; make both on a \
+    connection of your own, by `on_node(name)` and `owned()`";
 const SENTINEL: &str =
     "only a sentinel answers it, which holds no data; connect a node to the sentinel and ask it";
-const SUBSCRIBER: &str = "only the connection that subscribed can do it; do it on the subscription";
+const SUBSCRIBER: &str = "only the connection that subscribed can do it; drop the `Subscription`, and start another one for what is left";
 const TRANSACTION: &str = "a transaction needs one server and one connection; use `transaction(keys, ..)`, or \
                            `pipeline().atomic()`";
 
@@ -216,7 +225,8 @@ table! {
     ACL_USERS "ACL USERS" Server (6, 0, 0) 2 Each, None, EveryNode(All), EveryNode, Read, Shared;
     ACL_WHOAMI "ACL WHOAMI" Server (6, 0, 0) 2 Each, None, EveryNode(All), EveryNode, Read, Shared;
     APPEND "APPEND" String (2, 0, 0) 3 Write, One(1), ByKey, EveryNode, Never, Shared;
-    ASKING "ASKING" Cluster (3, 0, 0) 1 Read, None, Refuse(CLUSTER_ONLY), Refuse(CLUSTER_ONLY), Read, Session;
+    ASKING "ASKING" Cluster (3, 0, 0) 1 Read, None, Refuse(CLUSTER_CONNECTION),
+        Refuse(CLUSTER_CONNECTION), Read, Session;
     AUTH "AUTH" Connection (1, 0, 0) -2 Read, None, Refuse(CONFIGURED), Refuse(CONFIGURED), Read, Session;
     BGREWRITEAOF "BGREWRITEAOF" Server (1, 0, 0) 1 Write, None, EveryNode(AllOk),
         EveryNode, Idempotent, Shared;
@@ -377,7 +387,7 @@ table! {
     DELIFEQ "DELIFEQ" String never / (9, 0, 0) 3 Write, One(1), ByKey, Effect(Conditional), Reply, Shared;
     DIGEST "DIGEST" String (8, 4, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
     DISCARD "DISCARD" Transactions (2, 0, 0) 1 Read, None, Refuse(TRANSACTION),
-        Refuse(TRANSACTION), Read, Session;
+        Refuse(NO_TRANSACTION), Read, Session;
     DUMP "DUMP" Generic (2, 6, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
     ECHO "ECHO" Connection (1, 0, 0) 2 Read, None, AnyNode, AnyNode, Read, Shared;
     EVAL "EVAL" Scripting (2, 6, 0) -3 Write, Counted(2), ByKey, Effect(Script), Never, Shared;
@@ -385,7 +395,7 @@ table! {
     EVALSHA_RO "EVALSHA_RO" Scripting (7, 0, 0) -3 Read, Counted(2), ByKey, AnyNode, Read, Shared;
     EVAL_RO "EVAL_RO" Scripting (7, 0, 0) -3 Read, Counted(2), ByKey, AnyNode, Read, Shared;
     EXEC "EXEC" Transactions (1, 2, 0) 1 Write, None, Refuse(TRANSACTION),
-        Refuse(TRANSACTION), Never, Session;
+        Refuse(NO_TRANSACTION), Never, Session;
     EXISTS "EXISTS" Generic (1, 0, 0) -2 Read, Each { first: 1, step: 1 }, Split(Sum), AnyNode, Read, Shared;
     EXPIRE "EXPIRE" Generic (1, 0, 0) -3 Write, One(1), ByKey,
         Effect(ConditionalIf { from: 3, until: End, options: EXPIRE_CONDITIONS }), Reply, Shared;
@@ -519,7 +529,7 @@ table! {
         Refuse(ONE_SERVER), Never, Shared;
     MODULE_UNLOAD "MODULE UNLOAD" Server (4, 0, 0) 3 Write, None, Refuse(ONE_SERVER),
         Refuse(ONE_SERVER), Never, Shared;
-    MONITOR "MONITOR" Server (1, 0, 0) 1 Read, None, Refuse(ONE_SERVER), Refuse(ONE_SERVER), Read, Session;
+    MONITOR "MONITOR" Server (1, 0, 0) 1 Read, None, Refuse(FEED), Refuse(FEED), Read, Session;
     MOVE "MOVE" Generic (1, 0, 0) 3 Write, One(1), ByKey, EveryNode, Reply, Shared;
     MSET "MSET" String (1, 0, 1) -3 Write, Each { first: 1, step: 2 }, Split(AllOk),
         EveryNode, Idempotent, Shared;
@@ -528,7 +538,7 @@ table! {
     MSETNX "MSETNX" String (1, 0, 1) -3 Write, Each { first: 1, step: 2 }, ByKey,
         Effect(Conditional), Reply, Shared;
     MULTI "MULTI" Transactions (1, 2, 0) 1 Read, None, Refuse(TRANSACTION),
-        Refuse(TRANSACTION), Read, Session;
+        Refuse(NO_TRANSACTION), Read, Session;
     OBJECT_ENCODING "OBJECT ENCODING" Generic (2, 2, 3) 3 Read, One(2), ByKey, AnyNode, Read, Shared;
     OBJECT_FREQ "OBJECT FREQ" Generic (4, 0, 0) 3 Read, One(2), ByKey, AnyNode, Read, Shared;
     OBJECT_HELP "OBJECT HELP" Generic (6, 2, 0) 2 Read, None, AnyNode, AnyNode, Read, Shared;
@@ -568,10 +578,10 @@ table! {
     QUIT "QUIT" Connection (1, 0, 0) -1 Read, None, Refuse(ONE_CONNECTION),
         Refuse(ONE_CONNECTION), Read, Session;
     RANDOMKEY "RANDOMKEY" Generic (1, 0, 0) 1 Read, None, EveryNode(First), AnyNode, Read, Shared;
-    READONLY "READONLY" Cluster (3, 0, 0) 1 Read, None, Refuse(CLUSTER_ONLY),
-        Refuse(CLUSTER_ONLY), Read, Session;
-    READWRITE "READWRITE" Cluster (3, 0, 0) 1 Read, None, Refuse(CLUSTER_ONLY),
-        Refuse(CLUSTER_ONLY), Read, Session;
+    READONLY "READONLY" Cluster (3, 0, 0) 1 Read, None, Refuse(CLUSTER_CONNECTION),
+        Refuse(CLUSTER_CONNECTION), Read, Session;
+    READWRITE "READWRITE" Cluster (3, 0, 0) 1 Read, None, Refuse(CLUSTER_CONNECTION),
+        Refuse(CLUSTER_CONNECTION), Read, Session;
     RENAME "RENAME" Generic (1, 0, 0) 3 Write, Pair(1, 2), ByKey, EveryNode, Reply, Shared;
     RENAMENX "RENAMENX" Generic (1, 0, 0) 3 Write, Pair(1, 2), ByKey, Effect(Conditional), Reply, Shared;
     REPLCONF "REPLCONF" Server (3, 0, 0) -1 Read, None, Refuse(BETWEEN_SERVERS),
@@ -680,9 +690,11 @@ table! {
     SRANDMEMBER "SRANDMEMBER" Set (1, 0, 0) -2 Read, One(1), ByKey, AnyNode, Read, Shared;
     SREM "SREM" Set (1, 0, 0) -3 Write, One(1), ByKey, EveryNode, Reply, Shared;
     SSCAN "SSCAN" Set (2, 8, 0) -3 Read, One(1), ByKey, AnyNode, Read, Shared;
-    SSUBSCRIBE "SSUBSCRIBE" PubSub (7, 0, 0) -2 Read, Channels { first: 1 }, ByKey, OneNode, Read, Session;
+    SSUBSCRIBE "SSUBSCRIBE" PubSub (7, 0, 0) -2 Read, Channels { first: 1 },
+        Refuse(CHANNELS), Refuse(CHANNELS), Read, Session;
     STRLEN "STRLEN" String (2, 2, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
-    SUBSCRIBE "SUBSCRIBE" PubSub (2, 0, 0) -2 Read, Channels { first: 1 }, ByKey, OneNode, Read, Session;
+    SUBSCRIBE "SUBSCRIBE" PubSub (2, 0, 0) -2 Read, Channels { first: 1 },
+        Refuse(CHANNELS), Refuse(CHANNELS), Read, Session;
     SUBSTR "SUBSTR" String (1, 0, 0) 4 Read, One(1), ByKey, AnyNode, Read, Shared;
     SUNION "SUNION" Set (1, 0, 0) -2 Read, Each { first: 1, step: 1 }, ByKey, AnyNode, Read, Shared;
     SUNIONSTORE "SUNIONSTORE" Set (1, 0, 0) -3 Write, Each { first: 1, step: 1 }, ByKey,
@@ -701,7 +713,7 @@ table! {
     UNSUBSCRIBE "UNSUBSCRIBE" PubSub (2, 0, 0) -1 Read, None, Refuse(SUBSCRIBER),
         Refuse(SUBSCRIBER), Read, Session;
     UNWATCH "UNWATCH" Transactions (2, 2, 0) 1 Read, None, Refuse(TRANSACTION),
-        Refuse(TRANSACTION), Read, Session;
+        Refuse(NO_TRANSACTION), Read, Session;
     VADD "VADD" VectorSet (8, 0, 0) -5 Write, One(1), ByKey, EveryNode, Idempotent, Shared;
     VCARD "VCARD" VectorSet (8, 0, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
     VDIM "VDIM" VectorSet (8, 0, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
@@ -717,7 +729,7 @@ table! {
     WAIT "WAIT" Generic (3, 0, 0) 3 Read, None, Refuse(REPLICAS), Refuse(REPLICAS), Read, Blocking;
     WAITAOF "WAITAOF" Generic (7, 2, 0) 4 Read, None, Refuse(REPLICAS), Refuse(REPLICAS), Read, Blocking;
     WATCH "WATCH" Transactions (2, 2, 0) -2 Read, Each { first: 1, step: 1 }, Refuse(TRANSACTION),
-        Refuse(TRANSACTION), Read, Session;
+        Refuse(NO_TRANSACTION), Read, Session;
     XACK "XACK" Stream (5, 0, 0) -4 Write, One(1), ByKey, EveryNode, Reply, Shared;
     XACKDEL "XACKDEL" Stream (8, 2, 0) -6 Write, One(1), ByKey, EveryNode, Reply, Shared;
     XADD "XADD" Stream (5, 0, 0) -5 Write, One(1), ByKey, Effect(Random), Never, Shared;
@@ -850,13 +862,15 @@ mod tests {
             (Access::Write, copy) => copy != OnCopy::AnyNode,
             // A keyless question whose answer is the sum of what the nodes know: `PUBSUB CHANNELS`.
             (Access::Read, OnCopy::EveryNode) => matches!(row.ring, OnRing::EveryNode(Union | Min)),
-            (Access::Read, OnCopy::OneNode) => matches!(row.keys, Keys::Channels { .. }),
             (Access::Read, copy) => copy == OnCopy::AnyNode,
             (Access::Each, copy) => copy == OnCopy::EveryNode,
         });
-        each_row(|row| {
-            row.copy != OnCopy::OneNode || matches!(row.keys, Keys::Channel(_) | Keys::Channels { .. })
-        });
+        each_row(|row| row.copy != OnCopy::OneNode || matches!(row.keys, Keys::Channel(_)));
+    }
+
+    #[test]
+    fn what_changes_a_connection_is_refused_where_connections_are_shared() {
+        each_row(|row| row.connection != Connection::Session || matches!(row.ring, OnRing::Refuse(_)));
     }
 
     #[test]
