@@ -56,6 +56,7 @@ mod outages;
 mod peers;
 #[cfg(feature = "servers")]
 mod pipelines;
+mod promises;
 #[cfg(feature = "servers")]
 mod proof;
 #[cfg(feature = "servers")]

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::error::ErrorKind;
 
-/// So many calls in a row without an answer, and the server is left alone. One may be a slow command.
+/// So many calls and signs of life in a row without an answer, and the server is left alone. One may be a slow command.
 const IN_A_ROW: u32 = 3;
 /// Or half of at least so many within [`WINDOW`] after the first of them.
 const ENOUGH: u32 = 20;
@@ -163,6 +163,15 @@ mod tests {
         assert!(breaker.cause().is_some());
         // That it is left alone is news once.
         assert!(!breaker.unanswered(now, &timeout(), 0.5));
+    }
+
+    #[test]
+    fn two_are_too_many_on_a_connection_that_was_made_anew_after_one() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        assert!(!breaker.unanswered(now, &timeout(), 0.5));
+        breaker.connected(now);
+        assert!(!breaker.unanswered(now, &timeout(), 0.5));
+        assert!(breaker.unanswered(now, &timeout(), 0.5));
     }
 
     #[test]
