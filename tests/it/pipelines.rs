@@ -22,6 +22,30 @@ fn key_of(ring: &RedisRing, node: &str) -> String {
     (0..).map(|i| format!("key:{i}")).find(|key| ring.node_for(key).name() == node).unwrap()
 }
 
+/// Of each command the text and the answer of its error are about that command, whatever became of others.
+#[tokio::test]
+async fn what_errors_of_a_pipeline_say_is_so_when_its_server_dies_under_it() {
+    let mut server = Server::start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    let pipeline = node.pipeline();
+    let promises: Vec<_> = (0..30_000).map(|i| pipeline.set(i, "x".repeat(100))).collect();
+    let outsider = Node::connect(server.url()).await.unwrap();
+    let killed = async {
+        eventually("it is under way", async || outsider.dbsize().await.unwrap() > 0).await;
+        server.kill();
+    };
+    let (_each_has_its_own, ()) = tokio::join!(pipeline.execute(), killed);
+    let (mut not_sent, mut unknown) = (0, 0);
+    for promise in promises {
+        if let Err(error) = promise.await {
+            let text = error.to_string();
+            assert_eq!(text.contains("may have been executed"), error.may_have_executed(), "{text}");
+            if error.may_have_executed() { unknown += 1 } else { not_sent += 1 }
+        }
+    }
+    assert!(0 < not_sent && 0 < unknown && unknown <= 1000, "{not_sent} not sent, {unknown} unknown");
+}
+
 #[tokio::test]
 async fn typed_commands_are_recorded_and_each_gets_its_reply() {
     let (_servers, ring) = ring().await;

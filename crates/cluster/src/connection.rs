@@ -193,7 +193,7 @@ fn error_reply(error: &Error) -> Result<Value, RedisError> {
         _ => "REDISDB",
     };
     let line = match error {
-        Error::Node(node) if node.code().is_some() => node.kind().to_string(),
+        Error::Node(node) if matches!(node.kind(), node::ErrorKind::Server(_)) => node.kind().to_string(),
         _ => format!("{} {error}", error.code().unwrap_or(code)),
     };
     reply_as(&line)

@@ -23,7 +23,8 @@ struct Inner {
     kind: ErrorKind,
 }
 
-/// What went wrong with a command on one server.
+/// What went wrong with a command on one server. Its text says nothing of the command: what became of that, the
+/// [`Error`] says, for the same may be the cause of another one.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -68,16 +69,16 @@ pub enum ErrorKind {
         of: Bound,
     },
     /// No reply in time. The server may have executed the command, or may do so later.
-    #[error("no reply within {0:?}; the command may have been executed, or may still be")]
+    #[error("no reply within {0:?}")]
     Timeout(Duration),
     /// The connection broke after the command was handed over. The server may have executed it.
-    #[error("connection lost: {0}; the command may have been executed")]
+    #[error("connection lost: {0}")]
     Disconnected(#[source] Arc<io::Error>),
     /// A reply would have taken more memory than this node takes, and was not read. It ended the connection. The server may
     /// have executed the command: of a single one that is certain, of a pipeline only up to that reply.
     #[error(
         "a reply takes more than {limit} bytes, which is the most that this node takes; ask for less at once, or raise \
-         `max_reply`; the command may have been executed"
+         `max_reply`"
     )]
     ReplyTooLarge {
         /// How many bytes a reply may take.
@@ -91,7 +92,7 @@ pub enum ErrorKind {
     #[error("`MULTI` was refused, so the commands ran one by one, not as a block: {0}")]
     NotAtomic(ServerError),
     /// Keys that a transaction watched were changed by others, in each of its attempts. Not executed.
-    #[error("keys that it watched were changed by others, in each of {attempts} attempts; not executed")]
+    #[error("keys that it watched were changed by others, in each of {attempts} attempts")]
     Conflict {
         /// How often it was tried.
         attempts: u32,
@@ -298,6 +299,11 @@ impl Error {
         }
     }
 
+    /// Why, and what became of the command, without the names of the node and the command.
+    pub fn reason(&self) -> impl fmt::Display + '_ {
+        Reason(self)
+    }
+
     /// Returns whether the command was never handed to a connection.
     pub fn is_not_sent(&self) -> bool {
         self.outcome() == Outcome::NotSent
@@ -360,7 +366,26 @@ pub(crate) fn io_error(error: &RedisError) -> Option<&io::Error> {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "node `{}`: `{}`: {}", self.node(), self.command(), self.kind())
+        write!(f, "node `{}`: `{}`: {}", self.node(), self.command(), self.reason())
+    }
+}
+
+struct Reason<'a>(&'a Error);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.0.kind();
+        kind.fmt(f)?;
+        // From the one value that `may_have_executed` goes by.
+        f.write_str(match (self.0.outcome(), kind) {
+            (Outcome::NotSent | Outcome::Rejected, _) => "",
+            (Outcome::Answered, _) => "; the command was answered, so it may have been executed",
+            (Outcome::Unknown, ErrorKind::Server(_) | ErrorKind::NotAtomic(_)) => {
+                "; the command, or a part of it, may have been executed"
+            }
+            (Outcome::Unknown, ErrorKind::ReplyTooLarge { .. }) => "; the command may have been executed",
+            (Outcome::Unknown, _) => "; the command may have been executed, or may still be",
+        })
     }
 }
 
@@ -411,12 +436,22 @@ mod tests {
             (ErrorKind::Disconnected(io()), false, Outcome::Unknown),
             (ErrorKind::ReplyTooLarge { limit: 1 }, false, Outcome::Unknown),
             (ErrorKind::Server(ServerError::new("ERR", "text")), false, Outcome::Rejected),
+            (ErrorKind::NotAtomic(ServerError::new("NOPERM", "text")), false, Outcome::Unknown),
             (ErrorKind::Conflict { attempts: 1 }, false, Outcome::Rejected),
             (ErrorKind::Reply(other_type.into()), false, Outcome::Answered),
             (ErrorKind::Unsupported(text().into()), false, Outcome::NotSent),
         ] {
             let error = Error::new("a".into(), "GET", kind);
             assert_eq!((error.is_connect(), error.outcome()), (is_connect, outcome), "{error}");
+            // Also where it is the cause of another call's error, or that of a program.
+            let down = ErrorKind::Down { cause: Arc::new(error.kind().clone()) };
+            let program = Error::new("a".into(), "EVALSHA", error.kind().clone());
+            for error in [&error, &Error::new("a".into(), "GET", down), &program] {
+                let text = error.to_string();
+                let says = text.contains("may have been executed") || text.contains("may still be");
+                assert_eq!(says, error.may_have_executed(), "{text}");
+                assert!(error.is_not_sent() || !text.contains("not sent"), "{text}");
+            }
         }
     }
 

@@ -123,7 +123,12 @@ impl RedisCopy {
                     Err(error) => {
                         // It may have done it, and the others certainly have not.
                         watched.note_undecided(idx, &error);
-                        return Err(Error::Node(error));
+                        return Err(match in_vain.is_empty() {
+                            true => Error::Node(error),
+                            // Others have done it before, though that does not count.
+                            false => Error::unavailable(spec.name, keys().next(), vec![error], Vec::new())
+                                .done_in_vain(shared.names(in_vain)),
+                        });
                     }
                 }
             }

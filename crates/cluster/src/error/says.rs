@@ -13,21 +13,37 @@ use super::Unavailable;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Node(error) => error.fmt(f),
-            Self::Unavailable(unavailable) => unavailable.fmt(f),
-            Self::CrossNode(cross) => cross.fmt(f),
-            Self::Unsupported { command, strategy, reason } => {
+        Says(self).fmt(f)?;
+        // Each node's error that is shown says it of its node.
+        let is_said = !matches!(self, Self::Disagreement(_))
+            && self.node_errors().iter().any(|error| error.may_have_executed());
+        match self.may_have_executed() && !is_said {
+            true => f.write_str("; the command, or a part of it, may have been executed"),
+            false => Ok(()),
+        }
+    }
+}
+
+/// An error without what became of the command, but for what nodes say of that.
+struct Says<'a>(&'a Error);
+
+impl fmt::Display for Says<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Error::Node(error) => error.fmt(f),
+            Error::Unavailable(unavailable) => unavailable.fmt(f),
+            Error::CrossNode(cross) => cross.fmt(f),
+            Error::Unsupported { command, strategy, reason } => {
                 write!(f, "`{command}` cannot run on a {strategy}: {reason}")
             }
-            Self::UnknownCommand { command } => write!(
+            Error::UnknownCommand { command } => write!(
                 f,
                 "`{command}` is not in the command table, so it is not known where it may go; \
                  send it to one node, by `on_node(name)`"
             ),
-            Self::Keys { command, reason } => write!(f, "`{command}`: {reason}"),
-            Self::Partial(partial) => partial.fmt(f),
-            Self::TooFewReplies(write) => {
+            Error::Keys { command, reason } => write!(f, "`{command}`: {reason}"),
+            Error::Partial(partial) => partial.fmt(f),
+            Error::TooFewReplies(write) => {
                 write!(
                     f,
                     "`{}`: {} of {} nodes took it, {} should have",
@@ -36,23 +52,23 @@ impl fmt::Display for Error {
                     write.replies.len(),
                     write.wanted
                 )?;
-                self.node_errors().iter().try_for_each(|error| write!(f, "; {error}"))
+                self.0.node_errors().iter().try_for_each(|error| write!(f, "; {error}"))
             }
-            Self::TooFewNodes(too_few) => {
+            Error::TooFewNodes(too_few) => {
                 let TooFewNodes { command, wanted, answered, errors } = &**too_few;
                 write!(f, "`{command}` needs {wanted} nodes, and {} answered", answered.len())?;
                 errors.iter().try_for_each(|error| write!(f, "; {error}"))
             }
-            Self::Disagreement(write) => write!(
+            Error::Disagreement(write) => write!(
                 f,
                 "`{}`: the nodes gave different answers; the typed commands return each of them",
                 write.command
             ),
-            Self::Repair(error) => error.fmt(f),
-            Self::Identity { reason } => f.write_str(reason),
-            Self::NoSuchNode { name } => write!(f, "there is no node `{name}`"),
-            Self::Ring(error) => error.fmt(f),
-            Self::Config(error) => error.fmt(f),
+            Error::Repair(error) => error.fmt(f),
+            Error::Identity { reason } => f.write_str(reason),
+            Error::NoSuchNode { name } => write!(f, "there is no node `{name}`"),
+            Error::Ring(error) => error.fmt(f),
+            Error::Config(error) => error.fmt(f),
         }
     }
 }
@@ -64,10 +80,12 @@ impl fmt::Display for Unavailable {
             write!(f, " of key `{}`", Shown(key))?;
         }
         if let ([error], [], []) = (self.errors.as_slice(), self.behind.as_slice(), self.in_vain.as_slice()) {
-            return write!(f, ": its node `{}` cannot answer: {}", error.node(), error.kind());
+            return write!(f, ": its node `{}` cannot answer: {}", error.node(), error.reason());
         }
         f.write_str(": no node can answer")?;
-        self.errors.iter().try_for_each(|error| write!(f, "; node `{}`: {}", error.node(), error.kind()))?;
+        self.errors
+            .iter()
+            .try_for_each(|error| write!(f, "; node `{}`: {}", error.node(), error.reason()))?;
         for name in &self.in_vain {
             match self.behind.contains(name) {
                 true => write!(f, "; node `{name}` is behind, so what it did does not count")?,
@@ -108,7 +126,7 @@ impl fmt::Display for Partial {
             )?,
             _ => write!(f, "`{}`: {} of {total} keys failed", self.command, self.failed_keys().count())?,
         }
-        self.failures().try_for_each(|(part, error)| write!(f, "; node `{}`: {}", part.node, error.kind()))
+        self.failures().try_for_each(|(part, error)| write!(f, "; node `{}`: {}", part.node, error.reason()))
     }
 }
 
@@ -126,5 +144,69 @@ impl fmt::Display for Shown<'_> {
         let (shown, rest) = self.0.split_at(self.0.len().min(LONGEST));
         write!(f, "{}", shown.escape_ascii())?;
         if rest.is_empty() { Ok(()) } else { write!(f, "..({} bytes)", self.0.len()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use redis::Value;
+    use redisdb_node as node;
+    use redisdb_node::ErrorKind;
+
+    use super::*;
+    use crate::error::PartReply;
+    use crate::error::RepairReason;
+    use crate::error::TooFewReplies;
+    use crate::replies::Outcome;
+    use crate::replies::Replies;
+
+    fn check(error: &Error) {
+        let text = error.to_string();
+        let says = text.contains("may have been executed") || text.contains("may still be");
+        assert_eq!(says, error.may_have_executed(), "{text}");
+    }
+
+    #[test]
+    fn an_error_says_that_something_may_have_been_executed_where_that_is_so() {
+        let timeout = || ErrorKind::Timeout(Duration::from_secs(1));
+        let down = || ErrorKind::Down { cause: Arc::new(timeout()) };
+        let of = |kind| node::Error::new("a".into(), "INCR", kind);
+        let replies = |outcomes: Vec<Outcome<Value>>| {
+            let named = outcomes.into_iter().map(|outcome| ("a".into(), outcome));
+            Box::new(TooFewReplies { command: "INCR", wanted: 3, replies: Replies::new(named.collect()) })
+        };
+        let part = |reply| PartReply { node: "a".to_owned(), keys: vec![b"k".to_vec()], reply };
+        let partial = |parts: Vec<_>| Error::Partial(Box::new(Partial { command: "MGET", parts }));
+        let unavailable = |errors| Error::unavailable("INCR", Some(b"k"), errors, vec!["b".to_owned()]);
+        for (error, may_have_executed) in [
+            (Error::Node(of(timeout())), true),
+            (Error::Node(of(down())), false),
+            (unavailable(vec![of(down())]), false),
+            (unavailable(vec![of(down()), of(timeout())]), true),
+            (unavailable(vec![]).done_in_vain(vec!["a".to_owned()]), true),
+            (unavailable(vec![of(timeout())]).done_in_vain(vec!["a".to_owned()]), true),
+            (partial(vec![part(Ok(Value::Nil)), part(Err(of(down())))]), true),
+            (partial(vec![part(Err(of(down())))]), false),
+            (partial(vec![part(Err(of(timeout())))]), true),
+            (
+                Error::TooFewReplies(replies(vec![Outcome::Ok(Value::Nil), Outcome::NotSent(of(down()))])),
+                true,
+            ),
+            (Error::TooFewReplies(replies(vec![Outcome::NotSent(of(down()))])), false),
+            (Error::TooFewReplies(replies(vec![Outcome::Unknown(of(timeout()))])), true),
+            (Error::Disagreement(replies(vec![Outcome::Ok(Value::Nil), Outcome::Ok(Value::Int(1))])), true),
+            (Error::Disagreement(replies(vec![Outcome::Unknown(of(timeout()))])), true),
+            (Error::unmerged("MGET", "text".to_owned()), true),
+            (Error::unrepaired("b", RepairReason::Busy), false),
+            (Error::unrepaired("b", RepairReason::LeaseLost), true),
+            (Error::refused("BLPOP", "copy", "text"), false),
+            (Error::NoSuchNode { name: "x".to_owned() }, false),
+        ] {
+            check(&error);
+            assert_eq!(error.may_have_executed(), may_have_executed, "{error}");
+        }
     }
 }
