@@ -145,25 +145,27 @@ pub enum Outcome {
 }
 
 /// An error reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerError {
     /// The first word of the reply: `WRONGTYPE`, `OOM`, `ERR`.
     pub code: String,
-    /// The rest of it, control characters escaped, cut after 256 bytes.
+    /// The rest of it for people: control characters escaped, cut after 256 bytes.
     pub message: String,
     /// Where a `MULTI` block was discarded, the code of the error that it was discarded for, if that is known: `OOM`. Nothing
     /// of the block was executed.
     pub cause: Option<String>,
+    /// The rest of it as it came, where that is something else.
+    verbatim: Option<Arc<String>>,
 }
 
 impl ServerError {
     /// The longest message that is kept, in bytes: a server's text may quote a whole command.
     const LONGEST: usize = 256;
 
-    pub(crate) fn new(code: &str, message: &str) -> Self {
+    pub(crate) fn new(code: &str, details: &str) -> Self {
         let mut kept = String::new();
-        for c in message.chars() {
+        for c in details.chars() {
             let before = kept.len();
             match c {
                 '\'' | '"' | '\\' => kept.push(c),
@@ -177,7 +179,8 @@ impl ServerError {
         // What `EXEC` itself is refused for stands in its reply.
         let cause = kept.strip_prefix("Transaction discarded because of: ").filter(|_| code == "EXECABORT");
         let cause = cause.and_then(|rest| rest.split(' ').next()).map(str::to_owned);
-        Self { code: code.to_owned(), message: kept, cause }
+        let verbatim = (kept != details).then(|| Arc::new(details.to_owned()));
+        Self { code: code.to_owned(), message: kept, cause, verbatim }
     }
 
     /// A block that was discarded, with the first of its commands that was refused.
@@ -187,6 +190,11 @@ impl ServerError {
         let Some((name, refused)) = blamed.next() else { return self };
         let message = format!("{}: `{name}`: {refused}", self.message.trim_end_matches('.'));
         Self { cause: Some(refused.code.clone()), ..Self::new(&self.code, &message) }
+    }
+
+    /// What the server said after the code, as it said it: of any length, and with any character. Log the `message` instead.
+    pub fn details(&self) -> &str {
+        self.verbatim.as_deref().unwrap_or(&self.message)
     }
 
     /// Returns whether the code proves that a script or a transaction was not even begun: no command inside one gives
@@ -204,6 +212,13 @@ impl ServerError {
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.code, self.message)
+    }
+}
+
+impl fmt::Debug for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("ServerError");
+        debug.field("code", &self.code).field("message", &self.message).finish_non_exhaustive()
     }
 }
 
