@@ -62,6 +62,8 @@ mod proof;
 #[cfg(feature = "servers")]
 mod pubsub;
 #[cfg(feature = "servers")]
+mod redis_rs;
+#[cfg(feature = "servers")]
 mod refusals;
 #[cfg(feature = "servers")]
 mod register;

@@ -14,6 +14,7 @@ use redis::aio::ConnectionLike;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::Recorded;
+use redisdb_node::ServerError;
 use redisdb_node::command;
 use redisdb_node::command::Spec;
 
@@ -76,8 +77,9 @@ impl ConnectionLike for RedisRing {
             if pipeline.is_transaction() {
                 return Ok(pipeline::run_atomic(self, pipeline, offset, count).await?);
             }
-            let mut values = Vec::with_capacity(pipeline.len());
-            pipeline::run(self, pipeline, |outcome| values.push(value(outcome))).await;
+            let mut told = Told::of(pipeline)?;
+            pipeline::run(self, pipeline, |outcome| told.push(outcome)).await;
+            let mut values = told.values()?;
             values.truncate(offset.saturating_add(count));
             values.drain(..offset.min(values.len()));
             Ok(values)
@@ -109,7 +111,7 @@ impl ConnectionLike for RedisCopy {
         Box::pin(async move {
             let values = match pipeline.is_transaction() {
                 true => run_block(self, pipeline).await?,
-                false => run_many(self, pipeline).await,
+                false => run_many(self, pipeline).await?,
             };
             Ok(values.into_iter().skip(offset).take(count).collect())
         })
@@ -124,20 +126,20 @@ async fn run(copy: &RedisCopy, cmd: &Cmd) -> Result<Value, Error> {
     copy.run(row(cmd)?, cmd).await
 }
 
-async fn run_many(copy: &RedisCopy, pipeline: &Pipeline) -> Vec<Value> {
+async fn run_many(copy: &RedisCopy, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
+    let mut told = Told::of(pipeline)?;
     let commands: Vec<(Result<&'static Spec, Error>, &Cmd)> =
         pipeline.cmd_iter().map(|cmd| (row(cmd), cmd)).collect();
-    let mut values = Vec::with_capacity(commands.len());
     let mut outcome = |outcome: Result<CopyReply, Error>| {
-        let spec = commands.get(values.len()).and_then(|(spec, _)| spec.as_ref().ok());
-        values.push(value(outcome.and_then(|reply| match spec {
+        let spec = commands.get(told.values.len()).and_then(|(spec, _)| spec.as_ref().ok());
+        told.push(outcome.and_then(|reply| match spec {
             Some(spec) => reply.into_one(spec),
             None => Ok(Value::Nil),
-        })));
+        }));
     };
     let outcomes = |outcomes: Vec<_>| outcomes.into_iter().for_each(&mut outcome);
     copy.run_many(&commands, |(spec, cmd)| Ok((spec.clone()?, cmd)), outcomes).await;
-    values
+    told.values()
 }
 
 /// What a server answers to a `MULTI` block: to `MULTI`, to each command, and to `EXEC`. That it was discarded is an error, as
@@ -151,12 +153,12 @@ async fn run_block(copy: &RedisCopy, pipeline: &Pipeline) -> Result<Vec<Value>, 
     if let Some(error) = discarded(&outcomes) {
         reply_as(&format!("EXECABORT {error}"))?.extract_error()?;
     }
-    let executed = commands.iter().zip(outcomes);
-    let executed =
-        executed.map(|(command, outcome)| value(outcome.and_then(|reply| reply.into_one(command.spec))));
-    let executed = Value::Array(executed.collect());
+    let mut told = Told::default();
+    for (command, outcome) in commands.iter().zip(outcomes) {
+        told.push(outcome.and_then(|reply| reply.into_one(command.spec)));
+    }
     let mut values = vec![Value::Okay; commands.len() + 1];
-    values.push(executed);
+    values.push(Value::Array(told.values()?));
     Ok(values)
 }
 
@@ -177,12 +179,54 @@ fn db<'a>(mut nodes: impl Iterator<Item = &'a Node>) -> i64 {
     nodes.next().map_or(0, |node| node.config().db().into())
 }
 
-/// In a pipeline, an error is the value of its command.
-fn value(result: Result<Value, Error>) -> Value {
-    result.or_else(|error| error_reply(&error)).unwrap_or(Value::Nil)
+/// What redis-rs is told of a pipeline: an error is the value of its command. Where no connection was left to answer any of
+/// them there are no values, but that error.
+#[derive(Default)]
+struct Told {
+    values: Vec<Value>,
+    is_answered: bool,
+    lost: Option<RedisError>,
 }
 
-/// An error as the server would have sent it; where no server sent one, the code is ours.
+impl Told {
+    fn of(pipeline: &Pipeline) -> Result<Self, RedisError> {
+        match pipeline.len() {
+            0 => Err(no_command()),
+            n => Ok(Self { values: Vec::with_capacity(n), ..Self::default() }),
+        }
+    }
+
+    fn push(&mut self, outcome: Result<Value, Error>) {
+        self.values.push(match outcome {
+            Ok(value) => {
+                self.is_answered = true;
+                value
+            }
+            Err(error) => {
+                match io_kind(&error) {
+                    Some(_) if self.lost.is_none() => self.lost = Some(error.clone().into()),
+                    Some(_) => {}
+                    None => self.is_answered = true,
+                }
+                error_reply(&error).unwrap_or(Value::Nil)
+            }
+        });
+    }
+
+    fn values(self) -> Result<Vec<Value>, RedisError> {
+        match self.lost {
+            Some(error) if !self.is_answered => Err(error),
+            _ => Ok(self.values),
+        }
+    }
+}
+
+/// What redis-rs says to a command or a pipeline in which there is nothing to send.
+fn no_command() -> RedisError {
+    (ErrorKind::Client, "empty command").into()
+}
+
+/// An error as the server sent it; where none sent one, or not all the same, the text is ours, and so may be the code.
 fn error_reply(error: &Error) -> Result<Value, RedisError> {
     let code = match error {
         Error::Unavailable(_) => "UNAVAILABLE",
@@ -192,9 +236,10 @@ fn error_reply(error: &Error) -> Result<Value, RedisError> {
         Error::Disagreement(_) => "DISAGREEMENT",
         _ => "REDISDB",
     };
-    let line = match error {
-        Error::Node(node) if matches!(node.kind(), node::ErrorKind::Server(_)) => node.kind().to_string(),
-        _ => format!("{} {error}", error.code().unwrap_or(code)),
+    let line = match said_by_all(error) {
+        Some(reply) if reply.details().is_empty() => reply.code.clone(),
+        Some(reply) => format!("{} {}", reply.code, reply.details()),
+        None => format!("{} {error}", error.code().unwrap_or(code)),
     };
     reply_as(&line)
 }
@@ -204,17 +249,40 @@ fn reply_as(line: &str) -> Result<Value, RedisError> {
     redis::parse_redis_value(format!("-{}\r\n", line.replace(['\r', '\n'], " ")).as_bytes())
 }
 
+/// What every server that was asked said, if each said the same and none did anything.
+fn said_by_all(error: &Error) -> Option<&ServerError> {
+    let is_done_by_none = match error {
+        Error::Node(_) => true,
+        Error::Partial(partial) => partial.parts.iter().all(|part| part.reply.is_err()),
+        Error::TooFewReplies(write) => write.replies.first().is_none(),
+        _ => false,
+    };
+    let mut said = error.node_errors().into_iter().map(|error| match error.kind() {
+        node::ErrorKind::Server(reply) => Some(reply),
+        _ => None,
+    });
+    let first = said.next().flatten().filter(|_| is_done_by_none)?;
+    said.all(|reply| reply == Some(first)).then_some(first)
+}
+
+/// What became of the connection that should have answered, if that is why nobody did.
+fn io_kind(error: &Error) -> Option<io::ErrorKind> {
+    match error.node_errors().first()?.kind() {
+        node::ErrorKind::Timeout(_) | node::ErrorKind::ConnectTimeout(_) => Some(io::ErrorKind::TimedOut),
+        node::ErrorKind::Disconnected(source) | node::ErrorKind::Connect(source) => Some(source.kind()),
+        node::ErrorKind::Down { .. } => Some(io::ErrorKind::NotConnected),
+        _ => None,
+    }
+}
+
 impl From<Error> for RedisError {
-    /// Keeps what redis-rs asks of its errors: the server's code, that time ran out, that the connection is gone.
+    /// Keeps what redis-rs asks of its errors: what the server said, that time ran out, that the connection is gone.
     fn from(error: Error) -> Self {
-        let io_kind = error.node_errors().first().and_then(|error| match error.kind() {
-            node::ErrorKind::Timeout(_) | node::ErrorKind::ConnectTimeout(_) => Some(io::ErrorKind::TimedOut),
-            node::ErrorKind::Disconnected(source) | node::ErrorKind::Connect(source) => Some(source.kind()),
-            node::ErrorKind::Down { .. } => Some(io::ErrorKind::NotConnected),
-            _ => None,
-        });
-        if let Some(kind) = io_kind {
+        if let Some(kind) = io_kind(&error) {
             return io::Error::new(kind, error.to_string()).into();
+        }
+        if matches!(&error, Error::UnknownCommand { command } if command.is_empty()) {
+            return no_command();
         }
         match error_reply(&error).and_then(Value::extract_error) {
             Err(reply) => reply,

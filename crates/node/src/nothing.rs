@@ -1,11 +1,18 @@
 //! What there is nothing to send of. A server answers nothing to it, and redis-rs takes that for a lost connection.
 
 use redis::Cmd;
+use redis::ErrorKind;
 use redis::Pipeline;
+use redis::RedisError;
 use redis::Value;
 
 /// Why a command without a word is not sent.
 pub(crate) const WORDLESS: &str = "a command needs a name";
+
+/// What redis-rs says to a command or a pipeline in which there is nothing to send.
+pub(crate) fn error() -> RedisError {
+    (ErrorKind::Client, "empty command").into()
+}
 
 /// What a server would answer to a pipeline without a command, which need not be sent then.
 pub(crate) fn answer(pipeline: &Pipeline, offset: usize, count: usize) -> Option<Vec<Value>> {

@@ -265,7 +265,7 @@ impl ConnectionLike for OwnedConnection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             if nothing::is_wordless(cmd) {
-                return Err((redis::ErrorKind::Client, nothing::WORDLESS).into());
+                return Err(nothing::error());
             }
             command::lookup(cmd).into_iter().for_each(|spec| self.note_change(spec));
             let mut connection = self.handle()?;
@@ -280,11 +280,12 @@ impl ConnectionLike for OwnedConnection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
+            let is_empty = pipeline.is_empty() && !pipeline.is_transaction();
+            if is_empty || pipeline.cmd_iter().any(nothing::is_wordless) {
+                return Err(nothing::error());
+            }
             if let Some(answer) = nothing::answer(pipeline, offset, count) {
                 return Ok(answer);
-            }
-            if pipeline.cmd_iter().any(nothing::is_wordless) {
-                return Err((redis::ErrorKind::Client, nothing::WORDLESS).into());
             }
             pipeline.cmd_iter().filter_map(command::lookup).for_each(|spec| self.note_change(spec));
             if pipeline.is_transaction() {
