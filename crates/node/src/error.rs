@@ -156,7 +156,7 @@ pub struct ServerError {
     /// of the block was executed.
     pub cause: Option<String>,
     /// The rest of it as it came, where that is something else.
-    verbatim: Option<Arc<String>>,
+    pub(crate) verbatim: Option<Arc<String>>,
 }
 
 impl ServerError {
