@@ -22,6 +22,8 @@ mod copy_blocks;
 #[cfg(feature = "servers")]
 mod copy_pipelines;
 #[cfg(feature = "servers")]
+mod denied;
+#[cfg(feature = "servers")]
 mod dropped;
 #[cfg(feature = "servers")]
 mod faults;
@@ -75,6 +77,8 @@ mod replace;
 mod replies;
 #[cfg(feature = "servers")]
 mod ring;
+#[cfg(feature = "servers")]
+mod same;
 #[cfg(feature = "servers")]
 mod scan;
 #[cfg(feature = "servers")]

@@ -19,6 +19,8 @@ pub(crate) use read::rule_of;
 mod repair;
 pub use repair::Repair;
 pub use repair::Repaired;
+mod skipped;
+pub use skipped::Skipped;
 mod source;
 mod verify;
 pub use verify::Difference;
@@ -31,6 +33,7 @@ mod watched;
 mod write;
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -138,6 +141,8 @@ struct Shared {
     judging: Mutex<()>,
     /// Whether it has been told that the markers cannot be kept up.
     is_told: AtomicBool,
+    /// What was said already, and need not be said again.
+    told: Mutex<HashSet<String>>,
 }
 
 impl RedisCopy {
@@ -164,6 +169,7 @@ impl RedisCopy {
             beat: Mutex::new(Beat::new(Instant::now())),
             judging: Mutex::default(),
             is_told: AtomicBool::new(false),
+            told: Mutex::default(),
         };
         Self { shared: Arc::new(shared), monitor: Some(Arc::default()), deadline: None }
     }

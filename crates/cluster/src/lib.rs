@@ -9,6 +9,7 @@ pub use copy::Progress;
 pub use copy::RedisCopy;
 pub use copy::Repair;
 pub use copy::Repaired;
+pub use copy::Skipped;
 pub use copy::Verified;
 pub use copy::Verify;
 mod builder;

@@ -1,6 +1,7 @@
 //! Making keys on one node what they are on another.
 
 use futures_util::future::try_join_all;
+use redisdb_node as node;
 use redisdb_node::Node;
 
 use super::Shared;
@@ -9,10 +10,11 @@ use super::source::Source;
 use crate::behind::Behind;
 use crate::error::Error;
 use crate::state;
+use crate::state::Compared;
 use crate::state::State;
 
 /// What became of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Brought {
     /// It was the same already.
     Same,
@@ -21,15 +23,17 @@ pub(super) enum Brought {
     /// It was removed, because the source does not have it.
     Removed,
     /// It could not be made the same, for this reason.
-    Failed(String),
+    Failed(node::Error),
     /// It was left alone, because the source is known to have missed it.
     Missed,
+    /// It was left alone, because this user may not use it: it is another application's.
+    Denied(node::Error),
 }
 
 impl Brought {
     /// Returns whether it was not the same.
     pub(super) fn is_different(&self) -> bool {
-        !matches!(self, Self::Same | Self::Missed)
+        matches!(self, Self::Copied | Self::Removed | Self::Failed(_))
     }
 }
 
@@ -47,34 +51,38 @@ pub(super) async fn bring(
     let batch = behind.start_batch(keys);
     let states = try_join_all([&source.node, target].map(|node| state::read(node, keys, whole))).await?;
     let [wanted, found] = states.as_slice() else { return Ok(Vec::new()) };
-    let same = state::compare(keys, (&source.node, wanted), (target, found)).await?;
-    if !dry_run && same.contains(&false) {
+    let compared = state::compare(keys, (&source.node, wanted), (target, found)).await?;
+    if !dry_run && compared.iter().any(|compared| matches!(compared, Compared::Different)) {
         source.check(target.name()).await?;
     }
     // Asked after the source was: what it missed meanwhile counts no more than what it missed before.
-    let counts: Vec<bool> = keys.iter().map(|key| source.counts_for(key)).collect();
+    let outcomes = keys.iter().zip(wanted).zip(compared).map(|((key, wanted), compared)| match compared {
+        _ if !source.counts_for(key) => Some(Brought::Missed),
+        Compared::Same => Some(Brought::Same),
+        Compared::Different => None,
+        // One that this user may not see on the source is none of this copy's.
+        Compared::Denied(error) => Some(match wanted {
+            State::Denied(error) if state::is_denied_key(error) => Brought::Denied(error.clone()),
+            _ => Brought::Failed(error),
+        }),
+    });
+    let outcomes: Vec<Option<Brought>> = outcomes.collect();
     let states = keys.iter().map(Vec::as_slice).zip(wanted);
-    let different: Vec<(&[u8], &State)> = states
-        .zip(same.iter().zip(&counts))
-        .filter(|(_, (same, counts))| !**same && **counts)
-        .map(|(state, _)| state)
-        .collect();
+    let different: Vec<(&[u8], &State)> =
+        states.zip(&outcomes).filter(|(_, outcome)| outcome.is_none()).map(|(state, _)| state).collect();
     batch.narrow(different.iter().map(|(key, _)| *key));
-    let outcomes = match different.is_empty() || dry_run {
+    let written = match different.is_empty() || dry_run {
         true => different.iter().map(|_| Ok(())).collect(),
         false => state::write(&source.node, target, &different).await?,
     };
-    let mut outcomes =
-        different.into_iter().zip(outcomes).map(|((_, wanted), outcome)| match (outcome, wanted) {
+    let mut written =
+        different.into_iter().zip(written).map(|((_, wanted), outcome)| match (outcome, wanted) {
             (Ok(()), State::Missing) => Brought::Removed,
-            (Ok(()), State::Present { .. }) => Brought::Copied,
-            (Err(error), _) => Brought::Failed(error.to_string()),
+            (Ok(()), _) => Brought::Copied,
+            (Err(error), _) => Brought::Failed(error),
         });
-    let brought = same.into_iter().zip(counts).map(|outcome| match outcome {
-        (_, false) => Brought::Missed,
-        (true, true) => Brought::Same,
-        (false, true) => outcomes.next().unwrap_or(Brought::Same),
-    });
+    let brought =
+        outcomes.into_iter().map(|outcome| outcome.or_else(|| written.next()).unwrap_or(Brought::Same));
     Ok(brought.collect())
 }
 
@@ -102,7 +110,7 @@ pub(super) async fn forget_unanimous(
             let node = shared.nodes.at(other);
             let there = state::read(node, &names, whole).await?;
             let same = state::compare(&names, (target, &here), (node, &there)).await?;
-            is_same.iter_mut().zip(same).for_each(|(all, same)| *all &= same);
+            is_same.iter_mut().zip(same).for_each(|(all, same)| *all &= same.is_same());
         }
         for ((key, number), _) in batch.iter().zip(is_same).filter(|(_, is_same)| *is_same) {
             behind.forget(key, *number);

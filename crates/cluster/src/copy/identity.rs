@@ -27,7 +27,7 @@ use super::patience::Patience;
 use crate::both::both;
 use crate::error::Error;
 use crate::error::RepairReason;
-use crate::state::UNFINISHED;
+use crate::state;
 
 /// How long a process may make a server whole without a word before another one may take over.
 const LEASE: Duration = Duration::from_secs(30);
@@ -196,7 +196,10 @@ impl RedisCopy {
         let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return };
         let incarnation = look.incarnation;
         match look.found {
-            Found::Unreachable(_) => {}
+            Found::Unreachable(error) => {
+                let key = shared.marker_key().unwrap_or_default();
+                error.iter().for_each(|error| shared.tell_denied(error, Some(key.as_bytes())));
+            }
             Found::Barred(_) => {
                 behind.admission().deny();
                 behind.see(Seen::Misconfigured);
@@ -397,7 +400,7 @@ impl Shared {
     pub(super) fn without_ours(&self, mut keys: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         let ours = self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:").into_bytes());
         let is_ours = |key: &Vec<u8>| {
-            key.starts_with(UNFINISHED) || ours.as_ref().is_some_and(|ours| key.starts_with(ours))
+            state::is_unfinished(key) || ours.as_ref().is_some_and(|ours| key.starts_with(ours))
         };
         keys.retain(|key| !is_ours(key));
         keys

@@ -3,10 +3,12 @@
 use futures_util::future::try_join_all;
 use redis::Pipeline;
 use redis::Value;
+use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::Scan;
 use redisdb_node::ScanCursor;
 use redisdb_node::commands::ScanOptions;
+use redisdb_node::commands::ServerCommands;
 
 use super::RedisCopy;
 use super::identity::Lease;
@@ -15,6 +17,7 @@ use super::source::Source;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::state;
+use crate::state::Compared;
 
 /// How many keys are read, compared and written at once.
 pub(super) const BATCH: usize = 128;
@@ -48,6 +51,14 @@ impl<'a> Keys<'a> {
         }
         let rest = self.waiting.split_off(self.waiting.len().min(BATCH));
         Ok(Some(std::mem::replace(&mut self.waiting, rest)))
+    }
+}
+
+/// How many keys a node holds, about; 0 if this user may not ask.
+pub(super) async fn size(node: &Node) -> Result<u64, node::Error> {
+    match node.dbsize().await {
+        Err(error) if state::is_denied(&error) => Ok(0),
+        size => size,
     }
 }
 
@@ -90,20 +101,34 @@ async fn different(source: &Node, target: &Node, keys: Vec<Vec<u8>>) -> Result<V
     let states = try_join_all(states).await?;
     let [there, here] = states.as_slice() else { return Ok(keys) };
     let same = state::compare(&keys, (source, there), (target, here)).await?;
-    Ok(keys.into_iter().zip(same).filter(|(_, same)| !same).map(|(key, _)| key).collect())
+    let different = keys.into_iter().zip(same).filter(|(_, same)| matches!(same, Compared::Different));
+    Ok(different.map(|(key, _)| key).collect())
 }
 
-/// Those of the keys that a node does not have.
+/// Those of the keys that a node does not have. One that this user may not use is none of them.
 pub(super) async fn missing(node: &Node, keys: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
+    missing_but(node, keys, |_, _| ()).await
+}
+
+/// The same, and calls a function with each key that this user may not use.
+pub(super) async fn missing_but(
+    node: &Node,
+    keys: Vec<Vec<u8>>,
+    mut denied: impl FnMut(&[u8], &node::Error),
+) -> Result<Vec<Vec<u8>>, Error> {
     let mut questions = Pipeline::with_capacity(keys.len());
     for key in &keys {
         questions.cmd("EXISTS").arg(key);
     }
     let replies = node.send_pipeline(&questions, 0, questions.len()).await?;
-    Ok(keys
-        .into_iter()
-        .zip(replies)
-        .filter(|(_, there)| *there == Value::Int(0))
-        .map(|(key, _)| key)
-        .collect())
+    let mut missing = Vec::new();
+    for (key, reply) in keys.into_iter().zip(replies) {
+        match node.accept("EXISTS", reply) {
+            Ok(Value::Int(0)) => missing.push(key),
+            Ok(_) => {}
+            Err(error) if state::is_denied_key(&error) => denied(&key, &error),
+            Err(error) => return Err(Error::Node(error)),
+        }
+    }
+    Ok(missing)
 }

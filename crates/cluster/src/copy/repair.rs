@@ -15,6 +15,7 @@ use super::marker::Stage;
 use super::pace::Pace;
 use super::progress::Meter;
 use super::progress::Progress;
+use super::skipped::Skipped;
 use super::source::Source;
 use crate::error::Error;
 use crate::error::RepairReason;
@@ -36,6 +37,8 @@ pub struct Repaired {
     pub removed: u64,
     /// Keys that could not be brought over, with the reason.
     pub failed: Vec<(Vec<u8>, String)>,
+    /// Keys that were left alone, because the user may not use them.
+    pub skipped: Skipped,
     /// Keys that the node named by [`from`](Repair::from) has missed too, and that no other node has right: they were
     /// brought over from it all the same.
     pub doubtful: Vec<Vec<u8>>,
@@ -198,17 +201,22 @@ impl<'a> Repair<'a> {
             if round == 0 && !everything {
                 repaired.compared = missed.len() as u64;
             }
+            let before = (missed.len(), repaired.copied + repaired.removed);
             let any = self.missed_keys((idx, target), missed, &mut repaired).await?;
             if !any && !everything && round == 0 {
                 return Err(Error::unrepaired(&self.node, RepairReason::NoSource));
             }
-            // What nobody has right stays missed; all else is the same.
-            if !any || self.dry_run {
+            // What nobody has right stays missed, and so does what cannot be brought over; all else is the same.
+            let after = (behind.n_missed(), repaired.copied + repaired.removed);
+            if !any || self.dry_run || before == after {
                 break;
             }
         }
         repaired.doubtful.sort();
         repaired.doubtful.dedup();
+        // Some were tried more than once.
+        repaired.failed.sort();
+        repaired.failed.dedup_by(|a, b| a.0 == b.0);
         self.meter.end(repaired.copied + repaired.removed);
         if self.dry_run {
             return Ok(repaired);
@@ -233,6 +241,22 @@ impl<'a> Repair<'a> {
         behind.catch_up(last);
         repaired.readmitted = behind.is_in_sync(target);
         Ok(repaired)
+    }
+
+    fn count(&self, repaired: &mut Repaired, brought: impl Iterator<Item = (Vec<u8>, Brought)>) {
+        let shared = &self.copy.shared;
+        for (key, brought) in brought {
+            match brought {
+                Brought::Same | Brought::Missed => {}
+                Brought::Copied => repaired.copied += 1,
+                Brought::Removed => repaired.removed += 1,
+                Brought::Failed(error) => {
+                    let reason = shared.reason(&key, &error);
+                    repaired.failed.push((key, reason));
+                }
+                Brought::Denied(error) => repaired.skipped.add(&key, || shared.reason(&key, &error)),
+            }
+        }
     }
 
     fn named_source(&self, target: usize) -> Result<Option<usize>, Error> {
@@ -265,17 +289,6 @@ impl<'a> Repair<'a> {
             })
         };
         self.compared_with.filter(has_it_right).or_else(|| shared.source_of(target, key))
-    }
-}
-
-fn count(repaired: &mut Repaired, brought: impl Iterator<Item = (Vec<u8>, Brought)>) {
-    for (key, brought) in brought {
-        match brought {
-            Brought::Same | Brought::Missed => {}
-            Brought::Copied => repaired.copied += 1,
-            Brought::Removed => repaired.removed += 1,
-            Brought::Failed(reason) => repaired.failed.push((key, reason)),
-        }
     }
 }
 

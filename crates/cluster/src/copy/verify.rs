@@ -7,18 +7,20 @@ use futures_util::future::join_all;
 use futures_util::future::try_join_all;
 use redisdb_node as node;
 use redisdb_node::Node;
-use redisdb_node::commands::ServerCommands;
 
 use super::RedisCopy;
 use super::keys::BATCH;
 use super::keys::Keys;
-use super::keys::missing;
+use super::keys::missing_but;
+use super::keys::size;
 use super::pace::Pace;
 use super::progress::Meter;
 use super::progress::Progress;
+use super::skipped::Skipped;
 use crate::error::Error;
 use crate::error::TooFewNodes;
 use crate::state;
+use crate::state::Compared;
 use crate::state::State;
 
 /// A key that is not the same on all nodes.
@@ -44,6 +46,8 @@ pub struct Verified {
     pub nodes: Vec<String>,
     /// The nodes that did not answer, with the reason: what they hold is not known.
     pub left_out: Vec<(String, node::Error)>,
+    /// The keys that were not compared, because the user may not read them.
+    pub skipped: Skipped,
     /// The keys that are not the same on all nodes that were compared, in order.
     pub differences: Vec<Difference>,
 }
@@ -106,7 +110,7 @@ impl<'a> Verify<'a> {
         let shared = &*self.copy.shared;
         let sizes = join_all(shared.nodes.iter().map(async |node| {
             node.ready().await?;
-            node.dbsize().await
+            size(node).await
         }));
         let (mut nodes, mut sizes_of, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         for (node, size) in shared.nodes.iter().zip(sizes.await) {
@@ -126,18 +130,27 @@ impl<'a> Verify<'a> {
         }
         self.meter.begin(sizes_of.iter().copied().max().unwrap_or(0), sizes_of.iter().sum());
         let (mut compared, mut suspects) = (0, Vec::new());
+        let mut skipped = Skipped::default();
         for (i, node) in nodes.iter().enumerate() {
+            let mut skipped_here = Skipped::default();
+            let mut denied = |key: &[u8], error: &node::Error| {
+                skipped_here.add(key, || shared.reason(key, error));
+            };
             let mut keys = Keys::of(self.copy, node);
             while let Some(mut batch) = keys.next(&mut None).await? {
                 let n_keys = batch.len() as u64;
                 // What an earlier node has was compared with that node's keys.
                 for earlier in nodes.iter().take(i) {
-                    batch = missing(earlier, batch).await?;
+                    batch = missing_but(earlier, batch, &mut denied).await?;
                 }
-                compared += batch.len() as u64;
-                suspects.extend(differences(&nodes, &batch).await?);
+                let (found, n_compared) = differences(&nodes, batch, &mut denied).await?;
+                compared += n_compared;
+                suspects.extend(found);
                 self.meter.step(n_keys, suspects.len() as u64);
                 self.pace.wait(n_keys).await;
+            }
+            if skipped.n_keys < skipped_here.n_keys {
+                skipped = skipped_here;
             }
         }
         for _ in 1..self.rounds {
@@ -147,13 +160,13 @@ impl<'a> Verify<'a> {
             let keys: Vec<Vec<u8>> =
                 suspects.drain(..).map(|difference: Difference| difference.key).collect();
             for batch in keys.chunks(BATCH) {
-                suspects.extend(differences(&nodes, batch).await?);
+                suspects.extend(differences(&nodes, batch.to_vec(), |_, _| ()).await?.0);
             }
         }
         suspects.sort_by(|a, b| a.key.cmp(&b.key));
         suspects.dedup();
         self.meter.end(suspects.len() as u64);
-        Ok(Verified { compared, nodes: names, left_out, differences: suspects })
+        Ok(Verified { compared, nodes: names, left_out, skipped, differences: suspects })
     }
 }
 
@@ -193,45 +206,86 @@ where
     }
 }
 
-/// Compares keys on all nodes: each node with the first one that has the key.
-async fn differences(nodes: &[&Node], keys: &[Vec<u8>]) -> Result<Vec<Difference>, Error> {
-    let states = try_join_all(nodes.iter().map(|node| state::read(node, keys, state::WHOLE))).await?;
+/// Compares keys on all nodes, each node with the first one that has the key; calls a function with those that this user
+/// may not read on some node. Returns the differences, and how many keys were compared.
+async fn differences(
+    nodes: &[&Node],
+    mut keys: Vec<Vec<u8>>,
+    mut denied: impl FnMut(&[u8], &node::Error),
+) -> Result<(Vec<Difference>, u64), Error> {
+    let mut states = try_join_all(nodes.iter().map(|node| state::read(node, &keys, state::WHOLE))).await?;
+    let may_read: Vec<bool> = (0..keys.len())
+        .map(|key| {
+            let denied_by = states.iter().find_map(|states| match states.get(key) {
+                Some(State::Denied(error)) => Some(error),
+                _ => None,
+            });
+            if let (Some(key), Some(error)) = (keys.get(key), denied_by) {
+                denied(key, error);
+            }
+            denied_by.is_none()
+        })
+        .collect();
+    retain(&mut keys, &may_read);
+    states.iter_mut().for_each(|states| retain(states, &may_read));
+    let mut n_compared = keys.len() as u64;
     let is_missing = |node: usize, key: usize| {
-        states.get(node).and_then(|states| states.get(key)).is_none_or(|state| *state == State::Missing)
+        !matches!(states.get(node).and_then(|states| states.get(key)), Some(State::Present { .. }))
     };
     let mut found = Vec::new();
     for (first, (first_node, of_first)) in nodes.iter().zip(&states).enumerate() {
         // The keys whose first node this is.
-        let here: Vec<usize> = (0..keys.len())
-            .filter(|key| !is_missing(first, *key) && (0..first).all(|node| is_missing(node, *key)))
+        let here: Vec<bool> = (0..keys.len())
+            .map(|key| !is_missing(first, key) && (0..first).all(|node| is_missing(node, key)))
             .collect();
-        let pick =
-            |states: &[State]| here.iter().filter_map(|key| states.get(*key).cloned()).collect::<Vec<_>>();
-        let names: Vec<Vec<u8>> = here.iter().filter_map(|key| keys.get(*key).cloned()).collect();
-        let mut differences: Vec<Difference> = names
+        let mut names = keys.clone();
+        retain(&mut names, &here);
+        let mut of_first = of_first.clone();
+        retain(&mut of_first, &here);
+        let mut differences: Vec<Option<Difference>> = names
             .iter()
-            .map(|key| Difference {
-                key: key.clone(),
-                missing: nodes.iter().take(first).map(|node| node.name().to_owned()).collect(),
-                other: Vec::new(),
+            .map(|key| {
+                Some(Difference {
+                    key: key.clone(),
+                    missing: nodes.iter().take(first).map(|node| node.name().to_owned()).collect(),
+                    other: Vec::new(),
+                })
             })
             .collect();
-        let of_first = pick(of_first);
         for (node, of_node) in nodes.iter().zip(&states).skip(first + 1) {
-            let of_node = pick(of_node);
-            let same = state::compare(&names, (first_node, &of_first), (node, &of_node)).await?;
-            for ((difference, same), state) in differences.iter_mut().zip(same).zip(of_node) {
-                match (same, state) {
-                    (true, _) => {}
-                    (false, State::Missing) => difference.missing.push(node.name().to_owned()),
-                    (false, State::Present { .. }) => difference.other.push(node.name().to_owned()),
+            let mut of_node = of_node.clone();
+            retain(&mut of_node, &here);
+            let compared = state::compare(&names, (first_node, &of_first), (node, &of_node)).await?;
+            for ((compared, state), (name, found)) in
+                compared.into_iter().zip(of_node).zip(names.iter().zip(&mut differences))
+            {
+                match (compared, state) {
+                    (Compared::Same, _) => {}
+                    (Compared::Denied(error), _) => {
+                        if found.take().is_some() {
+                            denied(name, &error);
+                            n_compared -= 1;
+                        }
+                    }
+                    (Compared::Different, State::Missing) => {
+                        found.iter_mut().for_each(|found| found.missing.push(node.name().to_owned()));
+                    }
+                    (Compared::Different, _) => {
+                        found.iter_mut().for_each(|found| found.other.push(node.name().to_owned()));
+                    }
                 }
             }
         }
-        differences.retain(|difference| !difference.missing.is_empty() || !difference.other.is_empty());
-        found.extend(differences);
+        let differs = |found: &Difference| !found.missing.is_empty() || !found.other.is_empty();
+        found.extend(differences.into_iter().flatten().filter(differs));
     }
-    Ok(found)
+    Ok((found, n_compared))
+}
+
+/// Keeps those elements that are marked so.
+fn retain<T>(elements: &mut Vec<T>, keep: &[bool]) {
+    let mut keep = keep.iter();
+    elements.retain(|_| keep.next() == Some(&true));
 }
 
 impl fmt::Display for Difference {

@@ -153,6 +153,10 @@ impl RedisCopy {
             true => care.answer_the_rest(node, behind),
             false => care.quiet = 0,
         }
+        match &repaired {
+            Ok(repaired) => shared.tell_left(node, repaired),
+            Err(error) => shared.tell_lacking(error),
+        }
         match repaired {
             Ok(repaired) if repaired.failed.is_empty() => care.failures = 0,
             // A node that is full may have room again soon, and a few keys are tried quickly; not so all of them.

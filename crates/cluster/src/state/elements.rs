@@ -11,6 +11,9 @@ use redis::from_redis_value;
 use redisdb_node as node;
 use redisdb_node::Node;
 
+use super::hll;
+use super::is_denied;
+
 /// About how many bytes are read at once ..
 const CHUNK: u64 = 4 << 20;
 /// .. and how many elements at most.
@@ -44,6 +47,18 @@ impl Kind {
             b"stream" => Self::Stream,
             _ => return None,
         })
+    }
+
+    /// The command that gives all of it.
+    pub(super) fn whole(self) -> &'static str {
+        match self {
+            Self::String => "GET",
+            Self::List => "LRANGE",
+            Self::Set => "SMEMBERS",
+            Self::Hash => "HGETALL",
+            Self::SortedSet => "ZRANGE",
+            Self::Stream => "XRANGE",
+        }
     }
 
     fn length(self) -> &'static str {
@@ -87,7 +102,12 @@ impl<'a> Elements<'a> {
             Kind::String => CHUNK,
             _ => {
                 let length = number(node.send(redis::cmd(kind.length()).arg(key)).await?).max(1);
-                let bytes = number(node.send(redis::cmd("MEMORY").arg("USAGE").arg(key)).await?);
+                let bytes = match node.send(redis::cmd("MEMORY").arg("USAGE").arg(key)).await {
+                    Ok(bytes) => number(bytes),
+                    // Then they are taken for large.
+                    Err(error) if is_denied(&error) => length.saturating_mul(CHUNK / MOST * 8),
+                    Err(error) => return Err(error),
+                };
                 (CHUNK / (bytes / length).max(1)).clamp(1, MOST)
             }
         };
@@ -206,8 +226,11 @@ pub(super) async fn digest(node: &Node, key: &[u8]) -> Result<Option<u128>, node
                     one.add(&element);
                     sum = sum.wrapping_add(one.finish());
                 }
-                // Where a string was cut does not count.
-                (false, [part]) if elements.kind == Kind::String => running.write(part),
+                // Where a string was cut does not count; one of these comes in one piece.
+                (false, [part]) if elements.kind == Kind::String => match hll::registers(part) {
+                    Some(registers) => running.add(&registers),
+                    None => running.write(part),
+                },
                 (false, _) => running.add(&element),
             }
         }

@@ -13,10 +13,16 @@ use super::elements::Elements;
 use super::elements::Kind;
 use super::elements::stream_state;
 
-/// What the keys begin with under which values are built up before they replace what is there.
-pub(crate) const UNFINISHED: &[u8] = b"__redisdb:copying:";
+/// What the keys end with under which values are built up before they replace what is there: a user who may write keys
+/// that begin in some way may write these too.
+const UNFINISHED: &[u8] = b":__redisdb:copying";
 /// After so many milliseconds without another element, what was built up goes away: whoever did it is gone.
 const ABANDONED: u64 = 600_000;
+
+/// Whether a key is a value that is being built up.
+pub(crate) fn is_unfinished(key: &[u8]) -> bool {
+    key.ends_with(UNFINISHED)
+}
 
 /// Copies a key from one server to another; `ends` is when it goes away.
 pub(super) async fn copy(
@@ -25,7 +31,7 @@ pub(super) async fn copy(
     key: &[u8],
     ends: Option<i64>,
 ) -> Result<(), node::Error> {
-    let unfinished = [UNFINISHED, key].concat();
+    let unfinished = [key, UNFINISHED].concat();
     let Some(mut elements) = Elements::of(source, key).await? else {
         if source.send(redis::cmd("EXISTS").arg(key)).await? == Value::Int(0) {
             // What came between is seen when the key is compared again.
@@ -58,7 +64,7 @@ pub(super) async fn copy(
         send(target, &pipeline).await?;
     }
     let mut last = redis::pipe();
-    last.atomic();
+    last.cmd("MULTI");
     if kind == Kind::Stream {
         let (id, groups) = stream_state(source, key).await?;
         last.cmd("XSETID").arg(&unfinished).arg(id);
@@ -70,15 +76,14 @@ pub(super) async fn copy(
         Some(ends) => last.cmd("PEXPIREAT").arg(&unfinished).arg(ends),
         None => last.cmd("PERSIST").arg(&unfinished),
     };
-    last.cmd("RENAME").arg(&unfinished).arg(key);
-    // The replies stand in that of `EXEC`, after one for `MULTI` and one for each command that was queued.
-    let mut replies = target.send_pipeline(&last, last.len() + 1, 1).await?;
-    match target.accept("RENAME", replies.pop().unwrap_or(Value::Nil))? {
-        Value::Array(replies) => {
-            replies.into_iter().try_for_each(|reply| target.accept("RENAME", reply).map(drop))
+    last.cmd("RENAME").arg(&unfinished).arg(key).cmd("EXEC");
+    // Of a block that was aborted the first reply that is an error says why.
+    for reply in target.send_pipeline(&last, 0, last.len()).await? {
+        if let Value::Array(replies) = target.accept("RENAME", reply)? {
+            replies.into_iter().try_for_each(|reply| target.accept("RENAME", reply).map(drop))?;
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 fn add(pipeline: &mut Pipeline, kind: Kind, key: &[u8], chunk: Vec<Element>) {

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use futures_util::future::try_join;
 use redisdb_node::Node;
-use redisdb_node::commands::ServerCommands;
 
 use super::Repair;
 use super::Repaired;
-use super::count;
+use crate::copy::bring::Brought;
 use crate::copy::bring::bring;
 use crate::copy::identity::Lease;
 use crate::copy::keys::BATCH;
 use crate::copy::keys::Keys;
 use crate::copy::keys::missing;
+use crate::copy::keys::size;
 use crate::copy::source::Source;
 use crate::error::Error;
 
@@ -35,7 +35,7 @@ impl Repair<'_> {
     ) -> Result<(), Error> {
         let (shared, behind) = (&*self.copy.shared, self.copy.shared.behind_of(idx)?);
         let is_whole = behind.has_memory(target);
-        let [here, there] = sizes([target, &source.node]).await?;
+        let (here, there) = try_join(size(target), size(&source.node)).await?;
         let n_passes = if is_whole || self.dry_run { 1 } else { 2 };
         self.meter.begin(here.max(there), here + there * n_passes);
         let mut strays = HashSet::new();
@@ -109,9 +109,13 @@ impl Repair<'_> {
         let brought = bring((source, target), behind, &keys, self.whole, is_read || self.dry_run).await?;
         let found = keys.into_iter().zip(brought);
         if !is_read || self.dry_run {
-            count(repaired, found);
+            self.count(repaired, found);
             return Ok(());
         }
+        let (denied, found): (Vec<_>, Vec<_>) =
+            found.partition(|(_, brought)| matches!(brought, Brought::Denied(_)));
+        self.count(repaired, denied.into_iter());
+        let found = found.into_iter();
         let differ = found.filter(|(_, brought)| brought.is_different());
         differ.for_each(|(key, _)| behind.missed(std::iter::once(key.as_slice())));
         // Before they are too many to be remembered; once to write them, once to see that they are the same.
@@ -122,10 +126,4 @@ impl Repair<'_> {
         }
         Ok(())
     }
-}
-
-/// How many keys each of two nodes holds.
-async fn sizes(nodes: [&Node; 2]) -> Result<[u64; 2], Error> {
-    let [one, other] = nodes.map(|node| node.dbsize());
-    Ok(try_join(one, other).await?.into())
 }

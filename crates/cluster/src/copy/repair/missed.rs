@@ -6,7 +6,6 @@ use redisdb_node::Node;
 
 use super::Repair;
 use super::Repaired;
-use super::count;
 use crate::copy::bring::Brought;
 use crate::copy::bring::bring;
 use crate::copy::bring::forget_unanimous;
@@ -52,14 +51,16 @@ impl Repair<'_> {
                 let keys: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
                 let brought = bring((&source, target), behind, &keys, self.whole, self.dry_run).await?;
                 for ((key, number), brought) in batch.iter().zip(&brought) {
-                    if *brought == Brought::Same && !self.dry_run {
+                    // Of one that this user may not use any more nothing is known, or can be mended.
+                    let is_done = matches!(brought, Brought::Same | Brought::Denied(_));
+                    if is_done && !self.dry_run {
                         behind.forget(key, *number);
                     }
                 }
                 if is_doubtful && !self.dry_run {
                     repaired.doubtful.extend(keys.iter().cloned());
                 }
-                count(repaired, keys.into_iter().zip(brought));
+                self.count(repaired, keys.into_iter().zip(brought));
                 self.meter.step(batch.len() as u64, repaired.copied + repaired.removed);
                 self.pace.wait(batch.len() as u64).await;
             }

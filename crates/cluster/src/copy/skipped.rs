@@ -1,0 +1,94 @@
+//! What a user may not do, told to those who can permit it.
+
+use redisdb_node as node;
+use redisdb_node::Node;
+
+use super::Repaired;
+use super::Shared;
+use crate::error::Error;
+use crate::error::Shown;
+use crate::state;
+
+/// Keys that were left out, because the user may not use them: those of another application, for example.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Skipped {
+    /// How many there are, on the node that has most of them.
+    pub n_keys: u64,
+    /// A few of them, each with what the server said.
+    pub examples: Vec<(Vec<u8>, String)>,
+}
+
+impl Skipped {
+    /// So many are named.
+    const FEW: usize = 10;
+
+    pub(super) fn add(&mut self, key: &[u8], reason: impl FnOnce() -> String) {
+        self.n_keys += 1;
+        if self.examples.len() < Self::FEW {
+            self.examples.push((key.to_vec(), reason()));
+        }
+    }
+}
+
+impl Shared {
+    /// What a node said about a key, and what would permit it.
+    pub(super) fn reason(&self, key: &[u8], error: &node::Error) -> String {
+        match self.mending(error, Some(key)) {
+            Some(mending) => format!("{error}; {mending}"),
+            None => error.to_string(),
+        }
+    }
+
+    /// Tells once which keys a repair by itself left as they were, and why.
+    pub(super) fn tell_left(&self, node: &Node, repaired: &Repaired) {
+        let name = node.name();
+        if let Some((key, reason)) = repaired.failed.first()
+            && self.is_news(format!("{name} failed {}", Shown(key)))
+        {
+            let (n, key) = (repaired.failed.len(), Shown(key));
+            tracing::warn!(
+                node = name,
+                "{n} keys cannot be brought over, and are not read from it; the first: `{key}`: {reason}"
+            );
+        }
+        if let Some((key, reason)) = repaired.skipped.examples.first()
+            && self.is_news(format!("{name} skipped {}", Shown(key)))
+        {
+            let (n, key) = (repaired.skipped.n_keys, Shown(key));
+            tracing::warn!(
+                node = name,
+                "{n} keys are not this user's, and are left alone; the first: `{key}`: {reason}"
+            );
+        }
+    }
+
+    /// Tells once what the nodes do not let this user do.
+    pub(super) fn tell_lacking(&self, error: &Error) {
+        for error in error.node_errors() {
+            self.tell_denied(error, None);
+        }
+    }
+
+    /// Tells once what a node does not let this user do.
+    pub(super) fn tell_denied(&self, error: &node::Error, key: Option<&[u8]>) {
+        if let Some(mending) = self.mending(error, key)
+            && self.is_news(format!("{} {mending}", error.node()))
+        {
+            tracing::warn!(node = error.node(), %error, "the copy lacks a permission: {mending}");
+        }
+    }
+
+    /// Whether something is said for the first time.
+    fn is_news(&self, text: String) -> bool {
+        /// Beyond this many nothing is news.
+        const MOST: usize = 1000;
+        let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        told.len() < MOST && told.insert(text)
+    }
+
+    fn mending(&self, error: &node::Error, key: Option<&[u8]>) -> Option<String> {
+        let idx = self.nodes.position(error.node()).ok()?;
+        state::mending(self.nodes.at(idx), error, key)
+    }
+}
