@@ -13,7 +13,9 @@ use xtask::Server;
 /// Each word is what stands between two bars.
 fn cmd(words: &str) -> Cmd {
     let mut cmd = Cmd::new();
-    words.split('|').for_each(|word| drop(cmd.arg(word)));
+    for word in words.split('|') {
+        cmd.arg(word);
+    }
     cmd
 }
 
