@@ -36,9 +36,22 @@ pub struct RingBuilder {
 
 impl RingBuilder {
     pub(crate) fn from_config(config: TopologyConfig) -> Result<Self, Error> {
-        let on_down = config.on_down.clone();
+        if config.strategy == Strategy::Ring {
+            // Files are looked through when they are read; this is for what was changed since.
+            for (name, is_set) in [
+                ("write_to", config.write_to != WriteTo::default()),
+                ("read_from", config.read_from != ReadFrom::default()),
+                ("on_return", config.on_return != OnReturn::default()),
+                ("identity", config.identity.is_some()),
+            ] {
+                if is_set {
+                    return Err(setting(name, "this is a setting of a copy; leave it out of a ring").into());
+                }
+            }
+        }
+        let (on_down, colocated) = (config.on_down.clone(), config.allow_colocated);
         let members = MembersBuilder::from_topology(config, Strategy::Ring)?;
-        Ok(Self { members, colocated: false, on_down })
+        Ok(Self { members, colocated, on_down })
     }
 
     /// Adds a server under a name, which is what places its keys; the URL is as in [`NodeConfig::new`].
@@ -154,6 +167,17 @@ pub struct CopyBuilder {
 
 impl CopyBuilder {
     pub(crate) fn from_config(config: TopologyConfig) -> Result<Self, Error> {
+        if config.strategy == Strategy::Copy {
+            for (name, is_set) in [
+                ("on_down", config.on_down != OnDown::default()),
+                ("layout", config.layout != Layout::default()),
+                ("allow_colocated", config.allow_colocated),
+            ] {
+                if is_set {
+                    return Err(setting(name, "this is a setting of a ring; leave it out of a copy").into());
+                }
+            }
+        }
         let TopologyConfig { write_to, read_from, on_return, .. } = config;
         let policy = Policy { write_to, read_from, on_return };
         let identity = config.identity.clone();
@@ -237,6 +261,12 @@ impl CopyBuilder {
         if wanted > nodes.len() || wanted == 0 {
             return Err(ConfigError::WriteTo { wanted, nodes: nodes.len() }.into());
         }
+        if self.policy.on_return == (OnReturn::Repair { keys_per_second: 0 }) {
+            return Err(setting("on_return", "`keys_per_second` is 0, so nothing would be repaired").into());
+        }
+        if self.identity.as_ref().is_some_and(String::is_empty) {
+            return Err(setting("identity", "it is empty; give it a name, or leave it out").into());
+        }
         Ok(RedisCopy::new(nodes, self.policy, self.identity))
     }
 
@@ -316,6 +346,16 @@ impl MembersBuilder {
     }
 
     pub(crate) fn build(self) -> Result<Members, ConfigError> {
+        for (name, timeout) in
+            [("connect_timeout", self.connect_timeout), ("response_timeout", self.response_timeout)]
+        {
+            if timeout.is_some_and(|timeout| timeout.is_zero()) {
+                return Err(setting(
+                    name,
+                    "it is 0, so nothing could be done in time; leave it out for the default",
+                ));
+            }
+        }
         let mut ring = RingConfig::default();
         ring.layout = self.layout;
         ring.hash_tag = self.hash_tag;
@@ -333,6 +373,7 @@ impl MembersBuilder {
             {
                 node = node.with_response_timeout(timeout);
             }
+            node.check().map_err(|reason| ConfigError::Node { node: node.name().to_owned(), reason })?;
             let member = Member::new(node.name()).weight(node.weight().get());
             #[cfg(feature = "layouts")]
             let member = match self.labels.get(node.name()) {
@@ -346,6 +387,10 @@ impl MembersBuilder {
             }
             nodes.push(node);
         }
+        #[cfg(feature = "layouts")]
+        if let Some(name) = self.labels.keys().find(|name| nodes.iter().all(|node| node.name() != **name)) {
+            return Err(setting("labels", &format!("there is no node `{name}`; name one of the nodes")));
+        }
         Ok(Members { ring, nodes })
     }
 }
@@ -353,4 +398,39 @@ impl MembersBuilder {
 /// Whether two nodes are one server. Of two of one name it is the name that is told to be wrong, by the ring.
 fn is_twin(a: &NodeConfig, b: &NodeConfig) -> bool {
     a.name() != b.name() && a.is_same_server(b)
+}
+
+fn setting(setting: &str, reason: &str) -> ConfigError {
+    ConfigError::Setting { setting: setting.to_owned(), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(built: Result<impl Sized, Error>, wanted: &str) {
+        let error = built.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(wanted), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_not_built() {
+        let ring = || RedisRing::builder().node("a", "redis://h1");
+        let copy = || RedisCopy::builder().node("a", "redis://h1");
+        let node = || NodeConfig::new("redis://h2").unwrap();
+        check(ring().connect_timeout(Duration::ZERO).build(), "`connect_timeout`: it is 0");
+        check(copy().response_timeout(Duration::ZERO).build(), "`response_timeout`: it is 0");
+        check(
+            ring().node_config(node().with_response_timeout(Duration::ZERO)).build(),
+            "`response_timeout` is 0",
+        );
+        check(copy().node_config(node().with_max_in_flight(0)).build(), "`max_in_flight` is 0");
+        check(copy().on_return(OnReturn::Repair { keys_per_second: 0 }).build(), "`keys_per_second` is 0");
+        check(copy().identity("").build(), "`identity`: it is empty");
+        #[cfg(feature = "layouts")]
+        check(ring().label("typo", "x").build(), "there is no node `typo`");
+        let mut config = TopologyConfig::from_toml("strategy = \"ring\"\nnodes = [\"redis://h\"]").unwrap();
+        config.write_to = WriteTo::All;
+        check(RedisRing::from_config(config), "`write_to`: this is a setting of a copy");
+    }
 }

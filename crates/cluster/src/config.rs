@@ -1,5 +1,8 @@
 //! A ring or a copy as data: what stands in a configuration file, and what a builder gathers.
 
+mod text;
+mod written;
+
 #[cfg(feature = "layouts")]
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,6 +15,7 @@ use redisdb_node::NodeConfig;
 use serde::Deserialize;
 use serde::Serialize;
 
+use self::written::Written;
 use crate::policy::OnDown;
 use crate::policy::OnReturn;
 use crate::policy::ReadFrom;
@@ -39,49 +43,53 @@ use crate::policy::WriteTo;
 /// # Ok::<(), redisdb_cluster::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Written")]
 #[non_exhaustive]
 pub struct TopologyConfig {
     /// Whether each key is on one node or on all.
     pub strategy: Strategy,
     /// Whose placement it is. Default: our own. The others come with the feature `layouts`.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub layout: Layout,
     /// Which part of a key decides where it is. Default: the rule of the layout, for our own that of Redis Cluster.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hash_tag: Option<HashTag>,
     /// By the names of nodes: what is hashed for them in a compatible layout, where that is not what the layout makes
     /// of the name.
     #[cfg(feature = "layouts")]
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// On a ring: whether commands over several keys of one node are accepted without a hash tag; see
+    /// [`RingBuilder::allow_colocated`](crate::RingBuilder::allow_colocated).
+    #[serde(skip_serializing_if = "is_default")]
+    pub allow_colocated: bool,
     /// On a ring: what is done with the keys of a node that is down. Default: their calls fail.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub on_down: OnDown,
     /// On a copy: how many nodes must take a write. Default: any one.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub write_to: WriteTo,
     /// On a copy: which nodes may answer a read. Default: those that are in sync.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub read_from: ReadFrom,
     /// On a copy: what is done with a node that has missed writes or lost its data. Default: it is brought back.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub on_return: OnReturn,
     /// On a copy: what the servers are marked with; see [`CopyBuilder::identity`](crate::CopyBuilder::identity).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
     /// How long connecting may take, in milliseconds, for nodes that do not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_timeout_ms: Option<u64>,
     /// How long a reply may take, in milliseconds, for nodes that do not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_timeout_ms: Option<u64>,
     /// The nodes.
     pub nodes: Vec<NodeConfig>,
 }
 
-fn is_default(on_down: &OnDown) -> bool {
-    *on_down == OnDown::default()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What is done with several servers.
@@ -99,23 +107,18 @@ impl TopologyConfig {
     /// Reads TOML.
     ///
     /// # Errors
-    /// [`ConfigError::Syntax`], with the place.
+    /// [`ConfigError::Syntax`], with the line, and nothing of what stands there: it may hold a password. So is what cannot be
+    /// meant, such as a setting of the other strategy, a time of 0, or a password that stands in the URL too.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        // The whole error would quote the line, which may hold a password.
-        toml::from_str(text).map_err(|error| {
-            let line =
-                error.span().map(|span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
-            ConfigError::Syntax { line, reason: error.message().to_owned() }
-        })
+        text::from_toml(text)
     }
 
     /// Reads JSON.
     ///
     /// # Errors
-    /// [`ConfigError::Syntax`], with the place.
+    /// As [`from_toml`](Self::from_toml).
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
-        serde_json::from_str(text)
-            .map_err(|error| ConfigError::Syntax { line: Some(error.line()), reason: error.to_string() })
+        text::from_json(text)
     }
 
     /// Reads a file: JSON if its name ends in `.json`, otherwise TOML.
@@ -173,6 +176,14 @@ pub enum ConfigError {
         /// The file.
         path: String,
         /// Why.
+        reason: String,
+    },
+    /// A setting is wrong, or cannot be meant where it stands.
+    #[error("`{setting}`: {reason}")]
+    Setting {
+        /// The setting.
+        setting: String,
+        /// What is wrong, and what to do.
         reason: String,
     },
     /// The configuration is for the other strategy.

@@ -6,6 +6,7 @@ mod credentials;
 mod error;
 pub use error::ConfigError;
 mod fields;
+pub use fields::NodeFields;
 mod sentinels;
 
 use std::fmt;
@@ -19,7 +20,6 @@ use serde::Serialize;
 use url::Url;
 
 use self::credentials::Credentials;
-use self::fields::Fields;
 use self::sentinels::Sentinels;
 
 /// Where one server is and how to talk to it.
@@ -39,7 +39,7 @@ use self::sentinels::Sentinels;
 /// `max_in_flight`, `max_reply`, in bytes, and `max_owned`; an unknown field is an error. It is written the same way, the password
 /// included: a configuration that is written down can be read back.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "Fields", into = "Fields")]
+#[serde(try_from = "NodeFields", into = "NodeFields")]
 pub struct NodeConfig {
     name: Option<String>,
     address: Address,
@@ -101,10 +101,35 @@ impl NodeConfig {
         Ok(config)
     }
 
+    /// Makes sure that it can be used: that no time and no number is 0 which then nothing could be done with. Whoever makes
+    /// a node or a cluster of it does so.
+    ///
+    /// # Errors
+    /// [`ConfigError::Zero`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        for (setting, is_zero) in [
+            ("connect_timeout", self.connect_timeout().is_zero()),
+            ("response_timeout", self.response_timeout().is_zero()),
+            ("max_in_flight", self.max_in_flight == 0),
+            ("max_reply", self.max_reply == 0),
+            ("max_owned", self.max_owned == 0),
+        ] {
+            if is_zero {
+                return Err(ConfigError::Zero { setting });
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a URL to which a password may be added.
     fn read(url: &str) -> Result<Self, ConfigError> {
         let (scheme, rest) = url.split_once("://").ok_or(ConfigError::NoScheme)?;
-        match scheme.to_ascii_lowercase().as_str() {
+        let scheme = scheme.to_ascii_lowercase();
+        if cfg!(not(feature = "tls")) && matches!(scheme.trim_end_matches("+sentinel"), "rediss" | "valkeys")
+        {
+            return Err(ConfigError::TlsNotCompiledIn);
+        }
+        match scheme.as_str() {
             "redis" | "valkey" => Self::from_tcp_url(url, |host, port| Address::Tcp { host, port }),
             "rediss" | "valkeys" => Self::from_tcp_url(url, |host, port| Address::Tls { host, port }),
             "unix" | "redis+unix" | "valkey+unix" => Self::from_unix_url(rest),
@@ -198,7 +223,12 @@ impl NodeConfig {
     ) -> Result<(), ConfigError> {
         let (mut username, mut password) = (None, None);
         let (mut sentinel_username, mut sentinel_password) = (None, None);
+        let mut seen = Vec::new();
         for (key, value) in pairs {
+            if seen.contains(&key) {
+                return Err(ConfigError::GivenTwice { setting: "url" });
+            }
+            seen.push(key.clone());
             match &*key {
                 "db" => self.url_db = Some(db_number(&value)?),
                 "user" => username = Some(value.into_owned()),
@@ -210,6 +240,11 @@ impl NodeConfig {
                 }
                 _ => return Err(ConfigError::NotADatabase),
             }
+        }
+        if (username.is_some() && self.credentials.username().is_some())
+            || (password.is_some() && self.credentials.password().is_some())
+        {
+            return Err(ConfigError::GivenTwice { setting: "url" });
         }
         self.credentials.set(username, password);
         self.sentinels.credentials.set(sentinel_username, sentinel_password);

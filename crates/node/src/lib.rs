@@ -6,6 +6,7 @@ mod config;
 pub use config::Address;
 pub use config::ConfigError;
 pub use config::NodeConfig;
+pub use config::NodeFields;
 mod error;
 pub use error::Bound;
 pub use error::Error;

@@ -126,7 +126,9 @@ impl Node {
     pub async fn connect(config: impl TryInto<NodeConfig, Error: Into<ConfigError>>) -> Result<Self, Error> {
         let config = config
             .try_into()
-            .map_err(|error| Error::new("?".into(), "CONNECT", ErrorKind::Config(error.into())))?;
+            .map_err(Into::into)
+            .and_then(|config| config.check().map(|()| config))
+            .map_err(|error| Error::new("?".into(), "CONNECT", ErrorKind::Config(error)))?;
         let node = Self::new(config);
         node.ready().await?;
         Ok(node)

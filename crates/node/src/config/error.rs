@@ -54,6 +54,30 @@ pub enum ConfigError {
          stands there is a password, and `user:@`, or `password = \"\"` in a file, for a user who needs none"
     )]
     UserWithoutPassword,
+    /// Something stands in the URL and beside it, or twice in the URL.
+    #[error("`{setting}`: what is set here is given twice; give it once, in the URL or beside it")]
+    GivenTwice {
+        /// The setting.
+        setting: &'static str,
+    },
+    /// A time or a number is 0, so nothing could be done.
+    #[error("`{setting}` is 0, so no call could succeed; leave it out for the default")]
+    Zero {
+        /// The setting.
+        setting: &'static str,
+    },
+    /// A setting of sentinels stands with a server that is not watched over by any.
+    #[error("`{setting}` is for `redis+sentinel://`; leave it out")]
+    NotOfSentinels {
+        /// The setting.
+        setting: &'static str,
+    },
+    /// The name is empty.
+    #[error("the name is empty; leave it out to call the node by its address")]
+    EmptyName,
+    /// Another node has this name.
+    #[error("another node has this name; each needs one of its own")]
+    NameTwice,
     /// The weight is 0.
     #[error("the weight is 0; a node that shall get no keys is left out instead")]
     ZeroWeight,
@@ -69,6 +93,32 @@ pub enum ConfigError {
     /// The URL wants TLS, which is not compiled in.
     #[error("`rediss://` and `rediss+sentinel://` need the feature `tls`")]
     TlsNotCompiledIn,
+}
+
+impl ConfigError {
+    /// Which settings of a file may be at fault, the likeliest first.
+    pub fn settings(&self) -> &'static [&'static str] {
+        match self {
+            Self::UserWithoutPassword => &["username", "sentinel_username", "url"],
+            Self::ZeroWeight => &["weight", "url"],
+            Self::EmptyName | Self::NameTwice => &["name", "url"],
+            Self::GivenTwice { setting } | Self::Zero { setting } | Self::NotOfSentinels { setting } => {
+                match *setting {
+                    "username" => &["username"],
+                    "password" => &["password"],
+                    "sentinel_username" => &["sentinel_username"],
+                    "sentinel_password" => &["sentinel_password"],
+                    "connect_timeout" => &["connect_timeout_ms"],
+                    "response_timeout" => &["response_timeout_ms"],
+                    "max_in_flight" => &["max_in_flight"],
+                    "max_reply" => &["max_reply"],
+                    "max_owned" => &["max_owned"],
+                    _ => &["url"],
+                }
+            }
+            _ => &["url"],
+        }
+    }
 }
 
 /// A configuration is made of itself without an error.

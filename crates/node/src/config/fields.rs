@@ -1,5 +1,6 @@
 //! How a [`NodeConfig`] stands in a file.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -10,14 +11,15 @@ use super::Address;
 use super::ConfigError;
 use super::NodeConfig;
 
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Fields {
+/// A node as it is written in a file, before it is [checked](Self::check).
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, expecting = "a table with the settings of a node")]
+pub struct NodeFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     url: String,
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    weight: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     db: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,42 +44,114 @@ pub(super) struct Fields {
     max_owned: Option<usize>,
 }
 
-fn one() -> u32 {
-    1
-}
+impl NodeFields {
+    /// A node with a URL, and nothing else.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            name: None,
+            url: url.into(),
+            weight: None,
+            db: None,
+            username: None,
+            password: None,
+            sentinel_username: None,
+            sentinel_password: None,
+            connect_timeout_ms: None,
+            response_timeout_ms: None,
+            probe_interval_ms: None,
+            max_in_flight: None,
+            max_reply: None,
+            max_owned: None,
+        }
+    }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_one(weight: &u32) -> bool {
-    *weight == 1
-}
+    /// The URL as it is written. It may hold a password.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
 
-impl TryFrom<Fields> for NodeConfig {
-    type Error = ConfigError;
+    /// The name, if one is written.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
 
-    fn try_from(fields: Fields) -> Result<Self, ConfigError> {
-        let mut config = Self::read(&fields.url)?.with_db(fields.db.unwrap_or(0));
-        config.name = fields.name;
-        config.weight = NonZeroU32::new(fields.weight).ok_or(ConfigError::ZeroWeight)?;
-        config.credentials.set(fields.username, fields.password);
-        config.sentinels.credentials.set(fields.sentinel_username, fields.sentinel_password);
+    /// The same node with another URL, and with a name and a weight where none are written.
+    #[must_use]
+    pub fn with_server(mut self, url: &str, name: String, weight: u32) -> Self {
+        url.clone_into(&mut self.url);
+        self.name.get_or_insert(name);
+        self.weight.get_or_insert(weight);
+        self
+    }
+
+    /// Makes a configuration of it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first thing that is wrong or cannot be meant.
+    pub fn check(self) -> Result<NodeConfig, ConfigError> {
+        let mut config = NodeConfig::read(&self.url)?.with_db(self.db.unwrap_or(0));
+        if self.name.as_ref().is_some_and(String::is_empty) {
+            return Err(ConfigError::EmptyName);
+        }
+        config.name = self.name;
+        config.weight = NonZeroU32::new(self.weight.unwrap_or(1)).ok_or(ConfigError::ZeroWeight)?;
+        let sentinel_settings = [
+            ("sentinel_username", self.sentinel_username.is_some()),
+            ("sentinel_password", self.sentinel_password.is_some()),
+        ];
+        if !config.has_sentinels()
+            && let Some((setting, _)) = sentinel_settings.into_iter().find(|(_, is_there)| *is_there)
+        {
+            return Err(ConfigError::NotOfSentinels { setting });
+        }
+        let (url, sentinels) = (&config.credentials, &config.sentinels.credentials);
+        for (setting, there, here) in [
+            ("username", url.username(), &self.username),
+            ("password", url.password(), &self.password),
+            ("sentinel_username", sentinels.username(), &self.sentinel_username),
+            ("sentinel_password", sentinels.password(), &self.sentinel_password),
+        ] {
+            if there.is_some() && here.is_some() {
+                return Err(ConfigError::GivenTwice { setting });
+            }
+        }
+        config.credentials.set(self.username, self.password);
+        config.sentinels.credentials.set(self.sentinel_username, self.sentinel_password);
         config.check_credentials()?;
-        if let Some(ms) = fields.connect_timeout_ms {
+        let millis = Duration::from_millis;
+        if let Some(ms) = self.connect_timeout_ms {
             config.connect_timeout = Duration::from_millis(ms);
         }
-        if let Some(ms) = fields.response_timeout_ms {
+        if let Some(ms) = self.response_timeout_ms {
             config.response_timeout = Duration::from_millis(ms);
         }
-        if let Some(ms) = fields.probe_interval_ms {
-            config.probe_interval = Duration::from_millis(ms);
+        if let Some(ms) = self.probe_interval_ms {
+            config.probe_interval = millis(ms);
         }
-        config.max_in_flight = fields.max_in_flight.unwrap_or(config.max_in_flight);
-        config.max_reply = fields.max_reply.unwrap_or(config.max_reply);
-        config.max_owned = fields.max_owned.unwrap_or(config.max_owned);
+        config.max_in_flight = self.max_in_flight.unwrap_or(config.max_in_flight);
+        config.max_reply = self.max_reply.unwrap_or(config.max_reply);
+        config.max_owned = self.max_owned.unwrap_or(config.max_owned);
+        config.check()?;
         Ok(config)
     }
 }
 
-impl From<NodeConfig> for Fields {
+impl TryFrom<NodeFields> for NodeConfig {
+    type Error = ConfigError;
+
+    fn try_from(fields: NodeFields) -> Result<Self, ConfigError> {
+        fields.check()
+    }
+}
+
+/// Without the URL, which may hold a password.
+impl fmt::Debug for NodeFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeFields").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl From<NodeConfig> for NodeFields {
     fn from(config: NodeConfig) -> Self {
         let millis = |timeout: Duration, default: Duration| {
             (timeout != default).then(|| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX))
@@ -100,7 +174,7 @@ impl From<NodeConfig> for Fields {
                     format!("redis{s}+sentinel://{}/{service}", sentinels.join(","))
                 }
             },
-            weight: config.weight.get(),
+            weight: (config.weight.get() != 1).then(|| config.weight.get()),
             db: (config.db() != 0).then(|| config.db()),
             connect_timeout_ms: millis(config.connect_timeout, NodeConfig::CONNECT_TIMEOUT),
             response_timeout_ms: millis(config.response_timeout, NodeConfig::RESPONSE_TIMEOUT),

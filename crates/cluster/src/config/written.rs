@@ -1,0 +1,222 @@
+//! A topology as it is written in a file, before it is checked.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use redisdb_hashring::HashTag;
+use redisdb_hashring::Layout;
+use redisdb_node as node;
+use redisdb_node::NodeConfig;
+use redisdb_node::NodeFields;
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::Error;
+use serde::de::MapAccess;
+use serde::de::Visitor;
+use serde::de::value::MapAccessDeserializer;
+
+use super::ConfigError;
+use super::Strategy;
+use super::TopologyConfig;
+use crate::policy::OnDown;
+use crate::policy::OnReturn;
+use crate::policy::ReadFrom;
+use crate::policy::WriteTo;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table of settings")]
+pub(super) struct Written {
+    strategy: Strategy,
+    layout: Option<Layout>,
+    hash_tag: Option<HashTag>,
+    labels: Option<BTreeMap<String, String>>,
+    allow_colocated: Option<bool>,
+    on_down: Option<OnDown>,
+    write_to: Option<WriteTo>,
+    read_from: Option<ReadFrom>,
+    on_return: Option<OnReturn>,
+    identity: Option<String>,
+    connect_timeout_ms: Option<u64>,
+    response_timeout_ms: Option<u64>,
+    #[serde(alias = "servers")]
+    nodes: Vec<Entry>,
+}
+
+/// A node: its settings, or one text.
+enum Entry {
+    Text(String),
+    Fields(Box<NodeFields>),
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntryVisitor;
+
+        impl<'de> Visitor<'de> for EntryVisitor {
+            type Value = Entry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table with the settings of a node, or its URL")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Entry, E> {
+                Ok(Entry::Text(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
+                NodeFields::deserialize(MapAccessDeserializer::new(map))
+                    .map(|fields| Entry::Fields(Box::new(fields)))
+            }
+        }
+
+        deserializer.deserialize_any(EntryVisitor)
+    }
+}
+
+/// What is wrong with a configuration, and where: the names of settings on the way there, and the node.
+pub(super) struct Problem {
+    pub(super) node: Option<usize>,
+    /// The likeliest first.
+    pub(super) settings: Vec<&'static str>,
+    pub(super) error: ConfigError,
+}
+
+impl Problem {
+    fn of(setting: &'static str, reason: &'static str) -> Self {
+        let error = ConfigError::Setting { setting: setting.to_owned(), reason: reason.to_owned() };
+        Self { node: None, settings: vec![setting], error }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+const OF_A_COPY: &str =
+    "this is a setting of a copy, and this is a ring; leave it out, or write `strategy = \"copy\"`";
+const OF_A_RING: &str =
+    "this is a setting of a ring, and this is a copy; leave it out, or write `strategy = \"ring\"`";
+const ZERO: &str = "it is 0, so nothing could be done in time; leave it out for the default of a second";
+
+impl TryFrom<Written> for TopologyConfig {
+    type Error = Problem;
+
+    fn try_from(written: Written) -> Result<Self, Problem> {
+        let for_copies = [
+            ("write_to", written.write_to.is_some()),
+            ("read_from", written.read_from.is_some()),
+            ("on_return", written.on_return.is_some()),
+            ("identity", written.identity.is_some()),
+        ];
+        let for_rings = [
+            ("on_down", written.on_down.is_some()),
+            ("layout", written.layout.is_some()),
+            ("labels", written.labels.is_some()),
+            ("allow_colocated", written.allow_colocated.is_some()),
+        ];
+        let (foreign, reason) = match written.strategy {
+            Strategy::Ring => (for_copies, OF_A_COPY),
+            Strategy::Copy => (for_rings, OF_A_RING),
+        };
+        if let Some((setting, _)) = foreign.into_iter().find(|(_, is_there)| *is_there) {
+            return Err(Problem::of(setting, reason));
+        }
+        for (setting, millis) in [
+            ("connect_timeout_ms", written.connect_timeout_ms),
+            ("response_timeout_ms", written.response_timeout_ms),
+        ] {
+            if millis == Some(0) {
+                return Err(Problem::of(setting, ZERO));
+            }
+        }
+        let layout = written.layout.unwrap_or_default();
+        #[cfg(feature = "layouts")]
+        let mut labels = written.labels.unwrap_or_default();
+        #[cfg(not(feature = "layouts"))]
+        if written.labels.is_some() {
+            return Err(Problem::of("labels", "labels need the feature `layouts`"));
+        }
+        let mut nodes: Vec<NodeConfig> = Vec::with_capacity(written.nodes.len());
+        for (i, entry) in written.nodes.into_iter().enumerate() {
+            let fields = match entry {
+                Entry::Fields(fields) => *fields,
+                Entry::Text(text) => NodeFields::new(text),
+            };
+            #[cfg(feature = "layouts")]
+            let fields = match server_line(layout, fields.url()) {
+                Some(server) => {
+                    if let Some(label) = server.label {
+                        labels.insert(label.clone(), label);
+                    }
+                    fields.with_server(&server.url, server.name, server.weight)
+                }
+                None => fields,
+            };
+            let name = fields.name().map_or_else(|| format!("#{i}"), str::to_owned);
+            let node = fields.check().map_err(|reason| Problem {
+                node: Some(i),
+                settings: reason.settings().to_vec(),
+                error: ConfigError::Node { node: name, reason },
+            })?;
+            if nodes.iter().any(|other| other.name() == node.name()) {
+                let reason = node::ConfigError::NameTwice;
+                let error = ConfigError::Node { node: node.name().to_owned(), reason };
+                return Err(Problem { node: Some(i), settings: vec!["name", "url"], error });
+            }
+            nodes.push(node);
+        }
+        Ok(Self {
+            strategy: written.strategy,
+            layout,
+            hash_tag: written.hash_tag,
+            #[cfg(feature = "layouts")]
+            labels,
+            allow_colocated: written.allow_colocated.unwrap_or_default(),
+            on_down: written.on_down.unwrap_or_default(),
+            write_to: written.write_to.unwrap_or_default(),
+            read_from: written.read_from.unwrap_or_default(),
+            on_return: written.on_return.unwrap_or_default(),
+            identity: written.identity,
+            connect_timeout_ms: written.connect_timeout_ms,
+            response_timeout_ms: written.response_timeout_ms,
+            nodes,
+        })
+    }
+}
+
+/// What an entry of twemproxy's `servers:` says.
+#[cfg(feature = "layouts")]
+struct Server {
+    url: String,
+    name: String,
+    weight: u32,
+    /// What is hashed, where the entry has a name.
+    label: Option<String>,
+}
+
+#[cfg(feature = "layouts")]
+fn server_line(layout: Layout, text: &str) -> Option<Server> {
+    if !matches!(layout, Layout::Twemproxy(_)) || text.contains("://") {
+        return None;
+    }
+    let (place, name) = match text.trim().rsplit_once(' ') {
+        Some((place, name)) => (place.trim_end(), Some(name.to_owned())),
+        None => (text.trim(), None),
+    };
+    let (address, weight) = place.rsplit_once(':')?;
+    let url = match address.rsplit_once(':') {
+        _ if address.starts_with('/') => format!("unix://{address}"),
+        Some((host, port)) if host.contains(':') => format!("redis://[{host}]:{port}"),
+        Some((host, port)) => format!("redis://{host}:{port}"),
+        None => return None,
+    };
+    let label = name.clone();
+    Some(Server {
+        url,
+        name: name.unwrap_or_else(|| address.to_owned()),
+        weight: weight.parse().ok()?,
+        label,
+    })
+}
