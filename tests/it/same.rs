@@ -12,7 +12,8 @@ async fn dump(copy: &RedisCopy, name: &str, key: &str) -> Value {
 }
 
 async fn send(node: &Node, command: &str) {
-    node.send(redis::Cmd::new().arg(&command.split(' ').collect::<Vec<_>>())).await.unwrap();
+    let words: Vec<&str> = command.split(' ').collect();
+    node.send(redis::Cmd::new().arg(words)).await.unwrap();
 }
 
 /// Checks that a key is written down differently on some nodes, and is the same for those who compare.
