@@ -100,6 +100,8 @@ mod twice;
 #[cfg(feature = "servers")]
 mod typed;
 #[cfg(feature = "servers")]
+mod unheard;
+#[cfg(feature = "servers")]
 mod unknown;
 #[cfg(feature = "servers")]
 mod users;

@@ -363,15 +363,11 @@ impl MembersBuilder {
         for node in self.nodes {
             let mut node = node?;
             // A node's own timeout, where it has one, stands above that of all.
-            if let Some(timeout) = self.connect_timeout
-                && node.connect_timeout() == NodeConfig::CONNECT_TIMEOUT
-            {
-                node = node.with_connect_timeout(timeout);
+            if let Some(timeout) = self.connect_timeout {
+                node = node.or_connect_timeout(timeout);
             }
-            if let Some(timeout) = self.response_timeout
-                && node.response_timeout() == NodeConfig::RESPONSE_TIMEOUT
-            {
-                node = node.with_response_timeout(timeout);
+            if let Some(timeout) = self.response_timeout {
+                node = node.or_response_timeout(timeout);
             }
             node.check().map_err(|reason| ConfigError::Node { node: node.name().to_owned(), reason })?;
             let member = Member::new(node.name()).weight(node.weight().get());

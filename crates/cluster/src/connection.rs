@@ -15,7 +15,6 @@ use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::Recorded;
 use redisdb_node::ServerError;
-use redisdb_node::command;
 use redisdb_node::command::Spec;
 
 use crate::context::row;
@@ -27,7 +26,7 @@ use crate::replies::decode;
 use crate::ring::RedisRing;
 
 impl RedisRing {
-    /// Runs any command of Redis, or one that was [registered](command::Registration), where its row says, and converts
+    /// Runs any command of Redis, or one that was [registered](redisdb_node::command::Registration), where its row says, and converts
     /// its reply.
     ///
     /// ```no_run
@@ -44,15 +43,16 @@ impl RedisRing {
 }
 
 impl RedisCopy {
-    /// Runs any command of Redis, or one that was [registered](command::Registration), and converts its reply: of a
+    /// Runs any command of Redis, or one that was [registered](redisdb_node::command::Registration), and converts its reply: of a
     /// write, the one that all nodes gave that took it and are not known to be behind.
     ///
     /// # Errors
     /// Of the routing, of the nodes, that such nodes gave different replies, or that the reply is not a `T`.
     pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
-        let reply = run(self, cmd).await?;
-        let name = command::lookup(cmd).map_or("?", |spec| spec.name);
-        Ok(decode(&"*".into(), name, reply)?)
+        let spec = row(cmd)?;
+        let reply = self.run_by_itself(spec, cmd).await?;
+        let name = reply.node(spec);
+        Ok(decode(&name, spec.name, reply.into_one(spec)?)?)
     }
 }
 

@@ -306,10 +306,9 @@ impl Execute for RedisCopy {
         cmd: Cmd,
     ) -> Result<T, Error> {
         let spec = command.spec();
-        let reply = self.run_read(spec, &cmd).await?;
+        let (answered, reply) = self.run_read(spec, &cmd).await?;
         T::from_redis_value(reply).map_err(|error| {
-            let name = Arc::clone(self.shared.nodes.name(0));
-            Error::Node(node::Error::new(name, spec.name, node::ErrorKind::Reply(error.into())))
+            Error::Node(node::Error::new(self.who(answered), spec.name, node::ErrorKind::Reply(error.into())))
         })
     }
 

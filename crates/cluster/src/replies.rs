@@ -165,6 +165,13 @@ impl<T> Replies<T> {
         first.into_iter().chain(others.map(|(_, reply)| reply)).map(|(_, outcome)| outcome)
     }
 
+    /// The node whose answer is the one to go by.
+    pub(crate) fn first_node(&self) -> Arc<str> {
+        let first = self.replies.get(self.first).filter(|(_, outcome)| outcome.ok().is_some());
+        let first = first.or_else(|| self.replies.iter().find(|(_, outcome)| outcome.ok().is_some()));
+        first.map_or_else(|| "*".into(), |(name, _)| Arc::clone(name))
+    }
+
     /// The answer to go by, or why there is none.
     pub(crate) fn into_first(mut self) -> Result<T, Option<node::Error>> {
         let is_answer =

@@ -1,7 +1,5 @@
 //! Scripts and functions on a ring and on a copy.
 
-use std::sync::Arc;
-
 use redis::FromRedisValue;
 use redisdb_node::RunScript;
 use redisdb_node::ScriptCall;
@@ -37,11 +35,11 @@ impl RunScript for RedisCopy {
     async fn run_script<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<Replies<T>, Error> {
         let (spec, cmd) = call.command();
         if call.is_read_only() {
-            let reply = match (self.run_read(spec, &cmd).await, call.command_with_code()) {
+            let (answered, reply) = match (self.run_read(spec, &cmd).await, call.command_with_code()) {
                 (Err(error), Some((spec, cmd))) if unknown(&error) => self.run_read(spec, &cmd).await?,
                 (reply, _) => reply?,
             };
-            let name = Arc::from("*");
+            let name = self.who(answered);
             let outcome = Outcome::Ok(decode(&name, spec.name, reply)?);
             return Ok(Replies::new(vec![(name, outcome)]));
         }

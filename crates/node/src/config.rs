@@ -8,6 +8,7 @@ pub use error::ConfigError;
 mod fields;
 pub use fields::NodeFields;
 mod sentinels;
+mod timeouts;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -47,8 +48,8 @@ pub struct NodeConfig {
     url_db: Option<u32>,
     default_db: u32,
     weight: NonZeroU32,
-    connect_timeout: Duration,
-    response_timeout: Duration,
+    connect_timeout: Option<Duration>,
+    response_timeout: Option<Duration>,
     probe_interval: Duration,
     max_in_flight: usize,
     max_reply: usize,
@@ -199,8 +200,8 @@ impl NodeConfig {
             url_db: None,
             default_db: 0,
             weight: NonZeroU32::MIN,
-            connect_timeout: Self::CONNECT_TIMEOUT,
-            response_timeout: Self::RESPONSE_TIMEOUT,
+            connect_timeout: None,
+            response_timeout: None,
             probe_interval: Self::PROBE_INTERVAL,
             max_in_flight: Self::MAX_IN_FLIGHT,
             max_reply: Self::MAX_REPLY,
@@ -309,14 +310,14 @@ impl NodeConfig {
     /// Sets how long connecting may take: name look-up, TCP, TLS, AUTH and SELECT together. Default 1 second.
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+        self.connect_timeout = Some(timeout);
         self
     }
 
     /// Sets how long a reply may take, from handing over the command. Default 1 second.
     #[must_use]
     pub fn with_response_timeout(mut self, timeout: Duration) -> Self {
-        self.response_timeout = timeout;
+        self.response_timeout = Some(timeout);
         self
     }
 
@@ -400,12 +401,12 @@ impl NodeConfig {
 
     /// How long connecting may take.
     pub fn connect_timeout(&self) -> Duration {
-        self.connect_timeout
+        self.connect_timeout.unwrap_or(Self::CONNECT_TIMEOUT)
     }
 
     /// How long a reply may take.
     pub fn response_timeout(&self) -> Duration {
-        self.response_timeout
+        self.response_timeout.unwrap_or(Self::RESPONSE_TIMEOUT)
     }
 
     /// How often an idle connection is asked for a sign of life; zero is never.
@@ -438,8 +439,8 @@ impl fmt::Debug for NodeConfig {
             .field("credentials", &self.credentials)
             .field("db", &self.db())
             .field("weight", &self.weight)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("response_timeout", &self.response_timeout)
+            .field("connect_timeout", &self.connect_timeout())
+            .field("response_timeout", &self.response_timeout())
             .field("probe_interval", &self.probe_interval)
             .field("max_in_flight", &self.max_in_flight)
             .field("max_reply", &self.max_reply)

@@ -33,6 +33,7 @@ use crate::error::Bound;
 use crate::error::ErrorKind;
 use crate::fault::Fate;
 use crate::fault::Fault;
+use crate::heard;
 use crate::jitter::jitter;
 use crate::keeper::Keeper;
 use crate::live::Live;
@@ -150,7 +151,8 @@ impl Connection {
         };
         let live = admitted(live, admission)?;
         let mut connection = live.connection.clone();
-        let call = pin!(connection.send_packed_command(cmd));
+        let heard = heard::with_reply(cmd);
+        let call = pin!(connection.send_packed_command(heard.as_deref().unwrap_or(cmd)));
         match by {
             None => core.received(&live, live.deadlines.within(call).await),
             Some(by) => Box::pin(core.received_by(&live, by, call)).await,

@@ -71,6 +71,7 @@ pub use lock::Lock;
 pub use lock::LockError;
 pub use lock::LockGuard;
 pub use lock::LockOptions;
+mod heard;
 mod learn;
 mod meters;
 mod multi;

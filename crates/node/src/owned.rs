@@ -52,6 +52,7 @@ use crate::error::ServerError;
 use crate::execute::Execute;
 use crate::fault::Fate;
 use crate::fault::Fault;
+use crate::heard;
 use crate::multi;
 use crate::nothing;
 use crate::sentinel;
@@ -102,6 +103,8 @@ impl OwnedConnection {
         let wait = Waiting::of(spec, cmd).with_reply(self.response_timeout);
         let reply = match self.handle() {
             Ok(mut connection) => {
+                let heard = heard::with_reply(cmd);
+                let cmd = heard.as_deref().unwrap_or(cmd);
                 self.within(wait, async move { connection.send_packed_command(cmd).await }).await
             }
             Err(ended) => Err(ErrorKind::Connect(Arc::new(ended))),
@@ -269,6 +272,8 @@ impl ConnectionLike for OwnedConnection {
             }
             command::lookup(cmd).into_iter().for_each(|spec| self.note_change(spec));
             let mut connection = self.handle()?;
+            let heard = heard::with_reply(cmd);
+            let cmd = heard.as_deref().unwrap_or(cmd);
             self.to_the_end(async move { connection.send_packed_command(cmd).await }).await
         })
     }

@@ -46,6 +46,15 @@ pub enum CopyReply {
 }
 
 impl CopyReply {
+    /// The node whose value it is, if it is one's.
+    pub(crate) fn node(&self, spec: &'static Spec) -> Arc<str> {
+        match self {
+            Self::One(name, _) => Arc::clone(name),
+            Self::All(replies) if spec.access != Access::Each => replies.first_node(),
+            Self::All(_) => "*".into(),
+        }
+    }
+
     /// One value: of a write, what all nodes answered that took it and count.
     pub(crate) fn into_one(self, spec: &'static Spec) -> Result<Value, Error> {
         match self {
@@ -222,9 +231,12 @@ impl RedisCopy {
     }
 
     /// Runs one command as it would run without a pipeline.
-    pub(super) async fn run_by_itself(&self, spec: &'static Spec, cmd: &Cmd) -> Result<CopyReply, Error> {
+    pub(crate) async fn run_by_itself(&self, spec: &'static Spec, cmd: &Cmd) -> Result<CopyReply, Error> {
         match spec.access {
-            Access::Read => Ok(CopyReply::One("*".into(), self.run_read(spec, cmd).boxed().await?)),
+            Access::Read => {
+                let (answered, reply) = self.run_read(spec, cmd).boxed().await?;
+                Ok(CopyReply::One(self.who(answered), reply))
+            }
             Access::Each => Ok(CopyReply::All(self.run_each(spec, cmd).boxed().await?)),
             _ => Ok(CopyReply::All(self.run_write(spec, cmd).boxed().await?)),
         }

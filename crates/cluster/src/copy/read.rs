@@ -26,12 +26,16 @@ use crate::policy::ReadFrom;
 use crate::replies::Replies;
 
 impl RedisCopy {
-    /// Asks one node, and the next one when that cannot answer.
-    pub(crate) async fn run_read(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+    /// Asks one node, and the next one when that cannot answer. Returns which one answered, unless all were asked.
+    pub(crate) async fn run_read(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+    ) -> Result<(Option<usize>, Value), Error> {
         let mut patience = self.patience(self.shared.nodes.len()).await?;
         let _sendable = effect::plan(Context::Alone, spec, cmd, || SystemTime::UNIX_EPOCH)?;
         if spec.copy == OnCopy::EveryNode {
-            return self.ask_all(spec, cmd).boxed().await;
+            return Ok((None, self.ask_all(spec, cmd).boxed().await?));
         }
         let shared = &*self.shared;
         let key = spec.first_key(cmd).map_err(Error::keys(spec))?;
@@ -54,7 +58,7 @@ impl RedisCopy {
                     // The answer may have come over a new connection, from a server that has been restarted.
                     Ok(reply) if shared.standing(idx, spec, cmd) != Standing::Behind => {
                         if !lacks_something(&reply) || self.has_its_marker(idx, &patience).await {
-                            return Ok(reply);
+                            return Ok((Some(idx), reply));
                         }
                     }
                     Ok(_) => {}
@@ -76,11 +80,16 @@ impl RedisCopy {
             for &idx in &behind {
                 match patience.share(shared.nodes.at(idx)).run(spec, cmd).await {
                     Err(error) if another_may_answer(&error) => errors.push(error),
-                    reply => return reply.map_err(Error::Node),
+                    reply => return Ok((Some(idx), reply?)),
                 }
             }
         }
         Err(Error::unavailable(spec.name, key, errors, shared.names(behind)))
+    }
+
+    /// The name of the node that answered, for what is said of its reply.
+    pub(crate) fn who(&self, answered: Option<usize>) -> Arc<str> {
+        answered.map_or_else(|| "*".into(), |idx| Arc::clone(self.shared.nodes.name(idx)))
     }
 
     /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached

@@ -119,12 +119,8 @@ impl NodeFields {
         config.sentinels.credentials.set(self.sentinel_username, self.sentinel_password);
         config.check_credentials()?;
         let millis = Duration::from_millis;
-        if let Some(ms) = self.connect_timeout_ms {
-            config.connect_timeout = Duration::from_millis(ms);
-        }
-        if let Some(ms) = self.response_timeout_ms {
-            config.response_timeout = Duration::from_millis(ms);
-        }
+        config.connect_timeout = self.connect_timeout_ms.map(millis).or(config.connect_timeout);
+        config.response_timeout = self.response_timeout_ms.map(millis).or(config.response_timeout);
         if let Some(ms) = self.probe_interval_ms {
             config.probe_interval = millis(ms);
         }
@@ -153,9 +149,7 @@ impl fmt::Debug for NodeFields {
 
 impl From<NodeConfig> for NodeFields {
     fn from(config: NodeConfig) -> Self {
-        let millis = |timeout: Duration, default: Duration| {
-            (timeout != default).then(|| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX))
-        };
+        let millis = |timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         let owned = |text: Option<&str>| text.map(str::to_owned);
         let host = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         Self {
@@ -176,9 +170,10 @@ impl From<NodeConfig> for NodeFields {
             },
             weight: (config.weight.get() != 1).then(|| config.weight.get()),
             db: (config.db() != 0).then(|| config.db()),
-            connect_timeout_ms: millis(config.connect_timeout, NodeConfig::CONNECT_TIMEOUT),
-            response_timeout_ms: millis(config.response_timeout, NodeConfig::RESPONSE_TIMEOUT),
-            probe_interval_ms: millis(config.probe_interval, NodeConfig::PROBE_INTERVAL),
+            connect_timeout_ms: config.connect_timeout.map(millis),
+            response_timeout_ms: config.response_timeout.map(millis),
+            probe_interval_ms: (config.probe_interval != NodeConfig::PROBE_INTERVAL)
+                .then(|| millis(config.probe_interval)),
             max_in_flight: (config.max_in_flight != NodeConfig::MAX_IN_FLIGHT)
                 .then_some(config.max_in_flight),
             max_reply: (config.max_reply != NodeConfig::MAX_REPLY).then_some(config.max_reply),

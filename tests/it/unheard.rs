@@ -1,0 +1,129 @@
+//! Commands whose replies redis-rs was told not to wait for: they are waited for all the same.
+
+use redis::Cmd;
+use redis::Value;
+use redis::aio::ConnectionLike;
+use redisdb::Error;
+use redisdb::Node;
+use redisdb::commands::*;
+use redisdb_tests::contents;
+use redisdb_tests::copy;
+use redisdb_tests::ring;
+use xtask::Server;
+
+/// A command that redis-rs is not to wait for.
+fn unheard(words: &[&str]) -> Cmd {
+    redis::cmd(words[0]).arg(&words[1..]).set_no_response(true).take()
+}
+
+/// It is executed as if it were to be waited for, and answered.
+async fn check(store: &mut (impl ConnectionLike + Send)) {
+    let mut send = async |words: &[&str]| store.req_packed_command(&unheard(words)).await.unwrap();
+    assert_eq!(send(&["RPUSH", "l", "x", "y"]).await, Value::Int(2));
+    assert_eq!(send(&["LPOP", "l"]).await, Value::BulkString(b"x".into()));
+    assert_eq!(send(&["SETNX", "n", "1"]).await, Value::Int(1));
+    assert_eq!(send(&["INCR", "n"]).await, Value::Int(2));
+    assert_eq!(send(&["INCRBYFLOAT", "n", "0.5"]).await, Value::BulkString(b"2.5".into()));
+    assert_eq!(send(&["GET", "n"]).await, Value::BulkString(b"2.5".into()));
+    let error = store.req_packed_command(&unheard(&["INCR", "l"])).await.unwrap_err();
+    assert_eq!(error.code(), Some("WRONGTYPE"));
+}
+
+#[tokio::test]
+async fn a_copy_whose_replies_nobody_waits_for_stays_equal() {
+    let (_servers, mut copy) = copy().await;
+    check(&mut copy).await;
+    assert_eq!(copy.query::<String>(&unheard(&["LPOP", "l"])).await.unwrap(), "y");
+    let pipeline = copy.pipeline();
+    let pushed = pipeline.command::<i64>(unheard(&["RPUSH", "l", "z"]));
+    let popped = pipeline.command::<String>(unheard(&["LPOP", "l"]));
+    pipeline.execute().await.ok().unwrap();
+    assert_eq!(pushed.await.unwrap().first(), Some(&1));
+    assert_eq!(popped.await.unwrap().first().map(String::as_str), Some("z"));
+    let first = contents(copy.on_node("a").unwrap()).await;
+    for node in copy.nodes() {
+        assert_eq!(contents(node).await, first);
+    }
+    assert_eq!(copy.verify().run().await.unwrap().into_iter().count(), 0);
+}
+
+#[tokio::test]
+async fn a_node_that_refuses_what_nobody_waits_for_is_behind() {
+    let (_servers, copy) = copy().await;
+    copy.on_node("b").unwrap().config_set("maxmemory", 1).await.unwrap();
+    let _of_the_others = copy.query::<Value>(&unheard(&["SET", "k", "v"])).await.unwrap();
+    let behind = copy.health().into_iter().filter(|(_, health)| *health != redisdb::Health::Up);
+    assert_eq!(behind.map(|(name, _)| name).collect::<Vec<_>>(), ["b"]);
+}
+
+#[tokio::test]
+async fn a_ring_and_a_node_answer_what_nobody_waits_for() {
+    let (_servers, mut ring) = ring().await;
+    check(&mut ring).await;
+    let server = Server::start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    assert_eq!(node.send(&unheard(&["INCR", "m"])).await.unwrap(), Value::Int(1));
+    check(&mut node.owned().await.unwrap()).await;
+}
+
+/// Errors of replies that are of another type name the node that gave them.
+#[tokio::test]
+async fn a_reply_of_another_type_is_told_of_the_node_that_gave_it() {
+    let (mut servers, copy) = copy().await;
+    let key =
+        |name: &str| (0..).map(|i| format!("k:{i}")).find(|key| copy.node_for(key).name() == name).unwrap();
+    let who = |error: Error| match error {
+        Error::Node(error) => error.node().to_owned(),
+        other => panic!("{other}"),
+    };
+    let look = redisdb::node::Script::new("return redis.call('GET', KEYS[1])").read_only();
+    for name in ["a", "b", "c"] {
+        let key = key(name);
+        copy.set(&key, "text").await.unwrap();
+        assert_eq!(who(copy.get::<u8>(&key).await.unwrap_err()), name);
+        assert_eq!(who(copy.query::<u8>(redis::cmd("GET").arg(&key)).await.unwrap_err()), name);
+        let pipeline = copy.pipeline();
+        let piped = pipeline.get::<u8>(&key);
+        pipeline.execute().await.ok().ok();
+        assert_eq!(who(piped.await.unwrap_err()), name);
+        if redisdb_tests::is_since(copy.on_node("a").unwrap(), [7, 0, 0], "EVALSHA_RO").await {
+            assert_eq!(who(look.key(&key).invoke::<u8, _>(&copy).await.unwrap_err()), name);
+        }
+    }
+    // The one that answers in its place.
+    let key = key("a");
+    servers[0].kill();
+    let next = who(copy.get::<u8>(&key).await.unwrap_err());
+    assert!(["b", "c"].contains(&next.as_str()), "{next}");
+    assert_eq!(who(copy.query::<u8>(redis::cmd("GET").arg(&key)).await.unwrap_err()), next);
+    let getset = redis::cmd("GETSET").arg(&key).arg("other").take();
+    assert_ne!(who(copy.query::<u8>(&getset).await.unwrap_err()), "a");
+}
+
+#[tokio::test]
+async fn a_timeout_that_is_set_to_the_default_stays() {
+    use std::time::Duration;
+    let (own, all) = (redisdb::NodeConfig::RESPONSE_TIMEOUT, Duration::from_secs(7));
+    let config = || redisdb::NodeConfig::new("redis://127.0.0.1:1").unwrap();
+    let set = config().with_name("set").with_response_timeout(own).with_connect_timeout(own);
+    let ring = redisdb::RedisRing::builder()
+        .node_config(set.clone())
+        .node_config(config().with_name("unset"))
+        .response_timeout(all)
+        .connect_timeout(all)
+        .build()
+        .unwrap();
+    let found: Vec<_> = ring
+        .nodes()
+        .map(|node| (node.config().response_timeout(), node.config().connect_timeout()))
+        .collect();
+    assert_eq!(found, [(own, own), (all, all)]);
+    let copy = redisdb::TopologyConfig::from_toml(
+        "strategy = \"copy\"\nresponse_timeout_ms = 7000\nconnect_timeout_ms = 7000\n\
+         [[nodes]]\nname = \"a\"\nurl = \"redis://h\"\nresponse_timeout_ms = 1000\nconnect_timeout_ms = 1000\n",
+    );
+    let copy = redisdb::RedisCopy::from_config(copy.unwrap()).unwrap();
+    let node = copy.nodes().next().unwrap().config();
+    assert_eq!((node.response_timeout(), node.connect_timeout()), (own, own));
+    assert!(format!("{set:?}").contains("1s"));
+}
