@@ -3,6 +3,7 @@
 mod address;
 pub use address::Address;
 mod credentials;
+mod debug;
 mod error;
 pub use error::ConfigError;
 mod fields;
@@ -10,7 +11,6 @@ pub use fields::NodeFields;
 mod sentinels;
 mod timeouts;
 
-use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -427,44 +427,6 @@ impl NodeConfig {
     /// How many connections of one's own there may be at once.
     pub fn max_owned(&self) -> usize {
         self.max_owned
-    }
-}
-
-impl fmt::Debug for NodeConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("NodeConfig");
-        shown
-            .field("name", &self.name())
-            .field("address", &self.address)
-            .field("credentials", &self.credentials)
-            .field("db", &self.db())
-            .field("weight", &self.weight)
-            .field("connect_timeout", &self.connect_timeout())
-            .field("response_timeout", &self.response_timeout())
-            .field("probe_interval", &self.probe_interval)
-            .field("max_in_flight", &self.max_in_flight)
-            .field("max_reply", &self.max_reply)
-            .field("max_owned", &self.max_owned);
-        if self.has_sentinels() {
-            shown.field("sentinels", &self.sentinels);
-        }
-        shown.finish_non_exhaustive()
-    }
-}
-
-impl TryFrom<&str> for NodeConfig {
-    type Error = ConfigError;
-
-    fn try_from(url: &str) -> Result<Self, ConfigError> {
-        Self::new(url)
-    }
-}
-
-impl TryFrom<String> for NodeConfig {
-    type Error = ConfigError;
-
-    fn try_from(url: String) -> Result<Self, ConfigError> {
-        Self::new(&url)
     }
 }
 

@@ -140,6 +140,22 @@ impl TryFrom<NodeFields> for NodeConfig {
     }
 }
 
+impl TryFrom<&str> for NodeConfig {
+    type Error = ConfigError;
+
+    fn try_from(url: &str) -> Result<Self, ConfigError> {
+        Self::new(url)
+    }
+}
+
+impl TryFrom<String> for NodeConfig {
+    type Error = ConfigError;
+
+    fn try_from(url: String) -> Result<Self, ConfigError> {
+        Self::new(&url)
+    }
+}
+
 /// Without the URL, which may hold a password.
 impl fmt::Debug for NodeFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

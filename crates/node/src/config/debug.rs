@@ -1,0 +1,27 @@
+//! A [`NodeConfig`] as it is shown: without its passwords.
+
+use std::fmt;
+
+use super::NodeConfig;
+
+impl fmt::Debug for NodeConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("NodeConfig");
+        shown
+            .field("name", &self.name())
+            .field("address", &self.address)
+            .field("credentials", &self.credentials)
+            .field("db", &self.db())
+            .field("weight", &self.weight)
+            .field("connect_timeout", &self.connect_timeout())
+            .field("response_timeout", &self.response_timeout())
+            .field("probe_interval", &self.probe_interval)
+            .field("max_in_flight", &self.max_in_flight)
+            .field("max_reply", &self.max_reply)
+            .field("max_owned", &self.max_owned);
+        if self.has_sentinels() {
+            shown.field("sentinels", &self.sentinels);
+        }
+        shown.finish_non_exhaustive()
+    }
+}
