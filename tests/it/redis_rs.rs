@@ -69,7 +69,7 @@ const SCRIPTS: &[&str] = &[
     "return redis.error_reply('MY it is \"quoted\" and \\'quoted\\', with a \\\\ in it')",
     "return redis.error_reply('MY  two  spaces')",
     "return redis.error_reply('MY tab\\there')",
-    "return redis.error_reply('MY caf\u{e9}, \u{2603} and \u{202e}')",
+    "return redis.error_reply('MY \u{fc}ber, \u{2603} and \u{202e}')",
     "return redis.error_reply('MY ' .. string.rep('x', 400))",
     "return redis.error_reply('NOSCRIPT of mine')",
     "return redis.error_reply('LOADING of mine')",
