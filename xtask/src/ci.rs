@@ -31,11 +31,21 @@ struct Report {
 }
 
 /// The quick and the telling first. All are run, whatever fails: one look at the table shows the whole work to do.
-static STEPS: [Step; 12] = [
+static STEPS: [Step; 14] = [
     Step { name: "format", what: "cargo fmt --check", check: format },
     Step { name: "tidy", what: "the house rules", check: || passed(tidy::check()) },
     Step { name: "clippy", what: "all targets, all features", check: clippy },
     Step { name: "tests", what: "all features, real servers, doctests", check: test_everything },
+    Step {
+        name: "redis-8",
+        what: "the modules that depend on the server, on it",
+        check: || test_on("redis-8"),
+    },
+    Step {
+        name: "valkey-9",
+        what: "the modules that depend on the server, on it",
+        check: || test_on("valkey-9"),
+    },
     Step { name: "hermetic", what: "tests with default features and no server", check: test_hermetic },
     Step { name: "alone", what: "each crate by itself, with and without features", check: crates_alone },
     Step { name: "docs", what: "rustdoc without a warning", check: documentation },
@@ -104,6 +114,16 @@ fn clippy() -> Result<Outcome> {
 
 fn test_everything() -> Result<Outcome> {
     passed(test_cluster::test(&Binary::find()?, test_cluster::NODES, &[]))
+}
+
+/// What a newer server may do otherwise, on the server of this name.
+fn test_on(server: &str) -> Result<Outcome> {
+    let modules = ["table", "commands", "typed", "copy", "ring", "cache"].map(String::from);
+    match Binary::named(server) {
+        Some(Ok(binary)) => passed(test_cluster::test(&binary, test_cluster::NODES, &modules)),
+        Some(Err(error)) => Ok(Outcome::NotRun(format!("it cannot be had: {error}"))),
+        None => Ok(Outcome::NotRun("no server has this name".to_owned())),
+    }
 }
 
 /// Under a server program that does not exist, a test that starts one fails.
