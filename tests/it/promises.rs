@@ -17,14 +17,13 @@ fn named(page: &str) -> Vec<&str> {
 
 /// Whether there is a module of this path, and this test in it.
 fn exists(name: &str) -> bool {
-    let mut parts: Vec<&str> = name.split("::").collect();
-    let module = |parts: &[&str]| fs::read_to_string(root().join(format!("tests/it/{}.rs", parts.join("/"))));
-    if module(&parts).is_ok() {
-        return true;
-    }
-    let test = parts.pop().unwrap();
-    module(&parts)
-        .is_ok_and(|text| [format!("fn {test}("), format!("fn {test}<")].iter().any(|f| text.contains(f)))
+    let module =
+        |path: &str| fs::read_to_string(root().join(format!("tests/it/{}.rs", path.replace("::", "/"))));
+    let has = |text: String, test: &str| {
+        [format!("fn {test}("), format!("fn {test}<")].iter().any(|f| text.contains(f))
+    };
+    let is_test = |(path, test): (&str, &str)| module(path).is_ok_and(|text| has(text, test));
+    module(name).is_ok() || name.rsplit_once("::").is_some_and(is_test)
 }
 
 #[test]
@@ -47,5 +46,5 @@ fn every_test_that_a_page_names_exists() {
 fn a_test_that_is_not_there_is_noticed() {
     assert_eq!(named("so (tests `a::b`,\n`c`), and `d` (test `e`)"), ["e", "a::b", "c"]);
     assert!(exists("promises") && exists("promises::a_test_that_is_not_there_is_noticed"));
-    assert!(!exists("nothing") && !exists("promises::nothing") && !exists("nothing::nothing"));
+    assert!(!exists("no_module") && !exists("promises::no_test") && !exists("no_module::no_test"));
 }
