@@ -28,7 +28,7 @@ async fn what_errors_of_a_pipeline_say_is_so_when_its_server_dies_under_it() {
     let mut server = Server::start().unwrap();
     let node = Node::connect(server.url()).await.unwrap();
     let pipeline = node.pipeline();
-    let promises: Vec<_> = (0..30_000).map(|i| pipeline.set(i, "x".repeat(100))).collect();
+    let promises: Vec<_> = (0..100_000).map(|i| pipeline.set(i, "x".repeat(100))).collect();
     let outsider = Node::connect(server.url()).await.unwrap();
     let killed = async {
         eventually("it is under way", async || outsider.dbsize().await.unwrap() > 0).await;

@@ -25,7 +25,8 @@ async fn check(store: &mut (impl ConnectionLike + Send)) {
     assert_eq!(send(&["INCR", "n"]).await, Value::Int(2));
     assert_eq!(send(&["INCRBYFLOAT", "n", "0.5"]).await, Value::BulkString(b"2.5".into()));
     assert_eq!(send(&["GET", "n"]).await, Value::BulkString(b"2.5".into()));
-    let error = store.req_packed_command(&unheard(&["INCR", "l"])).await.unwrap_err();
+    let reply = store.req_packed_command(&unheard(&["INCR", "l"])).await;
+    let error = reply.and_then(Value::extract_error).unwrap_err();
     assert_eq!(error.code(), Some("WRONGTYPE"));
 }
 
@@ -104,11 +105,12 @@ async fn a_reply_of_another_type_is_told_of_the_node_that_gave_it() {
 async fn a_timeout_that_is_set_to_the_default_stays() {
     use std::time::Duration;
     let (own, all) = (redisdb::NodeConfig::RESPONSE_TIMEOUT, Duration::from_secs(7));
-    let config = || redisdb::NodeConfig::new("redis://127.0.0.1:1").unwrap();
-    let set = config().with_name("set").with_response_timeout(own).with_connect_timeout(own);
+    let config = |url| redisdb::NodeConfig::new(url).unwrap();
+    let set =
+        config("redis://127.0.0.1:1").with_name("set").with_response_timeout(own).with_connect_timeout(own);
     let ring = redisdb::RedisRing::builder()
         .node_config(set.clone())
-        .node_config(config().with_name("unset"))
+        .node_config(config("redis://127.0.0.1:2").with_name("unset"))
         .response_timeout(all)
         .connect_timeout(all)
         .build()

@@ -71,7 +71,8 @@ impl Class {
     pub fn of(error: &Error) -> Class {
         let errors = error.node_errors();
         match () {
-            () if errors.iter().any(|error| error.may_have_executed()) => Class::Unknown,
+            // Not by the errors of the nodes alone: a write that only nodes took that are behind is no error of theirs.
+            () if error.may_have_executed() => Class::Unknown,
             () if errors.iter().any(|error| error.code().is_some()) => Class::Rejected,
             () => Class::NotSent,
         }
