@@ -85,6 +85,20 @@ async fn typed_commands_are_recorded_and_each_gets_its_reply() {
 }
 
 #[tokio::test]
+async fn a_random_key_in_a_pipeline_is_one_of_any_node() {
+    let (_servers, ring) = ring().await;
+    ring.mset((0..90).map(|i| (format!("key:{i}"), i))).await.unwrap();
+    let pipeline = ring.pipeline();
+    let promises: Vec<_> = (0..100).map(|_| pipeline.randomkey::<String>()).collect();
+    pipeline.execute().await.ok().unwrap();
+    let mut owners = std::collections::BTreeSet::new();
+    for promise in promises {
+        owners.insert(ring.node_for(promise.await.unwrap().unwrap()).name().to_owned());
+    }
+    assert_eq!(owners.into_iter().collect::<Vec<_>>(), NAMES);
+}
+
+#[tokio::test]
 async fn a_promise_says_what_is_wrong_and_never_hangs() {
     let (server, node) = (Server::start().unwrap(), ());
     let () = node;

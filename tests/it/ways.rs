@@ -108,7 +108,9 @@ pub fn examples(row: &Spec) -> Vec<Cmd> {
             true => format!("{{t}}{word}"),
             false => word.clone(),
         });
-        examples.push(command(&tagged.collect::<Vec<_>>()));
+        if !at.is_empty() {
+            examples.push(command(&tagged.collect::<Vec<_>>()));
+        }
         examples.push(cmd);
     }
     // `COMMAND x` would be a subcommand.

@@ -18,6 +18,7 @@ use redisdb_node::SendMany;
 use redisdb_node::command::Access;
 use redisdb_node::command::Merge;
 use redisdb_node::command::Spec;
+use redisdb_node::command::rows;
 
 use self::answers::At;
 use self::answers::Place;
@@ -62,6 +63,8 @@ enum Waiting<'a> {
     Nothing(Error),
     /// For the replies to its parts, to be merged.
     Parts(&'static Spec, Option<&'a Cmd>, Split, Vec<At>, Merge),
+    /// For the reply of every node and for how many keys it has, which choose one.
+    Weighted(&'static Spec, Vec<(At, At)>),
     /// For the reply of every node, to be kept apart.
     Each(&'static Spec, Vec<At>),
 }
@@ -245,6 +248,10 @@ impl Waiting<'_> {
                 let merged = nodes.merge_parts(spec, cmd.unwrap_or(&Cmd::new()), merge, split, replies);
                 merged.map(|value| RingReply::One("*".into(), value))
             }
+            Self::Weighted(spec, at) => {
+                let replies = at.into_iter().map(|(reply, size)| (take(reply, spec), take(size, spec)));
+                nodes.choose(spec, replies.collect()).map(|value| RingReply::One("*".into(), value))
+            }
             Self::Each(spec, at) => {
                 let reply = |at: At| (Arc::clone(nodes.name(at.0)), take(at, spec).into());
                 Ok(RingReply::Each(Replies::new(at.into_iter().map(reply).collect())))
@@ -274,6 +281,10 @@ fn plan<'a>(
         Route::Parts(mut split, merge) => {
             let at = split.parts.iter_mut().map(|part| portions.put(part.node, part.cmd.take())).collect();
             Err(Waiting::Parts(spec, command.command().ok().map(|(_, cmd)| cmd), split, at, merge))
+        }
+        Route::EveryNode(Merge::First) => {
+            let mut both = |idx| (portions.put(idx, cmd.clone()), portions.put(idx, rows::DBSIZE.cmd()));
+            Err(Waiting::Weighted(spec, (0..topology.nodes.len()).map(&mut both).collect()))
         }
         Route::EveryNode(merge) => {
             let n_nodes = topology.nodes.len();

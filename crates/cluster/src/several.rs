@@ -61,11 +61,19 @@ impl Nodes {
     async fn weighted(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         let dbsize = rows::DBSIZE.cmd();
         let both = self.iter().map(|node| join(node.run(spec, cmd), node.run(rows::DBSIZE.spec(), &dbsize)));
-        let (replies, sizes): (Vec<_>, Vec<_>) = join_all(both).await.into_iter().unzip();
+        self.choose(spec, join_all(both).await)
+    }
+
+    /// The choice among the replies of all nodes, each with how many keys the node has.
+    pub(crate) fn choose(
+        &self,
+        spec: &'static Spec,
+        replies: Vec<(Result<Value, node::Error>, Result<Value, node::Error>)>,
+    ) -> Result<Value, Error> {
         let mut total = 0;
         let mut choice = Value::Nil;
         let mut parts = Vec::with_capacity(replies.len());
-        for (idx, (reply, size)) in replies.into_iter().zip(sizes).enumerate() {
+        for (idx, (reply, size)) in replies.into_iter().enumerate() {
             if let (Ok(reply), Ok(Value::Int(size))) = (&reply, size) {
                 let size = u64::try_from(size).unwrap_or(0);
                 total += size;
