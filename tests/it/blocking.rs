@@ -204,6 +204,45 @@ async fn what_a_connection_was_given_up_with_is_sent_no_further() {
     assert_eq!(outsider.exists("k").await.unwrap(), 0);
 }
 
+/// Waits for it to end, once its node is down, by an error that says so.
+async fn ends_by_its_node<T>(waiting: impl Future<Output = Result<T, redisdb::node::Error>>) {
+    let waited = tokio::time::timeout(redisdb_tests::DEADLINE, waiting).await.expect("it ends");
+    let error = waited.err().expect("nothing came");
+    assert!(error.may_have_executed() && error.to_string().contains("went down"), "{error}");
+}
+
+#[tokio::test]
+async fn what_waits_without_end_ends_when_its_node_goes_down() {
+    let (server, node) = node().await;
+    let through_redis_rs = async {
+        let mut owned = node.owned().await.unwrap();
+        let popped: redis::RedisResult<(String, String)> =
+            redis::cmd("BRPOP").arg("none").arg(0).query_async(&mut owned).await;
+        assert!(popped.unwrap_err().to_string().contains("went down"));
+    };
+    let replicas = async {
+        let owned = node.owned().await.unwrap();
+        ends_by_its_node(owned.wait(1, FOREVER)).await;
+    };
+    let stopped = async {
+        until_blocked(&node, 4).await;
+        server.pause();
+    };
+    tokio::join!(
+        ends_by_its_node(node.blpop::<String, String>("none", FOREVER)),
+        ends_by_its_node(node.xread_block::<String, String, String>("none", "$", FOREVER)),
+        through_redis_rs,
+        replicas,
+        stopped,
+    );
+    assert!(node.is_down());
+    server.resume();
+    eventually("it is back", async || node.ready().await.is_ok()).await;
+    node.rpush("none", 1).await.unwrap();
+    let popped = node.blpop::<String, String>("none", FOREVER).await.unwrap();
+    assert_eq!(popped, Some(("none".to_owned(), "1".to_owned())));
+}
+
 #[tokio::test]
 async fn an_owned_connection_left_in_mid_reply_is_closed_and_another_one_is_kept() {
     let (_server, node) = node().await;

@@ -212,7 +212,7 @@ impl Connection {
         self.core.incarnation.load(Ordering::Acquire)
     }
 
-    pub(crate) fn core(&self) -> &Core {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
     }
 
@@ -377,6 +377,19 @@ impl Core {
             self.now_down(Arc::new(kind.clone()));
         }
         is_gone
+    }
+
+    /// Waits until the server is left alone.
+    pub(crate) async fn goes_down(&self) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // From here on no change goes unnoticed.
+            changed.as_mut().enable();
+            if self.down.load(Ordering::Acquire) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Tells that the server is left alone.

@@ -420,7 +420,11 @@ impl Node {
     pub async fn owned(&self) -> Result<OwnedConnection, Error> {
         // The shared connection tells a server that is down, or is none, at once and for all callers.
         self.ready().await?;
-        self.inner.owned.take(self.incarnation()).await.map_err(|kind| self.error("CONNECT", kind))
+        self.inner
+            .owned
+            .take(self.incarnation(), self.inner.connection.core())
+            .await
+            .map_err(|kind| self.error("CONNECT", kind))
     }
 
     pub(crate) async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::OnceLock;
@@ -20,6 +21,8 @@ use deadpool::managed::PoolError;
 use deadpool::managed::RecycleError;
 use deadpool::managed::RecycleResult;
 use deadpool::managed::TimeoutType;
+use futures_util::future::Either;
+use futures_util::future::select;
 use redis::AsyncConnectionConfig;
 use redis::Cmd;
 use redis::FromRedisValue;
@@ -43,6 +46,7 @@ use crate::command::Spec;
 use crate::command::Write;
 use crate::config::Address;
 use crate::config::NodeConfig;
+use crate::connection::Core;
 use crate::dial;
 use crate::dial::Dialed;
 use crate::error::Bound;
@@ -64,8 +68,10 @@ use crate::waiting::Waiting;
 /// everything else. It goes back to its pool when it is dropped; one that was changed (`SELECT`, `SUBSCRIBE`), or was left
 /// inside a `MULTI` or in the middle of a reply, is closed instead.
 ///
-/// A typed command is given the node's response timeout, and a blocking one its own time on top of that. What is sent
-/// through redis-rs waits without end.
+/// A typed command is given the node's response timeout, and a blocking one its own time on top of that. One that waits
+/// without end, and all that is sent through redis-rs, ends when the node goes [down](crate::NodeEvent::Down): the error says so,
+/// and the command may have been executed. Where the node asks for no sign of life
+/// ([`probe_interval`](crate::NodeConfig::with_probe_interval) of zero), only other calls can tell that it is down.
 ///
 /// # Cancel safety
 /// Dropping the future of a command ends the connection, for nobody could tell whose the next reply would be: the
@@ -91,6 +97,8 @@ pub struct OwnedConnection {
     broken: Broken,
     /// Whether it is no longer as all others are.
     changed: AtomicBool,
+    /// The shared connection, which tells when the node goes down.
+    core: Arc<Core>,
 }
 
 impl OwnedConnection {
@@ -146,7 +154,7 @@ impl OwnedConnection {
     ) -> Result<T, ErrorKind> {
         let sent = self.to_the_end(sent);
         let reply = match wait {
-            None => sent.await,
+            None => self.while_up(sent).await,
             Some(wait) => match tokio::time::timeout(wait, sent).await {
                 Ok(reply) => reply,
                 Err(_) => return Err(ErrorKind::Timeout(wait)),
@@ -164,6 +172,17 @@ impl OwnedConnection {
     fn note_change(&self, spec: &Spec) {
         if spec.connection == Connection::Session && spec.group != Group::Transactions {
             self.changed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits as long as the node is up: a server that hangs says nothing more on this connection.
+    async fn while_up<T>(&self, sent: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+        match select(pin!(sent), pin!(self.core.goes_down())).await {
+            Either::Left((reply, _)) => reply,
+            Either::Right(((), _)) => {
+                let reason = "its node went down while it waited for the reply";
+                Err(io::Error::new(io::ErrorKind::ConnectionAborted, reason).into())
+            }
         }
     }
 
@@ -274,7 +293,8 @@ impl ConnectionLike for OwnedConnection {
             let mut connection = self.handle()?;
             let heard = heard::with_reply(cmd);
             let cmd = heard.as_deref().unwrap_or(cmd);
-            self.to_the_end(async move { connection.send_packed_command(cmd).await }).await
+            let sent = self.to_the_end(async move { connection.send_packed_command(cmd).await });
+            self.while_up(sent).await
         })
     }
 
@@ -294,13 +314,13 @@ impl ConnectionLike for OwnedConnection {
             }
             pipeline.cmd_iter().filter_map(command::lookup).for_each(|spec| self.note_change(spec));
             if pipeline.is_transaction() {
-                let replies = self.to_the_end(self.block(pipeline)?).await?;
+                let replies = self.while_up(self.to_the_end(self.block(pipeline)?)).await?;
                 let part = multi::part_of(pipeline, replies, offset, count);
                 return part.map_err(|(_, kind)| reply_of(&kind));
             }
             let mut connection = self.handle()?;
             let sent = async move { connection.send_packed_commands(pipeline, offset, count).await };
-            self.to_the_end(sent).await
+            self.while_up(self.to_the_end(sent)).await
         })
     }
 
@@ -348,7 +368,11 @@ impl Owned {
     }
 
     /// Takes a connection to the process of this incarnation.
-    pub(crate) async fn take(&self, incarnation: u64) -> Result<OwnedConnection, ErrorKind> {
+    pub(crate) async fn take(
+        &self,
+        incarnation: u64,
+        core: &Arc<Core>,
+    ) -> Result<OwnedConnection, ErrorKind> {
         let pool = self.pool.get_or_init(|| self.open()).as_ref().map_err(ErrorKind::clone)?;
         // A server that is another one by now, as a master that is one no more, need not be asked, nor waited for.
         pool.retain(|pooled, _| pooled.incarnation.is_none_or(|of| of == incarnation));
@@ -361,6 +385,7 @@ impl Owned {
                     broken: Broken::clone(&pooled.dialed.broken),
                     connection: Mutex::new(Some(pooled)),
                     changed: AtomicBool::new(false),
+                    core: Arc::clone(core),
                 })
             }
             // What a server says to a connection is not its answer to a command.
