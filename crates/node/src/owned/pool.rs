@@ -1,0 +1,140 @@
+//! The pool of a node's owned connections.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+
+use deadpool::Runtime;
+use deadpool::managed::Manager;
+use deadpool::managed::Metrics;
+use deadpool::managed::Pool;
+use deadpool::managed::PoolError;
+use deadpool::managed::RecycleError;
+use deadpool::managed::RecycleResult;
+use deadpool::managed::TimeoutType;
+use redis::AsyncConnectionConfig;
+
+use super::OwnedConnection;
+use crate::bounded::Broken;
+use crate::config::Address;
+use crate::config::NodeConfig;
+use crate::connection::Core;
+use crate::dial;
+use crate::dial::Dialed;
+use crate::error::Bound;
+use crate::error::ErrorKind;
+use crate::fault::Fault;
+use crate::sentinel;
+
+/// The owned connections of a node.
+pub(crate) struct Owned {
+    config: Arc<NodeConfig>,
+    /// Made when it is first needed, for it has room for all of them.
+    pool: OnceLock<Result<Pool<Dialer>, ErrorKind>>,
+}
+
+impl Owned {
+    pub(crate) fn new(config: Arc<NodeConfig>) -> Self {
+        Self { config, pool: OnceLock::new() }
+    }
+
+    fn open(&self) -> Result<Pool<Dialer>, ErrorKind> {
+        let config = Arc::clone(&self.config);
+        let check = deadpool_redis::Manager::new("redis://localhost").map_err(Fault::of_handshake)?;
+        Pool::builder(Dialer { config, check })
+            .max_size(self.config.max_owned())
+            .runtime(Runtime::Tokio1)
+            // The check of a connection that is taken out again has no timeout of its own.
+            .recycle_timeout(Some(self.config.response_timeout()))
+            .create_timeout(Some(self.config.connect_timeout()))
+            .wait_timeout(Some(self.config.response_timeout()))
+            .build()
+            .map_err(|error| ErrorKind::Connect(Arc::new(io::Error::other(error.to_string()))))
+    }
+
+    /// Takes a connection to the process of this incarnation.
+    pub(crate) async fn take(
+        &self,
+        incarnation: u64,
+        core: &Arc<Core>,
+    ) -> Result<OwnedConnection, ErrorKind> {
+        let pool = self.pool.get_or_init(|| self.open()).as_ref().map_err(ErrorKind::clone)?;
+        // A server that is another one by now, as a master that is one no more, need not be asked, nor waited for.
+        pool.retain(|pooled, _| pooled.incarnation.is_none_or(|of| of == incarnation));
+        match pool.get().await {
+            Ok(mut pooled) => {
+                pooled.incarnation = Some(incarnation);
+                Ok(OwnedConnection {
+                    node: self.config.name().into(),
+                    response_timeout: self.config.response_timeout(),
+                    broken: Broken::clone(&pooled.dialed.broken),
+                    connection: Mutex::new(Some(pooled)),
+                    changed: AtomicBool::new(false),
+                    core: Arc::clone(core),
+                })
+            }
+            // What a server says to a connection is not its answer to a command.
+            Err(PoolError::Backend(cause @ ErrorKind::Server(_))) => {
+                Err(ErrorKind::Down { cause: Arc::new(cause) })
+            }
+            Err(PoolError::Backend(kind)) => Err(kind),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => {
+                Err(ErrorKind::Overloaded { limit: self.config.max_owned(), of: Bound::Owned })
+            }
+            Err(PoolError::Timeout(_)) => Err(ErrorKind::ConnectTimeout(self.config.connect_timeout())),
+            Err(error) => Err(ErrorKind::Connect(Arc::new(io::Error::other(error.to_string())))),
+        }
+    }
+}
+
+/// What makes the connections of a pool, and makes sure of one that is used again.
+pub(super) struct Dialer {
+    config: Arc<NodeConfig>,
+    /// It asks, and dials nowhere.
+    check: deadpool_redis::Manager,
+}
+
+/// A connection of a pool.
+pub(super) struct Pooled {
+    pub(super) dialed: Dialed,
+    /// Of the process that it leads to; `None` before it was used.
+    incarnation: Option<u64>,
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        // Left to itself, the driver would wait for every reply that a hung server still owes.
+        self.dialed.driver.abort();
+    }
+}
+
+impl Manager for Dialer {
+    type Type = Pooled;
+    type Error = ErrorKind;
+
+    async fn create(&self) -> Result<Pooled, ErrorKind> {
+        // Each command waits as long as it says, which redis-rs cannot know.
+        let options = AsyncConnectionConfig::new().set_response_timeout(None);
+        let dialed = dial::dial_with(&self.config, &dial::settings(&self.config), options, || {}).await?;
+        Ok(Pooled { dialed, incarnation: None })
+    }
+
+    async fn recycle(&self, pooled: &mut Pooled, metrics: &Metrics) -> RecycleResult<ErrorKind> {
+        let connection = &mut pooled.dialed.connection;
+        if let Address::Sentinel { .. } = self.config.address() {
+            sentinel::is_master(connection).await.map_err(RecycleError::Backend)?;
+        }
+        let checked = self.check.recycle(connection, metrics).await;
+        checked.map_err(|error| RecycleError::message(error.to_string()))
+    }
+}
+
+impl fmt::Debug for Owned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the pool: it would show the password.
+        f.debug_struct("Owned").finish_non_exhaustive()
+    }
+}
