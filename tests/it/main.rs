@@ -57,6 +57,8 @@ mod outages;
 #[cfg(feature = "servers")]
 mod peers;
 #[cfg(feature = "servers")]
+mod permissions;
+#[cfg(feature = "servers")]
 mod pipelines;
 mod promises;
 #[cfg(feature = "servers")]

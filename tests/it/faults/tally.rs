@@ -71,8 +71,11 @@ impl Class {
     pub fn of(error: &Error) -> Class {
         let errors = error.node_errors();
         match () {
-            // Not by the errors of the nodes alone: a write that only nodes took that are behind is no error of theirs.
-            () if error.may_have_executed() => Class::Unknown,
+            // A write that only nodes took that are behind is no error of theirs.
+            () if matches!(error, Error::Unavailable(unavailable) if !unavailable.in_vain.is_empty()) => {
+                Class::Unknown
+            }
+            () if errors.iter().any(|error| error.may_have_executed()) => Class::Unknown,
             () if errors.iter().any(|error| error.code().is_some()) => Class::Rejected,
             () => Class::NotSent,
         }

@@ -1,0 +1,137 @@
+//! Users with just the permissions that `docs/permissions.md` says they need.
+
+use std::time::Duration;
+
+use redis::Cmd;
+use redisdb::Health;
+use redisdb::Node;
+use redisdb::RedisCopy;
+use redisdb::RedisRing;
+use redisdb::commands::*;
+use redisdb::node::LockOptions;
+use redisdb_cache::Cache;
+use redisdb_tests::NAMES;
+use redisdb_tests::eventually;
+use xtask::Data;
+use xtask::Server;
+use xtask::Servers;
+
+/// The rules that stand under a heading of the page.
+fn rules(heading: &str) -> Vec<&'static str> {
+    let page = include_str!("../../docs/permissions.md");
+    let section = page.split("\n## ").find(|section| section.lines().next() == Some(heading)).unwrap();
+    section.split("```").nth(1).unwrap().strip_prefix("text\n").unwrap().split_whitespace().collect()
+}
+
+async fn permit(server: &Server, rules: &[&str]) -> Node {
+    let all = Node::connect(server.url()).await.unwrap();
+    let user = Cmd::new().arg(&["ACL", "SETUSER", "app", "on", ">pw"]).arg(rules).clone();
+    all.send(&user).await.unwrap();
+    all
+}
+
+fn url(server: &Server) -> String {
+    server.url().replace("redis://", "redis://app:pw@")
+}
+
+#[tokio::test]
+async fn a_ring_needs_no_more_than_the_page_says() {
+    let mut servers = Servers::start(3).unwrap();
+    let mut builder = RedisRing::builder();
+    let allowed = [rules("A ring"), vec!["+get", "+set"]].concat();
+    for (name, server) in NAMES.iter().zip(servers.iter()) {
+        permit(server, &allowed).await;
+        builder = builder.node(*name, &url(server));
+    }
+    let ring = builder.connect().await.unwrap();
+    for i in 0..30 {
+        ring.set(format!("app:{i}"), i).await.unwrap();
+        assert_eq!(ring.get::<u8>(format!("app:{i}")).await.unwrap(), Some(i));
+    }
+    assert!(ring.set("other", 1).await.is_err());
+    servers[0].kill();
+    servers[0].restart(Data::Lose).unwrap();
+    permit(&servers[0], &allowed).await;
+    let node = ring.on_node(NAMES[0]).unwrap();
+    eventually("it is back, and known to be another process", async || {
+        node.ready().await.is_ok() && node.incarnation() == 1
+    })
+    .await;
+}
+
+/// Empties a node of a copy, and sees that it comes back by itself with all that the others hold.
+async fn comes_back(heading: &str, identity: Option<&str>) {
+    let mut servers = Servers::start(2).unwrap();
+    let mut builder = RedisCopy::builder();
+    // The commands that the test itself calls.
+    let allowed = [rules(heading), vec!["+set", "+get", "+rpush", "+sadd", "+hset", "+zadd"]].concat();
+    for (name, server) in NAMES.iter().zip(servers.iter()) {
+        permit(server, &allowed).await;
+        builder = builder.node(*name, &url(server));
+    }
+    if let Some(identity) = identity {
+        builder = builder.identity(identity);
+    }
+    let copy = builder.connect().await.unwrap();
+    for i in 0..50 {
+        copy.set(format!("app:{i}"), i).await.unwrap();
+    }
+    copy.rpush("app:list", &[1, 2, 3]).await.unwrap();
+    copy.sadd("app:set", &[1, 2, 3]).await.unwrap();
+    copy.hset("app:hash", "f", "v").await.unwrap();
+    copy.zadd("app:zset", [(1.5, "m")]).await.unwrap();
+    servers[1].kill();
+    servers[1].restart(Data::Lose).unwrap();
+    let all = permit(&servers[1], &allowed).await;
+    eventually("it holds everything again", async || {
+        copy.health().iter().all(|(_, health)| *health == Health::Up)
+            && all.exists(&["app:7", "app:list", "app:set", "app:hash", "app:zset"]).await.unwrap() == 5
+    })
+    .await;
+    let verified = copy.verify().run().await.unwrap();
+    assert_eq!((verified.compared, verified.len(), verified.skipped.n_keys), (54, 0, 0), "{verified:?}");
+    assert_eq!(copy.get::<u8>("app:7").await.unwrap(), Some(7));
+}
+
+#[tokio::test]
+async fn a_copy_needs_no_more_than_the_page_says() {
+    comes_back("A copy", None).await;
+}
+
+#[tokio::test]
+async fn a_copy_with_an_identity_needs_no_more_than_the_page_says() {
+    comes_back("A copy with an identity", Some("shop")).await;
+}
+
+#[tokio::test]
+async fn a_cache_needs_no_more_than_the_page_says() {
+    let server = Server::start().unwrap();
+    permit(&server, &rules("A cache")).await;
+    let node = Node::connect(url(&server).as_str()).await.unwrap();
+    let cache = Cache::builder(node).prefix("app").build().unwrap();
+    cache.set("a", &1).await.unwrap();
+    assert_eq!(cache.get::<u8>("a").await.unwrap(), Some(1));
+    assert_eq!(cache.incr_from("n", 2, 5, Duration::from_secs(100)).await.unwrap(), 7);
+    assert_eq!(cache.incr("n", 2).await.unwrap(), 9);
+    assert!(cache.has_key("a").await.unwrap());
+    cache.ttl("a").await.unwrap();
+    cache.set_for("b", &2, Duration::from_secs(100)).await.unwrap();
+    assert_eq!(cache.get_many::<u8, _>(["a", "b"]).await.unwrap().into_map().len(), 2);
+    let second = Duration::from_secs(1);
+    let loaded = cache.get_or_set_with("c", second, || async { Ok::<u8, std::io::Error>(3) }).await.unwrap();
+    assert_eq!(loaded, 3);
+    assert!(cache.delete("a").await.unwrap());
+    let swept = cache.clear().await.unwrap();
+    assert!(2 <= swept.n_deleted && swept.failed.is_empty(), "{swept:?}");
+}
+
+#[tokio::test]
+async fn a_lock_needs_no_more_than_the_page_says() {
+    let server = Server::start().unwrap();
+    permit(&server, &rules("A lock")).await;
+    let node = Node::connect(url(&server).as_str()).await.unwrap();
+    let mut guard = node.lock("app:lock", LockOptions::new(Duration::from_secs(10))).acquire().await.unwrap();
+    guard.extend(Duration::from_secs(20)).await.unwrap();
+    assert!(guard.owned().await.unwrap());
+    guard.release().await.unwrap();
+}
