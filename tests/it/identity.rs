@@ -10,6 +10,7 @@ use redisdb::RedisCopy;
 use redisdb::commands::*;
 use redisdb_tests::NAMES;
 use redisdb_tests::eventually;
+use redisdb_tests::is_since;
 use xtask::Data;
 use xtask::Servers;
 
@@ -178,6 +179,7 @@ async fn nothing_is_decided_by_a_server_that_was_emptied_a_moment_ago() {
     let text = |text: &str| redis::Value::BulkString(text.into());
     let servers = Servers::start(3).unwrap();
     let copy = process(&servers).await.unwrap();
+    let has_half_ids = is_since(copy.nodes().next().unwrap(), [7, 0, 0], "XADD with the half of an id").await;
     for (command, expected) in [
         ("SETNX text 9", Int(0)),
         ("SETNX fresh 9", Int(1)),
@@ -198,6 +200,9 @@ async fn nothing_is_decided_by_a_server_that_was_emptied_a_moment_ago() {
         // What is only read, but of which an error says that there is no such key.
         ("XINFO GROUPS stream", Array(Vec::new())),
     ] {
+        if command.starts_with("XADD") && !has_half_ids {
+            continue;
+        }
         fill_keys_of_a(&copy).await;
         let words = command.split(' ').map(|word| match KEYS_OF_A.contains(&word) {
             true => key_of_a(&copy, word),
