@@ -108,4 +108,6 @@ mod unknown;
 #[cfg(feature = "servers")]
 mod users;
 mod vectors;
+#[cfg(feature = "servers")]
+mod warnings;
 mod ways;

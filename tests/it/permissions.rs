@@ -16,6 +16,8 @@ use xtask::Data;
 use xtask::Server;
 use xtask::Servers;
 
+use crate::warnings::Warnings;
+
 /// The rules that stand under a heading of the page.
 fn rules(heading: &str) -> Vec<&'static str> {
     let page = include_str!("../../docs/permissions.md");
@@ -59,20 +61,24 @@ async fn a_ring_needs_no_more_than_the_page_says() {
     .await;
 }
 
-/// Empties a node of a copy, and sees that it comes back by itself with all that the others hold.
-async fn comes_back(heading: &str, identity: Option<&str>) {
-    let mut servers = Servers::start(2).unwrap();
+/// The commands that the tests of copies call themselves.
+const OWN: [&str; 6] = ["+set", "+get", "+rpush", "+sadd", "+hset", "+zadd"];
+
+/// A copy of two servers, as a user of these rules uses it.
+async fn copy_of(rules: &[&str], identity: Option<&str>) -> (Servers, Result<RedisCopy, redisdb::Error>) {
+    let servers = Servers::start(2).unwrap();
     let mut builder = RedisCopy::builder();
-    // The commands that the test itself calls.
-    let allowed = [rules(heading), vec!["+set", "+get", "+rpush", "+sadd", "+hset", "+zadd"]].concat();
     for (name, server) in NAMES.iter().zip(servers.iter()) {
-        permit(server, &allowed).await;
+        permit(server, &[rules, &OWN].concat()).await;
         builder = builder.node(*name, &url(server));
     }
     if let Some(identity) = identity {
         builder = builder.identity(identity);
     }
-    let copy = builder.connect().await.unwrap();
+    (servers, builder.connect().await)
+}
+
+async fn fill(copy: &RedisCopy) {
     for i in 0..50 {
         copy.set(format!("app:{i}"), i).await.unwrap();
     }
@@ -80,17 +86,58 @@ async fn comes_back(heading: &str, identity: Option<&str>) {
     copy.sadd("app:set", &[1, 2, 3]).await.unwrap();
     copy.hset("app:hash", "f", "v").await.unwrap();
     copy.zadd("app:zset", [(1.5, "m")]).await.unwrap();
-    servers[1].kill();
-    servers[1].restart(Data::Lose).unwrap();
-    let all = permit(&servers[1], &allowed).await;
-    eventually("it holds everything again", async || {
-        copy.health().iter().all(|(_, health)| *health == Health::Up)
-            && all.exists(&["app:7", "app:list", "app:set", "app:hash", "app:zset"]).await.unwrap() == 5
-    })
-    .await;
+}
+
+/// Starts a server anew, empty but for its user; returns somebody who may do everything there.
+async fn emptied(server: &mut Server, rules: &[&str]) -> Node {
+    server.restart(Data::Lose).unwrap();
+    permit(server, &[rules, &OWN].concat()).await
+}
+
+async fn is_whole(copy: &RedisCopy, all: &Node) -> bool {
+    copy.health().iter().all(|(_, health)| *health == Health::Up)
+        && all.exists(&["app:7", "app:list", "app:set", "app:hash", "app:zset"]).await.unwrap() == 5
+}
+
+async fn comes_back(heading: &str, identity: Option<&str>) {
+    let rules = rules(heading);
+    let (mut servers, copy) = copy_of(&rules, identity).await;
+    let copy = copy.unwrap();
+    fill(&copy).await;
+    let all = emptied(&mut servers[1], &rules).await;
+    eventually("it holds everything again", async || is_whole(&copy, &all).await).await;
     let verified = copy.verify().run().await.unwrap();
     assert_eq!((verified.compared, verified.len(), verified.skipped.n_keys), (54, 0, 0), "{verified:?}");
     assert_eq!(copy.get::<u8>("app:7").await.unwrap(), Some(7));
+}
+
+/// Without any one of the rules, a node comes back whole all the same, or it is said what is missing, with the line that
+/// mends it; the start may be refused.
+async fn misses_nothing_silently(heading: &str, identity: Option<&str>) {
+    let all_rules = rules(heading);
+    // FIXME: without it the lease of whoever makes a node whole cannot be kept, which is told at debug level only.
+    let untold = "+pexpire";
+    for without in
+        all_rules.iter().filter(|rule| rule.starts_with('+') && **rule != untold && !OWN.contains(rule))
+    {
+        let rules: Vec<&str> = all_rules.iter().copied().filter(|rule| rule != without).collect();
+        let warnings = Warnings::of("redisdb");
+        let _second = tracing::Dispatch::new(warnings.clone());
+        let _told = tracing::subscriber::set_default(warnings.clone());
+        let is_told = || warnings.lines().iter().any(|line| line.contains("ACL SETUSER app"));
+        let (mut servers, copy) = copy_of(&rules, identity).await;
+        let copy = match copy {
+            Ok(copy) => copy,
+            Err(error) => {
+                assert!(is_told() || error.to_string().contains("ACL SETUSER app"), "{without}: {error}");
+                continue;
+            }
+        };
+        fill(&copy).await;
+        let all = emptied(&mut servers[1], &rules).await;
+        let what = format!("without `{without}` it comes back, or somebody is told");
+        eventually(&what, async || is_told() || is_whole(&copy, &all).await).await;
+    }
 }
 
 #[tokio::test]
@@ -101,6 +148,16 @@ async fn a_copy_needs_no_more_than_the_page_says() {
 #[tokio::test]
 async fn a_copy_with_an_identity_needs_no_more_than_the_page_says() {
     comes_back("A copy with an identity", Some("shop")).await;
+}
+
+#[tokio::test]
+async fn what_a_copy_may_not_do_is_told_if_it_stays_away_for_that() {
+    misses_nothing_silently("A copy", None).await;
+}
+
+#[tokio::test]
+async fn what_a_copy_with_an_identity_may_not_do_is_told_if_it_stays_away_for_that() {
+    misses_nothing_silently("A copy with an identity", Some("shop")).await;
 }
 
 #[tokio::test]

@@ -1,10 +1,6 @@
 //! Servers that do not tell a user, or anybody, which process they are: what they hold counts only where something else
 //! proves that it is the process from before.
 
-use std::fmt;
-use std::fmt::Write;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use redisdb::CopyBuilder;
@@ -16,13 +12,12 @@ use redisdb::RedisRing;
 use redisdb::commands::*;
 use redisdb_tests::eventually;
 use redisdb_tests::is_since;
-use tracing::field::Field;
-use tracing::field::Visit;
-use tracing::span;
 use xtask::Data;
 use xtask::Server;
 use xtask::ServerBuilder;
 use xtask::Servers;
+
+use crate::warnings::Warnings;
 
 const KEYS: usize = 20;
 /// What the documentation of Redis gives to programs, and what a copy that brings nodes back needs besides.
@@ -276,49 +271,16 @@ async fn looks_at(server: &Node) -> u64 {
     stats.strip_prefix("calls=").and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or(0)
 }
 
-/// Keeps what this crate warns of.
-#[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<String>>>);
-
-struct Line<'a>(&'a mut String);
-
-impl Visit for Line<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        write!(self.0, " {}={value:?}", field.name()).unwrap();
-    }
-}
-
-impl tracing::Subscriber for Warnings {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::WARN && metadata.target() == "redisdb_node::process"
-    }
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = String::new();
-        event.record(&mut Line(&mut line));
-        self.0.lock().unwrap().push(line);
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
 #[tokio::test]
 async fn that_nothing_proves_who_answers_is_told_once_and_what_to_do() {
     let server = with_user("+@all -info -script").start().unwrap();
-    let warnings = Warnings::default();
+    let warnings = Warnings::of("redisdb_node::process");
     // Of one subscriber alone, the thread that comes first decides whether anybody is told.
     let _second = tracing::Dispatch::new(warnings.clone());
     let told = tracing::subscriber::set_default(warnings.clone());
     let node = Node::connect(url(&server)).await.unwrap();
     ended(&server, &node, 2).await;
     drop(told);
-    let warnings = warnings.0.lock().unwrap();
+    let warnings = warnings.lines();
     assert!(matches!(&warnings[..], [one] if one.contains("ACL SETUSER app +info")), "{warnings:?}");
 }

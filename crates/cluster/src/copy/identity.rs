@@ -82,9 +82,19 @@ impl RedisCopy {
             if !errors.is_empty() {
                 return Err(Error::unavailable("CONNECT", None, errors, Vec::new()));
             }
-            let reason = "no server is marked as belonging to this copy, and they are not all empty; if they hold the \
-                          same, say so by `adopt()`"
-                .to_owned();
+            let silent =
+                nodes.iter().zip(&looks).find(|(_, look)| matches!(look.found, Found::Unmarked { keys: -1 }));
+            let reason = match silent {
+                Some((node, _)) => format!(
+                    "no server is marked as belonging to this copy, and that of node `{}` does not say whether it is \
+                     empty; permit it by `ACL SETUSER {} +dbsize`",
+                    node.name(),
+                    node.config().username().unwrap_or("default"),
+                ),
+                None => "no server is marked as belonging to this copy, and they are not all empty; if they hold the \
+                         same, say so by `adopt()`"
+                    .to_owned(),
+            };
             return Err(Error::Identity { reason });
         }
         for look in &looks {
