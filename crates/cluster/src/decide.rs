@@ -264,7 +264,9 @@ impl Decide {
             }
             Self::Without { from, options } => {
                 let is_field = |word: &[u8]| word.eq_ignore_ascii_case(b"FIELDS");
-                let until = words.iter().position(|word| is_field(word)).unwrap_or(words.len());
+                // After where the options begin: a key may be called so too.
+                let until = words.iter().skip(from).position(|word| is_field(word));
+                let until = until.map_or(words.len(), |at| from + at);
                 let is_kept = |(at, word): &(usize, &&[u8])| {
                     !(from..until).contains(at)
                         || !options.iter().any(|o| word.eq_ignore_ascii_case(o.as_bytes()))
@@ -410,6 +412,8 @@ mod tests {
         check("GETDEL k", text(""), "DEL k");
         check("PEXPIREAT k 5 nx", Value::Int(1), "PEXPIREAT k 5");
         check("PEXPIREAT k 5 GT", Value::Int(0), "nothing");
+        check("PEXPIREAT fields 5 NX", Value::Int(1), "PEXPIREAT fields 5");
+        check("HSETEX fields FNX FIELDS 1 FNX v", Value::Int(1), "HSETEX fields FIELDS 1 FNX v");
         check("DELIFEQ k v", Value::Int(1), "DEL k");
         check("DELEX k IFNE v", Value::Int(0), "nothing");
         check("MSETEX 2 {a}1 NX {a}2 v XX EX 5", Value::Int(1), "MSETEX 2 {a}1 NX {a}2 v EX 5");
