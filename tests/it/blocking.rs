@@ -54,7 +54,7 @@ async fn what_is_there_is_taken_at_once() {
     let moved = node.blmove::<u8>("l", "m", Direction::Left, Direction::Right, FOREVER).await.unwrap();
     assert_eq!(moved, Some(2));
     assert_eq!(node.brpoplpush::<u8>("l", "m", FOREVER).await.unwrap(), Some(5));
-    if is_since(&node, [7, 0, 0], "BLMPOP").await {
+    if is_since(&node, (7, 0, 0), "BLMPOP").await {
         let popped = node.blmpop::<String, u8>(&["none", "l"], Direction::Left, 9, FOREVER).await.unwrap();
         assert_eq!(popped, Some(("l".to_owned(), vec![3, 4])));
     }
@@ -65,7 +65,7 @@ async fn what_is_there_is_taken_at_once() {
     assert_eq!(least, Some(("z".to_owned(), "a".to_owned(), 1.0)));
     let most = node.bzpopmax::<String, String>("z", FOREVER).await.unwrap();
     assert_eq!(most, Some(("z".to_owned(), "d".to_owned(), 4.5)));
-    if is_since(&node, [7, 0, 0], "BZMPOP").await {
+    if is_since(&node, (7, 0, 0), "BZMPOP").await {
         let rest = node.bzmpop::<String, String>("z", ScoreEnd::Max, 9, FOREVER).await.unwrap();
         assert_eq!(rest, Some(("z".to_owned(), vec![("c".to_owned(), 3.0), ("b".to_owned(), 2.0)])));
     }
@@ -93,7 +93,7 @@ async fn what_does_not_come_in_time_is_none() {
     assert_eq!(node.bzpopmax::<String, String>("z", SHORT).await.unwrap(), None);
     assert_eq!(node.xread_block::<String, String, u8>("x", "$", SHORT).await.unwrap(), []);
     assert!(start.elapsed() >= 6 * SHORT);
-    if is_since(&node, [7, 0, 0], "BLMPOP, BZMPOP").await {
+    if is_since(&node, (7, 0, 0), "BLMPOP, BZMPOP").await {
         let start = Instant::now();
         assert_eq!(node.blmpop::<String, String>("l", Direction::Left, 1, SHORT).await.unwrap(), None);
         assert_eq!(node.bzmpop::<String, String>("z", ScoreEnd::Min, 1, SHORT).await.unwrap(), None);
@@ -371,7 +371,7 @@ async fn an_owned_connection_waits_for_the_replicas_of_its_writes() {
     assert!(error.is_unsupported() && error.to_string().contains("owned()"), "{error}");
     let error = node.waitaof(1, 0, SHORT).await.unwrap_err();
     assert!(error.is_unsupported() && error.to_string().contains("owned()"), "{error}");
-    if is_since(&node, [7, 2, 0], "WAITAOF").await {
+    if is_since(&node, (7, 2, 0), "WAITAOF").await {
         let server = Server::builder().persistent().start().unwrap();
         let owned = Node::connect(server.url()).await.unwrap().owned().await.unwrap();
         owned.set("k", 1).await.unwrap();

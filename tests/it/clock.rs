@@ -1,5 +1,5 @@
 //! A client whose clock jumps by an hour: nothing ends sooner or later for it, for lives are counted by the servers'
-//! clocks and timeouts by one that does not jump. Left out, and said so, where `libfaketime` is not at hand.
+//! clocks and timeouts by one that does not jump. Skipped where `libfaketime` is not at hand.
 
 use std::env;
 use std::fs;
@@ -21,6 +21,7 @@ use redisdb_tests::NAMES;
 use redisdb_tests::eventually;
 use redisdb_tests::preloaded;
 use xtask::Servers;
+use xtask::needs;
 
 /// Set in a child process: the URLs of the servers.
 const URLS: &str = "REDISDB_TEST_CLOCK_URLS";
@@ -32,8 +33,7 @@ const LIFE: Duration = Duration::from_secs(100);
 
 /// Runs the test below with a clock that jumps by so much when it is told to.
 fn jumps_by(jump: &str) {
-    let library = preloaded("REDISDB_LIBFAKETIME", "faketime/libfaketimeMT.so.1", "clocks that jump");
-    let Some(library) = library else { return };
+    let library = needs!(preloaded("REDISDB_LIBFAKETIME", "faketime/libfaketimeMT.so.1"));
     let servers = Servers::start(NAMES.len()).unwrap();
     let file = servers[0].dir().join("clock");
     fs::write(&file, "+0").unwrap();

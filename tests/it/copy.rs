@@ -144,7 +144,7 @@ async fn what_a_server_chooses_or_decides_is_the_same_on_all_nodes() {
         "XTRIM x MAXLEN 2",
     ];
     let since_7 = ["LMPOP 2 none o LEFT COUNT 1", "PEXPIRE o 100000 NX", "PEXPIRE o 50000 GT"];
-    let is_since_7 = is_since(copy.nodes().next().unwrap(), [7, 0, 0], &since_7.join(", ")).await;
+    let is_since_7 = is_since(copy.nodes().next().unwrap(), (7, 0, 0), &since_7.join(", ")).await;
     for words in decided.into_iter().chain(since_7.into_iter().filter(|_| is_since_7)) {
         let mut cmd = redis::Cmd::new();
         cmd.arg(words.split(' ').collect::<Vec<_>>());

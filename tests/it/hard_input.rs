@@ -29,6 +29,7 @@ use redisdb_tests::peak_mib;
 use redisdb_tests::ring;
 use xtask::Server;
 use xtask::Servers;
+use xtask::skipped;
 
 /// For a reply of 64 MiB in a debug build on a busy machine; the default is for ordinary ones.
 const PATIENT: Duration = Duration::from_secs(60);
@@ -274,6 +275,8 @@ fn a_hundred_thousand_keys_are_right_in_bounded_memory() {
         if let (Some(before), Some(after)) = (before, peak_mib()) {
             println!("MGET, MSET, EXISTS and DEL of 100,000 keys: {before} MiB before, at most {after} MiB");
             assert!(after < before + 128, "{before} MiB before, {after} MiB at most");
+        } else {
+            skipped("this system does not say what a process holds in memory", Some("100,000 keys"));
         }
     });
 }

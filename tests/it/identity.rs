@@ -179,7 +179,7 @@ async fn nothing_is_decided_by_a_server_that_was_emptied_a_moment_ago() {
     let text = |text: &str| redis::Value::BulkString(text.into());
     let servers = Servers::start(3).unwrap();
     let copy = process(&servers).await.unwrap();
-    let has_half_ids = is_since(copy.nodes().next().unwrap(), [7, 0, 0], "XADD with the half of an id").await;
+    let has_half_ids = is_since(copy.nodes().next().unwrap(), (7, 0, 0), "XADD with the half of an id").await;
     for (command, expected) in [
         ("SETNX text 9", Int(0)),
         ("SETNX fresh 9", Int(1)),

@@ -1,5 +1,5 @@
-//! A server whose name comes to mean another address, or none: names are looked up for each connection. Left out, and said
-//! so, where `nss_wrapper` is not at hand, which reads a file of hosts of its own.
+//! A server whose name comes to mean another address, or none: names are looked up for each connection. Skipped where
+//! `nss_wrapper` is not at hand, which reads a file of hosts of its own.
 
 use std::env;
 use std::fs;
@@ -15,6 +15,7 @@ use redisdb_tests::preloaded;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use xtask::Servers;
+use xtask::needs;
 
 /// Set in a child process: the ports of two servers.
 const PORTS: &str = "REDISDB_TEST_NAMES_PORTS";
@@ -23,9 +24,7 @@ const HOSTS: &str = "NSS_WRAPPER_HOSTS";
 
 #[test]
 fn a_name_is_looked_up_for_each_connection() {
-    let library =
-        preloaded("REDISDB_LIBNSS_WRAPPER", "libnss_wrapper.so", "names that come to mean other addresses");
-    let Some(library) = library else { return };
+    let library = needs!(preloaded("REDISDB_LIBNSS_WRAPPER", "libnss_wrapper.so"));
     let servers = Servers::start(2).unwrap();
     let hosts = servers[0].dir().join("hosts");
     fs::write(&hosts, "127.0.0.1 shop.test\n").unwrap();

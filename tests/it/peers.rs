@@ -1,6 +1,6 @@
 //! The same shards used by a ring and by the programs that other languages use, in both directions.
 //!
-//! Debian has them as nutcracker, ruby-redis and php-redis. One that is not on this machine is said to be left out.
+//! Debian has them as nutcracker, ruby-redis and php-redis. The test of one that is not on this machine is skipped.
 
 use std::io::Write;
 use std::process::Child;
@@ -16,6 +16,7 @@ use redisdb::hashring::layout::RedisRb;
 use redisdb::hashring::layout::Twemproxy;
 use redisdb_tests::eventually;
 use xtask::Servers;
+use xtask::needs;
 
 const N: usize = 300;
 
@@ -46,14 +47,13 @@ fn run(program: &str, args: &[&str], input: &[String]) -> Vec<String> {
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// Whether a program is there and can do what it is for.
-fn is_here(program: &str, args: &[&str]) -> bool {
+/// That a program is there and can do what it is for, or that it is not.
+fn here(program: &str, args: &[&str]) -> Result<(), String> {
     let tried = Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let here = tried.is_ok_and(|status| status.success());
-    if !here {
-        println!("left out: {program} {} does not work on this machine", args.join(" "));
+    match tried.is_ok_and(|status| status.success()) {
+        true => Ok(()),
+        false => Err(format!("`{program} {}` does not work on this machine", args.join(" "))),
     }
-    here
 }
 
 /// Every key that the peer wrote is found by the ring, on the node where the peer put it.
@@ -91,9 +91,7 @@ fn free_port() -> u16 {
 
 #[tokio::test]
 async fn a_ring_joins_the_shards_of_twemproxy() {
-    if !is_here("nutcracker", &["--version"]) {
-        return;
-    }
+    needs!(here("nutcracker", &["--version"]));
     let servers = Servers::start(3).unwrap();
     let port = free_port();
     let entries: String =
@@ -143,9 +141,7 @@ async fn a_ring_joins_the_shards_of_twemproxy() {
 #[tokio::test]
 async fn a_ring_joins_the_shards_of_redis_rb() {
     let version = r#"require "redis"; require "redis/distributed"; exit Redis::VERSION.to_i < 5"#;
-    if !is_here("ruby", &["-e", version]) {
-        return;
-    }
+    needs!(here("ruby", &["-e", version]));
     let servers = Servers::start(3).unwrap();
     let urls = servers.urls();
     // The id of a node is its URL with the database.
@@ -171,9 +167,7 @@ async fn a_ring_joins_the_shards_of_redis_rb() {
 
 #[tokio::test]
 async fn a_ring_joins_the_shards_of_phpredis() {
-    if !is_here("php", &["-r", "exit(class_exists('RedisArray') ? 0 : 1);"]) {
-        return;
-    }
+    needs!(here("php", &["-r", "exit(class_exists('RedisArray') ? 0 : 1);"]));
     for (consistent, layout) in [("false", PhpRedis::default()), ("true", PhpRedis::consistent())] {
         let servers = Servers::start(3).unwrap();
         let hosts: Vec<String> =

@@ -12,10 +12,12 @@ use redisdb::RedisRing;
 use redisdb::commands::*;
 use redisdb_tests::eventually;
 use redisdb_tests::is_since;
+use redisdb_tests::since;
 use xtask::Data;
 use xtask::Server;
 use xtask::ServerBuilder;
 use xtask::Servers;
+use xtask::needs;
 
 use crate::warnings::Warnings;
 
@@ -155,7 +157,7 @@ async fn a_new_connection_to_the_same_process_is_no_loss_where_a_script_proves_i
     fill(&copy).await;
     let b = copy.on_node("b").unwrap();
     let admin = outsider(&servers[1]).await;
-    let is_proved = is_since(&admin, [7, 0, 0], "that a script proves the process").await;
+    let is_proved = is_since(&admin, (7, 0, 0), "that a script proves the process").await;
     let expected: Vec<u64> = if is_proved { vec![0, 0, 0] } else { vec![1, 2, 3] };
     assert_eq!(ended(&servers[1], b, 3).await, expected);
     says_nothing_wrong(&copy).await;
@@ -210,7 +212,7 @@ async fn a_process_that_starts_later_takes_no_server_for_the_one_that_was_marked
     drop(first);
 
     let admin = outsider(&servers[0]).await;
-    if !is_since(&admin, [7, 0, 0], "that a script proves the process").await {
+    if !is_since(&admin, (7, 0, 0), "that a script proves the process").await {
         let error = over(&servers).identity("shop").connect().await.unwrap_err();
         assert!(matches!(error, Error::Identity { .. }), "{error}");
         assert!(error.to_string().contains("ACL SETUSER app +info"), "{error}");
@@ -242,9 +244,7 @@ async fn two_processes_that_cannot_see_who_answers_bring_a_node_back_once_and_ag
     let first = over(&servers).identity("shop").connect().await.unwrap();
     fill(&first).await;
     let admin = outsider(&servers[0]).await;
-    if !is_since(&admin, [7, 0, 0], "that a script proves the process").await {
-        return;
-    }
+    needs!(since(&admin, (7, 0, 0)).await);
     let second = over(&servers).identity("shop").connect().await.unwrap();
     servers[1].restart(Data::Lose).unwrap();
     for copy in [&first, &second] {

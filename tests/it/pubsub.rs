@@ -57,7 +57,7 @@ async fn each_kind_of_subscription_gets_its_messages() {
     let node = Node::connect(server.url()).await.unwrap();
     let mut named = node.subscribe(&["a", "b"]).await.unwrap();
     let mut matching = node.psubscribe(&["?", "x*"]).await.unwrap();
-    let is_sharded = is_since(&node, [7, 0, 0], "SSUBSCRIBE, SPUBLISH and PUBSUB SHARDCHANNELS").await;
+    let is_sharded = is_since(&node, (7, 0, 0), "SSUBSCRIBE, SPUBLISH and PUBSUB SHARDCHANNELS").await;
     let mut shard = if is_sharded { Some(node.ssubscribe("a").await.unwrap()) } else { None };
     assert_eq!(node.publish("a", "1").await.unwrap(), 2);
     assert_eq!(node.publish("xyz", "2").await.unwrap(), 1);
@@ -124,7 +124,7 @@ async fn on_a_ring_a_channel_is_its_owners_and_patterns_are_everybodys() {
     let channels = NAMES.map(|name| channel_of(&ring, name));
     let mut named = ring.subscribe(&channels).await.unwrap();
     let mut matching = ring.psubscribe("channel:*").await.unwrap();
-    let is_sharded = is_since(&ring.on_node("a").unwrap(), [7, 0, 0], "SSUBSCRIBE and SPUBLISH").await;
+    let is_sharded = is_since(&ring.on_node("a").unwrap(), (7, 0, 0), "SSUBSCRIBE and SPUBLISH").await;
     let mut shards = if is_sharded { Some(ring.ssubscribe(&channels).await.unwrap()) } else { None };
     for channel in &channels {
         assert_eq!(ring.publish(channel, "x").await.unwrap(), 2);

@@ -13,8 +13,10 @@ use redisdb_tests::copy;
 use redisdb_tests::eventually;
 use redisdb_tests::is_since;
 use redisdb_tests::ring;
+use redisdb_tests::since;
 use xtask::Data;
 use xtask::Server;
+use xtask::needs;
 
 const LIBRARY: &str = "#!lua name=counters
 redis.register_function('add', function(keys, args) return redis.call('INCRBY', keys[1], args[1]) end)
@@ -69,7 +71,7 @@ async fn a_read_only_call_may_not_write() {
     assert_eq!(node.eval::<i64>("return #KEYS + #ARGV", &["a", "b"], &[1, 2, 3]).await.unwrap(), 5);
     let hash = node.script_load("return ARGV[1]").await.unwrap();
     assert_eq!(node.evalsha::<String>(&hash, &[""; 0], "x").await.unwrap(), "x");
-    if !is_since(&node, [7, 0, 0], READ_ONLY).await {
+    if !is_since(&node, (7, 0, 0), READ_ONLY).await {
         return;
     }
     let look = Script::new("return redis.call('GET', KEYS[1])");
@@ -85,7 +87,7 @@ async fn a_read_only_call_may_not_write() {
 async fn on_a_ring_a_script_runs_at_the_owner_of_its_keys() {
     let (_servers, ring) = ring().await;
     let add = add();
-    let has_read_only = is_since(&ring.on_node("a").unwrap(), [7, 0, 0], READ_ONLY).await;
+    let has_read_only = is_since(&ring.on_node("a").unwrap(), (7, 0, 0), READ_ONLY).await;
     for i in 0..30 {
         let key = format!("key:{i}");
         assert_eq!(add.key(&key).arg(5).invoke::<i64, _>(&ring).await.unwrap(), 5);
@@ -124,7 +126,7 @@ async fn on_a_copy_a_script_must_be_declared_deterministic() {
         assert_eq!(node.get::<i64>("n").await.unwrap(), Some(3));
     }
     let look = Script::new("return redis.call('GET', KEYS[1])");
-    if is_since(copy.on_node("a").unwrap(), [7, 0, 0], READ_ONLY).await {
+    if is_since(copy.on_node("a").unwrap(), (7, 0, 0), READ_ONLY).await {
         assert_eq!(look.key("n").invoke_ro::<i64, _>(&copy).await.unwrap(), 3);
     }
     assert!(copy.eval::<i64>("return 1", "k", &[0; 0]).await.unwrap_err().is_unsupported());
@@ -147,9 +149,7 @@ async fn a_copy_remembers_which_node_missed_a_script() {
 #[tokio::test]
 async fn functions_are_loaded_everywhere_and_run_where_their_keys_are() {
     let (_servers, ring) = ring().await;
-    if !is_since(&ring.on_node("a").unwrap(), [7, 0, 0], "functions").await {
-        return;
-    }
+    needs!(since(&ring.on_node("a").unwrap(), (7, 0, 0)).await);
     assert_eq!(ring.function_load(LIBRARY).await.unwrap(), "counters");
     assert!(ring.function_load(LIBRARY).await.is_err());
     assert_eq!(ring.function_load_replace(LIBRARY).await.unwrap(), "counters");
@@ -190,7 +190,7 @@ async fn a_script_that_does_not_end_is_killed() {
     eventually("it is killed", async || node.script_kill().await.is_ok()).await;
     endless.await.unwrap().unwrap_err();
     assert_eq!(node.eval::<u8>("return 1", &[""; 0], &[0; 0]).await.unwrap(), 1);
-    if is_since(&node, [7, 0, 0], "FUNCTION KILL").await {
+    if is_since(&node, (7, 0, 0), "FUNCTION KILL").await {
         assert_eq!(node.function_kill().await.unwrap_err().code(), Some("NOTBUSY"));
     }
     let (_servers, ring) = ring().await;
@@ -201,9 +201,7 @@ async fn a_script_that_does_not_end_is_killed() {
 #[tokio::test]
 async fn functions_run_on_every_node_of_a_copy_if_they_are_declared_deterministic() {
     let (_servers, copy) = copy().await;
-    if !is_since(copy.on_node("a").unwrap(), [7, 0, 0], "functions").await {
-        return;
-    }
+    needs!(since(copy.on_node("a").unwrap(), (7, 0, 0)).await);
     copy.function_load(LIBRARY).await.unwrap();
     let error = Function::new("add").key("n").arg(1).invoke::<i64, _>(&copy).await.unwrap_err();
     assert!(error.is_unsupported() && error.to_string().contains("deterministic"), "{error}");

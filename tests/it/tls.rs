@@ -1,5 +1,4 @@
-//! TLS to a real server, with certificates of its own. Left out, and said so, where `openssl` or a server with TLS is
-//! not at hand.
+//! TLS to a real server, with certificates of its own. Skipped where `openssl` or a server with TLS is not at hand.
 
 use std::env;
 use std::path::Path;
@@ -17,6 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use xtask::Server;
 use xtask::ServerBuilder;
+use xtask::needs;
 
 /// Set in the child process that a test starts of itself: the roots are read once in a process, from its environment.
 const URL: &str = "REDISDB_TEST_TLS_URL";
@@ -32,8 +32,8 @@ fn openssl(dir: &Path, args: &str) -> bool {
     run.is_ok_and(|status| status.success())
 }
 
-/// Certificates for `localhost`, and of who vouches for them; whether there are any.
-fn certificates(dir: &Path) -> bool {
+/// Certificates for `localhost`, and of who vouches for them.
+fn certificates(dir: &Path) -> Result<(), String> {
     std::fs::write(dir.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
     let made = [
         "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca",
@@ -42,10 +42,7 @@ fn certificates(dir: &Path) -> bool {
     ]
     .iter()
     .all(|args| openssl(dir, args));
-    if !made {
-        println!("left out: openssl makes no certificates on this machine");
-    }
-    made
+    if made { Ok(()) } else { Err("openssl makes no certificates on this machine".to_owned()) }
 }
 
 /// Signs the server's certificate anew, for another time; whether it could.
@@ -63,12 +60,13 @@ fn signed_for(dir: &Path, from: &str, to: &str) -> bool {
 }
 
 /// A server on a TLS port, and the port.
-pub(crate) fn server(dir: &Path) -> Option<(Server, u16)> {
-    if certificates(dir) { on_tls_port(Server::builder().password("the-right-one"), dir) } else { None }
+pub(crate) fn server(dir: &Path) -> Result<(Server, u16), String> {
+    certificates(dir)?;
+    on_tls_port(Server::builder().password("the-right-one"), dir)
 }
 
 /// The same, of a kind of its own.
-fn on_tls_port(builder: ServerBuilder, dir: &Path) -> Option<(Server, u16)> {
+fn on_tls_port(builder: ServerBuilder, dir: &Path) -> Result<(Server, u16), String> {
     let port = xtask::free_port().unwrap();
     let file = |name: &str| dir.join(name).display().to_string();
     let server = builder
@@ -78,16 +76,10 @@ fn on_tls_port(builder: ServerBuilder, dir: &Path) -> Option<(Server, u16)> {
         .arg("--tls-ca-cert-file", &file("ca.crt"))
         .arg("--tls-auth-clients", "no")
         .start();
-    match server {
-        Ok(server) => Some((server, port)),
-        Err(error) => {
-            println!(
-                "left out: this server has no TLS: {}",
-                error.to_string().lines().next().unwrap_or_default()
-            );
-            None
-        }
-    }
+    let without = |error: xtask::Error| {
+        format!("this server has no TLS: {}", error.to_string().lines().next().unwrap_or_default())
+    };
+    Ok((server.map_err(without)?, port))
 }
 
 /// Runs one of the tests below in a process of its own, which trusts these roots.
@@ -109,7 +101,7 @@ fn a_server_is_verified_and_talked_to() {
         return;
     }
     let dir = Server::start().unwrap();
-    let Some((_server, port)) = server(dir.dir()) else { return };
+    let (_server, port) = needs!(server(dir.dir()));
     let url = format!("rediss://:the-right-one@localhost:{port}/1");
     run("tls::child_talks", &url, &dir.dir().join("ca.crt"));
     // The server's own certificate does not vouch for itself.
@@ -124,9 +116,7 @@ fn a_certificate_that_has_expired_or_is_for_later_is_refused() {
         return;
     }
     let dir = Server::start().unwrap();
-    if !certificates(dir.dir()) {
-        return;
-    }
+    needs!(certificates(dir.dir()));
     for (from, to, reason) in [
         ("20200101000000Z", "20200201000000Z", "expired"),
         ("20990101000000Z", "20990201000000Z", "not valid yet"),
@@ -134,9 +124,7 @@ fn a_certificate_that_has_expired_or_is_for_later_is_refused() {
         ("20200101000000Z", "20990201000000Z", ""),
     ] {
         assert!(signed_for(dir.dir(), from, to), "openssl signs nothing for {from} to {to}");
-        let Some((server, port)) = on_tls_port(Server::builder().password("the-right-one"), dir.dir()) else {
-            return;
-        };
+        let (server, port) = needs!(on_tls_port(Server::builder().password("the-right-one"), dir.dir()));
         let url = format!("rediss://:the-right-one@localhost:{port}/1");
         let roots = dir.dir().join("ca.crt");
         match reason {
@@ -181,9 +169,9 @@ async fn sentinels_and_their_master_are_talked_to_through_tls() {
         return;
     }
     let dir = Server::start().unwrap();
-    let Some((_master, master_port)) = server(dir.dir()) else { return };
+    let (_master, master_port) = needs!(server(dir.dir()));
     let sentinel = Server::builder().sentinel().password("the-right-one-too");
-    let Some((sentinel, port)) = on_tls_port(sentinel, dir.dir()) else { return };
+    let (sentinel, port) = needs!(on_tls_port(sentinel, dir.dir()));
     let at = Node::connect(sentinel.url()).await.unwrap();
     for setting in ["resolve-hostnames", "announce-hostnames"] {
         let set = redis::cmd("SENTINEL").arg("CONFIG").arg("SET").arg(setting).arg("yes").take();
@@ -203,7 +191,7 @@ async fn a_user_who_needs_no_password_is_let_in_through_tls_too() {
         return;
     }
     let dir = Server::start().unwrap();
-    let Some((server, port)) = server(dir.dir()) else { return };
+    let (server, port) = needs!(server(dir.dir()));
     let admin = Node::connect(server.url()).await.unwrap();
     admin.acl_setuser("guest", &["on", "nopass", "~*", "+@all"]).await.unwrap();
     run("tls::child_is_a_guest", &format!("rediss://guest:@localhost:{port}"), &dir.dir().join("ca.crt"));

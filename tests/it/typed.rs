@@ -1,6 +1,5 @@
 //! Values that go from server to server element by element: those of a newer server to an older one, and large ones.
 
-use std::io::Write;
 use std::time::Duration;
 
 use redis::Cmd;
@@ -13,11 +12,8 @@ use redisdb_tests::eventually;
 use xtask::Binary;
 use xtask::Data;
 use xtask::Server;
-
-/// On stderr also when the test passes.
-fn say(line: &str) {
-    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
-}
+use xtask::needs;
+use xtask::skipped;
 
 async fn send(node: &Node, words: &str) {
     node.send(Cmd::new().arg(words.split(' ').collect::<Vec<_>>())).await.unwrap();
@@ -95,20 +91,17 @@ async fn check(copy: &RedisCopy) {
 }
 
 /// The oldest server that is supported.
-fn older() -> Option<Binary> {
-    let found = Binary::named("redis-6.2").unwrap();
-    found.inspect_err(|error| say(&format!("left out: copying from and to Redis 6.2: {error}"))).ok()
+fn older() -> Result<Binary, String> {
+    Binary::named("redis-6.2").unwrap().map_err(|error| format!("Redis 6.2 cannot be had: {error}"))
 }
 
 #[tokio::test]
 async fn values_go_from_a_newer_server_to_an_older_one() {
-    let Some(older) = older() else { return };
+    let older = needs!(older());
     let newer = Binary::find().unwrap();
     if newer.version == older.version {
-        say(&format!(
-            "left out: the tests run on {}, so both servers read each other's dumps",
-            older.version
-        ));
+        let reason = format!("the tests run on {}, the oldest server that is supported", older.version);
+        skipped(&reason, Some("values that the other server's dumps cannot bring over"));
     }
     let first = Server::builder().binary(&newer).start().unwrap();
     let mut second = Server::builder().binary(&older).start().unwrap();
@@ -120,7 +113,7 @@ async fn values_go_from_a_newer_server_to_an_older_one() {
 
 #[tokio::test]
 async fn values_go_from_an_older_server_to_a_newer_one() {
-    let Some(older) = older() else { return };
+    let older = needs!(older());
     let first = Server::builder().binary(&older).start().unwrap();
     let mut second = Server::start().unwrap();
     let copy = half_lost(&first, &mut second).await;

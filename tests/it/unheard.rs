@@ -87,7 +87,7 @@ async fn a_reply_of_another_type_is_told_of_the_node_that_gave_it() {
         let piped = pipeline.get::<u8>(&key);
         pipeline.execute().await.ok().ok();
         assert_eq!(who(piped.await.unwrap_err()), name);
-        if redisdb_tests::is_since(copy.on_node("a").unwrap(), [7, 0, 0], "EVALSHA_RO").await {
+        if redisdb_tests::is_since(copy.on_node("a").unwrap(), (7, 0, 0), "EVALSHA_RO").await {
             assert_eq!(who(look.key(&key).invoke::<u8, _>(&copy).await.unwrap_err()), name);
         }
     }

@@ -15,6 +15,10 @@ pub use memory::peak_mib;
 mod preload;
 pub use preload::preloaded;
 mod proxy;
+mod release;
+pub use release::Release;
+pub use release::is_since;
+pub use release::since;
 mod row;
 pub use row::leave_row;
 mod sums;
@@ -24,7 +28,6 @@ pub use proxy::Way;
 pub use sums::Sums;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -153,20 +156,6 @@ fn with_plain_scores(value: redis::Value) -> redis::Value {
         *score = score.parse::<f64>().unwrap().to_string();
     }
     redis::Value::Array(words.into_iter().map(|word| redis::Value::BulkString(word.into_bytes())).collect())
-}
-
-/// Whether a node's server is of this version or a later one. If it is not, what is left out is said on stderr, also
-/// when the test passes.
-pub async fn is_since(node: &Node, version: [u8; 3], what: &str) -> bool {
-    let info: String = ask(node, &["INFO", "server"]).await;
-    let found = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap();
-    let numbers: Vec<u8> = found.split('.').map(|number| number.parse().unwrap()).collect();
-    let is_since = numbers.as_slice() >= version.as_slice();
-    if !is_since {
-        let line = format!("redis-server {found}: left out: {what}\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
-    }
-    is_since
 }
 
 async fn ask<T: redis::FromRedisValue>(node: &Node, words: &[&str]) -> T {

@@ -70,6 +70,7 @@ pub(crate) fn test(binary: &Binary, nodes: usize, modules: &[String]) -> Result<
     };
     // Even after a failed test, which is when it matters most.
     table::print(folder.path());
+    eprintln!("\n{}", xtask::skips(folder.path()));
     let started = folder.check_none_is_left();
     if let Ok(started) = &started {
         eprintln!(

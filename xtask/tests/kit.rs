@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, panic, process, thread};
 
-use xtask::{Data, Server, Servers, command_line, is_alive};
+use xtask::{Data, Server, Servers, command_line, is_alive, skipped};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -252,7 +252,7 @@ fn is_ignored(signal: &str) -> bool {
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     let ignored = mask >> (number - 1) & 1 == 1;
     if ignored {
-        println!("left out: SIG{signal} is ignored by whoever started this");
+        skipped("a signal is ignored by whoever started the tests", Some(&format!("SIG{signal}")));
     }
     ignored
 }

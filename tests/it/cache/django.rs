@@ -11,6 +11,7 @@ use std::time::Duration;
 use redisdb_cache::Cache;
 use redisdb_node::Node;
 use xtask::Server;
+use xtask::needs;
 
 /// Configures a Django with two caches on the server that is its argument, the default one and one with JSON, and runs
 /// the lines that follow.
@@ -65,13 +66,7 @@ fn python() -> Result<PathBuf, String> {
 
 #[tokio::test]
 async fn django_and_the_cache_read_each_other() {
-    let python = match python() {
-        Ok(python) => python,
-        Err(reason) => {
-            println!("skipped: there is no Django here: {reason}");
-            return;
-        }
-    };
+    let python = needs!(python().map_err(|error| format!("there is no Django here: {error}")));
     let server = Server::start().unwrap();
     let run = |lines: &str| {
         let script = format!("{PREAMBLE}{lines}");

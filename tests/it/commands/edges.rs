@@ -176,7 +176,7 @@ async fn half_gone<S: Store>(e: &S, is_since_7: bool) {
 async fn claimed_entries_are_there_whatever_else_was_deleted() {
     let server = Server::start().unwrap();
     let node = Node::connect(server.url()).await.unwrap();
-    let is_since_7 = is_since(&node, [7, 0, 0], "the ids of claimed entries that are gone").await;
+    let is_since_7 = is_since(&node, (7, 0, 0), "the ids of claimed entries that are gone").await;
     half_gone(&node, is_since_7).await;
     let ring = RedisRing::builder().node("a", &server.url()).connect().await.unwrap();
     ring.flushall().await.unwrap();

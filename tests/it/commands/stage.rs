@@ -1,12 +1,9 @@
 //! A node, a ring or a copy beside one plain server that is told the same.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::future::Future;
-use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::time::Duration;
 use std::time::SystemTime;
 
@@ -33,6 +30,7 @@ use redisdb_node::command::OnRing;
 use redisdb_node::command::Read;
 use redisdb_node::command::Spec;
 use redisdb_node::command::Write;
+use redisdb_tests::Release;
 use xtask::Server;
 
 /// What the commands run on.
@@ -175,11 +173,7 @@ fn all<T>(replies: Replies<T>) -> Vec<T> {
 /// A store, and one server that is told the same by plain redis-rs.
 pub(super) struct Stage<S> {
     pub(super) store: S,
-    pub(super) version: (u8, u8, u8),
-    /// The version of Valkey, if the servers are Valkey; `version` is then that of Redis from which Valkey began.
-    valkey: Option<(u8, u8, u8)>,
-    /// What the servers are too old for.
-    left_out: Mutex<BTreeSet<String>>,
+    pub(super) release: Release,
     pub(super) plain: Server,
     one: MultiplexedConnection,
     /// The servers of a copy: what it refuses is sent to each of them, so that they do not fall behind.
@@ -190,51 +184,31 @@ impl<S: Store> Stage<S> {
     pub(super) async fn new(store: S, copied: &[String]) -> Self {
         let plain = Server::start().unwrap();
         let mut one = plain_connection(&plain.url()).await;
-        let info: redis::InfoDict = redis::cmd("INFO").query_async(&mut one).await.unwrap();
-        let version = |field: &str| {
-            let version: String = info.get(field)?;
-            let mut numbers = version.split('.').map(|number| number.parse().unwrap());
-            let mut number = || numbers.next().unwrap();
-            Some((number(), number(), number()))
-        };
-        let (version, valkey) = (version("redis_version").unwrap(), version("valkey_version"));
+        let info: String = redis::cmd("INFO").arg("server").query_async(&mut one).await.unwrap();
+        let release = Release::of(&info);
         let mut connections = Vec::new();
         for url in copied {
             connections.push(plain_connection(url).await);
         }
-        Self { store, version, valkey, left_out: Mutex::default(), plain, one, copied: connections }
+        Self { store, release, plain, one, copied: connections }
     }
 
-    /// Whether the servers are of this version or a later one; if not, what is left out is [reported](Self::report).
-    pub(super) fn is_since(&self, version: (u8, u8, u8), what: &str) -> bool {
-        self.version >= version || self.leave_out(what)
+    /// Whether the servers are like this version of Redis or a later one; if not, a part of the test is noted to be left out.
+    pub(super) fn is_since(&self, version: (u8, u8, u8), part: &str) -> bool {
+        let is_since = version <= self.release.version;
+        if !is_since {
+            self.release.leave_out(part);
+        }
+        is_since
     }
 
     /// The same of Redis and of Valkey, `None` where no version of the one has it.
-    pub(super) fn has_since(&self, since: [Option<(u8, u8, u8)>; 2], what: &str) -> bool {
-        self.is_one_of(since) || self.leave_out(what)
-    }
-
-    fn is_one_of(&self, [redis, valkey]: [Option<(u8, u8, u8)>; 2]) -> bool {
-        match self.valkey {
-            Some(version) => valkey.is_some_and(|since| since <= version),
-            None => redis.is_some_and(|since| since <= self.version),
+    pub(super) fn has_since(&self, since: [Option<(u8, u8, u8)>; 2], part: &str) -> bool {
+        let has = self.release.has(since);
+        if !has {
+            self.release.leave_out(part);
         }
-    }
-
-    fn leave_out(&self, what: &str) -> bool {
-        self.left_out.lock().unwrap().insert(what.to_owned());
-        false
-    }
-
-    /// Says on stderr, also when the test passes, what the servers are too old for.
-    pub(super) fn report(&self) {
-        let kind = if self.valkey.is_some() { "valkey" } else { "redis" };
-        let (major, minor, patch) = self.valkey.unwrap_or(self.version);
-        let left_out: Vec<_> = self.left_out.lock().unwrap().iter().cloned().collect();
-        let line =
-            format!("commands: {kind}-server {major}.{minor}.{patch}: left out: {}\n", left_out.join(", "));
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        has
     }
 
     /// Holds if a read returns what these words return on one server.
@@ -379,9 +353,9 @@ impl<S: Store> Stage<S> {
                 None
             }
             Err(error) => {
-                assert!(!self.is_one_of([spec.since.redis, spec.since.valkey]), "{}: {error}", spec.name);
+                assert!(!self.release.has([spec.since.redis, spec.since.valkey]), "{}: {error}", spec.name);
                 assert!(plain.is_err(), "{}: {error}", spec.name);
-                self.leave_out(spec.name);
+                self.release.leave_out(spec.name);
                 None
             }
         }

@@ -4,6 +4,7 @@ use redisdb::Node;
 use redisdb::node::ServerCommands;
 use redisdb::node::StringCommands;
 use xtask::Server;
+use xtask::needs;
 
 use super::scene::B;
 use super::scene::DURING;
@@ -35,7 +36,7 @@ async fn tls_to_a_plain_port(kind: Kind) {
 
 async fn plain_to_a_tls_port(kind: Kind) {
     let dir = Server::start().unwrap();
-    let Some((_server, port)) = crate::tls::server(dir.dir()) else { return };
+    let (_server, port) = needs!(crate::tls::server(dir.dir()));
     let url = format!("redis://:the-right-one@127.0.0.1:{port}");
     with_url(kind, "plain to a TLS port", &url, &["Connect"]).await;
 }
