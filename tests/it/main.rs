@@ -28,6 +28,8 @@ mod dropped;
 #[cfg(feature = "servers")]
 mod faults;
 #[cfg(feature = "servers")]
+mod field_ttls;
+#[cfg(feature = "servers")]
 mod foreign;
 #[cfg(feature = "servers")]
 mod hard_input;

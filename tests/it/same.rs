@@ -2,10 +2,13 @@
 
 use redis::Value;
 use redisdb::Node;
+use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
 use redisdb_tests::NAMES;
 use redisdb_tests::copy;
+use xtask::Binary;
+use xtask::Server;
 
 async fn dump(copy: &RedisCopy, name: &str, key: &str) -> Value {
     copy.on_node(name).unwrap().send(redis::cmd("DUMP").arg(key)).await.unwrap()
@@ -113,4 +116,132 @@ async fn a_command_that_reads_changes_how_a_value_is_written_at_most() {
     changing.sort();
     assert!(changing == ["pfcount", "sort_ro"] || changing == ["pfcount"], "{changing:?}");
     assert_eq!(copy.verify().run().await.unwrap(), []);
+}
+
+/// What has a value written down in its other form: lists in small nodes, nothing packed, nothing compressed.
+const OTHER_FORM: [&str; 8] = [
+    "list-max-ziplist-size 5",
+    "list-compress-depth 1",
+    "hash-max-ziplist-entries 0",
+    "set-max-intset-entries 0",
+    "set-max-listpack-entries 0",
+    "zset-max-ziplist-entries 0",
+    "stream-node-max-entries 3",
+    "rdbcompression no",
+];
+
+/// Values of all types, such that each is written down in several ways. A score of -0 is one of 0.
+async fn fill(node: &Node) {
+    let many = |command: &str, words: &mut dyn Iterator<Item = String>| {
+        format!("{command} {}", words.collect::<Vec<_>>().join(" "))
+    };
+    for command in [
+        format!("SET text {}", "again ".repeat(20).trim().replace(' ', "_")),
+        "SET number 12".to_owned(),
+        many("RPUSH list", &mut (0..100).map(|i| format!("element{i}"))),
+        many("SADD numbers", &mut (0..50).map(|i| i.to_string())),
+        many("SADD set", &mut (0..50).map(|i| format!("m{i}"))),
+        many("HSET hash", &mut (0..50).map(|i| format!("f{i} {i}"))),
+        format!("ZADD zset -0 zero inf end -inf begin 0.1 tenth {} {}", 0.1 + 0.2, "more"),
+        "GEOADD geo 13.36 38.11 p 15.08 37.50 c".to_owned(),
+        "PFADD hll a b c d e".to_owned(),
+    ] {
+        send(node, &command).await;
+    }
+    for i in 1..20 {
+        send(node, &format!("XADD stream {i}-1 field {i}")).await;
+        send(node, &format!("XADD trimmed {i}-1 field {i}")).await;
+    }
+    for command in [
+        "XDEL stream 7-1",
+        "XTRIM trimmed MAXLEN 5",
+        "XGROUP CREATE stream group 0",
+        "XREADGROUP GROUP group consumer COUNT 3 STREAMS stream >",
+    ] {
+        send(node, command).await;
+    }
+}
+
+const FILLED: [&str; 10] =
+    ["text", "list", "numbers", "set", "hash", "zset", "geo", "stream", "trimmed", "hll"];
+
+#[tokio::test]
+async fn a_value_is_the_same_however_its_server_is_configured() {
+    let (_servers, copy) = copy().await;
+    for setting in OTHER_FORM.into_iter().chain(["hll-sparse-max-bytes 0"]) {
+        let words: Vec<&str> = ["CONFIG", "SET"].into_iter().chain(setting.split(' ')).collect();
+        // Before Redis 7.2 small sets have one form less.
+        let _unknown = copy.on_node("b").unwrap().send(redis::Cmd::new().arg(words)).await;
+    }
+    for name in NAMES {
+        fill(copy.on_node(name).unwrap()).await;
+    }
+    for key in FILLED {
+        is_the_same(&copy, key).await;
+    }
+}
+
+#[tokio::test]
+async fn a_value_is_the_same_whatever_way_it_came_to_be() {
+    let (_servers, copy) = copy().await;
+    for name in NAMES {
+        fill(copy.on_node(name).unwrap()).await;
+    }
+    let b = copy.on_node("b").unwrap();
+    for commands in [
+        "SADD numbers x,SREM numbers x",
+        "SADD set x,SREM set x,SREM set m0,SADD set m0",
+        "HDEL hash f0,HSET hash f0 0",
+        "LPUSH list x,LPOP list,LINSERT list BEFORE element50 x,LREM list 1 x",
+        "ZADD zset 7 x,ZREM zset x,ZADD zset 0 zero",
+        "XREADGROUP GROUP group consumer COUNT 3 STREAMS stream 0",
+        "PFADD hll a,PFCOUNT hll",
+        "SETRANGE number 0 1",
+    ] {
+        for command in commands.split(',') {
+            send(b, command).await;
+        }
+        // Some take no trace of it, on some versions.
+        assert_eq!(copy.verify().run().await.unwrap(), [], "{commands}");
+        for whole in [0, 64 << 20] {
+            let repaired = copy.repair("b").from("a").dump_up_to(whole).run().await.unwrap();
+            assert_eq!((repaired.copied, repaired.removed), (0, 0), "{commands}: {repaired:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_value_is_the_same_on_servers_of_all_versions() {
+    let mut servers = Vec::new();
+    let mut builder = RedisCopy::builder();
+    for named in &xtask::SERVERS {
+        match Binary::named(named.name).unwrap() {
+            Ok(binary) => {
+                let server = Server::builder().binary(&binary).start().unwrap();
+                builder = builder.node(named.name, &server.url());
+                servers.push(server);
+            }
+            Err(error) => {
+                xtask::skipped(&format!("{} cannot be had: {error}", named.name), Some("its values"));
+            }
+        }
+    }
+    let copy = builder.on_return(OnReturn::Wait).connect().await.unwrap();
+    for node in copy.nodes() {
+        fill(node).await;
+    }
+    let verified = copy.verify().run().await.unwrap();
+    assert_eq!(verified, []);
+    assert_eq!((verified.compared, verified.nodes.len()), (11, servers.len()));
+    let first = copy.nodes().next().unwrap().name().to_owned();
+    for node in copy.nodes().skip(1) {
+        for whole in [0, 64 << 20] {
+            let repaired = copy.repair(node.name()).from(&first).dump_up_to(whole).run().await.unwrap();
+            assert_eq!((repaired.copied, repaired.removed), (0, 0), "{}: {repaired:?}", node.name());
+        }
+    }
+    for key in FILLED {
+        send(copy.on_node(&first).unwrap(), &format!("DEL {key}")).await;
+    }
+    assert_eq!(copy.verify().run().await.unwrap().len(), 10);
 }

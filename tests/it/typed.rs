@@ -1,8 +1,10 @@
 //! Values that go from server to server element by element: those of a newer server to an older one, and large ones.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use redis::Cmd;
+use redis::Value;
 use redisdb::Node;
 use redisdb::OnReturn;
 use redisdb::RedisCopy;
@@ -35,6 +37,11 @@ async fn fill(node: &Node) {
         send(node, &format!("XDEL stream:{size} {n}-{n}")).await;
         send(node, &format!("XGROUP CREATE stream:{size} group 3-3")).await;
         send(node, &format!("XGROUP CREATE stream:{size} late $")).await;
+        // Two have something to acknowledge, one of it twice, and one has nothing.
+        send(node, &format!("XREADGROUP GROUP group one COUNT 1 STREAMS stream:{size} >")).await;
+        send(node, &format!("XREADGROUP GROUP group two COUNT 1000 STREAMS stream:{size} >")).await;
+        send(node, &format!("XCLAIM stream:{size} group one 0 4-4")).await;
+        send(node, &format!("XGROUP CREATECONSUMER stream:{size} group none")).await;
     }
     send(node, "XADD empty 7-1 f v").await;
     send(node, "XDEL empty 7-1").await;
@@ -59,6 +66,38 @@ async fn half_lost(first: &Server, second: &mut Server) -> RedisCopy {
     copy
 }
 
+/// What a stream is besides its entries, but for times; counts only if they are known on both servers.
+async fn of_stream(node: &Node, key: &str, with_counts: bool) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let mut names = vec!["last-generated-id"];
+    if with_counts {
+        names.extend(["entries-added", "max-deleted-entry-id"]);
+    }
+    let info: HashMap<String, Value> = ask(node, &format!("XINFO STREAM {key}")).await;
+    found.push(names.iter().map(|name| format!("{:?}", info.get(*name))).collect());
+    let mut names = vec!["name", "consumers", "pending", "last-delivered-id"];
+    if with_counts {
+        names.extend(["entries-read", "lag"]);
+    }
+    for group in ask::<Vec<HashMap<String, Value>>>(node, &format!("XINFO GROUPS {key}")).await {
+        found.push(names.iter().map(|name| format!("{:?}", group.get(*name))).collect());
+    }
+    let pending: Vec<(String, String, u64, u64)> =
+        ask(node, &format!("XPENDING {key} group - + 10000")).await;
+    found.extend(pending.into_iter().map(|(id, consumer, _, times)| vec![id, consumer, times.to_string()]));
+    let consumers: Vec<HashMap<String, Value>> = ask(node, &format!("XINFO CONSUMERS {key} group")).await;
+    let of = |consumer: &HashMap<String, Value>| {
+        ["name", "pending"].map(|name| format!("{:?}", consumer.get(name))).to_vec()
+    };
+    found.extend(consumers.iter().map(of));
+    found
+}
+
+async fn ask<T: redis::FromRedisValue>(node: &Node, words: &str) -> T {
+    let reply = node.send(Cmd::new().arg(words.split(' ').collect::<Vec<_>>())).await.unwrap();
+    redis::from_redis_value(reply).unwrap()
+}
+
 async fn check(copy: &RedisCopy) {
     let (full, lost) = (copy.on_node("full").unwrap().clone(), copy.on_node("lost").unwrap().clone());
     assert_eq!(contents(&lost).await, contents(&full).await);
@@ -71,6 +110,16 @@ async fn check(copy: &RedisCopy) {
             let add = Cmd::new().arg(&["XADD", stream, id, "f", "v"]).clone();
             assert!(node.send(&add).await.is_err(), "{stream} {id}");
         }
+    }
+    let counts = async |node: &Node| {
+        let info: HashMap<String, Value> = ask(node, "XINFO STREAM empty").await;
+        info.contains_key("entries-added")
+    };
+    let with_counts = counts(&full).await && counts(&lost).await;
+    for key in ["stream:small", "stream:large"] {
+        let wanted = of_stream(&full, key, with_counts).await;
+        assert!(5 < wanted.len());
+        assert_eq!(of_stream(&lost, key, with_counts).await, wanted);
     }
     // A difference in one element of many is seen.
     for (key, change) in [

@@ -3,12 +3,15 @@
 mod compare;
 pub(crate) use compare::Compared;
 pub(crate) use compare::compare;
+mod contents;
 mod denied;
 pub(crate) use denied::is_denied;
 pub(crate) use denied::is_denied_key;
 pub(crate) use denied::mending;
 mod elements;
+mod fields;
 mod hll;
+mod stream;
 mod typed;
 pub(crate) use typed::is_unfinished;
 
@@ -135,18 +138,18 @@ pub(crate) async fn write(
         .iter()
         .map(|(key, state)| match state {
             State::Missing => (key, None, reply("UNLINK")),
-            State::Present { dump: Some(_), ends } => match reply("RESTORE") {
-                Err(error) if goes_by_elements(&error) => (key, Some(*ends), Ok(())),
+            State::Present { dump: Some(_), .. } => match reply("RESTORE") {
+                Err(error) if goes_by_elements(&error) => (key, Some(*state), Ok(())),
                 restored => (key, None, restored),
             },
-            State::Present { dump: None, ends } => (key, Some(*ends), Ok(())),
+            State::Present { dump: None, .. } => (key, Some(*state), Ok(())),
             State::Denied(error) => (key, None, Err(error.clone())),
         })
         .collect();
     let mut outcomes = Vec::with_capacity(keys.len());
     for some in restored.chunks(AT_ONCE) {
         let each = some.iter().map(|(key, by_elements, restored)| match by_elements {
-            Some(ends) => typed::copy(source, target, key, *ends).boxed(),
+            Some(state) => typed::copy(source, target, key, state).boxed(),
             None => ready(restored.clone()).boxed(),
         });
         outcomes.extend(join_all(each.collect::<Vec<_>>()).await);

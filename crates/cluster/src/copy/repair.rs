@@ -114,8 +114,8 @@ impl<'a> Repair<'a> {
     }
 
     /// Sets how large values may be, in bytes of the server's memory, to go by their dump: the whole value in one reply
-    /// and one command. What is larger goes some elements at a time, without the pending entries of a stream's
-    /// groups and the times to live of single fields. Default 64 MiB.
+    /// and one command. What is larger goes some elements at a time; what cannot go so is named in
+    /// [`Repaired::failed`]. Default 64 MiB.
     pub fn dump_up_to(mut self, bytes: u64) -> Self {
         self.whole = bytes;
         self

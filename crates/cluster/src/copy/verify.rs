@@ -65,7 +65,7 @@ impl RedisCopy {
     /// Compares every key on all nodes that answer, and returns those that are not the same everywhere, with what was
     /// compared.
     ///
-    /// Values and types are compared, and times to live to the second.
+    /// Values and types are compared, times to live to the second, and those of single fields to the millisecond.
     ///
     /// ```no_run
     /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {

@@ -5,16 +5,13 @@ use std::collections::BTreeMap;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use futures_util::future::try_join;
-use redis::Pipeline;
-use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
 
 use super::AT_ONCE;
 use super::State;
+use super::contents::contents;
 use super::elements;
-use super::elements::Kind;
-use super::hll;
 use super::is_denied;
 
 /// Two servers may be this far apart about the end of a key: they are asked one after the other.
@@ -62,15 +59,19 @@ pub(crate) async fn compare(
     let (mut unproved, mut large) = (Vec::new(), Vec::new());
     for ((key, states), compared) in keys.iter().zip(of_a.iter().zip(of_b)).zip(&compared) {
         if matches!(compared, Compared::Different) && may_be_same(states.0, states.1) {
-            let is_large = is_large(states.0) || is_large(states.1);
-            if is_large { &mut large } else { &mut unproved }.push(key.as_slice());
+            match is_large(states.0) || is_large(states.1) {
+                true => large.push(key.as_slice()),
+                false => unproved.push((key.as_slice(), states)),
+            }
         }
     }
     let mut equal: BTreeMap<&[u8], Compared> = BTreeMap::new();
     if !unproved.is_empty() {
-        let (contents_a, contents_b) = try_join(contents(a, &unproved), contents(b, &unproved)).await?;
+        let (keys_a, keys_b): (Vec<_>, Vec<_>) =
+            unproved.iter().map(|(key, (a, b))| ((*key, *a), (*key, *b))).unzip();
+        let (contents_a, contents_b) = try_join(contents(a, &keys_a), contents(b, &keys_b)).await?;
         let both = unproved.into_iter().zip(contents_a.into_iter().zip(contents_b));
-        equal.extend(both.map(|(key, (a, b))| (key, by_contents(a, b))));
+        equal.extend(both.map(|((key, _), (a, b))| (key, by_contents(a, b))));
     }
     for some in large.chunks(AT_ONCE) {
         let each =
@@ -118,118 +119,4 @@ fn may_be_same(a: &State, b: &State) -> bool {
         },
         _ => false,
     }
-}
-
-/// What is in a value, in an order that is the same everywhere.
-type Parts = Vec<Vec<u8>>;
-
-/// What is in values; `None` of types that are not known here, and an error of what is denied.
-async fn contents(
-    node: &Node,
-    keys: &[&[u8]],
-) -> Result<Vec<Result<Option<Parts>, node::Error>>, node::Error> {
-    let mut types = Pipeline::with_capacity(keys.len());
-    for key in keys {
-        types.cmd("TYPE").arg(key);
-    }
-    let mut kinds = Vec::with_capacity(keys.len());
-    for kind in node.send_pipeline(&types, 0, types.len()).await? {
-        kinds.push(match node.accept("TYPE", kind) {
-            Err(error) if !is_denied(&error) => return Err(error),
-            kind => kind.map(|kind| Kind::of(&kind)),
-        });
-    }
-    let mut questions = Pipeline::new();
-    for (key, kind) in keys.iter().zip(&kinds) {
-        let Ok(Some(kind)) = kind else { continue };
-        match kind {
-            Kind::String => questions.cmd("GET").arg(key),
-            Kind::List => questions.cmd("LRANGE").arg(key).arg("0").arg("-1"),
-            Kind::Set => questions.cmd("SMEMBERS").arg(key),
-            Kind::Hash => questions.cmd("HGETALL").arg(key),
-            Kind::SortedSet => questions.cmd("ZRANGE").arg(key).arg("0").arg("-1").arg("WITHSCORES"),
-            Kind::Stream => questions.cmd("XRANGE").arg(key).arg("-").arg("+"),
-        };
-    }
-    let mut replies = node.send_pipeline(&questions, 0, questions.len()).await?.into_iter();
-    let mut contents = Vec::with_capacity(keys.len());
-    for (key, kind) in keys.iter().zip(kinds) {
-        let kind = match kind {
-            Ok(Some(kind)) => kind,
-            other => {
-                contents.push(other.map(|_| None));
-                continue;
-            }
-        };
-        let reply = match node.accept(kind.whole(), replies.next().unwrap_or(Value::Nil)) {
-            Ok(reply) => reply,
-            // A key that has become another type since is not the same.
-            Err(error) => {
-                contents.push(if is_denied(&error) { Err(error) } else { Ok(None) });
-                continue;
-            }
-        };
-        let mut parts: Vec<Vec<u8>> = match reply {
-            Value::Array(mut elements) => {
-                if kind == Kind::SortedSet {
-                    elements.iter_mut().skip(1).step_by(2).for_each(without_spelling);
-                }
-                let step = if kind == Kind::Hash { 2 } else { 1 };
-                elements.chunks(step).map(framed).collect()
-            }
-            Value::BulkString(text) => match hll::registers(&text) {
-                Some(registers) => vec![b"HYLL".to_vec(), registers],
-                None => vec![text],
-            },
-            one => vec![framed(&[one])],
-        };
-        if matches!(kind, Kind::Set | Kind::Hash) {
-            parts.sort_unstable();
-        }
-        parts.push(format!("{kind:?}").into_bytes());
-        contents.push(match kind {
-            Kind::Stream => match elements::stream_state(node, key).await {
-                Ok((last, groups)) => {
-                    parts.push(last);
-                    parts.extend(groups.into_iter().flat_map(|(group, delivered)| [group, delivered]));
-                    Ok(Some(parts))
-                }
-                Err(error) if matches!(error.kind(), node::ErrorKind::Server(_)) => {
-                    if is_denied(&error) {
-                        Err(error)
-                    } else {
-                        Ok(None)
-                    }
-                }
-                Err(error) => return Err(error),
-            },
-            _ => Ok(Some(parts)),
-        });
-    }
-    Ok(contents)
-}
-
-/// Makes a score the same text whichever version of Redis wrote it.
-fn without_spelling(score: &mut Value) {
-    if let Value::BulkString(text) = score
-        && let Some(bits) = elements::score_bits(text)
-    {
-        *text = bits.to_be_bytes().to_vec();
-    }
-}
-
-/// Several values as one byte string, such that no two lists give the same.
-fn framed(values: &[Value]) -> Vec<u8> {
-    let mut bytes = values.len().to_be_bytes().to_vec();
-    for value in values {
-        let part = match value {
-            Value::BulkString(part) => part.clone(),
-            Value::SimpleString(part) => part.clone().into_bytes(),
-            Value::Array(values) | Value::Set(values) => framed(values),
-            other => format!("{other:?}").into_bytes(),
-        };
-        bytes.extend(part.len().to_be_bytes());
-        bytes.extend(part);
-    }
-    bytes
 }

@@ -32,7 +32,8 @@ pub(crate) fn mending(node: &Node, error: &node::Error, key: Option<&[u8]>) -> O
     Some(format!("`ACL SETUSER {user} {rule}` permits it"))
 }
 
-fn is_unknown(error: &node::Error) -> bool {
+/// Returns whether the server does not know the command.
+pub(super) fn is_unknown(error: &node::Error) -> bool {
     error.code() == Some("ERR") && message(error).starts_with("unknown command")
 }
 

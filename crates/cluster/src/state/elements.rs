@@ -11,8 +11,10 @@ use redis::from_redis_value;
 use redisdb_node as node;
 use redisdb_node::Node;
 
+use super::fields;
 use super::hll;
 use super::is_denied;
+use super::stream::Stream;
 
 /// About how many bytes are read at once ..
 const CHUNK: u64 = 4 << 20;
@@ -73,8 +75,8 @@ impl Kind {
     }
 }
 
-/// One element: a part of a string, an element of a list or a set, a field with its value, a member with its score, an
-/// entry's identifier with its fields and values.
+/// One element: a part of a string, an element of a list or a set, a field with its value and, if it goes
+/// away by itself, when; a member with its score, an entry's identifier with its fields and values.
 pub(super) type Element = Vec<Vec<u8>>;
 
 /// Reads a value from its beginning to its end.
@@ -85,6 +87,8 @@ pub(super) struct Elements<'a> {
     /// How many elements are read at once; of a string, how many bytes.
     count: u64,
     next: Option<Position>,
+    /// Whether fields may go away by themselves.
+    may_end: bool,
 }
 
 enum Position {
@@ -95,7 +99,13 @@ enum Position {
 
 impl<'a> Elements<'a> {
     /// `None` if the key is not there, or is of a type that is not known here.
-    pub(super) async fn of(node: &'a Node, key: &'a [u8]) -> Result<Option<Self>, node::Error> {
+    ///
+    /// When the fields of a hash go away is asked only where some `may_end`.
+    pub(super) async fn of(
+        node: &'a Node,
+        key: &'a [u8],
+        may_end: bool,
+    ) -> Result<Option<Self>, node::Error> {
         let kind = node.send(redis::cmd("TYPE").arg(key)).await?;
         let Some(kind) = Kind::of(&kind) else { return Ok(None) };
         let count = match kind {
@@ -116,15 +126,18 @@ impl<'a> Elements<'a> {
             Kind::Set | Kind::Hash => Position::Cursor(b"0".to_vec()),
             Kind::Stream => Position::After(Vec::new()),
         });
-        Ok(Some(Self { node, key, kind, count, next }))
+        Ok(Some(Self { node, key, kind, count, next, may_end: may_end && kind == Kind::Hash }))
     }
 
     /// The next elements; none at the end.
     pub(super) async fn chunk(&mut self) -> Result<Vec<Element>, node::Error> {
         while let Some(position) = self.next.take() {
             let reply = self.node.send(&self.question(&position)).await?;
-            let (elements, next) = self.take(position, reply);
+            let (mut elements, next) = self.take(position, reply);
             self.next = next;
+            if self.may_end {
+                elements = fields::with_ends(self.node, self.key, elements).await?;
+            }
             if !elements.is_empty() {
                 return Ok(elements);
             }
@@ -187,27 +200,10 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// What a stream knows besides its entries: its last identifier, and its groups with what was last delivered to each.
-pub(super) async fn stream_state(
-    node: &Node,
-    key: &[u8],
-) -> Result<(Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>), node::Error> {
-    let stream = node.send(redis::cmd("XINFO").arg("STREAM").arg(key)).await?;
-    let last = field(&stream, b"last-generated-id").unwrap_or_default();
-    let groups = match node.send(redis::cmd("XINFO").arg("GROUPS").arg(key)).await? {
-        Value::Array(groups) => groups,
-        _ => Vec::new(),
-    };
-    let of = |group: &Value| Some((field(group, b"name")?, field(group, b"last-delivered-id")?));
-    let mut groups: Vec<_> = groups.iter().filter_map(of).collect();
-    groups.sort();
-    Ok((last, groups))
-}
-
 /// A number for what a key holds, the same on all servers for the same value; `None` if it is not there, or of a type
 /// that is not known here.
 pub(super) async fn digest(node: &Node, key: &[u8]) -> Result<Option<u128>, node::Error> {
-    let Some(mut elements) = Elements::of(node, key).await? else { return Ok(None) };
+    let Some(mut elements) = Elements::of(node, key, true).await? else { return Ok(None) };
     // Those of sets and hashes come in any order, so what each of them gives is added up.
     let unordered = matches!(elements.kind, Kind::Set | Kind::Hash);
     let (mut sum, mut running) = (0_u128, Pair::new(elements.kind));
@@ -236,7 +232,7 @@ pub(super) async fn digest(node: &Node, key: &[u8]) -> Result<Option<u128>, node
         }
     }
     if elements.kind == Kind::Stream {
-        running.add(&stream_state(node, key).await?);
+        Stream::of(node, key).await?.compared().for_each(|part| running.add(&part));
     }
     Ok(Some(sum.wrapping_add(running.finish())))
 }
@@ -267,23 +263,11 @@ impl Pair {
     }
 }
 
-/// A score as it is, whichever way a version of Redis writes it.
+/// A score as it is, whichever way a version of Redis writes it. A small sorted set keeps -0 as 0, a large one does not.
 pub(super) fn score_bits(score: &[u8]) -> Option<u64> {
-    std::str::from_utf8(score).ok()?.parse::<f64>().ok().map(f64::to_bits)
+    std::str::from_utf8(score).ok()?.parse::<f64>().ok().map(|score| (score + 0.0).to_bits())
 }
 
 fn number(reply: Value) -> u64 {
     from_redis_value(reply).unwrap_or(0)
-}
-
-/// The value of a field in a reply of `XINFO`.
-fn field(reply: &Value, name: &[u8]) -> Option<Vec<u8>> {
-    let Value::Array(words) = reply else { return None };
-    let is_name = |value: &Value| match value {
-        Value::BulkString(word) => word == name,
-        Value::SimpleString(word) => word.as_bytes() == name,
-        _ => false,
-    };
-    let pair = words.chunks(2).find(|pair| pair.first().is_some_and(is_name))?;
-    from_redis_value(pair.get(1)?.clone()).ok()
 }
