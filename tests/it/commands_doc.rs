@@ -283,6 +283,7 @@ fn code(words: &[&str]) -> String {
 
 fn title(group: Group) -> &'static str {
     match group {
+        Group::Array => "Arrays",
         Group::Bitmap => "Bitmaps",
         Group::Cluster => "Redis Cluster",
         Group::Connection => "Connection",

@@ -51,13 +51,23 @@ enum Servers {
     Before72,
 }
 
+const IMPORT: &str = "a connection remembers the fields, and this one is shared";
+const HOT: &str = "each server counts its own keys, and is asked as `SLOWLOG` is";
+
 /// Where we route otherwise than the server's tips say, on which servers, and why.
-const OTHERWISE: [(&str, Servers, &str); 12] = [
+const OTHERWISE: [(&str, Servers, &str); 19] = [
     ("ACL DELUSER", Servers::Since72, "a user is gone everywhere or the smallest number says it is not"),
     ("CLIENT SETINFO", Servers::All, "every connection of a node says the same of itself"),
     ("CLIENT SETNAME", Servers::Since72, "every connection of a node says the same of itself"),
     ("COMMANDLOG LEN", Servers::All, "a log is a server's own: its length is kept apart, as its entries are"),
     ("FUNCTION KILL", Servers::All, "one succeeds and the others fail: the caller knows which node is busy"),
+    ("HIMPORT DISCARD", Servers::All, IMPORT),
+    ("HIMPORT DISCARDALL", Servers::All, IMPORT),
+    ("HIMPORT PREPARE", Servers::All, IMPORT),
+    ("HOTKEYS GET", Servers::All, HOT),
+    ("HOTKEYS RESET", Servers::All, HOT),
+    ("HOTKEYS START", Servers::All, HOT),
+    ("HOTKEYS STOP", Servers::All, HOT),
     ("LATENCY RESET", Servers::Before72, "its reply is a number of events, which adds up"),
     ("MSETEX", Servers::All, "all or nothing holds on one node only"),
     ("MSETNX", Servers::Before72, "all or nothing holds on one node only"),

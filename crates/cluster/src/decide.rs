@@ -61,6 +61,8 @@ const GROUPS: &str = "who gets an entry is up to each server's own consumer grou
                       or keep the group on one node, by `on_node(name)`";
 const BLOCKS: &str = "the deciding node would have to be waited for on a connection of its own; \
                       pop without blocking, or wait on one node, by `on_node(name)`";
+const PRODUCERS: &str = "whether an entry was added before is up to each server's own memory of its producers; \
+                         add it without `IDMP`, or keep the stream on one node, by `on_node(name)`";
 const NEWER: &str = "its effect cannot be told from its reply; read first and write without a condition";
 
 /// What makes an expiry depend on the one that is there.
@@ -73,7 +75,9 @@ pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str
     let has_option =
         |option: &str| words.iter().skip(3).any(|word| word.eq_ignore_ascii_case(option.as_bytes()));
     Ok(Some(match spec.name {
-        "LPOP" | "RPOP" | "LMPOP" | "ZPOPMIN" | "ZPOPMAX" | "ZMPOP" | "LMOVE" | "RPOPLPUSH" => Decide::Same,
+        "LPOP" | "RPOP" | "LMPOP" | "ZPOPMIN" | "ZPOPMAX" | "ZMPOP" | "LMOVE" | "LMOVEM" | "RPOPLPUSH" => {
+            Decide::Same
+        }
         "SPOP" => Decide::Remove,
         "SETNX" => Decide::Unless("SET"),
         "MSETNX" => Decide::Unless("MSET"),
@@ -120,6 +124,11 @@ pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str
             }
             match words.get(at) {
                 Some(id) if id.ends_with(b"*") => Decide::Entry { id: at },
+                Some(id) if id.eq_ignore_ascii_case(b"IDMP") || id.eq_ignore_ascii_case(b"IDMPAUTO") => {
+                    return Err(PRODUCERS);
+                }
+                // No identifier, so it is an option that is not known here, and the identifier comes after it.
+                Some(id) if !id.first().is_some_and(u8::is_ascii_digit) => return Err(NEWER),
                 _ => return Ok(None),
             }
         }
@@ -526,6 +535,9 @@ mod tests {
         assert_eq!(how("XTRIM x MAXLEN 5"), Ok(None));
         assert_eq!(how("XTRIM x MAXLEN ~ 5"), Err(APPROXIMATE));
         assert_eq!(how("XADD x MAXLEN ~ 5 * f v"), Err(APPROXIMATE));
+        assert_eq!(how("XADD x NOMKSTREAM idmp producer 1 * f v"), Err(PRODUCERS));
+        assert_eq!(how("XADD x IDMPAUTO producer MAXLEN 5 * f v"), Err(PRODUCERS));
+        assert_eq!(how("XADD x SOMETHING * f v"), Err(NEWER));
         assert_eq!(how("XREADGROUP GROUP g c STREAMS x >"), Err(GROUPS));
         assert_eq!(how("SET k v IFDEQ d GET"), Err(NEWER));
     }

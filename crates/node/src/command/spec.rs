@@ -218,6 +218,7 @@ pub enum Access {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names are redis.io's own")]
 pub enum Group {
+    Array,
     Bitmap,
     Cluster,
     Connection,

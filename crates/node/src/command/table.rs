@@ -225,9 +225,35 @@ table! {
     ACL_USERS "ACL USERS" Server (6, 0, 0) 2 Each, None, EveryNode(All), EveryNode, Read, Shared;
     ACL_WHOAMI "ACL WHOAMI" Server (6, 0, 0) 2 Each, None, EveryNode(All), EveryNode, Read, Shared;
     APPEND "APPEND" String (2, 0, 0) 3 Write, One(1), ByKey, EveryNode, Never, Shared;
+    ARCOUNT "ARCOUNT" Array (8, 8, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
+    ARDEL "ARDEL" Array (8, 8, 0) -3 Write, One(1), ByKey, EveryNode, Reply, Shared;
+    ARDELRANGE "ARDELRANGE" Array (8, 8, 0) -4 Write, One(1), ByKey, EveryNode, Reply, Shared;
+    ARGET "ARGET" Array (8, 8, 0) 3 Read, One(1), ByKey, AnyNode, Read, Shared;
+    ARGETRANGE "ARGETRANGE" Array (8, 8, 0) 4 Read, One(1), ByKey, AnyNode, Read, Shared;
+    ARGREP "ARGREP" Array (8, 8, 0) -6 Read, One(1), ByKey, AnyNode, Read, Shared;
+    ARINFO "ARINFO" Array (8, 8, 0) -2 Read, One(1), ByKey, AnyNode, Read, Shared;
+    ARINSERT "ARINSERT" Array (8, 8, 0) -3 Write, One(1), ByKey, EveryNode, Never, Shared;
+    ARLASTITEMS "ARLASTITEMS" Array (8, 8, 0) -3 Read, One(1), ByKey, AnyNode, Read, Shared;
+    ARLEN "ARLEN" Array (8, 8, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
+    ARMGET "ARMGET" Array (8, 8, 0) -3 Read, One(1), ByKey, AnyNode, Read, Shared;
+    ARMSET "ARMSET" Array (8, 8, 0) -4 Write, One(1), ByKey, EveryNode, Reply, Shared;
+    ARNEXT "ARNEXT" Array (8, 8, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
+    AROP "AROP" Array (8, 8, 0) -5 Read, One(1), ByKey, AnyNode, Read, Shared;
+    ARRING "ARRING" Array (8, 8, 0) -4 Write, One(1), ByKey, EveryNode, Never, Shared;
+    ARSCAN "ARSCAN" Array (8, 8, 0) -4 Read, One(1), ByKey, AnyNode, Read, Shared;
+    ARSEEK "ARSEEK" Array (8, 8, 0) 3 Write, One(1), ByKey, EveryNode, Reply, Shared;
+    ARSET "ARSET" Array (8, 8, 0) -4 Write, One(1), ByKey, EveryNode, Reply, Shared;
     ASKING "ASKING" Cluster (3, 0, 0) 1 Read, None, Refuse(CLUSTER_CONNECTION),
         Refuse(CLUSTER_CONNECTION), Read, Session;
     AUTH "AUTH" Connection (1, 0, 0) -2 Read, None, Refuse(CONFIGURED), Refuse(CONFIGURED), Read, Session;
+    BACKUP_ABORT "BACKUP ABORT" Server (8, 10, 0) 2 Write, None, EveryNode(AllOk), EveryNode, Reply, Shared;
+    BACKUP_CLEANUP "BACKUP CLEANUP" Server (8, 10, 0) 2 Write, None, EveryNode(AllOk),
+        EveryNode, Reply, Shared;
+    BACKUP_HELP "BACKUP HELP" Server (8, 10, 0) 2 Read, None, AnyNode, AnyNode, Read, Shared;
+    BACKUP_LIST "BACKUP LIST" Server (8, 10, 0) 2 Each, None, EveryNode(All), EveryNode, Read, Shared;
+    BACKUP_SEAL "BACKUP SEAL" Server (8, 10, 0) 2 Write, None, EveryNode(AllOk), EveryNode, Reply, Shared;
+    BACKUP_START "BACKUP START" Server (8, 10, 0) 2 Write, None, EveryNode(AllOk), EveryNode, Reply, Shared;
+    BACKUP_STATUS "BACKUP STATUS" Server (8, 10, 0) 2 Each, None, EveryNode(All), EveryNode, Read, Shared;
     BGREWRITEAOF "BGREWRITEAOF" Server (1, 0, 0) 1 Write, None, EveryNode(AllOk),
         EveryNode, Idempotent, Shared;
     BGSAVE "BGSAVE" Server (1, 0, 0) -1 Write, None, EveryNode(AllOk), EveryNode, Idempotent, Shared;
@@ -237,6 +263,7 @@ table! {
     BITOP "BITOP" Bitmap (2, 6, 0) -4 Write, Each { first: 2, step: 1 }, ByKey, EveryNode, Never, Shared;
     BITPOS "BITPOS" Bitmap (2, 8, 7) -3 Read, One(1), ByKey, AnyNode, Read, Shared;
     BLMOVE "BLMOVE" List (6, 2, 0) 6 Write, Pair(1, 2), ByKey, Effect(Pop), Never, Blocking;
+    BLMOVEM "BLMOVEM" List (8, 10, 0) -6 Write, Pair(1, 2), ByKey, Effect(Pop), Never, Blocking;
     BLMPOP "BLMPOP" List (7, 0, 0) -5 Write, Counted(2), ByKey, Effect(Pop), Never, Blocking;
     BLPOP "BLPOP" List (2, 0, 0) -3 Write, Until { first: 1, trailing: 1 }, ByKey,
         Effect(Pop), Never, Blocking;
@@ -453,6 +480,14 @@ table! {
     HGETALL "HGETALL" Hash (2, 0, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
     HGETDEL "HGETDEL" Hash (8, 0, 0) / (9, 1, 0) -5 Write, One(1), ByKey, Effect(Conditional), Never, Shared;
     HGETEX "HGETEX" Hash (8, 0, 0) / (9, 0, 0) -5 Write, One(1), ByKey, Effect(Deadline), Idempotent, Shared;
+    HIMPORT_DISCARD "HIMPORT DISCARD" Hash (8, 10, 0) 3 Read, None, Refuse(ONE_CONNECTION),
+        Refuse(ONE_CONNECTION), Read, Session;
+    HIMPORT_DISCARDALL "HIMPORT DISCARDALL" Hash (8, 10, 0) 2 Read, None, Refuse(ONE_CONNECTION),
+        Refuse(ONE_CONNECTION), Read, Session;
+    HIMPORT_PREPARE "HIMPORT PREPARE" Hash (8, 10, 0) -4 Read, None, Refuse(ONE_CONNECTION),
+        Refuse(ONE_CONNECTION), Read, Session;
+    HIMPORT_SET "HIMPORT SET" Hash (8, 10, 0) -5 Write, One(2), Refuse(ONE_CONNECTION),
+        Refuse(ONE_CONNECTION), Idempotent, Session;
     HINCRBY "HINCRBY" Hash (2, 0, 0) 4 Write, One(1), ByKey, EveryNode, Never, Shared;
     HINCRBYFLOAT "HINCRBYFLOAT" Hash (2, 6, 0) 4 Write, One(1), ByKey, Effect(Float), Never, Shared;
     HKEYS "HKEYS" Hash (2, 0, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
@@ -460,7 +495,7 @@ table! {
     HMGET "HMGET" Hash (2, 0, 0) -3 Read, One(1), ByKey, AnyNode, Read, Shared;
     HMSET "HMSET" Hash (2, 0, 0) -4 Write, One(1), ByKey, EveryNode, Idempotent, Shared;
     HOTKEYS_GET "HOTKEYS GET" Server (8, 6, 0) 2 Each, None, EveryNode(All), EveryNode, Read, Shared;
-    HOTKEYS_HELP "HOTKEYS HELP" Server (8, 6, 0) 2 Read, None, AnyNode, AnyNode, Read, Shared;
+    HOTKEYS_HELP "HOTKEYS HELP" Server (8, 6, 1) 2 Read, None, AnyNode, AnyNode, Read, Shared;
     HOTKEYS_RESET "HOTKEYS RESET" Server (8, 6, 0) 2 Write, None, EveryNode(AllOk),
         EveryNode, Idempotent, Shared;
     HOTKEYS_START "HOTKEYS START" Server (8, 6, 0) -2 Write, None, EveryNode(AllOk), EveryNode, Reply, Shared;
@@ -501,6 +536,7 @@ table! {
     LINSERT "LINSERT" List (2, 2, 0) 5 Write, One(1), ByKey, EveryNode, Never, Shared;
     LLEN "LLEN" List (1, 0, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
     LMOVE "LMOVE" List (6, 2, 0) 5 Write, Pair(1, 2), ByKey, Effect(Pop), Never, Shared;
+    LMOVEM "LMOVEM" List (8, 10, 0) -5 Write, Pair(1, 2), ByKey, Effect(Pop), Never, Shared;
     LMPOP "LMPOP" List (7, 0, 0) -4 Write, Counted(1), ByKey, Effect(Pop), Never, Shared;
     LOLWUT "LOLWUT" Server (5, 0, 0) -1 Read, None, AnyNode, AnyNode, Read, Shared;
     LPOP "LPOP" List (1, 0, 0) -2 Write, One(1), ByKey, Effect(Pop), Never, Shared;
@@ -614,6 +650,7 @@ table! {
         EveryNode, Idempotent, Shared;
     SCRIPT_SHOW "SCRIPT SHOW" Scripting never / (8, 0, 0) 3 Read, None, AnyNode, AnyNode, Read, Shared;
     SDIFF "SDIFF" Set (1, 0, 0) -2 Read, Each { first: 1, step: 1 }, ByKey, AnyNode, Read, Shared;
+    SDIFFCARD "SDIFFCARD" Set (8, 10, 0) -3 Read, Counted(1), ByKey, AnyNode, Read, Shared;
     SDIFFSTORE "SDIFFSTORE" Set (1, 0, 0) -3 Write, Each { first: 1, step: 1 }, ByKey,
         EveryNode, Idempotent, Shared;
     SELECT "SELECT" Connection (1, 0, 0) 2 Read, None, Refuse(CONFIGURED), Refuse(CONFIGURED), Read, Session;
@@ -697,6 +734,7 @@ table! {
         Refuse(CHANNELS), Refuse(CHANNELS), Read, Session;
     SUBSTR "SUBSTR" String (1, 0, 0) 4 Read, One(1), ByKey, AnyNode, Read, Shared;
     SUNION "SUNION" Set (1, 0, 0) -2 Read, Each { first: 1, step: 1 }, ByKey, AnyNode, Read, Shared;
+    SUNIONCARD "SUNIONCARD" Set (8, 10, 0) -3 Read, Counted(1), ByKey, AnyNode, Read, Shared;
     SUNIONSTORE "SUNIONSTORE" Set (1, 0, 0) -3 Write, Each { first: 1, step: 1 }, ByKey,
         EveryNode, Idempotent, Shared;
     SUNSUBSCRIBE "SUNSUBSCRIBE" PubSub (7, 0, 0) -1 Read, None, Refuse(SUBSCRIBER),
@@ -706,6 +744,8 @@ table! {
         Refuse(BETWEEN_SERVERS), Read, Session;
     TIME "TIME" Server (2, 6, 0) 1 Each, None, EveryNode(All), EveryNode, Read, Shared;
     TOUCH "TOUCH" Generic (3, 2, 1) -2 Read, Each { first: 1, step: 1 }, Split(Sum), AnyNode, Read, Shared;
+    TRIMSLOTS "TRIMSLOTS" Server (8, 4, 0) -5 Write, None, Refuse(CLUSTER_ONLY),
+        Refuse(CLUSTER_ONLY), Never, Shared;
     TTL "TTL" Generic (1, 0, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
     TYPE "TYPE" Generic (1, 0, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
     UNLINK "UNLINK" Generic (4, 0, 0) -2 Write, Each { first: 1, step: 1 }, Split(Sum),
@@ -723,6 +763,7 @@ table! {
     VISMEMBER "VISMEMBER" VectorSet (8, 0, 0) 3 Read, One(1), ByKey, AnyNode, Read, Shared;
     VLINKS "VLINKS" VectorSet (8, 0, 0) -3 Read, One(1), ByKey, AnyNode, Read, Shared;
     VRANDMEMBER "VRANDMEMBER" VectorSet (8, 0, 0) -2 Read, One(1), ByKey, AnyNode, Read, Shared;
+    VRANGE "VRANGE" VectorSet (8, 4, 0) -4 Read, One(1), ByKey, AnyNode, Read, Shared;
     VREM "VREM" VectorSet (8, 0, 0) 3 Write, One(1), ByKey, EveryNode, Reply, Shared;
     VSETATTR "VSETATTR" VectorSet (8, 0, 0) 4 Write, One(1), ByKey, EveryNode, Idempotent, Shared;
     VSIM "VSIM" VectorSet (8, 0, 0) -4 Read, One(1), ByKey, AnyNode, Read, Shared;
@@ -745,6 +786,7 @@ table! {
     XGROUP_DESTROY "XGROUP DESTROY" Stream (5, 0, 0) 4 Write, One(2), ByKey, EveryNode, Reply, Shared;
     XGROUP_HELP "XGROUP HELP" Stream (5, 0, 0) 2 Read, None, AnyNode, AnyNode, Read, Shared;
     XGROUP_SETID "XGROUP SETID" Stream (5, 0, 0) -5 Write, One(2), ByKey, EveryNode, Idempotent, Shared;
+    XIDMPRECORD "XIDMPRECORD" Stream (8, 6, 2) 5 Write, One(1), ByKey, EveryNode, Idempotent, Shared;
     XINFO_CONSUMERS "XINFO CONSUMERS" Stream (5, 0, 0) 4 Read, One(2), ByKey, AnyNode, Read, Shared;
     XINFO_GROUPS "XINFO GROUPS" Stream (5, 0, 0) 3 Read, One(2), ByKey, AnyNode, Read, Shared;
     XINFO_HELP "XINFO HELP" Stream (5, 0, 0) 2 Read, None, AnyNode, AnyNode, Read, Shared;
