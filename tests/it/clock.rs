@@ -19,51 +19,46 @@ use redisdb::node::LockOptions;
 use redisdb::node::SetOptions;
 use redisdb_tests::NAMES;
 use redisdb_tests::eventually;
+use redisdb_tests::passes;
 use redisdb_tests::preloaded;
 use xtask::Servers;
 use xtask::needs;
+use xtask::once_more;
+use xtask::told;
 
-/// Set in a child process: the URLs of the servers.
-const URLS: &str = "REDISDB_TEST_CLOCK_URLS";
-/// The file that says by how much the clock is off there.
+/// In the child process, the file that says by how much the clock is off.
 const FILE: &str = "FAKETIME_TIMESTAMP_FILE";
 
 const HOUR: u64 = 3600;
 const LIFE: Duration = Duration::from_secs(100);
 
-/// Runs the test below with a clock that jumps by so much when it is told to.
-fn jumps_by(jump: &str) {
+/// Runs the calling test with a clock that can jump; it is told the URLs of the servers.
+fn with_own_clock() {
     let library = needs!(preloaded("REDISDB_LIBFAKETIME", "faketime/libfaketimeMT.so.1"));
     let servers = Servers::start(NAMES.len()).unwrap();
     let file = servers[0].dir().join("clock");
     fs::write(&file, "+0").unwrap();
-    let child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "clock::child_whose_clock_jumps", "--nocapture"])
-        .env(URLS, servers.urls().join(","))
-        .env("JUMP", jump)
+    let mut child = once_more(&servers.urls().join(",")).unwrap();
+    child
         .env(FILE, &file)
         .env("FAKETIME_NO_CACHE", "1")
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-        .env("LD_PRELOAD", library)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&child.stdout) + String::from_utf8_lossy(&child.stderr);
-    assert!(child.status.success() && text.contains("1 passed"), "{text}");
-}
-
-#[test]
-fn nothing_ends_sooner_for_a_client_whose_clock_goes_forward_by_an_hour() {
-    jumps_by("+3600");
-}
-
-#[test]
-fn nothing_ends_later_for_a_client_whose_clock_goes_back_by_an_hour() {
-    jumps_by("-3600");
+        .env("LD_PRELOAD", library);
+    passes(&mut child);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn child_whose_clock_jumps() {
-    let Ok(urls) = env::var(URLS) else { return };
+async fn nothing_ends_sooner_for_a_client_whose_clock_goes_forward_by_an_hour() {
+    jumps_by("+3600").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_ends_later_for_a_client_whose_clock_goes_back_by_an_hour() {
+    jumps_by("-3600").await;
+}
+
+async fn jumps_by(jump: &str) {
+    let Some(urls) = told() else { return with_own_clock() };
     let urls: Vec<&str> = urls.split(',').collect();
     let nodes = || NAMES.iter().zip(&urls);
     let build_ring =
@@ -77,7 +72,7 @@ async fn child_whose_clock_jumps() {
     let lock = ring.lock("lock", LockOptions::new(LIFE)).acquire().await.unwrap();
 
     let (before, start) = (SystemTime::now(), Instant::now());
-    fs::write(env::var_os(FILE).unwrap(), env::var("JUMP").unwrap()).unwrap();
+    fs::write(env::var_os(FILE).unwrap(), jump).unwrap();
     let jumped = match SystemTime::now().duration_since(before) {
         Ok(forward) => forward,
         Err(back) => back.duration(),

@@ -1,8 +1,6 @@
 //! Input that is hard to carry: wrong types and lengths, bytes of any kind, and very much of it. On a node, on a ring
 //! and on a copy: the right result or a clear error, in bounded memory.
 
-use std::env;
-use std::process::Command;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -25,11 +23,14 @@ use redisdb::node::SetCommands;
 use redisdb::node::StringCommands;
 use redisdb_tests::NAMES;
 use redisdb_tests::copy;
+use redisdb_tests::passes;
 use redisdb_tests::peak_mib;
 use redisdb_tests::ring;
 use xtask::Server;
 use xtask::Servers;
+use xtask::once_more;
 use xtask::skipped;
+use xtask::told;
 
 /// For a reply of 64 MiB in a debug build on a busy machine; the default is for ordinary ones.
 const PATIENT: Duration = Duration::from_secs(60);
@@ -255,12 +256,8 @@ async fn a_hundred_thousand_keys(store: &impl Execute) {
 /// In a process of its own, for the other tests need memory as well.
 #[test]
 fn a_hundred_thousand_keys_are_right_in_bounded_memory() {
-    const ALONE: &str = "REDISDB_TEST_ALONE";
-    if env::var_os(ALONE).is_none() {
-        let name = "hard_input::a_hundred_thousand_keys_are_right_in_bounded_memory";
-        let mut alone = Command::new(env::current_exe().unwrap());
-        let status = alone.args(["--exact", name, "--nocapture"]).env(ALONE, "1").status().unwrap();
-        assert!(status.success(), "{status}");
+    if told().is_none() {
+        println!("{}", passes(&mut once_more("").unwrap()));
         return;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -3,7 +3,6 @@
 
 use std::env;
 use std::fs;
-use std::process::Command;
 use std::time::Instant;
 
 use redisdb::Node;
@@ -11,32 +10,26 @@ use redisdb::NodeConfig;
 use redisdb::commands::*;
 use redisdb::node::ErrorKind;
 use redisdb_tests::eventually;
+use redisdb_tests::passes;
 use redisdb_tests::preloaded;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use xtask::Servers;
 use xtask::needs;
+use xtask::once_more;
+use xtask::told;
 
-/// Set in a child process: the ports of two servers.
-const PORTS: &str = "REDISDB_TEST_NAMES_PORTS";
-/// The file of hosts there.
+/// In the child process, the file of hosts.
 const HOSTS: &str = "NSS_WRAPPER_HOSTS";
 
-#[test]
-fn a_name_is_looked_up_for_each_connection() {
+/// Runs the calling test with a file of hosts of its own; it is told the ports of two servers.
+fn with_own_names() {
     let library = needs!(preloaded("REDISDB_LIBNSS_WRAPPER", "libnss_wrapper.so"));
     let servers = Servers::start(2).unwrap();
     let hosts = servers[0].dir().join("hosts");
     fs::write(&hosts, "127.0.0.1 shop.test\n").unwrap();
-    let child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "names::child_whose_names_change", "--nocapture"])
-        .env(PORTS, format!("{} {}", servers[0].port(), servers[1].port()))
-        .env(HOSTS, &hosts)
-        .env("LD_PRELOAD", library)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&child.stdout) + String::from_utf8_lossy(&child.stderr);
-    assert!(child.status.success() && text.contains("1 passed"), "{text}");
+    let mut child = once_more(&format!("{} {}", servers[0].port(), servers[1].port())).unwrap();
+    passes(child.env(HOSTS, &hosts).env("LD_PRELOAD", library));
 }
 
 /// Has the name mean something else from now on.
@@ -48,8 +41,8 @@ fn means(hosts: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn child_whose_names_change() {
-    let Ok(ports) = env::var(PORTS) else { return };
+async fn a_name_is_looked_up_for_each_connection() {
+    let Some(ports) = told() else { return with_own_names() };
     let ports: Vec<u16> = ports.split(' ').map(|port| port.parse().unwrap()).collect();
     // The same port of another address leads to the other server.
     let elsewhere = TcpListener::bind(("127.0.0.2", ports[0])).await.unwrap();

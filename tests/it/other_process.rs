@@ -1,13 +1,11 @@
-//! Messages of a publisher in another process: this test binary, started once more.
+//! Messages of a publisher in another process: this test, run once more.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Write;
 use std::process::Child;
 use std::process::ChildStdin;
-use std::process::Command;
 use std::process::Stdio;
 use std::sync::mpsc;
 use std::sync::mpsc::Receiver;
@@ -23,9 +21,9 @@ use redisdb_tests::eventually;
 use redisdb_tests::ring;
 use xtask::Data;
 use xtask::Servers;
+use xtask::once_more;
+use xtask::told;
 
-/// Set in the child: the URLs of the ring, with commas between.
-const URLS: &str = "REDISDB_TEST_PUBLISHER_URLS";
 const CHANNEL: &str = "news";
 
 /// A process that publishes the numbers from 0 on, as many as it is told to.
@@ -38,9 +36,8 @@ struct Publisher {
 
 impl Publisher {
     fn start(servers: &Servers) -> Self {
-        let mut process = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "other_process::child_publishes", "--nocapture"])
-            .env(URLS, servers.urls().join(","))
+        let mut process = once_more(&servers.urls().join(","))
+            .unwrap()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -77,10 +74,8 @@ impl Drop for Publisher {
     }
 }
 
-/// The other process.
-#[tokio::test]
-async fn child_publishes() {
-    let Ok(urls) = env::var(URLS) else { return };
+/// What the other process does, which is told the URLs of the ring.
+async fn publish(urls: &str) {
     let nodes = NAMES.iter().zip(urls.split(','));
     let ring = nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, url));
     let ring = ring.connect().await.unwrap();
@@ -119,6 +114,9 @@ async fn receive(subscription: &mut Subscription, numbers: std::ops::Range<u64>)
 
 #[tokio::test]
 async fn a_subscriber_gets_all_of_it_while_another_node_dies_and_is_told_of_the_gap_when_its_own_does() {
+    if let Some(urls) = told() {
+        return publish(&urls).await;
+    }
     let (mut servers, ring) = ring().await;
     let own = ring.node_for(CHANNEL).name().to_owned();
     let own_idx = NAMES.iter().position(|name| *name == own).unwrap();

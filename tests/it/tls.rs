@@ -1,6 +1,5 @@
 //! TLS to a real server, with certificates of its own. Skipped where `openssl` or a server with TLS is not at hand.
 
-use std::env;
 use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
@@ -11,15 +10,15 @@ use redisdb::NodeConfig;
 use redisdb::commands::*;
 use redisdb::node::ErrorKind;
 use redisdb::node::SentinelCommands;
+use redisdb_tests::passes;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use xtask::Server;
 use xtask::ServerBuilder;
 use xtask::needs;
-
-/// Set in the child process that a test starts of itself: the roots are read once in a process, from its environment.
-const URL: &str = "REDISDB_TEST_TLS_URL";
+use xtask::once_more;
+use xtask::told;
 
 fn openssl(dir: &Path, args: &str) -> bool {
     let run = Command::new("openssl")
@@ -82,37 +81,42 @@ fn on_tls_port(builder: ServerBuilder, dir: &Path) -> Result<(Server, u16), Stri
     Ok((server.map_err(without)?, port))
 }
 
-/// Runs one of the tests below in a process of its own, which trusts these roots.
-fn run(test: &str, url: &str, roots: &Path) -> String {
-    let child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(URL, url)
-        .env("SSL_CERT_FILE", roots)
-        .output()
-        .unwrap();
-    let output = String::from_utf8_lossy(&child.stdout).into_owned();
-    assert!(child.status.success() && output.contains("1 passed"), "{output}");
-    output
+/// Runs the calling test in a process of its own, as a client of this URL that trusts these roots: they are read once in a
+/// process, from its environment. It says what the [client](is_client) does.
+fn run(client: &str, url: &str, roots: &Path) -> String {
+    passes(once_more(&format!("{client} {url}")).unwrap().env("SSL_CERT_FILE", roots))
 }
 
-#[test]
-fn a_server_is_verified_and_talked_to() {
-    if env::var_os(URL).is_some() {
+/// Whether this process is such a client; then it has done what it is for.
+async fn is_client() -> bool {
+    let Some(told) = told() else { return false };
+    match told.rsplit_once(' ').unwrap() {
+        ("talks", url) => talks(url).await,
+        ("is refused", url) => is_refused(url).await,
+        ("is a guest", url) => is_a_guest(url).await,
+        (other, _) => panic!("nobody knows what `{other}` is"),
+    }
+    true
+}
+
+#[tokio::test]
+async fn a_server_is_verified_and_talked_to() {
+    if is_client().await {
         return;
     }
     let dir = Server::start().unwrap();
     let (_server, port) = needs!(server(dir.dir()));
     let url = format!("rediss://:the-right-one@localhost:{port}/1");
-    run("tls::child_talks", &url, &dir.dir().join("ca.crt"));
+    run("talks", &url, &dir.dir().join("ca.crt"));
     // The server's own certificate does not vouch for itself.
-    run("tls::child_is_refused", &url, &dir.dir().join("server.crt"));
+    run("is refused", &url, &dir.dir().join("server.crt"));
     // The certificate is for another name.
-    run("tls::child_is_refused", &url.replace("localhost", "127.0.0.1"), &dir.dir().join("ca.crt"));
+    run("is refused", &url.replace("localhost", "127.0.0.1"), &dir.dir().join("ca.crt"));
 }
 
-#[test]
-fn a_certificate_that_has_expired_or_is_for_later_is_refused() {
-    if env::var_os(URL).is_some() {
+#[tokio::test]
+async fn a_certificate_that_has_expired_or_is_for_later_is_refused() {
+    if is_client().await {
         return;
     }
     let dir = Server::start().unwrap();
@@ -128,9 +132,9 @@ fn a_certificate_that_has_expired_or_is_for_later_is_refused() {
         let url = format!("rediss://:the-right-one@localhost:{port}/1");
         let roots = dir.dir().join("ca.crt");
         match reason {
-            "" => drop(run("tls::child_talks", &url, &roots)),
+            "" => drop(run("talks", &url, &roots)),
             _ => {
-                let output = run("tls::child_is_refused", &url, &roots);
+                let output = run("is refused", &url, &roots);
                 assert!(output.contains(reason), "{output}");
             }
         }
@@ -165,7 +169,7 @@ async fn a_server_that_speaks_no_tls_is_not_spoken_to_without_it() {
 
 #[tokio::test]
 async fn sentinels_and_their_master_are_talked_to_through_tls() {
-    if env::var_os(URL).is_some() {
+    if is_client().await {
         return;
     }
     let dir = Server::start().unwrap();
@@ -181,25 +185,23 @@ async fn sentinels_and_their_master_are_talked_to_through_tls() {
     let url = format!(
         "rediss+sentinel://:the-right-one@localhost:{port}/mymaster/1?sentinel_password=the-right-one-too"
     );
-    run("tls::child_talks", &url, &dir.dir().join("ca.crt"));
-    run("tls::child_is_refused", &url, &dir.dir().join("server.crt"));
+    run("talks", &url, &dir.dir().join("ca.crt"));
+    run("is refused", &url, &dir.dir().join("server.crt"));
 }
 
 #[tokio::test]
 async fn a_user_who_needs_no_password_is_let_in_through_tls_too() {
-    if env::var_os(URL).is_some() {
+    if is_client().await {
         return;
     }
     let dir = Server::start().unwrap();
     let (server, port) = needs!(server(dir.dir()));
     let admin = Node::connect(server.url()).await.unwrap();
     admin.acl_setuser("guest", &["on", "nopass", "~*", "+@all"]).await.unwrap();
-    run("tls::child_is_a_guest", &format!("rediss://guest:@localhost:{port}"), &dir.dir().join("ca.crt"));
+    run("is a guest", &format!("rediss://guest:@localhost:{port}"), &dir.dir().join("ca.crt"));
 }
 
-#[tokio::test]
-async fn child_is_a_guest() {
-    let Ok(url) = env::var(URL) else { return };
+async fn is_a_guest(url: &str) {
     let node = Node::connect(url).await.unwrap();
     let who = redis::cmd("ACL").arg("WHOAMI").take();
     let shared: String = redis::from_redis_value(node.send(&who).await.unwrap()).unwrap();
@@ -207,9 +209,7 @@ async fn child_is_a_guest() {
     assert_eq!((shared.as_str(), owned.as_str()), ("guest", "guest"));
 }
 
-#[tokio::test]
-async fn child_talks() {
-    let Ok(url) = env::var(URL) else { return };
+async fn talks(url: &str) {
     let node = Node::connect(url).await.unwrap();
     node.set("k", 5).await.unwrap();
     assert_eq!(node.get::<i64>("k").await.unwrap(), Some(5));
@@ -217,9 +217,7 @@ async fn child_talks() {
     assert_eq!(redis::cmd("GET").arg("k").query_async::<i64>(&mut owned).await.unwrap(), 5);
 }
 
-#[tokio::test]
-async fn child_is_refused() {
-    let Ok(url) = env::var(URL) else { return };
+async fn is_refused(url: &str) {
     let start = Instant::now();
     let error = Node::connect(url).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Tls(_)), "{error:?}");

@@ -3,6 +3,8 @@
 mod arguments;
 pub use arguments::argument_lists;
 pub use arguments::command;
+mod child;
+pub use child::passes;
 mod hostile;
 pub use hostile::Hostile;
 mod load;

@@ -17,6 +17,7 @@
 mod apt;
 mod binary;
 mod builder;
+mod child;
 mod error;
 mod guardian;
 mod named;
@@ -34,6 +35,7 @@ pub mod workspace;
 
 pub use binary::Binary;
 pub use builder::ServerBuilder;
+pub use child::{once_more, told};
 pub use error::Error;
 pub use named::{Named, SERVERS};
 pub use port::free_port;

@@ -6,9 +6,9 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs, panic, process, thread};
+use std::{fs, panic, process, thread};
 
-use xtask::{Data, Server, Servers, command_line, is_alive, skipped};
+use xtask::{Data, Server, Servers, command_line, is_alive, once_more, skipped, told};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -152,9 +152,12 @@ fn many_servers_start_on_ports_of_their_own() {
     assert_eq!(servers.urls()[2], servers[2].url());
 }
 
-/// The owner is this test binary once more, running only `owner` below.
+/// The owner is this test once more, in a process of its own.
 #[test]
 fn a_killed_owner_takes_its_servers_along() {
+    if let Some(end) = told() {
+        return own(&end);
+    }
     for signal in ["KILL", "INT", "TERM", "HUP"].into_iter().filter(|signal| !is_ignored(signal)) {
         let (mut owner, traces) = start_owner("wait");
         // Kept open: to wait for the owner would close it, and let the owner end in peace before the signal arrives.
@@ -171,6 +174,9 @@ fn a_killed_owner_takes_its_servers_along() {
 
 #[test]
 fn an_owner_that_exits_or_aborts_takes_its_servers_along() {
+    if let Some(end) = told() {
+        return own(&end);
+    }
     for end in ["exit", "abort"] {
         let (mut owner, traces) = start_owner(end);
         owner.wait().unwrap();
@@ -202,16 +208,14 @@ fn an_interrupted_cluster_up_leaves_no_server() {
     }
 }
 
-/// Not a test of its own: what the two above run in another process. One server runs, one is paused.
-#[test]
-fn owner() {
-    let Ok(end) = env::var("XTASK_TEST_OWNER") else { return };
+/// What an owner does until it ends in this way: one server runs, one is paused.
+fn own(end: &str) {
     let servers = Servers::start(2).unwrap();
     servers[1].pause();
     for server in &servers {
         println!("\nserver {} {}", server.pid(), server.dir().display());
     }
-    match end.as_str() {
+    match end {
         "exit" => process::exit(0),
         "abort" => process::abort(),
         _ => drop(std::io::stdin().read(&mut [0])),
@@ -219,9 +223,8 @@ fn owner() {
 }
 
 fn start_owner(end: &str) -> (Child, Vec<(u32, PathBuf)>) {
-    let mut owner = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "owner", "--nocapture"])
-        .env("XTASK_TEST_OWNER", end)
+    let mut owner = once_more(end)
+        .unwrap()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

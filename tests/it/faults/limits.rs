@@ -1,6 +1,5 @@
 //! What a client has no more of: file descriptors, room for calls, time. And what it must not leave behind.
 
-use std::env;
 use std::fs::File;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -25,9 +24,12 @@ use redisdb::node::StringCommands;
 use redisdb_tests::NAMES;
 use redisdb_tests::eventually;
 use redisdb_tests::measured;
+use redisdb_tests::passes;
 use tokio::runtime::Handle;
 use tokio::runtime::Runtime;
 use xtask::Servers;
+use xtask::once_more;
+use xtask::told;
 
 use super::load::Store;
 use super::scene::B;
@@ -39,26 +41,20 @@ use super::tally::Tally;
 
 rows!(ten_thousand_calls_at_once);
 
-/// Set in a child process: the URLs of the servers. What is counted there is of the whole process.
-const URLS: &str = "REDISDB_TEST_FAULTS_URLS";
-
-/// Runs one of the tests below in a process of its own, with at most so many file descriptors.
-pub(super) fn in_child(test: &str, servers: &Servers, n_files: usize) {
-    let output = Command::new("sh")
-        .args(["-c", r#"ulimit -n "$1" && shift && exec "$@""#, "sh", &n_files.to_string()])
-        .arg(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(URLS, servers.urls().join(","))
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
-    println!("{text}");
+/// Runs the calling test in a process of its own, with at most so many file descriptors: what is counted there is of the
+/// whole process.
+pub(super) fn in_child(servers: &Servers, n_files: usize) {
+    let test = once_more(&servers.urls().join(",")).unwrap();
+    let mut child = Command::new("sh");
+    child.args(["-c", r#"ulimit -n "$1" && shift && exec "$@""#, "sh", &n_files.to_string()]);
+    child.arg(test.get_program()).args(test.get_args());
+    child.envs(test.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    println!("{}", passes(&mut child));
 }
 
-/// In a child, the URLs.
+/// In a child, the URLs of the servers.
 pub(super) fn urls() -> Option<Vec<String>> {
-    Some(env::var(URLS).ok()?.split(',').map(str::to_owned).collect())
+    Some(told()?.split(',').map(str::to_owned).collect())
 }
 
 async fn ten_thousand_calls_at_once(kind: Kind) {
@@ -102,23 +98,9 @@ const CALLS: usize = NodeConfig::MAX_IN_FLIGHT + 2000;
 /// What they may take, in MiB: their tasks, what they send, and what they wait for. On a copy each is three.
 const SATURATED: u64 = 64;
 
-#[test]
-fn calls_to_a_stopped_server_of_a_ring_are_shed_above_the_bound_and_take_little_memory() {
-    if urls().is_none() {
-        in_child("faults::limits::child_saturates_a_ring", &Servers::start(3).unwrap(), 256);
-    }
-}
-
-#[test]
-fn calls_to_a_stopped_server_of_a_copy_are_shed_above_the_bound_and_take_little_memory() {
-    if urls().is_none() {
-        in_child("faults::limits::child_saturates_a_copy", &Servers::start(3).unwrap(), 256);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn child_saturates_a_ring() {
-    let Some(urls) = urls() else { return };
+async fn calls_to_a_stopped_server_of_a_ring_are_shed_above_the_bound_and_take_little_memory() {
+    let Some(urls) = urls() else { return in_child(&Servers::start(3).unwrap(), 256) };
     let nodes = NAMES.iter().zip(&urls);
     let ring = nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, url));
     let ring = ring.response_timeout(HOLD).connect().await.unwrap();
@@ -139,8 +121,8 @@ async fn child_saturates_a_ring() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn child_saturates_a_copy() {
-    let Some(urls) = urls() else { return };
+async fn calls_to_a_stopped_server_of_a_copy_are_shed_above_the_bound_and_take_little_memory() {
+    let Some(urls) = urls() else { return in_child(&Servers::start(3).unwrap(), 256) };
     let nodes = NAMES.iter().zip(&urls);
     let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, url));
     let copy = copy.response_timeout(HOLD).connect().await.unwrap();
@@ -216,17 +198,9 @@ where
     outcomes
 }
 
-#[test]
-fn a_process_without_file_descriptors_recovers_when_it_has_some() {
-    if env::var_os(URLS).is_some() {
-        return;
-    }
-    in_child("faults::limits::child_without_file_descriptors", &Servers::start(3).unwrap(), 64);
-}
-
 #[tokio::test]
-async fn child_without_file_descriptors() {
-    let Some(urls) = urls() else { return };
+async fn a_process_without_file_descriptors_recovers_when_it_has_some() {
+    let Some(urls) = urls() else { return in_child(&Servers::start(3).unwrap(), 64) };
     // Both live until the end: what one gave back meanwhile, the other would have.
     for store in &[Kind::Ring, Kind::Copy].map(|kind| client(kind, &urls, None)) {
         let fill = || -> Vec<File> { std::iter::from_fn(|| File::open("/dev/null").ok()).collect() };
@@ -246,17 +220,10 @@ async fn child_without_file_descriptors() {
     }
 }
 
-#[test]
-fn a_process_that_stood_still_blames_no_server() {
-    if urls().is_none() {
-        in_child("faults::limits::child_stands_still", &Servers::start(1).unwrap(), 256);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn child_stands_still() {
+async fn a_process_that_stood_still_blames_no_server() {
+    let Some(urls) = urls() else { return in_child(&Servers::start(1).unwrap(), 256) };
     const TIMEOUT: Duration = Duration::from_millis(300);
-    let Some(urls) = urls() else { return };
     let told = Arc::new(Mutex::new(Vec::new()));
     let observer = {
         let told = Arc::clone(&told);
@@ -294,14 +261,6 @@ async fn child_stands_still() {
     assert_eq!(*told.lock().unwrap(), ["connected"]);
 }
 
-#[test]
-fn ten_thousand_cancelled_calls_leave_nothing_behind() {
-    if env::var_os(URLS).is_some() {
-        return;
-    }
-    in_child("faults::limits::child_cancels", &Servers::start(3).unwrap(), 1024);
-}
-
 /// What a client holds: tasks, file descriptors, and its connections in the servers' eyes.
 async fn held(outsiders: &[Node]) -> (usize, usize, usize) {
     let mut n_connections = 0;
@@ -315,10 +274,10 @@ async fn held(outsiders: &[Node]) -> (usize, usize, usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn child_cancels() {
+async fn ten_thousand_cancelled_calls_leave_nothing_behind() {
+    let Some(urls) = urls() else { return in_child(&Servers::start(3).unwrap(), 1024) };
     const TASKS: usize = 50;
     const CANCELLED_BY_TASK: usize = 200;
-    let Some(urls) = urls() else { return };
     let mut outsiders = Vec::new();
     for url in &urls {
         outsiders.push(Node::connect(url.clone()).await.unwrap());

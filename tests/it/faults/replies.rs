@@ -36,16 +36,9 @@ fn config(url: &str) -> NodeConfig {
     NodeConfig::new(url).unwrap().with_max_reply(LIMIT).with_response_timeout(PATIENT)
 }
 
-#[test]
-fn a_reply_that_is_too_large_fails_before_it_takes_memory() {
-    if urls().is_none() {
-        in_child("faults::replies::child_asks_for_too_much", &Servers::start(3).unwrap(), 256);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn child_asks_for_too_much() {
-    let Some(urls) = urls() else { return };
+async fn a_reply_that_is_too_large_fails_before_it_takes_memory() {
+    let Some(urls) = urls() else { return in_child(&Servers::start(3).unwrap(), 256) };
     let node = Node::connect(config(&urls[0])).await.unwrap();
     // The server makes them: here they would take memory.
     let fill = "for i = 1, 200000 do redis.call('RPUSH', KEYS[1], i) end redis.call('SETRANGE', KEYS[2], ARGV[1], 'x')";
@@ -201,19 +194,10 @@ const FLAWS: [Flaw; 11] = [
     ("a text of negative length", b"=-5\r\n", b"x", &OF_STREAMS),
 ];
 
-#[test]
-fn a_hostile_server_gets_neither_memory_nor_time() {
-    if urls().is_none() {
-        in_child("faults::replies::child_of_a_hostile_server", &Servers::start(1).unwrap(), 256);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn child_of_a_hostile_server() {
+async fn a_hostile_server_gets_neither_memory_nor_time() {
+    let Some(urls) = urls() else { return in_child(&Servers::start(1).unwrap(), 256) };
     const TIMEOUT: Duration = Duration::from_millis(400);
-    if urls().is_none() {
-        return;
-    }
     let server = Hostile::start().await;
     for (flaw, first, then, kinds) in FLAWS {
         // A node of its own, for a server that comes and goes is left alone longer and longer.
