@@ -12,7 +12,7 @@ macro_rules! rows {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $row() {
-                    super::$row(super::Kind::Ring).await;
+                    super::super::verdict::conclude(async || super::$row(super::Kind::Ring).await).await;
                 }
             )+
         }
@@ -21,7 +21,7 @@ macro_rules! rows {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $row() {
-                    super::$row(super::Kind::Copy).await;
+                    super::super::verdict::conclude(async || super::$row(super::Kind::Copy).await).await;
                 }
             )+
         }
@@ -41,3 +41,4 @@ mod refusal;
 mod replies;
 mod scene;
 mod tally;
+mod verdict;

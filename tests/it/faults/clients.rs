@@ -9,36 +9,41 @@ use super::scene::B;
 use super::scene::DURING;
 use super::scene::Kind;
 use super::scene::stage;
+use super::verdict::conclude;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_clients_bring_back_a_server_that_lost_everything() {
-    restarted_empty(2, "restart empty, 2 clients").await;
+    conclude(async || restarted_empty(2, "restart empty, 2 clients").await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn four_clients_bring_back_a_server_that_lost_everything() {
-    restarted_empty(4, "restart empty, 4 clients").await;
+    conclude(async || restarted_empty(4, "restart empty, 4 clients").await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_clients_bring_back_a_server_that_was_stopped() {
-    stopped(2, "SIGSTOP 2.5 s, 2 clients").await;
+    conclude(async || stopped(2, "SIGSTOP 2.5 s, 2 clients").await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn four_clients_bring_back_a_server_that_was_stopped() {
-    stopped(4, "SIGSTOP 2.5 s, 4 clients").await;
+    conclude(async || stopped(4, "SIGSTOP 2.5 s, 4 clients").await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn four_clients_bring_back_a_server_whose_replies_were_lost() {
+    conclude(replies_lost).await;
+}
+
+async fn replies_lost() {
     let mut scene = stage(Kind::Copy, "replies lost, 4 clients").clients(4).proxied().start().await;
     scene.blame(&[B]);
     scene.proxies[B].lose(Way::Replies);
     scene.go_on(DURING).await;
     scene.proxies[B].heal();
     scene.healed().await;
-    assert_eq!(scene.end().await.n_failed(), 0);
+    scene.end().await.none_failed();
 }
 
 async fn restarted_empty(n: usize, fault: &'static str) {
@@ -49,7 +54,7 @@ async fn restarted_empty(n: usize, fault: &'static str) {
     scene.servers[B].restart(Data::Lose).unwrap();
     scene.go_on(DURING / 2).await;
     scene.healed().await;
-    assert_eq!(scene.end().await.n_failed(), 0);
+    scene.end().await.none_failed();
 }
 
 async fn stopped(n: usize, fault: &'static str) {
@@ -59,5 +64,5 @@ async fn stopped(n: usize, fault: &'static str) {
     scene.go_on(Duration::from_millis(2500)).await;
     scene.servers[B].resume();
     scene.healed().await;
-    assert_eq!(scene.end().await.n_failed(), 0);
+    scene.end().await.none_failed();
 }

@@ -203,7 +203,7 @@ impl Load {
         for task in self.tasks.drain(..) {
             tally.add(task.await.unwrap());
         }
-        tally.machine = self.machine.late();
+        tally.settle(self.machine.late());
         tally
     }
 
@@ -388,7 +388,7 @@ impl Worker {
         let after = self.shared.faulty();
         let faulty = std::array::from_fn(|node| before[node] || after[node]);
         let failed = outcome.as_ref().map(|outcome| outcome.as_ref().map(drop));
-        self.tally.count(phase, start.elapsed(), failed, |error| client.excuses(error, &faulty));
+        self.tally.count(phase, start, failed, |error| client.excuses(error, &faulty));
         outcome.map(|outcome| outcome.map_err(|error| Class::of(&error)))
     }
 

@@ -19,6 +19,7 @@ use super::load::Store;
 use super::tally::DEADLINE;
 use super::tally::Phase;
 use super::tally::Tally;
+use super::verdict::run;
 
 const BEFORE: Duration = Duration::from_millis(600);
 pub const DURING: Duration = Duration::from_millis(1500);
@@ -126,7 +127,10 @@ impl Stage {
 
     fn start_over(self, servers: Servers, proxies: Vec<Proxy>, urls: Vec<String>) -> Scene {
         let clients: Vec<_> = (0..self.n_clients).map(|_| client(self.kind, &urls, self.identity)).collect();
-        let name = format!("{} ({})", self.fault, if self.kind == Kind::Ring { "ring" } else { "copy" });
+        let mut name = format!("{} ({})", self.fault, if self.kind == Kind::Ring { "ring" } else { "copy" });
+        if run() > 1 {
+            name += &format!(", run {}", run());
+        }
         let load = Load::start(clients.clone());
         let kind = self.kind;
         let (may_lose, source, back) = (Vec::new(), None, None);
@@ -136,16 +140,21 @@ impl Stage {
 
 /// A ring or a copy over servers at these addresses.
 pub fn client(kind: Kind, urls: &[String], identity: Option<&str>) -> Store {
+    client_within(kind, urls, identity, DEADLINE)
+}
+
+/// The same with a deadline of its own.
+pub fn client_within(kind: Kind, urls: &[String], identity: Option<&str>, deadline: Duration) -> Store {
     let nodes = NAMES.iter().zip(urls);
     match kind {
         Kind::Ring => {
             let ring = nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, url));
-            Store::Ring(ring.response_timeout(DEADLINE).build().unwrap().with_deadline(DEADLINE))
+            Store::Ring(ring.response_timeout(deadline).build().unwrap().with_deadline(deadline))
         }
         Kind::Copy => {
             let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, url));
             let copy = identity.iter().fold(copy, |copy, identity| copy.identity(*identity));
-            Store::Copy(copy.response_timeout(DEADLINE).build().unwrap().with_deadline(DEADLINE))
+            Store::Copy(copy.response_timeout(deadline).build().unwrap().with_deadline(deadline))
         }
     }
 }

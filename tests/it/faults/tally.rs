@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+use std::time::Instant;
 
 use redisdb::Error;
 use redisdb::node;
@@ -9,14 +10,20 @@ use redisdb::node::ErrorKind;
 use redisdb_tests::NAMES;
 use redisdb_tests::leave_row;
 
+use super::machine::Lateness;
+use super::verdict::SLOW;
+use super::verdict::require;
+
 /// How long a call may take that is within its deadline.
 pub const DEADLINE: Duration = Duration::from_secs(1);
 /// A machine that does much else may be late itself: calls past this are counted ..
 const TOLERANCE: Duration = Duration::from_millis(50);
-/// .. and calls past this, and as much more as the machine itself was late, are a failure.
+/// .. and calls past this, and as much more as the machine itself was late meanwhile, are a failure.
 const MUCH_TOO_LATE: Duration = Duration::from_secs(3);
-/// A machine that was late by so much may make a server look as if it hung.
-const SLOW_MACHINE: Duration = Duration::from_millis(300);
+/// What a machine that is late makes calls fail with: they run out of time, or the connection is given up for that.
+const OF_LATENESS: [&str; 3] = ["Timeout", "ConnectTimeout", "Disconnected"];
+/// One call of so many may be excused of running out of time; if it is more, the run has shown too little.
+const EXCUSED: usize = 10;
 /// How many complaints are kept to be shown.
 const SHOWN: usize = 8;
 
@@ -39,11 +46,20 @@ pub enum Class {
 pub struct Tally {
     calls: usize,
     pub failed: BTreeMap<Class, usize>,
-    /// Of those that failed.
-    timeouts: usize,
-    /// Failed although its node was not at fault, and those of them that timed out.
+    /// Of those that failed, those that no lateness explains.
+    failed_in_time: usize,
+    /// Failed although its node was not at fault, and those of them that no lateness explains.
     innocent: usize,
-    innocent_timeouts: usize,
+    innocent_in_time: usize,
+    /// What ran out of time, to be excused if it was while the machine was late.
+    untimely: Vec<Untimely>,
+    /// Of what was counted, what is [excused](Self::settle).
+    excused: BTreeMap<Class, usize>,
+    excused_innocent: usize,
+    excused_errors: BTreeMap<(String, String), usize>,
+    /// Calls that took much too long, from when to when.
+    much_too_late: Vec<(Instant, Instant)>,
+    n_much_too_late: usize,
     /// Replies that belong to something else, or were never written.
     pub wrong: usize,
     /// By the node that the key is read from.
@@ -56,15 +72,28 @@ pub struct Tally {
     hung: usize,
     late: usize,
     worst: Duration,
-    /// How late the machine was.
-    pub machine: Duration,
+    /// When the machine was late.
+    machine: Lateness,
     /// Of the calls that were answered, by phase, in microseconds.
     latencies: [Vec<u32>; 3],
     /// Of those that failed, in microseconds.
     failures: Vec<u32>,
     /// How often each node gave each error.
     pub errors: BTreeMap<(String, String), usize>,
+    /// What nodes said during the call that is under way.
+    notes: Vec<(String, String)>,
     complaints: Vec<String>,
+}
+
+/// A call during which something ran out of time.
+#[derive(Debug)]
+struct Untimely {
+    start: Instant,
+    end: Instant,
+    /// What became of it, if it failed by that, and whether its node was not at fault.
+    failed: Option<(Class, bool)>,
+    /// The timeouts of single nodes.
+    errors: Vec<(String, String)>,
 }
 
 impl Class {
@@ -83,17 +112,24 @@ impl Class {
 }
 
 impl Tally {
-    /// Counts a call; `None` if it hangs. `is_excused` tells whether an error is one of nodes that are at fault.
+    /// Counts a call that began at some moment and has ended now; `None` if it hangs. `is_excused` tells whether an error is
+    /// one of nodes that are at fault.
     pub fn count(
         &mut self,
         phase: usize,
-        took: Duration,
+        start: Instant,
         outcome: Option<Result<(), &Error>>,
         is_excused: impl FnOnce(&Error) -> bool,
     ) {
+        let end = Instant::now();
+        let took = end - start;
         self.calls += 1;
         self.worst = self.worst.max(took);
         self.late += usize::from(DEADLINE + TOLERANCE < took);
+        if MUCH_TOO_LATE < took {
+            self.much_too_late.push((start, end));
+        }
+        let mut failed = None;
         match outcome {
             None => {
                 self.hung += 1;
@@ -101,22 +137,58 @@ impl Tally {
             }
             Some(Ok(())) => self.latencies[phase].push(micros(took)),
             Some(Err(error)) => {
-                self.failures.push(micros(took));
-                *self.failed.entry(Class::of(error)).or_default() += 1;
-                self.timeouts += usize::from(error.is_timeout());
                 error.node_errors().into_iter().for_each(|error| self.note(error));
-                if !is_excused(error) {
-                    self.innocent += 1;
-                    self.innocent_timeouts += usize::from(error.is_timeout());
+                self.failures.push(micros(took));
+                let (class, is_innocent) = (Class::of(error), !is_excused(error));
+                failed = Some((class, is_innocent));
+                if is_innocent {
                     self.complain(format!("no fault of its node: {error}"));
                 }
             }
         }
+        self.count_errors(start, end, failed);
     }
 
-    /// Notes what one node said.
+    /// Counts what a call failed as, if it failed, and what single nodes said during it.
+    fn count_errors(&mut self, start: Instant, end: Instant, failed: Option<(Class, bool)>) {
+        let notes = std::mem::take(&mut self.notes);
+        let is_untimely = |(_, kind): &&(String, String)| kind == "Timeout";
+        if let Some((class, is_innocent)) = failed {
+            *self.failed.entry(class).or_default() += 1;
+            let is_in_time = !notes.iter().any(|(_, kind)| OF_LATENESS.contains(&kind.as_str()));
+            self.failed_in_time += usize::from(is_in_time);
+            self.innocent += usize::from(is_innocent);
+            self.innocent_in_time += usize::from(is_innocent && is_in_time);
+        }
+        let errors: Vec<_> = notes.iter().filter(is_untimely).cloned().collect();
+        if !errors.is_empty() {
+            self.untimely.push(Untimely { start, end, failed, errors });
+        }
+        notes.into_iter().for_each(|error| *self.errors.entry(error).or_default() += 1);
+    }
+
+    /// Notes what one node said during the call that is under way.
     pub fn note(&mut self, error: &node::Error) {
-        *self.errors.entry((error.node().to_owned(), label(error.kind()))).or_default() += 1;
+        self.notes.push((error.node().to_owned(), label(error.kind())));
+    }
+
+    /// Excuses what ran out of time while the machine was late.
+    pub fn settle(&mut self, machine: Lateness) {
+        for Untimely { start, end, failed, errors } in std::mem::take(&mut self.untimely) {
+            if machine.within(start, end) < SLOW {
+                continue;
+            }
+            if let Some((class, is_innocent)) = failed {
+                *self.excused.entry(class).or_default() += 1;
+                self.excused_innocent += usize::from(is_innocent);
+            }
+            errors.into_iter().for_each(|error| *self.excused_errors.entry(error).or_default() += 1);
+        }
+        let is_too_late = |(start, end): &(Instant, Instant)| {
+            MUCH_TOO_LATE + machine.within(*start, *end) < end.duration_since(*start)
+        };
+        self.n_much_too_late = self.much_too_late.drain(..).filter(is_too_late).count();
+        self.machine = machine;
     }
 
     pub fn complain(&mut self, complaint: String) {
@@ -128,9 +200,11 @@ impl Tally {
     pub fn add(&mut self, other: Tally) {
         self.calls += other.calls;
         other.failed.iter().for_each(|(class, n)| *self.failed.entry(*class).or_default() += n);
-        self.timeouts += other.timeouts;
+        self.failed_in_time += other.failed_in_time;
         self.innocent += other.innocent;
-        self.innocent_timeouts += other.innocent_timeouts;
+        self.innocent_in_time += other.innocent_in_time;
+        self.untimely.extend(other.untimely);
+        self.much_too_late.extend(other.much_too_late);
         self.wrong += other.wrong;
         for node in 0..NAMES.len() {
             self.missing[node] += other.missing[node];
@@ -149,37 +223,71 @@ impl Tally {
         other.complaints.into_iter().for_each(|complaint| self.complain(complaint));
     }
 
-    /// Only these nodes have given errors, and only of these kinds; but for timeouts on a machine that was late.
+    /// Only these nodes have given errors, and only of these kinds; but for timeouts while the machine was late.
     pub fn only_errors(&self, nodes: &[&str], kinds: &[&str]) {
-        let is_expected = |(node, kind): &&(String, String)| {
+        let is_expected = |(node, kind): &(String, String)| {
             nodes.contains(&node.as_str()) && kinds.contains(&kind.as_str())
-                || kind == "Timeout" && SLOW_MACHINE < self.machine
         };
-        let others: Vec<_> = self.errors.keys().filter(|error| !is_expected(error)).collect();
-        assert!(others.is_empty(), "{others:?}; expected {kinds:?} of {nodes:?}: {:?}", self.errors);
+        let is_excused = |error: &(String, String), n: usize| self.excused_errors.get(error) == Some(&n);
+        let others = self.errors.iter().filter(|(error, n)| !is_expected(error) && !is_excused(error, **n));
+        let others: Vec<_> = others.map(|(error, _)| error).collect();
+        let is_of_lateness = others.iter().all(|(_, kind)| OF_LATENESS.contains(&kind.as_str()));
+        self.require(others.is_empty(), is_of_lateness, || {
+            format!("{others:?}; expected {kinds:?} of {nodes:?}: {:?}", self.errors)
+        });
     }
 
-    /// A node has given each of these errors, unless the machine was so late that there may have been no call to give
-    /// them to.
+    /// A node has given each of these errors.
     pub fn has_errors(&self, node: &str, kinds: &[&str]) {
         for kind in kinds {
             let error = (node.to_owned(), (*kind).to_owned());
-            let is_there = self.errors.contains_key(&error) || SLOW_MACHINE < self.machine;
-            assert!(is_there, "no {error:?}: {:?}", self.errors);
+            // If the machine was late, there may have been no call to give it to.
+            self.require(self.errors.contains_key(&error), true, || {
+                format!("no {error:?}: {:?}", self.errors)
+            });
         }
     }
 
-    /// How long half of the calls that failed took, at most.
-    pub fn median_of_failures(&self) -> Duration {
+    /// Half of the calls that failed took no longer than this.
+    pub fn half_failed_within(&self, most: Duration) {
         let mut failures = self.failures.clone();
         failures.sort_unstable();
-        Duration::from_micros(failures.get(failures.len() / 2).copied().unwrap_or(0).into())
+        let median = Duration::from_micros(failures.get(failures.len() / 2).copied().unwrap_or(0).into());
+        self.require(median <= most, true, || {
+            format!("half of the calls that failed took {median:?} or more")
+        });
     }
 
-    /// How many calls failed, but for those that ran out of time on a machine that was late.
-    pub fn n_failed(&self) -> usize {
-        let excused = if SLOW_MACHINE < self.machine { self.timeouts } else { 0 };
-        self.failed.values().sum::<usize>() - excused
+    /// No call failed, but for those that ran out of time while the machine was late.
+    pub fn none_failed(&self) {
+        let n: usize = self.n_failed().values().sum();
+        self.require(n == 0, self.failed_in_time == 0, || format!("{n} calls failed: {:?}", self.errors));
+    }
+
+    pub fn some_failed(&self) {
+        self.require(!self.failed.is_empty(), true, || "no call failed".to_owned());
+    }
+
+    /// Some calls failed, and all of them as this, but for those that ran out of time while the machine was late.
+    pub fn all_failed_as(&self, class: Class) {
+        self.require(self.failed.contains_key(&class), true, || format!("no call was {class:?}"));
+        let others: Vec<_> =
+            self.n_failed().into_iter().filter(|(other, n)| *other != class && *n > 0).collect();
+        let is_of_lateness = !others.iter().any(|(other, _)| *other == Class::Rejected);
+        self.require(others.is_empty(), is_of_lateness, || {
+            format!("{others:?}, not {class:?}: {:?}", self.errors)
+        });
+    }
+
+    /// How many calls failed without an excuse.
+    fn n_failed(&self) -> BTreeMap<Class, usize> {
+        let excused = |class: &Class| self.excused.get(class).copied().unwrap_or(0);
+        self.failed.iter().map(|(class, n)| (*class, n - excused(class))).collect()
+    }
+
+    /// Fails unless something holds; if not holding may be the machine's lateness, the run may be inconclusive instead.
+    fn require(&self, holds: bool, may_be_lateness: bool, why: impl FnOnce() -> String) {
+        require(holds, may_be_lateness.then_some(&self.machine), why);
     }
 
     /// What holds whatever the fault; of the nodes named, keys may be missing and stale.
@@ -187,7 +295,7 @@ impl Tally {
         let of_others = |counts: &[usize; NAMES.len()]| -> usize {
             (0..NAMES.len()).filter(|node| !may_lose.contains(node)).map(|node| counts[node]).sum()
         };
-        let excused = if SLOW_MACHINE < self.machine { self.innocent_timeouts } else { 0 };
+        // The last two may be the machine's fault.
         let found = [
             ("wrong replies", self.wrong),
             ("missing keys", of_others(&self.missing)),
@@ -195,12 +303,18 @@ impl Tally {
             ("lost writes", self.lost),
             ("counters out of bounds", self.miscounted),
             ("hung calls", self.hung),
-            ("failures of nodes without fault", self.innocent - excused),
-            ("calls much too late", usize::from(MUCH_TOO_LATE + self.machine < self.worst)),
+            ("failures of nodes without fault, not by time", self.innocent_in_time),
+            ("failures of nodes without fault", self.innocent - self.excused_innocent),
+            ("calls much too late", self.n_much_too_late),
         ];
+        let is_of_lateness = found.iter().take(found.len() - 2).all(|(_, n)| *n == 0);
         let found: Vec<String> =
             found.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{n} {what}")).collect();
-        assert!(found.is_empty(), "{}\n{}\n{:?}", found.join(", "), self.complaints.join("\n"), self.errors);
+        self.require(found.is_empty(), is_of_lateness, || {
+            format!("{}\n{}\n{:?}", found.join(", "), self.complaints.join("\n"), self.errors)
+        });
+        let n = self.excused_innocent;
+        self.require(n * EXCUSED <= self.calls, true, || format!("{n} of {} calls are excused", self.calls));
     }
 
     /// Leaves the line of this fault where `test-cluster` finds it.
@@ -222,7 +336,8 @@ impl Tally {
             ("lost", self.lost.to_string()),
             ("late", self.late.to_string()),
             ("worst", millis(self.worst)),
-            ("machine", millis(self.machine)),
+            ("machine", millis(self.machine.total())),
+            ("excused", self.excused.values().sum::<usize>().to_string()),
             ("back", back.map_or("-".to_owned(), millis)),
             ("p50 before", self.percentile(Phase::Before, 50)),
             ("during", self.percentile(Phase::During, 50)),
@@ -257,5 +372,87 @@ fn label(kind: &ErrorKind) -> String {
             let text = format!("{kind:?}");
             text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::AssertUnwindSafe;
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    const A_SECOND: Duration = Duration::from_secs(1);
+
+    /// A load of 100 calls, whose first took a second and ended in a timeout of node `a`, which was not at fault, on a
+    /// machine that was late from the one to the other of these moments, in milliseconds from the call's beginning.
+    fn timed_out(late: Option<(u64, u64)>) -> Tally {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut tally = Tally { calls: 100, ..Tally::default() };
+        tally.notes.push(("a".to_owned(), "Timeout".to_owned()));
+        tally.count_errors(start, start + A_SECOND, Some((Class::Unknown, true)));
+        tally.settle(late.map_or_else(Lateness::default, |(from, to)| Lateness::of(at(from), at(to))));
+        tally
+    }
+
+    /// How it ends: well, by a panic that says why, or inconclusively.
+    fn verdict(checks: impl FnOnce()) -> &'static str {
+        match catch_unwind(AssertUnwindSafe(checks)) {
+            Ok(()) => "holds",
+            Err(panic) if panic.is::<String>() => "fails",
+            Err(_) => "is inconclusive",
+        }
+    }
+
+    #[test]
+    fn a_timeout_is_excused_only_by_a_machine_that_was_late_meanwhile() {
+        for (late, expected) in [
+            (Some((500, 900)), "holds"),
+            // Too little of it.
+            (Some((900, 1900)), "is inconclusive"),
+            (Some((2000, 4000)), "is inconclusive"),
+            (Some((500, 600)), "fails"),
+            (None, "fails"),
+        ] {
+            let tally = timed_out(late);
+            assert_eq!(verdict(|| tally.check(&[])), expected, "{late:?}");
+            assert_eq!(verdict(|| tally.none_failed()), expected, "{late:?}");
+            assert_eq!(verdict(|| tally.only_errors(&["b"], &["Timeout"])), expected, "{late:?}");
+            assert_eq!(verdict(|| tally.only_errors(&["a"], &["Timeout"])), "holds");
+        }
+    }
+
+    #[test]
+    fn what_has_nothing_to_do_with_time_fails_on_any_machine() {
+        for wrong in [
+            Tally { wrong: 1, ..timed_out(Some((0, 900))) },
+            Tally { lost: 1, ..timed_out(Some((0, 900))) },
+            Tally { hung: 1, ..timed_out(Some((0, 900))) },
+        ] {
+            assert_eq!(verdict(|| wrong.check(&[])), "fails");
+        }
+        let start = Instant::now();
+        let mut refused = timed_out(Some((0, 900)));
+        refused.notes.push(("a".to_owned(), "READONLY".to_owned()));
+        refused.count_errors(start, start + A_SECOND, Some((Class::Rejected, true)));
+        assert_eq!(verdict(|| refused.check(&[])), "fails");
+        assert_eq!(verdict(|| refused.none_failed()), "fails");
+        assert_eq!(verdict(|| refused.only_errors(&["b"], &["READONLY"])), "fails");
+    }
+
+    #[test]
+    fn what_has_to_happen_is_not_excused_but_waited_for() {
+        assert_eq!(
+            verdict(|| timed_out(Some((2000, 4000))).has_errors("b", &["Timeout"])),
+            "is inconclusive"
+        );
+        assert_eq!(verdict(|| timed_out(None).has_errors("b", &["Timeout"])), "fails");
+        assert_eq!(verdict(|| timed_out(None).has_errors("a", &["Timeout"])), "holds");
+    }
+
+    #[test]
+    fn a_run_of_which_much_is_excused_has_shown_too_little() {
+        assert_eq!(verdict(|| Tally { calls: 9, ..timed_out(Some((0, 900))) }.check(&[])), "is inconclusive");
     }
 }
