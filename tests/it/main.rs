@@ -110,6 +110,4 @@ mod unknown;
 #[cfg(feature = "servers")]
 mod users;
 mod vectors;
-#[cfg(feature = "servers")]
-mod warnings;
 mod ways;

@@ -10,13 +10,13 @@ use redisdb::RedisRing;
 use redisdb::commands::*;
 use redisdb::node::LockOptions;
 use redisdb_cache::Cache;
+use redisdb_tests::Events;
 use redisdb_tests::NAMES;
 use redisdb_tests::eventually;
+use tracing::Level;
 use xtask::Data;
 use xtask::Server;
 use xtask::Servers;
-
-use crate::warnings::Warnings;
 
 /// The rules that stand under a heading of the page.
 fn rules(heading: &str) -> Vec<&'static str> {
@@ -121,9 +121,7 @@ async fn misses_nothing_silently(heading: &str, identity: Option<&str>) {
         all_rules.iter().filter(|rule| rule.starts_with('+') && **rule != untold && !OWN.contains(rule))
     {
         let rules: Vec<&str> = all_rules.iter().copied().filter(|rule| rule != without).collect();
-        let warnings = Warnings::of("redisdb");
-        let _second = tracing::Dispatch::new(warnings.clone());
-        let _told = tracing::subscriber::set_default(warnings.clone());
+        let (warnings, _listening) = Events::listen("redisdb", Level::WARN);
         let is_told = || warnings.lines().iter().any(|line| line.contains("ACL SETUSER app"));
         let (mut servers, copy) = copy_of(&rules, identity).await;
         let copy = match copy {

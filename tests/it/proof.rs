@@ -10,16 +10,16 @@ use redisdb::Node;
 use redisdb::RedisCopy;
 use redisdb::RedisRing;
 use redisdb::commands::*;
+use redisdb_tests::Events;
 use redisdb_tests::eventually;
 use redisdb_tests::is_since;
 use redisdb_tests::since;
+use tracing::Level;
 use xtask::Data;
 use xtask::Server;
 use xtask::ServerBuilder;
 use xtask::Servers;
 use xtask::needs;
-
-use crate::warnings::Warnings;
 
 const KEYS: usize = 20;
 /// What the documentation of Redis gives to programs, and what a copy that brings nodes back needs besides.
@@ -274,13 +274,10 @@ async fn looks_at(server: &Node) -> u64 {
 #[tokio::test]
 async fn that_nothing_proves_who_answers_is_told_once_and_what_to_do() {
     let server = with_user("+@all -info -script").start().unwrap();
-    let warnings = Warnings::of("redisdb_node::process");
-    // Of one subscriber alone, the thread that comes first decides whether anybody is told.
-    let _second = tracing::Dispatch::new(warnings.clone());
-    let told = tracing::subscriber::set_default(warnings.clone());
+    let (warnings, listening) = Events::listen("redisdb_node::process", Level::WARN);
     let node = Node::connect(url(&server)).await.unwrap();
     ended(&server, &node, 2).await;
-    drop(told);
+    drop(listening);
     let warnings = warnings.lines();
     assert!(matches!(&warnings[..], [one] if one.contains("ACL SETUSER app +info")), "{warnings:?}");
 }

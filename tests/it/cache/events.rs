@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
-use std::fmt::Write as _;
-use std::sync::Arc;
-use std::sync::Mutex;
 
 use redisdb_cache::Cache;
 use redisdb_cache::CacheBuilder;
@@ -14,10 +11,9 @@ use redisdb_cache::OnUndecodable;
 use redisdb_cache::Ttl;
 use redisdb_node::Node;
 use redisdb_node::StringCommands;
+use redisdb_tests::Events;
 use redisdb_tests::Sums;
-use tracing::field::Field;
-use tracing::field::Visit;
-use tracing::span;
+use tracing::Level;
 use xtask::Server;
 
 fn lenient(node: Node) -> CacheBuilder<Node> {
@@ -56,49 +52,12 @@ async fn what_is_counted_is_exported() {
     assert_eq!((stats.dropped, stats.unavailable), (1, 1));
 }
 
-/// A subscriber that keeps the cache's events, one line each.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-struct Line<'a>(&'a mut String);
-
-impl Visit for Line<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        write!(self.0, " {}={value:?}", field.name()).unwrap();
-    }
-}
-
-impl tracing::Subscriber for Lines {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target().starts_with("redisdb_cache")
-    }
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = event.metadata().level().to_string();
-        event.record(&mut Line(&mut line));
-        self.0.lock().unwrap().push(line);
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
 #[tokio::test]
 async fn what_goes_missing_without_an_error_is_told() {
     let mut server = Server::start().unwrap();
     let node = Node::connect(server.url()).await.unwrap();
     let cache = lenient(node.clone()).build().unwrap();
-    let lines = Lines::default();
-    // With one subscriber alone, tracing asks the thread that comes first to an event whether anybody wants it, which
-    // may be another test's, without a subscriber; of two it asks each.
-    let _second = tracing::Dispatch::new(lines.clone());
-    let told = tracing::subscriber::set_default(lines.clone());
+    let (events, listening) = Events::listen("redisdb_cache", Level::TRACE);
 
     node.set("shop:1:k", "a-hidden-value").await.unwrap();
     cache.get::<String>("k").await.unwrap();
@@ -107,9 +66,9 @@ async fn what_goes_missing_without_an_error_is_told() {
     server.kill();
     let keys: Vec<String> = (0..50).map(|i| format!("k{i}")).collect();
     cache.set_many(keys.iter().map(|key| (key, "a-hidden-value"))).await.unwrap();
-    drop(told);
+    drop(listening);
 
-    let lines = lines.0.lock().unwrap();
+    let lines = events.lines();
     let starting = |start: &str| lines.iter().filter(|line| line.starts_with(start)).collect::<Vec<_>>();
     let all = lines.join("\n");
     assert_eq!(lines.len(), 52, "{all}");
