@@ -69,7 +69,7 @@ async fn is_given_nothing(put: impl AsyncFnOnce(&Node)) {
     scene.proxies[1].lead_to(scene.servers[1].port());
     eventually("all nodes are up again", async || is_well(&copy).await).await;
     let tally = load.stop().await;
-    assert_eq!((tally.failed, tally.missing, tally.wrong), (0, 0, 0));
+    assert_eq!((tally.failed, tally.missing, tally.wrong, tally.stale.len()), (0, 0, 0, 0));
     eventually("all nodes have what they missed", async || is_well(&copy).await).await;
     assert_eq!(copy.verify().run().await.unwrap(), []);
     tally.check(&b).await;

@@ -1,12 +1,14 @@
 //! A load on a copy that knows what it may find: each key has one writer, who remembers what was acknowledged.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
+use redisdb::Health;
 use redisdb::Node;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
@@ -33,8 +35,12 @@ pub struct Tally {
     pub failed: u64,
     /// How often a key was missing that was certainly there.
     pub missing: u64,
-    /// How often a key had a value from before an acknowledged write, or one that nobody wrote.
+    /// How often a key had a value that nobody wrote.
     pub wrong: u64,
+    /// How often each key had a value from before an acknowledged write.
+    pub stale: BTreeMap<String, u64>,
+    /// The nodes that were not up at some moment.
+    pub away: BTreeSet<String>,
     /// Of each key, the least and the most that it may be.
     keys: BTreeMap<String, (u64, u64)>,
 }
@@ -85,6 +91,8 @@ impl Drop for Load {
 impl Tally {
     async fn step(&mut self, copy: &RedisCopy, who: &str, dice: u64) {
         self.calls += 1;
+        let is_away = |(name, health): (&str, Health)| (health != Health::Up).then(|| name.to_owned());
+        self.away.extend(copy.health().into_iter().filter_map(is_away));
         let i = dice / 10 % OWN;
         let (key, counter) = (format!("{who}:{i}"), format!("{who}:n:{i}"));
         match dice % 10 {
@@ -112,23 +120,32 @@ impl Tally {
             }
             6 => {
                 let i = dice / 10 % STANDING;
-                let found = copy.get::<u64>(format!("standing:{i}")).await;
-                self.judge(found, (i, i), true);
+                let key = format!("standing:{i}");
+                let found = copy.get::<u64>(&key).await;
+                self.judge(key, found, (i, i), true);
             }
             _ => {
                 let key = if (dice / 1000).is_multiple_of(2) { key } else { counter };
                 let found = copy.get::<u64>(&key).await;
                 let bounds = self.keys.get(&key).copied().unwrap_or_default();
-                self.judge(found, bounds, bounds.0 > 0);
+                self.judge(key, found, bounds, bounds.0 > 0);
             }
         }
     }
 
-    fn judge<E>(&mut self, found: Result<Option<u64>, E>, (least, most): (u64, u64), is_there: bool) {
+    /// Judges what was found of a key that has been written once, then twice .. up to between `least` and `most` times.
+    fn judge<E>(
+        &mut self,
+        key: String,
+        found: Result<Option<u64>, E>,
+        (least, most): (u64, u64),
+        is_there: bool,
+    ) {
         match found {
             Err(_) => self.failed += 1,
             Ok(None) if is_there => self.missing += 1,
-            Ok(Some(value)) if value < least || most < value => self.wrong += 1,
+            Ok(Some(value)) if most < value => self.wrong += 1,
+            Ok(Some(value)) if value < least => *self.stale.entry(key).or_default() += 1,
             Ok(_) => {}
         }
     }
@@ -160,6 +177,8 @@ impl Tally {
                     (tally.calls, tally.failed) = (number(1), number(2));
                     (tally.missing, tally.wrong) = (number(3), number(4));
                 }
+                "stale" => _ = tally.stale.insert(words[1].to_owned(), number(2)),
+                "away" => _ = tally.away.insert(words[1].to_owned()),
                 key => _ = tally.keys.insert(key.to_owned(), (number(1), number(2))),
             }
         }
@@ -173,6 +192,9 @@ impl AddAssign for Tally {
         self.failed += other.failed;
         self.missing += other.missing;
         self.wrong += other.wrong;
+        // Each task reads keys of its own, but for those that nobody writes.
+        other.stale.into_iter().for_each(|(key, n)| *self.stale.entry(key).or_default() += n);
+        self.away.extend(other.away);
         self.keys.extend(other.keys);
     }
 }
@@ -180,6 +202,8 @@ impl AddAssign for Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "calls {} {} {} {}", self.calls, self.failed, self.missing, self.wrong)?;
+        self.stale.iter().try_for_each(|(key, n)| writeln!(f, "stale {key} {n}"))?;
+        self.away.iter().try_for_each(|node| writeln!(f, "away {node}"))?;
         self.keys.iter().try_for_each(|(key, (least, most))| writeln!(f, "{key} {least} {most}"))
     }
 }
