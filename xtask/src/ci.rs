@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use xtask::{Binary, Tool};
 
 use crate::cargo::{cargo, run as run_command};
-use crate::package::PUBLISHED;
 use crate::{Result, flags, package, test_cluster, tidy};
 
 /// What became of a step.
@@ -31,7 +30,7 @@ struct Report {
 }
 
 /// The quick and the telling first. All are run, whatever fails: one look at the table shows the whole work to do.
-static STEPS: [Step; 14] = [
+static STEPS: [Step; 13] = [
     Step { name: "format", what: "cargo fmt --check", check: format },
     Step { name: "tidy", what: "the house rules", check: || passed(tidy::check()) },
     Step { name: "clippy", what: "all targets, all features", check: clippy },
@@ -47,13 +46,12 @@ static STEPS: [Step; 14] = [
         check: || test_on("valkey-9"),
     },
     Step { name: "hermetic", what: "tests with default features and no server", check: test_hermetic },
-    Step { name: "alone", what: "each crate by itself, with and without features", check: crates_alone },
     Step { name: "docs", what: "rustdoc without a warning", check: documentation },
     Step { name: "packages", what: "what would be published", check: || passed(package::check()) },
     Step { name: "deny", what: "licenses and sources, by cargo-deny", check: deny },
     Step { name: "typos", what: "spelling, by typos", check: spelling },
     Step { name: "advisories", what: "known vulnerabilities, by cargo-deny", check: advisories },
-    Step { name: "hack", what: "combinations of features, by cargo-hack", check: feature_combinations },
+    Step { name: "hack", what: "each crate with each feature, by cargo-hack", check: feature_combinations },
 ];
 
 pub(crate) fn run(flags: &flags::Ci) -> Result<ExitCode> {
@@ -133,14 +131,6 @@ fn test_hermetic() -> Result<Outcome> {
     ))
 }
 
-fn crates_alone() -> Result<Outcome> {
-    for package in PUBLISHED {
-        run_command(cargo().args(["check", "--package", package]))?;
-        run_command(cargo().args(["check", "--package", package, "--no-default-features"]))?;
-    }
-    Ok(Outcome::Passed)
-}
-
 fn documentation() -> Result<Outcome> {
     let mut command = cargo();
     command
@@ -167,7 +157,8 @@ fn spelling() -> Result<Outcome> {
     with_tool(Tool::Typos, |typos| typos.args(["--hidden"]))
 }
 
-/// Each feature by itself, none, and all: the powerset has seven times as many combinations.
+/// Each crate by itself, with each feature by itself, none, the default ones, and all: the powerset has seven times as many
+/// combinations.
 fn feature_combinations() -> Result<Outcome> {
     with_tool(Tool::CargoHack, |hack| {
         hack.args(["hack", "check", "--workspace", "--each-feature", "--no-dev-deps"])

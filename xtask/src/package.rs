@@ -4,7 +4,7 @@ use crate::Result;
 use crate::cargo::{cargo, read};
 
 /// The crates people depend on.
-pub(crate) const PUBLISHED: [&str; 5] =
+const PUBLISHED: [&str; 5] =
     ["redisdb-hashring", "redisdb-node", "redisdb-cluster", "redisdb-cache", "redisdb"];
 
 /// What serves only the development of this project.
