@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use redisdb_hashring::HashRing;
 use redisdb_hashring::HashTag;
 use redisdb_hashring::Layout;
 use redisdb_hashring::Member;
@@ -256,7 +257,15 @@ impl CopyBuilder {
     /// What is wrong with the nodes: a URL, a name or a server that stands twice, that there is none, or that fewer are
     /// there than must take a write.
     pub fn build(self) -> Result<RedisCopy, Error> {
-        let nodes = Nodes::new(self.members.build()?)?;
+        let (policy, identity) = (self.policy, self.identity.clone());
+        let (ring, nodes) = self.plan()?;
+        Ok(RedisCopy::new(Nodes::new(ring, nodes), policy, identity))
+    }
+
+    /// What the copy is to be made of: all that may be wrong with it has been found by now.
+    pub(crate) fn plan(self) -> Result<(HashRing, Vec<NodeConfig>), Error> {
+        let Members { ring, nodes } = self.members.build()?;
+        let ring = ring.build()?;
         let wanted = self.policy.write_to.wanted(nodes.len());
         if wanted > nodes.len() || wanted == 0 {
             return Err(ConfigError::WriteTo { wanted, nodes: nodes.len() }.into());
@@ -267,7 +276,7 @@ impl CopyBuilder {
         if self.identity.as_ref().is_some_and(String::is_empty) {
             return Err(setting("identity", "it is empty; give it a name, or leave it out").into());
         }
-        Ok(RedisCopy::new(nodes, self.policy, self.identity))
+        Ok((ring, nodes))
     }
 
     /// Returns the copy with its nodes connected.

@@ -12,9 +12,9 @@ use redis::Value;
 use redisdb_hashring::HashRing;
 use redisdb_node as node;
 use redisdb_node::Node;
+use redisdb_node::NodeConfig;
 use redisdb_node::command::Spec;
 
-use crate::builder::Members;
 use crate::error::Error;
 use crate::observe::Events;
 use crate::replies::Replies;
@@ -28,11 +28,10 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
-    pub(crate) fn new(members: Members) -> Result<Self, Error> {
-        let Members { ring, nodes } = members;
+    pub(crate) fn new(ring: HashRing, nodes: Vec<NodeConfig>) -> Self {
         let events = Events::default();
         let nodes = nodes.into_iter().map(|node| Node::observed(node, events.observer()));
-        Ok(Self::of(Arc::new(ring.build()?), nodes, events.clone()))
+        Self::of(Arc::new(ring), nodes, events.clone())
     }
 
     /// The nodes of a ring, in its order.

@@ -7,16 +7,20 @@ use serde_json::value::RawValue;
 use toml::de::DeTable;
 
 use super::ConfigError;
+use super::Strategy;
 use super::TopologyConfig;
+use super::written::NODES;
 use super::written::Problem;
 use super::written::Written;
+use crate::builder::CopyBuilder;
+use crate::builder::RingBuilder;
 
 pub(super) fn from_toml(text: &str) -> Result<TopologyConfig, ConfigError> {
     let written: Written = toml::from_str(text).map_err(|error| ConfigError::Syntax {
         line: error.span().map(|span| line(text, span.start)),
         reason: told(error.message()),
     })?;
-    TopologyConfig::try_from(written).map_err(|problem| wrong(text, in_toml(text, &problem), &problem))
+    checked(written).map_err(|problem| wrong(text, in_toml(text, &problem), &problem))
 }
 
 pub(super) fn from_json(text: &str) -> Result<TopologyConfig, ConfigError> {
@@ -25,11 +29,24 @@ pub(super) fn from_json(text: &str) -> Result<TopologyConfig, ConfigError> {
         let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
         ConfigError::Syntax { line: Some(error.line()), reason: told(message) }
     })?;
-    TopologyConfig::try_from(written).map_err(|problem| wrong(text, in_json(text, &problem), &problem))
+    checked(written).map_err(|problem| wrong(text, in_json(text, &problem), &problem))
+}
+
+/// What is written, if a ring or a copy can be built of it: whoever builds would not know the line.
+fn checked(written: Written) -> Result<TopologyConfig, Problem> {
+    let config = TopologyConfig::try_from(written)?;
+    let built = match config.strategy {
+        Strategy::Ring => RingBuilder::from_config(config.clone()).and_then(|ring| ring.plan().map(drop)),
+        Strategy::Copy => CopyBuilder::from_config(config.clone()).and_then(|copy| copy.plan().map(drop)),
+    };
+    match built {
+        Ok(()) => Ok(config),
+        Err(error) => Err(Problem::of_building(&config, &error)),
+    }
 }
 
 fn wrong(text: &str, at: Option<usize>, problem: &Problem) -> ConfigError {
-    ConfigError::Syntax { line: at.map(|at| line(text, at)), reason: problem.error.to_string() }
+    ConfigError::Syntax { line: at.map(|at| line(text, at)), reason: problem.reason.clone() }
 }
 
 /// The line of a byte, counted from 1.
@@ -58,18 +75,18 @@ fn in_json(text: &str, problem: &Problem) -> Option<usize> {
     let table = |text| serde_json::from_str::<BTreeMap<String, &RawValue>>(text).ok();
     let root = table(text)?;
     let Some(i) = problem.node else {
-        return problem.settings.iter().find_map(|name| at(root.get(*name)?));
+        return problem.settings.iter().find_map(|name| at(root.get(name)?));
     };
     let nodes = root.iter().find(|(key, _)| is_nodes(key))?.1;
     let nodes: Vec<&RawValue> = serde_json::from_str(nodes.get()).ok()?;
     let node = nodes.get(i)?;
     let setting =
-        |table: BTreeMap<String, &RawValue>| problem.settings.iter().find_map(|name| at(table.get(*name)?));
+        |table: BTreeMap<String, &RawValue>| problem.settings.iter().find_map(|name| at(table.get(name)?));
     table(node.get()).and_then(setting).or_else(|| at(node))
 }
 
 fn is_nodes(key: &str) -> bool {
-    matches!(key, "nodes" | "servers")
+    NODES.contains(&key)
 }
 
 /// What a parser says, without what it quotes of the text.
@@ -175,6 +192,39 @@ mod tests {
         check(&node("redis://h", "sentinel_password = \"hunter2\""), 4, "`redis+sentinel://`");
         check(&node("redis://h", "name = \"\""), 4, "the name is empty");
         check(&node("hunter2@h", ""), 3, "no scheme");
+    }
+
+    #[test]
+    fn what_nothing_can_be_built_of_is_an_error_with_its_line() {
+        const B: &str = "[[nodes]]\nname = \"b\"\nurl = \"redis://h2\"\n";
+        for (setting, wanted) in [
+            ("write_to = { at_least = 3 }", "3 nodes must take a write, but there are 2"),
+            ("write_to = { at_least = 0 }", "0 nodes must take a write"),
+            ("on_return = { repair = { keys_per_second = 0 } }", "`keys_per_second` is 0"),
+            ("identity = \"\"", "`identity`: it is empty"),
+        ] {
+            check(&format!("{COPY}\n{setting}\n{A}{B}"), 3, wanted);
+        }
+        for (setting, wanted) in [
+            ("on_down = { failover = { ttl_cap_ms = 0 } }", "`ttl_cap` is 0"),
+            ("on_down = { remap = { on_return = { flush_prefix = \"\" } } }", "the prefix is empty"),
+        ] {
+            check(&format!("{RING}\n{setting}\n{A}{B}"), 3, wanted);
+        }
+        for start in [RING, COPY] {
+            check(
+                &format!("{start}{A}{B}[[nodes]]\nurl = \"redis://h1:6379/0\"\n"),
+                9,
+                "`a` and `h1:6379` are the same",
+            );
+            check(&format!("{start}\nnodes = []\n"), 3, "at least one node");
+            check(&format!("{start}\nservers = []\n"), 3, "at least one node");
+        }
+        check(&format!("{RING}{A}weight = 4000000000\n{B}"), 2, "points");
+        check("{\"strategy\": \"copy\",\n\"write_to\": \"all\",\n\"nodes\": []}", 3, "at least one node");
+        check("{\"strategy\": \"copy\",\n\"nodes\": [\"redis://h\"],\n\"identity\": \"\"}", 3, "it is empty");
+        #[cfg(feature = "layouts")]
+        check(&format!("{RING}{A}[labels]\ntypo = \"x\"\n"), 5, "there is no node `typo`");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use redisdb_hashring::BuildError;
 use redisdb_hashring::HashTag;
 use redisdb_hashring::Layout;
 use redisdb_node as node;
@@ -10,7 +11,7 @@ use redisdb_node::NodeConfig;
 use redisdb_node::NodeFields;
 use serde::Deserialize;
 use serde::Deserializer;
-use serde::de::Error;
+use serde::de;
 use serde::de::MapAccess;
 use serde::de::Visitor;
 use serde::de::value::MapAccessDeserializer;
@@ -18,6 +19,7 @@ use serde::de::value::MapAccessDeserializer;
 use super::ConfigError;
 use super::Strategy;
 use super::TopologyConfig;
+use crate::error::Error;
 use crate::policy::OnDown;
 use crate::policy::OnReturn;
 use crate::policy::ReadFrom;
@@ -59,7 +61,7 @@ impl<'de> Deserialize<'de> for Entry {
                 f.write_str("a table with the settings of a node, or its URL")
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Entry, E> {
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Entry, E> {
                 Ok(Entry::Text(text.to_owned()))
             }
 
@@ -77,22 +79,52 @@ impl<'de> Deserialize<'de> for Entry {
 pub(super) struct Problem {
     pub(super) node: Option<usize>,
     /// The likeliest first.
-    pub(super) settings: Vec<&'static str>,
-    pub(super) error: ConfigError,
+    pub(super) settings: Vec<String>,
+    pub(super) reason: String,
 }
 
 impl Problem {
-    fn of(setting: &'static str, reason: &'static str) -> Self {
+    fn of(setting: &str, reason: &str) -> Self {
         let error = ConfigError::Setting { setting: setting.to_owned(), reason: reason.to_owned() };
-        Self { node: None, settings: vec![setting], error }
+        Self::at(None, &[setting], &error.into())
+    }
+
+    fn at(node: Option<usize>, settings: &[&str], error: &Error) -> Self {
+        let settings = settings.iter().map(|name| (*name).to_owned()).collect();
+        Self { node, settings, reason: error.to_string() }
+    }
+
+    /// What nothing could be built of.
+    pub(super) fn of_building(config: &TopologyConfig, error: &Error) -> Self {
+        let named = |name: &str| config.nodes.iter().position(|node| node.name() == name);
+        match error {
+            Error::Config(ConfigError::Node { node, reason }) => {
+                Self::at(named(node), reason.settings(), error)
+            }
+            Error::Config(ConfigError::SameServer { other, .. }) => Self::at(named(other), &["url"], error),
+            Error::Config(ConfigError::Setting { setting, .. }) => Self::at(None, &[setting], error),
+            Error::Config(ConfigError::OnDown { .. }) => Self::at(None, &["on_down"], error),
+            Error::Config(ConfigError::WriteTo { .. }) => Self::at(None, &["write_to"], error),
+            Error::Ring(BuildError::DuplicateName { name }) => Self::at(named(name), &["name", "url"], error),
+            Error::Ring(
+                BuildError::ZeroWeight { name }
+                | BuildError::InvalidWeight { name, .. }
+                | BuildError::FractionalWeight { name, .. },
+            ) => Self::at(named(name), &["weight", "url"], error),
+            // That there are none, or too many.
+            _ => Self::at(None, &NODES, error),
+        }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
+        f.write_str(&self.reason)
     }
 }
+
+/// What the list of nodes may be called.
+pub(super) const NODES: [&str; 2] = ["nodes", "servers"];
 
 const OF_A_COPY: &str =
     "this is a setting of a copy, and this is a ring; leave it out, or write `strategy = \"copy\"`";
@@ -155,15 +187,14 @@ impl TryFrom<Written> for TopologyConfig {
                 None => fields,
             };
             let name = fields.name().map_or_else(|| format!("#{i}"), str::to_owned);
-            let node = fields.check().map_err(|reason| Problem {
-                node: Some(i),
-                settings: reason.settings().to_vec(),
-                error: ConfigError::Node { node: name, reason },
+            let node = fields.check().map_err(|reason| {
+                let settings = reason.settings();
+                Problem::at(Some(i), settings, &ConfigError::Node { node: name, reason }.into())
             })?;
             if nodes.iter().any(|other| other.name() == node.name()) {
                 let reason = node::ConfigError::NameTwice;
                 let error = ConfigError::Node { node: node.name().to_owned(), reason };
-                return Err(Problem { node: Some(i), settings: vec!["name", "url"], error });
+                return Err(Problem::at(Some(i), &["name", "url"], &error.into()));
             }
             nodes.push(node);
         }
