@@ -158,6 +158,9 @@ impl<S: Failure> Error<S> {
     }
 
     /// Returns whether a server may have written what was to be written, or may do so later. `false` is a proof that none did.
+    ///
+    /// It speaks of the call that failed: the text of a [loader's](Error::Load) own error may say something else of the loader's,
+    /// and [`move_to_version`](crate::Cache::move_to_version) makes several, of which those before may have been executed.
     pub fn may_have_executed(&self) -> bool {
         self.store().is_some_and(Failure::may_have_executed)
     }
@@ -281,3 +284,126 @@ impl fmt::Display for MissingError {
 }
 
 impl std::error::Error for MissingError {}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::io;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use redisdb_node::ErrorKind;
+
+    use super::*;
+    use crate::key::AsKey;
+
+    fn of(kind: ErrorKind) -> node::Error {
+        node::Error::new("a".into(), "GET", kind)
+    }
+
+    /// What an error answers: timeout, connect, unsupported, decode, executed.
+    type Answers = [bool; 5];
+
+    fn check(error: &Error<node::Error>, text: &str, answers: Answers) {
+        let shown = error.to_string();
+        assert!(shown.contains(text), "{shown}");
+        let says = shown.contains("may have been executed") || shown.contains("may still be");
+        assert_eq!(says, error.may_have_executed(), "{shown}");
+        let found = [
+            error.is_timeout(),
+            error.is_connect(),
+            error.is_unsupported(),
+            error.is_decode(),
+            error.may_have_executed(),
+        ];
+        assert_eq!(found, answers, "{shown}");
+        assert_eq!(error.store().is_some(), matches!(error, Error::Store(_)), "{shown}");
+        // The store's error is shown whole; of a load's the cause is given, not the error once more.
+        let source = error.source().map(ToString::to_string);
+        match error {
+            Error::Store(store) => assert_eq!(source, Some(store.to_string())),
+            Error::Load(load) => assert_eq!(source, load.source().map(ToString::to_string)),
+            _ => assert_eq!(source, None),
+        }
+    }
+
+    #[test]
+    fn every_kind_says_what_it_answers() {
+        let second = Duration::from_secs(1);
+        let io = || Arc::new(io::Error::from(io::ErrorKind::ConnectionReset));
+        let key = || "k".to_owned();
+        let (timeout, down) =
+            (ErrorKind::Timeout(second), ErrorKind::Down { cause: Arc::new(ErrorKind::Timeout(second)) });
+        for (error, text, answers) in [
+            (Error::Store(of(timeout)), "no reply within 1s", [true, false, false, false, true]),
+            (
+                Error::Store(of(ErrorKind::Disconnected(io()))),
+                "connection lost",
+                [false, false, false, false, true],
+            ),
+            (Error::Store(of(down)), "down: no reply within 1s", [true, true, false, false, false]),
+            (Error::Store(of(ErrorKind::Connect(io()))), "no connection", [false, true, false, false, false]),
+            (
+                Error::Store(of(ErrorKind::ConnectTimeout(second))),
+                "no connection within 1s",
+                [true, true, false, false, false],
+            ),
+            (
+                Error::Store(of(ErrorKind::Unsupported("text".into()))),
+                "text",
+                [false, false, true, false, false],
+            ),
+            (
+                Error::Encode(EncodeError { key: key(), reason: "text".to_owned() }),
+                "the value cannot be written: text",
+                [false; 5],
+            ),
+            (
+                Error::TooLarge(TooLargeError { key: key(), len: 2, limit: 1 }),
+                "2 bytes would be stored, and at most 1",
+                [false; 5],
+            ),
+            (
+                Error::Key(KeyError { key: key(), len: 2, limit: 1 }),
+                "it is 2 bytes long, and at most 1",
+                [false; 5],
+            ),
+            (Error::Missing(MissingError { key: key() }), "there is nothing", [false; 5]),
+            (Error::Load(LoadError::timeout("k", second)), "its loader gave nothing within 1s", [false; 5]),
+            (
+                Error::Load(LoadError::lost("k".as_key())),
+                "its loader panicked, or the cache was closed",
+                [false; 5],
+            ),
+            (
+                Error::Load(LoadError::of("k", MissingError { key: key() })),
+                "its loader gave an error, so nothing was stored: key `k`: there is nothing",
+                [false; 5],
+            ),
+            (Error::Closed, "the cache is closed", [false; 5]),
+            (Error::Unprefixed, "without a prefix", [false; 5]),
+        ] {
+            check(&error, text, answers);
+            // Each that is about a key names it.
+            let is_of_a_key = !matches!(error, Error::Store(_) | Error::Closed | Error::Unprefixed);
+            assert_eq!(error.to_string().starts_with("key `k`: "), is_of_a_key, "{error}");
+        }
+        for (reason, text) in [
+            (DecodeReason::Foreign, "was not written by a cache with envelopes"),
+            (DecodeReason::Version(9), "a newer version of the cache (envelope 9)"),
+            (DecodeReason::Length, "was cut, or lengthened"),
+            (DecodeReason::Checksum, "was changed after it was written"),
+            (DecodeReason::Codec(9), "codec 9, which is not known here"),
+            (DecodeReason::Schema { stored: 1, wanted: 2 }, "schema 1, and this cache has schema 2"),
+            (DecodeReason::Compression, "cannot be decompressed"),
+            (DecodeReason::TooLarge { len: 2, limit: 1 }, "it is 2 bytes long, and at most 1 are accepted"),
+            (DecodeReason::Type { wanted: "u8" }, "is no `u8`"),
+        ] {
+            check(
+                &Error::Decode(DecodeError { key: key(), reason }),
+                text,
+                [false, false, false, true, false],
+            );
+        }
+    }
+}

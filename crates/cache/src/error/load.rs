@@ -64,7 +64,7 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "key `{}`: ", self.key)?;
         match &self.cause {
-            Cause::Loader(error) => write!(f, "its loader: {error}"),
+            Cause::Loader(error) => write!(f, "its loader gave an error, so nothing was stored: {error}"),
             Cause::Timeout(after) => write!(f, "its loader gave nothing within {after:?}"),
             Cause::Lost => f.write_str("its loader panicked, or the cache was closed"),
         }

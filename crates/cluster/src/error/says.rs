@@ -153,10 +153,13 @@ mod tests {
     use std::time::Duration;
 
     use redis::Value;
+    use redisdb_hashring::BuildError;
     use redisdb_node as node;
     use redisdb_node::ErrorKind;
+    use redisdb_node::command::KeyError;
 
     use super::*;
+    use crate::config::ConfigError;
     use crate::error::PartReply;
     use crate::error::RepairReason;
     use crate::error::TooFewReplies;
@@ -181,6 +184,14 @@ mod tests {
         let part = |reply| PartReply { node: "a".to_owned(), keys: vec![b"k".to_vec()], reply };
         let partial = |parts: Vec<_>| Error::Partial(Box::new(Partial { command: "MGET", parts }));
         let unavailable = |errors| Error::unavailable("INCR", Some(b"k"), errors, vec!["b".to_owned()]);
+        let too_few = |errors| {
+            Error::TooFewNodes(Box::new(TooFewNodes {
+                command: "verify",
+                wanted: 2,
+                answered: Vec::new(),
+                errors,
+            }))
+        };
         for (error, may_have_executed) in [
             (Error::Node(of(timeout())), true),
             (Error::Node(of(down())), false),
@@ -202,11 +213,41 @@ mod tests {
             (Error::unmerged("MGET", "text".to_owned()), true),
             (Error::unrepaired("b", RepairReason::Busy), false),
             (Error::unrepaired("b", RepairReason::LeaseLost), true),
+            (Error::unrepaired("b", RepairReason::Restarted), true),
+            (Error::unrepaired("b", RepairReason::SourceLost), true),
+            (Error::unrepaired("b", RepairReason::NoSource), false),
+            (Error::unrepaired("b", RepairReason::OtherCopy), false),
+            (Error::unrepaired("b", RepairReason::Foreign), false),
+            (too_few(vec![of(down())]), false),
+            (too_few(vec![of(timeout())]), true),
+            (Error::CrossNode(Box::new(CrossNode { command: "RENAME", keys: Vec::new() })), false),
             (Error::refused("BLPOP", "copy", "text"), false),
+            (Error::UnknownCommand { command: "X".to_owned() }, false),
+            (Error::Keys { command: "GET", reason: KeyError::TooShort }, false),
+            (Error::Identity { reason: "text".to_owned() }, false),
             (Error::NoSuchNode { name: "x".to_owned() }, false),
+            (Error::Ring(BuildError::Empty), false),
+            (Error::Config(ConfigError::WriteTo { wanted: 2, nodes: 1 }), false),
         ] {
             check(&error);
             assert_eq!(error.may_have_executed(), may_have_executed, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_so_of_any_node_is_so_of_the_error_and_a_code_is_that_of_all() {
+        let timeout = || ErrorKind::Timeout(Duration::from_secs(1));
+        let refused = || ErrorKind::ConnectTimeout(Duration::from_secs(1));
+        let of = |kind| node::Error::new("a".into(), "GET", kind);
+        let unavailable = |errors| Error::unavailable("GET", None, errors, Vec::new());
+        for (error, is_timeout, is_connect) in [
+            (unavailable(vec![of(ErrorKind::NotAdmitted), of(timeout())]), true, true),
+            (unavailable(vec![of(ErrorKind::NotAdmitted)]), false, true),
+            (unavailable(vec![of(timeout())]), true, false),
+            (unavailable(vec![of(refused())]), true, true),
+            (Error::NoSuchNode { name: "x".to_owned() }, false, false),
+        ] {
+            assert_eq!((error.is_timeout(), error.is_connect()), (is_timeout, is_connect), "{error}");
         }
     }
 }
