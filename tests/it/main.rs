@@ -5,6 +5,8 @@
 #[cfg(feature = "servers")]
 mod acknowledged;
 #[cfg(feature = "servers")]
+mod again;
+#[cfg(feature = "servers")]
 mod blocking;
 #[cfg(feature = "servers")]
 mod cache;
@@ -20,6 +22,8 @@ mod copy;
 #[cfg(feature = "servers")]
 mod copy_blocks;
 #[cfg(feature = "servers")]
+mod copy_claims;
+#[cfg(feature = "servers")]
 mod copy_pipelines;
 #[cfg(feature = "servers")]
 mod denied;
@@ -29,8 +33,11 @@ mod dropped;
 mod faults;
 #[cfg(feature = "servers")]
 mod field_ttls;
+mod figures;
 #[cfg(feature = "servers")]
 mod foreign;
+#[cfg(feature = "servers")]
+mod handles;
 #[cfg(feature = "servers")]
 mod hard_input;
 #[cfg(feature = "servers")]
@@ -67,6 +74,8 @@ mod promises;
 mod proof;
 #[cfg(feature = "servers")]
 mod pubsub;
+#[cfg(feature = "servers")]
+mod readme;
 #[cfg(feature = "servers")]
 mod redis_rs;
 #[cfg(feature = "servers")]

@@ -46,7 +46,7 @@ use crate::topology::Topology;
 ///
 /// # Trade-offs
 /// * While a server is down its share of the keys cannot be read or written: those calls fail at once, with
-///   [`Error::Unavailable`], and no other node takes the keys over.
+///   [`Error::Unavailable`], and no other node takes the keys over, unless [`OnDown`](crate::OnDown) says so.
 /// * A command over many keys ([`mset`](redisdb_node::StringCommands::mset), for example) is one command on each node,
 ///   not one atomic command. Commands that cannot be split want keys with one hash tag: `{user:1}:name`, `{user:1}:age`.
 /// * When a node is added or removed, the keys that change their owner are not moved: they are missing from then on.

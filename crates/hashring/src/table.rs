@@ -190,6 +190,15 @@ mod tests {
     }
 
     #[test]
+    fn cells_are_as_narrow_as_the_number_of_nodes_allows() {
+        for (n, kib) in [(1, 128), (16, 128), (17, 256), (256, 256), (257, 512), (u16::MAX, 512)] {
+            let mut nodes = [0; N_CELLS];
+            nodes[0] = n - 1;
+            assert_eq!(Cells::new(&nodes).bytes(), kib << 10, "{n} nodes");
+        }
+    }
+
+    #[test]
     fn of_equal_points_the_first_name_wins() {
         let same = Points::new("same", 1.0);
         let nodes = [Node { points: same, index: 7 }, Node { points: same, index: 3 }];

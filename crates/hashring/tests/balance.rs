@@ -52,6 +52,21 @@ fn a_node_owns_at_most_1_10_times_what_its_weight_says() {
 }
 
 #[test]
+fn of_1000_equal_nodes_the_largest_owns_about_1_2_times_the_mean() {
+    let ring = HashRing::builder().nodes(names(0, 1000)).build().unwrap();
+    let largest = ring.shares().into_iter().fold(0.0, f64::max) * 1000.0;
+    assert!((1.1..=1.3).contains(&largest), "{largest}");
+}
+
+#[test]
+fn weights_are_absolute() {
+    let of = |weight: f64| HashRing::builder().weighted("a", weight).weighted("b", weight).build().unwrap();
+    let (ones, twos) = (of(1.0), of(2.0));
+    assert!((ones.shares()[0] - twos.shares()[0]).abs() < 0.05, "they balance alike");
+    assert!(0.0 < ones.moved(&twos).total, "and place keys differently");
+}
+
+#[test]
 fn shares_are_what_a_sweep_over_the_hashes_finds() {
     let ring = HashRing::builder().node("a").weighted("b", 2).weighted("c", 0.25).build().unwrap();
     let steps = 1u64 << 20;

@@ -39,11 +39,13 @@ use crate::retry;
 ///
 /// All ordinary commands share one connection, on which they are pipelined by themselves. It is made when it is first
 /// needed, and made anew in the background when it is lost. A server that cannot be reached, or leaves three calls in a
-/// row without an answer, is left alone for a while: calls fail at once, not each by its own timeout.
+/// row without an answer (two, on a connection that was made anew after one), or half of 20 or more within ten seconds, is
+/// left alone for a while: calls fail at once, not each by its own timeout.
 ///
 /// A command that was turned away for a moment (`LOADING`, `BUSY`), a read without an answer, and a write that leaves the
 /// same state when it is done twice are sent again, within the deadline and a budget of 20 % of the calls and 10 in a
-/// second. Nothing else is.
+/// second; and what a replica turned away (`READONLY`), once, where the address is a name or that of sentinels. Nothing else
+/// is.
 ///
 /// # Trade-offs
 /// One connection is faster than several, but a huge reply delays those behind it. What blocks (`BLPOP`) waits on a

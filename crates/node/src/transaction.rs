@@ -69,7 +69,8 @@ impl Node {
     ///
     /// The function is given the watching connection: it reads by the typed commands, puts its writes into a
     /// [queue](Transaction::queue) and executes that once. It must do nothing that may not be done twice; it is tried up
-    /// to 100 times, with pauses of up to 64 ms in between. If it executes no queue, it is run once and changes nothing.
+    /// to 100 times, with pauses of up to 64 ms in between. If it executes no queue, it is run once, and changes nothing but by
+    /// what it writes on the connection itself.
     ///
     /// # Errors
     /// What the function returns; [`ErrorKind::Conflict`] after the last attempt, when nothing was executed.

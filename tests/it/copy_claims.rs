@@ -1,0 +1,136 @@
+//! Single sentences of `docs/copy.md` that nothing else holds.
+
+use redisdb::Health;
+use redisdb::RedisCopy;
+use redisdb::commands::*;
+use redisdb_tests::copy;
+use redisdb_tests::eventually;
+use redisdb_tests::process;
+use xtask::Data;
+use xtask::Servers;
+
+/// A key that is read from node `a` first.
+fn key_of_a(copy: &RedisCopy) -> String {
+    (0..).map(|i| format!("key:{i}")).find(|key| copy.node_for(key).name() == "a").unwrap()
+}
+
+async fn send(copy: &RedisCopy, words: &[&[u8]]) {
+    let _differs = copy.query::<redis::Value>(redis::Cmd::new().arg(words)).await;
+}
+
+#[tokio::test]
+async fn what_leaves_the_same_everywhere_settles_its_keys() {
+    let (_servers, copy) = copy().await;
+    let key = key_of_a(&copy);
+    let [a, b] = ["a", "b"].map(|name| copy.on_node(name).unwrap().clone());
+    a.set("other", "whole").await.unwrap();
+    let dump: Vec<u8> = a.query(redis::cmd("DUMP").arg("other")).await.unwrap();
+    for how in ["restore", "setnx", "flushall"] {
+        copy.set(&key, 1).await.unwrap();
+        b.set(&key, 100).await.unwrap();
+        copy.incr(&key).await.unwrap();
+        assert!(copy.health().contains(&("b", Health::Suspect)), "{how}: {:?}", copy.health());
+        match how {
+            "restore" => send(&copy, &[b"RESTORE", key.as_bytes(), b"0", &dump, b"REPLACE"]).await,
+            "setnx" => {
+                // The node that decides has nothing; what it came to goes to the others.
+                a.del(&key).await.unwrap();
+                assert_eq!(copy.setnx(&key, 5).await.unwrap().first(), Some(&true));
+            }
+            _ => drop(copy.flushall().await.unwrap()),
+        }
+        eventually(&format!("nothing is missed after {how}"), async || {
+            copy.health().iter().all(|(_, health)| *health == Health::Up)
+        })
+        .await;
+        for node in copy.nodes() {
+            let found: Option<String> = node.get(&key).await.unwrap();
+            let wanted = match how {
+                "restore" => Some("whole"),
+                "setnx" => Some("5"),
+                _ => None,
+            };
+            assert_eq!(found.as_deref(), wanted, "{how} on {}", node.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_deciding_node_refuses_is_not_sent_to_the_others() {
+    let (_servers, copy) = copy().await;
+    let key = key_of_a(&copy);
+    for name in ["b", "c"] {
+        copy.on_node(name).unwrap().set(&key, "1.5").await.unwrap();
+    }
+    copy.on_node("a").unwrap().set(&key, "text").await.unwrap();
+    let error = copy.incrbyfloat(&key, 1.0).await.unwrap_err();
+    assert!(!error.may_have_executed(), "{error}");
+    for name in ["b", "c"] {
+        let node = copy.on_node(name).unwrap();
+        assert_eq!(node.get::<String>(&key).await.unwrap().as_deref(), Some("1.5"));
+        let stats = node.info_with(&["commandstats"]).await.unwrap();
+        assert_eq!(stats.get("commandstats", "cmdstat_incrbyfloat"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_somebody_flushed_answers_where_there_is_no_identity() {
+    let (_servers, copy) = copy().await;
+    let key = key_of_a(&copy);
+    copy.set(&key, 1).await.unwrap();
+    copy.on_node("a").unwrap().flushall().await.unwrap();
+    assert_eq!(copy.get::<u8>(&key).await.unwrap(), None);
+    assert_eq!(copy.setnx(&key, 2).await.unwrap().first(), Some(&true), "it decides that there is nothing");
+}
+
+#[tokio::test]
+async fn what_goes_element_by_element_leaves_pending_entries_and_the_times_of_fields_behind() {
+    let (mut servers, copy) = copy().await;
+    let [a, b] = ["a", "b"].map(|name| copy.on_node(name).unwrap().clone());
+    send(&copy, &[b"XADD", b"s", b"1-1", b"f", b"v"]).await;
+    // A consumer group is each server's own: a copy refuses it.
+    a.send(redis::cmd("XGROUP").arg(&["CREATE", "s", "g", "0"])).await.unwrap();
+    a.send(redis::cmd("XREADGROUP").arg(&["GROUP", "g", "me", "STREAMS", "s", ">"])).await.unwrap();
+    copy.hset("h", "f", 1).await.unwrap();
+    let field = redis::cmd("HPEXPIRE").arg(&["h", "1000000", "FIELDS", "1", "f"]).take();
+    let has_times = a.send(&field).await.is_ok();
+    if !has_times {
+        xtask::skipped("the server does not know `HPEXPIRE`", Some("times to live of fields"));
+    }
+    servers[1].restart(Data::Lose).unwrap();
+    eventually("it is known to have lost all", async || copy.health()[1] == ("b", Health::Syncing)).await;
+    let repaired = copy.repair("b").from("a").dump_up_to(0).run().await.unwrap();
+    assert!(repaired.readmitted && repaired.failed.is_empty(), "{repaired:?}");
+    let pending = async |node: &redisdb::Node| -> u64 {
+        node.query::<redis::Value>(redis::cmd("XPENDING").arg(&["s", "g"]))
+            .await
+            .map(|found| match found {
+                redis::Value::Array(parts) => redis::from_redis_value(parts[0].clone()).unwrap(),
+                other => panic!("{other:?}"),
+            })
+            .unwrap()
+    };
+    assert_eq!((pending(&a).await, pending(&b).await), (1, 0));
+    assert_eq!(b.xlen("s").await.unwrap(), 1);
+    if has_times {
+        let left = redis::cmd("HPTTL").arg(&["h", "FIELDS", "1", "f"]).take();
+        assert_eq!(b.query::<Vec<i64>>(&left).await.unwrap(), [-1]);
+    }
+}
+
+#[tokio::test]
+async fn the_marker_is_a_key_that_counts() {
+    let servers = Servers::start(2).unwrap();
+    let copy = process(&servers.urls(), Some("shop")).connect().await.unwrap();
+    copy.set("k", 1).await.unwrap();
+    for node in copy.nodes() {
+        assert_eq!(node.dbsize().await.unwrap(), 2);
+        let ttl = node.ttl("__redisdb:{shop}:node").await.unwrap();
+        assert_eq!(ttl, TimeToLive::Persistent);
+    }
+    copy.flushall().await.unwrap();
+    for node in copy.nodes() {
+        assert_eq!(node.exists("__redisdb:{shop}:node").await.unwrap(), 1);
+        assert_eq!(node.dbsize().await.unwrap(), 1);
+    }
+}

@@ -1,0 +1,433 @@
+//! What the pages say of names, defaults and figures is what the code has: a constant that changes alone is noticed.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redisdb::node::Bound;
+use redisdb::node::ConfigError;
+use redisdb::node::Error;
+use redisdb::node::ErrorKind;
+
+/// A file, with each run of white space as one space, so that it does not matter where its lines end.
+fn file(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.lines().map(|line| line.trim_start_matches([' ', '/', '!'])).collect::<Vec<_>>().join(" ")
+}
+
+/// A page says this, and it comes from there, as the code has it.
+fn check(page: &str, says: &str, code: &str, has: &str) {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(&file(page)).contains(says), "{page} does not say: {says}\nwhich comes from {code}: {has}");
+    assert!(words(&file(code)).contains(has), "{code} does not have: {has}\nof which {page} says: {says}");
+}
+
+#[test]
+fn of_one_node() {
+    const CONFIG: &str = "crates/node/src/config.rs";
+    for (says, has) in [
+        (
+            "Default 1 second. #[must_use] pub fn with_connect_timeout",
+            "CONNECT_TIMEOUT: Duration = Duration::from_secs(1)",
+        ),
+        (
+            "Default 1 second. #[must_use] pub fn with_response_timeout",
+            "RESPONSE_TIMEOUT: Duration = Duration::from_secs(1)",
+        ),
+        ("zero is never. Default 1 second.", "PROBE_INTERVAL: Duration = Duration::from_secs(1)"),
+        ("Default 5,000.", "MAX_IN_FLIGHT: usize = 5_000"),
+        ("Default 512 MiB.", "MAX_REPLY: usize = 512 << 20"),
+        ("Default 64.", "MAX_OWNED: usize = 64"),
+    ] {
+        check(CONFIG, says, CONFIG, has);
+    }
+    const ERRORS: &str = "docs/errors.md";
+    for (says, has) in [
+        ("as the node takes, 5,000 by default", "MAX_IN_FLIGHT: usize = 5_000"),
+        ("are in use, 64 by default", "MAX_OWNED: usize = 64"),
+        ("`max_reply`, 512 MiB by default", "MAX_REPLY: usize = 512 << 20"),
+    ] {
+        check(ERRORS, says, CONFIG, has);
+    }
+    for (says, file, has) in [
+        (
+            "again in the background, soon at first, then every second;",
+            "breaker",
+            "LONGEST_PAUSE: Duration = Duration::from_secs(1)",
+        ),
+        (
+            "and the like after 1 s, 2 s, .. up to 30 s",
+            "breaker",
+            "LONGEST_LONG_PAUSE: Duration = Duration::from_secs(30)",
+        ),
+        (
+            "and the like after 1 s, 2 s, .. up to 30 s",
+            "breaker",
+            "FIRST_LONG_PAUSE: Duration = Duration::from_secs(1)",
+        ),
+        (
+            "one that comes and goes is left alone for 1 s, 4 s, .. up to 30 s",
+            "breaker",
+            "FIRST_REST: Duration = Duration::from_secs(1)",
+        ),
+        ("until it has been well for a minute", "breaker", "WELL_AFTER: Duration = Duration::from_secs(60)"),
+        ("outcome is unknown | twice |", "retry", "READ: u32 = 2"),
+        ("| once | on the same node |", "retry", "IDEMPOTENT: u32 = 1"),
+        ("`TRYAGAIN` or `CLUSTERDOWN` | three times |", "retry", "REJECTED: u32 = 3"),
+        (
+            "a random part of 10 ms, then of 20 ms and of 40 ms passes",
+            "retry",
+            "FIRST_PAUSE: Duration = Duration::from_millis(10)",
+        ),
+        ("calls 20 % are repeated at most", "retry", "PER_CALL: f64 = 0.2"),
+        ("and 10 in a second besides", "retry", "PER_SECOND: f64 = 10.0"),
+        ("what is left of that is kept, up to 100", "retry", "MOST: f64 = 10.0 * Self::PER_SECOND"),
+        ("in each of 100 attempts", "transaction", "ATTEMPTS: u32 = 100"),
+    ] {
+        check(ERRORS, says, &format!("crates/node/src/{file}.rs"), has);
+    }
+}
+
+#[test]
+fn of_the_cache() {
+    const PAGE: &str = "crates/cache/README.md";
+    check(PAGE, "for 5 minutes, the default", "crates/cache/src/ttl.rs", "After(Duration::from_secs(300))");
+    check(PAGE, "in an envelope of 25 bytes", "crates/cache/src/envelope.rs", "HEADER: usize = 17");
+    check(PAGE, "in an envelope of 25 bytes", "crates/cache/src/envelope.rs", "CHECKSUM: usize = 8");
+    const BUILDER: &str = "crates/cache/src/builder.rs";
+    for (says, has) in [
+        ("Default: 1. pub fn version", "version: 1, }"),
+        ("Default: 5 minutes.", "default_ttl: Ttl::FIVE_MINUTES"),
+        ("Default: 64 KiB.", "max_key_len: 64 << 10"),
+        ("Default: 8 MiB.", "max_stored_len: 8 << 20"),
+        ("Default: 32 MiB.", "max_decoded_len: 32 << 20"),
+        ("0 counts as 1. Default: 1000.", "batch_len: 1000"),
+        ("Default: 0, not at all.", "jitter_percent: 0"),
+        ("Default: zero, it goes when its time is over.", "grace: Duration::ZERO"),
+        ("left alone after it failed. Default: 30 seconds.", "refresh_pause: Duration::from_secs(30)"),
+        ("notes that there is no value. Default: zero", "negative_ttl: Duration::ZERO"),
+        ("before it is stopped. Default: 30 seconds.", "load_timeout: Duration::from_secs(30)"),
+    ] {
+        check(BUILDER, says, BUILDER, has);
+    }
+    check(
+        "crates/cache/src/sweep.rs",
+        "0 counts as 1. Default: 1000.",
+        "crates/cache/src/sweep.rs",
+        "STEP: u32 = 1000",
+    );
+}
+
+/// What the documentation of the public items says.
+#[test]
+fn of_the_handles() {
+    for (says, at, file, has) in [
+        ("leaves three calls in a row without an answer", "node", "breaker", "IN_A_ROW: u32 = 3"),
+        ("or half of 20 or more within ten seconds", "node", "breaker", "ENOUGH: u32 = 20"),
+        (
+            "or half of 20 or more within ten seconds",
+            "node",
+            "breaker",
+            "WINDOW: Duration = Duration::from_secs(10)",
+        ),
+        ("a budget of 20 % of the calls and 10 in a second", "node", "retry", "PER_CALL: f64 = 0.2"),
+        ("a budget of 20 % of the calls and 10 in a second", "node", "retry", "PER_SECOND: f64 = 10.0"),
+        ("and about every minute since", "node", "clock", "EVERY: Duration = Duration::from_secs(60)"),
+        ("in portions of 1000 commands or", "pipeline", "portion", "MOST_COMMANDS: usize = 1000"),
+        ("1000 commands or 1 MiB to a node", "pipeline", "portion", "MOST_BYTES: usize = 1 << 20"),
+        ("it is tried up to 100 times", "transaction", "transaction", "ATTEMPTS: u32 = 100"),
+        (
+            "with pauses of up to 64 ms",
+            "transaction",
+            "transaction",
+            "LONGEST_PAUSE: Duration = Duration::from_millis(64)",
+        ),
+        (
+            "with pauses from 50 ms to 1 s",
+            "pubsub",
+            "pubsub/feed",
+            "FIRST_PAUSE: Duration = Duration::from_millis(50)",
+        ),
+        (
+            "with pauses from 50 ms to 1 s",
+            "pubsub",
+            "pubsub/feed",
+            "LONGEST_PAUSE: Duration = Duration::from_secs(1)",
+        ),
+        (
+            "An idle connection is tested every second",
+            "pubsub",
+            "pubsub/feed",
+            "TEST_EVERY: Duration = Duration::from_secs(1)",
+        ),
+        ("up to 10,000 messages, or", "pubsub", "pubsub/queue", "MOST: usize = 10_000"),
+        ("10,000 messages, or 64 MiB, are kept", "pubsub", "pubsub/queue", "MOST_BYTES: usize = 64 << 20"),
+        (
+            "Default 100 milliseconds. pub fn sleep",
+            "lock",
+            "lock",
+            "sleep: Duration::from_millis(100), blocking_timeout: None",
+        ),
+    ] {
+        check(&format!("crates/node/src/{at}.rs"), says, &format!("crates/node/src/{file}.rs"), has);
+    }
+    for (says, at, file, has) in [
+        ("more than 256 events behind", "ring", "observe", "KEPT: usize = 256"),
+        ("after 100 attempts", "transaction", "../../node/src/transaction", "ATTEMPTS: u32 = 100"),
+        ("Default 64 MiB. pub fn dump_up_to", "copy/repair", "state", "WHOLE: u64 = 64 << 20"),
+        ("differ for a moment. Default 3.", "copy/verify", "copy/verify", "Verify { copy: self, rounds: 3,"),
+        (
+            "with at most 10,000 keys per second",
+            "builder",
+            "policy",
+            "Self::Repair { keys_per_second: 10_000 }",
+        ),
+    ] {
+        check(&format!("crates/cluster/src/{at}.rs"), says, &format!("crates/cluster/src/{file}.rs"), has);
+    }
+}
+
+#[test]
+fn of_a_copy() {
+    const CONFIG: &str = "crates/node/src/config.rs";
+    const COPY: &str = "docs/copy.md";
+    for (says, has) in [
+        ("as long as the response timeout (1 s)", "RESPONSE_TIMEOUT: Duration = Duration::from_secs(1)"),
+        (
+            "`connect_timeout`, `response_timeout` | 1 s, 1 s |",
+            "CONNECT_TIMEOUT: Duration = Duration::from_secs(1)",
+        ),
+        (
+            "`connect_timeout`, `response_timeout` | 1 s, 1 s |",
+            "RESPONSE_TIMEOUT: Duration = Duration::from_secs(1)",
+        ),
+    ] {
+        check(COPY, says, CONFIG, has);
+    }
+    for (says, file, has) in [
+        ("compared, at 10,000 keys per second |", "policy", "Self::Repair { keys_per_second: 10_000 }"),
+        ("`Repair { keys_per_second: 10_000 }` |", "policy", "Self::Repair { keys_per_second: 10_000 }"),
+        ("looks at each node every second,", "copy/watch", "CALM: Duration = Duration::from_secs(1)"),
+        (
+            "four times a second at one that is not up",
+            "copy/watch",
+            "BUSY: Duration = Duration::from_millis(250)",
+        ),
+        ("less often, up to every 30 s", "copy/watch", "LONGEST_PAUSE: Duration = Duration::from_secs(30)"),
+        (
+            "looked at again a quarter of a second later",
+            "copy/watch",
+            "BUSY: Duration = Duration::from_millis(250)",
+        ),
+        (
+            "when it has changed and every five minutes",
+            "copy/watch",
+            "LOOK_AGAIN: Duration = Duration::from_secs(300)",
+        ),
+        ("and for five minutes at a time", "copy/watch", "LOOK_AGAIN: Duration = Duration::from_secs(300)"),
+        (
+            "has not got half a second later either",
+            "copy/repair/all",
+            "SETTLE: Duration = Duration::from_millis(500)",
+        ),
+        (
+            "that ends midway is replaced after 30 s",
+            "copy/identity",
+            "LEASE: Duration = Duration::from_secs(30)",
+        ),
+        (
+            "after 30 s without a word it is taken over",
+            "copy/identity",
+            "LEASE: Duration = Duration::from_secs(30)",
+        ),
+        (
+            "the epoch of the markers | 30 s | a server that missed two",
+            "copy/marker",
+            "BEAT: Duration = Duration::from_secs(30)",
+        ),
+        (
+            "if the server was away for more than a minute",
+            "copy/marker",
+            "BEAT: Duration = Duration::from_secs(30)",
+        ),
+        ("keys remembered for a node | 100,000, or", "behind", "MOST_KEYS: usize = 100_000"),
+        ("100,000, or 16 MiB of them", "behind", "MOST_BYTES: usize = 16 << 20"),
+        ("by `DUMP` | 64 MiB together", "state", "WHOLE: u64 = 64 << 20"),
+        ("those of more than 64 MiB (`dump_up_to`)", "state", "WHOLE: u64 = 64 << 20"),
+        ("live count as equal within a second", "state/compare", "SAME_END: i64 = 1000"),
+        (
+            "the name of its key with `:__redisdb:copying` behind it",
+            "state/typed",
+            "UNFINISHED: &[u8] = b\":__redisdb:copying\"",
+        ),
+        (
+            "The marker is a key `__redisdb:{shop}:node`",
+            "copy/identity",
+            "format!(\"__redisdb:{{{identity}}}:node\")",
+        ),
+        (
+            "a second one, `__redisdb:{shop}:sync`",
+            "copy/identity",
+            "format!(\"__redisdb:{{{identity}}}:sync\")",
+        ),
+    ] {
+        check(COPY, says, &format!("crates/cluster/src/{file}.rs"), has);
+    }
+}
+
+#[test]
+fn every_outcome_of_a_write_and_every_state_of_a_node_is_on_the_page_of_copies() {
+    let outcomes = rows("docs/copy.md", "## A write");
+    let named = outcomes.iter().take_while(|row| row[0] != "the command");
+    let named = named.flat_map(|row| quoted(&row[0]).collect::<Vec<_>>());
+    let named = named.map(|name| name.split('(').next().unwrap().to_owned());
+    same(named, variants("crates/cluster/src/replies.rs", "Outcome"));
+    let page = file("docs/copy.md");
+    for state in variants("crates/cluster/src/health.rs", "Health") {
+        assert!(page.contains(&state), "{state}");
+    }
+}
+
+#[test]
+fn of_a_configuration() {
+    const PAGE: &str = "docs/configuration.md";
+    for (says, has) in [
+        ("# for nodes that do not say; default 1000", "CONNECT_TIMEOUT: Duration = Duration::from_secs(1)"),
+        ("response_timeout_ms = 250 # likewise", "RESPONSE_TIMEOUT: Duration = Duration::from_secs(1)"),
+        ("sign of life; default 1000, 0 is never", "PROBE_INTERVAL: Duration = Duration::from_secs(1)"),
+        ("# calls under way at once; default 5000", "MAX_IN_FLIGHT: usize = 5_000"),
+        ("# bytes that a reply may take; default 512 MiB", "MAX_REPLY: usize = 512 << 20"),
+        ("one each; default 64", "MAX_OWNED: usize = 64"),
+    ] {
+        check(PAGE, says, "crates/node/src/config.rs", has);
+    }
+    const POLICY: &str = "crates/cluster/src/policy.rs";
+    check(
+        PAGE,
+        "keys_per_second = 10000 } } # the default",
+        POLICY,
+        "Self::Repair { keys_per_second: 10_000 }",
+    );
+    check(PAGE, "# or \"any\", the default, or \"all\"", POLICY, "#[default] Any, So many.");
+    check(PAGE, "read_from = \"in_sync\" # the default", POLICY, "#[default] InSync,");
+    check(PAGE, "on_down = \"fail\" # the default", POLICY, "#[default] Fail,");
+}
+
+/// The names of a list of texts in the code.
+fn listed(path: &str, name: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    let text = fs::read_to_string(path).unwrap();
+    let (_, list) = text.split_once(&format!("const {name}: ")).unwrap();
+    let (list, _) = list.split_once("];").unwrap();
+    list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_layout_and_every_rule_for_tags_is_on_the_page_of_configurations() {
+    let page = file("docs/configuration.md");
+    let layouts = listed("crates/hashring/src/written.rs", "LAYOUTS");
+    assert!(layouts.len() > 10, "{layouts:?}");
+    let tags = listed("crates/hashring/src/written.rs", "TAGS");
+    // The last two are words for what has no name.
+    for name in layouts.iter().chain(&tags[..tags.len() - 2]) {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+/// The names of what an `enum` lists.
+fn variants(path: &str, name: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    let text = fs::read_to_string(path).unwrap();
+    let (_, list) = text
+        .split_once(&format!("pub enum {name} {{\n"))
+        .or_else(|| text.split_once(&format!("pub enum {name}<T> {{\n")))
+        .unwrap();
+    let lines = list.lines().take_while(|line| *line != "}");
+    // Those of the first level; what a variant holds stands further in.
+    let lines = lines.filter_map(|line| line.strip_prefix("    "));
+    let named = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+    named.map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap().to_owned()).collect()
+}
+
+/// The cells of the tables below a heading, up to the next one.
+fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+    let text = fs::read_to_string(path).unwrap();
+    let (_, section) =
+        text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("{page}: {heading}"));
+    let lines =
+        section.lines().take_while(|line| !line.starts_with('#')).filter(|line| line.starts_with('|'));
+    lines.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+/// What stands in backquotes.
+fn quoted(cell: &str) -> impl Iterator<Item = String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned)
+}
+
+/// All are named, nothing else is.
+fn same(found: impl IntoIterator<Item = String>, wanted: Vec<String>) {
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    assert_eq!(sorted(found.into_iter().collect()), sorted(wanted));
+}
+
+#[test]
+fn every_kind_of_error_has_its_row() {
+    let of_a_node = rows("docs/errors.md", "## One node: `redisdb::node::Error`");
+    let kinds: Vec<_> = of_a_node.iter().take_while(|row| row[0] != "command").collect();
+    let named = kinds.iter().flat_map(|row| quoted(&row[0]).collect::<Vec<_>>());
+    same(named, variants("crates/node/src/error.rs", "ErrorKind"));
+    let of_several = rows("docs/errors.md", "## A ring or a copy: `redisdb::Error`");
+    let named = of_several.iter().flat_map(|row| quoted(&row[0]).collect::<Vec<_>>());
+    same(named, variants("crates/cluster/src/error.rs", "Error"));
+    let repair = of_several.iter().find(|row| row[0] == "`Repair`").unwrap();
+    let reasons = quoted(&repair[1]).filter(|name| name != "is_passing()");
+    same(reasons, variants("crates/cluster/src/error/repair.rs", "RepairReason"));
+}
+
+#[test]
+fn every_kind_of_error_says_of_execution_what_its_row_says() {
+    let io = || Arc::new(io::Error::from(io::ErrorKind::ConnectionReset));
+    let second = Duration::from_secs(1);
+    let other_type = redis::from_redis_value::<u8>(redis::Value::Nil).unwrap_err();
+    let kinds = [
+        ErrorKind::Config(ConfigError::NoPath),
+        ErrorKind::Connect(io()),
+        ErrorKind::ConnectTimeout(second),
+        ErrorKind::Tls(io()),
+        ErrorKind::Auth(String::new()),
+        ErrorKind::NotRedis(String::new()),
+        ErrorKind::Down { cause: Arc::new(ErrorKind::Timeout(second)) },
+        ErrorKind::NotAdmitted,
+        ErrorKind::Overloaded { limit: 1, of: Bound::Owned },
+        ErrorKind::Timeout(second),
+        ErrorKind::Disconnected(io()),
+        ErrorKind::ReplyTooLarge { limit: 1 },
+        ErrorKind::Conflict { attempts: 1 },
+        ErrorKind::Reply(other_type.into()),
+        ErrorKind::Unsupported("".into()),
+    ];
+    let mut n_checked = 0;
+    for row in rows("docs/errors.md", "## One node: `redisdb::node::Error`") {
+        let said = row.get(2).map(String::as_str);
+        for name in quoted(&row[0]) {
+            let is_named = |kind: &&ErrorKind| {
+                format!("{kind:?}").split(|c: char| !c.is_ascii_alphanumeric()).next() == Some(&name)
+            };
+            let Some(kind) = kinds.iter().find(is_named) else { continue };
+            let error = Error::new("a".into(), "GET", kind.clone());
+            let is_said = said.is_some_and(|said| said.starts_with("**yes**"));
+            assert_eq!(error.may_have_executed(), is_said, "{row:?}");
+            assert!(is_said || said == Some("no"), "{row:?}");
+            n_checked += 1;
+        }
+    }
+    // An error reply cannot be made here: `redisdb_node::error` has those.
+    assert_eq!(n_checked, kinds.len());
+}
