@@ -5,8 +5,10 @@ use std::time::Duration;
 use redis::Cmd;
 use redisdb::Health;
 use redisdb::Node;
+use redisdb::OnDown;
 use redisdb::RedisCopy;
 use redisdb::RedisRing;
+use redisdb::Rejoin;
 use redisdb::commands::*;
 use redisdb::node::LockOptions;
 use redisdb_cache::Cache;
@@ -59,6 +61,112 @@ async fn a_ring_needs_no_more_than_the_page_says() {
         node.ready().await.is_ok() && node.incarnation() == 1
     })
     .await;
+}
+
+/// The rules that stand in a sentence of the page, after these words.
+fn more(words: &str) -> Vec<&'static str> {
+    let page = include_str!("../../docs/permissions.md");
+    let (_, rest) = page.split_once(words).unwrap_or_else(|| panic!("the page does not say: {words}"));
+    rest.split('`').nth(1).unwrap().split_whitespace().collect()
+}
+
+#[tokio::test]
+async fn a_ring_that_does_without_a_node_needs_no_more_than_the_page_says() {
+    let also = more("A ring that does without a node (`OnDown`) also needs");
+    let allowed = [rules("A ring"), vec!["+get", "+set"], also].concat();
+    for on_down in [
+        OnDown::Failover { ttl_cap: Duration::from_secs(60) },
+        OnDown::Remap { on_return: Rejoin::FlushPrefix("app:".to_owned()) },
+    ] {
+        let mut servers = Servers::start(3).unwrap();
+        let mut builder = RedisRing::builder().on_down(on_down.clone());
+        for (name, server) in NAMES.iter().zip(servers.iter()) {
+            permit(server, &allowed).await;
+            builder = builder.node(*name, &url(server));
+        }
+        let ring = builder.connect().await.unwrap();
+        let key = (0..).map(|i| format!("app:{i}")).find(|key| ring.node_for(key).name() == "b").unwrap();
+        ring.set(&key, "before").await.unwrap();
+        servers[1].kill();
+        let node = ring.on_node("b").unwrap().clone();
+        eventually("it is left alone", async || node.is_down()).await;
+        ring.set(&key, "meanwhile").await.unwrap();
+        assert_eq!(ring.get::<String>(&key).await.unwrap().as_deref(), Some("meanwhile"), "{on_down:?}");
+        servers[1].restart(Data::Lose).unwrap();
+        // What is old by now; nobody else is let in before it is there.
+        let all = Node::connect(servers[1].url()).await.unwrap();
+        all.set(&key, "before").await.unwrap();
+        permit(&servers[1], &allowed).await;
+        eventually("it serves again", async || {
+            let _looked = ring.get::<String>(&key).await;
+            ring.health().contains(&("b".to_owned(), Health::Up))
+        })
+        .await;
+        assert_eq!(ring.get::<String>(&key).await.unwrap(), None, "{on_down:?}");
+    }
+}
+
+#[tokio::test]
+async fn to_flush_a_copy_with_an_identity_needs_no_more_than_the_page_says() {
+    let also = more("`FLUSHALL` on such a copy also needs");
+    let allowed = [rules("A copy with an identity"), vec!["+flushall"], also].concat();
+    let (_servers, copy) = copy_of(&allowed, Some("shop")).await;
+    let copy = copy.unwrap();
+    fill(&copy).await;
+    copy.flushall().await.unwrap();
+    assert_eq!(copy.get::<u8>("app:7").await.unwrap(), None);
+    eventually("they are up", async || copy.health().iter().all(|(_, health)| *health == Health::Up)).await;
+}
+
+/// The commands of the types, which stand in the page in words.
+const OF_TYPES: [&str; 19] = [
+    "+get",
+    "+set",
+    "+append",
+    "+strlen",
+    "+getrange",
+    "+rpush",
+    "+lrange",
+    "+llen",
+    "+sadd",
+    "+sscan",
+    "+scard",
+    "+smembers",
+    "+hset",
+    "+hscan",
+    "+hlen",
+    "+hgetall",
+    "+zadd",
+    "+zscan",
+    "+zrange",
+];
+
+#[tokio::test]
+async fn a_copy_without_dumps_needs_no_more_than_the_page_says() {
+    let page = include_str!("../../docs/permissions.md");
+    let (_, sentence) = page.split_once("read and\nwrite each type, and by ").unwrap();
+    let named: Vec<String> = sentence
+        .split(". ")
+        .next()
+        .unwrap()
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(|name| format!("+{name}"))
+        .collect();
+    assert!(named.len() > 5, "{named:?}");
+    for without in ["+dump", "+restore"] {
+        let allowed = rules("A copy").into_iter().filter(|rule| *rule != without);
+        let allowed: Vec<&str> =
+            allowed.chain(named.iter().map(String::as_str)).chain(OF_TYPES).chain(["+zcard"]).collect();
+        let (mut servers, copy) = copy_of(&allowed, None).await;
+        let copy = copy.unwrap();
+        fill(&copy).await;
+        let all = emptied(&mut servers[1], &allowed).await;
+        eventually("it holds everything again", async || is_whole(&copy, &all).await).await;
+        let verified = copy.verify().run().await.unwrap();
+        assert_eq!((verified.compared, verified.len(), verified.skipped.n_keys), (54, 0, 0), "{verified:?}");
+    }
 }
 
 /// The commands that the tests of copies call themselves.

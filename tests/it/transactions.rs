@@ -89,6 +89,23 @@ async fn a_change_by_another_runs_the_function_again() {
 }
 
 #[tokio::test]
+async fn without_a_block_it_runs_once_and_writes_what_it_writes_itself() {
+    let (_server, node) = node().await;
+    let runs = AtomicU32::new(0);
+    let written = node.transaction("k", |tx| {
+        runs.fetch_add(1, Ordering::Relaxed);
+        async move {
+            tx.set("k", 1).await?;
+            // Never executed.
+            drop(tx.queue().set("k", 2));
+            Ok(())
+        }
+    });
+    written.await.unwrap();
+    assert_eq!((runs.load(Ordering::Relaxed), node.get::<u8>("k").await.unwrap()), (1, Some(1)));
+}
+
+#[tokio::test]
 async fn after_a_hundred_conflicts_it_gives_up() {
     let (_server, node) = node().await;
     let runs = AtomicU32::new(0);
