@@ -183,3 +183,39 @@ async fn large_values_go_some_elements_at_a_time() {
     assert!(!restored("lost").await);
     check(&copy).await;
 }
+
+#[tokio::test]
+async fn what_only_a_dump_can_carry_is_named_where_none_can() {
+    let newest = needs!(Binary::named("redis-8.10").unwrap().map_err(|error| error.to_string()));
+    let other = needs!(Binary::named("redis-8").unwrap().map_err(|error| error.to_string()));
+    let [first, alike, older] =
+        [&newest, &newest, &other].map(|binary| Server::builder().binary(binary).start().unwrap());
+    let copy = RedisCopy::builder().node("first", &first.url()).node("alike", &alike.url());
+    let copy = copy.node("older", &older.url()).on_return(OnReturn::Wait).connect().await.unwrap();
+    let [first, alike, older] = ["first", "alike", "older"].map(|name| copy.on_node(name).unwrap().clone());
+    let id: String = ask(&first, "XADD orders IDMP shop 17 * item tea").await;
+    send(&first, "ARSET array 3 tea").await;
+    send(&first, "SET text tea").await;
+    for (name, whole) in [("alike", 0), ("older", 64 << 20)] {
+        let repaired = copy.repair(name).from("first").dump_up_to(whole).run().await.unwrap();
+        let failed: Vec<(&[u8], bool)> = repaired
+            .failed
+            .iter()
+            .map(|(key, reason)| (key.as_slice(), reason.contains("only a dump can carry")))
+            .collect();
+        assert_eq!(failed, [(b"array".as_slice(), true), (b"orders", true)], "{repaired:?}");
+        let keys: Vec<String> = copy.on_node(name).unwrap().keys("*").await.unwrap();
+        assert_eq!(keys, ["text"]);
+    }
+    let repaired = copy.repair("alike").from("first").run().await.unwrap();
+    assert!(repaired.readmitted && repaired.failed.is_empty(), "{repaired:?}");
+    // The same order a second time is none.
+    assert_eq!(ask::<String>(&alike, "XADD orders IDMP shop 17 * item tea").await, id);
+    assert_eq!(ask::<u64>(&older, "XLEN orders").await, 0);
+    // On a copy each server would have to remember for itself.
+    let mut connection = copy.clone();
+    let add = redis::cmd("XADD").arg(&["orders", "IDMP", "shop", "18", "*", "item", "tea"]).clone();
+    let refused = add.query_async::<String>(&mut connection).await.unwrap_err();
+    assert!(refused.to_string().contains("memory of its producers"), "{refused}");
+    assert_eq!(ask::<u64>(&first, "XLEN orders").await, 1);
+}

@@ -33,7 +33,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// By the reply to `TYPE`; `None` where there is nothing, or something that only its module knows.
+    /// By the reply to `TYPE`; `None` where there is nothing, or something that only a dump can carry.
     pub(super) fn of(reply: &Value) -> Option<Self> {
         let name = match reply {
             Value::SimpleString(name) => name.as_bytes(),

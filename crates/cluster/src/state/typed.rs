@@ -57,7 +57,7 @@ async fn copy_by(
             // What came between is seen when the key is compared again.
             return Ok(());
         }
-        return Err(unsupported(source, "TYPE", "it is of a type that only its module can copy"));
+        return Err(unsupported(source, "TYPE", "it is of a type that only a dump can carry"));
     };
     let kind = elements.kind;
     let mut first = redis::pipe();
