@@ -50,7 +50,8 @@ that no version has it.
 | split | Each node gets the keys that it owns, all at the same time. *added*: the numbers are added up; *in order*: the values stand where their keys stood; *all alike*: every node must say the same. Not atomic. |
 | every node | All nodes get it, at the same time. *added*, *all alike*: as above; *one list*: one list after the other; *no duplicates*: one list, each element once; *the least*: the smallest number, element by element; *one, by weight*: one reply, from a node with many keys more often. |
 | each node | All nodes get it, and each node's answer is kept under its name: by our own methods those of the nodes that \
-failed too, through redis-rs and `query` in one map, or in an error (`Partial`) if one of them failed. |
+failed too, through redis-rs and `query` in one map, or in an error (`Partial`) if one of them failed. The only node of \
+a ring with `allow_colocated()` answers as it would by itself. |
 | any node | One node that is up: all would say the same. |
 | refused | Not sent; the reason stands below the table. |
 

@@ -6,9 +6,16 @@ use redis::RedisError;
 use redis::Value;
 use redis::aio::ConnectionLike;
 use redisdb::RedisRing;
+use redisdb::node::ConnectionCommands;
+use redisdb_node::command::lookup;
 use redisdb_tests::copy;
 use redisdb_tests::ring;
 use xtask::Server;
+
+/// The name of a command, as its row has it.
+fn name(cmd: &Cmd) -> &'static str {
+    lookup(cmd).unwrap().name
+}
 
 /// Each word is what stands between two bars.
 fn cmd(words: &str) -> Cmd {
@@ -64,6 +71,27 @@ const COMMANDS: &[&str] = &[
     "FUNCTION|LOAD|no library",
 ];
 
+/// What is asked of each node, where the answer is always the same.
+const EACH: &[&str] = &[
+    "ACL|WHOAMI",
+    "ACL|USERS",
+    "ACL|LOG",
+    "PUBSUB|NUMSUB|none",
+    "PUBSUB|CHANNELS",
+    "CONFIG|GET|maxmemory",
+    "CLIENT|GETNAME",
+    "ROLE",
+    "SLOWLOG|GET",
+    "SCRIPT|EXISTS|none",
+    "DBSIZE",
+    "KEYS|*",
+    "RANDOMKEY",
+];
+
+/// .. and where it is another one each time.
+const EACH_OTHERWISE: &[&str] =
+    &["INFO", "INFO|server", "CLIENT|ID", "CLIENT|INFO", "CLIENT|LIST", "LASTSAVE", "MEMORY|STATS", "TIME"];
+
 /// Scripts that answer with what no command does.
 const SCRIPTS: &[&str] = &[
     "return redis.error_reply('MY it is \"quoted\" and \\'quoted\\', with a \\\\ in it')",
@@ -112,6 +140,52 @@ async fn a_ring_of_one_node_tells_redis_rs_what_its_server_would() {
     let (one, other) = (Server::start().unwrap(), Server::start().unwrap());
     let (mut one, mut ring) = (plain(&one).await, ring_of_one(&other).await);
     say_the_same(COMMANDS.iter().map(|words| cmd(words)).chain(scripts()), &mut one, &mut ring).await;
+}
+
+/// What kind of value it is, and how many are in it: what does not change from one call to the next.
+fn shape(value: &Value) -> String {
+    match value {
+        Value::Array(elements) => format!("{} elements {:?}", elements.len(), elements.first().map(shape)),
+        Value::Map(pairs) => format!("{} pairs", pairs.len()),
+        other => format!("{:?}", std::mem::discriminant(other)),
+    }
+}
+
+#[tokio::test]
+async fn a_ring_of_one_node_answers_as_its_server_what_is_asked_of_each_node() {
+    let (one, other) = (Server::start().unwrap(), Server::start().unwrap());
+    let (mut one, mut ring) = (plain(&one).await, ring_of_one(&other).await);
+    say_the_same(EACH.iter().map(|words| cmd(words)), &mut one, &mut ring).await;
+    for words in EACH_OTHERWISE {
+        let cmd = cmd(words);
+        for is_atomic in [None, Some(false), Some(true)] {
+            let mut pipeline = Pipeline::new();
+            pipeline.add_command(cmd.clone());
+            if is_atomic == Some(true) {
+                pipeline.atomic();
+            }
+            let of_one: Value = match is_atomic {
+                None => cmd.query_async(&mut one).await.unwrap(),
+                _ => pipeline.query_async(&mut one).await.unwrap(),
+            };
+            let of_ring: Value = match is_atomic {
+                None => cmd.query_async(&mut ring).await.unwrap(),
+                _ => pipeline.query_async(&mut ring).await.unwrap(),
+            };
+            assert_eq!(shape(&of_ring), shape(&of_one), "{words} {is_atomic:?}");
+        }
+        assert_eq!(ring.explain(&cmd).to_string(), format!("`{}` on a ring: to `a`", name(&cmd)));
+    }
+    // By our own methods it has its name, and in a pipeline.
+    let pipeline = ring.pipeline();
+    let (piped, queried) =
+        (pipeline.client_id(), pipeline.command::<u64>(redis::cmd("CLIENT").arg("ID").take()));
+    pipeline.execute().await.ok().unwrap();
+    let id: u64 = ring.query(redis::cmd("CLIENT").arg("ID")).await.unwrap();
+    for by_name in [ring.client_id().await.unwrap(), piped.await.unwrap()] {
+        assert_eq!(by_name.successes().collect::<Vec<_>>(), [("a", &id)]);
+    }
+    assert_eq!(queried.await.unwrap(), id);
 }
 
 #[tokio::test]

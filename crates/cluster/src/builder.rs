@@ -113,7 +113,8 @@ impl RingBuilder {
 
     /// Accepts commands, blocks and transactions over several keys that live on one node today without having one hash
     /// tag. On a ring of one node that is everything: also what has no key (`EVAL .. 0`), and in a block what is for every
-    /// node (`DBSIZE`). They may stop working when a node is added.
+    /// node (`DBSIZE`); what is asked of each node (`INFO`) is then answered as the node answers, without its name, but for
+    /// the typed methods, which always give names. They may stop working when a node is added.
     pub fn allow_colocated(mut self) -> Self {
         self.colocated = true;
         self

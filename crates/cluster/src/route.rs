@@ -61,6 +61,8 @@ pub(crate) fn route(
                 None => Ok(Route::Parts(shares.split(), merge)),
             }
         }
+        // What the only node says of itself is the whole answer, and needs no name.
+        OnRing::EveryNode(_) if is_everything(ring, colocated) => Ok(Route::Owner(0)),
         OnRing::EveryNode(merge) => Ok(Route::EveryNode(merge)),
         OnRing::AnyNode => Ok(Route::AnyNode),
         // A rule that this version does not know.
