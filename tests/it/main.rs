@@ -120,3 +120,5 @@ mod unknown;
 mod users;
 mod vectors;
 mod ways;
+#[cfg(feature = "servers")]
+mod whose;

@@ -3,7 +3,6 @@
 use redis::Cmd;
 use redis::Value;
 use redis::aio::ConnectionLike;
-use redisdb::Error;
 use redisdb::Node;
 use redisdb::commands::*;
 use redisdb_tests::contents;
@@ -65,40 +64,6 @@ async fn a_ring_and_a_node_answer_what_nobody_waits_for() {
     let node = Node::connect(server.url()).await.unwrap();
     assert_eq!(node.send(&unheard(&["INCR", "m"])).await.unwrap(), Value::Int(1));
     check(&mut node.owned().await.unwrap()).await;
-}
-
-/// Errors of replies that are of another type name the node that gave them.
-#[tokio::test]
-async fn a_reply_of_another_type_is_told_of_the_node_that_gave_it() {
-    let (mut servers, copy) = copy().await;
-    let key =
-        |name: &str| (0..).map(|i| format!("k:{i}")).find(|key| copy.node_for(key).name() == name).unwrap();
-    let who = |error: Error| match error {
-        Error::Node(error) => error.node().to_owned(),
-        other => panic!("{other}"),
-    };
-    let look = redisdb::node::Script::new("return redis.call('GET', KEYS[1])").read_only();
-    for name in ["a", "b", "c"] {
-        let key = key(name);
-        copy.set(&key, "text").await.unwrap();
-        assert_eq!(who(copy.get::<u8>(&key).await.unwrap_err()), name);
-        assert_eq!(who(copy.query::<u8>(redis::cmd("GET").arg(&key)).await.unwrap_err()), name);
-        let pipeline = copy.pipeline();
-        let piped = pipeline.get::<u8>(&key);
-        pipeline.execute().await.ok().ok();
-        assert_eq!(who(piped.await.unwrap_err()), name);
-        if redisdb_tests::is_since(copy.on_node("a").unwrap(), (7, 0, 0), "EVALSHA_RO").await {
-            assert_eq!(who(look.key(&key).invoke::<u8, _>(&copy).await.unwrap_err()), name);
-        }
-    }
-    // The one that answers in its place.
-    let key = key("a");
-    servers[0].kill();
-    let next = who(copy.get::<u8>(&key).await.unwrap_err());
-    assert!(["b", "c"].contains(&next.as_str()), "{next}");
-    assert_eq!(who(copy.query::<u8>(redis::cmd("GET").arg(&key)).await.unwrap_err()), next);
-    let getset = redis::cmd("GETSET").arg(&key).arg("other").take();
-    assert_ne!(who(copy.query::<u8>(&getset).await.unwrap_err()), "a");
 }
 
 #[tokio::test]

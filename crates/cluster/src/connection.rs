@@ -22,7 +22,6 @@ use crate::copy::CopyReply;
 use crate::copy::RedisCopy;
 use crate::error::Error;
 use crate::pipeline;
-use crate::replies::decode;
 use crate::ring::RedisRing;
 
 impl RedisRing {
@@ -50,9 +49,7 @@ impl RedisCopy {
     /// Of the routing, of the nodes, that such nodes gave different replies, or that the reply is not a `T`.
     pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
         let spec = row(cmd)?;
-        let reply = self.run_by_itself(spec, cmd).await?;
-        let name = reply.node(spec);
-        Ok(decode(&name, spec.name, reply.into_one(spec)?)?)
+        self.run_by_itself(spec, cmd).await?.read(spec)
     }
 }
 
@@ -61,7 +58,8 @@ impl RedisCopy {
 ///
 /// What is asked of each node, as `INFO` is, is answered by one map: each node's answer under its name. If a node does not
 /// answer there is no map, but [`Error::Partial`], whose parts say what each of them answered, or why not: half an answer
-/// would look like a whole one.
+/// would look like a whole one. A ring of one node with [`allow_colocated`](crate::RingBuilder::allow_colocated) gives that
+/// node's own answer.
 impl ConnectionLike for RedisRing {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move { Ok(self.run(row(cmd)?, cmd).await?) })

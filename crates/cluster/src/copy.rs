@@ -305,11 +305,7 @@ impl Execute for RedisCopy {
         command: &'static Command<Read>,
         cmd: Cmd,
     ) -> Result<T, Error> {
-        let spec = command.spec();
-        let (answered, reply) = self.run_read(spec, &cmd).await?;
-        T::from_redis_value(reply).map_err(|error| {
-            Error::Node(node::Error::new(self.who(answered), spec.name, node::ErrorKind::Reply(error.into())))
-        })
+        self.run_read(command.spec(), &cmd).await?.read(command.spec())
     }
 
     async fn write<T: FromRedisValue + Send>(

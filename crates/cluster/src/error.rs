@@ -57,6 +57,8 @@ pub enum Error {
     /// Some parts of a command for several nodes failed, or all; the others were executed. Through redis-rs and `query`
     /// that is also a question to each node that not all of them answered.
     Partial(Box<Partial>),
+    /// The replies of several nodes do not make the one that was asked for. The command was executed.
+    Merged(Box<Merged>),
     /// Fewer nodes took a write than [`WriteTo`](crate::WriteTo) wants. Those that took it keep it.
     TooFewReplies(Box<TooFewReplies>),
     /// Fewer nodes answered than are needed for what compares them.
@@ -96,6 +98,18 @@ pub struct Unavailable {
     /// The nodes of a copy that did it all the same, though they are behind, or had been emptied a moment before: what they
     /// did is undone when they are made equal to the others.
     pub in_vain: Vec<String>,
+}
+
+/// Replies of several nodes that are not what was asked for together.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Merged {
+    /// The command.
+    pub command: &'static str,
+    /// The nodes whose replies were merged.
+    pub nodes: Vec<String>,
+    /// What does not fit.
+    pub reason: redis::RedisError,
 }
 
 /// Which keys of a command live where.
@@ -204,10 +218,10 @@ impl Error {
         Self::Unsupported { command: command.to_owned(), strategy, reason: reason.into() }
     }
 
-    /// Replies that cannot be made one. The command was executed.
-    pub(crate) fn unmerged(command: &'static str, reason: String) -> Self {
-        let reason = (redis::ErrorKind::UnexpectedReturnType, "the replies of several nodes", reason);
-        Self::Node(node::Error::new("*".into(), command, node::ErrorKind::Reply(reason.into())))
+    /// Replies of these nodes that cannot be made one, or not one of the type that was asked for.
+    pub(crate) fn unmerged(command: &'static str, nodes: &[Arc<str>], reason: redis::RedisError) -> Self {
+        let nodes = nodes.iter().map(|name| name.to_string()).collect();
+        Self::Merged(Box::new(Merged { command, nodes, reason }))
     }
 
     /// A node of a copy that was not repaired.
@@ -304,6 +318,7 @@ impl Error {
                     || self.node_errors().iter().any(|e| e.may_have_executed())
             }
             Self::Unavailable(unavailable) if !unavailable.in_vain.is_empty() => true,
+            Self::Merged(_) => true,
             Self::Repair(error) => error.may_have_begun(),
             _ => self.node_errors().iter().any(|error| error.may_have_executed()),
         }
@@ -317,6 +332,7 @@ impl std::error::Error for Error {
             Self::Config(error) => Some(error),
             Self::Keys { reason, .. } => Some(reason),
             Self::Repair(error) => Some(error),
+            Self::Merged(merged) => Some(&merged.reason),
             _ => self.node_errors().first().map(|error| *error as _),
         }
     }

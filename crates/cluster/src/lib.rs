@@ -47,6 +47,7 @@ pub use observe::Event;
 mod error;
 pub use error::CrossNode;
 pub use error::Error;
+pub use error::Merged;
 pub use error::PartReply;
 pub use error::Partial;
 pub use error::RepairError;

@@ -245,12 +245,11 @@ impl Waiting<'_> {
             Self::Nothing(error) => Err(error),
             Self::Parts(spec, cmd, split, at, merge) => {
                 let replies = at.into_iter().map(|at| take(at, spec)).collect();
-                let merged = nodes.merge_parts(spec, cmd.unwrap_or(&Cmd::new()), merge, split, replies);
-                merged.map(|value| RingReply::One("*".into(), value))
+                nodes.merge_parts(spec, cmd.unwrap_or(&Cmd::new()), merge, split, replies)
             }
             Self::Weighted(spec, at) => {
                 let replies = at.into_iter().map(|(reply, size)| (take(reply, spec), take(size, spec)));
-                nodes.choose(spec, replies.collect()).map(|value| RingReply::One("*".into(), value))
+                nodes.choose(spec, replies.collect())
             }
             Self::Each(spec, at) => {
                 let reply = |at: At| (Arc::clone(nodes.name(at.0)), take(at, spec).into());
@@ -345,12 +344,7 @@ impl SendMany for RedisRing {
 
     #[inline]
     fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: RingReply) -> Result<T, Error> {
-        match reply {
-            RingReply::One(name, value) => Ok(crate::replies::decode(&name, spec.name, value)?),
-            RingReply::Each(replies) => {
-                Ok(crate::replies::decode(&"*".into(), spec.name, replies.by_name(spec.name)?)?)
-            }
-        }
+        reply.read(spec.name)
     }
 
     fn write_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: RingReply) -> Result<T, Error> {
@@ -361,13 +355,7 @@ impl SendMany for RedisRing {
         spec: &'static Spec,
         reply: RingReply,
     ) -> Result<PerNode<T>, Error> {
-        Ok(match reply {
-            RingReply::Each(replies) => replies.decode(spec.name),
-            RingReply::One(name, value) => {
-                let outcome = crate::replies::decode(&name, spec.name, value).into();
-                Replies::new(vec![(name, outcome)])
-            }
-        })
+        reply.read_each(spec.name)
     }
 
     fn not_sent(&self, command: &str, reason: &'static str) -> Error {

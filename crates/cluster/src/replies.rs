@@ -191,6 +191,11 @@ impl<T> Replies<T> {
         self.failures().next().is_none()
     }
 
+    /// The names of all nodes.
+    pub(crate) fn names(&self) -> Vec<Arc<str>> {
+        self.replies.iter().map(|(name, _)| Arc::clone(name)).collect()
+    }
+
     /// The number of nodes.
     #[expect(clippy::len_without_is_empty, reason = "there is at least one node")]
     pub fn len(&self) -> usize {
@@ -250,6 +255,15 @@ pub(crate) fn decode<T: FromRedisValue>(
 ) -> Result<T, node::Error> {
     T::from_redis_value(reply)
         .map_err(|error| node::Error::new(Arc::clone(name), command, node::ErrorKind::Reply(error.into())))
+}
+
+/// Converts what was made of the replies of several nodes.
+pub(crate) fn decode_merged<T: FromRedisValue>(
+    names: &[Arc<str>],
+    command: &'static str,
+    reply: Value,
+) -> Result<T, Error> {
+    T::from_redis_value(reply).map_err(|error| Error::unmerged(command, names, error.into()))
 }
 
 impl<T> IntoIterator for Replies<T> {

@@ -10,7 +10,6 @@ use arc_swap::ArcSwap;
 use futures_util::Stream;
 use redis::Cmd;
 use redis::FromRedisValue;
-use redis::Value;
 use redisdb_hashring::HashRing;
 use redisdb_node as node;
 use redisdb_node::Execute;
@@ -30,9 +29,8 @@ use crate::health::Health;
 use crate::monitor::Monitor;
 use crate::nodes::Nodes;
 use crate::observe::Event;
+use crate::pipeline::RingReply;
 use crate::replies::PerNode;
-use crate::replies::Replies;
-use crate::replies::decode;
 use crate::route::Route;
 use crate::several::on_owner;
 use crate::topology::Plan;
@@ -272,19 +270,29 @@ impl RedisRing {
         let cmd = cmd.borrow();
         let reply = match self.way(spec, cmd)? {
             Way::Straight(owner) => match owner.run(spec, cmd).await {
-                Ok(reply) => reply,
+                Ok(reply) => {
+                    let unread = |error: redis::ParsingError| {
+                        node::Error::new(owner.name().into(), spec.name, node::ErrorKind::Reply(error.into()))
+                    };
+                    return T::from_redis_value(reply).map_err(|error| unread(error).into());
+                }
                 Err(error) => Box::pin(self.run_elsewhere(spec, cmd, error)).await?,
             },
             // Boxed, for it is rare: the future of every other command would have room for it.
             Way::Other(topology, route) => Box::pin(self.run_other(spec, cmd, &topology, route)).await?,
         };
-        T::from_redis_value(reply).map_err(|error| {
-            let name = match self.topology().route(spec, cmd, Context::Alone) {
-                Ok(Route::Owner(owner)) => Arc::clone(self.topology().nodes.name(owner)),
-                _ => "*".into(),
-            };
-            Error::Node(node::Error::new(name, spec.name, node::ErrorKind::Reply(error.into())))
-        })
+        reply.read(spec.name)
+    }
+
+    /// The same: the reply as it is, and who gave it.
+    pub(crate) async fn reply(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
+        match self.way(spec, cmd)? {
+            Way::Straight(owner) => match owner.run(spec, cmd).await {
+                Ok(reply) => Ok(RingReply::One(owner.name().into(), reply)),
+                Err(error) => self.run_elsewhere(spec, cmd, error).await,
+            },
+            Way::Other(topology, route) => self.run_other(spec, cmd, &topology, route).await,
+        }
     }
 
     /// Runs a command that its owner was not sent, where others answer for that by now and there is time left.
@@ -293,7 +301,7 @@ impl RedisRing {
         spec: &'static Spec,
         cmd: &Cmd,
         error: node::Error,
-    ) -> Result<Value, Error> {
+    ) -> Result<RingReply, Error> {
         let topology = self.topology();
         let has_time = self.deadline.is_none() || !error.is_timeout();
         if error.is_connect() && has_time && topology.takes_care_of(spec) {
@@ -314,7 +322,7 @@ impl RedisRing {
         cmd: &Cmd,
         topology: &Topology,
         route: Route,
-    ) -> Result<Value, Error> {
+    ) -> Result<RingReply, Error> {
         if topology.takes_care_of(spec) {
             self.shared.look_after_those_away();
             return self.run_without_those_away(topology, spec, cmd).await;
@@ -359,20 +367,7 @@ impl Execute for RedisRing {
         command: &'static Command<Each>,
         cmd: Cmd,
     ) -> Result<PerNode<T>, Error> {
-        let spec = command.spec();
-        let topology = self.topology();
-        let nodes = &*self.nodes_of(&topology);
-        let replies: Replies<Value> = match topology.route(spec, &cmd, Context::Alone)? {
-            Route::EveryNode(_) => nodes.replies(nodes.run_on_all(spec, &cmd).await),
-            // A question about a key, or one that any node can answer, has one answer.
-            _ => {
-                let owner = nodes.ring().lookup(spec.first_key(&cmd).ok().flatten().unwrap_or_default());
-                let name = Arc::clone(nodes.name(owner));
-                let reply = self.run::<Value>(spec, cmd).await?;
-                return Ok(Replies::new(vec![(Arc::clone(&name), decode(&name, spec.name, reply).into())]));
-            }
-        };
-        Ok(replies.decode(spec.name))
+        self.reply(command.spec(), &cmd).await?.read_each(command.spec().name)
     }
 
     fn one_reply<T: Send>(written: T) -> Result<T, Error> {

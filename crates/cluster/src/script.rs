@@ -3,10 +3,10 @@
 use redis::FromRedisValue;
 use redisdb_node::RunScript;
 use redisdb_node::ScriptCall;
+use redisdb_node::SendMany;
 
 use crate::copy::RedisCopy;
 use crate::error::Error;
-use crate::replies::Outcome;
 use crate::replies::Replies;
 use crate::replies::decode;
 use crate::ring::RedisRing;
@@ -35,13 +35,13 @@ impl RunScript for RedisCopy {
     async fn run_script<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<Replies<T>, Error> {
         let (spec, cmd) = call.command();
         if call.is_read_only() {
-            let (answered, reply) = match (self.run_read(spec, &cmd).await, call.command_with_code()) {
+            let reply = match (self.run_read(spec, &cmd).await, call.command_with_code()) {
                 (Err(error), Some((spec, cmd))) if unknown(&error) => self.run_read(spec, &cmd).await?,
                 (reply, _) => reply?,
             };
-            let name = self.who(answered);
-            let outcome = Outcome::Ok(decode(&name, spec.name, reply)?);
-            return Ok(Replies::new(vec![(name, outcome)]));
+            let replies = Self::write_reply(spec, reply)?;
+            let unread = replies.failures().next().map(|(_, error)| error.clone());
+            return unread.map_or(Ok(replies), |error| Err(Error::Node(error)));
         }
         if !call.is_deterministic() {
             let reason = "each node could end up different; declare it `deterministic()` if it does the same \

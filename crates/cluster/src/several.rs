@@ -7,8 +7,10 @@ use std::sync::Arc;
 use futures_util::future::join;
 use futures_util::future::join_all;
 use redis::Cmd;
+use redis::RedisError;
 use redis::Value;
 use redisdb_node as node;
+use redisdb_node::command::Access;
 use redisdb_node::command::Merge;
 use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
@@ -19,6 +21,7 @@ use crate::error::Partial;
 use crate::merge::PartValue;
 use crate::merge::merge;
 use crate::nodes::Nodes;
+use crate::pipeline::RingReply;
 use crate::route::Route;
 use crate::split::Split;
 
@@ -29,15 +32,19 @@ impl Nodes {
         spec: &'static Spec,
         cmd: &Cmd,
         route: Route,
-    ) -> Result<Value, Error> {
+    ) -> Result<RingReply, Error> {
         match route {
-            Route::Owner(owner) => {
-                self.at(owner).run(spec, cmd).await.map_err(|error| on_owner(spec, cmd, error))
-            }
+            Route::Owner(owner) => match self.at(owner).run(spec, cmd).await {
+                Ok(reply) => Ok(RingReply::One(Arc::clone(self.name(owner)), reply)),
+                Err(error) => Err(on_owner(spec, cmd, error)),
+            },
             Route::Parts(split, rule) => {
                 let calls = split.parts.iter().map(|part| self.at(part.node).run(spec, &part.cmd));
                 let replies = join_all(calls).await;
                 self.merge_parts(spec, cmd, rule, split, replies)
+            }
+            Route::EveryNode(_) if spec.access == Access::Each => {
+                Ok(RingReply::Each(self.replies(self.run_on_all(spec, cmd).await)))
             }
             Route::EveryNode(Merge::First) => self.weighted(spec, cmd).await,
             Route::EveryNode(rule) => self.merge_all(spec, rule, self.run_on_all(spec, cmd).await),
@@ -46,19 +53,19 @@ impl Nodes {
     }
 
     /// Asks one node after the other until one can be reached.
-    async fn any(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+    async fn any(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
         let mut errors = Vec::new();
-        for node in self.iter() {
+        for (idx, node) in self.iter().enumerate() {
             match node.run(spec, cmd).await {
                 Err(error) if error.is_connect() => errors.push(error),
-                reply => return reply.map_err(Error::Node),
+                reply => return Ok(RingReply::One(Arc::clone(self.name(idx)), reply?)),
             }
         }
         Err(Error::unavailable(spec.name, None, errors, Vec::new()))
     }
 
     /// One node's reply, each node chosen as often as it has keys: every key is as likely as any other.
-    async fn weighted(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+    async fn weighted(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
         let dbsize = rows::DBSIZE.cmd();
         let both = self.iter().map(|node| join(node.run(spec, cmd), node.run(rows::DBSIZE.spec(), &dbsize)));
         self.choose(spec, join_all(both).await)
@@ -69,22 +76,22 @@ impl Nodes {
         &self,
         spec: &'static Spec,
         replies: Vec<(Result<Value, node::Error>, Result<Value, node::Error>)>,
-    ) -> Result<Value, Error> {
+    ) -> Result<RingReply, Error> {
         let mut total = 0;
-        let mut choice = Value::Nil;
+        let mut choice = None;
         let mut parts = Vec::with_capacity(replies.len());
         for (idx, (reply, size)) in replies.into_iter().enumerate() {
             if let (Ok(reply), Ok(Value::Int(size))) = (&reply, size) {
                 let size = u64::try_from(size).unwrap_or(0);
                 total += size;
                 if total > 0 && *reply != Value::Nil && RandomState::new().hash_one(idx) % total < size {
-                    choice = reply.clone();
+                    choice = Some(RingReply::One(Arc::clone(self.name(idx)), reply.clone()));
                 }
             }
             parts.push(reply);
         }
-        self.merge_all(spec, Merge::First, parts)?;
-        Ok(choice)
+        let of_all = self.merge_all(spec, Merge::First, parts)?;
+        Ok(choice.unwrap_or(of_all))
     }
 
     pub(crate) fn merge_parts(
@@ -94,15 +101,18 @@ impl Nodes {
         rule: Merge,
         split: Split,
         replies: Vec<Result<Value, node::Error>>,
-    ) -> Result<Value, Error> {
+    ) -> Result<RingReply, Error> {
         let Split { parts, of_keys } = split;
         if replies.iter().all(Result::is_ok) {
+            let names: Box<[_]> = parts.iter().map(|part| Arc::clone(self.name(part.node))).collect();
             let values = parts.into_iter().zip(replies).filter_map(|(part, reply)| {
                 let node = Arc::clone(self.name(part.node));
                 Some(PartValue { node, n_keys: part.n_keys, value: reply.ok()? })
             });
-            return merge(rule, &of_keys, values.collect())
-                .map_err(|reason| Error::unmerged(spec.name, reason));
+            return match merge(rule, &of_keys, values.collect()) {
+                Ok(value) => Ok(RingReply::Merged(names, value)),
+                Err(reason) => Err(Error::unmerged(spec.name, &names, unfit(reason))),
+            };
         }
         let keys: Vec<&[u8]> =
             spec.keys_of(cmd).map(|keys| keys.map(|(_, key)| key).collect()).unwrap_or_default();
@@ -120,9 +130,14 @@ impl Nodes {
         spec: &'static Spec,
         rule: Merge,
         replies: Vec<Result<Value, node::Error>>,
-    ) -> Result<Value, Error> {
+    ) -> Result<RingReply, Error> {
         self.merge_parts(spec, &Cmd::new(), rule, Split::whole(0..replies.len()), replies)
     }
+}
+
+/// Why replies cannot be made one.
+pub(crate) fn unfit(reason: String) -> RedisError {
+    (redis::ErrorKind::UnexpectedReturnType, "the replies do not fit together", reason).into()
 }
 
 /// An error of the owner of a key: that it cannot be reached says which key that is about.

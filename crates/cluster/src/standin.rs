@@ -55,7 +55,7 @@ impl RedisRing {
         topology: &Topology,
         spec: &'static Spec,
         cmd: &Cmd,
-    ) -> Result<Value, Error> {
+    ) -> Result<RingReply, Error> {
         let nodes = &*self.nodes_of(topology);
         // A node may go, or come back, at any moment; each time the command, if it was not sent, goes elsewhere.
         let mut attempts = 0..=nodes.len();
@@ -65,7 +65,8 @@ impl RedisRing {
                 Route::Owner(at) => match run_at(topology, nodes, at, spec, cmd).await {
                     None if !is_last => {}
                     Some(Err(error)) if error.is_connect() && topology.is_away(at) && !is_last => {}
-                    Some(reply) => return reply.map_err(|error| on_owner(spec, cmd, error)),
+                    Some(Ok(reply)) => return Ok(RingReply::One(Arc::clone(nodes.name(at)), reply)),
+                    Some(Err(error)) => return Err(on_owner(spec, cmd, error)),
                     None => return Err(flapping(nodes.at(at), spec, cmd)),
                 },
                 Route::Parts(split, rule) => {
@@ -109,13 +110,8 @@ impl RedisRing {
 
     /// Runs one command of a pipeline by itself.
     async fn run_one(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
-        let topology = self.topology();
-        let route = topology.route(spec, cmd, Context::Pipeline)?;
-        if let (Access::Each, Route::EveryNode(_)) = (spec.access, route) {
-            let nodes = self.nodes_of(&topology);
-            return Ok(RingReply::Each(nodes.replies(nodes.run_on_all(spec, cmd).await)));
-        }
-        Ok(RingReply::One("*".into(), self.run(spec, cmd).await?))
+        let _sendable = self.topology().route(spec, cmd, Context::Pipeline)?;
+        self.reply(spec, cmd).await
     }
 
     /// Runs a part of a command anew, whose node went, or came back, after it was routed.
@@ -127,11 +123,13 @@ impl RedisRing {
     ) -> Pin<Box<dyn Future<Output = Result<Value, node::Error>> + Send + 'a>> {
         Box::pin(async move {
             let reply = self.run_without_those_away(topology, spec, cmd).await;
-            reply.map_err(|error| match error.node_errors().first() {
-                Some(first) => (*first).clone(),
-                None => {
-                    let kind = node::ErrorKind::Unsupported(error.to_string().into());
-                    node::Error::new("*".into(), spec.name, kind)
+            reply.and_then(|reply| reply.into_one(spec.name)).map_err(|error| {
+                match error.node_errors().first() {
+                    Some(first) => (*first).clone(),
+                    None => {
+                        let kind = node::ErrorKind::Unsupported(error.to_string().into());
+                        node::Error::new("*".into(), spec.name, kind)
+                    }
                 }
             })
         })

@@ -31,6 +31,7 @@ use crate::nodes::Nodes;
 use crate::replies::Outcome;
 use crate::replies::Replies;
 use crate::replies::decode;
+use crate::replies::decode_merged;
 
 /// How many commands are sent at a time.
 const PORTION: usize = 1000;
@@ -41,24 +42,33 @@ const PORTION: usize = 1000;
 pub enum CopyReply {
     /// The answer to a read, and the node that gave it.
     One(Arc<str>, Value),
+    /// The answer to a question, merged from those of these nodes.
+    Merged(Box<[Arc<str>]>, Value),
     /// What each node said.
     All(Replies<Value>),
 }
 
 impl CopyReply {
-    /// The node whose value it is, if it is one's.
-    pub(crate) fn node(&self, spec: &'static Spec) -> Arc<str> {
-        match self {
-            Self::One(name, _) => Arc::clone(name),
-            Self::All(replies) if spec.access != Access::Each => replies.first_node(),
-            Self::All(_) => "*".into(),
+    /// The value of this type, or who gave another one.
+    pub(crate) fn read<T: FromRedisValue>(self, spec: &'static Spec) -> Result<T, Error> {
+        let names = match &self {
+            Self::One(name, _) => vec![Arc::clone(name)],
+            Self::Merged(names, _) => names.to_vec(),
+            Self::All(replies) if spec.access == Access::Each => replies.names(),
+            Self::All(replies) => vec![replies.first_node()],
+        };
+        let is_merged = matches!(self, Self::Merged(..)) || spec.access == Access::Each;
+        let value = self.into_one(spec)?;
+        match names.as_slice() {
+            [name] if !is_merged => Ok(decode(name, spec.name, value)?),
+            names => decode_merged(names, spec.name, value),
         }
     }
 
     /// One value: of a write, what all nodes answered that took it and count.
     pub(crate) fn into_one(self, spec: &'static Spec) -> Result<Value, Error> {
         match self {
-            Self::One(_, value) => Ok(value),
+            Self::One(_, value) | Self::Merged(_, value) => Ok(value),
             Self::All(replies) if spec.access == Access::Each => replies.by_name(spec.name),
             Self::All(replies) => match replies.first() {
                 Some(first) if replies.agreed() => Ok(first.clone()),
@@ -233,10 +243,7 @@ impl RedisCopy {
     /// Runs one command as it would run without a pipeline.
     pub(crate) async fn run_by_itself(&self, spec: &'static Spec, cmd: &Cmd) -> Result<CopyReply, Error> {
         match spec.access {
-            Access::Read => {
-                let (answered, reply) = self.run_read(spec, cmd).boxed().await?;
-                Ok(CopyReply::One(self.who(answered), reply))
-            }
+            Access::Read => self.run_read(spec, cmd).boxed().await,
             Access::Each => Ok(CopyReply::All(self.run_each(spec, cmd).boxed().await?)),
             _ => Ok(CopyReply::All(self.run_write(spec, cmd).boxed().await?)),
         }
@@ -315,6 +322,7 @@ impl SendMany for RedisCopy {
         match reply {
             CopyReply::One(name, value) => Ok(decode(&name, spec.name, value)?),
             CopyReply::All(replies) => <Self as node::Execute>::one_reply(replies.decode(spec.name)),
+            merged => merged.read(spec),
         }
     }
 
@@ -327,6 +335,12 @@ impl SendMany for RedisCopy {
             CopyReply::One(name, value) => {
                 let outcome = Outcome::from(decode(&name, spec.name, value));
                 Replies::new(vec![(name, outcome)])
+            }
+            CopyReply::Merged(names, value) => {
+                let outcome = |name: &Arc<str>| {
+                    (Arc::clone(name), Outcome::from(decode(name, spec.name, value.clone())))
+                };
+                Replies::new(names.iter().map(outcome).collect())
             }
         })
     }

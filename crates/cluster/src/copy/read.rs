@@ -17,6 +17,7 @@ use super::Shared;
 use crate::behind::Behind;
 use crate::behind::Standing;
 use crate::context::Context;
+use crate::copy::CopyReply;
 use crate::copy::RedisCopy;
 use crate::effect;
 use crate::error::Error;
@@ -24,20 +25,18 @@ use crate::merge::PartValue;
 use crate::merge::merge;
 use crate::policy::ReadFrom;
 use crate::replies::Replies;
+use crate::several::unfit;
 
 impl RedisCopy {
-    /// Asks one node, and the next one when that cannot answer. Returns which one answered, unless all were asked.
-    pub(crate) async fn run_read(
-        &self,
-        spec: &'static Spec,
-        cmd: &Cmd,
-    ) -> Result<(Option<usize>, Value), Error> {
+    /// Asks one node, and the next one when that cannot answer.
+    pub(crate) async fn run_read(&self, spec: &'static Spec, cmd: &Cmd) -> Result<CopyReply, Error> {
         let mut patience = self.patience(self.shared.nodes.len()).await?;
         let _sendable = effect::plan(Context::Alone, spec, cmd, || SystemTime::UNIX_EPOCH)?;
         if spec.copy == OnCopy::EveryNode {
-            return Ok((None, self.ask_all(spec, cmd).boxed().await?));
+            return self.ask_all(spec, cmd).boxed().await;
         }
         let shared = &*self.shared;
+        let of = |idx, reply| CopyReply::One(Arc::clone(shared.nodes.name(idx)), reply);
         let key = spec.first_key(cmd).map_err(Error::keys(spec))?;
         let mut errors = Vec::new();
         if shared.nobody_is_up() {
@@ -58,7 +57,7 @@ impl RedisCopy {
                     // The answer may have come over a new connection, from a server that has been restarted.
                     Ok(reply) if shared.standing(idx, spec, cmd) != Standing::Behind => {
                         if !lacks_something(&reply) || self.has_its_marker(idx, &patience).await {
-                            return Ok((Some(idx), reply));
+                            return Ok(of(idx, reply));
                         }
                     }
                     Ok(_) => {}
@@ -80,21 +79,16 @@ impl RedisCopy {
             for &idx in &behind {
                 match patience.share(shared.nodes.at(idx)).run(spec, cmd).await {
                     Err(error) if another_may_answer(&error) => errors.push(error),
-                    reply => return Ok((Some(idx), reply?)),
+                    reply => return Ok(of(idx, reply?)),
                 }
             }
         }
         Err(Error::unavailable(spec.name, key, errors, shared.names(behind)))
     }
 
-    /// The name of the node that answered, for what is said of its reply.
-    pub(crate) fn who(&self, answered: Option<usize>) -> Arc<str> {
-        answered.map_or_else(|| "*".into(), |idx| Arc::clone(self.shared.nodes.name(idx)))
-    }
-
     /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached
     /// do not count.
-    async fn ask_all(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+    async fn ask_all(&self, spec: &'static Spec, cmd: &Cmd) -> Result<CopyReply, Error> {
         let results = self.shared.nodes.run_on_all(spec, cmd).await;
         let (mut values, mut errors) = (Vec::new(), Vec::new());
         for (idx, result) in results.into_iter().enumerate() {
@@ -108,7 +102,11 @@ impl RedisCopy {
         if values.is_empty() {
             return Err(Error::unavailable(spec.name, None, errors, Vec::new()));
         }
-        merge(rule_of(spec), &[], values).map_err(|reason| Error::unmerged(spec.name, reason))
+        let names: Box<[_]> = values.iter().map(|part| Arc::clone(&part.node)).collect();
+        match merge(rule_of(spec), &[], values) {
+            Ok(value) => Ok(CopyReply::Merged(names, value)),
+            Err(reason) => Err(Error::unmerged(spec.name, &names, unfit(reason))),
+        }
     }
 
     pub(crate) async fn run_each(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {

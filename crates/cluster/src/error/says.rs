@@ -7,6 +7,7 @@ use redisdb_node::command::words;
 
 use super::CrossNode;
 use super::Error;
+use super::Merged;
 use super::Partial;
 use super::TooFewNodes;
 use super::Unavailable;
@@ -53,6 +54,11 @@ impl fmt::Display for Says<'_> {
                     write.wanted
                 )?;
                 self.0.node_errors().iter().try_for_each(|error| write!(f, "; {error}"))
+            }
+            Error::Merged(merged) => {
+                let Merged { command, nodes, reason } = &**merged;
+                let names = nodes.join("`, `");
+                write!(f, "`{command}`: the reply that was merged from those of `{names}`: {reason}")
             }
             Error::TooFewNodes(too_few) => {
                 let TooFewNodes { command, wanted, answered, errors } = &**too_few;
@@ -165,6 +171,7 @@ mod tests {
     use crate::error::TooFewReplies;
     use crate::replies::Outcome;
     use crate::replies::Replies;
+    use crate::several::unfit;
 
     fn check(error: &Error) {
         let text = error.to_string();
@@ -210,7 +217,7 @@ mod tests {
             (Error::TooFewReplies(replies(vec![Outcome::Unknown(of(timeout()))])), true),
             (Error::Disagreement(replies(vec![Outcome::Ok(Value::Nil), Outcome::Ok(Value::Int(1))])), true),
             (Error::Disagreement(replies(vec![Outcome::Unknown(of(timeout()))])), true),
-            (Error::unmerged("MGET", "text".to_owned()), true),
+            (Error::unmerged("MGET", &["a".into()], unfit("text".to_owned())), true),
             (Error::unrepaired("b", RepairReason::Busy), false),
             (Error::unrepaired("b", RepairReason::LeaseLost), true),
             (Error::unrepaired("b", RepairReason::Restarted), true),

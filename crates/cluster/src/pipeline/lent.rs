@@ -15,7 +15,6 @@ use super::run_all;
 use crate::context::Context;
 use crate::context::row;
 use crate::error::Error;
-use crate::replies::PerNode;
 use crate::ring::RedisRing;
 use crate::several::on_owner;
 
@@ -52,13 +51,13 @@ pub(crate) async fn run(
     let answered = |mut answers: RingAnswers| {
         for i in 0..answers.n_commands() {
             let Some(answer) = answers.take(i) else { continue };
-            let named = |replies: PerNode<Value>| {
+            let name = || {
                 let spec = pipeline.cmd_iter().nth(n_answered + i).and_then(command::lookup);
-                replies.by_name(spec.map_or("?", |spec| spec.name))
+                spec.map_or("?", |spec| spec.name)
             };
             outcome(answer.and_then(|reply| match reply {
                 RingReply::One(_, value) => Ok(value),
-                RingReply::Each(replies) => named(replies),
+                reply => reply.into_one(name()),
             }));
         }
         n_answered += answers.n_commands();
