@@ -122,3 +122,5 @@ mod vectors;
 mod ways;
 #[cfg(feature = "servers")]
 mod whose;
+#[cfg(feature = "servers")]
+mod whose_fault;

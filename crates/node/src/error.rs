@@ -197,10 +197,25 @@ impl ServerError {
         self.verbatim.as_deref().unwrap_or(&self.message)
     }
 
-    /// Returns whether the code proves that a script or a transaction was not even begun: no command inside one gives
-    /// these.
-    fn proves_that_no_program_began(&self) -> bool {
-        matches!(self.code.as_str(), "NOSCRIPT" | "EXECABORT" | "LOADING" | "BUSY" | "NOAUTH")
+    /// Returns whether it proves that nothing was executed.
+    ///
+    /// A script or a function may answer with any error after it has written, also in the server's words (`LOADING`, `BUSY`), and
+    /// so proves nothing, but for the server's own about a script that it does not know. A block is answered for by the server
+    /// alone. What a server does at another one (`MIGRATE`) may be done though it was not told so (`IOERR`).
+    fn proves_that_nothing_ran(&self, command: &str) -> bool {
+        let code = self.code.as_str();
+        let is = |name: &str| command.starts_with(name);
+        match () {
+            () if is("EVALSHA") => self.is_unknown_script(),
+            () if is("EVAL") || is("FCALL") => false,
+            () if is("EXEC") => matches!(code, "EXECABORT" | "LOADING" | "BUSY" | "NOAUTH"),
+            () => code != "IOERR",
+        }
+    }
+
+    /// A script that runs may answer with the same code, though not with the server's text.
+    pub(crate) fn is_unknown_script(&self) -> bool {
+        self.code == "NOSCRIPT" && self.message.starts_with("No matching script")
     }
 
     pub(crate) fn is_auth(&self) -> bool {
@@ -297,9 +312,7 @@ impl Error {
             | ErrorKind::ReplyTooLarge { .. }
             | ErrorKind::NotAtomic(_) => Outcome::Unknown,
             ErrorKind::Reply(_) => Outcome::Answered,
-            ErrorKind::Server(error) if self.is_program() && !error.proves_that_no_program_began() => {
-                Outcome::Unknown
-            }
+            ErrorKind::Server(error) if !error.proves_that_nothing_ran(self.command()) => Outcome::Unknown,
             ErrorKind::Server(_) | ErrorKind::Conflict { .. } => Outcome::Rejected,
             ErrorKind::Config(_)
             | ErrorKind::Connect(_)
@@ -338,10 +351,6 @@ impl Error {
             ErrorKind::Server(error) => refuses(&error.code) || error.cause.as_deref().is_some_and(refuses),
             _ => false,
         }
-    }
-
-    fn is_program(&self) -> bool {
-        ["EVAL", "FCALL", "EXEC"].iter().any(|name| self.command().starts_with(name))
     }
 
     fn root(&self) -> &ErrorKind {
@@ -467,6 +476,33 @@ mod tests {
                 assert_eq!(says, error.may_have_executed(), "{text}");
                 assert!(error.is_not_sent() || !text.contains("not sent"), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn an_error_reply_is_a_proof_only_where_nobody_else_could_have_given_it() {
+        let unknown = ("NOSCRIPT", "No matching script. Please use EVAL.");
+        let (loading, busy) = (("LOADING", "Redis is loading the dataset in memory"), ("BUSY", "text"));
+        let forged =
+            [loading, busy, ("NOAUTH", "text"), ("EXECABORT", "text"), ("NOSCRIPT", "mine"), ("ERR", "text")];
+        for command in ["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO"] {
+            for (code, message) in forged {
+                let error =
+                    Error::new("a".into(), command, ErrorKind::Server(ServerError::new(code, message)));
+                assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+            }
+        }
+        for (command, (code, message), expected) in [
+            ("EVALSHA", unknown, Outcome::Rejected),
+            ("EVAL", unknown, Outcome::Unknown),
+            ("EXEC", loading, Outcome::Rejected),
+            ("EXEC", ("ERR", "text"), Outcome::Unknown),
+            ("SET", loading, Outcome::Rejected),
+            ("SET", busy, Outcome::Rejected),
+            ("MIGRATE", ("IOERR", "error or timeout reading to target instance"), Outcome::Unknown),
+        ] {
+            let error = Error::new("a".into(), command, ErrorKind::Server(ServerError::new(code, message)));
+            assert_eq!(error.outcome(), expected, "{error}");
         }
     }
 

@@ -349,7 +349,9 @@ impl Node {
         let by = self.by(start).unwrap_or(start + self.inner.config.response_timeout());
         for tried in 0.. {
             // A command that a replica turned away may be meant for the server that took its place.
-            let demoted = tried == 0 && error.code() == Some("READONLY") && connection.renew();
+            let may_be_demoted = tried == 0 && error.code() == Some("READONLY") && connection.renew();
+            // A script may say so itself.
+            let demoted = may_be_demoted && !error.may_have_executed();
             let pause = match demoted {
                 true => Some(Duration::ZERO),
                 false => retry::pause(spec, cmd, &error, tried),

@@ -29,6 +29,8 @@ const IDEMPOTENT: u32 = 1;
 pub(crate) fn pause(spec: &Spec, cmd: &Cmd, error: &Error, tried: u32) -> Option<Duration> {
     let most = match error.outcome() {
         Outcome::Rejected if error.code().is_some_and(is_passing) => REJECTED,
+        // A script that only reads has done nothing, whether the server or the script itself said it.
+        Outcome::Unknown if spec.retry == Retry::Read && error.code().is_some_and(is_passing) => REJECTED,
         // The same reply would come again.
         Outcome::Unknown
             if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::ReplyTooLarge { .. }) =>
@@ -136,9 +138,10 @@ mod tests {
         for name in ["OOM", "MISCONF", "WRONGTYPE", "NOAUTH", "NOPERM", "ERR", "READONLY", "NOREPLICAS"] {
             check("SET k v", code(name), 0);
         }
-        // Inside a script it proves nothing.
+        // Of a script it proves nothing: it may have said so itself.
         check("EVAL s 0", code("MASTERDOWN"), 0);
-        check("EVAL s 0", code("BUSY"), REJECTED);
+        check("EVAL s 0", code("BUSY"), 0);
+        check("EVAL_RO s 0", code("BUSY"), REJECTED);
     }
 
     #[test]

@@ -317,10 +317,7 @@ impl Error {
     /// Returns whether the server does not know the script it was to run; then it ran nothing.
     pub fn is_unknown_script(&self) -> bool {
         match self.kind() {
-            // A script that runs may answer with the same code, though not with the server's text.
-            ErrorKind::Server(reply) => {
-                reply.code == "NOSCRIPT" && reply.message.starts_with("No matching script")
-            }
+            ErrorKind::Server(reply) => reply.is_unknown_script(),
             _ => false,
         }
     }

@@ -1,0 +1,272 @@
+//! What goes wrong in the middle of a call, on real servers: whose fault it is, whether the command may have been executed, and
+//! whether the connection lives. Each on a node, a ring and a copy; on the last two the others answer for themselves.
+
+use redisdb::Error;
+use redisdb::Node;
+use redisdb::OnReturn;
+use redisdb::RedisCopy;
+use redisdb::RedisRing;
+use redisdb::commands::*;
+use redisdb::node;
+use redisdb::node::ErrorKind;
+use redisdb::node::Outcome;
+use redisdb::node::Script;
+use redisdb_tests::NAMES;
+use redisdb_tests::eventually;
+use redisdb_tests::is_since;
+use xtask::Server;
+
+/// Who calls, and meets a fault of `b` alone.
+enum Caller {
+    Node(Node),
+    Ring(RedisRing),
+    Copy(RedisCopy),
+}
+
+impl Caller {
+    /// One of each kind. The node is `b`.
+    async fn all(urls: &[String]) -> [Self; 3] {
+        let named = || NAMES.iter().zip(urls);
+        let config = redisdb::NodeConfig::new(&urls[1]).unwrap().with_name("b");
+        let ring = named().fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, url));
+        let copy = named().fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, url));
+        [
+            Self::Node(Node::connect(config).await.unwrap()),
+            Self::Ring(ring.connect().await.unwrap()),
+            Self::Copy(copy.on_return(OnReturn::Wait).connect().await.unwrap()),
+        ]
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Node(_) => "node",
+            Self::Ring(_) => "ring",
+            Self::Copy(_) => "copy",
+        }
+    }
+
+    fn b(&self) -> Node {
+        match self {
+            Self::Node(node) => node.clone(),
+            Self::Ring(ring) => ring.on_node("b").unwrap(),
+            Self::Copy(copy) => copy.on_node("b").unwrap().clone(),
+        }
+    }
+
+    /// A key that `b` owns, or that is read from it first.
+    fn key(&self, prefix: &str) -> String {
+        let is_of_b = |key: &String| match self {
+            Self::Node(_) => true,
+            Self::Ring(ring) => ring.node_for(key).name() == "b",
+            Self::Copy(copy) => copy.node_for(key).name() == "b",
+        };
+        (0..).map(|i| format!("{}:{prefix}{i}", self.name())).find(is_of_b).unwrap()
+    }
+
+    /// What `b` said to a write. On a copy the others have taken it.
+    async fn incr(&self, key: &str) -> Result<i64, node::Error> {
+        match self {
+            Self::Node(node) => node.incr(key).await,
+            Self::Ring(ring) => ring.incr(key).await.map_err(of_b),
+            Self::Copy(copy) => of_copy(copy.incr(key).await.unwrap()),
+        }
+    }
+
+    /// The same in a pipeline, with a read on either side.
+    async fn incr_in_a_pipeline(&self, key: &str) -> Result<i64, node::Error> {
+        match self {
+            Self::Node(node) => {
+                let pipeline = node.pipeline();
+                let (before, incr) = (pipeline.get::<i64>(key), pipeline.incr(key));
+                let after = pipeline.get::<i64>(key);
+                pipeline.execute().await.ok().ok();
+                let incr = incr.await;
+                for read in [before.await, after.await] {
+                    assert_eq!(
+                        read.err().map(|error| error.outcome()),
+                        incr.as_ref().err().map(node::Error::outcome)
+                    );
+                }
+                incr
+            }
+            Self::Ring(ring) => {
+                let pipeline = ring.pipeline();
+                let (before, incr) = (pipeline.get::<i64>(key), pipeline.incr(key));
+                let after = pipeline.get::<i64>(key);
+                pipeline.execute().await.ok().ok();
+                let incr = incr.await.map_err(of_b);
+                for read in [before.await, after.await] {
+                    let outcome = read.err().map(|error| of_b(error).outcome());
+                    assert_eq!(outcome, incr.as_ref().err().map(node::Error::outcome));
+                }
+                incr
+            }
+            Self::Copy(copy) => {
+                let pipeline = copy.pipeline();
+                let (before, incr) = (pipeline.get::<i64>(key), pipeline.incr(key));
+                pipeline.execute().await.ok().ok();
+                // The others answer.
+                before.await.unwrap();
+                of_copy(incr.await.unwrap())
+            }
+        }
+    }
+
+    /// What `b` said to a script that writes.
+    async fn script(&self, script: &Script, key: &str) -> Result<i64, node::Error> {
+        match self {
+            Self::Node(node) => script.key(key).invoke(node).await,
+            Self::Ring(ring) => script.key(key).invoke(ring).await.map_err(of_b),
+            Self::Copy(copy) => match script.key(key).invoke(copy).await {
+                Ok(replies) => of_copy(replies),
+                Err(error) => {
+                    Err(error.node_errors().into_iter().find(|error| error.node() == "b").unwrap().clone())
+                }
+            },
+        }
+    }
+}
+
+/// The error of `b`, which is the only one.
+fn of_b(error: Error) -> node::Error {
+    let errors = error.node_errors();
+    assert!(errors.len() == 1 && errors[0].node() == "b", "{error}");
+    errors[0].clone()
+}
+
+/// What `b` said, where the others did it.
+fn of_copy(replies: redisdb::Replies<i64>) -> Result<i64, node::Error> {
+    assert!(["a", "c"].iter().all(|name| replies.get(name).unwrap().ok().is_some()), "{replies:?}");
+    match replies.get("b").unwrap() {
+        redisdb::Outcome::Ok(value) => Ok(*value),
+        other => Err(other.error().unwrap().clone()),
+    }
+}
+
+/// The number that a server gave the connection.
+async fn id(node: &Node) -> u64 {
+    let mut id = None;
+    eventually("there is a connection", async || {
+        id = node.client_id().await.ok();
+        id.is_some()
+    })
+    .await;
+    id.unwrap()
+}
+
+fn urls(servers: &[Server]) -> Vec<String> {
+    servers.iter().map(Server::url).collect()
+}
+
+fn three() -> Vec<Server> {
+    (0..3).map(|_| Server::start().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_connection_that_is_killed_in_the_middle_of_a_call_is_lost_and_the_call_in_doubt() {
+    let servers = three();
+    let outsider = Node::connect(servers[1].url()).await.unwrap();
+    for caller in Caller::all(&urls(&servers)).await {
+        let (b, key) = (caller.b(), caller.key("k"));
+        for is_piped in [false, true] {
+            let before = id(&b).await;
+            // Writes wait from now on.
+            outsider.send(redis::cmd("CLIENT").arg(&["PAUSE", "60000", "WRITE"])).await.unwrap();
+            let kill = async {
+                eventually("the call is under way", async || {
+                    let list = outsider.send(redis::cmd("CLIENT").arg("LIST")).await.unwrap();
+                    let list: String = redis::from_redis_value(list).unwrap();
+                    let mut clients = list.lines();
+                    clients
+                        .any(|line| line.starts_with(&format!("id={before} ")) && line.contains(" flags=b "))
+                })
+                .await;
+                outsider.send(redis::cmd("CLIENT").arg(&["KILL", "ID"]).arg(before)).await.unwrap();
+                outsider.send(redis::cmd("CLIENT").arg("UNPAUSE")).await.unwrap();
+            };
+            let call = async {
+                match is_piped {
+                    true => caller.incr_in_a_pipeline(&key).await,
+                    false => caller.incr(&key).await,
+                }
+            };
+            let (reply, ()) = futures_util::future::join(call, kill).await;
+            let error = reply.unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Disconnected(_)), "{}: {error}", caller.name());
+            assert_eq!((error.node(), error.outcome()), ("b", Outcome::Unknown), "{error}");
+            assert_ne!(id(&b).await, before, "{}", caller.name());
+            // It was not repeated, and the server is not left alone.
+            assert_eq!(
+                b.get::<i64>(&key).await.unwrap().filter(|_| !matches!(caller, Caller::Copy(_))),
+                None
+            );
+        }
+        eventually("it takes writes", async || caller.incr(&key).await.is_ok()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_is_late_leaves_the_call_in_doubt_and_the_connection_as_it_is() {
+    let servers = three();
+    for caller in Caller::all(&urls(&servers)).await {
+        let (b, key) = (caller.b(), caller.key("k"));
+        let before = id(&b).await;
+        servers[1].pause();
+        let error = caller.incr(&key).await.unwrap_err();
+        servers[1].resume();
+        assert!(
+            matches!(error.kind(), ErrorKind::Timeout(_)) && error.is_timeout(),
+            "{}: {error}",
+            caller.name()
+        );
+        assert_eq!((error.node(), error.outcome()), ("b", Outcome::Unknown), "{error}");
+        // It was executed all the same, once.
+        eventually("it was executed", async || b.get::<i64>(&key).await.is_ok_and(|value| value == Some(1)))
+            .await;
+        assert_eq!(id(&b).await, before, "{}", caller.name());
+        eventually("it takes writes", async || caller.incr(&key).await.is_ok()).await;
+    }
+}
+
+/// A script may say what only a server says, after it has written.
+#[tokio::test]
+async fn an_error_that_a_script_forges_is_no_proof_that_it_did_not_run() {
+    let servers = three();
+    let functions = is_since(&Node::connect(servers[1].url()).await.unwrap(), (7, 0, 0), "functions").await;
+    for caller in Caller::all(&urls(&servers)).await {
+        let b = caller.b();
+        for (i, said) in [
+            "LOADING Redis is loading the dataset in memory",
+            "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+            "NOAUTH Authentication required.",
+            "EXECABORT Transaction discarded because of previous errors.",
+            "NOSCRIPT of mine",
+            "MASTERDOWN Link with MASTER is down",
+        ]
+        .iter()
+        .enumerate()
+        {
+            let key = caller.key(&format!("{i}-"));
+            let code = format!("redis.call('INCR', KEYS[1]) return redis.error_reply('{said}')");
+            let error = caller.script(&Script::new(&code).deterministic(), &key).await.unwrap_err();
+            assert_eq!(error.outcome(), Outcome::Unknown, "{}: {error}", caller.name());
+            assert_eq!(b.get::<i64>(&key).await.unwrap(), Some(1), "{}: {error}: it ran once", caller.name());
+        }
+        if functions && !matches!(caller, Caller::Copy(_)) {
+            let library = "#!lua name=sly\nredis.register_function('sly', function(keys) redis.call('INCR', keys[1]) \
+                           return redis.error_reply('LOADING Redis is loading the dataset in memory') end)";
+            b.send(redis::cmd("FUNCTION").arg(&["LOAD", "REPLACE", library])).await.unwrap();
+            let key = caller.key("f");
+            // As is a call over another way than `127.0.0.1`, which may lead to another server by now.
+            let by_name = Node::connect(format!("redis://localhost:{}", servers[1].port())).await.unwrap();
+            let readonly =
+                Script::new("redis.call('INCR', KEYS[1]) return redis.error_reply('READONLY mine')");
+            let error = readonly.key("by:name").invoke::<i64, _>(&by_name).await.unwrap_err();
+            assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+            assert_eq!(by_name.getdel::<i64>("by:name").await.unwrap(), Some(1));
+            let error = b.send(redis::cmd("FCALL").arg("sly").arg(1).arg(&key)).await.unwrap_err();
+            assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+            assert_eq!(b.get::<i64>(&key).await.unwrap(), Some(1));
+        }
+    }
+}
