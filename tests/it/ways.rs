@@ -2,12 +2,13 @@
 //! methods and through redis-rs.
 //!
 //! No server is needed: all nodes are at ports where nobody listens, so what is not refused names the nodes that it was
-//! meant for.
+//! meant for. Calls in a transaction need one that lets it begin.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis::Cmd;
 use redis::Value;
 use redis::aio::ConnectionLike;
@@ -32,6 +33,7 @@ use redisdb::node::Subscription;
 use redisdb_node::command::ALL;
 use redisdb_node::command::Spec;
 use redisdb_node::command::lookup;
+use redisdb_tests::Hostile;
 use redisdb_tests::NAMES;
 use redisdb_tests::argument_lists;
 use redisdb_tests::command;
@@ -302,6 +304,70 @@ async fn on_a_copy_of_three_every_way_in_does_what_explain_says() {
 #[tokio::test]
 async fn on_a_copy_of_one_every_way_in_does_what_explain_says() {
     every_way_in_does_what_explain_says(copy(1), names(1), false).await;
+}
+
+/// Calls on the connection of a transaction, for every row: one is refused just where it would be in a block with the watched
+/// key, but for what waits, which only a block cannot do. Nothing may run there whose keys are elsewhere.
+///
+/// The servers say that all is well to whatever they are sent, and do nothing: real ones would be shut down.
+async fn in_a_transaction_a_call_is_refused_as_in_a_block(n: usize, is_colocated: bool) {
+    let servers = join_all((0..n).map(|_| Hostile::start())).await;
+    let nodes = NAMES.iter().zip(&servers);
+    let ring = nodes.fold(RedisRing::builder(), |ring, (name, server)| ring.node(*name, &server.url()));
+    let ring = if is_colocated { ring.allow_colocated() } else { ring }.build().unwrap();
+    let (watched, ring) = ("{t}watched", &ring);
+    let owner = ring.node_for(watched).name().to_owned();
+    let owner = owner.as_str();
+    let differing = ring.transaction(watched, |tx| async move {
+        let (mut differing, mut n_run) = (Vec::new(), 0);
+        for row in ALL {
+            for cmd in examples(row) {
+                let mut block = redis::pipe();
+                block.atomic().cmd("EXISTS").arg(watched).add_command(cmd.clone());
+                let refused =
+                    ring.explain_pipeline(&block).into_iter().find_map(|told| match told.decision {
+                        Decision::Refused(error) => Some(error),
+                        _ => None,
+                    });
+                let waits = row.needs_owned(&cmd).is_some() && row.blocks_for_keys();
+                let called = tx.query::<Value>(&cmd).await;
+                let is_so = match (&called, &refused) {
+                    (Err(called), Some(refused)) => waits || called.to_string() == refused.to_string(),
+                    (Ok(_), None) => true,
+                    (Ok(_), Some(_)) => waits,
+                    (Err(_), None) => false,
+                };
+                if called.is_ok() {
+                    n_run += 1;
+                }
+                let elsewhere = called.is_ok().then(|| row.keys_of(&cmd).unwrap());
+                let elsewhere =
+                    elsewhere.into_iter().flatten().any(|(_, key)| ring.node_for(key).name() != owner);
+                if !is_so || elsewhere {
+                    differing.push(format!("{}: {called:?}, in a block {refused:?}", row.name));
+                }
+            }
+        }
+        println!("{n_run} commands were run");
+        assert!(n_run > 300, "{n_run}");
+        Ok(differing)
+    });
+    let mut differing = differing.await.unwrap();
+    let n_differing = differing.len();
+    differing.truncate(20);
+    assert!(n_differing == 0, "{n_differing} differ:\n{}", differing.join("\n"));
+}
+
+#[tokio::test]
+async fn in_a_transaction_on_a_ring_of_three_a_call_is_refused_as_in_a_block() {
+    in_a_transaction_a_call_is_refused_as_in_a_block(3, false).await;
+    in_a_transaction_a_call_is_refused_as_in_a_block(3, true).await;
+}
+
+#[tokio::test]
+async fn in_a_transaction_on_a_ring_of_one_a_call_is_refused_as_in_a_block() {
+    in_a_transaction_a_call_is_refused_as_in_a_block(1, false).await;
+    in_a_transaction_a_call_is_refused_as_in_a_block(1, true).await;
 }
 
 /// Names that a refusal may tell of, each with a use of it, which is compiled and dropped.

@@ -23,6 +23,7 @@ use redisdb_node::command::Write;
 use redisdb_node::command::rows;
 
 use crate::context::Context;
+use crate::context::row;
 use crate::error::Error;
 use crate::ring::RedisRing;
 use crate::several::on_owner;
@@ -121,6 +122,17 @@ impl RingTransaction {
     /// Starts the block of writes, as [`Transaction::queue`] does.
     pub fn queue(&self) -> Pipeline<RingTransaction> {
         Pipeline::new(self.clone())
+    }
+
+    /// Runs any command of Redis, or one that was [registered](redisdb_node::command::Registration), at once, as the typed commands
+    /// do, and converts its reply.
+    ///
+    /// # Errors
+    /// As [`RedisRing::query`]; that its keys do not belong to the watched ones, or that it would change the connection, as `MULTI`
+    /// and `SELECT` do, when nothing is sent.
+    pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
+        self.belongs(row(cmd)?, cmd)?;
+        Ok(self.transaction.query(cmd).await?)
     }
 
     fn belongs(&self, spec: &'static Spec, cmd: &Cmd) -> Result<(), Error> {

@@ -13,6 +13,7 @@ use redis::FromRedisValue;
 use redis::ToRedisArgs;
 use redis::Value;
 
+use crate::command;
 use crate::command::Command;
 use crate::command::Each;
 use crate::command::Read;
@@ -142,6 +143,25 @@ impl Transaction {
     /// the function can simply return that error, and is run again.
     pub fn queue(&self) -> Pipeline<Transaction> {
         Pipeline::new(self.clone())
+    }
+
+    /// Runs any command of Redis, or one that was [registered](crate::command::Registration), at once, as the typed commands do,
+    /// and converts its reply.
+    ///
+    /// # Errors
+    /// As [`Node::query`]; and that the command would change the connection, as `MULTI` and `SELECT` do, when nothing is sent.
+    pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
+        let refused = |name, reason: &'static str| {
+            Error::new(Arc::clone(&self.shared.node), name, ErrorKind::Unsupported(reason.into()))
+        };
+        let Some(spec) = command::lookup(cmd) else {
+            return Err(refused(command::name_of(cmd), "it is not in the command table; register it"));
+        };
+        if let Some(reason) = spec.needs_owned(cmd).filter(|_| !spec.blocks_for_keys()) {
+            return Err(refused(spec.name.into(), reason));
+        }
+        let reply = self.shared.connection.run(spec, cmd).await?;
+        T::from_redis_value(reply).map_err(|error| self.error(spec.name, ErrorKind::Reply(error.into())))
     }
 
     fn error(&self, command: &'static str, kind: ErrorKind) -> Error {
