@@ -7,6 +7,7 @@ use redisdb::RedisCopy;
 use redisdb::commands::*;
 use redisdb_tests::NAMES;
 use redisdb_tests::copy;
+use redisdb_tests::is_since;
 use xtask::Binary;
 use xtask::Server;
 
@@ -244,4 +245,87 @@ async fn a_value_is_the_same_on_servers_of_all_versions() {
         send(copy.on_node(&first).unwrap(), &format!("DEL {key}")).await;
     }
     assert_eq!(copy.verify().run().await.unwrap().len(), 10);
+}
+
+/// What the test of what the server calls a read leaves out: what waits, what has subcommands, and programs that may only read. The server counts its
+/// changes, so also one is seen that leaves a value as it is written.
+#[tokio::test]
+async fn a_command_that_reads_streams_or_by_a_program_changes_nothing() {
+    let server = Server::start().unwrap();
+    let a = Node::connect(server.url()).await.unwrap();
+    let programs = is_since(&a, (7, 0, 0), "programs that may only read").await;
+    let library = "#!lua name=l\nredis.register_function{function_name = 'look', flags = {'no-writes'}, callback = \
+                   function(keys) return redis.call('GET', keys[1]) end}\nredis.register_function{function_name = 'count', \
+                   flags = {'no-writes'}, callback = function(keys) return redis.call('PFCOUNT', keys[1]) end}";
+    for command in [
+        "SET string 12",
+        "PFADD hll a b c",
+        "XADD stream 1-1 f v",
+        "XADD stream 2-1 f v",
+        "XGROUP CREATE stream group 0",
+        "XREADGROUP GROUP group consumer COUNT 1 STREAMS stream >",
+        "XGROUP CREATE stream idle $",
+    ] {
+        send(&a, command).await;
+    }
+    if programs {
+        a.send(redis::cmd("FUNCTION").arg("LOAD").arg(library)).await.unwrap();
+    }
+    let reads =
+        |words: &[&str]| words.iter().map(|words| words.split(' ').map(str::to_owned).collect()).collect();
+    let mut commands: Vec<Vec<String>> = reads(&[
+        "XREAD COUNT 1 STREAMS stream 0",
+        "XREAD STREAMS stream none 0 0",
+        "XREAD BLOCK 1 STREAMS stream 0",
+        "XREAD BLOCK 1 STREAMS stream none $ $",
+        "XINFO STREAM stream",
+        "XINFO STREAM stream FULL",
+        "XINFO GROUPS stream",
+        "XINFO CONSUMERS stream group",
+        "XPENDING stream group",
+        "XPENDING stream group IDLE 0 - + 10",
+        "XPENDING stream group - + 10 consumer",
+        "XPENDING stream group - + 10 nobody",
+        "OBJECT ENCODING stream",
+        "OBJECT IDLETIME hll",
+        "OBJECT REFCOUNT string",
+        "MEMORY USAGE hll",
+    ]);
+    let program = |name: &str, code: &str, key: &str| [name, code, "1", key].map(str::to_owned).to_vec();
+    if programs {
+        let look = "return redis.call('GET', KEYS[1])";
+        let sha = a.script_load(look).await.unwrap();
+        commands.extend([
+            program("EVAL_RO", look, "string"),
+            program("EVALSHA_RO", &sha, "string"),
+            program("EVAL_RO", "return redis.call('XREAD', 'STREAMS', KEYS[1], '0')", "stream"),
+            program("EVAL_RO", "return redis.call('XPENDING', KEYS[1], 'group')", "stream"),
+            program("FCALL_RO", "look", "string"),
+            program("FCALL", "look", "string"),
+            program("EVAL", "#!lua flags=no-writes\nreturn redis.call('GET', KEYS[1])", "string"),
+        ]);
+    }
+    let mut connection = a.owned().await.unwrap();
+    // What would change something is refused in them, also where the server calls it a read.
+    let refused = [
+        program("EVAL_RO", "return redis.call('PFCOUNT', KEYS[1])", "hll"),
+        program("EVAL_RO", "return redis.call('SET', KEYS[1], 1)", "string"),
+        program("EVAL", "#!lua flags=no-writes\nreturn redis.call('PFCOUNT', KEYS[1])", "hll"),
+        program("FCALL_RO", "count", "hll"),
+    ];
+    let refused = refused.into_iter().map(|words| (words, false)).filter(|_| programs);
+    let state = async || {
+        let mut dumps = Vec::new();
+        for key in ["string", "hll", "stream"] {
+            dumps.push(a.send(redis::cmd("DUMP").arg(key)).await.unwrap());
+        }
+        let info = a.info_with(&["persistence"]).await.unwrap();
+        (info.get("persistence", "rdb_changes_since_last_save").unwrap().to_owned(), dumps)
+    };
+    for (words, is_answered) in commands.into_iter().map(|words| (words, true)).chain(refused) {
+        let before = state().await;
+        let reply = redis::Cmd::new().arg(&words).query_async::<Value>(&mut connection).await;
+        assert_eq!(reply.is_ok(), is_answered, "{words:?}: {reply:?}");
+        assert!(state().await == before, "{words:?} changes something");
+    }
 }
