@@ -64,6 +64,45 @@ async fn a_lock_has_one_owner_on_a_node_on_a_ring_and_on_a_copy() {
     check(&copy).await;
 }
 
+/// What is certain of a lock after an answer that says that it is lost, an error, and a call that nobody waited for.
+async fn check_certainty<S>(store: &S, end_all: impl FnOnce())
+where
+    S: HoldLocks<Error: 'static> + KeyCommands + Sync,
+{
+    let mut guard = Lock::new(store, "certain", once(LONG)).acquire().await.unwrap();
+    assert!(LONG / 2 < guard.remaining());
+    // A future that was polled once may have sent it.
+    drop(futures_util::future::select(Box::pin(guard.extend(SHORT)), std::future::ready(())).await);
+    assert_eq!(guard.remaining(), Duration::ZERO, "it may last for the shorter time");
+    guard.extend(LONG).await.unwrap();
+    assert!(LONG / 2 < guard.remaining(), "certain again");
+
+    store.del("certain").await.unwrap();
+    assert!(matches!(guard.extend(LONG).await, Err(LockError::Lost)));
+    assert_eq!(guard.remaining(), Duration::ZERO, "the store has said that it is lost");
+
+    let told = Lock::new(store, "certain", once(LONG)).acquire().await.unwrap();
+    store.del("certain").await.unwrap();
+    assert!(!told.owned().await.unwrap());
+    assert_eq!(told.remaining(), Duration::ZERO, "the store has said so to this question too");
+
+    let mut guard = Lock::new(store, "certain", once(LONG)).acquire().await.unwrap();
+    end_all();
+    assert!(matches!(guard.extend(LONG).await, Err(LockError::Store(_))));
+    assert_eq!(guard.remaining(), Duration::ZERO, "nobody knows");
+}
+
+#[tokio::test]
+async fn nothing_is_certain_after_an_extend_that_did_not_succeed() {
+    let mut server = Server::start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    check_certainty(&node, || server.kill()).await;
+    let (mut servers, ring) = ring().await;
+    check_certainty(&ring, || servers.iter_mut().for_each(Server::kill)).await;
+    let (mut servers, copy) = copy().await;
+    check_certainty(&copy, || servers.iter_mut().for_each(Server::kill)).await;
+}
+
 #[tokio::test]
 async fn a_guard_can_be_released_by_another_task() {
     let (_servers, ring) = ring().await;

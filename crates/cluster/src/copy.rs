@@ -28,7 +28,6 @@ pub use verify::Verified;
 pub use verify::Verify;
 mod verdict;
 mod watch;
-use watch::random;
 mod watched;
 mod write;
 
@@ -322,6 +321,10 @@ impl Execute for RedisCopy {
         cmd: Cmd,
     ) -> Result<PerNode<T>, Error> {
         Ok(self.run_each(command.spec(), &cmd).await?.decode(command.spec().name))
+    }
+
+    fn tag_delimiters(&self) -> (u8, u8) {
+        self.shared.nodes.tag_delimiters()
     }
 
     fn one_reply<T: Send>(written: Replies<T>) -> Result<T, Error> {

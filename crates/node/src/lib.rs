@@ -77,4 +77,5 @@ mod meters;
 mod multi;
 mod nothing;
 mod sentinel;
+mod token;
 mod waiting;

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::hash::BuildHasher;
 use std::hash::RandomState;
 use std::sync::LazyLock;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
@@ -16,6 +16,7 @@ use crate::execute::Execute;
 use crate::node::Node;
 use crate::script::RunScript;
 use crate::script::Script;
+use crate::token::token;
 
 /// How a [`Lock`] is held and waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +127,8 @@ pub enum LockError<E> {
     NotAcquired,
     /// It was not held any more: it had expired, and another one may have had it since.
     Lost,
+    /// The system gave no random number, so there is no token that nobody else has. Nothing was sent.
+    NoToken,
     /// The store could not be asked. After [`acquire`](Lock::acquire) nothing is held for longer than the timeout.
     Store(E),
 }
@@ -135,6 +138,7 @@ impl<E: fmt::Display> fmt::Display for LockError<E> {
         match self {
             Self::NotAcquired => f.write_str("the lock was held by another for as long as was waited"),
             Self::Lost => f.write_str("the lock was not held any more: it had expired before"),
+            Self::NoToken => f.write_str("the system gave no random number, which a lock's token must be"),
             Self::Store(error) => error.fmt(f),
         }
     }
@@ -158,17 +162,22 @@ impl<S: HoldLocks> Lock<S> {
     /// Waits until the lock is free, and takes it.
     ///
     /// # Errors
-    /// [`LockError::NotAcquired`] after the [`blocking_timeout`](LockOptions::blocking_timeout).
+    /// [`LockError::NotAcquired`] after the [`blocking_timeout`](LockOptions::blocking_timeout); [`LockError::NoToken`].
     ///
     /// # Cancel safety
     /// When the future is dropped the lock may be held until it expires.
     pub async fn acquire(&self) -> Result<LockGuard<S>, LockError<S::Error>> {
         let deadline = self.options.blocking_timeout.and_then(|wait| Instant::now().checked_add(wait));
-        let token = token();
+        let token = token().ok_or(LockError::NoToken)?;
         loop {
             match self.store.take_lock(&self.name, &token, self.options.timeout).await {
                 Ok(Some(until)) => {
-                    return Ok(LockGuard { lock: self.clone(), token, until });
+                    return Ok(LockGuard {
+                        lock: self.clone(),
+                        token,
+                        until: Some(until),
+                        is_lost: AtomicBool::new(false),
+                    });
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -192,7 +201,10 @@ impl<S: HoldLocks> Lock<S> {
 pub struct LockGuard<S> {
     lock: Lock<S>,
     token: String,
-    until: Instant,
+    /// Until when it is certainly held; `None` if nothing is certain.
+    until: Option<Instant>,
+    /// Whether the store has said that it is not held.
+    is_lost: AtomicBool,
 }
 
 impl<S: HoldLocks> LockGuard<S> {
@@ -201,14 +213,24 @@ impl<S: HoldLocks> LockGuard<S> {
         &self.lock.name
     }
 
+    /// What the lock is held on.
+    pub fn store(&self) -> &S {
+        &self.lock.store
+    }
+
     /// The token, which is the value of the lock's key.
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// How long the lock is certainly held from now on, by this machine's clock; zero if it may have expired.
+    /// How long the lock is certainly held from now on, by this machine's clock, as long as the store loses nothing.
+    ///
+    /// Zero if it may have expired, if [`owned`](Self::owned) was answered with `false`, and after an
+    /// [`extend`](Self::extend) that did not succeed or whose future was dropped: the store may have set a shorter time
+    /// than is known here, or may not have the lock. Only an `extend` that succeeds makes it certain again.
     pub fn remaining(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
+        let until = self.until.filter(|_| !self.is_lost.load(Ordering::Relaxed));
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 
     /// Asks whether the lock is held still.
@@ -216,16 +238,27 @@ impl<S: HoldLocks> LockGuard<S> {
     /// # Errors
     /// [`LockError::Store`].
     pub async fn owned(&self) -> Result<bool, LockError<S::Error>> {
-        self.lock.store.owns_lock(&self.lock.name, &self.token).await.map_err(LockError::Store)
+        let owned =
+            self.lock.store.owns_lock(&self.lock.name, &self.token).await.map_err(LockError::Store)?;
+        if !owned {
+            self.is_lost.store(true, Ordering::Relaxed);
+        }
+        Ok(owned)
     }
 
     /// Makes the lock last for `timeout` from now on.
     ///
     /// # Errors
-    /// [`LockError::Lost`] if it had expired; it is not taken again.
+    /// [`LockError::Lost`] if it had expired; it is not taken again. After any error the lock may be held or not, and
+    /// [`remaining`](Self::remaining) is zero.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the lock lasts for the old time or the new one, or is lost; `remaining` is zero.
     pub async fn extend(&mut self, timeout: Duration) -> Result<(), LockError<S::Error>> {
+        self.until = None;
         let extended = self.lock.store.extend_lock(&self.lock.name, &self.token, timeout).await;
-        self.until = extended.map_err(LockError::Store)?.ok_or(LockError::Lost)?;
+        self.until = Some(extended.map_err(LockError::Store)?.ok_or(LockError::Lost)?);
+        self.is_lost = AtomicBool::new(false);
         Ok(())
     }
 
@@ -253,15 +286,6 @@ fn millis(timeout: Duration) -> u64 {
 fn jitter(sleep: Duration) -> Duration {
     let random = RandomState::new().hash_one(0) % 1024;
     sleep / 2 + (sleep / 2).mul_f64(random as f64 / 1024.0)
-}
-
-/// 128 bits that nobody else has: of keys that are random for each process, and a number that is used once.
-pub(crate) fn token() -> String {
-    static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let n = NEXT.fetch_add(1, Ordering::Relaxed);
-    let [a, b] = &*KEYS;
-    format!("{:016x}{:016x}", a.hash_one(n), b.hash_one(n))
 }
 
 /// Takes the lock for a token, or holds it longer if the token has it already: an attempt whose reply was lost can be
@@ -319,13 +343,6 @@ impl HoldLocks for Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tokens_are_long_and_never_the_same() {
-        let tokens: std::collections::HashSet<_> = (0..1000).map(|_| token()).collect();
-        assert_eq!(tokens.len(), 1000);
-        assert!(tokens.iter().all(|token| token.len() == 32));
-    }
 
     #[test]
     fn a_timeout_is_never_zero_and_never_negative() {

@@ -15,9 +15,9 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::fault::Fault;
-use crate::lock::token;
 use crate::node::Node;
 use crate::retry;
+use crate::token::token;
 
 /// The first version of Redis that keeps no scripts in its dumps: before it, a script that is there may have come from one.
 const FORGETS_SCRIPTS: u32 = 7;
@@ -230,7 +230,8 @@ async fn leave_script(
         return Ok(Process::Unknown);
     }
     // A new one each time: one that was loaded before may be in another process, to which the address led then.
-    let script = format!("return '{}'", token());
+    let Some(token) = token() else { return Ok(Process::Unknown) };
+    let script = format!("return '{token}'");
     Ok(match ask(connection, redis::cmd("SCRIPT").arg("LOAD").arg(script)).await? {
         Ok(Value::BulkString(digest)) => match String::from_utf8(digest) {
             Ok(digest) => Process::Script(digest),

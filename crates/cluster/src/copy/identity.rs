@@ -11,7 +11,9 @@ use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Admission;
-use redisdb_node::HoldLocks;
+use redisdb_node::LockError;
+use redisdb_node::LockGuard;
+use redisdb_node::LockOptions;
 use redisdb_node::Node;
 use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
@@ -35,9 +37,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// That this process, and no other, makes a server whole; taken back when it is [released](Self::release), or runs out.
 #[derive(Debug)]
 pub(super) struct Lease {
-    node: Node,
-    name: Vec<u8>,
-    token: String,
+    guard: LockGuard<Node>,
     renewed: Instant,
 }
 
@@ -301,11 +301,14 @@ impl RedisCopy {
         let Some(identity) = &self.shared.identity else { return Ok(None) };
         // On the server itself: whatever it loses, it loses this with it.
         let name = format!("__redisdb:{{{identity}}}:sync").into_bytes();
-        let token = format!("{:016x}{:016x}", super::random(), super::random());
-        if node.take_lock(&name, &token, LEASE).await?.is_none() {
-            return Err(Error::unrepaired(node.name(), RepairReason::Busy));
-        }
-        let lease = Lease { node: node.clone(), name, token, renewed: Instant::now() };
+        let options = LockOptions::new(LEASE).blocking_timeout(Duration::ZERO);
+        let guard = match node.lock(name, options).acquire().await {
+            Ok(guard) => guard,
+            Err(LockError::Store(error)) => return Err(error.into()),
+            // Not taken, or there is no token to take it with, and it can be tried again either way.
+            Err(_) => return Err(Error::unrepaired(node.name(), RepairReason::Busy)),
+        };
+        let lease = Lease { guard, renewed: Instant::now() };
         match self.mark(idx..=idx, Stage::Syncing).await {
             Ok(()) => Ok(Some(lease)),
             Err(error) => {
@@ -333,15 +336,17 @@ impl Lease {
     /// # Errors
     /// If it is lost: the server was flushed, or another process has taken over.
     pub(super) async fn keep(&mut self) -> Result<(), Error> {
-        if self.node.extend_lock(&self.name, &self.token, LEASE).await?.is_none() {
-            return Err(Error::unrepaired(self.node.name(), RepairReason::LeaseLost));
+        match self.guard.extend(LEASE).await {
+            Ok(()) => {}
+            Err(LockError::Store(error)) => return Err(error.into()),
+            Err(_) => return Err(Error::unrepaired(self.guard.store().name(), RepairReason::LeaseLost)),
         }
         self.renewed = Instant::now();
         Ok(())
     }
 
     pub(super) async fn release(self) {
-        let _runs_out_by_itself = self.node.release_lock(&self.name, &self.token).await;
+        let _runs_out_by_itself = self.guard.release().await;
     }
 }
 

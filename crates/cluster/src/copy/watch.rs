@@ -279,7 +279,7 @@ fn is_local(error: &node::Error) -> bool {
         if source.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)))
 }
 
-/// A number that nobody can foresee.
-pub(super) fn random() -> u64 {
+/// A number by which processes come apart that would otherwise act at the same moment.
+fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
