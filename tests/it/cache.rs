@@ -104,6 +104,7 @@ claims! {
         an_integer_is_stored_as_its_digits
         prefixes_do_not_meet
         a_damaged_value_is_an_error
+        an_entry_of_another_key_is_an_error
         what_is_no_string_is_foreign
         a_closed_cache_refuses;
     bulk:

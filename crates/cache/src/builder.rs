@@ -53,6 +53,7 @@ pub struct CacheBuilder<E> {
     store: E,
     settings: Settings,
     codec: Option<Codec>,
+    also_reads: [Option<Codec>; Codec::N_KINDS],
     envelope: bool,
     max_decoded_len: usize,
     #[cfg(feature = "zstd")]
@@ -76,6 +77,8 @@ pub(crate) struct Settings {
     pub(crate) refresh_pause: Duration,
     pub(crate) negative_ttl: Duration,
     pub(crate) load_timeout: Duration,
+    pub(crate) max_loads: usize,
+    pub(crate) max_unpacked_len: usize,
 }
 
 impl Settings {
@@ -120,6 +123,8 @@ impl<E> CacheBuilder<E> {
             refresh_pause: Duration::from_secs(30),
             negative_ttl: Duration::ZERO,
             load_timeout: Duration::from_secs(30),
+            max_loads: 10_000,
+            max_unpacked_len: 128 << 20,
         };
         #[cfg(feature = "json")]
         let codec = Some(Codec::Json);
@@ -129,6 +134,7 @@ impl<E> CacheBuilder<E> {
             store,
             settings,
             codec,
+            also_reads: [None; Codec::N_KINDS],
             envelope: true,
             max_decoded_len: 32 << 20,
             #[cfg(feature = "zstd")]
@@ -167,6 +173,17 @@ impl<E> CacheBuilder<E> {
         self
     }
 
+    /// Reads entries of this codec too, beside those of the cache's own one, as while a cache changes its codec. Of each kind
+    /// of codec one is read, the last that was named. Default: none.
+    ///
+    /// Name those that wrote entries, and no others: who can write to the servers chooses among them.
+    pub fn also_reads(mut self, codec: Codec) -> Self {
+        if let Some(also) = self.also_reads.get_mut(usize::from(codec.id() - 1)) {
+            *also = Some(codec);
+        }
+        self
+    }
+
     /// Stores what the codec writes and nothing else, so that other programs can read it and write it.
     ///
     /// A damaged or foreign value is then noticed only if the codec notices it, and an entry does not say which codec
@@ -177,7 +194,8 @@ impl<E> CacheBuilder<E> {
     }
 
     /// Compresses what the codec writes by Zstandard if it is longer than `over` bytes and at least a tenth is saved. Level
-    /// 1 and 1024 bytes are a good start. Default: nothing is compressed. By feature `zstd`, which is also needed to read it.
+    /// 1 and 1024 bytes are a good start. Default: nothing is compressed, and what is compressed is not read; with
+    /// `usize::MAX` it is read only. By feature `zstd`.
     #[cfg(feature = "zstd")]
     pub fn zstd(mut self, level: i32, over: usize) -> Self {
         self.zstd = Some(Zstd { level, over });
@@ -211,6 +229,16 @@ impl<E> CacheBuilder<E> {
     /// Sets how long what is given to the codec to read may be, in bytes. Default: 32 MiB.
     pub fn max_decoded_len(mut self, bytes: usize) -> Self {
         self.max_decoded_len = bytes;
+        self
+    }
+
+    /// Sets how many bytes the compressed entries of one call may take together when they are decompressed, beside
+    /// [`max_decoded_len`](Self::max_decoded_len) for each. What is over it stands among the failed, as
+    /// [`DecodeReason::TooMuch`](crate::DecodeReason::TooMuch); [`get_or_set_many`](Cache::get_or_set_many) loads it. Default: 128
+    /// MiB. By feature `zstd`.
+    #[cfg(feature = "zstd")]
+    pub fn max_unpacked_len(mut self, bytes: usize) -> Self {
+        self.settings.max_unpacked_len = bytes;
         self
     }
 
@@ -255,6 +283,15 @@ impl<E> CacheBuilder<E> {
         self
     }
 
+    /// Sets how many loads may be under way at once, those that a `set` or a `delete` overtook included; 0 counts as 1. For
+    /// more, [`LoadError::is_overloaded`](crate::LoadError::is_overloaded) is true; a stale value is returned all the same.
+    /// Default: 10,000. Those of [`get_or_set_many`](Cache::get_or_set_many) run in their callers' own futures, and are not
+    /// counted.
+    pub fn max_loads(mut self, loads: usize) -> Self {
+        self.settings.max_loads = loads.max(1);
+        self
+    }
+
     /// Returns the cache. Nothing is sent.
     ///
     /// # Errors
@@ -264,7 +301,8 @@ impl<E> CacheBuilder<E> {
         let needs_envelope = !self.settings.grace.is_zero() || !self.settings.negative_ttl.is_zero();
         #[cfg(feature = "zstd")]
         let needs_envelope = needs_envelope || self.zstd.is_some();
-        let needs_envelope = needs_envelope || codec.needs_envelope();
+        let reads_others = self.also_reads.iter().any(Option::is_some);
+        let needs_envelope = needs_envelope || codec.needs_envelope() || reads_others;
         if needs_envelope && !self.envelope {
             return Err(BuildError::NeedsEnvelope);
         }
@@ -274,19 +312,21 @@ impl<E> CacheBuilder<E> {
     pub(crate) fn build_with(self, codec: Codec) -> Cache<E> {
         let format = Format {
             codec,
+            also_reads: self.also_reads,
             envelope: self.envelope,
             max_decoded_len: self.max_decoded_len,
             #[cfg(feature = "zstd")]
             zstd: self.zstd,
         };
         let counters = Counters::new(&self.settings.prefix);
+        let flights = Arc::new(Flights::new(self.settings.max_loads));
         let shared = Shared {
             store: self.store,
             settings: self.settings,
             format,
             counters,
             events: Events::default(),
-            flights: Arc::new(Flights::default()),
+            flights,
         };
         Cache::of(Arc::new(shared), self.version)
     }
@@ -307,8 +347,8 @@ impl<E> fmt::Debug for CacheBuilder<E> {
 pub enum BuildError {
     /// No codec was chosen, and the feature `json` is off.
     NoCodec,
-    /// [`stale_for`](CacheBuilder::stale_for), [`negative_ttl`](CacheBuilder::negative_ttl), compression or the codec Postcard
-    /// is asked for together with [`without_envelope`](CacheBuilder::without_envelope), which leaves no place to note it in.
+    /// [`stale_for`](CacheBuilder::stale_for), [`negative_ttl`](CacheBuilder::negative_ttl), compression, the codec Postcard or
+    /// [others to read](CacheBuilder::also_reads) are asked for together with [`without_envelope`](CacheBuilder::without_envelope), which leaves no place to note it in.
     NeedsEnvelope,
 }
 
@@ -317,7 +357,8 @@ impl fmt::Display for BuildError {
         match self {
             Self::NoCodec => f.write_str("no codec was chosen; choose one, or turn the feature `json` on"),
             Self::NeedsEnvelope => f.write_str(
-                "stale values, negative ones, compression and Postcard need the envelope; leave `without_envelope` out",
+                "stale values, negative ones, compression, Postcard and `also_reads` need the envelope; leave \
+                 `without_envelope` out",
             ),
         }
     }

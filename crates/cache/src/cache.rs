@@ -16,6 +16,7 @@ use crate::builder::CacheBuilder;
 use crate::builder::OnError;
 use crate::builder::OnUndecodable;
 use crate::builder::Settings;
+use crate::compress::Room;
 use crate::entry::Entry;
 use crate::entry::Format;
 use crate::error::DecodeError;
@@ -31,6 +32,8 @@ use crate::key::AsKey;
 use crate::key::Key;
 use crate::lookup::Lookup;
 use crate::lookup::Sought;
+use crate::name::BRACES;
+use crate::name::Names;
 use crate::stats::Counters;
 use crate::stats::Stats;
 use crate::ttl::Life;
@@ -67,7 +70,7 @@ use crate::ttl::unix_millis;
 pub struct Cache<E> {
     pub(crate) shared: Arc<Shared<E>>,
     pub(crate) version: u32,
-    /// What the names of its Redis keys start with.
+    /// What the names of its Redis keys start with where tags stand between braces.
     pub(crate) head: Arc<[u8]>,
 }
 
@@ -107,7 +110,8 @@ impl<E> Cache<E> {
     }
 
     pub(crate) fn of(shared: Arc<Shared<E>>, version: u32) -> Self {
-        let head = shared.settings.key_style.head(&shared.settings.prefix, version).into();
+        let names = Names::new(shared.settings.key_style, BRACES);
+        let head = names.head(&shared.settings.prefix, version).into();
         Self { shared, version, head }
     }
 
@@ -254,13 +258,21 @@ impl<E: Execute> Cache<E> {
         Ok(self.shared.store.exists(name).await.map_err(Error::Store)? > 0)
     }
 
+    /// How Redis keys are named, on what the store is now: a ring may be given another topology.
+    pub(crate) fn names(&self) -> Names {
+        Names::new(self.shared.settings.key_style, self.shared.store.tag_delimiters())
+    }
+
     /// The name of the Redis key.
     pub(crate) fn name(&self, key: Key<'_>) -> Result<Vec<u8>, Error<E::Error>> {
         if self.shared.flights.is_closed() {
             return Err(Error::Closed);
         }
-        let settings = &self.shared.settings;
-        let name = settings.key_style.name(&self.head, key);
+        let (settings, names) = (&self.shared.settings, self.names());
+        let name = match names.delimiters() == BRACES {
+            true => names.name(&self.head, key),
+            false => names.name(&names.head(&settings.prefix, self.version), key),
+        };
         if name.len() <= settings.max_key_len {
             return Ok(name);
         }
@@ -281,8 +293,9 @@ impl<E: Execute> Cache<E> {
         value: &T,
         ttl: Ttl,
     ) -> Result<Put, Error<E::Error>> {
+        let name = self.name(key)?;
         // Encoded in any case: whether a value can be stored does not depend on how long.
-        let bytes = self.shared.format.encode(value, 0).map_err(|error| {
+        let bytes = self.shared.format.encode(&name, value, 0).map_err(|error| {
             Error::Encode(EncodeError { key: key.to_string(), reason: error.into_reason() })
         })?;
         let limit = self.shared.settings.max_stored_len;
@@ -290,7 +303,8 @@ impl<E: Execute> Cache<E> {
             return Err(Error::TooLarge(TooLargeError { key: key.to_string(), len: bytes.len(), limit }));
         }
         let life = self.shared.settings.life(ttl, SystemTime::now());
-        Ok(Put::new(&self.name_to_write(key)?, &bytes, life))
+        self.shared.flights.overtake(&name);
+        Ok(Put::new(&name, &bytes, life))
     }
 
     /// What the store has under a key, counted.
@@ -299,8 +313,8 @@ impl<E: Execute> Cache<E> {
         key: Key<'_>,
     ) -> Result<Sought<T, E::Error>, Error<E::Error>> {
         let name = self.name(key)?;
-        let found = self.shared.store.read(&rows::GET, rows::GET.cmd().arg(name).take()).await;
-        Ok(self.shared.found(key, found))
+        let found = self.shared.store.read(&rows::GET, rows::GET.cmd().arg(&name).take()).await;
+        Ok(self.shared.found(key, &name, &mut Room::any(), found))
     }
 }
 
@@ -313,17 +327,21 @@ impl<E> Shared<E> {
 }
 
 impl<E: Execute> Shared<E> {
-    /// What the reply to `GET` means, counted.
+    /// What the reply to `GET` means in a call that has so much room left, counted.
     pub(crate) fn found<T: DeserializeOwned>(
         &self,
         key: Key<'_>,
+        name: &[u8],
+        room: &mut Room,
         reply: Result<Option<Vec<u8>>, E::Error>,
     ) -> Sought<T, E::Error> {
         let sought = match reply {
-            Ok(Some(bytes)) => match self.format.decode(&bytes, || unix_millis(SystemTime::now())) {
-                Ok(entry) => Sought::Entry(entry),
-                Err(reason) => Sought::Undecodable(reason),
-            },
+            Ok(Some(bytes)) => {
+                match self.format.decode(name, &bytes, room, || unix_millis(SystemTime::now())) {
+                    Ok(entry) => Sought::Entry(entry),
+                    Err(reason) => Sought::Undecodable(reason),
+                }
+            }
             Ok(None) => Sought::Nothing,
             // A list, say: there is something, and no cache wrote it.
             Err(error) if is_wrong_type(&error) => Sought::Undecodable(DecodeReason::Foreign),

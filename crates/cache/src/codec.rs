@@ -1,5 +1,6 @@
 //! From values to bytes and back.
 
+mod bounded;
 mod integer;
 mod raw;
 #[cfg(any(feature = "json", feature = "msgpack", feature = "postcard"))]
@@ -16,13 +17,19 @@ pub(crate) use integer::ascii_integer;
 pub(crate) use integer::from_integer;
 pub(crate) use integer::integer_of;
 
-/// How values are written. An entry says which codec wrote it, so a cache whose codec is changed reads the old ones.
+/// How values are written. An entry says which codec wrote it, and a cache reads those of its own one, and of those that it
+/// is [told to](crate::CacheBuilder::also_reads).
 ///
 /// Whatever the codec, an integer is stored as its digits: other programs read it, and the server counts with it.
 ///
 /// What is read is what was written: a value that the codec would change, or could not read back, is
-/// [`Error::Encode`](crate::Error::Encode), and nothing is stored. So is any value that is nested more than 127 deep. What a
-/// codec cannot know is whether a type's own `Deserialize` takes what its `Serialize` gives.
+/// [`Error::Encode`](crate::Error::Encode), and nothing is stored. What a codec cannot know is whether a type's own
+/// `Deserialize` takes what its `Serialize` gives.
+///
+/// No bytes can overflow the stack of who reads them, or keep it busy for longer than their length says: a value that is
+/// nested more than 127 deep, has more than 255 `Some`s and newtypes inside each other, or more than 4,096 elements that take
+/// no bytes, is neither written nor read. That is for a stack of 2 MiB, and types whose own code needs no more of it than
+/// what is derived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Codec {
@@ -37,8 +44,7 @@ pub enum Codec {
     #[cfg(feature = "msgpack")]
     MsgPack,
     /// Postcard: the shortest. It knows neither names nor types: any change of the value's type needs another `schema`,
-    /// and what was written with a different one is an error. It needs the envelope. It knows no depth either: of a type
-    /// that contains itself, bytes that somebody forged can overflow the stack. By feature `postcard`.
+    /// and what was written with a different one is an error. It needs the envelope. By feature `postcard`.
     ///
     /// Refused is a struct of which `skip_serializing_if` leaves a field out, and one with `flatten`. A type that has to see
     /// what there is before it can be read (`untagged`, `tag`, `serde_json::Value`) is written, and cannot be read.
@@ -53,6 +59,9 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// How many kinds there are.
+    pub(crate) const N_KINDS: usize = 4;
+
     /// What the entry says of its codec: 1 and up, for 0 is easily there by accident.
     pub(crate) fn id(self) -> u8 {
         match self {
@@ -83,23 +92,6 @@ impl Codec {
         }
     }
 
-    /// The codec that an entry was written with, where the cache's own is `self`.
-    pub(crate) fn by_id(self, id: u8, schema: u16) -> Result<Self, DecodeReason> {
-        let codec = match id {
-            #[cfg(feature = "json")]
-            1 => Self::Json,
-            #[cfg(feature = "msgpack")]
-            2 => Self::MsgPack,
-            #[cfg(feature = "postcard")]
-            3 => Self::Postcard { schema },
-            4 => Self::Raw,
-            _ => return Err(DecodeReason::Codec(id)),
-        };
-        // The schema of another codec than the cache's own cannot be compared with anything but nothing.
-        let wanted = if codec.id() == self.id() { self.schema() } else { 0 };
-        if schema == wanted { Ok(codec) } else { Err(DecodeReason::Schema { stored: schema, wanted }) }
-    }
-
     /// Returns whether `Serialize` of times, addresses and the like is asked for text.
     pub(crate) fn is_human_readable(self) -> bool {
         match self {
@@ -123,23 +115,21 @@ impl Codec {
                     text_keys: true,
                     ..Limits::default()
                 };
-                strict::write(value, limits, |value| {
-                    let mut out = out;
+                strict::write(value, limits, out, |value, mut out| {
                     serde_json::to_writer(&mut out, &value).map(|()| out)
                 })
             }
             #[cfg(feature = "msgpack")]
             Self::MsgPack => {
                 let limits = Limits { one_nothing: true, ..Limits::default() };
-                strict::write(value, limits, |value| {
-                    let mut out = out;
+                strict::write(value, limits, out, |value, mut out| {
                     rmp_serde::encode::write_named(&mut out, &value).map(|()| out)
                 })
             }
             #[cfg(feature = "postcard")]
             Self::Postcard { .. } => {
                 let limits = Limits { ordered: true, ..Limits::default() };
-                strict::write(value, limits, |value| postcard::to_extend(&value, out))
+                strict::write(value, limits, out, |value, out| postcard::to_extend(&value, out))
             }
             Self::Raw => raw::encode(value, out).map_err(Unwritten::from),
         }
@@ -147,19 +137,26 @@ impl Codec {
 
     /// Reads a value; there must be nothing behind it.
     pub(crate) fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, DecodeReason> {
+        let n_bytes = bytes.len();
         let value = match self {
             #[cfg(feature = "json")]
-            Self::Json => serde_json::from_slice(bytes).ok(),
+            Self::Json => {
+                let mut json = serde_json::Deserializer::from_slice(bytes);
+                let value = bounded::read(&mut json, n_bytes).ok();
+                value.filter(|_| json.end().is_ok())
+            }
             #[cfg(feature = "msgpack")]
             Self::MsgPack => {
                 let mut rest = bytes;
-                let value = T::deserialize(&mut rmp_serde::Deserializer::new(&mut rest)).ok();
+                let value = bounded::read(&mut rmp_serde::Deserializer::new(&mut rest), n_bytes).ok();
                 value.filter(|_| rest.is_empty())
             }
             #[cfg(feature = "postcard")]
-            Self::Postcard { .. } => postcard::take_from_bytes(bytes)
-                .ok()
-                .and_then(|(value, rest)| rest.is_empty().then_some(value)),
+            Self::Postcard { .. } => {
+                let mut postcard = postcard::Deserializer::from_bytes(bytes);
+                let value = bounded::read(&mut postcard, n_bytes).ok();
+                value.filter(|_| postcard.finalize().is_ok_and(<[u8]>::is_empty))
+            }
             Self::Raw => raw::decode(bytes).ok(),
         };
         // What the codec has to say may quote the value.

@@ -1,7 +1,5 @@
 //! Long payloads made shorter.
 
-use std::borrow::Cow;
-
 use crate::error::DecodeReason;
 
 /// What an envelope says of a payload that is as the codec wrote it.
@@ -35,15 +33,49 @@ pub(crate) fn decompress(
     compression: u8,
     payload: &[u8],
     decoded_len: usize,
-) -> Result<Cow<'_, [u8]>, DecodeReason> {
-    let plain = match compression {
-        PLAIN => Cow::Borrowed(payload),
+) -> Result<Vec<u8>, DecodeReason> {
+    let plain: Option<Vec<u8>> = match compression {
         #[cfg(feature = "zstd")]
-        ZSTD => match zstd::bulk::decompress(payload, decoded_len) {
-            Ok(plain) => Cow::Owned(plain),
-            Err(_) => return Err(DecodeReason::Compression),
-        },
-        _ => return Err(DecodeReason::Compression),
+        ZSTD => zstd::bulk::decompress(payload, decoded_len).ok(),
+        _ => {
+            let _ = payload;
+            None
+        }
     };
+    let plain = plain.ok_or(DecodeReason::Compression)?;
     if plain.len() == decoded_len { Ok(plain) } else { Err(DecodeReason::Length) }
+}
+
+/// How much the compressed entries of one call may still be together. Without a bound, as many short ones as fit into a
+/// reply become as many long ones.
+#[derive(Debug)]
+pub(crate) struct Room {
+    limit: usize,
+    left: usize,
+}
+
+impl Room {
+    /// For a call of many keys.
+    pub(crate) fn of(limit: usize) -> Self {
+        Self { limit, left: limit }
+    }
+
+    /// For a call of one key, which the bound on one entry is enough for.
+    pub(crate) fn any() -> Self {
+        Self::of(usize::MAX)
+    }
+
+    pub(crate) fn take(&mut self, len: usize) -> Result<(), DecodeReason> {
+        match self.left.checked_sub(len) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(DecodeReason::TooMuch {
+                len: len as u64,
+                left: self.left as u64,
+                limit: self.limit as u64,
+            }),
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! What is stored under a key: digits, an envelope, or, without envelopes, the codec's bytes alone.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -9,6 +11,7 @@ use crate::codec::ascii_integer;
 use crate::codec::from_integer;
 use crate::codec::integer_of;
 use crate::compress::PLAIN;
+use crate::compress::Room;
 use crate::compress::decompress;
 use crate::envelope::HEADER;
 use crate::envelope::Header;
@@ -18,6 +21,8 @@ use crate::error::DecodeReason;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Format {
     pub(crate) codec: Codec,
+    /// What else is read, at most one of each kind of codec.
+    pub(crate) also_reads: [Option<Codec>; Codec::N_KINDS],
     pub(crate) envelope: bool,
     pub(crate) max_decoded_len: usize,
     #[cfg(feature = "zstd")]
@@ -35,9 +40,10 @@ pub(crate) enum Entry<T> {
 }
 
 impl Format {
-    /// The bytes to store for a value that becomes stale at `stale_at`, milliseconds since 1970; 0 for never.
+    /// The bytes to store under a Redis key for a value that becomes stale at `stale_at`, milliseconds since 1970; 0 for never.
     pub(crate) fn encode<T: Serialize + ?Sized>(
         self,
+        name: &[u8],
         value: &T,
         stale_at: u64,
     ) -> Result<Vec<u8>, Unwritten> {
@@ -66,21 +72,23 @@ impl Format {
             decoded_len: u32::try_from(decoded_len)
                 .map_err(|_| Unwritten::Refused("it is longer than 4 GiB".to_owned()))?,
         };
-        Ok(header.seal(bytes))
+        Ok(header.seal(name, bytes))
     }
 
-    /// The bytes to store where there is no value.
-    pub(crate) fn encode_negative(self) -> Vec<u8> {
+    /// The bytes to store under a Redis key where there is no value.
+    pub(crate) fn encode_negative(self, name: &[u8]) -> Vec<u8> {
         let (codec, schema) = (self.codec.id(), self.codec.schema());
         let header =
             Header { codec, compression: PLAIN, negative: true, schema, stale_at: 0, decoded_len: 0 };
-        header.seal(vec![0; HEADER])
+        header.seal(name, vec![0; HEADER])
     }
 
-    /// The value in stored bytes.
+    /// The value in the bytes that are stored under a Redis key, in a call that has so much room left.
     pub(crate) fn decode<T: DeserializeOwned>(
         self,
+        name: &[u8],
         bytes: &[u8],
+        room: &mut Room,
         now: impl FnOnce() -> u64,
     ) -> Result<Entry<T>, DecodeReason> {
         if let Some(integer) = ascii_integer(bytes) {
@@ -96,19 +104,54 @@ impl Format {
             self.check_len(bytes.len())?;
             return self.codec.decode(bytes).map(Entry::Value);
         }
-        let (header, payload) = Header::open(bytes)?;
+        let (header, payload) = Header::open(name, bytes)?;
         if header.negative {
             return Ok(Entry::Negative);
         }
-        let codec = self.codec.by_id(header.codec, header.schema)?;
+        let codec = self.codec_of(header)?;
         let decoded_len = usize::try_from(header.decoded_len).unwrap_or(usize::MAX);
         self.check_len(decoded_len)?;
-        let payload = decompress(header.compression, payload, decoded_len)?;
+        let payload = match header.compression {
+            PLAIN if payload.len() == decoded_len => Cow::Borrowed(payload),
+            PLAIN => return Err(DecodeReason::Length),
+            compression if self.decompresses() => {
+                room.take(decoded_len)?;
+                Cow::Owned(decompress(compression, payload, decoded_len)?)
+            }
+            _ => return Err(DecodeReason::Compression),
+        };
         let value = codec.decode(&payload)?;
         Ok(if header.stale_at != 0 && header.stale_at <= now() {
             Entry::Stale(value)
         } else {
             Entry::Value(value)
+        })
+    }
+
+    /// The same bytes as they are stored under another Redis key: what is sealed for the one is not read under the other.
+    pub(crate) fn moved(self, from: &[u8], to: &[u8], bytes: Vec<u8>) -> Result<Vec<u8>, DecodeReason> {
+        if !self.envelope || ascii_integer(&bytes).is_some() {
+            return Ok(bytes);
+        }
+        let (header, payload) = Header::open(from, &bytes)?;
+        Ok(header.seal(to, [&[0; HEADER], payload].concat()))
+    }
+
+    /// The codec that an entry was written with, if it is the cache's own or one that it was told to read. That it is compiled
+    /// in is no reason: other crates decide about that, and who writes an entry chooses its codec.
+    fn codec_of(self, header: Header) -> Result<Codec, DecodeReason> {
+        let mut wanted = None;
+        for codec in [Some(self.codec)].into_iter().chain(self.also_reads).flatten() {
+            if codec.id() == header.codec && codec.schema() == header.schema {
+                return Ok(codec);
+            }
+            if codec.id() == header.codec {
+                wanted.get_or_insert(codec.schema());
+            }
+        }
+        Err(match wanted {
+            Some(wanted) => DecodeReason::Schema { stored: header.schema, wanted },
+            None => DecodeReason::Codec(header.codec),
         })
     }
 
@@ -120,6 +163,16 @@ impl Format {
             Some(compressed) => ([&[0; HEADER], compressed.as_slice()].concat(), crate::compress::ZSTD),
             None => (bytes, PLAIN),
         }
+    }
+
+    #[cfg(feature = "zstd")]
+    fn decompresses(self) -> bool {
+        self.zstd.is_some()
+    }
+
+    #[cfg(not(feature = "zstd"))]
+    fn decompresses(self) -> bool {
+        false
     }
 
     #[cfg(not(feature = "zstd"))]
@@ -153,6 +206,7 @@ mod tests {
     fn format(codec: Codec) -> Format {
         Format {
             codec,
+            also_reads: [None; Codec::N_KINDS],
             envelope: true,
             max_decoded_len: 1 << 20,
             #[cfg(feature = "zstd")]
@@ -181,8 +235,8 @@ mod tests {
         #[test]
         fn what_was_encoded_is_decoded(value in value(), now in 1..9u64, stale_at in 0..9u64) {
             for codec in codecs() {
-                let bytes = format(codec).encode(&value, stale_at).unwrap();
-                let entry = format(codec).decode::<Value>(&bytes, || now);
+                let bytes = format(codec).encode(b"k", &value, stale_at).unwrap();
+                let entry = format(codec).decode::<Value>(b"k", &bytes, &mut Room::any(), || now);
                 let is_stale = stale_at != 0 && stale_at <= now;
                 let expected = if is_stale { Entry::Stale(value.clone()) } else { Entry::Value(value.clone()) };
                 prop_assert_eq!(entry, Ok(expected));
@@ -197,11 +251,11 @@ mod tests {
             cut in any::<prop::sample::Index>(),
         ) {
             for codec in codecs() {
-                let bytes = format(codec).encode(&value, 0).unwrap();
+                let bytes = format(codec).encode(b"k", &value, 0).unwrap();
                 let mut changed = bytes.clone();
                 changed[at.index(bytes.len())] ^= change;
-                prop_assert!(format(codec).decode::<Value>(&changed, || 0).is_err());
-                prop_assert!(format(codec).decode::<Value>(&bytes[..cut.index(bytes.len())], || 0).is_err());
+                prop_assert!(format(codec).decode::<Value>(b"k", &changed, &mut Room::any(), || 0).is_err());
+                prop_assert!(format(codec).decode::<Value>(b"k", &bytes[..cut.index(bytes.len())], &mut Room::any(), || 0).is_err());
             }
         }
 
@@ -216,10 +270,10 @@ mod tests {
             let header = Header { codec, compression, negative: false, schema, stale_at: 0, decoded_len };
             let mut bytes = vec![0; HEADER];
             bytes.extend(payload);
-            let bytes = header.seal(bytes);
+            let bytes = header.seal(b"k", bytes);
             for codec in codecs() {
-                let _ = format(codec).decode::<Value>(&bytes, || 0);
-                let _ = format(codec).decode::<String>(&bytes, || 0);
+                let _ = format(codec).decode::<Value>(b"k", &bytes, &mut Room::any(), || 0);
+                let _ = format(codec).decode::<String>(b"k", &bytes, &mut Room::any(), || 0);
             }
         }
 
@@ -227,34 +281,56 @@ mod tests {
         fn any_bytes_without_an_envelope_never_panic(bytes in vec(any::<u8>(), 0..200)) {
             for codec in codecs().into_iter().chain([Codec::Raw]) {
                 let format = Format { envelope: false, ..format(codec) };
-                let _ = format.decode::<Value>(&bytes, || 0);
-                let _ = format.decode::<Vec<u8>>(&bytes, || 0);
+                let _ = format.decode::<Value>(b"k", &bytes, &mut Room::any(), || 0);
+                let _ = format.decode::<Vec<u8>>(b"k", &bytes, &mut Room::any(), || 0);
             }
         }
     }
 
     #[test]
-    fn a_codec_reads_what_another_one_wrote() {
+    fn a_codec_reads_what_another_one_wrote_if_it_is_told_to() {
+        let mut all = [None; Codec::N_KINDS];
+        all.iter_mut().zip(codecs()).for_each(|(also, codec)| *also = Some(codec));
         for written in codecs() {
             for reading in codecs() {
-                let bytes = format(written).encode("text", 0).unwrap();
-                let read = format(reading).decode::<String>(&bytes, || 0);
-                // What has a schema is read by a cache of the same schema only.
-                let expected = match (written.schema(), reading.schema()) {
-                    (0, _) => Ok(Entry::Value("text".to_owned())),
-                    (stored, wanted) if stored == wanted => Ok(Entry::Value("text".to_owned())),
-                    (stored, wanted) => Err(DecodeReason::Schema { stored, wanted }),
-                };
-                assert_eq!(read, expected, "{written:?} {reading:?}");
+                let bytes = format(written).encode(b"k", "text", 0).unwrap();
+                let told = Format { also_reads: all, ..format(reading) };
+                let read = told.decode::<String>(b"k", &bytes, &mut Room::any(), || 0);
+                assert_eq!(read, Ok(Entry::Value("text".to_owned())), "{written:?} {reading:?}");
+                if written != reading {
+                    // However it was compiled.
+                    let read = format(reading).decode::<String>(b"k", &bytes, &mut Room::any(), || 0);
+                    assert_eq!(read, Err(DecodeReason::Codec(written.id())), "{written:?} {reading:?}");
+                }
             }
+        }
+    }
+
+    #[test]
+    fn an_entry_is_read_under_its_own_key_only() {
+        for codec in codecs() {
+            for bytes in [format(codec).encode(b"k", "text", 0).unwrap(), format(codec).encode_negative(b"k")]
+            {
+                let read = |name: &[u8], bytes: &[u8]| {
+                    format(codec).decode::<String>(name, bytes, &mut Room::any(), || 0)
+                };
+                assert!(read(b"k", &bytes).is_ok());
+                assert_eq!(read(b"l", &bytes), Err(DecodeReason::Checksum));
+                let moved = format(codec).moved(b"k", b"l", bytes.clone()).unwrap();
+                assert_eq!(read(b"l", &moved), read(b"k", &bytes));
+                assert!(format(codec).moved(b"l", b"m", bytes).is_err());
+            }
+            // Digits are everybody's.
+            assert_eq!(format(codec).moved(b"k", b"l", b"42".to_vec()), Ok(b"42".to_vec()));
         }
     }
 
     #[cfg(feature = "postcard")]
     #[test]
     fn another_schema_is_an_error() {
-        let bytes = format(Codec::Postcard { schema: 1 }).encode("text", 0).unwrap();
-        let read = format(Codec::Postcard { schema: 2 }).decode::<String>(&bytes, || 0);
+        let bytes = format(Codec::Postcard { schema: 1 }).encode(b"k", "text", 0).unwrap();
+        let read =
+            format(Codec::Postcard { schema: 2 }).decode::<String>(b"k", &bytes, &mut Room::any(), || 0);
         assert_eq!(read, Err(DecodeReason::Schema { stored: 1, wanted: 2 }));
     }
 
@@ -267,25 +343,33 @@ mod tests {
             let (codec_id, schema) = (codec.id(), codec.schema());
             let header =
                 Header { codec: codec_id, compression: 0, negative: false, schema, stale_at: 0, decoded_len };
-            assert!(format(codec).decode::<String>(&header.seal(bytes), || 0).is_err(), "{codec:?}");
+            assert!(
+                format(codec)
+                    .decode::<String>(b"k", &header.seal(b"k", bytes), &mut Room::any(), || 0)
+                    .is_err(),
+                "{codec:?}"
+            );
         }
     }
 
     #[test]
     fn raw_digits_are_a_string_or_a_number_as_is_asked() {
         let raw = Format { envelope: false, ..format(Codec::Raw) };
-        assert_eq!(raw.encode("42", 0).unwrap(), b"42");
-        assert_eq!(raw.encode(&42, 0).unwrap(), b"42");
-        assert_eq!(raw.decode::<String>(b"42", || 0), Ok(Entry::Value("42".to_owned())));
-        assert_eq!(raw.decode::<u8>(b"42", || 0), Ok(Entry::Value(42)));
+        assert_eq!(raw.encode(b"k", "42", 0).unwrap(), b"42");
+        assert_eq!(raw.encode(b"k", &42, 0).unwrap(), b"42");
+        assert_eq!(
+            raw.decode::<String>(b"k", b"42", &mut Room::any(), || 0),
+            Ok(Entry::Value("42".to_owned()))
+        );
+        assert_eq!(raw.decode::<u8>(b"k", b"42", &mut Room::any(), || 0), Ok(Entry::Value(42)));
     }
 
     #[test]
     fn a_value_over_the_limit_is_not_decoded() {
         for codec in codecs() {
             let generous = Format { max_decoded_len: 4 << 20, ..format(codec) };
-            let long = generous.encode(&"x".repeat(2 << 20), 0).unwrap();
-            let read = format(codec).decode::<String>(&long, || 0);
+            let long = generous.encode(b"k", &"x".repeat(2 << 20), 0).unwrap();
+            let read = format(codec).decode::<String>(b"k", &long, &mut Room::any(), || 0);
             assert!(matches!(read, Err(DecodeReason::TooLarge { limit: 0x10_0000, .. })), "{codec:?}");
         }
     }
@@ -296,8 +380,8 @@ mod tests {
 
         /// Whether the envelope says that its payload is compressed.
         fn is_compressed<T: Serialize + ?Sized>(codec: Codec, value: &T) -> bool {
-            let bytes = format(codec).encode(value, 0).unwrap();
-            Header::open(&bytes).unwrap().0.compression == crate::compress::ZSTD
+            let bytes = format(codec).encode(b"k", value, 0).unwrap();
+            Header::open(b"k", &bytes).unwrap().0.compression == crate::compress::ZSTD
         }
 
         #[test]
@@ -310,6 +394,20 @@ mod tests {
                 .flat_map(|i| twox_hash::XxHash3_64::oneshot(&i.to_be_bytes()).to_be_bytes())
                 .collect();
             assert!(!is_compressed(Codec::Raw, &noise));
+        }
+
+        #[test]
+        fn a_cache_that_does_not_compress_decompresses_nothing() {
+            for codec in codecs() {
+                let bytes = format(codec).encode(b"k", &"x".repeat(70), 0).unwrap();
+                let read = |zstd| {
+                    let format = Format { zstd, ..format(codec) };
+                    format.decode::<String>(b"k", &bytes, &mut Room::any(), || 0)
+                };
+                assert_eq!(read(None), Err(DecodeReason::Compression));
+                let reads_only = crate::compress::Zstd { level: 1, over: usize::MAX };
+                assert_eq!(read(Some(reads_only)), Ok(Entry::Value("x".repeat(70))));
+            }
         }
 
         #[test]
@@ -327,7 +425,12 @@ mod tests {
                     stale_at: 0,
                     decoded_len,
                 };
-                let read = format(Codec::Raw).decode::<String>(&header.seal(bytes), || 0);
+                let read = format(Codec::Raw).decode::<String>(
+                    b"k",
+                    &header.seal(b"k", bytes),
+                    &mut Room::any(),
+                    || 0,
+                );
                 assert_eq!(read.as_ref(), Err(expected));
             };
             check(64 << 20, &DecodeReason::TooLarge { len: 64 << 20, limit: 1 << 20 });

@@ -2,23 +2,25 @@
 //!
 //! ```text
 //!  0      magic 0xC5, which no integer and no UTF-8 text starts with
-//!  1      version of the envelope: 1
+//!  1      version of the envelope: 2
 //!  2      codec (4 bits), compression (2), negative (1), 0
 //!  3..5   schema, big endian as all below
 //!  5..13  soft expiry: milliseconds since 1970 after which the value is stale; 0 for never
 //! 13..17  length of the payload when decompressed
 //! 17..    payload
-//! last 8  XXH3-64 of all before
+//! last 8  XXH3-64 of all before, whose seed is the XXH3-64 of the name of the Redis key
 //! ```
 //!
-//! The checksum finds damage. It is no signature: who can write to the server can write a valid envelope.
+//! The checksum finds damage, and an entry that was copied onto another key. It is no signature: who can write to the
+//! server can write a valid envelope. In version 1 the key was not part of it, so one of those could be any key's: it is not
+//! read.
 
 use twox_hash::XxHash3_64;
 
 use crate::error::DecodeReason;
 
 const MAGIC: u8 = 0xC5;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Where the payload starts.
 pub(crate) const HEADER: usize = 17;
 const CHECKSUM: usize = 8;
@@ -35,8 +37,8 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Finishes an envelope: `bytes` holds [`HEADER`] bytes of anything, and the payload.
-    pub(crate) fn seal(self, mut bytes: Vec<u8>) -> Vec<u8> {
+    /// Finishes an envelope for a Redis key: `bytes` holds [`HEADER`] bytes of anything, and the payload.
+    pub(crate) fn seal(self, name: &[u8], mut bytes: Vec<u8>) -> Vec<u8> {
         let flags = self.codec & 15 | (self.compression & 3) << 4 | u8::from(self.negative) << 6;
         let [s0, s1] = self.schema.to_be_bytes();
         let [t0, t1, t2, t3, t4, t5, t6, t7] = self.stale_at.to_be_bytes();
@@ -44,12 +46,12 @@ impl Header {
         if let Some(header) = bytes.first_chunk_mut::<HEADER>() {
             *header = [MAGIC, VERSION, flags, s0, s1, t0, t1, t2, t3, t4, t5, t6, t7, l0, l1, l2, l3];
         }
-        bytes.extend(XxHash3_64::oneshot(&bytes).to_be_bytes());
+        bytes.extend(checksum_of(name, &bytes).to_be_bytes());
         bytes
     }
 
-    /// Opens an envelope: what it says, and its payload.
-    pub(crate) fn open(bytes: &[u8]) -> Result<(Self, &[u8]), DecodeReason> {
+    /// Opens the envelope that is under a Redis key: what it says, and its payload.
+    pub(crate) fn open<'a>(name: &[u8], bytes: &'a [u8]) -> Result<(Self, &'a [u8]), DecodeReason> {
         match bytes {
             [MAGIC, VERSION, ..] => {}
             [MAGIC, version, ..] => return Err(DecodeReason::Version(*version)),
@@ -57,7 +59,7 @@ impl Header {
         }
         let (sealed, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(DecodeReason::Length)?;
         let (header, payload) = sealed.split_first_chunk::<HEADER>().ok_or(DecodeReason::Length)?;
-        if XxHash3_64::oneshot(sealed) != u64::from_be_bytes(*checksum) {
+        if checksum_of(name, sealed) != u64::from_be_bytes(*checksum) {
             return Err(DecodeReason::Checksum);
         }
         let [_, _, flags, s0, s1, t0, t1, t2, t3, t4, t5, t6, t7, l0, l1, l2, l3] = *header;
@@ -74,6 +76,10 @@ impl Header {
         }
         Ok((header, payload))
     }
+}
+
+fn checksum_of(name: &[u8], sealed: &[u8]) -> u64 {
+    XxHash3_64::oneshot_with_seed(XxHash3_64::oneshot(name), sealed)
 }
 
 #[cfg(test)]
@@ -99,14 +105,14 @@ mod tests {
     fn sealed(header: Header, payload: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0; HEADER];
         bytes.extend(payload);
-        header.seal(bytes)
+        header.seal(b"k", bytes)
     }
 
     proptest! {
         #[test]
         fn an_envelope_gives_back_what_was_put_in(header in header(), payload in vec(any::<u8>(), 0..99)) {
             let bytes = sealed(header, &payload);
-            prop_assert_eq!(Header::open(&bytes), Ok((header, payload.as_slice())));
+            prop_assert_eq!(Header::open(b"k", &bytes), Ok((header, payload.as_slice())));
         }
 
         #[test]
@@ -119,7 +125,7 @@ mod tests {
             let mut bytes = sealed(header, &payload);
             let at = at.index(bytes.len());
             bytes[at] ^= change;
-            prop_assert!(Header::open(&bytes).is_err());
+            prop_assert!(Header::open(b"k", &bytes).is_err());
         }
 
         #[test]
@@ -130,21 +136,35 @@ mod tests {
             more in vec(any::<u8>(), 1..9),
         ) {
             let bytes = sealed(header, &payload);
-            prop_assert!(Header::open(&bytes[..len.index(bytes.len())]).is_err());
-            prop_assert!(Header::open(&[bytes, more].concat()).is_err());
+            prop_assert!(Header::open(b"k", &bytes[..len.index(bytes.len())]).is_err());
+            prop_assert!(Header::open(b"k", &[bytes, more].concat()).is_err());
+        }
+
+        #[test]
+        fn an_envelope_of_another_key_is_noticed(
+            header in header(),
+            payload in vec(any::<u8>(), 0..999),
+            name in vec(any::<u8>(), 0..9),
+        ) {
+            prop_assume!(name != b"k");
+            let bytes = sealed(header, &payload);
+            prop_assert_eq!(Header::open(&name, &bytes), Err(DecodeReason::Checksum));
         }
 
         #[test]
         fn any_bytes_are_an_error_at_worst(bytes in vec(any::<u8>(), 0..99)) {
-            let _ = Header::open(&bytes);
+            let _ = Header::open(b"k", &bytes);
         }
     }
 
     #[test]
     fn what_has_no_envelope_is_told_from_what_is_damaged() {
-        assert_eq!(Header::open(b""), Err(DecodeReason::Foreign));
-        assert_eq!(Header::open(b"hello"), Err(DecodeReason::Foreign));
-        assert_eq!(Header::open(&[MAGIC, VERSION]), Err(DecodeReason::Length));
-        assert_eq!(Header::open(&[MAGIC, 2, 0]), Err(DecodeReason::Version(2)));
+        assert_eq!(Header::open(b"k", b""), Err(DecodeReason::Foreign));
+        assert_eq!(Header::open(b"k", b"hello"), Err(DecodeReason::Foreign));
+        assert_eq!(Header::open(b"k", &[MAGIC, VERSION]), Err(DecodeReason::Length));
+        for other in [1, 3] {
+            let bytes = [&[MAGIC, other], [0; 40].as_slice()].concat();
+            assert_eq!(Header::open(b"k", &bytes), Err(DecodeReason::Version(other)));
+        }
     }
 }

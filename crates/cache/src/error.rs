@@ -30,6 +30,8 @@ pub enum Error<S> {
     Missing(MissingError),
     /// There is no value to return, because it could not be loaded.
     Load(LoadError),
+    /// The store's reply has not one element for each key that was asked for, so no element is taken for any key's.
+    Reply(ReplyError),
     /// The cache was [closed](crate::Cache::close). Nothing was sent.
     Closed,
     /// Many keys were to be deleted, and the cache has no prefix that would tell its own from those of others. Nothing was
@@ -53,13 +55,13 @@ pub struct DecodeError {
 pub enum DecodeReason {
     /// It is no integer and has no envelope: something else wrote it.
     Foreign,
-    /// It has an envelope of a version that this version of the library does not know.
+    /// It has an envelope of a version that this version of the library does not read.
     Version(u8),
     /// It was cut, or has something behind its end.
     Length,
-    /// It was changed after it was written.
+    /// It was changed after it was written, or was written under another key.
     Checksum,
-    /// It was written with a codec that is not known here: the feature for it may be off.
+    /// It was written with a codec that this cache was not told to [read](crate::CacheBuilder::also_reads).
     Codec(u8),
     /// It was written with another schema.
     Schema {
@@ -68,7 +70,7 @@ pub enum DecodeReason {
         /// The schema of this cache.
         wanted: u16,
     },
-    /// It is compressed in a way that is not known here (the feature for it may be off), or cannot be decompressed.
+    /// It is compressed, and this cache was not told to read such (by `zstd`), or it cannot be decompressed.
     Compression,
     /// It would be longer than [the limit](crate::CacheBuilder::max_decoded_len).
     TooLarge {
@@ -77,7 +79,17 @@ pub enum DecodeReason {
         /// How long it may be.
         limit: u64,
     },
-    /// It is intact, but is not of the type that was asked for.
+    /// It would be longer than what is left of the limit (`CacheBuilder::max_unpacked_len`) for the compressed entries
+    /// of one call.
+    TooMuch {
+        /// How long it says it is, in bytes.
+        len: u64,
+        /// How much the entries before it have left.
+        left: u64,
+        /// How long all of them may be together.
+        limit: u64,
+    },
+    /// It is intact, but is not of the type that was asked for, or is nested more deeply than is [read](crate::Codec).
     Type {
         /// The type.
         wanted: &'static str,
@@ -124,6 +136,24 @@ pub struct KeyError {
 pub struct MissingError {
     /// The key, as in messages.
     pub key: String,
+}
+
+/// That a reply does not have one element for each key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplyError {
+    /// The command.
+    pub command: &'static str,
+    /// How many keys were asked for.
+    pub n_keys: usize,
+    /// How many elements came.
+    pub n_elements: usize,
+}
+
+impl ReplyError {
+    pub(crate) fn to_mget(n_keys: usize, n_elements: usize) -> Self {
+        Self { command: "MGET", n_keys, n_elements }
+    }
 }
 
 impl<S> Error<S> {
@@ -203,6 +233,7 @@ impl<S: fmt::Display> fmt::Display for Error<S> {
             Self::Key(error) => error.fmt(f),
             Self::Missing(error) => error.fmt(f),
             Self::Load(error) => error.fmt(f),
+            Self::Reply(error) => error.fmt(f),
             Self::Closed => f.write_str("the cache is closed"),
             Self::Unprefixed => f.write_str(
                 "without a prefix the cache cannot tell its keys from those of others; give it one",
@@ -234,20 +265,29 @@ impl fmt::Display for DecodeReason {
         match self {
             Self::Foreign => f.write_str("what is stored there was not written by a cache with envelopes"),
             Self::Version(version) => {
-                write!(f, "it was written by a newer version of the cache (envelope {version})")
+                write!(f, "it was written by another version of the cache (envelope {version})")
             }
             Self::Length => f.write_str("what is stored there was cut, or lengthened"),
-            Self::Checksum => f.write_str("what is stored there was changed after it was written"),
+            Self::Checksum => f.write_str(
+                "what is stored there was changed after it was written, or was written under another key",
+            ),
             Self::Codec(id) => {
-                write!(f, "it was written with codec {id}, which is not known here; is its feature on?")
+                write!(f, "it was written with codec {id}, which this cache does not read; see `also_reads`")
             }
             Self::Schema { stored, wanted } => {
                 write!(f, "it was written with schema {stored}, and this cache has schema {wanted}")
             }
-            Self::Compression => f.write_str("it cannot be decompressed; is the feature `zstd` on?"),
+            Self::Compression => f.write_str(
+                "it is compressed, and cannot be read; a cache reads such entries that has `zstd`",
+            ),
             Self::TooLarge { len, limit } => {
                 write!(f, "it is {len} bytes long, and at most {limit} are accepted")
             }
+            Self::TooMuch { len, left, limit } => write!(
+                f,
+                "it is {len} bytes long when it is decompressed, and the entries before it have left {left} of the {limit} \
+                 that one call may take (`max_unpacked_len`)"
+            ),
             Self::Type { wanted } => write!(f, "what is stored there is no `{wanted}`"),
         }
     }
@@ -284,6 +324,18 @@ impl fmt::Display for MissingError {
 }
 
 impl std::error::Error for MissingError {}
+
+impl fmt::Display for ReplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { command, n_keys, n_elements } = self;
+        write!(
+            f,
+            "the reply to `{command}` of {n_keys} keys has {n_elements} elements; is this a Redis server?"
+        )
+    }
+}
+
+impl std::error::Error for ReplyError {}
 
 #[cfg(test)]
 mod tests {
@@ -380,22 +432,34 @@ mod tests {
                 "its loader gave an error, so nothing was stored: key `k`: there is nothing",
                 [false; 5],
             ),
+            (
+                Error::Load(LoadError::overloaded("k".as_key(), 9)),
+                "9 loads are under way, which is the most",
+                [false; 5],
+            ),
+            (
+                Error::Reply(ReplyError::to_mget(3, 2)),
+                "the reply to `MGET` of 3 keys has 2 elements",
+                [false; 5],
+            ),
             (Error::Closed, "the cache is closed", [false; 5]),
             (Error::Unprefixed, "without a prefix", [false; 5]),
         ] {
             check(&error, text, answers);
             // Each that is about a key names it.
-            let is_of_a_key = !matches!(error, Error::Store(_) | Error::Closed | Error::Unprefixed);
+            let is_of_a_key =
+                !matches!(error, Error::Store(_) | Error::Reply(_) | Error::Closed | Error::Unprefixed);
             assert_eq!(error.to_string().starts_with("key `k`: "), is_of_a_key, "{error}");
         }
         for (reason, text) in [
             (DecodeReason::Foreign, "was not written by a cache with envelopes"),
-            (DecodeReason::Version(9), "a newer version of the cache (envelope 9)"),
+            (DecodeReason::Version(9), "another version of the cache (envelope 9)"),
             (DecodeReason::Length, "was cut, or lengthened"),
             (DecodeReason::Checksum, "was changed after it was written"),
-            (DecodeReason::Codec(9), "codec 9, which is not known here"),
+            (DecodeReason::Codec(9), "codec 9, which this cache does not read"),
             (DecodeReason::Schema { stored: 1, wanted: 2 }, "schema 1, and this cache has schema 2"),
-            (DecodeReason::Compression, "cannot be decompressed"),
+            (DecodeReason::Compression, "it is compressed, and cannot be read"),
+            (DecodeReason::TooMuch { len: 3, left: 2, limit: 9 }, "have left 2 of the 9"),
             (DecodeReason::TooLarge { len: 2, limit: 1 }, "it is 2 bytes long, and at most 1 are accepted"),
             (DecodeReason::Type { wanted: "u8" }, "is no `u8`"),
         ] {

@@ -30,12 +30,23 @@ pub(crate) enum Outcome {
     Failed(LoadError),
 }
 
+/// Why a load is neither joined nor started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoFlight {
+    /// The cache is closed.
+    Closed,
+    /// So many loads are under way that no more are started.
+    Overloaded,
+}
+
 /// What a caller waits on.
 pub(crate) type Waiter = watch::Receiver<Option<Outcome>>;
 
 /// The loads of one cache, by the names of their Redis keys.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Flights {
+    /// How many tasks may load at once, those that were overtaken included.
+    limit: usize,
     state: Mutex<State>,
     /// Changed under the lock, and read without it by every call.
     closed: AtomicBool,
@@ -46,10 +57,15 @@ struct State {
     running: HashMap<Vec<u8>, Flight>,
     /// Until when a stale value is served without another attempt, because the last one failed.
     resting: HashMap<Vec<u8>, Instant>,
-    /// Loads that run in their caller's own future, by the names of their Redis keys.
-    solo: HashMap<Vec<u8>, Vec<Ticket>>,
-    /// Tasks of loads that were overtaken, to be stopped with the others.
+    /// Loads that run in their caller's own future, by the names of their Redis keys: the ticket that those have which began
+    /// since the key was last set or deleted, and how many they are. As many as there are callers, whom nobody here bounds.
+    solo: HashMap<Vec<u8>, (Ticket, usize)>,
+    /// Tasks of loads that were overtaken, to be stopped with the others; among them some that have ended.
     overtaken: Vec<AbortHandle>,
+    /// How many of `overtaken` ran still when those that had ended were last left out.
+    n_overtaken: usize,
+    /// How many loads have not ended, overtaken or not.
+    n_loads: usize,
 }
 
 #[derive(Debug)]
@@ -73,30 +89,37 @@ impl Ticket {
 }
 
 impl Flights {
-    /// How many keys may rest. Above, those that have rested enough are forgotten, and if need be all.
+    /// How many keys may rest. Above, those that have rested enough are forgotten, and all if those are not a half.
     const MOST_RESTING: usize = 10_000;
 
-    /// Joins the load of a key, or starts it: `task` makes the future that is spawned. `None` if the cache is closed.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, state: Mutex::default(), closed: AtomicBool::new(false) }
+    }
+
+    /// Joins the load of a key, or starts it: `task` makes the future that is spawned.
     pub(crate) fn join<F>(
         self: &Arc<Self>,
         name: &[u8],
         task: impl FnOnce(Ticket, Landing) -> F,
-    ) -> Option<Waiter>
+    ) -> Result<Waiter, NoFlight>
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let mut state = self.lock();
         if self.is_closed() {
-            return None;
+            return Err(NoFlight::Closed);
         }
+        let is_full = self.limit <= state.n_loads;
         let ticket = Ticket::default();
         let (sender, waiter) = watch::channel(None);
         match state.running.entry(name.to_vec()) {
-            hash_map::Entry::Occupied(flight) => return Some(flight.get().waiter.clone()),
+            hash_map::Entry::Occupied(flight) => return Ok(flight.get().waiter.clone()),
+            hash_map::Entry::Vacant(_) if is_full => return Err(NoFlight::Overloaded),
             hash_map::Entry::Vacant(vacant) => {
                 vacant.insert(Flight { ticket: ticket.clone(), waiter: waiter.clone(), task: None });
             }
         }
+        state.n_loads += 1;
         drop(state);
         let landing =
             Landing { flights: Arc::clone(self), name: name.to_vec(), ticket: ticket.clone(), sender };
@@ -105,13 +128,13 @@ impl Flights {
         let mut state = self.lock();
         if self.is_closed() {
             handle.abort();
-            return Some(waiter);
+            return Ok(waiter);
         }
         match state.running.get_mut(name).filter(|flight| flight.ticket.is(&ticket)) {
             Some(flight) => flight.task = Some(handle),
             None => state.note_overtaken(handle),
         }
-        Some(waiter)
+        Ok(waiter)
     }
 
     /// Notes that a key is about to be set or deleted: the value of a load under way is not written, and whoever asks
@@ -138,8 +161,8 @@ impl Flights {
         for flight in mem::take(&mut state.running).into_values() {
             state.overtake(flight);
         }
-        for name in state.solo.keys() {
-            state.overtake_solo(name);
+        for (ticket, _) in mem::take(&mut state.solo).into_values() {
+            ticket.overtaken.store(true, Ordering::SeqCst);
         }
         state.resting.clear();
     }
@@ -148,10 +171,12 @@ impl Flights {
     pub(crate) fn rest(&self, name: Vec<u8>, pause: Duration) {
         let now = Instant::now();
         let mut state = self.lock();
-        if Self::MOST_RESTING <= state.resting.len() {
+        let before = state.resting.len();
+        if Self::MOST_RESTING <= before {
             state.resting.retain(|_, until| now < *until);
         }
-        if Self::MOST_RESTING <= state.resting.len() {
+        // Or else they would all be gone through again soon.
+        if Self::MOST_RESTING / 2 < state.resting.len() && Self::MOST_RESTING <= before {
             state.resting.clear();
         }
         if let Some(until) = now.checked_add(pause) {
@@ -195,8 +220,12 @@ impl State {
     }
 
     fn note_overtaken(&mut self, task: AbortHandle) {
-        self.overtaken.retain(|task| !task.is_finished());
         self.overtaken.push(task);
+        // Not each time: as many have come since the last time as are gone through now.
+        if 2 * self.n_overtaken + 64 < self.overtaken.len() {
+            self.overtaken.retain(|task| !task.is_finished());
+            self.n_overtaken = self.overtaken.len();
+        }
     }
 }
 
@@ -225,6 +254,7 @@ impl Landing {
 impl Drop for Landing {
     fn drop(&mut self) {
         let mut state = self.flights.lock();
+        state.n_loads = state.n_loads.saturating_sub(1);
         if state.running.get(&self.name).is_some_and(|flight| flight.ticket.is(&self.ticket)) {
             state.running.remove(&self.name);
         }
@@ -239,13 +269,17 @@ mod tests {
         waiter.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone())
     }
 
+    fn flights() -> Arc<Flights> {
+        Arc::new(Flights::new(100_000))
+    }
+
     fn value(byte: u8) -> Outcome {
         Outcome::Value(vec![byte].into())
     }
 
     #[tokio::test]
     async fn all_who_ask_meanwhile_wait_for_one_load() {
-        let flights = Arc::new(Flights::default());
+        let flights = flights();
         let (go, gone) = tokio::sync::oneshot::channel::<()>();
         let first = flights.join(b"k", |_, landing| async move {
             gone.await.unwrap();
@@ -261,7 +295,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_the_wait_and_the_next_load_runs() {
-        let flights = Arc::new(Flights::default());
+        let flights = flights();
         let waiter = flights.join(b"k", |_, landing| async {
             let _landing = landing;
             panic!("the loader's own");
@@ -273,7 +307,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_asks_after_a_write_gets_a_load_of_its_own() {
-        let flights = Arc::new(Flights::default());
+        let flights = flights();
         let (go, gone) = tokio::sync::oneshot::channel::<()>();
         let old = flights.join(b"k", |ticket, landing| async move {
             gone.await.unwrap();
@@ -296,19 +330,20 @@ mod tests {
 
     #[tokio::test]
     async fn closing_stops_what_runs_and_starts_nothing() {
-        let flights = Arc::new(Flights::default());
+        let flights = flights();
         let waiter = flights.join(b"k", |_, landing| async {
             let _landing = landing;
             std::future::pending::<()>().await;
         });
         flights.close();
         assert!(outcome(waiter.unwrap()).await.is_none());
-        assert!(flights.join(b"k", |_, landing| async move { landing.tell(Outcome::Nothing) }).is_none());
+        let again = flights.join(b"k", |_, landing| async move { landing.tell(Outcome::Nothing) });
+        assert_eq!(again.err(), Some(NoFlight::Closed));
     }
 
     #[tokio::test]
     async fn closing_stops_what_was_overtaken_too() {
-        let flights = Arc::new(Flights::default());
+        let flights = flights();
         let waiter = flights.join(b"k", |_, landing| async {
             let _landing = landing;
             std::future::pending::<()>().await;
@@ -318,9 +353,79 @@ mod tests {
         assert!(outcome(waiter.unwrap()).await.is_none());
     }
 
+    /// A load that does not end by itself.
+    fn hang(flights: &Arc<Flights>, name: &[u8]) -> Result<Waiter, NoFlight> {
+        flights.join(name, |_, landing| async {
+            let _landing = landing;
+            std::future::pending::<()>().await;
+        })
+    }
+
+    #[tokio::test]
+    async fn only_so_many_loads_run_overtaken_ones_included() {
+        let flights = Arc::new(Flights::new(3));
+        let _waiters = [hang(&flights, b"a").unwrap(), hang(&flights, b"b").unwrap()];
+        flights.overtake(b"a");
+        let _waiter = hang(&flights, b"a").unwrap();
+        flights.overtake_all();
+        assert_eq!(hang(&flights, b"c").err(), Some(NoFlight::Overloaded));
+        flights.close();
+        while 0 < flights.lock().n_loads {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_joins_a_load_needs_no_room_and_one_that_ended_makes_some() {
+        let flights = Arc::new(Flights::new(1));
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let load = flights.join(b"a", |_, landing| async move {
+            gone.await.unwrap();
+            landing.tell(value(1));
+        });
+        assert!(hang(&flights, b"a").is_ok());
+        assert_eq!(hang(&flights, b"b").err(), Some(NoFlight::Overloaded));
+        go.send(()).unwrap();
+        assert!(outcome(load.unwrap()).await.is_some());
+        while hang(&flights, b"b").is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// What each overtaken load costs must not grow with their number: what is gone through is counted.
+    #[tokio::test]
+    async fn overtaking_many_loads_goes_through_each_a_few_times() {
+        const N: usize = 20_000;
+        let flights = flights();
+        let waiters: Vec<_> = (0..N).map(|i| hang(&flights, &i.to_be_bytes()).unwrap()).collect();
+        let task = || tokio::spawn(async {}).abort_handle();
+        let mut state = flights.lock();
+        let (mut n_sweeps, mut last) = (0, state.n_overtaken);
+        for flight in mem::take(&mut state.running).into_values() {
+            state.overtake(flight);
+            if state.n_overtaken != last {
+                (n_sweeps, last) = (n_sweeps + 1, state.n_overtaken);
+            }
+        }
+        assert!(n_sweeps < 20, "{n_sweeps} times through all of them");
+        assert_eq!(state.overtaken.len(), N);
+        // Those that have ended go in the course of time.
+        state.overtaken.iter().for_each(AbortHandle::abort);
+        drop(state);
+        drop(waiters);
+        while 0 < flights.lock().n_loads {
+            tokio::task::yield_now().await;
+        }
+        let mut state = flights.lock();
+        for _ in 0..2 * N {
+            state.note_overtaken(task());
+        }
+        assert!(state.overtaken.len() < 3 * N);
+    }
+
     #[test]
     fn only_so_many_keys_rest() {
-        let flights = Flights::default();
+        let flights = flights();
         flights.rest(b"k".to_vec(), Duration::from_secs(60));
         assert!(flights.is_resting(b"k"));
         flights.overtake(b"k");

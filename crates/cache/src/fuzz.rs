@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::Codec;
+use crate::compress::Room;
 use crate::entry::Entry;
 use crate::entry::Format;
 use crate::envelope::HEADER;
@@ -15,6 +16,9 @@ use crate::envelope::Header;
 
 /// What may be read of one entry at most, in bytes.
 const LIMIT: usize = 1 << 16;
+
+/// The Redis key that all entries are under.
+const NAME: &[u8] = b"fuzz:1:k";
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Record {
@@ -33,14 +37,26 @@ enum Shape {
     Box { width: i8, height: i8 },
 }
 
-/// A value that contains values of its own kind, as deep as the bytes say. Not for Postcard, which knows no depth.
+/// A value that contains values of its own kind, as deep as the bytes say.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Tree(Vec<Tree>);
+
+/// One of which most codecs write nothing, and read it from any bytes.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Bare(Option<Box<Bare>>);
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+enum Chain {
+    End,
+    New(Box<Chain>),
+    Pair(Box<Chain>, u8),
+    Named { next: Option<Box<Chain>> },
+}
 
 /// Reads bytes as an entry of every kind. Whatever they are, the outcome is a value, the note that there is none, or an
 /// error, never a panic; a value is within the limit, and is the same after it was written and read again.
 ///
-/// The first byte chooses the codec, and whether the rest is an entry as it is (0 to 63), an entry without an envelope
+/// The first byte chooses the codec, whether the others are read too (not if 4 is in it), and whether the rest is an entry as it is (0 to 63), an entry without an envelope
 /// (64 to 127), or header and payload of an envelope that is made whole here (from 128), for no fuzzer finds a checksum.
 pub fn decode(data: &[u8]) {
     let Some((&choice, rest)) = data.split_first() else { return };
@@ -58,8 +74,13 @@ pub fn decode(data: &[u8]) {
     if !envelope && codec.needs_envelope() {
         return; // There is no such cache.
     }
+    let mut also_reads = [None; Codec::N_KINDS];
+    if choice & 4 == 0 && envelope {
+        also_reads.iter_mut().zip(codecs).for_each(|(also, codec)| *also = Some(codec));
+    }
     let format = Format {
         codec,
+        also_reads,
         envelope,
         max_decoded_len: LIMIT,
         #[cfg(feature = "zstd")]
@@ -86,7 +107,7 @@ fn seal(data: &[u8]) -> Vec<u8> {
         stale_at: u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7]),
         decoded_len: u32::from_be_bytes([l0, l1, l2, l3]),
     };
-    header.seal(bytes)
+    header.seal(NAME, bytes)
 }
 
 fn read_all(format: Format, bytes: &[u8]) {
@@ -104,25 +125,24 @@ fn read_all(format: Format, bytes: &[u8]) {
     read::<bool>(format, bytes);
     read::<()>(format, bytes);
     read::<[u8; 4]>(format, bytes);
-    if !may_be_postcard(format, bytes) {
-        read::<Tree>(format, bytes);
-    }
-}
-
-fn may_be_postcard(format: Format, bytes: &[u8]) -> bool {
-    const POSTCARD: u8 = 3;
-    format.codec.id() == POSTCARD || Header::open(bytes).is_ok_and(|(header, _)| header.codec == POSTCARD)
+    read::<Tree>(format, bytes);
+    read::<Bare>(format, bytes);
+    read::<Chain>(format, bytes);
+    // As much for a few bytes as a length says, if nobody counts.
+    read::<Vec<()>>(format, bytes);
+    read::<Vec<Vec<[(); 9]>>>(format, bytes);
+    read::<BTreeMap<(), Vec<()>>>(format, bytes);
 }
 
 fn read<T: Serialize + DeserializeOwned + PartialEq + Debug>(format: Format, bytes: &[u8]) -> Option<T> {
     let now = || 1_700_000_000_000;
-    let value = match format.decode::<T>(bytes, now) {
+    let value = match format.decode::<T>(NAME, bytes, &mut Room::of(LIMIT), now) {
         Ok(Entry::Value(value) | Entry::Stale(value)) => value,
         Ok(Entry::Negative) | Err(_) => return None,
     };
     // An entry of another codec may be of a type that this one does not write.
-    if let Ok(written) = format.encode(&value, 0) {
-        let again = format.decode::<T>(&written, now);
+    if let Ok(written) = format.encode(NAME, &value, 0) {
+        let again = format.decode::<T>(NAME, &written, &mut Room::any(), now);
         assert_eq!(
             again.as_ref(),
             Ok(&Entry::Value(value)),
@@ -182,6 +202,7 @@ mod tests {
         for &(choice, codec) in codecs {
             let format = Format {
                 codec,
+                also_reads: [None; Codec::N_KINDS],
                 envelope: true,
                 max_decoded_len: LIMIT,
                 // What another version of zstd would compress otherwise is in the corpus, and not here.
@@ -195,21 +216,40 @@ mod tests {
             };
             // Without magic and version, and without the checksum, which is made anew.
             let unsealed = |entry: &[u8]| entry[2..entry.len() - 8].to_vec();
-            let text = format.encode("text", 0).unwrap();
+            let text = format.encode(NAME, "text", 0).unwrap();
             add("text", 0, &text);
             add("text-unsealed", 128, &unsealed(&text));
-            add("stale-unsealed", 128, &unsealed(&format.encode("text", 9).unwrap()));
-            add("negative-unsealed", 128, &unsealed(&format.encode_negative()));
-            add("text-bare", 64, &bare.encode("text", 0).unwrap());
-            add("bytes-unsealed", 128, &unsealed(&format.encode(&vec![0u8, 255, 1], 0).unwrap()));
-            if let Ok(entry) = format.encode(&record(), 0) {
+            add("stale-unsealed", 128, &unsealed(&format.encode(NAME, "text", 9).unwrap()));
+            add("negative-unsealed", 128, &unsealed(&format.encode_negative(NAME)));
+            add("text-bare", 64, &bare.encode(NAME, "text", 0).unwrap());
+            add("bytes-unsealed", 128, &unsealed(&format.encode(NAME, &vec![0u8, 255, 1], 0).unwrap()));
+            if let Ok(entry) = format.encode(NAME, &record(), 0) {
                 add("record-unsealed", 128, &unsealed(&entry));
-                add("record-bare", 64, &bare.encode(&record(), 0).unwrap());
+                add("record-bare", 64, &bare.encode(NAME, &record(), 0).unwrap());
             }
             let tree = Tree(vec![Tree(vec![]), Tree(vec![Tree(vec![])])]);
-            if choice < 2 {
-                add("tree-unsealed", 128, &unsealed(&format.encode(&tree, 0).unwrap()));
+            if choice < 3 {
+                add("tree-unsealed", 128, &unsealed(&format.encode(NAME, &tree, 0).unwrap()));
             }
+        }
+        // What ended the process, or kept it busy: envelopes that are whole, with a payload of one byte so many times.
+        #[cfg(all(feature = "json", feature = "msgpack", feature = "postcard"))]
+        for (name, choice, id, schema, byte, n) in [
+            ("json-deep", 0u8, 1u8, 0u8, b'[', 5000u16),
+            ("msgpack-deep", 1, 2, 0, 0x91, 1000),
+            ("postcard-deep", 2, 3, 7, 1, 60_000),
+            ("postcard-from-json-deep", 0, 3, 7, 1, 60_000),
+            ("postcard-long", 2, 3, 7, 0xff, 9),
+            ("raw-endless", 3, 4, 0, b'x', 1),
+            ("json-endless", 0, 1, 0, b'5', 1),
+        ] {
+            let [hi, lo] = (n + u16::from(name == "postcard-long")).to_be_bytes();
+            let mut seed = vec![128 | choice, id, 0, schema, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, hi, lo];
+            seed.resize(seed.len() + usize::from(n), byte);
+            if name == "postcard-long" {
+                seed.push(1); // The end of the number of elements.
+            }
+            seeds.push((name.to_owned(), seed));
         }
         seeds.push(("digits".to_owned(), b"\0-42".to_vec()));
         seeds.push(("digits-too-many".to_owned(), b"\x0092233720368547758080".to_vec()));
@@ -223,6 +263,22 @@ mod tests {
         for (name, seed) in seeds() {
             // One that changed is one that entries of before are no longer like.
             assert!(corpus.iter().any(|(_, input)| *input == seed), "{name} is not in the corpus: {seed:?}");
+        }
+    }
+
+    /// What the stack and the time of a call are taken by: on a thread as tests and runtimes have it, of 2 MiB.
+    #[test]
+    #[cfg(all(feature = "json", feature = "msgpack", feature = "postcard"))]
+    fn no_payload_of_one_byte_repeated_ends_the_process() {
+        for byte in 0..=255u8 {
+            for id in 1..=4u8 {
+                for n in [1u16, 9, 1000, 60_000] {
+                    let [hi, lo] = n.to_be_bytes();
+                    let schema = if id == 3 { 7 } else { 0 };
+                    let header = [id, 0, schema, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, hi, lo];
+                    decode(&[&[128 | (id - 1)], header.as_slice(), &vec![byte; n.into()]].concat());
+                }
+            }
         }
     }
 
@@ -240,6 +296,7 @@ mod tests {
         // Or else nothing above says anything: an input that is refused at once is no test of what comes after.
         let format = Format {
             codec: Codec::Raw,
+            also_reads: [Some(Codec::Json), Some(Codec::MsgPack), None, None],
             envelope: true,
             max_decoded_len: LIMIT,
             #[cfg(feature = "zstd")]
@@ -252,7 +309,12 @@ mod tests {
         };
         assert_eq!(read::<String>(format, &sealed("raw-text-unsealed")).as_deref(), Some("text"));
         for codec in ["json", "msgpack"] {
-            let entry = format.decode::<Record>(&sealed(&format!("{codec}-record-unsealed")), || 0);
+            let entry = format.decode::<Record>(
+                NAME,
+                &sealed(&format!("{codec}-record-unsealed")),
+                &mut Room::any(),
+                || 0,
+            );
             assert_eq!(entry, Ok(Entry::Value(record())));
         }
     }

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::cache::Put;
 use crate::cache::Shared;
 use crate::codec::Unwritten;
+use crate::compress::Room;
 use crate::flight::Ticket;
 use crate::ttl::Life;
 use crate::ttl::Ttl;
@@ -34,9 +35,10 @@ pub(crate) struct Loaded {
 }
 
 impl<E> Shared<E> {
-    /// What is stored of a loaded value, or of the note that there is none. Nothing is, if it could not be read again.
+    /// What is stored under a Redis key of a loaded value, or of the note that there is none. Nothing is, if it could not be read again.
     pub(crate) fn loaded<T: Serialize + DeserializeOwned>(
         &self,
+        name: &[u8],
         value: Option<&T>,
         ttl: Ttl,
     ) -> Result<Loaded, Unwritten> {
@@ -44,14 +46,14 @@ impl<E> Shared<E> {
         Ok(match value {
             Some(value) => {
                 let (stale_at, life) = settings.with_grace(settings.life(ttl, now), now);
-                let bytes = self.format.encode(value, stale_at)?;
-                if let Err(reason) = self.format.decode::<T>(&bytes, || 0) {
+                let bytes = self.format.encode(name, value, stale_at)?;
+                if let Err(reason) = self.format.decode::<T>(name, &bytes, &mut Room::any(), || 0) {
                     return Err(Unwritten::Refused(format!("it could not be read again: {reason}")));
                 }
                 Loaded { bytes, life }
             }
             None => Loaded {
-                bytes: self.format.encode_negative(),
+                bytes: self.format.encode_negative(name),
                 life: Ttl::After(settings.negative_ttl).life(Ttl::Default, now),
             },
         })

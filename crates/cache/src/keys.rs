@@ -24,13 +24,13 @@ impl<E: Scan> Cache<E> {
     /// # On a ring
     /// One node after the other.
     pub fn keys(&self, pattern: &str) -> impl Stream<Item = Result<FoundKey, Error<E::Error>>> + Send {
-        let settings = &self.shared.settings;
-        let pattern = settings.key_style.pattern(&settings.prefix, self.version, pattern);
-        let names =
+        let (names, prefix) = (self.names(), &self.shared.settings.prefix);
+        let pattern = names.pattern(prefix, self.version, pattern);
+        let found =
             self.shared.store.scan_iter::<Vec<u8>>(ScanOptions::new().pattern(pattern).count(STEP.into()));
-        let keys = names.filter_map(move |name| {
+        let keys = found.filter_map(move |name| {
             ready(match name {
-                Ok(name) => settings.key_style.take_apart(&settings.prefix, &name).map(|(_, key)| Ok(key)),
+                Ok(name) => names.take_apart(prefix, &name).map(|(_, key)| Ok(key)),
                 Err(error) => Some(Err(Error::Store(error))),
             })
         });

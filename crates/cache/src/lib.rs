@@ -43,6 +43,7 @@ pub use error::Error;
 pub use error::KeyError;
 pub use error::LoadError;
 pub use error::MissingError;
+pub use error::ReplyError;
 pub use error::TooLargeError;
 mod stats;
 pub use stats::Stats;
@@ -58,4 +59,5 @@ pub mod fuzz;
 mod keep;
 #[cfg(test)]
 mod laws;
+mod name;
 mod preset;

@@ -17,12 +17,14 @@ use serde::de::DeserializeOwned;
 use crate::cache::Cache;
 use crate::cache::Shared;
 use crate::codec::Unwritten;
+use crate::compress::Room;
 use crate::entry::Entry;
 use crate::error::DecodeError;
 use crate::error::EncodeError;
 use crate::error::Error;
 use crate::error::LoadError;
 use crate::flight::Landing;
+use crate::flight::NoFlight;
 use crate::flight::Outcome;
 use crate::flight::Ticket;
 use crate::flight::Waiter;
@@ -51,8 +53,8 @@ impl<E: Execute + Send + 'static> Cache<E> {
     ///
     /// # Errors
     /// [`Error::Load`] with the loader's error, its panic, that the value's own `Serialize` gave an error, or that it took
-    /// longer than [`load_timeout`](crate::CacheBuilder::load_timeout); [`Error::Key`] and [`Error::Closed`];
-    /// [`Error::Decode`] if the loader of another caller, for which this one waited, gave another type.
+    /// longer than [`load_timeout`](crate::CacheBuilder::load_timeout), or that as many loads are under way as
+    /// [`max_loads`](crate::CacheBuilder::max_loads) allows; [`Error::Key`] and [`Error::Closed`]; [`Error::Decode`] if the loader of another caller, for which this one waited, gave another type.
     ///
     /// # Cancel safety
     /// When the future is dropped the load goes on.
@@ -168,7 +170,11 @@ impl<E: Execute + Send + 'static> Cache<E> {
     {
         let name = self.name(key)?;
         if !self.shared.flights.is_resting(&name) {
-            self.fly(key, name, ttl, Replace::Anything, Slot::default(), loader)?;
+            match self.fly(key, name, ttl, Replace::Anything, Slot::default(), loader) {
+                // The old value is there, and the next call tries again.
+                Err(Error::Load(error)) if error.is_overloaded() => {}
+                started => drop(started?),
+            }
         }
         Ok(())
     }
@@ -186,14 +192,15 @@ impl<E: Execute + Send + 'static> Cache<E> {
         F: Future<Output = Result<Option<T>, X>> + Send + 'static,
     {
         let own = Slot::default();
-        let (mut waiter, loader) = self.fly(key, self.name(key)?, ttl, replace, Slot::clone(&own), loader)?;
+        let name = self.name(key)?;
+        let (mut waiter, loader) = self.fly(key, name.clone(), ttl, replace, Slot::clone(&own), loader)?;
         let landed = waiter.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
         let own = own.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (landed, own, loader) {
             (Some(Outcome::Value(_) | Outcome::Unwritten), Some(value), _) => Ok(Some(value)),
             (Some(Outcome::Value(bytes)), None, _) => {
                 // As of no time: what has just been loaded is not stale.
-                let entry = self.shared.format.decode(&bytes, || 0);
+                let entry = self.shared.format.decode(&name, &bytes, &mut Room::any(), || 0);
                 match entry.map_err(|reason| DecodeError { key: key.to_string(), reason })? {
                     Entry::Value(value) | Entry::Stale(value) => Ok(Some(value)),
                     Entry::Negative => Ok(None),
@@ -274,10 +281,14 @@ impl<E: Execute + Send + 'static> Cache<E> {
                 }
             }
         });
-        if loader.is_some() && waiter.is_some() {
+        if loader.is_some() && waiter.is_ok() {
             counters.joined_loads.count();
         }
-        Ok((waiter.ok_or(Error::Closed)?, loader))
+        let waiter = waiter.map_err(|no| match no {
+            NoFlight::Closed => Error::Closed,
+            NoFlight::Overloaded => Error::Load(LoadError::overloaded(key, self.shared.settings.max_loads)),
+        })?;
+        Ok((waiter, loader))
     }
 }
 
@@ -340,7 +351,7 @@ impl<E: Execute> Loading<E> {
     ) {
         // Nobody waits when nobody holds the cache.
         let Some(shared) = self.cache.upgrade() else { return };
-        let loaded = match shared.loaded(value.as_ref(), ttl) {
+        let loaded = match shared.loaded(&self.name, value.as_ref(), ttl) {
             Ok(loaded) => Some(loaded),
             Err(Unwritten::Refused(reason)) => {
                 shared.drop_value(&self.key, reason);

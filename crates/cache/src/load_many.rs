@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cache::Cache;
+use crate::compress::Room;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::keep::Replace;
@@ -56,8 +57,9 @@ impl<E: Execute> Cache<E> {
             }
         }
         let (mut values, mut missing) = (HashMap::new(), Vec::new());
+        let mut room = Room::of(self.shared.settings.max_unpacked_len);
         for chunk in order.chunks(self.shared.settings.batch_len) {
-            for (key, sought) in self.seek_many::<T, K>(chunk.to_vec()).await {
+            for (key, sought) in self.seek_many::<T, K>(chunk.to_vec(), &mut room).await {
                 match sought? {
                     Sought::Entry(Entry::Value(value)) => drop(values.insert(key, value)),
                     Sought::Nothing | Sought::Unavailable(_) => missing.push((key, Replace::Nothing)),
@@ -80,7 +82,7 @@ impl<E: Execute> Cache<E> {
             let ttl = ttl.into();
             for chunk in new.chunks(self.shared.settings.batch_len) {
                 join_all(chunk.iter().map(async |((key, value), replace, name, ticket)| {
-                    match self.shared.loaded(Some(value), ttl) {
+                    match self.shared.loaded(name, Some(value), ttl) {
                         Ok(loaded) => self.shared.keep(key.as_key(), name, &loaded, *replace, ticket).await,
                         Err(error) => self.shared.drop_value(key.as_key(), error.into_reason()),
                     }

@@ -13,9 +13,11 @@ use serde::de::DeserializeOwned;
 use crate::builder::OnError;
 use crate::builder::OnUndecodable;
 use crate::cache::Cache;
+use crate::compress::Room;
 use crate::entry::Entry;
 use crate::error::DecodeError;
 use crate::error::Error;
+use crate::error::ReplyError;
 use crate::key::AsKey;
 use crate::lookup::Sought;
 use crate::ttl::Ttl;
@@ -56,7 +58,9 @@ impl<E: Execute> Cache<E> {
     ///
     /// # Errors
     /// The first one, if every key failed. Keys that fail while others do not stand in [`Found::failed`]; under
-    /// [`OnError::Miss`] those that the store failed on count as missing.
+    /// [`OnError::Miss`] those that the store failed on count as missing. [`Error::Reply`] if the store does not answer for
+    /// each key. A compressed entry for which the ones before it have left too little of
+    /// `max_unpacked_len` is [`Error::Decode`](crate::DecodeReason::TooMuch).
     ///
     /// # On a ring
     /// One command to each node that owns some of the keys, all at once, 1000 keys at a time
@@ -70,6 +74,7 @@ impl<E: Execute> Cache<E> {
     ) -> Result<Found<K, T, E::Error>, Error<E::Error>> {
         let mut found = Found { values: Vec::new(), failed: Vec::new() };
         let mut n_keys = 0;
+        let mut room = Room::of(self.shared.settings.max_unpacked_len);
         let mut keys = keys.into_iter();
         loop {
             let chunk: Vec<K> = keys.by_ref().take(self.shared.settings.batch_len).collect();
@@ -77,7 +82,7 @@ impl<E: Execute> Cache<E> {
                 break;
             }
             n_keys += chunk.len();
-            self.get_chunk(chunk, &mut found).await;
+            self.get_chunk(chunk, &mut room, &mut found).await;
         }
         unless_all_failed(n_keys - found.failed.len(), &mut found.failed)?;
         Ok(found)
@@ -191,10 +196,11 @@ impl<E: Execute> Cache<E> {
     async fn get_chunk<T: DeserializeOwned, K: AsKey>(
         &self,
         keys: Vec<K>,
+        room: &mut Room,
         found: &mut Found<K, T, E::Error>,
     ) {
         let settings = &self.shared.settings;
-        for (key, sought) in self.seek_many(keys).await {
+        for (key, sought) in self.seek_many(keys, room).await {
             match sought {
                 Ok(Sought::Entry(Entry::Value(value))) => found.values.push((key, value)),
                 Ok(Sought::Unavailable(error)) if settings.on_error == OnError::Raise => {
@@ -210,10 +216,11 @@ impl<E: Execute> Cache<E> {
         }
     }
 
-    /// What the store has under each of these keys, counted.
+    /// What the store has under each of these keys, counted, in a call that has so much room left.
     pub(crate) async fn seek_many<T: DeserializeOwned, K: AsKey>(
         &self,
         keys: Vec<K>,
+        room: &mut Room,
     ) -> Vec<(K, Result<Sought<T, E::Error>, Error<E::Error>>)> {
         let mut names = Vec::with_capacity(keys.len());
         let mut refused = Vec::with_capacity(keys.len());
@@ -221,39 +228,55 @@ impl<E: Execute> Cache<E> {
             let name = self.name(key.as_key());
             refused.push(name.map(|name| names.push(name)));
         }
-        let mut replies = self.mget(names).await.into_iter();
-        let pair = |(key, refused): (K, Result<(), Error<E::Error>>)| {
-            let sought = match refused {
-                Ok(()) => {
-                    replies.next().map(|reply| self.shared.found(key.as_key(), reply)).ok_or(Error::Closed)
-                }
-                Err(error) => Err(error),
+        let replies = self.mget(&names).await;
+        let n_elements = replies.len();
+        let mut replies = names.iter().zip(replies);
+        let mut seek = |key: &K, refused: Result<(), Error<E::Error>>| {
+            refused?;
+            let (name, reply) = match replies.next() {
+                Some((name, Ok(bytes))) => (name, Ok(bytes)),
+                Some((name, Err(Error::Store(error)))) => (name, Err(error)),
+                Some((_, Err(error))) => return Err(error),
+                None => return Err(Error::Reply(ReplyError::to_mget(names.len(), n_elements))),
             };
-            (key, sought)
+            Ok(self.shared.found(key.as_key(), name, room, reply))
         };
-        keys.into_iter().zip(refused).map(pair).collect()
+        let pairs = keys.into_iter().zip(refused);
+        pairs
+            .map(|(key, refused)| {
+                let sought = seek(&key, refused);
+                (key, sought)
+            })
+            .collect()
     }
 
     /// The reply for each name, in their order.
-    async fn mget(&self, names: Vec<Vec<u8>>) -> Vec<Result<Option<Vec<u8>>, E::Error>> {
+    async fn mget(&self, names: &[Vec<u8>]) -> Vec<Result<Option<Vec<u8>>, Error<E::Error>>> {
         if names.is_empty() {
             return Vec::new();
         }
         let store = &self.shared.store;
         let mut mget = Cmd::with_capacity(1 + names.len(), 16 + names.iter().map(Vec::len).sum::<usize>());
-        mget.arg("MGET").arg(&names);
-        match store.read::<Vec<Option<Vec<u8>>>>(&rows::MGET, mget).await {
-            Ok(values) => values.into_iter().map(Ok).collect(),
-            Err(error) => match E::by_key(error, &names) {
-                Some(replies) => replies,
-                // What no node has all of, several may have together.
-                None => {
-                    let gets =
-                        names.iter().map(|name| store.read(&rows::GET, rows::GET.cmd().arg(name).take()));
-                    join_all(gets).await
-                }
-            },
+        mget.arg("MGET").arg(names);
+        let replies: Vec<Result<Option<Vec<u8>>, E::Error>> =
+            match store.read::<Vec<Option<Vec<u8>>>>(&rows::MGET, mget).await {
+                Ok(values) => values.into_iter().map(Ok).collect(),
+                Err(error) => match E::by_key(error, names) {
+                    Some(replies) => replies,
+                    // What no node has all of, several may have together.
+                    None => {
+                        let gets =
+                            names.iter().map(|name| store.read(&rows::GET, rows::GET.cmd().arg(name).take()));
+                        join_all(gets).await
+                    }
+                },
+            };
+        if names.len() != replies.len() {
+            // Nobody knows which element belongs to which key.
+            let error = ReplyError::to_mget(names.len(), replies.len());
+            return names.iter().map(|_| Err(Error::Reply(error.clone()))).collect();
         }
+        replies.into_iter().map(|reply| reply.map_err(Error::Store)).collect()
     }
 }
 
@@ -270,4 +293,108 @@ impl<K, T, S> Found<K, T, S> {
 /// If nothing was done, the first error is that of the call.
 fn unless_all_failed<K, S>(n_done: usize, failed: &mut Vec<(K, Error<S>)>) -> Result<(), Error<S>> {
     if 0 < n_done || failed.is_empty() { Ok(()) } else { Err(failed.swap_remove(0).1) }
+}
+
+#[cfg(all(test, feature = "json"))]
+mod tests {
+    use redis::FromRedisValue;
+    use redis::Value;
+    use redisdb_node::Error as NodeError;
+    use redisdb_node::ErrorKind;
+    use redisdb_node::command::Command;
+    use redisdb_node::command::Each;
+    use redisdb_node::command::Read;
+    use redisdb_node::command::Write;
+
+    use super::*;
+    #[cfg(feature = "zstd")]
+    use crate::error::DecodeReason;
+
+    /// What no real server does: it answers each `MGET` with so many elements.
+    struct Says(Vec<Vec<u8>>);
+
+    impl Execute for Says {
+        type Error = NodeError;
+        type Write<T: Send> = T;
+        type Each<T: Send> = T;
+
+        async fn read<T: FromRedisValue + Send>(
+            &self,
+            command: &'static Command<Read>,
+            _: Cmd,
+        ) -> Result<T, NodeError> {
+            let reply = Value::Array(self.0.iter().cloned().map(Value::BulkString).collect());
+            T::from_redis_value(reply).map_err(|error| {
+                NodeError::new("fake".into(), command.spec().name, ErrorKind::Reply(error.into()))
+            })
+        }
+
+        async fn write<T: FromRedisValue + Send>(
+            &self,
+            command: &'static Command<Write>,
+            _: Cmd,
+        ) -> Result<T, NodeError> {
+            Err(NodeError::new("fake".into(), command.spec().name, ErrorKind::Unsupported("no".into())))
+        }
+
+        async fn each<T: FromRedisValue + Send>(
+            &self,
+            command: &'static Command<Each>,
+            _: Cmd,
+        ) -> Result<T, NodeError> {
+            Err(NodeError::new("fake".into(), command.spec().name, ErrorKind::Unsupported("no".into())))
+        }
+
+        fn one_reply<T: Send>(written: T) -> Result<T, NodeError> {
+            Ok(written)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reply_that_is_too_short_or_too_long_is_an_error_that_says_so() {
+        for n_elements in [0, 1, 2, 4, 9] {
+            let cache = Cache::new(Says(vec![b"7".to_vec(); n_elements]));
+            let error = cache.get_many::<u8, _>(["a", "b", "c"]).await.unwrap_err();
+            let wanted = ReplyError::to_mget(3, n_elements);
+            assert!(matches!(&error, Error::Reply(told) if *told == wanted), "{error}");
+            let loaded = cache.get_or_set_many(["a", "b", "c"], Ttl::Default, async |_| {
+                Ok::<_, Error<NodeError>>(HashMap::<&str, u8>::new())
+            });
+            assert!(matches!(loaded.await, Err(Error::Reply(_))));
+        }
+        let cache = Cache::new(Says(vec![b"7".to_vec(); 3]));
+        assert_eq!(cache.get_many::<u8, _>(["a", "b", "c"]).await.unwrap().values.len(), 3);
+    }
+
+    #[cfg(feature = "zstd")]
+    #[tokio::test]
+    async fn one_call_decompresses_no_more_than_its_budget() {
+        const LONG: usize = 1 << 20;
+        let keys: Vec<String> = (0..60).map(|i| i.to_string()).collect();
+        let plain = |store| Cache::builder(store).prefix("p");
+        let build = |store| plain(store).zstd(1, 1024).max_unpacked_len(4 * LONG + 100).build().unwrap();
+        let writer = build(Says(Vec::new()));
+        let value = "x".repeat(LONG);
+        let entries: Vec<Vec<u8>> = keys
+            .iter()
+            .map(|key| writer.shared.format.encode(&writer.name(key.as_key()).unwrap(), &value, 0).unwrap())
+            .collect();
+        assert!(entries.iter().all(|entry| entry.len() < 1024));
+
+        let found = build(Says(entries.clone())).get_many::<String, _>(&keys).await.unwrap();
+        assert_eq!((found.values.len(), found.failed.len()), (4, 56));
+        assert!(found.failed.iter().all(|(_, error)| {
+            matches!(error, Error::Decode(error) if matches!(error.reason, DecodeReason::TooMuch { .. }))
+        }));
+        // In parts too: the budget is that of the call.
+        let in_parts =
+            plain(Says(entries[..6].to_vec())).zstd(1, 1024).batch_len(6).max_unpacked_len(9 * LONG);
+        let twelve: Vec<&String> = keys[..6].iter().chain(&keys[..6]).collect();
+        let found = in_parts.build().unwrap().get_many::<String, _>(twelve).await.unwrap();
+        assert_eq!((found.values.len(), found.failed.len()), (8, 4));
+
+        let never_asked = plain(Says(entries)).build().unwrap();
+        let error = never_asked.get_many::<String, _>(&keys).await.unwrap_err();
+        assert!(matches!(error, Error::Decode(error) if error.reason == DecodeReason::Compression));
+    }
 }

@@ -84,8 +84,7 @@ impl<E: Scan> Cache<E> {
     /// # On a copy
     /// What one node that is in sync has is deleted on all.
     pub fn clear(&self) -> Sweep<'_, E> {
-        let settings = &self.shared.settings;
-        self.sweep(settings.key_style.pattern_of_all(&settings.prefix))
+        self.sweep(self.names().pattern_of_all(&self.shared.settings.prefix))
     }
 
     /// Deletes the entries of this version whose keys match a glob-style pattern: `*`, `?`, `[a-z]`, `\*` for a star. What a
@@ -97,8 +96,7 @@ impl<E: Scan> Cache<E> {
     /// # Cancel safety
     /// When the future is dropped, some of the entries are deleted.
     pub fn delete_pattern(&self, pattern: &str) -> Sweep<'_, E> {
-        let settings = &self.shared.settings;
-        self.sweep(settings.key_style.pattern(&settings.prefix, self.version, pattern))
+        self.sweep(self.names().pattern(&self.shared.settings.prefix, self.version, pattern))
     }
 
     fn sweep(&self, pattern: Vec<u8>) -> Sweep<'_, E> {
@@ -215,8 +213,7 @@ impl<E: Scan> Sweep<'_, E> {
 
     /// The pattern of all versions finds more: `*` stands for anything.
     fn is_own(&self, name: &[u8]) -> bool {
-        let settings = &self.cache.shared.settings;
-        settings.key_style.take_apart(&settings.prefix, name).is_some()
+        self.cache.names().take_apart(&self.cache.shared.settings.prefix, name).is_some()
     }
 }
 

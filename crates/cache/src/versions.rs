@@ -9,6 +9,7 @@ use redisdb_node::TimeToLive;
 
 use crate::cache::Cache;
 use crate::cache::Put;
+use crate::error::DecodeError;
 use crate::error::Error;
 use crate::error::MissingError;
 use crate::key::AsKey;
@@ -36,7 +37,8 @@ impl<E: Execute> Cache<E> {
     /// it stays where it is.
     ///
     /// # Errors
-    /// [`Error::Missing`] if there is none; [`Error::Store`], whatever [`OnError`](crate::OnError) says, and
+    /// [`Error::Missing`] if there is none; [`Error::Decode`] if there is something that no cache wrote under this key;
+    /// [`Error::Store`], whatever [`OnError`](crate::OnError) says, and
     /// [`Error::Key`].
     ///
     /// # Cancel safety
@@ -59,6 +61,8 @@ impl<E: Execute> Cache<E> {
         };
         if version != self.version {
             let to = self.with_version(version).name_to_write(key)?;
+            let bytes = self.shared.format.moved(&name, &to, bytes);
+            let bytes = bytes.map_err(|reason| DecodeError { key: key.to_string(), reason })?;
             Put::new(&to, &bytes, life).send(store).await.map_err(Error::Store)?;
             self.delete(key).await?;
         }

@@ -165,8 +165,17 @@ impl Partial {
         for PartReply { node, keys, reply } in self.parts {
             let node: Arc<str> = node.into();
             let replies: Vec<_> = match reply.and_then(|reply| decode(&node, command, reply)) {
+                Ok(elements) if Vec::len(&elements) == keys.len() => {
+                    elements.into_iter().map(|value: Value| Ok((Arc::clone(&node), value))).collect()
+                }
+                // Nobody knows which element belongs to which key.
                 Ok(elements) => {
-                    Vec::into_iter(elements).map(|value: Value| Ok((Arc::clone(&node), value))).collect()
+                    let reason = format!("{} elements for {} keys", elements.len(), keys.len());
+                    let reason =
+                        (redis::ErrorKind::UnexpectedReturnType, "not one element for each key", reason);
+                    let kind = node::ErrorKind::Reply(reason.into());
+                    let error = node::Error::new(Arc::clone(&node), command, kind);
+                    keys.iter().map(|_| Err(error.clone())).collect()
                 }
                 Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
             };
@@ -378,5 +387,34 @@ impl From<std::convert::Infallible> for Error {
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_without_one_element_for_each_key_is_believed_for_none() {
+        let keys = [b"a".to_vec(), b"b".to_vec(), b"c".to_vec()];
+        for n_elements in [0, 1, 3] {
+            let reply = Value::Array(vec![Value::Int(7); n_elements]);
+            let down = node::ErrorKind::Timeout(std::time::Duration::from_secs(1));
+            let parts = vec![
+                PartReply { node: "x".to_owned(), keys: keys[..2].to_vec(), reply: Ok(reply) },
+                PartReply {
+                    node: "y".to_owned(),
+                    keys: keys[2..].to_vec(),
+                    reply: Err(node::Error::new("y".into(), "MGET", down)),
+                },
+            ];
+            let found = Partial { command: "MGET", parts }.by_key::<u8>(&keys);
+            for found in &found[..2] {
+                let Err(Error::Node(error)) = found else { panic!("{found:?}") };
+                assert!(matches!(error.kind(), node::ErrorKind::Reply(_)), "{error}");
+                assert_eq!(error.node(), "x");
+            }
+            assert!(matches!(&found[2], Err(Error::Node(error)) if error.is_timeout()));
+        }
     }
 }

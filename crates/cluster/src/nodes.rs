@@ -10,6 +10,7 @@ use futures_util::future::select_ok;
 use redis::Cmd;
 use redis::Value;
 use redisdb_hashring::HashRing;
+use redisdb_hashring::HashTag;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::NodeConfig;
@@ -89,6 +90,15 @@ impl Nodes {
 
     pub(crate) fn ring(&self) -> &HashRing {
         &self.ring
+    }
+
+    /// What a tag stands between.
+    pub(crate) fn tag_delimiters(&self) -> (u8, u8) {
+        match self.ring.hash_tag() {
+            HashTag::Delimiters { open, close } => (*open, *close),
+            // Between braces, by one rule or another, or nowhere.
+            _ => (b'{', b'}'),
+        }
     }
 
     pub(crate) fn placement(&self) -> &Arc<HashRing> {

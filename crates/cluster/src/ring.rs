@@ -370,6 +370,10 @@ impl Execute for RedisRing {
         self.reply(command.spec(), &cmd).await?.read_each(command.spec().name)
     }
 
+    fn tag_delimiters(&self) -> (u8, u8) {
+        self.topology().nodes.tag_delimiters()
+    }
+
     fn one_reply<T: Send>(written: T) -> Result<T, Error> {
         Ok(written)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use redisdb_cache::Cache;
 use redisdb_cache::CacheBuilder;
+use redisdb_cache::DecodeReason;
 use redisdb_cache::Error;
 use redisdb_cache::Key;
 use redisdb_cache::Lookup;
@@ -160,6 +161,17 @@ pub(super) async fn a_damaged_value_is_an_error<E: Execute + Clone>(cache: Cache
     let stored: Vec<u8> = cache.store().get(&name).await.unwrap().unwrap();
     cache.store().set(&name, &stored[..stored.len() - 1]).await.unwrap();
     assert!(cache.get::<String>("k").await.unwrap_err().is_decode());
+}
+
+pub(super) async fn an_entry_of_another_key_is_an_error<E: Execute + Clone>(cache: Cache<E>) {
+    cache.set("k", "mine").await.unwrap();
+    let stored: Vec<u8> = cache.store().get(format!("{}:1:k", prefix(&cache))).await.unwrap().unwrap();
+    for (name, elsewhere) in [("1:l", cache.clone()), ("2:k", cache.with_version(2))] {
+        cache.store().set(format!("{}:{name}", prefix(&cache)), &stored).await.unwrap();
+        let error = elsewhere.get::<String>(&name[2..]).await.unwrap_err();
+        assert!(matches!(&error, Error::Decode(error) if error.reason == DecodeReason::Checksum), "{error}");
+    }
+    assert_eq!(cache.get::<String>("k").await.unwrap().as_deref(), Some("mine"));
 }
 
 pub(super) async fn what_is_no_string_is_foreign<E: Execute + Clone + Send + 'static>(cache: Cache<E>) {

@@ -1,6 +1,7 @@
 //! The cache while servers are down, and what a copy refuses.
 
 use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,6 +18,7 @@ use redisdb_cache::Stored;
 use redisdb_cache::SweepProgress;
 use redisdb_cache::Ttl;
 use redisdb_cluster::RedisRing;
+use redisdb_hashring::HashTag;
 use redisdb_node::Execute;
 use redisdb_node::KeyCommands;
 use redisdb_node::Node;
@@ -25,6 +27,7 @@ use redisdb_node::command::rows;
 use redisdb_tests::eventually;
 use xtask::Data;
 use xtask::Server;
+use xtask::Servers;
 
 /// Forty keys, and those of them that one node owns.
 fn keys_of(ring: &RedisRing, node: &str) -> (Vec<String>, BTreeSet<String>) {
@@ -277,6 +280,42 @@ async fn a_tag_chooses_the_node_and_braces_in_a_key_do_not() {
     let mut tagged = keys("tags:1:{x}*").await;
     tagged.sort_unstable();
     assert_eq!(tagged, [0, 0, 40]);
+}
+
+#[tokio::test]
+async fn no_key_chooses_a_node_of_a_ring_with_other_delimiters() {
+    let servers = Servers::start(3).unwrap();
+    let urls = servers.urls();
+    let over = || {
+        let ring = RedisRing::builder();
+        ["a", "b", "c"].iter().zip(&urls).fold(ring, |ring, (name, url)| ring.node(*name, url))
+    };
+    let ring = over().hash_tag(HashTag::Delimiters { open: b'<', close: b'>' }).connect().await.unwrap();
+    let cache = Cache::builder(ring.clone()).prefix("tags").build().unwrap();
+    let owners = |names: Vec<String>| {
+        let owners: HashSet<_> = names.iter().map(|name| ring.node_for(name).name().to_owned()).collect();
+        owners.len()
+    };
+    let keys = async |ring: &RedisRing, pattern: &str| {
+        let each = ring.on_each(|node| async move { node.keys::<String>(pattern).await }).await;
+        each.successes().flat_map(|(_, keys)| keys.clone()).collect::<Vec<_>>()
+    };
+    for i in 0..40 {
+        cache.set(format!("<x>{i}"), &i).await.unwrap();
+        cache.set(Key::tagged("x", &i.to_string()), &i).await.unwrap();
+    }
+    assert_eq!(owners(keys(&ring, "tags:1:%3Cx%3E*").await), 3);
+    let tagged = keys(&ring, "tags:1:<x>*").await;
+    assert_eq!((tagged.len(), owners(tagged)), (40, 1));
+
+    // The ring in use: the same cache after the topology was replaced.
+    ring.replace(over().hash_tag(HashTag::Delimiters { open: b'[', close: b']' })).unwrap();
+    for i in 0..40 {
+        cache.set(format!("[y]{i}"), &i).await.unwrap();
+        assert_eq!(cache.get(format!("[y]{i}")).await.unwrap(), Some(i));
+    }
+    let found = keys(&ring, "tags:1:%5By%5D*").await;
+    assert_eq!((found.len(), owners(found)), (40, 3));
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use serde::forward_to_deserialize_any;
 use serde::ser;
 use serde::ser::Impossible;
 
+use super::bounded;
 use crate::error::DecodeReason;
 
 /// The integer that a value is, if it is one that the server can count with.
@@ -33,7 +34,7 @@ pub(crate) fn ascii_integer(bytes: &[u8]) -> Option<i64> {
 
 /// The value of type `T` that an integer is.
 pub(crate) fn from_integer<T: DeserializeOwned>(value: i64, human_readable: bool) -> Result<T, DecodeReason> {
-    T::deserialize(Integer { value, human_readable })
+    bounded::read(Integer { value, human_readable }, 1)
         .map_err(|_| DecodeReason::Type { wanted: std::any::type_name::<T>() })
 }
 

@@ -14,6 +14,7 @@ use serde::ser;
 use serde::ser::Impossible;
 
 use super::Unwritten;
+use super::bounded;
 use super::integer::Integer;
 use super::integer::NotThis;
 use super::integer::integer_of;
@@ -25,7 +26,7 @@ pub(super) fn encode<T: Serialize + ?Sized>(value: &T, out: Vec<u8>) -> Result<V
 
 /// Reads a string (if it is UTF-8), bytes, or a sequence of bytes.
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RawError> {
-    T::deserialize(Reader { bytes })
+    bounded::read(Reader { bytes }, bytes.len())
 }
 
 /// What a raw value cannot be.

@@ -11,9 +11,9 @@ use serde::ser::Error;
 
 use self::checked::Checked;
 use super::Unwritten;
-
-/// How deep a value may be nested: what `serde_json` reads. The others are held to it too, for who reads needs a stack.
-const MAX_DEPTH: u8 = 127;
+use super::bounded::MAX_EMPTY;
+use super::bounded::MAX_LEVELS;
+use super::bounded::MAX_WRAPPERS;
 
 /// What a codec cannot hold.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,25 +31,40 @@ pub(super) struct Limits {
     pub(super) ordered: bool,
 }
 
-/// Writes a value by `write` if the codec can hold it, or says why not.
-pub(super) fn write<T: Serialize + ?Sized, O, E: fmt::Display>(
+/// Writes a value by `write` behind what is in `out` if the codec can hold it, or says why not.
+pub(super) fn write<T: Serialize + ?Sized, E: fmt::Display>(
     value: &T,
     limits: Limits,
-    write: impl FnOnce(Strict<'_, T>) -> Result<O, E>,
-) -> Result<O, Unwritten> {
+    out: Vec<u8>,
+    write: impl FnOnce(Strict<'_, T>, Vec<u8>) -> Result<Vec<u8>, E>,
+) -> Result<Vec<u8>, Unwritten> {
     // Not every codec's error keeps what it is told.
-    let whole = Whole { limits, refusal: Cell::new(None) };
-    let rules = Rules { whole: &whole, depth: MAX_DEPTH, in_some: false, in_key: false, in_flat: false };
-    write(Strict { value, rules }).map_err(|error| match whole.refusal.get() {
+    let whole = Whole { limits, refusal: Cell::new(None), n_elements: Cell::new(0) };
+    let rules = Rules {
+        whole: &whole,
+        levels: MAX_LEVELS,
+        wrappers: MAX_WRAPPERS,
+        in_some: false,
+        in_key: false,
+        in_flat: false,
+    };
+    let before = out.len();
+    let out = write(Strict { value, rules }, out).map_err(|error| match whole.refusal.get() {
         Some(why) => Unwritten::Refused(why.to_owned()),
         None => Unwritten::ByType(error.to_string()),
-    })
+    })?;
+    if out.len().saturating_sub(before).saturating_add(MAX_EMPTY) < whole.n_elements.get() {
+        return Err(Unwritten::Refused("it has more than 4096 elements that take no bytes".to_owned()));
+    }
+    Ok(out)
 }
 
 /// What holds everywhere in a value.
 struct Whole {
     limits: Limits,
     refusal: Cell<Option<&'static str>>,
+    /// How many elements its lists and maps have had so far.
+    n_elements: Cell<usize>,
 }
 
 /// What holds at one place in a value. Small: each of its parts is given a copy.
@@ -57,7 +72,9 @@ struct Whole {
 struct Rules<'a> {
     whole: &'a Whole,
     /// How many levels are left.
-    depth: u8,
+    levels: u8,
+    /// How many `Some`s and newtypes.
+    wrappers: u8,
     /// Whether it is directly inside of a `Some`.
     in_some: bool,
     /// Whether it is a key of a map.
@@ -78,10 +95,25 @@ impl Rules<'_> {
     #[inline]
     fn inside<E: Error>(self) -> Result<Self, E> {
         self.key()?;
-        match self.depth.checked_sub(1) {
-            Some(depth) => Ok(Self { depth, in_some: false, in_key: false, ..self }),
+        match self.levels.checked_sub(1) {
+            Some(levels) => Ok(Self { levels, in_some: false, in_key: false, ..self }),
             None => Err(self.refuse("it is nested more than 127 deep")),
         }
+    }
+
+    /// For what stands inside of a `Some` or a newtype.
+    #[inline]
+    fn wrapped<E: Error>(self) -> Result<Self, E> {
+        match self.wrappers.checked_sub(1) {
+            Some(wrappers) => Ok(Self { wrappers, ..self }),
+            None => Err(self.refuse("it has more than 255 `Some`s and newtypes inside each other")),
+        }
+    }
+
+    /// Counts an element of a list or a map.
+    #[inline]
+    fn element(self) {
+        self.whole.n_elements.set(self.whole.n_elements.get().saturating_add(1));
     }
 
     #[inline]

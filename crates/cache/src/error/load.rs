@@ -20,6 +20,7 @@ enum Cause {
     Loader(Arc<dyn Error + Send + Sync>),
     Timeout(Duration),
     Lost,
+    Overloaded(usize),
 }
 
 impl LoadError {
@@ -35,6 +36,10 @@ impl LoadError {
         Self { key: key.to_string(), cause: Cause::Lost }
     }
 
+    pub(crate) fn overloaded(key: Key<'_>, limit: usize) -> Self {
+        Self { key: key.to_string(), cause: Cause::Overloaded(limit) }
+    }
+
     /// The key, as in messages.
     pub fn key(&self) -> &str {
         &self.key
@@ -44,7 +49,7 @@ impl LoadError {
     pub fn downcast_ref<X: Error + 'static>(&self) -> Option<&X> {
         match &self.cause {
             Cause::Loader(error) => error.downcast_ref(),
-            Cause::Timeout(_) | Cause::Lost => None,
+            Cause::Timeout(_) | Cause::Lost | Cause::Overloaded(_) => None,
         }
     }
 
@@ -58,6 +63,12 @@ impl LoadError {
     pub fn is_lost(&self) -> bool {
         matches!(self.cause, Cause::Lost)
     }
+
+    /// Returns whether as many loads were under way as [`max_loads`](crate::CacheBuilder::max_loads) allows. The loader was
+    /// not called.
+    pub fn is_overloaded(&self) -> bool {
+        matches!(self.cause, Cause::Overloaded(_))
+    }
 }
 
 impl fmt::Display for LoadError {
@@ -67,6 +78,11 @@ impl fmt::Display for LoadError {
             Cause::Loader(error) => write!(f, "its loader gave an error, so nothing was stored: {error}"),
             Cause::Timeout(after) => write!(f, "its loader gave nothing within {after:?}"),
             Cause::Lost => f.write_str("its loader panicked, or the cache was closed"),
+            Cause::Overloaded(limit) => write!(
+                f,
+                "{limit} loads are under way, which is the most that this cache runs at once (`max_loads`); its loader was \
+                 not called"
+            ),
         }
     }
 }
@@ -75,7 +91,7 @@ impl Error for LoadError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.cause {
             Cause::Loader(error) => Some(&**error),
-            Cause::Timeout(_) | Cause::Lost => None,
+            Cause::Timeout(_) | Cause::Lost | Cause::Overloaded(_) => None,
         }
     }
 }

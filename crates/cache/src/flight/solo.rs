@@ -18,11 +18,15 @@ pub(crate) struct Solo {
 impl Flights {
     /// Notes that these keys are being loaded.
     pub(crate) fn solo(self: &Arc<Self>, names: impl IntoIterator<Item = Vec<u8>>) -> Solo {
-        let loads: Vec<_> = names.into_iter().map(|name| (name, Ticket::default())).collect();
         let mut state = self.lock();
-        for (name, ticket) in &loads {
-            state.solo.entry(name.clone()).or_default().push(ticket.clone());
-        }
+        let loads = names
+            .into_iter()
+            .map(|name| {
+                let (ticket, n) = state.solo.entry(name.clone()).or_default();
+                *n += 1;
+                (name, ticket.clone())
+            })
+            .collect();
         drop(state);
         Solo { flights: Arc::clone(self), loads }
     }
@@ -30,9 +34,9 @@ impl Flights {
 
 impl State {
     /// Tells those who load a key by themselves that it is about to be set or deleted.
-    pub(super) fn overtake_solo(&self, name: &[u8]) {
-        if let Some(tickets) = self.solo.get(name) {
-            tickets.iter().for_each(|ticket| ticket.overtaken.store(true, Ordering::SeqCst));
+    pub(super) fn overtake_solo(&mut self, name: &[u8]) {
+        if let Some((ticket, _)) = self.solo.remove(name) {
+            ticket.overtaken.store(true, Ordering::SeqCst);
         }
     }
 }
@@ -41,9 +45,10 @@ impl Drop for Solo {
     fn drop(&mut self) {
         let mut state = self.flights.lock();
         for (name, ticket) in &self.loads {
-            if let Some(tickets) = state.solo.get_mut(name) {
-                tickets.retain(|other| !other.is(ticket));
-                if tickets.is_empty() {
+            // Not that of those who began after it was overtaken.
+            if let Some((_, n)) = state.solo.get_mut(name).filter(|(other, _)| other.is(ticket)) {
+                *n -= 1;
+                if *n == 0 {
                     state.solo.remove(name);
                 }
             }
@@ -57,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_write_overtakes_all_who_load_the_key() {
-        let flights = Arc::new(Flights::default());
+        let flights = Arc::new(Flights::new(9));
         let (a, b) = (flights.solo([b"k".to_vec(), b"l".to_vec()]), flights.solo([b"k".to_vec()]));
         flights.overtake(b"k");
         let overtaken =

@@ -137,7 +137,7 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_some(&Strict { value, rules: Rules { in_some: true, ..self.rules } })
+        self.inner.serialize_some(&Strict { value, rules: Rules { in_some: true, ..self.rules.wrapped()? } })
     }
 
     #[inline]
@@ -166,7 +166,7 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_newtype_struct(name, &Strict { value, rules: self.rules })
+        self.inner.serialize_newtype_struct(name, &Strict { value, rules: self.rules.wrapped()? })
     }
 
     #[inline]
@@ -244,6 +244,7 @@ impl<S: ser::SerializeSeq> ser::SerializeSeq for Checked<'_, S> {
 
     #[inline]
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+        self.rules.element();
         self.inner.serialize_element(&Strict { value, rules: self.rules })
     }
 
@@ -304,6 +305,7 @@ impl<S: ser::SerializeMap> ser::SerializeMap for Checked<'_, S> {
 
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), S::Error> {
+        self.rules.element();
         self.inner.serialize_key(&Strict { value: key, rules: Rules { in_key: true, ..self.rules } })
     }
 
@@ -319,6 +321,7 @@ impl<S: ser::SerializeMap> ser::SerializeMap for Checked<'_, S> {
         value: &V,
     ) -> Result<(), S::Error> {
         let rules = self.rules;
+        rules.element();
         let key = Strict { value: key, rules: Rules { in_key: true, ..rules } };
         self.inner.serialize_entry(&key, &Strict { value, rules })
     }
