@@ -2,39 +2,49 @@
 
 use std::time::Duration;
 
+use redisdb::CopyBuilder;
 use redisdb::Health;
 use redisdb::Node;
 use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
+use redisdb_tests::Events;
 use redisdb_tests::NAMES;
 use redisdb_tests::eventually;
 use redisdb_tests::since;
+use tracing::Level;
+use xtask::Data;
 use xtask::Servers;
 use xtask::needs;
 
 /// Servers with a user `app` of these rules, somebody who may do everything on each, and a copy as `app` uses it.
 async fn copy_of(rules: &str, identity: Option<&str>) -> (Servers, Vec<Node>, RedisCopy) {
-    let servers = Servers::start(3).unwrap();
-    let mut all = Vec::new();
-    let mut copy = RedisCopy::builder();
-    for (name, url) in NAMES.into_iter().zip(servers.urls()) {
-        let node = Node::connect(url.as_str()).await.unwrap();
-        let rules = rules.split(' ');
-        node.send(
-            redis::cmd("ACL").arg("SETUSER").arg("app").arg("on").arg(">pw").arg(rules.collect::<Vec<_>>()),
-        )
-        .await
-        .unwrap();
-        all.push(node);
-        copy = copy.node(name, &url.replace("redis://", "redis://app:pw@"));
-    }
-    copy = match identity {
+    let (servers, all, copy) = builder_of(rules).await;
+    let copy = match identity {
         Some(identity) => copy.identity(identity),
         None => copy.on_return(OnReturn::Wait),
     };
     let copy = copy.connect().await.unwrap();
     (servers, all, copy)
+}
+
+async fn builder_of(rules: &str) -> (Servers, Vec<Node>, CopyBuilder) {
+    let servers = Servers::start(3).unwrap();
+    let mut all = Vec::new();
+    let mut copy = RedisCopy::builder();
+    for (name, url) in NAMES.into_iter().zip(servers.urls()) {
+        let node = Node::connect(url.as_str()).await.unwrap();
+        permit(&node, rules).await;
+        all.push(node);
+        copy = copy.node(name, &url.replace("redis://", "redis://app:pw@"));
+    }
+    (servers, all, copy)
+}
+
+async fn permit(node: &Node, rules: &str) {
+    let mut user = redis::cmd("ACL");
+    user.arg("SETUSER").arg("app").arg("on").arg(">pw").arg(rules.split(' ').collect::<Vec<_>>());
+    node.send(&user).await.unwrap();
 }
 
 /// One key of each type, some with a time to live.
@@ -119,16 +129,65 @@ async fn what_a_repair_lacks_is_named_with_the_line_that_permits_it() {
     // Without what is needed for every key nothing is a success.
     for denied in ["pttl", "scan", "exists"] {
         for node in &all {
-            node.send(redis::cmd("ACL").arg("SETUSER").arg("app").arg(format!("-{denied}"))).await.unwrap();
+            permit(node, &format!("-{denied}")).await;
         }
         let error = copy.repair("b").run().await.unwrap_err();
         assert_eq!(error.code(), Some("NOPERM"), "{denied}: {error}");
         let error = copy.verify().run().await.unwrap_err();
         assert_eq!(error.code(), Some("NOPERM"), "{denied}: {error}");
         for node in &all {
-            node.send(redis::cmd("ACL").arg("SETUSER").arg("app").arg(format!("+{denied}"))).await.unwrap();
+            permit(node, &format!("+{denied}")).await;
         }
     }
+}
+
+/// A node of a copy with an identity is not marked as whole while it lacks a key: others would believe that.
+#[tokio::test]
+async fn a_key_that_cannot_be_brought_over_keeps_its_node_away_where_servers_are_marked_and_that_is_told_once()
+ {
+    let (warnings, _listening) = Events::listen("redisdb_cluster", Level::WARN);
+    let (_servers, all, copy) = copy_of("~* +@all -restore -hscan", Some("shop")).await;
+    fill(&copy).await;
+    all[1].flushall().await.unwrap();
+    let told = || -> Vec<String> {
+        warnings.lines().into_iter().filter(|line| line.contains("cannot be brought over")).collect()
+    };
+    eventually("it is told", async || !told().is_empty()).await;
+    let scans = async || {
+        let info = all[0].info_with(&["commandstats"]).await.unwrap();
+        let scans = info.get("commandstats", "cmdstat_scan").unwrap_or_default();
+        scans.strip_prefix("calls=").and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or(0u64)
+    };
+    let before = scans().await;
+    eventually("it is tried again", async || {
+        assert_eq!(copy.health()[1], ("b", Health::Syncing));
+        before + 2 < scans().await
+    })
+    .await;
+    let told = told();
+    let [line] = told.as_slice() else { panic!("{told:?}") };
+    assert!(line.contains("app:hash") && line.contains("`ACL SETUSER app +hscan` permits it"), "{line}");
+    // All else was brought over, and the others answer.
+    assert_eq!(all[1].exists("app:list").await.unwrap(), 1);
+    assert_eq!(copy.hlen("app:hash").await.unwrap(), 1000);
+    for node in &all {
+        permit(node, "+hscan").await;
+    }
+    eventually("it is up once it is permitted", async || is_well(&copy).await).await;
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_brought_over_is_the_only_one_that_its_node_does_not_answer_without_marks() {
+    let rules = "~* +@all -restore -hscan";
+    let (mut servers, mut all, copy) = builder_of(rules).await;
+    let copy = copy.connect().await.unwrap();
+    fill(&copy).await;
+    servers[1].restart(Data::Lose).unwrap();
+    all[1] = Node::connect(servers[1].url()).await.unwrap();
+    permit(&all[1], rules).await;
+    eventually("it answers all else", async || copy.health()[1] == ("b", Health::Suspect)).await;
+    assert_eq!(all[1].exists(vec!["app:list", "app:hash"]).await.unwrap(), 1);
+    assert_eq!(copy.hlen("app:hash").await.unwrap(), 1000);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Users with just the permissions that `docs/permissions.md` says they need.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use redis::Cmd;
@@ -223,14 +224,13 @@ async fn comes_back(heading: &str, identity: Option<&str>) {
 /// mends it; the start may be refused.
 async fn misses_nothing_silently(heading: &str, identity: Option<&str>) {
     let all_rules = rules(heading);
-    // FIXME: without it the lease of whoever makes a node whole cannot be kept, which is told at debug level only.
-    let untold = "+pexpire";
-    for without in
-        all_rules.iter().filter(|rule| rule.starts_with('+') && **rule != untold && !OWN.contains(rule))
-    {
+    for without in all_rules.iter().filter(|rule| rule.starts_with('+') && !OWN.contains(rule)) {
         let rules: Vec<&str> = all_rules.iter().copied().filter(|rule| rule != without).collect();
         let (warnings, _listening) = Events::listen("redisdb", Level::WARN);
-        let is_told = || warnings.lines().iter().any(|line| line.contains("ACL SETUSER app"));
+        let told = || -> Vec<String> {
+            warnings.lines().into_iter().filter(|line| line.contains("ACL SETUSER app")).collect()
+        };
+        let is_told = || !told().is_empty();
         let (mut servers, copy) = copy_of(&rules, identity).await;
         let copy = match copy {
             Ok(copy) => copy,
@@ -243,6 +243,42 @@ async fn misses_nothing_silently(heading: &str, identity: Option<&str>) {
         let all = emptied(&mut servers[1], &rules).await;
         let what = format!("without `{without}` it comes back, or somebody is told");
         eventually(&what, async || is_told() || is_whole(&copy, &all).await).await;
+        let told = told();
+        assert_eq!(told.iter().collect::<BTreeSet<_>>().len(), told.len(), "each is told once: {told:?}");
+    }
+}
+
+/// Which commands a copy with an identity is told to be in want of, in the order of the warnings, until it stays away for that,
+/// or is back; and whether it is.
+async fn goes_without(rule: &str) -> (Vec<String>, bool) {
+    let all_rules = rules("A copy with an identity");
+    let rules: Vec<&str> = all_rules.iter().copied().filter(|other| *other != rule).collect();
+    let (warnings, _listening) = Events::listen("redisdb_cluster", Level::WARN);
+    let (mut servers, copy) = copy_of(&rules, Some("shop")).await;
+    let copy = copy.unwrap();
+    fill(&copy).await;
+    let all = emptied(&mut servers[1], &rules).await;
+    let told = || -> Vec<String> {
+        warnings.lines().into_iter().filter(|line| line.contains("permits it")).collect()
+    };
+    eventually(&format!("it is told what `{rule}` is for"), async || !told().is_empty()).await;
+    if rule == "+del" {
+        eventually("it is back all the same", async || is_whole(&copy, &all).await).await;
+    }
+    let is_whole = is_whole(&copy, &all).await;
+    (told(), is_whole)
+}
+
+/// What the lease needs, some of it inside a script, whose error is another one than that of the command itself.
+#[tokio::test]
+async fn what_keeps_and_returns_the_lease_is_told_once_with_the_line_that_mends_it() {
+    for (rule, is_back) in [("+pexpire", false), ("+del", true), ("+eval", false), ("+evalsha", false)] {
+        let (told, is_whole) = goes_without(rule).await;
+        let [line] = told.as_slice() else { panic!("{rule}: {told:?}") };
+        let permits = line.split("`ACL SETUSER app ").nth(1).unwrap().split('`').next().unwrap();
+        assert!(permits.split(' ').any(|permitted| permitted == rule), "{rule}: {line}");
+        assert!(line.contains("node=\"b\""), "{line}");
+        assert_eq!(is_whole, is_back, "{rule}");
     }
 }
 

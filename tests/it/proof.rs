@@ -11,6 +11,7 @@ use redisdb::RedisCopy;
 use redisdb::RedisRing;
 use redisdb::commands::*;
 use redisdb_tests::Events;
+use redisdb_tests::Proxy;
 use redisdb_tests::eventually;
 use redisdb_tests::is_since;
 use redisdb_tests::since;
@@ -22,8 +23,8 @@ use xtask::Servers;
 use xtask::needs;
 
 const KEYS: usize = 20;
-/// What the documentation of Redis gives to programs, and what a copy that brings nodes back needs besides.
-const PROGRAM: &str = "+@all -@dangerous +restore";
+/// What the documentation of Redis gives to programs: neither `INFO` nor `RESTORE`.
+const PROGRAM: &str = "+@all -@dangerous";
 const NO_INFO: &str = "+@all -info";
 /// Users who may not ask what proves which process answers, one way or another.
 const BLIND: [&str; 6] = [
@@ -56,6 +57,8 @@ async fn outsider(server: &Server) -> Node {
 
 async fn fill(copy: &RedisCopy) {
     copy.mset((0..KEYS).map(|i| (format!("key:{i}"), i))).await.unwrap();
+    copy.rpush("list", &[1, 2, 3]).await.unwrap();
+    copy.hset("hash", "f", "v").await.unwrap();
 }
 
 /// Every key is there, and is not taken by who must be the first; or nobody says anything.
@@ -93,6 +96,8 @@ async fn comes_back_empty(builder: ServerBuilder, identity: Option<&str>) {
         let is_well = is_well(&copy).await;
         if is_well {
             assert_eq!(b.get::<usize>("key:7").await.unwrap(), Some(7), "who is up has been made equal");
+            assert_eq!(b.llen("list").await.unwrap(), 3);
+            assert_eq!(b.hget::<String>("hash", "f").await.unwrap().as_deref(), Some("v"));
         }
         is_well
     })
@@ -183,6 +188,65 @@ async fn a_connection_to_a_process_that_nothing_proves_is_one_to_another_but_for
     says_nothing_wrong(&copy).await;
     eventually("it was compared, and is well", async || is_well(&copy).await).await;
     says_nothing_wrong(&copy).await;
+}
+
+/// All connections end at once, and nothing proves that the servers are the processes from before.
+async fn nobody_is_known_to_be_right(identity: Option<&str>, by_repair: bool) {
+    let (warnings, _listening) = Events::listen("redisdb", Level::WARN);
+    let servers = with_user("+@all -info -script").start_many(2).unwrap();
+    let proxies = [Proxy::to(servers[0].port()).await, Proxy::to(servers[1].port()).await];
+    let mut copy = RedisCopy::builder();
+    for (name, proxy) in ["a", "b"].iter().zip(&proxies) {
+        copy = copy.node(*name, &proxy.url().replace("redis://", "redis://app:secret@"));
+    }
+    let copy = match identity {
+        Some(identity) => copy.identity(identity),
+        None => copy,
+    };
+    let copy = copy.connect().await.unwrap();
+    fill(&copy).await;
+    let at_b = outsider(&servers[1]).await;
+    at_b.set("key:7", "b's").await.unwrap();
+    proxies.iter().for_each(Proxy::refuse);
+    let is_down = |(_, health): &(&str, Health)| *health == Health::Down;
+    eventually("they are known to be down", async || copy.health().iter().all(is_down)).await;
+    proxies.iter().for_each(Proxy::heal);
+    eventually("they are connected anew", async || copy.nodes().all(Node::is_connected)).await;
+
+    let about = "say whose keys count, by `readmit(name)`";
+    let told = || warnings.lines().iter().filter(|line| line.contains(about)).count();
+    eventually("it is told what to do, and nothing is read before", async || {
+        let error = copy.get::<String>("key:7").await.unwrap_err();
+        let Error::Unavailable(unavailable) = &error else { panic!("{error}") };
+        assert!(!unavailable.behind.is_empty() || !unavailable.errors.is_empty(), "{error:?}");
+        assert!(copy.setnx("key:7", "other").await.is_err());
+        told() == 2
+    })
+    .await;
+    assert!(copy.health().iter().all(|(_, health)| *health == Health::Syncing), "{:?}", copy.health());
+    match by_repair {
+        true => assert!(copy.repair("b").from("a").run().await.unwrap().readmitted),
+        false => copy.readmit("a").await.unwrap(),
+    }
+    eventually("it is well again, by what `a` holds", async || {
+        let found = copy.get::<String>("key:7").await.unwrap();
+        assert_eq!(found.as_deref(), Some("7"));
+        is_well(&copy).await
+    })
+    .await;
+    assert_eq!(at_b.get::<String>("key:7").await.unwrap().as_deref(), Some("7"));
+    assert_eq!(copy.verify().run().await.unwrap(), []);
+    assert_eq!(told(), 2, "once of each node");
+}
+
+#[tokio::test]
+async fn where_all_connections_end_at_once_and_nothing_proves_who_answers_it_must_be_said_who_is_right() {
+    for identity in [None, Some("shop")] {
+        for by_repair in [false, true] {
+            println!("{identity:?} {by_repair}");
+            nobody_is_known_to_be_right(identity, by_repair).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -222,7 +222,7 @@ async fn a_repair_needs_a_source() {
     }
     let error = copy.repair("a").run().await.unwrap_err();
     assert!(
-        !error.is_unsupported() && error.to_string().contains("name the one whose keys count"),
+        !error.is_unsupported() && error.to_string().contains("say whose keys count, by `readmit(name)`"),
         "{error}"
     );
     assert_eq!((why(&error), error.may_have_executed()), (Some(RepairReason::NoSource), false));

@@ -36,7 +36,6 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -138,8 +137,6 @@ struct Shared {
     beat: Mutex<Beat>,
     /// Held while it is judged what became of a write that not every node took alike.
     judging: Mutex<()>,
-    /// Whether it has been told that the markers cannot be kept up.
-    is_told: AtomicBool,
     /// What was said already, and need not be said again.
     told: Mutex<HashSet<String>>,
 }
@@ -167,7 +164,6 @@ impl RedisCopy {
             first_found: Mutex::default(),
             beat: Mutex::new(Beat::new(Instant::now())),
             judging: Mutex::default(),
-            is_told: AtomicBool::new(false),
             told: Mutex::default(),
         };
         Self { shared: Arc::new(shared), monitor: Some(Arc::default()), deadline: None }

@@ -28,9 +28,9 @@ const IDEMPOTENT: u32 = 1;
 /// instead, for a server that is down is tried again in the background.
 pub(crate) fn pause(spec: &Spec, cmd: &Cmd, error: &Error, tried: u32) -> Option<Duration> {
     let most = match error.outcome() {
-        Outcome::Rejected if error.code().is_some_and(is_passing) => REJECTED,
+        Outcome::Rejected if error.is_passing() => REJECTED,
         // A script that only reads has done nothing, whether the server or the script itself said it.
-        Outcome::Unknown if spec.retry == Retry::Read && error.code().is_some_and(is_passing) => REJECTED,
+        Outcome::Unknown if spec.retry == Retry::Read && error.is_passing() => REJECTED,
         // The same reply would come again.
         Outcome::Unknown
             if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::ReplyTooLarge { .. }) =>
@@ -46,6 +46,14 @@ pub(crate) fn pause(spec: &Spec, cmd: &Cmd, error: &Error, tried: u32) -> Option
     };
     let pause = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(tried)).min(LONGEST_PAUSE);
     (tried < most).then_some(pause)
+}
+
+impl Error {
+    /// Returns whether the server turned the command away for a reason that may have passed in a moment: it is loading its
+    /// data, or a script keeps it busy.
+    pub fn is_passing(&self) -> bool {
+        self.code().is_some_and(is_passing)
+    }
 }
 
 /// Whether a server turns a command away for a reason that may have passed in a moment.

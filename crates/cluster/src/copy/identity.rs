@@ -1,7 +1,6 @@
 //! How a process that has seen nothing yet tells a server that belongs to a copy and is whole from one that came back
 //! empty or old: by a marker, one key on each server.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -181,9 +180,10 @@ impl RedisCopy {
         let (node, Some(behind)) = (self.shared.nodes.at(idx), self.shared.behind.get(idx)) else {
             return true;
         };
-        let reply = node.send(rows::GET.cmd().arg(key)).await;
+        let reply = node.send(rows::GET.cmd().arg(&key)).await;
         if let Err(error) = reply {
             self.shared.observe(idx, &error);
+            self.shared.tell_refused(&error, Some(key.as_bytes()));
             return false;
         }
         let found = match &reply {
@@ -208,9 +208,10 @@ impl RedisCopy {
         match look.found {
             Found::Unreachable(error) => {
                 let key = shared.marker_key().unwrap_or_default();
-                error.iter().for_each(|error| shared.tell_denied(error, Some(key.as_bytes())));
+                error.iter().for_each(|error| shared.tell_refused(error, Some(key.as_bytes())));
             }
-            Found::Barred(_) => {
+            Found::Barred(why) => {
+                shared.tell_barred(node, &why);
                 behind.admission().deny();
                 behind.see(Seen::Misconfigured);
             }
@@ -267,14 +268,15 @@ impl RedisCopy {
         const SWAP: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) return 1 end return 0";
         let Some(key) = self.shared.marker_key() else { return };
         let mut swap = redis::cmd("EVAL");
-        swap.arg(SWAP).arg(1).arg(key).arg(was).arg(marker.text());
+        swap.arg(SWAP).arg(1).arg(&key).arg(was).arg(marker.text());
         match node.send(&swap).await {
             Ok(Value::Int(1)) => {
                 self.shared.beat().seen(marker.epoch, Instant::now());
                 self.shared.remember(node, &marker);
             }
             Ok(_) => {}
-            Err(error) => self.shared.cannot_advance(node, &error),
+            // Without it a server that was away for long is not noticed by its marker.
+            Err(error) => self.shared.tell_refused(&error, Some(key.as_bytes())),
         }
     }
 
@@ -312,9 +314,19 @@ impl RedisCopy {
         match self.mark(idx..=idx, Stage::Syncing).await {
             Ok(()) => Ok(Some(lease)),
             Err(error) => {
-                lease.release().await;
+                self.release(lease).await;
                 Err(error)
             }
+        }
+    }
+}
+
+impl RedisCopy {
+    /// Gives a lease back. If that fails it runs out by itself, and whoever comes next waits for that.
+    pub(super) async fn release(&self, lease: Lease) {
+        let name = lease.guard.name().to_vec();
+        if let Err(LockError::Store(error)) = lease.guard.release().await {
+            self.shared.tell_refused(&error, Some(&name));
         }
     }
 }
@@ -344,10 +356,6 @@ impl Lease {
         self.renewed = Instant::now();
         Ok(())
     }
-
-    pub(super) async fn release(self) {
-        let _runs_out_by_itself = self.guard.release().await;
-    }
 }
 
 impl Shared {
@@ -375,18 +383,6 @@ impl Shared {
             *first = (incarnation, generation);
         }
         first.1
-    }
-
-    /// Tells once that the epochs of the servers stand still.
-    fn cannot_advance(&self, node: &Node, error: &node::Error) {
-        if matches!(error.code(), Some("NOPERM" | "ERR")) && !self.is_told.swap(true, Ordering::Relaxed) {
-            let user = node.config().username().unwrap_or("default");
-            tracing::warn!(
-                node = node.name(), %error,
-                "the marker cannot be kept up: a server that was away for long is not noticed by it; permit it by \
-                 `ACL SETUSER {user} +eval`"
-            );
-        }
     }
 
     /// Keeps what a server was marked with last, if it is whole.

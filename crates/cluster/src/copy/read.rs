@@ -170,10 +170,7 @@ pub(super) fn says_no_such_key(error: &node::Error) -> bool {
 pub(super) fn another_may_answer(error: &node::Error) -> bool {
     match error.kind() {
         node::ErrorKind::Server(reply) => {
-            matches!(
-                reply.code.as_str(),
-                "LOADING" | "MASTERDOWN" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "NOAUTH" | "NOPERM"
-            )
+            error.is_passing() || matches!(reply.code.as_str(), "NOAUTH" | "NOPERM")
         }
         node::ErrorKind::Reply(_)
         | node::ErrorKind::ReplyTooLarge { .. }

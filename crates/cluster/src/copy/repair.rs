@@ -159,7 +159,7 @@ impl<'a> Repair<'a> {
         let repaired = self.work(rounds, &mut lease).boxed().await;
         // Also after an error: whoever tries next need not wait until it runs out.
         if let Some(lease) = lease {
-            lease.release().await;
+            self.copy.release(lease).await;
         }
         repaired
     }
@@ -235,7 +235,10 @@ impl<'a> Repair<'a> {
             if repaired.failed.is_empty() && behind.n_floods() == n_floods {
                 copy.mark(idx..=idx, Stage::Ready).await?;
             }
-            behind.synced(incarnation, n_floods);
+            // What is not marked as ready does not answer either.
+            if repaired.failed.is_empty() || shared.identity.is_none() {
+                behind.synced(incarnation, n_floods);
+            }
         }
         // Of the last round's keys it is known that they were written, not that nothing has come between since.
         behind.catch_up(last);

@@ -63,19 +63,37 @@ impl Shared {
         }
     }
 
-    /// Tells once what the nodes do not let this user do.
-    pub(super) fn tell_lacking(&self, error: &Error) {
+    /// Tells once what the nodes refused that a copy needs; of each node as [`tell_refused`](Self::tell_refused).
+    pub(super) fn tell_all_refused(&self, error: &Error) {
         for error in error.node_errors() {
-            self.tell_denied(error, None);
+            self.tell_refused(error, None);
         }
     }
 
-    /// Tells once what a node does not let this user do.
-    pub(super) fn tell_denied(&self, error: &node::Error, key: Option<&[u8]>) {
-        if let Some(mending) = self.mending(error, key)
-            && self.is_news(format!("{} {mending}", error.node()))
-        {
-            tracing::warn!(node = error.node(), %error, "the copy lacks a permission: {mending}");
+    /// Tells once what a node refused that a copy needs and tries again and again, and what would permit it. That it cannot
+    /// be reached, or is full, the node itself tells.
+    pub(super) fn tell_refused(&self, error: &node::Error, key: Option<&[u8]>) {
+        let name = error.node();
+        match self.mending(error, key) {
+            Some(mending) => {
+                if self.is_news(format!("{name} {mending}")) {
+                    tracing::warn!(node = name, %error, "the copy lacks a permission: {mending}");
+                }
+            }
+            None if error.code().is_none() || error.is_passing() || error.refuses_writes() => {}
+            None => {
+                if self.is_news(format!("{name} {} {:?}", error.command(), error.code())) {
+                    tracing::warn!(node = name, %error, "the copy is refused what it needs, and tries again");
+                }
+            }
+        }
+    }
+
+    /// Tells once why a server is not used.
+    pub(super) fn tell_barred(&self, node: &Node, why: &str) {
+        let name = node.name();
+        if self.is_news(format!("{name} {why}")) {
+            tracing::warn!(node = name, "it is not used: its server {why}");
         }
     }
 

@@ -33,6 +33,8 @@ const CALM: Duration = Duration::from_secs(1);
 const BUSY: Duration = Duration::from_millis(250);
 /// How long a node is left alone that could not be made the same, at first; then twice as long, and so on, up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// After so many attempts in vain it is told.
+const IN_VAIN: u32 = 5;
 /// How long a server is left alone that is not ours to be repaired, while nothing about it changes.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
@@ -154,8 +156,14 @@ impl RedisCopy {
             false => care.quiet = 0,
         }
         match &repaired {
-            Ok(repaired) => shared.tell_left(node, repaired),
-            Err(error) => shared.tell_lacking(error),
+            Ok(repaired) => {
+                care.n_in_vain = 0;
+                shared.tell_left(node, repaired);
+            }
+            Err(error) => {
+                shared.tell_all_refused(error);
+                care.tell_stuck(node, error);
+            }
         }
         match repaired {
             Ok(repaired) if repaired.failed.is_empty() => care.failures = 0,
@@ -188,6 +196,8 @@ struct Care {
     quiet: u32,
     /// How often in a row it could not be made the same.
     failures: u32,
+    /// How often in a row it was tried in vain, while no other process was at it.
+    n_in_vain: u32,
     /// That its server is not ours to be repaired, as far as is known.
     refused: Option<Refused>,
 }
@@ -210,6 +220,20 @@ impl Refused {
 }
 
 impl Care {
+    /// Tells once, of a node that is still not repaired after some attempts, what stands in the way.
+    fn tell_stuck(&mut self, node: &Node, error: &Error) {
+        // That another process is at it passes, and what stays so is told at once.
+        if let Error::Repair(error) = error
+            && (error.reason == RepairReason::Busy || !error.is_passing())
+        {
+            return;
+        }
+        self.n_in_vain = self.n_in_vain.saturating_add(1);
+        if self.n_in_vain == IN_VAIN {
+            tracing::warn!(node = node.name(), %error, "it is still not the same as the others, and is tried again");
+        }
+    }
+
     /// Has a node that is back answer what it has not missed, though what it missed is not brought over.
     fn answer_the_rest(&mut self, node: &Node, behind: &Behind) {
         self.quiet += 1;

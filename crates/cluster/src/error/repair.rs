@@ -67,7 +67,8 @@ impl fmt::Display for RepairError {
             RepairReason::Restarted => "its server was restarted during the repair; repair it again",
             RepairReason::SourceLost => "the node whose keys count lost its data meanwhile; repair it again",
             RepairReason::NoSource => {
-                "no other node is up and in sync; try again when one is, or name the one whose keys count, by `from`"
+                "no other node is up and in sync; try again when one is, or say whose keys count, by `readmit(name)` of that one, or \
+                 by `repair(name).from(that)`"
             }
             RepairReason::OtherCopy => {
                 "it is marked as a server of another copy; check its URL, or remove that marker"

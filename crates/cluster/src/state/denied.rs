@@ -5,6 +5,9 @@ use redisdb_node::Node;
 
 use crate::error::Shown;
 
+/// What the scripts of a copy call: not every server says which of it was refused.
+const IN_SCRIPTS: &str = "+get +set +pexpire +del";
+
 /// Returns whether a server does not let this user do it, or does not know the command: it may have been renamed.
 pub(crate) fn is_denied(error: &node::Error) -> bool {
     error.code() == Some("NOPERM") || is_unknown(error)
@@ -15,16 +18,18 @@ pub(crate) fn is_denied_key(error: &node::Error) -> bool {
     error.code() == Some("NOPERM") && command(error).is_none() && !message(error).contains("channel")
 }
 
-/// What permits it, for those who may say so; `None` if it was not denied.
+/// What permits it, also to a script, for those who may say so; `None` if it was not denied.
 pub(crate) fn mending(node: &Node, error: &node::Error, key: Option<&[u8]>) -> Option<String> {
     if is_unknown(error) {
         return Some("the server does not know the command; it may have been renamed there".to_owned());
     }
-    if error.code() != Some("NOPERM") {
+    let in_script = is_denied_in_script(error);
+    if error.code() != Some("NOPERM") && !in_script {
         return None;
     }
     let rule = match (command(error), key) {
         (Some(command), _) => format!("+{command}"),
+        (None, _) if in_script => IN_SCRIPTS.to_owned(),
         (None, Some(key)) => format!("~{}", Shown(key)),
         (None, None) => "~..".to_owned(),
     };
@@ -34,7 +39,18 @@ pub(crate) fn mending(node: &Node, error: &node::Error, key: Option<&[u8]>) -> O
 
 /// Returns whether the server does not know the command.
 pub(super) fn is_unknown(error: &node::Error) -> bool {
-    error.code() == Some("ERR") && message(error).starts_with("unknown command")
+    let says = |text| message(error).starts_with(text);
+    // The rest is of a script that calls it.
+    error.code() == Some("ERR")
+        && (says("unknown command") || says("Unknown Redis command called") || says("Unknown command called"))
+}
+
+/// Returns whether a script was not let run a command, which is an error of the script.
+fn is_denied_in_script(error: &node::Error) -> bool {
+    // Before Redis 7.0 the text has the place in the script before it.
+    let says = |text| message(error).contains(text);
+    error.code() == Some("ERR")
+        && (says("ACL failure in script") || says("The user executing the script can"))
 }
 
 fn message(error: &node::Error) -> &str {
@@ -60,6 +76,30 @@ mod tests {
     fn error(text: &str) -> node::Error {
         let reply = redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap();
         Node::new(NodeConfig::new("redis://app:secret@h").unwrap()).accept("DUMP", reply).unwrap_err()
+    }
+
+    #[test]
+    fn what_a_script_was_not_let_do_is_mended_by_what_it_calls() {
+        for (text, rule) in [
+            (
+                "ERR ACL failure in script: User app has no permissions to run the 'pexpire' command script: da05f454, on \
+                 @user_script:1.",
+                "+pexpire",
+            ),
+            (
+                "ERR The user executing the script can't run this command or subcommand script: da05f454, on @user_script:1.",
+                IN_SCRIPTS,
+            ),
+            (
+                "ERR Error running script (call to f_da05f454): @user_script:1: @user_script: 1: The user executing the \
+                 script can't run this command or subcommand",
+                IN_SCRIPTS,
+            ),
+        ] {
+            let node = Node::new(NodeConfig::new("redis://app:secret@h").unwrap());
+            let mends = mending(&node, &error(text), None).unwrap();
+            assert_eq!(mends, format!("`ACL SETUSER app {rule}` permits it"), "{text}");
+        }
     }
 
     #[test]
