@@ -35,6 +35,8 @@ mod faults;
 mod field_ttls;
 mod figures;
 #[cfg(feature = "servers")]
+mod first_call;
+#[cfg(feature = "servers")]
 mod foreign;
 #[cfg(feature = "servers")]
 mod handles;

@@ -137,7 +137,7 @@ impl<E: Scan> Sweep<'_, E> {
             return Err(Error::Unprefixed);
         }
         shared.flights.overtake_all();
-        let nodes = shared.store.shards().map_err(Error::Store)?;
+        let nodes = shared.store.shards().await.map_err(Error::Store)?;
         let n_servers = nodes.len();
         self.tell(|progress| progress.n_servers = n_servers);
         let each = nodes.into_iter().map(|node| self.sweep_node(node));

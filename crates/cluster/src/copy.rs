@@ -53,12 +53,14 @@ use redisdb_node::command::Each;
 use redisdb_node::command::Read;
 use redisdb_node::command::Spec;
 use redisdb_node::command::Write;
+use redisdb_node::command::rows;
 use tokio::sync::OnceCell;
 
 use self::machine::Seen;
 use self::marker::Beat;
 use self::marker::Marker;
 use self::marker::Stage;
+use self::patience::Patience;
 use crate::behind::Behind;
 use crate::behind::Standing;
 use crate::builder::CopyBuilder;
@@ -249,9 +251,10 @@ impl RedisCopy {
     /// have been brought over, or written anew.
     ///
     /// # Errors
-    /// [`Error::NoSuchNode`], or that the node cannot be reached.
+    /// [`Error::NoSuchNode`], or that the node cannot be reached; as a first call, also that of [`ready`](Self::ready).
     pub async fn readmit(&self, name: &str) -> Result<(), Error> {
         let idx = self.shared.nodes.position(name)?;
+        self.check_identity().await?;
         let node = self.shared.nodes.at(idx);
         // Connected first: a restart that nobody has noticed yet would make it fall behind again at once.
         node.ready().await?;
@@ -331,40 +334,56 @@ impl Execute for RedisCopy {
 }
 
 impl Scan for RedisCopy {
-    fn shards(&self) -> Result<Vec<Node>, Error> {
-        let everything: [&[u8]; 0] = [];
-        Ok(vec![self.in_sync_about("SCAN", everything.into_iter())?])
+    async fn shards(&self) -> Result<Vec<Node>, Error> {
+        Ok(vec![self.to_go_through(None).await?])
     }
 
-    fn shard_of(&self, key: &[u8]) -> Result<Node, Error> {
-        self.in_sync_about("SCAN", std::iter::once(key))
+    async fn shard_of(&self, key: &[u8]) -> Result<Node, Error> {
+        self.to_go_through(Some(key)).await
     }
 }
 
 impl RedisCopy {
+    /// The node whose keys, or whose elements of a key, are gone through: it is in sync about them, and its server has not been
+    /// emptied.
+    async fn to_go_through(&self, key: Option<&[u8]>) -> Result<Node, Error> {
+        self.connect().await?;
+        for _ in 0..self.shared.nodes.len() {
+            let idx = self.in_sync_about(key)?;
+            if self.has_its_marker(idx, &Patience::new(self.deadline, 1)).await {
+                return Ok(self.shared.nodes.at(idx).clone());
+            }
+        }
+        Err(self.none_is_in_sync(key))
+    }
+
+    /// Connects, if nobody has yet, and makes sure of the servers: what chooses a node by what is known of it may be the first
+    /// call.
+    async fn connect(&self) -> Result<(), Error> {
+        if !self.shared.nodes.iter().any(Node::is_connected) {
+            self.shared.nodes.connect().await?;
+        }
+        self.check_identity().await
+    }
+
     /// The first node, in the order in which this key is read, that is up and has missed nothing of it; without a key,
     /// nothing at all.
-    fn in_sync_about<'a>(
-        &self,
-        command: &'static str,
-        key: impl Iterator<Item = &'a [u8]> + Clone,
-    ) -> Result<Node, Error> {
+    fn in_sync_about(&self, key: Option<&[u8]>) -> Result<usize, Error> {
         let nodes = &self.shared.nodes;
         let order = |wanted: Standing| {
-            let key = key.clone();
-            nodes.ring().successors(key.clone().next().unwrap_or_default()).filter(move |idx| {
-                let standing = |behind: &Behind| behind.standing(nodes.at(*idx), key.clone());
+            nodes.ring().successors(key.unwrap_or_default()).filter(move |idx| {
+                let standing = |behind: &Behind| behind.standing(nodes.at(*idx), key.into_iter());
                 self.shared.behind.get(*idx).is_some_and(|behind| standing(behind) == wanted)
             })
         };
         // A node that is down now may be up again in a moment, so it is the choice where no other is left.
         let up = order(Standing::InSync).find(|idx| nodes.at(*idx).is_connected());
-        match up.or_else(|| order(Standing::Nearly).next()).or_else(|| order(Standing::InSync).next()) {
-            Some(idx) => Ok(nodes.at(idx).clone()),
-            None => {
-                let behind = nodes.iter().map(|node| node.name().to_owned()).collect();
-                Err(Error::unavailable(command, key.clone().next(), Vec::new(), behind))
-            }
-        }
+        let found = up.or_else(|| order(Standing::Nearly).next()).or_else(|| order(Standing::InSync).next());
+        found.ok_or_else(|| self.none_is_in_sync(key))
+    }
+
+    fn none_is_in_sync(&self, key: Option<&[u8]>) -> Error {
+        let behind = self.shared.nodes.iter().map(|node| node.name().to_owned()).collect();
+        Error::unavailable(rows::SCAN.spec().name, key, Vec::new(), behind)
     }
 }

@@ -388,11 +388,11 @@ impl Execute for RedisRing {
 }
 
 impl Scan for RedisRing {
-    fn shards(&self) -> Result<Vec<Node>, Error> {
+    async fn shards(&self) -> Result<Vec<Node>, Error> {
         Ok(self.nodes().collect())
     }
 
-    fn shard_of(&self, key: &[u8]) -> Result<Node, Error> {
+    async fn shard_of(&self, key: &[u8]) -> Result<Node, Error> {
         Ok(self.node_for(key))
     }
 }

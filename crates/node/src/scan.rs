@@ -31,7 +31,8 @@ use crate::error::ErrorKind;
 /// The keys of one node after those of another; each is on one of them.
 ///
 /// # On a copy
-/// One node is gone through: the first that is in sync, or, for the elements of one key, the one that answers for it.
+/// One node is gone through: the first that is in sync, or, for the elements of one key, the one that answers for it. With an
+/// identity its marker is looked at first, one more round trip for each step through all keys.
 /// A cursor means something to its own server only, so when that cannot answer the stream ends with its error.
 ///
 /// ```no_run
@@ -46,17 +47,17 @@ use crate::error::ErrorKind;
 /// # Ok(()) }
 /// ```
 pub trait Scan: Execute<Error: From<Error>> {
-    /// The servers that together hold every key once.
+    /// The servers that together hold every key once. A copy looks first whether its server is the one that it was.
     ///
     /// # Errors
     /// On a copy, when no node is in sync.
-    fn shards(&self) -> Result<Vec<Node>, Self::Error>;
+    fn shards(&self) -> impl Future<Output = Result<Vec<Node>, Self::Error>> + Send;
 
-    /// The server that answers for a key.
+    /// The server that answers for a key. A copy looks first whether it is the one that it was.
     ///
     /// # Errors
     /// On a copy, when no node is in sync.
-    fn shard_of(&self, key: &[u8]) -> Result<Node, Self::Error>;
+    fn shard_of(&self, key: &[u8]) -> impl Future<Output = Result<Node, Self::Error>> + Send;
 
     /// Takes one step through all keys, and says where the next one goes on.
     ///
@@ -68,7 +69,7 @@ pub trait Scan: Execute<Error: From<Error>> {
         options: ScanOptions,
     ) -> impl Future<Output = Result<ScanStep<K>, Self::Error>> + Send {
         async move {
-            let shards = self.shards()?;
+            let shards = self.shards().await?;
             let servers = fingerprint(&shards);
             let node = match shards.get(cursor.shard) {
                 Some(node) if cursor == ScanCursor::default() || cursor.servers == servers => node,
@@ -203,14 +204,16 @@ where
 {
     let start = command.cmd().arg(key).take();
     let key = command.spec().first_key(&with(&start, 0, &options)).ok().flatten().map(<[u8]>::to_vec);
-    let node = store.shard_of(&key.unwrap_or_default()).map(|node| (node, 0));
-    // A copy without a node in sync is the stream's only item.
-    pages(Some(node), move |at| {
-        let page = at.map(|(node, cursor)| (with(&start, cursor, &options), node));
+    let key = key.unwrap_or_default();
+    pages(Some((None, 0)), move |(node, cursor): (Option<Node>, u64)| {
+        let (cmd, key) = (with(&start, cursor, &options), key.clone());
         async move {
-            let (cmd, node) = page?;
+            let node = match node {
+                Some(node) => node,
+                None => store.shard_of(&key).await?,
+            };
             let page: ScanPage<T> = node.read(command, cmd).await?;
-            Ok((page.items, (page.cursor != 0).then_some(Ok((node, page.cursor)))))
+            Ok((page.items, (page.cursor != 0).then_some((Some(node), page.cursor))))
         }
     })
 }
@@ -245,11 +248,11 @@ where
 }
 
 impl Scan for Node {
-    fn shards(&self) -> Result<Vec<Node>, Error> {
+    async fn shards(&self) -> Result<Vec<Node>, Error> {
         Ok(vec![self.clone()])
     }
 
-    fn shard_of(&self, _key: &[u8]) -> Result<Node, Error> {
+    async fn shard_of(&self, _key: &[u8]) -> Result<Node, Error> {
         Ok(self.clone())
     }
 }

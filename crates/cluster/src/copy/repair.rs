@@ -144,8 +144,13 @@ impl<'a> Repair<'a> {
     /// When the future is dropped, what was brought over stays, and the node stays behind.
     pub async fn run(self) -> Result<Repaired, Error> {
         let idx = self.copy.shared.nodes.position(&self.node)?;
-        self.named_source(idx)?;
+        let is_named = self.named_source(idx)?.is_some();
         let behind = self.copy.shared.behind_of(idx)?;
+        // Which of the others counts is known of their servers alone, unless the caller says it.
+        match self.copy.connect().await {
+            Err(error) if !is_named => return Err(error),
+            _ => {}
+        }
         let _alone = behind.repairing.lock().await;
         self.copy.shared.nodes.at(idx).ready().await?;
         self.copy.examine(idx).await;
