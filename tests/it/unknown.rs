@@ -1,12 +1,16 @@
 //! Servers that do not know, or do not allow, a command that a node sends of its own accord: what needs it cannot be
 //! known or done, and all else goes on.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use redisdb::Error;
 use redisdb::Health;
 use redisdb::Node;
+use redisdb::NodeConfig;
 use redisdb::RedisCopy;
 use redisdb::RedisRing;
 use redisdb::commands::*;
@@ -16,6 +20,10 @@ use redisdb_tests::eventually;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use xtask::Server;
 use xtask::ServerBuilder;
 
@@ -161,28 +169,167 @@ async fn an_identity_says_what_it_needs() {
     copy.set("k", 1).await.unwrap();
 }
 
-/// What a proxy does that stands before several servers and does not know what concerns one of them.
-#[tokio::test]
-async fn a_proxy_that_knows_little_is_used() {
-    for refusal in ["-ERR unknown command\r\n", "-ERR unsupported command 'info'\r\n", "-DENIED not here\r\n"]
-    {
+/// What stands before several servers and does not know what concerns one of them.
+struct Ignorant {
+    port: u16,
+    /// How many connections there were, and at which words they end from now on; of `*`, at each.
+    n_accepted: Arc<AtomicU64>,
+    ends_at: watch::Sender<Vec<&'static str>>,
+    /// Ends all connections.
+    ends_all: Arc<Notify>,
+    n_pings: Arc<AtomicU64>,
+    accepting: JoinHandle<()>,
+}
+
+/// What it answers to what it does not know.
+type Refusal = &'static str;
+
+impl Ignorant {
+    async fn start(refusal: Refusal, ends_at: &[&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let proxy = tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
+        let (n_accepted, n_pings) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (ends_at, watched) = watch::channel(ends_at.to_vec());
+        let ends_all = Arc::new(Notify::new());
+        let (n, pings, end) = (Arc::clone(&n_accepted), Arc::clone(&n_pings), Arc::clone(&ends_all));
+        let accepting = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                n.fetch_add(1, Ordering::SeqCst);
+                let (watched, end, pings) = (watched.clone(), Arc::clone(&end), Arc::clone(&pings));
                 tokio::spawn(async move {
-                    let mut read = [0; 4096];
-                    while let Ok(1..) = stream.read(&mut read).await {
-                        let text = String::from_utf8_lossy(&read).to_uppercase();
-                        let reply = if text.contains("\r\nGET\r\n") { "$1\r\n7\r\n" } else { refusal };
-                        read.fill(0);
-                        stream.write_all(reply.as_bytes()).await.unwrap();
+                    tokio::select! {
+                        () = answer(stream, refusal, watched, pings) => {}
+                        () = end.notified() => {}
                     }
                 });
             }
         });
-        let node = Node::connect(format!("redis://127.0.0.1:{port}")).await.unwrap();
-        assert_eq!(node.get::<u8>("k").await.unwrap(), Some(7));
-        proxy.abort();
+        Self { port, n_accepted, ends_at, ends_all, n_pings, accepting }
     }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    fn n_accepted(&self) -> u64 {
+        self.n_accepted.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Ignorant {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn answer(
+    mut stream: TcpStream,
+    refusal: Refusal,
+    ends_at: watch::Receiver<Vec<&'static str>>,
+    n_pings: Arc<AtomicU64>,
+) {
+    let mut read = [0; 4096];
+    while let Ok(n @ 1..) = stream.read(&mut read).await {
+        let text = String::from_utf8_lossy(&read[..n]).to_uppercase();
+        let is = |word: &str| text.contains(&format!("\r\n{word}\r\n"));
+        if ends_at.borrow().iter().any(|word| *word == "*" || is(word)) {
+            return;
+        }
+        let reply = if is("GET") {
+            "$1\r\n7\r\n"
+        } else if is("SET") {
+            "+OK\r\n"
+        } else if is("PING") {
+            n_pings.fetch_add(1, Ordering::SeqCst);
+            "+PONG\r\n"
+        } else if is("INFO") && refusal == KNOWS_INFO {
+            "$17\r\nrun_id:0123456789\r\n"
+        } else {
+            refusal
+        };
+        stream.write_all(reply.as_bytes()).await.unwrap();
+    }
+}
+
+/// It answers `INFO` too, and refuses the rest by this.
+const KNOWS_INFO: Refusal = "-ERR not this one\r\n";
+
+#[tokio::test]
+async fn a_proxy_that_knows_little_is_used() {
+    for refusal in ["-ERR unknown command\r\n", "-ERR unsupported command 'info'\r\n", "-DENIED not here\r\n"]
+    {
+        let proxy = Ignorant::start(refusal, &[]).await;
+        let node = Node::connect(proxy.url()).await.unwrap();
+        assert_eq!(node.get::<u8>("k").await.unwrap(), Some(7));
+        assert_eq!(proxy.n_accepted(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_ends_the_connection_at_what_it_does_not_know_is_used_without_asking() {
+    for ends_at in [
+        &["INFO"][..],
+        &["HELLO"],
+        &["CLIENT"],
+        &["SCRIPT"],
+        // As twemproxy does.
+        &["INFO", "HELLO", "CLIENT", "SCRIPT"],
+    ] {
+        println!("{ends_at:?}");
+        let proxy = Ignorant::start("-ERR unknown command\r\n", ends_at).await;
+        let config = NodeConfig::new(&proxy.url()).unwrap().with_probe_interval(Duration::from_millis(20));
+        let node = Node::new(config);
+        node.ready().await.unwrap();
+        assert_eq!(node.get::<u8>("k").await.unwrap(), Some(7));
+        // Nor is it asked later.
+        let before = proxy.n_pings.load(Ordering::SeqCst);
+        eventually("it is looked after", async || before + 5 < proxy.n_pings.load(Ordering::SeqCst)).await;
+        let n_accepted = proxy.n_accepted();
+        assert!(n_accepted <= 2, "{n_accepted}");
+        assert_eq!((node.incarnation(), node.process(0), node.server_clock()), (0, None, None));
+        // A connection that is lost is made anew, and may lead anywhere.
+        proxy.ends_all.notify_waiters();
+        eventually("it answers again", async || {
+            node.incarnation() == 1 && node.get::<u8>("k").await.is_ok_and(|value| value == Some(7))
+        })
+        .await;
+        assert!(proxy.n_accepted() <= n_accepted * 2, "{}", proxy.n_accepted());
+    }
+}
+
+#[tokio::test]
+async fn a_ring_over_such_proxies_works() {
+    let proxies = [
+        Ignorant::start("-ERR unknown command\r\n", &["INFO", "HELLO", "CLIENT", "SCRIPT"]).await,
+        Ignorant::start("-ERR unknown command\r\n", &["INFO", "HELLO", "CLIENT", "SCRIPT"]).await,
+    ];
+    let [a, b] = [0, 1].map(|idx| proxies[idx].url());
+    let ring = RedisRing::builder().node("a", &a).node("b", &b).connect().await.unwrap();
+    for i in 0..20 {
+        ring.set(format!("k{i}"), i).await.unwrap();
+        assert_eq!(ring.get::<u8>(format!("k{i}")).await.unwrap(), Some(7));
+    }
+}
+
+#[tokio::test]
+async fn what_ends_the_connection_at_everything_is_down() {
+    let proxy = Ignorant::start("", &["*"]).await;
+    let error = Node::connect(proxy.url()).await.unwrap_err();
+    assert!(error.is_connect() && error.is_not_sent() && !error.is_config(), "{error:?}");
+    assert!(proxy.n_accepted() <= 2, "one more attempt: {}", proxy.n_accepted());
+}
+
+/// Else a connection that breaks in its handshake would be taken for one to another process.
+#[tokio::test]
+async fn a_server_that_has_said_who_it_is_is_not_let_in_without_that() {
+    let server = Ignorant::start(KNOWS_INFO, &[]).await;
+    let node = Node::connect(server.url()).await.unwrap();
+    assert_eq!(node.process(0).as_deref(), Some("0123456789"));
+    server.ends_at.send_replace(vec!["INFO"]);
+    server.ends_all.notify_waiters();
+    eventually("it is down", async || node.is_down()).await;
+    assert!(node.get::<u8>("k").await.unwrap_err().is_connect());
+    server.ends_at.send_replace(Vec::new());
+    eventually("it is back", async || node.get::<u8>("k").await.is_ok()).await;
+    assert_eq!(node.incarnation(), 0, "it is the same process");
 }

@@ -86,6 +86,8 @@ pub(crate) struct Standing {
     pub(crate) roll: Option<Arc<Roll>>,
     /// What the server called the last connection.
     pub(crate) client_id: Option<i64>,
+    /// Whether it has been told that connections that are lost cannot be ended.
+    pub(crate) is_told_unfenced: bool,
     budget: Budget,
     renewed_at: Option<Instant>,
 }
@@ -113,6 +115,7 @@ impl Connection {
             known: Known::default(),
             roll: None,
             client_id: None,
+            is_told_unfenced: false,
             budget: Budget::new(Instant::now()),
             renewed_at: None,
         };

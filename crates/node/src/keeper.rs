@@ -22,11 +22,12 @@ use crate::connection::Core;
 use crate::deadlines::Deadlines;
 use crate::dial;
 use crate::error::ErrorKind;
-use crate::fault::Fault;
+use crate::error::ServerError;
 use crate::jitter::jitter;
 use crate::live::Live;
 use crate::process;
 use crate::process::Meeting;
+use crate::process::Process;
 
 /// The task of a node; it ends with this.
 pub(crate) struct Keeper {
@@ -108,7 +109,7 @@ async fn keep(core: Weak<Core>, wake: Arc<Notify>) {
                     probe(&core, &live).await;
                 }
                 begun = core.begun();
-                if core.clock.is_old() {
+                if core.clock.is_old() && live.may_be_asked {
                     let asked = process::info(&core, &live.connection);
                     let _told_or_not = tokio::time::timeout(core.config.response_timeout(), asked).await;
                 }
@@ -191,8 +192,44 @@ fn is_local(cause: &ErrorKind) -> bool {
     matches!(cause, ErrorKind::Connect(error) if matches!(error.raw_os_error(), Some(ENFILE | EMFILE)))
 }
 
+/// Makes a connection, and asks the server who it is. Where the connection ends at that, one more is made on which nothing is
+/// asked: a proxy may close it at what it does not know. A server that has once said who it is, is none.
 async fn dial(core: &Core) -> Result<Live, ErrorKind> {
     core.leave_roll();
+    let may_be_a_proxy = core.standing().known.is_unknown();
+    let mut live = open(core).await?;
+    let error = match greet(core, &mut live).await {
+        Ok(()) => return Ok(live),
+        Err(error) => error,
+    };
+    drop(live);
+    if !may_be_a_proxy || !process::may_not_know_us(&error) {
+        return Err(error);
+    }
+    match dial_without_asking(core).await {
+        Ok(live) => {
+            tracing::info!(
+                node = core.config.name(), %error,
+                "it ends connections at questions that no caller asked (`INFO`, `HELLO`, `SCRIPT`, `CLIENT`), and is used without them"
+            );
+            Ok(live)
+        }
+        // It ends them at everything.
+        Err(_) => Err(error),
+    }
+}
+
+async fn dial_without_asking(core: &Core) -> Result<Live, ErrorKind> {
+    let mut live = open(core).await?;
+    let meeting = process::meet_without_asking(core, &live.connection).await?;
+    live.incarnation = core.met(Process::Unknown, meeting);
+    live.may_be_asked = false;
+    core.standing().client_id = None;
+    Ok(live)
+}
+
+/// Connects, and lets itself in.
+async fn open(core: &Core) -> Result<Live, ErrorKind> {
     let ended = Arc::new(AtomicBool::new(false));
     let (flag, wake) = (Arc::clone(&ended), Arc::clone(&core.wake));
     let dialed = dial::dial(&core.config, move || {
@@ -202,19 +239,23 @@ async fn dial(core: &Core) -> Result<Live, ErrorKind> {
     .await?;
     let deadlines = Arc::new(Deadlines::new(core.config.response_timeout()));
     let counting = Arc::clone(&deadlines);
-    let mut live = Live {
+    Ok(Live {
         connection: dialed.connection,
         incarnation: 0,
+        may_be_asked: true,
         deadlines,
         driver: dialed.driver,
         broken: dialed.broken,
         ticks: tokio::spawn(async move { counting.count().await }).abort_handle(),
         ended,
-    };
+    })
+}
+
+/// Finds out which process a connection leads to, and ends the one before, if it leads to the same.
+async fn greet(core: &Core, live: &mut Live) -> Result<(), ErrorKind> {
     let (process, meeting) = process::meet(core, &live.connection).await?;
     core.enter_roll(&process)?;
-    live.incarnation = core.met(process, meeting);
-    let client_id = client_id(&live.connection).await?;
+    let client_id = client_id(core, &live.connection).await?;
     let old = core.standing().client_id;
     let is_old_there = match meeting {
         Meeting::Same => true,
@@ -223,31 +264,53 @@ async fn dial(core: &Core) -> Result<Live, ErrorKind> {
         Meeting::First | Meeting::Another => false,
     };
     if is_old_there && let Some(old) = old {
-        fence(&live.connection, old).await?;
+        fence(core, &live.connection, old).await?;
     }
+    // One that does not live as long as this was not met.
+    live.incarnation = core.met(process, meeting);
     core.standing().client_id = client_id;
-    Ok(live)
+    Ok(())
 }
 
 /// Ends the connection before this one, if the server still knows it.
 ///
 /// A server that was paused executes what it was sent as soon as it goes on, although the connection has been closed
 /// on this side. What comes after the reply to this comes after all of that.
-async fn fence(connection: &MultiplexedConnection, old: i64) -> Result<(), ErrorKind> {
+async fn fence(core: &Core, connection: &MultiplexedConnection, old: i64) -> Result<(), ErrorKind> {
     let mut kill = redis::cmd("CLIENT");
     kill.arg("KILL").arg("ID").arg(old);
-    // An error reply means that there is nothing to end, or that this user may not: then it is as without.
-    connection.clone().send_packed_command(&kill).await.map(drop).map_err(Fault::of_handshake)
+    // If this user may not end it, it is as without.
+    if let Err(refused) = process::ask(connection, &kill).await? {
+        tell_unfenced(core, &refused);
+    }
+    Ok(())
 }
 
 /// What the server calls this connection; `None` if this user may not know.
-async fn client_id(connection: &MultiplexedConnection) -> Result<Option<i64>, ErrorKind> {
+async fn client_id(core: &Core, connection: &MultiplexedConnection) -> Result<Option<i64>, ErrorKind> {
     let mut ask = redis::cmd("CLIENT");
     ask.arg("ID");
-    match connection.clone().send_packed_command(&ask).await.map_err(Fault::of_handshake)? {
-        Value::Int(id) => Ok(Some(id)),
-        _ => Ok(None),
+    match process::ask(connection, &ask).await? {
+        Ok(Value::Int(id)) => Ok(Some(id)),
+        Ok(_) => Ok(None),
+        Err(refused) => {
+            tell_unfenced(core, &refused);
+            Ok(None)
+        }
     }
+}
+
+/// Tells once that a connection that is lost cannot be ended at the server.
+fn tell_unfenced(core: &Core, refused: &ServerError) {
+    if std::mem::replace(&mut core.standing().is_told_unfenced, true) {
+        return;
+    }
+    let user = core.config.username().unwrap_or("default");
+    tracing::warn!(
+        node = core.config.name(), %refused,
+        "what a connection that was lost had sent to a server that hung is not ended, and may be executed late; permit it by \
+         `ACL SETUSER {user} +client|id +client|kill`, and do not rename the command"
+    );
 }
 
 /// Tells those who wait for a connection that nobody makes it any more: the next of them sees to that.

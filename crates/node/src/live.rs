@@ -17,6 +17,8 @@ pub(crate) struct Live {
     pub(crate) connection: MultiplexedConnection,
     /// Which process of the server it leads to.
     pub(crate) incarnation: u64,
+    /// Whether it can be asked what no caller asked: some proxies end the connection at that.
+    pub(crate) may_be_asked: bool,
     pub(crate) deadlines: Arc<Deadlines>,
     pub(crate) driver: AbortHandle,
     pub(crate) ticks: AbortHandle,

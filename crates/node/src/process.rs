@@ -62,6 +62,11 @@ impl Known {
         self.process.as_ref()
     }
 
+    /// Whether it has never been known which process answers.
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(self.process, None | Some(Process::Unknown))
+    }
+
     /// Notes that a connection is in use. Returns whether it leads to another incarnation than the one before.
     pub(crate) fn is_connected_anew(&mut self, incarnation: u64) -> bool {
         self.connected_to.replace(incarnation).is_some_and(|before| before != incarnation)
@@ -140,6 +145,9 @@ impl Node {
         let Some(digest) = name.strip_prefix(SCRIPT) else {
             return Ok(own.filter(|own| !own.starts_with(SCRIPT)).map(|_| false));
         };
+        if self.connection().core().open_live().is_some_and(|live| !live.may_be_asked) {
+            return Ok(None);
+        }
         let only_it = self.admitting(&Admission::to(incarnation));
         match only_it.send(redis::cmd("SCRIPT").arg("EXISTS").arg(digest)).await {
             Ok(reply) => Ok(is_there(&reply).then_some(true)),
@@ -180,6 +188,29 @@ pub(crate) async fn meet(
         (None, None, _) => Process::Unknown,
     };
     Ok((process, meeting))
+}
+
+/// Whether a connection ended at a question of ours, and not for a reason that passes or bars the way: who answers may not know
+/// the question.
+pub(crate) fn may_not_know_us(error: &ErrorKind) -> bool {
+    match error {
+        ErrorKind::Connect(_) => true,
+        // After this it was closed.
+        ErrorKind::Server(refused) => !retry::is_passing(&refused.code),
+        _ => false,
+    }
+}
+
+/// Makes sure that this client has been let in where nothing can be asked: who says no to everybody says it once, and closes
+/// the connection.
+pub(crate) async fn meet_without_asking(
+    core: &Core,
+    connection: &MultiplexedConnection,
+) -> Result<Meeting, ErrorKind> {
+    for _ in 0..2 {
+        let _pong_or_refusal = ask(connection, &redis::cmd("PING")).await?;
+    }
+    Ok(if core.standing().known.process.is_none() { Meeting::First } else { Meeting::Unproved })
 }
 
 /// Asks the server who it is: its `run_id` names the process, and it tells the time. Returns what it said if it does not
