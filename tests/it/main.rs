@@ -49,6 +49,8 @@ mod identity;
 #[cfg(feature = "servers")]
 mod input;
 #[cfg(feature = "servers")]
+mod leftovers;
+#[cfg(feature = "servers")]
 mod locks;
 #[cfg(feature = "servers")]
 mod missed;

@@ -17,31 +17,31 @@ use xtask::Server;
 
 const CAP: Duration = Duration::from_secs(60);
 
-fn failover() -> OnDown {
+pub fn failover() -> OnDown {
     OnDown::Failover { ttl_cap: CAP }
 }
 
-fn flush() -> OnDown {
+pub fn flush() -> OnDown {
     OnDown::Remap { on_return: Rejoin::FlushPrefix("key:".to_owned()) }
 }
 
 /// Three servers that keep their data when they are restarted.
-fn servers() -> Vec<Server> {
+pub fn servers() -> Vec<Server> {
     (0..3).map(|_| Server::builder().persistent().start().unwrap()).collect()
 }
 
-fn builder(servers: &[Server], on_down: &OnDown) -> RingBuilder {
+pub fn builder(servers: &[Server], on_down: &OnDown) -> RingBuilder {
     let nodes = NAMES.iter().zip(servers);
     let ring = nodes.fold(RedisRing::builder(), |ring, (name, server)| ring.node(*name, &server.url()));
     ring.on_down(on_down.clone())
 }
 
-async fn connected(servers: &[Server], on_down: &OnDown) -> RedisRing {
+pub async fn connected(servers: &[Server], on_down: &OnDown) -> RedisRing {
     builder(servers, on_down).connect().await.unwrap()
 }
 
 /// Keys of the node `b`, so many.
-fn keys_of_b(ring: &RedisRing, n: usize) -> Vec<String> {
+pub fn keys_of_b(ring: &RedisRing, n: usize) -> Vec<String> {
     (0..).map(|i| format!("key:{i}")).filter(|key| ring.node_for(key).name() == "b").take(n).collect()
 }
 
@@ -51,7 +51,7 @@ fn successors(ring: &RedisRing, key: &str) -> [usize; 3] {
     successors.try_into().unwrap()
 }
 
-async fn kill(ring: &RedisRing, servers: &mut [Server], at: usize) {
+pub async fn kill(ring: &RedisRing, servers: &mut [Server], at: usize) {
     servers[at].kill();
     let node = ring.on_node(NAMES[at]).unwrap();
     // It is called, or it would be known only when the next sign of life is due.
@@ -67,7 +67,7 @@ async fn restart(ring: &RedisRing, servers: &mut [Server], at: usize) {
     serves(ring, at).await;
 }
 
-async fn serves(ring: &RedisRing, at: usize) {
+pub async fn serves(ring: &RedisRing, at: usize) {
     eventually("it serves again", async || {
         let _called = ring.get::<String>(keys_of(ring, NAMES[at])).await;
         ring.health().contains(&(NAMES[at].to_owned(), Health::Up))
@@ -81,7 +81,7 @@ fn keys_of(ring: &RedisRing, name: &str) -> String {
 }
 
 /// What is read, once anything is: nobody may answer for a key for as long as old values of it may be there.
-async fn read(ring: &RedisRing, key: &str) -> Option<String> {
+pub async fn read(ring: &RedisRing, key: &str) -> Option<String> {
     let mut answer = None;
     eventually("somebody answers", async || match ring.get::<String>(key).await {
         Ok(found) => {
@@ -98,7 +98,7 @@ async fn read(ring: &RedisRing, key: &str) -> Option<String> {
 }
 
 /// The two settings under which a value may be kept in one place only.
-fn both() -> [OnDown; 2] {
+pub fn both() -> [OnDown; 2] {
     [failover(), flush()]
 }
 
