@@ -53,6 +53,8 @@ mod leftovers;
 #[cfg(feature = "servers")]
 mod locks;
 #[cfg(feature = "servers")]
+mod misbehaving;
+#[cfg(feature = "servers")]
 mod missed;
 #[cfg(feature = "servers")]
 mod model;

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
@@ -11,14 +13,28 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::task::JoinSet;
 
-/// A server on a port of 127.0.0.1 that answers every `GET` as it is told, and everything else well. It ends, with its
-/// connections, when dropped.
+/// A server on a port of 127.0.0.1 that answers every `GET` as it is told, or every command, and everything else well. It
+/// ends, with its connections, when dropped.
 #[derive(Debug)]
 pub struct Hostile {
     port: u16,
     answer: watch::Sender<Answer>,
+    n_connections: Arc<AtomicU64>,
     accepting: JoinHandle<()>,
 }
+
+/// What such a server does with a command.
+#[derive(Debug, Clone)]
+pub enum Says {
+    /// What a server says that is well.
+    Usual,
+    /// This.
+    This(Vec<u8>),
+    /// This, and then it ends the connection.
+    ThisAndEnds(Vec<u8>),
+}
+
+type Rule = Arc<dyn Fn(&[String]) -> Says + Send + Sync>;
 
 /// What a `GET` is answered with.
 #[derive(Debug, Clone)]
@@ -31,6 +47,11 @@ struct Answer {
 impl Hostile {
     /// A server that is well so far, and has no key.
     pub async fn start() -> Self {
+        Self::with(|_| Says::Usual).await
+    }
+
+    /// A server that does this with each command, by its words.
+    pub async fn with(rule: impl Fn(&[String]) -> Says + Send + Sync + 'static) -> Self {
         let (port, listener) = loop {
             let port = xtask::free_port().unwrap();
             if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
@@ -38,7 +59,19 @@ impl Hostile {
             }
         };
         let (answer, answers) = watch::channel(Answer::of(b"$-1\r\n", b""));
-        Self { port, answer, accepting: tokio::spawn(accept(listener, answers)) }
+        let n_connections = Arc::default();
+        let accepting = accept(listener, answers, Arc::new(rule), Arc::clone(&n_connections));
+        Self { port, answer, n_connections, accepting: tokio::spawn(accepting) }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How many connections it has had.
+    pub fn n_connections(&self) -> u64 {
+        self.n_connections.load(Ordering::Relaxed)
     }
 
     /// Its address, for a client.
@@ -71,26 +104,39 @@ impl Drop for Hostile {
     }
 }
 
-async fn accept(listener: TcpListener, answers: watch::Receiver<Answer>) {
+async fn accept(
+    listener: TcpListener,
+    answers: watch::Receiver<Answer>,
+    rule: Rule,
+    n_connections: Arc<AtomicU64>,
+) {
     // The connections end with this task.
     let mut connections = JoinSet::new();
-    let mut number = 0;
     loop {
         tokio::select! {
             Ok((stream, _)) = listener.accept() => {
-                number += 1;
-                connections.spawn(serve(stream, number, answers.clone()));
+                let number = n_connections.fetch_add(1, Ordering::Relaxed) + 1;
+                connections.spawn(serve(stream, number, answers.clone(), Arc::clone(&rule)));
             }
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn serve(mut stream: TcpStream, number: u64, answers: watch::Receiver<Answer>) {
+async fn serve(mut stream: TcpStream, number: u64, answers: watch::Receiver<Answer>, rule: Rule) {
     let mut read = Vec::new();
     loop {
         while let Some((words, length)) = command(&read) {
             read.drain(..length);
+            match rule(&words) {
+                Says::Usual => {}
+                Says::This(reply) if stream.write_all(&reply).await.is_ok() => continue,
+                Says::ThisAndEnds(reply) => {
+                    let _gone = stream.write_all(&reply).await;
+                    return;
+                }
+                Says::This(_) => return,
+            }
             let reply: Arc<[u8]> = match words.first().map(String::as_str) {
                 Some("GET") => {
                     let Answer { first, then } = answers.borrow().clone();

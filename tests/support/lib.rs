@@ -10,6 +10,7 @@ pub use events::Events;
 pub use events::Listening;
 mod hostile;
 pub use hostile::Hostile;
+pub use hostile::Says;
 mod load;
 pub use load::Load;
 pub use load::Tally;

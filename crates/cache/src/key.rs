@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use redisdb_node::foreign;
+
 /// A key of the cache, before prefix and version are added.
 ///
 /// Strings and bytes are keys as they are; only [`Key::tagged`] has to be called for.
@@ -28,14 +30,11 @@ impl<'a> Key<'a> {
 /// As it would be written by hand, escaped: `{user:7}cart`.
 impl fmt::Display for Key<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// A key in a message is there to be recognized, not to be copied.
-        const LONGEST: usize = 64;
+        // A key in a message is there to be recognized, not to be copied.
         if let Some(tag) = self.tag {
-            write!(f, "{{{}}}", tag.escape_ascii())?;
+            write!(f, "{{{}}}", foreign::bytes(tag))?;
         }
-        let (shown, rest) = self.name.split_at(self.name.len().min(LONGEST));
-        write!(f, "{}", shown.escape_ascii())?;
-        if rest.is_empty() { Ok(()) } else { write!(f, "..({} bytes)", self.name.len()) }
+        foreign::bytes(self.name).fmt(f)
     }
 }
 

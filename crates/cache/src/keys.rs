@@ -10,6 +10,7 @@ use redisdb_node::ScanOptions;
 
 use crate::cache::Cache;
 use crate::error::Error;
+use crate::glob;
 use crate::key::FoundKey;
 use crate::sweep::STEP;
 
@@ -26,10 +27,12 @@ impl<E: Scan> Cache<E> {
     pub fn keys(&self, pattern: &str) -> impl Stream<Item = Result<FoundKey, Error<E::Error>>> + Send {
         let (names, prefix) = (self.names(), &self.shared.settings.prefix);
         let pattern = names.pattern(prefix, self.version, pattern);
-        let found =
-            self.shared.store.scan_iter::<Vec<u8>>(ScanOptions::new().pattern(pattern).count(STEP.into()));
+        let options = ScanOptions::new().pattern(pattern.as_slice()).count(STEP.into());
+        let found = self.shared.store.scan_iter::<Vec<u8>>(options);
         let keys = found.filter_map(move |name| {
             ready(match name {
+                // A server may pay no heed to a pattern.
+                Ok(name) if !glob::matches(&pattern, &name) => None,
                 Ok(name) => names.take_apart(prefix, &name).map(|(_, key)| Ok(key)),
                 Err(error) => Some(Err(Error::Store(error))),
             })

@@ -56,6 +56,7 @@ mod flight;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
+mod glob;
 mod keep;
 #[cfg(test)]
 mod laws;

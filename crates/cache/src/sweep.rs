@@ -7,17 +7,16 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use futures_util::future::join_all;
-use redisdb_node::Execute;
 use redisdb_node::KeyCommands;
 use redisdb_node::Node;
 use redisdb_node::Scan;
+use redisdb_node::ScanCursor;
 use redisdb_node::ScanOptions;
-use redisdb_node::ScanPage;
 use redisdb_node::ServerCommands;
-use redisdb_node::command::rows;
 
 use crate::cache::Cache;
 use crate::error::Error;
+use crate::glob;
 
 /// How much work one step of a scan does: a few hundred microseconds, in which the server does nothing else.
 pub(crate) const STEP: u32 = 1000;
@@ -165,7 +164,7 @@ impl<E: Scan> Sweep<'_, E> {
             None => 0,
         };
         self.tell(|progress| progress.n_keys += n_keys);
-        let (mut cursor, mut n_deleted, mut n_seen) = (0, 0, 0);
+        let (mut cursor, mut n_deleted, mut n_seen) = (ScanCursor::default(), 0, 0);
         let result = loop {
             let (n, next) = match self.step_of(&node, cursor).await {
                 Ok(step) => step,
@@ -173,33 +172,32 @@ impl<E: Scan> Sweep<'_, E> {
             };
             n_deleted += n;
             // A step may go through more or fewer; the last one has gone through all.
-            let seen = if next == 0 { n_keys } else { n_keys.min(n_seen + u64::from(self.step)) };
+            let seen = if next.is_none() { n_keys } else { n_keys.min(n_seen + u64::from(self.step)) };
             self.tell(|progress| {
                 progress.n_deleted += n;
                 progress.n_seen += seen - n_seen;
             });
             n_seen = seen;
-            if next == 0 {
-                break Ok(());
-            }
-            cursor = next;
+            cursor = match next {
+                Some(next) => next,
+                None => break Ok(()),
+            };
         };
         self.tell(|progress| progress.n_servers_done += 1);
         (node.name().to_owned(), n_deleted, result)
     }
 
     /// One step: how many keys it deleted, and where the next one goes on.
-    async fn step_of(&self, node: &Node, cursor: u64) -> Result<(u64, u64), E::Error> {
+    async fn step_of(&self, node: &Node, at: ScanCursor) -> Result<(u64, Option<ScanCursor>), E::Error> {
         let shared = &self.cache.shared;
         let options = ScanOptions::new().pattern(self.pattern.as_slice()).count(self.step.into());
-        let scan = rows::SCAN.cmd().arg(cursor).arg(&options).take();
-        let page: ScanPage<Vec<u8>> = node.read(&rows::SCAN, scan).await?;
-        let names: Vec<Vec<u8>> = page.items.into_iter().filter(|name| self.is_own(name)).collect();
+        let step = node.scan_from::<Vec<u8>>(at, options).await?;
+        let names: Vec<Vec<u8>> = step.items.into_iter().filter(|name| self.is_meant(name)).collect();
         if names.is_empty() {
-            return Ok((0, page.cursor));
+            return Ok((0, step.next));
         }
         let n_deleted = shared.store.unlink(names).await.and_then(E::one_reply)?;
-        Ok((n_deleted, page.cursor))
+        Ok((n_deleted, step.next))
     }
 
     fn tell(&self, change: impl FnOnce(&mut SweepProgress)) {
@@ -211,9 +209,10 @@ impl<E: Scan> Sweep<'_, E> {
         }
     }
 
-    /// The pattern of all versions finds more: `*` stands for anything.
-    fn is_own(&self, name: &[u8]) -> bool {
-        self.cache.names().take_apart(&self.cache.shared.settings.prefix, name).is_some()
+    /// The pattern of all versions finds more, for `*` stands for anything; and a server may pay no heed to a pattern.
+    fn is_meant(&self, name: &[u8]) -> bool {
+        let names = self.cache.names();
+        names.take_apart(&self.cache.shared.settings.prefix, name).is_some() && glob::matches(&self.pattern, name)
     }
 }
 

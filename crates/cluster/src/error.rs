@@ -20,7 +20,6 @@ use crate::replies::decode;
 
 pub use self::repair::RepairError;
 pub use self::repair::RepairReason;
-pub(crate) use self::says::Shown;
 pub(crate) use self::says::first_word;
 
 /// What went wrong on a ring or a copy.

@@ -10,6 +10,7 @@ use redisdb_node::command::Access;
 use redisdb_node::command::Merge;
 use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
+use redisdb_node::foreign;
 
 use crate::context::Context;
 use crate::context::row;
@@ -18,7 +19,6 @@ use crate::copy::rule_of;
 use crate::effect;
 use crate::effect::Plan;
 use crate::error::Error;
-use crate::error::Shown;
 use crate::error::first_word;
 use crate::ring::RedisRing;
 use crate::route::Route;
@@ -196,10 +196,14 @@ impl fmt::Display for Explanation {
         write!(f, "`{}` on a {}: ", self.command, self.strategy)?;
         match &self.decision {
             Decision::Node { node, key } => match (key, self.strategy) {
-                (Some(key), "ring") => write!(f, "to `{node}`, which owns `{}`", Shown(key)),
+                (Some(key), "ring") => write!(f, "to `{node}`, which owns `{}`", foreign::bytes(key)),
                 (None, "ring") => write!(f, "to `{node}`"),
                 (Some(key), _) => {
-                    write!(f, "to `{node}` first, chosen by `{}`; to the next one if it is down", Shown(key))
+                    write!(
+                        f,
+                        "to `{node}` first, chosen by `{}`; to the next one if it is down",
+                        foreign::bytes(key)
+                    )
                 }
                 (None, _) => write!(f, "to `{node}` first; to the next one if it is down"),
             },

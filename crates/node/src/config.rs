@@ -157,7 +157,7 @@ impl NodeConfig {
         if url.fragment().is_some() {
             return Err(ConfigError::Fragment);
         }
-        let host = decode(host.trim_start_matches('[').trim_end_matches(']'))?;
+        let host = decode_place(host.trim_start_matches('[').trim_end_matches(']'))?;
         let port = match url.port() {
             Some(0) => return Err(ConfigError::Url { reason: "port 0 cannot be connected to".to_owned() }),
             port => port.unwrap_or(6379),
@@ -182,7 +182,7 @@ impl NodeConfig {
         if path == "/" {
             return Err(ConfigError::NoPath);
         }
-        let mut config = Self::at(Address::Unix(PathBuf::from(decode(path)?)));
+        let mut config = Self::at(Address::Unix(PathBuf::from(decode_place(path)?)));
         match authority.rsplit_once('@') {
             Some((credentials, "")) => config.credentials = Credentials::of_url(credentials)?,
             None if authority.is_empty() => {}
@@ -432,6 +432,15 @@ impl NodeConfig {
 
 fn decode(text: &str) -> Result<String, ConfigError> {
     Ok(percent_decode_str(text).decode_utf8().map_err(|_| ConfigError::NotUtf8)?.into_owned())
+}
+
+/// The same of what is shown: a host, a service, a path.
+fn decode_place(text: &str) -> Result<String, ConfigError> {
+    let place = decode(text)?;
+    match place.chars().any(char::is_control) {
+        true => Err(ConfigError::Control),
+        false => Ok(place),
+    }
 }
 
 fn db_number(text: &str) -> Result<u32, ConfigError> {

@@ -357,7 +357,7 @@ impl Core {
                 // However many calls a lost connection had, it is one failure; and none of the server's if it answered
                 // too much.
                 if connection != Fate::Lives && self.give_up(live) && live.broken.get().is_none() {
-                    self.unanswered(&kind);
+                    let _is_gone = self.unanswered(&kind) || self.lost(&kind);
                 }
                 Err(kind)
             }
@@ -376,6 +376,18 @@ impl Core {
     fn unanswered(&self, kind: &ErrorKind) -> bool {
         self.troubled.store(true, Ordering::Relaxed);
         let is_gone = self.standing().breaker.unanswered(Instant::now(), kind, jitter());
+        if is_gone {
+            self.now_down(Arc::new(kind.clone()));
+        }
+        is_gone
+    }
+
+    /// Counts a connection that ended. Returns whether the server is left alone from now on.
+    #[cold]
+    pub(crate) fn lost(&self, kind: &ErrorKind) -> bool {
+        // What is answered from here on counts: it shows that the server does more than let connections in.
+        self.troubled.store(true, Ordering::Relaxed);
+        let is_gone = self.standing().breaker.lost(Instant::now(), kind, jitter());
         if is_gone {
             self.now_down(Arc::new(kind.clone()));
         }

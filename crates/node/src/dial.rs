@@ -161,9 +161,9 @@ where
 {
     let broken = Broken::default();
     let stream = Bounded::new(stream, config.max_reply(), Broken::clone(&broken));
-    let (connection, driver) = MultiplexedConnection::new_with_config(settings, stream, options)
-        .await
-        .map_err(Fault::of_handshake)?;
+    let judged = if settings.password().is_some() { Fault::of_login } else { Fault::of_handshake };
+    let (connection, driver) =
+        MultiplexedConnection::new_with_config(settings, stream, options).await.map_err(judged)?;
     Ok(Undriven { connection, driver: Box::pin(driver), broken })
 }
 

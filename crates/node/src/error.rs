@@ -9,6 +9,7 @@ use std::time::Duration;
 use redis::RedisError;
 
 use crate::config::ConfigError;
+use crate::foreign;
 
 /// What went wrong, on which server, with which command.
 #[derive(Clone)]
@@ -150,7 +151,8 @@ pub enum Outcome {
 pub struct ServerError {
     /// The first word of the reply: `WRONGTYPE`, `OOM`, `ERR`.
     pub code: String,
-    /// The rest of it for people: control characters escaped, cut after 256 bytes.
+    /// The rest of it for people: control characters escaped, cut after 256 bytes. Of a command that has passwords among its
+    /// words, such as `ACL SETUSER` or `CONFIG SET`, it is not shown.
     pub message: String,
     /// Where a `MULTI` block was discarded, the code of the error that it was discarded for, if that is known: `OOM`. Nothing
     /// of the block was executed.
@@ -159,28 +161,41 @@ pub struct ServerError {
     pub(crate) verbatim: Option<Arc<String>>,
 }
 
-impl ServerError {
-    /// The longest message that is kept, in bytes: a server's text may quote a whole command.
-    const LONGEST: usize = 256;
+/// What servers say of a user and a password without quoting any.
+const WORDS_ON_USERS: [&str; 5] = [
+    "invalid username-password pair or user is disabled.",
+    "invalid username-password pair",
+    "Authentication required.",
+    "Client sent AUTH, but no password is set",
+    "max number of clients reached",
+];
+const HUSHED: &str =
+    "(what the server says may quote a password and is not shown; `ServerError::details` has it)";
 
+/// Commands that have passwords among their words, so that an error reply may quote one.
+fn has_passwords(command: &str) -> bool {
+    const COMMANDS: [&str; 7] =
+        ["AUTH", "HELLO", "ACL SETUSER", "CONFIG SET", "MIGRATE", "SENTINEL SET", "SENTINEL CONFIG SET"];
+    COMMANDS.contains(&command)
+}
+
+impl ServerError {
     pub(crate) fn new(code: &str, details: &str) -> Self {
-        let mut kept = String::new();
-        for c in details.chars() {
-            let before = kept.len();
-            match c {
-                '\'' | '"' | '\\' => kept.push(c),
-                c => kept.extend(c.escape_debug()),
-            }
-            if kept.len() > Self::LONGEST {
-                kept.truncate(before);
-                break;
-            }
-        }
+        let kept = foreign::text(details);
         // What `EXEC` itself is refused for stands in its reply.
         let cause = kept.strip_prefix("Transaction discarded because of: ").filter(|_| code == "EXECABORT");
         let cause = cause.and_then(|rest| rest.split(' ').next()).map(str::to_owned);
         let verbatim = (kept != details).then(|| Arc::new(details.to_owned()));
-        Self { code: code.to_owned(), message: kept, cause, verbatim }
+        Self { code: foreign::word(code), message: kept, cause, verbatim }
+    }
+
+    /// The same without what the server said, which may quote a password: it answers a command that has one.
+    pub(crate) fn hushed(self) -> Self {
+        if WORDS_ON_USERS.iter().any(|words| self.message == *words) {
+            return self;
+        }
+        let verbatim = Some(Arc::new(self.details().to_owned()));
+        Self { message: HUSHED.to_owned(), verbatim, ..self }
     }
 
     /// A block that was discarded, with the first of its commands that was refused.
@@ -241,7 +256,12 @@ impl Error {
     /// An error of a command on a node.
     #[cold]
     pub fn new(node: Arc<str>, command: impl Into<Cow<'static, str>>, kind: impl Into<ErrorKind>) -> Self {
-        Self { inner: Box::new(Inner { node, command: command.into(), kind: kind.into() }) }
+        let command = command.into();
+        let kind = match kind.into() {
+            ErrorKind::Server(reply) if has_passwords(&command) => ErrorKind::Server(reply.hushed()),
+            kind => kind,
+        };
+        Self { inner: Box::new(Inner { node, command, kind }) }
     }
 
     /// The name of the node.
@@ -390,7 +410,7 @@ pub(crate) fn io_error(error: &RedisError) -> Option<&io::Error> {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "node `{}`: `{}`: {}", self.node(), self.command(), self.reason())
+        write!(f, "node `{}`: `{}`: {}", self.node(), foreign::word(self.command()), self.reason())
     }
 }
 
@@ -417,7 +437,7 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error")
             .field("node", &self.node())
-            .field("command", &self.command())
+            .field("command", &foreign::word(self.command()))
             .field("kind", self.kind())
             .finish()
     }
@@ -503,6 +523,29 @@ mod tests {
         ] {
             let error = Error::new("a".into(), command, ErrorKind::Server(ServerError::new(code, message)));
             assert_eq!(error.outcome(), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_error_reply_to_a_command_with_a_password_is_not_shown() {
+        for command in ["AUTH", "HELLO", "ACL SETUSER", "CONFIG SET", "MIGRATE", "SENTINEL SET"] {
+            let said = "Invalid argument 'hunter2' for CONFIG SET 'requirepass'";
+            let error = Error::new("a".into(), command, ErrorKind::Server(ServerError::new("ERR", said)));
+            let shown = format!("{error} {error:?} {}", error.reason());
+            assert!(!shown.contains("hunter2") && shown.contains("ERR"), "{shown}");
+            let ErrorKind::Server(reply) = error.kind() else { panic!("{error:?}") };
+            assert_eq!(reply.details(), said);
+        }
+        let harmless = ServerError::new("WRONGPASS", "invalid username-password pair or user is disabled.");
+        assert_eq!(harmless.clone().hushed(), harmless);
+    }
+
+    #[test]
+    fn what_a_server_says_acts_on_no_terminal_and_takes_little_room() {
+        let long = "A\u{1b}[2J\n".repeat(1 << 19);
+        let error = Error::new("a".into(), long.clone(), ErrorKind::Server(ServerError::new(&long, &long)));
+        for shown in [error.to_string(), format!("{error:?}"), error.reason().to_string()] {
+            assert!(shown.len() < 1000 && !shown.contains(['\u{1b}', '\n']), "{}", shown.len());
         }
     }
 

@@ -116,8 +116,10 @@ async fn keep(core: Weak<Core>, wake: Arc<Notify>) {
             }
             None => {
                 // It ended while nobody called.
-                if let Some(ended) = core.live.load_full() {
-                    core.give_up(&ended);
+                if let Some(ended) = core.live.load_full()
+                    && core.give_up(&ended)
+                {
+                    core.lost(&ended_by_the_server());
                 }
                 let try_at = core.standing().breaker.try_at();
                 if try_at.is_none_or(|at| at <= Instant::now()) {
@@ -183,6 +185,11 @@ async fn connect(core: &Arc<Core>) {
             }
         }
     }
+}
+
+fn ended_by_the_server() -> ErrorKind {
+    let reason = "the server ends each connection soon after it was made";
+    ErrorKind::Disconnected(Arc::new(std::io::Error::new(std::io::ErrorKind::ConnectionReset, reason)))
 }
 
 /// Whether this process has no more file descriptors, or the system has none: that is not the server's fault.

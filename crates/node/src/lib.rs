@@ -36,6 +36,8 @@ mod connection;
 mod deadlines;
 mod dial;
 mod fault;
+#[doc(hidden)] // for the crates above this one
+pub mod foreign;
 mod jitter;
 mod keeper;
 mod live;

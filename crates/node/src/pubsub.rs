@@ -22,14 +22,16 @@ use crate::node::Node;
 /// Messages of channels, as a [`Stream`] of [`Event`]s. Each node that it listens to has a connection for it alone.
 ///
 /// When a connection is lost it is made again, with pauses from 50 ms to 1 s, and what it listened to is subscribed to
-/// again. What was published meanwhile is lost; then there is an [`Event::Gap`]. An idle connection is tested every
-/// second, so that the loss of a server that hangs is noticed too.
+/// again. Where that happens again within a minute, the pauses grow: 1, 4, 16 and then 30 s. What was published meanwhile
+/// is lost; then there is an [`Event::Gap`]. An idle connection is tested every second, so that the loss of a server
+/// that hangs is noticed too.
 ///
 /// It never ends by itself. Dropped, it closes its connections.
 ///
 /// # Trade-offs
-/// Nothing waits for a slow reader: up to 10,000 messages, or 64 MiB, are kept for it; further ones are dropped, and
-/// counted by an [`Event::Overflow`] that stands in their place.
+/// Nothing waits for a slow reader: up to 10,000 events, or 64 MiB, are kept for it; further messages are dropped, and
+/// counted by an [`Event::Overflow`] that stands in their place. A gap that begins among them is said once for each node,
+/// after it.
 ///
 /// # On a ring
 /// A channel is that of its owner, as a key is. Patterns, and the channels of keyspace notifications, are those of every

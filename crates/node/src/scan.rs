@@ -62,7 +62,8 @@ pub trait Scan: Execute<Error: From<Error>> {
     /// Takes one step through all keys, and says where the next one goes on.
     ///
     /// # Errors
-    /// Of the server, and when the cursor is of other servers than these.
+    /// Of the server, when it says a cursor again that it said before, and so never comes to an end, and when the cursor
+    /// is of other servers than these.
     fn scan_from<K: FromRedisValue + Send>(
         &self,
         cursor: ScanCursor,
@@ -79,8 +80,11 @@ pub trait Scan: Execute<Error: From<Error>> {
             // To this server: on a ring or a copy the command itself is refused.
             let page: ScanPage<K> = node.read(&SCAN, scan).await?;
             let next = match page.cursor {
-                0 => Some(ScanCursor { servers, shard: cursor.shard + 1, within: 0 }),
-                within => Some(ScanCursor { servers, shard: cursor.shard, within }),
+                0 => Some(ScanCursor { servers, shard: cursor.shard + 1, ..ScanCursor::default() }),
+                within => {
+                    let way = cursor.way.on(within).ok_or_else(|| endless(node, SCAN.spec().name))?;
+                    Some(ScanCursor { servers, shard: cursor.shard, within, way })
+                }
             };
             Ok(ScanStep { items: page.items, next: next.filter(|next| next.shard < shards.len()) })
         }
@@ -149,12 +153,47 @@ pub struct ScanStep<K> {
 /// let start = ScanCursor::default();
 /// assert_eq!(start.to_string().parse(), Ok(start));
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct ScanCursor {
     /// Which servers it is a cursor of: a hash of their names.
     servers: u64,
     shard: usize,
     within: u64,
+    /// Not in its text: whoever goes on from that notices a circle one round later.
+    way: Way,
+}
+
+impl PartialEq for ScanCursor {
+    fn eq(&self, other: &Self) -> bool {
+        (self.servers, self.shard, self.within) == (other.servers, other.shard, other.within)
+    }
+}
+
+impl Eq for ScanCursor {}
+
+/// Notices that cursors go in a circle: Brent's algorithm, <https://en.wikipedia.org/wiki/Cycle_detection>.
+///
+/// A server's cursors never come back: they count up, by their reversed bits, whatever becomes of its tables.
+#[derive(Debug, Clone, Copy, Default)]
+struct Way {
+    /// One of the cursors before.
+    mark: u64,
+    n_since: u64,
+    /// After so many the mark is moved.
+    reach: u64,
+}
+
+impl Way {
+    /// The way with one more cursor; `None` if that was there before.
+    fn on(self, cursor: u64) -> Option<Self> {
+        if cursor == self.mark {
+            return None;
+        }
+        Some(match self.n_since == self.reach {
+            true => Self { mark: cursor, n_since: 0, reach: self.reach.saturating_mul(2).max(1) },
+            false => Self { n_since: self.n_since + 1, ..self },
+        })
+    }
 }
 
 impl fmt::Display for ScanCursor {
@@ -172,7 +211,7 @@ impl FromStr for ScanCursor {
         let servers = u64::from_str_radix(part()?, 16).map_err(|_| ScanCursorError)?;
         let shard = part()?.parse().map_err(|_| ScanCursorError)?;
         let within = part()?.parse().map_err(|_| ScanCursorError)?;
-        Ok(Self { servers, shard, within })
+        Ok(Self { servers, shard, within, way: Way::default() })
     }
 }
 
@@ -193,6 +232,12 @@ fn foreign(shards: &[Node]) -> Error {
     Error::new(name.into(), SCAN.spec().name, ErrorKind::Unsupported(reason.into()))
 }
 
+fn endless(node: &Node, command: &'static str) -> Error {
+    const REASON: &str = "the server says a cursor again that it said before, so its keys would never end";
+    let error = redis::ParsingError::from(REASON);
+    Error::new(node.name().into(), command, ErrorKind::Reply(error.into()))
+}
+
 fn elements<S: Scan + ?Sized, T: FromRedisValue + Send>(
     store: &S,
     command: &'static Command<Read>,
@@ -205,7 +250,7 @@ where
     let start = command.cmd().arg(key).take();
     let key = command.spec().first_key(&with(&start, 0, &options)).ok().flatten().map(<[u8]>::to_vec);
     let key = key.unwrap_or_default();
-    pages(Some((None, 0)), move |(node, cursor): (Option<Node>, u64)| {
+    pages(Some((None, 0, Way::default())), move |(node, cursor, way): (Option<Node>, u64, Way)| {
         let (cmd, key) = (with(&start, cursor, &options), key.clone());
         async move {
             let node = match node {
@@ -213,7 +258,11 @@ where
                 None => store.shard_of(&key).await?,
             };
             let page: ScanPage<T> = node.read(command, cmd).await?;
-            Ok((page.items, (page.cursor != 0).then_some((Some(node), page.cursor))))
+            if page.cursor == 0 {
+                return Ok((page.items, None));
+            }
+            let way = way.on(page.cursor).ok_or_else(|| endless(&node, command.spec().name))?;
+            Ok((page.items, Some((Some(node), page.cursor, way))))
         }
     })
 }
@@ -254,5 +303,30 @@ impl Scan for Node {
 
     async fn shard_of(&self, _key: &[u8]) -> Result<Node, Error> {
         Ok(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// How many cursors are taken, at most so many.
+    fn steps(cursors: impl Iterator<Item = u64>) -> usize {
+        let mut way = Way::default();
+        let goes_on = |cursor| way.on(cursor).map(|on| way = on).is_some();
+        cursors.map(goes_on).take_while(|on| *on).count()
+    }
+
+    proptest! {
+        /// A circle is noticed, however long the way to it and it are, after few times their length; no other way is one.
+        #[test]
+        fn cursors_that_go_in_a_circle_are_noticed(before in 0u64..200, circle in 1u64..200) {
+            let cursors = (1..=before).chain((0..).map(|n| before + 1 + n % circle));
+            let n = steps(cursors.take(10_000)) as u64;
+            prop_assert!(before + circle <= n && n <= 4 * (before + circle) + 4, "{n}");
+            prop_assert_eq!(steps(1..=before + circle) as u64, before + circle);
+        }
     }
 }

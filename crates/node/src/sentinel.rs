@@ -21,10 +21,14 @@ use crate::dial::Undriven;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::fault::Fault;
+use crate::foreign;
 use crate::process;
 
 /// Host and port.
 type Place = (String, u16);
+
+/// So many sentinels are asked at most beside those that are configured, whatever they name. Five watch a master usually.
+const MOST_NAMED: usize = 32;
 
 /// Asks all sentinels at once, those too that one of them names, and returns a connection to the first server that one
 /// of them takes for the master and that takes itself for it. A sentinel that is down, or does not know yet of a
@@ -40,9 +44,10 @@ pub(crate) async fn master<'a>(
     let mut asked: Vec<Place> = Vec::new();
     let mut tried: Vec<Place> = Vec::new();
     let mut steps: FuturesUnordered<BoxFuture<'a, Step>> = FuturesUnordered::new();
+    let most = sentinels.len() + MOST_NAMED;
     let mut ask_too = |places: Vec<Place>, steps: &FuturesUnordered<BoxFuture<'a, Step>>| {
         for place in places {
-            if !asked.contains(&place) {
+            if asked.len() < most && !asked.contains(&place) {
                 asked.push(place.clone());
                 steps.push(async move { Step::Asked(ask(config, place, service, *tls).await) }.boxed());
             }
@@ -100,7 +105,7 @@ async fn ask(
     let options = AsyncConnectionConfig::new().set_response_timeout(None);
     // Whose password is wrong must be told: the master has one of its own.
     let named = |error| match error {
-        ErrorKind::Auth(text) => ErrorKind::Auth(format!("sentinel {host}:{port}: {text}")),
+        ErrorKind::Auth(text) => ErrorKind::Auth(format!("sentinel {}:{port}: {text}", foreign::word(&host))),
         error => error,
     };
     let mut undriven = dial::reach(config, &settings, options, (&host, port), tls).await.map_err(named)?;
@@ -115,7 +120,7 @@ async fn ask(
     };
     // A user who may not ask for the others is told of none.
     let others: Vec<Place> = match replies.next() {
-        Some(Value::Array(others)) => others.iter().filter_map(place).collect(),
+        Some(Value::Array(others)) => others.iter().take(MOST_NAMED).filter_map(place).collect(),
         _ => Vec::new(),
     };
     if !others.is_empty() {

@@ -103,9 +103,15 @@ async fn cannot_save(kind: Kind) {
 }
 
 async fn loading(kind: Kind) {
-    // Each key takes 3 ms to load, and clients are answered after every kilobyte.
+    // Each key takes 3 ms to load, and clients are answered after every 2 MiB: each time such a value was read.
     let stage = stage(kind, "LOADING").server("--key-load-delay", "3000");
-    let mut scene = stage.server("--loading-process-events-interval-bytes", "1024").start().await;
+    let mut scene = stage.server("--rdbcompression", "no").start().await;
+    for url in scene.servers.urls() {
+        let outsider = Node::connect(url).await.unwrap();
+        for n in 0..24 {
+            outsider.setrange(format!("filler:{n}"), 2 << 20, "x").await.unwrap();
+        }
+    }
     let dump = scene.servers[B].dump().unwrap();
     scene.blame(&[B]);
     scene.may_lose(&[B]);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use redisdb_node::foreign;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -58,9 +59,9 @@ impl Marker {
             Ok(marker) if marker.format > FORMAT => {
                 Err(format!("marked in format {} by a later version of this client", marker.format))
             }
-            Ok(marker) if marker.node != node => Err(format!("node `{}`", marker.node)),
+            Ok(marker) if marker.node != node => Err(format!("node `{}`", foreign::word(&marker.node))),
             Ok(marker) => Ok(marker),
-            Err(_) => Err(format!("node `{}`", text.escape_ascii())),
+            Err(_) => Err(format!("node `{}`", foreign::bytes(text))),
         }
     }
 

@@ -2,11 +2,11 @@
 
 use redisdb_node as node;
 use redisdb_node::Node;
+use redisdb_node::foreign;
 
 use super::Repaired;
 use super::Shared;
 use crate::error::Error;
-use crate::error::Shown;
 use crate::state;
 
 /// Keys that were left out, because the user may not use them: those of another application, for example.
@@ -44,18 +44,18 @@ impl Shared {
     pub(super) fn tell_left(&self, node: &Node, repaired: &Repaired) {
         let name = node.name();
         if let Some((key, reason)) = repaired.failed.first()
-            && self.is_news(format!("{name} failed {}", Shown(key)))
+            && self.is_news(format!("{name} failed {}", foreign::bytes(key)))
         {
-            let (n, key) = (repaired.failed.len(), Shown(key));
+            let (n, key) = (repaired.failed.len(), foreign::bytes(key));
             tracing::warn!(
                 node = name,
                 "{n} keys cannot be brought over, and are not read from it; the first: `{key}`: {reason}"
             );
         }
         if let Some((key, reason)) = repaired.skipped.examples.first()
-            && self.is_news(format!("{name} skipped {}", Shown(key)))
+            && self.is_news(format!("{name} skipped {}", foreign::bytes(key)))
         {
-            let (n, key) = (repaired.skipped.n_keys, Shown(key));
+            let (n, key) = (repaired.skipped.n_keys, foreign::bytes(key));
             tracing::warn!(
                 node = name,
                 "{n} keys are not this user's, and are left alone; the first: `{key}`: {reason}"

@@ -4,6 +4,7 @@ use std::fmt;
 
 use redis::Cmd;
 use redisdb_node::command::words;
+use redisdb_node::foreign;
 
 use super::CrossNode;
 use super::Error;
@@ -83,7 +84,7 @@ impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`", self.command)?;
         if let Some(key) = &self.key {
-            write!(f, " of key `{}`", Shown(key))?;
+            write!(f, " of key `{}`", foreign::bytes(key))?;
         }
         if let ([error], [], []) = (self.errors.as_slice(), self.behind.as_slice(), self.in_vain.as_slice()) {
             return write!(f, ": its node `{}` cannot answer: {}", error.node(), error.reason());
@@ -110,7 +111,7 @@ impl fmt::Display for CrossNode {
         const SHOWN: usize = 4;
         for (i, (key, node)) in self.keys.iter().take(SHOWN).enumerate() {
             let comma = if i == 0 { "" } else { ", " };
-            write!(f, "{comma}`{}` is on `{node}`", Shown(key))?;
+            write!(f, "{comma}`{}` is on `{node}`", foreign::bytes(key))?;
         }
         if self.keys.len() > SHOWN {
             write!(f, " and {} more", self.keys.len() - SHOWN)?;
@@ -138,19 +139,7 @@ impl fmt::Display for Partial {
 
 /// The first word of a command, for one that is not in the table.
 pub(crate) fn first_word(cmd: &Cmd) -> String {
-    Shown(words(cmd).next().unwrap_or_default()).to_string()
-}
-
-/// A key as text: escaped, and cut when it is long.
-pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 64;
-        let (shown, rest) = self.0.split_at(self.0.len().min(LONGEST));
-        write!(f, "{}", shown.escape_ascii())?;
-        if rest.is_empty() { Ok(()) } else { write!(f, "..({} bytes)", self.0.len()) }
-    }
+    foreign::bytes(words(cmd).next().unwrap_or_default()).to_string()
 }
 
 #[cfg(test)]

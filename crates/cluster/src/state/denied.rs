@@ -2,8 +2,7 @@
 
 use redisdb_node as node;
 use redisdb_node::Node;
-
-use crate::error::Shown;
+use redisdb_node::foreign;
 
 /// What the scripts of a copy call: not every server says which of it was refused.
 const IN_SCRIPTS: &str = "+get +set +pexpire +del";
@@ -30,7 +29,7 @@ pub(crate) fn mending(node: &Node, error: &node::Error, key: Option<&[u8]>) -> O
     let rule = match (command(error), key) {
         (Some(command), _) => format!("+{command}"),
         (None, _) if in_script => IN_SCRIPTS.to_owned(),
-        (None, Some(key)) => format!("~{}", Shown(key)),
+        (None, Some(key)) => format!("~{}", foreign::bytes(key)),
         (None, None) => "~..".to_owned(),
     };
     let user = node.config().username().unwrap_or("default");

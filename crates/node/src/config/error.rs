@@ -75,6 +75,11 @@ pub enum ConfigError {
     /// The name is empty.
     #[error("the name is empty; leave it out to call the node by its address")]
     EmptyName,
+    /// A host, a service, a path or a name has a control character, such as the end of a line.
+    #[error(
+        "a control character, such as the end of a line, stands where a host, a service, a path or a name is meant"
+    )]
+    Control,
     /// Another node has this name.
     #[error("another node has this name; each needs one of its own")]
     NameTwice,
@@ -101,7 +106,7 @@ impl ConfigError {
         match self {
             Self::UserWithoutPassword => &["username", "sentinel_username", "url"],
             Self::ZeroWeight => &["weight", "url"],
-            Self::EmptyName | Self::NameTwice => &["name", "url"],
+            Self::EmptyName | Self::Control | Self::NameTwice => &["name", "url"],
             Self::GivenTwice { setting } | Self::Zero { setting } | Self::NotOfSentinels { setting } => {
                 match *setting {
                     "username" => &["username"],

@@ -93,6 +93,9 @@ impl NodeFields {
         if self.name.as_ref().is_some_and(String::is_empty) {
             return Err(ConfigError::EmptyName);
         }
+        if self.name.as_ref().is_some_and(|name| name.chars().any(char::is_control)) {
+            return Err(ConfigError::Control);
+        }
         config.name = self.name;
         config.weight = NonZeroU32::new(self.weight.unwrap_or(1)).ok_or(ConfigError::ZeroWeight)?;
         let sentinel_settings = [

@@ -12,7 +12,7 @@ use super::ConfigError;
 use super::NodeConfig;
 use super::credentials::Credentials;
 use super::db_number;
-use super::decode;
+use super::decode_place;
 
 /// How the sentinels are asked, and which there are beside those of the URL.
 #[derive(Clone, Default)]
@@ -65,7 +65,7 @@ impl NodeConfig {
             return Err(ConfigError::NoService);
         }
         let sentinels = hosts.split(',').map(sentinel).collect::<Result<Vec<_>, _>>()?;
-        let mut config = Self::at(Address::Sentinel { sentinels, service: decode(service)?, tls });
+        let mut config = Self::at(Address::Sentinel { sentinels, service: decode_place(service)?, tls });
         if let Some(credentials) = credentials {
             config.credentials = Credentials::of_url(credentials)?;
         }
@@ -84,5 +84,5 @@ fn sentinel(text: &str) -> Result<(String, u16), ConfigError> {
     if !matches!(url.path(), "" | "/") || !url.username().is_empty() || url.port() == Some(0) {
         return Err(ConfigError::NoHost);
     }
-    Ok((decode(host.trim_start_matches('[').trim_end_matches(']'))?, url.port().unwrap_or(26379)))
+    Ok((decode_place(host.trim_start_matches('[').trim_end_matches(']'))?, url.port().unwrap_or(26379)))
 }

@@ -14,20 +14,19 @@ use redis::Value;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::Message;
 use super::Topics;
 use super::queue::Queue;
+use crate::breaker::Breaker;
 use crate::dial;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::fault::Fault;
+use crate::jitter::jitter;
 use crate::node::Node;
 
-/// A server that cannot be reached is left alone for this long, doubled by each further failure ..
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// .. up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often an idle connection is tested.
 const TEST_EVERY: Duration = Duration::from_secs(1);
 
@@ -51,7 +50,7 @@ impl Feed {
     ) -> Self {
         let task = tokio::spawn(async move {
             let mut begins = Some(begins);
-            let mut pause = FIRST_PAUSE;
+            let mut breaker = Breaker::default();
             let mut missed = false;
             loop {
                 let outcome = listen(&node, &topics, &queue, missed).await;
@@ -66,20 +65,30 @@ impl Feed {
                 }
                 match outcome {
                     Ok(live) => {
-                        pause = FIRST_PAUSE;
+                        breaker.connected(Instant::now());
                         live.until_lost(node.config().response_timeout()).await;
                         tracing::warn!(node = node.name(), "subscription lost");
+                        breaker.refused(Instant::now(), Arc::new(lost()), jitter());
                     }
                     Err(error) => {
-                        tracing::warn!(node = node.name(), %error, "cannot subscribe");
-                        tokio::time::sleep(pause).await;
-                        pause = (pause * 2).min(LONGEST_PAUSE);
+                        let (error, now) = (Arc::new(error), Instant::now());
+                        match breaker.refused(now, Arc::clone(&error), jitter()) {
+                            true => tracing::warn!(node = node.name(), %error, "cannot subscribe"),
+                            false => tracing::debug!(node = node.name(), %error, "cannot subscribe"),
+                        }
                     }
+                }
+                if let Some(at) = breaker.try_at() {
+                    tokio::time::sleep_until(at).await;
                 }
             }
         });
         Self(task.abort_handle())
     }
+}
+
+fn lost() -> ErrorKind {
+    ErrorKind::Disconnected(Arc::new(std::io::ErrorKind::ConnectionReset.into()))
 }
 
 /// A connection that is subscribed. Its driver ends with it.

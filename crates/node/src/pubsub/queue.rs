@@ -12,7 +12,7 @@ use std::task::Waker;
 use super::Event;
 use super::Message;
 
-/// How many messages are kept for a slow reader at most, and how many bytes of them.
+/// How many events are kept for a slow reader at most, and how many bytes of messages.
 const MOST: usize = 10_000;
 const MOST_BYTES: usize = 64 << 20;
 
@@ -28,6 +28,8 @@ struct Waiting {
     bytes: usize,
     /// How many messages have been dropped since the last event.
     lost: u64,
+    /// Nodes with a gap for which there was no room, each once.
+    gaps: Vec<Arc<str>>,
     reader: Option<Waker>,
 }
 
@@ -44,13 +46,7 @@ impl Queue {
 
     pub(super) fn gap(&self, node: &Arc<str>) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.say_lost();
-        let event = Event::Gap { node: Arc::clone(node) };
-        // A connection that breaks again and again must not fill the memory.
-        if waiting.events.back() != Some(&event) {
-            waiting.events.push_back(event);
-        }
-        waiting.wake();
+        waiting.gap(node);
     }
 
     pub(super) fn poll(&self, context: &mut Context<'_>) -> Poll<Event> {
@@ -72,9 +68,25 @@ impl Waiting {
             self.lost += 1;
             return;
         }
-        self.say_lost();
+        self.say_left_out();
         self.bytes += bytes;
         self.events.push_back(Event::Message(message));
+        self.wake();
+    }
+
+    /// A connection that breaks again and again does not fill the memory either.
+    fn gap(&mut self, node: &Arc<str>) {
+        if self.events.len() >= MOST {
+            if !self.gaps.contains(node) {
+                self.gaps.push(Arc::clone(node));
+            }
+            return;
+        }
+        self.say_left_out();
+        let event = Event::Gap { node: Arc::clone(node) };
+        if self.events.back() != Some(&event) {
+            self.events.push_back(event);
+        }
         self.wake();
     }
 
@@ -84,17 +96,18 @@ impl Waiting {
             self.bytes -= size(message).min(self.bytes);
         }
         if event.is_none() {
-            self.say_lost();
+            self.say_left_out();
             return self.events.pop_front();
         }
         event
     }
 
-    /// Puts the number of what was dropped in its place.
-    fn say_lost(&mut self) {
+    /// Puts the number of what was dropped in its place, and the gaps among it.
+    fn say_left_out(&mut self) {
         if self.lost > 0 {
             self.events.push_back(Event::Overflow { lost: std::mem::take(&mut self.lost) });
         }
+        self.events.extend(self.gaps.drain(..).map(|node| Event::Gap { node }));
     }
 
     fn wake(&mut self) {
@@ -154,6 +167,20 @@ mod tests {
         assert!(matches!(next(&queue), Some(Event::Message(_))));
         assert_eq!(next(&queue), Some(Event::Overflow { lost: 1 }));
         assert_eq!(next(&queue), None);
+    }
+
+    #[test]
+    fn gaps_are_bounded_with_the_messages_and_each_node_has_one_in_the_end() {
+        let queue = Queue::new(|_| true);
+        let nodes: [Arc<str>; 2] = ["a".into(), "b".into()];
+        for _ in 0..MOST {
+            nodes.iter().for_each(|node| queue.gap(node));
+        }
+        queue.push(message(b"lost".to_vec()));
+        let events: Vec<Event> = std::iter::from_fn(|| next(&queue)).collect();
+        assert_eq!(events.len(), MOST + 3);
+        let gap = |node: &Arc<str>| Event::Gap { node: Arc::clone(node) };
+        assert_eq!(events[MOST..], [Event::Overflow { lost: 1 }, gap(&nodes[0]), gap(&nodes[1])]);
     }
 
     #[test]

@@ -1,0 +1,174 @@
+//! Servers that do what no server should: they hang up, never come to an end, pay no heed, and repeat what they were told.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use redisdb::Node;
+use redisdb::NodeConfig;
+use redisdb::RedisRing;
+use redisdb::cache::Cache;
+use redisdb::commands::*;
+use redisdb::node::ErrorKind;
+use redisdb::node::Event;
+use redisdb::node::Scan;
+use redisdb::node::ScanOptions;
+use redisdb_tests::Hostile;
+use redisdb_tests::Says;
+use redisdb_tests::eventually;
+use xtask::Server;
+
+use crate::warnings::Warnings;
+
+fn is(words: &[String], name: &str) -> bool {
+    words.first().is_some_and(|word| word.eq_ignore_ascii_case(name))
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_after_the_handshake_is_left_alone() {
+    let server = Hostile::with(|words| match is(words, "CLIENT") {
+        // The last question of a node that has just connected.
+        true => Says::ThisAndEnds(b":1\r\n".to_vec()),
+        false => Says::Usual,
+    })
+    .await;
+    let node = Node::new(NodeConfig::new(&server.url()).unwrap());
+    // Whoever connects is told of a connection, or of its end.
+    let _told = node.ping().await;
+    eventually("it is left alone", async || node.is_down()).await;
+    assert!(server.n_connections() <= 5, "{} connections", server.n_connections());
+    let error = node.get::<u8>("k").await.unwrap_err();
+    assert!(error.is_not_sent() && error.is_connect(), "{error}");
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_ended_again_and_again_is_made_anew_after_growing_pauses() {
+    let warnings = Warnings::of("redisdb_node::pubsub");
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let server = Hostile::with(|words| match is(words, "SUBSCRIBE") {
+        true => Says::ThisAndEnds(b">3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n".to_vec()),
+        false => Says::Usual,
+    })
+    .await;
+    let node = Node::new(NodeConfig::new(&server.url()).unwrap());
+    let mut news = node.subscribe("news").await.unwrap();
+    assert!(matches!(news.next().await, Event::Gap { .. }));
+    let first = Instant::now();
+    assert!(matches!(news.next().await, Event::Gap { .. }));
+    // A second, up to a fifth less.
+    assert!(first.elapsed() >= Duration::from_millis(800), "{:?}", first.elapsed());
+    assert!(server.n_connections() <= 4, "{} connections", server.n_connections());
+    assert!(warnings.lines().len() <= 4, "{:?}", warnings.lines());
+}
+
+#[tokio::test]
+async fn a_sentinel_that_names_twenty_thousand_others_has_few_of_them_asked() {
+    let master = Server::start().unwrap();
+    let port = master.port();
+    let sentinel = Hostile::with(move |words| {
+        let of = |words: &[&str]| -> Vec<u8> {
+            let word = |word: &&str| format!("${}\r\n{word}\r\n", word.len());
+            format!("*{}\r\n{}", words.len(), words.iter().map(word).collect::<String>()).into_bytes()
+        };
+        match words.get(1).map(|word| word.to_uppercase()).as_deref() {
+            Some("GET-MASTER-ADDR-BY-NAME") => Says::This(of(&["127.0.0.1", &port.to_string()])),
+            Some("SENTINELS") => {
+                let mut reply = b"*20000\r\n".to_vec();
+                for port in 1..=20_000 {
+                    reply.extend(of(&["ip", "127.0.0.1", "port", &port.to_string()]));
+                }
+                Says::This(reply)
+            }
+            _ => Says::Usual,
+        }
+    })
+    .await;
+    let config = NodeConfig::new(&format!("redis+sentinel://127.0.0.1:{}/my", sentinel.port())).unwrap();
+    let node = Node::connect(config.clone()).await.unwrap();
+    node.set("k", 1).await.unwrap();
+    // Those that are remembered are all that were asked.
+    let remembered = format!("{config:?}").matches("127.0.0.1").count();
+    assert!((2..=40).contains(&remembered), "{remembered}");
+}
+
+#[tokio::test]
+async fn keys_that_never_end_are_an_error() {
+    let server = Hostile::with(|words| match words[0].ends_with("SCAN") {
+        true => Says::This(b"*2\r\n$1\r\n5\r\n*2\r\n$1\r\nk\r\n$1\r\n1\r\n".to_vec()),
+        false => Says::Usual,
+    })
+    .await;
+    let node = Node::connect(server.url()).await.unwrap();
+    let mut keys = node.scan_iter::<String>(ScanOptions::new()).take(100).collect::<Vec<_>>().await;
+    let error = keys.pop().unwrap().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Reply(_)), "{error:?}");
+    let fields = node.hscan_iter::<String, u8>("h", ScanOptions::new()).take(100);
+    let error = fields.collect::<Vec<_>>().await.pop().unwrap().unwrap_err();
+    assert!(error.to_string().contains("never end"), "{error}");
+    // Also where the keys are gone through to delete them.
+    let cache = Cache::builder(node).prefix("shop").build().unwrap();
+    assert!(cache.clear().await.is_err());
+}
+
+#[tokio::test]
+async fn a_server_that_pays_no_heed_to_a_pattern_has_nothing_else_deleted() {
+    let deleted = Arc::<Mutex<Vec<String>>>::default();
+    let log = Arc::clone(&deleted);
+    let server = Hostile::with(move |words| {
+        if is(words, "SCAN") {
+            let keys = ["shop:1:user:7", "shop:2:user:7", "shop:1:order:7", "other:1:user:7"];
+            let keys: String = keys.iter().map(|key| format!("${}\r\n{key}\r\n", key.len())).collect();
+            return Says::This(format!("*2\r\n$1\r\n0\r\n*4\r\n{keys}").into_bytes());
+        }
+        if is(words, "UNLINK") {
+            log.lock().unwrap().extend_from_slice(&words[1..]);
+            return Says::This(format!(":{}\r\n", words.len() - 1).into_bytes());
+        }
+        Says::Usual
+    })
+    .await;
+    let node = Node::connect(server.url()).await.unwrap();
+    let cache = Cache::builder(node).prefix("shop").version(1).build().unwrap();
+    let keys: Vec<String> = cache.keys("user:*").map(|key| key.unwrap().to_string()).collect().await;
+    assert_eq!(keys, ["user:7"]);
+    cache.delete_pattern("user:*").await.unwrap();
+    assert_eq!(std::mem::take(&mut *deleted.lock().unwrap()), ["shop:1:user:7"]);
+    cache.clear().await.unwrap();
+    assert_eq!(*deleted.lock().unwrap(), ["shop:1:user:7", "shop:2:user:7", "shop:1:order:7"]);
+}
+
+#[tokio::test]
+async fn a_password_that_a_server_repeats_is_shown_nowhere() {
+    let warnings = Warnings::of("redisdb");
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    for said in [
+        "ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `default`, `hunter2`, ",
+        "ERR unknown command 'hello', with args beginning with: '3' 'AUTH' 'default' 'hunter2' ",
+        "ERR what is hunter2?",
+        "WRONGPASS hunter2 is not the password",
+        "hunter2",
+    ] {
+        let server = Hostile::with(move |words| match is(words, "HELLO") {
+            true => Says::This(format!("-{said}\r\n").into_bytes()),
+            false => Says::Usual,
+        })
+        .await;
+        let url = format!("redis://:hunter2@127.0.0.1:{}", server.port());
+        let node = Node::connect(url.as_str()).await.unwrap();
+        let error = node.subscribe("news").await.unwrap_err();
+        let ring = RedisRing::builder().node("a", &url).connect().await.unwrap();
+        let told = ring.subscribe("news").await.unwrap_err();
+        for shown in [format!("{error} {error:?}"), format!("{told} {told:?}"), warnings.lines().concat()] {
+            assert!(!shown.contains("hunter2"), "{said}: {shown}");
+        }
+    }
+    assert!(!warnings.lines().is_empty());
+    // Of a real server, what answers a command with a password in it.
+    let server = Server::start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    let rules = redis::cmd("ACL").arg("SETUSER").arg("ann").arg(">hunter2 +@all").arg("hunter2").to_owned();
+    let error = node.send(&rules).await.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+}
