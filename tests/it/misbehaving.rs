@@ -133,9 +133,9 @@ async fn a_server_that_pays_no_heed_to_a_pattern_has_nothing_else_deleted() {
     let cache = Cache::builder(node).prefix("shop").version(1).build().unwrap();
     let keys: Vec<String> = cache.keys("user:*").map(|key| key.unwrap().to_string()).collect().await;
     assert_eq!(keys, ["user:7"]);
-    cache.delete_pattern("user:*").await.unwrap();
+    assert_eq!(cache.delete_pattern("user:*").await.unwrap().n_deleted, 1);
     assert_eq!(std::mem::take(&mut *deleted.lock().unwrap()), ["shop:1:user:7"]);
-    cache.clear().await.unwrap();
+    assert_eq!(cache.clear().await.unwrap().n_deleted, 3);
     assert_eq!(*deleted.lock().unwrap(), ["shop:1:user:7", "shop:2:user:7", "shop:1:order:7"]);
 }
 
