@@ -15,12 +15,12 @@ use redisdb::node::ErrorKind;
 use redisdb::node::Event;
 use redisdb::node::Scan;
 use redisdb::node::ScanOptions;
+use redisdb_tests::Events;
 use redisdb_tests::Hostile;
 use redisdb_tests::Says;
 use redisdb_tests::eventually;
+use tracing::Level;
 use xtask::Server;
-
-use crate::warnings::Warnings;
 
 fn is(words: &[String], name: &str) -> bool {
     words.first().is_some_and(|word| word.eq_ignore_ascii_case(name))
@@ -45,8 +45,7 @@ async fn a_server_that_hangs_up_after_the_handshake_is_left_alone() {
 
 #[tokio::test]
 async fn a_subscription_that_is_ended_again_and_again_is_made_anew_after_growing_pauses() {
-    let warnings = Warnings::of("redisdb_node::pubsub");
-    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let (warnings, _listening) = Events::listen("redisdb_node::pubsub", Level::WARN);
     let server = Hostile::with(|words| match is(words, "SUBSCRIBE") {
         true => Says::ThisAndEnds(b">3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n".to_vec()),
         false => Says::Usual,
@@ -141,8 +140,7 @@ async fn a_server_that_pays_no_heed_to_a_pattern_has_nothing_else_deleted() {
 
 #[tokio::test]
 async fn a_password_that_a_server_repeats_is_shown_nowhere() {
-    let warnings = Warnings::of("redisdb");
-    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let (warnings, _listening) = Events::listen("redisdb", Level::WARN);
     for said in [
         "ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `default`, `hunter2`, ",
         "ERR unknown command 'hello', with args beginning with: '3' 'AUTH' 'default' 'hunter2' ",
