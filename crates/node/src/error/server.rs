@@ -1,0 +1,180 @@
+//! Error replies, and what of them may be shown.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::foreign;
+
+/// An error reply.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerError {
+    /// The first word of the reply: `WRONGTYPE`, `OOM`, `ERR`.
+    pub code: String,
+    /// The rest of it for people: control characters escaped, cut after 256 bytes. Of a command that has passwords among its
+    /// words, such as `ACL SETUSER` or `CONFIG SET`, it is not shown.
+    pub message: String,
+    /// Where a `MULTI` block was discarded, the code of the error that it was discarded for, if that is known: `OOM`. Nothing
+    /// of the block was executed.
+    pub cause: Option<String>,
+    /// The rest of it as it came, where that is something else.
+    pub(crate) verbatim: Option<Arc<String>>,
+}
+
+/// What servers say of a user and a password without quoting any.
+const WORDS_ON_USERS: [&str; 5] = [
+    "invalid username-password pair or user is disabled.",
+    "invalid username-password pair",
+    "Authentication required.",
+    "Client sent AUTH, but no password is set",
+    "max number of clients reached",
+];
+/// With which codes they answer such a command.
+const CODES: [&str; 12] = [
+    "ERR",
+    "WRONGPASS",
+    "NOAUTH",
+    "NOPERM",
+    "NOPROTO",
+    "DENIED",
+    "LOADING",
+    "BUSY",
+    "MASTERDOWN",
+    "READONLY",
+    "OOM",
+    "IOERR",
+];
+const HUSHED: &str =
+    "(what the server says may quote a password and is not shown; `ServerError::details` has it)";
+
+/// Commands that have passwords among their words, so that an error reply may quote one.
+pub(super) fn has_passwords(command: &str) -> bool {
+    const COMMANDS: [&str; 7] =
+        ["AUTH", "HELLO", "ACL SETUSER", "CONFIG SET", "MIGRATE", "SENTINEL SET", "SENTINEL CONFIG SET"];
+    COMMANDS.contains(&command)
+}
+
+impl ServerError {
+    pub(crate) fn new(code: &str, details: &str) -> Self {
+        let kept = foreign::text(details);
+        // What `EXEC` itself is refused for stands in its reply.
+        let cause = kept.strip_prefix("Transaction discarded because of: ").filter(|_| code == "EXECABORT");
+        let cause = cause.and_then(|rest| rest.split(' ').next()).map(str::to_owned);
+        let verbatim = (kept != details).then(|| Arc::new(details.to_owned()));
+        Self { code: foreign::word(code), message: kept, cause, verbatim }
+    }
+
+    /// The same without what the server said, which may quote a password: it answers a command that has one.
+    pub(crate) fn hushed(self) -> Self {
+        if WORDS_ON_USERS.iter().any(|words| self.message == *words) {
+            return self;
+        }
+        let verbatim = Some(Arc::new(self.details().to_owned()));
+        // What is no code is the beginning of what it says.
+        let code = if CODES.contains(&self.code.as_str()) { self.code } else { "ERR".to_owned() };
+        Self { code, message: HUSHED.to_owned(), verbatim, ..self }
+    }
+
+    /// A block that was discarded, with the first of its commands that was refused.
+    pub(crate) fn because_of(self, names: &[Cow<'_, str>], refused: &[Option<Self>]) -> Self {
+        let mut blamed =
+            names.iter().zip(refused).filter_map(|(name, refused)| Some((name, refused.as_ref()?)));
+        let Some((name, refused)) = blamed.next() else { return self };
+        let message = format!("{}: `{name}`: {refused}", self.message.trim_end_matches('.'));
+        Self { cause: Some(refused.code.clone()), ..Self::new(&self.code, &message) }
+    }
+
+    /// What the server said after the code, as it said it: of any length, and with any character. Log the `message` instead.
+    pub fn details(&self) -> &str {
+        self.verbatim.as_deref().unwrap_or(&self.message)
+    }
+
+    /// Returns whether it proves that nothing was executed.
+    ///
+    /// A script or a function may answer with any error after it has written, also in the server's words (`LOADING`, `BUSY`), and
+    /// so proves nothing, but for the server's own about a script that it does not know. A block is answered for by the server
+    /// alone. What a server does at another one (`MIGRATE`) may be done though it was not told so (`IOERR`).
+    pub(super) fn proves_that_nothing_ran(&self, command: &str) -> bool {
+        let code = self.code.as_str();
+        let is = |name: &str| command.starts_with(name);
+        match () {
+            () if is("EVALSHA") => self.is_unknown_script(),
+            () if is("EVAL") || is("FCALL") => false,
+            () if is("EXEC") => matches!(code, "EXECABORT" | "LOADING" | "BUSY" | "NOAUTH"),
+            () => code != "IOERR",
+        }
+    }
+
+    /// A script that runs may answer with the same code, though not with the server's text.
+    pub(crate) fn is_unknown_script(&self) -> bool {
+        self.code == "NOSCRIPT" && self.message.starts_with("No matching script")
+    }
+
+    pub(crate) fn is_auth(&self) -> bool {
+        matches!(self.code.as_str(), "NOAUTH" | "WRONGPASS")
+            || self.message.contains("AUTH") && self.message.contains("password")
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.message)
+    }
+}
+
+impl fmt::Debug for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("ServerError");
+        debug.field("code", &self.code).field("message", &self.message).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::error::ErrorKind;
+    use crate::error::Outcome;
+
+    #[test]
+    fn an_error_reply_is_a_proof_only_where_nobody_else_could_have_given_it() {
+        let unknown = ("NOSCRIPT", "No matching script. Please use EVAL.");
+        let (loading, busy) = (("LOADING", "Redis is loading the dataset in memory"), ("BUSY", "text"));
+        let forged =
+            [loading, busy, ("NOAUTH", "text"), ("EXECABORT", "text"), ("NOSCRIPT", "mine"), ("ERR", "text")];
+        for command in ["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO"] {
+            for (code, message) in forged {
+                let error =
+                    Error::new("a".into(), command, ErrorKind::Server(ServerError::new(code, message)));
+                assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+            }
+        }
+        for (command, (code, message), expected) in [
+            ("EVALSHA", unknown, Outcome::Rejected),
+            ("EVAL", unknown, Outcome::Unknown),
+            ("EXEC", loading, Outcome::Rejected),
+            ("EXEC", ("ERR", "text"), Outcome::Unknown),
+            ("SET", loading, Outcome::Rejected),
+            ("SET", busy, Outcome::Rejected),
+            ("MIGRATE", ("IOERR", "error or timeout reading to target instance"), Outcome::Unknown),
+        ] {
+            let error = Error::new("a".into(), command, ErrorKind::Server(ServerError::new(code, message)));
+            assert_eq!(error.outcome(), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_error_reply_to_a_command_with_a_password_is_not_shown() {
+        for command in ["AUTH", "HELLO", "ACL SETUSER", "CONFIG SET", "MIGRATE", "SENTINEL SET"] {
+            let said = "Invalid argument 'hunter2' for CONFIG SET 'requirepass'";
+            let error = Error::new("a".into(), command, ErrorKind::Server(ServerError::new("ERR", said)));
+            let shown = format!("{error} {error:?} {}", error.reason());
+            assert!(!shown.contains("hunter2") && shown.contains("ERR"), "{shown}");
+            let ErrorKind::Server(reply) = error.kind() else { panic!("{error:?}") };
+            assert_eq!(reply.details(), said);
+        }
+        let harmless = ServerError::new("WRONGPASS", "invalid username-password pair or user is disabled.");
+        assert_eq!(harmless.clone().hushed(), harmless);
+    }
+}
