@@ -212,7 +212,8 @@ impl<E: Scan> Sweep<'_, E> {
     /// The pattern of all versions finds more, for `*` stands for anything; and a server may pay no heed to a pattern.
     fn is_meant(&self, name: &[u8]) -> bool {
         let names = self.cache.names();
-        names.take_apart(&self.cache.shared.settings.prefix, name).is_some() && glob::matches(&self.pattern, name)
+        names.take_apart(&self.cache.shared.settings.prefix, name).is_some()
+            && glob::matches(&self.pattern, name)
     }
 }
 
