@@ -399,19 +399,20 @@ mod tests {
         let flights = flights();
         let waiters: Vec<_> = (0..N).map(|i| hang(&flights, &i.to_be_bytes()).unwrap()).collect();
         let task = || tokio::spawn(async {}).abort_handle();
-        let mut state = flights.lock();
-        let (mut n_sweeps, mut last) = (0, state.n_overtaken);
-        for flight in mem::take(&mut state.running).into_values() {
-            state.overtake(flight);
-            if state.n_overtaken != last {
-                (n_sweeps, last) = (n_sweeps + 1, state.n_overtaken);
+        {
+            let mut state = flights.lock();
+            let (mut n_sweeps, mut last) = (0, state.n_overtaken);
+            for flight in mem::take(&mut state.running).into_values() {
+                state.overtake(flight);
+                if state.n_overtaken != last {
+                    (n_sweeps, last) = (n_sweeps + 1, state.n_overtaken);
+                }
             }
+            assert!(n_sweeps < 20, "{n_sweeps} times through all of them");
+            assert_eq!(state.overtaken.len(), N);
+            // Those that have ended go in the course of time.
+            state.overtaken.iter().for_each(AbortHandle::abort);
         }
-        assert!(n_sweeps < 20, "{n_sweeps} times through all of them");
-        assert_eq!(state.overtaken.len(), N);
-        // Those that have ended go in the course of time.
-        state.overtaken.iter().for_each(AbortHandle::abort);
-        drop(state);
         drop(waiters);
         while 0 < flights.lock().n_loads {
             tokio::task::yield_now().await;

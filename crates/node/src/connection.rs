@@ -357,7 +357,8 @@ impl Core {
                 // However many calls a lost connection had, it is one failure; and none of the server's if it answered
                 // too much.
                 if connection != Fate::Lives && self.give_up(live) && live.broken.get().is_none() {
-                    let _is_gone = self.unanswered(&kind) || self.lost(&kind);
+                    self.unanswered(&kind);
+                    self.lost(&kind);
                 }
                 Err(kind)
             }
@@ -382,16 +383,14 @@ impl Core {
         is_gone
     }
 
-    /// Counts a connection that ended. Returns whether the server is left alone from now on.
+    /// Counts a connection that ended.
     #[cold]
-    pub(crate) fn lost(&self, kind: &ErrorKind) -> bool {
+    pub(crate) fn lost(&self, kind: &ErrorKind) {
         // What is answered from here on counts: it shows that the server does more than let connections in.
         self.troubled.store(true, Ordering::Relaxed);
-        let is_gone = self.standing().breaker.lost(Instant::now(), kind, jitter());
-        if is_gone {
+        if self.standing().breaker.lost(Instant::now(), kind, jitter()) {
             self.now_down(Arc::new(kind.clone()));
         }
-        is_gone
     }
 
     /// Waits until the server is left alone.
