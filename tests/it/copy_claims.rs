@@ -6,7 +6,6 @@ use redisdb::commands::*;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
 use redisdb_tests::process;
-use xtask::Data;
 use xtask::Servers;
 
 /// A key that is read from node `a` first.
@@ -81,41 +80,6 @@ async fn a_server_that_somebody_flushed_answers_where_there_is_no_identity() {
     copy.on_node("a").unwrap().flushall().await.unwrap();
     assert_eq!(copy.get::<u8>(&key).await.unwrap(), None);
     assert_eq!(copy.setnx(&key, 2).await.unwrap().first(), Some(&true), "it decides that there is nothing");
-}
-
-#[tokio::test]
-async fn what_goes_element_by_element_leaves_pending_entries_and_the_times_of_fields_behind() {
-    let (mut servers, copy) = copy().await;
-    let [a, b] = ["a", "b"].map(|name| copy.on_node(name).unwrap().clone());
-    send(&copy, &[b"XADD", b"s", b"1-1", b"f", b"v"]).await;
-    // A consumer group is each server's own: a copy refuses it.
-    a.send(redis::cmd("XGROUP").arg(&["CREATE", "s", "g", "0"])).await.unwrap();
-    a.send(redis::cmd("XREADGROUP").arg(&["GROUP", "g", "me", "STREAMS", "s", ">"])).await.unwrap();
-    copy.hset("h", "f", 1).await.unwrap();
-    let field = redis::cmd("HPEXPIRE").arg(&["h", "1000000", "FIELDS", "1", "f"]).take();
-    let has_times = a.send(&field).await.is_ok();
-    if !has_times {
-        xtask::skipped("the server does not know `HPEXPIRE`", Some("times to live of fields"));
-    }
-    servers[1].restart(Data::Lose).unwrap();
-    eventually("it is known to have lost all", async || copy.health()[1] == ("b", Health::Syncing)).await;
-    let repaired = copy.repair("b").from("a").dump_up_to(0).run().await.unwrap();
-    assert!(repaired.readmitted && repaired.failed.is_empty(), "{repaired:?}");
-    let pending = async |node: &redisdb::Node| -> u64 {
-        node.query::<redis::Value>(redis::cmd("XPENDING").arg(&["s", "g"]))
-            .await
-            .map(|found| match found {
-                redis::Value::Array(parts) => redis::from_redis_value(parts[0].clone()).unwrap(),
-                other => panic!("{other:?}"),
-            })
-            .unwrap()
-    };
-    assert_eq!((pending(&a).await, pending(&b).await), (1, 0));
-    assert_eq!(b.xlen("s").await.unwrap(), 1);
-    if has_times {
-        let left = redis::cmd("HPTTL").arg(&["h", "FIELDS", "1", "f"]).take();
-        assert_eq!(b.query::<Vec<i64>>(&left).await.unwrap(), [-1]);
-    }
 }
 
 #[tokio::test]
