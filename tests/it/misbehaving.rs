@@ -8,6 +8,7 @@ use std::time::Instant;
 use futures_util::StreamExt;
 use redisdb::Node;
 use redisdb::NodeConfig;
+use redisdb::RedisCopy;
 use redisdb::RedisRing;
 use redisdb::cache::Cache;
 use redisdb::commands::*;
@@ -21,6 +22,7 @@ use redisdb_tests::Says;
 use redisdb_tests::eventually;
 use tracing::Level;
 use xtask::Server;
+use xtask::Servers;
 
 fn is(words: &[String], name: &str) -> bool {
     words.first().is_some_and(|word| word.eq_ignore_ascii_case(name))
@@ -169,4 +171,27 @@ async fn a_password_that_a_server_repeats_is_shown_nowhere() {
     let rules = redis::cmd("ACL").arg("SETUSER").arg("ann").arg(">hunter2 +@all").arg("hunter2").to_owned();
     let error = node.send(&rules).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn a_reply_of_another_type_is_not_quoted() {
+    let servers = Servers::start(2).unwrap();
+    let urls = servers.urls();
+    let node = Node::connect(urls[0].as_str()).await.unwrap();
+    let ring = RedisRing::builder().node("a", &urls[0]).connect().await.unwrap();
+    let copy = RedisCopy::builder().node("a", &urls[0]).node("b", &urls[1]).connect().await.unwrap();
+    let token = "hunter2".repeat(100_000);
+    copy.set("k", &token).await.unwrap();
+    copy.rpush("l", &[&token, &token]).await.unwrap();
+    let shown = [
+        format!("{0} {0:?}", node.get::<u8>("k").await.unwrap_err()),
+        format!("{0} {0:?}", node.lrange::<u8>("l", 0, -1).await.unwrap_err()),
+        format!("{0} {0:?}", ring.get::<u8>("k").await.unwrap_err()),
+        format!("{0} {0:?}", ring.mget::<u8>(&["k", "l"]).await.unwrap_err()),
+        format!("{0} {0:?}", copy.get::<u8>("k").await.unwrap_err()),
+    ];
+    for shown in shown {
+        assert!(!shown.contains("hunter2") && shown.len() < 500, "{shown:.500}");
+        assert!(shown.contains("cannot be read as"), "{shown}");
+    }
 }

@@ -253,7 +253,7 @@ pub(crate) fn decode<T: FromRedisValue>(
     command: &'static str,
     reply: Value,
 ) -> Result<T, node::Error> {
-    T::from_redis_value(reply)
+    node::decode(reply)
         .map_err(|error| node::Error::new(Arc::clone(name), command, node::ErrorKind::Reply(error.into())))
 }
 
@@ -263,7 +263,7 @@ pub(crate) fn decode_merged<T: FromRedisValue>(
     command: &'static str,
     reply: Value,
 ) -> Result<T, Error> {
-    T::from_redis_value(reply).map_err(|error| Error::unmerged(command, names, error.into()))
+    node::decode(reply).map_err(|error| Error::unmerged(command, names, error.into()))
 }
 
 impl<T> IntoIterator for Replies<T> {

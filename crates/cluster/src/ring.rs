@@ -274,7 +274,7 @@ impl RedisRing {
                     let unread = |error: redis::ParsingError| {
                         node::Error::new(owner.name().into(), spec.name, node::ErrorKind::Reply(error.into()))
                     };
-                    return T::from_redis_value(reply).map_err(|error| unread(error).into());
+                    return node::decode(reply).map_err(|error| unread(error).into());
                 }
                 Err(error) => Box::pin(self.run_elsewhere(spec, cmd, error)).await?,
             },

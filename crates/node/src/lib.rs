@@ -34,6 +34,9 @@ mod breaker;
 mod clock;
 mod connection;
 mod deadlines;
+mod decode;
+#[doc(hidden)] // for the crates above this one
+pub use decode::decode;
 mod dial;
 mod fault;
 #[doc(hidden)] // for the crates above this one

@@ -270,7 +270,7 @@ pub(crate) fn decode<T: FromRedisValue>(
     spec: &'static Spec,
     (node, reply): (Arc<str>, Value),
 ) -> Result<T, Error> {
-    T::from_redis_value(reply).map_err(|error| Error::new(node, spec.name, ErrorKind::Reply(error.into())))
+    crate::decode::decode(reply).map_err(|error| Error::new(node, spec.name, ErrorKind::Reply(error.into())))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use crate::command::name_of;
 use crate::config::ConfigError;
 use crate::config::NodeConfig;
 use crate::connection::Connection;
+use crate::decode::decode;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
@@ -433,7 +434,7 @@ impl Node {
 
     pub(crate) async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {
         let reply = self.run(spec, &cmd).await?;
-        T::from_redis_value(reply).map_err(|error| self.error(spec.name, ErrorKind::Reply(error.into())))
+        decode(reply).map_err(|error| self.error(spec.name, ErrorKind::Reply(error.into())))
     }
 
     fn error(&self, command: impl Into<Cow<'static, str>>, kind: ErrorKind) -> Error {

@@ -39,6 +39,7 @@ use crate::command::Read;
 use crate::command::Spec;
 use crate::command::Write;
 use crate::connection::Core;
+use crate::decode::decode;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
@@ -207,7 +208,7 @@ impl OwnedConnection {
 
     async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {
         let reply = self.run(spec, &cmd).await?;
-        T::from_redis_value(reply).map_err(|error| self.error(spec.name, ErrorKind::Reply(error.into())))
+        decode(reply).map_err(|error| self.error(spec.name, ErrorKind::Reply(error.into())))
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use self::feed::Feed;
 use self::queue::Queue;
+use crate::decode::decode;
 use crate::error::Error;
 use crate::node::Node;
 
@@ -102,7 +103,7 @@ impl Message {
     /// # Errors
     /// It is none.
     pub fn payload_as<T: FromRedisValue>(&self) -> Result<T, redis::ParsingError> {
-        T::from_redis_value(Value::BulkString(self.payload.clone()))
+        decode(Value::BulkString(self.payload.clone()))
     }
 
     /// Returns whether it is a keyspace notification: a server's word on its own keys.

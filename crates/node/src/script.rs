@@ -10,6 +10,7 @@ use redis::Value;
 
 use crate::command::Spec;
 use crate::command::rows;
+use crate::decode::decode;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::execute::Execute;
@@ -361,7 +362,7 @@ impl RunScript for Node {
     async fn run_script<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {
         let reply = self.invoke(call).await?;
         let (spec, _) = call.command();
-        T::from_redis_value(reply).map_err(|error| self.failed(spec.name, ErrorKind::Reply(error.into())))
+        decode(reply).map_err(|error| self.failed(spec.name, ErrorKind::Reply(error.into())))
     }
 
     fn is_unknown_script(error: &Error) -> bool {

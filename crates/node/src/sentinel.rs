@@ -16,6 +16,7 @@ use crate::clock;
 use crate::config::Address;
 use crate::config::ConfigError;
 use crate::config::NodeConfig;
+use crate::decode::decode;
 use crate::dial;
 use crate::dial::Undriven;
 use crate::error::ErrorKind;
@@ -115,7 +116,7 @@ async fn ask(
     let mut replies = undriven.ask(&questions).await.map_err(named)?.into_iter();
     let master = match replies.next() {
         Some(Value::ServerError(reply)) => return Err(named(refusal(&reply))),
-        Some(reply) => redis::from_redis_value(reply).map_err(|error| ErrorKind::Reply(error.into()))?,
+        Some(reply) => decode(reply).map_err(|error| ErrorKind::Reply(error.into()))?,
         None => None,
     };
     // A user who may not ask for the others is told of none.

@@ -20,6 +20,7 @@ use crate::command::Read;
 use crate::command::Spec;
 use crate::command::Write;
 use crate::command::rows;
+use crate::decode::decode;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::execute::Execute;
@@ -161,7 +162,7 @@ impl Transaction {
             return Err(refused(spec.name.into(), reason));
         }
         let reply = self.shared.connection.run(spec, cmd).await?;
-        T::from_redis_value(reply).map_err(|error| self.error(spec.name, ErrorKind::Reply(error.into())))
+        decode(reply).map_err(|error| self.error(spec.name, ErrorKind::Reply(error.into())))
     }
 
     fn error(&self, command: &'static str, kind: ErrorKind) -> Error {
