@@ -30,21 +30,6 @@ const WORDS_ON_USERS: [&str; 5] = [
     "Client sent AUTH, but no password is set",
     "max number of clients reached",
 ];
-/// With which codes they answer such a command.
-const CODES: [&str; 12] = [
-    "ERR",
-    "WRONGPASS",
-    "NOAUTH",
-    "NOPERM",
-    "NOPROTO",
-    "DENIED",
-    "LOADING",
-    "BUSY",
-    "MASTERDOWN",
-    "READONLY",
-    "OOM",
-    "IOERR",
-];
 const HUSHED: &str =
     "(what the server says may quote a password and is not shown; `ServerError::details` has it)";
 
@@ -72,7 +57,8 @@ impl ServerError {
         }
         let verbatim = Some(Arc::new(self.details().to_owned()));
         // What is no code is the beginning of what it says.
-        let code = if CODES.contains(&self.code.as_str()) { self.code } else { "ERR".to_owned() };
+        let is_code = self.code.bytes().all(|byte| byte.is_ascii_uppercase());
+        let code = if is_code { self.code } else { "ERR".to_owned() };
         Self { code, message: HUSHED.to_owned(), verbatim, ..self }
     }
 
