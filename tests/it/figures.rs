@@ -148,13 +148,13 @@ fn of_the_handles() {
         (
             "with pauses from 50 ms to 1 s",
             "pubsub",
-            "pubsub/feed",
+            "breaker",
             "FIRST_PAUSE: Duration = Duration::from_millis(50)",
         ),
         (
             "with pauses from 50 ms to 1 s",
             "pubsub",
-            "pubsub/feed",
+            "breaker",
             "LONGEST_PAUSE: Duration = Duration::from_secs(1)",
         ),
         (
@@ -163,8 +163,8 @@ fn of_the_handles() {
             "pubsub/feed",
             "TEST_EVERY: Duration = Duration::from_secs(1)",
         ),
-        ("up to 10,000 messages, or", "pubsub", "pubsub/queue", "MOST: usize = 10_000"),
-        ("10,000 messages, or 64 MiB, are kept", "pubsub", "pubsub/queue", "MOST_BYTES: usize = 64 << 20"),
+        ("up to 10,000 events, or", "pubsub", "pubsub/queue", "MOST: usize = 10_000"),
+        ("10,000 events, or 64 MiB, are kept", "pubsub", "pubsub/queue", "MOST_BYTES: usize = 64 << 20"),
         (
             "Default 100 milliseconds. pub fn sleep",
             "lock",
