@@ -22,13 +22,15 @@ pub struct ServerError {
     pub(crate) verbatim: Option<Arc<String>>,
 }
 
-/// What servers say of a user and a password without quoting any.
-const WORDS_ON_USERS: [&str; 5] = [
+/// What servers say to such a command without quoting anything.
+const HARMLESS: [&str; 7] = [
     "invalid username-password pair or user is disabled.",
     "invalid username-password pair",
     "Authentication required.",
     "Client sent AUTH, but no password is set",
     "max number of clients reached",
+    "Target instance replied with error: NOAUTH Authentication required.",
+    "Target instance replied with error: BUSYKEY Target key name already exists.",
 ];
 const HUSHED: &str =
     "(what the server says may quote a password and is not shown; `ServerError::details` has it)";
@@ -52,7 +54,7 @@ impl ServerError {
 
     /// The same without what the server said, which may quote a password: it answers a command that has one.
     pub(crate) fn hushed(self) -> Self {
-        if WORDS_ON_USERS.iter().any(|words| self.message == *words) {
+        if HARMLESS.iter().any(|words| self.message == *words) {
             return self;
         }
         let verbatim = Some(Arc::new(self.details().to_owned()));
