@@ -39,7 +39,7 @@ async fn plain_to_a_tls_port(kind: Kind) {
     let dir = Server::start().unwrap();
     let (_server, port) = needs!(crate::tls::server(dir.dir()));
     let url = format!("redis://:the-right-one@127.0.0.1:{port}");
-    with_url(kind, "plain to a TLS port", &url, &["Connect"]).await;
+    with_url(kind, "plain to a TLS port", &url, &["Connect", "ConnectTimeout"]).await;
 }
 
 async fn a_name_that_nobody_knows(kind: Kind) {
