@@ -154,8 +154,8 @@ impl Store {
 }
 
 impl Load {
-    /// Writes all keys once, and starts.
-    pub fn start(clients: Vec<Store>) -> Load {
+    /// Writes all keys once, and starts; these nodes are at fault from the first call on.
+    pub fn start(clients: Vec<Store>, faulty: &[usize]) -> Load {
         let key = |i: usize| {
             let name = format!("key:{i}");
             let node = clients[0].node_of(&name);
@@ -173,7 +173,7 @@ impl Load {
             clients,
             phase: AtomicUsize::new(0),
             has_ended: AtomicBool::new(false),
-            faulty: Default::default(),
+            faulty: std::array::from_fn(|node| AtomicBool::new(faulty.contains(&node))),
         };
         let shared = Arc::new(shared);
         let tasks = (0..TASKS).map(|task| {

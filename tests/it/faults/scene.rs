@@ -108,7 +108,7 @@ impl Stage {
             true => proxies.iter().map(Proxy::url).collect(),
             false => servers.urls(),
         };
-        let scene = self.start_over(servers, proxies, urls);
+        let scene = self.start_over(servers, proxies, urls, &[]);
         scene.go_on(BEFORE).await;
         scene.load.enter(Phase::During);
         scene
@@ -119,19 +119,19 @@ impl Stage {
         let servers = self.server.clone().start_many(NAMES.len()).unwrap();
         let mut urls = servers.urls();
         url.clone_into(&mut urls[B]);
-        let mut scene = self.start_over(servers, Vec::new(), urls);
+        let mut scene = self.start_over(servers, Vec::new(), urls, &[B]);
         scene.gives_up_on(B);
         scene.load.enter(Phase::During);
         scene
     }
 
-    fn start_over(self, servers: Servers, proxies: Vec<Proxy>, urls: Vec<String>) -> Scene {
+    fn start_over(self, servers: Servers, proxies: Vec<Proxy>, urls: Vec<String>, faulty: &[usize]) -> Scene {
         let clients: Vec<_> = (0..self.n_clients).map(|_| client(self.kind, &urls, self.identity)).collect();
         let mut name = format!("{} ({})", self.fault, if self.kind == Kind::Ring { "ring" } else { "copy" });
         if run() > 1 {
             name += &format!(", run {}", run());
         }
-        let load = Load::start(clients.clone());
+        let load = Load::start(clients.clone(), faulty);
         let kind = self.kind;
         let (may_lose, source, back) = (Vec::new(), None, None);
         Scene { kind, name, servers, proxies, clients, load, may_lose, source, back, is_broken: false }
