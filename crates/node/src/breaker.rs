@@ -96,21 +96,13 @@ impl Breaker {
         window.unanswered += 1;
         let too_many = window.calls >= ENOUGH && window.unanswered >= window.calls / 2;
         self.window = Some(window);
-        let is_gone = self.open.is_none() && (self.unanswered >= IN_A_ROW || too_many);
-        if is_gone {
-            self.open(now, Arc::new(cause.clone()), jitter);
-        }
-        is_gone
+        self.open_if(self.unanswered >= IN_A_ROW || too_many, now, cause, jitter)
     }
 
     /// A connection ended that was in use. Returns whether the server is left alone from now on.
     pub(crate) fn lost(&mut self, now: Instant, cause: &ErrorKind, jitter: f64) -> bool {
         self.lost = self.lost.saturating_add(1);
-        let is_gone = self.open.is_none() && self.lost >= LOST_IN_A_ROW;
-        if is_gone {
-            self.open(now, Arc::new(cause.clone()), jitter);
-        }
-        is_gone
+        self.open_if(self.lost >= LOST_IN_A_ROW, now, cause, jitter)
     }
 
     /// A connection could not be made. Returns whether that is news.
@@ -127,6 +119,15 @@ impl Breaker {
         self.window = None;
         self.open = None;
         self.connected_at = Some(now);
+    }
+
+    /// Returns whether the server is left alone from now on.
+    fn open_if(&mut self, too_many: bool, now: Instant, cause: &ErrorKind, jitter: f64) -> bool {
+        let is_gone = self.open.is_none() && too_many;
+        if is_gone {
+            self.open(now, Arc::new(cause.clone()), jitter);
+        }
+        is_gone
     }
 
     fn open(&mut self, now: Instant, cause: Arc<ErrorKind>, jitter: f64) {

@@ -347,7 +347,7 @@ impl Core {
             }
             None => {
                 let kind = ErrorKind::Timeout(self.config.response_timeout());
-                if self.unanswered(&kind) {
+                if self.failed(Breaker::unanswered, &kind) {
                     self.give_up(live);
                 }
                 Err(kind)
@@ -357,8 +357,8 @@ impl Core {
                 // However many calls a lost connection had, it is one failure; and none of the server's if it answered
                 // too much.
                 if connection != Fate::Lives && self.give_up(live) && live.broken.get().is_none() {
-                    self.unanswered(&kind);
-                    self.lost(&kind);
+                    self.failed(Breaker::unanswered, &kind);
+                    self.failed(Breaker::lost, &kind);
                 }
                 Err(kind)
             }
@@ -372,25 +372,21 @@ impl Core {
         }
     }
 
-    /// Counts a call without an answer. Returns whether the server is left alone from now on.
+    /// Has the breaker count a call without an answer, or a connection that ended. Returns whether the server is left alone
+    /// from now on.
     #[cold]
-    fn unanswered(&self, kind: &ErrorKind) -> bool {
+    pub(crate) fn failed(
+        &self,
+        count: fn(&mut Breaker, Instant, &ErrorKind, f64) -> bool,
+        kind: &ErrorKind,
+    ) -> bool {
+        // What is answered from here on counts too.
         self.troubled.store(true, Ordering::Relaxed);
-        let is_gone = self.standing().breaker.unanswered(Instant::now(), kind, jitter());
+        let is_gone = count(&mut self.standing().breaker, Instant::now(), kind, jitter());
         if is_gone {
             self.now_down(Arc::new(kind.clone()));
         }
         is_gone
-    }
-
-    /// Counts a connection that ended.
-    #[cold]
-    pub(crate) fn lost(&self, kind: &ErrorKind) {
-        // What is answered from here on counts: it shows that the server does more than let connections in.
-        self.troubled.store(true, Ordering::Relaxed);
-        if self.standing().breaker.lost(Instant::now(), kind, jitter()) {
-            self.now_down(Arc::new(kind.clone()));
-        }
     }
 
     /// Waits until the server is left alone.

@@ -279,6 +279,12 @@ impl Error {
 }
 
 impl ErrorKind {
+    /// The cause where a server ended a connection that nobody had asked it to end.
+    pub(crate) fn hung_up() -> Self {
+        let reason = "the server ended the connection";
+        Self::Disconnected(Arc::new(io::Error::new(io::ErrorKind::ConnectionReset, reason)))
+    }
+
     fn is_timeout(&self) -> bool {
         matches!(self, Self::ConnectTimeout(_) | Self::Timeout(_))
     }

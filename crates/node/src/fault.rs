@@ -78,34 +78,26 @@ impl Fault {
         }
     }
 
-    /// The same of the commands that let the connection in, which have the password among their words: what the server
-    /// answers may quote it.
-    pub(crate) fn of_login(error: RedisError) -> ErrorKind {
-        match error.code() {
-            Some(code) => Self::of_refusal(
-                ServerError::new(code, error.detail().unwrap_or_default()),
-                ServerError::hushed,
-            ),
-            None => Self::of_handshake(error),
-        }
-    }
-
-    fn of_refusal(reply: ServerError, shown: fn(ServerError) -> ServerError) -> ErrorKind {
-        // redis-rs knows this text of older versions alone.
-        if reply.message.contains("unknown command") && reply.message.contains("HELLO") {
-            return ErrorKind::Unsupported(NO_HELLO.into());
-        }
-        match reply.is_auth() {
-            true => ErrorKind::Auth(shown(reply).to_string()),
-            false => ErrorKind::Server(shown(reply)),
-        }
-    }
-
     /// What it is while a connection is being let in: nothing that a caller wants was sent yet.
     pub(crate) fn of_handshake(error: RedisError) -> ErrorKind {
+        Self::of_greeting(error, std::convert::identity)
+    }
+
+    /// The same of the commands that have the password among their words: what the server answers may quote it.
+    pub(crate) fn of_login(error: RedisError) -> ErrorKind {
+        Self::of_greeting(error, ServerError::hushed)
+    }
+
+    fn of_greeting(error: RedisError, shown: fn(ServerError) -> ServerError) -> ErrorKind {
         if let Some(code) = error.code() {
-            let reply = ServerError::new(code, error.detail().unwrap_or_default());
-            return Self::of_refusal(reply, std::convert::identity);
+            return match ServerError::new(code, error.detail().unwrap_or_default()) {
+                // redis-rs knows this text of older versions alone.
+                reply if reply.message.contains("unknown command") && reply.message.contains("HELLO") => {
+                    ErrorKind::Unsupported(NO_HELLO.into())
+                }
+                reply if reply.is_auth() => ErrorKind::Auth(shown(reply).to_string()),
+                reply => ErrorKind::Server(shown(reply)),
+            };
         }
         match error.kind() {
             RedisErrorKind::AuthenticationFailed => {

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::breaker::Breaker;
 use crate::connection::Core;
 use crate::deadlines::Deadlines;
 use crate::dial;
@@ -119,7 +120,7 @@ async fn keep(core: Weak<Core>, wake: Arc<Notify>) {
                 if let Some(ended) = core.live.load_full()
                     && core.give_up(&ended)
                 {
-                    core.lost(&ended_by_the_server());
+                    core.failed(Breaker::lost, &ErrorKind::hung_up());
                 }
                 let try_at = core.standing().breaker.try_at();
                 if try_at.is_none_or(|at| at <= Instant::now()) {
@@ -185,11 +186,6 @@ async fn connect(core: &Arc<Core>) {
             }
         }
     }
-}
-
-fn ended_by_the_server() -> ErrorKind {
-    let reason = "the server ends each connection soon after it was made";
-    ErrorKind::Disconnected(Arc::new(std::io::Error::new(std::io::ErrorKind::ConnectionReset, reason)))
 }
 
 /// Whether this process has no more file descriptors, or the system has none: that is not the server's fault.

@@ -68,7 +68,7 @@ impl Feed {
                         breaker.connected(Instant::now());
                         live.until_lost(node.config().response_timeout()).await;
                         tracing::warn!(node = node.name(), "subscription lost");
-                        breaker.refused(Instant::now(), Arc::new(lost()), jitter());
+                        breaker.refused(Instant::now(), Arc::new(ErrorKind::hung_up()), jitter());
                     }
                     Err(error) => {
                         let (error, now) = (Arc::new(error), Instant::now());
@@ -85,10 +85,6 @@ impl Feed {
         });
         Self(task.abort_handle())
     }
-}
-
-fn lost() -> ErrorKind {
-    ErrorKind::Disconnected(Arc::new(std::io::ErrorKind::ConnectionReset.into()))
 }
 
 /// A connection that is subscribed. Its driver ends with it.
