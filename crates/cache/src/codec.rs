@@ -137,24 +137,23 @@ impl Codec {
 
     /// Reads a value; there must be nothing behind it.
     pub(crate) fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, DecodeReason> {
-        let n_bytes = bytes.len();
         let value = match self {
             #[cfg(feature = "json")]
             Self::Json => {
                 let mut json = serde_json::Deserializer::from_slice(bytes);
-                let value = bounded::read(&mut json, n_bytes).ok();
+                let value = bounded::read(&mut json, bytes.len()).ok();
                 value.filter(|_| json.end().is_ok())
             }
             #[cfg(feature = "msgpack")]
             Self::MsgPack => {
                 let mut rest = bytes;
-                let value = bounded::read(&mut rmp_serde::Deserializer::new(&mut rest), n_bytes).ok();
+                let value = bounded::read(&mut rmp_serde::Deserializer::new(&mut rest), bytes.len()).ok();
                 value.filter(|_| rest.is_empty())
             }
             #[cfg(feature = "postcard")]
             Self::Postcard { .. } => {
                 let mut postcard = postcard::Deserializer::from_bytes(bytes);
-                let value = bounded::read(&mut postcard, n_bytes).ok();
+                let value = bounded::read(&mut postcard, bytes.len()).ok();
                 value.filter(|_| postcard.finalize().is_ok_and(<[u8]>::is_empty))
             }
             Self::Raw => raw::decode(bytes).ok(),

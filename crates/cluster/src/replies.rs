@@ -249,12 +249,12 @@ impl Replies<Value> {
 /// Converts the reply of one node.
 #[inline(always)] // or the reply is moved once more
 pub(crate) fn decode<T: FromRedisValue>(
-    name: &Arc<str>,
+    name: &str,
     command: &'static str,
     reply: Value,
 ) -> Result<T, node::Error> {
     node::decode(reply)
-        .map_err(|error| node::Error::new(Arc::clone(name), command, node::ErrorKind::Reply(error.into())))
+        .map_err(|error| node::Error::new(name.into(), command, node::ErrorKind::Reply(error.into())))
 }
 
 /// Converts what was made of the replies of several nodes.

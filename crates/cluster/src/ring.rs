@@ -31,6 +31,7 @@ use crate::nodes::Nodes;
 use crate::observe::Event;
 use crate::pipeline::RingReply;
 use crate::replies::PerNode;
+use crate::replies::decode;
 use crate::route::Route;
 use crate::several::on_owner;
 use crate::topology::Plan;
@@ -270,12 +271,7 @@ impl RedisRing {
         let cmd = cmd.borrow();
         let reply = match self.way(spec, cmd)? {
             Way::Straight(owner) => match owner.run(spec, cmd).await {
-                Ok(reply) => {
-                    let unread = |error: redis::ParsingError| {
-                        node::Error::new(owner.name().into(), spec.name, node::ErrorKind::Reply(error.into()))
-                    };
-                    return node::decode(reply).map_err(|error| unread(error).into());
-                }
+                Ok(reply) => return Ok(decode(owner.name(), spec.name, reply)?),
                 Err(error) => Box::pin(self.run_elsewhere(spec, cmd, error)).await?,
             },
             // Boxed, for it is rare: the future of every other command would have room for it.

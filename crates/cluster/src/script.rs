@@ -23,7 +23,7 @@ impl RunScript for RedisRing {
         };
         let node = topology.nodes.at(owner);
         let reply = node.invoke(call).await.map_err(|error| on_owner(spec, &cmd, error))?;
-        Ok(decode(&node.name().into(), spec.name, reply)?)
+        Ok(decode(node.name(), spec.name, reply)?)
     }
 
     fn is_unknown_script(error: &Error) -> bool {
