@@ -2,6 +2,7 @@
 //! known or done, and all else goes on.
 
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,14 +17,9 @@ use redisdb::RedisRing;
 use redisdb::commands::*;
 use redisdb::node::ErrorKind;
 use redisdb::node::Event;
+use redisdb_tests::Hostile;
+use redisdb_tests::Says;
 use redisdb_tests::eventually;
-use tokio::io::AsyncReadExt;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
-use tokio::net::TcpStream;
-use tokio::sync::Notify;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use xtask::Server;
 use xtask::ServerBuilder;
 
@@ -171,14 +167,10 @@ async fn an_identity_says_what_it_needs() {
 
 /// What stands before several servers and does not know what concerns one of them.
 struct Ignorant {
-    port: u16,
-    /// How many connections there were, and at which words they end from now on; of `*`, at each.
-    n_accepted: Arc<AtomicU64>,
-    ends_at: watch::Sender<Vec<&'static str>>,
-    /// Ends all connections.
-    ends_all: Arc<Notify>,
+    server: Hostile,
+    /// At which words connections end; of `*`, at each.
+    ends_at: Arc<Mutex<Vec<&'static str>>>,
     n_pings: Arc<AtomicU64>,
-    accepting: JoinHandle<()>,
 }
 
 /// What it answers to what it does not know.
@@ -186,68 +178,35 @@ type Refusal = &'static str;
 
 impl Ignorant {
     async fn start(refusal: Refusal, ends_at: &[&'static str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (n_accepted, n_pings) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let (ends_at, watched) = watch::channel(ends_at.to_vec());
-        let ends_all = Arc::new(Notify::new());
-        let (n, pings, end) = (Arc::clone(&n_accepted), Arc::clone(&n_pings), Arc::clone(&ends_all));
-        let accepting = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                n.fetch_add(1, Ordering::SeqCst);
-                let (watched, end, pings) = (watched.clone(), Arc::clone(&end), Arc::clone(&pings));
-                tokio::spawn(async move {
-                    tokio::select! {
-                        () = answer(stream, refusal, watched, pings) => {}
-                        () = end.notified() => {}
-                    }
-                });
+        let ends_at = Arc::new(Mutex::new(ends_at.to_vec()));
+        let n_pings = Arc::new(AtomicU64::new(0));
+        let (ends, pings) = (Arc::clone(&ends_at), Arc::clone(&n_pings));
+        let server = Hostile::with(move |words| {
+            let name = words[0].to_uppercase();
+            if ends.lock().unwrap().iter().any(|word| *word == "*" || *word == name) {
+                return Says::ThisAndEnds(Vec::new());
             }
+            let reply = match name.as_str() {
+                "GET" => "$1\r\n7\r\n",
+                "SET" => "+OK\r\n",
+                "PING" => {
+                    pings.fetch_add(1, Ordering::SeqCst);
+                    "+PONG\r\n"
+                }
+                "INFO" if refusal == KNOWS_INFO => "$17\r\nrun_id:0123456789\r\n",
+                _ => refusal,
+            };
+            Says::This(reply.into())
         });
-        Self { port, n_accepted, ends_at, ends_all, n_pings, accepting }
+        Self { server: server.await, ends_at, n_pings }
     }
 
     fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        self.server.url()
     }
 
     fn n_accepted(&self) -> u64 {
-        self.n_accepted.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for Ignorant {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
-async fn answer(
-    mut stream: TcpStream,
-    refusal: Refusal,
-    ends_at: watch::Receiver<Vec<&'static str>>,
-    n_pings: Arc<AtomicU64>,
-) {
-    let mut read = [0; 4096];
-    while let Ok(n @ 1..) = stream.read(&mut read).await {
-        let text = String::from_utf8_lossy(&read[..n]).to_uppercase();
-        let is = |word: &str| text.contains(&format!("\r\n{word}\r\n"));
-        if ends_at.borrow().iter().any(|word| *word == "*" || is(word)) {
-            return;
-        }
-        let reply = if is("GET") {
-            "$1\r\n7\r\n"
-        } else if is("SET") {
-            "+OK\r\n"
-        } else if is("PING") {
-            n_pings.fetch_add(1, Ordering::SeqCst);
-            "+PONG\r\n"
-        } else if is("INFO") && refusal == KNOWS_INFO {
-            "$17\r\nrun_id:0123456789\r\n"
-        } else {
-            refusal
-        };
-        stream.write_all(reply.as_bytes()).await.unwrap();
+        self.server.n_connections()
     }
 }
 
@@ -288,7 +247,7 @@ async fn a_proxy_that_ends_the_connection_at_what_it_does_not_know_is_used_witho
         assert!(n_accepted <= 2, "{n_accepted}");
         assert_eq!((node.incarnation(), node.process(0), node.server_clock()), (0, None, None));
         // A connection that is lost is made anew, and may lead anywhere.
-        proxy.ends_all.notify_waiters();
+        proxy.server.hang_up();
         eventually("it answers again", async || {
             node.incarnation() == 1 && node.get::<u8>("k").await.is_ok_and(|value| value == Some(7))
         })
@@ -325,11 +284,11 @@ async fn a_server_that_has_said_who_it_is_is_not_let_in_without_that() {
     let server = Ignorant::start(KNOWS_INFO, &[]).await;
     let node = Node::connect(server.url()).await.unwrap();
     assert_eq!(node.process(0).as_deref(), Some("0123456789"));
-    server.ends_at.send_replace(vec!["INFO"]);
-    server.ends_all.notify_waiters();
+    *server.ends_at.lock().unwrap() = vec!["INFO"];
+    server.server.hang_up();
     eventually("it is down", async || node.is_down()).await;
     assert!(node.get::<u8>("k").await.unwrap_err().is_connect());
-    server.ends_at.send_replace(Vec::new());
+    server.ends_at.lock().unwrap().clear();
     eventually("it is back", async || node.get::<u8>("k").await.is_ok()).await;
     assert_eq!(node.incarnation(), 0, "it is the same process");
 }

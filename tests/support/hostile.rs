@@ -9,6 +9,7 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::task::JoinSet;
@@ -20,6 +21,7 @@ pub struct Hostile {
     port: u16,
     answer: watch::Sender<Answer>,
     n_connections: Arc<AtomicU64>,
+    hangs_up: Arc<Notify>,
     accepting: JoinHandle<()>,
 }
 
@@ -59,14 +61,20 @@ impl Hostile {
             }
         };
         let (answer, answers) = watch::channel(Answer::of(b"$-1\r\n", b""));
-        let n_connections = Arc::default();
-        let accepting = accept(listener, answers, Arc::new(rule), Arc::clone(&n_connections));
-        Self { port, answer, n_connections, accepting: tokio::spawn(accepting) }
+        let (n_connections, hangs_up) = (Arc::default(), Arc::default());
+        let (count, end) = (Arc::clone(&n_connections), Arc::clone(&hangs_up));
+        let accepting = tokio::spawn(accept(listener, answers, Arc::new(rule), count, end));
+        Self { port, answer, n_connections, hangs_up, accepting }
     }
 
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Has it end all connections that it has.
+    pub fn hang_up(&self) {
+        self.hangs_up.notify_one();
     }
 
     /// How many connections it has had.
@@ -109,6 +117,7 @@ async fn accept(
     answers: watch::Receiver<Answer>,
     rule: Rule,
     n_connections: Arc<AtomicU64>,
+    hangs_up: Arc<Notify>,
 ) {
     // The connections end with this task.
     let mut connections = JoinSet::new();
@@ -119,6 +128,7 @@ async fn accept(
                 connections.spawn(serve(stream, number, answers.clone(), Arc::clone(&rule)));
             }
             Some(_) = connections.join_next() => {}
+            () = hangs_up.notified() => connections.abort_all(),
         }
     }
 }
