@@ -16,15 +16,15 @@ use crate::config::ConfigError;
 use crate::config::Strategy;
 use crate::config::TopologyConfig;
 use crate::copy::RedisCopy;
+use crate::engine::nodes::Nodes;
+use crate::engine::topology::Plan;
 use crate::error::Error;
-use crate::nodes::Nodes;
 use crate::policy::OnDown;
 use crate::policy::OnReturn;
 use crate::policy::Policy;
 use crate::policy::ReadFrom;
 use crate::policy::WriteTo;
 use crate::ring::RedisRing;
-use crate::topology::Plan;
 
 /// Gathers the nodes of a [`RedisRing`].
 #[derive(Debug, Clone, Default)]

@@ -15,7 +15,7 @@ use redisdb_node::NodeConfig;
 use serde::Deserialize;
 use serde::Serialize;
 
-use self::written::Written;
+use crate::config::written::Written;
 use crate::policy::OnDown;
 use crate::policy::OnReturn;
 use crate::policy::ReadFrom;

@@ -1,36 +1,5 @@
 //! Each key on all servers.
 
-mod adopt;
-mod bring;
-mod identity;
-mod keys;
-mod look;
-pub(crate) mod machine;
-mod marker;
-mod pace;
-mod pipeline;
-pub use pipeline::CopyReply;
-mod patience;
-mod portion;
-mod progress;
-pub use progress::Progress;
-mod read;
-pub(crate) use read::rule_of;
-mod repair;
-pub use repair::Repair;
-pub use repair::Repaired;
-mod skipped;
-pub use skipped::Skipped;
-mod source;
-mod verify;
-pub use verify::Difference;
-pub use verify::Verified;
-pub use verify::Verify;
-mod verdict;
-mod watch;
-mod watched;
-mod write;
-
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::future::Future;
@@ -56,20 +25,20 @@ use redisdb_node::command::Write;
 use redisdb_node::command::rows;
 use tokio::sync::OnceCell;
 
-use self::machine::Seen;
-use self::marker::Beat;
-use self::marker::Marker;
-use self::marker::Stage;
-use self::patience::Patience;
-use crate::behind::Behind;
-use crate::behind::Standing;
 use crate::builder::CopyBuilder;
 use crate::config::TopologyConfig;
+use crate::engine::background_task::Monitor;
+use crate::engine::deadline::Patience;
+use crate::engine::nodes::Nodes;
 use crate::error::Error;
+use crate::event::Event;
 use crate::health::Health;
-use crate::monitor::Monitor;
-use crate::nodes::Nodes;
-use crate::observe::Event;
+use crate::hints::log::Behind;
+use crate::hints::log::Standing;
+use crate::membership::marker::Beat;
+use crate::membership::marker::Marker;
+use crate::membership::marker::Stage;
+use crate::membership::state_machine::Seen;
 use crate::policy::OnReturn;
 use crate::policy::Policy;
 use crate::policy::ReadFrom;
@@ -112,35 +81,35 @@ use crate::replies::Replies;
 /// ```
 #[derive(Debug, Clone)]
 pub struct RedisCopy {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// What watches over the nodes while there is a handle; it has a handle itself, without this.
-    monitor: Option<Arc<Monitor>>,
-    deadline: Option<Duration>,
+    pub(crate) monitor: Option<Arc<Monitor>>,
+    pub(crate) deadline: Option<Duration>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    nodes: Nodes,
+pub(crate) struct Shared {
+    pub(crate) nodes: Nodes,
     /// The nodes as they are written to: with an identity, only the process that was found to be the node's.
-    writers: Vec<Node>,
-    behind: Vec<Behind>,
-    write_to: WriteTo,
-    read_from: ReadFrom,
-    on_return: OnReturn,
+    pub(crate) writers: Vec<Node>,
+    pub(crate) behind: Vec<Behind>,
+    pub(crate) write_to: WriteTo,
+    pub(crate) read_from: ReadFrom,
+    pub(crate) on_return: OnReturn,
     /// What the servers are marked with, and that they have been looked at.
-    identity: Option<String>,
-    identified: OnceCell<()>,
+    pub(crate) identity: Option<String>,
+    pub(crate) identified: OnceCell<()>,
     /// By the names of the nodes that are whole: what they were marked with last.
-    markers: Mutex<HashMap<String, Marker>>,
+    pub(crate) markers: Mutex<HashMap<String, Marker>>,
     /// By the names of the nodes: how often each had been made whole when it was looked at last.
-    generations: Mutex<HashMap<String, u64>>,
+    pub(crate) generations: Mutex<HashMap<String, u64>>,
     /// By the names of the nodes: the generation that was found first in the process of this incarnation.
-    first_found: Mutex<HashMap<String, (u64, u64)>>,
-    beat: Mutex<Beat>,
+    pub(crate) first_found: Mutex<HashMap<String, (u64, u64)>>,
+    pub(crate) beat: Mutex<Beat>,
     /// Held while it is judged what became of a write that not every node took alike.
-    judging: Mutex<()>,
+    pub(crate) judging: Mutex<()>,
     /// What was said already, and need not be said again.
-    told: Mutex<HashSet<String>>,
+    pub(crate) told: Mutex<HashSet<String>>,
 }
 
 impl RedisCopy {
@@ -359,7 +328,7 @@ impl RedisCopy {
 
     /// Connects, if nobody has yet, and makes sure of the servers: what chooses a node by what is known of it may be the first
     /// call.
-    async fn connect(&self) -> Result<(), Error> {
+    pub(crate) async fn connect(&self) -> Result<(), Error> {
         if !self.shared.nodes.iter().any(Node::is_connected) {
             self.shared.nodes.connect().await?;
         }

@@ -12,17 +12,17 @@ use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
 use redisdb_node::foreign;
 
-use crate::context::Context;
-use crate::context::row;
 use crate::copy::RedisCopy;
-use crate::copy::rule_of;
-use crate::effect;
-use crate::effect::Plan;
+use crate::dispatch::failover_read::rule_of;
+use crate::engine::topology::Topology;
 use crate::error::Error;
 use crate::error::first_word;
+use crate::plan::context::Context;
+use crate::plan::context::row;
+use crate::plan::replicate;
+use crate::plan::replicate::Plan;
+use crate::plan::route::Route;
 use crate::ring::RedisRing;
-use crate::route::Route;
-use crate::topology::Topology;
 
 /// Where a command would go and why, or why it would not; shown as a sentence. A call is decided by the same rules.
 #[derive(Debug, Clone)]
@@ -158,7 +158,7 @@ fn on_ring(topology: &Topology, spec: &'static Spec, cmd: &Cmd, context: Context
 fn on_copy(ring: &HashRing, spec: &'static Spec, cmd: &Cmd, context: Context) -> Result<Decision, Error> {
     let key = first_key(spec, cmd);
     let first = || ring.name(ring.lookup(key.as_deref().unwrap_or_default())).to_owned();
-    Ok(match (effect::plan(context, spec, cmd, || SystemTime::UNIX_EPOCH)?, spec.access) {
+    Ok(match (replicate::plan(context, spec, cmd, || SystemTime::UNIX_EPOCH)?, spec.access) {
         (Plan::AsItIs, Access::Read) if context == Context::Block => {
             Decision::EveryNode { merge: Some(Merge::First), absolute: false }
         }

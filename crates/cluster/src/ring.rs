@@ -23,20 +23,20 @@ use redisdb_node::command::Write;
 
 use crate::builder::RingBuilder;
 use crate::config::TopologyConfig;
-use crate::context::Context;
+use crate::dispatch::scatter::on_owner;
+use crate::engine::background_task::Monitor;
+use crate::engine::nodes::Nodes;
+use crate::engine::topology::Plan;
+use crate::engine::topology::Replaced;
+use crate::engine::topology::Topology;
 use crate::error::Error;
+use crate::event::Event;
 use crate::health::Health;
-use crate::monitor::Monitor;
-use crate::nodes::Nodes;
-use crate::observe::Event;
-use crate::pipeline::RingReply;
+use crate::pipeline::answers::RingReply;
+use crate::plan::context::Context;
+use crate::plan::route::Route;
 use crate::replies::PerNode;
 use crate::replies::decode;
-use crate::route::Route;
-use crate::several::on_owner;
-use crate::topology::Plan;
-use crate::topology::Replaced;
-use crate::topology::Topology;
 
 /// Several independent Redis servers that share the keys: each key is on one of them. A cheap handle.
 ///

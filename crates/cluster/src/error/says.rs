@@ -155,12 +155,12 @@ mod tests {
 
     use super::*;
     use crate::config::ConfigError;
+    use crate::dispatch::scatter::unfit;
     use crate::error::PartReply;
     use crate::error::RepairReason;
     use crate::error::TooFewReplies;
     use crate::replies::Outcome;
     use crate::replies::Replies;
-    use crate::several::unfit;
 
     fn check(error: &Error) {
         let text = error.to_string();

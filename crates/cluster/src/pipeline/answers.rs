@@ -68,19 +68,19 @@ impl RingReply {
 #[derive(Debug)]
 pub struct RingAnswers {
     /// Of each command.
-    pub(super) places: Vec<Place>,
+    pub(crate) places: Vec<Place>,
     /// Of each node, by its name.
-    pub(super) replies: Vec<(Arc<str>, Vec<Value>)>,
+    pub(crate) replies: Vec<(Arc<str>, Vec<Value>)>,
     /// Of the commands that have no single reply.
-    pub(super) others: Vec<Option<Result<RingReply, Error>>>,
+    pub(crate) others: Vec<Option<Result<RingReply, Error>>>,
 }
 
 /// Where the reply of a node stands: the node, and which of its replies.
-pub(super) type At = (usize, usize);
+pub(crate) type At = (usize, usize);
 
 /// Where the answer to a command stands.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// Among the replies of a node, and it is no error.
     Reply(At),
     /// Among the others.
@@ -91,7 +91,7 @@ pub(super) enum Place {
 
 impl RingAnswers {
     /// Answers that are no single replies.
-    pub(super) fn listed(outcomes: Vec<Result<RingReply, Error>>) -> Self {
+    pub(crate) fn listed(outcomes: Vec<Result<RingReply, Error>>) -> Self {
         let places = (0..outcomes.len()).map(Place::Other).collect();
         Self { places, replies: Vec::new(), others: outcomes.into_iter().map(Some).collect() }
     }
@@ -128,6 +128,6 @@ impl Answers for RingAnswers {
 }
 
 #[inline]
-pub(super) fn take(replies: &mut [Value], i: usize) -> Option<Value> {
+pub(crate) fn take(replies: &mut [Value], i: usize) -> Option<Value> {
     Some(std::mem::replace(replies.get_mut(i)?, Value::Nil))
 }

@@ -8,15 +8,15 @@ use redisdb_node::command;
 use redisdb_node::command::Keys;
 use redisdb_node::command::Spec;
 
-use super::Queued;
-use super::RingAnswers;
-use super::RingReply;
-use super::run_all;
-use crate::context::Context;
-use crate::context::row;
+use crate::dispatch::scatter::on_owner;
 use crate::error::Error;
+use crate::pipeline::answers::RingAnswers;
+use crate::pipeline::answers::RingReply;
+use crate::pipeline::ring::Queued;
+use crate::pipeline::ring::run_all;
+use crate::plan::context::Context;
+use crate::plan::context::row;
 use crate::ring::RedisRing;
-use crate::several::on_owner;
 
 /// A command in a pipeline of redis-rs, which keeps it.
 struct Lent<'a> {

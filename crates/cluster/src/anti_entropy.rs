@@ -1,0 +1,16 @@
+//! Anti-entropy: the nodes of a copy are compared, and what differs is copied from a node that counts.
+//!
+//! [`replay`] brings over the keys that a node is known to have missed, [`full_sync`] compares all keys, and [`verify`]
+//! compares without changing anything. A key's value is read, compared and written in [`value`].
+
+pub(crate) mod full_sync;
+pub(crate) mod key_scan;
+pub(crate) mod progress;
+pub(crate) mod repair;
+pub(crate) mod replay;
+pub(crate) mod skipped;
+pub(crate) mod source;
+pub(crate) mod throttle;
+pub(crate) mod transfer;
+pub(crate) mod value;
+pub(crate) mod verify;

@@ -1,0 +1,129 @@
+//! Comparing all keys of a node with those of another one.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures_util::future::try_join;
+use redisdb_node::Node;
+
+use crate::anti_entropy::key_scan::BATCH;
+use crate::anti_entropy::key_scan::Keys;
+use crate::anti_entropy::key_scan::missing;
+use crate::anti_entropy::key_scan::size;
+use crate::anti_entropy::repair::Repair;
+use crate::anti_entropy::repair::Repaired;
+use crate::anti_entropy::source::Source;
+use crate::anti_entropy::transfer::Brought;
+use crate::anti_entropy::transfer::bring;
+use crate::error::Error;
+use crate::membership::identify::Lease;
+
+/// How long a write of another process may be on its way to one node when it has reached the other: all keys are
+/// compared a second time after this.
+const SETTLE: Duration = Duration::from_millis(500);
+/// So many keys that differ are only noted on a node that answers reads; then they are brought over first.
+const FEW_MISSED: usize = 10_000;
+
+impl Repair<'_> {
+    /// Compares all keys of both nodes.
+    pub(crate) async fn all_keys(
+        &mut self,
+        source: &Source<'_>,
+        (idx, target): (usize, &Node),
+        lease: &mut Option<Lease>,
+        repaired: &mut Repaired,
+    ) -> Result<(), Error> {
+        let (shared, behind) = (&*self.copy.shared, self.copy.shared.behind_of(idx)?);
+        let is_whole = behind.has_memory(target);
+        let (here, there) = try_join(size(target), size(&source.node)).await?;
+        let n_passes = if is_whole || self.dry_run { 1 } else { 2 };
+        self.meter.begin(here.max(there), here + there * n_passes);
+        let mut strays = HashSet::new();
+        // The first time all is brought over. The second time, what differs still was written by somebody meanwhile, and
+        // is looked at once more by itself.
+        for time in 0..2 {
+            let mut keys = Keys::of(self.copy, &source.node);
+            while let Some(batch) = keys.next(lease).await? {
+                let n_keys = batch.len() as u64;
+                match time {
+                    0 => {
+                        repaired.compared += n_keys;
+                        self.first((source, idx, target), batch, repaired).await?;
+                    }
+                    _ => {
+                        let brought =
+                            bring((source, target), behind, &batch, self.whole, self.dry_run).await?;
+                        let differ = batch.iter().zip(brought).filter(|(_, brought)| brought.is_different());
+                        differ.for_each(|(key, _)| behind.missed(std::iter::once(key.as_slice())));
+                    }
+                }
+                self.meter.step(n_keys, repaired.copied + repaired.removed);
+                self.pace.wait(n_keys).await;
+            }
+            if time == 0 {
+                let mut keys = Keys::of(self.copy, target);
+                while let Some(batch) = keys.next(lease).await? {
+                    let n_keys = batch.len() as u64;
+                    let missing = missing(&source.node, batch).await?;
+                    strays.extend(missing.into_iter().filter(|key| source.counts_for(key)));
+                    self.meter.step(n_keys, repaired.copied + repaired.removed);
+                    self.pace.wait(1).await;
+                }
+                if !self.dry_run && (0 < repaired.copied || !strays.is_empty()) {
+                    tokio::time::sleep(SETTLE).await;
+                }
+                // What the source does not have even now is not on its way there.
+                let n_copied = repaired.copied;
+                let strays: Vec<Vec<u8>> = strays.drain().collect();
+                for batch in strays.chunks(BATCH) {
+                    self.first((source, idx, target), batch.to_vec(), repaired).await?;
+                }
+                if n_passes == 1 || n_copied == 0 && strays.is_empty() {
+                    break;
+                }
+            }
+        }
+        // Of what the source itself has missed, others may know better; a node that has it right needs no other.
+        match (self.dry_run, is_whole) {
+            (true, _) => {
+                let missed = shared.behind_of(source.idx)?.missed_keys();
+                let missed = missed.into_iter().filter(|(key, _)| !is_whole || behind.has_missed_of(key));
+                self.missed_keys((idx, target), missed.collect(), repaired).await?;
+            }
+            (false, true) => {}
+            (false, false) => shared.missed_with_the_others(idx),
+        }
+        Ok(())
+    }
+
+    /// Brings over those of some keys that are not the same. On a node that answers reads what differs is missed from then
+    /// on, until it has been brought over.
+    async fn first(
+        &mut self,
+        (source, idx, target): (&Source<'_>, usize, &Node),
+        keys: Vec<Vec<u8>>,
+        repaired: &mut Repaired,
+    ) -> Result<(), Error> {
+        let behind = self.copy.shared.behind_of(idx)?;
+        let is_read = behind.has_memory(target);
+        let brought = bring((source, target), behind, &keys, self.whole, is_read || self.dry_run).await?;
+        let found = keys.into_iter().zip(brought);
+        if !is_read || self.dry_run {
+            self.count(repaired, found);
+            return Ok(());
+        }
+        let (denied, found): (Vec<_>, Vec<_>) =
+            found.partition(|(_, brought)| matches!(brought, Brought::Denied(_)));
+        self.count(repaired, denied.into_iter());
+        let found = found.into_iter();
+        let differ = found.filter(|(_, brought)| brought.is_different());
+        differ.for_each(|(key, _)| behind.missed(std::iter::once(key.as_slice())));
+        // Before they are too many to be remembered; once to write them, once to see that they are the same.
+        for _ in 0..2 {
+            if FEW_MISSED < behind.n_missed() {
+                self.missed_keys((idx, target), behind.missed_keys(), repaired).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! The keys of a node.
+
+use futures_util::future::try_join_all;
+use redis::Pipeline;
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::Node;
+use redisdb_node::Scan;
+use redisdb_node::ScanCursor;
+use redisdb_node::commands::ScanOptions;
+use redisdb_node::commands::ServerCommands;
+
+use crate::anti_entropy::source::Source;
+use crate::anti_entropy::value;
+use crate::anti_entropy::value::Compared;
+use crate::copy::RedisCopy;
+use crate::error::Error;
+use crate::error::RepairReason;
+use crate::membership::identify::Lease;
+use crate::membership::identify::is_a_marker;
+
+/// How many keys are read, compared and written at once.
+pub(crate) const BATCH: usize = 128;
+/// So many keys may be unknown to the others without raising a doubt: they may have been deleted since.
+const FEW: usize = 10;
+
+/// All keys of a node, but for our own, in batches.
+pub(crate) struct Keys<'a> {
+    copy: &'a RedisCopy,
+    node: &'a Node,
+    cursor: Option<ScanCursor>,
+    waiting: Vec<Vec<u8>>,
+}
+
+impl<'a> Keys<'a> {
+    pub(crate) fn of(copy: &'a RedisCopy, node: &'a Node) -> Self {
+        Self { copy, node, cursor: Some(ScanCursor::default()), waiting: Vec::new() }
+    }
+
+    /// The next of them; `None` at the end.
+    pub(crate) async fn next(&mut self, lease: &mut Option<Lease>) -> Result<Option<Vec<Vec<u8>>>, Error> {
+        if let Some(lease) = lease {
+            lease.renew().await?;
+        }
+        while self.waiting.is_empty() {
+            let Some(at) = self.cursor.take() else { return Ok(None) };
+            let options = ScanOptions::new().count(BATCH as u64);
+            let step = self.node.scan_from::<Vec<u8>>(at, options).await?;
+            self.cursor = step.next;
+            self.waiting = self.copy.shared.without_ours(step.items);
+        }
+        let rest = self.waiting.split_off(self.waiting.len().min(BATCH));
+        Ok(Some(std::mem::replace(&mut self.waiting, rest)))
+    }
+}
+
+/// How many keys a node holds, about; 0 if this user may not ask.
+pub(crate) async fn size(node: &Node) -> Result<u64, node::Error> {
+    match node.dbsize().await {
+        Err(error) if value::is_denied(&error) => Ok(0),
+        size => size,
+    }
+}
+
+/// Makes sure that not most of what a server holds is unknown to the others: then it is not one that came back, but
+/// another one, whose keys are not ours to remove. Of one that should be marked, and is not, the keys must not only be
+/// known: most of them must be the same.
+pub(crate) async fn must_be_ours(
+    copy: &RedisCopy,
+    source: &Source<'_>,
+    target: &Node,
+    should_be_marked: bool,
+) -> Result<(), Error> {
+    let mut keys = Keys::of(copy, target);
+    let (mut n_keys, mut n_unknown) = (0, 0);
+    while n_keys < BATCH
+        && let Some(batch) = keys.next(&mut None).await?
+    {
+        // What the source is known to have missed says nothing.
+        let batch: Vec<Vec<u8>> = batch.into_iter().filter(|key| source.counts_for(key)).collect();
+        n_keys += batch.len();
+        let unknown = match should_be_marked {
+            true => different(&source.node, target, batch).await?,
+            false => missing(&source.node, batch).await?,
+        };
+        if unknown.iter().any(|key| is_a_marker(key)) {
+            return Err(Error::unrepaired(target.name(), RepairReason::OtherCopy));
+        }
+        n_unknown += unknown.len();
+    }
+    let few = if should_be_marked { 0 } else { FEW };
+    if few < n_unknown && n_keys < n_unknown * 2 {
+        return Err(Error::unrepaired(target.name(), RepairReason::Foreign));
+    }
+    Ok(())
+}
+
+/// Those of the keys that are not the same on two nodes.
+async fn different(source: &Node, target: &Node, keys: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
+    let states = [source, target].map(|node| value::read(node, &keys, value::WHOLE));
+    let states = try_join_all(states).await?;
+    let [there, here] = states.as_slice() else { return Ok(keys) };
+    let same = value::compare(&keys, (source, there), (target, here)).await?;
+    let different = keys.into_iter().zip(same).filter(|(_, same)| matches!(same, Compared::Different));
+    Ok(different.map(|(key, _)| key).collect())
+}
+
+/// Those of the keys that a node does not have. One that this user may not use is none of them.
+pub(crate) async fn missing(node: &Node, keys: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
+    missing_but(node, keys, |_, _| ()).await
+}
+
+/// The same, and calls a function with each key that this user may not use.
+pub(crate) async fn missing_but(
+    node: &Node,
+    keys: Vec<Vec<u8>>,
+    mut denied: impl FnMut(&[u8], &node::Error),
+) -> Result<Vec<Vec<u8>>, Error> {
+    let mut questions = Pipeline::with_capacity(keys.len());
+    for key in &keys {
+        questions.cmd("EXISTS").arg(key);
+    }
+    let replies = node.send_pipeline(&questions, 0, questions.len()).await?;
+    let mut missing = Vec::new();
+    for (key, reply) in keys.into_iter().zip(replies) {
+        match node.accept("EXISTS", reply) {
+            Ok(Value::Int(0)) => missing.push(key),
+            Ok(_) => {}
+            Err(error) if value::is_denied_key(&error) => denied(&key, &error),
+            Err(error) => return Err(Error::Node(error)),
+        }
+    }
+    Ok(missing)
+}

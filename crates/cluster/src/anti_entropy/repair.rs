@@ -1,0 +1,308 @@
+//! Bringing a node of a copy back to what the others hold.
+
+use std::fmt;
+
+use futures_util::FutureExt;
+
+use crate::anti_entropy::key_scan::must_be_ours;
+use crate::anti_entropy::progress::Meter;
+use crate::anti_entropy::progress::Progress;
+use crate::anti_entropy::skipped::Skipped;
+use crate::anti_entropy::source::Source;
+use crate::anti_entropy::throttle::Pace;
+use crate::anti_entropy::transfer::Brought;
+use crate::anti_entropy::value;
+use crate::copy::RedisCopy;
+use crate::error::Error;
+use crate::error::RepairReason;
+use crate::membership::identify::Lease;
+use crate::membership::marker::Stage;
+
+/// How often keys that were written meanwhile are brought over again before they are left behind.
+const ROUNDS: usize = 10;
+
+/// What a [`Repair`] did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Repaired {
+    /// How many keys were compared: all of them if the repair was asked for by hand; those that are looked at a second
+    /// time count once.
+    pub compared: u64,
+    /// How many were brought over from the source; on a dry run, how many would be.
+    pub copied: u64,
+    /// How many were removed, because the source does not have them; on a dry run, how many would be.
+    pub removed: u64,
+    /// Keys that could not be brought over, with the reason.
+    pub failed: Vec<(Vec<u8>, String)>,
+    /// Keys that were left alone, because the user may not use them.
+    pub skipped: Skipped,
+    /// Keys that the node named by [`from`](Repair::from) has missed too, and that no other node has right: they were
+    /// brought over from it all the same.
+    pub doubtful: Vec<Vec<u8>>,
+    /// Keys that every node is known to have missed, so that nobody can tell who has them right: they were left as they
+    /// are, and no read of them is answered. [`from`](Repair::from) names the node that counts.
+    pub undecided: Vec<Vec<u8>>,
+    /// Whether the node answers all reads again; never after a dry run.
+    pub readmitted: bool,
+}
+
+/// Brings one node of a copy to what another one holds; see [`RedisCopy::repair`].
+#[must_use = "it does nothing until it is run"]
+pub struct Repair<'a> {
+    pub(crate) copy: &'a RedisCopy,
+    pub(crate) node: String,
+    source: Option<String>,
+    pub(crate) dry_run: bool,
+    /// Nobody asked for it.
+    by_itself: bool,
+    /// The node that all keys were compared with.
+    compared_with: Option<usize>,
+    pub(crate) whole: u64,
+    pub(crate) pace: Pace,
+    pub(crate) meter: Meter<'a>,
+}
+
+impl RedisCopy {
+    /// Brings a node to what another one holds, and readmits it.
+    ///
+    /// All keys are compared, those that differ brought over, and those removed that the other node does not have. A
+    /// node that came back needs none: it is [brought back by itself](crate::OnReturn), unless that was turned off
+    /// or no node is in sync. Writes may go on: keys that this client writes meanwhile are brought over again.
+    ///
+    /// ```no_run
+    /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
+    /// let repaired = copy.repair("a").keys_per_second(5000).run().await?;
+    /// println!("{} keys brought over", repaired.copied);
+    /// # Ok(()) }
+    /// ```
+    pub fn repair(&self, node: impl Into<String>) -> Repair<'_> {
+        Repair {
+            copy: self,
+            node: node.into(),
+            source: None,
+            dry_run: false,
+            by_itself: false,
+            compared_with: None,
+            whole: value::WHOLE,
+            pace: Pace::default(),
+            meter: Meter::new(|_| {}),
+        }
+    }
+}
+
+impl<'a> Repair<'a> {
+    /// Sets the node whose keys count, but for those that it is known to have missed itself where another node has them
+    /// right. Default: of each key, the first node that is up and in sync about it.
+    pub fn from(mut self, source: impl Into<String>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Changes nothing, and counts what would be changed.
+    pub fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+
+    /// Sets how many keys are compared in a second at most. Default: as many as the servers answer.
+    pub fn keys_per_second(mut self, keys: u32) -> Self {
+        self.pace = Pace::of(keys);
+        self
+    }
+
+    /// Sets how large values may be, in bytes of the server's memory, to go by their dump: the whole value in one reply
+    /// and one command. What is larger goes some elements at a time; what cannot go so is named in
+    /// [`Repaired::failed`]. Default 64 MiB.
+    pub fn dump_up_to(mut self, bytes: u64) -> Self {
+        self.whole = bytes;
+        self
+    }
+
+    /// Nobody asked for it, so it keeps away from a server that may be somebody else's, and compares no more than it must.
+    pub(crate) fn by_itself(mut self) -> Self {
+        self.by_itself = true;
+        self
+    }
+
+    /// Calls a function with the progress after every batch of keys.
+    pub fn on_progress(mut self, f: impl FnMut(Progress) + Send + 'a) -> Self {
+        self.meter = Meter::new(f);
+        self
+    }
+
+    /// Runs it. While another repair of the node is under way in this process, it waits for that one to end.
+    ///
+    /// # Errors
+    /// That there is no such node, or that it is its own source, before anything else; that source or node cannot be
+    /// reached; [`Error::Repair`] if no node can be the source, either was restarted meanwhile, or another process is at
+    /// it. What was brought over until then stays, and so the node stays behind.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, what was brought over stays, and the node stays behind.
+    pub async fn run(self) -> Result<Repaired, Error> {
+        let idx = self.copy.shared.nodes.position(&self.node)?;
+        let is_named = self.named_source(idx)?.is_some();
+        let behind = self.copy.shared.behind_of(idx)?;
+        // Which of the others counts is known of their servers alone, unless the caller says it.
+        match self.copy.connect().await {
+            Err(error) if !is_named => return Err(error),
+            _ => {}
+        }
+        let _alone = behind.repairing.lock().await;
+        self.copy.shared.nodes.at(idx).ready().await?;
+        self.copy.examine(idx).await;
+        self.attempt(ROUNDS).await
+    }
+
+    /// Runs it, with so many rounds for the keys that are missed one by one. Whoever calls this holds the right to repair
+    /// the node.
+    pub(crate) async fn attempt(mut self, rounds: usize) -> Result<Repaired, Error> {
+        let mut lease = None;
+        let repaired = self.work(rounds, &mut lease).boxed().await;
+        // Also after an error: whoever tries next need not wait until it runs out.
+        if let Some(lease) = lease {
+            self.copy.release(lease).await;
+        }
+        repaired
+    }
+
+    async fn work(&mut self, rounds: usize, lease: &mut Option<Lease>) -> Result<Repaired, Error> {
+        let (copy, shared) = (self.copy, &*self.copy.shared);
+        let idx = shared.nodes.position(&self.node)?;
+        let behind = shared.behind_of(idx)?;
+        let (incarnation, n_floods) = (shared.nodes.at(idx).incarnation(), behind.n_floods());
+        // Another process that answers there meanwhile is neither read nor written.
+        let target = &shared.process(idx, incarnation);
+        let mut repaired = Repaired::default();
+        let is_whole = behind.has_memory(target);
+        let everything = !is_whole || !self.by_itself;
+        if everything {
+            let source = self.source_of_all(idx)?;
+            source.node.ready().await?;
+            if self.by_itself {
+                let should_be_marked = shared.identity.is_some() && !behind.admission().admits(incarnation);
+                must_be_ours(copy, &source, target, should_be_marked).await?;
+            }
+            if !is_whole && !self.dry_run {
+                *lease = copy.begin_sync(idx, target).await?;
+            }
+            self.compared_with = Some(source.idx);
+            self.all_keys(&source, (idx, target), lease, &mut repaired).await?;
+        } else {
+            let n_missed = behind.n_missed() as u64;
+            self.meter.begin(n_missed, n_missed);
+        }
+        let counted = self.dry_run && everything;
+        let mut last = behind.last_missed();
+        for round in 0..if counted { 0 } else { rounds } {
+            last = behind.last_missed();
+            let missed = behind.missed_keys();
+            if missed.is_empty() {
+                break;
+            }
+            if round == 0 && !everything {
+                repaired.compared = missed.len() as u64;
+            }
+            let before = (missed.len(), repaired.copied + repaired.removed);
+            let any = self.missed_keys((idx, target), missed, &mut repaired).await?;
+            if !any && !everything && round == 0 {
+                return Err(Error::unrepaired(&self.node, RepairReason::NoSource));
+            }
+            // What nobody has right stays missed, and so does what cannot be brought over; all else is the same.
+            let after = (behind.n_missed(), repaired.copied + repaired.removed);
+            if !any || self.dry_run || before == after {
+                break;
+            }
+        }
+        repaired.doubtful.sort();
+        repaired.doubtful.dedup();
+        // Some were tried more than once.
+        repaired.failed.sort();
+        repaired.failed.dedup_by(|a, b| a.0 == b.0);
+        self.meter.end(repaired.copied + repaired.removed);
+        if self.dry_run {
+            return Ok(repaired);
+        }
+        if incarnation != target.incarnation() {
+            return Err(Error::unrepaired(&self.node, RepairReason::Restarted));
+        }
+        if let Some(lease) = lease {
+            lease.keep().await?;
+        }
+        for (key, _) in &repaired.failed {
+            behind.missed(std::iter::once(key.as_slice()));
+        }
+        repaired.undecided.retain(|key| behind.has_missed_of(key));
+        if !is_whole {
+            if repaired.failed.is_empty() && behind.n_floods() == n_floods {
+                copy.mark(idx..=idx, Stage::Ready).await?;
+            }
+            // What is not marked as ready does not answer either.
+            if repaired.failed.is_empty() || shared.identity.is_none() {
+                behind.synced(incarnation, n_floods);
+            }
+        }
+        // Of the last round's keys it is known that they were written, not that nothing has come between since.
+        behind.catch_up(last);
+        repaired.readmitted = behind.is_in_sync(target);
+        Ok(repaired)
+    }
+
+    pub(crate) fn count(&self, repaired: &mut Repaired, brought: impl Iterator<Item = (Vec<u8>, Brought)>) {
+        let shared = &self.copy.shared;
+        for (key, brought) in brought {
+            match brought {
+                Brought::Same | Brought::Missed => {}
+                Brought::Copied => repaired.copied += 1,
+                Brought::Removed => repaired.removed += 1,
+                Brought::Failed(error) => {
+                    let reason = shared.reason(&key, &error);
+                    repaired.failed.push((key, reason));
+                }
+                Brought::Denied(error) => repaired.skipped.add(&key, || shared.reason(&key, &error)),
+            }
+        }
+    }
+
+    pub(crate) fn named_source(&self, target: usize) -> Result<Option<usize>, Error> {
+        let Some(name) = &self.source else { return Ok(None) };
+        let named = self.copy.shared.nodes.position(name)?;
+        if named == target {
+            return Err(Error::refused("repair", "copy", "a node cannot be repaired from itself"));
+        }
+        Ok(Some(named))
+    }
+
+    /// The node that all keys are compared with.
+    fn source_of_all(&self, target: usize) -> Result<Source<'a>, Error> {
+        if let Some(named) = self.named_source(target)? {
+            return Source::named(self.copy, named);
+        }
+        let found = self.copy.shared.source_of_all(target);
+        let found = found.ok_or_else(|| Error::unrepaired(&self.node, RepairReason::NoSource))?;
+        Source::found(self.copy, found, &self.node)
+    }
+
+    /// The node from which this key is brought over: rather the one that all are compared with.
+    pub(crate) fn source_of(&self, target: usize, key: &[u8]) -> Option<usize> {
+        let shared = &*self.copy.shared;
+        let has_it_right = |idx: &usize| {
+            let (node, behind) = (shared.nodes.at(*idx), shared.behind.get(*idx));
+            behind.is_some_and(|behind| match self.source {
+                Some(_) => !behind.has_missed_of(key),
+                None => node.is_connected() && behind.in_sync(node, std::iter::once(key)),
+            })
+        };
+        self.compared_with.filter(has_it_right).or_else(|| shared.source_of(target, key))
+    }
+}
+
+impl fmt::Debug for Repair<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repair")
+            .field("node", &self.node)
+            .field("source", &self.source)
+            .field("dry_run", &self.dry_run)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,112 @@
+//! What a user may not do, told to those who can permit it.
+
+use redisdb_node as node;
+use redisdb_node::Node;
+use redisdb_node::foreign;
+
+use crate::anti_entropy::repair::Repaired;
+use crate::anti_entropy::value;
+use crate::copy::Shared;
+use crate::error::Error;
+
+/// Keys that were left out, because the user may not use them: those of another application, for example.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Skipped {
+    /// How many there are, on the node that has most of them.
+    pub n_keys: u64,
+    /// A few of them, each with what the server said.
+    pub examples: Vec<(Vec<u8>, String)>,
+}
+
+impl Skipped {
+    /// So many are named.
+    const FEW: usize = 10;
+
+    pub(crate) fn add(&mut self, key: &[u8], reason: impl FnOnce() -> String) {
+        self.n_keys += 1;
+        if self.examples.len() < Self::FEW {
+            self.examples.push((key.to_vec(), reason()));
+        }
+    }
+}
+
+impl Shared {
+    /// What a node said about a key, and what would permit it.
+    pub(crate) fn reason(&self, key: &[u8], error: &node::Error) -> String {
+        match self.mending(error, Some(key)) {
+            Some(mending) => format!("{error}; {mending}"),
+            None => error.to_string(),
+        }
+    }
+
+    /// Tells once which keys a repair by itself left as they were, and why.
+    pub(crate) fn tell_left(&self, node: &Node, repaired: &Repaired) {
+        let name = node.name();
+        if let Some((key, reason)) = repaired.failed.first()
+            && self.is_news(format!("{name} failed {}", foreign::bytes(key)))
+        {
+            let (n, key) = (repaired.failed.len(), foreign::bytes(key));
+            tracing::warn!(
+                node = name,
+                "{n} keys cannot be brought over, and are not read from it; the first: `{key}`: {reason}"
+            );
+        }
+        if let Some((key, reason)) = repaired.skipped.examples.first()
+            && self.is_news(format!("{name} skipped {}", foreign::bytes(key)))
+        {
+            let (n, key) = (repaired.skipped.n_keys, foreign::bytes(key));
+            tracing::warn!(
+                node = name,
+                "{n} keys are not this user's, and are left alone; the first: `{key}`: {reason}"
+            );
+        }
+    }
+
+    /// Tells once what the nodes refused that a copy needs; of each node as [`tell_refused`](Self::tell_refused).
+    pub(crate) fn tell_all_refused(&self, error: &Error) {
+        for error in error.node_errors() {
+            self.tell_refused(error, None);
+        }
+    }
+
+    /// Tells once what a node refused that a copy needs and tries again and again, and what would permit it. That it cannot
+    /// be reached, or is full, the node itself tells.
+    pub(crate) fn tell_refused(&self, error: &node::Error, key: Option<&[u8]>) {
+        let name = error.node();
+        match self.mending(error, key) {
+            Some(mending) => {
+                if self.is_news(format!("{name} {mending}")) {
+                    tracing::warn!(node = name, %error, "the copy lacks a permission: {mending}");
+                }
+            }
+            None if error.code().is_none() || error.is_passing() || error.refuses_writes() => {}
+            None => {
+                if self.is_news(format!("{name} {} {:?}", error.command(), error.code())) {
+                    tracing::warn!(node = name, %error, "the copy is refused what it needs, and tries again");
+                }
+            }
+        }
+    }
+
+    /// Tells once why a server is not used.
+    pub(crate) fn tell_barred(&self, node: &Node, why: &str) {
+        let name = node.name();
+        if self.is_news(format!("{name} {why}")) {
+            tracing::warn!(node = name, "it is not used: its server {why}");
+        }
+    }
+
+    /// Whether something is said for the first time.
+    fn is_news(&self, text: String) -> bool {
+        /// Beyond this many nothing is news.
+        const MOST: usize = 1000;
+        let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        told.len() < MOST && told.insert(text)
+    }
+
+    fn mending(&self, error: &node::Error, key: Option<&[u8]>) -> Option<String> {
+        let idx = self.nodes.position(error.node()).ok()?;
+        value::mending(self.nodes.at(idx), error, key)
+    }
+}

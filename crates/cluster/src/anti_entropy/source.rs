@@ -1,0 +1,109 @@
+//! Which node's keys count when another one is made equal to it.
+
+use redisdb_node::Node;
+
+use crate::copy::RedisCopy;
+use crate::copy::Shared;
+use crate::engine::deadline::Patience;
+use crate::error::Error;
+use crate::error::RepairReason;
+use crate::hints::log::Behind;
+use crate::hints::log::Standing;
+
+/// A node whose keys count, as the process that it was when it was chosen, and but for the keys that it is known to have
+/// missed.
+pub(crate) struct Source<'a> {
+    copy: &'a RedisCopy,
+    pub(crate) idx: usize,
+    pub(crate) node: Node,
+    /// It holds what it was sent since this client knows it; a node that the caller has named may not.
+    has_memory: bool,
+    /// Also the keys that it is known to have missed count: the caller has named it, and no other has them right.
+    also_missed: bool,
+}
+
+impl<'a> Source<'a> {
+    /// A node that the caller has named, whatever is known of it.
+    pub(crate) fn named(copy: &'a RedisCopy, idx: usize) -> Result<Self, Error> {
+        let node = copy.shared.process(idx, copy.shared.nodes.at(idx).incarnation());
+        let has_memory = copy.shared.behind_of(idx)?.has_memory(&node);
+        Ok(Self { copy, idx, node, has_memory, also_missed: false })
+    }
+
+    /// The same, of which also counts what it is known to have missed.
+    pub(crate) fn named_for_want_of_another(copy: &'a RedisCopy, idx: usize) -> Result<Self, Error> {
+        Ok(Self { also_missed: true, ..Self::named(copy, idx)? })
+    }
+
+    /// A node that was found to be in sync.
+    ///
+    /// # Errors
+    /// If it is another process by now.
+    pub(crate) fn found(copy: &'a RedisCopy, idx: usize, target: &str) -> Result<Self, Error> {
+        let source = Self::named(copy, idx)?;
+        if source.has_memory { Ok(source) } else { Err(lost(target)) }
+    }
+
+    /// Returns whether what it holds of this key counts.
+    pub(crate) fn counts_for(&self, key: &[u8]) -> bool {
+        let behind = self.copy.shared.behind.get(self.idx);
+        self.also_missed || behind.is_some_and(|behind| !behind.has_missed_of(key))
+    }
+
+    /// Makes sure that what it was asked up to now came from the memory that counts: that nobody has emptied it meanwhile.
+    /// Without an identity nobody can tell.
+    ///
+    /// # Errors
+    /// If it did not.
+    pub(crate) async fn check(&self, target: &str) -> Result<(), Error> {
+        let shared = &*self.copy.shared;
+        let is_as_it_was = !self.has_memory
+            || self.copy.has_its_marker(self.idx, &Patience::new(None, 1)).await
+                && shared.behind_of(self.idx)?.has_memory(&self.node);
+        if is_as_it_was { Ok(()) } else { Err(lost(target)) }
+    }
+}
+
+fn lost(target: &str) -> Error {
+    Error::unrepaired(target, RepairReason::SourceLost)
+}
+
+impl Shared {
+    /// The first other node, in the order in which this key is read, that answers and has missed nothing of it.
+    pub(crate) fn source_of(&self, target: usize, key: &[u8]) -> Option<usize> {
+        let of = |wanted: Standing| {
+            self.nodes.ring().successors(key).find(|idx| {
+                let node = self.nodes.at(*idx);
+                let standing = |behind: &Behind| behind.standing(node, std::iter::once(key));
+                *idx != target
+                    && node.is_connected()
+                    && self.behind.get(*idx).is_some_and(|behind| standing(behind) == wanted)
+            })
+        };
+        // Nodes that were all away for a moment are not to wait for each other.
+        of(Standing::InSync).or_else(|| of(Standing::Nearly))
+    }
+
+    /// The other node from which all keys are brought over: one that is up and has missed nothing, or else as little as can
+    /// be told key by key.
+    pub(crate) fn source_of_all(&self, target: usize) -> Option<usize> {
+        let of = |wanted: fn(&Behind, &Node) -> bool| {
+            (0..self.nodes.len()).find(|idx| {
+                let node = self.nodes.at(*idx);
+                *idx != target
+                    && node.is_connected()
+                    && self.behind.get(*idx).is_some_and(|behind| wanted(behind, node))
+            })
+        };
+        of(Behind::is_in_sync).or_else(|| of(Behind::is_readable))
+    }
+
+    /// Has a node that lost its memory miss what any other one has missed: it may have been the only one that took it.
+    pub(crate) fn missed_with_the_others(&self, idx: usize) {
+        let Some(behind) = self.behind.get(idx) else { return };
+        let others = self.behind.iter().enumerate().filter(|(other, _)| *other != idx);
+        for (key, _) in others.flat_map(|(_, other)| other.missed_keys()) {
+            behind.missed(std::iter::once(key.as_slice()));
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Not doing everything as fast as possible.
+
+use std::time::Duration;
+use std::time::Instant;
+
+/// Keeps to a number of keys in a second.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    keys_per_second: Option<u32>,
+    start: Option<Instant>,
+    done: u64,
+}
+
+impl Pace {
+    pub(crate) fn of(keys_per_second: u32) -> Self {
+        Self { keys_per_second: Some(keys_per_second.max(1)), ..Self::default() }
+    }
+
+    /// Waits as long as so many more keys should have taken.
+    pub(crate) async fn wait(&mut self, keys: u64) {
+        let Some(rate) = self.keys_per_second else { return };
+        self.done += keys;
+        let start = *self.start.get_or_insert_with(Instant::now);
+        let due = Duration::from_secs_f64(self.done as f64 / f64::from(rate));
+        if let Some(early) = due.checked_sub(start.elapsed()) {
+            tokio::time::sleep(early).await;
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Making keys on one node what they are on another.
+
+use futures_util::future::try_join_all;
+use redisdb_node as node;
+use redisdb_node::Node;
+
+use crate::anti_entropy::key_scan::BATCH;
+use crate::anti_entropy::source::Source;
+use crate::anti_entropy::value;
+use crate::anti_entropy::value::Compared;
+use crate::anti_entropy::value::State;
+use crate::copy::Shared;
+use crate::error::Error;
+use crate::hints::log::Behind;
+
+/// What became of a key.
+#[derive(Debug, Clone)]
+pub(crate) enum Brought {
+    /// It was the same already.
+    Same,
+    /// It was made what it is on the source.
+    Copied,
+    /// It was removed, because the source does not have it.
+    Removed,
+    /// It could not be made the same, for this reason.
+    Failed(node::Error),
+    /// It was left alone, because the source is known to have missed it.
+    Missed,
+    /// It was left alone, because this user may not use it: it is another application's.
+    Denied(node::Error),
+}
+
+impl Brought {
+    /// Returns whether it was not the same.
+    pub(crate) fn is_different(&self) -> bool {
+        matches!(self, Self::Copied | Self::Removed | Self::Failed(_))
+    }
+}
+
+/// Makes keys on the target what they are on the source, where they are not; writes of this client that meet it are
+/// noted as missed. `whole` is what values may take together, in bytes of memory, to be read whole.
+///
+/// On a dry run nothing is written.
+pub(crate) async fn bring(
+    (source, target): (&Source<'_>, &Node),
+    behind: &Behind,
+    keys: &[Vec<u8>],
+    whole: u64,
+    dry_run: bool,
+) -> Result<Vec<Brought>, Error> {
+    let batch = behind.start_batch(keys);
+    let states = try_join_all([&source.node, target].map(|node| value::read(node, keys, whole))).await?;
+    let [wanted, found] = states.as_slice() else { return Ok(Vec::new()) };
+    let compared = value::compare(keys, (&source.node, wanted), (target, found)).await?;
+    if !dry_run && compared.iter().any(|compared| matches!(compared, Compared::Different)) {
+        source.check(target.name()).await?;
+    }
+    // Asked after the source was: what it missed meanwhile counts no more than what it missed before.
+    let outcomes = keys.iter().zip(wanted).zip(compared).map(|((key, wanted), compared)| match compared {
+        _ if !source.counts_for(key) => Some(Brought::Missed),
+        Compared::Same => Some(Brought::Same),
+        Compared::Different => None,
+        // One that this user may not see on the source is none of this copy's.
+        Compared::Denied(error) => Some(match wanted {
+            State::Denied(error) if value::is_denied_key(error) => Brought::Denied(error.clone()),
+            _ => Brought::Failed(error),
+        }),
+    });
+    let outcomes: Vec<Option<Brought>> = outcomes.collect();
+    let states = keys.iter().map(Vec::as_slice).zip(wanted);
+    let different: Vec<(&[u8], &State)> =
+        states.zip(&outcomes).filter(|(_, outcome)| outcome.is_none()).map(|(state, _)| state).collect();
+    batch.narrow(different.iter().map(|(key, _)| *key));
+    let written = match different.is_empty() || dry_run {
+        true => different.iter().map(|_| Ok(())).collect(),
+        false => value::write(&source.node, target, &different).await?,
+    };
+    let mut written =
+        different.into_iter().zip(written).map(|((_, wanted), outcome)| match (outcome, wanted) {
+            (Ok(()), State::Missing) => Brought::Removed,
+            (Ok(()), _) => Brought::Copied,
+            (Err(error), _) => Brought::Failed(error),
+        });
+    let brought =
+        outcomes.into_iter().map(|outcome| outcome.or_else(|| written.next()).unwrap_or(Brought::Same));
+    Ok(brought.collect())
+}
+
+/// Forgets those keys that are the same on all nodes: where no node is known to be right, there is nothing to be decided
+/// either. Returns whether there was one.
+///
+/// No acknowledged write hides behind two equal sums: one that builds on what was there is acknowledged only if a node took it
+/// that was right, and what others take without that one leaves it right.
+pub(crate) async fn forget_unanimous(
+    shared: &Shared,
+    idx: usize,
+    keys: &[(Vec<u8>, u64)],
+    whole: u64,
+) -> Result<bool, Error> {
+    let (target, behind) = (shared.nodes.at(idx), shared.behind_of(idx)?);
+    if !shared.nodes.iter().all(Node::is_connected) {
+        return Ok(false);
+    }
+    let mut any = false;
+    for batch in keys.chunks(BATCH) {
+        let names: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
+        let here = value::read(target, &names, whole).await?;
+        let mut is_same = vec![true; names.len()];
+        for other in (0..shared.nodes.len()).filter(|other| *other != idx) {
+            let node = shared.nodes.at(other);
+            let there = value::read(node, &names, whole).await?;
+            let same = value::compare(&names, (target, &here), (node, &there)).await?;
+            is_same.iter_mut().zip(same).for_each(|(all, same)| *all &= same.is_same());
+        }
+        for ((key, number), _) in batch.iter().zip(is_same).filter(|(_, is_same)| *is_same) {
+            behind.forget(key, *number);
+            any = true;
+        }
+    }
+    Ok(any)
+}

@@ -1,0 +1,273 @@
+//! The elements of a value, some at a time: for values that are too large to be read whole, and between servers whose
+//! dumps mean nothing to each other.
+
+use std::hash::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
+
+use redis::Cmd;
+use redis::Value;
+use redis::from_redis_value;
+use redisdb_node as node;
+use redisdb_node::Node;
+
+use crate::anti_entropy::value::fields;
+use crate::anti_entropy::value::hll;
+use crate::anti_entropy::value::is_denied;
+use crate::anti_entropy::value::stream::Stream;
+
+/// About how many bytes are read at once ..
+const CHUNK: u64 = 4 << 20;
+/// .. and how many elements at most.
+const MOST: u64 = 512;
+
+/// What a key holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    String,
+    List,
+    Set,
+    Hash,
+    SortedSet,
+    Stream,
+}
+
+impl Kind {
+    /// By the reply to `TYPE`; `None` where there is nothing, or something that only a dump can carry.
+    pub(crate) fn of(reply: &Value) -> Option<Self> {
+        let name = match reply {
+            Value::SimpleString(name) => name.as_bytes(),
+            Value::BulkString(name) => name,
+            _ => return None,
+        };
+        Some(match name {
+            b"string" => Self::String,
+            b"list" => Self::List,
+            b"set" => Self::Set,
+            b"hash" => Self::Hash,
+            b"zset" => Self::SortedSet,
+            b"stream" => Self::Stream,
+            _ => return None,
+        })
+    }
+
+    /// The command that gives all of it.
+    pub(crate) fn whole(self) -> &'static str {
+        match self {
+            Self::String => "GET",
+            Self::List => "LRANGE",
+            Self::Set => "SMEMBERS",
+            Self::Hash => "HGETALL",
+            Self::SortedSet => "ZRANGE",
+            Self::Stream => "XRANGE",
+        }
+    }
+
+    fn length(self) -> &'static str {
+        match self {
+            Self::String => "STRLEN",
+            Self::List => "LLEN",
+            Self::Set => "SCARD",
+            Self::Hash => "HLEN",
+            Self::SortedSet => "ZCARD",
+            Self::Stream => "XLEN",
+        }
+    }
+}
+
+/// One element: a part of a string, an element of a list or a set, a field with its value and, if it goes
+/// away by itself, when; a member with its score, an entry's identifier with its fields and values.
+pub(crate) type Element = Vec<Vec<u8>>;
+
+/// Reads a value from its beginning to its end.
+pub(crate) struct Elements<'a> {
+    node: &'a Node,
+    key: &'a [u8],
+    pub(crate) kind: Kind,
+    /// How many elements are read at once; of a string, how many bytes.
+    count: u64,
+    next: Option<Position>,
+    /// Whether fields may go away by themselves.
+    may_end: bool,
+}
+
+enum Position {
+    Index(u64),
+    Cursor(Vec<u8>),
+    After(Vec<u8>),
+}
+
+impl<'a> Elements<'a> {
+    /// `None` if the key is not there, or is of a type that is not known here.
+    ///
+    /// When the fields of a hash go away is asked only where some `may_end`.
+    pub(crate) async fn of(
+        node: &'a Node,
+        key: &'a [u8],
+        may_end: bool,
+    ) -> Result<Option<Self>, node::Error> {
+        let kind = node.send(redis::cmd("TYPE").arg(key)).await?;
+        let Some(kind) = Kind::of(&kind) else { return Ok(None) };
+        let count = match kind {
+            Kind::String => CHUNK,
+            _ => {
+                let length = number(node.send(redis::cmd(kind.length()).arg(key)).await?).max(1);
+                let bytes = match node.send(redis::cmd("MEMORY").arg("USAGE").arg(key)).await {
+                    Ok(bytes) => number(bytes),
+                    // Then they are taken for large.
+                    Err(error) if is_denied(&error) => length.saturating_mul(CHUNK / MOST * 8),
+                    Err(error) => return Err(error),
+                };
+                (CHUNK / (bytes / length).max(1)).clamp(1, MOST)
+            }
+        };
+        let next = Some(match kind {
+            Kind::String | Kind::List | Kind::SortedSet => Position::Index(0),
+            Kind::Set | Kind::Hash => Position::Cursor(b"0".to_vec()),
+            Kind::Stream => Position::After(Vec::new()),
+        });
+        Ok(Some(Self { node, key, kind, count, next, may_end: may_end && kind == Kind::Hash }))
+    }
+
+    /// The next elements; none at the end.
+    pub(crate) async fn chunk(&mut self) -> Result<Vec<Element>, node::Error> {
+        while let Some(position) = self.next.take() {
+            let reply = self.node.send(&self.question(&position)).await?;
+            let (mut elements, next) = self.take(position, reply);
+            self.next = next;
+            if self.may_end {
+                elements = fields::with_ends(self.node, self.key, elements).await?;
+            }
+            if !elements.is_empty() {
+                return Ok(elements);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn question(&self, position: &Position) -> Cmd {
+        let (name, scores) = match self.kind {
+            Kind::String => ("GETRANGE", false),
+            Kind::List => ("LRANGE", false),
+            Kind::Set => ("SSCAN", false),
+            Kind::Hash => ("HSCAN", false),
+            Kind::SortedSet => ("ZRANGE", true),
+            Kind::Stream => ("XRANGE", false),
+        };
+        let mut cmd = redis::cmd(name);
+        cmd.arg(self.key);
+        match position {
+            Position::Index(first) => cmd.arg(*first).arg(first + self.count - 1),
+            Position::Cursor(cursor) => cmd.arg(cursor).arg("COUNT").arg(self.count),
+            Position::After(id) if id.is_empty() => cmd.arg("-").arg("+").arg("COUNT").arg(self.count),
+            Position::After(id) => {
+                cmd.arg([b"(", id.as_slice()].concat()).arg("+").arg("COUNT").arg(self.count)
+            }
+        };
+        if scores {
+            cmd.arg("WITHSCORES");
+        }
+        cmd
+    }
+
+    fn take(&self, position: Position, reply: Value) -> (Vec<Element>, Option<Position>) {
+        match position {
+            Position::Index(first) if self.kind == Kind::String => {
+                let part: Vec<u8> = from_redis_value(reply).unwrap_or_default();
+                let next = (!part.is_empty()).then_some(Position::Index(first + self.count));
+                (if part.is_empty() { Vec::new() } else { vec![vec![part]] }, next)
+            }
+            Position::Index(first) => {
+                let words: Vec<Vec<u8>> = from_redis_value(reply).unwrap_or_default();
+                let step = if self.kind == Kind::SortedSet { 2 } else { 1 };
+                let elements: Vec<Element> = words.chunks(step).map(<[_]>::to_vec).collect();
+                let next = (!elements.is_empty()).then_some(Position::Index(first + self.count));
+                (elements, next)
+            }
+            Position::Cursor(_) => {
+                let (cursor, words): (Vec<u8>, Vec<Vec<u8>>) = from_redis_value(reply).unwrap_or_default();
+                let step = if self.kind == Kind::Hash { 2 } else { 1 };
+                let next = (cursor != b"0" && !cursor.is_empty()).then_some(Position::Cursor(cursor));
+                (words.chunks(step).map(<[_]>::to_vec).collect(), next)
+            }
+            Position::After(_) => {
+                let entries: Vec<(Vec<u8>, Vec<Vec<u8>>)> = from_redis_value(reply).unwrap_or_default();
+                let next = entries.last().map(|(id, _)| Position::After(id.clone()));
+                let element = |(id, words): (Vec<u8>, Vec<Vec<u8>>)| [vec![id], words].concat();
+                (entries.into_iter().map(element).collect(), next)
+            }
+        }
+    }
+}
+
+/// A number for what a key holds, the same on all servers for the same value; `None` if it is not there, or of a type
+/// that is not known here.
+pub(crate) async fn digest(node: &Node, key: &[u8]) -> Result<Option<u128>, node::Error> {
+    let Some(mut elements) = Elements::of(node, key, true).await? else { return Ok(None) };
+    // Those of sets and hashes come in any order, so what each of them gives is added up.
+    let unordered = matches!(elements.kind, Kind::Set | Kind::Hash);
+    let (mut sum, mut running) = (0_u128, Pair::new(elements.kind));
+    loop {
+        let chunk = elements.chunk().await?;
+        if chunk.is_empty() {
+            break;
+        }
+        for element in chunk {
+            match (unordered, element.as_slice()) {
+                (false, [member, score]) if elements.kind == Kind::SortedSet => {
+                    running.add(&(member, score_bits(score)));
+                }
+                (true, _) => {
+                    let mut one = Pair::new(elements.kind);
+                    one.add(&element);
+                    sum = sum.wrapping_add(one.finish());
+                }
+                // Where a string was cut does not count; one of these comes in one piece.
+                (false, [part]) if elements.kind == Kind::String => match hll::registers(part) {
+                    Some(registers) => running.add(&registers),
+                    None => running.write(part),
+                },
+                (false, _) => running.add(&element),
+            }
+        }
+    }
+    if elements.kind == Kind::Stream {
+        Stream::of(node, key).await?.compared().for_each(|part| running.add(&part));
+    }
+    Ok(Some(sum.wrapping_add(running.finish())))
+}
+
+/// Two hashes of 64 bits that start differently.
+struct Pair(DefaultHasher, DefaultHasher);
+
+impl Pair {
+    fn new(kind: Kind) -> Self {
+        let (mut first, mut second) = (DefaultHasher::new(), DefaultHasher::new());
+        kind.hash(&mut first);
+        (kind, "second").hash(&mut second);
+        Self(first, second)
+    }
+
+    fn add(&mut self, part: &impl Hash) {
+        part.hash(&mut self.0);
+        part.hash(&mut self.1);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+        self.1.write(bytes);
+    }
+
+    fn finish(&self) -> u128 {
+        u128::from(self.0.finish()) << 64 | u128::from(self.1.finish())
+    }
+}
+
+/// A score as it is, whichever way a version of Redis writes it. A small sorted set keeps -0 as 0, a large one does not.
+pub(crate) fn score_bits(score: &[u8]) -> Option<u64> {
+    std::str::from_utf8(score).ok()?.parse::<f64>().ok().map(|score| (score + 0.0).to_bits())
+}
+
+fn number(reply: Value) -> u64 {
+    from_redis_value(reply).unwrap_or(0)
+}

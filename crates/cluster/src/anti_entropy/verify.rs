@@ -1,0 +1,308 @@
+//! Finding where the nodes of a copy differ.
+
+use std::fmt;
+use std::ops::Deref;
+
+use futures_util::future::join_all;
+use futures_util::future::try_join_all;
+use redisdb_node as node;
+use redisdb_node::Node;
+
+use crate::anti_entropy::key_scan::BATCH;
+use crate::anti_entropy::key_scan::Keys;
+use crate::anti_entropy::key_scan::missing_but;
+use crate::anti_entropy::key_scan::size;
+use crate::anti_entropy::progress::Meter;
+use crate::anti_entropy::progress::Progress;
+use crate::anti_entropy::skipped::Skipped;
+use crate::anti_entropy::throttle::Pace;
+use crate::anti_entropy::value;
+use crate::anti_entropy::value::Compared;
+use crate::anti_entropy::value::State;
+use crate::copy::RedisCopy;
+use crate::error::Error;
+use crate::error::TooFewNodes;
+
+/// A key that is not the same on all nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Difference {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The nodes that do not have it.
+    pub missing: Vec<String>,
+    /// The nodes that hold something else than the first node that has it.
+    pub other: Vec<String>,
+}
+
+/// What a [`Verify`] compared, and what it found: the differences, as a slice and one after the other.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use = "it says what differs, and which nodes were left out"]
+pub struct Verified {
+    /// How many keys were compared.
+    pub compared: u64,
+    /// The nodes that were compared, at least two.
+    pub nodes: Vec<String>,
+    /// The nodes that did not answer, with the reason: what they hold is not known.
+    pub left_out: Vec<(String, node::Error)>,
+    /// The keys that were not compared, because the user may not read them.
+    pub skipped: Skipped,
+    /// The keys that are not the same on all nodes that were compared, in order.
+    pub differences: Vec<Difference>,
+}
+
+/// Compares all nodes of a copy; see [`RedisCopy::verify`].
+#[must_use = "it does nothing until it is run"]
+pub struct Verify<'a> {
+    copy: &'a RedisCopy,
+    rounds: usize,
+    pace: Pace,
+    meter: Meter<'a>,
+}
+
+impl RedisCopy {
+    /// Compares every key on all nodes that answer, and returns those that are not the same everywhere, with what was
+    /// compared.
+    ///
+    /// Values and types are compared, times to live to the second, and those of single fields to the millisecond.
+    ///
+    /// ```no_run
+    /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
+    /// let verified = copy.verify().run().await?;
+    /// println!("{} keys compared on {}", verified.compared, verified.nodes.join(", "));
+    /// for difference in verified {
+    ///     println!("{difference}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn verify(&self) -> Verify<'_> {
+        Verify { copy: self, rounds: 3, pace: Pace::default(), meter: Meter::new(|_| {}) }
+    }
+}
+
+impl<'a> Verify<'a> {
+    /// Sets how often a key that differs is looked at again before it counts: writes that are on their way make keys
+    /// differ for a moment. Default 3.
+    pub fn rounds(mut self, rounds: usize) -> Self {
+        self.rounds = rounds.max(1);
+        self
+    }
+
+    /// Sets how many keys are compared in a second at most. Default: as many as the servers answer.
+    pub fn keys_per_second(mut self, keys: u32) -> Self {
+        self.pace = Pace::of(keys);
+        self
+    }
+
+    /// Calls a function with the progress after every batch of keys.
+    pub fn on_progress(mut self, f: impl FnMut(Progress) + Send + 'a) -> Self {
+        self.meter = Meter::new(f);
+        self
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// [`Error::TooFewNodes`] if fewer than two nodes answer: there is nothing to compare. When a node that answered
+    /// cannot be reached any more.
+    pub async fn run(mut self) -> Result<Verified, Error> {
+        let shared = &*self.copy.shared;
+        let sizes = join_all(shared.nodes.iter().map(async |node| {
+            node.ready().await?;
+            size(node).await
+        }));
+        let (mut nodes, mut sizes_of, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+        for (node, size) in shared.nodes.iter().zip(sizes.await) {
+            match size {
+                Ok(size) => {
+                    nodes.push(node);
+                    sizes_of.push(size);
+                }
+                Err(error) => left_out.push((node.name().to_owned(), error)),
+            }
+        }
+        let names: Vec<String> = nodes.iter().map(|node| node.name().to_owned()).collect();
+        if nodes.len() < 2 {
+            let errors = left_out.into_iter().map(|(_, error)| error).collect();
+            let too_few = TooFewNodes { command: "verify", wanted: 2, answered: names, errors };
+            return Err(Error::TooFewNodes(Box::new(too_few)));
+        }
+        self.meter.begin(sizes_of.iter().copied().max().unwrap_or(0), sizes_of.iter().sum());
+        let (mut compared, mut suspects) = (0, Vec::new());
+        let mut skipped = Skipped::default();
+        for (i, node) in nodes.iter().enumerate() {
+            let mut skipped_here = Skipped::default();
+            let mut denied = |key: &[u8], error: &node::Error| {
+                skipped_here.add(key, || shared.reason(key, error));
+            };
+            let mut keys = Keys::of(self.copy, node);
+            while let Some(mut batch) = keys.next(&mut None).await? {
+                let n_keys = batch.len() as u64;
+                // What an earlier node has was compared with that node's keys.
+                for earlier in nodes.iter().take(i) {
+                    batch = missing_but(earlier, batch, &mut denied).await?;
+                }
+                let (found, n_compared) = differences(&nodes, batch, &mut denied).await?;
+                compared += n_compared;
+                suspects.extend(found);
+                self.meter.step(n_keys, suspects.len() as u64);
+                self.pace.wait(n_keys).await;
+            }
+            if skipped.n_keys < skipped_here.n_keys {
+                skipped = skipped_here;
+            }
+        }
+        for _ in 1..self.rounds {
+            if suspects.is_empty() {
+                break;
+            }
+            let keys: Vec<Vec<u8>> =
+                suspects.drain(..).map(|difference: Difference| difference.key).collect();
+            for batch in keys.chunks(BATCH) {
+                suspects.extend(differences(&nodes, batch.to_vec(), |_, _| ()).await?.0);
+            }
+        }
+        suspects.sort_by(|a, b| a.key.cmp(&b.key));
+        suspects.dedup();
+        self.meter.end(suspects.len() as u64);
+        Ok(Verified { compared, nodes: names, left_out, skipped, differences: suspects })
+    }
+}
+
+impl Deref for Verified {
+    type Target = [Difference];
+
+    fn deref(&self) -> &[Difference] {
+        &self.differences
+    }
+}
+
+impl IntoIterator for Verified {
+    type Item = Difference;
+    type IntoIter = std::vec::IntoIter<Difference>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.differences.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Verified {
+    type Item = &'a Difference;
+    type IntoIter = std::slice::Iter<'a, Difference>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.differences.iter()
+    }
+}
+
+/// By what differs.
+impl<T> PartialEq<T> for Verified
+where
+    Vec<Difference>: PartialEq<T>,
+{
+    fn eq(&self, other: &T) -> bool {
+        self.differences == *other
+    }
+}
+
+/// Compares keys on all nodes, each node with the first one that has the key; calls a function with those that this user
+/// may not read on some node. Returns the differences, and how many keys were compared.
+async fn differences(
+    nodes: &[&Node],
+    mut keys: Vec<Vec<u8>>,
+    mut denied: impl FnMut(&[u8], &node::Error),
+) -> Result<(Vec<Difference>, u64), Error> {
+    let mut states = try_join_all(nodes.iter().map(|node| value::read(node, &keys, value::WHOLE))).await?;
+    let may_read: Vec<bool> = (0..keys.len())
+        .map(|key| {
+            let denied_by = states.iter().find_map(|states| match states.get(key) {
+                Some(State::Denied(error)) => Some(error),
+                _ => None,
+            });
+            if let (Some(key), Some(error)) = (keys.get(key), denied_by) {
+                denied(key, error);
+            }
+            denied_by.is_none()
+        })
+        .collect();
+    retain(&mut keys, &may_read);
+    states.iter_mut().for_each(|states| retain(states, &may_read));
+    let mut n_compared = keys.len() as u64;
+    let is_missing = |node: usize, key: usize| {
+        !matches!(states.get(node).and_then(|states| states.get(key)), Some(State::Present { .. }))
+    };
+    let mut found = Vec::new();
+    for (first, (first_node, of_first)) in nodes.iter().zip(&states).enumerate() {
+        // The keys whose first node this is.
+        let here: Vec<bool> = (0..keys.len())
+            .map(|key| !is_missing(first, key) && (0..first).all(|node| is_missing(node, key)))
+            .collect();
+        let mut names = keys.clone();
+        retain(&mut names, &here);
+        let mut of_first = of_first.clone();
+        retain(&mut of_first, &here);
+        let mut differences: Vec<Option<Difference>> = names
+            .iter()
+            .map(|key| {
+                Some(Difference {
+                    key: key.clone(),
+                    missing: nodes.iter().take(first).map(|node| node.name().to_owned()).collect(),
+                    other: Vec::new(),
+                })
+            })
+            .collect();
+        for (node, of_node) in nodes.iter().zip(&states).skip(first + 1) {
+            let mut of_node = of_node.clone();
+            retain(&mut of_node, &here);
+            let compared = value::compare(&names, (first_node, &of_first), (node, &of_node)).await?;
+            for ((compared, state), (name, found)) in
+                compared.into_iter().zip(of_node).zip(names.iter().zip(&mut differences))
+            {
+                match (compared, state) {
+                    (Compared::Same, _) => {}
+                    (Compared::Denied(error), _) => {
+                        if found.take().is_some() {
+                            denied(name, &error);
+                            n_compared -= 1;
+                        }
+                    }
+                    (Compared::Different, State::Missing) => {
+                        found.iter_mut().for_each(|found| found.missing.push(node.name().to_owned()));
+                    }
+                    (Compared::Different, _) => {
+                        found.iter_mut().for_each(|found| found.other.push(node.name().to_owned()));
+                    }
+                }
+            }
+        }
+        let differs = |found: &Difference| !found.missing.is_empty() || !found.other.is_empty();
+        found.extend(differences.into_iter().flatten().filter(differs));
+    }
+    Ok((found, n_compared))
+}
+
+/// Keeps those elements that are marked so.
+fn retain<T>(elements: &mut Vec<T>, keep: &[bool]) {
+    let mut keep = keep.iter();
+    elements.retain(|_| keep.next() == Some(&true));
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.key.escape_ascii())?;
+        if !self.missing.is_empty() {
+            write!(f, " is missing on {}", self.missing.join(", "))?;
+        }
+        if !self.other.is_empty() {
+            write!(f, " is something else on {}", self.other.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Verify<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verify").field("rounds", &self.rounds).finish_non_exhaustive()
+    }
+}

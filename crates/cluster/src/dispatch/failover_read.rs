@@ -1,0 +1,180 @@
+//! Reads: one node answers, or the next one.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use redis::Cmd;
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::command::Merge;
+use redisdb_node::command::OnCopy;
+use redisdb_node::command::OnRing;
+use redisdb_node::command::Spec;
+
+use crate::copy::RedisCopy;
+use crate::copy::Shared;
+use crate::dispatch::scatter::unfit;
+use crate::error::Error;
+use crate::hints::log::Behind;
+use crate::hints::log::Standing;
+use crate::pipeline::copy::CopyReply;
+use crate::plan::context::Context;
+use crate::plan::merge::PartValue;
+use crate::plan::merge::merge;
+use crate::plan::replicate;
+use crate::policy::ReadFrom;
+use crate::replies::Replies;
+
+impl RedisCopy {
+    /// Asks one node, and the next one when that cannot answer.
+    pub(crate) async fn run_read(&self, spec: &'static Spec, cmd: &Cmd) -> Result<CopyReply, Error> {
+        let mut patience = self.patience(self.shared.nodes.len()).await?;
+        let _sendable = replicate::plan(Context::Alone, spec, cmd, || SystemTime::UNIX_EPOCH)?;
+        if spec.copy == OnCopy::EveryNode {
+            return self.ask_all(spec, cmd).boxed().await;
+        }
+        let shared = &*self.shared;
+        let of = |idx, reply| CopyReply::One(Arc::clone(shared.nodes.name(idx)), reply);
+        let key = spec.first_key(cmd).map_err(Error::keys(spec))?;
+        let mut errors = Vec::new();
+        if shared.nobody_is_up() {
+            patience.limit(self.examine_all().boxed()).await;
+        }
+        for wanted in [Standing::InSync, Standing::Nearly] {
+            for idx in shared.nodes.ring().successors(key.unwrap_or_default()) {
+                if shared.standing(idx, spec, cmd) != wanted {
+                    continue;
+                }
+                let node = patience.share(shared.nodes.at(idx));
+                // Where another node is left to be asked, none is asked twice.
+                let reply = match patience.is_last() {
+                    true => node.run(spec, cmd).await,
+                    false => node.run_once(spec, cmd).await,
+                };
+                match reply {
+                    // The answer may have come over a new connection, from a server that has been restarted.
+                    Ok(reply) if shared.standing(idx, spec, cmd) != Standing::Behind => {
+                        if !lacks_something(&reply) || self.has_its_marker(idx, &patience).await {
+                            return Ok(of(idx, reply));
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(error) if says_no_such_key(&error) && !self.has_its_marker(idx, &patience).await => {}
+                    Err(error) if another_may_answer(&error) => {
+                        shared.observe(idx, &error);
+                        errors.push(error);
+                    }
+                    Err(error) => return Err(Error::Node(error)),
+                }
+            }
+        }
+        let is_behind = |idx: &usize| {
+            !errors.iter().any(|error: &node::Error| error.node() == &**shared.nodes.name(*idx))
+        };
+        let behind: Vec<usize> =
+            shared.nodes.ring().successors(key.unwrap_or_default()).filter(is_behind).collect();
+        if shared.read_from == ReadFrom::Any {
+            for &idx in &behind {
+                match patience.share(shared.nodes.at(idx)).run(spec, cmd).await {
+                    Err(error) if another_may_answer(&error) => errors.push(error),
+                    reply => return Ok(of(idx, reply?)),
+                }
+            }
+        }
+        Err(Error::unavailable(spec.name, key, errors, shared.names(behind)))
+    }
+
+    /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached
+    /// do not count.
+    async fn ask_all(&self, spec: &'static Spec, cmd: &Cmd) -> Result<CopyReply, Error> {
+        let results = self.shared.nodes.run_on_all(spec, cmd).await;
+        let (mut values, mut errors) = (Vec::new(), Vec::new());
+        for (idx, result) in results.into_iter().enumerate() {
+            let node = Arc::clone(self.shared.nodes.name(idx));
+            match result {
+                Ok(value) => values.push(PartValue { node, n_keys: 0, value }),
+                Err(error) if another_may_answer(&error) => errors.push(error),
+                Err(error) => return Err(Error::Node(error)),
+            }
+        }
+        if values.is_empty() {
+            return Err(Error::unavailable(spec.name, None, errors, Vec::new()));
+        }
+        let names: Box<[_]> = values.iter().map(|part| Arc::clone(&part.node)).collect();
+        match merge(rule_of(spec), &[], values) {
+            Ok(value) => Ok(CopyReply::Merged(names, value)),
+            Err(reason) => Err(Error::unmerged(spec.name, &names, unfit(reason))),
+        }
+    }
+
+    pub(crate) async fn run_each(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
+        let _sendable = replicate::plan(Context::Alone, spec, cmd, || SystemTime::UNIX_EPOCH)?;
+        self.check_identity().await?;
+        let replies = join_all(self.shared.writers.iter().map(|node| node.run(spec, cmd))).await;
+        Ok(self.shared.nodes.replies(replies))
+    }
+}
+
+impl Shared {
+    /// Returns whether no node is known to answer reads.
+    pub(crate) fn nobody_is_up(&self) -> bool {
+        !self.nodes.iter().zip(&self.behind).any(|(node, behind)| behind.is_readable(node))
+    }
+
+    /// What a node has missed.
+    pub(crate) fn behind_of(&self, idx: usize) -> Result<&Behind, Error> {
+        self.behind.get(idx).ok_or_else(|| Error::NoSuchNode { name: format!("#{idx}") })
+    }
+
+    pub(crate) fn names(&self, nodes: Vec<usize>) -> Vec<String> {
+        nodes.into_iter().map(|idx| self.nodes.name(idx).to_string()).collect()
+    }
+
+    pub(crate) fn in_sync(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> bool {
+        self.standing(idx, spec, cmd) == Standing::InSync
+    }
+
+    /// What a node's answer to a command is worth.
+    pub(crate) fn standing(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> Standing {
+        // The keys are looked for only if the node has missed any: this is asked before and after every read.
+        let keys = std::iter::once_with(|| spec.keys_of(cmd)).flatten().flatten().map(|(_, key)| key);
+        self.behind.get(idx).map_or(Standing::Behind, |behind| behind.standing(self.nodes.at(idx), keys))
+    }
+}
+
+/// How the replies of all nodes to a question become one.
+pub(crate) fn rule_of(spec: &Spec) -> Merge {
+    match spec.ring {
+        OnRing::EveryNode(rule) => rule,
+        _ => Merge::AllOk,
+    }
+}
+
+/// Returns whether a reply says that something is not there.
+pub(crate) fn lacks_something(reply: &Value) -> bool {
+    match reply {
+        Value::Nil | Value::Int(0) => true,
+        Value::Array(elements) => elements.is_empty() || elements.contains(&Value::Nil),
+        _ => false,
+    }
+}
+
+/// Returns whether an error reply says so.
+pub(crate) fn says_no_such_key(error: &node::Error) -> bool {
+    matches!(error.kind(), node::ErrorKind::Server(reply) if reply.message.starts_with("no such key"))
+}
+
+/// Returns whether another node may give the answer that this one did not.
+pub(crate) fn another_may_answer(error: &node::Error) -> bool {
+    match error.kind() {
+        node::ErrorKind::Server(reply) => {
+            error.is_passing() || matches!(reply.code.as_str(), "NOAUTH" | "NOPERM")
+        }
+        node::ErrorKind::Reply(_)
+        | node::ErrorKind::ReplyTooLarge { .. }
+        | node::ErrorKind::Unsupported(_) => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,349 @@
+//! What a write leaves the nodes of a copy with: which of them may not hold now what the others hold.
+
+use redis::Cmd;
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::command::Group;
+use redisdb_node::command::Keys;
+use redisdb_node::command::Spec;
+
+use crate::copy::Shared;
+use crate::error::Error;
+use crate::hints::log::Behind;
+use crate::pipeline::copy::keys;
+use crate::plan::divergence::Held;
+use crate::plan::divergence::Took;
+use crate::plan::divergence::behind_after;
+use crate::plan::divergence::counts;
+use crate::plan::divergence::is_done;
+use crate::plan::divergence::right_reply;
+use crate::plan::replicate::is_whole;
+use crate::replies::Replies;
+
+type Results = Vec<Result<Value, node::Error>>;
+
+/// Returns whether a write without keys may change any of them, as `FLUSHDB` does and `SCRIPT LOAD` does not.
+fn changes_any_key(spec: &Spec) -> bool {
+    match spec.group {
+        Group::Server => matches!(spec.name, "FLUSHALL" | "FLUSHDB" | "SWAPDB"),
+        // A script that was given no keys may still write.
+        Group::Scripting => spec.keys != Keys::None,
+        Group::Cluster | Group::Connection | Group::PubSub | Group::Sentinel => false,
+        _ => true,
+    }
+}
+
+/// How far a write has come.
+#[derive(Debug)]
+enum Stage {
+    /// Nothing was sent.
+    Nothing,
+    /// This node was asked to decide.
+    Deciding(usize),
+    /// This node has decided, and the others are sent what came of it.
+    Decided(usize),
+    /// All nodes were sent it.
+    Sent,
+    /// These took it, and nobody has been told.
+    Answered(Vec<Took>),
+    /// What the nodes said has been noted.
+    Noted,
+}
+
+/// A node that may not have held what it should when a write began.
+#[derive(Debug)]
+struct Before {
+    idx: usize,
+    /// Whether it held it all the same, of the keys of this write.
+    held: bool,
+    /// The number of the last write that it had missed, if it had missed any that is not brought over.
+    last_missed: Option<u64>,
+}
+
+/// A write that is under way. When it goes, what the nodes may not have taken has been noted, also when its future is
+/// dropped midway; and if it met a repair of a node, its keys are brought over again.
+pub(crate) struct Watched<'a> {
+    shared: &'a Shared,
+    spec: &'static Spec,
+    cmd: &'a Cmd,
+    stage: Stage,
+    /// How many batches had been copied to each node; empty while none ever was.
+    batches_ended: Vec<u64>,
+    /// The nodes that were not as they should be in all things when it began.
+    before: Vec<Before>,
+}
+
+impl<'a> Watched<'a> {
+    pub(crate) fn new(shared: &'a Shared, spec: &'static Spec, cmd: &'a Cmd) -> Self {
+        let ever = shared.behind.iter().any(|behind| behind.was_copied_since(0));
+        let batches_ended = match ever {
+            true => shared.behind.iter().map(Behind::batches_ended).collect(),
+            false => Vec::new(),
+        };
+        let before = shared.behind.iter().enumerate().filter_map(|(idx, behind)| {
+            let node = shared.nodes.at(idx);
+            let is_in_doubt = !behind.is_in_sync(node);
+            is_in_doubt.then(|| Before {
+                idx,
+                held: behind.holds(node, keys(spec, cmd)),
+                last_missed: behind.has_missed().then(|| behind.last_missed()),
+            })
+        });
+        Self { shared, spec, cmd, stage: Stage::Nothing, batches_ended, before: before.collect() }
+    }
+
+    /// All nodes are sent it from now on.
+    pub(crate) fn sending(&mut self) {
+        self.stage = Stage::Sent;
+    }
+
+    /// This node is asked to decide from now on.
+    pub(crate) fn deciding(&mut self, decider: usize) {
+        self.stage = Stage::Deciding(decider);
+    }
+
+    /// This node has decided, and the others are sent what came of it from now on.
+    pub(crate) fn decided(&mut self, decider: usize) {
+        self.stage = Stage::Decided(decider);
+    }
+
+    /// These nodes took it. Nobody has been told, and it may still be that nobody will be.
+    pub(crate) fn answered(&mut self, took: Vec<Took>) {
+        self.stage = Stage::Answered(took);
+    }
+
+    /// Notes what the nodes said to a write that was sent to all, and judges it. Of one that leaves the same everywhere, those
+    /// that took it hold what they should; of another one, those that gave another reply than the right one did not.
+    pub(crate) fn conclude(&mut self, results: Results) -> Result<Replies<Value>, Error> {
+        if self.is_plain(&results) {
+            self.stage = Stage::Noted;
+            return self.shared.judge(self.spec, self.shared.nodes.replies(results));
+        }
+        self.weigh(results, None, is_whole(self.spec, self.cmd))
+    }
+
+    /// Notes what became of the effect of a decision, and judges it: the reply is what was decided, if the deciding node still
+    /// counts; what the others said to its effect is their own affair. `is_whole` says whether the effect leaves the same
+    /// everywhere.
+    pub(crate) fn conclude_decided(
+        &mut self,
+        results: Results,
+        (decider, reply): (usize, &Value),
+        is_whole: bool,
+    ) -> Result<Replies<Value>, Error> {
+        let results: Results = results.into_iter().map(|result| result.map(|_| reply.clone())).collect();
+        if self.is_plain(&results) {
+            self.stage = Stage::Noted;
+            return self.shared.judge(self.spec, self.shared.nodes.replies(results));
+        }
+        self.weigh(results, Some(decider), is_whole)
+    }
+
+    /// Returns whether all nodes took it, held all they should, and said the same.
+    fn is_plain(&self, results: &[Result<Value, node::Error>]) -> bool {
+        let is_current = |(idx, behind): (usize, &Behind)| {
+            behind.is_in_sync(self.shared.nodes.at(idx)) && !behind.was_copied_since(self.batches_ended(idx))
+        };
+        self.before.is_empty()
+            && results.iter().all(Result::is_ok)
+            && !are_different(results)
+            && self.shared.behind.iter().enumerate().all(is_current)
+    }
+
+    fn weigh(
+        &mut self,
+        results: Results,
+        decider: Option<usize>,
+        is_whole: bool,
+    ) -> Result<Replies<Value>, Error> {
+        self.stage = Stage::Noted;
+        let shared = self.shared;
+        // Of two that end at once, the second sees what the first has noted.
+        let _one_at_a_time = shared.judging();
+        let errors =
+            results.iter().enumerate().filter_map(|(idx, result)| Some((idx, result.as_ref().err()?)));
+        errors.for_each(|(idx, error)| shared.observe(idx, error));
+        let took: Vec<Took> = results.iter().map(Took::from).collect();
+        let held = self.held();
+        let is_done = match decider {
+            Some(decider) => held.get(decider).is_some_and(|held| Held::Away <= *held),
+            None => is_done(&took, &held, is_whole),
+        };
+        self.note_taken(&took, &held, is_done);
+        if !is_done && took.contains(&Took::Yes) {
+            return Err(self.in_vain(results));
+        }
+        let counts = counts(&took, &held);
+        let replies = self.order().filter(|idx| counts(*idx));
+        let replies: Vec<(usize, &Value)> =
+            replies.filter_map(|idx| Some((idx, results.get(idx)?.as_ref().ok()?))).collect();
+        let right = right_reply(&replies);
+        match right {
+            _ if is_whole => self.settle(&results),
+            Some((_, right)) if decider.is_none() && self.is_disagreed(&results) => {
+                self.note_others(&results, right);
+            }
+            _ => {}
+        }
+        let first = right.map_or(0, |(idx, _)| idx);
+        let others = took.iter().enumerate().filter(|(idx, took)| **took == Took::Yes && !counts(*idx));
+        let others = others.map(|(idx, _)| idx).collect();
+        shared.judge(self.spec, shared.nodes.replies(results).counting_from(first, others))
+    }
+
+    /// The error of a write that only nodes took whose state does not count.
+    fn in_vain(&self, results: Results) -> Error {
+        let (mut takers, mut errors) = (Vec::new(), Vec::new());
+        for (idx, result) in results.into_iter().enumerate() {
+            match result {
+                Ok(_) => takers.push(idx),
+                Err(error) => errors.push(error),
+            }
+        }
+        let takers = self.shared.names(takers);
+        Error::unavailable(self.spec.name, self.keys().next(), errors, takers.clone()).done_in_vain(takers)
+    }
+
+    /// Notes that the deciding node, the only one that was sent anything, gave an error.
+    pub(crate) fn note_undecided(&mut self, decider: usize, error: &node::Error) {
+        self.stage = Stage::Noted;
+        self.shared.observe(decider, error);
+        if error.may_have_executed() {
+            self.note_untold(&self.all_but(decider, Took::Maybe, Took::No));
+        }
+    }
+
+    /// Notes a node that answered from another memory than that of the others.
+    pub(crate) fn note_other(&self, idx: usize) {
+        if let Some(behind) = self.shared.behind.get(idx) {
+            self.note_missed(behind);
+        }
+    }
+
+    /// Nothing more is sent, and nothing was missed.
+    pub(crate) fn nothing_missed(&mut self) {
+        self.stage = Stage::Noted;
+    }
+
+    /// Returns whether nodes that should have given the same reply did not. `SORT` without `STORE` gives elements of equal
+    /// weight in any order.
+    pub(crate) fn is_disagreed<'r>(
+        &self,
+        results: impl IntoIterator<Item = &'r Result<Value, node::Error>>,
+    ) -> bool {
+        are_different(results)
+            && !matches!(self.spec.keys, Keys::OneAndAfter { .. })
+            && self.keys().next().is_some()
+    }
+
+    /// The nodes that took what it came to have the whole value of its keys: they have missed nothing of them any more that was
+    /// missed before it began. Whatever was sent to a node before came there before.
+    fn settle(&self, results: &[Result<Value, node::Error>]) {
+        for Before { idx, last_missed, .. } in &self.before {
+            if let (Some(behind), Some(Ok(_)), Some(last)) =
+                (self.shared.behind.get(*idx), results.get(*idx), last_missed)
+            {
+                behind.settle(self.keys(), *last);
+            }
+        }
+    }
+
+    /// Notes which nodes gave another reply than the right one: what they held was something else.
+    ///
+    /// Of a node that has all to be compared still, other replies are expected; and a script may tell what it likes.
+    fn note_others(&self, results: &[Result<Value, node::Error>], right: &Value) {
+        if self.spec.group == Group::Scripting {
+            return;
+        }
+        for (idx, behind) in self.shared.behind.iter().enumerate() {
+            let reply = results.get(idx).and_then(|result| result.as_ref().ok());
+            if reply.is_some_and(|reply| reply != right) && behind.has_memory(self.shared.nodes.at(idx)) {
+                behind.missed(self.keys());
+            }
+        }
+    }
+
+    fn note_missed(&self, behind: &Behind) {
+        if self.touches_keys() {
+            behind.missed(self.keys());
+        }
+    }
+
+    fn note_taken(&self, took: &[Took], held: &[Held], is_done: bool) {
+        let after = behind_after(took, held, is_done, self.order());
+        for (behind, is_behind) in self.shared.behind.iter().zip(after) {
+            if is_behind {
+                self.note_missed(behind);
+            }
+        }
+    }
+
+    /// Notes a write of which nobody is told that it is done.
+    fn note_untold(&self, took: &[Took]) {
+        let _one_at_a_time = self.shared.judging();
+        let held = self.held();
+        self.note_taken(took, &held, is_done(took, &held, false));
+    }
+
+    fn all_but(&self, one: usize, its: Took, others: Took) -> Vec<Took> {
+        (0..self.shared.nodes.len()).map(|idx| if idx == one { its } else { others }).collect()
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        keys(self.spec, self.cmd)
+    }
+
+    fn touches_keys(&self) -> bool {
+        self.keys().next().is_some() || changes_any_key(self.spec)
+    }
+
+    fn order(&self) -> impl Iterator<Item = usize> + use<'_> {
+        self.shared.nodes.ring().successors(self.keys().next().unwrap_or_default())
+    }
+
+    fn batches_ended(&self, idx: usize) -> u64 {
+        self.batches_ended.get(idx).copied().unwrap_or(0)
+    }
+
+    /// What each node held of its keys from its beginning until now.
+    fn held(&self) -> Vec<Held> {
+        let touches_keys = self.touches_keys();
+        let held = self.shared.behind.iter().enumerate().map(|(idx, behind)| {
+            let node = self.shared.nodes.at(idx);
+            let was_behind = self.before.iter().any(|before| before.idx == idx && !before.held);
+            match () {
+                () if !touches_keys => Held::Current,
+                () if behind.were_copied_since(self.batches_ended(idx), self.keys()) => Held::Copied,
+                () if was_behind || !behind.holds(node, self.keys()) => Held::Behind,
+                // Of one that has no connection now it may not have been noticed yet that it is away.
+                () if behind.is_readable(node) && node.is_connected() => Held::Current,
+                () => Held::Away,
+            }
+        });
+        held.collect()
+    }
+}
+
+/// Returns whether nodes gave different replies.
+fn are_different<'r>(results: impl IntoIterator<Item = &'r Result<Value, node::Error>>) -> bool {
+    let mut replies = results.into_iter().flatten();
+    let Some(first) = replies.next() else { return false };
+    replies.any(|reply| reply != first)
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.stage, Stage::Noted) {
+            Stage::Nothing | Stage::Noted => {}
+            Stage::Deciding(decider) => self.note_untold(&self.all_but(decider, Took::Maybe, Took::No)),
+            Stage::Decided(decider) => self.note_untold(&self.all_but(decider, Took::Yes, Took::Maybe)),
+            Stage::Sent => self.note_untold(&vec![Took::Maybe; self.shared.nodes.len()]),
+            Stage::Answered(took) => self.note_untold(&took),
+        }
+        for (idx, behind) in self.shared.behind.iter().enumerate() {
+            if behind.were_copied_since(self.batches_ended(idx), self.keys()) {
+                self.note_missed(behind);
+            }
+        }
+    }
+}

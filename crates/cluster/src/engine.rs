@@ -1,0 +1,6 @@
+//! The engine: the nodes of a ring or a copy, and what every call on them needs.
+
+pub(crate) mod background_task;
+pub(crate) mod deadline;
+pub(crate) mod nodes;
+pub(crate) mod topology;

@@ -1,0 +1,160 @@
+//! The nodes and their placement: one value that never changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use futures_util::future::select_ok;
+use redis::Cmd;
+use redis::Value;
+use redisdb_hashring::HashRing;
+use redisdb_hashring::HashTag;
+use redisdb_node as node;
+use redisdb_node::Node;
+use redisdb_node::NodeConfig;
+use redisdb_node::command::Spec;
+
+use crate::error::Error;
+use crate::event::Events;
+use crate::replies::Replies;
+
+/// The nodes in the order of the configuration; a ring's index is theirs.
+#[derive(Debug, Clone)]
+pub(crate) struct Nodes {
+    ring: Arc<HashRing>,
+    nodes: Vec<(Arc<str>, Node)>,
+    events: Events,
+}
+
+impl Nodes {
+    pub(crate) fn new(ring: HashRing, nodes: Vec<NodeConfig>) -> Self {
+        let events = Events::default();
+        let nodes = nodes.into_iter().map(|node| Node::observed(node, events.observer()));
+        Self::of(Arc::new(ring), nodes, events.clone())
+    }
+
+    /// The nodes of a ring, in its order.
+    pub(crate) fn of(ring: Arc<HashRing>, nodes: impl Iterator<Item = Node>, events: Events) -> Self {
+        let nodes: Vec<(Arc<str>, Node)> = nodes.map(|node| (node.name().into(), node)).collect();
+        Node::keep_apart(nodes.iter().map(|(_, node)| node));
+        Self { ring, nodes, events }
+    }
+
+    /// What tells of these nodes.
+    pub(crate) fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// The same nodes, by handles with a deadline.
+    pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
+        let nodes = self.nodes.iter().map(|(name, node)| (Arc::clone(name), node.with_deadline(deadline)));
+        Self { ring: Arc::clone(&self.ring), nodes: nodes.collect(), events: self.events.clone() }
+    }
+
+    /// Connects to all at once. A server that is down now may come up later, so only two things are errors: a node
+    /// that is wrongly configured, and that none can be reached.
+    pub(crate) async fn connect(&self) -> Result<(), Error> {
+        let attempts = join_all(self.iter().map(Node::ready)).await;
+        let mut down = None;
+        let mut any_up = false;
+        for attempt in attempts {
+            match attempt {
+                Ok(()) => any_up = true,
+                Err(error) if error.is_config() => return Err(Error::Node(error)),
+                Err(error) => down = Some(error),
+            }
+        }
+        match down {
+            Some(error) if !any_up => Err(Error::Node(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What time it is by the clocks of the servers, of those that are known the middle one; by this machine's if none is.
+    pub(crate) fn clock(&self) -> SystemTime {
+        let mut clocks: Vec<_> = self.iter().filter_map(Node::server_clock).collect();
+        clocks.sort_unstable();
+        clocks.get(clocks.len() / 2).copied().unwrap_or_else(SystemTime::now)
+    }
+
+    pub(crate) fn no_clock_is_known(&self) -> bool {
+        self.iter().all(|node| node.server_clock().is_none())
+    }
+
+    /// Waits for the first connection, with which a server tells the time, or until none can be made.
+    pub(crate) async fn learn_clock(&self) {
+        let _none = select_ok(self.iter().map(|node| node.ready().boxed())).await;
+    }
+
+    pub(crate) fn ring(&self) -> &HashRing {
+        &self.ring
+    }
+
+    /// What a tag stands between.
+    pub(crate) fn tag_delimiters(&self) -> (u8, u8) {
+        match self.ring.hash_tag() {
+            HashTag::Delimiters { open, close } => (*open, *close),
+            // Between braces, by one rule or another, or nowhere.
+            _ => (b'{', b'}'),
+        }
+    }
+
+    pub(crate) fn placement(&self) -> &Arc<HashRing> {
+        &self.ring
+    }
+
+    /// The owner of a key.
+    pub(crate) fn owner(&self, key: impl AsRef<[u8]>) -> &Node {
+        self.at(self.ring.lookup(key))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Node> {
+        self.nodes.iter().map(|(_, node)| node)
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the ring was built from these nodes: its indices are theirs"
+    )]
+    pub(crate) fn at(&self, idx: usize) -> &Node {
+        &self.nodes[idx].1
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the ring was built from these nodes: its indices are theirs"
+    )]
+    pub(crate) fn name(&self, idx: usize) -> &Arc<str> {
+        &self.nodes[idx].0
+    }
+
+    pub(crate) fn position(&self, name: &str) -> Result<usize, Error> {
+        let found = self.nodes.iter().position(|(n, _)| **n == *name);
+        found.ok_or_else(|| Error::NoSuchNode { name: name.to_owned() })
+    }
+
+    /// Runs one command on every node, all at once.
+    pub(crate) async fn run_on_all(&self, spec: &'static Spec, cmd: &Cmd) -> Vec<Result<Value, node::Error>> {
+        join_all(self.iter().map(|node| node.run(spec, cmd))).await
+    }
+
+    /// Puts each node's name to its result; the results stand in the order of the nodes.
+    pub(crate) fn replies<T>(&self, results: Vec<Result<T, node::Error>>) -> Replies<T> {
+        let names = self.nodes.iter().map(|(name, _)| Arc::clone(name));
+        Replies::new(names.zip(results.into_iter().map(Into::into)).collect())
+    }
+
+    /// Calls a function with every node, all at once.
+    pub(crate) async fn on_each<T, F>(&self, f: impl Fn(Node) -> F) -> Replies<T>
+    where
+        F: Future<Output = Result<T, node::Error>>,
+    {
+        self.replies(join_all(self.iter().map(|node| f(node.clone()))).await)
+    }
+}

@@ -1,0 +1,248 @@
+//! The nodes of a ring and how it uses them: one value that is swapped whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use redis::Cmd;
+use redisdb_hashring::HashRing;
+use redisdb_node::Node;
+use redisdb_node::NodeConfig;
+use redisdb_node::command::Keys;
+use redisdb_node::command::OnRing;
+use redisdb_node::command::Spec;
+
+use crate::builder::Members;
+use crate::config::ConfigError;
+use crate::engine::nodes::Nodes;
+use crate::error::Error;
+use crate::event::Events;
+use crate::failover::tracker::Away;
+use crate::plan::context::Context;
+use crate::plan::route::Route;
+use crate::plan::route::route;
+use crate::plan::route::route_together;
+use crate::policy::OnDown;
+use crate::policy::Rejoin;
+
+/// The nodes of a ring and how it uses them.
+#[derive(Debug)]
+pub(crate) struct Topology {
+    pub(crate) nodes: Nodes,
+    /// Of each node.
+    away: Vec<Arc<Away>>,
+    colocated: bool,
+    pub(crate) on_down: OnDown,
+}
+
+/// What a ring is to be made of: all that may be wrong with it has been found by now.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    ring: Arc<HashRing>,
+    nodes: Vec<NodeConfig>,
+    colocated: bool,
+    on_down: OnDown,
+}
+
+/// What [`RedisRing::replace`](crate::RedisRing::replace) has done: the names of nodes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Replaced {
+    /// Those that were not there before.
+    pub added: Vec<String>,
+    /// Those that are there no more.
+    pub removed: Vec<String>,
+    /// Those that have another address, or other settings, and so another connection.
+    pub changed: Vec<String>,
+    /// Those that keep their connection.
+    pub kept: Vec<String>,
+}
+
+impl Plan {
+    pub(crate) fn new(members: Members, colocated: bool, on_down: OnDown) -> Result<Self, Error> {
+        let reason = match &on_down {
+            OnDown::Failover { ttl_cap } if ttl_cap.as_millis() == 0 => {
+                Some("`ttl_cap` is 0, so nothing that is written would be kept; a minute is usual")
+            }
+            OnDown::Remap { on_return: Rejoin::FlushPrefix(prefix) } if prefix.is_empty() => Some(
+                "the prefix is empty, so every key of the server would be removed; give the keys a prefix",
+            ),
+            _ => None,
+        };
+        match reason {
+            Some(reason) => Err(ConfigError::OnDown { reason }.into()),
+            None => {
+                Ok(Self { ring: Arc::new(members.ring.build()?), nodes: members.nodes, colocated, on_down })
+            }
+        }
+    }
+}
+
+impl Topology {
+    pub(crate) fn new(plan: Plan) -> Self {
+        let events = Events::default();
+        let (ring, on_down) = (Arc::clone(&plan.ring), plan.on_down.clone());
+        let nobody = Self {
+            nodes: Nodes::of(ring, std::iter::empty(), events.clone()),
+            away: Vec::new(),
+            colocated: plan.colocated,
+            on_down,
+        };
+        nobody.replaced_by(&plan).0
+    }
+
+    /// Decides where a command goes that runs by itself or in a pipeline.
+    pub(crate) fn route(&self, spec: &'static Spec, cmd: &Cmd, context: Context) -> Result<Route, Error> {
+        route(self.nodes.ring(), |key| self.serving(key), spec, cmd, self.colocated, context)
+    }
+
+    /// Decides on which node commands run together, in one block or one transaction. Nobody stands in for it.
+    pub(crate) fn route_together<'a>(
+        &self,
+        commands: impl Iterator<Item = (&'static Spec, &'a Cmd)> + Clone,
+        context: Context,
+    ) -> Result<usize, Error> {
+        route_together(self.nodes.ring(), commands, self.colocated, context)
+    }
+
+    /// Where a command goes that has one key and is sent as it is, as most are: what [`route`](Self::route) says of it, found
+    /// with less work.
+    #[inline]
+    pub(crate) fn straight(&self, spec: &'static Spec, cmd: &Cmd) -> Option<usize> {
+        match (spec.ring, spec.keys) {
+            (OnRing::ByKey, Keys::One(_)) if !self.takes_care_of(spec) => {
+                spec.first_key(cmd).ok()?.map(|key| self.serving(key))
+            }
+            _ => None,
+        }
+    }
+
+    /// Decides where a command goes that nobody stands in for.
+    pub(crate) fn route_to_owner(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Route, Error> {
+        let ring = self.nodes.ring();
+        route(ring, |key| ring.lookup(key), spec, cmd, self.colocated, Context::Alone)
+    }
+
+    /// The node that answers for a key: its owner, or, while that is away and the ring is to do without it, the next one
+    /// that is not.
+    #[inline]
+    pub(crate) fn serving(&self, key: &[u8]) -> usize {
+        let ring = self.nodes.ring();
+        let owner = ring.lookup(key);
+        match self.is_away(owner) {
+            false => owner,
+            true => ring.successors(key).find(|idx| !self.is_away(*idx)).unwrap_or(owner),
+        }
+    }
+
+    /// Whether other nodes answer for the keys of this one.
+    #[inline]
+    pub(crate) fn is_away(&self, idx: usize) -> bool {
+        self.on_down != OnDown::Fail
+            && (self.nodes.at(idx).is_down() || self.away.get(idx).is_some_and(|away| away.is_away()))
+    }
+
+    /// Whether a command takes more than to be sent where it is routed to: because a node is away, or because a delete
+    /// goes to two nodes.
+    #[inline]
+    pub(crate) fn takes_care_of(&self, spec: &Spec) -> bool {
+        self.goes_to_two(spec) || self.is_any_away()
+    }
+
+    /// Whether a command goes to two nodes.
+    #[inline]
+    pub(crate) fn goes_to_two(&self, spec: &Spec) -> bool {
+        matches!(self.on_down, OnDown::Failover { .. }) && is_delete(spec)
+    }
+
+    /// Whether other nodes answer for the keys of any.
+    #[inline]
+    pub(crate) fn is_any_away(&self) -> bool {
+        self.on_down != OnDown::Fail && (0..self.nodes.len()).any(|idx| self.is_away(idx))
+    }
+
+    pub(crate) fn away(&self) -> impl Iterator<Item = (&Node, &Arc<Away>)> {
+        self.nodes.iter().zip(&self.away)
+    }
+
+    /// The nodes in whose place one answers for a key: its owner, and all others that would come first.
+    pub(crate) fn in_place_of(&self, at: usize, key: &[u8]) -> impl Iterator<Item = &Arc<Away>> {
+        let before = self.nodes.ring().successors(key).take_while(move |idx| *idx != at);
+        before.filter_map(|idx| self.away.get(idx))
+    }
+
+    /// Whether a node would answer for a key before another one does.
+    pub(crate) fn stands_before(&self, node: usize, other: usize, key: &[u8]) -> bool {
+        let mut successors = self.nodes.ring().successors(key);
+        successors.find(|idx| *idx == node || *idx == other) == Some(node)
+    }
+
+    /// The topology that takes the place of this one, with those of its nodes that stay as they are.
+    pub(crate) fn replaced_by(&self, plan: &Plan) -> (Self, Replaced) {
+        let events = self.nodes.events();
+        let mut present: HashMap<&str, (&Node, &Arc<Away>)> =
+            self.away().map(|(node, away)| (node.name(), (node, away))).collect();
+        let mut replaced = Replaced::default();
+        let members = plan.nodes.iter().map(|config| {
+            let name = || config.name().to_owned();
+            match present.remove(config.name()) {
+                Some((node, away)) if is_same_server(node.config(), config) => {
+                    replaced.kept.push(name());
+                    return (node.clone(), Arc::clone(away));
+                }
+                // What it has missed was missed by its name, and is to be removed from the server that has it now.
+                Some((_, away)) => {
+                    replaced.changed.push(name());
+                    return (Node::observed(config.clone(), away.observer(events)), Arc::clone(away));
+                }
+                None => replaced.added.push(name()),
+            }
+            let away = Arc::new(Away::default());
+            (Node::observed(config.clone(), away.observer(events)), away)
+        });
+        let (nodes, away): (Vec<_>, Vec<Arc<Away>>) = members.unzip();
+        away.iter().for_each(|away| away.is_stood_in_for(plan.on_down != OnDown::Fail));
+        let nodes = Nodes::of(Arc::clone(&plan.ring), nodes.into_iter(), events.clone());
+        let removed = self.nodes.iter().map(Node::name).filter(|name| present.contains_key(name));
+        replaced.removed = removed.map(str::to_owned).collect();
+        (Self { nodes, away, colocated: plan.colocated, on_down: plan.on_down.clone() }, replaced)
+    }
+}
+
+pub(crate) fn is_delete(spec: &Spec) -> bool {
+    matches!(spec.name, "DEL" | "UNLINK")
+}
+
+/// Whether a connection to the one is a connection to the other: all but the weight is the same.
+fn is_same_server(a: &NodeConfig, b: &NodeConfig) -> bool {
+    a.clone().with_weight(b.weight()) == *b
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::RedisRing;
+
+    #[test]
+    fn nodes_that_stay_as_they_are_keep_their_connection() {
+        let builder = || RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2");
+        let topology = Topology::new(builder().node("c", "redis://h3").plan().unwrap());
+        let next = builder().node("d", "redis://h4").weighted_node("c", "redis://moved", 2);
+        let (next, replaced) = topology.replaced_by(&next.plan().unwrap());
+        assert_eq!(replaced.kept, ["a", "b"]);
+        assert_eq!((replaced.added, replaced.changed), (vec!["d".to_owned()], vec!["c".to_owned()]));
+        assert_eq!(next.nodes.iter().map(Node::name).collect::<Vec<_>>(), ["a", "b", "d", "c"]);
+        let plan = builder().weighted_node("c", "redis://moved", 7).plan().unwrap();
+        let (_, replaced) = next.replaced_by(&plan);
+        assert_eq!((replaced.kept.len(), replaced.removed), (3, vec!["d".to_owned()]));
+    }
+
+    #[test]
+    fn what_would_lose_data_is_refused() {
+        let plan = |on_down| RedisRing::builder().node("a", "redis://h").on_down(on_down).plan();
+        assert!(plan(OnDown::Failover { ttl_cap: Duration::ZERO }).is_err());
+        assert!(plan(OnDown::Remap { on_return: Rejoin::FlushPrefix(String::new()) }).is_err());
+        assert!(plan(OnDown::Remap { on_return: Rejoin::Trust }).is_ok());
+    }
+}

@@ -1,0 +1,125 @@
+//! What happens to the nodes, as a stream.
+
+use std::fmt;
+
+use futures_util::Stream;
+use futures_util::stream;
+use redisdb_node::NodeEvent;
+use redisdb_node::Observer;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::engine::topology::Replaced;
+use crate::health::Health;
+
+/// How many events a listener may be behind before it misses the oldest.
+const KEPT: usize = 256;
+
+/// What happened to the nodes of a ring or a copy.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A node's health has changed.
+    Node {
+        /// The node.
+        node: String,
+        /// What has changed.
+        event: NodeEvent,
+    },
+    /// On a copy: how a node is now, as its watcher sees it, from a quarter of a second to a second later.
+    Health {
+        /// The node.
+        node: String,
+        /// How it is.
+        health: Health,
+    },
+    /// On a ring: other nodes answer for the keys of this one, which is down, as [`OnDown`](crate::OnDown) says.
+    Away {
+        /// The node.
+        node: String,
+    },
+    /// On a ring: a node that was away serves its keys again.
+    Back {
+        /// The node.
+        node: String,
+    },
+    /// On a ring: other nodes were put in place of the present ones.
+    Replaced(Replaced),
+    /// This listener was too slow, and has missed so many events.
+    Missed(u64),
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node { node, event } => write!(f, "node `{node}`: {event}"),
+            Self::Health { node, health } => write!(f, "node `{node}` is {health:?}"),
+            Self::Away { node } => write!(f, "node `{node}` is away: others answer for its keys"),
+            Self::Back { node } => write!(f, "node `{node}` serves its keys again"),
+            Self::Replaced(replaced) => write!(
+                f,
+                "nodes replaced: {} added, {} removed, {} changed, {} kept",
+                replaced.added.len(),
+                replaced.removed.len(),
+                replaced.changed.len(),
+                replaced.kept.len()
+            ),
+            Self::Missed(n) => write!(f, "{n} events were missed"),
+        }
+    }
+}
+
+/// What tells of events, to whoever listens.
+#[derive(Debug, Clone)]
+pub(crate) struct Events(broadcast::Sender<Event>);
+
+impl Default for Events {
+    fn default() -> Self {
+        Self(broadcast::channel(KEPT).0)
+    }
+}
+
+impl Events {
+    /// Tells of an event. Without a listener it is forgotten.
+    pub(crate) fn tell(&self, event: Event) {
+        let _nobody_listens = self.0.send(event);
+    }
+
+    /// What a node tells of itself.
+    pub(crate) fn observer(&self) -> Observer {
+        let events = self.clone();
+        Observer::new(move |node, event| events.tell(Event::Node { node: node.to_owned(), event }))
+    }
+
+    /// The events from now on. It ends when the last handle and the last node are gone.
+    pub(crate) fn stream(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
+        let next = |mut receiver: broadcast::Receiver<Event>| async {
+            match receiver.recv().await {
+                Ok(event) => Some((event, receiver)),
+                Err(RecvError::Lagged(n)) => Some((Event::Missed(n), receiver)),
+                Err(RecvError::Closed) => None,
+            }
+        };
+        Box::pin(stream::unfold(self.0.subscribe(), next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_listener_is_told_how_much_it_missed_and_the_end_is_an_end() {
+        let events = Events::default();
+        let mut listener = events.stream();
+        for i in 0..KEPT + 10 {
+            events.tell(Event::Back { node: i.to_string() });
+        }
+        drop(events);
+        assert!(matches!(listener.next().await, Some(Event::Missed(10))));
+        assert!(matches!(listener.next().await, Some(Event::Back { node }) if node == "10"));
+        assert_eq!(listener.count().await, KEPT - 1);
+    }
+}

@@ -1,0 +1,63 @@
+//! The tasks in the background that let nodes of a ring serve again which were away.
+
+use std::sync::Arc;
+
+use crate::event::Event;
+use crate::failover::tracker;
+use crate::ring::Shared;
+
+impl Shared {
+    /// Sees to it that nodes which were away and have come back serve again.
+    pub(crate) fn look_after_those_away(self: &Arc<Self>) {
+        let shared = Arc::downgrade(self);
+        self.monitor.ensure(move || async move {
+            while let Some(topology) = shared.upgrade().map(|shared| shared.topology.load_full()) {
+                let mut is_any_away = false;
+                for (node, away) in topology.away().filter(|(_, away)| away.is_away()) {
+                    match node.is_down() {
+                        true => is_any_away = true,
+                        false => match away.rejoin(node, &topology).await {
+                            Ok(true) => {
+                                topology.nodes.events().tell(Event::Back { node: node.name().to_owned() });
+                                shared.upgrade().iter().for_each(Self::clean);
+                            }
+                            Ok(false) => is_any_away = true,
+                            Err(error) => {
+                                is_any_away = true;
+                                tracing::warn!(node = node.name(), %error, "it cannot serve again yet");
+                            }
+                        },
+                    }
+                }
+                drop(topology);
+                if !is_any_away {
+                    return;
+                }
+                tokio::time::sleep(tracker::LOOK_EVERY).await;
+            }
+        });
+        self.clean();
+    }
+
+    /// Sees to it that what others hold of the keys of nodes that serve again is removed.
+    fn clean(self: &Arc<Self>) {
+        if !self.topology.load().away().any(|(_, away)| away.has_left_something()) {
+            return;
+        }
+        let shared = Arc::downgrade(self);
+        self.cleaner.ensure(move || async move {
+            while let Some(topology) = shared.upgrade().map(|shared| shared.topology.load_full()) {
+                for (idx, (node, away)) in topology.away().enumerate() {
+                    if let Err(error) = away.clean(idx, &topology).await {
+                        tracing::warn!(node = node.name(), %error, "others may still hold old values of its keys");
+                    }
+                }
+                if !topology.away().any(|(_, away)| away.has_left_something()) {
+                    return;
+                }
+                drop(topology);
+                tokio::time::sleep(tracker::LOOK_EVERY).await;
+            }
+        });
+    }
+}

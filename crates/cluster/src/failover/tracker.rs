@@ -1,0 +1,289 @@
+//! Nodes of a ring that are away: who answers for their keys meanwhile, what must be done before they serve again, and what
+//! must be gone from the others before those answer for them another time.
+
+use std::future::ready;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use std::time::Duration;
+use std::time::Instant;
+
+use futures_util::TryStreamExt;
+use redisdb_node as node;
+use redisdb_node::Node;
+use redisdb_node::NodeEvent;
+use redisdb_node::Observer;
+use redisdb_node::Scan;
+use redisdb_node::command::rows;
+use redisdb_node::commands::ScanOptions;
+use tokio::sync::Notify;
+
+use crate::engine::topology::Topology;
+use crate::event::Event;
+use crate::event::Events;
+use crate::failover::outage::Absence;
+use crate::failover::outage::BATCH;
+use crate::failover::outage::Begin;
+use crate::policy::OnDown;
+use crate::policy::Rejoin;
+
+/// Whether one node is away, and what follows from it.
+#[derive(Debug, Default)]
+pub(crate) struct Away {
+    is_away: AtomicBool,
+    is_stood_in_for: AtomicBool,
+    absence: Mutex<Absence>,
+    /// The node serves again, or another one is clean.
+    changed: Notify,
+}
+
+/// A write that is under way on a node that stands in.
+pub(crate) struct StandingIn {
+    away: Arc<Away>,
+    on: Arc<str>,
+}
+
+impl Away {
+    pub(crate) fn is_away(&self) -> bool {
+        self.is_away.load(Ordering::Acquire)
+    }
+
+    /// Sets whether others answer for the node while it is away.
+    pub(crate) fn is_stood_in_for(&self, is_stood_in_for: bool) {
+        self.is_stood_in_for.store(is_stood_in_for, Ordering::Release);
+    }
+
+    /// What the node tells of itself.
+    pub(crate) fn observer(self: &Arc<Self>, events: &Events) -> Observer {
+        let (away, events) = (Arc::clone(self), events.clone());
+        Observer::new(move |node, event| {
+            let seen = match event {
+                NodeEvent::Down { .. } => Some(true),
+                NodeEvent::Connected { .. } => Some(false),
+                _ => None,
+            };
+            events.tell(Event::Node { node: node.to_owned(), event });
+            match seen {
+                Some(true) => {
+                    let mut held = away.held();
+                    let was_here = held.goes(Instant::now());
+                    away.is_away.store(true, Ordering::Release);
+                    drop(held);
+                    if was_here && away.is_stood_in_for.load(Ordering::Acquire) {
+                        events.tell(Event::Away { node: node.to_owned() });
+                    }
+                }
+                Some(false) => away.held().comes(Instant::now()),
+                None => {}
+            }
+        })
+    }
+
+    /// Begins a write on a node that stands in; `None` if the node it stands in for has come back meanwhile.
+    pub(crate) async fn stand_in(
+        self: &Arc<Self>,
+        on: &Arc<str>,
+        missed: Option<&[u8]>,
+        limit: Duration,
+    ) -> Option<StandingIn> {
+        let begin = || match self.held().begin(on, missed) {
+            Begin::NotYet => None,
+            begin => Some(begin),
+        };
+        match self.until(begin, limit).await {
+            Some(Begin::Now) => Some(StandingIn { away: Arc::clone(self), on: Arc::clone(on) }),
+            _ => None,
+        }
+    }
+
+    /// Returns whether nothing of this node is left from before on one that is to answer for it, or else waits a while for
+    /// that.
+    pub(crate) async fn has_left_nothing_on(&self, node: &str, on_down: &OnDown, limit: Duration) -> bool {
+        match on_down {
+            OnDown::Remap { on_return: Rejoin::WaitMaxTtl(longest) } => {
+                !self.held().returned_within(*longest, Instant::now())
+            }
+            OnDown::Remap { on_return: Rejoin::FlushPrefix(_) } => {
+                let is_clean = || (!self.held().is_unclean(node)).then_some(());
+                self.until(is_clean, limit).await.is_some()
+            }
+            _ => true,
+        }
+    }
+
+    /// Asks until there is an answer, whenever something has changed, for so long at most.
+    async fn until<T>(&self, ask: impl Fn() -> Option<T>, limit: Duration) -> Option<T> {
+        let answer = async {
+            loop {
+                let changed = self.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if let Some(answer) = ask() {
+                    return answer;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(limit, answer).await.ok()
+    }
+
+    /// Does what must be done before the node may serve again. Returns whether it does.
+    pub(crate) async fn rejoin(&self, node: &Node, topology: &Topology) -> Result<bool, node::Error> {
+        match &topology.on_down {
+            OnDown::Remap { on_return: Rejoin::WaitMaxTtl(longest) } => {
+                let mut held = self.held();
+                let now = Instant::now();
+                if held.returned_within(*longest, now) && !node.is_down() {
+                    held.serve_as_before();
+                } else if !held.went_within(*longest, now) {
+                    self.serve(&mut held, node);
+                }
+                self.is_away.store(held.is_away(), Ordering::Release);
+                return Ok(!held.is_away());
+            }
+            OnDown::Remap { on_return: Rejoin::FlushPrefix(prefix) } => {
+                remove_all(node, prefix, |_| true).await?;
+                let mut held = self.held();
+                let serves = self.serve(&mut held, node);
+                if serves {
+                    let names = topology.nodes.iter().map(Node::name);
+                    held.left_on(names.filter(|name| *name != node.name()).map(Arc::from));
+                }
+                return Ok(serves);
+            }
+            OnDown::Failover { .. } => self.remove_missed(node).await?,
+            _ => {}
+        }
+        Ok(self.serve(&mut self.held(), node))
+    }
+
+    fn serve(&self, held: &mut Absence, node: &Node) -> bool {
+        // It may have gone again just before that.
+        let serves = !node.is_down() && held.serve(Instant::now());
+        if !serves {
+            held.open();
+        }
+        self.is_away.store(held.is_away(), Ordering::Release);
+        self.changed.notify_waiters();
+        serves
+    }
+
+    /// Removes what others took writes of from the node.
+    async fn remove_missed(&self, node: &Node) -> Result<(), node::Error> {
+        loop {
+            let batch = self.held().batch();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let removed = match batch.all {
+                true => remove_all(node, "", |_| true).await,
+                false => Ok(()),
+            };
+            let removed = match removed {
+                Ok(()) => remove(node, &batch.keys).await,
+                failed => failed,
+            };
+            if let Err(error) = removed {
+                self.held().not_removed(&batch);
+                self.changed.notify_waiters();
+                return Err(error);
+            }
+            self.held().removed(&batch);
+        }
+    }
+
+    /// Whether other nodes may hold keys that the node has by now.
+    pub(crate) fn has_left_something(&self) -> bool {
+        !self.held().is_clean()
+    }
+
+    /// Removes from the other nodes that are up what they hold of a node's keys.
+    pub(crate) async fn clean(&self, of: usize, topology: &Topology) -> Result<(), node::Error> {
+        let names = self.held().to_clean();
+        for name in names {
+            if let (Ok(at), Some(prefix)) = (topology.nodes.position(&name), topology.on_down.flushes()) {
+                let node = topology.nodes.at(at);
+                if node.is_down() {
+                    continue;
+                }
+                remove_all(node, prefix, |key| topology.stands_before(of, at, key)).await?;
+            }
+            self.held().cleaned(&name);
+            self.changed.notify_waiters();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn held(&self) -> MutexGuard<'_, Absence> {
+        self.absence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for StandingIn {
+    fn drop(&mut self) {
+        self.away.held().end(&self.on, Instant::now());
+    }
+}
+
+/// Removes keys.
+pub(crate) async fn remove(node: &Node, keys: &[impl AsRef<[u8]>]) -> Result<(), node::Error> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let mut unlink = rows::UNLINK.cmd();
+    for key in keys {
+        unlink.arg(key.as_ref());
+    }
+    node.run(rows::UNLINK.spec(), &unlink).await.map(drop)
+}
+
+/// Removes all keys that begin with a prefix, of those that are meant.
+async fn remove_all(node: &Node, prefix: &str, is_meant: impl Fn(&[u8]) -> bool) -> Result<(), node::Error> {
+    let pattern = format!("{}*", escaped(prefix));
+    let options = ScanOptions::new().pattern(pattern).count(BATCH as u64);
+    let keys = node.scan_iter::<Vec<u8>>(options).try_filter(|key| ready(is_meant(key))).try_chunks(BATCH);
+    let removed = keys.map_err(|error| error.1).try_for_each(async |keys| remove(node, &keys).await);
+    removed.await
+}
+
+/// A pattern that matches just this text.
+fn escaped(text: &str) -> String {
+    let special = |c| matches!(c, '*' | '?' | '[' | ']' | '\\');
+    text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
+}
+
+/// How often it is looked whether a node may serve again.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use redisdb_node::NodeConfig;
+
+    use super::*;
+    use crate::RedisRing;
+
+    #[tokio::test]
+    async fn a_node_serves_also_while_writes_on_another_are_under_way() {
+        let on_down = OnDown::Failover { ttl_cap: Duration::from_secs(60) };
+        let plan = RedisRing::builder().node("a", "redis://h").on_down(on_down).plan().unwrap();
+        let topology = Topology::new(plan);
+        let node = Node::new(NodeConfig::new("redis://h").unwrap());
+        let away = Arc::new(Away::default());
+        let (other, limit) = ("b".into(), Duration::from_secs(1));
+        assert!(away.stand_in(&other, None, limit).await.is_none(), "it is not away");
+        away.held().goes(Instant::now());
+        let _writing = away.stand_in(&other, None, limit).await.unwrap();
+        assert!(away.rejoin(&node, &topology).await.unwrap() && !away.is_away());
+        assert!(away.stand_in(&other, None, limit).await.is_none());
+    }
+
+    #[test]
+    fn a_prefix_matches_as_it_is_written() {
+        assert_eq!(escaped("a[b]*?\\"), "a\\[b\\]\\*\\?\\\\");
+        assert_eq!(escaped("user:"), "user:");
+    }
+}

@@ -1,0 +1,4 @@
+//! Hinted handoff: what a node of a copy has missed is remembered, and brought over when the node is back.
+
+pub(crate) mod copy_window;
+pub(crate) mod log;

@@ -1,0 +1,83 @@
+//! Keys that are being copied to a node, and the writes that meet that.
+
+use std::hash::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
+use std::sync::atomic::Ordering;
+
+use crate::hints::log::Behind;
+
+/// Of so many batches a repair remembers which keys were in them; a write that began before counts as having met them.
+pub(crate) const BATCHES: usize = 64;
+
+impl Behind {
+    /// How many batches have been copied: what a write remembers when it begins.
+    pub(crate) fn batches_ended(&self) -> u64 {
+        self.batches_ended.load(Ordering::Acquire)
+    }
+
+    /// Returns whether any batch was being copied at any time since so many had been.
+    pub(crate) fn was_copied_since(&self, batches_ended: u64) -> bool {
+        self.batches_started.load(Ordering::Acquire) > batches_ended
+    }
+
+    /// Returns whether any of these keys was being copied at any time since so many batches had been; of none, any at
+    /// all. What was written meanwhile may have been overwritten by what was read before.
+    pub(crate) fn were_copied_since<'a>(
+        &self,
+        batches_ended: u64,
+        mut keys: impl Iterator<Item = &'a [u8]>,
+    ) -> bool {
+        if !self.was_copied_since(batches_ended) {
+            return false;
+        }
+        let held = self.held();
+        let since = self.batches_started.load(Ordering::Acquire).saturating_sub(batches_ended);
+        let since = usize::try_from(since).unwrap_or(usize::MAX);
+        let mut any = false;
+        let found = keys.any(|key| {
+            any = true;
+            let hash = hash(key);
+            held.batches.iter().rev().take(since).any(|batch| batch.contains(&hash))
+        });
+        found || !any || since > held.batches.len()
+    }
+
+    /// Records that a batch of keys is about to be read elsewhere and written to the node.
+    pub(crate) fn start_batch(&self, keys: &[Vec<u8>]) -> Batch<'_> {
+        let mut held = self.held();
+        if held.batches.len() == BATCHES {
+            held.batches.pop_front();
+        }
+        held.batches.push_back(keys.iter().map(|key| hash(key)).collect());
+        self.batches_started.fetch_add(1, Ordering::AcqRel);
+        Batch { behind: self }
+    }
+}
+
+fn hash(key: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A batch of keys that is being copied to a node.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    behind: &'a Behind,
+}
+
+impl Batch<'_> {
+    /// Only these of its keys are written.
+    pub(crate) fn narrow<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        if let Some(batch) = self.behind.held().batches.back_mut() {
+            *batch = keys.map(hash).collect();
+        }
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.behind.batches_ended.fetch_add(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,420 @@
+//! Which node of a copy has missed what, as far as this client knows.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
+use redisdb_node::Admission;
+use redisdb_node::Node;
+
+use crate::health::Health;
+use crate::membership::state_machine::Memory;
+use crate::membership::state_machine::Seen;
+use crate::membership::state_machine::State;
+
+/// How many keys are remembered one by one, and how many bytes of them; above, the whole node counts as behind.
+const MOST_KEYS: usize = 100_000;
+const MOST_BYTES: usize = 16 << 20;
+
+/// What one node has missed.
+#[derive(Debug)]
+pub(crate) struct Behind {
+    /// The incarnation of the server whose memory is trusted; see [`Node::incarnation`].
+    pub(super) trusted: AtomicU64,
+    /// Whether the node's state lets it answer reads; asked before and after every read, so it has no lock.
+    pub(super) readable: AtomicBool,
+    /// Which process of the server may be written to; it has no say without an identity.
+    pub(super) admission: Admission,
+    pub(super) n_keys: AtomicUsize,
+    /// How many batches of keys have begun to be copied to the node, and how many of them have been.
+    pub(super) batches_started: AtomicU64,
+    pub(super) batches_ended: AtomicU64,
+    pub(super) keys: Mutex<Keys>,
+    /// Held by the one repair of the node.
+    pub(crate) repairing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) state: State,
+    /// Each key with the number of the last write of it that was missed.
+    pub(super) missed: HashMap<Vec<u8>, u64>,
+    pub(super) bytes: usize,
+    pub(super) n_writes: u64,
+    /// How often everything was missed, so that a repair notices when it happens while it runs.
+    pub(super) n_floods: u64,
+    /// The hashes of the keys of the last batches that were copied.
+    pub(super) batches: VecDeque<HashSet<u64>>,
+}
+
+/// What a node's answer about some keys is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// As much as any other's.
+    InSync,
+    /// It has not missed them as far as this client knows, but it was away until a moment ago.
+    Nearly,
+    /// Nothing.
+    Behind,
+}
+
+impl Keys {
+    /// Whether any of these keys was missed; of none, any at all.
+    fn has_missed_any<'a>(&self, mut keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        let mut any = false;
+        let has_missed = keys.any(|key| {
+            any = true;
+            self.missed.contains_key(key)
+        });
+        has_missed || !any && !self.missed.is_empty()
+    }
+}
+
+impl Default for Behind {
+    fn default() -> Self {
+        let keys = Keys {
+            state: State::NEW,
+            missed: HashMap::new(),
+            bytes: 0,
+            n_writes: 0,
+            n_floods: 0,
+            batches: VecDeque::new(),
+        };
+        Self {
+            trusted: AtomicU64::new(0),
+            readable: AtomicBool::new(State::NEW.is_readable()),
+            admission: Admission::nobody(),
+            n_keys: AtomicUsize::new(0),
+            batches_started: AtomicU64::new(0),
+            batches_ended: AtomicU64::new(0),
+            keys: Mutex::new(keys),
+            repairing: tokio::sync::Mutex::new(()),
+        }
+    }
+}
+
+impl Behind {
+    /// Records that the node may not have taken a write of these keys; of none, that it missed a write of all.
+    pub(crate) fn missed<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        let mut held = self.held();
+        let mut any = false;
+        for key in keys {
+            any = true;
+            held.n_writes += 1;
+            let number = held.n_writes;
+            if held.missed.insert(key.to_vec(), number).is_none() {
+                held.bytes += key.len();
+            }
+        }
+        let is_flooded = !any || held.missed.len() > MOST_KEYS || held.bytes > MOST_BYTES;
+        if is_flooded {
+            held.missed.clear();
+            held.bytes = 0;
+            held.n_floods += 1;
+        }
+        self.n_keys.store(held.missed.len(), Ordering::Release);
+        self.turn(&mut held, if is_flooded { Seen::Flooded } else { Seen::Missed });
+    }
+
+    /// Records what was seen of the node.
+    pub(crate) fn see(&self, seen: Seen) {
+        self.turn(&mut self.held(), seen);
+    }
+
+    /// Records whether the server is the process whose memory is trusted.
+    pub(crate) fn meet(&self, node: &Node) {
+        // Not between the question and the answer may a repair end.
+        let mut held = self.held();
+        let seen = if self.is_trusted(node) { Seen::Intact } else { Seen::Lost };
+        self.turn(&mut held, seen);
+    }
+
+    fn turn(&self, held: &mut Keys, seen: Seen) {
+        let before = held.state;
+        held.state = before.after(seen);
+        if before != held.state {
+            self.readable.store(held.state.is_readable(), Ordering::Release);
+            tracing::debug!(?before, ?seen, after = ?held.state, "a node of a copy has changed");
+        }
+    }
+
+    /// What the node's answer about these keys is worth; of none, about anything.
+    pub(crate) fn standing<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> Standing {
+        let readable = self.readable.load(Ordering::Acquire);
+        if !self.is_trusted(node) {
+            return Standing::Behind;
+        }
+        if readable && self.n_keys.load(Ordering::Acquire) == 0 {
+            return Standing::InSync;
+        }
+        let held = self.held();
+        match held.state.health {
+            _ if held.has_missed_any(keys) => Standing::Behind,
+            _ if held.state.is_readable() => Standing::InSync,
+            Health::Replaying => Standing::Nearly,
+            _ => Standing::Behind,
+        }
+    }
+
+    /// Returns whether the node holds what it should of these keys as far as this client knows, also while it is away; of
+    /// none, of everything.
+    pub(crate) fn holds<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        let held = self.held();
+        self.is_trusted(node) && held.state.memory == Memory::Whole && !held.has_missed_any(keys)
+    }
+
+    /// Returns whether the node's answer about these keys can be trusted; of none, about anything.
+    pub(crate) fn in_sync<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        self.standing(node, keys) == Standing::InSync
+    }
+
+    /// Returns whether the node answers reads, but for what it has missed.
+    pub(crate) fn is_readable(&self, node: &Node) -> bool {
+        self.readable.load(Ordering::Acquire) && self.is_trusted(node)
+    }
+
+    /// Which process of the server may be written to, where servers are marked.
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    /// Returns whether any keys are remembered that it has missed.
+    pub(crate) fn has_missed(&self) -> bool {
+        0 < self.n_keys.load(Ordering::Acquire)
+    }
+
+    /// How many keys were missed that are remembered one by one.
+    pub(crate) fn n_missed(&self) -> usize {
+        self.n_keys.load(Ordering::Acquire)
+    }
+
+    /// Returns whether nothing was missed at all.
+    pub(crate) fn is_in_sync(&self, node: &Node) -> bool {
+        self.in_sync(node, std::iter::empty())
+    }
+
+    /// Returns whether the server is the process whose memory is trusted.
+    pub(crate) fn is_trusted(&self, node: &Node) -> bool {
+        node.incarnation() == self.trusted.load(Ordering::Acquire)
+    }
+
+    /// Returns whether the node holds what it was sent since this client knows it, but for the keys that it missed.
+    pub(crate) fn has_memory(&self, node: &Node) -> bool {
+        self.is_trusted(node) && self.held().state.memory == Memory::Whole
+    }
+
+    /// How the node is.
+    pub(crate) fn health(&self, node: &Node) -> Health {
+        let held = self.held();
+        match held.state.health {
+            _ if held.state.is_readable() && !node.is_connected() => Health::Down,
+            Health::Up | Health::Suspect | Health::WriteDegraded | Health::Replaying
+                if !self.is_trusted(node) =>
+            {
+                Health::Syncing
+            }
+            health => health,
+        }
+    }
+
+    /// Trusts the memory of this incarnation of the server: somebody has made it whole.
+    pub(crate) fn vouch(&self, incarnation: u64) {
+        let mut held = self.held();
+        if held.state.memory != Memory::Flooded {
+            self.trusted.store(incarnation, Ordering::Release);
+        }
+        self.turn(&mut held, Seen::Vouched);
+    }
+
+    /// Trusts the node again, but for the keys that are still remembered: the caller vouches that it is equal.
+    pub(crate) fn readmit(&self, node: &Node) {
+        let mut held = self.held();
+        self.trusted.store(node.incarnation(), Ordering::Release);
+        self.turn(&mut held, Seen::Readmitted);
+        if !held.missed.is_empty() {
+            self.turn(&mut held, Seen::Missed);
+        }
+    }
+
+    /// Returns whether this key is remembered as missed.
+    pub(crate) fn has_missed_of(&self, key: &[u8]) -> bool {
+        self.has_missed() && self.held().missed.contains_key(key)
+    }
+
+    /// The keys that are missed now, each with the number of its last write.
+    pub(crate) fn missed_keys(&self) -> Vec<(Vec<u8>, u64)> {
+        self.held().missed.iter().map(|(key, number)| (key.clone(), *number)).collect()
+    }
+
+    /// The number of the last write that was missed.
+    pub(crate) fn last_missed(&self) -> u64 {
+        self.held().n_writes
+    }
+
+    /// Forgets a key that is the same as on a node in sync, unless it has been missed again since.
+    pub(crate) fn forget(&self, key: &[u8], number: u64) {
+        let mut held = self.held();
+        if held.missed.get(key) == Some(&number) {
+            held.missed.remove(key);
+            held.bytes -= key.len();
+        }
+        self.n_keys.store(held.missed.len(), Ordering::Release);
+    }
+
+    /// Forgets those of these keys that have been missed no more since this write: the node has taken their whole values; of
+    /// none, all keys, which it has removed.
+    pub(crate) fn settle<'a>(&self, keys: impl Iterator<Item = &'a [u8]>, last: u64) {
+        let mut held = self.held();
+        let mut any = false;
+        for key in keys {
+            any = true;
+            if held.missed.get(key).is_some_and(|number| *number <= last) {
+                held.missed.remove(key);
+                held.bytes -= key.len();
+            }
+        }
+        if !any {
+            held.missed.retain(|_, number| last < *number);
+            held.bytes = held.missed.keys().map(Vec::len).sum();
+        }
+        self.n_keys.store(held.missed.len(), Ordering::Release);
+    }
+
+    /// Records that all that was missed up to this write has been brought over, if it has.
+    pub(crate) fn catch_up(&self, last: u64) -> bool {
+        let mut held = self.held();
+        let caught_up = held.missed.values().all(|number| last < *number);
+        if caught_up {
+            let is_behind = !held.missed.is_empty();
+            self.turn(&mut held, Seen::CaughtUp);
+            if is_behind {
+                self.turn(&mut held, Seen::Missed);
+            }
+        }
+        caught_up
+    }
+
+    /// How often everything was missed.
+    pub(crate) fn n_floods(&self) -> u64 {
+        self.held().n_floods
+    }
+
+    /// Records that all keys have been compared and made the same on this incarnation of the server; not if everything
+    /// was missed anew since there were so many floods.
+    pub(crate) fn synced(&self, incarnation: u64, n_floods: u64) {
+        let mut held = self.held();
+        if held.n_floods == n_floods {
+            self.trusted.store(incarnation, Ordering::Release);
+            self.turn(&mut held, Seen::Synced);
+        }
+    }
+
+    pub(super) fn held(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redisdb_node::NodeConfig;
+
+    use super::*;
+
+    fn key(key: &str) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(key.as_bytes())
+    }
+
+    fn new() -> (Behind, Node) {
+        (Behind::default(), Node::new(NodeConfig::new("redis://h").unwrap()))
+    }
+
+    #[test]
+    fn a_key_that_is_missed_again_during_a_repair_stays_missed() {
+        let (behind, node) = new();
+        behind.missed(key("a"));
+        behind.missed(key("b"));
+        let (missed, last) = (behind.missed_keys(), behind.last_missed());
+        behind.missed(key("b"));
+        for (key, number) in missed {
+            behind.forget(&key, number);
+        }
+        assert!(behind.catch_up(last));
+        assert!(behind.in_sync(&node, key("a")) && !behind.in_sync(&node, key("b")));
+        assert!(!behind.is_in_sync(&node));
+    }
+
+    #[test]
+    fn a_whole_value_settles_what_was_missed_before_it_and_nothing_since() {
+        let (behind, node) = new();
+        behind.missed([b"a".as_slice(), b"b", b"c"].into_iter());
+        let last = behind.last_missed();
+        behind.missed(key("b"));
+        behind.settle([b"a".as_slice(), b"b", b"x"].into_iter(), last);
+        let is_behind = |name| !behind.in_sync(&node, key(name));
+        assert_eq!(["a", "b", "c"].map(is_behind), [false, true, true]);
+        assert_eq!(behind.held().bytes, 2);
+        let last = behind.last_missed();
+        behind.missed(key("c"));
+        behind.settle(std::iter::empty(), last);
+        assert_eq!(["a", "b", "c"].map(is_behind), [false, false, true]);
+        assert_eq!(behind.held().bytes, 1);
+    }
+
+    #[test]
+    fn a_flood_during_a_repair_is_not_forgotten_by_it() {
+        let (behind, node) = new();
+        behind.missed(std::iter::empty());
+        let n_floods = behind.n_floods();
+        behind.missed(std::iter::empty());
+        behind.synced(0, n_floods);
+        behind.catch_up(behind.last_missed());
+        assert!(!behind.in_sync(&node, key("a")));
+        behind.synced(0, behind.n_floods());
+        assert_eq!(behind.standing(&node, key("a")), Standing::Nearly);
+        behind.catch_up(behind.last_missed());
+        assert!(behind.in_sync(&node, key("a")));
+    }
+
+    #[test]
+    fn a_write_knows_of_every_batch_with_its_key_that_it_met() {
+        let (behind, _) = new();
+        let keys = [b"a".to_vec(), b"b".to_vec()];
+        let met = |before, name| behind.were_copied_since(before, key(name));
+        let before = behind.batches_ended();
+        assert!(!met(before, "a"));
+        let batch = behind.start_batch(&keys);
+        let during = behind.batches_ended();
+        assert!(met(before, "a") && met(during, "b") && !met(during, "c"));
+        // Without a key it meets them all.
+        assert!(behind.were_copied_since(during, std::iter::empty()));
+        batch.narrow(key("b"));
+        assert!(!met(during, "a") && met(during, "b"));
+        drop(batch);
+        assert!(met(before, "b") && met(during, "b") && !met(behind.batches_ended(), "b"));
+        for _ in 0..crate::hints::copy_window::BATCHES {
+            drop(behind.start_batch(&[]));
+        }
+        assert!(met(before, "a"), "what is not remembered counts as met");
+    }
+
+    #[test]
+    fn too_many_keys_count_as_all() {
+        let (behind, node) = new();
+        let long = vec![b'x'; MOST_BYTES / 2];
+        behind.missed(std::iter::once(long.as_slice()));
+        assert!(behind.in_sync(&node, key("a")));
+        behind.missed(
+            [[long.as_slice(), b"y"].concat(), [long.as_slice(), b"z"].concat()].iter().map(Vec::as_slice),
+        );
+        assert!(!behind.in_sync(&node, key("a")));
+        behind.readmit(&node);
+        assert!(behind.is_in_sync(&node));
+    }
+}

@@ -1,0 +1,54 @@
+//! Giving an identity to servers that held data before.
+
+use redisdb_node::Node;
+
+use crate::copy::RedisCopy;
+use crate::error::Error;
+use crate::hints::log::Behind;
+use crate::membership::marker::Stage;
+
+impl RedisCopy {
+    /// Marks the servers as belonging to this copy, if they all hold the same; for servers that held data before they
+    /// were given an [identity](crate::CopyBuilder::identity).
+    ///
+    /// # Errors
+    /// [`Error::Identity`] if they do not hold the same, with the first keys that differ, if the copy has no identity, or if
+    /// a server was restarted meanwhile; and if a node cannot be reached.
+    pub async fn adopt(&self) -> Result<(), Error> {
+        if self.shared.identity.is_none() {
+            let reason =
+                "this copy has no identity; give it one by `RedisCopy::builder().identity(..)`".to_owned();
+            return Err(Error::Identity { reason });
+        }
+        self.shared.nodes.connect().await?;
+        let nodes: Vec<&Node> = self.shared.nodes.iter().collect();
+        for node in &nodes {
+            node.ready().await?;
+        }
+        // What is missed from now on was not compared.
+        let missed: Vec<_> = self.shared.behind.iter().map(Behind::missed_keys).collect();
+        let incarnations: Vec<u64> = nodes.iter().map(|node| node.incarnation()).collect();
+        // One server alone is the same as itself.
+        if 1 < nodes.len() {
+            let mut verified = self.verify().run().await?;
+            if let Some((_, error)) = verified.left_out.pop() {
+                return Err(Error::Node(error));
+            }
+            if let Some(first) = verified.first() {
+                let reason =
+                    format!("{} keys are not the same on all servers; the first: {first}", verified.len());
+                return Err(Error::Identity { reason });
+            }
+        }
+        if nodes.iter().zip(&incarnations).any(|(node, incarnation)| node.incarnation() != *incarnation) {
+            let reason = "a server was restarted while they were compared; call `adopt()` again".to_owned();
+            return Err(Error::Identity { reason });
+        }
+        self.mark(0..nodes.len(), Stage::Ready).await?;
+        for ((node, behind), missed) in nodes.into_iter().zip(&self.shared.behind).zip(missed) {
+            missed.iter().for_each(|(key, number)| behind.forget(key, *number));
+            behind.readmit(node);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,424 @@
+//! How a process that has seen nothing yet tells a server that belongs to a copy and is whole from one that came back
+//! empty or old: by a marker, one key on each server.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use redis::Cmd;
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::Admission;
+use redisdb_node::LockError;
+use redisdb_node::LockGuard;
+use redisdb_node::LockOptions;
+use redisdb_node::Node;
+use redisdb_node::command::Spec;
+use redisdb_node::command::rows;
+
+use crate::anti_entropy::value;
+use crate::copy::RedisCopy;
+use crate::copy::Shared;
+use crate::dispatch::run_with::both;
+use crate::engine::deadline::Patience;
+use crate::error::Error;
+use crate::error::RepairReason;
+use crate::membership::look::Found;
+use crate::membership::look::Look;
+use crate::membership::marker::Marker;
+use crate::membership::marker::Stage;
+use crate::membership::state_machine::Seen;
+
+/// How long a process may make a server whole without a word before another one may take over.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// That this process, and no other, makes a server whole; taken back when it is [released](Self::release), or runs out.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    guard: LockGuard<Node>,
+    renewed: Instant,
+}
+
+impl RedisCopy {
+    /// Makes sure that the servers are those of this copy, once, and that they are watched; a copy without an identity
+    /// takes them as they are.
+    pub(crate) async fn check_identity(&self) -> Result<(), Error> {
+        if !self.is_identified() {
+            // Boxed, as all that is rare: the futures of every call would have room for it, and be nested as deeply.
+            self.shared.identified.get_or_try_init(|| self.identify().boxed()).await?;
+        }
+        self.watch();
+        Ok(())
+    }
+
+    /// Whether nothing is to be looked at any more before the servers are used.
+    pub(crate) fn is_identified(&self) -> bool {
+        self.shared.identity.is_none() || self.shared.identified.initialized()
+    }
+
+    async fn identify(&self) -> Result<(), Error> {
+        let nodes = &self.shared.nodes;
+        let looks = join_all((0..nodes.len()).map(|idx| self.look(idx))).await;
+        for (node, look) in nodes.iter().zip(&looks) {
+            if let Found::Barred(why) = &look.found {
+                return Err(Error::Identity {
+                    reason: format!("the server of node `{}` {why}", node.name()),
+                });
+            }
+        }
+        if looks.iter().all(|look| matches!(look.found, Found::Unmarked { keys: 0 })) {
+            // The first start. Another process may do the same at this moment: it writes the same.
+            return self.mark(0..nodes.len(), Stage::Ready).await;
+        }
+        if !looks.iter().any(|look| matches!(look.found, Found::Marked(..))) {
+            // One that cannot be asked may well be marked.
+            let errors = looks.iter().filter_map(|look| match &look.found {
+                Found::Unreachable(error) => error.clone(),
+                _ => None,
+            });
+            let errors: Vec<_> = errors.collect();
+            if !errors.is_empty() {
+                return Err(Error::unavailable("CONNECT", None, errors, Vec::new()));
+            }
+            let silent =
+                nodes.iter().zip(&looks).find(|(_, look)| matches!(look.found, Found::Unmarked { keys: -1 }));
+            let reason = match silent {
+                Some((node, _)) => format!(
+                    "no server is marked as belonging to this copy, and that of node `{}` does not say whether it is \
+                     empty; permit it by `ACL SETUSER {} +dbsize`",
+                    node.name(),
+                    node.config().username().unwrap_or("default"),
+                ),
+                None => "no server is marked as belonging to this copy, and they are not all empty; if they hold the \
+                         same, say so by `adopt()`"
+                    .to_owned(),
+            };
+            return Err(Error::Identity { reason });
+        }
+        for look in &looks {
+            if let Found::Marked(marker, _) = &look.found {
+                self.shared.beat().seen(marker.epoch, Instant::now());
+            }
+        }
+        let unproved =
+            looks.iter().position(|look| matches!(look.found, Found::Marked(..)) && look.is_marked.is_none());
+        for (idx, look) in looks.into_iter().enumerate() {
+            if let (Found::Unreachable(_), Some(behind)) = (&look.found, self.shared.behind.get(idx)) {
+                // Whatever answers there later is looked at before it is believed.
+                behind.see(Seen::Unreachable);
+            }
+            self.settle(idx, look).await;
+        }
+        let is_any_whole =
+            nodes.iter().zip(&self.shared.behind).any(|(node, behind)| behind.is_readable(node));
+        match unproved {
+            Some(idx) if !is_any_whole => {
+                let user = nodes.at(idx).config().username().unwrap_or("default");
+                let reason = format!(
+                    "nothing proves that the servers, as that of node `{}`, are the processes that were marked as whole, and \
+                     not restarted since with old data; let the user call INFO, by `ACL SETUSER {user} +info`, or, if they \
+                     hold the same, say so by `adopt()`",
+                    nodes.name(idx)
+                );
+                Err(Error::Identity { reason })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Marks servers, as the processes that they are now: from then on they are the nodes', and are written to.
+    pub(crate) async fn mark(
+        &self,
+        nodes: impl IntoIterator<Item = usize>,
+        stage: Stage,
+    ) -> Result<(), Error> {
+        let Some(key) = self.shared.marker_key() else { return Ok(()) };
+        let marks = nodes.into_iter().map(async |idx| {
+            let look = self.look(idx).await;
+            let node = self.shared.process(idx, look.incarnation);
+            let epoch = self.shared.beat().newest();
+            let marked = if let Found::Marked(marker, _) = &look.found { marker.generation } else { 0 };
+            let known = self.shared.generation(&node).unwrap_or(0).max(marked);
+            // One that is marked as whole already has not been made whole once more.
+            let is_whole = look.is_marked == Some(true)
+                && matches!(&look.found, Found::Marked(marker, _) if marker.is_whole(0));
+            let generation = if stage == Stage::Ready && !is_whole { known.saturating_add(1) } else { known };
+            let marker =
+                Marker::new(node.name(), stage, epoch, look.process_to_mark()).of_generation(generation);
+            node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
+            self.shared.remember(&node, &marker);
+            if let Some(behind) = self.shared.behind.get(idx) {
+                behind.admission().admit(look.incarnation);
+            }
+            Ok::<_, node::Error>(())
+        });
+        for marked in join_all(marks).await {
+            marked?;
+        }
+        Ok(())
+    }
+
+    /// Looks at a server's marker, and draws the conclusions.
+    pub(crate) async fn look_at(&self, idx: usize) {
+        let look = self.look(idx).await;
+        // Another process than the one that said this is looked at by itself.
+        if self.shared.nodes.at(idx).incarnation() == look.incarnation {
+            self.settle(idx, look).await;
+        }
+    }
+
+    /// Makes sure that a node which says that something is not there had not been emptied: that its marker is the one that it
+    /// was found whole with. Without an identity nobody can tell; without time left to look it is not sure.
+    pub(crate) async fn has_its_marker(&self, idx: usize, patience: &Patience) -> bool {
+        let Some(key) = self.shared.marker_key() else { return true };
+        // Boxed, for it is rare.
+        patience.limit(self.sees_its_marker(idx, key).boxed()).await.unwrap_or(false)
+    }
+
+    async fn sees_its_marker(&self, idx: usize, key: String) -> bool {
+        let (node, Some(behind)) = (self.shared.nodes.at(idx), self.shared.behind.get(idx)) else {
+            return true;
+        };
+        let reply = node.send(rows::GET.cmd().arg(&key)).await;
+        if let Err(error) = reply {
+            self.shared.observe(idx, &error);
+            self.shared.tell_refused(&error, Some(key.as_bytes()));
+            return false;
+        }
+        let found = match &reply {
+            Ok(Value::BulkString(text)) => Marker::read(text, node.name()).ok(),
+            _ => None,
+        };
+        let known = self.shared.remembered(node);
+        let is_as_known = found.zip(known).is_some_and(|(found, known)| found.is_the_same_but_later(&known));
+        // The answer may have come over a new connection, from a server that has been restarted.
+        if is_as_known && behind.is_trusted(node) {
+            return true;
+        }
+        // Gone, or made whole meanwhile by another process: whatever was read before counts for nothing.
+        self.look_at(idx).await;
+        false
+    }
+
+    async fn settle(&self, idx: usize, look: Look) {
+        let shared = &*self.shared;
+        let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return };
+        let incarnation = look.incarnation;
+        match look.found {
+            Found::Unreachable(error) => {
+                let key = shared.marker_key().unwrap_or_default();
+                error.iter().for_each(|error| shared.tell_refused(error, Some(key.as_bytes())));
+            }
+            Found::Barred(why) => {
+                shared.tell_barred(node, &why);
+                behind.admission().deny();
+                behind.see(Seen::Misconfigured);
+            }
+            Found::Unmarked { keys } => {
+                // A process that nobody knows and that holds something may be somebody else's: it is given nothing before
+                // a repair has found that it is ours, and marked it. The one that was known has been emptied.
+                if keys == 0 {
+                    behind.admission().admit(incarnation);
+                }
+                behind.see(Seen::Lost);
+            }
+            Found::Marked(marker, text) => {
+                behind.admission().admit(incarnation);
+                shared.beat().seen(marker.epoch, Instant::now());
+                let newest = shared.beat().newest();
+                let known = shared.generation(node);
+                // Another process than the one that this client has written to: that was marked before counts for nothing,
+                // only that it has been made whole since.
+                let is_since = known.is_none_or(|known| known < marker.generation);
+                let is_known = behind.is_trusted(node) || is_since;
+                // Nor does a marker that may have come from a dump: it is this process's own if it was written, or was
+                // known to be its own, since this process was met.
+                let is_its_own = match look.is_marked {
+                    Some(is_its_own) => is_its_own,
+                    None => {
+                        shared.first_generation(node, incarnation, marker.generation) < marker.generation
+                            || behind.is_trusted(node) && known == Some(marker.generation)
+                    }
+                };
+                if !is_known || !is_its_own || !marker.is_whole(newest) {
+                    behind.see(Seen::Lost);
+                    return;
+                }
+                shared.remember(node, &marker);
+                if !behind.has_memory(node) {
+                    // Whoever made it whole need not know what this process knows the others to have missed.
+                    shared.missed_with_the_others(idx);
+                }
+                behind.vouch(incarnation);
+                behind.see(Seen::Intact);
+                let due = shared.beat().due(Instant::now());
+                if behind.has_memory(node) && (marker.epoch < due || text == node.name().as_bytes()) {
+                    let process = marker.process.clone().or(look.process);
+                    let generation = marker.generation;
+                    let marker = Marker::new(node.name(), Stage::Ready, due, process);
+                    self.advance(node, &text, marker.of_generation(generation)).await;
+                }
+            }
+        }
+    }
+
+    /// Gives a server the epoch that is due, unless somebody else has changed its marker meanwhile.
+    async fn advance(&self, node: &Node, was: &[u8], marker: Marker) {
+        const SWAP: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) return 1 end return 0";
+        let Some(key) = self.shared.marker_key() else { return };
+        let mut swap = redis::cmd("EVAL");
+        swap.arg(SWAP).arg(1).arg(&key).arg(was).arg(marker.text());
+        match node.send(&swap).await {
+            Ok(Value::Int(1)) => {
+                self.shared.beat().seen(marker.epoch, Instant::now());
+                self.shared.remember(node, &marker);
+            }
+            Ok(_) => {}
+            // Without it a server that was away for long is not noticed by its marker.
+            Err(error) => self.shared.tell_refused(&error, Some(key.as_bytes())),
+        }
+    }
+
+    /// Removes all keys of a server but its marker, in one step: without it, it would be taken for one that lost all.
+    pub(crate) async fn flush(
+        &self,
+        idx: usize,
+        spec: &'static Spec,
+        cmd: &Cmd,
+    ) -> Result<Value, node::Error> {
+        let node = self.shared.writer(idx);
+        let (Some(key), Some(marker)) = (self.shared.marker_key(), self.shared.remembered(node)) else {
+            return node.run(spec, cmd).await;
+        };
+        let mark = rows::SET.cmd().arg(key).arg(marker.text()).take();
+        both(node, spec, cmd, mark).await.map(|(reply, _)| reply)
+    }
+
+    /// Takes it upon this process to make a server whole, and says so to all others; `None` without an identity.
+    ///
+    /// # Errors
+    /// If another process is at it.
+    pub(crate) async fn begin_sync(&self, idx: usize, node: &Node) -> Result<Option<Lease>, Error> {
+        let Some(identity) = &self.shared.identity else { return Ok(None) };
+        // On the server itself: whatever it loses, it loses this with it.
+        let name = format!("__redisdb:{{{identity}}}:sync").into_bytes();
+        let options = LockOptions::new(LEASE).blocking_timeout(Duration::ZERO);
+        let guard = match node.lock(name, options).acquire().await {
+            Ok(guard) => guard,
+            Err(LockError::Store(error)) => return Err(error.into()),
+            // Not taken, or there is no token to take it with, and it can be tried again either way.
+            Err(_) => return Err(Error::unrepaired(node.name(), RepairReason::Busy)),
+        };
+        let lease = Lease { guard, renewed: Instant::now() };
+        match self.mark(idx..=idx, Stage::Syncing).await {
+            Ok(()) => Ok(Some(lease)),
+            Err(error) => {
+                self.release(lease).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl RedisCopy {
+    /// Gives a lease back. If that fails it runs out by itself, and whoever comes next waits for that.
+    pub(crate) async fn release(&self, lease: Lease) {
+        let name = lease.guard.name().to_vec();
+        if let Err(LockError::Store(error)) = lease.guard.release().await {
+            self.shared.tell_refused(&error, Some(&name));
+        }
+    }
+}
+
+impl Lease {
+    /// Keeps it, if it is time to.
+    ///
+    /// # Errors
+    /// If it is lost.
+    pub(crate) async fn renew(&mut self) -> Result<(), Error> {
+        if LEASE / 3 <= self.renewed.elapsed() {
+            self.keep().await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps it.
+    ///
+    /// # Errors
+    /// If it is lost: the server was flushed, or another process has taken over.
+    pub(crate) async fn keep(&mut self) -> Result<(), Error> {
+        match self.guard.extend(LEASE).await {
+            Ok(()) => {}
+            Err(LockError::Store(error)) => return Err(error.into()),
+            Err(_) => return Err(Error::unrepaired(self.guard.store().name(), RepairReason::LeaseLost)),
+        }
+        self.renewed = Instant::now();
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// One process of a node's server, and no other that answers there later.
+    pub(crate) fn process(&self, idx: usize, incarnation: u64) -> Node {
+        self.nodes.at(idx).admitting(&Admission::to(incarnation))
+    }
+
+    /// The key of the marker.
+    pub(crate) fn marker_key(&self) -> Option<String> {
+        self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:node"))
+    }
+
+    /// How often a node had been made whole when it was looked at last.
+    fn generation(&self, node: &Node) -> Option<u64> {
+        let generations = self.generations.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        generations.get(node.name()).copied()
+    }
+
+    /// The generation that was found first in this process of a node's server, this one if none was before.
+    fn first_generation(&self, node: &Node, incarnation: u64, generation: u64) -> u64 {
+        let mut found = self.first_found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let first = found.entry(node.name().to_owned()).or_insert((incarnation, generation));
+        if first.0 != incarnation {
+            *first = (incarnation, generation);
+        }
+        first.1
+    }
+
+    /// Keeps what a server was marked with last, if it is whole.
+    fn remember(&self, node: &Node, marker: &Marker) {
+        let mut generations = self.generations.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        generations.insert(node.name().to_owned(), marker.generation);
+        drop(generations);
+        let marker = (marker.state == Stage::Ready).then(|| marker.clone());
+        let mut markers = self.markers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match marker {
+            Some(marker) => markers.insert(node.name().to_owned(), marker),
+            None => markers.remove(node.name()),
+        };
+    }
+
+    fn remembered(&self, node: &Node) -> Option<Marker> {
+        let markers = self.markers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        markers.get(node.name()).cloned()
+    }
+
+    fn beat(&self) -> std::sync::MutexGuard<'_, super::marker::Beat> {
+        self.beat.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The keys but for our own, which are not the same on any two servers: the marker, and what a repair is building.
+    pub(crate) fn without_ours(&self, mut keys: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        let ours = self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:").into_bytes());
+        let is_ours = |key: &Vec<u8>| {
+            value::is_unfinished(key) || ours.as_ref().is_some_and(|ours| key.starts_with(ours))
+        };
+        keys.retain(|key| !is_ours(key));
+        keys
+    }
+}
+
+/// Whether a key is the marker of some copy.
+pub(crate) fn is_a_marker(key: &[u8]) -> bool {
+    key.starts_with(b"__redisdb:{") && key.ends_with(b"}:node")
+}

@@ -1,0 +1,109 @@
+//! What a server of a copy with an identity says of itself.
+
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::Node;
+
+use crate::copy::RedisCopy;
+use crate::membership::marker::Marker;
+
+/// What a server says of itself.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// Of the process that was looked at.
+    pub(crate) incarnation: u64,
+    pub(crate) found: Found,
+    /// What that process is called; `None` if nothing proves which one it is.
+    pub(crate) process: Option<String>,
+    /// Whether it is the one that the marker names; `None` if nothing proves either.
+    pub(crate) is_marked: Option<bool>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// It is the node that we take it for; and what stands in its marker, word for word.
+    Marked(Marker, Vec<u8>),
+    /// It says nothing, and holds so many keys; -1 if it does not tell this user.
+    Unmarked { keys: i64 },
+    /// It is not to be used, for this reason: it is another node, or of another copy, or does not let this user look.
+    Barred(String),
+    /// It cannot be asked, and why.
+    Unreachable(Option<node::Error>),
+}
+
+impl Look {
+    /// What the process is to be called in the marker: what it is called there, if it is the one.
+    pub(crate) fn process_to_mark(&self) -> Option<String> {
+        match (&self.found, self.is_marked) {
+            (Found::Marked(marker, _), Some(true)) => marker.process.clone().or_else(|| self.process.clone()),
+            _ => self.process.clone(),
+        }
+    }
+}
+
+impl RedisCopy {
+    pub(crate) async fn look(&self, idx: usize) -> Look {
+        let incarnation = self.shared.nodes.at(idx).incarnation();
+        let node = self.shared.process(idx, incarnation);
+        let found = match self.shared.marker_key() {
+            Some(key) => find(&node, &key).await,
+            None => Found::Unreachable(None),
+        };
+        let is_marked = match &found {
+            Found::Marked(Marker { process: Some(name), .. }, _) => node.is_process(incarnation, name).await,
+            Found::Marked(marker, _) if marker.is_of_the_first_format() => Ok(Some(true)),
+            _ => Ok(None),
+        };
+        let (found, is_marked) = match is_marked {
+            Ok(is_marked) => (found, is_marked),
+            Err(error) => (Found::Unreachable(Some(error)), None),
+        };
+        Look { incarnation, found, process: node.process(incarnation), is_marked }
+    }
+}
+
+async fn find(node: &Node, key: &str) -> Found {
+    let mut questions = redis::pipe();
+    questions.cmd("GET").arg(key).cmd("DBSIZE");
+    let mut replies = match node.send_pipeline(&questions, 0, questions.len()).await {
+        Ok(replies) => replies.into_iter(),
+        Err(error) => return Found::Unreachable(Some(error)),
+    };
+    let (marker, size) = (replies.next(), replies.next());
+    match marker {
+        Some(Value::BulkString(text)) => match Marker::read(&text, node.name()) {
+            Ok(marker) => Found::Marked(marker, text),
+            Err(says) => Found::Barred(format!("says that it is {says}; check its URL")),
+        },
+        Some(Value::Nil) => {
+            let keys = match size {
+                Some(Value::Int(keys)) => keys,
+                _ => any_key(node).await.unwrap_or(-1),
+            };
+            Found::Unmarked { keys }
+        }
+        Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => {
+            Found::Barred("says that it is something else: its marker is no string; check its URL".to_owned())
+        }
+        // What may change in a moment, as `LOADING`, is told by other codes.
+        Some(Value::ServerError(error)) if matches!(error.code(), "NOPERM" | "ERR") => {
+            let user = node.config().username().unwrap_or("default");
+            Found::Barred(format!(
+                "does not let its marker be read: {} {}; permit it by `ACL SETUSER {user} ~{} +get`",
+                error.code(),
+                error.details().unwrap_or_default(),
+                key.trim_end_matches("node").to_owned() + "*",
+            ))
+        }
+        other => Found::Unreachable(node.accept("GET", other.unwrap_or(Value::Nil)).err()),
+    }
+}
+
+/// Whether there is a key at all, as a number of keys; `None` if that cannot be asked either.
+async fn any_key(node: &Node) -> Option<i64> {
+    match node.send(&redis::cmd("RANDOMKEY")).await {
+        Ok(Value::Nil) => Some(0),
+        Ok(_) => Some(1),
+        Err(_) => None,
+    }
+}

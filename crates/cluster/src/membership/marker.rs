@@ -1,0 +1,164 @@
+//! What a server of a copy with an identity is marked with, and what follows from it. Plain values.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use redisdb_node::foreign;
+use serde::Deserialize;
+use serde::Serialize;
+
+/// The version of what is written.
+const FORMAT: u32 = 2;
+/// How often the epoch of the servers that are whole advances. One that has missed two of them was away so long that
+/// processes which knew what it missed may have gone.
+const BEAT: Duration = Duration::from_secs(30);
+
+/// What stands in the marker of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Marker {
+    format: u32,
+    node: String,
+    pub(crate) state: Stage,
+    pub(crate) epoch: u64,
+    /// How often the node has been made whole.
+    #[serde(default)]
+    pub(crate) generation: u64,
+    /// The [process](redisdb_node::Node::process) whose memory was whole when this was written; `None` if nothing proves which
+    /// one it was.
+    #[serde(rename = "run_id")]
+    pub(crate) process: Option<String>,
+}
+
+/// Whether a server is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Stage {
+    Ready,
+    Syncing,
+}
+
+impl Marker {
+    pub(crate) fn new(node: &str, state: Stage, epoch: u64, process: Option<String>) -> Self {
+        Self { format: FORMAT, node: node.to_owned(), state, epoch, generation: 0, process }
+    }
+
+    pub(crate) fn of_generation(self, generation: u64) -> Self {
+        Self { generation, ..self }
+    }
+
+    /// Reads the marker of what should be this node.
+    ///
+    /// # Errors
+    /// Which other server it says it is.
+    pub(crate) fn read(text: &[u8], node: &str) -> Result<Self, String> {
+        // Before there were epochs, the marker was the name alone.
+        if text == node.as_bytes() {
+            return Ok(Self { format: 1, ..Self::new(node, Stage::Ready, 0, None) });
+        }
+        match serde_json::from_slice::<Self>(text) {
+            Ok(marker) if marker.format > FORMAT => {
+                Err(format!("marked in format {} by a later version of this client", marker.format))
+            }
+            Ok(marker) if marker.node != node => Err(format!("node `{}`", foreign::word(&marker.node))),
+            Ok(marker) => Ok(marker),
+            Err(_) => Err(format!("node `{}`", foreign::bytes(text))),
+        }
+    }
+
+    /// Returns whether it was written when markers named no process. It is replaced as soon as it is seen.
+    pub(crate) fn is_of_the_first_format(&self) -> bool {
+        self.format == 1
+    }
+
+    /// Returns whether the server that has this marker now has been whole all the time since it had that one.
+    pub(crate) fn is_the_same_but_later(&self, known: &Self) -> bool {
+        self.state == Stage::Ready && self.generation == known.generation && self.process == known.process
+    }
+
+    pub(crate) fn text(&self) -> String {
+        // Strings and numbers alone: there is nothing that could not be written.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Returns whether the server can be taken for whole, being the process that was marked: it was when it was marked, and
+    /// it has not been away for longer than a beat while others went on.
+    pub(crate) fn is_whole(&self, newest: u64) -> bool {
+        self.state == Stage::Ready && newest <= self.epoch.saturating_add(1)
+    }
+}
+
+/// The newest epoch that this process knows of, and since when.
+#[derive(Debug)]
+pub(crate) struct Beat {
+    epoch: u64,
+    since: Instant,
+}
+
+impl Beat {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { epoch: 1, since: now }
+    }
+
+    /// Takes note of the epoch of a server. Whoever finds that another process has advanced it need not do so soon.
+    pub(crate) fn seen(&mut self, epoch: u64, now: Instant) {
+        if self.epoch < epoch {
+            *self = Self { epoch, since: now };
+        }
+    }
+
+    pub(crate) fn newest(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The epoch that servers that are whole should have now. It is the newest when one of them [has it](Self::seen): where none
+    /// can be given it, none is old.
+    pub(crate) fn due(&self, now: Instant) -> u64 {
+        self.epoch.saturating_add(u64::from(BEAT <= now.saturating_duration_since(self.since)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_is_read_as_it_was_written_and_so_is_one_of_the_first_format() {
+        let marker = Marker::new("a", Stage::Syncing, 7, Some("x".to_owned()));
+        assert_eq!(Marker::read(marker.text().as_bytes(), "a"), Ok(marker.clone()));
+        assert_eq!(Marker::read(marker.text().as_bytes(), "b"), Err("node `a`".to_owned()));
+        let first = Marker::read(b"a", "a").unwrap();
+        assert!(first.is_whole(1) && !first.is_whole(2));
+        assert_eq!(Marker::read(b"c", "a"), Err("node `c`".to_owned()));
+        let later = marker.text().replace("\"format\":2", "\"format\":3");
+        assert!(Marker::read(later.as_bytes(), "a").unwrap_err().contains("later version"));
+    }
+
+    #[test]
+    fn a_server_is_whole_if_it_is_ready_and_not_old() {
+        let ready = Marker::new("a", Stage::Ready, 7, Some("x".to_owned()));
+        assert!(ready.is_whole(7) && ready.is_whole(8));
+        assert!(!ready.is_whole(9), "it has missed two beats");
+        assert!(!Marker { state: Stage::Syncing, ..ready }.is_whole(7));
+    }
+
+    #[test]
+    fn one_of_several_processes_advances_the_epoch() {
+        let start = Instant::now();
+        let (mut one, mut other) = (Beat::new(start), Beat::new(start + BEAT / 2));
+        assert_eq!(one.due(start + BEAT / 2), 1);
+        assert_eq!((one.due(start + BEAT), one.newest()), (2, 1));
+        one.seen(2, start + BEAT);
+        other.seen(2, start + BEAT);
+        assert_eq!(other.due(start + BEAT * 3 / 2), 2, "it was advanced half a beat ago");
+        assert_eq!((other.due(start + BEAT * 2), other.newest()), (3, 2));
+        other.seen(1, start + BEAT * 2);
+        assert_eq!(other.newest(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_advanced_does_not_grow_old() {
+        let start = Instant::now();
+        let beat = Beat::new(start);
+        assert_eq!((beat.due(start + BEAT * 9), beat.newest()), (2, 1));
+    }
+}

@@ -1,0 +1,309 @@
+//! Watching over the nodes of a copy, and bringing those back that were away.
+
+use std::hash::BuildHasher;
+use std::hash::Hasher;
+use std::hash::RandomState;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use futures_util::Stream;
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use redisdb_node as node;
+use redisdb_node::Node;
+use redisdb_node::NodeEvent;
+use redisdb_node::commands::ServerCommands;
+
+use crate::copy::RedisCopy;
+use crate::copy::Shared;
+use crate::error::Error;
+use crate::error::RepairReason;
+use crate::event::Event;
+use crate::health::Health;
+use crate::hints::log::Behind;
+use crate::membership::state_machine::Seen;
+use crate::policy::OnReturn;
+
+/// How often a node is looked at that is up ..
+const CALM: Duration = Duration::from_secs(1);
+/// .. and one that is not: what it missed is brought over in two steps, so that writes of other processes that are on
+/// their way do not count as differences.
+const BUSY: Duration = Duration::from_millis(250);
+/// How long a node is left alone that could not be made the same, at first; then twice as long, and so on, up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// After so many attempts in vain it is told.
+const IN_VAIN: u32 = 5;
+/// How long a server is left alone that is not ours to be repaired, while nothing about it changes.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
+
+impl RedisCopy {
+    /// Makes sure that somebody watches over the nodes, as long as there is a handle of this copy.
+    pub(crate) fn watch(&self) {
+        let Some(monitor) = &self.monitor else { return };
+        monitor.ensure(|| {
+            // Without the monitor in it: whoever watches does not keep itself alive.
+            let copy = Self { shared: Arc::clone(&self.shared), monitor: None, deadline: None };
+            async move { copy.care().await }
+        });
+    }
+
+    async fn care(&self) {
+        join_all((0..self.shared.nodes.len()).map(|idx| self.care_for(idx))).await;
+    }
+
+    /// Looks at a node now and then, and brings it back when it has been away, forever.
+    async fn care_for(&self, idx: usize) {
+        let (mut care, mut told) = (Care::default(), Health::Up);
+        let node = self.shared.nodes.at(idx).name();
+        let mut events = self.shared.nodes.events().stream();
+        loop {
+            // Boxed, so that the future of the watcher is not nested too deeply for rustc.
+            self.examine(idx).boxed().await;
+            self.tell(idx, &mut told);
+            let is_well = self.heal(idx, &mut care).boxed().await;
+            self.tell(idx, &mut told);
+            let pause = match care.failures {
+                0 if is_well => CALM,
+                0 => BUSY,
+                n => (CALM * 2_u32.saturating_pow(n - 1)).min(LONGEST_PAUSE),
+            };
+            // Between four and six fifths of it, so that processes do not keep step.
+            let jitter = u32::try_from(random() % 400).unwrap_or(0);
+            let pause = pause * (800 + jitter) / 1000;
+            // Whatever a new connection leads to is looked at at once: until then it may be given nothing.
+            let _waited = tokio::time::timeout(pause, connection(&mut events, node)).await;
+        }
+    }
+
+    /// Tells how a node is, if that is not what was told last.
+    fn tell(&self, idx: usize, told: &mut Health) {
+        let shared = &*self.shared;
+        let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return };
+        let health = behind.health(node);
+        if std::mem::replace(told, health) != health {
+            tracing::info!(node = node.name(), ?health, "a copy's node");
+            shared.nodes.events().tell(Event::Health { node: node.name().to_owned(), health });
+        }
+        #[cfg(feature = "metrics")]
+        metrics::gauge!("redisdb_copy_missed_keys", "node" => node.name().to_owned())
+            .set(behind.n_missed() as f64);
+    }
+
+    /// Looks at all nodes at once: nobody is known to be up, and one may have come back a moment ago.
+    pub(crate) async fn examine_all(&self) {
+        join_all((0..self.shared.nodes.len()).map(|idx| self.examine(idx))).await;
+    }
+
+    /// Connects to a node, looks at what it is, and draws the conclusions.
+    pub(crate) async fn examine(&self, idx: usize) {
+        let shared = &*self.shared;
+        let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return };
+        behind.see(Seen::Probing);
+        if let Err(error) = node.ready().await {
+            shared.observe(idx, &error);
+            return;
+        }
+        behind.see(Seen::Connected);
+        if shared.identity.is_some() {
+            self.look_at(idx).await;
+            return;
+        }
+        // A server that hangs is noticed by what it does not answer.
+        if let Err(error) = node.send(&redis::cmd("PING")).await {
+            shared.observe(idx, &error);
+        }
+        behind.meet(node);
+    }
+
+    /// Brings over what a node has missed, as far as it is this client's business. Returns whether there is nothing left.
+    async fn heal(&self, idx: usize, care: &mut Care) -> bool {
+        let shared = &*self.shared;
+        let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return true };
+        let last = behind.last_missed();
+        let is_back = match behind.health(node) {
+            Health::Up => {
+                *care = Care::default();
+                return true;
+            }
+            Health::Down | Health::Probing | Health::Fencing | Health::Misconfigured => {
+                care.quiet = 0;
+                return false;
+            }
+            Health::Syncing => false,
+            Health::Suspect | Health::WriteDegraded | Health::Replaying => !behind.has_missed(),
+        };
+        // Seen twice, so that other processes have had the time to bring over what they know of.
+        if is_back {
+            care.quiet += 1;
+            return care.quiet > 1 && behind.catch_up(last);
+        }
+        let OnReturn::Repair { keys_per_second } = shared.on_return else {
+            care.answer_the_rest(node, behind);
+            return false;
+        };
+        let Ok(_alone) = behind.repairing.try_lock() else { return false };
+        let is_whole = behind.has_memory(node);
+        if !is_whole && care.is_refused(node, behind).await {
+            return false;
+        }
+        let repaired = self.repair(node.name()).keys_per_second(keys_per_second).by_itself().attempt(1).await;
+        let is_orphan = |(key, _): (Vec<u8>, u64)| shared.source_of(idx, &key).is_none();
+        match repaired.is_err() && is_whole && behind.missed_keys().into_iter().all(is_orphan) {
+            // Nobody has them right, which may stay so: no other node is to wait for this one, nor any reader of other keys.
+            true => care.answer_the_rest(node, behind),
+            false => care.quiet = 0,
+        }
+        match &repaired {
+            Ok(repaired) => {
+                care.n_in_vain = 0;
+                shared.tell_left(node, repaired);
+            }
+            Err(error) => {
+                shared.tell_all_refused(error);
+                care.tell_stuck(node, error);
+            }
+        }
+        match repaired {
+            Ok(repaired) if repaired.failed.is_empty() => care.failures = 0,
+            // A node that is full may have room again soon, and a few keys are tried quickly; not so all of them.
+            Ok(_) => care.failures = if is_whole { 1 } else { care.failures.saturating_add(1) },
+            Err(Error::Repair(error)) if !error.is_passing() => {
+                care.failures = 1;
+                match care.is_refused_anew(Refused::now(node, behind, error.reason)) {
+                    true => {
+                        tracing::warn!(node = node.name(), %error, "left alone until something has changed");
+                    }
+                    false => tracing::debug!(node = node.name(), %error, "still left alone"),
+                }
+            }
+            Err(error) => {
+                tracing::debug!(node = node.name(), %error, "not repaired yet");
+                // That another process is at it, or that no node can be the source, may change soon.
+                let may_change_soon = is_whole || matches!(error, Error::Repair(_));
+                care.failures = if may_change_soon { 1 } else { care.failures.saturating_add(1) };
+            }
+        }
+        false
+    }
+}
+
+/// What a watcher remembers of a node.
+#[derive(Debug, Default)]
+struct Care {
+    /// How often in a row nothing was missed.
+    quiet: u32,
+    /// How often in a row it could not be made the same.
+    failures: u32,
+    /// How often in a row it was tried in vain, while no other process was at it.
+    n_in_vain: u32,
+    /// That its server is not ours to be repaired, as far as is known.
+    refused: Option<Refused>,
+}
+
+/// What a server was like that is not ours to be repaired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Refused {
+    reason: RepairReason,
+    incarnation: u64,
+    is_admitted: bool,
+    at: Instant,
+}
+
+impl Refused {
+    fn now(node: &Node, behind: &Behind, reason: RepairReason) -> Self {
+        let incarnation = node.incarnation();
+        let is_admitted = behind.admission().admits(incarnation);
+        Self { reason, incarnation, is_admitted, at: Instant::now() }
+    }
+}
+
+impl Care {
+    /// Tells once, of a node that is still not repaired after some attempts, what stands in the way.
+    fn tell_stuck(&mut self, node: &Node, error: &Error) {
+        // That another process is at it passes, and what stays so is told at once.
+        if let Error::Repair(error) = error
+            && (error.reason == RepairReason::Busy || !error.is_passing())
+        {
+            return;
+        }
+        self.n_in_vain = self.n_in_vain.saturating_add(1);
+        if self.n_in_vain == IN_VAIN {
+            tracing::warn!(node = node.name(), %error, "it is still not the same as the others, and is tried again");
+        }
+    }
+
+    /// Has a node that is back answer what it has not missed, though what it missed is not brought over.
+    fn answer_the_rest(&mut self, node: &Node, behind: &Behind) {
+        self.quiet += 1;
+        if self.quiet > 1 && behind.health(node) == Health::Replaying {
+            behind.see(Seen::CaughtUp);
+            behind.see(Seen::Missed);
+        }
+    }
+
+    /// Remembers that a server is not ours to be repaired. Returns whether that is news.
+    fn is_refused_anew(&mut self, now: Refused) -> bool {
+        let before = self.refused.replace(now);
+        before.is_none_or(|before| Refused { at: now.at, ..before } != now)
+    }
+
+    /// Whether a server that was not ours to be repaired has not changed since: it is the same process, as well known, and
+    /// still holds something. To see more than that, all its keys would have to be looked at; that is done rarely.
+    async fn is_refused(&self, node: &Node, behind: &Behind) -> bool {
+        let Some(refused) = self.refused else { return false };
+        Refused { at: refused.at, ..Refused::now(node, behind, refused.reason) } == refused
+            && refused.at.elapsed() < LOOK_AGAIN
+            && !matches!(node.dbsize().await, Ok(0))
+    }
+}
+
+impl Shared {
+    /// Takes note of what the error of a call says of its node.
+    pub(crate) fn observe(&self, idx: usize, error: &node::Error) {
+        let Some(behind) = self.behind.get(idx) else { return };
+        if matches!(error.kind(), node::ErrorKind::NotAdmitted) {
+            // It is there; what it is, is about to be looked at.
+        } else if error.is_config() {
+            behind.see(Seen::Misconfigured);
+        } else if is_local(error) {
+            // That this process has no more file descriptors says nothing of the server.
+        } else if error.is_connect() || error.command() == "CONNECT" {
+            behind.see(Seen::Unreachable);
+        } else if error.refuses_writes() {
+            behind.see(Seen::Refused);
+        }
+    }
+}
+
+/// Waits until a connection to a node has been made.
+async fn connection(events: &mut (impl Stream<Item = Event> + Unpin), node: &str) {
+    let is_it = |event: &Event| match event {
+        Event::Node { node: name, event } => name == node && matches!(event, NodeEvent::Connected { .. }),
+        // It may have been among them.
+        Event::Missed(_) => true,
+        _ => false,
+    };
+    while let Some(event) = events.next().await {
+        if is_it(&event) {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
+fn is_local(error: &node::Error) -> bool {
+    const TOO_MANY_FILES: [i32; 2] = [23, 24];
+    let mut kind = error.kind();
+    while let node::ErrorKind::Down { cause } = kind {
+        kind = cause;
+    }
+    matches!(kind, node::ErrorKind::Connect(source)
+        if source.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)))
+}
+
+/// A number by which processes come apart that would otherwise act at the same moment.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

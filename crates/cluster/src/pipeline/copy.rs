@@ -1,0 +1,362 @@
+//! Many commands at once on a copy: each write to every node, each read to the node of its key.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use redis::Cmd;
+use redis::FromRedisValue;
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::Pipeline;
+use redisdb_node::Recorded;
+use redisdb_node::SendMany;
+use redisdb_node::command::Access;
+use redisdb_node::command::OnCopy;
+use redisdb_node::command::Spec;
+
+use crate::copy::RedisCopy;
+use crate::engine::deadline::Patience;
+use crate::engine::nodes::Nodes;
+use crate::error::Error;
+use crate::error::TooFewReplies;
+use crate::pipeline::wave::Portion;
+use crate::pipeline::wave::lost;
+use crate::plan::context::Context;
+use crate::plan::replicate;
+use crate::plan::replicate::Plan;
+use crate::replies::Outcome;
+use crate::replies::Replies;
+use crate::replies::decode;
+use crate::replies::decode_merged;
+
+/// How many commands are sent at a time.
+const PORTION: usize = 1000;
+
+/// The reply to one command of a pipeline on a copy.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CopyReply {
+    /// The answer to a read, and the node that gave it.
+    One(Arc<str>, Value),
+    /// The answer to a question, merged from those of these nodes.
+    Merged(Box<[Arc<str>]>, Value),
+    /// What each node said.
+    All(Replies<Value>),
+}
+
+impl CopyReply {
+    /// The value of this type, or who gave another one.
+    pub(crate) fn read<T: FromRedisValue>(self, spec: &'static Spec) -> Result<T, Error> {
+        let names = match &self {
+            Self::One(name, _) => vec![Arc::clone(name)],
+            Self::Merged(names, _) => names.to_vec(),
+            Self::All(replies) if spec.access == Access::Each => replies.names(),
+            Self::All(replies) => vec![replies.first_node()],
+        };
+        let is_merged = matches!(self, Self::Merged(..)) || spec.access == Access::Each;
+        let value = self.into_one(spec)?;
+        match names.as_slice() {
+            [name] if !is_merged => Ok(decode(name, spec.name, value)?),
+            names => decode_merged(names, spec.name, value),
+        }
+    }
+
+    /// One value: of a write, what all nodes answered that took it and count.
+    pub(crate) fn into_one(self, spec: &'static Spec) -> Result<Value, Error> {
+        match self {
+            Self::One(_, value) | Self::Merged(_, value) => Ok(value),
+            Self::All(replies) if spec.access == Access::Each => replies.by_name(spec.name),
+            Self::All(replies) => match replies.first() {
+                Some(first) if replies.agreed() => Ok(first.clone()),
+                _ => Err(Error::Disagreement(Box::new(TooFewReplies {
+                    command: spec.name,
+                    wanted: replies.len(),
+                    replies,
+                }))),
+            },
+        }
+    }
+}
+
+/// What is done with one command.
+#[derive(Debug)]
+pub(crate) enum Step<'a> {
+    /// Nothing: it is not sent.
+    Nothing(Error),
+    /// It goes to every node, perhaps in other words.
+    All(&'static Spec, Cow<'a, Cmd>),
+    /// It goes to this node.
+    One(&'static Spec, &'a Cmd, usize),
+    /// It takes more than one step, so it runs as it would without a pipeline.
+    ByItself(&'static Spec, &'a Cmd),
+}
+
+impl Step<'_> {
+    /// What a node is sent.
+    pub(crate) fn on(&self, node: usize) -> Option<(&'static Spec, &Cmd)> {
+        match self {
+            Self::All(spec, cmd) => Some((spec, cmd)),
+            Self::One(spec, cmd, idx) if *idx == node => Some((spec, cmd)),
+            _ => None,
+        }
+    }
+}
+
+impl RedisCopy {
+    /// Starts a pipeline: typed commands that are sent together, each write to every node, each read to the node of
+    /// its key.
+    ///
+    /// Each command has its own outcome: of a write, what each node said, judged by [`WriteTo`](crate::WriteTo). A read
+    /// sees the writes before it. Up to 1000 commands go to all nodes at the same time, the next when all nodes have
+    /// answered. A node that does not answer is behind for the keys of the writes it did not take. A read whose node
+    /// does not answer is asked of the next one, unless a later command among those 1000 writes its key: then it fails.
+    ///
+    /// # Trade-offs
+    /// What one node decides (`SPOP`, `SET NX`, `LPOP`, `INCRBYFLOAT`) or what is about the servers (`FLUSHALL`,
+    /// `SCRIPT LOAD`) takes more than one step, so the commands before it are finished first. Such commands that follow
+    /// each other are sent together as long as they name different keys; those of one key take two round trips each.
+    ///
+    /// [`atomic`](Pipeline::atomic), each node runs all of it in one `MULTI` block, and readers of a node see all of it
+    /// or nothing. Then it takes only what does the same on every server: what one node decides is refused, and nothing
+    /// is sent. Use a script that is [`deterministic`](redisdb_node::Script::deterministic) instead. The keys need no
+    /// common hash tag.
+    ///
+    /// # Cancel safety
+    /// When `execute` is dropped each node has executed some of the commands. The nodes that are not known to have taken
+    /// a write are behind for its keys, but for the one that the key is read from where none is known to have.
+    ///
+    /// ```no_run
+    /// # use redisdb_cluster::RedisCopy;
+    /// # use redisdb_node::StringCommands;
+    /// # async fn f(copy: RedisCopy) -> Result<(), redisdb_cluster::Error> {
+    /// let pipeline = copy.pipeline();
+    /// let set = pipeline.set("user:1", "Ann");
+    /// let name = pipeline.get::<String>("user:1");
+    /// pipeline.execute().await.ok()?;
+    /// println!("{:?} is on {} nodes", name.await?, set.await?.successes().count());
+    /// # Ok(()) }
+    /// ```
+    pub fn pipeline(&self) -> Pipeline<RedisCopy> {
+        Pipeline::new(self.clone())
+    }
+
+    /// Runs commands and hands over each one's own outcome, in order, of several together when they are there.
+    pub(crate) async fn run_many<C: Sync>(
+        &self,
+        commands: &[C],
+        routable: impl Fn(&C) -> Result<(&'static Spec, &Cmd), Error>,
+        mut outcomes: impl FnMut(Vec<Result<CopyReply, Error>>),
+    ) {
+        let identified = self.check_identity().await;
+        if self.shared.nodes.no_clock_is_known() {
+            let known = commands.iter().filter_map(|command| routable(command).ok());
+            self.learn_clock_for(known.map(|(spec, _)| spec)).await;
+        }
+        let mut waiting = Group::default();
+        for command in commands {
+            let command = routable(command).and_then(|command| identified.clone().map(|()| command));
+            let step = match command {
+                Ok((spec, cmd)) => self.step(spec, cmd),
+                Err(error) => Step::Nothing(error),
+            };
+            if !waiting.takes(&step) {
+                outcomes(self.finish(std::mem::take(&mut waiting)).await);
+            }
+            waiting.add(step);
+        }
+        outcomes(self.finish(waiting).await);
+    }
+
+    /// Decides what is done with a command, as the nodes are at this moment.
+    fn step<'a>(&self, spec: &'static Spec, cmd: &'a Cmd) -> Step<'a> {
+        let shared = &*self.shared;
+        let plan = match replicate::plan(Context::Pipeline, spec, cmd, || shared.nodes.clock()) {
+            Ok(plan) => plan,
+            Err(error) => return Step::Nothing(error),
+        };
+        let key = spec.first_key(cmd).ok().flatten();
+        let is_up = |idx: &usize| shared.nodes.at(*idx).is_connected();
+        let order = || shared.nodes.ring().successors(key.unwrap_or_default());
+        match plan {
+            Plan::AsItIs if spec.access == Access::Read && spec.copy == OnCopy::AnyNode => {
+                let in_sync = |idx: &usize| shared.in_sync(*idx, spec, cmd);
+                let first = order().filter(in_sync).find(is_up).or_else(|| order().find(in_sync));
+                first.map_or(Step::ByItself(spec, cmd), |idx| Step::One(spec, cmd, idx))
+            }
+            Plan::AsItIs if spec.access == Access::Each || spec.access == Access::Write && key.is_some() => {
+                Step::All(spec, Cow::Borrowed(cmd))
+            }
+            Plan::Instead(instead) if key.is_some() => Step::All(spec, Cow::Owned(instead)),
+            Plan::OneNode => {
+                let owner = order().find(is_up).or_else(|| order().next());
+                owner.map_or(Step::ByItself(spec, cmd), |idx| Step::One(spec, cmd, idx))
+            }
+            _ => Step::ByItself(spec, cmd),
+        }
+    }
+
+    async fn finish(&self, group: Group<'_>) -> Vec<Result<CopyReply, Error>> {
+        let steps = group.steps;
+        if group.by_themselves.is_some() {
+            let each = steps.into_iter().map(async |step| match step {
+                Step::Nothing(error) => Err(error),
+                Step::One(spec, cmd, _) | Step::ByItself(spec, cmd) => self.run_by_itself(spec, cmd).await,
+                Step::All(spec, cmd) => self.run_by_itself(spec, &cmd).await,
+            });
+            return join_all(each).await;
+        }
+        match steps.is_empty() {
+            true => Vec::new(),
+            false => Portion::new(self, &steps).send().await,
+        }
+    }
+
+    /// Runs commands as one `MULTI` block on every node, and returns one outcome for each.
+    ///
+    /// # Errors
+    /// Why nothing was sent.
+    pub(crate) async fn run_block(
+        &self,
+        commands: &[Recorded],
+    ) -> Result<Vec<Result<CopyReply, Error>>, Error> {
+        self.check_identity().await?;
+        let nodes = &self.shared.nodes;
+        self.learn_clock_for(commands.iter().map(|command| command.spec)).await;
+        let steps: Result<Vec<_>, _> =
+            commands.iter().map(|command| step_of_block(nodes, command.spec, &command.cmd)).collect();
+        match steps? {
+            nothing if nothing.is_empty() => Ok(Vec::new()),
+            steps => Ok(Portion::new(self, &steps).send_block().await),
+        }
+    }
+
+    async fn learn_clock_for(&self, mut specs: impl Iterator<Item = &'static Spec>) {
+        if specs.any(replicate::tells_a_life) {
+            Patience::new(self.deadline, 1).learn_clock(&self.shared.nodes).await;
+        }
+    }
+
+    /// Runs one command as it would run without a pipeline.
+    pub(crate) async fn run_by_itself(&self, spec: &'static Spec, cmd: &Cmd) -> Result<CopyReply, Error> {
+        match spec.access {
+            Access::Read => self.run_read(spec, cmd).boxed().await,
+            Access::Each => Ok(CopyReply::All(self.run_each(spec, cmd).boxed().await?)),
+            _ => Ok(CopyReply::All(self.run_write(spec, cmd).boxed().await?)),
+        }
+    }
+}
+
+/// A command in a `MULTI` block, which every node is sent.
+fn step_of_block<'a>(nodes: &Nodes, spec: &'static Spec, cmd: &'a Cmd) -> Result<Step<'a>, Error> {
+    Ok(match replicate::plan(Context::Block, spec, cmd, || nodes.clock())? {
+        Plan::Instead(instead) => Step::All(spec, Cow::Owned(instead)),
+        _ => Step::All(spec, Cow::Borrowed(cmd)),
+    })
+}
+
+/// Commands that can be under way at the same time.
+#[derive(Default)]
+struct Group<'a> {
+    steps: Vec<Step<'a>>,
+    /// If they are commands that run by themselves, their keys; of one that names none, it is alone.
+    by_themselves: Option<HashSet<&'a [u8]>>,
+}
+
+impl<'a> Group<'a> {
+    fn takes(&self, step: &Step<'a>) -> bool {
+        let n_steps = self.steps.len();
+        n_steps < PORTION
+            && match (step, &self.by_themselves) {
+                (Step::Nothing(_), _) => true,
+                (Step::All(..) | Step::One(..), keys) => keys.is_none(),
+                (Step::ByItself(..), None) => self.steps.iter().all(|step| matches!(step, Step::Nothing(_))),
+                (Step::ByItself(spec, cmd), Some(others)) => {
+                    let mut keys = keys(spec, cmd).peekable();
+                    !others.is_empty() && keys.peek().is_some() && keys.all(|key| !others.contains(key))
+                }
+            }
+    }
+
+    fn add(&mut self, step: Step<'a>) {
+        if let Step::ByItself(spec, cmd) = step {
+            self.by_themselves.get_or_insert_default().extend(keys(spec, cmd));
+        }
+        self.steps.push(step);
+    }
+}
+
+pub(crate) fn keys<'a>(spec: &'static Spec, cmd: &'a Cmd) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key)
+}
+
+/// Of each key, the last of these commands that writes it.
+pub(crate) fn last_writes<'a>(steps: &'a [Step<'_>]) -> HashMap<&'a [u8], usize> {
+    let writes = steps.iter().enumerate().filter_map(|(i, step)| match step {
+        Step::All(spec, cmd) if spec.access == Access::Write => Some((i, *spec, &**cmd)),
+        _ => None,
+    });
+    writes.flat_map(|(i, spec, cmd)| keys(spec, cmd).map(move |key| (key, i))).collect()
+}
+
+impl SendMany for RedisCopy {
+    type Reply = CopyReply;
+    type Answers = Vec<Option<Result<CopyReply, Error>>>;
+
+    async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
+        let answered = |outcomes: Vec<_>| answered(outcomes.into_iter().map(Some).collect());
+        self.run_many(commands, |command| Ok((command.spec, &command.cmd)), answered).await;
+    }
+
+    async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
+        match self.run_block(commands).await {
+            Ok(outcomes) => outcomes.into_iter().map(Some).collect(),
+            Err(error) => commands.iter().map(|_| Some(Err(error.clone()))).collect(),
+        }
+    }
+
+    fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: CopyReply) -> Result<T, Error> {
+        match reply {
+            CopyReply::One(name, value) => Ok(decode(&name, spec.name, value)?),
+            CopyReply::All(replies) => <Self as node::Execute>::one_reply(replies.decode(spec.name)),
+            merged => merged.read(spec),
+        }
+    }
+
+    fn write_reply<T: FromRedisValue + Send>(
+        spec: &'static Spec,
+        reply: CopyReply,
+    ) -> Result<Replies<T>, Error> {
+        Ok(match reply {
+            CopyReply::All(replies) => replies.decode(spec.name),
+            CopyReply::One(name, value) => {
+                let outcome = Outcome::from(decode(&name, spec.name, value));
+                Replies::new(vec![(name, outcome)])
+            }
+            CopyReply::Merged(names, value) => {
+                let outcome = |name: &Arc<str>| {
+                    (Arc::clone(name), Outcome::from(decode(name, spec.name, value.clone())))
+                };
+                Replies::new(names.iter().map(outcome).collect())
+            }
+        })
+    }
+
+    fn each_reply<T: FromRedisValue + Send>(
+        spec: &'static Spec,
+        reply: CopyReply,
+    ) -> Result<Replies<T>, Error> {
+        Self::write_reply(spec, reply)
+    }
+
+    fn not_sent(&self, command: &str, reason: &'static str) -> Error {
+        Error::refused(command, "copy", reason)
+    }
+
+    fn given_up(&self, command: &'static str) -> Error {
+        Error::Node(lost("*".into(), command))
+    }
+}

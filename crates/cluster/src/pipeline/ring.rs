@@ -1,0 +1,370 @@
+//! Many commands at once on a ring: grouped by node, the groups sent concurrently, the results in the caller's order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use redis::Cmd;
+use redis::FromRedisValue;
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::Pipeline;
+use redisdb_node::Portion;
+use redisdb_node::Recorded;
+use redisdb_node::SendMany;
+use redisdb_node::command::Access;
+use redisdb_node::command::Merge;
+use redisdb_node::command::Spec;
+use redisdb_node::command::rows;
+
+use crate::dispatch::scatter::on_owner;
+use crate::engine::nodes::Nodes;
+use crate::engine::topology::Topology;
+use crate::error::Error;
+use crate::pipeline::answers::At;
+use crate::pipeline::answers::Place;
+use crate::pipeline::answers::RingAnswers;
+use crate::pipeline::answers::RingReply;
+use crate::pipeline::answers::take;
+use crate::plan::context::Context;
+use crate::plan::route::Route;
+use crate::plan::split::Split;
+use crate::replies::PerNode;
+use crate::replies::Replies;
+use crate::ring::RedisRing;
+
+/// One of the caller's commands.
+pub(crate) trait Queued: Send + Sync {
+    /// The command, with its row.
+    fn command(&self) -> Result<(&'static Spec, &Cmd), Error>;
+
+    /// What a node is sent. The command is not asked for after that.
+    fn take(&mut self) -> Cmd;
+}
+
+impl Queued for Recorded {
+    fn command(&self) -> Result<(&'static Spec, &Cmd), Error> {
+        Ok((self.spec, &self.cmd))
+    }
+
+    fn take(&mut self) -> Cmd {
+        std::mem::take(&mut self.cmd)
+    }
+}
+
+/// A command that waits for more than one reply of one node.
+enum Waiting<'a> {
+    /// For nothing: it was not sent.
+    Nothing(Error),
+    /// For the replies to its parts, to be merged.
+    Parts(&'static Spec, Option<&'a Cmd>, Split, Vec<At>, Merge),
+    /// For the reply of every node and for how many keys it has, which choose one.
+    Weighted(&'static Spec, Vec<(At, At)>),
+    /// For the reply of every node, to be kept apart.
+    Each(&'static Spec, Vec<At>),
+}
+
+/// What each node is to be sent.
+struct Portions {
+    of_nodes: Vec<Option<Portion>>,
+    /// How many commands a node will get, about, so that its portion need not grow.
+    room: usize,
+    is_full: bool,
+}
+
+impl Portions {
+    fn new(n_nodes: usize, n_commands: usize) -> Self {
+        let of_nodes = std::iter::repeat_with(|| None).take(n_nodes).collect();
+        let room = (n_commands / n_nodes * 5 / 4 + 4).min(Portion::MOST_COMMANDS);
+        Self { of_nodes, room, is_full: false }
+    }
+
+    #[inline(always)] // the command is moved once instead of twice
+    fn put(&mut self, node: usize, cmd: Cmd) -> At {
+        let Some(of_node) = self.of_nodes.get_mut(node) else { return (node, usize::MAX) };
+        let portion = of_node.get_or_insert_with(|| Portion::with_capacity(self.room));
+        let at = (node, portion.len());
+        portion.push(cmd);
+        self.is_full |= portion.is_full();
+        at
+    }
+}
+
+/// What a node has been sent, and what it answered.
+struct Sent {
+    portion: Option<Portion>,
+    replies: Result<Vec<Value>, node::Error>,
+}
+
+impl Sent {
+    /// Whether one of the commands has a reply, and it is no error.
+    fn has_reply(&self, i: usize) -> bool {
+        let reply = self.replies.as_ref().ok().and_then(|replies| replies.get(i));
+        reply.is_some_and(|reply| !matches!(reply, Value::ServerError(_)))
+    }
+
+    /// Whether every command has one, as a rule.
+    fn is_whole(&self) -> bool {
+        (0..self.portion.as_ref().map_or(0, Portion::len)).all(|i| self.has_reply(i))
+    }
+}
+
+/// Runs commands and hands over their answers, in order. The order is kept on each node.
+pub(crate) async fn run_all(
+    ring: &RedisRing,
+    commands: &mut [impl Queued],
+    mut answered: impl FnMut(RingAnswers),
+) {
+    let topology = ring.topology();
+    // A node that stands in needs care, for each command its own.
+    let goes_to_two =
+        |command: &_| Queued::command(command).is_ok_and(|(spec, _)| topology.goes_to_two(spec));
+    let takes_care =
+        topology.is_any_away() || topology.on_down.is_careful() && commands.iter().any(goes_to_two);
+    if takes_care && !topology.on_down.is_careful() {
+        ring.look_after_those_away();
+    } else if takes_care {
+        let commands: Vec<_> = commands.iter().map(Queued::command).collect();
+        let together = |outcomes| answered(RingAnswers::listed(outcomes));
+        return ring.run_each_by_itself(&commands, together).await;
+    }
+    let nodes = &*ring.nodes_of(&topology);
+    // A node that did not answer a part of the pipeline gets none of the rest.
+    let mut lost: BTreeMap<usize, Arc<node::ErrorKind>> = BTreeMap::new();
+    let mut commands = commands;
+    while !commands.is_empty() {
+        let (portions, mut places, others) = gather(&topology, commands);
+        let sent = portions.of_nodes.into_iter().enumerate().map(async |(idx, portion)| {
+            let replies = match (&portion, lost.get(&idx)) {
+                (None, _) => Ok(Vec::new()),
+                (Some(_), Some(cause)) => {
+                    let cause = Arc::clone(cause);
+                    Err(failed(nodes, idx, "pipeline", &node::ErrorKind::Down { cause }))
+                }
+                (Some(portion), None) => {
+                    nodes.at(idx).send_pipeline(portion.pipeline(), 0, portion.len()).await
+                }
+            };
+            Sent { portion, replies }
+        });
+        let mut sent = join_all(sent).await;
+        for (idx, sent) in sent.iter().enumerate() {
+            if let Err(error) = &sent.replies {
+                lost.entry(idx).or_insert_with(|| match error.kind() {
+                    node::ErrorKind::Down { cause } => Arc::clone(cause),
+                    kind => Arc::new(kind.clone()),
+                });
+            }
+        }
+        let others = others.into_iter().map(|waiting| Some(waiting.answer(nodes, &mut sent)));
+        let mut others: Vec<_> = others.collect();
+        let in_doubt = if sent.iter().all(Sent::is_whole) { &mut [] } else { places.as_mut_slice() };
+        for (place, command) in in_doubt.iter_mut().zip(&*commands) {
+            if let Place::Reply(at) = *place
+                && !sent.get(at.0).is_some_and(|sent| sent.has_reply(at.1))
+                && let Ok((spec, _)) = command.command()
+            {
+                others.push(error_at(nodes, &mut sent, at, spec).map(Err));
+                *place = Place::Other(others.len() - 1);
+            }
+        }
+        let replies = sent.into_iter().enumerate();
+        let named =
+            replies.map(|(idx, sent)| (Arc::clone(nodes.name(idx)), sent.replies.unwrap_or_default()));
+        let n = places.len();
+        answered(RingAnswers { places, replies: named.collect(), others });
+        commands = commands.get_mut(n..).unwrap_or_default();
+    }
+}
+
+/// Puts as many commands into portions as go out at a time: where the answer to each will stand, and what those wait for that
+/// are not answered by one reply.
+fn gather<'a>(
+    topology: &Topology,
+    commands: &'a mut [impl Queued],
+) -> (Portions, Vec<Place>, Vec<Waiting<'a>>) {
+    let n_nodes = topology.nodes.len();
+    let mut portions = Portions::new(n_nodes, commands.len());
+    let mut places = Vec::with_capacity(commands.len().min(portions.room * n_nodes));
+    let mut others = Vec::new();
+    for command in commands {
+        places.push(match plan(topology, command, &mut portions) {
+            Ok(at) => Place::Reply(at),
+            Err(waiting) => {
+                others.push(waiting);
+                Place::Other(others.len() - 1)
+            }
+        });
+        if portions.is_full {
+            break;
+        }
+    }
+    (portions, places, others)
+}
+
+/// The reply in this place, or why there is none.
+fn take_from(
+    nodes: &Nodes,
+    sent: &mut [Sent],
+    (node, i): At,
+    spec: &'static Spec,
+) -> Result<Value, node::Error> {
+    match sent.get_mut(node).map(|sent| &mut sent.replies) {
+        Some(Ok(replies)) => match take(replies, i) {
+            Some(reply) => nodes.at(node).accept(spec.name, reply),
+            None => Err(failed(nodes, node, spec.name, &too_few())),
+        },
+        Some(Err(error)) => Err(failed(nodes, node, spec.name, error.kind())),
+        None => Err(failed(nodes, node, spec.name, &too_few())),
+    }
+}
+
+/// What is wrong with the reply in this place, where something is.
+fn error_at(nodes: &Nodes, sent: &mut [Sent], at: At, spec: &'static Spec) -> Option<Error> {
+    let error = take_from(nodes, sent, at, spec).err()?;
+    let portion = sent.get(at.0).and_then(|sent| sent.portion.as_ref());
+    let cmd = portion.and_then(|portion| portion.pipeline().cmd_iter().nth(at.1));
+    Some(on_owner(spec, cmd.unwrap_or(&Cmd::new()), error))
+}
+
+fn too_few() -> node::ErrorKind {
+    let reason = "it gave fewer replies than there were commands";
+    let source = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, reason);
+    node::ErrorKind::Disconnected(Arc::new(source))
+}
+
+fn failed(nodes: &Nodes, idx: usize, command: &'static str, kind: &node::ErrorKind) -> node::Error {
+    node::Error::new(Arc::clone(nodes.name(idx)), command, kind.clone())
+}
+
+impl Waiting<'_> {
+    fn answer(self, nodes: &Nodes, sent: &mut [Sent]) -> Result<RingReply, Error> {
+        let mut take = |at, spec| take_from(nodes, sent, at, spec);
+        match self {
+            Self::Nothing(error) => Err(error),
+            Self::Parts(spec, cmd, split, at, merge) => {
+                let replies = at.into_iter().map(|at| take(at, spec)).collect();
+                nodes.merge_parts(spec, cmd.unwrap_or(&Cmd::new()), merge, split, replies)
+            }
+            Self::Weighted(spec, at) => {
+                let replies = at.into_iter().map(|(reply, size)| (take(reply, spec), take(size, spec)));
+                nodes.choose(spec, replies.collect())
+            }
+            Self::Each(spec, at) => {
+                let reply = |at: At| (Arc::clone(nodes.name(at.0)), take(at, spec).into());
+                Ok(RingReply::Each(Replies::new(at.into_iter().map(reply).collect())))
+            }
+        }
+    }
+}
+
+/// Decides where a command goes, and puts it, or its parts, into the portions: where its reply will stand, if it is one.
+fn plan<'a>(
+    topology: &Topology,
+    command: &'a mut impl Queued,
+    portions: &mut Portions,
+) -> Result<At, Waiting<'a>> {
+    let (spec, cmd) = command.command().map_err(Waiting::Nothing)?;
+    if spec.needs_owned(cmd).is_none()
+        && let Some(owner) = topology.straight(spec, cmd)
+    {
+        return Ok(portions.put(owner, command.take()));
+    }
+    match topology.route(spec, cmd, Context::Pipeline).map_err(Waiting::Nothing)? {
+        Route::Owner(owner) => Ok(portions.put(owner, command.take())),
+        Route::AnyNode => {
+            let up = topology.nodes.iter().position(|node| node.is_connected()).unwrap_or(0);
+            Ok(portions.put(up, command.take()))
+        }
+        Route::Parts(mut split, merge) => {
+            let at = split.parts.iter_mut().map(|part| portions.put(part.node, part.cmd.take())).collect();
+            Err(Waiting::Parts(spec, command.command().ok().map(|(_, cmd)| cmd), split, at, merge))
+        }
+        Route::EveryNode(Merge::First) => {
+            let mut both = |idx| (portions.put(idx, cmd.clone()), portions.put(idx, rows::DBSIZE.cmd()));
+            Err(Waiting::Weighted(spec, (0..topology.nodes.len()).map(&mut both).collect()))
+        }
+        Route::EveryNode(merge) => {
+            let n_nodes = topology.nodes.len();
+            let at = (0..n_nodes).map(|idx| portions.put(idx, cmd.clone())).collect();
+            if spec.access == Access::Each {
+                return Err(Waiting::Each(spec, at));
+            }
+            Err(Waiting::Parts(spec, None, Split::whole(0..n_nodes), at, merge))
+        }
+    }
+}
+
+impl RedisRing {
+    /// Starts a pipeline: typed commands that are grouped by node and sent together.
+    ///
+    /// ```no_run
+    /// # use redisdb_cluster::RedisRing;
+    /// # use redisdb_node::StringCommands;
+    /// # async fn f(ring: RedisRing) -> Result<(), redisdb_cluster::Error> {
+    /// let pipeline = ring.pipeline();
+    /// let visits: Vec<_> = (0..10_000).map(|user| pipeline.incr(format!("visits:{user}"))).collect();
+    /// for (i, error) in pipeline.execute().await.failures() {
+    ///     eprintln!("user {i}: {error}; counted twice if it is tried again: {}", error.may_have_executed());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn pipeline(&self) -> Pipeline<RedisRing> {
+        Pipeline::new(self.clone())
+    }
+}
+
+impl SendMany for RedisRing {
+    type Reply = RingReply;
+    type Answers = RingAnswers;
+
+    async fn send_many(&self, commands: &mut [Recorded], answered: impl FnMut(RingAnswers) + Send) {
+        run_all(self, commands, answered).await;
+    }
+
+    async fn send_atomic(&self, commands: &[Recorded]) -> RingAnswers {
+        let topology = self.topology();
+        let block = commands.iter().map(|command| (command.spec, &command.cmd));
+        let outcomes = match topology.route_together(block, Context::Block) {
+            _ if commands.is_empty() => Vec::new(),
+            Err(error) => commands.iter().map(|_| Err(error.clone())).collect(),
+            Ok(owner) => {
+                let nodes = self.nodes_of(&topology);
+                let outcomes = commands.iter().zip(nodes.at(owner).send_block(commands).await);
+                let named = outcomes.map(|(command, reply)| match reply {
+                    Ok(value) => Ok(RingReply::One(Arc::clone(nodes.name(owner)), value)),
+                    Err(error) => Err(on_owner(command.spec, &command.cmd, error)),
+                });
+                named.collect()
+            }
+        };
+        RingAnswers::listed(outcomes)
+    }
+
+    #[inline]
+    fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: RingReply) -> Result<T, Error> {
+        reply.read(spec.name)
+    }
+
+    fn write_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: RingReply) -> Result<T, Error> {
+        Self::read_reply(spec, reply)
+    }
+
+    fn each_reply<T: FromRedisValue + Send>(
+        spec: &'static Spec,
+        reply: RingReply,
+    ) -> Result<PerNode<T>, Error> {
+        reply.read_each(spec.name)
+    }
+
+    fn not_sent(&self, command: &str, reason: &'static str) -> Error {
+        Error::refused(command, "ring", reason)
+    }
+
+    fn given_up(&self, command: &'static str) -> Error {
+        let reason = "the pipeline was dropped before its replies came";
+        let source = std::io::Error::new(std::io::ErrorKind::Interrupted, reason);
+        let kind = node::ErrorKind::Disconnected(Arc::new(source));
+        Error::Node(node::Error::new("*".into(), command, kind))
+    }
+}

@@ -1,0 +1,294 @@
+//! Commands that are sent to the nodes of a copy at the same time, and what becomes of them.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use redis::Cmd;
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::Recorded;
+use redisdb_node::command::Access;
+use redisdb_node::command::Spec;
+
+use crate::copy::RedisCopy;
+use crate::copy::Shared;
+use crate::dispatch::failover_read::another_may_answer;
+use crate::dispatch::failover_read::lacks_something;
+use crate::dispatch::failover_read::says_no_such_key;
+use crate::dispatch::write_guard::Watched;
+use crate::engine::deadline::Patience;
+use crate::error::Error;
+use crate::pipeline::copy::CopyReply;
+use crate::pipeline::copy::Step;
+use crate::pipeline::copy::keys;
+use crate::pipeline::copy::last_writes;
+use crate::plan::divergence::Took;
+
+type Answers = Vec<Result<Value, node::Error>>;
+
+/// Commands of a pipeline that are under way. Left behind, the nodes are noted as behind for what they did not take.
+pub(crate) struct Portion<'a> {
+    copy: &'a RedisCopy,
+    steps: &'a [Step<'a>],
+    patience: Patience,
+    /// Of each step that is a write to all nodes.
+    watched: Vec<Option<Watched<'a>>>,
+    /// What each node answered to the commands that it was sent, once it has answered them all.
+    answers: Vec<OnceLock<Answers>>,
+    /// The nodes that say that something is not there, and may have been emptied a moment ago.
+    doubted: Vec<usize>,
+}
+
+impl<'a> Portion<'a> {
+    pub(crate) fn new(copy: &'a RedisCopy, steps: &'a [Step<'a>]) -> Self {
+        let shared = &*copy.shared;
+        let watched = steps.iter().map(|step| match step {
+            Step::All(spec, cmd) if spec.access == Access::Write => {
+                let mut watched = Watched::new(shared, spec, cmd);
+                watched.sending();
+                Some(watched)
+            }
+            _ => None,
+        });
+        let answers = shared.nodes.iter().map(|_| OnceLock::new()).collect();
+        let patience = Patience::new(copy.deadline, 1);
+        Self { copy, steps, patience, watched: watched.collect(), answers, doubted: Vec::new() }
+    }
+
+    /// Sends all of them and returns one outcome for each.
+    pub(crate) async fn send(mut self) -> Vec<Result<CopyReply, Error>> {
+        let nodes = self.copy.shared.writers.iter().enumerate();
+        // A write is not given up before its time; reads alone leave time for asking elsewhere.
+        let writes = self.watched.iter().any(Option::is_some);
+        let sent = nodes.zip(&self.answers).map(async |((idx, node), answers)| {
+            let commands = self.steps.iter().filter_map(|step| step.on(idx));
+            let node = if writes { self.patience.all(node) } else { self.patience.half(node) };
+            let _first = answers.set(node.send_each(commands).await);
+        });
+        join_all(sent).await;
+        self.doubt().await;
+        let mut outcomes = self.judge();
+        // Those that nobody has answered yet are asked elsewhere.
+        let copy = self.patience.rest(self.copy);
+        let open = self.steps.iter().zip(&outcomes).map(async |(step, outcome)| match (step, outcome) {
+            (Step::One(spec, cmd, _), None) => Some(copy.run_by_itself(spec, cmd).await),
+            _ => None,
+        });
+        let replies = join_all(open).await;
+        for (outcome, reply) in outcomes.iter_mut().zip(replies) {
+            if reply.is_some() {
+                *outcome = reply;
+            }
+        }
+        let unasked = || Err(Error::Node(lost("*".into(), "")));
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unasked)).collect()
+    }
+
+    /// Sends all of them to every node as one `MULTI` block, and returns one outcome for each.
+    pub(crate) async fn send_block(mut self) -> Vec<Result<CopyReply, Error>> {
+        let commands = self.steps.iter().filter_map(|step| step.on(0));
+        let block: Vec<_> = commands.map(|(spec, cmd)| Recorded::new(spec, cmd.clone())).collect();
+        let sent = self.copy.shared.writers.iter().zip(&self.answers).map(async |(node, answers)| {
+            let _first = answers.set(self.patience.all(node).send_block(&block).await);
+        });
+        join_all(sent).await;
+        self.doubt().await;
+        self.judge().into_iter().flatten().collect()
+    }
+
+    /// Makes sure, once for each node that says that something is not there, that it had not been emptied.
+    async fn doubt(&mut self) {
+        if self.copy.shared.identity.is_none() {
+            return;
+        }
+        let lacks = |(idx, answers): (usize, &OnceLock<Answers>)| {
+            let commands = self.steps.iter().filter_map(|step| step.on(idx));
+            let mut read = commands.zip(answers.get()?).filter(|((spec, _), _)| spec.access == Access::Read);
+            let lacks = read.any(|(_, answer)| is_lacking(answer));
+            lacks.then_some(idx)
+        };
+        let lacking: Vec<usize> = self.answers.iter().enumerate().filter_map(lacks).collect();
+        let looks = lacking
+            .iter()
+            .map(async |&idx| (!self.copy.has_its_marker(idx, &self.patience).await).then_some(idx));
+        self.doubted = join_all(looks).boxed().await.into_iter().flatten().collect();
+        if self.is_disagreed() {
+            self.patience.limit(self.copy.look_at_all()).await;
+        }
+    }
+
+    /// Returns whether nodes answered a write differently that should have answered the same.
+    fn is_disagreed(&self) -> bool {
+        let answers = self.answers.iter().map(|answers| answers.get().into_iter().flatten());
+        let mut answers: Vec<_> = answers.collect();
+        self.steps.iter().zip(&self.watched).any(|(step, watched)| match (step, watched) {
+            (Step::All(..), watched) => {
+                let answers: Vec<_> = answers.iter_mut().filter_map(Iterator::next).collect();
+                watched.as_ref().is_some_and(|watched| watched.is_disagreed(answers))
+            }
+            (Step::One(_, _, idx), _) => {
+                answers.get_mut(*idx).and_then(Iterator::next);
+                false
+            }
+            _ => false,
+        })
+    }
+
+    /// Tells what became of each command, in order, and notes what was missed. Those without an outcome can be asked
+    /// elsewhere.
+    fn judge(&mut self) -> Vec<Option<Result<CopyReply, Error>>> {
+        let shared = &*self.copy.shared;
+        let answers = self.answers.iter_mut().map(|answers| answers.take().unwrap_or_default().into_iter());
+        let mut answers: Vec<_> = answers.collect();
+        let doubted = std::mem::take(&mut self.doubted);
+        // Then what a node said is told, not that there was no time to ask another one.
+        let is_over = self.patience.is_over();
+        let mut next = |idx: usize, spec: &Spec| {
+            let answer = answers.get_mut(idx).and_then(Iterator::next);
+            answer.unwrap_or_else(|| Err(lost(Arc::clone(shared.nodes.name(idx)), spec.name)))
+        };
+        let last_writes_of = OnceCell::new();
+        let is_written_after = |i: usize, spec: &'static Spec, cmd: &'a Cmd| {
+            let last_writes = last_writes_of.get_or_init(|| last_writes(self.steps));
+            let mut keys = keys(spec, cmd).peekable();
+            match keys.peek() {
+                // It asks about all keys.
+                None => last_writes.values().any(|last| i < *last),
+                Some(_) => keys.any(|key| last_writes.get(key).is_some_and(|last| i < *last)),
+            }
+        };
+        let watched = std::mem::take(&mut self.watched);
+        let judged = self.steps.iter().enumerate().zip(watched).map(|((i, step), watched)| match step {
+            Step::Nothing(error) => Some(Err(error.clone())),
+            Step::ByItself(spec, _) => Some(Err(Error::Node(lost("*".into(), spec.name)))),
+            Step::All(spec, cmd) => {
+                let answers: Answers = (0..shared.nodes.len()).map(|idx| next(idx, spec)).collect();
+                Some(match watched {
+                    Some(mut watched) => watched.conclude(answers).map(CopyReply::All),
+                    None => shared.judge_all(spec, cmd, answers, &doubted),
+                })
+            }
+            Step::One(spec, cmd, idx) => {
+                match shared.judge_one(spec, cmd, (*idx, next(*idx, spec)), &doubted) {
+                    Judged::Open(error)
+                        if is_over || spec.access == Access::Read && is_written_after(i, spec, cmd) =>
+                    {
+                        Some(Err(error))
+                    }
+                    Judged::Open(_) => None,
+                    Judged::Done(outcome) => Some(outcome),
+                }
+            }
+        });
+        judged.collect()
+    }
+}
+
+impl Drop for Portion<'_> {
+    /// What nodes answered of it is known, and nobody is told.
+    fn drop(&mut self) {
+        let mut answers: Vec<_> =
+            self.answers.iter_mut().map(|answers| answers.take().unwrap_or_default().into_iter()).collect();
+        let mut next = |idx: usize| {
+            let answer = answers.get_mut(idx).and_then(Iterator::next);
+            answer.map_or(Took::Maybe, |answer| Took::from(&answer))
+        };
+        let n_nodes = self.copy.shared.nodes.len();
+        // None, if it has been judged.
+        for (step, watched) in self.steps.iter().zip(&mut self.watched) {
+            match (step, watched) {
+                (Step::All(..), watched) => {
+                    let took = (0..n_nodes).map(&mut next).collect();
+                    if let Some(watched) = watched {
+                        watched.answered(took);
+                    }
+                }
+                (Step::One(_, _, idx), _) => _ = next(*idx),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What an answer of one node comes to.
+enum Judged {
+    Done(Result<CopyReply, Error>),
+    /// Another node may be asked; or else this is the outcome.
+    Open(Error),
+}
+
+impl Shared {
+    /// What every node's answer to a command comes to.
+    fn judge_all(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        answers: Answers,
+        doubted: &[usize],
+    ) -> Result<CopyReply, Error> {
+        match spec.access {
+            Access::Each => Ok(CopyReply::All(self.nodes.replies(answers))),
+            // All have been asked, and the one counts that would have been asked alone.
+            _ => {
+                let key = spec.first_key(cmd).ok().flatten();
+                let mut answers: Vec<_> = answers.into_iter().map(Some).collect();
+                let (mut errors, mut behind) = (Vec::new(), Vec::new());
+                for idx in self.nodes.ring().successors(key.unwrap_or_default()) {
+                    let answer = answers.get_mut(idx).and_then(Option::take);
+                    match answer.map(|answer| self.judge_one(spec, cmd, (idx, answer), doubted)) {
+                        Some(Judged::Done(outcome)) => return outcome,
+                        Some(Judged::Open(Error::Node(error))) => errors.push(error),
+                        _ => behind.push(idx),
+                    }
+                }
+                Err(Error::unavailable(spec.name, key, errors, self.names(behind)))
+            }
+        }
+    }
+
+    /// What the answer of the one node comes to that was asked.
+    fn judge_one(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        (idx, answer): (usize, Result<Value, node::Error>),
+        doubted: &[usize],
+    ) -> Judged {
+        if spec.access != Access::Read {
+            return match answer {
+                Err(error) if error.is_connect() => Judged::Open(Error::Node(error)),
+                answer => Judged::Done(self.judge_some(spec, vec![(idx, answer)]).map(CopyReply::All)),
+            };
+        }
+        let is_doubted = doubted.contains(&idx) && is_lacking(&answer);
+        match answer {
+            Ok(value) if self.in_sync(idx, spec, cmd) && !is_doubted => {
+                Judged::Done(Ok(CopyReply::One(Arc::clone(self.nodes.name(idx)), value)))
+            }
+            Err(error) if another_may_answer(&error) => Judged::Open(Error::Node(error)),
+            Err(error) if !is_doubted => Judged::Done(Err(Error::Node(error))),
+            _ => {
+                let key = spec.first_key(cmd).ok().flatten();
+                Judged::Open(Error::unavailable(spec.name, key, Vec::new(), self.names(vec![idx])))
+            }
+        }
+    }
+}
+
+/// Returns whether an answer says that something is not there.
+fn is_lacking(answer: &Result<Value, node::Error>) -> bool {
+    match answer {
+        Ok(reply) => lacks_something(reply),
+        Err(error) => says_no_such_key(error),
+    }
+}
+
+/// The error of a command whose answer nobody waited for.
+pub(crate) fn lost(node: Arc<str>, command: &'static str) -> node::Error {
+    let reason = "the pipeline was dropped before its replies came";
+    let source = std::io::Error::new(std::io::ErrorKind::Interrupted, reason);
+    node::Error::new(node, command, node::ErrorKind::Disconnected(Arc::new(source)))
+}

@@ -1,0 +1,229 @@
+//! What the nodes' outcomes of a write come to: whether it is done, whose replies count, and who is behind.
+
+use redis::Value;
+use redisdb_node as node;
+
+/// Whether a node took a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Took {
+    Yes,
+    No,
+    Maybe,
+}
+
+impl<T> From<&Result<T, node::Error>> for Took {
+    fn from(result: &Result<T, node::Error>) -> Self {
+        match result {
+            Ok(_) => Self::Yes,
+            Err(error) if error.may_have_executed() => Self::Maybe,
+            Err(_) => Self::No,
+        }
+    }
+}
+
+/// What a node held of the keys of a write while that was under way, as far as this client knows; the more, the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Held {
+    /// They were being copied to it, so that what it took may be gone again.
+    Copied,
+    /// Something else than it should: it is behind for them.
+    Behind,
+    /// What it should, but it is away, or was until a moment ago.
+    Away,
+    /// What it should.
+    Current,
+}
+
+/// Returns whether somebody may be told that a write is done: a node took it that held what it should. Of a write that leaves
+/// the same whatever was there, any node that keeps it.
+pub(crate) fn is_done(took: &[Took], held: &[Held], is_whole: bool) -> bool {
+    let least = if is_whole { Held::Behind } else { Held::Away };
+    took.iter().zip(held).any(|(took, held)| *took == Took::Yes && least <= *held)
+}
+
+/// Returns whether the reply of a node counts: of those that took a write, those count that held the most.
+pub(crate) fn counts(took: &[Took], held: &[Held]) -> impl Fn(usize) -> bool {
+    let took_it = |(took, held): (&Took, &Held)| (*took == Took::Yes).then_some(*held);
+    let held: Vec<Option<Held>> = took.iter().zip(held).map(took_it).collect();
+    let most = held.iter().max().copied().flatten();
+    move |idx| most.is_some() && held.get(idx) == Some(&most)
+}
+
+/// Returns which nodes are behind after a write; `order` is the order in which the key is read.
+///
+/// If it is done, all are that did not take it. If not, nobody was told, and only what a node holds that held what it
+/// should can be what the others should hold. So those that took it or may have are behind those that certainly did not;
+/// and if all that count may have, the first of them is right, and all others are behind.
+pub(crate) fn behind_after(
+    took: &[Took],
+    held: &[Held],
+    is_done: bool,
+    mut order: impl Iterator<Item = usize>,
+) -> Vec<bool> {
+    if is_done {
+        return took.iter().map(|took| *took != Took::Yes).collect();
+    }
+    let most = held.iter().max().filter(|most| Held::Away <= **most);
+    let is_trusted = |idx: usize| most.is_some() && held.get(idx) == most;
+    let is_there_without = took.iter().enumerate().any(|(idx, took)| *took == Took::No && is_trusted(idx));
+    if !is_there_without && let Some(counts) = order.find(|idx| is_trusted(*idx)) {
+        // Also behind those that certainly did not: they are down, or do not hold what counts for another reason.
+        return (0..took.len()).map(|idx| idx != counts).collect();
+    }
+    took.iter().map(|took| *took != Took::No).collect()
+}
+
+/// The reply that most nodes gave, or else the first: of the replies that count, in the order in which the key is read. A
+/// server that somebody has emptied a moment ago may be the first, but seldom the most.
+pub(crate) fn right_reply<'a>(replies: &[(usize, &'a Value)]) -> Option<(usize, &'a Value)> {
+    let votes = |reply: &Value| replies.iter().filter(|(_, other)| **other == *reply).count();
+    let most = replies.iter().find(|(_, reply)| replies.len() < 2 * votes(reply));
+    most.or(replies.first()).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::Held::Away;
+    use super::Held::Behind;
+    use super::Held::Copied;
+    use super::Held::Current;
+    use super::Took::Maybe;
+    use super::Took::No;
+    use super::Took::Yes;
+    use super::*;
+
+    fn check<const N: usize>(took: [Took; N], held: [Held; N], expected: [bool; N]) {
+        // The last node is the first that is read from.
+        let found = behind_after(&took, &held, is_done(&took, &held, false), (0..N).rev());
+        assert_eq!(found, expected, "{took:?} {held:?}");
+    }
+
+    #[test]
+    fn who_missed_what_is_done_is_behind() {
+        check([Yes, Yes, Yes], [Current; 3], [false; 3]);
+        check([Yes, No, Maybe], [Current; 3], [false, true, true]);
+        check([Yes, No, Maybe], [Away, Current, Current], [false, true, true]);
+    }
+
+    #[test]
+    fn what_only_nodes_took_that_are_behind_is_not_done_and_nobody_else_is_behind() {
+        check([Yes, No, Maybe], [Behind, Current, Current], [true, false, true]);
+        check([Yes, Yes, No], [Behind, Behind, Away], [true, true, false]);
+        check([Yes, Yes, Maybe], [Behind, Behind, Away], [true, true, false]);
+        let took = [Yes, No, Maybe];
+        assert!(is_done(&took, &[Behind, Current, Current], true), "what was there does not matter");
+        assert!(!is_done(&took, &[Copied, Current, Current], true));
+    }
+
+    #[test]
+    fn what_nobody_took_leaves_those_behind_that_may_have() {
+        check([No, No, No], [Current; 3], [false; 3]);
+        check([Maybe, No, Maybe], [Current; 3], [true, false, true]);
+    }
+
+    #[test]
+    fn if_all_that_count_may_have_taken_it_the_first_of_them_is_right() {
+        check([Maybe, Maybe, Maybe], [Current; 3], [true, true, false]);
+        check([Maybe, Maybe, Maybe], [Current, Current, Behind], [true, false, true]);
+        check([Maybe, Maybe, Maybe], [Away, Away, Behind], [true, false, true]);
+        // A node that was behind before is not what the others should be like, nor is one that is away if another is there.
+        check([No, Maybe, Maybe], [Behind, Current, Current], [true, true, false]);
+        check([No, Maybe, Maybe], [Away, Current, Current], [true, true, false]);
+        check([No, No], [Behind; 2], [false, false]);
+        check([No, Maybe], [Behind; 2], [false, true]);
+        check([Maybe, Maybe], [Behind; 2], [true, true]);
+    }
+
+    #[test]
+    fn the_replies_of_those_count_that_held_the_most() {
+        let counting = |took: [Took; 3], held: [Held; 3]| [0, 1, 2].map(counts(&took, &held));
+        assert_eq!(counting([Yes, Yes, No], [Current; 3]), [true, true, false]);
+        assert_eq!(counting([Yes, Yes, Yes], [Behind, Current, Away]), [false, true, false]);
+        assert_eq!(counting([Yes, Yes, No], [Behind, Away, Current]), [false, true, false]);
+        assert_eq!(counting([Yes, Yes, No], [Behind, Behind, Current]), [true, true, false]);
+        assert_eq!(counting([No, Maybe, No], [Current; 3]), [false; 3]);
+    }
+
+    #[test]
+    fn the_reply_of_most_is_right_or_else_that_of_the_first() {
+        let right = |replies: &[i64]| {
+            let replies: Vec<Value> = replies.iter().copied().map(Value::Int).collect();
+            let replies: Vec<_> = replies.iter().enumerate().collect();
+            right_reply(&replies).map(|(idx, _)| idx)
+        };
+        assert_eq!(right(&[1, 7, 7]), Some(1));
+        assert_eq!(right(&[1, 7]), Some(0));
+        assert_eq!(right(&[1, 7, 7, 1]), Some(0));
+        assert_eq!(right(&[]), None);
+    }
+
+    /// What happens to a node in one step: the outcome that the client sees, whether it executed it, and whether it is away.
+    type OnNode = (Took, bool, bool);
+
+    fn outcome() -> impl Strategy<Value = OnNode> {
+        let took =
+            prop_oneof![Just((Yes, true)), Just((No, false)), Just((Maybe, true)), Just((Maybe, false))];
+        (took, any::<bool>()).prop_map(|((took, executed), is_away)| (took, executed, is_away))
+    }
+
+    /// A write, which may be whole, or whose future may be dropped, after which some node is brought back.
+    fn step() -> impl Strategy<Value = ([OnNode; 3], bool, bool, Option<usize>)> {
+        ([outcome(), outcome(), outcome()], any::<bool>(), any::<bool>(), proptest::option::of(0..3_usize))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 5000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_fails_some_node_counts_and_each_that_does_holds_all_that_is_done(
+            steps in proptest::collection::vec(step(), 1..30),
+        ) {
+            let mut holds: [BTreeSet<usize>; 3] = Default::default();
+            let mut is_behind = [false; 3];
+            let mut done = BTreeSet::new();
+            for (id, (outcomes, is_whole, is_dropped, back)) in steps.into_iter().enumerate() {
+                let took = outcomes.map(|(took, ..)| took);
+                let held: Vec<Held> = outcomes
+                    .iter()
+                    .zip(is_behind)
+                    .map(|((.., is_away), is_behind)| match (is_behind, is_away) {
+                        (true, _) => Behind,
+                        (false, true) => Away,
+                        (false, false) => Current,
+                    })
+                    .collect();
+                let is_done = is_done(&took, &held, is_whole && !is_dropped);
+                for (holds, (_, executed, _)) in holds.iter_mut().zip(outcomes) {
+                    if executed {
+                        holds.insert(id);
+                        // It is what the key would be without what was there.
+                        if is_whole {
+                            holds.extend(done.iter().copied());
+                        }
+                    }
+                }
+                if is_done {
+                    done.insert(id);
+                }
+                let after = behind_after(&took, &held, is_done, 0..3);
+                for idx in 0..3 {
+                    let is_settled = is_done && is_whole && took[idx] == Yes;
+                    is_behind[idx] = after[idx] || is_behind[idx] && !is_settled;
+                }
+                let source = is_behind.iter().position(|is_behind| !is_behind);
+                prop_assert!(source.is_some(), "nobody counts after {id}");
+                if let (Some(back), Some(source)) = (back, source) {
+                    holds[back] = holds[source].clone();
+                    is_behind[back] = false;
+                }
+                for (holds, is_behind) in holds.iter().zip(is_behind) {
+                    prop_assert!(is_behind || done.is_subset(holds), "{id}: {done:?} {holds:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Where a command goes on a ring: a plain function of its row, its keys and the placement.
+
+use redis::Cmd;
+use redisdb_hashring::HashRing;
+use redisdb_node::command::Keys;
+use redisdb_node::command::Merge;
+use redisdb_node::command::OnRing;
+use redisdb_node::command::Spec;
+
+use crate::error::CrossNode;
+use crate::error::Error;
+use crate::plan::context::Context;
+use crate::plan::split::Shares;
+use crate::plan::split::Split;
+
+/// Where a command goes; a node is its index in the ring.
+#[derive(Debug)]
+pub(crate) enum Route {
+    /// To the owner of its keys.
+    Owner(usize),
+    /// A part to each owner; the replies are merged.
+    Parts(Split, Merge),
+    /// The whole command to every node; the replies are merged.
+    EveryNode(Merge),
+    /// To whichever node is up.
+    AnyNode,
+}
+
+const KEYLESS: &str = "without keys it has no owner; run it on one node, by `on_node(name)`";
+const EVERY_NODE: &str =
+    "a block and a transaction run on one node, and this is for every node; call it outside of them";
+const PATTERN: &str = "its pattern reads keys that may be on other nodes; give it the hash tag of the key, as in \
+                       `{user:1}:*`, or read them by `mget` and sort here";
+
+/// Decides where a command goes that runs by itself or in a pipeline.
+///
+/// `serving` says which node answers for a key, its owner as a rule. `colocated` accepts keys that do not belong
+/// together but live on one node today.
+pub(crate) fn route(
+    ring: &HashRing,
+    serving: impl Fn(&[u8]) -> usize,
+    spec: &'static Spec,
+    cmd: &Cmd,
+    colocated: bool,
+    context: Context,
+) -> Result<Route, Error> {
+    sendable(spec, cmd, context)?;
+    match spec.ring {
+        OnRing::ByKey => {
+            let owner = match spec.keys {
+                Keys::One(_) | Keys::Channel(_) => spec.first_key(cmd).map_err(Error::keys(spec))?,
+                _ => common_key(ring, spec.name, std::iter::once((spec, cmd)), colocated)?,
+            };
+            Ok(Route::Owner(owner.map_or(0, serving)))
+        }
+        OnRing::Split(merge) => {
+            let shares = Shares::of(ring.len(), serving, spec, cmd)?;
+            match shares.only() {
+                // The whole command, as the caller wrote it.
+                Some(owner) => Ok(Route::Owner(owner)),
+                None => Ok(Route::Parts(shares.split(), merge)),
+            }
+        }
+        // What the only node says of itself is the whole answer, and needs no name.
+        OnRing::EveryNode(_) if is_everything(ring, colocated) => Ok(Route::Owner(0)),
+        OnRing::EveryNode(merge) => Ok(Route::EveryNode(merge)),
+        OnRing::AnyNode => Ok(Route::AnyNode),
+        // A rule that this version does not know.
+        _ => Err(Error::refused(spec.name, "ring", "its rule is not known")),
+    }
+}
+
+/// Decides on which node commands run together, in one block or one transaction: on the owner of all their keys.
+pub(crate) fn route_together<'a>(
+    ring: &HashRing,
+    commands: impl Iterator<Item = (&'static Spec, &'a Cmd)> + Clone,
+    colocated: bool,
+    context: Context,
+) -> Result<usize, Error> {
+    for (spec, cmd) in commands.clone() {
+        sendable(spec, cmd, context)?;
+        match spec.ring {
+            OnRing::ByKey | OnRing::Split(_) | OnRing::AnyNode => {}
+            _ if is_everything(ring, colocated) => {}
+            _ => return Err(Error::refused(spec.name, "ring", EVERY_NODE)),
+        }
+    }
+    Ok(common_key(ring, "MULTI", commands, colocated)?.map_or(0, |key| ring.lookup(key)))
+}
+
+/// Says why a command is not sent like this, whatever its keys are.
+fn sendable(spec: &Spec, cmd: &Cmd, context: Context) -> Result<(), Error> {
+    let reason = match spec.ring {
+        OnRing::Refuse(reason) => Some(reason),
+        _ => context.refuses(spec, cmd),
+    };
+    reason.map_or(Ok(()), |reason| Err(Error::refused(spec.name, "ring", reason)))
+}
+
+/// Whether all that there is lives on one node, and that is accepted.
+fn is_everything(ring: &HashRing, colocated: bool) -> bool {
+    colocated && ring.len() == 1
+}
+
+/// The key whose owner has all that these commands name, which must belong together; `None` if they name nothing, and one
+/// node has everything.
+fn common_key<'a>(
+    ring: &HashRing,
+    command: &'static str,
+    commands: impl Iterator<Item = (&'static Spec, &'a Cmd)> + Clone,
+    colocated: bool,
+) -> Result<Option<&'a [u8]>, Error> {
+    let keys = |(spec, cmd): (&'static Spec, &'a Cmd)| spec.keys_of(cmd).map_err(Error::keys(spec));
+    let mut first = None;
+    let belongs = |first: &[u8], key: &[u8]| {
+        ring.tag(key) == ring.tag(first) || colocated && ring.lookup(key) == ring.lookup(first)
+    };
+    for command_ in commands.clone() {
+        for (_, key) in keys(command_)? {
+            if !belongs(first.get_or_insert(key), key) {
+                let mut named = Vec::new();
+                for command_ in commands {
+                    let owned = |(_, key): (_, &[u8])| (key.to_vec(), ring.name(ring.lookup(key)).to_owned());
+                    named.extend(keys(command_)?.map(owned));
+                }
+                return Err(Error::CrossNode(Box::new(CrossNode { command, keys: named })));
+            }
+        }
+    }
+    if is_everything(ring, colocated) {
+        return Ok(first);
+    }
+    let Some(first) = first else { return Err(Error::refused(command, "ring", KEYLESS)) };
+    for (spec, cmd) in commands {
+        let is_there = |pattern| tagged(ring, pattern).is_some_and(|fixed| belongs(first, fixed));
+        if !spec.patterns_of(cmd).all(is_there) {
+            return Err(Error::refused(spec.name, "ring", PATTERN));
+        }
+    }
+    Ok(Some(first))
+}
+
+/// What stands before the `*` of a pattern, if there is a hash tag in it, which nothing that replaces the `*` can change.
+fn tagged<'a>(ring: &HashRing, pattern: &'a [u8]) -> Option<&'a [u8]> {
+    let fixed = pattern.split(|byte| *byte == b'*').next()?;
+    (ring.tag(fixed).len() < fixed.len()).then_some(fixed)
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::Cmd;
+    use redisdb_node::command::lookup;
+
+    use super::*;
+
+    #[test]
+    fn a_pattern_goes_with_its_key_if_it_carries_the_tag_of_the_key() {
+        let ring = HashRing::builder().node("a").node("b").node("c").build().unwrap();
+        let accepts = |words: &str| {
+            let mut cmd = Cmd::new();
+            cmd.arg(words.split(' ').collect::<Vec<_>>());
+            match route(&ring, |key| ring.lookup(key), lookup(&cmd).unwrap(), &cmd, false, Context::Alone) {
+                Ok(Route::Owner(owner)) => {
+                    assert_eq!(owner, ring.lookup("{t}k"), "{words}");
+                    true
+                }
+                Err(Error::Unsupported { reason, .. }) => {
+                    assert!(reason.contains("hash tag"), "{reason}");
+                    false
+                }
+                other => panic!("{words}: {other:?}"),
+            }
+        };
+        assert!(accepts("SORT {t}k"));
+        assert!(accepts("SORT {t}k BY nosort GET #"));
+        assert!(accepts("SORT {t}k BY {t}w_* GET {t}v_*->f GET # STORE {t}to"));
+        assert!(accepts("SORT_RO t BY x{t}*"), "a key without a tag is its own");
+        assert!(!accepts("SORT {t}k BY w_*"));
+        assert!(!accepts("SORT {t}k BY {t}w_* GET v_*"));
+        assert!(!accepts("SORT {t}k BY {u}w_*"));
+        assert!(!accepts("SORT {t}k BY *{t}"), "what replaces the `*` may have a tag of its own");
+        assert!(!accepts("SORT {t}k BY {*}t}"));
+        assert!(!accepts("SORT t BY t*"));
+    }
+}

@@ -1,0 +1,290 @@
+//! Rings and copies as redis-rs connections: `redis::cmd(..).query_async`, `redis::pipe()` and
+//! [`redis::AsyncCommands`] run on them.
+
+use std::io;
+
+use redis::Cmd;
+use redis::ErrorKind;
+use redis::FromRedisValue;
+use redis::Pipeline;
+use redis::RedisError;
+use redis::RedisFuture;
+use redis::Value;
+use redis::aio::ConnectionLike;
+use redisdb_node as node;
+use redisdb_node::Node;
+use redisdb_node::Recorded;
+use redisdb_node::ServerError;
+use redisdb_node::command::Spec;
+
+use crate::copy::RedisCopy;
+use crate::error::Error;
+use crate::pipeline::copy::CopyReply;
+use crate::pipeline::lent;
+use crate::plan::context::row;
+use crate::ring::RedisRing;
+
+impl RedisRing {
+    /// Runs any command of Redis, or one that was [registered](redisdb_node::command::Registration), where its row says, and converts
+    /// its reply.
+    ///
+    /// ```no_run
+    /// # async fn f(ring: redisdb_cluster::RedisRing) -> Result<(), redisdb_cluster::Error> {
+    /// let kind: String = ring.query(redis::cmd("OBJECT").arg("ENCODING").arg("user:1")).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Of the routing, of the node, or that the reply is not a `T`.
+    pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
+        self.run(row(cmd)?, cmd).await
+    }
+}
+
+impl RedisCopy {
+    /// Runs any command of Redis, or one that was [registered](redisdb_node::command::Registration), and converts its reply: of a
+    /// write, the one that all nodes gave that took it and are not known to be behind.
+    ///
+    /// # Errors
+    /// Of the routing, of the nodes, that such nodes gave different replies, or that the reply is not a `T`.
+    pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
+        let spec = row(cmd)?;
+        self.run_by_itself(spec, cmd).await?.read(spec)
+    }
+}
+
+/// A command goes where [`explain`](RedisRing::explain) says. A pipeline is grouped by node, and each command has its own
+/// outcome; an atomic one goes to the owner of its keys, which must have one hash tag.
+///
+/// What is asked of each node, as `INFO` is, is answered by one map: each node's answer under its name. If a node does not
+/// answer there is no map, but [`Error::Partial`], whose parts say what each of them answered, or why not: half an answer
+/// would look like a whole one. A ring of one node with [`allow_colocated`](crate::RingBuilder::allow_colocated) gives that
+/// node's own answer.
+impl ConnectionLike for RedisRing {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move { Ok(self.run(row(cmd)?, cmd).await?) })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            if pipeline.is_transaction() {
+                return Ok(lent::run_atomic(self, pipeline, offset, count).await?);
+            }
+            let mut told = Told::of(pipeline)?;
+            lent::run(self, pipeline, |outcome| told.push(outcome)).await;
+            let mut values = told.values()?;
+            values.truncate(offset.saturating_add(count));
+            values.drain(..offset.min(values.len()));
+            Ok(values)
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        db(self.topology().nodes.iter())
+    }
+}
+
+/// A read goes to one node; of a write one value is returned, which all nodes must have answered that took it and are not
+/// known to be behind.
+/// A pipeline is one of the [typed kind](RedisCopy::pipeline), and so is an atomic one.
+///
+/// What is asked of each node, as `INFO` is, is answered by one map: each node's answer under its name. If a node does not
+/// answer there is no map, but [`Error::Partial`], as on a ring.
+impl ConnectionLike for RedisCopy {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move { Ok(run(self, cmd).await?) })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let values = match pipeline.is_transaction() {
+                true => run_block(self, pipeline).await?,
+                false => run_many(self, pipeline).await?,
+            };
+            Ok(values.into_iter().skip(offset).take(count).collect())
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        db(self.nodes())
+    }
+}
+
+async fn run(copy: &RedisCopy, cmd: &Cmd) -> Result<Value, Error> {
+    copy.run(row(cmd)?, cmd).await
+}
+
+async fn run_many(copy: &RedisCopy, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
+    let mut told = Told::of(pipeline)?;
+    let commands: Vec<(Result<&'static Spec, Error>, &Cmd)> =
+        pipeline.cmd_iter().map(|cmd| (row(cmd), cmd)).collect();
+    let mut outcome = |outcome: Result<CopyReply, Error>| {
+        let spec = commands.get(told.values.len()).and_then(|(spec, _)| spec.as_ref().ok());
+        told.push(outcome.and_then(|reply| match spec {
+            Some(spec) => reply.into_one(spec),
+            None => Ok(Value::Nil),
+        }));
+    };
+    let outcomes = |outcomes: Vec<_>| outcomes.into_iter().for_each(&mut outcome);
+    copy.run_many(&commands, |(spec, cmd)| Ok((spec.clone()?, cmd)), outcomes).await;
+    told.values()
+}
+
+/// What a server answers to a `MULTI` block: to `MULTI`, to each command, and to `EXEC`. That it was discarded is an error, as
+/// redis-rs has it.
+async fn run_block(copy: &RedisCopy, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
+    let mut commands = Vec::with_capacity(pipeline.len());
+    for cmd in pipeline.cmd_iter() {
+        commands.push(Recorded::new(row(cmd)?, cmd.clone()));
+    }
+    let outcomes = copy.run_block(&commands).await?;
+    if let Some(error) = discarded(&outcomes) {
+        reply_as(&format!("EXECABORT {error}"))?.extract_error()?;
+    }
+    let mut told = Told::default();
+    for (command, outcome) in commands.iter().zip(outcomes) {
+        told.push(outcome.and_then(|reply| reply.into_one(command.spec)));
+    }
+    let mut values = vec![Value::Okay; commands.len() + 1];
+    values.push(Value::Array(told.values()?));
+    Ok(values)
+}
+
+/// Why a block was executed by no node: each of them discarded it, or could not be reached.
+fn discarded(outcomes: &[Result<CopyReply, Error>]) -> Option<&Error> {
+    let is_discarded =
+        |error: &node::Error| matches!(error.kind(), node::ErrorKind::Server(error) if error.cause.is_some());
+    let nowhere = |error: &Error| {
+        let errors = error.node_errors();
+        let all = errors.iter().all(|error| error.is_not_sent() || is_discarded(error));
+        all && errors.into_iter().any(is_discarded)
+    };
+    let all = outcomes.iter().all(|outcome| outcome.as_ref().err().is_some_and(nowhere));
+    outcomes.first()?.as_ref().err().filter(|_| all)
+}
+
+fn db<'a>(mut nodes: impl Iterator<Item = &'a Node>) -> i64 {
+    nodes.next().map_or(0, |node| node.config().db().into())
+}
+
+/// What redis-rs is told of a pipeline: an error is the value of its command. Where no connection was left to answer any of
+/// them there are no values, but that error.
+#[derive(Default)]
+struct Told {
+    values: Vec<Value>,
+    is_answered: bool,
+    lost: Option<RedisError>,
+}
+
+impl Told {
+    fn of(pipeline: &Pipeline) -> Result<Self, RedisError> {
+        match pipeline.len() {
+            0 => Err(no_command()),
+            n => Ok(Self { values: Vec::with_capacity(n), ..Self::default() }),
+        }
+    }
+
+    fn push(&mut self, outcome: Result<Value, Error>) {
+        self.values.push(match outcome {
+            Ok(value) => {
+                self.is_answered = true;
+                value
+            }
+            Err(error) => {
+                match io_kind(&error) {
+                    Some(_) if self.lost.is_none() => self.lost = Some(error.clone().into()),
+                    Some(_) => {}
+                    None => self.is_answered = true,
+                }
+                error_reply(&error).unwrap_or(Value::Nil)
+            }
+        });
+    }
+
+    fn values(self) -> Result<Vec<Value>, RedisError> {
+        match self.lost {
+            Some(error) if !self.is_answered => Err(error),
+            _ => Ok(self.values),
+        }
+    }
+}
+
+/// What redis-rs says to a command or a pipeline in which there is nothing to send.
+fn no_command() -> RedisError {
+    (ErrorKind::Client, "empty command").into()
+}
+
+/// An error as the server sent it; where none sent one, or not all the same, the text is ours, and so may be the code.
+fn error_reply(error: &Error) -> Result<Value, RedisError> {
+    let code = match error {
+        Error::Unavailable(_) => "UNAVAILABLE",
+        Error::CrossNode(_) => "CROSSNODE",
+        Error::Partial(_) => "PARTIAL",
+        Error::TooFewReplies(_) => "TOOFEWREPLIES",
+        Error::Disagreement(_) => "DISAGREEMENT",
+        _ => "REDISDB",
+    };
+    let line = match said_by_all(error) {
+        Some(reply) if reply.details().is_empty() => reply.code.clone(),
+        Some(reply) => format!("{} {}", reply.code, reply.details()),
+        None => format!("{} {error}", error.code().unwrap_or(code)),
+    };
+    reply_as(&line)
+}
+
+/// An error reply of this line.
+fn reply_as(line: &str) -> Result<Value, RedisError> {
+    redis::parse_redis_value(format!("-{}\r\n", line.replace(['\r', '\n'], " ")).as_bytes())
+}
+
+/// What every server that was asked said, if each said the same and none did anything.
+fn said_by_all(error: &Error) -> Option<&ServerError> {
+    let is_done_by_none = match error {
+        Error::Node(_) => true,
+        Error::Partial(partial) => partial.parts.iter().all(|part| part.reply.is_err()),
+        Error::TooFewReplies(write) => write.replies.first().is_none(),
+        _ => false,
+    };
+    let mut said = error.node_errors().into_iter().map(|error| match error.kind() {
+        node::ErrorKind::Server(reply) => Some(reply),
+        _ => None,
+    });
+    let first = said.next().flatten().filter(|_| is_done_by_none)?;
+    said.all(|reply| reply == Some(first)).then_some(first)
+}
+
+/// What became of the connection that should have answered, if that is why nobody did.
+fn io_kind(error: &Error) -> Option<io::ErrorKind> {
+    match error.node_errors().first()?.kind() {
+        node::ErrorKind::Timeout(_) | node::ErrorKind::ConnectTimeout(_) => Some(io::ErrorKind::TimedOut),
+        node::ErrorKind::Disconnected(source) | node::ErrorKind::Connect(source) => Some(source.kind()),
+        node::ErrorKind::Down { .. } => Some(io::ErrorKind::NotConnected),
+        _ => None,
+    }
+}
+
+impl From<Error> for RedisError {
+    /// Keeps what redis-rs asks of its errors: what the server said, that time ran out, that the connection is gone.
+    fn from(error: Error) -> Self {
+        if let Some(kind) = io_kind(&error) {
+            return io::Error::new(kind, error.to_string()).into();
+        }
+        if matches!(&error, Error::UnknownCommand { command } if command.is_empty()) {
+            return no_command();
+        }
+        match error_reply(&error).and_then(Value::extract_error) {
+            Err(reply) => reply,
+            Ok(_) => (ErrorKind::Client, "redisdb", error.to_string()).into(),
+        }
+    }
+}

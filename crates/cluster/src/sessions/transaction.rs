@@ -1,0 +1,224 @@
+//! Transactions on a ring: on the one node that owns their keys.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use redis::Cmd;
+use redis::FromRedisValue;
+use redis::ToRedisArgs;
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::Execute;
+use redisdb_node::Pipeline;
+use redisdb_node::Recorded;
+use redisdb_node::SendMany;
+use redisdb_node::Transaction;
+use redisdb_node::command::Command;
+use redisdb_node::command::Each;
+use redisdb_node::command::Read;
+use redisdb_node::command::Spec;
+use redisdb_node::command::Write;
+use redisdb_node::command::rows;
+
+use crate::dispatch::scatter::on_owner;
+use crate::engine::topology::Topology;
+use crate::error::Error;
+use crate::plan::context::Context;
+use crate::plan::context::row;
+use crate::ring::RedisRing;
+
+/// A [`Transaction`] on the node of a ring that owns its keys. It takes only commands whose keys have the hash tag of
+/// the watched ones, or with [`allow_colocated`](crate::RingBuilder::allow_colocated) their owner: any other would run where its
+/// keys are not. What is for every node of a ring it does not take either.
+///
+/// Made by [`RedisRing::transaction`]. A cheap handle.
+#[derive(Debug, Clone)]
+pub struct RingTransaction {
+    /// With which it began.
+    topology: Arc<Topology>,
+    transaction: Transaction,
+    watched: Arc<Cmd>,
+}
+
+impl RedisRing {
+    /// Runs a function that reads some keys and writes what follows from them, again and again until nobody else has
+    /// changed these keys between its reading and its writing: as [`Node::transaction`](redisdb_node::Node::transaction)
+    /// does, on the owner of the keys. They must have one hash tag, and so must all that the function names.
+    ///
+    /// # Errors
+    /// What the function returns; [`Error::CrossNode`] before anything is sent; a
+    /// [`Conflict`](redisdb_node::ErrorKind::Conflict) after 100 attempts, when nothing was executed.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the block of writes has been executed, or it has not: never a part of it.
+    ///
+    /// ```no_run
+    /// # use redisdb_cluster::{Error, RedisRing};
+    /// # use redisdb_node::StringCommands;
+    /// # async fn f(ring: RedisRing) -> Result<(), Error> {
+    /// let left = ring
+    ///     .transaction("{shop}:stock", |tx| async move {
+    ///         let stock = tx.get::<i64>("{shop}:stock").await?.unwrap_or(0);
+    ///         let queue = tx.queue();
+    ///         drop(queue.set("{shop}:stock", stock - 1));
+    ///         drop(queue.incr("{shop}:sold"));
+    ///         queue.execute().await.ok()?;
+    ///         Ok(stock - 1)
+    ///     })
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn transaction<T, F>(
+        &self,
+        keys: impl ToRedisArgs,
+        f: impl Fn(RingTransaction) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let watched = Arc::new(rows::EXISTS.cmd().arg(&keys).take());
+        let topology = self.topology();
+        let owner = topology.route_together(std::iter::once(watching(&watched)), Context::Transaction)?;
+        let owner = topology.nodes.at(owner);
+        // The function's own error is kept here, for it is more than a node's.
+        let own = Mutex::new(None);
+        let outcome = owner.transaction(keys, |transaction| {
+            // An error of an attempt that is not the last has no meaning any more.
+            *own.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            let (topology, watched) = (Arc::clone(&topology), Arc::clone(&watched));
+            let future = f(RingTransaction { topology, transaction, watched });
+            let own = &own;
+            async move {
+                match future.await {
+                    Ok(value) => Ok(value),
+                    Err(error) => {
+                        let first = error.node_errors().first().map(|error| (*error).clone());
+                        *own.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                        Err(first.unwrap_or_else(|| {
+                            node::Error::new("*".into(), "MULTI", node::ErrorKind::Unsupported("".into()))
+                        }))
+                    }
+                }
+            }
+        });
+        let error = match outcome.await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        let own = own.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match (error.kind(), own) {
+            // The last attempt's error says of one attempt what this one says of all.
+            (node::ErrorKind::Conflict { attempts: 2.. }, _) | (_, None) => {
+                Err(on_owner(rows::EXISTS.spec(), &watched, error))
+            }
+            (_, Some(own)) => Err(own),
+        }
+    }
+}
+
+impl RingTransaction {
+    /// Starts the block of writes, as [`Transaction::queue`] does.
+    pub fn queue(&self) -> Pipeline<RingTransaction> {
+        Pipeline::new(self.clone())
+    }
+
+    /// Runs any command of Redis, or one that was [registered](redisdb_node::command::Registration), at once, as the typed commands
+    /// do, and converts its reply.
+    ///
+    /// # Errors
+    /// As [`RedisRing::query`]; that its keys do not belong to the watched ones, or that it would change the connection, as `MULTI`
+    /// and `SELECT` do, when nothing is sent.
+    pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
+        self.belongs(row(cmd)?, cmd)?;
+        Ok(self.transaction.query(cmd).await?)
+    }
+
+    fn belongs(&self, spec: &'static Spec, cmd: &Cmd) -> Result<(), Error> {
+        let commands = [watching(&self.watched), (spec, cmd)];
+        self.topology.route_together(commands.into_iter(), Context::Transaction).map(drop)
+    }
+}
+
+/// The watched keys, as those of a command that a ring does take.
+fn watching(watched: &Cmd) -> (&'static Spec, &Cmd) {
+    (rows::EXISTS.spec(), watched)
+}
+
+impl Execute for RingTransaction {
+    type Error = Error;
+    type Write<T: Send> = T;
+    type Each<T: Send> = T;
+
+    async fn read<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Read>,
+        cmd: Cmd,
+    ) -> Result<T, Error> {
+        self.belongs(command.spec(), &cmd)?;
+        Ok(self.transaction.read(command, cmd).await?)
+    }
+
+    async fn write<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Write>,
+        cmd: Cmd,
+    ) -> Result<T, Error> {
+        self.belongs(command.spec(), &cmd)?;
+        Ok(self.transaction.write(command, cmd).await?)
+    }
+
+    async fn each<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Each>,
+        cmd: Cmd,
+    ) -> Result<T, Error> {
+        self.belongs(command.spec(), &cmd)?;
+        Ok(self.transaction.each(command, cmd).await?)
+    }
+
+    fn one_reply<T: Send>(written: T) -> Result<T, Error> {
+        Ok(written)
+    }
+}
+
+impl SendMany for RingTransaction {
+    type Reply = (Arc<str>, Value);
+    type Answers = Vec<Option<Result<Self::Reply, Error>>>;
+
+    async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
+        answered(self.send_atomic(commands).await);
+    }
+
+    async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
+        // One command that belongs elsewhere, and none is sent.
+        let queued = commands.iter().map(|command| (command.spec, &command.cmd));
+        let all = std::iter::once(watching(&self.watched)).chain(queued);
+        if let Err(error) = self.topology.route_together(all, Context::Block) {
+            return commands.iter().map(|_| Some(Err(error.clone()))).collect();
+        }
+        let answers = self.transaction.send_atomic(commands).await.into_iter();
+        answers.map(|answer| Some(answer?.map_err(Error::Node))).collect()
+    }
+
+    fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
+        Ok(Transaction::read_reply(spec, reply)?)
+    }
+
+    fn write_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
+        Ok(Transaction::write_reply(spec, reply)?)
+    }
+
+    fn each_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
+        Ok(Transaction::each_reply(spec, reply)?)
+    }
+
+    fn not_sent(&self, command: &str, reason: &'static str) -> Error {
+        Error::Node(self.transaction.not_sent(command, reason))
+    }
+
+    fn given_up(&self, command: &'static str) -> Error {
+        Error::Node(self.transaction.given_up(command))
+    }
+}
