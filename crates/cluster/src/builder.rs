@@ -17,7 +17,7 @@ use crate::config::Strategy;
 use crate::config::TopologyConfig;
 use crate::copy::RedisCopy;
 use crate::engine::nodes::Nodes;
-use crate::engine::topology::Plan;
+use crate::engine::topology::Blueprint;
 use crate::error::Error;
 use crate::policy::OnDown;
 use crate::policy::OnReturn;
@@ -134,8 +134,8 @@ impl RingBuilder {
         Ok(RedisRing::new(self.plan()?))
     }
 
-    pub(crate) fn plan(self) -> Result<Plan, Error> {
-        Plan::new(self.members.build()?, self.colocated, self.on_down)
+    pub(crate) fn plan(self) -> Result<Blueprint, Error> {
+        Blueprint::new(self.members.build()?, self.colocated, self.on_down)
     }
 
     /// Returns the ring with its nodes connected.

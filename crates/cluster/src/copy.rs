@@ -27,18 +27,18 @@ use tokio::sync::OnceCell;
 
 use crate::builder::CopyBuilder;
 use crate::config::TopologyConfig;
-use crate::engine::background_task::Monitor;
-use crate::engine::deadline::Patience;
+use crate::engine::background_task::BackgroundTask;
+use crate::engine::deadline::Budget;
 use crate::engine::nodes::Nodes;
 use crate::error::Error;
 use crate::event::Event;
 use crate::health::Health;
-use crate::hints::log::Behind;
-use crate::hints::log::Standing;
+use crate::hints::log::HintLog;
+use crate::hints::log::Trust;
 use crate::membership::marker::Beat;
 use crate::membership::marker::Marker;
 use crate::membership::marker::Stage;
-use crate::membership::state_machine::Seen;
+use crate::membership::state_machine::Observation;
 use crate::policy::OnReturn;
 use crate::policy::Policy;
 use crate::policy::ReadFrom;
@@ -83,7 +83,7 @@ use crate::replies::Replies;
 pub struct RedisCopy {
     pub(crate) shared: Arc<Shared>,
     /// What watches over the nodes while there is a handle; it has a handle itself, without this.
-    pub(crate) monitor: Option<Arc<Monitor>>,
+    pub(crate) monitor: Option<Arc<BackgroundTask>>,
     pub(crate) deadline: Option<Duration>,
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct Shared {
     pub(crate) nodes: Nodes,
     /// The nodes as they are written to: with an identity, only the process that was found to be the node's.
     pub(crate) writers: Vec<Node>,
-    pub(crate) behind: Vec<Behind>,
+    pub(crate) hints: Vec<HintLog>,
     pub(crate) write_to: WriteTo,
     pub(crate) read_from: ReadFrom,
     pub(crate) on_return: OnReturn,
@@ -114,17 +114,17 @@ pub(crate) struct Shared {
 
 impl RedisCopy {
     pub(crate) fn new(nodes: Nodes, policy: Policy, identity: Option<String>) -> Self {
-        let behind: Vec<Behind> = nodes.iter().map(|_| Behind::default()).collect();
-        let writer = |(node, behind): (&Node, &Behind)| match identity {
-            Some(_) => node.admitting(behind.admission()),
+        let hints: Vec<HintLog> = nodes.iter().map(|_| HintLog::default()).collect();
+        let writer = |(node, hints): (&Node, &HintLog)| match identity {
+            Some(_) => node.admitting(hints.admission()),
             None => node.clone(),
         };
-        let writers = nodes.iter().zip(&behind).map(writer).collect();
+        let writers = nodes.iter().zip(&hints).map(writer).collect();
         let Policy { write_to, read_from, on_return } = policy;
         let shared = Shared {
             nodes,
             writers,
-            behind,
+            hints,
             write_to,
             read_from,
             on_return,
@@ -203,8 +203,8 @@ impl RedisCopy {
 
     /// How each node is, as far as this client has seen, in the order of the configuration.
     pub fn health(&self) -> Vec<(&str, Health)> {
-        let nodes = self.shared.nodes.iter().zip(&self.shared.behind);
-        nodes.map(|(node, behind)| (node.name(), behind.health(node))).collect()
+        let nodes = self.shared.nodes.iter().zip(&self.shared.hints);
+        nodes.map(|(node, hints)| (node.name(), hints.health(node))).collect()
     }
 
     /// What happens to the nodes from now on: a stream that ends with the copy; see
@@ -227,14 +227,14 @@ impl RedisCopy {
         let node = self.shared.nodes.at(idx);
         // Connected first: a restart that nobody has noticed yet would make it fall behind again at once.
         node.ready().await?;
-        if let Some(behind) = self.shared.behind.get(idx) {
-            behind.see(Seen::Connected);
-            for (key, number) in behind.missed_keys() {
+        if let Some(hints) = self.shared.hints.get(idx) {
+            hints.on(Observation::Connected);
+            for (key, number) in hints.missed_keys() {
                 if self.shared.source_of(idx, &key).is_none() {
-                    behind.forget(&key, number);
+                    hints.forget(&key, number);
                 }
             }
-            behind.readmit(node);
+            hints.readmit(node);
         }
         self.mark(idx..=idx, Stage::Ready).await
     }
@@ -246,7 +246,7 @@ impl RedisCopy {
 
     /// Whether a node holds what it was sent, but for what it is known to have missed.
     pub(crate) fn has_memory(&self, idx: usize) -> bool {
-        self.shared.behind.get(idx).is_some_and(|behind| behind.has_memory(self.shared.nodes.at(idx)))
+        self.shared.hints.get(idx).is_some_and(|hints| hints.has_memory(self.shared.nodes.at(idx)))
     }
 
     /// Which node a key is read from first.
@@ -319,7 +319,7 @@ impl RedisCopy {
         self.connect().await?;
         for _ in 0..self.shared.nodes.len() {
             let idx = self.in_sync_about(key)?;
-            if self.has_its_marker(idx, &Patience::new(self.deadline, 1)).await {
+            if self.has_its_marker(idx, &Budget::new(self.deadline, 1)).await {
                 return Ok(self.shared.nodes.at(idx).clone());
             }
         }
@@ -339,20 +339,20 @@ impl RedisCopy {
     /// nothing at all.
     fn in_sync_about(&self, key: Option<&[u8]>) -> Result<usize, Error> {
         let nodes = &self.shared.nodes;
-        let order = |wanted: Standing| {
+        let order = |wanted: Trust| {
             nodes.ring().successors(key.unwrap_or_default()).filter(move |idx| {
-                let standing = |behind: &Behind| behind.standing(nodes.at(*idx), key.into_iter());
-                self.shared.behind.get(*idx).is_some_and(|behind| standing(behind) == wanted)
+                let standing = |hints: &HintLog| hints.trust(nodes.at(*idx), key.into_iter());
+                self.shared.hints.get(*idx).is_some_and(|hints| standing(hints) == wanted)
             })
         };
         // A node that is down now may be up again in a moment, so it is the choice where no other is left.
-        let up = order(Standing::InSync).find(|idx| nodes.at(*idx).is_connected());
-        let found = up.or_else(|| order(Standing::Nearly).next()).or_else(|| order(Standing::InSync).next());
+        let up = order(Trust::Full).find(|idx| nodes.at(*idx).is_connected());
+        let found = up.or_else(|| order(Trust::Provisional).next()).or_else(|| order(Trust::Full).next());
         found.ok_or_else(|| self.none_is_in_sync(key))
     }
 
     fn none_is_in_sync(&self, key: Option<&[u8]>) -> Error {
-        let behind = self.shared.nodes.iter().map(|node| node.name().to_owned()).collect();
-        Error::unavailable(rows::SCAN.spec().name, key, Vec::new(), behind)
+        let stale = self.shared.nodes.iter().map(|node| node.name().to_owned()).collect();
+        Error::unavailable(rows::SCAN.spec().name, key, Vec::new(), stale)
     }
 }

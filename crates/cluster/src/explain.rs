@@ -20,7 +20,7 @@ use crate::error::first_word;
 use crate::plan::context::Context;
 use crate::plan::context::row;
 use crate::plan::replicate;
-use crate::plan::replicate::Plan;
+use crate::plan::replicate::Replication;
 use crate::plan::route::Route;
 use crate::ring::RedisRing;
 
@@ -159,16 +159,16 @@ fn on_copy(ring: &HashRing, spec: &'static Spec, cmd: &Cmd, context: Context) ->
     let key = first_key(spec, cmd);
     let first = || ring.name(ring.lookup(key.as_deref().unwrap_or_default())).to_owned();
     Ok(match (replicate::plan(context, spec, cmd, || SystemTime::UNIX_EPOCH)?, spec.access) {
-        (Plan::AsItIs, Access::Read) if context == Context::Block => {
+        (Replication::AsItIs, Access::Read) if context == Context::Block => {
             Decision::EveryNode { merge: Some(Merge::First), absolute: false }
         }
-        (Plan::AsItIs, Access::Read) if spec.copy == OnCopy::EveryNode => {
+        (Replication::AsItIs, Access::Read) if spec.copy == OnCopy::EveryNode => {
             Decision::EveryNode { merge: Some(rule_of(spec)), absolute: false }
         }
-        (Plan::OneNode, _) | (_, Access::Read) => Decision::Node { node: first(), key: key.clone() },
-        (Plan::Decided(..), _) => Decision::Decided { node: first() },
-        (Plan::AsItIs, _) => Decision::EveryNode { merge: None, absolute: false },
-        (Plan::Instead(_), _) => Decision::EveryNode { merge: None, absolute: true },
+        (Replication::OneNode, _) | (_, Access::Read) => Decision::Node { node: first(), key: key.clone() },
+        (Replication::Decided(..), _) => Decision::Decided { node: first() },
+        (Replication::AsItIs, _) => Decision::EveryNode { merge: None, absolute: false },
+        (Replication::Instead(_), _) => Decision::EveryNode { merge: None, absolute: true },
     })
 }
 

@@ -24,9 +24,9 @@ use redisdb_node::command::Write;
 use crate::builder::RingBuilder;
 use crate::config::TopologyConfig;
 use crate::dispatch::scatter::on_owner;
-use crate::engine::background_task::Monitor;
+use crate::engine::background_task::BackgroundTask;
 use crate::engine::nodes::Nodes;
-use crate::engine::topology::Plan;
+use crate::engine::topology::Blueprint;
 use crate::engine::topology::Replaced;
 use crate::engine::topology::Topology;
 use crate::error::Error;
@@ -73,13 +73,13 @@ pub(crate) struct Shared {
     /// Swapped whole: a call sees the nodes of one topology, from its routing to its last reply.
     pub(crate) topology: ArcSwap<Topology>,
     /// Lets nodes that were away serve again.
-    pub(crate) monitor: Monitor,
+    pub(crate) monitor: BackgroundTask,
     /// Removes what others still hold of their keys then.
-    pub(crate) cleaner: Monitor,
+    pub(crate) cleaner: BackgroundTask,
 }
 
 impl RedisRing {
-    pub(crate) fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: Blueprint) -> Self {
         let topology = ArcSwap::from_pointee(Topology::new(plan));
         let (monitor, cleaner) = Default::default();
         Self { shared: Arc::new(Shared { topology, monitor, cleaner }), deadline: None }
@@ -247,19 +247,17 @@ impl RedisRing {
         }
     }
 
-    fn way(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Way, Error> {
+    fn target(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Target, Error> {
         let topology = self.shared.topology.load();
-        let owner = match topology.straight(spec, cmd) {
+        let owner = match topology.fast_owner(spec, cmd) {
             Some(owner) => owner,
             None => match topology.route(spec, cmd, Context::Alone)? {
-                Route::Owner(owner) if !topology.takes_care_of(spec) => owner,
-                route => return Ok(Way::Other(Arc::clone(&topology), route)),
+                Route::Owner(owner) if !topology.may_fail_over(spec) => owner,
+                route => return Ok(Target::Several(Arc::clone(&topology), route)),
             },
         };
         let owner = topology.nodes.at(owner);
-        Ok(Way::Straight(
-            self.deadline.map_or_else(|| owner.clone(), |deadline| owner.with_deadline(deadline)),
-        ))
+        Ok(Target::One(self.deadline.map_or_else(|| owner.clone(), |deadline| owner.with_deadline(deadline))))
     }
 
     /// Runs a command by its row.
@@ -269,25 +267,25 @@ impl RedisRing {
         cmd: impl Borrow<Cmd>,
     ) -> Result<T, Error> {
         let cmd = cmd.borrow();
-        let reply = match self.way(spec, cmd)? {
-            Way::Straight(owner) => match owner.run(spec, cmd).await {
+        let reply = match self.target(spec, cmd)? {
+            Target::One(owner) => match owner.run(spec, cmd).await {
                 Ok(reply) => return Ok(decode(owner.name(), spec.name, reply)?),
                 Err(error) => Box::pin(self.run_elsewhere(spec, cmd, error)).await?,
             },
             // Boxed, for it is rare: the future of every other command would have room for it.
-            Way::Other(topology, route) => Box::pin(self.run_other(spec, cmd, &topology, route)).await?,
+            Target::Several(topology, route) => Box::pin(self.run_other(spec, cmd, &topology, route)).await?,
         };
         reply.read(spec.name)
     }
 
     /// The same: the reply as it is, and who gave it.
     pub(crate) async fn reply(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
-        match self.way(spec, cmd)? {
-            Way::Straight(owner) => match owner.run(spec, cmd).await {
+        match self.target(spec, cmd)? {
+            Target::One(owner) => match owner.run(spec, cmd).await {
                 Ok(reply) => Ok(RingReply::One(owner.name().into(), reply)),
                 Err(error) => self.run_elsewhere(spec, cmd, error).await,
             },
-            Way::Other(topology, route) => self.run_other(spec, cmd, &topology, route).await,
+            Target::Several(topology, route) => self.run_other(spec, cmd, &topology, route).await,
         }
     }
 
@@ -300,7 +298,7 @@ impl RedisRing {
     ) -> Result<RingReply, Error> {
         let topology = self.topology();
         let has_time = self.deadline.is_none() || !error.is_timeout();
-        if error.is_connect() && has_time && topology.takes_care_of(spec) {
+        if error.is_connect() && has_time && topology.may_fail_over(spec) {
             self.shared.look_after_those_away();
             return self.run_without_those_away(&topology, spec, cmd).await;
         }
@@ -319,7 +317,7 @@ impl RedisRing {
         topology: &Topology,
         route: Route,
     ) -> Result<RingReply, Error> {
-        if topology.takes_care_of(spec) {
+        if topology.may_fail_over(spec) {
             self.shared.look_after_those_away();
             return self.run_without_those_away(topology, spec, cmd).await;
         }
@@ -328,11 +326,11 @@ impl RedisRing {
 }
 
 /// How a command is run.
-enum Way {
+enum Target {
     /// As it is, by the owner of its keys.
-    Straight(Node),
+    One(Node),
     /// By several nodes, or without one that is away.
-    Other(Arc<Topology>, Route),
+    Several(Arc<Topology>, Route),
 }
 
 impl Execute for RedisRing {

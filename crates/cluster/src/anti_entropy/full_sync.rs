@@ -13,8 +13,8 @@ use crate::anti_entropy::key_scan::size;
 use crate::anti_entropy::repair::Repair;
 use crate::anti_entropy::repair::Repaired;
 use crate::anti_entropy::source::Source;
-use crate::anti_entropy::transfer::Brought;
-use crate::anti_entropy::transfer::bring;
+use crate::anti_entropy::transfer::Transferred;
+use crate::anti_entropy::transfer::transfer;
 use crate::error::Error;
 use crate::membership::identify::Lease;
 
@@ -33,8 +33,8 @@ impl Repair<'_> {
         lease: &mut Option<Lease>,
         repaired: &mut Repaired,
     ) -> Result<(), Error> {
-        let (shared, behind) = (&*self.copy.shared, self.copy.shared.behind_of(idx)?);
-        let is_whole = behind.has_memory(target);
+        let (shared, hints) = (&*self.copy.shared, self.copy.shared.hints_of(idx)?);
+        let is_whole = hints.has_memory(target);
         let (here, there) = try_join(size(target), size(&source.node)).await?;
         let n_passes = if is_whole || self.dry_run { 1 } else { 2 };
         self.meter.begin(here.max(there), here + there * n_passes);
@@ -52,9 +52,9 @@ impl Repair<'_> {
                     }
                     _ => {
                         let brought =
-                            bring((source, target), behind, &batch, self.whole, self.dry_run).await?;
+                            transfer((source, target), hints, &batch, self.whole, self.dry_run).await?;
                         let differ = batch.iter().zip(brought).filter(|(_, brought)| brought.is_different());
-                        differ.for_each(|(key, _)| behind.missed(std::iter::once(key.as_slice())));
+                        differ.for_each(|(key, _)| hints.record_hint(std::iter::once(key.as_slice())));
                     }
                 }
                 self.meter.step(n_keys, repaired.copied + repaired.removed);
@@ -86,8 +86,8 @@ impl Repair<'_> {
         // Of what the source itself has missed, others may know better; a node that has it right needs no other.
         match (self.dry_run, is_whole) {
             (true, _) => {
-                let missed = shared.behind_of(source.idx)?.missed_keys();
-                let missed = missed.into_iter().filter(|(key, _)| !is_whole || behind.has_missed_of(key));
+                let missed = shared.hints_of(source.idx)?.missed_keys();
+                let missed = missed.into_iter().filter(|(key, _)| !is_whole || hints.has_missed_of(key));
                 self.missed_keys((idx, target), missed.collect(), repaired).await?;
             }
             (false, true) => {}
@@ -104,24 +104,24 @@ impl Repair<'_> {
         keys: Vec<Vec<u8>>,
         repaired: &mut Repaired,
     ) -> Result<(), Error> {
-        let behind = self.copy.shared.behind_of(idx)?;
-        let is_read = behind.has_memory(target);
-        let brought = bring((source, target), behind, &keys, self.whole, is_read || self.dry_run).await?;
+        let hints = self.copy.shared.hints_of(idx)?;
+        let is_read = hints.has_memory(target);
+        let brought = transfer((source, target), hints, &keys, self.whole, is_read || self.dry_run).await?;
         let found = keys.into_iter().zip(brought);
         if !is_read || self.dry_run {
             self.count(repaired, found);
             return Ok(());
         }
         let (denied, found): (Vec<_>, Vec<_>) =
-            found.partition(|(_, brought)| matches!(brought, Brought::Denied(_)));
+            found.partition(|(_, brought)| matches!(brought, Transferred::Denied(_)));
         self.count(repaired, denied.into_iter());
         let found = found.into_iter();
         let differ = found.filter(|(_, brought)| brought.is_different());
-        differ.for_each(|(key, _)| behind.missed(std::iter::once(key.as_slice())));
+        differ.for_each(|(key, _)| hints.record_hint(std::iter::once(key.as_slice())));
         // Before they are too many to be remembered; once to write them, once to see that they are the same.
         for _ in 0..2 {
-            if FEW_MISSED < behind.n_missed() {
-                self.missed_keys((idx, target), behind.missed_keys(), repaired).await?;
+            if FEW_MISSED < hints.n_missed() {
+                self.missed_keys((idx, target), hints.missed_keys(), repaired).await?;
             }
         }
         Ok(())

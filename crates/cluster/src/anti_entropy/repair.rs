@@ -9,8 +9,8 @@ use crate::anti_entropy::progress::Meter;
 use crate::anti_entropy::progress::Progress;
 use crate::anti_entropy::skipped::Skipped;
 use crate::anti_entropy::source::Source;
-use crate::anti_entropy::throttle::Pace;
-use crate::anti_entropy::transfer::Brought;
+use crate::anti_entropy::throttle::Throttle;
+use crate::anti_entropy::transfer::Transferred;
 use crate::anti_entropy::value;
 use crate::copy::RedisCopy;
 use crate::error::Error;
@@ -58,7 +58,7 @@ pub struct Repair<'a> {
     /// The node that all keys were compared with.
     compared_with: Option<usize>,
     pub(crate) whole: u64,
-    pub(crate) pace: Pace,
+    pub(crate) pace: Throttle,
     pub(crate) meter: Meter<'a>,
 }
 
@@ -84,7 +84,7 @@ impl RedisCopy {
             by_itself: false,
             compared_with: None,
             whole: value::WHOLE,
-            pace: Pace::default(),
+            pace: Throttle::default(),
             meter: Meter::new(|_| {}),
         }
     }
@@ -106,7 +106,7 @@ impl<'a> Repair<'a> {
 
     /// Sets how many keys are compared in a second at most. Default: as many as the servers answer.
     pub fn keys_per_second(mut self, keys: u32) -> Self {
-        self.pace = Pace::of(keys);
+        self.pace = Throttle::of(keys);
         self
     }
 
@@ -142,13 +142,13 @@ impl<'a> Repair<'a> {
     pub async fn run(self) -> Result<Repaired, Error> {
         let idx = self.copy.shared.nodes.position(&self.node)?;
         let is_named = self.named_source(idx)?.is_some();
-        let behind = self.copy.shared.behind_of(idx)?;
+        let hints = self.copy.shared.hints_of(idx)?;
         // Which of the others counts is known of their servers alone, unless the caller says it.
         match self.copy.connect().await {
             Err(error) if !is_named => return Err(error),
             _ => {}
         }
-        let _alone = behind.repairing.lock().await;
+        let _alone = hints.repairing.lock().await;
         self.copy.shared.nodes.at(idx).ready().await?;
         self.copy.examine(idx).await;
         self.attempt(ROUNDS).await
@@ -169,18 +169,18 @@ impl<'a> Repair<'a> {
     async fn work(&mut self, rounds: usize, lease: &mut Option<Lease>) -> Result<Repaired, Error> {
         let (copy, shared) = (self.copy, &*self.copy.shared);
         let idx = shared.nodes.position(&self.node)?;
-        let behind = shared.behind_of(idx)?;
-        let (incarnation, n_floods) = (shared.nodes.at(idx).incarnation(), behind.n_floods());
+        let hints = shared.hints_of(idx)?;
+        let (incarnation, n_floods) = (shared.nodes.at(idx).incarnation(), hints.n_floods());
         // Another process that answers there meanwhile is neither read nor written.
         let target = &shared.process(idx, incarnation);
         let mut repaired = Repaired::default();
-        let is_whole = behind.has_memory(target);
+        let is_whole = hints.has_memory(target);
         let everything = !is_whole || !self.by_itself;
         if everything {
             let source = self.source_of_all(idx)?;
             source.node.ready().await?;
             if self.by_itself {
-                let should_be_marked = shared.identity.is_some() && !behind.admission().admits(incarnation);
+                let should_be_marked = shared.identity.is_some() && !hints.admission().admits(incarnation);
                 must_be_ours(copy, &source, target, should_be_marked).await?;
             }
             if !is_whole && !self.dry_run {
@@ -189,14 +189,14 @@ impl<'a> Repair<'a> {
             self.compared_with = Some(source.idx);
             self.all_keys(&source, (idx, target), lease, &mut repaired).await?;
         } else {
-            let n_missed = behind.n_missed() as u64;
+            let n_missed = hints.n_missed() as u64;
             self.meter.begin(n_missed, n_missed);
         }
         let counted = self.dry_run && everything;
-        let mut last = behind.last_missed();
+        let mut last = hints.last_missed();
         for round in 0..if counted { 0 } else { rounds } {
-            last = behind.last_missed();
-            let missed = behind.missed_keys();
+            last = hints.last_missed();
+            let missed = hints.missed_keys();
             if missed.is_empty() {
                 break;
             }
@@ -209,7 +209,7 @@ impl<'a> Repair<'a> {
                 return Err(Error::unrepaired(&self.node, RepairReason::NoSource));
             }
             // What nobody has right stays missed, and so does what cannot be brought over; all else is the same.
-            let after = (behind.n_missed(), repaired.copied + repaired.removed);
+            let after = (hints.n_missed(), repaired.copied + repaired.removed);
             if !any || self.dry_run || before == after {
                 break;
             }
@@ -230,36 +230,40 @@ impl<'a> Repair<'a> {
             lease.keep().await?;
         }
         for (key, _) in &repaired.failed {
-            behind.missed(std::iter::once(key.as_slice()));
+            hints.record_hint(std::iter::once(key.as_slice()));
         }
-        repaired.undecided.retain(|key| behind.has_missed_of(key));
+        repaired.undecided.retain(|key| hints.has_missed_of(key));
         if !is_whole {
-            if repaired.failed.is_empty() && behind.n_floods() == n_floods {
+            if repaired.failed.is_empty() && hints.n_floods() == n_floods {
                 copy.mark(idx..=idx, Stage::Ready).await?;
             }
             // What is not marked as ready does not answer either.
             if repaired.failed.is_empty() || shared.identity.is_none() {
-                behind.synced(incarnation, n_floods);
+                hints.synced(incarnation, n_floods);
             }
         }
         // Of the last round's keys it is known that they were written, not that nothing has come between since.
-        behind.catch_up(last);
-        repaired.readmitted = behind.is_in_sync(target);
+        hints.catch_up(last);
+        repaired.readmitted = hints.is_in_sync(target);
         Ok(repaired)
     }
 
-    pub(crate) fn count(&self, repaired: &mut Repaired, brought: impl Iterator<Item = (Vec<u8>, Brought)>) {
+    pub(crate) fn count(
+        &self,
+        repaired: &mut Repaired,
+        brought: impl Iterator<Item = (Vec<u8>, Transferred)>,
+    ) {
         let shared = &self.copy.shared;
         for (key, brought) in brought {
             match brought {
-                Brought::Same | Brought::Missed => {}
-                Brought::Copied => repaired.copied += 1,
-                Brought::Removed => repaired.removed += 1,
-                Brought::Failed(error) => {
+                Transferred::Same | Transferred::Missed => {}
+                Transferred::Copied => repaired.copied += 1,
+                Transferred::Removed => repaired.removed += 1,
+                Transferred::Failed(error) => {
                     let reason = shared.reason(&key, &error);
                     repaired.failed.push((key, reason));
                 }
-                Brought::Denied(error) => repaired.skipped.add(&key, || shared.reason(&key, &error)),
+                Transferred::Denied(error) => repaired.skipped.add(&key, || shared.reason(&key, &error)),
             }
         }
     }
@@ -287,10 +291,10 @@ impl<'a> Repair<'a> {
     pub(crate) fn source_of(&self, target: usize, key: &[u8]) -> Option<usize> {
         let shared = &*self.copy.shared;
         let has_it_right = |idx: &usize| {
-            let (node, behind) = (shared.nodes.at(*idx), shared.behind.get(*idx));
-            behind.is_some_and(|behind| match self.source {
-                Some(_) => !behind.has_missed_of(key),
-                None => node.is_connected() && behind.in_sync(node, std::iter::once(key)),
+            let (node, hints) = (shared.nodes.at(*idx), shared.hints.get(*idx));
+            hints.is_some_and(|hints| match self.source {
+                Some(_) => !hints.has_missed_of(key),
+                None => node.is_connected() && hints.in_sync(node, std::iter::once(key)),
             })
         };
         self.compared_with.filter(has_it_right).or_else(|| shared.source_of(target, key))

@@ -8,9 +8,9 @@ use crate::anti_entropy::key_scan::BATCH;
 use crate::anti_entropy::repair::Repair;
 use crate::anti_entropy::repair::Repaired;
 use crate::anti_entropy::source::Source;
-use crate::anti_entropy::transfer::Brought;
-use crate::anti_entropy::transfer::bring;
+use crate::anti_entropy::transfer::Transferred;
 use crate::anti_entropy::transfer::forget_unanimous;
+use crate::anti_entropy::transfer::transfer;
 use crate::error::Error;
 
 impl Repair<'_> {
@@ -24,7 +24,7 @@ impl Repair<'_> {
         repaired: &mut Repaired,
     ) -> Result<bool, Error> {
         let shared = &*self.copy.shared;
-        let behind = shared.behind_of(idx)?;
+        let hints = shared.hints_of(idx)?;
         let mut by_source: BTreeMap<usize, Vec<(Vec<u8>, u64)>> = BTreeMap::new();
         let (mut doubtful, mut orphaned) = (Vec::new(), Vec::new());
         let named = self.named_source(idx)?;
@@ -38,7 +38,7 @@ impl Repair<'_> {
         let is_decided = !self.dry_run && forget_unanimous(shared, idx, &orphaned, self.whole).await?;
         let any = is_decided || !by_source.is_empty() || !doubtful.is_empty();
         let mut orphaned: Vec<Vec<u8>> = orphaned.into_iter().map(|(key, _)| key).collect();
-        orphaned.retain(|key| self.dry_run || behind.has_missed_of(key));
+        orphaned.retain(|key| self.dry_run || hints.has_missed_of(key));
         let doubtful = named.filter(|_| !doubtful.is_empty()).map(|named| (named, doubtful, true));
         let by_source = by_source.into_iter().map(|(source, keys)| (source, keys, false));
         for (source, keys, is_doubtful) in by_source.chain(doubtful) {
@@ -49,12 +49,12 @@ impl Repair<'_> {
             };
             for batch in keys.chunks(BATCH) {
                 let keys: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
-                let brought = bring((&source, target), behind, &keys, self.whole, self.dry_run).await?;
+                let brought = transfer((&source, target), hints, &keys, self.whole, self.dry_run).await?;
                 for ((key, number), brought) in batch.iter().zip(&brought) {
                     // Of one that this user may not use any more nothing is known, or can be mended.
-                    let is_done = matches!(brought, Brought::Same | Brought::Denied(_));
+                    let is_done = matches!(brought, Transferred::Same | Transferred::Denied(_));
                     if is_done && !self.dry_run {
-                        behind.forget(key, *number);
+                        hints.forget(key, *number);
                     }
                 }
                 if is_doubtful && !self.dry_run {

@@ -4,11 +4,11 @@ use redisdb_node::Node;
 
 use crate::copy::RedisCopy;
 use crate::copy::Shared;
-use crate::engine::deadline::Patience;
+use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::error::RepairReason;
-use crate::hints::log::Behind;
-use crate::hints::log::Standing;
+use crate::hints::log::HintLog;
+use crate::hints::log::Trust;
 
 /// A node whose keys count, as the process that it was when it was chosen, and but for the keys that it is known to have
 /// missed.
@@ -26,7 +26,7 @@ impl<'a> Source<'a> {
     /// A node that the caller has named, whatever is known of it.
     pub(crate) fn named(copy: &'a RedisCopy, idx: usize) -> Result<Self, Error> {
         let node = copy.shared.process(idx, copy.shared.nodes.at(idx).incarnation());
-        let has_memory = copy.shared.behind_of(idx)?.has_memory(&node);
+        let has_memory = copy.shared.hints_of(idx)?.has_memory(&node);
         Ok(Self { copy, idx, node, has_memory, also_missed: false })
     }
 
@@ -46,8 +46,8 @@ impl<'a> Source<'a> {
 
     /// Returns whether what it holds of this key counts.
     pub(crate) fn counts_for(&self, key: &[u8]) -> bool {
-        let behind = self.copy.shared.behind.get(self.idx);
-        self.also_missed || behind.is_some_and(|behind| !behind.has_missed_of(key))
+        let hints = self.copy.shared.hints.get(self.idx);
+        self.also_missed || hints.is_some_and(|hints| !hints.has_missed_of(key))
     }
 
     /// Makes sure that what it was asked up to now came from the memory that counts: that nobody has emptied it meanwhile.
@@ -58,8 +58,8 @@ impl<'a> Source<'a> {
     pub(crate) async fn check(&self, target: &str) -> Result<(), Error> {
         let shared = &*self.copy.shared;
         let is_as_it_was = !self.has_memory
-            || self.copy.has_its_marker(self.idx, &Patience::new(None, 1)).await
-                && shared.behind_of(self.idx)?.has_memory(&self.node);
+            || self.copy.has_its_marker(self.idx, &Budget::new(None, 1)).await
+                && shared.hints_of(self.idx)?.has_memory(&self.node);
         if is_as_it_was { Ok(()) } else { Err(lost(target)) }
     }
 }
@@ -71,39 +71,39 @@ fn lost(target: &str) -> Error {
 impl Shared {
     /// The first other node, in the order in which this key is read, that answers and has missed nothing of it.
     pub(crate) fn source_of(&self, target: usize, key: &[u8]) -> Option<usize> {
-        let of = |wanted: Standing| {
+        let of = |wanted: Trust| {
             self.nodes.ring().successors(key).find(|idx| {
                 let node = self.nodes.at(*idx);
-                let standing = |behind: &Behind| behind.standing(node, std::iter::once(key));
+                let standing = |hints: &HintLog| hints.trust(node, std::iter::once(key));
                 *idx != target
                     && node.is_connected()
-                    && self.behind.get(*idx).is_some_and(|behind| standing(behind) == wanted)
+                    && self.hints.get(*idx).is_some_and(|hints| standing(hints) == wanted)
             })
         };
         // Nodes that were all away for a moment are not to wait for each other.
-        of(Standing::InSync).or_else(|| of(Standing::Nearly))
+        of(Trust::Full).or_else(|| of(Trust::Provisional))
     }
 
     /// The other node from which all keys are brought over: one that is up and has missed nothing, or else as little as can
     /// be told key by key.
     pub(crate) fn source_of_all(&self, target: usize) -> Option<usize> {
-        let of = |wanted: fn(&Behind, &Node) -> bool| {
+        let of = |wanted: fn(&HintLog, &Node) -> bool| {
             (0..self.nodes.len()).find(|idx| {
                 let node = self.nodes.at(*idx);
                 *idx != target
                     && node.is_connected()
-                    && self.behind.get(*idx).is_some_and(|behind| wanted(behind, node))
+                    && self.hints.get(*idx).is_some_and(|hints| wanted(hints, node))
             })
         };
-        of(Behind::is_in_sync).or_else(|| of(Behind::is_readable))
+        of(HintLog::is_in_sync).or_else(|| of(HintLog::is_readable))
     }
 
     /// Has a node that lost its memory miss what any other one has missed: it may have been the only one that took it.
     pub(crate) fn missed_with_the_others(&self, idx: usize) {
-        let Some(behind) = self.behind.get(idx) else { return };
-        let others = self.behind.iter().enumerate().filter(|(other, _)| *other != idx);
+        let Some(hints) = self.hints.get(idx) else { return };
+        let others = self.hints.iter().enumerate().filter(|(other, _)| *other != idx);
         for (key, _) in others.flat_map(|(_, other)| other.missed_keys()) {
-            behind.missed(std::iter::once(key.as_slice()));
+            hints.record_hint(std::iter::once(key.as_slice()));
         }
     }
 }

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 /// Keeps to a number of keys in a second.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct Throttle {
     keys_per_second: Option<u32>,
     start: Option<Instant>,
     done: u64,
 }
 
-impl Pace {
+impl Throttle {
     pub(crate) fn of(keys_per_second: u32) -> Self {
         Self { keys_per_second: Some(keys_per_second.max(1)), ..Self::default() }
     }

@@ -8,14 +8,14 @@ use crate::anti_entropy::key_scan::BATCH;
 use crate::anti_entropy::source::Source;
 use crate::anti_entropy::value;
 use crate::anti_entropy::value::Compared;
-use crate::anti_entropy::value::State;
+use crate::anti_entropy::value::Snapshot;
 use crate::copy::Shared;
 use crate::error::Error;
-use crate::hints::log::Behind;
+use crate::hints::log::HintLog;
 
 /// What became of a key.
 #[derive(Debug, Clone)]
-pub(crate) enum Brought {
+pub(crate) enum Transferred {
     /// It was the same already.
     Same,
     /// It was made what it is on the source.
@@ -30,7 +30,7 @@ pub(crate) enum Brought {
     Denied(node::Error),
 }
 
-impl Brought {
+impl Transferred {
     /// Returns whether it was not the same.
     pub(crate) fn is_different(&self) -> bool {
         matches!(self, Self::Copied | Self::Removed | Self::Failed(_))
@@ -41,14 +41,14 @@ impl Brought {
 /// noted as missed. `whole` is what values may take together, in bytes of memory, to be read whole.
 ///
 /// On a dry run nothing is written.
-pub(crate) async fn bring(
+pub(crate) async fn transfer(
     (source, target): (&Source<'_>, &Node),
-    behind: &Behind,
+    hints: &HintLog,
     keys: &[Vec<u8>],
     whole: u64,
     dry_run: bool,
-) -> Result<Vec<Brought>, Error> {
-    let batch = behind.start_batch(keys);
+) -> Result<Vec<Transferred>, Error> {
+    let batch = hints.start_batch(keys);
     let states = try_join_all([&source.node, target].map(|node| value::read(node, keys, whole))).await?;
     let [wanted, found] = states.as_slice() else { return Ok(Vec::new()) };
     let compared = value::compare(keys, (&source.node, wanted), (target, found)).await?;
@@ -57,18 +57,18 @@ pub(crate) async fn bring(
     }
     // Asked after the source was: what it missed meanwhile counts no more than what it missed before.
     let outcomes = keys.iter().zip(wanted).zip(compared).map(|((key, wanted), compared)| match compared {
-        _ if !source.counts_for(key) => Some(Brought::Missed),
-        Compared::Same => Some(Brought::Same),
+        _ if !source.counts_for(key) => Some(Transferred::Missed),
+        Compared::Same => Some(Transferred::Same),
         Compared::Different => None,
         // One that this user may not see on the source is none of this copy's.
         Compared::Denied(error) => Some(match wanted {
-            State::Denied(error) if value::is_denied_key(error) => Brought::Denied(error.clone()),
-            _ => Brought::Failed(error),
+            Snapshot::Denied(error) if value::is_denied_key(error) => Transferred::Denied(error.clone()),
+            _ => Transferred::Failed(error),
         }),
     });
-    let outcomes: Vec<Option<Brought>> = outcomes.collect();
+    let outcomes: Vec<Option<Transferred>> = outcomes.collect();
     let states = keys.iter().map(Vec::as_slice).zip(wanted);
-    let different: Vec<(&[u8], &State)> =
+    let different: Vec<(&[u8], &Snapshot)> =
         states.zip(&outcomes).filter(|(_, outcome)| outcome.is_none()).map(|(state, _)| state).collect();
     batch.narrow(different.iter().map(|(key, _)| *key));
     let written = match different.is_empty() || dry_run {
@@ -77,12 +77,12 @@ pub(crate) async fn bring(
     };
     let mut written =
         different.into_iter().zip(written).map(|((_, wanted), outcome)| match (outcome, wanted) {
-            (Ok(()), State::Missing) => Brought::Removed,
-            (Ok(()), _) => Brought::Copied,
-            (Err(error), _) => Brought::Failed(error),
+            (Ok(()), Snapshot::Missing) => Transferred::Removed,
+            (Ok(()), _) => Transferred::Copied,
+            (Err(error), _) => Transferred::Failed(error),
         });
     let brought =
-        outcomes.into_iter().map(|outcome| outcome.or_else(|| written.next()).unwrap_or(Brought::Same));
+        outcomes.into_iter().map(|outcome| outcome.or_else(|| written.next()).unwrap_or(Transferred::Same));
     Ok(brought.collect())
 }
 
@@ -97,7 +97,7 @@ pub(crate) async fn forget_unanimous(
     keys: &[(Vec<u8>, u64)],
     whole: u64,
 ) -> Result<bool, Error> {
-    let (target, behind) = (shared.nodes.at(idx), shared.behind_of(idx)?);
+    let (target, hints) = (shared.nodes.at(idx), shared.hints_of(idx)?);
     if !shared.nodes.iter().all(Node::is_connected) {
         return Ok(false);
     }
@@ -113,7 +113,7 @@ pub(crate) async fn forget_unanimous(
             is_same.iter_mut().zip(same).for_each(|(all, same)| *all &= same.is_same());
         }
         for ((key, number), _) in batch.iter().zip(is_same).filter(|(_, is_same)| *is_same) {
-            behind.forget(key, *number);
+            hints.forget(key, *number);
             any = true;
         }
     }

@@ -35,7 +35,7 @@ const AT_ONCE: usize = 16;
 
 /// One key on one server.
 #[derive(Debug, Clone)]
-pub(crate) enum State {
+pub(crate) enum Snapshot {
     /// There is no such key.
     Missing,
     /// It is there.
@@ -50,7 +50,7 @@ pub(crate) enum State {
 }
 
 /// Reads many keys at once, those whole that take `whole` bytes of memory together at most.
-pub(crate) async fn read(node: &Node, keys: &[Vec<u8>], whole: u64) -> Result<Vec<State>, node::Error> {
+pub(crate) async fn read(node: &Node, keys: &[Vec<u8>], whole: u64) -> Result<Vec<Snapshot>, node::Error> {
     let mut sizes = Pipeline::with_capacity(keys.len());
     for key in keys {
         sizes.cmd("MEMORY").arg("USAGE").arg(key);
@@ -77,19 +77,19 @@ pub(crate) async fn read(node: &Node, keys: &[Vec<u8>], whole: u64) -> Result<Ve
             Ok(Value::Int(left)) if left >= 0 => Some(millis(asked).saturating_add(left)),
             Ok(_) => None,
             Err(error) if is_denied_key(&error) => {
-                states.push(State::Denied(error));
+                states.push(Snapshot::Denied(error));
                 continue;
             }
             Err(error) => return Err(error),
         };
         states.push(match node.accept("DUMP", dump) {
-            Ok(Value::BulkString(dump)) => State::Present { dump: Some(dump), ends },
-            Ok(Value::Int(1)) if !fits => State::Present { dump: None, ends },
-            Ok(_) => State::Missing,
-            Err(error) if is_denied_key(&error) => State::Denied(error),
+            Ok(Value::BulkString(dump)) => Snapshot::Present { dump: Some(dump), ends },
+            Ok(Value::Int(1)) if !fits => Snapshot::Present { dump: None, ends },
+            Ok(_) => Snapshot::Missing,
+            Err(error) if is_denied_key(&error) => Snapshot::Denied(error),
             Err(error) if is_denied(&error) => {
                 undumped.push((states.len(), ends));
-                State::Missing
+                Snapshot::Missing
             }
             Err(error) => return Err(error),
         });
@@ -103,8 +103,8 @@ pub(crate) async fn read(node: &Node, keys: &[Vec<u8>], whole: u64) -> Result<Ve
     for ((idx, ends), reply) in undumped.into_iter().zip(replies) {
         if let Some(state) = states.get_mut(idx) {
             *state = match node.accept("EXISTS", reply)? {
-                Value::Int(0) => State::Missing,
-                _ => State::Present { dump: None, ends },
+                Value::Int(0) => Snapshot::Missing,
+                _ => Snapshot::Present { dump: None, ends },
             };
         }
     }
@@ -118,17 +118,17 @@ pub(crate) async fn read(node: &Node, keys: &[Vec<u8>], whole: u64) -> Result<Ve
 pub(crate) async fn write(
     source: &Node,
     target: &Node,
-    keys: &[(&[u8], &State)],
+    keys: &[(&[u8], &Snapshot)],
 ) -> Result<Vec<Result<(), node::Error>>, node::Error> {
     let mut pipeline = Pipeline::with_capacity(keys.len());
     for (key, state) in keys {
         match state {
-            State::Missing => pipeline.cmd("UNLINK").arg(key),
-            State::Present { dump: Some(dump), ends } => {
+            Snapshot::Missing => pipeline.cmd("UNLINK").arg(key),
+            Snapshot::Present { dump: Some(dump), ends } => {
                 let ends = ends.unwrap_or(0);
                 pipeline.cmd("RESTORE").arg(key).arg(ends).arg(dump).arg("REPLACE").arg("ABSTTL")
             }
-            State::Present { dump: None, .. } | State::Denied(_) => continue,
+            Snapshot::Present { dump: None, .. } | Snapshot::Denied(_) => continue,
         };
     }
     let mut replies = target.send_pipeline(&pipeline, 0, pipeline.len()).await?.into_iter();
@@ -137,13 +137,13 @@ pub(crate) async fn write(
     let restored: Vec<_> = keys
         .iter()
         .map(|(key, state)| match state {
-            State::Missing => (key, None, reply("UNLINK")),
-            State::Present { dump: Some(_), .. } => match reply("RESTORE") {
+            Snapshot::Missing => (key, None, reply("UNLINK")),
+            Snapshot::Present { dump: Some(_), .. } => match reply("RESTORE") {
                 Err(error) if goes_by_elements(&error) => (key, Some(*state), Ok(())),
                 restored => (key, None, restored),
             },
-            State::Present { dump: None, .. } => (key, Some(*state), Ok(())),
-            State::Denied(error) => (key, None, Err(error.clone())),
+            Snapshot::Present { dump: None, .. } => (key, Some(*state), Ok(())),
+            Snapshot::Denied(error) => (key, None, Err(error.clone())),
         })
         .collect();
     let mut outcomes = Vec::with_capacity(keys.len());

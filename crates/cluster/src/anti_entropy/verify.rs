@@ -15,10 +15,10 @@ use crate::anti_entropy::key_scan::size;
 use crate::anti_entropy::progress::Meter;
 use crate::anti_entropy::progress::Progress;
 use crate::anti_entropy::skipped::Skipped;
-use crate::anti_entropy::throttle::Pace;
+use crate::anti_entropy::throttle::Throttle;
 use crate::anti_entropy::value;
 use crate::anti_entropy::value::Compared;
-use crate::anti_entropy::value::State;
+use crate::anti_entropy::value::Snapshot;
 use crate::copy::RedisCopy;
 use crate::error::Error;
 use crate::error::TooFewNodes;
@@ -57,7 +57,7 @@ pub struct Verified {
 pub struct Verify<'a> {
     copy: &'a RedisCopy,
     rounds: usize,
-    pace: Pace,
+    pace: Throttle,
     meter: Meter<'a>,
 }
 
@@ -77,7 +77,7 @@ impl RedisCopy {
     /// # Ok(()) }
     /// ```
     pub fn verify(&self) -> Verify<'_> {
-        Verify { copy: self, rounds: 3, pace: Pace::default(), meter: Meter::new(|_| {}) }
+        Verify { copy: self, rounds: 3, pace: Throttle::default(), meter: Meter::new(|_| {}) }
     }
 }
 
@@ -91,7 +91,7 @@ impl<'a> Verify<'a> {
 
     /// Sets how many keys are compared in a second at most. Default: as many as the servers answer.
     pub fn keys_per_second(mut self, keys: u32) -> Self {
-        self.pace = Pace::of(keys);
+        self.pace = Throttle::of(keys);
         self
     }
 
@@ -217,7 +217,7 @@ async fn differences(
     let may_read: Vec<bool> = (0..keys.len())
         .map(|key| {
             let denied_by = states.iter().find_map(|states| match states.get(key) {
-                Some(State::Denied(error)) => Some(error),
+                Some(Snapshot::Denied(error)) => Some(error),
                 _ => None,
             });
             if let (Some(key), Some(error)) = (keys.get(key), denied_by) {
@@ -230,7 +230,7 @@ async fn differences(
     states.iter_mut().for_each(|states| retain(states, &may_read));
     let mut n_compared = keys.len() as u64;
     let is_missing = |node: usize, key: usize| {
-        !matches!(states.get(node).and_then(|states| states.get(key)), Some(State::Present { .. }))
+        !matches!(states.get(node).and_then(|states| states.get(key)), Some(Snapshot::Present { .. }))
     };
     let mut found = Vec::new();
     for (first, (first_node, of_first)) in nodes.iter().zip(&states).enumerate() {
@@ -267,7 +267,7 @@ async fn differences(
                             n_compared -= 1;
                         }
                     }
-                    (Compared::Different, State::Missing) => {
+                    (Compared::Different, Snapshot::Missing) => {
                         found.iter_mut().for_each(|found| found.missing.push(node.name().to_owned()));
                     }
                     (Compared::Different, _) => {

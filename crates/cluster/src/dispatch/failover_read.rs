@@ -17,8 +17,8 @@ use crate::copy::RedisCopy;
 use crate::copy::Shared;
 use crate::dispatch::scatter::unfit;
 use crate::error::Error;
-use crate::hints::log::Behind;
-use crate::hints::log::Standing;
+use crate::hints::log::HintLog;
+use crate::hints::log::Trust;
 use crate::pipeline::copy::CopyReply;
 use crate::plan::context::Context;
 use crate::plan::merge::PartValue;
@@ -30,7 +30,7 @@ use crate::replies::Replies;
 impl RedisCopy {
     /// Asks one node, and the next one when that cannot answer.
     pub(crate) async fn run_read(&self, spec: &'static Spec, cmd: &Cmd) -> Result<CopyReply, Error> {
-        let mut patience = self.patience(self.shared.nodes.len()).await?;
+        let mut budget = self.budget(self.shared.nodes.len()).await?;
         let _sendable = replicate::plan(Context::Alone, spec, cmd, || SystemTime::UNIX_EPOCH)?;
         if spec.copy == OnCopy::EveryNode {
             return self.ask_all(spec, cmd).boxed().await;
@@ -40,28 +40,28 @@ impl RedisCopy {
         let key = spec.first_key(cmd).map_err(Error::keys(spec))?;
         let mut errors = Vec::new();
         if shared.nobody_is_up() {
-            patience.limit(self.examine_all().boxed()).await;
+            budget.limit(self.examine_all().boxed()).await;
         }
-        for wanted in [Standing::InSync, Standing::Nearly] {
+        for wanted in [Trust::Full, Trust::Provisional] {
             for idx in shared.nodes.ring().successors(key.unwrap_or_default()) {
-                if shared.standing(idx, spec, cmd) != wanted {
+                if shared.trust(idx, spec, cmd) != wanted {
                     continue;
                 }
-                let node = patience.share(shared.nodes.at(idx));
+                let node = budget.share(shared.nodes.at(idx));
                 // Where another node is left to be asked, none is asked twice.
-                let reply = match patience.is_last() {
+                let reply = match budget.is_last() {
                     true => node.run(spec, cmd).await,
                     false => node.run_once(spec, cmd).await,
                 };
                 match reply {
                     // The answer may have come over a new connection, from a server that has been restarted.
-                    Ok(reply) if shared.standing(idx, spec, cmd) != Standing::Behind => {
-                        if !lacks_something(&reply) || self.has_its_marker(idx, &patience).await {
+                    Ok(reply) if shared.trust(idx, spec, cmd) != Trust::Stale => {
+                        if !lacks_something(&reply) || self.has_its_marker(idx, &budget).await {
                             return Ok(of(idx, reply));
                         }
                     }
                     Ok(_) => {}
-                    Err(error) if says_no_such_key(&error) && !self.has_its_marker(idx, &patience).await => {}
+                    Err(error) if says_no_such_key(&error) && !self.has_its_marker(idx, &budget).await => {}
                     Err(error) if another_may_answer(&error) => {
                         shared.observe(idx, &error);
                         errors.push(error);
@@ -73,17 +73,17 @@ impl RedisCopy {
         let is_behind = |idx: &usize| {
             !errors.iter().any(|error: &node::Error| error.node() == &**shared.nodes.name(*idx))
         };
-        let behind: Vec<usize> =
+        let stale: Vec<usize> =
             shared.nodes.ring().successors(key.unwrap_or_default()).filter(is_behind).collect();
         if shared.read_from == ReadFrom::Any {
-            for &idx in &behind {
-                match patience.share(shared.nodes.at(idx)).run(spec, cmd).await {
+            for &idx in &stale {
+                match budget.share(shared.nodes.at(idx)).run(spec, cmd).await {
                     Err(error) if another_may_answer(&error) => errors.push(error),
                     reply => return Ok(of(idx, reply?)),
                 }
             }
         }
-        Err(Error::unavailable(spec.name, key, errors, shared.names(behind)))
+        Err(Error::unavailable(spec.name, key, errors, shared.names(stale)))
     }
 
     /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached
@@ -120,12 +120,12 @@ impl RedisCopy {
 impl Shared {
     /// Returns whether no node is known to answer reads.
     pub(crate) fn nobody_is_up(&self) -> bool {
-        !self.nodes.iter().zip(&self.behind).any(|(node, behind)| behind.is_readable(node))
+        !self.nodes.iter().zip(&self.hints).any(|(node, hints)| hints.is_readable(node))
     }
 
     /// What a node has missed.
-    pub(crate) fn behind_of(&self, idx: usize) -> Result<&Behind, Error> {
-        self.behind.get(idx).ok_or_else(|| Error::NoSuchNode { name: format!("#{idx}") })
+    pub(crate) fn hints_of(&self, idx: usize) -> Result<&HintLog, Error> {
+        self.hints.get(idx).ok_or_else(|| Error::NoSuchNode { name: format!("#{idx}") })
     }
 
     pub(crate) fn names(&self, nodes: Vec<usize>) -> Vec<String> {
@@ -133,14 +133,14 @@ impl Shared {
     }
 
     pub(crate) fn in_sync(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> bool {
-        self.standing(idx, spec, cmd) == Standing::InSync
+        self.trust(idx, spec, cmd) == Trust::Full
     }
 
     /// What a node's answer to a command is worth.
-    pub(crate) fn standing(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> Standing {
+    pub(crate) fn trust(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> Trust {
         // The keys are looked for only if the node has missed any: this is asked before and after every read.
         let keys = std::iter::once_with(|| spec.keys_of(cmd)).flatten().flatten().map(|(_, key)| key);
-        self.behind.get(idx).map_or(Standing::Behind, |behind| behind.standing(self.nodes.at(idx), keys))
+        self.hints.get(idx).map_or(Trust::Stale, |stale| stale.trust(self.nodes.at(idx), keys))
     }
 }
 

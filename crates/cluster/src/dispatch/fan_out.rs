@@ -18,56 +18,54 @@ use redisdb_node::command::Spec;
 use crate::copy::RedisCopy;
 use crate::copy::Shared;
 use crate::dispatch::failover_read::says_no_such_key;
-use crate::dispatch::run_with::both;
-use crate::dispatch::write_guard::Watched;
-use crate::engine::deadline::Patience;
+use crate::dispatch::run_with::run_with;
+use crate::dispatch::write_guard::WriteGuard;
+use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::error::TooFewReplies;
-use crate::hints::log::Standing;
+use crate::hints::log::Trust;
 use crate::plan::context::Context;
-use crate::plan::divergence::Took;
+use crate::plan::divergence::Ack;
 use crate::plan::primary_effect::Decide;
 use crate::plan::primary_effect::Effect;
 use crate::plan::replicate;
-use crate::plan::replicate::Plan;
+use crate::plan::replicate::Replication;
 use crate::replies::Outcome;
 use crate::replies::Replies;
 
 impl RedisCopy {
     /// Sends a write to every node at once; the outcome is judged by [`WriteTo`].
     pub(crate) async fn run_write(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
-        let mut patience = self.patience(self.shared.nodes.len()).await?;
+        let mut budget = self.budget(self.shared.nodes.len()).await?;
         let shared = &*self.shared;
-        let mut watched = Watched::new(shared, spec, cmd);
+        let mut guard = WriteGuard::new(shared, spec, cmd);
         if replicate::tells_a_life(spec) {
-            patience.learn_clock(&shared.nodes).await;
+            budget.learn_clock(&shared.nodes).await;
         }
         let rewritten;
         let cmd = match replicate::plan(Context::Alone, spec, cmd, || shared.nodes.clock())? {
-            Plan::AsItIs => cmd,
-            Plan::Instead(instead) => {
+            Replication::AsItIs => cmd,
+            Replication::Instead(instead) => {
                 rewritten = instead;
                 &rewritten
             }
-            Plan::Decided(decide, absolute) => {
+            Replication::Decided(decide, absolute) => {
                 let cmd = absolute.as_ref().unwrap_or(cmd);
-                return self.run_decided(spec, cmd, decide, &mut watched, &mut patience).boxed().await;
+                return self.run_decided(spec, cmd, decide, &mut guard, &mut budget).boxed().await;
             }
-            Plan::OneNode => return self.run_on_one(spec, cmd).boxed().await,
+            Replication::OneNode => return self.run_on_one(spec, cmd).boxed().await,
         };
-        watched.sending();
+        guard.sending();
         let is_flush = matches!(spec.name, "FLUSHALL" | "FLUSHDB");
         let results = match is_flush && shared.identity.is_some() {
             true => join_all((0..shared.nodes.len()).map(|idx| self.flush(idx, spec, cmd))).boxed().await,
-            false => {
-                join_all((0..shared.nodes.len()).map(|idx| shared.send(idx, spec, cmd, &patience))).await
-            }
+            false => join_all((0..shared.nodes.len()).map(|idx| shared.send(idx, spec, cmd, &budget))).await,
         };
-        if shared.identity.is_some() && watched.is_disagreed(&results) {
-            watched.answered(results.iter().map(Took::from).collect());
-            patience.limit(self.look_at_all()).await;
+        if shared.identity.is_some() && guard.is_disagreed(&results) {
+            guard.answered(results.iter().map(Ack::from).collect());
+            budget.limit(self.look_at_all()).await;
         }
-        watched.conclude(results)
+        guard.conclude(results)
     }
 
     /// Looks at all markers, because nodes disagree: a server that was emptied a moment ago must not count.
@@ -84,45 +82,42 @@ impl RedisCopy {
         spec: &'static Spec,
         cmd: &Cmd,
         decide: Decide,
-        watched: &mut Watched<'_>,
-        patience: &mut Patience,
+        guard: &mut WriteGuard<'_>,
+        budget: &mut Budget,
     ) -> Result<Replies<Value>, Error> {
         let shared = &*self.shared;
         let keys = || spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
         let order = || shared.nodes.ring().successors(keys().next().unwrap_or_default());
         let (mut errors, mut in_vain) = (Vec::<node::Error>::new(), Vec::new());
         if shared.nobody_is_up() {
-            patience.limit(self.examine_all()).await;
+            budget.limit(self.examine_all()).await;
         }
-        for wanted in [Standing::InSync, Standing::Nearly] {
+        for wanted in [Trust::Full, Trust::Provisional] {
             for idx in order() {
-                if shared.standing(idx, spec, cmd) != wanted {
+                if shared.trust(idx, spec, cmd) != wanted {
                     continue;
                 }
-                watched.deciding(idx);
-                match ask(&patience.share(shared.writer(idx)), spec, cmd, decide).await {
+                guard.deciding(idx);
+                match ask(&budget.share(shared.writer(idx)), spec, cmd, decide).await {
                     Ok((reply, answer)) => {
                         let lacks = decide.lacks_something(cmd, &reply, answer.as_ref());
-                        if self.counts(idx, spec, cmd, lacks, patience).await {
+                        if self.counts(idx, spec, cmd, lacks, budget).await {
                             let effect = decide.effect(cmd, &reply, answer.as_ref());
-                            return self
-                                .send_effect(spec, cmd, (idx, reply), effect, watched, patience)
-                                .await;
+                            return self.send_effect(spec, cmd, (idx, reply), effect, guard, budget).await;
                         }
                         // What it did is undone when it is made equal to the others.
-                        watched.note_other(idx);
+                        guard.note_other(idx);
                         in_vain.push(idx);
                     }
                     Err(error)
-                        if says_no_such_key(&error) && !self.counts(idx, spec, cmd, true, patience).await => {
-                    }
+                        if says_no_such_key(&error) && !self.counts(idx, spec, cmd, true, budget).await => {}
                     Err(error) if error.is_connect() => {
                         shared.observe(idx, &error);
                         errors.push(error);
                     }
                     Err(error) => {
                         // It may have done it, and the others certainly have not.
-                        watched.note_undecided(idx, &error);
+                        guard.note_undecided(idx, &error);
                         return Err(match in_vain.is_empty() {
                             true => Error::Node(error),
                             // Others have done it before, though that does not count.
@@ -136,24 +131,17 @@ impl RedisCopy {
         let is_behind = |idx: &usize| {
             !in_vain.contains(idx) && !errors.iter().any(|error| error.node() == &**shared.nodes.name(*idx))
         };
-        let behind = order().filter(is_behind).collect();
-        watched.nothing_missed();
-        let error = Error::unavailable(spec.name, keys().next(), errors, shared.names(behind));
+        let stale = order().filter(is_behind).collect();
+        guard.nothing_missed();
+        let error = Error::unavailable(spec.name, keys().next(), errors, shared.names(stale));
         Err(error.done_in_vain(shared.names(in_vain)))
     }
 
     /// Returns whether the answer of a node counts: a server that was restarted, or emptied a moment ago, has answered from
     /// another memory than that of the others. Without an identity nobody can tell of one that was emptied.
-    async fn counts(
-        &self,
-        idx: usize,
-        spec: &'static Spec,
-        cmd: &Cmd,
-        lacks: bool,
-        patience: &Patience,
-    ) -> bool {
-        self.shared.standing(idx, spec, cmd) != Standing::Behind
-            && (!lacks || self.has_its_marker(idx, patience).await)
+    async fn counts(&self, idx: usize, spec: &'static Spec, cmd: &Cmd, lacks: bool, budget: &Budget) -> bool {
+        self.shared.trust(idx, spec, cmd) != Trust::Stale
+            && (!lacks || self.has_its_marker(idx, budget).await)
     }
 
     async fn send_effect(
@@ -162,14 +150,14 @@ impl RedisCopy {
         cmd: &Cmd,
         (decider, reply): (usize, Value),
         effect: Effect,
-        watched: &mut Watched<'_>,
-        patience: &Patience,
+        guard: &mut WriteGuard<'_>,
+        budget: &Budget,
     ) -> Result<Replies<Value>, Error> {
         let shared = &*self.shared;
         let is_same = matches!(effect, Effect::Same);
         let (cmd, row, expected) = match effect {
             Effect::Nothing => {
-                watched.nothing_missed();
+                guard.nothing_missed();
                 let outcome =
                     |idx| if idx == decider { Outcome::Ok(reply.clone()) } else { Outcome::Skipped };
                 let names =
@@ -183,9 +171,9 @@ impl RedisCopy {
             }
         };
         let each = (0..shared.nodes.len()).map(async |idx| {
-            if idx == decider { Ok(reply.clone()) } else { shared.send(idx, row, &cmd, patience).await }
+            if idx == decider { Ok(reply.clone()) } else { shared.send(idx, row, &cmd, budget).await }
         });
-        watched.decided(decider);
+        guard.decided(decider);
         let results = join_all(each).await;
         // Another answer than the deciding node's: what is there was something else before.
         let differs = |(idx, result): &(usize, &Result<Value, node::Error>)| {
@@ -195,15 +183,15 @@ impl RedisCopy {
         let differing: Vec<_> = results.iter().enumerate().filter(differs).map(|(idx, _)| idx).collect();
         if !differing.is_empty() && shared.identity.is_some() {
             // Or what the deciding node held was: somebody may have emptied it a moment ago.
-            patience.limit(self.look_at(decider)).await;
+            budget.limit(self.look_at(decider)).await;
         }
         if is_same && !self.has_memory(decider) {
             // What the others said to the same command is what counts then.
-            return watched.conclude(results);
+            return guard.conclude(results);
         }
-        let judged = watched.conclude_decided(results, (decider, &reply), replicate::is_whole(row, &cmd));
+        let judged = guard.conclude_decided(results, (decider, &reply), replicate::is_whole(row, &cmd));
         if self.has_memory(decider) {
-            differing.into_iter().filter(|idx| self.has_memory(*idx)).for_each(|idx| watched.note_other(idx));
+            differing.into_iter().filter(|idx| self.has_memory(*idx)).for_each(|idx| guard.note_other(idx));
         }
         judged
     }
@@ -218,14 +206,14 @@ impl RedisCopy {
         self.check_identity().await?;
         let shared = &*self.shared;
         let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
-        let mut watched = Watched::new(shared, spec, cmd);
-        watched.sending();
+        let mut guard = WriteGuard::new(shared, spec, cmd);
+        guard.sending();
         let results = join_all(shared.writers.iter().map(|node| node.invoke(call))).await;
-        if shared.identity.is_some() && watched.is_disagreed(&results) {
-            watched.answered(results.iter().map(Took::from).collect());
+        if shared.identity.is_some() && guard.is_disagreed(&results) {
+            guard.answered(results.iter().map(Ack::from).collect());
             self.look_at_all().await;
         }
-        watched.conclude(results)
+        guard.conclude(results)
     }
 
     /// Sends a command to one node: the channel's owner, or the next one when that cannot be reached.
@@ -255,7 +243,7 @@ async fn ask(
     match decide.question(cmd) {
         None => Ok((node.run(spec, cmd).await?, None)),
         Some(question) => {
-            let (reply, answer) = both(node, spec, cmd, question).await?;
+            let (reply, answer) = run_with(node, spec, cmd, question).await?;
             // It was executed, and what the others must be sent is not known.
             let unknown = |error: node::Error| {
                 let reason = (redis::ErrorKind::UnexpectedReturnType, "its effect", error.to_string());
@@ -278,9 +266,9 @@ impl Shared {
         idx: usize,
         spec: &'static Spec,
         cmd: &Cmd,
-        patience: &Patience,
+        budget: &Budget,
     ) -> Result<Value, node::Error> {
-        patience.all(self.writer(idx)).run(spec, cmd).await
+        budget.all(self.writer(idx)).run(spec, cmd).await
     }
 
     /// Held while it is judged what became of a write.

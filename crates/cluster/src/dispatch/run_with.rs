@@ -12,7 +12,7 @@ use redisdb_node::command::Spec;
 ///
 /// # Errors
 /// Why neither was executed, or why the first was not.
-pub(crate) async fn both(
+pub(crate) async fn run_with(
     node: &Node,
     spec: &'static Spec,
     cmd: &Cmd,

@@ -9,14 +9,14 @@ use redisdb_node::command::Spec;
 
 use crate::copy::Shared;
 use crate::error::Error;
-use crate::hints::log::Behind;
+use crate::hints::log::HintLog;
 use crate::pipeline::copy::keys;
+use crate::plan::divergence::Ack;
 use crate::plan::divergence::Held;
-use crate::plan::divergence::Took;
-use crate::plan::divergence::behind_after;
 use crate::plan::divergence::counts;
 use crate::plan::divergence::is_done;
 use crate::plan::divergence::right_reply;
+use crate::plan::divergence::stale_after;
 use crate::plan::replicate::is_whole;
 use crate::replies::Replies;
 
@@ -35,7 +35,7 @@ fn changes_any_key(spec: &Spec) -> bool {
 
 /// How far a write has come.
 #[derive(Debug)]
-enum Stage {
+enum Phase {
     /// Nothing was sent.
     Nothing,
     /// This node was asked to decide.
@@ -45,7 +45,7 @@ enum Stage {
     /// All nodes were sent it.
     Sent,
     /// These took it, and nobody has been told.
-    Answered(Vec<Took>),
+    Answered(Vec<Ack>),
     /// What the nodes said has been noted.
     Noted,
 }
@@ -62,61 +62,61 @@ struct Before {
 
 /// A write that is under way. When it goes, what the nodes may not have taken has been noted, also when its future is
 /// dropped midway; and if it met a repair of a node, its keys are brought over again.
-pub(crate) struct Watched<'a> {
+pub(crate) struct WriteGuard<'a> {
     shared: &'a Shared,
     spec: &'static Spec,
     cmd: &'a Cmd,
-    stage: Stage,
+    stage: Phase,
     /// How many batches had been copied to each node; empty while none ever was.
     batches_ended: Vec<u64>,
     /// The nodes that were not as they should be in all things when it began.
     before: Vec<Before>,
 }
 
-impl<'a> Watched<'a> {
+impl<'a> WriteGuard<'a> {
     pub(crate) fn new(shared: &'a Shared, spec: &'static Spec, cmd: &'a Cmd) -> Self {
-        let ever = shared.behind.iter().any(|behind| behind.was_copied_since(0));
+        let ever = shared.hints.iter().any(|hints| hints.was_copied_since(0));
         let batches_ended = match ever {
-            true => shared.behind.iter().map(Behind::batches_ended).collect(),
+            true => shared.hints.iter().map(HintLog::batches_ended).collect(),
             false => Vec::new(),
         };
-        let before = shared.behind.iter().enumerate().filter_map(|(idx, behind)| {
+        let before = shared.hints.iter().enumerate().filter_map(|(idx, hints)| {
             let node = shared.nodes.at(idx);
-            let is_in_doubt = !behind.is_in_sync(node);
+            let is_in_doubt = !hints.is_in_sync(node);
             is_in_doubt.then(|| Before {
                 idx,
-                held: behind.holds(node, keys(spec, cmd)),
-                last_missed: behind.has_missed().then(|| behind.last_missed()),
+                held: hints.holds(node, keys(spec, cmd)),
+                last_missed: hints.has_missed().then(|| hints.last_missed()),
             })
         });
-        Self { shared, spec, cmd, stage: Stage::Nothing, batches_ended, before: before.collect() }
+        Self { shared, spec, cmd, stage: Phase::Nothing, batches_ended, before: before.collect() }
     }
 
     /// All nodes are sent it from now on.
     pub(crate) fn sending(&mut self) {
-        self.stage = Stage::Sent;
+        self.stage = Phase::Sent;
     }
 
     /// This node is asked to decide from now on.
     pub(crate) fn deciding(&mut self, decider: usize) {
-        self.stage = Stage::Deciding(decider);
+        self.stage = Phase::Deciding(decider);
     }
 
     /// This node has decided, and the others are sent what came of it from now on.
     pub(crate) fn decided(&mut self, decider: usize) {
-        self.stage = Stage::Decided(decider);
+        self.stage = Phase::Decided(decider);
     }
 
     /// These nodes took it. Nobody has been told, and it may still be that nobody will be.
-    pub(crate) fn answered(&mut self, took: Vec<Took>) {
-        self.stage = Stage::Answered(took);
+    pub(crate) fn answered(&mut self, took: Vec<Ack>) {
+        self.stage = Phase::Answered(took);
     }
 
     /// Notes what the nodes said to a write that was sent to all, and judges it. Of one that leaves the same everywhere, those
     /// that took it hold what they should; of another one, those that gave another reply than the right one did not.
     pub(crate) fn conclude(&mut self, results: Results) -> Result<Replies<Value>, Error> {
         if self.is_plain(&results) {
-            self.stage = Stage::Noted;
+            self.stage = Phase::Noted;
             return self.shared.judge(self.spec, self.shared.nodes.replies(results));
         }
         self.weigh(results, None, is_whole(self.spec, self.cmd))
@@ -133,7 +133,7 @@ impl<'a> Watched<'a> {
     ) -> Result<Replies<Value>, Error> {
         let results: Results = results.into_iter().map(|result| result.map(|_| reply.clone())).collect();
         if self.is_plain(&results) {
-            self.stage = Stage::Noted;
+            self.stage = Phase::Noted;
             return self.shared.judge(self.spec, self.shared.nodes.replies(results));
         }
         self.weigh(results, Some(decider), is_whole)
@@ -141,13 +141,13 @@ impl<'a> Watched<'a> {
 
     /// Returns whether all nodes took it, held all they should, and said the same.
     fn is_plain(&self, results: &[Result<Value, node::Error>]) -> bool {
-        let is_current = |(idx, behind): (usize, &Behind)| {
-            behind.is_in_sync(self.shared.nodes.at(idx)) && !behind.was_copied_since(self.batches_ended(idx))
+        let is_current = |(idx, hints): (usize, &HintLog)| {
+            hints.is_in_sync(self.shared.nodes.at(idx)) && !hints.was_copied_since(self.batches_ended(idx))
         };
         self.before.is_empty()
             && results.iter().all(Result::is_ok)
             && !are_different(results)
-            && self.shared.behind.iter().enumerate().all(is_current)
+            && self.shared.hints.iter().enumerate().all(is_current)
     }
 
     fn weigh(
@@ -156,21 +156,21 @@ impl<'a> Watched<'a> {
         decider: Option<usize>,
         is_whole: bool,
     ) -> Result<Replies<Value>, Error> {
-        self.stage = Stage::Noted;
+        self.stage = Phase::Noted;
         let shared = self.shared;
         // Of two that end at once, the second sees what the first has noted.
         let _one_at_a_time = shared.judging();
         let errors =
             results.iter().enumerate().filter_map(|(idx, result)| Some((idx, result.as_ref().err()?)));
         errors.for_each(|(idx, error)| shared.observe(idx, error));
-        let took: Vec<Took> = results.iter().map(Took::from).collect();
+        let took: Vec<Ack> = results.iter().map(Ack::from).collect();
         let held = self.held();
         let is_done = match decider {
             Some(decider) => held.get(decider).is_some_and(|held| Held::Away <= *held),
             None => is_done(&took, &held, is_whole),
         };
         self.note_taken(&took, &held, is_done);
-        if !is_done && took.contains(&Took::Yes) {
+        if !is_done && took.contains(&Ack::Yes) {
             return Err(self.in_vain(results));
         }
         let counts = counts(&took, &held);
@@ -186,7 +186,7 @@ impl<'a> Watched<'a> {
             _ => {}
         }
         let first = right.map_or(0, |(idx, _)| idx);
-        let others = took.iter().enumerate().filter(|(idx, took)| **took == Took::Yes && !counts(*idx));
+        let others = took.iter().enumerate().filter(|(idx, took)| **took == Ack::Yes && !counts(*idx));
         let others = others.map(|(idx, _)| idx).collect();
         shared.judge(self.spec, shared.nodes.replies(results).counting_from(first, others))
     }
@@ -206,23 +206,23 @@ impl<'a> Watched<'a> {
 
     /// Notes that the deciding node, the only one that was sent anything, gave an error.
     pub(crate) fn note_undecided(&mut self, decider: usize, error: &node::Error) {
-        self.stage = Stage::Noted;
+        self.stage = Phase::Noted;
         self.shared.observe(decider, error);
         if error.may_have_executed() {
-            self.note_untold(&self.all_but(decider, Took::Maybe, Took::No));
+            self.note_untold(&self.all_but(decider, Ack::Maybe, Ack::No));
         }
     }
 
     /// Notes a node that answered from another memory than that of the others.
     pub(crate) fn note_other(&self, idx: usize) {
-        if let Some(behind) = self.shared.behind.get(idx) {
-            self.note_missed(behind);
+        if let Some(hints) = self.shared.hints.get(idx) {
+            self.hint(hints);
         }
     }
 
     /// Nothing more is sent, and nothing was missed.
     pub(crate) fn nothing_missed(&mut self) {
-        self.stage = Stage::Noted;
+        self.stage = Phase::Noted;
     }
 
     /// Returns whether nodes that should have given the same reply did not. `SORT` without `STORE` gives elements of equal
@@ -240,10 +240,10 @@ impl<'a> Watched<'a> {
     /// missed before it began. Whatever was sent to a node before came there before.
     fn settle(&self, results: &[Result<Value, node::Error>]) {
         for Before { idx, last_missed, .. } in &self.before {
-            if let (Some(behind), Some(Ok(_)), Some(last)) =
-                (self.shared.behind.get(*idx), results.get(*idx), last_missed)
+            if let (Some(hints), Some(Ok(_)), Some(last)) =
+                (self.shared.hints.get(*idx), results.get(*idx), last_missed)
             {
-                behind.settle(self.keys(), *last);
+                hints.settle(self.keys(), *last);
             }
         }
     }
@@ -255,37 +255,37 @@ impl<'a> Watched<'a> {
         if self.spec.group == Group::Scripting {
             return;
         }
-        for (idx, behind) in self.shared.behind.iter().enumerate() {
+        for (idx, hints) in self.shared.hints.iter().enumerate() {
             let reply = results.get(idx).and_then(|result| result.as_ref().ok());
-            if reply.is_some_and(|reply| reply != right) && behind.has_memory(self.shared.nodes.at(idx)) {
-                behind.missed(self.keys());
+            if reply.is_some_and(|reply| reply != right) && hints.has_memory(self.shared.nodes.at(idx)) {
+                hints.record_hint(self.keys());
             }
         }
     }
 
-    fn note_missed(&self, behind: &Behind) {
+    fn hint(&self, hints: &HintLog) {
         if self.touches_keys() {
-            behind.missed(self.keys());
+            hints.record_hint(self.keys());
         }
     }
 
-    fn note_taken(&self, took: &[Took], held: &[Held], is_done: bool) {
-        let after = behind_after(took, held, is_done, self.order());
-        for (behind, is_behind) in self.shared.behind.iter().zip(after) {
+    fn note_taken(&self, took: &[Ack], held: &[Held], is_done: bool) {
+        let after = stale_after(took, held, is_done, self.order());
+        for (hints, is_behind) in self.shared.hints.iter().zip(after) {
             if is_behind {
-                self.note_missed(behind);
+                self.hint(hints);
             }
         }
     }
 
     /// Notes a write of which nobody is told that it is done.
-    fn note_untold(&self, took: &[Took]) {
+    fn note_untold(&self, took: &[Ack]) {
         let _one_at_a_time = self.shared.judging();
         let held = self.held();
         self.note_taken(took, &held, is_done(took, &held, false));
     }
 
-    fn all_but(&self, one: usize, its: Took, others: Took) -> Vec<Took> {
+    fn all_but(&self, one: usize, its: Ack, others: Ack) -> Vec<Ack> {
         (0..self.shared.nodes.len()).map(|idx| if idx == one { its } else { others }).collect()
     }
 
@@ -308,15 +308,15 @@ impl<'a> Watched<'a> {
     /// What each node held of its keys from its beginning until now.
     fn held(&self) -> Vec<Held> {
         let touches_keys = self.touches_keys();
-        let held = self.shared.behind.iter().enumerate().map(|(idx, behind)| {
+        let held = self.shared.hints.iter().enumerate().map(|(idx, hints)| {
             let node = self.shared.nodes.at(idx);
             let was_behind = self.before.iter().any(|before| before.idx == idx && !before.held);
             match () {
                 () if !touches_keys => Held::Current,
-                () if behind.were_copied_since(self.batches_ended(idx), self.keys()) => Held::Copied,
-                () if was_behind || !behind.holds(node, self.keys()) => Held::Behind,
+                () if hints.were_copied_since(self.batches_ended(idx), self.keys()) => Held::Copied,
+                () if was_behind || !hints.holds(node, self.keys()) => Held::Stale,
                 // Of one that has no connection now it may not have been noticed yet that it is away.
-                () if behind.is_readable(node) && node.is_connected() => Held::Current,
+                () if hints.is_readable(node) && node.is_connected() => Held::Current,
                 () => Held::Away,
             }
         });
@@ -331,18 +331,18 @@ fn are_different<'r>(results: impl IntoIterator<Item = &'r Result<Value, node::E
     replies.any(|reply| reply != first)
 }
 
-impl Drop for Watched<'_> {
+impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.stage, Stage::Noted) {
-            Stage::Nothing | Stage::Noted => {}
-            Stage::Deciding(decider) => self.note_untold(&self.all_but(decider, Took::Maybe, Took::No)),
-            Stage::Decided(decider) => self.note_untold(&self.all_but(decider, Took::Yes, Took::Maybe)),
-            Stage::Sent => self.note_untold(&vec![Took::Maybe; self.shared.nodes.len()]),
-            Stage::Answered(took) => self.note_untold(&took),
+        match std::mem::replace(&mut self.stage, Phase::Noted) {
+            Phase::Nothing | Phase::Noted => {}
+            Phase::Deciding(decider) => self.note_untold(&self.all_but(decider, Ack::Maybe, Ack::No)),
+            Phase::Decided(decider) => self.note_untold(&self.all_but(decider, Ack::Yes, Ack::Maybe)),
+            Phase::Sent => self.note_untold(&vec![Ack::Maybe; self.shared.nodes.len()]),
+            Phase::Answered(took) => self.note_untold(&took),
         }
-        for (idx, behind) in self.shared.behind.iter().enumerate() {
-            if behind.were_copied_since(self.batches_ended(idx), self.keys()) {
-                self.note_missed(behind);
+        for (idx, hints) in self.shared.hints.iter().enumerate() {
+            if hints.were_copied_since(self.batches_ended(idx), self.keys()) {
+                self.hint(hints);
             }
         }
     }

@@ -15,12 +15,12 @@ use tokio::task::AbortHandle;
 ///
 /// The task must not own what owns this, or neither would ever go.
 #[derive(Debug, Default)]
-pub(crate) struct Monitor {
+pub(crate) struct BackgroundTask {
     running: Arc<AtomicBool>,
     task: Mutex<Option<AbortHandle>>,
 }
 
-impl Monitor {
+impl BackgroundTask {
     /// Makes sure that the task runs. Outside a runtime nothing happens. While it runs this costs one load, so it may
     /// be asked for before every call.
     pub(crate) fn ensure<F>(&self, make: impl FnOnce() -> F)
@@ -45,7 +45,7 @@ impl Monitor {
     }
 }
 
-impl Drop for Monitor {
+impl Drop for BackgroundTask {
     fn drop(&mut self) {
         if let Some(task) = self.task.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
 
-    fn count(monitor: &Monitor, running: &Arc<()>) {
+    fn count(monitor: &BackgroundTask, running: &Arc<()>) {
         let running = Arc::clone(running);
         monitor.ensure(|| async move {
             let _running = running;
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn it_runs_once_and_ends_with_its_owner() {
         let runtime = Builder::new_current_thread().build().unwrap();
-        let (monitor, running) = (Monitor::default(), Arc::new(()));
+        let (monitor, running) = (BackgroundTask::default(), Arc::new(()));
         count(&monitor, &running);
         assert_eq!(Arc::strong_count(&running), 1, "there is no runtime to run it in");
         runtime.block_on(async {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn it_starts_again_in_another_runtime_when_the_first_has_ended() {
-        let (monitor, running) = (Monitor::default(), Arc::new(()));
+        let (monitor, running) = (BackgroundTask::default(), Arc::new(()));
         for _ in 0..3 {
             let runtime = Builder::new_current_thread().build().unwrap();
             runtime.block_on(async {

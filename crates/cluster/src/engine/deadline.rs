@@ -14,14 +14,14 @@ use crate::engine::nodes::Nodes;
 use crate::error::Error;
 
 /// How long a call may take; without a deadline every node has its own timeouts.
-pub(crate) struct Patience {
+pub(crate) struct Budget {
     by: Option<Instant>,
     /// How many nodes may be asked yet, one after the other.
     left: u32,
 }
 
-impl Patience {
-    /// The patience of a call that asks up to so many nodes, one after the other.
+impl Budget {
+    /// The budget of a call that asks up to so many nodes, one after the other.
     pub(crate) fn new(deadline: Option<Duration>, n_nodes: usize) -> Self {
         let by = deadline.map(|deadline| Instant::now() + deadline);
         Self { by, left: u32::try_from(n_nodes).unwrap_or(u32::MAX) }
@@ -90,20 +90,20 @@ impl Patience {
 }
 
 impl RedisCopy {
-    /// The patience of a call by this handle that asks up to so many nodes, one after the other; the servers have been
+    /// The budget of a call by this handle that asks up to so many nodes, one after the other; the servers have been
     /// looked at within it.
-    pub(crate) async fn patience(&self, n_nodes: usize) -> Result<Patience, Error> {
-        let patience = Patience::new(self.deadline, n_nodes);
+    pub(crate) async fn budget(&self, n_nodes: usize) -> Result<Budget, Error> {
+        let budget = Budget::new(self.deadline, n_nodes);
         if self.is_identified() {
             self.watch();
         } else {
             // Boxed, for it is once: the future of every call would have room for it.
-            let identified = patience.limit(self.check_identity()).boxed().await;
+            let identified = budget.limit(self.check_identity()).boxed().await;
             identified.unwrap_or_else(|| {
                 let kind = node::ErrorKind::ConnectTimeout(self.deadline.unwrap_or_default());
                 Err(Error::Node(node::Error::new("*".into(), "CONNECT", kind)))
             })?;
         }
-        Ok(patience)
+        Ok(budget)
     }
 }

@@ -16,7 +16,7 @@ use crate::config::ConfigError;
 use crate::engine::nodes::Nodes;
 use crate::error::Error;
 use crate::event::Events;
-use crate::failover::tracker::Away;
+use crate::failover::tracker::OutageTracker;
 use crate::plan::context::Context;
 use crate::plan::route::Route;
 use crate::plan::route::route;
@@ -29,14 +29,14 @@ use crate::policy::Rejoin;
 pub(crate) struct Topology {
     pub(crate) nodes: Nodes,
     /// Of each node.
-    away: Vec<Arc<Away>>,
+    away: Vec<Arc<OutageTracker>>,
     colocated: bool,
     pub(crate) on_down: OnDown,
 }
 
 /// What a ring is to be made of: all that may be wrong with it has been found by now.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct Blueprint {
     ring: Arc<HashRing>,
     nodes: Vec<NodeConfig>,
     colocated: bool,
@@ -57,7 +57,7 @@ pub struct Replaced {
     pub kept: Vec<String>,
 }
 
-impl Plan {
+impl Blueprint {
     pub(crate) fn new(members: Members, colocated: bool, on_down: OnDown) -> Result<Self, Error> {
         let reason = match &on_down {
             OnDown::Failover { ttl_cap } if ttl_cap.as_millis() == 0 => {
@@ -78,7 +78,7 @@ impl Plan {
 }
 
 impl Topology {
-    pub(crate) fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: Blueprint) -> Self {
         let events = Events::default();
         let (ring, on_down) = (Arc::clone(&plan.ring), plan.on_down.clone());
         let nobody = Self {
@@ -107,9 +107,9 @@ impl Topology {
     /// Where a command goes that has one key and is sent as it is, as most are: what [`route`](Self::route) says of it, found
     /// with less work.
     #[inline]
-    pub(crate) fn straight(&self, spec: &'static Spec, cmd: &Cmd) -> Option<usize> {
+    pub(crate) fn fast_owner(&self, spec: &'static Spec, cmd: &Cmd) -> Option<usize> {
         match (spec.ring, spec.keys) {
-            (OnRing::ByKey, Keys::One(_)) if !self.takes_care_of(spec) => {
+            (OnRing::ByKey, Keys::One(_)) if !self.may_fail_over(spec) => {
                 spec.first_key(cmd).ok()?.map(|key| self.serving(key))
             }
             _ => None,
@@ -144,7 +144,7 @@ impl Topology {
     /// Whether a command takes more than to be sent where it is routed to: because a node is away, or because a delete
     /// goes to two nodes.
     #[inline]
-    pub(crate) fn takes_care_of(&self, spec: &Spec) -> bool {
+    pub(crate) fn may_fail_over(&self, spec: &Spec) -> bool {
         self.goes_to_two(spec) || self.is_any_away()
     }
 
@@ -160,12 +160,12 @@ impl Topology {
         self.on_down != OnDown::Fail && (0..self.nodes.len()).any(|idx| self.is_away(idx))
     }
 
-    pub(crate) fn away(&self) -> impl Iterator<Item = (&Node, &Arc<Away>)> {
+    pub(crate) fn away(&self) -> impl Iterator<Item = (&Node, &Arc<OutageTracker>)> {
         self.nodes.iter().zip(&self.away)
     }
 
     /// The nodes in whose place one answers for a key: its owner, and all others that would come first.
-    pub(crate) fn in_place_of(&self, at: usize, key: &[u8]) -> impl Iterator<Item = &Arc<Away>> {
+    pub(crate) fn in_place_of(&self, at: usize, key: &[u8]) -> impl Iterator<Item = &Arc<OutageTracker>> {
         let before = self.nodes.ring().successors(key).take_while(move |idx| *idx != at);
         before.filter_map(|idx| self.away.get(idx))
     }
@@ -177,9 +177,9 @@ impl Topology {
     }
 
     /// The topology that takes the place of this one, with those of its nodes that stay as they are.
-    pub(crate) fn replaced_by(&self, plan: &Plan) -> (Self, Replaced) {
+    pub(crate) fn replaced_by(&self, plan: &Blueprint) -> (Self, Replaced) {
         let events = self.nodes.events();
-        let mut present: HashMap<&str, (&Node, &Arc<Away>)> =
+        let mut present: HashMap<&str, (&Node, &Arc<OutageTracker>)> =
             self.away().map(|(node, away)| (node.name(), (node, away))).collect();
         let mut replaced = Replaced::default();
         let members = plan.nodes.iter().map(|config| {
@@ -196,10 +196,10 @@ impl Topology {
                 }
                 None => replaced.added.push(name()),
             }
-            let away = Arc::new(Away::default());
+            let away = Arc::new(OutageTracker::default());
             (Node::observed(config.clone(), away.observer(events)), away)
         });
-        let (nodes, away): (Vec<_>, Vec<Arc<Away>>) = members.unzip();
+        let (nodes, away): (Vec<_>, Vec<Arc<OutageTracker>>) = members.unzip();
         away.iter().for_each(|away| away.is_stood_in_for(plan.on_down != OnDown::Fail));
         let nodes = Nodes::of(Arc::clone(&plan.ring), nodes.into_iter(), events.clone());
         let removed = self.nodes.iter().map(Node::name).filter(|name| present.contains_key(name));

@@ -18,7 +18,7 @@ const LATE: Duration = Duration::from_secs(5);
 
 /// A node as others stand in for it: it is away from the moment it is down until it may serve again.
 #[derive(Debug, Default)]
-pub(crate) struct Absence {
+pub(crate) struct Outage {
     is_away: bool,
     /// Since when others have answered for it.
     began: Option<Instant>,
@@ -64,7 +64,7 @@ impl Batch {
     }
 }
 
-impl Absence {
+impl Outage {
     pub(crate) fn is_away(&self) -> bool {
         self.is_away
     }
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn too_many_keys_count_as_all() {
-        let mut absence = Absence::default();
+        let mut absence = Outage::default();
         absence.goes(Instant::now());
         for i in 0..=MOST_KEYS {
             assert_eq!(absence.begin(&"b".into(), Some(i.to_string().as_bytes())), Begin::Now);
@@ -267,7 +267,7 @@ mod tests {
         step: usize,
         is_up: [bool; 3],
         held: [Option<Stored>; 3],
-        absences: [Absence; 3],
+        absences: [Outage; 3],
         /// What is being removed from a node that is to serve again, and whether that was done.
         removing: [Option<(Batch, bool)>; 3],
         writes: Vec<Write>,
@@ -305,7 +305,7 @@ mod tests {
 
         fn forgets(&self, on: usize) -> Option<Duration> {
             let before = || self.absences[..on].iter().filter(|_| self.is_failover);
-            let began = before().filter_map(Absence::began).max()?;
+            let began = before().filter_map(Outage::began).max()?;
             before()
                 .filter_map(|absence| absence.may_be_old(&on.to_string(), KEY, began, CAP, self.now))
                 .max()

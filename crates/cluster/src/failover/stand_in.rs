@@ -23,7 +23,7 @@ use crate::engine::nodes::Nodes;
 use crate::engine::topology::Topology;
 use crate::engine::topology::is_delete;
 use crate::error::Error;
-use crate::failover::tracker::Away;
+use crate::failover::tracker::OutageTracker;
 use crate::failover::tracker::StandingIn;
 use crate::failover::tracker::remove;
 use crate::pipeline::answers::RingReply;
@@ -206,7 +206,7 @@ struct Stand<'a> {
 }
 
 impl Stand<'_> {
-    fn in_place_of(&self, key: &[u8]) -> impl Iterator<Item = &Arc<Away>> {
+    fn in_place_of(&self, key: &[u8]) -> impl Iterator<Item = &Arc<OutageTracker>> {
         self.topology.in_place_of(self.at, key)
     }
 
@@ -216,7 +216,7 @@ impl Stand<'_> {
         let prefix = on_down.flushes().unwrap_or_default().as_bytes();
         for key in keys.iter().filter(|key| key.starts_with(prefix)) {
             for away in self.in_place_of(key) {
-                if !away.has_left_nothing_on(self.name, on_down, self.limit()).await {
+                if !away.is_clean_of(self.name, on_down, self.limit()).await {
                     return Err(self.may_be_old(spec));
                 }
             }

@@ -25,29 +25,29 @@ use tokio::sync::Notify;
 use crate::engine::topology::Topology;
 use crate::event::Event;
 use crate::event::Events;
-use crate::failover::outage::Absence;
 use crate::failover::outage::BATCH;
 use crate::failover::outage::Begin;
+use crate::failover::outage::Outage;
 use crate::policy::OnDown;
 use crate::policy::Rejoin;
 
 /// Whether one node is away, and what follows from it.
 #[derive(Debug, Default)]
-pub(crate) struct Away {
+pub(crate) struct OutageTracker {
     is_away: AtomicBool,
     is_stood_in_for: AtomicBool,
-    absence: Mutex<Absence>,
+    outage: Mutex<Outage>,
     /// The node serves again, or another one is clean.
     changed: Notify,
 }
 
 /// A write that is under way on a node that stands in.
 pub(crate) struct StandingIn {
-    away: Arc<Away>,
+    away: Arc<OutageTracker>,
     on: Arc<str>,
 }
 
-impl Away {
+impl OutageTracker {
     pub(crate) fn is_away(&self) -> bool {
         self.is_away.load(Ordering::Acquire)
     }
@@ -102,7 +102,7 @@ impl Away {
 
     /// Returns whether nothing of this node is left from before on one that is to answer for it, or else waits a while for
     /// that.
-    pub(crate) async fn has_left_nothing_on(&self, node: &str, on_down: &OnDown, limit: Duration) -> bool {
+    pub(crate) async fn is_clean_of(&self, node: &str, on_down: &OnDown, limit: Duration) -> bool {
         match on_down {
             OnDown::Remap { on_return: Rejoin::WaitMaxTtl(longest) } => {
                 !self.held().returned_within(*longest, Instant::now())
@@ -161,7 +161,7 @@ impl Away {
         Ok(self.serve(&mut self.held(), node))
     }
 
-    fn serve(&self, held: &mut Absence, node: &Node) -> bool {
+    fn serve(&self, held: &mut Outage, node: &Node) -> bool {
         // It may have gone again just before that.
         let serves = !node.is_down() && held.serve(Instant::now());
         if !serves {
@@ -218,8 +218,8 @@ impl Away {
         Ok(())
     }
 
-    pub(crate) fn held(&self) -> MutexGuard<'_, Absence> {
-        self.absence.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn held(&self) -> MutexGuard<'_, Outage> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -272,7 +272,7 @@ mod tests {
         let plan = RedisRing::builder().node("a", "redis://h").on_down(on_down).plan().unwrap();
         let topology = Topology::new(plan);
         let node = Node::new(NodeConfig::new("redis://h").unwrap());
-        let away = Arc::new(Away::default());
+        let away = Arc::new(OutageTracker::default());
         let (other, limit) = ("b".into(), Duration::from_secs(1));
         assert!(away.stand_in(&other, None, limit).await.is_none(), "it is not away");
         away.held().goes(Instant::now());

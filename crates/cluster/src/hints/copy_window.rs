@@ -5,12 +5,12 @@ use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::atomic::Ordering;
 
-use crate::hints::log::Behind;
+use crate::hints::log::HintLog;
 
 /// Of so many batches a repair remembers which keys were in them; a write that began before counts as having met them.
 pub(crate) const BATCHES: usize = 64;
 
-impl Behind {
+impl HintLog {
     /// How many batches have been copied: what a write remembers when it begins.
     pub(crate) fn batches_ended(&self) -> u64 {
         self.batches_ended.load(Ordering::Acquire)
@@ -51,7 +51,7 @@ impl Behind {
         }
         held.batches.push_back(keys.iter().map(|key| hash(key)).collect());
         self.batches_started.fetch_add(1, Ordering::AcqRel);
-        Batch { behind: self }
+        Batch { hints: self }
     }
 }
 
@@ -64,13 +64,13 @@ fn hash(key: &[u8]) -> u64 {
 /// A batch of keys that is being copied to a node.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
-    behind: &'a Behind,
+    hints: &'a HintLog,
 }
 
 impl Batch<'_> {
     /// Only these of its keys are written.
     pub(crate) fn narrow<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
-        if let Some(batch) = self.behind.held().batches.back_mut() {
+        if let Some(batch) = self.hints.held().batches.back_mut() {
             *batch = keys.map(hash).collect();
         }
     }
@@ -78,6 +78,6 @@ impl Batch<'_> {
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        self.behind.batches_ended.fetch_add(1, Ordering::AcqRel);
+        self.hints.batches_ended.fetch_add(1, Ordering::AcqRel);
     }
 }

@@ -16,8 +16,8 @@ use redisdb_node::Node;
 
 use crate::health::Health;
 use crate::membership::state_machine::Memory;
-use crate::membership::state_machine::Seen;
-use crate::membership::state_machine::State;
+use crate::membership::state_machine::NodeState;
+use crate::membership::state_machine::Observation;
 
 /// How many keys are remembered one by one, and how many bytes of them; above, the whole node counts as behind.
 const MOST_KEYS: usize = 100_000;
@@ -25,7 +25,7 @@ const MOST_BYTES: usize = 16 << 20;
 
 /// What one node has missed.
 #[derive(Debug)]
-pub(crate) struct Behind {
+pub(crate) struct HintLog {
     /// The incarnation of the server whose memory is trusted; see [`Node::incarnation`].
     pub(super) trusted: AtomicU64,
     /// Whether the node's state lets it answer reads; asked before and after every read, so it has no lock.
@@ -43,7 +43,7 @@ pub(crate) struct Behind {
 
 #[derive(Debug)]
 pub(super) struct Keys {
-    pub(super) state: State,
+    pub(super) state: NodeState,
     /// Each key with the number of the last write of it that was missed.
     pub(super) missed: HashMap<Vec<u8>, u64>,
     pub(super) bytes: usize,
@@ -54,15 +54,15 @@ pub(super) struct Keys {
     pub(super) batches: VecDeque<HashSet<u64>>,
 }
 
-/// What a node's answer about some keys is worth.
+/// How far a node's answer about some keys can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// As much as any other's.
-    InSync,
-    /// It has not missed them as far as this client knows, but it was away until a moment ago.
-    Nearly,
-    /// Nothing.
-    Behind,
+pub(crate) enum Trust {
+    /// As much as any other node's.
+    Full,
+    /// The node has missed no write of them as far as this client knows, but it was away until a moment ago.
+    Provisional,
+    /// Not at all: the node may have missed a write of them, or lost its memory.
+    Stale,
 }
 
 impl Keys {
@@ -77,10 +77,10 @@ impl Keys {
     }
 }
 
-impl Default for Behind {
+impl Default for HintLog {
     fn default() -> Self {
         let keys = Keys {
-            state: State::NEW,
+            state: NodeState::NEW,
             missed: HashMap::new(),
             bytes: 0,
             n_writes: 0,
@@ -89,7 +89,7 @@ impl Default for Behind {
         };
         Self {
             trusted: AtomicU64::new(0),
-            readable: AtomicBool::new(State::NEW.is_readable()),
+            readable: AtomicBool::new(NodeState::NEW.is_readable()),
             admission: Admission::nobody(),
             n_keys: AtomicUsize::new(0),
             batches_started: AtomicU64::new(0),
@@ -100,9 +100,9 @@ impl Default for Behind {
     }
 }
 
-impl Behind {
+impl HintLog {
     /// Records that the node may not have taken a write of these keys; of none, that it missed a write of all.
-    pub(crate) fn missed<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+    pub(crate) fn record_hint<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
         let mut held = self.held();
         let mut any = false;
         for key in keys {
@@ -120,11 +120,11 @@ impl Behind {
             held.n_floods += 1;
         }
         self.n_keys.store(held.missed.len(), Ordering::Release);
-        self.turn(&mut held, if is_flooded { Seen::Flooded } else { Seen::Missed });
+        self.turn(&mut held, if is_flooded { Observation::Flooded } else { Observation::Missed });
     }
 
     /// Records what was seen of the node.
-    pub(crate) fn see(&self, seen: Seen) {
+    pub(crate) fn on(&self, seen: Observation) {
         self.turn(&mut self.held(), seen);
     }
 
@@ -132,11 +132,11 @@ impl Behind {
     pub(crate) fn meet(&self, node: &Node) {
         // Not between the question and the answer may a repair end.
         let mut held = self.held();
-        let seen = if self.is_trusted(node) { Seen::Intact } else { Seen::Lost };
+        let seen = if self.is_trusted(node) { Observation::Intact } else { Observation::Lost };
         self.turn(&mut held, seen);
     }
 
-    fn turn(&self, held: &mut Keys, seen: Seen) {
+    fn turn(&self, held: &mut Keys, seen: Observation) {
         let before = held.state;
         held.state = before.after(seen);
         if before != held.state {
@@ -146,20 +146,20 @@ impl Behind {
     }
 
     /// What the node's answer about these keys is worth; of none, about anything.
-    pub(crate) fn standing<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> Standing {
+    pub(crate) fn trust<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> Trust {
         let readable = self.readable.load(Ordering::Acquire);
         if !self.is_trusted(node) {
-            return Standing::Behind;
+            return Trust::Stale;
         }
         if readable && self.n_keys.load(Ordering::Acquire) == 0 {
-            return Standing::InSync;
+            return Trust::Full;
         }
         let held = self.held();
         match held.state.health {
-            _ if held.has_missed_any(keys) => Standing::Behind,
-            _ if held.state.is_readable() => Standing::InSync,
-            Health::Replaying => Standing::Nearly,
-            _ => Standing::Behind,
+            _ if held.has_missed_any(keys) => Trust::Stale,
+            _ if held.state.is_readable() => Trust::Full,
+            Health::Replaying => Trust::Provisional,
+            _ => Trust::Stale,
         }
     }
 
@@ -172,7 +172,7 @@ impl Behind {
 
     /// Returns whether the node's answer about these keys can be trusted; of none, about anything.
     pub(crate) fn in_sync<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> bool {
-        self.standing(node, keys) == Standing::InSync
+        self.trust(node, keys) == Trust::Full
     }
 
     /// Returns whether the node answers reads, but for what it has missed.
@@ -230,16 +230,16 @@ impl Behind {
         if held.state.memory != Memory::Flooded {
             self.trusted.store(incarnation, Ordering::Release);
         }
-        self.turn(&mut held, Seen::Vouched);
+        self.turn(&mut held, Observation::Vouched);
     }
 
     /// Trusts the node again, but for the keys that are still remembered: the caller vouches that it is equal.
     pub(crate) fn readmit(&self, node: &Node) {
         let mut held = self.held();
         self.trusted.store(node.incarnation(), Ordering::Release);
-        self.turn(&mut held, Seen::Readmitted);
+        self.turn(&mut held, Observation::Readmitted);
         if !held.missed.is_empty() {
-            self.turn(&mut held, Seen::Missed);
+            self.turn(&mut held, Observation::Missed);
         }
     }
 
@@ -293,9 +293,9 @@ impl Behind {
         let caught_up = held.missed.values().all(|number| last < *number);
         if caught_up {
             let is_behind = !held.missed.is_empty();
-            self.turn(&mut held, Seen::CaughtUp);
+            self.turn(&mut held, Observation::CaughtUp);
             if is_behind {
-                self.turn(&mut held, Seen::Missed);
+                self.turn(&mut held, Observation::Missed);
             }
         }
         caught_up
@@ -312,7 +312,7 @@ impl Behind {
         let mut held = self.held();
         if held.n_floods == n_floods {
             self.trusted.store(incarnation, Ordering::Release);
-            self.turn(&mut held, Seen::Synced);
+            self.turn(&mut held, Observation::Synced);
         }
     }
 
@@ -331,90 +331,90 @@ mod tests {
         std::iter::once(key.as_bytes())
     }
 
-    fn new() -> (Behind, Node) {
-        (Behind::default(), Node::new(NodeConfig::new("redis://h").unwrap()))
+    fn new() -> (HintLog, Node) {
+        (HintLog::default(), Node::new(NodeConfig::new("redis://h").unwrap()))
     }
 
     #[test]
     fn a_key_that_is_missed_again_during_a_repair_stays_missed() {
-        let (behind, node) = new();
-        behind.missed(key("a"));
-        behind.missed(key("b"));
-        let (missed, last) = (behind.missed_keys(), behind.last_missed());
-        behind.missed(key("b"));
+        let (hints, node) = new();
+        hints.record_hint(key("a"));
+        hints.record_hint(key("b"));
+        let (missed, last) = (hints.missed_keys(), hints.last_missed());
+        hints.record_hint(key("b"));
         for (key, number) in missed {
-            behind.forget(&key, number);
+            hints.forget(&key, number);
         }
-        assert!(behind.catch_up(last));
-        assert!(behind.in_sync(&node, key("a")) && !behind.in_sync(&node, key("b")));
-        assert!(!behind.is_in_sync(&node));
+        assert!(hints.catch_up(last));
+        assert!(hints.in_sync(&node, key("a")) && !hints.in_sync(&node, key("b")));
+        assert!(!hints.is_in_sync(&node));
     }
 
     #[test]
     fn a_whole_value_settles_what_was_missed_before_it_and_nothing_since() {
-        let (behind, node) = new();
-        behind.missed([b"a".as_slice(), b"b", b"c"].into_iter());
-        let last = behind.last_missed();
-        behind.missed(key("b"));
-        behind.settle([b"a".as_slice(), b"b", b"x"].into_iter(), last);
-        let is_behind = |name| !behind.in_sync(&node, key(name));
+        let (hints, node) = new();
+        hints.record_hint([b"a".as_slice(), b"b", b"c"].into_iter());
+        let last = hints.last_missed();
+        hints.record_hint(key("b"));
+        hints.settle([b"a".as_slice(), b"b", b"x"].into_iter(), last);
+        let is_behind = |name| !hints.in_sync(&node, key(name));
         assert_eq!(["a", "b", "c"].map(is_behind), [false, true, true]);
-        assert_eq!(behind.held().bytes, 2);
-        let last = behind.last_missed();
-        behind.missed(key("c"));
-        behind.settle(std::iter::empty(), last);
+        assert_eq!(hints.held().bytes, 2);
+        let last = hints.last_missed();
+        hints.record_hint(key("c"));
+        hints.settle(std::iter::empty(), last);
         assert_eq!(["a", "b", "c"].map(is_behind), [false, false, true]);
-        assert_eq!(behind.held().bytes, 1);
+        assert_eq!(hints.held().bytes, 1);
     }
 
     #[test]
     fn a_flood_during_a_repair_is_not_forgotten_by_it() {
-        let (behind, node) = new();
-        behind.missed(std::iter::empty());
-        let n_floods = behind.n_floods();
-        behind.missed(std::iter::empty());
-        behind.synced(0, n_floods);
-        behind.catch_up(behind.last_missed());
-        assert!(!behind.in_sync(&node, key("a")));
-        behind.synced(0, behind.n_floods());
-        assert_eq!(behind.standing(&node, key("a")), Standing::Nearly);
-        behind.catch_up(behind.last_missed());
-        assert!(behind.in_sync(&node, key("a")));
+        let (hints, node) = new();
+        hints.record_hint(std::iter::empty());
+        let n_floods = hints.n_floods();
+        hints.record_hint(std::iter::empty());
+        hints.synced(0, n_floods);
+        hints.catch_up(hints.last_missed());
+        assert!(!hints.in_sync(&node, key("a")));
+        hints.synced(0, hints.n_floods());
+        assert_eq!(hints.trust(&node, key("a")), Trust::Provisional);
+        hints.catch_up(hints.last_missed());
+        assert!(hints.in_sync(&node, key("a")));
     }
 
     #[test]
     fn a_write_knows_of_every_batch_with_its_key_that_it_met() {
-        let (behind, _) = new();
+        let (hints, _) = new();
         let keys = [b"a".to_vec(), b"b".to_vec()];
-        let met = |before, name| behind.were_copied_since(before, key(name));
-        let before = behind.batches_ended();
+        let met = |before, name| hints.were_copied_since(before, key(name));
+        let before = hints.batches_ended();
         assert!(!met(before, "a"));
-        let batch = behind.start_batch(&keys);
-        let during = behind.batches_ended();
+        let batch = hints.start_batch(&keys);
+        let during = hints.batches_ended();
         assert!(met(before, "a") && met(during, "b") && !met(during, "c"));
         // Without a key it meets them all.
-        assert!(behind.were_copied_since(during, std::iter::empty()));
+        assert!(hints.were_copied_since(during, std::iter::empty()));
         batch.narrow(key("b"));
         assert!(!met(during, "a") && met(during, "b"));
         drop(batch);
-        assert!(met(before, "b") && met(during, "b") && !met(behind.batches_ended(), "b"));
+        assert!(met(before, "b") && met(during, "b") && !met(hints.batches_ended(), "b"));
         for _ in 0..crate::hints::copy_window::BATCHES {
-            drop(behind.start_batch(&[]));
+            drop(hints.start_batch(&[]));
         }
         assert!(met(before, "a"), "what is not remembered counts as met");
     }
 
     #[test]
     fn too_many_keys_count_as_all() {
-        let (behind, node) = new();
+        let (hints, node) = new();
         let long = vec![b'x'; MOST_BYTES / 2];
-        behind.missed(std::iter::once(long.as_slice()));
-        assert!(behind.in_sync(&node, key("a")));
-        behind.missed(
+        hints.record_hint(std::iter::once(long.as_slice()));
+        assert!(hints.in_sync(&node, key("a")));
+        hints.record_hint(
             [[long.as_slice(), b"y"].concat(), [long.as_slice(), b"z"].concat()].iter().map(Vec::as_slice),
         );
-        assert!(!behind.in_sync(&node, key("a")));
-        behind.readmit(&node);
-        assert!(behind.is_in_sync(&node));
+        assert!(!hints.in_sync(&node, key("a")));
+        hints.readmit(&node);
+        assert!(hints.is_in_sync(&node));
     }
 }

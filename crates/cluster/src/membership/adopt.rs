@@ -4,7 +4,7 @@ use redisdb_node::Node;
 
 use crate::copy::RedisCopy;
 use crate::error::Error;
-use crate::hints::log::Behind;
+use crate::hints::log::HintLog;
 use crate::membership::marker::Stage;
 
 impl RedisCopy {
@@ -26,7 +26,7 @@ impl RedisCopy {
             node.ready().await?;
         }
         // What is missed from now on was not compared.
-        let missed: Vec<_> = self.shared.behind.iter().map(Behind::missed_keys).collect();
+        let missed: Vec<_> = self.shared.hints.iter().map(HintLog::missed_keys).collect();
         let incarnations: Vec<u64> = nodes.iter().map(|node| node.incarnation()).collect();
         // One server alone is the same as itself.
         if 1 < nodes.len() {
@@ -45,9 +45,9 @@ impl RedisCopy {
             return Err(Error::Identity { reason });
         }
         self.mark(0..nodes.len(), Stage::Ready).await?;
-        for ((node, behind), missed) in nodes.into_iter().zip(&self.shared.behind).zip(missed) {
-            missed.iter().for_each(|(key, number)| behind.forget(key, *number));
-            behind.readmit(node);
+        for ((node, hints), missed) in nodes.into_iter().zip(&self.shared.hints).zip(missed) {
+            missed.iter().for_each(|(key, number)| hints.forget(key, *number));
+            hints.readmit(node);
         }
         Ok(())
     }

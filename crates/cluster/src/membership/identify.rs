@@ -20,15 +20,15 @@ use redisdb_node::command::rows;
 use crate::anti_entropy::value;
 use crate::copy::RedisCopy;
 use crate::copy::Shared;
-use crate::dispatch::run_with::both;
-use crate::engine::deadline::Patience;
+use crate::dispatch::run_with::run_with;
+use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::membership::look::Found;
 use crate::membership::look::Look;
 use crate::membership::marker::Marker;
 use crate::membership::marker::Stage;
-use crate::membership::state_machine::Seen;
+use crate::membership::state_machine::Observation;
 
 /// How long a process may make a server whole without a word before another one may take over.
 const LEASE: Duration = Duration::from_secs(30);
@@ -104,14 +104,13 @@ impl RedisCopy {
         let unproved =
             looks.iter().position(|look| matches!(look.found, Found::Marked(..)) && look.is_marked.is_none());
         for (idx, look) in looks.into_iter().enumerate() {
-            if let (Found::Unreachable(_), Some(behind)) = (&look.found, self.shared.behind.get(idx)) {
+            if let (Found::Unreachable(_), Some(hints)) = (&look.found, self.shared.hints.get(idx)) {
                 // Whatever answers there later is looked at before it is believed.
-                behind.see(Seen::Unreachable);
+                hints.on(Observation::Unreachable);
             }
             self.settle(idx, look).await;
         }
-        let is_any_whole =
-            nodes.iter().zip(&self.shared.behind).any(|(node, behind)| behind.is_readable(node));
+        let is_any_whole = nodes.iter().zip(&self.shared.hints).any(|(node, hints)| hints.is_readable(node));
         match unproved {
             Some(idx) if !is_any_whole => {
                 let user = nodes.at(idx).config().username().unwrap_or("default");
@@ -148,8 +147,8 @@ impl RedisCopy {
                 Marker::new(node.name(), stage, epoch, look.process_to_mark()).of_generation(generation);
             node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
             self.shared.remember(&node, &marker);
-            if let Some(behind) = self.shared.behind.get(idx) {
-                behind.admission().admit(look.incarnation);
+            if let Some(hints) = self.shared.hints.get(idx) {
+                hints.admission().admit(look.incarnation);
             }
             Ok::<_, node::Error>(())
         });
@@ -170,14 +169,14 @@ impl RedisCopy {
 
     /// Makes sure that a node which says that something is not there had not been emptied: that its marker is the one that it
     /// was found whole with. Without an identity nobody can tell; without time left to look it is not sure.
-    pub(crate) async fn has_its_marker(&self, idx: usize, patience: &Patience) -> bool {
+    pub(crate) async fn has_its_marker(&self, idx: usize, budget: &Budget) -> bool {
         let Some(key) = self.shared.marker_key() else { return true };
         // Boxed, for it is rare.
-        patience.limit(self.sees_its_marker(idx, key).boxed()).await.unwrap_or(false)
+        budget.limit(self.sees_its_marker(idx, key).boxed()).await.unwrap_or(false)
     }
 
     async fn sees_its_marker(&self, idx: usize, key: String) -> bool {
-        let (node, Some(behind)) = (self.shared.nodes.at(idx), self.shared.behind.get(idx)) else {
+        let (node, Some(hints)) = (self.shared.nodes.at(idx), self.shared.hints.get(idx)) else {
             return true;
         };
         let reply = node.send(rows::GET.cmd().arg(&key)).await;
@@ -193,7 +192,7 @@ impl RedisCopy {
         let known = self.shared.remembered(node);
         let is_as_known = found.zip(known).is_some_and(|(found, known)| found.is_the_same_but_later(&known));
         // The answer may have come over a new connection, from a server that has been restarted.
-        if is_as_known && behind.is_trusted(node) {
+        if is_as_known && hints.is_trusted(node) {
             return true;
         }
         // Gone, or made whole meanwhile by another process: whatever was read before counts for nothing.
@@ -203,7 +202,7 @@ impl RedisCopy {
 
     async fn settle(&self, idx: usize, look: Look) {
         let shared = &*self.shared;
-        let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return };
+        let (node, Some(hints)) = (shared.nodes.at(idx), shared.hints.get(idx)) else { return };
         let incarnation = look.incarnation;
         match look.found {
             Found::Unreachable(error) => {
@@ -212,48 +211,48 @@ impl RedisCopy {
             }
             Found::Barred(why) => {
                 shared.tell_barred(node, &why);
-                behind.admission().deny();
-                behind.see(Seen::Misconfigured);
+                hints.admission().deny();
+                hints.on(Observation::Misconfigured);
             }
             Found::Unmarked { keys } => {
                 // A process that nobody knows and that holds something may be somebody else's: it is given nothing before
                 // a repair has found that it is ours, and marked it. The one that was known has been emptied.
                 if keys == 0 {
-                    behind.admission().admit(incarnation);
+                    hints.admission().admit(incarnation);
                 }
-                behind.see(Seen::Lost);
+                hints.on(Observation::Lost);
             }
             Found::Marked(marker, text) => {
-                behind.admission().admit(incarnation);
+                hints.admission().admit(incarnation);
                 shared.beat().seen(marker.epoch, Instant::now());
                 let newest = shared.beat().newest();
                 let known = shared.generation(node);
                 // Another process than the one that this client has written to: that was marked before counts for nothing,
                 // only that it has been made whole since.
                 let is_since = known.is_none_or(|known| known < marker.generation);
-                let is_known = behind.is_trusted(node) || is_since;
+                let is_known = hints.is_trusted(node) || is_since;
                 // Nor does a marker that may have come from a dump: it is this process's own if it was written, or was
                 // known to be its own, since this process was met.
                 let is_its_own = match look.is_marked {
                     Some(is_its_own) => is_its_own,
                     None => {
                         shared.first_generation(node, incarnation, marker.generation) < marker.generation
-                            || behind.is_trusted(node) && known == Some(marker.generation)
+                            || hints.is_trusted(node) && known == Some(marker.generation)
                     }
                 };
                 if !is_known || !is_its_own || !marker.is_whole(newest) {
-                    behind.see(Seen::Lost);
+                    hints.on(Observation::Lost);
                     return;
                 }
                 shared.remember(node, &marker);
-                if !behind.has_memory(node) {
+                if !hints.has_memory(node) {
                     // Whoever made it whole need not know what this process knows the others to have missed.
                     shared.missed_with_the_others(idx);
                 }
-                behind.vouch(incarnation);
-                behind.see(Seen::Intact);
+                hints.vouch(incarnation);
+                hints.on(Observation::Intact);
                 let due = shared.beat().due(Instant::now());
-                if behind.has_memory(node) && (marker.epoch < due || text == node.name().as_bytes()) {
+                if hints.has_memory(node) && (marker.epoch < due || text == node.name().as_bytes()) {
                     let process = marker.process.clone().or(look.process);
                     let generation = marker.generation;
                     let marker = Marker::new(node.name(), Stage::Ready, due, process);
@@ -292,7 +291,7 @@ impl RedisCopy {
             return node.run(spec, cmd).await;
         };
         let mark = rows::SET.cmd().arg(key).arg(marker.text()).take();
-        both(node, spec, cmd, mark).await.map(|(reply, _)| reply)
+        run_with(node, spec, cmd, mark).await.map(|(reply, _)| reply)
     }
 
     /// Takes it upon this process to make a server whole, and says so to all others; `None` without an identity.

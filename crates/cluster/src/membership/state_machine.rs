@@ -4,7 +4,7 @@ use crate::health::Health;
 
 /// What is known of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct State {
+pub(crate) struct NodeState {
     pub(crate) health: Health,
     pub(crate) memory: Memory,
 }
@@ -22,7 +22,7 @@ pub(crate) enum Memory {
 
 /// What happens with a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub(crate) enum Observation {
     /// It may not have taken a write, or gave another reply than the others.
     Missed,
     /// It refused a write because of the state it is in.
@@ -51,7 +51,7 @@ pub(crate) enum Seen {
     Readmitted,
 }
 
-impl State {
+impl NodeState {
     /// A node of which nothing has been seen yet is taken as it is.
     pub(crate) const NEW: Self = Self { health: Health::Up, memory: Memory::Whole };
 
@@ -61,32 +61,32 @@ impl State {
     }
 
     /// What it is after something was seen.
-    pub(crate) fn after(self, seen: Seen) -> Self {
+    pub(crate) fn after(self, seen: Observation) -> Self {
         use Health::*;
         let Self { health, memory } = self;
         let is_away = matches!(health, Down | Probing | Misconfigured);
         let (health, memory) = match seen {
-            Seen::Missed if health == Up => (Suspect, memory),
-            Seen::Refused if self.is_readable() => (WriteDegraded, memory),
-            Seen::Unreachable => (Down, memory),
-            Seen::Misconfigured => (Misconfigured, memory),
-            Seen::Probing if is_away => (Probing, memory),
-            Seen::Connected if is_away => (Fencing, memory),
-            Seen::Intact if health == Fencing && memory == Memory::Whole => (Replaying, memory),
-            Seen::Intact if health == Fencing => (Syncing, memory),
-            Seen::Lost | Seen::Flooded => {
+            Observation::Missed if health == Up => (Suspect, memory),
+            Observation::Refused if self.is_readable() => (WriteDegraded, memory),
+            Observation::Unreachable => (Down, memory),
+            Observation::Misconfigured => (Misconfigured, memory),
+            Observation::Probing if is_away => (Probing, memory),
+            Observation::Connected if is_away => (Fencing, memory),
+            Observation::Intact if health == Fencing && memory == Memory::Whole => (Replaying, memory),
+            Observation::Intact if health == Fencing => (Syncing, memory),
+            Observation::Lost | Observation::Flooded => {
                 let memory = match seen {
-                    Seen::Lost if memory != Memory::Flooded => Memory::Lost,
+                    Observation::Lost if memory != Memory::Flooded => Memory::Lost,
                     _ => Memory::Flooded,
                 };
                 (if is_away { health } else { Syncing }, memory)
             }
-            Seen::Vouched if memory == Memory::Lost => {
+            Observation::Vouched if memory == Memory::Lost => {
                 (if health == Syncing { Replaying } else { health }, Memory::Whole)
             }
-            Seen::Synced if health == Syncing => (Replaying, Memory::Whole),
-            Seen::CaughtUp if health == Replaying || self.is_readable() => (Up, memory),
-            Seen::Readmitted => (if is_away { health } else { Up }, Memory::Whole),
+            Observation::Synced if health == Syncing => (Replaying, Memory::Whole),
+            Observation::CaughtUp if health == Replaying || self.is_readable() => (Up, memory),
+            Observation::Readmitted => (if is_away { health } else { Up }, Memory::Whole),
             _ => (health, memory),
         };
         Self { health, memory }
@@ -99,20 +99,20 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Seen; 13] = [
-        Seen::Missed,
-        Seen::Refused,
-        Seen::Unreachable,
-        Seen::Misconfigured,
-        Seen::Probing,
-        Seen::Connected,
-        Seen::Intact,
-        Seen::Lost,
-        Seen::Flooded,
-        Seen::Vouched,
-        Seen::Synced,
-        Seen::CaughtUp,
-        Seen::Readmitted,
+    const ALL: [Observation; 13] = [
+        Observation::Missed,
+        Observation::Refused,
+        Observation::Unreachable,
+        Observation::Misconfigured,
+        Observation::Probing,
+        Observation::Connected,
+        Observation::Intact,
+        Observation::Lost,
+        Observation::Flooded,
+        Observation::Vouched,
+        Observation::Synced,
+        Observation::CaughtUp,
+        Observation::Readmitted,
     ];
 
     proptest! {
@@ -122,23 +122,23 @@ mod tests {
         fn a_node_that_was_away_or_empty_answers_only_after_replaying_and_syncing(
             path in proptest::collection::vec(proptest::sample::select(&ALL[..]), 1..60),
         ) {
-            let mut state = State::NEW;
+            let mut state = NodeState::NEW;
             // What the events alone say of its data.
             let (mut lost, mut flooded) = (false, false);
             for seen in path {
                 let before = state;
                 state = before.after(seen);
                 match seen {
-                    Seen::Lost => lost = true,
-                    Seen::Flooded => flooded = true,
-                    Seen::Vouched => lost = false,
-                    Seen::Synced if before.health == Health::Syncing => (lost, flooded) = (false, false),
-                    Seen::Readmitted => (lost, flooded) = (false, false),
+                    Observation::Lost => lost = true,
+                    Observation::Flooded => flooded = true,
+                    Observation::Vouched => lost = false,
+                    Observation::Synced if before.health == Health::Syncing => (lost, flooded) = (false, false),
+                    Observation::Readmitted => (lost, flooded) = (false, false),
                     _ => {}
                 }
                 if state.is_readable() {
                     prop_assert!(!lost && !flooded, "{before:?} {seen:?} {state:?}");
-                    let came_back = !before.is_readable() && seen != Seen::Readmitted;
+                    let came_back = !before.is_readable() && seen != Observation::Readmitted;
                     prop_assert!(!came_back || before.health == Health::Replaying, "{before:?} {seen:?}");
                 }
                 if before.health == Health::Down && state != before {
@@ -148,14 +148,14 @@ mod tests {
         }
     }
 
-    fn check(path: &[Seen], expected: Health) {
-        let state = path.iter().fold(State::NEW, |state, seen| state.after(*seen));
+    fn check(path: &[Observation], expected: Health) {
+        let state = path.iter().fold(NodeState::NEW, |state, seen| state.after(*seen));
         assert_eq!(state.health, expected, "{path:?}");
     }
 
     #[test]
     fn every_way_back_is_open() {
-        use Seen::*;
+        use Observation::*;
         check(&[Missed], Health::Suspect);
         check(&[Missed, CaughtUp], Health::Up);
         check(&[Refused, Missed], Health::WriteDegraded);

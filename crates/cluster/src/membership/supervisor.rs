@@ -22,8 +22,8 @@ use crate::error::Error;
 use crate::error::RepairReason;
 use crate::event::Event;
 use crate::health::Health;
-use crate::hints::log::Behind;
-use crate::membership::state_machine::Seen;
+use crate::hints::log::HintLog;
+use crate::membership::state_machine::Observation;
 use crate::policy::OnReturn;
 
 /// How often a node is looked at that is up ..
@@ -80,15 +80,15 @@ impl RedisCopy {
     /// Tells how a node is, if that is not what was told last.
     fn tell(&self, idx: usize, told: &mut Health) {
         let shared = &*self.shared;
-        let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return };
-        let health = behind.health(node);
+        let (node, Some(hints)) = (shared.nodes.at(idx), shared.hints.get(idx)) else { return };
+        let health = hints.health(node);
         if std::mem::replace(told, health) != health {
             tracing::info!(node = node.name(), ?health, "a copy's node");
             shared.nodes.events().tell(Event::Health { node: node.name().to_owned(), health });
         }
         #[cfg(feature = "metrics")]
         metrics::gauge!("redisdb_copy_missed_keys", "node" => node.name().to_owned())
-            .set(behind.n_missed() as f64);
+            .set(hints.n_missed() as f64);
     }
 
     /// Looks at all nodes at once: nobody is known to be up, and one may have come back a moment ago.
@@ -99,13 +99,13 @@ impl RedisCopy {
     /// Connects to a node, looks at what it is, and draws the conclusions.
     pub(crate) async fn examine(&self, idx: usize) {
         let shared = &*self.shared;
-        let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return };
-        behind.see(Seen::Probing);
+        let (node, Some(hints)) = (shared.nodes.at(idx), shared.hints.get(idx)) else { return };
+        hints.on(Observation::Probing);
         if let Err(error) = node.ready().await {
             shared.observe(idx, &error);
             return;
         }
-        behind.see(Seen::Connected);
+        hints.on(Observation::Connected);
         if shared.identity.is_some() {
             self.look_at(idx).await;
             return;
@@ -114,15 +114,15 @@ impl RedisCopy {
         if let Err(error) = node.send(&redis::cmd("PING")).await {
             shared.observe(idx, &error);
         }
-        behind.meet(node);
+        hints.meet(node);
     }
 
     /// Brings over what a node has missed, as far as it is this client's business. Returns whether there is nothing left.
     async fn heal(&self, idx: usize, care: &mut Care) -> bool {
         let shared = &*self.shared;
-        let (node, Some(behind)) = (shared.nodes.at(idx), shared.behind.get(idx)) else { return true };
-        let last = behind.last_missed();
-        let is_back = match behind.health(node) {
+        let (node, Some(hints)) = (shared.nodes.at(idx), shared.hints.get(idx)) else { return true };
+        let last = hints.last_missed();
+        let is_back = match hints.health(node) {
             Health::Up => {
                 *care = Care::default();
                 return true;
@@ -132,27 +132,27 @@ impl RedisCopy {
                 return false;
             }
             Health::Syncing => false,
-            Health::Suspect | Health::WriteDegraded | Health::Replaying => !behind.has_missed(),
+            Health::Suspect | Health::WriteDegraded | Health::Replaying => !hints.has_missed(),
         };
-        // Seen twice, so that other processes have had the time to bring over what they know of.
+        // Observation twice, so that other processes have had the time to bring over what they know of.
         if is_back {
             care.quiet += 1;
-            return care.quiet > 1 && behind.catch_up(last);
+            return care.quiet > 1 && hints.catch_up(last);
         }
         let OnReturn::Repair { keys_per_second } = shared.on_return else {
-            care.answer_the_rest(node, behind);
+            care.answer_the_rest(node, hints);
             return false;
         };
-        let Ok(_alone) = behind.repairing.try_lock() else { return false };
-        let is_whole = behind.has_memory(node);
-        if !is_whole && care.is_refused(node, behind).await {
+        let Ok(_alone) = hints.repairing.try_lock() else { return false };
+        let is_whole = hints.has_memory(node);
+        if !is_whole && care.is_refused(node, hints).await {
             return false;
         }
         let repaired = self.repair(node.name()).keys_per_second(keys_per_second).by_itself().attempt(1).await;
         let is_orphan = |(key, _): (Vec<u8>, u64)| shared.source_of(idx, &key).is_none();
-        match repaired.is_err() && is_whole && behind.missed_keys().into_iter().all(is_orphan) {
+        match repaired.is_err() && is_whole && hints.missed_keys().into_iter().all(is_orphan) {
             // Nobody has them right, which may stay so: no other node is to wait for this one, nor any reader of other keys.
-            true => care.answer_the_rest(node, behind),
+            true => care.answer_the_rest(node, hints),
             false => care.quiet = 0,
         }
         match &repaired {
@@ -171,7 +171,7 @@ impl RedisCopy {
             Ok(_) => care.failures = if is_whole { 1 } else { care.failures.saturating_add(1) },
             Err(Error::Repair(error)) if !error.is_passing() => {
                 care.failures = 1;
-                match care.is_refused_anew(Refused::now(node, behind, error.reason)) {
+                match care.is_refused_anew(Refused::now(node, hints, error.reason)) {
                     true => {
                         tracing::warn!(node = node.name(), %error, "left alone until something has changed");
                     }
@@ -212,9 +212,9 @@ struct Refused {
 }
 
 impl Refused {
-    fn now(node: &Node, behind: &Behind, reason: RepairReason) -> Self {
+    fn now(node: &Node, hints: &HintLog, reason: RepairReason) -> Self {
         let incarnation = node.incarnation();
-        let is_admitted = behind.admission().admits(incarnation);
+        let is_admitted = hints.admission().admits(incarnation);
         Self { reason, incarnation, is_admitted, at: Instant::now() }
     }
 }
@@ -235,11 +235,11 @@ impl Care {
     }
 
     /// Has a node that is back answer what it has not missed, though what it missed is not brought over.
-    fn answer_the_rest(&mut self, node: &Node, behind: &Behind) {
+    fn answer_the_rest(&mut self, node: &Node, hints: &HintLog) {
         self.quiet += 1;
-        if self.quiet > 1 && behind.health(node) == Health::Replaying {
-            behind.see(Seen::CaughtUp);
-            behind.see(Seen::Missed);
+        if self.quiet > 1 && hints.health(node) == Health::Replaying {
+            hints.on(Observation::CaughtUp);
+            hints.on(Observation::Missed);
         }
     }
 
@@ -251,9 +251,9 @@ impl Care {
 
     /// Whether a server that was not ours to be repaired has not changed since: it is the same process, as well known, and
     /// still holds something. To see more than that, all its keys would have to be looked at; that is done rarely.
-    async fn is_refused(&self, node: &Node, behind: &Behind) -> bool {
+    async fn is_refused(&self, node: &Node, hints: &HintLog) -> bool {
         let Some(refused) = self.refused else { return false };
-        Refused { at: refused.at, ..Refused::now(node, behind, refused.reason) } == refused
+        Refused { at: refused.at, ..Refused::now(node, hints, refused.reason) } == refused
             && refused.at.elapsed() < LOOK_AGAIN
             && !matches!(node.dbsize().await, Ok(0))
     }
@@ -262,17 +262,17 @@ impl Care {
 impl Shared {
     /// Takes note of what the error of a call says of its node.
     pub(crate) fn observe(&self, idx: usize, error: &node::Error) {
-        let Some(behind) = self.behind.get(idx) else { return };
+        let Some(hints) = self.hints.get(idx) else { return };
         if matches!(error.kind(), node::ErrorKind::NotAdmitted) {
             // It is there; what it is, is about to be looked at.
         } else if error.is_config() {
-            behind.see(Seen::Misconfigured);
+            hints.on(Observation::Misconfigured);
         } else if is_local(error) {
             // That this process has no more file descriptors says nothing of the server.
         } else if error.is_connect() || error.command() == "CONNECT" {
-            behind.see(Seen::Unreachable);
+            hints.on(Observation::Unreachable);
         } else if error.refuses_writes() {
-            behind.see(Seen::Refused);
+            hints.on(Observation::Refused);
         }
     }
 }

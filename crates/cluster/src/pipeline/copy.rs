@@ -19,15 +19,15 @@ use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
 
 use crate::copy::RedisCopy;
-use crate::engine::deadline::Patience;
+use crate::engine::deadline::Budget;
 use crate::engine::nodes::Nodes;
 use crate::error::Error;
 use crate::error::TooFewReplies;
-use crate::pipeline::wave::Portion;
+use crate::pipeline::wave::Wave;
 use crate::pipeline::wave::lost;
 use crate::plan::context::Context;
 use crate::plan::replicate;
-use crate::plan::replicate::Plan;
+use crate::plan::replicate::Replication;
 use crate::replies::Outcome;
 use crate::replies::Replies;
 use crate::replies::decode;
@@ -182,16 +182,18 @@ impl RedisCopy {
         let is_up = |idx: &usize| shared.nodes.at(*idx).is_connected();
         let order = || shared.nodes.ring().successors(key.unwrap_or_default());
         match plan {
-            Plan::AsItIs if spec.access == Access::Read && spec.copy == OnCopy::AnyNode => {
+            Replication::AsItIs if spec.access == Access::Read && spec.copy == OnCopy::AnyNode => {
                 let in_sync = |idx: &usize| shared.in_sync(*idx, spec, cmd);
                 let first = order().filter(in_sync).find(is_up).or_else(|| order().find(in_sync));
                 first.map_or(Step::ByItself(spec, cmd), |idx| Step::One(spec, cmd, idx))
             }
-            Plan::AsItIs if spec.access == Access::Each || spec.access == Access::Write && key.is_some() => {
+            Replication::AsItIs
+                if spec.access == Access::Each || spec.access == Access::Write && key.is_some() =>
+            {
                 Step::All(spec, Cow::Borrowed(cmd))
             }
-            Plan::Instead(instead) if key.is_some() => Step::All(spec, Cow::Owned(instead)),
-            Plan::OneNode => {
+            Replication::Instead(instead) if key.is_some() => Step::All(spec, Cow::Owned(instead)),
+            Replication::OneNode => {
                 let owner = order().find(is_up).or_else(|| order().next());
                 owner.map_or(Step::ByItself(spec, cmd), |idx| Step::One(spec, cmd, idx))
             }
@@ -211,7 +213,7 @@ impl RedisCopy {
         }
         match steps.is_empty() {
             true => Vec::new(),
-            false => Portion::new(self, &steps).send().await,
+            false => Wave::new(self, &steps).send().await,
         }
     }
 
@@ -230,13 +232,13 @@ impl RedisCopy {
             commands.iter().map(|command| step_of_block(nodes, command.spec, &command.cmd)).collect();
         match steps? {
             nothing if nothing.is_empty() => Ok(Vec::new()),
-            steps => Ok(Portion::new(self, &steps).send_block().await),
+            steps => Ok(Wave::new(self, &steps).send_block().await),
         }
     }
 
     async fn learn_clock_for(&self, mut specs: impl Iterator<Item = &'static Spec>) {
         if specs.any(replicate::tells_a_life) {
-            Patience::new(self.deadline, 1).learn_clock(&self.shared.nodes).await;
+            Budget::new(self.deadline, 1).learn_clock(&self.shared.nodes).await;
         }
     }
 
@@ -253,7 +255,7 @@ impl RedisCopy {
 /// A command in a `MULTI` block, which every node is sent.
 fn step_of_block<'a>(nodes: &Nodes, spec: &'static Spec, cmd: &'a Cmd) -> Result<Step<'a>, Error> {
     Ok(match replicate::plan(Context::Block, spec, cmd, || nodes.clock())? {
-        Plan::Instead(instead) => Step::All(spec, Cow::Owned(instead)),
+        Replication::Instead(instead) => Step::All(spec, Cow::Owned(instead)),
         _ => Step::All(spec, Cow::Borrowed(cmd)),
     })
 }

@@ -266,7 +266,7 @@ fn plan<'a>(
 ) -> Result<At, Waiting<'a>> {
     let (spec, cmd) = command.command().map_err(Waiting::Nothing)?;
     if spec.needs_owned(cmd).is_none()
-        && let Some(owner) = topology.straight(spec, cmd)
+        && let Some(owner) = topology.fast_owner(spec, cmd)
     {
         return Ok(portions.put(owner, command.take()));
     }

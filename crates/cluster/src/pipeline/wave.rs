@@ -18,61 +18,61 @@ use crate::copy::Shared;
 use crate::dispatch::failover_read::another_may_answer;
 use crate::dispatch::failover_read::lacks_something;
 use crate::dispatch::failover_read::says_no_such_key;
-use crate::dispatch::write_guard::Watched;
-use crate::engine::deadline::Patience;
+use crate::dispatch::write_guard::WriteGuard;
+use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::pipeline::copy::CopyReply;
 use crate::pipeline::copy::Step;
 use crate::pipeline::copy::keys;
 use crate::pipeline::copy::last_writes;
-use crate::plan::divergence::Took;
+use crate::plan::divergence::Ack;
 
 type Answers = Vec<Result<Value, node::Error>>;
 
 /// Commands of a pipeline that are under way. Left behind, the nodes are noted as behind for what they did not take.
-pub(crate) struct Portion<'a> {
+pub(crate) struct Wave<'a> {
     copy: &'a RedisCopy,
     steps: &'a [Step<'a>],
-    patience: Patience,
+    budget: Budget,
     /// Of each step that is a write to all nodes.
-    watched: Vec<Option<Watched<'a>>>,
+    guard: Vec<Option<WriteGuard<'a>>>,
     /// What each node answered to the commands that it was sent, once it has answered them all.
     answers: Vec<OnceLock<Answers>>,
     /// The nodes that say that something is not there, and may have been emptied a moment ago.
     doubted: Vec<usize>,
 }
 
-impl<'a> Portion<'a> {
+impl<'a> Wave<'a> {
     pub(crate) fn new(copy: &'a RedisCopy, steps: &'a [Step<'a>]) -> Self {
         let shared = &*copy.shared;
-        let watched = steps.iter().map(|step| match step {
+        let guard = steps.iter().map(|step| match step {
             Step::All(spec, cmd) if spec.access == Access::Write => {
-                let mut watched = Watched::new(shared, spec, cmd);
-                watched.sending();
-                Some(watched)
+                let mut guard = WriteGuard::new(shared, spec, cmd);
+                guard.sending();
+                Some(guard)
             }
             _ => None,
         });
         let answers = shared.nodes.iter().map(|_| OnceLock::new()).collect();
-        let patience = Patience::new(copy.deadline, 1);
-        Self { copy, steps, patience, watched: watched.collect(), answers, doubted: Vec::new() }
+        let budget = Budget::new(copy.deadline, 1);
+        Self { copy, steps, budget, guard: guard.collect(), answers, doubted: Vec::new() }
     }
 
     /// Sends all of them and returns one outcome for each.
     pub(crate) async fn send(mut self) -> Vec<Result<CopyReply, Error>> {
         let nodes = self.copy.shared.writers.iter().enumerate();
         // A write is not given up before its time; reads alone leave time for asking elsewhere.
-        let writes = self.watched.iter().any(Option::is_some);
+        let writes = self.guard.iter().any(Option::is_some);
         let sent = nodes.zip(&self.answers).map(async |((idx, node), answers)| {
             let commands = self.steps.iter().filter_map(|step| step.on(idx));
-            let node = if writes { self.patience.all(node) } else { self.patience.half(node) };
+            let node = if writes { self.budget.all(node) } else { self.budget.half(node) };
             let _first = answers.set(node.send_each(commands).await);
         });
         join_all(sent).await;
         self.doubt().await;
         let mut outcomes = self.judge();
         // Those that nobody has answered yet are asked elsewhere.
-        let copy = self.patience.rest(self.copy);
+        let copy = self.budget.rest(self.copy);
         let open = self.steps.iter().zip(&outcomes).map(async |(step, outcome)| match (step, outcome) {
             (Step::One(spec, cmd, _), None) => Some(copy.run_by_itself(spec, cmd).await),
             _ => None,
@@ -92,7 +92,7 @@ impl<'a> Portion<'a> {
         let commands = self.steps.iter().filter_map(|step| step.on(0));
         let block: Vec<_> = commands.map(|(spec, cmd)| Recorded::new(spec, cmd.clone())).collect();
         let sent = self.copy.shared.writers.iter().zip(&self.answers).map(async |(node, answers)| {
-            let _first = answers.set(self.patience.all(node).send_block(&block).await);
+            let _first = answers.set(self.budget.all(node).send_block(&block).await);
         });
         join_all(sent).await;
         self.doubt().await;
@@ -113,10 +113,10 @@ impl<'a> Portion<'a> {
         let lacking: Vec<usize> = self.answers.iter().enumerate().filter_map(lacks).collect();
         let looks = lacking
             .iter()
-            .map(async |&idx| (!self.copy.has_its_marker(idx, &self.patience).await).then_some(idx));
+            .map(async |&idx| (!self.copy.has_its_marker(idx, &self.budget).await).then_some(idx));
         self.doubted = join_all(looks).boxed().await.into_iter().flatten().collect();
         if self.is_disagreed() {
-            self.patience.limit(self.copy.look_at_all()).await;
+            self.budget.limit(self.copy.look_at_all()).await;
         }
     }
 
@@ -124,10 +124,10 @@ impl<'a> Portion<'a> {
     fn is_disagreed(&self) -> bool {
         let answers = self.answers.iter().map(|answers| answers.get().into_iter().flatten());
         let mut answers: Vec<_> = answers.collect();
-        self.steps.iter().zip(&self.watched).any(|(step, watched)| match (step, watched) {
-            (Step::All(..), watched) => {
+        self.steps.iter().zip(&self.guard).any(|(step, guard)| match (step, guard) {
+            (Step::All(..), guard) => {
                 let answers: Vec<_> = answers.iter_mut().filter_map(Iterator::next).collect();
-                watched.as_ref().is_some_and(|watched| watched.is_disagreed(answers))
+                guard.as_ref().is_some_and(|guard| guard.is_disagreed(answers))
             }
             (Step::One(_, _, idx), _) => {
                 answers.get_mut(*idx).and_then(Iterator::next);
@@ -145,7 +145,7 @@ impl<'a> Portion<'a> {
         let mut answers: Vec<_> = answers.collect();
         let doubted = std::mem::take(&mut self.doubted);
         // Then what a node said is told, not that there was no time to ask another one.
-        let is_over = self.patience.is_over();
+        let is_over = self.budget.is_over();
         let mut next = |idx: usize, spec: &Spec| {
             let answer = answers.get_mut(idx).and_then(Iterator::next);
             answer.unwrap_or_else(|| Err(lost(Arc::clone(shared.nodes.name(idx)), spec.name)))
@@ -160,14 +160,14 @@ impl<'a> Portion<'a> {
                 Some(_) => keys.any(|key| last_writes.get(key).is_some_and(|last| i < *last)),
             }
         };
-        let watched = std::mem::take(&mut self.watched);
-        let judged = self.steps.iter().enumerate().zip(watched).map(|((i, step), watched)| match step {
+        let guard = std::mem::take(&mut self.guard);
+        let judged = self.steps.iter().enumerate().zip(guard).map(|((i, step), guard)| match step {
             Step::Nothing(error) => Some(Err(error.clone())),
             Step::ByItself(spec, _) => Some(Err(Error::Node(lost("*".into(), spec.name)))),
             Step::All(spec, cmd) => {
                 let answers: Answers = (0..shared.nodes.len()).map(|idx| next(idx, spec)).collect();
-                Some(match watched {
-                    Some(mut watched) => watched.conclude(answers).map(CopyReply::All),
+                Some(match guard {
+                    Some(mut guard) => guard.conclude(answers).map(CopyReply::All),
                     None => shared.judge_all(spec, cmd, answers, &doubted),
                 })
             }
@@ -187,23 +187,23 @@ impl<'a> Portion<'a> {
     }
 }
 
-impl Drop for Portion<'_> {
+impl Drop for Wave<'_> {
     /// What nodes answered of it is known, and nobody is told.
     fn drop(&mut self) {
         let mut answers: Vec<_> =
             self.answers.iter_mut().map(|answers| answers.take().unwrap_or_default().into_iter()).collect();
         let mut next = |idx: usize| {
             let answer = answers.get_mut(idx).and_then(Iterator::next);
-            answer.map_or(Took::Maybe, |answer| Took::from(&answer))
+            answer.map_or(Ack::Maybe, |answer| Ack::from(&answer))
         };
         let n_nodes = self.copy.shared.nodes.len();
         // None, if it has been judged.
-        for (step, watched) in self.steps.iter().zip(&mut self.watched) {
-            match (step, watched) {
-                (Step::All(..), watched) => {
+        for (step, guard) in self.steps.iter().zip(&mut self.guard) {
+            match (step, guard) {
+                (Step::All(..), guard) => {
                     let took = (0..n_nodes).map(&mut next).collect();
-                    if let Some(watched) = watched {
-                        watched.answered(took);
+                    if let Some(guard) = guard {
+                        guard.answered(took);
                     }
                 }
                 (Step::One(_, _, idx), _) => _ = next(*idx),
@@ -235,16 +235,16 @@ impl Shared {
             _ => {
                 let key = spec.first_key(cmd).ok().flatten();
                 let mut answers: Vec<_> = answers.into_iter().map(Some).collect();
-                let (mut errors, mut behind) = (Vec::new(), Vec::new());
+                let (mut errors, mut stale) = (Vec::new(), Vec::new());
                 for idx in self.nodes.ring().successors(key.unwrap_or_default()) {
                     let answer = answers.get_mut(idx).and_then(Option::take);
                     match answer.map(|answer| self.judge_one(spec, cmd, (idx, answer), doubted)) {
                         Some(Judged::Done(outcome)) => return outcome,
                         Some(Judged::Open(Error::Node(error))) => errors.push(error),
-                        _ => behind.push(idx),
+                        _ => stale.push(idx),
                     }
                 }
-                Err(Error::unavailable(spec.name, key, errors, self.names(behind)))
+                Err(Error::unavailable(spec.name, key, errors, self.names(stale)))
             }
         }
     }

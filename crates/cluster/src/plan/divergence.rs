@@ -5,13 +5,13 @@ use redisdb_node as node;
 
 /// Whether a node took a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Took {
+pub(crate) enum Ack {
     Yes,
     No,
     Maybe,
 }
 
-impl<T> From<&Result<T, node::Error>> for Took {
+impl<T> From<&Result<T, node::Error>> for Ack {
     fn from(result: &Result<T, node::Error>) -> Self {
         match result {
             Ok(_) => Self::Yes,
@@ -27,7 +27,7 @@ pub(crate) enum Held {
     /// They were being copied to it, so that what it took may be gone again.
     Copied,
     /// Something else than it should: it is behind for them.
-    Behind,
+    Stale,
     /// What it should, but it is away, or was until a moment ago.
     Away,
     /// What it should.
@@ -36,14 +36,14 @@ pub(crate) enum Held {
 
 /// Returns whether somebody may be told that a write is done: a node took it that held what it should. Of a write that leaves
 /// the same whatever was there, any node that keeps it.
-pub(crate) fn is_done(took: &[Took], held: &[Held], is_whole: bool) -> bool {
-    let least = if is_whole { Held::Behind } else { Held::Away };
-    took.iter().zip(held).any(|(took, held)| *took == Took::Yes && least <= *held)
+pub(crate) fn is_done(took: &[Ack], held: &[Held], is_whole: bool) -> bool {
+    let least = if is_whole { Held::Stale } else { Held::Away };
+    took.iter().zip(held).any(|(took, held)| *took == Ack::Yes && least <= *held)
 }
 
 /// Returns whether the reply of a node counts: of those that took a write, those count that held the most.
-pub(crate) fn counts(took: &[Took], held: &[Held]) -> impl Fn(usize) -> bool {
-    let took_it = |(took, held): (&Took, &Held)| (*took == Took::Yes).then_some(*held);
+pub(crate) fn counts(took: &[Ack], held: &[Held]) -> impl Fn(usize) -> bool {
+    let took_it = |(took, held): (&Ack, &Held)| (*took == Ack::Yes).then_some(*held);
     let held: Vec<Option<Held>> = took.iter().zip(held).map(took_it).collect();
     let most = held.iter().max().copied().flatten();
     move |idx| most.is_some() && held.get(idx) == Some(&most)
@@ -54,23 +54,23 @@ pub(crate) fn counts(took: &[Took], held: &[Held]) -> impl Fn(usize) -> bool {
 /// If it is done, all are that did not take it. If not, nobody was told, and only what a node holds that held what it
 /// should can be what the others should hold. So those that took it or may have are behind those that certainly did not;
 /// and if all that count may have, the first of them is right, and all others are behind.
-pub(crate) fn behind_after(
-    took: &[Took],
+pub(crate) fn stale_after(
+    took: &[Ack],
     held: &[Held],
     is_done: bool,
     mut order: impl Iterator<Item = usize>,
 ) -> Vec<bool> {
     if is_done {
-        return took.iter().map(|took| *took != Took::Yes).collect();
+        return took.iter().map(|took| *took != Ack::Yes).collect();
     }
     let most = held.iter().max().filter(|most| Held::Away <= **most);
     let is_trusted = |idx: usize| most.is_some() && held.get(idx) == most;
-    let is_there_without = took.iter().enumerate().any(|(idx, took)| *took == Took::No && is_trusted(idx));
+    let is_there_without = took.iter().enumerate().any(|(idx, took)| *took == Ack::No && is_trusted(idx));
     if !is_there_without && let Some(counts) = order.find(|idx| is_trusted(*idx)) {
         // Also behind those that certainly did not: they are down, or do not hold what counts for another reason.
         return (0..took.len()).map(|idx| idx != counts).collect();
     }
-    took.iter().map(|took| *took != Took::No).collect()
+    took.iter().map(|took| *took != Ack::No).collect()
 }
 
 /// The reply that most nodes gave, or else the first: of the replies that count, in the order in which the key is read. A
@@ -87,18 +87,18 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::Ack::Maybe;
+    use super::Ack::No;
+    use super::Ack::Yes;
     use super::Held::Away;
-    use super::Held::Behind;
     use super::Held::Copied;
     use super::Held::Current;
-    use super::Took::Maybe;
-    use super::Took::No;
-    use super::Took::Yes;
+    use super::Held::Stale;
     use super::*;
 
-    fn check<const N: usize>(took: [Took; N], held: [Held; N], expected: [bool; N]) {
+    fn check<const N: usize>(took: [Ack; N], held: [Held; N], expected: [bool; N]) {
         // The last node is the first that is read from.
-        let found = behind_after(&took, &held, is_done(&took, &held, false), (0..N).rev());
+        let found = stale_after(&took, &held, is_done(&took, &held, false), (0..N).rev());
         assert_eq!(found, expected, "{took:?} {held:?}");
     }
 
@@ -111,11 +111,11 @@ mod tests {
 
     #[test]
     fn what_only_nodes_took_that_are_behind_is_not_done_and_nobody_else_is_behind() {
-        check([Yes, No, Maybe], [Behind, Current, Current], [true, false, true]);
-        check([Yes, Yes, No], [Behind, Behind, Away], [true, true, false]);
-        check([Yes, Yes, Maybe], [Behind, Behind, Away], [true, true, false]);
+        check([Yes, No, Maybe], [Stale, Current, Current], [true, false, true]);
+        check([Yes, Yes, No], [Stale, Stale, Away], [true, true, false]);
+        check([Yes, Yes, Maybe], [Stale, Stale, Away], [true, true, false]);
         let took = [Yes, No, Maybe];
-        assert!(is_done(&took, &[Behind, Current, Current], true), "what was there does not matter");
+        assert!(is_done(&took, &[Stale, Current, Current], true), "what was there does not matter");
         assert!(!is_done(&took, &[Copied, Current, Current], true));
     }
 
@@ -128,23 +128,23 @@ mod tests {
     #[test]
     fn if_all_that_count_may_have_taken_it_the_first_of_them_is_right() {
         check([Maybe, Maybe, Maybe], [Current; 3], [true, true, false]);
-        check([Maybe, Maybe, Maybe], [Current, Current, Behind], [true, false, true]);
-        check([Maybe, Maybe, Maybe], [Away, Away, Behind], [true, false, true]);
+        check([Maybe, Maybe, Maybe], [Current, Current, Stale], [true, false, true]);
+        check([Maybe, Maybe, Maybe], [Away, Away, Stale], [true, false, true]);
         // A node that was behind before is not what the others should be like, nor is one that is away if another is there.
-        check([No, Maybe, Maybe], [Behind, Current, Current], [true, true, false]);
+        check([No, Maybe, Maybe], [Stale, Current, Current], [true, true, false]);
         check([No, Maybe, Maybe], [Away, Current, Current], [true, true, false]);
-        check([No, No], [Behind; 2], [false, false]);
-        check([No, Maybe], [Behind; 2], [false, true]);
-        check([Maybe, Maybe], [Behind; 2], [true, true]);
+        check([No, No], [Stale; 2], [false, false]);
+        check([No, Maybe], [Stale; 2], [false, true]);
+        check([Maybe, Maybe], [Stale; 2], [true, true]);
     }
 
     #[test]
     fn the_replies_of_those_count_that_held_the_most() {
-        let counting = |took: [Took; 3], held: [Held; 3]| [0, 1, 2].map(counts(&took, &held));
+        let counting = |took: [Ack; 3], held: [Held; 3]| [0, 1, 2].map(counts(&took, &held));
         assert_eq!(counting([Yes, Yes, No], [Current; 3]), [true, true, false]);
-        assert_eq!(counting([Yes, Yes, Yes], [Behind, Current, Away]), [false, true, false]);
-        assert_eq!(counting([Yes, Yes, No], [Behind, Away, Current]), [false, true, false]);
-        assert_eq!(counting([Yes, Yes, No], [Behind, Behind, Current]), [true, true, false]);
+        assert_eq!(counting([Yes, Yes, Yes], [Stale, Current, Away]), [false, true, false]);
+        assert_eq!(counting([Yes, Yes, No], [Stale, Away, Current]), [false, true, false]);
+        assert_eq!(counting([Yes, Yes, No], [Stale, Stale, Current]), [true, true, false]);
         assert_eq!(counting([No, Maybe, No], [Current; 3]), [false; 3]);
     }
 
@@ -162,7 +162,7 @@ mod tests {
     }
 
     /// What happens to a node in one step: the outcome that the client sees, whether it executed it, and whether it is away.
-    type OnNode = (Took, bool, bool);
+    type OnNode = (Ack, bool, bool);
 
     fn outcome() -> impl Strategy<Value = OnNode> {
         let took =
@@ -191,7 +191,7 @@ mod tests {
                     .iter()
                     .zip(is_behind)
                     .map(|((.., is_away), is_behind)| match (is_behind, is_away) {
-                        (true, _) => Behind,
+                        (true, _) => Stale,
                         (false, true) => Away,
                         (false, false) => Current,
                     })
@@ -209,7 +209,7 @@ mod tests {
                 if is_done {
                     done.insert(id);
                 }
-                let after = behind_after(&took, &held, is_done, 0..3);
+                let after = stale_after(&took, &held, is_done, 0..3);
                 for idx in 0..3 {
                     let is_settled = is_done && is_whole && took[idx] == Yes;
                     is_behind[idx] = after[idx] || is_behind[idx] && !is_settled;

@@ -22,7 +22,7 @@ use crate::plan::primary_effect::Decide;
 
 /// What a copy does with a write.
 #[derive(Debug)]
-pub(crate) enum Plan {
+pub(crate) enum Replication {
     /// The command goes to every node as it is.
     AsItIs,
     /// This goes to every node instead.
@@ -55,7 +55,7 @@ pub(crate) fn plan(
     spec: &'static Spec,
     cmd: &Cmd,
     now: impl FnOnce() -> SystemTime,
-) -> Result<Plan, Error> {
+) -> Result<Replication, Error> {
     let refused = |reason| Error::refused(spec.name, "copy", reason);
     let plan = by_row(spec, cmd, now).map_err(refused)?;
     if let Some(reason) = context.refuses(spec, cmd) {
@@ -68,18 +68,18 @@ pub(crate) fn plan(
     };
     let has_key = has_key.map_err(Error::keys(spec))?;
     match (context, &plan) {
-        (Context::Block, Plan::Decided(..)) => Err(refused(DECIDED)),
-        (Context::Block, Plan::OneNode) => Err(refused(DELIVERED)),
+        (Context::Block, Replication::Decided(..)) => Err(refused(DECIDED)),
+        (Context::Block, Replication::OneNode) => Err(refused(DELIVERED)),
         (Context::Block, _) if !has_key || spec.access == Access::Each => Err(refused(SERVERS)),
         _ => Ok(plan),
     }
 }
 
-fn by_row(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Plan, &'static str> {
+fn by_row(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Replication, &'static str> {
     match spec.copy {
         OnCopy::AnyNode if goes_on_with_a_scan(spec, cmd) => Err(CURSOR),
-        OnCopy::AnyNode | OnCopy::EveryNode => Ok(Plan::AsItIs),
-        OnCopy::OneNode => Ok(Plan::OneNode),
+        OnCopy::AnyNode | OnCopy::EveryNode => Ok(Replication::AsItIs),
+        OnCopy::OneNode => Ok(Replication::OneNode),
         OnCopy::Refuse(reason) => Err(reason),
         OnCopy::Effect(effect) => match effect {
             Effect::Deadline => Ok(deadline(spec, cmd, now)),
@@ -97,15 +97,15 @@ fn by_row(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Pl
 }
 
 /// One node decides, the moment of an expiry being the same for it and the others.
-fn decided(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Plan, &'static str> {
+fn decided(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Replication, &'static str> {
     let absolute = match deadline(spec, cmd, now) {
-        Plan::Instead(cmd) => Some(cmd),
+        Replication::Instead(cmd) => Some(cmd),
         _ => None,
     };
     let words = absolute.as_ref().unwrap_or(cmd);
     Ok(match primary_effect::how(command::lookup(words).unwrap_or(spec), words)? {
-        Some(decide) => Plan::Decided(decide, absolute),
-        None => Plan::AsItIs,
+        Some(decide) => Replication::Decided(decide, absolute),
+        None => Replication::AsItIs,
     })
 }
 
@@ -160,9 +160,9 @@ fn relative(name: &str) -> Option<Relative> {
 }
 
 /// Replaces a relative expiry by an absolute one, the same for all nodes.
-fn deadline(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Plan {
+fn deadline(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Replication {
     let Some(relative) = relative(spec.name) else {
-        return Plan::AsItIs;
+        return Replication::AsItIs;
     };
     let now = now();
     let words: Vec<&[u8]> = words(cmd).collect();
@@ -191,7 +191,7 @@ fn deadline(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Plan {
         }
         _ => None,
     };
-    rewritten.map_or(Plan::AsItIs, Plan::Instead)
+    rewritten.map_or(Replication::AsItIs, Replication::Instead)
 }
 
 /// `EX seconds` and `PX milliseconds` become `PXAT`; the options start at word `first` and end before `FIELDS`.
@@ -239,12 +239,12 @@ mod tests {
         cmd.arg(words);
         let spec = lookup(&cmd).unwrap();
         let found = match by_row(spec, &cmd, || UNIX_EPOCH + Duration::from_secs(1000)) {
-            Ok(Plan::AsItIs) => Ok(words.iter().map(|&word| word.to_owned()).collect()),
-            Ok(Plan::Instead(cmd)) => Ok(super::words(&cmd)
+            Ok(Replication::AsItIs) => Ok(words.iter().map(|&word| word.to_owned()).collect()),
+            Ok(Replication::Instead(cmd)) => Ok(super::words(&cmd)
                 .map(|word| String::from_utf8_lossy(word).into_owned())
                 .collect::<Vec<_>>()),
-            Ok(Plan::Decided(..)) => Err("decided"),
-            Ok(Plan::OneNode) => Err("one node"),
+            Ok(Replication::Decided(..)) => Err("decided"),
+            Ok(Replication::OneNode) => Err("one node"),
             Err(reason) => Err(reason),
         };
         let expected = expected.map(|words| words.iter().map(|&word| word.to_owned()).collect());
@@ -342,7 +342,7 @@ mod tests {
         let mut set = redis::cmd("SET");
         set.arg(&["k", "v", "NX", "EX", "5"]);
         let plan = by_row(lookup(&set).unwrap(), &set, || UNIX_EPOCH + Duration::from_secs(1000));
-        let Ok(Plan::Decided(Decide::Set, Some(absolute))) = plan else { panic!("{plan:?}") };
+        let Ok(Replication::Decided(Decide::Set, Some(absolute))) = plan else { panic!("{plan:?}") };
         assert_eq!(words(&absolute).last(), Some(b"1005000".as_slice()));
     }
 

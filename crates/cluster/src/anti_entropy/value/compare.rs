@@ -9,7 +9,7 @@ use redisdb_node as node;
 use redisdb_node::Node;
 
 use crate::anti_entropy::value::AT_ONCE;
-use crate::anti_entropy::value::State;
+use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::chunks;
 use crate::anti_entropy::value::contents::contents;
 use crate::anti_entropy::value::is_denied;
@@ -31,11 +31,11 @@ impl Compared {
         matches!(self, Self::Same)
     }
 
-    fn of(a: &State, b: &State) -> Self {
+    fn of(a: &Snapshot, b: &Snapshot) -> Self {
         match (a, b) {
-            (State::Denied(error), _) | (_, State::Denied(error)) => Self::Denied(error.clone()),
-            (State::Missing, State::Missing) => Self::Same,
-            (State::Present { dump: Some(dump), .. }, State::Present { dump: Some(other), .. })
+            (Snapshot::Denied(error), _) | (_, Snapshot::Denied(error)) => Self::Denied(error.clone()),
+            (Snapshot::Missing, Snapshot::Missing) => Self::Same,
+            (Snapshot::Present { dump: Some(dump), .. }, Snapshot::Present { dump: Some(other), .. })
                 if dump == other && may_be_same(a, b) =>
             {
                 Self::Same
@@ -52,8 +52,8 @@ impl Compared {
 /// version. Then the contents are compared.
 pub(crate) async fn compare(
     keys: &[Vec<u8>],
-    (a, of_a): (&Node, &[State]),
-    (b, of_b): (&Node, &[State]),
+    (a, of_a): (&Node, &[Snapshot]),
+    (b, of_b): (&Node, &[Snapshot]),
 ) -> Result<Vec<Compared>, node::Error> {
     let mut compared: Vec<Compared> = of_a.iter().zip(of_b).map(|(a, b)| Compared::of(a, b)).collect();
     let (mut unproved, mut large) = (Vec::new(), Vec::new());
@@ -104,14 +104,14 @@ fn by_contents<T: PartialEq>(
     }
 }
 
-fn is_large(state: &State) -> bool {
-    matches!(state, State::Present { dump: None, .. })
+fn is_large(state: &Snapshot) -> bool {
+    matches!(state, Snapshot::Present { dump: None, .. })
 }
 
 /// Returns whether two states differ in their dumps at most.
-fn may_be_same(a: &State, b: &State) -> bool {
+fn may_be_same(a: &Snapshot, b: &Snapshot) -> bool {
     match (a, b) {
-        (State::Present { ends: a, .. }, State::Present { ends: b, .. }) => match (a, b) {
+        (Snapshot::Present { ends: a, .. }, Snapshot::Present { ends: b, .. }) => match (a, b) {
             (Some(a), Some(b)) => a.abs_diff(*b) <= SAME_END.unsigned_abs(),
             (None, None) => true,
             _ => false,

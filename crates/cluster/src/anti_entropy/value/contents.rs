@@ -7,7 +7,7 @@ use redis::from_redis_value;
 use redisdb_node as node;
 use redisdb_node::Node;
 
-use crate::anti_entropy::value::State;
+use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::chunks;
 use crate::anti_entropy::value::chunks::Kind;
 use crate::anti_entropy::value::fields;
@@ -21,7 +21,7 @@ pub(crate) type Parts = Vec<Vec<u8>>;
 /// What is in values; `None` of types that are not known here, and an error of what is denied.
 pub(crate) async fn contents(
     node: &Node,
-    keys: &[(&[u8], &State)],
+    keys: &[(&[u8], &Snapshot)],
 ) -> Result<Vec<Result<Option<Parts>, node::Error>>, node::Error> {
     let mut types = Pipeline::with_capacity(keys.len());
     for (key, _) in keys {
@@ -72,7 +72,7 @@ pub(crate) async fn contents(
 /// What is in a value, by the reply to the command that gives all of it.
 async fn parts(
     node: &Node,
-    (key, state): (&[u8], &State),
+    (key, state): (&[u8], &Snapshot),
     kind: Kind,
     reply: Value,
 ) -> Result<Parts, node::Error> {

@@ -12,7 +12,7 @@ use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
 
-use crate::anti_entropy::value::State;
+use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::chunks::Element;
 use crate::anti_entropy::value::chunks::Elements;
 use crate::anti_entropy::value::chunks::Kind;
@@ -36,7 +36,12 @@ pub(crate) fn is_unfinished(key: &[u8]) -> bool {
 }
 
 /// Copies a key from one server to another; `state` is what it was found to be on the source.
-pub(crate) async fn copy(source: &Node, target: &Node, key: &[u8], state: &State) -> Result<(), node::Error> {
+pub(crate) async fn copy(
+    source: &Node,
+    target: &Node,
+    key: &[u8],
+    state: &Snapshot,
+) -> Result<(), node::Error> {
     let unfinished = [key, UNFINISHED].concat();
     let copied = copy_by(source, target, (key, &unfinished), state).await;
     if copied.is_err() {
@@ -50,7 +55,7 @@ async fn copy_by(
     source: &Node,
     target: &Node,
     (key, unfinished): (&[u8], &[u8]),
-    state: &State,
+    state: &Snapshot,
 ) -> Result<(), node::Error> {
     let Some(mut elements) = Elements::of(source, key, fields::may_end(state)).await? else {
         if source.send(redis::cmd("EXISTS").arg(key)).await? == Value::Int(0) {
@@ -95,7 +100,7 @@ async fn copy_by(
     }
     let mut last = redis::pipe();
     last.cmd("MULTI");
-    let State::Present { ends, .. } = state else { return Ok(()) };
+    let Snapshot::Present { ends, .. } = state else { return Ok(()) };
     match ends {
         Some(ends) => last.cmd("PEXPIREAT").arg(unfinished).arg(*ends),
         None => last.cmd("PERSIST").arg(unfinished),
