@@ -175,10 +175,20 @@ fn of_the_handles() {
         check(&format!("crates/node/src/{at}.rs"), says, &format!("crates/node/src/{file}.rs"), has);
     }
     for (says, at, file, has) in [
-        ("more than 256 events behind", "ring", "observe", "KEPT: usize = 256"),
-        ("after 100 attempts", "transaction", "../../node/src/transaction", "ATTEMPTS: u32 = 100"),
-        ("Default 64 MiB. pub fn dump_up_to", "copy/repair", "state", "WHOLE: u64 = 64 << 20"),
-        ("differ for a moment. Default 3.", "copy/verify", "copy/verify", "Verify { copy: self, rounds: 3,"),
+        ("more than 256 events behind", "ring", "event", "KEPT: usize = 256"),
+        ("after 100 attempts", "sessions/transaction", "../../node/src/transaction", "ATTEMPTS: u32 = 100"),
+        (
+            "Default 64 MiB. pub fn dump_up_to",
+            "anti_entropy/repair",
+            "anti_entropy/value",
+            "WHOLE: u64 = 64 << 20",
+        ),
+        (
+            "differ for a moment. Default 3.",
+            "anti_entropy/verify",
+            "anti_entropy/verify",
+            "Verify { copy: self, rounds: 3,",
+        ),
         (
             "with at most 10,000 keys per second",
             "builder",
@@ -210,67 +220,79 @@ fn of_a_copy() {
     for (says, file, has) in [
         ("compared, at 10,000 keys per second |", "policy", "Self::Repair { keys_per_second: 10_000 }"),
         ("`Repair { keys_per_second: 10_000 }` |", "policy", "Self::Repair { keys_per_second: 10_000 }"),
-        ("looks at each node every second,", "copy/watch", "CALM: Duration = Duration::from_secs(1)"),
+        (
+            "looks at each node every second,",
+            "membership/supervisor",
+            "CALM: Duration = Duration::from_secs(1)",
+        ),
         (
             "four times a second at one that is not up",
-            "copy/watch",
+            "membership/supervisor",
             "BUSY: Duration = Duration::from_millis(250)",
         ),
-        ("less often, up to every 30 s", "copy/watch", "LONGEST_PAUSE: Duration = Duration::from_secs(30)"),
+        (
+            "less often, up to every 30 s",
+            "membership/supervisor",
+            "LONGEST_PAUSE: Duration = Duration::from_secs(30)",
+        ),
         (
             "looked at again a quarter of a second later",
-            "copy/watch",
+            "membership/supervisor",
             "BUSY: Duration = Duration::from_millis(250)",
         ),
         (
             "when it has changed and every five minutes",
-            "copy/watch",
+            "membership/supervisor",
             "LOOK_AGAIN: Duration = Duration::from_secs(300)",
         ),
-        ("and for five minutes at a time", "copy/watch", "LOOK_AGAIN: Duration = Duration::from_secs(300)"),
+        (
+            "and for five minutes at a time",
+            "membership/supervisor",
+            "LOOK_AGAIN: Duration = Duration::from_secs(300)",
+        ),
         (
             "has not got half a second later either",
-            "copy/repair/all",
+            "anti_entropy/full_sync",
             "SETTLE: Duration = Duration::from_millis(500)",
         ),
         (
             "that ends midway is replaced after 30 s",
-            "copy/identity",
+            "membership/identify",
             "LEASE: Duration = Duration::from_secs(30)",
         ),
         (
             "after 30 s without a word it is taken over",
-            "copy/identity",
+            "membership/identify",
             "LEASE: Duration = Duration::from_secs(30)",
         ),
         (
             "the epoch of the markers | 30 s | a server that missed two",
-            "copy/marker",
+            "membership/marker",
             "BEAT: Duration = Duration::from_secs(30)",
         ),
         (
             "if the server was away for more than a minute",
-            "copy/marker",
+            "membership/marker",
             "BEAT: Duration = Duration::from_secs(30)",
         ),
-        ("keys remembered for a node | 100,000, or", "behind", "MOST_KEYS: usize = 100_000"),
-        ("100,000, or 16 MiB of them", "behind", "MOST_BYTES: usize = 16 << 20"),
-        ("by `DUMP` | 64 MiB together", "state", "WHOLE: u64 = 64 << 20"),
-        ("those of more than 64 MiB (`dump_up_to`)", "state", "WHOLE: u64 = 64 << 20"),
-        ("live count as equal within a second", "state/compare", "SAME_END: i64 = 1000"),
+        ("keys remembered for a node | 100,000, or", "hints/log", "MOST_KEYS: usize = 100_000"),
+        ("100,000, or 16 MiB of them", "hints/log", "MOST_BYTES: usize = 16 << 20"),
+        ("by `DUMP` | 64 MiB together", "anti_entropy/value", "WHOLE: u64 = 64 << 20"),
+        ("those of more than 64 MiB (`dump_up_to`)", "anti_entropy/value", "WHOLE: u64 = 64 << 20"),
+        ("live count as equal within a second", "anti_entropy/value/compare", "SAME_END: i64 = 1000"),
         (
             "the name of its key with `:__redisdb:copying` behind it",
-            "state/typed",
+            "anti_entropy/value/copy",
             "UNFINISHED: &[u8] = b\":__redisdb:copying\"",
         ),
         (
             "The marker is a key `__redisdb:{shop}:node`",
-            "copy/identity",
+            "membership/identify",
             "format!(\"__redisdb:{{{identity}}}:node\")",
         ),
         (
             "a second one, `__redisdb:{shop}:sync`",
-            "copy/identity",
+            "membership/identify",
             "format!(\"__redisdb:{{{identity}}}:sync\")",
         ),
     ] {

@@ -6,6 +6,7 @@
 mod acknowledged;
 #[cfg(feature = "servers")]
 mod again;
+mod architecture;
 #[cfg(feature = "servers")]
 mod blocking;
 #[cfg(feature = "servers")]

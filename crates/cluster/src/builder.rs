@@ -1,4 +1,4 @@
-//! What gathers the nodes of a ring or a copy, one setting a method.
+//! The builders of a ring and of a copy, one method for each setting.
 
 #[cfg(feature = "layouts")]
 use std::collections::BTreeMap;

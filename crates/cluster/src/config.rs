@@ -1,4 +1,4 @@
-//! A ring or a copy as data: what stands in a configuration file, and what a builder gathers.
+//! A ring or a copy as data: a configuration file holds it, and a builder gathers it.
 
 mod text;
 mod written;

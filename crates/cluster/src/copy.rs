@@ -1,4 +1,4 @@
-//! Each key on all servers.
+//! The handle of a copy: every key is on all servers.
 
 use std::collections::HashMap;
 use std::collections::HashSet;

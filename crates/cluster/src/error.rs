@@ -1,4 +1,4 @@
-//! What may go wrong with several servers.
+//! The errors of a ring and of a copy.
 
 mod repair;
 mod says;

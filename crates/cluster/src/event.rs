@@ -1,4 +1,4 @@
-//! What happens to the nodes, as a stream.
+//! Events: what happens to the nodes, as a stream.
 
 use std::fmt;
 

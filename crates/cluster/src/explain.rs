@@ -1,4 +1,4 @@
-//! Where a command would go, and why.
+//! An explanation where a command would go, and why, without sending it.
 
 use std::fmt;
 use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! How a node is.
+//! The health of a node.
 
 /// How a node of a ring or a copy is, as far as this client has seen. A node of a ring is `Up`, `WriteDegraded`, `Down`, or
 /// `Syncing` while it is made ready to serve again.

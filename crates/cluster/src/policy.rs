@@ -1,4 +1,4 @@
-//! What a copy is asked to guarantee.
+//! The policies of a ring and of a copy.
 
 use std::time::Duration;
 

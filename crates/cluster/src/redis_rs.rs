@@ -1,4 +1,4 @@
-//! Rings and copies as redis-rs connections: `redis::cmd(..).query_async`, `redis::pipe()` and
+//! The adapter to redis-rs. Rings and copies are connections of redis-rs: `redis::cmd(..).query_async`, `redis::pipe()` and
 //! [`redis::AsyncCommands`] run on them.
 
 use std::io;

@@ -1,4 +1,4 @@
-//! What each node said.
+//! The replies of the nodes to one command, by name.
 
 use std::fmt;
 use std::sync::Arc;

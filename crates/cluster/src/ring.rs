@@ -1,4 +1,4 @@
-//! Each key on one server.
+//! The handle of a ring: each key is on one server.
 
 use std::borrow::Borrow;
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! Comparing all keys of a node with those of another one.
+//! A full sync: all keys of a node are compared with those of a source, and made the same.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The keys of a node.
+//! A scan over the keys of a node, in batches.
 
 use futures_util::future::try_join_all;
 use redis::Pipeline;

@@ -1,4 +1,4 @@
-//! How far a run over all keys has come.
+//! The progress of a repair or a verification, as its caller is told.
 
 /// How far a [`Repair`](super::Repair) or a [`Verify`](super::Verify) has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Bringing a node of a copy back to what the others hold.
+//! Repair: a node of a copy is brought back to what the others hold.
 
 use std::fmt;
 

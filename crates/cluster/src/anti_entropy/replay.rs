@@ -1,4 +1,4 @@
-//! Bringing over the keys that a node has missed one by one.
+//! A replay: the keys that a node is known to have missed are brought over one by one.
 
 use std::collections::BTreeMap;
 

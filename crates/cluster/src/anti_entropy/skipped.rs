@@ -1,4 +1,4 @@
-//! What a user may not do, told to those who can permit it.
+//! Keys that a repair left out because a user may not read or write them, and the ACL rule that mends it.
 
 use redisdb_node as node;
 use redisdb_node::Node;

@@ -1,4 +1,4 @@
-//! Which node's keys count when another one is made equal to it.
+//! The choice of the source: the node whose keys count when another node is made equal to it.
 
 use redisdb_node::Node;
 

@@ -1,4 +1,4 @@
-//! Not doing everything as fast as possible.
+//! A throttle: a repair handles no more keys in a second than it may.
 
 use std::time::Duration;
 use std::time::Instant;

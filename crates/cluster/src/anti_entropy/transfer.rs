@@ -1,4 +1,4 @@
-//! Making keys on one node what they are on another.
+//! A transfer: a batch of keys on one node is made what it is on another.
 
 use futures_util::future::try_join_all;
 use redisdb_node as node;

@@ -1,4 +1,4 @@
-//! What a key is on a server, so that it can be compared with what it is on another, and brought there.
+//! The value of a key as one server has it: read, compared, and written to another server.
 
 mod chunks;
 mod compare;

@@ -1,4 +1,4 @@
-//! Finding where the nodes of a copy differ.
+//! Verification: the nodes of a copy are compared, and the keys that differ are listed.
 
 use std::fmt;
 use std::ops::Deref;

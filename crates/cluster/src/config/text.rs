@@ -1,5 +1,5 @@
-//! From the text of a file to a topology, and from what is wrong to its line. Nothing of the text is shown: it may hold a
-//! password.
+//! The parser of a configuration file: from its text to a topology, and from a mistake to its line. No error shows anything
+//! of the text, which may hold a password.
 
 use std::collections::BTreeMap;
 

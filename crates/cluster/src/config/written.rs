@@ -1,4 +1,4 @@
-//! A topology as it is written in a file, before it is checked.
+//! A topology as a file has it, before it is checked.
 
 use std::collections::BTreeMap;
 use std::fmt;

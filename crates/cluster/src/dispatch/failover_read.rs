@@ -1,4 +1,4 @@
-//! Reads: one node answers, or the next one.
+//! A read on a copy: one node answers, or the next one.
 
 use std::sync::Arc;
 use std::time::SystemTime;

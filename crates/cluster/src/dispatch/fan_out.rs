@@ -1,4 +1,4 @@
-//! Writes: every node takes them, and says so.
+//! A write on a copy: all nodes are sent it at once, or one decides it and the others are sent its effect.
 
 use std::future::Future;
 use std::sync::Arc;

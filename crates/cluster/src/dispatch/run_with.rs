@@ -1,4 +1,4 @@
-//! A command and what has to happen with it, at once.
+//! A command and a second one that belongs to it, in one block.
 
 use redis::Cmd;
 use redis::Value;

@@ -1,4 +1,4 @@
-//! Commands on a ring that are not one node's alone: in parts, at every node, or at any.
+//! Commands on a ring for several nodes: in parts, at every node, or at any.
 
 use std::hash::BuildHasher;
 use std::hash::RandomState;

@@ -1,4 +1,4 @@
-//! What a write leaves the nodes of a copy with: which of them may not hold now what the others hold.
+//! The guard of a write on a copy: whatever ends the write, the nodes that may have missed it get a hint.
 
 use redis::Cmd;
 use redis::Value;

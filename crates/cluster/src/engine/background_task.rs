@@ -1,4 +1,4 @@
-//! A task in the background that lives as long as its owner.
+//! A background task that lives as long as its owner.
 
 use std::future::Future;
 use std::sync::Arc;

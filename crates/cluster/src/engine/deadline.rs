@@ -1,4 +1,4 @@
-//! How long a call on a copy may take, shared out among the nodes it asks.
+//! The time budget of a call on a copy, shared out among the nodes that the call asks.
 
 use std::borrow::Cow;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! The nodes and their placement: one value that never changes.
+//! The nodes and the placement of keys on them: one value that never changes.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The nodes of a ring and how it uses them: one value that is swapped whole.
+//! The topology of a ring: its nodes and how it uses them, one value that is swapped whole.
 
 use std::collections::HashMap;
 use std::sync::Arc;

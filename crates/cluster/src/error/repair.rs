@@ -1,4 +1,4 @@
-//! Why a node of a copy was not repaired.
+//! The reasons why a node of a copy was not repaired.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What errors say.
+//! The texts of the errors.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Whether one node of a ring is away, what it misses meanwhile, and what others may hold of its keys from before: a value
-//! without I/O.
+//! The outage of one node of a ring, a value without I/O: whether the node is away, what it misses meanwhile, and what
+//! others may hold of its keys from before.
 
 use std::collections::HashMap;
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! The tasks in the background that let nodes of a ring serve again which were away.
+//! The background tasks that let a node of a ring serve again after an outage.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Commands on a ring that does without the nodes that are away: others stand in for them.
+//! Commands on a ring while a node is away: another node stands in for it.
 
 use std::collections::HashSet;
 use std::future::Future;

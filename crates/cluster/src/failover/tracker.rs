@@ -1,5 +1,5 @@
-//! Nodes of a ring that are away: who answers for their keys meanwhile, what must be done before they serve again, and what
-//! must be gone from the others before those answer for them another time.
+//! The tracker of a node's outages, shared by all calls. It says who answers for the keys of the node meanwhile, what must be
+//! done before the node serves again, and what must be gone from the others before they stand in another time.
 
 use std::future::ready;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Keys that are being copied to a node, and the writes that meet that.
+//! The window in which keys are being copied to a node: a write that meets it is hinted again.
 
 use std::hash::DefaultHasher;
 use std::hash::Hash;

@@ -1,4 +1,4 @@
-//! Which node of a copy has missed what, as far as this client knows.
+//! The hint log of one node of a copy: which keys it has missed, as far as this client knows.
 
 use std::collections::HashMap;
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! Giving an identity to servers that held data before.
+//! Adoption: servers that hold data already are given an identity.
 
 use redisdb_node::Node;
 

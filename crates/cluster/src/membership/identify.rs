@@ -1,5 +1,5 @@
-//! How a process that has seen nothing yet tells a server that belongs to a copy and is whole from one that came back
-//! empty or old: by a marker, one key on each server.
+//! Identification: a client that has seen nothing yet tells a whole server of the copy from one that came back empty or
+//! old, by the marker, one key on each server.
 
 use std::time::Duration;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What a server of a copy with an identity says of itself.
+//! A look at a server of a copy with an identity: its marker, and which process it is.
 
 use redis::Value;
 use redisdb_node as node;

@@ -1,4 +1,4 @@
-//! What a server of a copy with an identity is marked with, and what follows from it. Plain values.
+//! The marker of a server of a copy with an identity, and what follows from it: plain values.
 
 use std::time::Duration;
 use std::time::Instant;

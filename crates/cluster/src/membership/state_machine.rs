@@ -1,4 +1,4 @@
-//! How the health of a node changes with what is seen of it: one function of values.
+//! The state machine of a node: how its health changes with what is observed of it.
 
 use crate::health::Health;
 

@@ -1,4 +1,4 @@
-//! Watching over the nodes of a copy, and bringing those back that were away.
+//! The supervisor of a copy: it watches each node, and brings one back that was away.
 
 use std::hash::BuildHasher;
 use std::hash::Hasher;

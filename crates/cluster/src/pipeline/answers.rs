@@ -1,4 +1,4 @@
-//! What the commands of a pipeline on a ring were answered.
+//! The answers to a pipeline on a ring, kept until they are taken.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Many commands at once on a copy: each write to every node, each read to the node of its key.
+//! A pipeline on a copy: each write goes to every node, each read to the node of its key.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

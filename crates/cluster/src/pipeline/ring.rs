@@ -1,4 +1,4 @@
-//! Many commands at once on a ring: grouped by node, the groups sent concurrently, the results in the caller's order.
+//! A pipeline on a ring: its commands are grouped by node, and the groups are sent at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Commands that are sent to the nodes of a copy at the same time, and what becomes of them.
+//! A wave: commands of a pipeline on a copy that are sent to all nodes at the same time.
 
 use std::cell::OnceCell;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! How a command is sent, and what may not be sent like that.
+//! The context in which a command is sent, and which commands it refuses.
 
 use redis::Cmd;
 use redisdb_node::command;

@@ -1,4 +1,4 @@
-//! What the nodes' outcomes of a write come to: whether it is done, whose replies count, and who is behind.
+//! The verdict on a write: whether it is done, whose reply counts, and which nodes are stale after it.
 
 use redis::Value;
 use redisdb_node as node;

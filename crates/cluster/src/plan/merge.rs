@@ -1,4 +1,4 @@
-//! The replies of several nodes become one.
+//! A merge: the replies of several nodes become one.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Commands that one node decides: the others are sent what came of it, not the command.
+//! Commands that one node decides: the others are sent their effect, not the command.
 //!
 //! Which effect a command has is what Redis itself sends to its replicas.
 

@@ -1,4 +1,4 @@
-//! What is sent to the nodes of a copy in place of a command whose text would not have the same effect everywhere.
+//! The replication plan of a copy: which words each node is sent, so that all end up the same.
 //!
 //! The authority is what Redis itself sends to its replicas:
 //! <https://redis.io/docs/latest/develop/reference/key-specs/> names the keys, the source of each command the rest.

@@ -1,4 +1,4 @@
-//! Where a command goes on a ring: a plain function of its row, its keys and the placement.
+//! The route of a command on a ring: a plain function of its row, its keys and the placement.
 
 use redis::Cmd;
 use redisdb_hashring::HashRing;

@@ -1,4 +1,4 @@
-//! One command over many keys becomes one part for each node that owns some of them.
+//! A split: one command over many keys becomes a part for each node that owns some of them.
 
 use redis::Cmd;
 use redis::RedisWrite;

@@ -1,4 +1,4 @@
-//! Transactions on a ring: on the one node that owns their keys.
+//! Transactions on a ring, at the one node that owns their keys.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The elements of a value, some at a time: for values that are too large to be read whole, and between servers whose
-//! dumps mean nothing to each other.
+//! The elements of a value, read in chunks. Values that are too large to be read whole take this way, and values between
+//! servers that do not read each other's dumps.
 
 use std::hash::DefaultHasher;
 use std::hash::Hash;

@@ -1,4 +1,4 @@
-//! Whether a key is the same on two servers.
+//! A comparison of one key on two servers.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What is in a value, read whole, in an order that is the same everywhere.
+//! The contents of a value, read whole, in an order that is the same on every server.
 
 use futures_util::future::join_all;
 use redis::Pipeline;

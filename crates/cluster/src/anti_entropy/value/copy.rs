@@ -1,5 +1,5 @@
-//! Copying a value element by element, where its dump cannot be used: it is too large, or the other server is older and
-//! does not read it.
+//! A copy of a value, element by element. A value takes this way if its dump is too large, or if the other server is older
+//! and does not read it.
 //!
 //! What the other server has no place for is not left out in silence: the value is not copied then, and the error says why.
 //! But for what only counts or dates: how many entries a stream has had and a group has read, which Redis 6.2 does not

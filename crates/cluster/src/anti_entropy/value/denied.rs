@@ -1,4 +1,4 @@
-//! What a server does not let this user do.
+//! Keys and commands that a server denies to this user.
 
 use redisdb_node as node;
 use redisdb_node::Node;

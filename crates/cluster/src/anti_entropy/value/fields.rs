@@ -1,4 +1,4 @@
-//! When single fields of a hash go away: Redis 7.4 and Valkey 9.0 have that, and on servers before them all of them stay.
+//! The expiry of single fields of a hash. Redis 7.4 and Valkey 9.0 have it; on servers before them every field stays.
 
 use futures_util::future::try_join_all;
 use redis::from_redis_value;

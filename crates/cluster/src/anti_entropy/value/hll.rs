@@ -1,4 +1,4 @@
-//! What a HyperLogLog counts by, whichever way it is written down: <https://github.com/redis/redis/blob/7.0/src/hyperloglog.c>.
+//! The registers of a HyperLogLog, whichever way they are written down: <https://github.com/redis/redis/blob/7.0/src/hyperloglog.c>.
 //!
 //! `PFCOUNT` writes the count that it found into the value, and the same registers can be written in several ways.
 

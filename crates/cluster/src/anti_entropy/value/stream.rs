@@ -1,4 +1,4 @@
-//! What a stream is besides its entries: its counters, and its groups with who reads in them.
+//! The parts of a stream beside its entries: counters, groups, and who reads in them.
 
 use redis::Pipeline;
 use redis::Value;
