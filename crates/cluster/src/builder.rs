@@ -16,7 +16,6 @@ use crate::config::ConfigError;
 use crate::config::Strategy;
 use crate::config::TopologyConfig;
 use crate::copy::RedisCopy;
-use crate::engine::nodes::Nodes;
 use crate::engine::topology::Blueprint;
 use crate::error::Error;
 use crate::policy::OnDown;
@@ -260,7 +259,7 @@ impl CopyBuilder {
     pub fn build(self) -> Result<RedisCopy, Error> {
         let (policy, identity) = (self.policy, self.identity.clone());
         let (ring, nodes) = self.plan()?;
-        Ok(RedisCopy::new(Nodes::new(ring, nodes), policy, identity))
+        Ok(RedisCopy::new(ring, nodes, policy, identity))
     }
 
     /// What the copy is to be made of: all that may be wrong with it has been found by now.

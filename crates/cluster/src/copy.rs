@@ -1,6 +1,5 @@
 //! The handle of a copy: every key is on all servers.
 
-use std::collections::HashMap;
 use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use redisdb_hashring::HashRing;
 use redisdb_node as node;
 use redisdb_node::Execute;
 use redisdb_node::Node;
+use redisdb_node::NodeConfig;
 use redisdb_node::Scan;
 use redisdb_node::command::Command;
 use redisdb_node::command::Each;
@@ -29,14 +29,14 @@ use crate::builder::CopyBuilder;
 use crate::config::TopologyConfig;
 use crate::engine::background_task::BackgroundTask;
 use crate::engine::deadline::Budget;
+use crate::engine::member::Member;
 use crate::engine::nodes::Nodes;
 use crate::error::Error;
 use crate::event::Event;
+use crate::event::Events;
 use crate::health::Health;
-use crate::hints::log::HintLog;
 use crate::hints::log::Trust;
 use crate::membership::marker::Beat;
-use crate::membership::marker::Marker;
 use crate::membership::marker::Stage;
 use crate::membership::state_machine::Observation;
 use crate::policy::OnReturn;
@@ -90,21 +90,12 @@ pub struct RedisCopy {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) nodes: Nodes,
-    /// The nodes as they are written to: with an identity, only the process that was found to be the node's.
-    pub(crate) writers: Vec<Node>,
-    pub(crate) hints: Vec<HintLog>,
     pub(crate) write_to: WriteTo,
     pub(crate) read_from: ReadFrom,
     pub(crate) on_return: OnReturn,
     /// What the servers are marked with, and that they have been looked at.
     pub(crate) identity: Option<String>,
     pub(crate) identified: OnceCell<()>,
-    /// By the names of the nodes that are whole: what they were marked with last.
-    pub(crate) markers: Mutex<HashMap<String, Marker>>,
-    /// By the names of the nodes: how often each had been made whole when it was looked at last.
-    pub(crate) generations: Mutex<HashMap<String, u64>>,
-    /// By the names of the nodes: the generation that was found first in the process of this incarnation.
-    pub(crate) first_found: Mutex<HashMap<String, (u64, u64)>>,
     pub(crate) beat: Mutex<Beat>,
     /// Held while it is judged what became of a write that not every node took alike.
     pub(crate) judging: Mutex<()>,
@@ -113,26 +104,27 @@ pub(crate) struct Shared {
 }
 
 impl RedisCopy {
-    pub(crate) fn new(nodes: Nodes, policy: Policy, identity: Option<String>) -> Self {
-        let hints: Vec<HintLog> = nodes.iter().map(|_| HintLog::default()).collect();
-        let writer = |(node, hints): (&Node, &HintLog)| match identity {
-            Some(_) => node.admitting(hints.admission()),
-            None => node.clone(),
+    pub(crate) fn new(
+        ring: HashRing,
+        nodes: Vec<NodeConfig>,
+        policy: Policy,
+        identity: Option<String>,
+    ) -> Self {
+        let events = Events::default();
+        let members = nodes.into_iter().map(|config| Member::new(config, &events));
+        let members = match identity {
+            Some(_) => members.map(Member::fenced).collect(),
+            None => members.collect(),
         };
-        let writers = nodes.iter().zip(&hints).map(writer).collect();
+        let nodes = Nodes::new(Arc::new(ring), members, events);
         let Policy { write_to, read_from, on_return } = policy;
         let shared = Shared {
             nodes,
-            writers,
-            hints,
             write_to,
             read_from,
             on_return,
             identity,
             identified: OnceCell::new(),
-            markers: Mutex::default(),
-            generations: Mutex::default(),
-            first_found: Mutex::default(),
             beat: Mutex::new(Beat::new(Instant::now())),
             judging: Mutex::default(),
             told: Mutex::default(),
@@ -203,8 +195,7 @@ impl RedisCopy {
 
     /// How each node is, as far as this client has seen, in the order of the configuration.
     pub fn health(&self) -> Vec<(&str, Health)> {
-        let nodes = self.shared.nodes.iter().zip(&self.shared.hints);
-        nodes.map(|(node, hints)| (node.name(), hints.health(node))).collect()
+        self.shared.nodes.members().map(|member| (&**member.name(), member.health())).collect()
     }
 
     /// What happens to the nodes from now on: a stream that ends with the copy; see
@@ -227,26 +218,25 @@ impl RedisCopy {
         let node = self.shared.nodes.at(idx);
         // Connected first: a restart that nobody has noticed yet would make it fall behind again at once.
         node.ready().await?;
-        if let Some(hints) = self.shared.hints.get(idx) {
-            hints.on(Observation::Connected);
-            for (key, number) in hints.missed_keys() {
-                if self.shared.source_of(idx, &key).is_none() {
-                    hints.forget(&key, number);
-                }
+        let hints = self.shared.nodes.member(idx).hints();
+        hints.on(Observation::Connected);
+        for (key, number) in hints.missed_keys() {
+            if self.shared.source_of(idx, &key).is_none() {
+                hints.forget(&key, number);
             }
-            hints.readmit(node);
         }
+        hints.readmit(node);
         self.mark(idx..=idx, Stage::Ready).await
     }
 
     /// The nodes as they are written to.
     pub(crate) fn writers(&self) -> impl Iterator<Item = &Node> {
-        self.shared.writers.iter()
+        self.shared.nodes.members().map(Member::writer)
     }
 
     /// Whether a node holds what it was sent, but for what it is known to have missed.
     pub(crate) fn has_memory(&self, idx: usize) -> bool {
-        self.shared.hints.get(idx).is_some_and(|hints| hints.has_memory(self.shared.nodes.at(idx)))
+        self.shared.nodes.member(idx).has_memory()
     }
 
     /// Which node a key is read from first.
@@ -340,10 +330,10 @@ impl RedisCopy {
     fn in_sync_about(&self, key: Option<&[u8]>) -> Result<usize, Error> {
         let nodes = &self.shared.nodes;
         let order = |wanted: Trust| {
-            nodes.ring().successors(key.unwrap_or_default()).filter(move |idx| {
-                let standing = |hints: &HintLog| hints.trust(nodes.at(*idx), key.into_iter());
-                self.shared.hints.get(*idx).is_some_and(|hints| standing(hints) == wanted)
-            })
+            nodes
+                .ring()
+                .successors(key.unwrap_or_default())
+                .filter(move |idx| nodes.member(*idx).trust(key.into_iter()) == wanted)
         };
         // A node that is down now may be up again in a moment, so it is the choice where no other is left.
         let up = order(Trust::Full).find(|idx| nodes.at(*idx).is_connected());

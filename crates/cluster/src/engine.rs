@@ -2,5 +2,6 @@
 
 pub(crate) mod background_task;
 pub(crate) mod deadline;
+pub(crate) mod member;
 pub(crate) mod nodes;
 pub(crate) mod topology;

@@ -5,7 +5,6 @@ use std::fmt;
 use futures_util::Stream;
 use futures_util::stream;
 use redisdb_node::NodeEvent;
-use redisdb_node::Observer;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -83,12 +82,6 @@ impl Events {
     /// Tells of an event. Without a listener it is forgotten.
     pub(crate) fn tell(&self, event: Event) {
         let _nobody_listens = self.0.send(event);
-    }
-
-    /// What a node tells of itself.
-    pub(crate) fn observer(&self) -> Observer {
-        let events = self.clone();
-        Observer::new(move |node, event| events.tell(Event::Node { node: node.to_owned(), event }))
     }
 
     /// The events from now on. It ends when the last handle and the last node are gone.

@@ -33,7 +33,7 @@ impl Repair<'_> {
         lease: &mut Option<Lease>,
         repaired: &mut Repaired,
     ) -> Result<(), Error> {
-        let (shared, hints) = (&*self.copy.shared, self.copy.shared.hints_of(idx)?);
+        let (shared, hints) = (&*self.copy.shared, self.copy.shared.nodes.member(idx).hints());
         let is_whole = hints.has_memory(target);
         let (here, there) = try_join(size(target), size(&source.node)).await?;
         let n_passes = if is_whole || self.dry_run { 1 } else { 2 };
@@ -86,7 +86,7 @@ impl Repair<'_> {
         // Of what the source itself has missed, others may know better; a node that has it right needs no other.
         match (self.dry_run, is_whole) {
             (true, _) => {
-                let missed = shared.hints_of(source.idx)?.missed_keys();
+                let missed = shared.nodes.member(source.idx).hints().missed_keys();
                 let missed = missed.into_iter().filter(|(key, _)| !is_whole || hints.has_missed_of(key));
                 self.missed_keys((idx, target), missed.collect(), repaired).await?;
             }
@@ -104,7 +104,7 @@ impl Repair<'_> {
         keys: Vec<Vec<u8>>,
         repaired: &mut Repaired,
     ) -> Result<(), Error> {
-        let hints = self.copy.shared.hints_of(idx)?;
+        let hints = self.copy.shared.nodes.member(idx).hints();
         let is_read = hints.has_memory(target);
         let brought = transfer((source, target), hints, &keys, self.whole, is_read || self.dry_run).await?;
         let found = keys.into_iter().zip(brought);

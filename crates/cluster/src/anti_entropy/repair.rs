@@ -15,6 +15,7 @@ use crate::anti_entropy::value;
 use crate::copy::RedisCopy;
 use crate::error::Error;
 use crate::error::RepairReason;
+use crate::hints::log::Trust;
 use crate::membership::identify::Lease;
 use crate::membership::marker::Stage;
 
@@ -142,7 +143,7 @@ impl<'a> Repair<'a> {
     pub async fn run(self) -> Result<Repaired, Error> {
         let idx = self.copy.shared.nodes.position(&self.node)?;
         let is_named = self.named_source(idx)?.is_some();
-        let hints = self.copy.shared.hints_of(idx)?;
+        let hints = self.copy.shared.nodes.member(idx).hints();
         // Which of the others counts is known of their servers alone, unless the caller says it.
         match self.copy.connect().await {
             Err(error) if !is_named => return Err(error),
@@ -169,7 +170,7 @@ impl<'a> Repair<'a> {
     async fn work(&mut self, rounds: usize, lease: &mut Option<Lease>) -> Result<Repaired, Error> {
         let (copy, shared) = (self.copy, &*self.copy.shared);
         let idx = shared.nodes.position(&self.node)?;
-        let hints = shared.hints_of(idx)?;
+        let hints = shared.nodes.member(idx).hints();
         let (incarnation, n_floods) = (shared.nodes.at(idx).incarnation(), hints.n_floods());
         // Another process that answers there meanwhile is neither read nor written.
         let target = &shared.process(idx, incarnation);
@@ -291,11 +292,11 @@ impl<'a> Repair<'a> {
     pub(crate) fn source_of(&self, target: usize, key: &[u8]) -> Option<usize> {
         let shared = &*self.copy.shared;
         let has_it_right = |idx: &usize| {
-            let (node, hints) = (shared.nodes.at(*idx), shared.hints.get(*idx));
-            hints.is_some_and(|hints| match self.source {
-                Some(_) => !hints.has_missed_of(key),
-                None => node.is_connected() && hints.in_sync(node, std::iter::once(key)),
-            })
+            let member = shared.nodes.member(*idx);
+            match self.source {
+                Some(_) => !member.hints().has_missed_of(key),
+                None => member.node().is_connected() && member.trust(std::iter::once(key)) == Trust::Full,
+            }
         };
         self.compared_with.filter(has_it_right).or_else(|| shared.source_of(target, key))
     }

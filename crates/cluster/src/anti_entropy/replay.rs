@@ -24,7 +24,7 @@ impl Repair<'_> {
         repaired: &mut Repaired,
     ) -> Result<bool, Error> {
         let shared = &*self.copy.shared;
-        let hints = shared.hints_of(idx)?;
+        let hints = shared.nodes.member(idx).hints();
         let mut by_source: BTreeMap<usize, Vec<(Vec<u8>, u64)>> = BTreeMap::new();
         let (mut doubtful, mut orphaned) = (Vec::new(), Vec::new());
         let named = self.named_source(idx)?;

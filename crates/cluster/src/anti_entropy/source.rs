@@ -5,9 +5,9 @@ use redisdb_node::Node;
 use crate::copy::RedisCopy;
 use crate::copy::Shared;
 use crate::engine::deadline::Budget;
+use crate::engine::member::Member;
 use crate::error::Error;
 use crate::error::RepairReason;
-use crate::hints::log::HintLog;
 use crate::hints::log::Trust;
 
 /// A node whose keys count, as the process that it was when it was chosen, and but for the keys that it is known to have
@@ -26,7 +26,7 @@ impl<'a> Source<'a> {
     /// A node that the caller has named, whatever is known of it.
     pub(crate) fn named(copy: &'a RedisCopy, idx: usize) -> Result<Self, Error> {
         let node = copy.shared.process(idx, copy.shared.nodes.at(idx).incarnation());
-        let has_memory = copy.shared.hints_of(idx)?.has_memory(&node);
+        let has_memory = copy.shared.nodes.member(idx).hints().has_memory(&node);
         Ok(Self { copy, idx, node, has_memory, also_missed: false })
     }
 
@@ -46,8 +46,7 @@ impl<'a> Source<'a> {
 
     /// Returns whether what it holds of this key counts.
     pub(crate) fn counts_for(&self, key: &[u8]) -> bool {
-        let hints = self.copy.shared.hints.get(self.idx);
-        self.also_missed || hints.is_some_and(|hints| !hints.has_missed_of(key))
+        self.also_missed || !self.copy.shared.nodes.member(self.idx).hints().has_missed_of(key)
     }
 
     /// Makes sure that what it was asked up to now came from the memory that counts: that nobody has emptied it meanwhile.
@@ -59,7 +58,7 @@ impl<'a> Source<'a> {
         let shared = &*self.copy.shared;
         let is_as_it_was = !self.has_memory
             || self.copy.has_its_marker(self.idx, &Budget::new(None, 1)).await
-                && shared.hints_of(self.idx)?.has_memory(&self.node);
+                && shared.nodes.member(self.idx).hints().has_memory(&self.node);
         if is_as_it_was { Ok(()) } else { Err(lost(target)) }
     }
 }
@@ -73,11 +72,8 @@ impl Shared {
     pub(crate) fn source_of(&self, target: usize, key: &[u8]) -> Option<usize> {
         let of = |wanted: Trust| {
             self.nodes.ring().successors(key).find(|idx| {
-                let node = self.nodes.at(*idx);
-                let standing = |hints: &HintLog| hints.trust(node, std::iter::once(key));
-                *idx != target
-                    && node.is_connected()
-                    && self.hints.get(*idx).is_some_and(|hints| standing(hints) == wanted)
+                let member = self.nodes.member(*idx);
+                *idx != target && member.node().is_connected() && member.trust(std::iter::once(key)) == wanted
             })
         };
         // Nodes that were all away for a moment are not to wait for each other.
@@ -87,23 +83,20 @@ impl Shared {
     /// The other node from which all keys are brought over: one that is up and has missed nothing, or else as little as can
     /// be told key by key.
     pub(crate) fn source_of_all(&self, target: usize) -> Option<usize> {
-        let of = |wanted: fn(&HintLog, &Node) -> bool| {
+        let of = |wanted: fn(&Member) -> bool| {
             (0..self.nodes.len()).find(|idx| {
-                let node = self.nodes.at(*idx);
-                *idx != target
-                    && node.is_connected()
-                    && self.hints.get(*idx).is_some_and(|hints| wanted(hints, node))
+                let member = self.nodes.member(*idx);
+                *idx != target && member.node().is_connected() && wanted(member)
             })
         };
-        of(HintLog::is_in_sync).or_else(|| of(HintLog::is_readable))
+        of(Member::is_in_sync).or_else(|| of(Member::is_readable))
     }
 
     /// Has a node that lost its memory miss what any other one has missed: it may have been the only one that took it.
     pub(crate) fn missed_with_the_others(&self, idx: usize) {
-        let Some(hints) = self.hints.get(idx) else { return };
-        let others = self.hints.iter().enumerate().filter(|(other, _)| *other != idx);
-        for (key, _) in others.flat_map(|(_, other)| other.missed_keys()) {
-            hints.record_hint(std::iter::once(key.as_slice()));
+        let others = self.nodes.members().enumerate().filter(|(other, _)| *other != idx);
+        for (key, _) in others.flat_map(|(_, other)| other.hints().missed_keys()) {
+            self.nodes.member(idx).hints().record_hint(std::iter::once(key.as_slice()));
         }
     }
 }

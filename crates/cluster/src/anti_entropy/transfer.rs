@@ -97,7 +97,7 @@ pub(crate) async fn forget_unanimous(
     keys: &[(Vec<u8>, u64)],
     whole: u64,
 ) -> Result<bool, Error> {
-    let (target, hints) = (shared.nodes.at(idx), shared.hints_of(idx)?);
+    let (target, hints) = (shared.nodes.at(idx), shared.nodes.member(idx).hints());
     if !shared.nodes.iter().all(Node::is_connected) {
         return Ok(false);
     }

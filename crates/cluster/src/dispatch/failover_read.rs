@@ -16,8 +16,8 @@ use redisdb_node::command::Spec;
 use crate::copy::RedisCopy;
 use crate::copy::Shared;
 use crate::dispatch::scatter::unfit;
+use crate::engine::member::Member;
 use crate::error::Error;
-use crate::hints::log::HintLog;
 use crate::hints::log::Trust;
 use crate::pipeline::copy::CopyReply;
 use crate::plan::context::Context;
@@ -112,7 +112,7 @@ impl RedisCopy {
     pub(crate) async fn run_each(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
         let _sendable = replicate::plan(Context::Alone, spec, cmd, || SystemTime::UNIX_EPOCH)?;
         self.check_identity().await?;
-        let replies = join_all(self.shared.writers.iter().map(|node| node.run(spec, cmd))).await;
+        let replies = join_all(self.writers().map(|node| node.run(spec, cmd))).await;
         Ok(self.shared.nodes.replies(replies))
     }
 }
@@ -120,12 +120,7 @@ impl RedisCopy {
 impl Shared {
     /// Returns whether no node is known to answer reads.
     pub(crate) fn nobody_is_up(&self) -> bool {
-        !self.nodes.iter().zip(&self.hints).any(|(node, hints)| hints.is_readable(node))
-    }
-
-    /// What a node has missed.
-    pub(crate) fn hints_of(&self, idx: usize) -> Result<&HintLog, Error> {
-        self.hints.get(idx).ok_or_else(|| Error::NoSuchNode { name: format!("#{idx}") })
+        !self.nodes.members().any(Member::is_readable)
     }
 
     pub(crate) fn names(&self, nodes: Vec<usize>) -> Vec<String> {
@@ -140,7 +135,7 @@ impl Shared {
     pub(crate) fn trust(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> Trust {
         // The keys are looked for only if the node has missed any: this is asked before and after every read.
         let keys = std::iter::once_with(|| spec.keys_of(cmd)).flatten().flatten().map(|(_, key)| key);
-        self.hints.get(idx).map_or(Trust::Stale, |stale| stale.trust(self.nodes.at(idx), keys))
+        self.nodes.member(idx).trust(keys)
     }
 }
 

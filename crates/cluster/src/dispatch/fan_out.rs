@@ -98,7 +98,7 @@ impl RedisCopy {
                     continue;
                 }
                 guard.deciding(idx);
-                match ask(&budget.share(shared.writer(idx)), spec, cmd, decide).await {
+                match ask(&budget.share(shared.nodes.member(idx).writer()), spec, cmd, decide).await {
                     Ok((reply, answer)) => {
                         let lacks = decide.lacks_something(cmd, &reply, answer.as_ref());
                         if self.counts(idx, spec, cmd, lacks, budget).await {
@@ -208,7 +208,7 @@ impl RedisCopy {
         let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
         let mut guard = WriteGuard::new(shared, spec, cmd);
         guard.sending();
-        let results = join_all(shared.writers.iter().map(|node| node.invoke(call))).await;
+        let results = join_all(self.writers().map(|node| node.invoke(call))).await;
         if shared.identity.is_some() && guard.is_disagreed(&results) {
             guard.answered(results.iter().map(Ack::from).collect());
             self.look_at_all().await;
@@ -222,7 +222,7 @@ impl RedisCopy {
         let channel = spec.first_key(cmd).ok().flatten().unwrap_or_default();
         let mut results = Vec::new();
         for idx in shared.nodes.ring().successors(channel) {
-            let result = shared.writer(idx).run(spec, cmd).await;
+            let result = shared.nodes.member(idx).writer().run(spec, cmd).await;
             let next = result.as_ref().is_err_and(node::Error::is_connect);
             results.push((idx, result));
             if !next {
@@ -255,11 +255,6 @@ async fn ask(
 }
 
 impl Shared {
-    /// A node as it is written to.
-    pub(crate) fn writer(&self, idx: usize) -> &Node {
-        self.writers.get(idx).unwrap_or_else(|| self.nodes.at(idx))
-    }
-
     /// Sends a write to a node.
     async fn send(
         &self,
@@ -268,7 +263,7 @@ impl Shared {
         cmd: &Cmd,
         budget: &Budget,
     ) -> Result<Value, node::Error> {
-        budget.all(self.writer(idx)).run(spec, cmd).await
+        budget.all(self.nodes.member(idx).writer()).run(spec, cmd).await
     }
 
     /// Held while it is judged what became of a write.

@@ -8,6 +8,7 @@ use redisdb_node::command::Keys;
 use redisdb_node::command::Spec;
 
 use crate::copy::Shared;
+use crate::engine::member::Member;
 use crate::error::Error;
 use crate::hints::log::HintLog;
 use crate::pipeline::copy::keys;
@@ -75,17 +76,17 @@ pub(crate) struct WriteGuard<'a> {
 
 impl<'a> WriteGuard<'a> {
     pub(crate) fn new(shared: &'a Shared, spec: &'static Spec, cmd: &'a Cmd) -> Self {
-        let ever = shared.hints.iter().any(|hints| hints.was_copied_since(0));
+        let ever = shared.nodes.members().any(|member| member.hints().was_copied_since(0));
         let batches_ended = match ever {
-            true => shared.hints.iter().map(HintLog::batches_ended).collect(),
+            true => shared.nodes.members().map(|member| member.hints().batches_ended()).collect(),
             false => Vec::new(),
         };
-        let before = shared.hints.iter().enumerate().filter_map(|(idx, hints)| {
-            let node = shared.nodes.at(idx);
-            let is_in_doubt = !hints.is_in_sync(node);
+        let before = shared.nodes.members().enumerate().filter_map(|(idx, member)| {
+            let hints = member.hints();
+            let is_in_doubt = !member.is_in_sync();
             is_in_doubt.then(|| Before {
                 idx,
-                held: hints.holds(node, keys(spec, cmd)),
+                held: member.holds(keys(spec, cmd)),
                 last_missed: hints.has_missed().then(|| hints.last_missed()),
             })
         });
@@ -141,13 +142,13 @@ impl<'a> WriteGuard<'a> {
 
     /// Returns whether all nodes took it, held all they should, and said the same.
     fn is_plain(&self, results: &[Result<Value, node::Error>]) -> bool {
-        let is_current = |(idx, hints): (usize, &HintLog)| {
-            hints.is_in_sync(self.shared.nodes.at(idx)) && !hints.was_copied_since(self.batches_ended(idx))
+        let is_current = |(idx, member): (usize, &Member)| {
+            member.is_in_sync() && !member.hints().was_copied_since(self.batches_ended(idx))
         };
         self.before.is_empty()
             && results.iter().all(Result::is_ok)
             && !are_different(results)
-            && self.shared.hints.iter().enumerate().all(is_current)
+            && self.shared.nodes.members().enumerate().all(is_current)
     }
 
     fn weigh(
@@ -215,9 +216,7 @@ impl<'a> WriteGuard<'a> {
 
     /// Notes a node that answered from another memory than that of the others.
     pub(crate) fn note_other(&self, idx: usize) {
-        if let Some(hints) = self.shared.hints.get(idx) {
-            self.hint(hints);
-        }
+        self.hint(self.shared.nodes.member(idx).hints());
     }
 
     /// Nothing more is sent, and nothing was missed.
@@ -240,10 +239,8 @@ impl<'a> WriteGuard<'a> {
     /// missed before it began. Whatever was sent to a node before came there before.
     fn settle(&self, results: &[Result<Value, node::Error>]) {
         for Before { idx, last_missed, .. } in &self.before {
-            if let (Some(hints), Some(Ok(_)), Some(last)) =
-                (self.shared.hints.get(*idx), results.get(*idx), last_missed)
-            {
-                hints.settle(self.keys(), *last);
+            if let (Some(Ok(_)), Some(last)) = (results.get(*idx), last_missed) {
+                self.shared.nodes.member(*idx).hints().settle(self.keys(), *last);
             }
         }
     }
@@ -255,10 +252,10 @@ impl<'a> WriteGuard<'a> {
         if self.spec.group == Group::Scripting {
             return;
         }
-        for (idx, hints) in self.shared.hints.iter().enumerate() {
+        for (idx, member) in self.shared.nodes.members().enumerate() {
             let reply = results.get(idx).and_then(|result| result.as_ref().ok());
-            if reply.is_some_and(|reply| reply != right) && hints.has_memory(self.shared.nodes.at(idx)) {
-                hints.record_hint(self.keys());
+            if reply.is_some_and(|reply| reply != right) && member.has_memory() {
+                member.hints().record_hint(self.keys());
             }
         }
     }
@@ -271,9 +268,9 @@ impl<'a> WriteGuard<'a> {
 
     fn note_taken(&self, took: &[Ack], held: &[Held], is_done: bool) {
         let after = stale_after(took, held, is_done, self.order());
-        for (hints, is_behind) in self.shared.hints.iter().zip(after) {
-            if is_behind {
-                self.hint(hints);
+        for (member, is_stale) in self.shared.nodes.members().zip(after) {
+            if is_stale {
+                self.hint(member.hints());
             }
         }
     }
@@ -308,15 +305,14 @@ impl<'a> WriteGuard<'a> {
     /// What each node held of its keys from its beginning until now.
     fn held(&self) -> Vec<Held> {
         let touches_keys = self.touches_keys();
-        let held = self.shared.hints.iter().enumerate().map(|(idx, hints)| {
-            let node = self.shared.nodes.at(idx);
+        let held = self.shared.nodes.members().enumerate().map(|(idx, member)| {
             let was_behind = self.before.iter().any(|before| before.idx == idx && !before.held);
             match () {
                 () if !touches_keys => Held::Current,
-                () if hints.were_copied_since(self.batches_ended(idx), self.keys()) => Held::Copied,
-                () if was_behind || !hints.holds(node, self.keys()) => Held::Stale,
+                () if member.hints().were_copied_since(self.batches_ended(idx), self.keys()) => Held::Copied,
+                () if was_behind || !member.holds(self.keys()) => Held::Stale,
                 // Of one that has no connection now it may not have been noticed yet that it is away.
-                () if hints.is_readable(node) && node.is_connected() => Held::Current,
+                () if member.is_readable() && member.node().is_connected() => Held::Current,
                 () => Held::Away,
             }
         });
@@ -340,7 +336,8 @@ impl Drop for WriteGuard<'_> {
             Phase::Sent => self.note_untold(&vec![Ack::Maybe; self.shared.nodes.len()]),
             Phase::Answered(took) => self.note_untold(&took),
         }
-        for (idx, hints) in self.shared.hints.iter().enumerate() {
+        for (idx, member) in self.shared.nodes.members().enumerate() {
+            let hints = member.hints();
             if hints.were_copied_since(self.batches_ended(idx), self.keys()) {
                 self.hint(hints);
             }

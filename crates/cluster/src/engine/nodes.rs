@@ -13,9 +13,9 @@ use redisdb_hashring::HashRing;
 use redisdb_hashring::HashTag;
 use redisdb_node as node;
 use redisdb_node::Node;
-use redisdb_node::NodeConfig;
 use redisdb_node::command::Spec;
 
+use crate::engine::member::Member;
 use crate::error::Error;
 use crate::event::Events;
 use crate::replies::Replies;
@@ -24,22 +24,15 @@ use crate::replies::Replies;
 #[derive(Debug, Clone)]
 pub(crate) struct Nodes {
     ring: Arc<HashRing>,
-    nodes: Vec<(Arc<str>, Node)>,
+    members: Vec<Member>,
     events: Events,
 }
 
 impl Nodes {
-    pub(crate) fn new(ring: HashRing, nodes: Vec<NodeConfig>) -> Self {
-        let events = Events::default();
-        let nodes = nodes.into_iter().map(|node| Node::observed(node, events.observer()));
-        Self::of(Arc::new(ring), nodes, events.clone())
-    }
-
-    /// The nodes of a ring, in its order.
-    pub(crate) fn of(ring: Arc<HashRing>, nodes: impl Iterator<Item = Node>, events: Events) -> Self {
-        let nodes: Vec<(Arc<str>, Node)> = nodes.map(|node| (node.name().into(), node)).collect();
-        Node::keep_apart(nodes.iter().map(|(_, node)| node));
-        Self { ring, nodes, events }
+    /// The members of a placement, in its order.
+    pub(crate) fn new(ring: Arc<HashRing>, members: Vec<Member>, events: Events) -> Self {
+        Node::keep_apart(members.iter().map(Member::node));
+        Self { ring, members, events }
     }
 
     /// What tells of these nodes.
@@ -49,8 +42,8 @@ impl Nodes {
 
     /// The same nodes, by handles with a deadline.
     pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
-        let nodes = self.nodes.iter().map(|(name, node)| (Arc::clone(name), node.with_deadline(deadline)));
-        Self { ring: Arc::clone(&self.ring), nodes: nodes.collect(), events: self.events.clone() }
+        let members = self.members.iter().map(|member| member.with_deadline(deadline)).collect();
+        Self { ring: Arc::clone(&self.ring), members, events: self.events.clone() }
     }
 
     /// Connects to all at once. A server that is down now may come up later, so only two things are errors: a node
@@ -111,31 +104,35 @@ impl Nodes {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
+        self.members.len()
     }
 
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Node> {
-        self.nodes.iter().map(|(_, node)| node)
+        self.members.iter().map(Member::node)
     }
 
     #[expect(
         clippy::indexing_slicing,
         reason = "the ring was built from these nodes: its indices are theirs"
     )]
+    pub(crate) fn member(&self, idx: usize) -> &Member {
+        &self.members[idx]
+    }
+
+    pub(crate) fn members(&self) -> impl ExactSizeIterator<Item = &Member> + Clone {
+        self.members.iter()
+    }
+
     pub(crate) fn at(&self, idx: usize) -> &Node {
-        &self.nodes[idx].1
+        self.member(idx).node()
     }
 
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "the ring was built from these nodes: its indices are theirs"
-    )]
     pub(crate) fn name(&self, idx: usize) -> &Arc<str> {
-        &self.nodes[idx].0
+        self.member(idx).name()
     }
 
     pub(crate) fn position(&self, name: &str) -> Result<usize, Error> {
-        let found = self.nodes.iter().position(|(n, _)| **n == *name);
+        let found = self.members.iter().position(|member| **member.name() == *name);
         found.ok_or_else(|| Error::NoSuchNode { name: name.to_owned() })
     }
 
@@ -146,7 +143,7 @@ impl Nodes {
 
     /// Puts each node's name to its result; the results stand in the order of the nodes.
     pub(crate) fn replies<T>(&self, results: Vec<Result<T, node::Error>>) -> Replies<T> {
-        let names = self.nodes.iter().map(|(name, _)| Arc::clone(name));
+        let names = self.members.iter().map(|member| Arc::clone(member.name()));
         Replies::new(names.zip(results.into_iter().map(Into::into)).collect())
     }
 

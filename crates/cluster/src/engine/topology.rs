@@ -13,6 +13,7 @@ use redisdb_node::command::Spec;
 
 use crate::builder::Members;
 use crate::config::ConfigError;
+use crate::engine::member::Member;
 use crate::engine::nodes::Nodes;
 use crate::error::Error;
 use crate::event::Events;
@@ -28,8 +29,6 @@ use crate::policy::Rejoin;
 #[derive(Debug)]
 pub(crate) struct Topology {
     pub(crate) nodes: Nodes,
-    /// Of each node.
-    away: Vec<Arc<OutageTracker>>,
     colocated: bool,
     pub(crate) on_down: OnDown,
 }
@@ -81,12 +80,7 @@ impl Topology {
     pub(crate) fn new(plan: Blueprint) -> Self {
         let events = Events::default();
         let (ring, on_down) = (Arc::clone(&plan.ring), plan.on_down.clone());
-        let nobody = Self {
-            nodes: Nodes::of(ring, std::iter::empty(), events.clone()),
-            away: Vec::new(),
-            colocated: plan.colocated,
-            on_down,
-        };
+        let nobody = Self { nodes: Nodes::new(ring, Vec::new(), events), colocated: plan.colocated, on_down };
         nobody.replaced_by(&plan).0
     }
 
@@ -138,7 +132,7 @@ impl Topology {
     #[inline]
     pub(crate) fn is_away(&self, idx: usize) -> bool {
         self.on_down != OnDown::Fail
-            && (self.nodes.at(idx).is_down() || self.away.get(idx).is_some_and(|away| away.is_away()))
+            && (self.nodes.at(idx).is_down() || self.nodes.member(idx).outages().is_away())
     }
 
     /// Whether a command takes more than to be sent where it is routed to: because a node is away, or because a delete
@@ -160,14 +154,15 @@ impl Topology {
         self.on_down != OnDown::Fail && (0..self.nodes.len()).any(|idx| self.is_away(idx))
     }
 
-    pub(crate) fn away(&self) -> impl Iterator<Item = (&Node, &Arc<OutageTracker>)> {
-        self.nodes.iter().zip(&self.away)
+    /// The trackers of the outages of all nodes.
+    pub(crate) fn outages(&self) -> impl Iterator<Item = (&Node, &Arc<OutageTracker>)> {
+        self.nodes.members().map(|member| (member.node(), member.outages()))
     }
 
     /// The nodes in whose place one answers for a key: its owner, and all others that would come first.
     pub(crate) fn in_place_of(&self, at: usize, key: &[u8]) -> impl Iterator<Item = &Arc<OutageTracker>> {
         let before = self.nodes.ring().successors(key).take_while(move |idx| *idx != at);
-        before.filter_map(|idx| self.away.get(idx))
+        before.map(|idx| self.nodes.member(idx).outages())
     }
 
     /// Whether a node would answer for a key before another one does.
@@ -179,32 +174,34 @@ impl Topology {
     /// The topology that takes the place of this one, with those of its nodes that stay as they are.
     pub(crate) fn replaced_by(&self, plan: &Blueprint) -> (Self, Replaced) {
         let events = self.nodes.events();
-        let mut present: HashMap<&str, (&Node, &Arc<OutageTracker>)> =
-            self.away().map(|(node, away)| (node.name(), (node, away))).collect();
+        let mut present: HashMap<&str, &Member> =
+            self.nodes.members().map(|member| (&**member.name(), member)).collect();
         let mut replaced = Replaced::default();
         let members = plan.nodes.iter().map(|config| {
             let name = || config.name().to_owned();
             match present.remove(config.name()) {
-                Some((node, away)) if is_same_server(node.config(), config) => {
+                Some(member) if is_same_server(member.node().config(), config) => {
                     replaced.kept.push(name());
-                    return (node.clone(), Arc::clone(away));
+                    member.clone()
                 }
                 // What it has missed was missed by its name, and is to be removed from the server that has it now.
-                Some((_, away)) => {
+                Some(member) => {
                     replaced.changed.push(name());
-                    return (Node::observed(config.clone(), away.observer(events)), Arc::clone(away));
+                    member.moved(config.clone(), events)
                 }
-                None => replaced.added.push(name()),
+                None => {
+                    replaced.added.push(name());
+                    Member::new(config.clone(), events)
+                }
             }
-            let away = Arc::new(OutageTracker::default());
-            (Node::observed(config.clone(), away.observer(events)), away)
         });
-        let (nodes, away): (Vec<_>, Vec<Arc<OutageTracker>>) = members.unzip();
-        away.iter().for_each(|away| away.is_stood_in_for(plan.on_down != OnDown::Fail));
-        let nodes = Nodes::of(Arc::clone(&plan.ring), nodes.into_iter(), events.clone());
+        let members: Vec<Member> = members.collect();
+        let is_stood_in_for = plan.on_down != OnDown::Fail;
+        members.iter().for_each(|member| member.outages().is_stood_in_for(is_stood_in_for));
+        let nodes = Nodes::new(Arc::clone(&plan.ring), members, events.clone());
         let removed = self.nodes.iter().map(Node::name).filter(|name| present.contains_key(name));
         replaced.removed = removed.map(str::to_owned).collect();
-        (Self { nodes, away, colocated: plan.colocated, on_down: plan.on_down.clone() }, replaced)
+        (Self { nodes, colocated: plan.colocated, on_down: plan.on_down.clone() }, replaced)
     }
 }
 

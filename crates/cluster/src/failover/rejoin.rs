@@ -13,7 +13,7 @@ impl Shared {
         self.monitor.ensure(move || async move {
             while let Some(topology) = shared.upgrade().map(|shared| shared.topology.load_full()) {
                 let mut is_any_away = false;
-                for (node, away) in topology.away().filter(|(_, away)| away.is_away()) {
+                for (node, away) in topology.outages().filter(|(_, away)| away.is_away()) {
                     match node.is_down() {
                         true => is_any_away = true,
                         false => match away.rejoin(node, &topology).await {
@@ -41,18 +41,18 @@ impl Shared {
 
     /// Sees to it that what others hold of the keys of nodes that serve again is removed.
     fn clean(self: &Arc<Self>) {
-        if !self.topology.load().away().any(|(_, away)| away.has_left_something()) {
+        if !self.topology.load().outages().any(|(_, away)| away.has_left_something()) {
             return;
         }
         let shared = Arc::downgrade(self);
         self.cleaner.ensure(move || async move {
             while let Some(topology) = shared.upgrade().map(|shared| shared.topology.load_full()) {
-                for (idx, (node, away)) in topology.away().enumerate() {
+                for (idx, (node, away)) in topology.outages().enumerate() {
                     if let Err(error) = away.clean(idx, &topology).await {
                         tracing::warn!(node = node.name(), %error, "others may still hold old values of its keys");
                     }
                 }
-                if !topology.away().any(|(_, away)| away.has_left_something()) {
+                if !topology.outages().any(|(_, away)| away.has_left_something()) {
                     return;
                 }
                 drop(topology);

@@ -4,7 +4,6 @@ use redisdb_node::Node;
 
 use crate::copy::RedisCopy;
 use crate::error::Error;
-use crate::hints::log::HintLog;
 use crate::membership::marker::Stage;
 
 impl RedisCopy {
@@ -26,7 +25,7 @@ impl RedisCopy {
             node.ready().await?;
         }
         // What is missed from now on was not compared.
-        let missed: Vec<_> = self.shared.hints.iter().map(HintLog::missed_keys).collect();
+        let missed: Vec<_> = self.shared.nodes.members().map(|member| member.hints().missed_keys()).collect();
         let incarnations: Vec<u64> = nodes.iter().map(|node| node.incarnation()).collect();
         // One server alone is the same as itself.
         if 1 < nodes.len() {
@@ -45,7 +44,8 @@ impl RedisCopy {
             return Err(Error::Identity { reason });
         }
         self.mark(0..nodes.len(), Stage::Ready).await?;
-        for ((node, hints), missed) in nodes.into_iter().zip(&self.shared.hints).zip(missed) {
+        for (member, missed) in self.shared.nodes.members().zip(missed) {
+            let (node, hints) = member.with_hints();
             missed.iter().for_each(|(key, number)| hints.forget(key, *number));
             hints.readmit(node);
         }

@@ -1,6 +1,8 @@
 //! Identification: a client that has seen nothing yet tells a whole server of the copy from one that came back empty or
 //! old, by the marker, one key on each server.
 
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -22,10 +24,12 @@ use crate::copy::RedisCopy;
 use crate::copy::Shared;
 use crate::dispatch::run_with::run_with;
 use crate::engine::deadline::Budget;
+use crate::engine::member::Member;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::membership::look::Found;
 use crate::membership::look::Look;
+use crate::membership::marker::Marked;
 use crate::membership::marker::Marker;
 use crate::membership::marker::Stage;
 use crate::membership::state_machine::Observation;
@@ -104,13 +108,13 @@ impl RedisCopy {
         let unproved =
             looks.iter().position(|look| matches!(look.found, Found::Marked(..)) && look.is_marked.is_none());
         for (idx, look) in looks.into_iter().enumerate() {
-            if let (Found::Unreachable(_), Some(hints)) = (&look.found, self.shared.hints.get(idx)) {
+            if let Found::Unreachable(_) = &look.found {
                 // Whatever answers there later is looked at before it is believed.
-                hints.on(Observation::Unreachable);
+                nodes.member(idx).hints().on(Observation::Unreachable);
             }
             self.settle(idx, look).await;
         }
-        let is_any_whole = nodes.iter().zip(&self.shared.hints).any(|(node, hints)| hints.is_readable(node));
+        let is_any_whole = nodes.members().any(Member::is_readable);
         match unproved {
             Some(idx) if !is_any_whole => {
                 let user = nodes.at(idx).config().username().unwrap_or("default");
@@ -138,7 +142,7 @@ impl RedisCopy {
             let node = self.shared.process(idx, look.incarnation);
             let epoch = self.shared.beat().newest();
             let marked = if let Found::Marked(marker, _) = &look.found { marker.generation } else { 0 };
-            let known = self.shared.generation(&node).unwrap_or(0).max(marked);
+            let known = self.shared.nodes.member(idx).generation().unwrap_or(0).max(marked);
             // One that is marked as whole already has not been made whole once more.
             let is_whole = look.is_marked == Some(true)
                 && matches!(&look.found, Found::Marked(marker, _) if marker.is_whole(0));
@@ -146,10 +150,8 @@ impl RedisCopy {
             let marker =
                 Marker::new(node.name(), stage, epoch, look.process_to_mark()).of_generation(generation);
             node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
-            self.shared.remember(&node, &marker);
-            if let Some(hints) = self.shared.hints.get(idx) {
-                hints.admission().admit(look.incarnation);
-            }
+            self.shared.nodes.member(idx).remember(&marker);
+            self.shared.nodes.member(idx).hints().admission().admit(look.incarnation);
             Ok::<_, node::Error>(())
         });
         for marked in join_all(marks).await {
@@ -176,9 +178,8 @@ impl RedisCopy {
     }
 
     async fn sees_its_marker(&self, idx: usize, key: String) -> bool {
-        let (node, Some(hints)) = (self.shared.nodes.at(idx), self.shared.hints.get(idx)) else {
-            return true;
-        };
+        let member = self.shared.nodes.member(idx);
+        let node = member.node();
         let reply = node.send(rows::GET.cmd().arg(&key)).await;
         if let Err(error) = reply {
             self.shared.observe(idx, &error);
@@ -189,10 +190,10 @@ impl RedisCopy {
             Ok(Value::BulkString(text)) => Marker::read(text, node.name()).ok(),
             _ => None,
         };
-        let known = self.shared.remembered(node);
+        let known = member.marker();
         let is_as_known = found.zip(known).is_some_and(|(found, known)| found.is_the_same_but_later(&known));
         // The answer may have come over a new connection, from a server that has been restarted.
-        if is_as_known && hints.is_trusted(node) {
+        if is_as_known && member.is_trusted() {
             return true;
         }
         // Gone, or made whole meanwhile by another process: whatever was read before counts for nothing.
@@ -202,7 +203,8 @@ impl RedisCopy {
 
     async fn settle(&self, idx: usize, look: Look) {
         let shared = &*self.shared;
-        let (node, Some(hints)) = (shared.nodes.at(idx), shared.hints.get(idx)) else { return };
+        let member = shared.nodes.member(idx);
+        let (node, hints) = member.with_hints();
         let incarnation = look.incarnation;
         match look.found {
             Found::Unreachable(error) => {
@@ -226,7 +228,7 @@ impl RedisCopy {
                 hints.admission().admit(incarnation);
                 shared.beat().seen(marker.epoch, Instant::now());
                 let newest = shared.beat().newest();
-                let known = shared.generation(node);
+                let known = member.generation();
                 // Another process than the one that this client has written to: that was marked before counts for nothing,
                 // only that it has been made whole since.
                 let is_since = known.is_none_or(|known| known < marker.generation);
@@ -236,7 +238,7 @@ impl RedisCopy {
                 let is_its_own = match look.is_marked {
                     Some(is_its_own) => is_its_own,
                     None => {
-                        shared.first_generation(node, incarnation, marker.generation) < marker.generation
+                        member.first_generation(incarnation, marker.generation) < marker.generation
                             || hints.is_trusted(node) && known == Some(marker.generation)
                     }
                 };
@@ -244,7 +246,7 @@ impl RedisCopy {
                     hints.on(Observation::Lost);
                     return;
                 }
-                shared.remember(node, &marker);
+                member.remember(&marker);
                 if !hints.has_memory(node) {
                     // Whoever made it whole need not know what this process knows the others to have missed.
                     shared.missed_with_the_others(idx);
@@ -256,22 +258,22 @@ impl RedisCopy {
                     let process = marker.process.clone().or(look.process);
                     let generation = marker.generation;
                     let marker = Marker::new(node.name(), Stage::Ready, due, process);
-                    self.advance(node, &text, marker.of_generation(generation)).await;
+                    self.advance(member, &text, marker.of_generation(generation)).await;
                 }
             }
         }
     }
 
     /// Gives a server the epoch that is due, unless somebody else has changed its marker meanwhile.
-    async fn advance(&self, node: &Node, was: &[u8], marker: Marker) {
+    async fn advance(&self, member: &Member, was: &[u8], marker: Marker) {
         const SWAP: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) return 1 end return 0";
         let Some(key) = self.shared.marker_key() else { return };
         let mut swap = redis::cmd("EVAL");
         swap.arg(SWAP).arg(1).arg(&key).arg(was).arg(marker.text());
-        match node.send(&swap).await {
+        match member.node().send(&swap).await {
             Ok(Value::Int(1)) => {
                 self.shared.beat().seen(marker.epoch, Instant::now());
-                self.shared.remember(node, &marker);
+                member.remember(&marker);
             }
             Ok(_) => {}
             // Without it a server that was away for long is not noticed by its marker.
@@ -286,8 +288,9 @@ impl RedisCopy {
         spec: &'static Spec,
         cmd: &Cmd,
     ) -> Result<Value, node::Error> {
-        let node = self.shared.writer(idx);
-        let (Some(key), Some(marker)) = (self.shared.marker_key(), self.shared.remembered(node)) else {
+        let member = self.shared.nodes.member(idx);
+        let node = member.writer();
+        let (Some(key), Some(marker)) = (self.shared.marker_key(), member.marker()) else {
             return node.run(spec, cmd).await;
         };
         let mark = rows::SET.cmd().arg(key).arg(marker.text()).take();
@@ -357,6 +360,39 @@ impl Lease {
     }
 }
 
+impl Member {
+    /// What the server was marked with last, if it is whole.
+    fn marker(&self) -> Option<Marker> {
+        self.mark().whole.clone()
+    }
+
+    /// How often the node had been made whole when it was looked at last.
+    fn generation(&self) -> Option<u64> {
+        self.mark().generation
+    }
+
+    /// The generation that was found first in this process of the node's server, this one if none was before.
+    fn first_generation(&self, incarnation: u64, generation: u64) -> u64 {
+        let mut marked = self.mark();
+        let first = marked.first_found.get_or_insert((incarnation, generation));
+        if first.0 != incarnation {
+            *first = (incarnation, generation);
+        }
+        first.1
+    }
+
+    /// Keeps what the server was marked with last.
+    fn remember(&self, marker: &Marker) {
+        let mut marked = self.mark();
+        marked.generation = Some(marker.generation);
+        marked.whole = (marker.state == Stage::Ready).then(|| marker.clone());
+    }
+
+    fn mark(&self) -> MutexGuard<'_, Marked> {
+        self.marked().lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Shared {
     /// One process of a node's server, and no other that answers there later.
     pub(crate) fn process(&self, idx: usize, incarnation: u64) -> Node {
@@ -368,42 +404,8 @@ impl Shared {
         self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:node"))
     }
 
-    /// How often a node had been made whole when it was looked at last.
-    fn generation(&self, node: &Node) -> Option<u64> {
-        let generations = self.generations.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        generations.get(node.name()).copied()
-    }
-
-    /// The generation that was found first in this process of a node's server, this one if none was before.
-    fn first_generation(&self, node: &Node, incarnation: u64, generation: u64) -> u64 {
-        let mut found = self.first_found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let first = found.entry(node.name().to_owned()).or_insert((incarnation, generation));
-        if first.0 != incarnation {
-            *first = (incarnation, generation);
-        }
-        first.1
-    }
-
-    /// Keeps what a server was marked with last, if it is whole.
-    fn remember(&self, node: &Node, marker: &Marker) {
-        let mut generations = self.generations.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        generations.insert(node.name().to_owned(), marker.generation);
-        drop(generations);
-        let marker = (marker.state == Stage::Ready).then(|| marker.clone());
-        let mut markers = self.markers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match marker {
-            Some(marker) => markers.insert(node.name().to_owned(), marker),
-            None => markers.remove(node.name()),
-        };
-    }
-
-    fn remembered(&self, node: &Node) -> Option<Marker> {
-        let markers = self.markers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        markers.get(node.name()).cloned()
-    }
-
-    fn beat(&self) -> std::sync::MutexGuard<'_, super::marker::Beat> {
-        self.beat.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn beat(&self) -> MutexGuard<'_, crate::membership::marker::Beat> {
+        self.beat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The keys but for our own, which are not the same on any two servers: the marker, and what a repair is building.

@@ -117,6 +117,17 @@ impl Beat {
     }
 }
 
+/// What is known of the marker of one server.
+#[derive(Debug, Default)]
+pub(crate) struct Marked {
+    /// The marker that it was found whole with.
+    pub(crate) whole: Option<Marker>,
+    /// How often it had been made whole when it was looked at last.
+    pub(crate) generation: Option<u64>,
+    /// The generation that was found first in the process of this incarnation.
+    pub(crate) first_found: Option<(u64, u64)>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

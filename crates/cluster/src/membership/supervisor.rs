@@ -80,7 +80,7 @@ impl RedisCopy {
     /// Tells how a node is, if that is not what was told last.
     fn tell(&self, idx: usize, told: &mut Health) {
         let shared = &*self.shared;
-        let (node, Some(hints)) = (shared.nodes.at(idx), shared.hints.get(idx)) else { return };
+        let (node, hints) = shared.nodes.member(idx).with_hints();
         let health = hints.health(node);
         if std::mem::replace(told, health) != health {
             tracing::info!(node = node.name(), ?health, "a copy's node");
@@ -99,7 +99,7 @@ impl RedisCopy {
     /// Connects to a node, looks at what it is, and draws the conclusions.
     pub(crate) async fn examine(&self, idx: usize) {
         let shared = &*self.shared;
-        let (node, Some(hints)) = (shared.nodes.at(idx), shared.hints.get(idx)) else { return };
+        let (node, hints) = shared.nodes.member(idx).with_hints();
         hints.on(Observation::Probing);
         if let Err(error) = node.ready().await {
             shared.observe(idx, &error);
@@ -120,7 +120,7 @@ impl RedisCopy {
     /// Brings over what a node has missed, as far as it is this client's business. Returns whether there is nothing left.
     async fn heal(&self, idx: usize, care: &mut Care) -> bool {
         let shared = &*self.shared;
-        let (node, Some(hints)) = (shared.nodes.at(idx), shared.hints.get(idx)) else { return true };
+        let (node, hints) = shared.nodes.member(idx).with_hints();
         let last = hints.last_missed();
         let is_back = match hints.health(node) {
             Health::Up => {
@@ -262,7 +262,7 @@ impl Care {
 impl Shared {
     /// Takes note of what the error of a call says of its node.
     pub(crate) fn observe(&self, idx: usize, error: &node::Error) {
-        let Some(hints) = self.hints.get(idx) else { return };
+        let hints = self.nodes.member(idx).hints();
         if matches!(error.kind(), node::ErrorKind::NotAdmitted) {
             // It is there; what it is, is about to be looked at.
         } else if error.is_config() {

@@ -1,0 +1,127 @@
+//! A member: one node of a ring or a copy, with all that this client knows of it.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use redisdb_node::Node;
+use redisdb_node::NodeConfig;
+
+use crate::event::Events;
+use crate::failover::tracker::OutageTracker;
+use crate::health::Health;
+use crate::hints::log::HintLog;
+use crate::hints::log::Trust;
+use crate::membership::marker::Marked;
+
+/// One node, with all that this client knows of it. Clones share what is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    name: Arc<str>,
+    node: Node,
+    writer: Node,
+    known: Arc<Known>,
+}
+
+/// What this client knows of a node. It outlives the node's connection, and a change of its address.
+#[derive(Debug, Default)]
+struct Known {
+    hints: HintLog,
+    outages: Arc<OutageTracker>,
+    marked: Mutex<Marked>,
+}
+
+impl Member {
+    /// A node that nothing is known of yet, which tells of itself by these events.
+    pub(crate) fn new(config: NodeConfig, events: &Events) -> Self {
+        Self::knowing(Arc::default(), config, events)
+    }
+
+    fn knowing(known: Arc<Known>, config: NodeConfig, events: &Events) -> Self {
+        let node = Node::observed(config, known.outages.observer(events));
+        Self { name: node.name().into(), writer: node.clone(), node, known }
+    }
+
+    /// The same node at another address, or with other settings: what is known of it was learned by its name.
+    pub(crate) fn moved(&self, config: NodeConfig, events: &Events) -> Self {
+        Self::knowing(Arc::clone(&self.known), config, events)
+    }
+
+    /// The same node, of which only the process is written to that was found to be the node's.
+    pub(crate) fn fenced(self) -> Self {
+        Self { writer: self.node.admitting(self.known.hints.admission()), ..self }
+    }
+
+    /// The same member, whose node is called by a handle with this deadline.
+    pub(crate) fn with_deadline(&self, deadline: std::time::Duration) -> Self {
+        Self { node: self.node.with_deadline(deadline), ..self.clone() }
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The node as it is written to.
+    pub(crate) fn writer(&self) -> &Node {
+        &self.writer
+    }
+
+    /// On a copy: what the node has missed.
+    pub(crate) fn hints(&self) -> &HintLog {
+        &self.known.hints
+    }
+
+    /// The node, and what it has missed.
+    pub(crate) fn with_hints(&self) -> (&Node, &HintLog) {
+        (&self.node, &self.known.hints)
+    }
+
+    /// On a ring: whether other nodes stand in for it.
+    pub(crate) fn outages(&self) -> &Arc<OutageTracker> {
+        &self.known.outages
+    }
+
+    /// On a copy with an identity: what the server was marked with.
+    pub(crate) fn marked(&self) -> &Mutex<Marked> {
+        &self.known.marked
+    }
+
+    /// How far the node's answer about these keys can be trusted; of none, about anything.
+    pub(crate) fn trust<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Trust {
+        self.hints().trust(&self.node, keys)
+    }
+
+    /// Returns whether the node holds what it should of these keys as far as this client knows, also while it is away; of
+    /// none, of everything.
+    pub(crate) fn holds<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        self.hints().holds(&self.node, keys)
+    }
+
+    /// Returns whether the node has missed nothing at all.
+    pub(crate) fn is_in_sync(&self) -> bool {
+        self.hints().is_in_sync(&self.node)
+    }
+
+    /// Returns whether the node answers reads, but for what it has missed.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.hints().is_readable(&self.node)
+    }
+
+    /// Returns whether the server is the process whose memory is trusted.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.hints().is_trusted(&self.node)
+    }
+
+    /// Returns whether the node holds what it was sent since this client knows it, but for the keys that it missed.
+    pub(crate) fn has_memory(&self) -> bool {
+        self.hints().has_memory(&self.node)
+    }
+
+    /// On a copy: how the node is.
+    pub(crate) fn health(&self) -> Health {
+        self.hints().health(&self.node)
+    }
+}
