@@ -55,15 +55,15 @@ impl Block {
         let begun = replies.next();
         let queued: Vec<Value> = replies.by_ref().take(n).collect();
         match (begun, replies.next()) {
-            (Some(Value::ServerError(refusal)), Some(_)) => Self::OneByOne(server_error(&refusal), queued),
+            (Some(Value::ServerError(refusal)), Some(_)) => Self::OneByOne(ServerError::from(&refusal), queued),
             (Some(_), Some(Value::Nil)) => Self::Conflict,
             (Some(_), Some(Value::Array(replies))) if replies.len() == n => Self::Executed(replies),
             (Some(_), Some(Value::ServerError(discarded))) => {
                 let refused = |reply| match reply {
-                    Value::ServerError(error) => Some(server_error(&error)),
+                    Value::ServerError(error) => Some(ServerError::from(&error)),
                     _ => None,
                 };
-                Self::Discarded(server_error(&discarded), queued.into_iter().map(refused).collect())
+                Self::Discarded(ServerError::from(&discarded), queued.into_iter().map(refused).collect())
             }
             _ => Self::Cut,
         }
@@ -153,13 +153,9 @@ fn is_left_open(n: usize, replies: &[Value]) -> bool {
 
 fn accept(reply: Value) -> Result<Value, ErrorKind> {
     match reply {
-        Value::ServerError(reply) => Err(ErrorKind::Server(server_error(&reply))),
+        Value::ServerError(reply) => Err(ErrorKind::Server(ServerError::from(&reply))),
         reply => Ok(reply),
     }
-}
-
-fn server_error(reply: &redis::ServerError) -> ServerError {
-    ServerError::new(reply.code(), reply.details().unwrap_or_default())
 }
 
 impl Node {

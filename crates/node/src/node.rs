@@ -245,8 +245,7 @@ impl Node {
     pub fn accept(&self, command: impl Into<Cow<'static, str>>, reply: Value) -> Result<Value, Error> {
         match reply {
             Value::ServerError(reply) => {
-                let reply = ServerError::new(reply.code(), reply.details().unwrap_or_default());
-                Err(self.error(command, ErrorKind::Server(reply)))
+                Err(self.error(command, ErrorKind::Server(ServerError::from(&reply))))
             }
             reply => Ok(reply),
         }

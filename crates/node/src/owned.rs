@@ -108,8 +108,7 @@ impl OwnedConnection {
         };
         match reply {
             Ok(Value::ServerError(reply)) => {
-                let reply = ServerError::new(reply.code(), reply.details().unwrap_or_default());
-                Err(self.error(spec.name, ErrorKind::Server(reply)))
+                Err(self.error(spec.name, ErrorKind::Server(ServerError::from(&reply))))
             }
             Ok(reply) => Ok(reply),
             Err(kind) => Err(self.error(spec.name, kind)),

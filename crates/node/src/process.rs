@@ -298,7 +298,7 @@ pub(crate) async fn ask(
 /// What a reply to a question of our own says; as [`ask`].
 pub(crate) fn answer(reply: Value) -> Result<Result<Value, ServerError>, ErrorKind> {
     let Value::ServerError(reply) = reply else { return Ok(Ok(reply)) };
-    let reply = ServerError::new(reply.code(), reply.details().unwrap_or_default());
+    let reply = ServerError::from(&reply);
     if reply.is_auth() {
         Err(ErrorKind::Auth(reply.to_string()))
     } else if retry::is_passing(&reply.code) {

@@ -131,7 +131,7 @@ async fn ask(
 }
 
 fn refusal(reply: &redis::ServerError) -> ErrorKind {
-    let reply = ServerError::new(reply.code(), reply.details().unwrap_or_default());
+    let reply = ServerError::from(reply);
     if reply.is_auth() { ErrorKind::Auth(reply.to_string()) } else { ErrorKind::Server(reply) }
 }
 

@@ -105,6 +105,12 @@ impl ServerError {
     }
 }
 
+impl From<&redis::ServerError> for ServerError {
+    fn from(reply: &redis::ServerError) -> Self {
+        Self::new(reply.code(), reply.details().unwrap_or_default())
+    }
+}
+
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.code, self.message)
