@@ -1,8 +1,6 @@
 //! A TCP proxy that does to connections what bad networks do.
 
 use std::collections::VecDeque;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::io;
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -333,12 +331,9 @@ impl Pump {
     }
 }
 
-/// A random number below `n`, without a dependency: a fresh `RandomState` is seeded anew.
+/// A random number below `n`.
 fn random(n: usize) -> usize {
-    match u64::try_from(n) {
-        Ok(0) | Err(_) => 0,
-        Ok(n) => usize::try_from(RandomState::new().hash_one(n) % n).unwrap_or(0),
-    }
+    if n == 0 { 0 } else { fastrand::usize(..n) }
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! How a cache is told what it should be.
 
 use std::fmt;
-use std::hash::BuildHasher;
-use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
@@ -87,7 +85,7 @@ impl Settings {
         // Not worth a random number where it is off.
         let ttl = match self.jitter_percent {
             0 => ttl,
-            percent => ttl.shortened(self.default_ttl, percent, RandomState::new().hash_one(0u8)),
+            percent => ttl.shortened(self.default_ttl, percent, fastrand::u64(..)),
         };
         ttl.life(self.default_ttl, now)
     }

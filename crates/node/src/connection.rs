@@ -34,7 +34,6 @@ use crate::error::ErrorKind;
 use crate::fault::Fate;
 use crate::fault::Fault;
 use crate::heard;
-use crate::jitter::jitter;
 use crate::keeper::Keeper;
 use crate::live::Live;
 use crate::live::admitted;
@@ -382,7 +381,7 @@ impl Core {
     ) -> bool {
         // What is answered from here on counts too.
         self.troubled.store(true, Ordering::Relaxed);
-        let is_gone = count(&mut self.standing().breaker, Instant::now(), kind, jitter());
+        let is_gone = count(&mut self.standing().breaker, Instant::now(), kind, fastrand::f64());
         if is_gone {
             self.now_down(Arc::new(kind.clone()));
         }

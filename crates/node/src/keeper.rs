@@ -24,7 +24,6 @@ use crate::deadlines::Deadlines;
 use crate::dial;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
-use crate::jitter::jitter;
 use crate::live::Live;
 use crate::process;
 use crate::process::Meeting;
@@ -146,7 +145,7 @@ fn pause(core: &Core) -> Duration {
         true => Duration::from_secs(3600),
         // A call without an answer asks for a second opinion soon.
         false if core.is_troubled() => interval.mul_f64(0.25),
-        false => interval.mul_f64(0.8 + 0.4 * jitter()),
+        false => interval.mul_f64(0.8 + 0.4 * fastrand::f64()),
     }
 }
 
@@ -179,7 +178,7 @@ async fn connect(core: &Arc<Core>) {
         Err(cause) => {
             tracing::debug!(node = core.config.name(), error = %cause, "cannot connect");
             let cause = Arc::new(cause);
-            let is_news = core.standing().breaker.refused(Instant::now(), Arc::clone(&cause), jitter());
+            let is_news = core.standing().breaker.refused(Instant::now(), Arc::clone(&cause), fastrand::f64());
             match is_news && !is_local(&cause) {
                 true => core.now_down(cause),
                 false => core.changed.notify_waiters(),

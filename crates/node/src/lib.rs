@@ -41,7 +41,6 @@ mod dial;
 mod fault;
 #[doc(hidden)] // for the crates above this one
 pub mod foreign;
-mod jitter;
 mod keeper;
 mod live;
 mod owned;

@@ -2,8 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::hash::BuildHasher;
-use std::hash::RandomState;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -186,7 +184,8 @@ impl<S: HoldLocks> Lock<S> {
                     return Err(LockError::Store(error));
                 }
             }
-            let pause = jitter(self.options.sleep);
+            let half = self.options.sleep / 2;
+            let pause = half + half.mul_f64(fastrand::f64());
             if deadline.is_some_and(|deadline| Instant::now() + pause > deadline) {
                 return Err(LockError::NotAcquired);
             }
@@ -280,12 +279,6 @@ impl<S: HoldLocks> LockGuard<S> {
 
 fn millis(timeout: Duration) -> u64 {
     u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).clamp(1, i64::MAX as u64)
-}
-
-/// A random time from a half of this one on.
-fn jitter(sleep: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0) % 1024;
-    sleep / 2 + (sleep / 2).mul_f64(random as f64 / 1024.0)
 }
 
 /// Takes the lock for a token, or holds it longer if the token has it already: an attempt whose reply was lost can be

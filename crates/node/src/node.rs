@@ -27,7 +27,6 @@ use crate::decode::decode;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
-use crate::jitter::jitter;
 use crate::meters::Meters;
 use crate::nothing;
 use crate::observe::NodeEvent;
@@ -356,7 +355,7 @@ impl Node {
                 true => Some(Duration::ZERO),
                 false => retry::pause(spec, cmd, &error, tried),
             };
-            let Some(pause) = pause.map(|pause| pause.mul_f64(jitter())) else { break };
+            let Some(pause) = pause.map(|pause| pause.mul_f64(fastrand::f64())) else { break };
             if by <= Instant::now() + pause || !connection.may_repeat() {
                 break;
             }

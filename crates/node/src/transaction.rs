@@ -1,8 +1,6 @@
 //! Reading, deciding and writing as if nobody else were there: `WATCH`, `MULTI`, `EXEC`.
 
 use std::future::Future;
-use std::hash::BuildHasher;
-use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering;
@@ -115,7 +113,8 @@ impl Node {
         let mut pause = FIRST_PAUSE;
         for attempt in 1..=ATTEMPTS {
             if attempt > 3 {
-                tokio::time::sleep(jitter(pause)).await;
+                // Those that were in each other's way must not be again.
+                tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
             let connection = self.owned().await?;
@@ -129,12 +128,6 @@ impl Node {
         }
         Err(self.failed("EXEC", ErrorKind::Conflict { attempts: ATTEMPTS }))
     }
-}
-
-/// A random time up to this one: those that were in each other's way must not be again.
-fn jitter(most: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0) % 1024;
-    most.mul_f64(random as f64 / 1024.0)
 }
 
 impl Transaction {

@@ -1,7 +1,5 @@
 //! Commands on a ring for several nodes: in parts, at every node, or at any.
 
-use std::hash::BuildHasher;
-use std::hash::RandomState;
 use std::sync::Arc;
 
 use futures_util::future::join;
@@ -84,7 +82,7 @@ impl Nodes {
             if let (Ok(reply), Ok(Value::Int(size))) = (&reply, size) {
                 let size = u64::try_from(size).unwrap_or(0);
                 total += size;
-                if total > 0 && *reply != Value::Nil && RandomState::new().hash_one(idx) % total < size {
+                if total > 0 && *reply != Value::Nil && fastrand::u64(..total) < size {
                     choice = Some(RingReply::One(Arc::clone(self.name(idx)), reply.clone()));
                 }
             }

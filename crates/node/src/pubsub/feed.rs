@@ -24,7 +24,6 @@ use crate::dial;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::fault::Fault;
-use crate::jitter::jitter;
 use crate::node::Node;
 
 /// How often an idle connection is tested.
@@ -68,11 +67,11 @@ impl Feed {
                         breaker.connected(Instant::now());
                         live.until_lost(node.config().response_timeout()).await;
                         tracing::warn!(node = node.name(), "subscription lost");
-                        breaker.refused(Instant::now(), Arc::new(ErrorKind::hung_up()), jitter());
+                        breaker.refused(Instant::now(), Arc::new(ErrorKind::hung_up()), fastrand::f64());
                     }
                     Err(error) => {
                         let (error, now) = (Arc::new(error), Instant::now());
-                        match breaker.refused(now, Arc::clone(&error), jitter()) {
+                        match breaker.refused(now, Arc::clone(&error), fastrand::f64()) {
                             true => tracing::warn!(node = node.name(), %error, "cannot subscribe"),
                             false => tracing::debug!(node = node.name(), %error, "cannot subscribe"),
                         }
