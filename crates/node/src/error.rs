@@ -208,6 +208,12 @@ impl Error {
         )
     }
 
+    /// Returns whether this machine, not the server, is at fault: this process, or the whole system, has no file
+    /// descriptors left for another connection.
+    pub fn is_local(&self) -> bool {
+        self.root().is_local()
+    }
+
     /// Returns whether the command cannot be run like this.
     pub fn is_unsupported(&self) -> bool {
         matches!(self.kind(), ErrorKind::Unsupported(_))
@@ -283,6 +289,11 @@ impl ErrorKind {
     pub(crate) fn hung_up() -> Self {
         let reason = "the server ended the connection";
         Self::Disconnected(Arc::new(io::Error::new(io::ErrorKind::ConnectionReset, reason)))
+    }
+
+    /// Whether this process, or the system, has no file descriptors left: that is not the server's fault.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self, Self::Connect(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)))
     }
 
     fn is_timeout(&self) -> bool {
@@ -361,6 +372,18 @@ mod tests {
         let cause = Arc::new(ErrorKind::Timeout(Duration::from_secs(1)));
         let error = Error::new("a".into(), "GET", ErrorKind::Down { cause });
         assert!(error.is_connect() && error.is_timeout() && error.is_not_sent());
+    }
+
+    #[test]
+    fn a_want_of_file_descriptors_is_local_also_as_a_cause() {
+        let refused = |code| ErrorKind::Connect(Arc::new(io::Error::from_raw_os_error(code)));
+        for (code, is_local) in [(libc::EMFILE, true), (libc::ENFILE, true), (libc::ECONNREFUSED, false)] {
+            let down = ErrorKind::Down { cause: Arc::new(refused(code)) };
+            for kind in [refused(code), down] {
+                let error = Error::new("a".into(), "GET", kind);
+                assert_eq!(error.is_local(), is_local, "{error}");
+            }
+        }
     }
 
     #[test]

@@ -179,19 +179,12 @@ async fn connect(core: &Arc<Core>) {
             tracing::debug!(node = core.config.name(), error = %cause, "cannot connect");
             let cause = Arc::new(cause);
             let is_news = core.standing().breaker.refused(Instant::now(), Arc::clone(&cause), fastrand::f64());
-            match is_news && !is_local(&cause) {
+            match is_news && !cause.is_local() {
                 true => core.now_down(cause),
                 false => core.changed.notify_waiters(),
             }
         }
     }
-}
-
-/// Whether this process has no more file descriptors, or the system has none: that is not the server's fault.
-fn is_local(cause: &ErrorKind) -> bool {
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    matches!(cause, ErrorKind::Connect(error) if matches!(error.raw_os_error(), Some(ENFILE | EMFILE)))
 }
 
 /// Makes a connection, and asks the server who it is. Where the connection ends at that, one more is made on which nothing is

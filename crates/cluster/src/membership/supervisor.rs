@@ -263,7 +263,7 @@ impl Shared {
             // It is there; what it is, is about to be looked at.
         } else if error.is_config() {
             hints.on(Observation::Misconfigured);
-        } else if is_local(error) {
+        } else if error.is_local() {
             // That this process has no more file descriptors says nothing of the server.
         } else if error.is_connect() || error.command() == "CONNECT" {
             hints.on(Observation::Unreachable);
@@ -287,14 +287,4 @@ async fn connection(events: &mut (impl Stream<Item = Event> + Unpin), node: &str
         }
     }
     std::future::pending().await
-}
-
-fn is_local(error: &node::Error) -> bool {
-    const TOO_MANY_FILES: [i32; 2] = [23, 24];
-    let mut kind = error.kind();
-    while let node::ErrorKind::Down { cause } = kind {
-        kind = cause;
-    }
-    matches!(kind, node::ErrorKind::Connect(source)
-        if source.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)))
 }
