@@ -4,10 +4,10 @@
 //! debugging; [`Stats`](crate::Stats) counts all.
 
 use std::fmt;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use crate::error::DecodeReason;
 
@@ -59,7 +59,7 @@ impl Seldom {
     }
 
     fn is_due_at(&self, now: Instant) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         let is_due = last.is_none_or(|last| Self::PAUSE <= now.saturating_duration_since(last));
         if is_due {
             *last = Some(now);

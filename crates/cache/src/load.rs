@@ -3,13 +3,12 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::Weak;
 use std::thread;
 use std::time::Instant;
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use redisdb_node::Execute;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -195,7 +194,7 @@ impl<E: Execute + Send + 'static> Cache<E> {
         let name = self.name(key)?;
         let (mut waiter, loader) = self.fly(key, name.clone(), ttl, replace, Slot::clone(&own), loader)?;
         let landed = waiter.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
-        let own = own.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let own = own.lock().take();
         match (landed, own, loader) {
             (Some(Outcome::Value(_) | Outcome::Unwritten), Some(value), _) => Ok(Some(value)),
             (Some(Outcome::Value(bytes)), None, _) => {
@@ -370,7 +369,7 @@ impl<E: Execute> Loading<E> {
             (Some(_), None) => Outcome::Unwritten,
             (None, _) => Outcome::Nothing,
         };
-        *own.lock().unwrap_or_else(PoisonError::into_inner) = value;
+        *own.lock() = value;
         if replace == Replace::Unseen {
             landing.tell(outcome.clone());
         }

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use redisdb_node::KeyCommands;
 use redisdb_node::Node;
 use redisdb_node::Scan;
@@ -202,7 +201,7 @@ impl<E: Scan> Sweep<'_, E> {
 
     fn tell(&self, change: impl FnOnce(&mut SweepProgress)) {
         if let Some(reporter) = &self.reporter {
-            let mut state = reporter.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = reporter.state.lock();
             let (progress, f) = &mut *state;
             change(progress);
             f(*progress);

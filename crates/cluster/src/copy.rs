@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::time::Duration;
 use std::time::Instant;
 
 use futures_util::Stream;
+use parking_lot::Mutex;
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Value;

@@ -6,9 +6,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -16,6 +13,8 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use parking_lot::MutexGuard;
 use redis::Cmd;
 use redis::Pipeline;
 use redis::RedisResult;
@@ -278,7 +277,7 @@ impl Connection {
 
 impl Core {
     pub(crate) fn standing(&self) -> MutexGuard<'_, Standing> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.standing.lock()
     }
 
     pub(crate) fn open_live(&self) -> Option<Arc<Live>> {

@@ -178,7 +178,8 @@ async fn connect(core: &Arc<Core>) {
         Err(cause) => {
             tracing::debug!(node = core.config.name(), error = %cause, "cannot connect");
             let cause = Arc::new(cause);
-            let is_news = core.standing().breaker.refused(Instant::now(), Arc::clone(&cause), fastrand::f64());
+            let is_news =
+                core.standing().breaker.refused(Instant::now(), Arc::clone(&cause), fastrand::f64());
             match is_news && !cause.is_local() {
                 true => core.now_down(cause),
                 false => core.changed.notify_waiters(),

@@ -55,7 +55,9 @@ impl Block {
         let begun = replies.next();
         let queued: Vec<Value> = replies.by_ref().take(n).collect();
         match (begun, replies.next()) {
-            (Some(Value::ServerError(refusal)), Some(_)) => Self::OneByOne(ServerError::from(&refusal), queued),
+            (Some(Value::ServerError(refusal)), Some(_)) => {
+                Self::OneByOne(ServerError::from(&refusal), queued)
+            }
             (Some(_), Some(Value::Nil)) => Self::Conflict,
             (Some(_), Some(Value::Array(replies))) if replies.len() == n => Self::Executed(replies),
             (Some(_), Some(Value::ServerError(discarded))) => {

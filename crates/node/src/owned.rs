@@ -7,8 +7,6 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,6 +14,7 @@ use std::time::Duration;
 use deadpool::managed::Object;
 use futures_util::future::Either;
 use futures_util::future::select;
+use parking_lot::Mutex;
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Pipeline;
@@ -188,12 +187,12 @@ impl OwnedConnection {
 
     /// Takes the connection out of its pool and closes it.
     fn close(&self) {
-        let left = self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let left = self.connection.lock().take();
         drop(left.map(Object::take));
     }
 
     fn handle(&self) -> io::Result<MultiplexedConnection> {
-        let held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.connection.lock();
         let handle = held.as_ref().map(|pooled| pooled.dialed.connection.clone());
         handle.ok_or_else(|| {
             let reason = "an earlier command on this connection was dropped or failed, which ended it";
@@ -214,7 +213,7 @@ impl OwnedConnection {
 impl Drop for OwnedConnection {
     fn drop(&mut self) {
         if *self.changed.get_mut() {
-            let connection = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+            let connection = self.connection.get_mut().take();
             drop(connection.map(Object::take));
         }
     }
@@ -313,7 +312,7 @@ impl ConnectionLike for OwnedConnection {
     }
 
     fn get_db(&self) -> i64 {
-        let held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.connection.lock();
         held.as_ref().map_or(0, |pooled| pooled.dialed.connection.get_db())
     }
 }

@@ -5,12 +5,11 @@ mod state;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::task::Context;
 use std::task::Poll;
 
+use parking_lot::Mutex;
+use parking_lot::MutexGuard;
 use redis::Cmd;
 use redis::FromRedisValue;
 
@@ -245,7 +244,7 @@ impl<S: SendMany> Pipeline<S> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<S>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

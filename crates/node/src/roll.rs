@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
+
+use parking_lot::Mutex;
+use parking_lot::MutexGuard;
 
 use crate::config::ConfigError;
 use crate::connection::Core;
@@ -20,7 +20,7 @@ type Place = (String, u32);
 
 impl Roll {
     fn held(&self) -> MutexGuard<'_, BTreeMap<String, Place>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Enters where a node is.

@@ -101,7 +101,7 @@ impl Shared {
     fn is_news(&self, text: String) -> bool {
         /// Beyond this many nothing is news.
         const MOST: usize = 1000;
-        let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut told = self.told.lock();
         told.len() < MOST && told.insert(text)
     }
 

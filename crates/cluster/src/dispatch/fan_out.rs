@@ -2,11 +2,10 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use parking_lot::MutexGuard;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
@@ -268,7 +267,7 @@ impl Shared {
 
     /// Held while it is judged what became of a write.
     pub(crate) fn judging(&self) -> MutexGuard<'_, ()> {
-        self.judging.lock().unwrap_or_else(PoisonError::into_inner)
+        self.judging.lock()
     }
 
     /// Judges a write by how many nodes took it.

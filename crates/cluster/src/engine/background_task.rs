@@ -2,11 +2,10 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -41,13 +40,13 @@ impl BackgroundTask {
             let _stopped = stopped;
             future.await;
         });
-        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
+        *self.task.lock() = Some(task.abort_handle());
     }
 }
 
 impl Drop for BackgroundTask {
     fn drop(&mut self) {
-        if let Some(task) = self.task.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(task) = self.task.get_mut().take() {
             task.abort();
         }
     }

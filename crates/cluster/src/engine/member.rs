@@ -1,8 +1,8 @@
 //! A member: one node of a ring or a copy, with all that this client knows of it.
 
 use std::sync::Arc;
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use redisdb_node::Node;
 use redisdb_node::NodeConfig;
 

@@ -3,9 +3,6 @@
 
 use std::future::ready;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
@@ -13,6 +10,8 @@ use std::time::Duration;
 use std::time::Instant;
 
 use futures_util::TryStreamExt;
+use parking_lot::Mutex;
+use parking_lot::MutexGuard;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::NodeEvent;
@@ -219,7 +218,7 @@ impl OutageTracker {
     }
 
     pub(crate) fn held(&self) -> MutexGuard<'_, Outage> {
-        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+        self.outage.lock()
     }
 }
 

@@ -1,13 +1,12 @@
 //! Identification: a client that has seen nothing yet tells a whole server of the copy from one that came back empty or
 //! old, by the marker, one key on each server.
 
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use parking_lot::MutexGuard;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
@@ -389,7 +388,7 @@ impl Member {
     }
 
     fn mark(&self) -> MutexGuard<'_, Marked> {
-        self.marked().lock().unwrap_or_else(PoisonError::into_inner)
+        self.marked().lock()
     }
 }
 
@@ -405,7 +404,7 @@ impl Shared {
     }
 
     fn beat(&self) -> MutexGuard<'_, crate::membership::marker::Beat> {
-        self.beat.lock().unwrap_or_else(PoisonError::into_inner)
+        self.beat.lock()
     }
 
     /// The keys but for our own, which are not the same on any two servers: the marker, and what a repair is building.

@@ -2,9 +2,8 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
+use parking_lot::Mutex;
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::ToRedisArgs;
@@ -86,7 +85,7 @@ impl RedisRing {
         let own = Mutex::new(None);
         let outcome = owner.transaction(keys, |transaction| {
             // An error of an attempt that is not the last has no meaning any more.
-            *own.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *own.lock() = None;
             let (topology, watched) = (Arc::clone(&topology), Arc::clone(&watched));
             let future = f(RingTransaction { topology, transaction, watched });
             let own = &own;
@@ -95,7 +94,7 @@ impl RedisRing {
                     Ok(value) => Ok(value),
                     Err(error) => {
                         let first = error.node_errors().first().map(|error| (*error).clone());
-                        *own.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                        *own.lock() = Some(error);
                         Err(first.unwrap_or_else(|| {
                             node::Error::new("*".into(), "MULTI", node::ErrorKind::Unsupported("".into()))
                         }))
@@ -107,7 +106,7 @@ impl RedisRing {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        let own = own.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let own = own.into_inner();
         match (error.kind(), own) {
             // The last attempt's error says of one attempt what this one says of all.
             (node::ErrorKind::Conflict { attempts: 2.. }, _) | (_, None) => {

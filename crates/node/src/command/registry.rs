@@ -1,9 +1,8 @@
 //! Commands that the table does not have: those of modules, and those of servers newer than it.
 
 use std::fmt;
-use std::sync::PoisonError;
-use std::sync::RwLock;
 
+use parking_lot::RwLock;
 use redis::Cmd;
 
 use super::spec::Access;
@@ -33,7 +32,7 @@ pub(super) fn registered(cmd: &Cmd) -> Option<&'static Spec> {
         (Some(name), Some(word)) => word.eq_ignore_ascii_case(name.as_bytes()),
         (name, word) => name.is_none() && word.is_none(),
     };
-    let rows = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
+    let rows = REGISTERED.read();
     let named = |second: Option<&[u8]>| {
         rows.iter().copied().find(|row| {
             let mut name = row.words();
@@ -138,7 +137,7 @@ impl Registration {
             return Err(refused("it is in the command table already"));
         }
         let row = self.row(n_words).map_err(refused)?;
-        let mut rows = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = REGISTERED.write();
         match rows.iter().copied().find(|known| known.name == self.name) {
             Some(known) if *known == (Spec { name: known.name, ..row }) => Ok(known),
             Some(_) => Err(refused("it was registered otherwise before")),

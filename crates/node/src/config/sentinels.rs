@@ -2,9 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
+use parking_lot::Mutex;
 use url::Url;
 
 use super::Address;
@@ -25,12 +24,12 @@ pub(crate) struct Sentinels {
 impl Sentinels {
     /// Those that were named at the last answer.
     pub(crate) fn learned(&self) -> Vec<(String, u16)> {
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.learned.lock().clone()
     }
 
     /// Keeps those that were named in place of those before.
     pub(crate) fn learn(&self, named: Vec<(String, u16)>) {
-        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = named;
+        *self.learned.lock() = named;
     }
 }
 

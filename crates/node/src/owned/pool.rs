@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
@@ -15,6 +14,7 @@ use deadpool::managed::PoolError;
 use deadpool::managed::RecycleError;
 use deadpool::managed::RecycleResult;
 use deadpool::managed::TimeoutType;
+use parking_lot::Mutex;
 use redis::AsyncConnectionConfig;
 
 use super::OwnedConnection;

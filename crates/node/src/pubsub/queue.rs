@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::task::Context;
 use std::task::Poll;
 use std::task::Waker;
+
+use parking_lot::Mutex;
 
 use super::Event;
 use super::Message;
@@ -40,17 +40,17 @@ impl Queue {
 
     pub(super) fn push(&self, message: Message) {
         if (self.accept)(&message) {
-            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+            self.waiting.lock().push(message);
         }
     }
 
     pub(super) fn gap(&self, node: &Arc<str>) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         waiting.gap(node);
     }
 
     pub(super) fn poll(&self, context: &mut Context<'_>) -> Poll<Event> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         match waiting.pop() {
             Some(event) => Poll::Ready(event),
             None => {
@@ -122,7 +122,7 @@ fn size(message: &Message) -> usize {
 
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.waiting.lock();
         f.debug_struct("Queue").field("events", &waiting.events.len()).field("lost", &waiting.lost).finish()
     }
 }
