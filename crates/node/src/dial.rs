@@ -22,7 +22,7 @@ use socket2::TcpKeepalive;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::bounded::Bounded;
 use crate::bounded::Broken;
@@ -38,7 +38,8 @@ const QUEUE: usize = 1024;
 /// A connection that has just been let in, and the task that drives it.
 pub(crate) struct Dialed {
     pub(crate) connection: MultiplexedConnection,
-    pub(crate) driver: AbortHandle,
+    /// Left to itself, it would wait for every reply that a hung server still owes.
+    pub(crate) driver: AbortOnDropHandle<()>,
     /// Whether a reply was too large, which has ended it.
     pub(crate) broken: Broken,
 }
@@ -191,7 +192,7 @@ impl Undriven {
             let _ended = OnDrop(Some(ended));
             driver.await;
         });
-        Dialed { connection: self.connection, driver: driver.abort_handle(), broken: self.broken }
+        Dialed { connection: self.connection, driver: AbortOnDropHandle::new(driver), broken: self.broken }
     }
 }
 

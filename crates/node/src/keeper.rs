@@ -15,8 +15,8 @@ use redis::aio::MultiplexedConnection;
 use tokio::runtime::Handle;
 use tokio::runtime::Id;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::breaker::Breaker;
 use crate::connection::Core;
@@ -31,14 +31,8 @@ use crate::process::Process;
 
 /// The task of a node; it ends with this.
 pub(crate) struct Keeper {
-    task: JoinHandle<()>,
+    task: AbortOnDropHandle<()>,
     runtime: Id,
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 impl Keeper {
@@ -84,7 +78,7 @@ impl Keeper {
         if standing.keeper.as_ref().is_none_or(|keeper| keeper.task.is_finished()) {
             // Nobody has tried since the last one's runtime ended: what that found is old.
             standing.breaker.half_open();
-            let task = here.spawn(keep(Arc::downgrade(core), Arc::clone(&core.wake)));
+            let task = AbortOnDropHandle::new(here.spawn(keep(Arc::downgrade(core), Arc::clone(&core.wake))));
             standing.keeper = Some(Self { task, runtime: here.id() });
             return None;
         }
@@ -240,9 +234,9 @@ async fn open(core: &Core) -> Result<Live, ErrorKind> {
         incarnation: 0,
         may_be_asked: true,
         deadlines,
-        driver: dialed.driver,
+        _driver: dialed.driver,
         broken: dialed.broken,
-        ticks: tokio::spawn(async move { counting.count().await }).abort_handle(),
+        _ticks: AbortOnDropHandle::new(tokio::spawn(async move { counting.count().await })),
         ended,
     })
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
 use redis::aio::MultiplexedConnection;
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::admission::Admission;
 use crate::bounded::Broken;
@@ -20,18 +20,10 @@ pub(crate) struct Live {
     /// Whether it can be asked what no caller asked: some proxies end the connection at that.
     pub(crate) may_be_asked: bool,
     pub(crate) deadlines: Arc<Deadlines>,
-    pub(crate) driver: AbortHandle,
-    pub(crate) ticks: AbortHandle,
+    pub(crate) _driver: AbortOnDropHandle<()>,
+    pub(crate) _ticks: AbortOnDropHandle<()>,
     pub(crate) ended: Arc<AtomicBool>,
     pub(crate) broken: Broken,
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        // Left to itself, the driver would wait for every reply that a hung server still owes.
-        self.driver.abort();
-        self.ticks.abort();
-    }
 }
 
 impl Live {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 /// At most one task: started by whoever needs it first inside a runtime, started again when the runtime it was in has
 /// ended, and ended when this is dropped.
@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 #[derive(Debug, Default)]
 pub(crate) struct BackgroundTask {
     running: Arc<AtomicBool>,
-    task: Mutex<Option<AbortHandle>>,
+    task: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
 impl BackgroundTask {
@@ -40,15 +40,7 @@ impl BackgroundTask {
             let _stopped = stopped;
             future.await;
         });
-        *self.task.lock() = Some(task.abort_handle());
-    }
-}
-
-impl Drop for BackgroundTask {
-    fn drop(&mut self) {
-        if let Some(task) = self.task.get_mut().take() {
-            task.abort();
-        }
+        *self.task.lock() = Some(AbortOnDropHandle::new(task));
     }
 }
 

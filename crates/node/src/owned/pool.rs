@@ -104,13 +104,6 @@ pub(super) struct Pooled {
     incarnation: Option<u64>,
 }
 
-impl Drop for Pooled {
-    fn drop(&mut self) {
-        // Left to itself, the driver would wait for every reply that a hung server still owes.
-        self.dialed.driver.abort();
-    }
-}
-
 impl Manager for Dialer {
     type Type = Pooled;
     type Error = ErrorKind;

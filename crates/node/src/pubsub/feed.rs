@@ -13,8 +13,8 @@ use redis::PushKind;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Message;
 use super::Topics;
@@ -31,12 +31,8 @@ const TEST_EVERY: Duration = Duration::from_secs(1);
 
 /// The task that keeps a node's messages coming; it ends with this.
 #[derive(Debug)]
-pub(super) struct Feed(AbortHandle);
-
-impl Drop for Feed {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+pub(super) struct Feed {
+    _task: AbortOnDropHandle<()>,
 }
 
 impl Feed {
@@ -82,21 +78,15 @@ impl Feed {
                 }
             }
         });
-        Self(task.abort_handle())
+        Self { _task: AbortOnDropHandle::new(task) }
     }
 }
 
 /// A connection that is subscribed. Its driver ends with it.
 struct Live {
     connection: MultiplexedConnection,
-    driver: AbortHandle,
+    _driver: AbortOnDropHandle<()>,
     ended: oneshot::Receiver<()>,
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
 }
 
 impl Live {
@@ -156,7 +146,7 @@ async fn subscribe(
         let _nobody_asks = end.send(());
     })
     .await?;
-    let mut live = Live { connection: dialed.connection, driver: dialed.driver, ended };
+    let mut live = Live { connection: dialed.connection, _driver: dialed.driver, ended };
     let mut commands = Pipeline::with_capacity(names.len());
     for name in names {
         // One by one: each has one confirmation.
@@ -165,10 +155,7 @@ async fn subscribe(
     let replies = live.connection.send_packed_commands(&commands, 0, commands.len()).await;
     for reply in replies.map_err(Fault::of_handshake)? {
         if let Value::ServerError(error) = reply {
-            return Err(ErrorKind::Server(ServerError::new(
-                error.code(),
-                error.details().unwrap_or_default(),
-            )));
+            return Err(ErrorKind::Server(ServerError::from(&error)));
         }
     }
     Ok(live)
