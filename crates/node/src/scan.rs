@@ -8,6 +8,7 @@ use futures_util::stream;
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::ToSingleRedisArg;
+use twox_hash::XxHash3_64;
 
 use crate::Error;
 use crate::Execute;
@@ -220,10 +221,9 @@ impl FromStr for ScanCursor {
 #[error("this is not a cursor; a scan starts with `ScanCursor::default()`")]
 pub struct ScanCursorError;
 
-/// FNV-1a over the names: it must be the same in every process and every release.
+/// A hash of the names that is the same in every process and every release.
 fn fingerprint(shards: &[Node]) -> u64 {
-    let bytes = shards.iter().flat_map(|node| node.name().bytes().chain([0]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    shards.iter().fold(0, |seed, node| XxHash3_64::oneshot_with_seed(seed, node.name().as_bytes()))
 }
 
 fn foreign(shards: &[Node]) -> Error {

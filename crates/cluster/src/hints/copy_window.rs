@@ -1,9 +1,8 @@
 //! The window in which keys are being copied to a node: a write that meets it is hinted again.
 
-use std::hash::DefaultHasher;
-use std::hash::Hash;
-use std::hash::Hasher;
 use std::sync::atomic::Ordering;
+
+use twox_hash::XxHash3_64;
 
 use crate::hints::log::HintLog;
 
@@ -37,7 +36,7 @@ impl HintLog {
         let mut any = false;
         let found = keys.any(|key| {
             any = true;
-            let hash = hash(key);
+            let hash = XxHash3_64::oneshot(key);
             held.batches.iter().rev().take(since).any(|batch| batch.contains(&hash))
         });
         found || !any || since > held.batches.len()
@@ -49,16 +48,10 @@ impl HintLog {
         if held.batches.len() == BATCHES {
             held.batches.pop_front();
         }
-        held.batches.push_back(keys.iter().map(|key| hash(key)).collect());
+        held.batches.push_back(keys.iter().map(|key| XxHash3_64::oneshot(key)).collect());
         self.batches_started.fetch_add(1, Ordering::AcqRel);
         Batch { hints: self }
     }
-}
-
-fn hash(key: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// A batch of keys that is being copied to a node.
@@ -71,7 +64,7 @@ impl Batch<'_> {
     /// Only these of its keys are written.
     pub(crate) fn narrow<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
         if let Some(batch) = self.hints.held().batches.back_mut() {
-            *batch = keys.map(hash).collect();
+            *batch = keys.map(XxHash3_64::oneshot).collect();
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The elements of a value, read in chunks. Values that are too large to be read whole take this way, and values between
 //! servers that do not read each other's dumps.
 
-use std::hash::DefaultHasher;
 use std::hash::Hash;
 use std::hash::Hasher;
 
@@ -10,6 +9,7 @@ use redis::Value;
 use redis::from_redis_value;
 use redisdb_node as node;
 use redisdb_node::Node;
+use twox_hash::XxHash3_128;
 
 use crate::anti_entropy::value::fields;
 use crate::anti_entropy::value::hll;
@@ -206,7 +206,7 @@ pub(crate) async fn digest(node: &Node, key: &[u8]) -> Result<Option<u128>, node
     let Some(mut elements) = Elements::of(node, key, true).await? else { return Ok(None) };
     // Those of sets and hashes come in any order, so what each of them gives is added up.
     let unordered = matches!(elements.kind, Kind::Set | Kind::Hash);
-    let (mut sum, mut running) = (0_u128, Pair::new(elements.kind));
+    let (mut sum, mut running) = (0_u128, Digest::new(elements.kind));
     loop {
         let chunk = elements.chunk().await?;
         if chunk.is_empty() {
@@ -218,9 +218,9 @@ pub(crate) async fn digest(node: &Node, key: &[u8]) -> Result<Option<u128>, node
                     running.add(&(member, score_bits(score)));
                 }
                 (true, _) => {
-                    let mut one = Pair::new(elements.kind);
+                    let mut one = Digest::new(elements.kind);
                     one.add(&element);
-                    sum = sum.wrapping_add(one.finish());
+                    sum = sum.wrapping_add(one.sum());
                 }
                 // Where a string was cut does not count; one of these comes in one piece.
                 (false, [part]) if elements.kind == Kind::String => match hll::registers(part) {
@@ -234,32 +234,36 @@ pub(crate) async fn digest(node: &Node, key: &[u8]) -> Result<Option<u128>, node
     if elements.kind == Kind::Stream {
         Stream::of(node, key).await?.compared().for_each(|part| running.add(&part));
     }
-    Ok(Some(sum.wrapping_add(running.finish())))
+    Ok(Some(sum.wrapping_add(running.sum())))
 }
 
-/// Two hashes of 64 bits that start differently.
-struct Pair(DefaultHasher, DefaultHasher);
+/// A hash of 128 bits: the same for the same parts, wherever these were cut when they were written.
+struct Digest(XxHash3_128);
 
-impl Pair {
+impl Digest {
     fn new(kind: Kind) -> Self {
-        let (mut first, mut second) = (DefaultHasher::new(), DefaultHasher::new());
-        kind.hash(&mut first);
-        (kind, "second").hash(&mut second);
-        Self(first, second)
+        let mut digest = Self(XxHash3_128::new());
+        digest.add(&kind);
+        digest
     }
 
     fn add(&mut self, part: &impl Hash) {
-        part.hash(&mut self.0);
-        part.hash(&mut self.1);
+        part.hash(self);
     }
 
+    fn sum(&self) -> u128 {
+        self.0.finish_128()
+    }
+}
+
+impl Hasher for Digest {
     fn write(&mut self, bytes: &[u8]) {
         self.0.write(bytes);
-        self.1.write(bytes);
     }
 
-    fn finish(&self) -> u128 {
-        u128::from(self.0.finish()) << 64 | u128::from(self.1.finish())
+    /// Its lower half.
+    fn finish(&self) -> u64 {
+        self.sum() as u64
     }
 }
 
