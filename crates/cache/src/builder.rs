@@ -340,29 +340,19 @@ impl<E> fmt::Debug for CacheBuilder<E> {
 }
 
 /// Why there is no such cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// No codec was chosen, and the feature `json` is off.
+    #[error("no codec was chosen; choose one, or turn the feature `json` on")]
     NoCodec,
     /// [`stale_for`](CacheBuilder::stale_for), [`negative_ttl`](CacheBuilder::negative_ttl), compression, the codec Postcard or
     /// [others to read](CacheBuilder::also_reads) are asked for together with [`without_envelope`](CacheBuilder::without_envelope), which leaves no place to note it in.
+    #[error(
+        "stale values, negative ones, compression, Postcard and `also_reads` need the envelope; leave `without_envelope` out"
+    )]
     NeedsEnvelope,
 }
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoCodec => f.write_str("no codec was chosen; choose one, or turn the feature `json` on"),
-            Self::NeedsEnvelope => f.write_str(
-                "stale values, negative ones, compression, Postcard and `also_reads` need the envelope; leave \
-                 `without_envelope` out",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for BuildError {}
 
 #[cfg(all(test, feature = "postcard"))]
 mod tests {

@@ -25,7 +25,6 @@ use crate::error::EncodeError;
 use crate::error::Error;
 use crate::error::KeyError;
 use crate::error::TooLargeError;
-use crate::error::is_wrong_type;
 use crate::event::Events;
 use crate::flight::Flights;
 use crate::key::AsKey;
@@ -344,7 +343,7 @@ impl<E: Execute> Shared<E> {
             }
             Ok(None) => Sought::Nothing,
             // A list, say: there is something, and no cache wrote it.
-            Err(error) if is_wrong_type(&error) => Sought::Undecodable(DecodeReason::Foreign),
+            Err(error) if E::error_code(&error) == Some("WRONGTYPE") => Sought::Undecodable(DecodeReason::Foreign),
             Err(error) => Sought::Unavailable(error),
         };
         let counters = &self.counters;

@@ -2,9 +2,6 @@
 
 mod load;
 
-use std::fmt;
-
-use redisdb_node as node;
 use redisdb_node::Failure;
 
 pub use load::LoadError;
@@ -13,34 +10,45 @@ pub use load::LoadError;
 /// for a ring or a copy.
 ///
 /// A value never stands in a message.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error<S> {
     /// The store answered with an error, could not be reached, or does not run the command.
+    #[error(transparent)]
     Store(S),
     /// What is stored is not what was asked for.
-    Decode(DecodeError),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
     /// The value cannot be written with the cache's codec. Nothing was sent.
+    #[error(transparent)]
     Encode(EncodeError),
     /// The value is longer than [the limit](crate::CacheBuilder::max_stored_len) when it is stored. Nothing was sent.
+    #[error(transparent)]
     TooLarge(TooLargeError),
     /// The key cannot be used. Nothing was sent.
-    Key(KeyError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// There is nothing under the key, where something must be.
+    #[error(transparent)]
     Missing(MissingError),
     /// There is no value to return, because it could not be loaded.
+    #[error(transparent)]
     Load(LoadError),
     /// The store's reply has not one element for each key that was asked for, so no element is taken for any key's.
+    #[error(transparent)]
     Reply(ReplyError),
     /// The cache was [closed](crate::Cache::close). Nothing was sent.
+    #[error("the cache is closed")]
     Closed,
     /// Many keys were to be deleted, and the cache has no prefix that would tell its own from those of others. Nothing was
     /// sent.
+    #[error("without a prefix the cache cannot tell its keys from those of others; give it one")]
     Unprefixed,
 }
 
 /// Why what is stored cannot be returned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("key `{key}`: {reason}")]
 #[non_exhaustive]
 pub struct DecodeError {
     /// The key, as in messages: escaped, and cut if it is long.
@@ -50,20 +58,26 @@ pub struct DecodeError {
 }
 
 /// What is wrong with what is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeReason {
     /// It is no integer and has no envelope: something else wrote it.
+    #[error("what is stored there was not written by a cache with envelopes")]
     Foreign,
     /// It has an envelope of a version that this version of the library does not read.
+    #[error("it was written by another version of the cache (envelope {0})")]
     Version(u8),
     /// It was cut, or has something behind its end.
+    #[error("what is stored there was cut, or lengthened")]
     Length,
     /// It was changed after it was written, or was written under another key.
+    #[error("what is stored there was changed after it was written, or was written under another key")]
     Checksum,
     /// It was written with a codec that this cache was not told to [read](crate::CacheBuilder::also_reads).
+    #[error("it was written with codec {0}, which this cache does not read; see `also_reads`")]
     Codec(u8),
     /// It was written with another schema.
+    #[error("it was written with schema {stored}, and this cache has schema {wanted}")]
     Schema {
         /// The schema it was written with.
         stored: u16,
@@ -71,8 +85,10 @@ pub enum DecodeReason {
         wanted: u16,
     },
     /// It is compressed, and this cache was not told to read such (by `zstd`), or it cannot be decompressed.
+    #[error("it is compressed, and cannot be read; a cache reads such entries that has `zstd`")]
     Compression,
     /// It would be longer than [the limit](crate::CacheBuilder::max_decoded_len).
+    #[error("it is {len} bytes long, and at most {limit} are accepted")]
     TooLarge {
         /// How long it is, or says it is, in bytes.
         len: u64,
@@ -81,6 +97,10 @@ pub enum DecodeReason {
     },
     /// It would be longer than what is left of the limit (`CacheBuilder::max_unpacked_len`) for the compressed entries
     /// of one call.
+    #[error(
+        "it is {len} bytes long when it is decompressed, and the entries before it have left {left} of the {limit} that one \
+         call may take (`max_unpacked_len`)"
+    )]
     TooMuch {
         /// How long it says it is, in bytes.
         len: u64,
@@ -90,6 +110,7 @@ pub enum DecodeReason {
         limit: u64,
     },
     /// It is intact, but is not of the type that was asked for, or is nested more deeply than is [read](crate::Codec).
+    #[error("what is stored there is no `{wanted}`")]
     Type {
         /// The type.
         wanted: &'static str,
@@ -97,7 +118,8 @@ pub enum DecodeReason {
 }
 
 /// Why a value cannot be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("key `{key}`: the value cannot be written: {reason}")]
 #[non_exhaustive]
 pub struct EncodeError {
     /// The key, as in messages.
@@ -107,7 +129,8 @@ pub struct EncodeError {
 }
 
 /// That a value is too long to be stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("key `{key}`: {len} bytes would be stored, and at most {limit} may be")]
 #[non_exhaustive]
 pub struct TooLargeError {
     /// The key, as in messages.
@@ -119,7 +142,8 @@ pub struct TooLargeError {
 }
 
 /// That a key is too long.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("key `{key}`: it is {len} bytes long, and at most {limit} may be")]
 #[non_exhaustive]
 pub struct KeyError {
     /// The key, as in messages.
@@ -131,7 +155,8 @@ pub struct KeyError {
 }
 
 /// That there is nothing under a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("key `{key}`: there is nothing")]
 #[non_exhaustive]
 pub struct MissingError {
     /// The key, as in messages.
@@ -139,7 +164,8 @@ pub struct MissingError {
 }
 
 /// That a reply does not have one element for each key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the reply to `{command}` of {n_keys} keys has {n_elements} elements; is this a Redis server?")]
 #[non_exhaustive]
 pub struct ReplyError {
     /// The command.
@@ -196,147 +222,6 @@ impl<S: Failure> Error<S> {
     }
 }
 
-/// Returns whether a store's error says that what is under a key is no string.
-pub(crate) fn is_wrong_type(error: &(dyn std::error::Error + 'static)) -> bool {
-    node_error(error).is_some_and(|error| error.code() == Some("WRONGTYPE"))
-}
-
-/// The first error of a server behind an error.
-fn node_error<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> Option<&'a node::Error> {
-    loop {
-        if let Some(error) = error.downcast_ref() {
-            return Some(error);
-        }
-        error = error.source()?;
-    }
-}
-
-impl<S> From<DecodeError> for Error<S> {
-    fn from(error: DecodeError) -> Self {
-        Self::Decode(error)
-    }
-}
-
-impl<S> From<KeyError> for Error<S> {
-    fn from(error: KeyError) -> Self {
-        Self::Key(error)
-    }
-}
-
-impl<S: fmt::Display> fmt::Display for Error<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(error) => error.fmt(f),
-            Self::Decode(error) => error.fmt(f),
-            Self::Encode(error) => error.fmt(f),
-            Self::TooLarge(error) => error.fmt(f),
-            Self::Key(error) => error.fmt(f),
-            Self::Missing(error) => error.fmt(f),
-            Self::Load(error) => error.fmt(f),
-            Self::Reply(error) => error.fmt(f),
-            Self::Closed => f.write_str("the cache is closed"),
-            Self::Unprefixed => f.write_str(
-                "without a prefix the cache cannot tell its keys from those of others; give it one",
-            ),
-        }
-    }
-}
-
-impl<S: std::error::Error + 'static> std::error::Error for Error<S> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Store(error) => Some(error),
-            Self::Load(error) => std::error::Error::source(error),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key `{}`: {}", self.key, self.reason)
-    }
-}
-
-impl std::error::Error for DecodeError {}
-
-impl fmt::Display for DecodeReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Foreign => f.write_str("what is stored there was not written by a cache with envelopes"),
-            Self::Version(version) => {
-                write!(f, "it was written by another version of the cache (envelope {version})")
-            }
-            Self::Length => f.write_str("what is stored there was cut, or lengthened"),
-            Self::Checksum => f.write_str(
-                "what is stored there was changed after it was written, or was written under another key",
-            ),
-            Self::Codec(id) => {
-                write!(f, "it was written with codec {id}, which this cache does not read; see `also_reads`")
-            }
-            Self::Schema { stored, wanted } => {
-                write!(f, "it was written with schema {stored}, and this cache has schema {wanted}")
-            }
-            Self::Compression => f.write_str(
-                "it is compressed, and cannot be read; a cache reads such entries that has `zstd`",
-            ),
-            Self::TooLarge { len, limit } => {
-                write!(f, "it is {len} bytes long, and at most {limit} are accepted")
-            }
-            Self::TooMuch { len, left, limit } => write!(
-                f,
-                "it is {len} bytes long when it is decompressed, and the entries before it have left {left} of the {limit} \
-                 that one call may take (`max_unpacked_len`)"
-            ),
-            Self::Type { wanted } => write!(f, "what is stored there is no `{wanted}`"),
-        }
-    }
-}
-
-impl fmt::Display for EncodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key `{}`: the value cannot be written: {}", self.key, self.reason)
-    }
-}
-
-impl std::error::Error for EncodeError {}
-
-impl fmt::Display for TooLargeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key `{}`: {} bytes would be stored, and at most {} may be", self.key, self.len, self.limit)
-    }
-}
-
-impl std::error::Error for TooLargeError {}
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key `{}`: it is {} bytes long, and at most {} may be", self.key, self.len, self.limit)
-    }
-}
-
-impl std::error::Error for KeyError {}
-
-impl fmt::Display for MissingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key `{}`: there is nothing", self.key)
-    }
-}
-
-impl std::error::Error for MissingError {}
-
-impl fmt::Display for ReplyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { command, n_keys, n_elements } = self;
-        write!(
-            f,
-            "the reply to `{command}` of {n_keys} keys has {n_elements} elements; is this a Redis server?"
-        )
-    }
-}
-
-impl std::error::Error for ReplyError {}
-
 #[cfg(test)]
 mod tests {
     use std::error::Error as _;
@@ -344,6 +229,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use redisdb_node as node;
     use redisdb_node::ErrorKind;
 
     use super::*;
@@ -370,13 +256,8 @@ mod tests {
         ];
         assert_eq!(found, answers, "{shown}");
         assert_eq!(error.store().is_some(), matches!(error, Error::Store(_)), "{shown}");
-        // The store's error is shown whole; of a load's the cause is given, not the error once more.
-        let source = error.source().map(ToString::to_string);
-        match error {
-            Error::Store(store) => assert_eq!(source, Some(store.to_string())),
-            Error::Load(load) => assert_eq!(source, load.source().map(ToString::to_string)),
-            _ => assert_eq!(source, None),
-        }
+        // The text is whole, so that a chain of sources would say a part of it twice.
+        assert!(error.source().is_none(), "{shown}");
     }
 
     #[test]

@@ -290,6 +290,10 @@ impl Execute for RedisCopy {
             || node::Error::new("*".into(), "?", node::ErrorKind::Unsupported("no node was asked".into()));
         written.into_first().map_err(|error| Error::Node(error.unwrap_or_else(none)))
     }
+
+    fn error_code(error: &Error) -> Option<&str> {
+        error.code()
+    }
 }
 
 impl Scan for RedisCopy {

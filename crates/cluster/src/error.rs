@@ -333,18 +333,7 @@ impl Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Ring(error) => Some(error),
-            Self::Config(error) => Some(error),
-            Self::Keys { reason, .. } => Some(reason),
-            Self::Repair(error) => Some(error),
-            Self::Merged(merged) => Some(&merged.reason),
-            _ => self.node_errors().first().map(|error| *error as _),
-        }
-    }
-}
+impl std::error::Error for Error {}
 
 impl node::Failure for Error {
     fn is_timeout(&self) -> bool {

@@ -372,6 +372,10 @@ impl Execute for RedisRing {
         Ok(written)
     }
 
+    fn error_code(error: &Error) -> Option<&str> {
+        error.code()
+    }
+
     fn by_key<T: FromRedisValue>(error: Error, keys: &[Vec<u8>]) -> Option<Vec<Result<T, Error>>> {
         match error {
             Error::Partial(partial) => Some(partial.by_key(keys)),

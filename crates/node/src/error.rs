@@ -38,13 +38,13 @@ pub enum ErrorKind {
     Config(#[from] ConfigError),
     /// No connection could be made: refused, unreachable, name not found. Not sent.
     #[error("no connection: {0}")]
-    Connect(#[source] Arc<io::Error>),
+    Connect(Arc<io::Error>),
     /// No connection could be made in time, handshake included. Not sent.
     #[error("no connection within {0:?}")]
     ConnectTimeout(Duration),
     /// TLS could not be agreed on. Not sent.
     #[error("no TLS connection: {0}; is it a TLS port, and is its certificate known here?")]
-    Tls(#[source] Arc<io::Error>),
+    Tls(Arc<io::Error>),
     /// User or password was refused, or is missing. Not sent.
     #[error("not let in: {0}; check user and password in the node's URL")]
     Auth(String),
@@ -78,7 +78,7 @@ pub enum ErrorKind {
     Timeout(Duration),
     /// The connection broke after the command was handed over. The server may have executed it.
     #[error("connection lost: {0}")]
-    Disconnected(#[source] Arc<io::Error>),
+    Disconnected(Arc<io::Error>),
     /// A reply would have taken more memory than this node takes, and was not read. It ended the connection. The server may
     /// have executed the command: of a single one that is certain, of a pipeline only up to that reply.
     #[error(
@@ -104,7 +104,7 @@ pub enum ErrorKind {
     },
     /// The reply is not of the type that was asked for; the command has been executed.
     #[error("the reply has another type: {0}")]
-    Reply(#[source] RedisError),
+    Reply(RedisError),
     /// The command cannot be run like this; the text says why and what to do. Not sent.
     #[error("{0}")]
     Unsupported(Cow<'static, str>),
@@ -357,11 +357,7 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(self.kind())
-    }
-}
+impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {

@@ -117,6 +117,13 @@ pub trait Execute: Sync {
         (b'{', b'}')
     }
 
+    /// The code of the servers' error reply behind an error, `WRONGTYPE` for example. `None` if there is none, or if servers gave
+    /// different ones.
+    fn error_code(error: &Self::Error) -> Option<&str> {
+        let _ = error;
+        None
+    }
+
     /// Returns what the error of a read like `MGET`, whose reply has an element for each key, says of each of them: the
     /// elements that came all the same, and the errors of those that did not. `keys` are those of the command.
     ///
@@ -163,6 +170,10 @@ impl Execute for Node {
 
     fn one_reply<T: Send>(written: T) -> Result<T, Error> {
         Ok(written)
+    }
+
+    fn error_code(error: &Error) -> Option<&str> {
+        error.code()
     }
 
     fn by_key<T: FromRedisValue>(error: Error, keys: &[Vec<u8>]) -> Option<Vec<Result<T, Error>>> {

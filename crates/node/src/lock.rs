@@ -1,6 +1,5 @@
 //! Locks: one owner at a time, by a token that only the owner knows.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
@@ -118,37 +117,21 @@ pub trait HoldLocks: Execute + Clone + Send {
 }
 
 /// What can go wrong with a lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError<E> {
     /// Another one had it for as long as was waited.
+    #[error("the lock was held by another for as long as was waited")]
     NotAcquired,
     /// It was not held any more: it had expired, and another one may have had it since.
+    #[error("the lock was not held any more: it had expired before")]
     Lost,
     /// The system gave no random number, so there is no token that nobody else has. Nothing was sent.
+    #[error("the system gave no random number, which a lock's token must be")]
     NoToken,
     /// The store could not be asked. After [`acquire`](Lock::acquire) nothing is held for longer than the timeout.
+    #[error(transparent)]
     Store(E),
-}
-
-impl<E: fmt::Display> fmt::Display for LockError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAcquired => f.write_str("the lock was held by another for as long as was waited"),
-            Self::Lost => f.write_str("the lock was not held any more: it had expired before"),
-            Self::NoToken => f.write_str("the system gave no random number, which a lock's token must be"),
-            Self::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<E: std::error::Error + 'static> std::error::Error for LockError<E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Store(error) => Some(error),
-            _ => None,
-        }
-    }
 }
 
 impl<S: HoldLocks> Lock<S> {

@@ -268,6 +268,10 @@ impl Execute for OwnedConnection {
     fn one_reply<T: Send>(written: T) -> Result<T, Error> {
         Ok(written)
     }
+
+    fn error_code(error: &Error) -> Option<&str> {
+        error.code()
+    }
 }
 
 impl ConnectionLike for OwnedConnection {

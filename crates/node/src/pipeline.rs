@@ -352,6 +352,10 @@ impl<S: SendMany> Execute for Pipeline<S> {
     fn one_reply<T: Send>(written: S::Write<T>) -> Result<T, S::Error> {
         S::one_reply(written)
     }
+
+    fn error_code(error: &S::Error) -> Option<&str> {
+        S::error_code(error)
+    }
 }
 
 impl<S: SendMany> fmt::Debug for Pipeline<S> {

@@ -212,6 +212,10 @@ impl Execute for Transaction {
     fn one_reply<T: Send>(written: T) -> Result<T, Error> {
         Ok(written)
     }
+
+    fn error_code(error: &Error) -> Option<&str> {
+        error.code()
+    }
 }
 
 impl SendMany for Transaction {

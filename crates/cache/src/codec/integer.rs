@@ -39,16 +39,9 @@ pub(crate) fn from_integer<T: DeserializeOwned>(value: i64, human_readable: bool
 }
 
 /// Why [`Probe`] gave up, or [`Integer`] did: nobody reads it.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("no integer")]
 pub(super) struct NotThis;
-
-impl fmt::Display for NotThis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no integer")
-    }
-}
-
-impl std::error::Error for NotThis {}
 
 impl ser::Error for NotThis {
     fn custom<T: fmt::Display>(_: T) -> Self {

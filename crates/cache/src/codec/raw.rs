@@ -30,24 +30,15 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RawError> {
 }
 
 /// What a raw value cannot be.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum RawError {
     /// It is neither a string nor bytes.
+    #[error("the raw codec writes strings and bytes only")]
     Neither,
     /// What the type says.
+    #[error("{0}")]
     Says(String),
 }
-
-impl fmt::Display for RawError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Neither => "the raw codec writes strings and bytes only",
-            Self::Says(text) => text,
-        })
-    }
-}
-
-impl std::error::Error for RawError {}
 
 impl ser::Error for RawError {
     fn custom<T: fmt::Display>(message: T) -> Self {

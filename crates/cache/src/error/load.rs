@@ -1,25 +1,31 @@
 //! Why a value could not be loaded.
 
 use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::key::Key;
 
 /// Why a value could not be loaded. All who waited for the load have the same one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("key `{key}`: {cause}")]
 pub struct LoadError {
     key: String,
     cause: Cause,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, thiserror::Error)]
 enum Cause {
     /// Callers with loaders of different kinds may wait for one load.
+    #[error("its loader gave an error, so nothing was stored: {0}")]
     Loader(Arc<dyn Error + Send + Sync>),
+    #[error("its loader gave nothing within {0:?}")]
     Timeout(Duration),
+    #[error("its loader panicked, or the cache was closed")]
     Lost,
+    #[error(
+        "{0} loads are under way, which is the most that this cache runs at once (`max_loads`); its loader was not called"
+    )]
     Overloaded(usize),
 }
 
@@ -68,30 +74,5 @@ impl LoadError {
     /// not called.
     pub fn is_overloaded(&self) -> bool {
         matches!(self.cause, Cause::Overloaded(_))
-    }
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key `{}`: ", self.key)?;
-        match &self.cause {
-            Cause::Loader(error) => write!(f, "its loader gave an error, so nothing was stored: {error}"),
-            Cause::Timeout(after) => write!(f, "its loader gave nothing within {after:?}"),
-            Cause::Lost => f.write_str("its loader panicked, or the cache was closed"),
-            Cause::Overloaded(limit) => write!(
-                f,
-                "{limit} loads are under way, which is the most that this cache runs at once (`max_loads`); its loader was \
-                 not called"
-            ),
-        }
-    }
-}
-
-impl Error for LoadError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.cause {
-            Cause::Loader(error) => Some(&**error),
-            Cause::Timeout(_) | Cause::Lost | Cause::Overloaded(_) => None,
-        }
     }
 }

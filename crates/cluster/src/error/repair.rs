@@ -1,10 +1,9 @@
 //! The reasons why a node of a copy was not repaired.
 
-use std::fmt;
-
 /// Why a node of a copy was not [repaired](crate::RedisCopy::repair). What was brought over until then stays, and the node
 /// stays behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("node `{node}` was not repaired: {reason}")]
 #[non_exhaustive]
 pub struct RepairError {
     /// The node.
@@ -14,23 +13,36 @@ pub struct RepairError {
 }
 
 /// What stands in the way of a repair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepairReason {
     /// Another process is repairing the node. It passes.
+    #[error("another process is repairing it; try again when that is done")]
     Busy,
     /// The node lost its data meanwhile, or another process took over. It passes.
+    #[error("it lost its data meanwhile, or another process took over; repair it again")]
     LeaseLost,
     /// The node's server was restarted meanwhile. It passes.
+    #[error("its server was restarted during the repair; repair it again")]
     Restarted,
     /// The node whose keys count lost its data meanwhile. It passes.
+    #[error("the node whose keys count lost its data meanwhile; repair it again")]
     SourceLost,
     /// No other node is up and in sync. It passes when one is.
+    #[error(
+        "no other node is up and in sync; try again when one is, or say whose keys count, by `readmit(name)` of that one, or by \
+         `repair(name).from(that)`"
+    )]
     NoSource,
     /// The server is marked as one of another copy. It stays so until somebody changes that.
+    #[error("it is marked as a server of another copy; check its URL, or remove that marker")]
     OtherCopy,
     /// Most of what the server holds is unknown to the others, so it may be somebody else's. It stays so until somebody
     /// changes that, or repairs the node by hand.
+    #[error(
+        "most of the keys that it holds are unknown to the others: it may be somebody else's server; check its URL, or repair \
+         it by hand, by `repair(name)`, if it is ours"
+    )]
     Foreign,
 }
 
@@ -56,33 +68,6 @@ impl RepairError {
         matches!(self.reason, RepairReason::LeaseLost | RepairReason::Restarted | RepairReason::SourceLost)
     }
 }
-
-impl fmt::Display for RepairError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = match self.reason {
-            RepairReason::Busy => "another process is repairing it; try again when that is done",
-            RepairReason::LeaseLost => {
-                "it lost its data meanwhile, or another process took over; repair it again"
-            }
-            RepairReason::Restarted => "its server was restarted during the repair; repair it again",
-            RepairReason::SourceLost => "the node whose keys count lost its data meanwhile; repair it again",
-            RepairReason::NoSource => {
-                "no other node is up and in sync; try again when one is, or say whose keys count, by `readmit(name)` of that one, or \
-                 by `repair(name).from(that)`"
-            }
-            RepairReason::OtherCopy => {
-                "it is marked as a server of another copy; check its URL, or remove that marker"
-            }
-            RepairReason::Foreign => {
-                "most of the keys that it holds are unknown to the others: it may be somebody else's server; check its URL, \
-                 or repair it by hand, by `repair(name)`, if it is ours"
-            }
-        };
-        write!(f, "node `{}` was not repaired: {reason}", self.node)
-    }
-}
-
-impl std::error::Error for RepairError {}
 
 #[cfg(test)]
 mod tests {

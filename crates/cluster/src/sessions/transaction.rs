@@ -180,6 +180,10 @@ impl Execute for RingTransaction {
     fn one_reply<T: Send>(written: T) -> Result<T, Error> {
         Ok(written)
     }
+
+    fn error_code(error: &Error) -> Option<&str> {
+        error.code()
+    }
 }
 
 impl SendMany for RingTransaction {

@@ -1,7 +1,5 @@
 //! Where the keys and the options of one command stand, by its row.
 
-use std::fmt;
-
 use redis::Arg;
 use redis::Cmd;
 
@@ -278,28 +276,19 @@ fn count_at(cmd: &Cmd, at: usize) -> Result<usize, KeyError> {
 }
 
 /// Why the keys of a command cannot be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
     /// It has too few arguments, or too many.
+    #[error("wrong number of arguments")]
     TooShort,
     /// Its keys and what belongs to them do not come in equal numbers: `MSET a 1 b`.
+    #[error("its keys and what belongs to them do not come in equal numbers")]
     Unbalanced,
     /// Where the number of keys should stand is no number: `EVAL script key`.
+    #[error("the number of its keys is not a number")]
     NotACount,
 }
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooShort => "wrong number of arguments",
-            Self::Unbalanced => "its keys and what belongs to them do not come in equal numbers",
-            Self::NotACount => "the number of its keys is not a number",
-        })
-    }
-}
-
-impl std::error::Error for KeyError {}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,5 @@
 //! Commands that the table does not have: those of modules, and those of servers newer than it.
 
-use std::fmt;
-
 use parking_lot::RwLock;
 use redis::Cmd;
 
@@ -181,7 +179,8 @@ impl Registration {
 }
 
 /// Why a command was not registered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` cannot be registered: {reason}")]
 pub struct RegistrationError {
     name: String,
     reason: &'static str,
@@ -193,14 +192,6 @@ impl RegistrationError {
         &self.name
     }
 }
-
-impl fmt::Display for RegistrationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` cannot be registered: {}", self.name, self.reason)
-    }
-}
-
-impl std::error::Error for RegistrationError {}
 
 #[cfg(test)]
 mod tests {
