@@ -26,6 +26,7 @@ use redisdb_node::command::rows;
 use tokio::sync::OnceCell;
 
 use crate::builder::CopyBuilder;
+use crate::call::Call;
 use crate::config::TopologyConfig;
 use crate::engine::background_task::BackgroundTask;
 use crate::engine::deadline::Budget;
@@ -248,7 +249,7 @@ impl RedisCopy {
 impl RedisCopy {
     /// Runs a command by its row, and makes one value of what the nodes said.
     pub(crate) async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        self.run_by_itself(spec, cmd).await?.into_one(spec)
+        self.run_by_itself(&Call::new(spec, cmd)).await?.into_one(spec)
     }
 }
 
@@ -262,7 +263,7 @@ impl Execute for RedisCopy {
         command: &'static Command<Read>,
         cmd: Cmd,
     ) -> Result<T, Error> {
-        self.run_read(command.spec(), &cmd).await?.read(command.spec())
+        self.run_read(&Call::new(command.spec(), &cmd)).await?.read(command.spec())
     }
 
     async fn write<T: FromRedisValue + Send>(
@@ -270,7 +271,7 @@ impl Execute for RedisCopy {
         command: &'static Command<Write>,
         cmd: Cmd,
     ) -> Result<Replies<T>, Error> {
-        Ok(self.run_write(command.spec(), &cmd).await?.decode(command.spec().name))
+        Ok(self.run_write(&Call::new(command.spec(), &cmd)).await?.decode(command.spec().name))
     }
 
     async fn each<T: FromRedisValue + Send>(
@@ -278,7 +279,7 @@ impl Execute for RedisCopy {
         command: &'static Command<Each>,
         cmd: Cmd,
     ) -> Result<PerNode<T>, Error> {
-        Ok(self.run_each(command.spec(), &cmd).await?.decode(command.spec().name))
+        Ok(self.run_each(&Call::new(command.spec(), &cmd)).await?.decode(command.spec().name))
     }
 
     fn tag_delimiters(&self) -> (u8, u8) {

@@ -12,6 +12,7 @@ use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
 use redisdb_node::foreign;
 
+use crate::call::Call;
 use crate::copy::RedisCopy;
 use crate::dispatch::failover_read::rule_of;
 use crate::engine::topology::Topology;
@@ -156,9 +157,10 @@ fn on_ring(topology: &Topology, spec: &'static Spec, cmd: &Cmd, context: Context
 }
 
 fn on_copy(ring: &HashRing, spec: &'static Spec, cmd: &Cmd, context: Context) -> Result<Decision, Error> {
-    let key = first_key(spec, cmd);
+    let call = Call::new(spec, cmd);
+    let key = call.first_key().map(<[u8]>::to_vec);
     let first = || ring.name(ring.lookup(key.as_deref().unwrap_or_default())).to_owned();
-    Ok(match (replicate::plan(context, spec, cmd, || SystemTime::UNIX_EPOCH)?, spec.access) {
+    Ok(match (replicate::plan(context, &call, || SystemTime::UNIX_EPOCH)?, spec.access) {
         (Replication::AsItIs, Access::Read) if context == Context::Block => {
             Decision::EveryNode { merge: Some(Merge::First), absolute: false }
         }

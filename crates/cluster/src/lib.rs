@@ -41,6 +41,7 @@ pub use explain::Decision;
 pub use explain::Explanation;
 mod redis_rs;
 
+mod call;
 mod engine;
 pub use engine::topology::Replaced;
 mod dispatch;

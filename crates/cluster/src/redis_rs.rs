@@ -17,6 +17,7 @@ use redisdb_node::Recorded;
 use redisdb_node::ServerError;
 use redisdb_node::command::Spec;
 
+use crate::call::Call;
 use crate::copy::RedisCopy;
 use crate::error::Error;
 use crate::pipeline::copy::CopyReply;
@@ -49,7 +50,7 @@ impl RedisCopy {
     /// Of the routing, of the nodes, that such nodes gave different replies, or that the reply is not a `T`.
     pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
         let spec = row(cmd)?;
-        self.run_by_itself(spec, cmd).await?.read(spec)
+        self.run_by_itself(&Call::new(spec, cmd)).await?.read(spec)
     }
 }
 

@@ -13,6 +13,7 @@ use redisdb_node::command::OnCopy;
 use redisdb_node::command::OnRing;
 use redisdb_node::command::Spec;
 
+use crate::call::Call;
 use crate::copy::RedisCopy;
 use crate::copy::Shared;
 use crate::dispatch::scatter::unfit;
@@ -29,22 +30,23 @@ use crate::replies::Replies;
 
 impl RedisCopy {
     /// Asks one node, and the next one when that cannot answer.
-    pub(crate) async fn run_read(&self, spec: &'static Spec, cmd: &Cmd) -> Result<CopyReply, Error> {
+    pub(crate) async fn run_read(&self, call: &Call<'_>) -> Result<CopyReply, Error> {
+        let Call { spec, cmd, .. } = *call;
         let mut budget = self.budget(self.shared.nodes.len()).await?;
-        let _sendable = replicate::plan(Context::Alone, spec, cmd, || SystemTime::UNIX_EPOCH)?;
+        let _sendable = replicate::plan(Context::Alone, call, || SystemTime::UNIX_EPOCH)?;
         if spec.copy == OnCopy::EveryNode {
             return self.ask_all(spec, cmd).boxed().await;
         }
         let shared = &*self.shared;
         let of = |idx, reply| CopyReply::One(Arc::clone(shared.nodes.name(idx)), reply);
-        let key = spec.first_key(cmd).map_err(Error::keys(spec))?;
+        let key = call.first_key();
         let mut errors = Vec::new();
         if shared.nobody_is_up() {
             budget.limit(self.examine_all().boxed()).await;
         }
         for wanted in [Trust::Full, Trust::Provisional] {
             for idx in shared.nodes.ring().successors(key.unwrap_or_default()) {
-                if shared.trust(idx, spec, cmd) != wanted {
+                if shared.nodes.member(idx).trust(call.keys()) != wanted {
                     continue;
                 }
                 let node = budget.share(shared.nodes.at(idx));
@@ -55,7 +57,7 @@ impl RedisCopy {
                 };
                 match reply {
                     // The answer may have come over a new connection, from a server that has been restarted.
-                    Ok(reply) if shared.trust(idx, spec, cmd) != Trust::Stale => {
+                    Ok(reply) if shared.nodes.member(idx).trust(call.keys()) != Trust::Stale => {
                         if !lacks_something(&reply) || self.has_its_marker(idx, &budget).await {
                             return Ok(of(idx, reply));
                         }
@@ -109,8 +111,9 @@ impl RedisCopy {
         }
     }
 
-    pub(crate) async fn run_each(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
-        let _sendable = replicate::plan(Context::Alone, spec, cmd, || SystemTime::UNIX_EPOCH)?;
+    pub(crate) async fn run_each(&self, call: &Call<'_>) -> Result<Replies<Value>, Error> {
+        let Call { spec, cmd, .. } = *call;
+        let _sendable = replicate::plan(Context::Alone, call, || SystemTime::UNIX_EPOCH)?;
         self.check_identity().await?;
         let replies = join_all(self.writers().map(|node| node.run(spec, cmd))).await;
         Ok(self.shared.nodes.replies(replies))
@@ -125,17 +128,6 @@ impl Shared {
 
     pub(crate) fn names(&self, nodes: Vec<usize>) -> Vec<String> {
         nodes.into_iter().map(|idx| self.nodes.name(idx).to_string()).collect()
-    }
-
-    pub(crate) fn in_sync(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> bool {
-        self.trust(idx, spec, cmd) == Trust::Full
-    }
-
-    /// What a node's answer to a command is worth.
-    pub(crate) fn trust(&self, idx: usize, spec: &Spec, cmd: &Cmd) -> Trust {
-        // The keys are looked for only if the node has missed any: this is asked before and after every read.
-        let keys = std::iter::once_with(|| spec.keys_of(cmd)).flatten().flatten().map(|(_, key)| key);
-        self.nodes.member(idx).trust(keys)
     }
 }
 

@@ -14,6 +14,7 @@ use redisdb_node::ScriptCall;
 use redisdb_node::command;
 use redisdb_node::command::Spec;
 
+use crate::call::Call;
 use crate::copy::RedisCopy;
 use crate::copy::Shared;
 use crate::dispatch::failover_read::says_no_such_key;
@@ -34,15 +35,16 @@ use crate::replies::Replies;
 
 impl RedisCopy {
     /// Sends a write to every node at once; the outcome is judged by [`WriteTo`].
-    pub(crate) async fn run_write(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
+    pub(crate) async fn run_write(&self, call: &Call<'_>) -> Result<Replies<Value>, Error> {
+        let Call { spec, cmd, .. } = *call;
         let mut budget = self.budget(self.shared.nodes.len()).await?;
         let shared = &*self.shared;
-        let mut guard = WriteGuard::new(shared, spec, cmd);
+        let mut guard = WriteGuard::new(shared, call);
         if replicate::tells_a_life(spec) {
             budget.learn_clock(&shared.nodes).await;
         }
         let rewritten;
-        let cmd = match replicate::plan(Context::Alone, spec, cmd, || shared.nodes.clock())? {
+        let cmd = match replicate::plan(Context::Alone, call, || shared.nodes.clock())? {
             Replication::AsItIs => cmd,
             Replication::Instead(instead) => {
                 rewritten = instead;
@@ -50,9 +52,9 @@ impl RedisCopy {
             }
             Replication::Decided(decide, absolute) => {
                 let cmd = absolute.as_ref().unwrap_or(cmd);
-                return self.run_decided(spec, cmd, decide, &mut guard, &mut budget).boxed().await;
+                return self.run_decided(call, cmd, decide, &mut guard, &mut budget).boxed().await;
             }
-            Replication::OneNode => return self.run_on_one(spec, cmd).boxed().await,
+            Replication::OneNode => return self.run_on_one(call).boxed().await,
         };
         guard.sending();
         let is_flush = matches!(spec.name, "FLUSHALL" | "FLUSHDB");
@@ -78,29 +80,28 @@ impl RedisCopy {
     /// If the deciding node gives an error, nothing was sent to the others.
     async fn run_decided(
         &self,
-        spec: &'static Spec,
+        call: &Call<'_>,
         cmd: &Cmd,
         decide: Decide,
         guard: &mut WriteGuard<'_>,
         budget: &mut Budget,
     ) -> Result<Replies<Value>, Error> {
-        let shared = &*self.shared;
-        let keys = || spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
-        let order = || shared.nodes.ring().successors(keys().next().unwrap_or_default());
+        let (shared, spec, key) = (&*self.shared, call.spec, call.first_key());
+        let order = || shared.nodes.ring().successors(key.unwrap_or_default());
         let (mut errors, mut in_vain) = (Vec::<node::Error>::new(), Vec::new());
         if shared.nobody_is_up() {
             budget.limit(self.examine_all()).await;
         }
         for wanted in [Trust::Full, Trust::Provisional] {
             for idx in order() {
-                if shared.trust(idx, spec, cmd) != wanted {
+                if shared.nodes.member(idx).trust(call.keys()) != wanted {
                     continue;
                 }
                 guard.deciding(idx);
                 match ask(&budget.share(shared.nodes.member(idx).writer()), spec, cmd, decide).await {
                     Ok((reply, answer)) => {
                         let lacks = decide.lacks_something(cmd, &reply, answer.as_ref());
-                        if self.counts(idx, spec, cmd, lacks, budget).await {
+                        if self.counts(idx, call, lacks, budget).await {
                             let effect = decide.effect(cmd, &reply, answer.as_ref());
                             return self.send_effect(spec, cmd, (idx, reply), effect, guard, budget).await;
                         }
@@ -108,8 +109,8 @@ impl RedisCopy {
                         guard.note_other(idx);
                         in_vain.push(idx);
                     }
-                    Err(error)
-                        if says_no_such_key(&error) && !self.counts(idx, spec, cmd, true, budget).await => {}
+                    Err(error) if says_no_such_key(&error) && !self.counts(idx, call, true, budget).await => {
+                    }
                     Err(error) if error.is_connect() => {
                         shared.observe(idx, &error);
                         errors.push(error);
@@ -120,7 +121,7 @@ impl RedisCopy {
                         return Err(match in_vain.is_empty() {
                             true => Error::Node(error),
                             // Others have done it before, though that does not count.
-                            false => Error::unavailable(spec.name, keys().next(), vec![error], Vec::new())
+                            false => Error::unavailable(spec.name, key, vec![error], Vec::new())
                                 .done_in_vain(shared.names(in_vain)),
                         });
                     }
@@ -132,14 +133,14 @@ impl RedisCopy {
         };
         let stale = order().filter(is_behind).collect();
         guard.nothing_missed();
-        let error = Error::unavailable(spec.name, keys().next(), errors, shared.names(stale));
+        let error = Error::unavailable(spec.name, key, errors, shared.names(stale));
         Err(error.done_in_vain(shared.names(in_vain)))
     }
 
     /// Returns whether the answer of a node counts: a server that was restarted, or emptied a moment ago, has answered from
     /// another memory than that of the others. Without an identity nobody can tell of one that was emptied.
-    async fn counts(&self, idx: usize, spec: &'static Spec, cmd: &Cmd, lacks: bool, budget: &Budget) -> bool {
-        self.shared.trust(idx, spec, cmd) != Trust::Stale
+    async fn counts(&self, idx: usize, call: &Call<'_>, lacks: bool, budget: &Budget) -> bool {
+        self.shared.nodes.member(idx).trust(call.keys()) != Trust::Stale
             && (!lacks || self.has_its_marker(idx, budget).await)
     }
 
@@ -198,16 +199,15 @@ impl RedisCopy {
     /// Has every node run a script, all at once, where the caller has declared that it does the same everywhere.
     pub(crate) async fn invoke(
         &self,
-        spec: &'static Spec,
-        cmd: &Cmd,
-        call: &ScriptCall<'_>,
+        call: &Call<'_>,
+        script: &ScriptCall<'_>,
     ) -> Result<Replies<Value>, Error> {
         self.check_identity().await?;
         let shared = &*self.shared;
-        let _known = spec.keys_of(cmd).map_err(Error::keys(spec))?;
-        let mut guard = WriteGuard::new(shared, spec, cmd);
+        call.check_keys()?;
+        let mut guard = WriteGuard::new(shared, call);
         guard.sending();
-        let results = join_all(self.writers().map(|node| node.invoke(call))).await;
+        let results = join_all(self.writers().map(|node| node.invoke(script))).await;
         if shared.identity.is_some() && guard.is_disagreed(&results) {
             guard.answered(results.iter().map(Ack::from).collect());
             self.look_at_all().await;
@@ -216,9 +216,10 @@ impl RedisCopy {
     }
 
     /// Sends a command to one node: the channel's owner, or the next one when that cannot be reached.
-    async fn run_on_one(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Replies<Value>, Error> {
+    async fn run_on_one(&self, call: &Call<'_>) -> Result<Replies<Value>, Error> {
+        let Call { spec, cmd, .. } = *call;
         let shared = &*self.shared;
-        let channel = spec.first_key(cmd).ok().flatten().unwrap_or_default();
+        let channel = call.first_key().unwrap_or_default();
         let mut results = Vec::new();
         for idx in shared.nodes.ring().successors(channel) {
             let result = shared.nodes.member(idx).writer().run(spec, cmd).await;

@@ -1,17 +1,16 @@
 //! The guard of a write on a copy: whatever ends the write, the nodes that may have missed it get a hint.
 
-use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::command::Group;
 use redisdb_node::command::Keys;
 use redisdb_node::command::Spec;
 
+use crate::call::Call;
 use crate::copy::Shared;
 use crate::engine::member::Member;
 use crate::error::Error;
 use crate::hints::log::HintLog;
-use crate::pipeline::copy::keys;
 use crate::plan::divergence::Ack;
 use crate::plan::divergence::Held;
 use crate::plan::divergence::counts;
@@ -65,8 +64,7 @@ struct Before {
 /// dropped midway; and if it met a repair of a node, its keys are brought over again.
 pub(crate) struct WriteGuard<'a> {
     shared: &'a Shared,
-    spec: &'static Spec,
-    cmd: &'a Cmd,
+    call: &'a Call<'a>,
     stage: Phase,
     /// How many batches had been copied to each node; empty while none ever was.
     batches_ended: Vec<u64>,
@@ -75,7 +73,7 @@ pub(crate) struct WriteGuard<'a> {
 }
 
 impl<'a> WriteGuard<'a> {
-    pub(crate) fn new(shared: &'a Shared, spec: &'static Spec, cmd: &'a Cmd) -> Self {
+    pub(crate) fn new(shared: &'a Shared, call: &'a Call<'a>) -> Self {
         let ever = shared.nodes.members().any(|member| member.hints().was_copied_since(0));
         let batches_ended = match ever {
             true => shared.nodes.members().map(|member| member.hints().batches_ended()).collect(),
@@ -86,11 +84,11 @@ impl<'a> WriteGuard<'a> {
             let is_in_doubt = !member.is_in_sync();
             is_in_doubt.then(|| Before {
                 idx,
-                held: member.holds(keys(spec, cmd)),
+                held: member.holds(call.keys()),
                 last_missed: hints.has_missed().then(|| hints.last_missed()),
             })
         });
-        Self { shared, spec, cmd, stage: Phase::Nothing, batches_ended, before: before.collect() }
+        Self { shared, call, stage: Phase::Nothing, batches_ended, before: before.collect() }
     }
 
     /// All nodes are sent it from now on.
@@ -118,9 +116,9 @@ impl<'a> WriteGuard<'a> {
     pub(crate) fn conclude(&mut self, results: Results) -> Result<Replies<Value>, Error> {
         if self.is_plain(&results) {
             self.stage = Phase::Noted;
-            return self.shared.judge(self.spec, self.shared.nodes.replies(results));
+            return self.shared.judge(self.call.spec, self.shared.nodes.replies(results));
         }
-        self.weigh(results, None, is_whole(self.spec, self.cmd))
+        self.weigh(results, None, is_whole(self.call.spec, self.call.cmd))
     }
 
     /// Notes what became of the effect of a decision, and judges it: the reply is what was decided, if the deciding node still
@@ -135,7 +133,7 @@ impl<'a> WriteGuard<'a> {
         let results: Results = results.into_iter().map(|result| result.map(|_| reply.clone())).collect();
         if self.is_plain(&results) {
             self.stage = Phase::Noted;
-            return self.shared.judge(self.spec, self.shared.nodes.replies(results));
+            return self.shared.judge(self.call.spec, self.shared.nodes.replies(results));
         }
         self.weigh(results, Some(decider), is_whole)
     }
@@ -189,7 +187,7 @@ impl<'a> WriteGuard<'a> {
         let first = right.map_or(0, |(idx, _)| idx);
         let others = took.iter().enumerate().filter(|(idx, took)| **took == Ack::Yes && !counts(*idx));
         let others = others.map(|(idx, _)| idx).collect();
-        shared.judge(self.spec, shared.nodes.replies(results).counting_from(first, others))
+        shared.judge(self.call.spec, shared.nodes.replies(results).counting_from(first, others))
     }
 
     /// The error of a write that only nodes took whose state does not count.
@@ -202,7 +200,8 @@ impl<'a> WriteGuard<'a> {
             }
         }
         let takers = self.shared.names(takers);
-        Error::unavailable(self.spec.name, self.keys().next(), errors, takers.clone()).done_in_vain(takers)
+        Error::unavailable(self.call.spec.name, self.keys().next(), errors, takers.clone())
+            .done_in_vain(takers)
     }
 
     /// Notes that the deciding node, the only one that was sent anything, gave an error.
@@ -231,7 +230,7 @@ impl<'a> WriteGuard<'a> {
         results: impl IntoIterator<Item = &'r Result<Value, node::Error>>,
     ) -> bool {
         are_different(results)
-            && !matches!(self.spec.keys, Keys::OneAndAfter { .. })
+            && !matches!(self.call.spec.keys, Keys::OneAndAfter { .. })
             && self.keys().next().is_some()
     }
 
@@ -249,7 +248,7 @@ impl<'a> WriteGuard<'a> {
     ///
     /// Of a node that has all to be compared still, other replies are expected; and a script may tell what it likes.
     fn note_others(&self, results: &[Result<Value, node::Error>], right: &Value) {
-        if self.spec.group == Group::Scripting {
+        if self.call.spec.group == Group::Scripting {
             return;
         }
         for (idx, member) in self.shared.nodes.members().enumerate() {
@@ -287,11 +286,11 @@ impl<'a> WriteGuard<'a> {
     }
 
     fn keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        keys(self.spec, self.cmd)
+        self.call.keys()
     }
 
     fn touches_keys(&self) -> bool {
-        self.keys().next().is_some() || changes_any_key(self.spec)
+        self.keys().next().is_some() || changes_any_key(self.call.spec)
     }
 
     fn order(&self) -> impl Iterator<Item = usize> + use<'_> {

@@ -1,6 +1,5 @@
 //! A pipeline on a copy: each write goes to every node, each read to the node of its key.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,11 +17,13 @@ use redisdb_node::command::Access;
 use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
 
+use crate::call::Call;
 use crate::copy::RedisCopy;
 use crate::engine::deadline::Budget;
 use crate::engine::nodes::Nodes;
 use crate::error::Error;
 use crate::error::TooFewReplies;
+use crate::hints::log::Trust;
 use crate::pipeline::wave::Wave;
 use crate::pipeline::wave::lost;
 use crate::plan::context::Context;
@@ -87,20 +88,20 @@ impl CopyReply {
 pub(crate) enum Step<'a> {
     /// Nothing: it is not sent.
     Nothing(Error),
-    /// It goes to every node, perhaps in other words.
-    All(&'static Spec, Cow<'a, Cmd>),
+    /// It goes to every node, in other words if there are some.
+    All(Call<'a>, Option<Cmd>),
     /// It goes to this node.
-    One(&'static Spec, &'a Cmd, usize),
+    One(Call<'a>, usize),
     /// It takes more than one step, so it runs as it would without a pipeline.
-    ByItself(&'static Spec, &'a Cmd),
+    ByItself(Call<'a>),
 }
 
 impl Step<'_> {
     /// What a node is sent.
     pub(crate) fn on(&self, node: usize) -> Option<(&'static Spec, &Cmd)> {
         match self {
-            Self::All(spec, cmd) => Some((spec, cmd)),
-            Self::One(spec, cmd, idx) if *idx == node => Some((spec, cmd)),
+            Self::All(call, instead) => Some((call.spec, instead.as_ref().unwrap_or(call.cmd))),
+            Self::One(call, idx) if *idx == node => Some((call.spec, call.cmd)),
             _ => None,
         }
     }
@@ -160,7 +161,7 @@ impl RedisCopy {
         for command in commands {
             let command = routable(command).and_then(|command| identified.clone().map(|()| command));
             let step = match command {
-                Ok((spec, cmd)) => self.step(spec, cmd),
+                Ok((spec, cmd)) => self.step(Call::new(spec, cmd)),
                 Err(error) => Step::Nothing(error),
             };
             if !waiting.takes(&step) {
@@ -172,32 +173,33 @@ impl RedisCopy {
     }
 
     /// Decides what is done with a command, as the nodes are at this moment.
-    fn step<'a>(&self, spec: &'static Spec, cmd: &'a Cmd) -> Step<'a> {
+    fn step<'a>(&self, call: Call<'a>) -> Step<'a> {
         let shared = &*self.shared;
-        let plan = match replicate::plan(Context::Pipeline, spec, cmd, || shared.nodes.clock()) {
+        let plan = match replicate::plan(Context::Pipeline, &call, || shared.nodes.clock()) {
             Ok(plan) => plan,
             Err(error) => return Step::Nothing(error),
         };
-        let key = spec.first_key(cmd).ok().flatten();
+        let (spec, key) = (call.spec, call.first_key());
         let is_up = |idx: &usize| shared.nodes.at(*idx).is_connected();
         let order = || shared.nodes.ring().successors(key.unwrap_or_default());
+        let one = |call, node: Option<usize>| match node {
+            Some(idx) => Step::One(call, idx),
+            None => Step::ByItself(call),
+        };
         match plan {
             Replication::AsItIs if spec.access == Access::Read && spec.copy == OnCopy::AnyNode => {
-                let in_sync = |idx: &usize| shared.in_sync(*idx, spec, cmd);
+                let in_sync = |idx: &usize| shared.nodes.member(*idx).trust(call.keys()) == Trust::Full;
                 let first = order().filter(in_sync).find(is_up).or_else(|| order().find(in_sync));
-                first.map_or(Step::ByItself(spec, cmd), |idx| Step::One(spec, cmd, idx))
+                one(call, first)
             }
             Replication::AsItIs
                 if spec.access == Access::Each || spec.access == Access::Write && key.is_some() =>
             {
-                Step::All(spec, Cow::Borrowed(cmd))
+                Step::All(call, None)
             }
-            Replication::Instead(instead) if key.is_some() => Step::All(spec, Cow::Owned(instead)),
-            Replication::OneNode => {
-                let owner = order().find(is_up).or_else(|| order().next());
-                owner.map_or(Step::ByItself(spec, cmd), |idx| Step::One(spec, cmd, idx))
-            }
-            _ => Step::ByItself(spec, cmd),
+            Replication::Instead(instead) if key.is_some() => Step::All(call, Some(instead)),
+            Replication::OneNode => one(call, order().find(is_up).or_else(|| order().next())),
+            _ => Step::ByItself(call),
         }
     }
 
@@ -206,8 +208,9 @@ impl RedisCopy {
         if group.by_themselves.is_some() {
             let each = steps.into_iter().map(async |step| match step {
                 Step::Nothing(error) => Err(error),
-                Step::One(spec, cmd, _) | Step::ByItself(spec, cmd) => self.run_by_itself(spec, cmd).await,
-                Step::All(spec, cmd) => self.run_by_itself(spec, &cmd).await,
+                Step::One(call, _) | Step::ByItself(call) | Step::All(call, _) => {
+                    self.run_by_itself(&call).await
+                }
             });
             return join_all(each).await;
         }
@@ -228,8 +231,10 @@ impl RedisCopy {
         self.check_identity().await?;
         let nodes = &self.shared.nodes;
         self.learn_clock_for(commands.iter().map(|command| command.spec)).await;
-        let steps: Result<Vec<_>, _> =
-            commands.iter().map(|command| step_of_block(nodes, command.spec, &command.cmd)).collect();
+        let steps: Result<Vec<_>, _> = commands
+            .iter()
+            .map(|command| step_of_block(nodes, Call::new(command.spec, &command.cmd)))
+            .collect();
         match steps? {
             nothing if nothing.is_empty() => Ok(Vec::new()),
             steps => Ok(Wave::new(self, &steps).send_block().await),
@@ -243,20 +248,20 @@ impl RedisCopy {
     }
 
     /// Runs one command as it would run without a pipeline.
-    pub(crate) async fn run_by_itself(&self, spec: &'static Spec, cmd: &Cmd) -> Result<CopyReply, Error> {
-        match spec.access {
-            Access::Read => self.run_read(spec, cmd).boxed().await,
-            Access::Each => Ok(CopyReply::All(self.run_each(spec, cmd).boxed().await?)),
-            _ => Ok(CopyReply::All(self.run_write(spec, cmd).boxed().await?)),
+    pub(crate) async fn run_by_itself(&self, call: &Call<'_>) -> Result<CopyReply, Error> {
+        match call.spec.access {
+            Access::Read => self.run_read(call).boxed().await,
+            Access::Each => Ok(CopyReply::All(self.run_each(call).boxed().await?)),
+            _ => Ok(CopyReply::All(self.run_write(call).boxed().await?)),
         }
     }
 }
 
 /// A command in a `MULTI` block, which every node is sent.
-fn step_of_block<'a>(nodes: &Nodes, spec: &'static Spec, cmd: &'a Cmd) -> Result<Step<'a>, Error> {
-    Ok(match replicate::plan(Context::Block, spec, cmd, || nodes.clock())? {
-        Replication::Instead(instead) => Step::All(spec, Cow::Owned(instead)),
-        _ => Step::All(spec, Cow::Borrowed(cmd)),
+fn step_of_block<'a>(nodes: &Nodes, call: Call<'a>) -> Result<Step<'a>, Error> {
+    Ok(match replicate::plan(Context::Block, &call, || nodes.clock())? {
+        Replication::Instead(instead) => Step::All(call, Some(instead)),
+        _ => Step::All(call, None),
     })
 }
 
@@ -276,32 +281,28 @@ impl<'a> Group<'a> {
                 (Step::Nothing(_), _) => true,
                 (Step::All(..) | Step::One(..), keys) => keys.is_none(),
                 (Step::ByItself(..), None) => self.steps.iter().all(|step| matches!(step, Step::Nothing(_))),
-                (Step::ByItself(spec, cmd), Some(others)) => {
-                    let mut keys = keys(spec, cmd).peekable();
+                (Step::ByItself(call), Some(others)) => {
+                    let mut keys = call.keys().peekable();
                     !others.is_empty() && keys.peek().is_some() && keys.all(|key| !others.contains(key))
                 }
             }
     }
 
     fn add(&mut self, step: Step<'a>) {
-        if let Step::ByItself(spec, cmd) = step {
-            self.by_themselves.get_or_insert_default().extend(keys(spec, cmd));
+        if let Step::ByItself(call) = &step {
+            self.by_themselves.get_or_insert_default().extend(call.keys());
         }
         self.steps.push(step);
     }
 }
 
-pub(crate) fn keys<'a>(spec: &'static Spec, cmd: &'a Cmd) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-    spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key)
-}
-
 /// Of each key, the last of these commands that writes it.
-pub(crate) fn last_writes<'a>(steps: &'a [Step<'_>]) -> HashMap<&'a [u8], usize> {
+pub(crate) fn last_writes<'a>(steps: &[Step<'a>]) -> HashMap<&'a [u8], usize> {
     let writes = steps.iter().enumerate().filter_map(|(i, step)| match step {
-        Step::All(spec, cmd) if spec.access == Access::Write => Some((i, *spec, &**cmd)),
+        Step::All(call, _) if call.spec.access == Access::Write => Some((i, call)),
         _ => None,
     });
-    writes.flat_map(|(i, spec, cmd)| keys(spec, cmd).map(move |key| (key, i))).collect()
+    writes.flat_map(|(i, call)| call.keys().map(move |key| (key, i))).collect()
 }
 
 impl SendMany for RedisCopy {

@@ -6,13 +6,13 @@ use std::sync::OnceLock;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Recorded;
 use redisdb_node::command::Access;
 use redisdb_node::command::Spec;
 
+use crate::call::Call;
 use crate::copy::RedisCopy;
 use crate::copy::Shared;
 use crate::dispatch::failover_read::another_may_answer;
@@ -21,9 +21,9 @@ use crate::dispatch::failover_read::says_no_such_key;
 use crate::dispatch::write_guard::WriteGuard;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
+use crate::hints::log::Trust;
 use crate::pipeline::copy::CopyReply;
 use crate::pipeline::copy::Step;
-use crate::pipeline::copy::keys;
 use crate::pipeline::copy::last_writes;
 use crate::plan::divergence::Ack;
 
@@ -46,8 +46,8 @@ impl<'a> Wave<'a> {
     pub(crate) fn new(copy: &'a RedisCopy, steps: &'a [Step<'a>]) -> Self {
         let shared = &*copy.shared;
         let guard = steps.iter().map(|step| match step {
-            Step::All(spec, cmd) if spec.access == Access::Write => {
-                let mut guard = WriteGuard::new(shared, spec, cmd);
+            Step::All(call, _) if call.spec.access == Access::Write => {
+                let mut guard = WriteGuard::new(shared, call);
                 guard.sending();
                 Some(guard)
             }
@@ -74,7 +74,7 @@ impl<'a> Wave<'a> {
         // Those that nobody has answered yet are asked elsewhere.
         let copy = self.budget.rest(self.copy);
         let open = self.steps.iter().zip(&outcomes).map(async |(step, outcome)| match (step, outcome) {
-            (Step::One(spec, cmd, _), None) => Some(copy.run_by_itself(spec, cmd).await),
+            (Step::One(call, _), None) => Some(copy.run_by_itself(call).await),
             _ => None,
         });
         let replies = join_all(open).await;
@@ -129,7 +129,7 @@ impl<'a> Wave<'a> {
                 let answers: Vec<_> = answers.iter_mut().filter_map(Iterator::next).collect();
                 guard.as_ref().is_some_and(|guard| guard.is_disagreed(answers))
             }
-            (Step::One(_, _, idx), _) => {
+            (Step::One(_, idx), _) => {
                 answers.get_mut(*idx).and_then(Iterator::next);
                 false
             }
@@ -151,9 +151,9 @@ impl<'a> Wave<'a> {
             answer.unwrap_or_else(|| Err(lost(Arc::clone(shared.nodes.name(idx)), spec.name)))
         };
         let last_writes_of = OnceCell::new();
-        let is_written_after = |i: usize, spec: &'static Spec, cmd: &'a Cmd| {
+        let is_written_after = |i: usize, call: &Call<'_>| {
             let last_writes = last_writes_of.get_or_init(|| last_writes(self.steps));
-            let mut keys = keys(spec, cmd).peekable();
+            let mut keys = call.keys().peekable();
             match keys.peek() {
                 // It asks about all keys.
                 None => last_writes.values().any(|last| i < *last),
@@ -163,25 +163,23 @@ impl<'a> Wave<'a> {
         let guard = std::mem::take(&mut self.guard);
         let judged = self.steps.iter().enumerate().zip(guard).map(|((i, step), guard)| match step {
             Step::Nothing(error) => Some(Err(error.clone())),
-            Step::ByItself(spec, _) => Some(Err(Error::Node(lost("*".into(), spec.name)))),
-            Step::All(spec, cmd) => {
-                let answers: Answers = (0..shared.nodes.len()).map(|idx| next(idx, spec)).collect();
+            Step::ByItself(call) => Some(Err(Error::Node(lost("*".into(), call.spec.name)))),
+            Step::All(call, _) => {
+                let answers: Answers = (0..shared.nodes.len()).map(|idx| next(idx, call.spec)).collect();
                 Some(match guard {
                     Some(mut guard) => guard.conclude(answers).map(CopyReply::All),
-                    None => shared.judge_all(spec, cmd, answers, &doubted),
+                    None => shared.judge_all(call, answers, &doubted),
                 })
             }
-            Step::One(spec, cmd, idx) => {
-                match shared.judge_one(spec, cmd, (*idx, next(*idx, spec)), &doubted) {
-                    Judged::Open(error)
-                        if is_over || spec.access == Access::Read && is_written_after(i, spec, cmd) =>
-                    {
-                        Some(Err(error))
-                    }
-                    Judged::Open(_) => None,
-                    Judged::Done(outcome) => Some(outcome),
+            Step::One(call, idx) => match shared.judge_one(call, (*idx, next(*idx, call.spec)), &doubted) {
+                Judged::Open(error)
+                    if is_over || call.spec.access == Access::Read && is_written_after(i, call) =>
+                {
+                    Some(Err(error))
                 }
-            }
+                Judged::Open(_) => None,
+                Judged::Done(outcome) => Some(outcome),
+            },
         });
         judged.collect()
     }
@@ -206,7 +204,7 @@ impl Drop for Wave<'_> {
                         guard.answered(took);
                     }
                 }
-                (Step::One(_, _, idx), _) => _ = next(*idx),
+                (Step::One(_, idx), _) => _ = next(*idx),
                 _ => {}
             }
         }
@@ -222,29 +220,23 @@ enum Judged {
 
 impl Shared {
     /// What every node's answer to a command comes to.
-    fn judge_all(
-        &self,
-        spec: &'static Spec,
-        cmd: &Cmd,
-        answers: Answers,
-        doubted: &[usize],
-    ) -> Result<CopyReply, Error> {
-        match spec.access {
+    fn judge_all(&self, call: &Call<'_>, answers: Answers, doubted: &[usize]) -> Result<CopyReply, Error> {
+        match call.spec.access {
             Access::Each => Ok(CopyReply::All(self.nodes.replies(answers))),
             // All have been asked, and the one counts that would have been asked alone.
             _ => {
-                let key = spec.first_key(cmd).ok().flatten();
+                let key = call.first_key();
                 let mut answers: Vec<_> = answers.into_iter().map(Some).collect();
                 let (mut errors, mut stale) = (Vec::new(), Vec::new());
                 for idx in self.nodes.ring().successors(key.unwrap_or_default()) {
                     let answer = answers.get_mut(idx).and_then(Option::take);
-                    match answer.map(|answer| self.judge_one(spec, cmd, (idx, answer), doubted)) {
+                    match answer.map(|answer| self.judge_one(call, (idx, answer), doubted)) {
                         Some(Judged::Done(outcome)) => return outcome,
                         Some(Judged::Open(Error::Node(error))) => errors.push(error),
                         _ => stale.push(idx),
                     }
                 }
-                Err(Error::unavailable(spec.name, key, errors, self.names(stale)))
+                Err(Error::unavailable(call.spec.name, key, errors, self.names(stale)))
             }
         }
     }
@@ -252,27 +244,26 @@ impl Shared {
     /// What the answer of the one node comes to that was asked.
     fn judge_one(
         &self,
-        spec: &'static Spec,
-        cmd: &Cmd,
+        call: &Call<'_>,
         (idx, answer): (usize, Result<Value, node::Error>),
         doubted: &[usize],
     ) -> Judged {
-        if spec.access != Access::Read {
+        if call.spec.access != Access::Read {
             return match answer {
                 Err(error) if error.is_connect() => Judged::Open(Error::Node(error)),
-                answer => Judged::Done(self.judge_some(spec, vec![(idx, answer)]).map(CopyReply::All)),
+                answer => Judged::Done(self.judge_some(call.spec, vec![(idx, answer)]).map(CopyReply::All)),
             };
         }
         let is_doubted = doubted.contains(&idx) && is_lacking(&answer);
         match answer {
-            Ok(value) if self.in_sync(idx, spec, cmd) && !is_doubted => {
+            Ok(value) if self.nodes.member(idx).trust(call.keys()) == Trust::Full && !is_doubted => {
                 Judged::Done(Ok(CopyReply::One(Arc::clone(self.nodes.name(idx)), value)))
             }
             Err(error) if another_may_answer(&error) => Judged::Open(Error::Node(error)),
             Err(error) if !is_doubted => Judged::Done(Err(Error::Node(error))),
             _ => {
-                let key = spec.first_key(cmd).ok().flatten();
-                Judged::Open(Error::unavailable(spec.name, key, Vec::new(), self.names(vec![idx])))
+                let key = call.first_key();
+                Judged::Open(Error::unavailable(call.spec.name, key, Vec::new(), self.names(vec![idx])))
             }
         }
     }

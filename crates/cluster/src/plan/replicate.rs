@@ -15,6 +15,7 @@ use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
 use redisdb_node::command::words;
 
+use crate::call::Call;
 use crate::error::Error;
 use crate::plan::context::Context;
 use crate::plan::primary_effect;
@@ -52,21 +53,18 @@ const DELIVERED: &str = "each node would deliver it once; send it outside of the
 /// Why nothing is sent.
 pub(crate) fn plan(
     context: Context,
-    spec: &'static Spec,
-    cmd: &Cmd,
+    call: &Call<'_>,
     now: impl FnOnce() -> SystemTime,
 ) -> Result<Replication, Error> {
+    let Call { spec, cmd, .. } = *call;
     let refused = |reason| Error::refused(spec.name, "copy", reason);
     let plan = by_row(spec, cmd, now).map_err(refused)?;
     if let Some(reason) = context.refuses(spec, cmd) {
         return Err(refused(reason));
     }
     // The keys must be known before anything is sent: a node that misses a write is behind on them.
-    let has_key = match spec.access {
-        Access::Write => spec.keys_of(cmd).map(|mut keys| keys.next().is_some()),
-        _ => spec.first_key(cmd).map(|key| key.is_some()),
-    };
-    let has_key = has_key.map_err(Error::keys(spec))?;
+    call.check_keys()?;
+    let has_key = call.first_key().is_some();
     match (context, &plan) {
         (Context::Block, Replication::Decided(..)) => Err(refused(DECIDED)),
         (Context::Block, Replication::OneNode) => Err(refused(DELIVERED)),

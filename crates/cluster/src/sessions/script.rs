@@ -5,6 +5,7 @@ use redisdb_node::RunScript;
 use redisdb_node::ScriptCall;
 use redisdb_node::SendMany;
 
+use crate::call::Call;
 use crate::copy::RedisCopy;
 use crate::dispatch::scatter::on_owner;
 use crate::error::Error;
@@ -35,8 +36,10 @@ impl RunScript for RedisCopy {
     async fn run_script<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<Replies<T>, Error> {
         let (spec, cmd) = call.command();
         if call.is_read_only() {
-            let reply = match (self.run_read(spec, &cmd).await, call.command_with_code()) {
-                (Err(error), Some((spec, cmd))) if unknown(&error) => self.run_read(spec, &cmd).await?,
+            let reply = match (self.run_read(&Call::new(spec, &cmd)).await, call.command_with_code()) {
+                (Err(error), Some((spec, cmd))) if unknown(&error) => {
+                    self.run_read(&Call::new(spec, &cmd)).await?
+                }
                 (reply, _) => reply?,
             };
             let replies = Self::write_reply(spec, reply)?;
@@ -48,7 +51,7 @@ impl RunScript for RedisCopy {
                           everywhere, or run it on one node, by `on_node(name)`";
             return Err(Error::refused(spec.name, "copy", reason));
         }
-        Ok(self.invoke(spec, &cmd, call).await?.decode(spec.name))
+        Ok(self.invoke(&Call::new(spec, &cmd), call).await?.decode(spec.name))
     }
 
     fn is_unknown_script(error: &Error) -> bool {
