@@ -1,7 +1,9 @@
-//! Calls that choose a server by what is known of it, as the very first ones of a process: the server may have been emptied
-//! before.
+//! Calls as the very first ones of a process: a server may have been emptied before, be another node's, or stand there twice.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use redisdb::CopyBuilder;
@@ -12,8 +14,12 @@ use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::Scan;
 use redisdb::commands::*;
+use redisdb::node::HoldLocks;
+use redisdb::node::RunScript;
+use redisdb::node::Script;
 use redisdb_cache::Cache;
 use redisdb_tests::NAMES;
+use redisdb_tests::Proxy;
 use redisdb_tests::eventually;
 use xtask::Servers;
 
@@ -163,4 +169,181 @@ async fn a_repair_takes_no_server_for_its_source_that_was_emptied() {
     let repaired = process(&servers.urls(), Some("shop")).repair("b").run().await.unwrap();
     assert_eq!((repaired.copied, repaired.removed), (2, 0), "{repaired:?}");
     assert_eq!(all[1].get::<usize>("key:7").await.unwrap(), Some(7));
+}
+
+/// What the handle of a copy can be asked first, by the names of its methods and of those of the traits it has; a cache and a
+/// lock use no others.
+const CALLS: &[&str] = &[
+    "ready",
+    "query",
+    "readmit",
+    "run",
+    "subscribe",
+    "psubscribe",
+    "ssubscribe",
+    "take_lock",
+    "extend_lock",
+    "owns_lock",
+    "release_lock",
+    "read",
+    "write",
+    "each",
+    "shards",
+    "shard_of",
+    "run_script",
+    "send_many",
+    "send_atomic",
+    "req_packed_command",
+    "req_packed_commands",
+];
+
+/// What asks nothing, is about each server as it is, or says that the servers are to be taken as they are.
+const OTHERS: &[&str] = &[
+    "on_each",
+    "adopt",
+    "tag_delimiters",
+    "one_reply",
+    "is_unknown_script",
+    "read_reply",
+    "write_reply",
+    "each_reply",
+    "not_sent",
+    "given_up",
+    "get_db",
+];
+
+async fn call(name: &str, copy: &RedisCopy) -> Result<(), Box<dyn std::error::Error>> {
+    const SECOND: Duration = Duration::from_secs(1);
+    match name {
+        "ready" => copy.ready().await?,
+        "query" => copy.query(redis::cmd("GET").arg("k")).await?,
+        "readmit" => copy.readmit("b").await?,
+        "run" => drop(copy.repair("b").run().await?),
+        "subscribe" => drop(copy.subscribe("news").await?),
+        "psubscribe" => drop(copy.psubscribe("news*").await?),
+        "ssubscribe" => drop(copy.ssubscribe("news").await?),
+        "take_lock" => drop(copy.take_lock(b"l", "token", SECOND).await?),
+        "extend_lock" => drop(copy.extend_lock(b"held", "token", SECOND).await?.ok_or("not held")?),
+        "owns_lock" => copy.owns_lock(b"held", "token").await?.then_some(()).ok_or("not held")?,
+        "release_lock" => copy.release_lock(b"held", "token").await?.then_some(()).ok_or("not held")?,
+        "read" => drop(copy.get::<String>("k").await?),
+        "write" => drop(copy.incr("n").await?),
+        "each" => drop(copy.dbsize().await?),
+        "shards" => drop(copy.shards().await?),
+        "shard_of" => drop(copy.shard_of(b"k").await?),
+        "run_script" => {
+            let script = Script::new("return redis.call('INCR', KEYS[1])").deterministic();
+            let call = script.key("n");
+            drop(copy.run_script::<i64>(&call).await?);
+        }
+        "send_many" => {
+            let pipeline = copy.pipeline();
+            let incr = pipeline.incr("n");
+            pipeline.execute().await.ok().ok();
+            drop(incr.await?);
+        }
+        "send_atomic" => {
+            let pipeline = copy.pipeline().atomic();
+            let incr = pipeline.incr("n");
+            pipeline.execute().await.ok().ok();
+            drop(incr.await?);
+        }
+        "req_packed_command" => redis::cmd("INCR").arg("n").exec_async(&mut copy.clone()).await?,
+        "req_packed_commands" => redis::pipe().cmd("INCR").arg("n").exec_async(&mut copy.clone()).await?,
+        other => panic!("{other}"),
+    }
+    Ok(())
+}
+
+/// The names of what is public of a copy's handle and may send something, from the code.
+fn methods() -> BTreeSet<String> {
+    fn files(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            match entry.is_dir() {
+                true => files(&entry, found),
+                false => found.push(fs::read_to_string(entry).unwrap()),
+            }
+        }
+    }
+    let mut code = Vec::new();
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/cluster/src"), &mut code);
+    let mut names = BTreeSet::new();
+    for file in code {
+        let mut block = "";
+        for line in file.lines() {
+            if line.starts_with("impl") {
+                block = line;
+            }
+            let is_of_trait = block.contains(" for RedisCopy");
+            let is_of_copy = ["impl RedisCopy", "Repair<", "Verify<"].iter().any(|of| block.contains(of));
+            let declared = match line.strip_prefix("    pub async fn ") {
+                Some(rest) if is_of_copy => Some(rest),
+                None if is_of_trait => {
+                    line.strip_prefix("    async fn ").or_else(|| line.strip_prefix("    fn "))
+                }
+                _ => None,
+            };
+            let end = |rest: &str| rest.find(['<', '(']);
+            names.extend(declared.and_then(|rest| Some(rest.get(..end(rest)?)?.to_owned())));
+        }
+    }
+    names
+}
+
+#[test]
+fn every_method_that_can_be_the_first_is_tried() {
+    let tried = CALLS.iter().chain(OTHERS).map(|name| (*name).to_owned()).collect();
+    let methods = methods();
+    assert_eq!(methods.symmetric_difference(&tried).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[tokio::test]
+async fn every_first_call_finds_the_servers_of_the_copy() {
+    let (servers, all) = filled().await;
+    for name in CALLS {
+        for node in &all {
+            node.set("held", "token").await.unwrap();
+        }
+        let called = call(name, &process(&servers.urls(), Some("shop"))).await;
+        assert!(called.is_ok(), "{name}: {called:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_first_call_is_refused_where_a_server_is_another_node_s() {
+    let (servers, all) = filled().await;
+    for node in &all {
+        node.set("held", "token").await.unwrap();
+    }
+    let mut urls = servers.urls();
+    urls.swap(0, 1);
+    for name in CALLS {
+        let error = call(name, &process(&urls, Some("shop"))).await.expect_err(name);
+        assert!(error.to_string().contains("check its URL"), "{name}: {error}");
+    }
+    for node in all {
+        assert_eq!(node.get::<u64>("n").await.unwrap(), None);
+        assert_eq!(node.get::<String>("held").await.unwrap().as_deref(), Some("token"));
+    }
+}
+
+#[tokio::test]
+async fn no_first_call_uses_a_server_twice() {
+    let servers = Servers::start(2).unwrap();
+    let proxy = Proxy::to(servers[1].port()).await;
+    let node = Node::connect(servers[1].url()).await.unwrap();
+    for identity in [None, Some("shop")] {
+        for name in CALLS {
+            node.set("held", "token").await.unwrap();
+            let copy = process(&[servers[1].url(), proxy.url()], identity);
+            if let Err(error) = call(name, &copy).await {
+                assert!(error.to_string().contains("a server of its own"), "{name}: {error}");
+            }
+            let n_connected = copy.nodes().filter(|node| node.is_connected()).count();
+            assert!(n_connected < 2, "{name}");
+            let subscribed = node.send(redis::cmd("PUBSUB").arg(&["NUMSUB", "news"])).await.unwrap();
+            let (_, n): (String, usize) = redis::from_redis_value(subscribed).unwrap();
+            assert!(n < 2, "{name}");
+        }
+    }
 }

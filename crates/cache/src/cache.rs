@@ -343,7 +343,9 @@ impl<E: Execute> Shared<E> {
             }
             Ok(None) => Sought::Nothing,
             // A list, say: there is something, and no cache wrote it.
-            Err(error) if E::error_code(&error) == Some("WRONGTYPE") => Sought::Undecodable(DecodeReason::Foreign),
+            Err(error) if E::error_code(&error) == Some("WRONGTYPE") => {
+                Sought::Undecodable(DecodeReason::Foreign)
+            }
             Err(error) => Sought::Unavailable(error),
         };
         let counters = &self.counters;

@@ -230,9 +230,16 @@ impl RedisCopy {
         self.mark(idx..=idx, Stage::Ready).await
     }
 
-    /// The nodes as they are written to.
-    pub(crate) fn writers(&self) -> impl Iterator<Item = &Node> {
-        self.shared.nodes.members().map(Member::writer)
+    /// The nodes as they are written to. The servers have been looked at: whoever asks for them may be the first.
+    pub(crate) async fn writers(&self) -> Result<impl Iterator<Item = &Node>, Error> {
+        self.check_identity().await?;
+        Ok(self.shared.nodes.members().map(Member::writer))
+    }
+
+    /// The nodes as they are listened to; the servers have been looked at.
+    pub(crate) async fn listened_to(&self) -> Result<impl Iterator<Item = &Node>, Error> {
+        self.check_identity().await?;
+        Ok(self.shared.nodes.iter())
     }
 
     /// Whether a node holds what it was sent, but for what it is known to have missed.

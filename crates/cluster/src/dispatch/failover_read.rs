@@ -114,8 +114,7 @@ impl RedisCopy {
     pub(crate) async fn run_each(&self, call: &Call<'_>) -> Result<Replies<Value>, Error> {
         let Call { spec, cmd, .. } = *call;
         let _sendable = replicate::plan(Context::Alone, call, || SystemTime::UNIX_EPOCH)?;
-        self.check_identity().await?;
-        let replies = join_all(self.writers().map(|node| node.run(spec, cmd))).await;
+        let replies = join_all(self.writers().await?.map(|node| node.run(spec, cmd))).await;
         Ok(self.shared.nodes.replies(replies))
     }
 }

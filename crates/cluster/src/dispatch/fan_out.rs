@@ -202,12 +202,12 @@ impl RedisCopy {
         call: &Call<'_>,
         script: &ScriptCall<'_>,
     ) -> Result<Replies<Value>, Error> {
-        self.check_identity().await?;
+        let writers = self.writers().await?;
         let shared = &*self.shared;
         call.check_keys()?;
         let mut guard = WriteGuard::new(shared, call);
         guard.sending();
-        let results = join_all(self.writers().map(|node| node.invoke(script))).await;
+        let results = join_all(writers.map(|node| node.invoke(script))).await;
         if shared.identity.is_some() && guard.is_disagreed(&results) {
             guard.answered(results.iter().map(Ack::from).collect());
             self.look_at_all().await;

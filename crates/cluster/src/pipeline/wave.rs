@@ -60,7 +60,7 @@ impl<'a> Wave<'a> {
 
     /// Sends all of them and returns one outcome for each.
     pub(crate) async fn send(mut self) -> Vec<Result<CopyReply, Error>> {
-        let nodes = self.copy.writers().enumerate();
+        let nodes = self.copy.shared.nodes.members().map(|member| member.writer()).enumerate();
         // A write is not given up before its time; reads alone leave time for asking elsewhere.
         let writes = self.guard.iter().any(Option::is_some);
         let sent = nodes.zip(&self.answers).map(async |((idx, node), answers)| {
@@ -91,9 +91,11 @@ impl<'a> Wave<'a> {
     pub(crate) async fn send_block(mut self) -> Vec<Result<CopyReply, Error>> {
         let commands = self.steps.iter().filter_map(|step| step.on(0));
         let block: Vec<_> = commands.map(|(spec, cmd)| Recorded::new(spec, cmd.clone())).collect();
-        let sent = self.copy.writers().zip(&self.answers).map(async |(node, answers)| {
-            let _first = answers.set(self.budget.all(node).send_block(&block).await);
-        });
+        let sent = self.copy.shared.nodes.members().map(|member| member.writer()).zip(&self.answers).map(
+            async |(node, answers)| {
+                let _first = answers.set(self.budget.all(node).send_block(&block).await);
+            },
+        );
         join_all(sent).await;
         self.doubt().await;
         self.judge().into_iter().flatten().collect()

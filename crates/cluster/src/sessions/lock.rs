@@ -120,11 +120,10 @@ fn until(begun: Instant, time: Duration) -> Option<Instant> {
 
 impl HoldLocks for RedisCopy {
     async fn take_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
-        self.check_identity().await?;
+        let writers = self.writers().await?;
         let begun = Instant::now();
         let mut vote = Vote::among(self);
-        let mut answers: FuturesUnordered<_> = self
-            .writers()
+        let mut answers: FuturesUnordered<_> = writers
             .enumerate()
             .map(async |(idx, node)| {
                 (idx, node.name(), node.take_lock(name, token, time).await.map(|taken| taken.is_some()))
@@ -150,9 +149,10 @@ impl HoldLocks for RedisCopy {
     }
 
     async fn extend_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
+        let writers = self.writers().await?;
         let begun = Instant::now();
         let mut vote = Vote::among(self);
-        let answers = self.writers().map(|node| node.extend_lock(name, token, time));
+        let answers = writers.map(|node| node.extend_lock(name, token, time));
         for ((idx, node), answer) in self.nodes().enumerate().zip(join_all(answers).await) {
             vote.count(self, idx, node.name(), answer.map(|extended| extended.is_some()));
         }
@@ -160,8 +160,8 @@ impl HoldLocks for RedisCopy {
     }
 
     async fn owns_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
+        let answers = self.writers().await?.map(|node| node.owns_lock(name, token));
         let mut vote = Vote::among(self);
-        let answers = self.writers().map(|node| node.owns_lock(name, token));
         for ((idx, node), answer) in self.nodes().enumerate().zip(join_all(answers).await) {
             vote.count(self, idx, node.name(), answer);
         }
@@ -169,8 +169,8 @@ impl HoldLocks for RedisCopy {
     }
 
     async fn release_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
+        let answers = self.writers().await?.map(|node| node.release_lock(name, token));
         let mut vote = Vote::among(self);
-        let answers = self.writers().map(|node| node.release_lock(name, token));
         for ((idx, node), answer) in self.nodes().enumerate().zip(join_all(answers).await) {
             vote.count(self, idx, node.name(), answer);
         }

@@ -106,7 +106,7 @@ impl RedisCopy {
             return Err(Error::refused(command, "copy", reason));
         }
         start_with(
-            self.nodes().map(|node| (node.clone(), topics(names.clone()))),
+            self.listened_to().await?.map(|node| (node.clone(), topics(names.clone()))),
             |message| !message.is_keyspace_event(),
             command,
         )

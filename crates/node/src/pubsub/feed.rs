@@ -106,6 +106,8 @@ impl Live {
 }
 
 async fn listen(node: &Node, topics: &Topics, queue: &Arc<Queue>, missed: bool) -> Result<Live, ErrorKind> {
+    // The shared connection tells a server that is down, is none, or is another node's.
+    node.ready().await.map_err(|error| error.kind().clone())?;
     let timeout = node.config().connect_timeout();
     match tokio::time::timeout(timeout, subscribe(node, topics, queue, missed)).await {
         Ok(outcome) => outcome,
