@@ -1,6 +1,11 @@
 //! What goes wrong in the middle of a call, on real servers: whose fault it is, whether the command may have been executed, and
 //! whether the connection lives. Each on a node, a ring and a copy; on the last two the others answer for themselves.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
 use redisdb::Error;
 use redisdb::Node;
 use redisdb::OnReturn;
@@ -11,7 +16,9 @@ use redisdb::node;
 use redisdb::node::ErrorKind;
 use redisdb::node::Outcome;
 use redisdb::node::Script;
+use redisdb_tests::Hostile;
 use redisdb_tests::NAMES;
+use redisdb_tests::Says;
 use redisdb_tests::eventually;
 use redisdb_tests::is_since;
 use xtask::Server;
@@ -105,10 +112,45 @@ impl Caller {
                 let pipeline = copy.pipeline();
                 let (before, incr) = (pipeline.get::<i64>(key), pipeline.incr(key));
                 pipeline.execute().await.ok().ok();
-                // The others answer.
-                before.await.unwrap();
+                // The others answer, unless the write after it was sent with it and the connection is lost.
+                if let Err(error) = before.await {
+                    assert_eq!(of_b(error).outcome(), Outcome::Unknown);
+                }
                 of_copy(incr.await.unwrap())
             }
+        }
+    }
+
+    /// The same in a block, which is executed whole or not at all.
+    async fn incr_in_a_block(&self, key: &str) -> Result<i64, node::Error> {
+        match self {
+            Self::Node(node) => {
+                let block = node.pipeline().atomic();
+                let incr = block.incr(key);
+                block.execute().await.ok().ok();
+                incr.await
+            }
+            Self::Ring(ring) => {
+                let block = ring.pipeline().atomic();
+                let incr = block.incr(key);
+                block.execute().await.ok().ok();
+                incr.await.map_err(of_b)
+            }
+            Self::Copy(copy) => {
+                let block = copy.pipeline().atomic();
+                let incr = block.incr(key);
+                block.execute().await.ok().ok();
+                of_copy(incr.await.unwrap())
+            }
+        }
+    }
+
+    /// All ways to call.
+    async fn incr_by(&self, way: &str, key: &str) -> Result<i64, node::Error> {
+        match way {
+            "alone" => self.incr(key).await,
+            "in a pipeline" => self.incr_in_a_pipeline(key).await,
+            _ => self.incr_in_a_block(key).await,
         }
     }
 
@@ -267,6 +309,93 @@ async fn an_error_that_a_script_forges_is_no_proof_that_it_did_not_run() {
             let error = b.send(redis::cmd("FCALL").arg("sly").arg(1).arg(&key)).await.unwrap_err();
             assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
             assert_eq!(b.get::<i64>(&key).await.unwrap(), Some(1));
+        }
+    }
+}
+
+const WAYS: [&str; 3] = ["alone", "in a pipeline", "in a block"];
+
+#[tokio::test]
+async fn a_server_that_loads_has_executed_nothing_and_keeps_its_connection() {
+    // Each key takes 100 ms to load, and clients are answered after every 2 MiB: each time such a value was read.
+    let slow = || Server::builder().arg("--key-load-delay", "100000").arg("--rdbcompression", "no");
+    let mut servers: Vec<_> = (0..3).map(|_| slow().start().unwrap()).collect();
+    let outsider = Node::connect(servers[1].url()).await.unwrap();
+    for n in 0..24 {
+        outsider.setrange(format!("filler:{n}"), 2 << 20, "x").await.unwrap();
+    }
+    let (urls, mut b_and_dump) = (urls(&servers), (servers.remove(1), None));
+    for kind in 0..3 {
+        // A new one each time: a server that comes and goes is left alone for longer than it loads.
+        let caller = Caller::all(&urls).await.into_iter().nth(kind).unwrap();
+        let b = caller.b();
+        // It returns when all is loaded.
+        let restarting = tokio::task::spawn_blocking(move || {
+            let (mut server, dump) = b_and_dump;
+            let dump = dump.unwrap_or_else(|| server.dump().unwrap());
+            server.restart_from(&dump).unwrap();
+            (server, Some(dump))
+        });
+        let is_loading = |error: &node::Error| error.code() == Some("LOADING");
+        eventually("it loads", async || b.get::<u8>("k").await.is_err_and(|error| is_loading(&error))).await;
+        let before = id(&b).await;
+        for way in WAYS {
+            let key = caller.key(way);
+            let error = caller.incr_by(way, &key).await.unwrap_err();
+            let whose = format!("{} {way}: {error}", caller.name());
+            assert!(error.code() == Some("LOADING") && error.is_passing(), "{whose}");
+            assert_eq!((error.node(), error.outcome()), ("b", Outcome::Rejected), "{whose}");
+            assert!(!error.may_have_executed() && !b.is_down(), "{whose}");
+        }
+        assert_eq!(id(&b).await, before, "{}", caller.name());
+        b_and_dump = restarting.await.unwrap();
+        for way in WAYS {
+            // On a copy, what the others did meanwhile may have been brought over.
+            let n = b.get::<i64>(caller.key(way)).await.unwrap();
+            assert!(n.is_none() || matches!(caller, Caller::Copy(_)), "{} {way}: {n:?}", caller.name());
+        }
+        eventually("it takes writes", async || caller.incr("after").await.is_ok()).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_reply_leaves_the_call_in_doubt_and_ends_the_connection() {
+    let servers = three();
+    for noise in
+        ["?\r\n", "$many\r\n", ":1:\r\n", "*seven\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "\0\0\0\0\r\n"]
+    {
+        let (is_noisy, n_incr) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (noisy, count) = (Arc::clone(&is_noisy), Arc::clone(&n_incr));
+        let hostile = Hostile::with(move |words| {
+            let command = words.first().map_or("", String::as_str);
+            if command == "INCR" {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            match noisy.load(Ordering::Relaxed) && ["GET", "INCR", "MULTI"].contains(&command) {
+                true => Says::This(noise.into()),
+                false if command == "INCR" => Says::This(b":1\r\n".to_vec()),
+                false => Says::Usual,
+            }
+        })
+        .await;
+        let urls = [servers[0].url(), hostile.url(), servers[2].url()];
+        for caller in Caller::all(&urls).await {
+            let b = caller.b();
+            for way in WAYS {
+                let before = id(&b).await;
+                n_incr.store(0, Ordering::Relaxed);
+                is_noisy.store(true, Ordering::Relaxed);
+                let error = caller.incr_by(way, &caller.key(way)).await.unwrap_err();
+                is_noisy.store(false, Ordering::Relaxed);
+                let whose = format!("{} {way}, {noise:?}: {error}", caller.name());
+                assert!(matches!(error.kind(), ErrorKind::Disconnected(_)), "{whose}");
+                assert_eq!((error.node(), error.outcome()), ("b", Outcome::Unknown), "{whose}");
+                assert!(error.may_have_executed(), "{whose}");
+                // It was not repeated, and the server is not left alone.
+                assert_eq!(n_incr.load(Ordering::Relaxed), 1, "{whose}");
+                assert_ne!(id(&b).await, before, "{whose}");
+            }
+            eventually("it takes writes", async || caller.incr(&caller.key("after")).await.is_ok()).await;
         }
     }
 }
