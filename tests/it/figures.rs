@@ -55,25 +55,25 @@ fn of_one_node() {
     for (says, file, has) in [
         (
             "again in the background, soon at first, then every second;",
-            "breaker",
+            "connection/breaker",
             "LONGEST_PAUSE: Duration = Duration::from_secs(1)",
         ),
         (
             "and the like after 1 s, 2 s, .. up to 30 s",
-            "breaker",
+            "connection/breaker",
             "LONGEST_LONG_PAUSE: Duration = Duration::from_secs(30)",
         ),
         (
             "and the like after 1 s, 2 s, .. up to 30 s",
-            "breaker",
+            "connection/breaker",
             "FIRST_LONG_PAUSE: Duration = Duration::from_secs(1)",
         ),
         (
             "one that comes and goes is left alone for 1 s, 4 s, .. up to 30 s",
-            "breaker",
+            "connection/breaker",
             "FIRST_REST: Duration = Duration::from_secs(1)",
         ),
-        ("until it has been well for a minute", "breaker", "WELL_AFTER: Duration = Duration::from_secs(60)"),
+        ("until it has been well for a minute", "connection/breaker", "WELL_AFTER: Duration = Duration::from_secs(60)"),
         ("outcome is unknown | twice |", "retry", "READ: u32 = 2"),
         ("| once | on the same node |", "retry", "IDEMPOTENT: u32 = 1"),
         ("`TRYAGAIN` or `CLUSTERDOWN` | three times |", "retry", "REJECTED: u32 = 3"),
@@ -85,7 +85,7 @@ fn of_one_node() {
         ("calls 20 % are repeated at most", "retry", "PER_CALL: f64 = 0.2"),
         ("and 10 in a second besides", "retry", "PER_SECOND: f64 = 10.0"),
         ("what is left of that is kept, up to 100", "retry", "MOST: f64 = 10.0 * Self::PER_SECOND"),
-        ("in each of 100 attempts", "transaction", "ATTEMPTS: u32 = 100"),
+        ("in each of 100 attempts", "sessions/transaction", "ATTEMPTS: u32 = 100"),
     ] {
         check(ERRORS, says, &format!("crates/node/src/{file}.rs"), has);
     }
@@ -125,50 +125,50 @@ fn of_the_cache() {
 #[test]
 fn of_the_handles() {
     for (says, at, file, has) in [
-        ("leaves three calls in a row without an answer", "node", "breaker", "IN_A_ROW: u32 = 3"),
-        ("or half of 20 or more within ten seconds", "node", "breaker", "ENOUGH: u32 = 20"),
+        ("leaves three calls in a row without an answer", "node", "connection/breaker", "IN_A_ROW: u32 = 3"),
+        ("or half of 20 or more within ten seconds", "node", "connection/breaker", "ENOUGH: u32 = 20"),
         (
             "or half of 20 or more within ten seconds",
             "node",
-            "breaker",
+            "connection/breaker",
             "WINDOW: Duration = Duration::from_secs(10)",
         ),
         ("a budget of 20 % of the calls and 10 in a second", "node", "retry", "PER_CALL: f64 = 0.2"),
         ("a budget of 20 % of the calls and 10 in a second", "node", "retry", "PER_SECOND: f64 = 10.0"),
-        ("and about every minute since", "node", "clock", "EVERY: Duration = Duration::from_secs(60)"),
-        ("in portions of 1000 commands or", "pipeline", "portion", "MOST_COMMANDS: usize = 1000"),
-        ("1000 commands or 1 MiB to a node", "pipeline", "portion", "MOST_BYTES: usize = 1 << 20"),
-        ("it is tried up to 100 times", "transaction", "transaction", "ATTEMPTS: u32 = 100"),
+        ("and about every minute since", "node", "connection/clock", "EVERY: Duration = Duration::from_secs(60)"),
+        ("in portions of 1000 commands or", "pipeline", "pipeline/batch", "MOST_COMMANDS: usize = 1000"),
+        ("1000 commands or 1 MiB to a node", "pipeline", "pipeline/batch", "MOST_BYTES: usize = 1 << 20"),
+        ("it is tried up to 100 times", "node/sessions", "sessions/transaction", "ATTEMPTS: u32 = 100"),
         (
             "with pauses of up to 64 ms",
-            "transaction",
-            "transaction",
+            "node/sessions",
+            "sessions/transaction",
             "LONGEST_PAUSE: Duration = Duration::from_millis(64)",
         ),
         (
             "with pauses from 50 ms to 1 s",
-            "pubsub",
-            "breaker",
+            "sessions/pubsub",
+            "connection/breaker",
             "FIRST_PAUSE: Duration = Duration::from_millis(50)",
         ),
         (
             "with pauses from 50 ms to 1 s",
-            "pubsub",
-            "breaker",
+            "sessions/pubsub",
+            "connection/breaker",
             "LONGEST_PAUSE: Duration = Duration::from_secs(1)",
         ),
         (
             "An idle connection is tested every second",
-            "pubsub",
-            "pubsub/feed",
+            "sessions/pubsub",
+            "sessions/pubsub/feed",
             "TEST_EVERY: Duration = Duration::from_secs(1)",
         ),
-        ("up to 10,000 events, or", "pubsub", "pubsub/queue", "MOST: usize = 10_000"),
-        ("10,000 events, or 64 MiB, are kept", "pubsub", "pubsub/queue", "MOST_BYTES: usize = 64 << 20"),
+        ("up to 10,000 events, or", "sessions/pubsub", "sessions/pubsub/queue", "MOST: usize = 10_000"),
+        ("10,000 events, or 64 MiB, are kept", "sessions/pubsub", "sessions/pubsub/queue", "MOST_BYTES: usize = 64 << 20"),
         (
             "Default 100 milliseconds. pub fn sleep",
-            "lock",
-            "lock",
+            "sessions/lock",
+            "sessions/lock",
             "sleep: Duration::from_millis(100), blocking_timeout: None",
         ),
     ] {
@@ -176,7 +176,7 @@ fn of_the_handles() {
     }
     for (says, at, file, has) in [
         ("more than 256 events behind", "ring", "event", "KEPT: usize = 256"),
-        ("after 100 attempts", "sessions/transaction", "../../node/src/transaction", "ATTEMPTS: u32 = 100"),
+        ("after 100 attempts", "sessions/transaction", "../../node/src/sessions/transaction", "ATTEMPTS: u32 = 100"),
         (
             "Default 64 MiB. pub fn dump_up_to",
             "anti_entropy/repair",

@@ -1,18 +1,23 @@
 //! What is known of each command: one row of data says where it may go and what its failure means.
 
+pub(crate) mod block_time;
+pub(crate) mod command_info;
 mod keys;
+mod lookup;
 mod registry;
 mod spec;
 mod table;
+mod words;
 
 pub use keys::KeyError;
-pub(crate) use keys::value_of_stream_option;
-pub use keys::words;
+pub use lookup::lookup;
+pub(crate) use lookup::name_of;
 pub use registry::Registration;
 pub use registry::RegistrationError;
 pub use spec::{
     Access, Command, Connection, Each, Effect, Group, Keys, Merge, OnCopy, OnRing, Read, Retry, Since, Spec,
     Until, Write,
 };
-pub(crate) use table::name_of;
-pub use table::{ALL, lookup, rows};
+pub use table::{ALL, rows};
+pub(crate) use words::value_of_stream_option;
+pub use words::words;

@@ -1,5 +1,7 @@
 //! What may go wrong with one server.
 
+#[doc(hidden)] // for the crates above this one
+pub mod foreign;
 mod server;
 
 use std::borrow::Cow;
@@ -13,7 +15,6 @@ use redis::RedisError;
 pub use self::server::ServerError;
 use self::server::has_passwords;
 use crate::config::ConfigError;
-use crate::foreign;
 
 /// What went wrong, on which server, with which command.
 #[derive(Clone)]

@@ -10,7 +10,6 @@ use crate::command::Each;
 use crate::command::Read;
 use crate::command::Write;
 use crate::error::Error;
-use crate::node::Node;
 
 /// What an error says of a call, whatever the command ran on: one server, a ring or a copy.
 pub trait Failure {
@@ -134,49 +133,5 @@ pub trait Execute: Sync {
     ) -> Option<Vec<Result<T, Self::Error>>> {
         let _ = (error, keys);
         None
-    }
-}
-
-impl Execute for Node {
-    type Error = Error;
-    type Write<T: Send> = T;
-    type Each<T: Send> = T;
-
-    #[inline]
-    fn read<T: FromRedisValue + Send>(
-        &self,
-        command: &'static Command<Read>,
-        cmd: Cmd,
-    ) -> impl Future<Output = Result<T, Error>> + Send {
-        self.answer(command.spec(), cmd)
-    }
-
-    #[inline]
-    fn write<T: FromRedisValue + Send>(
-        &self,
-        command: &'static Command<Write>,
-        cmd: Cmd,
-    ) -> impl Future<Output = Result<T, Error>> + Send {
-        self.answer(command.spec(), cmd)
-    }
-
-    fn each<T: FromRedisValue + Send>(
-        &self,
-        command: &'static Command<Each>,
-        cmd: Cmd,
-    ) -> impl Future<Output = Result<T, Error>> + Send {
-        self.answer(command.spec(), cmd)
-    }
-
-    fn one_reply<T: Send>(written: T) -> Result<T, Error> {
-        Ok(written)
-    }
-
-    fn error_code(error: &Error) -> Option<&str> {
-        error.code()
-    }
-
-    fn by_key<T: FromRedisValue>(error: Error, keys: &[Vec<u8>]) -> Option<Vec<Result<T, Error>>> {
-        Some(keys.iter().map(|_| Err(error.clone())).collect())
     }
 }

@@ -1,5 +1,8 @@
 //! One server.
 
+mod run;
+mod sessions;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -7,33 +10,25 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::SystemTime;
 
-use futures_util::FutureExt;
-use redis::Cmd;
-use redis::FromRedisValue;
-use redis::Pipeline;
 use redis::Value;
 use tokio::time::Instant;
 
-use crate::admission::Admission;
-use crate::command;
-use crate::command::Access;
-use crate::command::Retry;
-use crate::command::Spec;
-use crate::command::name_of;
+use crate::command::Registration;
+use crate::command::command_info;
+use crate::command::rows;
 use crate::config::ConfigError;
 use crate::config::NodeConfig;
+use crate::connection::Admission;
 use crate::connection::Connection;
-use crate::decode::decode;
+use crate::connection::Owned;
+use crate::connection::OwnedConnection;
+use crate::connection::Roll;
+use crate::connection::SCRIPT;
+use crate::connection::is_there;
 use crate::error::Error;
 use crate::error::ErrorKind;
-use crate::error::ServerError;
-use crate::meters::Meters;
-use crate::nothing;
-use crate::observe::NodeEvent;
+use crate::metrics::NodeMetrics;
 use crate::observe::Observer;
-use crate::owned::Owned;
-use crate::owned::OwnedConnection;
-use crate::retry;
 
 /// One Redis server. A cheap handle: clones share its connection.
 ///
@@ -79,7 +74,7 @@ struct Inner {
     owned: Owned,
     /// Whether the server turned the last write away because it takes none at present.
     refuses_writes: AtomicBool,
-    meters: Meters,
+    metrics: NodeMetrics,
 }
 
 impl Node {
@@ -96,7 +91,7 @@ impl Node {
             connection: Connection::new(Arc::clone(&config), observer),
             owned: Owned::new(Arc::clone(&config)),
             refuses_writes: AtomicBool::new(false),
-            meters: Meters::new(config.name().into()),
+            metrics: NodeMetrics::new(config.name().into()),
             config,
         };
         Self { inner: Arc::new(inner), deadline: None, admission: None }
@@ -145,7 +140,7 @@ impl Node {
             .connection
             .connect(self.by(Instant::now()), self.admission.as_ref())
             .await
-            .map_err(|kind| self.error("CONNECT", kind))
+            .map_err(|kind| self.failed("CONNECT", kind))
     }
 
     /// The node's name.
@@ -187,231 +182,95 @@ impl Node {
         self.inner.connection.clock()
     }
 
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.inner.connection
+    /// How often a new connection has led to another server process than the one before, or may have: it was restarted,
+    /// or replaced. What was in its memory may be gone.
+    ///
+    /// That it is the same process is proved by the `run_id` of `INFO`; where this user may not call that, since Redis 7.0
+    /// by a script that was loaded into it (`HELLO`, `SCRIPT LOAD`, `SCRIPT EXISTS`); else by nothing, and each new
+    /// connection counts.
+    pub fn incarnation(&self) -> u64 {
+        self.inner.connection.incarnation()
     }
 
-    /// Sends a command as it is, once, and returns its reply. One that the table knows to block or to change its
-    /// connection is refused: others share that.
+    /// A name of the server process of this [incarnation](Self::incarnation) that no other process has. `None` if nothing
+    /// proves which process it is, and of an incarnation that is not the present one.
+    pub fn process(&self, incarnation: u64) -> Option<String> {
+        self.inner.connection.process(incarnation)
+    }
+
+    /// Returns whether the server process of this incarnation is the one of this [name](Self::process), which another
+    /// client may have given it; `None` if nothing proves either.
     ///
     /// # Errors
-    /// [`Error`]; an error reply is one too.
-    ///
-    /// # Cancel safety
-    /// When the future is dropped the command may have been executed.
-    pub async fn send(&self, cmd: &Cmd) -> Result<Value, Error> {
-        if nothing::is_wordless(cmd) {
-            return Err(self.wordless());
+    /// That it cannot be asked.
+    pub async fn is_process(&self, incarnation: u64, name: &str) -> Result<Option<bool>, Error> {
+        let own = self.process(incarnation);
+        if own.as_deref() == Some(name) {
+            return Ok(Some(true));
         }
-        if let Some(reason) = command::lookup(cmd).and_then(|spec| spec.needs_owned(cmd)) {
-            return Err(self.error(name_of(cmd), ErrorKind::Unsupported(reason.into())));
-        }
-        let by = self.deadline.map(|deadline| Instant::now() + deadline);
-        let reply = self.inner.connection.send(cmd, by, self.admission.as_ref()).await;
-        self.judged(|| name_of(cmd), reply)
-    }
-
-    /// What a reply to a command says: an error reply is one, and may mean that this server is not the one to ask.
-    fn judged(
-        &self,
-        command: impl FnOnce() -> Cow<'static, str>,
-        reply: Result<Value, ErrorKind>,
-    ) -> Result<Value, Error> {
-        match reply {
-            Ok(reply @ Value::ServerError(_)) => {
-                self.look_for_demotion(std::slice::from_ref(&reply));
-                self.accept(command(), reply)
-            }
-            Ok(reply) => Ok(reply),
-            Err(kind) => Err(self.error(command(), kind)),
-        }
-    }
-
-    /// A server that takes no writes any more may not be the one that the address leads to by now.
-    fn look_for_demotion(&self, replies: &[Value]) {
-        if replies
-            .iter()
-            .any(|reply| matches!(reply, Value::ServerError(error) if error.code() == "READONLY"))
-        {
-            self.inner.connection.renew();
-        }
-    }
-
-    /// Turns an error reply into an [`Error`] of this node; any other reply stays as it is.
-    ///
-    /// # Errors
-    /// If it is an error reply.
-    pub fn accept(&self, command: impl Into<Cow<'static, str>>, reply: Value) -> Result<Value, Error> {
-        match reply {
-            Value::ServerError(reply) => {
-                Err(self.error(command, ErrorKind::Server(ServerError::from(&reply))))
-            }
-            reply => Ok(reply),
-        }
-    }
-
-    /// Sends a pipeline as it is, an atomic one not judged: all of its replies must be asked for.
-    pub(crate) async fn send_all(
-        &self,
-        pipeline: &Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> Result<Vec<Value>, Error> {
-        let start = Instant::now();
-        let (by, admission) = (self.by(start), self.admission.as_ref());
-        let replies = self.inner.connection.send_pipeline(pipeline, offset, count, by, admission).await;
-        let replies = replies.map_err(|kind| self.error("pipeline", kind));
-        self.inner.meters.called(None, start, self.in_flight(), &replies);
-        self.look_for_demotion(replies.as_deref().unwrap_or_default());
-        replies
-    }
-
-    pub(crate) fn wordless(&self) -> Error {
-        self.error("?", ErrorKind::Unsupported(nothing::WORDLESS.into()))
-    }
-
-    fn by(&self, start: Instant) -> Option<Instant> {
-        self.deadline.map(|deadline| start + deadline)
-    }
-
-    /// Sends a command by its row: one that blocks waits on a connection of its own, one that would change the shared
-    /// connection is refused, and what may be sent again is, where that helps.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send). When several attempts fail, the error is that of the last one, but never one that says
-    /// that the command was not executed when it may have been.
-    ///
-    /// # Cancel safety
-    /// As [`send`](Self::send). When the future of a blocking command is dropped the server forgets it; what it had
-    /// just taken for it is lost.
-    pub async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        if let Some(reason) = spec.needs_owned(cmd) {
-            return match spec.blocks_for_keys() {
-                // Boxed, for it is rare: the future of every other command would have room for it, and its type in it.
-                true => self.run_owned(spec, cmd).boxed().await,
-                false => Err(self.error(spec.name, ErrorKind::Unsupported(reason.into()))),
-            };
-        }
-        let start = Instant::now();
-        let (by, admission) = (self.by(start), self.admission.as_ref());
-        let reply = self.inner.connection.send(cmd, by, admission).await;
-        let reply = match self.tried(spec, reply) {
-            Ok(reply) => Ok(reply),
-            // Boxed, for it is rare.
-            Err(error) => Box::pin(self.repeat(spec, cmd, error, start)).await,
+        let Some(digest) = name.strip_prefix(SCRIPT) else {
+            return Ok(own.filter(|own| !own.starts_with(SCRIPT)).map(|_| false));
         };
-        self.inner.meters.called(Some(spec.group), start, self.in_flight(), &reply);
-        reply
+        if !self.inner.connection.may_be_asked() {
+            return Ok(None);
+        }
+        let only_it = self.admitting(&Admission::to(incarnation));
+        match only_it.send(redis::cmd("SCRIPT").arg("EXISTS").arg(digest)).await {
+            Ok(reply) => Ok(is_there(&reply).then_some(true)),
+            Err(error) if error.code().is_some() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// The same, never sent again: for those who would rather ask another server.
+    /// Has no two of these nodes be connected to one database of one server process from now on: the second that comes
+    /// to is not connected, which is an error of its [configuration](crate::ConfigError::SameServer). A server that does
+    /// not tell its `run_id` to this user (`INFO`) is taken for one of its own.
     ///
-    /// # Errors
-    /// As [`send`](Self::send).
+    /// Of a node that was among others before, those others count no more.
+    pub fn keep_apart<'a>(nodes: impl IntoIterator<Item = &'a Self>) {
+        let roll = Arc::new(Roll::default());
+        for node in nodes {
+            node.inner.connection.move_to(&roll);
+        }
+    }
+
+    /// Asks the server for its `COMMAND INFO` about these commands, once, and returns what is to be
+    /// [registered](Registration::register) of each, in their order. A subcommand is named after one space (since Redis
+    /// 7.0): `"FT.CONFIG GET"`.
     ///
-    /// # Cancel safety
-    /// As [`run`](Self::run).
-    pub async fn run_once(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        match spec.needs_owned(cmd) {
-            Some(_) => self.run(spec, cmd).await,
-            None => {
-                let start = Instant::now();
-                let (by, admission) = (self.by(start), self.admission.as_ref());
-                let reply = self.inner.connection.send(cmd, by, admission).await;
-                let reply = self.tried(spec, reply);
-                self.inner.meters.called(Some(spec.group), start, self.in_flight(), &reply);
-                reply
-            }
-        }
-    }
-
-    /// What became of one attempt to run a command: also whether the server takes writes.
-    fn tried(&self, spec: &'static Spec, reply: Result<Value, ErrorKind>) -> Result<Value, Error> {
-        let reply = self.judged(|| spec.name.into(), reply);
-        match &reply {
-            Ok(_) if spec.access == Access::Write && self.refuses_writes() => self.writes_are_taken(None),
-            Err(error) if error.refuses_writes() => self.writes_are_taken(error.code()),
-            _ => {}
-        }
-        reply
-    }
-
-    #[cold]
-    async fn repeat(
-        &self,
-        spec: &'static Spec,
-        cmd: &Cmd,
-        mut error: Error,
-        start: Instant,
-    ) -> Result<Value, Error> {
-        let connection = &self.inner.connection;
-        let by = self.by(start).unwrap_or(start + self.inner.config.response_timeout());
-        for tried in 0.. {
-            // A command that a replica turned away may be meant for the server that took its place.
-            let may_be_demoted = tried == 0 && error.code() == Some("READONLY") && connection.renew();
-            // A script may say so itself.
-            let demoted = may_be_demoted && !error.may_have_executed();
-            let pause = match demoted {
-                true => Some(Duration::ZERO),
-                false => retry::pause(spec, cmd, &error, tried),
-            };
-            let Some(pause) = pause.map(|pause| pause.mul_f64(fastrand::f64())) else { break };
-            if by <= Instant::now() + pause || !connection.may_repeat() {
-                break;
-            }
-            tokio::time::sleep(pause).await;
-            tracing::debug!(node = self.name(), command = spec.name, %error, "sent again");
-            self.inner.meters.repeated();
-            let reply = connection.send(cmd, Some(by), self.admission.as_ref()).await;
-            match self.tried(spec, reply) {
-                Ok(reply) => return Ok(reply),
-                // What an attempt may have done, no later one undoes; a read has done nothing.
-                Err(last)
-                    if spec.retry != Retry::Read
-                        && error.may_have_executed()
-                        && !last.may_have_executed() =>
-                {
-                    break;
-                }
-                Err(last) => error = last,
-            }
-        }
-        Err(error)
-    }
-
-    #[cold]
-    fn writes_are_taken(&self, refused: Option<&str>) {
-        if self.inner.refuses_writes.swap(refused.is_some(), Ordering::Relaxed) != refused.is_some() {
-            let event = match refused {
-                Some(code) => NodeEvent::WritesRefused { code: code.to_owned() },
-                None => NodeEvent::WritesTaken,
-            };
-            self.inner.connection.observer().tell(self.name(), event);
-        }
-    }
-
-    async fn run_owned(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        self.owned().await?.run(spec, cmd).await
-    }
-
-    /// Runs any command of Redis, or one that was [registered](crate::command::Registration), and converts its reply.
+    /// What the server says tells a ring the owner of the keys. It does not tell a copy whether a write does the same on
+    /// every server, so a copy refuses a write until the caller vouches that it is
+    /// [deterministic](Registration::deterministic).
     ///
     /// ```no_run
-    /// # async fn f(node: redisdb_node::Node) -> Result<(), redisdb_node::Error> {
-    /// let kind: String = node.query(redis::cmd("OBJECT").arg("ENCODING").arg("user:1")).await?;
+    /// # async fn f(node: redisdb_node::Node) -> Result<(), Box<dyn std::error::Error>> {
+    /// for command in node.learn(&["JSON.GET", "JSON.SET", "JSON.DEL"]).await? {
+    ///     command.deterministic().register()?;
+    /// }
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
-    /// As [`run`](Self::run), and that the command is not known: [`send`](Self::send) sends it all the same.
-    pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
-        match command::lookup(cmd) {
-            Some(spec) => self.answer(spec, cmd.clone()).await,
-            None => {
-                let reason = "it is not in the command table; register it, or send it as it is, by `send`";
-                Err(self.error(name_of(cmd), ErrorKind::Unsupported(reason.into())))
-            }
+    /// [`ErrorKind::Unsupported`] if the server does not have one of them, or does not say where its keys stand: that one
+    /// has to be registered by hand. Otherwise as [`send`](Self::send).
+    pub async fn learn(&self, names: &[&str]) -> Result<Vec<Registration>, Error> {
+        let row = &rows::COMMAND_INFO;
+        let mut cmd = row.cmd();
+        for name in names {
+            cmd.arg(name.replacen(' ', "|", 1));
         }
+        let entries = match self.run(row.spec(), &cmd).await? {
+            Value::Array(entries) if entries.len() == names.len() => entries,
+            _ => Vec::new(),
+        };
+        let unknown = std::iter::repeat(Value::Nil);
+        let learned = names.iter().zip(entries.into_iter().chain(unknown)).map(|(name, entry)| {
+            command_info::registration(name, entry).map_err(|reason| {
+                let reason = format!("`{name}` cannot be learned: {reason}");
+                self.failed(row.spec().name, ErrorKind::Unsupported(reason.into()))
+            })
+        });
+        learned.collect()
     }
 
     /// Takes a connection that nobody else uses, until it is dropped. At most so many at a time as
@@ -427,15 +286,10 @@ impl Node {
             .owned
             .take(self.incarnation(), self.inner.connection.core())
             .await
-            .map_err(|kind| self.error("CONNECT", kind))
+            .map_err(|kind| self.failed("CONNECT", kind))
     }
 
-    pub(crate) async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {
-        let reply = self.run(spec, &cmd).await?;
-        decode(reply).map_err(|error| self.error(spec.name, ErrorKind::Reply(error.into())))
-    }
-
-    fn error(&self, command: impl Into<Cow<'static, str>>, kind: ErrorKind) -> Error {
+    pub(crate) fn failed(&self, command: impl Into<Cow<'static, str>>, kind: ErrorKind) -> Error {
         Error::new(Arc::clone(&self.inner.name), command, kind)
     }
 }

@@ -1,6 +1,8 @@
 //! Many commands at once, by the same typed methods.
 
-mod state;
+pub(crate) mod batch;
+pub(crate) mod block;
+mod pending;
 
 use std::fmt;
 use std::future::Future;
@@ -13,8 +15,8 @@ use parking_lot::MutexGuard;
 use redis::Cmd;
 use redis::FromRedisValue;
 
-use self::state::Group;
-use self::state::State;
+use self::pending::Group;
+use self::pending::State;
 use crate::command;
 use crate::command::Command;
 use crate::command::Each;
@@ -23,6 +25,8 @@ use crate::command::Spec;
 use crate::command::Write;
 use crate::command::name_of;
 use crate::execute::Execute;
+
+pub use self::batch::Portion;
 
 /// Gathers commands and sends them together: one write, one wait, one outcome for each of them.
 ///

@@ -1,6 +1,5 @@
 //! Where the keys and the options of one command stand, by its row.
 
-use redis::Arg;
 use redis::Cmd;
 
 use super::spec::Effect;
@@ -8,6 +7,10 @@ use super::spec::Keys;
 use super::spec::OnCopy;
 use super::spec::Spec;
 use super::spec::Until;
+use super::words::STREAM_OPTIONS;
+use super::words::is;
+use super::words::position_after;
+use super::words::words;
 
 impl Spec {
     /// Returns the keys of a command with their positions, in the order they stand in.
@@ -203,15 +206,6 @@ impl Iterator for KeyPositions {
     }
 }
 
-/// The words of a command, its name among them; a cursor counts as an empty word.
-#[inline]
-pub fn words(cmd: &Cmd) -> impl Iterator<Item = &[u8]> {
-    cmd.args_iter().map(|arg| match arg {
-        Arg::Simple(word) => word,
-        _ => b"",
-    })
-}
-
 /// The words of a command from its first option on, each option with its position and its value, if it has one.
 struct Options<'a, W> {
     words: W,
@@ -228,36 +222,6 @@ impl<'a, 'c, W: Iterator<Item = (usize, &'c [u8])>> Iterator for Options<'a, W> 
         let value = if has_value { self.words.next().map(|(_, value)| value) } else { None };
         Some((at, option, value))
     }
-}
-
-/// The options of `XREAD` and `XREADGROUP` that values follow, each with the number of them.
-const STREAM_OPTIONS: &[(&str, usize)] = &[("GROUP", 2), ("BLOCK", 1), ("COUNT", 1), ("CLAIM", 1)];
-
-/// Returns the value of an option of `XREAD` and `XREADGROUP`; a stream, group or consumer of its name is none.
-pub(crate) fn value_of_stream_option<'a>(cmd: &'a Cmd, option: &str) -> Option<&'a [u8]> {
-    let at = position_after(cmd, option, 1, STREAM_OPTIONS)?;
-    let is_before = position_after(cmd, "STREAMS", 1, STREAM_OPTIONS).is_none_or(|streams| at < streams);
-    words(cmd).nth(at).filter(|_| is_before)
-}
-
-/// Returns the position after `word`, which is looked for from `from` on; the values of the options `values`, each
-/// with the number of them, are skipped.
-fn position_after(cmd: &Cmd, word: &str, from: usize, values: &[(&str, usize)]) -> Option<usize> {
-    let mut words = words(cmd).enumerate().skip(from);
-    while let Some((at, option)) = words.next() {
-        if is(option, word) {
-            return Some(at + 1);
-        }
-        let skipped = values.iter().find(|(name, _)| is(option, name)).map_or(0, |(_, n)| *n);
-        for _ in 0..skipped {
-            words.next();
-        }
-    }
-    None
-}
-
-fn is(word: &[u8], option: &str) -> bool {
-    word.eq_ignore_ascii_case(option.as_bytes())
 }
 
 fn is_one_of(word: &[u8], options: &[&str]) -> bool {

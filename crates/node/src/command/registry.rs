@@ -24,7 +24,7 @@ const NOT_KNOWN: &str = "whether it does the same on every node is not known; re
 
 /// Returns the row of a command that was registered.
 pub(super) fn registered(cmd: &Cmd) -> Option<&'static Spec> {
-    let mut words = super::keys::words(cmd);
+    let mut words = super::words::words(cmd);
     let (first, second) = (words.next()?, words.next());
     let is = |name: Option<&str>, word: Option<&[u8]>| match (name, word) {
         (Some(name), Some(word)) => word.eq_ignore_ascii_case(name.as_bytes()),

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use redis::Cmd;
 use redis::ToRedisArgs;
 
-use super::keys::value_of_stream_option;
+use super::words::value_of_stream_option;
 
 /// One row of the table: everything that routing, copying and retrying need to know of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

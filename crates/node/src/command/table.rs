@@ -3,11 +3,8 @@
 //! It is held against the server itself by the test module `table`: arity, key positions, write flag, and that
 //! every command of the server has a row.
 
-use std::borrow::Cow;
-
 use redis::Cmd;
 
-use super::registry::registered;
 use super::spec::Access;
 use super::spec::Command;
 use super::spec::Connection;
@@ -42,31 +39,9 @@ use super::spec::Write;
 /// The longest name of the table, in bytes.
 const LONGEST_NAME: usize = 32;
 
-/// Returns the row of a command by its name on the wire, in capitals or not; `None` for one that is neither in the table
-/// nor [registered](super::Registration).
-///
-/// ```
-/// let row = redisdb_node::command::lookup(redis::cmd("config").arg("get").arg("maxmemory")).unwrap();
-/// assert_eq!(row.name, "CONFIG GET");
-/// ```
-pub fn lookup(cmd: &Cmd) -> Option<&'static Spec> {
-    in_table(cmd).or_else(|| registered(cmd))
-}
-
-/// The name of a command for an error: never one of its arguments.
-pub(crate) fn name_of(cmd: &Cmd) -> Cow<'static, str> {
-    match lookup(cmd) {
-        Some(spec) => spec.name.into(),
-        None => {
-            let name = super::keys::words(cmd).next().unwrap_or_default();
-            String::from_utf8_lossy(name).into_owned().into()
-        }
-    }
-}
-
 /// Returns the row of a command if it is in the table.
 pub(super) fn in_table(cmd: &Cmd) -> Option<&'static Spec> {
-    let mut words = super::keys::words(cmd);
+    let mut words = super::words::words(cmd);
     let mut name = Name::default();
     name.push(words.next().filter(|word| !word.contains(&b' '))?)?;
     let found = position(&name);
@@ -844,6 +819,7 @@ mod tests {
     use redis::cmd;
 
     use super::*;
+    use crate::command::lookup;
 
     fn each_row(holds: impl Fn(&Spec) -> bool) {
         let broken: Vec<_> = ALL.iter().filter(|row| !holds(row)).map(|row| row.name).collect();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::foreign;
+use crate::error::foreign;
 
 /// An error reply.
 #[derive(Clone, PartialEq, Eq)]

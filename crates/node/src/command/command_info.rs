@@ -4,57 +4,12 @@ use redis::Value;
 
 use crate::command::Keys;
 use crate::command::Registration;
-use crate::command::rows;
-use crate::error::Error;
-use crate::error::ErrorKind;
-use crate::node::Node;
-
-impl Node {
-    /// Asks the server for its `COMMAND INFO` about these commands, once, and returns what is to be
-    /// [registered](Registration::register) of each, in their order. A subcommand is named after one space (since Redis
-    /// 7.0): `"FT.CONFIG GET"`.
-    ///
-    /// What the server says tells a ring the owner of the keys. It does not tell a copy whether a write does the same on
-    /// every server, so a copy refuses a write until the caller vouches that it is
-    /// [deterministic](Registration::deterministic).
-    ///
-    /// ```no_run
-    /// # async fn f(node: redisdb_node::Node) -> Result<(), Box<dyn std::error::Error>> {
-    /// for command in node.learn(&["JSON.GET", "JSON.SET", "JSON.DEL"]).await? {
-    ///     command.deterministic().register()?;
-    /// }
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::Unsupported`] if the server does not have one of them, or does not say where its keys stand: that one
-    /// has to be registered by hand. Otherwise as [`send`](Self::send).
-    pub async fn learn(&self, names: &[&str]) -> Result<Vec<Registration>, Error> {
-        let row = &rows::COMMAND_INFO;
-        let mut cmd = row.cmd();
-        for name in names {
-            cmd.arg(name.replacen(' ', "|", 1));
-        }
-        let entries = match self.run(row.spec(), &cmd).await? {
-            Value::Array(entries) if entries.len() == names.len() => entries,
-            _ => Vec::new(),
-        };
-        let unknown = std::iter::repeat(Value::Nil);
-        let learned = names.iter().zip(entries.into_iter().chain(unknown)).map(|(name, entry)| {
-            registration(name, entry).map_err(|reason| {
-                let reason = format!("`{name}` cannot be learned: {reason}");
-                self.failed(row.spec().name, ErrorKind::Unsupported(reason.into()))
-            })
-        });
-        learned.collect()
-    }
-}
 
 const NO_POSITIONS: &str = "the server does not say where its keys stand; register it by hand";
 
 /// Reads an entry of `COMMAND INFO`: name, arity, flags, first key, last key, step, and since Redis 7.0 after the
 /// categories and tips its key specifications and its subcommands.
-fn registration(name: &str, entry: Value) -> Result<Registration, &'static str> {
+pub(crate) fn registration(name: &str, entry: Value) -> Result<Registration, &'static str> {
     let Value::Array(entry) = entry else { return Err("the server does not have it") };
     let [_, Value::Int(arity), flags, Value::Int(first), Value::Int(last), Value::Int(step), rest @ ..] =
         entry.as_slice()

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use redis::FromRedisValue;
 use redis::Pipeline;
 use redis::Value;
 
@@ -11,11 +12,8 @@ use crate::command::name_of;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
-use crate::node::Node;
 use crate::pipeline::Recorded;
-use crate::pipeline::SendMany;
-use crate::portion::too_few;
-use redis::FromRedisValue;
+use crate::pipeline::batch::too_few;
 
 /// A block as it goes out. All replies to it are asked for, also those to `MULTI` and to each command that is queued: what
 /// redis-rs makes of them hides why a block was not executed.
@@ -160,105 +158,6 @@ fn accept(reply: Value) -> Result<Value, ErrorKind> {
     }
 }
 
-impl Node {
-    /// Starts a pipeline: typed commands that are sent together.
-    pub fn pipeline(&self) -> crate::pipeline::Pipeline<Node> {
-        crate::pipeline::Pipeline::new(self.clone())
-    }
-
-    /// Sends commands as one `MULTI` block, and returns one outcome for each.
-    ///
-    /// # Cancel safety
-    /// When the future is dropped all of the commands may have been executed, or none.
-    pub async fn send_block(&self, commands: &[Recorded]) -> Vec<Result<Value, Error>> {
-        let fail = |kind: &ErrorKind| {
-            commands.iter().map(|command| Err(self.failed(command.spec.name, kind.clone()))).collect()
-        };
-        if commands.is_empty() {
-            return Vec::new();
-        }
-        if let Some(reason) = commands.iter().find_map(|command| command.spec.needs_owned(&command.cmd)) {
-            return fail(&ErrorKind::Unsupported(reason.into()));
-        }
-        let block = block(commands);
-        let replies = match self.send_all(&block, 0, n_replies(&block)).await {
-            Ok(replies) => replies,
-            Err(error) => return fail(error.kind()),
-        };
-        let names: Vec<_> = commands.iter().map(|command| command.spec.name.into()).collect();
-        match Block::of(commands.len(), replies).outcomes(&names) {
-            Some(outcomes) => {
-                let named = commands.iter().zip(outcomes);
-                named
-                    .map(|(command, outcome)| outcome.map_err(|kind| self.failed(command.spec.name, kind)))
-                    .collect()
-            }
-            None => fail(&ErrorKind::Conflict { attempts: 1 }),
-        }
-    }
-}
-
-impl SendMany for Node {
-    type Reply = (Arc<str>, Value);
-    type Answers = Vec<Option<Result<Self::Reply, Error>>>;
-
-    async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
-        let name: Arc<str> = self.name().into();
-        let mut sent = Vec::with_capacity(commands.len());
-        let mut all = Vec::with_capacity(commands.len());
-        for Recorded { spec, cmd } in commands {
-            let refused = spec.needs_owned(cmd);
-            all.push((*spec, refused));
-            if refused.is_none() {
-                sent.push((*spec, Cow::Owned(cmd.take())));
-            }
-        }
-        // Those that are not sent stand between those that are.
-        let mut all = all.into_iter();
-        let refused = |spec: &Spec, reason: Option<&'static str>| {
-            let kind = reason.map_or_else(too_few, |reason| ErrorKind::Unsupported(reason.into()));
-            Some(Err(self.failed(spec.name, kind)))
-        };
-        self.send_portions(sent, |outcomes| {
-            let mut answers = Vec::with_capacity(outcomes.len());
-            for outcome in outcomes {
-                let before = all.by_ref().map_while(|(spec, reason)| Some((spec, Some(reason?))));
-                answers.extend(before.map(|(spec, reason)| refused(spec, reason)));
-                answers.push(Some(outcome.map(|reply| (Arc::clone(&name), reply))));
-            }
-            answered(answers);
-        })
-        .await;
-        answered(all.map(|(spec, reason)| refused(spec, reason)).collect());
-    }
-
-    async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
-        let name: Arc<str> = self.name().into();
-        let outcomes = self.send_block(commands).await.into_iter();
-        outcomes.map(|outcome| Some(outcome.map(|reply| (Arc::clone(&name), reply)))).collect()
-    }
-
-    fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
-        decode(spec, reply)
-    }
-
-    fn write_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
-        decode(spec, reply)
-    }
-
-    fn each_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
-        decode(spec, reply)
-    }
-
-    fn not_sent(&self, command: &str, reason: &'static str) -> Error {
-        Error::new(self.name().into(), command.to_owned(), ErrorKind::Unsupported(reason.into()))
-    }
-
-    fn given_up(&self, command: &'static str) -> Error {
-        self.failed(command, given_up())
-    }
-}
-
 pub(crate) fn given_up() -> ErrorKind {
     let reason = "the pipeline was dropped before its replies came";
     ErrorKind::Disconnected(Arc::new(std::io::Error::new(std::io::ErrorKind::Interrupted, reason)))
@@ -268,7 +167,8 @@ pub(crate) fn decode<T: FromRedisValue>(
     spec: &'static Spec,
     (node, reply): (Arc<str>, Value),
 ) -> Result<T, Error> {
-    crate::decode::decode(reply).map_err(|error| Error::new(node, spec.name, ErrorKind::Reply(error.into())))
+    crate::redis_rs::decode(reply)
+        .map_err(|error| Error::new(node, spec.name, ErrorKind::Reply(error.into())))
 }
 
 #[cfg(test)]

@@ -18,18 +18,18 @@ use crate::command::Read;
 use crate::command::Spec;
 use crate::command::Write;
 use crate::command::rows;
-use crate::decode::decode;
+use crate::connection::dedicated::OwnedConnection;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::execute::Execute;
-use crate::multi;
-use crate::multi::Block;
 use crate::node::Node;
-use crate::owned::OwnedConnection;
 use crate::pipeline::Pipeline;
 use crate::pipeline::Recorded;
 use crate::pipeline::SendMany;
-use crate::portion::too_few;
+use crate::pipeline::batch::too_few;
+use crate::pipeline::block;
+use crate::pipeline::block::Block;
+use crate::redis_rs::decode;
 
 /// How often a transaction is tried at most.
 const ATTEMPTS: u32 = 100;
@@ -63,71 +63,33 @@ const EXECUTED: u8 = 1;
 /// The block was refused, because a watched key was changed.
 const CONFLICT: u8 = 2;
 
-impl Node {
-    /// Runs a function that reads some keys and writes what follows from them, again and again until nobody else has
-    /// changed these keys between its reading and its writing. What it returns is returned.
-    ///
-    /// The function is given the watching connection: it reads by the typed commands, puts its writes into a
-    /// [queue](Transaction::queue) and executes that once. It must do nothing that may not be done twice; it is tried up
-    /// to 100 times, with pauses of up to 64 ms in between. If it executes no queue, it is run once, and changes nothing but by
-    /// what it writes on the connection itself.
-    ///
-    /// # Errors
-    /// What the function returns; [`ErrorKind::Conflict`] after the last attempt, when nothing was executed.
-    ///
-    /// # Cancel safety
-    /// When the future is dropped the block of writes has been executed, or it has not: never a part of it. The
-    /// connection watches nothing when another caller gets it.
-    ///
-    /// See <https://redis.io/docs/latest/develop/interact/transactions/>.
-    ///
-    /// # Example
-    /// ```no_run
-    /// use redisdb_node::{Node, StringCommands};
-    ///
-    /// # async fn f(node: Node) -> Result<(), redisdb_node::Error> {
-    /// let left = node
-    ///     .transaction(&["stock", "sold"], |tx| async move {
-    ///         let stock = tx.get::<i64>("stock").await?.unwrap_or(0);
-    ///         if stock == 0 {
-    ///             return Ok(None);
-    ///         }
-    ///         let queue = tx.queue();
-    ///         let left = queue.decr("stock");
-    ///         drop(queue.incr("sold"));
-    ///         queue.execute().await.ok()?;
-    ///         Ok(Some(left.await?))
-    ///     })
-    ///     .await?;
-    /// # Ok(()) }
-    /// ```
-    pub async fn transaction<T, F>(
-        &self,
-        keys: impl ToRedisArgs,
-        f: impl Fn(Transaction) -> F,
-    ) -> Result<T, Error>
-    where
-        F: Future<Output = Result<T, Error>>,
-    {
-        let watch = rows::WATCH.cmd().arg(keys).take();
-        let mut pause = FIRST_PAUSE;
-        for attempt in 1..=ATTEMPTS {
-            if attempt > 3 {
-                // Those that were in each other's way must not be again.
-                tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-            let connection = self.owned().await?;
-            connection.run(rows::WATCH.spec(), &watch).await?;
-            let shared = Shared { node: self.name().into(), connection, stage: AtomicU8::new(WATCHING) };
-            let transaction = Transaction { shared: Arc::new(shared) };
-            let outcome = f(transaction.clone()).await;
-            if transaction.shared.stage.load(Ordering::Acquire) != CONFLICT {
-                return outcome;
-            }
+/// Runs a function on watching connections until no conflict comes of it; see [`Node::transaction`].
+pub(crate) async fn run<T, F>(
+    node: &Node,
+    keys: impl ToRedisArgs,
+    f: impl Fn(Transaction) -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let watch = rows::WATCH.cmd().arg(keys).take();
+    let mut pause = FIRST_PAUSE;
+    for attempt in 1..=ATTEMPTS {
+        if attempt > 3 {
+            // Those that were in each other's way must not be again.
+            tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        Err(self.failed("EXEC", ErrorKind::Conflict { attempts: ATTEMPTS }))
+        let connection = node.owned().await?;
+        connection.run(rows::WATCH.spec(), &watch).await?;
+        let shared = Shared { node: node.name().into(), connection, stage: AtomicU8::new(WATCHING) };
+        let transaction = Transaction { shared: Arc::new(shared) };
+        let outcome = f(transaction.clone()).await;
+        if transaction.shared.stage.load(Ordering::Acquire) != CONFLICT {
+            return outcome;
+        }
     }
+    Err(node.failed("EXEC", ErrorKind::Conflict { attempts: ATTEMPTS }))
 }
 
 impl Transaction {
@@ -171,7 +133,7 @@ impl Transaction {
         stage
             .compare_exchange(WATCHING, EXECUTED, Ordering::AcqRel, Ordering::Acquire)
             .map_err(|_| ErrorKind::Unsupported(ONCE.into()))?;
-        let replies = self.shared.connection.send_block(&multi::block(commands)).await?;
+        let replies = self.shared.connection.send_block(&block::block(commands)).await?;
         let names: Vec<_> = commands.iter().map(|command| command.spec.name.into()).collect();
         Block::of(commands.len(), replies).outcomes(&names).ok_or_else(|| {
             stage.store(CONFLICT, Ordering::Release);
@@ -239,15 +201,15 @@ impl SendMany for Transaction {
     }
 
     fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
-        multi::decode(spec, reply)
+        block::decode(spec, reply)
     }
 
     fn write_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
-        multi::decode(spec, reply)
+        block::decode(spec, reply)
     }
 
     fn each_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
-        multi::decode(spec, reply)
+        block::decode(spec, reply)
     }
 
     fn not_sent(&self, command: &str, reason: &'static str) -> Error {
@@ -255,6 +217,6 @@ impl SendMany for Transaction {
     }
 
     fn given_up(&self, command: &'static str) -> Error {
-        self.error(command, multi::given_up())
+        self.error(command, block::given_up())
     }
 }

@@ -7,12 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
-use crate::commands::ScriptingCommands;
-use crate::error::Error;
 use crate::execute::Execute;
-use crate::node::Node;
-use crate::script::RunScript;
-use crate::script::Script;
+use crate::sessions::script::Script;
 use crate::token::token;
 
 /// How a [`Lock`] is held and waited for.
@@ -260,61 +256,30 @@ impl<S: HoldLocks> LockGuard<S> {
     }
 }
 
-fn millis(timeout: Duration) -> u64 {
+pub(crate) fn millis(timeout: Duration) -> u64 {
     u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).clamp(1, i64::MAX as u64)
 }
 
 /// Takes the lock for a token, or holds it longer if the token has it already: an attempt whose reply was lost can be
 /// made again.
-const TAKE: &str = "local owner = redis.call('GET', KEYS[1])
+pub(crate) const TAKE: &str = "local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1";
-static EXTEND: LazyLock<Script> = LazyLock::new(|| {
+pub(crate) static EXTEND: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])",
     )
 });
-static OWNS: LazyLock<Script> =
+pub(crate) static OWNS: LazyLock<Script> =
     LazyLock::new(|| Script::new("if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end return 0"));
-static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+pub(crate) static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])",
     )
 });
-
-impl Node {
-    /// A lock of this name on this node. Nothing is sent yet.
-    pub fn lock(&self, name: impl AsRef<[u8]>, options: LockOptions) -> Lock<Node> {
-        Lock::new(self, name, options)
-    }
-}
-
-impl HoldLocks for Node {
-    async fn take_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
-        let begun = Instant::now();
-        // With its code at once: on a copy, a node whose answer is not waited for must take it all the same, and would
-        // not be asked a second time.
-        let taken: bool = self.eval(TAKE, name, (token, millis(time))).await?;
-        Ok(if taken { begun.checked_add(time) } else { None })
-    }
-
-    async fn extend_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
-        let begun = Instant::now();
-        let extended: bool = self.run_script(&EXTEND.key(name).arg(token).arg(millis(time))).await?;
-        Ok(if extended { begun.checked_add(time) } else { None })
-    }
-
-    async fn owns_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
-        self.run_script(&OWNS.key(name).arg(token)).await
-    }
-
-    async fn release_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
-        self.run_script(&RELEASE.key(name).arg(token)).await
-    }
-}
 
 #[cfg(test)]
 mod tests {

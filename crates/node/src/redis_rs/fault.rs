@@ -9,8 +9,8 @@ use std::sync::Arc;
 use redis::ErrorKind as RedisErrorKind;
 use redis::RedisError;
 
-use crate::bounded::TooLarge;
 use crate::config::ConfigError;
+use crate::connection::bounded::TooLarge;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::error::io_error;

@@ -27,8 +27,6 @@ use redis::aio::MultiplexedConnection;
 
 use self::pool::Dialer;
 pub(crate) use self::pool::Owned;
-use crate::bounded::Broken;
-use crate::bounded::TooLarge;
 use crate::command;
 use crate::command::Command;
 use crate::command::Connection;
@@ -37,18 +35,20 @@ use crate::command::Group;
 use crate::command::Read;
 use crate::command::Spec;
 use crate::command::Write;
+use crate::command::block_time::BlockTime;
 use crate::connection::Core;
-use crate::decode::decode;
+use crate::connection::bounded::Broken;
+use crate::connection::bounded::TooLarge;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::execute::Execute;
-use crate::fault::Fate;
-use crate::fault::Fault;
-use crate::heard;
-use crate::multi;
-use crate::nothing;
-use crate::waiting::Waiting;
+use crate::pipeline::block;
+use crate::redis_rs::Fate;
+use crate::redis_rs::Fault;
+use crate::redis_rs::decode;
+use crate::redis_rs::empty;
+use crate::redis_rs::no_response;
 
 /// A connection that nobody else uses, for `WATCH` and `MULTI`, and for commands that block.
 ///
@@ -96,10 +96,10 @@ impl OwnedConnection {
     /// [`Error`]; an error reply is one too.
     pub async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         self.note_change(spec);
-        let wait = Waiting::of(spec, cmd).with_reply(self.response_timeout);
+        let wait = BlockTime::of(spec, cmd).with_reply(self.response_timeout);
         let reply = match self.handle() {
             Ok(mut connection) => {
-                let heard = heard::with_reply(cmd);
+                let heard = no_response::with_reply(cmd);
                 let cmd = heard.as_deref().unwrap_or(cmd);
                 self.within(wait, async move { connection.send_packed_command(cmd).await }).await
             }
@@ -126,8 +126,8 @@ impl OwnedConnection {
     ) -> io::Result<impl Future<Output = RedisResult<Vec<Value>>> + use<'a, '_>> {
         let mut connection = self.handle()?;
         Ok(async move {
-            let replies = connection.send_packed_commands(block, 0, multi::n_replies(block)).await?;
-            if multi::leaves_open(block, &replies) {
+            let replies = connection.send_packed_commands(block, 0, block::n_replies(block)).await?;
+            if block::leaves_open(block, &replies) {
                 self.close();
             }
             Ok(replies)
@@ -277,12 +277,12 @@ impl Execute for OwnedConnection {
 impl ConnectionLike for OwnedConnection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            if nothing::is_wordless(cmd) {
-                return Err(nothing::error());
+            if empty::is_wordless(cmd) {
+                return Err(empty::error());
             }
             command::lookup(cmd).into_iter().for_each(|spec| self.note_change(spec));
             let mut connection = self.handle()?;
-            let heard = heard::with_reply(cmd);
+            let heard = no_response::with_reply(cmd);
             let cmd = heard.as_deref().unwrap_or(cmd);
             let sent = self.to_the_end(async move { connection.send_packed_command(cmd).await });
             self.while_up(sent).await
@@ -297,16 +297,16 @@ impl ConnectionLike for OwnedConnection {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             let is_empty = pipeline.is_empty() && !pipeline.is_transaction();
-            if is_empty || pipeline.cmd_iter().any(nothing::is_wordless) {
-                return Err(nothing::error());
+            if is_empty || pipeline.cmd_iter().any(empty::is_wordless) {
+                return Err(empty::error());
             }
-            if let Some(answer) = nothing::answer(pipeline, offset, count) {
+            if let Some(answer) = empty::answer(pipeline, offset, count) {
                 return Ok(answer);
             }
             pipeline.cmd_iter().filter_map(command::lookup).for_each(|spec| self.note_change(spec));
             if pipeline.is_transaction() {
                 let replies = self.while_up(self.to_the_end(self.block(pipeline)?)).await?;
-                let part = multi::part_of(pipeline, replies, offset, count);
+                let part = block::part_of(pipeline, replies, offset, count);
                 return part.map_err(|(_, kind)| reply_of(&kind));
             }
             let mut connection = self.handle()?;

@@ -19,12 +19,13 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Message;
 use super::Topics;
 use super::queue::Queue;
-use crate::breaker::Breaker;
-use crate::dial;
+use crate::connection::breaker::Breaker;
+use crate::connection::dial;
+use crate::connection::handshake;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
-use crate::fault::Fault;
 use crate::node::Node;
+use crate::redis_rs::Fault;
 
 /// How often an idle connection is tested.
 const TEST_EVERY: Duration = Duration::from_secs(1);
@@ -141,7 +142,7 @@ async fn subscribe(
         }
         Ok(())
     };
-    let settings = dial::settings(node.config()).set_protocol(ProtocolVersion::RESP3);
+    let settings = handshake::settings(node.config()).set_protocol(ProtocolVersion::RESP3);
     let options = AsyncConnectionConfig::new().set_response_timeout(None).set_push_sender(receive);
     let (end, ended) = oneshot::channel();
     let dialed = dial::dial_with(node.config(), &settings, options, move || {

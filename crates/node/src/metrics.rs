@@ -1,22 +1,22 @@
 //! Calls counted and timed for the crate `metrics`, under the feature of that name; without it, nothing.
 
 #[cfg(feature = "metrics")]
-pub(crate) use enabled::Meters;
+pub(crate) use enabled::NodeMetrics;
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) use disabled::Meters;
+pub(crate) use disabled::NodeMetrics;
 
 #[cfg(feature = "metrics")]
 mod enabled {
     use std::sync::Arc;
     use std::sync::OnceLock;
 
-    use metrics::Counter;
-    use metrics::Gauge;
-    use metrics::Histogram;
-    use metrics::counter;
-    use metrics::gauge;
-    use metrics::histogram;
+    use ::metrics::Counter;
+    use ::metrics::Gauge;
+    use ::metrics::Histogram;
+    use ::metrics::counter;
+    use ::metrics::gauge;
+    use ::metrics::histogram;
     use tokio::time::Instant;
 
     use crate::command::Group;
@@ -27,7 +27,7 @@ mod enabled {
     const GROUPS: usize = Group::VectorSet as usize + 2;
 
     /// What is counted of one node.
-    pub(crate) struct Meters {
+    pub(crate) struct NodeMetrics {
         node: Arc<str>,
         groups: [OnceLock<OfGroup>; GROUPS],
         repeated: OnceLock<Counter>,
@@ -55,7 +55,7 @@ mod enabled {
         }
     }
 
-    impl Meters {
+    impl NodeMetrics {
         pub(crate) fn new(node: Arc<str>) -> Self {
             let groups = std::array::from_fn(|_| OnceLock::new());
             Self { node, groups, repeated: OnceLock::new(), in_flight: OnceLock::new() }
@@ -104,9 +104,9 @@ mod disabled {
     use crate::command::Group;
     use crate::error::Error;
 
-    pub(crate) struct Meters;
+    pub(crate) struct NodeMetrics;
 
-    impl Meters {
+    impl NodeMetrics {
         pub(crate) fn new(_node: Arc<str>) -> Self {
             Self
         }
@@ -124,8 +124,8 @@ mod disabled {
     }
 }
 
-impl std::fmt::Debug for Meters {
+impl std::fmt::Debug for NodeMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Meters").finish_non_exhaustive()
+        f.debug_struct("NodeMetrics").finish_non_exhaustive()
     }
 }

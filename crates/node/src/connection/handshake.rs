@@ -1,4 +1,4 @@
-//! From an address to a byte stream, and from a byte stream to a connection that has been let in.
+//! From a host to a byte stream, and from a byte stream to a connection that has been let in.
 //!
 //! redis-rs could do both, but it leaves `TCP_NODELAY` and keepalive off, reads the root certificates anew for every
 //! connection, and does not tell when a connection has ended.
@@ -24,16 +24,11 @@ use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::bounded::Bounded;
-use crate::bounded::Broken;
-use crate::config::Address;
 use crate::config::NodeConfig;
+use crate::connection::bounded::Bounded;
+use crate::connection::bounded::Broken;
 use crate::error::ErrorKind;
-use crate::fault::Fault;
-use crate::sentinel;
-
-/// How many commands may wait to be written; above it callers wait for room.
-const QUEUE: usize = 1024;
+use crate::redis_rs::Fault;
 
 /// A connection that has just been let in, and the task that drives it.
 pub(crate) struct Dialed {
@@ -42,38 +37,6 @@ pub(crate) struct Dialed {
     pub(crate) driver: AbortOnDropHandle<()>,
     /// Whether a reply was too large, which has ended it.
     pub(crate) broken: Broken,
-}
-
-/// Connects, lets itself in, and has `ended` called when the connection ends, whatever the reason.
-pub(crate) async fn dial(
-    config: &NodeConfig,
-    ended: impl FnOnce() + Send + 'static,
-) -> Result<Dialed, ErrorKind> {
-    // Whoever sends a command sees to its timeout: redis-rs would start a timer for each.
-    let options = AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(QUEUE);
-    dial_with(config, &settings(config), options, ended).await
-}
-
-/// The same, for a connection that is set up in its own way.
-pub(crate) async fn dial_with(
-    config: &NodeConfig,
-    settings: &RedisConnectionInfo,
-    options: AsyncConnectionConfig,
-    ended: impl FnOnce() + Send + 'static,
-) -> Result<Dialed, ErrorKind> {
-    let undriven = match config.address() {
-        Address::Tcp { host, port } => reach(config, settings, options, (host, *port), false).await?,
-        Address::Tls { host, port } => reach(config, settings, options, (host, *port), true).await?,
-        Address::Sentinel { .. } => sentinel::master(config, settings, options).await?,
-        #[cfg(unix)]
-        Address::Unix(path) => {
-            let stream = tokio::net::UnixStream::connect(path).await.map_err(connect)?;
-            handshake(config, settings, options, stream).await?
-        }
-        #[cfg(not(unix))]
-        Address::Unix(_) => return Err(connect(io::ErrorKind::Unsupported.into())),
-    };
-    Ok(undriven.drive(ended))
 }
 
 /// Connects to a server that listens on a port, and lets itself in.
@@ -92,7 +55,7 @@ pub(crate) async fn reach(
     }
 }
 
-fn connect(error: io::Error) -> ErrorKind {
+pub(super) fn connect(error: io::Error) -> ErrorKind {
     ErrorKind::Connect(Arc::new(error))
 }
 
@@ -151,7 +114,7 @@ async fn tls(_host: &str, _stream: TcpStream) -> Result<TcpStream, ErrorKind> {
     Err(crate::config::ConfigError::TlsNotCompiledIn.into())
 }
 
-async fn handshake<S>(
+pub(super) async fn handshake<S>(
     config: &NodeConfig,
     settings: &RedisConnectionInfo,
     options: AsyncConnectionConfig,
@@ -186,7 +149,7 @@ impl Undriven {
     }
 
     /// Has a task drive it, and `ended` called when the connection ends, whatever the reason.
-    fn drive(self, ended: impl FnOnce() + Send + 'static) -> Dialed {
+    pub(super) fn drive(self, ended: impl FnOnce() + Send + 'static) -> Dialed {
         let driver = self.driver;
         let driver = tokio::spawn(async move {
             let _ended = OnDrop(Some(ended));

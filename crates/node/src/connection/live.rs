@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use redis::aio::MultiplexedConnection;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::admission::Admission;
-use crate::bounded::Broken;
-use crate::deadlines::Deadlines;
+use crate::connection::bounded::Broken;
+use crate::connection::deadlines::Deadlines;
+use crate::connection::fence::Admission;
 use crate::error::ErrorKind;
 
 /// A connection in use. Its driver ends with it, and so does the task that counts its ticks.

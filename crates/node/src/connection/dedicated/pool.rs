@@ -18,16 +18,17 @@ use parking_lot::Mutex;
 use redis::AsyncConnectionConfig;
 
 use super::OwnedConnection;
-use crate::bounded::Broken;
 use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::connection::Core;
-use crate::dial;
-use crate::dial::Dialed;
+use crate::connection::bounded::Broken;
+use crate::connection::dial;
+use crate::connection::handshake;
+use crate::connection::handshake::Dialed;
+use crate::connection::sentinel;
 use crate::error::Bound;
 use crate::error::ErrorKind;
-use crate::fault::Fault;
-use crate::sentinel;
+use crate::redis_rs::Fault;
 
 /// The owned connections of a node.
 pub(crate) struct Owned {
@@ -111,7 +112,8 @@ impl Manager for Dialer {
     async fn create(&self) -> Result<Pooled, ErrorKind> {
         // Each command waits as long as it says, which redis-rs cannot know.
         let options = AsyncConnectionConfig::new().set_response_timeout(None);
-        let dialed = dial::dial_with(&self.config, &dial::settings(&self.config), options, || {}).await?;
+        let dialed =
+            dial::dial_with(&self.config, &handshake::settings(&self.config), options, || {}).await?;
         Ok(Pooled { dialed, incarnation: None })
     }
 

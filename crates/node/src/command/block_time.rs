@@ -11,14 +11,14 @@ use crate::command::words;
 
 /// How long a command may keep its connection waiting, before the time for the reply itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waiting {
+pub(crate) enum BlockTime {
     /// As long as it says; zero if it does not block.
     For(Duration),
     /// Until something comes.
     Forever,
 }
 
-impl Waiting {
+impl BlockTime {
     /// Reads it off a command. What the server would not understand does not wait: it answers with an error.
     pub(crate) fn of(spec: &Spec, cmd: &Cmd) -> Self {
         let seconds = Duration::from_secs(1);
@@ -61,16 +61,16 @@ mod tests {
 
     #[test]
     fn each_blocking_command_says_how_long_it_waits() {
-        fn check(command: &str, expected: Waiting) {
+        fn check(command: &str, expected: BlockTime) {
             let mut cmd = Cmd::new();
             cmd.arg(command.split(' ').collect::<Vec<_>>());
-            assert_eq!(Waiting::of(lookup(&cmd).unwrap(), &cmd), expected, "{command}");
+            assert_eq!(BlockTime::of(lookup(&cmd).unwrap(), &cmd), expected, "{command}");
         }
-        let seconds = |seconds| Waiting::For(Duration::from_secs_f64(seconds));
+        let seconds = |seconds| BlockTime::For(Duration::from_secs_f64(seconds));
         check("GET k", seconds(0.0));
         check("BLPOP a b 0.5", seconds(0.5));
-        check("BLPOP a b 0", Waiting::Forever);
-        check("BLPOP a b 1e300", Waiting::Forever);
+        check("BLPOP a b 0", BlockTime::Forever);
+        check("BLPOP a b 1e300", BlockTime::Forever);
         check("BLPOP a b x", seconds(0.0));
         check("BRPOPLPUSH a b 2", seconds(2.0));
         check("BLMOVE a b LEFT RIGHT 2", seconds(2.0));
@@ -78,9 +78,9 @@ mod tests {
         check("BZMPOP 3 1 a MIN COUNT 9", seconds(3.0));
         check("BZPOPMIN a 4", seconds(4.0));
         check("WAIT 1 250", seconds(0.25));
-        check("WAITAOF 1 0 0", Waiting::Forever);
+        check("WAITAOF 1 0 0", BlockTime::Forever);
         check("XREAD COUNT 2 BLOCK 250 STREAMS a $", seconds(0.25));
         check("XREAD STREAMS a $", seconds(0.0));
-        check("XREADGROUP GROUP g c block 0 STREAMS a >", Waiting::Forever);
+        check("XREADGROUP GROUP g c block 0 STREAMS a >", BlockTime::Forever);
     }
 }

@@ -6,15 +6,12 @@ use std::sync::Arc;
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::ToRedisArgs;
-use redis::Value;
 
 use crate::command::Spec;
 use crate::command::rows;
-use crate::decode::decode;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::execute::Execute;
-use crate::node::Node;
 
 /// A Lua script. It is called by its hash; a server that does not know it is sent the code, which it keeps from then on.
 ///
@@ -321,52 +318,6 @@ impl Error {
             ErrorKind::Server(reply) => reply.is_unknown_script(),
             _ => false,
         }
-    }
-}
-
-impl Node {
-    /// Runs a script and returns its reply as it is: by its hash, and by its code where that is not known.
-    ///
-    /// # Errors
-    /// As [`ScriptCall::invoke`].
-    ///
-    /// # Cancel safety
-    /// When the future is dropped the script may have been executed.
-    pub async fn invoke(&self, call: &ScriptCall<'_>) -> Result<Value, Error> {
-        let (spec, cmd) = call.command();
-        match (self.run_declared(call, spec, &cmd).await, call.command_with_code()) {
-            (Err(error), Some((spec, cmd))) if error.is_unknown_script() => {
-                self.run_declared(call, spec, &cmd).await
-            }
-            (reply, _) => reply,
-        }
-    }
-
-    /// Runs it once more when the connection broke, if the caller has said that twice is as good as once.
-    async fn run_declared(
-        &self,
-        call: &ScriptCall<'_>,
-        spec: &'static Spec,
-        cmd: &Cmd,
-    ) -> Result<Value, Error> {
-        match self.run(spec, cmd).await {
-            Err(error) if call.is_idempotent() && matches!(error.kind(), ErrorKind::Disconnected(_)) => {
-                self.run(spec, cmd).await
-            }
-            reply => reply,
-        }
-    }
-}
-
-impl RunScript for Node {
-    async fn run_script<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {
-        let reply = self.invoke(call).await?;
-        let (spec, _) = call.command();
-        decode(reply).map_err(|error| self.failed(spec.name, ErrorKind::Reply(error.into())))
-    }
-
-    fn is_unknown_script(error: &Error) -> bool {
-        error.is_unknown_script()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The one task of a node: it makes the connection, makes it anew when it is lost, and looks after one that is idle.
 //!
-//! Callers never connect. They wait for the keeper where a connection may come soon, and fail at once where the last
+//! Callers never connect. They wait for it where a connection may come soon, and fail at once where the last
 //! attempt has failed: a server that is down costs no caller a timeout.
 
 use std::pin::pin;
@@ -13,81 +13,73 @@ use std::time::Duration;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 use tokio::runtime::Handle;
-use tokio::runtime::Id;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::breaker::Breaker;
-use crate::connection::Core;
-use crate::deadlines::Deadlines;
-use crate::dial;
+use crate::connection::breaker::Breaker;
+use crate::connection::core::Core;
+use crate::connection::core::Task;
+use crate::connection::deadlines::Deadlines;
+use crate::connection::dial;
+use crate::connection::identify;
+use crate::connection::live::Live;
+use crate::connection::process::Meeting;
+use crate::connection::process::Process;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
-use crate::live::Live;
-use crate::process;
-use crate::process::Meeting;
-use crate::process::Process;
 
-/// The task of a node; it ends with this.
-pub(crate) struct Keeper {
-    task: AbortOnDropHandle<()>,
-    runtime: Id,
+/// Waits until there is a connection, or an attempt to make one has failed; no longer than until `by`, or the
+/// connect timeout if that is not given.
+pub(crate) async fn wait_for_live(core: &Arc<Core>, by: Option<Instant>) -> Result<Arc<Live>, ErrorKind> {
+    let here = Handle::try_current().map_err(|error| {
+        ErrorKind::Connect(Arc::new(std::io::Error::other(format!("{error}; run it inside tokio"))))
+    })?;
+    let timeout = core.config.connect_timeout();
+    // The margin lets an attempt that takes too long report that itself.
+    let by = by.unwrap_or_else(|| Instant::now() + timeout + timeout / 4);
+    let mut has_waited = false;
+    loop {
+        let mut changed = pin!(core.changed.notified());
+        // From here on no change goes unnoticed.
+        changed.as_mut().enable();
+        if let Some(live) = core.open_live() {
+            return Ok(live);
+        }
+        if let Some(cause) = ensure(core, &here) {
+            return Err(match (&*cause, has_waited) {
+                // What a server says to a connection is not its answer to a command.
+                (ErrorKind::Server(_), _) | (_, false) => ErrorKind::Down { cause },
+                (cause, true) => cause.clone(),
+            });
+        }
+        if tokio::time::timeout_at(by, changed).await.is_err() {
+            // A task in another runtime may stand still, for nobody drives that at present.
+            let mut standing = core.standing();
+            if standing.task.as_ref().is_some_and(|task| task.runtime != here.id()) {
+                standing.task = None;
+            }
+            return Err(ErrorKind::ConnectTimeout(timeout));
+        }
+        has_waited = true;
+    }
 }
 
-impl Keeper {
-    /// Waits until there is a connection, or an attempt to make one has failed; no longer than until `by`, or the
-    /// connect timeout if that is not given.
-    pub(crate) async fn wait_for_live(core: &Arc<Core>, by: Option<Instant>) -> Result<Arc<Live>, ErrorKind> {
-        let here = Handle::try_current().map_err(|error| {
-            ErrorKind::Connect(Arc::new(std::io::Error::other(format!("{error}; run it inside tokio"))))
-        })?;
-        let timeout = core.config.connect_timeout();
-        // The margin lets an attempt that takes too long report that itself.
-        let by = by.unwrap_or_else(|| Instant::now() + timeout + timeout / 4);
-        let mut has_waited = false;
-        loop {
-            let mut changed = pin!(core.changed.notified());
-            // From here on no change goes unnoticed.
-            changed.as_mut().enable();
-            if let Some(live) = core.open_live() {
-                return Ok(live);
-            }
-            if let Some(cause) = Self::ensure(core, &here) {
-                return Err(match (&*cause, has_waited) {
-                    // What a server says to a connection is not its answer to a command.
-                    (ErrorKind::Server(_), _) | (_, false) => ErrorKind::Down { cause },
-                    (cause, true) => cause.clone(),
-                });
-            }
-            if tokio::time::timeout_at(by, changed).await.is_err() {
-                // A task in another runtime may stand still, for nobody drives that at present.
-                let mut standing = core.standing();
-                if standing.keeper.as_ref().is_some_and(|keeper| keeper.runtime != here.id()) {
-                    standing.keeper = None;
-                }
-                return Err(ErrorKind::ConnectTimeout(timeout));
-            }
-            has_waited = true;
-        }
+/// Sees to it that there is a task, at work; returns why the server is left alone, if it is.
+fn ensure(core: &Arc<Core>, here: &Handle) -> Option<Arc<ErrorKind>> {
+    let mut standing = core.standing();
+    if standing.task.as_ref().is_none_or(|task| task.handle.is_finished()) {
+        // Nobody has tried since the last one's runtime ended: what that found is old.
+        standing.breaker.half_open();
+        let handle = AbortOnDropHandle::new(here.spawn(keep(Arc::downgrade(core), Arc::clone(&core.wake))));
+        standing.task = Some(Task { handle, runtime: here.id() });
+        return None;
     }
-
-    /// Sees to it that there is a keeper, at work; returns why the server is left alone, if it is.
-    fn ensure(core: &Arc<Core>, here: &Handle) -> Option<Arc<ErrorKind>> {
-        let mut standing = core.standing();
-        if standing.keeper.as_ref().is_none_or(|keeper| keeper.task.is_finished()) {
-            // Nobody has tried since the last one's runtime ended: what that found is old.
-            standing.breaker.half_open();
-            let task = AbortOnDropHandle::new(here.spawn(keep(Arc::downgrade(core), Arc::clone(&core.wake))));
-            standing.keeper = Some(Self { task, runtime: here.id() });
-            return None;
-        }
-        let cause = standing.breaker.cause().cloned();
-        if cause.is_none() {
-            core.wake.notify_one();
-        }
-        cause
+    let cause = standing.breaker.cause().cloned();
+    if cause.is_none() {
+        core.wake.notify_one();
     }
+    cause
 }
 
 /// Looks after the connection of a node until that is gone.
@@ -104,7 +96,7 @@ async fn keep(core: Weak<Core>, wake: Arc<Notify>) {
                 }
                 begun = core.begun();
                 if core.clock.is_old() && live.may_be_asked {
-                    let asked = process::info(&core, &live.connection);
+                    let asked = identify::info(&core, &live.connection);
                     let _told_or_not = tokio::time::timeout(core.config.response_timeout(), asked).await;
                 }
             }
@@ -193,7 +185,7 @@ async fn dial(core: &Core) -> Result<Live, ErrorKind> {
         Err(error) => error,
     };
     drop(live);
-    if !may_be_a_proxy || !process::may_not_know_us(&error) {
+    if !may_be_a_proxy || !identify::may_not_know_us(&error) {
         return Err(error);
     }
     match dial_without_asking(core).await {
@@ -211,7 +203,7 @@ async fn dial(core: &Core) -> Result<Live, ErrorKind> {
 
 async fn dial_without_asking(core: &Core) -> Result<Live, ErrorKind> {
     let mut live = open(core).await?;
-    let meeting = process::meet_without_asking(core, &live.connection).await?;
+    let meeting = identify::meet_without_asking(core, &live.connection).await?;
     live.incarnation = core.met(Process::Unknown, meeting);
     live.may_be_asked = false;
     core.standing().client_id = None;
@@ -243,7 +235,7 @@ async fn open(core: &Core) -> Result<Live, ErrorKind> {
 
 /// Finds out which process a connection leads to, and ends the one before, if it leads to the same.
 async fn greet(core: &Core, live: &mut Live) -> Result<(), ErrorKind> {
-    let (process, meeting) = process::meet(core, &live.connection).await?;
+    let (process, meeting) = identify::meet(core, &live.connection).await?;
     core.enter_roll(&process)?;
     let client_id = client_id(core, &live.connection).await?;
     let old = core.standing().client_id;
@@ -270,7 +262,7 @@ async fn fence(core: &Core, connection: &MultiplexedConnection, old: i64) -> Res
     let mut kill = redis::cmd("CLIENT");
     kill.arg("KILL").arg("ID").arg(old);
     // If this user may not end it, it is as without.
-    if let Err(refused) = process::ask(connection, &kill).await? {
+    if let Err(refused) = identify::ask(connection, &kill).await? {
         tell_unfenced(core, &refused);
     }
     Ok(())
@@ -280,7 +272,7 @@ async fn fence(core: &Core, connection: &MultiplexedConnection, old: i64) -> Res
 async fn client_id(core: &Core, connection: &MultiplexedConnection) -> Result<Option<i64>, ErrorKind> {
     let mut ask = redis::cmd("CLIENT");
     ask.arg("ID");
-    match process::ask(connection, &ask).await? {
+    match identify::ask(connection, &ask).await? {
         Ok(Value::Int(id)) => Ok(Some(id)),
         Ok(_) => Ok(None),
         Err(refused) => {

@@ -10,15 +10,14 @@ use std::task::Poll;
 
 use futures_util::Stream;
 use redis::FromRedisValue;
-use redis::ToRedisArgs;
 use redis::Value;
 use tokio::sync::oneshot;
 
 use self::feed::Feed;
 use self::queue::Queue;
-use crate::decode::decode;
 use crate::error::Error;
 use crate::node::Node;
+use crate::redis_rs::decode;
 
 /// Messages of channels, as a [`Stream`] of [`Event`]s. Each node that it listens to has a connection for it alone.
 ///
@@ -131,44 +130,6 @@ pub enum Topics {
     Shards(Vec<Vec<u8>>),
 }
 
-impl Node {
-    /// Listens to channels.
-    ///
-    /// # Errors
-    /// If the node cannot be reached now, or does not let the user listen.
-    ///
-    /// See <https://redis.io/docs/latest/commands/subscribe/>.
-    pub async fn subscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.listen(Topics::Channels(channels.to_redis_args())).await
-    }
-
-    /// Listens to all channels that match a pattern, or one of several. Keyspace notifications are such channels.
-    ///
-    /// # Errors
-    /// As [`subscribe`](Self::subscribe).
-    ///
-    /// See <https://redis.io/docs/latest/commands/psubscribe/>.
-    pub async fn psubscribe(&self, patterns: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.listen(Topics::Patterns(patterns.to_redis_args())).await
-    }
-
-    /// Listens to channels of `SPUBLISH`. Since Redis 7.0.
-    ///
-    /// # Errors
-    /// As [`subscribe`](Self::subscribe).
-    ///
-    /// See <https://redis.io/docs/latest/commands/ssubscribe/>.
-    pub async fn ssubscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.listen(Topics::Shards(channels.to_redis_args())).await
-    }
-
-    async fn listen(&self, topics: Topics) -> Result<Subscription, Error> {
-        let (subscription, begun) = Subscription::start(vec![(self.clone(), topics)], |_| true).await;
-        begun.into_iter().collect::<Result<(), Error>>()?;
-        Ok(subscription)
-    }
-}
-
 impl Subscription {
     /// Listens to several nodes at once, and says how it went at first with each. One that could not be reached is tried
     /// again, and has a gap when it can.
@@ -191,7 +152,7 @@ impl Subscription {
             outcomes.push(match begin.await {
                 Ok(outcome) => outcome.map_err(|kind| node.failed("SUBSCRIBE", kind)),
                 // Its task has ended with its runtime.
-                Err(_) => Err(node.failed("SUBSCRIBE", crate::multi::given_up())),
+                Err(_) => Err(node.failed("SUBSCRIBE", crate::pipeline::block::given_up())),
             });
         }
         (Self { queue, _feeds: feeds }, outcomes)

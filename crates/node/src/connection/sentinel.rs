@@ -12,18 +12,18 @@ use redis::RedisConnectionInfo;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 
-use crate::clock;
 use crate::config::Address;
 use crate::config::ConfigError;
 use crate::config::NodeConfig;
-use crate::decode::decode;
-use crate::dial;
-use crate::dial::Undriven;
+use crate::connection::clock;
+use crate::connection::handshake::Undriven;
+use crate::connection::handshake::reach;
+use crate::connection::identify;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
-use crate::fault::Fault;
-use crate::foreign;
-use crate::process;
+use crate::error::foreign;
+use crate::redis_rs::Fault;
+use crate::redis_rs::decode;
 
 /// Host and port.
 type Place = (String, u16);
@@ -109,7 +109,7 @@ async fn ask(
         ErrorKind::Auth(text) => ErrorKind::Auth(format!("sentinel {}:{port}: {text}", foreign::word(&host))),
         error => error,
     };
-    let mut undriven = dial::reach(config, &settings, options, (&host, port), tls).await.map_err(named)?;
+    let mut undriven = reach(config, &settings, options, (&host, port), tls).await.map_err(named)?;
     let mut questions = Pipeline::with_capacity(2);
     questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(service);
     questions.cmd("SENTINEL").arg("SENTINELS").arg(service);
@@ -159,7 +159,7 @@ async fn reach_master(
     options: AsyncConnectionConfig,
     tls: bool,
 ) -> Result<Undriven, ErrorKind> {
-    let mut undriven = dial::reach(config, settings, options, (&host, port), tls).await?;
+    let mut undriven = reach(config, settings, options, (&host, port), tls).await?;
     let replies = undriven.ask(&whether_it_is_a_master()).await?;
     is_a_master(replies).map(|()| undriven)
 }
@@ -182,7 +182,7 @@ fn whether_it_is_a_master() -> Pipeline {
 /// Reads the replies. A server that answers neither question is what the sentinels say it is.
 fn is_a_master(replies: Vec<Value>) -> Result<(), ErrorKind> {
     for reply in replies {
-        let is_master = match process::answer(reply)? {
+        let is_master = match identify::answer(reply)? {
             Ok(Value::Array(role)) => role.first() == Some(&Value::BulkString(b"master".to_vec())),
             Ok(Value::BulkString(info)) => clock::field(&info, b"role:") == Some("master"),
             Ok(_) => false,

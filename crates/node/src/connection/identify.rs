@@ -2,163 +2,25 @@
 //!
 //! Only a proof counts. A server that cannot be known again may have been restarted, and may have lost what it held.
 
-use std::sync::atomic::Ordering;
-
 use redis::Cmd;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 
-use crate::admission::Admission;
-use crate::clock;
-use crate::connection::Core;
-use crate::error::Error;
+use crate::connection::clock;
+use crate::connection::core::Core;
+use crate::connection::process::Meeting;
+use crate::connection::process::Process;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
-use crate::fault::Fault;
-use crate::node::Node;
+use crate::redis_rs::Fault;
 use crate::retry;
 use crate::token::token;
 
 /// The first version of Redis that keeps no scripts in its dumps: before it, a script that is there may have come from one.
 const FORGETS_SCRIPTS: u32 = 7;
 
-/// By what a process is known again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Process {
-    /// By its `run_id`.
-    RunId(String),
-    /// By a script that nobody else has, which was loaded into it and ends with it: its digest.
-    Script(String),
-    /// By nothing.
-    Unknown,
-}
-
-/// What a process is to the one that was known before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Meeting {
-    /// None was known.
-    First,
-    /// It is the same.
-    Same,
-    /// It is another one.
-    Another,
-    /// Nothing proves that it is the same.
-    Unproved,
-}
-
-/// What is known of the processes that a node has been connected to.
-#[derive(Debug, Default)]
-pub(crate) struct Known {
-    /// The last of them; `None` before the first.
-    process: Option<Process>,
-    /// The incarnation that the last connection in use led to.
-    connected_to: Option<u64>,
-    /// Whether it has been told that nothing proves which one answers.
-    is_told: bool,
-}
-
-impl Known {
-    pub(crate) fn process(&self) -> Option<&Process> {
-        self.process.as_ref()
-    }
-
-    /// Whether it has never been known which process answers.
-    pub(crate) fn is_unknown(&self) -> bool {
-        matches!(self.process, None | Some(Process::Unknown))
-    }
-
-    /// Notes that a connection is in use. Returns whether it leads to another incarnation than the one before.
-    pub(crate) fn is_connected_anew(&mut self, incarnation: u64) -> bool {
-        self.connected_to.replace(incarnation).is_some_and(|before| before != incarnation)
-    }
-}
-
-impl Core {
-    /// Takes note of the process that a new connection leads to; returns its incarnation.
-    pub(crate) fn met(&self, process: Process, meeting: Meeting) -> u64 {
-        let mut standing = self.standing();
-        let is_news = process == Process::Unknown && !std::mem::replace(&mut standing.known.is_told, true);
-        standing.known.process = Some(process);
-        // With the lock held, so that nobody takes the name of the one for that of the other.
-        let incarnation = match meeting {
-            Meeting::First | Meeting::Same => self.incarnation.load(Ordering::Acquire),
-            Meeting::Another | Meeting::Unproved => self.incarnation.fetch_add(1, Ordering::AcqRel) + 1,
-        };
-        drop(standing);
-        if is_news {
-            let user = self.config.username().unwrap_or("default");
-            tracing::warn!(
-                node = self.config.name(),
-                "nothing proves which process of the server answers: on a copy each new connection counts as one to a \
-                 server that may have lost its data; let the user call INFO, by `ACL SETUSER {user} +info`, and do not \
-                 rename it"
-            );
-        }
-        incarnation
-    }
-}
-
-impl Process {
-    /// What it is called where others may read it.
-    pub(crate) fn name(&self) -> Option<String> {
-        match self {
-            Self::RunId(run_id) => Some(run_id.clone()),
-            Self::Script(digest) => Some(format!("{SCRIPT}{digest}")),
-            Self::Unknown => None,
-        }
-    }
-}
-
-/// What the name of a process begins with that is known by a script.
-const SCRIPT: &str = "script:";
-
-impl Node {
-    /// How often a new connection has led to another server process than the one before, or may have: it was restarted,
-    /// or replaced. What was in its memory may be gone.
-    ///
-    /// That it is the same process is proved by the `run_id` of `INFO`; where this user may not call that, since Redis 7.0
-    /// by a script that was loaded into it (`HELLO`, `SCRIPT LOAD`, `SCRIPT EXISTS`); else by nothing, and each new
-    /// connection counts.
-    pub fn incarnation(&self) -> u64 {
-        self.connection().incarnation()
-    }
-
-    /// A name of the server process of this [incarnation](Self::incarnation) that no other process has. `None` if nothing
-    /// proves which process it is, and of an incarnation that is not the present one.
-    pub fn process(&self, incarnation: u64) -> Option<String> {
-        let core = self.connection().core();
-        let standing = core.standing();
-        let is_it = core.incarnation.load(Ordering::Acquire) == incarnation;
-        standing.known.process.as_ref().filter(|_| is_it).and_then(Process::name)
-    }
-
-    /// Returns whether the server process of this incarnation is the one of this [name](Self::process), which another
-    /// client may have given it; `None` if nothing proves either.
-    ///
-    /// # Errors
-    /// That it cannot be asked.
-    pub async fn is_process(&self, incarnation: u64, name: &str) -> Result<Option<bool>, Error> {
-        let own = self.process(incarnation);
-        if own.as_deref() == Some(name) {
-            return Ok(Some(true));
-        }
-        let Some(digest) = name.strip_prefix(SCRIPT) else {
-            return Ok(own.filter(|own| !own.starts_with(SCRIPT)).map(|_| false));
-        };
-        if self.connection().core().open_live().is_some_and(|live| !live.may_be_asked) {
-            return Ok(None);
-        }
-        let only_it = self.admitting(&Admission::to(incarnation));
-        match only_it.send(redis::cmd("SCRIPT").arg("EXISTS").arg(digest)).await {
-            Ok(reply) => Ok(is_there(&reply).then_some(true)),
-            Err(error) if error.code().is_some() => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-}
-
 /// Whether a reply to `SCRIPT EXISTS` says that it does.
-fn is_there(reply: &Value) -> bool {
+pub(crate) fn is_there(reply: &Value) -> bool {
     matches!(reply, Value::Array(found) if found.first() == Some(&Value::Int(1)))
 }
 

@@ -1,0 +1,324 @@
+//! What a node knows of its server, and how each call is judged: shared by the callers and by the task that connects.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use parking_lot::MutexGuard;
+use redis::RedisResult;
+use tokio::runtime::Id;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::breaker::Breaker;
+use super::clock::Clock;
+use super::distinct::Roll;
+use super::live::Live;
+use super::process::Known;
+use super::process::Meeting;
+use super::process::Process;
+use crate::config::ConfigError;
+use crate::config::NodeConfig;
+use crate::error::Bound;
+use crate::error::ErrorKind;
+use crate::observe::NodeEvent;
+use crate::observe::Observer;
+use crate::redis_rs::Fate;
+use crate::redis_rs::Fault;
+use crate::retry::Budget;
+
+/// What the callers and the task that connects share.
+pub(crate) struct Core {
+    pub(super) config: Arc<NodeConfig>,
+    pub(super) observer: Observer,
+    pub(super) live: ArcSwapOption<Live>,
+    pub(super) standing: Mutex<Standing>,
+    /// Told when there is a connection, or an attempt has failed.
+    pub(super) changed: Notify,
+    /// Tells the task to look after the connection now.
+    pub(super) wake: Arc<Notify>,
+    /// Whether the server is left alone.
+    pub(super) down: AtomicBool,
+    /// Whether calls have gone without an answer lately, so that answers are counted too.
+    troubled: AtomicBool,
+    /// How often a connection has led to another process than the one before.
+    pub(super) incarnation: AtomicU64,
+    /// How many calls have begun, and how many have ended.
+    pub(super) begun: AtomicU64,
+    ended: AtomicU64,
+    max_in_flight: u64,
+    /// What time it is for the server.
+    pub(super) clock: Clock,
+}
+
+/// What is known of a server between connections.
+pub(crate) struct Standing {
+    pub(super) breaker: Breaker,
+    pub(super) task: Option<Task>,
+    pub(super) known: Known,
+    /// What the nodes beside this one are connected to.
+    pub(super) roll: Option<Arc<Roll>>,
+    /// What the server called the last connection.
+    pub(super) client_id: Option<i64>,
+    /// Whether it has been told that connections that are lost cannot be ended.
+    pub(super) is_told_unfenced: bool,
+    pub(super) budget: Budget,
+    pub(super) renewed_at: Option<Instant>,
+}
+
+/// The task that makes the connection and looks after it, and the runtime that it is in.
+pub(super) struct Task {
+    pub(super) handle: AbortOnDropHandle<()>,
+    pub(super) runtime: Id,
+}
+
+/// A call that is under way.
+pub(super) struct InFlight<'a>(&'a Core);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Core {
+    pub(super) fn new(config: Arc<NodeConfig>, observer: Observer) -> Self {
+        let standing = Standing {
+            breaker: Breaker::default(),
+            task: None,
+            known: Known::default(),
+            roll: None,
+            client_id: None,
+            is_told_unfenced: false,
+            budget: Budget::new(Instant::now()),
+            renewed_at: None,
+        };
+        Self {
+            max_in_flight: config.max_in_flight() as u64,
+            clock: Clock::new(),
+            config,
+            observer,
+            live: ArcSwapOption::empty(),
+            standing: Mutex::new(standing),
+            changed: Notify::new(),
+            wake: Arc::new(Notify::new()),
+            down: AtomicBool::new(false),
+            troubled: AtomicBool::new(false),
+            incarnation: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock()
+    }
+
+    pub(super) fn open_live(&self) -> Option<Arc<Live>> {
+        self.live.load_full().filter(|live| live.is_open())
+    }
+
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_troubled(&self) -> bool {
+        self.troubled.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn in_flight(&self) -> u64 {
+        // In this order a call that ends meanwhile counts as one that is under way, not as less than none.
+        let ended = self.ended.load(Ordering::Relaxed);
+        self.begun.load(Ordering::Relaxed).saturating_sub(ended)
+    }
+
+    pub(super) fn begin(&self) -> Result<InFlight<'_>, ErrorKind> {
+        // In this order, so that a call that ends meanwhile counts as under way, and never more are than may be.
+        let ended = self.ended.load(Ordering::Acquire);
+        let begun = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        let in_flight = InFlight(self);
+        match begun.saturating_sub(ended) > self.max_in_flight {
+            false => Ok(in_flight),
+            true => Err(ErrorKind::Overloaded { limit: self.config.max_in_flight(), of: Bound::InFlight }),
+        }
+    }
+
+    /// Waits for a reply until `by`. A caller who has less patience than the response timeout proves nothing about the
+    /// server.
+    pub(super) async fn received_by<T>(
+        &self,
+        live: &Arc<Live>,
+        by: Instant,
+        call: Pin<&mut impl Future<Output = RedisResult<T>>>,
+    ) -> Result<T, ErrorKind> {
+        let begun = live.deadlines.begin();
+        match tokio::time::timeout_at(by, call).await {
+            Ok(reply) => self.received(live, Some(reply)),
+            Err(_) if live.deadlines.has_passed_since(&begun) => self.received(live, None),
+            Err(_) => {
+                // The task asks with more patience.
+                self.troubled.store(true, Ordering::Relaxed);
+                self.wake.notify_one();
+                Err(ErrorKind::Timeout(begun.elapsed()))
+            }
+        }
+    }
+
+    /// Judges the server by what became of a call, `None` if that took too long.
+    pub(super) fn received<T>(
+        &self,
+        live: &Arc<Live>,
+        reply: Option<RedisResult<T>>,
+    ) -> Result<T, ErrorKind> {
+        match reply {
+            Some(Ok(reply)) => {
+                if self.is_troubled() {
+                    self.answered();
+                }
+                Ok(reply)
+            }
+            None => {
+                let kind = ErrorKind::Timeout(self.config.response_timeout());
+                if self.failed(Breaker::unanswered, &kind) {
+                    self.give_up(live);
+                }
+                Err(kind)
+            }
+            Some(Err(error)) => {
+                let Fault { kind, connection } = Fault::of(error);
+                // However many calls a lost connection had, it is one failure; and none of the server's if it answered
+                // too much.
+                if connection != Fate::Lives && self.give_up(live) && live.broken.get().is_none() {
+                    self.failed(Breaker::unanswered, &kind);
+                    self.failed(Breaker::lost, &kind);
+                }
+                Err(kind)
+            }
+        }
+    }
+
+    #[cold]
+    fn answered(&self) {
+        if self.standing().breaker.answered(Instant::now()) {
+            self.troubled.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Has the breaker count a call without an answer, or a connection that ended. Returns whether the server is left alone
+    /// from now on.
+    #[cold]
+    pub(super) fn failed(
+        &self,
+        count: fn(&mut Breaker, Instant, &ErrorKind, f64) -> bool,
+        kind: &ErrorKind,
+    ) -> bool {
+        // What is answered from here on counts too.
+        self.troubled.store(true, Ordering::Relaxed);
+        let is_gone = count(&mut self.standing().breaker, Instant::now(), kind, fastrand::f64());
+        if is_gone {
+            self.now_down(Arc::new(kind.clone()));
+        }
+        is_gone
+    }
+
+    /// Waits until the server is left alone.
+    pub(super) async fn goes_down(&self) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // From here on no change goes unnoticed.
+            changed.as_mut().enable();
+            if self.down.load(Ordering::Acquire) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Tells that the server is left alone.
+    pub(super) fn now_down(&self, cause: Arc<ErrorKind>) {
+        self.down.store(true, Ordering::Release);
+        self.observer.tell(self.config.name(), NodeEvent::Down { cause });
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn now_up(&self, restarted: bool) {
+        self.down.store(false, Ordering::Release);
+        self.observer.tell(self.config.name(), NodeEvent::Connected { restarted });
+        self.changed.notify_waiters();
+    }
+
+    /// Takes a connection out of use. Returns whether it was still in use.
+    pub(super) fn give_up(&self, live: &Arc<Live>) -> bool {
+        live.ended.store(true, Ordering::Release);
+        let current = self.live.load();
+        let is_current = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, live));
+        // Of all who notice, the one whose swap takes effect.
+        let was_in_use = is_current
+            && self
+                .live
+                .compare_and_swap(&*current, None)
+                .as_ref()
+                .is_some_and(|before| Arc::ptr_eq(before, live));
+        if was_in_use {
+            self.observer.tell(self.config.name(), NodeEvent::Disconnected);
+            self.wake.notify_one();
+        }
+        was_in_use
+    }
+
+    /// Takes note of the process that a new connection leads to; returns its incarnation.
+    pub(super) fn met(&self, process: Process, meeting: Meeting) -> u64 {
+        let mut standing = self.standing();
+        let is_news = process == Process::Unknown && !std::mem::replace(&mut standing.known.is_told, true);
+        standing.known.process = Some(process);
+        // With the lock held, so that nobody takes the name of the one for that of the other.
+        let incarnation = match meeting {
+            Meeting::First | Meeting::Same => self.incarnation.load(Ordering::Acquire),
+            Meeting::Another | Meeting::Unproved => self.incarnation.fetch_add(1, Ordering::AcqRel) + 1,
+        };
+        drop(standing);
+        if is_news {
+            let user = self.config.username().unwrap_or("default");
+            tracing::warn!(
+                node = self.config.name(),
+                "nothing proves which process of the server answers: on a copy each new connection counts as one to a \
+                 server that may have lost its data; let the user call INFO, by `ACL SETUSER {user} +info`, and do not \
+                 rename it"
+            );
+        }
+        incarnation
+    }
+
+    pub(super) fn move_to(&self, roll: &Arc<Roll>) {
+        let is_connected = self.open_live().is_some();
+        let mut standing = self.standing();
+        standing.roll = Some(Arc::clone(roll));
+        if let Some(Process::RunId(run_id)) = standing.known.process().filter(|_| is_connected) {
+            // Those that are connected were apart before.
+            let _of_which_one_stays = roll.enter(self.config.name(), (run_id.clone(), self.config.db()));
+        }
+    }
+
+    /// Leaves the place to others: a connection is about to be made, which may lead elsewhere.
+    pub(super) fn leave_roll(&self) {
+        if let Some(roll) = &self.standing().roll {
+            roll.leave(self.config.name());
+        }
+    }
+
+    /// Makes sure that no other node is connected to the same database of this process.
+    pub(super) fn enter_roll(&self, process: &Process) -> Result<(), ErrorKind> {
+        let (Some(roll), Process::RunId(run_id)) = (self.standing().roll.clone(), process) else {
+            return Ok(());
+        };
+        roll.enter(self.config.name(), (run_id.clone(), self.config.db()))
+            .map_err(|other| ErrorKind::Config(ConfigError::SameServer { other }))
+    }
+}

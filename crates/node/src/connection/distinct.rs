@@ -1,0 +1,38 @@
+//! Which servers the nodes of one ring or copy are connected to, so that none is there twice.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+use parking_lot::MutexGuard;
+
+/// By the names of the nodes: the `run_id` of the process that each is connected to, and the database.
+#[derive(Debug, Default)]
+pub(crate) struct Roll(Mutex<BTreeMap<String, Place>>);
+
+type Place = (String, u32);
+
+impl Roll {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<String, Place>> {
+        self.0.lock()
+    }
+
+    /// Enters where a node is.
+    ///
+    /// # Errors
+    /// The name of another node that is there.
+    pub(super) fn enter(&self, name: &str, place: Place) -> Result<(), String> {
+        let mut held = self.held();
+        match held.iter().find(|(other, there)| *other != name && **there == place) {
+            Some((other, _)) => Err(other.clone()),
+            None => {
+                held.insert(name.to_owned(), place);
+                Ok(())
+            }
+        }
+    }
+
+    /// Leaves the place of a node to others.
+    pub(super) fn leave(&self, name: &str) {
+        self.held().remove(name);
+    }
+}

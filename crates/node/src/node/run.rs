@@ -1,0 +1,352 @@
+//! How a command is run on a node: once, or again where that helps.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use redis::Cmd;
+use redis::FromRedisValue;
+use redis::Pipeline;
+use redis::Value;
+use tokio::time::Instant;
+
+use super::Node;
+use crate::command;
+use crate::command::Access;
+use crate::command::Command;
+use crate::command::Each;
+use crate::command::Read;
+use crate::command::Retry;
+use crate::command::Spec;
+use crate::command::Write;
+use crate::command::name_of;
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::error::ServerError;
+use crate::execute::Execute;
+use crate::observe::NodeEvent;
+use crate::redis_rs::decode;
+use crate::redis_rs::empty;
+use crate::retry;
+use crate::sessions::RunScript;
+use crate::sessions::ScriptCall;
+
+impl Node {
+    /// Sends a command as it is, once, and returns its reply. One that the table knows to block or to change its
+    /// connection is refused: others share that.
+    ///
+    /// # Errors
+    /// [`Error`]; an error reply is one too.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the command may have been executed.
+    pub async fn send(&self, cmd: &Cmd) -> Result<Value, Error> {
+        if empty::is_wordless(cmd) {
+            return Err(self.wordless());
+        }
+        if let Some(reason) = command::lookup(cmd).and_then(|spec| spec.needs_owned(cmd)) {
+            return Err(self.failed(name_of(cmd), ErrorKind::Unsupported(reason.into())));
+        }
+        let by = self.deadline.map(|deadline| Instant::now() + deadline);
+        let reply = self.inner.connection.send(cmd, by, self.admission.as_ref()).await;
+        self.judged(|| name_of(cmd), reply)
+    }
+
+    /// What a reply to a command says: an error reply is one, and may mean that this server is not the one to ask.
+    fn judged(
+        &self,
+        command: impl FnOnce() -> Cow<'static, str>,
+        reply: Result<Value, ErrorKind>,
+    ) -> Result<Value, Error> {
+        match reply {
+            Ok(reply @ Value::ServerError(_)) => {
+                self.look_for_demotion(std::slice::from_ref(&reply));
+                self.accept(command(), reply)
+            }
+            Ok(reply) => Ok(reply),
+            Err(kind) => Err(self.failed(command(), kind)),
+        }
+    }
+
+    /// A server that takes no writes any more may not be the one that the address leads to by now.
+    fn look_for_demotion(&self, replies: &[Value]) {
+        if replies
+            .iter()
+            .any(|reply| matches!(reply, Value::ServerError(error) if error.code() == "READONLY"))
+        {
+            self.inner.connection.renew();
+        }
+    }
+
+    /// Turns an error reply into an [`Error`] of this node; any other reply stays as it is.
+    ///
+    /// # Errors
+    /// If it is an error reply.
+    pub fn accept(&self, command: impl Into<Cow<'static, str>>, reply: Value) -> Result<Value, Error> {
+        match reply {
+            Value::ServerError(reply) => {
+                Err(self.failed(command, ErrorKind::Server(ServerError::from(&reply))))
+            }
+            reply => Ok(reply),
+        }
+    }
+
+    /// Sends a pipeline as it is, an atomic one not judged: all of its replies must be asked for.
+    pub(crate) async fn send_all(
+        &self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> Result<Vec<Value>, Error> {
+        let start = Instant::now();
+        let (by, admission) = (self.by(start), self.admission.as_ref());
+        let replies = self.inner.connection.send_pipeline(pipeline, offset, count, by, admission).await;
+        let replies = replies.map_err(|kind| self.failed("pipeline", kind));
+        self.inner.metrics.called(None, start, self.in_flight(), &replies);
+        self.look_for_demotion(replies.as_deref().unwrap_or_default());
+        replies
+    }
+
+    /// Sends a command by its row: one that blocks waits on a connection of its own, one that would change the shared
+    /// connection is refused, and what may be sent again is, where that helps.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send). When several attempts fail, the error is that of the last one, but never one that says
+    /// that the command was not executed when it may have been.
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send). When the future of a blocking command is dropped the server forgets it; what it had
+    /// just taken for it is lost.
+    pub async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        if let Some(reason) = spec.needs_owned(cmd) {
+            return match spec.blocks_for_keys() {
+                // Boxed, for it is rare: the future of every other command would have room for it, and its type in it.
+                true => self.run_owned(spec, cmd).boxed().await,
+                false => Err(self.failed(spec.name, ErrorKind::Unsupported(reason.into()))),
+            };
+        }
+        let start = Instant::now();
+        let (by, admission) = (self.by(start), self.admission.as_ref());
+        let reply = self.inner.connection.send(cmd, by, admission).await;
+        let reply = match self.tried(spec, reply) {
+            Ok(reply) => Ok(reply),
+            // Boxed, for it is rare.
+            Err(error) => Box::pin(self.repeat(spec, cmd, error, start)).await,
+        };
+        self.inner.metrics.called(Some(spec.group), start, self.in_flight(), &reply);
+        reply
+    }
+
+    /// The same, never sent again: for those who would rather ask another server.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// As [`run`](Self::run).
+    pub async fn run_once(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        match spec.needs_owned(cmd) {
+            Some(_) => self.run(spec, cmd).await,
+            None => {
+                let start = Instant::now();
+                let (by, admission) = (self.by(start), self.admission.as_ref());
+                let reply = self.inner.connection.send(cmd, by, admission).await;
+                let reply = self.tried(spec, reply);
+                self.inner.metrics.called(Some(spec.group), start, self.in_flight(), &reply);
+                reply
+            }
+        }
+    }
+
+    /// What became of one attempt to run a command: also whether the server takes writes.
+    fn tried(&self, spec: &'static Spec, reply: Result<Value, ErrorKind>) -> Result<Value, Error> {
+        let reply = self.judged(|| spec.name.into(), reply);
+        match &reply {
+            Ok(_) if spec.access == Access::Write && self.refuses_writes() => self.writes_are_taken(None),
+            Err(error) if error.refuses_writes() => self.writes_are_taken(error.code()),
+            _ => {}
+        }
+        reply
+    }
+
+    #[cold]
+    async fn repeat(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        mut error: Error,
+        start: Instant,
+    ) -> Result<Value, Error> {
+        let connection = &self.inner.connection;
+        let by = self.by(start).unwrap_or(start + self.inner.config.response_timeout());
+        for tried in 0.. {
+            // A command that a replica turned away may be meant for the server that took its place.
+            let may_be_demoted = tried == 0 && error.code() == Some("READONLY") && connection.renew();
+            // A script may say so itself.
+            let demoted = may_be_demoted && !error.may_have_executed();
+            let pause = match demoted {
+                true => Some(Duration::ZERO),
+                false => retry::pause(spec, cmd, &error, tried),
+            };
+            let Some(pause) = pause.map(|pause| pause.mul_f64(fastrand::f64())) else { break };
+            if by <= Instant::now() + pause || !connection.may_repeat() {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            tracing::debug!(node = self.name(), command = spec.name, %error, "sent again");
+            self.inner.metrics.repeated();
+            let reply = connection.send(cmd, Some(by), self.admission.as_ref()).await;
+            match self.tried(spec, reply) {
+                Ok(reply) => return Ok(reply),
+                // What an attempt may have done, no later one undoes; a read has done nothing.
+                Err(last)
+                    if spec.retry != Retry::Read
+                        && error.may_have_executed()
+                        && !last.may_have_executed() =>
+                {
+                    break;
+                }
+                Err(last) => error = last,
+            }
+        }
+        Err(error)
+    }
+
+    #[cold]
+    fn writes_are_taken(&self, refused: Option<&str>) {
+        if self.inner.refuses_writes.swap(refused.is_some(), Ordering::Relaxed) != refused.is_some() {
+            let event = match refused {
+                Some(code) => NodeEvent::WritesRefused { code: code.to_owned() },
+                None => NodeEvent::WritesTaken,
+            };
+            self.inner.connection.observer().tell(self.name(), event);
+        }
+    }
+
+    async fn run_owned(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        self.owned().await?.run(spec, cmd).await
+    }
+
+    /// Runs any command of Redis, or one that was [registered](crate::command::Registration), and converts its reply.
+    ///
+    /// ```no_run
+    /// # async fn f(node: redisdb_node::Node) -> Result<(), redisdb_node::Error> {
+    /// let kind: String = node.query(redis::cmd("OBJECT").arg("ENCODING").arg("user:1")).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and that the command is not known: [`send`](Self::send) sends it all the same.
+    pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
+        match command::lookup(cmd) {
+            Some(spec) => self.answer(spec, cmd.clone()).await,
+            None => {
+                let reason = "it is not in the command table; register it, or send it as it is, by `send`";
+                Err(self.failed(name_of(cmd), ErrorKind::Unsupported(reason.into())))
+            }
+        }
+    }
+
+    pub(crate) async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {
+        let reply = self.run(spec, &cmd).await?;
+        decode(reply).map_err(|error| self.failed(spec.name, ErrorKind::Reply(error.into())))
+    }
+
+    pub(super) fn by(&self, start: Instant) -> Option<Instant> {
+        self.deadline.map(|deadline| start + deadline)
+    }
+
+    pub(crate) fn wordless(&self) -> Error {
+        self.failed("?", ErrorKind::Unsupported(empty::WORDLESS.into()))
+    }
+
+    /// Runs a script and returns its reply as it is: by its hash, and by its code where that is not known.
+    ///
+    /// # Errors
+    /// As [`ScriptCall::invoke`].
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the script may have been executed.
+    pub async fn invoke(&self, call: &ScriptCall<'_>) -> Result<Value, Error> {
+        let (spec, cmd) = call.command();
+        match (self.run_declared(call, spec, &cmd).await, call.command_with_code()) {
+            (Err(error), Some((spec, cmd))) if error.is_unknown_script() => {
+                self.run_declared(call, spec, &cmd).await
+            }
+            (reply, _) => reply,
+        }
+    }
+
+    /// Runs it once more when the connection broke, if the caller has said that twice is as good as once.
+    async fn run_declared(
+        &self,
+        call: &ScriptCall<'_>,
+        spec: &'static Spec,
+        cmd: &Cmd,
+    ) -> Result<Value, Error> {
+        match self.run(spec, cmd).await {
+            Err(error) if call.is_idempotent() && matches!(error.kind(), ErrorKind::Disconnected(_)) => {
+                self.run(spec, cmd).await
+            }
+            reply => reply,
+        }
+    }
+}
+
+impl Execute for Node {
+    type Error = Error;
+    type Write<T: Send> = T;
+    type Each<T: Send> = T;
+
+    #[inline]
+    fn read<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Read>,
+        cmd: Cmd,
+    ) -> impl Future<Output = Result<T, Error>> + Send {
+        self.answer(command.spec(), cmd)
+    }
+
+    #[inline]
+    fn write<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Write>,
+        cmd: Cmd,
+    ) -> impl Future<Output = Result<T, Error>> + Send {
+        self.answer(command.spec(), cmd)
+    }
+
+    fn each<T: FromRedisValue + Send>(
+        &self,
+        command: &'static Command<Each>,
+        cmd: Cmd,
+    ) -> impl Future<Output = Result<T, Error>> + Send {
+        self.answer(command.spec(), cmd)
+    }
+
+    fn one_reply<T: Send>(written: T) -> Result<T, Error> {
+        Ok(written)
+    }
+
+    fn error_code(error: &Error) -> Option<&str> {
+        error.code()
+    }
+
+    fn by_key<T: FromRedisValue>(error: Error, keys: &[Vec<u8>]) -> Option<Vec<Result<T, Error>>> {
+        Some(keys.iter().map(|_| Err(error.clone())).collect())
+    }
+}
+
+impl RunScript for Node {
+    async fn run_script<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {
+        let reply = self.invoke(call).await?;
+        let (spec, _) = call.command();
+        decode(reply).map_err(|error| self.failed(spec.name, ErrorKind::Reply(error.into())))
+    }
+
+    fn is_unknown_script(error: &Error) -> bool {
+        error.is_unknown_script()
+    }
+}

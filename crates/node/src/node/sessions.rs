@@ -1,0 +1,338 @@
+//! What takes more than one command on a node.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use redis::Cmd;
+use redis::FromRedisValue;
+use redis::Pipeline;
+use redis::ToRedisArgs;
+use redis::Value;
+
+use super::Node;
+use crate::command::Spec;
+use crate::commands::ScriptingCommands;
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::pipeline::Portion;
+use crate::pipeline::Recorded;
+use crate::pipeline::SendMany;
+use crate::pipeline::batch::too_few;
+use crate::pipeline::block;
+use crate::pipeline::block::Block;
+use crate::redis_rs::empty;
+use crate::sessions::HoldLocks;
+use crate::sessions::Lock;
+use crate::sessions::LockOptions;
+use crate::sessions::RunScript;
+use crate::sessions::Subscription;
+use crate::sessions::Topics;
+use crate::sessions::Transaction;
+use crate::sessions::lock;
+use crate::sessions::transaction;
+
+impl Node {
+    /// Starts a pipeline: typed commands that are sent together.
+    pub fn pipeline(&self) -> crate::pipeline::Pipeline<Node> {
+        crate::pipeline::Pipeline::new(self.clone())
+    }
+
+    /// Sends commands as one `MULTI` block, and returns one outcome for each.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped all of the commands may have been executed, or none.
+    pub async fn send_block(&self, commands: &[Recorded]) -> Vec<Result<Value, Error>> {
+        let fail = |kind: &ErrorKind| {
+            commands.iter().map(|command| Err(self.failed(command.spec.name, kind.clone()))).collect()
+        };
+        if commands.is_empty() {
+            return Vec::new();
+        }
+        if let Some(reason) = commands.iter().find_map(|command| command.spec.needs_owned(&command.cmd)) {
+            return fail(&ErrorKind::Unsupported(reason.into()));
+        }
+        let block = block::block(commands);
+        let replies = match self.send_all(&block, 0, block::n_replies(&block)).await {
+            Ok(replies) => replies,
+            Err(error) => return fail(error.kind()),
+        };
+        let names: Vec<_> = commands.iter().map(|command| command.spec.name.into()).collect();
+        match Block::of(commands.len(), replies).outcomes(&names) {
+            Some(outcomes) => {
+                let named = commands.iter().zip(outcomes);
+                named
+                    .map(|(command, outcome)| outcome.map_err(|kind| self.failed(command.spec.name, kind)))
+                    .collect()
+            }
+            None => fail(&ErrorKind::Conflict { attempts: 1 }),
+        }
+    }
+
+    /// Sends a pipeline in one write and returns `count` of its replies from `offset` on, as
+    /// [`ConnectionLike`](redis::aio::ConnectionLike) does: error replies are values. Of one without a command nothing is
+    /// sent. None of the commands may be one that blocks or changes a connection, for others share this one; it is not
+    /// looked for.
+    ///
+    /// # Errors
+    /// Of the connection, for the whole pipeline; of an atomic one also why it was not executed as a block.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped any of the commands may have been executed.
+    pub async fn send_pipeline(
+        &self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> Result<Vec<Value>, Error> {
+        if let Some(answer) = empty::answer(pipeline, offset, count) {
+            return Ok(answer);
+        }
+        if pipeline.cmd_iter().any(empty::is_wordless) {
+            return Err(self.wordless());
+        }
+        if !pipeline.is_transaction() {
+            return self.send_all(pipeline, offset, count).await;
+        }
+        let replies = self.send_all(pipeline, 0, block::n_replies(pipeline)).await?;
+        block::part_of(pipeline, replies, offset, count).map_err(|(command, kind)| self.failed(command, kind))
+    }
+
+    /// Sends commands in their order, in portions of 1000 commands or 1 MiB, the next when the one before is answered,
+    /// and returns one outcome for each.
+    ///
+    /// When a portion has no answer, each of its commands may have been executed, and those after it are not sent. None
+    /// may be one that blocks or changes a connection.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped any of the commands may have been executed.
+    pub async fn send_each<'a>(
+        &self,
+        commands: impl IntoIterator<Item = (&'static Spec, &'a Cmd)>,
+    ) -> Vec<Result<Value, Error>> {
+        let mut all = Vec::new();
+        let commands: Vec<_> = commands.into_iter().map(|(spec, cmd)| (spec, Cow::Borrowed(cmd))).collect();
+        self.send_portions(commands, |mut outcomes| all.append(&mut outcomes)).await;
+        all
+    }
+
+    /// The same, the outcomes of each portion handed over when they are there. A command that is given by value is not
+    /// copied.
+    pub(crate) async fn send_portions<'a>(
+        &self,
+        commands: Vec<(&'static Spec, Cow<'a, Cmd>)>,
+        mut outcomes: impl FnMut(Vec<Result<Value, Error>>),
+    ) {
+        let mut commands = commands.into_iter();
+        loop {
+            let mut specs = Vec::with_capacity(commands.len().min(Portion::MOST_COMMANDS));
+            let mut portion = Portion::with_capacity(commands.len());
+            while !portion.is_full()
+                && let Some((spec, cmd)) = commands.next()
+            {
+                specs.push(spec);
+                portion.push(cmd.into_owned());
+            }
+            if portion.is_empty() {
+                return;
+            }
+            match self.send_pipeline(portion.pipeline(), 0, portion.len()).await {
+                Ok(replies) => {
+                    let mut replies = replies.into_iter();
+                    let outcome = |spec: &'static Spec| match replies.next() {
+                        Some(reply) => self.accept(spec.name, reply),
+                        None => Err(self.failed(spec.name, too_few())),
+                    };
+                    outcomes(specs.into_iter().map(outcome).collect());
+                }
+                Err(error) => {
+                    let fail = |spec: &'static Spec, kind| Err(self.failed(spec.name, kind));
+                    let cause = match error.kind() {
+                        ErrorKind::Down { cause } => Arc::clone(cause),
+                        kind => Arc::new(kind.clone()),
+                    };
+                    let asked = specs.into_iter().map(|spec| fail(spec, error.kind().clone()));
+                    let down = || ErrorKind::Down { cause: Arc::clone(&cause) };
+                    outcomes(asked.chain(commands.by_ref().map(|(spec, _)| fail(spec, down()))).collect());
+                }
+            }
+        }
+    }
+
+    /// Runs a function that reads some keys and writes what follows from them, again and again until nobody else has
+    /// changed these keys between its reading and its writing. What it returns is returned.
+    ///
+    /// The function is given the watching connection: it reads by the typed commands, puts its writes into a
+    /// [queue](Transaction::queue) and executes that once. It must do nothing that may not be done twice; it is tried up
+    /// to 100 times, with pauses of up to 64 ms in between. If it executes no queue, it is run once, and changes nothing but by
+    /// what it writes on the connection itself.
+    ///
+    /// # Errors
+    /// What the function returns; [`ErrorKind::Conflict`] after the last attempt, when nothing was executed.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the block of writes has been executed, or it has not: never a part of it. The
+    /// connection watches nothing when another caller gets it.
+    ///
+    /// See <https://redis.io/docs/latest/develop/interact/transactions/>.
+    ///
+    /// # Example
+    /// ```no_run
+    /// use redisdb_node::{Node, StringCommands};
+    ///
+    /// # async fn f(node: Node) -> Result<(), redisdb_node::Error> {
+    /// let left = node
+    ///     .transaction(&["stock", "sold"], |tx| async move {
+    ///         let stock = tx.get::<i64>("stock").await?.unwrap_or(0);
+    ///         if stock == 0 {
+    ///             return Ok(None);
+    ///         }
+    ///         let queue = tx.queue();
+    ///         let left = queue.decr("stock");
+    ///         drop(queue.incr("sold"));
+    ///         queue.execute().await.ok()?;
+    ///         Ok(Some(left.await?))
+    ///     })
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn transaction<T, F>(
+        &self,
+        keys: impl ToRedisArgs,
+        f: impl Fn(Transaction) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        transaction::run(self, keys, f).await
+    }
+
+    /// A lock of this name on this node. Nothing is sent yet.
+    pub fn lock(&self, name: impl AsRef<[u8]>, options: LockOptions) -> Lock<Node> {
+        Lock::new(self, name, options)
+    }
+
+    /// Listens to channels.
+    ///
+    /// # Errors
+    /// If the node cannot be reached now, or does not let the user listen.
+    ///
+    /// See <https://redis.io/docs/latest/commands/subscribe/>.
+    pub async fn subscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
+        self.listen(Topics::Channels(channels.to_redis_args())).await
+    }
+
+    /// Listens to all channels that match a pattern, or one of several. Keyspace notifications are such channels.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// See <https://redis.io/docs/latest/commands/psubscribe/>.
+    pub async fn psubscribe(&self, patterns: impl ToRedisArgs) -> Result<Subscription, Error> {
+        self.listen(Topics::Patterns(patterns.to_redis_args())).await
+    }
+
+    /// Listens to channels of `SPUBLISH`. Since Redis 7.0.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// See <https://redis.io/docs/latest/commands/ssubscribe/>.
+    pub async fn ssubscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
+        self.listen(Topics::Shards(channels.to_redis_args())).await
+    }
+
+    async fn listen(&self, topics: Topics) -> Result<Subscription, Error> {
+        let (subscription, begun) = Subscription::start(vec![(self.clone(), topics)], |_| true).await;
+        begun.into_iter().collect::<Result<(), Error>>()?;
+        Ok(subscription)
+    }
+}
+
+impl SendMany for Node {
+    type Reply = (Arc<str>, Value);
+    type Answers = Vec<Option<Result<Self::Reply, Error>>>;
+
+    async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
+        let name: Arc<str> = self.name().into();
+        let mut sent = Vec::with_capacity(commands.len());
+        let mut all = Vec::with_capacity(commands.len());
+        for Recorded { spec, cmd } in commands {
+            let refused = spec.needs_owned(cmd);
+            all.push((*spec, refused));
+            if refused.is_none() {
+                sent.push((*spec, Cow::Owned(cmd.take())));
+            }
+        }
+        // Those that are not sent stand between those that are.
+        let mut all = all.into_iter();
+        let refused = |spec: &Spec, reason: Option<&'static str>| {
+            let kind = reason.map_or_else(too_few, |reason| ErrorKind::Unsupported(reason.into()));
+            Some(Err(self.failed(spec.name, kind)))
+        };
+        self.send_portions(sent, |outcomes| {
+            let mut answers = Vec::with_capacity(outcomes.len());
+            for outcome in outcomes {
+                let before = all.by_ref().map_while(|(spec, reason)| Some((spec, Some(reason?))));
+                answers.extend(before.map(|(spec, reason)| refused(spec, reason)));
+                answers.push(Some(outcome.map(|reply| (Arc::clone(&name), reply))));
+            }
+            answered(answers);
+        })
+        .await;
+        answered(all.map(|(spec, reason)| refused(spec, reason)).collect());
+    }
+
+    async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
+        let name: Arc<str> = self.name().into();
+        let outcomes = self.send_block(commands).await.into_iter();
+        outcomes.map(|outcome| Some(outcome.map(|reply| (Arc::clone(&name), reply)))).collect()
+    }
+
+    fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
+        block::decode(spec, reply)
+    }
+
+    fn write_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
+        block::decode(spec, reply)
+    }
+
+    fn each_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: Self::Reply) -> Result<T, Error> {
+        block::decode(spec, reply)
+    }
+
+    fn not_sent(&self, command: &str, reason: &'static str) -> Error {
+        Error::new(self.name().into(), command.to_owned(), ErrorKind::Unsupported(reason.into()))
+    }
+
+    fn given_up(&self, command: &'static str) -> Error {
+        self.failed(command, block::given_up())
+    }
+}
+
+impl HoldLocks for Node {
+    async fn take_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
+        let begun = Instant::now();
+        // With its code at once: on a copy, a node whose answer is not waited for must take it all the same, and would
+        // not be asked a second time.
+        let taken: bool = self.eval(lock::TAKE, name, (token, lock::millis(time))).await?;
+        Ok(if taken { begun.checked_add(time) } else { None })
+    }
+
+    async fn extend_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
+        let begun = Instant::now();
+        let extended: bool =
+            self.run_script(&lock::EXTEND.key(name).arg(token).arg(lock::millis(time))).await?;
+        Ok(if extended { begun.checked_add(time) } else { None })
+    }
+
+    async fn owns_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
+        self.run_script(&lock::OWNS.key(name).arg(token)).await
+    }
+
+    async fn release_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
+        self.run_script(&lock::RELEASE.key(name).arg(token)).await
+    }
+}

@@ -1,0 +1,108 @@
+//! Sending many commands to one node without holding all of them twice.
+
+use std::io;
+use std::sync::Arc;
+
+use redis::Cmd;
+use redis::Pipeline;
+
+use crate::error::ErrorKind;
+
+/// How many bytes go out in one write at most.
+const MOST_BYTES: usize = 1 << 20;
+
+/// Commands that are sent to one node in one write.
+///
+/// ```
+/// # use redisdb_node::Portion;
+/// let mut portion = Portion::with_capacity(2);
+/// portion.push(redis::cmd("GET").arg("a").take());
+/// assert_eq!((portion.len(), portion.is_full()), (1, false)); // `node.send_pipeline(portion.pipeline(), 0, 1)` sends it
+/// ```
+#[derive(Debug)]
+pub struct Portion {
+    pipeline: Pipeline,
+    bytes: usize,
+}
+
+impl Portion {
+    /// How many commands go out in one write at most.
+    pub const MOST_COMMANDS: usize = 1000;
+
+    /// Starts a portion with room for so many commands.
+    pub fn with_capacity(n_commands: usize) -> Self {
+        Self { pipeline: Pipeline::with_capacity(n_commands.min(Self::MOST_COMMANDS)), bytes: 0 }
+    }
+
+    /// Adds a command.
+    #[inline]
+    pub fn push(&mut self, cmd: Cmd) {
+        self.bytes = self.bytes.saturating_add(size(&cmd));
+        self.pipeline.add_command(cmd);
+    }
+
+    /// How many commands it has.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.pipeline.len()
+    }
+
+    /// Whether it has no command.
+    pub fn is_empty(&self) -> bool {
+        self.pipeline.is_empty()
+    }
+
+    /// Whether it should be sent before more is added: it has 1000 commands, or 1 MiB.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        Self::MOST_COMMANDS <= self.len() || MOST_BYTES <= self.bytes
+    }
+
+    /// The commands, to be sent by [`Node::send_pipeline`].
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+}
+
+pub(crate) fn too_few() -> ErrorKind {
+    let reason = "it gave fewer replies than there were commands";
+    ErrorKind::Disconnected(Arc::new(io::Error::new(io::ErrorKind::UnexpectedEof, reason)))
+}
+
+/// About what a command takes on the wire.
+#[inline]
+fn size(cmd: &Cmd) -> usize {
+    cmd.args_iter()
+        .map(|arg| match arg {
+            redis::Arg::Simple(word) => word.len() + 16,
+            _ => 16,
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_portion_is_neither_too_long_nor_too_big() {
+        let portions_of = |commands: &[Cmd]| {
+            let mut lengths = vec![0];
+            let mut portion = Portion::with_capacity(commands.len());
+            for cmd in commands {
+                if portion.is_full() {
+                    portion = Portion::with_capacity(0);
+                    lengths.push(0);
+                }
+                portion.push(cmd.clone());
+                *lengths.last_mut().unwrap() = portion.len();
+            }
+            lengths
+        };
+        let of = |bytes: usize| redis::cmd("GET").arg(vec![0_u8; bytes]).take();
+        assert_eq!(portions_of(&[]), [0]);
+        assert_eq!(portions_of(&vec![of(1); 2500]), [1000, 1000, 500]);
+        assert_eq!(portions_of(&vec![of(MOST_BYTES / 2); 5]), [2, 2, 1]);
+        assert_eq!(portions_of(&[of(1), of(2 * MOST_BYTES), of(1)]), [2, 1]);
+    }
+}

@@ -1,0 +1,22 @@
+//! What takes more than one command: transactions, scripts, locks, subscriptions.
+
+pub(crate) mod lock;
+mod pubsub;
+mod script;
+pub(crate) mod transaction;
+
+pub use lock::HoldLocks;
+pub use lock::Lock;
+pub use lock::LockError;
+pub use lock::LockGuard;
+pub use lock::LockOptions;
+pub use pubsub::Event;
+pub use pubsub::Message;
+pub use pubsub::Subscription;
+pub use pubsub::Topics;
+pub use pubsub::is_keyspace_channel;
+pub use script::Function;
+pub use script::RunScript;
+pub use script::Script;
+pub use script::ScriptCall;
+pub use transaction::Transaction;
