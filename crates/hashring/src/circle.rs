@@ -1,6 +1,6 @@
 //! The circle of all hashes, cut into arcs at points.
 
-use crate::placement::Stretches;
+use crate::stretches::Stretches;
 
 /// Points on the circle and the arcs they own.
 ///

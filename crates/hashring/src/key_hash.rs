@@ -5,7 +5,7 @@ use twox_hash::XxHash3_64;
 use {
     crate::{
         hash32::{Hash32, word},
-        layout::PhpHash,
+        php_hash::PhpHash,
     },
     md5::{Digest as _, Md5},
 };

@@ -33,6 +33,7 @@ mod fingerprint;
 mod key_hash;
 mod placement;
 mod points;
+mod stretches;
 mod table;
 #[cfg(feature = "serde")]
 mod written;
@@ -41,6 +42,8 @@ mod written;
 mod circle;
 #[cfg(feature = "layouts")]
 mod index;
+#[cfg(feature = "layouts")]
+mod php_hash;
 #[cfg(feature = "layouts")]
 mod rendezvous;
 #[cfg(feature = "layouts")]

@@ -1,6 +1,5 @@
 //! From a hash to a node: the ways there are.
 
-use crate::table::{Place, Table};
 #[cfg(feature = "layouts")]
 use crate::{
     circle::{Circle, Reach},
@@ -8,10 +7,10 @@ use crate::{
     rendezvous::Rendezvous,
     slots::Slots,
 };
-
-/// Stretches of the circle with one owner each, as last hash and owner, in ascending order, without a gap
-/// from hash 0 to the last hash there is; neighbors have different owners.
-pub(crate) type Stretches = Vec<(u64, u16)>;
+use crate::{
+    stretches::Stretches,
+    table::{Place, Table},
+};
 
 /// From a hash to a node.
 #[derive(Clone, Debug)]

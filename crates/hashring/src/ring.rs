@@ -7,7 +7,8 @@ use crate::{
     key_hash::KeyHash,
     layout::{Layout, Plan},
     moved,
-    placement::{Placement, Stretches},
+    placement::Placement,
+    stretches::Stretches,
 };
 
 /// The nodes a ring can number.

@@ -79,7 +79,9 @@ pub use redis_rb::RedisRb;
 #[cfg(feature = "layouts")]
 mod phpredis;
 #[cfg(feature = "layouts")]
-pub use phpredis::{PhpHash, PhpRedis};
+pub use crate::php_hash::PhpHash;
+#[cfg(feature = "layouts")]
+pub use phpredis::PhpRedis;
 
 #[cfg(feature = "layouts")]
 mod predis;

@@ -1,0 +1,5 @@
+//! The circle as a list of who owns which stretch of it.
+
+/// Stretches of the circle with one owner each, as last hash and owner, in ascending order, without a gap
+/// from hash 0 to the last hash there is; neighbors have different owners.
+pub(crate) type Stretches = Vec<(u64, u16)>;
