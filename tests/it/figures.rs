@@ -73,7 +73,11 @@ fn of_one_node() {
             "connection/breaker",
             "FIRST_REST: Duration = Duration::from_secs(1)",
         ),
-        ("until it has been well for a minute", "connection/breaker", "WELL_AFTER: Duration = Duration::from_secs(60)"),
+        (
+            "until it has been well for a minute",
+            "connection/breaker",
+            "WELL_AFTER: Duration = Duration::from_secs(60)",
+        ),
         ("outcome is unknown | twice |", "retry", "READ: u32 = 2"),
         ("| once | on the same node |", "retry", "IDEMPOTENT: u32 = 1"),
         ("`TRYAGAIN` or `CLUSTERDOWN` | three times |", "retry", "REJECTED: u32 = 3"),
@@ -98,12 +102,13 @@ fn of_the_cache() {
     check(PAGE, "in an envelope of 25 bytes", "crates/cache/src/envelope.rs", "HEADER: usize = 17");
     check(PAGE, "in an envelope of 25 bytes", "crates/cache/src/envelope.rs", "CHECKSUM: usize = 8");
     const BUILDER: &str = "crates/cache/src/builder.rs";
+    const SETTINGS: &str = "crates/cache/src/settings.rs";
+    check(BUILDER, "Default: 1. pub fn version", BUILDER, "version: 1, }");
+    check(BUILDER, "Default: 32 MiB.", BUILDER, "max_decoded_len: 32 << 20");
     for (says, has) in [
-        ("Default: 1. pub fn version", "version: 1, }"),
         ("Default: 5 minutes.", "default_ttl: Ttl::FIVE_MINUTES"),
         ("Default: 64 KiB.", "max_key_len: 64 << 10"),
         ("Default: 8 MiB.", "max_stored_len: 8 << 20"),
-        ("Default: 32 MiB.", "max_decoded_len: 32 << 20"),
         ("0 counts as 1. Default: 1000.", "batch_len: 1000"),
         ("Default: 0, not at all.", "jitter_percent: 0"),
         ("Default: zero, it goes when its time is over.", "grace: Duration::ZERO"),
@@ -111,7 +116,7 @@ fn of_the_cache() {
         ("notes that there is no value. Default: zero", "negative_ttl: Duration::ZERO"),
         ("before it is stopped. Default: 30 seconds.", "load_timeout: Duration::from_secs(30)"),
     ] {
-        check(BUILDER, says, BUILDER, has);
+        check(BUILDER, says, SETTINGS, has);
     }
     check(
         "crates/cache/src/sweep.rs",
@@ -135,7 +140,12 @@ fn of_the_handles() {
         ),
         ("a budget of 20 % of the calls and 10 in a second", "node", "retry", "PER_CALL: f64 = 0.2"),
         ("a budget of 20 % of the calls and 10 in a second", "node", "retry", "PER_SECOND: f64 = 10.0"),
-        ("and about every minute since", "node", "connection/clock", "EVERY: Duration = Duration::from_secs(60)"),
+        (
+            "and about every minute since",
+            "node",
+            "connection/clock",
+            "EVERY: Duration = Duration::from_secs(60)",
+        ),
         ("in portions of 1000 commands or", "pipeline", "pipeline/batch", "MOST_COMMANDS: usize = 1000"),
         ("1000 commands or 1 MiB to a node", "pipeline", "pipeline/batch", "MOST_BYTES: usize = 1 << 20"),
         ("it is tried up to 100 times", "node/sessions", "sessions/transaction", "ATTEMPTS: u32 = 100"),
@@ -164,7 +174,12 @@ fn of_the_handles() {
             "TEST_EVERY: Duration = Duration::from_secs(1)",
         ),
         ("up to 10,000 events, or", "sessions/pubsub", "sessions/pubsub/queue", "MOST: usize = 10_000"),
-        ("10,000 events, or 64 MiB, are kept", "sessions/pubsub", "sessions/pubsub/queue", "MOST_BYTES: usize = 64 << 20"),
+        (
+            "10,000 events, or 64 MiB, are kept",
+            "sessions/pubsub",
+            "sessions/pubsub/queue",
+            "MOST_BYTES: usize = 64 << 20",
+        ),
         (
             "Default 100 milliseconds. pub fn sleep",
             "sessions/lock",
@@ -176,7 +191,12 @@ fn of_the_handles() {
     }
     for (says, at, file, has) in [
         ("more than 256 events behind", "ring", "event", "KEPT: usize = 256"),
-        ("after 100 attempts", "sessions/transaction", "../../node/src/sessions/transaction", "ATTEMPTS: u32 = 100"),
+        (
+            "after 100 attempts",
+            "sessions/transaction",
+            "../../node/src/sessions/transaction",
+            "ATTEMPTS: u32 = 100",
+        ),
         (
             "Default 64 MiB. pub fn dump_up_to",
             "anti_entropy/repair",

@@ -10,8 +10,6 @@ use redisdb_node::command::rows;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::builder::OnError;
-use crate::builder::OnUndecodable;
 use crate::cache::Cache;
 use crate::compress::Room;
 use crate::entry::Entry;
@@ -20,6 +18,8 @@ use crate::error::Error;
 use crate::error::ReplyError;
 use crate::key::AsKey;
 use crate::lookup::Sought;
+use crate::settings::OnError;
+use crate::settings::OnUndecodable;
 use crate::ttl::Ttl;
 
 /// What was found under many keys.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::builder::CacheBuilder;
-use crate::builder::OnError;
-use crate::builder::OnUndecodable;
 use crate::cache::Cache;
 use crate::key::KeyStyle;
+use crate::settings::OnError;
+use crate::settings::OnUndecodable;
 
 impl<E> Cache<E> {
     /// Starts a cache that shares its entries with a Django application: [`KeyStyle::Django`], no envelope, 5 minutes.
