@@ -446,7 +446,7 @@ fn every_kind_of_error_says_of_execution_what_its_row_says() {
         ErrorKind::Auth(String::new()),
         ErrorKind::NotRedis(String::new()),
         ErrorKind::Down { cause: Arc::new(ErrorKind::Timeout(second)) },
-        ErrorKind::NotAdmitted,
+        ErrorKind::Fenced,
         ErrorKind::Overloaded { limit: 1, of: Bound::Owned },
         ErrorKind::Timeout(second),
         ErrorKind::Disconnected(io()),

@@ -175,7 +175,7 @@ async fn the_same_server_over_a_new_connection_is_written_to_at_once() {
         eventually("all nodes take a write", async || {
             let replies = copy.set("k", i).await.unwrap();
             for (_, error) in replies.failures() {
-                assert!(!matches!(error.kind(), ErrorKind::NotAdmitted), "{error}");
+                assert!(!matches!(error.kind(), ErrorKind::Fenced), "{error}");
             }
             replies.is_complete()
         })

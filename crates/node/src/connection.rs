@@ -46,7 +46,7 @@ pub(crate) use self::identify::is_there;
 use self::process::Process;
 pub(crate) use self::process::SCRIPT;
 pub use dedicated::OwnedConnection;
-pub use fence::Admission;
+pub use fence::Fence;
 
 /// A connection to a server that turned out to be the wrong one is made anew once in so long at most.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
@@ -73,7 +73,7 @@ impl Connection {
         &self,
         cmd: &Cmd,
         by: Option<Instant>,
-        admission: Option<&Admission>,
+        fence: Option<&Fence>,
     ) -> Result<Value, ErrorKind> {
         let core = &self.core;
         let _in_flight = core.begin()?;
@@ -82,7 +82,7 @@ impl Connection {
             Some(live) => live,
             None => Box::pin(reconnect::wait_for_live(core, by)).await?,
         };
-        let live = admitted(live, admission)?;
+        let live = admitted(live, fence)?;
         let mut connection = live.connection.clone();
         let heard = no_response::with_reply(cmd);
         let call = pin!(connection.send_packed_command(heard.as_deref().unwrap_or(cmd)));
@@ -99,11 +99,11 @@ impl Connection {
         offset: usize,
         count: usize,
         by: Option<Instant>,
-        admission: Option<&Admission>,
+        fence: Option<&Fence>,
     ) -> Result<Vec<Value>, ErrorKind> {
         let core = &self.core;
         let _in_flight = core.begin()?;
-        let live = self.live(by, admission).await?;
+        let live = self.live(by, fence).await?;
         let mut connection = live.connection.clone();
         let call = pin!(connection.send_packed_commands(pipeline, offset, count));
         let replies = match by {
@@ -123,21 +123,17 @@ impl Connection {
     }
 
     /// Makes sure that there is a connection, to a process that is admitted.
-    pub(crate) async fn connect(
-        &self,
-        by: Option<Instant>,
-        admission: Option<&Admission>,
-    ) -> Result<(), ErrorKind> {
-        self.live(by, admission).await.map(drop)
+    pub(crate) async fn connect(&self, by: Option<Instant>, fence: Option<&Fence>) -> Result<(), ErrorKind> {
+        self.live(by, fence).await.map(drop)
     }
 
     /// What [`send`](Self::send) has within itself, for every layer costs each single call.
-    async fn live(&self, by: Option<Instant>, admission: Option<&Admission>) -> Result<Arc<Live>, ErrorKind> {
+    async fn live(&self, by: Option<Instant>, fence: Option<&Fence>) -> Result<Arc<Live>, ErrorKind> {
         let live = match self.core.open_live() {
             Some(live) => live,
             None => Box::pin(reconnect::wait_for_live(&self.core, by)).await?,
         };
-        admitted(live, admission)
+        admitted(live, fence)
     }
 
     /// How often the server has turned out to be another process than before: it was restarted, or replaced.

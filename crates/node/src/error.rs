@@ -58,13 +58,13 @@ pub enum ErrorKind {
         /// What the last attempt to connect ended in.
         cause: Arc<ErrorKind>,
     },
-    /// Another server process answers than the one that the call is meant for; see [`Admission`](crate::Admission).
-    /// Not sent.
+    /// The server process that answers is not the one last verified as this node: its handle is
+    /// [fenced](crate::Node::fenced). Not sent.
     #[error(
-        "another server process answers here than is known to be this node; nothing is sent to it before it has been \
-         looked at; if that stays so, check the node's URL"
+        "the server process that answers is not the one last verified as this node; calls are held back until it is \
+         verified; if this persists, check the node's URL"
     )]
-    NotAdmitted,
+    Fenced,
     /// So many calls are under way on this node already, or so many connections of their own in use, that no more are
     /// taken. Not sent.
     #[error("{}", of.says(*limit))]
@@ -245,7 +245,7 @@ impl Error {
             | ErrorKind::Auth(_)
             | ErrorKind::NotRedis(_)
             | ErrorKind::Down { .. }
-            | ErrorKind::NotAdmitted
+            | ErrorKind::Fenced
             | ErrorKind::Overloaded { .. }
             | ErrorKind::Unsupported(_) => Outcome::NotSent,
         }
@@ -310,7 +310,7 @@ impl ErrorKind {
                 | Self::Auth(_)
                 | Self::NotRedis(_)
                 | Self::Down { .. }
-                | Self::NotAdmitted
+                | Self::Fenced
         )
     }
 }
@@ -396,7 +396,7 @@ mod tests {
             (ErrorKind::Auth(text()), true, Outcome::NotSent),
             (ErrorKind::NotRedis(text()), true, Outcome::NotSent),
             (ErrorKind::Down { cause: Arc::new(ErrorKind::Connect(io())) }, true, Outcome::NotSent),
-            (ErrorKind::NotAdmitted, true, Outcome::NotSent),
+            (ErrorKind::Fenced, true, Outcome::NotSent),
             (ErrorKind::Overloaded { limit: 1, of: Bound::InFlight }, false, Outcome::NotSent),
             (ErrorKind::Overloaded { limit: 1, of: Bound::Owned }, false, Outcome::NotSent),
             (ErrorKind::Timeout(second), false, Outcome::Unknown),

@@ -30,7 +30,7 @@ pub use scan::ScanCursor;
 pub use scan::ScanCursorError;
 pub use scan::ScanStep;
 mod connection;
-pub use connection::Admission;
+pub use connection::Fence;
 pub use connection::OwnedConnection;
 mod pipeline;
 pub use pipeline::Answers;

@@ -18,8 +18,8 @@ use crate::command::command_info;
 use crate::command::rows;
 use crate::config::ConfigError;
 use crate::config::NodeConfig;
-use crate::connection::Admission;
 use crate::connection::Connection;
+use crate::connection::Fence;
 use crate::connection::Owned;
 use crate::connection::OwnedConnection;
 use crate::connection::Roll;
@@ -63,7 +63,7 @@ pub struct Node {
     inner: Arc<Inner>,
     deadline: Option<Duration>,
     /// Which process of the server the calls by this handle may go to; any, if that is not given.
-    admission: Option<Admission>,
+    fence: Option<Fence>,
 }
 
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Node {
             metrics: NodeMetrics::new(config.name().into()),
             config,
         };
-        Self { inner: Arc::new(inner), deadline: None, admission: None }
+        Self { inner: Arc::new(inner), deadline: None, fence: None }
     }
 
     /// The same node, whose calls by this handle take no longer than this in all: waiting for a connection, the reply, and
@@ -106,14 +106,13 @@ impl Node {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
-    /// The same node, whose calls by this handle are sent to a process only that is admitted when they are sent. To
-    /// another one, also one to which a connection has just been made anew, nothing is sent:
-    /// [`NotAdmitted`](ErrorKind::NotAdmitted).
+    /// Returns the same node behind a fence: calls by this handle are sent only to a server process that the fence admits
+    /// at that moment. Others fail with [`Fenced`](ErrorKind::Fenced), also on a connection that was just made anew.
     ///
-    /// What needs a connection of its own is held to it when that is taken.
+    /// What needs a connection of its own passes the fence when it takes that connection.
     #[must_use]
-    pub fn admitting(&self, admission: &Admission) -> Self {
-        Self { admission: Some(admission.clone()), ..self.clone() }
+    pub fn fenced(&self, fence: &Fence) -> Self {
+        Self { fence: Some(fence.clone()), ..self.clone() }
     }
 
     /// Returns a node that is connected.
@@ -138,7 +137,7 @@ impl Node {
     pub async fn ready(&self) -> Result<(), Error> {
         self.inner
             .connection
-            .connect(self.by(Instant::now()), self.admission.as_ref())
+            .connect(self.by(Instant::now()), self.fence.as_ref())
             .await
             .map_err(|kind| self.failed("CONNECT", kind))
     }
@@ -214,7 +213,7 @@ impl Node {
         if !self.inner.connection.may_be_asked() {
             return Ok(None);
         }
-        let only_it = self.admitting(&Admission::to(incarnation));
+        let only_it = self.fenced(&Fence::open_to(incarnation));
         match only_it.send(redis::cmd("SCRIPT").arg("EXISTS").arg(digest)).await {
             Ok(reply) => Ok(is_there(&reply).then_some(true)),
             Err(error) if error.code().is_some() => Ok(None),

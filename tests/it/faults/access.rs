@@ -64,7 +64,7 @@ async fn another_server_behind_the_name(kind: Kind) {
     scene.proxies[B].lead_to(scene.servers[B].port());
     scene.healed().await;
     let tally = scene.end().await;
-    tally.only_errors(&["b"], &["Connect", "Disconnected", "NotAdmitted"]);
+    tally.only_errors(&["b"], &["Connect", "Disconnected", "Fenced"]);
     match kind {
         // A ring writes to whatever answers: it has no way to know.
         Kind::Ring => assert!(tally.missing[B] > 0 && n_keys > 0),

@@ -181,7 +181,7 @@ impl<'a> Repair<'a> {
             let source = self.source_of_all(idx)?;
             source.node.ready().await?;
             if self.by_itself {
-                let should_be_marked = shared.identity.is_some() && !hints.admission().admits(incarnation);
+                let should_be_marked = shared.identity.is_some() && !hints.fence().admits(incarnation);
                 must_be_ours(copy, &source, target, should_be_marked).await?;
             }
             if !is_whole && !self.dry_run {

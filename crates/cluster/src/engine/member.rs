@@ -48,7 +48,7 @@ impl Member {
 
     /// The same node, of which only the process is written to that was found to be the node's.
     pub(crate) fn fenced(self) -> Self {
-        Self { writer: self.node.admitting(self.known.hints.admission()), ..self }
+        Self { writer: self.node.fenced(self.known.hints.fence()), ..self }
     }
 
     /// The same member, whose node is called by a handle with this deadline.

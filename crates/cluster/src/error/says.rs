@@ -237,8 +237,8 @@ mod tests {
         let of = |kind| node::Error::new("a".into(), "GET", kind);
         let unavailable = |errors| Error::unavailable("GET", None, errors, Vec::new());
         for (error, is_timeout, is_connect) in [
-            (unavailable(vec![of(ErrorKind::NotAdmitted), of(timeout())]), true, true),
-            (unavailable(vec![of(ErrorKind::NotAdmitted)]), false, true),
+            (unavailable(vec![of(ErrorKind::Fenced), of(timeout())]), true, true),
+            (unavailable(vec![of(ErrorKind::Fenced)]), false, true),
             (unavailable(vec![of(timeout())]), true, false),
             (unavailable(vec![of(refused())]), true, true),
             (Error::NoSuchNode { name: "x".to_owned() }, false, false),

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use parking_lot::MutexGuard;
-use redisdb_node::Admission;
+use redisdb_node::Fence;
 use redisdb_node::Node;
 
 use crate::health::Health;
@@ -30,7 +30,7 @@ pub(crate) struct HintLog {
     /// Whether the node's state lets it answer reads; asked before and after every read, so it has no lock.
     pub(super) readable: AtomicBool,
     /// Which process of the server may be written to; it has no say without an identity.
-    pub(super) admission: Admission,
+    pub(super) fence: Fence,
     pub(super) n_keys: AtomicUsize,
     /// How many batches of keys have begun to be copied to the node, and how many of them have been.
     pub(super) batches_started: AtomicU64,
@@ -89,7 +89,7 @@ impl Default for HintLog {
         Self {
             trusted: AtomicU64::new(0),
             readable: AtomicBool::new(NodeState::NEW.is_readable()),
-            admission: Admission::nobody(),
+            fence: Fence::closed(),
             n_keys: AtomicUsize::new(0),
             batches_started: AtomicU64::new(0),
             batches_ended: AtomicU64::new(0),
@@ -180,8 +180,8 @@ impl HintLog {
     }
 
     /// Which process of the server may be written to, where servers are marked.
-    pub(crate) fn admission(&self) -> &Admission {
-        &self.admission
+    pub(crate) fn fence(&self) -> &Fence {
+        &self.fence
     }
 
     /// Returns whether any keys are remembered that it has missed.

@@ -10,7 +10,7 @@ use parking_lot::MutexGuard;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
-use redisdb_node::Admission;
+use redisdb_node::Fence;
 use redisdb_node::LockError;
 use redisdb_node::LockGuard;
 use redisdb_node::LockOptions;
@@ -150,7 +150,7 @@ impl RedisCopy {
                 Marker::new(node.name(), stage, epoch, look.process_to_mark()).of_generation(generation);
             node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
             self.shared.nodes.member(idx).remember(&marker);
-            self.shared.nodes.member(idx).hints().admission().admit(look.incarnation);
+            self.shared.nodes.member(idx).hints().fence().admit(look.incarnation);
             Ok::<_, node::Error>(())
         });
         for marked in join_all(marks).await {
@@ -212,19 +212,19 @@ impl RedisCopy {
             }
             Found::Barred(why) => {
                 shared.tell_barred(node, &why);
-                hints.admission().deny();
+                hints.fence().close();
                 hints.on(Observation::Misconfigured);
             }
             Found::Unmarked { keys } => {
                 // A process that nobody knows and that holds something may be somebody else's: it is given nothing before
                 // a repair has found that it is ours, and marked it. The one that was known has been emptied.
                 if keys == 0 {
-                    hints.admission().admit(incarnation);
+                    hints.fence().admit(incarnation);
                 }
                 hints.on(Observation::Lost);
             }
             Found::Marked(marker, text) => {
-                hints.admission().admit(incarnation);
+                hints.fence().admit(incarnation);
                 shared.beat().seen(marker.epoch, Instant::now());
                 let newest = shared.beat().newest();
                 let known = member.generation();
@@ -395,7 +395,7 @@ impl Member {
 impl Shared {
     /// One process of a node's server, and no other that answers there later.
     pub(crate) fn process(&self, idx: usize, incarnation: u64) -> Node {
-        self.nodes.at(idx).admitting(&Admission::to(incarnation))
+        self.nodes.at(idx).fenced(&Fence::open_to(incarnation))
     }
 
     /// The key of the marker.

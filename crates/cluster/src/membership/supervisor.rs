@@ -210,7 +210,7 @@ struct Refused {
 impl Refused {
     fn now(node: &Node, hints: &HintLog, reason: RepairReason) -> Self {
         let incarnation = node.incarnation();
-        let is_admitted = hints.admission().admits(incarnation);
+        let is_admitted = hints.fence().admits(incarnation);
         Self { reason, incarnation, is_admitted, at: Instant::now() }
     }
 }
@@ -259,7 +259,7 @@ impl Shared {
     /// Takes note of what the error of a call says of its node.
     pub(crate) fn observe(&self, idx: usize, error: &node::Error) {
         let hints = self.nodes.member(idx).hints();
-        if matches!(error.kind(), node::ErrorKind::NotAdmitted) {
+        if matches!(error.kind(), node::ErrorKind::Fenced) {
             // It is there; what it is, is about to be looked at.
         } else if error.is_config() {
             hints.on(Observation::Misconfigured);

@@ -1,4 +1,4 @@
-//! Which process of a server calls may go to.
+//! The fence of a node handle: which process of the server calls may go to.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -7,22 +7,22 @@ use std::sync::atomic::Ordering;
 /// No connection is of this incarnation: each has counted from 0.
 const NOBODY: u64 = u64::MAX;
 
-/// Which process of a server is given the calls of a [`Node`](crate::Node) handle; see
-/// [`Node::admitting`](crate::Node::admitting). A cheap handle: clones are the same admission.
+/// Lets the calls of a [`Node`](crate::Node) handle through to one process of its server, or to none; see
+/// [`Node::fenced`](crate::Node::fenced). A cheap handle: clones are the same fence.
 ///
 /// An address is not a server: after a restart, a failover or a change of a name another process answers there. Whoever
-/// has to look at it first admits it after that.
+/// has to look at that process first opens the fence to it afterwards.
 #[derive(Debug, Clone)]
-pub struct Admission(Arc<AtomicU64>);
+pub struct Fence(Arc<AtomicU64>);
 
-impl Admission {
-    /// Admits nobody yet.
-    pub fn nobody() -> Self {
-        Self::to(NOBODY)
+impl Fence {
+    /// Returns a fence that admits nobody yet.
+    pub fn closed() -> Self {
+        Self::open_to(NOBODY)
     }
 
-    /// Admits the process of this [incarnation](crate::Node::incarnation).
-    pub fn to(incarnation: u64) -> Self {
+    /// Returns a fence that admits the process of this [incarnation](crate::Node::incarnation).
+    pub fn open_to(incarnation: u64) -> Self {
         Self(Arc::new(AtomicU64::new(incarnation)))
     }
 
@@ -32,7 +32,7 @@ impl Admission {
     }
 
     /// Admits nobody from now on.
-    pub fn deny(&self) {
+    pub fn close(&self) {
         self.admit(NOBODY);
     }
 

@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::connection::bounded::Broken;
 use crate::connection::deadlines::Deadlines;
-use crate::connection::fence::Admission;
+use crate::connection::fence::Fence;
 use crate::error::ErrorKind;
 
 /// A connection in use. Its driver ends with it, and so does the task that counts its ticks.
@@ -33,7 +33,7 @@ impl Live {
 }
 
 /// The connection, if it leads to a process that is admitted.
-pub(crate) fn admitted(live: Arc<Live>, admission: Option<&Admission>) -> Result<Arc<Live>, ErrorKind> {
-    let is_admitted = admission.is_none_or(|admission| admission.admits(live.incarnation));
-    is_admitted.then_some(live).ok_or(ErrorKind::NotAdmitted)
+pub(crate) fn admitted(live: Arc<Live>, fence: Option<&Fence>) -> Result<Arc<Live>, ErrorKind> {
+    let is_admitted = fence.is_none_or(|fence| fence.admits(live.incarnation));
+    is_admitted.then_some(live).ok_or(ErrorKind::Fenced)
 }

@@ -50,7 +50,7 @@ impl Node {
             return Err(self.failed(name_of(cmd), ErrorKind::Unsupported(reason.into())));
         }
         let by = self.deadline.map(|deadline| Instant::now() + deadline);
-        let reply = self.inner.connection.send(cmd, by, self.admission.as_ref()).await;
+        let reply = self.inner.connection.send(cmd, by, self.fence.as_ref()).await;
         self.judged(|| name_of(cmd), reply)
     }
 
@@ -101,8 +101,8 @@ impl Node {
         count: usize,
     ) -> Result<Vec<Value>, Error> {
         let start = Instant::now();
-        let (by, admission) = (self.by(start), self.admission.as_ref());
-        let replies = self.inner.connection.send_pipeline(pipeline, offset, count, by, admission).await;
+        let (by, fence) = (self.by(start), self.fence.as_ref());
+        let replies = self.inner.connection.send_pipeline(pipeline, offset, count, by, fence).await;
         let replies = replies.map_err(|kind| self.failed("pipeline", kind));
         self.inner.metrics.called(None, start, self.in_flight(), &replies);
         self.look_for_demotion(replies.as_deref().unwrap_or_default());
@@ -128,8 +128,8 @@ impl Node {
             };
         }
         let start = Instant::now();
-        let (by, admission) = (self.by(start), self.admission.as_ref());
-        let reply = self.inner.connection.send(cmd, by, admission).await;
+        let (by, fence) = (self.by(start), self.fence.as_ref());
+        let reply = self.inner.connection.send(cmd, by, fence).await;
         let reply = match self.tried(spec, reply) {
             Ok(reply) => Ok(reply),
             // Boxed, for it is rare.
@@ -151,8 +151,8 @@ impl Node {
             Some(_) => self.run(spec, cmd).await,
             None => {
                 let start = Instant::now();
-                let (by, admission) = (self.by(start), self.admission.as_ref());
-                let reply = self.inner.connection.send(cmd, by, admission).await;
+                let (by, fence) = (self.by(start), self.fence.as_ref());
+                let reply = self.inner.connection.send(cmd, by, fence).await;
                 let reply = self.tried(spec, reply);
                 self.inner.metrics.called(Some(spec.group), start, self.in_flight(), &reply);
                 reply
@@ -197,7 +197,7 @@ impl Node {
             tokio::time::sleep(pause).await;
             tracing::debug!(node = self.name(), command = spec.name, %error, "sent again");
             self.inner.metrics.repeated();
-            let reply = connection.send(cmd, Some(by), self.admission.as_ref()).await;
+            let reply = connection.send(cmd, Some(by), self.fence.as_ref()).await;
             match self.tried(spec, reply) {
                 Ok(reply) => return Ok(reply),
                 // What an attempt may have done, no later one undoes; a read has done nothing.
