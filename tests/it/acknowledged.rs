@@ -348,5 +348,5 @@ async fn a_node_that_comes_back_empty_helps_nobody_to_a_lock() {
     copy.on_node("c").unwrap().del("l").await.unwrap();
     copy.on_node("a").unwrap().del("l").await.unwrap();
     assert!(copy.lock("l", options).acquire().await.is_err());
-    assert!(matches!(guard.owned().await, Ok(false) | Err(_)));
+    assert!(matches!(guard.is_held().await, Ok(false) | Err(_)));
 }

@@ -128,18 +128,18 @@ async fn the_server_forgets_a_call_that_is_dropped() {
 #[tokio::test]
 async fn no_more_connections_of_ones_own_are_made_than_may_be() {
     let server = Server::start().unwrap();
-    let config = NodeConfig::new(&server.url()).unwrap().with_max_owned(2).with_response_timeout(SHORT);
+    let config = NodeConfig::new(&server.url()).unwrap().with_max_dedicated(2).with_response_timeout(SHORT);
     let node = Node::connect(config).await.unwrap();
-    let held = [node.owned().await.unwrap(), node.owned().await.unwrap()];
-    let error = node.owned().await.unwrap_err();
-    assert!(error.is_not_sent() && error.to_string().contains("all 2 owned connections"), "{error}");
-    assert!(error.to_string().contains("`max_owned`"), "{error}");
+    let held = [node.dedicated().await.unwrap(), node.dedicated().await.unwrap()];
+    let error = node.dedicated().await.unwrap_err();
+    assert!(error.is_not_sent() && error.to_string().contains("all 2 dedicated connections"), "{error}");
+    assert!(error.to_string().contains("`max_dedicated`"), "{error}");
     assert!(error.is_overloaded() && !error.is_unsupported(), "{error}");
     assert!(node.blpop::<String, String>("l", FOREVER).await.unwrap_err().is_overloaded());
     let never = node.transaction("k", async |_| Ok(())).await.unwrap_err();
     assert!(never.is_overloaded(), "{never}");
     drop(held);
-    let again = [node.owned().await.unwrap(), node.owned().await.unwrap()];
+    let again = [node.dedicated().await.unwrap(), node.dedicated().await.unwrap()];
     again[0].set("k", 1).await.unwrap();
     assert_eq!(again[1].get::<u8>("k").await.unwrap(), Some(1));
     assert_eq!(info(&node, "clients", "connected_clients").await, 3);
@@ -151,8 +151,8 @@ async fn a_connection_of_ones_own_to_another_server_than_the_node_leads_to_by_no
     let proxy = Proxy::to(servers[0].port()).await;
     let node = Node::connect(proxy.url()).await.unwrap();
     let outsider = Node::connect(servers[0].url()).await.unwrap();
-    node.owned().await.unwrap().set("k", "first").await.unwrap();
-    assert_eq!(node.owned().await.unwrap().get::<String>("k").await.unwrap().as_deref(), Some("first"));
+    node.dedicated().await.unwrap().set("k", "first").await.unwrap();
+    assert_eq!(node.dedicated().await.unwrap().get::<String>("k").await.unwrap().as_deref(), Some("first"));
     let shared = node.send(redis::cmd("CLIENT").arg("ID")).await.unwrap();
     let shared: u64 = redis::from_redis_value(shared).unwrap();
     proxy.lead_new_ones_to(servers[1].port());
@@ -161,7 +161,7 @@ async fn a_connection_of_ones_own_to_another_server_than_the_node_leads_to_by_no
         node.ready().await.is_ok() && node.incarnation() == 1
     })
     .await;
-    assert_eq!(node.owned().await.unwrap().get::<String>("k").await.unwrap(), None);
+    assert_eq!(node.dedicated().await.unwrap().get::<String>("k").await.unwrap(), None);
     eventually("the other one is gone", async || info(&outsider, "clients", "connected_clients").await == 1)
         .await;
 }
@@ -170,11 +170,11 @@ async fn a_connection_of_ones_own_to_another_server_than_the_node_leads_to_by_no
 async fn a_connection_that_was_left_inside_a_block_or_watching_does_not_harm_the_next_who_takes_it() {
     let (_server, node) = node().await;
     for left in [redis::cmd("MULTI"), redis::cmd("WATCH").arg("k").take()] {
-        let mut owned = node.owned().await.unwrap();
+        let mut owned = node.dedicated().await.unwrap();
         left.query_async::<()>(&mut owned).await.unwrap();
         drop(owned);
         node.set("k", "changed").await.unwrap();
-        let mut owned = node.owned().await.unwrap();
+        let mut owned = node.dedicated().await.unwrap();
         assert_eq!(owned.get::<String>("k").await.unwrap().as_deref(), Some("changed"), "{left:?}");
         // What was watched would make this nil.
         let executed: Option<(String,)> =
@@ -189,7 +189,7 @@ async fn what_a_connection_was_given_up_with_is_sent_no_further() {
     let config = NodeConfig::new(&server.url()).unwrap().with_response_timeout(10 * SHORT);
     let node = Node::connect(config).await.unwrap();
     let outsider = Node::connect(server.url()).await.unwrap();
-    let owned = node.owned().await.unwrap();
+    let owned = node.dedicated().await.unwrap();
     server.pause();
     // More than the sockets hold.
     let error = owned.set("k", vec![b'x'; 32 << 20]).await.unwrap_err();
@@ -215,13 +215,13 @@ async fn ends_by_its_node<T>(waiting: impl Future<Output = Result<T, redisdb::no
 async fn what_waits_without_end_ends_when_its_node_goes_down() {
     let (server, node) = node().await;
     let through_redis_rs = async {
-        let mut owned = node.owned().await.unwrap();
+        let mut owned = node.dedicated().await.unwrap();
         let popped: redis::RedisResult<(String, String)> =
             redis::cmd("BRPOP").arg("none").arg(0).query_async(&mut owned).await;
         assert!(popped.unwrap_err().to_string().contains("went down"));
     };
     let replicas = async {
-        let owned = node.owned().await.unwrap();
+        let owned = node.dedicated().await.unwrap();
         ends_by_its_node(owned.wait(1, FOREVER)).await;
     };
     let stopped = async {
@@ -244,9 +244,9 @@ async fn what_waits_without_end_ends_when_its_node_goes_down() {
 }
 
 #[tokio::test]
-async fn an_owned_connection_left_in_mid_reply_is_closed_and_another_one_is_kept() {
+async fn a_dedicated_connection_left_in_mid_reply_is_closed_and_another_one_is_kept() {
     let (_server, node) = node().await;
-    let owned = node.owned().await.unwrap();
+    let owned = node.dedicated().await.unwrap();
     let dropped =
         tokio::time::timeout(Duration::from_millis(50), owned.blpop::<String, String>("l", FOREVER)).await;
     assert!(dropped.is_err());
@@ -255,7 +255,7 @@ async fn an_owned_connection_left_in_mid_reply_is_closed_and_another_one_is_kept
     assert!(error.is_not_sent() && error.to_string().contains("dropped"), "{error}");
     drop(owned);
     for _ in 0..20 {
-        node.owned().await.unwrap().set("k", 1).await.unwrap();
+        node.dedicated().await.unwrap().set("k", 1).await.unwrap();
     }
     eventually("one is kept", async || info(&node, "clients", "connected_clients").await == 2).await;
     assert_eq!(node.llen("l").await.unwrap(), 0);
@@ -353,9 +353,9 @@ async fn on_a_copy_nothing_is_taken_and_a_stream_can_be_waited_for() {
 }
 
 #[tokio::test]
-async fn an_owned_connection_waits_for_the_replicas_of_its_writes() {
+async fn a_dedicated_connection_waits_for_the_replicas_of_its_writes() {
     let (server, node) = node().await;
-    let owned = node.owned().await.unwrap();
+    let owned = node.dedicated().await.unwrap();
     owned.set("k", 1).await.unwrap();
     assert_eq!(owned.wait(1, SHORT).await.unwrap(), 0);
     let replica = Server::builder().args(["--replicaof", "127.0.0.1", &server.port().to_string()]);
@@ -368,12 +368,12 @@ async fn an_owned_connection_waits_for_the_replicas_of_its_writes() {
 
     // The shared connection has written what others wrote.
     let error = node.wait(1, SHORT).await.unwrap_err();
-    assert!(error.is_unsupported() && error.to_string().contains("owned()"), "{error}");
+    assert!(error.is_unsupported() && error.to_string().contains("dedicated()"), "{error}");
     let error = node.waitaof(1, 0, SHORT).await.unwrap_err();
-    assert!(error.is_unsupported() && error.to_string().contains("owned()"), "{error}");
+    assert!(error.is_unsupported() && error.to_string().contains("dedicated()"), "{error}");
     if is_since(&node, (7, 2, 0), "WAITAOF").await {
         let server = Server::builder().persistent().start().unwrap();
-        let owned = Node::connect(server.url()).await.unwrap().owned().await.unwrap();
+        let owned = Node::connect(server.url()).await.unwrap().dedicated().await.unwrap();
         owned.set("k", 1).await.unwrap();
         assert_eq!(owned.waitaof(1, 0, Duration::from_secs(20)).await.unwrap(), (1, 0));
     } else {

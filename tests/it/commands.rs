@@ -934,10 +934,10 @@ async fn connections<S: Store>(s: &Stage<S>) {
 }
 
 #[tokio::test]
-async fn what_changes_a_connection_is_done_on_an_owned_one_only() {
+async fn what_changes_a_connection_is_done_on_a_dedicated_one_only() {
     let server = Server::start().unwrap();
     let node = Node::connect(server.url()).await.unwrap();
-    let e = node.owned().await.unwrap();
+    let e = node.dedicated().await.unwrap();
     e.client_setname("mine").await.unwrap();
     assert_eq!(e.client_getname().await.unwrap().as_deref(), Some("mine"));
     if is_since(&node, (7, 0, 0), "CLIENT NO-EVICT").await {
@@ -951,7 +951,7 @@ async fn what_changes_a_connection_is_done_on_an_owned_one_only() {
         node.client_no_evict(true).await.unwrap_err(),
         node.client_no_touch(true).await.unwrap_err(),
     ] {
-        assert!(error.is_unsupported() && error.to_string().contains("owned()"), "{error}");
+        assert!(error.is_unsupported() && error.to_string().contains("dedicated()"), "{error}");
     }
     assert_ne!(node.client_getname().await.unwrap().as_deref(), Some("ours"));
 }
@@ -988,7 +988,7 @@ async fn a_waiting_client_is_let_go() {
 async fn refusals_and_spikes_are_told() {
     let server = Server::start().unwrap();
     let e = Node::connect(server.url()).await.unwrap();
-    let mut owned = e.owned().await.unwrap();
+    let mut owned = e.dedicated().await.unwrap();
     cmd("AUTH").arg("ann").arg("guess").query_async::<()>(&mut owned).await.unwrap_err();
     let log = e.acl_log_count(3).await.unwrap();
     assert_eq!((log.len(), log[0].reason.as_str(), log[0].username.as_str()), (1, "auth", "ann"));

@@ -33,7 +33,7 @@ whichever way it comes in: by its method, through redis-rs, in a pipeline or in 
 A command that is not here is refused, not guessed, until it is registered: `redisdb_node::command::Registration` \
 for a command of a module, or `Node::learn`, which asks the server where its keys stand. A command that is refused can still be sent to one node that \
 you choose, by `ring.on_node(name)` or `copy.on_node(name)`; if it needs a connection of its own, as `WAIT` and `SELECT` do, \
-by `owned()` of that node.
+by `dedicated()` of that node.
 
 ## The words of the tables
 

@@ -40,14 +40,14 @@ fn of_one_node() {
         ("zero is never. Default 1 second.", "PROBE_INTERVAL: Duration = Duration::from_secs(1)"),
         ("Default 5,000.", "MAX_IN_FLIGHT: usize = 5_000"),
         ("Default 512 MiB.", "MAX_REPLY: usize = 512 << 20"),
-        ("Default 64.", "MAX_OWNED: usize = 64"),
+        ("Default 64.", "MAX_DEDICATED: usize = 64"),
     ] {
         check(CONFIG, says, CONFIG, has);
     }
     const ERRORS: &str = "docs/errors.md";
     for (says, has) in [
         ("as the node takes, 5,000 by default", "MAX_IN_FLIGHT: usize = 5_000"),
-        ("are in use, 64 by default", "MAX_OWNED: usize = 64"),
+        ("are in use, 64 by default", "MAX_DEDICATED: usize = 64"),
         ("`max_reply`, 512 MiB by default", "MAX_REPLY: usize = 512 << 20"),
     ] {
         check(ERRORS, says, CONFIG, has);
@@ -342,7 +342,7 @@ fn of_a_configuration() {
         ("sign of life; default 1000, 0 is never", "PROBE_INTERVAL: Duration = Duration::from_secs(1)"),
         ("# calls under way at once; default 5000", "MAX_IN_FLIGHT: usize = 5_000"),
         ("# bytes that a reply may take; default 512 MiB", "MAX_REPLY: usize = 512 << 20"),
-        ("one each; default 64", "MAX_OWNED: usize = 64"),
+        ("one each; default 64", "MAX_DEDICATED: usize = 64"),
     ] {
         check(PAGE, says, "crates/node/src/config.rs", has);
     }
@@ -447,7 +447,7 @@ fn every_kind_of_error_says_of_execution_what_its_row_says() {
         ErrorKind::NotRedis(String::new()),
         ErrorKind::Down { cause: Arc::new(ErrorKind::Timeout(second)) },
         ErrorKind::Fenced,
-        ErrorKind::Overloaded { limit: 1, of: Bound::Owned },
+        ErrorKind::Overloaded { limit: 1, of: Bound::Dedicated },
         ErrorKind::Timeout(second),
         ErrorKind::Disconnected(io()),
         ErrorKind::ReplyTooLarge { limit: 1 },

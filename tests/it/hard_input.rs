@@ -124,7 +124,7 @@ async fn malformed_commands_fail(mut store: impl ConnectionLike) {
 async fn a_command_of_a_wrong_length_is_a_clear_error() {
     let server = Server::start().unwrap();
     let node = Node::connect(server.url()).await.unwrap();
-    malformed_commands_fail(node.owned().await.unwrap()).await;
+    malformed_commands_fail(node.dedicated().await.unwrap()).await;
     assert_eq!(node.dbsize().await.unwrap(), 0);
     let (_servers, ring) = ring().await;
     malformed_commands_fail(ring.clone()).await;
@@ -305,6 +305,6 @@ async fn the_methods_of_redis_rs_and_ours_live_in_one_module() {
     let server = Server::start().unwrap();
     let node = Node::connect(server.url()).await.unwrap();
     node.set("k", 1).await.unwrap();
-    both_families(node.owned().await.unwrap()).await;
-    let _: Value = cmd("PING").query_async(&mut node.owned().await.unwrap()).await.unwrap();
+    both_families(node.dedicated().await.unwrap()).await;
+    let _: Value = cmd("PING").query_async(&mut node.dedicated().await.unwrap()).await.unwrap();
 }

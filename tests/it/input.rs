@@ -132,7 +132,7 @@ async fn a_wrong_or_missing_password_is_told_apart() {
     }
     let node = Node::connect(server.url()).await.unwrap();
     node.set("k", 1).await.unwrap();
-    let mut owned = node.owned().await.unwrap();
+    let mut owned = node.dedicated().await.unwrap();
     assert_eq!(redis::cmd("GET").arg("k").query_async::<i64>(&mut owned).await.unwrap(), 1);
     assert!(!format!("{node:?} {owned:?}").contains("the-right-one"));
 }

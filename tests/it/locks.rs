@@ -32,7 +32,7 @@ fn once(timeout: Duration) -> LockOptions {
 async fn check<S: HoldLocks<Error: 'static> + Sync>(store: &S) {
     let lock = Lock::new(store, "l", once(LONG));
     let mut guard = lock.acquire().await.unwrap();
-    assert!(guard.owned().await.unwrap() && guard.remaining() > LONG / 2);
+    assert!(guard.is_held().await.unwrap() && guard.remaining() > LONG / 2);
     assert!(matches!(lock.acquire().await, Err(LockError::NotAcquired)));
     guard.extend(2 * LONG).await.unwrap();
     assert!(guard.remaining() > LONG);
@@ -45,12 +45,12 @@ async fn check<S: HoldLocks<Error: 'static> + Sync>(store: &S) {
     let second = Lock::new(store, "l", waiting).acquire().await.unwrap();
     assert!(start.elapsed() < LONG / 2);
     assert_ne!(lost.token(), second.token());
-    assert!(!lost.owned().await.unwrap() && lost.remaining() == Duration::ZERO);
+    assert!(!lost.is_held().await.unwrap() && lost.remaining() == Duration::ZERO);
     assert_eq!(lost.release().await.unwrap_err().to_string(), LockError::<redisdb::Error>::Lost.to_string());
     let mut second = second;
-    assert!(second.owned().await.unwrap(), "the loser's release has not ended it");
+    assert!(second.is_held().await.unwrap(), "the loser's release has not ended it");
     second.extend(SHORT).await.unwrap();
-    eventually("it expires", async || !second.owned().await.unwrap()).await;
+    eventually("it expires", async || !second.is_held().await.unwrap()).await;
     assert!(matches!(second.extend(LONG).await, Err(LockError::Lost)));
 }
 
@@ -83,7 +83,7 @@ where
 
     let told = Lock::new(store, "certain", once(LONG)).acquire().await.unwrap();
     store.del("certain").await.unwrap();
-    assert!(!told.owned().await.unwrap());
+    assert!(!told.is_held().await.unwrap());
     assert_eq!(told.remaining(), Duration::ZERO, "the store has said so to this question too");
 
     let mut guard = Lock::new(store, "certain", once(LONG)).acquire().await.unwrap();
@@ -191,7 +191,7 @@ async fn on_a_copy_a_majority_is_enough_and_needed() {
     let (mut servers, copy) = copy().await;
     let guard = copy.lock("l", once(LONG)).acquire().await.unwrap();
     servers[0].kill();
-    assert!(guard.owned().await.unwrap());
+    assert!(guard.is_held().await.unwrap());
     assert!(matches!(copy.lock("l", once(LONG)).acquire().await, Err(LockError::NotAcquired)));
     guard.release().await.unwrap();
     let guard = copy.lock("l", once(LONG)).acquire().await.unwrap();

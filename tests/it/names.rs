@@ -79,7 +79,7 @@ async fn a_name_is_looked_up_for_each_connection() {
     eventually("it leads to the other server", async || is("second").await).await;
     // Which is known to be another one, so that a copy would not take it for the one it was.
     assert_eq!(node.incarnation(), 1);
-    let mut owned = node.owned().await.unwrap();
+    let mut owned = node.dedicated().await.unwrap();
     let name: String = redis::cmd("GET").arg("name").query_async(&mut owned).await.unwrap();
     assert_eq!(name, "second");
     drop(owned);

@@ -39,7 +39,7 @@ async fn a_pipeline_without_a_command_sends_nothing_to_a_node() {
     assert_eq!(node.send_pipeline(&block, 1, 1).await.unwrap(), [Value::Array(Vec::new())]);
     node.pipeline().execute().await.ok().unwrap();
     node.pipeline().atomic().execute().await.ok().unwrap();
-    let mut owned = node.owned().await.unwrap();
+    let mut owned = node.dedicated().await.unwrap();
     lent(&mut owned).await;
     let nothing =
         async |transaction: redisdb::node::Transaction| transaction.queue().execute().await.ok().map(drop);

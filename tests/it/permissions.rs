@@ -341,6 +341,6 @@ async fn a_lock_needs_no_more_than_the_page_says() {
     let node = Node::connect(url(&server).as_str()).await.unwrap();
     let mut guard = node.lock("app:lock", LockOptions::new(Duration::from_secs(10))).acquire().await.unwrap();
     guard.extend(Duration::from_secs(20)).await.unwrap();
-    assert!(guard.owned().await.unwrap());
+    assert!(guard.is_held().await.unwrap());
     guard.release().await.unwrap();
 }

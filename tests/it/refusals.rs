@@ -83,7 +83,7 @@ async fn a_block_that_is_discarded_was_not_executed_and_costs_no_connection() {
         assert!(error.to_string().contains(&format!("`{name}`: {code}")), "{error}");
         assert_eq!(error.refuses_writes(), matches!(code, "OOM" | "READONLY"), "{error}");
         // Through redis-rs, on a connection of one's own.
-        let mut owned = node.owned().await.unwrap();
+        let mut owned = node.dedicated().await.unwrap();
         let id: i64 = cmd("CLIENT ID").query_async(&mut owned).await.unwrap();
         let error = block.query_async::<()>(&mut owned).await.unwrap_err();
         assert_eq!(error.code(), Some("EXECABORT"), "{error}");
@@ -166,7 +166,7 @@ async fn without_multi_what_ran_is_not_called_discarded() {
     let _each_has_its_own = pipeline.execute().await;
     let error = set.await.unwrap_err();
     assert!(error.code() == Some("NOPERM") && error.may_have_executed(), "{error}");
-    let mut owned = node.owned().await.unwrap();
+    let mut owned = node.dedicated().await.unwrap();
     let error = block(&["SET k 3"]).query_async::<()>(&mut owned).await.unwrap_err();
     assert_eq!(error.code(), Some("NOTATOMIC"), "{error}");
     assert_eq!(owned.get::<u8>("k").await.unwrap(), Some(3));
@@ -196,7 +196,7 @@ async fn nothing_to_send_is_no_lost_connection() {
     without_words.add_command(cmd("GET k")).add_command(Cmd::new()).add_command(cmd("GET l"));
     let error = node.send_pipeline(&without_words, 0, 3).await.unwrap_err();
     assert!(error.is_unsupported() && error.is_not_sent(), "{error}");
-    let mut owned = node.owned().await.unwrap();
+    let mut owned = node.dedicated().await.unwrap();
     assert!(Cmd::new().query_async::<()>(&mut owned).await.is_err());
     owned.set("k", 1).await.unwrap();
     assert_eq!(connection(&node).await, before);

@@ -305,7 +305,7 @@ async fn a_command_that_reads_streams_or_by_a_program_changes_nothing() {
             program("EVAL", "#!lua flags=no-writes\nreturn redis.call('GET', KEYS[1])", "string"),
         ]);
     }
-    let mut connection = a.owned().await.unwrap();
+    let mut connection = a.dedicated().await.unwrap();
     // What would change something is refused in them, also where the server calls it a read.
     let refused = [
         program("EVAL_RO", "return redis.call('PFCOUNT', KEYS[1])", "hll"),

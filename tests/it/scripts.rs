@@ -184,7 +184,7 @@ async fn a_script_that_does_not_end_is_killed() {
     let error = node.script_kill().await.unwrap_err();
     assert_eq!(error.code(), Some("NOTBUSY"), "{error}");
     let endless = tokio::spawn({
-        let owned = node.owned().await.unwrap();
+        let owned = node.dedicated().await.unwrap();
         async move { owned.eval::<i64>("while true do end", &[""; 0], &[0; 0]).await }
     });
     eventually("it is killed", async || node.script_kill().await.is_ok()).await;

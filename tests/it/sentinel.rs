@@ -91,7 +91,7 @@ async fn a_node_follows_its_master_when_that_dies() {
     assert_eq!(node.role_of().await, "master");
     let mut subscription = ring.subscribe("news").await.unwrap();
     ring.set("k", "before").await.unwrap();
-    let owned = node.owned().await.unwrap();
+    let owned = node.dedicated().await.unwrap();
     owned.set("l", 1).await.unwrap();
     assert_eq!(owned.wait(1, std::time::Duration::from_secs(20)).await.unwrap(), 1);
     drop(owned);
@@ -101,8 +101,8 @@ async fn a_node_follows_its_master_when_that_dies() {
     let at_replica = Node::connect(watched.replica.url()).await.unwrap();
     assert_eq!(at_replica.get::<String>("k").await.unwrap().as_deref(), Some("after"));
     assert_eq!(ring.get::<u8>("l").await.unwrap(), Some(1));
-    // Owned connections and subscriptions follow too.
-    node.owned().await.unwrap().set("m", 1).await.unwrap();
+    // Dedicated connections and subscriptions follow too.
+    node.dedicated().await.unwrap().set("m", 1).await.unwrap();
     assert_eq!(at_replica.get::<u8>("m").await.unwrap(), Some(1));
     assert_eq!(subscription.next().await, Event::Gap { node: "a".into() });
     assert_eq!(at_replica.publish("news", "x").await.unwrap(), 1);
@@ -133,7 +133,7 @@ async fn a_write_that_a_demoted_master_turns_away_is_sent_to_the_new_one() {
     let watched = watched("mymaster").await;
     let node = Node::connect(url(&[watched.sentinel.port()], "mymaster")).await.unwrap();
     node.set("k", 0).await.unwrap();
-    node.owned().await.unwrap().set("l", 0).await.unwrap();
+    node.dedicated().await.unwrap().set("l", 0).await.unwrap();
     // By hand, for a sentinel closes the connections of a master that it demotes.
     let at_replica = Node::connect(watched.replica.url()).await.unwrap();
     let at_master = Node::connect(watched.master.url()).await.unwrap();
@@ -143,7 +143,7 @@ async fn a_write_that_a_demoted_master_turns_away_is_sent_to_the_new_one() {
     at_master.send(&follows).await.unwrap();
     watched.at_sentinel.sentinel_monitor("mymaster", "127.0.0.1", watched.replica.port(), 1).await.unwrap();
     // A connection of its own that was kept is not one to a master any more.
-    node.owned().await.unwrap().set("l", 1).await.unwrap();
+    node.dedicated().await.unwrap().set("l", 1).await.unwrap();
     node.set("k", 1).await.unwrap();
     assert_eq!(at_replica.mget::<u8>(&["k", "l"]).await.unwrap(), [Some(1), Some(1)]);
 }
@@ -220,7 +220,7 @@ async fn one_sentinel_names_the_others_and_is_not_needed_any_more() {
     let url = format!("{}?sentinel_password=the+sentinels'+%26+nobody's", guarded.url());
     let ring = RedisRing::builder().node("a", &url).connect().await.unwrap();
     ring.set("k", "before").await.unwrap();
-    let owned = ring.on_node("a").unwrap().owned().await.unwrap();
+    let owned = ring.on_node("a").unwrap().dedicated().await.unwrap();
     owned.set("l", 1).await.unwrap();
     assert_eq!(owned.wait(1, std::time::Duration::from_secs(20)).await.unwrap(), 1);
     drop(owned);
@@ -231,7 +231,7 @@ async fn one_sentinel_names_the_others_and_is_not_needed_any_more() {
     eventually("the replica takes over", async || ring.set("k", "after").await.is_ok()).await;
     let at_replica = Node::connect(guarded.replica.url()).await.unwrap();
     assert_eq!(at_replica.get::<String>("k").await.unwrap().as_deref(), Some("after"));
-    ring.on_node("a").unwrap().owned().await.unwrap().set("m", 1).await.unwrap();
+    ring.on_node("a").unwrap().dedicated().await.unwrap().set("m", 1).await.unwrap();
     assert_eq!(at_replica.get::<u8>("m").await.unwrap(), Some(1));
 }
 
@@ -274,7 +274,7 @@ async fn a_sentinel_with_an_old_view_misleads_nobody() {
         for _ in 0..10 {
             let node = Node::connect(url(&[old.port(), watched.sentinel.port()], "mymaster")).await.unwrap();
             assert_eq!(node.role_of().await, "master");
-            node.owned().await.unwrap().set("k", 1).await.unwrap();
+            node.dedicated().await.unwrap().set("k", 1).await.unwrap();
         }
         at_old.sentinel_remove("mymaster").await.unwrap();
     }

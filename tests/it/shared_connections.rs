@@ -75,7 +75,7 @@ async fn what_is_refused_does_no_harm<S: Store>(store: S, nodes: &[Node]) {
                     pipeline.atomic().cmd("SET").arg("{t}w1").arg(1);
                 }
                 let Decision::Refused(why) = &store.explain_pipeline(&pipeline)[0].decision else {
-                    assert_eq!(row.needs_owned(&cmd), None, "{name}");
+                    assert_eq!(row.needs_dedicated(&cmd), None, "{name}");
                     continue;
                 };
                 let error = pipeline.query_async::<Value>(&mut lent).await.unwrap_err();
@@ -124,7 +124,7 @@ async fn a_node_itself_is_sent_nothing_that_would_change_or_block_its_shared_con
     {
         let cmd = Cmd::new().arg(line.split(' ').collect::<Vec<_>>()).take();
         let error = node.send(&cmd).await.unwrap_err();
-        assert!(error.is_unsupported() && error.to_string().contains("`owned()`"), "{error}");
+        assert!(error.is_unsupported() && error.to_string().contains("`dedicated()`"), "{error}");
     }
     assert_eq!(connections(std::slice::from_ref(&node)).await, before);
 }
@@ -236,7 +236,7 @@ async fn what_is_for_every_node_is_in_no_block_and_no_transaction() {
     let error = ring.transaction("{t}k", async |tx| tx.dbsize().await).await.unwrap_err();
     assert!(error.to_string().contains("this is for every node"), "{error}");
     let wait = ring.transaction("{t}k", async |tx| tx.wait(0, std::time::Duration::from_millis(1)).await);
-    assert!(wait.await.unwrap_err().to_string().contains("`owned()`"));
+    assert!(wait.await.unwrap_err().to_string().contains("`dedicated()`"));
     let changed = ring.transaction("{t}k", async |tx| tx.client_no_evict(true).await).await.unwrap_err();
     assert!(changed.is_unsupported(), "{changed}");
     assert_eq!(ring.dbsize().await.unwrap(), 30);
@@ -305,14 +305,14 @@ async fn a_connection_that_was_changed_is_nobody_elses_after_that() {
     let node = Node::connect(server.url()).await.unwrap();
     for line in ["SELECT 3", "CLIENT SETNAME mine", "SUBSCRIBE c", "CLIENT NO-EVICT on", "MONITOR"] {
         let first = {
-            let mut owned = node.owned().await.unwrap();
+            let mut owned = node.dedicated().await.unwrap();
             let id: u64 = cmd("CLIENT").arg("ID").query_async(&mut owned).await.unwrap();
             let change = Cmd::new().arg(line.split(' ').collect::<Vec<_>>()).take();
             // What came of it makes no difference.
             let _ = change.query_async::<Value>(&mut owned).await;
             id
         };
-        let mut owned = node.owned().await.unwrap();
+        let mut owned = node.dedicated().await.unwrap();
         let second: u64 = cmd("CLIENT").arg("ID").query_async(&mut owned).await.unwrap();
         assert_ne!(first, second, "{line}");
     }

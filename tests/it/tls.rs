@@ -205,7 +205,7 @@ async fn is_a_guest(url: &str) {
     let node = Node::connect(url).await.unwrap();
     let who = redis::cmd("ACL").arg("WHOAMI").take();
     let shared: String = redis::from_redis_value(node.send(&who).await.unwrap()).unwrap();
-    let owned: String = who.query_async(&mut node.owned().await.unwrap()).await.unwrap();
+    let owned: String = who.query_async(&mut node.dedicated().await.unwrap()).await.unwrap();
     assert_eq!((shared.as_str(), owned.as_str()), ("guest", "guest"));
 }
 
@@ -213,7 +213,7 @@ async fn talks(url: &str) {
     let node = Node::connect(url).await.unwrap();
     node.set("k", 5).await.unwrap();
     assert_eq!(node.get::<i64>("k").await.unwrap(), Some(5));
-    let mut owned = node.owned().await.unwrap();
+    let mut owned = node.dedicated().await.unwrap();
     assert_eq!(redis::cmd("GET").arg("k").query_async::<i64>(&mut owned).await.unwrap(), 5);
 }
 

@@ -63,7 +63,7 @@ async fn a_ring_and_a_node_answer_what_nobody_waits_for() {
     let server = Server::start().unwrap();
     let node = Node::connect(server.url()).await.unwrap();
     assert_eq!(node.send(&unheard(&["INCR", "m"])).await.unwrap(), Value::Int(1));
-    check(&mut node.owned().await.unwrap()).await;
+    check(&mut node.dedicated().await.unwrap()).await;
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ async fn text(node: &Node, cmd: &redis::Cmd) -> String {
 async fn is_everywhere(node: &Node, admin: &Node, user: &str) {
     let who = redis::cmd("ACL").arg("WHOAMI").take();
     assert_eq!(text(node, &who).await, user);
-    let mut owned = node.owned().await.unwrap();
+    let mut owned = node.dedicated().await.unwrap();
     assert_eq!(who.query_async::<String>(&mut owned).await.unwrap(), user);
     let _subscription = node.subscribe("news").await.unwrap();
     let listed = redis::cmd("CLIENT").arg("LIST").arg("TYPE").arg("pubsub").take();

@@ -329,7 +329,7 @@ async fn in_a_transaction_a_call_is_refused_as_in_a_block(n: usize, is_colocated
                         Decision::Refused(error) => Some(error),
                         _ => None,
                     });
-                let waits = row.needs_owned(&cmd).is_some() && row.blocks_for_keys();
+                let waits = row.needs_dedicated(&cmd).is_some() && row.blocks_for_keys();
                 let called = tx.query::<Value>(&cmd).await;
                 let is_so = match (&called, &refused) {
                     (Err(called), Some(refused)) => waits || called.to_string() == refused.to_string(),
@@ -421,7 +421,7 @@ async fn a_refusal_tells_of_nothing_that_is_not_there() {
         "deterministic": Function::new("f").deterministic();
         "Subscription": None::<Subscription>;
         "redis": redis::Client::open("redis://h");
-        "owned": node.owned();
+        "owned": node.dedicated();
     };
     let of_ring = there! {
         "on_node": ring.on_node("a");

@@ -37,7 +37,7 @@ use self::sentinels::Sentinels;
 /// # In a file
 /// With serde it is read from `url` and, where they are wanted, `name`, `weight`, `db`, `username`, `password`,
 /// `sentinel_username`, `sentinel_password`, `connect_timeout_ms`, `response_timeout_ms`, `probe_interval_ms`,
-/// `max_in_flight`, `max_reply`, in bytes, and `max_owned`; an unknown field is an error. It is written the same way, the password
+/// `max_in_flight`, `max_reply`, in bytes, and `max_dedicated`; an unknown field is an error. It is written the same way, the password
 /// included: a configuration that is written down can be read back.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "NodeFields", into = "NodeFields")]
@@ -53,7 +53,7 @@ pub struct NodeConfig {
     probe_interval: Duration,
     max_in_flight: usize,
     max_reply: usize,
-    max_owned: usize,
+    max_dedicated: usize,
     label: String,
     /// How the sentinels are asked, where the address is theirs.
     sentinels: Sentinels,
@@ -71,7 +71,7 @@ impl NodeConfig {
     /// How many bytes a reply may take: 512 MiB, the longest string that Redis holds by default.
     pub const MAX_REPLY: usize = 512 << 20;
     /// How many connections of one's own there may be at once: 64.
-    pub const MAX_OWNED: usize = 64;
+    pub const MAX_DEDICATED: usize = 64;
 
     /// Reads the URL of a server:
     ///
@@ -113,7 +113,7 @@ impl NodeConfig {
             ("response_timeout", self.response_timeout().is_zero()),
             ("max_in_flight", self.max_in_flight == 0),
             ("max_reply", self.max_reply == 0),
-            ("max_owned", self.max_owned == 0),
+            ("max_dedicated", self.max_dedicated == 0),
         ] {
             if is_zero {
                 return Err(ConfigError::Zero { setting });
@@ -205,7 +205,7 @@ impl NodeConfig {
             probe_interval: Self::PROBE_INTERVAL,
             max_in_flight: Self::MAX_IN_FLIGHT,
             max_reply: Self::MAX_REPLY,
-            max_owned: Self::MAX_OWNED,
+            max_dedicated: Self::MAX_DEDICATED,
             label: String::new(),
             sentinels: Sentinels::default(),
         };
@@ -353,12 +353,12 @@ impl NodeConfig {
         self
     }
 
-    /// Sets how many [connections of one's own](crate::Node::owned) there may be at once, besides the shared one: each
+    /// Sets how many [connections of one's own](crate::Node::dedicated) there may be at once, besides the shared one: each
     /// blocking call and each transaction holds one. What is above waits as long as a reply may take, and then fails with
     /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded). Default 64.
     #[must_use]
-    pub fn with_max_owned(mut self, connections: usize) -> Self {
-        self.max_owned = connections;
+    pub fn with_max_dedicated(mut self, connections: usize) -> Self {
+        self.max_dedicated = connections;
         self
     }
 
@@ -425,8 +425,8 @@ impl NodeConfig {
     }
 
     /// How many connections of one's own there may be at once.
-    pub fn max_owned(&self) -> usize {
-        self.max_owned
+    pub fn max_dedicated(&self) -> usize {
+        self.max_dedicated
     }
 }
 

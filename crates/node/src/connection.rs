@@ -40,12 +40,12 @@ use crate::pipeline::block;
 use crate::redis_rs::no_response;
 
 pub(crate) use self::core::Core;
-pub(crate) use self::dedicated::Owned;
+pub(crate) use self::dedicated::DedicatedPool;
 pub(crate) use self::distinct::Roll;
 pub(crate) use self::identify::is_there;
 use self::process::Process;
 pub(crate) use self::process::SCRIPT;
-pub use dedicated::OwnedConnection;
+pub use dedicated::DedicatedConnection;
 pub use fence::Fence;
 
 /// A connection to a server that turned out to be the wrong one is made anew once in so long at most.

@@ -117,8 +117,8 @@ pub enum ErrorKind {
 pub enum Bound {
     /// Calls under way on the shared connection: `max_in_flight`.
     InFlight,
-    /// Connections of one's own: `max_owned`. What blocks, transactions and [`owned`](crate::Node::owned) share them.
-    Owned,
+    /// Connections of one's own: `max_dedicated`. What blocks, transactions and [`dedicated`](crate::Node::dedicated) share them.
+    Dedicated,
 }
 
 impl Bound {
@@ -128,9 +128,9 @@ impl Bound {
                 "{limit} calls are under way already, which is the most this node takes; send less at once, or raise \
                  `max_in_flight`"
             ),
-            Self::Owned => format!(
-                "all {limit} owned connections are in use, which blocking calls and transactions share; drop one, or raise \
-                 `max_owned`"
+            Self::Dedicated => format!(
+                "all {limit} dedicated connections are in use, which blocking calls and transactions share; drop one, or raise \
+                 `max_dedicated`"
             ),
         }
     }
@@ -398,7 +398,7 @@ mod tests {
             (ErrorKind::Down { cause: Arc::new(ErrorKind::Connect(io())) }, true, Outcome::NotSent),
             (ErrorKind::Fenced, true, Outcome::NotSent),
             (ErrorKind::Overloaded { limit: 1, of: Bound::InFlight }, false, Outcome::NotSent),
-            (ErrorKind::Overloaded { limit: 1, of: Bound::Owned }, false, Outcome::NotSent),
+            (ErrorKind::Overloaded { limit: 1, of: Bound::Dedicated }, false, Outcome::NotSent),
             (ErrorKind::Timeout(second), false, Outcome::Unknown),
             (ErrorKind::Disconnected(io()), false, Outcome::Unknown),
             (ErrorKind::ReplyTooLarge { limit: 1 }, false, Outcome::Unknown),

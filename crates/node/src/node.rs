@@ -19,9 +19,9 @@ use crate::command::rows;
 use crate::config::ConfigError;
 use crate::config::NodeConfig;
 use crate::connection::Connection;
+use crate::connection::DedicatedConnection;
+use crate::connection::DedicatedPool;
 use crate::connection::Fence;
-use crate::connection::Owned;
-use crate::connection::OwnedConnection;
 use crate::connection::Roll;
 use crate::connection::SCRIPT;
 use crate::connection::is_there;
@@ -45,7 +45,7 @@ use crate::observe::Observer;
 /// # Trade-offs
 /// One connection is faster than several, but a huge reply delays those behind it. What blocks (`BLPOP`) waits on a
 /// connection of its own; what changes a connection (`MULTI`, `SELECT`) is refused here and runs on
-/// [`owned`](Self::owned) ones.
+/// [`dedicated`](Self::dedicated) ones.
 ///
 /// # Example
 /// ```no_run
@@ -71,7 +71,7 @@ struct Inner {
     name: Arc<str>,
     config: Arc<NodeConfig>,
     connection: Connection,
-    owned: Owned,
+    dedicated: DedicatedPool,
     /// Whether the server turned the last write away because it takes none at present.
     refuses_writes: AtomicBool,
     metrics: NodeMetrics,
@@ -89,7 +89,7 @@ impl Node {
         let inner = Inner {
             name: config.name().into(),
             connection: Connection::new(Arc::clone(&config), observer),
-            owned: Owned::new(Arc::clone(&config)),
+            dedicated: DedicatedPool::new(Arc::clone(&config)),
             refuses_writes: AtomicBool::new(false),
             metrics: NodeMetrics::new(config.name().into()),
             config,
@@ -273,16 +273,16 @@ impl Node {
     }
 
     /// Takes a connection that nobody else uses, until it is dropped. At most so many at a time as
-    /// [`max_owned`](NodeConfig::with_max_owned) says.
+    /// [`max_dedicated`](NodeConfig::with_max_dedicated) says.
     ///
     /// # Errors
     /// Why there is none: no connection could be made, or all are in use for longer than the response timeout, by others who
     /// took one, by blocking calls and by transactions ([`ErrorKind::Overloaded`]).
-    pub async fn owned(&self) -> Result<OwnedConnection, Error> {
+    pub async fn dedicated(&self) -> Result<DedicatedConnection, Error> {
         // The shared connection tells a server that is down, or is none, at once and for all callers.
         self.ready().await?;
         self.inner
-            .owned
+            .dedicated
             .take(self.incarnation(), self.inner.connection.core())
             .await
             .map_err(|kind| self.failed("CONNECT", kind))

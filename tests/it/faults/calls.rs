@@ -216,10 +216,10 @@ async fn start_up_does_not_need_every_node() {
 }
 
 #[tokio::test]
-async fn an_owned_connection_blocks_nobody_else() {
+async fn a_dedicated_connection_blocks_nobody_else() {
     let server = Server::start().unwrap();
     let node = Node::connect(server.url()).await.unwrap();
-    let mut waiting = node.owned().await.unwrap();
+    let mut waiting = node.dedicated().await.unwrap();
     let popped = tokio::spawn(async move {
         redis::cmd("BLPOP").arg("jobs").arg(0).query_async::<(String, String)>(&mut waiting).await
     });

@@ -118,8 +118,8 @@ async fn on_connections_of_ones_own(node: &Node) {
         assert!(matches!(error.kind(), ErrorKind::ReplyTooLarge { limit: LIMIT }), "{error}");
         assert!(error.may_have_executed());
     };
-    let owned = node.owned().await.unwrap();
-    let error = measured("a string above it, on an owned connection", SLACK, async || {
+    let owned = node.dedicated().await.unwrap();
+    let error = measured("a string above it, on a dedicated connection", SLACK, async || {
         owned.get::<Vec<u8>>("big").await.unwrap_err()
     })
     .await;
@@ -146,7 +146,7 @@ async fn on_connections_of_ones_own(node: &Node) {
     let error = measured("a block with a string above it", SLACK, async || watched.await.unwrap_err()).await;
     is_too_large(&error);
     assert!(!node.is_down());
-    assert_eq!(node.owned().await.unwrap().get::<String>("small").await.unwrap().as_deref(), Some("v"));
+    assert_eq!(node.dedicated().await.unwrap().get::<String>("small").await.unwrap().as_deref(), Some("v"));
 }
 
 async fn on_a_ring_and_a_copy(urls: &[String]) {
@@ -236,9 +236,9 @@ async fn a_hostile_server_gets_neither_memory_nor_time() {
         })
         .await;
         // The same on a connection of its own.
-        let owned = node.owned().await.unwrap();
+        let owned = node.dedicated().await.unwrap();
         server.answers(first, then);
-        let found = measured(&format!("{flaw}, on an owned connection"), WHOLE, async || {
+        let found = measured(&format!("{flaw}, on a dedicated connection"), WHOLE, async || {
             format!("{:?}", owned.get::<String>("k").await.unwrap_err().kind())
         })
         .await;

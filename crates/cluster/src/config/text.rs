@@ -181,7 +181,7 @@ mod tests {
             check(&format!("{RING}{setting} = 0\n{A}"), 2, "it is 0");
             check(&format!("{RING}{A}{setting} = 0\n"), 5, "is 0");
         }
-        for setting in ["max_in_flight", "max_reply", "max_owned"] {
+        for setting in ["max_in_flight", "max_reply", "max_dedicated"] {
             check(&format!("{RING}{A}{setting} = 0\n"), 5, "is 0");
         }
         let node = |url: &str, more: &str| format!("{RING}[[nodes]]\nurl = \"{url}\"\n{more}\n");

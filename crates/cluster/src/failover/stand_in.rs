@@ -236,7 +236,7 @@ impl Stand<'_> {
         let is_missed = matches!(self.topology.on_down, OnDown::Failover { .. });
         let mut standing_in = Vec::new();
         // What waits for ever does not count: nothing would be cleaned after it.
-        if spec.access == Access::Write && (is_missed || spec.needs_owned(cmd).is_none()) {
+        if spec.access == Access::Write && (is_missed || spec.needs_dedicated(cmd).is_none()) {
             for key in keys {
                 for away in self.in_place_of(key) {
                     standing_in.push(away.stand_in(self.name, is_missed.then_some(key), self.limit()).await?);
@@ -294,7 +294,7 @@ impl Stand<'_> {
         keys: &[&[u8]],
     ) -> Result<Value, node::Error> {
         let (node, eval) = (self.node, rows::EVAL.spec());
-        let (reply, shortened) = if spec.needs_owned(cmd).is_some() {
+        let (reply, shortened) = if spec.needs_dedicated(cmd).is_some() {
             if let Some(before) = before {
                 node.run(eval, &before).await?;
             }

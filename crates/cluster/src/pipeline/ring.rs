@@ -265,7 +265,7 @@ fn plan<'a>(
     portions: &mut Portions,
 ) -> Result<At, Waiting<'a>> {
     let (spec, cmd) = command.command().map_err(Waiting::Nothing)?;
-    if spec.needs_owned(cmd).is_none()
+    if spec.needs_dedicated(cmd).is_none()
         && let Some(owner) = topology.fast_owner(spec, cmd)
     {
         return Ok(portions.put(owner, command.take()));

@@ -20,7 +20,7 @@ pub(crate) enum Context {
     Transaction,
 }
 
-const OWNED: &str = "it needs a connection of its own; run it on one, by `on_node(name)` and `owned()`";
+const OWNED: &str = "it needs a connection of its own; run it on one, by `on_node(name)` and `dedicated()`";
 const HOLDS_UP: &str = "in a pipeline it would hold up what comes after it; call it by itself";
 const NEVER_WAITS: &str =
     "in a `MULTI` block nothing waits; put the command there that does not wait, or call it by itself";
@@ -28,7 +28,7 @@ const NEVER_WAITS: &str =
 impl Context {
     /// Says why a command is not sent like this because of what it does to its connection, if it is not.
     pub(crate) fn refuses(self, spec: &Spec, cmd: &Cmd) -> Option<&'static str> {
-        spec.needs_owned(cmd)?;
+        spec.needs_dedicated(cmd)?;
         match self {
             _ if !spec.blocks_for_keys() => Some(OWNED),
             Self::Alone | Self::Transaction => None,

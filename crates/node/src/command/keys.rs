@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_stream_named_block_does_not_block() {
-        let blocks = |row: &Spec, words| row.needs_owned(&command(words)).is_some();
+        let blocks = |row: &Spec, words| row.needs_dedicated(&command(words)).is_some();
         assert!(blocks(rows::XREAD.spec(), "XREAD COUNT 1 block 0 STREAMS a 0"));
         assert!(!blocks(rows::XREAD.spec(), "XREAD STREAMS block 0"));
         assert!(!blocks(rows::XREAD.spec(), "XREAD COUNT BLOCK STREAMS a 0"));

@@ -48,11 +48,11 @@ impl Spec {
 
     /// Says why a command must not run on a connection that others use, if it must not.
     #[inline]
-    pub fn needs_owned(&self, cmd: &Cmd) -> Option<&'static str> {
+    pub fn needs_dedicated(&self, cmd: &Cmd) -> Option<&'static str> {
         const BLOCKS: &str =
-            "it would block the shared connection; run it on a connection of its own, by `owned()`";
+            "it would block the shared connection; run it on a connection of its own, by `dedicated()`";
         const CHANGES: &str =
-            "it would change the shared connection; run it on a connection of its own, by `owned()`";
+            "it would change the shared connection; run it on a connection of its own, by `dedicated()`";
         match self.connection {
             Connection::Shared => None,
             Connection::BlockingWith(option) if value_of_stream_option(cmd, option).is_none() => None,

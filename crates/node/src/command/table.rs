@@ -110,12 +110,12 @@ const NO_TRANSACTION: &str = "a copy has no transactions: nothing has its nodes 
     order; write in one block, by `pipeline().atomic()`, and hold a lock while you do what follows from a read, by \
     `lock(name, ..)`";
 const ONE_CONNECTION: &str = "it changes one connection, and this one is shared; take a connection of your own to one \
-    node, by `on_node(name)` and `owned()`";
+    node, by `on_node(name)` and `dedicated()`";
 const ONE_SERVER: &str = "it concerns one server; call it on that node, by `on_node(name)`";
 const PATTERNS: &str =
     "a pattern may match channels of every node; use `psubscribe(..)`, which listens to all of them";
 const REPLICAS: &str = "it waits for the replicas of one server, after writes of the same connection; make both on a \
-    connection of your own, by `on_node(name)` and `owned()`";
+    connection of your own, by `on_node(name)` and `dedicated()`";
 const SENTINEL: &str =
     "only a sentinel answers it, which holds no data; connect a node to the sentinel and ask it";
 const SUBSCRIBER: &str = "only the connection that subscribed can do it; drop the `Subscription`, and start another one for what is left";

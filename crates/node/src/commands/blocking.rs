@@ -33,7 +33,7 @@ use crate::command::rows::XREADGROUP;
 /// The commands that wait until there is something to take or to read.
 ///
 /// Each call has a connection of its own while it waits, so it never delays another one. It shares the at most 64 of a node
-/// ([`max_owned`](crate::NodeConfig::with_max_owned)) with transactions and [`owned`](crate::Node::owned). A timeout is rounded up to a millisecond; [`Duration::ZERO`] waits for ever. The server is given the time plus the
+/// ([`max_dedicated`](crate::NodeConfig::with_max_dedicated)) with transactions and [`dedicated`](crate::Node::dedicated). A timeout is rounded up to a millisecond; [`Duration::ZERO`] waits for ever. The server is given the time plus the
 /// node's response timeout to answer.
 ///
 /// # Errors
@@ -175,7 +175,7 @@ pub trait BlockingCommands: Execute {
 
     /// Waits until so many replicas have what this connection has written, and returns how many have.
     ///
-    /// It means something on an [owned connection](crate::OwnedConnection) only, after its own writes; anything else
+    /// It means something on a [dedicated connection](crate::DedicatedConnection) only, after its own writes; anything else
     /// refuses it.
     ///
     /// See <https://redis.io/docs/latest/commands/wait/>.
@@ -190,7 +190,7 @@ pub trait BlockingCommands: Execute {
     /// Waits until this server, if `local` is 1, and so many replicas have on disk what this connection has written;
     /// returns how many of each have. Since Redis 7.2.
     ///
-    /// It means something on an [owned connection](crate::OwnedConnection) only, after its own writes; anything else
+    /// It means something on a [dedicated connection](crate::DedicatedConnection) only, after its own writes; anything else
     /// refuses it. What keeps no append-only file never has it.
     ///
     /// See <https://redis.io/docs/latest/commands/waitaof/>.

@@ -26,7 +26,7 @@ use crate::command::rows::CLIENT_UNPAUSE;
 ///
 /// A question about the connection is put to every node of a ring and of a copy: each has a connection of its own, whose
 /// answer is returned under the node's name. What would change the connection runs on an
-/// [owned](crate::Node::owned) one only. [`client_list`](crate::ServerCommands::client_list) and
+/// [dedicated](crate::Node::dedicated) one only. [`client_list`](crate::ServerCommands::client_list) and
 /// [`client_kill`](crate::ServerCommands::client_kill) are among the commands on servers.
 ///
 /// # Errors
@@ -114,7 +114,7 @@ pub trait ConnectionCommands: Execute {
         self.write(&CLIENT_PAUSE, CLIENT_PAUSE.cmd().arg(millis(time)).arg("WRITE").take())
     }
 
-    /// Gives the connection a name, without spaces. Only on an [owned](crate::Node::owned) connection: the others are
+    /// Gives the connection a name, without spaces. Only on a [dedicated](crate::Node::dedicated) connection: the others are
     /// named in the configuration of the node.
     ///
     /// See <https://redis.io/docs/latest/commands/client-setname/>.

@@ -18,7 +18,7 @@ impl fmt::Debug for NodeConfig {
             .field("probe_interval", &self.probe_interval)
             .field("max_in_flight", &self.max_in_flight)
             .field("max_reply", &self.max_reply)
-            .field("max_owned", &self.max_owned);
+            .field("max_dedicated", &self.max_dedicated);
         if self.has_sentinels() {
             shown.field("sentinels", &self.sentinels);
         }

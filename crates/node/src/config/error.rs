@@ -117,7 +117,7 @@ impl ConfigError {
                     "response_timeout" => &["response_timeout_ms"],
                     "max_in_flight" => &["max_in_flight"],
                     "max_reply" => &["max_reply"],
-                    "max_owned" => &["max_owned"],
+                    "max_dedicated" => &["max_dedicated"],
                     _ => &["url"],
                 }
             }

@@ -41,7 +41,7 @@ pub struct NodeFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_reply: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    max_owned: Option<usize>,
+    max_dedicated: Option<usize>,
 }
 
 impl NodeFields {
@@ -61,7 +61,7 @@ impl NodeFields {
             probe_interval_ms: None,
             max_in_flight: None,
             max_reply: None,
-            max_owned: None,
+            max_dedicated: None,
         }
     }
 
@@ -129,7 +129,7 @@ impl NodeFields {
         }
         config.max_in_flight = self.max_in_flight.unwrap_or(config.max_in_flight);
         config.max_reply = self.max_reply.unwrap_or(config.max_reply);
-        config.max_owned = self.max_owned.unwrap_or(config.max_owned);
+        config.max_dedicated = self.max_dedicated.unwrap_or(config.max_dedicated);
         config.check()?;
         Ok(config)
     }
@@ -196,7 +196,8 @@ impl From<NodeConfig> for NodeFields {
             max_in_flight: (config.max_in_flight != NodeConfig::MAX_IN_FLIGHT)
                 .then_some(config.max_in_flight),
             max_reply: (config.max_reply != NodeConfig::MAX_REPLY).then_some(config.max_reply),
-            max_owned: (config.max_owned != NodeConfig::MAX_OWNED).then_some(config.max_owned),
+            max_dedicated: (config.max_dedicated != NodeConfig::MAX_DEDICATED)
+                .then_some(config.max_dedicated),
             name: config.name,
             username: owned(config.credentials.username()),
             password: owned(config.credentials.password()),

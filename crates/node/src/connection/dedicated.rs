@@ -25,8 +25,8 @@ use redis::Value;
 use redis::aio::ConnectionLike;
 use redis::aio::MultiplexedConnection;
 
+pub(crate) use self::pool::DedicatedPool;
 use self::pool::Dialer;
-pub(crate) use self::pool::Owned;
 use crate::command;
 use crate::command::Command;
 use crate::command::Connection;
@@ -70,13 +70,13 @@ use crate::redis_rs::no_response;
 /// use std::time::Duration;
 ///
 /// # async fn f(node: Node) -> Result<(), redisdb_node::Error> {
-/// let connection = node.owned().await?;
+/// let connection = node.dedicated().await?;
 /// connection.set("k", "v").await?;
 /// let replicas = connection.wait(2, Duration::from_millis(500)).await?;
 /// println!("{replicas} replicas have it");
 /// # Ok(()) }
 /// ```
-pub struct OwnedConnection {
+pub struct DedicatedConnection {
     node: Arc<str>,
     response_timeout: Duration,
     /// Empty once a command was left in mid-reply.
@@ -89,7 +89,7 @@ pub struct OwnedConnection {
     core: Arc<Core>,
 }
 
-impl OwnedConnection {
+impl DedicatedConnection {
     /// Sends a command by its row, and waits as long as it says.
     ///
     /// # Errors
@@ -210,7 +210,7 @@ impl OwnedConnection {
     }
 }
 
-impl Drop for OwnedConnection {
+impl Drop for DedicatedConnection {
     fn drop(&mut self) {
         if *self.changed.get_mut() {
             let connection = self.connection.get_mut().take();
@@ -220,7 +220,7 @@ impl Drop for OwnedConnection {
 }
 
 /// A command whose reply is still to come. Left behind, it takes the connection out of its pool and closes it.
-struct InFlight<'a>(Option<&'a OwnedConnection>);
+struct InFlight<'a>(Option<&'a DedicatedConnection>);
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
@@ -230,13 +230,13 @@ impl Drop for InFlight<'_> {
     }
 }
 
-impl fmt::Debug for OwnedConnection {
+impl fmt::Debug for DedicatedConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnedConnection").field("node", &self.node).finish_non_exhaustive()
+        f.debug_struct("DedicatedConnection").field("node", &self.node).finish_non_exhaustive()
     }
 }
 
-impl Execute for OwnedConnection {
+impl Execute for DedicatedConnection {
     type Error = Error;
     type Write<T: Send> = T;
     type Each<T: Send> = T;
@@ -274,7 +274,7 @@ impl Execute for OwnedConnection {
     }
 }
 
-impl ConnectionLike for OwnedConnection {
+impl ConnectionLike for DedicatedConnection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             if empty::is_wordless(cmd) {

@@ -46,7 +46,7 @@ impl Node {
         if empty::is_wordless(cmd) {
             return Err(self.wordless());
         }
-        if let Some(reason) = command::lookup(cmd).and_then(|spec| spec.needs_owned(cmd)) {
+        if let Some(reason) = command::lookup(cmd).and_then(|spec| spec.needs_dedicated(cmd)) {
             return Err(self.failed(name_of(cmd), ErrorKind::Unsupported(reason.into())));
         }
         let by = self.deadline.map(|deadline| Instant::now() + deadline);
@@ -120,10 +120,10 @@ impl Node {
     /// As [`send`](Self::send). When the future of a blocking command is dropped the server forgets it; what it had
     /// just taken for it is lost.
     pub async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        if let Some(reason) = spec.needs_owned(cmd) {
+        if let Some(reason) = spec.needs_dedicated(cmd) {
             return match spec.blocks_for_keys() {
                 // Boxed, for it is rare: the future of every other command would have room for it, and its type in it.
-                true => self.run_owned(spec, cmd).boxed().await,
+                true => self.run_dedicated(spec, cmd).boxed().await,
                 false => Err(self.failed(spec.name, ErrorKind::Unsupported(reason.into()))),
             };
         }
@@ -147,7 +147,7 @@ impl Node {
     /// # Cancel safety
     /// As [`run`](Self::run).
     pub async fn run_once(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        match spec.needs_owned(cmd) {
+        match spec.needs_dedicated(cmd) {
             Some(_) => self.run(spec, cmd).await,
             None => {
                 let start = Instant::now();
@@ -225,8 +225,8 @@ impl Node {
         }
     }
 
-    async fn run_owned(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        self.owned().await?.run(spec, cmd).await
+    async fn run_dedicated(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        self.dedicated().await?.run(spec, cmd).await
     }
 
     /// Runs any command of Redis, or one that was [registered](crate::command::Registration), and converts its reply.

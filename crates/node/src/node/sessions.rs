@@ -51,7 +51,7 @@ impl Node {
         if commands.is_empty() {
             return Vec::new();
         }
-        if let Some(reason) = commands.iter().find_map(|command| command.spec.needs_owned(&command.cmd)) {
+        if let Some(reason) = commands.iter().find_map(|command| command.spec.needs_dedicated(&command.cmd)) {
             return fail(&ErrorKind::Unsupported(reason.into()));
         }
         let block = block::block(commands);
@@ -260,7 +260,7 @@ impl SendMany for Node {
         let mut sent = Vec::with_capacity(commands.len());
         let mut all = Vec::with_capacity(commands.len());
         for Recorded { spec, cmd } in commands {
-            let refused = spec.needs_owned(cmd);
+            let refused = spec.needs_dedicated(cmd);
             all.push((*spec, refused));
             if refused.is_none() {
                 sent.push((*spec, Cow::Owned(cmd.take())));

@@ -203,7 +203,7 @@ impl<S: HoldLocks> LockGuard<S> {
 
     /// How long the lock is certainly held from now on, by this machine's clock, as long as the store loses nothing.
     ///
-    /// Zero if it may have expired, if [`owned`](Self::owned) was answered with `false`, and after an
+    /// Zero if it may have expired, if [`is_held`](Self::is_held) was answered with `false`, and after an
     /// [`extend`](Self::extend) that did not succeed or whose future was dropped: the store may have set a shorter time
     /// than is known here, or may not have the lock. Only an `extend` that succeeds makes it certain again.
     pub fn remaining(&self) -> Duration {
@@ -215,13 +215,13 @@ impl<S: HoldLocks> LockGuard<S> {
     ///
     /// # Errors
     /// [`LockError::Store`].
-    pub async fn owned(&self) -> Result<bool, LockError<S::Error>> {
-        let owned =
+    pub async fn is_held(&self) -> Result<bool, LockError<S::Error>> {
+        let is_held =
             self.lock.store.owns_lock(&self.lock.name, &self.token).await.map_err(LockError::Store)?;
-        if !owned {
+        if !is_held {
             self.is_lost.store(true, Ordering::Relaxed);
         }
-        Ok(owned)
+        Ok(is_held)
     }
 
     /// Makes the lock last for `timeout` from now on.

@@ -18,7 +18,7 @@ use crate::command::Read;
 use crate::command::Spec;
 use crate::command::Write;
 use crate::command::rows;
-use crate::connection::dedicated::OwnedConnection;
+use crate::connection::dedicated::DedicatedConnection;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::execute::Execute;
@@ -52,7 +52,7 @@ pub struct Transaction {
 #[derive(Debug)]
 struct Shared {
     node: Arc<str>,
-    connection: OwnedConnection,
+    connection: DedicatedConnection,
     stage: AtomicU8,
 }
 
@@ -80,7 +80,7 @@ where
             tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        let connection = node.owned().await?;
+        let connection = node.dedicated().await?;
         connection.run(rows::WATCH.spec(), &watch).await?;
         let shared = Shared { node: node.name().into(), connection, stage: AtomicU8::new(WATCHING) };
         let transaction = Transaction { shared: Arc::new(shared) };
@@ -113,7 +113,7 @@ impl Transaction {
         let Some(spec) = command::lookup(cmd) else {
             return Err(refused(command::name_of(cmd), "it is not in the command table; register it"));
         };
-        if let Some(reason) = spec.needs_owned(cmd).filter(|_| !spec.blocks_for_keys()) {
+        if let Some(reason) = spec.needs_dedicated(cmd).filter(|_| !spec.blocks_for_keys()) {
             return Err(refused(spec.name.into(), reason));
         }
         let reply = self.shared.connection.run(spec, cmd).await?;
@@ -126,7 +126,7 @@ impl Transaction {
 
     async fn execute(&self, commands: &[Recorded]) -> Result<Vec<Result<Value, ErrorKind>>, ErrorKind> {
         const ONCE: &str = "a transaction executes one block; start another transaction";
-        if let Some(reason) = commands.iter().find_map(|command| command.spec.needs_owned(&command.cmd)) {
+        if let Some(reason) = commands.iter().find_map(|command| command.spec.needs_dedicated(&command.cmd)) {
             return Err(ErrorKind::Unsupported(reason.into()));
         }
         let stage = &self.shared.stage;

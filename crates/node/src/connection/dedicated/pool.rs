@@ -1,4 +1,4 @@
-//! The pool of a node's owned connections.
+//! The pool of a node's dedicated connections.
 
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ use deadpool::managed::TimeoutType;
 use parking_lot::Mutex;
 use redis::AsyncConnectionConfig;
 
-use super::OwnedConnection;
+use super::DedicatedConnection;
 use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::connection::Core;
@@ -30,14 +30,14 @@ use crate::error::Bound;
 use crate::error::ErrorKind;
 use crate::redis_rs::Fault;
 
-/// The owned connections of a node.
-pub(crate) struct Owned {
+/// The dedicated connections of a node.
+pub(crate) struct DedicatedPool {
     config: Arc<NodeConfig>,
     /// Made when it is first needed, for it has room for all of them.
     pool: OnceLock<Result<Pool<Dialer>, ErrorKind>>,
 }
 
-impl Owned {
+impl DedicatedPool {
     pub(crate) fn new(config: Arc<NodeConfig>) -> Self {
         Self { config, pool: OnceLock::new() }
     }
@@ -46,7 +46,7 @@ impl Owned {
         let config = Arc::clone(&self.config);
         let check = deadpool_redis::Manager::new("redis://localhost").map_err(Fault::of_handshake)?;
         Pool::builder(Dialer { config, check })
-            .max_size(self.config.max_owned())
+            .max_size(self.config.max_dedicated())
             .runtime(Runtime::Tokio1)
             // The check of a connection that is taken out again has no timeout of its own.
             .recycle_timeout(Some(self.config.response_timeout()))
@@ -61,14 +61,14 @@ impl Owned {
         &self,
         incarnation: u64,
         core: &Arc<Core>,
-    ) -> Result<OwnedConnection, ErrorKind> {
+    ) -> Result<DedicatedConnection, ErrorKind> {
         let pool = self.pool.get_or_init(|| self.open()).as_ref().map_err(ErrorKind::clone)?;
         // A server that is another one by now, as a master that is one no more, need not be asked, nor waited for.
         pool.retain(|pooled, _| pooled.incarnation.is_none_or(|of| of == incarnation));
         match pool.get().await {
             Ok(mut pooled) => {
                 pooled.incarnation = Some(incarnation);
-                Ok(OwnedConnection {
+                Ok(DedicatedConnection {
                     node: self.config.name().into(),
                     response_timeout: self.config.response_timeout(),
                     broken: Broken::clone(&pooled.dialed.broken),
@@ -83,7 +83,7 @@ impl Owned {
             }
             Err(PoolError::Backend(kind)) => Err(kind),
             Err(PoolError::Timeout(TimeoutType::Wait)) => {
-                Err(ErrorKind::Overloaded { limit: self.config.max_owned(), of: Bound::Owned })
+                Err(ErrorKind::Overloaded { limit: self.config.max_dedicated(), of: Bound::Dedicated })
             }
             Err(PoolError::Timeout(_)) => Err(ErrorKind::ConnectTimeout(self.config.connect_timeout())),
             Err(error) => Err(ErrorKind::Connect(Arc::new(io::Error::other(error.to_string())))),
@@ -127,9 +127,9 @@ impl Manager for Dialer {
     }
 }
 
-impl fmt::Debug for Owned {
+impl fmt::Debug for DedicatedPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the pool: it would show the password.
-        f.debug_struct("Owned").finish_non_exhaustive()
+        f.debug_struct("DedicatedPool").finish_non_exhaustive()
     }
 }
