@@ -347,7 +347,7 @@ async fn messages_of_a_pipeline_come_once_and_in_order() {
     let mut expect = async |from: u32| {
         let mut expected = from;
         while expected < from + 50 {
-            if let redisdb::node::Event::Message(message) = news.next().await {
+            if let redisdb::node::PubSubEvent::Message(message) = news.next().await {
                 assert_eq!(message.payload_as::<u32>().unwrap(), expected);
                 expected += 1;
             }

@@ -146,7 +146,7 @@ fn of_the_handles() {
             "connection/clock",
             "EVERY: Duration = Duration::from_secs(60)",
         ),
-        ("in portions of 1000 commands or", "pipeline", "pipeline/batch", "MOST_COMMANDS: usize = 1000"),
+        ("in batches of 1000 commands or", "pipeline", "pipeline/batch", "MOST_COMMANDS: usize = 1000"),
         ("1000 commands or 1 MiB to a node", "pipeline", "pipeline/batch", "MOST_BYTES: usize = 1 << 20"),
         ("it is tried up to 100 times", "node/sessions", "sessions/transaction", "ATTEMPTS: u32 = 100"),
         (

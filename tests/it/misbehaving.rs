@@ -13,7 +13,7 @@ use redisdb::RedisRing;
 use redisdb::cache::Cache;
 use redisdb::commands::*;
 use redisdb::node::ErrorKind;
-use redisdb::node::Event;
+use redisdb::node::PubSubEvent;
 use redisdb::node::Scan;
 use redisdb::node::ScanOptions;
 use redisdb_tests::Events;
@@ -55,9 +55,9 @@ async fn a_subscription_that_is_ended_again_and_again_is_made_anew_after_growing
     .await;
     let node = Node::new(NodeConfig::new(&server.url()).unwrap());
     let mut news = node.subscribe("news").await.unwrap();
-    assert!(matches!(news.next().await, Event::Gap { .. }));
+    assert!(matches!(news.next().await, PubSubEvent::Gap { .. }));
     let first = Instant::now();
-    assert!(matches!(news.next().await, Event::Gap { .. }));
+    assert!(matches!(news.next().await, PubSubEvent::Gap { .. }));
     // A second, up to a fifth less.
     assert!(first.elapsed() >= Duration::from_millis(800), "{:?}", first.elapsed());
     assert!(server.n_connections() <= 4, "{} connections", server.n_connections());

@@ -12,8 +12,8 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 
 use redisdb::RedisRing;
-use redisdb::node::Event;
 use redisdb::node::PubSubCommands;
+use redisdb::node::PubSubEvent;
 use redisdb::node::Subscription;
 use redisdb_tests::DEADLINE;
 use redisdb_tests::NAMES;
@@ -98,7 +98,7 @@ async fn publish(urls: &str) {
     }
 }
 
-async fn next(subscription: &mut Subscription) -> Event {
+async fn next(subscription: &mut Subscription) -> PubSubEvent {
     tokio::time::timeout(DEADLINE, subscription.next()).await.expect("nothing comes")
 }
 
@@ -106,7 +106,7 @@ async fn next(subscription: &mut Subscription) -> Event {
 async fn receive(subscription: &mut Subscription, numbers: std::ops::Range<u64>) {
     for number in numbers {
         match next(subscription).await {
-            Event::Message(message) => assert_eq!(message.payload_as::<u64>().unwrap(), number),
+            PubSubEvent::Message(message) => assert_eq!(message.payload_as::<u64>().unwrap(), number),
             other => panic!("{other:?} before {number}"),
         }
     }
@@ -142,12 +142,12 @@ async fn a_subscriber_gets_all_of_it_while_another_node_dies_and_is_told_of_the_
     let mut last = 5599;
     loop {
         match next(&mut news).await {
-            Event::Message(message) => {
+            PubSubEvent::Message(message) => {
                 let number = message.payload_as().unwrap();
                 assert!(last < number, "{number} after {last}");
                 last = number;
             }
-            Event::Gap { node } => {
+            PubSubEvent::Gap { node } => {
                 assert_eq!(*node, *own);
                 break;
             }
@@ -161,7 +161,7 @@ async fn a_subscriber_gets_all_of_it_while_another_node_dies_and_is_told_of_the_
     let mut after_the_gap = Vec::new();
     while after_the_gap.last() != Some(&(base + 499)) {
         match next(&mut news).await {
-            Event::Message(message) => after_the_gap.push(message.payload_as::<u64>().unwrap()),
+            PubSubEvent::Message(message) => after_the_gap.push(message.payload_as::<u64>().unwrap()),
             other => panic!("{other:?}"),
         }
     }

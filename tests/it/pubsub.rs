@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use redisdb::Node;
 use redisdb::RedisRing;
-use redisdb::node::Event;
 use redisdb::node::PubSubCommands;
+use redisdb::node::PubSubEvent;
 use redisdb::node::ServerCommands;
 use redisdb::node::StringCommands;
 use redisdb::node::Subscription;
@@ -24,14 +24,14 @@ use redisdb_tests::ring_over;
 use xtask::Data;
 use xtask::Server;
 
-async fn next(subscription: &mut Subscription) -> Event {
+async fn next(subscription: &mut Subscription) -> PubSubEvent {
     tokio::time::timeout(DEADLINE, subscription.next()).await.expect("nothing comes")
 }
 
 /// The next message, as channel and payload.
 async fn text(subscription: &mut Subscription) -> (String, String) {
     match next(subscription).await {
-        Event::Message(message) => {
+        PubSubEvent::Message(message) => {
             (String::from_utf8(message.channel.clone()).unwrap(), message.payload_as().unwrap())
         }
         other => panic!("{other:?}"),
@@ -65,7 +65,7 @@ async fn each_kind_of_subscription_gets_its_messages() {
     assert_eq!(node.publish("nobody", "5").await.unwrap(), 0);
     assert_eq!(text(&mut named).await, pair("a", "1"));
     assert_eq!(text(&mut named).await, pair("b", "3"));
-    let Event::Message(first) = next(&mut matching).await else { panic!() };
+    let PubSubEvent::Message(first) = next(&mut matching).await else { panic!() };
     assert_eq!((first.channel.as_slice(), first.pattern.as_deref()), (&b"a"[..], Some(&b"?"[..])));
     assert_eq!(text(&mut matching).await, pair("xyz", "2"));
     assert_eq!(text(&mut matching).await, pair("b", "3"));
@@ -100,13 +100,13 @@ async fn a_lost_connection_is_made_again_and_its_gap_reported() {
     let node = Node::connect(server.url()).await.unwrap();
     let mut subscription = node.subscribe(&["a", "b"]).await.unwrap();
     node.send(redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub")).await.unwrap();
-    assert!(matches!(next(&mut subscription).await, Event::Gap { .. }));
+    assert!(matches!(next(&mut subscription).await, PubSubEvent::Gap { .. }));
     // The gap ends before the first message.
     node.publish("b", "after").await.unwrap();
     assert_eq!(text(&mut subscription).await, pair("b", "after"));
 
     server.restart(Data::Lose).unwrap();
-    assert!(matches!(next(&mut subscription).await, Event::Gap { .. }));
+    assert!(matches!(next(&mut subscription).await, PubSubEvent::Gap { .. }));
     eventually("it can be published", async || node.publish("a", "again").await.is_ok()).await;
     assert_eq!(text(&mut subscription).await, pair("a", "again"));
 
@@ -115,7 +115,7 @@ async fn a_lost_connection_is_made_again_and_its_gap_reported() {
     let long_enough = node.config().response_timeout() + Duration::from_millis(1500);
     assert!(tokio::time::timeout(long_enough, subscription.next()).await.is_err());
     server.resume();
-    assert!(matches!(next(&mut subscription).await, Event::Gap { .. }));
+    assert!(matches!(next(&mut subscription).await, PubSubEvent::Gap { .. }));
 }
 
 #[tokio::test]
@@ -197,8 +197,8 @@ async fn a_ring_whose_other_node_is_restarted_misses_nothing_and_its_own_gap_is_
     let (mut gaps, mut messages) = (Vec::new(), 0);
     while messages < published || gaps.is_empty() {
         match next(&mut matching).await {
-            Event::Message(_) => messages += 1,
-            Event::Gap { node } => gaps.push(node),
+            PubSubEvent::Message(_) => messages += 1,
+            PubSubEvent::Gap { node } => gaps.push(node),
             other => panic!("{other:?}"),
         }
     }
@@ -206,7 +206,7 @@ async fn a_ring_whose_other_node_is_restarted_misses_nothing_and_its_own_gap_is_
 
     servers[0].kill();
     servers[0].restart(Data::Lose).unwrap();
-    assert_eq!(next(&mut named).await, Event::Gap { node: "a".into() });
+    assert_eq!(next(&mut named).await, PubSubEvent::Gap { node: "a".into() });
     eventually("it can be published", async || ring.publish(&channel, "after").await.is_ok()).await;
     assert_eq!(text(&mut named).await, pair(&channel, "after"));
 }
@@ -219,7 +219,7 @@ async fn a_ring_is_listened_to_while_a_node_is_down() {
     ring.publish(channel_of(&ring, "a"), "x").await.unwrap();
     assert_eq!(text(&mut matching).await.1, "x");
     servers[2].restart(Data::Lose).unwrap();
-    assert_eq!(next(&mut matching).await, Event::Gap { node: "c".into() });
+    assert_eq!(next(&mut matching).await, PubSubEvent::Gap { node: "c".into() });
     let error = ring.subscribe(&channel_of(&ring, "c")).await;
     assert!(error.is_ok());
     servers.iter_mut().for_each(Server::kill);
@@ -261,11 +261,11 @@ async fn on_a_copy_no_message_comes_twice_whichever_node_is_down() {
         let (mut got, mut gaps) = (Vec::new(), 0);
         while got.len() < expected.len() {
             match next(subscription).await {
-                Event::Message(message) => got.push((
+                PubSubEvent::Message(message) => got.push((
                     String::from_utf8(message.channel.clone()).unwrap(),
                     message.payload_as::<String>().unwrap(),
                 )),
-                Event::Gap { .. } => gaps += 1,
+                PubSubEvent::Gap { .. } => gaps += 1,
                 other => panic!("{other:?}"),
             }
         }

@@ -7,9 +7,9 @@ use redisdb::NodeConfig;
 use redisdb::RedisCopy;
 use redisdb::RedisRing;
 use redisdb::node::BlockingCommands;
-use redisdb::node::Event;
 use redisdb::node::ListCommands;
 use redisdb::node::PubSubCommands;
+use redisdb::node::PubSubEvent;
 use redisdb::node::SentinelCommands;
 use redisdb::node::SentinelFields;
 use redisdb::node::ServerCommands;
@@ -104,7 +104,7 @@ async fn a_node_follows_its_master_when_that_dies() {
     // Dedicated connections and subscriptions follow too.
     node.dedicated().await.unwrap().set("m", 1).await.unwrap();
     assert_eq!(at_replica.get::<u8>("m").await.unwrap(), Some(1));
-    assert_eq!(subscription.next().await, Event::Gap { node: "a".into() });
+    assert_eq!(subscription.next().await, PubSubEvent::Gap { node: "a".into() });
     assert_eq!(at_replica.publish("news", "x").await.unwrap(), 1);
 }
 

@@ -16,7 +16,7 @@ use redisdb::RedisCopy;
 use redisdb::RedisRing;
 use redisdb::commands::*;
 use redisdb::node::ErrorKind;
-use redisdb::node::Event;
+use redisdb::node::PubSubEvent;
 use redisdb_tests::Hostile;
 use redisdb_tests::Says;
 use redisdb_tests::eventually;
@@ -142,7 +142,7 @@ async fn a_subscription_says_what_it_needs() {
     let node = Node::connect(as_user(&server)).await.unwrap();
     let mut news = node.subscribe("news").await.unwrap();
     node.publish("news", "one").await.unwrap();
-    assert!(matches!(news.next().await, Event::Message(message) if message.payload == b"one"));
+    assert!(matches!(news.next().await, PubSubEvent::Message(message) if message.payload == b"one"));
     drop(StreamExt::next(&mut news));
 }
 

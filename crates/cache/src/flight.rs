@@ -21,7 +21,7 @@ use crate::error::LoadError;
 
 /// What a load gave, for all who wait: not a value but its bytes, for each may want another type.
 #[derive(Debug, Clone)]
-pub(crate) enum Outcome {
+pub(crate) enum Landed {
     Value(Arc<[u8]>),
     Nothing,
     /// A value of which there are no bytes. Only the caller whose loader gave it has it.
@@ -39,20 +39,20 @@ pub(crate) enum NoFlight {
 }
 
 /// What a caller waits on.
-pub(crate) type Waiter = watch::Receiver<Option<Outcome>>;
+pub(crate) type Waiter = watch::Receiver<Option<Landed>>;
 
 /// The loads of one cache, by the names of their Redis keys.
 #[derive(Debug)]
 pub(crate) struct Flights {
     /// How many tasks may load at once, those that were overtaken included.
     limit: usize,
-    state: Mutex<State>,
+    state: Mutex<Loads>,
     /// Changed under the lock, and read without it by every call.
     closed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Loads {
     running: HashMap<Vec<u8>, Flight>,
     /// Until when a stale value is served without another attempt, because the last one failed.
     resting: HashMap<Vec<u8>, Instant>,
@@ -205,12 +205,12 @@ impl Flights {
         self.closed.load(Ordering::SeqCst)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Loads> {
         self.state.lock()
     }
 }
 
-impl State {
+impl Loads {
     fn overtake(&mut self, flight: Flight) {
         flight.ticket.overtaken.store(true, Ordering::SeqCst);
         if let Some(task) = flight.task {
@@ -240,12 +240,12 @@ pub(crate) struct Landing {
     flights: Arc<Flights>,
     name: Vec<u8>,
     ticket: Ticket,
-    sender: watch::Sender<Option<Outcome>>,
+    sender: watch::Sender<Option<Landed>>,
 }
 
 impl Landing {
     /// Gives the outcome to all who wait, and to those who ask until this goes.
-    pub(crate) fn tell(&self, outcome: Outcome) {
+    pub(crate) fn tell(&self, outcome: Landed) {
         self.sender.send_replace(Some(outcome));
     }
 }
@@ -264,7 +264,7 @@ impl Drop for Landing {
 mod tests {
     use super::*;
 
-    async fn outcome(mut waiter: Waiter) -> Option<Outcome> {
+    async fn outcome(mut waiter: Waiter) -> Option<Landed> {
         waiter.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone())
     }
 
@@ -272,8 +272,8 @@ mod tests {
         Arc::new(Flights::new(100_000))
     }
 
-    fn value(byte: u8) -> Outcome {
-        Outcome::Value(vec![byte].into())
+    fn value(byte: u8) -> Landed {
+        Landed::Value(vec![byte].into())
     }
 
     #[tokio::test]
@@ -287,7 +287,7 @@ mod tests {
         let second = flights.join(b"k", |_, landing| async move { landing.tell(value(2)) });
         go.send(()).unwrap();
         for waiter in [first, second] {
-            assert!(matches!(outcome(waiter.unwrap()).await, Some(Outcome::Value(bytes)) if *bytes == [1]));
+            assert!(matches!(outcome(waiter.unwrap()).await, Some(Landed::Value(bytes)) if *bytes == [1]));
         }
         assert!(flights.lock().running.is_empty());
     }
@@ -300,8 +300,8 @@ mod tests {
             panic!("the loader's own");
         });
         assert!(outcome(waiter.unwrap()).await.is_none());
-        let waiter = flights.join(b"k", |_, landing| async move { landing.tell(Outcome::Nothing) });
-        assert!(matches!(outcome(waiter.unwrap()).await, Some(Outcome::Nothing)));
+        let waiter = flights.join(b"k", |_, landing| async move { landing.tell(Landed::Nothing) });
+        assert!(matches!(outcome(waiter.unwrap()).await, Some(Landed::Nothing)));
     }
 
     #[tokio::test]
@@ -321,10 +321,10 @@ mod tests {
             landing.tell(value(2));
         });
         go.send(()).unwrap();
-        assert!(matches!(outcome(old.unwrap()).await, Some(Outcome::Value(bytes)) if *bytes == [1]));
+        assert!(matches!(outcome(old.unwrap()).await, Some(Landed::Value(bytes)) if *bytes == [1]));
         assert_eq!(flights.lock().running.len(), 1, "the end of the old load does not end the new one");
         go_on.send(()).unwrap();
-        assert!(matches!(outcome(new.unwrap()).await, Some(Outcome::Value(bytes)) if *bytes == [2]));
+        assert!(matches!(outcome(new.unwrap()).await, Some(Landed::Value(bytes)) if *bytes == [2]));
     }
 
     #[tokio::test]
@@ -336,7 +336,7 @@ mod tests {
         });
         flights.close();
         assert!(outcome(waiter.unwrap()).await.is_none());
-        let again = flights.join(b"k", |_, landing| async move { landing.tell(Outcome::Nothing) });
+        let again = flights.join(b"k", |_, landing| async move { landing.tell(Landed::Nothing) });
         assert_eq!(again.err(), Some(NoFlight::Closed));
     }
 

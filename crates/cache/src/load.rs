@@ -22,9 +22,9 @@ use crate::error::DecodeError;
 use crate::error::EncodeError;
 use crate::error::Error;
 use crate::error::LoadError;
+use crate::flight::Landed;
 use crate::flight::Landing;
 use crate::flight::NoFlight;
-use crate::flight::Outcome;
 use crate::flight::Ticket;
 use crate::flight::Waiter;
 use crate::keep::Replace;
@@ -196,8 +196,8 @@ impl<E: Execute + Send + 'static> Cache<E> {
         let landed = waiter.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
         let own = own.lock().take();
         match (landed, own, loader) {
-            (Some(Outcome::Value(_) | Outcome::Unwritten), Some(value), _) => Ok(Some(value)),
-            (Some(Outcome::Value(bytes)), None, _) => {
+            (Some(Landed::Value(_) | Landed::Unwritten), Some(value), _) => Ok(Some(value)),
+            (Some(Landed::Value(bytes)), None, _) => {
                 // As of no time: what has just been loaded is not stale.
                 let entry = self.shared.format.decode(&name, &bytes, &mut Room::any(), || 0);
                 match entry.map_err(|reason| DecodeError { key: key.to_string(), reason })? {
@@ -205,10 +205,10 @@ impl<E: Execute + Send + 'static> Cache<E> {
                     Entry::Negative => Ok(None),
                 }
             }
-            (Some(Outcome::Unwritten), None, Some(loader)) => self.load_alone(key, loader).await,
-            (Some(Outcome::Nothing), ..) => Ok(None),
-            (Some(Outcome::Failed(error)), ..) => Err(Error::Load(error)),
-            (Some(Outcome::Unwritten), None, None) | (None, ..) => Err(Error::Load(LoadError::lost(key))),
+            (Some(Landed::Unwritten), None, Some(loader)) => self.load_alone(key, loader).await,
+            (Some(Landed::Nothing), ..) => Ok(None),
+            (Some(Landed::Failed(error)), ..) => Err(Error::Load(error)),
+            (Some(Landed::Unwritten), None, None) | (None, ..) => Err(Error::Load(LoadError::lost(key))),
         }
     }
 
@@ -324,7 +324,7 @@ impl<E> Drop for Loading<E> {
 impl<E> Loading<E> {
     fn fail(&self, error: LoadError, landing: &Landing) {
         self.note_failure();
-        landing.tell(Outcome::Failed(error));
+        landing.tell(Landed::Failed(error));
     }
 
     fn note_failure(&self) {
@@ -365,9 +365,9 @@ impl<E: Execute> Loading<E> {
         };
         shared.counters.load_time.record(self.start.elapsed());
         let outcome = match (&value, &loaded) {
-            (Some(_), Some(loaded)) => Outcome::Value(loaded.bytes.as_slice().into()),
-            (Some(_), None) => Outcome::Unwritten,
-            (None, _) => Outcome::Nothing,
+            (Some(_), Some(loaded)) => Landed::Value(loaded.bytes.as_slice().into()),
+            (Some(_), None) => Landed::Unwritten,
+            (None, _) => Landed::Nothing,
         };
         *own.lock() = value;
         if replace == Replace::Unseen {

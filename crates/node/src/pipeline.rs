@@ -15,8 +15,8 @@ use parking_lot::MutexGuard;
 use redis::Cmd;
 use redis::FromRedisValue;
 
-use self::pending::Group;
-use self::pending::State;
+use self::pending::Pending;
+use self::pending::Sent;
 use crate::command;
 use crate::command::Command;
 use crate::command::Each;
@@ -26,7 +26,7 @@ use crate::command::Write;
 use crate::command::name_of;
 use crate::execute::Execute;
 
-pub use self::batch::Portion;
+pub use self::batch::Batch;
 
 /// Gathers commands and sends them together: one write, one wait, one outcome for each of them.
 ///
@@ -38,12 +38,12 @@ pub use self::batch::Portion;
 ///
 /// # Trade-offs
 /// * It is not atomic: commands of others may run in between, unless it was made [`atomic`](Self::atomic).
-/// * All commands and their replies are held in memory. They are sent in portions of 1000 commands or 1 MiB to a node,
-///   the next when the one before is answered, so nothing is in memory twice; each portion has the response timeout
-///   for itself. When a portion has no answer, what comes after it for that node is not sent.
+/// * All commands and their replies are held in memory. They are sent in batches of 1000 commands or 1 MiB to a node,
+///   the next when the one before is answered, so nothing is in memory twice; each batch has the response timeout
+///   for itself. When a batch has no answer, what comes after it for that node is not sent.
 ///
 /// # On a ring
-/// Grouped by node: a portion for each is sent at the same time, the next ones when all have answered. Split commands such
+/// Grouped by node: a batch for each is sent at the same time, the next ones when all have answered. Split commands such
 /// as `mget` are split as ever. Atomic, all keys must have one hash tag.
 ///
 /// # Example
@@ -62,7 +62,7 @@ pub use self::batch::Portion;
 pub struct Pipeline<S: SendMany> {
     to: S,
     atomic: bool,
-    state: Mutex<State<S>>,
+    state: Mutex<Pending<S>>,
 }
 
 /// A command in a [`Pipeline`], with its row.
@@ -174,7 +174,7 @@ impl<R: Send, E: Send> Answers for Vec<Option<Result<R, E>>> {
 impl<S: SendMany> Pipeline<S> {
     /// Starts an empty pipeline. [`Node::pipeline`](crate::Node::pipeline) and its like are shorter.
     pub fn new(to: S) -> Self {
-        Self { to, atomic: false, state: Mutex::new(State::new()) }
+        Self { to, atomic: false, state: Mutex::new(Pending::new()) }
     }
 
     /// Makes it one `MULTI` block: all commands run with none of others in between, or, if one of them is malformed or
@@ -223,18 +223,18 @@ impl<S: SendMany> Pipeline<S> {
     pub async fn execute(&self) -> Executed<S::Error> {
         let (commands, first) = self.state().start();
         let total = commands.len();
-        let mut in_flight = InFlight { pipeline: self, commands, first, n_answered: 0 };
+        let mut executing = Executing { pipeline: self, commands, first, n_answered: 0 };
         let mut failures = Vec::new();
-        let n_answered = &mut in_flight.n_answered;
+        let n_answered = &mut executing.n_answered;
         let mut answered = |answers: S::Answers| {
             failures.extend(answers.failures().map(|(i, error)| (*n_answered + i, error.clone())));
             let (from, n) = (first + *n_answered, answers.n_commands());
             *n_answered += n;
-            self.state().answered(from, n, Group::Answered(answers));
+            self.state().answered(from, n, Sent::Answered(answers));
         };
         match self.atomic {
-            true => answered(self.to.send_atomic(&in_flight.commands).await),
-            false => self.to.send_many(&mut in_flight.commands, answered).await,
+            true => answered(self.to.send_atomic(&executing.commands).await),
+            false => self.to.send_many(&mut executing.commands, answered).await,
         }
         Executed { total, failures }
     }
@@ -247,26 +247,26 @@ impl<S: SendMany> Pipeline<S> {
         Promise { pipeline: self, number, spec, kept: false, read }
     }
 
-    fn state(&self) -> MutexGuard<'_, State<S>> {
+    fn state(&self) -> MutexGuard<'_, Pending<S>> {
         self.state.lock()
     }
 }
 
 /// Commands under way. Left behind, their promises must not wait for ever.
-struct InFlight<'a, S: SendMany> {
+struct Executing<'a, S: SendMany> {
     pipeline: &'a Pipeline<S>,
     commands: Vec<Recorded>,
     first: usize,
     n_answered: usize,
 }
 
-impl<S: SendMany> Drop for InFlight<'_, S> {
+impl<S: SendMany> Drop for Executing<'_, S> {
     fn drop(&mut self) {
         let left = self.commands.iter().skip(self.n_answered);
         let names: Vec<_> = left.map(|command| command.spec.name).collect();
         if !names.is_empty() {
             let (first, n) = (self.first + self.n_answered, names.len());
-            self.pipeline.state().answered(first, n, Group::GivenUp(names));
+            self.pipeline.state().answered(first, n, Sent::GivenUp(names));
         }
     }
 }
@@ -298,8 +298,8 @@ where
             return Poll::Ready(Err(to.not_sent(self.spec.name, FIRST)));
         }
         let answer = match state.group_of(self.number) {
-            Some((Group::Answered(answers), i)) => answers.take(i),
-            Some((Group::GivenUp(_), _)) => Some(Err(to.given_up(self.spec.name))),
+            Some((Sent::Answered(answers), i)) => answers.take(i),
+            Some((Sent::GivenUp(_), _)) => Some(Err(to.given_up(self.spec.name))),
             None => {
                 state.waiting.insert(self.number, context.waker().clone());
                 return Poll::Pending;

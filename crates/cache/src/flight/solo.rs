@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Flights;
-use super::State;
+use super::Loads;
 use super::Ticket;
 
 /// Keys that are being loaded, each with its ticket, until this goes.
@@ -32,7 +32,7 @@ impl Flights {
     }
 }
 
-impl State {
+impl Loads {
     /// Tells those who load a key by themselves that it is about to be set or deleted.
     pub(super) fn overtake_solo(&mut self, name: &[u8]) {
         if let Some((ticket, _)) = self.solo.remove(name) {

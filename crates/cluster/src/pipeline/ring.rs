@@ -8,8 +8,8 @@ use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Value;
 use redisdb_node as node;
+use redisdb_node::Batch;
 use redisdb_node::Pipeline;
-use redisdb_node::Portion;
 use redisdb_node::Recorded;
 use redisdb_node::SendMany;
 use redisdb_node::command::Access;
@@ -66,7 +66,7 @@ enum Waiting<'a> {
 
 /// What each node is to be sent.
 struct Portions {
-    of_nodes: Vec<Option<Portion>>,
+    of_nodes: Vec<Option<Batch>>,
     /// How many commands a node will get, about, so that its portion need not grow.
     room: usize,
     is_full: bool,
@@ -75,14 +75,14 @@ struct Portions {
 impl Portions {
     fn new(n_nodes: usize, n_commands: usize) -> Self {
         let of_nodes = std::iter::repeat_with(|| None).take(n_nodes).collect();
-        let room = (n_commands / n_nodes * 5 / 4 + 4).min(Portion::MOST_COMMANDS);
+        let room = (n_commands / n_nodes * 5 / 4 + 4).min(Batch::MOST_COMMANDS);
         Self { of_nodes, room, is_full: false }
     }
 
     #[inline(always)] // the command is moved once instead of twice
     fn put(&mut self, node: usize, cmd: Cmd) -> At {
         let Some(of_node) = self.of_nodes.get_mut(node) else { return (node, usize::MAX) };
-        let portion = of_node.get_or_insert_with(|| Portion::with_capacity(self.room));
+        let portion = of_node.get_or_insert_with(|| Batch::with_capacity(self.room));
         let at = (node, portion.len());
         portion.push(cmd);
         self.is_full |= portion.is_full();
@@ -92,7 +92,7 @@ impl Portions {
 
 /// What a node has been sent, and what it answered.
 struct Sent {
-    portion: Option<Portion>,
+    portion: Option<Batch>,
     replies: Result<Vec<Value>, node::Error>,
 }
 
@@ -105,7 +105,7 @@ impl Sent {
 
     /// Whether every command has one, as a rule.
     fn is_whole(&self) -> bool {
-        (0..self.portion.as_ref().map_or(0, Portion::len)).all(|i| self.has_reply(i))
+        (0..self.portion.as_ref().map_or(0, Batch::len)).all(|i| self.has_reply(i))
     }
 }
 

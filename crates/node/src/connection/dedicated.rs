@@ -175,12 +175,12 @@ impl DedicatedConnection {
 
     /// Closes the connection if what was sent is not answered to the end.
     async fn to_the_end<T>(&self, sent: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
-        let mut in_flight = InFlight(Some(self));
+        let mut unanswered = Unanswered(Some(self));
         let reply = sent.await;
         let lives =
             reply.as_ref().err().is_none_or(|error| Fault::of(error.clone()).connection == Fate::Lives);
         if lives {
-            in_flight.0 = None;
+            unanswered.0 = None;
         }
         reply
     }
@@ -220,9 +220,9 @@ impl Drop for DedicatedConnection {
 }
 
 /// A command whose reply is still to come. Left behind, it takes the connection out of its pool and closes it.
-struct InFlight<'a>(Option<&'a DedicatedConnection>);
+struct Unanswered<'a>(Option<&'a DedicatedConnection>);
 
-impl Drop for InFlight<'_> {
+impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
         if let Some(connection) = self.0 {
             connection.close();

@@ -7,12 +7,12 @@ use parking_lot::MutexGuard;
 
 /// By the names of the nodes: the `run_id` of the process that each is connected to, and the database.
 #[derive(Debug, Default)]
-pub(crate) struct Roll(Mutex<BTreeMap<String, Place>>);
+pub(crate) struct Roll(Mutex<BTreeMap<String, Database>>);
 
-type Place = (String, u32);
+type Database = (String, u32);
 
 impl Roll {
-    fn held(&self) -> MutexGuard<'_, BTreeMap<String, Place>> {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<String, Database>> {
         self.0.lock()
     }
 
@@ -20,18 +20,18 @@ impl Roll {
     ///
     /// # Errors
     /// The name of another node that is there.
-    pub(super) fn enter(&self, name: &str, place: Place) -> Result<(), String> {
+    pub(super) fn enter(&self, name: &str, database: Database) -> Result<(), String> {
         let mut held = self.held();
-        match held.iter().find(|(other, there)| *other != name && **there == place) {
+        match held.iter().find(|(other, there)| *other != name && **there == database) {
             Some((other, _)) => Err(other.clone()),
             None => {
-                held.insert(name.to_owned(), place);
+                held.insert(name.to_owned(), database);
                 Ok(())
             }
         }
     }
 
-    /// Leaves the place of a node to others.
+    /// Leaves the database of a node to others.
     pub(super) fn leave(&self, name: &str) {
         self.held().remove(name);
     }

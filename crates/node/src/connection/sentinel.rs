@@ -26,7 +26,7 @@ use crate::redis_rs::Fault;
 use crate::redis_rs::decode;
 
 /// Host and port.
-type Place = (String, u16);
+type HostPort = (String, u16);
 
 /// So many sentinels are asked at most beside those that are configured, whatever they name. Five watch a master usually.
 const MOST_NAMED: usize = 32;
@@ -42,11 +42,11 @@ pub(crate) async fn master<'a>(
     let Address::Sentinel { sentinels, service, tls } = config.address() else {
         return Err(ConfigError::NoService.into());
     };
-    let mut asked: Vec<Place> = Vec::new();
-    let mut tried: Vec<Place> = Vec::new();
+    let mut asked: Vec<HostPort> = Vec::new();
+    let mut tried: Vec<HostPort> = Vec::new();
     let mut steps: FuturesUnordered<BoxFuture<'a, Step>> = FuturesUnordered::new();
     let most = sentinels.len() + MOST_NAMED;
-    let mut ask_too = |places: Vec<Place>, steps: &FuturesUnordered<BoxFuture<'a, Step>>| {
+    let mut ask_too = |places: Vec<HostPort>, steps: &FuturesUnordered<BoxFuture<'a, Step>>| {
         for place in places {
             if asked.len() < most && !asked.contains(&place) {
                 asked.push(place.clone());
@@ -91,13 +91,13 @@ enum Step {
 
 /// What a sentinel says.
 struct Answer {
-    master: Option<Place>,
-    others: Vec<Place>,
+    master: Option<HostPort>,
+    others: Vec<HostPort>,
 }
 
 async fn ask(
     config: &NodeConfig,
-    (host, port): Place,
+    (host, port): HostPort,
     service: &str,
     tls: bool,
 ) -> Result<Answer, ErrorKind> {
@@ -120,7 +120,7 @@ async fn ask(
         None => None,
     };
     // A user who may not ask for the others is told of none.
-    let others: Vec<Place> = match replies.next() {
+    let others: Vec<HostPort> = match replies.next() {
         Some(Value::Array(others)) => others.iter().take(MOST_NAMED).filter_map(place).collect(),
         _ => Vec::new(),
     };
@@ -136,7 +136,7 @@ fn refusal(reply: &redis::ServerError) -> ErrorKind {
 }
 
 /// Where another sentinel is, by the list of its fields and values.
-fn place(fields: &Value) -> Option<Place> {
+fn place(fields: &Value) -> Option<HostPort> {
     let Value::Array(words) = fields else { return None };
     let field = |name: &[u8]| {
         let mut pairs = words.chunks_exact(2);
@@ -154,7 +154,7 @@ fn place(fields: &Value) -> Option<Place> {
 /// takes no writes.
 async fn reach_master(
     config: &NodeConfig,
-    (host, port): Place,
+    (host, port): HostPort,
     settings: &RedisConnectionInfo,
     options: AsyncConnectionConfig,
     tls: bool,

@@ -17,7 +17,7 @@ use crate::command::Spec;
 use crate::commands::ScriptingCommands;
 use crate::error::Error;
 use crate::error::ErrorKind;
-use crate::pipeline::Portion;
+use crate::pipeline::Batch;
 use crate::pipeline::Recorded;
 use crate::pipeline::SendMany;
 use crate::pipeline::batch::too_few;
@@ -100,10 +100,10 @@ impl Node {
         block::part_of(pipeline, replies, offset, count).map_err(|(command, kind)| self.failed(command, kind))
     }
 
-    /// Sends commands in their order, in portions of 1000 commands or 1 MiB, the next when the one before is answered,
+    /// Sends commands in their order, in batches of 1000 commands or 1 MiB, the next when the one before is answered,
     /// and returns one outcome for each.
     ///
-    /// When a portion has no answer, each of its commands may have been executed, and those after it are not sent. None
+    /// When a batch has no answer, each of its commands may have been executed, and those after it are not sent. None
     /// may be one that blocks or changes a connection.
     ///
     /// # Cancel safety
@@ -114,31 +114,31 @@ impl Node {
     ) -> Vec<Result<Value, Error>> {
         let mut all = Vec::new();
         let commands: Vec<_> = commands.into_iter().map(|(spec, cmd)| (spec, Cow::Borrowed(cmd))).collect();
-        self.send_portions(commands, |mut outcomes| all.append(&mut outcomes)).await;
+        self.send_batches(commands, |mut outcomes| all.append(&mut outcomes)).await;
         all
     }
 
-    /// The same, the outcomes of each portion handed over when they are there. A command that is given by value is not
+    /// The same, the outcomes of each batch handed over when they are there. A command that is given by value is not
     /// copied.
-    pub(crate) async fn send_portions<'a>(
+    pub(crate) async fn send_batches<'a>(
         &self,
         commands: Vec<(&'static Spec, Cow<'a, Cmd>)>,
         mut outcomes: impl FnMut(Vec<Result<Value, Error>>),
     ) {
         let mut commands = commands.into_iter();
         loop {
-            let mut specs = Vec::with_capacity(commands.len().min(Portion::MOST_COMMANDS));
-            let mut portion = Portion::with_capacity(commands.len());
-            while !portion.is_full()
+            let mut specs = Vec::with_capacity(commands.len().min(Batch::MOST_COMMANDS));
+            let mut batch = Batch::with_capacity(commands.len());
+            while !batch.is_full()
                 && let Some((spec, cmd)) = commands.next()
             {
                 specs.push(spec);
-                portion.push(cmd.into_owned());
+                batch.push(cmd.into_owned());
             }
-            if portion.is_empty() {
+            if batch.is_empty() {
                 return;
             }
-            match self.send_pipeline(portion.pipeline(), 0, portion.len()).await {
+            match self.send_pipeline(batch.pipeline(), 0, batch.len()).await {
                 Ok(replies) => {
                     let mut replies = replies.into_iter();
                     let outcome = |spec: &'static Spec| match replies.next() {
@@ -272,7 +272,7 @@ impl SendMany for Node {
             let kind = reason.map_or_else(too_few, |reason| ErrorKind::Unsupported(reason.into()));
             Some(Err(self.failed(spec.name, kind)))
         };
-        self.send_portions(sent, |outcomes| {
+        self.send_batches(sent, |outcomes| {
             let mut answers = Vec::with_capacity(outcomes.len());
             for outcome in outcomes {
                 let before = all.by_ref().map_while(|(spec, reason)| Some((spec, Some(reason?))));

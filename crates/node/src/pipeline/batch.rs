@@ -14,22 +14,22 @@ const MOST_BYTES: usize = 1 << 20;
 /// Commands that are sent to one node in one write.
 ///
 /// ```
-/// # use redisdb_node::Portion;
-/// let mut portion = Portion::with_capacity(2);
-/// portion.push(redis::cmd("GET").arg("a").take());
-/// assert_eq!((portion.len(), portion.is_full()), (1, false)); // `node.send_pipeline(portion.pipeline(), 0, 1)` sends it
+/// # use redisdb_node::Batch;
+/// let mut batch = Batch::with_capacity(2);
+/// batch.push(redis::cmd("GET").arg("a").take());
+/// assert_eq!((batch.len(), batch.is_full()), (1, false)); // `node.send_pipeline(batch.pipeline(), 0, 1)` sends it
 /// ```
 #[derive(Debug)]
-pub struct Portion {
+pub struct Batch {
     pipeline: Pipeline,
     bytes: usize,
 }
 
-impl Portion {
+impl Batch {
     /// How many commands go out in one write at most.
     pub const MOST_COMMANDS: usize = 1000;
 
-    /// Starts a portion with room for so many commands.
+    /// Starts a batch with room for so many commands.
     pub fn with_capacity(n_commands: usize) -> Self {
         Self { pipeline: Pipeline::with_capacity(n_commands.min(Self::MOST_COMMANDS)), bytes: 0 }
     }
@@ -85,24 +85,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_portion_is_neither_too_long_nor_too_big() {
-        let portions_of = |commands: &[Cmd]| {
+    fn a_batch_is_neither_too_long_nor_too_big() {
+        let batches_of = |commands: &[Cmd]| {
             let mut lengths = vec![0];
-            let mut portion = Portion::with_capacity(commands.len());
+            let mut batch = Batch::with_capacity(commands.len());
             for cmd in commands {
-                if portion.is_full() {
-                    portion = Portion::with_capacity(0);
+                if batch.is_full() {
+                    batch = Batch::with_capacity(0);
                     lengths.push(0);
                 }
-                portion.push(cmd.clone());
-                *lengths.last_mut().unwrap() = portion.len();
+                batch.push(cmd.clone());
+                *lengths.last_mut().unwrap() = batch.len();
             }
             lengths
         };
         let of = |bytes: usize| redis::cmd("GET").arg(vec![0_u8; bytes]).take();
-        assert_eq!(portions_of(&[]), [0]);
-        assert_eq!(portions_of(&vec![of(1); 2500]), [1000, 1000, 500]);
-        assert_eq!(portions_of(&vec![of(MOST_BYTES / 2); 5]), [2, 2, 1]);
-        assert_eq!(portions_of(&[of(1), of(2 * MOST_BYTES), of(1)]), [2, 1]);
+        assert_eq!(batches_of(&[]), [0]);
+        assert_eq!(batches_of(&vec![of(1); 2500]), [1000, 1000, 500]);
+        assert_eq!(batches_of(&vec![of(MOST_BYTES / 2); 5]), [2, 2, 1]);
+        assert_eq!(batches_of(&[of(1), of(2 * MOST_BYTES), of(1)]), [2, 1]);
     }
 }

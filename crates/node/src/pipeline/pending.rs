@@ -11,12 +11,12 @@ use super::SendMany;
 const FIRST_ROOM: usize = 32;
 
 /// What has been recorded in a pipeline, and what has come of it.
-pub(super) struct State<S: SendMany> {
+pub(super) struct Pending<S: SendMany> {
     /// What has been recorded and not sent, and how many were sent before.
     pub(super) recorded: Vec<Recorded>,
     pub(super) sent: usize,
     /// What has been answered, each group with the number of its first command, in their order.
-    answered: Vec<(usize, Group<S>)>,
+    answered: Vec<(usize, Sent<S>)>,
     /// Who waits for which answer.
     pub(super) waiting: BTreeMap<usize, Waker>,
     /// The commands whose answers nobody wants, so that they are not kept.
@@ -24,13 +24,13 @@ pub(super) struct State<S: SendMany> {
 }
 
 /// Commands that were sent.
-pub(super) enum Group<S: SendMany> {
+pub(super) enum Sent<S: SendMany> {
     Answered(S::Answers),
     /// Nobody waited for their answers to the end: their names.
     GivenUp(Vec<&'static str>),
 }
 
-impl<S: SendMany> State<S> {
+impl<S: SendMany> Pending<S> {
     pub(super) fn new() -> Self {
         Self {
             // It is for many: growing from one to a hundred would be as much work as routing them.
@@ -50,11 +50,11 @@ impl<S: SendMany> State<S> {
     }
 
     /// Keeps the answers to `n` commands from the number `first` on, as far as somebody wants them, and wakes who waits.
-    pub(super) fn answered(&mut self, first: usize, n: usize, mut group: Group<S>) {
+    pub(super) fn answered(&mut self, first: usize, n: usize, mut group: Sent<S>) {
         if n == 0 {
             return;
         }
-        if let Group::Answered(answers) = &mut group {
+        if let Sent::Answered(answers) = &mut group {
             let wanted = self.unwanted.iter().skip(first).take(n).enumerate();
             wanted.filter(|(_, unwanted)| **unwanted).for_each(|(i, _)| drop(answers.take(i)));
         }
@@ -68,8 +68,8 @@ impl<S: SendMany> State<S> {
     /// Notes that nobody wants the answer to a command.
     pub(super) fn give_up(&mut self, number: usize) {
         match self.group_of(number) {
-            Some((Group::Answered(answers), i)) => drop(answers.take(i)),
-            Some((Group::GivenUp(_), _)) => {}
+            Some((Sent::Answered(answers), i)) => drop(answers.take(i)),
+            Some((Sent::GivenUp(_), _)) => {}
             None => {
                 self.waiting.remove(&number);
                 let n = self.unwanted.len().max(number + 1);
@@ -82,7 +82,7 @@ impl<S: SendMany> State<S> {
     }
 
     /// The group that a command is answered in, and its number there; `None` if it has no answer yet.
-    pub(super) fn group_of(&mut self, number: usize) -> Option<(&mut Group<S>, usize)> {
+    pub(super) fn group_of(&mut self, number: usize) -> Option<(&mut Sent<S>, usize)> {
         let after = self.answered.partition_point(|(first, _)| *first <= number);
         let (first, group) = self.answered.get_mut(after.checked_sub(1)?)?;
         let (i, n) = (number - *first, group.n_commands());
@@ -90,7 +90,7 @@ impl<S: SendMany> State<S> {
     }
 }
 
-impl<S: SendMany> Group<S> {
+impl<S: SendMany> Sent<S> {
     fn n_commands(&self) -> usize {
         match self {
             Self::Answered(answers) => answers.n_commands(),
@@ -112,7 +112,7 @@ mod tests {
     use crate::command::rows::GET;
     use crate::node::Node;
 
-    impl State<Node> {
+    impl Pending<Node> {
         fn sent(n: usize) -> Self {
             let mut state = Self::new();
             state.record_and_send(n);
@@ -127,20 +127,20 @@ mod tests {
         /// Answers each of `n` commands with its number.
         fn answer(&mut self, first: usize, n: usize) {
             let answer = |i| Some(Ok(("node".into(), Value::Int(i64::try_from(first + i).unwrap()))));
-            self.answered(first, n, Group::Answered((0..n).map(answer).collect()));
+            self.answered(first, n, Sent::Answered((0..n).map(answer).collect()));
         }
 
         fn take(&mut self, number: usize) -> Option<Value> {
             match self.group_of(number)? {
-                (Group::Answered(answers), i) => answers.take(i).map(|answer| answer.unwrap().1),
-                (Group::GivenUp(names), i) => Some(Value::SimpleString(names[i].to_owned())),
+                (Sent::Answered(answers), i) => answers.take(i).map(|answer| answer.unwrap().1),
+                (Sent::GivenUp(names), i) => Some(Value::SimpleString(names[i].to_owned())),
             }
         }
     }
 
     #[test]
     fn every_command_finds_its_answer_in_whatever_groups_they_come() {
-        let mut state = State::sent(6);
+        let mut state = Pending::sent(6);
         let second = state.record_and_send(3);
         assert_eq!(second, 6);
         state.answer(0, 4);
@@ -168,7 +168,7 @@ mod tests {
             }
         }
         let woken = Arc::new(Count(AtomicUsize::new(0)));
-        let mut state = State::sent(4);
+        let mut state = Pending::sent(4);
         for number in 0..4 {
             state.waiting.insert(number, Arc::clone(&woken).into());
         }
@@ -184,9 +184,9 @@ mod tests {
 
     #[test]
     fn what_is_given_up_says_so_after_what_was_answered() {
-        let mut state = State::sent(3);
+        let mut state = Pending::sent(3);
         state.answer(0, 1);
-        state.answered(1, 2, Group::GivenUp(vec!["SET", "GET"]));
+        state.answered(1, 2, Sent::GivenUp(vec!["SET", "GET"]));
         assert_eq!(state.take(0), Some(Value::Int(0)));
         assert_eq!(state.take(2), Some(Value::SimpleString("GET".into())));
     }

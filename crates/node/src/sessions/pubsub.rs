@@ -19,18 +19,18 @@ use crate::error::Error;
 use crate::node::Node;
 use crate::redis_rs::decode;
 
-/// Messages of channels, as a [`Stream`] of [`Event`]s. Each node that it listens to has a connection for it alone.
+/// Messages of channels, as a [`Stream`] of [`PubSubEvent`]s. Each node that it listens to has a connection for it alone.
 ///
 /// When a connection is lost it is made again, with pauses from 50 ms to 1 s, and what it listened to is subscribed to
 /// again. Where that happens again within a minute, the pauses grow: 1, 4, 16 and then 30 s. What was published meanwhile
-/// is lost; then there is an [`Event::Gap`]. An idle connection is tested every second, so that the loss of a server
+/// is lost; then there is a [`PubSubEvent::Gap`]. An idle connection is tested every second, so that the loss of a server
 /// that hangs is noticed too.
 ///
 /// It never ends by itself. Dropped, it closes its connections.
 ///
 /// # Trade-offs
 /// Nothing waits for a slow reader: up to 10,000 events, or 64 MiB, are kept for it; further messages are dropped, and
-/// counted by an [`Event::Overflow`] that stands in their place. A gap that begins among them is said once for each node,
+/// counted by a [`PubSubEvent::Overflow`] that stands in their place. A gap that begins among them is said once for each node,
 /// after it.
 ///
 /// # On a ring
@@ -45,14 +45,14 @@ use crate::redis_rs::decode;
 ///
 /// # Example
 /// ```no_run
-/// use redisdb_node::{Event, Node};
+/// use redisdb_node::{PubSubEvent, Node};
 ///
 /// # async fn f(node: Node) -> Result<(), redisdb_node::Error> {
 /// let mut news = node.subscribe(&["news", "weather"]).await?;
 /// loop {
 ///     match news.next().await {
-///         Event::Message(message) => println!("{}", String::from_utf8_lossy(&message.payload)),
-///         Event::Gap { node } => println!("some may have been missed, `{node}` was away"),
+///         PubSubEvent::Message(message) => println!("{}", String::from_utf8_lossy(&message.payload)),
+///         PubSubEvent::Gap { node } => println!("some may have been missed, `{node}` was away"),
 ///         other => println!("{other:?}"),
 ///     }
 /// }
@@ -67,7 +67,7 @@ pub struct Subscription {
 /// What a [`Subscription`] has to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Event {
+pub enum PubSubEvent {
     /// A message.
     Message(Message),
     /// The connection to this node was lost, and is there again: what was published meanwhile is missing.
@@ -162,15 +162,15 @@ impl Subscription {
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
-    pub async fn next(&mut self) -> Event {
+    pub async fn next(&mut self) -> PubSubEvent {
         std::future::poll_fn(|context| self.queue.poll(context)).await
     }
 }
 
 impl Stream for Subscription {
-    type Item = Event;
+    type Item = PubSubEvent;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<PubSubEvent>> {
         self.queue.poll(context).map(Some)
     }
 }

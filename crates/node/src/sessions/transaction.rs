@@ -46,11 +46,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 /// Made by [`Node::transaction`]. A cheap handle.
 #[derive(Debug, Clone)]
 pub struct Transaction {
-    shared: Arc<Shared>,
+    shared: Arc<WatchedConnection>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct WatchedConnection {
     node: Arc<str>,
     connection: DedicatedConnection,
     stage: AtomicU8,
@@ -82,7 +82,8 @@ where
         }
         let connection = node.dedicated().await?;
         connection.run(rows::WATCH.spec(), &watch).await?;
-        let shared = Shared { node: node.name().into(), connection, stage: AtomicU8::new(WATCHING) };
+        let shared =
+            WatchedConnection { node: node.name().into(), connection, stage: AtomicU8::new(WATCHING) };
         let transaction = Transaction { shared: Arc::new(shared) };
         let outcome = f(transaction.clone()).await;
         if transaction.shared.stage.load(Ordering::Acquire) != CONFLICT {

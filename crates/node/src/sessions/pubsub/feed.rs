@@ -60,9 +60,9 @@ impl Feed {
                     let _gone = begins.send(told);
                 }
                 match outcome {
-                    Ok(live) => {
+                    Ok(listening) => {
                         breaker.connected(Instant::now());
-                        live.until_lost(node.config().response_timeout()).await;
+                        listening.until_lost(node.config().response_timeout()).await;
                         tracing::warn!(node = node.name(), "subscription lost");
                         breaker.refused(Instant::now(), Arc::new(ErrorKind::hung_up()), fastrand::f64());
                     }
@@ -84,13 +84,13 @@ impl Feed {
 }
 
 /// A connection that is subscribed. Its driver ends with it.
-struct Live {
+struct Listening {
     connection: MultiplexedConnection,
     _driver: AbortOnDropHandle<()>,
     ended: oneshot::Receiver<()>,
 }
 
-impl Live {
+impl Listening {
     /// Returns when the connection has ended, or a test of it was not answered in time.
     async fn until_lost(mut self, response_timeout: Duration) {
         loop {
@@ -106,7 +106,12 @@ impl Live {
     }
 }
 
-async fn listen(node: &Node, topics: &Topics, queue: &Arc<Queue>, missed: bool) -> Result<Live, ErrorKind> {
+async fn listen(
+    node: &Node,
+    topics: &Topics,
+    queue: &Arc<Queue>,
+    missed: bool,
+) -> Result<Listening, ErrorKind> {
     // The shared connection tells a server that is down, is none, or is another node's.
     node.ready().await.map_err(|error| error.kind().clone())?;
     let timeout = node.config().connect_timeout();
@@ -121,7 +126,7 @@ async fn subscribe(
     topics: &Topics,
     queue: &Arc<Queue>,
     missed: bool,
-) -> Result<Live, ErrorKind> {
+) -> Result<Listening, ErrorKind> {
     let (command, names) = match topics {
         Topics::Channels(names) => ("SUBSCRIBE", names),
         Topics::Patterns(names) => ("PSUBSCRIBE", names),
@@ -149,19 +154,19 @@ async fn subscribe(
         let _nobody_asks = end.send(());
     })
     .await?;
-    let mut live = Live { connection: dialed.connection, _driver: dialed.driver, ended };
+    let mut listening = Listening { connection: dialed.connection, _driver: dialed.driver, ended };
     let mut commands = Pipeline::with_capacity(names.len());
     for name in names {
         // One by one: each has one confirmation.
         commands.cmd(command).arg(name);
     }
-    let replies = live.connection.send_packed_commands(&commands, 0, commands.len()).await;
+    let replies = listening.connection.send_packed_commands(&commands, 0, commands.len()).await;
     for reply in replies.map_err(Fault::of_handshake)? {
         if let Value::ServerError(error) = reply {
             return Err(ErrorKind::Server(ServerError::from(&error)));
         }
     }
-    Ok(live)
+    Ok(listening)
 }
 
 fn message(node: &Arc<str>, kind: &PushKind, data: Vec<Value>) -> Option<Message> {

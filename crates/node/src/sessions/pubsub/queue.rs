@@ -9,8 +9,8 @@ use std::task::Waker;
 
 use parking_lot::Mutex;
 
-use super::Event;
 use super::Message;
+use super::PubSubEvent;
 
 /// How many events are kept for a slow reader at most, and how many bytes of messages.
 const MOST: usize = 10_000;
@@ -24,7 +24,7 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    events: VecDeque<Event>,
+    events: VecDeque<PubSubEvent>,
     bytes: usize,
     /// How many messages have been dropped since the last event.
     lost: u64,
@@ -49,7 +49,7 @@ impl Queue {
         waiting.gap(node);
     }
 
-    pub(super) fn poll(&self, context: &mut Context<'_>) -> Poll<Event> {
+    pub(super) fn poll(&self, context: &mut Context<'_>) -> Poll<PubSubEvent> {
         let mut waiting = self.waiting.lock();
         match waiting.pop() {
             Some(event) => Poll::Ready(event),
@@ -70,7 +70,7 @@ impl Waiting {
         }
         self.say_left_out();
         self.bytes += bytes;
-        self.events.push_back(Event::Message(message));
+        self.events.push_back(PubSubEvent::Message(message));
         self.wake();
     }
 
@@ -83,16 +83,16 @@ impl Waiting {
             return;
         }
         self.say_left_out();
-        let event = Event::Gap { node: Arc::clone(node) };
+        let event = PubSubEvent::Gap { node: Arc::clone(node) };
         if self.events.back() != Some(&event) {
             self.events.push_back(event);
         }
         self.wake();
     }
 
-    fn pop(&mut self) -> Option<Event> {
+    fn pop(&mut self) -> Option<PubSubEvent> {
         let event = self.events.pop_front();
-        if let Some(Event::Message(message)) = &event {
+        if let Some(PubSubEvent::Message(message)) = &event {
             self.bytes -= size(message).min(self.bytes);
         }
         if event.is_none() {
@@ -105,9 +105,9 @@ impl Waiting {
     /// Puts the number of what was dropped in its place, and the gaps among it.
     fn say_left_out(&mut self) {
         if self.lost > 0 {
-            self.events.push_back(Event::Overflow { lost: std::mem::take(&mut self.lost) });
+            self.events.push_back(PubSubEvent::Overflow { lost: std::mem::take(&mut self.lost) });
         }
-        self.events.extend(self.gaps.drain(..).map(|node| Event::Gap { node }));
+        self.events.extend(self.gaps.drain(..).map(|node| PubSubEvent::Gap { node }));
     }
 
     fn wake(&mut self) {
@@ -117,7 +117,7 @@ impl Waiting {
 
 fn size(message: &Message) -> usize {
     let pattern = message.pattern.as_ref().map_or(0, Vec::len);
-    message.payload.len() + message.channel.len() + pattern + size_of::<Event>()
+    message.payload.len() + message.channel.len() + pattern + size_of::<PubSubEvent>()
 }
 
 impl fmt::Debug for Queue {
@@ -135,7 +135,7 @@ mod tests {
         Message { node: "a".into(), channel: b"c".to_vec(), pattern: None, payload }
     }
 
-    fn next(queue: &Queue) -> Option<Event> {
+    fn next(queue: &Queue) -> Option<PubSubEvent> {
         match queue.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(event) => Some(event),
             Poll::Pending => None,
@@ -149,13 +149,13 @@ mod tests {
             queue.push(message(i.to_string().into_bytes()));
         }
         let first = message(b"0".to_vec());
-        assert_eq!(next(&queue), Some(Event::Message(first)));
+        assert_eq!(next(&queue), Some(PubSubEvent::Message(first)));
         queue.push(message(b"late".to_vec()));
         for _ in 1..MOST {
-            assert!(matches!(next(&queue), Some(Event::Message(_))));
+            assert!(matches!(next(&queue), Some(PubSubEvent::Message(_))));
         }
-        assert_eq!(next(&queue), Some(Event::Overflow { lost: 5 }));
-        assert_eq!(next(&queue), Some(Event::Message(message(b"late".to_vec()))));
+        assert_eq!(next(&queue), Some(PubSubEvent::Overflow { lost: 5 }));
+        assert_eq!(next(&queue), Some(PubSubEvent::Message(message(b"late".to_vec()))));
         assert_eq!(next(&queue), None);
     }
 
@@ -164,8 +164,8 @@ mod tests {
         let queue = Queue::new(|_| true);
         queue.push(message(vec![0; MOST_BYTES + 1]));
         queue.push(message(vec![0; 1]));
-        assert!(matches!(next(&queue), Some(Event::Message(_))));
-        assert_eq!(next(&queue), Some(Event::Overflow { lost: 1 }));
+        assert!(matches!(next(&queue), Some(PubSubEvent::Message(_))));
+        assert_eq!(next(&queue), Some(PubSubEvent::Overflow { lost: 1 }));
         assert_eq!(next(&queue), None);
     }
 
@@ -177,10 +177,10 @@ mod tests {
             nodes.iter().for_each(|node| queue.gap(node));
         }
         queue.push(message(b"lost".to_vec()));
-        let events: Vec<Event> = std::iter::from_fn(|| next(&queue)).collect();
+        let events: Vec<PubSubEvent> = std::iter::from_fn(|| next(&queue)).collect();
         assert_eq!(events.len(), MOST + 3);
-        let gap = |node: &Arc<str>| Event::Gap { node: Arc::clone(node) };
-        assert_eq!(events[MOST..], [Event::Overflow { lost: 1 }, gap(&nodes[0]), gap(&nodes[1])]);
+        let gap = |node: &Arc<str>| PubSubEvent::Gap { node: Arc::clone(node) };
+        assert_eq!(events[MOST..], [PubSubEvent::Overflow { lost: 1 }, gap(&nodes[0]), gap(&nodes[1])]);
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
         let queue = Queue::new(|_| true);
         let node: Arc<str> = "a".into();
         (0..3).for_each(|_| queue.gap(&node));
-        assert_eq!(next(&queue), Some(Event::Gap { node }));
+        assert_eq!(next(&queue), Some(PubSubEvent::Gap { node }));
         assert_eq!(next(&queue), None);
     }
 }
