@@ -9,13 +9,13 @@ use std::time::Instant;
 
 use redisdb::Node;
 use redisdb::node::FlushMode;
-use redisdb::node::HoldLocks;
 use redisdb::node::KeyCommands;
 use redisdb::node::Lock;
 use redisdb::node::LockError;
 use redisdb::node::LockOptions;
 use redisdb::node::ScriptingCommands;
 use redisdb::node::StringCommands;
+use redisdb::node::plumbing::HoldLocks;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
 use redisdb_tests::ring;

@@ -11,7 +11,7 @@ use redisdb::RedisRing;
 use redisdb::commands::*;
 use redisdb::node::Pipeline;
 use redisdb::node::Script;
-use redisdb::node::SendMany;
+use redisdb::node::plumbing::SendMany;
 use redisdb_tests::NAMES;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use redisdb_node::foreign;
+use redisdb_node::plumbing::foreign;
 
 /// A key of the cache, before prefix and version are added.
 ///

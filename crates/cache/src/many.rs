@@ -324,7 +324,7 @@ mod tests {
             _: Cmd,
         ) -> Result<T, NodeError> {
             let reply = Value::Array(self.0.iter().cloned().map(Value::BulkString).collect());
-            redisdb_node::decode(reply).map_err(|error| {
+            redisdb_node::plumbing::decode(reply).map_err(|error| {
                 NodeError::new("fake".into(), command.spec().name, ErrorKind::Reply(error.into()))
             })
         }

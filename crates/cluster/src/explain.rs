@@ -10,7 +10,7 @@ use redisdb_node::command::Access;
 use redisdb_node::command::Merge;
 use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
-use redisdb_node::foreign;
+use redisdb_node::plumbing::foreign;
 
 use crate::call::Call;
 use crate::copy::RedisCopy;

@@ -13,9 +13,9 @@ use redis::Value;
 use redis::aio::ConnectionLike;
 use redisdb_node as node;
 use redisdb_node::Node;
-use redisdb_node::Recorded;
 use redisdb_node::ServerError;
 use redisdb_node::command::Spec;
+use redisdb_node::plumbing::Recorded;
 
 use crate::call::Call;
 use crate::copy::RedisCopy;

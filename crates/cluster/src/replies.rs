@@ -253,7 +253,7 @@ pub(crate) fn decode<T: FromRedisValue>(
     command: &'static str,
     reply: Value,
 ) -> Result<T, node::Error> {
-    node::decode(reply)
+    node::plumbing::decode(reply)
         .map_err(|error| node::Error::new(name.into(), command, node::ErrorKind::Reply(error.into())))
 }
 
@@ -263,7 +263,7 @@ pub(crate) fn decode_merged<T: FromRedisValue>(
     command: &'static str,
     reply: Value,
 ) -> Result<T, Error> {
-    node::decode(reply).map_err(|error| Error::unmerged(command, names, error.into()))
+    node::plumbing::decode(reply).map_err(|error| Error::unmerged(command, names, error.into()))
 }
 
 impl<T> IntoIterator for Replies<T> {

@@ -1,6 +1,5 @@
 //! What may go wrong with one server.
 
-#[doc(hidden)] // for the crates above this one
 pub mod foreign;
 mod server;
 

@@ -13,8 +13,6 @@ pub use error::Error;
 pub use error::ErrorKind;
 pub use error::Outcome;
 pub use error::ServerError;
-#[doc(hidden)] // for the crates above this one
-pub use error::foreign;
 mod observe;
 pub use observe::NodeEvent;
 pub use observe::Observer;
@@ -31,17 +29,11 @@ pub use scan::ScanCursorError;
 pub use scan::ScanStep;
 mod connection;
 pub use connection::DedicatedConnection;
-pub use connection::Fence;
 mod pipeline;
-pub use pipeline::Answers;
-pub use pipeline::Batch;
 pub use pipeline::Executed;
 pub use pipeline::Pipeline;
-pub use pipeline::Recorded;
-pub use pipeline::SendMany;
 mod sessions;
 pub use sessions::Function;
-pub use sessions::HoldLocks;
 pub use sessions::Lock;
 pub use sessions::LockError;
 pub use sessions::LockGuard;
@@ -52,12 +44,11 @@ pub use sessions::RunScript;
 pub use sessions::Script;
 pub use sessions::ScriptCall;
 pub use sessions::Subscription;
-pub use sessions::Topics;
 pub use sessions::Transaction;
-pub use sessions::is_keyspace_channel;
+#[doc(hidden)]
+pub mod plumbing;
+
 mod metrics;
 mod redis_rs;
-#[doc(hidden)] // for the crates above this one
-pub use redis_rs::decode;
 mod retry;
 mod token;

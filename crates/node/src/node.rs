@@ -110,6 +110,7 @@ impl Node {
     /// at that moment. Others fail with [`Fenced`](ErrorKind::Fenced), also on a connection that was just made anew.
     ///
     /// What needs a connection of its own passes the fence when it takes that connection.
+    #[doc(hidden)]
     #[must_use]
     pub fn fenced(&self, fence: &Fence) -> Self {
         Self { fence: Some(fence.clone()), ..self.clone() }
@@ -187,12 +188,14 @@ impl Node {
     /// That it is the same process is proved by the `run_id` of `INFO`; where this user may not call that, since Redis 7.0
     /// by a script that was loaded into it (`HELLO`, `SCRIPT LOAD`, `SCRIPT EXISTS`); else by nothing, and each new
     /// connection counts.
+    #[doc(hidden)]
     pub fn incarnation(&self) -> u64 {
         self.inner.connection.incarnation()
     }
 
     /// A name of the server process of this [incarnation](Self::incarnation) that no other process has. `None` if nothing
     /// proves which process it is, and of an incarnation that is not the present one.
+    #[doc(hidden)]
     pub fn process(&self, incarnation: u64) -> Option<String> {
         self.inner.connection.process(incarnation)
     }
@@ -202,6 +205,7 @@ impl Node {
     ///
     /// # Errors
     /// That it cannot be asked.
+    #[doc(hidden)]
     pub async fn is_process(&self, incarnation: u64, name: &str) -> Result<Option<bool>, Error> {
         let own = self.process(incarnation);
         if own.as_deref() == Some(name) {

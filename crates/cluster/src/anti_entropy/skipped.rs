@@ -2,7 +2,7 @@
 
 use redisdb_node as node;
 use redisdb_node::Node;
-use redisdb_node::foreign;
+use redisdb_node::plumbing::foreign;
 
 use crate::anti_entropy::repair::Repaired;
 use crate::anti_entropy::value;

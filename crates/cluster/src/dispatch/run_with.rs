@@ -4,9 +4,9 @@ use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
-use redisdb_node::Recorded;
 use redisdb_node::command;
 use redisdb_node::command::Spec;
+use redisdb_node::plumbing::Recorded;
 
 /// Runs a command and a second one in one `MULTI` block, and returns the reply to each.
 ///

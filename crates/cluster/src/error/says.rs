@@ -4,7 +4,7 @@ use std::fmt;
 
 use redis::Cmd;
 use redisdb_node::command::words;
-use redisdb_node::foreign;
+use redisdb_node::plumbing::foreign;
 
 use super::CrossNode;
 use super::Error;

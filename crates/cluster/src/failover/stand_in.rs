@@ -13,10 +13,10 @@ use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
-use redisdb_node::Recorded;
 use redisdb_node::command::Access;
 use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
+use redisdb_node::plumbing::Recorded;
 
 use crate::dispatch::scatter::on_owner;
 use crate::engine::nodes::Nodes;

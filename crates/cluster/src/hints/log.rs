@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use parking_lot::MutexGuard;
-use redisdb_node::Fence;
 use redisdb_node::Node;
+use redisdb_node::plumbing::Fence;
 
 use crate::health::Health;
 use crate::membership::state_machine::Memory;

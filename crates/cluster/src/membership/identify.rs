@@ -10,13 +10,13 @@ use parking_lot::MutexGuard;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
-use redisdb_node::Fence;
 use redisdb_node::LockError;
 use redisdb_node::LockGuard;
 use redisdb_node::LockOptions;
 use redisdb_node::Node;
 use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
+use redisdb_node::plumbing::Fence;
 
 use crate::anti_entropy::value;
 use crate::copy::RedisCopy;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 use std::time::Instant;
 
-use redisdb_node::foreign;
+use redisdb_node::plumbing::foreign;
 use serde::Deserialize;
 use serde::Serialize;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use redis::FromRedisValue;
 use redis::Value;
-use redisdb_node::Answers;
+use redisdb_node::plumbing::Answers;
 
 use crate::error::Error;
 use crate::replies::PerNode;

@@ -11,11 +11,11 @@ use redis::FromRedisValue;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Pipeline;
-use redisdb_node::Recorded;
-use redisdb_node::SendMany;
 use redisdb_node::command::Access;
 use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
+use redisdb_node::plumbing::Recorded;
+use redisdb_node::plumbing::SendMany;
 
 use crate::call::Call;
 use crate::copy::RedisCopy;

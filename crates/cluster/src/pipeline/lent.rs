@@ -3,10 +3,10 @@
 use redis::Cmd;
 use redis::Pipeline;
 use redis::Value;
-use redisdb_node::Answers;
 use redisdb_node::command;
 use redisdb_node::command::Keys;
 use redisdb_node::command::Spec;
+use redisdb_node::plumbing::Answers;
 
 use crate::dispatch::scatter::on_owner;
 use crate::error::Error;

@@ -8,14 +8,14 @@ use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Value;
 use redisdb_node as node;
-use redisdb_node::Batch;
 use redisdb_node::Pipeline;
-use redisdb_node::Recorded;
-use redisdb_node::SendMany;
 use redisdb_node::command::Access;
 use redisdb_node::command::Merge;
 use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
+use redisdb_node::plumbing::Batch;
+use redisdb_node::plumbing::Recorded;
+use redisdb_node::plumbing::SendMany;
 
 use crate::dispatch::scatter::on_owner;
 use crate::engine::nodes::Nodes;

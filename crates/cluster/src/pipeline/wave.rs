@@ -8,9 +8,9 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use redis::Value;
 use redisdb_node as node;
-use redisdb_node::Recorded;
 use redisdb_node::command::Access;
 use redisdb_node::command::Spec;
+use redisdb_node::plumbing::Recorded;
 
 use crate::call::Call;
 use crate::copy::RedisCopy;

@@ -9,10 +9,10 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use redis::Value;
 use redisdb_node as node;
-use redisdb_node::HoldLocks;
 use redisdb_node::Lock;
 use redisdb_node::LockOptions;
 use redisdb_node::command::rows;
+use redisdb_node::plumbing::HoldLocks;
 
 use crate::copy::RedisCopy;
 use crate::dispatch::scatter::on_owner;

@@ -6,8 +6,8 @@ use redis::ToRedisArgs;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::Subscription;
-use redisdb_node::Topics;
-use redisdb_node::is_keyspace_channel;
+use redisdb_node::plumbing::Topics;
+use redisdb_node::plumbing::is_keyspace_channel;
 
 use crate::copy::RedisCopy;
 use crate::error::Error;

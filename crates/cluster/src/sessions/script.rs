@@ -3,7 +3,7 @@
 use redis::FromRedisValue;
 use redisdb_node::RunScript;
 use redisdb_node::ScriptCall;
-use redisdb_node::SendMany;
+use redisdb_node::plumbing::SendMany;
 
 use crate::call::Call;
 use crate::copy::RedisCopy;

@@ -11,8 +11,6 @@ use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Execute;
 use redisdb_node::Pipeline;
-use redisdb_node::Recorded;
-use redisdb_node::SendMany;
 use redisdb_node::Transaction;
 use redisdb_node::command::Command;
 use redisdb_node::command::Each;
@@ -20,6 +18,8 @@ use redisdb_node::command::Read;
 use redisdb_node::command::Spec;
 use redisdb_node::command::Write;
 use redisdb_node::command::rows;
+use redisdb_node::plumbing::Recorded;
+use redisdb_node::plumbing::SendMany;
 
 use crate::dispatch::scatter::on_owner;
 use crate::engine::topology::Topology;

@@ -84,6 +84,7 @@ impl Node {
     ///
     /// # Errors
     /// If it is an error reply.
+    #[doc(hidden)]
     pub fn accept(&self, command: impl Into<Cow<'static, str>>, reply: Value) -> Result<Value, Error> {
         match reply {
             Value::ServerError(reply) => {
@@ -146,6 +147,7 @@ impl Node {
     ///
     /// # Cancel safety
     /// As [`run`](Self::run).
+    #[doc(hidden)]
     pub async fn run_once(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         match spec.needs_dedicated(cmd) {
             Some(_) => self.run(spec, cmd).await,

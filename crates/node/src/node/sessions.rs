@@ -44,6 +44,7 @@ impl Node {
     ///
     /// # Cancel safety
     /// When the future is dropped all of the commands may have been executed, or none.
+    #[doc(hidden)]
     pub async fn send_block(&self, commands: &[Recorded]) -> Vec<Result<Value, Error>> {
         let fail = |kind: &ErrorKind| {
             commands.iter().map(|command| Err(self.failed(command.spec.name, kind.clone()))).collect()
@@ -81,6 +82,7 @@ impl Node {
     ///
     /// # Cancel safety
     /// When the future is dropped any of the commands may have been executed.
+    #[doc(hidden)]
     pub async fn send_pipeline(
         &self,
         pipeline: &Pipeline,
@@ -108,6 +110,7 @@ impl Node {
     ///
     /// # Cancel safety
     /// When the future is dropped any of the commands may have been executed.
+    #[doc(hidden)]
     pub async fn send_each<'a>(
         &self,
         commands: impl IntoIterator<Item = (&'static Spec, &'a Cmd)>,

@@ -14,7 +14,7 @@ const MOST_BYTES: usize = 1 << 20;
 /// Commands that are sent to one node in one write.
 ///
 /// ```
-/// # use redisdb_node::Batch;
+/// # use redisdb_node::plumbing::Batch;
 /// let mut batch = Batch::with_capacity(2);
 /// batch.push(redis::cmd("GET").arg("a").take());
 /// assert_eq!((batch.len(), batch.is_full()), (1, false)); // `node.send_pipeline(batch.pipeline(), 0, 1)` sends it

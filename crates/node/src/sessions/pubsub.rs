@@ -135,6 +135,7 @@ impl Subscription {
     /// again, and has a gap when it can.
     ///
     /// Messages that `accept` does not accept are left out.
+    #[doc(hidden)]
     pub async fn start(
         parts: Vec<(Node, Topics)>,
         accept: fn(&Message) -> bool,

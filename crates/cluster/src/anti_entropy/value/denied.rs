@@ -2,7 +2,7 @@
 
 use redisdb_node as node;
 use redisdb_node::Node;
-use redisdb_node::foreign;
+use redisdb_node::plumbing::foreign;
 
 /// What the scripts of a copy call: not every server says which of it was refused.
 const IN_SCRIPTS: &str = "+get +set +pexpire +del";

@@ -1,0 +1,12 @@
+//! What the crates above this one need of it, and a program does not: no part of this is covered by semantic versioning.
+
+pub use crate::connection::Fence;
+pub use crate::error::foreign;
+pub use crate::pipeline::Answers;
+pub use crate::pipeline::Batch;
+pub use crate::pipeline::Recorded;
+pub use crate::pipeline::SendMany;
+pub use crate::redis_rs::decode;
+pub use crate::sessions::HoldLocks;
+pub use crate::sessions::Topics;
+pub use crate::sessions::is_keyspace_channel;
