@@ -342,7 +342,7 @@ async fn a_server_that_somebody_emptied_a_moment_ago_tells_no_count() {
 async fn a_node_that_comes_back_empty_helps_nobody_to_a_lock() {
     let (_servers, copy, _) = the_first_is_empty().await;
     let options = redisdb::node::LockOptions::new(std::time::Duration::from_secs(60));
-    let options = options.blocking_timeout(std::time::Duration::ZERO);
+    let options = options.wait_at_most(std::time::Duration::ZERO);
     let guard = copy.lock("l", options).acquire().await.unwrap();
     // As if it had been away when the lock was taken; and of those that have it one has lost it.
     copy.on_node("c").unwrap().del("l").await.unwrap();

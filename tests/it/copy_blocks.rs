@@ -105,7 +105,7 @@ async fn one_writer_under_a_lock_keeps_every_node_equal() {
     let (_servers, copy) = copy().await;
     let add = async || {
         for _ in 0..20 {
-            let options = LockOptions::new(Duration::from_secs(30)).sleep(Duration::from_millis(4));
+            let options = LockOptions::new(Duration::from_secs(30)).retry_every(Duration::from_millis(4));
             let guard = copy.lock("lock", options).acquire().await.unwrap();
             let n = copy.get::<i64>("n").await.unwrap().unwrap_or(0);
             let block = copy.pipeline().atomic();

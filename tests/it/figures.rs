@@ -181,10 +181,10 @@ fn of_the_handles() {
             "MOST_BYTES: usize = 64 << 20",
         ),
         (
-            "Default 100 milliseconds. pub fn sleep",
+            "Default 100 milliseconds. pub fn retry_every",
             "sessions/lock",
             "sessions/lock",
-            "sleep: Duration::from_millis(100), blocking_timeout: None",
+            "retry_every: Duration::from_millis(100), wait_at_most: None",
         ),
     ] {
         check(&format!("crates/node/src/{at}.rs"), says, &format!("crates/node/src/{file}.rs"), has);

@@ -50,7 +50,7 @@ async fn what_happens_to_the_nodes_is_told_until_the_ring_or_the_copy_ends() {
 async fn a_guard_that_is_dropped_leaves_the_lock_to_expire() {
     let server = Server::start().unwrap();
     let node = Node::connect(server.url()).await.unwrap();
-    let once = |timeout| LockOptions::new(timeout).blocking_timeout(Duration::ZERO);
+    let once = |timeout| LockOptions::new(timeout).wait_at_most(Duration::ZERO);
     drop(node.lock("l", once(Duration::from_secs(1000))).acquire().await.unwrap());
     assert!(matches!(node.lock("l", once(DEADLINE)).acquire().await, Err(LockError::NotAcquired)));
     let left = node.ttl("l").await.unwrap();

@@ -25,7 +25,7 @@ const LONG: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(30);
 
 fn once(timeout: Duration) -> LockOptions {
-    LockOptions::new(timeout).blocking_timeout(Duration::ZERO)
+    LockOptions::new(timeout).wait_at_most(Duration::ZERO)
 }
 
 /// Taken, refused to others, extended, given up, and lost when it expires.
@@ -41,7 +41,7 @@ async fn check<S: HoldLocks<Error: 'static> + Sync>(store: &S) {
     // Released: it can be taken at once. Not released: when it has expired, and the first owner is told.
     let lost = Lock::new(store, "l", once(SHORT)).acquire().await.unwrap();
     let start = Instant::now();
-    let waiting = LockOptions::new(LONG).sleep(Duration::from_millis(2));
+    let waiting = LockOptions::new(LONG).retry_every(Duration::from_millis(2));
     let second = Lock::new(store, "l", waiting).acquire().await.unwrap();
     assert!(start.elapsed() < LONG / 2);
     assert_ne!(lost.token(), second.token());
@@ -135,7 +135,7 @@ async fn exclusion<S: HoldLocks<Error: 'static> + Sync + 'static>(store: S, roun
         .map(|task| {
             let (store, inside, done) = (store.clone(), inside.clone(), done.clone());
             tokio::spawn(async move {
-                let options = LockOptions::new(Duration::from_secs(2)).sleep(Duration::from_millis(4));
+                let options = LockOptions::new(Duration::from_secs(2)).retry_every(Duration::from_millis(4));
                 let lock = Lock::new(&store, "l", options);
                 for round in 0..rounds {
                     let (held, holds) = tokio::sync::oneshot::channel();

@@ -304,7 +304,7 @@ impl RedisCopy {
         let Some(identity) = &self.shared.identity else { return Ok(None) };
         // On the server itself: whatever it loses, it loses this with it.
         let name = format!("__redisdb:{{{identity}}}:sync").into_bytes();
-        let options = LockOptions::new(LEASE).blocking_timeout(Duration::ZERO);
+        let options = LockOptions::new(LEASE).wait_at_most(Duration::ZERO);
         let guard = match node.lock(name, options).acquire().await {
             Ok(guard) => guard,
             Err(LockError::Store(error)) => return Err(error.into()),

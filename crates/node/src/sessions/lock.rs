@@ -11,56 +11,56 @@ use crate::execute::Execute;
 use crate::sessions::script::Script;
 use crate::token::token;
 
-/// How a [`Lock`] is held and waited for.
+/// How long a [`Lock`] is held, and how it is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct LockOptions {
-    timeout: Duration,
-    sleep: Duration,
-    blocking_timeout: Option<Duration>,
+    lease: Duration,
+    retry_every: Duration,
+    wait_at_most: Option<Duration>,
 }
 
 impl LockOptions {
-    /// Held for `timeout` at most: then it is free, whatever its owner does. At least 1 millisecond.
-    pub fn new(timeout: Duration) -> Self {
-        Self { timeout, sleep: Duration::from_millis(100), blocking_timeout: None }
+    /// Returns the options of a lock that expires after this lease, whatever its owner does. At least 1 millisecond.
+    pub fn new(lease: Duration) -> Self {
+        Self { lease, retry_every: Duration::from_millis(100), wait_at_most: None }
     }
 
-    /// Sets how long to wait between two attempts, at most: each wait is a random time from a half of it on. Default
-    /// 100 milliseconds.
-    pub fn sleep(mut self, sleep: Duration) -> Self {
-        self.sleep = sleep;
+    /// Sets the pause between two attempts to take the lock. Each pause is a random time between half of it and all of it.
+    /// Default 100 milliseconds.
+    pub fn retry_every(mut self, pause: Duration) -> Self {
+        self.retry_every = pause;
         self
     }
 
-    /// Sets how long [`acquire`](Lock::acquire) waits; [`Duration::ZERO`] tries once. Default: for ever.
-    pub fn blocking_timeout(mut self, timeout: Duration) -> Self {
-        self.blocking_timeout = Some(timeout);
+    /// Sets how long [`acquire`](Lock::acquire) waits for the lock; [`Duration::ZERO`] tries once. Default: for ever.
+    pub fn wait_at_most(mut self, time: Duration) -> Self {
+        self.wait_at_most = Some(time);
         self
     }
 }
 
-/// A lock of a name, on whatever holds keys.
+/// A lock with a name, on a node, a ring or a copy.
 ///
-/// Its key, of that name, holds the token of the owner and expires by itself; taking, extending and releasing it are
-/// scripts that compare the token, so that nobody ends another one's lock.
+/// The lock is a key of that name. Its value is the token of the owner, and it expires after the lease. Scripts that compare
+/// the token take, extend and release the lock, so no client ends the lock of another.
 ///
 /// # Trade-offs
-/// * An owner that is held up for longer than the timeout is no owner any more, and does not notice by itself:
-///   [`release`](LockGuard::release) says so, too late for what was done meanwhile. What must never be done twice needs
-///   a check where it is done.
+/// * An owner that pauses for longer than the lease has lost the lock and does not notice.
+///   [`release`](LockGuard::release) reports that, too late for what the owner did meanwhile. Work that must never be done
+///   twice needs a check of its own where it is done.
 /// * A server that loses its memory loses its locks.
-/// * A guard that is dropped without [`release`](LockGuard::release) leaves the lock to expire: there is nothing to
-///   wait with in a drop.
+/// * A guard that is dropped without [`release`](LockGuard::release) leaves the lock to expire: a drop cannot wait for a
+///   reply.
 ///
 /// # On a ring
-/// The lock is on the owner of its name. Is that node down, it can be neither taken nor released.
+/// The lock is on the owner of its name. While that node is down, the lock can be neither taken nor released.
 ///
 /// # On a copy
-/// It is taken on a majority of the nodes, each by itself, and held for the timeout less the time that took and 1 % + 2
-/// milliseconds for clocks that run differently: the algorithm known as Redlock. It bears the loss of fewer than half
-/// of the nodes. A node that was restarted and has lost its memory can let a second owner in; keep it away for a
-/// timeout.
+/// The algorithm is [Redlock](https://redis.io/docs/latest/develop/use/patterns/distributed-locks/#the-redlock-algorithm). The
+/// lock is taken on a majority of the nodes. It is certain for the lease less the time that taking it needed, less 1 % and 2
+/// milliseconds for clocks that run differently. The lock survives the loss of fewer than half of the nodes. A node that was
+/// restarted and has lost its memory can let a second owner in; keep such a node away for the length of a lease.
 ///
 /// See <https://redis.io/docs/latest/develop/use/patterns/distributed-locks/>.
 ///
@@ -125,7 +125,7 @@ pub enum LockError<E> {
     /// The system gave no random number, so there is no token that nobody else has. Nothing was sent.
     #[error("the system gave no random number, which a lock's token must be")]
     NoToken,
-    /// The store could not be asked. After [`acquire`](Lock::acquire) nothing is held for longer than the timeout.
+    /// The store could not be asked. After [`acquire`](Lock::acquire) nothing is held for longer than the lease.
     #[error(transparent)]
     Store(E),
 }
@@ -139,15 +139,15 @@ impl<S: HoldLocks> Lock<S> {
     /// Waits until the lock is free, and takes it.
     ///
     /// # Errors
-    /// [`LockError::NotAcquired`] after the [`blocking_timeout`](LockOptions::blocking_timeout); [`LockError::NoToken`].
+    /// [`LockError::NotAcquired`] after the [`wait_at_most`](LockOptions::wait_at_most); [`LockError::NoToken`].
     ///
     /// # Cancel safety
     /// When the future is dropped the lock may be held until it expires.
     pub async fn acquire(&self) -> Result<LockGuard<S>, LockError<S::Error>> {
-        let deadline = self.options.blocking_timeout.and_then(|wait| Instant::now().checked_add(wait));
+        let deadline = self.options.wait_at_most.and_then(|wait| Instant::now().checked_add(wait));
         let token = token().ok_or(LockError::NoToken)?;
         loop {
-            match self.store.take_lock(&self.name, &token, self.options.timeout).await {
+            match self.store.take_lock(&self.name, &token, self.options.lease).await {
                 Ok(Some(until)) => {
                     return Ok(LockGuard {
                         lock: self.clone(),
@@ -163,7 +163,7 @@ impl<S: HoldLocks> Lock<S> {
                     return Err(LockError::Store(error));
                 }
             }
-            let half = self.options.sleep / 2;
+            let half = self.options.retry_every / 2;
             let pause = half + half.mul_f64(fastrand::f64());
             if deadline.is_some_and(|deadline| Instant::now() + pause > deadline) {
                 return Err(LockError::NotAcquired);
@@ -224,7 +224,7 @@ impl<S: HoldLocks> LockGuard<S> {
         Ok(is_held)
     }
 
-    /// Makes the lock last for `timeout` from now on.
+    /// Makes the lock last for this lease from now on.
     ///
     /// # Errors
     /// [`LockError::Lost`] if it had expired; it is not taken again. After any error the lock may be held or not, and
@@ -232,9 +232,9 @@ impl<S: HoldLocks> LockGuard<S> {
     ///
     /// # Cancel safety
     /// When the future is dropped the lock lasts for the old time or the new one, or is lost; `remaining` is zero.
-    pub async fn extend(&mut self, timeout: Duration) -> Result<(), LockError<S::Error>> {
+    pub async fn extend(&mut self, lease: Duration) -> Result<(), LockError<S::Error>> {
         self.until = None;
-        let extended = self.lock.store.extend_lock(&self.lock.name, &self.token, timeout).await;
+        let extended = self.lock.store.extend_lock(&self.lock.name, &self.token, lease).await;
         self.until = Some(extended.map_err(LockError::Store)?.ok_or(LockError::Lost)?);
         self.is_lost = AtomicBool::new(false);
         Ok(())
@@ -256,8 +256,8 @@ impl<S: HoldLocks> LockGuard<S> {
     }
 }
 
-pub(crate) fn millis(timeout: Duration) -> u64 {
-    u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).clamp(1, i64::MAX as u64)
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).clamp(1, i64::MAX as u64)
 }
 
 /// Takes the lock for a token, or holds it longer if the token has it already: an attempt whose reply was lost can be
@@ -286,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_is_never_zero_and_never_negative() {
+    fn a_lease_is_never_zero_and_never_negative() {
         assert_eq!(millis(Duration::ZERO), 1);
         assert_eq!(millis(Duration::MAX), i64::MAX as u64);
     }
