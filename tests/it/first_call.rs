@@ -14,9 +14,9 @@ use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::Scan;
 use redisdb::commands::*;
-use redisdb::node::HoldLocks;
 use redisdb::node::RunScript;
 use redisdb::node::Script;
+use redisdb::node::plumbing::HoldLocks;
 use redisdb_cache::Cache;
 use redisdb_tests::NAMES;
 use redisdb_tests::Proxy;
@@ -190,7 +190,7 @@ const CALLS: &[&str] = &[
     "each",
     "shards",
     "shard_of",
-    "run_script",
+    "invoke",
     "send_many",
     "send_atomic",
     "req_packed_command",
@@ -203,6 +203,7 @@ const OTHERS: &[&str] = &[
     "adopt",
     "tag_delimiters",
     "one_reply",
+    "error_code",
     "is_unknown_script",
     "read_reply",
     "write_reply",
@@ -231,10 +232,10 @@ async fn call(name: &str, copy: &RedisCopy) -> Result<(), Box<dyn std::error::Er
         "each" => drop(copy.dbsize().await?),
         "shards" => drop(copy.shards().await?),
         "shard_of" => drop(copy.shard_of(b"k").await?),
-        "run_script" => {
+        "invoke" => {
             let script = Script::new("return redis.call('INCR', KEYS[1])").deterministic();
             let call = script.key("n");
-            drop(copy.run_script::<i64>(&call).await?);
+            drop(copy.invoke::<i64>(&call).await?);
         }
         "send_many" => {
             let pipeline = copy.pipeline();

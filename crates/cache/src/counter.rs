@@ -92,14 +92,14 @@ impl<E: RunScript> Cache<E> {
             Life::Forever => ("", 0),
         };
         let call = COUNT_FROM.key(name).arg(amount).arg(first).arg(command).arg(millis);
-        let sum = call.invoke::<i64, E>(&self.shared.store).await;
+        let sum = self.shared.store.invoke::<i64>(&call).await;
         sum.and_then(E::one_reply).map_err(Error::Store)
     }
 
     async fn count(&self, key: Key<'_>, amount: i128) -> Result<i64, Error<E::Error>> {
         let name = self.name_to_write(key)?;
         let call = COUNT.key(name).arg(amount.to_string());
-        let sum = call.invoke::<Option<i64>, E>(&self.shared.store).await;
+        let sum = self.shared.store.invoke::<Option<i64>>(&call).await;
         let sum = sum.and_then(E::one_reply).map_err(Error::Store)?;
         sum.ok_or_else(|| Error::Missing(MissingError { key: key.to_string() }))
     }

@@ -197,7 +197,7 @@ impl RedisCopy {
     }
 
     /// Has every node run a script, all at once, where the caller has declared that it does the same everywhere.
-    pub(crate) async fn invoke(
+    pub(crate) async fn run_script(
         &self,
         call: &Call<'_>,
         script: &ScriptCall<'_>,
@@ -207,7 +207,7 @@ impl RedisCopy {
         call.check_keys()?;
         let mut guard = WriteGuard::new(shared, call);
         guard.sending();
-        let results = join_all(writers.map(|node| node.invoke(script))).await;
+        let results = join_all(writers.map(|node| node.run_script(script))).await;
         if shared.identity.is_some() && guard.is_disagreed(&results) {
             guard.answered(results.iter().map(Ack::from).collect());
             self.look_at_all().await;

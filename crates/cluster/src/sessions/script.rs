@@ -15,7 +15,7 @@ use crate::replies::decode;
 use crate::ring::RedisRing;
 
 impl RunScript for RedisRing {
-    async fn run_script<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {
+    async fn invoke<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {
         let (spec, cmd) = call.command();
         let topology = self.topology();
         let Route::Owner(owner) = topology.route_to_owner(spec, &cmd)? else {
@@ -23,7 +23,7 @@ impl RunScript for RedisRing {
             return Err(Error::refused(spec.name, "ring", reason));
         };
         let node = topology.nodes.at(owner);
-        let reply = node.invoke(call).await.map_err(|error| on_owner(spec, &cmd, error))?;
+        let reply = node.run_script(call).await.map_err(|error| on_owner(spec, &cmd, error))?;
         Ok(decode(node.name(), spec.name, reply)?)
     }
 
@@ -33,7 +33,7 @@ impl RunScript for RedisRing {
 }
 
 impl RunScript for RedisCopy {
-    async fn run_script<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<Replies<T>, Error> {
+    async fn invoke<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<Replies<T>, Error> {
         let (spec, cmd) = call.command();
         if call.is_read_only() {
             let reply = match (self.run_read(&Call::new(spec, &cmd)).await, call.command_with_code()) {
@@ -51,7 +51,7 @@ impl RunScript for RedisCopy {
                           everywhere, or run it on one node, by `on_node(name)`";
             return Err(Error::refused(spec.name, "copy", reason));
         }
-        Ok(self.invoke(&Call::new(spec, &cmd), call).await?.decode(spec.name))
+        Ok(self.run_script(&Call::new(spec, &cmd), call).await?.decode(spec.name))
     }
 
     fn is_unknown_script(error: &Error) -> bool {

@@ -267,11 +267,12 @@ impl Node {
     /// Runs a script and returns its reply as it is: by its hash, and by its code where that is not known.
     ///
     /// # Errors
-    /// As [`ScriptCall::invoke`].
+    /// As [`RunScript::invoke`].
     ///
     /// # Cancel safety
     /// When the future is dropped the script may have been executed.
-    pub async fn invoke(&self, call: &ScriptCall<'_>) -> Result<Value, Error> {
+    #[doc(hidden)]
+    pub async fn run_script(&self, call: &ScriptCall<'_>) -> Result<Value, Error> {
         let (spec, cmd) = call.command();
         match (self.run_declared(call, spec, &cmd).await, call.command_with_code()) {
             (Err(error), Some((spec, cmd))) if error.is_unknown_script() => {
@@ -342,8 +343,8 @@ impl Execute for Node {
 }
 
 impl RunScript for Node {
-    async fn run_script<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {
-        let reply = self.invoke(call).await?;
+    async fn invoke<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {
+        let reply = self.run_script(call).await?;
         let (spec, _) = call.command();
         decode(reply).map_err(|error| self.failed(spec.name, ErrorKind::Reply(error.into())))
     }

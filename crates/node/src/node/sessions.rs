@@ -327,15 +327,15 @@ impl HoldLocks for Node {
     async fn extend_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
         let begun = Instant::now();
         let extended: bool =
-            self.run_script(&lock::EXTEND.key(name).arg(token).arg(lock::millis(time))).await?;
+            self.invoke(&lock::EXTEND.key(name).arg(token).arg(lock::millis(time))).await?;
         Ok(if extended { begun.checked_add(time) } else { None })
     }
 
     async fn owns_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
-        self.run_script(&lock::OWNS.key(name).arg(token)).await
+        self.invoke(&lock::OWNS.key(name).arg(token)).await
     }
 
     async fn release_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
-        self.run_script(&lock::RELEASE.key(name).arg(token)).await
+        self.invoke(&lock::RELEASE.key(name).arg(token)).await
     }
 }

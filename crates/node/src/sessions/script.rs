@@ -7,6 +7,8 @@ use redis::Cmd;
 use redis::FromRedisValue;
 use redis::ToRedisArgs;
 
+use crate::command::Command;
+use crate::command::Read;
 use crate::command::Spec;
 use crate::command::rows;
 use crate::error::Error;
@@ -257,7 +259,53 @@ impl ScriptCall<'_> {
         cmd
     }
 
-    /// Runs it.
+    /// Runs it, where the type of the reply is known from what is done with it. [`RunScript::invoke`] names the type:
+    /// `node.invoke::<i64>(&call)`.
+    ///
+    /// # Errors
+    /// As [`RunScript::invoke`].
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the script may have been executed.
+    pub async fn invoke<T: FromRedisValue + Send, E: RunScript>(
+        &self,
+        on: &E,
+    ) -> Result<E::Write<T>, E::Error> {
+        on.invoke(self).await
+    }
+
+    /// Runs it as one that [only reads](Script::read_only); see [`RunScript::invoke_ro`].
+    ///
+    /// # Errors
+    /// As [`RunScript::invoke_ro`].
+    pub async fn invoke_ro<T: FromRedisValue + Send, E: RunScript>(&self, on: &E) -> Result<T, E::Error> {
+        on.invoke_ro(self).await
+    }
+
+    /// The same call, declared to read only, with the row of what is sent by its hash or name.
+    fn as_read_only(&self) -> (&'static Command<Read>, Self) {
+        let mut call = self.clone();
+        call.declared.read_only = true;
+        let row = match call.program {
+            Program::Script(_) => &rows::EVALSHA_RO,
+            Program::Function(_) => &rows::FCALL_RO,
+        };
+        (row, call)
+    }
+}
+
+/// Something that runs the calls of a [`Script`] and of a [`Function`]: a node, a ring or a copy.
+///
+/// ```no_run
+/// use redisdb_node::{Node, RunScript, Script};
+///
+/// # async fn f(node: Node) -> Result<(), redisdb_node::Error> {
+/// let larger = Script::new("return math.max(tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]))");
+/// let best = node.invoke::<i64>(&larger.key("best").arg(17)).await?;
+/// # Ok(()) }
+/// ```
+pub trait RunScript: Execute {
+    /// Runs a call by the hash of its script, and sends the code to a server that does not know the script.
     ///
     /// # Errors
     /// An error reply of the script, or of a command in it; otherwise as [`Execute::write`].
@@ -266,46 +314,32 @@ impl ScriptCall<'_> {
     /// When the future is dropped the script may have been executed.
     ///
     /// See <https://redis.io/docs/latest/commands/evalsha/>.
-    pub async fn invoke<T: FromRedisValue + Send, E: RunScript>(
-        &self,
-        on: &E,
-    ) -> Result<E::Write<T>, E::Error> {
-        on.run_script(self).await
-    }
-
-    /// Runs it as one that [only reads](Script::read_only), whatever it was declared. Since Redis 7.0.
-    ///
-    /// # Errors
-    /// As [`invoke`](Self::invoke); also that it writes.
-    ///
-    /// See <https://redis.io/docs/latest/commands/evalsha_ro/>.
-    pub async fn invoke_ro<T: FromRedisValue + Send, E: RunScript>(&self, on: &E) -> Result<T, E::Error> {
-        let mut call = self.clone();
-        call.declared.read_only = true;
-        let (_, cmd) = call.command();
-        let row = match call.program {
-            Program::Script(_) => &rows::EVALSHA_RO,
-            Program::Function(_) => &rows::FCALL_RO,
-        };
-        match (on.read(row, cmd).await, call.command_with_code()) {
-            (Err(error), Some((_, cmd))) if E::is_unknown_script(&error) => {
-                on.read(&rows::EVAL_RO, cmd).await
-            }
-            (reply, _) => reply,
-        }
-    }
-}
-
-/// What a [`Script`] and a [`Function`] run on.
-pub trait RunScript: Execute {
-    /// Runs a script by its hash, and sends its code where that is not known.
-    ///
-    /// # Errors
-    /// As [`ScriptCall::invoke`].
-    fn run_script<T: FromRedisValue + Send>(
+    fn invoke<T: FromRedisValue + Send>(
         &self,
         call: &ScriptCall<'_>,
     ) -> impl Future<Output = Result<Self::Write<T>, Self::Error>> + Send;
+
+    /// Runs a call as one that [only reads](Script::read_only), whatever was declared of it. Since Redis 7.0.
+    ///
+    /// # Errors
+    /// As [`invoke`](Self::invoke); also that the script writes.
+    ///
+    /// See <https://redis.io/docs/latest/commands/evalsha_ro/>.
+    fn invoke_ro<T: FromRedisValue + Send>(
+        &self,
+        call: &ScriptCall<'_>,
+    ) -> impl Future<Output = Result<T, Self::Error>> + Send {
+        async move {
+            let (row, call) = call.as_read_only();
+            let (_, cmd) = call.command();
+            match (self.read(row, cmd).await, call.command_with_code()) {
+                (Err(error), Some((_, cmd))) if Self::is_unknown_script(&error) => {
+                    self.read(&rows::EVAL_RO, cmd).await
+                }
+                (reply, _) => reply,
+            }
+        }
+    }
 
     /// Returns whether an error says that a server does not know the script.
     fn is_unknown_script(error: &Self::Error) -> bool;
