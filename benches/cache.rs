@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
 use futures_util::future::join_all;
+use redisdb::RedisRing;
 use redisdb::cache::Cache;
 use redisdb::commands::SetOptions;
-use redisdb::{RedisRing, StringCommands};
+use redisdb::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, Runtime};
 

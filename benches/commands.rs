@@ -13,7 +13,8 @@ use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use redisdb::cache::{Cache, Codec};
 use redisdb::node::ErrorKind;
-use redisdb::{RedisCopy, RedisRing, StringCommands};
+use redisdb::prelude::*;
+use redisdb::{RedisCopy, RedisRing};
 use tokio::runtime::{Builder, Runtime};
 
 const KEYS: usize = 10_000;

@@ -5,8 +5,9 @@ use std::env;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use redisdb::Node;
 use redisdb::node::BlockingCommands;
-use redisdb::{Node, StringCommands};
+use redisdb::prelude::*;
 use tokio::runtime::Builder;
 
 /// So many GETs make a turn, by so many tasks.

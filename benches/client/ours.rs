@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use redisdb::cache::Cache;
-use redisdb::{Node, RedisCopy, RedisRing, StringCommands};
+use redisdb::prelude::*;
+use redisdb::{Node, RedisCopy, RedisRing};
 
 use crate::client::{Bytes, Client};
 use crate::contenders::shard;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use redisdb::commands::ScanOptions;
 use redisdb::node::ScanCursor;
-use redisdb::{RedisRing, Scan, ServerCommands, StringCommands};
+use redisdb::prelude::*;
+use redisdb::{RedisRing, Scan};
 
 use crate::measure::{key, memory};
 

@@ -50,10 +50,7 @@ fn length(path: &str, text: &str) -> Option<String> {
 
 fn name(path: &str, _: &str) -> Option<String> {
     let has_vague_name = Path::new(path).iter().filter_map(|part| part.to_str()).any(|part| {
-        matches!(
-            part.strip_suffix(".rs").unwrap_or(part),
-            "utils" | "common" | "helpers" | "types" | "prelude"
-        )
+        matches!(part.strip_suffix(".rs").unwrap_or(part), "utils" | "common" | "helpers" | "types")
     });
     has_vague_name
         .then(|| "a name that fits everything says nothing: name the idea the file holds".to_string())

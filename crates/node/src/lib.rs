@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+/// redis-rs, whose types stand in the signatures of this crate.
+pub use redis;
+
 mod node;
 pub use node::Node;
 mod config;
