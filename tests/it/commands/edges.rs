@@ -140,10 +140,12 @@ pub(super) async fn of_no_entry<S: Store>(s: &Stage<S>) {
 /// Replies of consumer groups, half of whose entries are gone.
 async fn half_gone<S: Store>(e: &S, is_since_7: bool) {
     let id = StreamId::new;
-    let entry = |n: u64| StreamEntry { id: id(1, n), fields: [("f".to_owned(), n)].into() };
     for n in 1..=4 {
         e.xadd_with("s", XaddOptions::new().id(id(1, n)), [("f", n)]).await.unwrap();
     }
+    let entries = e.xrange::<String, u64>("s", "-", "+").await.unwrap();
+    assert!(entries.iter().zip(1..).all(|(entry, n)| entry.id == id(1, n) && entry.fields["f"] == n));
+    let entry = |n: usize| entries[n - 1].clone();
     for group in ["claim", "auto", "ids", "read"] {
         e.xgroup_create("s", group, "0").await.unwrap();
         e.xreadgroup::<String, String, u64>(group, "ann", "s", ">").await.unwrap();

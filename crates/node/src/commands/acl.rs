@@ -186,6 +186,7 @@ impl<E: Execute + ?Sized> AclCommands for E {}
 
 /// Whether a user may run a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AclDryRun {
     /// It may.
     Allowed,

@@ -188,6 +188,7 @@ async fn position<E>(reply: impl Future<Output = Result<i64, E>>) -> Result<Opti
 
 /// What the two ends of a range count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BitUnit {
     /// Bytes.
     Byte,
@@ -303,6 +304,7 @@ impl ToRedisArgs for BitField {
 
 /// The type of an integer in a bit field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BitWidth {
     /// Signed, of up to 64 bits.
     Signed(u8),
@@ -321,6 +323,7 @@ impl BitWidth {
 
 /// Where an integer stands in a bit field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BitOffset {
     /// At this bit.
     Bit(u64),
@@ -339,6 +342,7 @@ impl BitOffset {
 
 /// What a bit field does with a number that does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Overflow {
     /// Leaves out the bits that do not fit.
     Wrap,

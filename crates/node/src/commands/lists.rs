@@ -293,6 +293,7 @@ pub type Popped<K, T> = Option<(K, Vec<T>)>;
 
 /// Where `LINSERT` puts a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ListPlace {
     /// Before the pivot.
     Before,

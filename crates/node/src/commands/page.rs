@@ -11,6 +11,7 @@ use redis::Value;
 /// A page may be empty although the scan is not over: only the cursor tells. An element that is there from the first
 /// step to the last is returned at least once, and possibly more than once.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ScanPage<T> {
     /// The cursor for the next step; 0 when the scan is over.
     pub cursor: u64,

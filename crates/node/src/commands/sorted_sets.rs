@@ -794,6 +794,7 @@ pub type PoppedScored<K, V> = Popped<K, Scored<V>>;
 
 /// A bound of scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum ScoreBound {
     /// This score and what lies inside.
     Including(f64),
@@ -814,6 +815,7 @@ impl ToSingleRedisArg for ScoreBound {}
 
 /// A bound of members by their bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LexBound<B> {
     /// Before every member.
     Lowest,
@@ -862,6 +864,7 @@ impl ToRedisArgs for Limit {
 
 /// An end of a sorted set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ScoreEnd {
     /// The lowest scores.
     Min,

@@ -671,6 +671,7 @@ impl FromRedisValue for StreamId {
 
 /// An entry of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StreamEntry<F: Eq + Hash, V> {
     /// Its id.
     pub id: StreamId,

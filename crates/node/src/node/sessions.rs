@@ -326,8 +326,7 @@ impl HoldLocks for Node {
 
     async fn extend_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
         let begun = Instant::now();
-        let extended: bool =
-            self.invoke(&lock::EXTEND.key(name).arg(token).arg(lock::millis(time))).await?;
+        let extended: bool = self.invoke(&lock::EXTEND.key(name).arg(token).arg(lock::millis(time))).await?;
         Ok(if extended { begun.checked_add(time) } else { None })
     }
 
