@@ -1,4 +1,4 @@
-//! One server.
+//! The handle of one server: how it is made, and how the server is.
 
 mod run;
 mod sessions;
@@ -32,20 +32,25 @@ use crate::observe::Observer;
 
 /// One Redis server. A cheap handle: clones share its connection.
 ///
-/// All ordinary commands share one connection, on which they are pipelined by themselves. It is made when it is first
-/// needed, and made anew in the background when it is lost. A server that cannot be reached, or leaves three calls in a
-/// row without an answer (two, on a connection that was made anew after one), or half of 20 or more within ten seconds, is
-/// left alone for a while: calls fail at once, not each by its own timeout.
+/// All ordinary commands share one connection and are pipelined on it. The first command makes the connection; a background
+/// task makes it anew when it is lost.
 ///
-/// A command that was turned away for a moment (`LOADING`, `BUSY`), a read without an answer, and a write that leaves the
-/// same state when it is done twice are sent again, within the deadline and a budget of 20 % of the calls and 10 in a
-/// second; and what a replica turned away (`READONLY`), once, where the address is a name or that of sentinels. Nothing else
-/// is.
+/// # When the server fails
+/// A circuit breaker protects the callers. It opens when the server cannot be reached, or leaves three calls in a row without
+/// an answer (two, on a connection that was made anew after one), or half of 20 or more within ten seconds. While the breaker
+/// is open, calls fail at once instead of waiting for their timeouts, and the background task tries the server again.
+///
+/// # What is sent again
+/// * A command that the server turned away for a moment (`LOADING`, `BUSY`).
+/// * A read without an answer, and a write that leaves the same state when it runs twice.
+/// * Once, a command that a replica turned away (`READONLY`), if the address is a name or that of sentinels.
+///
+/// Retries stay within the deadline and a budget of 20 % of the calls and 10 in a second. Nothing else is sent twice.
 ///
 /// # Trade-offs
-/// One connection is faster than several, but a huge reply delays those behind it. What blocks (`BLPOP`) waits on a
-/// connection of its own; what changes a connection (`MULTI`, `SELECT`) is refused here and runs on
-/// [`dedicated`](Self::dedicated) ones.
+/// One connection is faster than several, but a huge reply delays the replies behind it. A blocking command (`BLPOP`) takes a
+/// dedicated connection by itself. A command that changes its connection (`MULTI`, `SELECT`) is refused here; run it on a
+/// [`dedicated`](Self::dedicated) connection.
 ///
 /// # Example
 /// ```no_run
@@ -77,13 +82,14 @@ struct Inner {
     metrics: NodeMetrics,
 }
 
+/// # Making a node
 impl Node {
     /// Returns a node without connecting: the first command does.
     pub fn new(config: NodeConfig) -> Self {
         Self::observed(config, Observer::default())
     }
 
-    /// The same, telling an observer how the node is whenever that changes.
+    /// Returns a node that tells an observer of each change of its health, without connecting.
     pub fn observed(config: NodeConfig, observer: Observer) -> Self {
         let config = Arc::new(config);
         let inner = Inner {
@@ -97,10 +103,10 @@ impl Node {
         Self { inner: Arc::new(inner), deadline: None, fence: None }
     }
 
-    /// The same node, whose calls by this handle take no longer than this in all: waiting for a connection, the reply, and
-    /// attempts that are repeated. Default: the connect timeout and the response timeout, one after the other.
+    /// Returns the same node with a deadline for each call by this handle. The deadline covers waiting for a connection, the
+    /// reply, and retries. Default: the connect timeout and the response timeout, one after the other.
     ///
-    /// What [waits](crate::BlockingCommands) on a connection of its own keeps its own time.
+    /// A [blocking command](crate::BlockingCommands) on a dedicated connection keeps its own time.
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
         Self { deadline: Some(deadline), ..self.clone() }
@@ -116,7 +122,7 @@ impl Node {
         Self { fence: Some(fence.clone()), ..self.clone() }
     }
 
-    /// Returns a node that is connected.
+    /// Connects to a server, and returns the node.
     ///
     /// # Errors
     /// What is wrong with the URL, or why there is no connection, within the connect timeout.
@@ -131,7 +137,7 @@ impl Node {
         Ok(node)
     }
 
-    /// Makes sure that there is a connection.
+    /// Connects if there is no connection yet.
     ///
     /// # Errors
     /// Why there is none, within the connect timeout.
@@ -148,63 +154,65 @@ impl Node {
         &self.inner.name
     }
 
-    /// What the node was made from.
+    /// The configuration that the node was made from.
     pub fn config(&self) -> &NodeConfig {
         &self.inner.config
     }
+}
 
-    /// Returns whether there is a connection at this moment; `false` before the first command.
+/// # How the server is
+impl Node {
+    /// Returns whether the node is connected at this moment. `false` before the first command.
     pub fn is_connected(&self) -> bool {
         self.inner.connection.is_connected()
     }
 
-    /// Returns whether the server is left alone at this moment, because it could not be reached or did not answer: calls
-    /// fail at once until an attempt in the background succeeds.
+    /// Returns whether the circuit breaker is open, because the server could not be reached or did not answer. Calls fail at
+    /// once until an attempt in the background succeeds.
     pub fn is_down(&self) -> bool {
         self.inner.connection.is_down()
     }
 
-    /// Returns whether the server turned the last write away because it takes none at present: it has no memory left,
-    /// cannot save, or is a replica. Reads go on.
+    /// Returns whether the server refused the last write because it takes none at present: the server has no memory left,
+    /// cannot save, or is a replica. Reads are not affected.
     pub fn refuses_writes(&self) -> bool {
         self.inner.refuses_writes.load(Ordering::Relaxed)
     }
 
-    /// How many calls are under way on the shared connection.
+    /// The number of calls in flight on the shared connection.
     pub fn in_flight(&self) -> u64 {
         self.inner.connection.in_flight()
     }
 
-    /// What time it is by the server's clock: as it said when the connection was made, and about every minute since,
-    /// counted on by a clock of this machine that does not jump. `None` before the first connection, and if the server
-    /// does not say, or not to this user (`INFO`).
+    /// The time by the server's clock. The node asks for it when it connects and about every minute since, and counts on by
+    /// this machine's monotonic clock. `None` before the first connection, and if `INFO` does not tell this user the time.
     pub fn server_clock(&self) -> Option<SystemTime> {
         self.inner.connection.clock()
     }
 
-    /// How often a new connection has led to another server process than the one before, or may have: it was restarted,
-    /// or replaced. What was in its memory may be gone.
+    /// A number that grows with each connection that leads to another server process than the one before, or may: the server
+    /// was restarted or replaced, and what was in its memory may be gone.
     ///
-    /// That it is the same process is proved by the `run_id` of `INFO`; where this user may not call that, since Redis 7.0
-    /// by a script that was loaded into it (`HELLO`, `SCRIPT LOAD`, `SCRIPT EXISTS`); else by nothing, and each new
-    /// connection counts.
+    /// The `run_id` of `INFO` proves that the process is the same. Where this user may not call `INFO`, a script that was
+    /// loaded into the process proves it since Redis 7.0 (`HELLO`, `SCRIPT LOAD`, `SCRIPT EXISTS`). Otherwise nothing proves
+    /// it, and each new connection counts.
     #[doc(hidden)]
     pub fn incarnation(&self) -> u64 {
         self.inner.connection.incarnation()
     }
 
-    /// A name of the server process of this [incarnation](Self::incarnation) that no other process has. `None` if nothing
-    /// proves which process it is, and of an incarnation that is not the present one.
+    /// A unique name of the server process of this [incarnation](Self::incarnation). `None` if nothing proves which process it
+    /// is, and for an incarnation that is not the present one.
     #[doc(hidden)]
     pub fn process(&self, incarnation: u64) -> Option<String> {
         self.inner.connection.process(incarnation)
     }
 
-    /// Returns whether the server process of this incarnation is the one of this [name](Self::process), which another
-    /// client may have given it; `None` if nothing proves either.
+    /// Returns whether the server process of this incarnation has this [name](Self::process), which another client may have
+    /// given it. `None` if nothing proves either.
     ///
     /// # Errors
-    /// That it cannot be asked.
+    /// The process cannot be asked.
     #[doc(hidden)]
     pub async fn is_process(&self, incarnation: u64, name: &str) -> Result<Option<bool>, Error> {
         let own = self.process(incarnation);
@@ -224,12 +232,15 @@ impl Node {
             Err(error) => Err(error),
         }
     }
+}
 
-    /// Has no two of these nodes be connected to one database of one server process from now on: the second that comes
-    /// to is not connected, which is an error of its [configuration](crate::ConfigError::SameServer). A server that does
-    /// not tell its `run_id` to this user (`INFO`) is taken for one of its own.
+/// # Several nodes, commands of modules, dedicated connections
+impl Node {
+    /// Keeps two of these nodes from being connected to the same database of one server process, from now on. The second node
+    /// that gets there is not connected and has a [configuration error](crate::ConfigError::SameServer). A server whose
+    /// `run_id` this user may not see (`INFO`) counts as a server of its own.
     ///
-    /// Of a node that was among others before, those others count no more.
+    /// A node that was kept apart from others before is kept apart only from these.
     pub fn keep_apart<'a>(nodes: impl IntoIterator<Item = &'a Self>) {
         let roll = Arc::new(Roll::default());
         for node in nodes {
@@ -237,12 +248,11 @@ impl Node {
         }
     }
 
-    /// Asks the server for its `COMMAND INFO` about these commands, once, and returns what is to be
-    /// [registered](Registration::register) of each, in their order. A subcommand is named after one space (since Redis
-    /// 7.0): `"FT.CONFIG GET"`.
+    /// Asks the server's `COMMAND INFO` about these commands, and returns a row to [register](Registration::register) for each,
+    /// in their order. A subcommand follows its command after one space, since Redis 7.0: `"FT.CONFIG GET"`.
     ///
-    /// What the server says tells a ring the owner of the keys. It does not tell a copy whether a write does the same on
-    /// every server, so a copy refuses a write until the caller vouches that it is
+    /// The reply says where the keys stand, which is all that a ring needs. The reply does not say whether a write does the
+    /// same on every server, so a copy refuses the write until the caller vouches that it is
     /// [deterministic](Registration::deterministic).
     ///
     /// ```no_run
@@ -254,8 +264,8 @@ impl Node {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] if the server does not have one of them, or does not say where its keys stand: that one
-    /// has to be registered by hand. Otherwise as [`send`](Self::send).
+    /// [`ErrorKind::Unsupported`] if the server does not have one of the commands, or does not say where its keys stand:
+    /// register that command by hand. Otherwise as [`send`](Self::send).
     pub async fn learn(&self, names: &[&str]) -> Result<Vec<Registration>, Error> {
         let row = &rows::COMMAND_INFO;
         let mut cmd = row.cmd();
@@ -276,12 +286,12 @@ impl Node {
         learned.collect()
     }
 
-    /// Takes a connection that nobody else uses, until it is dropped. At most so many at a time as
-    /// [`max_dedicated`](NodeConfig::with_max_dedicated) says.
+    /// Takes a connection that nobody else uses until it is dropped. There are at most
+    /// [`max_dedicated`](NodeConfig::with_max_dedicated) of them at a time.
     ///
     /// # Errors
-    /// Why there is none: no connection could be made, or all are in use for longer than the response timeout, by others who
-    /// took one, by blocking calls and by transactions ([`ErrorKind::Overloaded`]).
+    /// No connection could be made; or all of them were in use for longer than the response timeout
+    /// ([`ErrorKind::Overloaded`]). Blocking calls and transactions take such connections too.
     pub async fn dedicated(&self) -> Result<DedicatedConnection, Error> {
         // The shared connection tells a server that is down, or is none, at once and for all callers.
         self.ready().await?;

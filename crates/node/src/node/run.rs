@@ -1,4 +1,4 @@
-//! How a command is run on a node: once, or again where that helps.
+//! How a node runs a command: the retries, and a blocking command on a dedicated connection.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -33,12 +33,13 @@ use crate::retry;
 use crate::sessions::RunScript;
 use crate::sessions::ScriptCall;
 
+/// # One command
 impl Node {
-    /// Sends a command as it is, once, and returns its reply. One that the table knows to block or to change its
-    /// connection is refused: others share that.
+    /// Sends a command once, as it is, and returns its reply. The command need not be in the command table. A command that
+    /// the table knows to block or to change its connection is refused, because other callers share the connection.
     ///
     /// # Errors
-    /// [`Error`]; an error reply is one too.
+    /// [`Error`], also for an error reply.
     ///
     /// # Cancel safety
     /// When the future is dropped the command may have been executed.
@@ -80,10 +81,10 @@ impl Node {
         }
     }
 
-    /// Turns an error reply into an [`Error`] of this node; any other reply stays as it is.
+    /// Turns an error reply into an [`Error`] of this node, and returns any other reply as it is.
     ///
     /// # Errors
-    /// If it is an error reply.
+    /// The error reply.
     #[doc(hidden)]
     pub fn accept(&self, command: impl Into<Cow<'static, str>>, reply: Value) -> Result<Value, Error> {
         match reply {
@@ -110,16 +111,16 @@ impl Node {
         replies
     }
 
-    /// Sends a command by its row: one that blocks waits on a connection of its own, one that would change the shared
-    /// connection is refused, and what may be sent again is, where that helps.
+    /// Sends a command by its row in the command table. A blocking command waits on a dedicated connection; a command that
+    /// would change the shared connection is refused; a failed command is sent again if its row permits that.
     ///
     /// # Errors
-    /// As [`send`](Self::send). When several attempts fail, the error is that of the last one, but never one that says
-    /// that the command was not executed when it may have been.
+    /// As [`send`](Self::send). When several attempts fail, the error is that of the last attempt. It never says that the
+    /// command was not executed when an earlier attempt may have executed it.
     ///
     /// # Cancel safety
-    /// As [`send`](Self::send). When the future of a blocking command is dropped the server forgets it; what it had
-    /// just taken for it is lost.
+    /// As [`send`](Self::send). When the future of a blocking command is dropped, the server forgets the command; an element
+    /// that the server had just popped for it is lost.
     pub async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         if let Some(reason) = spec.needs_dedicated(cmd) {
             return match spec.blocks_for_keys() {
@@ -140,7 +141,7 @@ impl Node {
         reply
     }
 
-    /// The same, never sent again: for those who would rather ask another server.
+    /// Sends a command by its row, and never again: for callers that would rather ask another server.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -231,7 +232,8 @@ impl Node {
         self.dedicated().await?.run(spec, cmd).await
     }
 
-    /// Runs any command of Redis, or one that was [registered](crate::command::Registration), and converts its reply.
+    /// Runs any command in the command table, or one that was [registered](crate::command::Registration), and converts its
+    /// reply.
     ///
     /// ```no_run
     /// # async fn f(node: redisdb_node::Node) -> Result<(), redisdb_node::Error> {
@@ -240,7 +242,7 @@ impl Node {
     /// ```
     ///
     /// # Errors
-    /// As [`run`](Self::run), and that the command is not known: [`send`](Self::send) sends it all the same.
+    /// As [`run`](Self::run); also that the command is not in the table. [`send`](Self::send) sends such a command.
     pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
         match command::lookup(cmd) {
             Some(spec) => self.answer(spec, cmd.clone()).await,

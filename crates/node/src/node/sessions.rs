@@ -1,4 +1,4 @@
-//! What takes more than one command on a node.
+//! What takes more than one command on a node: pipelines, blocks, transactions, locks, subscriptions.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -34,13 +34,14 @@ use crate::sessions::Transaction;
 use crate::sessions::lock;
 use crate::sessions::transaction;
 
+/// # Pipelines, transactions, locks, subscriptions
 impl Node {
-    /// Starts a pipeline: typed commands that are sent together.
+    /// Starts a pipeline, whose typed commands are sent together.
     pub fn pipeline(&self) -> crate::pipeline::Pipeline<Node> {
         crate::pipeline::Pipeline::new(self.clone())
     }
 
-    /// Sends commands as one `MULTI` block, and returns one outcome for each.
+    /// Sends commands as one `MULTI` block, and returns the outcome of each command.
     ///
     /// # Cancel safety
     /// When the future is dropped all of the commands may have been executed, or none.
@@ -73,12 +74,11 @@ impl Node {
     }
 
     /// Sends a pipeline in one write and returns `count` of its replies from `offset` on, as
-    /// [`ConnectionLike`](redis::aio::ConnectionLike) does: error replies are values. Of one without a command nothing is
-    /// sent. None of the commands may be one that blocks or changes a connection, for others share this one; it is not
-    /// looked for.
+    /// [`ConnectionLike`](redis::aio::ConnectionLike) does: error replies are values. A pipeline without commands is not sent.
+    /// No command may block or change the connection, for other callers share it; this method does not check that.
     ///
     /// # Errors
-    /// Of the connection, for the whole pipeline; of an atomic one also why it was not executed as a block.
+    /// The error of the connection, for the whole pipeline; for an atomic pipeline also why it was not executed as a block.
     ///
     /// # Cancel safety
     /// When the future is dropped any of the commands may have been executed.
@@ -102,11 +102,11 @@ impl Node {
         block::part_of(pipeline, replies, offset, count).map_err(|(command, kind)| self.failed(command, kind))
     }
 
-    /// Sends commands in their order, in batches of 1000 commands or 1 MiB, the next when the one before is answered,
-    /// and returns one outcome for each.
+    /// Sends commands in their order, in batches of 1000 commands or 1 MiB, and returns the outcome of each command. A batch is
+    /// sent when the one before it is answered.
     ///
-    /// When a batch has no answer, each of its commands may have been executed, and those after it are not sent. None
-    /// may be one that blocks or changes a connection.
+    /// When a batch has no answer, each of its commands may have been executed, and later batches are not sent. No command may
+    /// block or change the connection.
     ///
     /// # Cancel safety
     /// When the future is dropped any of the commands may have been executed.
@@ -164,20 +164,20 @@ impl Node {
         }
     }
 
-    /// Runs a function that reads some keys and writes what follows from them, again and again until nobody else has
-    /// changed these keys between its reading and its writing. What it returns is returned.
+    /// Runs an optimistic transaction: a function reads some keys and writes values that depend on them. The function runs again
+    /// until nobody else has changed these keys between its reads and its writes. Returns what the function returns.
     ///
-    /// The function is given the watching connection: it reads by the typed commands, puts its writes into a
-    /// [queue](Transaction::queue) and executes that once. It must do nothing that may not be done twice; it is tried up
-    /// to 100 times, with pauses of up to 64 ms in between. If it executes no queue, it is run once, and changes nothing but by
-    /// what it writes on the connection itself.
+    /// The function is given the watching connection. It reads by the typed commands, puts its writes into a
+    /// [queue](Transaction::queue) and executes the queue once. The function must be safe to repeat; it is tried up
+    /// to 100 times, with pauses of up to 64 ms in between. A function that executes no queue runs once, and only what it writes on
+    /// the connection itself takes effect.
     ///
     /// # Errors
-    /// What the function returns; [`ErrorKind::Conflict`] after the last attempt, when nothing was executed.
+    /// The error that the function returns; [`ErrorKind::Conflict`] after the last attempt, when nothing was executed.
     ///
     /// # Cancel safety
-    /// When the future is dropped the block of writes has been executed, or it has not: never a part of it. The
-    /// connection watches nothing when another caller gets it.
+    /// When the future is dropped, the block of writes has been executed as a whole or not at all. The connection watches
+    /// nothing when another caller gets it.
     ///
     /// See <https://redis.io/docs/latest/develop/interact/transactions/>.
     ///
@@ -212,7 +212,7 @@ impl Node {
         transaction::run(self, keys, f).await
     }
 
-    /// A lock of this name on this node. Nothing is sent yet.
+    /// Returns a lock of this name on this node. Nothing is sent yet.
     pub fn lock(&self, name: impl AsRef<[u8]>, options: LockOptions) -> Lock<Node> {
         Lock::new(self, name, options)
     }
@@ -220,7 +220,7 @@ impl Node {
     /// Listens to channels.
     ///
     /// # Errors
-    /// If the node cannot be reached now, or does not let the user listen.
+    /// The node cannot be reached now, or does not let the user listen.
     ///
     /// See <https://redis.io/docs/latest/commands/subscribe/>.
     pub async fn subscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
