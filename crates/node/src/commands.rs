@@ -1,4 +1,5 @@
-//! The typed commands: one trait for each group of redis.io, implemented for everything that [executes](crate::Execute).
+//! The typed commands: one trait for each group of redis.io, implemented for everything that
+//! [executes](crate::Execute).
 
 mod acl;
 mod bitmaps;

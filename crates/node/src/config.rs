@@ -35,10 +35,11 @@ use self::sentinels::Sentinels;
 /// ```
 ///
 /// # In a file
-/// With serde it is read from `url` and, where they are wanted, `name`, `weight`, `db`, `username`, `password`,
-/// `sentinel_username`, `sentinel_password`, `connect_timeout_ms`, `response_timeout_ms`, `probe_interval_ms`,
-/// `max_in_flight`, `max_reply`, in bytes, and `max_dedicated`; an unknown field is an error. It is written the same way, the password
-/// included: a configuration that is written down can be read back.
+/// With serde it is read from `url` and, where they are wanted, `name`, `weight`, `db`, `username`,
+/// `password`, `sentinel_username`, `sentinel_password`, `connect_timeout_ms`, `response_timeout_ms`,
+/// `probe_interval_ms`, `max_in_flight`, `max_reply`, in bytes, and `max_dedicated`; an unknown field is an
+/// error. It is written the same way, the password included: a configuration that is written down can be read
+/// back.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "NodeFields", into = "NodeFields")]
 pub struct NodeConfig {
@@ -83,16 +84,17 @@ impl NodeConfig {
     /// | `redis+sentinel://[[user]:password@]host[:port],host[:port]/service[/db]` | the master of a service, as these sentinels say; also `valkey+sentinel://` |
     /// | `rediss+sentinel://…` | the same, sentinels and master through TLS; also `valkeys+sentinel://` |
     ///
-    /// The number of the database is the first that is given of: a `?db=` in the URL, the path of a `redis://` URL,
-    /// [`with_db`](Self::with_db), 0. User and password are percent-decoded.
+    /// The number of the database is the first that is given of: a `?db=` in the URL, the path of a
+    /// `redis://` URL, [`with_db`](Self::with_db), 0. User and password are percent-decoded.
     ///
-    /// A user without a password is an error, for no AUTH can be sent: `redis://word@host` would be let in as the default
-    /// user, and the word is as likely a password that lacks its colon. A user who needs no password (`nopass`) is written
-    /// with an empty one, `redis://user:@host`.
+    /// A user without a password is an error, for no AUTH can be sent: `redis://word@host` would be let in as
+    /// the default user, and the word is as likely a password that lacks its colon. A user who needs no
+    /// password (`nopass`) is written with an empty one, `redis://user:@host`.
     ///
     /// User and password of a sentinel URL are the master's. If the sentinels ask for some, they are given by
     /// `?sentinel_username=` and `?sentinel_password=`, percent-encoded, or by
-    /// [`with_sentinel_credentials`](Self::with_sentinel_credentials). One sentinel is enough: it names the others.
+    /// [`with_sentinel_credentials`](Self::with_sentinel_credentials). One sentinel is enough: it names the
+    /// others.
     ///
     /// # Errors
     /// [`ConfigError`], which never shows the password.
@@ -102,8 +104,8 @@ impl NodeConfig {
         Ok(config)
     }
 
-    /// Makes sure that it can be used: that no time and no number is 0 which then nothing could be done with. Whoever makes
-    /// a node or a cluster of it does so.
+    /// Makes sure that it can be used: that no time and no number is 0 which then nothing could be done with.
+    /// Whoever makes a node or a cluster of it does so.
     ///
     /// # Errors
     /// [`ConfigError::Zero`].
@@ -136,7 +138,8 @@ impl NodeConfig {
             "unix" | "redis+unix" | "valkey+unix" => Self::from_unix_url(rest),
             "redis+sentinel" | "valkey+sentinel" => Self::from_sentinel_url(rest, false),
             "rediss+sentinel" | "valkeys+sentinel" => Self::from_sentinel_url(rest, true),
-            // A password may stand before the first `://` of a malformed URL: show nothing that cannot be a scheme.
+            // A password may stand before the first `://` of a malformed URL: show nothing that cannot be a
+            // scheme.
             other if other.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+') => {
                 Err(ConfigError::UnknownScheme { scheme: other.to_owned() })
             }
@@ -265,7 +268,8 @@ impl NodeConfig {
         };
     }
 
-    /// Names the server. A ring places keys by this name, so a server may move to another address and keep its keys.
+    /// Names the server. A ring places keys by this name, so a server may move to another address and keep
+    /// its keys.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -287,16 +291,16 @@ impl NodeConfig {
         self
     }
 
-    /// Sets user and password, in place of what the URL says. An empty password is that of a user who needs none, and
-    /// without a user it is none at all.
+    /// Sets user and password, in place of what the URL says. An empty password is that of a user who needs
+    /// none, and without a user it is none at all.
     #[must_use]
     pub fn with_credentials(mut self, username: Option<String>, password: impl Into<String>) -> Self {
         self.credentials = Credentials::new(username, Some(password.into()));
         self
     }
 
-    /// Sets user and password for the sentinels, in place of what the URL says. They are not the master's. An empty password
-    /// is as in [`with_credentials`](Self::with_credentials).
+    /// Sets user and password for the sentinels, in place of what the URL says. They are not the master's. An
+    /// empty password is as in [`with_credentials`](Self::with_credentials).
     #[must_use]
     pub fn with_sentinel_credentials(
         mut self,
@@ -321,41 +325,42 @@ impl NodeConfig {
         self
     }
 
-    /// Sets how often a connection on which nothing is sent is asked for a sign of life, a fifth more or less by chance;
-    /// zero is never. Default 1 second.
+    /// Sets how often a connection on which nothing is sent is asked for a sign of life, a fifth more or less
+    /// by chance; zero is never. Default 1 second.
     #[must_use]
     pub fn with_probe_interval(mut self, interval: Duration) -> Self {
         self.probe_interval = interval;
         self
     }
 
-    /// Sets how many calls may be under way on this server at once, a pipeline being one; what is above fails at once
-    /// with [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded). Default 5,000.
+    /// Sets how many calls may be under way on this server at once, a pipeline being one; what is above fails
+    /// at once with [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded). Default 5,000.
     ///
-    /// A server that hung executes what it had been sent when it goes on, so this is also how much of what was given
-    /// up may be executed late. A call that waits takes about 4 KiB with its task, a write on a copy of three nodes about 8 KiB.
+    /// A server that hung executes what it had been sent when it goes on, so this is also how much of what
+    /// was given up may be executed late. A call that waits takes about 4 KiB with its task, a write on a
+    /// copy of three nodes about 8 KiB.
     #[must_use]
     pub fn with_max_in_flight(mut self, calls: usize) -> Self {
         self.max_in_flight = calls;
         self
     }
 
-    /// Sets how many bytes of memory a reply may take: those of its strings, and about sixty for each element. Before the
-    /// first byte of what would be more is read, the call fails with
-    /// [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge), and the connection is made anew: other calls that are under
-    /// way on it lose their replies, as when it breaks. Default 512 MiB.
+    /// Sets how many bytes of memory a reply may take: those of its strings, and about sixty for each
+    /// element. Before the first byte of what would be more is read, the call fails with
+    /// [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge), and the connection is made anew: other
+    /// calls that are under way on it lose their replies, as when it breaks. Default 512 MiB.
     ///
-    /// Of a pipeline each reply counts by itself. A string is held twice for a moment, so a single one takes twice as
-    /// much at its peak, and the room for the largest stays with the connection.
+    /// Of a pipeline each reply counts by itself. A string is held twice for a moment, so a single one takes
+    /// twice as much at its peak, and the room for the largest stays with the connection.
     #[must_use]
     pub fn with_max_reply(mut self, bytes: usize) -> Self {
         self.max_reply = bytes;
         self
     }
 
-    /// Sets how many [connections of one's own](crate::Node::dedicated) there may be at once, besides the shared one: each
-    /// blocking call and each transaction holds one. What is above waits as long as a reply may take, and then fails with
-    /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded). Default 64.
+    /// Sets how many [connections of one's own](crate::Node::dedicated) there may be at once, besides the
+    /// shared one: each blocking call and each transaction holds one. What is above waits as long as a reply
+    /// may take, and then fails with [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded). Default 64.
     #[must_use]
     pub fn with_max_dedicated(mut self, connections: usize) -> Self {
         self.max_dedicated = connections;

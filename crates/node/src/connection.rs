@@ -67,8 +67,8 @@ impl Connection {
         Self { core: Arc::new(Core::new(config, observer)) }
     }
 
-    /// Sends one command and returns its reply, waiting for a connection where there is none; no longer than until `by`
-    /// where that is given. It is sent only to a process that is admitted.
+    /// Sends one command and returns its reply, waiting for a connection where there is none; no longer than
+    /// until `by` where that is given. It is sent only to a process that is admitted.
     pub(crate) async fn send(
         &self,
         cmd: &Cmd,
@@ -92,7 +92,8 @@ impl Connection {
         }
     }
 
-    /// Sends a pipeline and returns `count` of its replies from `offset` on. Of one that is atomic all are asked for.
+    /// Sends a pipeline and returns `count` of its replies from `offset` on. Of one that is atomic all are
+    /// asked for.
     pub(crate) async fn send_pipeline(
         &self,
         pipeline: &Pipeline,
@@ -192,8 +193,8 @@ impl Connection {
         self.core.standing().budget.take(Instant::now(), calls)
     }
 
-    /// Makes the connection anew, because the server takes no writes: a name may lead to another server by now, and
-    /// sentinels to another master. Returns whether that may help.
+    /// Makes the connection anew, because the server takes no writes: a name may lead to another server by
+    /// now, and sentinels to another master. Returns whether that may help.
     pub(crate) fn renew(&self) -> bool {
         let core = &*self.core;
         let by_name = match core.config.address() {

@@ -28,8 +28,8 @@ struct Inner {
     kind: ErrorKind,
 }
 
-/// What went wrong with a command on one server. Its text says nothing of the command: what became of that, the
-/// [`Error`] says, for the same may be the cause of another one.
+/// What went wrong with a command on one server. Its text says nothing of the command: what became of that,
+/// the [`Error`] says, for the same may be the cause of another one.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -64,8 +64,8 @@ pub enum ErrorKind {
          verified; if this persists, check the node's URL"
     )]
     Fenced,
-    /// So many calls are under way on this node already, or so many connections of their own in use, that no more are
-    /// taken. Not sent.
+    /// So many calls are under way on this node already, or so many connections of their own in use, that no
+    /// more are taken. Not sent.
     #[error("{}", of.says(*limit))]
     Overloaded {
         /// How many may be under way, or in use.
@@ -79,8 +79,9 @@ pub enum ErrorKind {
     /// The connection broke after the command was handed over. The server may have executed it.
     #[error("connection lost: {0}")]
     Disconnected(Arc<io::Error>),
-    /// A reply would have taken more memory than this node takes, and was not read. It ended the connection. The server may
-    /// have executed the command: of a single one that is certain, of a pipeline only up to that reply.
+    /// A reply would have taken more memory than this node takes, and was not read. It ended the connection.
+    /// The server may have executed the command: of a single one that is certain, of a pipeline only up to
+    /// that reply.
     #[error(
         "a reply takes more than {limit} bytes, which is the most that this node takes; ask for less at once, or raise \
          `max_reply`"
@@ -92,8 +93,8 @@ pub enum ErrorKind {
     /// The server answered with an error.
     #[error("{0}")]
     Server(ServerError),
-    /// `MULTI` was refused, so the commands of a block ran one by one: the server may have executed the command, though not
-    /// together with the others.
+    /// `MULTI` was refused, so the commands of a block ran one by one: the server may have executed the
+    /// command, though not together with the others.
     #[error("`MULTI` was refused, so the commands ran one by one, not as a block: {0}")]
     NotAtomic(ServerError),
     /// Keys that a transaction watched were changed by others, in each of its attempts. Not executed.
@@ -116,7 +117,8 @@ pub enum ErrorKind {
 pub enum Bound {
     /// Calls under way on the shared connection: `max_in_flight`.
     InFlight,
-    /// Connections of one's own: `max_dedicated`. What blocks, transactions and [`dedicated`](crate::Node::dedicated) share them.
+    /// Connections of one's own: `max_dedicated`. What blocks, transactions and
+    /// [`dedicated`](crate::Node::dedicated) share them.
     Dedicated,
 }
 
@@ -189,8 +191,8 @@ impl Error {
         self.root().is_timeout()
     }
 
-    /// Returns whether there was no connection to send the command on: refused, not in time, not let in, down, or one to
-    /// another server process than the command is meant for.
+    /// Returns whether there was no connection to send the command on: refused, not in time, not let in,
+    /// down, or one to another server process than the command is meant for.
     pub fn is_connect(&self) -> bool {
         self.kind().is_connect()
     }
@@ -208,8 +210,8 @@ impl Error {
         )
     }
 
-    /// Returns whether this machine, not the server, is at fault: this process, or the whole system, has no file
-    /// descriptors left for another connection.
+    /// Returns whether this machine, not the server, is at fault: this process, or the whole system, has no
+    /// file descriptors left for another connection.
     pub fn is_local(&self) -> bool {
         self.root().is_local()
     }
@@ -221,8 +223,8 @@ impl Error {
 
     /// Returns whether the server may have executed the command, or may do so later.
     ///
-    /// `false` is a proof: it was not sent, or was rejected. A failed script or transaction counts as executed, for
-    /// what it did before it failed stays.
+    /// `false` is a proof: it was not sent, or was rejected. A failed script or transaction counts as
+    /// executed, for what it did before it failed stays.
     pub fn may_have_executed(&self) -> bool {
         matches!(self.outcome(), Outcome::Unknown | Outcome::Answered)
     }
@@ -260,14 +262,14 @@ impl Error {
         self.outcome() == Outcome::NotSent
     }
 
-    /// Returns whether so many calls are under way on the node, or so many connections of their own in use, that it takes no
-    /// more.
+    /// Returns whether so many calls are under way on the node, or so many connections of their own in use,
+    /// that it takes no more.
     pub fn is_overloaded(&self) -> bool {
         matches!(self.kind(), ErrorKind::Overloaded { .. })
     }
 
-    /// Returns whether the server takes no writes at present, but answers reads: it has no memory left, cannot save, is
-    /// a replica, or has too few.
+    /// Returns whether the server takes no writes at present, but answers reads: it has no memory left,
+    /// cannot save, is a replica, or has too few.
     pub fn refuses_writes(&self) -> bool {
         let refuses = |code: &str| matches!(code, "OOM" | "MISCONF" | "READONLY" | "NOREPLICAS");
         match self.kind() {

@@ -22,8 +22,8 @@ pub trait Failure {
     /// Returns whether the command cannot run like this, whatever the state of the servers.
     fn is_unsupported(&self) -> bool;
 
-    /// Returns whether a server may have executed the command or a part of it, or may do so later. `false` is a proof that
-    /// none did.
+    /// Returns whether a server may have executed the command or a part of it, or may do so later. `false` is
+    /// a proof that none did.
     fn may_have_executed(&self) -> bool;
 }
 
@@ -45,8 +45,8 @@ impl Failure for Error {
     }
 }
 
-/// Something that commands run on. The typed commands ([`StringCommands`](crate::StringCommands) and the others)
-/// are methods of everything that implements this.
+/// Something that commands run on. The typed commands ([`StringCommands`](crate::StringCommands) and the
+/// others) are methods of everything that implements this.
 ///
 /// A caller names the row of the command, which says where it goes, and gives the command itself:
 ///
@@ -63,20 +63,22 @@ impl Failure for Error {
 /// ```
 ///
 /// # Cancel safety
-/// Dropping the future of a read does no harm. A write whose future is dropped may have been executed, on none, some
-/// or all of the servers it was meant for.
+/// Dropping the future of a read does no harm. A write whose future is dropped may have been executed, on
+/// none, some or all of the servers it was meant for.
 pub trait Execute: Sync {
     /// What goes wrong.
     type Error: std::error::Error + Send + Sync + 'static;
     /// What a write answers: the reply on a node and on a ring, each node's reply on a copy.
     type Write<T: Send>: Send;
-    /// What a question to each server answers: the reply on a node, each node's reply on a ring and on a copy.
+    /// What a question to each server answers: the reply on a node, each node's reply on a ring and on a
+    /// copy.
     type Each<T: Send>: Send;
 
     /// Sends a command that reads data, and converts its reply.
     ///
     /// # Errors
-    /// What [`Execute::Error`] says: the command could not be routed, sent or answered, or its reply is not a `T`.
+    /// What [`Execute::Error`] says: the command could not be routed, sent or answered, or its reply is not a
+    /// `T`.
     fn read<T: FromRedisValue + Send>(
         &self,
         command: &'static Command<Read>,
@@ -86,7 +88,8 @@ pub trait Execute: Sync {
     /// Sends a command that may change something.
     ///
     /// # Errors
-    /// As [`Execute::read`]; after an error the write may have been executed all the same, if the error says so.
+    /// As [`Execute::read`]; after an error the write may have been executed all the same, if the error says
+    /// so.
     fn write<T: FromRedisValue + Send>(
         &self,
         command: &'static Command<Write>,
@@ -103,28 +106,29 @@ pub trait Execute: Sync {
         cmd: Cmd,
     ) -> impl Future<Output = Result<Self::Each<T>, Self::Error>> + Send;
 
-    /// Returns one reply of a write: the reply itself, or, on a copy, that of a node that took it and is not known to be
-    /// behind.
+    /// Returns one reply of a write: the reply itself, or, on a copy, that of a node that took it and is not
+    /// known to be behind.
     ///
     /// # Errors
     /// On a copy, when no node took it, or that reply is not a `T`.
     fn one_reply<T: Send>(written: Self::Write<T>) -> Result<T, Self::Error>;
 
-    /// The bytes before and after the part of a key that decides where the key is, where it has such a part: by what
-    /// stands between them, whoever may choose a key could choose its node.
+    /// The bytes before and after the part of a key that decides where the key is, where it has such a part:
+    /// by what stands between them, whoever may choose a key could choose its node.
     fn tag_delimiters(&self) -> (u8, u8) {
         (b'{', b'}')
     }
 
-    /// The code of the servers' error reply behind an error, `WRONGTYPE` for example. `None` if there is none, or if servers gave
-    /// different ones.
+    /// The code of the servers' error reply behind an error, `WRONGTYPE` for example. `None` if there is
+    /// none, or if servers gave different ones.
     fn error_code(error: &Self::Error) -> Option<&str> {
         let _ = error;
         None
     }
 
-    /// Returns what the error of a read like `MGET`, whose reply has an element for each key, says of each of them: the
-    /// elements that came all the same, and the errors of those that did not. `keys` are those of the command.
+    /// Returns what the error of a read like `MGET`, whose reply has an element for each key, says of each of
+    /// them: the elements that came all the same, and the errors of those that did not. `keys` are those of
+    /// the command.
     ///
     /// `None` if it says nothing of single keys, so that asking for them one by one may give more.
     fn by_key<T: FromRedisValue>(

@@ -32,25 +32,27 @@ use crate::observe::Observer;
 
 /// One Redis server. A cheap handle: clones share its connection.
 ///
-/// All ordinary commands share one connection and are pipelined on it. The first command makes the connection; a background
-/// task makes it anew when it is lost.
+/// All ordinary commands share one connection and are pipelined on it. The first command makes the
+/// connection; a background task makes it anew when it is lost.
 ///
 /// # When the server fails
-/// A circuit breaker protects the callers. It opens when the server cannot be reached, or leaves three calls in a row without
-/// an answer (two, on a connection that was made anew after one), or half of 20 or more within ten seconds. While the breaker
-/// is open, calls fail at once instead of waiting for their timeouts, and the background task tries the server again.
+/// A circuit breaker protects the callers. It opens when the server cannot be reached, or leaves three calls
+/// in a row without an answer (two, on a connection that was made anew after one), or half of 20 or more
+/// within ten seconds. While the breaker is open, calls fail at once instead of waiting for their timeouts,
+/// and the background task tries the server again.
 ///
 /// # What is sent again
 /// * A command that the server turned away for a moment (`LOADING`, `BUSY`).
 /// * A read without an answer, and a write that leaves the same state when it runs twice.
 /// * Once, a command that a replica turned away (`READONLY`), if the address is a name or that of sentinels.
 ///
-/// Retries stay within the deadline and a budget of 20 % of the calls and 10 in a second. Nothing else is sent twice.
+/// Retries stay within the deadline and a budget of 20 % of the calls and 10 in a second. Nothing else is
+/// sent twice.
 ///
 /// # Trade-offs
-/// One connection is faster than several, but a huge reply delays the replies behind it. A blocking command (`BLPOP`) takes a
-/// dedicated connection by itself. A command that changes its connection (`MULTI`, `SELECT`) is refused here; run it on a
-/// [`dedicated`](Self::dedicated) connection.
+/// One connection is faster than several, but a huge reply delays the replies behind it. A blocking command
+/// (`BLPOP`) takes a dedicated connection by itself. A command that changes its connection (`MULTI`,
+/// `SELECT`) is refused here; run it on a [`dedicated`](Self::dedicated) connection.
 ///
 /// # Example
 /// ```no_run
@@ -103,8 +105,9 @@ impl Node {
         Self { inner: Arc::new(inner), deadline: None, fence: None }
     }
 
-    /// Returns the same node with a deadline for each call by this handle. The deadline covers waiting for a connection, the
-    /// reply, and retries. Default: the connect timeout and the response timeout, one after the other.
+    /// Returns the same node with a deadline for each call by this handle. The deadline covers waiting for a
+    /// connection, the reply, and retries. Default: the connect timeout and the response timeout, one after
+    /// the other.
     ///
     /// A [blocking command](crate::BlockingCommands) on a dedicated connection keeps its own time.
     #[must_use]
@@ -112,8 +115,9 @@ impl Node {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
-    /// Returns the same node behind a fence: calls by this handle are sent only to a server process that the fence admits
-    /// at that moment. Others fail with [`Fenced`](ErrorKind::Fenced), also on a connection that was just made anew.
+    /// Returns the same node behind a fence: calls by this handle are sent only to a server process that the
+    /// fence admits at that moment. Others fail with [`Fenced`](ErrorKind::Fenced), also on a connection that
+    /// was just made anew.
     ///
     /// What needs a connection of its own passes the fence when it takes that connection.
     #[doc(hidden)]
@@ -167,14 +171,14 @@ impl Node {
         self.inner.connection.is_connected()
     }
 
-    /// Returns whether the circuit breaker is open, because the server could not be reached or did not answer. Calls fail at
-    /// once until an attempt in the background succeeds.
+    /// Returns whether the circuit breaker is open, because the server could not be reached or did not
+    /// answer. Calls fail at once until an attempt in the background succeeds.
     pub fn is_down(&self) -> bool {
         self.inner.connection.is_down()
     }
 
-    /// Returns whether the server refused the last write because it takes none at present: the server has no memory left,
-    /// cannot save, or is a replica. Reads are not affected.
+    /// Returns whether the server refused the last write because it takes none at present: the server has no
+    /// memory left, cannot save, or is a replica. Reads are not affected.
     pub fn refuses_writes(&self) -> bool {
         self.inner.refuses_writes.load(Ordering::Relaxed)
     }
@@ -184,32 +188,33 @@ impl Node {
         self.inner.connection.in_flight()
     }
 
-    /// The time by the server's clock. The node asks for it when it connects and about every minute since, and counts on by
-    /// this machine's monotonic clock. `None` before the first connection, and if `INFO` does not tell this user the time.
+    /// The time by the server's clock. The node asks for it when it connects and about every minute since,
+    /// and counts on by this machine's monotonic clock. `None` before the first connection, and if `INFO`
+    /// does not tell this user the time.
     pub fn server_clock(&self) -> Option<SystemTime> {
         self.inner.connection.clock()
     }
 
-    /// A number that grows with each connection that leads to another server process than the one before, or may: the server
-    /// was restarted or replaced, and what was in its memory may be gone.
+    /// A number that grows with each connection that leads to another server process than the one before, or
+    /// may: the server was restarted or replaced, and what was in its memory may be gone.
     ///
-    /// The `run_id` of `INFO` proves that the process is the same. Where this user may not call `INFO`, a script that was
-    /// loaded into the process proves it since Redis 7.0 (`HELLO`, `SCRIPT LOAD`, `SCRIPT EXISTS`). Otherwise nothing proves
-    /// it, and each new connection counts.
+    /// The `run_id` of `INFO` proves that the process is the same. Where this user may not call `INFO`, a
+    /// script that was loaded into the process proves it since Redis 7.0 (`HELLO`, `SCRIPT LOAD`, `SCRIPT
+    /// EXISTS`). Otherwise nothing proves it, and each new connection counts.
     #[doc(hidden)]
     pub fn incarnation(&self) -> u64 {
         self.inner.connection.incarnation()
     }
 
-    /// A unique name of the server process of this [incarnation](Self::incarnation). `None` if nothing proves which process it
-    /// is, and for an incarnation that is not the present one.
+    /// A unique name of the server process of this [incarnation](Self::incarnation). `None` if nothing proves
+    /// which process it is, and for an incarnation that is not the present one.
     #[doc(hidden)]
     pub fn process(&self, incarnation: u64) -> Option<String> {
         self.inner.connection.process(incarnation)
     }
 
-    /// Returns whether the server process of this incarnation has this [name](Self::process), which another client may have
-    /// given it. `None` if nothing proves either.
+    /// Returns whether the server process of this incarnation has this [name](Self::process), which another
+    /// client may have given it. `None` if nothing proves either.
     ///
     /// # Errors
     /// The process cannot be asked.
@@ -236,9 +241,10 @@ impl Node {
 
 /// # Several nodes, commands of modules, dedicated connections
 impl Node {
-    /// Keeps two of these nodes from being connected to the same database of one server process, from now on. The second node
-    /// that gets there is not connected and has a [configuration error](crate::ConfigError::SameServer). A server whose
-    /// `run_id` this user may not see (`INFO`) counts as a server of its own.
+    /// Keeps two of these nodes from being connected to the same database of one server process, from now on.
+    /// The second node that gets there is not connected and has a [configuration
+    /// error](crate::ConfigError::SameServer). A server whose `run_id` this user may not see (`INFO`) counts
+    /// as a server of its own.
     ///
     /// A node that was kept apart from others before is kept apart only from these.
     pub fn keep_apart<'a>(nodes: impl IntoIterator<Item = &'a Self>) {
@@ -248,11 +254,12 @@ impl Node {
         }
     }
 
-    /// Asks the server's `COMMAND INFO` about these commands, and returns a row to [register](Registration::register) for each,
-    /// in their order. A subcommand follows its command after one space, since Redis 7.0: `"FT.CONFIG GET"`.
+    /// Asks the server's `COMMAND INFO` about these commands, and returns a row to
+    /// [register](Registration::register) for each, in their order. A subcommand follows its command after
+    /// one space, since Redis 7.0: `"FT.CONFIG GET"`.
     ///
-    /// The reply says where the keys stand, which is all that a ring needs. The reply does not say whether a write does the
-    /// same on every server, so a copy refuses the write until the caller vouches that it is
+    /// The reply says where the keys stand, which is all that a ring needs. The reply does not say whether a
+    /// write does the same on every server, so a copy refuses the write until the caller vouches that it is
     /// [deterministic](Registration::deterministic).
     ///
     /// ```no_run
@@ -264,8 +271,8 @@ impl Node {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] if the server does not have one of the commands, or does not say where its keys stand:
-    /// register that command by hand. Otherwise as [`send`](Self::send).
+    /// [`ErrorKind::Unsupported`] if the server does not have one of the commands, or does not say where its
+    /// keys stand: register that command by hand. Otherwise as [`send`](Self::send).
     pub async fn learn(&self, names: &[&str]) -> Result<Vec<Registration>, Error> {
         let row = &rows::COMMAND_INFO;
         let mut cmd = row.cmd();

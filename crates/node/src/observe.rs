@@ -11,14 +11,14 @@ use crate::error::ErrorKind;
 pub enum NodeEvent {
     /// A connection was made.
     Connected {
-        /// Whether it leads to another server process than the one before, or nothing proves that it does not: what was in its
-        /// memory may be gone.
+        /// Whether it leads to another server process than the one before, or nothing proves that it does
+        /// not: what was in its memory may be gone.
         restarted: bool,
     },
     /// The connection was lost, or given up. It is made anew in the background.
     Disconnected,
-    /// The server is left alone: no connection could be made, or calls were not answered. Calls fail at once until one
-    /// of the attempts in the background succeeds.
+    /// The server is left alone: no connection could be made, or calls were not answered. Calls fail at once
+    /// until one of the attempts in the background succeeds.
     Down {
         /// Why.
         cause: Arc<ErrorKind>,

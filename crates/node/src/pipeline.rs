@@ -30,21 +30,21 @@ pub use self::batch::Batch;
 
 /// Gathers commands and sends them together: one write, one wait, one outcome for each of them.
 ///
-/// The typed commands are the same methods as everywhere. What they return here is the promise of a reply: call them
-/// first, then [`execute`](Self::execute), then await what they returned. A command is recorded when its method is
-/// called, whether its promise is kept or dropped.
+/// The typed commands are the same methods as everywhere. What they return here is the promise of a reply:
+/// call them first, then [`execute`](Self::execute), then await what they returned. A command is recorded
+/// when its method is called, whether its promise is kept or dropped.
 ///
 /// The order of the commands is kept on each node. A command that fails takes no other one with it.
 ///
 /// # Trade-offs
 /// * It is not atomic: commands of others may run in between, unless it was made [`atomic`](Self::atomic).
-/// * All commands and their replies are held in memory. They are sent in batches of 1000 commands or 1 MiB to a node,
-///   the next when the one before is answered, so nothing is in memory twice; each batch has the response timeout
-///   for itself. When a batch has no answer, what comes after it for that node is not sent.
+/// * All commands and their replies are held in memory. They are sent in batches of 1000 commands or 1 MiB to
+///   a node, the next when the one before is answered, so nothing is in memory twice; each batch has the
+///   response timeout for itself. When a batch has no answer, what comes after it for that node is not sent.
 ///
 /// # On a ring
-/// Grouped by node: a batch for each is sent at the same time, the next ones when all have answered. Split commands such
-/// as `mget` are split as ever. Atomic, all keys must have one hash tag.
+/// Grouped by node: a batch for each is sent at the same time, the next ones when all have answered. Split
+/// commands such as `mget` are split as ever. Atomic, all keys must have one hash tag.
 ///
 /// # Example
 /// ```no_run
@@ -89,8 +89,8 @@ pub trait SendMany: Execute<Error: Clone> + Send {
     /// What several commands were answered.
     type Answers: Answers<Reply = Self::Reply, Error = Self::Error>;
 
-    /// Sends commands, in their order on each node, and hands over their answers in the same order: in as many groups as it
-    /// likes, each when it is there.
+    /// Sends commands, in their order on each node, and hands over their answers in the same order: in as
+    /// many groups as it likes, each when it is there.
     ///
     /// It may take the commands out of their places, so that none is copied.
     fn send_many(
@@ -136,7 +136,8 @@ pub trait SendMany: Execute<Error: Clone> + Send {
     fn given_up(&self, command: &'static str) -> Self::Error;
 }
 
-/// What several commands were answered, in their order. Each answer is taken out of it once, when somebody wants it.
+/// What several commands were answered, in their order. Each answer is taken out of it once, when somebody
+/// wants it.
 pub trait Answers: Send {
     /// A reply.
     type Reply;
@@ -146,7 +147,8 @@ pub trait Answers: Send {
     /// How many commands it is about.
     fn n_commands(&self) -> usize;
 
-    /// Takes the answer to a command, by its number in this group; `None` if it has been taken, or is of another group.
+    /// Takes the answer to a command, by its number in this group; `None` if it has been taken, or is of
+    /// another group.
     fn take(&mut self, i: usize) -> Option<Result<Self::Reply, Self::Error>>;
 
     /// The errors that have not been taken, by the numbers of their commands.
@@ -177,8 +179,8 @@ impl<S: SendMany> Pipeline<S> {
         Self { to, atomic: false, state: Mutex::new(Pending::new()) }
     }
 
-    /// Makes it one `MULTI` block: all commands run with none of others in between, or, if one of them is malformed or
-    /// the server does not take it, none runs. One that fails while it runs undoes nothing.
+    /// Makes it one `MULTI` block: all commands run with none of others in between, or, if one of them is
+    /// malformed or the server does not take it, none runs. One that fails while it runs undoes nothing.
     ///
     /// It goes out in one write, whatever its size.
     #[must_use]

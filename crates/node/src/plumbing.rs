@@ -1,4 +1,5 @@
-//! What the crates above this one need of it, and a program does not: no part of this is covered by semantic versioning.
+//! What the crates above this one need of it, and a program does not: no part of this is covered by semantic
+//! versioning.
 
 pub use crate::connection::Fence;
 pub use crate::error::foreign;

@@ -22,10 +22,11 @@ const READ: u32 = 2;
 /// How often a write is that leaves the same state when it is done twice.
 const IDEMPOTENT: u32 = 1;
 
-/// Returns the longest pause before a command is sent again, `None` if it is not; it has been `tried` so often again.
+/// Returns the longest pause before a command is sent again, `None` if it is not; it has been `tried` so
+/// often again.
 ///
-/// Whatever was rejected or is not known to have run: what was not sent, because there is no connection, fails at once
-/// instead, for a server that is down is tried again in the background.
+/// Whatever was rejected or is not known to have run: what was not sent, because there is no connection,
+/// fails at once instead, for a server that is down is tried again in the background.
 pub(crate) fn pause(spec: &Spec, cmd: &Cmd, error: &Error, tried: u32) -> Option<Duration> {
     let most = match error.outcome() {
         Outcome::Rejected if error.is_passing() => REJECTED,
@@ -49,8 +50,8 @@ pub(crate) fn pause(spec: &Spec, cmd: &Cmd, error: &Error, tried: u32) -> Option
 }
 
 impl Error {
-    /// Returns whether the server turned the command away for a reason that may have passed in a moment: it is loading its
-    /// data, or a script keeps it busy.
+    /// Returns whether the server turned the command away for a reason that may have passed in a moment: it
+    /// is loading its data, or a script keeps it busy.
     pub fn is_passing(&self) -> bool {
         self.code().is_some_and(is_passing)
     }

@@ -1,4 +1,5 @@
-//! Going through all keys, or all elements of one, wherever they are: <https://redis.io/docs/latest/commands/scan/>.
+//! Going through all keys, or all elements of one, wherever they are:
+//! <https://redis.io/docs/latest/commands/scan/>.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,16 +26,17 @@ use crate::error::ErrorKind;
 
 /// Going through all keys, or all elements of one.
 ///
-/// What is there from the first step to the last is found at least once, and possibly more than once; what comes or
-/// goes meanwhile may be found or not.
+/// What is there from the first step to the last is found at least once, and possibly more than once; what
+/// comes or goes meanwhile may be found or not.
 ///
 /// # On a ring
 /// The keys of one node after those of another; each is on one of them.
 ///
 /// # On a copy
-/// One node is gone through: the first that is in sync, or, for the elements of one key, the one that answers for it. With an
-/// identity its marker is looked at first, one more round trip for each step through all keys.
-/// A cursor means something to its own server only, so when that cannot answer the stream ends with its error.
+/// One node is gone through: the first that is in sync, or, for the elements of one key, the one that answers
+/// for it. With an identity its marker is looked at first, one more round trip for each step through all
+/// keys. A cursor means something to its own server only, so when that cannot answer the stream ends with its
+/// error.
 ///
 /// ```no_run
 /// use futures_util::TryStreamExt;
@@ -48,7 +50,8 @@ use crate::error::ErrorKind;
 /// # Ok(()) }
 /// ```
 pub trait Scan: Execute<Error: From<Error>> {
-    /// The servers that together hold every key once. A copy looks first whether its server is the one that it was.
+    /// The servers that together hold every key once. A copy looks first whether its server is the one that
+    /// it was.
     ///
     /// # Errors
     /// On a copy, when no node is in sync.
@@ -63,8 +66,8 @@ pub trait Scan: Execute<Error: From<Error>> {
     /// Takes one step through all keys, and says where the next one goes on.
     ///
     /// # Errors
-    /// Of the server, when it says a cursor again that it said before, and so never comes to an end, and when the cursor
-    /// is of other servers than these.
+    /// Of the server, when it says a cursor again that it said before, and so never comes to an end, and when
+    /// the cursor is of other servers than these.
     fn scan_from<K: FromRedisValue + Send>(
         &self,
         cursor: ScanCursor,
@@ -320,7 +323,8 @@ mod tests {
     }
 
     proptest! {
-        /// A circle is noticed, however long the way to it and it are, after few times their length; no other way is one.
+        /// A circle is noticed, however long the way to it and it are, after few times their length; no other
+        /// way is one.
         #[test]
         fn cursors_that_go_in_a_circle_are_noticed(before in 0u64..200, circle in 1u64..200) {
             let cursors = (1..=before).chain((0..).map(|n| before + 1 + n % circle));

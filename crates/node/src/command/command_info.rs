@@ -7,8 +7,8 @@ use crate::command::Registration;
 
 const NO_POSITIONS: &str = "the server does not say where its keys stand; register it by hand";
 
-/// Reads an entry of `COMMAND INFO`: name, arity, flags, first key, last key, step, and since Redis 7.0 after the
-/// categories and tips its key specifications and its subcommands.
+/// Reads an entry of `COMMAND INFO`: name, arity, flags, first key, last key, step, and since Redis 7.0 after
+/// the categories and tips its key specifications and its subcommands.
 pub(crate) fn registration(name: &str, entry: Value) -> Result<Registration, &'static str> {
     let Value::Array(entry) = entry else { return Err("the server does not have it") };
     let [_, Value::Int(arity), flags, Value::Int(first), Value::Int(last), Value::Int(step), rest @ ..] =

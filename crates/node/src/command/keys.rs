@@ -18,8 +18,8 @@ impl Spec {
     /// A command without keys gives none.
     ///
     /// # Errors
-    /// [`KeyError`] when the command is cut short or its number of keys does not fit: its keys are not known, so it
-    /// must not be sent anywhere.
+    /// [`KeyError`] when the command is cut short or its number of keys does not fit: its keys are not known,
+    /// so it must not be sent anywhere.
     ///
     /// ```
     /// use redisdb_node::command::rows;
@@ -60,8 +60,8 @@ impl Spec {
 
     /// Returns the patterns by which the command reads keys that it does not name: `SORT .. BY weight_*`.
     ///
-    /// Which keys those are depends on the elements, so no client can tell where they are, unless they carry a hash
-    /// tag. `GET #` and a pattern without a `*` read no other key.
+    /// Which keys those are depends on the elements, so no client can tell where they are, unless they carry
+    /// a hash tag. `GET #` and a pattern without a `*` read no other key.
     pub fn patterns_of<'a>(&self, cmd: &'a Cmd) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let (from, stores, patterns) = match self.keys {
             Keys::OneAndAfter { from, stores, patterns } => (from.into(), stores, patterns),
@@ -206,7 +206,8 @@ impl Iterator for KeyPositions {
     }
 }
 
-/// The words of a command from its first option on, each option with its position and its value, if it has one.
+/// The words of a command from its first option on, each option with its position and its value, if it has
+/// one.
 struct Options<'a, W> {
     words: W,
     /// The options that a value follows, which is therefore no option itself.

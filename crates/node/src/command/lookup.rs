@@ -9,8 +9,8 @@ use super::spec::Spec;
 use super::table::in_table;
 use super::words::words;
 
-/// Returns the row of a command by its name on the wire, in capitals or not; `None` for one that is neither in the table
-/// nor [registered](super::Registration).
+/// Returns the row of a command by its name on the wire, in capitals or not; `None` for one that is neither
+/// in the table nor [registered](super::Registration).
 ///
 /// ```
 /// let row = redisdb_node::command::lookup(redis::cmd("config").arg("get").arg("maxmemory")).unwrap();

@@ -43,9 +43,9 @@ pub(super) fn registered(cmd: &Cmd) -> Option<&'static Spec> {
 
 /// A row for a command that the table does not have: a module's, for example.
 ///
-/// Once it is registered, the command runs on nodes, rings and copies of this process as those of the table do, through
-/// `redis::cmd(..).query_async(..)` and pipelines. [`Node::learn`](crate::Node::learn) makes one from what a server says
-/// of the command.
+/// Once it is registered, the command runs on nodes, rings and copies of this process as those of the table
+/// do, through `redis::cmd(..).query_async(..)` and pipelines. [`Node::learn`](crate::Node::learn) makes one
+/// from what a server says of the command.
 ///
 /// ```
 /// use redisdb_node::command::{Keys, Registration, RegistrationError};
@@ -69,15 +69,17 @@ pub struct Registration {
 impl Registration {
     /// A command that reads data and changes none.
     ///
-    /// `name` is the wire name in any case, a subcommand after one space: `"FT.CONFIG GET"`. With keys, a ring sends it to
-    /// their owner; without, a ring refuses it until [`ring`](Self::ring) gives it a rule. A copy asks one node.
+    /// `name` is the wire name in any case, a subcommand after one space: `"FT.CONFIG GET"`. With keys, a
+    /// ring sends it to their owner; without, a ring refuses it until [`ring`](Self::ring) gives it a rule. A
+    /// copy asks one node.
     pub fn read(name: impl Into<String>, keys: Keys) -> Self {
         Self::new(name.into(), Access::Read, keys)
     }
 
     /// A command that may change something.
     ///
-    /// As [`read`](Self::read), but a copy refuses it until it is said to be [`deterministic`](Self::deterministic).
+    /// As [`read`](Self::read), but a copy refuses it until it is said to be
+    /// [`deterministic`](Self::deterministic).
     pub fn write(name: impl Into<String>, keys: Keys) -> Self {
         Self::new(name.into(), Access::Write, keys)
     }
@@ -99,8 +101,9 @@ impl Registration {
         self
     }
 
-    /// Vouches that the command does the same on every server that holds the same, so that a copy can send it to all:
-    /// it leaves nothing to chance, to a clock (no `EX 10`) or to what others may have changed meanwhile.
+    /// Vouches that the command does the same on every server that holds the same, so that a copy can send it
+    /// to all: it leaves nothing to chance, to a clock (no `EX 10`) or to what others may have changed
+    /// meanwhile.
     ///
     /// Of a read it says nothing.
     pub fn deterministic(mut self) -> Self {
@@ -119,10 +122,12 @@ impl Registration {
         &self.name
     }
 
-    /// Makes the command known to this process, and returns its row. To register the same again changes nothing.
+    /// Makes the command known to this process, and returns its row. To register the same again changes
+    /// nothing.
     ///
     /// # Errors
-    /// [`RegistrationError`]: the table has it, it was registered otherwise before, or the row contradicts itself.
+    /// [`RegistrationError`]: the table has it, it was registered otherwise before, or the row contradicts
+    /// itself.
     pub fn register(self) -> Result<&'static Spec, RegistrationError> {
         let refused = |reason| RegistrationError { name: self.name.clone(), reason };
         let n_words = self.name.split(' ').count();

@@ -61,8 +61,8 @@ impl Spec {
         }
     }
 
-    /// Returns whether it can wait for keys on a connection of its own, given it alone. `WAIT` cannot: it asks about
-    /// what its own connection wrote before.
+    /// Returns whether it can wait for keys on a connection of its own, given it alone. `WAIT` cannot: it
+    /// asks about what its own connection wrote before.
     pub fn blocks_for_keys(&self) -> bool {
         let blocks = matches!(self.connection, Connection::Blocking | Connection::BlockingWith(_));
         blocks && self.keys != Keys::None
@@ -123,8 +123,8 @@ impl<A> Command<A> {
     /// Starts the command: its name is written, its arguments follow by [`Cmd::arg`].
     ///
     /// Room for a few short arguments is reserved, so that a common command costs two allocations.
-    // With its body in them, the typed commands would be too big to be inlined, and the future that each returns would be
-    // moved twice instead of being made where it is awaited: 5 % of a call.
+    // With its body in them, the typed commands would be too big to be inlined, and the future that each
+    // returns would be moved twice instead of being made where it is awaited: 5 % of a call.
     #[inline(never)]
     pub fn cmd(&self) -> Cmd {
         self.with_room(4, 64)
@@ -137,8 +137,8 @@ impl<A> Command<A> {
         cmd
     }
 
-    /// Starts the command as [`cmd`](Self::cmd) does, with room for that many arguments of 32 bytes: growing its way up costs
-    /// 70 instructions for each of a hundred.
+    /// Starts the command as [`cmd`](Self::cmd) does, with room for that many arguments of 32 bytes: growing
+    /// its way up costs 70 instructions for each of a hundred.
     #[inline(never)]
     pub(crate) fn cmd_for(&self, n_args: usize) -> Cmd {
         // Whoever counted them may be wrong: more than these grow as they come.
@@ -269,7 +269,8 @@ pub enum Keys {
     Counted(u8),
     /// The number of keys stands at this position; the keys follow it, each with its value: `MSETEX`.
     CountedPairs(u8),
-    /// A destination at the first position, the number of source keys at the second, the sources after it: `ZUNIONSTORE`.
+    /// A destination at the first position, the number of source keys at the second, the sources after it:
+    /// `ZUNIONSTORE`.
     StoreCounted(u8, u8),
     /// The first half of what follows the word `STREAMS`: `XREAD`.
     Streams,
@@ -279,7 +280,8 @@ pub enum Keys {
         from: u8,
         /// The options that a key follows.
         stores: &'static [&'static str],
-        /// The options that a pattern of other keys follows: `BY weight_*`. Which keys those are, no client can tell.
+        /// The options that a pattern of other keys follows: `BY weight_*`. Which keys those are, no client
+        /// can tell.
         patterns: &'static [&'static str],
     },
     /// `MIGRATE`: the key at 3, or, where that is empty, those after the word `KEYS`.
@@ -315,7 +317,8 @@ pub enum OnRing {
 pub enum Merge {
     /// Integers are added: `DEL`, `DBSIZE`.
     Sum,
-    /// The elements stand where the caller's keys stood: `MGET`; of keyless commands, one list after the other: `KEYS`.
+    /// The elements stand where the caller's keys stood: `MGET`; of keyless commands, one list after the
+    /// other: `KEYS`.
     Concat,
     /// Every node must have said the same simple answer: `MSET`, `FLUSHALL`, `SCRIPT LOAD`.
     AllOk,
@@ -363,7 +366,8 @@ pub enum Effect {
     Pop,
     /// A program, which may do any of these: `EVAL`.
     Script,
-    /// `Conditional` if one of `options` stands there, `Deadline` otherwise: `SET`; see [`Spec::condition_of`].
+    /// `Conditional` if one of `options` stands there, `Deadline` otherwise: `SET`; see
+    /// [`Spec::condition_of`].
     ///
     /// A command without a relative expiry (`ZADD`) has nothing to be made absolute: it goes as it is.
     ConditionalIf {
@@ -390,14 +394,15 @@ pub enum Until {
 
 /// What may be done after an attempt whose outcome is not known (it timed out, or the connection broke).
 ///
-/// With an option that makes it conditional ([`Spec::condition_of`]), a command counts as `Never`, whatever its row
-/// says: `ZADD .. INCR` would add twice, and `SET .. NX` would say that it lost against itself.
+/// With an option that makes it conditional ([`Spec::condition_of`]), a command counts as `Never`, whatever
+/// its row says: `ZADD .. INCR` would add twice, and `SET .. NX` would say that it lost against itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Retry {
     /// It changes nothing: may be sent again.
     Read,
-    /// Sending it twice leaves the same state, and its reply says nothing that would differ: `SET`, `HSET`, `SADD`.
+    /// Sending it twice leaves the same state, and its reply says nothing that would differ: `SET`, `HSET`,
+    /// `SADD`.
     Idempotent,
     /// Sending it twice leaves the same state, but the reply would differ: `DEL`, `SETNX`.
     Reply,

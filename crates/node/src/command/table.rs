@@ -1,7 +1,7 @@
 //! THE table: one row a command, sorted by name. Only this file knows where a command may go.
 //!
-//! It is held against the server itself by the test module `table`: arity, key positions, write flag, and that
-//! every command of the server has a row.
+//! It is held against the server itself by the test module `table`: arity, key positions, write flag, and
+//! that every command of the server has a row.
 
 use redis::Cmd;
 
@@ -181,8 +181,8 @@ macro_rules! table {
     };
 }
 
-// Columns: row, name, group, since, arity, access, keys, on a ring, on a copy, retry, connection.
-// Where a row's retry is `Never` though its effect could be repeated, one of its sources may be its destination:
+// Columns: row, name, group, since, arity, access, keys, on a ring, on a copy, retry, connection. Where a
+// row's retry is `Never` though its effect could be repeated, one of its sources may be its destination:
 // `ZUNIONSTORE a 2 a b` adds `b` to `a` each time.
 table! {
     ACL_CAT "ACL CAT" Server (6, 0, 0) -2 Read, None, AnyNode, AnyNode, Read, Shared;

@@ -15,15 +15,16 @@ pub fn words(cmd: &Cmd) -> impl Iterator<Item = &[u8]> {
 /// The options of `XREAD` and `XREADGROUP` that values follow, each with the number of them.
 pub(super) const STREAM_OPTIONS: &[(&str, usize)] = &[("GROUP", 2), ("BLOCK", 1), ("COUNT", 1), ("CLAIM", 1)];
 
-/// Returns the value of an option of `XREAD` and `XREADGROUP`; a stream, group or consumer of its name is none.
+/// Returns the value of an option of `XREAD` and `XREADGROUP`; a stream, group or consumer of its name is
+/// none.
 pub(crate) fn value_of_stream_option<'a>(cmd: &'a Cmd, option: &str) -> Option<&'a [u8]> {
     let at = position_after(cmd, option, 1, STREAM_OPTIONS)?;
     let is_before = position_after(cmd, "STREAMS", 1, STREAM_OPTIONS).is_none_or(|streams| at < streams);
     words(cmd).nth(at).filter(|_| is_before)
 }
 
-/// Returns the position after `word`, which is looked for from `from` on; the values of the options `values`, each
-/// with the number of them, are skipped.
+/// Returns the position after `word`, which is looked for from `from` on; the values of the options `values`,
+/// each with the number of them, are skipped.
 pub(super) fn position_after(cmd: &Cmd, word: &str, from: usize, values: &[(&str, usize)]) -> Option<usize> {
     let mut words = words(cmd).enumerate().skip(from);
     while let Some((at, option)) = words.next() {

@@ -28,8 +28,8 @@ use crate::command::rows::ACL_WHOAMI;
 
 /// The commands on the users of a server. Since Redis 6.0.
 ///
-/// Each server has users of its own. On a ring and on a copy a user is created, changed and deleted on every node, and a
-/// question is put to every node, whose answers are kept under their names.
+/// Each server has users of its own. On a ring and on a copy a user is created, changed and deleted on every
+/// node, and a question is put to every node, whose answers are kept under their names.
 ///
 /// # Errors
 /// As [`Execute::read`], [`Execute::write`] and [`Execute::each`].

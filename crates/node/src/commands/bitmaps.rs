@@ -17,14 +17,16 @@ use crate::command::rows::SETBIT;
 
 /// The commands on the bits of strings.
 ///
-/// Bit 0 is the highest bit of the first byte. Offsets of a range count bytes unless a [`BitUnit`] says otherwise;
-/// negative ones count from the end. A key that does not exist is an empty string, and every string goes on with zeros.
+/// Bit 0 is the highest bit of the first byte. Offsets of a range count bytes unless a [`BitUnit`] says
+/// otherwise; negative ones count from the end. A key that does not exist is an empty string, and every
+/// string goes on with zeros.
 ///
-/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together. A copy reads
-/// from one node and writes to every node.
+/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together. A
+/// copy reads from one node and writes to every node.
 ///
 /// # Errors
-/// `WRONGTYPE` if a key holds something else than a string; otherwise as [`Execute::read`] and [`Execute::write`].
+/// `WRONGTYPE` if a key holds something else than a string; otherwise as [`Execute::read`] and
+/// [`Execute::write`].
 pub trait BitmapCommands: Execute {
     /// Returns how many bits are set.
     ///
@@ -48,7 +50,8 @@ pub trait BitmapCommands: Execute {
         self.read(&BITCOUNT, BITCOUNT.cmd().arg(key).arg(start).arg(end).take())
     }
 
-    /// Returns how many bits are set in the bytes or bits from `start` to `end`, both included. Since Redis 7.0.
+    /// Returns how many bits are set in the bytes or bits from `start` to `end`, both included. Since Redis
+    /// 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/bitcount/>.
     fn bitcount_with(
@@ -61,8 +64,8 @@ pub trait BitmapCommands: Execute {
         self.read(&BITCOUNT, BITCOUNT.cmd().arg(key).arg(start).arg(end).arg(unit).take())
     }
 
-    /// Reads and changes integers of any width inside a string, and returns one result for each operation; `None` where
-    /// [`Overflow::Fail`] held it back.
+    /// Reads and changes integers of any width inside a string, and returns one result for each operation;
+    /// `None` where [`Overflow::Fail`] held it back.
     ///
     /// See <https://redis.io/docs/latest/commands/bitfield/>.
     fn bitfield(
@@ -99,7 +102,8 @@ pub trait BitmapCommands: Execute {
         self.write(&BITOP, BITOP.cmd().arg(operation).arg(destination).arg(keys).take())
     }
 
-    /// Returns the position of the first bit that is set, or of the first that is not; `None` if no bit is set.
+    /// Returns the position of the first bit that is set, or of the first that is not; `None` if no bit is
+    /// set.
     ///
     /// Of a string whose bits are all set, the first that is not is right behind it.
     ///
@@ -124,7 +128,8 @@ pub trait BitmapCommands: Execute {
         position(self.read(&BITPOS, BITPOS.cmd().arg(key).arg(bit).arg(start).take()))
     }
 
-    /// Returns the position of the first such bit in the bytes from `start` to `end`, both included; `None` if there is none.
+    /// Returns the position of the first such bit in the bytes from `start` to `end`, both included; `None`
+    /// if there is none.
     ///
     /// See <https://redis.io/docs/latest/commands/bitpos/>.
     fn bitpos_range(
@@ -137,8 +142,8 @@ pub trait BitmapCommands: Execute {
         position(self.read(&BITPOS, BITPOS.cmd().arg(key).arg(bit).arg(start).arg(end).take()))
     }
 
-    /// Returns the position of the first such bit in the bytes or bits from `start` to `end`, both included; `None` if there
-    /// is none. Since Redis 7.0.
+    /// Returns the position of the first such bit in the bytes or bits from `start` to `end`, both included;
+    /// `None` if there is none. Since Redis 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/bitpos/>.
     fn bitpos_with(

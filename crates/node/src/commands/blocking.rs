@@ -1,4 +1,5 @@
-//! The commands that wait: <https://redis.io/docs/latest/commands/?group=list> and others, for their `timeout`.
+//! The commands that wait: <https://redis.io/docs/latest/commands/?group=list> and others, for their
+//! `timeout`.
 
 use std::future::Future;
 use std::hash::Hash;
@@ -32,17 +33,18 @@ use crate::command::rows::XREADGROUP;
 
 /// The commands that wait until there is something to take or to read.
 ///
-/// Each call has a connection of its own while it waits, so it never delays another one. It shares the at most 64 of a node
-/// ([`max_dedicated`](crate::NodeConfig::with_max_dedicated)) with transactions and [`dedicated`](crate::Node::dedicated). A timeout is rounded up to a millisecond; [`Duration::ZERO`] waits for ever. The server is given the time plus the
-/// node's response timeout to answer.
+/// Each call has a connection of its own while it waits, so it never delays another one. It shares the at
+/// most 64 of a node ([`max_dedicated`](crate::NodeConfig::with_max_dedicated)) with transactions and
+/// [`dedicated`](crate::Node::dedicated). A timeout is rounded up to a millisecond; [`Duration::ZERO`] waits
+/// for ever. The server is given the time plus the node's response timeout to answer.
 ///
 /// # Errors
-/// `WRONGTYPE` if a key holds something else; [`Overloaded`](crate::ErrorKind::Overloaded) if all connections of one's own
-/// are in use; otherwise as [`Execute::read`] and [`Execute::write`].
+/// `WRONGTYPE` if a key holds something else; [`Overloaded`](crate::ErrorKind::Overloaded) if all connections
+/// of one's own are in use; otherwise as [`Execute::read`] and [`Execute::write`].
 ///
 /// # Cancel safety
-/// When the future is dropped the connection is closed, and the server stops waiting. If it was just then handing out
-/// an element, that element is gone: `blmove` to a list of one's own keeps it.
+/// When the future is dropped the connection is closed, and the server stops waiting. If it was just then
+/// handing out an element, that element is gone: `blmove` to a list of one's own keeps it.
 ///
 /// # On a ring
 /// At the owner of the keys, which must have one hash tag.
@@ -62,8 +64,8 @@ use crate::command::rows::XREADGROUP;
 /// # Ok(()) }
 /// ```
 pub trait BlockingCommands: Execute {
-    /// Takes an element off one end of a list, once there is one, puts it to one end of another, and returns it; `None`
-    /// if none came in time. Since Redis 6.2.
+    /// Takes an element off one end of a list, once there is one, puts it to one end of another, and returns
+    /// it; `None` if none came in time. Since Redis 6.2.
     ///
     /// See <https://redis.io/docs/latest/commands/blmove/>.
     fn blmove<V: FromRedisValue + Send>(
@@ -78,8 +80,8 @@ pub trait BlockingCommands: Execute {
         self.write(&BLMOVE, cmd)
     }
 
-    /// Takes up to `count` elements off one end of the first list that has any, and returns its key and the elements;
-    /// `None` if none came in time. Since Redis 7.0.
+    /// Takes up to `count` elements off one end of the first list that has any, and returns its key and the
+    /// elements; `None` if none came in time. Since Redis 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/blmpop/>.
     fn blmpop<L: FromRedisValue + Send, V: FromRedisValue + Send>(
@@ -94,8 +96,8 @@ pub trait BlockingCommands: Execute {
         self.write(&BLMPOP, cmd)
     }
 
-    /// Takes the first element off the first list that has one, and returns the list's key and the element; `None` if
-    /// none came in time.
+    /// Takes the first element off the first list that has one, and returns the list's key and the element;
+    /// `None` if none came in time.
     ///
     /// See <https://redis.io/docs/latest/commands/blpop/>.
     fn blpop<L: FromRedisValue + Send, V: FromRedisValue + Send>(
@@ -106,8 +108,8 @@ pub trait BlockingCommands: Execute {
         self.write(&BLPOP, BLPOP.cmd().arg(keys).arg(Seconds(timeout)).take())
     }
 
-    /// Takes the last element off the first list that has one, and returns the list's key and the element; `None` if
-    /// none came in time.
+    /// Takes the last element off the first list that has one, and returns the list's key and the element;
+    /// `None` if none came in time.
     ///
     /// See <https://redis.io/docs/latest/commands/brpop/>.
     fn brpop<L: FromRedisValue + Send, V: FromRedisValue + Send>(
@@ -118,8 +120,8 @@ pub trait BlockingCommands: Execute {
         self.write(&BRPOP, BRPOP.cmd().arg(keys).arg(Seconds(timeout)).take())
     }
 
-    /// Takes the last element off a list, once there is one, makes it the first of another, and returns it; `None` if
-    /// none came in time.
+    /// Takes the last element off a list, once there is one, makes it the first of another, and returns it;
+    /// `None` if none came in time.
     ///
     /// Redis calls it outdated: `blmove` does more.
     ///
@@ -133,8 +135,8 @@ pub trait BlockingCommands: Execute {
         self.write(&BRPOPLPUSH, BRPOPLPUSH.cmd().arg(source).arg(destination).arg(Seconds(timeout)).take())
     }
 
-    /// Takes up to `count` members off one end of the first sorted set that has any, and returns its key and the members
-    /// with their scores; `None` if none came in time. Since Redis 7.0.
+    /// Takes up to `count` members off one end of the first sorted set that has any, and returns its key and
+    /// the members with their scores; `None` if none came in time. Since Redis 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/bzmpop/>.
     fn bzmpop<L: FromRedisValue + Send, V: FromRedisValue + Send>(
@@ -149,8 +151,8 @@ pub trait BlockingCommands: Execute {
         self.write(&BZMPOP, cmd)
     }
 
-    /// Takes the member with the highest score off the first sorted set that has one, and returns the set's key, the
-    /// member and its score; `None` if none came in time.
+    /// Takes the member with the highest score off the first sorted set that has one, and returns the set's
+    /// key, the member and its score; `None` if none came in time.
     ///
     /// See <https://redis.io/docs/latest/commands/bzpopmax/>.
     fn bzpopmax<L: FromRedisValue + Send, V: FromRedisValue + Send>(
@@ -161,8 +163,8 @@ pub trait BlockingCommands: Execute {
         self.write(&BZPOPMAX, BZPOPMAX.cmd().arg(keys).arg(Seconds(timeout)).take())
     }
 
-    /// Takes the member with the lowest score off the first sorted set that has one, and returns the set's key, the
-    /// member and its score; `None` if none came in time.
+    /// Takes the member with the lowest score off the first sorted set that has one, and returns the set's
+    /// key, the member and its score; `None` if none came in time.
     ///
     /// See <https://redis.io/docs/latest/commands/bzpopmin/>.
     fn bzpopmin<L: FromRedisValue + Send, V: FromRedisValue + Send>(
@@ -175,8 +177,8 @@ pub trait BlockingCommands: Execute {
 
     /// Waits until so many replicas have what this connection has written, and returns how many have.
     ///
-    /// It means something on a [dedicated connection](crate::DedicatedConnection) only, after its own writes; anything else
-    /// refuses it.
+    /// It means something on a [dedicated connection](crate::DedicatedConnection) only, after its own writes;
+    /// anything else refuses it.
     ///
     /// See <https://redis.io/docs/latest/commands/wait/>.
     fn wait(
@@ -187,11 +189,11 @@ pub trait BlockingCommands: Execute {
         self.read(&WAIT, WAIT.cmd().arg(replicas).arg(Millis(timeout)).take())
     }
 
-    /// Waits until this server, if `local` is 1, and so many replicas have on disk what this connection has written;
-    /// returns how many of each have. Since Redis 7.2.
+    /// Waits until this server, if `local` is 1, and so many replicas have on disk what this connection has
+    /// written; returns how many of each have. Since Redis 7.2.
     ///
-    /// It means something on a [dedicated connection](crate::DedicatedConnection) only, after its own writes; anything else
-    /// refuses it. What keeps no append-only file never has it.
+    /// It means something on a [dedicated connection](crate::DedicatedConnection) only, after its own writes;
+    /// anything else refuses it. What keeps no append-only file never has it.
     ///
     /// See <https://redis.io/docs/latest/commands/waitaof/>.
     fn waitaof(
@@ -203,8 +205,8 @@ pub trait BlockingCommands: Execute {
         self.read(&WAITAOF, WAITAOF.cmd().arg(local).arg(replicas).arg(Millis(timeout)).take())
     }
 
-    /// Returns what each stream has after an id, one id for each key, once there is anything; `$` stands for what comes
-    /// from now on. Empty if nothing came in time.
+    /// Returns what each stream has after an id, one id for each key, once there is anything; `$` stands for
+    /// what comes from now on. Empty if nothing came in time.
     ///
     /// See <https://redis.io/docs/latest/commands/xread/>.
     fn xread_block<
@@ -221,8 +223,8 @@ pub trait BlockingCommands: Execute {
         self.read(&XREAD, cmd)
     }
 
-    /// Returns entries of each stream that no consumer of the group was given, once there are any, and gives them to
-    /// this consumer. Empty if none came in time.
+    /// Returns entries of each stream that no consumer of the group was given, once there are any, and gives
+    /// them to this consumer. Empty if none came in time.
     ///
     /// See <https://redis.io/docs/latest/commands/xreadgroup/>.
     fn xreadgroup_block<
@@ -281,7 +283,8 @@ impl ToRedisArgs for Millis {
 
 impl ToSingleRedisArg for Millis {}
 
-/// Rounded up: a short time must not become 0, which would wait for ever. Nothing longer than 100 years is asked for.
+/// Rounded up: a short time must not become 0, which would wait for ever. Nothing longer than 100 years is
+/// asked for.
 fn millis(timeout: Duration) -> u128 {
     const LONGEST: u128 = 100 * 365 * 24 * 3_600_000;
     timeout.as_nanos().div_ceil(1_000_000).min(LONGEST)

@@ -24,8 +24,8 @@ use crate::command::rows::CLIENT_UNPAUSE;
 
 /// The commands on connections, those of this client and those of others.
 ///
-/// A question about the connection is put to every node of a ring and of a copy: each has a connection of its own, whose
-/// answer is returned under the node's name. What would change the connection runs on an
+/// A question about the connection is put to every node of a ring and of a copy: each has a connection of its
+/// own, whose answer is returned under the node's name. What would change the connection runs on an
 /// [dedicated](crate::Node::dedicated) one only. [`client_list`](crate::ServerCommands::client_list) and
 /// [`client_kill`](crate::ServerCommands::client_kill) are among the commands on servers.
 ///
@@ -39,7 +39,8 @@ pub trait ConnectionCommands: Execute {
         self.each(&CLIENT_GETNAME, CLIENT_GETNAME.cmd())
     }
 
-    /// Returns the client that is told of changes in this one's stead; 0 if it is told itself, -1 if nobody is.
+    /// Returns the client that is told of changes in this one's stead; 0 if it is told itself, -1 if nobody
+    /// is.
     ///
     /// See <https://redis.io/docs/latest/commands/client-getredir/>.
     fn client_getredir(&self) -> impl Future<Output = Result<Self::Each<i64>, Self::Error>> + Send {
@@ -94,7 +95,8 @@ pub trait ConnectionCommands: Execute {
         self.read(&CLIENT_NO_TOUCH, CLIENT_NO_TOUCH.cmd().arg(on_or_off(on)).take())
     }
 
-    /// Makes the server answer no client for so long. Who asks meanwhile is answered afterwards, this client too.
+    /// Makes the server answer no client for so long. Who asks meanwhile is answered afterwards, this client
+    /// too.
     ///
     /// See <https://redis.io/docs/latest/commands/client-pause/>.
     fn client_pause(
@@ -114,8 +116,8 @@ pub trait ConnectionCommands: Execute {
         self.write(&CLIENT_PAUSE, CLIENT_PAUSE.cmd().arg(millis(time)).arg("WRITE").take())
     }
 
-    /// Gives the connection a name, without spaces. Only on a [dedicated](crate::Node::dedicated) connection: the others are
-    /// named in the configuration of the node.
+    /// Gives the connection a name, without spaces. Only on a [dedicated](crate::Node::dedicated) connection:
+    /// the others are named in the configuration of the node.
     ///
     /// See <https://redis.io/docs/latest/commands/client-setname/>.
     fn client_setname(
@@ -125,14 +127,16 @@ pub trait ConnectionCommands: Execute {
         self.read(&CLIENT_SETNAME, CLIENT_SETNAME.with(name))
     }
 
-    /// Ends the waiting of a client that is blocked, as if its time had run out, and returns whether there was one.
+    /// Ends the waiting of a client that is blocked, as if its time had run out, and returns whether there
+    /// was one.
     ///
     /// See <https://redis.io/docs/latest/commands/client-unblock/>.
     fn client_unblock(&self, id: u64) -> impl Future<Output = Result<Self::Write<bool>, Self::Error>> + Send {
         self.write(&CLIENT_UNBLOCK, CLIENT_UNBLOCK.with(id))
     }
 
-    /// Ends the waiting of a client that is blocked, with the error `UNBLOCKED`, and returns whether there was one.
+    /// Ends the waiting of a client that is blocked, with the error `UNBLOCKED`, and returns whether there
+    /// was one.
     ///
     /// See <https://redis.io/docs/latest/commands/client-unblock/>.
     fn client_unblock_error(

@@ -5,8 +5,8 @@ use redis::ToRedisArgs;
 
 /// Writes the number of words its content has, and then its content.
 ///
-/// The words are counted as they are written: `ToRedisArgs::num_of_args` counts the elements of a list, which may be
-/// of several words each.
+/// The words are counted as they are written: `ToRedisArgs::num_of_args` counts the elements of a list, which
+/// may be of several words each.
 pub(super) struct Counted<T>(pub(super) T);
 
 impl<T: ToRedisArgs> ToRedisArgs for Counted<T> {

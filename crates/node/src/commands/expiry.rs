@@ -1,7 +1,7 @@
 //! When a key, or a field of a hash, goes away: what is sent and what is answered.
 //!
-//! Durations and instants are rounded **up** to the unit of the command, so that nothing goes away before its time and
-//! no positive duration becomes zero. An instant before 1970 is sent as 1970.
+//! Durations and instants are rounded **up** to the unit of the command, so that nothing goes away before its
+//! time and no positive duration becomes zero. An instant before 1970 is sent as 1970.
 
 use std::time::Duration;
 use std::time::SystemTime;

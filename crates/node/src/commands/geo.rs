@@ -23,8 +23,8 @@ use crate::command::rows::GEOSEARCHSTORE;
 
 /// The commands on places. An index is a sorted set, so that `zrem` removes a place.
 ///
-/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together. A copy reads
-/// from one node and writes to every node.
+/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together. A
+/// copy reads from one node and writes to every node.
 ///
 /// # Errors
 /// `WRONGTYPE` if a key holds something else than a sorted set; otherwise as [`Execute::read`] and
@@ -64,7 +64,8 @@ pub trait GeoCommands: Execute {
         self.write(&GEOADD, cmd)
     }
 
-    /// Returns the distance between two places, `None` if one of them does not exist. The error is up to 0.5 %.
+    /// Returns the distance between two places, `None` if one of them does not exist. The error is up to 0.5
+    /// %.
     ///
     /// See <https://redis.io/docs/latest/commands/geodist/>.
     fn geodist(
@@ -99,7 +100,8 @@ pub trait GeoCommands: Execute {
         self.read(&GEOPOS, GEOPOS.cmd().arg(key).arg(names).take())
     }
 
-    /// Returns the names of the places within a distance of a point. It can store its result, so it counts as a write.
+    /// Returns the names of the places within a distance of a point. It can store its result, so it counts as
+    /// a write.
     ///
     /// The server calls it deprecated: [`geosearch`](Self::geosearch) does more, and is a read.
     ///
@@ -114,7 +116,8 @@ pub trait GeoCommands: Execute {
         self.write(&GEORADIUS, GEORADIUS.cmd().arg(key).arg(center).arg(radius).arg(unit).take())
     }
 
-    /// Returns the names of the places within a distance of a point: [`georadius`](Self::georadius) as a read.
+    /// Returns the names of the places within a distance of a point: [`georadius`](Self::georadius) as a
+    /// read.
     ///
     /// See <https://redis.io/docs/latest/commands/georadius_ro/>.
     fn georadius_ro<V: FromRedisValue + Send>(
@@ -127,7 +130,8 @@ pub trait GeoCommands: Execute {
         self.read(&GEORADIUS_RO, GEORADIUS_RO.cmd().arg(key).arg(center).arg(radius).arg(unit).take())
     }
 
-    /// Returns the names of the places within a distance of one of them. It can store its result, so it counts as a write.
+    /// Returns the names of the places within a distance of one of them. It can store its result, so it
+    /// counts as a write.
     ///
     /// The server calls it deprecated: [`geosearch`](Self::geosearch) does more, and is a read.
     ///
@@ -145,8 +149,8 @@ pub trait GeoCommands: Execute {
         )
     }
 
-    /// Returns the names of the places within a distance of one of them: [`georadiusbymember`](Self::georadiusbymember) as a
-    /// read.
+    /// Returns the names of the places within a distance of one of them:
+    /// [`georadiusbymember`](Self::georadiusbymember) as a read.
     ///
     /// See <https://redis.io/docs/latest/commands/georadiusbymember_ro/>.
     fn georadiusbymember_ro<V: FromRedisValue + Send>(
@@ -199,7 +203,8 @@ pub trait GeoCommands: Execute {
         self.write(&GEOSEARCHSTORE, GEOSEARCHSTORE.cmd().arg(destination).arg(source).arg(search).take())
     }
 
-    /// Stores the places inside an area as a sorted set by distance, and returns how many there are. Since Redis 6.2.
+    /// Stores the places inside an area as a sorted set by distance, and returns how many there are. Since
+    /// Redis 6.2.
     ///
     /// See <https://redis.io/docs/latest/commands/geosearchstore/>.
     fn geosearchstore_dist(

@@ -59,13 +59,15 @@ use crate::command::rows::HVALS;
 
 /// The commands on hashes.
 ///
-/// A key that does not exist is an empty hash. Methods that set or return an expiry of fields need Redis 7.4, those
-/// that read or write values with it Redis 8.0; durations and instants are rounded up to the command's unit.
+/// A key that does not exist is an empty hash. Methods that set or return an expiry of fields need Redis 7.4,
+/// those that read or write values with it Redis 8.0; durations and instants are rounded up to the command's
+/// unit.
 ///
 /// A ring sends each to the owner of its key. A copy reads from one node and writes to every node.
 ///
 /// # Errors
-/// `WRONGTYPE` if the key holds something else than a hash; otherwise as [`Execute::read`] and [`Execute::write`].
+/// `WRONGTYPE` if the key holds something else than a hash; otherwise as [`Execute::read`] and
+/// [`Execute::write`].
 pub trait HashCommands: Execute {
     /// Deletes fields, and returns how many of them there were.
     ///
@@ -104,7 +106,8 @@ pub trait HashCommands: Execute {
         )
     }
 
-    /// Lets the fields for which the condition holds live for `ttl` from now, and returns what became of each.
+    /// Lets the fields for which the condition holds live for `ttl` from now, and returns what became of
+    /// each.
     ///
     /// See <https://redis.io/docs/latest/commands/hexpire/>.
     fn hexpire_with(
@@ -120,7 +123,8 @@ pub trait HashCommands: Execute {
         )
     }
 
-    /// Lets fields live until an instant, and returns what became of each. An instant that has passed deletes them.
+    /// Lets fields live until an instant, and returns what became of each. An instant that has passed deletes
+    /// them.
     ///
     /// See <https://redis.io/docs/latest/commands/hexpireat/>.
     fn hexpireat(
@@ -304,7 +308,8 @@ pub trait HashCommands: Execute {
         self.write(&HPERSIST, HPERSIST.cmd().arg(key).arg("FIELDS").arg(Counted(fields)).take())
     }
 
-    /// Lets fields live for `ttl` from now, in milliseconds, and returns what became of each. Zero deletes them.
+    /// Lets fields live for `ttl` from now, in milliseconds, and returns what became of each. Zero deletes
+    /// them.
     ///
     /// See <https://redis.io/docs/latest/commands/hpexpire/>.
     fn hpexpire(
@@ -319,7 +324,8 @@ pub trait HashCommands: Execute {
         )
     }
 
-    /// Lets the fields for which the condition holds live for `ttl` from now, and returns what became of each.
+    /// Lets the fields for which the condition holds live for `ttl` from now, and returns what became of
+    /// each.
     ///
     /// See <https://redis.io/docs/latest/commands/hpexpire/>.
     fn hpexpire_with(
@@ -335,7 +341,8 @@ pub trait HashCommands: Execute {
         )
     }
 
-    /// Lets fields live until an instant, and returns what became of each. An instant that has passed deletes them.
+    /// Lets fields live until an instant, and returns what became of each. An instant that has passed deletes
+    /// them.
     ///
     /// See <https://redis.io/docs/latest/commands/hpexpireat/>.
     fn hpexpireat(

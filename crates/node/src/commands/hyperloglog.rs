@@ -12,13 +12,15 @@ use crate::command::rows::PFMERGE;
 
 /// The commands that count different elements without storing them, with a standard error of 0.81 %.
 ///
-/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together. A copy reads
-/// from one node and writes to every node.
+/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together. A
+/// copy reads from one node and writes to every node.
 ///
 /// # Errors
-/// `WRONGTYPE` if a key holds something else than a HyperLogLog; otherwise as [`Execute::read`] and [`Execute::write`].
+/// `WRONGTYPE` if a key holds something else than a HyperLogLog; otherwise as [`Execute::read`] and
+/// [`Execute::write`].
 pub trait HyperLogLogCommands: Execute {
-    /// Counts elements, and returns whether the estimate may have changed. No elements at all just create the key.
+    /// Counts elements, and returns whether the estimate may have changed. No elements at all just create the
+    /// key.
     ///
     /// See <https://redis.io/docs/latest/commands/pfadd/>.
     fn pfadd(

@@ -58,8 +58,8 @@ use crate::command::rows::UNLINK;
 
 /// The commands on keys, whatever they hold.
 ///
-/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together, except where
-/// a method says that it splits them. A copy reads from one node and writes to every node.
+/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together,
+/// except where a method says that it splits them. A copy reads from one node and writes to every node.
 ///
 /// Durations and instants are rounded up to the command's unit: nothing goes away before its time.
 ///
@@ -159,7 +159,8 @@ pub trait KeyCommands: Execute {
         self.write(&EXPIRE, EXPIRE.cmd().arg(key).arg(seconds(ttl)).arg(condition).take())
     }
 
-    /// Lets a key live until an instant, and returns whether the key exists. An instant that has passed deletes it.
+    /// Lets a key live until an instant, and returns whether the key exists. An instant that has passed
+    /// deletes it.
     ///
     /// A part of a second counts as a whole one: [`pexpireat`](Self::pexpireat) is finer.
     ///
@@ -196,7 +197,8 @@ pub trait KeyCommands: Execute {
         async move { Ok(reply.await?.0) }
     }
 
-    /// Returns the keys that match a glob-style pattern. The server does nothing else meanwhile: not for large data.
+    /// Returns the keys that match a glob-style pattern. The server does nothing else meanwhile: not for
+    /// large data.
     ///
     /// # On a ring
     /// The keys of all nodes, one node after the other.
@@ -209,8 +211,8 @@ pub trait KeyCommands: Execute {
         self.read(&KEYS, KEYS.with(pattern))
     }
 
-    /// Moves keys to another server, and deletes them here once they are there. The server waits for the other one, and
-    /// for nobody else, up to `timeout` for each step.
+    /// Moves keys to another server, and deletes them here once they are there. The server waits for the
+    /// other one, and for nobody else, up to `timeout` for each step.
     ///
     /// # Errors
     /// The server's, if the other one cannot be reached in time, or has one of the keys.
@@ -246,7 +248,8 @@ pub trait KeyCommands: Execute {
         self.write(&MIGRATE, cmd.arg(millis(timeout)).arg(options).arg("KEYS").arg(keys).take())
     }
 
-    /// Moves a key to another database of its server, and returns whether it did; it does not if the key exists there.
+    /// Moves a key to another database of its server, and returns whether it did; it does not if the key
+    /// exists there.
     ///
     /// `MOVE` on the wire, a word that Rust keeps for itself.
     ///
@@ -343,7 +346,8 @@ pub trait KeyCommands: Execute {
         self.write(&PEXPIRE, PEXPIRE.cmd().arg(key).arg(millis(ttl)).arg(condition).take())
     }
 
-    /// Lets a key live until an instant, and returns whether the key exists. An instant that has passed deletes it.
+    /// Lets a key live until an instant, and returns whether the key exists. An instant that has passed
+    /// deletes it.
     ///
     /// See <https://redis.io/docs/latest/commands/pexpireat/>.
     fn pexpireat(
@@ -427,7 +431,8 @@ pub trait KeyCommands: Execute {
         self.write(&RENAMENX, RENAMENX.cmd().arg(key).arg(new).take())
     }
 
-    /// Creates a key from what [`dump`](Self::dump) returned. It lives for `ttl`; a `ttl` of zero means without end.
+    /// Creates a key from what [`dump`](Self::dump) returned. It lives for `ttl`; a `ttl` of zero means
+    /// without end.
     ///
     /// # Errors
     /// `BUSYKEY` if the key exists: see [`RestoreOptions::replace`].
@@ -483,8 +488,8 @@ pub trait KeyCommands: Execute {
 
     /// Returns the elements of a list, a set or a sorted set sorted as numbers, the smallest first.
     ///
-    /// `SORT` can store its result, so it counts as a write, and every node of a copy sorts: [`sort_ro`](Self::sort_ro) asks
-    /// one.
+    /// `SORT` can store its result, so it counts as a write, and every node of a copy sorts:
+    /// [`sort_ro`](Self::sort_ro) asks one.
     ///
     /// # Errors
     /// The server's, if an element is no number: see [`SortOptions::alpha`].
@@ -499,8 +504,8 @@ pub trait KeyCommands: Execute {
 
     /// Returns the elements of a list, a set or a sorted set sorted as the options say.
     ///
-    /// With [`SortOptions::get`], `V` may be an `Option`, for what a pattern does not find, and, with several patterns, a
-    /// tuple of one element for each.
+    /// With [`SortOptions::get`], `V` may be an `Option`, for what a pattern does not find, and, with several
+    /// patterns, a tuple of one element for each.
     ///
     /// # On a ring
     /// A pattern of other keys is refused: they may be on other nodes.
@@ -514,7 +519,8 @@ pub trait KeyCommands: Execute {
         self.write(&SORT, SORT.cmd().arg(key).arg(options).take())
     }
 
-    /// Returns the elements of a list, a set or a sorted set sorted as numbers, the smallest first. Since Redis 7.0.
+    /// Returns the elements of a list, a set or a sorted set sorted as numbers, the smallest first. Since
+    /// Redis 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/sort_ro/>.
     fn sort_ro<V: FromRedisValue + Send>(
@@ -714,7 +720,8 @@ impl SortOptions {
         Self::default()
     }
 
-    /// Sorts by the values of other keys: `*` in the pattern stands for the element. `nosort` leaves the order alone.
+    /// Sorts by the values of other keys: `*` in the pattern stands for the element. `nosort` leaves the
+    /// order alone.
     pub fn by(mut self, pattern: impl AsRef<[u8]>) -> Self {
         self.by = Some(pattern.as_ref().to_vec());
         self
@@ -726,8 +733,8 @@ impl SortOptions {
         self
     }
 
-    /// Returns the values of other keys instead of the elements: `*` stands for the element, and `#` alone is the
-    /// element itself. May be given several times.
+    /// Returns the values of other keys instead of the elements: `*` stands for the element, and `#` alone is
+    /// the element itself. May be given several times.
     pub fn get(mut self, pattern: impl AsRef<[u8]>) -> Self {
         self.get.push(pattern.as_ref().to_vec());
         self

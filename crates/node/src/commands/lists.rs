@@ -32,11 +32,12 @@ use crate::command::rows::RPUSHX;
 ///
 /// Indexes count from 0; negative ones count from the end: -1 is the last element.
 ///
-/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together. A copy reads
-/// from one node and writes to every node.
+/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together. A
+/// copy reads from one node and writes to every node.
 ///
 /// # Errors
-/// `WRONGTYPE` if a key holds something else than a list; otherwise as [`Execute::read`] and [`Execute::write`].
+/// `WRONGTYPE` if a key holds something else than a list; otherwise as [`Execute::read`] and
+/// [`Execute::write`].
 pub trait ListCommands: Execute {
     /// Returns the element at an index, `None` if there is none.
     ///
@@ -49,8 +50,8 @@ pub trait ListCommands: Execute {
         self.read(&LINDEX, LINDEX.cmd().arg(key).arg(index).take())
     }
 
-    /// Inserts a value before or after the first element that equals `pivot`, and returns the new length; 0 if there is no
-    /// such list, -1 if there is no such element.
+    /// Inserts a value before or after the first element that equals `pivot`, and returns the new length; 0
+    /// if there is no such list, -1 if there is no such element.
     ///
     /// See <https://redis.io/docs/latest/commands/linsert/>.
     fn linsert(
@@ -73,8 +74,8 @@ pub trait ListCommands: Execute {
         self.read(&LLEN, LLEN.with(key))
     }
 
-    /// Takes an element off one end of a list and puts it to one end of another, and returns it; `None` if the source is
-    /// empty.
+    /// Takes an element off one end of a list and puts it to one end of another, and returns it; `None` if
+    /// the source is empty.
     ///
     /// See <https://redis.io/docs/latest/commands/lmove/>.
     fn lmove<V: FromRedisValue + Send>(
@@ -87,8 +88,8 @@ pub trait ListCommands: Execute {
         self.write(&LMOVE, LMOVE.cmd().arg(source).arg(destination).arg(from).arg(to).take())
     }
 
-    /// Takes up to `count` elements off one end of the first list that is not empty, and returns its key and the elements.
-    /// Since Redis 7.0.
+    /// Takes up to `count` elements off one end of the first list that is not empty, and returns its key and
+    /// the elements. Since Redis 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/lmpop/>.
     fn lmpop<L: FromRedisValue + Send, V: FromRedisValue + Send>(
@@ -132,7 +133,8 @@ pub trait ListCommands: Execute {
         self.read(&LPOS, LPOS.cmd().arg(key).arg(value).take())
     }
 
-    /// Returns the index of the element that the options say of those that equal `value`, `None` if there is none.
+    /// Returns the index of the element that the options say of those that equal `value`, `None` if there is
+    /// none.
     ///
     /// See <https://redis.io/docs/latest/commands/lpos/>.
     fn lpos_with(
@@ -157,7 +159,8 @@ pub trait ListCommands: Execute {
         self.read(&LPOS, LPOS.cmd().arg(key).arg(value).arg("COUNT").arg(count).arg(options).take())
     }
 
-    /// Puts values to the head of a list, one after the other, so that the last comes first; returns the new length.
+    /// Puts values to the head of a list, one after the other, so that the last comes first; returns the new
+    /// length.
     ///
     /// See <https://redis.io/docs/latest/commands/lpush/>.
     fn lpush(
@@ -191,8 +194,8 @@ pub trait ListCommands: Execute {
         self.read(&LRANGE, LRANGE.cmd().arg(key).arg(start).arg(stop).take())
     }
 
-    /// Removes elements that equal `value`, and returns how many: the first `count` of them, the last `-count` if it is
-    /// negative, all if it is 0.
+    /// Removes elements that equal `value`, and returns how many: the first `count` of them, the last
+    /// `-count` if it is negative, all if it is 0.
     ///
     /// See <https://redis.io/docs/latest/commands/lrem/>.
     fn lrem(
@@ -252,7 +255,8 @@ pub trait ListCommands: Execute {
         self.write(&RPOP, RPOP.cmd().arg(key).arg(count).take())
     }
 
-    /// Takes the last element off a list, puts it to the head of another, and returns it; `None` if the source is empty.
+    /// Takes the last element off a list, puts it to the head of another, and returns it; `None` if the
+    /// source is empty.
     ///
     /// See <https://redis.io/docs/latest/commands/rpoplpush/>.
     fn rpoplpush<V: FromRedisValue + Send>(
@@ -324,7 +328,8 @@ impl LposOptions {
         Self::default()
     }
 
-    /// Begins with the `rank`-th match; a negative rank begins at the tail. 1 is the default, 0 an error of the server's.
+    /// Begins with the `rank`-th match; a negative rank begins at the tail. 1 is the default, 0 an error of
+    /// the server's.
     pub fn rank(mut self, rank: i64) -> Self {
         self.rank = Some(rank);
         self

@@ -8,8 +8,8 @@ use redis::Value;
 
 /// What one step of a scan found, and where the next one goes on.
 ///
-/// A page may be empty although the scan is not over: only the cursor tells. An element that is there from the first
-/// step to the last is returned at least once, and possibly more than once.
+/// A page may be empty although the scan is not over: only the cursor tells. An element that is there from
+/// the first step to the last is returned at least once, and possibly more than once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanPage<T> {

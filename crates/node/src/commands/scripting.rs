@@ -36,13 +36,13 @@ use crate::command::rows::SCRIPT_LOAD;
 /// [`Execute::read`] and [`Execute::write`].
 ///
 /// # On a ring
-/// A script or function runs at the owner of its keys, which must have one hash tag; without keys it is refused. Loading,
-/// deleting and flushing is done on every node, at the same time.
+/// A script or function runs at the owner of its keys, which must have one hash tag; without keys it is
+/// refused. Loading, deleting and flushing is done on every node, at the same time.
 ///
 /// # On a copy
 /// What may write is refused, for the nodes could end up different: a [`Script`](crate::Script) or a
-/// [`Function`](crate::Function) can be declared [deterministic](crate::Script::deterministic). What only reads runs on one node. Loading, deleting and flushing is
-/// done on every node.
+/// [`Function`](crate::Function) can be declared [deterministic](crate::Script::deterministic). What only
+/// reads runs on one node. Loading, deleting and flushing is done on every node.
 pub trait ScriptingCommands: Execute {
     /// Runs a script.
     ///
@@ -132,7 +132,8 @@ pub trait ScriptingCommands: Execute {
         self.write(&FUNCTION_DELETE, FUNCTION_DELETE.with(library))
     }
 
-    /// Returns all libraries in a form that [`function_restore`](Self::function_restore) reads. Since Redis 7.0.
+    /// Returns all libraries in a form that [`function_restore`](Self::function_restore) reads. Since Redis
+    /// 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/function-dump/>.
     fn function_dump(&self) -> impl Future<Output = Result<Vec<u8>, Self::Error>> + Send {
@@ -149,14 +150,16 @@ pub trait ScriptingCommands: Execute {
         self.write(&FUNCTION_FLUSH, FUNCTION_FLUSH.with(mode))
     }
 
-    /// Ends the function that keeps a server busy, as [`script_kill`](Self::script_kill) does a script. Since Redis 7.0.
+    /// Ends the function that keeps a server busy, as [`script_kill`](Self::script_kill) does a script. Since
+    /// Redis 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/function-kill/>.
     fn function_kill(&self) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
         self.write(&FUNCTION_KILL, FUNCTION_KILL.cmd())
     }
 
-    /// Returns the loaded libraries. On a ring and a copy one node answers: all have been given the same. Since Redis 7.0.
+    /// Returns the loaded libraries. On a ring and a copy one node answers: all have been given the same.
+    /// Since Redis 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/function-list/>.
     fn function_list(&self) -> impl Future<Output = Result<Vec<FunctionLibrary>, Self::Error>> + Send {
@@ -176,7 +179,8 @@ pub trait ScriptingCommands: Execute {
         self.write(&FUNCTION_LOAD, FUNCTION_LOAD.with(code))
     }
 
-    /// Loads a library in place of the one of the same name, if there is one, and returns its name. Since Redis 7.0.
+    /// Loads a library in place of the one of the same name, if there is one, and returns its name. Since
+    /// Redis 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/function-load/>.
     fn function_load_replace(

@@ -1,4 +1,5 @@
-//! What a sentinel answers: <https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/#sentinel-commands>.
+//! What a sentinel answers:
+//! <https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/#sentinel-commands>.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -80,7 +81,8 @@ pub trait SentinelCommands: Execute {
         self.each(&SENTINEL_MASTERS, SENTINEL_MASTERS.cmd())
     }
 
-    /// Starts to watch over a master, under the name of a service; `quorum` sentinels must agree that it is down.
+    /// Starts to watch over a master, under the name of a service; `quorum` sentinels must agree that it is
+    /// down.
     fn sentinel_monitor(
         &self,
         service: impl ToSingleRedisArg + Send,
@@ -113,8 +115,8 @@ pub trait SentinelCommands: Execute {
         self.each(&SENTINEL_REPLICAS, SENTINEL_REPLICAS.with(service))
     }
 
-    /// Forgets what is known of the services whose names match a pattern, but for their masters, and returns how many they
-    /// are.
+    /// Forgets what is known of the services whose names match a pattern, but for their masters, and returns
+    /// how many they are.
     fn sentinel_reset(
         &self,
         pattern: impl ToSingleRedisArg + Send,

@@ -1,4 +1,5 @@
-//! Servers: <https://redis.io/docs/latest/commands/?group=server>, and what the connection group asks a server.
+//! Servers: <https://redis.io/docs/latest/commands/?group=server>, and what the connection group asks a
+//! server.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -69,9 +70,9 @@ use crate::command::rows::TIME;
 
 /// The commands that concern a server as a whole.
 ///
-/// A question to a server about itself is put to every node of a ring and of a copy, and each node's answer is returned
-/// under its name. What changes a server is done on every node. What can only be meant for one server (`SHUTDOWN`,
-/// `REPLICAOF`, ..) is refused there: call it on that node.
+/// A question to a server about itself is put to every node of a ring and of a copy, and each node's answer
+/// is returned under its name. What changes a server is done on every node. What can only be meant for one
+/// server (`SHUTDOWN`, `REPLICAOF`, ..) is refused there: call it on that node.
 ///
 /// # Errors
 /// As [`Execute::read`], [`Execute::write`] and [`Execute::each`].
@@ -94,7 +95,8 @@ pub trait ServerCommands: Execute {
         self.write(&BGSAVE, BGSAVE.cmd())
     }
 
-    /// Starts to save the data set to disk in the background, or does so once the append-only file has been rewritten.
+    /// Starts to save the data set to disk in the background, or does so once the append-only file has been
+    /// rewritten.
     ///
     /// See <https://redis.io/docs/latest/commands/bgsave/>.
     fn bgsave_schedule(&self) -> impl Future<Output = Result<Self::Write<String>, Self::Error>> + Send {
@@ -161,8 +163,8 @@ pub trait ServerCommands: Execute {
         self.read(&COMMAND_GETKEYS, COMMAND_GETKEYS.with(command))
     }
 
-    /// Returns the keys of a command as [`command_getkeys`](Self::command_getkeys) does, each with what is done to it:
-    /// `RO`, `access`, .. Since Redis 7.0.
+    /// Returns the keys of a command as [`command_getkeys`](Self::command_getkeys) does, each with what is
+    /// done to it: `RO`, `access`, .. Since Redis 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/command-getkeysandflags/>.
     fn command_getkeysandflags<K: FromRedisValue + Send>(
@@ -305,7 +307,8 @@ pub trait ServerCommands: Execute {
         self.each(&INFO, INFO.cmd())
     }
 
-    /// Returns sections of what the server says of itself: `"memory"`, `"all"`. Several sections need Redis 7.0.
+    /// Returns sections of what the server says of itself: `"memory"`, `"all"`. Several sections need Redis
+    /// 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/info/>.
     fn info_with(
@@ -418,7 +421,8 @@ pub trait ServerCommands: Execute {
         self.each(&MEMORY_STATS, MEMORY_STATS.cmd())
     }
 
-    /// Returns how many bytes a key and its value take, estimated from 5 of its elements; `None` if it does not exist.
+    /// Returns how many bytes a key and its value take, estimated from 5 of its elements; `None` if it does
+    /// not exist.
     ///
     /// See <https://redis.io/docs/latest/commands/memory-usage/>.
     fn memory_usage(

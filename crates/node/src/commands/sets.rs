@@ -34,11 +34,12 @@ use crate::command::rows::SUNIONSTORE;
 ///
 /// A key that does not exist is an empty set.
 ///
-/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together. A copy reads
-/// from one node and writes to every node.
+/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together. A
+/// copy reads from one node and writes to every node.
 ///
 /// # Errors
-/// `WRONGTYPE` if a key holds something else than a set; otherwise as [`Execute::read`] and [`Execute::write`].
+/// `WRONGTYPE` if a key holds something else than a set; otherwise as [`Execute::read`] and
+/// [`Execute::write`].
 pub trait SetCommands: Execute {
     /// Adds members, and returns how many of them are new.
     ///
@@ -102,7 +103,8 @@ pub trait SetCommands: Execute {
         self.read(&SINTERCARD, SINTERCARD.cmd().arg(Counted(keys)).take())
     }
 
-    /// Returns how many members all sets have, counting no further than `limit`; 0 means no limit. Since Redis 7.0.
+    /// Returns how many members all sets have, counting no further than `limit`; 0 means no limit. Since
+    /// Redis 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/sintercard/>.
     fn sintercard_limit(

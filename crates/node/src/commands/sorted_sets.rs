@@ -47,14 +47,14 @@ use crate::command::rows::ZUNIONSTORE;
 
 /// The commands on sorted sets.
 ///
-/// A key that does not exist is an empty set. Members are sorted by score, and those of one score by their bytes. A
-/// rank counts from 0; a negative one counts from the end. Scores may be infinite, but not NaN.
+/// A key that does not exist is an empty set. Members are sorted by score, and those of one score by their
+/// bytes. A rank counts from 0; a negative one counts from the end. Scores may be infinite, but not NaN.
 ///
-/// A bound of scores is a number, which is included, or a [`ScoreBound`]; a bound of members is a [`LexBound`]. Both
-/// may also be what Redis writes: `"(1.5"`, `"-inf"`, `"[ann"`, `"+"`.
+/// A bound of scores is a number, which is included, or a [`ScoreBound`]; a bound of members is a
+/// [`LexBound`]. Both may also be what Redis writes: `"(1.5"`, `"-inf"`, `"[ann"`, `"+"`.
 ///
-/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together. A copy reads
-/// from one node and writes to every node.
+/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together. A
+/// copy reads from one node and writes to every node.
 ///
 /// # Errors
 /// `WRONGTYPE` if a key holds something else than a sorted set; otherwise as [`Execute::read`] and
@@ -136,7 +136,8 @@ pub trait SortedSetCommands: Execute {
         self.read(&ZDIFF, ZDIFF.cmd().arg(Counted(keys)).take())
     }
 
-    /// Returns the members of the first set that are in none of the others, and their scores. Since Redis 6.2.
+    /// Returns the members of the first set that are in none of the others, and their scores. Since Redis
+    /// 6.2.
     ///
     /// See <https://redis.io/docs/latest/commands/zdiff/>.
     fn zdiff_withscores<V: FromRedisValue + Send>(
@@ -146,7 +147,8 @@ pub trait SortedSetCommands: Execute {
         self.read(&ZDIFF, ZDIFF.cmd().arg(Counted(keys)).arg("WITHSCORES").take())
     }
 
-    /// Stores the members of the first set that are in none of the others, and returns how many there are. Since Redis 6.2.
+    /// Stores the members of the first set that are in none of the others, and returns how many there are.
+    /// Since Redis 6.2.
     ///
     /// See <https://redis.io/docs/latest/commands/zdiffstore/>.
     fn zdiffstore(
@@ -157,7 +159,8 @@ pub trait SortedSetCommands: Execute {
         self.write(&ZDIFFSTORE, ZDIFFSTORE.cmd().arg(destination).arg(Counted(keys)).take())
     }
 
-    /// Adds `amount` to the score of a member and returns the new score; a member that does not exist counts as 0.
+    /// Adds `amount` to the score of a member and returns the new score; a member that does not exist counts
+    /// as 0.
     ///
     /// # Errors
     /// The server's, if the sum is no number.
@@ -193,7 +196,8 @@ pub trait SortedSetCommands: Execute {
         self.read(&ZINTER, ZINTER.cmd().arg(Counted(keys)).arg(options).take())
     }
 
-    /// Returns the members that all sets have, and their scores, combined as the options say. Since Redis 6.2.
+    /// Returns the members that all sets have, and their scores, combined as the options say. Since Redis
+    /// 6.2.
     ///
     /// See <https://redis.io/docs/latest/commands/zinter/>.
     fn zinter_withscores<V: FromRedisValue + Send>(
@@ -214,7 +218,8 @@ pub trait SortedSetCommands: Execute {
         self.read(&ZINTERCARD, ZINTERCARD.cmd().arg(Counted(keys)).take())
     }
 
-    /// Returns how many members all sets have, counting no further than `limit`; 0 means no limit. Since Redis 7.0.
+    /// Returns how many members all sets have, counting no further than `limit`; 0 means no limit. Since
+    /// Redis 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/zintercard/>.
     fn zintercard_limit(
@@ -236,7 +241,8 @@ pub trait SortedSetCommands: Execute {
         self.write(&ZINTERSTORE, ZINTERSTORE.cmd().arg(destination).arg(Counted(keys)).take())
     }
 
-    /// Stores the members that all sets have, their scores combined as the options say, and returns how many there are.
+    /// Stores the members that all sets have, their scores combined as the options say, and returns how many
+    /// there are.
     ///
     /// See <https://redis.io/docs/latest/commands/zinterstore/>.
     fn zinterstore_with(
@@ -260,8 +266,8 @@ pub trait SortedSetCommands: Execute {
         self.read(&ZLEXCOUNT, ZLEXCOUNT.cmd().arg(key).arg(min).arg(max).take())
     }
 
-    /// Takes up to `count` members off one end of the first set that is not empty, and returns its key and the members with
-    /// their scores. Since Redis 7.0.
+    /// Takes up to `count` members off one end of the first set that is not empty, and returns its key and
+    /// the members with their scores. Since Redis 7.0.
     ///
     /// See <https://redis.io/docs/latest/commands/zmpop/>.
     fn zmpop<L: FromRedisValue + Send, V: FromRedisValue + Send>(
@@ -284,7 +290,8 @@ pub trait SortedSetCommands: Execute {
         self.read(&ZMSCORE, ZMSCORE.cmd_for(1 + members.num_of_args()).arg(key).arg(members).take())
     }
 
-    /// Takes up to `count` members of the highest scores off the set and returns them with their scores, the highest first.
+    /// Takes up to `count` members of the highest scores off the set and returns them with their scores, the
+    /// highest first.
     ///
     /// See <https://redis.io/docs/latest/commands/zpopmax/>.
     fn zpopmax<V: FromRedisValue + Send>(
@@ -295,7 +302,8 @@ pub trait SortedSetCommands: Execute {
         self.write(&ZPOPMAX, ZPOPMAX.cmd().arg(key).arg(count).take())
     }
 
-    /// Takes up to `count` members of the lowest scores off the set and returns them with their scores, the lowest first.
+    /// Takes up to `count` members of the lowest scores off the set and returns them with their scores, the
+    /// lowest first.
     ///
     /// See <https://redis.io/docs/latest/commands/zpopmin/>.
     fn zpopmin<V: FromRedisValue + Send>(
@@ -363,7 +371,8 @@ pub trait SortedSetCommands: Execute {
         self.read(&ZRANGE, ZRANGE.cmd().arg(key).arg(start).arg(stop).arg(options).take())
     }
 
-    /// Returns the members of the ranks from `start` to `stop`, both included, with their scores, the lowest first.
+    /// Returns the members of the ranks from `start` to `stop`, both included, with their scores, the lowest
+    /// first.
     ///
     /// See <https://redis.io/docs/latest/commands/zrange/>.
     fn zrange_withscores<V: FromRedisValue + Send>(
@@ -375,7 +384,8 @@ pub trait SortedSetCommands: Execute {
         self.read(&ZRANGE, ZRANGE.cmd().arg(key).arg(start).arg(stop).arg("WITHSCORES").take())
     }
 
-    /// Returns the members between two ranks or bounds with their scores, as the options say. Since Redis 6.2.
+    /// Returns the members between two ranks or bounds with their scores, as the options say. Since Redis
+    /// 6.2.
     ///
     /// See <https://redis.io/docs/latest/commands/zrange/>.
     fn zrange_withscores_with<V: FromRedisValue + Send>(
@@ -466,8 +476,8 @@ pub trait SortedSetCommands: Execute {
         )
     }
 
-    /// Stores the members of the ranks from `start` to `stop` with their scores, and returns how many there are. Since Redis
-    /// 6.2.
+    /// Stores the members of the ranks from `start` to `stop` with their scores, and returns how many there
+    /// are. Since Redis 6.2.
     ///
     /// See <https://redis.io/docs/latest/commands/zrangestore/>.
     fn zrangestore(
@@ -480,7 +490,8 @@ pub trait SortedSetCommands: Execute {
         self.write(&ZRANGESTORE, ZRANGESTORE.cmd().arg(destination).arg(source).arg(start).arg(stop).take())
     }
 
-    /// Stores the members between two ranks or bounds, as the options say, and returns how many there are. Since Redis 6.2.
+    /// Stores the members between two ranks or bounds, as the options say, and returns how many there are.
+    /// Since Redis 6.2.
     ///
     /// See <https://redis.io/docs/latest/commands/zrangestore/>.
     fn zrangestore_with(
@@ -530,7 +541,8 @@ pub trait SortedSetCommands: Execute {
         self.write(&ZREM, ZREM.cmd_for(1 + members.num_of_args()).arg(key).arg(members).take())
     }
 
-    /// Removes the members within bounds, in a set whose members all have one score, and returns how many there were.
+    /// Removes the members within bounds, in a set whose members all have one score, and returns how many
+    /// there were.
     ///
     /// See <https://redis.io/docs/latest/commands/zremrangebylex/>.
     fn zremrangebylex(
@@ -542,7 +554,8 @@ pub trait SortedSetCommands: Execute {
         self.write(&ZREMRANGEBYLEX, ZREMRANGEBYLEX.cmd().arg(key).arg(min).arg(max).take())
     }
 
-    /// Removes the members of the ranks from `start` to `stop`, both included, and returns how many there were.
+    /// Removes the members of the ranks from `start` to `stop`, both included, and returns how many there
+    /// were.
     ///
     /// See <https://redis.io/docs/latest/commands/zremrangebyrank/>.
     fn zremrangebyrank(
@@ -566,7 +579,8 @@ pub trait SortedSetCommands: Execute {
         self.write(&ZREMRANGEBYSCORE, ZREMRANGEBYSCORE.cmd().arg(key).arg(min).arg(max).take())
     }
 
-    /// Returns the members of the ranks from `start` to `stop`, both included, counted and returned from the highest score.
+    /// Returns the members of the ranks from `start` to `stop`, both included, counted and returned from the
+    /// highest score.
     ///
     /// See <https://redis.io/docs/latest/commands/zrevrange/>.
     fn zrevrange<V: FromRedisValue + Send>(
@@ -590,7 +604,8 @@ pub trait SortedSetCommands: Execute {
         self.read(&ZREVRANGE, ZREVRANGE.cmd().arg(key).arg(start).arg(stop).arg("WITHSCORES").take())
     }
 
-    /// Returns the members within bounds, the last first, in a set whose members all have one score. `max` comes first.
+    /// Returns the members within bounds, the last first, in a set whose members all have one score. `max`
+    /// comes first.
     ///
     /// See <https://redis.io/docs/latest/commands/zrevrangebylex/>.
     fn zrevrangebylex<V: FromRedisValue + Send>(
@@ -655,7 +670,8 @@ pub trait SortedSetCommands: Execute {
         )
     }
 
-    /// Returns a part of the members that [`zrevrangebyscore`](Self::zrevrangebyscore) does, with their scores.
+    /// Returns a part of the members that [`zrevrangebyscore`](Self::zrevrangebyscore) does, with their
+    /// scores.
     ///
     /// See <https://redis.io/docs/latest/commands/zrevrangebyscore/>.
     fn zrevrangebyscore_withscores_with<V: FromRedisValue + Send>(
@@ -737,7 +753,8 @@ pub trait SortedSetCommands: Execute {
         self.read(&ZUNION, ZUNION.cmd().arg(Counted(keys)).take())
     }
 
-    /// Returns the members that any of the sets has, their scores combined as the options say. Since Redis 6.2.
+    /// Returns the members that any of the sets has, their scores combined as the options say. Since Redis
+    /// 6.2.
     ///
     /// See <https://redis.io/docs/latest/commands/zunion/>.
     fn zunion_with<V: FromRedisValue + Send>(
@@ -748,7 +765,8 @@ pub trait SortedSetCommands: Execute {
         self.read(&ZUNION, ZUNION.cmd().arg(Counted(keys)).arg(options).take())
     }
 
-    /// Returns the members that any of the sets has, and their scores, combined as the options say. Since Redis 6.2.
+    /// Returns the members that any of the sets has, and their scores, combined as the options say. Since
+    /// Redis 6.2.
     ///
     /// See <https://redis.io/docs/latest/commands/zunion/>.
     fn zunion_withscores<V: FromRedisValue + Send>(
@@ -759,7 +777,8 @@ pub trait SortedSetCommands: Execute {
         self.read(&ZUNION, ZUNION.cmd().arg(Counted(keys)).arg(options).arg("WITHSCORES").take())
     }
 
-    /// Stores the members that any of the sets has with the sum of their scores, and returns how many there are.
+    /// Stores the members that any of the sets has with the sum of their scores, and returns how many there
+    /// are.
     ///
     /// See <https://redis.io/docs/latest/commands/zunionstore/>.
     fn zunionstore(
@@ -770,8 +789,8 @@ pub trait SortedSetCommands: Execute {
         self.write(&ZUNIONSTORE, ZUNIONSTORE.cmd().arg(destination).arg(Counted(keys)).take())
     }
 
-    /// Stores the members that any of the sets has, their scores combined as the options say, and returns how many there
-    /// are.
+    /// Stores the members that any of the sets has, their scores combined as the options say, and returns how
+    /// many there are.
     ///
     /// See <https://redis.io/docs/latest/commands/zunionstore/>.
     fn zunionstore_with(
@@ -883,7 +902,8 @@ impl ToRedisArgs for ScoreEnd {
 
 /// Options of `ZADD`: by default it adds and updates, and counts what it added.
 ///
-/// Of `nx` and `xx`, and of `gt` and `lt`, the last one given counts; the server refuses `nx` with `gt` or `lt`.
+/// Of `nx` and `xx`, and of `gt` and `lt`, the last one given counts; the server refuses `nx` with `gt` or
+/// `lt`.
 #[derive(Debug, Clone, Copy, Default)]
 #[must_use]
 pub struct ZaddOptions {
@@ -993,7 +1013,8 @@ pub enum Aggregate {
     Max,
 }
 
-/// Options of `ZUNION`, `ZINTER` and the commands that store them: by default scores are added, each set weighing 1.
+/// Options of `ZUNION`, `ZINTER` and the commands that store them: by default scores are added, each set
+/// weighing 1.
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct CombineOptions {

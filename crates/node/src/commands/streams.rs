@@ -55,14 +55,15 @@ use crate::command::rows::XTRIM;
 
 /// The commands on streams.
 ///
-/// A key that does not exist is an empty stream. A bound is a [`StreamId`], which is included, or what Redis writes:
-/// `"-"` and `"+"` for the first and the last entry, `"(5-0"` for what lies inside.
+/// A key that does not exist is an empty stream. A bound is a [`StreamId`], which is included, or what Redis
+/// writes: `"-"` and `"+"` for the first and the last entry, `"(5-0"` for what lies inside.
 ///
-/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together. A copy reads
-/// from one node and writes to every node.
+/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together. A
+/// copy reads from one node and writes to every node.
 ///
 /// # Errors
-/// `WRONGTYPE` if a key holds something else than a stream; otherwise as [`Execute::read`] and [`Execute::write`].
+/// `WRONGTYPE` if a key holds something else than a stream; otherwise as [`Execute::read`] and
+/// [`Execute::write`].
 pub trait StreamCommands: Execute {
     /// Says that entries are done, and returns how many of them were pending.
     ///
@@ -76,7 +77,8 @@ pub trait StreamCommands: Execute {
         self.write(&XACK, XACK.cmd().arg(key).arg(group).arg(ids).take())
     }
 
-    /// Says that entries are done, and deletes them as `deletion` allows; returns what became of each. Since Redis 8.2.
+    /// Says that entries are done, and deletes them as `deletion` allows; returns what became of each. Since
+    /// Redis 8.2.
     ///
     /// See <https://redis.io/docs/latest/commands/xackdel/>.
     fn xackdel(
@@ -105,7 +107,8 @@ pub trait StreamCommands: Execute {
         self.write(&XADD, cmd)
     }
 
-    /// Appends an entry as the options say, and returns its id; `None` if [`XaddOptions::nomkstream`] held it back.
+    /// Appends an entry as the options say, and returns its id; `None` if [`XaddOptions::nomkstream`] held it
+    /// back.
     ///
     /// # Errors
     /// The server's, if the id is not greater than that of the last entry.
@@ -124,11 +127,11 @@ pub trait StreamCommands: Execute {
         self.write(&XADD, cmd)
     }
 
-    /// Takes entries from `start` on that have been pending for at least `min_idle` over to a consumer, up to 100 of them.
-    /// Since Redis 6.2.
+    /// Takes entries from `start` on that have been pending for at least `min_idle` over to a consumer, up to
+    /// 100 of them. Since Redis 6.2.
     ///
-    /// An entry that is no longer in the stream is not among those returned. Since Redis 7.0 it is no longer pending
-    /// either, and [`AutoClaimed::deleted`] has its id; before, it is taken over, and
+    /// An entry that is no longer in the stream is not among those returned. Since Redis 7.0 it is no longer
+    /// pending either, and [`AutoClaimed::deleted`] has its id; before, it is taken over, and
     /// [`xautoclaim_justid`](Self::xautoclaim_justid) has its id among the others.
     ///
     /// See <https://redis.io/docs/latest/commands/xautoclaim/>.
@@ -201,10 +204,11 @@ pub trait StreamCommands: Execute {
         )
     }
 
-    /// Takes those of the entries that have been pending for at least `min_idle` over to a consumer, and returns them.
+    /// Takes those of the entries that have been pending for at least `min_idle` over to a consumer, and
+    /// returns them.
     ///
-    /// An entry that is no longer in the stream is not among those returned; since Redis 7.0 it is no longer pending
-    /// either, before it is taken over.
+    /// An entry that is no longer in the stream is not among those returned; since Redis 7.0 it is no longer
+    /// pending either, before it is taken over.
     ///
     /// See <https://redis.io/docs/latest/commands/xclaim/>.
     fn xclaim<F: FromRedisValue + Eq + Hash + Send, V: FromRedisValue + Send>(
@@ -289,7 +293,8 @@ pub trait StreamCommands: Execute {
         self.write(&XDELEX, XDELEX.cmd().arg(key).arg(deletion).arg("IDS").arg(Counted(ids)).take())
     }
 
-    /// Creates a consumer group that is delivered what comes after an entry; `"$"` is the last one, `"0"` before the first.
+    /// Creates a consumer group that is delivered what comes after an entry; `"$"` is the last one, `"0"`
+    /// before the first.
     ///
     /// # Errors
     /// `BUSYGROUP` if the group exists; the server's if the stream does not: see [`GroupOptions::mkstream`].
@@ -495,7 +500,8 @@ pub trait StreamCommands: Execute {
         self.read(&XREAD, XREAD.cmd().arg("STREAMS").arg(keys).arg(after).take())
     }
 
-    /// Returns up to `count` entries of each stream after an id, one id for each key; streams that have nothing are left out.
+    /// Returns up to `count` entries of each stream after an id, one id for each key; streams that have
+    /// nothing are left out.
     ///
     /// It does not wait.
     ///
@@ -513,8 +519,9 @@ pub trait StreamCommands: Execute {
         self.read(&XREAD, XREAD.cmd().arg("COUNT").arg(count).arg("STREAMS").arg(keys).arg(after).take())
     }
 
-    /// Returns entries to a consumer, one id for each key: `">"` for those that were never delivered, or an id for those
-    /// that are pending for it after that one. An entry that was deleted meanwhile has no fields. It does not wait.
+    /// Returns entries to a consumer, one id for each key: `">"` for those that were never delivered, or an
+    /// id for those that are pending for it after that one. An entry that was deleted meanwhile has no
+    /// fields. It does not wait.
     ///
     /// See <https://redis.io/docs/latest/commands/xreadgroup/>.
     #[expect(clippy::type_complexity, reason = "keys, fields and values are each the caller's choice")]
@@ -685,7 +692,8 @@ impl<F: FromRedisValue + Eq + Hash, V: FromRedisValue> FromRedisValue for Stream
         Ok(Self { id, fields })
     }
 
-    /// Before Redis 7.0 `XCLAIM` and `XAUTOCLAIM` answer nil for an entry that is no longer in the stream: it is left out.
+    /// Before Redis 7.0 `XCLAIM` and `XAUTOCLAIM` answer nil for an entry that is no longer in the stream: it
+    /// is left out.
     fn from_redis_values(values: Vec<Value>) -> Result<Vec<Self>, ParsingError> {
         values.into_iter().filter(|value| *value != Value::Nil).map(Self::from_redis_value).collect()
     }
@@ -758,7 +766,8 @@ impl ToRedisArgs for StreamTrim {
     }
 }
 
-/// Options of `XADD`: by default the server chooses the id, the stream is created if need be, and nothing is trimmed.
+/// Options of `XADD`: by default the server chooses the id, the stream is created if need be, and nothing is
+/// trimmed.
 #[derive(Debug, Clone, Copy, Default)]
 #[must_use]
 pub struct XaddOptions {

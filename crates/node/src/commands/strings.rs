@@ -48,11 +48,12 @@ use crate::command::rows::SUBSTR;
 
 /// The commands on strings.
 ///
-/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together, except where
-/// a method says that it splits them. A copy reads from one node and writes to every node.
+/// A ring sends each to the owner of its key, and refuses several keys that are not known to be together,
+/// except where a method says that it splits them. A copy reads from one node and writes to every node.
 ///
 /// # Errors
-/// `WRONGTYPE` if a key holds something else than a string; otherwise as [`Execute::read`] and [`Execute::write`].
+/// `WRONGTYPE` if a key holds something else than a string; otherwise as [`Execute::read`] and
+/// [`Execute::write`].
 pub trait StringCommands: Execute {
     /// Appends to the value of a key, which is created if need be, and returns the new length in bytes.
     ///
@@ -177,7 +178,8 @@ pub trait StringCommands: Execute {
 
     /// Returns the bytes from `start` to `end`, both included; what lies outside is left out.
     ///
-    /// Negative offsets count from the end: -1 is the last byte. A key that does not exist is an empty string.
+    /// Negative offsets count from the end: -1 is the last byte. A key that does not exist is an empty
+    /// string.
     ///
     /// See <https://redis.io/docs/latest/commands/getrange/>.
     fn getrange<V: FromRedisValue + Send>(
@@ -243,7 +245,8 @@ pub trait StringCommands: Execute {
         self.write(&INCRBYFLOAT, INCRBYFLOAT.cmd().arg(key).arg(amount).take())
     }
 
-    /// Adds a whole number within bounds, and returns the new value and what was added to it. Since Redis 8.8.
+    /// Adds a whole number within bounds, and returns the new value and what was added to it. Since Redis
+    /// 8.8.
     ///
     /// # On a copy
     /// Refused: the effect cannot be told from the reply.
@@ -292,8 +295,8 @@ pub trait StringCommands: Execute {
         self.read(&LCS, LCS.cmd().arg(a).arg(b).arg("LEN").take())
     }
 
-    /// Returns where the longest common subsequence stands in two strings, leaving out the matches shorter than
-    /// `min_match_len` bytes.
+    /// Returns where the longest common subsequence stands in two strings, leaving out the matches shorter
+    /// than `min_match_len` bytes.
     ///
     /// See <https://redis.io/docs/latest/commands/lcs/>.
     fn lcs_idx(
@@ -315,7 +318,8 @@ pub trait StringCommands: Execute {
         )
     }
 
-    /// Returns the values of many keys in the order of the keys; `None` for each that does not exist or is no string.
+    /// Returns the values of many keys in the order of the keys; `None` for each that does not exist or is no
+    /// string.
     ///
     /// # On a ring
     /// Split by owner, sent at once, merged in the order of the keys.
@@ -349,8 +353,8 @@ pub trait StringCommands: Execute {
         self.write(&MSET, cmd)
     }
 
-    /// Sets keys, pairs of a key and its value, as the options say: all of them or none. Returns whether it did. Since
-    /// Redis 8.4.
+    /// Sets keys, pairs of a key and its value, as the options say: all of them or none. Returns whether it
+    /// did. Since Redis 8.4.
     ///
     /// # On a ring
     /// The keys must have one hash tag.
@@ -407,8 +411,8 @@ pub trait StringCommands: Execute {
         self.write(&SET, SET.cmd().arg(key).arg(value).take())
     }
 
-    /// Sets a key as the options say, and returns whether it did; only [`SetOptions::nx`] and [`SetOptions::xx`] can hold
-    /// it back.
+    /// Sets a key as the options say, and returns whether it did; only [`SetOptions::nx`] and
+    /// [`SetOptions::xx`] can hold it back.
     ///
     /// See <https://redis.io/docs/latest/commands/set/>.
     fn set_with(
@@ -420,9 +424,9 @@ pub trait StringCommands: Execute {
         self.write(&SET, SET.cmd().arg(key).arg(value).arg(options).take())
     }
 
-    /// Sets a key as the options say, if it holds what the condition says, and returns whether it did. Since Redis 8.4;
-    /// Valkey 8.1 has [`ValueIs::equal_to`] alone. A key that does not exist is another than any value. The options may
-    /// not be [`SetOptions::nx`] or [`SetOptions::xx`].
+    /// Sets a key as the options say, if it holds what the condition says, and returns whether it did. Since
+    /// Redis 8.4; Valkey 8.1 has [`ValueIs::equal_to`] alone. A key that does not exist is another than any
+    /// value. The options may not be [`SetOptions::nx`] or [`SetOptions::xx`].
     ///
     /// # On a copy
     /// One node decides, and the others are sent a `SET` without the condition if it set the key.
@@ -454,7 +458,8 @@ pub trait StringCommands: Execute {
 
     /// Sets a key that lives for `ttl`.
     ///
-    /// A part of a second counts as a whole one: [`psetex`](Self::psetex) is finer. A `ttl` of zero is an error of the server's.
+    /// A part of a second counts as a whole one: [`psetex`](Self::psetex) is finer. A `ttl` of zero is an
+    /// error of the server's.
     ///
     /// See <https://redis.io/docs/latest/commands/setex/>.
     fn setex(
@@ -516,7 +521,8 @@ impl<E: Execute + ?Sized> StringCommands for E {}
 
 /// Options of `SET`: by default it sets the key whatever it held, without an expiry.
 ///
-/// An option given twice keeps its last value; so do the five that concern the expiry, and `nx` and `xx`, among them.
+/// An option given twice keeps its last value; so do the five that concern the expiry, and `nx` and `xx`,
+/// among them.
 #[derive(Debug, Clone, Copy, Default)]
 #[must_use]
 pub struct SetOptions {

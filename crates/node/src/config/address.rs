@@ -38,8 +38,9 @@ pub enum Address {
 }
 
 impl NodeConfig {
-    /// Returns whether two nodes are the same database of the same server, as far as their addresses tell without asking
-    /// anybody. User, password and TLS make no difference, nor does how a host is written: `LOCALHOST`, `127.0.0.1`.
+    /// Returns whether two nodes are the same database of the same server, as far as their addresses tell
+    /// without asking anybody. User, password and TLS make no difference, nor does how a host is written:
+    /// `LOCALHOST`, `127.0.0.1`.
     ///
     /// Two names of one host are not known for that here; see [`Node::keep_apart`](crate::Node::keep_apart).
     pub fn is_same_server(&self, other: &Self) -> bool {

@@ -9,8 +9,8 @@ use super::decode;
 
 /// User and password, as AUTH takes them.
 ///
-/// An empty user is none, and an empty password without a user is none: what a template writes where nothing was set. A
-/// user with an empty password is one who needs none, and is sent as such.
+/// An empty user is none, and an empty password without a user is none: what a template writes where nothing
+/// was set. A user with an empty password is one who needs none, and is sent as such.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Credentials {
     username: Option<String>,

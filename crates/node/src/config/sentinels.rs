@@ -17,7 +17,8 @@ use super::decode_place;
 #[derive(Clone, Default)]
 pub(crate) struct Sentinels {
     pub(crate) credentials: Credentials,
-    /// Those that the sentinels last named. No setting, so two configurations are equal without it; clones share it.
+    /// Those that the sentinels last named. No setting, so two configurations are equal without it; clones
+    /// share it.
     learned: Arc<Mutex<Vec<(String, u16)>>>,
 }
 

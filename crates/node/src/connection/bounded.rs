@@ -1,8 +1,8 @@
 //! The bound on what a reply may take in memory, kept before the memory is taken.
 //!
-//! redis-rs puts a reply together whatever its size: a string is held as a whole twice, and a number of elements is believed.
-//! This follows the replies on their way in, reading of each no more than its kind and its length, and ends the
-//! connection before the first byte of what would be too much.
+//! redis-rs puts a reply together whatever its size: a string is held as a whole twice, and a number of
+//! elements is believed. This follows the replies on their way in, reading of each no more than its kind and
+//! its length, and ends the connection before the first byte of what would be too much.
 
 mod usual;
 
@@ -128,8 +128,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
 
 /// Where in the replies a stream is, and how much the present one takes so far.
 ///
-/// It must not see less than redis-rs does. So a line ends with `\r\n` only, and of a number every digit counts; what
-/// redis-rs does not understand ends the connection anyway.
+/// It must not see less than redis-rs does. So a line ends with `\r\n` only, and of a number every digit
+/// counts; what redis-rs does not understand ends the connection anyway.
 struct Replies {
     limit: usize,
     /// How much the present reply may take yet.
@@ -191,8 +191,8 @@ impl Replies {
         Ok(())
     }
 
-    /// Passes values in the form that they have as a rule, up to one of another form, one that is not here as a whole, or one
-    /// that takes too much.
+    /// Passes values in the form that they have as a rule, up to one of another form, one that is not here as
+    /// a whole, or one that takes too much.
     // A function of its own, which needs few registers: it is run for each value, and the steps seldom.
     #[inline(never)]
     fn pass_usual(&mut self, bytes: &[u8]) -> usize {
@@ -288,8 +288,8 @@ impl Replies {
     }
 }
 
-/// Makes a part of an error line a text. Servers quote what they were sent, whatever bytes that had, and redis-rs takes such
-/// an error for none, which would end the connection.
+/// Makes a part of an error line a text. Servers quote what they were sent, whatever bytes that had, and
+/// redis-rs takes such an error for none, which would end the connection.
 fn to_text(line: &mut [u8]) {
     if std::str::from_utf8(line).is_err() {
         line.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'?');

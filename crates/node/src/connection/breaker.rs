@@ -1,4 +1,5 @@
-//! When a server is left alone, and for how long: plain functions of what calls and connections came to, and when.
+//! When a server is left alone, and for how long: plain functions of what calls and connections came to, and
+//! when.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,22 +8,25 @@ use tokio::time::Instant;
 
 use crate::error::ErrorKind;
 
-/// So many calls and signs of life in a row without an answer, and the server is left alone. One may be a slow command.
+/// So many calls and signs of life in a row without an answer, and the server is left alone. One may be a
+/// slow command.
 const IN_A_ROW: u32 = 3;
 /// Or half of at least so many within [`WINDOW`] after the first of them.
 const ENOUGH: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(10);
-/// So many connections in a row that ended before anything was answered on them, and the server is left alone.
+/// So many connections in a row that ended before anything was answered on them, and the server is left
+/// alone.
 const LOST_IN_A_ROW: u32 = 3;
 /// How long a server is left alone before it is tried again: this, doubled by each attempt in vain ..
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// .. up to this. A restart is noticed soon, and trying costs no caller anything.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// The same for a wrong password and the like, which time alone does not heal: some servers lock such clients out.
+/// The same for a wrong password and the like, which time alone does not heal: some servers lock such clients
+/// out.
 const FIRST_LONG_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_LONG_PAUSE: Duration = Duration::from_secs(30);
-/// A server that comes and goes is left alone for this when it goes the second time, four times as long each further
-/// time, up to [`LONGEST_LONG_PAUSE`] ..
+/// A server that comes and goes is left alone for this when it goes the second time, four times as long each
+/// further time, up to [`LONGEST_LONG_PAUSE`] ..
 const FIRST_REST: Duration = Duration::from_secs(1);
 /// .. until it has been well for so long.
 const WELL_AFTER: Duration = Duration::from_secs(60);
@@ -114,7 +118,8 @@ impl Breaker {
 
     /// A connection was made.
     pub(crate) fn connected(&mut self, now: Instant) {
-        // That it let a connection in is no answer yet: one that closes each at the first command is left alone too.
+        // That it let a connection in is no answer yet: one that closes each at the first command is left
+        // alone too.
         self.unanswered = self.unanswered.min(1);
         self.window = None;
         self.open = None;
@@ -273,7 +278,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens, a server that answers is not left alone, and one that is left alone is tried again.
+        /// Whatever happens, a server that answers is not left alone, and one that is left alone is tried
+        /// again.
         #[test]
         fn it_is_left_alone_only_after_failures_and_never_for_ever(
             steps in proptest::collection::vec((0u8..5, 0u64..5000, 0.0f64..1.0), 0..200)

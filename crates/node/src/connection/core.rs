@@ -1,4 +1,5 @@
-//! What a node knows of its server, and how each call is judged: shared by the callers and by the task that connects.
+//! What a node knows of its server, and how each call is judged: shared by the callers and by the task that
+//! connects.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -140,7 +141,8 @@ impl Core {
     }
 
     pub(super) fn begin(&self) -> Result<InFlight<'_>, ErrorKind> {
-        // In this order, so that a call that ends meanwhile counts as under way, and never more are than may be.
+        // In this order, so that a call that ends meanwhile counts as under way, and never more are than may
+        // be.
         let ended = self.ended.load(Ordering::Acquire);
         let begun = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
         let in_flight = InFlight(self);
@@ -150,8 +152,8 @@ impl Core {
         }
     }
 
-    /// Waits for a reply until `by`. A caller who has less patience than the response timeout proves nothing about the
-    /// server.
+    /// Waits for a reply until `by`. A caller who has less patience than the response timeout proves nothing
+    /// about the server.
     pub(super) async fn received_by<T>(
         &self,
         live: &Arc<Live>,
@@ -193,8 +195,8 @@ impl Core {
             }
             Some(Err(error)) => {
                 let Fault { kind, connection } = Fault::of(error);
-                // However many calls a lost connection had, it is one failure; and none of the server's if it answered
-                // too much.
+                // However many calls a lost connection had, it is one failure; and none of the server's if it
+                // answered too much.
                 if connection != Fate::Lives && self.give_up(live) && live.broken.get().is_none() {
                     self.failed(Breaker::unanswered, &kind);
                     self.failed(Breaker::lost, &kind);
@@ -211,8 +213,8 @@ impl Core {
         }
     }
 
-    /// Has the breaker count a call without an answer, or a connection that ended. Returns whether the server is left alone
-    /// from now on.
+    /// Has the breaker count a call without an answer, or a connection that ended. Returns whether the server
+    /// is left alone from now on.
     #[cold]
     pub(super) fn failed(
         &self,

@@ -1,7 +1,8 @@
 //! The response timeout of all calls on one connection, by one timer.
 //!
-//! A timer of its own for each call is more work than its routing: each reads the clock twice and is put into the
-//! runtime's timers and taken out again. Here a task counts ticks, and a call waits for one of the next ticks.
+//! A timer of its own for each call is more work than its routing: each reads the clock twice and is put into
+//! the runtime's timers and taken out again. Here a task counts ticks, and a call waits for one of the next
+//! ticks.
 
 use std::future::Future;
 use std::future::poll_fn;
@@ -20,7 +21,8 @@ use tokio::time::Instant;
 
 /// A timeout has so many ticks, and a call may wait for one more.
 const TICKS: usize = 32;
-/// A call that keeps its own time has waited for the timeout if so many have passed: a process that stood still has not.
+/// A call that keeps its own time has waited for the timeout if so many have passed: a process that stood
+/// still has not.
 const ENOUGH: usize = TICKS * 3 / 4;
 /// One place for each tick that a call may wait for, and one for the tick that passes now.
 const PLACES: usize = TICKS + 2;
@@ -29,8 +31,8 @@ const SHORTEST: Duration = Duration::from_millis(5 * TICKS as u64);
 
 /// The deadlines of the calls on one connection.
 ///
-/// A call is given up after the timeout, and after about a thirtieth of it more at the latest: a tick of the runtime can be a
-/// millisecond late.
+/// A call is given up after the timeout, and after about a thirtieth of it more at the latest: a tick of the
+/// runtime can be a millisecond late.
 pub(crate) struct Deadlines {
     timeout: Duration,
     /// Where the ticks are counted. A call in another runtime has its own timer: this one may stand still.
@@ -102,8 +104,9 @@ impl Deadlines {
         Begun { at: Instant::now(), tick: self.passed.load(Ordering::Acquire) }
     }
 
-    /// Returns whether a call that keeps its own time has waited as long as a reply may take. A process that was stopped, or was
-    /// not given its turn, finds the time gone by and the replies unread: that says nothing of the server.
+    /// Returns whether a call that keeps its own time has waited as long as a reply may take. A process that
+    /// was stopped, or was not given its turn, finds the time gone by and the replies unread: that says
+    /// nothing of the server.
     pub(crate) fn has_passed_since(&self, begun: &Begun) -> bool {
         let here = Handle::try_current().ok().map(|runtime| runtime.id());
         let is_counted = self.runtime.is_some() && self.runtime == here;

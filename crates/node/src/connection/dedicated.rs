@@ -52,18 +52,19 @@ use crate::redis_rs::no_response;
 
 /// A connection that nobody else uses, for `WATCH` and `MULTI`, and for commands that block.
 ///
-/// It runs the typed commands, [`WAIT`](crate::BlockingCommands::wait) among them, and, as a redis-rs connection,
-/// everything else. It goes back to its pool when it is dropped; one that was changed (`SELECT`, `SUBSCRIBE`), or was left
-/// inside a `MULTI` or in the middle of a reply, is closed instead.
+/// It runs the typed commands, [`WAIT`](crate::BlockingCommands::wait) among them, and, as a redis-rs
+/// connection, everything else. It goes back to its pool when it is dropped; one that was changed (`SELECT`,
+/// `SUBSCRIBE`), or was left inside a `MULTI` or in the middle of a reply, is closed instead.
 ///
-/// A typed command is given the node's response timeout, and a blocking one its own time on top of that. One that waits
-/// without end, and all that is sent through redis-rs, ends when the node goes [down](crate::NodeEvent::Down): the error says so,
-/// and the command may have been executed. Where the node asks for no sign of life
-/// ([`probe_interval`](crate::NodeConfig::with_probe_interval) of zero), only other calls can tell that it is down.
+/// A typed command is given the node's response timeout, and a blocking one its own time on top of that. One
+/// that waits without end, and all that is sent through redis-rs, ends when the node goes
+/// [down](crate::NodeEvent::Down): the error says so, and the command may have been executed. Where the node
+/// asks for no sign of life ([`probe_interval`](crate::NodeConfig::with_probe_interval) of zero), only other
+/// calls can tell that it is down.
 ///
 /// # Cancel safety
-/// Dropping the future of a command ends the connection, for nobody could tell whose the next reply would be: the
-/// server forgets a blocked command at once, and later calls fail.
+/// Dropping the future of a command ends the connection, for nobody could tell whose the next reply would be:
+/// the server forgets a blocked command at once, and later calls fail.
 ///
 /// ```no_run
 /// use redisdb_node::{BlockingCommands, Node, StringCommands};
@@ -154,8 +155,8 @@ impl DedicatedConnection {
         })
     }
 
-    /// Notes that a command makes the connection another one than the pool gave. What `WATCH` and `MULTI` leave behind the pool
-    /// finds itself.
+    /// Notes that a command makes the connection another one than the pool gave. What `WATCH` and `MULTI`
+    /// leave behind the pool finds itself.
     fn note_change(&self, spec: &Spec) {
         if spec.connection == Connection::Session && spec.group != Group::Transactions {
             self.changed.store(true, Ordering::Relaxed);
@@ -219,7 +220,8 @@ impl Drop for DedicatedConnection {
     }
 }
 
-/// A command whose reply is still to come. Left behind, it takes the connection out of its pool and closes it.
+/// A command whose reply is still to come. Left behind, it takes the connection out of its pool and closes
+/// it.
 struct Unanswered<'a>(Option<&'a DedicatedConnection>);
 
 impl Drop for Unanswered<'_> {

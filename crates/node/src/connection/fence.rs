@@ -10,8 +10,8 @@ const NOBODY: u64 = u64::MAX;
 /// Lets the calls of a [`Node`](crate::Node) handle through to one process of its server, or to none; see
 /// [`Node::fenced`](crate::Node::fenced). A cheap handle: clones are the same fence.
 ///
-/// An address is not a server: after a restart, a failover or a change of a name another process answers there. Whoever
-/// has to look at that process first opens the fence to it afterwards.
+/// An address is not a server: after a restart, a failover or a change of a name another process answers
+/// there. Whoever has to look at that process first opens the fence to it afterwards.
 #[derive(Debug, Clone)]
 pub struct Fence(Arc<AtomicU64>);
 

@@ -1,7 +1,7 @@
 //! From a host to a byte stream, and from a byte stream to a connection that has been let in.
 //!
-//! redis-rs could do both, but it leaves `TCP_NODELAY` and keepalive off, reads the root certificates anew for every
-//! connection, and does not tell when a connection has ended.
+//! redis-rs could do both, but it leaves `TCP_NODELAY` and keepalive off, reads the root certificates anew
+//! for every connection, and does not tell when a connection has ended.
 
 use std::future::Future;
 use std::io;
@@ -161,7 +161,8 @@ impl Undriven {
 
 /// What a connection sets up for itself.
 pub(crate) fn settings(config: &NodeConfig) -> RedisConnectionInfo {
-    // Some servers that speak the protocol close the connection on the `CLIENT SETINFO` that redis-rs would send.
+    // Some servers that speak the protocol close the connection on the `CLIENT SETINFO` that redis-rs would
+    // send.
     config
         .credentials()
         .give_to(RedisConnectionInfo::default().set_db(config.db().into()).set_skip_set_lib_name())

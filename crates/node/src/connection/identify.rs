@@ -1,6 +1,7 @@
 //! Which process of a server a new connection leads to, and what proves that it is the one from before.
 //!
-//! Only a proof counts. A server that cannot be known again may have been restarted, and may have lost what it held.
+//! Only a proof counts. A server that cannot be known again may have been restarted, and may have lost what
+//! it held.
 
 use redis::Cmd;
 use redis::Value;
@@ -16,7 +17,8 @@ use crate::redis_rs::Fault;
 use crate::retry;
 use crate::token::token;
 
-/// The first version of Redis that keeps no scripts in its dumps: before it, a script that is there may have come from one.
+/// The first version of Redis that keeps no scripts in its dumps: before it, a script that is there may have
+/// come from one.
 const FORGETS_SCRIPTS: u32 = 7;
 
 /// Whether a reply to `SCRIPT EXISTS` says that it does.
@@ -24,8 +26,8 @@ pub(crate) fn is_there(reply: &Value) -> bool {
     matches!(reply, Value::Array(found) if found.first() == Some(&Value::Int(1)))
 }
 
-/// Finds out which process answers on a new connection, and whether it is the one that was known. Makes sure that this
-/// client has been let in.
+/// Finds out which process answers on a new connection, and whether it is the one that was known. Makes sure
+/// that this client has been let in.
 pub(crate) async fn meet(
     core: &Core,
     connection: &MultiplexedConnection,
@@ -52,8 +54,8 @@ pub(crate) async fn meet(
     Ok((process, meeting))
 }
 
-/// Whether a connection ended at a question of ours, and not for a reason that passes or bars the way: who answers may not know
-/// the question.
+/// Whether a connection ended at a question of ours, and not for a reason that passes or bars the way: who
+/// answers may not know the question.
 pub(crate) fn may_not_know_us(error: &ErrorKind) -> bool {
     match error {
         ErrorKind::Connect(_) => true,
@@ -63,8 +65,8 @@ pub(crate) fn may_not_know_us(error: &ErrorKind) -> bool {
     }
 }
 
-/// Makes sure that this client has been let in where nothing can be asked: who says no to everybody says it once, and closes
-/// the connection.
+/// Makes sure that this client has been let in where nothing can be asked: who says no to everybody says it
+/// once, and closes the connection.
 pub(crate) async fn meet_without_asking(
     core: &Core,
     connection: &MultiplexedConnection,
@@ -75,8 +77,8 @@ pub(crate) async fn meet_without_asking(
     Ok(if core.standing().known.process.is_none() { Meeting::First } else { Meeting::Unproved })
 }
 
-/// Asks the server who it is: its `run_id` names the process, and it tells the time. Returns what it said if it does not
-/// know the question, or does not answer it to this user.
+/// Asks the server who it is: its `run_id` names the process, and it tells the time. Returns what it said if
+/// it does not know the question, or does not answer it to this user.
 pub(crate) async fn info(
     core: &Core,
     connection: &MultiplexedConnection,
@@ -113,7 +115,8 @@ async fn leave_script(
     let version = match ask(connection, &redis::cmd("HELLO")).await {
         Ok(Ok(Value::Array(hello))) => version(&hello),
         Ok(_) => {
-            // Of a command that it does not know a server says so to everybody; this one proves that they are let in.
+            // Of a command that it does not know a server says so to everybody; this one proves that they are
+            // let in.
             let _pong_or_refusal = ask(connection, &redis::cmd("PING")).await.map_err(refused)?;
             None
         }
@@ -122,7 +125,8 @@ async fn leave_script(
     if version.is_none_or(|version| version < FORGETS_SCRIPTS) {
         return Ok(Process::Unknown);
     }
-    // A new one each time: one that was loaded before may be in another process, to which the address led then.
+    // A new one each time: one that was loaded before may be in another process, to which the address led
+    // then.
     let Some(token) = token() else { return Ok(Process::Unknown) };
     let script = format!("return '{token}'");
     Ok(match ask(connection, redis::cmd("SCRIPT").arg("LOAD").arg(script)).await? {
@@ -145,7 +149,8 @@ fn version(hello: &[Value]) -> Option<u32> {
     })
 }
 
-/// Asks a question of our own; `Err` inside if the server does not know it, or does not answer it to this user.
+/// Asks a question of our own; `Err` inside if the server does not know it, or does not answer it to this
+/// user.
 ///
 /// # Errors
 /// Of the connection, that this client is not let in, and what a server says that cannot answer for a moment.

@@ -45,7 +45,8 @@ impl Known {
         matches!(self.process, None | Some(Process::Unknown))
     }
 
-    /// Notes that a connection is in use. Returns whether it leads to another incarnation than the one before.
+    /// Notes that a connection is in use. Returns whether it leads to another incarnation than the one
+    /// before.
     pub(crate) fn is_connected_anew(&mut self, incarnation: u64) -> bool {
         self.connected_to.replace(incarnation).is_some_and(|before| before != incarnation)
     }

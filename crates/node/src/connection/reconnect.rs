@@ -1,4 +1,5 @@
-//! The one task of a node: it makes the connection, makes it anew when it is lost, and looks after one that is idle.
+//! The one task of a node: it makes the connection, makes it anew when it is lost, and looks after one that
+//! is idle.
 //!
 //! Callers never connect. They wait for it where a connection may come soon, and fail at once where the last
 //! attempt has failed: a server that is down costs no caller a timeout.
@@ -174,8 +175,9 @@ async fn connect(core: &Arc<Core>) {
     }
 }
 
-/// Makes a connection, and asks the server who it is. Where the connection ends at that, one more is made on which nothing is
-/// asked: a proxy may close it at what it does not know. A server that has once said who it is, is none.
+/// Makes a connection, and asks the server who it is. Where the connection ends at that, one more is made on
+/// which nothing is asked: a proxy may close it at what it does not know. A server that has once said who it
+/// is, is none.
 async fn dial(core: &Core) -> Result<Live, ErrorKind> {
     core.leave_roll();
     let may_be_a_proxy = core.standing().known.is_unknown();
@@ -241,7 +243,8 @@ async fn greet(core: &Core, live: &mut Live) -> Result<(), ErrorKind> {
     let old = core.standing().client_id;
     let is_old_there = match meeting {
         Meeting::Same => true,
-        // A number is given once by a process, and the next one begins anew: one that is higher is most likely of the same.
+        // A number is given once by a process, and the next one begins anew: one that is higher is most
+        // likely of the same.
         Meeting::Unproved => old < client_id,
         Meeting::First | Meeting::Another => false,
     };
@@ -256,8 +259,8 @@ async fn greet(core: &Core, live: &mut Live) -> Result<(), ErrorKind> {
 
 /// Ends the connection before this one, if the server still knows it.
 ///
-/// A server that was paused executes what it was sent as soon as it goes on, although the connection has been closed
-/// on this side. What comes after the reply to this comes after all of that.
+/// A server that was paused executes what it was sent as soon as it goes on, although the connection has been
+/// closed on this side. What comes after the reply to this comes after all of that.
 async fn fence(core: &Core, connection: &MultiplexedConnection, old: i64) -> Result<(), ErrorKind> {
     let mut kill = redis::cmd("CLIENT");
     kill.arg("KILL").arg("ID").arg(old);

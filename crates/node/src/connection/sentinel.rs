@@ -1,4 +1,5 @@
-//! Where the master of a service is, as its sentinels say: <https://redis.io/docs/latest/develop/reference/sentinel-clients/>.
+//! Where the master of a service is, as its sentinels say:
+//! <https://redis.io/docs/latest/develop/reference/sentinel-clients/>.
 
 use std::sync::Arc;
 
@@ -28,12 +29,13 @@ use crate::redis_rs::decode;
 /// Host and port.
 type HostPort = (String, u16);
 
-/// So many sentinels are asked at most beside those that are configured, whatever they name. Five watch a master usually.
+/// So many sentinels are asked at most beside those that are configured, whatever they name. Five watch a
+/// master usually.
 const MOST_NAMED: usize = 32;
 
-/// Asks all sentinels at once, those too that one of them names, and returns a connection to the first server that one
-/// of them takes for the master and that takes itself for it. A sentinel that is down, or does not know yet of a
-/// failover, holds up nobody.
+/// Asks all sentinels at once, those too that one of them names, and returns a connection to the first server
+/// that one of them takes for the master and that takes itself for it. A sentinel that is down, or does not
+/// know yet of a failover, holds up nobody.
 pub(crate) async fn master<'a>(
     config: &'a NodeConfig,
     settings: &'a RedisConnectionInfo,
@@ -150,8 +152,8 @@ fn place(fields: &Value) -> Option<HostPort> {
     Some((field(b"ip")?.to_owned(), field(b"port")?.parse().ok()?))
 }
 
-/// Connects to a server and fails if it is no master: a sentinel may not know yet of a failover, and a demoted master
-/// takes no writes.
+/// Connects to a server and fails if it is no master: a sentinel may not know yet of a failover, and a
+/// demoted master takes no writes.
 async fn reach_master(
     config: &NodeConfig,
     (host, port): HostPort,

@@ -12,11 +12,11 @@ use crate::error::foreign;
 pub struct ServerError {
     /// The first word of the reply: `WRONGTYPE`, `OOM`, `ERR`.
     pub code: String,
-    /// The rest of it for people: control characters escaped, cut after 256 bytes. Of a command that has passwords among its
-    /// words, such as `ACL SETUSER` or `CONFIG SET`, it is not shown.
+    /// The rest of it for people: control characters escaped, cut after 256 bytes. Of a command that has
+    /// passwords among its words, such as `ACL SETUSER` or `CONFIG SET`, it is not shown.
     pub message: String,
-    /// Where a `MULTI` block was discarded, the code of the error that it was discarded for, if that is known: `OOM`. Nothing
-    /// of the block was executed.
+    /// Where a `MULTI` block was discarded, the code of the error that it was discarded for, if that is
+    /// known: `OOM`. Nothing of the block was executed.
     pub cause: Option<String>,
     /// The rest of it as it came, where that is something else.
     pub(crate) verbatim: Option<Arc<String>>,
@@ -73,16 +73,18 @@ impl ServerError {
         Self { cause: Some(refused.code.clone()), ..Self::new(&self.code, &message) }
     }
 
-    /// What the server said after the code, as it said it: of any length, and with any character. Log the `message` instead.
+    /// What the server said after the code, as it said it: of any length, and with any character. Log the
+    /// `message` instead.
     pub fn details(&self) -> &str {
         self.verbatim.as_deref().unwrap_or(&self.message)
     }
 
     /// Returns whether it proves that nothing was executed.
     ///
-    /// A script or a function may answer with any error after it has written, also in the server's words (`LOADING`, `BUSY`), and
-    /// so proves nothing, but for the server's own about a script that it does not know. A block is answered for by the server
-    /// alone. What a server does at another one (`MIGRATE`) may be done though it was not told so (`IOERR`).
+    /// A script or a function may answer with any error after it has written, also in the server's words
+    /// (`LOADING`, `BUSY`), and so proves nothing, but for the server's own about a script that it does not
+    /// know. A block is answered for by the server alone. What a server does at another one (`MIGRATE`) may
+    /// be done though it was not told so (`IOERR`).
     pub(super) fn proves_that_nothing_ran(&self, command: &str) -> bool {
         let code = self.code.as_str();
         let is = |name: &str| command.starts_with(name);

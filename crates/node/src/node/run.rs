@@ -35,8 +35,9 @@ use crate::sessions::ScriptCall;
 
 /// # One command
 impl Node {
-    /// Sends a command once, as it is, and returns its reply. The command need not be in the command table. A command that
-    /// the table knows to block or to change its connection is refused, because other callers share the connection.
+    /// Sends a command once, as it is, and returns its reply. The command need not be in the command table. A
+    /// command that the table knows to block or to change its connection is refused, because other callers
+    /// share the connection.
     ///
     /// # Errors
     /// [`Error`], also for an error reply.
@@ -55,7 +56,8 @@ impl Node {
         self.judged(|| name_of(cmd), reply)
     }
 
-    /// What a reply to a command says: an error reply is one, and may mean that this server is not the one to ask.
+    /// What a reply to a command says: an error reply is one, and may mean that this server is not the one to
+    /// ask.
     fn judged(
         &self,
         command: impl FnOnce() -> Cow<'static, str>,
@@ -111,20 +113,22 @@ impl Node {
         replies
     }
 
-    /// Sends a command by its row in the command table. A blocking command waits on a dedicated connection; a command that
-    /// would change the shared connection is refused; a failed command is sent again if its row permits that.
+    /// Sends a command by its row in the command table. A blocking command waits on a dedicated connection; a
+    /// command that would change the shared connection is refused; a failed command is sent again if its row
+    /// permits that.
     ///
     /// # Errors
-    /// As [`send`](Self::send). When several attempts fail, the error is that of the last attempt. It never says that the
-    /// command was not executed when an earlier attempt may have executed it.
+    /// As [`send`](Self::send). When several attempts fail, the error is that of the last attempt. It never
+    /// says that the command was not executed when an earlier attempt may have executed it.
     ///
     /// # Cancel safety
-    /// As [`send`](Self::send). When the future of a blocking command is dropped, the server forgets the command; an element
-    /// that the server had just popped for it is lost.
+    /// As [`send`](Self::send). When the future of a blocking command is dropped, the server forgets the
+    /// command; an element that the server had just popped for it is lost.
     pub async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         if let Some(reason) = spec.needs_dedicated(cmd) {
             return match spec.blocks_for_keys() {
-                // Boxed, for it is rare: the future of every other command would have room for it, and its type in it.
+                // Boxed, for it is rare: the future of every other command would have room for it, and its
+                // type in it.
                 true => self.run_dedicated(spec, cmd).boxed().await,
                 false => Err(self.failed(spec.name, ErrorKind::Unsupported(reason.into()))),
             };
@@ -232,8 +236,8 @@ impl Node {
         self.dedicated().await?.run(spec, cmd).await
     }
 
-    /// Runs any command in the command table, or one that was [registered](crate::command::Registration), and converts its
-    /// reply.
+    /// Runs any command in the command table, or one that was [registered](crate::command::Registration), and
+    /// converts its reply.
     ///
     /// ```no_run
     /// # async fn f(node: redisdb_node::Node) -> Result<(), redisdb_node::Error> {
@@ -242,7 +246,8 @@ impl Node {
     /// ```
     ///
     /// # Errors
-    /// As [`run`](Self::run); also that the command is not in the table. [`send`](Self::send) sends such a command.
+    /// As [`run`](Self::run); also that the command is not in the table. [`send`](Self::send) sends such a
+    /// command.
     pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
         match command::lookup(cmd) {
             Some(spec) => self.answer(spec, cmd.clone()).await,

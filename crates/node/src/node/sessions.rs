@@ -74,11 +74,13 @@ impl Node {
     }
 
     /// Sends a pipeline in one write and returns `count` of its replies from `offset` on, as
-    /// [`ConnectionLike`](redis::aio::ConnectionLike) does: error replies are values. A pipeline without commands is not sent.
-    /// No command may block or change the connection, for other callers share it; this method does not check that.
+    /// [`ConnectionLike`](redis::aio::ConnectionLike) does: error replies are values. A pipeline without
+    /// commands is not sent. No command may block or change the connection, for other callers share it; this
+    /// method does not check that.
     ///
     /// # Errors
-    /// The error of the connection, for the whole pipeline; for an atomic pipeline also why it was not executed as a block.
+    /// The error of the connection, for the whole pipeline; for an atomic pipeline also why it was not
+    /// executed as a block.
     ///
     /// # Cancel safety
     /// When the future is dropped any of the commands may have been executed.
@@ -102,11 +104,11 @@ impl Node {
         block::part_of(pipeline, replies, offset, count).map_err(|(command, kind)| self.failed(command, kind))
     }
 
-    /// Sends commands in their order, in batches of 1000 commands or 1 MiB, and returns the outcome of each command. A batch is
-    /// sent when the one before it is answered.
+    /// Sends commands in their order, in batches of 1000 commands or 1 MiB, and returns the outcome of each
+    /// command. A batch is sent when the one before it is answered.
     ///
-    /// When a batch has no answer, each of its commands may have been executed, and later batches are not sent. No command may
-    /// block or change the connection.
+    /// When a batch has no answer, each of its commands may have been executed, and later batches are not
+    /// sent. No command may block or change the connection.
     ///
     /// # Cancel safety
     /// When the future is dropped any of the commands may have been executed.
@@ -121,8 +123,8 @@ impl Node {
         all
     }
 
-    /// The same, the outcomes of each batch handed over when they are there. A command that is given by value is not
-    /// copied.
+    /// The same, the outcomes of each batch handed over when they are there. A command that is given by value
+    /// is not copied.
     pub(crate) async fn send_batches<'a>(
         &self,
         commands: Vec<(&'static Spec, Cow<'a, Cmd>)>,
@@ -164,20 +166,22 @@ impl Node {
         }
     }
 
-    /// Runs an optimistic transaction: a function reads some keys and writes values that depend on them. The function runs again
-    /// until nobody else has changed these keys between its reads and its writes. Returns what the function returns.
+    /// Runs an optimistic transaction: a function reads some keys and writes values that depend on them. The
+    /// function runs again until nobody else has changed these keys between its reads and its writes. Returns
+    /// what the function returns.
     ///
     /// The function is given the watching connection. It reads by the typed commands, puts its writes into a
-    /// [queue](Transaction::queue) and executes the queue once. The function must be safe to repeat; it is tried up
-    /// to 100 times, with pauses of up to 64 ms in between. A function that executes no queue runs once, and only what it writes on
-    /// the connection itself takes effect.
+    /// [queue](Transaction::queue) and executes the queue once. The function must be safe to repeat; it is
+    /// tried up to 100 times, with pauses of up to 64 ms in between. A function that executes no queue runs
+    /// once, and only what it writes on the connection itself takes effect.
     ///
     /// # Errors
-    /// The error that the function returns; [`ErrorKind::Conflict`] after the last attempt, when nothing was executed.
+    /// The error that the function returns; [`ErrorKind::Conflict`] after the last attempt, when nothing was
+    /// executed.
     ///
     /// # Cancel safety
-    /// When the future is dropped, the block of writes has been executed as a whole or not at all. The connection watches
-    /// nothing when another caller gets it.
+    /// When the future is dropped, the block of writes has been executed as a whole or not at all. The
+    /// connection watches nothing when another caller gets it.
     ///
     /// See <https://redis.io/docs/latest/develop/interact/transactions/>.
     ///
@@ -227,7 +231,8 @@ impl Node {
         self.listen(Topics::Channels(channels.to_redis_args())).await
     }
 
-    /// Listens to all channels that match a pattern, or one of several. Keyspace notifications are such channels.
+    /// Listens to all channels that match a pattern, or one of several. Keyspace notifications are such
+    /// channels.
     ///
     /// # Errors
     /// As [`subscribe`](Self::subscribe).
@@ -318,8 +323,8 @@ impl SendMany for Node {
 impl HoldLocks for Node {
     async fn take_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
         let begun = Instant::now();
-        // With its code at once: on a copy, a node whose answer is not waited for must take it all the same, and would
-        // not be asked a second time.
+        // With its code at once: on a copy, a node whose answer is not waited for must take it all the same,
+        // and would not be asked a second time.
         let taken: bool = self.eval(lock::TAKE, name, (token, lock::millis(time))).await?;
         Ok(if taken { begun.checked_add(time) } else { None })
     }

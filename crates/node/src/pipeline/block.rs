@@ -15,8 +15,8 @@ use crate::error::ServerError;
 use crate::pipeline::Recorded;
 use crate::pipeline::batch::too_few;
 
-/// A block as it goes out. All replies to it are asked for, also those to `MULTI` and to each command that is queued: what
-/// redis-rs makes of them hides why a block was not executed.
+/// A block as it goes out. All replies to it are asked for, also those to `MULTI` and to each command that is
+/// queued: what redis-rs makes of them hides why a block was not executed.
 pub(crate) fn block(commands: &[Recorded]) -> Pipeline {
     let mut block = Pipeline::with_capacity(commands.len());
     block.atomic();
@@ -91,7 +91,8 @@ impl Block {
         })
     }
 
-    /// Why it was not executed as one, and the command that says so; that a watched key was changed is no error.
+    /// Why it was not executed as one, and the command that says so; that a watched key was changed is no
+    /// error.
     fn error(self, names: &[Cow<'_, str>]) -> Option<(&'static str, ErrorKind)> {
         match self {
             Self::Executed(_) | Self::Conflict => None,
@@ -134,7 +135,8 @@ fn is_executed(n: usize, replies: &[Value]) -> bool {
     !is_refused && matches!(replies.get(n + 1), Some(Value::Array(replies)) if replies.len() == n)
 }
 
-/// Whether the server may still be inside a block after all replies to a pipeline: then whatever comes next would be queued.
+/// Whether the server may still be inside a block after all replies to a pipeline: then whatever comes next
+/// would be queued.
 pub(crate) fn leaves_open(pipeline: &Pipeline, replies: &[Value]) -> bool {
     pipeline.is_transaction() && is_left_open(pipeline.len(), replies)
 }

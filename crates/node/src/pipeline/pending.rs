@@ -49,7 +49,8 @@ impl<S: SendMany> Pending<S> {
         (commands, first)
     }
 
-    /// Keeps the answers to `n` commands from the number `first` on, as far as somebody wants them, and wakes who waits.
+    /// Keeps the answers to `n` commands from the number `first` on, as far as somebody wants them, and wakes
+    /// who waits.
     pub(super) fn answered(&mut self, first: usize, n: usize, mut group: Sent<S>) {
         if n == 0 {
             return;

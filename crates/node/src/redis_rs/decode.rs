@@ -1,4 +1,5 @@
-//! Replies as other types, and errors that name a reply by its kind and size alone: it may hold a secret, or megabytes.
+//! Replies as other types, and errors that name a reply by its kind and size alone: it may hold a secret, or
+//! megabytes.
 
 use std::fmt;
 

@@ -1,7 +1,8 @@
-//! What an error of redis-rs means: whose fault it is, what became of the command, and whether the connection lives.
+//! What an error of redis-rs means: whose fault it is, what became of the command, and whether the connection
+//! lives.
 //!
-//! An error reply is a value to us, not an error. redis-rs gives an error where the connection broke, where what came is no
-//! reply, where nothing was sent, and where it judges replies itself.
+//! An error reply is a value to us, not an error. redis-rs gives an error where the connection broke, where
+//! what came is no reply, where nothing was sent, and where it judges replies itself.
 
 use std::io;
 use std::sync::Arc;
@@ -34,8 +35,8 @@ pub(crate) enum Fate {
 }
 
 impl Fault {
-    /// Judges an error. Of what is not known here, nothing is taken for proven: the command may have been executed, and the
-    /// connection is not used any more.
+    /// Judges an error. Of what is not known here, nothing is taken for proven: the command may have been
+    /// executed, and the connection is not used any more.
     #[cold]
     pub(crate) fn of(error: RedisError) -> Self {
         let lives = |kind| Self { kind, connection: Fate::Lives };
@@ -83,7 +84,8 @@ impl Fault {
         Self::of_greeting(error, std::convert::identity)
     }
 
-    /// The same of the commands that have the password among their words: what the server answers may quote it.
+    /// The same of the commands that have the password among their words: what the server answers may quote
+    /// it.
     pub(crate) fn of_login(error: RedisError) -> ErrorKind {
         Self::of_greeting(error, ServerError::hushed)
     }

@@ -21,19 +21,21 @@ pub struct LockOptions {
 }
 
 impl LockOptions {
-    /// Returns the options of a lock that expires after this lease, whatever its owner does. At least 1 millisecond.
+    /// Returns the options of a lock that expires after this lease, whatever its owner does. At least 1
+    /// millisecond.
     pub fn new(lease: Duration) -> Self {
         Self { lease, retry_every: Duration::from_millis(100), wait_at_most: None }
     }
 
-    /// Sets the pause between two attempts to take the lock. Each pause is a random time between half of it and all of it.
-    /// Default 100 milliseconds.
+    /// Sets the pause between two attempts to take the lock. Each pause is a random time between half of it
+    /// and all of it. Default 100 milliseconds.
     pub fn retry_every(mut self, pause: Duration) -> Self {
         self.retry_every = pause;
         self
     }
 
-    /// Sets how long [`acquire`](Lock::acquire) waits for the lock; [`Duration::ZERO`] tries once. Default: for ever.
+    /// Sets how long [`acquire`](Lock::acquire) waits for the lock; [`Duration::ZERO`] tries once. Default:
+    /// for ever.
     pub fn wait_at_most(mut self, time: Duration) -> Self {
         self.wait_at_most = Some(time);
         self
@@ -42,25 +44,27 @@ impl LockOptions {
 
 /// A lock with a name, on a node, a ring or a copy.
 ///
-/// The lock is a key of that name. Its value is the token of the owner, and it expires after the lease. Scripts that compare
-/// the token take, extend and release the lock, so no client ends the lock of another.
+/// The lock is a key of that name. Its value is the token of the owner, and it expires after the lease.
+/// Scripts that compare the token take, extend and release the lock, so no client ends the lock of another.
 ///
 /// # Trade-offs
 /// * An owner that pauses for longer than the lease has lost the lock and does not notice.
-///   [`release`](LockGuard::release) reports that, too late for what the owner did meanwhile. Work that must never be done
-///   twice needs a check of its own where it is done.
+///   [`release`](LockGuard::release) reports that, too late for what the owner did meanwhile. Work that must
+///   never be done twice needs a check of its own where it is done.
 /// * A server that loses its memory loses its locks.
-/// * A guard that is dropped without [`release`](LockGuard::release) leaves the lock to expire: a drop cannot wait for a
-///   reply.
+/// * A guard that is dropped without [`release`](LockGuard::release) leaves the lock to expire: a drop cannot
+///   wait for a reply.
 ///
 /// # On a ring
 /// The lock is on the owner of its name. While that node is down, the lock can be neither taken nor released.
 ///
 /// # On a copy
-/// The algorithm is [Redlock](https://redis.io/docs/latest/develop/use/patterns/distributed-locks/#the-redlock-algorithm). The
-/// lock is taken on a majority of the nodes. It is certain for the lease less the time that taking it needed, less 1 % and 2
-/// milliseconds for clocks that run differently. The lock survives the loss of fewer than half of the nodes. A node that was
-/// restarted and has lost its memory can let a second owner in; keep such a node away for the length of a lease.
+/// The algorithm is
+/// [Redlock](https://redis.io/docs/latest/develop/use/patterns/distributed-locks/#the-redlock-algorithm). The
+/// lock is taken on a majority of the nodes. It is certain for the lease less the time that taking it needed,
+/// less 1 % and 2 milliseconds for clocks that run differently. The lock survives the loss of fewer than half
+/// of the nodes. A node that was restarted and has lost its memory can let a second owner in; keep such a
+/// node away for the length of a lease.
 ///
 /// See <https://redis.io/docs/latest/develop/use/patterns/distributed-locks/>.
 ///
@@ -93,7 +97,8 @@ pub trait HoldLocks: Execute + Clone + Send {
         time: Duration,
     ) -> impl Future<Output = Result<Option<Instant>, Self::Error>> + Send;
 
-    /// Makes a lock last for a time from now on, if the token has it. Returns until when it is certainly held.
+    /// Makes a lock last for a time from now on, if the token has it. Returns until when it is certainly
+    /// held.
     fn extend_lock(
         &self,
         name: &[u8],
@@ -125,7 +130,8 @@ pub enum LockError<E> {
     /// The system gave no random number, so there is no token that nobody else has. Nothing was sent.
     #[error("the system gave no random number, which a lock's token must be")]
     NoToken,
-    /// The store could not be asked. After [`acquire`](Lock::acquire) nothing is held for longer than the lease.
+    /// The store could not be asked. After [`acquire`](Lock::acquire) nothing is held for longer than the
+    /// lease.
     #[error(transparent)]
     Store(E),
 }
@@ -139,7 +145,8 @@ impl<S: HoldLocks> Lock<S> {
     /// Waits until the lock is free, and takes it.
     ///
     /// # Errors
-    /// [`LockError::NotAcquired`] after the [`wait_at_most`](LockOptions::wait_at_most); [`LockError::NoToken`].
+    /// [`LockError::NotAcquired`] after the [`wait_at_most`](LockOptions::wait_at_most);
+    /// [`LockError::NoToken`].
     ///
     /// # Cancel safety
     /// When the future is dropped the lock may be held until it expires.
@@ -201,11 +208,13 @@ impl<S: HoldLocks> LockGuard<S> {
         &self.token
     }
 
-    /// How long the lock is certainly held from now on, by this machine's clock, as long as the store loses nothing.
+    /// How long the lock is certainly held from now on, by this machine's clock, as long as the store loses
+    /// nothing.
     ///
     /// Zero if it may have expired, if [`is_held`](Self::is_held) was answered with `false`, and after an
-    /// [`extend`](Self::extend) that did not succeed or whose future was dropped: the store may have set a shorter time
-    /// than is known here, or may not have the lock. Only an `extend` that succeeds makes it certain again.
+    /// [`extend`](Self::extend) that did not succeed or whose future was dropped: the store may have set a
+    /// shorter time than is known here, or may not have the lock. Only an `extend` that succeeds makes it
+    /// certain again.
     pub fn remaining(&self) -> Duration {
         let until = self.until.filter(|_| !self.is_lost.load(Ordering::Relaxed));
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
@@ -227,11 +236,12 @@ impl<S: HoldLocks> LockGuard<S> {
     /// Makes the lock last for this lease from now on.
     ///
     /// # Errors
-    /// [`LockError::Lost`] if it had expired; it is not taken again. After any error the lock may be held or not, and
-    /// [`remaining`](Self::remaining) is zero.
+    /// [`LockError::Lost`] if it had expired; it is not taken again. After any error the lock may be held or
+    /// not, and [`remaining`](Self::remaining) is zero.
     ///
     /// # Cancel safety
-    /// When the future is dropped the lock lasts for the old time or the new one, or is lost; `remaining` is zero.
+    /// When the future is dropped the lock lasts for the old time or the new one, or is lost; `remaining` is
+    /// zero.
     pub async fn extend(&mut self, lease: Duration) -> Result<(), LockError<S::Error>> {
         self.until = None;
         let extended = self.lock.store.extend_lock(&self.lock.name, &self.token, lease).await;
@@ -260,8 +270,8 @@ pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).clamp(1, i64::MAX as u64)
 }
 
-/// Takes the lock for a token, or holds it longer if the token has it already: an attempt whose reply was lost can be
-/// made again.
+/// Takes the lock for a token, or holds it longer if the token has it already: an attempt whose reply was
+/// lost can be made again.
 pub(crate) const TAKE: &str = "local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])

@@ -19,27 +19,28 @@ use crate::error::Error;
 use crate::node::Node;
 use crate::redis_rs::decode;
 
-/// Messages of channels, as a [`Stream`] of [`PubSubEvent`]s. Each node that it listens to has a connection for it alone.
+/// Messages of channels, as a [`Stream`] of [`PubSubEvent`]s. Each node that it listens to has a connection
+/// for it alone.
 ///
-/// When a connection is lost it is made again, with pauses from 50 ms to 1 s, and what it listened to is subscribed to
-/// again. Where that happens again within a minute, the pauses grow: 1, 4, 16 and then 30 s. What was published meanwhile
-/// is lost; then there is a [`PubSubEvent::Gap`]. An idle connection is tested every second, so that the loss of a server
-/// that hangs is noticed too.
+/// When a connection is lost it is made again, with pauses from 50 ms to 1 s, and what it listened to is
+/// subscribed to again. Where that happens again within a minute, the pauses grow: 1, 4, 16 and then 30 s.
+/// What was published meanwhile is lost; then there is a [`PubSubEvent::Gap`]. An idle connection is tested
+/// every second, so that the loss of a server that hangs is noticed too.
 ///
 /// It never ends by itself. Dropped, it closes its connections.
 ///
 /// # Trade-offs
-/// Nothing waits for a slow reader: up to 10,000 events, or 64 MiB, are kept for it; further messages are dropped, and
-/// counted by a [`PubSubEvent::Overflow`] that stands in their place. A gap that begins among them is said once for each node,
-/// after it.
+/// Nothing waits for a slow reader: up to 10,000 events, or 64 MiB, are kept for it; further messages are
+/// dropped, and counted by a [`PubSubEvent::Overflow`] that stands in their place. A gap that begins among
+/// them is said once for each node, after it.
 ///
 /// # On a ring
-/// A channel is that of its owner, as a key is. Patterns, and the channels of keyspace notifications, are those of every
-/// node.
+/// A channel is that of its owner, as a key is. Patterns, and the channels of keyspace notifications, are
+/// those of every node.
 ///
 /// # On a copy
-/// Every node is listened to, and a message is published to one of them, so none comes twice. Keyspace notifications
-/// are left out: every node has its own.
+/// Every node is listened to, and a message is published to one of them, so none comes twice. Keyspace
+/// notifications are left out: every node has its own.
 ///
 /// Needs Redis 6.0, whose protocol RESP3 it speaks.
 ///
@@ -131,8 +132,8 @@ pub enum Topics {
 }
 
 impl Subscription {
-    /// Listens to several nodes at once, and says how it went at first with each. One that could not be reached is tried
-    /// again, and has a gap when it can.
+    /// Listens to several nodes at once, and says how it went at first with each. One that could not be
+    /// reached is tried again, and has a gap when it can.
     ///
     /// Messages that `accept` does not accept are left out.
     #[doc(hidden)]

@@ -15,20 +15,21 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::execute::Execute;
 
-/// A Lua script. It is called by its hash; a server that does not know it is sent the code, which it keeps from then on.
+/// A Lua script. It is called by its hash; a server that does not know it is sent the code, which it keeps
+/// from then on.
 ///
-/// All keys that it touches belong into [`key`](ScriptCall::key), for they decide where it runs; data belongs into
-/// [`arg`](ScriptCall::arg), never into the code: a server keeps every code that it was ever sent.
+/// All keys that it touches belong into [`key`](ScriptCall::key), for they decide where it runs; data belongs
+/// into [`arg`](ScriptCall::arg), never into the code: a server keeps every code that it was ever sent.
 ///
-/// A failed script counts as executed: what it did before it failed stays. It is not sent again after a lost connection,
-/// unless it is declared [`idempotent`](Self::idempotent) or [`read_only`](Self::read_only).
+/// A failed script counts as executed: what it did before it failed stays. It is not sent again after a lost
+/// connection, unless it is declared [`idempotent`](Self::idempotent) or [`read_only`](Self::read_only).
 ///
 /// # On a ring
 /// At the owner of its keys, which must have one hash tag; without keys it is refused.
 ///
 /// # On a copy
-/// Refused, unless it is declared [`deterministic`](Self::deterministic); then every node runs it. What is declared
-/// [`read_only`](Self::read_only) goes to one node.
+/// Refused, unless it is declared [`deterministic`](Self::deterministic); then every node runs it. What is
+/// declared [`read_only`](Self::read_only) goes to one node.
 ///
 /// # Example
 /// ```no_run
@@ -48,10 +49,11 @@ pub struct Script {
     declared: Declared,
 }
 
-/// A function that the servers have been given by [`function_load`](crate::ScriptingCommands::function_load). Since Redis
-/// 7.0.
+/// A function that the servers have been given by [`function_load`](crate::ScriptingCommands::function_load).
+/// Since Redis 7.0.
 ///
-/// It is called, declared and routed as a [`Script`] is, and never loaded by itself: load it on all nodes first.
+/// It is called, declared and routed as a [`Script`] is, and never loaded by itself: load it on all nodes
+/// first.
 ///
 /// # Example
 /// ```no_run
@@ -82,26 +84,28 @@ impl Script {
         Self { code: code.into(), hash, declared: Declared::default() }
     }
 
-    /// Declares that it only reads, and has the server see to it: no command in it may write. Since Redis 7.0.
+    /// Declares that it only reads, and has the server see to it: no command in it may write. Since Redis
+    /// 7.0.
     ///
-    /// It is sent once more when the connection breaks, and on a copy it goes to one node, as every read does.
+    /// It is sent once more when the connection breaks, and on a copy it goes to one node, as every read
+    /// does.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.declared.read_only = true;
         self
     }
 
-    /// Declares that a call that is executed twice, one after the other, leaves the same as once, and that its reply
-    /// may be that of the second time. It is sent once more when the connection breaks.
+    /// Declares that a call that is executed twice, one after the other, leaves the same as once, and that
+    /// its reply may be that of the second time. It is sent once more when the connection breaks.
     #[must_use]
     pub fn idempotent(mut self) -> Self {
         self.declared.idempotent = true;
         self
     }
 
-    /// Declares that the same call does the same on every server that holds the same keys: it asks for no time and no
-    /// random number, does nothing that depends on the order of a set or a hash, and sets no relative expiry. Only then
-    /// a copy runs it.
+    /// Declares that the same call does the same on every server that holds the same keys: it asks for no
+    /// time and no random number, does nothing that depends on the order of a set or a hash, and sets no
+    /// relative expiry. Only then a copy runs it.
     #[must_use]
     pub fn deterministic(mut self) -> Self {
         self.declared.deterministic = true;
@@ -232,8 +236,8 @@ impl ScriptCall<'_> {
         self.declared.deterministic
     }
 
-    /// The command that is sent, with its row: `EVALSHA` with the script's hash, or `FCALL`; if it only reads, their
-    /// read-only forms.
+    /// The command that is sent, with its row: `EVALSHA` with the script's hash, or `FCALL`; if it only
+    /// reads, their read-only forms.
     pub fn command(&self) -> (&'static Spec, Cmd) {
         let (spec, program) = match (self.program, self.declared.read_only) {
             (Program::Script(script), false) => (rows::EVALSHA.spec(), &script.hash),
@@ -244,7 +248,8 @@ impl ScriptCall<'_> {
         (spec, self.with(redis::cmd(spec.name), program))
     }
 
-    /// The command that is sent where a script is not known, `EVAL` with its code. There is none for a function.
+    /// The command that is sent where a script is not known, `EVAL` with its code. There is none for a
+    /// function.
     pub fn command_with_code(&self) -> Option<(&'static Spec, Cmd)> {
         let (spec, script) = match (self.program, self.declared.read_only) {
             (Program::Script(script), false) => (rows::EVAL.spec(), script),
@@ -259,8 +264,8 @@ impl ScriptCall<'_> {
         cmd
     }
 
-    /// Runs it, where the type of the reply is known from what is done with it. [`RunScript::invoke`] names the type:
-    /// `node.invoke::<i64>(&call)`.
+    /// Runs it, where the type of the reply is known from what is done with it. [`RunScript::invoke`] names
+    /// the type: `node.invoke::<i64>(&call)`.
     ///
     /// # Errors
     /// As [`RunScript::invoke`].

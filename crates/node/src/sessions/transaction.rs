@@ -38,10 +38,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// .. up to this.
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
-/// A connection that watches keys. What reads on it is answered at once; what is [queued](Self::queue) runs in one
-/// `MULTI` block, and only if nobody has changed the watched keys meanwhile.
+/// A connection that watches keys. What reads on it is answered at once; what is [queued](Self::queue) runs
+/// in one `MULTI` block, and only if nobody has changed the watched keys meanwhile.
 ///
-/// A write that is called on it, not on the queue, is executed at once, and to a watched key counts as a change.
+/// A write that is called on it, not on the queue, is executed at once, and to a watched key counts as a
+/// change.
 ///
 /// Made by [`Node::transaction`]. A cheap handle.
 #[derive(Debug, Clone)]
@@ -96,17 +97,18 @@ where
 impl Transaction {
     /// Starts the block of writes: a pipeline whose commands run together, once it is executed.
     ///
-    /// A transaction executes one block. Its commands fail with [`ErrorKind::Conflict`] when a watched key was changed;
-    /// the function can simply return that error, and is run again.
+    /// A transaction executes one block. Its commands fail with [`ErrorKind::Conflict`] when a watched key
+    /// was changed; the function can simply return that error, and is run again.
     pub fn queue(&self) -> Pipeline<Transaction> {
         Pipeline::new(self.clone())
     }
 
-    /// Runs any command of Redis, or one that was [registered](crate::command::Registration), at once, as the typed commands do,
-    /// and converts its reply.
+    /// Runs any command of Redis, or one that was [registered](crate::command::Registration), at once, as the
+    /// typed commands do, and converts its reply.
     ///
     /// # Errors
-    /// As [`Node::query`]; and that the command would change the connection, as `MULTI` and `SELECT` do, when nothing is sent.
+    /// As [`Node::query`]; and that the command would change the connection, as `MULTI` and `SELECT` do, when
+    /// nothing is sent.
     pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
         let refused = |name, reason: &'static str| {
             Error::new(Arc::clone(&self.shared.node), name, ErrorKind::Unsupported(reason.into()))

@@ -63,7 +63,8 @@ impl DedicatedPool {
         core: &Arc<Core>,
     ) -> Result<DedicatedConnection, ErrorKind> {
         let pool = self.pool.get_or_init(|| self.open()).as_ref().map_err(ErrorKind::clone)?;
-        // A server that is another one by now, as a master that is one no more, need not be asked, nor waited for.
+        // A server that is another one by now, as a master that is one no more, need not be asked, nor waited
+        // for.
         pool.retain(|pooled, _| pooled.incarnation.is_none_or(|of| of == incarnation));
         match pool.get().await {
             Ok(mut pooled) => {
