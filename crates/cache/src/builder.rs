@@ -83,8 +83,8 @@ impl<E> CacheBuilder<E> {
         self
     }
 
-    /// Reads entries of this codec too, beside those of the cache's own one, as while a cache changes its codec. Of each kind
-    /// of codec one is read, the last that was named. Default: none.
+    /// Reads entries of this codec too, beside those of the cache's own one, as while a cache changes its
+    /// codec. Of each kind of codec one is read, the last that was named. Default: none.
     ///
     /// Name those that wrote entries, and no others: who can write to the servers chooses among them.
     pub fn also_reads(mut self, codec: Codec) -> Self {
@@ -96,16 +96,16 @@ impl<E> CacheBuilder<E> {
 
     /// Stores what the codec writes and nothing else, so that other programs can read it and write it.
     ///
-    /// A damaged or foreign value is then noticed only if the codec notices it, and an entry does not say which codec
-    /// wrote it.
+    /// A damaged or foreign value is then noticed only if the codec notices it, and an entry does not say
+    /// which codec wrote it.
     pub fn without_envelope(mut self) -> Self {
         self.envelope = false;
         self
     }
 
-    /// Compresses what the codec writes by Zstandard if it is longer than `over` bytes and at least a tenth is saved. Level
-    /// 1 and 1024 bytes are a good start. Default: nothing is compressed, and what is compressed is not read; with
-    /// `usize::MAX` it is read only. By feature `zstd`.
+    /// Compresses what the codec writes by Zstandard if it is longer than `over` bytes and at least a tenth
+    /// is saved. Level 1 and 1024 bytes are a good start. Default: nothing is compressed, and what is
+    /// compressed is not read; with `usize::MAX` it is read only. By feature `zstd`.
     #[cfg(feature = "zstd")]
     pub fn zstd(mut self, level: i32, over: usize) -> Self {
         self.zstd = Some(Zstd { level, over });
@@ -142,10 +142,10 @@ impl<E> CacheBuilder<E> {
         self
     }
 
-    /// Sets how many bytes the compressed entries of one call may take together when they are decompressed, beside
-    /// [`max_decoded_len`](Self::max_decoded_len) for each. What is over it stands among the failed, as
-    /// [`DecodeReason::TooMuch`](crate::DecodeReason::TooMuch); [`get_or_set_many`](Cache::get_or_set_many) loads it. Default: 128
-    /// MiB. By feature `zstd`.
+    /// Sets how many bytes the compressed entries of one call may take together when they are decompressed,
+    /// beside [`max_decoded_len`](Self::max_decoded_len) for each. What is over it stands among the failed,
+    /// as [`DecodeReason::TooMuch`](crate::DecodeReason::TooMuch);
+    /// [`get_or_set_many`](Cache::get_or_set_many) loads it. Default: 128 MiB. By feature `zstd`.
     #[cfg(feature = "zstd")]
     pub fn max_unpacked_len(mut self, bytes: usize) -> Self {
         self.settings.max_unpacked_len = bytes;
@@ -158,17 +158,19 @@ impl<E> CacheBuilder<E> {
         self
     }
 
-    /// Makes lives shorter at random, by up to so many percent and at most 10 seconds, so that what was stored together
-    /// does not go together. Default: 0, not at all. A life without end, or until an instant, stays as it is.
+    /// Makes lives shorter at random, by up to so many percent and at most 10 seconds, so that what was
+    /// stored together does not go together. Default: 0, not at all. A life without end, or until an instant,
+    /// stays as it is.
     pub fn jitter_percent(mut self, percent: u8) -> Self {
         self.settings.jitter_percent = percent;
         self
     }
 
-    /// Keeps a loaded value for so long after its time is over: it is returned while it is loaded anew, and when that
-    /// fails. [`get`](Cache::get) does not return it. Default: zero, it goes when its time is over.
+    /// Keeps a loaded value for so long after its time is over: it is returned while it is loaded anew, and
+    /// when that fails. [`get`](Cache::get) does not return it. Default: zero, it goes when its time is over.
     ///
-    /// An integer that is loaded like this is stored in an envelope, so [`incr`](Cache::incr) does not count with it.
+    /// An integer that is loaded like this is stored in an envelope, so [`incr`](Cache::incr) does not count
+    /// with it.
     pub fn stale_for(mut self, grace: Duration) -> Self {
         self.settings.grace = grace;
         self
@@ -180,8 +182,8 @@ impl<E> CacheBuilder<E> {
         self
     }
 
-    /// Sets for how long [`get_or_set_maybe`](Cache::get_or_set_maybe) notes that there is no value. Default: zero, it
-    /// asks its loader each time.
+    /// Sets for how long [`get_or_set_maybe`](Cache::get_or_set_maybe) notes that there is no value. Default:
+    /// zero, it asks its loader each time.
     pub fn negative_ttl(mut self, ttl: Duration) -> Self {
         self.settings.negative_ttl = ttl;
         self
@@ -193,10 +195,10 @@ impl<E> CacheBuilder<E> {
         self
     }
 
-    /// Sets how many loads may be under way at once, those that a `set` or a `delete` overtook included; 0 counts as 1. For
-    /// more, [`LoadError::is_overloaded`](crate::LoadError::is_overloaded) is true; a stale value is returned all the same.
-    /// Default: 10,000. Those of [`get_or_set_many`](Cache::get_or_set_many) run in their callers' own futures, and are not
-    /// counted.
+    /// Sets how many loads may be under way at once, those that a `set` or a `delete` overtook included; 0
+    /// counts as 1. For more, [`LoadError::is_overloaded`](crate::LoadError::is_overloaded) is true; a stale
+    /// value is returned all the same. Default: 10,000. Those of [`get_or_set_many`](Cache::get_or_set_many)
+    /// run in their callers' own futures, and are not counted.
     pub fn max_loads(mut self, loads: usize) -> Self {
         self.settings.max_loads = loads.max(1);
         self
@@ -258,8 +260,9 @@ pub enum BuildError {
     /// No codec was chosen, and the feature `json` is off.
     #[error("no codec was chosen; choose one, or turn the feature `json` on")]
     NoCodec,
-    /// [`stale_for`](CacheBuilder::stale_for), [`negative_ttl`](CacheBuilder::negative_ttl), compression, the codec Postcard or
-    /// [others to read](CacheBuilder::also_reads) are asked for together with [`without_envelope`](CacheBuilder::without_envelope), which leaves no place to note it in.
+    /// [`stale_for`](CacheBuilder::stale_for), [`negative_ttl`](CacheBuilder::negative_ttl), compression, the
+    /// codec Postcard or [others to read](CacheBuilder::also_reads) are asked for together with
+    /// [`without_envelope`](CacheBuilder::without_envelope), which leaves no place to note it in.
     #[error(
         "stale values, negative ones, compression, Postcard and `also_reads` need the envelope; leave `without_envelope` out"
     )]

@@ -39,16 +39,18 @@ use crate::ttl::Life;
 use crate::ttl::Ttl;
 use crate::ttl::unix_millis;
 
-/// Values under keys for a time, on one server, a ring of them, or a copy. A cheap handle: clones are one cache.
+/// Values under keys for a time, on one server, a ring of them, or a copy. A cheap handle: clones are one
+/// cache.
 ///
 /// `E` is what it runs on: `redisdb_node::Node`, or the cluster's `RedisRing` or `RedisCopy`.
 ///
 /// # Trade-offs
-/// * What is stored may be gone at any time: the server evicts it, or is down. Keep nothing here that is nowhere else.
-/// * How long an entry is kept is counted by the clock of the server. On a copy, and for [`Ttl::At`], it is a point in
-///   time: servers whose clocks are minutes apart keep entries minutes longer or shorter.
-/// * On a ring with a node down, that node's share of the keys fails; see [`OnError`]. On a copy two clients that write
-///   one key at the same time may leave the nodes different.
+/// * What is stored may be gone at any time: the server evicts it, or is down. Keep nothing here that is
+///   nowhere else.
+/// * How long an entry is kept is counted by the clock of the server. On a copy, and for [`Ttl::At`], it is a
+///   point in time: servers whose clocks are minutes apart keep entries minutes longer or shorter.
+/// * On a ring with a node down, that node's share of the keys fails; see [`OnError`]. On a copy two clients
+///   that write one key at the same time may leave the nodes different.
 ///
 /// # Example
 /// ```no_run
@@ -129,8 +131,8 @@ impl<E> Cache<E> {
         self.shared.counters.snapshot()
     }
 
-    /// Stops the loads that are under way and refuses all further calls, of the clones too. Called twice it does
-    /// nothing the second time. What is stored stays. The last handle that goes stops the loads as well.
+    /// Stops the loads that are under way and refuses all further calls, of the clones too. Called twice it
+    /// does nothing the second time. What is stored stays. The last handle that goes stops the loads as well.
     pub fn close(&self) {
         self.shared.flights.close();
     }
@@ -140,8 +142,8 @@ impl<E: Execute> Cache<E> {
     /// Returns the value of a key, `None` if there is none.
     ///
     /// # Errors
-    /// [`Error::Store`] unless [`OnError::Miss`] was chosen, [`Error::Decode`] unless [`OnUndecodable::Miss`] was, and
-    /// [`Error::Key`].
+    /// [`Error::Store`] unless [`OnError::Miss`] was chosen, [`Error::Decode`] unless [`OnUndecodable::Miss`]
+    /// was, and [`Error::Key`].
     ///
     /// # On a ring
     /// One node is asked.
@@ -162,8 +164,8 @@ impl<E: Execute> Cache<E> {
     /// Returns what is known of a key: unlike [`get`](Self::get) it tells a miss from an outage.
     ///
     /// # Errors
-    /// [`Error::Decode`] unless [`OnUndecodable::Miss`] was chosen, and [`Error::Key`]. An error of the store is
-    /// [`Lookup::Unavailable`].
+    /// [`Error::Decode`] unless [`OnUndecodable::Miss`] was chosen, and [`Error::Key`]. An error of the store
+    /// is [`Lookup::Unavailable`].
     pub async fn lookup<T: DeserializeOwned>(
         &self,
         key: impl AsKey,
@@ -197,7 +199,8 @@ impl<E: Execute> Cache<E> {
     /// Sets a key to a value for a time. With a time of zero nothing is stored, and what was there goes away.
     ///
     /// # Errors
-    /// [`Error::Store`] unless [`OnError::Miss`] was chosen, [`Error::Encode`], [`Error::TooLarge`] and [`Error::Key`].
+    /// [`Error::Store`] unless [`OnError::Miss`] was chosen, [`Error::Encode`], [`Error::TooLarge`] and
+    /// [`Error::Key`].
     ///
     /// # Cancel safety
     /// When the future is dropped the value may have been written, on a copy on some nodes.
@@ -238,7 +241,8 @@ impl<E: Execute> Cache<E> {
     /// Deletes a key, and returns whether there was one.
     ///
     /// # Errors
-    /// [`Error::Store`], whatever [`OnError`] says, for a value that stays would be read again; and [`Error::Key`].
+    /// [`Error::Store`], whatever [`OnError`] says, for a value that stays would be read again; and
+    /// [`Error::Key`].
     ///
     /// # On a copy
     /// Says what the first node said that took it.

@@ -17,44 +17,49 @@ pub(crate) use integer::ascii_integer;
 pub(crate) use integer::from_integer;
 pub(crate) use integer::integer_of;
 
-/// How values are written. An entry says which codec wrote it, and a cache reads those of its own one, and of those that it
-/// is [told to](crate::CacheBuilder::also_reads).
+/// How values are written. An entry says which codec wrote it, and a cache reads those of its own one, and of
+/// those that it is [told to](crate::CacheBuilder::also_reads).
 ///
-/// Whatever the codec, an integer is stored as its digits: other programs read it, and the server counts with it.
+/// Whatever the codec, an integer is stored as its digits: other programs read it, and the server counts with
+/// it.
 ///
 /// What is read is what was written: a value that the codec would change, or could not read back, is
-/// [`Error::Encode`](crate::Error::Encode), and nothing is stored. What a codec cannot know is whether a type's own
-/// `Deserialize` takes what its `Serialize` gives.
+/// [`Error::Encode`](crate::Error::Encode), and nothing is stored. What a codec cannot know is whether a
+/// type's own `Deserialize` takes what its `Serialize` gives.
 ///
-/// No bytes can overflow the stack of who reads them, or keep it busy for longer than their length says: a value that is
-/// nested more than 127 deep, has more than 255 `Some`s and newtypes inside each other, or more than 4,096 elements that take
-/// no bytes, is neither written nor read. That is for a stack of 2 MiB, and types whose own code needs no more of it than
-/// what is derived.
+/// No bytes can overflow the stack of who reads them, or keep it busy for longer than their length says: a
+/// value that is nested more than 127 deep, has more than 255 `Some`s and newtypes inside each other, or more
+/// than 4,096 elements that take no bytes, is neither written nor read. That is for a stack of 2 MiB, and
+/// types whose own code needs no more of it than what is derived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Codec {
-    /// JSON: readable everywhere, and fields may be added and left out over time. The default, by feature `json`.
+    /// JSON: readable everywhere, and fields may be added and left out over time. The default, by feature
+    /// `json`.
     ///
-    /// Refused are infinity and NaN, keys of maps that are neither text nor number, and a `Some` of `None`, of `()` or of a
-    /// unit struct, for all of these are `null`.
+    /// Refused are infinity and NaN, keys of maps that are neither text nor number, and a `Some` of `None`,
+    /// of `()` or of a unit struct, for all of these are `null`.
     #[cfg(feature = "json")]
     Json,
-    /// MessagePack with field names: about as tolerant as JSON, shorter, and fit for bytes and any float. By feature
-    /// `msgpack`. Refused is a `Some` of `None` or of `()`.
+    /// MessagePack with field names: about as tolerant as JSON, shorter, and fit for bytes and any float. By
+    /// feature `msgpack`. Refused is a `Some` of `None` or of `()`.
     #[cfg(feature = "msgpack")]
     MsgPack,
-    /// Postcard: the shortest. It knows neither names nor types: any change of the value's type needs another `schema`,
-    /// and what was written with a different one is an error. It needs the envelope. By feature `postcard`.
+    /// Postcard: the shortest. It knows neither names nor types: any change of the value's type needs another
+    /// `schema`, and what was written with a different one is an error. It needs the envelope. By feature
+    /// `postcard`.
     ///
-    /// Refused is a struct of which `skip_serializing_if` leaves a field out, and one with `flatten`. A type that has to see
-    /// what there is before it can be read (`untagged`, `tag`, `serde_json::Value`) is written, and cannot be read.
+    /// Refused is a struct of which `skip_serializing_if` leaves a field out, and one with `flatten`. A type
+    /// that has to see what there is before it can be read (`untagged`, `tag`, `serde_json::Value`) is
+    /// written, and cannot be read.
     #[cfg(feature = "postcard")]
     Postcard {
         /// A number of the caller's for the current form of the values.
         schema: u16,
     },
-    /// Strings and bytes as they are; nothing else. It does not tell one from the other, so a type that may be either is
-    /// written, and cannot be read. Without an envelope it does not tell digits from an integer either.
+    /// Strings and bytes as they are; nothing else. It does not tell one from the other, so a type that may
+    /// be either is written, and cannot be read. Without an envelope it does not tell digits from an integer
+    /// either.
     Raw,
 }
 
@@ -83,7 +88,8 @@ impl Codec {
         }
     }
 
-    /// Whether what it writes may look like the digits of an integer that it is not, or its schema has no other place.
+    /// Whether what it writes may look like the digits of an integer that it is not, or its schema has no
+    /// other place.
     pub(crate) fn needs_envelope(self) -> bool {
         match self {
             #[cfg(feature = "postcard")]

@@ -28,7 +28,8 @@ impl Zstd {
     }
 }
 
-/// The payload as the codec wrote it. No more memory is taken than `decoded_len`, which the caller has checked.
+/// The payload as the codec wrote it. No more memory is taken than `decoded_len`, which the caller has
+/// checked.
 pub(crate) fn decompress(
     compression: u8,
     payload: &[u8],
@@ -46,8 +47,8 @@ pub(crate) fn decompress(
     if plain.len() == decoded_len { Ok(plain) } else { Err(DecodeReason::Length) }
 }
 
-/// How much the compressed entries of one call may still be together. Without a bound, as many short ones as fit into a
-/// reply become as many long ones.
+/// How much the compressed entries of one call may still be together. Without a bound, as many short ones as
+/// fit into a reply become as many long ones.
 #[derive(Debug)]
 pub(crate) struct Room {
     limit: usize,

@@ -11,7 +11,8 @@ use crate::key::AsKey;
 use crate::ttl::Ttl;
 
 impl<E: Execute> Cache<E> {
-    /// Sets a key for the [default time](crate::CacheBuilder::default_ttl) if it has no value, and returns whether it did.
+    /// Sets a key for the [default time](crate::CacheBuilder::default_ttl) if it has no value, and returns
+    /// whether it did.
     ///
     /// # Errors
     /// As [`add_for`](Self::add_for).
@@ -23,13 +24,13 @@ impl<E: Execute> Cache<E> {
         self.add_for(key, value, Ttl::Default).await
     }
 
-    /// Sets a key for a time if it has no value, and returns whether it did. With a time of zero nothing is stored or
-    /// removed; it returns whether there was no value. The note that there is none counts as a value, and so does one that
-    /// is stale.
+    /// Sets a key for a time if it has no value, and returns whether it did. With a time of zero nothing is
+    /// stored or removed; it returns whether there was no value. The note that there is none counts as a
+    /// value, and so does one that is stale.
     ///
     /// # Errors
-    /// [`Error::Store`], whatever [`OnError`](crate::OnError) says; [`Error::Encode`], [`Error::TooLarge`] and
-    /// [`Error::Key`].
+    /// [`Error::Store`], whatever [`OnError`](crate::OnError) says; [`Error::Encode`], [`Error::TooLarge`]
+    /// and [`Error::Key`].
     ///
     /// # On a copy
     /// One node decides, and the others are sent what it decided.
@@ -46,7 +47,8 @@ impl<E: Execute> Cache<E> {
         }
     }
 
-    /// Sets a key for the [default time](crate::CacheBuilder::default_ttl) if it has a value, and returns whether it did.
+    /// Sets a key for the [default time](crate::CacheBuilder::default_ttl) if it has a value, and returns
+    /// whether it did.
     ///
     /// # Errors
     /// As [`replace_for`](Self::replace_for).
@@ -58,7 +60,8 @@ impl<E: Execute> Cache<E> {
         self.replace_for(key, value, Ttl::Default).await
     }
 
-    /// Sets a key for a time if it has a value, and returns whether it did. With a time of zero the value is removed.
+    /// Sets a key for a time if it has a value, and returns whether it did. With a time of zero the value is
+    /// removed.
     ///
     /// # Errors
     /// As [`add_for`](Self::add_for).

@@ -46,15 +46,16 @@ impl<E: RunScript> Cache<E> {
     /// Adds `amount` to the integer of a key, and returns the sum. How long it is kept does not change.
     ///
     /// # Errors
-    /// [`Error::Missing`] if there is nothing, so that no counter without an end is made by accident; [`Error::Store`],
-    /// also if the value is no integer or the sum would leave 64 bits: then it is as it was. And [`Error::Key`].
+    /// [`Error::Missing`] if there is nothing, so that no counter without an end is made by accident;
+    /// [`Error::Store`], also if the value is no integer or the sum would leave 64 bits: then it is as it
+    /// was. And [`Error::Key`].
     ///
     /// # Cancel safety
     /// When the future is dropped the amount may have been added.
     ///
     /// # On a copy
-    /// Every node counts; the sum is that of a node which is not known to be behind. A node that does not have the key while
-    /// others do, because it has just expired there, counts nothing.
+    /// Every node counts; the sum is that of a node which is not known to be behind. A node that does not
+    /// have the key while others do, because it has just expired there, counts nothing.
     pub async fn incr(&self, key: impl AsKey, amount: i64) -> Result<i64, Error<E::Error>> {
         self.count(key.as_key(), amount.into()).await
     }
@@ -68,8 +69,8 @@ impl<E: RunScript> Cache<E> {
         self.count(key.as_key(), -i128::from(amount)).await
     }
 
-    /// Adds `amount` to the integer of a key, and returns the sum. A key that is not there starts at `first` and is kept
-    /// for `ttl`; one that is there is kept as long as it was.
+    /// Adds `amount` to the integer of a key, and returns the sum. A key that is not there starts at `first`
+    /// and is kept for `ttl`; one that is there is kept as long as it was.
     ///
     /// # Errors
     /// As [`incr`](Self::incr), without [`Error::Missing`].

@@ -40,7 +40,8 @@ pub(crate) enum Entry<T> {
 }
 
 impl Format {
-    /// The bytes to store under a Redis key for a value that becomes stale at `stale_at`, milliseconds since 1970; 0 for never.
+    /// The bytes to store under a Redis key for a value that becomes stale at `stale_at`, milliseconds since
+    /// 1970; 0 for never.
     pub(crate) fn encode<T: Serialize + ?Sized>(
         self,
         name: &[u8],
@@ -128,7 +129,8 @@ impl Format {
         })
     }
 
-    /// The same bytes as they are stored under another Redis key: what is sealed for the one is not read under the other.
+    /// The same bytes as they are stored under another Redis key: what is sealed for the one is not read
+    /// under the other.
     pub(crate) fn moved(self, from: &[u8], to: &[u8], bytes: Vec<u8>) -> Result<Vec<u8>, DecodeReason> {
         if !self.envelope || ascii_integer(&bytes).is_some() {
             return Ok(bytes);
@@ -137,8 +139,9 @@ impl Format {
         Ok(header.seal(to, [&[0; HEADER], payload].concat()))
     }
 
-    /// The codec that an entry was written with, if it is the cache's own or one that it was told to read. That it is compiled
-    /// in is no reason: other crates decide about that, and who writes an entry chooses its codec.
+    /// The codec that an entry was written with, if it is the cache's own or one that it was told to read.
+    /// That it is compiled in is no reason: other crates decide about that, and who writes an entry chooses
+    /// its codec.
     fn codec_of(self, header: Header) -> Result<Codec, DecodeReason> {
         let mut wanted = None;
         for codec in [Some(self.codec)].into_iter().chain(self.also_reads).flatten() {

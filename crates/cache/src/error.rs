@@ -6,8 +6,8 @@ use redisdb_node::Failure;
 
 pub use load::LoadError;
 
-/// What went wrong with a cache over a store whose errors are `S`: [`redisdb_node::Error`] for a node, the cluster's
-/// for a ring or a copy.
+/// What went wrong with a cache over a store whose errors are `S`: [`redisdb_node::Error`] for a node, the
+/// cluster's for a ring or a copy.
 ///
 /// A value never stands in a message.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -22,7 +22,8 @@ pub enum Error<S> {
     /// The value cannot be written with the cache's codec. Nothing was sent.
     #[error(transparent)]
     Encode(EncodeError),
-    /// The value is longer than [the limit](crate::CacheBuilder::max_stored_len) when it is stored. Nothing was sent.
+    /// The value is longer than [the limit](crate::CacheBuilder::max_stored_len) when it is stored. Nothing
+    /// was sent.
     #[error(transparent)]
     TooLarge(TooLargeError),
     /// The key cannot be used. Nothing was sent.
@@ -34,14 +35,15 @@ pub enum Error<S> {
     /// There is no value to return, because it could not be loaded.
     #[error(transparent)]
     Load(LoadError),
-    /// The store's reply has not one element for each key that was asked for, so no element is taken for any key's.
+    /// The store's reply has not one element for each key that was asked for, so no element is taken for any
+    /// key's.
     #[error(transparent)]
     Reply(ReplyError),
     /// The cache was [closed](crate::Cache::close). Nothing was sent.
     #[error("the cache is closed")]
     Closed,
-    /// Many keys were to be deleted, and the cache has no prefix that would tell its own from those of others. Nothing was
-    /// sent.
+    /// Many keys were to be deleted, and the cache has no prefix that would tell its own from those of
+    /// others. Nothing was sent.
     #[error("without a prefix the cache cannot tell its keys from those of others; give it one")]
     Unprefixed,
 }
@@ -95,8 +97,8 @@ pub enum DecodeReason {
         /// How long it may be.
         limit: u64,
     },
-    /// It would be longer than what is left of the limit (`CacheBuilder::max_unpacked_len`) for the compressed entries
-    /// of one call.
+    /// It would be longer than what is left of the limit (`CacheBuilder::max_unpacked_len`) for the
+    /// compressed entries of one call.
     #[error(
         "it is {len} bytes long when it is decompressed, and the entries before it have left {left} of the {limit} that one \
          call may take (`max_unpacked_len`)"
@@ -109,7 +111,8 @@ pub enum DecodeReason {
         /// How long all of them may be together.
         limit: u64,
     },
-    /// It is intact, but is not of the type that was asked for, or is nested more deeply than is [read](crate::Codec).
+    /// It is intact, but is not of the type that was asked for, or is nested more deeply than is
+    /// [read](crate::Codec).
     #[error("what is stored there is no `{wanted}`")]
     Type {
         /// The type.
@@ -208,15 +211,18 @@ impl<S: Failure> Error<S> {
         self.store().is_some_and(Failure::is_connect)
     }
 
-    /// Returns whether the store does not run such a command, or not like this, whatever the state of the servers.
+    /// Returns whether the store does not run such a command, or not like this, whatever the state of the
+    /// servers.
     pub fn is_unsupported(&self) -> bool {
         self.store().is_some_and(Failure::is_unsupported)
     }
 
-    /// Returns whether a server may have written what was to be written, or may do so later. `false` is a proof that none did.
+    /// Returns whether a server may have written what was to be written, or may do so later. `false` is a
+    /// proof that none did.
     ///
-    /// It speaks of the call that failed: the text of a [loader's](Error::Load) own error may say something else of the loader's,
-    /// and [`move_to_version`](crate::Cache::move_to_version) makes several, of which those before may have been executed.
+    /// It speaks of the call that failed: the text of a [loader's](Error::Load) own error may say something
+    /// else of the loader's, and [`move_to_version`](crate::Cache::move_to_version) makes several, of which
+    /// those before may have been executed.
     pub fn may_have_executed(&self) -> bool {
         self.store().is_some_and(Failure::may_have_executed)
     }

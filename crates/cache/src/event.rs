@@ -1,7 +1,7 @@
 //! What a cache says where it goes on without something, and no error tells it.
 //!
-//! An outage makes thousands of such events in a second. Of each kind one in a second is a warning, the others are for
-//! debugging; [`Stats`](crate::Stats) counts all.
+//! An outage makes thousands of such events in a second. Of each kind one in a second is a warning, the
+//! others are for debugging; [`Stats`](crate::Stats) counts all.
 
 use std::fmt;
 use std::time::Duration;

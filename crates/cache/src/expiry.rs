@@ -13,7 +13,8 @@ use crate::ttl::Life;
 use crate::ttl::Ttl;
 
 impl<E: Execute> Cache<E> {
-    /// Lets the value of a key be kept for `ttl` from now, and returns whether there is one. A `ttl` of zero deletes it.
+    /// Lets the value of a key be kept for `ttl` from now, and returns whether there is one. A `ttl` of zero
+    /// deletes it.
     ///
     /// A [stale](crate::Lookup::Stale) value stays stale.
     ///
@@ -51,8 +52,8 @@ impl<E: Execute> Cache<E> {
         self.touch(key, Ttl::Never).await
     }
 
-    /// Lets the value of a key be kept until an instant, and returns whether there is one. An instant that has passed
-    /// deletes it.
+    /// Lets the value of a key be kept until an instant, and returns whether there is one. An instant that
+    /// has passed deletes it.
     ///
     /// # Errors
     /// As [`touch`](Self::touch).

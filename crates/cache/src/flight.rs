@@ -56,8 +56,9 @@ struct Loads {
     running: HashMap<Vec<u8>, Flight>,
     /// Until when a stale value is served without another attempt, because the last one failed.
     resting: HashMap<Vec<u8>, Instant>,
-    /// Loads that run in their caller's own future, by the names of their Redis keys: the ticket that those have which began
-    /// since the key was last set or deleted, and how many they are. As many as there are callers, whom nobody here bounds.
+    /// Loads that run in their caller's own future, by the names of their Redis keys: the ticket that those
+    /// have which began since the key was last set or deleted, and how many they are. As many as there are
+    /// callers, whom nobody here bounds.
     solo: HashMap<Vec<u8>, (Ticket, usize)>,
     /// Tasks of loads that were overtaken, to be stopped with the others; among them some that have ended.
     overtaken: Vec<AbortHandle>,
@@ -88,7 +89,8 @@ impl Ticket {
 }
 
 impl Flights {
-    /// How many keys may rest. Above, those that have rested enough are forgotten, and all if those are not a half.
+    /// How many keys may rest. Above, those that have rested enough are forgotten, and all if those are not a
+    /// half.
     const MOST_RESTING: usize = 10_000;
 
     pub(crate) fn new(limit: usize) -> Self {
@@ -136,8 +138,8 @@ impl Flights {
         Ok(waiter)
     }
 
-    /// Notes that a key is about to be set or deleted: the value of a load under way is not written, and whoever asks
-    /// from now on does not get it.
+    /// Notes that a key is about to be set or deleted: the value of a load under way is not written, and
+    /// whoever asks from now on does not get it.
     pub(crate) fn overtake(&self, name: &[u8]) {
         let mut state = self.lock();
         // Nearly always there is nothing, and no need to hash the name.

@@ -53,11 +53,13 @@ enum Chain {
     Named { next: Option<Box<Chain>> },
 }
 
-/// Reads bytes as an entry of every kind. Whatever they are, the outcome is a value, the note that there is none, or an
-/// error, never a panic; a value is within the limit, and is the same after it was written and read again.
+/// Reads bytes as an entry of every kind. Whatever they are, the outcome is a value, the note that there is
+/// none, or an error, never a panic; a value is within the limit, and is the same after it was written and
+/// read again.
 ///
-/// The first byte chooses the codec, whether the others are read too (not if 4 is in it), and whether the rest is an entry as it is (0 to 63), an entry without an envelope
-/// (64 to 127), or header and payload of an envelope that is made whole here (from 128), for no fuzzer finds a checksum.
+/// The first byte chooses the codec, whether the others are read too (not if 4 is in it), and whether the
+/// rest is an entry as it is (0 to 63), an entry without an envelope (64 to 127), or header and payload of an
+/// envelope that is made whole here (from 128), for no fuzzer finds a checksum.
 pub fn decode(data: &[u8]) {
     let Some((&choice, rest)) = data.split_first() else { return };
     let codecs = [
@@ -232,7 +234,8 @@ mod tests {
                 add("tree-unsealed", 128, &unsealed(&format.encode(NAME, &tree, 0).unwrap()));
             }
         }
-        // What ended the process, or kept it busy: envelopes that are whole, with a payload of one byte so many times.
+        // What ended the process, or kept it busy: envelopes that are whole, with a payload of one byte so
+        // many times.
         #[cfg(all(feature = "json", feature = "msgpack", feature = "postcard"))]
         for (name, choice, id, schema, byte, n) in [
             ("json-deep", 0u8, 1u8, 0u8, b'[', 5000u16),
@@ -266,7 +269,8 @@ mod tests {
         }
     }
 
-    /// What the stack and the time of a call are taken by: on a thread as tests and runtimes have it, of 2 MiB.
+    /// What the stack and the time of a call are taken by: on a thread as tests and runtimes have it, of 2
+    /// MiB.
     #[test]
     #[cfg(all(feature = "json", feature = "msgpack", feature = "postcard"))]
     fn no_payload_of_one_byte_repeated_ends_the_process() {
@@ -293,7 +297,8 @@ mod tests {
     #[test]
     #[cfg(all(feature = "json", feature = "msgpack", feature = "postcard"))]
     fn a_value_of_each_kind_is_read_whole() {
-        // Or else nothing above says anything: an input that is refused at once is no test of what comes after.
+        // Or else nothing above says anything: an input that is refused at once is no test of what comes
+        // after.
         let format = Format {
             codec: Codec::Raw,
             also_reads: [Some(Codec::Json), Some(Codec::MsgPack), None, None],

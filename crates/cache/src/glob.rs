@@ -2,8 +2,8 @@
 //!
 //! A server that pays no heed to a pattern must not have the cache delete what nobody asked it to.
 
-/// Returns whether a pattern stands for a name. `*` stands for anything, `?` for one byte, `[ab]`, `[a-c]` and `[^a]` for one
-/// of several, and a backslash takes from the next byte its meaning.
+/// Returns whether a pattern stands for a name. `*` stands for anything, `?` for one byte, `[ab]`, `[a-c]`
+/// and `[^a]` for one of several, and a backslash takes from the next byte its meaning.
 pub(crate) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let (mut rest, mut left) = (pattern, name);
     // What to go on with when the last star stands for one byte more.

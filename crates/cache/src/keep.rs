@@ -35,7 +35,8 @@ pub(crate) struct Loaded {
 }
 
 impl<E> Shared<E> {
-    /// What is stored under a Redis key of a loaded value, or of the note that there is none. Nothing is, if it could not be read again.
+    /// What is stored under a Redis key of a loaded value, or of the note that there is none. Nothing is, if
+    /// it could not be read again.
     pub(crate) fn loaded<T: Serialize + DeserializeOwned>(
         &self,
         name: &[u8],
@@ -61,7 +62,8 @@ impl<E> Shared<E> {
 }
 
 impl<E: Execute> Shared<E> {
-    /// Writes what was loaded, unless the key was set or deleted meanwhile. That the store does not take it is no failure.
+    /// Writes what was loaded, unless the key was set or deleted meanwhile. That the store does not take it
+    /// is no failure.
     pub(crate) async fn keep(
         &self,
         key: impl fmt::Display,
@@ -85,8 +87,8 @@ impl<E: Execute> Shared<E> {
                 self.store.write::<()>(&rows::SET, cmd.arg("NX").take()).await.map(drop)
             }
         };
-        // The key may have been set or deleted between the question and the write, and nobody knows what came first. A
-        // cache may forget, but not serve what was deleted.
+        // The key may have been set or deleted between the question and the write, and nobody knows what came
+        // first. A cache may forget, but not serve what was deleted.
         let undone = match ticket.is_overtaken() {
             true => {
                 self.counters.overtaken_loads.count();

@@ -19,9 +19,11 @@ impl<'a> Key<'a> {
         Self { tag: None, name: name.as_ref() }
     }
 
-    /// A key that lives on the same node of a ring as all others with this tag (and this cache's prefix or another).
+    /// A key that lives on the same node of a ring as all others with this tag (and this cache's prefix or
+    /// another).
     ///
-    /// It is another key than the one without the tag, or with another one. An empty tag keeps nothing together.
+    /// It is another key than the one without the tag, or with another one. An empty tag keeps nothing
+    /// together.
     pub fn tagged(tag: &'a (impl AsRef<[u8]> + ?Sized), name: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
         Self { tag: Some(tag.as_ref()), name: name.as_ref() }
     }
@@ -96,16 +98,16 @@ impl<K: AsKey + ?Sized> AsKey for &K {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyStyle {
-    /// `prefix:version:key`, where `%`, `{` and `}` (and `:` in the prefix) are percent-escaped. So are other bytes that the
-    /// ring or copy looks for before and after a tag. The default.
+    /// `prefix:version:key`, where `%`, `{` and `}` (and `:` in the prefix) are percent-escaped. So are other
+    /// bytes that the ring or copy looks for before and after a tag. The default.
     ///
     /// No two different triples make one name, and no key can choose its node by a tag of its own.
     #[default]
     Escaped,
     /// `prefix:version:key`, nothing escaped: the names that a Django application uses.
     ///
-    /// Prefix `a` with key `2:x` in version 1 and prefix `a:1` with key `x` in version 2 are one name, and whoever
-    /// may choose a key may choose its node.
+    /// Prefix `a` with key `2:x` in version 1 and prefix `a:1` with key `x` in version 2 are one name, and
+    /// whoever may choose a key may choose its node.
     Django,
 }
 

@@ -15,7 +15,8 @@ use crate::key::FoundKey;
 use crate::sweep::STEP;
 
 impl<E: Scan> Cache<E> {
-    /// Goes through the keys of this version that match a glob-style pattern, step by step as they are asked for.
+    /// Goes through the keys of this version that match a glob-style pattern, step by step as they are asked
+    /// for.
     ///
     /// A key that is there from the beginning to the end is found at least once, and possibly more than once.
     ///

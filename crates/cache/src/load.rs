@@ -34,26 +34,30 @@ use crate::lookup::Sought;
 use crate::ttl::Ttl;
 
 impl<E: Execute + Send + 'static> Cache<E> {
-    /// Returns the value of a key; if there is none, calls `loader`, stores what it gives for `ttl`, and returns it.
+    /// Returns the value of a key; if there is none, calls `loader`, stores what it gives for `ttl`, and
+    /// returns it.
     ///
-    /// However many callers of this cache ask for a key at once, one load of it runs, in a task that the cache owns: a
-    /// caller that goes away stops neither the load nor the others. A key that is set or deleted through this cache
-    /// meanwhile keeps what it was set to; the loaded value is returned and not stored. What another process sets in
-    /// place of nothing is kept as well; that it deletes the key is not noticed.
+    /// However many callers of this cache ask for a key at once, one load of it runs, in a task that the
+    /// cache owns: a caller that goes away stops neither the load nor the others. A key that is set or
+    /// deleted through this cache meanwhile keeps what it was set to; the loaded value is returned and not
+    /// stored. What another process sets in place of nothing is kept as well; that it deletes the key is not
+    /// noticed.
     ///
-    /// If the store gives an error, or the value there cannot be decoded, the loader runs all the same. If a value is
-    /// there whose time is over but not its [grace](crate::CacheBuilder::stale_for), it is returned at once and the
-    /// loader runs behind the caller's back; if it fails, the old value goes on being returned, and the loader is left
-    /// alone for [a while](crate::CacheBuilder::refresh_pause).
+    /// If the store gives an error, or the value there cannot be decoded, the loader runs all the same. If a
+    /// value is there whose time is over but not its [grace](crate::CacheBuilder::stale_for), it is returned
+    /// at once and the loader runs behind the caller's back; if it fails, the old value goes on being
+    /// returned, and the loader is left alone for [a while](crate::CacheBuilder::refresh_pause).
     ///
-    /// A value that the [codec](crate::Codec) cannot hold (NaN in JSON, say), or that is too long, is returned and not
-    /// stored, which [`Stats::dropped`](crate::Stats::dropped) counts and an event tells. Callers who waited for such a load
-    /// call their own loaders, all at once.
+    /// A value that the [codec](crate::Codec) cannot hold (NaN in JSON, say), or that is too long, is
+    /// returned and not stored, which [`Stats::dropped`](crate::Stats::dropped) counts and an event tells.
+    /// Callers who waited for such a load call their own loaders, all at once.
     ///
     /// # Errors
-    /// [`Error::Load`] with the loader's error, its panic, that the value's own `Serialize` gave an error, or that it took
-    /// longer than [`load_timeout`](crate::CacheBuilder::load_timeout), or that as many loads are under way as
-    /// [`max_loads`](crate::CacheBuilder::max_loads) allows; [`Error::Key`] and [`Error::Closed`]; [`Error::Decode`] if the loader of another caller, for which this one waited, gave another type.
+    /// [`Error::Load`] with the loader's error, its panic, that the value's own `Serialize` gave an error, or
+    /// that it took longer than [`load_timeout`](crate::CacheBuilder::load_timeout), or that as many loads
+    /// are under way as [`max_loads`](crate::CacheBuilder::max_loads) allows; [`Error::Key`] and
+    /// [`Error::Closed`]; [`Error::Decode`] if the loader of another caller, for which this one waited, gave
+    /// another type.
     ///
     /// # Cancel safety
     /// When the future is dropped the load goes on.
@@ -92,8 +96,8 @@ impl<E: Execute + Send + 'static> Cache<E> {
         loaded.ok_or_else(|| Error::Load(LoadError::lost(key)))
     }
 
-    /// As [`get_or_set_with`](Self::get_or_set_with) for what may not exist: `None` from the loader is noted for
-    /// [`negative_ttl`](crate::CacheBuilder::negative_ttl), and the loader not called meanwhile.
+    /// As [`get_or_set_with`](Self::get_or_set_with) for what may not exist: `None` from the loader is noted
+    /// for [`negative_ttl`](crate::CacheBuilder::negative_ttl), and the loader not called meanwhile.
     ///
     /// # Errors
     /// As [`get_or_set_with`](Self::get_or_set_with).
@@ -120,8 +124,8 @@ impl<E: Execute + Send + 'static> Cache<E> {
         }
     }
 
-    /// Calls `loader` whatever is there, stores what it gives for `ttl`, and returns it. A load that is under way is
-    /// overtaken, not joined: it may have read what is old by now.
+    /// Calls `loader` whatever is there, stores what it gives for `ttl`, and returns it. A load that is under
+    /// way is overtaken, not joined: it may have read what is old by now.
     ///
     /// # Errors
     /// As [`get_or_set_with`](Self::get_or_set_with).
@@ -244,8 +248,8 @@ impl<E: Execute + Send + 'static> Cache<E> {
         Err(Error::Load(failed))
     }
 
-    /// Joins a load that is under way, or starts one, which puts its value in the slot; a loader that is not needed comes
-    /// back.
+    /// Joins a load that is under way, or starts one, which puts its value in the slot; a loader that is not
+    /// needed comes back.
     fn fly<T, X, F, L>(
         &self,
         key: Key<'_>,

@@ -20,18 +20,18 @@ use crate::lookup::Sought;
 use crate::ttl::Ttl;
 
 impl<E: Execute> Cache<E> {
-    /// Returns the values of many keys, in the caller's order: those that are there, and those that `loader` gives for
-    /// the others, which are stored for `ttl`. It is called once, with the keys that have no value (or a stale one, or one
-    /// that cannot be had), in the caller's order, each once; not at all if there is none. What it gives for other keys
-    /// is left out.
+    /// Returns the values of many keys, in the caller's order: those that are there, and those that `loader`
+    /// gives for the others, which are stored for `ttl`. It is called once, with the keys that have no value
+    /// (or a stale one, or one that cannot be had), in the caller's order, each once; not at all if there is
+    /// none. What it gives for other keys is left out.
     ///
     /// It runs in the caller's own future, and callers do not wait for each other. As with
-    /// [`get_or_set_with`](Self::get_or_set_with), a key that is set or deleted meanwhile keeps what it was set to, and a
-    /// value is kept [beyond its time](crate::CacheBuilder::stale_for).
+    /// [`get_or_set_with`](Self::get_or_set_with), a key that is set or deleted meanwhile keeps what it was
+    /// set to, and a value is kept [beyond its time](crate::CacheBuilder::stale_for).
     ///
     /// # Errors
-    /// What the loader gives, and [`Error::Key`] and [`Error::Closed`], as `X` is made of an [`Error`]. The store's errors
-    /// are none: what it cannot give is loaded.
+    /// What the loader gives, and [`Error::Key`] and [`Error::Closed`], as `X` is made of an [`Error`]. The
+    /// store's errors are none: what it cannot give is loaded.
     ///
     /// # Cancel safety
     /// When the future is dropped some of what was loaded may have been stored.

@@ -49,7 +49,8 @@ pub struct Batch<K, S> {
 pub struct Deleted<K, S> {
     /// How many keys were there, and are not any more.
     pub n_deleted: usize,
-    /// The keys that were not deleted, or of which it is not known, in the caller's order, each with the reason.
+    /// The keys that were not deleted, or of which it is not known, in the caller's order, each with the
+    /// reason.
     pub failed: Vec<(K, Error<S>)>,
 }
 
@@ -57,9 +58,9 @@ impl<E: Execute> Cache<E> {
     /// Returns the values of those keys that have one. A key that stands twice is found twice.
     ///
     /// # Errors
-    /// The first one, if every key failed. Keys that fail while others do not stand in [`Found::failed`]; under
-    /// [`OnError::Miss`] those that the store failed on count as missing. [`Error::Reply`] if the store does not answer for
-    /// each key. A compressed entry for which the ones before it have left too little of
+    /// The first one, if every key failed. Keys that fail while others do not stand in [`Found::failed`];
+    /// under [`OnError::Miss`] those that the store failed on count as missing. [`Error::Reply`] if the store
+    /// does not answer for each key. A compressed entry for which the ones before it have left too little of
     /// `max_unpacked_len` is [`Error::Decode`](crate::DecodeReason::TooMuch).
     ///
     /// # On a ring
@@ -102,14 +103,15 @@ impl<E: Execute> Cache<E> {
     /// Sets many keys for a time. Each is a write of its own: some may be done and others not.
     ///
     /// # Errors
-    /// The first one, if every key failed. Keys that fail while others do not stand in [`Batch::failed`]; under
-    /// [`OnError::Miss`] all that fail do, and are counted.
+    /// The first one, if every key failed. Keys that fail while others do not stand in [`Batch::failed`];
+    /// under [`OnError::Miss`] all that fail do, and are counted.
     ///
     /// # Cancel safety
     /// When the future is dropped any of the values may have been written.
     ///
     /// # On a ring
-    /// All are sent at once, each to its node, 1000 at a time ([`batch_len`](crate::CacheBuilder::batch_len)).
+    /// All are sent at once, each to its node, 1000 at a time
+    /// ([`batch_len`](crate::CacheBuilder::batch_len)).
     ///
     /// # On a copy
     /// A key is done when as many nodes took it as the copy asks for.
@@ -158,11 +160,12 @@ impl<E: Execute> Cache<E> {
     /// Deletes many keys.
     ///
     /// # Errors
-    /// The first one, if every key failed, whatever [`OnError`] says. Keys that fail while others do not stand in
-    /// [`Deleted::failed`]: their values will be read again.
+    /// The first one, if every key failed, whatever [`OnError`] says. Keys that fail while others do not
+    /// stand in [`Deleted::failed`]: their values will be read again.
     ///
     /// # On a ring
-    /// All are sent at once, each to its node, 1000 at a time ([`batch_len`](crate::CacheBuilder::batch_len)).
+    /// All are sent at once, each to its node, 1000 at a time
+    /// ([`batch_len`](crate::CacheBuilder::batch_len)).
     pub async fn delete_many<K: AsKey>(
         &self,
         keys: impl IntoIterator<Item = K>,

@@ -56,8 +56,8 @@ impl Names {
         whole
     }
 
-    /// The version and the key of a name, if it is one of this prefix. What a pattern finds need not be: `*` stands for
-    /// anything.
+    /// The version and the key of a name, if it is one of this prefix. What a pattern finds need not be: `*`
+    /// stands for anything.
     pub(crate) fn take_apart(&self, prefix: &str, name: &[u8]) -> Option<(u32, FoundKey)> {
         let mut own = Vec::new();
         self.push_prefix(&mut own, prefix);
@@ -136,8 +136,8 @@ impl Names {
         name
     }
 
-    /// What could choose a node, and what escapes begin with. The braces are always among it, so that a name depends on as
-    /// little as possible.
+    /// What could choose a node, and what escapes begin with. The braces are always among it, so that a name
+    /// depends on as little as possible.
     fn is_special(&self, byte: u8) -> bool {
         [self.marker, b'{', b'}', self.open, self.close].contains(&byte)
     }

@@ -9,11 +9,12 @@ use crate::settings::OnError;
 use crate::settings::OnUndecodable;
 
 impl<E> Cache<E> {
-    /// Starts a cache that shares its entries with a Django application: [`KeyStyle::Django`], no envelope, 5 minutes.
+    /// Starts a cache that shares its entries with a Django application: [`KeyStyle::Django`], no envelope, 5
+    /// minutes.
     ///
-    /// Integers are shared as they are. Everything else is what the codec writes, so the application needs a serializer
-    /// that does the same, in its `OPTIONS` for example one that calls `json.dumps` and `json.loads`; Django's default one
-    /// pickles, which only Python reads.
+    /// Integers are shared as they are. Everything else is what the codec writes, so the application needs a
+    /// serializer that does the same, in its `OPTIONS` for example one that calls `json.dumps` and
+    /// `json.loads`; Django's default one pickles, which only Python reads.
     pub fn django(store: E) -> CacheBuilder<E> {
         Self::builder(store).key_style(KeyStyle::Django).without_envelope()
     }

@@ -10,8 +10,8 @@ use crate::ttl::unix_millis;
 
 /// What a cache does when the store gives an error on a read, or on a write of a value.
 ///
-/// Deleting, counting and writing under a condition give their errors in any case: after a deletion that did not
-/// happen, an old value would be read.
+/// Deleting, counting and writing under a condition give their errors in any case: after a deletion that did
+/// not happen, an old value would be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnError {
@@ -86,8 +86,8 @@ impl Settings {
         ttl.life(self.default_ttl, now)
     }
 
-    /// When a value that is loaded at `now` becomes stale, in milliseconds since 1970, and how long it is kept as such; 0
-    /// for never.
+    /// When a value that is loaded at `now` becomes stale, in milliseconds since 1970, and how long it is
+    /// kept as such; 0 for never.
     pub(crate) fn with_grace(&self, life: Life, now: SystemTime) -> (u64, Life) {
         let stale_at = match life {
             Life::For(millis) => unix_millis(now).saturating_add(millis),

@@ -7,9 +7,9 @@ use crate::export::Export;
 
 /// What a cache and its clones have counted since it was built.
 ///
-/// With the feature `metrics` each number is also a counter of the `metrics` crate, named `redisdb_cache_hits_total` for
-/// example and labeled `cache` with the prefix, and the time that loaders take is the histogram
-/// `redisdb_cache_load_seconds`.
+/// With the feature `metrics` each number is also a counter of the `metrics` crate, named
+/// `redisdb_cache_hits_total` for example and labeled `cache` with the prefix, and the time that loaders take
+/// is the histogram `redisdb_cache_load_seconds`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -33,8 +33,9 @@ pub struct Stats {
     pub failed_loads: u64,
     /// Loads whose value was not stored, because the key was set or deleted meanwhile.
     pub overtaken_loads: u64,
-    /// Values that were not stored though no error says so: loaded ones that the store did not take, that are too long or
-    /// that the [codec](crate::Codec) cannot hold, and those that the store did not take under [`OnError::Miss`](crate::OnError::Miss).
+    /// Values that were not stored though no error says so: loaded ones that the store did not take, that are
+    /// too long or that the [codec](crate::Codec) cannot hold, and those that the store did not take under
+    /// [`OnError::Miss`](crate::OnError::Miss).
     pub dropped: u64,
 }
 

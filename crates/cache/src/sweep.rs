@@ -62,8 +62,8 @@ type OnProgress<'a> = Box<dyn FnMut(SweepProgress) + Send + 'a>;
 impl<E: Scan> Cache<E> {
     /// Deletes all entries with this cache's prefix, of every version, and nothing else.
     ///
-    /// The servers are gone through step by step, all at once, and go on serving meanwhile. What is stored meanwhile may
-    /// stay. Loads that are under way are not written.
+    /// The servers are gone through step by step, all at once, and go on serving meanwhile. What is stored
+    /// meanwhile may stay. Loads that are under way are not written.
     ///
     /// ```no_run
     /// # async fn f(cache: redisdb_cache::Cache<redisdb_node::Node>) -> Result<(), Box<dyn std::error::Error>> {
@@ -73,8 +73,8 @@ impl<E: Scan> Cache<E> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Unprefixed`], and [`Error::Store`] if nothing could be asked at all. A server that fails while others do
-    /// not stands in [`Swept::failed`].
+    /// [`Error::Unprefixed`], and [`Error::Store`] if nothing could be asked at all. A server that fails
+    /// while others do not stands in [`Swept::failed`].
     ///
     /// # Cancel safety
     /// When the future is dropped, some of the entries are deleted.
@@ -85,8 +85,8 @@ impl<E: Scan> Cache<E> {
         self.sweep(self.names().pattern_of_all(&self.shared.settings.prefix))
     }
 
-    /// Deletes the entries of this version whose keys match a glob-style pattern: `*`, `?`, `[a-z]`, `\*` for a star. What a
-    /// user may choose of it has to be escaped like that: each of `*?[]\` behind a backslash.
+    /// Deletes the entries of this version whose keys match a glob-style pattern: `*`, `?`, `[a-z]`, `\*` for
+    /// a star. What a user may choose of it has to be escaped like that: each of `*?[]\` behind a backslash.
     ///
     /// # Errors
     /// As [`clear`](Self::clear).
@@ -103,7 +103,8 @@ impl<E: Scan> Cache<E> {
 }
 
 impl<'a, E> Sweep<'a, E> {
-    /// Calls a function with the progress after every step on a server, and when a server is done or given up.
+    /// Calls a function with the progress after every step on a server, and when a server is done or given
+    /// up.
     pub fn on_progress(mut self, f: impl FnMut(SweepProgress) + Send + 'a) -> Self {
         self.reporter = Some(Reporter { state: Mutex::new((SweepProgress::default(), Box::new(f))) });
         self
@@ -208,7 +209,8 @@ impl<E: Scan> Sweep<'_, E> {
         }
     }
 
-    /// The pattern of all versions finds more, for `*` stands for anything; and a server may pay no heed to a pattern.
+    /// The pattern of all versions finds more, for `*` stands for anything; and a server may pay no heed to a
+    /// pattern.
     fn is_meant(&self, name: &[u8]) -> bool {
         let names = self.cache.names();
         names.take_apart(&self.cache.shared.settings.prefix, name).is_some()

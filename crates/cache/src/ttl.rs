@@ -6,8 +6,8 @@ use std::time::UNIX_EPOCH;
 
 /// How long an entry is kept.
 ///
-/// A [`Duration`] converts into it, so `cache.set_for(key, &value, Duration::from_secs(60))` is fine. A part of a
-/// millisecond counts as a whole one: a short life is never taken for none.
+/// A [`Duration`] converts into it, so `cache.set_for(key, &value, Duration::from_secs(60))` is fine. A part
+/// of a millisecond counts as a whole one: a short life is never taken for none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ttl {
@@ -36,8 +36,8 @@ pub(crate) enum Life {
 }
 
 impl Life {
-    /// What a server counts in must not pass the end of its signed 64 bits, now being what it is: this is 146 million
-    /// years away.
+    /// What a server counts in must not pass the end of its signed 64 bits, now being what it is: this is 146
+    /// million years away.
     const LONGEST: u64 = u64::MAX >> 2;
 
     /// Anything that no server can hold has no end.
@@ -61,8 +61,8 @@ impl Ttl {
     /// The default of the default: what Django's caches have.
     pub(crate) const FIVE_MINUTES: Self = Self::After(Duration::from_secs(300));
 
-    /// A time from now on stays one: the clock of this machine may be off. A copy makes an instant of it, so that all of
-    /// its nodes drop the entry together.
+    /// A time from now on stays one: the clock of this machine may be off. A copy makes an instant of it, so
+    /// that all of its nodes drop the entry together.
     pub(crate) fn life(self, default: Self, now: SystemTime) -> Life {
         let life = match self {
             Self::Default if default == Self::Default => return Self::FIVE_MINUTES.life(default, now),

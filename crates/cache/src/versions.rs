@@ -25,7 +25,8 @@ impl<E: Execute> Cache<E> {
         self.move_to_version(key, self.version.saturating_add(1)).await
     }
 
-    /// Moves the value of a key to the version before, with what is left of its time, and returns that version.
+    /// Moves the value of a key to the version before, with what is left of its time, and returns that
+    /// version.
     ///
     /// # Errors
     /// As [`move_to_version`](Self::move_to_version).
@@ -33,17 +34,16 @@ impl<E: Execute> Cache<E> {
         self.move_to_version(key, self.version.saturating_sub(1)).await
     }
 
-    /// Moves the value of a key to another version, with what is left of its time, and returns that version. To its own
-    /// it stays where it is.
+    /// Moves the value of a key to another version, with what is left of its time, and returns that version.
+    /// To its own it stays where it is.
     ///
     /// # Errors
-    /// [`Error::Missing`] if there is none; [`Error::Decode`] if there is something that no cache wrote under this key;
-    /// [`Error::Store`], whatever [`OnError`](crate::OnError) says, and
-    /// [`Error::Key`].
+    /// [`Error::Missing`] if there is none; [`Error::Decode`] if there is something that no cache wrote under
+    /// this key; [`Error::Store`], whatever [`OnError`](crate::OnError) says, and [`Error::Key`].
     ///
     /// # Cancel safety
-    /// It is read, written and then deleted: when the future is dropped, or after an error, the value may be there in
-    /// both versions.
+    /// It is read, written and then deleted: when the future is dropped, or after an error, the value may be
+    /// there in both versions.
     pub async fn move_to_version(&self, key: impl AsKey, version: u32) -> Result<u32, Error<E::Error>> {
         let (key, store) = (key.as_key(), &self.shared.store);
         let name = self.name(key)?;

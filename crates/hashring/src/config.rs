@@ -43,7 +43,8 @@ impl Member {
         self
     }
 
-    /// Sets what is hashed for the node in a compatible [`Layout`]; see there what that is and when it is needed.
+    /// Sets what is hashed for the node in a compatible [`Layout`]; see there what that is and when it is
+    /// needed.
     #[cfg(feature = "layouts")]
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {

@@ -4,7 +4,8 @@ use md5::{Digest as _, Md5};
 
 /// A 32-bit hash under the name that twemproxy and libmemcached use for it.
 ///
-/// Some are not what their names say; each is what those programs compute on x86-64, where a C `char` has a sign.
+/// Some are not what their names say; each is what those programs compute on x86-64, where a C `char` has a
+/// sign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

@@ -2,7 +2,8 @@
 
 use crate::circle::Circle;
 
-/// The circle cut into cells of equal size, several for each point, so that nearly every cell has one owner or two.
+/// The circle cut into cells of equal size, several for each point, so that nearly every cell has one owner
+/// or two.
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
     cells: Box<[Cell]>,

@@ -62,7 +62,8 @@ impl Points {
     /// The same for one unit of weight, whose first point is given. `None` if no point of it counts.
     fn distance_in(self, unit: u64, position: u64) -> Option<u64> {
         let sector = (position / SECTOR).min(POINTS - 1);
-        // Behind the position in its own sector there may be nothing; the way then ends there after a whole turn.
+        // Behind the position in its own sector there may be nothing; the way then ends there after a whole
+        // turn.
         (sector..POINTS)
             .chain(0..=sector)
             .filter_map(|sector| self.point(unit + sector, sector))

@@ -4,7 +4,8 @@ use std::iter::FusedIterator;
 
 use crate::placement::{Placement, Walk};
 
-/// The distinct nodes in the order in which they would own a key. Made by [`HashRing::successors`](crate::HashRing::successors).
+/// The distinct nodes in the order in which they would own a key. Made by
+/// [`HashRing::successors`](crate::HashRing::successors).
 ///
 /// It walks the ring only as far as it is asked to, and allocates nothing for the first eight nodes.
 #[derive(Clone, Debug)]

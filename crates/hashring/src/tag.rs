@@ -6,14 +6,16 @@
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case", remote = "Self"))]
 #[non_exhaustive]
 pub enum HashTag {
-    /// The rule of [Redis Cluster](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags):
-    /// what stands between the first `{` and the first `}` after it, if that is at least one byte;
-    /// otherwise the whole key. The default.
+    /// The rule of [Redis
+    /// Cluster](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags): what
+    /// stands between the first `{` and the first `}` after it, if that is at least one byte; otherwise the
+    /// whole key. The default.
     #[default]
     Cluster,
     /// Always the whole key; braces mean nothing.
     None,
-    /// The rule of [`Cluster`](Self::Cluster) with other delimiters. They may be the same byte, as in `$tag$`.
+    /// The rule of [`Cluster`](Self::Cluster) with other delimiters. They may be the same byte, as in
+    /// `$tag$`.
     Delimiters {
         /// The byte before the tag.
         #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::written::byte"))]
@@ -22,8 +24,8 @@ pub enum HashTag {
         #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::written::byte"))]
         close: u8,
     },
-    /// The rule of Ruby's `Redis::Distributed`: a tag stands at the start of a line and has no line break in it.
-    /// The tag of `{}}` is `}`.
+    /// The rule of Ruby's `Redis::Distributed`: a tag stands at the start of a line and has no line break in
+    /// it. The tag of `{}}` is `}`.
     #[cfg(feature = "layouts")]
     RedisRb,
     /// The rule of PHP's `RedisArray`: the rule of [`Cluster`](Self::Cluster) up to the first NUL byte, but
@@ -31,8 +33,8 @@ pub enum HashTag {
     #[cfg(feature = "layouts")]
     #[cfg_attr(feature = "serde", serde(rename = "phpredis"))]
     PhpRedis,
-    /// The rule of `DEFAULT_KEY_TAG_PATTERN` of Jedis, `\\{(.+?)\\}`: the first tag that has no line break in it.
-    /// The tag of `{}}` is `}`.
+    /// The rule of `DEFAULT_KEY_TAG_PATTERN` of Jedis, `\\{(.+?)\\}`: the first tag that has no line break in
+    /// it. The tag of `{}}` is `}`.
     #[cfg(feature = "layouts")]
     Jedis,
 }

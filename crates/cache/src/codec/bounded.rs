@@ -1,4 +1,5 @@
-//! A deserializer that ends in an error what would not end, or would overflow the stack: bytes that somebody forged.
+//! A deserializer that ends in an error what would not end, or would overflow the stack: bytes that somebody
+//! forged.
 
 mod parts;
 
@@ -11,11 +12,11 @@ use serde::de::Visitor;
 
 /// How deep a value may be nested, as it is [written](super::strict): what `serde_json` reads.
 pub(super) const MAX_LEVELS: u8 = 127;
-/// How many `Some`s and newtypes may be inside each other besides: a codec that writes nothing for them would go on with the
-/// same bytes for ever.
+/// How many `Some`s and newtypes may be inside each other besides: a codec that writes nothing for them would
+/// go on with the same bytes for ever.
 pub(super) const MAX_WRAPPERS: u8 = 255;
-/// How many elements of lists and maps there may be beyond the number of bytes: a length costs nothing where elements take
-/// none.
+/// How many elements of lists and maps there may be beyond the number of bytes: a length costs nothing where
+/// elements take none.
 pub(super) const MAX_EMPTY: usize = 4096;
 
 /// Reads a value from so many bytes.
@@ -83,7 +84,8 @@ impl At<'_> {
     }
 }
 
-/// A codec's deserializer, or what it and a type tell each other the parts of a value by, and where in the value that is.
+/// A codec's deserializer, or what it and a type tell each other the parts of a value by, and where in the
+/// value that is.
 struct Bounded<'a, X> {
     inner: X,
     at: At<'a>,

@@ -23,7 +23,8 @@ pub(crate) fn integer_of<T: Serialize + ?Sized>(value: &T, human_readable: bool)
     value.serialize(Probe { human_readable }).ok()
 }
 
-/// The integer that stored bytes are, if they are one as the server writes it: no sign but `-`, no leading zero.
+/// The integer that stored bytes are, if they are one as the server writes it: no sign but `-`, no leading
+/// zero.
 pub(crate) fn ascii_integer(bytes: &[u8]) -> Option<i64> {
     // The longest is `-9223372036854775808`.
     let bytes = Some(bytes).filter(|bytes| bytes.len() <= 20)?;

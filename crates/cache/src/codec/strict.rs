@@ -26,8 +26,8 @@ pub(super) struct Limits {
     pub(super) nothing_struct: bool,
     /// Whether a key of a map is a text, or has the form of one.
     pub(super) text_keys: bool,
-    /// Whether fields stand in their order without a name, so that none may be left out, and lengths before what is so
-    /// long.
+    /// Whether fields stand in their order without a name, so that none may be left out, and lengths before
+    /// what is so long.
     pub(super) ordered: bool,
 }
 
@@ -79,8 +79,8 @@ struct Rules<'a> {
     in_some: bool,
     /// Whether it is a key of a map.
     in_key: bool,
-    /// Whether it is inside of a map whose length was not known: serde's `flatten`, which reads no integers of 128
-    /// bits.
+    /// Whether it is inside of a map whose length was not known: serde's `flatten`, which reads no integers
+    /// of 128 bits.
     in_flat: bool,
 }
 

@@ -59,8 +59,8 @@ impl LoadError {
         }
     }
 
-    /// Returns whether the loader took longer than [`load_timeout`](crate::CacheBuilder::load_timeout), and was
-    /// stopped.
+    /// Returns whether the loader took longer than [`load_timeout`](crate::CacheBuilder::load_timeout), and
+    /// was stopped.
     pub fn is_timeout(&self) -> bool {
         matches!(self.cause, Cause::Timeout(_))
     }
@@ -70,8 +70,8 @@ impl LoadError {
         matches!(self.cause, Cause::Lost)
     }
 
-    /// Returns whether as many loads were under way as [`max_loads`](crate::CacheBuilder::max_loads) allows. The loader was
-    /// not called.
+    /// Returns whether as many loads were under way as [`max_loads`](crate::CacheBuilder::max_loads) allows.
+    /// The loader was not called.
     pub fn is_overloaded(&self) -> bool {
         matches!(self.cause, Cause::Overloaded(_))
     }

@@ -18,8 +18,8 @@ pub enum DoistHashRing {
     /// The release on PyPI (1.3.1, Python 2), and the repository on Python 3 since 2021-12-28.
     #[default]
     Current,
-    /// The repository on Python 3 from 2014 until 2021-12-28: by mistake it hashed the text that Python shows for
-    /// a digest. It is badly balanced; use it only to reach data that was stored with it.
+    /// The repository on Python 3 from 2014 until 2021-12-28: by mistake it hashed the text that Python shows
+    /// for a digest. It is badly balanced; use it only to reach data that was stored with it.
     LegacyPython3,
 }
 

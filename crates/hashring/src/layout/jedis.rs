@@ -8,8 +8,9 @@ use crate::{hash32::Hash32, key_hash::KeyHash};
 
 /// The sharding of Jedis.
 ///
-/// A shard without a name is known by its position only: its address is not hashed, so **the order of the nodes
-/// matters**. A node here is one without a name unless it has a [label](crate::Member::label), which is that name.
+/// A shard without a name is known by its position only: its address is not hashed, so **the order of the
+/// nodes matters**. A node here is one without a name unless it has a [label](crate::Member::label), which is
+/// that name.
 ///
 /// Jedis hashes whole keys unless it is given a pattern; [`HashTag::Jedis`](crate::HashTag::Jedis) is its
 /// `DEFAULT_KEY_TAG_PATTERN`.

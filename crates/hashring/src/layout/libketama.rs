@@ -15,8 +15,8 @@ pub(super) fn plan(nodes: &[Node<'_>]) -> Plan {
     Plan { key_hash: KeyHash::CString, placement: ring.of_labels(nodes, '-', count) }
 }
 
-/// The number of digests of a node. The multiplication is in double precision, unlike that of the programs that
-/// took the formula over.
+/// The number of digests of a node. The multiplication is in double precision, unlike that of the programs
+/// that took the formula over.
 fn count(weight: f64, total: f64, n_nodes: f64) -> u64 {
     let part = weight as f32 / total as f32;
     (f64::from(part) * 40.0 * n_nodes) as f32 as u64

@@ -52,7 +52,8 @@ impl PhpRedis {
     }
 }
 
-/// The node of a hash is `hash * n / (2^32 - 1)`, rounded down: each has one arc, and the arcs are almost alike.
+/// The node of a hash is `hash * n / (2^32 - 1)`, rounded down: each has one arc, and the arcs are almost
+/// alike.
 fn equal_parts(nodes: &[Node<'_>]) -> Placement {
     let (n, max) = (nodes.len() as u64, u64::from(u32::MAX));
     let ends = (1..).zip(nodes).map(|(next, node)| {

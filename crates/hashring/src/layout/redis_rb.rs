@@ -10,10 +10,10 @@ use crate::{hash32::Hash32, key_hash::KeyHash};
 
 /// The three generations of `Redis::Distributed`.
 ///
-/// A node is hashed by its id, which is made from its URL: without a [label](crate::Member::label), a name that is a
-/// URL (`redis://host:port/db`) becomes the id that this generation makes of it, and any other name
-/// is the id (the option `id:`). Weights mean nothing. The order of the nodes matters only if two have a point in
-/// common.
+/// A node is hashed by its id, which is made from its URL: without a [label](crate::Member::label), a name
+/// that is a URL (`redis://host:port/db`) becomes the id that this generation makes of it, and any other name
+/// is the id (the option `id:`). Weights mean nothing. The order of the nodes matters only if two have a
+/// point in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

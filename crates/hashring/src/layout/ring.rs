@@ -77,7 +77,8 @@ impl PointHash {
 }
 
 impl Ring {
-    /// Puts on the circle, for each node, the hashes of its text followed by a number, from 0 up to its count.
+    /// Puts on the circle, for each node, the hashes of its text followed by a number, from 0 up to its
+    /// count.
     pub(super) fn of(self, nodes: impl Iterator<Item = (u16, String, u64)>) -> Placement {
         let mut points = Vec::new();
         for (node, mut text, count) in nodes {
@@ -92,8 +93,8 @@ impl Ring {
             points.reverse();
         }
         if self.search == Search::After {
-            // A key that is on a point belongs to the next one: the point owns what is before it, itself excluded.
-            // A point at the very start then stands at the very end, which is the same on a circle.
+            // A key that is on a point belongs to the next one: the point owns what is before it, itself
+            // excluded. A point at the very start then stands at the very end, which is the same on a circle.
             for (point, _) in &mut points {
                 *point = point.wrapping_sub(self.points.step());
             }

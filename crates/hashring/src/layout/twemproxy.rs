@@ -51,8 +51,9 @@ impl Twemproxy {
         Self { distribution: Distribution::Modula, hash }
     }
 
-    /// The node of an entry of `servers:`, such as `10.0.0.1:6379:1` or `10.0.0.1:6379:1 alpha`: with the label
-    /// and the weight it has there, and called by its name or address. `None` if it is not of that form.
+    /// The node of an entry of `servers:`, such as `10.0.0.1:6379:1` or `10.0.0.1:6379:1 alpha`: with the
+    /// label and the weight it has there, and called by its name or address. `None` if it is not of that
+    /// form.
     #[must_use]
     pub fn server(entry: &str) -> Option<Member> {
         let (address, name) = match entry.rsplit_once(' ') {
