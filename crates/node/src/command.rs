@@ -1,4 +1,5 @@
-//! What is known of each command: one row of data says where it may go and what its failure means.
+//! The command table: one row of data for each command says where the command may go and what its failure
+//! means.
 
 pub(crate) mod block_time;
 pub(crate) mod command_info;

@@ -1,4 +1,4 @@
-//! Where one server is and how to talk to it.
+//! The configuration of a node: where its server is, and the limits of calls to it.
 
 mod address;
 pub use address::Address;
@@ -23,7 +23,7 @@ use url::Url;
 use self::credentials::Credentials;
 use self::sentinels::Sentinels;
 
-/// Where one server is and how to talk to it.
+/// The configuration of a node: where its server is, and the limits of calls to it.
 ///
 /// ```
 /// use redisdb_node::NodeConfig;
@@ -67,11 +67,12 @@ impl NodeConfig {
     pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
     /// How often an idle connection is asked for a sign of life: about every second.
     pub const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-    /// How many calls may be under way at once: 5,000. As many may be executed late by a server that hung.
+    /// The number of calls that may be under way at once: 5,000. As many may be executed late by a server
+    /// that hung.
     pub const MAX_IN_FLIGHT: usize = 5_000;
-    /// How many bytes a reply may take: 512 MiB, the longest string that Redis holds by default.
+    /// The number of bytes that a reply may take: 512 MiB, the longest string that Redis holds by default.
     pub const MAX_REPLY: usize = 512 << 20;
-    /// How many connections of one's own there may be at once: 64.
+    /// The number of connections of one's own there may be at once: 64.
     pub const MAX_DEDICATED: usize = 64;
 
     /// Reads the URL of a server:
@@ -404,32 +405,32 @@ impl NodeConfig {
         self.weight
     }
 
-    /// How long connecting may take.
+    /// The time that connecting may take.
     pub fn connect_timeout(&self) -> Duration {
         self.connect_timeout.unwrap_or(Self::CONNECT_TIMEOUT)
     }
 
-    /// How long a reply may take.
+    /// The time that a reply may take.
     pub fn response_timeout(&self) -> Duration {
         self.response_timeout.unwrap_or(Self::RESPONSE_TIMEOUT)
     }
 
-    /// How often an idle connection is asked for a sign of life; zero is never.
+    /// The interval at which an idle connection is probed; zero is never.
     pub fn probe_interval(&self) -> Duration {
         self.probe_interval
     }
 
-    /// How many calls may be under way at once.
+    /// The number of calls that may be in flight at once.
     pub fn max_in_flight(&self) -> usize {
         self.max_in_flight
     }
 
-    /// How many bytes of memory a reply may take.
+    /// The number of bytes of memory that a reply may take.
     pub fn max_reply(&self) -> usize {
         self.max_reply
     }
 
-    /// How many connections of one's own there may be at once.
+    /// The number of dedicated connections that there may be at once.
     pub fn max_dedicated(&self) -> usize {
         self.max_dedicated
     }

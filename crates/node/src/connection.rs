@@ -173,7 +173,7 @@ impl Connection {
         self.core.down.load(Ordering::Acquire)
     }
 
-    /// How many calls are under way.
+    /// The number of calls that are under way.
     pub(crate) fn in_flight(&self) -> u64 {
         self.core.in_flight()
     }

@@ -1,4 +1,4 @@
-//! What may go wrong with one server.
+//! The error of a call to one server: which server, which command, why, and what became of the command.
 
 pub mod foreign;
 mod server;
@@ -15,7 +15,8 @@ pub use self::server::ServerError;
 use self::server::has_passwords;
 use crate::config::ConfigError;
 
-/// What went wrong, on which server, with which command.
+/// The error of a command on one server. It names the server and the command, and says whether the command
+/// may have been executed.
 #[derive(Clone)]
 pub struct Error {
     inner: Box<Inner>,
@@ -28,7 +29,7 @@ struct Inner {
     kind: ErrorKind,
 }
 
-/// What went wrong with a command on one server. Its text says nothing of the command: what became of that,
+/// The reason of an [`Error`]. Its text says nothing of the command: what became of that,
 /// the [`Error`] says, for the same may be the cause of another one.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -54,7 +55,7 @@ pub enum ErrorKind {
     /// The server could not be reached just before, and is left alone until the next attempt. Not sent.
     #[error("down: {cause}")]
     Down {
-        /// What the last attempt to connect ended in.
+        /// The reason why the last attempt to connect failed.
         cause: Arc<ErrorKind>,
     },
     /// The server process that answers is not the one last verified as this node: its handle is
@@ -68,7 +69,7 @@ pub enum ErrorKind {
     /// more are taken. Not sent.
     #[error("{}", of.says(*limit))]
     Overloaded {
-        /// How many may be under way, or in use.
+        /// The number that may be under way, or in use.
         limit: usize,
         /// Of what.
         of: Bound,
@@ -87,7 +88,7 @@ pub enum ErrorKind {
          `max_reply`"
     )]
     ReplyTooLarge {
-        /// How many bytes a reply may take.
+        /// The number of bytes that a reply may take.
         limit: usize,
     },
     /// The server answered with an error.
@@ -100,7 +101,7 @@ pub enum ErrorKind {
     /// Keys that a transaction watched were changed by others, in each of its attempts. Not executed.
     #[error("keys that it watched were changed by others, in each of {attempts} attempts")]
     Conflict {
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
     },
     /// The reply is not of the type that was asked for; the command has been executed.
@@ -137,17 +138,17 @@ impl Bound {
     }
 }
 
-/// What is known of an attempt that failed.
+/// What is known about the execution of a command that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It was never handed to a connection.
+    /// The command was never handed to a connection.
     NotSent,
     /// The server answered with an error that proves that it did not execute it.
     Rejected,
-    /// It may have been executed, in part even, or may still be.
+    /// The server may have executed the command or a part of it, or may do so later.
     Unknown,
-    /// It was executed; its reply is not of the type that was asked for.
+    /// The server executed the command; the reply is not of the type that was asked for.
     Answered,
 }
 
@@ -173,7 +174,7 @@ impl Error {
         &self.inner.command
     }
 
-    /// What went wrong.
+    /// The reason.
     pub fn kind(&self) -> &ErrorKind {
         &self.inner.kind
     }
@@ -229,7 +230,7 @@ impl Error {
         matches!(self.outcome(), Outcome::Unknown | Outcome::Answered)
     }
 
-    /// What is known of the attempt.
+    /// What is known about the execution of the command.
     pub fn outcome(&self) -> Outcome {
         match self.kind() {
             ErrorKind::Timeout(_)

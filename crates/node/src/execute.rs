@@ -1,4 +1,4 @@
-//! What a command runs on: one server, a ring of them, or a copy.
+//! The trait of whatever runs commands: one server, a ring of servers, or a copy.
 
 use std::future::Future;
 
@@ -11,7 +11,8 @@ use crate::command::Read;
 use crate::command::Write;
 use crate::error::Error;
 
-/// What an error says of a call, whatever the command ran on: one server, a ring or a copy.
+/// The questions that every error of a call answers, whatever the command ran on: one server, a ring or a
+/// copy.
 pub trait Failure {
     /// Returns whether time ran out on a server.
     fn is_timeout(&self) -> bool;
@@ -66,18 +67,18 @@ impl Failure for Error {
 /// Dropping the future of a read does no harm. A write whose future is dropped may have been executed, on
 /// none, some or all of the servers it was meant for.
 pub trait Execute: Sync {
-    /// What goes wrong.
+    /// The error of a call.
     type Error: std::error::Error + Send + Sync + 'static;
-    /// What a write answers: the reply on a node and on a ring, each node's reply on a copy.
+    /// The result of a write: the reply on a node and on a ring, each node's reply on a copy.
     type Write<T: Send>: Send;
-    /// What a question to each server answers: the reply on a node, each node's reply on a ring and on a
+    /// The result of a question to each server: the reply on a node, each node's reply on a ring and on a
     /// copy.
     type Each<T: Send>: Send;
 
     /// Sends a command that reads data, and converts its reply.
     ///
     /// # Errors
-    /// What [`Execute::Error`] says: the command could not be routed, sent or answered, or its reply is not a
+    /// [`Execute::Error`]: the command could not be routed, sent or answered, or its reply is not a
     /// `T`.
     fn read<T: FromRedisValue + Send>(
         &self,

@@ -1,4 +1,4 @@
-//! Calls counted and timed for the crate `metrics`, under the feature of that name; without it, nothing.
+//! The metrics of a node's calls, for the crate `metrics` under the feature of that name.
 
 #[cfg(feature = "metrics")]
 pub(crate) use enabled::NodeMetrics;

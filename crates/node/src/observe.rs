@@ -1,4 +1,4 @@
-//! What a node tells of itself: changes of its health, as they happen.
+//! Events of a node: changes of its health, told to an observer as they happen.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use crate::error::ErrorKind;
 pub enum NodeEvent {
     /// A connection was made.
     Connected {
-        /// Whether it leads to another server process than the one before, or nothing proves that it does
-        /// not: what was in its memory may be gone.
+        /// Whether the connection leads to another server process than the one before, or nothing proves that
+        /// it does not: what was in its memory may be gone.
         restarted: bool,
     },
     /// The connection was lost, or given up. It is made anew in the background.
@@ -45,7 +45,8 @@ impl fmt::Display for NodeEvent {
     }
 }
 
-/// What is called with each change of a node's health, and the node's name. It must not block.
+/// A function that is called with each change of a node's health, and the node's name. The function must not
+/// block.
 #[derive(Clone, Default)]
 pub struct Observer(Option<Arc<Tell>>);
 

@@ -1,4 +1,4 @@
-//! Many commands at once, by the same typed methods.
+//! Pipelines: many commands in one write, by the same typed methods.
 
 pub(crate) mod batch;
 pub(crate) mod block;
@@ -82,17 +82,17 @@ impl Recorded {
     }
 }
 
-/// What a [`Pipeline`] can be sent to.
+/// Something that a [`Pipeline`] can be sent to.
 pub trait SendMany: Execute<Error: Clone> + Send {
     /// A reply whose type is still to be given.
     type Reply: Send;
-    /// What several commands were answered.
+    /// The answers to several commands.
     type Answers: Answers<Reply = Self::Reply, Error = Self::Error>;
 
     /// Sends commands, in their order on each node, and hands over their answers in the same order: in as
     /// many groups as it likes, each when it is there.
     ///
-    /// It may take the commands out of their places, so that none is copied.
+    /// The method may take the commands out of their places, so that none is copied.
     fn send_many(
         &self,
         commands: &mut [Recorded],
@@ -105,7 +105,7 @@ pub trait SendMany: Execute<Error: Clone> + Send {
     /// Gives the reply of a read its type.
     ///
     /// # Errors
-    /// It is of another type.
+    /// The reply is of another type.
     fn read_reply<T: FromRedisValue + Send>(
         spec: &'static Spec,
         reply: Self::Reply,
@@ -114,7 +114,7 @@ pub trait SendMany: Execute<Error: Clone> + Send {
     /// Gives the reply of a write its type.
     ///
     /// # Errors
-    /// It is of another type.
+    /// The reply is of another type.
     fn write_reply<T: FromRedisValue + Send>(
         spec: &'static Spec,
         reply: Self::Reply,
@@ -123,7 +123,7 @@ pub trait SendMany: Execute<Error: Clone> + Send {
     /// Gives the reply of a question to each server its type.
     ///
     /// # Errors
-    /// It is of another type.
+    /// The reply is of another type.
     fn each_reply<T: FromRedisValue + Send>(
         spec: &'static Spec,
         reply: Self::Reply,
@@ -136,15 +136,15 @@ pub trait SendMany: Execute<Error: Clone> + Send {
     fn given_up(&self, command: &'static str) -> Self::Error;
 }
 
-/// What several commands were answered, in their order. Each answer is taken out of it once, when somebody
+/// The answers to several commands, in their order. Each answer is taken out once, when somebody
 /// wants it.
 pub trait Answers: Send {
     /// A reply.
     type Reply;
-    /// What went wrong with a command.
+    /// The error of a command.
     type Error;
 
-    /// How many commands it is about.
+    /// The number of commands that were answered.
     fn n_commands(&self) -> usize;
 
     /// Takes the answer to a command, by its number in this group; `None` if it has been taken, or is of
@@ -182,14 +182,14 @@ impl<S: SendMany> Pipeline<S> {
     /// Makes it one `MULTI` block: all commands run with none of others in between, or, if one of them is
     /// malformed or the server does not take it, none runs. One that fails while it runs undoes nothing.
     ///
-    /// It goes out in one write, whatever its size.
+    /// The block goes out in one write, whatever its size.
     #[must_use]
     pub fn atomic(mut self) -> Self {
         self.atomic = true;
         self
     }
 
-    /// How many commands are recorded and not sent.
+    /// The number of commands that are recorded and not sent.
     pub fn len(&self) -> usize {
         self.state().recorded.len()
     }
@@ -373,7 +373,7 @@ impl<S: SendMany> fmt::Debug for Pipeline<S> {
     }
 }
 
-/// What became of the commands of a [`Pipeline`], in short.
+/// The result of executing a [`Pipeline`]: which commands failed.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Executed<E> {
@@ -382,7 +382,7 @@ pub struct Executed<E> {
 }
 
 impl<E> Executed<E> {
-    /// How many commands there were.
+    /// The number of commands that were sent.
     #[expect(clippy::len_without_is_empty, reason = "it is a number of commands, not a list")]
     pub fn len(&self) -> usize {
         self.total
@@ -396,7 +396,7 @@ impl<E> Executed<E> {
     /// Returns the error of the first command that failed, if one did.
     ///
     /// # Errors
-    /// That one.
+    /// The error of that command.
     pub fn ok(self) -> Result<(), E> {
         match self.failures.into_iter().next() {
             Some((_, error)) => Err(error),

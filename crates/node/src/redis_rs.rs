@@ -1,4 +1,4 @@
-//! Where redis-rs does something else than is wanted here.
+//! The edge to redis-rs: its errors, its replies, and the commands that it treats in its own way.
 
 mod decode;
 mod fault;

@@ -1,4 +1,4 @@
-//! What is tried again, how soon, and how often at most: the one retry layer there is.
+//! The retry policy, the only one there is: what is sent again, how soon, and how often at most.
 
 use std::time::Duration;
 

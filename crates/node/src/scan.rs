@@ -315,7 +315,7 @@ mod tests {
 
     use super::*;
 
-    /// How many cursors are taken, at most so many.
+    /// The number of cursors that are taken, up to a limit.
     fn steps(cursors: impl Iterator<Item = u64>) -> usize {
         let mut way = Way::default();
         let goes_on = |cursor| way.on(cursor).map(|on| way = on).is_some();

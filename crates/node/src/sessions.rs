@@ -1,4 +1,4 @@
-//! What takes more than one command: transactions, scripts, locks, subscriptions.
+//! Uses of a node that take more than one command: transactions, scripts, locks, subscriptions.
 
 pub(crate) mod lock;
 mod pubsub;

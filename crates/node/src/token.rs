@@ -1,4 +1,4 @@
-//! Names that nobody else has.
+//! Random tokens, which nobody else has.
 
 /// 128 random bits, asked of the system each time: a process keeps nothing that its fork, or another start
 /// from one snapshot of the machine, would go on with as well. `None` if the system gives none.

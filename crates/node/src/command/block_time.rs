@@ -1,4 +1,4 @@
-//! How long a blocking command asks its server to wait.
+//! The time that a blocking command asks its server to wait.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a server says of a command that the table does not have.
+//! `COMMAND INFO`: a row for a command that the table does not have, from what a server says of it.
 
 use redis::Value;
 

@@ -1,4 +1,4 @@
-//! Where the keys and the options of one command stand, by its row.
+//! The positions of the keys and the options of one command, by its row.
 
 use redis::Cmd;
 
@@ -244,7 +244,7 @@ fn count_at(cmd: &Cmd, at: usize) -> Result<usize, KeyError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// It has too few arguments, or too many.
+    /// The command has too few arguments, or too many.
     #[error("wrong number of arguments")]
     TooShort,
     /// Its keys and what belongs to them do not come in equal numbers: `MSET a 1 b`.

@@ -1,4 +1,4 @@
-//! From a command to its row, and to its name.
+//! The look-up of a command: its row in the table or among those registered, and its name.
 
 use std::borrow::Cow;
 

@@ -111,7 +111,7 @@ impl Registration {
         self
     }
 
-    /// It may block, so it runs on a connection of its own.
+    /// Declares that the command may block, so that it runs on a dedicated connection.
     pub fn blocking(mut self) -> Self {
         self.connection = Connection::Blocking;
         self

@@ -20,7 +20,7 @@ pub struct Spec {
     pub since: Since,
     /// The number of words on the wire, the name's own included; `-n` means at least `n`.
     pub arity: i8,
-    /// Whether it reads data, may change something, or asks a server about itself.
+    /// Whether the command reads data, may change something, or asks a server about itself.
     pub access: Access,
     /// Where its keys stand.
     pub keys: Keys,
@@ -28,9 +28,9 @@ pub struct Spec {
     pub ring: OnRing,
     /// What a copy does with it.
     pub copy: OnCopy,
-    /// What may be done after an attempt whose outcome is not known.
+    /// Whether a command may be sent again after an attempt whose outcome is not known.
     pub retry: Retry,
-    /// What kind of connection it needs.
+    /// The kind of connection that the command needs.
     pub connection: Connection,
 }
 
@@ -201,15 +201,15 @@ const fn words(name: &'static str) -> (&'static str, Option<&'static str>) {
     (name, None)
 }
 
-/// What a command does to a server.
+/// The access of a command to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Access {
-    /// It reads data.
+    /// The command reads data.
     Read,
-    /// It may change data, or the server itself.
+    /// The command may change data, or the server itself.
     Write,
-    /// It asks a server about itself; the answers of several servers are kept apart.
+    /// The command asks a server about itself; the answers of several servers are kept apart.
     Each,
 }
 
@@ -245,7 +245,7 @@ pub enum Group {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Keys {
-    /// It has no key.
+    /// The command has no key.
     None,
     /// One key at this position.
     One(u8),
@@ -262,7 +262,7 @@ pub enum Keys {
     Until {
         /// The position of the first key.
         first: u8,
-        /// How many words at the end are not keys.
+        /// The number of words at the end that are not keys.
         trailing: u8,
     },
     /// The number of keys stands at this position and the keys follow it: `EVAL`, `LMPOP`.
@@ -311,7 +311,7 @@ pub enum OnRing {
     Refuse(&'static str),
 }
 
-/// How the replies of several nodes become one.
+/// The rule by which the replies of several nodes become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Merge {
@@ -354,7 +354,7 @@ pub enum OnCopy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Effect {
-    /// It has a relative expiry: one absolute deadline is computed once and sent to all.
+    /// The command has a relative expiry: one absolute deadline is computed once and sent to all.
     Deadline,
     /// The server chooses: `SPOP`, `XADD *`.
     Random,
@@ -399,7 +399,7 @@ pub enum Until {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Retry {
-    /// It changes nothing: may be sent again.
+    /// The command changes nothing and may be sent again.
     Read,
     /// Sending it twice leaves the same state, and its reply says nothing that would differ: `SET`, `HSET`,
     /// `SADD`.
@@ -410,7 +410,7 @@ pub enum Retry {
     Never,
 }
 
-/// What kind of connection a command needs.
+/// The kind of connection that a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Connection {

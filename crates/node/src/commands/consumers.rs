@@ -35,7 +35,8 @@ impl GroupOptions {
         self
     }
 
-    /// How many entries count as read, so that the server can tell how far the group lags. Since Redis 7.0.
+    /// The number of entries count as read, so that the server can tell how far the group lags. Since Redis
+    /// 7.0.
     pub fn entries_read(mut self, entries_read: u64) -> Self {
         self.entries_read = Some(entries_read);
         self
@@ -160,7 +161,7 @@ impl PendingOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PendingSummary {
-    /// How many entries.
+    /// The number of entries.
     pub count: u64,
     /// The oldest of them; `None` if there is none.
     pub first: Option<StreamId>,
@@ -230,7 +231,7 @@ pub struct StreamInfo<F: Eq + Hash, V> {
     pub length: u64,
     /// The id of the last entry that was added, even if it was deleted since.
     pub last_generated_id: StreamId,
-    /// How many entries were ever added; `None` before Redis 7.0.
+    /// The number of entries were ever added; `None` before Redis 7.0.
     pub entries_added: Option<u64>,
     /// The number of consumer groups.
     pub groups: u64,
@@ -262,13 +263,14 @@ pub struct GroupInfo {
     pub name: String,
     /// The number of its consumers.
     pub consumers: u64,
-    /// How many entries are pending.
+    /// The number of entries that are pending.
     pub pending: u64,
     /// The last entry that was delivered.
     pub last_delivered_id: StreamId,
-    /// How many entries were read; `None` if the server cannot tell, and before Redis 7.0.
+    /// The number of entries were read; `None` if the server cannot tell, and before Redis 7.0.
     pub entries_read: Option<u64>,
-    /// How many entries are still to be delivered; `None` if the server cannot tell, and before Redis 7.0.
+    /// The number of entries that are still to be delivered; `None` if the server cannot tell, and before
+    /// Redis 7.0.
     pub lag: Option<u64>,
 }
 
@@ -292,7 +294,7 @@ impl FromRedisValue for GroupInfo {
 pub struct ConsumerInfo {
     /// Its name.
     pub name: String,
-    /// How many entries are pending for it.
+    /// The number of entries that are pending for it.
     pub pending: u64,
     /// How long ago it last asked for something.
     pub idle: Duration,

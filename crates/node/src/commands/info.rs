@@ -81,7 +81,7 @@ impl Info {
         self.get("replication", "role")
     }
 
-    /// How many keys a database has.
+    /// The number of keys a database has.
     pub fn keys(&self, db: u32) -> u64 {
         let counts = self.get("keyspace", &format!("db{db}")).unwrap_or_default();
         let keys = counts.split(',').find_map(|count| count.strip_prefix("keys="));

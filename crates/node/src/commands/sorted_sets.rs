@@ -862,7 +862,7 @@ impl<B: AsRef<[u8]>> ToSingleRedisArg for LexBound<B> {}
 /// A part of a result: `count` elements from the `offset`-th on; a negative `count` means all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// How many elements are skipped.
+    /// The number of elements that are skipped.
     pub offset: u64,
     /// How many are returned.
     pub count: i64,

@@ -1,6 +1,6 @@
-//! What can be wrong with a configuration.
+//! The error of a URL or a configuration.
 
-/// What is wrong with a URL or a configuration. It never shows a password.
+/// The error of a URL or a configuration. Its text never shows a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {

@@ -1,4 +1,4 @@
-//! How a [`NodeConfig`] stands in a file.
+//! The fields of a [`NodeConfig`] in a file.
 
 use std::fmt;
 use std::num::NonZeroU32;

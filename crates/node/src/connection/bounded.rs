@@ -134,7 +134,7 @@ struct Replies {
     limit: usize,
     /// How much the present reply may take yet.
     left: usize,
-    /// How many values are still to come of the present reply.
+    /// The number of values that are still to come of the present reply.
     to_come: usize,
     place: Place,
 }

@@ -1,5 +1,5 @@
-//! When a server is left alone, and for how long: plain functions of what calls and connections came to, and
-//! when.
+//! The circuit breaker: when a server is left alone, and for how long. Plain functions of what calls and
+//! connections came to, and when.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -195,7 +195,7 @@ mod tests {
         assert!(breaker.unanswered(now, &timeout(), 0.5));
     }
 
-    /// How many connections a server gets in a minute that ends each of them after so long.
+    /// The number of connections a server gets in a minute that ends each of them after so long.
     fn connections_in_a_minute(lives: Duration, answers: bool) -> u32 {
         let start = Instant::now();
         let (mut breaker, mut now, mut n) = (Breaker::default(), start, 0);

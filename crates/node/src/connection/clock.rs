@@ -1,4 +1,4 @@
-//! What time it is for a server, told by a clock that does not jump.
+//! The time by a server's clock, counted on by a clock that does not jump.
 //!
 //! The clock of this machine may be set at any moment, and be off by any time: whatever is to end at an
 //! instant of a server's is counted from what that server said, by the monotonic clock.

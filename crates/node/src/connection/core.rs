@@ -1,5 +1,4 @@
-//! What a node knows of its server, and how each call is judged: shared by the callers and by the task that
-//! connects.
+//! The state of a shared connection: what is known of the server, and how each call is judged.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -51,7 +50,7 @@ pub(crate) struct Core {
     troubled: AtomicBool,
     /// How often a connection has led to another process than the one before.
     pub(super) incarnation: AtomicU64,
-    /// How many calls have begun, and how many have ended.
+    /// The number of calls have begun, and how many have ended.
     pub(super) begun: AtomicU64,
     ended: AtomicU64,
     max_in_flight: u64,

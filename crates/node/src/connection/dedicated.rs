@@ -1,4 +1,4 @@
-//! Connections of one's own: for what blocks a connection, or changes its state.
+//! Dedicated connections: for commands that block a connection, or change its state.
 
 mod pool;
 

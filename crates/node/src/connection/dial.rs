@@ -1,4 +1,4 @@
-//! From the address of a node to a connection that has been let in.
+//! Dialing: from the address of a node to an authenticated connection.
 
 #[cfg(not(unix))]
 use std::io;
@@ -16,7 +16,7 @@ use crate::connection::handshake::settings;
 use crate::connection::sentinel;
 use crate::error::ErrorKind;
 
-/// How many commands may wait to be written; above it callers wait for room.
+/// The number of commands that may wait to be written; above it callers wait for room.
 const QUEUE: usize = 1024;
 
 /// Connects, lets itself in, and has `ended` called when the connection ends, whatever the reason.

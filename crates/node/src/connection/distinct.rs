@@ -1,4 +1,4 @@
-//! Which servers the nodes of one ring or copy are connected to, so that none is there twice.
+//! The servers that the nodes of one ring or copy are connected to, so that no server is there twice.
 
 use std::collections::BTreeMap;
 

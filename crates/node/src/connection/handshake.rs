@@ -1,4 +1,4 @@
-//! From a host to a byte stream, and from a byte stream to a connection that has been let in.
+//! The handshake: from a host to a TCP or TLS stream, and from a stream to an authenticated connection.
 //!
 //! redis-rs could do both, but it leaves `TCP_NODELAY` and keepalive off, reads the root certificates anew
 //! for every connection, and does not tell when a connection has ended.

@@ -1,4 +1,4 @@
-//! Which process of a server a new connection leads to, and what proves that it is the one from before.
+//! The questions to a new connection that prove whether it leads to the same server process as before.
 //!
 //! Only a proof counts. A server that cannot be known again may have been restarted, and may have lost what
 //! it held.

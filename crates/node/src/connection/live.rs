@@ -1,4 +1,4 @@
-//! A connection that is in use.
+//! The connection that is in use, with the tasks that end with it.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -1,4 +1,4 @@
-//! By what a process of a server is known again.
+//! The proof of a server process: its `run_id`, or a script that was loaded into it.
 
 /// By what a process is known again.
 #[derive(Debug, Clone, PartialEq, Eq)]

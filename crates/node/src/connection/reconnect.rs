@@ -1,4 +1,4 @@
-//! The one task of a node: it makes the connection, makes it anew when it is lost, and looks after one that
+//! The background task of a node: it makes the connection, makes it anew when it is lost, and probes one that
 //! is idle.
 //!
 //! Callers never connect. They wait for it where a connection may come soon, and fail at once where the last

@@ -1,4 +1,4 @@
-//! Text that somebody else wrote: a server, another client, whoever chose a key.
+//! Escaping of text that somebody else wrote: a server, another client, whoever chose a key.
 //!
 //! Every such text goes through here before it comes into an error or a log, where it must not act as
 //! anything but text, and must not take more room than a line or two.

@@ -1,4 +1,4 @@
-//! Sending many commands to one node without holding all of them twice.
+//! A batch of a pipeline: the commands that go out to one node in one write.
 
 use std::io;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use redis::Pipeline;
 
 use crate::error::ErrorKind;
 
-/// How many bytes go out in one write at most.
+/// The number of bytes go out in one write at most.
 const MOST_BYTES: usize = 1 << 20;
 
 /// Commands that are sent to one node in one write.
@@ -26,7 +26,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// How many commands go out in one write at most.
+    /// The number of commands go out in one write at most.
     pub const MOST_COMMANDS: usize = 1000;
 
     /// Starts a batch with room for so many commands.
@@ -41,7 +41,7 @@ impl Batch {
         self.pipeline.add_command(cmd);
     }
 
-    /// How many commands it has.
+    /// The number of commands it has.
     #[inline]
     pub fn len(&self) -> usize {
         self.pipeline.len()

@@ -26,7 +26,7 @@ pub(crate) fn block(commands: &[Recorded]) -> Pipeline {
     block
 }
 
-/// How many replies a block has.
+/// The number of replies that a block has.
 pub(crate) fn n_replies(block: &Pipeline) -> usize {
     block.len() + 2
 }

@@ -1,4 +1,4 @@
-//! The commands of a pipeline, from being recorded to being answered, by their numbers.
+//! The state of a pipeline: its commands, from being recorded to being answered, by their numbers.
 
 use std::collections::BTreeMap;
 use std::task::Waker;

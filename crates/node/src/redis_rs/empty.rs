@@ -1,5 +1,5 @@
-//! What there is nothing to send of. A server answers nothing to it, and redis-rs takes that for a lost
-//! connection.
+//! Commands and pipelines with nothing to send. A server answers nothing to it, and redis-rs takes that for a
+//! lost connection.
 
 use redis::Cmd;
 use redis::ErrorKind;

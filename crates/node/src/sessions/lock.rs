@@ -86,7 +86,7 @@ pub struct Lock<S> {
     options: LockOptions,
 }
 
-/// What holds locks.
+/// Something that locks are held on.
 pub trait HoldLocks: Execute + Clone + Send {
     /// Takes a lock with a token for a time, unless another token has it. Returns until when it is certainly
     /// held, `None` if it is not.
@@ -117,14 +117,14 @@ pub trait HoldLocks: Execute + Clone + Send {
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 }
 
-/// What can go wrong with a lock.
+/// The error of a lock.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError<E> {
-    /// Another one had it for as long as was waited.
+    /// Another owner held the lock for all the time that was waited.
     #[error("the lock was held by another for as long as was waited")]
     NotAcquired,
-    /// It was not held any more: it had expired, and another one may have had it since.
+    /// The lock was not held any more: it had expired, and another owner may have held it since.
     #[error("the lock was not held any more: it had expired before")]
     Lost,
     /// The system gave no random number, so there is no token that nobody else has. Nothing was sent.
@@ -198,7 +198,7 @@ impl<S: HoldLocks> LockGuard<S> {
         &self.lock.name
     }
 
-    /// What the lock is held on.
+    /// The node, ring or copy that the lock is held on.
     pub fn store(&self) -> &S {
         &self.lock.store
     }
@@ -208,8 +208,8 @@ impl<S: HoldLocks> LockGuard<S> {
         &self.token
     }
 
-    /// How long the lock is certainly held from now on, by this machine's clock, as long as the store loses
-    /// nothing.
+    /// The time for which the lock is certainly held from now on, by this machine's clock, as long as the
+    /// store loses nothing.
     ///
     /// Zero if it may have expired, if [`is_held`](Self::is_held) was answered with `false`, and after an
     /// [`extend`](Self::extend) that did not succeed or whose future was dropped: the store may have set a

@@ -27,7 +27,7 @@ use crate::redis_rs::decode;
 /// What was published meanwhile is lost; then there is a [`PubSubEvent::Gap`]. An idle connection is tested
 /// every second, so that the loss of a server that hangs is noticed too.
 ///
-/// It never ends by itself. Dropped, it closes its connections.
+/// A subscription never ends by itself. Dropped, it closes its connections.
 ///
 /// # Trade-offs
 /// Nothing waits for a slow reader: up to 10,000 events, or 64 MiB, are kept for it; further messages are
@@ -65,7 +65,7 @@ pub struct Subscription {
     _feeds: Vec<Feed>,
 }
 
-/// What a [`Subscription`] has to say.
+/// A message of a [`Subscription`], or a report that messages were lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PubSubEvent {
@@ -78,7 +78,7 @@ pub enum PubSubEvent {
     },
     /// The reader was too slow: here so many messages are missing.
     Overflow {
-        /// How many.
+        /// The number of events that were lost.
         lost: u64,
     },
 }
@@ -93,7 +93,7 @@ pub struct Message {
     pub channel: Vec<u8>,
     /// The pattern that matched the channel; `None` if it was subscribed to by its name.
     pub pattern: Option<Vec<u8>>,
-    /// What was published.
+    /// The payload of the message.
     pub payload: Vec<u8>,
 }
 
@@ -119,7 +119,7 @@ pub fn is_keyspace_channel(channel: &[u8]) -> bool {
     channel.starts_with(b"__keyspace@") || channel.starts_with(b"__keyevent@")
 }
 
-/// What is listened to on one node.
+/// The topics of a subscription on one node.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Topics {

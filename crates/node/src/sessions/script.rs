@@ -52,8 +52,8 @@ pub struct Script {
 /// A function that the servers have been given by [`function_load`](crate::ScriptingCommands::function_load).
 /// Since Redis 7.0.
 ///
-/// It is called, declared and routed as a [`Script`] is, and never loaded by itself: load it on all nodes
-/// first.
+/// A function is called, declared and routed as a [`Script`] is, and never loaded by itself: load it on all
+/// nodes first.
 ///
 /// # Example
 /// ```no_run
@@ -69,7 +69,7 @@ pub struct Function {
     declared: Declared,
 }
 
-/// What the caller says of a [`Script`] or a [`Function`], which nobody else can know.
+/// The caller's declarations about a [`Script`] or a [`Function`], which nobody else can know.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Declared {
     read_only: bool,

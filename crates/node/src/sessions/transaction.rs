@@ -1,4 +1,5 @@
-//! Reading, deciding and writing as if nobody else were there: `WATCH`, `MULTI`, `EXEC`.
+//! Optimistic transactions: keys are watched and read, and the writes run only if nobody changed the keys
+//! (`WATCH`, `MULTI`, `EXEC`).
 
 use std::future::Future;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use crate::pipeline::block;
 use crate::pipeline::block::Block;
 use crate::redis_rs::decode;
 
-/// How often a transaction is tried at most.
+/// The most attempts of one transaction.
 const ATTEMPTS: u32 = 100;
 /// After the third conflict an attempt waits a random time first: up to this, doubled each time ..
 const FIRST_PAUSE: Duration = Duration::from_millis(1);

@@ -6,7 +6,7 @@ use super::room;
 
 /// A value, or how an array begins, in a form that most have.
 pub(super) struct Usual {
-    /// How many bytes it has on the wire.
+    /// The number of bytes it has on the wire.
     pub(super) length: usize,
     /// What it takes of the bound.
     pub(super) takes: usize,

@@ -1,4 +1,4 @@
-//! What a subscription has for its reader.
+//! The queue of events between the connections of a subscription and its reader.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::Message;
 use super::PubSubEvent;
 
-/// How many events are kept for a slow reader at most, and how many bytes of messages.
+/// The most events that are kept for a slow reader, and the most bytes of messages.
 const MOST: usize = 10_000;
 const MOST_BYTES: usize = 64 << 20;
 
@@ -26,7 +26,7 @@ pub(super) struct Queue {
 struct Waiting {
     events: VecDeque<PubSubEvent>,
     bytes: usize,
-    /// How many messages have been dropped since the last event.
+    /// The number of messages have been dropped since the last event.
     lost: u64,
     /// Nodes with a gap for which there was no room, each once.
     gaps: Vec<Arc<str>>,
