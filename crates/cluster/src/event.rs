@@ -3,10 +3,11 @@
 use std::fmt;
 
 use futures_util::Stream;
-use futures_util::stream;
+use futures_util::StreamExt;
 use redisdb_node::NodeEvent;
 use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 use crate::engine::topology::Replaced;
 use crate::health::Health;
@@ -86,21 +87,13 @@ impl Events {
 
     /// The events from now on. It ends when the last handle and the last node are gone.
     pub(crate) fn stream(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
-        let next = |mut receiver: broadcast::Receiver<Event>| async {
-            match receiver.recv().await {
-                Ok(event) => Some((event, receiver)),
-                Err(RecvError::Lagged(n)) => Some((Event::Missed(n), receiver)),
-                Err(RecvError::Closed) => None,
-            }
-        };
-        Box::pin(stream::unfold(self.0.subscribe(), next))
+        let missed = |BroadcastStreamRecvError::Lagged(n)| Event::Missed(n);
+        BroadcastStream::new(self.0.subscribe()).map(move |event| event.unwrap_or_else(missed))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::StreamExt;
-
     use super::*;
 
     #[tokio::test]
