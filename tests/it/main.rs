@@ -7,6 +7,7 @@ mod acknowledged;
 #[cfg(feature = "servers")]
 mod again;
 mod architecture;
+mod benchmarks;
 #[cfg(feature = "servers")]
 mod blocking;
 #[cfg(feature = "servers")]
