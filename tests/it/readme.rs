@@ -5,7 +5,7 @@ use std::path::Path;
 
 use redisdb::RedisCopy;
 use redisdb::RedisRing;
-use redisdb::commands::*;
+use redisdb::prelude::*;
 use redisdb_tests::eventually;
 use xtask::Servers;
 
