@@ -99,8 +99,8 @@ fn of_one_node() {
 fn of_the_cache() {
     const PAGE: &str = "crates/cache/README.md";
     check(PAGE, "for 5 minutes, the default", "crates/cache/src/ttl.rs", "After(Duration::from_secs(300))");
-    check(PAGE, "in an envelope of 25 bytes", "crates/cache/src/envelope.rs", "HEADER: usize = 17");
-    check(PAGE, "in an envelope of 25 bytes", "crates/cache/src/envelope.rs", "CHECKSUM: usize = 8");
+    check(PAGE, "in an envelope of 25 bytes", "crates/cache/src/entry/envelope.rs", "HEADER: usize = 17");
+    check(PAGE, "in an envelope of 25 bytes", "crates/cache/src/entry/envelope.rs", "CHECKSUM: usize = 8");
     const BUILDER: &str = "crates/cache/src/builder.rs";
     const SETTINGS: &str = "crates/cache/src/settings.rs";
     check(BUILDER, "Default: 1. pub fn version", BUILDER, "version: 1, }");

@@ -7,12 +7,12 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::cache::Shared;
 use crate::codec::Codec;
-#[cfg(feature = "zstd")]
-use crate::compress::Zstd;
 use crate::entry::Format;
+#[cfg(feature = "zstd")]
+use crate::entry::compress::Zstd;
 use crate::event::Events;
-use crate::flight::Flights;
 use crate::key::KeyStyle;
+use crate::load::single_flight::Flights;
 use crate::settings::OnError;
 use crate::settings::OnUndecodable;
 use crate::settings::Settings;

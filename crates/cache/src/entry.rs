@@ -1,5 +1,8 @@
 //! What is stored under a key: digits, an envelope, or, without envelopes, the codec's bytes alone.
 
+pub(crate) mod compress;
+pub(crate) mod envelope;
+
 use std::borrow::Cow;
 
 use serde::Serialize;
@@ -10,11 +13,11 @@ use crate::codec::Unwritten;
 use crate::codec::ascii_integer;
 use crate::codec::from_integer;
 use crate::codec::integer_of;
-use crate::compress::PLAIN;
-use crate::compress::Room;
-use crate::compress::decompress;
-use crate::envelope::HEADER;
-use crate::envelope::Header;
+use crate::entry::compress::PLAIN;
+use crate::entry::compress::Room;
+use crate::entry::compress::decompress;
+use crate::entry::envelope::HEADER;
+use crate::entry::envelope::Header;
 use crate::error::DecodeReason;
 
 /// How entries are written and what is accepted of them.
@@ -26,7 +29,7 @@ pub(crate) struct Format {
     pub(crate) envelope: bool,
     pub(crate) max_decoded_len: usize,
     #[cfg(feature = "zstd")]
-    pub(crate) zstd: Option<crate::compress::Zstd>,
+    pub(crate) zstd: Option<crate::entry::compress::Zstd>,
 }
 
 /// What was found under a key.
@@ -163,7 +166,9 @@ impl Format {
     fn compress(self, bytes: Vec<u8>) -> (Vec<u8>, u8) {
         let payload = bytes.get(HEADER..).unwrap_or_default();
         match self.zstd.and_then(|zstd| zstd.compress(payload)) {
-            Some(compressed) => ([&[0; HEADER], compressed.as_slice()].concat(), crate::compress::ZSTD),
+            Some(compressed) => {
+                ([&[0; HEADER], compressed.as_slice()].concat(), crate::entry::compress::ZSTD)
+            }
             None => (bytes, PLAIN),
         }
     }
@@ -213,7 +218,7 @@ mod tests {
             envelope: true,
             max_decoded_len: 1 << 20,
             #[cfg(feature = "zstd")]
-            zstd: Some(crate::compress::Zstd { level: 1, over: 64 }),
+            zstd: Some(crate::entry::compress::Zstd { level: 1, over: 64 }),
         }
     }
 
@@ -384,7 +389,7 @@ mod tests {
         /// Whether the envelope says that its payload is compressed.
         fn is_compressed<T: Serialize + ?Sized>(codec: Codec, value: &T) -> bool {
             let bytes = format(codec).encode(b"k", value, 0).unwrap();
-            Header::open(b"k", &bytes).unwrap().0.compression == crate::compress::ZSTD
+            Header::open(b"k", &bytes).unwrap().0.compression == crate::entry::compress::ZSTD
         }
 
         #[test]
@@ -408,7 +413,7 @@ mod tests {
                     format.decode::<String>(b"k", &bytes, &mut Room::any(), || 0)
                 };
                 assert_eq!(read(None), Err(DecodeReason::Compression));
-                let reads_only = crate::compress::Zstd { level: 1, over: usize::MAX };
+                let reads_only = crate::entry::compress::Zstd { level: 1, over: usize::MAX };
                 assert_eq!(read(Some(reads_only)), Ok(Entry::Value("x".repeat(70))));
             }
         }
@@ -422,7 +427,7 @@ mod tests {
                 let codec = Codec::Raw.id();
                 let header = Header {
                     codec,
-                    compression: crate::compress::ZSTD,
+                    compression: crate::entry::compress::ZSTD,
                     negative: false,
                     schema: 0,
                     stale_at: 0,

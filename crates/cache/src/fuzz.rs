@@ -8,11 +8,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::Codec;
-use crate::compress::Room;
 use crate::entry::Entry;
 use crate::entry::Format;
-use crate::envelope::HEADER;
-use crate::envelope::Header;
+use crate::entry::compress::Room;
+use crate::entry::envelope::HEADER;
+use crate::entry::envelope::Header;
 
 /// What may be read of one entry at most, in bytes.
 const LIMIT: usize = 1 << 16;
@@ -86,7 +86,7 @@ pub fn decode(data: &[u8]) {
         envelope,
         max_decoded_len: LIMIT,
         #[cfg(feature = "zstd")]
-        zstd: Some(crate::compress::Zstd { level: 1, over: 64 }),
+        zstd: Some(crate::entry::compress::Zstd { level: 1, over: 64 }),
     };
     let sealed = (choice >> 7 == 1).then(|| seal(rest));
     read_all(format, sealed.as_deref().unwrap_or(rest));

@@ -1,5 +1,7 @@
 //! What a key of the cache is called on the server.
 
+pub(crate) mod name;
+
 use std::fmt;
 
 use redisdb_node::plumbing::foreign;

@@ -1,5 +1,7 @@
 //! The keys that are there, as a stream.
 
+pub(crate) mod glob;
+
 use std::future::ready;
 
 use futures_util::Stream;
@@ -10,7 +12,6 @@ use redisdb_node::ScanOptions;
 
 use crate::cache::Cache;
 use crate::error::Error;
-use crate::glob;
 use crate::key::FoundKey;
 use crate::sweep::STEP;
 

@@ -14,9 +14,9 @@ use serde::de::DeserializeOwned;
 use self::values::*;
 use crate::codec::Codec;
 use crate::codec::Unwritten;
-use crate::compress::Room;
 use crate::entry::Entry;
 use crate::entry::Format;
+use crate::entry::compress::Room;
 
 const LIMIT: usize = 1 << 20;
 
@@ -36,7 +36,7 @@ fn formats() -> Vec<Format> {
         envelope,
         max_decoded_len: LIMIT,
         #[cfg(feature = "zstd")]
-        zstd: envelope.then_some(crate::compress::Zstd { level: 1, over: 64 }),
+        zstd: envelope.then_some(crate::entry::compress::Zstd { level: 1, over: 64 }),
     };
     let pairs = codecs.into_iter().flat_map(|codec| [(codec, true), (codec, false)]);
     pairs.filter(|(codec, envelope)| *envelope || !codec.needs_envelope()).map(with).collect()

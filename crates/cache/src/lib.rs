@@ -14,7 +14,6 @@ mod counter;
 mod expiry;
 mod keys;
 mod load;
-mod load_many;
 mod sweep;
 mod ttl;
 mod versions;
@@ -48,18 +47,11 @@ pub use error::ReplyError;
 pub use error::TooLargeError;
 mod stats;
 pub use stats::Stats;
-mod compress;
 mod entry;
-mod envelope;
 mod event;
-mod export;
-mod flight;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
-mod glob;
-mod keep;
 #[cfg(test)]
 mod laws;
-mod name;
 mod preset;

@@ -1,5 +1,9 @@
 //! Values that are loaded from elsewhere when they are not there.
 
+pub(crate) mod keep;
+pub(crate) mod many;
+pub(crate) mod single_flight;
+
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,20 +20,20 @@ use serde::de::DeserializeOwned;
 use crate::cache::Cache;
 use crate::cache::Shared;
 use crate::codec::Unwritten;
-use crate::compress::Room;
 use crate::entry::Entry;
+use crate::entry::compress::Room;
 use crate::error::DecodeError;
 use crate::error::EncodeError;
 use crate::error::Error;
 use crate::error::LoadError;
-use crate::flight::Landed;
-use crate::flight::Landing;
-use crate::flight::NoFlight;
-use crate::flight::Ticket;
-use crate::flight::Waiter;
-use crate::keep::Replace;
 use crate::key::AsKey;
 use crate::key::Key;
+use crate::load::keep::Replace;
+use crate::load::single_flight::Landed;
+use crate::load::single_flight::Landing;
+use crate::load::single_flight::NoFlight;
+use crate::load::single_flight::Ticket;
+use crate::load::single_flight::Waiter;
 use crate::lookup::Sought;
 use crate::ttl::Ttl;
 

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cache::Cache;
-use crate::compress::Room;
 use crate::entry::Entry;
+use crate::entry::compress::Room;
 use crate::error::DecodeError;
 use crate::error::Error;
 use crate::error::ReplyError;

@@ -1,9 +1,11 @@
 //! What a cache has counted.
 
+pub(crate) mod metrics;
+
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
-use crate::export::Export;
+use crate::stats::metrics::Export;
 
 /// What a cache and its clones have counted since it was built.
 ///

@@ -15,7 +15,7 @@ use redisdb_node::ServerCommands;
 
 use crate::cache::Cache;
 use crate::error::Error;
-use crate::glob;
+use crate::keys::glob;
 
 /// How much work one step of a scan does: a few hundred microseconds, in which the server does nothing else.
 pub(crate) const STEP: u32 = 1000;

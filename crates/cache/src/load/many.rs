@@ -11,11 +11,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cache::Cache;
-use crate::compress::Room;
 use crate::entry::Entry;
+use crate::entry::compress::Room;
 use crate::error::Error;
-use crate::keep::Replace;
 use crate::key::AsKey;
+use crate::load::keep::Replace;
 use crate::lookup::Sought;
 use crate::ttl::Ttl;
 

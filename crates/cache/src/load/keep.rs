@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use crate::cache::Put;
 use crate::cache::Shared;
 use crate::codec::Unwritten;
-use crate::compress::Room;
-use crate::flight::Ticket;
+use crate::entry::compress::Room;
+use crate::load::single_flight::Ticket;
 use crate::ttl::Life;
 use crate::ttl::Ttl;
 
