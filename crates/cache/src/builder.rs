@@ -1,4 +1,4 @@
-//! How a cache is told what it should be.
+//! The builder of a cache.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Counting on the server.
+//! Counters, which the server adds up.
 
 use std::sync::LazyLock;
 use std::time::SystemTime;

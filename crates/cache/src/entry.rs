@@ -1,4 +1,4 @@
-//! What is stored under a key: digits, an envelope, or, without envelopes, the codec's bytes alone.
+//! The entry that is stored under a key: digits, an envelope, or, without envelopes, the codec's bytes alone.
 
 pub(crate) mod compress;
 pub(crate) mod envelope;

@@ -1,4 +1,4 @@
-//! What may go wrong with a cache.
+//! The errors of a cache.
 
 mod load;
 

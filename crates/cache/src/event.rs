@@ -1,4 +1,4 @@
-//! What a cache says where it goes on without something, and no error tells it.
+//! Log events of a cache that goes on without a value and returns no error.
 //!
 //! An outage makes thousands of such events in a second. Of each kind one in a second is a warning, the
 //! others are for debugging; [`Stats`](crate::Stats) counts all.

@@ -1,4 +1,4 @@
-//! Lives that are changed after the value was stored.
+//! Changing the time to live of a value that is stored.
 
 use std::time::SystemTime;
 

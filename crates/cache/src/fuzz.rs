@@ -1,4 +1,5 @@
-//! What a fuzzer does with the decoder. `fuzz/` calls it, and so does a test below, with the same corpus.
+//! The entry point of the fuzzer of the decoder. `fuzz/` calls it, and so does a test below, with the same
+//! corpus.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

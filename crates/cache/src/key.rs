@@ -1,4 +1,4 @@
-//! What a key of the cache is called on the server.
+//! The keys of a cache, and the style of their names on the server.
 
 pub(crate) mod name;
 

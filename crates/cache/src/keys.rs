@@ -1,4 +1,4 @@
-//! The keys that are there, as a stream.
+//! The stream of the keys that are stored.
 
 pub(crate) mod glob;
 

@@ -1,4 +1,4 @@
-//! That every codec gives back what it was given, or says that it cannot.
+//! The law of codecs: each gives back what it was given, or says that it cannot.
 
 mod values;
 

@@ -1,4 +1,4 @@
-//! Values that are loaded from elsewhere when they are not there.
+//! Read-through: a value that is missing is loaded from elsewhere and stored.
 
 pub(crate) mod keep;
 pub(crate) mod many;

@@ -1,4 +1,4 @@
-//! What is known of a key.
+//! The result of a look-up: a hit, a miss, or why neither is known.
 
 use crate::entry::Entry;
 use crate::error::DecodeReason;

@@ -1,4 +1,4 @@
-//! Two ways to begin.
+//! Presets of settings to begin with.
 
 use std::time::Duration;
 

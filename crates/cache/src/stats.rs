@@ -1,4 +1,4 @@
-//! What a cache has counted.
+//! The statistics of a cache.
 
 pub(crate) mod metrics;
 

@@ -1,4 +1,4 @@
-//! How long an entry is kept.
+//! The time to live of an entry.
 
 use std::time::Duration;
 use std::time::SystemTime;

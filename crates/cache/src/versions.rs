@@ -1,4 +1,4 @@
-//! Values that change their version.
+//! Moving values to another version.
 
 use std::time::SystemTime;
 

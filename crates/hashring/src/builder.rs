@@ -1,4 +1,4 @@
-//! A ring, one node at a time.
+//! The builder of a ring.
 
 use crate::{BuildError, HashRing, HashTag, Member, RingConfig, layout::Layout};
 

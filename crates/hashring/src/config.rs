@@ -1,4 +1,4 @@
-//! A ring as data: what goes into a config file.
+//! The configuration of a ring, as data for a file.
 
 use crate::{BuildError, Builder, HashRing, HashTag, layout::Layout};
 

@@ -1,4 +1,4 @@
-//! Why a ring cannot be built.
+//! The error of a ring that cannot be built.
 
 use std::{error, fmt};
 

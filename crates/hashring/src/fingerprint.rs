@@ -1,4 +1,4 @@
-//! One number for a whole placement.
+//! The fingerprint of a placement: one number for where all keys land.
 
 use twox_hash::XxHash3_64;
 

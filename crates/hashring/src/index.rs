@@ -1,4 +1,4 @@
-//! From a hash to its owner with one load.
+//! The index of a circle: from a hash to its owner with one load.
 
 use crate::circle::Circle;
 

@@ -1,4 +1,4 @@
-//! From the bytes of a key to its position on the circle.
+//! The hashes of keys: from the bytes of a key to its position on the circle.
 
 use twox_hash::XxHash3_64;
 #[cfg(feature = "layouts")]

@@ -1,4 +1,4 @@
-//! What changes hands between two rings.
+//! The shares of keys that move between two rings.
 
 use std::{collections::BTreeMap, iter};
 

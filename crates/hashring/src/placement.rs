@@ -1,4 +1,4 @@
-//! From a hash to a node: the ways there are.
+//! The kinds of placement: from a hash to a node.
 
 #[cfg(feature = "layouts")]
 use crate::{

@@ -1,4 +1,4 @@
-//! The circle as a list of who owns which stretch of it.
+//! The stretches of the circle, each with its owner.
 
 /// Stretches of the circle with one owner each, as last hash and owner, in ascending order, without a gap
 /// from hash 0 to the last hash there is; neighbors have different owners.

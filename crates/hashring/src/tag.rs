@@ -1,4 +1,4 @@
-//! Which part of a key is hashed.
+//! Hash tags: the part of a key that is hashed.
 
 /// Which part of a key decides where it lives, so that related keys can be kept on one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-//! How a layout and a hash tag are written in a file: by a name, where a name says it all.
+//! The form of layouts and hash tags in a file: a name, where a name says it all.
 
 use std::fmt;
 

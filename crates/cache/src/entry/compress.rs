@@ -1,4 +1,4 @@
-//! Long payloads made shorter.
+//! Compression of long payloads.
 
 use crate::error::DecodeReason;
 

@@ -1,4 +1,5 @@
-//! What surrounds a stored value, so that a damaged or foreign one is never taken for a value.
+//! The envelope around a stored value: version, flags and checksum, so that a damaged or foreign one is never
+//! taken for a value.
 //!
 //! ```text
 //!  0      magic 0xC5, which no integer and no UTF-8 text starts with

@@ -1,4 +1,4 @@
-//! Why a value could not be loaded.
+//! The error of a load that several callers may have waited for.
 
 use std::error::Error;
 use std::sync::Arc;

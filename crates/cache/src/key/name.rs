@@ -1,4 +1,4 @@
-//! How prefix, version and key become the name of a Redis key, and how it is taken apart again.
+//! The name of a Redis key: made of prefix, version and key, and taken apart again.
 
 use crate::key::FoundKey;
 use crate::key::Key;

@@ -1,4 +1,4 @@
-//! Keeping what was loaded.
+//! Storing a value that was loaded, unless the key was written meanwhile.
 
 use std::fmt;
 use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! Many values that are loaded together when they are not there.
+//! Read-through of many keys: the missing values are loaded together.
 
 use std::collections::HashMap;
 use std::collections::HashSet;

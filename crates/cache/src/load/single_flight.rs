@@ -1,4 +1,4 @@
-//! Loads that are under way: one for each key, however many callers wait for it.
+//! Single flight: one load for each key at a time, however many callers wait for it.
 
 mod solo;
 

@@ -1,4 +1,4 @@
-//! How a codec and a type tell each other the parts of a value.
+//! The parts of a value, as a codec and a type pass them to each other.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Loads that run in their caller's own future: nobody joins them, but a write overtakes them all the same.
+//! Loads that run in their caller's own future: nobody joins them, but a write to the key overtakes them too.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
