@@ -59,6 +59,7 @@ pub use self::batch::Batch;
 /// println!("{:?} is visitor {}", name.await?, visits.await?);
 /// # Ok(()) }
 /// ```
+#[must_use = "a pipeline sends nothing before it is executed"]
 pub struct Pipeline<S: SendMany> {
     to: S,
     atomic: bool,
@@ -183,7 +184,6 @@ impl<S: SendMany> Pipeline<S> {
     /// malformed or the server does not take it, none runs. One that fails while it runs undoes nothing.
     ///
     /// The block goes out in one write, whatever its size.
-    #[must_use]
     pub fn atomic(mut self) -> Self {
         self.atomic = true;
         self
@@ -375,7 +375,7 @@ impl<S: SendMany> fmt::Debug for Pipeline<S> {
 
 /// The result of executing a [`Pipeline`]: which commands failed.
 #[derive(Debug, Clone)]
-#[must_use]
+#[must_use = "commands may have failed: `failures` has them, `ok` returns the first"]
 pub struct Executed<E> {
     total: usize,
     failures: Vec<(usize, E)>,

@@ -80,6 +80,7 @@ impl LockOptions {
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
+#[must_use = "a lock is not held before it is acquired"]
 pub struct Lock<S> {
     store: S,
     name: Vec<u8>,

@@ -194,7 +194,7 @@ impl Function {
 
 /// A [`Script`] or a [`Function`] with its keys and arguments.
 #[derive(Debug, Clone)]
-#[must_use]
+#[must_use = "nothing runs before the call is invoked"]
 pub struct ScriptCall<'a> {
     program: Program<'a>,
     declared: Declared,
