@@ -23,7 +23,7 @@ impl Builder {
     }
 
     /// Adds a node that takes `weight` times the keys of a node of weight 1.
-    pub fn weighted(self, name: impl Into<String>, weight: impl Into<f64>) -> Self {
+    pub fn weighted_node(self, name: impl Into<String>, weight: impl Into<f64>) -> Self {
         self.node(Member::new(name).weight(weight))
     }
 

@@ -110,7 +110,7 @@ mod tests {
     fn a_ring_is_described_by_names_weights_layout_and_tag() {
         let read = |json: &str| serde_json::from_str::<RingConfig>(json);
         let config = read(r#"{"nodes": [{"name": "a"}, {"name": "b", "weight": 2}]}"#).unwrap();
-        let built = HashRing::builder().node("a").weighted("b", 2).build().unwrap();
+        let built = HashRing::builder().node("a").weighted_node("b", 2).build().unwrap();
         assert_eq!(&config, built.config());
         let written = serde_json::to_string(&config).unwrap();
         assert_eq!(read(&written).unwrap(), config);

@@ -39,7 +39,7 @@ fn a_node_owns_at_most_1_10_times_what_its_weight_says() {
                 let builder = names(scheme, n)
                     .into_iter()
                     .enumerate()
-                    .fold(HashRing::builder(), |builder, (i, name)| builder.weighted(name, weight(i)));
+                    .fold(HashRing::builder(), |builder, (i, name)| builder.weighted_node(name, weight(i)));
                 let ring = builder.build().unwrap();
                 let total: f64 = (0..n).map(weight).sum();
                 for (i, share) in ring.shares().into_iter().enumerate() {
@@ -60,7 +60,9 @@ fn of_1000_equal_nodes_the_largest_owns_about_1_2_times_the_mean() {
 
 #[test]
 fn weights_are_absolute() {
-    let of = |weight: f64| HashRing::builder().weighted("a", weight).weighted("b", weight).build().unwrap();
+    let of = |weight: f64| {
+        HashRing::builder().weighted_node("a", weight).weighted_node("b", weight).build().unwrap()
+    };
     let (ones, twos) = (of(1.0), of(2.0));
     assert!((ones.shares()[0] - twos.shares()[0]).abs() < 0.05, "they balance alike");
     assert!(0.0 < ones.moved(&twos).total, "and place keys differently");
@@ -68,7 +70,7 @@ fn weights_are_absolute() {
 
 #[test]
 fn shares_are_what_a_sweep_over_the_hashes_finds() {
-    let ring = HashRing::builder().node("a").weighted("b", 2).weighted("c", 0.25).build().unwrap();
+    let ring = HashRing::builder().node("a").weighted_node("b", 2).weighted_node("c", 0.25).build().unwrap();
     let steps = 1u64 << 20;
     let mut counts = [0u32; 3];
     for step in 0..steps {

@@ -43,7 +43,11 @@ fn keys_land_where_they_always_did() {
     let numbered = |n: usize| (0..n).map(|i| format!("node-{i}"));
     let build = |builder: redisdb_hashring::Builder| builder.build().unwrap();
     show(&mut out, "a b c", &build(HashRing::builder().nodes(["a", "b", "c"])));
-    show(&mut out, "a b:2 c:0.5", &build(HashRing::builder().node("a").weighted("b", 2).weighted("c", 0.5)));
+    show(
+        &mut out,
+        "a b:2 c:0.5",
+        &build(HashRing::builder().node("a").weighted_node("b", 2).weighted_node("c", 0.5)),
+    );
     show(
         &mut out,
         "10 nodes, whole keys",

@@ -282,7 +282,12 @@ mod tests {
     #[test]
     fn weights_are_checked_by_the_layout() {
         let build = |layout, weight: f64| {
-            HashRing::builder().layout(layout).node("a").weighted("b", weight).build().map(|ring| ring.len())
+            HashRing::builder()
+                .layout(layout)
+                .node("a")
+                .weighted_node("b", weight)
+                .build()
+                .map(|ring| ring.len())
         };
         let name = || "b".to_owned();
         assert_eq!(build(Layout::HashRing(DoistHashRing::Current), 0.5), Ok(2));
