@@ -28,23 +28,25 @@ use crate::execute::Execute;
 
 pub use self::batch::Batch;
 
-/// Gathers commands and sends them together: one write, one wait, one outcome for each of them.
+/// A pipeline: commands that are sent together, with one write, one wait, and one outcome for each command.
 ///
-/// The typed commands are the same methods as everywhere. What they return here is the promise of a reply:
-/// call them first, then [`execute`](Self::execute), then await what they returned. A command is recorded
-/// when its method is called, whether its promise is kept or dropped.
+/// A pipeline has the same typed methods as a node. Here a method records its command and returns a promise
+/// of the reply. Call the methods first, then [`execute`](Self::execute), then await the promises. A command
+/// is recorded when its method is called, also if the promise is dropped.
 ///
-/// The order of the commands is kept on each node. A command that fails takes no other one with it.
+/// Each node gets its commands in the order of recording. A command that fails affects no other command.
 ///
 /// # Trade-offs
-/// * It is not atomic: commands of others may run in between, unless it was made [`atomic`](Self::atomic).
-/// * All commands and their replies are held in memory. They are sent in batches of 1000 commands or 1 MiB to
-///   a node, the next when the one before is answered, so nothing is in memory twice; each batch has the
-///   response timeout for itself. When a batch has no answer, what comes after it for that node is not sent.
+/// * A pipeline is not atomic: commands of other clients may run in between, unless it is
+///   [`atomic`](Self::atomic).
+/// * All commands and replies are held in memory, but none twice: the commands go in batches of 1000 commands
+///   or 1 MiB to a node, and a batch is sent when the one before it is answered. Each batch has the response
+///   timeout for itself. When a batch has no answer, later batches are not sent to that node.
 ///
 /// # On a ring
-/// Grouped by node: a batch for each is sent at the same time, the next ones when all have answered. Split
-/// commands such as `mget` are split as ever. Atomic, all keys must have one hash tag.
+/// Commands are grouped by node. All nodes get a batch at the same time, and the next one when all have
+/// answered. Commands such as `mget` are split as usual. In an atomic pipeline all keys must have one hash
+/// tag.
 ///
 /// # Example
 /// ```no_run

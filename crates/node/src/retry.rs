@@ -15,18 +15,18 @@ use crate::error::Outcome;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// .. up to this.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
-/// How often what a server turned away for a moment is tried again.
+/// The most retries of a command that the server turned away for a moment.
 const REJECTED: u32 = 3;
-/// How often a read without an answer is.
+/// The most retries of a read without an answer.
 const READ: u32 = 2;
-/// How often a write is that leaves the same state when it is done twice.
+/// The most retries of a write that leaves the same state when it runs twice.
 const IDEMPOTENT: u32 = 1;
 
-/// Returns the longest pause before a command is sent again, `None` if it is not; it has been `tried` so
-/// often again.
+/// Returns the longest pause before a command is sent again, after `tried` retries. `None` if it is not sent
+/// again.
 ///
-/// Whatever was rejected or is not known to have run: what was not sent, because there is no connection,
-/// fails at once instead, for a server that is down is tried again in the background.
+/// A command that was rejected, or whose outcome is unknown, may be sent again. A command that was not sent
+/// fails at once: the background task, not the callers, tries a server that is down.
 pub(crate) fn pause(spec: &Spec, cmd: &Cmd, error: &Error, tried: u32) -> Option<Duration> {
     let most = match error.outcome() {
         Outcome::Rejected if error.is_passing() => REJECTED,
@@ -57,7 +57,7 @@ impl Error {
     }
 }
 
-/// Whether a server turns a command away for a reason that may have passed in a moment.
+/// Whether an error code means that the server turned a command away for a reason that may pass in a moment.
 pub(crate) fn is_passing(code: &str) -> bool {
     matches!(code, "LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN")
 }

@@ -24,19 +24,19 @@ use crate::commands::ScanOptions;
 use crate::commands::ScanPage;
 use crate::error::ErrorKind;
 
-/// Going through all keys, or all elements of one.
+/// Scans: going through all keys, or all elements of one key, in steps.
 ///
-/// What is there from the first step to the last is found at least once, and possibly more than once; what
-/// comes or goes meanwhile may be found or not.
+/// An element that is there from the first step to the last is found at least once, and possibly more than
+/// once. An element that comes or goes meanwhile may be found or not.
 ///
 /// # On a ring
-/// The keys of one node after those of another; each is on one of them.
+/// A scan goes through the nodes one after the other; each key is on one of them.
 ///
 /// # On a copy
-/// One node is gone through: the first that is in sync, or, for the elements of one key, the one that answers
-/// for it. With an identity its marker is looked at first, one more round trip for each step through all
-/// keys. A cursor means something to its own server only, so when that cannot answer the stream ends with its
-/// error.
+/// A scan goes through one node: the first that is in sync, or, for the elements of one key, the node that
+/// answers for the key. On a copy with an identity, each step through all keys first looks at the node's
+/// marker, which is one more round trip. A cursor is valid on its own server only, so the stream ends with an
+/// error when that server cannot answer.
 ///
 /// ```no_run
 /// use futures_util::TryStreamExt;

@@ -50,21 +50,22 @@ use crate::redis_rs::decode;
 use crate::redis_rs::empty;
 use crate::redis_rs::no_response;
 
-/// A connection that nobody else uses, for `WATCH` and `MULTI`, and for commands that block.
+/// A dedicated connection, which nobody else uses: for `WATCH` and `MULTI`, and for commands that block.
 ///
-/// It runs the typed commands, [`WAIT`](crate::BlockingCommands::wait) among them, and, as a redis-rs
-/// connection, everything else. It goes back to its pool when it is dropped; one that was changed (`SELECT`,
+/// The connection runs the typed commands, [`WAIT`](crate::BlockingCommands::wait) among them, and everything
+/// else as a redis-rs connection. Dropped, it goes back to its pool. A connection that was changed (`SELECT`,
 /// `SUBSCRIBE`), or was left inside a `MULTI` or in the middle of a reply, is closed instead.
 ///
-/// A typed command is given the node's response timeout, and a blocking one its own time on top of that. One
-/// that waits without end, and all that is sent through redis-rs, ends when the node goes
-/// [down](crate::NodeEvent::Down): the error says so, and the command may have been executed. Where the node
-/// asks for no sign of life ([`probe_interval`](crate::NodeConfig::with_probe_interval) of zero), only other
-/// calls can tell that it is down.
+/// A typed command has the node's response timeout, and a blocking command has its own time on top of that. A
+/// command that waits without end, and every command sent through redis-rs, ends when the node goes
+/// [down](crate::NodeEvent::Down). The error says so, and the command may have been executed. If the node
+/// does not probe idle connections ([`probe_interval`](crate::NodeConfig::with_probe_interval) of zero), only
+/// other calls notice that the node is down.
 ///
 /// # Cancel safety
-/// Dropping the future of a command ends the connection, for nobody could tell whose the next reply would be:
-/// the server forgets a blocked command at once, and later calls fail.
+/// Dropping the future of a command closes the connection, because the next reply could not be told from the
+/// one that was given up. The server forgets a blocked command at once, and later calls on the connection
+/// fail.
 ///
 /// ```no_run
 /// use redisdb_node::{BlockingCommands, Node, StringCommands};

@@ -19,30 +19,30 @@ use crate::error::Error;
 use crate::node::Node;
 use crate::redis_rs::decode;
 
-/// Messages of channels, as a [`Stream`] of [`PubSubEvent`]s. Each node that it listens to has a connection
-/// for it alone.
+/// A subscription: the messages of channels as a [`Stream`] of [`PubSubEvent`]s. Each node that is listened
+/// to has a connection for the subscription alone.
 ///
-/// When a connection is lost it is made again, with pauses from 50 ms to 1 s, and what it listened to is
-/// subscribed to again. Where that happens again within a minute, the pauses grow: 1, 4, 16 and then 30 s.
-/// What was published meanwhile is lost; then there is a [`PubSubEvent::Gap`]. An idle connection is tested
-/// every second, so that the loss of a server that hangs is noticed too.
+/// A lost connection is made anew, with pauses from 50 ms to 1 s, and its channels are subscribed to again.
+/// When connections are lost again within a minute, the pauses grow: 1, 4, 16 and then 30 s. Messages that
+/// were published meanwhile are lost, and a [`PubSubEvent::Gap`] reports that. An idle connection is tested
+/// every second, so that a server that hangs is noticed too.
 ///
 /// A subscription never ends by itself. Dropped, it closes its connections.
 ///
 /// # Trade-offs
-/// Nothing waits for a slow reader: up to 10,000 events, or 64 MiB, are kept for it; further messages are
-/// dropped, and counted by a [`PubSubEvent::Overflow`] that stands in their place. A gap that begins among
-/// them is said once for each node, after it.
+/// No server waits for a slow reader: up to 10,000 events, or 64 MiB, are kept for it. Further messages are
+/// dropped, and a [`PubSubEvent::Overflow`] counts them in their place. A gap among the dropped events is
+/// reported once for each node, after the overflow.
 ///
 /// # On a ring
-/// A channel is that of its owner, as a key is. Patterns, and the channels of keyspace notifications, are
-/// those of every node.
+/// A channel belongs to the node that a key of the same name belongs to. Patterns, and the channels of
+/// keyspace notifications, are subscribed to on every node.
 ///
 /// # On a copy
-/// Every node is listened to, and a message is published to one of them, so none comes twice. Keyspace
-/// notifications are left out: every node has its own.
+/// Every node is listened to. A message is published to one node, so it arrives once. Keyspace notifications
+/// are left out, because every node sends its own.
 ///
-/// Needs Redis 6.0, whose protocol RESP3 it speaks.
+/// A subscription needs the protocol RESP3, and so Redis 6.0.
 ///
 /// # Example
 /// ```no_run
