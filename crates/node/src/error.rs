@@ -29,8 +29,8 @@ struct Inner {
     kind: ErrorKind,
 }
 
-/// The reason of an [`Error`]. Its text says nothing of the command: what became of that,
-/// the [`Error`] says, for the same may be the cause of another one.
+/// The reason of an [`Error`]. Its text says nothing about the command, for one reason may be the cause of
+/// several errors; the [`Error`] says what became of its command.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -43,16 +43,17 @@ pub enum ErrorKind {
     /// No connection could be made in time, handshake included. Not sent.
     #[error("no connection within {0:?}")]
     ConnectTimeout(Duration),
-    /// TLS could not be agreed on. Not sent.
+    /// The TLS handshake failed. Not sent.
     #[error("no TLS connection: {0}; is it a TLS port, and is its certificate known here?")]
     Tls(Arc<io::Error>),
-    /// User or password was refused, or is missing. Not sent.
+    /// The server refused the user or the password, or wants one. Not sent.
     #[error("not let in: {0}; check user and password in the node's URL")]
     Auth(String),
-    /// The server does not talk as Redis does. Not sent.
+    /// The server does not speak the protocol of Redis. Not sent.
     #[error("this is not a Redis server: {0}")]
     NotRedis(String),
-    /// The server could not be reached just before, and is left alone until the next attempt. Not sent.
+    /// The circuit breaker is open: the server failed just before, and is left alone until the next attempt.
+    /// Not sent.
     #[error("down: {cause}")]
     Down {
         /// The reason why the last attempt to connect failed.
@@ -65,13 +66,12 @@ pub enum ErrorKind {
          verified; if this persists, check the node's URL"
     )]
     Fenced,
-    /// So many calls are under way on this node already, or so many connections of their own in use, that no
-    /// more are taken. Not sent.
+    /// Too many calls are in flight on this node, or too many dedicated connections are in use. Not sent.
     #[error("{}", of.says(*limit))]
     Overloaded {
-        /// The number that may be under way, or in use.
+        /// The number that may be in flight, or in use.
         limit: usize,
-        /// Of what.
+        /// Calls or connections.
         of: Bound,
     },
     /// No reply in time. The server may have executed the command, or may do so later.
@@ -80,9 +80,9 @@ pub enum ErrorKind {
     /// The connection broke after the command was handed over. The server may have executed it.
     #[error("connection lost: {0}")]
     Disconnected(Arc<io::Error>),
-    /// A reply would have taken more memory than this node takes, and was not read. It ended the connection.
-    /// The server may have executed the command: of a single one that is certain, of a pipeline only up to
-    /// that reply.
+    /// A reply would have taken more memory than the node permits. The reply was not read, and the connection
+    /// was closed. The server has executed a single command; of a pipeline, it has executed the commands up
+    /// to that reply.
     #[error(
         "a reply takes more than {limit} bytes, which is the most that this node takes; ask for less at once, or raise \
          `max_reply`"
@@ -94,11 +94,11 @@ pub enum ErrorKind {
     /// The server answered with an error.
     #[error("{0}")]
     Server(ServerError),
-    /// `MULTI` was refused, so the commands of a block ran one by one: the server may have executed the
-    /// command, though not together with the others.
+    /// The server refused `MULTI`, so the commands of a block ran one by one. The server may have executed
+    /// the command, but not together with the others.
     #[error("`MULTI` was refused, so the commands ran one by one, not as a block: {0}")]
     NotAtomic(ServerError),
-    /// Keys that a transaction watched were changed by others, in each of its attempts. Not executed.
+    /// Other clients changed the keys that a transaction watched, in each of its attempts. Not executed.
     #[error("keys that it watched were changed by others, in each of {attempts} attempts")]
     Conflict {
         /// The number of attempts.
@@ -112,13 +112,13 @@ pub enum ErrorKind {
     Unsupported(Cow<'static, str>),
 }
 
-/// Of what a node takes so many at a time only.
+/// The limits of a node that [`Overloaded`](ErrorKind::Overloaded) tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Bound {
-    /// Calls under way on the shared connection: `max_in_flight`.
+    /// Calls in flight on the shared connection: `max_in_flight`.
     InFlight,
-    /// Connections of one's own: `max_dedicated`. What blocks, transactions and
+    /// Dedicated connections: `max_dedicated`. Blocking calls, transactions and
     /// [`dedicated`](crate::Node::dedicated) share them.
     Dedicated,
 }
@@ -144,7 +144,7 @@ impl Bound {
 pub enum Outcome {
     /// The command was never handed to a connection.
     NotSent,
-    /// The server answered with an error that proves that it did not execute it.
+    /// The server answered with an error that proves that it did not execute the command.
     Rejected,
     /// The server may have executed the command or a part of it, or may do so later.
     Unknown,

@@ -15,20 +15,21 @@ pub enum NodeEvent {
         /// it does not: what was in its memory may be gone.
         restarted: bool,
     },
-    /// The connection was lost, or given up. It is made anew in the background.
+    /// The connection was lost, or closed after calls without an answer. The node reconnects in the
+    /// background.
     Disconnected,
-    /// The server is left alone: no connection could be made, or calls were not answered. Calls fail at once
-    /// until one of the attempts in the background succeeds.
+    /// The circuit breaker opened: no connection could be made, or calls were not answered. Calls fail at once
+    /// until an attempt in the background succeeds.
     Down {
-        /// Why.
+        /// The reason.
         cause: Arc<ErrorKind>,
     },
-    /// A write was turned away because the server takes none at present; reads go on.
+    /// The server refused a write, because it takes none at present. Reads are not affected.
     WritesRefused {
         /// `OOM`, `MISCONF`, `READONLY` or `NOREPLICAS`.
         code: String,
     },
-    /// A write was taken again.
+    /// The server takes writes again.
     WritesTaken,
 }
 

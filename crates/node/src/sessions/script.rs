@@ -15,21 +15,23 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::execute::Execute;
 
-/// A Lua script. It is called by its hash; a server that does not know it is sent the code, which it keeps
+/// A Lua script, called by its hash. A server that does not know the script is sent the code, and keeps it
 /// from then on.
 ///
-/// All keys that it touches belong into [`key`](ScriptCall::key), for they decide where it runs; data belongs
-/// into [`arg`](ScriptCall::arg), never into the code: a server keeps every code that it was ever sent.
+/// Give every key that the script touches by [`key`](ScriptCall::key), because the keys decide where the
+/// script runs. Give data by [`arg`](ScriptCall::arg), never in the code, because a server keeps every code
+/// that it was ever sent.
 ///
-/// A failed script counts as executed: what it did before it failed stays. It is not sent again after a lost
-/// connection, unless it is declared [`idempotent`](Self::idempotent) or [`read_only`](Self::read_only).
+/// A failed script counts as executed: its writes before the failure stay. A script is not sent again after a
+/// lost connection, unless it is declared [`idempotent`](Self::idempotent) or [`read_only`](Self::read_only).
 ///
 /// # On a ring
-/// At the owner of its keys, which must have one hash tag; without keys it is refused.
+/// A script runs on the node that owns its keys, which must have one hash tag. A script without keys is
+/// refused.
 ///
 /// # On a copy
-/// Refused, unless it is declared [`deterministic`](Self::deterministic); then every node runs it. What is
-/// declared [`read_only`](Self::read_only) goes to one node.
+/// Every node runs a script that is declared [`deterministic`](Self::deterministic). A script that is
+/// declared [`read_only`](Self::read_only) runs on one node. Other scripts are refused.
 ///
 /// # Example
 /// ```no_run

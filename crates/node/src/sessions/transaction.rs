@@ -39,13 +39,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// .. up to this.
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
-/// A connection that watches keys. What reads on it is answered at once; what is [queued](Self::queue) runs
-/// in one `MULTI` block, and only if nobody has changed the watched keys meanwhile.
+/// An optimistic transaction: a connection that watches keys. Reads on it are answered at once. Commands in
+/// its [queue](Self::queue) run in one `MULTI` block, and only if nobody has changed the watched keys
+/// meanwhile.
 ///
-/// A write that is called on it, not on the queue, is executed at once, and to a watched key counts as a
-/// change.
+/// A write that is called on the transaction itself, not on the queue, runs at once, and counts as a change
+/// of a watched key.
 ///
-/// Made by [`Node::transaction`]. A cheap handle.
+/// [`Node::transaction`] makes it. A cheap handle.
 #[derive(Debug, Clone)]
 pub struct Transaction {
     shared: Arc<WatchedConnection>,
