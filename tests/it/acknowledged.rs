@@ -24,7 +24,7 @@ fn key_of_a(copy: &RedisCopy, of: &str) -> String {
 
 async fn are(copy: &RedisCopy, names: &[&str], health: Health) {
     eventually(&format!("{names:?} are {health:?}"), async || {
-        copy.health().iter().all(|(name, found)| !names.contains(name) || *found == health)
+        copy.health().iter().all(|(name, found)| !names.contains(&&**name) || *found == health)
     })
     .await;
 }

@@ -346,7 +346,7 @@ async fn on_a_copy_nothing_is_taken_and_a_stream_can_be_waited_for() {
         let copy = copy.clone();
         async move { copy.xread_block::<String, String, u8>("x", "$", FOREVER).await }
     });
-    until_blocked(copy.node_for("x"), 1).await;
+    until_blocked(&copy.node_for("x"), 1).await;
     let id = copy.node_for("x").xadd("x", [("f", 1)]).await.unwrap();
     let tails = waiting.await.unwrap().unwrap();
     assert_eq!(tails[0].1[0].id, id);

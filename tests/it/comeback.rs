@@ -280,7 +280,7 @@ async fn a_process_that_starts_later_does_not_read_from_a_server_that_was_away_f
         }
     }
     let copy = process(&urls, Some("shop")).connect().await.unwrap();
-    assert_eq!(copy.health()[2], ("c", Health::Syncing));
+    assert_eq!(copy.health()[2], ("c".to_owned(), Health::Syncing));
     eventually("it is up again", async || is_well(&copy).await).await;
     let behind = copy.on_node("c").unwrap().clone();
     assert_eq!(behind.get::<String>("k").await.unwrap().as_deref(), Some("new"));
@@ -371,7 +371,7 @@ async fn a_server_that_is_full_takes_no_writes_and_is_filled_up_later() {
     full.config_set("maxmemory", 1).await.unwrap();
     let replies = copy.set("k", "new").await.unwrap();
     assert_eq!(replies.failures().map(|(name, _)| name).collect::<Vec<_>>(), ["b"]);
-    assert_eq!(copy.health()[1], ("b", Health::WriteDegraded));
+    assert_eq!(copy.health()[1], ("b".to_owned(), Health::WriteDegraded));
     for i in 0..30 {
         assert_eq!(copy.get::<String>("k").await.unwrap().as_deref(), Some("new"), "{i}");
     }

@@ -53,7 +53,7 @@ async fn a_block_runs_on_every_node_whole_or_not_at_all() {
         assert_eq!(node.get::<i64>("a").await.unwrap(), Some(2), "{}", node.name());
     }
     assert!(copy.health().iter().all(|(_, health)| *health == redisdb::Health::Up));
-    assert_eq!(contents(copy.on_node("a").unwrap()).await, contents(copy.on_node("c").unwrap()).await);
+    assert_eq!(contents(&copy.on_node("a").unwrap()).await, contents(&copy.on_node("c").unwrap()).await);
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn a_node_that_misses_a_block_is_behind_for_its_keys() {
             && copy.health().iter().all(|(_, health)| *health == redisdb::Health::Up)
     })
     .await;
-    assert_eq!(contents(copy.on_node("a").unwrap()).await, contents(copy.on_node("b").unwrap()).await);
+    assert_eq!(contents(&copy.on_node("a").unwrap()).await, contents(&copy.on_node("b").unwrap()).await);
 }
 
 /// What stands in the docs in place of a transaction.

@@ -28,7 +28,7 @@ async fn what_leaves_the_same_everywhere_settles_its_keys() {
         copy.set(&key, 1).await.unwrap();
         b.set(&key, 100).await.unwrap();
         copy.incr(&key).await.unwrap();
-        assert!(copy.health().contains(&("b", Health::Suspect)), "{how}: {:?}", copy.health());
+        assert!(copy.health().contains(&("b".to_owned(), Health::Suspect)), "{how}: {:?}", copy.health());
         match how {
             "restore" => send(&copy, &[b"RESTORE", key.as_bytes(), b"0", &dump, b"REPLACE"]).await,
             "setnx" => {

@@ -124,7 +124,7 @@ async fn what_a_repair_lacks_is_named_with_the_line_that_permits_it() {
     assert_eq!(key, b"app:hash");
     assert!(reason.contains("`ACL SETUSER app +hscan` permits it"), "{reason}");
     assert_eq!(all[1].exists("app:set").await.unwrap(), 1);
-    assert_eq!(copy.health()[1], ("b", Health::Suspect));
+    assert_eq!(copy.health()[1], ("b".to_owned(), Health::Suspect));
     assert_eq!(copy.get::<String>("app:string").await.unwrap().as_deref(), Some("x"));
     // Without what is needed for every key nothing is a success.
     for denied in ["pttl", "scan", "exists"] {
@@ -160,7 +160,7 @@ async fn a_key_that_cannot_be_brought_over_keeps_its_node_away_where_servers_are
     };
     let before = scans().await;
     eventually("it is tried again", async || {
-        assert_eq!(copy.health()[1], ("b", Health::Syncing));
+        assert_eq!(copy.health()[1], ("b".to_owned(), Health::Syncing));
         before + 2 < scans().await
     })
     .await;
@@ -185,7 +185,7 @@ async fn a_key_that_cannot_be_brought_over_is_the_only_one_that_its_node_does_no
     servers[1].restart(Data::Lose).unwrap();
     all[1] = Node::connect(servers[1].url()).await.unwrap();
     permit(&all[1], rules).await;
-    eventually("it answers all else", async || copy.health()[1] == ("b", Health::Suspect)).await;
+    eventually("it answers all else", async || copy.health()[1] == ("b".to_owned(), Health::Suspect)).await;
     assert_eq!(all[1].exists(vec!["app:list", "app:hash"]).await.unwrap(), 1);
     assert_eq!(copy.hlen("app:hash").await.unwrap(), 1000);
 }

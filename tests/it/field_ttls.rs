@@ -188,7 +188,7 @@ async fn a_write_that_an_older_server_does_not_know_is_answered_by_the_newer_one
     for _ in 0..20 {
         assert_eq!(copy.hget::<u32>("h", "a").await.unwrap(), Some(1));
     }
-    assert!(!copy.health().contains(&("older", redisdb::Health::Up)));
+    assert!(!copy.health().contains(&("older".to_owned(), redisdb::Health::Up)));
 }
 
 #[tokio::test]

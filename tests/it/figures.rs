@@ -191,12 +191,7 @@ fn of_the_handles() {
     }
     for (says, at, file, has) in [
         ("more than 256 events behind", "ring", "event", "KEPT: usize = 256"),
-        (
-            "after 100 attempts",
-            "sessions/transaction",
-            "../../node/src/sessions/transaction",
-            "ATTEMPTS: u32 = 100",
-        ),
+        ("after 100 attempts", "ring", "../../node/src/sessions/transaction", "ATTEMPTS: u32 = 100"),
         (
             "Default 64 MiB. pub fn dump_up_to",
             "anti_entropy/repair",
@@ -207,7 +202,7 @@ fn of_the_handles() {
             "differ for a moment. Default 3.",
             "anti_entropy/verify",
             "anti_entropy/verify",
-            "Verify { copy: self, rounds: 3,",
+            "Self { copy, rounds: 3,",
         ),
         (
             "with at most 10,000 keys per second",

@@ -43,7 +43,7 @@ async fn a_process_that_starts_later_knows_a_server_that_came_back_empty() {
     servers[1].restart(Data::Lose).unwrap();
 
     let second = process(&servers).await.unwrap();
-    assert_eq!(second.health()[1], ("b", Health::Syncing));
+    assert_eq!(second.health()[1], ("b".to_owned(), Health::Syncing));
     check(&second).await;
     let repaired = second.repair("b").run().await.unwrap();
     assert_eq!((repaired.copied, repaired.removed, repaired.readmitted), (KEYS as u64, 0, true));
@@ -64,7 +64,10 @@ async fn a_process_that_starts_while_a_server_is_down_does_not_trust_it_later() 
     servers[0].restart(Data::Lose).unwrap();
     eventually("it is up", async || second.nodes().next().unwrap().ready().await.is_ok()).await;
     check(&second).await;
-    eventually("it is known to have lost all", async || second.health()[0] == ("a", Health::Syncing)).await;
+    eventually("it is known to have lost all", async || {
+        second.health()[0] == ("a".to_owned(), Health::Syncing)
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -137,7 +140,7 @@ async fn a_flush_by_the_copy_does_not_look_like_a_loss() {
     // By somebody else, it does.
     other.on_node("b").unwrap().flushdb().await.unwrap();
     let third = process(&servers).await.unwrap();
-    assert_eq!(third.health()[1], ("b", Health::Syncing));
+    assert_eq!(third.health()[1], ("b".to_owned(), Health::Syncing));
 }
 
 /// A key that is read from node `a` first, and decided by it.
@@ -151,7 +154,10 @@ async fn after_a_flush(copy: &RedisCopy, call: impl Future<Output = ()>) {
     let a = copy.on_node("a").unwrap();
     redisdb::Node::connect(a.config().clone()).await.unwrap().flushall().await.unwrap();
     call.await;
-    assert_eq!(copy.health(), [("a", Health::Syncing), ("b", Health::Up), ("c", Health::Up)]);
+    assert_eq!(
+        copy.health(),
+        [("a".to_owned(), Health::Syncing), ("b".to_owned(), Health::Up), ("c".to_owned(), Health::Up)]
+    );
     assert!(copy.repair("a").run().await.unwrap().readmitted);
     assert_eq!(copy.verify().run().await.unwrap(), []);
 }
@@ -179,7 +185,8 @@ async fn nothing_is_decided_by_a_server_that_was_emptied_a_moment_ago() {
     let text = |text: &str| redis::Value::BulkString(text.into());
     let servers = Servers::start(3).unwrap();
     let copy = process(&servers).await.unwrap();
-    let has_half_ids = is_since(copy.nodes().next().unwrap(), (7, 0, 0), "XADD with the half of an id").await;
+    let has_half_ids =
+        is_since(&copy.nodes().next().unwrap(), (7, 0, 0), "XADD with the half of an id").await;
     for (command, expected) in [
         ("SETNX text 9", Int(0)),
         ("SETNX fresh 9", Int(1)),
@@ -356,7 +363,7 @@ async fn a_node_loses_nothing_to_a_source_that_was_emptied_a_moment_ago() {
         let error = copy.repair("a").from("b").run().await.unwrap_err();
         assert!(error.to_string().contains("the node whose keys count lost its data"), "{error}");
         assert_eq!(a.get::<String>("key:7").await.unwrap(), kept);
-        assert_eq!(copy.health()[1], ("b", Health::Syncing));
+        assert_eq!(copy.health()[1], ("b".to_owned(), Health::Syncing));
         // The next one that is in sync is the source now.
         assert!(copy.repair("a").run().await.unwrap().readmitted);
         assert!(copy.repair("b").run().await.unwrap().readmitted);

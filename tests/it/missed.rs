@@ -16,7 +16,7 @@ fn key_of_a(copy: &RedisCopy) -> String {
     (0..).map(|i| format!("key:{i}")).find(|key| copy.node_for(key).name() == "a").unwrap()
 }
 
-fn behind(copy: &RedisCopy) -> Vec<&str> {
+fn behind(copy: &RedisCopy) -> Vec<String> {
     let behind = copy.health().into_iter().filter(|(_, health)| *health != Health::Up);
     behind.map(|(name, _)| name).collect()
 }
@@ -134,7 +134,7 @@ async fn leave_behind(copy: &RedisCopy, name: &str, key: &str) {
     copy.set(key, 1).await.unwrap();
     copy.on_node(name).unwrap().set(key, 100).await.unwrap();
     copy.incr(key).await.unwrap();
-    assert!(behind(copy).contains(&name));
+    assert!(behind(copy).iter().any(|behind| behind == name));
 }
 
 #[tokio::test]

@@ -230,7 +230,7 @@ fn a_copy_answers_as_one_server_does_and_all_its_nodes_hold_the_same() {
     check(&runtime, &copy, &server, async || {
         let mut each = Vec::new();
         for node in copy.nodes() {
-            each.push(contents(node).await);
+            each.push(contents(&node).await);
         }
         each
     });

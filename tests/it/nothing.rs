@@ -86,14 +86,14 @@ async fn an_empty_copy_is_verified_and_stays_up() {
         let copy = process(&servers.urls(), identity).connect().await.unwrap();
         let mut before = Vec::new();
         for node in copy.nodes() {
-            before.push(connection(node).await);
+            before.push(connection(&node).await);
         }
         let verified = copy.verify().run().await.unwrap();
         assert_eq!((verified.compared, verified.len()), (0, 0));
         assert!(copy.repair("b").from("a").run().await.unwrap().readmitted);
         assert!(copy.health().iter().all(|(_, health)| *health == Health::Up), "{:?}", copy.health());
         for (node, before) in copy.nodes().zip(before) {
-            assert_eq!(connection(node).await, before);
+            assert_eq!(connection(&node).await, before);
         }
     }
 }

@@ -164,14 +164,14 @@ async fn a_new_connection_to_the_same_process_is_no_loss_where_a_script_proves_i
     let admin = outsider(&servers[1]).await;
     let is_proved = is_since(&admin, (7, 0, 0), "that a script proves the process").await;
     let expected: Vec<u64> = if is_proved { vec![0, 0, 0] } else { vec![1, 2, 3] };
-    assert_eq!(ended(&servers[1], b, 3).await, expected);
+    assert_eq!(ended(&servers[1], &b, 3).await, expected);
     says_nothing_wrong(&copy).await;
     eventually("it is well", async || is_well(&copy).await).await;
 
     // Whoever removes the script takes the proof, once.
     let before = b.incarnation();
     admin.script_flush(FlushMode::Sync).await.unwrap();
-    let lost = ended(&servers[1], b, 2).await;
+    let lost = ended(&servers[1], &b, 2).await;
     assert_eq!(lost, if is_proved { vec![before + 1, before + 1] } else { vec![before + 1, before + 2] });
     eventually("it is well", async || is_well(&copy).await).await;
 }
@@ -181,10 +181,10 @@ async fn a_connection_to_a_process_that_nothing_proves_is_one_to_another_but_for
     let servers = with_user("+@all -info -script").start_many(2).unwrap();
     let copy = over(&servers).connect().await.unwrap();
     fill(&copy).await;
-    assert_eq!(copy.nodes().map(Node::incarnation).collect::<Vec<_>>(), [0, 0]);
+    assert_eq!(copy.nodes().map(|node| node.incarnation()).collect::<Vec<_>>(), [0, 0]);
     assert!(is_well(&copy).await);
     let b = copy.on_node("b").unwrap();
-    assert_eq!(ended(&servers[1], b, 2).await, [1, 2]);
+    assert_eq!(ended(&servers[1], &b, 2).await, [1, 2]);
     says_nothing_wrong(&copy).await;
     eventually("it was compared, and is well", async || is_well(&copy).await).await;
     says_nothing_wrong(&copy).await;
@@ -208,10 +208,10 @@ async fn nobody_is_known_to_be_right(identity: Option<&str>, by_repair: bool) {
     let at_b = outsider(&servers[1]).await;
     at_b.set("key:7", "b's").await.unwrap();
     proxies.iter().for_each(Proxy::refuse);
-    let is_down = |(_, health): &(&str, Health)| *health == Health::Down;
+    let is_down = |(_, health): &(String, Health)| *health == Health::Down;
     eventually("they are known to be down", async || copy.health().iter().all(is_down)).await;
     proxies.iter().for_each(Proxy::heal);
-    eventually("they are connected anew", async || copy.nodes().all(Node::is_connected)).await;
+    eventually("they are connected anew", async || copy.nodes().all(|node| node.is_connected())).await;
 
     let about = "say whose keys count, by `readmit(name)`";
     let told = || warnings.lines().iter().filter(|line| line.contains(about)).count();

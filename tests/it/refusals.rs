@@ -222,8 +222,8 @@ async fn a_decided_command_on_a_copy_that_is_full_is_refused_and_takes_no_node_d
     let (servers, copy) = redisdb_tests::copy().await;
     let mut before = Vec::new();
     for node in copy.nodes() {
-        before.push(connection(node).await);
-        send(node, "CONFIG SET maxmemory 1").await;
+        before.push(connection(&node).await);
+        send(&node, "CONFIG SET maxmemory 1").await;
     }
     let one: [(f64, &str); 1] = [(1.0, "m")];
     for _ in 0..4 {
@@ -239,8 +239,8 @@ async fn a_decided_command_on_a_copy_that_is_full_is_refused_and_takes_no_node_d
     for ((node, before), (_, health)) in copy.nodes().zip(before).zip(copy.health()) {
         assert_eq!(health, Health::WriteDegraded);
         assert!(!node.is_down());
-        assert_eq!(connection(node).await, before);
-        send(node, "CONFIG SET maxmemory 0").await;
+        assert_eq!(connection(&node).await, before);
+        send(&node, "CONFIG SET maxmemory 0").await;
     }
     assert_eq!(copy.query::<u8>(&cmd("ZADD z NX 1 m")).await.unwrap(), 1);
     drop(servers);

@@ -43,7 +43,7 @@ async fn fill(copy: &RedisCopy, n: usize) {
 async fn all_contents(copy: &RedisCopy) -> Vec<BTreeMap<String, String>> {
     let mut all = Vec::new();
     for node in copy.nodes() {
-        all.push(contents(node).await);
+        all.push(contents(&node).await);
     }
     all
 }
@@ -69,7 +69,10 @@ async fn a_server_that_came_back_empty_is_filled_and_readmitted() {
     let node = restart(&copy, &mut servers, 0).await;
     // What somebody else put there is not on the others.
     node.set("stray", 1).await.unwrap();
-    eventually("it is known to have lost all", async || copy.health()[0] == ("a", Health::Syncing)).await;
+    eventually("it is known to have lost all", async || {
+        copy.health()[0] == ("a".to_owned(), Health::Syncing)
+    })
+    .await;
 
     let dry = copy.repair("a").dry_run().run().await.unwrap();
     assert_eq!((dry.copied, dry.removed, dry.readmitted), (999, 1, false));
@@ -304,7 +307,7 @@ async fn a_repair_by_hand_mends_what_verify_finds() {
     let (_servers, copy) = copy().await;
     fill(&copy, 300).await;
     for from in [None, Some("c")] {
-        let n_different = tamper(copy.on_node("b").unwrap()).await;
+        let n_different = tamper(&copy.on_node("b").unwrap()).await;
         assert_eq!(copy.verify().run().await.unwrap().len(), n_different);
         let repair = || match from {
             None => copy.repair("b"),
@@ -320,7 +323,7 @@ async fn a_repair_by_hand_mends_what_verify_finds() {
         assert!(copy.health().iter().all(|(_, health)| *health == Health::Up));
     }
     // The node that was named counts, also where most others agree.
-    tamper(copy.on_node("b").unwrap()).await;
+    tamper(&copy.on_node("b").unwrap()).await;
     for name in ["a", "c"] {
         assert!(copy.repair(name).from("b").run().await.unwrap().readmitted);
     }
@@ -428,7 +431,7 @@ async fn progress_never_goes_back_and_is_complete_only_at_the_end() {
     check_progress(&seen);
     for dry in [true, false] {
         let mut seen = Vec::new();
-        tamper(copy.on_node("b").unwrap()).await;
+        tamper(&copy.on_node("b").unwrap()).await;
         let repair = copy.repair("b").on_progress(|progress| seen.push(progress));
         let repair = if dry { repair.dry_run() } else { repair };
         repair.run().await.unwrap();

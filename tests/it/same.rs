@@ -41,14 +41,14 @@ async fn a_hyperloglog_is_the_same_after_some_node_has_counted_it() {
     assert!(48 < copy.pfcount(&["visitors"]).await.unwrap());
     is_the_same(&copy, "visitors").await;
     // One that counts more is another one.
-    send(copy.on_node("c").unwrap(), "PFADD visitors x y z").await;
+    send(&copy.on_node("c").unwrap(), "PFADD visitors x y z").await;
     assert_eq!(copy.verify().run().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_hyperloglog_is_the_same_whichever_way_it_is_written() {
     let (_servers, copy) = copy().await;
-    send(copy.on_node("b").unwrap(), "CONFIG SET hll-sparse-max-bytes 0").await;
+    send(&copy.on_node("b").unwrap(), "CONFIG SET hll-sparse-max-bytes 0").await;
     copy.pfadd("sparse:or:dense", (0..50).collect::<Vec<_>>()).await.unwrap();
     is_the_same(&copy, "sparse:or:dense").await;
 }
@@ -70,7 +70,7 @@ async fn a_command_that_reads_changes_how_a_value_is_written_at_most() {
     ];
     for node in copy.nodes() {
         for command in commands {
-            send(node, command).await;
+            send(&node, command).await;
         }
     }
     let keys: Vec<String> = a.keys("*").await.unwrap();
@@ -175,7 +175,7 @@ async fn a_value_is_the_same_however_its_server_is_configured() {
         let _unknown = copy.on_node("b").unwrap().send(redis::Cmd::new().arg(words)).await;
     }
     for name in NAMES {
-        fill(copy.on_node(name).unwrap()).await;
+        fill(&copy.on_node(name).unwrap()).await;
     }
     for key in FILLED {
         is_the_same(&copy, key).await;
@@ -186,7 +186,7 @@ async fn a_value_is_the_same_however_its_server_is_configured() {
 async fn a_value_is_the_same_whatever_way_it_came_to_be() {
     let (_servers, copy) = copy().await;
     for name in NAMES {
-        fill(copy.on_node(name).unwrap()).await;
+        fill(&copy.on_node(name).unwrap()).await;
     }
     let b = copy.on_node("b").unwrap();
     for commands in [
@@ -200,7 +200,7 @@ async fn a_value_is_the_same_whatever_way_it_came_to_be() {
         "SETRANGE number 0 1",
     ] {
         for command in commands.split(',') {
-            send(b, command).await;
+            send(&b, command).await;
         }
         // Some take no trace of it, on some versions.
         assert_eq!(copy.verify().run().await.unwrap(), [], "{commands}");
@@ -229,7 +229,7 @@ async fn a_value_is_the_same_on_servers_of_all_versions() {
     }
     let copy = builder.on_return(OnReturn::Wait).connect().await.unwrap();
     for node in copy.nodes() {
-        fill(node).await;
+        fill(&node).await;
     }
     let verified = copy.verify().run().await.unwrap();
     assert_eq!(verified, []);
@@ -242,7 +242,7 @@ async fn a_value_is_the_same_on_servers_of_all_versions() {
         }
     }
     for key in FILLED {
-        send(copy.on_node(&first).unwrap(), &format!("DEL {key}")).await;
+        send(&copy.on_node(&first).unwrap(), &format!("DEL {key}")).await;
     }
     assert_eq!(copy.verify().run().await.unwrap().len(), 10);
 }

@@ -126,7 +126,7 @@ async fn on_a_copy_a_script_must_be_declared_deterministic() {
         assert_eq!(node.get::<i64>("n").await.unwrap(), Some(3));
     }
     let look = Script::new("return redis.call('GET', KEYS[1])");
-    if is_since(copy.on_node("a").unwrap(), (7, 0, 0), READ_ONLY).await {
+    if is_since(&copy.on_node("a").unwrap(), (7, 0, 0), READ_ONLY).await {
         assert_eq!(look.key("n").invoke_ro::<i64, _>(&copy).await.unwrap(), 3);
     }
     assert!(copy.eval::<i64>("return 1", "k", &[0; 0]).await.unwrap_err().is_unsupported());
@@ -201,7 +201,7 @@ async fn a_script_that_does_not_end_is_killed() {
 #[tokio::test]
 async fn functions_run_on_every_node_of_a_copy_if_they_are_declared_deterministic() {
     let (_servers, copy) = copy().await;
-    needs!(since(copy.on_node("a").unwrap(), (7, 0, 0)).await);
+    needs!(since(&copy.on_node("a").unwrap(), (7, 0, 0)).await);
     copy.function_load(LIBRARY).await.unwrap();
     let error = Function::new("add").key("n").arg(1).invoke::<i64, _>(&copy).await.unwrap_err();
     assert!(error.is_unsupported() && error.to_string().contains("deterministic"), "{error}");

@@ -26,7 +26,6 @@ use redisdb_tests::eventually;
 use redisdb_tests::ring;
 use xtask::Servers;
 
-use crate::ways::Store;
 use crate::ways::examples;
 
 /// Rings of three and of one, which accept keys that live on one node today.
@@ -54,7 +53,7 @@ fn text(cmd: &Cmd) -> String {
 }
 
 /// Calls what is refused by every way in.
-async fn what_is_refused_does_no_harm<S: Store>(store: S, nodes: &[Node]) {
+async fn what_is_refused_does_no_harm<S: redisdb::Servers>(store: S, nodes: &[Node]) {
     let mut lent = store.clone();
     let before = connections(nodes).await;
     let mut n_refused = 0;
@@ -62,7 +61,7 @@ async fn what_is_refused_does_no_harm<S: Store>(store: S, nodes: &[Node]) {
         for cmd in examples(row).into_iter().take(4) {
             let name = text(&cmd);
             if let Decision::Refused(why) = store.explain(&cmd).decision {
-                let error = store.query(&cmd).await.unwrap_err();
+                let error = store.query::<Value>(&cmd).await.unwrap_err();
                 assert_eq!(error.to_string(), why.to_string(), "{name}");
                 let error = cmd.query_async::<Value>(&mut lent).await.unwrap_err();
                 assert!(error.to_string().contains(&why.to_string()), "{name}: {error}");
@@ -110,7 +109,7 @@ async fn what_is_refused_on_a_ring_leaves_the_shared_connections_as_they_were() 
 #[tokio::test]
 async fn what_is_refused_on_a_copy_leaves_the_shared_connections_as_they_were() {
     let (_servers, copy) = copy().await;
-    let nodes: Vec<Node> = copy.nodes().cloned().collect();
+    let nodes: Vec<Node> = copy.nodes().collect();
     what_is_refused_does_no_harm(copy, &nodes).await;
 }
 
@@ -266,7 +265,7 @@ async fn a_question_to_each_node_is_answered_by_all_of_them_or_by_an_error_that_
     }
 }
 
-async fn answered<S: Store>(n_killed: usize, store: &S, cmd: &Cmd) {
+async fn answered<S: redisdb::Servers>(n_killed: usize, store: &S, cmd: &Cmd) {
     type PerNode = BTreeMap<String, Value>;
     let what = format!("{}, {n_killed} killed", text(cmd));
     let mut lent = store.clone();

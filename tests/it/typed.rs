@@ -55,7 +55,7 @@ async fn half_lost(first: &Server, second: &mut Server) -> RedisCopy {
     let copy = RedisCopy::builder().node("full", &first.url()).node("lost", &second.url());
     // Else it would bring the node back by itself meanwhile, in its own way.
     let copy = copy.on_return(OnReturn::Wait).connect().await.unwrap();
-    fill(copy.on_node("full").unwrap()).await;
+    fill(&copy.on_node("full").unwrap()).await;
     second.restart(Data::Lose).unwrap();
     let lost = copy.on_node("lost").unwrap().clone();
     eventually("it is known to be another process", async || {

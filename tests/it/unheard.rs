@@ -40,9 +40,9 @@ async fn a_copy_whose_replies_nobody_waits_for_stays_equal() {
     pipeline.execute().await.ok().unwrap();
     assert_eq!(pushed.await.unwrap().first(), Some(&1));
     assert_eq!(popped.await.unwrap().first().map(String::as_str), Some("z"));
-    let first = contents(copy.on_node("a").unwrap()).await;
+    let first = contents(&copy.on_node("a").unwrap()).await;
     for node in copy.nodes() {
-        assert_eq!(contents(node).await, first);
+        assert_eq!(contents(&node).await, first);
     }
     assert_eq!(copy.verify().run().await.unwrap().into_iter().count(), 0);
 }
@@ -90,7 +90,8 @@ async fn a_timeout_that_is_set_to_the_default_stays() {
          [[nodes]]\nname = \"a\"\nurl = \"redis://h\"\nresponse_timeout_ms = 1000\nconnect_timeout_ms = 1000\n",
     );
     let copy = redisdb::RedisCopy::from_config(copy.unwrap()).unwrap();
-    let node = copy.nodes().next().unwrap().config();
+    let node = copy.nodes().next().unwrap();
+    let node = node.config();
     assert_eq!((node.response_timeout(), node.connect_timeout()), (own, own));
     assert!(format!("{set:?}").contains("1s"));
 }

@@ -11,25 +11,23 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use redis::Cmd;
 use redis::Value;
-use redis::aio::ConnectionLike;
 use redisdb::Error;
-use redisdb::Execute;
 use redisdb::OnDown;
 use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::RedisRing;
+use redisdb::Replies;
 use redisdb::Scan;
+use redisdb::Servers;
 use redisdb::cluster::Decision;
 use redisdb::cluster::Explanation;
 use redisdb::node::Function;
 use redisdb::node::LockOptions;
-use redisdb::node::Pipeline;
 use redisdb::node::ScanOptions;
 use redisdb::node::Script;
 use redisdb::node::StreamCommands;
 use redisdb::node::StringCommands;
 use redisdb::node::Subscription;
-use redisdb::node::plumbing::SendMany;
 use redisdb_node::command::ALL;
 use redisdb_node::command::Spec;
 use redisdb_node::command::lookup;
@@ -38,47 +36,22 @@ use redisdb_tests::NAMES;
 use redisdb_tests::argument_lists;
 use redisdb_tests::command;
 
-/// What a ring and a copy have in common here.
-pub trait Store: ConnectionLike + Clone {
-    type Typed: SendMany<Error = Error>;
-
-    fn explain(&self, cmd: &Cmd) -> Explanation;
-    fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation>;
-    async fn query(&self, cmd: &Cmd) -> Result<Value, Error>;
-    fn pipeline(&self) -> Pipeline<Self::Typed>;
-    /// The nodes that did not answer, of a command whose answers are kept apart.
-    fn failed(written: &<Self::Typed as Execute>::Write<Value>) -> BTreeSet<String>;
+/// The nodes that did not answer, of a command whose answers are kept apart.
+trait Failed: Servers {
+    fn failed(written: &Self::Write<Value>) -> BTreeSet<String>;
 }
 
-macro_rules! store {
-    ($store:ty, |$written:ident| $failed:expr) => {
-        impl Store for $store {
-            type Typed = Self;
-
-            fn explain(&self, cmd: &Cmd) -> Explanation {
-                <$store>::explain(self, cmd)
-            }
-
-            fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
-                <$store>::explain_pipeline(self, pipeline)
-            }
-
-            async fn query(&self, cmd: &Cmd) -> Result<Value, Error> {
-                <$store>::query(self, cmd).await
-            }
-
-            fn pipeline(&self) -> Pipeline<Self> {
-                <$store>::pipeline(self)
-            }
-
-            fn failed($written: &<Self as Execute>::Write<Value>) -> BTreeSet<String> {
-                $failed
-            }
-        }
-    };
+impl Failed for RedisRing {
+    fn failed(value: &Value) -> BTreeSet<String> {
+        panic!("{value:?} came from nowhere")
+    }
 }
-store!(RedisRing, |value| panic!("{value:?} came from nowhere"));
-store!(RedisCopy, |replies| replies.failures().map(|(node, _)| node.to_owned()).collect());
+
+impl Failed for RedisCopy {
+    fn failed(replies: &Replies<Value>) -> BTreeSet<String> {
+        replies.failures().map(|(node, _)| node.to_owned()).collect()
+    }
+}
 
 /// URLs at which nobody listens.
 fn nowhere(n: usize) -> Vec<String> {
@@ -202,7 +175,7 @@ impl Fate {
 }
 
 /// Holds every way in against `explain`, for every row.
-async fn every_way_in_does_what_explain_says<S: Store>(store: S, nodes: Vec<String>, is_ring: bool) {
+async fn every_way_in_does_what_explain_says<S: Failed>(store: S, nodes: Vec<String>, is_ring: bool) {
     let mut connection = store.clone();
     let mut differing = Vec::new();
     let mut n = 0;
@@ -216,7 +189,7 @@ async fn every_way_in_does_what_explain_says<S: Store>(store: S, nodes: Vec<Stri
                 differing.extend(difference.map(|difference| format!("{words}, {way}: {difference}")));
             };
             let fate = Fate::of(&store.explain(&cmd), &nodes);
-            report("alone", fate.differs(&store.query(&cmd).await.unwrap_err(), is_ring));
+            report("alone", fate.differs(&store.query::<Value>(&cmd).await.unwrap_err(), is_ring));
             let error = cmd.query_async::<Value>(&mut connection).await.unwrap_err();
             report("alone through redis-rs", fate.differs_in_redis_rs(&error));
 
@@ -391,7 +364,7 @@ fn told(text: &str) -> BTreeSet<String> {
 }
 
 /// Of every refusal the names that there are not for this strategy.
-fn missing<S: Store>(store: &S, there: &BTreeSet<&str>) -> BTreeSet<String> {
+fn missing<S: Failed>(store: &S, there: &BTreeSet<&str>) -> BTreeSet<String> {
     let mut missing = BTreeSet::new();
     for row in ALL {
         for cmd in examples(row) {
@@ -460,7 +433,7 @@ async fn a_ring_that_does_without_those_away_refuses_what_explain_refuses() {
     for row in ALL {
         for cmd in examples(row) {
             // A write makes the ring send each command by itself.
-            let pipeline = Store::pipeline(&ring);
+            let pipeline = ring.pipeline();
             drop(pipeline.set("k", 1));
             let promise = pipeline.command::<Value>(cmd.clone());
             pipeline.execute().await.ok().unwrap_err();

@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use redis::Cmd;
-use redis::FromRedisValue;
 use redisdb::Error;
 use redisdb::OnDown;
-use redisdb::RedisCopy;
 use redisdb::RedisRing;
+use redisdb::Servers;
 use redisdb::commands::*;
-use redisdb::node::Pipeline;
 use redisdb::node::Script;
-use redisdb::node::plumbing::SendMany;
 use redisdb_tests::NAMES;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
@@ -32,11 +29,12 @@ fn whose(error: Error) -> Vec<String> {
 }
 
 /// Runs commands alone and in pipelines, all of which want a number where there is none, and says whose reply it was.
-async fn wants_a_number<S>(store: &S, pipeline: Pipeline<S>, commands: &[Cmd]) -> Vec<Vec<String>>
+async fn wants_a_number<S>(store: &S, commands: &[Cmd]) -> Vec<Vec<String>>
 where
-    S: SendMany<Error = Error> + Store,
+    S: Servers,
     S::Write<u8>: std::fmt::Debug,
 {
+    let pipeline = store.pipeline();
     let promises: Vec<_> = commands.iter().map(|cmd| pipeline.command::<u8>(cmd.clone())).collect();
     pipeline.execute().await.ok().ok();
     let mut all = Vec::new();
@@ -48,23 +46,6 @@ where
         all.push(alone);
     }
     all
-}
-
-/// What asks both a ring and a copy.
-trait Store {
-    async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error>;
-}
-
-impl Store for RedisRing {
-    async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
-        RedisRing::query(self, cmd).await
-    }
-}
-
-impl Store for RedisCopy {
-    async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
-        RedisCopy::query(self, cmd).await
-    }
 }
 
 fn cmd(words: &str) -> Cmd {
@@ -79,15 +60,15 @@ async fn a_reply_that_was_merged_is_told_of_the_nodes_that_gave_it() {
     let two = format!("MGET {of_c} {of_a}");
     let commands = ["KEYS *", "INFO", "SCRIPT EXISTS x", "TIME", &two].map(cmd);
     let all = ["a", "b", "c"].as_slice();
-    let given = wants_a_number(&ring, ring.pipeline(), &commands).await;
+    let given = wants_a_number(&ring, &commands).await;
     assert_eq!(given, [all, all, all, all, &["a", "c"]]);
     // One key, and one node.
     ring.set(&of_c, "text").await.unwrap();
     let commands = [cmd("RANDOMKEY"), cmd(&format!("GET {of_c}")), cmd(&format!("MGET {of_c} {of_c}"))];
-    assert_eq!(wants_a_number(&ring, ring.pipeline(), &commands).await, [["c"], ["c"], ["c"]]);
+    assert_eq!(wants_a_number(&ring, &commands).await, [["c"], ["c"], ["c"]]);
 
     let (_servers, copy) = copy().await;
-    let given = wants_a_number(&copy, copy.pipeline(), &["INFO", "SCRIPT EXISTS x"].map(cmd)).await;
+    let given = wants_a_number(&copy, &["INFO", "SCRIPT EXISTS x"].map(cmd)).await;
     assert_eq!(given, [all, all]);
 }
 
@@ -105,10 +86,10 @@ async fn a_reply_of_a_node_that_stands_in_is_told_of_that_one() {
     let by = if is_on_a == 1 { "a" } else { "c" };
     assert_eq!(whose(ring.get::<u8>(&key).await.unwrap_err()), [by]);
     let commands = [cmd(&format!("GET {key}")), cmd(&format!("MGET {key} {key}"))];
-    assert_eq!(wants_a_number(&ring, ring.pipeline(), &commands).await, [[by], [by]]);
+    assert_eq!(wants_a_number(&ring, &commands).await, [[by], [by]]);
     // A write, after which each command of a pipeline goes by itself, and a question about the key.
     let set = cmd(&format!("GETSET {key} text"));
-    assert_eq!(wants_a_number(&ring, ring.pipeline(), &[set]).await, [[by]]);
+    assert_eq!(wants_a_number(&ring, &[set]).await, [[by]]);
 }
 
 #[tokio::test]
@@ -127,7 +108,7 @@ async fn a_reply_of_another_type_is_told_of_the_node_that_gave_it() {
         let piped = pipeline.get::<u8>(&key);
         pipeline.execute().await.ok().ok();
         assert_eq!(who(piped.await.unwrap_err()), name);
-        if is_since(copy.on_node("a").unwrap(), (7, 0, 0), "EVALSHA_RO").await {
+        if is_since(&copy.on_node("a").unwrap(), (7, 0, 0), "EVALSHA_RO").await {
             assert_eq!(who(look.key(&key).invoke::<u8, _>(&copy).await.unwrap_err()), name);
         }
     }

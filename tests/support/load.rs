@@ -91,7 +91,7 @@ impl Drop for Load {
 impl Tally {
     async fn step(&mut self, copy: &RedisCopy, who: &str, dice: u64) {
         self.calls += 1;
-        let is_away = |(name, health): (&str, Health)| (health != Health::Up).then(|| name.to_owned());
+        let is_away = |(name, health): (String, Health)| (health != Health::Up).then_some(name);
         self.away.extend(copy.health().into_iter().filter_map(is_away));
         let i = dice / 10 % OWN;
         let (key, counter) = (format!("{who}:{i}"), format!("{who}:n:{i}"));

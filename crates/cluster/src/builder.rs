@@ -16,6 +16,8 @@ use crate::config::ConfigError;
 use crate::config::Strategy;
 use crate::config::TopologyConfig;
 use crate::copy::RedisCopy;
+use crate::engine::copy::CopyEngine;
+use crate::engine::ring::RingEngine;
 use crate::engine::topology::Blueprint;
 use crate::error::Error;
 use crate::policy::OnDown;
@@ -130,7 +132,7 @@ impl RingBuilder {
     /// # Errors
     /// What is wrong with the nodes: a URL, a name or a server that stands twice, a weight of 0, or that there is none.
     pub fn build(self) -> Result<RedisRing, Error> {
-        Ok(RedisRing::new(self.plan()?))
+        Ok(RedisRing { engine: RingEngine::new(self.plan()?) })
     }
 
     pub(crate) fn plan(self) -> Result<Blueprint, Error> {
@@ -259,7 +261,7 @@ impl CopyBuilder {
     pub fn build(self) -> Result<RedisCopy, Error> {
         let (policy, identity) = (self.policy, self.identity.clone());
         let (ring, nodes) = self.plan()?;
-        Ok(RedisCopy::new(ring, nodes, policy, identity))
+        Ok(RedisCopy { engine: CopyEngine::new(ring, nodes, policy, identity) })
     }
 
     /// What the copy is to be made of: all that may be wrong with it has been found by now.

@@ -1,49 +1,37 @@
 //! The handle of a copy: every key is on all servers.
 
-use std::collections::HashSet;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use futures_util::Stream;
-use parking_lot::Mutex;
 use redis::Cmd;
 use redis::FromRedisValue;
-use redis::Value;
-use redisdb_hashring::HashRing;
+use redis::ToRedisArgs;
 use redisdb_node as node;
 use redisdb_node::Execute;
+use redisdb_node::Lock;
+use redisdb_node::LockOptions;
 use redisdb_node::Node;
-use redisdb_node::NodeConfig;
+use redisdb_node::Pipeline;
 use redisdb_node::Scan;
+use redisdb_node::Subscription;
 use redisdb_node::command::Command;
 use redisdb_node::command::Each;
 use redisdb_node::command::Read;
-use redisdb_node::command::Spec;
 use redisdb_node::command::Write;
-use redisdb_node::command::rows;
-use tokio::sync::OnceCell;
 
+use crate::anti_entropy::repair::Repair;
+use crate::anti_entropy::verify::Verify;
 use crate::builder::CopyBuilder;
 use crate::call::Call;
 use crate::config::TopologyConfig;
-use crate::engine::background_task::BackgroundTask;
-use crate::engine::deadline::Budget;
-use crate::engine::member::Member;
-use crate::engine::nodes::Nodes;
+use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::event::Event;
-use crate::event::Events;
+use crate::explain;
+use crate::explain::Explanation;
 use crate::health::Health;
-use crate::hints::log::Trust;
-use crate::membership::marker::Beat;
-use crate::membership::marker::Stage;
-use crate::membership::state_machine::Observation;
-use crate::policy::OnReturn;
-use crate::policy::Policy;
-use crate::policy::ReadFrom;
-use crate::policy::WriteTo;
+use crate::plan::context::row;
 use crate::replies::PerNode;
 use crate::replies::Replies;
 
@@ -59,7 +47,7 @@ use crate::replies::Replies;
 /// # Trade-offs
 /// * A node that may have missed a write of a key answers no read of that key, and a server that was restarted answers
 ///   no read at all, until it has been brought to what the others hold, which happens [by itself](crate::OnReturn), in a
-///   task that ends with the last handle. Each client knows what it saw itself; [`ReadFrom::Any`] prefers an answer over
+///   task that ends with the last handle. Each client knows what it saw itself; [`ReadFrom::Any`](crate::ReadFrom::Any) prefers an answer over
 ///   a right one.
 /// * What a server chooses or decides by what it holds (`SPOP`, `SET NX`, `LPOP`, `INCRBYFLOAT`) is decided by one
 ///   node, the one that the key is read from, and what came of it is sent to the others: two round trips, one after
@@ -82,57 +70,11 @@ use crate::replies::Replies;
 /// ```
 #[derive(Debug, Clone)]
 pub struct RedisCopy {
-    pub(crate) shared: Arc<Shared>,
-    /// What watches over the nodes while there is a handle; it has a handle itself, without this.
-    pub(crate) monitor: Option<Arc<BackgroundTask>>,
-    pub(crate) deadline: Option<Duration>,
+    pub(crate) engine: CopyEngine,
 }
 
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) nodes: Nodes,
-    pub(crate) write_to: WriteTo,
-    pub(crate) read_from: ReadFrom,
-    pub(crate) on_return: OnReturn,
-    /// What the servers are marked with, and that they have been looked at.
-    pub(crate) identity: Option<String>,
-    pub(crate) identified: OnceCell<()>,
-    pub(crate) beat: Mutex<Beat>,
-    /// Held while it is judged what became of a write that not every node took alike.
-    pub(crate) judging: Mutex<()>,
-    /// What was said already, and need not be said again.
-    pub(crate) told: Mutex<HashSet<String>>,
-}
-
+/// # How one is made
 impl RedisCopy {
-    pub(crate) fn new(
-        ring: HashRing,
-        nodes: Vec<NodeConfig>,
-        policy: Policy,
-        identity: Option<String>,
-    ) -> Self {
-        let events = Events::default();
-        let members = nodes.into_iter().map(|config| Member::new(config, &events));
-        let members = match identity {
-            Some(_) => members.map(Member::fenced).collect(),
-            None => members.collect(),
-        };
-        let nodes = Nodes::new(Arc::new(ring), members, events);
-        let Policy { write_to, read_from, on_return } = policy;
-        let shared = Shared {
-            nodes,
-            write_to,
-            read_from,
-            on_return,
-            identity,
-            identified: OnceCell::new(),
-            beat: Mutex::new(Beat::new(Instant::now())),
-            judging: Mutex::default(),
-            told: Mutex::default(),
-        };
-        Self { shared: Arc::new(shared), monitor: Some(Arc::default()), deadline: None }
-    }
-
     /// Starts a copy without nodes.
     pub fn builder() -> CopyBuilder {
         CopyBuilder::default()
@@ -154,8 +96,8 @@ impl RedisCopy {
     ///
     /// With an [identity](crate::CopyBuilder::identity), [`Error::Identity`] if the servers are not those of this copy.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.shared.nodes.connect().await?;
-        self.check_identity().await
+        self.engine.shared.nodes.connect().await?;
+        self.engine.check_identity().await
     }
 
     /// The same copy, whose calls by this handle take no longer than this in all. A read shares it out among the nodes that it may
@@ -165,20 +107,74 @@ impl RedisCopy {
     /// What [waits](redisdb_node::BlockingCommands), scripts, subscriptions and locks keep their own time.
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
-        Self { deadline: Some(deadline), ..self.clone() }
+        Self { engine: self.engine.with_deadline(deadline) }
+    }
+}
+
+/// # Reading and writing
+impl RedisCopy {
+    /// Runs any command of Redis, or one that was [registered](redisdb_node::command::Registration), and converts its reply: of a
+    /// write, the one that all nodes gave that took it and are not known to be behind.
+    ///
+    /// # Errors
+    /// Of the routing, of the nodes, that such nodes gave different replies, or that the reply is not a `T`.
+    pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
+        let spec = row(cmd)?;
+        self.engine.run_by_itself(&Call::new(spec, cmd)).await?.read(spec)
     }
 
+    /// Starts a pipeline: typed commands that are sent together, each write to every node, each read to the node of
+    /// its key.
+    ///
+    /// Each command has its own outcome: of a write, what each node said, judged by [`WriteTo`](crate::WriteTo). A read
+    /// sees the writes before it. Up to 1000 commands go to all nodes at the same time, the next when all nodes have
+    /// answered. A node that does not answer is behind for the keys of the writes it did not take. A read whose node
+    /// does not answer is asked of the next one, unless a later command among those 1000 writes its key: then it fails.
+    ///
+    /// # Trade-offs
+    /// What one node decides (`SPOP`, `SET NX`, `LPOP`, `INCRBYFLOAT`) or what is about the servers (`FLUSHALL`,
+    /// `SCRIPT LOAD`) takes more than one step, so the commands before it are finished first. Such commands that follow
+    /// each other are sent together as long as they name different keys; those of one key take two round trips each.
+    ///
+    /// [`atomic`](Pipeline::atomic), each node runs all of it in one `MULTI` block, and readers of a node see all of it
+    /// or nothing. Then it takes only what does the same on every server: what one node decides is refused, and nothing
+    /// is sent. Use a script that is [`deterministic`](redisdb_node::Script::deterministic) instead. The keys need no
+    /// common hash tag.
+    ///
+    /// # Cancel safety
+    /// When `execute` is dropped each node has executed some of the commands. The nodes that are not known to have taken
+    /// a write are behind for its keys, but for the one that the key is read from where none is known to have.
+    ///
+    /// ```no_run
+    /// # use redisdb_cluster::RedisCopy;
+    /// # use redisdb_node::StringCommands;
+    /// # async fn f(copy: RedisCopy) -> Result<(), redisdb_cluster::Error> {
+    /// let pipeline = copy.pipeline();
+    /// let set = pipeline.set("user:1", "Ann");
+    /// let name = pipeline.get::<String>("user:1");
+    /// pipeline.execute().await.ok()?;
+    /// println!("{:?} is on {} nodes", name.await?, set.await?.successes().count());
+    /// # Ok(()) }
+    /// ```
+    pub fn pipeline(&self) -> Pipeline<RedisCopy> {
+        Pipeline::new(self.clone())
+    }
+}
+
+/// # Where a key is
+impl RedisCopy {
     /// The node that reads of this key go to while it is up and in sync.
-    pub fn node_for(&self, key: impl AsRef<[u8]>) -> &Node {
-        self.shared.nodes.at(self.shared.nodes.ring().lookup(key))
+    pub fn node_for(&self, key: impl AsRef<[u8]>) -> Node {
+        self.engine.shared.nodes.owner(key).clone()
     }
 
     /// The node of this name, to run commands on it alone.
     ///
     /// # Errors
     /// [`Error::NoSuchNode`].
-    pub fn on_node(&self, name: &str) -> Result<&Node, Error> {
-        Ok(self.shared.nodes.at(self.shared.nodes.position(name)?))
+    pub fn on_node(&self, name: &str) -> Result<Node, Error> {
+        let nodes = &self.engine.shared.nodes;
+        Ok(nodes.at(nodes.position(name)?).clone())
     }
 
     /// Calls a function with every node, all at once, and returns what each gave.
@@ -186,23 +182,110 @@ impl RedisCopy {
     where
         F: Future<Output = Result<T, node::Error>>,
     {
-        self.shared.nodes.on_each(f).await
+        self.engine.shared.nodes.on_each(f).await
     }
 
     /// The nodes, in the order of the configuration.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> {
-        self.shared.nodes.iter()
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = Node> + use<> {
+        self.engine.shared.nodes.iter().cloned().collect::<Vec<_>>().into_iter()
     }
 
+    /// Says where a command would go that is called by itself, and why, or why it would not; nothing is sent.
+    pub fn explain(&self, cmd: &Cmd) -> Explanation {
+        explain::for_copy(self.engine.placement(), cmd)
+    }
+
+    /// The same of each command of a pipeline, which may be atomic.
+    pub fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
+        explain::pipeline_for_copy(self.engine.placement(), pipeline)
+    }
+}
+
+/// # Messages and locks
+impl RedisCopy {
+    /// Listens to channels, at every node: a message is published to one of them, whichever is up, and comes once.
+    ///
+    /// # Errors
+    /// If none of the nodes can be reached, or one does not let the user in or listen. The channels of keyspace
+    /// notifications are refused: each node speaks of its own keys.
+    pub async fn subscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
+        self.engine.subscribe(channels.to_redis_args()).await
+    }
+
+    /// Listens to all channels that match a pattern, or one of several, at every node. Keyspace notifications are left
+    /// out.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn psubscribe(&self, patterns: impl ToRedisArgs) -> Result<Subscription, Error> {
+        self.engine.psubscribe(patterns.to_redis_args()).await
+    }
+
+    /// Listens to channels of `SPUBLISH`, at every node. Since Redis 7.0.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn ssubscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
+        self.engine.ssubscribe(channels.to_redis_args()).await
+    }
+
+    /// A lock of this name, on a majority of the nodes. Nothing is sent yet.
+    ///
+    /// Two nodes bear no loss, for both are needed for a majority; three bear one.
+    pub fn lock(&self, name: impl AsRef<[u8]>, options: LockOptions) -> Lock<RedisCopy> {
+        Lock::new(self, name, options)
+    }
+}
+
+/// # Health
+impl RedisCopy {
     /// How each node is, as far as this client has seen, in the order of the configuration.
-    pub fn health(&self) -> Vec<(&str, Health)> {
-        self.shared.nodes.members().map(|member| (&**member.name(), member.health())).collect()
+    pub fn health(&self) -> Vec<(String, Health)> {
+        let members = self.engine.shared.nodes.members();
+        members.map(|member| (member.name().to_string(), member.health())).collect()
     }
 
     /// What happens to the nodes from now on: a stream that ends with the copy; see
     /// [`RedisRing::events`](crate::RedisRing::events).
     pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
-        self.shared.nodes.events().stream()
+        self.engine.shared.nodes.events().stream()
+    }
+}
+
+/// # Care
+impl RedisCopy {
+    /// Compares every key on all nodes that answer, and returns those that are not the same everywhere, with what was
+    /// compared.
+    ///
+    /// Values and types are compared, times to live to the second, and those of single fields to the millisecond.
+    ///
+    /// ```no_run
+    /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
+    /// let verified = copy.verify().run().await?;
+    /// println!("{} keys compared on {}", verified.compared, verified.nodes.join(", "));
+    /// for difference in verified {
+    ///     println!("{difference}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn verify(&self) -> Verify<'_> {
+        Verify::new(&self.engine)
+    }
+
+    /// Brings a node to what another one holds, and readmits it.
+    ///
+    /// All keys are compared, those that differ brought over, and those removed that the other node does not have. A
+    /// node that came back needs none: it is [brought back by itself](crate::OnReturn), unless that was turned off
+    /// or no node is in sync. Writes may go on: keys that this client writes meanwhile are brought over again.
+    ///
+    /// ```no_run
+    /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
+    /// let repaired = copy.repair("a").keys_per_second(5000).run().await?;
+    /// println!("{} keys brought over", repaired.copied);
+    /// # Ok(()) }
+    /// ```
+    pub fn repair(&self, node: impl Into<String>) -> Repair<'_> {
+        Repair::new(&self.engine, node.into())
     }
 
     /// Lets a node answer reads again that has missed writes or lost its data. The caller vouches that it holds what the
@@ -214,49 +297,17 @@ impl RedisCopy {
     /// # Errors
     /// [`Error::NoSuchNode`], or that the node cannot be reached; as a first call, also that of [`ready`](Self::ready).
     pub async fn readmit(&self, name: &str) -> Result<(), Error> {
-        let idx = self.shared.nodes.position(name)?;
-        self.check_identity().await?;
-        let node = self.shared.nodes.at(idx);
-        // Connected first: a restart that nobody has noticed yet would make it fall behind again at once.
-        node.ready().await?;
-        let hints = self.shared.nodes.member(idx).hints();
-        hints.on(Observation::Connected);
-        for (key, number) in hints.missed_keys() {
-            if self.shared.source_of(idx, &key).is_none() {
-                hints.forget(&key, number);
-            }
-        }
-        hints.readmit(node);
-        self.mark(idx..=idx, Stage::Ready).await
+        self.engine.readmit(name).await
     }
 
-    /// The nodes as they are written to. The servers have been looked at: whoever asks for them may be the first.
-    pub(crate) async fn writers(&self) -> Result<impl Iterator<Item = &Node>, Error> {
-        self.check_identity().await?;
-        Ok(self.shared.nodes.members().map(Member::writer))
-    }
-
-    /// The nodes as they are listened to; the servers have been looked at.
-    pub(crate) async fn listened_to(&self) -> Result<impl Iterator<Item = &Node>, Error> {
-        self.check_identity().await?;
-        Ok(self.shared.nodes.iter())
-    }
-
-    /// Whether a node holds what it was sent, but for what it is known to have missed.
-    pub(crate) fn has_memory(&self, idx: usize) -> bool {
-        self.shared.nodes.member(idx).has_memory()
-    }
-
-    /// Which node a key is read from first.
-    pub(crate) fn placement(&self) -> &HashRing {
-        self.shared.nodes.ring()
-    }
-}
-
-impl RedisCopy {
-    /// Runs a command by its row, and makes one value of what the nodes said.
-    pub(crate) async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        self.run_by_itself(&Call::new(spec, cmd)).await?.into_one(spec)
+    /// Marks the servers as belonging to this copy, if they all hold the same; for servers that held data before they
+    /// were given an [identity](crate::CopyBuilder::identity).
+    ///
+    /// # Errors
+    /// [`Error::Identity`] if they do not hold the same, with the first keys that differ, if the copy has no identity, or if
+    /// a server was restarted meanwhile; and if a node cannot be reached.
+    pub async fn adopt(&self) -> Result<(), Error> {
+        self.engine.adopt().await
     }
 }
 
@@ -270,7 +321,7 @@ impl Execute for RedisCopy {
         command: &'static Command<Read>,
         cmd: Cmd,
     ) -> Result<T, Error> {
-        self.run_read(&Call::new(command.spec(), &cmd)).await?.read(command.spec())
+        self.engine.run_read(&Call::new(command.spec(), &cmd)).await?.read(command.spec())
     }
 
     async fn write<T: FromRedisValue + Send>(
@@ -278,7 +329,7 @@ impl Execute for RedisCopy {
         command: &'static Command<Write>,
         cmd: Cmd,
     ) -> Result<Replies<T>, Error> {
-        Ok(self.run_write(&Call::new(command.spec(), &cmd)).await?.decode(command.spec().name))
+        Ok(self.engine.run_write(&Call::new(command.spec(), &cmd)).await?.decode(command.spec().name))
     }
 
     async fn each<T: FromRedisValue + Send>(
@@ -286,11 +337,11 @@ impl Execute for RedisCopy {
         command: &'static Command<Each>,
         cmd: Cmd,
     ) -> Result<PerNode<T>, Error> {
-        Ok(self.run_each(&Call::new(command.spec(), &cmd)).await?.decode(command.spec().name))
+        Ok(self.engine.run_each(&Call::new(command.spec(), &cmd)).await?.decode(command.spec().name))
     }
 
     fn tag_delimiters(&self) -> (u8, u8) {
-        self.shared.nodes.tag_delimiters()
+        self.engine.shared.nodes.tag_delimiters()
     }
 
     fn one_reply<T: Send>(written: Replies<T>) -> Result<T, Error> {
@@ -306,55 +357,10 @@ impl Execute for RedisCopy {
 
 impl Scan for RedisCopy {
     async fn shards(&self) -> Result<Vec<Node>, Error> {
-        Ok(vec![self.to_go_through(None).await?])
+        Ok(vec![self.engine.to_go_through(None).await?])
     }
 
     async fn shard_of(&self, key: &[u8]) -> Result<Node, Error> {
-        self.to_go_through(Some(key)).await
-    }
-}
-
-impl RedisCopy {
-    /// The node whose keys, or whose elements of a key, are gone through: it is in sync about them, and its server has not been
-    /// emptied.
-    async fn to_go_through(&self, key: Option<&[u8]>) -> Result<Node, Error> {
-        self.connect().await?;
-        for _ in 0..self.shared.nodes.len() {
-            let idx = self.in_sync_about(key)?;
-            if self.has_its_marker(idx, &Budget::new(self.deadline, 1)).await {
-                return Ok(self.shared.nodes.at(idx).clone());
-            }
-        }
-        Err(self.none_is_in_sync(key))
-    }
-
-    /// Connects, if nobody has yet, and makes sure of the servers: what chooses a node by what is known of it may be the first
-    /// call.
-    pub(crate) async fn connect(&self) -> Result<(), Error> {
-        if !self.shared.nodes.iter().any(Node::is_connected) {
-            self.shared.nodes.connect().await?;
-        }
-        self.check_identity().await
-    }
-
-    /// The first node, in the order in which this key is read, that is up and has missed nothing of it; without a key,
-    /// nothing at all.
-    fn in_sync_about(&self, key: Option<&[u8]>) -> Result<usize, Error> {
-        let nodes = &self.shared.nodes;
-        let order = |wanted: Trust| {
-            nodes
-                .ring()
-                .successors(key.unwrap_or_default())
-                .filter(move |idx| nodes.member(*idx).trust(key.into_iter()) == wanted)
-        };
-        // A node that is down now may be up again in a moment, so it is the choice where no other is left.
-        let up = order(Trust::Full).find(|idx| nodes.at(*idx).is_connected());
-        let found = up.or_else(|| order(Trust::Provisional).next()).or_else(|| order(Trust::Full).next());
-        found.ok_or_else(|| self.none_is_in_sync(key))
-    }
-
-    fn none_is_in_sync(&self, key: Option<&[u8]>) -> Error {
-        let stale = self.shared.nodes.iter().map(|node| node.name().to_owned()).collect();
-        Error::unavailable(rows::SCAN.spec().name, key, Vec::new(), stale)
+        self.engine.to_go_through(Some(key)).await
     }
 }

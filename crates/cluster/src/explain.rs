@@ -13,7 +13,6 @@ use redisdb_node::command::Spec;
 use redisdb_node::plumbing::foreign;
 
 use crate::call::Call;
-use crate::copy::RedisCopy;
 use crate::dispatch::failover_read::rule_of;
 use crate::engine::topology::Topology;
 use crate::error::Error;
@@ -23,7 +22,6 @@ use crate::plan::context::row;
 use crate::plan::replicate;
 use crate::plan::replicate::Replication;
 use crate::plan::route::Route;
-use crate::ring::RedisRing;
 
 /// Where a command would go and why, or why it would not; shown as a sentence. A call is decided by the same rules.
 #[derive(Debug, Clone)]
@@ -73,74 +71,46 @@ pub enum Decision {
     Refused(Error),
 }
 
-impl RedisRing {
-    /// Says where a command would go that is called by itself, and why, or why it would not; nothing is sent.
-    ///
-    /// ```
-    /// # use redisdb_cluster::RedisRing;
-    /// let ring = RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
-    /// let mut msetnx = redis::cmd("MSETNX");
-    /// println!("{}", ring.explain(msetnx.arg("x").arg(1).arg("y").arg(2)));
-    /// # Ok::<(), redisdb_cluster::Error>(())
-    /// ```
-    pub fn explain(&self, cmd: &Cmd) -> Explanation {
-        let topology = self.topology();
-        explain("ring", cmd, |spec| on_ring(&topology, spec, cmd, Context::Alone))
-    }
-
-    /// The same of each command of a pipeline. One that is atomic goes to one node, or none of it is sent; the queue of a
-    /// [transaction](Self::transaction) is such a block, with the watched keys before it.
-    ///
-    /// ```
-    /// # use redisdb_cluster::RedisRing;
-    /// let ring = RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
-    /// let mut block = redis::pipe();
-    /// block.atomic().cmd("SET").arg("{user:1}:name").arg("Ann").cmd("SORT").arg("{user:1}:l").arg("BY").arg("w_*");
-    /// for explanation in ring.explain_pipeline(&block) {
-    ///     println!("{explanation}"); // refused, because of the pattern
-    /// }
-    /// # Ok::<(), redisdb_cluster::Error>(())
-    /// ```
-    pub fn explain_pipeline(&self, pipeline: &Pipeline) -> Vec<Explanation> {
-        let topology = self.topology();
-        if !pipeline.is_transaction() {
-            let decide = |cmd, spec| on_ring(&topology, spec, cmd, Context::Pipeline);
-            return pipeline.cmd_iter().map(|cmd| explain("ring", cmd, |spec| decide(cmd, spec))).collect();
-        }
-        let block = pipeline.cmd_iter().map(|cmd| Ok((row(cmd)?, cmd))).collect::<Result<Vec<_>, Error>>();
-        let owner = block.and_then(|block| topology.route_together(block.into_iter(), Context::Block));
-        let decide = |cmd, spec| {
-            let node = topology.nodes.name(owner.clone()?).to_string();
-            Ok(Decision::Node { node, key: first_key(spec, cmd) })
-        };
-        pipeline.cmd_iter().map(|cmd| explain("ring", cmd, |spec| decide(cmd, spec))).collect()
-    }
+/// On a ring: where a command would go that is called by itself.
+pub(crate) fn for_ring(topology: &Topology, cmd: &Cmd) -> Explanation {
+    explain("ring", cmd, |spec| on_ring(topology, spec, cmd, Context::Alone))
 }
 
-impl RedisCopy {
-    /// Says where a command would go that is called by itself, and why, or why it would not; nothing is sent.
-    pub fn explain(&self, cmd: &Cmd) -> Explanation {
-        explain("copy", cmd, |spec| on_copy(self.placement(), spec, cmd, Context::Alone))
+/// The same of each command of a pipeline.
+pub(crate) fn pipeline_for_ring(topology: &Topology, pipeline: &Pipeline) -> Vec<Explanation> {
+    if !pipeline.is_transaction() {
+        let decide = |cmd, spec| on_ring(topology, spec, cmd, Context::Pipeline);
+        return pipeline.cmd_iter().map(|cmd| explain("ring", cmd, |spec| decide(cmd, spec))).collect();
     }
+    let block = pipeline.cmd_iter().map(|cmd| Ok((row(cmd)?, cmd))).collect::<Result<Vec<_>, Error>>();
+    let owner = block.and_then(|block| topology.route_together(block.into_iter(), Context::Block));
+    let decide = |cmd, spec| {
+        let node = topology.nodes.name(owner.clone()?).to_string();
+        Ok(Decision::Node { node, key: first_key(spec, cmd) })
+    };
+    pipeline.cmd_iter().map(|cmd| explain("ring", cmd, |spec| decide(cmd, spec))).collect()
+}
 
-    /// The same of each command of a pipeline, which may be atomic.
-    pub fn explain_pipeline(&self, pipeline: &Pipeline) -> Vec<Explanation> {
-        let context = if pipeline.is_transaction() { Context::Block } else { Context::Pipeline };
-        let decide = |cmd, spec| on_copy(self.placement(), spec, cmd, context);
-        let explained = pipeline.cmd_iter().map(|cmd| explain("copy", cmd, |spec| decide(cmd, spec)));
-        let mut explained: Vec<_> = explained.collect();
-        // One command of a block that is refused, and none is sent.
-        let refused = explained.iter().find_map(|explanation| match &explanation.decision {
-            Decision::Refused(error) if context == Context::Block => Some(error.clone()),
-            _ => None,
-        });
-        if let Some(error) = refused {
-            explained
-                .iter_mut()
-                .for_each(|explanation| explanation.decision = Decision::Refused(error.clone()));
-        }
-        explained
+/// On a copy: where a command would go that is called by itself.
+pub(crate) fn for_copy(placement: &HashRing, cmd: &Cmd) -> Explanation {
+    explain("copy", cmd, |spec| on_copy(placement, spec, cmd, Context::Alone))
+}
+
+/// The same of each command of a pipeline.
+pub(crate) fn pipeline_for_copy(placement: &HashRing, pipeline: &Pipeline) -> Vec<Explanation> {
+    let context = if pipeline.is_transaction() { Context::Block } else { Context::Pipeline };
+    let decide = |cmd, spec| on_copy(placement, spec, cmd, context);
+    let explained = pipeline.cmd_iter().map(|cmd| explain("copy", cmd, |spec| decide(cmd, spec)));
+    let mut explained: Vec<_> = explained.collect();
+    // One command of a block that is refused, and none is sent.
+    let refused = explained.iter().find_map(|explanation| match &explanation.decision {
+        Decision::Refused(error) if context == Context::Block => Some(error.clone()),
+        _ => None,
+    });
+    if let Some(error) = refused {
+        explained.iter_mut().for_each(|explanation| explanation.decision = Decision::Refused(error.clone()));
     }
+    explained
 }
 
 fn on_ring(topology: &Topology, spec: &'static Spec, cmd: &Cmd, context: Context) -> Result<Decision, Error> {

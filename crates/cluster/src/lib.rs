@@ -4,6 +4,8 @@ mod ring;
 pub use ring::RedisRing;
 mod copy;
 pub use copy::RedisCopy;
+mod servers;
+pub use servers::Servers;
 mod builder;
 pub use builder::CopyBuilder;
 pub use builder::RingBuilder;

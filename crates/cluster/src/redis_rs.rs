@@ -5,7 +5,6 @@ use std::io;
 
 use redis::Cmd;
 use redis::ErrorKind;
-use redis::FromRedisValue;
 use redis::Pipeline;
 use redis::RedisError;
 use redis::RedisFuture;
@@ -17,42 +16,13 @@ use redisdb_node::ServerError;
 use redisdb_node::command::Spec;
 use redisdb_node::plumbing::Recorded;
 
-use crate::call::Call;
 use crate::copy::RedisCopy;
+use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::pipeline::copy::CopyReply;
 use crate::pipeline::lent;
 use crate::plan::context::row;
 use crate::ring::RedisRing;
-
-impl RedisRing {
-    /// Runs any command of Redis, or one that was [registered](redisdb_node::command::Registration), where its row says, and converts
-    /// its reply.
-    ///
-    /// ```no_run
-    /// # async fn f(ring: redisdb_cluster::RedisRing) -> Result<(), redisdb_cluster::Error> {
-    /// let kind: String = ring.query(redis::cmd("OBJECT").arg("ENCODING").arg("user:1")).await?;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// Of the routing, of the node, or that the reply is not a `T`.
-    pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
-        self.run(row(cmd)?, cmd).await
-    }
-}
-
-impl RedisCopy {
-    /// Runs any command of Redis, or one that was [registered](redisdb_node::command::Registration), and converts its reply: of a
-    /// write, the one that all nodes gave that took it and are not known to be behind.
-    ///
-    /// # Errors
-    /// Of the routing, of the nodes, that such nodes gave different replies, or that the reply is not a `T`.
-    pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
-        let spec = row(cmd)?;
-        self.run_by_itself(&Call::new(spec, cmd)).await?.read(spec)
-    }
-}
 
 /// A command goes where [`explain`](RedisRing::explain) says. A pipeline is grouped by node, and each command has its own
 /// outcome; an atomic one goes to the owner of its keys, which must have one hash tag.
@@ -63,7 +33,7 @@ impl RedisCopy {
 /// node's own answer.
 impl ConnectionLike for RedisRing {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move { Ok(self.run(row(cmd)?, cmd).await?) })
+        Box::pin(async move { Ok(self.engine.run(row(cmd)?, cmd).await?) })
     }
 
     fn req_packed_commands<'a>(
@@ -74,10 +44,10 @@ impl ConnectionLike for RedisRing {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             if pipeline.is_transaction() {
-                return Ok(lent::run_atomic(self, pipeline, offset, count).await?);
+                return Ok(lent::run_atomic(&self.engine, pipeline, offset, count).await?);
             }
             let mut told = Told::of(pipeline)?;
-            lent::run(self, pipeline, |outcome| told.push(outcome)).await;
+            lent::run(&self.engine, pipeline, |outcome| told.push(outcome)).await;
             let mut values = told.values()?;
             values.truncate(offset.saturating_add(count));
             values.drain(..offset.min(values.len()));
@@ -86,7 +56,7 @@ impl ConnectionLike for RedisRing {
     }
 
     fn get_db(&self) -> i64 {
-        db(self.topology().nodes.iter())
+        db(self.engine.topology().nodes.iter())
     }
 }
 
@@ -98,7 +68,7 @@ impl ConnectionLike for RedisRing {
 /// answer there is no map, but [`Error::Partial`], as on a ring.
 impl ConnectionLike for RedisCopy {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move { Ok(run(self, cmd).await?) })
+        Box::pin(async move { Ok(run(&self.engine, cmd).await?) })
     }
 
     fn req_packed_commands<'a>(
@@ -109,23 +79,23 @@ impl ConnectionLike for RedisCopy {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             let values = match pipeline.is_transaction() {
-                true => run_block(self, pipeline).await?,
-                false => run_many(self, pipeline).await?,
+                true => run_block(&self.engine, pipeline).await?,
+                false => run_many(&self.engine, pipeline).await?,
             };
             Ok(values.into_iter().skip(offset).take(count).collect())
         })
     }
 
     fn get_db(&self) -> i64 {
-        db(self.nodes())
+        db(self.engine.shared.nodes.iter())
     }
 }
 
-async fn run(copy: &RedisCopy, cmd: &Cmd) -> Result<Value, Error> {
+async fn run(copy: &CopyEngine, cmd: &Cmd) -> Result<Value, Error> {
     copy.run(row(cmd)?, cmd).await
 }
 
-async fn run_many(copy: &RedisCopy, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
+async fn run_many(copy: &CopyEngine, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
     let mut told = Told::of(pipeline)?;
     let commands: Vec<(Result<&'static Spec, Error>, &Cmd)> =
         pipeline.cmd_iter().map(|cmd| (row(cmd), cmd)).collect();
@@ -143,7 +113,7 @@ async fn run_many(copy: &RedisCopy, pipeline: &Pipeline) -> Result<Vec<Value>, R
 
 /// What a server answers to a `MULTI` block: to `MULTI`, to each command, and to `EXEC`. That it was discarded is an error, as
 /// redis-rs has it.
-async fn run_block(copy: &RedisCopy, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
+async fn run_block(copy: &CopyEngine, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
     let mut commands = Vec::with_capacity(pipeline.len());
     for cmd in pipeline.cmd_iter() {
         commands.push(Recorded::new(row(cmd)?, cmd.clone()));

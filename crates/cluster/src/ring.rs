@@ -1,42 +1,39 @@
 //! The handle of a ring: each key is on one server.
 
-use std::borrow::Borrow;
-use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use futures_util::Stream;
 use redis::Cmd;
 use redis::FromRedisValue;
+use redis::ToRedisArgs;
 use redisdb_hashring::HashRing;
 use redisdb_node as node;
 use redisdb_node::Execute;
+use redisdb_node::Lock;
+use redisdb_node::LockOptions;
 use redisdb_node::Node;
+use redisdb_node::Pipeline;
 use redisdb_node::Scan;
+use redisdb_node::Subscription;
 use redisdb_node::command::Command;
 use redisdb_node::command::Each;
 use redisdb_node::command::Read;
-use redisdb_node::command::Spec;
 use redisdb_node::command::Write;
 
 use crate::builder::RingBuilder;
 use crate::config::TopologyConfig;
-use crate::dispatch::scatter::on_owner;
-use crate::engine::background_task::BackgroundTask;
-use crate::engine::nodes::Nodes;
-use crate::engine::topology::Blueprint;
+use crate::engine::ring::RingEngine;
 use crate::engine::topology::Replaced;
-use crate::engine::topology::Topology;
 use crate::error::Error;
 use crate::event::Event;
+use crate::explain;
+use crate::explain::Explanation;
 use crate::health::Health;
-use crate::pipeline::answers::RingReply;
-use crate::plan::context::Context;
-use crate::plan::route::Route;
+use crate::plan::context::row;
 use crate::replies::PerNode;
-use crate::replies::decode;
+use crate::sessions::transaction::RingTransaction;
 
 /// Several independent Redis servers that share the keys: each key is on one of them. A cheap handle.
 ///
@@ -64,27 +61,11 @@ use crate::replies::decode;
 /// ```
 #[derive(Debug, Clone)]
 pub struct RedisRing {
-    shared: Arc<Shared>,
-    deadline: Option<Duration>,
+    pub(crate) engine: RingEngine,
 }
 
-#[derive(Debug)]
-pub(crate) struct Shared {
-    /// Swapped whole: a call sees the nodes of one topology, from its routing to its last reply.
-    pub(crate) topology: ArcSwap<Topology>,
-    /// Lets nodes that were away serve again.
-    pub(crate) monitor: BackgroundTask,
-    /// Removes what others still hold of their keys then.
-    pub(crate) cleaner: BackgroundTask,
-}
-
+/// # How one is made
 impl RedisRing {
-    pub(crate) fn new(plan: Blueprint) -> Self {
-        let topology = ArcSwap::from_pointee(Topology::new(plan));
-        let (monitor, cleaner) = Default::default();
-        Self { shared: Arc::new(Shared { topology, monitor, cleaner }), deadline: None }
-    }
-
     /// Starts a ring without nodes.
     pub fn builder() -> RingBuilder {
         RingBuilder::default()
@@ -104,7 +85,7 @@ impl RedisRing {
     /// If a node is wrongly configured (its password, its TLS, or it is no Redis), or if none can be reached. A node
     /// that is down is no error: it may come up later.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.topology().nodes.connect().await
+        self.engine.topology().nodes.connect().await
     }
 
     /// The same ring, whose calls by this handle take no longer than this in all, each as
@@ -114,46 +95,88 @@ impl RedisRing {
     /// subscriptions and locks.
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
-        Self { shared: Arc::clone(&self.shared), deadline: Some(deadline) }
+        Self { engine: self.engine.with_deadline(deadline) }
     }
+}
 
-    /// What happens to the nodes from now on: a stream that ends with the ring. Nobody waits for its listener: one that is
-    /// more than 256 events behind [misses](Event::Missed) the oldest.
+/// # Reading and writing
+impl RedisRing {
+    /// Runs any command of Redis, or one that was [registered](redisdb_node::command::Registration), where its row says, and converts
+    /// its reply.
     ///
     /// ```no_run
-    /// use futures_util::StreamExt;
-    ///
-    /// # async fn f(ring: redisdb_cluster::RedisRing) {
-    /// let mut events = ring.events();
-    /// while let Some(event) = events.next().await {
-    ///     println!("{event}");
-    /// }
-    /// # }
+    /// # async fn f(ring: redisdb_cluster::RedisRing) -> Result<(), redisdb_cluster::Error> {
+    /// let kind: String = ring.query(redis::cmd("OBJECT").arg("ENCODING").arg("user:1")).await?;
+    /// # Ok(()) }
     /// ```
-    pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
-        self.topology().nodes.events().stream()
+    ///
+    /// # Errors
+    /// Of the routing, of the node, or that the reply is not a `T`.
+    pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
+        self.engine.run(row(cmd)?, cmd).await
     }
 
-    /// How each node is, as far as this client has seen, in the order of the configuration. With an
-    /// [`OnDown`](crate::OnDown) other than `Fail`, a node that has come back and does not serve its keys yet is
-    /// [`Syncing`](Health::Syncing).
-    pub fn health(&self) -> Vec<(String, Health)> {
-        let topology = self.topology();
-        let health = |(idx, node): (usize, &Node)| {
-            let health = match (node.is_connected(), topology.is_away(idx)) {
-                (false, _) => Health::Down,
-                (true, true) => Health::Syncing,
-                (true, false) if node.refuses_writes() => Health::WriteDegraded,
-                (true, false) => Health::Up,
-            };
-            (node.name().to_owned(), health)
-        };
-        topology.nodes.iter().enumerate().map(health).collect()
+    /// Starts a pipeline: typed commands that are grouped by node and sent together.
+    ///
+    /// ```no_run
+    /// # use redisdb_cluster::RedisRing;
+    /// # use redisdb_node::StringCommands;
+    /// # async fn f(ring: RedisRing) -> Result<(), redisdb_cluster::Error> {
+    /// let pipeline = ring.pipeline();
+    /// let visits: Vec<_> = (0..10_000).map(|user| pipeline.incr(format!("visits:{user}"))).collect();
+    /// for (i, error) in pipeline.execute().await.failures() {
+    ///     eprintln!("user {i}: {error}; counted twice if it is tried again: {}", error.may_have_executed());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn pipeline(&self) -> Pipeline<RedisRing> {
+        Pipeline::new(self.clone())
     }
 
+    /// Runs a function that reads some keys and writes what follows from them, again and again until nobody else has
+    /// changed these keys between its reading and its writing: as [`Node::transaction`](redisdb_node::Node::transaction)
+    /// does, on the owner of the keys. They must have one hash tag, and so must all that the function names.
+    ///
+    /// # Errors
+    /// What the function returns; [`Error::CrossNode`] before anything is sent; a
+    /// [`Conflict`](redisdb_node::ErrorKind::Conflict) after 100 attempts, when nothing was executed.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the block of writes has been executed, or it has not: never a part of it.
+    ///
+    /// ```no_run
+    /// # use redisdb_cluster::{Error, RedisRing};
+    /// # use redisdb_node::StringCommands;
+    /// # async fn f(ring: RedisRing) -> Result<(), Error> {
+    /// let left = ring
+    ///     .transaction("{shop}:stock", |tx| async move {
+    ///         let stock = tx.get::<i64>("{shop}:stock").await?.unwrap_or(0);
+    ///         let queue = tx.queue();
+    ///         drop(queue.set("{shop}:stock", stock - 1));
+    ///         drop(queue.incr("{shop}:sold"));
+    ///         queue.execute().await.ok()?;
+    ///         Ok(stock - 1)
+    ///     })
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn transaction<T, F>(
+        &self,
+        keys: impl ToRedisArgs,
+        f: impl Fn(RingTransaction) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        self.engine.transaction(keys, f).await
+    }
+}
+
+/// # Where a key is
+impl RedisRing {
     /// The owner of a key.
     pub fn node_for(&self, key: impl AsRef<[u8]>) -> Node {
-        self.topology().nodes.owner(key).clone()
+        self.engine.topology().nodes.owner(key).clone()
     }
 
     /// The node of this name, to run commands on it alone.
@@ -161,7 +184,7 @@ impl RedisRing {
     /// # Errors
     /// [`Error::NoSuchNode`].
     pub fn on_node(&self, name: &str) -> Result<Node, Error> {
-        let topology = self.topology();
+        let topology = self.engine.topology();
         Ok(topology.nodes.at(topology.nodes.position(name)?).clone())
     }
 
@@ -180,19 +203,124 @@ impl RedisRing {
     where
         F: Future<Output = Result<T, node::Error>>,
     {
-        self.topology().nodes.on_each(f).await
+        self.engine.topology().nodes.on_each(f).await
     }
 
     /// The nodes, in the order of the configuration.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = Node> + use<> {
-        self.topology().nodes.iter().cloned().collect::<Vec<_>>().into_iter()
+        self.engine.topology().nodes.iter().cloned().collect::<Vec<_>>().into_iter()
     }
 
     /// What places the keys.
     pub fn placement(&self) -> Arc<HashRing> {
-        Arc::clone(self.topology().nodes.placement())
+        Arc::clone(self.engine.topology().nodes.placement())
     }
 
+    /// Says where a command would go that is called by itself, and why, or why it would not; nothing is sent.
+    ///
+    /// ```
+    /// # use redisdb_cluster::RedisRing;
+    /// let ring = RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
+    /// let mut msetnx = redis::cmd("MSETNX");
+    /// println!("{}", ring.explain(msetnx.arg("x").arg(1).arg("y").arg(2)));
+    /// # Ok::<(), redisdb_cluster::Error>(())
+    /// ```
+    pub fn explain(&self, cmd: &Cmd) -> Explanation {
+        explain::for_ring(&self.engine.topology(), cmd)
+    }
+
+    /// The same of each command of a pipeline. One that is atomic goes to one node, or none of it is sent; the queue of a
+    /// [transaction](Self::transaction) is such a block, with the watched keys before it.
+    ///
+    /// ```
+    /// # use redisdb_cluster::RedisRing;
+    /// let ring = RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
+    /// let mut block = redis::pipe();
+    /// block.atomic().cmd("SET").arg("{user:1}:name").arg("Ann").cmd("SORT").arg("{user:1}:l").arg("BY").arg("w_*");
+    /// for explanation in ring.explain_pipeline(&block) {
+    ///     println!("{explanation}"); // refused, because of the pattern
+    /// }
+    /// # Ok::<(), redisdb_cluster::Error>(())
+    /// ```
+    pub fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
+        explain::pipeline_for_ring(&self.engine.topology(), pipeline)
+    }
+}
+
+/// # Messages and locks
+impl RedisRing {
+    /// Listens to channels, each at its owner. The channels of keyspace notifications are listened to at every node: a
+    /// key's notification comes from the key's owner, not the channel's.
+    ///
+    /// A node that cannot be reached now is tried again, and has a [gap](redisdb_node::Event::Gap) when it can.
+    ///
+    /// # Errors
+    /// If none of the nodes can be reached, or one does not let the user in or listen.
+    pub async fn subscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
+        self.engine.subscribe(channels.to_redis_args()).await
+    }
+
+    /// Listens to all channels that match a pattern, or one of several, at every node.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn psubscribe(&self, patterns: impl ToRedisArgs) -> Result<Subscription, Error> {
+        self.engine.psubscribe(patterns.to_redis_args()).await
+    }
+
+    /// Listens to channels of `SPUBLISH`, each at its owner. Since Redis 7.0.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn ssubscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
+        self.engine.ssubscribe(channels.to_redis_args()).await
+    }
+
+    /// A lock of this name, at its owner. Nothing is sent yet.
+    pub fn lock(&self, name: impl AsRef<[u8]>, options: LockOptions) -> Lock<RedisRing> {
+        Lock::new(self, name, options)
+    }
+}
+
+/// # Health
+impl RedisRing {
+    /// How each node is, as far as this client has seen, in the order of the configuration. With an
+    /// [`OnDown`](crate::OnDown) other than `Fail`, a node that has come back and does not serve its keys yet is
+    /// [`Syncing`](Health::Syncing).
+    pub fn health(&self) -> Vec<(String, Health)> {
+        let topology = self.engine.topology();
+        let health = |(idx, node): (usize, &Node)| {
+            let health = match (node.is_connected(), topology.is_away(idx)) {
+                (false, _) => Health::Down,
+                (true, true) => Health::Syncing,
+                (true, false) if node.refuses_writes() => Health::WriteDegraded,
+                (true, false) => Health::Up,
+            };
+            (node.name().to_owned(), health)
+        };
+        topology.nodes.iter().enumerate().map(health).collect()
+    }
+
+    /// What happens to the nodes from now on: a stream that ends with the ring. Nobody waits for its listener: one that is
+    /// more than 256 events behind [misses](Event::Missed) the oldest.
+    ///
+    /// ```no_run
+    /// use futures_util::StreamExt;
+    ///
+    /// # async fn f(ring: redisdb_cluster::RedisRing) {
+    /// let mut events = ring.events();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{event}");
+    /// }
+    /// # }
+    /// ```
+    pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
+        self.engine.topology().nodes.events().stream()
+    }
+}
+
+/// # Care
+impl RedisRing {
     /// Puts other nodes in place of the present ones, for all clones of this handle: nodes are added, removed,
     /// reweighted, or given another address. The settings of the builder take the place of the present ones too.
     ///
@@ -220,117 +348,8 @@ impl RedisRing {
         topology: impl TryInto<RingBuilder, Error: Into<Error>>,
     ) -> Result<Replaced, Error> {
         let plan = topology.try_into().map_err(Into::into)?.plan()?;
-        let mut replaced = Replaced::default();
-        // Tried again if another replacement comes between.
-        self.shared.topology.rcu(|present| {
-            let (next, what) = present.replaced_by(&plan);
-            replaced = what;
-            next
-        });
-        tracing::info!(
-            added = ?replaced.added, removed = ?replaced.removed, changed = ?replaced.changed, "topology replaced"
-        );
-        self.topology().nodes.events().tell(Event::Replaced(replaced.clone()));
-        Ok(replaced)
+        Ok(self.engine.replace(&plan))
     }
-
-    /// The topology of this moment.
-    pub(crate) fn topology(&self) -> Arc<Topology> {
-        self.shared.topology.load_full()
-    }
-
-    /// The nodes of a topology, with the deadline of this handle.
-    pub(crate) fn nodes_of<'a>(&self, topology: &'a Topology) -> Cow<'a, Nodes> {
-        match self.deadline {
-            None => Cow::Borrowed(&topology.nodes),
-            Some(deadline) => Cow::Owned(topology.nodes.with_deadline(deadline)),
-        }
-    }
-
-    fn target(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Target, Error> {
-        let topology = self.shared.topology.load();
-        let owner = match topology.fast_owner(spec, cmd) {
-            Some(owner) => owner,
-            None => match topology.route(spec, cmd, Context::Alone)? {
-                Route::Owner(owner) if !topology.may_fail_over(spec) => owner,
-                route => return Ok(Target::Several(Arc::clone(&topology), route)),
-            },
-        };
-        let owner = topology.nodes.at(owner);
-        Ok(Target::One(self.deadline.map_or_else(|| owner.clone(), |deadline| owner.with_deadline(deadline))))
-    }
-
-    /// Runs a command by its row.
-    pub(crate) async fn run<T: FromRedisValue>(
-        &self,
-        spec: &'static Spec,
-        cmd: impl Borrow<Cmd>,
-    ) -> Result<T, Error> {
-        let cmd = cmd.borrow();
-        let reply = match self.target(spec, cmd)? {
-            Target::One(owner) => match owner.run(spec, cmd).await {
-                Ok(reply) => return Ok(decode(owner.name(), spec.name, reply)?),
-                Err(error) => Box::pin(self.run_elsewhere(spec, cmd, error)).await?,
-            },
-            // Boxed, for it is rare: the future of every other command would have room for it.
-            Target::Several(topology, route) => Box::pin(self.run_other(spec, cmd, &topology, route)).await?,
-        };
-        reply.read(spec.name)
-    }
-
-    /// The same: the reply as it is, and who gave it.
-    pub(crate) async fn reply(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
-        match self.target(spec, cmd)? {
-            Target::One(owner) => match owner.run(spec, cmd).await {
-                Ok(reply) => Ok(RingReply::One(owner.name().into(), reply)),
-                Err(error) => self.run_elsewhere(spec, cmd, error).await,
-            },
-            Target::Several(topology, route) => self.run_other(spec, cmd, &topology, route).await,
-        }
-    }
-
-    /// Runs a command that its owner was not sent, where others answer for that by now and there is time left.
-    async fn run_elsewhere(
-        &self,
-        spec: &'static Spec,
-        cmd: &Cmd,
-        error: node::Error,
-    ) -> Result<RingReply, Error> {
-        let topology = self.topology();
-        let has_time = self.deadline.is_none() || !error.is_timeout();
-        if error.is_connect() && has_time && topology.may_fail_over(spec) {
-            self.shared.look_after_those_away();
-            return self.run_without_those_away(&topology, spec, cmd).await;
-        }
-        Err(on_owner(spec, cmd, error))
-    }
-
-    /// Sees to it that nodes which were away serve again.
-    pub(crate) fn look_after_those_away(&self) {
-        self.shared.look_after_those_away();
-    }
-
-    async fn run_other(
-        &self,
-        spec: &'static Spec,
-        cmd: &Cmd,
-        topology: &Topology,
-        route: Route,
-    ) -> Result<RingReply, Error> {
-        if topology.may_fail_over(spec) {
-            self.shared.look_after_those_away();
-            return self.run_without_those_away(topology, spec, cmd).await;
-        }
-        self.nodes_of(topology).run_on_several(spec, cmd, route).await
-    }
-}
-
-/// How a command is run.
-enum Target {
-    /// As it is, by the owner of its keys.
-    One(Node),
-    /// By several nodes, or without one that is away.
-    Several(Arc<Topology>, Route),
 }
 
 impl Execute for RedisRing {
@@ -344,7 +363,7 @@ impl Execute for RedisRing {
         command: &'static Command<Read>,
         cmd: Cmd,
     ) -> impl Future<Output = Result<T, Error>> + Send {
-        self.run(command.spec(), cmd)
+        self.engine.run(command.spec(), cmd)
     }
 
     #[inline]
@@ -353,7 +372,7 @@ impl Execute for RedisRing {
         command: &'static Command<Write>,
         cmd: Cmd,
     ) -> impl Future<Output = Result<T, Error>> + Send {
-        self.run(command.spec(), cmd)
+        self.engine.run(command.spec(), cmd)
     }
 
     async fn each<T: FromRedisValue + Send>(
@@ -361,11 +380,11 @@ impl Execute for RedisRing {
         command: &'static Command<Each>,
         cmd: Cmd,
     ) -> Result<PerNode<T>, Error> {
-        self.reply(command.spec(), &cmd).await?.read_each(command.spec().name)
+        self.engine.reply(command.spec(), &cmd).await?.read_each(command.spec().name)
     }
 
     fn tag_delimiters(&self) -> (u8, u8) {
-        self.topology().nodes.tag_delimiters()
+        self.engine.topology().nodes.tag_delimiters()
     }
 
     fn one_reply<T: Send>(written: T) -> Result<T, Error> {

@@ -19,6 +19,7 @@ pub mod prelude;
 pub use redisdb_cluster::RedisCopy;
 pub use redisdb_cluster::RedisRing;
 pub use redisdb_cluster::RingTransaction;
+pub use redisdb_cluster::Servers;
 pub use redisdb_node::Execute;
 pub use redisdb_node::Node;
 pub use redisdb_node::Scan;

@@ -1,9 +1,11 @@
-//! The traits whose methods a program calls: the typed commands, scans and scripts. It holds nothing else.
+//! The traits whose methods a program calls: the typed commands, scans, scripts, and what a ring and a copy have in common. It
+//! holds nothing else.
 //!
 //! ```
 //! use redisdb::prelude::*;
 //! ```
 
+pub use redisdb_cluster::Servers;
 pub use redisdb_node::AclCommands;
 pub use redisdb_node::BitmapCommands;
 pub use redisdb_node::BlockingCommands;

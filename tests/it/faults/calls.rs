@@ -135,13 +135,13 @@ async fn a_copy_answers_every_read_while_a_server_is_down() {
         servers[down].restart(Data::Lose).unwrap();
         let node = copy.on_node(NAMES[down]).unwrap();
         eventually("it is up", async || node.ready().await.is_ok()).await;
-        let lost = (NAMES[down], Health::Syncing);
+        let lost = (NAMES[down].to_owned(), Health::Syncing);
         eventually("it is known to have lost all", async || copy.health()[down] == lost).await;
         // It is empty. Written anew and vouched for, it may answer again.
         copy.mset(keys.iter().zip(0..)).await.unwrap();
         copy.set("written", down).await.unwrap();
         copy.readmit(NAMES[down]).await.unwrap();
-        assert_eq!(copy.health()[down], (NAMES[down], Health::Up));
+        assert_eq!(copy.health()[down], (NAMES[down].to_owned(), Health::Up));
     }
 }
 
@@ -156,7 +156,10 @@ async fn a_server_that_comes_back_empty_answers_no_read() {
     for (key, i) in keys.iter().zip(0..) {
         assert_eq!(copy.get::<u32>(key).await.unwrap(), Some(i), "{key}");
     }
-    eventually("it is known to have lost all", async || copy.health()[0] == ("a", Health::Syncing)).await;
+    eventually("it is known to have lost all", async || {
+        copy.health()[0] == ("a".to_owned(), Health::Syncing)
+    })
+    .await;
 }
 
 #[tokio::test]

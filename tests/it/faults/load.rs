@@ -15,6 +15,7 @@ use futures_util::future::join_all;
 use redisdb::Error;
 use redisdb::RedisCopy;
 use redisdb::RedisRing;
+use redisdb::Servers;
 use redisdb::node::StringCommands;
 use redisdb_tests::NAMES;
 use tokio::task::JoinHandle;
@@ -73,6 +74,13 @@ struct Counter {
     unknown: AtomicU64,
 }
 
+async fn get_piped(servers: &impl Servers, keys: &[&str]) -> Vec<Result<Option<String>, Error>> {
+    let pipeline = servers.pipeline();
+    let replies: Vec<_> = keys.iter().map(|key| pipeline.get(*key)).collect();
+    let _each_reply_tells = pipeline.execute().await;
+    join_all(replies).await
+}
+
 impl Store {
     /// The position of the node that owns a key, or that it is read from first.
     pub fn node_of(&self, key: &str) -> usize {
@@ -99,18 +107,8 @@ impl Store {
 
     async fn get_piped(&self, keys: &[&str]) -> Vec<Result<Option<String>, Error>> {
         match self {
-            Store::Ring(ring) => {
-                let pipeline = ring.pipeline();
-                let replies: Vec<_> = keys.iter().map(|key| pipeline.get(*key)).collect();
-                let _each_reply_tells = pipeline.execute().await;
-                join_all(replies).await
-            }
-            Store::Copy(copy) => {
-                let pipeline = copy.pipeline();
-                let replies: Vec<_> = keys.iter().map(|key| pipeline.get(*key)).collect();
-                let _each_reply_tells = pipeline.execute().await;
-                join_all(replies).await
-            }
+            Store::Ring(ring) => get_piped(ring, keys).await,
+            Store::Copy(copy) => get_piped(copy, keys).await,
         }
     }
 

@@ -13,7 +13,7 @@ use redisdb_node::commands::ServerCommands;
 use crate::anti_entropy::source::Source;
 use crate::anti_entropy::value;
 use crate::anti_entropy::value::Compared;
-use crate::copy::RedisCopy;
+use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::membership::identify::Lease;
@@ -26,14 +26,14 @@ const FEW: usize = 10;
 
 /// All keys of a node, but for our own, in batches.
 pub(crate) struct Keys<'a> {
-    copy: &'a RedisCopy,
+    copy: &'a CopyEngine,
     node: &'a Node,
     cursor: Option<ScanCursor>,
     waiting: Vec<Vec<u8>>,
 }
 
 impl<'a> Keys<'a> {
-    pub(crate) fn of(copy: &'a RedisCopy, node: &'a Node) -> Self {
+    pub(crate) fn of(copy: &'a CopyEngine, node: &'a Node) -> Self {
         Self { copy, node, cursor: Some(ScanCursor::default()), waiting: Vec::new() }
     }
 
@@ -66,7 +66,7 @@ pub(crate) async fn size(node: &Node) -> Result<u64, node::Error> {
 /// another one, whose keys are not ours to remove. Of one that should be marked, and is not, the keys must not only be
 /// known: most of them must be the same.
 pub(crate) async fn must_be_ours(
-    copy: &RedisCopy,
+    copy: &CopyEngine,
     source: &Source<'_>,
     target: &Node,
     should_be_marked: bool,

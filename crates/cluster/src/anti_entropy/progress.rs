@@ -1,6 +1,6 @@
 //! The progress of a repair or a verification, as its caller is told.
 
-/// How far a [`Repair`](super::Repair) or a [`Verify`](super::Verify) has come.
+/// How far a [`Repair`](crate::Repair) or a [`Verify`](crate::Verify) has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {

@@ -12,7 +12,7 @@ use crate::anti_entropy::source::Source;
 use crate::anti_entropy::throttle::Throttle;
 use crate::anti_entropy::transfer::Transferred;
 use crate::anti_entropy::value;
-use crate::copy::RedisCopy;
+use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::hints::log::Trust;
@@ -47,10 +47,10 @@ pub struct Repaired {
     pub readmitted: bool,
 }
 
-/// Brings one node of a copy to what another one holds; see [`RedisCopy::repair`].
+/// Brings one node of a copy to what another one holds; see [`RedisCopy::repair`](crate::RedisCopy::repair).
 #[must_use = "it does nothing until it is run"]
 pub struct Repair<'a> {
-    pub(crate) copy: &'a RedisCopy,
+    pub(crate) copy: &'a CopyEngine,
     pub(crate) node: String,
     source: Option<String>,
     pub(crate) dry_run: bool,
@@ -63,23 +63,11 @@ pub struct Repair<'a> {
     pub(crate) meter: Meter<'a>,
 }
 
-impl RedisCopy {
-    /// Brings a node to what another one holds, and readmits it.
-    ///
-    /// All keys are compared, those that differ brought over, and those removed that the other node does not have. A
-    /// node that came back needs none: it is [brought back by itself](crate::OnReturn), unless that was turned off
-    /// or no node is in sync. Writes may go on: keys that this client writes meanwhile are brought over again.
-    ///
-    /// ```no_run
-    /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
-    /// let repaired = copy.repair("a").keys_per_second(5000).run().await?;
-    /// println!("{} keys brought over", repaired.copied);
-    /// # Ok(()) }
-    /// ```
-    pub fn repair(&self, node: impl Into<String>) -> Repair<'_> {
-        Repair {
-            copy: self,
-            node: node.into(),
+impl<'a> Repair<'a> {
+    pub(crate) fn new(copy: &'a CopyEngine, node: String) -> Self {
+        Self {
+            copy,
+            node,
             source: None,
             dry_run: false,
             by_itself: false,
@@ -89,9 +77,7 @@ impl RedisCopy {
             meter: Meter::new(|_| {}),
         }
     }
-}
 
-impl<'a> Repair<'a> {
     /// Sets the node whose keys count, but for those that it is known to have missed itself where another node has them
     /// right. Default: of each key, the first node that is up and in sync about it.
     pub fn from(mut self, source: impl Into<String>) -> Self {

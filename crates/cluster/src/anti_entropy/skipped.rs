@@ -6,7 +6,7 @@ use redisdb_node::plumbing::foreign;
 
 use crate::anti_entropy::repair::Repaired;
 use crate::anti_entropy::value;
-use crate::copy::Shared;
+use crate::engine::copy::Shared;
 use crate::error::Error;
 
 /// Keys that were left out, because the user may not use them: those of another application, for example.

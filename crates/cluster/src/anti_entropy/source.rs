@@ -2,8 +2,8 @@
 
 use redisdb_node::Node;
 
-use crate::copy::RedisCopy;
-use crate::copy::Shared;
+use crate::engine::copy::CopyEngine;
+use crate::engine::copy::Shared;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::error::Error;
@@ -13,7 +13,7 @@ use crate::hints::log::Trust;
 /// A node whose keys count, as the process that it was when it was chosen, and but for the keys that it is known to have
 /// missed.
 pub(crate) struct Source<'a> {
-    copy: &'a RedisCopy,
+    copy: &'a CopyEngine,
     pub(crate) idx: usize,
     pub(crate) node: Node,
     /// It holds what it was sent since this client knows it; a node that the caller has named may not.
@@ -24,14 +24,14 @@ pub(crate) struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// A node that the caller has named, whatever is known of it.
-    pub(crate) fn named(copy: &'a RedisCopy, idx: usize) -> Result<Self, Error> {
+    pub(crate) fn named(copy: &'a CopyEngine, idx: usize) -> Result<Self, Error> {
         let node = copy.shared.process(idx, copy.shared.nodes.at(idx).incarnation());
         let has_memory = copy.shared.nodes.member(idx).hints().has_memory(&node);
         Ok(Self { copy, idx, node, has_memory, also_missed: false })
     }
 
     /// The same, of which also counts what it is known to have missed.
-    pub(crate) fn named_for_want_of_another(copy: &'a RedisCopy, idx: usize) -> Result<Self, Error> {
+    pub(crate) fn named_for_want_of_another(copy: &'a CopyEngine, idx: usize) -> Result<Self, Error> {
         Ok(Self { also_missed: true, ..Self::named(copy, idx)? })
     }
 
@@ -39,7 +39,7 @@ impl<'a> Source<'a> {
     ///
     /// # Errors
     /// If it is another process by now.
-    pub(crate) fn found(copy: &'a RedisCopy, idx: usize, target: &str) -> Result<Self, Error> {
+    pub(crate) fn found(copy: &'a CopyEngine, idx: usize, target: &str) -> Result<Self, Error> {
         let source = Self::named(copy, idx)?;
         if source.has_memory { Ok(source) } else { Err(lost(target)) }
     }

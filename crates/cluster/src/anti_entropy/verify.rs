@@ -19,7 +19,7 @@ use crate::anti_entropy::throttle::Throttle;
 use crate::anti_entropy::value;
 use crate::anti_entropy::value::Compared;
 use crate::anti_entropy::value::Snapshot;
-use crate::copy::RedisCopy;
+use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::error::TooFewNodes;
 
@@ -52,36 +52,20 @@ pub struct Verified {
     pub differences: Vec<Difference>,
 }
 
-/// Compares all nodes of a copy; see [`RedisCopy::verify`].
+/// Compares all nodes of a copy; see [`RedisCopy::verify`](crate::RedisCopy::verify).
 #[must_use = "it does nothing until it is run"]
 pub struct Verify<'a> {
-    copy: &'a RedisCopy,
+    copy: &'a CopyEngine,
     rounds: usize,
     pace: Throttle,
     meter: Meter<'a>,
 }
 
-impl RedisCopy {
-    /// Compares every key on all nodes that answer, and returns those that are not the same everywhere, with what was
-    /// compared.
-    ///
-    /// Values and types are compared, times to live to the second, and those of single fields to the millisecond.
-    ///
-    /// ```no_run
-    /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
-    /// let verified = copy.verify().run().await?;
-    /// println!("{} keys compared on {}", verified.compared, verified.nodes.join(", "));
-    /// for difference in verified {
-    ///     println!("{difference}");
-    /// }
-    /// # Ok(()) }
-    /// ```
-    pub fn verify(&self) -> Verify<'_> {
-        Verify { copy: self, rounds: 3, pace: Throttle::default(), meter: Meter::new(|_| {}) }
-    }
-}
-
 impl<'a> Verify<'a> {
+    pub(crate) fn new(copy: &'a CopyEngine) -> Self {
+        Self { copy, rounds: 3, pace: Throttle::default(), meter: Meter::new(|_| {}) }
+    }
+
     /// Sets how often a key that differs is looked at again before it counts: writes that are on their way make keys
     /// differ for a moment. Default 3.
     pub fn rounds(mut self, rounds: usize) -> Self {

@@ -14,9 +14,9 @@ use redisdb_node::command::OnRing;
 use redisdb_node::command::Spec;
 
 use crate::call::Call;
-use crate::copy::RedisCopy;
-use crate::copy::Shared;
 use crate::dispatch::scatter::unfit;
+use crate::engine::copy::CopyEngine;
+use crate::engine::copy::Shared;
 use crate::engine::member::Member;
 use crate::error::Error;
 use crate::hints::log::Trust;
@@ -28,7 +28,7 @@ use crate::plan::replicate;
 use crate::policy::ReadFrom;
 use crate::replies::Replies;
 
-impl RedisCopy {
+impl CopyEngine {
     /// Asks one node, and the next one when that cannot answer.
     pub(crate) async fn run_read(&self, call: &Call<'_>) -> Result<CopyReply, Error> {
         let Call { spec, cmd, .. } = *call;

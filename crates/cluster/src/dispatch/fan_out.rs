@@ -15,11 +15,11 @@ use redisdb_node::command;
 use redisdb_node::command::Spec;
 
 use crate::call::Call;
-use crate::copy::RedisCopy;
-use crate::copy::Shared;
 use crate::dispatch::failover_read::says_no_such_key;
 use crate::dispatch::run_with::run_with;
 use crate::dispatch::write_guard::WriteGuard;
+use crate::engine::copy::CopyEngine;
+use crate::engine::copy::Shared;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::error::TooFewReplies;
@@ -33,7 +33,7 @@ use crate::plan::replicate::Replication;
 use crate::replies::Outcome;
 use crate::replies::Replies;
 
-impl RedisCopy {
+impl CopyEngine {
     /// Sends a write to every node at once; the outcome is judged by [`WriteTo`].
     pub(crate) async fn run_write(&self, call: &Call<'_>) -> Result<Replies<Value>, Error> {
         let Call { spec, cmd, .. } = *call;

@@ -7,7 +7,7 @@ use redisdb_node::command::Keys;
 use redisdb_node::command::Spec;
 
 use crate::call::Call;
-use crate::copy::Shared;
+use crate::engine::copy::Shared;
 use crate::engine::member::Member;
 use crate::error::Error;
 use crate::hints::log::HintLog;

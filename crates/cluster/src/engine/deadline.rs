@@ -9,7 +9,7 @@ use redisdb_node as node;
 use redisdb_node::Node;
 use tokio::time::Instant;
 
-use crate::copy::RedisCopy;
+use crate::engine::copy::CopyEngine;
 use crate::engine::nodes::Nodes;
 use crate::error::Error;
 
@@ -54,7 +54,7 @@ impl Budget {
     }
 
     /// The same copy, for what is to be done in the time that is left.
-    pub(crate) fn rest<'a>(&self, copy: &'a RedisCopy) -> Cow<'a, RedisCopy> {
+    pub(crate) fn rest<'a>(&self, copy: &'a CopyEngine) -> Cow<'a, CopyEngine> {
         match self.by {
             None => Cow::Borrowed(copy),
             Some(by) => Cow::Owned(copy.with_deadline(by.saturating_duration_since(Instant::now()))),
@@ -89,7 +89,7 @@ impl Budget {
     }
 }
 
-impl RedisCopy {
+impl CopyEngine {
     /// The budget of a call by this handle that asks up to so many nodes, one after the other; the servers have been
     /// looked at within it.
     pub(crate) async fn budget(&self, n_nodes: usize) -> Result<Budget, Error> {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::engine::ring::Shared;
 use crate::event::Event;
 use crate::failover::tracker;
-use crate::ring::Shared;
 
 impl Shared {
     /// Sees to it that nodes which were away and have come back serve again.

@@ -20,6 +20,7 @@ use redisdb_node::plumbing::Recorded;
 
 use crate::dispatch::scatter::on_owner;
 use crate::engine::nodes::Nodes;
+use crate::engine::ring::RingEngine;
 use crate::engine::topology::Topology;
 use crate::engine::topology::is_delete;
 use crate::error::Error;
@@ -31,7 +32,6 @@ use crate::plan::context::Context;
 use crate::plan::route::Route;
 use crate::plan::split::Shares;
 use crate::policy::OnDown;
-use crate::ring::RedisRing;
 
 /// How many commands of a pipeline are under way at once that run each by itself.
 const AT_ONCE: usize = 1000;
@@ -48,7 +48,7 @@ const FORGET: &str = "for i, key in ipairs(KEYS) do \
                         if 0 <= left and left <= tonumber(ARGV[i]) then redis.call('UNLINK', key) end \
                       end";
 
-impl RedisRing {
+impl RingEngine {
     /// Runs a command where nodes that are away may have a part in it.
     pub(crate) async fn run_without_those_away(
         &self,

@@ -2,18 +2,14 @@
 
 use redisdb_node::Node;
 
-use crate::copy::RedisCopy;
+use crate::anti_entropy::verify::Verify;
+use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::membership::marker::Stage;
 
-impl RedisCopy {
-    /// Marks the servers as belonging to this copy, if they all hold the same; for servers that held data before they
-    /// were given an [identity](crate::CopyBuilder::identity).
-    ///
-    /// # Errors
-    /// [`Error::Identity`] if they do not hold the same, with the first keys that differ, if the copy has no identity, or if
-    /// a server was restarted meanwhile; and if a node cannot be reached.
-    pub async fn adopt(&self) -> Result<(), Error> {
+impl CopyEngine {
+    /// Marks the servers as belonging to this copy, if they all hold the same; see [`RedisCopy::adopt`](crate::RedisCopy::adopt).
+    pub(crate) async fn adopt(&self) -> Result<(), Error> {
         if self.shared.identity.is_none() {
             let reason =
                 "this copy has no identity; give it one by `RedisCopy::builder().identity(..)`".to_owned();
@@ -29,7 +25,7 @@ impl RedisCopy {
         let incarnations: Vec<u64> = nodes.iter().map(|node| node.incarnation()).collect();
         // One server alone is the same as itself.
         if 1 < nodes.len() {
-            let mut verified = self.verify().run().await?;
+            let mut verified = Verify::new(self).run().await?;
             if let Some((_, error)) = verified.left_out.pop() {
                 return Err(Error::Node(error));
             }

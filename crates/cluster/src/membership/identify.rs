@@ -19,9 +19,9 @@ use redisdb_node::command::rows;
 use redisdb_node::plumbing::Fence;
 
 use crate::anti_entropy::value;
-use crate::copy::RedisCopy;
-use crate::copy::Shared;
 use crate::dispatch::run_with::run_with;
+use crate::engine::copy::CopyEngine;
+use crate::engine::copy::Shared;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::error::Error;
@@ -43,7 +43,7 @@ pub(crate) struct Lease {
     renewed: Instant,
 }
 
-impl RedisCopy {
+impl CopyEngine {
     /// Makes sure that the servers are those of this copy, once, and that they are watched; a copy without an identity
     /// takes them as they are.
     pub(crate) async fn check_identity(&self) -> Result<(), Error> {
@@ -322,7 +322,7 @@ impl RedisCopy {
     }
 }
 
-impl RedisCopy {
+impl CopyEngine {
     /// Gives a lease back. If that fails it runs out by itself, and whoever comes next waits for that.
     pub(crate) async fn release(&self, lease: Lease) {
         let name = lease.guard.name().to_vec();

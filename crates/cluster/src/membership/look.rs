@@ -4,7 +4,7 @@ use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
 
-use crate::copy::RedisCopy;
+use crate::engine::copy::CopyEngine;
 use crate::membership::marker::Marker;
 
 /// What a server says of itself.
@@ -41,7 +41,7 @@ impl Look {
     }
 }
 
-impl RedisCopy {
+impl CopyEngine {
     pub(crate) async fn look(&self, idx: usize) -> Look {
         let incarnation = self.shared.nodes.at(idx).incarnation();
         let node = self.shared.process(idx, incarnation);

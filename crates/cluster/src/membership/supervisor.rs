@@ -13,8 +13,9 @@ use redisdb_node::Node;
 use redisdb_node::NodeEvent;
 use redisdb_node::commands::ServerCommands;
 
-use crate::copy::RedisCopy;
-use crate::copy::Shared;
+use crate::anti_entropy::repair::Repair;
+use crate::engine::copy::CopyEngine;
+use crate::engine::copy::Shared;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::event::Event;
@@ -35,7 +36,7 @@ const IN_VAIN: u32 = 5;
 /// How long a server is left alone that is not ours to be repaired, while nothing about it changes.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
-impl RedisCopy {
+impl CopyEngine {
     /// Makes sure that somebody watches over the nodes, as long as there is a handle of this copy.
     pub(crate) fn watch(&self) {
         let Some(monitor) = &self.monitor else { return };
@@ -144,7 +145,11 @@ impl RedisCopy {
         if !is_whole && care.is_refused(node, hints).await {
             return false;
         }
-        let repaired = self.repair(node.name()).keys_per_second(keys_per_second).by_itself().attempt(1).await;
+        let repaired = Repair::new(self, node.name().to_owned())
+            .keys_per_second(keys_per_second)
+            .by_itself()
+            .attempt(1)
+            .await;
         let is_orphan = |(key, _): (Vec<u8>, u64)| shared.source_of(idx, &key).is_none();
         match repaired.is_err() && is_whole && hints.missed_keys().into_iter().all(is_orphan) {
             // Nobody has them right, which may stay so: no other node is to wait for this one, nor any reader of other keys.

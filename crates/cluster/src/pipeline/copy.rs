@@ -10,7 +10,6 @@ use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Value;
 use redisdb_node as node;
-use redisdb_node::Pipeline;
 use redisdb_node::command::Access;
 use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
@@ -19,6 +18,7 @@ use redisdb_node::plumbing::SendMany;
 
 use crate::call::Call;
 use crate::copy::RedisCopy;
+use crate::engine::copy::CopyEngine;
 use crate::engine::deadline::Budget;
 use crate::engine::nodes::Nodes;
 use crate::error::Error;
@@ -107,44 +107,7 @@ impl Step<'_> {
     }
 }
 
-impl RedisCopy {
-    /// Starts a pipeline: typed commands that are sent together, each write to every node, each read to the node of
-    /// its key.
-    ///
-    /// Each command has its own outcome: of a write, what each node said, judged by [`WriteTo`](crate::WriteTo). A read
-    /// sees the writes before it. Up to 1000 commands go to all nodes at the same time, the next when all nodes have
-    /// answered. A node that does not answer is behind for the keys of the writes it did not take. A read whose node
-    /// does not answer is asked of the next one, unless a later command among those 1000 writes its key: then it fails.
-    ///
-    /// # Trade-offs
-    /// What one node decides (`SPOP`, `SET NX`, `LPOP`, `INCRBYFLOAT`) or what is about the servers (`FLUSHALL`,
-    /// `SCRIPT LOAD`) takes more than one step, so the commands before it are finished first. Such commands that follow
-    /// each other are sent together as long as they name different keys; those of one key take two round trips each.
-    ///
-    /// [`atomic`](Pipeline::atomic), each node runs all of it in one `MULTI` block, and readers of a node see all of it
-    /// or nothing. Then it takes only what does the same on every server: what one node decides is refused, and nothing
-    /// is sent. Use a script that is [`deterministic`](redisdb_node::Script::deterministic) instead. The keys need no
-    /// common hash tag.
-    ///
-    /// # Cancel safety
-    /// When `execute` is dropped each node has executed some of the commands. The nodes that are not known to have taken
-    /// a write are behind for its keys, but for the one that the key is read from where none is known to have.
-    ///
-    /// ```no_run
-    /// # use redisdb_cluster::RedisCopy;
-    /// # use redisdb_node::StringCommands;
-    /// # async fn f(copy: RedisCopy) -> Result<(), redisdb_cluster::Error> {
-    /// let pipeline = copy.pipeline();
-    /// let set = pipeline.set("user:1", "Ann");
-    /// let name = pipeline.get::<String>("user:1");
-    /// pipeline.execute().await.ok()?;
-    /// println!("{:?} is on {} nodes", name.await?, set.await?.successes().count());
-    /// # Ok(()) }
-    /// ```
-    pub fn pipeline(&self) -> Pipeline<RedisCopy> {
-        Pipeline::new(self.clone())
-    }
-
+impl CopyEngine {
     /// Runs commands and hands over each one's own outcome, in order, of several together when they are there.
     pub(crate) async fn run_many<C: Sync>(
         &self,
@@ -311,11 +274,11 @@ impl SendMany for RedisCopy {
 
     async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
         let answered = |outcomes: Vec<_>| answered(outcomes.into_iter().map(Some).collect());
-        self.run_many(commands, |command| Ok((command.spec, &command.cmd)), answered).await;
+        self.engine.run_many(commands, |command| Ok((command.spec, &command.cmd)), answered).await;
     }
 
     async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
-        match self.run_block(commands).await {
+        match self.engine.run_block(commands).await {
             Ok(outcomes) => outcomes.into_iter().map(Some).collect(),
             Err(error) => commands.iter().map(|_| Some(Err(error.clone()))).collect(),
         }

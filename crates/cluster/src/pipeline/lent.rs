@@ -9,6 +9,7 @@ use redisdb_node::command::Spec;
 use redisdb_node::plumbing::Answers;
 
 use crate::dispatch::scatter::on_owner;
+use crate::engine::ring::RingEngine;
 use crate::error::Error;
 use crate::pipeline::answers::RingAnswers;
 use crate::pipeline::answers::RingReply;
@@ -16,7 +17,6 @@ use crate::pipeline::ring::Queued;
 use crate::pipeline::ring::run_all;
 use crate::plan::context::Context;
 use crate::plan::context::row;
-use crate::ring::RedisRing;
 
 /// A command in a pipeline of redis-rs, which keeps it.
 struct Lent<'a> {
@@ -36,7 +36,7 @@ impl Queued for Lent<'_> {
 
 /// Runs every command of a redis-rs pipeline and hands over each one's own outcome, in order.
 pub(crate) async fn run(
-    ring: &RedisRing,
+    ring: &RingEngine,
     pipeline: &Pipeline,
     mut outcome: impl FnMut(Result<Value, Error>),
 ) {
@@ -75,7 +75,7 @@ fn row_after(last: Option<&'static Spec>, cmd: &Cmd) -> Option<&'static Spec> {
 
 /// Runs a redis-rs `MULTI` block as it is on the owner of its keys.
 pub(crate) async fn run_atomic(
-    ring: &RedisRing,
+    ring: &RingEngine,
     pipeline: &Pipeline,
     offset: usize,
     count: usize,

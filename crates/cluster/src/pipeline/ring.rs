@@ -8,7 +8,6 @@ use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Value;
 use redisdb_node as node;
-use redisdb_node::Pipeline;
 use redisdb_node::command::Access;
 use redisdb_node::command::Merge;
 use redisdb_node::command::Spec;
@@ -19,6 +18,7 @@ use redisdb_node::plumbing::SendMany;
 
 use crate::dispatch::scatter::on_owner;
 use crate::engine::nodes::Nodes;
+use crate::engine::ring::RingEngine;
 use crate::engine::topology::Topology;
 use crate::error::Error;
 use crate::pipeline::answers::At;
@@ -111,7 +111,7 @@ impl Sent {
 
 /// Runs commands and hands over their answers, in order. The order is kept on each node.
 pub(crate) async fn run_all(
-    ring: &RedisRing,
+    ring: &RingEngine,
     commands: &mut [impl Queued],
     mut answered: impl FnMut(RingAnswers),
 ) {
@@ -295,41 +295,22 @@ fn plan<'a>(
     }
 }
 
-impl RedisRing {
-    /// Starts a pipeline: typed commands that are grouped by node and sent together.
-    ///
-    /// ```no_run
-    /// # use redisdb_cluster::RedisRing;
-    /// # use redisdb_node::StringCommands;
-    /// # async fn f(ring: RedisRing) -> Result<(), redisdb_cluster::Error> {
-    /// let pipeline = ring.pipeline();
-    /// let visits: Vec<_> = (0..10_000).map(|user| pipeline.incr(format!("visits:{user}"))).collect();
-    /// for (i, error) in pipeline.execute().await.failures() {
-    ///     eprintln!("user {i}: {error}; counted twice if it is tried again: {}", error.may_have_executed());
-    /// }
-    /// # Ok(()) }
-    /// ```
-    pub fn pipeline(&self) -> Pipeline<RedisRing> {
-        Pipeline::new(self.clone())
-    }
-}
-
 impl SendMany for RedisRing {
     type Reply = RingReply;
     type Answers = RingAnswers;
 
     async fn send_many(&self, commands: &mut [Recorded], answered: impl FnMut(RingAnswers) + Send) {
-        run_all(self, commands, answered).await;
+        run_all(&self.engine, commands, answered).await;
     }
 
     async fn send_atomic(&self, commands: &[Recorded]) -> RingAnswers {
-        let topology = self.topology();
+        let topology = self.engine.topology();
         let block = commands.iter().map(|command| (command.spec, &command.cmd));
         let outcomes = match topology.route_together(block, Context::Block) {
             _ if commands.is_empty() => Vec::new(),
             Err(error) => commands.iter().map(|_| Err(error.clone())).collect(),
             Ok(owner) => {
-                let nodes = self.nodes_of(&topology);
+                let nodes = self.engine.nodes_of(&topology);
                 let outcomes = commands.iter().zip(nodes.at(owner).send_block(commands).await);
                 let named = outcomes.map(|(command, reply)| match reply {
                     Ok(value) => Ok(RingReply::One(Arc::clone(nodes.name(owner)), value)),

@@ -13,12 +13,12 @@ use redisdb_node::command::Spec;
 use redisdb_node::plumbing::Recorded;
 
 use crate::call::Call;
-use crate::copy::RedisCopy;
-use crate::copy::Shared;
 use crate::dispatch::failover_read::another_may_answer;
 use crate::dispatch::failover_read::lacks_something;
 use crate::dispatch::failover_read::says_no_such_key;
 use crate::dispatch::write_guard::WriteGuard;
+use crate::engine::copy::CopyEngine;
+use crate::engine::copy::Shared;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::hints::log::Trust;
@@ -31,7 +31,7 @@ type Answers = Vec<Result<Value, node::Error>>;
 
 /// Commands of a pipeline that are under way. Left behind, the nodes are noted as behind for what they did not take.
 pub(crate) struct Wave<'a> {
-    copy: &'a RedisCopy,
+    copy: &'a CopyEngine,
     steps: &'a [Step<'a>],
     budget: Budget,
     /// Of each step that is a write to all nodes.
@@ -43,7 +43,7 @@ pub(crate) struct Wave<'a> {
 }
 
 impl<'a> Wave<'a> {
-    pub(crate) fn new(copy: &'a RedisCopy, steps: &'a [Step<'a>]) -> Self {
+    pub(crate) fn new(copy: &'a CopyEngine, steps: &'a [Step<'a>]) -> Self {
         let shared = &*copy.shared;
         let guard = steps.iter().map(|step| match step {
             Step::All(call, _) if call.spec.access == Access::Write => {

@@ -9,33 +9,16 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use redis::Value;
 use redisdb_node as node;
-use redisdb_node::Lock;
-use redisdb_node::LockOptions;
 use redisdb_node::command::rows;
 use redisdb_node::plumbing::HoldLocks;
 
 use crate::copy::RedisCopy;
 use crate::dispatch::scatter::on_owner;
+use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::error::TooFewReplies;
 use crate::replies::Replies;
 use crate::ring::RedisRing;
-
-impl RedisRing {
-    /// A lock of this name, at its owner. Nothing is sent yet.
-    pub fn lock(&self, name: impl AsRef<[u8]>, options: LockOptions) -> Lock<RedisRing> {
-        Lock::new(self, name, options)
-    }
-}
-
-impl RedisCopy {
-    /// A lock of this name, on a majority of the nodes. Nothing is sent yet.
-    ///
-    /// Two nodes bear no loss, for both are needed for a majority; three bear one.
-    pub fn lock(&self, name: impl AsRef<[u8]>, options: LockOptions) -> Lock<RedisCopy> {
-        Lock::new(self, name, options)
-    }
-}
 
 fn at_owner(name: &[u8]) -> impl FnOnce(node::Error) -> Error + use<'_> {
     move |error| on_owner(rows::GET.spec(), &rows::GET.cmd().arg(name).take(), error)
@@ -69,14 +52,14 @@ struct Vote {
 }
 
 impl Vote {
-    fn among(copy: &RedisCopy) -> Self {
-        let n_nodes = copy.nodes().len();
+    fn among(copy: &CopyEngine) -> Self {
+        let n_nodes = copy.shared.nodes.len();
         Self { majority: n_nodes / 2 + 1, n_nodes, yes: 0, no: 0, replies: Vec::new() }
     }
 
     /// Counts the answer of the node at this position. One that has lost its data knows of no lock that others took: its yes
     /// is none.
-    fn count(&mut self, copy: &RedisCopy, idx: usize, name: &str, answer: Result<bool, node::Error>) {
+    fn count(&mut self, copy: &CopyEngine, idx: usize, name: &str, answer: Result<bool, node::Error>) {
         let answer = answer.map(|yes| yes && copy.has_memory(idx));
         match answer {
             Ok(true) => self.yes += 1,
@@ -120,9 +103,9 @@ fn until(begun: Instant, time: Duration) -> Option<Instant> {
 
 impl HoldLocks for RedisCopy {
     async fn take_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
-        let writers = self.writers().await?;
+        let writers = self.engine.writers().await?;
         let begun = Instant::now();
-        let mut vote = Vote::among(self);
+        let mut vote = Vote::among(&self.engine);
         let mut answers: FuturesUnordered<_> = writers
             .enumerate()
             .map(async |(idx, node)| {
@@ -131,7 +114,7 @@ impl HoldLocks for RedisCopy {
             .collect();
         // A node that hangs does not hold up what the others have decided.
         while let Some((idx, name, answer)) = answers.next().await {
-            vote.count(self, idx, name, answer);
+            vote.count(&self.engine, idx, name, answer);
             if vote.is_decided() {
                 break;
             }
@@ -149,30 +132,33 @@ impl HoldLocks for RedisCopy {
     }
 
     async fn extend_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
-        let writers = self.writers().await?;
+        let writers = self.engine.writers().await?;
         let begun = Instant::now();
-        let mut vote = Vote::among(self);
+        let mut vote = Vote::among(&self.engine);
         let answers = writers.map(|node| node.extend_lock(name, token, time));
-        for ((idx, node), answer) in self.nodes().enumerate().zip(join_all(answers).await) {
-            vote.count(self, idx, node.name(), answer.map(|extended| extended.is_some()));
+        for ((idx, node), answer) in self.engine.shared.nodes.iter().enumerate().zip(join_all(answers).await)
+        {
+            vote.count(&self.engine, idx, node.name(), answer.map(|extended| extended.is_some()));
         }
         Ok(if vote.outcome()? { until(begun, time) } else { None })
     }
 
     async fn owns_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
-        let answers = self.writers().await?.map(|node| node.owns_lock(name, token));
-        let mut vote = Vote::among(self);
-        for ((idx, node), answer) in self.nodes().enumerate().zip(join_all(answers).await) {
-            vote.count(self, idx, node.name(), answer);
+        let answers = self.engine.writers().await?.map(|node| node.owns_lock(name, token));
+        let mut vote = Vote::among(&self.engine);
+        for ((idx, node), answer) in self.engine.shared.nodes.iter().enumerate().zip(join_all(answers).await)
+        {
+            vote.count(&self.engine, idx, node.name(), answer);
         }
         vote.outcome()
     }
 
     async fn release_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
-        let answers = self.writers().await?.map(|node| node.release_lock(name, token));
-        let mut vote = Vote::among(self);
-        for ((idx, node), answer) in self.nodes().enumerate().zip(join_all(answers).await) {
-            vote.count(self, idx, node.name(), answer);
+        let answers = self.engine.writers().await?.map(|node| node.release_lock(name, token));
+        let mut vote = Vote::among(&self.engine);
+        for ((idx, node), answer) in self.engine.shared.nodes.iter().enumerate().zip(join_all(answers).await)
+        {
+            vote.count(&self.engine, idx, node.name(), answer);
         }
         vote.outcome()
     }

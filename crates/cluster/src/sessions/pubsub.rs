@@ -2,31 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use redis::ToRedisArgs;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::Subscription;
 use redisdb_node::plumbing::Topics;
 use redisdb_node::plumbing::is_keyspace_channel;
 
-use crate::copy::RedisCopy;
+use crate::engine::copy::CopyEngine;
+use crate::engine::ring::RingEngine;
 use crate::error::Error;
-use crate::ring::RedisRing;
 
-impl RedisRing {
-    /// Listens to channels, each at its owner. The channels of keyspace notifications are listened to at every node: a
-    /// key's notification comes from the key's owner, not the channel's.
-    ///
-    /// A node that cannot be reached now is tried again, and has a [gap](redisdb_node::PubSubEvent::Gap) when it can.
-    ///
-    /// # Errors
-    /// If none of the nodes can be reached, or one does not let the user in or listen.
-    pub async fn subscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
+impl RingEngine {
+    pub(crate) async fn subscribe(&self, channels: Vec<Vec<u8>>) -> Result<Subscription, Error> {
         let (everywhere, owned): (Vec<_>, Vec<_>) =
-            channels.to_redis_args().into_iter().partition(|channel| is_keyspace_channel(channel));
+            channels.into_iter().partition(|channel| is_keyspace_channel(channel));
         let mut parts = self.by_owner(owned);
         if !everywhere.is_empty() {
-            for node in self.nodes() {
+            for node in self.topology().nodes.iter() {
                 let (_, channels) =
                     parts.entry(node.name().to_owned()).or_insert_with(|| (node.clone(), Vec::new()));
                 channels.extend(everywhere.iter().cloned());
@@ -36,21 +28,14 @@ impl RedisRing {
             .await
     }
 
-    /// Listens to all channels that match a pattern, or one of several, at every node.
-    ///
-    /// # Errors
-    /// As [`subscribe`](Self::subscribe).
-    pub async fn psubscribe(&self, patterns: impl ToRedisArgs) -> Result<Subscription, Error> {
-        let patterns = patterns.to_redis_args();
-        start(self.nodes().map(|node| (node, Topics::Patterns(patterns.clone()))), "PSUBSCRIBE").await
+    pub(crate) async fn psubscribe(&self, patterns: Vec<Vec<u8>>) -> Result<Subscription, Error> {
+        let topology = self.topology();
+        let nodes = topology.nodes.iter();
+        start(nodes.map(|node| (node.clone(), Topics::Patterns(patterns.clone()))), "PSUBSCRIBE").await
     }
 
-    /// Listens to channels of `SPUBLISH`, each at its owner. Since Redis 7.0.
-    ///
-    /// # Errors
-    /// As [`subscribe`](Self::subscribe).
-    pub async fn ssubscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
-        let parts = self.by_owner(channels.to_redis_args());
+    pub(crate) async fn ssubscribe(&self, channels: Vec<Vec<u8>>) -> Result<Subscription, Error> {
+        let parts = self.by_owner(channels);
         start(parts.into_values().map(|(node, channels)| (node, Topics::Shards(channels))), "SSUBSCRIBE")
             .await
     }
@@ -58,7 +43,7 @@ impl RedisRing {
     fn by_owner(&self, channels: Vec<Vec<u8>>) -> BTreeMap<String, (Node, Vec<Vec<u8>>)> {
         let mut parts = BTreeMap::new();
         for channel in channels {
-            let node = self.node_for(&channel);
+            let node = self.topology().nodes.owner(&channel).clone();
             let (_, channels) =
                 parts.entry(node.name().to_owned()).or_insert_with(|| (node.clone(), Vec::new()));
             channels.push(channel);
@@ -67,31 +52,17 @@ impl RedisRing {
     }
 }
 
-impl RedisCopy {
-    /// Listens to channels, at every node: a message is published to one of them, whichever is up, and comes once.
-    ///
-    /// # Errors
-    /// If none of the nodes can be reached, or one does not let the user in or listen. The channels of keyspace
-    /// notifications are refused: each node speaks of its own keys.
-    pub async fn subscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.listen(channels.to_redis_args(), Topics::Channels, "SUBSCRIBE").await
+impl CopyEngine {
+    pub(crate) async fn subscribe(&self, channels: Vec<Vec<u8>>) -> Result<Subscription, Error> {
+        self.listen(channels, Topics::Channels, "SUBSCRIBE").await
     }
 
-    /// Listens to all channels that match a pattern, or one of several, at every node. Keyspace notifications are left
-    /// out.
-    ///
-    /// # Errors
-    /// As [`subscribe`](Self::subscribe).
-    pub async fn psubscribe(&self, patterns: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.listen(patterns.to_redis_args(), Topics::Patterns, "PSUBSCRIBE").await
+    pub(crate) async fn psubscribe(&self, patterns: Vec<Vec<u8>>) -> Result<Subscription, Error> {
+        self.listen(patterns, Topics::Patterns, "PSUBSCRIBE").await
     }
 
-    /// Listens to channels of `SPUBLISH`, at every node. Since Redis 7.0.
-    ///
-    /// # Errors
-    /// As [`subscribe`](Self::subscribe).
-    pub async fn ssubscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.listen(channels.to_redis_args(), Topics::Shards, "SSUBSCRIBE").await
+    pub(crate) async fn ssubscribe(&self, channels: Vec<Vec<u8>>) -> Result<Subscription, Error> {
+        self.listen(channels, Topics::Shards, "SSUBSCRIBE").await
     }
 
     async fn listen(

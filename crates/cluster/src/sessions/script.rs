@@ -17,7 +17,7 @@ use crate::ring::RedisRing;
 impl RunScript for RedisRing {
     async fn invoke<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {
         let (spec, cmd) = call.command();
-        let topology = self.topology();
+        let topology = self.engine.topology();
         let Route::Owner(owner) = topology.route_to_owner(spec, &cmd)? else {
             let reason = "without keys it has no owner; run it on one node, by `on_node(name)`";
             return Err(Error::refused(spec.name, "ring", reason));
@@ -36,9 +36,9 @@ impl RunScript for RedisCopy {
     async fn invoke<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<Replies<T>, Error> {
         let (spec, cmd) = call.command();
         if call.is_read_only() {
-            let reply = match (self.run_read(&Call::new(spec, &cmd)).await, call.command_with_code()) {
+            let reply = match (self.engine.run_read(&Call::new(spec, &cmd)).await, call.command_with_code()) {
                 (Err(error), Some((spec, cmd))) if unknown(&error) => {
-                    self.run_read(&Call::new(spec, &cmd)).await?
+                    self.engine.run_read(&Call::new(spec, &cmd)).await?
                 }
                 (reply, _) => reply?,
             };
@@ -51,7 +51,7 @@ impl RunScript for RedisCopy {
                           everywhere, or run it on one node, by `on_node(name)`";
             return Err(Error::refused(spec.name, "copy", reason));
         }
-        Ok(self.run_script(&Call::new(spec, &cmd), call).await?.decode(spec.name))
+        Ok(self.engine.run_script(&Call::new(spec, &cmd), call).await?.decode(spec.name))
     }
 
     fn is_unknown_script(error: &Error) -> bool {

@@ -22,17 +22,17 @@ use redisdb_node::plumbing::Recorded;
 use redisdb_node::plumbing::SendMany;
 
 use crate::dispatch::scatter::on_owner;
+use crate::engine::ring::RingEngine;
 use crate::engine::topology::Topology;
 use crate::error::Error;
 use crate::plan::context::Context;
 use crate::plan::context::row;
-use crate::ring::RedisRing;
 
 /// A [`Transaction`] on the node of a ring that owns its keys. It takes only commands whose keys have the hash tag of
 /// the watched ones, or with [`allow_colocated`](crate::RingBuilder::allow_colocated) their owner: any other would run where its
 /// keys are not. What is for every node of a ring it does not take either.
 ///
-/// Made by [`RedisRing::transaction`]. A cheap handle.
+/// Made by [`RedisRing::transaction`](crate::RedisRing::transaction). A cheap handle.
 #[derive(Debug, Clone)]
 pub struct RingTransaction {
     /// With which it began.
@@ -41,35 +41,9 @@ pub struct RingTransaction {
     watched: Arc<Cmd>,
 }
 
-impl RedisRing {
-    /// Runs a function that reads some keys and writes what follows from them, again and again until nobody else has
-    /// changed these keys between its reading and its writing: as [`Node::transaction`](redisdb_node::Node::transaction)
-    /// does, on the owner of the keys. They must have one hash tag, and so must all that the function names.
-    ///
-    /// # Errors
-    /// What the function returns; [`Error::CrossNode`] before anything is sent; a
-    /// [`Conflict`](redisdb_node::ErrorKind::Conflict) after 100 attempts, when nothing was executed.
-    ///
-    /// # Cancel safety
-    /// When the future is dropped the block of writes has been executed, or it has not: never a part of it.
-    ///
-    /// ```no_run
-    /// # use redisdb_cluster::{Error, RedisRing};
-    /// # use redisdb_node::StringCommands;
-    /// # async fn f(ring: RedisRing) -> Result<(), Error> {
-    /// let left = ring
-    ///     .transaction("{shop}:stock", |tx| async move {
-    ///         let stock = tx.get::<i64>("{shop}:stock").await?.unwrap_or(0);
-    ///         let queue = tx.queue();
-    ///         drop(queue.set("{shop}:stock", stock - 1));
-    ///         drop(queue.incr("{shop}:sold"));
-    ///         queue.execute().await.ok()?;
-    ///         Ok(stock - 1)
-    ///     })
-    ///     .await?;
-    /// # Ok(()) }
-    /// ```
-    pub async fn transaction<T, F>(
+impl RingEngine {
+    /// Runs a function on the owner of its keys; see [`RedisRing::transaction`](crate::RedisRing::transaction).
+    pub(crate) async fn transaction<T, F>(
         &self,
         keys: impl ToRedisArgs,
         f: impl Fn(RingTransaction) -> F,
@@ -127,7 +101,7 @@ impl RingTransaction {
     /// do, and converts its reply.
     ///
     /// # Errors
-    /// As [`RedisRing::query`]; that its keys do not belong to the watched ones, or that it would change the connection, as `MULTI`
+    /// As [`RedisRing::query`](crate::RedisRing::query); that its keys do not belong to the watched ones, or that it would change the connection, as `MULTI`
     /// and `SELECT` do, when nothing is sent.
     pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
         self.belongs(row(cmd)?, cmd)?;

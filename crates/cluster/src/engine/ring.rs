@@ -1,0 +1,170 @@
+//! The engine of a ring: what its handle calls, and how one command runs.
+
+use std::borrow::Borrow;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use redis::Cmd;
+use redis::FromRedisValue;
+use redisdb_node as node;
+use redisdb_node::Node;
+use redisdb_node::command::Spec;
+
+use crate::dispatch::scatter::on_owner;
+use crate::engine::background_task::BackgroundTask;
+use crate::engine::nodes::Nodes;
+use crate::engine::topology::Blueprint;
+use crate::engine::topology::Replaced;
+use crate::engine::topology::Topology;
+use crate::error::Error;
+use crate::event::Event;
+use crate::pipeline::answers::RingReply;
+use crate::plan::context::Context;
+use crate::plan::route::Route;
+use crate::replies::decode;
+
+/// What the handle of a ring calls. A cheap clone.
+#[derive(Debug, Clone)]
+pub(crate) struct RingEngine {
+    shared: Arc<Shared>,
+    deadline: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Swapped whole: a call sees the nodes of one topology, from its routing to its last reply.
+    pub(crate) topology: ArcSwap<Topology>,
+    /// Lets nodes that were away serve again.
+    pub(crate) monitor: BackgroundTask,
+    /// Removes what others still hold of their keys then.
+    pub(crate) cleaner: BackgroundTask,
+}
+
+impl RingEngine {
+    pub(crate) fn new(plan: Blueprint) -> Self {
+        let topology = ArcSwap::from_pointee(Topology::new(plan));
+        let (monitor, cleaner) = Default::default();
+        Self { shared: Arc::new(Shared { topology, monitor, cleaner }), deadline: None }
+    }
+
+    /// The same ring, whose calls take no longer than this in all.
+    pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// Puts other nodes in place of the present ones; see [`RedisRing::replace`](crate::RedisRing::replace).
+    pub(crate) fn replace(&self, plan: &Blueprint) -> Replaced {
+        let mut replaced = Replaced::default();
+        // Tried again if another replacement comes between.
+        self.shared.topology.rcu(|present| {
+            let (next, what) = present.replaced_by(plan);
+            replaced = what;
+            next
+        });
+        tracing::info!(
+            added = ?replaced.added, removed = ?replaced.removed, changed = ?replaced.changed, "topology replaced"
+        );
+        self.topology().nodes.events().tell(Event::Replaced(replaced.clone()));
+        replaced
+    }
+
+    /// The topology of this moment.
+    pub(crate) fn topology(&self) -> Arc<Topology> {
+        self.shared.topology.load_full()
+    }
+
+    /// The nodes of a topology, with the deadline of this handle.
+    pub(crate) fn nodes_of<'a>(&self, topology: &'a Topology) -> Cow<'a, Nodes> {
+        match self.deadline {
+            None => Cow::Borrowed(&topology.nodes),
+            Some(deadline) => Cow::Owned(topology.nodes.with_deadline(deadline)),
+        }
+    }
+
+    fn target(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Target, Error> {
+        let topology = self.shared.topology.load();
+        let owner = match topology.fast_owner(spec, cmd) {
+            Some(owner) => owner,
+            None => match topology.route(spec, cmd, Context::Alone)? {
+                Route::Owner(owner) if !topology.may_fail_over(spec) => owner,
+                route => return Ok(Target::Several(Arc::clone(&topology), route)),
+            },
+        };
+        let owner = topology.nodes.at(owner);
+        Ok(Target::One(self.deadline.map_or_else(|| owner.clone(), |deadline| owner.with_deadline(deadline))))
+    }
+
+    /// Runs a command by its row.
+    pub(crate) async fn run<T: FromRedisValue>(
+        &self,
+        spec: &'static Spec,
+        cmd: impl Borrow<Cmd>,
+    ) -> Result<T, Error> {
+        let cmd = cmd.borrow();
+        let reply = match self.target(spec, cmd)? {
+            Target::One(owner) => match owner.run(spec, cmd).await {
+                Ok(reply) => return Ok(decode(owner.name(), spec.name, reply)?),
+                Err(error) => Box::pin(self.run_elsewhere(spec, cmd, error)).await?,
+            },
+            // Boxed, for it is rare: the future of every other command would have room for it.
+            Target::Several(topology, route) => Box::pin(self.run_other(spec, cmd, &topology, route)).await?,
+        };
+        reply.read(spec.name)
+    }
+
+    /// The same: the reply as it is, and who gave it.
+    pub(crate) async fn reply(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
+        match self.target(spec, cmd)? {
+            Target::One(owner) => match owner.run(spec, cmd).await {
+                Ok(reply) => Ok(RingReply::One(owner.name().into(), reply)),
+                Err(error) => self.run_elsewhere(spec, cmd, error).await,
+            },
+            Target::Several(topology, route) => self.run_other(spec, cmd, &topology, route).await,
+        }
+    }
+
+    /// Runs a command that its owner was not sent, where others answer for that by now and there is time left.
+    async fn run_elsewhere(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        error: node::Error,
+    ) -> Result<RingReply, Error> {
+        let topology = self.topology();
+        let has_time = self.deadline.is_none() || !error.is_timeout();
+        if error.is_connect() && has_time && topology.may_fail_over(spec) {
+            self.shared.look_after_those_away();
+            return self.run_without_those_away(&topology, spec, cmd).await;
+        }
+        Err(on_owner(spec, cmd, error))
+    }
+
+    /// Sees to it that nodes which were away serve again.
+    pub(crate) fn look_after_those_away(&self) {
+        self.shared.look_after_those_away();
+    }
+
+    async fn run_other(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        topology: &Topology,
+        route: Route,
+    ) -> Result<RingReply, Error> {
+        if topology.may_fail_over(spec) {
+            self.shared.look_after_those_away();
+            return self.run_without_those_away(topology, spec, cmd).await;
+        }
+        self.nodes_of(topology).run_on_several(spec, cmd, route).await
+    }
+}
+
+/// How a command is run.
+enum Target {
+    /// As it is, by the owner of its keys.
+    One(Node),
+    /// By several nodes, or without one that is away.
+    Several(Arc<Topology>, Route),
+}

@@ -1,0 +1,197 @@
+//! The trait of what a ring and a copy have in common, for code that takes either.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures_util::Stream;
+use redis::Cmd;
+use redis::FromRedisValue;
+use redis::aio::ConnectionLike;
+use redisdb_node as node;
+use redisdb_node::Execute;
+use redisdb_node::Node;
+use redisdb_node::Pipeline;
+use redisdb_node::Scan;
+use redisdb_node::plumbing::SendMany;
+
+use crate::copy::RedisCopy;
+use crate::error::Error;
+use crate::event::Event;
+use crate::explain::Explanation;
+use crate::health::Health;
+use crate::replies::PerNode;
+use crate::ring::RedisRing;
+
+/// What a [`RedisRing`] and a [`RedisCopy`] have in common. Each has a method of its own under each of these names, so that
+/// code for one of them need not import the trait.
+///
+/// ```no_run
+/// use redisdb_cluster::Error;
+/// use redisdb_cluster::Servers;
+/// use redisdb_node::ServerCommands;
+///
+/// async fn sizes(servers: &impl Servers) {
+///     for (node, keys) in servers.on_each(|node| async move { node.dbsize().await }).await.successes() {
+///         println!("{node}: {keys} keys");
+///     }
+/// }
+///
+/// async fn greet<S: Servers>(servers: &S) -> Result<String, Error> {
+///     servers.query(redis::cmd("SET").arg("greeting").arg("hello")).await
+/// }
+/// ```
+pub trait Servers: Execute<Error = Error> + SendMany + Scan + ConnectionLike + Clone {
+    /// Connects to all nodes at once.
+    ///
+    /// # Errors
+    /// If a node is wrongly configured, or none can be reached.
+    fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// The same servers, whose calls by this handle take no longer than this in all.
+    #[must_use]
+    fn with_deadline(&self, deadline: Duration) -> Self;
+
+    /// Runs any command where its row says, and converts its reply.
+    ///
+    /// # Errors
+    /// Of the routing, of the nodes, or that the reply is not a `T`.
+    fn query<T: FromRedisValue + Send>(&self, cmd: &Cmd) -> impl Future<Output = Result<T, Error>> + Send;
+
+    /// Starts a pipeline of typed commands.
+    fn pipeline(&self) -> Pipeline<Self>;
+
+    /// The node that owns a key, or that it is read from first.
+    fn node_for(&self, key: impl AsRef<[u8]>) -> Node;
+
+    /// The node of this name, to run commands on it alone.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchNode`].
+    fn on_node(&self, name: &str) -> Result<Node, Error>;
+
+    /// Calls a function with every node, all at once, and returns what each gave.
+    fn on_each<T: Send, F>(&self, f: impl Fn(Node) -> F + Send) -> impl Future<Output = PerNode<T>> + Send
+    where
+        F: Future<Output = Result<T, node::Error>> + Send;
+
+    /// The nodes, in the order of the configuration.
+    fn nodes(&self) -> impl ExactSizeIterator<Item = Node> + use<Self>;
+
+    /// How each node is, as far as this client has seen, in the order of the configuration.
+    fn health(&self) -> Vec<(String, Health)>;
+
+    /// What happens to the nodes from now on.
+    fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<Self>;
+
+    /// Says where a command would go, and why, or why it would not; nothing is sent.
+    fn explain(&self, cmd: &Cmd) -> Explanation;
+
+    /// The same of each command of a pipeline, which may be atomic.
+    fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation>;
+}
+
+impl Servers for RedisRing {
+    fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send {
+        RedisRing::ready(self)
+    }
+
+    fn with_deadline(&self, deadline: Duration) -> Self {
+        RedisRing::with_deadline(self, deadline)
+    }
+
+    fn query<T: FromRedisValue + Send>(&self, cmd: &Cmd) -> impl Future<Output = Result<T, Error>> + Send {
+        RedisRing::query(self, cmd)
+    }
+
+    fn pipeline(&self) -> Pipeline<Self> {
+        RedisRing::pipeline(self)
+    }
+
+    fn node_for(&self, key: impl AsRef<[u8]>) -> Node {
+        RedisRing::node_for(self, key)
+    }
+
+    fn on_node(&self, name: &str) -> Result<Node, Error> {
+        RedisRing::on_node(self, name)
+    }
+
+    fn on_each<T: Send, F>(&self, f: impl Fn(Node) -> F + Send) -> impl Future<Output = PerNode<T>> + Send
+    where
+        F: Future<Output = Result<T, node::Error>> + Send,
+    {
+        RedisRing::on_each(self, f)
+    }
+
+    fn nodes(&self) -> impl ExactSizeIterator<Item = Node> + use<> {
+        RedisRing::nodes(self)
+    }
+
+    fn health(&self) -> Vec<(String, Health)> {
+        RedisRing::health(self)
+    }
+
+    fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
+        RedisRing::events(self)
+    }
+
+    fn explain(&self, cmd: &Cmd) -> Explanation {
+        RedisRing::explain(self, cmd)
+    }
+
+    fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
+        RedisRing::explain_pipeline(self, pipeline)
+    }
+}
+
+impl Servers for RedisCopy {
+    fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send {
+        RedisCopy::ready(self)
+    }
+
+    fn with_deadline(&self, deadline: Duration) -> Self {
+        RedisCopy::with_deadline(self, deadline)
+    }
+
+    fn query<T: FromRedisValue + Send>(&self, cmd: &Cmd) -> impl Future<Output = Result<T, Error>> + Send {
+        RedisCopy::query(self, cmd)
+    }
+
+    fn pipeline(&self) -> Pipeline<Self> {
+        RedisCopy::pipeline(self)
+    }
+
+    fn node_for(&self, key: impl AsRef<[u8]>) -> Node {
+        RedisCopy::node_for(self, key)
+    }
+
+    fn on_node(&self, name: &str) -> Result<Node, Error> {
+        RedisCopy::on_node(self, name)
+    }
+
+    fn on_each<T: Send, F>(&self, f: impl Fn(Node) -> F + Send) -> impl Future<Output = PerNode<T>> + Send
+    where
+        F: Future<Output = Result<T, node::Error>> + Send,
+    {
+        RedisCopy::on_each(self, f)
+    }
+
+    fn nodes(&self) -> impl ExactSizeIterator<Item = Node> + use<> {
+        RedisCopy::nodes(self)
+    }
+
+    fn health(&self) -> Vec<(String, Health)> {
+        RedisCopy::health(self)
+    }
+
+    fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
+        RedisCopy::events(self)
+    }
+
+    fn explain(&self, cmd: &Cmd) -> Explanation {
+        RedisCopy::explain(self, cmd)
+    }
+
+    fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
+        RedisCopy::explain_pipeline(self, pipeline)
+    }
+}
