@@ -1,11 +1,12 @@
 //! Dispatch: a planned command is sent to its nodes.
 //!
 //! A ring sends to one node, or [scatters](scatter) to several and gathers their replies. A copy [fans a write
-//! out](fan_out) to all nodes under a [write guard](write_guard), and [reads from one node, failing over](failover_read)
-//! to the next.
+//! out](fan_out) to all nodes, or lets one [decide it first](primary_first), under a [write guard](write_guard). A copy
+//! [reads from one node, failing over](failover_read) to the next.
 
 pub(crate) mod failover_read;
 pub(crate) mod fan_out;
+pub(crate) mod primary_first;
 pub(crate) mod run_with;
 pub(crate) mod scatter;
 pub(crate) mod write_guard;

@@ -1,4 +1,4 @@
-//! A write on a copy: all nodes are sent it at once, or one decides it and the others are sent its effect.
+//! A write on a copy, fanned out: all nodes are sent it at once.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,25 +9,18 @@ use parking_lot::MutexGuard;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
-use redisdb_node::Node;
 use redisdb_node::ScriptCall;
-use redisdb_node::command;
 use redisdb_node::command::Spec;
 
 use crate::call::Call;
-use crate::dispatch::failover_read::says_no_such_key;
-use crate::dispatch::run_with::run_with;
 use crate::dispatch::write_guard::WriteGuard;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::Shared;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::error::TooFewReplies;
-use crate::hints::log::Trust;
 use crate::plan::context::Context;
 use crate::plan::divergence::Ack;
-use crate::plan::primary_effect::Decide;
-use crate::plan::primary_effect::Effect;
 use crate::plan::replicate;
 use crate::plan::replicate::Replication;
 use crate::replies::Outcome;
@@ -75,127 +68,6 @@ impl CopyEngine {
         join_all((0..self.shared.nodes.len()).map(|idx| self.look_at(idx))).map(drop).boxed()
     }
 
-    /// Has one node decide what a command does, and sends what came of it to the others, all at once.
-    ///
-    /// If the deciding node gives an error, nothing was sent to the others.
-    async fn run_decided(
-        &self,
-        call: &Call<'_>,
-        cmd: &Cmd,
-        decide: Decide,
-        guard: &mut WriteGuard<'_>,
-        budget: &mut Budget,
-    ) -> Result<Replies<Value>, Error> {
-        let (shared, spec, key) = (&*self.shared, call.spec, call.first_key());
-        let order = || shared.nodes.ring().successors(key.unwrap_or_default());
-        let (mut errors, mut in_vain) = (Vec::<node::Error>::new(), Vec::new());
-        if shared.nobody_is_up() {
-            budget.limit(self.examine_all()).await;
-        }
-        for wanted in [Trust::Full, Trust::Provisional] {
-            for idx in order() {
-                if shared.nodes.member(idx).trust(call.keys()) != wanted {
-                    continue;
-                }
-                guard.deciding(idx);
-                match ask(&budget.share(shared.nodes.member(idx).writer()), spec, cmd, decide).await {
-                    Ok((reply, answer)) => {
-                        let lacks = decide.lacks_something(cmd, &reply, answer.as_ref());
-                        if self.counts(idx, call, lacks, budget).await {
-                            let effect = decide.effect(cmd, &reply, answer.as_ref());
-                            return self.send_effect(spec, cmd, (idx, reply), effect, guard, budget).await;
-                        }
-                        // What it did is undone when it is made equal to the others.
-                        guard.note_other(idx);
-                        in_vain.push(idx);
-                    }
-                    Err(error) if says_no_such_key(&error) && !self.counts(idx, call, true, budget).await => {
-                    }
-                    Err(error) if error.is_connect() => {
-                        shared.observe(idx, &error);
-                        errors.push(error);
-                    }
-                    Err(error) => {
-                        // It may have done it, and the others certainly have not.
-                        guard.note_undecided(idx, &error);
-                        return Err(match in_vain.is_empty() {
-                            true => Error::Node(error),
-                            // Others have done it before, though that does not count.
-                            false => Error::unavailable(spec.name, key, vec![error], Vec::new())
-                                .done_in_vain(shared.names(in_vain)),
-                        });
-                    }
-                }
-            }
-        }
-        let is_behind = |idx: &usize| {
-            !in_vain.contains(idx) && !errors.iter().any(|error| error.node() == &**shared.nodes.name(*idx))
-        };
-        let stale = order().filter(is_behind).collect();
-        guard.nothing_missed();
-        let error = Error::unavailable(spec.name, key, errors, shared.names(stale));
-        Err(error.done_in_vain(shared.names(in_vain)))
-    }
-
-    /// Returns whether the answer of a node counts: a server that was restarted, or emptied a moment ago, has answered from
-    /// another memory than that of the others. Without an identity nobody can tell of one that was emptied.
-    async fn counts(&self, idx: usize, call: &Call<'_>, lacks: bool, budget: &Budget) -> bool {
-        self.shared.nodes.member(idx).trust(call.keys()) != Trust::Stale
-            && (!lacks || self.has_its_marker(idx, budget).await)
-    }
-
-    async fn send_effect(
-        &self,
-        spec: &'static Spec,
-        cmd: &Cmd,
-        (decider, reply): (usize, Value),
-        effect: Effect,
-        guard: &mut WriteGuard<'_>,
-        budget: &Budget,
-    ) -> Result<Replies<Value>, Error> {
-        let shared = &*self.shared;
-        let is_same = matches!(effect, Effect::Same);
-        let (cmd, row, expected) = match effect {
-            Effect::Nothing => {
-                guard.nothing_missed();
-                let outcome =
-                    |idx| if idx == decider { Outcome::Ok(reply.clone()) } else { Outcome::Skipped };
-                let names =
-                    (0..shared.nodes.len()).map(|idx| (Arc::clone(shared.nodes.name(idx)), outcome(idx)));
-                return Ok(Replies::new(names.collect()));
-            }
-            Effect::Same => (cmd.clone(), spec, Some(reply.clone())),
-            Effect::Instead(cmd, expected) => {
-                let row = command::lookup(&cmd).unwrap_or(spec);
-                (cmd, row, expected.map(Value::Int))
-            }
-        };
-        let each = (0..shared.nodes.len()).map(async |idx| {
-            if idx == decider { Ok(reply.clone()) } else { shared.send(idx, row, &cmd, budget).await }
-        });
-        guard.decided(decider);
-        let results = join_all(each).await;
-        // Another answer than the deciding node's: what is there was something else before.
-        let differs = |(idx, result): &(usize, &Result<Value, node::Error>)| {
-            let found = result.as_ref().ok().filter(|_| *idx != decider);
-            found.zip(expected.as_ref()).is_some_and(|(found, expected)| found != expected)
-        };
-        let differing: Vec<_> = results.iter().enumerate().filter(differs).map(|(idx, _)| idx).collect();
-        if !differing.is_empty() && shared.identity.is_some() {
-            // Or what the deciding node held was: somebody may have emptied it a moment ago.
-            budget.limit(self.look_at(decider)).await;
-        }
-        if is_same && !self.has_memory(decider) {
-            // What the others said to the same command is what counts then.
-            return guard.conclude(results);
-        }
-        let judged = guard.conclude_decided(results, (decider, &reply), replicate::is_whole(row, &cmd));
-        if self.has_memory(decider) {
-            differing.into_iter().filter(|idx| self.has_memory(*idx)).for_each(|idx| guard.note_other(idx));
-        }
-        judged
-    }
-
     /// Has every node run a script, all at once, where the caller has declared that it does the same everywhere.
     pub(crate) async fn run_script(
         &self,
@@ -233,30 +105,9 @@ impl CopyEngine {
     }
 }
 
-/// Runs a command on the node that decides it, together with the question about its effect where there is one.
-async fn ask(
-    node: &Node,
-    spec: &'static Spec,
-    cmd: &Cmd,
-    decide: Decide,
-) -> Result<(Value, Option<Value>), node::Error> {
-    match decide.question(cmd) {
-        None => Ok((node.run(spec, cmd).await?, None)),
-        Some(question) => {
-            let (reply, answer) = run_with(node, spec, cmd, question).await?;
-            // It was executed, and what the others must be sent is not known.
-            let unknown = |error: node::Error| {
-                let reason = (redis::ErrorKind::UnexpectedReturnType, "its effect", error.to_string());
-                node::Error::new(node.name().into(), spec.name, node::ErrorKind::Reply(reason.into()))
-            };
-            Ok((reply, Some(answer.map_err(unknown)?)))
-        }
-    }
-}
-
 impl Shared {
     /// Sends a write to a node.
-    async fn send(
+    pub(crate) async fn send(
         &self,
         idx: usize,
         spec: &'static Spec,
