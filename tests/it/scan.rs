@@ -99,7 +99,7 @@ async fn a_node_that_is_down_is_not_passed_over() {
     let (mut servers, ring) = ring().await;
     ring.mset(expected().iter().map(|key| (key, 1))).await.unwrap();
     servers[2].kill();
-    let mut keys = std::pin::pin!(ring.scan_iter::<String>(ScanOptions::new()));
+    let mut keys = ring.scan_iter::<String>(ScanOptions::new());
     let mut found = 0;
     let error = loop {
         match keys.try_next().await {

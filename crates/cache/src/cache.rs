@@ -139,7 +139,8 @@ impl<E> Cache<E> {
 }
 
 impl<E: Execute> Cache<E> {
-    /// Returns the value of a key, `None` if there is none.
+    /// Returns the value of a key; `None` if there is none. A [stale](Lookup::Stale) value counts as none:
+    /// [`lookup`](Self::lookup) returns it, and tells a miss from a note that there is no value.
     ///
     /// # Errors
     /// [`Error::Store`] unless [`OnError::Miss`] was chosen, [`Error::Decode`] unless [`OnUndecodable::Miss`]

@@ -26,7 +26,10 @@ impl<E: Scan> Cache<E> {
     ///
     /// # On a ring
     /// One node after the other.
-    pub fn keys(&self, pattern: &str) -> impl Stream<Item = Result<FoundKey, Error<E::Error>>> + Send {
+    pub fn keys(
+        &self,
+        pattern: &str,
+    ) -> impl Stream<Item = Result<FoundKey, Error<E::Error>>> + Send + Unpin {
         let (names, prefix) = (self.names(), &self.shared.settings.prefix);
         let pattern = names.pattern(prefix, self.version, pattern);
         let options = ScanOptions::new().pattern(pattern.as_slice()).count(STEP.into());

@@ -43,7 +43,7 @@ use crate::error::ErrorKind;
 /// use redisdb_node::{Node, Scan, commands::ScanOptions};
 ///
 /// # async fn f(node: Node) -> Result<(), redisdb_node::Error> {
-/// let mut users = std::pin::pin!(node.scan_iter::<String>(ScanOptions::new().pattern("user:*").count(1000)));
+/// let mut users = node.scan_iter::<String>(ScanOptions::new().pattern("user:*").count(1000));
 /// while let Some(key) = users.try_next().await? {
 ///     println!("{key}");
 /// }
@@ -98,7 +98,7 @@ pub trait Scan: Execute<Error: From<Error>> {
     fn scan_iter<K: FromRedisValue + Send>(
         &self,
         options: ScanOptions,
-    ) -> impl Stream<Item = Result<K, Self::Error>> + Send {
+    ) -> impl Stream<Item = Result<K, Self::Error>> + Send + Unpin {
         pages(Some(ScanCursor::default()), move |cursor| {
             let step = self.scan_from(cursor, options.clone());
             async move { step.await.map(|step| (step.items, step.next)) }
@@ -112,7 +112,7 @@ pub trait Scan: Execute<Error: From<Error>> {
         &self,
         key: impl ToSingleRedisArg + Send,
         options: ScanOptions,
-    ) -> impl Stream<Item = Result<(F, V), Self::Error>> + Send {
+    ) -> impl Stream<Item = Result<(F, V), Self::Error>> + Send + Unpin {
         elements(self, &HSCAN, key, options)
     }
 
@@ -123,7 +123,7 @@ pub trait Scan: Execute<Error: From<Error>> {
         &self,
         key: impl ToSingleRedisArg + Send,
         options: ScanOptions,
-    ) -> impl Stream<Item = Result<V, Self::Error>> + Send {
+    ) -> impl Stream<Item = Result<V, Self::Error>> + Send + Unpin {
         elements(self, &SSCAN, key, options)
     }
 
@@ -134,7 +134,7 @@ pub trait Scan: Execute<Error: From<Error>> {
         &self,
         key: impl ToSingleRedisArg + Send,
         options: ScanOptions,
-    ) -> impl Stream<Item = Result<(V, f64), Self::Error>> + Send {
+    ) -> impl Stream<Item = Result<(V, f64), Self::Error>> + Send + Unpin {
         elements(self, &ZSCAN, key, options)
     }
 }
@@ -246,7 +246,7 @@ fn elements<S: Scan + ?Sized, T: FromRedisValue + Send>(
     command: &'static Command<Read>,
     key: impl ToSingleRedisArg,
     options: ScanOptions,
-) -> impl Stream<Item = Result<T, S::Error>> + Send
+) -> impl Stream<Item = Result<T, S::Error>> + Send + Unpin
 where
     S::Error: From<Error>,
 {
@@ -278,7 +278,7 @@ fn with(start: &Cmd, cursor: u64, options: &ScanOptions) -> Cmd {
 fn pages<C, T, E, F>(
     start: Option<C>,
     mut page: impl FnMut(C) -> F + Send,
-) -> impl Stream<Item = Result<T, E>> + Send
+) -> impl Stream<Item = Result<T, E>> + Send + Unpin
 where
     C: Send,
     T: Send,
@@ -296,7 +296,8 @@ where
             }
         }
     });
-    pages.map(|page| page.map(|items| stream::iter(items.into_iter().map(Ok)))).try_flatten()
+    // Boxed, so that the caller need not pin it: beside a round trip for each page that is nothing.
+    Box::pin(pages.map(|page| page.map(|items| stream::iter(items.into_iter().map(Ok)))).try_flatten())
 }
 
 impl Scan for Node {

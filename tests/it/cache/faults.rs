@@ -222,7 +222,7 @@ async fn keys_are_looked_for_as_they_are_asked_for() {
         let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_scan:calls="));
         calls.map_or(0, |calls| calls.split(',').next().unwrap().parse::<u32>().unwrap())
     };
-    let mut keys = std::pin::pin!(cache.keys("*"));
+    let mut keys = cache.keys("*");
     assert_eq!(scans().await, 0);
     keys.next().await.unwrap().unwrap();
     assert_eq!(scans().await, 1);
