@@ -394,7 +394,7 @@ async fn a_refusal_tells_of_nothing_that_is_not_there() {
         "deterministic": Function::new("f").deterministic();
         "Subscription": None::<Subscription>;
         "redis": redis::Client::open("redis://h");
-        "owned": node.dedicated();
+        "dedicated": node.dedicated();
     };
     let of_ring = there! {
         "on_node": ring.on_node("a");
