@@ -211,6 +211,15 @@ const OTHERS: &[&str] = &[
     "not_sent",
     "given_up",
     "get_db",
+    "on_node",
+    "node_for",
+    "nodes",
+    "with_deadline",
+    "events",
+    "health",
+    "explain",
+    "explain_pipeline",
+    "pipeline",
 ];
 
 async fn call(name: &str, copy: &RedisCopy) -> Result<(), Box<dyn std::error::Error>> {
