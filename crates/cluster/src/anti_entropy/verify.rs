@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use futures_util::future::try_join_all;
 use redisdb_node as node;
 use redisdb_node::Node;
+use redisdb_node::foreign;
 
 use crate::anti_entropy::key_scan::BATCH;
 use crate::anti_entropy::key_scan::Keys;
@@ -24,7 +25,7 @@ use crate::error::Error;
 use crate::error::TooFewNodes;
 
 /// A key that is not the same on all nodes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {
     /// The key.
@@ -274,7 +275,7 @@ fn retain<T>(elements: &mut Vec<T>, keep: &[bool]) {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`", self.key.escape_ascii())?;
+        write!(f, "`{}`", foreign::bytes(&self.key))?;
         if !self.missing.is_empty() {
             write!(f, " is missing on {}", self.missing.join(", "))?;
         }
@@ -285,8 +286,33 @@ impl fmt::Display for Difference {
     }
 }
 
+impl fmt::Debug for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Difference")
+            .field("key", &format_args!("`{}`", foreign::bytes(&self.key)))
+            .field("missing", &self.missing)
+            .field("other", &self.other)
+            .finish()
+    }
+}
+
 impl fmt::Debug for Verify<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verify").field("rounds", &self.rounds).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_somebody_else_chose_is_shown_escaped_and_cut() {
+        let key = b"\x1b[2J\n".repeat(1 << 20);
+        let difference = Difference { key, missing: vec!["a".to_owned()], other: vec!["b".to_owned()] };
+        for shown in [difference.to_string(), format!("{difference:?}"), format!("{:#?}", [&difference])] {
+            assert!(shown.contains("..(5242880 bytes)") && shown.len() < 500, "{}", shown.len());
+            assert!(!shown.contains('\u{1b}'), "{shown}");
+        }
     }
 }
