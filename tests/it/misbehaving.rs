@@ -6,6 +6,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use futures_util::StreamExt;
+use redis::ExpireOption;
 use redisdb::Node;
 use redisdb::NodeConfig;
 use redisdb::RedisCopy;
@@ -113,6 +114,55 @@ async fn keys_that_never_end_are_an_error() {
     // Also where the keys are gone through to delete them.
     let cache = Cache::builder(node).prefix("shop").build().unwrap();
     assert!(cache.clear().await.is_err());
+}
+
+/// A copy of two such servers, which are different processes.
+async fn copy_of(rule: fn(&[String]) -> Says) -> (RedisCopy, Vec<Hostile>) {
+    let mut servers = Vec::new();
+    for info in ["$8\r\nrun_id:a\r\n", "$8\r\nrun_id:b\r\n"] {
+        let rule = move |words: &[String]| match is(words, "INFO") {
+            true => Says::This(info.as_bytes().to_vec()),
+            false => rule(words),
+        };
+        servers.push(Hostile::with(rule).await);
+    }
+    let [a, b] = [servers[0].url(), servers[1].url()];
+    (RedisCopy::builder().node("a", &a).node("b", &b).connect().await.unwrap(), servers)
+}
+
+#[tokio::test]
+async fn elements_that_never_end_are_an_error() {
+    // Of a value that is too large to be read whole.
+    let (copy, _servers) = copy_of(|words| {
+        Says::This(match words[0].as_str() {
+            "SCAN" => b"*2\r\n$1\r\n0\r\n*1\r\n$1\r\nh\r\n".to_vec(),
+            "MEMORY" => b":99999999999\r\n".to_vec(),
+            "EXISTS" => b":1\r\n".to_vec(),
+            "PTTL" => b":-1\r\n".to_vec(),
+            "TYPE" => b"+hash\r\n".to_vec(),
+            "DBSIZE" | "HLEN" => b":1\r\n".to_vec(),
+            "HPEXPIRETIME" => b"*1\r\n:-1\r\n".to_vec(),
+            "HSCAN" => b"*2\r\n$1\r\n5\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n".to_vec(),
+            _ => return Says::Usual,
+        })
+    })
+    .await;
+    let verified = tokio::time::timeout(Duration::from_secs(20), copy.verify().run()).await;
+    let error = verified.expect("it comes to an end").unwrap_err();
+    assert!(error.to_string().contains("never end"), "{error}");
+}
+
+#[tokio::test]
+async fn a_reply_for_fewer_fields_than_were_named_is_an_error() {
+    let (copy, _servers) = copy_of(|words| match is(words, "HPEXPIREAT") {
+        true => Says::This(b"*1\r\n:1\r\n".to_vec()),
+        false => Says::Usual,
+    })
+    .await;
+    let minute = Duration::from_secs(60);
+    let error = copy.hexpire_with("h", minute, ExpireOption::NX, &["f", "g"]).await.unwrap_err();
+    assert!(error.to_string().contains("1 elements for 2"), "{error}");
+    assert!(error.may_have_executed(), "{error}");
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ pub trait Scan: Execute<Error: From<Error>> {
             let next = match page.cursor {
                 0 => Some(ScanCursor { servers, shard: cursor.shard + 1, ..ScanCursor::default() }),
                 within => {
-                    let way = cursor.way.on(within).ok_or_else(|| endless(node, SCAN.spec().name))?;
+                    let way = cursor.way.on(within, node, SCAN.spec().name)?;
                     Some(ScanCursor { servers, shard: cursor.shard, within, way })
                 }
             };
@@ -179,7 +179,7 @@ impl Eq for ScanCursor {}
 ///
 /// A server's cursors never come back: they count up, by their reversed bits, whatever becomes of its tables.
 #[derive(Debug, Clone, Copy, Default)]
-struct Way {
+pub struct Way {
     /// One of the cursors before.
     mark: u64,
     n_since: u64,
@@ -188,8 +188,15 @@ struct Way {
 }
 
 impl Way {
-    /// The way with one more cursor; `None` if that was there before.
-    fn on(self, cursor: u64) -> Option<Self> {
+    /// The way with one more cursor, of a node that a command is sent to.
+    ///
+    /// # Errors
+    /// That the cursor was there before.
+    pub fn on(self, cursor: u64, node: &Node, command: &'static str) -> Result<Self, Error> {
+        self.with(cursor).ok_or_else(|| endless(node, command))
+    }
+
+    fn with(self, cursor: u64) -> Option<Self> {
         if cursor == self.mark {
             return None;
         }
@@ -264,7 +271,7 @@ where
             if page.cursor == 0 {
                 return Ok((page.items, None));
             }
-            let way = way.on(page.cursor).ok_or_else(|| endless(&node, command.spec().name))?;
+            let way = way.on(page.cursor, &node, command.spec().name)?;
             Ok((page.items, Some((Some(node), page.cursor, way))))
         }
     })
@@ -319,7 +326,7 @@ mod tests {
     /// The number of cursors that are taken, up to a limit.
     fn steps(cursors: impl Iterator<Item = u64>) -> usize {
         let mut way = Way::default();
-        let goes_on = |cursor| way.on(cursor).map(|on| way = on).is_some();
+        let goes_on = |cursor| way.with(cursor).map(|on| way = on).is_some();
         cursors.map(goes_on).take_while(|on| *on).count()
     }
 

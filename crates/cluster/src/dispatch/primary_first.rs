@@ -152,16 +152,18 @@ async fn ask(
     cmd: &Cmd,
     decide: Decide,
 ) -> Result<(Value, Option<Value>), node::Error> {
-    match decide.question(cmd) {
-        None => Ok((node.run(spec, cmd).await?, None)),
+    // It was executed, and what the others must be sent is not known.
+    let unknown = |reason: String| {
+        let reason = (redis::ErrorKind::UnexpectedReturnType, "its effect", reason);
+        node::Error::new(node.name().into(), spec.name, node::ErrorKind::Reply(reason.into()))
+    };
+    let (reply, answer) = match decide.question(cmd) {
+        None => (node.run(spec, cmd).await?, None),
         Some(question) => {
             let (reply, answer) = run_with(node, spec, cmd, question).await?;
-            // It was executed, and what the others must be sent is not known.
-            let unknown = |error: node::Error| {
-                let reason = (redis::ErrorKind::UnexpectedReturnType, "its effect", error.to_string());
-                node::Error::new(node.name().into(), spec.name, node::ErrorKind::Reply(reason.into()))
-            };
-            Ok((reply, Some(answer.map_err(unknown)?)))
+            (reply, Some(answer.map_err(|error| unknown(error.to_string()))?))
         }
-    }
+    };
+    decide.fits(cmd, &reply, answer.as_ref()).map_err(unknown)?;
+    Ok((reply, answer))
 }

@@ -206,6 +206,29 @@ impl Decide {
         }
     }
 
+    /// Makes sure that what stands one by one in the reply, or in the answer to the [question](Self::question), is as much as
+    /// the command named: else nobody knows what belongs to which.
+    ///
+    /// # Errors
+    /// How much it is, and how much it should be.
+    pub(crate) fn fits(self, cmd: &Cmd, reply: &Value, answer: Option<&Value>) -> Result<(), String> {
+        let words: Vec<&[u8]> = words(cmd).collect();
+        let (list, wanted) = match self {
+            // Of a key that is not there some versions say nothing else.
+            Self::Fields | Self::RemoveFields if *reply != Value::Nil => {
+                (reply, words.len().saturating_sub(fields_at(&words).unwrap_or_default()))
+            }
+            Self::Scores { first, step } => {
+                (answer.unwrap_or(&Value::Nil), words.get(first..).unwrap_or_default().len().div_ceil(step))
+            }
+            _ => return Ok(()),
+        };
+        match list {
+            Value::Array(found) if found.len() == wanted => Ok(()),
+            _ => Err(format!("{} elements for {wanted} that were named", elements(list).len())),
+        }
+    }
+
     /// Returns the effect of a command, by the reply to it and to the [question](Self::question).
     pub(crate) fn effect(self, cmd: &Cmd, reply: &Value, answer: Option<&Value>) -> Effect {
         self.derive(cmd, reply, answer).unwrap_or(Effect::Nothing)
@@ -377,6 +400,7 @@ mod tests {
         cmd.arg(command.split(' ').collect::<Vec<_>>());
         let decide = how(lookup(&cmd).unwrap(), &cmd).unwrap().expect("something to decide");
         assert_eq!(decide.question(&cmd).is_some(), answer.is_some(), "{command}");
+        assert_eq!(decide.fits(&cmd, &reply, answer.as_ref()), Ok(()), "{command}");
         let found = match decide.effect(&cmd, &reply, answer.as_ref()) {
             Effect::Nothing => "nothing".to_owned(),
             Effect::Same => "same".to_owned(),
@@ -513,6 +537,27 @@ mod tests {
         let scores = Decide::Scores { first: 3, step: 2 };
         assert!(scores.lacks_something(&Cmd::new(), &no(), Some(&missing)));
         assert!(!scores.lacks_something(&Cmd::new(), &no(), Some(&list(&["1", "2"]))));
+    }
+
+    #[test]
+    fn a_reply_of_another_length_than_the_command_is_for_nothing_that_it_named() {
+        let check = |command: &str, reply: Value, answer: Option<Value>| {
+            let mut cmd = Cmd::new();
+            cmd.arg(command.split(' ').collect::<Vec<_>>());
+            let decide = how(lookup(&cmd).unwrap(), &cmd).unwrap().expect("something to decide");
+            assert!(decide.fits(&cmd, &reply, answer.as_ref()).is_err(), "{command}: {reply:?} {answer:?}");
+        };
+        for expire in ["HPEXPIREAT h 5 FIELDS 2 f g", "HPEXPIREAT h 5 NX FIELDS 2 f g"] {
+            for n in [0, 1, 3] {
+                check(expire, Value::Array(vec![Value::Int(1); n]), None);
+            }
+            check(expire, Value::Int(1), None);
+        }
+        check("HGETDEL h FIELDS 2 f g", list(&["a"]), None);
+        check("HGETDEL h FIELDS 2 f g", list(&["a", "b", "c"]), None);
+        check("ZADD z GT 1 a 2 b", Value::Int(0), Some(list(&["1"])));
+        check("ZADD z GT 1 a", Value::Int(0), Some(Value::Nil));
+        check("GEOADD g NX 1 2 a 3 4 b", Value::Int(0), Some(list(&["1", "2", "3"])));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use redis::Value;
 use redis::from_redis_value;
 use redisdb_node as node;
 use redisdb_node::Node;
+use redisdb_node::plumbing::Way;
 use twox_hash::XxHash3_128;
 
 use crate::anti_entropy::value::fields;
@@ -63,6 +64,18 @@ impl Kind {
         }
     }
 
+    /// The command that gives a part of it.
+    fn part(self) -> &'static str {
+        match self {
+            Self::String => "GETRANGE",
+            Self::List => "LRANGE",
+            Self::Set => "SSCAN",
+            Self::Hash => "HSCAN",
+            Self::SortedSet => "ZRANGE",
+            Self::Stream => "XRANGE",
+        }
+    }
+
     fn length(self) -> &'static str {
         match self {
             Self::String => "STRLEN",
@@ -93,7 +106,7 @@ pub(crate) struct Elements<'a> {
 
 enum Position {
     Index(u64),
-    Cursor(Vec<u8>),
+    Cursor(u64, Way),
     After(Vec<u8>),
 }
 
@@ -123,7 +136,7 @@ impl<'a> Elements<'a> {
         };
         let next = Some(match kind {
             Kind::String | Kind::List | Kind::SortedSet => Position::Index(0),
-            Kind::Set | Kind::Hash => Position::Cursor(b"0".to_vec()),
+            Kind::Set | Kind::Hash => Position::Cursor(0, Way::default()),
             Kind::Stream => Position::After(Vec::new()),
         });
         Ok(Some(Self { node, key, kind, count, next, may_end: may_end && kind == Kind::Hash }))
@@ -133,7 +146,7 @@ impl<'a> Elements<'a> {
     pub(crate) async fn chunk(&mut self) -> Result<Vec<Element>, node::Error> {
         while let Some(position) = self.next.take() {
             let reply = self.node.send(&self.question(&position)).await?;
-            let (mut elements, next) = self.take(position, reply);
+            let (mut elements, next) = self.take(position, reply)?;
             self.next = next;
             if self.may_end {
                 elements = fields::with_ends(self.node, self.key, elements).await?;
@@ -146,32 +159,28 @@ impl<'a> Elements<'a> {
     }
 
     fn question(&self, position: &Position) -> Cmd {
-        let (name, scores) = match self.kind {
-            Kind::String => ("GETRANGE", false),
-            Kind::List => ("LRANGE", false),
-            Kind::Set => ("SSCAN", false),
-            Kind::Hash => ("HSCAN", false),
-            Kind::SortedSet => ("ZRANGE", true),
-            Kind::Stream => ("XRANGE", false),
-        };
-        let mut cmd = redis::cmd(name);
+        let mut cmd = redis::cmd(self.kind.part());
         cmd.arg(self.key);
         match position {
             Position::Index(first) => cmd.arg(*first).arg(first + self.count - 1),
-            Position::Cursor(cursor) => cmd.arg(cursor).arg("COUNT").arg(self.count),
+            Position::Cursor(cursor, _) => cmd.arg(*cursor).arg("COUNT").arg(self.count),
             Position::After(id) if id.is_empty() => cmd.arg("-").arg("+").arg("COUNT").arg(self.count),
             Position::After(id) => {
                 cmd.arg([b"(", id.as_slice()].concat()).arg("+").arg("COUNT").arg(self.count)
             }
         };
-        if scores {
+        if self.kind == Kind::SortedSet {
             cmd.arg("WITHSCORES");
         }
         cmd
     }
 
-    fn take(&self, position: Position, reply: Value) -> (Vec<Element>, Option<Position>) {
-        match position {
+    fn take(
+        &self,
+        position: Position,
+        reply: Value,
+    ) -> Result<(Vec<Element>, Option<Position>), node::Error> {
+        Ok(match position {
             Position::Index(first) if self.kind == Kind::String => {
                 let part: Vec<u8> = from_redis_value(reply).unwrap_or_default();
                 let next = (!part.is_empty()).then_some(Position::Index(first + self.count));
@@ -184,10 +193,13 @@ impl<'a> Elements<'a> {
                 let next = (!elements.is_empty()).then_some(Position::Index(first + self.count));
                 (elements, next)
             }
-            Position::Cursor(_) => {
-                let (cursor, words): (Vec<u8>, Vec<Vec<u8>>) = from_redis_value(reply).unwrap_or_default();
+            Position::Cursor(_, way) => {
+                let (cursor, words): (u64, Vec<Vec<u8>>) = from_redis_value(reply).unwrap_or_default();
                 let step = if self.kind == Kind::Hash { 2 } else { 1 };
-                let next = (cursor != b"0" && !cursor.is_empty()).then_some(Position::Cursor(cursor));
+                let next = match cursor {
+                    0 => None,
+                    _ => Some(Position::Cursor(cursor, way.on(cursor, self.node, self.kind.part())?)),
+                };
                 (words.chunks(step).map(<[_]>::to_vec).collect(), next)
             }
             Position::After(_) => {
@@ -196,7 +208,7 @@ impl<'a> Elements<'a> {
                 let element = |(id, words): (Vec<u8>, Vec<Vec<u8>>)| [vec![id], words].concat();
                 (entries.into_iter().map(element).collect(), next)
             }
-        }
+        })
     }
 }
 
