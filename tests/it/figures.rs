@@ -126,6 +126,18 @@ fn of_the_cache() {
     );
 }
 
+#[test]
+fn of_connections_that_end() {
+    let says = "3 in a row without an answer, or 10 in a row within a second each";
+    for has in [
+        "LOST_IN_A_ROW: u32 = 3",
+        "SHORT_IN_A_ROW: u32 = 10",
+        "SHORT_LIFE: Duration = Duration::from_secs(1)",
+    ] {
+        check("docs/ring.md", says, "crates/node/src/connection/breaker.rs", has);
+    }
+}
+
 /// What the documentation of the public items says.
 #[test]
 fn of_the_handles() {
