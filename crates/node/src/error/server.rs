@@ -32,6 +32,23 @@ const HARMLESS: [&str; 7] = [
     "Target instance replied with error: NOAUTH Authentication required.",
     "Target instance replied with error: BUSYKEY Target key name already exists.",
 ];
+/// The codes that such a command may be answered with.
+const CODES: [&str; 14] = [
+    "BUSY",
+    "BUSYKEY",
+    "CLUSTERDOWN",
+    "DENIED",
+    "IOERR",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOAUTH",
+    "NOPERM",
+    "NOPROTO",
+    "OOM",
+    "READONLY",
+    "WRONGPASS",
+];
 const HUSHED: &str =
     "(what the server says may quote a password and is not shown; `ServerError::details` has it)";
 
@@ -58,8 +75,8 @@ impl ServerError {
             return self;
         }
         let verbatim = Some(Arc::new(self.details().to_owned()));
-        // What is no code is the beginning of what it says.
-        let is_code = self.code.bytes().all(|byte| byte.is_ascii_uppercase());
+        // What is no code is the beginning of what it says, which may be the password.
+        let is_code = CODES.contains(&self.code.as_str());
         let code = if is_code { self.code } else { "ERR".to_owned() };
         Self { code, message: HUSHED.to_owned(), verbatim, ..self }
     }
@@ -170,6 +187,9 @@ mod tests {
             let ErrorKind::Server(reply) = error.kind() else { panic!("{error:?}") };
             assert_eq!(reply.details(), said);
         }
+        // The first word may be the password, and look like a code.
+        let repeated = ServerError::new("HUNTER", "is no command").hushed();
+        assert_eq!((repeated.code.as_str(), repeated.details()), ("ERR", "is no command"));
         let harmless = ServerError::new("WRONGPASS", "invalid username-password pair or user is disabled.");
         assert_eq!(harmless.clone().hushed(), harmless);
     }
