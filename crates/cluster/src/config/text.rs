@@ -98,10 +98,12 @@ fn told(message: &str) -> String {
         }
         Some(("unknown", rest)) if rest.starts_with("field") => "this setting is not known",
         Some(("unknown", rest)) if rest.starts_with("variant") => "this name is not known",
+        Some(("unexpected", rest)) if rest.starts_with("keys") => "this setting is not known",
         _ => return message.to_owned(),
     };
     // What is quoted may hold these words; what was expected does not.
-    match message.rsplit_once(", expected ") {
+    let expected = message.rsplit_once(", expected ").or_else(|| message.rsplit_once(", available keys: "));
+    match expected {
         Some((_, expected)) => format!("{what}; expected is {expected}"),
         None => what.to_owned(),
     }
@@ -235,6 +237,7 @@ mod tests {
             "strategy = \"hunter2\"\nnodes = []",
             "strategy = \"ring\"\nhunter2 = 1\nnodes = []",
             "strategy = \"ring\"\nlayout = \"hunter2\"\nnodes = []",
+            "strategy = \"copy\"\non_return = { repair = { hunter2 = 9 } }\nnodes = []",
             "strategy = \"ring\"\nhash_tag = \"hunter2\"\nnodes = []",
             "strategy = \"ring\"\n[[nodes]]\nurl = \"redis://h\"\npassword = 8675309",
             "strategy = \"ring\"\n[[nodes]]\nurl = \"redis://h\"\npassword = hunter2",
