@@ -14,6 +14,7 @@ use crate::config::ConfigError;
 use crate::connection::bounded::TooLarge;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
+use crate::error::foreign;
 use crate::error::io_error;
 
 /// What an error of redis-rs means, of a call on a connection that was let in.
@@ -121,8 +122,11 @@ const NO_HELLO: &str = "the server does not know `HELLO`: a subscription speaks 
      and do not rename the command";
 
 fn disconnected(error: RedisError) -> ErrorKind {
-    let io = io_error(&error).map_or(io::ErrorKind::InvalidData, io::Error::kind);
-    ErrorKind::Disconnected(Arc::new(io::Error::new(io, error)))
+    ErrorKind::Disconnected(Arc::new(match io_error(&error).map(io::Error::kind) {
+        Some(kind) => io::Error::new(kind, error),
+        // What cannot be read is told in several lines.
+        None => io::Error::new(io::ErrorKind::InvalidData, foreign::text(error.to_string().trim_end())),
+    }))
 }
 
 #[cfg(test)]
