@@ -33,6 +33,9 @@ type HostPort = (String, u16);
 /// master usually.
 const MOST_NAMED: usize = 32;
 
+/// A name is no longer than this, in bytes: <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>.
+const LONGEST_HOST: usize = 255;
+
 /// Asks all sentinels at once, those too that one of them names, and returns a connection to the first server
 /// that one of them takes for the master and that takes itself for it. A sentinel that is down, or does not
 /// know yet of a failover, holds up nobody.
@@ -116,11 +119,15 @@ async fn ask(
     questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(service);
     questions.cmd("SENTINEL").arg("SENTINELS").arg(service);
     let mut replies = undriven.ask(&questions).await.map_err(named)?.into_iter();
-    let master = match replies.next() {
+    let master: Option<HostPort> = match replies.next() {
         Some(Value::ServerError(reply)) => return Err(named(refusal(&reply))),
         Some(reply) => decode(reply).map_err(|error| ErrorKind::Reply(error.into()))?,
         None => None,
     };
+    let length = master.as_ref().map_or(0, |(host, _)| host.len());
+    if LONGEST_HOST < length {
+        return Err(no_master(format!("a sentinel names a host of {length} bytes")));
+    }
     // A user who may not ask for the others is told of none.
     let others: Vec<HostPort> = match replies.next() {
         Some(Value::Array(others)) => others.iter().take(MOST_NAMED).filter_map(place).collect(),
@@ -149,7 +156,8 @@ fn place(fields: &Value) -> Option<HostPort> {
             _ => None,
         })
     };
-    Some((field(b"ip")?.to_owned(), field(b"port")?.parse().ok()?))
+    let host = field(b"ip").filter(|host| host.len() <= LONGEST_HOST)?;
+    Some((host.to_owned(), field(b"port")?.parse().ok()?))
 }
 
 /// Connects to a server and fails if it is no master: a sentinel may not know yet of a failover, and a
