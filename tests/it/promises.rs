@@ -28,7 +28,9 @@ fn file(path: &str) -> PathBuf {
 /// Whether there is a module of this path with tests, and this test in it.
 fn exists(name: &str) -> bool {
     // A file of a crate need not have any.
-    let with_tests = |text: &String| !name.starts_with("redisdb_") || text.contains("#[test]");
+    let with_tests = |text: &String| {
+        !name.starts_with("redisdb_") || ["#[test]", "#[tokio::test]"].iter().any(|test| text.contains(test))
+    };
     let module = |path: &str| fs::read_to_string(file(path)).ok().filter(with_tests);
     let has = |text: String, test: &str| {
         [format!("fn {test}("), format!("fn {test}<")].iter().any(|f| text.contains(f))

@@ -15,6 +15,10 @@ use crate::entry::compress::Room;
 use crate::entry::envelope::HEADER;
 use crate::entry::envelope::Header;
 
+#[cfg(test)]
+#[path = "../../../fuzz/inputs.rs"]
+mod inputs;
+
 /// What may be read of one entry at most, in bytes.
 const LIMIT: usize = 1 << 16;
 
@@ -161,23 +165,7 @@ fn read<T: Serialize + DeserializeOwned + PartialEq + Debug>(format: Format, byt
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::PathBuf;
-
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-    use proptest::sample::Index;
-
     use super::*;
-
-    /// `fuzz/corpus/decode`, which is also where a fuzzer begins.
-    fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/decode");
-        let mut paths: Vec<PathBuf> =
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        paths.sort();
-        paths.into_iter().map(|path| (path.clone(), fs::read(&path).unwrap())).collect()
-    }
 
     fn record() -> Record {
         Record {
@@ -263,11 +251,7 @@ mod tests {
 
     #[test]
     fn the_corpus_has_an_entry_of_every_kind() {
-        let corpus = corpus();
-        for (name, seed) in seeds() {
-            // One that changed is one that entries of before are no longer like.
-            assert!(corpus.iter().any(|(_, input)| *input == seed), "{name} is not in the corpus: {seed:?}");
-        }
+        inputs::assert_in_corpus("decode", seeds());
     }
 
     /// What the stack and the time of a call are taken by: on a thread as tests and runtimes have it, of 2
@@ -289,10 +273,12 @@ mod tests {
 
     #[test]
     fn every_input_of_the_corpus_is_a_value_or_an_error() {
-        for (path, input) in corpus() {
-            eprintln!("{}", path.display());
-            decode(&input);
-        }
+        inputs::try_corpus("decode", decode);
+    }
+
+    #[test]
+    fn every_other_input_is_a_value_or_an_error() {
+        inputs::try_others("decode", 5000, decode);
     }
 
     #[test]
@@ -322,68 +308,6 @@ mod tests {
                 || 0,
             );
             assert_eq!(entry, Ok(Entry::Value(record())));
-        }
-    }
-
-    /// What is done to an input.
-    #[derive(Debug, Clone)]
-    enum Edit {
-        Change(Index, u8),
-        Insert(Index, u8),
-        Remove(Index),
-        Cut(Index),
-        Repeat(Index, u8),
-        Append(Vec<u8>),
-    }
-
-    impl Edit {
-        fn apply(&self, input: &mut Vec<u8>) {
-            match self {
-                Self::Append(more) => input.extend(more),
-                _ if input.is_empty() => {}
-                Self::Change(at, change) => {
-                    let at = at.index(input.len());
-                    input[at] ^= change;
-                }
-                Self::Insert(at, byte) => input.insert(at.index(input.len()), *byte),
-                Self::Remove(at) => drop(input.remove(at.index(input.len()))),
-                Self::Cut(at) => input.truncate(at.index(input.len())),
-                Self::Repeat(at, n) => {
-                    let part = input[at.index(input.len())..].to_vec();
-                    for _ in 0..n % 8 {
-                        input.extend(&part);
-                    }
-                }
-            }
-        }
-    }
-
-    fn edit() -> impl Strategy<Value = Edit> {
-        prop_oneof![
-            (any::<Index>(), any::<u8>()).prop_map(|(at, change)| Edit::Change(at, change)),
-            (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Edit::Insert(at, byte)),
-            any::<Index>().prop_map(Edit::Remove),
-            any::<Index>().prop_map(Edit::Cut),
-            (any::<Index>(), any::<u8>()).prop_map(|(at, n)| Edit::Repeat(at, n)),
-            vec(any::<u8>(), 0..20).prop_map(Edit::Append),
-        ]
-    }
-
-    #[test]
-    fn every_input_like_those_of_the_corpus_is_a_value_or_an_error() {
-        let corpus: Vec<Vec<u8>> = corpus().into_iter().map(|(_, input)| input).collect();
-        let inputs = (any::<Index>(), vec(edit(), 0..5));
-        proptest!(ProptestConfig::with_cases(5000), |((which, edits) in inputs)| {
-            let mut input = which.get(&corpus).clone();
-            edits.iter().for_each(|edit| edit.apply(&mut input));
-            decode(&input);
-        });
-    }
-
-    proptest! {
-        #[test]
-        fn any_input_is_a_value_or_an_error(input in vec(any::<u8>(), 0..200)) {
-            decode(&input);
         }
     }
 }

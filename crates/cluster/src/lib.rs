@@ -65,3 +65,6 @@ pub use anti_entropy::skipped::Skipped;
 pub use anti_entropy::verify::Difference;
 pub use anti_entropy::verify::Verified;
 pub use anti_entropy::verify::Verify;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;

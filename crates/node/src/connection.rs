@@ -15,7 +15,7 @@ mod identify;
 mod live;
 mod process;
 mod reconnect;
-mod sentinel;
+pub(crate) mod sentinel;
 
 use std::fmt;
 use std::pin::pin;

@@ -48,6 +48,9 @@ pub use sessions::Script;
 pub use sessions::ScriptCall;
 pub use sessions::Subscription;
 pub use sessions::Transaction;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 #[doc(hidden)]
 pub mod plumbing;
 

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use futures_util::future::try_join_all;
 use redisdb_node as node;
 use redisdb_node::Node;
-use redisdb_node::foreign;
+use redisdb_node::plumbing::foreign;
 
 use crate::anti_entropy::key_scan::BATCH;
 use crate::anti_entropy::key_scan::Keys;

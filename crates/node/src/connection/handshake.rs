@@ -47,6 +47,10 @@ pub(crate) async fn reach(
     (host, port): (&str, u16),
     through_tls: bool,
 ) -> Result<Undriven, ErrorKind> {
+    #[cfg(any(test, fuzzing))]
+    if let Some(stream) = crate::fuzz::connect(port) {
+        return handshake(config, settings, options, stream.map_err(connect)?).await;
+    }
     let stream = tcp(host, port).await?;
     match through_tls {
         // The handshake is a network exchange with its own ways to fail, so it is told apart from connecting.

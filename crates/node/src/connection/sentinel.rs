@@ -31,7 +31,7 @@ type HostPort = (String, u16);
 
 /// So many sentinels are asked at most beside those that are configured, whatever they name. Five watch a
 /// master usually.
-const MOST_NAMED: usize = 32;
+pub(crate) const MOST_NAMED: usize = 32;
 
 /// A name is no longer than this, in bytes: <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>.
 const LONGEST_HOST: usize = 255;
