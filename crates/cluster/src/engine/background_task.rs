@@ -58,9 +58,9 @@ mod tests {
 
     use super::*;
 
-    fn count(monitor: &BackgroundTask, running: &Arc<()>) {
+    fn count(task: &BackgroundTask, running: &Arc<()>) {
         let running = Arc::clone(running);
-        monitor.ensure(|| async move {
+        task.ensure(|| async move {
             let _running = running;
             std::future::pending().await
         });
@@ -69,15 +69,15 @@ mod tests {
     #[test]
     fn it_runs_once_and_ends_with_its_owner() {
         let runtime = Builder::new_current_thread().build().unwrap();
-        let (monitor, running) = (BackgroundTask::default(), Arc::new(()));
-        count(&monitor, &running);
+        let (task, running) = (BackgroundTask::default(), Arc::new(()));
+        count(&task, &running);
         assert_eq!(Arc::strong_count(&running), 1, "there is no runtime to run it in");
         runtime.block_on(async {
-            count(&monitor, &running);
-            count(&monitor, &running);
+            count(&task, &running);
+            count(&task, &running);
             tokio::task::yield_now().await;
             assert_eq!(Arc::strong_count(&running), 2);
-            drop(monitor);
+            drop(task);
             tokio::task::yield_now().await;
             assert_eq!(Arc::strong_count(&running), 1);
         });
@@ -85,11 +85,11 @@ mod tests {
 
     #[test]
     fn it_starts_again_in_another_runtime_when_the_first_has_ended() {
-        let (monitor, running) = (BackgroundTask::default(), Arc::new(()));
+        let (task, running) = (BackgroundTask::default(), Arc::new(()));
         for _ in 0..3 {
             let runtime = Builder::new_current_thread().build().unwrap();
             runtime.block_on(async {
-                count(&monitor, &running);
+                count(&task, &running);
                 tokio::task::yield_now().await;
             });
             assert_eq!(Arc::strong_count(&running), 2);

@@ -36,7 +36,7 @@ use crate::policy::WriteTo;
 pub(crate) struct CopyEngine {
     pub(crate) shared: Arc<Shared>,
     /// What watches over the nodes while there is a handle; it has an engine itself, without this.
-    pub(crate) monitor: Option<Arc<BackgroundTask>>,
+    pub(crate) supervisor: Option<Arc<BackgroundTask>>,
     pub(crate) deadline: Option<Duration>,
 }
 
@@ -82,7 +82,7 @@ impl CopyEngine {
             judging: Mutex::default(),
             told: Mutex::default(),
         };
-        Self { shared: Arc::new(shared), monitor: Some(Arc::default()), deadline: None }
+        Self { shared: Arc::new(shared), supervisor: Some(Arc::default()), deadline: None }
     }
 
     /// The same copy, whose calls take no longer than this in all.

@@ -37,16 +37,16 @@ pub(crate) struct Shared {
     /// Swapped whole: a call sees the nodes of one topology, from its routing to its last reply.
     pub(crate) topology: ArcSwap<Topology>,
     /// Lets nodes that were away serve again.
-    pub(crate) monitor: BackgroundTask,
+    pub(crate) rejoining: BackgroundTask,
     /// Removes what others still hold of their keys then.
-    pub(crate) cleaner: BackgroundTask,
+    pub(crate) cleaning: BackgroundTask,
 }
 
 impl RingEngine {
     pub(crate) fn new(plan: Blueprint) -> Self {
         let topology = ArcSwap::from_pointee(Topology::new(plan));
-        let (monitor, cleaner) = Default::default();
-        Self { shared: Arc::new(Shared { topology, monitor, cleaner }), deadline: None }
+        let (rejoining, cleaning) = Default::default();
+        Self { shared: Arc::new(Shared { topology, rejoining, cleaning }), deadline: None }
     }
 
     /// The same ring, whose calls take no longer than this in all.

@@ -10,7 +10,7 @@ impl Shared {
     /// Sees to it that nodes which were away and have come back serve again.
     pub(crate) fn look_after_those_away(self: &Arc<Self>) {
         let shared = Arc::downgrade(self);
-        self.monitor.ensure(move || async move {
+        self.rejoining.ensure(move || async move {
             while let Some(topology) = shared.upgrade().map(|shared| shared.topology.load_full()) {
                 let mut is_any_away = false;
                 for (node, away) in topology.outages().filter(|(_, away)| away.is_away()) {
@@ -45,7 +45,7 @@ impl Shared {
             return;
         }
         let shared = Arc::downgrade(self);
-        self.cleaner.ensure(move || async move {
+        self.cleaning.ensure(move || async move {
             while let Some(topology) = shared.upgrade().map(|shared| shared.topology.load_full()) {
                 for (idx, (node, away)) in topology.outages().enumerate() {
                     if let Err(error) = away.clean(idx, &topology).await {

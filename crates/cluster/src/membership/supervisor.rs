@@ -39,10 +39,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(300);
 impl CopyEngine {
     /// Makes sure that somebody watches over the nodes, as long as there is a handle of this copy.
     pub(crate) fn watch(&self) {
-        let Some(monitor) = &self.monitor else { return };
-        monitor.ensure(|| {
-            // Without the monitor in it: whoever watches does not keep itself alive.
-            let copy = Self { shared: Arc::clone(&self.shared), monitor: None, deadline: None };
+        let Some(supervisor) = &self.supervisor else { return };
+        supervisor.ensure(|| {
+            // Without the supervisor in it: whoever watches does not keep itself alive.
+            let copy = Self { shared: Arc::clone(&self.shared), supervisor: None, deadline: None };
             async move { copy.care().await }
         });
     }

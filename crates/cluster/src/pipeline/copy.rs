@@ -35,7 +35,7 @@ use crate::replies::decode;
 use crate::replies::decode_merged;
 
 /// How many commands are sent at a time.
-const PORTION: usize = 1000;
+const MOST_IN_A_WAVE: usize = 1000;
 
 /// The reply to one command of a pipeline on a copy.
 #[derive(Debug)]
@@ -239,7 +239,7 @@ struct Group<'a> {
 impl<'a> Group<'a> {
     fn takes(&self, step: &Step<'a>) -> bool {
         let n_steps = self.steps.len();
-        n_steps < PORTION
+        n_steps < MOST_IN_A_WAVE
             && match (step, &self.by_themselves) {
                 (Step::Nothing(_), _) => true,
                 (Step::All(..) | Step::One(..), keys) => keys.is_none(),

@@ -65,14 +65,14 @@ enum Waiting<'a> {
 }
 
 /// What each node is to be sent.
-struct Portions {
+struct Batches {
     of_nodes: Vec<Option<Batch>>,
-    /// How many commands a node will get, about, so that its portion need not grow.
+    /// How many commands a node will get, about, so that its batch need not grow.
     room: usize,
     is_full: bool,
 }
 
-impl Portions {
+impl Batches {
     fn new(n_nodes: usize, n_commands: usize) -> Self {
         let of_nodes = std::iter::repeat_with(|| None).take(n_nodes).collect();
         let room = (n_commands / n_nodes * 5 / 4 + 4).min(Batch::MOST_COMMANDS);
@@ -82,17 +82,17 @@ impl Portions {
     #[inline(always)] // the command is moved once instead of twice
     fn put(&mut self, node: usize, cmd: Cmd) -> At {
         let Some(of_node) = self.of_nodes.get_mut(node) else { return (node, usize::MAX) };
-        let portion = of_node.get_or_insert_with(|| Batch::with_capacity(self.room));
-        let at = (node, portion.len());
-        portion.push(cmd);
-        self.is_full |= portion.is_full();
+        let batch = of_node.get_or_insert_with(|| Batch::with_capacity(self.room));
+        let at = (node, batch.len());
+        batch.push(cmd);
+        self.is_full |= batch.is_full();
         at
     }
 }
 
 /// What a node has been sent, and what it answered.
 struct Sent {
-    portion: Option<Batch>,
+    batch: Option<Batch>,
     replies: Result<Vec<Value>, node::Error>,
 }
 
@@ -105,7 +105,7 @@ impl Sent {
 
     /// Whether every command has one, as a rule.
     fn is_whole(&self) -> bool {
-        (0..self.portion.as_ref().map_or(0, Batch::len)).all(|i| self.has_reply(i))
+        (0..self.batch.as_ref().map_or(0, Batch::len)).all(|i| self.has_reply(i))
     }
 }
 
@@ -133,19 +133,17 @@ pub(crate) async fn run_all(
     let mut lost: BTreeMap<usize, Arc<node::ErrorKind>> = BTreeMap::new();
     let mut commands = commands;
     while !commands.is_empty() {
-        let (portions, mut places, others) = gather(&topology, commands);
-        let sent = portions.of_nodes.into_iter().enumerate().map(async |(idx, portion)| {
-            let replies = match (&portion, lost.get(&idx)) {
+        let (batches, mut places, others) = gather(&topology, commands);
+        let sent = batches.of_nodes.into_iter().enumerate().map(async |(idx, batch)| {
+            let replies = match (&batch, lost.get(&idx)) {
                 (None, _) => Ok(Vec::new()),
                 (Some(_), Some(cause)) => {
                     let cause = Arc::clone(cause);
                     Err(failed(nodes, idx, "pipeline", &node::ErrorKind::Down { cause }))
                 }
-                (Some(portion), None) => {
-                    nodes.at(idx).send_pipeline(portion.pipeline(), 0, portion.len()).await
-                }
+                (Some(batch), None) => nodes.at(idx).send_pipeline(batch.pipeline(), 0, batch.len()).await,
             };
-            Sent { portion, replies }
+            Sent { batch, replies }
         });
         let mut sent = join_all(sent).await;
         for (idx, sent) in sent.iter().enumerate() {
@@ -177,29 +175,29 @@ pub(crate) async fn run_all(
     }
 }
 
-/// Puts as many commands into portions as go out at a time: where the answer to each will stand, and what those wait for that
+/// Puts as many commands into batches as go out at a time: where the answer to each will stand, and what those wait for that
 /// are not answered by one reply.
 fn gather<'a>(
     topology: &Topology,
     commands: &'a mut [impl Queued],
-) -> (Portions, Vec<Place>, Vec<Waiting<'a>>) {
+) -> (Batches, Vec<Place>, Vec<Waiting<'a>>) {
     let n_nodes = topology.nodes.len();
-    let mut portions = Portions::new(n_nodes, commands.len());
-    let mut places = Vec::with_capacity(commands.len().min(portions.room * n_nodes));
+    let mut batches = Batches::new(n_nodes, commands.len());
+    let mut places = Vec::with_capacity(commands.len().min(batches.room * n_nodes));
     let mut others = Vec::new();
     for command in commands {
-        places.push(match plan(topology, command, &mut portions) {
+        places.push(match plan(topology, command, &mut batches) {
             Ok(at) => Place::Reply(at),
             Err(waiting) => {
                 others.push(waiting);
                 Place::Other(others.len() - 1)
             }
         });
-        if portions.is_full {
+        if batches.is_full {
             break;
         }
     }
-    (portions, places, others)
+    (batches, places, others)
 }
 
 /// The reply in this place, or why there is none.
@@ -222,8 +220,8 @@ fn take_from(
 /// What is wrong with the reply in this place, where something is.
 fn error_at(nodes: &Nodes, sent: &mut [Sent], at: At, spec: &'static Spec) -> Option<Error> {
     let error = take_from(nodes, sent, at, spec).err()?;
-    let portion = sent.get(at.0).and_then(|sent| sent.portion.as_ref());
-    let cmd = portion.and_then(|portion| portion.pipeline().cmd_iter().nth(at.1));
+    let batch = sent.get(at.0).and_then(|sent| sent.batch.as_ref());
+    let cmd = batch.and_then(|batch| batch.pipeline().cmd_iter().nth(at.1));
     Some(on_owner(spec, cmd.unwrap_or(&Cmd::new()), error))
 }
 
@@ -258,35 +256,35 @@ impl Waiting<'_> {
     }
 }
 
-/// Decides where a command goes, and puts it, or its parts, into the portions: where its reply will stand, if it is one.
+/// Decides where a command goes, and puts it, or its parts, into the batches: where its reply will stand, if it is one.
 fn plan<'a>(
     topology: &Topology,
     command: &'a mut impl Queued,
-    portions: &mut Portions,
+    batches: &mut Batches,
 ) -> Result<At, Waiting<'a>> {
     let (spec, cmd) = command.command().map_err(Waiting::Nothing)?;
     if spec.needs_dedicated(cmd).is_none()
         && let Some(owner) = topology.fast_owner(spec, cmd)
     {
-        return Ok(portions.put(owner, command.take()));
+        return Ok(batches.put(owner, command.take()));
     }
     match topology.route(spec, cmd, Context::Pipeline).map_err(Waiting::Nothing)? {
-        Route::Owner(owner) => Ok(portions.put(owner, command.take())),
+        Route::Owner(owner) => Ok(batches.put(owner, command.take())),
         Route::AnyNode => {
             let up = topology.nodes.iter().position(|node| node.is_connected()).unwrap_or(0);
-            Ok(portions.put(up, command.take()))
+            Ok(batches.put(up, command.take()))
         }
         Route::Parts(mut split, merge) => {
-            let at = split.parts.iter_mut().map(|part| portions.put(part.node, part.cmd.take())).collect();
+            let at = split.parts.iter_mut().map(|part| batches.put(part.node, part.cmd.take())).collect();
             Err(Waiting::Parts(spec, command.command().ok().map(|(_, cmd)| cmd), split, at, merge))
         }
         Route::EveryNode(Merge::First) => {
-            let mut both = |idx| (portions.put(idx, cmd.clone()), portions.put(idx, rows::DBSIZE.cmd()));
+            let mut both = |idx| (batches.put(idx, cmd.clone()), batches.put(idx, rows::DBSIZE.cmd()));
             Err(Waiting::Weighted(spec, (0..topology.nodes.len()).map(&mut both).collect()))
         }
         Route::EveryNode(merge) => {
             let n_nodes = topology.nodes.len();
-            let at = (0..n_nodes).map(|idx| portions.put(idx, cmd.clone())).collect();
+            let at = (0..n_nodes).map(|idx| batches.put(idx, cmd.clone())).collect();
             if spec.access == Access::Each {
                 return Err(Waiting::Each(spec, at));
             }
