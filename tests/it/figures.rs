@@ -284,12 +284,12 @@ fn of_a_copy() {
         ),
         (
             "that ends midway is replaced after 30 s",
-            "membership/identify",
+            "membership/lease",
             "LEASE: Duration = Duration::from_secs(30)",
         ),
         (
             "after 30 s without a word it is taken over",
-            "membership/identify",
+            "membership/lease",
             "LEASE: Duration = Duration::from_secs(30)",
         ),
         (
@@ -319,7 +319,7 @@ fn of_a_copy() {
         ),
         (
             "a second one, `__redisdb:{shop}:sync`",
-            "membership/identify",
+            "membership/lease",
             "format!(\"__redisdb:{{{identity}}}:sync\")",
         ),
     ] {

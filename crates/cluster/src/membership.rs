@@ -1,10 +1,11 @@
 //! Membership: which server process is which node of a copy, whether its memory counts, and how it comes back.
 //!
 //! A server is known by its [marker](marker). What is seen of a node drives a [state machine](state_machine), and the
-//! [supervisor](supervisor) looks at each node and brings it back.
+//! [supervisor](supervisor) looks at each node and brings it back, under a [lease](lease).
 
 pub(crate) mod adopt;
 pub(crate) mod identify;
+pub(crate) mod lease;
 pub(crate) mod look;
 pub(crate) mod marker;
 pub(crate) mod state_machine;

@@ -16,7 +16,7 @@ use crate::anti_entropy::source::Source;
 use crate::anti_entropy::transfer::Transferred;
 use crate::anti_entropy::transfer::transfer;
 use crate::error::Error;
-use crate::membership::identify::Lease;
+use crate::membership::lease::Lease;
 
 /// How long a write of another process may be on its way to one node when it has reached the other: all keys are
 /// compared a second time after this.

@@ -16,8 +16,8 @@ use crate::anti_entropy::value::Compared;
 use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::error::RepairReason;
-use crate::membership::identify::Lease;
 use crate::membership::identify::is_a_marker;
+use crate::membership::lease::Lease;
 
 /// How many keys are read, compared and written at once.
 pub(crate) const BATCH: usize = 128;

@@ -16,7 +16,7 @@ use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::hints::log::Trust;
-use crate::membership::identify::Lease;
+use crate::membership::lease::Lease;
 use crate::membership::marker::Stage;
 
 /// How often keys that were written meanwhile are brought over again before they are left behind.

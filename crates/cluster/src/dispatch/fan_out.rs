@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::error::TooFewReplies;
 use crate::plan::context::Context;
 use crate::plan::divergence::Ack;
+use crate::plan::expiry;
 use crate::plan::replicate;
 use crate::plan::replicate::Replication;
 use crate::replies::Outcome;
@@ -33,7 +34,7 @@ impl CopyEngine {
         let mut budget = self.budget(self.shared.nodes.len()).await?;
         let shared = &*self.shared;
         let mut guard = WriteGuard::new(shared, call);
-        if replicate::tells_a_life(spec) {
+        if expiry::tells_a_life(spec) {
             budget.learn_clock(&shared.nodes).await;
         }
         let rewritten;

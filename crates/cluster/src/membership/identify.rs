@@ -1,7 +1,6 @@
 //! Identification: a client that has seen nothing yet tells a whole server of the copy from one that came back empty or
 //! old, by the marker, one key on each server.
 
-use std::time::Duration;
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -10,9 +9,6 @@ use parking_lot::MutexGuard;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
-use redisdb_node::LockError;
-use redisdb_node::LockGuard;
-use redisdb_node::LockOptions;
 use redisdb_node::Node;
 use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
@@ -25,23 +21,12 @@ use crate::engine::copy::Shared;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::error::Error;
-use crate::error::RepairReason;
 use crate::membership::look::Found;
 use crate::membership::look::Look;
 use crate::membership::marker::Marked;
 use crate::membership::marker::Marker;
 use crate::membership::marker::Stage;
 use crate::membership::state_machine::Observation;
-
-/// How long a process may make a server whole without a word before another one may take over.
-const LEASE: Duration = Duration::from_secs(30);
-
-/// That this process, and no other, makes a server whole; taken back when it is [released](Self::release), or runs out.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    guard: LockGuard<Node>,
-    renewed: Instant,
-}
 
 impl CopyEngine {
     /// Makes sure that the servers are those of this copy, once, and that they are watched; a copy without an identity
@@ -294,68 +279,6 @@ impl CopyEngine {
         };
         let mark = rows::SET.cmd().arg(key).arg(marker.text()).take();
         run_with(node, spec, cmd, mark).await.map(|(reply, _)| reply)
-    }
-
-    /// Takes it upon this process to make a server whole, and says so to all others; `None` without an identity.
-    ///
-    /// # Errors
-    /// If another process is at it.
-    pub(crate) async fn begin_sync(&self, idx: usize, node: &Node) -> Result<Option<Lease>, Error> {
-        let Some(identity) = &self.shared.identity else { return Ok(None) };
-        // On the server itself: whatever it loses, it loses this with it.
-        let name = format!("__redisdb:{{{identity}}}:sync").into_bytes();
-        let options = LockOptions::new(LEASE).wait_at_most(Duration::ZERO);
-        let guard = match node.lock(name, options).acquire().await {
-            Ok(guard) => guard,
-            Err(LockError::Store(error)) => return Err(error.into()),
-            // Not taken, or there is no token to take it with, and it can be tried again either way.
-            Err(_) => return Err(Error::unrepaired(node.name(), RepairReason::Busy)),
-        };
-        let lease = Lease { guard, renewed: Instant::now() };
-        match self.mark(idx..=idx, Stage::Syncing).await {
-            Ok(()) => Ok(Some(lease)),
-            Err(error) => {
-                self.release(lease).await;
-                Err(error)
-            }
-        }
-    }
-}
-
-impl CopyEngine {
-    /// Gives a lease back. If that fails it runs out by itself, and whoever comes next waits for that.
-    pub(crate) async fn release(&self, lease: Lease) {
-        let name = lease.guard.name().to_vec();
-        if let Err(LockError::Store(error)) = lease.guard.release().await {
-            self.shared.tell_refused(&error, Some(&name));
-        }
-    }
-}
-
-impl Lease {
-    /// Keeps it, if it is time to.
-    ///
-    /// # Errors
-    /// If it is lost.
-    pub(crate) async fn renew(&mut self) -> Result<(), Error> {
-        if LEASE / 3 <= self.renewed.elapsed() {
-            self.keep().await?;
-        }
-        Ok(())
-    }
-
-    /// Keeps it.
-    ///
-    /// # Errors
-    /// If it is lost: the server was flushed, or another process has taken over.
-    pub(crate) async fn keep(&mut self) -> Result<(), Error> {
-        match self.guard.extend(LEASE).await {
-            Ok(()) => {}
-            Err(LockError::Store(error)) => return Err(error.into()),
-            Err(_) => return Err(Error::unrepaired(self.guard.store().name(), RepairReason::LeaseLost)),
-        }
-        self.renewed = Instant::now();
-        Ok(())
     }
 }
 

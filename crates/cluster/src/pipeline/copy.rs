@@ -27,6 +27,7 @@ use crate::hints::log::Trust;
 use crate::pipeline::wave::Wave;
 use crate::pipeline::wave::lost;
 use crate::plan::context::Context;
+use crate::plan::expiry;
 use crate::plan::replicate;
 use crate::plan::replicate::Replication;
 use crate::replies::Outcome;
@@ -205,7 +206,7 @@ impl CopyEngine {
     }
 
     async fn learn_clock_for(&self, mut specs: impl Iterator<Item = &'static Spec>) {
-        if specs.any(replicate::tells_a_life) {
+        if specs.any(expiry::tells_a_life) {
             Budget::new(self.deadline, 1).learn_clock(&self.shared.nodes).await;
         }
     }

@@ -3,9 +3,7 @@
 //! The authority is what Redis itself sends to its replicas:
 //! <https://redis.io/docs/latest/develop/reference/key-specs/> names the keys, the source of each command the rest.
 
-use std::time::Duration;
 use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
 
 use redis::Cmd;
 use redisdb_node::command;
@@ -18,6 +16,7 @@ use redisdb_node::command::words;
 use crate::call::Call;
 use crate::error::Error;
 use crate::plan::context::Context;
+use crate::plan::expiry;
 use crate::plan::primary_effect;
 use crate::plan::primary_effect::Decide;
 
@@ -80,8 +79,10 @@ fn by_row(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Re
         OnCopy::OneNode => Ok(Replication::OneNode),
         OnCopy::Refuse(reason) => Err(reason),
         OnCopy::Effect(effect) => match effect {
-            Effect::Deadline => Ok(deadline(spec, cmd, now)),
-            Effect::ConditionalIf { .. } if spec.condition_of(cmd).is_none() => Ok(deadline(spec, cmd, now)),
+            Effect::Deadline => Ok(at_one_time(spec, cmd, now)),
+            Effect::ConditionalIf { .. } if spec.condition_of(cmd).is_none() => {
+                Ok(at_one_time(spec, cmd, now))
+            }
             Effect::ConditionalIf { .. }
             | Effect::Conditional
             | Effect::Random
@@ -94,12 +95,14 @@ fn by_row(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Re
     }
 }
 
+/// Every node ends what it stores at the same moment.
+fn at_one_time(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Replication {
+    expiry::absolute(spec, cmd, now).map_or(Replication::AsItIs, Replication::Instead)
+}
+
 /// One node decides, the moment of an expiry being the same for it and the others.
 fn decided(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Replication, &'static str> {
-    let absolute = match deadline(spec, cmd, now) {
-        Replication::Instead(cmd) => Some(cmd),
-        _ => None,
-    };
+    let absolute = expiry::absolute(spec, cmd, now);
     let words = absolute.as_ref().unwrap_or(cmd);
     Ok(match primary_effect::how(command::lookup(words).unwrap_or(spec), words)? {
         Some(decide) => Replication::Decided(decide, absolute),
@@ -124,109 +127,11 @@ fn goes_on_with_a_scan(spec: &Spec, cmd: &Cmd) -> bool {
     spec.name.ends_with("SCAN") && words(cmd).nth(2).is_some_and(|cursor| cursor != b"0")
 }
 
-/// How a relative expiry stands in a command, and the absolute one that replaces it.
-enum Relative {
-    /// The command's second argument: `EXPIRE key seconds`. The name changes.
-    Argument { unit: Duration, absolute: &'static str },
-    /// `SETEX key seconds value` becomes `SET key value PXAT ..`.
-    Setex { unit: Duration },
-    /// `RESTORE key ttl value`, with `ABSTTL` added; 0 means none.
-    Restore,
-    /// An option and its value, from so many words after the last key on: `EX seconds`.
-    Options { after_key: usize },
-}
-
-/// Whether a command may say how long something is to live.
-pub(crate) fn tells_a_life(spec: &Spec) -> bool {
-    relative(spec.name).is_some()
-}
-
-fn relative(name: &str) -> Option<Relative> {
-    let (seconds, millis) = (Duration::from_secs(1), Duration::from_millis(1));
-    match name {
-        "EXPIRE" => Some(Relative::Argument { unit: seconds, absolute: "PEXPIREAT" }),
-        "PEXPIRE" => Some(Relative::Argument { unit: millis, absolute: "PEXPIREAT" }),
-        "HEXPIRE" => Some(Relative::Argument { unit: seconds, absolute: "HPEXPIREAT" }),
-        "HPEXPIRE" => Some(Relative::Argument { unit: millis, absolute: "HPEXPIREAT" }),
-        "SETEX" => Some(Relative::Setex { unit: seconds }),
-        "PSETEX" => Some(Relative::Setex { unit: millis }),
-        "RESTORE" => Some(Relative::Restore),
-        "SET" | "MSETEX" => Some(Relative::Options { after_key: 2 }),
-        "GETEX" | "HGETEX" | "HSETEX" => Some(Relative::Options { after_key: 1 }),
-        _ => None,
-    }
-}
-
-/// Replaces a relative expiry by an absolute one, the same for all nodes.
-fn deadline(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Replication {
-    let Some(relative) = relative(spec.name) else {
-        return Replication::AsItIs;
-    };
-    let now = now();
-    let words: Vec<&[u8]> = words(cmd).collect();
-    let rewritten = match (relative, words.as_slice()) {
-        (Relative::Argument { unit, absolute }, [_, key, time, rest @ ..]) => {
-            // What is over already is over by every clock, and must be at once: not when a clock that is ahead has come there.
-            at(time, unit, now)
-                .filter(|_| positive(time))
-                .map(|at| redis::cmd(absolute).arg(key).arg(at).arg(rest).take())
-        }
-        (Relative::Setex { unit }, [_, key, time, value]) => {
-            // A time that is not positive is an error of the server's, which must stay one.
-            at(time, unit, now)
-                .filter(|_| positive(time))
-                .map(|at| redis::cmd("SET").arg(key).arg(value).arg("PXAT").arg(at).take())
-        }
-        (Relative::Restore, [_, key, time, value, rest @ ..]) if positive(time) => {
-            let absolute = rest.iter().any(|word| word.eq_ignore_ascii_case(b"ABSTTL"));
-            at(time, Duration::from_millis(1), now)
-                .filter(|_| !absolute)
-                .map(|at| redis::cmd("RESTORE").arg(key).arg(at).arg(value).arg(rest).arg("ABSTTL").take())
-        }
-        (Relative::Options { after_key }, _) => {
-            let last_key = spec.keys_of(cmd).ok().and_then(|keys| keys.last());
-            last_key.and_then(|(at, _)| options(&words, at + after_key, now))
-        }
-        _ => None,
-    };
-    rewritten.map_or(Replication::AsItIs, Replication::Instead)
-}
-
-/// `EX seconds` and `PX milliseconds` become `PXAT`; the options start at word `first` and end before `FIELDS`.
-fn options(words: &[&[u8]], first: usize, now: SystemTime) -> Option<Cmd> {
-    let fields = words.iter().position(|word| word.eq_ignore_ascii_case(b"FIELDS"));
-    let (at_word, unit) = words.iter().enumerate().skip(first).find_map(|(i, word)| {
-        if fields.is_some_and(|fields| i > fields) {
-            return None;
-        }
-        let unit = match word.to_ascii_uppercase().as_slice() {
-            b"EX" => Duration::from_secs(1),
-            b"PX" => Duration::from_millis(1),
-            _ => return None,
-        };
-        Some((i, unit))
-    })?;
-    let time = words.get(at_word + 1).filter(|time| positive(time))?;
-    let at = at(time, unit, now)?;
-    let mut cmd = Cmd::new();
-    cmd.arg(words.get(..at_word)?).arg("PXAT").arg(at).arg(words.get(at_word + 2..)?);
-    Some(cmd)
-}
-
-/// The milliseconds since 1970 at which `time` units from now will have passed.
-fn at(time: &[u8], unit: Duration, now: SystemTime) -> Option<i64> {
-    let time: i64 = std::str::from_utf8(time).ok()?.parse().ok()?;
-    let now = i64::try_from(now.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;
-    let unit = i64::try_from(unit.as_millis()).ok()?;
-    time.checked_mul(unit)?.checked_add(now)
-}
-
-fn positive(time: &[u8]) -> bool {
-    std::str::from_utf8(time).is_ok_and(|time| time.parse::<i64>().is_ok_and(|time| time > 0))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+    use std::time::UNIX_EPOCH;
+
     use redisdb_node::command::lookup;
 
     use super::*;
@@ -247,38 +152,6 @@ mod tests {
         };
         let expected = expected.map(|words| words.iter().map(|&word| word.to_owned()).collect());
         assert_eq!(found, expected, "{words:?}");
-    }
-
-    #[test]
-    fn a_relative_expiry_becomes_one_absolute_deadline() {
-        check(&["SET", "k", "v"], Ok(&["SET", "k", "v"]));
-        check(&["SET", "k", "v", "ex", "5"], Ok(&["SET", "k", "v", "PXAT", "1005000"]));
-        check(&["SET", "k", "v", "PX", "5", "KEEPTTL"], Ok(&["SET", "k", "v", "PXAT", "1000005", "KEEPTTL"]));
-        check(&["SET", "k", "EX"], Ok(&["SET", "k", "EX"]));
-        check(&["SET", "EX", "5"], Ok(&["SET", "EX", "5"]));
-        check(&["SET", "k", "v", "EXAT", "5"], Ok(&["SET", "k", "v", "EXAT", "5"]));
-        check(&["SETEX", "k", "5", "v"], Ok(&["SET", "k", "v", "PXAT", "1005000"]));
-        check(&["PSETEX", "k", "5", "v"], Ok(&["SET", "k", "v", "PXAT", "1000005"]));
-        check(&["EXPIRE", "k", "5"], Ok(&["PEXPIREAT", "k", "1005000"]));
-        check(&["PEXPIRE", "k", "5"], Ok(&["PEXPIREAT", "k", "1000005"]));
-        check(&["GETEX", "k", "EX", "5"], Ok(&["GETEX", "k", "PXAT", "1005000"]));
-        check(&["GETEX", "k", "PERSIST"], Ok(&["GETEX", "k", "PERSIST"]));
-        check(&["RESTORE", "k", "5", "x"], Ok(&["RESTORE", "k", "1000005", "x", "ABSTTL"]));
-        check(&["RESTORE", "k", "0", "x", "REPLACE"], Ok(&["RESTORE", "k", "0", "x", "REPLACE"]));
-        check(
-            &["HEXPIRE", "k", "5", "FIELDS", "1", "f"],
-            Ok(&["HPEXPIREAT", "k", "1005000", "FIELDS", "1", "f"]),
-        );
-        check(&["HGETEX", "k", "FIELDS", "2", "EX", "5"], Ok(&["HGETEX", "k", "FIELDS", "2", "EX", "5"]));
-        check(&["MSETEX", "1", "EX", "9", "PX", "5"], Ok(&["MSETEX", "1", "EX", "9", "PXAT", "1000005"]));
-    }
-
-    #[test]
-    fn what_is_over_is_over_at_once() {
-        for over in [["EXPIRE", "k", "0"], ["PEXPIRE", "k", "-5"]] {
-            check(&over, Ok(&over));
-        }
-        check(&["HEXPIRE", "k", "0", "FIELDS", "1", "f"], Ok(&["HEXPIRE", "k", "0", "FIELDS", "1", "f"]));
     }
 
     #[test]
@@ -311,25 +184,6 @@ mod tests {
         ] {
             assert!(!is_whole(part), "{part}");
         }
-    }
-
-    #[test]
-    fn every_row_with_a_relative_expiry_is_made_absolute() {
-        let rows = redisdb_node::command::ALL.iter();
-        for row in rows.filter(|row| row.copy == OnCopy::Effect(Effect::Deadline)) {
-            assert!(relative(row.name).is_some(), "{}", row.name);
-        }
-    }
-
-    #[test]
-    fn what_the_server_would_refuse_is_left_for_it_to_refuse() {
-        check(&["SET", "k", "v", "EX", "0"], Ok(&["SET", "k", "v", "EX", "0"]));
-        check(&["SET", "k", "v", "EX", "x"], Ok(&["SET", "k", "v", "EX", "x"]));
-        check(&["SET", "k", "v", "EX"], Ok(&["SET", "k", "v", "EX"]));
-        check(
-            &["SET", "k", "v", "EX", "9223372036854775807"],
-            Ok(&["SET", "k", "v", "EX", "9223372036854775807"]),
-        );
     }
 
     #[test]

@@ -1,13 +1,11 @@
 //! Locks: on a ring at the owner of the name, on a copy at a majority of the nodes.
 
-use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use redis::Value;
 use redisdb_node as node;
 use redisdb_node::command::rows;
 use redisdb_node::plumbing::HoldLocks;
@@ -15,9 +13,9 @@ use redisdb_node::plumbing::HoldLocks;
 use crate::copy::RedisCopy;
 use crate::dispatch::scatter::on_owner;
 use crate::engine::copy::CopyEngine;
+use crate::engine::member::Member;
 use crate::error::Error;
-use crate::error::TooFewReplies;
-use crate::replies::Replies;
+use crate::plan::quorum::Quorum;
 use crate::ring::RedisRing;
 
 fn at_owner(name: &[u8]) -> impl FnOnce(node::Error) -> Error + use<'_> {
@@ -42,85 +40,47 @@ impl HoldLocks for RedisRing {
     }
 }
 
-/// What the nodes have said so far; an answer is a yes or a no.
-struct Vote {
-    majority: usize,
-    n_nodes: usize,
-    yes: usize,
-    no: usize,
-    replies: Vec<(Arc<str>, Result<bool, node::Error>)>,
-}
-
-impl Vote {
-    fn among(copy: &CopyEngine) -> Self {
-        let n_nodes = copy.shared.nodes.len();
-        Self { majority: n_nodes / 2 + 1, n_nodes, yes: 0, no: 0, replies: Vec::new() }
-    }
-
-    /// Counts the answer of the node at this position. One that has lost its data knows of no lock that others took: its yes
-    /// is none.
-    fn count(&mut self, copy: &CopyEngine, idx: usize, name: &str, answer: Result<bool, node::Error>) {
-        let answer = answer.map(|yes| yes && copy.has_memory(idx));
-        match answer {
-            Ok(true) => self.yes += 1,
-            Ok(false) => self.no += 1,
-            Err(_) => {}
-        }
-        self.replies.push((name.into(), answer));
-    }
-
-    /// Whether the nodes still to be heard can change nothing.
-    fn is_decided(&self) -> bool {
-        self.yes >= self.majority || self.replies.len() - self.yes > self.n_nodes - self.majority
-    }
-
-    /// Whether a majority said yes. If too few said anything at all, that is an error.
-    fn outcome(self) -> Result<bool, Error> {
-        if self.yes >= self.majority {
-            return Ok(true);
-        }
-        let silent = self.replies.len() - self.yes - self.no;
-        if self.yes + silent < self.majority {
-            return Ok(false);
-        }
-        let replies = self
-            .replies
-            .into_iter()
-            .map(|(name, answer)| (name, answer.map(|yes| Value::Int(yes.into())).into()));
-        Err(Error::TooFewReplies(Box::new(TooFewReplies {
-            command: rows::EVALSHA.spec().name,
-            wanted: self.majority,
-            replies: Replies::new(replies.collect()),
-        })))
-    }
-}
-
 /// Until when a lock that was asked for at `begun` is certainly held: clocks may differ by 1 % and 2 milliseconds.
 fn until(begun: Instant, time: Duration) -> Option<Instant> {
     let certain = time.checked_sub(time / 100 + Duration::from_millis(2))?;
     begun.checked_add(certain).filter(|until| *until > Instant::now())
 }
 
+/// The vote of a node: one that has lost its data knows of no lock that others took, so its yes is a no.
+fn vote(member: &Member, answer: Result<bool, node::Error>) -> Result<bool, node::Error> {
+    answer.map(|yes| yes && member.has_memory())
+}
+
+/// Whether a majority of the nodes answered yes; the answers stand in the order of the nodes.
+fn majority(copy: &CopyEngine, answers: Vec<Result<bool, node::Error>>) -> Result<bool, Error> {
+    let mut quorum = Quorum::of(answers.len());
+    for (member, answer) in copy.shared.nodes.members().zip(answers) {
+        quorum.count(member.name(), vote(member, answer));
+    }
+    quorum.outcome(rows::EVALSHA.spec().name)
+}
+
 impl HoldLocks for RedisCopy {
     async fn take_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
         let writers = self.engine.writers().await?;
         let begun = Instant::now();
-        let mut vote = Vote::among(&self.engine);
-        let mut answers: FuturesUnordered<_> = writers
-            .enumerate()
-            .map(async |(idx, node)| {
-                (idx, node.name(), node.take_lock(name, token, time).await.map(|taken| taken.is_some()))
+        let members = self.engine.shared.nodes.members();
+        let mut quorum = Quorum::of(members.len());
+        let mut answers: FuturesUnordered<_> = members
+            .zip(writers)
+            .map(async |(member, node)| {
+                (member, node.take_lock(name, token, time).await.map(|taken| taken.is_some()))
             })
             .collect();
         // A node that hangs does not hold up what the others have decided.
-        while let Some((idx, name, answer)) = answers.next().await {
-            vote.count(&self.engine, idx, name, answer);
-            if vote.is_decided() {
+        while let Some((member, answer)) = answers.next().await {
+            quorum.count(member.name(), vote(member, answer));
+            if quorum.is_decided() {
                 break;
             }
         }
         drop(answers);
-        let taken = vote.outcome();
+        let taken = quorum.outcome(rows::EVALSHA.spec().name);
         if let Ok(true) = taken
             && let Some(until) = until(begun, time)
         {
@@ -134,32 +94,17 @@ impl HoldLocks for RedisCopy {
     async fn extend_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
         let writers = self.engine.writers().await?;
         let begun = Instant::now();
-        let mut vote = Vote::among(&self.engine);
-        let answers = writers.map(|node| node.extend_lock(name, token, time));
-        for ((idx, node), answer) in self.engine.shared.nodes.iter().enumerate().zip(join_all(answers).await)
-        {
-            vote.count(&self.engine, idx, node.name(), answer.map(|extended| extended.is_some()));
-        }
-        Ok(if vote.outcome()? { until(begun, time) } else { None })
+        let extended = writers.map(async |node| Ok(node.extend_lock(name, token, time).await?.is_some()));
+        Ok(if majority(&self.engine, join_all(extended).await)? { until(begun, time) } else { None })
     }
 
     async fn owns_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
-        let answers = self.engine.writers().await?.map(|node| node.owns_lock(name, token));
-        let mut vote = Vote::among(&self.engine);
-        for ((idx, node), answer) in self.engine.shared.nodes.iter().enumerate().zip(join_all(answers).await)
-        {
-            vote.count(&self.engine, idx, node.name(), answer);
-        }
-        vote.outcome()
+        let owned = self.engine.writers().await?.map(|node| node.owns_lock(name, token));
+        majority(&self.engine, join_all(owned).await)
     }
 
     async fn release_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
-        let answers = self.engine.writers().await?.map(|node| node.release_lock(name, token));
-        let mut vote = Vote::among(&self.engine);
-        for ((idx, node), answer) in self.engine.shared.nodes.iter().enumerate().zip(join_all(answers).await)
-        {
-            vote.count(&self.engine, idx, node.name(), answer);
-        }
-        vote.outcome()
+        let released = self.engine.writers().await?.map(|node| node.release_lock(name, token));
+        majority(&self.engine, join_all(released).await)
     }
 }

@@ -1,0 +1,181 @@
+//! The expiry of a write: a relative one (`EX 10`) becomes absolute, so that a key ends everywhere at once.
+
+use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use redis::Cmd;
+use redisdb_node::command::Spec;
+use redisdb_node::command::words;
+
+/// How a relative expiry stands in a command, and the absolute one that replaces it.
+enum Relative {
+    /// The command's second argument: `EXPIRE key seconds`. The name changes.
+    Argument { unit: Duration, absolute: &'static str },
+    /// `SETEX key seconds value` becomes `SET key value PXAT ..`.
+    Setex { unit: Duration },
+    /// `RESTORE key ttl value`, with `ABSTTL` added; 0 means none.
+    Restore,
+    /// An option and its value, from so many words after the last key on: `EX seconds`.
+    Options { after_key: usize },
+}
+
+/// Whether a command may say how long something is to live.
+pub(crate) fn tells_a_life(spec: &Spec) -> bool {
+    relative(spec.name).is_some()
+}
+
+fn relative(name: &str) -> Option<Relative> {
+    let (seconds, millis) = (Duration::from_secs(1), Duration::from_millis(1));
+    match name {
+        "EXPIRE" => Some(Relative::Argument { unit: seconds, absolute: "PEXPIREAT" }),
+        "PEXPIRE" => Some(Relative::Argument { unit: millis, absolute: "PEXPIREAT" }),
+        "HEXPIRE" => Some(Relative::Argument { unit: seconds, absolute: "HPEXPIREAT" }),
+        "HPEXPIRE" => Some(Relative::Argument { unit: millis, absolute: "HPEXPIREAT" }),
+        "SETEX" => Some(Relative::Setex { unit: seconds }),
+        "PSETEX" => Some(Relative::Setex { unit: millis }),
+        "RESTORE" => Some(Relative::Restore),
+        "SET" | "MSETEX" => Some(Relative::Options { after_key: 2 }),
+        "GETEX" | "HGETEX" | "HSETEX" => Some(Relative::Options { after_key: 1 }),
+        _ => None,
+    }
+}
+
+/// The command with an absolute expiry in place of its relative one, the same for all nodes; `None` if it has none, or
+/// one that the server is to refuse. `now` is asked for the time if it matters.
+pub(crate) fn absolute(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Option<Cmd> {
+    let relative = relative(spec.name)?;
+    let now = now();
+    let words: Vec<&[u8]> = words(cmd).collect();
+    match (relative, words.as_slice()) {
+        (Relative::Argument { unit, absolute }, [_, key, time, rest @ ..]) => {
+            // What is over already is over by every clock, and must be at once: not when a clock that is ahead has come there.
+            at(time, unit, now)
+                .filter(|_| positive(time))
+                .map(|at| redis::cmd(absolute).arg(key).arg(at).arg(rest).take())
+        }
+        (Relative::Setex { unit }, [_, key, time, value]) => {
+            // A time that is not positive is an error of the server's, which must stay one.
+            at(time, unit, now)
+                .filter(|_| positive(time))
+                .map(|at| redis::cmd("SET").arg(key).arg(value).arg("PXAT").arg(at).take())
+        }
+        (Relative::Restore, [_, key, time, value, rest @ ..]) if positive(time) => {
+            let absolute = rest.iter().any(|word| word.eq_ignore_ascii_case(b"ABSTTL"));
+            at(time, Duration::from_millis(1), now)
+                .filter(|_| !absolute)
+                .map(|at| redis::cmd("RESTORE").arg(key).arg(at).arg(value).arg(rest).arg("ABSTTL").take())
+        }
+        (Relative::Options { after_key }, _) => {
+            let last_key = spec.keys_of(cmd).ok().and_then(|keys| keys.last());
+            last_key.and_then(|(at, _)| options(&words, at + after_key, now))
+        }
+        _ => None,
+    }
+}
+
+/// `EX seconds` and `PX milliseconds` become `PXAT`; the options start at word `first` and end before `FIELDS`.
+fn options(words: &[&[u8]], first: usize, now: SystemTime) -> Option<Cmd> {
+    let fields = words.iter().position(|word| word.eq_ignore_ascii_case(b"FIELDS"));
+    let (at_word, unit) = words.iter().enumerate().skip(first).find_map(|(i, word)| {
+        if fields.is_some_and(|fields| i > fields) {
+            return None;
+        }
+        let unit = match word.to_ascii_uppercase().as_slice() {
+            b"EX" => Duration::from_secs(1),
+            b"PX" => Duration::from_millis(1),
+            _ => return None,
+        };
+        Some((i, unit))
+    })?;
+    let time = words.get(at_word + 1).filter(|time| positive(time))?;
+    let at = at(time, unit, now)?;
+    let mut cmd = Cmd::new();
+    cmd.arg(words.get(..at_word)?).arg("PXAT").arg(at).arg(words.get(at_word + 2..)?);
+    Some(cmd)
+}
+
+/// The milliseconds since 1970 at which `time` units from now will have passed.
+fn at(time: &[u8], unit: Duration, now: SystemTime) -> Option<i64> {
+    let time: i64 = std::str::from_utf8(time).ok()?.parse().ok()?;
+    let now = i64::try_from(now.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;
+    let unit = i64::try_from(unit.as_millis()).ok()?;
+    time.checked_mul(unit)?.checked_add(now)
+}
+
+fn positive(time: &[u8]) -> bool {
+    std::str::from_utf8(time).is_ok_and(|time| time.parse::<i64>().is_ok_and(|time| time > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use redisdb_node::command::Effect;
+    use redisdb_node::command::OnCopy;
+    use redisdb_node::command::lookup;
+
+    use super::*;
+
+    /// 1000 s after 1970.
+    fn check(words: &[&str], expected: &[&str]) {
+        let mut cmd = Cmd::new();
+        cmd.arg(words);
+        let absolute = absolute(lookup(&cmd).unwrap(), &cmd, || UNIX_EPOCH + Duration::from_secs(1000));
+        let found = absolute.unwrap_or(cmd);
+        assert_eq!(
+            super::words(&found).map(String::from_utf8_lossy).collect::<Vec<_>>(),
+            expected,
+            "{words:?}"
+        );
+    }
+
+    #[test]
+    fn a_relative_expiry_becomes_one_absolute_deadline() {
+        check(&["SET", "k", "v"], &["SET", "k", "v"]);
+        check(&["SET", "k", "v", "ex", "5"], &["SET", "k", "v", "PXAT", "1005000"]);
+        check(&["SET", "k", "v", "PX", "5", "KEEPTTL"], &["SET", "k", "v", "PXAT", "1000005", "KEEPTTL"]);
+        check(&["SET", "k", "EX"], &["SET", "k", "EX"]);
+        check(&["SET", "EX", "5"], &["SET", "EX", "5"]);
+        check(&["SET", "k", "v", "EXAT", "5"], &["SET", "k", "v", "EXAT", "5"]);
+        check(&["SETEX", "k", "5", "v"], &["SET", "k", "v", "PXAT", "1005000"]);
+        check(&["PSETEX", "k", "5", "v"], &["SET", "k", "v", "PXAT", "1000005"]);
+        check(&["EXPIRE", "k", "5"], &["PEXPIREAT", "k", "1005000"]);
+        check(&["PEXPIRE", "k", "5"], &["PEXPIREAT", "k", "1000005"]);
+        check(&["GETEX", "k", "EX", "5"], &["GETEX", "k", "PXAT", "1005000"]);
+        check(&["GETEX", "k", "PERSIST"], &["GETEX", "k", "PERSIST"]);
+        check(&["RESTORE", "k", "5", "x"], &["RESTORE", "k", "1000005", "x", "ABSTTL"]);
+        check(&["RESTORE", "k", "0", "x", "REPLACE"], &["RESTORE", "k", "0", "x", "REPLACE"]);
+        check(
+            &["HEXPIRE", "k", "5", "FIELDS", "1", "f"],
+            &["HPEXPIREAT", "k", "1005000", "FIELDS", "1", "f"],
+        );
+        check(&["HGETEX", "k", "FIELDS", "2", "EX", "5"], &["HGETEX", "k", "FIELDS", "2", "EX", "5"]);
+        check(&["MSETEX", "1", "EX", "9", "PX", "5"], &["MSETEX", "1", "EX", "9", "PXAT", "1000005"]);
+    }
+
+    #[test]
+    fn what_is_over_is_over_at_once() {
+        for over in [["EXPIRE", "k", "0"], ["PEXPIRE", "k", "-5"]] {
+            check(&over, &over);
+        }
+        check(&["HEXPIRE", "k", "0", "FIELDS", "1", "f"], &["HEXPIRE", "k", "0", "FIELDS", "1", "f"]);
+    }
+
+    #[test]
+    fn every_row_with_a_relative_expiry_is_made_absolute() {
+        let rows = redisdb_node::command::ALL.iter();
+        for row in rows.filter(|row| row.copy == OnCopy::Effect(Effect::Deadline)) {
+            assert!(relative(row.name).is_some(), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn what_the_server_would_refuse_is_left_for_it_to_refuse() {
+        check(&["SET", "k", "v", "EX", "0"], &["SET", "k", "v", "EX", "0"]);
+        check(&["SET", "k", "v", "EX", "x"], &["SET", "k", "v", "EX", "x"]);
+        check(&["SET", "k", "v", "EX"], &["SET", "k", "v", "EX"]);
+        check(
+            &["SET", "k", "v", "EX", "9223372036854775807"],
+            &["SET", "k", "v", "EX", "9223372036854775807"],
+        );
+    }
+}
