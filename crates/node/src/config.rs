@@ -8,6 +8,7 @@ mod error;
 pub use error::ConfigError;
 mod fields;
 pub use fields::NodeFields;
+mod parts;
 mod sentinels;
 mod timeouts;
 
@@ -15,12 +16,13 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::Serialize;
 use url::Url;
 
 use self::credentials::Credentials;
+use self::parts::db_number;
+use self::parts::decode_place;
 use self::sentinels::Sentinels;
 
 /// The configuration of a node: where its server is, and the limits of calls to it.
@@ -434,21 +436,4 @@ impl NodeConfig {
     pub fn max_dedicated(&self) -> usize {
         self.max_dedicated
     }
-}
-
-fn decode(text: &str) -> Result<String, ConfigError> {
-    Ok(percent_decode_str(text).decode_utf8().map_err(|_| ConfigError::NotUtf8)?.into_owned())
-}
-
-/// The same of what is shown: a host, a service, a path.
-fn decode_place(text: &str) -> Result<String, ConfigError> {
-    let place = decode(text)?;
-    match place.chars().any(char::is_control) {
-        true => Err(ConfigError::Control),
-        false => Ok(place),
-    }
-}
-
-fn db_number(text: &str) -> Result<u32, ConfigError> {
-    text.parse().map_err(|_| ConfigError::NotADatabase)
 }

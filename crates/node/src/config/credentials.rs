@@ -5,7 +5,7 @@ use std::fmt;
 use redis::RedisConnectionInfo;
 
 use super::ConfigError;
-use super::decode;
+use super::parts::decode;
 
 /// User and password, as AUTH takes them.
 ///

@@ -10,8 +10,8 @@ use super::Address;
 use super::ConfigError;
 use super::NodeConfig;
 use super::credentials::Credentials;
-use super::db_number;
-use super::decode_place;
+use super::parts::db_number;
+use super::parts::decode_place;
 
 /// How the sentinels are asked, and which there are beside those of the URL.
 #[derive(Clone, Default)]
