@@ -69,7 +69,7 @@ async fn three(write_to: WriteTo) -> (Servers, RedisCopy) {
 async fn a_write_that_builds_on_what_was_there_is_not_acknowledged_by_nodes_that_are_behind() {
     let (servers, copy) = three(WriteTo::Any).await;
     for _ in 0..10 {
-        copy.incr("n").await.unwrap();
+        _ = copy.incr("n").await.unwrap();
     }
     only_the_absent_has_it(&servers, &copy, async |copy| {
         assert_eq!(copy.incr("n").await.unwrap().first(), Some(&11));
@@ -93,11 +93,11 @@ async fn no_way_in_acknowledges_what_only_nodes_took_that_are_behind() {
     let mut redis_rs = copy.clone();
     only_the_absent_has_it(&servers, &copy, async |copy| {
         for key in ["number", "text", "text2", "whole", "whole2", "gone"] {
-            copy.set(key, 10).await.unwrap();
+            _ = copy.set(key, 10).await.unwrap();
         }
-        copy.rpush("list", &[1, 2, 3]).await.unwrap();
-        copy.sadd("set", &[1, 2, 3]).await.unwrap();
-        copy.hset("hash", "field", 1).await.unwrap();
+        _ = copy.rpush("list", &[1, 2, 3]).await.unwrap();
+        _ = copy.sadd("set", &[1, 2, 3]).await.unwrap();
+        _ = copy.hset("hash", "field", 1).await.unwrap();
     })
     .await;
     in_vain("INCR", copy.incr("number")).await;
@@ -134,15 +134,15 @@ async fn no_way_in_acknowledges_what_only_nodes_took_that_are_behind() {
     not_sent(copy.spop::<i64>("set")).await;
 
     // Whatever was there: the whole value.
-    copy.set("whole2", 1).await.unwrap();
-    copy.mset([("whole", 2), ("new", 3)]).await.unwrap();
+    _ = copy.set("whole2", 1).await.unwrap();
+    _ = copy.mset([("whole", 2), ("new", 3)]).await.unwrap();
     assert_eq!(copy.get::<i64>("whole").await.unwrap(), Some(2));
-    copy.del("gone").await.unwrap();
+    _ = copy.del("gone").await.unwrap();
     // Keys that nobody is behind for are written to as ever.
     assert_eq!(copy.incr("another").await.unwrap().first(), Some(&1));
-    copy.rename("new", "renamed").await.unwrap();
-    copy.config_set("maxmemory", 0).await.unwrap();
-    copy.script_load(SUM).await.unwrap();
+    _ = copy.rename("new", "renamed").await.unwrap();
+    _ = copy.config_set("maxmemory", 0).await.unwrap();
+    _ = copy.script_load(SUM).await.unwrap();
 
     servers[2].resume();
     all_up(&copy).await;
@@ -167,7 +167,7 @@ async fn everything_may_be_removed_by_nodes_that_are_behind() {
 #[tokio::test]
 async fn enough_nodes_that_are_behind_are_not_enough() {
     let (servers, copy) = three(WriteTo::AtLeast(2)).await;
-    copy.incrby("n", 10).await.unwrap();
+    _ = copy.incrby("n", 10).await.unwrap();
     only_the_absent_has_it(&servers, &copy, async |copy| {
         assert!(matches!(copy.incr("n").await, Err(Error::TooFewReplies(_))));
     })
@@ -182,7 +182,7 @@ async fn enough_nodes_that_are_behind_are_not_enough() {
 #[tokio::test]
 async fn a_command_with_a_key_that_no_node_has_right_is_not_acknowledged() {
     let (servers, copy) = three(WriteTo::Any).await;
-    copy.mset([("x", 1), ("y", 2)]).await.unwrap();
+    _ = copy.mset([("x", 1), ("y", 2)]).await.unwrap();
     // Of `x` only `c` has the last value, which hangs; of `y` all have it.
     only_the_absent_has_it(&servers, &copy, async |copy| drop(copy.append("x", 1).await.unwrap())).await;
     let bitop = redis::cmd("BITOP").arg("OR").arg("to").arg("y").arg("x").take();
@@ -198,7 +198,7 @@ async fn while_one_node_is_away_the_others_acknowledge_everything() {
     for idx in 0..3 {
         let (servers, copy) = three(WriteTo::Any).await;
         let mut redis_rs = copy.clone();
-        copy.set("n", 10).await.unwrap();
+        _ = copy.set("n", 10).await.unwrap();
         servers[idx].pause();
         are(&copy, &NAMES[idx..=idx], Health::Down).await;
         let mut n = 10;
@@ -235,7 +235,7 @@ async fn the_first_is_empty() -> (Servers, RedisCopy, String) {
     let copy = copy_over(&servers).await;
     // It is read from there first, as far as that counts.
     let key = key_of_a(&copy, "n");
-    copy.set(&key, 10).await.unwrap();
+    _ = copy.set(&key, 10).await.unwrap();
     Cache::new(copy.clone()).set("count", &10).await.unwrap();
     servers[0].kill();
     servers[0].restart(Data::Lose).unwrap();
@@ -285,7 +285,7 @@ async fn the_reply_of_a_node_that_comes_back_empty_is_not_taken() {
     // How many keys were deleted.
     assert_eq!(copy.unlink(&key).await.unwrap().first(), Some(&1));
     // What is no number on a node that counts is none, whatever the other says.
-    copy.set(&key, "text").await.unwrap();
+    _ = copy.set(&key, "text").await.unwrap();
     copy.on_node("a").unwrap().set(&key, 1).await.unwrap();
     let last = Script::new("return redis.call('GET', KEYS[1])").deterministic();
     let found = last.key(&key).invoke::<i64, _>(&copy).await.unwrap();
@@ -298,7 +298,7 @@ async fn a_node_that_has_missed_a_write_is_not_asked_what_came_of_the_next() {
     let copy = copy_over(&servers).await;
     let mut redis_rs = copy.clone();
     let key = key_of_a(&copy, "n");
-    copy.set(&key, 10).await.unwrap();
+    _ = copy.set(&key, 10).await.unwrap();
     // It refuses one write, and takes the next.
     let first = copy.on_node("a").unwrap();
     first.config_set("maxmemory", 1).await.unwrap();
@@ -317,7 +317,7 @@ async fn a_server_that_somebody_emptied_a_moment_ago_tells_no_count() {
     let mut redis_rs = copy.clone();
     for way in 0..4 {
         let key = key_of_a(&copy, &format!("n:{way}"));
-        copy.set(&key, 10).await.unwrap();
+        _ = copy.set(&key, 10).await.unwrap();
         redisdb::Node::connect(servers[0].url()).await.unwrap().flushall().await.unwrap();
         let found = match way {
             0 => copy.incr(&key).await.unwrap().first().copied().unwrap(),

@@ -245,9 +245,9 @@ async fn a_process_that_starts_later_does_not_read_from_a_server_with_older_data
     let urls = servers.urls();
     let first = process(&urls, Some("shop")).connect().await.unwrap();
     let keys: Vec<String> = (0..60).map(|i| format!("key:{i}")).collect();
-    first.mset(keys.iter().map(|key| (key, "old"))).await.unwrap();
+    _ = first.mset(keys.iter().map(|key| (key, "old"))).await.unwrap();
     let older = servers[0].dump().unwrap();
-    first.mset(keys.iter().map(|key| (key, "new"))).await.unwrap();
+    _ = first.mset(keys.iter().map(|key| (key, "new"))).await.unwrap();
     drop(first);
     servers[0].restart_from(&older).unwrap();
     let second = process(&urls, Some("shop")).connect().await.unwrap();
@@ -312,13 +312,13 @@ async fn nodes_that_have_missed_what_only_one_took_that_is_away_answer_all_other
     let mut servers = Servers::start(3).unwrap();
     let copy = process(&servers.urls(), None).connect().await.unwrap();
     let key = (0..).map(|i| format!("n:{i}")).find(|key| copy.node_for(key).name() == "a").unwrap();
-    copy.set("other", 7).await.unwrap();
+    _ = copy.set("other", 7).await.unwrap();
     // What `a` took alone.
     servers[1].pause();
     servers[2].kill();
     meanwhile_without(&copy, 1).await;
     meanwhile_without(&copy, 2).await;
-    copy.incrby(&key, 10).await.unwrap();
+    _ = copy.incrby(&key, 10).await.unwrap();
     servers[0].pause();
     meanwhile_without(&copy, 0).await;
     servers[1].resume();
@@ -357,7 +357,7 @@ async fn nobody_watches_when_there_is_no_handle() {
     };
     let again = copy.clone();
     drop(copy);
-    again.set("k", 1).await.unwrap();
+    _ = again.set("k", 1).await.unwrap();
     assert_eq!(connected().await, 2);
     drop(again);
     eventually("its connections are gone", async || connected().await == 1).await;
@@ -413,7 +413,7 @@ async fn a_server_that_may_be_somebody_elses_is_left_alone() {
 async fn every_turn_of_a_nodes_way_back_is_told() {
     let mut servers = Servers::start(3).unwrap();
     let copy = process(&servers.urls(), None).connect().await.unwrap();
-    copy.set("k", 1).await.unwrap();
+    _ = copy.set("k", 1).await.unwrap();
     let mut events = copy.events();
     servers[1].kill();
     eventually("it is down", async || copy.health()[1].1 == Health::Down).await;

@@ -35,7 +35,7 @@ async fn the_originals_example_on_two_nodes() {
     let added = copy.zadd("board", [(1.0, "one")]).await.unwrap();
     assert_eq!(added.successes().map(|(_, n)| *n).collect::<Vec<_>>(), [0, 1]);
     assert!(!added.agreed());
-    copy.zadd("board", [(2.0, "two"), (3.0, "three")]).await.unwrap();
+    _ = copy.zadd("board", [(2.0, "two"), (3.0, "three")]).await.unwrap();
     let names = copy.zrange::<String>("board", 0, -1).await.unwrap();
     assert_eq!(names, ["one", "two", "three"]);
     let scored = copy.zrange_withscores::<String>("board", 0, -1).await.unwrap();
@@ -73,10 +73,10 @@ async fn a_read_is_answered_by_one_node_that_the_key_chooses() {
 #[tokio::test]
 async fn a_relative_expiry_is_sent_to_all_as_one_moment() {
     let (_servers, copy) = copy().await;
-    copy.config_set("slowlog-log-slower-than", 0).await.unwrap();
-    copy.setex("k", Duration::from_secs(100), "v").await.unwrap();
-    copy.set("l", "v").await.unwrap();
-    copy.expire("l", Duration::from_secs(100)).await.unwrap();
+    _ = copy.config_set("slowlog-log-slower-than", 0).await.unwrap();
+    _ = copy.setex("k", Duration::from_secs(100), "v").await.unwrap();
+    _ = copy.set("l", "v").await.unwrap();
+    _ = copy.expire("l", Duration::from_secs(100)).await.unwrap();
     // What each server was sent.
     let log = copy.slowlog_get().await.unwrap();
     for (name, since_word) in [("SET", 4), ("PEXPIREAT", 2)] {
@@ -99,7 +99,7 @@ async fn a_relative_expiry_is_sent_to_all_as_one_moment() {
 #[tokio::test]
 async fn what_a_server_chooses_or_decides_is_the_same_on_all_nodes() {
     let (_servers, mut copy) = copy().await;
-    copy.sadd("s", (0..200).collect::<Vec<_>>()).await.unwrap();
+    _ = copy.sadd("s", (0..200).collect::<Vec<_>>()).await.unwrap();
     let popped = copy.spop::<u32>("s").await.unwrap();
     // What the deciding node popped is what all of them answer.
     assert!(popped.is_complete() && popped.agreed() && popped.len() == 3, "{popped:?}");
@@ -166,11 +166,11 @@ async fn what_a_server_chooses_or_decides_is_the_same_on_all_nodes() {
 #[tokio::test]
 async fn a_pop_that_finds_something_else_shows_that_the_nodes_differ() {
     let (_servers, copy) = copy().await;
-    copy.rpush("l", &["a", "b", "c"]).await.unwrap();
-    copy.sadd("s", "x").await.unwrap();
+    _ = copy.rpush("l", &["a", "b", "c"]).await.unwrap();
+    _ = copy.sadd("s", "x").await.unwrap();
     let odd = NAMES.iter().find(|name| copy.node_for("l").name() != **name).unwrap();
     copy.on_node(odd).unwrap().lset("l", 0, "z").await.unwrap();
-    copy.lpop::<String>("l").await.unwrap();
+    _ = copy.lpop::<String>("l").await.unwrap();
     let behind: Vec<_> = copy.health().into_iter().filter(|(_, health)| *health != Health::Up).collect();
     assert_eq!(behind, [((*odd).to_owned(), Health::Suspect)]);
 }
@@ -178,7 +178,7 @@ async fn a_pop_that_finds_something_else_shows_that_the_nodes_differ() {
 #[tokio::test]
 async fn if_nothing_took_nothing_is_sent() {
     let (_servers, copy) = copy().await;
-    copy.set("k", 1).await.unwrap();
+    _ = copy.set("k", 1).await.unwrap();
     let replies = copy.setnx("k", 2).await.unwrap();
     assert_eq!(replies.successes().map(|(_, took)| *took).collect::<Vec<_>>(), [false]);
     assert_eq!(replies.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Skipped)).count(), 2);
@@ -199,7 +199,7 @@ async fn what_cannot_be_made_the_same_is_refused() {
 #[tokio::test]
 async fn an_error_of_every_node_is_an_error_with_their_code() {
     let (_servers, copy) = copy().await;
-    copy.set("text", "x").await.unwrap();
+    _ = copy.set("text", "x").await.unwrap();
     let error = copy.incr("text").await.unwrap_err();
     let Error::TooFewReplies(write) = &error else { panic!("{error}") };
     assert_eq!((write.wanted, write.replies.failures().count()), (1, 3));

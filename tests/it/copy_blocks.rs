@@ -81,7 +81,7 @@ async fn a_reader_of_a_node_sees_a_whole_block() {
 #[tokio::test]
 async fn a_node_that_misses_a_block_is_behind_for_its_keys() {
     let (mut servers, copy) = copy().await;
-    copy.set("c", 1).await.unwrap();
+    _ = copy.set("c", 1).await.unwrap();
     servers[1].kill();
     let pipeline = copy.pipeline().atomic();
     let set = pipeline.set("a", 1);

@@ -25,9 +25,9 @@ async fn what_leaves_the_same_everywhere_settles_its_keys() {
     a.set("other", "whole").await.unwrap();
     let dump: Vec<u8> = a.query(redis::cmd("DUMP").arg("other")).await.unwrap();
     for how in ["restore", "setnx", "flushall"] {
-        copy.set(&key, 1).await.unwrap();
+        _ = copy.set(&key, 1).await.unwrap();
         b.set(&key, 100).await.unwrap();
-        copy.incr(&key).await.unwrap();
+        _ = copy.incr(&key).await.unwrap();
         assert!(copy.health().contains(&("b".to_owned(), Health::Suspect)), "{how}: {:?}", copy.health());
         match how {
             "restore" => send(&copy, &[b"RESTORE", key.as_bytes(), b"0", &dump, b"REPLACE"]).await,
@@ -76,7 +76,7 @@ async fn what_the_deciding_node_refuses_is_not_sent_to_the_others() {
 async fn a_server_that_somebody_flushed_answers_where_there_is_no_identity() {
     let (_servers, copy) = copy().await;
     let key = key_of_a(&copy);
-    copy.set(&key, 1).await.unwrap();
+    _ = copy.set(&key, 1).await.unwrap();
     copy.on_node("a").unwrap().flushall().await.unwrap();
     assert_eq!(copy.get::<u8>(&key).await.unwrap(), None);
     assert_eq!(copy.setnx(&key, 2).await.unwrap().first(), Some(&true), "it decides that there is nothing");
@@ -86,13 +86,13 @@ async fn a_server_that_somebody_flushed_answers_where_there_is_no_identity() {
 async fn the_marker_is_a_key_that_counts() {
     let servers = Servers::start(2).unwrap();
     let copy = process(&servers.urls(), Some("shop")).connect().await.unwrap();
-    copy.set("k", 1).await.unwrap();
+    _ = copy.set("k", 1).await.unwrap();
     for node in copy.nodes() {
         assert_eq!(node.dbsize().await.unwrap(), 2);
         let ttl = node.ttl("__redisdb:{shop}:node").await.unwrap();
         assert_eq!(ttl, TimeToLive::Persistent);
     }
-    copy.flushall().await.unwrap();
+    _ = copy.flushall().await.unwrap();
     for node in copy.nodes() {
         assert_eq!(node.exists("__redisdb:{shop}:node").await.unwrap(), 1);
         assert_eq!(node.dbsize().await.unwrap(), 1);

@@ -124,7 +124,7 @@ async fn many_mixed_commands_answer_as_one_by_one() {
     }
     let left = digests(&copy).await;
     assert!(left.iter().all(|digest| *digest == left[0]), "{left:?}");
-    copy.flushall().await.unwrap();
+    _ = copy.flushall().await.unwrap();
     for (i, piped) in (0..N).zip(piped) {
         let alone = copy.query::<redis::Value>(&command(i)).await.unwrap();
         assert_eq!(alone, piped, "{i}: {:?}", command(i));
@@ -136,7 +136,7 @@ async fn many_mixed_commands_answer_as_one_by_one() {
 async fn a_read_never_comes_from_a_node_that_missed_the_write_before_it() {
     let (servers, copy) = copy().await;
     let key = key_of(&copy, "b");
-    copy.set(&key, "old").await.unwrap();
+    _ = copy.set(&key, "old").await.unwrap();
     // It answers reads, and takes no writes that need memory.
     let full = Node::connect(servers[1].url()).await.unwrap();
     full.config_set("maxmemory", 1).await.unwrap();
@@ -189,7 +189,7 @@ async fn a_node_that_hangs_is_behind_for_what_it_missed_and_for_nothing_else() {
     let keys = (0..).map(|i| format!("k:{i}")).filter(|key| copy.node_for(key).name() == "c");
     let keys: Vec<String> = keys.take(40).collect();
     for key in &keys {
-        copy.set(key, "old").await.unwrap();
+        _ = copy.set(key, "old").await.unwrap();
     }
     servers[2].pause();
     let pipeline = copy.pipeline();
@@ -225,7 +225,7 @@ async fn what_a_node_that_hangs_left_open_is_asked_elsewhere_within_the_deadline
     let copy = copy_with_patience(&servers, DEADLINE).await;
     let keys: Vec<String> = NAMES.iter().map(|name| key_of(&copy, name)).collect();
     for key in &keys {
-        copy.set(key, "v").await.unwrap();
+        _ = copy.set(key, "v").await.unwrap();
     }
     servers[2].pause();
     let pipeline = copy.with_deadline(DEADLINE).pipeline();
@@ -244,7 +244,7 @@ async fn what_a_node_that_hangs_left_open_is_asked_elsewhere_within_the_deadline
 async fn a_dropped_pipeline_leaves_the_nodes_behind_that_have_not_answered() {
     let (servers, copy) = copy().await;
     let key = key_of(&copy, "c");
-    copy.set(&key, "old").await.unwrap();
+    _ = copy.set(&key, "old").await.unwrap();
     servers[2].pause();
     let pipeline = copy.pipeline();
     let lost = pipeline.set(&key, "new");
@@ -379,7 +379,7 @@ async fn commands_of_one_key_that_are_decided_wait_for_each_other() {
     let (_servers, copy) = copy().await;
     for i in 0..20 {
         let (from, to) = (format!("from:{i}"), format!("to:{i}"));
-        copy.set(&from, i).await.unwrap();
+        _ = copy.set(&from, i).await.unwrap();
         let pipeline = copy.pipeline();
         let renamed = pipeline.renamenx(&from, &to);
         let taken = pipeline.getdel::<u8>(&to);

@@ -49,12 +49,12 @@ async fn permit(node: &Node, rules: &str) {
 
 /// One key of each type, some with a time to live.
 async fn fill(copy: &RedisCopy) {
-    copy.set("app:string", "x").await.unwrap();
-    copy.setex("app:short", Duration::from_secs(1000), "x").await.unwrap();
-    copy.rpush("app:list", (0..1000).collect::<Vec<_>>()).await.unwrap();
-    copy.sadd("app:set", (0..1000).collect::<Vec<_>>()).await.unwrap();
-    copy.hset_multiple("app:hash", (0..1000).map(|i| (i, i))).await.unwrap();
-    copy.zadd("app:zset", (0..1000).map(|i| (f64::from(i), i))).await.unwrap();
+    _ = copy.set("app:string", "x").await.unwrap();
+    _ = copy.setex("app:short", Duration::from_secs(1000), "x").await.unwrap();
+    _ = copy.rpush("app:list", (0..1000).collect::<Vec<_>>()).await.unwrap();
+    _ = copy.sadd("app:set", (0..1000).collect::<Vec<_>>()).await.unwrap();
+    _ = copy.hset_multiple("app:hash", (0..1000).map(|i| (i, i))).await.unwrap();
+    _ = copy.zadd("app:zset", (0..1000).map(|i| (f64::from(i), i))).await.unwrap();
     copy.query::<String>(redis::cmd("XADD").arg("app:stream").arg("5-1").arg("f").arg("v")).await.unwrap();
 }
 const N_KEYS: u64 = 7;

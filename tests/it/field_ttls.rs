@@ -167,7 +167,7 @@ async fn a_write_that_an_older_server_does_not_know_is_answered_by_the_newer_one
     let (newer, older) = (needs!(server("redis-8")), needs!(server("redis-7.0")));
     let copy = RedisCopy::builder().node("newer", &newer.url()).node("older", &older.url());
     let copy = copy.connect().await.unwrap();
-    copy.hset_multiple("h", [("a", 1), ("b", 2)]).await.unwrap();
+    _ = copy.hset_multiple("h", [("a", 1), ("b", 2)]).await.unwrap();
     let set = copy
         .hpexpireat(
             "h",

@@ -29,9 +29,9 @@ const KEYS: usize = 60;
 async fn filled() -> (Servers, Vec<Node>) {
     let servers = Servers::start(3).unwrap();
     let copy = process(&servers.urls(), Some("shop"));
-    copy.mset((0..KEYS).map(|i| (format!("key:{i}"), i))).await.unwrap();
+    _ = copy.mset((0..KEYS).map(|i| (format!("key:{i}"), i))).await.unwrap();
     for i in 0..20 {
-        copy.hset_multiple(format!("hash:{i}"), (0..KEYS).map(|i| (i, i))).await.unwrap();
+        _ = copy.hset_multiple(format!("hash:{i}"), (0..KEYS).map(|i| (i, i))).await.unwrap();
     }
     let mut all = Vec::new();
     for url in servers.urls() {

@@ -35,10 +35,10 @@ async fn what_happens_to_the_nodes_is_told_until_the_ring_or_the_copy_ends() {
     drop(ring);
     let of_copy = Servers::start(3).unwrap();
     let copy = process(&of_copy.urls(), None).connect().await.unwrap();
-    copy.set("k", 1).await.unwrap();
+    _ = copy.set("k", 1).await.unwrap();
     let (also, more) = (copy.clone(), copy.events());
     drop(copy);
-    also.set("k", 2).await.unwrap();
+    _ = also.set("k", 2).await.unwrap();
     drop(also);
     for events in [events.boxed(), more.boxed()] {
         let ended = tokio::time::timeout(DEADLINE, events.for_each(|_| async {})).await;

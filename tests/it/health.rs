@@ -241,7 +241,7 @@ async fn the_deadline_of_a_copy_leaves_time_for_another_node_than_the_one_that_h
     // Its nodes have the patience of ten seconds.
     let (servers, copy) = copy().await;
     let keys: Vec<String> = (0..20).map(|i| format!("key:{i}")).collect();
-    copy.mset(keys.iter().zip(0..)).await.unwrap();
+    _ = copy.mset(keys.iter().zip(0..)).await.unwrap();
     servers[1].pause();
     let hasty = copy.with_deadline(Duration::from_millis(600));
     let all = async {

@@ -24,7 +24,7 @@ async fn process(servers: &Servers) -> Result<RedisCopy, Error> {
 }
 
 async fn fill(copy: &RedisCopy) {
-    copy.mset((0..KEYS).map(|i| (format!("key:{i}"), i))).await.unwrap();
+    _ = copy.mset((0..KEYS).map(|i| (format!("key:{i}"), i))).await.unwrap();
 }
 
 async fn check(copy: &RedisCopy) {
@@ -122,7 +122,7 @@ async fn servers_with_data_are_adopted_if_they_hold_the_same() {
     let copy = builder.build().unwrap();
     let error = copy.adopt().await.unwrap_err();
     assert!(error.to_string().contains("`key:7` is something else on c"), "{error}");
-    unmarked.set("key:7", 7).await.unwrap();
+    _ = unmarked.set("key:7", 7).await.unwrap();
     copy.adopt().await.unwrap();
     check(&process(&servers).await.unwrap()).await;
 }
@@ -132,8 +132,8 @@ async fn a_flush_by_the_copy_does_not_look_like_a_loss() {
     let servers = Servers::start(3).unwrap();
     let copy = process(&servers).await.unwrap();
     fill(&copy).await;
-    copy.flushdb().await.unwrap();
-    copy.set("k", 1).await.unwrap();
+    _ = copy.flushdb().await.unwrap();
+    _ = copy.set("k", 1).await.unwrap();
     let other = process(&servers).await.unwrap();
     assert!(other.health().iter().all(|(_, health)| *health == Health::Up));
     assert_eq!(other.get::<u8>("k").await.unwrap(), Some(1));
@@ -167,12 +167,12 @@ const KEYS_OF_A: [&str; 7] = ["text", "list", "set", "hash", "sorted", "stream",
 /// Gives all but the last of them a text, a list of two, a set of one, a hash, a sorted set and a stream of one each.
 async fn fill_keys_of_a(copy: &RedisCopy) {
     let key = |prefix| key_of_a(copy, prefix);
-    copy.del(KEYS_OF_A.map(key).to_vec()).await.unwrap();
-    copy.set(key("text"), "2").await.unwrap();
-    copy.rpush(key("list"), vec!["x", "y"]).await.unwrap();
-    copy.sadd(key("set"), "m").await.unwrap();
-    copy.hset(key("hash"), "f", "2").await.unwrap();
-    copy.zadd(key("sorted"), [(2.0, "m")]).await.unwrap();
+    _ = copy.del(KEYS_OF_A.map(key).to_vec()).await.unwrap();
+    _ = copy.set(key("text"), "2").await.unwrap();
+    _ = copy.rpush(key("list"), vec!["x", "y"]).await.unwrap();
+    _ = copy.sadd(key("set"), "m").await.unwrap();
+    _ = copy.hset(key("hash"), "f", "2").await.unwrap();
+    _ = copy.zadd(key("sorted"), [(2.0, "m")]).await.unwrap();
     copy.query::<String>(redis::cmd("XADD").arg(key("stream")).arg("5-1").arg("f").arg("v")).await.unwrap();
 }
 

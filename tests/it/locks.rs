@@ -215,7 +215,7 @@ async fn on_a_copy_a_lock_is_taken_on_every_node_that_is_up() {
     let (_servers, copy) = copy().await;
     for i in 0..30 {
         // No server knows any script.
-        copy.script_flush(FlushMode::Sync).await.unwrap();
+        _ = copy.script_flush(FlushMode::Sync).await.unwrap();
         let name = format!("l:{i}");
         let guard = copy.lock(&name, once(LONG)).acquire().await.unwrap();
         for node in copy.nodes() {

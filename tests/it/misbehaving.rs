@@ -250,8 +250,8 @@ async fn a_reply_of_another_type_is_not_quoted() {
     let ring = RedisRing::builder().node("a", &urls[0]).connect().await.unwrap();
     let copy = RedisCopy::builder().node("a", &urls[0]).node("b", &urls[1]).connect().await.unwrap();
     let token = "hunter2".repeat(100_000);
-    copy.set("k", &token).await.unwrap();
-    copy.rpush("l", &[&token, &token]).await.unwrap();
+    _ = copy.set("k", &token).await.unwrap();
+    _ = copy.rpush("l", &[&token, &token]).await.unwrap();
     let shown = [
         format!("{0} {0:?}", node.get::<u8>("k").await.unwrap_err()),
         format!("{0} {0:?}", node.lrange::<u8>("l", 0, -1).await.unwrap_err()),

@@ -41,7 +41,7 @@ async fn while_paused(servers: &Servers, idx: usize, run: impl Future<Output = (
 async fn of_a_write_whose_future_is_dropped_the_node_that_is_read_first_counts() {
     let (servers, copy) = copy().await;
     let key = key_of_a(&copy);
-    copy.set(&key, "old").await.unwrap();
+    _ = copy.set(&key, "old").await.unwrap();
     let first = copy.on_node("a").unwrap().clone();
     while_paused(&servers, 2, async {
         let call = copy.set(&key, "new");
@@ -100,7 +100,7 @@ async fn a_node_that_answers_otherwise_than_most_is_behind() {
     let (_servers, copy) = copy().await;
     let key = key_of_a(&copy);
     for odd in NAMES {
-        copy.set(&key, 1).await.unwrap();
+        _ = copy.set(&key, 1).await.unwrap();
         copy.on_node(odd).unwrap().set(&key, 100).await.unwrap();
         assert!(!copy.incr(&key).await.unwrap().agreed());
         // Most nodes are right.
@@ -112,7 +112,7 @@ async fn a_node_that_answers_otherwise_than_most_is_behind() {
     for (name, value) in NAMES.into_iter().zip([1, 10, 100]) {
         copy.on_node(name).unwrap().set(&key, value).await.unwrap();
     }
-    copy.incr(&key).await.unwrap();
+    _ = copy.incr(&key).await.unwrap();
     assert_eq!(behind(&copy), ["b", "c"]);
     for name in ["b", "c"] {
         assert!(copy.repair(name).run().await.unwrap().readmitted);
@@ -131,9 +131,9 @@ async fn a_node_that_answers_otherwise_than_most_is_behind() {
 
 /// Makes a node behind for a key, by a value of its own that a write of all nodes then meets.
 async fn leave_behind(copy: &RedisCopy, name: &str, key: &str) {
-    copy.set(key, 1).await.unwrap();
+    _ = copy.set(key, 1).await.unwrap();
     copy.on_node(name).unwrap().set(key, 100).await.unwrap();
-    copy.incr(key).await.unwrap();
+    _ = copy.incr(key).await.unwrap();
     assert!(behind(copy).iter().any(|behind| behind == name));
 }
 
@@ -181,7 +181,7 @@ async fn a_write_of_a_part_settles_nothing() {
         let _differs = copy.query::<redis::Value>(&write).await;
         assert!(is_missed().await, "{write:?}");
     }
-    copy.del("another").await.unwrap();
+    _ = copy.del("another").await.unwrap();
     assert!(is_missed().await);
 }
 
@@ -189,7 +189,7 @@ async fn a_write_of_a_part_settles_nothing() {
 async fn what_only_some_nodes_had_to_delete_is_gone_from_all() {
     let (_servers, copy) = copy().await;
     let key = key_of_a(&copy);
-    copy.set(&key, 1).await.unwrap();
+    _ = copy.set(&key, 1).await.unwrap();
     copy.on_node("b").unwrap().del(&key).await.unwrap();
     assert!(!copy.del(&key).await.unwrap().agreed());
     assert_eq!(behind(&copy), [""; 0]);

@@ -115,7 +115,7 @@ async fn to_flush_a_copy_with_an_identity_needs_no_more_than_the_page_says() {
     let (_servers, copy) = copy_of(&allowed, Some("shop")).await;
     let copy = copy.unwrap();
     fill(&copy).await;
-    copy.flushall().await.unwrap();
+    _ = copy.flushall().await.unwrap();
     assert_eq!(copy.get::<u8>("app:7").await.unwrap(), None);
     eventually("they are up", async || copy.health().iter().all(|(_, health)| *health == Health::Up)).await;
 }
@@ -199,12 +199,12 @@ async fn copy_of(rules: &[&str], identity: Option<&str>) -> (Servers, Result<Red
 
 async fn fill(copy: &RedisCopy) {
     for i in 0..50 {
-        copy.set(format!("app:{i}"), i).await.unwrap();
+        _ = copy.set(format!("app:{i}"), i).await.unwrap();
     }
-    copy.rpush("app:list", &[1, 2, 3]).await.unwrap();
-    copy.sadd("app:set", &[1, 2, 3]).await.unwrap();
-    copy.hset("app:hash", "f", "v").await.unwrap();
-    copy.zadd("app:zset", [(1.5, "m")]).await.unwrap();
+    _ = copy.rpush("app:list", &[1, 2, 3]).await.unwrap();
+    _ = copy.sadd("app:set", &[1, 2, 3]).await.unwrap();
+    _ = copy.hset("app:hash", "f", "v").await.unwrap();
+    _ = copy.zadd("app:zset", [(1.5, "m")]).await.unwrap();
 }
 
 /// Starts a server anew, empty but for its user; returns somebody who may do everything there.

@@ -56,9 +56,9 @@ async fn outsider(server: &Server) -> Node {
 }
 
 async fn fill(copy: &RedisCopy) {
-    copy.mset((0..KEYS).map(|i| (format!("key:{i}"), i))).await.unwrap();
-    copy.rpush("list", &[1, 2, 3]).await.unwrap();
-    copy.hset("hash", "f", "v").await.unwrap();
+    _ = copy.mset((0..KEYS).map(|i| (format!("key:{i}"), i))).await.unwrap();
+    _ = copy.rpush("list", &[1, 2, 3]).await.unwrap();
+    _ = copy.hset("hash", "f", "v").await.unwrap();
 }
 
 /// Every key is there, and is not taken by who must be the first; or nobody says anything.
@@ -272,7 +272,7 @@ async fn a_process_that_starts_later_takes_no_server_for_the_one_that_was_marked
     let first = over(&servers).identity("shop").connect().await.unwrap();
     fill(&first).await;
     let old = servers[1].dump().unwrap();
-    first.mset((0..KEYS).map(|i| (format!("key:{i}"), i + 100))).await.unwrap();
+    _ = first.mset((0..KEYS).map(|i| (format!("key:{i}"), i + 100))).await.unwrap();
     drop(first);
 
     let admin = outsider(&servers[0]).await;

@@ -152,7 +152,7 @@ async fn on_a_ring_a_channel_is_its_owners_and_patterns_are_everybodys() {
     }
 
     // A key's notification comes from the key's owner, whatever the name of its channel.
-    ring.on_each(|node| async move { node.config_set("notify-keyspace-events", "KEA").await }).await;
+    _ = ring.on_each(|node| async move { node.config_set("notify-keyspace-events", "KEA").await }).await;
     let keys: Vec<String> = (0..12).map(|i| format!("key:{i}")).collect();
     let names: Vec<String> = keys.iter().map(|key| format!("__keyspace@0__:{key}")).collect();
     let mut events = ring.subscribe(&names).await.unwrap();
@@ -281,11 +281,11 @@ async fn on_a_copy_no_message_comes_twice_whichever_node_is_down() {
 #[tokio::test]
 async fn on_a_copy_keyspace_notifications_are_left_out() {
     let (_servers, copy) = copy().await;
-    copy.on_each(|node| async move { node.config_set("notify-keyspace-events", "KEA").await }).await;
+    _ = copy.on_each(|node| async move { node.config_set("notify-keyspace-events", "KEA").await }).await;
     let error = copy.subscribe("__keyspace@0__:k").await.unwrap_err();
     assert!(error.is_unsupported() && error.to_string().contains("on_node"), "{error}");
     let mut all = copy.psubscribe("*").await.unwrap();
-    copy.set("k", 1).await.unwrap();
-    copy.publish("c", "m").await.unwrap();
+    _ = copy.set("k", 1).await.unwrap();
+    _ = copy.publish("c", "m").await.unwrap();
     assert_eq!(text(&mut all).await, pair("c", "m"));
 }

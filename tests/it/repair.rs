@@ -64,8 +64,8 @@ async fn a_server_that_came_back_empty_is_filled_and_readmitted() {
     let (mut servers, copy) = copy().await;
     fill(&copy, 1000).await;
     servers[0].kill();
-    copy.set("string:0", "changed while it was down").await.unwrap();
-    copy.del("string:6").await.unwrap();
+    _ = copy.set("string:0", "changed while it was down").await.unwrap();
+    _ = copy.del("string:6").await.unwrap();
     let node = restart(&copy, &mut servers, 0).await;
     // What somebody else put there is not on the others.
     node.set("stray", 1).await.unwrap();
@@ -100,9 +100,9 @@ async fn of_a_node_that_missed_some_writes_those_keys_are_brought_over() {
     let copy = copy.connect().await.unwrap();
     fill(&copy, 300).await;
     servers[1].pause();
-    copy.incr("counter").await.unwrap();
-    copy.set("string:0", "new").await.unwrap();
-    copy.del("string:6").await.unwrap();
+    _ = copy.incr("counter").await.unwrap();
+    _ = copy.set("string:0", "new").await.unwrap();
+    _ = copy.del("string:6").await.unwrap();
     servers[1].resume();
     let node = copy.on_node("b").unwrap();
     eventually("it answers", async || node.ready().await.is_ok() && node.ping().await.is_ok()).await;
@@ -131,9 +131,9 @@ async fn what_is_written_during_a_repair_is_not_lost() {
                 // One writer for each key: with several, copies may differ without any repair.
                 while !stop.load(Ordering::Relaxed) {
                     let key = w * 6 + n % 100 * 24;
-                    copy.set(format!("string:{key}"), n).await.unwrap();
-                    copy.incr(format!("counter:{w}")).await.unwrap();
-                    copy.hset(format!("hash:{}", key + 1), "written", n).await.unwrap();
+                    _ = copy.set(format!("string:{key}"), n).await.unwrap();
+                    _ = copy.incr(format!("counter:{w}")).await.unwrap();
+                    _ = copy.hset(format!("hash:{}", key + 1), "written", n).await.unwrap();
                     n += 1;
                 }
                 n
@@ -243,7 +243,7 @@ async fn missed_by_b_and_c(copy: &RedisCopy) -> String {
     for (name, value) in NAMES.into_iter().zip([1, 10, 100]) {
         copy.on_node(name).unwrap().set(&key, value).await.unwrap();
     }
-    copy.incr(&key).await.unwrap();
+    _ = copy.incr(&key).await.unwrap();
     key
 }
 
@@ -336,7 +336,7 @@ async fn a_repair_by_hand_brings_over_more_keys_than_are_remembered_one_by_one()
     let (_servers, copy) = copy().await;
     let value = |i: u32| (format!("key:{i}"), i);
     for thousand in 0..12 {
-        copy.mset((thousand * 1000..(thousand + 1) * 1000).map(value)).await.unwrap();
+        _ = copy.mset((thousand * 1000..(thousand + 1) * 1000).map(value)).await.unwrap();
     }
     copy.on_node("b").unwrap().flushall().await.unwrap();
     let repaired = copy.repair("b").run().await.unwrap();
@@ -438,7 +438,7 @@ async fn progress_never_goes_back_and_is_complete_only_at_the_end() {
         check_progress(&seen);
         let mut seen = Vec::new();
         restart(&copy, &mut servers, 2).await;
-        copy.set("string:0", "new").await.unwrap();
+        _ = copy.set("string:0", "new").await.unwrap();
         let repair = copy.repair("c").on_progress(|progress| seen.push(progress));
         let repair = if dry { repair.dry_run() } else { repair };
         repair.run().await.unwrap();

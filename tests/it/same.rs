@@ -37,7 +37,7 @@ async fn is_the_same(copy: &RedisCopy, key: &str) {
 #[tokio::test]
 async fn a_hyperloglog_is_the_same_after_some_node_has_counted_it() {
     let (_servers, copy) = copy().await;
-    copy.pfadd("visitors", (0..50).collect::<Vec<_>>()).await.unwrap();
+    _ = copy.pfadd("visitors", (0..50).collect::<Vec<_>>()).await.unwrap();
     assert!(48 < copy.pfcount(&["visitors"]).await.unwrap());
     is_the_same(&copy, "visitors").await;
     // One that counts more is another one.
@@ -49,7 +49,7 @@ async fn a_hyperloglog_is_the_same_after_some_node_has_counted_it() {
 async fn a_hyperloglog_is_the_same_whichever_way_it_is_written() {
     let (_servers, copy) = copy().await;
     send(&copy.on_node("b").unwrap(), "CONFIG SET hll-sparse-max-bytes 0").await;
-    copy.pfadd("sparse:or:dense", (0..50).collect::<Vec<_>>()).await.unwrap();
+    _ = copy.pfadd("sparse:or:dense", (0..50).collect::<Vec<_>>()).await.unwrap();
     is_the_same(&copy, "sparse:or:dense").await;
 }
 

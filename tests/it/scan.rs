@@ -116,7 +116,7 @@ async fn a_node_that_is_down_is_not_passed_over() {
 #[tokio::test]
 async fn a_node_of_a_copy_that_is_behind_is_not_gone_through() {
     let (mut servers, copy) = copy().await;
-    copy.mset(expected().iter().map(|key| (key, 1))).await.unwrap();
+    _ = copy.mset(expected().iter().map(|key| (key, 1))).await.unwrap();
     for server in servers.iter_mut().take(2) {
         server.kill();
         server.restart(Data::Lose).unwrap();

@@ -137,7 +137,7 @@ async fn a_copy_remembers_which_node_missed_a_script() {
     let (mut servers, copy) = copy().await;
     let add = add().deterministic();
     let key = (0..).map(|i| format!("n:{i}")).find(|key| copy.node_for(key).name() == "a").unwrap();
-    add.key(&key).arg(1).invoke::<i64, _>(&copy).await.unwrap();
+    _ = add.key(&key).arg(1).invoke::<i64, _>(&copy).await.unwrap();
     servers[0].pause();
     let sums = add.key(&key).arg(1).invoke::<i64, _>(&copy).await.unwrap();
     assert_eq!(sums.failures().map(|(name, _)| name).collect::<Vec<_>>(), ["a"]);
@@ -202,7 +202,7 @@ async fn a_script_that_does_not_end_is_killed() {
 async fn functions_run_on_every_node_of_a_copy_if_they_are_declared_deterministic() {
     let (_servers, copy) = copy().await;
     needs!(since(&copy.on_node("a").unwrap(), (7, 0, 0)).await);
-    copy.function_load(LIBRARY).await.unwrap();
+    _ = copy.function_load(LIBRARY).await.unwrap();
     let error = Function::new("add").key("n").arg(1).invoke::<i64, _>(&copy).await.unwrap_err();
     assert!(error.is_unsupported() && error.to_string().contains("deterministic"), "{error}");
     assert!(copy.fcall::<i64>("add", "n", 1).await.unwrap_err().to_string().contains("`Function`"));

@@ -16,24 +16,24 @@ const FRESH: &str = "fresh";
 const KEYS: [&str; 10] = [TEXT, "count", "list", "hash", "sum", FRESH, "gone", "piped", "in:block", "popped"];
 
 async fn fill(copy: &RedisCopy) {
-    copy.set("other", 7).await.unwrap();
+    _ = copy.set("other", 7).await.unwrap();
     for key in [TEXT, "count", "sum", "gone", "piped", "in:block"] {
-        copy.set(key, 1).await.unwrap();
+        _ = copy.set(key, 1).await.unwrap();
     }
-    copy.rpush("list", vec![1]).await.unwrap();
-    copy.rpush("popped", vec![1, 2]).await.unwrap();
-    copy.hset("hash", "f", 1).await.unwrap();
+    _ = copy.rpush("list", vec![1]).await.unwrap();
+    _ = copy.rpush("popped", vec![1, 2]).await.unwrap();
+    _ = copy.hset("hash", "f", 1).await.unwrap();
 }
 
 async fn change(copy: &RedisCopy) {
-    copy.set(TEXT, 2).await.unwrap();
+    _ = copy.set(TEXT, 2).await.unwrap();
     assert_eq!(copy.incr("count").await.unwrap().first(), Some(&2));
-    copy.rpush("list", vec![2]).await.unwrap();
-    copy.hset("hash", "f", 2).await.unwrap();
-    copy.incrbyfloat("sum", 1.0).await.unwrap();
-    copy.setnx(FRESH, 2).await.unwrap();
-    copy.del("gone").await.unwrap();
-    copy.lpop::<u8>("popped").await.unwrap();
+    _ = copy.rpush("list", vec![2]).await.unwrap();
+    _ = copy.hset("hash", "f", 2).await.unwrap();
+    _ = copy.incrbyfloat("sum", 1.0).await.unwrap();
+    _ = copy.setnx(FRESH, 2).await.unwrap();
+    _ = copy.del("gone").await.unwrap();
+    _ = copy.lpop::<u8>("popped").await.unwrap();
     let pipeline = copy.pipeline();
     let piped = pipeline.incr("piped");
     pipeline.execute().await.ok().unwrap();

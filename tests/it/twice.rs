@@ -55,7 +55,7 @@ async fn two_databases_of_one_server_are_two_nodes() {
     let urls = [0, 1].map(|db| format!("{}/{db}", server.url()));
     let copy = RedisCopy::builder().node("a", &urls[0]).node("b", &urls[1]);
     let copy = copy.write_to(WriteTo::All).connect().await.unwrap();
-    copy.incr("n").await.unwrap();
+    _ = copy.incr("n").await.unwrap();
     assert_eq!(copy.get::<u8>("n").await.unwrap(), Some(1));
     let ring = RedisRing::builder().node("a", &urls[0]).node("b", &urls[1]).connect().await.unwrap();
     ring.ready().await.unwrap();
@@ -98,7 +98,7 @@ async fn a_node_that_was_down_at_the_start_is_refused_when_it_comes_up_as_the_se
     assert_eq!(copy.health()[1].1, Health::Down);
     proxy.lead_to(servers[0].port());
     eventually("it is refused", async || copy.health()[1].1 == Health::Misconfigured).await;
-    copy.incr("n").await.unwrap();
+    _ = copy.incr("n").await.unwrap();
     assert_eq!(copy.get::<u8>("n").await.unwrap(), Some(1));
     let error = copy.on_node("b").unwrap().ready().await.unwrap_err();
     says_so(&Error::Node(error), "a", "b");

@@ -100,12 +100,12 @@ async fn a_copy_of_such_servers_works_and_its_nodes_are_up() {
         };
         let copy = copy.connect().await.unwrap();
         for n in 1..=20 {
-            copy.incr("n").await.unwrap();
+            _ = copy.incr("n").await.unwrap();
             assert_eq!(copy.get::<u8>("n").await.unwrap(), Some(n));
         }
         eventually("they are up", async || copy.health().iter().all(|(_, health)| *health == Health::Up))
             .await;
-        copy.flushall().await.unwrap();
+        _ = copy.flushall().await.unwrap();
         for node in copy.nodes() {
             node.flushall().await.unwrap();
         }
@@ -162,7 +162,7 @@ async fn an_identity_says_what_it_needs() {
     let servers = with_user("+@all -dbsize").start_many(2).unwrap();
     let [a, b] = [0, 1].map(|i| as_user(&servers[i]));
     let copy = RedisCopy::builder().node("a", &a).node("b", &b).identity("shop").connect().await.unwrap();
-    copy.set("k", 1).await.unwrap();
+    _ = copy.set("k", 1).await.unwrap();
 }
 
 /// What stands before several servers and does not know what concerns one of them.

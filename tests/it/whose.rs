@@ -101,7 +101,7 @@ async fn a_reply_of_another_type_is_told_of_the_node_that_gave_it() {
     let look = Script::new("return redis.call('GET', KEYS[1])").read_only();
     for name in ["a", "b", "c"] {
         let key = key(name);
-        copy.set(&key, "text").await.unwrap();
+        _ = copy.set(&key, "text").await.unwrap();
         assert_eq!(who(copy.get::<u8>(&key).await.unwrap_err()), name);
         assert_eq!(who(copy.query::<u8>(redis::cmd("GET").arg(&key)).await.unwrap_err()), name);
         let pipeline = copy.pipeline();

@@ -47,7 +47,7 @@ pub struct Tally {
 
 /// Writes the keys that are there before the load begins.
 pub async fn fill(copy: &RedisCopy) {
-    copy.mset((0..STANDING).map(|i| (format!("standing:{i}"), i))).await.unwrap();
+    _ = copy.mset((0..STANDING).map(|i| (format!("standing:{i}"), i))).await.unwrap();
 }
 
 impl Load {

@@ -22,6 +22,7 @@ use crate::error::Partial;
 /// # }
 /// ```
 #[derive(Clone)]
+#[must_use = "it says which nodes did not take it, and why"]
 pub struct Replies<T> {
     replies: Vec<(Arc<str>, Outcome<T>)>,
     /// Whose answer is taken where one is wanted.

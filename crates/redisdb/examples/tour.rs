@@ -63,7 +63,7 @@ async fn main() -> Result {
     title("A copy: every key on each of the servers");
     let copy = named(&copy_urls).fold(RedisCopy::builder(), |copy, (name, url)| copy.node(name, url));
     let copy = copy.connect().await?;
-    copy.flushdb().await?;
+    _ = copy.flushdb().await?;
     load("into the copy", &copy, &packages).await?;
     read_from_copy(&copy).await?;
 

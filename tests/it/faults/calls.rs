@@ -123,7 +123,7 @@ async fn a_paused_server_times_out_and_comes_back() {
 async fn a_copy_answers_every_read_while_a_server_is_down() {
     let (mut servers, copy) = copy().await;
     let keys: Vec<String> = (0..60).map(|i| format!("key:{i}")).collect();
-    copy.mset(keys.iter().zip(0..)).await.unwrap();
+    _ = copy.mset(keys.iter().zip(0..)).await.unwrap();
     for down in 0..3 {
         servers[down].kill();
         for (key, i) in keys.iter().zip(0..) {
@@ -138,8 +138,8 @@ async fn a_copy_answers_every_read_while_a_server_is_down() {
         let lost = (NAMES[down].to_owned(), Health::Syncing);
         eventually("it is known to have lost all", async || copy.health()[down] == lost).await;
         // It is empty. Written anew and vouched for, it may answer again.
-        copy.mset(keys.iter().zip(0..)).await.unwrap();
-        copy.set("written", down).await.unwrap();
+        _ = copy.mset(keys.iter().zip(0..)).await.unwrap();
+        _ = copy.set("written", down).await.unwrap();
         copy.readmit(NAMES[down]).await.unwrap();
         assert_eq!(copy.health()[down], (NAMES[down].to_owned(), Health::Up));
     }
@@ -149,7 +149,7 @@ async fn a_copy_answers_every_read_while_a_server_is_down() {
 async fn a_server_that_comes_back_empty_answers_no_read() {
     let (mut servers, copy) = copy().await;
     let keys: Vec<String> = (0..60).map(|i| format!("key:{i}")).collect();
-    copy.mset(keys.iter().zip(0..)).await.unwrap();
+    _ = copy.mset(keys.iter().zip(0..)).await.unwrap();
     // It is gone and back between two calls: nobody has seen it down.
     servers[0].kill();
     servers[0].restart(Data::Lose).unwrap();
@@ -175,7 +175,7 @@ async fn a_node_that_missed_a_write_does_not_answer_for_that_key() {
     let any = builder(ReadFrom::Any).connect().await.unwrap();
     let key = (0..).map(|i| format!("key:{i}")).find(|key| copy.node_for(key).name() == "a").unwrap();
     let other = (0..).map(|i| format!("other:{i}")).find(|key| copy.node_for(key).name() == "a").unwrap();
-    copy.mset([(&key, 1), (&other, 1)]).await.unwrap();
+    _ = copy.mset([(&key, 1), (&other, 1)]).await.unwrap();
     let owner = copy.on_node("a").unwrap().clone();
     servers[0].pause();
     // It may or may not take this one once it goes on.

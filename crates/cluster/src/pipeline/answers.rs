@@ -66,6 +66,7 @@ impl RingReply {
 /// What the commands of a pipeline on a ring were answered. The replies stay where the nodes' own lists have them, until they
 /// are taken.
 #[derive(Debug)]
+#[must_use = "each of them may be an error"]
 pub struct RingAnswers {
     /// Of each command.
     pub(crate) places: Vec<Place>,
