@@ -185,6 +185,14 @@ mod tests {
         (name.to_owned(), [&[choice], replies.join(&0).as_slice()].concat())
     }
 
+    /// The same after what lets the shared connection in, which is made before a subscription.
+    fn subscribing(name: &str, choice: u8, replies: &[&[u8]]) -> (String, Vec<u8>) {
+        let info = info("7.0.15");
+        let (password, database) = (usize::from(choice & 1), usize::from(choice >> 2 & 1));
+        let shared = [&[OK, OK][..password + database], &[info.as_slice(), ID]].concat();
+        seed(name, choice, &[shared.as_slice(), replies].concat())
+    }
+
     /// What servers say to a client that connects.
     fn handshakes() -> Vec<(String, Vec<u8>)> {
         let (redis_6, redis_7, redis_8) = (info("6.2.14"), info("7.0.15"), info("8.2.3"));
@@ -247,19 +255,23 @@ mod tests {
             seed("no-number", 0, &[&redis_7, ID, b":x\r\n"]),
             seed("pushes", 0, &[b"\x03>2\r\n+invalidate\r\n*0\r\n\x04", &redis_7, ID, NIL]),
             seed("more-replies-than-questions", 0, &[b"\x03+OK\r\n\x04", ID, NIL]),
-            seed("subscription", 9, &[&hello_6, &subscribed, PONG]),
-            seed("subscription-valkey-user", 15, &[&hello_valkey, OK, &subscribed, PONG]),
-            seed("subscription-ends", 8, &[&hello_6, &[NEWS, b"\x02"].concat(), &hello_6, &subscribed]),
-            seed(
+            subscribing("subscription", 9, &[&hello_6, &subscribed, PONG]),
+            subscribing("subscription-valkey-user", 15, &[&hello_valkey, OK, &subscribed, PONG]),
+            subscribing(
+                "subscription-ends",
+                8,
+                &[&hello_6, &[NEWS, b"\x02"].concat(), &hello_6, &subscribed],
+            ),
+            subscribing(
                 "subscription-redis-5",
                 9,
                 &[b"-ERR unknown command `HELLO`, with args beginning with: \x01\r\n"],
             ),
-            seed("subscription-proxy", 11, &[b"-ERR unknown command 'hello' \x01\r\n"]),
-            seed("subscription-echoed", 11, &[b"-\x01\r\n"]),
-            seed("subscription-no-protocol", 9, &[b"-NOPROTO unsupported protocol version \x01\r\n"]),
-            seed("subscription-denied", 9, &[&hello_6, b"-NOPERM no access to channel \x01\r\n"]),
-            seed("subscription-to-nothing", 8, &[&hello_2, b"+OK\r\n"]),
+            subscribing("subscription-proxy", 11, &[b"-ERR unknown command 'hello' \x01\r\n"]),
+            subscribing("subscription-echoed", 11, &[b"-\x01\r\n"]),
+            subscribing("subscription-no-protocol", 9, &[b"-NOPROTO unsupported protocol version \x01\r\n"]),
+            subscribing("subscription-denied", 9, &[&hello_6, b"-NOPERM no access to channel \x01\r\n"]),
+            subscribing("subscription-to-nothing", 8, &[&hello_2, b"+OK\r\n"]),
             seed("dedicated", 19, &[OK, &redis_7, ID, OK]),
             seed("dedicated-refused", 17, &[OK, &redis_7, ID, b"-WRONGPASS \x01\r\n"]),
         ]
