@@ -252,7 +252,7 @@ impl RedisRing {
     /// Listens to channels, each at its owner. The channels of keyspace notifications are listened to at every node: a
     /// key's notification comes from the key's owner, not the channel's.
     ///
-    /// A node that cannot be reached now is tried again, and has a [gap](redisdb_node::Event::Gap) when it can.
+    /// A node that cannot be reached now is tried again, and has a [gap](redisdb_node::PubSubEvent::Gap) when it can.
     ///
     /// # Errors
     /// If none of the nodes can be reached, or one does not let the user in or listen.
