@@ -32,8 +32,8 @@ fn is(words: &[String], name: &str) -> bool {
 #[tokio::test]
 async fn a_server_that_hangs_up_after_the_handshake_is_left_alone() {
     let server = Hostile::with(|words| match is(words, "CLIENT") {
-        // The last question of a node that has just connected.
-        true => Says::ThisAndEnds(b":1\r\n".to_vec()),
+        // The last question of a node that has just connected: it has no connection to end that it knows the number of.
+        true => Says::ThisAndEnds(b"-NOPERM this user has no permissions\r\n".to_vec()),
         false => Says::Usual,
     })
     .await;
