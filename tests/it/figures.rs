@@ -126,18 +126,6 @@ fn of_the_cache() {
     );
 }
 
-#[test]
-fn of_connections_that_end() {
-    let says = "3 in a row without an answer, or 10 in a row within a second each";
-    for has in [
-        "LOST_IN_A_ROW: u32 = 3",
-        "SHORT_IN_A_ROW: u32 = 10",
-        "SHORT_LIFE: Duration = Duration::from_secs(1)",
-    ] {
-        check("docs/ring.md", says, "crates/node/src/connection/breaker.rs", has);
-    }
-}
-
 /// What the documentation of the public items says.
 #[test]
 fn of_the_handles() {
@@ -479,4 +467,10 @@ fn every_kind_of_error_says_of_execution_what_its_row_says() {
     }
     // An error reply cannot be made here: `redisdb_node::error` has those.
     assert_eq!(n_checked, kinds.len());
+}
+
+#[test]
+fn of_connections_that_end() {
+    let says = "3 in a row without an answer";
+    check("docs/ring.md", says, "crates/node/src/connection/breaker.rs", "LOST_IN_A_ROW: u32 = 3");
 }

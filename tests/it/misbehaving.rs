@@ -47,23 +47,6 @@ async fn a_server_that_hangs_up_after_the_handshake_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_up_after_each_answer_is_left_alone() {
-    let server = Hostile::with(|words| match is(words, "PING") {
-        true => Says::ThisAndEnds(b"+PONG\r\n".to_vec()),
-        false => Says::Usual,
-    })
-    .await;
-    let node = Node::new(NodeConfig::new(&server.url()).unwrap());
-    let mut n_answered = 0;
-    eventually("it is left alone", async || {
-        n_answered += u32::from(node.ping().await.is_ok());
-        node.is_down()
-    })
-    .await;
-    assert!(0 < n_answered && server.n_connections() <= 12, "{} connections", server.n_connections());
-}
-
-#[tokio::test]
 async fn a_subscription_that_is_ended_again_and_again_is_made_anew_after_growing_pauses() {
     let (warnings, _listening) = Events::listen("redisdb_node::sessions::pubsub", Level::WARN);
     let server = Hostile::with(|words| match is(words, "SUBSCRIBE") {

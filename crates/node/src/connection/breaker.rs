@@ -17,9 +17,6 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// So many connections in a row that ended before anything was answered on them, and the server is left
 /// alone.
 const LOST_IN_A_ROW: u32 = 3;
-/// Or so many that ended sooner than [`SHORT_LIFE`], whatever was answered on them.
-const SHORT_IN_A_ROW: u32 = 10;
-const SHORT_LIFE: Duration = Duration::from_secs(1);
 /// How long a server is left alone before it is tried again: this, doubled by each attempt in vain ..
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// .. up to this. A restart is noticed soon, and trying costs no caller anything.
@@ -42,8 +39,6 @@ pub(crate) struct Breaker {
     window: Option<Window>,
     /// Connections in a row that ended before anything was answered on them.
     lost: u32,
-    /// Connections in a row that ended soon.
-    short: u32,
     open: Option<Open>,
     /// How often it went since it was last well for long.
     times_gone: u32,
@@ -111,10 +106,7 @@ impl Breaker {
     /// A connection ended that was in use. Returns whether the server is left alone from now on.
     pub(crate) fn lost(&mut self, now: Instant, cause: &ErrorKind, jitter: f64) -> bool {
         self.lost = self.lost.saturating_add(1);
-        let is_short = self.connected_at.is_some_and(|at| now < at + SHORT_LIFE);
-        self.short = if is_short { self.short.saturating_add(1) } else { 0 };
-        let too_many = self.lost >= LOST_IN_A_ROW || self.short >= SHORT_IN_A_ROW;
-        self.open_if(too_many, now, cause, jitter)
+        self.open_if(self.lost >= LOST_IN_A_ROW, now, cause, jitter)
     }
 
     /// A connection could not be made. Returns whether that is news.
@@ -225,10 +217,7 @@ mod tests {
         // Three at once, then after 50 ms, 1 s, 4 s, 16 s, 30 s.
         assert_eq!(connections_in_a_minute(Duration::ZERO, false), 8);
         assert_eq!(connections_in_a_minute(after(20), false), 8);
-        // One that answers something on each gets ten at once.
-        assert_eq!(connections_in_a_minute(Duration::ZERO, true), 15);
-        assert_eq!(connections_in_a_minute(after(999), true), 14);
-        // A server that answers for a while is not left alone: somebody may end its connections.
+        // A server that answers meanwhile is not left alone: somebody may end its connections.
         assert_eq!(connections_in_a_minute(after(1000), true), 60);
     }
 
