@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use parking_lot::MutexGuard;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
@@ -116,11 +115,6 @@ impl Shared {
         budget: &Budget,
     ) -> Result<Value, node::Error> {
         budget.all(self.nodes.member(idx).writer()).run(spec, cmd).await
-    }
-
-    /// Held while it is judged what became of a write.
-    pub(crate) fn judging(&self) -> MutexGuard<'_, ()> {
-        self.judging.lock()
     }
 
     /// Judges a write by how many nodes took it.

@@ -158,7 +158,7 @@ impl<'a> WriteGuard<'a> {
         self.stage = Phase::Noted;
         let shared = self.shared;
         // Of two that end at once, the second sees what the first has noted.
-        let _one_at_a_time = shared.judging();
+        let _one_at_a_time = shared.judging.lock();
         let errors =
             results.iter().enumerate().filter_map(|(idx, result)| Some((idx, result.as_ref().err()?)));
         errors.for_each(|(idx, error)| shared.observe(idx, error));
@@ -276,7 +276,7 @@ impl<'a> WriteGuard<'a> {
 
     /// Notes a write of which nobody is told that it is done.
     fn note_untold(&self, took: &[Ack]) {
-        let _one_at_a_time = self.shared.judging();
+        let _one_at_a_time = self.shared.judging.lock();
         let held = self.held();
         self.note_taken(took, &held, is_done(took, &held, false));
     }

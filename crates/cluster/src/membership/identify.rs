@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use parking_lot::MutexGuard;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
@@ -23,7 +22,6 @@ use crate::engine::member::Member;
 use crate::error::Error;
 use crate::membership::look::Found;
 use crate::membership::look::Look;
-use crate::membership::marker::Marked;
 use crate::membership::marker::Marker;
 use crate::membership::marker::Stage;
 use crate::membership::state_machine::Observation;
@@ -86,7 +84,7 @@ impl CopyEngine {
         }
         for look in &looks {
             if let Found::Marked(marker, _) = &look.found {
-                self.shared.beat().seen(marker.epoch, Instant::now());
+                self.shared.beat.lock().seen(marker.epoch, Instant::now());
             }
         }
         let unproved =
@@ -124,7 +122,7 @@ impl CopyEngine {
         let marks = nodes.into_iter().map(async |idx| {
             let look = self.look(idx).await;
             let node = self.shared.process(idx, look.incarnation);
-            let epoch = self.shared.beat().newest();
+            let epoch = self.shared.beat.lock().newest();
             let marked = if let Found::Marked(marker, _) = &look.found { marker.generation } else { 0 };
             let known = self.shared.nodes.member(idx).generation().unwrap_or(0).max(marked);
             // One that is marked as whole already has not been made whole once more.
@@ -210,8 +208,8 @@ impl CopyEngine {
             }
             Found::Marked(marker, text) => {
                 hints.fence().admit(incarnation);
-                shared.beat().seen(marker.epoch, Instant::now());
-                let newest = shared.beat().newest();
+                shared.beat.lock().seen(marker.epoch, Instant::now());
+                let newest = shared.beat.lock().newest();
                 let known = member.generation();
                 // Another process than the one that this client has written to: that was marked before counts for nothing,
                 // only that it has been made whole since.
@@ -237,7 +235,7 @@ impl CopyEngine {
                 }
                 hints.vouch(incarnation);
                 hints.on(Observation::Intact);
-                let due = shared.beat().due(Instant::now());
+                let due = shared.beat.lock().due(Instant::now());
                 if hints.has_memory(node) && (marker.epoch < due || text == node.name().as_bytes()) {
                     let process = marker.process.clone().or(look.process);
                     let generation = marker.generation;
@@ -256,7 +254,7 @@ impl CopyEngine {
         swap.arg(SWAP).arg(1).arg(&key).arg(was).arg(marker.text());
         match member.node().send(&swap).await {
             Ok(Value::Int(1)) => {
-                self.shared.beat().seen(marker.epoch, Instant::now());
+                self.shared.beat.lock().seen(marker.epoch, Instant::now());
                 member.remember(&marker);
             }
             Ok(_) => {}
@@ -285,17 +283,17 @@ impl CopyEngine {
 impl Member {
     /// What the server was marked with last, if it is whole.
     fn marker(&self) -> Option<Marker> {
-        self.mark().whole.clone()
+        self.marked().lock().whole.clone()
     }
 
     /// How often the node had been made whole when it was looked at last.
     fn generation(&self) -> Option<u64> {
-        self.mark().generation
+        self.marked().lock().generation
     }
 
     /// The generation that was found first in this process of the node's server, this one if none was before.
     fn first_generation(&self, incarnation: u64, generation: u64) -> u64 {
-        let mut marked = self.mark();
+        let mut marked = self.marked().lock();
         let first = marked.first_found.get_or_insert((incarnation, generation));
         if first.0 != incarnation {
             *first = (incarnation, generation);
@@ -305,13 +303,9 @@ impl Member {
 
     /// Keeps what the server was marked with last.
     fn remember(&self, marker: &Marker) {
-        let mut marked = self.mark();
+        let mut marked = self.marked().lock();
         marked.generation = Some(marker.generation);
         marked.whole = (marker.state == Stage::Ready).then(|| marker.clone());
-    }
-
-    fn mark(&self) -> MutexGuard<'_, Marked> {
-        self.marked().lock()
     }
 }
 
@@ -324,10 +318,6 @@ impl Shared {
     /// The key of the marker.
     pub(crate) fn marker_key(&self) -> Option<String> {
         self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:node"))
-    }
-
-    fn beat(&self) -> MutexGuard<'_, crate::membership::marker::Beat> {
-        self.beat.lock()
     }
 
     /// The keys but for our own, which are not the same on any two servers: the marker, and what a repair is building.
