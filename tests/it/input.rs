@@ -44,7 +44,7 @@ async fn connect(url: &str) -> Error {
 
 fn node_error(error: &Error) -> &node::Error {
     let Error::Node(error) = error else { panic!("{error:?}") };
-    assert_eq!(error.node(), "n");
+    assert_eq!(error.node(), Some("n"));
     error
 }
 

@@ -140,7 +140,7 @@ impl Fate {
         if error.may_have_executed() {
             return Some(format!("it may have been executed: {error}"));
         }
-        let asked: Vec<&str> = error.node_errors().iter().map(|error| error.node()).collect();
+        let asked: Vec<&str> = error.node_errors().iter().filter_map(|error| error.node()).collect();
         let is_so = match self {
             Self::Refused(why) => error.is_unsupported() && error.to_string() == *why,
             _ if error.is_unsupported() => false,

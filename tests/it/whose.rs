@@ -20,7 +20,7 @@ fn whose(error: Error) -> Vec<String> {
     assert!(error.may_have_executed(), "{error}");
     let text = error.to_string();
     let names = match error {
-        Error::Node(error) => vec![error.node().to_owned()],
+        Error::Node(error) => error.node().map(str::to_owned).into_iter().collect(),
         Error::Merged(merged) => merged.nodes,
         other => panic!("{other}"),
     };

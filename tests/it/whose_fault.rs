@@ -161,9 +161,12 @@ impl Caller {
             Self::Ring(ring) => script.key(key).invoke(ring).await.map_err(of_b),
             Self::Copy(copy) => match script.key(key).invoke(copy).await {
                 Ok(replies) => of_copy(replies),
-                Err(error) => {
-                    Err(error.node_errors().into_iter().find(|error| error.node() == "b").unwrap().clone())
-                }
+                Err(error) => Err(error
+                    .node_errors()
+                    .into_iter()
+                    .find(|error| error.node() == Some("b"))
+                    .unwrap()
+                    .clone()),
             },
         }
     }
@@ -172,7 +175,7 @@ impl Caller {
 /// The error of `b`, which is the only one.
 fn of_b(error: Error) -> node::Error {
     let errors = error.node_errors();
-    assert!(errors.len() == 1 && errors[0].node() == "b", "{error}");
+    assert!(errors.len() == 1 && errors[0].node() == Some("b"), "{error}");
     errors[0].clone()
 }
 
@@ -235,7 +238,7 @@ async fn a_connection_that_is_killed_in_the_middle_of_a_call_is_lost_and_the_cal
             let (reply, ()) = futures_util::future::join(call, kill).await;
             let error = reply.unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Disconnected(_)), "{}: {error}", caller.name());
-            assert_eq!((error.node(), error.outcome()), ("b", Outcome::Unknown), "{error}");
+            assert_eq!((error.node(), error.outcome()), (Some("b"), Outcome::Unknown), "{error}");
             assert_ne!(id(&b).await, before, "{}", caller.name());
             // It was not repeated, and the server is not left alone.
             assert_eq!(
@@ -261,7 +264,7 @@ async fn a_reply_that_is_late_leaves_the_call_in_doubt_and_the_connection_as_it_
             "{}: {error}",
             caller.name()
         );
-        assert_eq!((error.node(), error.outcome()), ("b", Outcome::Unknown), "{error}");
+        assert_eq!((error.node(), error.outcome()), (Some("b"), Outcome::Unknown), "{error}");
         // It was executed all the same, once.
         eventually("it was executed", async || b.get::<i64>(&key).await.is_ok_and(|value| value == Some(1)))
             .await;
@@ -344,7 +347,7 @@ async fn a_server_that_loads_has_executed_nothing_and_keeps_its_connection() {
             let error = caller.incr_by(way, &key).await.unwrap_err();
             let whose = format!("{} {way}: {error}", caller.name());
             assert!(error.code() == Some("LOADING") && error.is_passing(), "{whose}");
-            assert_eq!((error.node(), error.outcome()), ("b", Outcome::Rejected), "{whose}");
+            assert_eq!((error.node(), error.outcome()), (Some("b"), Outcome::Rejected), "{whose}");
             assert!(!error.may_have_executed() && !b.is_down(), "{whose}");
         }
         assert_eq!(id(&b).await, before, "{}", caller.name());
@@ -389,7 +392,7 @@ async fn what_is_no_reply_leaves_the_call_in_doubt_and_ends_the_connection() {
                 is_noisy.store(false, Ordering::Relaxed);
                 let whose = format!("{} {way}, {noise:?}: {error}", caller.name());
                 assert!(matches!(error.kind(), ErrorKind::Disconnected(_)), "{whose}");
-                assert_eq!((error.node(), error.outcome()), ("b", Outcome::Unknown), "{whose}");
+                assert_eq!((error.node(), error.outcome()), (Some("b"), Outcome::Unknown), "{whose}");
                 assert!(error.may_have_executed(), "{whose}");
                 // It was not repeated, and the server is not left alone.
                 assert_eq!(n_incr.load(Ordering::Relaxed), 1, "{whose}");

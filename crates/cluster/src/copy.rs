@@ -345,8 +345,7 @@ impl Execute for RedisCopy {
     }
 
     fn one_reply<T: Send>(written: Replies<T>) -> Result<T, Error> {
-        let none =
-            || node::Error::new("*".into(), "?", node::ErrorKind::Unsupported("no node was asked".into()));
+        let none = || node::Error::without_node("", node::ErrorKind::Unsupported("no node was asked".into()));
         written.into_first().map_err(|error| Error::Node(error.unwrap_or_else(none)))
     }
 

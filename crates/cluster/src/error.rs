@@ -184,7 +184,7 @@ impl Partial {
         let of = |key| match found.get(key) {
             Some(Ok((node, value))) => decode(node, command, value.clone()),
             Some(Err(error)) => Err(error.clone()),
-            None => Err(node::Error::new("*".into(), command, unasked())),
+            None => Err(node::Error::without_node(command, unasked())),
         };
         keys.iter().map(|key| of(key).map_err(Error::Node)).collect()
     }
@@ -400,7 +400,7 @@ mod tests {
             for found in &found[..2] {
                 let Err(Error::Node(error)) = found else { panic!("{found:?}") };
                 assert!(matches!(error.kind(), node::ErrorKind::Reply(_)), "{error}");
-                assert_eq!(error.node(), "x");
+                assert_eq!(error.node(), Some("x"));
             }
             assert!(matches!(&found[2], Err(Error::Node(error)) if error.is_timeout()));
         }

@@ -166,11 +166,11 @@ impl<T> Replies<T> {
         first.into_iter().chain(others.map(|(_, reply)| reply)).map(|(_, outcome)| outcome)
     }
 
-    /// The node whose answer is the one to go by.
-    pub(crate) fn first_node(&self) -> Arc<str> {
+    /// The node whose answer is the one to go by; `None` if no node answered.
+    pub(crate) fn first_node(&self) -> Option<Arc<str>> {
         let first = self.replies.get(self.first).filter(|(_, outcome)| outcome.ok().is_some());
         let first = first.or_else(|| self.replies.iter().find(|(_, outcome)| outcome.ok().is_some()));
-        first.map_or_else(|| "*".into(), |(name, _)| Arc::clone(name))
+        first.map(|(name, _)| Arc::clone(name))
     }
 
     /// The answer to go by, or why there is none.

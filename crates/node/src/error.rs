@@ -24,7 +24,7 @@ pub struct Error {
 
 #[derive(Clone)]
 struct Inner {
-    node: Arc<str>,
+    node: Option<Arc<str>>,
     command: Cow<'static, str>,
     kind: ErrorKind,
 }
@@ -153,23 +153,32 @@ pub enum Outcome {
 }
 
 impl Error {
-    /// An error of a command on a node.
+    /// Makes the error of a command on a node.
     #[cold]
     pub fn new(node: Arc<str>, command: impl Into<Cow<'static, str>>, kind: impl Into<ErrorKind>) -> Self {
-        let command = command.into();
-        let kind = match kind.into() {
+        Self::made(Some(node), command.into(), kind.into())
+    }
+
+    /// Makes the error of a command that failed before a node was chosen, or on no node in particular.
+    #[cold]
+    pub fn without_node(command: impl Into<Cow<'static, str>>, kind: impl Into<ErrorKind>) -> Self {
+        Self::made(None, command.into(), kind.into())
+    }
+
+    fn made(node: Option<Arc<str>>, command: Cow<'static, str>, kind: ErrorKind) -> Self {
+        let kind = match kind {
             ErrorKind::Server(reply) if has_passwords(&command) => ErrorKind::Server(reply.hushed()),
             kind => kind,
         };
         Self { inner: Box::new(Inner { node, command, kind }) }
     }
 
-    /// The name of the node.
-    pub fn node(&self) -> &str {
-        &self.inner.node
+    /// The name of the node; `None` where no node was asked, or no single one is at fault.
+    pub fn node(&self) -> Option<&str> {
+        self.inner.node.as_deref()
     }
 
-    /// The name of the command, as on the wire.
+    /// The name of the command, as on the wire; empty for a command without a name.
     pub fn command(&self) -> &str {
         &self.inner.command
     }
@@ -327,7 +336,13 @@ pub(crate) fn io_error(error: &RedisError) -> Option<&io::Error> {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "node `{}`: `{}`: {}", self.node(), foreign::word(self.command()), self.reason())
+        if let Some(node) = self.node() {
+            write!(f, "node `{node}`: ")?;
+        }
+        if !self.command().is_empty() {
+            write!(f, "`{}`: ", foreign::word(self.command()))?;
+        }
+        self.reason().fmt(f)
     }
 }
 
@@ -431,6 +446,17 @@ mod tests {
         for shown in [error.to_string(), format!("{error:?}"), error.reason().to_string()] {
             assert!(shown.len() < 1000 && !shown.contains(['\u{1b}', '\n']), "{}", shown.len());
         }
+    }
+
+    #[test]
+    fn the_text_names_the_node_and_the_command_if_there_are_any() {
+        let says = |error: Error| (error.node().map(str::to_owned), error.to_string());
+        let kind = || ErrorKind::Unsupported("no".into());
+        let of_a = |text: &str| (Some("a".to_owned()), text.to_owned());
+        assert_eq!(says(Error::new("a".into(), "GET", kind())), of_a("node `a`: `GET`: no"));
+        assert_eq!(says(Error::new("a".into(), "", kind())), of_a("node `a`: no"));
+        assert_eq!(says(Error::without_node("GET", kind())), (None, "`GET`: no".to_owned()));
+        assert_eq!(says(Error::without_node("", kind())), (None, "no".to_owned()));
     }
 
     #[test]

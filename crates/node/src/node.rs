@@ -135,7 +135,7 @@ impl Node {
             .try_into()
             .map_err(Into::into)
             .and_then(|config| config.check().map(|()| config))
-            .map_err(|error| Error::new("?".into(), "CONNECT", ErrorKind::Config(error)))?;
+            .map_err(|error| Error::without_node("CONNECT", ErrorKind::Config(error)))?;
         let node = Self::new(config);
         node.ready().await?;
         Ok(node)

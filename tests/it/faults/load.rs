@@ -117,7 +117,7 @@ impl Store {
         match self {
             Store::Ring(_) => {
                 let is_faulty =
-                    |name: &str| NAMES.iter().zip(faulty).any(|(n, faulty)| *n == name && *faulty);
+                    |name| NAMES.iter().zip(faulty).any(|(n, faulty)| Some(*n) == name && *faulty);
                 let errors = error.node_errors();
                 !errors.is_empty() && errors.iter().all(|error| is_faulty(error.node()))
             }

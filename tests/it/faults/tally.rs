@@ -169,7 +169,7 @@ impl Tally {
 
     /// Notes what one node said during the call that is under way.
     pub fn note(&mut self, error: &node::Error) {
-        self.notes.push((error.node().to_owned(), label(error.kind())));
+        self.notes.push((error.node().unwrap_or("no node").to_owned(), label(error.kind())));
     }
 
     /// Excuses what ran out of time while the machine was late.

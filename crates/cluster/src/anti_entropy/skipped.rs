@@ -73,17 +73,18 @@ impl Shared {
     /// Tells once what a node refused that a copy needs and tries again and again, and what would permit it. That it cannot
     /// be reached, or is full, the node itself tells.
     pub(crate) fn tell_refused(&self, error: &node::Error, key: Option<&[u8]>) {
-        let name = error.node();
+        let node = error.node();
+        let name = node.unwrap_or_default();
         match self.mending(error, key) {
             Some(mending) => {
                 if self.is_news(format!("{name} {mending}")) {
-                    tracing::warn!(node = name, %error, "the copy lacks a permission: {mending}");
+                    tracing::warn!(node, %error, "the copy lacks a permission: {mending}");
                 }
             }
             None if error.code().is_none() || error.is_passing() || error.refuses_writes() => {}
             None => {
                 if self.is_news(format!("{name} {} {:?}", error.command(), error.code())) {
-                    tracing::warn!(node = name, %error, "the copy is refused what it needs, and tries again");
+                    tracing::warn!(node, %error, "the copy is refused what it needs, and tries again");
                 }
             }
         }
@@ -106,7 +107,7 @@ impl Shared {
     }
 
     fn mending(&self, error: &node::Error, key: Option<&[u8]>) -> Option<String> {
-        let idx = self.nodes.position(error.node()).ok()?;
+        let idx = self.nodes.position(error.node()?).ok()?;
         value::mending(self.nodes.at(idx), error, key)
     }
 }

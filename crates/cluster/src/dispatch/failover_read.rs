@@ -73,7 +73,7 @@ impl CopyEngine {
             }
         }
         let is_behind = |idx: &usize| {
-            !errors.iter().any(|error: &node::Error| error.node() == &**shared.nodes.name(*idx))
+            !errors.iter().any(|error: &node::Error| error.node() == Some(shared.nodes.name(*idx)))
         };
         let stale: Vec<usize> =
             shared.nodes.ring().successors(key.unwrap_or_default()).filter(is_behind).collect();

@@ -77,7 +77,8 @@ impl CopyEngine {
             }
         }
         let is_behind = |idx: &usize| {
-            !in_vain.contains(idx) && !errors.iter().any(|error| error.node() == &**shared.nodes.name(*idx))
+            !in_vain.contains(idx)
+                && !errors.iter().any(|error| error.node() == Some(shared.nodes.name(*idx)))
         };
         let stale = order().filter(is_behind).collect();
         guard.nothing_missed();

@@ -101,7 +101,7 @@ impl CopyEngine {
             let identified = budget.limit(self.check_identity()).boxed().await;
             identified.unwrap_or_else(|| {
                 let kind = node::ErrorKind::ConnectTimeout(self.deadline.unwrap_or_default());
-                Err(Error::Node(node::Error::new("*".into(), "CONNECT", kind)))
+                Err(Error::Node(node::Error::without_node("CONNECT", kind)))
             })?;
         }
         Ok(budget)

@@ -87,12 +87,17 @@ impl fmt::Display for Unavailable {
             write!(f, " of key `{}`", foreign::bytes(key))?;
         }
         if let ([error], [], []) = (self.errors.as_slice(), self.behind.as_slice(), self.in_vain.as_slice()) {
-            return write!(f, ": its node `{}` cannot answer: {}", error.node(), error.reason());
+            f.write_str(": its node ")?;
+            if let Some(node) = error.node() {
+                write!(f, "`{node}` ")?;
+            }
+            return write!(f, "cannot answer: {}", error.reason());
         }
         f.write_str(": no node can answer")?;
-        self.errors
-            .iter()
-            .try_for_each(|error| write!(f, "; node `{}`: {}", error.node(), error.reason()))?;
+        self.errors.iter().try_for_each(|error| match error.node() {
+            Some(node) => write!(f, "; node `{node}`: {}", error.reason()),
+            None => write!(f, "; {}", error.reason()),
+        })?;
         for name in &self.in_vain {
             match self.behind.contains(name) {
                 true => write!(f, "; node `{name}` is behind, so what it did does not count")?,

@@ -128,7 +128,7 @@ impl RingEngine {
                     Some(first) => (*first).clone(),
                     None => {
                         let kind = node::ErrorKind::Unsupported(error.to_string().into());
-                        node::Error::new("*".into(), spec.name, kind)
+                        node::Error::without_node(spec.name, kind)
                     }
                 }
             })

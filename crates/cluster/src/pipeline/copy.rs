@@ -57,7 +57,7 @@ impl CopyReply {
             Self::One(name, _) => vec![Arc::clone(name)],
             Self::Merged(names, _) => names.to_vec(),
             Self::All(replies) if spec.access == Access::Each => replies.names(),
-            Self::All(replies) => vec![replies.first_node()],
+            Self::All(replies) => replies.first_node().into_iter().collect(),
         };
         let is_merged = matches!(self, Self::Merged(..)) || spec.access == Access::Each;
         let value = self.into_one(spec)?;
@@ -324,6 +324,6 @@ impl SendMany for RedisCopy {
     }
 
     fn given_up(&self, command: &'static str) -> Error {
-        Error::Node(lost("*".into(), command))
+        Error::Node(lost(None, command))
     }
 }

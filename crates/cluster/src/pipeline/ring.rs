@@ -344,6 +344,6 @@ impl SendMany for RedisRing {
         let reason = "the pipeline was dropped before its replies came";
         let source = std::io::Error::new(std::io::ErrorKind::Interrupted, reason);
         let kind = node::ErrorKind::Disconnected(Arc::new(source));
-        Error::Node(node::Error::new("*".into(), command, kind))
+        Error::Node(node::Error::without_node(command, kind))
     }
 }

@@ -83,7 +83,7 @@ impl<'a> Wave<'a> {
                 *outcome = reply;
             }
         }
-        let unasked = || Err(Error::Node(lost("*".into(), "")));
+        let unasked = || Err(Error::Node(lost(None, "")));
         outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unasked)).collect()
     }
 
@@ -150,7 +150,7 @@ impl<'a> Wave<'a> {
         let is_over = self.budget.is_over();
         let mut next = |idx: usize, spec: &Spec| {
             let answer = answers.get_mut(idx).and_then(Iterator::next);
-            answer.unwrap_or_else(|| Err(lost(Arc::clone(shared.nodes.name(idx)), spec.name)))
+            answer.unwrap_or_else(|| Err(lost(Some(shared.nodes.name(idx)), spec.name)))
         };
         let last_writes_of = OnceCell::new();
         let is_written_after = |i: usize, call: &Call<'_>| {
@@ -165,7 +165,7 @@ impl<'a> Wave<'a> {
         let guard = std::mem::take(&mut self.guard);
         let judged = self.steps.iter().enumerate().zip(guard).map(|((i, step), guard)| match step {
             Step::Nothing(error) => Some(Err(error.clone())),
-            Step::ByItself(call) => Some(Err(Error::Node(lost("*".into(), call.spec.name)))),
+            Step::ByItself(call) => Some(Err(Error::Node(lost(None, call.spec.name)))),
             Step::All(call, _) => {
                 let answers: Answers = (0..shared.nodes.len()).map(|idx| next(idx, call.spec)).collect();
                 Some(match guard {
@@ -280,8 +280,12 @@ fn is_lacking(answer: &Result<Value, node::Error>) -> bool {
 }
 
 /// The error of a command whose answer nobody waited for.
-pub(crate) fn lost(node: Arc<str>, command: &'static str) -> node::Error {
+pub(crate) fn lost(node: Option<&Arc<str>>, command: &'static str) -> node::Error {
     let reason = "the pipeline was dropped before its replies came";
     let source = std::io::Error::new(std::io::ErrorKind::Interrupted, reason);
-    node::Error::new(node, command, node::ErrorKind::Disconnected(Arc::new(source)))
+    let kind = node::ErrorKind::Disconnected(Arc::new(source));
+    match node {
+        Some(node) => node::Error::new(Arc::clone(node), command, kind),
+        None => node::Error::without_node(command, kind),
+    }
 }

@@ -70,7 +70,7 @@ impl RingEngine {
                         let first = error.node_errors().first().map(|error| (*error).clone());
                         *own.lock() = Some(error);
                         Err(first.unwrap_or_else(|| {
-                            node::Error::new("*".into(), "MULTI", node::ErrorKind::Unsupported("".into()))
+                            node::Error::without_node("MULTI", node::ErrorKind::Unsupported("".into()))
                         }))
                     }
                 }

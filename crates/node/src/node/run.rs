@@ -268,7 +268,7 @@ impl Node {
     }
 
     pub(crate) fn wordless(&self) -> Error {
-        self.failed("?", ErrorKind::Unsupported(empty::WORDLESS.into()))
+        self.failed("", ErrorKind::Unsupported(empty::WORDLESS.into()))
     }
 
     /// Runs a script and returns its reply as it is: by its hash, and by its code where that is not known.
