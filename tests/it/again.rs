@@ -6,6 +6,7 @@ use redisdb::Node;
 use redisdb::NodeConfig;
 use redisdb::commands::*;
 use redisdb::node::ErrorKind;
+use redisdb::node::PubSubEvent;
 use redisdb_tests::Proxy;
 use redisdb_tests::eventually;
 use xtask::Server;
@@ -90,6 +91,30 @@ async fn a_reply_that_is_too_large_costs_others_what_a_lost_connection_does() {
     let count = count.await.unwrap().unwrap_err();
     assert!(matches!(count.kind(), ErrorKind::Disconnected(_)) && count.may_have_executed(), "{count}");
     assert!(!node.is_down());
+}
+
+#[tokio::test]
+async fn the_limit_on_replies_holds_on_every_connection() {
+    let server = Server::start().unwrap();
+    let node = Node::connect(NodeConfig::new(&server.url()).unwrap().with_max_reply(1 << 20)).await.unwrap();
+    let large = "x".repeat(2 << 20);
+    let is_refused = |error: &redisdb::node::Error| matches!(error.kind(), ErrorKind::ReplyTooLarge { .. });
+    node.set("big", &large).await.unwrap();
+    let error = node.get::<Vec<u8>>("big").await.map(drop).unwrap_err();
+    assert!(is_refused(&error), "the shared one: {error}");
+    let error = node.dedicated().await.unwrap().get::<Vec<u8>>("big").await.map(drop).unwrap_err();
+    assert!(is_refused(&error), "a dedicated one: {error}");
+    node.rpush("list", &large).await.unwrap();
+    let error = node.blpop::<String, Vec<u8>>("list", PATIENT).await.map(drop).unwrap_err();
+    assert!(is_refused(&error), "one that waits: {error}");
+    let error =
+        node.transaction("big", async |tx| tx.get::<Vec<u8>>("big").await.map(drop)).await.unwrap_err();
+    assert!(is_refused(&error), "one that watches: {error}");
+    let mut news = node.subscribe("news").await.unwrap();
+    assert_eq!(node.publish("news", &large).await.unwrap(), 1);
+    assert!(matches!(news.next().await, PubSubEvent::Gap { .. }), "one that listens");
+    node.publish("news", "small").await.unwrap();
+    assert!(matches!(news.next().await, PubSubEvent::Message(message) if message.payload == b"small"));
 }
 
 type Call = std::pin::Pin<Box<dyn Future<Output = Result<(), redisdb::node::Error>> + Send>>;

@@ -1,7 +1,9 @@
 //! Single sentences of `docs/copy.md` that nothing else holds.
 
+use redisdb::Error;
 use redisdb::Health;
 use redisdb::RedisCopy;
+use redisdb::WriteTo;
 use redisdb::commands::*;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
@@ -97,4 +99,18 @@ async fn the_marker_is_a_key_that_counts() {
         assert_eq!(node.exists("__redisdb:{shop}:node").await.unwrap(), 1);
         assert_eq!(node.dbsize().await.unwrap(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_write_that_too_few_nodes_took_stays_on_those_that_took_it() {
+    let mut servers = Servers::start(3).unwrap();
+    let copy = process(&servers.urls(), None).write_to(WriteTo::All).connect().await.unwrap();
+    _ = copy.set("k", 1).await.unwrap();
+    servers[2].kill();
+    let error = copy.set("k", 2).await.unwrap_err();
+    assert!(matches!(error, Error::TooFewReplies(_)), "{error}");
+    for name in ["a", "b"] {
+        assert_eq!(copy.on_node(name).unwrap().get::<u8>("k").await.unwrap(), Some(2), "{name}");
+    }
+    assert_eq!(copy.get::<u8>("k").await.unwrap(), Some(2));
 }

@@ -73,3 +73,20 @@ async fn a_pipeline_is_used_again() {
     pipeline.execute().await.ok().unwrap();
     assert_eq!(value.await.unwrap(), Some(1));
 }
+
+#[tokio::test]
+async fn all_ordinary_calls_of_a_node_share_one_connection() {
+    let server = Server::start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    let received = async || node.info().await.unwrap().parse::<u32>("stats", "total_connections_received");
+    let before = received().await.unwrap();
+    let calls = (0..200).map(|i| {
+        let node = node.clone();
+        tokio::spawn(async move { node.incrby("n", i).await.map(drop) })
+    });
+    for call in futures_util::future::join_all(calls).await {
+        call.unwrap().unwrap();
+    }
+    assert_eq!(received().await, Some(before), "no connection was made for them");
+    assert_eq!(node.get::<i64>("n").await.unwrap(), Some((0..200).sum()));
+}

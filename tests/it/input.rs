@@ -78,6 +78,16 @@ fn a_url_that_cannot_be_used_says_why() {
 }
 
 #[test]
+fn no_url_turns_off_what_a_certificate_proves() {
+    for end in ["/#insecure", "?insecure=true", "?ssl_cert_reqs=none", "?verify=false", "?tls_insecure=1"] {
+        let error = NodeConfig::new(&format!("rediss://h{end}")).unwrap_err();
+        let is_refused =
+            matches!(error, node::ConfigError::Fragment | node::ConfigError::UnknownParameter { .. });
+        assert!(is_refused, "{end}: {error:?}");
+    }
+}
+
+#[test]
 fn a_list_of_nodes_that_makes_no_ring_says_why() {
     let error = RedisRing::builder().build().unwrap_err();
     assert!(matches!(error, Error::Ring(BuildError::Empty)), "{error:?}");

@@ -13,6 +13,9 @@ use redisdb::Scan;
 use redisdb::commands::ScanOptions;
 use redisdb::commands::TimeToLive;
 use redisdb::node::KeyCommands;
+use redisdb::node::LockError;
+use redisdb::node::LockOptions;
+use redisdb::node::Script;
 use redisdb::node::ScriptingCommands;
 use redisdb::node::ServerCommands;
 use redisdb::node::StringCommands;
@@ -281,5 +284,28 @@ async fn a_ring_remapped_without_a_node_does_on_its_return_as_it_was_told() {
         }
         let other = ring.on_node("b").unwrap().get::<String>("other:1").await.unwrap();
         assert_eq!(other.as_deref(), Some("kept"), "{rejoin:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_one_connection_or_one_owner_fails_with_its_node() {
+    for on_down in [OnDown::Failover { ttl_cap: CAP }, OnDown::Remap { on_return: Rejoin::Trust }] {
+        let mut servers = servers();
+        let ring = ring(&servers, on_down.clone()).await;
+        let key = &keys_of(&ring, "b", 1)[0];
+        servers[1].kill();
+        away(&ring, "b").await;
+        assert_eq!(ring.get::<u8>(key).await.unwrap(), None, "another node stands in");
+        let transaction = ring.transaction(key, async |tx| tx.get::<u8>(key).await).await;
+        let script = Script::new("return 1").key(key).invoke::<u8, _>(&ring).await;
+        for error in [transaction.unwrap_err(), script.unwrap_err()] {
+            assert!(error.to_string().contains("its node `b` cannot answer"), "{on_down:?}: {error}");
+            assert!(!error.may_have_executed(), "{error}");
+        }
+        let once = LockOptions::new(CAP).wait_at_most(Duration::ZERO);
+        let error = ring.lock(key, once).acquire().await.unwrap_err();
+        assert!(matches!(&error, LockError::Store(error) if error.to_string().contains("`b`")), "{error}");
+        let error = ring.subscribe(key).await.unwrap_err();
+        assert!(error.is_connect() && error.to_string().contains("`b`"), "{error}");
     }
 }

@@ -1,7 +1,11 @@
 //! Scripts and functions.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
 use redisdb::Error;
 use redisdb::Node;
+use redisdb::node::ErrorKind;
 use redisdb::node::FlushMode;
 use redisdb::node::Function;
 use redisdb::node::FunctionRestore;
@@ -9,6 +13,8 @@ use redisdb::node::KeyCommands;
 use redisdb::node::Script;
 use redisdb::node::ScriptingCommands;
 use redisdb::node::StringCommands;
+use redisdb_tests::Hostile;
+use redisdb_tests::Says;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
 use redisdb_tests::is_since;
@@ -264,4 +270,33 @@ async fn an_idempotent_script_is_sent_again_when_its_connection_breaks_and_anoth
     again.await.unwrap().unwrap();
     let calls = node.mget::<u8>(&["calls:again", "calls:once", "again"]).await.unwrap();
     assert_eq!(calls, [Some(1), None, Some(1)]);
+}
+
+/// A server that ends the connection at a command, so often, and then answers it with 1.
+async fn ends_at(command: &'static str, times: usize) -> Hostile {
+    let seen = AtomicUsize::new(0);
+    Hostile::with(move |words| match words[0].eq_ignore_ascii_case(command) {
+        true if seen.fetch_add(1, Ordering::Relaxed) < times => Says::ThisAndEnds(Vec::new()),
+        true => Says::This(b":1\r\n".to_vec()),
+        false => Says::Usual,
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_script_that_only_reads_is_sent_again_as_often_as_a_read_and_an_idempotent_one_once() {
+    let look = Script::new("return redis.call('GET', KEYS[1])");
+    for (command, script, times) in [
+        ("EVALSHA_RO", look.clone().read_only(), 2),
+        ("EVALSHA", look.clone().idempotent(), 1),
+        ("EVALSHA", look, 0),
+    ] {
+        let server = ends_at(command, times).await;
+        let node = Node::connect(server.url()).await.unwrap();
+        assert_eq!(script.key("k").invoke::<u8, _>(&node).await.unwrap(), 1, "{command}");
+        let server = ends_at(command, times + 1).await;
+        let node = Node::connect(server.url()).await.unwrap();
+        let error = script.key("k").invoke::<u8, _>(&node).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Disconnected(_)), "{command}: {error}");
+    }
 }

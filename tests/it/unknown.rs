@@ -73,6 +73,26 @@ async fn a_server_that_does_not_know_a_command_of_ours_is_used_without() {
     assert_eq!(node.process(0), None);
 }
 
+/// How many connections a server has had.
+async fn received(node: &Node) -> u32 {
+    node.info().await.unwrap().parse("stats", "total_connections_received").unwrap()
+}
+
+#[tokio::test]
+async fn a_dedicated_connection_is_made_anew_each_time_where_unwatch_is_not_known() {
+    for (unknown, n_made) in [(&[] as &[&str], 1), (&["UNWATCH"], 3)] {
+        let server = without(unknown).start().unwrap();
+        let node = Node::connect(server.url()).await.unwrap();
+        let before = received(&node).await;
+        for i in 0..3 {
+            node.rpush("list", i).await.unwrap();
+            let popped = node.blpop::<String, u8>("list", Duration::from_secs(5)).await.unwrap();
+            assert_eq!(popped.unwrap().1, i);
+        }
+        assert_eq!(received(&node).await - before, n_made, "without {unknown:?}");
+    }
+}
+
 #[tokio::test]
 async fn nor_does_a_user_need_to_be_allowed_them() {
     for rules in [

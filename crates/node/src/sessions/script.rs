@@ -89,8 +89,8 @@ impl Script {
     /// Declares that it only reads, and has the server see to it: no command in it may write. Since Redis
     /// 7.0.
     ///
-    /// It is sent once more when the connection breaks, and on a copy it goes to one node, as every read
-    /// does.
+    /// It is sent again when the connection breaks, as often as a read is. On a copy it goes to one node, as
+    /// every read does.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.declared.read_only = true;
