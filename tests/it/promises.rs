@@ -45,7 +45,8 @@ fn every_test_that_a_page_names_exists() {
     let crates =
         fs::read_dir(root().join("crates")).unwrap().map(|file| file.unwrap().path().join("README.md"));
     let mut n_named = 0;
-    for path in docs.chain(crates).chain([root().join("README.md")]) {
+    let others = ["README.md", "SECURITY.md", "benches/README.md"].map(|page| root().join(page));
+    for path in docs.chain(crates).chain(others) {
         let page = fs::read_to_string(&path).unwrap();
         for name in named(&page) {
             assert!(exists(name), "{}: there is no test `{name}`", path.display());
@@ -53,6 +54,34 @@ fn every_test_that_a_page_names_exists() {
         }
     }
     assert!(n_named > 10, "they are found: {n_named}");
+}
+
+/// The page of the cache names its tests shorter: by module and function of `tests/it/cache`, the module once for several.
+#[test]
+fn every_test_that_the_page_of_the_cache_names_exists() {
+    let page = fs::read_to_string(root().join("docs/cache.md")).unwrap();
+    let (_, table) = page.split_once("## What is held by which test").unwrap();
+    let mut n_named = 0;
+    for row in table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| no.")) {
+        let cell = row.trim_matches('|').split('|').nth(2).unwrap();
+        let parts: Vec<&str> = cell.split('`').collect();
+        let mut module = None;
+        for (before, name) in parts.iter().step_by(2).zip(parts.iter().skip(1).step_by(2)) {
+            let of_the_crate = before.ends_with("unit ") || module == Some("unit");
+            match name.split_once("::") {
+                Some((of, test)) => {
+                    module = Some(of);
+                    assert!(exists(&format!("cache::{of}::{test}")), "{name}");
+                }
+                // A unit of the crate is found by its name alone.
+                None if of_the_crate => module = Some("unit"),
+                None if *name == "Duration" => {}
+                None => assert!(exists(&format!("cache::{}::{name}", module.unwrap())), "{name}"),
+            }
+            n_named += 1;
+        }
+    }
+    assert!(n_named > 100, "they are found: {n_named}");
 }
 
 #[test]
