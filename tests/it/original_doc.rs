@@ -1,5 +1,6 @@
 //! `docs/original.md` leaves none of the original's methods out, and names methods and tests that exist.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -66,4 +67,47 @@ fn every_method_names_a_test_that_exists() {
             );
         }
     }
+}
+
+/// What the page of commands says of a ring and of a copy, by the name of the command.
+fn commands() -> HashMap<String, [String; 2]> {
+    let page = fs::read_to_string(root().join("docs/commands.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| [`"));
+    let entry = |row: &str| {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+        let name = quoted(&cells[0]).next().unwrap().to_lowercase();
+        (name, [cells[3].clone(), cells[4].clone()])
+    };
+    rows.map(entry).collect()
+}
+
+/// What a word of the page of commands means for a copy, as this page says it.
+fn on_a_copy(word: &str) -> Vec<&str> {
+    match word.split(' ').next().unwrap() {
+        "deadline" => vec!["every node, one point in time"],
+        "conditional" if word.contains("with") => vec!["every node; with a condition one node decides"],
+        "conditional" | "random" | "float" => vec!["one node decides, the others follow"],
+        "pop" => vec!["one node decides, the others follow", "refused"],
+        "script" => vec!["refused"],
+        _ => vec![word],
+    }
+}
+
+#[test]
+fn every_method_goes_where_the_page_of_commands_says() {
+    // The words of these are about more than one command.
+    const OTHERWISE: [&str; 4] = ["scan", "sort", "unwatch", "watch"];
+    let commands = commands();
+    let mut n_compared = 0;
+    for row in rows() {
+        let name = row[0].trim_matches('`');
+        let is_command = |name: &str| commands.get(name).filter(|_| !OTHERWISE.contains(&name));
+        let Some([ring, copy]) = is_command(name).or_else(|| is_command(&name.replace('_', " "))) else {
+            continue;
+        };
+        assert_eq!(&row[2], ring, "{name} on a ring");
+        assert!(on_a_copy(copy).contains(&row[3].as_str()), "{name} on a copy: {} for {copy}", row[3]);
+        n_compared += 1;
+    }
+    assert!(n_compared > 140, "they are found: {n_compared}");
 }
