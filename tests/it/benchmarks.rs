@@ -79,6 +79,16 @@ fn how_much_faster_a_lookup_is_follows_from_the_table() {
     assert!((3.7 - times(with_xxh3[1], ours[1])).abs() <= 0.1);
 }
 
+#[test]
+fn what_the_readme_says_of_building_a_ring_is_what_was_measured() {
+    let rows = table(&page(), "| nodes | time | bytes |");
+    let of = |nodes: &str| &rows.iter().find(|row| row[0] == nodes).unwrap()[1];
+    let says = format!("Building it takes {} for 3 nodes and {} for 1000.", of("3"), of("1000"));
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/hashring/README.md");
+    let readme = fs::read_to_string(readme).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(readme.contains(&says), "the README does not say: {says}");
+}
+
 /// A row with a cell too many or too few is shown without it.
 #[test]
 fn every_row_of_a_table_has_as_many_cells_as_its_head() {
