@@ -54,22 +54,22 @@ fn of_one_node() {
     }
     for (says, file, has) in [
         (
-            "again in the background, soon at first, then every second;",
+            "again in the background, soon at first, then every second.",
             "connection/breaker",
             "LONGEST_PAUSE: Duration = Duration::from_secs(1)",
         ),
         (
-            "and the like after 1 s, 2 s, .. up to 30 s",
+            "and the like it is tried after 1 s, 2 s, .. up to 30 s",
             "connection/breaker",
             "LONGEST_LONG_PAUSE: Duration = Duration::from_secs(30)",
         ),
         (
-            "and the like after 1 s, 2 s, .. up to 30 s",
+            "and the like it is tried after 1 s, 2 s, .. up to 30 s",
             "connection/breaker",
             "FIRST_LONG_PAUSE: Duration = Duration::from_secs(1)",
         ),
         (
-            "one that comes and goes is left alone for 1 s, 4 s, .. up to 30 s",
+            "A server that comes and goes is left alone for 1 s, 4 s, .. up to 30 s",
             "connection/breaker",
             "FIRST_REST: Duration = Duration::from_secs(1)",
         ),
@@ -124,6 +124,123 @@ fn of_the_cache() {
         "crates/cache/src/sweep.rs",
         "STEP: u32 = 1000",
     );
+}
+
+#[test]
+fn of_the_page_of_the_cache() {
+    const PAGE: &str = "docs/cache.md";
+    for (says, file, has) in [
+        (
+            "The envelope has 17 bytes before the payload and 8 behind.",
+            "entry/envelope",
+            "HEADER: usize = 17",
+        ),
+        (
+            "The envelope has 17 bytes before the payload and 8 behind.",
+            "entry/envelope",
+            "CHECKSUM: usize = 8",
+        ),
+        ("nested more than 127 deep", "codec/bounded", "MAX_LEVELS: u8 = 127"),
+        ("more than 255 `Some`s and newtypes inside each other", "codec/bounded", "MAX_WRAPPERS: u8 = 255"),
+        ("more than 4,096 elements that take no bytes", "codec/bounded", "MAX_EMPTY: usize = 4096"),
+        ("than `max_unpacked_len`, 128 MiB.", "settings", "max_unpacked_len: 128 << 20"),
+        ("At most 10,000 loads are under way at once (`max_loads`)", "settings", "max_loads: 10_000"),
+        ("Of each kind one in a second is a warning", "event", "PAUSE: Duration = Duration::from_secs(1)"),
+        ("`redisdb_cache_load_seconds`", "stats", "\"redisdb_cache_load_seconds\""),
+    ] {
+        check(PAGE, says, &format!("crates/cache/src/{file}.rs"), has);
+    }
+    const FOREIGN: &str = "crates/node/src/error/foreign.rs";
+    check(PAGE, "the key, escaped and cut after 64 bytes", FOREIGN, "LONGEST_WORD: usize = 64");
+    check("SECURITY.md", "Of a key, at most 64 bytes are.", FOREIGN, "LONGEST_WORD: usize = 64");
+}
+
+#[test]
+fn of_the_metrics() {
+    for name in ["calls_total", "call_seconds", "calls_in_flight", "calls_repeated_total"] {
+        let (says, has) = (format!("`redisdb_{name}`"), format!("\"redisdb_{name}\""));
+        check("crates/node/README.md", &says, "crates/node/src/metrics.rs", &has);
+    }
+    const SUPERVISOR: &str = "crates/cluster/src/membership/supervisor.rs";
+    let (says, has) = ("`redisdb_copy_missed_keys`", "\"redisdb_copy_missed_keys\"");
+    check("crates/cluster/README.md", says, SUPERVISOR, has);
+}
+
+#[test]
+fn of_sessions() {
+    const PAGE: &str = "docs/sessions.md";
+    for (says, file, has) in [
+        ("when it has 1000 commands or 1 MiB", "pipeline/batch", "MOST_COMMANDS: usize = 1000"),
+        ("when it has 1000 commands or 1 MiB", "pipeline/batch", "MOST_BYTES: usize = 1 << 20"),
+        ("is run again, up to 100 times", "sessions/transaction", "ATTEMPTS: u32 = 100"),
+        ("of which a node has up to 64", "config", "MAX_DEDICATED: usize = 64"),
+        ("10,000 events or 64 MiB behind", "sessions/pubsub/queue", "MOST: usize = 10_000"),
+        ("10,000 events or 64 MiB behind", "sessions/pubsub/queue", "MOST_BYTES: usize = 64 << 20"),
+        ("at most 32 beside those of the URL", "connection/sentinel", "MOST_NAMED: usize = 32"),
+        ("is 128 bits that the system is asked for", "token", "let mut bits = [0; 16]"),
+    ] {
+        check(PAGE, says, &format!("crates/node/src/{file}.rs"), has);
+    }
+    const PIPELINE: &str = "crates/cluster/src/pipeline/copy.rs";
+    check(PAGE, "sent up to 1000 commands at a time", PIPELINE, "MOST_IN_A_WAVE: usize = 1000");
+    check(
+        "SECURITY.md",
+        "are 128 bits from the system",
+        "crates/node/src/token.rs",
+        "let mut bits = [0; 16]",
+    );
+}
+
+#[test]
+fn of_a_ring() {
+    const RING: &str = "docs/ring.md";
+    const CONFIG: &str = "crates/node/src/config.rs";
+    for (says, has) in [
+        ("| connect timeout | 1 s |", "CONNECT_TIMEOUT: Duration = Duration::from_secs(1)"),
+        ("| response timeout | 1 s |", "RESPONSE_TIMEOUT: Duration = Duration::from_secs(1)"),
+        ("(`max_in_flight`) | 5,000 |", "MAX_IN_FLIGHT: usize = 5_000"),
+        ("above 5,000 calls under way on one node", "MAX_IN_FLIGHT: usize = 5_000"),
+        ("on an idle connection | every second |", "PROBE_INTERVAL: Duration = Duration::from_secs(1)"),
+    ] {
+        check(RING, says, CONFIG, has);
+    }
+    const BREAKER: &str = "crates/node/src/connection/breaker.rs";
+    for (says, has) in [
+        ("| 50 ms, doubled up to 1 s |", "FIRST_PAUSE: Duration = Duration::from_millis(50)"),
+        ("| 50 ms, doubled up to 1 s |", "LONGEST_PAUSE: Duration = Duration::from_secs(1)"),
+        ("| 1 s, doubled up to 30 s |", "FIRST_LONG_PAUSE: Duration = Duration::from_secs(1)"),
+        ("| 1 s, doubled up to 30 s |", "LONGEST_LONG_PAUSE: Duration = Duration::from_secs(30)"),
+        ("| 3 in a row, or half of at least 20 within 10 s |", "IN_A_ROW: u32 = 3"),
+        ("| 3 in a row, or half of at least 20 within 10 s |", "ENOUGH: u32 = 20"),
+        ("| 3 in a row, or half of at least 20 within 10 s |", "WINDOW: Duration = Duration::from_secs(10)"),
+        ("| 2 in a row |", "self.unanswered = self.unanswered.min(1)"),
+        ("for 1 s when it goes the second time, then 4 s, 16 s, at most 30 s", "4u32.saturating_pow(times)"),
+        ("Pauses are a fifth more or less", ".mul_f64(0.8 + 0.4 * jitter"),
+    ] {
+        check(RING, says, BREAKER, has);
+    }
+    const OUTAGE: &str = "crates/cluster/src/failover/outage.rs";
+    check(RING, "for `ttl_cap` and five seconds after", OUTAGE, "LATE: Duration = Duration::from_secs(5)");
+}
+
+#[test]
+fn of_the_tests() {
+    const PAGE: &str = "docs/testing.md";
+    for (says, file, has) in [
+        ("while 64 tasks call a ring or a copy", "load", "TASKS: usize = 64"),
+        ("some 2500 calls in a second", "load", "PACE: Duration = Duration::from_millis(25)"),
+        ("2 s longer than its deadline of 1 s", "tally", "MUCH_TOO_LATE: Duration = Duration::from_secs(3)"),
+        ("2 s longer than its deadline of 1 s", "tally", "DEADLINE: Duration = Duration::from_secs(1)"),
+        ("took 50 ms more than the deadline", "tally", "TOLERANCE: Duration = Duration::from_millis(50)"),
+        ("late by 300 ms or more", "verdict", "SLOW: Duration = Duration::from_millis(300)"),
+        ("after three such runs it has failed", "verdict", "RUNS: usize = 3"),
+        ("more than a tenth of the calls", "tally", "EXCUSED: usize = 10"),
+        ("wants to run every 10 ms", "machine", "BEAT: Duration = Duration::from_millis(10)"),
+        ("stops under 7,000 calls", "limits", "CALLS: usize = NodeConfig::MAX_IN_FLIGHT + 2000"),
+    ] {
+        check(PAGE, says, &format!("tests/it/faults/{file}.rs"), has);
+    }
+    check(PAGE, "stops under 7,000 calls", "crates/node/src/config.rs", "MAX_IN_FLIGHT: usize = 5_000");
 }
 
 /// What the documentation of the public items says.
@@ -280,6 +397,7 @@ fn of_a_copy() {
             "membership/lease",
             "LEASE: Duration = Duration::from_secs(30)",
         ),
+        ("After five attempts in vain", "membership/supervisor", "IN_VAIN: u32 = 5"),
         (
             "the epoch of the markers | 30 s | a server that missed two",
             "membership/marker",
@@ -471,6 +589,6 @@ fn every_kind_of_error_says_of_execution_what_its_row_says() {
 
 #[test]
 fn of_connections_that_end() {
-    let says = "3 in a row without an answer";
+    let says = "| 3 in a row without an answer |";
     check("docs/ring.md", says, "crates/node/src/connection/breaker.rs", "LOST_IN_A_ROW: u32 = 3");
 }
