@@ -37,8 +37,8 @@ use crate::sessions::transaction::RingTransaction;
 
 /// Several independent Redis servers that share the keys: each key is on one of them. A cheap handle.
 ///
-/// The owner of a key follows from the names of the nodes and the key's hash tag alone, so every client that has the
-/// same names finds the same owner, whatever the order of the list and wherever the servers are.
+/// The owner of a key follows from the names and weights of the nodes and the key's hash tag alone. So every client that
+/// has the same names and weights finds the same owner, whatever the order of the list and wherever the servers are.
 ///
 /// # Trade-offs
 /// * While a server is down its share of the keys cannot be read or written: those calls fail at once, with
