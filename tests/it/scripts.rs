@@ -7,7 +7,6 @@ use redisdb::Error;
 use redisdb::Node;
 use redisdb::node::ErrorKind;
 use redisdb::node::FlushMode;
-use redisdb::node::Function;
 use redisdb::node::FunctionRestore;
 use redisdb::node::KeyCommands;
 use redisdb::node::Script;
@@ -125,7 +124,7 @@ async fn on_a_copy_a_script_must_be_declared_deterministic() {
     assert_eq!(copy.exists("n").await.unwrap(), 0);
     let add = add().deterministic();
     // One node knows the script already: each is asked for itself.
-    copy.on_node("b").unwrap().script_load(add.code()).await.unwrap();
+    copy.on_node("b").unwrap().script_load(add.code().unwrap()).await.unwrap();
     let sums = add.key("n").arg(3).invoke::<i64, _>(&copy).await.unwrap();
     assert!(sums.is_complete() && sums.agreed() && sums.first() == Some(&3), "{sums:?}");
     for node in copy.nodes() {
@@ -209,11 +208,11 @@ async fn functions_run_on_every_node_of_a_copy_if_they_are_declared_deterministi
     let (_servers, copy) = copy().await;
     needs!(since(&copy.on_node("a").unwrap(), (7, 0, 0)).await);
     _ = copy.function_load(LIBRARY).await.unwrap();
-    let error = Function::new("add").key("n").arg(1).invoke::<i64, _>(&copy).await.unwrap_err();
+    let error = Script::function("add").key("n").arg(1).invoke::<i64, _>(&copy).await.unwrap_err();
     assert!(error.is_unsupported() && error.to_string().contains("deterministic"), "{error}");
-    assert!(copy.fcall::<i64>("add", "n", 1).await.unwrap_err().to_string().contains("`Function`"));
+    assert!(copy.fcall::<i64>("add", "n", 1).await.unwrap_err().to_string().contains("`Script`"));
     assert_eq!(copy.exists("n").await.unwrap(), 0);
-    let sums = Function::new("add").deterministic().key("n").arg(3).invoke::<i64, _>(&copy).await.unwrap();
+    let sums = Script::function("add").deterministic().key("n").arg(3).invoke::<i64, _>(&copy).await.unwrap();
     assert!(sums.is_complete() && sums.agreed() && sums.first() == Some(&3), "{sums:?}");
     for node in copy.nodes() {
         assert_eq!(node.get::<i64>("n").await.unwrap(), Some(3));
@@ -221,25 +220,25 @@ async fn functions_run_on_every_node_of_a_copy_if_they_are_declared_deterministi
 
     // What only reads is asked of the key's node, and the server sees to it.
     copy.node_for("n").set("n", 7).await.unwrap();
-    let look = Function::new("look").read_only();
+    let look = Script::function("look").read_only();
     assert_eq!(look.key("n").invoke::<i64, _>(&copy).await.unwrap().first(), Some(&7));
     assert_eq!(look.key("n").invoke_ro::<i64, _>(&copy).await.unwrap(), 7);
     let script = Script::new("return redis.call('GET', KEYS[1])").read_only();
     for _ in 0..2 {
         assert_eq!(script.key("n").invoke::<i64, _>(&copy).await.unwrap().first(), Some(&7));
     }
-    assert!(Function::new("add").read_only().key("n").arg(1).invoke::<i64, _>(&copy).await.is_err());
-    assert!(Function::new("none").deterministic().key("n").invoke::<i64, _>(&copy).await.is_err());
+    assert!(Script::function("add").read_only().key("n").arg(1).invoke::<i64, _>(&copy).await.is_err());
+    assert!(Script::function("none").deterministic().key("n").invoke::<i64, _>(&copy).await.is_err());
     assert_eq!(copy.node_for("n").get::<i64>("n").await.unwrap(), Some(7));
 
     let (_servers, ring) = ring().await;
     ring.function_load(LIBRARY).await.unwrap();
     for i in 0..10 {
         let key = format!("key:{i}");
-        assert_eq!(Function::new("add").key(&key).arg(i).invoke::<i64, _>(&ring).await.unwrap(), i);
+        assert_eq!(Script::function("add").key(&key).arg(i).invoke::<i64, _>(&ring).await.unwrap(), i);
         assert_eq!(look.key(&key).invoke::<i64, _>(&ring).await.unwrap(), i);
     }
-    let error = Function::new("add").key(&["a", "b"]).arg(1).invoke::<i64, _>(&ring).await.unwrap_err();
+    let error = Script::function("add").key(&["a", "b"]).arg(1).invoke::<i64, _>(&ring).await.unwrap_err();
     assert!(matches!(error, Error::CrossNode(_)), "{error}");
 }
 

@@ -21,7 +21,6 @@ use redisdb::Scan;
 use redisdb::Servers;
 use redisdb::cluster::Decision;
 use redisdb::cluster::Explanation;
-use redisdb::node::Function;
 use redisdb::node::LockOptions;
 use redisdb::node::ScanOptions;
 use redisdb::node::Script;
@@ -390,8 +389,7 @@ async fn a_refusal_tells_of_nothing_that_is_not_there() {
     let node = ring.on_node("a").unwrap();
     let both = there! {
         "Script": Script::new("return 1").deterministic();
-        "Function": Function::new("f").deterministic();
-        "deterministic": Function::new("f").deterministic();
+        "deterministic": Script::function("f").deterministic();
         "Subscription": None::<Subscription>;
         "redis": redis::Client::open("redis://h");
         "dedicated": node.dedicated();

@@ -36,7 +36,6 @@ mod pipeline;
 pub use pipeline::Executed;
 pub use pipeline::Pipeline;
 mod sessions;
-pub use sessions::Function;
 pub use sessions::Lock;
 pub use sessions::LockError;
 pub use sessions::LockGuard;

@@ -15,7 +15,6 @@ pub use pubsub::PubSubEvent;
 pub use pubsub::Subscription;
 pub use pubsub::Topics;
 pub use pubsub::is_keyspace_channel;
-pub use script::Function;
 pub use script::RunScript;
 pub use script::Script;
 pub use script::ScriptCall;

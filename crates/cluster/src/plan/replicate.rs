@@ -33,7 +33,7 @@ pub(crate) enum Replication {
     OneNode,
 }
 
-const SCRIPT: &str = "each node could end up different; if it does the same everywhere, invoke it as a `Script` or a `Function` that is \
+const SCRIPT: &str = "each node could end up different; if it does the same everywhere, invoke it as a `Script` that is \
      declared `deterministic()`";
 
 const CURSOR: &str = "a cursor means something to one server only, and the next step might be asked of another; \

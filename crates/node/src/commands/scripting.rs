@@ -32,7 +32,7 @@ use crate::command::rows::SCRIPT_LOAD;
 /// The commands on scripts and functions. [`Script`](crate::Script) is the comfortable way to run a script.
 ///
 /// # Errors
-/// What the script answers, also an error of a command in it; what it did before that stays. Otherwise as
+/// The error that the script gives, or that a command in it gives; its writes before that stay. Otherwise as
 /// [`Execute::read`] and [`Execute::write`].
 ///
 /// # On a ring
@@ -40,9 +40,9 @@ use crate::command::rows::SCRIPT_LOAD;
 /// refused. Loading, deleting and flushing is done on every node, at the same time.
 ///
 /// # On a copy
-/// What may write is refused, for the nodes could end up different: a [`Script`](crate::Script) or a
-/// [`Function`](crate::Function) can be declared [deterministic](crate::Script::deterministic). What only
-/// reads runs on one node. Loading, deleting and flushing is done on every node.
+/// A call that may write is refused, because the nodes could end up different: use a
+/// [`Script`](crate::Script), which can be declared [deterministic](crate::Script::deterministic). A call
+/// that only reads runs on one node. Loading, deleting and flushing are done on every node.
 pub trait ScriptingCommands: Execute {
     /// Runs a script.
     ///

@@ -1,4 +1,4 @@
-//! Lua scripts that are sent once and called by their hash, and functions that are called by their name.
+//! Lua scripts, called by their hash, and functions, called by their name.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,8 +15,11 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::execute::Execute;
 
-/// A Lua script, called by its hash. A server that does not know the script is sent the code, and keeps it
-/// from then on.
+/// A Lua script that a server is sent once and then runs by its hash, or a function that a server knows by its
+/// name.
+///
+/// Made by [`new`](Self::new) from its code, or by [`function`](Self::function). A call begins with
+/// [`key`](Self::key), [`arg`](Self::arg) or [`call`](Self::call).
 ///
 /// Give every key that the script touches by [`key`](ScriptCall::key), because the keys decide where the
 /// script runs. Give data by [`arg`](ScriptCall::arg), never in the code, because a server keeps every code
@@ -44,34 +47,21 @@ use crate::execute::Execute;
 /// let sum: Option<i64> = add_if_there.key("visits").arg(1).invoke(&node).await?;
 /// # Ok(()) }
 /// ```
+#[doc(alias = "Function")]
 #[derive(Debug, Clone)]
 pub struct Script {
-    code: Arc<str>,
-    hash: Arc<str>,
+    program: Program,
     declared: Declared,
 }
 
-/// A function that the servers have been given by [`function_load`](crate::ScriptingCommands::function_load).
-/// Since Redis 7.0.
-///
-/// A function is called, declared and routed as a [`Script`] is, and never loaded by itself: load it on all
-/// nodes first.
-///
-/// # Example
-/// ```no_run
-/// use redisdb_node::{Function, Node};
-///
-/// # async fn f(node: Node) -> Result<(), redisdb_node::Error> {
-/// let visits: i64 = Function::new("add").deterministic().key("visits").arg(1).invoke(&node).await?;
-/// # Ok(()) }
-/// ```
+/// What a server runs, with the name by which it knows it.
 #[derive(Debug, Clone)]
-pub struct Function {
-    name: Arc<str>,
-    declared: Declared,
+enum Program {
+    Lua { code: Arc<str>, hash: Arc<str> },
+    Function { name: Arc<str> },
 }
 
-/// The caller's declarations about a [`Script`] or a [`Function`], which nobody else can know.
+/// The caller's declarations about a [`Script`], which nobody else can know.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Declared {
     read_only: bool,
@@ -80,17 +70,33 @@ struct Declared {
 }
 
 impl Script {
-    /// A script of this code.
+    /// Makes a script of its code. A server that does not know the script is sent the code, and keeps it from
+    /// then on.
     pub fn new(code: &str) -> Self {
         let hash = redis::Script::new(code).get_hash().into();
-        Self { code: code.into(), hash, declared: Declared::default() }
+        Self { program: Program::Lua { code: code.into(), hash }, declared: Declared::default() }
     }
 
-    /// Declares that it only reads, and has the server see to it: no command in it may write. Since Redis
-    /// 7.0.
+    /// Makes a script of the function of this name, which every node has to know:
+    /// [`function_load`](crate::ScriptingCommands::function_load) gives it to them. No call loads a function.
+    /// Since Redis 7.0.
     ///
-    /// It is sent again when the connection breaks, as often as a read is. On a copy it goes to one node, as
-    /// every read does.
+    /// ```no_run
+    /// use redisdb_node::{Node, Script};
+    ///
+    /// # async fn f(node: Node) -> Result<(), redisdb_node::Error> {
+    /// let visits: i64 = Script::function("add").deterministic().key("visits").arg(1).invoke(&node).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn function(name: &str) -> Self {
+        Self { program: Program::Function { name: name.into() }, declared: Declared::default() }
+    }
+
+    /// Declares that the script only reads, and has the server see to it: no command in it may write. Since
+    /// Redis 7.0.
+    ///
+    /// A script that only reads is sent again when the connection breaks, as often as a read is. On a copy the
+    /// script goes to one node, as every read does.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.declared.read_only = true;
@@ -98,89 +104,44 @@ impl Script {
     }
 
     /// Declares that a call that is executed twice, one after the other, leaves the same as once, and that
-    /// its reply may be that of the second time. It is sent once more when the connection breaks.
+    /// its reply may be that of the second time. Such a call is sent once more when the connection breaks.
     #[must_use]
     pub fn idempotent(mut self) -> Self {
         self.declared.idempotent = true;
         self
     }
 
-    /// Declares that the same call does the same on every server that holds the same keys: it asks for no
-    /// time and no random number, does nothing that depends on the order of a set or a hash, and sets no
-    /// relative expiry. Only then a copy runs it.
+    /// Declares that the same call does the same on every server that holds the same keys. Then a copy runs
+    /// the script, on every node.
+    ///
+    /// Such a script asks for no time and no random number, does nothing that depends on the order of a set
+    /// or a hash, and sets no relative expiry.
     #[must_use]
     pub fn deterministic(mut self) -> Self {
         self.declared.deterministic = true;
         self
     }
 
-    /// The code.
-    pub fn code(&self) -> &str {
-        &self.code
-    }
-
-    /// The SHA-1 of the code in hexadecimal digits, by which servers know it.
-    pub fn hash(&self) -> &str {
-        &self.hash
-    }
-
-    /// Starts a call without keys or arguments.
-    pub fn call(&self) -> ScriptCall<'_> {
-        ScriptCall {
-            program: Program::Script(self),
-            declared: self.declared,
-            keys: Vec::new(),
-            args: Vec::new(),
+    /// The code; `None` for a function.
+    pub fn code(&self) -> Option<&str> {
+        match &self.program {
+            Program::Lua { code, .. } => Some(code),
+            Program::Function { .. } => None,
         }
     }
 
-    /// Starts a call with a key, or several.
-    pub fn key(&self, key: impl ToRedisArgs) -> ScriptCall<'_> {
-        self.call().key(key)
-    }
-
-    /// Starts a call without keys, with an argument, or several.
-    pub fn arg(&self, arg: impl ToRedisArgs) -> ScriptCall<'_> {
-        self.call().arg(arg)
-    }
-}
-
-impl Function {
-    /// The function of this name.
-    pub fn new(name: &str) -> Self {
-        Self { name: name.into(), declared: Declared::default() }
-    }
-
-    /// Declares that it only reads, as of a [`Script`](Script::read_only).
-    #[must_use]
-    pub fn read_only(mut self) -> Self {
-        self.declared.read_only = true;
-        self
-    }
-
-    /// Declares that twice leaves the same as once, as of a [`Script`](Script::idempotent).
-    #[must_use]
-    pub fn idempotent(mut self) -> Self {
-        self.declared.idempotent = true;
-        self
-    }
-
-    /// Declares that it does the same on every server, as of a [`Script`](Script::deterministic).
-    #[must_use]
-    pub fn deterministic(mut self) -> Self {
-        self.declared.deterministic = true;
-        self
-    }
-
-    /// The name.
+    /// The name by which servers know the script: the SHA-1 of its code in hexadecimal digits, or the name of
+    /// the function.
     pub fn name(&self) -> &str {
-        &self.name
+        match &self.program {
+            Program::Lua { hash, .. } => hash,
+            Program::Function { name } => name,
+        }
     }
 
     /// Starts a call without keys or arguments.
     pub fn call(&self) -> ScriptCall<'_> {
-        let program = Program::Function(self);
-        ScriptCall { program, declared: self.declared, keys: Vec::new(), args: Vec::new() }
+        ScriptCall { script: self, declared: self.declared, keys: Vec::new(), args: Vec::new() }
     }
 
     /// Starts a call with a key, or several.
@@ -194,20 +155,14 @@ impl Function {
     }
 }
 
-/// A [`Script`] or a [`Function`] with its keys and arguments.
+/// A [`Script`] with its keys and arguments.
 #[derive(Debug, Clone)]
 #[must_use = "nothing runs before the call is invoked"]
 pub struct ScriptCall<'a> {
-    program: Program<'a>,
+    script: &'a Script,
     declared: Declared,
     keys: Vec<Vec<u8>>,
     args: Vec<Vec<u8>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Program<'a> {
-    Script(&'a Script),
-    Function(&'a Function),
 }
 
 impl ScriptCall<'_> {
@@ -223,42 +178,40 @@ impl ScriptCall<'_> {
         self
     }
 
-    /// Returns whether it was declared that it only reads.
+    /// Returns whether the script was declared to [only read](Script::read_only).
     pub fn is_read_only(&self) -> bool {
         self.declared.read_only
     }
 
-    /// Returns whether it was declared that twice leaves the same as once.
+    /// Returns whether the script was declared [idempotent](Script::idempotent).
     pub fn is_idempotent(&self) -> bool {
         self.declared.idempotent
     }
 
-    /// Returns whether it was declared that it does the same on every server.
+    /// Returns whether the script was declared [deterministic](Script::deterministic).
     pub fn is_deterministic(&self) -> bool {
         self.declared.deterministic
     }
 
-    /// The command that is sent, with its row: `EVALSHA` with the script's hash, or `FCALL`; if it only
-    /// reads, their read-only forms.
+    /// The command that is sent, with its row: `EVALSHA` with the script's hash, or `FCALL` with the
+    /// function's name; for a script that only reads, the read-only form of it.
     pub fn command(&self) -> (&'static Spec, Cmd) {
-        let (spec, program) = match (self.program, self.declared.read_only) {
-            (Program::Script(script), false) => (rows::EVALSHA.spec(), &script.hash),
-            (Program::Script(script), true) => (rows::EVALSHA_RO.spec(), &script.hash),
-            (Program::Function(function), false) => (rows::FCALL.spec(), &function.name),
-            (Program::Function(function), true) => (rows::FCALL_RO.spec(), &function.name),
+        let spec = match (&self.script.program, self.declared.read_only) {
+            (Program::Lua { .. }, false) => rows::EVALSHA.spec(),
+            (Program::Lua { .. }, true) => rows::EVALSHA_RO.spec(),
+            (Program::Function { .. }, false) => rows::FCALL.spec(),
+            (Program::Function { .. }, true) => rows::FCALL_RO.spec(),
         };
-        (spec, self.with(redis::cmd(spec.name), program))
+        (spec, self.with(redis::cmd(spec.name), self.script.name()))
     }
 
-    /// The command that is sent where a script is not known, `EVAL` with its code. There is none for a
-    /// function.
+    /// The command that is sent where a script is not known, `EVAL` with its code; `None` for a function.
     pub fn command_with_code(&self) -> Option<(&'static Spec, Cmd)> {
-        let (spec, script) = match (self.program, self.declared.read_only) {
-            (Program::Script(script), false) => (rows::EVAL.spec(), script),
-            (Program::Script(script), true) => (rows::EVAL_RO.spec(), script),
-            (Program::Function(_), _) => return None,
+        let spec = match self.declared.read_only {
+            false => rows::EVAL.spec(),
+            true => rows::EVAL_RO.spec(),
         };
-        Some((spec, self.with(redis::cmd(spec.name), &script.code)))
+        Some((spec, self.with(redis::cmd(spec.name), self.script.code()?)))
     }
 
     fn with(&self, mut cmd: Cmd, program: &str) -> Cmd {
@@ -266,8 +219,8 @@ impl ScriptCall<'_> {
         cmd
     }
 
-    /// Runs it, where the type of the reply is known from what is done with it. [`RunScript::invoke`] names
-    /// the type: `node.invoke::<i64>(&call)`.
+    /// Runs the call, where the type of the reply is inferred. [`RunScript::invoke`] names the type:
+    /// `node.invoke::<i64>(&call)`.
     ///
     /// # Errors
     /// As [`RunScript::invoke`].
@@ -281,7 +234,7 @@ impl ScriptCall<'_> {
         on.invoke(self).await
     }
 
-    /// Runs it as one that [only reads](Script::read_only); see [`RunScript::invoke_ro`].
+    /// Runs the call as one that [only reads](Script::read_only); see [`RunScript::invoke_ro`].
     ///
     /// # Errors
     /// As [`RunScript::invoke_ro`].
@@ -293,15 +246,15 @@ impl ScriptCall<'_> {
     fn as_read_only(&self) -> (&'static Command<Read>, Self) {
         let mut call = self.clone();
         call.declared.read_only = true;
-        let row = match call.program {
-            Program::Script(_) => &rows::EVALSHA_RO,
-            Program::Function(_) => &rows::FCALL_RO,
+        let row = match call.script.program {
+            Program::Lua { .. } => &rows::EVALSHA_RO,
+            Program::Function { .. } => &rows::FCALL_RO,
         };
         (row, call)
     }
 }
 
-/// Something that runs the calls of a [`Script`] and of a [`Function`]: a node, a ring or a copy.
+/// A node, a ring or a copy that runs the calls of a [`Script`].
 ///
 /// ```no_run
 /// use redisdb_node::{Node, RunScript, Script};
@@ -369,7 +322,7 @@ mod tests {
     #[test]
     fn the_hash_is_the_sha1_of_the_code() {
         // As `SCRIPT LOAD "return 1"` answers.
-        assert_eq!(Script::new("return 1").hash(), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+        assert_eq!(Script::new("return 1").name(), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
     }
 
     #[test]
