@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redisdb::Node;
+use redisdb::NodeConfig;
 use redisdb::RedisRing;
 use redisdb::node::PubSubCommands;
 use redisdb::node::PubSubEvent;
@@ -83,6 +84,23 @@ async fn each_kind_of_subscription_gets_its_messages() {
     assert_eq!(clients(&node).await, 3 + u64::from(is_sharded));
     drop((named, matching, shard));
     eventually("their connections are closed", async || clients(&node).await == 1).await;
+}
+
+#[tokio::test]
+async fn a_refused_subscription_names_the_command_that_was_refused() {
+    let server = Server::start().unwrap();
+    let admin = Node::connect(server.url()).await.unwrap();
+    let deaf = ["SETUSER", "deaf", "on", ">pw", "~*", "&*", "+@all", "-@pubsub"];
+    admin.send(redis::cmd("ACL").arg(&deaf)).await.unwrap();
+    let config = NodeConfig::new(&server.url()).unwrap();
+    let node = Node::connect(config.with_credentials(Some("deaf".to_owned()), "pw")).await.unwrap();
+    for (outcome, command) in [
+        (node.subscribe("a").await, "SUBSCRIBE"),
+        (node.psubscribe("a").await, "PSUBSCRIBE"),
+        (node.ssubscribe("a").await, "SSUBSCRIBE"),
+    ] {
+        assert_eq!(outcome.unwrap_err().command(), command);
+    }
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use self::feed::Feed;
 use self::queue::Queue;
 use crate::error::Error;
 use crate::node::Node;
+use crate::pipeline::block::given_up;
 use crate::redis_rs::decode;
 
 /// A subscription: the messages of channels as a [`Stream`] of [`PubSubEvent`]s. Each node that is listened
@@ -131,6 +132,17 @@ pub enum Topics {
     Shards(Vec<Vec<u8>>),
 }
 
+impl Topics {
+    /// The command that subscribes to them, and their names.
+    fn command(&self) -> (&'static str, &[Vec<u8>]) {
+        match self {
+            Self::Channels(names) => ("SUBSCRIBE", names),
+            Self::Patterns(names) => ("PSUBSCRIBE", names),
+            Self::Shards(names) => ("SSUBSCRIBE", names),
+        }
+    }
+}
+
 impl Subscription {
     /// Listens to several nodes at once, and says how it went at first with each. One that could not be
     /// reached is tried again, and has a gap when it can.
@@ -145,16 +157,17 @@ impl Subscription {
         let mut feeds = Vec::with_capacity(parts.len());
         let mut begun = Vec::with_capacity(parts.len());
         for (node, topics) in parts {
+            let (command, _) = topics.command();
             let (begins, begin) = oneshot::channel();
             feeds.push(Feed::start(node.clone(), topics, Arc::clone(&queue), begins));
-            begun.push((node, begin));
+            begun.push((node, command, begin));
         }
         let mut outcomes = Vec::with_capacity(begun.len());
-        for (node, begin) in begun {
+        for (node, command, begin) in begun {
             outcomes.push(match begin.await {
-                Ok(outcome) => outcome.map_err(|kind| node.failed("SUBSCRIBE", kind)),
+                Ok(outcome) => outcome.map_err(|kind| node.failed(command, kind)),
                 // Its task has ended with its runtime.
-                Err(_) => Err(node.failed("SUBSCRIBE", crate::pipeline::block::given_up())),
+                Err(_) => Err(node.failed(command, given_up())),
             });
         }
         (Self { queue, _feeds: feeds }, outcomes)

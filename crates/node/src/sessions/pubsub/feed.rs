@@ -127,11 +127,7 @@ async fn subscribe(
     queue: &Arc<Queue>,
     missed: bool,
 ) -> Result<Listening, ErrorKind> {
-    let (command, names) = match topics {
-        Topics::Channels(names) => ("SUBSCRIBE", names),
-        Topics::Patterns(names) => ("PSUBSCRIBE", names),
-        Topics::Shards(names) => ("SSUBSCRIBE", names),
-    };
+    let (command, names) = topics.command();
     let name: Arc<str> = node.name().into();
     let to_come = AtomicUsize::new(names.len());
     let sink = Arc::clone(queue);
