@@ -9,7 +9,6 @@ use redisdb_hashring::HashTag;
 use redisdb_hashring::Layout;
 use redisdb_hashring::Member;
 use redisdb_hashring::RingConfig;
-use redisdb_node as node;
 use redisdb_node::NodeConfig;
 
 use crate::config::ConfigError;
@@ -58,18 +57,18 @@ impl RingBuilder {
 
     /// Adds a server under a name, which is what places its keys; the URL is as in [`NodeConfig::new`].
     pub fn node(self, name: impl Into<String>, url: &str) -> Self {
-        self.weighted_node(name, url, 1)
+        self.weighted_node(name, url, 1.0)
     }
 
     /// Adds a server that gets `weight` times the keys of one with weight 1.
-    pub fn weighted_node(mut self, name: impl Into<String>, url: &str, weight: u32) -> Self {
-        self.members.add(Some(name.into()), url, weight);
+    pub fn weighted_node(mut self, name: impl Into<String>, url: &str, weight: impl Into<f64>) -> Self {
+        self.members.add(Some(name.into()), url, weight.into());
         self
     }
 
     /// Adds servers under their addresses. Give them [names](Self::node) if they may ever move to other addresses.
     pub fn nodes<U: AsRef<str>>(mut self, urls: impl IntoIterator<Item = U>) -> Self {
-        urls.into_iter().for_each(|url| self.members.add(None, url.as_ref(), 1));
+        urls.into_iter().for_each(|url| self.members.add(None, url.as_ref(), 1.0));
         self
     }
 
@@ -190,13 +189,13 @@ impl CopyBuilder {
 
     /// Adds a server under a name; the URL is as in [`NodeConfig::new`].
     pub fn node(mut self, name: impl Into<String>, url: &str) -> Self {
-        self.members.add(Some(name.into()), url, 1);
+        self.members.add(Some(name.into()), url, 1.0);
         self
     }
 
     /// Adds servers under their addresses.
     pub fn nodes<U: AsRef<str>>(mut self, urls: impl IntoIterator<Item = U>) -> Self {
-        urls.into_iter().for_each(|url| self.members.add(None, url.as_ref(), 1));
+        urls.into_iter().for_each(|url| self.members.add(None, url.as_ref(), 1.0));
         self
     }
 
@@ -312,12 +311,9 @@ pub(crate) struct Members {
 }
 
 impl MembersBuilder {
-    pub(crate) fn add(&mut self, name: Option<String>, url: &str, weight: u32) {
+    pub(crate) fn add(&mut self, name: Option<String>, url: &str, weight: f64) {
         let named = name.clone().unwrap_or_else(|| format!("#{}", self.nodes.len()));
-        let node = NodeConfig::new(url).and_then(|node| {
-            let weight = weight.try_into().map_err(|_| node::ConfigError::ZeroWeight)?;
-            Ok(node.with_weight(weight))
-        });
+        let node = NodeConfig::new(url).map(|node| node.with_weight(weight));
         let node = match name {
             Some(name) => node.map(|node| node.with_name(name)),
             None => node,
@@ -381,7 +377,7 @@ impl MembersBuilder {
                 node = node.or_response_timeout(timeout);
             }
             node.check().map_err(|reason| ConfigError::Node { node: node.name().to_owned(), reason })?;
-            let member = Member::new(node.name()).weight(node.weight().get());
+            let member = Member::new(node.name()).weight(node.weight());
             #[cfg(feature = "layouts")]
             let member = match self.labels.get(node.name()) {
                 Some(label) => member.label(label),

@@ -12,7 +12,6 @@ mod parts;
 mod sentinels;
 mod timeouts;
 
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,7 +41,7 @@ use self::sentinels::Sentinels;
 /// `probe_interval_ms`, `max_in_flight`, `max_reply`, in bytes, and `max_dedicated`; an unknown field is an
 /// error. It is written the same way, the password included: a configuration that is written down can be read
 /// back.
-#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[serde(try_from = "NodeFields", into = "NodeFields")]
 pub struct NodeConfig {
     name: Option<String>,
@@ -50,7 +49,7 @@ pub struct NodeConfig {
     credentials: Credentials,
     url_db: Option<u32>,
     default_db: u32,
-    weight: NonZeroU32,
+    weight: f64,
     connect_timeout: Option<Duration>,
     response_timeout: Option<Duration>,
     probe_interval: Duration,
@@ -107,11 +106,11 @@ impl NodeConfig {
         Ok(config)
     }
 
-    /// Makes sure that it can be used: that no time and no number is 0 which then nothing could be done with.
-    /// Whoever makes a node or a cluster of it does so.
+    /// Returns an error for a setting with which nothing could be done: a time or a number of 0, or a weight
+    /// that is no positive number. A node, a ring and a copy check their configurations when they are made.
     ///
     /// # Errors
-    /// [`ConfigError::Zero`].
+    /// [`ConfigError::Zero`], [`ConfigError::ZeroWeight`] or [`ConfigError::InvalidWeight`].
     pub fn check(&self) -> Result<(), ConfigError> {
         for (setting, is_zero) in [
             ("connect_timeout", self.connect_timeout().is_zero()),
@@ -124,7 +123,11 @@ impl NodeConfig {
                 return Err(ConfigError::Zero { setting });
             }
         }
-        Ok(())
+        match self.weight {
+            0.0 => Err(ConfigError::ZeroWeight),
+            weight if weight.is_finite() && 0.0 < weight => Ok(()),
+            _ => Err(ConfigError::InvalidWeight),
+        }
     }
 
     /// Reads a URL to which a password may be added.
@@ -205,7 +208,7 @@ impl NodeConfig {
             credentials: Credentials::default(),
             url_db: None,
             default_db: 0,
-            weight: NonZeroU32::MIN,
+            weight: 1.0,
             connect_timeout: None,
             response_timeout: None,
             probe_interval: Self::PROBE_INTERVAL,
@@ -287,10 +290,11 @@ impl NodeConfig {
         self
     }
 
-    /// Sets the share of the keys that a ring gives to this server, relative to the others. Default 1.
+    /// Sets the share of the keys that a ring gives to this server, relative to the others: a positive number.
+    /// Default 1.
     #[must_use]
-    pub fn with_weight(mut self, weight: NonZeroU32) -> Self {
-        self.weight = weight;
+    pub fn with_weight(mut self, weight: impl Into<f64>) -> Self {
+        self.weight = weight.into();
         self
     }
 
@@ -403,7 +407,7 @@ impl NodeConfig {
     }
 
     /// The share of the keys that a ring gives to this server, relative to the others.
-    pub fn weight(&self) -> NonZeroU32 {
+    pub fn weight(&self) -> f64 {
         self.weight
     }
 

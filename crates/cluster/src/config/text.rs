@@ -223,6 +223,8 @@ mod tests {
             check(&format!("{start}\nservers = []\n"), 3, "at least one node");
         }
         check(&format!("{RING}{A}weight = 4000000000\n{B}"), 2, "points");
+        check(&format!("{RING}{A}weight = -0.5\n{B}"), 5, "not a positive number");
+        check(&format!("{RING}{A}weight = nan\n{B}"), 5, "not a positive number");
         check("{\"strategy\": \"copy\",\n\"write_to\": \"all\",\n\"nodes\": []}", 3, "at least one node");
         check("{\"strategy\": \"copy\",\n\"nodes\": [\"redis://h\"],\n\"identity\": \"\"}", 3, "it is empty");
         #[cfg(feature = "layouts")]
@@ -263,8 +265,8 @@ mod tests {
              \"10.0.0.2:6379:2\"]",
         )
         .unwrap();
-        let nodes: Vec<_> = config.nodes.iter().map(|node| (node.name(), node.weight().get())).collect();
-        assert_eq!(nodes, [("alpha", 1), ("10.0.0.2:6379", 2)]);
+        let nodes: Vec<_> = config.nodes.iter().map(|node| (node.name(), node.weight())).collect();
+        assert_eq!(nodes, [("alpha", 1.0), ("10.0.0.2:6379", 2.0)]);
         check("strategy = \"ring\"\nnodes = [\"10.0.0.1:6379:1 alpha\"]", 2, "no scheme");
     }
 }

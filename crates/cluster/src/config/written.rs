@@ -222,7 +222,7 @@ impl TryFrom<Written> for TopologyConfig {
 struct Server {
     url: String,
     name: String,
-    weight: u32,
+    weight: f64,
     /// What is hashed, where the entry has a name.
     label: Option<String>,
 }
@@ -247,7 +247,7 @@ fn server_line(layout: Layout, text: &str) -> Option<Server> {
     Some(Server {
         url,
         name: name.unwrap_or_else(|| address.to_owned()),
-        weight: weight.parse().ok()?,
+        weight: weight.parse::<u32>().ok()?.into(),
         label,
     })
 }

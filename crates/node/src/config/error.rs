@@ -86,6 +86,9 @@ pub enum ConfigError {
     /// The weight is 0.
     #[error("the weight is 0; a node that shall get no keys is left out instead")]
     ZeroWeight,
+    /// The weight is negative, infinite or not a number.
+    #[error("the weight is not a positive number; a node of weight 2 gets twice the keys of one of weight 1")]
+    InvalidWeight,
     /// Another node is connected to the same database of the same server.
     #[error(
         "this is the same server as that of node `{other}`: the same process, by its `run_id`, and the same database; give \
@@ -105,7 +108,7 @@ impl ConfigError {
     pub fn settings(&self) -> &'static [&'static str] {
         match self {
             Self::UserWithoutPassword => &["username", "sentinel_username", "url"],
-            Self::ZeroWeight => &["weight", "url"],
+            Self::ZeroWeight | Self::InvalidWeight => &["weight", "url"],
             Self::EmptyName | Self::Control | Self::NameTwice => &["name", "url"],
             Self::GivenTwice { setting } | Self::Zero { setting } | Self::NotOfSentinels { setting } => {
                 match *setting {

@@ -1,7 +1,6 @@
 //! The fields of a [`NodeConfig`] in a file.
 
 use std::fmt;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -19,7 +18,7 @@ pub struct NodeFields {
     name: Option<String>,
     url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    weight: Option<u32>,
+    weight: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     db: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,7 +76,7 @@ impl NodeFields {
 
     /// The same node with another URL, and with a name and a weight where none are written.
     #[must_use]
-    pub fn with_server(mut self, url: &str, name: String, weight: u32) -> Self {
+    pub fn with_server(mut self, url: &str, name: String, weight: f64) -> Self {
         url.clone_into(&mut self.url);
         self.name.get_or_insert(name);
         self.weight.get_or_insert(weight);
@@ -97,7 +96,7 @@ impl NodeFields {
             return Err(ConfigError::Control);
         }
         config.name = self.name;
-        config.weight = NonZeroU32::new(self.weight.unwrap_or(1)).ok_or(ConfigError::ZeroWeight)?;
+        config.weight = self.weight.unwrap_or(config.weight);
         let sentinel_settings = [
             ("sentinel_username", self.sentinel_username.is_some()),
             ("sentinel_password", self.sentinel_password.is_some()),
@@ -187,7 +186,7 @@ impl From<NodeConfig> for NodeFields {
                     format!("redis{s}+sentinel://{}/{service}", sentinels.join(","))
                 }
             },
-            weight: (config.weight.get() != 1).then(|| config.weight.get()),
+            weight: (config.weight != 1.0).then_some(config.weight),
             db: (config.db() != 0).then(|| config.db()),
             connect_timeout_ms: config.connect_timeout.map(millis),
             response_timeout_ms: config.response_timeout.map(millis),
