@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::Cache;
-use crate::cache::Shared;
 use crate::codec::Codec;
+use crate::engine::Shared;
 use crate::entry::Format;
 #[cfg(feature = "zstd")]
 use crate::entry::compress::Zstd;
@@ -143,8 +143,8 @@ impl<E> CacheBuilder<E> {
     }
 
     /// Sets how many bytes the compressed entries of one call may take together when they are decompressed,
-    /// beside [`max_decoded_len`](Self::max_decoded_len) for each. What is over it stands among the failed,
-    /// as [`DecodeReason::TooMuch`](crate::DecodeReason::TooMuch);
+    /// beside [`max_decoded_len`](Self::max_decoded_len) for each. An entry beyond the limit stands among the
+    /// failed, as [`DecodeReason::TooMuch`](crate::DecodeReason::TooMuch);
     /// [`get_or_set_many`](Cache::get_or_set_many) loads it. Default: 128 MiB. By feature `zstd`.
     #[cfg(feature = "zstd")]
     pub fn max_unpacked_len(mut self, bytes: usize) -> Self {
@@ -197,7 +197,7 @@ impl<E> CacheBuilder<E> {
 
     /// Sets how many loads may be under way at once, those that a `set` or a `delete` overtook included; 0
     /// counts as 1. For more, [`LoadError::is_overloaded`](crate::LoadError::is_overloaded) is true; a stale
-    /// value is returned all the same. Default: 10,000. Those of [`get_or_set_many`](Cache::get_or_set_many)
+    /// value is returned all the same. Default: 10,000. Loads of [`get_or_set_many`](Cache::get_or_set_many)
     /// run in their callers' own futures, and are not counted.
     pub fn max_loads(mut self, loads: usize) -> Self {
         self.settings.max_loads = loads.max(1);

@@ -1,31 +1,22 @@
-//! Changing the time to live of a value that is stored.
+//! The time to live of a stored value.
 
 use std::time::SystemTime;
 
 use redisdb_node::Execute;
 use redisdb_node::KeyCommands;
+use redisdb_node::TimeToLive;
 use redisdb_node::command::rows;
 
-use crate::cache::Cache;
+use crate::engine::Engine;
 use crate::error::Error;
-use crate::key::AsKey;
+use crate::key::Key;
 use crate::ttl::Life;
 use crate::ttl::Ttl;
 
-impl<E: Execute> Cache<E> {
-    /// Lets the value of a key be kept for `ttl` from now, and returns whether there is one. A `ttl` of zero
-    /// deletes it.
-    ///
-    /// A [stale](crate::Lookup::Stale) value stays stale.
-    ///
-    /// # Errors
-    /// [`Error::Store`], whatever [`OnError`](crate::OnError) says, and [`Error::Key`].
-    ///
-    /// # On a copy
-    /// Says what the first node said that took it.
-    pub async fn touch(&self, key: impl AsKey, ttl: impl Into<Ttl>) -> Result<bool, Error<E::Error>> {
-        let (key, store, settings) = (key.as_key(), &self.shared.store, &self.shared.settings);
-        let touched = match ttl.into().life(settings.default_ttl, SystemTime::now()) {
+impl<E: Execute> Engine<E> {
+    pub(crate) async fn touch(&self, key: Key<'_>, ttl: Ttl) -> Result<bool, Error<E::Error>> {
+        let (store, settings) = (&self.shared.store, &self.shared.settings);
+        let touched = match ttl.life(settings.default_ttl, SystemTime::now()) {
             Life::Over => return self.delete(key).await,
             Life::Forever => {
                 let persisted = store.persist(self.name(key)?).await.and_then(E::one_reply);
@@ -44,20 +35,8 @@ impl<E: Execute> Cache<E> {
         touched.and_then(E::one_reply).map_err(Error::Store)
     }
 
-    /// Lets the value of a key be kept without end, and returns whether there is one.
-    ///
-    /// # Errors
-    /// As [`touch`](Self::touch).
-    pub async fn persist(&self, key: impl AsKey) -> Result<bool, Error<E::Error>> {
-        self.touch(key, Ttl::Never).await
-    }
-
-    /// Lets the value of a key be kept until an instant, and returns whether there is one. An instant that
-    /// has passed deletes it.
-    ///
-    /// # Errors
-    /// As [`touch`](Self::touch).
-    pub async fn expire_at(&self, key: impl AsKey, instant: SystemTime) -> Result<bool, Error<E::Error>> {
-        self.touch(key, Ttl::At(instant)).await
+    pub(crate) async fn ttl(&self, key: Key<'_>) -> Result<TimeToLive, Error<E::Error>> {
+        let name = self.name(key)?;
+        self.shared.store.pttl(name).await.map_err(Error::Store)
     }
 }

@@ -10,23 +10,13 @@ use futures_util::stream;
 use redisdb_node::Scan;
 use redisdb_node::ScanOptions;
 
-use crate::cache::Cache;
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::key::FoundKey;
 use crate::sweep::STEP;
 
-impl<E: Scan> Cache<E> {
-    /// Goes through the keys of this version that match a glob-style pattern, step by step as they are asked
-    /// for.
-    ///
-    /// A key that is there from the beginning to the end is found at least once, and possibly more than once.
-    ///
-    /// # Errors
-    /// [`Error::Store`], after which the stream ends.
-    ///
-    /// # On a ring
-    /// One node after the other.
-    pub fn keys(
+impl<E: Scan> Engine<E> {
+    pub(crate) fn keys(
         &self,
         pattern: &str,
     ) -> impl Stream<Item = Result<FoundKey, Error<E::Error>>> + Send + Unpin {

@@ -2,9 +2,11 @@
 
 mod cache;
 pub use cache::Cache;
-pub use cache::Stored;
+mod engine;
 mod lookup;
 pub use lookup::Lookup;
+mod write;
+pub use write::Stored;
 mod many;
 pub use many::Batch;
 pub use many::Deleted;

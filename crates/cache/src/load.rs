@@ -17,16 +17,15 @@ use redisdb_node::Execute;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cache::Cache;
-use crate::cache::Shared;
 use crate::codec::Unwritten;
+use crate::engine::Engine;
+use crate::engine::Shared;
 use crate::entry::Entry;
 use crate::entry::compress::Room;
 use crate::error::DecodeError;
 use crate::error::EncodeError;
 use crate::error::Error;
 use crate::error::LoadError;
-use crate::key::AsKey;
 use crate::key::Key;
 use crate::load::keep::Replace;
 use crate::load::single_flight::Landed;
@@ -37,47 +36,11 @@ use crate::load::single_flight::Waiter;
 use crate::lookup::Sought;
 use crate::ttl::Ttl;
 
-impl<E: Execute + Send + 'static> Cache<E> {
-    /// Returns the value of a key; if there is none, calls `loader`, stores what it gives for `ttl`, and
-    /// returns it.
-    ///
-    /// However many callers of this cache ask for a key at once, one load of it runs, in a task that the
-    /// cache owns: a caller that goes away stops neither the load nor the others. A key that is set or
-    /// deleted through this cache meanwhile keeps what it was set to; the loaded value is returned and not
-    /// stored. What another process sets in place of nothing is kept as well; that it deletes the key is not
-    /// noticed.
-    ///
-    /// If the store gives an error, or the value there cannot be decoded, the loader runs all the same. If a
-    /// value is there whose time is over but not its [grace](crate::CacheBuilder::stale_for), it is returned
-    /// at once and the loader runs behind the caller's back; if it fails, the old value goes on being
-    /// returned, and the loader is left alone for [a while](crate::CacheBuilder::refresh_pause).
-    ///
-    /// A value that the [codec](crate::Codec) cannot hold (NaN in JSON, say), or that is too long, is
-    /// returned and not stored, which [`Stats::dropped`](crate::Stats::dropped) counts and an event tells.
-    /// Callers who waited for such a load call their own loaders, all at once.
-    ///
-    /// # Errors
-    /// [`Error::Load`] with the loader's error, its panic, that the value's own `Serialize` gave an error, or
-    /// that it took longer than [`load_timeout`](crate::CacheBuilder::load_timeout), or that as many loads
-    /// are under way as [`max_loads`](crate::CacheBuilder::max_loads) allows; [`Error::Key`] and
-    /// [`Error::Closed`]; [`Error::Decode`] if the loader of another caller, for which this one waited, gave
-    /// another type.
-    ///
-    /// # Cancel safety
-    /// When the future is dropped the load goes on.
-    ///
-    /// ```no_run
-    /// # use std::{io, time::Duration};
-    /// # async fn f(cache: redisdb_cache::Cache<redisdb_node::Node>) -> Result<(), Box<dyn std::error::Error>> {
-    /// let page: String = cache
-    ///     .get_or_set_with("page:1", Duration::from_secs(60), || async { std::fs::read_to_string("page.html") })
-    ///     .await?;
-    /// # Ok(()) }
-    /// ```
-    pub async fn get_or_set_with<T, X, F>(
+impl<E: Execute + Send + 'static> Engine<E> {
+    pub(crate) async fn get_or_set_with<T, X, F>(
         &self,
-        key: impl AsKey,
-        ttl: impl Into<Ttl>,
+        key: Key<'_>,
+        ttl: Ttl,
         loader: impl FnOnce() -> F + Send + 'static,
     ) -> Result<T, Error<E::Error>>
     where
@@ -85,30 +48,24 @@ impl<E: Execute + Send + 'static> Cache<E> {
         X: std::error::Error + Send + Sync + 'static,
         F: Future<Output = Result<T, X>> + Send + 'static,
     {
-        let key = key.as_key();
         let loader = || async { loader().await.map(Some) };
         let loaded = match self.look(key).await? {
             Seen::Value(value) => return Ok(value),
             Seen::Stale(value) => {
-                self.refresh(key, ttl.into(), loader)?;
+                self.refresh(key, ttl, loader)?;
                 return Ok(value);
             }
             // The note that there is none is that of other callers, whose loader may say so.
-            Seen::Negative => self.load(key, ttl.into(), Replace::Anything, loader).await?,
-            Seen::Absent(replace) => self.load(key, ttl.into(), replace, loader).await?,
+            Seen::Negative => self.load(key, ttl, Replace::Anything, loader).await?,
+            Seen::Absent(replace) => self.load(key, ttl, replace, loader).await?,
         };
         loaded.ok_or_else(|| Error::Load(LoadError::lost(key)))
     }
 
-    /// As [`get_or_set_with`](Self::get_or_set_with) for what may not exist: `None` from the loader is noted
-    /// for [`negative_ttl`](crate::CacheBuilder::negative_ttl), and the loader not called meanwhile.
-    ///
-    /// # Errors
-    /// As [`get_or_set_with`](Self::get_or_set_with).
-    pub async fn get_or_set_maybe<T, X, F>(
+    pub(crate) async fn get_or_set_maybe<T, X, F>(
         &self,
-        key: impl AsKey,
-        ttl: impl Into<Ttl>,
+        key: Key<'_>,
+        ttl: Ttl,
         loader: impl FnOnce() -> F + Send + 'static,
     ) -> Result<Option<T>, Error<E::Error>>
     where
@@ -116,27 +73,21 @@ impl<E: Execute + Send + 'static> Cache<E> {
         X: std::error::Error + Send + Sync + 'static,
         F: Future<Output = Result<Option<T>, X>> + Send + 'static,
     {
-        let key = key.as_key();
         match self.look(key).await? {
             Seen::Value(value) => Ok(Some(value)),
             Seen::Stale(value) => {
-                self.refresh(key, ttl.into(), loader)?;
+                self.refresh(key, ttl, loader)?;
                 Ok(Some(value))
             }
             Seen::Negative => Ok(None),
-            Seen::Absent(replace) => self.load(key, ttl.into(), replace, loader).await,
+            Seen::Absent(replace) => self.load(key, ttl, replace, loader).await,
         }
     }
 
-    /// Calls `loader` whatever is there, stores what it gives for `ttl`, and returns it. A load that is under
-    /// way is overtaken, not joined: it may have read what is old by now.
-    ///
-    /// # Errors
-    /// As [`get_or_set_with`](Self::get_or_set_with).
-    pub async fn refresh_with<T, X, F>(
+    pub(crate) async fn refresh_with<T, X, F>(
         &self,
-        key: impl AsKey,
-        ttl: impl Into<Ttl>,
+        key: Key<'_>,
+        ttl: Ttl,
         loader: impl FnOnce() -> F + Send + 'static,
     ) -> Result<T, Error<E::Error>>
     where
@@ -144,14 +95,13 @@ impl<E: Execute + Send + 'static> Cache<E> {
         X: std::error::Error + Send + Sync + 'static,
         F: Future<Output = Result<T, X>> + Send + 'static,
     {
-        let key = key.as_key();
         self.shared.flights.overtake(&self.name(key)?);
         let loader = || async { loader().await.map(Some) };
-        let loaded = self.load(key, ttl.into(), Replace::Anything, loader).await?;
+        let loaded = self.load(key, ttl, Replace::Anything, loader).await?;
         loaded.ok_or_else(|| Error::Load(LoadError::lost(key)))
     }
 
-    /// What is there, for a caller who can load.
+    /// Asks the store for a key, for a caller who can load.
     async fn look<T: DeserializeOwned>(&self, key: Key<'_>) -> Result<Seen<T>, Error<E::Error>> {
         Ok(match self.seek(key).await? {
             Sought::Entry(Entry::Value(value)) => Seen::Value(value),
@@ -206,7 +156,7 @@ impl<E: Execute + Send + 'static> Cache<E> {
         match (landed, own, loader) {
             (Some(Landed::Value(_) | Landed::Unwritten), Some(value), _) => Ok(Some(value)),
             (Some(Landed::Value(bytes)), None, _) => {
-                // As of no time: what has just been loaded is not stale.
+                // As of no time: a value that has just been loaded is not stale.
                 let entry = self.shared.format.decode(&name, &bytes, &mut Room::any(), || 0);
                 match entry.map_err(|reason| DecodeError { key: key.to_string(), reason })? {
                     Entry::Value(value) | Entry::Stale(value) => Ok(Some(value)),
@@ -220,7 +170,7 @@ impl<E: Execute + Send + 'static> Cache<E> {
         }
     }
 
-    /// Calls a loader for its caller only. What it gives is not stored.
+    /// Calls a loader for its caller only; its value is not stored.
     async fn load_alone<T, X, F>(
         &self,
         key: Key<'_>,
@@ -302,7 +252,7 @@ impl<E: Execute + Send + 'static> Cache<E> {
 /// Where a load leaves its value for the caller whose loader it is.
 type Slot<T> = Arc<Mutex<Option<T>>>;
 
-/// What a look at the store has shown to a caller who can load.
+/// The state of a key for a caller who can load.
 enum Seen<T> {
     Value(T),
     Stale(T),
@@ -346,7 +296,7 @@ impl<E> Loading<E> {
 }
 
 impl<E: Execute> Loading<E> {
-    /// Keeps what was loaded and gives it to those who wait.
+    /// Keeps a loaded value and gives it to the callers who wait.
     async fn land<T: Serialize + DeserializeOwned>(
         &self,
         value: Option<T>,
@@ -356,7 +306,7 @@ impl<E: Execute> Loading<E> {
         landing: &Landing,
         own: &Slot<T>,
     ) {
-        // Nobody waits when nobody holds the cache.
+        // Without a handle of the cache there is no caller who waits.
         let Some(shared) = self.cache.upgrade() else { return };
         let loaded = match shared.loaded(&self.name, value.as_ref(), ttl) {
             Ok(loaded) => Some(loaded),

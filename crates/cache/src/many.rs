@@ -10,7 +10,7 @@ use redisdb_node::command::rows;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cache::Cache;
+use crate::engine::Engine;
 use crate::entry::Entry;
 use crate::entry::compress::Room;
 use crate::error::DecodeError;
@@ -22,54 +22,39 @@ use crate::settings::OnError;
 use crate::settings::OnUndecodable;
 use crate::ttl::Ttl;
 
-/// What was found under many keys.
+/// The values found under many keys.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Found<K, T, S> {
     /// The keys that have a value, in the caller's order.
     pub values: Vec<(K, T)>,
-    /// The keys of which it is not known, in the caller's order, each with the reason.
+    /// The keys whose state is not known, in the caller's order, each with the reason.
     pub failed: Vec<(K, Error<S>)>,
 }
 
-/// What became of many writes.
+/// The outcome of many writes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Batch<K, S> {
-    /// How many keys were written.
+    /// The number of keys written.
     pub n_done: usize,
-    /// The keys that were not, or of which it is not known, in the caller's order, each with the reason.
+    /// The keys that were not written, or may not have been, in the caller's order, each with the reason.
     pub failed: Vec<(K, Error<S>)>,
 }
 
-/// What became of many deletions.
+/// The outcome of many deletions.
 #[derive(Debug, Clone)]
 #[must_use = "a key that could not be deleted will be read again"]
 #[non_exhaustive]
 pub struct Deleted<K, S> {
-    /// How many keys were there, and are not any more.
+    /// The number of keys that were there, and are not any more.
     pub n_deleted: usize,
-    /// The keys that were not deleted, or of which it is not known, in the caller's order, each with the
-    /// reason.
+    /// The keys that were not deleted, or may not have been, in the caller's order, each with the reason.
     pub failed: Vec<(K, Error<S>)>,
 }
 
-impl<E: Execute> Cache<E> {
-    /// Returns the values of those keys that have one. A key that stands twice is found twice.
-    ///
-    /// # Errors
-    /// The first one, if every key failed. Keys that fail while others do not stand in [`Found::failed`];
-    /// under [`OnError::Miss`] those that the store failed on count as missing. [`Error::Reply`] if the store
-    /// does not answer for each key. A compressed entry for which the ones before it have left too little of
-    /// `max_unpacked_len` is [`Error::Decode`](crate::DecodeReason::TooMuch).
-    ///
-    /// # On a ring
-    /// One command to each node that owns some of the keys, all at once, 1000 keys at a time
-    /// ([`batch_len`](crate::CacheBuilder::batch_len)).
-    ///
-    /// # On a copy
-    /// One node is asked for all of them.
-    pub async fn get_many<T: DeserializeOwned, K: AsKey>(
+impl<E: Execute> Engine<E> {
+    pub(crate) async fn get_many<T: DeserializeOwned, K: AsKey>(
         &self,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Found<K, T, E::Error>, Error<E::Error>> {
@@ -89,38 +74,11 @@ impl<E: Execute> Cache<E> {
         Ok(found)
     }
 
-    /// Sets many keys for the [default time](crate::CacheBuilder::default_ttl).
-    ///
-    /// # Errors
-    /// As [`set_many_for`](Self::set_many_for).
-    pub async fn set_many<K: AsKey, V: Serialize>(
+    pub(crate) async fn set_many<K: AsKey, V: Serialize>(
         &self,
         entries: impl IntoIterator<Item = (K, V)>,
+        ttl: Ttl,
     ) -> Result<Batch<K, E::Error>, Error<E::Error>> {
-        self.set_many_for(entries, Ttl::Default).await
-    }
-
-    /// Sets many keys for a time. Each is a write of its own: some may be done and others not.
-    ///
-    /// # Errors
-    /// The first one, if every key failed. Keys that fail while others do not stand in [`Batch::failed`];
-    /// under [`OnError::Miss`] all that fail do, and are counted.
-    ///
-    /// # Cancel safety
-    /// When the future is dropped any of the values may have been written.
-    ///
-    /// # On a ring
-    /// All are sent at once, each to its node, 1000 at a time
-    /// ([`batch_len`](crate::CacheBuilder::batch_len)).
-    ///
-    /// # On a copy
-    /// A key is done when as many nodes took it as the copy asks for.
-    pub async fn set_many_for<K: AsKey, V: Serialize>(
-        &self,
-        entries: impl IntoIterator<Item = (K, V)>,
-        ttl: impl Into<Ttl>,
-    ) -> Result<Batch<K, E::Error>, Error<E::Error>> {
-        let ttl = ttl.into();
         let mut batch = Batch { n_done: 0, failed: Vec::new() };
         let mut entries = entries.into_iter();
         loop {
@@ -157,16 +115,7 @@ impl<E: Execute> Cache<E> {
         Ok(batch)
     }
 
-    /// Deletes many keys.
-    ///
-    /// # Errors
-    /// The first one, if every key failed, whatever [`OnError`] says. Keys that fail while others do not
-    /// stand in [`Deleted::failed`]: their values will be read again.
-    ///
-    /// # On a ring
-    /// All are sent at once, each to its node, 1000 at a time
-    /// ([`batch_len`](crate::CacheBuilder::batch_len)).
-    pub async fn delete_many<K: AsKey>(
+    pub(crate) async fn delete_many<K: AsKey>(
         &self,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Deleted<K, E::Error>, Error<E::Error>> {
@@ -179,7 +128,7 @@ impl<E: Execute> Cache<E> {
                 break;
             }
             let sent = chunk.into_iter().map(async |key| {
-                let was_there = self.delete(&key).await;
+                let was_there = self.delete(key.as_key()).await;
                 (key, was_there)
             });
             for (key, was_there) in join_all(sent).await {
@@ -219,7 +168,8 @@ impl<E: Execute> Cache<E> {
         }
     }
 
-    /// What the store has under each of these keys, counted, in a call that has so much room left.
+    /// Asks the store for each of these keys, and counts the answers, in a call with this much room left for
+    /// decompressed values.
     pub(crate) async fn seek_many<T: DeserializeOwned, K: AsKey>(
         &self,
         keys: Vec<K>,
@@ -266,7 +216,7 @@ impl<E: Execute> Cache<E> {
                 Ok(values) => values.into_iter().map(Ok).collect(),
                 Err(error) => match E::by_key(error, names) {
                     Some(replies) => replies,
-                    // What no node has all of, several may have together.
+                    // Several nodes may have together the keys that no node has all of.
                     None => {
                         let gets =
                             names.iter().map(|name| store.read(&rows::GET, rows::GET.cmd().arg(name).take()));
@@ -275,7 +225,7 @@ impl<E: Execute> Cache<E> {
                 },
             };
         if names.len() != replies.len() {
-            // Nobody knows which element belongs to which key.
+            // No element can be told to belong to a key.
             let error = ReplyError::to_mget(names.len(), replies.len());
             return names.iter().map(|_| Err(Error::Reply(error.clone()))).collect();
         }
@@ -310,10 +260,11 @@ mod tests {
     use redisdb_node::command::Write;
 
     use super::*;
+    use crate::cache::Cache;
     #[cfg(feature = "zstd")]
     use crate::error::DecodeReason;
 
-    /// What no real server does: it answers each `MGET` with so many elements.
+    /// A store that answers each `MGET` with these elements, as no real server does.
     struct Says(Vec<Vec<u8>>);
 
     impl Execute for Says {
@@ -380,7 +331,14 @@ mod tests {
         let value = "x".repeat(LONG);
         let entries: Vec<Vec<u8>> = keys
             .iter()
-            .map(|key| writer.shared.format.encode(&writer.name(key.as_key()).unwrap(), &value, 0).unwrap())
+            .map(|key| {
+                writer
+                    .engine
+                    .shared
+                    .format
+                    .encode(&writer.engine.name(key.as_key()).unwrap(), &value, 0)
+                    .unwrap()
+            })
             .collect();
         assert!(entries.iter().all(|entry| entry.len() < 1024));
 

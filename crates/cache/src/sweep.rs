@@ -13,45 +13,46 @@ use redisdb_node::ScanCursor;
 use redisdb_node::ScanOptions;
 use redisdb_node::ServerCommands;
 
-use crate::cache::Cache;
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::keys::glob;
 
-/// How much work one step of a scan does: a few hundred microseconds, in which the server does nothing else.
+/// The number of keys that one step of a scan goes through: a few hundred microseconds, in which the server
+/// does nothing else.
 pub(crate) const STEP: u32 = 1000;
 
-/// What became of deleting many keys that were found on the servers.
+/// The outcome of a [`Sweep`].
 #[derive(Debug, Clone)]
 #[must_use = "on a server that could not be gone through the keys are still there"]
 #[non_exhaustive]
 pub struct Swept<S> {
-    /// How many keys were there, and are not any more.
+    /// The number of keys that were there, and are not any more.
     pub n_deleted: u64,
     /// The servers that could not be gone through to the end, by name, each with the reason.
     pub failed: Vec<(String, Error<S>)>,
 }
 
-/// How far a [`Sweep`] has come.
+/// The progress of a [`Sweep`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SweepProgress {
-    /// How many keys were deleted.
+    /// The number of keys deleted.
     pub n_deleted: u64,
-    /// About how many keys were gone through, other people's among them.
+    /// About the number of keys gone through, other programs' keys among them.
     pub n_seen: u64,
-    /// How many there are to go through: the sum of `DBSIZE` of those servers that have begun.
+    /// The number of keys to go through: the sum of `DBSIZE` of the servers that have begun.
     pub n_keys: u64,
-    /// How many servers were gone through, or were given up.
+    /// The number of servers that were gone through, or given up.
     pub n_servers_done: usize,
-    /// How many servers there are to go through; on a copy one.
+    /// The number of servers to go through; on a copy one.
     pub n_servers: usize,
 }
 
-/// Deletes many keys that are found on the servers when it is awaited; see [`Cache::clear`] and
-/// [`Cache::delete_pattern`].
-#[must_use = "it does nothing until it is awaited"]
+/// A deletion of many keys, which starts when the sweep is awaited. Made by
+/// [`Cache::clear`](crate::Cache::clear) and [`Cache::delete_pattern`](crate::Cache::delete_pattern).
+#[must_use = "a sweep does nothing until it is awaited"]
 pub struct Sweep<'a, E> {
-    cache: &'a Cache<E>,
+    engine: &'a Engine<E>,
     pattern: Vec<u8>,
     step: u32,
     reporter: Option<Reporter<'a>>,
@@ -59,46 +60,17 @@ pub struct Sweep<'a, E> {
 
 type OnProgress<'a> = Box<dyn FnMut(SweepProgress) + Send + 'a>;
 
-impl<E: Scan> Cache<E> {
-    /// Deletes all entries with this cache's prefix, of every version, and nothing else.
-    ///
-    /// The servers are gone through step by step, all at once, and go on serving meanwhile. What is stored
-    /// meanwhile may stay. Loads that are under way are not written.
-    ///
-    /// ```no_run
-    /// # async fn f(cache: redisdb_cache::Cache<redisdb_node::Node>) -> Result<(), Box<dyn std::error::Error>> {
-    /// let swept = cache.clear().on_progress(|progress| println!("{progress:?}")).await?;
-    /// println!("{} entries deleted", swept.n_deleted);
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Unprefixed`], and [`Error::Store`] if nothing could be asked at all. A server that fails
-    /// while others do not stands in [`Swept::failed`].
-    ///
-    /// # Cancel safety
-    /// When the future is dropped, some of the entries are deleted.
-    ///
-    /// # On a copy
-    /// What one node that is in sync has is deleted on all.
-    pub fn clear(&self) -> Sweep<'_, E> {
+impl<E: Scan> Engine<E> {
+    pub(crate) fn clear(&self) -> Sweep<'_, E> {
         self.sweep(self.names().pattern_of_all(&self.shared.settings.prefix))
     }
 
-    /// Deletes the entries of this version whose keys match a glob-style pattern: `*`, `?`, `[a-z]`, `\*` for
-    /// a star. What a user may choose of it has to be escaped like that: each of `*?[]\` behind a backslash.
-    ///
-    /// # Errors
-    /// As [`clear`](Self::clear).
-    ///
-    /// # Cancel safety
-    /// When the future is dropped, some of the entries are deleted.
-    pub fn delete_pattern(&self, pattern: &str) -> Sweep<'_, E> {
+    pub(crate) fn delete_pattern(&self, pattern: &str) -> Sweep<'_, E> {
         self.sweep(self.names().pattern(&self.shared.settings.prefix, self.version, pattern))
     }
 
     fn sweep(&self, pattern: Vec<u8>) -> Sweep<'_, E> {
-        Sweep { cache: self, pattern, step: STEP, reporter: None }
+        Sweep { engine: self, pattern, step: STEP, reporter: None }
     }
 }
 
@@ -128,7 +100,7 @@ impl<'a, E: Scan + Send> IntoFuture for Sweep<'a, E> {
 
 impl<E: Scan> Sweep<'_, E> {
     async fn run(self) -> Result<Swept<E::Error>, Error<E::Error>> {
-        let shared = &self.cache.shared;
+        let shared = &self.engine.shared;
         if shared.flights.is_closed() {
             return Err(Error::Closed);
         }
@@ -156,9 +128,9 @@ impl<E: Scan> Sweep<'_, E> {
         }
     }
 
-    /// The node's name, how many keys of it were deleted, and why it was not more.
+    /// Goes through one node. Returns its name, the number of keys deleted, and the error that ended it.
     async fn sweep_node(&self, node: Node) -> (String, u64, Result<(), E::Error>) {
-        // Only for those who want to know: not everybody may ask for it.
+        // Only where a progress is asked for: not every user may run `DBSIZE`.
         let n_keys = match self.reporter {
             Some(_) => node.dbsize().await.unwrap_or(0),
             None => 0,
@@ -187,9 +159,9 @@ impl<E: Scan> Sweep<'_, E> {
         (node.name().to_owned(), n_deleted, result)
     }
 
-    /// One step: how many keys it deleted, and where the next one goes on.
+    /// Makes one step. Returns the number of keys deleted, and the cursor of the next step.
     async fn step_of(&self, node: &Node, at: ScanCursor) -> Result<(u64, Option<ScanCursor>), E::Error> {
-        let shared = &self.cache.shared;
+        let shared = &self.engine.shared;
         let options = ScanOptions::new().pattern(self.pattern.as_slice()).count(self.step.into());
         let step = node.scan_from::<Vec<u8>>(at, options).await?;
         let names: Vec<Vec<u8>> = step.items.into_iter().filter(|name| self.is_meant(name)).collect();
@@ -209,16 +181,16 @@ impl<E: Scan> Sweep<'_, E> {
         }
     }
 
-    /// The pattern of all versions finds more, for `*` stands for anything; and a server may pay no heed to a
-    /// pattern.
+    /// Returns whether a key that was found is one to delete. The pattern of all versions finds more, because
+    /// `*` stands for anything; and a server may pay no heed to a pattern.
     fn is_meant(&self, name: &[u8]) -> bool {
-        let names = self.cache.names();
-        names.take_apart(&self.cache.shared.settings.prefix, name).is_some()
+        let names = self.engine.names();
+        names.take_apart(&self.engine.shared.settings.prefix, name).is_some()
             && glob::matches(&self.pattern, name)
     }
 }
 
-/// What all servers have done, and who is told of it.
+/// The progress on all servers, and the function that is told of it.
 struct Reporter<'a> {
     state: Mutex<(SweepProgress, OnProgress<'a>)>,
 }

@@ -8,22 +8,23 @@ use redisdb_node::command::rows;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cache::Put;
-use crate::cache::Shared;
 use crate::codec::Unwritten;
+use crate::engine::Shared;
 use crate::entry::compress::Room;
 use crate::load::single_flight::Ticket;
 use crate::ttl::Life;
 use crate::ttl::Ttl;
+use crate::write::Put;
 
-/// How what was loaded is written.
+/// The condition under which a loaded value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Replace {
-    /// Only if nothing is there: what another process wrote meanwhile is newer.
+    /// Only if nothing is there: a value that another process wrote meanwhile is newer.
     Nothing,
-    /// The same, where the store could not be asked: whoever waits has waited for it long enough.
+    /// The same, where the store could not be asked: callers have waited for the store long enough, and get the
+    /// value before it is written.
     Unseen,
-    /// Whatever is there.
+    /// In any case.
     Anything,
 }
 
@@ -35,8 +36,10 @@ pub(crate) struct Loaded {
 }
 
 impl<E> Shared<E> {
-    /// What is stored under a Redis key of a loaded value, or of the note that there is none. Nothing is, if
-    /// it could not be read again.
+    /// Encodes a loaded value, or the note that there is none, as it is stored under a Redis key.
+    ///
+    /// # Errors
+    /// Why it is not stored; also that it could not be read again.
     pub(crate) fn loaded<T: Serialize + DeserializeOwned>(
         &self,
         name: &[u8],
@@ -49,7 +52,7 @@ impl<E> Shared<E> {
                 let (stale_at, life) = settings.with_grace(settings.life(ttl, now), now);
                 let bytes = self.format.encode(name, value, stale_at)?;
                 if let Err(reason) = self.format.decode::<T>(name, &bytes, &mut Room::any(), || 0) {
-                    return Err(Unwritten::Refused(format!("it could not be read again: {reason}")));
+                    return Err(Unwritten::Refused(format!("the value could not be read again: {reason}")));
                 }
                 Loaded { bytes, life }
             }
@@ -62,8 +65,8 @@ impl<E> Shared<E> {
 }
 
 impl<E: Execute> Shared<E> {
-    /// Writes what was loaded, unless the key was set or deleted meanwhile. That the store does not take it
-    /// is no failure.
+    /// Writes a loaded value, unless the key was set or deleted meanwhile. An error of the store is no failure
+    /// of the load; it is counted and told.
     pub(crate) async fn keep(
         &self,
         key: impl fmt::Display,
@@ -74,7 +77,8 @@ impl<E: Execute> Shared<E> {
     ) {
         let (len, limit) = (loaded.bytes.len(), self.settings.max_stored_len);
         if limit < len {
-            return self.drop_value(key, format_args!("it is {len} bytes long, and at most {limit} may be"));
+            return self
+                .drop_value(key, format_args!("the value is {len} bytes long, and at most {limit} may be"));
         }
         if ticket.is_overtaken() {
             return self.counters.overtaken_loads.count();

@@ -10,7 +10,7 @@ use redisdb_node::Execute;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cache::Cache;
+use crate::engine::Engine;
 use crate::entry::Entry;
 use crate::entry::compress::Room;
 use crate::error::Error;
@@ -19,26 +19,11 @@ use crate::load::keep::Replace;
 use crate::lookup::Sought;
 use crate::ttl::Ttl;
 
-impl<E: Execute> Cache<E> {
-    /// Returns the values of many keys, in the caller's order: those that are there, and those that `loader`
-    /// gives for the others, which are stored for `ttl`. It is called once, with the keys that have no value
-    /// (or a stale one, or one that cannot be had), in the caller's order, each once; not at all if there is
-    /// none. What it gives for other keys is left out.
-    ///
-    /// It runs in the caller's own future, and callers do not wait for each other. As with
-    /// [`get_or_set_with`](Self::get_or_set_with), a key that is set or deleted meanwhile keeps what it was
-    /// set to, and a value is kept [beyond its time](crate::CacheBuilder::stale_for).
-    ///
-    /// # Errors
-    /// What the loader gives, and [`Error::Key`] and [`Error::Closed`], as `X` is made of an [`Error`]. The
-    /// store's errors are none: what it cannot give is loaded.
-    ///
-    /// # Cancel safety
-    /// When the future is dropped some of what was loaded may have been stored.
-    pub async fn get_or_set_many<T, K, X, F>(
+impl<E: Execute> Engine<E> {
+    pub(crate) async fn get_or_set_many<T, K, X, F>(
         &self,
         keys: impl IntoIterator<Item = K>,
-        ttl: impl Into<Ttl>,
+        ttl: Ttl,
         loader: impl FnOnce(Vec<K>) -> F,
     ) -> Result<Vec<(K, T)>, X>
     where
@@ -79,7 +64,6 @@ impl<E: Execute> Cache<E> {
                     Some((loaded.remove_entry(&key)?, replace, name.as_slice(), ticket))
                 })
                 .collect();
-            let ttl = ttl.into();
             for chunk in new.chunks(self.shared.settings.batch_len) {
                 join_all(chunk.iter().map(async |((key, value), replace, name, ticket)| {
                     match self.shared.loaded(name, Some(value), ttl) {

@@ -19,7 +19,8 @@ use tokio::task::AbortHandle;
 
 use crate::error::LoadError;
 
-/// What a load gave, for all who wait: not a value but its bytes, for each may want another type.
+/// The outcome of a load, for all who wait: not a value but its bytes, because each caller may want another
+/// type.
 #[derive(Debug, Clone)]
 pub(crate) enum Landed {
     Value(Arc<[u8]>),
@@ -38,13 +39,13 @@ pub(crate) enum NoFlight {
     Overloaded,
 }
 
-/// What a caller waits on.
+/// The channel that a caller waits on.
 pub(crate) type Waiter = watch::Receiver<Option<Landed>>;
 
 /// The loads of one cache, by the names of their Redis keys.
 #[derive(Debug)]
 pub(crate) struct Flights {
-    /// How many tasks may load at once, those that were overtaken included.
+    /// The number of tasks that may load at once, the overtaken ones included.
     limit: usize,
     state: Mutex<Loads>,
     /// Changed under the lock, and read without it by every call.
@@ -56,15 +57,15 @@ struct Loads {
     running: HashMap<Vec<u8>, Flight>,
     /// Until when a stale value is served without another attempt, because the last one failed.
     resting: HashMap<Vec<u8>, Instant>,
-    /// Loads that run in their caller's own future, by the names of their Redis keys: the ticket that those
-    /// have which began since the key was last set or deleted, and how many they are. As many as there are
-    /// callers, whom nobody here bounds.
+    /// Loads that run in their caller's own future, by the names of their Redis keys: the ticket of those
+    /// that began since the key was last set or deleted, and their number. As many as there are callers, whom
+    /// nobody here bounds.
     solo: HashMap<Vec<u8>, (Ticket, usize)>,
     /// Tasks of loads that were overtaken, to be stopped with the others; among them some that have ended.
     overtaken: Vec<AbortHandle>,
-    /// How many of `overtaken` ran still when those that had ended were last left out.
+    /// The number of `overtaken` loads that still ran when the ended ones were last removed.
     n_overtaken: usize,
-    /// How many loads have not ended, overtaken or not.
+    /// The number of loads that have not ended, overtaken or not.
     n_loads: usize,
 }
 
@@ -89,8 +90,8 @@ impl Ticket {
 }
 
 impl Flights {
-    /// How many keys may rest. Above, those that have rested enough are forgotten, and all if those are not a
-    /// half.
+    /// The number of keys that may rest. Above, those that have rested enough are forgotten, and all if those
+    /// are not a half.
     const MOST_RESTING: usize = 10_000;
 
     pub(crate) fn new(limit: usize) -> Self {
@@ -138,8 +139,8 @@ impl Flights {
         Ok(waiter)
     }
 
-    /// Notes that a key is about to be set or deleted: the value of a load under way is not written, and
-    /// whoever asks from now on does not get it.
+    /// Notes that a key is about to be set or deleted. The value of a load under way is not written, and
+    /// callers who ask from now on do not get it.
     pub(crate) fn overtake(&self, name: &[u8]) {
         let mut state = self.lock();
         // Nearly always there is nothing, and no need to hash the name.
@@ -393,7 +394,8 @@ mod tests {
         }
     }
 
-    /// What each overtaken load costs must not grow with their number: what is gone through is counted.
+    /// The cost of an overtaken load must not grow with their number: the test counts the loads that are gone
+    /// through.
     #[tokio::test]
     async fn overtaking_many_loads_goes_through_each_a_few_times() {
         const N: usize = 20_000;
@@ -411,7 +413,7 @@ mod tests {
             }
             assert!(n_sweeps < 20, "{n_sweeps} times through all of them");
             assert_eq!(state.overtaken.len(), N);
-            // Those that have ended go in the course of time.
+            // Loads that have ended are removed in the course of time.
             state.overtaken.iter().for_each(AbortHandle::abort);
         }
         drop(waiters);
