@@ -247,10 +247,10 @@ fn of_the_tests() {
 #[test]
 fn of_the_handles() {
     for (says, at, file, has) in [
-        ("leaves three calls in a row without an answer", "node", "connection/breaker", "IN_A_ROW: u32 = 3"),
-        ("or half of 20 or more within ten seconds", "node", "connection/breaker", "ENOUGH: u32 = 20"),
+        ("three calls in a row have no answer", "node", "connection/breaker", "IN_A_ROW: u32 = 3"),
+        ("Half of 20 or more calls within ten seconds", "node", "connection/breaker", "ENOUGH: u32 = 20"),
         (
-            "or half of 20 or more within ten seconds",
+            "Half of 20 or more calls within ten seconds",
             "node",
             "connection/breaker",
             "WINDOW: Duration = Duration::from_secs(10)",
@@ -264,7 +264,7 @@ fn of_the_handles() {
             "EVERY: Duration = Duration::from_secs(60)",
         ),
         ("in batches of 1000 commands or", "pipeline", "pipeline/batch", "MOST_COMMANDS: usize = 1000"),
-        ("1000 commands or 1 MiB to a node", "pipeline", "pipeline/batch", "MOST_BYTES: usize = 1 << 20"),
+        ("batches of 1000 commands or 1 MiB", "pipeline", "pipeline/batch", "MOST_BYTES: usize = 1 << 20"),
         ("it is tried up to 100 times", "node/sessions", "sessions/transaction", "ATTEMPTS: u32 = 100"),
         (
             "with pauses of up to 64 ms",

@@ -17,37 +17,37 @@ pub(crate) use integer::ascii_integer;
 pub(crate) use integer::from_integer;
 pub(crate) use integer::integer_of;
 
-/// How values are written. An entry says which codec wrote it, and a cache reads those of its own one, and of
-/// those that it is [told to](crate::CacheBuilder::also_reads).
+/// The format in which values are written. An entry says which codec wrote it, and a cache reads those of its
+/// own one, and of those that it is [told to](crate::CacheBuilder::also_reads).
 ///
 /// Whatever the codec, an integer is stored as its digits: other programs read it, and the server counts with
 /// it.
 ///
-/// What is read is what was written: a value that the codec would change, or could not read back, is
-/// [`Error::Encode`](crate::Error::Encode), and nothing is stored. What a codec cannot know is whether a
-/// type's own `Deserialize` takes what its `Serialize` gives.
+/// A value that is read is the one that was written. A value that the codec would change, or could not read
+/// back, is [`Error::Encode`](crate::Error::Encode), and nothing is stored. No codec can know whether a
+/// type's own `Deserialize` takes the output of its `Serialize`.
 ///
-/// No bytes can overflow the stack of who reads them, or keep it busy for longer than their length says: a
-/// value that is nested more than 127 deep, has more than 255 `Some`s and newtypes inside each other, or more
-/// than 4,096 elements that take no bytes, is neither written nor read. That is for a stack of 2 MiB, and
-/// types whose own code needs no more of it than what is derived.
+/// No bytes can overflow the stack of their reader, or keep it busy for longer than their length says. A
+/// value is refused that is nested more than 127 deep, has more than 255 `Some`s and newtypes inside each
+/// other, or more than 4,096 elements that take no bytes: it is neither written nor read. These limits are
+/// for a stack of 2 MiB, and for types whose own code needs no more stack than derived code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Codec {
     /// JSON: readable everywhere, and fields may be added and left out over time. The default, by feature
     /// `json`.
     ///
-    /// Refused are infinity and NaN, keys of maps that are neither text nor number, and a `Some` of `None`,
-    /// of `()` or of a unit struct, for all of these are `null`.
+    /// These values are refused: infinity and NaN; keys of maps that are neither text nor number; and a
+    /// `Some` of `None`, of `()` or of a unit struct, which would all be `null`.
     #[cfg(feature = "json")]
     Json,
     /// MessagePack with field names: about as tolerant as JSON, shorter, and fit for bytes and any float. By
     /// feature `msgpack`. Refused is a `Some` of `None` or of `()`.
     #[cfg(feature = "msgpack")]
     MsgPack,
-    /// Postcard: the shortest. It knows neither names nor types: any change of the value's type needs another
-    /// `schema`, and what was written with a different one is an error. It needs the envelope. By feature
-    /// `postcard`.
+    /// Postcard: the shortest. This codec knows neither names nor types: any change of the value's type needs
+    /// another `schema`, and a value written with a different one is an error. The envelope is needed. By
+    /// feature `postcard`.
     ///
     /// Refused is a struct of which `skip_serializing_if` leaves a field out, and one with `flatten`. A type
     /// that has to see what there is before it can be read (`untagged`, `tag`, `serde_json::Value`) is
@@ -57,17 +57,17 @@ pub enum Codec {
         /// A number of the caller's for the current form of the values.
         schema: u16,
     },
-    /// Strings and bytes as they are; nothing else. It does not tell one from the other, so a type that may
-    /// be either is written, and cannot be read. Without an envelope it does not tell digits from an integer
-    /// either.
+    /// Strings and bytes as they are; nothing else. This codec does not tell one from the other, so a type
+    /// that may be either is written, and cannot be read. Without an envelope it does not tell digits from an
+    /// integer either.
     Raw,
 }
 
 impl Codec {
-    /// How many kinds there are.
+    /// The number of kinds.
     pub(crate) const N_KINDS: usize = 4;
 
-    /// What the entry says of its codec: 1 and up, for 0 is easily there by accident.
+    /// The number of the codec in an entry: 1 and up, because 0 is easily there by accident.
     pub(crate) fn id(self) -> u8 {
         match self {
             #[cfg(feature = "json")]
@@ -88,8 +88,8 @@ impl Codec {
         }
     }
 
-    /// Whether what it writes may look like the digits of an integer that it is not, or its schema has no
-    /// other place.
+    /// Returns whether a written value may look like the digits of an integer that it is not, or the schema
+    /// has no other place.
     pub(crate) fn needs_envelope(self) -> bool {
         match self {
             #[cfg(feature = "postcard")]
@@ -164,7 +164,7 @@ impl Codec {
             }
             Self::Raw => raw::decode(bytes).ok(),
         };
-        // What the codec has to say may quote the value.
+        // The codec's error may quote the value.
         value.ok_or(DecodeReason::Type { wanted: std::any::type_name::<T>() })
     }
 }
@@ -174,7 +174,7 @@ impl Codec {
 pub(crate) enum Unwritten {
     /// Its own `Serialize` says so, whatever the codec.
     ByType(String),
-    /// It would not be read as what it is.
+    /// The value would not be read as what it is.
     Refused(String),
 }
 

@@ -20,11 +20,11 @@ use crate::entry::envelope::HEADER;
 use crate::entry::envelope::Header;
 use crate::error::DecodeReason;
 
-/// How entries are written and what is accepted of them.
+/// The format in which entries are written, and those in which they are read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Format {
     pub(crate) codec: Codec,
-    /// What else is read, at most one of each kind of codec.
+    /// The other codecs that are read, at most one of each kind.
     pub(crate) also_reads: [Option<Codec>; Codec::N_KINDS],
     pub(crate) envelope: bool,
     pub(crate) max_decoded_len: usize,
@@ -32,7 +32,7 @@ pub(crate) struct Format {
     pub(crate) zstd: Option<crate::entry::compress::Zstd>,
 }
 
-/// What was found under a key.
+/// The entry that was found under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Entry<T> {
     Value(T),
@@ -142,9 +142,9 @@ impl Format {
         Ok(header.seal(to, [&[0; HEADER], payload].concat()))
     }
 
-    /// The codec that an entry was written with, if it is the cache's own or one that it was told to read.
-    /// That it is compiled in is no reason: other crates decide about that, and who writes an entry chooses
-    /// its codec.
+    /// The codec that an entry was written with, if it is the cache's own or one that it was told to read. A
+    /// codec that is compiled in is not read for that: other crates decide about features, and the writer of
+    /// an entry chooses its codec.
     fn codec_of(self, header: Header) -> Result<Codec, DecodeReason> {
         let mut wanted = None;
         for codec in [Some(self.codec)].into_iter().chain(self.also_reads).flatten() {
@@ -161,7 +161,7 @@ impl Format {
         })
     }
 
-    /// What stands behind the room for the header, compressed if that is wanted and pays.
+    /// Writes the payload behind the room for the header, compressed if that is wanted and pays.
     #[cfg(feature = "zstd")]
     fn compress(self, bytes: Vec<u8>) -> (Vec<u8>, u8) {
         let payload = bytes.get(HEADER..).unwrap_or_default();
@@ -188,7 +188,7 @@ impl Format {
         (bytes, PLAIN)
     }
 
-    /// What is longer than may be read is not written either.
+    /// A value that is too long to be read is not written either.
     fn checked(self, len: usize) -> Result<(), Unwritten> {
         self.check_len(len).map_err(|reason| Unwritten::Refused(reason.to_string()))
     }
@@ -263,7 +263,8 @@ mod tests {
                 let mut changed = bytes.clone();
                 changed[at.index(bytes.len())] ^= change;
                 prop_assert!(format(codec).decode::<Value>(b"k", &changed, &mut Room::any(), || 0).is_err());
-                prop_assert!(format(codec).decode::<Value>(b"k", &bytes[..cut.index(bytes.len())], &mut Room::any(), || 0).is_err());
+                let bytes = &bytes[..cut.index(bytes.len())];
+                prop_assert!(format(codec).decode::<Value>(b"k", bytes, &mut Room::any(), || 0).is_err());
             }
         }
 
@@ -386,7 +387,7 @@ mod tests {
     mod compressed {
         use super::*;
 
-        /// Whether the envelope says that its payload is compressed.
+        /// Returns whether the envelope says that its payload is compressed.
         fn is_compressed<T: Serialize + ?Sized>(codec: Codec, value: &T) -> bool {
             let bytes = format(codec).encode(b"k", value, 0).unwrap();
             Header::open(b"k", &bytes).unwrap().0.compression == crate::entry::compress::ZSTD
@@ -442,7 +443,7 @@ mod tests {
                 assert_eq!(read.as_ref(), Err(expected));
             };
             check(64 << 20, &DecodeReason::TooLarge { len: 64 << 20, limit: 1 << 20 });
-            // One that lies about its length does not get more room than it said.
+            // An entry that lies about its length gets no more room than it said.
             check(1000, &DecodeReason::Compression);
         }
     }

@@ -6,8 +6,8 @@ use redisdb_node::Failure;
 
 pub use load::LoadError;
 
-/// What went wrong with a cache over a store whose errors are `S`: [`redisdb_node::Error`] for a node, the
-/// cluster's for a ring or a copy.
+/// The error of a cache over a store whose errors are `S`: [`redisdb_node::Error`] for a node, the cluster's
+/// for a ring or a copy.
 ///
 /// A value never stands in a message.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum Error<S> {
     /// The store answered with an error, could not be reached, or does not run the command.
     #[error(transparent)]
     Store(S),
-    /// What is stored is not what was asked for.
+    /// The stored value is not the one that was asked for.
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// The value cannot be written with the cache's codec. Nothing was sent.
@@ -55,65 +55,67 @@ pub enum Error<S> {
 pub struct DecodeError {
     /// The key, as in messages: escaped, and cut if it is long.
     pub key: String,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: DecodeReason,
 }
 
-/// What is wrong with what is stored.
+/// The reason why a stored value cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeReason {
-    /// It is no integer and has no envelope: something else wrote it.
-    #[error("what is stored there was not written by a cache with envelopes")]
+    /// The value is no integer and has no envelope: another program wrote it.
+    #[error("the value was not written by a cache with envelopes")]
     Foreign,
-    /// It has an envelope of a version that this version of the library does not read.
-    #[error("it was written by another version of the cache (envelope {0})")]
+    /// The envelope has a version that this version of the library does not read.
+    #[error("the value was written by another version of the cache (envelope {0})")]
     Version(u8),
-    /// It was cut, or has something behind its end.
-    #[error("what is stored there was cut, or lengthened")]
+    /// The value was cut, or has bytes behind its end.
+    #[error("the value was cut, or lengthened")]
     Length,
-    /// It was changed after it was written, or was written under another key.
-    #[error("what is stored there was changed after it was written, or was written under another key")]
+    /// The value was changed after it was written, or was written under another key.
+    #[error("the value was changed after it was written, or was written under another key")]
     Checksum,
-    /// It was written with a codec that this cache was not told to [read](crate::CacheBuilder::also_reads).
-    #[error("it was written with codec {0}, which this cache does not read; see `also_reads`")]
+    /// The value was written with a codec that this cache was not told to
+    /// [read](crate::CacheBuilder::also_reads).
+    #[error("the value was written with codec {0}, which this cache does not read; see `also_reads`")]
     Codec(u8),
-    /// It was written with another schema.
-    #[error("it was written with schema {stored}, and this cache has schema {wanted}")]
+    /// The value was written with another schema.
+    #[error("the value was written with schema {stored}, and this cache has schema {wanted}")]
     Schema {
         /// The schema it was written with.
         stored: u16,
         /// The schema of this cache.
         wanted: u16,
     },
-    /// It is compressed, and this cache was not told to read such (by `zstd`), or it cannot be decompressed.
-    #[error("it is compressed, and cannot be read; a cache reads such entries that has `zstd`")]
+    /// The value is compressed, and this cache was not told to read such (by `zstd`), or it cannot be
+    /// decompressed.
+    #[error("the value is compressed, and cannot be read; a cache built with `zstd` reads such values")]
     Compression,
-    /// It would be longer than [the limit](crate::CacheBuilder::max_decoded_len).
-    #[error("it is {len} bytes long, and at most {limit} are accepted")]
+    /// The value would be longer than [the limit](crate::CacheBuilder::max_decoded_len).
+    #[error("the value is {len} bytes long, and at most {limit} are accepted")]
     TooLarge {
-        /// How long it is, or says it is, in bytes.
+        /// The length that the value has, or says it has, in bytes.
         len: u64,
-        /// How long it may be.
+        /// The limit, in bytes.
         limit: u64,
     },
-    /// It would be longer than what is left of the limit (`CacheBuilder::max_unpacked_len`) for the
+    /// The value would be longer than the rest of the limit (`CacheBuilder::max_unpacked_len`) for the
     /// compressed entries of one call.
     #[error(
-        "it is {len} bytes long when it is decompressed, and the entries before it have left {left} of the {limit} that one \
+        "the value is {len} bytes long when it is decompressed, and the entries before it have left {left} of the {limit} that one \
          call may take (`max_unpacked_len`)"
     )]
     TooMuch {
-        /// How long it says it is, in bytes.
+        /// The length that the value says it has, in bytes.
         len: u64,
-        /// How much the entries before it have left.
+        /// The bytes that the entries before it have left.
         left: u64,
-        /// How long all of them may be together.
+        /// The limit for all of them together, in bytes.
         limit: u64,
     },
-    /// It is intact, but is not of the type that was asked for, or is nested more deeply than is
+    /// The value is intact, but is not of the type that was asked for, or is nested more deeply than is
     /// [read](crate::Codec).
-    #[error("what is stored there is no `{wanted}`")]
+    #[error("the value is no `{wanted}`")]
     Type {
         /// The type.
         wanted: &'static str,
@@ -127,37 +129,37 @@ pub enum DecodeReason {
 pub struct EncodeError {
     /// The key, as in messages.
     pub key: String,
-    /// What the codec, or the type's `Serialize`, says.
+    /// The error of the codec, or of the type's `Serialize`.
     pub reason: String,
 }
 
-/// That a value is too long to be stored.
+/// A value is too long to be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("key `{key}`: {len} bytes would be stored, and at most {limit} may be")]
 #[non_exhaustive]
 pub struct TooLargeError {
     /// The key, as in messages.
     pub key: String,
-    /// How many bytes would be stored.
+    /// The number of bytes that would be stored.
     pub len: usize,
-    /// How many may be.
+    /// The limit, in bytes.
     pub limit: usize,
 }
 
-/// That a key is too long.
+/// A key is too long.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("key `{key}`: it is {len} bytes long, and at most {limit} may be")]
+#[error("key `{key}`: the key is {len} bytes long, and at most {limit} may be")]
 #[non_exhaustive]
 pub struct KeyError {
     /// The key, as in messages.
     pub key: String,
-    /// How long it is with prefix, version and escapes, in bytes.
+    /// The length with prefix, version and escapes, in bytes.
     pub len: usize,
-    /// How long it may be.
+    /// The limit, in bytes.
     pub limit: usize,
 }
 
-/// That there is nothing under a key.
+/// A key has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("key `{key}`: there is nothing")]
 #[non_exhaustive]
@@ -166,16 +168,16 @@ pub struct MissingError {
     pub key: String,
 }
 
-/// That a reply does not have one element for each key.
+/// A reply does not have one element for each key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the reply to `{command}` of {n_keys} keys has {n_elements} elements; is this a Redis server?")]
 #[non_exhaustive]
 pub struct ReplyError {
     /// The command.
     pub command: &'static str,
-    /// How many keys were asked for.
+    /// The number of keys that were asked for.
     pub n_keys: usize,
-    /// How many elements came.
+    /// The number of elements that came.
     pub n_elements: usize,
 }
 
@@ -220,9 +222,9 @@ impl<S: Failure> Error<S> {
     /// Returns whether a server may have written what was to be written, or may do so later. `false` is a
     /// proof that none did.
     ///
-    /// It speaks of the call that failed: the text of a [loader's](Error::Load) own error may say something
-    /// else of the loader's, and [`move_to_version`](crate::Cache::move_to_version) makes several, of which
-    /// those before may have been executed.
+    /// The answer is about the call that failed. The text of a [loader's](Error::Load) own error may speak of
+    /// the loader's calls, and [`move_to_version`](crate::Cache::move_to_version) makes several calls, of
+    /// which earlier ones may have been executed.
     pub fn may_have_executed(&self) -> bool {
         self.store().is_some_and(Failure::may_have_executed)
     }
@@ -245,7 +247,7 @@ mod tests {
         node::Error::new("a".into(), "GET", kind)
     }
 
-    /// What an error answers: timeout, connect, unsupported, decode, executed.
+    /// The answers of an error: timeout, connect, unsupported, decode, executed.
     type Answers = [bool; 5];
 
     fn check(error: &Error<node::Error>, text: &str, answers: Answers) {
@@ -304,19 +306,19 @@ mod tests {
             ),
             (
                 Error::Key(KeyError { key: key(), len: 2, limit: 1 }),
-                "it is 2 bytes long, and at most 1",
+                "the key is 2 bytes long, and at most 1",
                 [false; 5],
             ),
             (Error::Missing(MissingError { key: key() }), "there is nothing", [false; 5]),
-            (Error::Load(LoadError::timeout("k", second)), "its loader gave nothing within 1s", [false; 5]),
+            (Error::Load(LoadError::timeout("k", second)), "the loader gave nothing within 1s", [false; 5]),
             (
                 Error::Load(LoadError::lost("k".as_key())),
-                "its loader panicked, or the cache was closed",
+                "the loader panicked, or the cache was closed",
                 [false; 5],
             ),
             (
                 Error::Load(LoadError::of("k", MissingError { key: key() })),
-                "its loader gave an error, so nothing was stored: key `k`: there is nothing",
+                "the loader gave an error, so nothing was stored: key `k`: there is nothing",
                 [false; 5],
             ),
             (
@@ -345,9 +347,12 @@ mod tests {
             (DecodeReason::Checksum, "was changed after it was written"),
             (DecodeReason::Codec(9), "codec 9, which this cache does not read"),
             (DecodeReason::Schema { stored: 1, wanted: 2 }, "schema 1, and this cache has schema 2"),
-            (DecodeReason::Compression, "it is compressed, and cannot be read"),
+            (DecodeReason::Compression, "the value is compressed, and cannot be read"),
             (DecodeReason::TooMuch { len: 3, left: 2, limit: 9 }, "have left 2 of the 9"),
-            (DecodeReason::TooLarge { len: 2, limit: 1 }, "it is 2 bytes long, and at most 1 are accepted"),
+            (
+                DecodeReason::TooLarge { len: 2, limit: 1 },
+                "the value is 2 bytes long, and at most 1 are accepted",
+            ),
             (DecodeReason::Type { wanted: "u8" }, "is no `u8`"),
         ] {
             check(

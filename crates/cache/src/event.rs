@@ -36,7 +36,7 @@ impl Events {
         }
     }
 
-    /// A load gave nothing. What the loader says of it is the caller's, and may quote anything.
+    /// A load gave nothing. The loader's error is the caller's, and may quote anything.
     pub(crate) fn failed(&self, cache: &str, key: &str) {
         match self.failed.is_due() {
             true => tracing::warn!(cache, key, "load failed"),

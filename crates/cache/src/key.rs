@@ -24,8 +24,8 @@ impl<'a> Key<'a> {
     /// A key that lives on the same node of a ring as all others with this tag (and this cache's prefix or
     /// another).
     ///
-    /// It is another key than the one without the tag, or with another one. An empty tag keeps nothing
-    /// together.
+    /// The key with a tag is another key than the one without it, or with another tag. An empty tag keeps
+    /// nothing together.
     pub fn tagged(tag: &'a (impl AsRef<[u8]> + ?Sized), name: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
         Self { tag: Some(tag.as_ref()), name: name.as_ref() }
     }
@@ -48,7 +48,7 @@ impl fmt::Debug for Key<'_> {
     }
 }
 
-/// What can be a key: strings, bytes, [`Key`] itself, and references to them.
+/// A value that can be a key: a string, bytes, a [`Key`], or a reference to one.
 pub trait AsKey {
     /// The key.
     fn as_key(&self) -> Key<'_>;
@@ -96,7 +96,7 @@ impl<K: AsKey + ?Sized> AsKey for &K {
     }
 }
 
-/// How prefix, version and key become the name of a Redis key.
+/// The way in which prefix, version and key become the name of a Redis key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyStyle {
@@ -108,8 +108,8 @@ pub enum KeyStyle {
     Escaped,
     /// `prefix:version:key`, nothing escaped: the names that a Django application uses.
     ///
-    /// Prefix `a` with key `2:x` in version 1 and prefix `a:1` with key `x` in version 2 are one name, and
-    /// whoever may choose a key may choose its node.
+    /// Prefix `a` with key `2:x` in version 1 and prefix `a:1` with key `x` in version 2 are one name. A user
+    /// who may choose a key may choose its node.
     Django,
 }
 

@@ -48,7 +48,7 @@ fn name(format: Format) -> String {
     name.split(' ').next().unwrap().to_owned()
 }
 
-/// Whether a format holds a value. One that takes it must give it back.
+/// Returns whether a format holds a value. A format that takes a value must give it back.
 fn held_by<T: Serialize + DeserializeOwned + PartialEq + Debug>(format: Format, value: &T) -> bool {
     // With a time, as a loaded value has, an integer is in an envelope too.
     let times: &[u64] = if format.envelope { &[0, 9] } else { &[0] };
@@ -66,7 +66,7 @@ fn held_by<T: Serialize + DeserializeOwned + PartialEq + Debug>(format: Format, 
     is_held
 }
 
-/// Which codecs hold a value.
+/// The codecs that hold a value.
 fn held<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) -> Vec<String> {
     let mut held: Vec<_> = formats().into_iter().filter(|format| held_by(*format, value)).map(name).collect();
     held.dedup();
@@ -222,7 +222,7 @@ enum Chain {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Bare(Option<Box<Bare>>);
 
-/// What is made of the innermost by putting it into another so many times.
+/// The innermost value, put into another so many times.
 fn nested<T>(depth: usize, innermost: T, around: impl Fn(T) -> T) -> T {
     (0..depth).fold(innermost, |inner, _| around(inner))
 }

@@ -8,28 +8,28 @@ use crate::ttl::Life;
 use crate::ttl::Ttl;
 use crate::ttl::unix_millis;
 
-/// What a cache does when the store gives an error on a read, or on a write of a value.
+/// The reaction of a cache to an error of the store, on a read or on a write of a value.
 ///
 /// Deleting, counting and writing under a condition give their errors in any case: after a deletion that did
 /// not happen, an old value would be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnError {
-    /// It returns the error. The default.
+    /// The cache returns the error. The default.
     #[default]
     Raise,
-    /// It answers as if nothing were there, drops the write, and counts it.
+    /// The cache answers as if nothing were there, drops the write, and counts it.
     Miss,
 }
 
-/// What a cache does with a value that cannot be returned: damaged, foreign, or of another type.
+/// The reaction of a cache to a value that cannot be returned: damaged, foreign, or of another type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnUndecodable {
-    /// It returns the error. The default.
+    /// The cache returns the error. The default.
     #[default]
     Raise,
-    /// It answers as if nothing were there, and counts it. The value stays until it is overwritten.
+    /// The cache answers as if nothing were there, and counts it. The value stays until it is overwritten.
     Miss,
 }
 
@@ -76,7 +76,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How long a value that is set at `now` is kept.
+    /// The life of a value that is set at `now`.
     pub(crate) fn life(&self, ttl: Ttl, now: SystemTime) -> Life {
         // Not worth a random number where it is off.
         let ttl = match self.jitter_percent {

@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 
 use crate::stats::metrics::Export;
 
-/// What a cache and its clones have counted since it was built.
+/// The numbers that a cache and its clones have counted since it was built.
 ///
-/// With the feature `metrics` each number is also a counter of the `metrics` crate, named
-/// `redisdb_cache_hits_total` for example and labeled `cache` with the prefix, and the time that loaders take
-/// is the histogram `redisdb_cache_load_seconds`.
+/// With the feature `metrics` each number is also a counter of the `metrics` crate:
+/// `redisdb_cache_hits_total`, for example, labeled `cache` with the prefix. The time that loaders take is
+/// the histogram `redisdb_cache_load_seconds`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -35,8 +35,8 @@ pub struct Stats {
     pub failed_loads: u64,
     /// Loads whose value was not stored, because the key was set or deleted meanwhile.
     pub overtaken_loads: u64,
-    /// Values that were not stored though no error says so: loaded ones that the store did not take, that are
-    /// too long or that the [codec](crate::Codec) cannot hold, and those that the store did not take under
+    /// Values that were not stored though no error says so. Loaded values are dropped that the store did not
+    /// take, that are too long, or that the [codec](crate::Codec) cannot hold; other values are dropped under
     /// [`OnError::Miss`](crate::OnError::Miss).
     pub dropped: u64,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-/// How long an entry is kept.
+/// The time that an entry is kept.
 ///
 /// A [`Duration`] converts into it, so `cache.set_for(key, &value, Duration::from_secs(60))` is fine. A part
 /// of a millisecond counts as a whole one: a short life is never taken for none.
@@ -16,7 +16,7 @@ pub enum Ttl {
     Default,
     /// From now on for so long. Zero: it is not kept, and what was there goes away.
     After(Duration),
-    /// Until this instant. One that has passed is as zero.
+    /// Until this instant. An instant that has passed is as zero.
     At(SystemTime),
     /// Without end, as far as the server does not evict it.
     Never,
@@ -25,7 +25,7 @@ pub enum Ttl {
 /// A [`Ttl`] seen from one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
-    /// It is over before it began.
+    /// The life is over before it began.
     Over,
     /// For so many milliseconds from when the server is told.
     For(u64),
@@ -36,8 +36,8 @@ pub(crate) enum Life {
 }
 
 impl Life {
-    /// What a server counts in must not pass the end of its signed 64 bits, now being what it is: this is 146
-    /// million years away.
+    /// An end must not pass the signed 64 bits in which a server counts milliseconds: this is 146 million
+    /// years away.
     const LONGEST: u64 = u64::MAX >> 2;
 
     /// Anything that no server can hold has no end.

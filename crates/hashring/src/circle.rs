@@ -13,20 +13,20 @@ pub(crate) struct Circle {
     reach: Reach,
 }
 
-/// Which positions a point owns, seen from the point.
+/// The positions that a point owns, seen from the point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// Those before it, itself included, back to the point before: a key belongs to the next point.
+    /// The positions before it, its own included, back to the point before: a key belongs to the next point.
     Before,
-    /// Those from it up to the point after: a key belongs to the last point that is not past it.
+    /// The positions from its own up to the point after: a key belongs to the last point that is not past it.
     After,
 }
 
 impl Circle {
     /// From distinct points in ascending order.
     pub(crate) fn new(mut points: Vec<u64>, mut owners: Vec<u16>, reach: Reach) -> Self {
-        // The arc of the last point may reach over the end of the numbers to the start.
-        // It then has the smallest end and comes first.
+        // The arc of the last point may reach over the end of the numbers to the start. The stretch then has
+        // the smallest end and comes first.
         if let (Some(&first), Some(&last)) = (points.first(), points.last())
             && end_between(last, first, reach) < last
         {
@@ -47,7 +47,7 @@ impl Circle {
         size_of_val(&*self.points) + size_of_val(&*self.owners)
     }
 
-    /// Which way the next best owner of a position is to be found.
+    /// The direction in which the next best owner of a position is found.
     pub(crate) fn reach(&self) -> Reach {
         self.reach
     }
@@ -111,7 +111,7 @@ impl Circle {
     pub(crate) fn stretches(&self) -> Stretches {
         let mut stretches = Stretches::new();
         let arcs = (0..self.len()).map(|arc| (self.end(arc), self.owner(arc)));
-        // What lies behind the last end, if anything does.
+        // The stretch behind the last end, if there is one.
         let rest = (u64::MAX, self.owner(0));
         for (end, owner) in arcs.chain([rest]) {
             match stretches.last_mut() {

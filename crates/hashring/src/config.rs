@@ -2,7 +2,7 @@
 
 use crate::{BuildError, Builder, HashRing, HashTag, layout::Layout};
 
-/// One node of a ring: who it is and how much of the keys it takes.
+/// A node of a ring: its name, and its share of the keys.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
@@ -13,7 +13,8 @@ pub struct Member {
     /// Its share of the keys relative to the others. Default 1.
     #[cfg_attr(feature = "serde", serde(default = "one"))]
     pub weight: f64,
-    /// What is hashed for it in a compatible [`Layout`], if that is not what the layout makes of the name.
+    /// The text that is hashed for the node in a compatible [`Layout`], where that does not follow from the
+    /// name.
     #[cfg(feature = "layouts")]
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub label: Option<String>,
@@ -79,7 +80,7 @@ pub struct RingConfig {
     /// Whose placement it is. Default [`Layout::Xxh3`], our own.
     #[cfg_attr(feature = "serde", serde(default))]
     pub layout: Layout,
-    /// Which part of a key is hashed. `None`, the default, is the rule of the layout:
+    /// The rule for the part of a key that is hashed. `None`, the default, is the rule of the layout:
     /// [`HashTag::Cluster`] for our own.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub hash_tag: Option<HashTag>,

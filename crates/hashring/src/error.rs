@@ -34,16 +34,16 @@ pub enum BuildError {
     },
     /// More nodes than a ring can number.
     TooManyNodes {
-        /// How many there are.
+        /// The number of nodes.
         nodes: usize,
-        /// How many there may be.
+        /// The largest number of nodes.
         limit: usize,
     },
     /// The weights ask for more points than a ring can hold. Divide all of them by a common factor.
     TooManyPoints {
-        /// How many points the weights ask for.
+        /// The number of points that the weights ask for.
         points: u64,
-        /// How many there may be.
+        /// The largest number of points.
         limit: u64,
     },
 }

@@ -10,7 +10,8 @@ use {
     md5::{Digest as _, Md5},
 };
 
-/// How a key becomes a position on the circle. Hashes of 32 bits are the upper half of the position.
+/// The hash by which a key becomes a position on the circle. Hashes of 32 bits are the upper half of the
+/// position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyHash {
     /// XXH3-64: our own.

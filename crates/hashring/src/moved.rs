@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, iter};
 
 use crate::HashRing;
 
-/// What changes owner when one ring replaces another. Made by [`HashRing::moved`].
+/// The shares that change owner when one ring replaces another. Made by [`HashRing::moved`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Moved {
@@ -12,8 +12,8 @@ pub struct Moved {
     pub total: f64,
     /// From which node to which, in the order of their names.
     pub flows: Vec<Flow>,
-    /// Whether the shares are exact. They are unless the two rings hash keys differently or one of them
-    /// has a layout without arcs; then they are those of 65,536 sample keys.
+    /// True if the shares are exact. Shares are exact unless the two rings hash keys differently or one of
+    /// them has a layout without arcs. Then they are those of 65,536 sample keys.
     pub exact: bool,
 }
 

@@ -5,8 +5,8 @@ use twox_hash::XxHash3_64;
 /// Points per unit of weight, and sectors of the circle.
 ///
 /// Together with [`CELL_BITS`](crate::table::CELL_BITS) it decides the balance: the largest of 100 equal
-/// nodes owns about 1.05 times the mean (the standard deviation is 1.9 %). It decides where keys land
-/// and never changes.
+/// nodes owns about 1.05 times the mean (the standard deviation is 1.9 %). This number decides where keys
+/// land and never changes.
 pub(crate) const POINTS: u64 = 3072;
 
 /// The length of a sector.
@@ -14,16 +14,15 @@ const SECTOR: u64 = u64::MAX / POINTS;
 
 /// The points of one node.
 ///
-/// The circle of 2^64 positions is cut into 3072 equal sectors, and each unit of weight has one point in
-/// every sector, so that few nodes are spread evenly too. Point `i` is in sector `i` modulo 3072, at a
-/// place that is XXH3-64 of `i` (8 bytes, little-endian) with XXH3-64 of the node's name as the seed.
-/// Of the last unit, if it is a fraction, only those points count whose place has low 32 bits below the
-/// fraction of 2^32; but point 0 always does.
+/// The circle of 2^64 positions is cut into 3072 equal sectors. Each unit of weight has one point in every
+/// sector, so that few nodes are spread evenly too. Point `i` is in sector `i` modulo 3072, at a place that
+/// is XXH3-64 of `i` (8 bytes, little-endian) with XXH3-64 of the node's name as the seed. Of the last unit,
+/// if it is a fraction, only those points count whose place has low 32 bits below the fraction of 2^32; but
+/// point 0 always does.
 ///
-/// So all units are alike and a node of weight 2 is like two nodes (sectors of half the size would
-/// make heavy nodes more regular than light ones, and those more regular own more than they should).
-/// A larger weight only adds points, so it takes keys only to the node.
-/// `tests/golden.rs` guards all this.
+/// So all units are alike, and a node of weight 2 is like two nodes. Sectors of half the size would make
+/// heavy nodes more regular than light ones, and the more regular ones own more than they should. A larger
+/// weight only adds points, so it takes keys only to the node. `tests/golden.rs` guards all this.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Points {
     seed: u64,
@@ -50,7 +49,7 @@ impl Points {
         units.flat_map(move |unit| (0..POINTS).filter_map(move |sector| self.point(unit + sector, sector)))
     }
 
-    /// How far it is from a position to the next point, going up and around.
+    /// The distance from a position to the next point, going up and around.
     pub(crate) fn distance_from(self, position: u64) -> u64 {
         (0..self.count)
             .step_by(POINTS as usize)
@@ -85,7 +84,7 @@ fn sector_of(point: u64) -> u64 {
     (point / SECTOR).min(POINTS - 1)
 }
 
-/// How many points a node of this weight has at most.
+/// The largest number of points of a node of this weight.
 pub(crate) fn count(weight: f64) -> u64 {
     (weight.ceil() as u64).saturating_mul(POINTS)
 }

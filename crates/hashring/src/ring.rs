@@ -16,7 +16,8 @@ const MAX_NODES: usize = u16::MAX as usize;
 /// The points a ring can hold.
 const MAX_POINTS: u64 = 1 << 27;
 
-/// A consistent-hash ring over named, weighted nodes.
+/// A consistent-hash ring over named, weighted nodes. Made by [`builder`](Self::builder), or of a
+/// [`RingConfig`] by its [`build`](RingConfig::build).
 ///
 /// A ring never changes; to change the nodes, build another and compare with [`moved`](Self::moved).
 #[derive(Clone, Debug)]
@@ -105,7 +106,7 @@ impl HashRing {
         self.config.nodes.get(node).map_or(0.0, |node| node.weight)
     }
 
-    /// Which part of a key is hashed.
+    /// The rule for the part of a key that is hashed.
     #[must_use]
     pub fn hash_tag(&self) -> &HashTag {
         &self.hash_tag
@@ -125,7 +126,7 @@ impl HashRing {
 
     /// The share of the key space that each node owns, from 0 to 1, exactly.
     ///
-    /// It is the share of all hashes; of layouts without arcs (modula, go-redis), the mean over all rings.
+    /// A share is that of all hashes; of layouts without arcs (modula, go-redis), the mean over all rings.
     #[must_use]
     pub fn shares(&self) -> Vec<f64> {
         let mut lengths = vec![0u128; self.len()];
@@ -150,7 +151,7 @@ impl HashRing {
         }
     }
 
-    /// What changes owner when `after` takes the place of this ring, by the names of the nodes.
+    /// The shares that change owner when `after` takes the place of this ring, by the names of the nodes.
     ///
     /// Adding a node moves keys only to it, and removing a node moves only its keys.
     /// If the two rings disagree on [`hash_tag`](Self::hash_tag), further keys that have tags move.
@@ -161,8 +162,8 @@ impl HashRing {
 
     /// A number that is equal for two rings exactly when every key lands on a node of the same name.
     ///
-    /// Compare it between the programs that share the nodes: it does not depend on the order of the nodes,
-    /// on the machine, or on the version of this crate. (Different rings collide as any 64-bit hashes do.)
+    /// Compare the fingerprint between the programs that share the nodes. The order of the nodes, the machine
+    /// and the version of this crate do not change it. (Different rings collide as any 64-bit hashes do.)
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         fingerprint::of(self)

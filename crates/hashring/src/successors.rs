@@ -7,7 +7,8 @@ use crate::placement::{Placement, Walk};
 /// The distinct nodes in the order in which they would own a key. Made by
 /// [`HashRing::successors`](crate::HashRing::successors).
 ///
-/// It walks the ring only as far as it is asked to, and allocates nothing for the first eight nodes.
+/// The iterator walks the ring only as far as it is asked to, and allocates nothing for the first eight
+/// nodes.
 #[derive(Clone, Debug)]
 pub struct Successors<'ring> {
     walk: Walk<'ring>,
@@ -53,7 +54,7 @@ impl Seen {
         self.n_few + self.n_more
     }
 
-    /// Whether the node is new.
+    /// Returns whether the node is new.
     fn insert(&mut self, node: u16) -> bool {
         if self.few.iter().take(self.n_few).any(|&seen| seen == node) {
             return false;

@@ -6,8 +6,8 @@ use crate::{Member, points::Points};
 
 /// The circle has 2^18 cells, and a cell has one owner: the top bits of a hash are the whole question.
 ///
-/// It decides the balance, the memory ([`Cells`], which stay in the second-level cache) and where keys
-/// land, and never changes. A finer circle would balance thousands of nodes better; but from 3 to 100
+/// This number decides the balance, the memory ([`Cells`], which stay in the second-level cache) and where
+/// keys land, and never changes. A finer circle would balance thousands of nodes better; but from 3 to 100
 /// nodes the points decide, not the cells.
 pub(crate) const CELL_BITS: u32 = 18;
 
@@ -15,8 +15,8 @@ const N_CELLS: usize = 1 << CELL_BITS;
 
 /// The owner of each cell: that of the first point at or after the beginning of the cell.
 ///
-/// This is a hash ring in which a key stands at the beginning of its cell. It needs no points at lookup,
-/// only this array, and a lookup is one load, however many nodes there are.
+/// This is a hash ring in which a key stands at the beginning of its cell. A lookup needs no points, only
+/// this array, and is one load, however many nodes there are.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     owners: Cells,
@@ -83,8 +83,8 @@ impl Table {
     }
 }
 
-/// A node for each cell, in as few bits as it takes: a program that does more than lookups needs its caches
-/// for other things too, and a lookup that misses them costs ten times as much.
+/// A node for each cell, in as few bits as it takes. A program needs the processor's caches for other things
+/// too, and a lookup that misses them costs ten times as much.
 #[derive(Clone, Debug)]
 enum Cells {
     /// Up to 16 nodes: 128 KiB, two cells in a byte, the first in its low bits.

@@ -1,6 +1,7 @@
 //! Hash tags: the part of a key that is hashed.
 
-/// Which part of a key decides where it lives, so that related keys can be kept on one node.
+/// The rule for the part of a key that decides where the key lives, so that related keys can be kept on one
+/// node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case", remote = "Self"))]
@@ -14,7 +15,7 @@ pub enum HashTag {
     Cluster,
     /// Always the whole key; braces mean nothing.
     None,
-    /// The rule of [`Cluster`](Self::Cluster) with other delimiters. They may be the same byte, as in
+    /// The rule of [`Cluster`](Self::Cluster) with other delimiters. Both may be the same byte, as in
     /// `$tag$`.
     Delimiters {
         /// The byte before the tag.
@@ -108,7 +109,7 @@ fn before_nul(key: &[u8]) -> Option<&[u8]> {
 /// The rule of Jedis: the Java expression `\{(.+?)\}`.
 #[cfg(feature = "layouts")]
 fn on_one_line(key: &[u8]) -> Option<&[u8]> {
-    // What Java takes for the end of a line, in UTF-8.
+    // The ends of a line for Java, in UTF-8.
     const LINE_ENDS: [&[u8]; 5] =
         [b"\n", b"\r", "\u{85}".as_bytes(), "\u{2028}".as_bytes(), "\u{2029}".as_bytes()];
     let ends_line = |rest: &[u8]| LINE_ENDS.iter().any(|end| rest.starts_with(end));
@@ -127,7 +128,7 @@ fn on_one_line(key: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// Whether `byte` is among `bytes`. Looks at many bytes at once, and at some twice so that none is left over.
+/// Returns whether `byte` is among `bytes`. Looks at many bytes at once, and at some twice so that none is left over.
 #[inline(always)]
 fn contains(bytes: &[u8], byte: u8) -> bool {
     match bytes.len() {
@@ -143,7 +144,7 @@ fn contains(bytes: &[u8], byte: u8) -> bool {
     }
 }
 
-/// Whether `byte` is among the first or the last `N` bytes.
+/// Returns whether `byte` is among the first or the last `N` bytes.
 #[inline(always)]
 fn at_both_ends<const N: usize>(bytes: &[u8], byte: u8) -> bool {
     match (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) {

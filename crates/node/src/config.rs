@@ -36,11 +36,10 @@ use self::sentinels::Sentinels;
 /// ```
 ///
 /// # In a file
-/// With serde it is read from `url` and, where they are wanted, `name`, `weight`, `db`, `username`,
+/// With serde a node is read from `url` and these optional fields: `name`, `weight`, `db`, `username`,
 /// `password`, `sentinel_username`, `sentinel_password`, `connect_timeout_ms`, `response_timeout_ms`,
-/// `probe_interval_ms`, `max_in_flight`, `max_reply`, in bytes, and `max_dedicated`; an unknown field is an
-/// error. It is written the same way, the password included: a configuration that is written down can be read
-/// back.
+/// `probe_interval_ms`, `max_in_flight`, `max_reply` (in bytes) and `max_dedicated`. An unknown field is an
+/// error. A configuration is written the same way, the password included, so it can be read back.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[serde(try_from = "NodeFields", into = "NodeFields")]
 pub struct NodeConfig {
@@ -57,16 +56,16 @@ pub struct NodeConfig {
     max_reply: usize,
     max_dedicated: usize,
     label: String,
-    /// How the sentinels are asked, where the address is theirs.
+    /// The credentials for the sentinels, where the address is theirs.
     sentinels: Sentinels,
 }
 
 impl NodeConfig {
-    /// How long connecting may take, handshake included: 1 second.
+    /// The time that connecting may take, handshake included: 1 second.
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-    /// How long a reply may take: 1 second.
+    /// The time that a reply may take: 1 second.
     pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
-    /// How often an idle connection is asked for a sign of life: about every second.
+    /// The interval at which an idle connection is asked for a sign of life: about every second.
     pub const PROBE_INTERVAL: Duration = Duration::from_secs(1);
     /// The number of calls that may be under way at once: 5,000. As many may be executed late by a server
     /// that hung.
@@ -95,8 +94,8 @@ impl NodeConfig {
     ///
     /// User and password of a sentinel URL are the master's. If the sentinels ask for some, they are given by
     /// `?sentinel_username=` and `?sentinel_password=`, percent-encoded, or by
-    /// [`with_sentinel_credentials`](Self::with_sentinel_credentials). One sentinel is enough: it names the
-    /// others.
+    /// [`with_sentinel_credentials`](Self::with_sentinel_credentials). A single sentinel is enough: it names
+    /// the others.
     ///
     /// # Errors
     /// [`ConfigError`], which never shows the password.
@@ -306,8 +305,8 @@ impl NodeConfig {
         self
     }
 
-    /// Sets user and password for the sentinels, in place of what the URL says. They are not the master's. An
-    /// empty password is as in [`with_credentials`](Self::with_credentials).
+    /// Sets user and password for the sentinels, in place of what the URL says. The master has credentials of
+    /// its own. An empty password is as in [`with_credentials`](Self::with_credentials).
     #[must_use]
     pub fn with_sentinel_credentials(
         mut self,
@@ -353,8 +352,8 @@ impl NodeConfig {
     }
 
     /// Sets how many bytes of memory a reply may take: those of its strings, and about sixty for each
-    /// element. Before the first byte of what would be more is read, the call fails with
-    /// [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge), and the connection is made anew: other
+    /// element. Before a byte beyond that is read, the call fails with
+    /// [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge), and the connection is made anew. Other
     /// calls that are under way on it lose their replies, as when it breaks. Default 512 MiB.
     ///
     /// Of a pipeline each reply counts by itself. A string is held twice for a moment, so a single one takes
@@ -366,8 +365,9 @@ impl NodeConfig {
     }
 
     /// Sets how many [connections of one's own](crate::Node::dedicated) there may be at once, besides the
-    /// shared one: each blocking call and each transaction holds one. What is above waits as long as a reply
-    /// may take, and then fails with [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded). Default 64.
+    /// shared one: each blocking call and each transaction holds one. A call above the limit waits as long as
+    /// a reply may take, and then fails with [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded). Default
+    /// 64.
     #[must_use]
     pub fn with_max_dedicated(mut self, connections: usize) -> Self {
         self.max_dedicated = connections;

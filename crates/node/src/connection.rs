@@ -1,5 +1,5 @@
-//! The shared connection of a node: what is sent on it, and what becomes of the calls. How it is made is
-//! [`reconnect`]'s.
+//! The shared connection of a node: what is sent on it, and what becomes of the calls. [`reconnect`] makes
+//! it.
 
 pub(crate) mod bounded;
 pub(crate) mod breaker;
@@ -68,7 +68,7 @@ impl Connection {
     }
 
     /// Sends one command and returns its reply, waiting for a connection where there is none; no longer than
-    /// until `by` where that is given. It is sent only to a process that is admitted.
+    /// until `by` where that is given. The command is sent only to a process that is admitted.
     pub(crate) async fn send(
         &self,
         cmd: &Cmd,
@@ -77,7 +77,7 @@ impl Connection {
     ) -> Result<Value, ErrorKind> {
         let core = &self.core;
         let _in_flight = core.begin()?;
-        // What is rare is boxed: the future of every call would have room for it, and be moved with it.
+        // Rare cases are boxed: the future of every call would have room for them, and be moved with it.
         let live = match core.open_live() {
             Some(live) => live,
             None => Box::pin(reconnect::wait_for_live(core, by)).await?,
@@ -137,7 +137,8 @@ impl Connection {
         admitted(live, fence)
     }
 
-    /// How often the server has turned out to be another process than before: it was restarted, or replaced.
+    /// The number of times the server has turned out to be another process than before: it was restarted, or
+    /// replaced.
     pub(crate) fn incarnation(&self) -> u64 {
         self.core.incarnation.load(Ordering::Acquire)
     }
@@ -149,7 +150,7 @@ impl Connection {
         standing.known.process.as_ref().filter(|_| is_it).and_then(Process::name)
     }
 
-    /// Whether the server may be asked what no caller asked.
+    /// Returns whether the server may be asked what no caller asked.
     pub(crate) fn may_be_asked(&self) -> bool {
         self.core.open_live().is_none_or(|live| live.may_be_asked)
     }
@@ -163,12 +164,12 @@ impl Connection {
         &self.core
     }
 
-    /// Whether there is a connection at this moment.
+    /// Returns whether there is a connection at this moment.
     pub(crate) fn is_connected(&self) -> bool {
         self.core.live.load().as_ref().is_some_and(|live| live.is_open())
     }
 
-    /// Whether the server is left alone at this moment.
+    /// Returns whether the server is left alone at this moment.
     pub(crate) fn is_down(&self) -> bool {
         self.core.down.load(Ordering::Acquire)
     }
@@ -178,7 +179,7 @@ impl Connection {
         self.core.in_flight()
     }
 
-    /// What time it is for the server, as far as it has said.
+    /// The time of the server, as far as the server has said.
     pub(crate) fn clock(&self) -> Option<SystemTime> {
         self.core.clock.now()
     }

@@ -15,8 +15,8 @@ pub use self::server::ServerError;
 use self::server::has_passwords;
 use crate::config::ConfigError;
 
-/// The error of a command on one server. It names the server and the command, and says whether the command
-/// may have been executed.
+/// The error of a command on one server. The error names the server and the command, and says whether the
+/// command may have been executed.
 #[derive(Clone)]
 pub struct Error {
     inner: Box<Inner>,
@@ -138,7 +138,7 @@ impl Bound {
     }
 }
 
-/// What is known about the execution of a command that failed.
+/// The knowledge about the execution of a command that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -202,7 +202,7 @@ impl Error {
     }
 
     /// Returns whether there was no connection to send the command on: refused, not in time, not let in,
-    /// down, or one to another server process than the command is meant for.
+    /// down, or to another server process than the command is meant for.
     pub fn is_connect(&self) -> bool {
         self.kind().is_connect()
     }
@@ -239,7 +239,7 @@ impl Error {
         matches!(self.outcome(), Outcome::Unknown | Outcome::Answered)
     }
 
-    /// What is known about the execution of the command.
+    /// The knowledge about the execution of the command.
     pub fn outcome(&self) -> Outcome {
         match self.kind() {
             ErrorKind::Timeout(_)
@@ -303,7 +303,8 @@ impl ErrorKind {
         Self::Disconnected(Arc::new(io::Error::new(io::ErrorKind::ConnectionReset, reason)))
     }
 
-    /// Whether this process, or the system, has no file descriptors left: that is not the server's fault.
+    /// Returns whether this process, or the system, has no file descriptors left, which is not the server's
+    /// fault.
     pub(crate) fn is_local(&self) -> bool {
         matches!(self, Self::Connect(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)))
     }
@@ -330,7 +331,7 @@ impl ErrorKind {
 pub(crate) fn io_error(error: &RedisError) -> Option<&io::Error> {
     type Shared = Arc<dyn std::error::Error + Send + Sync>;
     let source = std::error::Error::source(error)?;
-    // It gives the `Arc` it holds it in for the source.
+    // redis-rs gives as source the `Arc` that holds the error.
     source.downcast_ref::<Shared>().map_or_else(|| source.downcast_ref(), |shared| shared.downcast_ref())
 }
 

@@ -114,8 +114,8 @@ pub trait Execute: Sync {
     /// On a copy, when no node took it, or that reply is not a `T`.
     fn one_reply<T: Send>(written: Self::Write<T>) -> Result<T, Self::Error>;
 
-    /// The bytes before and after the part of a key that decides where the key is, where it has such a part:
-    /// by what stands between them, whoever may choose a key could choose its node.
+    /// The bytes before and after the part of a key that decides where the key is, where a key has such a
+    /// part. By the text between them, a user who may choose a key could choose its node.
     fn tag_delimiters(&self) -> (u8, u8) {
         (b'{', b'}')
     }
@@ -127,9 +127,8 @@ pub trait Execute: Sync {
         None
     }
 
-    /// Returns what the error of a read like `MGET`, whose reply has an element for each key, says of each of
-    /// them: the elements that came all the same, and the errors of those that did not. `keys` are those of
-    /// the command.
+    /// Takes apart the error of a read like `MGET`, whose reply has an element for each key: returns the
+    /// elements that came all the same, and the errors of the others. `keys` are those of the command.
     ///
     /// `None` if it says nothing of single keys, so that asking for them one by one may give more.
     fn by_key<T: FromRedisValue>(

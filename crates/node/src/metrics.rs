@@ -26,7 +26,7 @@ mod enabled {
     /// The places for the groups of commands, and one for pipelines.
     const GROUPS: usize = Group::VectorSet as usize + 2;
 
-    /// What is counted of one node.
+    /// The numbers counted of one node.
     pub(crate) struct NodeMetrics {
         node: Arc<str>,
         groups: [OnceLock<OfGroup>; GROUPS],
@@ -44,7 +44,10 @@ mod enabled {
 
     impl OfGroup {
         fn new(node: &Arc<str>, group: &str) -> Self {
-            let calls = |outcome: &'static str| counter!("redisdb_calls_total", "node" => Arc::clone(node), "group" => group.to_owned(), "outcome" => outcome);
+            let calls = |outcome: &'static str| {
+                let (node, group) = (Arc::clone(node), group.to_owned());
+                counter!("redisdb_calls_total", "node" => node, "group" => group, "outcome" => outcome)
+            };
             Self {
                 answered: calls("answered"),
                 rejected: calls("rejected"),

@@ -30,16 +30,17 @@ use crate::error::ErrorKind;
 use crate::metrics::NodeMetrics;
 use crate::observe::Observer;
 
-/// One Redis server. A cheap handle: clones share its connection.
+/// A Redis server. Made by [`connect`](Self::connect), or by [`new`](Self::new) without connecting. A node is
+/// a cheap handle: clones share its connection.
 ///
 /// All ordinary commands share one connection and are pipelined on it. The first command makes the
 /// connection; a background task makes it anew when it is lost.
 ///
 /// # When the server fails
-/// A circuit breaker protects the callers. It opens when the server cannot be reached, or leaves three calls
-/// in a row without an answer (two, on a connection that was made anew after one), or half of 20 or more
-/// within ten seconds. While the breaker is open, calls fail at once instead of waiting for their timeouts,
-/// and the background task tries the server again.
+/// A circuit breaker protects the callers. The breaker opens when the server cannot be reached, or when three
+/// calls in a row have no answer (two, on a connection that was made anew after one). Half of 20 or more
+/// calls within ten seconds without an answer open it too. While the breaker is open, calls fail at once
+/// instead of waiting for their timeouts, and the background task tries the server again.
 ///
 /// # What is sent again
 /// * A command that the server turned away for a moment (`LOADING`, `BUSY`).
@@ -50,8 +51,8 @@ use crate::observe::Observer;
 /// sent twice.
 ///
 /// # Trade-offs
-/// One connection is faster than several, but a huge reply delays the replies behind it. A blocking command
-/// (`BLPOP`) takes a dedicated connection by itself. A command that changes its connection (`MULTI`,
+/// A single connection is faster than several, but a huge reply delays the replies behind it. A blocking
+/// command (`BLPOP`) takes a dedicated connection by itself. A command that changes its connection (`MULTI`,
 /// `SELECT`) is refused here; run it on a [`dedicated`](Self::dedicated) connection.
 ///
 /// # Example
@@ -69,7 +70,7 @@ use crate::observe::Observer;
 pub struct Node {
     inner: Arc<Inner>,
     deadline: Option<Duration>,
-    /// Which process of the server the calls by this handle may go to; any, if that is not given.
+    /// The server process that the calls by this handle may go to; `None` for any.
     fence: Option<Fence>,
 }
 
@@ -79,7 +80,7 @@ struct Inner {
     config: Arc<NodeConfig>,
     connection: Connection,
     dedicated: DedicatedPool,
-    /// Whether the server turned the last write away because it takes none at present.
+    /// True if the server turned the last write away because it takes none at present.
     refuses_writes: AtomicBool,
     metrics: NodeMetrics,
 }
@@ -119,7 +120,7 @@ impl Node {
     /// fence admits at that moment. Others fail with [`Fenced`](ErrorKind::Fenced), also on a connection that
     /// was just made anew.
     ///
-    /// What needs a connection of its own passes the fence when it takes that connection.
+    /// A call that needs a connection of its own passes the fence when it takes that connection.
     #[doc(hidden)]
     #[must_use]
     pub fn fenced(&self, fence: &Fence) -> Self {
@@ -129,7 +130,7 @@ impl Node {
     /// Connects to a server, and returns the node.
     ///
     /// # Errors
-    /// What is wrong with the URL, or why there is no connection, within the connect timeout.
+    /// The URL is wrong, or there is no connection within the connect timeout.
     pub async fn connect(config: impl TryInto<NodeConfig, Error: Into<ConfigError>>) -> Result<Self, Error> {
         let config = config
             .try_into()
@@ -195,8 +196,8 @@ impl Node {
         self.inner.connection.clock()
     }
 
-    /// A number that grows with each connection that leads to another server process than the one before, or
-    /// may: the server was restarted or replaced, and what was in its memory may be gone.
+    /// A number that grows with each connection that leads, or may lead, to another server process than the
+    /// one before. The server was then restarted or replaced, and its data may be gone.
     ///
     /// The `run_id` of `INFO` proves that the process is the same. Where this user may not call `INFO`, a
     /// script that was loaded into the process proves it since Redis 7.0 (`HELLO`, `SCRIPT LOAD`, `SCRIPT

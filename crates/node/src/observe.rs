@@ -11,8 +11,8 @@ use crate::error::ErrorKind;
 pub enum NodeEvent {
     /// A connection was made.
     Connected {
-        /// Whether the connection leads to another server process than the one before, or nothing proves that
-        /// it does not: what was in its memory may be gone.
+        /// True if the connection leads to another server process than the one before, or nothing proves that
+        /// it does not. The server's data may then be gone.
         restarted: bool,
     },
     /// The connection was lost, or closed after calls without an answer. The node reconnects in the

@@ -29,6 +29,7 @@ use crate::execute::Execute;
 pub use self::batch::Batch;
 
 /// A pipeline: commands that are sent together, with one write, one wait, and one outcome for each command.
+/// Made by `pipeline()` of a node, a ring or a copy.
 ///
 /// A pipeline has the same typed methods as a node. Here a method records its command and returns a promise
 /// of the reply. Call the methods first, then [`execute`](Self::execute), then await the promises. A command
@@ -39,9 +40,9 @@ pub use self::batch::Batch;
 /// # Trade-offs
 /// * A pipeline is not atomic: commands of other clients may run in between, unless it is
 ///   [`atomic`](Self::atomic).
-/// * All commands and replies are held in memory, but none twice: the commands go in batches of 1000 commands
-///   or 1 MiB to a node, and a batch is sent when the one before it is answered. Each batch has the response
-///   timeout for itself. When a batch has no answer, later batches are not sent to that node.
+/// * All commands and replies are held in memory, none of them twice. A node is sent them in batches of 1000
+///   commands or 1 MiB, each when the one before it is answered. Each batch has the response timeout for
+///   itself. When a batch has no answer, later batches are not sent to that node.
 ///
 /// # On a ring
 /// Commands are grouped by node. All nodes get a batch at the same time, and the next one when all have
@@ -183,7 +184,8 @@ impl<S: SendMany> Pipeline<S> {
     }
 
     /// Makes it one `MULTI` block: all commands run with none of others in between, or, if one of them is
-    /// malformed or the server does not take it, none runs. One that fails while it runs undoes nothing.
+    /// malformed or the server does not take it, none runs. A command that fails while it runs undoes
+    /// nothing.
     ///
     /// The block goes out in one write, whatever its size.
     pub fn atomic(mut self) -> Self {
@@ -220,7 +222,7 @@ impl<S: SendMany> Pipeline<S> {
         async move { recorded?.await }
     }
 
-    /// Sends what was recorded and waits for all of it. What is recorded after that can be executed again.
+    /// Sends what was recorded and waits for all of it. Commands recorded after that can be executed again.
     ///
     /// # Cancel safety
     /// When the future is dropped any of the commands may have been executed; their promises say so.
@@ -278,10 +280,10 @@ impl<S: SendMany> Drop for Executing<'_, S> {
 /// The reply that a command in a pipeline will have, and how it is read.
 struct Promise<'a, S: SendMany, F> {
     pipeline: &'a Pipeline<S>,
-    /// Which command of the pipeline it is, from 0.
+    /// The position of the command in the pipeline, from 0.
     number: usize,
     spec: &'static Spec,
-    /// Whether it has been taken: then there is nothing to be thrown away.
+    /// True if the reply has been taken: then there is nothing to be thrown away.
     kept: bool,
     read: F,
 }

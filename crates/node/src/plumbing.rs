@@ -1,4 +1,4 @@
-//! What the crates above this one need of it, and a program does not: no part of this is covered by semantic
+//! The items that the crates above this one need, and a program does not: none of them is covered by semantic
 //! versioning.
 
 pub use crate::connection::Fence;

@@ -57,12 +57,13 @@ impl Error {
     }
 }
 
-/// Whether an error code means that the server turned a command away for a reason that may pass in a moment.
+/// Returns whether an error code means that the server turned a command away for a reason that may pass in a
+/// moment.
 pub(crate) fn is_passing(code: &str) -> bool {
     matches!(code, "LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN")
 }
 
-/// How many attempts may be repeated: so much for each call, and so much for each second.
+/// The budget of repeated attempts: a share for each call, and a share for each second.
 ///
 /// A server that is slow because it has too much to do is not given more to do by all who wait for it.
 #[derive(Debug)]
@@ -75,7 +76,7 @@ pub(crate) struct Budget {
 impl Budget {
     const PER_CALL: f64 = 0.2;
     const PER_SECOND: f64 = 10.0;
-    /// What is not used is kept for about ten seconds.
+    /// Unused budget is kept for about ten seconds.
     const MOST: f64 = 10.0 * Self::PER_SECOND;
 
     pub(crate) fn new(now: Instant) -> Self {

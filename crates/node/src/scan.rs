@@ -139,7 +139,7 @@ pub trait Scan: Execute<Error: From<Error>> {
     }
 }
 
-/// One step of a scan of all keys.
+/// A step of a scan of all keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanStep<K> {
@@ -159,7 +159,7 @@ pub struct ScanStep<K> {
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct ScanCursor {
-    /// Which servers it is a cursor of: a hash of their names.
+    /// The servers of the cursor: a hash of their names.
     servers: u64,
     shard: usize,
     within: u64,
@@ -180,7 +180,7 @@ impl Eq for ScanCursor {}
 /// A server's cursors never come back: they count up, by their reversed bits, whatever becomes of its tables.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Way {
-    /// One of the cursors before.
+    /// A cursor of an earlier step.
     mark: u64,
     n_since: u64,
     /// After so many the mark is moved.
@@ -191,7 +191,7 @@ impl Way {
     /// The way with one more cursor, of a node that a command is sent to.
     ///
     /// # Errors
-    /// That the cursor was there before.
+    /// The error that the cursor was there before.
     pub fn on(self, cursor: u64, node: &Node, command: &'static str) -> Result<Self, Error> {
         self.with(cursor).ok_or_else(|| endless(node, command))
     }

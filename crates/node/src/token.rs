@@ -1,7 +1,7 @@
 //! Random tokens, which nobody else has.
 
-/// 128 random bits, asked of the system each time: a process keeps nothing that its fork, or another start
-/// from one snapshot of the machine, would go on with as well. `None` if the system gives none.
+/// 128 random bits, asked of the system each time. A process keeps no state that its fork, or another start
+/// from one snapshot of the machine, would use too. `None` if the system gives none.
 pub(crate) fn token() -> Option<String> {
     let mut bits = [0; 16];
     getrandom::fill(&mut bits).ok()?;

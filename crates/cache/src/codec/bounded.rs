@@ -37,7 +37,7 @@ struct At<'a> {
     /// How many levels are left.
     levels: u8,
     wrappers: u8,
-    /// Whether the type says how many parts there are.
+    /// True if the type says how many parts there are.
     is_fixed: bool,
 }
 

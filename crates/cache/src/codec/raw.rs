@@ -29,13 +29,13 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RawError> {
     bounded::read(Reader { bytes }, bytes.len())
 }
 
-/// What a raw value cannot be.
+/// The error of a value that cannot be raw.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RawError {
-    /// It is neither a string nor bytes.
+    /// The value is neither a string nor bytes.
     #[error("the raw codec writes strings and bytes only")]
     Neither,
-    /// What the type says.
+    /// The type's own error.
     #[error("{0}")]
     Says(String),
 }

@@ -15,18 +15,18 @@ use super::bounded::MAX_EMPTY;
 use super::bounded::MAX_LEVELS;
 use super::bounded::MAX_WRAPPERS;
 
-/// What a codec cannot hold.
+/// The values that a codec cannot hold.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Limits {
-    /// Whether infinity and what is no number have no form of their own.
+    /// True if infinity and NaN have no form of their own.
     pub(super) finite_only: bool,
-    /// Whether `None` and `()` are one thing, which a `Some` of them is then too.
+    /// True if `None` and `()` are one thing, which a `Some` of them is then too.
     pub(super) one_nothing: bool,
-    /// Whether a unit struct is that as well.
+    /// True if a unit struct is that as well.
     pub(super) nothing_struct: bool,
-    /// Whether a key of a map is a text, or has the form of one.
+    /// True if a key of a map is a text, or has the form of one.
     pub(super) text_keys: bool,
-    /// Whether fields stand in their order without a name, so that none may be left out, and lengths before
+    /// True if fields stand in their order without a name, so that none may be left out, and lengths before
     /// what is so long.
     pub(super) ordered: bool,
 }
@@ -59,27 +59,27 @@ pub(super) fn write<T: Serialize + ?Sized, E: fmt::Display>(
     Ok(out)
 }
 
-/// What holds everywhere in a value.
+/// The state of a check that holds everywhere in a value.
 struct Whole {
     limits: Limits,
     refusal: Cell<Option<&'static str>>,
-    /// How many elements its lists and maps have had so far.
+    /// The number of elements of its lists and maps so far.
     n_elements: Cell<usize>,
 }
 
-/// What holds at one place in a value. Small: each of its parts is given a copy.
+/// The state of a check at one place in a value. Small: each of its parts is given a copy.
 #[derive(Clone, Copy)]
 struct Rules<'a> {
     whole: &'a Whole,
-    /// How many levels are left.
+    /// The number of levels left.
     levels: u8,
-    /// How many `Some`s and newtypes.
+    /// The number of `Some`s and newtypes.
     wrappers: u8,
-    /// Whether it is directly inside of a `Some`.
+    /// True if it is directly inside of a `Some`.
     in_some: bool,
-    /// Whether it is a key of a map.
+    /// True if it is a key of a map.
     in_key: bool,
-    /// Whether it is inside of a map whose length was not known: serde's `flatten`, which reads no integers
+    /// True if it is inside of a map whose length was not known: serde's `flatten`, which reads no integers
     /// of 128 bits.
     in_flat: bool,
 }

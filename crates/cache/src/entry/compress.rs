@@ -2,12 +2,12 @@
 
 use crate::error::DecodeReason;
 
-/// What an envelope says of a payload that is as the codec wrote it.
+/// The mark in an envelope of a payload that is as the codec wrote it.
 pub(crate) const PLAIN: u8 = 0;
 #[cfg(feature = "zstd")]
 pub(crate) const ZSTD: u8 = 1;
 
-/// How payloads are compressed.
+/// The settings of compression.
 #[cfg(feature = "zstd")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Zstd {
@@ -47,8 +47,8 @@ pub(crate) fn decompress(
     if plain.len() == decoded_len { Ok(plain) } else { Err(DecodeReason::Length) }
 }
 
-/// How much the compressed entries of one call may still be together. Without a bound, as many short ones as
-/// fit into a reply become as many long ones.
+/// The bytes that the compressed entries of one call may still have together. Without a bound, as many short
+/// ones as fit into a reply become as many long ones.
 #[derive(Debug)]
 pub(crate) struct Room {
     limit: usize,

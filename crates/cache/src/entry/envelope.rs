@@ -12,9 +12,9 @@
 //! last 8  XXH3-64 of all before, whose seed is the XXH3-64 of the name of the Redis key
 //! ```
 //!
-//! The checksum finds damage, and an entry that was copied onto another key. It is no signature: who can
-//! write to the server can write a valid envelope. In version 1 the key was not part of it, so one of those
-//! could be any key's: it is not read.
+//! The checksum finds damage, and an entry that was copied onto another key. An envelope is no signature:
+//! anyone who can write to the server can write a valid one. In version 1 the key was not part of it, so one
+//! of those could be any key's: it is not read.
 
 use twox_hash::XxHash3_64;
 
@@ -26,7 +26,7 @@ const VERSION: u8 = 2;
 pub(crate) const HEADER: usize = 17;
 const CHECKSUM: usize = 8;
 
-/// What an envelope says of its payload.
+/// The facts that an envelope states of its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) codec: u8,

@@ -17,14 +17,14 @@ pub struct LoadError {
 #[derive(Debug, Clone, thiserror::Error)]
 enum Cause {
     /// Callers with loaders of different kinds may wait for one load.
-    #[error("its loader gave an error, so nothing was stored: {0}")]
+    #[error("the loader gave an error, so nothing was stored: {0}")]
     Loader(Arc<dyn Error + Send + Sync>),
-    #[error("its loader gave nothing within {0:?}")]
+    #[error("the loader gave nothing within {0:?}")]
     Timeout(Duration),
-    #[error("its loader panicked, or the cache was closed")]
+    #[error("the loader panicked, or the cache was closed")]
     Lost,
     #[error(
-        "{0} loads are under way, which is the most that this cache runs at once (`max_loads`); its loader was not called"
+        "{0} loads are under way, which is the most that this cache runs at once (`max_loads`); the loader was not called"
     )]
     Overloaded(usize),
 }

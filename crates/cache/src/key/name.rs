@@ -4,20 +4,20 @@ use crate::key::FoundKey;
 use crate::key::Key;
 use crate::key::KeyStyle;
 
-/// What means something in a glob-style pattern.
+/// The bytes with a meaning in a glob-style pattern.
 const GLOB: &[u8] = b"*?[]\\^-";
 
-/// What tags stand between nearly everywhere.
+/// The delimiters of tags nearly everywhere.
 pub(crate) const BRACES: (u8, u8) = (b'{', b'}');
 
 /// The names of the Redis keys of a cache.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Names {
     style: KeyStyle,
-    /// What a tag stands between, for what the cache runs on.
+    /// The delimiters of tags on the store.
     open: u8,
     close: u8,
-    /// What an escape begins with.
+    /// The byte that an escape begins with.
     marker: u8,
     digits: [u8; 16],
 }
@@ -26,7 +26,7 @@ impl Names {
     /// The names on something that looks for a tag between these bytes.
     pub(crate) fn new(style: KeyStyle, (open, close): (u8, u8)) -> Self {
         let is_free = |byte: &u8| ![open, close].contains(byte);
-        // What an escape is made of must be none of them either: three and eighteen leave one and sixteen.
+        // The bytes of an escape must be none of them either: three and eighteen leave one and sixteen.
         let marker = b"%~!".iter().copied().find(is_free).unwrap_or(b'%');
         let mut digits = [b'0'; 16];
         for (digit, free) in digits.iter_mut().zip(b"0123456789ABCDEFGH".iter().copied().filter(is_free)) {
@@ -51,13 +51,13 @@ impl Names {
         let mut whole = self.literal_prefix(prefix);
         whole.extend_from_slice(version.to_string().as_bytes());
         whole.push(b':');
-        // What a pattern means something by is not escaped in it.
+        // A byte with a meaning in a pattern is not escaped in it.
         self.push(&mut whole, pattern.as_bytes(), |byte| self.is_special(byte) && !GLOB.contains(&byte));
         whole
     }
 
-    /// The version and the key of a name, if it is one of this prefix. What a pattern finds need not be: `*`
-    /// stands for anything.
+    /// The version and the key of a name, if it is one of this prefix. A name that a pattern finds need not
+    /// be one: `*` stands for anything.
     pub(crate) fn take_apart(&self, prefix: &str, name: &[u8]) -> Option<(u32, FoundKey)> {
         let mut own = Vec::new();
         self.push_prefix(&mut own, prefix);
@@ -113,7 +113,7 @@ impl Names {
         Some(plain)
     }
 
-    /// What the names of all keys of a version start with.
+    /// The beginning of the names of all keys of a version.
     pub(crate) fn head(&self, prefix: &str, version: u32) -> Vec<u8> {
         let mut head = Vec::with_capacity(prefix.len() + 12);
         self.push_prefix(&mut head, prefix);
@@ -136,8 +136,8 @@ impl Names {
         name
     }
 
-    /// What could choose a node, and what escapes begin with. The braces are always among it, so that a name
-    /// depends on as little as possible.
+    /// The bytes that could choose a node, and the one that escapes begin with. The braces are always among
+    /// it, so that a name depends on as little as possible.
     fn is_special(&self, byte: u8) -> bool {
         [self.marker, b'{', b'}', self.open, self.close].contains(&byte)
     }
@@ -266,7 +266,7 @@ mod tests {
         }
     }
 
-    /// What a ring with these delimiters hashes of a key: see `HashTag::Delimiters`.
+    /// The part of a key that a ring with these delimiters hashes: see `HashTag::Delimiters`.
     fn tag(name: &[u8], (open, close): (u8, u8)) -> Option<&[u8]> {
         let tag = &name[name.iter().position(|byte| *byte == open)? + 1..];
         let tag = &tag[..tag.iter().position(|byte| *byte == close)?];

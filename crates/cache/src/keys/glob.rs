@@ -2,11 +2,11 @@
 //!
 //! A server that pays no heed to a pattern must not have the cache delete what nobody asked it to.
 
-/// Returns whether a pattern stands for a name. `*` stands for anything, `?` for one byte, `[ab]`, `[a-c]`
-/// and `[^a]` for one of several, and a backslash takes from the next byte its meaning.
+/// Returns whether a pattern stands for a name. `*` stands for anything, `?` for one byte, and `[ab]`,
+/// `[a-c]` and `[^a]` for one of several. A backslash takes from the next byte its meaning.
 pub(crate) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let (mut rest, mut left) = (pattern, name);
-    // What to go on with when the last star stands for one byte more.
+    // The positions to go on with when the last star stands for one byte more.
     let mut star: Option<(&[u8], &[u8])> = None;
     loop {
         if let Some((b'*', after)) = rest.split_first() {
@@ -38,7 +38,7 @@ fn one(pattern: &[u8], byte: u8) -> Option<&[u8]> {
     }
 }
 
-/// The same of a class, behind its bracket. One that does not end does so with the pattern.
+/// The same of a class, behind its bracket. A set that does not end does so with the pattern.
 fn one_of(class: &[u8], byte: u8) -> Option<&[u8]> {
     let (is_not, mut rest) = match class.split_first() {
         Some((b'^', rest)) => (true, rest),

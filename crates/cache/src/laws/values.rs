@@ -46,7 +46,7 @@ impl Debug for F64 {
     }
 }
 
-/// What serde calls bytes.
+/// A value that serde calls bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Bytes(pub(super) Vec<u8>);
 

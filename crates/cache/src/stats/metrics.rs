@@ -17,7 +17,7 @@ mod on {
 
     static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
-    /// One metric, named and labeled. The recorder is asked for each time: one that is installed after the
+    /// A metric, named and labeled. The recorder is asked for each time: one that is installed after the
     /// cache was built gets all that comes from then on.
     #[derive(Debug)]
     pub(crate) struct Export {

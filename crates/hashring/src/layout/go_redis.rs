@@ -1,8 +1,8 @@
 //! Go's [`redis.Ring`](https://github.com/redis/go-redis), version 8 and later.
 //!
-//! A node is hashed by the name of its shard; addresses and weights mean nothing, and neither does the order.
-//! go-redis takes a shard out while it is down and gives its keys to the next best one:
-//! those are the [successors](crate::HashRing::successors).
+//! A node is hashed by the name of its shard. Addresses, weights and the order mean nothing. go-redis takes a
+//! shard out while it is down and gives its keys to the next best one: those are the
+//! [successors](crate::HashRing::successors).
 
 use twox_hash::XxHash64;
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{hash32::Hash32, key_hash::KeyHash};
 
-/// Which `hash_ring` to reproduce.
+/// The version of `hash_ring` to reproduce.
 ///
 /// django-redisdb names its nodes by their position: `0`, `1`, `2` and so on. Weights may be fractions,
 /// and zero. The order of the nodes matters only if two have a point in common.
@@ -19,7 +19,7 @@ pub enum DoistHashRing {
     #[default]
     Current,
     /// The repository on Python 3 from 2014 until 2021-12-28: by mistake it hashed the text that Python shows
-    /// for a digest. It is badly balanced; use it only to reach data that was stored with it.
+    /// for a digest. This layout is badly balanced; use it only to reach data that was stored with it.
     LegacyPython3,
 }
 

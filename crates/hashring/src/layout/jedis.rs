@@ -21,7 +21,7 @@ use crate::{hash32::Hash32, key_hash::KeyHash};
 pub struct Jedis {
     /// The hash of keys and points.
     pub hash: JedisHash,
-    /// Whether the weight of a named shard is hashed too, as it was up to 2.9.
+    /// True if the weight of a named shard is hashed too, as it was up to 2.9.
     pub weight_in_names: bool,
 }
 

@@ -65,7 +65,7 @@ impl Libmemcached {
     }
 }
 
-/// What libmemcached hashes for an address.
+/// The text that libmemcached hashes for an address.
 pub(super) fn label(address: &str) -> Cow<'_, str> {
     address.strip_suffix(":11211").unwrap_or(address).into()
 }

@@ -1,14 +1,14 @@
 //! The rings of other programs, so that a Rust service can join shards that they already use.
 //!
-//! Each has its own file, which says what is particular about it. What they have in common is in
-//! `ring.rs`; lookups are those of every [`HashRing`](crate::HashRing).
+//! Each has its own file, which says what is particular about it. `ring.rs` has the parts that they have in
+//! common; lookups are those of every [`HashRing`](crate::HashRing).
 
 #[cfg(feature = "layouts")]
 use std::borrow::Cow;
 
 use crate::{BuildError, HashTag, Member, key_hash::KeyHash, placement::Placement, table::Table};
 
-/// Which program's placement a ring reproduces. The default is our own.
+/// The program whose placement a ring reproduces. The default is our own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case", remote = "Self"))]
@@ -101,7 +101,7 @@ mod jedis;
 #[cfg(feature = "layouts")]
 pub use jedis::{Jedis, JedisHash};
 
-/// What a layout makes of the nodes.
+/// The hash and the placement that a layout makes of the nodes.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) key_hash: KeyHash,
@@ -113,9 +113,9 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 struct Node<'a> {
     index: u16,
-    /// What is hashed for it.
+    /// The text that is hashed for it.
     label: Cow<'a, str>,
-    /// Whether its label was given, and not derived from the name.
+    /// True if its label was given, and not derived from the name.
     is_labeled: bool,
     weight: f64,
 }
@@ -129,7 +129,7 @@ impl Node<'_> {
 }
 
 impl Layout {
-    /// Which part of a key is hashed unless the configuration says otherwise.
+    /// The rule for the part of a key that is hashed, unless the configuration says otherwise.
     pub(crate) fn hash_tag(self) -> HashTag {
         match self {
             Self::Xxh3 => HashTag::Cluster,
@@ -144,7 +144,7 @@ impl Layout {
         }
     }
 
-    /// Whether a node may have this weight: zero and fractions are for those who had them.
+    /// Returns whether a node may have this weight: zero and fractions are for those who had them.
     pub(crate) fn check(self, Member { name, weight, .. }: &Member) -> Result<(), BuildError> {
         let (zero, fractions) = match self {
             Self::Xxh3 => (false, true),
@@ -166,7 +166,7 @@ impl Layout {
         }
     }
 
-    /// How much there is to store for a weight, where that is not relative to the other weights.
+    /// The number of entries to store for a weight, where that is not relative to the other weights.
     pub(crate) fn size(self, weight: f64) -> u64 {
         match self {
             Self::Xxh3 => crate::points::count(weight),

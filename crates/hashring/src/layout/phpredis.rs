@@ -15,7 +15,7 @@ use crate::{circle::Reach, key_hash::KeyHash, php_hash::PhpHash, placement::Plac
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct PhpRedis {
-    /// Whether there is a ring. Otherwise each node has one equal part of the hashes, in their order.
+    /// True if there is a ring. Otherwise each node has one equal part of the hashes, in their order.
     pub consistent: bool,
     /// The hash of a key, if not CRC-32.
     pub algorithm: Option<PhpHash>,

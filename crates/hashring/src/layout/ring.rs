@@ -11,7 +11,7 @@ use crate::{
     placement::Placement,
 };
 
-/// How a ring is made and read.
+/// The way in which a ring is made and read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ring {
     pub(super) points: PointHash,
@@ -34,7 +34,7 @@ pub(super) enum PointHash {
     Murmur64,
 }
 
-/// Which point owns a key.
+/// The point that owns a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Search {
     /// The first at the key or after it.
@@ -48,9 +48,9 @@ pub(super) enum Search {
 /// Whose point counts when two nodes have the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tie {
-    /// That of the node that comes first.
+    /// The point of the node that comes first.
     First,
-    /// That of the node that comes last, as in a dictionary that is overwritten.
+    /// The point of the node that comes last, as in a dictionary that is overwritten.
     Last,
 }
 

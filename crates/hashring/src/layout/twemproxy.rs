@@ -10,22 +10,22 @@ use crate::{Member, hash32::Hash32, key_hash::KeyHash, placement::Placement, slo
 
 /// A pool of twemproxy: its `distribution` and its `hash`.
 ///
-/// Its `hash_tag` is [`HashTag::Delimiters`](crate::HashTag::Delimiters); without one, braces mean nothing.
-/// A node is hashed by what twemproxy calls its name: [`server`](Self::server) reads an entry of its
-/// configuration, and without a [label](Member::label) the name of a node counts as its `host:port`,
-/// of which the port 11211 is not hashed. The order of the nodes does not matter.
+/// Its `hash_tag` is [`HashTag::Delimiters`](crate::HashTag::Delimiters); without one, braces mean nothing. A
+/// node is hashed by what twemproxy calls its name: [`server`](Self::server) reads an entry of its
+/// configuration. Without a [label](Member::label) the name of a node counts as its `host:port`, of which the
+/// port 11211 is not hashed. The order of the nodes does not matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Twemproxy {
-    /// How a server is chosen. Default: ketama, as there.
+    /// The way in which a server is chosen. Default: ketama, as there.
     pub distribution: Distribution,
     /// The hash of a key. Default: `fnv1a_64`, as there.
     pub hash: Hash32,
 }
 
-/// How twemproxy chooses a server.
+/// The way in which twemproxy chooses a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -51,9 +51,9 @@ impl Twemproxy {
         Self { distribution: Distribution::Modula, hash }
     }
 
-    /// The node of an entry of `servers:`, such as `10.0.0.1:6379:1` or `10.0.0.1:6379:1 alpha`: with the
-    /// label and the weight it has there, and called by its name or address. `None` if it is not of that
-    /// form.
+    /// The node of an entry of `servers:`, such as `10.0.0.1:6379:1` or `10.0.0.1:6379:1 alpha`. The node has
+    /// the label and the weight of the entry, and is called by its name or address. `None` if it is not of
+    /// that form.
     #[must_use]
     pub fn server(entry: &str) -> Option<Member> {
         let (address, name) = match entry.rsplit_once(' ') {
@@ -85,7 +85,7 @@ impl Twemproxy {
     }
 }
 
-/// What twemproxy hashes for an address.
+/// The text that twemproxy hashes for an address.
 pub(super) fn label(address: &str) -> Cow<'_, str> {
     if address.starts_with('/') {
         // The name of a Unix socket keeps the separator before the weight.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{hash32::Hash32, key_hash::KeyHash};
 
-/// Which of its rings `uhashring` was told to use.
+/// The ring that `uhashring` was told to use.
 ///
 /// A node is hashed by its name. The order of the nodes matters only if two have a point in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -9,7 +9,7 @@ use crate::command::Spec;
 use crate::command::value_of_stream_option;
 use crate::command::words;
 
-/// How long a command may keep its connection waiting, before the time for the reply itself.
+/// The time that a command may keep its connection waiting, before the time for the reply itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BlockTime {
     /// As long as it says; zero if it does not block.
@@ -19,7 +19,8 @@ pub(crate) enum BlockTime {
 }
 
 impl BlockTime {
-    /// Reads it off a command. What the server would not understand does not wait: it answers with an error.
+    /// Reads it off a command. A command that the server would not understand does not wait: the server
+    /// answers with an error.
     pub(crate) fn of(spec: &Spec, cmd: &Cmd) -> Self {
         let seconds = Duration::from_secs(1);
         let millis = Duration::from_millis(1);

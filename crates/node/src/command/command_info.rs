@@ -25,7 +25,7 @@ pub(crate) fn registration(name: &str, entry: Value) -> Result<Registration, &'s
         false => keys(*first, *last, *step),
     };
     let keys = keys.ok_or(NO_POSITIONS)?;
-    // What is not said to be a read may change something.
+    // A command that is not said to be a read may change something.
     let mut learned =
         if has("readonly") { Registration::read(name, keys) } else { Registration::write(name, keys) };
     if let Ok(arity) = i8::try_from(*arity) {

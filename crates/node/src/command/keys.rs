@@ -60,8 +60,8 @@ impl Spec {
 
     /// Returns the patterns by which the command reads keys that it does not name: `SORT .. BY weight_*`.
     ///
-    /// Which keys those are depends on the elements, so no client can tell where they are, unless they carry
-    /// a hash tag. `GET #` and a pattern without a `*` read no other key.
+    /// The elements decide which keys those are, so no client can tell where they are, unless they carry a
+    /// hash tag. `GET #` and a pattern without a `*` read no other key.
     pub fn patterns_of<'a>(&self, cmd: &'a Cmd) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let (from, stores, patterns) = match self.keys {
             Keys::OneAndAfter { from, stores, patterns } => (from.into(), stores, patterns),

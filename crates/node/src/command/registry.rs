@@ -95,15 +95,15 @@ impl Registration {
         self
     }
 
-    /// What a ring does with it.
+    /// Sets the way in which a ring routes the command.
     pub fn ring(mut self, ring: OnRing) -> Self {
         self.ring = Some(ring);
         self
     }
 
-    /// Vouches that the command does the same on every server that holds the same, so that a copy can send it
-    /// to all: it leaves nothing to chance, to a clock (no `EX 10`) or to what others may have changed
-    /// meanwhile.
+    /// Vouches that the command does the same on every server that holds the same data, so that a copy can
+    /// send it to all. Such a command leaves nothing to chance, to a clock (no `EX 10`) or to a change by
+    /// others meanwhile.
     ///
     /// Of a read it says nothing.
     pub fn deterministic(mut self) -> Self {

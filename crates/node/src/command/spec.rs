@@ -8,7 +8,7 @@ use redis::ToRedisArgs;
 
 use super::words::value_of_stream_option;
 
-/// One row of the table: everything that routing, copying and retrying need to know of a command.
+/// A row of the table: everything that routing, copying and retrying need to know of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Spec {
@@ -20,15 +20,15 @@ pub struct Spec {
     pub since: Since,
     /// The number of words on the wire, the name's own included; `-n` means at least `n`.
     pub arity: i8,
-    /// Whether the command reads data, may change something, or asks a server about itself.
+    /// The access: the command reads data, may change something, or asks a server about itself.
     pub access: Access,
     /// Where its keys stand.
     pub keys: Keys,
-    /// What a ring does with it.
+    /// The route of the command on a ring.
     pub ring: OnRing,
-    /// What a copy does with it.
+    /// The route of the command on a copy.
     pub copy: OnCopy,
-    /// Whether a command may be sent again after an attempt whose outcome is not known.
+    /// The retries: whether the command may be sent again after an attempt whose outcome is not known.
     pub retry: Retry,
     /// The kind of connection that the command needs.
     pub connection: Connection,
@@ -123,8 +123,8 @@ impl<A> Command<A> {
     /// Starts the command: its name is written, its arguments follow by [`Cmd::arg`].
     ///
     /// Room for a few short arguments is reserved, so that a common command costs two allocations.
-    // With its body in them, the typed commands would be too big to be inlined, and the future that each
-    // returns would be moved twice instead of being made where it is awaited: 5 % of a call.
+    // With the body of this function in them, the typed commands would be too big to be inlined. The future
+    // that each returns would be moved twice, not made where it is awaited: 5 % of a call.
     #[inline(never)]
     pub fn cmd(&self) -> Cmd {
         self.with_room(4, 64)
@@ -247,7 +247,7 @@ pub enum Group {
 pub enum Keys {
     /// The command has no key.
     None,
-    /// One key at this position.
+    /// A key at this position.
     One(u8),
     /// Two keys at these positions.
     Pair(u8, u8),
@@ -274,14 +274,14 @@ pub enum Keys {
     StoreCounted(u8, u8),
     /// The first half of what follows the word `STREAMS`: `XREAD`.
     Streams,
-    /// One key at 1 and one after the last of the options `stores`: `SORT .. STORE`, `GEORADIUS .. STORE`.
+    /// A key at 1 and one after the last of the options `stores`: `SORT .. STORE`, `GEORADIUS .. STORE`.
     OneAndAfter {
         /// The position of the first word that may be an option.
         from: u8,
         /// The options that a key follows.
         stores: &'static [&'static str],
-        /// The options that a pattern of other keys follows: `BY weight_*`. Which keys those are, no client
-        /// can tell.
+        /// The options that a pattern of other keys follows: `BY weight_*`. No client can tell which keys
+        /// those are.
         patterns: &'static [&'static str],
     },
     /// `MIGRATE`: the key at 3, or, where that is empty, those after the word `KEYS`.
@@ -295,13 +295,13 @@ pub enum Keys {
     },
 }
 
-/// What a ring does with a command.
+/// The route of a command on a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnRing {
     /// To the node that owns its keys, which must have one hash tag.
     ByKey,
-    /// One part to each node that owns some of its keys; the replies are merged in the caller's order.
+    /// A part for each node that owns some of the keys; the replies are merged in the caller's order.
     Split(Merge),
     /// To every node; the replies are merged.
     EveryNode(Merge),
@@ -326,13 +326,13 @@ pub enum Merge {
     Min,
     /// Nothing is merged: each node's reply under its name: `INFO`.
     All,
-    /// One list without duplicates: `PUBSUB CHANNELS`.
+    /// A list without duplicates: `PUBSUB CHANNELS`.
     Union,
-    /// One reply, weighted by the number of keys of its node: `RANDOMKEY`.
+    /// A single reply, weighted by the number of keys of its node: `RANDOMKEY`.
     First,
 }
 
-/// What a copy does with a command.
+/// The route of a command on a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnCopy {
@@ -342,7 +342,7 @@ pub enum OnCopy {
     EveryNode,
     /// Its text would not have the same effect everywhere; see the effect.
     Effect(Effect),
-    /// One node only, chosen by the channel: every node would deliver it again.
+    /// A single node, chosen by the channel: every node would deliver the message again.
     OneNode,
     /// Not sent: the text says why, and what to do instead.
     Refuse(&'static str),
@@ -360,9 +360,9 @@ pub enum Effect {
     Random,
     /// Floating point, which may round differently: `INCRBYFLOAT`.
     Float,
-    /// Whether it takes effect depends on what the node holds: `SETNX`.
+    /// The data of the node decides whether the command takes effect: `SETNX`.
     Conditional,
-    /// What it takes away depends on what the node holds: `LPOP`.
+    /// The data of the node decides what the command takes away: `LPOP`.
     Pop,
     /// A program, which may do any of these: `EVAL`.
     Script,
@@ -392,7 +392,7 @@ pub enum Until {
     Word(&'static str),
 }
 
-/// What may be done after an attempt whose outcome is not known (it timed out, or the connection broke).
+/// The retries after an attempt whose outcome is not known: it timed out, or the connection broke.
 ///
 /// With an option that makes it conditional ([`Spec::condition_of`]), a command counts as `Never`, whatever
 /// its row says: `ZADD .. INCR` would add twice, and `SET .. NX` would say that it lost against itself.
@@ -416,10 +416,11 @@ pub enum Retry {
 pub enum Connection {
     /// The node's shared connection.
     Shared,
-    /// One of its own: it blocks all that come after it.
+    /// A dedicated one: the command blocks all that come after it.
     Blocking,
-    /// One of its own if this word stands among its options: `XREAD .. BLOCK`.
+    /// A dedicated one if this word stands among the options: `XREAD .. BLOCK`.
     BlockingWith(&'static str),
-    /// One of its own: it changes the state of the connection, as `MULTI`, `SELECT` and `SUBSCRIBE` do.
+    /// A dedicated one: the command changes the state of the connection, as `MULTI`, `SELECT` and `SUBSCRIBE`
+    /// do.
     Session,
 }

@@ -1,6 +1,6 @@
 //! THE table: one row a command, sorted by name. Only this file knows where a command may go.
 //!
-//! It is held against the server itself by the test module `table`: arity, key positions, write flag, and
+//! The test module `table` holds the rows against the server itself: arity, key positions, write flag, and
 //! that every command of the server has a row.
 
 use redis::Cmd;
@@ -118,7 +118,8 @@ const REPLICAS: &str = "it waits for the replicas of one server, after writes of
     connection of your own, by `on_node(name)` and `dedicated()`";
 const SENTINEL: &str =
     "only a sentinel answers it, which holds no data; connect a node to the sentinel and ask it";
-const SUBSCRIBER: &str = "only the connection that subscribed can do it; drop the `Subscription`, and start another one for what is left";
+const SUBSCRIBER: &str = "only the connection that subscribed can do it; drop the `Subscription`, and start another one for the \
+                          rest";
 const TRANSACTION: &str = "a transaction needs one server and one connection; use `transaction(keys, ..)`, or \
                            `pipeline().atomic()`";
 
@@ -128,11 +129,11 @@ const FIELDS: Until = Until::Word("FIELDS");
 const GEO_STORES: &[&str] = &["STORE", "STOREDIST"];
 /// The options of `SORT` that a pattern of other keys follows.
 const SORT_PATTERNS: &[&str] = &["BY", "GET"];
-/// What makes `EXPIRE` and its like depend on the expiry that the node holds.
+/// The options that make `EXPIRE` and its like depend on the expiry that the node holds.
 const EXPIRE_CONDITIONS: &[&str] = &["GT", "LT", "NX", "XX"];
-/// What makes `SET` depend on the value that the node holds, or answer it.
+/// The options that make `SET` depend on the value that the node holds, or answer it.
 const SET_CONDITIONS: &[&str] = &["GET", "IFDEQ", "IFDNE", "IFEQ", "IFNE", "NX", "XX"];
-/// What makes `ZADD` depend on the scores that the node holds.
+/// The options that make `ZADD` depend on the scores that the node holds.
 const ZADD_CONDITIONS: &[&str] = &["GT", "INCR", "LT", "NX", "XX"];
 
 /// `(7, 4, 0)` of Redis, `(7, 4, 0) / (9, 0, 0)` of Redis and of Valkey, `never / (9, 0, 0)` of Valkey alone.
@@ -869,7 +870,7 @@ mod tests {
         };
         each_row(|row| if let OnRing::Refuse(text) = row.ring { is_reason(text) } else { true });
         each_row(|row| if let OnCopy::Refuse(text) = row.copy { is_reason(text) } else { true });
-        // What is refused on a copy has no answer of several servers to merge either.
+        // A command that is refused on a copy has no answer of several servers to merge either.
         each_row(|row| matches!(row.ring, OnRing::Refuse(_)) == matches!(row.copy, OnCopy::Refuse(_)));
     }
 
@@ -903,7 +904,7 @@ mod tests {
     fn a_write_is_never_repeated_as_a_read_is() {
         each_row(|row| row.access != Access::Write || row.retry != Retry::Read);
         each_row(|row| row.access != Access::Read || row.retry == Retry::Read);
-        // What is taken away is gone, and a program may do anything.
+        // An element that is taken away is gone, and a program may do anything.
         each_row(|row| match row.copy {
             OnCopy::Effect(Pop | Script | Float) => row.retry == Retry::Never,
             _ => true,

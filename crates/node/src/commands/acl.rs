@@ -29,7 +29,7 @@ use crate::command::rows::ACL_WHOAMI;
 /// The commands on the users of a server. Since Redis 6.0.
 ///
 /// Each server has users of its own. On a ring and on a copy a user is created, changed and deleted on every
-/// node, and a question is put to every node, whose answers are kept under their names.
+/// node. A question is put to every node, and the answers are kept under the nodes' names.
 ///
 /// # Errors
 /// As [`Execute::read`], [`Execute::write`] and [`Execute::each`].
@@ -184,13 +184,13 @@ pub trait AclCommands: Execute {
 
 impl<E: Execute + ?Sized> AclCommands for E {}
 
-/// Whether a user may run a command.
+/// The answer of [`acl_dryrun`](AclCommands::acl_dryrun): whether a user may run a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AclDryRun {
-    /// It may.
+    /// The user may.
     Allowed,
-    /// It may not, for this reason, in the server's words.
+    /// The user may not, for this reason, in the server's words.
     Denied(String),
 }
 
@@ -203,7 +203,7 @@ impl FromRedisValue for AclDryRun {
     }
 }
 
-/// What a user may do.
+/// The rights of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AclUser {
@@ -232,7 +232,7 @@ impl FromRedisValue for AclUser {
     }
 }
 
-/// One text of rules since Redis 7.0, a list of patterns before.
+/// Patterns are one text of rules since Redis 7.0, and were a list before.
 fn rules(value: Value, sign: char) -> Result<Vec<String>, ParsingError> {
     match value {
         Value::Array(_) | Value::Set(_) => {
@@ -248,17 +248,17 @@ fn rules(value: Value, sign: char) -> Result<Vec<String>, ParsingError> {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AclLogEntry {
-    /// How often it was refused within a minute.
+    /// The number of refusals within a minute.
     pub count: u64,
-    /// What was wrong: `auth`, `command`, `key` or `channel`.
+    /// The reason: `auth`, `command`, `key` or `channel`.
     pub reason: String,
     /// Where: `toplevel`, `multi`, `lua` or `module`.
     pub context: String,
-    /// What was refused: the command, the key or the channel.
+    /// The command, the key or the channel that was refused.
     pub object: String,
     /// To whom.
     pub username: String,
-    /// How long ago it was.
+    /// The time since the refusal.
     pub age: Duration,
     /// By which client.
     pub client: ClientInfo,

@@ -191,7 +191,7 @@ async fn position<E>(reply: impl Future<Output = Result<i64, E>>) -> Result<Opti
     Ok(u64::try_from(reply.await?).ok())
 }
 
-/// What the two ends of a range count.
+/// The unit of the two ends of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BitUnit {
@@ -211,7 +211,7 @@ impl ToRedisArgs for BitUnit {
     }
 }
 
-/// How `BITOP` combines bits.
+/// The way in which `BITOP` combines bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BitOperation {
@@ -285,7 +285,7 @@ impl BitField {
         self.operation(["INCRBY".into(), width.word(), offset.word(), amount.to_string()])
     }
 
-    /// What the following operations do with what does not fit; [`Overflow::Wrap`] until then.
+    /// Sets what the following operations do with a number that does not fit; [`Overflow::Wrap`] until then.
     pub fn overflow(self, overflow: Overflow) -> Self {
         let behavior = match overflow {
             Overflow::Wrap => "WRAP",
@@ -345,7 +345,7 @@ impl BitOffset {
     }
 }
 
-/// What a bit field does with a number that does not fit.
+/// The treatment of a number that does not fit into a bit field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {

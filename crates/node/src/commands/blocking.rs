@@ -33,8 +33,8 @@ use crate::command::rows::XREADGROUP;
 
 /// The commands that wait until there is something to take or to read.
 ///
-/// Each call has a connection of its own while it waits, so it never delays another one. It shares the at
-/// most 64 of a node ([`max_dedicated`](crate::NodeConfig::with_max_dedicated)) with transactions and
+/// Each call has a connection of its own while it waits, so it never delays another one. A node has at most
+/// 64 of these ([`max_dedicated`](crate::NodeConfig::with_max_dedicated)), shared with transactions and
 /// [`dedicated`](crate::Node::dedicated). A timeout is rounded up to a millisecond; [`Duration::ZERO`] waits
 /// for ever. The server is given the time plus the node's response timeout to answer.
 ///
@@ -50,7 +50,8 @@ use crate::command::rows::XREADGROUP;
 /// At the owner of the keys, which must have one hash tag.
 ///
 /// # On a copy
-/// What takes an element is refused: the nodes would take different ones. `xread_block` reads from one node.
+/// A command that takes an element is refused, because the nodes would take different ones. `xread_block`
+/// reads from one node.
 ///
 /// # Example
 /// ```no_run
@@ -177,8 +178,8 @@ pub trait BlockingCommands: Execute {
 
     /// Waits until so many replicas have what this connection has written, and returns how many have.
     ///
-    /// It means something on a [dedicated connection](crate::DedicatedConnection) only, after its own writes;
-    /// anything else refuses it.
+    /// The command means something only on a [dedicated connection](crate::DedicatedConnection), after its
+    /// own writes; anything else refuses it.
     ///
     /// See <https://redis.io/docs/latest/commands/wait/>.
     fn wait(
@@ -192,8 +193,8 @@ pub trait BlockingCommands: Execute {
     /// Waits until this server, if `local` is 1, and so many replicas have on disk what this connection has
     /// written; returns how many of each have. Since Redis 7.2.
     ///
-    /// It means something on a [dedicated connection](crate::DedicatedConnection) only, after its own writes;
-    /// anything else refuses it. What keeps no append-only file never has it.
+    /// The command means something only on a [dedicated connection](crate::DedicatedConnection), after its
+    /// own writes; anything else refuses it. A server without an append-only file never has it.
     ///
     /// See <https://redis.io/docs/latest/commands/waitaof/>.
     fn waitaof(
@@ -257,7 +258,7 @@ pub type PoppedOne<K, V> = Option<(K, V)>;
 /// The key of a sorted set, the member that was taken off it, and its score; `None` if none came in time.
 pub type PoppedScore<K, V> = Option<(K, V, f64)>;
 
-/// What a write answers, or what went wrong.
+/// The reply of a write, or its error.
 type Written<E, T> = Result<<E as Execute>::Write<T>, <E as Execute>::Error>;
 
 /// A timeout in seconds, as the commands on lists and sorted sets take it.

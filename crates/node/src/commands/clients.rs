@@ -50,12 +50,12 @@ impl ClientInfo {
         self.parse("db")
     }
 
-    /// How long it has been connected, in whole seconds.
+    /// The age of the connection, in whole seconds.
     pub fn age(&self) -> Option<Duration> {
         self.parse("age").map(Duration::from_secs)
     }
 
-    /// How long ago it sent its last command, in whole seconds.
+    /// The time since the client's last command, in whole seconds.
     pub fn idle(&self) -> Option<Duration> {
         self.parse("idle").map(Duration::from_secs)
     }

@@ -1,10 +1,10 @@
-//! What a value is compared with before it is deleted. Since Redis 8.4.
+//! The comparison of a value before it is deleted or replaced. Since Redis 8.4.
 
 use redis::RedisWrite;
 use redis::ToRedisArgs;
 use redis::ToSingleRedisArg;
 
-/// What the value of a key must be for `DELEX` to delete it, or for `SET` to replace it.
+/// The condition on a value for `DELEX` to delete it, or for `SET` to replace it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct ValueIs {
@@ -23,12 +23,12 @@ impl ValueIs {
         Self { condition: "IFNE", value: value.to_redis_args() }
     }
 
-    /// One with this [`digest`](crate::StringCommands::digest).
+    /// A value with this [`digest`](crate::StringCommands::digest).
     pub fn with_digest(digest: impl Into<String>) -> Self {
         Self { condition: "IFDEQ", value: vec![digest.into().into()] }
     }
 
-    /// One with another digest than this.
+    /// A value with another digest than this.
     pub fn without_digest(digest: impl Into<String>) -> Self {
         Self { condition: "IFDNE", value: vec![digest.into().into()] }
     }

@@ -24,9 +24,10 @@ use crate::command::rows::CLIENT_UNPAUSE;
 
 /// The commands on connections, those of this client and those of others.
 ///
-/// A question about the connection is put to every node of a ring and of a copy: each has a connection of its
-/// own, whose answer is returned under the node's name. What would change the connection runs on an
-/// [dedicated](crate::Node::dedicated) one only. [`client_list`](crate::ServerCommands::client_list) and
+/// A question about the connection is put to every node of a ring and of a copy, each of which has a
+/// connection of its own; the answers are returned under the nodes' names. A command that would change the
+/// connection runs on a [dedicated](crate::Node::dedicated) one only.
+/// [`client_list`](crate::ServerCommands::client_list) and
 /// [`client_kill`](crate::ServerCommands::client_kill) are among the commands on servers.
 ///
 /// # Errors

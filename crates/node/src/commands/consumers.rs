@@ -1,4 +1,4 @@
-//! What the commands on consumer groups of streams take and answer.
+//! The options and replies of the commands on consumer groups of streams.
 
 use std::hash::Hash;
 use std::time::Duration;
@@ -151,13 +151,13 @@ impl PendingOptions {
         self
     }
 
-    /// What stands before the bounds, and what stands after the count.
+    /// The words before the bounds, and those after the count.
     pub(super) fn words(self) -> (impl ToRedisArgs, Option<Vec<u8>>) {
         (self.idle.map(|idle| ("IDLE", millis(idle))), self.consumer)
     }
 }
 
-/// What is pending in a group: delivered and not acknowledged.
+/// The entries that are pending in a group: delivered and not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PendingSummary {
@@ -186,9 +186,9 @@ pub struct PendingEntry {
     pub id: StreamId,
     /// The consumer that it was delivered to.
     pub consumer: String,
-    /// How long ago it was last delivered.
+    /// The time since the entry was last delivered.
     pub idle: Duration,
-    /// How often it was delivered.
+    /// The number of deliveries.
     pub deliveries: u64,
 }
 
@@ -199,15 +199,15 @@ impl FromRedisValue for PendingEntry {
     }
 }
 
-/// What `XAUTOCLAIM` claimed, and where the next one goes on.
+/// The entries that `XAUTOCLAIM` claimed, and the id at which the next call goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AutoClaimed<T> {
     /// Where the next one goes on; [`StreamId::MIN`] when all was gone through.
     pub next: StreamId,
-    /// What was claimed.
+    /// The claimed entries.
     pub claimed: Vec<T>,
-    /// What was pending, but no longer in the stream. Since Redis 7.0.
+    /// The ids that were pending, but are no longer in the stream. Since Redis 7.0.
     pub deleted: Vec<StreamId>,
 }
 
@@ -223,7 +223,7 @@ impl<T: FromRedisValue> FromRedisValue for AutoClaimed<T> {
     }
 }
 
-/// What a server knows of a stream.
+/// The facts that a server gives of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamInfo<F: Eq + Hash, V> {
@@ -255,7 +255,7 @@ impl<F: FromRedisValue + Eq + Hash, V: FromRedisValue> FromRedisValue for Stream
     }
 }
 
-/// What a server knows of a consumer group.
+/// The facts that a server gives of a consumer group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupInfo {
@@ -288,7 +288,7 @@ impl FromRedisValue for GroupInfo {
     }
 }
 
-/// What a server knows of a consumer.
+/// The facts that a server gives of a consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConsumerInfo {
@@ -296,7 +296,7 @@ pub struct ConsumerInfo {
     pub name: String,
     /// The number of entries that are pending for it.
     pub pending: u64,
-    /// How long ago it last asked for something.
+    /// The time since the consumer last asked for entries.
     pub idle: Duration,
 }
 

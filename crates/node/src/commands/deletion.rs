@@ -1,4 +1,4 @@
-//! What deleting an entry of a stream does to the groups that have yet to read it. Since Redis 8.2.
+//! The effect of deleting an entry of a stream on the groups that have yet to read it. Since Redis 8.2.
 
 use redis::FromRedisValue;
 use redis::ParsingError;
@@ -6,7 +6,7 @@ use redis::RedisWrite;
 use redis::ToRedisArgs;
 use redis::Value;
 
-/// What `XDELEX` and `XACKDEL` do about the groups for which an entry is pending.
+/// The treatment by `XDELEX` and `XACKDEL` of the groups for which an entry is pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum EntryDeletion {
@@ -30,15 +30,15 @@ impl ToRedisArgs for EntryDeletion {
     }
 }
 
-/// What became of an entry that `XDELEX` or `XACKDEL` was to delete.
+/// The outcome for an entry that `XDELEX` or `XACKDEL` was to delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EntryDeleted {
     /// There was none.
     Missing,
-    /// It is deleted.
+    /// The entry is deleted.
     Deleted,
-    /// It is still there, because some group has not acknowledged it.
+    /// The entry is still there, because some group has not acknowledged it.
     Kept,
 }
 

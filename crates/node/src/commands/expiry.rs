@@ -13,14 +13,14 @@ use redis::RedisWrite;
 use redis::ToRedisArgs;
 use redis::Value;
 
-/// How long a key, or a field of a hash, will live.
+/// The time that a key, or a field of a hash, will live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TimeToLive {
     /// There is no such key.
     Missing,
-    /// It has no expiry.
+    /// The key or field has no expiry.
     Persistent,
-    /// It goes away after this time.
+    /// The key or field goes away after this time.
     In(Duration),
 }
 
@@ -39,9 +39,9 @@ impl TimeToLive {
 pub enum ExpiresAt {
     /// There is no such key.
     Missing,
-    /// It has no expiry.
+    /// The key or field has no expiry.
     Persistent,
-    /// It goes away at this instant, by the server's clock.
+    /// The key or field goes away at this instant, by the server's clock.
     At(SystemTime),
 }
 
@@ -157,7 +157,7 @@ fn measured<T: Measured>(value: Value, unit: fn(u64) -> Duration) -> Result<T, P
     measured.ok_or_else(|| ParsingError::from("not a time"))
 }
 
-/// What a number of seconds or milliseconds can mean.
+/// A value that is read from a number of seconds or milliseconds.
 pub(super) trait Measured: Sized {
     const MISSING: Option<Self>;
     const PERSISTENT: Option<Self>;

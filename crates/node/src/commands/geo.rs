@@ -100,8 +100,8 @@ pub trait GeoCommands: Execute {
         self.read(&GEOPOS, GEOPOS.cmd().arg(key).arg(names).take())
     }
 
-    /// Returns the names of the places within a distance of a point. It can store its result, so it counts as
-    /// a write.
+    /// Returns the names of the places within a distance of a point. The command can store its result, so it
+    /// counts as a write.
     ///
     /// The server calls it deprecated: [`geosearch`](Self::geosearch) does more, and is a read.
     ///
@@ -130,8 +130,8 @@ pub trait GeoCommands: Execute {
         self.read(&GEORADIUS_RO, GEORADIUS_RO.cmd().arg(key).arg(center).arg(radius).arg(unit).take())
     }
 
-    /// Returns the names of the places within a distance of one of them. It can store its result, so it
-    /// counts as a write.
+    /// Returns the names of the places within a distance of one of them. The command can store its result, so
+    /// it counts as a write.
     ///
     /// The server calls it deprecated: [`geosearch`](Self::geosearch) does more, and is a read.
     ///

@@ -59,9 +59,9 @@ use crate::command::rows::HVALS;
 
 /// The commands on hashes.
 ///
-/// A key that does not exist is an empty hash. Methods that set or return an expiry of fields need Redis 7.4,
-/// those that read or write values with it Redis 8.0; durations and instants are rounded up to the command's
-/// unit.
+/// A key that does not exist is an empty hash. Methods that set or return an expiry of fields need Redis 7.4;
+/// methods that read or write values with an expiry need Redis 8.0. Durations and instants are rounded up to
+/// the command's unit.
 ///
 /// A ring sends each to the owner of its key. A copy reads from one node and writes to every node.
 ///
@@ -551,7 +551,7 @@ pub trait HashCommands: Execute {
 
 impl<E: Execute + ?Sized> HashCommands for E {}
 
-/// What became of a field whose expiry was to change.
+/// The outcome for a field whose expiry was to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FieldChange {
@@ -561,7 +561,7 @@ pub enum FieldChange {
     Unchanged,
     /// Its expiry was changed.
     Changed,
-    /// It was deleted, for its time has passed.
+    /// The field was deleted, because its time has passed.
     Deleted,
 }
 

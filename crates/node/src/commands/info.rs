@@ -1,4 +1,4 @@
-//! What a server says of itself.
+//! The facts that a server gives of itself.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Info {
         self.get("server", "run_id")
     }
 
-    /// How long the server has been running.
+    /// The time since the server started.
     pub fn uptime(&self) -> Option<Duration> {
         self.parse("server", "uptime_in_seconds").map(Duration::from_secs)
     }
@@ -71,7 +71,7 @@ impl Info {
         self.parse("memory", "used_memory")
     }
 
-    /// How many clients are connected.
+    /// The number of connected clients.
     pub fn connected_clients(&self) -> Option<u64> {
         self.parse("clients", "connected_clients")
     }

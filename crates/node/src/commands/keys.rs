@@ -431,7 +431,7 @@ pub trait KeyCommands: Execute {
         self.write(&RENAMENX, RENAMENX.cmd().arg(key).arg(new).take())
     }
 
-    /// Creates a key from what [`dump`](Self::dump) returned. It lives for `ttl`; a `ttl` of zero means
+    /// Creates a key from what [`dump`](Self::dump) returned. The key lives for `ttl`; a `ttl` of zero means
     /// without end.
     ///
     /// # Errors
@@ -827,11 +827,11 @@ impl ToRedisArgs for MigrateOptions {
     }
 }
 
-/// What `MIGRATE` did.
+/// The outcome of `MIGRATE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Migrated {
-    /// It moved the keys.
+    /// The keys were moved.
     Moved,
     /// There were none of these keys.
     NoKey,

@@ -1,4 +1,4 @@
-//! What a server has noticed of its own latency.
+//! The latency that a server has noticed of its own.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,9 +19,9 @@ pub struct LatencyEvent {
     pub event: String,
     /// When the last one was, in whole seconds.
     pub at: SystemTime,
-    /// How long the last one took.
+    /// The duration of the last one.
     pub latest: Duration,
-    /// How long the longest one took.
+    /// The duration of the longest one.
     pub longest: Duration,
 }
 
@@ -39,13 +39,13 @@ impl FromRedisValue for LatencyEvent {
     }
 }
 
-/// One spike.
+/// A spike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LatencySpike {
     /// When it was, in whole seconds.
     pub at: SystemTime,
-    /// How long it took.
+    /// The duration.
     pub took: Duration,
 }
 
@@ -56,13 +56,13 @@ impl FromRedisValue for LatencySpike {
     }
 }
 
-/// How long the calls of a command took.
+/// The durations of the calls of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LatencyHistogram {
     /// The number of calls.
     pub calls: u64,
-    /// How many of them took at most so long; each number includes those before it.
+    /// The numbers of calls that took at most so long; each number includes those before it.
     pub within: BTreeMap<Duration, u64>,
 }
 

@@ -50,8 +50,8 @@ pub trait ListCommands: Execute {
         self.read(&LINDEX, LINDEX.cmd().arg(key).arg(index).take())
     }
 
-    /// Inserts a value before or after the first element that equals `pivot`, and returns the new length; 0
-    /// if there is no such list, -1 if there is no such element.
+    /// Inserts a value before or after the first element that equals `pivot`, and returns the new length: 0
+    /// if there is no list, -1 if there is no such element.
     ///
     /// See <https://redis.io/docs/latest/commands/linsert/>.
     fn linsert(

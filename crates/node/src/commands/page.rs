@@ -1,4 +1,4 @@
-//! One step of a scan, for `SCAN`, `HSCAN`, `SSCAN` and `ZSCAN`.
+//! A step of a scan, for `SCAN`, `HSCAN`, `SSCAN` and `ZSCAN`.
 
 use redis::FromRedisValue;
 use redis::ParsingError;
@@ -6,7 +6,7 @@ use redis::RedisWrite;
 use redis::ToRedisArgs;
 use redis::Value;
 
-/// What one step of a scan found, and where the next one goes on.
+/// The items that a step of a scan found, and the cursor of the next step.
 ///
 /// A page may be empty although the scan is not over: only the cursor tells. An element that is there from
 /// the first step to the last is returned at least once, and possibly more than once.

@@ -259,7 +259,7 @@ pub trait ScriptingCommands: Execute {
 
 impl<E: Execute + ?Sized> ScriptingCommands for E {}
 
-/// What [`function_restore`](ScriptingCommands::function_restore) does with the libraries that are there.
+/// The treatment of existing libraries by [`function_restore`](ScriptingCommands::function_restore).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FunctionRestore {
@@ -289,7 +289,7 @@ pub struct FunctionLibrary {
 pub struct FunctionInfo {
     /// Its name.
     pub name: String,
-    /// What it was registered with.
+    /// The flags that the function was registered with.
     pub description: Option<String>,
     /// Its flags: `no-writes`, for example.
     pub flags: Vec<String>,

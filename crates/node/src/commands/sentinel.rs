@@ -1,4 +1,4 @@
-//! What a sentinel answers:
+//! The answers of a sentinel:
 //! <https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/#sentinel-commands>.
 
 use std::collections::HashMap;

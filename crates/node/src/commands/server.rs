@@ -71,8 +71,8 @@ use crate::command::rows::TIME;
 /// The commands that concern a server as a whole.
 ///
 /// A question to a server about itself is put to every node of a ring and of a copy, and each node's answer
-/// is returned under its name. What changes a server is done on every node. What can only be meant for one
-/// server (`SHUTDOWN`, `REPLICAOF`, ..) is refused there: call it on that node.
+/// is returned under its name. A command that changes a server is run on every node. A command that can only
+/// be meant for one server (`SHUTDOWN`, `REPLICAOF`, ..) is refused: call it on that node.
 ///
 /// # Errors
 /// As [`Execute::read`], [`Execute::write`] and [`Execute::each`].
@@ -615,7 +615,7 @@ pub trait ServerCommands: Execute {
 
 impl<E: Execute + ?Sized> ServerCommands for E {}
 
-/// Whether `FLUSHALL` and `FLUSHDB` wait until the memory is free.
+/// The way in which `FLUSHALL` and `FLUSHDB` free the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlushMode {
@@ -635,13 +635,13 @@ impl ToRedisArgs for FlushMode {
     }
 }
 
-/// Whether `SHUTDOWN` saves the data set.
+/// The saving of the data set by `SHUTDOWN`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ShutdownSave {
-    /// It does, even if no save points are configured.
+    /// The data set is saved, even if no save points are configured.
     Save,
-    /// It does not, even if save points are configured.
+    /// The data set is not saved, even if save points are configured.
     NoSave,
 }
 
@@ -655,7 +655,8 @@ impl ToRedisArgs for ShutdownSave {
     }
 }
 
-/// Which clients `CLIENT KILL` closes: those that pass every filter. Without any the server refuses.
+/// The filters of `CLIENT KILL`, which closes the clients that pass every one. Without any the server
+/// refuses.
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct ClientKillFilters {

@@ -11,7 +11,7 @@ use redis::Value;
 
 use super::expiry::Timestamp;
 
-/// One of the logs of commands that Valkey keeps.
+/// The kinds of log that Valkey keeps of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommandLog {
@@ -42,7 +42,7 @@ pub struct CommandLogEntry {
     pub id: u64,
     /// When it ran, in whole seconds.
     pub at: SystemTime,
-    /// How much it took.
+    /// The bytes, or the microseconds, that the command was logged for.
     pub amount: u64,
     /// The command and its arguments; the server shortens long ones.
     pub args: Vec<Vec<u8>>,
@@ -69,7 +69,7 @@ pub struct SlowlogEntry {
     pub id: u64,
     /// When it ran, in whole seconds.
     pub at: SystemTime,
-    /// How long it took.
+    /// The duration of the command.
     pub took: Duration,
     /// The command and its arguments; the server shortens long ones.
     pub args: Vec<Vec<u8>>,

@@ -864,7 +864,7 @@ impl<B: AsRef<[u8]>> ToSingleRedisArg for LexBound<B> {}
 pub struct Limit {
     /// The number of elements that are skipped.
     pub offset: u64,
-    /// How many are returned.
+    /// The number of members returned at most.
     pub count: i64,
 }
 
@@ -1001,7 +1001,7 @@ impl ToRedisArgs for ZrangeOptions {
     }
 }
 
-/// How the scores of a member become one.
+/// The way in which the scores of a member become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Aggregate {
@@ -1034,7 +1034,7 @@ impl CombineOptions {
         self
     }
 
-    /// How the scores of a member become one.
+    /// The way in which the scores of a member become one.
     pub fn aggregate(mut self, aggregate: Aggregate) -> Self {
         self.aggregate = Some(aggregate);
         self

@@ -130,8 +130,8 @@ pub trait StreamCommands: Execute {
     /// Takes entries from `start` on that have been pending for at least `min_idle` over to a consumer, up to
     /// 100 of them. Since Redis 6.2.
     ///
-    /// An entry that is no longer in the stream is not among those returned. Since Redis 7.0 it is no longer
-    /// pending either, and [`AutoClaimed::deleted`] has its id; before, it is taken over, and
+    /// An entry that is no longer in the stream is not among those returned. Since Redis 7.0 such an entry is
+    /// no longer pending either, and [`AutoClaimed::deleted`] has its id. Before, it is taken over, and
     /// [`xautoclaim_justid`](Self::xautoclaim_justid) has its id among the others.
     ///
     /// See <https://redis.io/docs/latest/commands/xautoclaim/>.
@@ -489,7 +489,7 @@ pub trait StreamCommands: Execute {
 
     /// Returns what each stream has after an id, one id for each key; streams that have nothing are left out.
     ///
-    /// It does not wait.
+    /// This method does not wait.
     ///
     /// See <https://redis.io/docs/latest/commands/xread/>.
     fn xread<L: FromRedisValue + Send, F: FromRedisValue + Eq + Hash + Send, V: FromRedisValue + Send>(
@@ -503,7 +503,7 @@ pub trait StreamCommands: Execute {
     /// Returns up to `count` entries of each stream after an id, one id for each key; streams that have
     /// nothing are left out.
     ///
-    /// It does not wait.
+    /// This method does not wait.
     ///
     /// See <https://redis.io/docs/latest/commands/xread/>.
     fn xread_count<
@@ -521,7 +521,7 @@ pub trait StreamCommands: Execute {
 
     /// Returns entries to a consumer, one id for each key: `">"` for those that were never delivered, or an
     /// id for those that are pending for it after that one. An entry that was deleted meanwhile has no
-    /// fields. It does not wait.
+    /// fields. This method does not wait.
     ///
     /// See <https://redis.io/docs/latest/commands/xreadgroup/>.
     #[expect(clippy::type_complexity, reason = "keys, fields and values are each the caller's choice")]
@@ -709,13 +709,13 @@ pub type StreamEntries<F, V> = Vec<StreamEntry<F, V>>;
 /// A stream and the entries that it has after an id.
 pub type StreamTail<K, F, V> = (K, StreamEntries<F, V>);
 
-/// What several streams have after an id each, in the order of the keys.
+/// The entries of several streams after an id each, in the order of the keys.
 pub type StreamTails<K, F, V> = Vec<StreamTail<K, F, V>>;
 
-/// What `XAUTOCLAIM` claimed, with the fields.
+/// The entries that `XAUTOCLAIM` claimed, with their fields.
 pub type AutoClaimedEntries<F, V> = AutoClaimed<StreamEntry<F, V>>;
 
-/// Which entries are deleted: the oldest, until the stream is short or young enough.
+/// A limit of a stream: the oldest entries are deleted until it is short or young enough.
 #[derive(Debug, Clone, Copy)]
 #[must_use]
 pub struct StreamTrim {

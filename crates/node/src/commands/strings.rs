@@ -96,7 +96,7 @@ pub trait StringCommands: Execute {
     /// Deletes a key, if it holds what the condition says, and returns whether it did. Since Redis 8.4.
     ///
     /// # On a copy
-    /// One node decides, and the others are sent a `DEL` if it deleted the key.
+    /// A single node decides, and the others are sent a `DEL` if that node deleted the key.
     ///
     /// See <https://redis.io/docs/latest/commands/delex/>.
     fn delex(
@@ -111,7 +111,7 @@ pub trait StringCommands: Execute {
     /// [`delex`](Self::delex).
     ///
     /// # On a copy
-    /// One node decides, and the others are sent a `DEL` if it deleted the key.
+    /// A single node decides, and the others are sent a `DEL` if that node deleted the key.
     ///
     /// See <https://valkey.io/commands/delifeq/>.
     fn delifeq(
@@ -429,7 +429,7 @@ pub trait StringCommands: Execute {
     /// value. The options may not be [`SetOptions::nx`] or [`SetOptions::xx`].
     ///
     /// # On a copy
-    /// One node decides, and the others are sent a `SET` without the condition if it set the key.
+    /// A single node decides, and the others are sent a `SET` without the condition if that node set the key.
     ///
     /// See <https://redis.io/docs/latest/commands/set/>.
     fn set_if(
@@ -645,7 +645,7 @@ pub struct LcsMatches {
     pub len: u64,
 }
 
-/// One run of bytes that two strings have in common; offsets are of its first and last byte.
+/// A run of bytes that two strings have in common; offsets are of its first and last byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LcsMatch {

@@ -1,4 +1,4 @@
-//! What each method sends, and how replies of both protocols are read.
+//! The words that each method sends, and how replies of both protocols are read.
 
 use std::collections::HashMap;
 use std::collections::HashSet;

@@ -32,7 +32,7 @@ pub enum Address {
         sentinels: Vec<(String, u16)>,
         /// The name under which they watch over the master.
         service: String,
-        /// Whether sentinels and master are spoken to through TLS. Needs the feature `tls`.
+        /// True if sentinels and master are spoken to through TLS. Needs the feature `tls`.
         tls: bool,
     },
 }
@@ -87,7 +87,7 @@ fn canonical(host: &str) -> String {
     }
 }
 
-/// It is 127.0.0.1 wherever there are names; `::1` may be another server's.
+/// This address is 127.0.0.1 wherever there are names; `::1` may be another server's.
 const LOCALHOST: &str = "localhost";
 
 #[cfg(test)]

@@ -10,13 +10,13 @@ pub enum ConfigError {
     /// The scheme is not one of ours.
     #[error("`{scheme}://` is not known; use `redis://`, `rediss://`, `unix://` or `redis+sentinel://`")]
     UnknownScheme {
-        /// What stands before `://`.
+        /// The text before `://`.
         scheme: String,
     },
     /// The URL cannot be read, or its port is none.
     #[error("the URL cannot be read: {reason}")]
     Url {
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// The URL names no host.
@@ -34,7 +34,7 @@ pub enum ConfigError {
     /// User, password or path is no UTF-8 once decoded.
     #[error("the URL is not UTF-8 once its escapes are decoded")]
     NotUtf8,
-    /// What should be the number of a database is none. It is not shown: it may be the rest of a password.
+    /// The database is no number. The text is not shown: it may be the rest of a password.
     #[error(
         "the database is no number; if the password has a `/`, `?` or `@`, escape it as `%2F`, `%3F`, `%40`"
     )]
@@ -104,7 +104,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// Which settings of a file may be at fault, the likeliest first.
+    /// The settings of a file that may be at fault, the likeliest first.
     pub fn settings(&self) -> &'static [&'static str] {
         match self {
             Self::UserWithoutPassword => &["username", "sentinel_username", "url"],

@@ -64,7 +64,7 @@ impl NodeFields {
         }
     }
 
-    /// The URL as it is written. It may hold a password.
+    /// The URL as it is written. The text may hold a password.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -206,6 +206,6 @@ impl From<NodeConfig> for NodeFields {
     }
 }
 
-/// What must be escaped in the path of a URL that is read by hand.
+/// The characters to escape in the path of a URL that is read by hand.
 const SERVICE: &percent_encoding::AsciiSet = &PATH.add(b'/');
 const PATH: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');

@@ -9,7 +9,7 @@ pub(super) fn decode(text: &str) -> Result<String, ConfigError> {
     Ok(percent_decode_str(text).decode_utf8().map_err(|_| ConfigError::NotUtf8)?.into_owned())
 }
 
-/// Decodes a part that is shown: a host, a service, a path. It may have no control character.
+/// Decodes a part that is shown: a host, a service, a path. A control character is an error.
 pub(super) fn decode_place(text: &str) -> Result<String, ConfigError> {
     let place = decode(text)?;
     match place.chars().any(char::is_control) {

@@ -13,17 +13,17 @@ use super::credentials::Credentials;
 use super::parts::db_number;
 use super::parts::decode_place;
 
-/// How the sentinels are asked, and which there are beside those of the URL.
+/// The credentials for the sentinels, and the sentinels beside those of the URL.
 #[derive(Clone, Default)]
 pub(crate) struct Sentinels {
     pub(crate) credentials: Credentials,
-    /// Those that the sentinels last named. No setting, so two configurations are equal without it; clones
-    /// share it.
+    /// The sentinels that were last named by others. No setting, so two configurations are equal without it;
+    /// clones share it.
     learned: Arc<Mutex<Vec<(String, u16)>>>,
 }
 
 impl Sentinels {
-    /// Those that were named at the last answer.
+    /// Returns the sentinels that the last answer named.
     pub(crate) fn learned(&self) -> Vec<(String, u16)> {
         self.learned.lock().clone()
     }
@@ -77,7 +77,7 @@ impl NodeConfig {
     }
 }
 
-/// Host and port of one sentinel. What cannot be read is not shown: it may be the rest of a password.
+/// Host and port of one sentinel. A part that cannot be read is not shown: it may be the rest of a password.
 fn sentinel(text: &str) -> Result<(String, u16), ConfigError> {
     let url = Url::parse(&format!("redis://{text}")).map_err(|_| ConfigError::NoHost)?;
     let host = url.host_str().filter(|host| !host.is_empty()).ok_or(ConfigError::NoHost)?;

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::error::ErrorKind;
 
-/// So many calls and signs of life in a row without an answer, and the server is left alone. One may be a
-/// slow command.
+/// So many calls and signs of life in a row without an answer, and the server is left alone. A single one may
+/// be a slow command.
 const IN_A_ROW: u32 = 3;
 /// Or half of at least so many within [`WINDOW`] after the first of them.
 const ENOUGH: u32 = 20;
@@ -17,7 +17,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// So many connections in a row that ended before anything was answered on them, and the server is left
 /// alone.
 const LOST_IN_A_ROW: u32 = 3;
-/// How long a server is left alone before it is tried again: this, doubled by each attempt in vain ..
+/// The pause before a server is tried again: this, doubled by each attempt in vain ..
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// .. up to this. A restart is noticed soon, and trying costs no caller anything.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ const FIRST_REST: Duration = Duration::from_secs(1);
 /// .. until it has been well for so long.
 const WELL_AFTER: Duration = Duration::from_secs(60);
 
-/// What is known of a server's health.
+/// The knowledge about a server's health.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
     /// Calls in a row that were not answered.
@@ -40,7 +40,7 @@ pub(crate) struct Breaker {
     /// Connections in a row that ended before anything was answered on them.
     lost: u32,
     open: Option<Open>,
-    /// How often it went since it was last well for long.
+    /// The number of times the server went since it was last well for long.
     times_gone: u32,
     connected_at: Option<Instant>,
 }
@@ -118,8 +118,8 @@ impl Breaker {
 
     /// A connection was made.
     pub(crate) fn connected(&mut self, now: Instant) {
-        // That it let a connection in is no answer yet: one that closes each at the first command is left
-        // alone too.
+        // A connection that was let in is no answer yet: a server that closes each at the first command is
+        // left alone too.
         self.unanswered = self.unanswered.min(1);
         self.window = None;
         self.open = None;
@@ -182,7 +182,7 @@ mod tests {
         assert!(breaker.cause().is_none());
         assert!(breaker.unanswered(now, &timeout(), 0.5));
         assert!(breaker.cause().is_some());
-        // That it is left alone is news once.
+        // A server that is left alone is news once.
         assert!(!breaker.unanswered(now, &timeout(), 0.5));
     }
 

@@ -1,7 +1,7 @@
 //! The time by a server's clock, counted on by a clock that does not jump.
 //!
-//! The clock of this machine may be set at any moment, and be off by any time: whatever is to end at an
-//! instant of a server's is counted from what that server said, by the monotonic clock.
+//! The clock of this machine may be set at any moment, and be off by any time. An end at an instant of a
+//! server's is counted from that server's answer, by the monotonic clock.
 
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering;
@@ -12,14 +12,14 @@ use std::time::UNIX_EPOCH;
 
 /// A server's clock may be set as well, so it is asked again.
 const EVERY: Duration = Duration::from_secs(60);
-/// That nothing is known.
+/// Nothing is known.
 const UNKNOWN: i64 = i64::MIN;
 
 /// The clock of a server.
 #[derive(Debug)]
 pub(crate) struct Clock {
     start: Instant,
-    /// What it showed at the start, in microseconds since 1970.
+    /// The server's clock at the start, in microseconds since 1970.
     at_start: AtomicI64,
     /// When it was last asked, in microseconds since the start.
     asked_at: AtomicI64,
@@ -36,19 +36,19 @@ impl Clock {
         let Some(says) = field(info, b"server_time_usec:").and_then(|says| says.parse::<i64>().ok()) else {
             return;
         };
-        // It was said somewhere between the question and the answer.
+        // The server read its clock somewhere between the question and the answer.
         let said = asked.saturating_duration_since(self.start) + asked.elapsed() / 2;
         self.at_start.store(says.saturating_sub(micros(said)), Ordering::Relaxed);
     }
 
-    /// What it shows now; `None` if the server has not said.
+    /// The server's clock now; `None` if the server has not said.
     pub(crate) fn now(&self) -> Option<SystemTime> {
         let at_start = self.at_start.load(Ordering::Relaxed);
         let now = at_start.checked_add(micros(self.start.elapsed()))?;
         UNIX_EPOCH.checked_add(Duration::from_micros(u64::try_from(now).ok()?))
     }
 
-    /// Whether it is time to ask again; never if the server does not say.
+    /// Returns whether it is time to ask again; never if the server does not say.
     pub(crate) fn is_old(&self) -> bool {
         let asked_at = self.asked_at.load(Ordering::Relaxed);
         self.at_start.load(Ordering::Relaxed) != UNKNOWN

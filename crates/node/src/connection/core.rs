@@ -34,7 +34,7 @@ use crate::redis_rs::Fate;
 use crate::redis_rs::Fault;
 use crate::retry::Budget;
 
-/// What the callers and the task that connects share.
+/// The state that the callers and the task that connects share.
 pub(crate) struct Core {
     pub(super) config: Arc<NodeConfig>,
     pub(super) observer: Observer,
@@ -44,30 +44,30 @@ pub(crate) struct Core {
     pub(super) changed: Notify,
     /// Tells the task to look after the connection now.
     pub(super) wake: Arc<Notify>,
-    /// Whether the server is left alone.
+    /// True if the server is left alone.
     pub(super) down: AtomicBool,
-    /// Whether calls have gone without an answer lately, so that answers are counted too.
+    /// True if calls have gone without an answer lately, so that answers are counted too.
     troubled: AtomicBool,
-    /// How often a connection has led to another process than the one before.
+    /// The number of connections that led to another process than the one before.
     pub(super) incarnation: AtomicU64,
-    /// The number of calls have begun, and how many have ended.
+    /// The number of calls that have begun, and of those that have ended.
     pub(super) begun: AtomicU64,
     ended: AtomicU64,
     max_in_flight: u64,
-    /// What time it is for the server.
+    /// The time of the server.
     pub(super) clock: Clock,
 }
 
-/// What is known of a server between connections.
+/// The knowledge about a server between connections.
 pub(crate) struct Standing {
     pub(super) breaker: Breaker,
     pub(super) task: Option<Task>,
     pub(super) known: Known,
-    /// What the nodes beside this one are connected to.
+    /// The servers that the nodes beside this one are connected to.
     pub(super) roll: Option<Arc<Roll>>,
-    /// What the server called the last connection.
+    /// The server's name for the last connection.
     pub(super) client_id: Option<i64>,
-    /// Whether it has been told that connections that are lost cannot be ended.
+    /// True if it has been told that connections that are lost cannot be ended.
     pub(super) is_told_unfenced: bool,
     pub(super) budget: Budget,
     pub(super) renewed_at: Option<Instant>,
@@ -220,7 +220,7 @@ impl Core {
         count: fn(&mut Breaker, Instant, &ErrorKind, f64) -> bool,
         kind: &ErrorKind,
     ) -> bool {
-        // What is answered from here on counts too.
+        // Answers from here on count too.
         self.troubled.store(true, Ordering::Relaxed);
         let is_gone = count(&mut self.standing().breaker, Instant::now(), kind, fastrand::f64());
         if is_gone {
@@ -302,7 +302,7 @@ impl Core {
         let mut standing = self.standing();
         standing.roll = Some(Arc::clone(roll));
         if let Some(Process::RunId(run_id)) = standing.known.process().filter(|_| is_connected) {
-            // Those that are connected were apart before.
+            // Nodes that are connected were apart before.
             let _of_which_one_stays = roll.enter(self.config.name(), (run_id.clone(), self.config.db()));
         }
     }

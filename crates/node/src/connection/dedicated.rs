@@ -50,7 +50,8 @@ use crate::redis_rs::decode;
 use crate::redis_rs::empty;
 use crate::redis_rs::no_response;
 
-/// A dedicated connection, which nobody else uses: for `WATCH` and `MULTI`, and for commands that block.
+/// A dedicated connection, which nobody else uses: for `WATCH` and `MULTI`, and for commands that block. Made
+/// by [`Node::dedicated`](crate::Node::dedicated).
 ///
 /// The connection runs the typed commands, [`WAIT`](crate::BlockingCommands::wait) among them, and everything
 /// else as a redis-rs connection. Dropped, it goes back to its pool. A connection that was changed (`SELECT`,
@@ -83,9 +84,9 @@ pub struct DedicatedConnection {
     response_timeout: Duration,
     /// Empty once a command was left in mid-reply.
     connection: Mutex<Option<Object<Dialer>>>,
-    /// Whether a reply was too large, which has ended it.
+    /// True if a reply was too large, which has ended it.
     broken: Broken,
-    /// Whether it is no longer as all others are.
+    /// True if it is no longer as all others are.
     changed: AtomicBool,
     /// The shared connection, which tells when the node goes down.
     core: Arc<Core>,
@@ -156,8 +157,8 @@ impl DedicatedConnection {
         })
     }
 
-    /// Notes that a command makes the connection another one than the pool gave. What `WATCH` and `MULTI`
-    /// leave behind the pool finds itself.
+    /// Notes that a command makes the connection another one than the pool gave. The pool finds by itself
+    /// what `WATCH` and `MULTI` leave behind.
     fn note_change(&self, spec: &Spec) {
         if spec.connection == Connection::Session && spec.group != Group::Transactions {
             self.changed.store(true, Ordering::Relaxed);

@@ -35,7 +35,7 @@ pub(crate) struct Dialed {
     pub(crate) connection: MultiplexedConnection,
     /// Left to itself, it would wait for every reply that a hung server still owes.
     pub(crate) driver: AbortOnDropHandle<()>,
-    /// Whether a reply was too large, which has ended it.
+    /// True if a reply was too large, which has ended it.
     pub(crate) broken: Broken,
 }
 
@@ -163,7 +163,7 @@ impl Undriven {
     }
 }
 
-/// What a connection sets up for itself.
+/// The commands that set a connection up.
 pub(crate) fn settings(config: &NodeConfig) -> RedisConnectionInfo {
     // Some servers that speak the protocol close the connection on the `CLIENT SETINFO` that redis-rs would
     // send.

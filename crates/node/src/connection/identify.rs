@@ -21,7 +21,7 @@ use crate::token::token;
 /// come from one.
 const FORGETS_SCRIPTS: u32 = 7;
 
-/// Whether a reply to `SCRIPT EXISTS` says that it does.
+/// Returns whether a reply to `SCRIPT EXISTS` says that it does.
 pub(crate) fn is_there(reply: &Value) -> bool {
     matches!(reply, Value::Array(found) if found.first() == Some(&Value::Int(1)))
 }
@@ -48,13 +48,13 @@ pub(crate) async fn meet(
         (Some(run_id), ..) => Process::RunId(run_id),
         (None, Some(_), Some(known @ Process::Script(_))) if meeting == Meeting::Same => known,
         (None, Some(refused), _) => leave_script(connection, refused).await?,
-        // What does not say who it is may keep scripts as well.
+        // A server that does not say who it is may keep scripts as well.
         (None, None, _) => Process::Unknown,
     };
     Ok((process, meeting))
 }
 
-/// Whether a connection ended at a question of ours, and not for a reason that passes or bars the way: who
+/// Returns whether a connection ended at a question of ours, and not for a reason that passes or bars the way: who
 /// answers may not know the question.
 pub(crate) fn may_not_know_us(error: &ErrorKind) -> bool {
     match error {
@@ -96,7 +96,7 @@ pub(crate) async fn info(
     }
 }
 
-/// Whether the process has a script.
+/// Returns whether the process has a script.
 async fn has_script(connection: &MultiplexedConnection, digest: &str) -> Result<bool, ErrorKind> {
     let reply = ask(connection, redis::cmd("SCRIPT").arg("EXISTS").arg(digest)).await?;
     Ok(reply.is_ok_and(|reply| is_there(&reply)))
@@ -162,7 +162,7 @@ pub(crate) async fn ask(
     answer(reply)
 }
 
-/// What a reply to a question of our own says; as [`ask`].
+/// Reads a reply to a question of our own; as [`ask`].
 pub(crate) fn answer(reply: Value) -> Result<Result<Value, ServerError>, ErrorKind> {
     let Value::ServerError(reply) = reply else { return Ok(Ok(reply)) };
     let reply = ServerError::from(&reply);

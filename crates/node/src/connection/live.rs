@@ -15,9 +15,9 @@ use crate::error::ErrorKind;
 /// A connection in use. Its driver ends with it, and so does the task that counts its ticks.
 pub(crate) struct Live {
     pub(crate) connection: MultiplexedConnection,
-    /// Which process of the server it leads to.
+    /// The process of the server that the connection leads to.
     pub(crate) incarnation: u64,
-    /// Whether it can be asked what no caller asked: some proxies end the connection at that.
+    /// True if the server can be asked what no caller asked: some proxies end the connection at that.
     pub(crate) may_be_asked: bool,
     pub(crate) deadlines: Arc<Deadlines>,
     pub(crate) _driver: AbortOnDropHandle<()>,

@@ -11,27 +11,27 @@ pub(crate) enum Process {
     Unknown,
 }
 
-/// What a process is to the one that was known before.
+/// The relation of a process to the one that was known before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meeting {
     /// None was known.
     First,
-    /// It is the same.
+    /// The process is the same.
     Same,
-    /// It is another one.
+    /// The process is another one.
     Another,
     /// Nothing proves that it is the same.
     Unproved,
 }
 
-/// What is known of the processes that a node has been connected to.
+/// The knowledge about the processes that a node has been connected to.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     /// The last of them; `None` before the first.
     pub(super) process: Option<Process>,
     /// The incarnation that the last connection in use led to.
     connected_to: Option<u64>,
-    /// Whether it has been told that nothing proves which one answers.
+    /// True if it has been told that nothing proves which one answers.
     pub(super) is_told: bool,
 }
 
@@ -40,7 +40,7 @@ impl Known {
         self.process.as_ref()
     }
 
-    /// Whether it has never been known which process answers.
+    /// Returns whether it has never been known which process answers.
     pub(crate) fn is_unknown(&self) -> bool {
         matches!(self.process, None | Some(Process::Unknown))
     }
@@ -53,7 +53,7 @@ impl Known {
 }
 
 impl Process {
-    /// What it is called where others may read it.
+    /// The name of the process where others may read it.
     pub(crate) fn name(&self) -> Option<String> {
         match self {
             Self::RunId(run_id) => Some(run_id.clone()),
@@ -63,5 +63,5 @@ impl Process {
     }
 }
 
-/// What the name of a process begins with that is known by a script.
+/// The beginning of the name of a process that is known by a script.
 pub(crate) const SCRIPT: &str = "script:";

@@ -1,7 +1,7 @@
 //! The background task of a node: it makes the connection, makes it anew when it is lost, and probes one that
 //! is idle.
 //!
-//! Callers never connect. They wait for it where a connection may come soon, and fail at once where the last
+//! Callers never connect. Callers wait where a connection may come soon, and fail at once where the last
 //! attempt has failed: a server that is down costs no caller a timeout.
 
 use std::pin::pin;
@@ -49,7 +49,7 @@ pub(crate) async fn wait_for_live(core: &Arc<Core>, by: Option<Instant>) -> Resu
         }
         if let Some(cause) = ensure(core, &here) {
             return Err(match (&*cause, has_waited) {
-                // What a server says to a connection is not its answer to a command.
+                // An answer of a server to a connection is not its answer to a command.
                 (ErrorKind::Server(_), _) | (_, false) => ErrorKind::Down { cause },
                 (cause, true) => cause.clone(),
             });
@@ -70,7 +70,7 @@ pub(crate) async fn wait_for_live(core: &Arc<Core>, by: Option<Instant>) -> Resu
 fn ensure(core: &Arc<Core>, here: &Handle) -> Option<Arc<ErrorKind>> {
     let mut standing = core.standing();
     if standing.task.as_ref().is_none_or(|task| task.handle.is_finished()) {
-        // Nobody has tried since the last one's runtime ended: what that found is old.
+        // No task has tried since the runtime of the last one ended: its findings are old.
         standing.breaker.half_open();
         let handle = AbortOnDropHandle::new(here.spawn(keep(Arc::downgrade(core), Arc::clone(&core.wake))));
         standing.task = Some(Task { handle, runtime: here.id() });
@@ -102,7 +102,7 @@ async fn keep(core: Weak<Core>, wake: Arc<Notify>) {
                 }
             }
             None => {
-                // It ended while nobody called.
+                // The connection ended while nobody called.
                 if let Some(ended) = core.live.load_full()
                     && core.give_up(&ended)
                 {
@@ -121,7 +121,7 @@ async fn keep(core: Weak<Core>, wake: Arc<Notify>) {
     }
 }
 
-/// How long there is nothing to do.
+/// The time for which there is nothing to do.
 fn pause(core: &Core) -> Duration {
     if core.open_live().is_none() {
         let try_at = core.standing().breaker.try_at();
@@ -194,11 +194,12 @@ async fn dial(core: &Core) -> Result<Live, ErrorKind> {
         Ok(live) => {
             tracing::info!(
                 node = core.config.name(), %error,
-                "it ends connections at questions that no caller asked (`INFO`, `HELLO`, `SCRIPT`, `CLIENT`), and is used without them"
+                "the server ends connections at questions that no caller asked (`INFO`, `HELLO`, `SCRIPT`, `CLIENT`), \
+                 and is used without them"
             );
             Ok(live)
         }
-        // It ends them at everything.
+        // The server ends connections at everything.
         Err(_) => Err(error),
     }
 }
@@ -251,7 +252,7 @@ async fn greet(core: &Core, live: &mut Live) -> Result<(), ErrorKind> {
     if is_old_there && let Some(old) = old {
         fence(core, &live.connection, old).await?;
     }
-    // One that does not live as long as this was not met.
+    // A connection that ends before this point does not count as met.
     live.incarnation = core.met(process, meeting);
     core.standing().client_id = client_id;
     Ok(())
@@ -260,7 +261,7 @@ async fn greet(core: &Core, live: &mut Live) -> Result<(), ErrorKind> {
 /// Ends the connection before this one, if the server still knows it.
 ///
 /// A server that was paused executes what it was sent as soon as it goes on, although the connection has been
-/// closed on this side. What comes after the reply to this comes after all of that.
+/// closed on this side. A command that is sent after the reply to this one is executed after all of those.
 async fn fence(core: &Core, connection: &MultiplexedConnection, old: i64) -> Result<(), ErrorKind> {
     let mut kill = redis::cmd("CLIENT");
     kill.arg("KILL").arg("ID").arg(old);
@@ -271,7 +272,7 @@ async fn fence(core: &Core, connection: &MultiplexedConnection, old: i64) -> Res
     Ok(())
 }
 
-/// What the server calls this connection; `None` if this user may not know.
+/// The server's name for this connection; `None` if this user may not know.
 async fn client_id(core: &Core, connection: &MultiplexedConnection) -> Result<Option<i64>, ErrorKind> {
     let mut ask = redis::cmd("CLIENT");
     ask.arg("ID");

@@ -36,7 +36,7 @@ pub(crate) const MOST_NAMED: usize = 32;
 /// A name is no longer than this, in bytes: <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>.
 const LONGEST_HOST: usize = 255;
 
-/// Asks all sentinels at once, those too that one of them names, and returns a connection to the first server
+/// Asks all sentinels at once, also those that one of them names. Returns a connection to the first server
 /// that one of them takes for the master and that takes itself for it. A sentinel that is down, or does not
 /// know yet of a failover, holds up nobody.
 pub(crate) async fn master<'a>(
@@ -78,7 +78,7 @@ pub(crate) async fn master<'a>(
             }
             Step::Asked(Err(error)) => failed = failed.or(Some(error)),
             Step::Reached(Ok(master)) => return Ok(master),
-            // What a server says of itself tells more than that a sentinel is down.
+            // The answer of a server about itself tells more than that a sentinel is down.
             Step::Reached(Err(error)) => failed = Some(error),
         }
     }
@@ -94,7 +94,7 @@ enum Step {
     Reached(Result<Undriven, ErrorKind>),
 }
 
-/// What a sentinel says.
+/// The answer of a sentinel.
 struct Answer {
     master: Option<HostPort>,
     others: Vec<HostPort>,

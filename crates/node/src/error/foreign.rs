@@ -1,7 +1,7 @@
 //! Escaping of text that somebody else wrote: a server, another client, whoever chose a key.
 //!
-//! Every such text goes through here before it comes into an error or a log, where it must not act as
-//! anything but text, and must not take more room than a line or two.
+//! Every such text goes through here before it comes into an error or a log. There it must not act on a
+//! terminal, and must not take more room than a line or two.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ const LONGEST: usize = 256;
 /// The same of what is a single word.
 const LONGEST_WORD: usize = 64;
 
-/// A text as it may be shown: what is not printable is escaped, quotes stay as they are, and what is longer
-/// than 256 bytes is cut and ends with its whole length.
+/// A text as it may be shown. Characters that cannot be printed are escaped, and quotes stay as they are. A
+/// text of more than 256 bytes is cut, and ends with its whole length.
 pub fn text(text: &str) -> String {
     cut(text, LONGEST)
 }

@@ -22,7 +22,7 @@ pub struct ServerError {
     pub(crate) verbatim: Option<Arc<String>>,
 }
 
-/// What servers say to such a command without quoting anything.
+/// The texts with which servers refuse such a command without quoting anything.
 const HARMLESS: [&str; 7] = [
     "invalid username-password pair or user is disabled.",
     "invalid username-password pair",
@@ -62,7 +62,7 @@ pub(super) fn has_passwords(command: &str) -> bool {
 impl ServerError {
     pub(crate) fn new(code: &str, details: &str) -> Self {
         let kept = foreign::text(details);
-        // What `EXEC` itself is refused for stands in its reply.
+        // The reason why `EXEC` itself is refused stands in its reply.
         let cause = kept.strip_prefix("Transaction discarded because of: ").filter(|_| code == "EXECABORT");
         let cause = cause.and_then(|rest| rest.split(' ').next()).map(str::to_owned);
         let verbatim = (kept != details).then(|| Arc::new(details.to_owned()));
@@ -75,7 +75,7 @@ impl ServerError {
             return self;
         }
         let verbatim = Some(Arc::new(self.details().to_owned()));
-        // What is no code is the beginning of what it says, which may be the password.
+        // A first word that is no code is the beginning of the text, which may be the password.
         let is_code = CODES.contains(&self.code.as_str());
         let code = if is_code { self.code } else { "ERR".to_owned() };
         Self { code, message: HUSHED.to_owned(), verbatim, ..self }
@@ -90,8 +90,8 @@ impl ServerError {
         Self { cause: Some(refused.code.clone()), ..Self::new(&self.code, &message) }
     }
 
-    /// What the server said after the code, as it said it: of any length, and with any character. Log the
-    /// `message` instead.
+    /// The server's text after the code, unchanged: of any length, and with any character. Log the `message`
+    /// instead.
     pub fn details(&self) -> &str {
         self.verbatim.as_deref().unwrap_or(&self.message)
     }
@@ -99,9 +99,9 @@ impl ServerError {
     /// Returns whether it proves that nothing was executed.
     ///
     /// A script or a function may answer with any error after it has written, also in the server's words
-    /// (`LOADING`, `BUSY`), and so proves nothing, but for the server's own about a script that it does not
-    /// know. A block is answered for by the server alone. What a server does at another one (`MIGRATE`) may
-    /// be done though it was not told so (`IOERR`).
+    /// (`LOADING`, `BUSY`). Such an error proves nothing, except the server's own about a script that it does
+    /// not know. A block is answered for by the server alone. A command that acts on another server
+    /// (`MIGRATE`) may be done although the reply is `IOERR`.
     pub(super) fn proves_that_nothing_ran(&self, command: &str) -> bool {
         let code = self.code.as_str();
         let is = |name: &str| command.starts_with(name);

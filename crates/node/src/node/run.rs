@@ -1,4 +1,4 @@
-//! How a node runs a command: the retries, and a blocking command on a dedicated connection.
+//! The run of a command on a node: the retries, and a blocking command on a dedicated connection.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -56,8 +56,8 @@ impl Node {
         self.judged(|| name_of(cmd), reply)
     }
 
-    /// What a reply to a command says: an error reply is one, and may mean that this server is not the one to
-    /// ask.
+    /// Judges a reply to a command. An error reply is a reply too, and may mean that this server is not the
+    /// one to ask.
     fn judged(
         &self,
         command: impl FnOnce() -> Cow<'static, str>,
@@ -118,8 +118,8 @@ impl Node {
     /// permits that.
     ///
     /// # Errors
-    /// As [`send`](Self::send). When several attempts fail, the error is that of the last attempt. It never
-    /// says that the command was not executed when an earlier attempt may have executed it.
+    /// As [`send`](Self::send). When several attempts fail, the error is that of the last attempt. The error
+    /// never says that the command was not executed when an earlier attempt may have executed it.
     ///
     /// # Cancel safety
     /// As [`send`](Self::send). When the future of a blocking command is dropped, the server forgets the
@@ -167,7 +167,7 @@ impl Node {
         }
     }
 
-    /// What became of one attempt to run a command: also whether the server takes writes.
+    /// Notes the outcome of an attempt to run a command, also whether the server takes writes.
     fn tried(&self, spec: &'static Spec, reply: Result<Value, ErrorKind>) -> Result<Value, Error> {
         let reply = self.judged(|| spec.name.into(), reply);
         match &reply {
@@ -207,7 +207,7 @@ impl Node {
             let reply = connection.send(cmd, Some(by), self.fence.as_ref()).await;
             match self.tried(spec, reply) {
                 Ok(reply) => return Ok(reply),
-                // What an attempt may have done, no later one undoes; a read has done nothing.
+                // No later attempt undoes what an earlier one may have done; a read has done nothing.
                 Err(last)
                     if spec.retry != Retry::Read
                         && error.may_have_executed()

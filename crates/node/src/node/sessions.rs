@@ -1,4 +1,5 @@
-//! What takes more than one command on a node: pipelines, blocks, transactions, locks, subscriptions.
+//! The calls of a node that take more than one command: pipelines, blocks, transactions, locks,
+//! subscriptions.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -170,10 +171,10 @@ impl Node {
     /// function runs again until nobody else has changed these keys between its reads and its writes. Returns
     /// what the function returns.
     ///
-    /// The function is given the watching connection. It reads by the typed commands, puts its writes into a
-    /// [queue](Transaction::queue) and executes the queue once. The function must be safe to repeat; it is
-    /// tried up to 100 times, with pauses of up to 64 ms in between. A function that executes no queue runs
-    /// once, and only what it writes on the connection itself takes effect.
+    /// The function is given the watching connection. The function reads by the typed commands, puts its
+    /// writes into a [queue](Transaction::queue) and executes the queue once. The function must be safe to
+    /// repeat: it is tried up to 100 times, with pauses of up to 64 ms in between. A function that executes
+    /// no queue runs once, and only what it writes on the connection itself takes effect.
     ///
     /// # Errors
     /// The error that the function returns; [`ErrorKind::Conflict`] after the last attempt, when nothing was
@@ -274,7 +275,7 @@ impl SendMany for Node {
                 sent.push((*spec, Cow::Owned(cmd.take())));
             }
         }
-        // Those that are not sent stand between those that are.
+        // Commands that are not sent stand between those that are.
         let mut all = all.into_iter();
         let refused = |spec: &Spec, reason: Option<&'static str>| {
             let kind = reason.map_or_else(too_few, |reason| ErrorKind::Unsupported(reason.into()));

@@ -47,12 +47,12 @@ impl Batch {
         self.pipeline.len()
     }
 
-    /// Whether it has no command.
+    /// Returns whether the batch has no command.
     pub fn is_empty(&self) -> bool {
         self.pipeline.is_empty()
     }
 
-    /// Whether it should be sent before more is added: it has 1000 commands, or 1 MiB.
+    /// Returns whether the batch should be sent before more is added: it has 1000 commands, or 1 MiB.
     #[inline]
     pub fn is_full(&self) -> bool {
         Self::MOST_COMMANDS <= self.len() || MOST_BYTES <= self.bytes

@@ -31,7 +31,7 @@ pub(crate) fn n_replies(block: &Pipeline) -> usize {
     block.len() + 2
 }
 
-/// What a block came to, by all replies to it.
+/// The outcome of a block, by all replies to it.
 #[derive(Debug)]
 pub(crate) enum Block {
     /// Each command has its reply, which may be an error.
@@ -42,7 +42,7 @@ pub(crate) enum Block {
     Discarded(ServerError, Vec<Option<ServerError>>),
     /// `MULTI` was refused, so each command ran by itself and has its own reply.
     OneByOne(ServerError, Vec<Value>),
-    /// What came cannot be replies to it.
+    /// The values that came cannot be replies to the block.
     Cut,
 }
 
@@ -69,7 +69,7 @@ impl Block {
         }
     }
 
-    /// What each command came to, by their names; `None` where a watched key was changed.
+    /// The outcome of each command, by their names; `None` where a watched key was changed.
     pub(crate) fn outcomes(self, names: &[Cow<'_, str>]) -> Option<Vec<Result<Value, ErrorKind>>> {
         Some(match self {
             Self::Conflict => return None,
@@ -135,8 +135,8 @@ fn is_executed(n: usize, replies: &[Value]) -> bool {
     !is_refused && matches!(replies.get(n + 1), Some(Value::Array(replies)) if replies.len() == n)
 }
 
-/// Whether the server may still be inside a block after all replies to a pipeline: then whatever comes next
-/// would be queued.
+/// Returns whether the server may still be inside a block after all replies to a pipeline. The next command
+/// would then be queued.
 pub(crate) fn leaves_open(pipeline: &Pipeline, replies: &[Value]) -> bool {
     pipeline.is_transaction() && is_left_open(pipeline.len(), replies)
 }
@@ -184,7 +184,7 @@ mod tests {
         lines.iter().map(line).collect()
     }
 
-    /// What two commands came to, and whether the connection may be used again.
+    /// The outcomes of two commands, and whether the connection may be used again.
     fn check(lines: &[&str], expected: [(Outcome, Option<&str>, Option<&str>); 2], is_over: bool) {
         let replies = replies(lines);
         assert_eq!(is_left_open(2, &replies), is_over, "{lines:?}");

@@ -10,12 +10,12 @@ use super::SendMany;
 /// For how many commands there is room at first.
 const FIRST_ROOM: usize = 32;
 
-/// What has been recorded in a pipeline, and what has come of it.
+/// The commands recorded in a pipeline, and their outcomes.
 pub(super) struct Pending<S: SendMany> {
-    /// What has been recorded and not sent, and how many were sent before.
+    /// The commands that are not sent yet, and the number of those sent before.
     pub(super) recorded: Vec<Recorded>,
     pub(super) sent: usize,
-    /// What has been answered, each group with the number of its first command, in their order.
+    /// The answers, each group with the number of its first command, in their order.
     answered: Vec<(usize, Sent<S>)>,
     /// Who waits for which answer.
     pub(super) waiting: BTreeMap<usize, Waker>,
@@ -26,14 +26,14 @@ pub(super) struct Pending<S: SendMany> {
 /// Commands that were sent.
 pub(super) enum Sent<S: SendMany> {
     Answered(S::Answers),
-    /// Nobody waited for their answers to the end: their names.
+    /// The names of the commands whose answers were not awaited to the end.
     GivenUp(Vec<&'static str>),
 }
 
 impl<S: SendMany> Pending<S> {
     pub(super) fn new() -> Self {
         Self {
-            // It is for many: growing from one to a hundred would be as much work as routing them.
+            // Room for many: growing from one to a hundred would be as much work as routing them.
             recorded: Vec::with_capacity(FIRST_ROOM),
             sent: 0,
             answered: Vec::new(),

@@ -30,7 +30,7 @@ fn without_paths(name: &str) -> String {
     short
 }
 
-/// What a reply is.
+/// The kind of a reply, in words.
 #[derive(Clone, Copy)]
 enum Shape {
     Nil,

@@ -10,12 +10,12 @@ use redis::Value;
 /// Why a command without a word is not sent.
 pub(crate) const WORDLESS: &str = "a command needs a name";
 
-/// What redis-rs says to a command or a pipeline in which there is nothing to send.
+/// The error of redis-rs for a command or a pipeline in which there is nothing to send.
 pub(crate) fn error() -> RedisError {
     (ErrorKind::Client, "empty command").into()
 }
 
-/// What a server would answer to a pipeline without a command, which need not be sent then.
+/// The answer of a server to a pipeline without a command, which need not be sent.
 pub(crate) fn answer(pipeline: &Pipeline, offset: usize, count: usize) -> Option<Vec<Value>> {
     if !pipeline.is_empty() {
         return None;
@@ -28,7 +28,7 @@ pub(crate) fn answer(pipeline: &Pipeline, offset: usize, count: usize) -> Option
     Some(replies.into_iter().skip(offset).take(count).collect())
 }
 
-/// Whether a command has no word.
+/// Returns whether a command has no word.
 pub(crate) fn is_wordless(cmd: &Cmd) -> bool {
     cmd.args_iter().next().is_none()
 }

@@ -1,8 +1,8 @@
-//! What an error of redis-rs means: whose fault it is, what became of the command, and whether the connection
-//! lives.
+//! The meaning of an error of redis-rs: whose fault it is, what became of the command, and whether the
+//! connection lives.
 //!
-//! An error reply is a value to us, not an error. redis-rs gives an error where the connection broke, where
-//! what came is no reply, where nothing was sent, and where it judges replies itself.
+//! An error reply is a value to us, not an error. redis-rs gives an error where the connection broke, the
+//! bytes are no reply, nothing was sent, or it judges replies itself.
 
 use std::io;
 use std::sync::Arc;
@@ -17,21 +17,21 @@ use crate::error::ServerError;
 use crate::error::foreign;
 use crate::error::io_error;
 
-/// What an error of redis-rs means, of a call on a connection that was let in.
+/// The meaning of an error of redis-rs, of a call on a connection that was let in.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) kind: ErrorKind,
     pub(crate) connection: Fate,
 }
 
-/// What becomes of the connection.
+/// The fate of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It is as well as before.
+    /// The connection is as well as before.
     Lives,
-    /// It is over, and that is the server's fault, or the network's.
+    /// The connection is over, by the fault of the server or the network.
     Lost,
-    /// It is over, because we ended it.
+    /// The connection is over, because we ended it.
     Ended,
 }
 
@@ -48,7 +48,7 @@ impl Fault {
                 }
                 None => Self { kind: disconnected(error), connection: Fate::Lost },
             },
-            // What came is no reply, and where the next one would begin cannot be told.
+            // The bytes are no reply, and it cannot be told where the next reply begins.
             RedisErrorKind::Parse => Self { kind: disconnected(error), connection: Fate::Lost },
             RedisErrorKind::Server(_) | RedisErrorKind::Extension => {
                 let code = error.code().unwrap_or("ERR").to_owned();
@@ -80,7 +80,7 @@ impl Fault {
         }
     }
 
-    /// What it is while a connection is being let in: nothing that a caller wants was sent yet.
+    /// The meaning while a connection is being let in: no caller's command was sent yet.
     pub(crate) fn of_handshake(error: RedisError) -> ErrorKind {
         Self::of_greeting(error, std::convert::identity)
     }
@@ -118,13 +118,13 @@ impl Fault {
 }
 
 /// Only a subscription asks for it.
-const NO_HELLO: &str = "the server does not know `HELLO`: a subscription speaks RESP3, which begins with it; use Redis 6.0 or later, \
-     and do not rename the command";
+const NO_HELLO: &str = "the server does not know `HELLO`: a subscription speaks RESP3, which begins with it; use Redis 6.0 \
+                        or later, and do not rename the command";
 
 fn disconnected(error: RedisError) -> ErrorKind {
     ErrorKind::Disconnected(Arc::new(match io_error(&error).map(io::Error::kind) {
         Some(kind) => io::Error::new(kind, error),
-        // What cannot be read is told in several lines.
+        // redis-rs tells of bytes that it cannot read in several lines.
         None => io::Error::new(io::ErrorKind::InvalidData, foreign::text(error.to_string().trim_end())),
     }))
 }

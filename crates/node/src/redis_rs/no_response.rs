@@ -2,8 +2,8 @@
 
 use redis::Cmd;
 
-/// The same command with its reply waited for, of one that is [not to be](Cmd::set_no_response): whether a
-/// server took it is known from its reply alone, and redis-rs waits for it in a pipeline too.
+/// The same command with its reply waited for, where that was [not asked for](Cmd::set_no_response). Only the
+/// reply tells whether a server took the command, and redis-rs waits for it in a pipeline too.
 pub(crate) fn with_reply(cmd: &Cmd) -> Option<Box<Cmd>> {
     // Boxed, for it is rare.
     cmd.is_no_response().then(|| {

@@ -11,7 +11,7 @@ use crate::execute::Execute;
 use crate::sessions::script::Script;
 use crate::token::token;
 
-/// How long a [`Lock`] is held, and how it is waited for.
+/// The lease of a [`Lock`], and the waiting for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct LockOptions {
@@ -61,10 +61,10 @@ impl LockOptions {
 /// # On a copy
 /// The algorithm is
 /// [Redlock](https://redis.io/docs/latest/develop/use/patterns/distributed-locks/#the-redlock-algorithm). The
-/// lock is taken on a majority of the nodes. It is certain for the lease less the time that taking it needed,
-/// less 1 % and 2 milliseconds for clocks that run differently. The lock survives the loss of fewer than half
-/// of the nodes. A node that was restarted and has lost its memory can let a second owner in; keep such a
-/// node away for the length of a lease.
+/// lock is taken on a majority of the nodes. The lock is certain for the lease less the time that taking it
+/// needed, less 1 % and 2 milliseconds for clocks that run differently. The lock survives the loss of fewer
+/// than half of the nodes. A node that was restarted and has lost its memory can let a second owner in; keep
+/// such a node away for the length of a lease.
 ///
 /// See <https://redis.io/docs/latest/develop/use/patterns/distributed-locks/>.
 ///
@@ -166,7 +166,7 @@ impl<S: HoldLocks> Lock<S> {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    // It may have been taken all the same.
+                    // The lock may have been taken all the same.
                     let _best_effort = self.store.release_lock(&self.name, &token).await;
                     return Err(LockError::Store(error));
                 }
@@ -181,7 +181,8 @@ impl<S: HoldLocks> Lock<S> {
     }
 }
 
-/// A lock that is held. It can be sent to another task or thread, and released there.
+/// A lock that is held. Made by [`acquire`](Lock::acquire). A guard
+/// can be sent to another task or thread, and released there.
 #[derive(Debug)]
 #[must_use = "the lock is held until it is released or expires"]
 pub struct LockGuard<S> {
@@ -189,7 +190,7 @@ pub struct LockGuard<S> {
     token: String,
     /// Until when it is certainly held; `None` if nothing is certain.
     until: Option<Instant>,
-    /// Whether the store has said that it is not held.
+    /// True if the store has said that the lock is not held.
     is_lost: AtomicBool,
 }
 
@@ -212,9 +213,9 @@ impl<S: HoldLocks> LockGuard<S> {
     /// The time for which the lock is certainly held from now on, by this machine's clock, as long as the
     /// store loses nothing.
     ///
-    /// Zero if it may have expired, if [`is_held`](Self::is_held) was answered with `false`, and after an
-    /// [`extend`](Self::extend) that did not succeed or whose future was dropped: the store may have set a
-    /// shorter time than is known here, or may not have the lock. Only an `extend` that succeeds makes it
+    /// Zero if the lock may have expired, if [`is_held`](Self::is_held) was answered with `false`, and after
+    /// an [`extend`](Self::extend) that did not succeed or whose future was dropped. In the last case the
+    /// store may have set a shorter time, or may not have the lock. Only an `extend` that succeeds makes it
     /// certain again.
     pub fn remaining(&self) -> Duration {
         let until = self.until.filter(|_| !self.is_lost.load(Ordering::Relaxed));

@@ -20,8 +20,9 @@ use crate::node::Node;
 use crate::pipeline::block::given_up;
 use crate::redis_rs::decode;
 
-/// A subscription: the messages of channels as a [`Stream`] of [`PubSubEvent`]s. Each node that is listened
-/// to has a connection for the subscription alone.
+/// A subscription: the messages of channels as a [`Stream`] of [`PubSubEvent`]s. Made by `subscribe`,
+/// `psubscribe` and `ssubscribe` of a node, a ring or a copy. Each node that is listened to has a connection
+/// for the subscription alone.
 ///
 /// A lost connection is made anew, with pauses from 50 ms to 1 s, and its channels are subscribed to again.
 /// When connections are lost again within a minute, the pauses grow: 1, 4, 16 and then 30 s. Messages that
@@ -102,7 +103,7 @@ impl Message {
     /// The payload as another type: a text, a number.
     ///
     /// # Errors
-    /// It is none.
+    /// The payload is not of that type.
     pub fn payload_as<T: FromRedisValue>(&self) -> Result<T, redis::ParsingError> {
         decode(Value::BulkString(self.payload.clone()))
     }
@@ -144,8 +145,8 @@ impl Topics {
 }
 
 impl Subscription {
-    /// Listens to several nodes at once, and says how it went at first with each. One that could not be
-    /// reached is tried again, and has a gap when it can.
+    /// Listens to several nodes at once, and says how it went at first with each. A node that could not be
+    /// reached is tried again, and has a gap when it is.
     ///
     /// Messages that `accept` does not accept are left out.
     #[doc(hidden)]

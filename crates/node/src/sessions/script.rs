@@ -54,7 +54,7 @@ pub struct Script {
     declared: Declared,
 }
 
-/// What a server runs, with the name by which it knows it.
+/// The program that a server runs, with the name by which the server knows it.
 #[derive(Debug, Clone)]
 enum Program {
     Lua { code: Arc<str>, hash: Arc<str> },

@@ -39,14 +39,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// .. up to this.
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
-/// An optimistic transaction: a connection that watches keys. Reads on it are answered at once. Commands in
-/// its [queue](Self::queue) run in one `MULTI` block, and only if nobody has changed the watched keys
-/// meanwhile.
+/// An optimistic transaction: a connection that watches keys. Made by [`Node::transaction`]. Reads on it are
+/// answered at once. Commands in its [queue](Self::queue) run in one `MULTI` block, and only if nobody has
+/// changed the watched keys meanwhile.
 ///
 /// A write that is called on the transaction itself, not on the queue, runs at once, and counts as a change
 /// of a watched key.
 ///
-/// [`Node::transaction`] makes it. A cheap handle.
+/// A transaction is a cheap handle.
 #[derive(Debug, Clone)]
 pub struct Transaction {
     shared: Arc<WatchedConnection>,
@@ -79,7 +79,7 @@ where
     let mut pause = FIRST_PAUSE;
     for attempt in 1..=ATTEMPTS {
         if attempt > 3 {
-            // Those that were in each other's way must not be again.
+            // Transactions that were in each other's way must not be again.
             tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

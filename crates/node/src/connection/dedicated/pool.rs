@@ -78,7 +78,7 @@ impl DedicatedPool {
                     core: Arc::clone(core),
                 })
             }
-            // What a server says to a connection is not its answer to a command.
+            // An answer of a server to a connection is not its answer to a command.
             Err(PoolError::Backend(cause @ ErrorKind::Server(_))) => {
                 Err(ErrorKind::Down { cause: Arc::new(cause) })
             }
@@ -92,10 +92,10 @@ impl DedicatedPool {
     }
 }
 
-/// What makes the connections of a pool, and makes sure of one that is used again.
+/// The maker of the connections of a pool, which also makes sure of one that is used again.
 pub(super) struct Dialer {
     config: Arc<NodeConfig>,
-    /// It asks, and dials nowhere.
+    /// The manager of deadpool-redis asks, and dials nowhere.
     check: deadpool_redis::Manager,
 }
 

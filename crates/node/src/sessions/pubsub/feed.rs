@@ -1,4 +1,4 @@
-//! One node's part of a subscription: a connection that is made again whenever it is lost.
+//! The part of a subscription on one node: a connection that is made again whenever it is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -27,7 +27,7 @@ use crate::error::ServerError;
 use crate::node::Node;
 use crate::redis_rs::Fault;
 
-/// How often an idle connection is tested.
+/// The interval at which an idle connection is tested.
 const TEST_EVERY: Duration = Duration::from_secs(1);
 
 /// The task that keeps a node's messages coming; it ends with this.
@@ -134,7 +134,7 @@ async fn subscribe(
     let receive = move |push: PushInfo| -> Result<(), ()> {
         match push.kind {
             PushKind::Subscribe | PushKind::PSubscribe | PushKind::SSubscribe => {
-                // What is published from here on comes; the gap ends before it.
+                // Messages published from here on arrive; the gap ends before them.
                 if to_come.fetch_sub(1, Ordering::AcqRel) == 1 && missed {
                     sink.gap(&name);
                 }
@@ -153,7 +153,7 @@ async fn subscribe(
     let mut listening = Listening { connection: dialed.connection, _driver: dialed.driver, ended };
     let mut commands = Pipeline::with_capacity(names.len());
     for name in names {
-        // One by one: each has one confirmation.
+        // Each command has one name, because each has one confirmation.
         commands.cmd(command).arg(name);
     }
     let replies = listening.connection.send_packed_commands(&commands, 0, commands.len()).await;
