@@ -221,6 +221,7 @@ const OTHERS: &[&str] = &[
     "explain",
     "explain_pipeline",
     "pipeline",
+    "replace",
 ];
 
 async fn call(name: &str, copy: &RedisCopy) -> Result<(), Box<dyn std::error::Error>> {

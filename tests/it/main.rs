@@ -95,6 +95,8 @@ mod repair;
 #[cfg(feature = "servers")]
 mod replace;
 #[cfg(feature = "servers")]
+mod replace_copy;
+#[cfg(feature = "servers")]
 mod replies;
 #[cfg(feature = "servers")]
 mod ring;

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use redisdb_hashring::HashRing;
 use redisdb_hashring::HashTag;
 use redisdb_hashring::Layout;
 use redisdb_hashring::Member;
@@ -15,7 +14,8 @@ use crate::config::ConfigError;
 use crate::config::Strategy;
 use crate::config::TopologyConfig;
 use crate::copy::RedisCopy;
-use crate::engine::copy::CopyEngine;
+use crate::engine::copy::CopyBlueprint;
+use crate::engine::copy::CopyHandle;
 use crate::engine::ring::RingEngine;
 use crate::engine::topology::Blueprint;
 use crate::error::Error;
@@ -258,26 +258,24 @@ impl CopyBuilder {
     /// What is wrong with the nodes: a URL, a name or a server that stands twice, that there is none, or that fewer are
     /// there than must take a write.
     pub fn build(self) -> Result<RedisCopy, Error> {
-        let (policy, identity) = (self.policy, self.identity.clone());
-        let (ring, nodes) = self.plan()?;
-        Ok(RedisCopy { engine: CopyEngine::new(ring, nodes, policy, identity) })
+        Ok(RedisCopy { handle: CopyHandle::new(self.plan()?) })
     }
 
-    /// What the copy is to be made of: all that may be wrong with it has been found by now.
-    pub(crate) fn plan(self) -> Result<(HashRing, Vec<NodeConfig>), Error> {
-        let Members { ring, nodes } = self.members.build()?;
+    pub(crate) fn plan(self) -> Result<CopyBlueprint, Error> {
+        let Self { members, policy, identity } = self;
+        let Members { ring, nodes } = members.build()?;
         let ring = ring.build()?;
-        let wanted = self.policy.write_to.wanted(nodes.len());
+        let wanted = policy.write_to.wanted(nodes.len());
         if wanted > nodes.len() || wanted == 0 {
             return Err(ConfigError::WriteTo { wanted, nodes: nodes.len() }.into());
         }
-        if self.policy.on_return == (OnReturn::Repair { keys_per_second: 0 }) {
+        if policy.on_return == (OnReturn::Repair { keys_per_second: 0 }) {
             return Err(setting("on_return", "`keys_per_second` is 0, so nothing would be repaired").into());
         }
-        if self.identity.as_ref().is_some_and(String::is_empty) {
+        if identity.as_ref().is_some_and(String::is_empty) {
             return Err(setting("identity", "it is empty; give it a name, or leave it out").into());
         }
-        Ok((ring, nodes))
+        Ok(CopyBlueprint { ring, nodes, policy, identity })
     }
 
     /// Returns the copy with its nodes connected.
@@ -288,6 +286,15 @@ impl CopyBuilder {
         let copy = self.build()?;
         copy.ready().await?;
         Ok(copy)
+    }
+}
+
+impl TryFrom<TopologyConfig> for CopyBuilder {
+    type Error = Error;
+
+    /// Reads the nodes from a configuration.
+    fn try_from(config: TopologyConfig) -> Result<Self, Error> {
+        Self::from_config(config)
     }
 }
 

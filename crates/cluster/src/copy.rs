@@ -26,6 +26,8 @@ use crate::builder::CopyBuilder;
 use crate::call::Call;
 use crate::config::TopologyConfig;
 use crate::engine::copy::CopyEngine;
+use crate::engine::copy::CopyHandle;
+use crate::engine::replace::Replaced;
 use crate::error::Error;
 use crate::event::Event;
 use crate::explain;
@@ -70,7 +72,7 @@ use crate::replies::Replies;
 /// ```
 #[derive(Debug, Clone)]
 pub struct RedisCopy {
-    pub(crate) engine: CopyEngine,
+    pub(crate) handle: CopyHandle,
 }
 
 /// # How one is made
@@ -96,8 +98,9 @@ impl RedisCopy {
     ///
     /// With an [identity](crate::CopyBuilder::identity), [`Error::Identity`] if the servers are not those of this copy.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.engine.shared.nodes.connect().await?;
-        self.engine.check_identity().await
+        let engine = self.engine();
+        engine.topology.nodes.connect().await?;
+        engine.check_identity().await
     }
 
     /// The same copy, whose calls by this handle take no longer than this in all. A read shares it out among the nodes that it may
@@ -107,7 +110,7 @@ impl RedisCopy {
     /// What [waits](redisdb_node::BlockingCommands), scripts, subscriptions and locks keep their own time.
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
-        Self { engine: self.engine.with_deadline(deadline) }
+        Self { handle: self.handle.with_deadline(deadline) }
     }
 }
 
@@ -120,7 +123,7 @@ impl RedisCopy {
     /// Of the routing, of the nodes, that such nodes gave different replies, or that the reply is not a `T`.
     pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
         let spec = row(cmd)?;
-        self.engine.run_by_itself(&Call::new(spec, cmd)).await?.read(spec)
+        self.engine().run_by_itself(&Call::new(spec, cmd)).await?.read(spec)
     }
 
     /// Starts a pipeline: typed commands that are sent together, each write to every node, each read to the node of
@@ -165,7 +168,7 @@ impl RedisCopy {
 impl RedisCopy {
     /// The node that reads of this key go to while it is up and in sync.
     pub fn node_for(&self, key: impl AsRef<[u8]>) -> Node {
-        self.engine.shared.nodes.owner(key).clone()
+        self.engine().topology.nodes.owner(key).clone()
     }
 
     /// The node of this name, to run commands on it alone.
@@ -173,7 +176,8 @@ impl RedisCopy {
     /// # Errors
     /// [`Error::NoSuchNode`].
     pub fn on_node(&self, name: &str) -> Result<Node, Error> {
-        let nodes = &self.engine.shared.nodes;
+        let topology = self.engine().topology;
+        let nodes = &topology.nodes;
         Ok(nodes.at(nodes.position(name)?).clone())
     }
 
@@ -182,22 +186,22 @@ impl RedisCopy {
     where
         F: Future<Output = Result<T, node::Error>>,
     {
-        self.engine.shared.nodes.on_each(f).await
+        self.engine().topology.nodes.on_each(f).await
     }
 
     /// The nodes, in the order of the configuration.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = Node> + use<> {
-        self.engine.shared.nodes.iter().cloned().collect::<Vec<_>>().into_iter()
+        self.engine().topology.nodes.iter().cloned().collect::<Vec<_>>().into_iter()
     }
 
     /// Says where a command would go that is called by itself, and why, or why it would not; nothing is sent.
     pub fn explain(&self, cmd: &Cmd) -> Explanation {
-        explain::for_copy(self.engine.placement(), cmd)
+        explain::for_copy(self.engine().placement(), cmd)
     }
 
     /// The same of each command of a pipeline, which may be atomic.
     pub fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
-        explain::pipeline_for_copy(self.engine.placement(), pipeline)
+        explain::pipeline_for_copy(self.engine().placement(), pipeline)
     }
 }
 
@@ -209,7 +213,7 @@ impl RedisCopy {
     /// If none of the nodes can be reached, or one does not let the user in or listen. The channels of keyspace
     /// notifications are refused: each node speaks of its own keys.
     pub async fn subscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.engine.subscribe(channels.to_redis_args()).await
+        self.engine().subscribe(channels.to_redis_args()).await
     }
 
     /// Listens to all channels that match a pattern, or one of several, at every node. Keyspace notifications are left
@@ -218,7 +222,7 @@ impl RedisCopy {
     /// # Errors
     /// As [`subscribe`](Self::subscribe).
     pub async fn psubscribe(&self, patterns: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.engine.psubscribe(patterns.to_redis_args()).await
+        self.engine().psubscribe(patterns.to_redis_args()).await
     }
 
     /// Listens to channels of `SPUBLISH`, at every node. Since Redis 7.0.
@@ -226,7 +230,7 @@ impl RedisCopy {
     /// # Errors
     /// As [`subscribe`](Self::subscribe).
     pub async fn ssubscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.engine.ssubscribe(channels.to_redis_args()).await
+        self.engine().ssubscribe(channels.to_redis_args()).await
     }
 
     /// A lock of this name, on a majority of the nodes. Nothing is sent yet.
@@ -241,14 +245,15 @@ impl RedisCopy {
 impl RedisCopy {
     /// How each node is, as far as this client has seen, in the order of the configuration.
     pub fn health(&self) -> Vec<(String, Health)> {
-        let members = self.engine.shared.nodes.members();
+        let topology = self.engine().topology;
+        let members = topology.nodes.members();
         members.map(|member| (member.name().to_string(), member.health())).collect()
     }
 
     /// What happens to the nodes from now on: a stream that ends with the copy; see
     /// [`RedisRing::events`](crate::RedisRing::events).
     pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
-        self.engine.shared.nodes.events().stream()
+        self.engine().topology.nodes.events().stream()
     }
 }
 
@@ -269,7 +274,7 @@ impl RedisCopy {
     /// # Ok(()) }
     /// ```
     pub fn verify(&self) -> Verify<'_> {
-        Verify::new(&self.engine)
+        Verify::new(self.engine())
     }
 
     /// Brings a node to what another one holds, and readmits it.
@@ -285,7 +290,7 @@ impl RedisCopy {
     /// # Ok(()) }
     /// ```
     pub fn repair(&self, node: impl Into<String>) -> Repair<'_> {
-        Repair::new(&self.engine, node.into())
+        Repair::new(self.engine(), node.into())
     }
 
     /// Lets a node answer reads again that has missed writes or lost its data. The caller vouches that it holds what the
@@ -297,7 +302,7 @@ impl RedisCopy {
     /// # Errors
     /// [`Error::NoSuchNode`], or that the node cannot be reached; as a first call, also that of [`ready`](Self::ready).
     pub async fn readmit(&self, name: &str) -> Result<(), Error> {
-        self.engine.readmit(name).await
+        self.engine().readmit(name).await
     }
 
     /// Marks the servers as belonging to this copy, if they all hold the same; for servers that held data before they
@@ -307,7 +312,49 @@ impl RedisCopy {
     /// [`Error::Identity`] if they do not hold the same, with the first keys that differ, if the copy has no identity, or if
     /// a server was restarted meanwhile; and if a node cannot be reached.
     pub async fn adopt(&self) -> Result<(), Error> {
-        self.engine.adopt().await
+        self.engine().adopt().await
+    }
+
+    /// Puts other nodes in place of the present ones, for all clones of this handle: nodes are added, removed, reweighted, or
+    /// given another address. The settings of the builder take the place of the present ones too.
+    ///
+    /// A call that is under way ends on the nodes on which it began; each later one sees the new nodes only. A node that is
+    /// configured as before keeps its connection, and what is known of it. A node that is added, or has another address or
+    /// other settings, takes writes from now on and is [`Syncing`](Health::Syncing): it answers no read and is no source
+    /// until all its keys were compared with those of a node in sync, which happens [by itself](crate::OnReturn), within the
+    /// rate that is set there. Keys that the others do not have are then removed from it; a server that holds mostly such
+    /// keys is left alone instead, as it may be somebody else's.
+    ///
+    /// Every process replaces the nodes for itself. What one process writes before it does so is brought over by its own
+    /// comparison afterwards, so a node that joins may give other processes older values until the last one has replaced.
+    /// A [lock](Self::lock) that is held stays where it was taken: replace fewer nodes than half, and the next ones after
+    /// the longest lock has run out.
+    ///
+    /// ```
+    /// # use redisdb_cluster::RedisCopy;
+    /// let copy = RedisCopy::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
+    /// let replaced = copy.replace(RedisCopy::builder().node("a", "redis://h1").node("c", "redis://h3"))?;
+    /// assert_eq!((replaced.kept, replaced.removed), (vec!["a".to_owned()], vec!["b".to_owned()]));
+    /// # Ok::<(), redisdb_cluster::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with the new nodes, or that the [identity](crate::CopyBuilder::identity) is another one;
+    /// [`Error::Unavailable`] if no node that stays is in sync, for what only the others hold would be lost. The present
+    /// nodes stay then.
+    pub fn replace(
+        &self,
+        topology: impl TryInto<CopyBuilder, Error: Into<Error>>,
+    ) -> Result<Replaced, Error> {
+        let plan = topology.try_into().map_err(Into::into)?.plan()?;
+        self.handle.replace(plan)
+    }
+}
+
+impl RedisCopy {
+    /// The copy of this moment, for one call.
+    pub(crate) fn engine(&self) -> CopyEngine {
+        self.handle.engine()
     }
 }
 
@@ -321,7 +368,7 @@ impl Execute for RedisCopy {
         command: &'static Command<Read>,
         cmd: Cmd,
     ) -> Result<T, Error> {
-        self.engine.run_read(&Call::new(command.spec(), &cmd)).await?.read(command.spec())
+        self.engine().run_read(&Call::new(command.spec(), &cmd)).await?.read(command.spec())
     }
 
     async fn write<T: FromRedisValue + Send>(
@@ -329,7 +376,7 @@ impl Execute for RedisCopy {
         command: &'static Command<Write>,
         cmd: Cmd,
     ) -> Result<Replies<T>, Error> {
-        Ok(self.engine.run_write(&Call::new(command.spec(), &cmd)).await?.decode(command.spec().name))
+        Ok(self.engine().run_write(&Call::new(command.spec(), &cmd)).await?.decode(command.spec().name))
     }
 
     async fn each<T: FromRedisValue + Send>(
@@ -337,11 +384,11 @@ impl Execute for RedisCopy {
         command: &'static Command<Each>,
         cmd: Cmd,
     ) -> Result<PerNode<T>, Error> {
-        Ok(self.engine.run_each(&Call::new(command.spec(), &cmd)).await?.decode(command.spec().name))
+        Ok(self.engine().run_each(&Call::new(command.spec(), &cmd)).await?.decode(command.spec().name))
     }
 
     fn tag_delimiters(&self) -> (u8, u8) {
-        self.engine.shared.nodes.tag_delimiters()
+        self.engine().topology.nodes.tag_delimiters()
     }
 
     fn one_reply<T: Send>(written: Replies<T>) -> Result<T, Error> {
@@ -356,10 +403,10 @@ impl Execute for RedisCopy {
 
 impl Scan for RedisCopy {
     async fn shards(&self) -> Result<Vec<Node>, Error> {
-        Ok(vec![self.engine.to_go_through(None).await?])
+        Ok(vec![self.engine().to_go_through(None).await?])
     }
 
     async fn shard_of(&self, key: &[u8]) -> Result<Node, Error> {
-        self.engine.to_go_through(Some(key)).await
+        self.engine().to_go_through(Some(key)).await
     }
 }

@@ -5,5 +5,6 @@ pub(crate) mod copy;
 pub(crate) mod deadline;
 pub(crate) mod member;
 pub(crate) mod nodes;
+pub(crate) mod replace;
 pub(crate) mod ring;
 pub(crate) mod topology;

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
-use crate::engine::topology::Replaced;
+use crate::engine::replace::Replaced;
 use crate::health::Health;
 
 /// How many events a listener may be behind before it misses the oldest.
@@ -43,7 +43,7 @@ pub enum Event {
         /// The node.
         node: String,
     },
-    /// On a ring: other nodes were put in place of the present ones.
+    /// Other nodes were put in place of the present ones.
     Replaced(Replaced),
     /// This listener was too slow, and has missed so many events.
     Missed(u64),

@@ -45,7 +45,7 @@ mod redis_rs;
 
 mod call;
 mod engine;
-pub use engine::topology::Replaced;
+pub use engine::replace::Replaced;
 mod dispatch;
 mod pipeline;
 mod plan;

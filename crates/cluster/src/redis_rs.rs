@@ -68,7 +68,7 @@ impl ConnectionLike for RedisRing {
 /// answer there is no map, but [`Error::Partial`], as on a ring.
 impl ConnectionLike for RedisCopy {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move { Ok(run(&self.engine, cmd).await?) })
+        Box::pin(async move { Ok(run(&self.engine(), cmd).await?) })
     }
 
     fn req_packed_commands<'a>(
@@ -79,15 +79,15 @@ impl ConnectionLike for RedisCopy {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             let values = match pipeline.is_transaction() {
-                true => run_block(&self.engine, pipeline).await?,
-                false => run_many(&self.engine, pipeline).await?,
+                true => run_block(&self.engine(), pipeline).await?,
+                false => run_many(&self.engine(), pipeline).await?,
             };
             Ok(values.into_iter().skip(offset).take(count).collect())
         })
     }
 
     fn get_db(&self) -> i64 {
-        db(self.engine.shared.nodes.iter())
+        db(self.engine().topology.nodes.iter())
     }
 }
 

@@ -24,8 +24,8 @@ use redisdb_node::command::Write;
 
 use crate::builder::RingBuilder;
 use crate::config::TopologyConfig;
+use crate::engine::replace::Replaced;
 use crate::engine::ring::RingEngine;
-use crate::engine::topology::Replaced;
 use crate::error::Error;
 use crate::event::Event;
 use crate::explain;

@@ -14,7 +14,11 @@ use redisdb_node::Pipeline;
 use redisdb_node::Scan;
 use redisdb_node::plumbing::SendMany;
 
+use crate::builder::CopyBuilder;
+use crate::builder::RingBuilder;
+use crate::config::TopologyConfig;
 use crate::copy::RedisCopy;
+use crate::engine::replace::Replaced;
 use crate::error::Error;
 use crate::event::Event;
 use crate::explain::Explanation;
@@ -41,6 +45,9 @@ use crate::ring::RedisRing;
 /// }
 /// ```
 pub trait Servers: Execute<Error = Error> + SendMany + Scan + ConnectionLike + Clone {
+    /// What gathers the nodes and settings.
+    type Builder: TryFrom<TopologyConfig, Error = Error>;
+
     /// Connects to all nodes at once.
     ///
     /// # Errors
@@ -88,9 +95,17 @@ pub trait Servers: Execute<Error = Error> + SendMany + Scan + ConnectionLike + C
 
     /// The same of each command of a pipeline, which may be atomic.
     fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation>;
+
+    /// Puts other nodes in place of the present ones, for all clones of this handle.
+    ///
+    /// # Errors
+    /// What is wrong with the new nodes; the present ones stay.
+    fn replace(&self, topology: Self::Builder) -> Result<Replaced, Error>;
 }
 
 impl Servers for RedisRing {
+    type Builder = RingBuilder;
+
     fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send {
         RedisRing::ready(self)
     }
@@ -141,9 +156,15 @@ impl Servers for RedisRing {
     fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
         RedisRing::explain_pipeline(self, pipeline)
     }
+
+    fn replace(&self, topology: RingBuilder) -> Result<Replaced, Error> {
+        RedisRing::replace(self, topology)
+    }
 }
 
 impl Servers for RedisCopy {
+    type Builder = CopyBuilder;
+
     fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send {
         RedisCopy::ready(self)
     }
@@ -193,5 +214,9 @@ impl Servers for RedisCopy {
 
     fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
         RedisCopy::explain_pipeline(self, pipeline)
+    }
+
+    fn replace(&self, topology: CopyBuilder) -> Result<Replaced, Error> {
+        RedisCopy::replace(self, topology)
     }
 }

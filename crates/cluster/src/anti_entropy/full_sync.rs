@@ -1,6 +1,7 @@
 //! A full sync: all keys of a node are compared with those of a source, and made the same.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join;
@@ -33,7 +34,8 @@ impl Repair<'_> {
         lease: &mut Option<Lease>,
         repaired: &mut Repaired,
     ) -> Result<(), Error> {
-        let (shared, hints) = (&*self.copy.shared, self.copy.shared.nodes.member(idx).hints());
+        let copy = self.copy.clone();
+        let (topology, hints) = (&*copy.topology, copy.topology.nodes.member(idx).hints());
         let is_whole = hints.has_memory(target);
         let (here, there) = try_join(size(target), size(&source.node)).await?;
         let n_passes = if is_whole || self.dry_run { 1 } else { 2 };
@@ -42,7 +44,7 @@ impl Repair<'_> {
         // The first time all is brought over. The second time, what differs still was written by somebody meanwhile, and
         // is looked at once more by itself.
         for time in 0..2 {
-            let mut keys = Keys::of(self.copy, &source.node);
+            let mut keys = Keys::of(&copy, &source.node);
             while let Some(batch) = keys.next(lease).await? {
                 let n_keys = batch.len() as u64;
                 match time {
@@ -61,7 +63,7 @@ impl Repair<'_> {
                 self.pace.wait(n_keys).await;
             }
             if time == 0 {
-                let mut keys = Keys::of(self.copy, target);
+                let mut keys = Keys::of(&copy, target);
                 while let Some(batch) = keys.next(lease).await? {
                     let n_keys = batch.len() as u64;
                     let missing = missing(&source.node, batch).await?;
@@ -86,12 +88,12 @@ impl Repair<'_> {
         // Of what the source itself has missed, others may know better; a node that has it right needs no other.
         match (self.dry_run, is_whole) {
             (true, _) => {
-                let missed = shared.nodes.member(source.idx).hints().missed_keys();
+                let missed = topology.nodes.member(source.idx).hints().missed_keys();
                 let missed = missed.into_iter().filter(|(key, _)| !is_whole || hints.has_missed_of(key));
                 self.missed_keys((idx, target), missed.collect(), repaired).await?;
             }
             (false, true) => {}
-            (false, false) => shared.missed_with_the_others(idx),
+            (false, false) => topology.missed_with_the_others(idx),
         }
         Ok(())
     }
@@ -104,7 +106,8 @@ impl Repair<'_> {
         keys: Vec<Vec<u8>>,
         repaired: &mut Repaired,
     ) -> Result<(), Error> {
-        let hints = self.copy.shared.nodes.member(idx).hints();
+        let topology = Arc::clone(&self.copy.topology);
+        let hints = topology.nodes.member(idx).hints();
         let is_read = hints.has_memory(target);
         let brought = transfer((source, target), hints, &keys, self.whole, is_read || self.dry_run).await?;
         let found = keys.into_iter().zip(brought);

@@ -47,7 +47,7 @@ impl<'a> Keys<'a> {
             let options = ScanOptions::new().count(BATCH as u64);
             let step = self.node.scan_from::<Vec<u8>>(at, options).await?;
             self.cursor = step.next;
-            self.waiting = self.copy.shared.without_ours(step.items);
+            self.waiting = self.copy.topology.without_ours(step.items);
         }
         let rest = self.waiting.split_off(self.waiting.len().min(BATCH));
         Ok(Some(std::mem::replace(&mut self.waiting, rest)))

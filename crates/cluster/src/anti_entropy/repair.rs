@@ -50,7 +50,7 @@ pub struct Repaired {
 /// Brings one node of a copy to what another one holds; see [`RedisCopy::repair`](crate::RedisCopy::repair).
 #[must_use = "it does nothing until it is run"]
 pub struct Repair<'a> {
-    pub(crate) copy: &'a CopyEngine,
+    pub(crate) copy: CopyEngine,
     pub(crate) node: String,
     source: Option<String>,
     pub(crate) dry_run: bool,
@@ -64,7 +64,7 @@ pub struct Repair<'a> {
 }
 
 impl<'a> Repair<'a> {
-    pub(crate) fn new(copy: &'a CopyEngine, node: String) -> Self {
+    pub(crate) fn new(copy: CopyEngine, node: String) -> Self {
         Self {
             copy,
             node,
@@ -127,17 +127,18 @@ impl<'a> Repair<'a> {
     /// # Cancel safety
     /// When the future is dropped, what was brought over stays, and the node stays behind.
     pub async fn run(self) -> Result<Repaired, Error> {
-        let idx = self.copy.shared.nodes.position(&self.node)?;
+        let idx = self.copy.topology.nodes.position(&self.node)?;
         let is_named = self.named_source(idx)?.is_some();
-        let hints = self.copy.shared.nodes.member(idx).hints();
+        let copy = self.copy.clone();
+        let hints = copy.topology.nodes.member(idx).hints();
         // Which of the others counts is known of their servers alone, unless the caller says it.
-        match self.copy.connect().await {
+        match copy.connect().await {
             Err(error) if !is_named => return Err(error),
             _ => {}
         }
         let _alone = hints.repairing.lock().await;
-        self.copy.shared.nodes.at(idx).ready().await?;
-        self.copy.examine(idx).await;
+        copy.topology.nodes.at(idx).ready().await?;
+        copy.examine(idx).await;
         self.attempt(ROUNDS).await
     }
 
@@ -154,20 +155,21 @@ impl<'a> Repair<'a> {
     }
 
     async fn work(&mut self, rounds: usize, lease: &mut Option<Lease>) -> Result<Repaired, Error> {
-        let (copy, shared) = (self.copy, &*self.copy.shared);
-        let idx = shared.nodes.position(&self.node)?;
-        let hints = shared.nodes.member(idx).hints();
-        let (incarnation, n_floods) = (shared.nodes.at(idx).incarnation(), hints.n_floods());
+        let copy = &self.copy.clone();
+        let topology = &*copy.topology;
+        let idx = topology.nodes.position(&self.node)?;
+        let hints = topology.nodes.member(idx).hints();
+        let (incarnation, n_floods) = (topology.nodes.at(idx).incarnation(), hints.n_floods());
         // Another process that answers there meanwhile is neither read nor written.
-        let target = &shared.process(idx, incarnation);
+        let target = &topology.process(idx, incarnation);
         let mut repaired = Repaired::default();
         let is_whole = hints.has_memory(target);
         let everything = !is_whole || !self.by_itself;
         if everything {
-            let source = self.source_of_all(idx)?;
+            let source = self.source_of_all(copy, idx)?;
             source.node.ready().await?;
             if self.by_itself {
-                let should_be_marked = shared.identity.is_some() && !hints.fence().admits(incarnation);
+                let should_be_marked = topology.identity.is_some() && !hints.fence().admits(incarnation);
                 must_be_ours(copy, &source, target, should_be_marked).await?;
             }
             if !is_whole && !self.dry_run {
@@ -225,7 +227,7 @@ impl<'a> Repair<'a> {
                 copy.mark(idx..=idx, Stage::Ready).await?;
             }
             // What is not marked as ready does not answer either.
-            if repaired.failed.is_empty() || shared.identity.is_none() {
+            if repaired.failed.is_empty() || topology.identity.is_none() {
                 hints.synced(incarnation, n_floods);
             }
         }
@@ -240,24 +242,24 @@ impl<'a> Repair<'a> {
         repaired: &mut Repaired,
         brought: impl Iterator<Item = (Vec<u8>, Transferred)>,
     ) {
-        let shared = &self.copy.shared;
+        let topology = &self.copy.topology;
         for (key, brought) in brought {
             match brought {
                 Transferred::Same | Transferred::Missed => {}
                 Transferred::Copied => repaired.copied += 1,
                 Transferred::Removed => repaired.removed += 1,
                 Transferred::Failed(error) => {
-                    let reason = shared.reason(&key, &error);
+                    let reason = topology.reason(&key, &error);
                     repaired.failed.push((key, reason));
                 }
-                Transferred::Denied(error) => repaired.skipped.add(&key, || shared.reason(&key, &error)),
+                Transferred::Denied(error) => repaired.skipped.add(&key, || topology.reason(&key, &error)),
             }
         }
     }
 
     pub(crate) fn named_source(&self, target: usize) -> Result<Option<usize>, Error> {
         let Some(name) = &self.source else { return Ok(None) };
-        let named = self.copy.shared.nodes.position(name)?;
+        let named = self.copy.topology.nodes.position(name)?;
         if named == target {
             return Err(Error::refused("repair", "copy", "a node cannot be repaired from itself"));
         }
@@ -265,26 +267,26 @@ impl<'a> Repair<'a> {
     }
 
     /// The node that all keys are compared with.
-    fn source_of_all(&self, target: usize) -> Result<Source<'a>, Error> {
+    fn source_of_all<'c>(&self, copy: &'c CopyEngine, target: usize) -> Result<Source<'c>, Error> {
         if let Some(named) = self.named_source(target)? {
-            return Source::named(self.copy, named);
+            return Source::named(copy, named);
         }
-        let found = self.copy.shared.source_of_all(target);
+        let found = copy.topology.source_of_all(target);
         let found = found.ok_or_else(|| Error::unrepaired(&self.node, RepairReason::NoSource))?;
-        Source::found(self.copy, found, &self.node)
+        Source::found(copy, found, &self.node)
     }
 
     /// The node from which this key is brought over: rather the one that all are compared with.
     pub(crate) fn source_of(&self, target: usize, key: &[u8]) -> Option<usize> {
-        let shared = &*self.copy.shared;
+        let topology = &*self.copy.topology;
         let has_it_right = |idx: &usize| {
-            let member = shared.nodes.member(*idx);
+            let member = topology.nodes.member(*idx);
             match self.source {
                 Some(_) => !member.hints().has_missed_of(key),
                 None => member.node().is_connected() && member.trust(std::iter::once(key)) == Trust::Full,
             }
         };
-        self.compared_with.filter(has_it_right).or_else(|| shared.source_of(target, key))
+        self.compared_with.filter(has_it_right).or_else(|| topology.source_of(target, key))
     }
 }
 

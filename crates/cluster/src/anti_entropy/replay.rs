@@ -23,8 +23,9 @@ impl Repair<'_> {
         missed: Vec<(Vec<u8>, u64)>,
         repaired: &mut Repaired,
     ) -> Result<bool, Error> {
-        let shared = &*self.copy.shared;
-        let hints = shared.nodes.member(idx).hints();
+        let copy = &self.copy.clone();
+        let topology = &*copy.topology;
+        let hints = topology.nodes.member(idx).hints();
         let mut by_source: BTreeMap<usize, Vec<(Vec<u8>, u64)>> = BTreeMap::new();
         let (mut doubtful, mut orphaned) = (Vec::new(), Vec::new());
         let named = self.named_source(idx)?;
@@ -35,7 +36,7 @@ impl Repair<'_> {
                 (None, None) => orphaned.push((key, number)),
             }
         }
-        let is_decided = !self.dry_run && forget_unanimous(shared, idx, &orphaned, self.whole).await?;
+        let is_decided = !self.dry_run && forget_unanimous(topology, idx, &orphaned, self.whole).await?;
         let any = is_decided || !by_source.is_empty() || !doubtful.is_empty();
         let mut orphaned: Vec<Vec<u8>> = orphaned.into_iter().map(|(key, _)| key).collect();
         orphaned.retain(|key| self.dry_run || hints.has_missed_of(key));
@@ -43,9 +44,9 @@ impl Repair<'_> {
         let by_source = by_source.into_iter().map(|(source, keys)| (source, keys, false));
         for (source, keys, is_doubtful) in by_source.chain(doubtful) {
             let source = match (is_doubtful, Some(source) == named) {
-                (true, _) => Source::named_for_want_of_another(self.copy, source)?,
-                (false, true) => Source::named(self.copy, source)?,
-                (false, false) => Source::found(self.copy, source, &self.node)?,
+                (true, _) => Source::named_for_want_of_another(copy, source)?,
+                (false, true) => Source::named(copy, source)?,
+                (false, false) => Source::found(copy, source, &self.node)?,
             };
             for batch in keys.chunks(BATCH) {
                 let keys: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();

@@ -6,7 +6,7 @@ use redisdb_node::plumbing::foreign;
 
 use crate::anti_entropy::repair::Repaired;
 use crate::anti_entropy::value;
-use crate::engine::copy::Shared;
+use crate::engine::copy::CopyTopology;
 use crate::error::Error;
 
 /// Keys that were left out, because the user may not use them: those of another application, for example.
@@ -31,7 +31,7 @@ impl Skipped {
     }
 }
 
-impl Shared {
+impl CopyTopology {
     /// What a node said about a key, and what would permit it.
     pub(crate) fn reason(&self, key: &[u8], error: &node::Error) -> String {
         match self.mending(error, Some(key)) {

@@ -3,7 +3,7 @@
 use redisdb_node::Node;
 
 use crate::engine::copy::CopyEngine;
-use crate::engine::copy::Shared;
+use crate::engine::copy::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::error::Error;
@@ -25,8 +25,8 @@ pub(crate) struct Source<'a> {
 impl<'a> Source<'a> {
     /// A node that the caller has named, whatever is known of it.
     pub(crate) fn named(copy: &'a CopyEngine, idx: usize) -> Result<Self, Error> {
-        let node = copy.shared.process(idx, copy.shared.nodes.at(idx).incarnation());
-        let has_memory = copy.shared.nodes.member(idx).hints().has_memory(&node);
+        let node = copy.topology.process(idx, copy.topology.nodes.at(idx).incarnation());
+        let has_memory = copy.topology.nodes.member(idx).hints().has_memory(&node);
         Ok(Self { copy, idx, node, has_memory, also_missed: false })
     }
 
@@ -46,7 +46,7 @@ impl<'a> Source<'a> {
 
     /// Returns whether what it holds of this key counts.
     pub(crate) fn counts_for(&self, key: &[u8]) -> bool {
-        self.also_missed || !self.copy.shared.nodes.member(self.idx).hints().has_missed_of(key)
+        self.also_missed || !self.copy.topology.nodes.member(self.idx).hints().has_missed_of(key)
     }
 
     /// Makes sure that what it was asked up to now came from the memory that counts: that nobody has emptied it meanwhile.
@@ -55,10 +55,10 @@ impl<'a> Source<'a> {
     /// # Errors
     /// If it did not.
     pub(crate) async fn check(&self, target: &str) -> Result<(), Error> {
-        let shared = &*self.copy.shared;
+        let topology = &*self.copy.topology;
         let is_as_it_was = !self.has_memory
             || self.copy.has_its_marker(self.idx, &Budget::new(None, 1)).await
-                && shared.nodes.member(self.idx).hints().has_memory(&self.node);
+                && topology.nodes.member(self.idx).hints().has_memory(&self.node);
         if is_as_it_was { Ok(()) } else { Err(lost(target)) }
     }
 }
@@ -67,7 +67,7 @@ fn lost(target: &str) -> Error {
     Error::unrepaired(target, RepairReason::SourceLost)
 }
 
-impl Shared {
+impl CopyTopology {
     /// The first other node, in the order in which this key is read, that answers and has missed nothing of it.
     pub(crate) fn source_of(&self, target: usize, key: &[u8]) -> Option<usize> {
         let of = |wanted: Trust| {

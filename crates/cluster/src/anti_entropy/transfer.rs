@@ -9,7 +9,7 @@ use crate::anti_entropy::source::Source;
 use crate::anti_entropy::value;
 use crate::anti_entropy::value::Compared;
 use crate::anti_entropy::value::Snapshot;
-use crate::engine::copy::Shared;
+use crate::engine::copy::CopyTopology;
 use crate::error::Error;
 use crate::hints::log::HintLog;
 
@@ -92,13 +92,13 @@ pub(crate) async fn transfer(
 /// No acknowledged write hides behind two equal sums: one that builds on what was there is acknowledged only if a node took it
 /// that was right, and what others take without that one leaves it right.
 pub(crate) async fn forget_unanimous(
-    shared: &Shared,
+    topology: &CopyTopology,
     idx: usize,
     keys: &[(Vec<u8>, u64)],
     whole: u64,
 ) -> Result<bool, Error> {
-    let (target, hints) = (shared.nodes.at(idx), shared.nodes.member(idx).hints());
-    if !shared.nodes.iter().all(Node::is_connected) {
+    let (target, hints) = (topology.nodes.at(idx), topology.nodes.member(idx).hints());
+    if !topology.nodes.iter().all(Node::is_connected) {
         return Ok(false);
     }
     let mut any = false;
@@ -106,8 +106,8 @@ pub(crate) async fn forget_unanimous(
         let names: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
         let here = value::read(target, &names, whole).await?;
         let mut is_same = vec![true; names.len()];
-        for other in (0..shared.nodes.len()).filter(|other| *other != idx) {
-            let node = shared.nodes.at(other);
+        for other in (0..topology.nodes.len()).filter(|other| *other != idx) {
+            let node = topology.nodes.at(other);
             let there = value::read(node, &names, whole).await?;
             let same = value::compare(&names, (target, &here), (node, &there)).await?;
             is_same.iter_mut().zip(same).for_each(|(all, same)| *all &= same.is_same());

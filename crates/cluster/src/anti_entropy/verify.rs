@@ -56,14 +56,14 @@ pub struct Verified {
 /// Compares all nodes of a copy; see [`RedisCopy::verify`](crate::RedisCopy::verify).
 #[must_use = "it does nothing until it is run"]
 pub struct Verify<'a> {
-    copy: &'a CopyEngine,
+    copy: CopyEngine,
     rounds: usize,
     pace: Throttle,
     meter: Meter<'a>,
 }
 
 impl<'a> Verify<'a> {
-    pub(crate) fn new(copy: &'a CopyEngine) -> Self {
+    pub(crate) fn new(copy: CopyEngine) -> Self {
         Self { copy, rounds: 3, pace: Throttle::default(), meter: Meter::new(|_| {}) }
     }
 
@@ -92,13 +92,13 @@ impl<'a> Verify<'a> {
     /// [`Error::TooFewNodes`] if fewer than two nodes answer: there is nothing to compare. When a node that answered
     /// cannot be reached any more.
     pub async fn run(mut self) -> Result<Verified, Error> {
-        let shared = &*self.copy.shared;
-        let sizes = join_all(shared.nodes.iter().map(async |node| {
+        let topology = &*self.copy.topology;
+        let sizes = join_all(topology.nodes.iter().map(async |node| {
             node.ready().await?;
             size(node).await
         }));
         let (mut nodes, mut sizes_of, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
-        for (node, size) in shared.nodes.iter().zip(sizes.await) {
+        for (node, size) in topology.nodes.iter().zip(sizes.await) {
             match size {
                 Ok(size) => {
                     nodes.push(node);
@@ -119,9 +119,9 @@ impl<'a> Verify<'a> {
         for (i, node) in nodes.iter().enumerate() {
             let mut skipped_here = Skipped::default();
             let mut denied = |key: &[u8], error: &node::Error| {
-                skipped_here.add(key, || shared.reason(key, error));
+                skipped_here.add(key, || topology.reason(key, error));
             };
-            let mut keys = Keys::of(self.copy, node);
+            let mut keys = Keys::of(&self.copy, node);
             while let Some(mut batch) = keys.next(&mut None).await? {
                 let n_keys = batch.len() as u64;
                 // What an earlier node has was compared with that node's keys.

@@ -16,7 +16,7 @@ use redisdb_node::command::Spec;
 use crate::call::Call;
 use crate::dispatch::scatter::unfit;
 use crate::engine::copy::CopyEngine;
-use crate::engine::copy::Shared;
+use crate::engine::copy::CopyTopology;
 use crate::engine::member::Member;
 use crate::error::Error;
 use crate::hints::log::Trust;
@@ -32,24 +32,24 @@ impl CopyEngine {
     /// Asks one node, and the next one when that cannot answer.
     pub(crate) async fn run_read(&self, call: &Call<'_>) -> Result<CopyReply, Error> {
         let Call { spec, cmd, .. } = *call;
-        let mut budget = self.budget(self.shared.nodes.len()).await?;
+        let mut budget = self.budget(self.topology.nodes.len()).await?;
         let _sendable = replicate::plan(Context::Alone, call, || SystemTime::UNIX_EPOCH)?;
         if spec.copy == OnCopy::EveryNode {
             return self.ask_all(spec, cmd).boxed().await;
         }
-        let shared = &*self.shared;
-        let of = |idx, reply| CopyReply::One(Arc::clone(shared.nodes.name(idx)), reply);
+        let topology = &*self.topology;
+        let of = |idx, reply| CopyReply::One(Arc::clone(topology.nodes.name(idx)), reply);
         let key = call.first_key();
         let mut errors = Vec::new();
-        if shared.nobody_is_up() {
+        if topology.nobody_is_up() {
             budget.limit(self.examine_all().boxed()).await;
         }
         for wanted in [Trust::Full, Trust::Provisional] {
-            for idx in shared.nodes.ring().successors(key.unwrap_or_default()) {
-                if shared.nodes.member(idx).trust(call.keys()) != wanted {
+            for idx in topology.nodes.ring().successors(key.unwrap_or_default()) {
+                if topology.nodes.member(idx).trust(call.keys()) != wanted {
                     continue;
                 }
-                let node = budget.share(shared.nodes.at(idx));
+                let node = budget.share(topology.nodes.at(idx));
                 // Where another node is left to be asked, none is asked twice.
                 let reply = match budget.is_last() {
                     true => node.run(spec, cmd).await,
@@ -57,7 +57,7 @@ impl CopyEngine {
                 };
                 match reply {
                     // The answer may have come over a new connection, from a server that has been restarted.
-                    Ok(reply) if shared.nodes.member(idx).trust(call.keys()) != Trust::Stale => {
+                    Ok(reply) if topology.nodes.member(idx).trust(call.keys()) != Trust::Stale => {
                         if !lacks_something(&reply) || self.has_its_marker(idx, &budget).await {
                             return Ok(of(idx, reply));
                         }
@@ -65,7 +65,7 @@ impl CopyEngine {
                     Ok(_) => {}
                     Err(error) if says_no_such_key(&error) && !self.has_its_marker(idx, &budget).await => {}
                     Err(error) if another_may_answer(&error) => {
-                        shared.observe(idx, &error);
+                        topology.observe(idx, &error);
                         errors.push(error);
                     }
                     Err(error) => return Err(Error::Node(error)),
@@ -73,28 +73,28 @@ impl CopyEngine {
             }
         }
         let is_behind = |idx: &usize| {
-            !errors.iter().any(|error: &node::Error| error.node() == Some(shared.nodes.name(*idx)))
+            !errors.iter().any(|error: &node::Error| error.node() == Some(topology.nodes.name(*idx)))
         };
         let stale: Vec<usize> =
-            shared.nodes.ring().successors(key.unwrap_or_default()).filter(is_behind).collect();
-        if shared.read_from == ReadFrom::Any {
+            topology.nodes.ring().successors(key.unwrap_or_default()).filter(is_behind).collect();
+        if topology.read_from == ReadFrom::Any {
             for &idx in &stale {
-                match budget.share(shared.nodes.at(idx)).run(spec, cmd).await {
+                match budget.share(topology.nodes.at(idx)).run(spec, cmd).await {
                     Err(error) if another_may_answer(&error) => errors.push(error),
                     reply => return Ok(of(idx, reply?)),
                 }
             }
         }
-        Err(Error::unavailable(spec.name, key, errors, shared.names(stale)))
+        Err(Error::unavailable(spec.name, key, errors, topology.names(stale)))
     }
 
     /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached
     /// do not count.
     async fn ask_all(&self, spec: &'static Spec, cmd: &Cmd) -> Result<CopyReply, Error> {
-        let results = self.shared.nodes.run_on_all(spec, cmd).await;
+        let results = self.topology.nodes.run_on_all(spec, cmd).await;
         let (mut values, mut errors) = (Vec::new(), Vec::new());
         for (idx, result) in results.into_iter().enumerate() {
-            let node = Arc::clone(self.shared.nodes.name(idx));
+            let node = Arc::clone(self.topology.nodes.name(idx));
             match result {
                 Ok(value) => values.push(PartValue { node, n_keys: 0, value }),
                 Err(error) if another_may_answer(&error) => errors.push(error),
@@ -115,11 +115,11 @@ impl CopyEngine {
         let Call { spec, cmd, .. } = *call;
         let _sendable = replicate::plan(Context::Alone, call, || SystemTime::UNIX_EPOCH)?;
         let replies = join_all(self.writers().await?.map(|node| node.run(spec, cmd))).await;
-        Ok(self.shared.nodes.replies(replies))
+        Ok(self.topology.nodes.replies(replies))
     }
 }
 
-impl Shared {
+impl CopyTopology {
     /// Returns whether no node is known to answer reads.
     pub(crate) fn nobody_is_up(&self) -> bool {
         !self.nodes.members().any(Member::is_readable)

@@ -14,7 +14,7 @@ use redisdb_node::command::Spec;
 use crate::call::Call;
 use crate::dispatch::write_guard::WriteGuard;
 use crate::engine::copy::CopyEngine;
-use crate::engine::copy::Shared;
+use crate::engine::copy::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::error::TooFewReplies;
@@ -30,14 +30,14 @@ impl CopyEngine {
     /// Sends a write to every node at once; the outcome is judged by [`WriteTo`].
     pub(crate) async fn run_write(&self, call: &Call<'_>) -> Result<Replies<Value>, Error> {
         let Call { spec, cmd, .. } = *call;
-        let mut budget = self.budget(self.shared.nodes.len()).await?;
-        let shared = &*self.shared;
-        let mut guard = WriteGuard::new(shared, call);
+        let mut budget = self.budget(self.topology.nodes.len()).await?;
+        let topology = &*self.topology;
+        let mut guard = WriteGuard::new(topology, call);
         if expiry::tells_a_life(spec) {
-            budget.learn_clock(&shared.nodes).await;
+            budget.learn_clock(&topology.nodes).await;
         }
         let rewritten;
-        let cmd = match replicate::plan(Context::Alone, call, || shared.nodes.clock())? {
+        let cmd = match replicate::plan(Context::Alone, call, || topology.nodes.clock())? {
             Replication::AsItIs => cmd,
             Replication::Instead(instead) => {
                 rewritten = instead;
@@ -51,11 +51,13 @@ impl CopyEngine {
         };
         guard.sending();
         let is_flush = matches!(spec.name, "FLUSHALL" | "FLUSHDB");
-        let results = match is_flush && shared.identity.is_some() {
-            true => join_all((0..shared.nodes.len()).map(|idx| self.flush(idx, spec, cmd))).boxed().await,
-            false => join_all((0..shared.nodes.len()).map(|idx| shared.send(idx, spec, cmd, &budget))).await,
+        let results = match is_flush && topology.identity.is_some() {
+            true => join_all((0..topology.nodes.len()).map(|idx| self.flush(idx, spec, cmd))).boxed().await,
+            false => {
+                join_all((0..topology.nodes.len()).map(|idx| topology.send(idx, spec, cmd, &budget))).await
+            }
         };
-        if shared.identity.is_some() && guard.is_disagreed(&results) {
+        if topology.identity.is_some() && guard.is_disagreed(&results) {
             guard.answered(results.iter().map(Ack::from).collect());
             budget.limit(self.look_at_all()).await;
         }
@@ -65,7 +67,7 @@ impl CopyEngine {
     /// Looks at all markers, because nodes disagree: a server that was emptied a moment ago must not count.
     pub(crate) fn look_at_all(&self) -> impl Future<Output = ()> + Send {
         // Boxed, for it is rare.
-        join_all((0..self.shared.nodes.len()).map(|idx| self.look_at(idx))).map(drop).boxed()
+        join_all((0..self.topology.nodes.len()).map(|idx| self.look_at(idx))).map(drop).boxed()
     }
 
     /// Has every node run a script, all at once, where the caller has declared that it does the same everywhere.
@@ -75,12 +77,12 @@ impl CopyEngine {
         script: &ScriptCall<'_>,
     ) -> Result<Replies<Value>, Error> {
         let writers = self.writers().await?;
-        let shared = &*self.shared;
+        let topology = &*self.topology;
         call.check_keys()?;
-        let mut guard = WriteGuard::new(shared, call);
+        let mut guard = WriteGuard::new(topology, call);
         guard.sending();
         let results = join_all(writers.map(|node| node.run_script(script))).await;
-        if shared.identity.is_some() && guard.is_disagreed(&results) {
+        if topology.identity.is_some() && guard.is_disagreed(&results) {
             guard.answered(results.iter().map(Ack::from).collect());
             self.look_at_all().await;
         }
@@ -90,22 +92,22 @@ impl CopyEngine {
     /// Sends a command to one node: the channel's owner, or the next one when that cannot be reached.
     async fn run_on_one(&self, call: &Call<'_>) -> Result<Replies<Value>, Error> {
         let Call { spec, cmd, .. } = *call;
-        let shared = &*self.shared;
+        let topology = &*self.topology;
         let channel = call.first_key().unwrap_or_default();
         let mut results = Vec::new();
-        for idx in shared.nodes.ring().successors(channel) {
-            let result = shared.nodes.member(idx).writer().run(spec, cmd).await;
+        for idx in topology.nodes.ring().successors(channel) {
+            let result = topology.nodes.member(idx).writer().run(spec, cmd).await;
             let next = result.as_ref().is_err_and(node::Error::is_connect);
             results.push((idx, result));
             if !next {
                 break;
             }
         }
-        shared.judge_some(spec, results)
+        topology.judge_some(spec, results)
     }
 }
 
-impl Shared {
+impl CopyTopology {
     /// Sends a write to a node.
     pub(crate) async fn send(
         &self,

@@ -34,19 +34,19 @@ impl CopyEngine {
         guard: &mut WriteGuard<'_>,
         budget: &mut Budget,
     ) -> Result<Replies<Value>, Error> {
-        let (shared, spec, key) = (&*self.shared, call.spec, call.first_key());
-        let order = || shared.nodes.ring().successors(key.unwrap_or_default());
+        let (topology, spec, key) = (&*self.topology, call.spec, call.first_key());
+        let order = || topology.nodes.ring().successors(key.unwrap_or_default());
         let (mut errors, mut in_vain) = (Vec::<node::Error>::new(), Vec::new());
-        if shared.nobody_is_up() {
+        if topology.nobody_is_up() {
             budget.limit(self.examine_all()).await;
         }
         for wanted in [Trust::Full, Trust::Provisional] {
             for idx in order() {
-                if shared.nodes.member(idx).trust(call.keys()) != wanted {
+                if topology.nodes.member(idx).trust(call.keys()) != wanted {
                     continue;
                 }
                 guard.deciding(idx);
-                match ask(&budget.share(shared.nodes.member(idx).writer()), spec, cmd, decide).await {
+                match ask(&budget.share(topology.nodes.member(idx).writer()), spec, cmd, decide).await {
                     Ok((reply, answer)) => {
                         let lacks = decide.lacks_something(cmd, &reply, answer.as_ref());
                         if self.counts(idx, call, lacks, budget).await {
@@ -60,7 +60,7 @@ impl CopyEngine {
                     Err(error) if says_no_such_key(&error) && !self.counts(idx, call, true, budget).await => {
                     }
                     Err(error) if error.is_connect() => {
-                        shared.observe(idx, &error);
+                        topology.observe(idx, &error);
                         errors.push(error);
                     }
                     Err(error) => {
@@ -70,7 +70,7 @@ impl CopyEngine {
                             true => Error::Node(error),
                             // Others have done it before, though that does not count.
                             false => Error::unavailable(spec.name, key, vec![error], Vec::new())
-                                .done_in_vain(shared.names(in_vain)),
+                                .done_in_vain(topology.names(in_vain)),
                         });
                     }
                 }
@@ -78,18 +78,18 @@ impl CopyEngine {
         }
         let is_behind = |idx: &usize| {
             !in_vain.contains(idx)
-                && !errors.iter().any(|error| error.node() == Some(shared.nodes.name(*idx)))
+                && !errors.iter().any(|error| error.node() == Some(topology.nodes.name(*idx)))
         };
         let stale = order().filter(is_behind).collect();
         guard.nothing_missed();
-        let error = Error::unavailable(spec.name, key, errors, shared.names(stale));
-        Err(error.done_in_vain(shared.names(in_vain)))
+        let error = Error::unavailable(spec.name, key, errors, topology.names(stale));
+        Err(error.done_in_vain(topology.names(in_vain)))
     }
 
     /// Returns whether the answer of a node counts: a server that was restarted, or emptied a moment ago, has answered from
     /// another memory than that of the others. Without an identity nobody can tell of one that was emptied.
     async fn counts(&self, idx: usize, call: &Call<'_>, lacks: bool, budget: &Budget) -> bool {
-        self.shared.nodes.member(idx).trust(call.keys()) != Trust::Stale
+        self.topology.nodes.member(idx).trust(call.keys()) != Trust::Stale
             && (!lacks || self.has_its_marker(idx, budget).await)
     }
 
@@ -102,7 +102,7 @@ impl CopyEngine {
         guard: &mut WriteGuard<'_>,
         budget: &Budget,
     ) -> Result<Replies<Value>, Error> {
-        let shared = &*self.shared;
+        let topology = &*self.topology;
         let is_same = matches!(effect, Effect::Same);
         let (cmd, row, expected) = match effect {
             Effect::Nothing => {
@@ -110,7 +110,7 @@ impl CopyEngine {
                 let outcome =
                     |idx| if idx == decider { Outcome::Ok(reply.clone()) } else { Outcome::Skipped };
                 let names =
-                    (0..shared.nodes.len()).map(|idx| (Arc::clone(shared.nodes.name(idx)), outcome(idx)));
+                    (0..topology.nodes.len()).map(|idx| (Arc::clone(topology.nodes.name(idx)), outcome(idx)));
                 return Ok(Replies::new(names.collect()));
             }
             Effect::Same => (cmd.clone(), spec, Some(reply.clone())),
@@ -119,8 +119,8 @@ impl CopyEngine {
                 (cmd, row, expected.map(Value::Int))
             }
         };
-        let each = (0..shared.nodes.len()).map(async |idx| {
-            if idx == decider { Ok(reply.clone()) } else { shared.send(idx, row, &cmd, budget).await }
+        let each = (0..topology.nodes.len()).map(async |idx| {
+            if idx == decider { Ok(reply.clone()) } else { topology.send(idx, row, &cmd, budget).await }
         });
         guard.decided(decider);
         let results = join_all(each).await;
@@ -130,7 +130,7 @@ impl CopyEngine {
             found.zip(expected.as_ref()).is_some_and(|(found, expected)| found != expected)
         };
         let differing: Vec<_> = results.iter().enumerate().filter(differs).map(|(idx, _)| idx).collect();
-        if !differing.is_empty() && shared.identity.is_some() {
+        if !differing.is_empty() && topology.identity.is_some() {
             // Or what the deciding node held was: somebody may have emptied it a moment ago.
             budget.limit(self.look_at(decider)).await;
         }

@@ -7,7 +7,7 @@ use redisdb_node::command::Keys;
 use redisdb_node::command::Spec;
 
 use crate::call::Call;
-use crate::engine::copy::Shared;
+use crate::engine::copy::CopyTopology;
 use crate::engine::member::Member;
 use crate::error::Error;
 use crate::hints::log::HintLog;
@@ -61,9 +61,9 @@ struct Before {
 }
 
 /// A write that is under way. When it goes, what the nodes may not have taken has been noted, also when its future is
-/// dropped midway; and if it met a repair of a node, its keys are brought over again.
+/// dropped midway; and if it met a repair of a node, or one that joins, its keys are brought over again.
 pub(crate) struct WriteGuard<'a> {
-    shared: &'a Shared,
+    topology: &'a CopyTopology,
     call: &'a Call<'a>,
     stage: Phase,
     /// How many batches had been copied to each node; empty while none ever was.
@@ -73,13 +73,13 @@ pub(crate) struct WriteGuard<'a> {
 }
 
 impl<'a> WriteGuard<'a> {
-    pub(crate) fn new(shared: &'a Shared, call: &'a Call<'a>) -> Self {
-        let ever = shared.nodes.members().any(|member| member.hints().was_copied_since(0));
+    pub(crate) fn new(topology: &'a CopyTopology, call: &'a Call<'a>) -> Self {
+        let ever = topology.nodes.members().any(|member| member.hints().was_copied_since(0));
         let batches_ended = match ever {
-            true => shared.nodes.members().map(|member| member.hints().batches_ended()).collect(),
+            true => topology.nodes.members().map(|member| member.hints().batches_ended()).collect(),
             false => Vec::new(),
         };
-        let before = shared.nodes.members().enumerate().filter_map(|(idx, member)| {
+        let before = topology.nodes.members().enumerate().filter_map(|(idx, member)| {
             let hints = member.hints();
             let is_in_doubt = !member.is_in_sync();
             is_in_doubt.then(|| Before {
@@ -88,7 +88,7 @@ impl<'a> WriteGuard<'a> {
                 last_missed: hints.has_missed().then(|| hints.last_missed()),
             })
         });
-        Self { shared, call, stage: Phase::Nothing, batches_ended, before: before.collect() }
+        Self { topology, call, stage: Phase::Nothing, batches_ended, before: before.collect() }
     }
 
     /// All nodes are sent it from now on.
@@ -116,7 +116,7 @@ impl<'a> WriteGuard<'a> {
     pub(crate) fn conclude(&mut self, results: Results) -> Result<Replies<Value>, Error> {
         if self.is_plain(&results) {
             self.stage = Phase::Noted;
-            return self.shared.judge(self.call.spec, self.shared.nodes.replies(results));
+            return self.topology.judge(self.call.spec, self.topology.nodes.replies(results));
         }
         self.weigh(results, None, is_whole(self.call.spec, self.call.cmd))
     }
@@ -133,7 +133,7 @@ impl<'a> WriteGuard<'a> {
         let results: Results = results.into_iter().map(|result| result.map(|_| reply.clone())).collect();
         if self.is_plain(&results) {
             self.stage = Phase::Noted;
-            return self.shared.judge(self.call.spec, self.shared.nodes.replies(results));
+            return self.topology.judge(self.call.spec, self.topology.nodes.replies(results));
         }
         self.weigh(results, Some(decider), is_whole)
     }
@@ -146,7 +146,7 @@ impl<'a> WriteGuard<'a> {
         self.before.is_empty()
             && results.iter().all(Result::is_ok)
             && !are_different(results)
-            && self.shared.nodes.members().enumerate().all(is_current)
+            && self.topology.nodes.members().enumerate().all(is_current)
     }
 
     fn weigh(
@@ -156,12 +156,12 @@ impl<'a> WriteGuard<'a> {
         is_whole: bool,
     ) -> Result<Replies<Value>, Error> {
         self.stage = Phase::Noted;
-        let shared = self.shared;
+        let topology = self.topology;
         // Of two that end at once, the second sees what the first has noted.
-        let _one_at_a_time = shared.judging.lock();
+        let _one_at_a_time = topology.judging.lock();
         let errors =
             results.iter().enumerate().filter_map(|(idx, result)| Some((idx, result.as_ref().err()?)));
-        errors.for_each(|(idx, error)| shared.observe(idx, error));
+        errors.for_each(|(idx, error)| topology.observe(idx, error));
         let took: Vec<Ack> = results.iter().map(Ack::from).collect();
         let held = self.held();
         let is_done = match decider {
@@ -187,7 +187,7 @@ impl<'a> WriteGuard<'a> {
         let first = right.map_or(0, |(idx, _)| idx);
         let others = took.iter().enumerate().filter(|(idx, took)| **took == Ack::Yes && !counts(*idx));
         let others = others.map(|(idx, _)| idx).collect();
-        shared.judge(self.call.spec, shared.nodes.replies(results).counting_from(first, others))
+        topology.judge(self.call.spec, topology.nodes.replies(results).counting_from(first, others))
     }
 
     /// The error of a write that only nodes took whose state does not count.
@@ -199,7 +199,7 @@ impl<'a> WriteGuard<'a> {
                 Err(error) => errors.push(error),
             }
         }
-        let takers = self.shared.names(takers);
+        let takers = self.topology.names(takers);
         Error::unavailable(self.call.spec.name, self.keys().next(), errors, takers.clone())
             .done_in_vain(takers)
     }
@@ -207,7 +207,7 @@ impl<'a> WriteGuard<'a> {
     /// Notes that the deciding node, the only one that was sent anything, gave an error.
     pub(crate) fn note_undecided(&mut self, decider: usize, error: &node::Error) {
         self.stage = Phase::Noted;
-        self.shared.observe(decider, error);
+        self.topology.observe(decider, error);
         if error.may_have_executed() {
             self.note_untold(&self.all_but(decider, Ack::Maybe, Ack::No));
         }
@@ -215,7 +215,7 @@ impl<'a> WriteGuard<'a> {
 
     /// Notes a node that answered from another memory than that of the others.
     pub(crate) fn note_other(&self, idx: usize) {
-        self.hint(self.shared.nodes.member(idx).hints());
+        self.hint(self.topology.nodes.member(idx).hints());
     }
 
     /// Nothing more is sent, and nothing was missed.
@@ -239,7 +239,7 @@ impl<'a> WriteGuard<'a> {
     fn settle(&self, results: &[Result<Value, node::Error>]) {
         for Before { idx, last_missed, .. } in &self.before {
             if let (Some(Ok(_)), Some(last)) = (results.get(*idx), last_missed) {
-                self.shared.nodes.member(*idx).hints().settle(self.keys(), *last);
+                self.topology.nodes.member(*idx).hints().settle(self.keys(), *last);
             }
         }
     }
@@ -251,7 +251,7 @@ impl<'a> WriteGuard<'a> {
         if self.call.spec.group == Group::Scripting {
             return;
         }
-        for (idx, member) in self.shared.nodes.members().enumerate() {
+        for (idx, member) in self.topology.nodes.members().enumerate() {
             let reply = results.get(idx).and_then(|result| result.as_ref().ok());
             if reply.is_some_and(|reply| reply != right) && member.has_memory() {
                 member.hints().record_hint(self.keys());
@@ -267,7 +267,7 @@ impl<'a> WriteGuard<'a> {
 
     fn note_taken(&self, took: &[Ack], held: &[Held], is_done: bool) {
         let after = stale_after(took, held, is_done, self.order());
-        for (member, is_stale) in self.shared.nodes.members().zip(after) {
+        for (member, is_stale) in self.topology.nodes.members().zip(after) {
             if is_stale {
                 self.hint(member.hints());
             }
@@ -276,13 +276,13 @@ impl<'a> WriteGuard<'a> {
 
     /// Notes a write of which nobody is told that it is done.
     fn note_untold(&self, took: &[Ack]) {
-        let _one_at_a_time = self.shared.judging.lock();
+        let _one_at_a_time = self.topology.judging.lock();
         let held = self.held();
         self.note_taken(took, &held, is_done(took, &held, false));
     }
 
     fn all_but(&self, one: usize, its: Ack, others: Ack) -> Vec<Ack> {
-        (0..self.shared.nodes.len()).map(|idx| if idx == one { its } else { others }).collect()
+        (0..self.topology.nodes.len()).map(|idx| if idx == one { its } else { others }).collect()
     }
 
     fn keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
@@ -293,8 +293,12 @@ impl<'a> WriteGuard<'a> {
         self.keys().next().is_some() || changes_any_key(self.call.spec)
     }
 
+    /// The nodes in the order in which the key is read. Those that a replacement has removed meanwhile come last, for they
+    /// answer nobody any more.
     fn order(&self) -> impl Iterator<Item = usize> + use<'_> {
-        self.shared.nodes.ring().successors(self.keys().next().unwrap_or_default())
+        let order = || self.topology.nodes.ring().successors(self.keys().next().unwrap_or_default());
+        let is_removed = |idx: &usize| self.topology.is_removed(self.topology.nodes.member(*idx));
+        order().filter(move |idx| !is_removed(idx)).chain(order().filter(is_removed))
     }
 
     fn batches_ended(&self, idx: usize) -> u64 {
@@ -304,7 +308,7 @@ impl<'a> WriteGuard<'a> {
     /// What each node held of its keys from its beginning until now.
     fn held(&self) -> Vec<Held> {
         let touches_keys = self.touches_keys();
-        let held = self.shared.nodes.members().enumerate().map(|(idx, member)| {
+        let held = self.topology.nodes.members().enumerate().map(|(idx, member)| {
             let was_behind = self.before.iter().any(|before| before.idx == idx && !before.held);
             match () {
                 () if !touches_keys => Held::Current,
@@ -329,17 +333,19 @@ fn are_different<'r>(results: impl IntoIterator<Item = &'r Result<Value, node::E
 impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.stage, Phase::Noted) {
-            Phase::Nothing | Phase::Noted => {}
+            Phase::Nothing => return,
+            Phase::Noted => {}
             Phase::Deciding(decider) => self.note_untold(&self.all_but(decider, Ack::Maybe, Ack::No)),
             Phase::Decided(decider) => self.note_untold(&self.all_but(decider, Ack::Yes, Ack::Maybe)),
-            Phase::Sent => self.note_untold(&vec![Ack::Maybe; self.shared.nodes.len()]),
+            Phase::Sent => self.note_untold(&vec![Ack::Maybe; self.topology.nodes.len()]),
             Phase::Answered(took) => self.note_untold(&took),
         }
-        for (idx, member) in self.shared.nodes.members().enumerate() {
+        for (idx, member) in self.topology.nodes.members().enumerate() {
             let hints = member.hints();
             if hints.were_copied_since(self.batches_ended(idx), self.keys()) {
                 self.hint(hints);
             }
         }
+        self.topology.joined_since().for_each(|member| self.hint(member.hints()));
     }
 }

@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 #[derive(Debug, Default)]
 pub(crate) struct BackgroundTask {
     running: Arc<AtomicBool>,
+    is_over: AtomicBool,
     task: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
@@ -30,6 +31,9 @@ impl BackgroundTask {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };
+        if self.is_over.load(Ordering::Acquire) {
+            return;
+        }
         if self.running.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -40,7 +44,16 @@ impl BackgroundTask {
             let _stopped = stopped;
             future.await;
         });
-        *self.task.lock() = Some(AbortOnDropHandle::new(task));
+        let mut held = self.task.lock();
+        // It may have been ended meanwhile.
+        *held = Some(AbortOnDropHandle::new(task)).filter(|_| !self.is_over.load(Ordering::Acquire));
+    }
+
+    /// Ends the task for good.
+    pub(crate) fn end(&self) {
+        let mut held = self.task.lock();
+        self.is_over.store(true, Ordering::Release);
+        *held = None;
     }
 }
 

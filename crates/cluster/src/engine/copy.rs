@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Duration;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use redis::Cmd;
 use redis::Value;
@@ -16,11 +18,16 @@ use redisdb_node::command::rows;
 use tokio::sync::OnceCell;
 
 use crate::call::Call;
+use crate::config::ConfigError;
 use crate::engine::background_task::BackgroundTask;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::engine::nodes::Nodes;
+use crate::engine::replace::Replaced;
+use crate::engine::replace::Turn;
+use crate::engine::replace::members;
 use crate::error::Error;
+use crate::event::Event;
 use crate::event::Events;
 use crate::hints::log::Trust;
 use crate::membership::marker::Beat;
@@ -31,17 +38,34 @@ use crate::policy::Policy;
 use crate::policy::ReadFrom;
 use crate::policy::WriteTo;
 
-/// What the handle of a copy calls. A cheap clone.
+/// What the handle of a copy holds: the copy as it is now, until other nodes take the place of the present ones. A cheap
+/// clone.
+#[derive(Debug, Clone)]
+pub(crate) struct CopyHandle {
+    present: Arc<Present>,
+    deadline: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Present {
+    /// Swapped whole: a call sees the nodes of one topology, from its plan to its last reply.
+    engine: ArcSwap<CopyEngine>,
+    /// Held while other nodes take the place of the present ones.
+    replacing: Mutex<()>,
+}
+
+/// A copy as one call sees it. A cheap clone.
 #[derive(Debug, Clone)]
 pub(crate) struct CopyEngine {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) topology: Arc<CopyTopology>,
     /// What watches over the nodes while there is a handle; it has an engine itself, without this.
     pub(crate) supervisor: Option<Arc<BackgroundTask>>,
     pub(crate) deadline: Option<Duration>,
 }
 
+/// The nodes of a copy and how it uses them.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct CopyTopology {
     pub(crate) nodes: Nodes,
     pub(crate) write_to: WriteTo,
     pub(crate) read_from: ReadFrom,
@@ -49,40 +73,144 @@ pub(crate) struct Shared {
     /// What the servers are marked with, and that they have been looked at.
     pub(crate) identity: Option<String>,
     pub(crate) identified: OnceCell<()>,
-    pub(crate) beat: Mutex<Beat>,
+    pub(crate) beat: Arc<Mutex<Beat>>,
     /// Held while it is judged what became of a write that not every node took alike.
-    pub(crate) judging: Mutex<()>,
+    pub(crate) judging: Arc<Mutex<()>>,
     /// What was said already, and need not be said again.
-    pub(crate) told: Mutex<HashSet<String>>,
+    pub(crate) told: Arc<Mutex<HashSet<String>>>,
+    /// The topology that took the place of this one, while calls are still under way here.
+    next: OnceLock<Arc<CopyTopology>>,
 }
 
-impl CopyEngine {
-    pub(crate) fn new(
-        ring: HashRing,
-        nodes: Vec<NodeConfig>,
-        policy: Policy,
-        identity: Option<String>,
-    ) -> Self {
+/// What a copy is to be made of: all that may be wrong with it has been found by now.
+#[derive(Debug)]
+pub(crate) struct CopyBlueprint {
+    pub(crate) ring: HashRing,
+    pub(crate) nodes: Vec<NodeConfig>,
+    pub(crate) policy: Policy,
+    pub(crate) identity: Option<String>,
+}
+
+impl CopyHandle {
+    pub(crate) fn new(plan: CopyBlueprint) -> Self {
+        let engine = ArcSwap::from_pointee(CopyEngine::of(CopyTopology::new(plan)));
+        Self { present: Arc::new(Present { engine, replacing: Mutex::default() }), deadline: None }
+    }
+
+    /// The same copy, whose calls take no longer than this in all.
+    pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// The copy of this moment.
+    pub(crate) fn engine(&self) -> CopyEngine {
+        CopyEngine { deadline: self.deadline, ..CopyEngine::clone(&self.present.engine.load()) }
+    }
+
+    /// Puts other nodes in place of the present ones; see [`RedisCopy::replace`](crate::RedisCopy::replace).
+    pub(crate) fn replace(&self, plan: CopyBlueprint) -> Result<Replaced, Error> {
+        let _one_at_a_time = self.present.replacing.lock();
+        let present = self.engine();
+        let (next, replaced) = present.topology.replaced_by(plan)?;
+        let next = Arc::new(CopyEngine::of(next));
+        // Before anything is brought to the nodes that join: what a call under way writes later, it notes as missed by them.
+        let _first = present.topology.next.set(Arc::clone(&next.topology));
+        self.present.engine.store(Arc::clone(&next));
+        present.supervisor.iter().for_each(|supervisor| supervisor.end());
+        next.watch();
+        replaced.log();
+        next.topology.nodes.events().tell(Event::Replaced(replaced.clone()));
+        Ok(replaced)
+    }
+}
+
+impl CopyTopology {
+    fn new(plan: CopyBlueprint) -> Self {
         let events = Events::default();
-        let members = nodes.into_iter().map(|config| Member::new(config, &events));
-        let members = match identity {
-            Some(_) => members.map(Member::fenced).collect(),
-            None => members.collect(),
-        };
-        let nodes = Nodes::new(Arc::new(ring), members, events);
-        let Policy { write_to, read_from, on_return } = policy;
-        let shared = Shared {
-            nodes,
+        let members = plan.nodes.iter().map(|config| {
+            let member = Member::new(config.clone(), &events);
+            if plan.identity.is_some() { member.fenced() } else { member }
+        });
+        let Policy { write_to, read_from, on_return } = plan.policy;
+        Self {
+            nodes: Nodes::new(Arc::new(plan.ring), members.collect(), events),
             write_to,
             read_from,
             on_return,
-            identity,
+            identity: plan.identity,
             identified: OnceCell::new(),
-            beat: Mutex::new(Beat::new(Instant::now())),
-            judging: Mutex::default(),
-            told: Mutex::default(),
+            beat: Arc::new(Mutex::new(Beat::new(Instant::now()))),
+            judging: Arc::default(),
+            told: Arc::default(),
+            next: OnceLock::new(),
+        }
+    }
+
+    /// The topology that takes the place of this one, with those of its nodes that stay as they are. A node that joins holds
+    /// nothing that counts until all keys were compared.
+    ///
+    /// # Errors
+    /// If the identity is another one, or if no node stays that is in sync: what only the others hold would be lost.
+    fn replaced_by(&self, plan: CopyBlueprint) -> Result<(Self, Replaced), Error> {
+        if plan.identity != self.identity {
+            let reason =
+                "it is not the one of the copy in use, and cannot be changed; build another copy".to_owned();
+            return Err(ConfigError::Setting { setting: "identity".to_owned(), reason }.into());
+        }
+        let events = self.nodes.events();
+        let (members, replaced) = members(&self.nodes, &plan.nodes, |turn, config| match turn {
+            Turn::Kept(member) => member.clone(),
+            // Also of another address by the same name nothing is known.
+            Turn::Changed(_) | Turn::Added => {
+                let member = Member::new(config, events);
+                member.hints().on(Observation::Flooded);
+                if self.identity.is_some() { member.fenced() } else { member }
+            }
+        });
+        if replaced.kept.is_empty() {
+            let reason = "no node stays as it is, so none could bring the others to what the copy holds; keep one of the \
+                          present ones, or build another copy"
+                .to_owned();
+            return Err(ConfigError::Setting { setting: "nodes".to_owned(), reason }.into());
+        }
+        let stays = |member: &Member| replaced.kept.iter().any(|name| *name == **member.name());
+        if !members.iter().any(|member| stays(member) && member.is_in_sync()) {
+            return Err(Error::unavailable("REPLACE", None, Vec::new(), replaced.kept));
+        }
+        let Policy { write_to, read_from, on_return } = plan.policy;
+        let next = Self {
+            nodes: Nodes::new(Arc::new(plan.ring), members, events.clone()),
+            write_to,
+            read_from,
+            on_return,
+            identity: plan.identity,
+            identified: OnceCell::new_with(self.identified.get().copied()),
+            beat: Arc::clone(&self.beat),
+            judging: Arc::clone(&self.judging),
+            told: Arc::clone(&self.told),
+            next: OnceLock::new(),
         };
-        Self { shared: Arc::new(shared), supervisor: Some(Arc::default()), deadline: None }
+        Ok((next, replaced))
+    }
+
+    /// Whether a node takes part no more in the topology that is in use now.
+    pub(crate) fn is_removed(&self, member: &Member) -> bool {
+        let later = std::iter::successors(self.next.get(), |topology| topology.next.get());
+        let latest = later.last();
+        latest.is_some_and(|latest| !latest.nodes.members().any(|present| present.is_the_same(member)))
+    }
+
+    /// The nodes that have joined since: a call that is under way here does not send them anything.
+    pub(crate) fn joined_since(&self) -> impl Iterator<Item = &Member> {
+        let later = std::iter::successors(self.next.get(), |topology| topology.next.get());
+        let members = later.flat_map(|topology| topology.nodes.members());
+        members.filter(|member| !self.nodes.members().any(|present| present.is_the_same(member)))
+    }
+}
+
+impl CopyEngine {
+    fn of(topology: CopyTopology) -> Self {
+        Self { topology: Arc::new(topology), supervisor: Some(Arc::default()), deadline: None }
     }
 
     /// The same copy, whose calls take no longer than this in all.
@@ -93,23 +221,23 @@ impl CopyEngine {
     /// The nodes as they are written to. The servers have been looked at: whoever asks for them may be the first.
     pub(crate) async fn writers(&self) -> Result<impl Iterator<Item = &Node>, Error> {
         self.check_identity().await?;
-        Ok(self.shared.nodes.members().map(Member::writer))
+        Ok(self.topology.nodes.members().map(Member::writer))
     }
 
     /// The nodes as they are listened to; the servers have been looked at.
     pub(crate) async fn listened_to(&self) -> Result<impl Iterator<Item = &Node>, Error> {
         self.check_identity().await?;
-        Ok(self.shared.nodes.iter())
+        Ok(self.topology.nodes.iter())
     }
 
     /// Whether a node holds what it was sent, but for what it is known to have missed.
     pub(crate) fn has_memory(&self, idx: usize) -> bool {
-        self.shared.nodes.member(idx).has_memory()
+        self.topology.nodes.member(idx).has_memory()
     }
 
     /// Which node a key is read from first.
     pub(crate) fn placement(&self) -> &HashRing {
-        self.shared.nodes.ring()
+        self.topology.nodes.ring()
     }
 
     /// Runs a command by its row, and makes one value of what the nodes said.
@@ -119,15 +247,15 @@ impl CopyEngine {
 
     /// Lets a node answer reads again; see [`RedisCopy::readmit`](crate::RedisCopy::readmit).
     pub(crate) async fn readmit(&self, name: &str) -> Result<(), Error> {
-        let idx = self.shared.nodes.position(name)?;
+        let idx = self.topology.nodes.position(name)?;
         self.check_identity().await?;
-        let node = self.shared.nodes.at(idx);
+        let node = self.topology.nodes.at(idx);
         // Connected first: a restart that nobody has noticed yet would make it fall behind again at once.
         node.ready().await?;
-        let hints = self.shared.nodes.member(idx).hints();
+        let hints = self.topology.nodes.member(idx).hints();
         hints.on(Observation::Connected);
         for (key, number) in hints.missed_keys() {
-            if self.shared.source_of(idx, &key).is_none() {
+            if self.topology.source_of(idx, &key).is_none() {
                 hints.forget(&key, number);
             }
         }
@@ -139,10 +267,10 @@ impl CopyEngine {
     /// emptied.
     pub(crate) async fn to_go_through(&self, key: Option<&[u8]>) -> Result<Node, Error> {
         self.connect().await?;
-        for _ in 0..self.shared.nodes.len() {
+        for _ in 0..self.topology.nodes.len() {
             let idx = self.in_sync_about(key)?;
             if self.has_its_marker(idx, &Budget::new(self.deadline, 1)).await {
-                return Ok(self.shared.nodes.at(idx).clone());
+                return Ok(self.topology.nodes.at(idx).clone());
             }
         }
         Err(self.none_is_in_sync(key))
@@ -151,8 +279,8 @@ impl CopyEngine {
     /// Connects, if nobody has yet, and makes sure of the servers: what chooses a node by what is known of it may be the first
     /// call.
     pub(crate) async fn connect(&self) -> Result<(), Error> {
-        if !self.shared.nodes.iter().any(Node::is_connected) {
-            self.shared.nodes.connect().await?;
+        if !self.topology.nodes.iter().any(Node::is_connected) {
+            self.topology.nodes.connect().await?;
         }
         self.check_identity().await
     }
@@ -160,7 +288,7 @@ impl CopyEngine {
     /// The first node, in the order in which this key is read, that is up and has missed nothing of it; without a key,
     /// nothing at all.
     fn in_sync_about(&self, key: Option<&[u8]>) -> Result<usize, Error> {
-        let nodes = &self.shared.nodes;
+        let nodes = &self.topology.nodes;
         let order = |wanted: Trust| {
             nodes
                 .ring()
@@ -174,7 +302,139 @@ impl CopyEngine {
     }
 
     fn none_is_in_sync(&self, key: Option<&[u8]>) -> Error {
-        let stale = self.shared.nodes.iter().map(|node| node.name().to_owned()).collect();
+        let stale = self.topology.nodes.iter().map(|node| node.name().to_owned()).collect();
         Error::unavailable(rows::SCAN.spec().name, key, Vec::new(), stale)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::OnceCell;
+
+    use redisdb_node::command::lookup;
+
+    use super::*;
+    use crate::RedisCopy;
+    use crate::dispatch::write_guard::WriteGuard;
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Step {
+        /// A write begins, on the nodes of that moment.
+        Begin,
+        /// Its first node takes it, then its second one, ..
+        First,
+        Second,
+        /// .. and it ends.
+        End,
+        /// Node `d` takes the place of `b`.
+        Replace,
+        /// The key is copied to it.
+        Copy,
+        /// All keys have been copied.
+        Synced,
+    }
+
+    /// All orders in which the steps of two sequences may come.
+    fn orders(left: &[Step], right: &[Step]) -> Vec<Vec<Step>> {
+        match (left.split_first(), right.split_first()) {
+            (None, _) => vec![right.to_vec()],
+            (_, None) => vec![left.to_vec()],
+            (Some((l, left_on)), Some((r, right_on))) => {
+                let after = |first: Step, orders: Vec<Vec<Step>>| {
+                    orders.into_iter().map(move |order| [vec![first], order].concat())
+                };
+                after(*l, orders(left_on, right)).chain(after(*r, orders(left, right_on))).collect()
+            }
+        }
+    }
+
+    /// Plays one order. Returns whether the node that joined and the one that stayed hold the same, or one is known not to.
+    fn play(key: &[u8], order: &[Step], is_dropped: bool) -> bool {
+        let builder = |second: &str| {
+            RedisCopy::builder().node("a", "redis://h1").node(second, &format!("redis://{second}"))
+        };
+        let handle = builder("b").build().unwrap().handle;
+        let cmd = redis::cmd("SET").arg(key).arg(1).take();
+        let call = Call::new(lookup(&cmd).unwrap(), &cmd);
+        let (engine, joined) = (OnceCell::<CopyEngine>::new(), OnceCell::<CopyEngine>::new());
+        let (mut a, mut d, mut n_floods, mut guard) = (0, 0, 0, None);
+        for step in order {
+            match step {
+                Step::Begin => {
+                    let topology = &engine.get_or_init(|| handle.engine()).topology;
+                    guard.insert(WriteGuard::new(topology, &call)).sending();
+                }
+                Step::First => a = 1,
+                Step::Second => {
+                    let has_d = engine.get().is_some_and(|engine| &**engine.topology.nodes.name(1) == "d");
+                    d = if has_d { 1 } else { d };
+                }
+                Step::End if is_dropped => guard = None,
+                Step::End => {
+                    let took =
+                        guard.take().map(|mut guard| guard.conclude(vec![Ok(Value::Okay), Ok(Value::Okay)]));
+                    assert!(took.is_some_and(|took| took.is_ok()));
+                }
+                Step::Replace => {
+                    if handle.replace(builder("d").plan().unwrap()).is_err() {
+                        // Before it, the write was given up, and counts on `b` alone.
+                        assert!(is_dropped && engine.get().is_some() && guard.is_none());
+                        return true;
+                    }
+                    n_floods =
+                        joined.get_or_init(|| handle.engine()).topology.nodes.member(1).hints().n_floods();
+                }
+                Step::Copy | Step::Synced => {
+                    let member = joined.get().unwrap().topology.nodes.member(1);
+                    assert!(!member.is_readable() && !member.is_in_sync(), "it answers before it is whole");
+                    match step {
+                        Step::Copy => {
+                            let _batch = member.hints().start_batch(&[key.to_vec()]);
+                            d = a;
+                        }
+                        _ => member.hints().synced(member.node().incarnation(), n_floods),
+                    }
+                }
+            }
+        }
+        let topology = &joined.get().unwrap().topology;
+        let has_missed = |idx| topology.nodes.member(idx).hints().has_missed_of(key);
+        assert!(
+            !(has_missed(0) && has_missed(1)),
+            "one has it right, and the other can be brought to it: {order:?}"
+        );
+        a == d || has_missed(0) || has_missed(1)
+    }
+
+    #[test]
+    fn a_write_that_meets_a_replacement_anywhere_reaches_the_node_that_joins_or_is_noted() {
+        use Step::*;
+        let orders = orders(&[Begin, First, Second, End], &[Replace, Copy, Synced]);
+        assert_eq!(orders.len(), 35);
+        let copy = RedisCopy::builder().node("a", "redis://h1").node("b", "redis://h2").build().unwrap();
+        let read_from = |name| (0_u8..).map(|i| [i]).find(|key| copy.node_for(key).name() == name).unwrap();
+        let keys = [read_from("a"), read_from("b")];
+        for order in orders {
+            for (key, is_dropped) in keys.iter().flat_map(|key| [(key, false), (key, true)]) {
+                assert!(play(key, &order, is_dropped), "{key:?}, {order:?}, dropped: {is_dropped}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_would_lose_data_is_not_replaced() {
+        let builder = || RedisCopy::builder().node("a", "redis://h1").node("b", "redis://h2");
+        let copy = builder().build().unwrap();
+        let nobody_stays = RedisCopy::builder().node("a", "redis://h3").node("b", "redis://h4");
+        let error = copy.replace(nobody_stays).unwrap_err();
+        assert!(error.to_string().contains("no node stays as it is"), "{error}");
+        let error = copy.replace(builder().identity("shop")).unwrap_err();
+        assert!(error.to_string().contains("`identity`"), "{error}");
+        copy.engine().topology.nodes.member(0).hints().record_hint(std::iter::once(b"k".as_slice()));
+        let only_a = || RedisCopy::builder().node("a", "redis://h1").node("c", "redis://h3");
+        assert!(matches!(copy.replace(only_a()), Err(Error::Unavailable(_))));
+        assert_eq!(copy.nodes().map(|node| node.name().to_owned()).collect::<Vec<_>>(), ["a", "b"]);
+        let without_a = RedisCopy::builder().node("b", "redis://h2").node("c", "redis://h3");
+        assert_eq!(copy.replace(without_a).unwrap().kept, ["b"]);
     }
 }

@@ -56,6 +56,11 @@ impl Member {
         Self { node: self.node.with_deadline(deadline), ..self.clone() }
     }
 
+    /// Whether what is known of the one is known of the other.
+    pub(crate) fn is_the_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.known, &other.known)
+    }
+
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
     }

@@ -15,8 +15,8 @@ use redisdb_node::command::Spec;
 use crate::dispatch::scatter::on_owner;
 use crate::engine::background_task::BackgroundTask;
 use crate::engine::nodes::Nodes;
+use crate::engine::replace::Replaced;
 use crate::engine::topology::Blueprint;
-use crate::engine::topology::Replaced;
 use crate::engine::topology::Topology;
 use crate::error::Error;
 use crate::event::Event;
@@ -63,9 +63,7 @@ impl RingEngine {
             replaced = what;
             next
         });
-        tracing::info!(
-            added = ?replaced.added, removed = ?replaced.removed, changed = ?replaced.changed, "topology replaced"
-        );
+        replaced.log();
         self.topology().nodes.events().tell(Event::Replaced(replaced.clone()));
         replaced
     }

@@ -1,6 +1,5 @@
 //! The topology of a ring: its nodes and how it uses them, one value that is swapped whole.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use redis::Cmd;
@@ -15,6 +14,9 @@ use crate::builder::Members;
 use crate::config::ConfigError;
 use crate::engine::member::Member;
 use crate::engine::nodes::Nodes;
+use crate::engine::replace::Replaced;
+use crate::engine::replace::Turn;
+use crate::engine::replace::members;
 use crate::error::Error;
 use crate::event::Events;
 use crate::failover::tracker::OutageTracker;
@@ -40,20 +42,6 @@ pub(crate) struct Blueprint {
     nodes: Vec<NodeConfig>,
     colocated: bool,
     on_down: OnDown,
-}
-
-/// What [`RedisRing::replace`](crate::RedisRing::replace) has done: the names of nodes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Replaced {
-    /// Those that were not there before.
-    pub added: Vec<String>,
-    /// Those that are there no more.
-    pub removed: Vec<String>,
-    /// Those that have another address, or other settings, and so another connection.
-    pub changed: Vec<String>,
-    /// Those that keep their connection.
-    pub kept: Vec<String>,
 }
 
 impl Blueprint {
@@ -174,44 +162,21 @@ impl Topology {
     /// The topology that takes the place of this one, with those of its nodes that stay as they are.
     pub(crate) fn replaced_by(&self, plan: &Blueprint) -> (Self, Replaced) {
         let events = self.nodes.events();
-        let mut present: HashMap<&str, &Member> =
-            self.nodes.members().map(|member| (&**member.name(), member)).collect();
-        let mut replaced = Replaced::default();
-        let members = plan.nodes.iter().map(|config| {
-            let name = || config.name().to_owned();
-            match present.remove(config.name()) {
-                Some(member) if is_same_server(member.node().config(), config) => {
-                    replaced.kept.push(name());
-                    member.clone()
-                }
-                // What it has missed was missed by its name, and is to be removed from the server that has it now.
-                Some(member) => {
-                    replaced.changed.push(name());
-                    member.moved(config.clone(), events)
-                }
-                None => {
-                    replaced.added.push(name());
-                    Member::new(config.clone(), events)
-                }
-            }
+        let (members, replaced) = members(&self.nodes, &plan.nodes, |turn, config| match turn {
+            Turn::Kept(member) => member.clone(),
+            // What it has missed was missed by its name, and is to be removed from the server that has it now.
+            Turn::Changed(member) => member.moved(config, events),
+            Turn::Added => Member::new(config, events),
         });
-        let members: Vec<Member> = members.collect();
         let is_stood_in_for = plan.on_down != OnDown::Fail;
         members.iter().for_each(|member| member.outages().is_stood_in_for(is_stood_in_for));
         let nodes = Nodes::new(Arc::clone(&plan.ring), members, events.clone());
-        let removed = self.nodes.iter().map(Node::name).filter(|name| present.contains_key(name));
-        replaced.removed = removed.map(str::to_owned).collect();
         (Self { nodes, colocated: plan.colocated, on_down: plan.on_down.clone() }, replaced)
     }
 }
 
 pub(crate) fn is_delete(spec: &Spec) -> bool {
     matches!(spec.name, "DEL" | "UNLINK")
-}
-
-/// Whether a connection to the one is a connection to the other: all but the weight is the same.
-fn is_same_server(a: &NodeConfig, b: &NodeConfig) -> bool {
-    a.clone().with_weight(b.weight()) == *b
 }
 
 #[cfg(test)]

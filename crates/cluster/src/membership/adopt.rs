@@ -10,22 +10,23 @@ use crate::membership::marker::Stage;
 impl CopyEngine {
     /// Marks the servers as belonging to this copy, if they all hold the same; see [`RedisCopy::adopt`](crate::RedisCopy::adopt).
     pub(crate) async fn adopt(&self) -> Result<(), Error> {
-        if self.shared.identity.is_none() {
+        if self.topology.identity.is_none() {
             let reason =
                 "this copy has no identity; give it one by `RedisCopy::builder().identity(..)`".to_owned();
             return Err(Error::Identity { reason });
         }
-        self.shared.nodes.connect().await?;
-        let nodes: Vec<&Node> = self.shared.nodes.iter().collect();
+        self.topology.nodes.connect().await?;
+        let nodes: Vec<&Node> = self.topology.nodes.iter().collect();
         for node in &nodes {
             node.ready().await?;
         }
         // What is missed from now on was not compared.
-        let missed: Vec<_> = self.shared.nodes.members().map(|member| member.hints().missed_keys()).collect();
+        let missed: Vec<_> =
+            self.topology.nodes.members().map(|member| member.hints().missed_keys()).collect();
         let incarnations: Vec<u64> = nodes.iter().map(|node| node.incarnation()).collect();
         // One server alone is the same as itself.
         if 1 < nodes.len() {
-            let mut verified = Verify::new(self).run().await?;
+            let mut verified = Verify::new(self.clone()).run().await?;
             if let Some((_, error)) = verified.left_out.pop() {
                 return Err(Error::Node(error));
             }
@@ -40,7 +41,7 @@ impl CopyEngine {
             return Err(Error::Identity { reason });
         }
         self.mark(0..nodes.len(), Stage::Ready).await?;
-        for (member, missed) in self.shared.nodes.members().zip(missed) {
+        for (member, missed) in self.topology.nodes.members().zip(missed) {
             let (node, hints) = member.with_hints();
             missed.iter().for_each(|(key, number)| hints.forget(key, *number));
             hints.readmit(node);

@@ -16,7 +16,7 @@ use redisdb_node::plumbing::Fence;
 use crate::anti_entropy::value;
 use crate::dispatch::run_with::run_with;
 use crate::engine::copy::CopyEngine;
-use crate::engine::copy::Shared;
+use crate::engine::copy::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::error::Error;
@@ -32,7 +32,7 @@ impl CopyEngine {
     pub(crate) async fn check_identity(&self) -> Result<(), Error> {
         if !self.is_identified() {
             // Boxed, as all that is rare: the futures of every call would have room for it, and be nested as deeply.
-            self.shared.identified.get_or_try_init(|| self.identify().boxed()).await?;
+            self.topology.identified.get_or_try_init(|| self.identify().boxed()).await?;
         }
         self.watch();
         Ok(())
@@ -40,11 +40,11 @@ impl CopyEngine {
 
     /// Whether nothing is to be looked at any more before the servers are used.
     pub(crate) fn is_identified(&self) -> bool {
-        self.shared.identity.is_none() || self.shared.identified.initialized()
+        self.topology.identity.is_none() || self.topology.identified.initialized()
     }
 
     async fn identify(&self) -> Result<(), Error> {
-        let nodes = &self.shared.nodes;
+        let nodes = &self.topology.nodes;
         let looks = join_all((0..nodes.len()).map(|idx| self.look(idx))).await;
         for (node, look) in nodes.iter().zip(&looks) {
             if let Found::Barred(why) = &look.found {
@@ -84,7 +84,7 @@ impl CopyEngine {
         }
         for look in &looks {
             if let Found::Marked(marker, _) = &look.found {
-                self.shared.beat.lock().seen(marker.epoch, Instant::now());
+                self.topology.beat.lock().seen(marker.epoch, Instant::now());
             }
         }
         let unproved =
@@ -118,13 +118,13 @@ impl CopyEngine {
         nodes: impl IntoIterator<Item = usize>,
         stage: Stage,
     ) -> Result<(), Error> {
-        let Some(key) = self.shared.marker_key() else { return Ok(()) };
+        let Some(key) = self.topology.marker_key() else { return Ok(()) };
         let marks = nodes.into_iter().map(async |idx| {
             let look = self.look(idx).await;
-            let node = self.shared.process(idx, look.incarnation);
-            let epoch = self.shared.beat.lock().newest();
+            let node = self.topology.process(idx, look.incarnation);
+            let epoch = self.topology.beat.lock().newest();
             let marked = if let Found::Marked(marker, _) = &look.found { marker.generation } else { 0 };
-            let known = self.shared.nodes.member(idx).generation().unwrap_or(0).max(marked);
+            let known = self.topology.nodes.member(idx).generation().unwrap_or(0).max(marked);
             // One that is marked as whole already has not been made whole once more.
             let is_whole = look.is_marked == Some(true)
                 && matches!(&look.found, Found::Marked(marker, _) if marker.is_whole(0));
@@ -132,8 +132,8 @@ impl CopyEngine {
             let marker =
                 Marker::new(node.name(), stage, epoch, look.process_to_mark()).of_generation(generation);
             node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
-            self.shared.nodes.member(idx).remember(&marker);
-            self.shared.nodes.member(idx).hints().fence().admit(look.incarnation);
+            self.topology.nodes.member(idx).remember(&marker);
+            self.topology.nodes.member(idx).hints().fence().admit(look.incarnation);
             Ok::<_, node::Error>(())
         });
         for marked in join_all(marks).await {
@@ -146,7 +146,7 @@ impl CopyEngine {
     pub(crate) async fn look_at(&self, idx: usize) {
         let look = self.look(idx).await;
         // Another process than the one that said this is looked at by itself.
-        if self.shared.nodes.at(idx).incarnation() == look.incarnation {
+        if self.topology.nodes.at(idx).incarnation() == look.incarnation {
             self.settle(idx, look).await;
         }
     }
@@ -154,18 +154,18 @@ impl CopyEngine {
     /// Makes sure that a node which says that something is not there had not been emptied: that its marker is the one that it
     /// was found whole with. Without an identity nobody can tell; without time left to look it is not sure.
     pub(crate) async fn has_its_marker(&self, idx: usize, budget: &Budget) -> bool {
-        let Some(key) = self.shared.marker_key() else { return true };
+        let Some(key) = self.topology.marker_key() else { return true };
         // Boxed, for it is rare.
         budget.limit(self.sees_its_marker(idx, key).boxed()).await.unwrap_or(false)
     }
 
     async fn sees_its_marker(&self, idx: usize, key: String) -> bool {
-        let member = self.shared.nodes.member(idx);
+        let member = self.topology.nodes.member(idx);
         let node = member.node();
         let reply = node.send(rows::GET.cmd().arg(&key)).await;
         if let Err(error) = reply {
-            self.shared.observe(idx, &error);
-            self.shared.tell_refused(&error, Some(key.as_bytes()));
+            self.topology.observe(idx, &error);
+            self.topology.tell_refused(&error, Some(key.as_bytes()));
             return false;
         }
         let found = match &reply {
@@ -184,17 +184,17 @@ impl CopyEngine {
     }
 
     async fn settle(&self, idx: usize, look: Look) {
-        let shared = &*self.shared;
-        let member = shared.nodes.member(idx);
+        let topology = &*self.topology;
+        let member = topology.nodes.member(idx);
         let (node, hints) = member.with_hints();
         let incarnation = look.incarnation;
         match look.found {
             Found::Unreachable(error) => {
-                let key = shared.marker_key().unwrap_or_default();
-                error.iter().for_each(|error| shared.tell_refused(error, Some(key.as_bytes())));
+                let key = topology.marker_key().unwrap_or_default();
+                error.iter().for_each(|error| topology.tell_refused(error, Some(key.as_bytes())));
             }
             Found::Barred(why) => {
-                shared.tell_barred(node, &why);
+                topology.tell_barred(node, &why);
                 hints.fence().close();
                 hints.on(Observation::Misconfigured);
             }
@@ -208,8 +208,8 @@ impl CopyEngine {
             }
             Found::Marked(marker, text) => {
                 hints.fence().admit(incarnation);
-                shared.beat.lock().seen(marker.epoch, Instant::now());
-                let newest = shared.beat.lock().newest();
+                topology.beat.lock().seen(marker.epoch, Instant::now());
+                let newest = topology.beat.lock().newest();
                 let known = member.generation();
                 // Another process than the one that this client has written to: that was marked before counts for nothing,
                 // only that it has been made whole since.
@@ -231,11 +231,11 @@ impl CopyEngine {
                 member.remember(&marker);
                 if !hints.has_memory(node) {
                     // Whoever made it whole need not know what this process knows the others to have missed.
-                    shared.missed_with_the_others(idx);
+                    topology.missed_with_the_others(idx);
                 }
                 hints.vouch(incarnation);
                 hints.on(Observation::Intact);
-                let due = shared.beat.lock().due(Instant::now());
+                let due = topology.beat.lock().due(Instant::now());
                 if hints.has_memory(node) && (marker.epoch < due || text == node.name().as_bytes()) {
                     let process = marker.process.clone().or(look.process);
                     let generation = marker.generation;
@@ -249,17 +249,17 @@ impl CopyEngine {
     /// Gives a server the epoch that is due, unless somebody else has changed its marker meanwhile.
     async fn advance(&self, member: &Member, was: &[u8], marker: Marker) {
         const SWAP: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) return 1 end return 0";
-        let Some(key) = self.shared.marker_key() else { return };
+        let Some(key) = self.topology.marker_key() else { return };
         let mut swap = redis::cmd("EVAL");
         swap.arg(SWAP).arg(1).arg(&key).arg(was).arg(marker.text());
         match member.node().send(&swap).await {
             Ok(Value::Int(1)) => {
-                self.shared.beat.lock().seen(marker.epoch, Instant::now());
+                self.topology.beat.lock().seen(marker.epoch, Instant::now());
                 member.remember(&marker);
             }
             Ok(_) => {}
             // Without it a server that was away for long is not noticed by its marker.
-            Err(error) => self.shared.tell_refused(&error, Some(key.as_bytes())),
+            Err(error) => self.topology.tell_refused(&error, Some(key.as_bytes())),
         }
     }
 
@@ -270,9 +270,9 @@ impl CopyEngine {
         spec: &'static Spec,
         cmd: &Cmd,
     ) -> Result<Value, node::Error> {
-        let member = self.shared.nodes.member(idx);
+        let member = self.topology.nodes.member(idx);
         let node = member.writer();
-        let (Some(key), Some(marker)) = (self.shared.marker_key(), member.marker()) else {
+        let (Some(key), Some(marker)) = (self.topology.marker_key(), member.marker()) else {
             return node.run(spec, cmd).await;
         };
         let mark = rows::SET.cmd().arg(key).arg(marker.text()).take();
@@ -309,7 +309,7 @@ impl Member {
     }
 }
 
-impl Shared {
+impl CopyTopology {
     /// One process of a node's server, and no other that answers there later.
     pub(crate) fn process(&self, idx: usize, incarnation: u64) -> Node {
         self.nodes.at(idx).fenced(&Fence::open_to(incarnation))

@@ -27,7 +27,7 @@ impl CopyEngine {
     /// # Errors
     /// If another process is at it.
     pub(crate) async fn begin_sync(&self, idx: usize, node: &Node) -> Result<Option<Lease>, Error> {
-        let Some(identity) = &self.shared.identity else { return Ok(None) };
+        let Some(identity) = &self.topology.identity else { return Ok(None) };
         // On the server itself: whatever it loses, it loses this with it.
         let name = format!("__redisdb:{{{identity}}}:sync").into_bytes();
         let options = LockOptions::new(LEASE).wait_at_most(Duration::ZERO);
@@ -51,7 +51,7 @@ impl CopyEngine {
     pub(crate) async fn release(&self, lease: Lease) {
         let name = lease.guard.name().to_vec();
         if let Err(LockError::Store(error)) = lease.guard.release().await {
-            self.shared.tell_refused(&error, Some(&name));
+            self.topology.tell_refused(&error, Some(&name));
         }
     }
 }

@@ -43,9 +43,9 @@ impl Look {
 
 impl CopyEngine {
     pub(crate) async fn look(&self, idx: usize) -> Look {
-        let incarnation = self.shared.nodes.at(idx).incarnation();
-        let node = self.shared.process(idx, incarnation);
-        let found = match self.shared.marker_key() {
+        let incarnation = self.topology.nodes.at(idx).incarnation();
+        let node = self.topology.process(idx, incarnation);
+        let found = match self.topology.marker_key() {
             Some(key) => find(&node, &key).await,
             None => Found::Unreachable(None),
         };

@@ -15,7 +15,7 @@ use redisdb_node::commands::ServerCommands;
 
 use crate::anti_entropy::repair::Repair;
 use crate::engine::copy::CopyEngine;
-use crate::engine::copy::Shared;
+use crate::engine::copy::CopyTopology;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::event::Event;
@@ -42,20 +42,20 @@ impl CopyEngine {
         let Some(supervisor) = &self.supervisor else { return };
         supervisor.ensure(|| {
             // Without the supervisor in it: whoever watches does not keep itself alive.
-            let copy = Self { shared: Arc::clone(&self.shared), supervisor: None, deadline: None };
+            let copy = Self { topology: Arc::clone(&self.topology), supervisor: None, deadline: None };
             async move { copy.care().await }
         });
     }
 
     async fn care(&self) {
-        join_all((0..self.shared.nodes.len()).map(|idx| self.care_for(idx))).await;
+        join_all((0..self.topology.nodes.len()).map(|idx| self.care_for(idx))).await;
     }
 
     /// Looks at a node now and then, and brings it back when it has been away, forever.
     async fn care_for(&self, idx: usize) {
         let (mut care, mut told) = (Care::default(), Health::Up);
-        let node = self.shared.nodes.at(idx).name();
-        let mut events = self.shared.nodes.events().stream();
+        let node = self.topology.nodes.at(idx).name();
+        let mut events = self.topology.nodes.events().stream();
         loop {
             // Boxed, so that the future of the watcher is not nested too deeply for rustc.
             self.examine(idx).boxed().await;
@@ -76,12 +76,12 @@ impl CopyEngine {
 
     /// Tells how a node is, if that is not what was told last.
     fn tell(&self, idx: usize, told: &mut Health) {
-        let shared = &*self.shared;
-        let (node, hints) = shared.nodes.member(idx).with_hints();
+        let topology = &*self.topology;
+        let (node, hints) = topology.nodes.member(idx).with_hints();
         let health = hints.health(node);
         if std::mem::replace(told, health) != health {
             tracing::info!(node = node.name(), ?health, "a copy's node");
-            shared.nodes.events().tell(Event::Health { node: node.name().to_owned(), health });
+            topology.nodes.events().tell(Event::Health { node: node.name().to_owned(), health });
         }
         #[cfg(feature = "metrics")]
         metrics::gauge!("redisdb_copy_missed_keys", "node" => node.name().to_owned())
@@ -90,34 +90,34 @@ impl CopyEngine {
 
     /// Looks at all nodes at once: nobody is known to be up, and one may have come back a moment ago.
     pub(crate) async fn examine_all(&self) {
-        join_all((0..self.shared.nodes.len()).map(|idx| self.examine(idx))).await;
+        join_all((0..self.topology.nodes.len()).map(|idx| self.examine(idx))).await;
     }
 
     /// Connects to a node, looks at what it is, and draws the conclusions.
     pub(crate) async fn examine(&self, idx: usize) {
-        let shared = &*self.shared;
-        let (node, hints) = shared.nodes.member(idx).with_hints();
+        let topology = &*self.topology;
+        let (node, hints) = topology.nodes.member(idx).with_hints();
         hints.on(Observation::Probing);
         if let Err(error) = node.ready().await {
-            shared.observe(idx, &error);
+            topology.observe(idx, &error);
             return;
         }
         hints.on(Observation::Connected);
-        if shared.identity.is_some() {
+        if topology.identity.is_some() {
             self.look_at(idx).await;
             return;
         }
         // A server that hangs is noticed by what it does not answer.
         if let Err(error) = node.send(&redis::cmd("PING")).await {
-            shared.observe(idx, &error);
+            topology.observe(idx, &error);
         }
         hints.meet(node);
     }
 
     /// Brings over what a node has missed, as far as it is this client's business. Returns whether there is nothing left.
     async fn heal(&self, idx: usize, care: &mut Care) -> bool {
-        let shared = &*self.shared;
-        let (node, hints) = shared.nodes.member(idx).with_hints();
+        let topology = &*self.topology;
+        let (node, hints) = topology.nodes.member(idx).with_hints();
         let last = hints.last_missed();
         let is_back = match hints.health(node) {
             Health::Up => {
@@ -136,7 +136,7 @@ impl CopyEngine {
             care.quiet += 1;
             return care.quiet > 1 && hints.catch_up(last);
         }
-        let OnReturn::Repair { keys_per_second } = shared.on_return else {
+        let OnReturn::Repair { keys_per_second } = topology.on_return else {
             care.answer_the_rest(node, hints);
             return false;
         };
@@ -145,12 +145,12 @@ impl CopyEngine {
         if !is_whole && care.is_refused(node, hints).await {
             return false;
         }
-        let repaired = Repair::new(self, node.name().to_owned())
+        let repaired = Repair::new(self.clone(), node.name().to_owned())
             .keys_per_second(keys_per_second)
             .by_itself()
             .attempt(1)
             .await;
-        let is_orphan = |(key, _): (Vec<u8>, u64)| shared.source_of(idx, &key).is_none();
+        let is_orphan = |(key, _): (Vec<u8>, u64)| topology.source_of(idx, &key).is_none();
         match repaired.is_err() && is_whole && hints.missed_keys().into_iter().all(is_orphan) {
             // Nobody has them right, which may stay so: no other node is to wait for this one, nor any reader of other keys.
             true => care.answer_the_rest(node, hints),
@@ -159,10 +159,10 @@ impl CopyEngine {
         match &repaired {
             Ok(repaired) => {
                 care.n_in_vain = 0;
-                shared.tell_left(node, repaired);
+                topology.tell_left(node, repaired);
             }
             Err(error) => {
-                shared.tell_all_refused(error);
+                topology.tell_all_refused(error);
                 care.tell_stuck(node, error);
             }
         }
@@ -260,7 +260,7 @@ impl Care {
     }
 }
 
-impl Shared {
+impl CopyTopology {
     /// Takes note of what the error of a call says of its node.
     pub(crate) fn observe(&self, idx: usize, error: &node::Error) {
         let hints = self.nodes.member(idx).hints();

@@ -117,7 +117,7 @@ impl CopyEngine {
         mut outcomes: impl FnMut(Vec<Result<CopyReply, Error>>),
     ) {
         let identified = self.check_identity().await;
-        if self.shared.nodes.no_clock_is_known() {
+        if self.topology.nodes.no_clock_is_known() {
             let known = commands.iter().filter_map(|command| routable(command).ok());
             self.learn_clock_for(known.map(|(spec, _)| spec)).await;
         }
@@ -138,21 +138,21 @@ impl CopyEngine {
 
     /// Decides what is done with a command, as the nodes are at this moment.
     fn step<'a>(&self, call: Call<'a>) -> Step<'a> {
-        let shared = &*self.shared;
-        let plan = match replicate::plan(Context::Pipeline, &call, || shared.nodes.clock()) {
+        let topology = &*self.topology;
+        let plan = match replicate::plan(Context::Pipeline, &call, || topology.nodes.clock()) {
             Ok(plan) => plan,
             Err(error) => return Step::Nothing(error),
         };
         let (spec, key) = (call.spec, call.first_key());
-        let is_up = |idx: &usize| shared.nodes.at(*idx).is_connected();
-        let order = || shared.nodes.ring().successors(key.unwrap_or_default());
+        let is_up = |idx: &usize| topology.nodes.at(*idx).is_connected();
+        let order = || topology.nodes.ring().successors(key.unwrap_or_default());
         let one = |call, node: Option<usize>| match node {
             Some(idx) => Step::One(call, idx),
             None => Step::ByItself(call),
         };
         match plan {
             Replication::AsItIs if spec.access == Access::Read && spec.copy == OnCopy::AnyNode => {
-                let in_sync = |idx: &usize| shared.nodes.member(*idx).trust(call.keys()) == Trust::Full;
+                let in_sync = |idx: &usize| topology.nodes.member(*idx).trust(call.keys()) == Trust::Full;
                 let first = order().filter(in_sync).find(is_up).or_else(|| order().find(in_sync));
                 one(call, first)
             }
@@ -193,7 +193,7 @@ impl CopyEngine {
         commands: &[Recorded],
     ) -> Result<Vec<Result<CopyReply, Error>>, Error> {
         self.check_identity().await?;
-        let nodes = &self.shared.nodes;
+        let nodes = &self.topology.nodes;
         self.learn_clock_for(commands.iter().map(|command| command.spec)).await;
         let steps: Result<Vec<_>, _> = commands
             .iter()
@@ -207,7 +207,7 @@ impl CopyEngine {
 
     async fn learn_clock_for(&self, mut specs: impl Iterator<Item = &'static Spec>) {
         if specs.any(expiry::tells_a_life) {
-            Budget::new(self.deadline, 1).learn_clock(&self.shared.nodes).await;
+            Budget::new(self.deadline, 1).learn_clock(&self.topology.nodes).await;
         }
     }
 
@@ -275,11 +275,11 @@ impl SendMany for RedisCopy {
 
     async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
         let answered = |outcomes: Vec<_>| answered(outcomes.into_iter().map(Some).collect());
-        self.engine.run_many(commands, |command| Ok((command.spec, &command.cmd)), answered).await;
+        self.engine().run_many(commands, |command| Ok((command.spec, &command.cmd)), answered).await;
     }
 
     async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
-        match self.engine.run_block(commands).await {
+        match self.engine().run_block(commands).await {
             Ok(outcomes) => outcomes.into_iter().map(Some).collect(),
             Err(error) => commands.iter().map(|_| Some(Err(error.clone()))).collect(),
         }

@@ -18,7 +18,7 @@ use crate::dispatch::failover_read::lacks_something;
 use crate::dispatch::failover_read::says_no_such_key;
 use crate::dispatch::write_guard::WriteGuard;
 use crate::engine::copy::CopyEngine;
-use crate::engine::copy::Shared;
+use crate::engine::copy::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::hints::log::Trust;
@@ -44,23 +44,23 @@ pub(crate) struct Wave<'a> {
 
 impl<'a> Wave<'a> {
     pub(crate) fn new(copy: &'a CopyEngine, steps: &'a [Step<'a>]) -> Self {
-        let shared = &*copy.shared;
+        let topology = &*copy.topology;
         let guard = steps.iter().map(|step| match step {
             Step::All(call, _) if call.spec.access == Access::Write => {
-                let mut guard = WriteGuard::new(shared, call);
+                let mut guard = WriteGuard::new(topology, call);
                 guard.sending();
                 Some(guard)
             }
             _ => None,
         });
-        let answers = shared.nodes.iter().map(|_| OnceLock::new()).collect();
+        let answers = topology.nodes.iter().map(|_| OnceLock::new()).collect();
         let budget = Budget::new(copy.deadline, 1);
         Self { copy, steps, budget, guard: guard.collect(), answers, doubted: Vec::new() }
     }
 
     /// Sends all of them and returns one outcome for each.
     pub(crate) async fn send(mut self) -> Vec<Result<CopyReply, Error>> {
-        let nodes = self.copy.shared.nodes.members().map(|member| member.writer()).enumerate();
+        let nodes = self.copy.topology.nodes.members().map(|member| member.writer()).enumerate();
         // A write is not given up before its time; reads alone leave time for asking elsewhere.
         let writes = self.guard.iter().any(Option::is_some);
         let sent = nodes.zip(&self.answers).map(async |((idx, node), answers)| {
@@ -91,7 +91,7 @@ impl<'a> Wave<'a> {
     pub(crate) async fn send_block(mut self) -> Vec<Result<CopyReply, Error>> {
         let commands = self.steps.iter().filter_map(|step| step.on(0));
         let block: Vec<_> = commands.map(|(spec, cmd)| Recorded::new(spec, cmd.clone())).collect();
-        let sent = self.copy.shared.nodes.members().map(|member| member.writer()).zip(&self.answers).map(
+        let sent = self.copy.topology.nodes.members().map(|member| member.writer()).zip(&self.answers).map(
             async |(node, answers)| {
                 let _first = answers.set(self.budget.all(node).send_block(&block).await);
             },
@@ -103,7 +103,7 @@ impl<'a> Wave<'a> {
 
     /// Makes sure, once for each node that says that something is not there, that it had not been emptied.
     async fn doubt(&mut self) {
-        if self.copy.shared.identity.is_none() {
+        if self.copy.topology.identity.is_none() {
             return;
         }
         let lacks = |(idx, answers): (usize, &OnceLock<Answers>)| {
@@ -142,7 +142,7 @@ impl<'a> Wave<'a> {
     /// Tells what became of each command, in order, and notes what was missed. Those without an outcome can be asked
     /// elsewhere.
     fn judge(&mut self) -> Vec<Option<Result<CopyReply, Error>>> {
-        let shared = &*self.copy.shared;
+        let topology = &*self.copy.topology;
         let answers = self.answers.iter_mut().map(|answers| answers.take().unwrap_or_default().into_iter());
         let mut answers: Vec<_> = answers.collect();
         let doubted = std::mem::take(&mut self.doubted);
@@ -150,7 +150,7 @@ impl<'a> Wave<'a> {
         let is_over = self.budget.is_over();
         let mut next = |idx: usize, spec: &Spec| {
             let answer = answers.get_mut(idx).and_then(Iterator::next);
-            answer.unwrap_or_else(|| Err(lost(Some(shared.nodes.name(idx)), spec.name)))
+            answer.unwrap_or_else(|| Err(lost(Some(topology.nodes.name(idx)), spec.name)))
         };
         let last_writes_of = OnceCell::new();
         let is_written_after = |i: usize, call: &Call<'_>| {
@@ -167,13 +167,13 @@ impl<'a> Wave<'a> {
             Step::Nothing(error) => Some(Err(error.clone())),
             Step::ByItself(call) => Some(Err(Error::Node(lost(None, call.spec.name)))),
             Step::All(call, _) => {
-                let answers: Answers = (0..shared.nodes.len()).map(|idx| next(idx, call.spec)).collect();
+                let answers: Answers = (0..topology.nodes.len()).map(|idx| next(idx, call.spec)).collect();
                 Some(match guard {
                     Some(mut guard) => guard.conclude(answers).map(CopyReply::All),
-                    None => shared.judge_all(call, answers, &doubted),
+                    None => topology.judge_all(call, answers, &doubted),
                 })
             }
-            Step::One(call, idx) => match shared.judge_one(call, (*idx, next(*idx, call.spec)), &doubted) {
+            Step::One(call, idx) => match topology.judge_one(call, (*idx, next(*idx, call.spec)), &doubted) {
                 Judged::Open(error)
                     if is_over || call.spec.access == Access::Read && is_written_after(i, call) =>
                 {
@@ -196,7 +196,7 @@ impl Drop for Wave<'_> {
             let answer = answers.get_mut(idx).and_then(Iterator::next);
             answer.map_or(Ack::Maybe, |answer| Ack::from(&answer))
         };
-        let n_nodes = self.copy.shared.nodes.len();
+        let n_nodes = self.copy.topology.nodes.len();
         // None, if it has been judged.
         for (step, guard) in self.steps.iter().zip(&mut self.guard) {
             match (step, guard) {
@@ -220,7 +220,7 @@ enum Judged {
     Open(Error),
 }
 
-impl Shared {
+impl CopyTopology {
     /// What every node's answer to a command comes to.
     fn judge_all(&self, call: &Call<'_>, answers: Answers, doubted: &[usize]) -> Result<CopyReply, Error> {
         match call.spec.access {

@@ -54,7 +54,7 @@ fn vote(member: &Member, answer: Result<bool, node::Error>) -> Result<bool, node
 /// Whether a majority of the nodes answered yes; the answers stand in the order of the nodes.
 fn majority(copy: &CopyEngine, answers: Vec<Result<bool, node::Error>>) -> Result<bool, Error> {
     let mut quorum = Quorum::of(answers.len());
-    for (member, answer) in copy.shared.nodes.members().zip(answers) {
+    for (member, answer) in copy.topology.nodes.members().zip(answers) {
         quorum.count(member.name(), vote(member, answer));
     }
     quorum.outcome(rows::EVALSHA.spec().name)
@@ -62,9 +62,10 @@ fn majority(copy: &CopyEngine, answers: Vec<Result<bool, node::Error>>) -> Resul
 
 impl HoldLocks for RedisCopy {
     async fn take_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
-        let writers = self.engine.writers().await?;
+        let engine = self.engine();
+        let writers = engine.writers().await?;
         let begun = Instant::now();
-        let members = self.engine.shared.nodes.members();
+        let members = engine.topology.nodes.members();
         let mut quorum = Quorum::of(members.len());
         let mut answers: FuturesUnordered<_> = members
             .zip(writers)
@@ -92,19 +93,22 @@ impl HoldLocks for RedisCopy {
     }
 
     async fn extend_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
-        let writers = self.engine.writers().await?;
+        let engine = self.engine();
+        let writers = engine.writers().await?;
         let begun = Instant::now();
         let extended = writers.map(async |node| Ok(node.extend_lock(name, token, time).await?.is_some()));
-        Ok(if majority(&self.engine, join_all(extended).await)? { until(begun, time) } else { None })
+        Ok(if majority(&engine, join_all(extended).await)? { until(begun, time) } else { None })
     }
 
     async fn owns_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
-        let owned = self.engine.writers().await?.map(|node| node.owns_lock(name, token));
-        majority(&self.engine, join_all(owned).await)
+        let engine = self.engine();
+        let owned = engine.writers().await?.map(|node| node.owns_lock(name, token));
+        majority(&engine, join_all(owned).await)
     }
 
     async fn release_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
-        let released = self.engine.writers().await?.map(|node| node.release_lock(name, token));
-        majority(&self.engine, join_all(released).await)
+        let engine = self.engine();
+        let released = engine.writers().await?.map(|node| node.release_lock(name, token));
+        majority(&engine, join_all(released).await)
     }
 }

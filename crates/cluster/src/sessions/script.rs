@@ -34,11 +34,12 @@ impl RunScript for RedisRing {
 
 impl RunScript for RedisCopy {
     async fn invoke<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<Replies<T>, Error> {
+        let engine = self.engine();
         let (spec, cmd) = call.command();
         if call.is_read_only() {
-            let reply = match (self.engine.run_read(&Call::new(spec, &cmd)).await, call.command_with_code()) {
+            let reply = match (engine.run_read(&Call::new(spec, &cmd)).await, call.command_with_code()) {
                 (Err(error), Some((spec, cmd))) if unknown(&error) => {
-                    self.engine.run_read(&Call::new(spec, &cmd)).await?
+                    engine.run_read(&Call::new(spec, &cmd)).await?
                 }
                 (reply, _) => reply?,
             };
@@ -51,7 +52,7 @@ impl RunScript for RedisCopy {
                           everywhere, or run it on one node, by `on_node(name)`";
             return Err(Error::refused(spec.name, "copy", reason));
         }
-        Ok(self.engine.run_script(&Call::new(spec, &cmd), call).await?.decode(spec.name))
+        Ok(engine.run_script(&Call::new(spec, &cmd), call).await?.decode(spec.name))
     }
 
     fn is_unknown_script(error: &Error) -> bool {
