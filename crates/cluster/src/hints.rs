@@ -1,4 +1,5 @@
 //! Hinted handoff: what a node of a copy has missed is remembered, and brought over when the node is back.
 
 pub(crate) mod copy_window;
+pub(crate) mod key_log;
 pub(crate) mod log;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
-/// How many keys are remembered; above, all of the node's are removed when it returns.
-pub(crate) const MOST_KEYS: usize = 100_000;
+use crate::hints::key_log::Flooded;
+use crate::hints::key_log::KeyLog;
+
 /// How many keys are removed at once.
 pub(crate) const BATCH: usize = 500;
 /// How few keys are left to be removed when no write begins any more, so that there is an end to it.
@@ -28,13 +29,13 @@ pub(crate) struct Outage {
     served: Option<Instant>,
     /// When it served again after others had answered for it.
     returned: Option<Instant>,
-    /// The keys that others took writes of.
-    missed: HashSet<Vec<u8>>,
+    /// The keys that others took writes of; if they are too many, all of the node's are removed when it returns.
+    missed: KeyLog,
     missed_too_many: bool,
     /// The last of them are being removed from it: no write begins elsewhere until that is done.
     is_closing: bool,
     /// The keys of which nothing is left from before, on each node that stands in.
-    known: HashMap<Arc<str>, HashSet<Vec<u8>>>,
+    known: HashMap<Arc<str>, KeyLog>,
     /// How many writes are under way on each node that stands in.
     writing: HashMap<Arc<str>, usize>,
     /// The nodes that may hold keys of it from before.
@@ -105,13 +106,7 @@ impl Outage {
             return Begin::NotYet;
         }
         *self.writing.entry(Arc::clone(on)).or_default() += 1;
-        if let Some(key) = missed.filter(|key| !self.missed.contains(*key)) {
-            self.missed.insert(key.to_vec());
-        }
-        if self.missed.len() > MOST_KEYS {
-            self.missed.clear();
-            self.missed_too_many = true;
-        }
+        self.missed_too_many |= self.missed.record(missed.into_iter()).0;
         Begin::Now
     }
 
@@ -133,12 +128,12 @@ impl Outage {
     pub(crate) fn batch(&mut self) -> Batch {
         let all = std::mem::take(&mut self.missed_too_many);
         self.is_closing = !all && self.missed.len() <= FEW;
-        Batch { all, keys: self.missed.iter().take(BATCH).cloned().collect() }
+        Batch { all, keys: self.missed.iter().take(BATCH).map(|(key, _)| key.to_vec()).collect() }
     }
 
     pub(crate) fn removed(&mut self, batch: &Batch) {
         for key in &batch.keys {
-            self.missed.remove(key);
+            self.missed.forget(key, u64::MAX);
         }
     }
 
@@ -190,10 +185,8 @@ impl Outage {
 
     /// Nothing of a key is left from before on a node that stands in.
     pub(crate) fn knows(&mut self, on: &Arc<str>, key: &[u8]) {
-        let known = self.known.entry(Arc::clone(on)).or_default();
-        if known.len() < MOST_KEYS {
-            known.insert(key.to_vec());
-        }
+        // Of too many none is known, and each is looked at again.
+        let Flooded(_) = self.known.entry(Arc::clone(on)).or_default().record(std::iter::once(key));
     }
 
     /// These nodes may hold keys that the node has by now.
@@ -222,6 +215,7 @@ impl Outage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hints::key_log::MOST_KEYS;
 
     #[test]
     fn too_many_keys_count_as_all() {

@@ -1,6 +1,5 @@
 //! The hint log of one node of a copy: which keys it has missed, as far as this client knows.
 
-use std::collections::HashMap;
 use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
@@ -14,13 +13,10 @@ use redisdb_node::Node;
 use redisdb_node::plumbing::Fence;
 
 use crate::health::Health;
+use crate::hints::key_log::KeyLog;
 use crate::membership::state_machine::Memory;
 use crate::membership::state_machine::NodeState;
 use crate::membership::state_machine::Observation;
-
-/// How many keys are remembered one by one, and how many bytes of them; above, the whole node counts as behind.
-const MOST_KEYS: usize = 100_000;
-const MOST_BYTES: usize = 16 << 20;
 
 /// What one node has missed.
 #[derive(Debug)]
@@ -43,10 +39,7 @@ pub(crate) struct HintLog {
 #[derive(Debug)]
 pub(super) struct Keys {
     pub(super) state: NodeState,
-    /// Each key with the number of the last write of it that was missed.
-    pub(super) missed: HashMap<Vec<u8>, u64>,
-    pub(super) bytes: usize,
-    pub(super) n_writes: u64,
+    pub(super) missed: KeyLog,
     /// How often everything was missed, so that a repair notices when it happens while it runs.
     pub(super) n_floods: u64,
     /// The hashes of the keys of the last batches that were copied.
@@ -64,28 +57,10 @@ pub(crate) enum Trust {
     Stale,
 }
 
-impl Keys {
-    /// Whether any of these keys was missed; of none, any at all.
-    fn has_missed_any<'a>(&self, mut keys: impl Iterator<Item = &'a [u8]>) -> bool {
-        let mut any = false;
-        let has_missed = keys.any(|key| {
-            any = true;
-            self.missed.contains_key(key)
-        });
-        has_missed || !any && !self.missed.is_empty()
-    }
-}
-
 impl Default for HintLog {
     fn default() -> Self {
-        let keys = Keys {
-            state: NodeState::NEW,
-            missed: HashMap::new(),
-            bytes: 0,
-            n_writes: 0,
-            n_floods: 0,
-            batches: VecDeque::new(),
-        };
+        let keys =
+            Keys { state: NodeState::NEW, missed: KeyLog::default(), n_floods: 0, batches: VecDeque::new() };
         Self {
             trusted: AtomicU64::new(0),
             readable: AtomicBool::new(NodeState::NEW.is_readable()),
@@ -103,21 +78,15 @@ impl HintLog {
     /// Records that the node may not have taken a write of these keys; of none, that it missed a write of all.
     pub(crate) fn record_hint<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
         let mut held = self.held();
-        let mut any = false;
-        for key in keys {
-            any = true;
-            held.n_writes += 1;
-            let number = held.n_writes;
-            if held.missed.insert(key.to_vec(), number).is_none() {
-                held.bytes += key.len();
+        let mut keys = keys.peekable();
+        let is_flooded = match keys.peek() {
+            Some(_) => held.missed.record(keys).0,
+            None => {
+                held.missed.clear();
+                true
             }
-        }
-        let is_flooded = !any || held.missed.len() > MOST_KEYS || held.bytes > MOST_BYTES;
-        if is_flooded {
-            held.missed.clear();
-            held.bytes = 0;
-            held.n_floods += 1;
-        }
+        };
+        held.n_floods += u64::from(is_flooded);
         self.n_keys.store(held.missed.len(), Ordering::Release);
         self.turn(&mut held, if is_flooded { Observation::Flooded } else { Observation::Missed });
     }
@@ -155,7 +124,7 @@ impl HintLog {
         }
         let held = self.held();
         match held.state.health {
-            _ if held.has_missed_any(keys) => Trust::Stale,
+            _ if held.missed.contains_any(keys) => Trust::Stale,
             _ if held.state.is_readable() => Trust::Full,
             Health::Replaying => Trust::Provisional,
             _ => Trust::Stale,
@@ -166,7 +135,7 @@ impl HintLog {
     /// none, of everything.
     pub(crate) fn holds<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> bool {
         let held = self.held();
-        self.is_trusted(node) && held.state.memory == Memory::Whole && !held.has_missed_any(keys)
+        self.is_trusted(node) && held.state.memory == Memory::Whole && !held.missed.contains_any(keys)
     }
 
     /// Returns whether the node's answer about these keys can be trusted; of none, about anything.
@@ -244,26 +213,23 @@ impl HintLog {
 
     /// Returns whether this key is remembered as missed.
     pub(crate) fn has_missed_of(&self, key: &[u8]) -> bool {
-        self.has_missed() && self.held().missed.contains_key(key)
+        self.has_missed() && self.held().missed.contains(key)
     }
 
     /// The keys that are missed now, each with the number of its last write.
     pub(crate) fn missed_keys(&self) -> Vec<(Vec<u8>, u64)> {
-        self.held().missed.iter().map(|(key, number)| (key.clone(), *number)).collect()
+        self.held().missed.iter().map(|(key, number)| (key.to_vec(), number)).collect()
     }
 
     /// The number of the last write that was missed.
     pub(crate) fn last_missed(&self) -> u64 {
-        self.held().n_writes
+        self.held().missed.last()
     }
 
     /// Forgets a key that is the same as on a node in sync, unless it has been missed again since.
     pub(crate) fn forget(&self, key: &[u8], number: u64) {
         let mut held = self.held();
-        if held.missed.get(key) == Some(&number) {
-            held.missed.remove(key);
-            held.bytes -= key.len();
-        }
+        held.missed.forget(key, number);
         self.n_keys.store(held.missed.len(), Ordering::Release);
     }
 
@@ -271,17 +237,10 @@ impl HintLog {
     /// none, all keys, which it has removed.
     pub(crate) fn settle<'a>(&self, keys: impl Iterator<Item = &'a [u8]>, last: u64) {
         let mut held = self.held();
-        let mut any = false;
-        for key in keys {
-            any = true;
-            if held.missed.get(key).is_some_and(|number| *number <= last) {
-                held.missed.remove(key);
-                held.bytes -= key.len();
-            }
-        }
-        if !any {
-            held.missed.retain(|_, number| last < *number);
-            held.bytes = held.missed.keys().map(Vec::len).sum();
+        let mut keys = keys.peekable();
+        match keys.peek() {
+            Some(_) => keys.for_each(|key| held.missed.forget(key, last)),
+            None => held.missed.forget_all(last),
         }
         self.n_keys.store(held.missed.len(), Ordering::Release);
     }
@@ -289,7 +248,7 @@ impl HintLog {
     /// Records that all that was missed up to this write has been brought over, if it has.
     pub(crate) fn catch_up(&self, last: u64) -> bool {
         let mut held = self.held();
-        let caught_up = held.missed.values().all(|number| last < *number);
+        let caught_up = held.missed.iter().all(|(_, number)| last < number);
         if caught_up {
             let is_behind = !held.missed.is_empty();
             self.turn(&mut held, Observation::CaughtUp);
@@ -325,6 +284,7 @@ mod tests {
     use redisdb_node::NodeConfig;
 
     use super::*;
+    use crate::hints::key_log::MOST_BYTES;
 
     fn key(key: &str) -> impl Iterator<Item = &[u8]> {
         std::iter::once(key.as_bytes())
@@ -358,12 +318,10 @@ mod tests {
         hints.settle([b"a".as_slice(), b"b", b"x"].into_iter(), last);
         let is_behind = |name| !hints.in_sync(&node, key(name));
         assert_eq!(["a", "b", "c"].map(is_behind), [false, true, true]);
-        assert_eq!(hints.held().bytes, 2);
         let last = hints.last_missed();
         hints.record_hint(key("c"));
         hints.settle(std::iter::empty(), last);
         assert_eq!(["a", "b", "c"].map(is_behind), [false, false, true]);
-        assert_eq!(hints.held().bytes, 1);
     }
 
     #[test]
