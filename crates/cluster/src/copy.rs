@@ -196,12 +196,12 @@ impl RedisCopy {
 
     /// Says where a command would go that is called by itself, and why, or why it would not; nothing is sent.
     pub fn explain(&self, cmd: &Cmd) -> Explanation {
-        explain::for_copy(self.engine().placement(), cmd)
+        explain::alone(&*self.engine().topology, cmd)
     }
 
     /// The same of each command of a pipeline, which may be atomic.
     pub fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
-        explain::pipeline_for_copy(self.engine().placement(), pipeline)
+        explain::pipeline(&*self.engine().topology, pipeline)
     }
 }
 
@@ -328,7 +328,7 @@ impl RedisCopy {
     /// Every process replaces the nodes for itself. What one process writes before it does so is brought over by its own
     /// comparison afterwards, so a node that joins may give other processes older values until the last one has replaced.
     /// A [lock](Self::lock) that is held stays where it was taken: replace fewer nodes than half, and the next ones after
-    /// the longest lock has run out.
+    /// the longest lock has run out. A subscription stays on the nodes on which it was made: subscribe anew.
     ///
     /// ```
     /// # use redisdb_cluster::RedisCopy;

@@ -1,27 +1,20 @@
 //! An explanation where a command would go, and why, without sending it.
 
 use std::fmt;
-use std::time::SystemTime;
 
 use redis::Cmd;
 use redis::Pipeline;
-use redisdb_hashring::HashRing;
 use redisdb_node::command::Access;
 use redisdb_node::command::Merge;
-use redisdb_node::command::OnCopy;
-use redisdb_node::command::Spec;
 use redisdb_node::plumbing::foreign;
 
 use crate::call::Call;
-use crate::dispatch::failover_read::rule_of;
-use crate::engine::topology::Topology;
 use crate::error::Error;
 use crate::error::first_word;
+use crate::plan::Plan;
+use crate::plan::Planner;
 use crate::plan::context::Context;
 use crate::plan::context::row;
-use crate::plan::replicate;
-use crate::plan::replicate::Replication;
-use crate::plan::route::Route;
 
 /// Where a command would go and why, or why it would not; shown as a sentence. A call is decided by the same rules.
 #[derive(Debug, Clone)]
@@ -71,93 +64,67 @@ pub enum Decision {
     Refused(Error),
 }
 
-/// On a ring: where a command would go that is called by itself.
-pub(crate) fn for_ring(topology: &Topology, cmd: &Cmd) -> Explanation {
-    explain("ring", cmd, |spec| on_ring(topology, spec, cmd, Context::Alone))
+/// Where a command would go that is called by itself.
+pub(crate) fn alone<P: Planner>(planner: &P, cmd: &Cmd) -> Explanation {
+    explain(planner, cmd, Context::Alone)
 }
 
-/// The same of each command of a pipeline.
-pub(crate) fn pipeline_for_ring(topology: &Topology, pipeline: &Pipeline) -> Vec<Explanation> {
+/// Where each command of a pipeline would go.
+pub(crate) fn pipeline<P: Planner>(planner: &P, pipeline: &Pipeline) -> Vec<Explanation> {
     if !pipeline.is_transaction() {
-        let decide = |cmd, spec| on_ring(topology, spec, cmd, Context::Pipeline);
-        return pipeline.cmd_iter().map(|cmd| explain("ring", cmd, |spec| decide(cmd, spec))).collect();
+        return pipeline.cmd_iter().map(|cmd| explain(planner, cmd, Context::Pipeline)).collect();
     }
-    let block = pipeline.cmd_iter().map(|cmd| Ok((row(cmd)?, cmd))).collect::<Result<Vec<_>, Error>>();
-    let owner = block.and_then(|block| topology.route_together(block.into_iter(), Context::Block));
-    let decide = |cmd, spec| {
-        let node = topology.nodes.name(owner.clone()?).to_string();
-        Ok(Decision::Node { node, key: first_key(spec, cmd) })
-    };
-    pipeline.cmd_iter().map(|cmd| explain("ring", cmd, |spec| decide(cmd, spec))).collect()
-}
-
-/// On a copy: where a command would go that is called by itself.
-pub(crate) fn for_copy(placement: &HashRing, cmd: &Cmd) -> Explanation {
-    explain("copy", cmd, |spec| on_copy(placement, spec, cmd, Context::Alone))
-}
-
-/// The same of each command of a pipeline.
-pub(crate) fn pipeline_for_copy(placement: &HashRing, pipeline: &Pipeline) -> Vec<Explanation> {
-    let context = if pipeline.is_transaction() { Context::Block } else { Context::Pipeline };
-    let decide = |cmd, spec| on_copy(placement, spec, cmd, context);
-    let explained = pipeline.cmd_iter().map(|cmd| explain("copy", cmd, |spec| decide(cmd, spec)));
-    let mut explained: Vec<_> = explained.collect();
-    // One command of a block that is refused, and none is sent.
-    let refused = explained.iter().find_map(|explanation| match &explanation.decision {
-        Decision::Refused(error) if context == Context::Block => Some(error.clone()),
-        _ => None,
+    let calls =
+        pipeline.cmd_iter().map(|cmd| Ok(Call::new(row(cmd)?, cmd))).collect::<Result<Vec<_>, Error>>();
+    let plans = calls.and_then(|calls| {
+        let plans = planner.plan_block(&calls)?;
+        Ok(calls.iter().zip(plans).map(|(call, plan)| decision(planner, call, plan)).collect::<Vec<_>>())
     });
-    if let Some(error) = refused {
-        explained.iter_mut().for_each(|explanation| explanation.decision = Decision::Refused(error.clone()));
+    let of = |cmd, decision| Explanation { command: name_of(cmd), strategy: P::STRATEGY, decision };
+    match plans {
+        Ok(decisions) => {
+            pipeline.cmd_iter().zip(decisions).map(|(cmd, decision)| of(cmd, decision)).collect()
+        }
+        // One command of a block that is refused, and none is sent.
+        Err(error) => pipeline.cmd_iter().map(|cmd| of(cmd, Decision::Refused(error.clone()))).collect(),
     }
-    explained
 }
 
-fn on_ring(topology: &Topology, spec: &'static Spec, cmd: &Cmd, context: Context) -> Result<Decision, Error> {
-    let name = |idx: usize| topology.nodes.name(idx).to_string();
-    Ok(match topology.route(spec, cmd, context)? {
-        Route::Owner(idx) => Decision::Node { node: name(idx), key: first_key(spec, cmd) },
-        Route::Parts(split, merge) => {
+fn explain<P: Planner>(planner: &P, cmd: &Cmd, context: Context) -> Explanation {
+    let decided = row(cmd).and_then(|spec| {
+        let call = Call::new(spec, cmd);
+        Ok(decision(planner, &call, planner.plan(&call, context)?))
+    });
+    let decision = decided.unwrap_or_else(Decision::Refused);
+    Explanation { command: name_of(cmd), strategy: P::STRATEGY, decision }
+}
+
+fn decision(planner: &impl Planner, call: &Call<'_>, plan: Plan) -> Decision {
+    let nodes = planner.nodes();
+    let name = |idx: usize| nodes.name(idx).to_string();
+    let key = call.first_key();
+    match plan {
+        Plan::One(idx) => Decision::Node { node: name(idx), key: key.map(<[u8]>::to_vec) },
+        Plan::Parts(split, merge) => {
             let parts = split.parts.into_iter().map(|part| (name(part.node), part.n_keys)).collect();
             Decision::Split { parts, merge }
         }
-        Route::EveryNode(merge) => Decision::EveryNode { merge: Some(merge), absolute: false },
-        Route::AnyNode => Decision::AnyNode,
-    })
-}
-
-fn on_copy(ring: &HashRing, spec: &'static Spec, cmd: &Cmd, context: Context) -> Result<Decision, Error> {
-    let call = Call::new(spec, cmd);
-    let key = call.first_key().map(<[u8]>::to_vec);
-    let first = || ring.name(ring.lookup(key.as_deref().unwrap_or_default())).to_owned();
-    Ok(match (replicate::plan(context, &call, || SystemTime::UNIX_EPOCH)?, spec.access) {
-        (Replication::AsItIs, Access::Read) if context == Context::Block => {
+        Plan::Every(merge) => Decision::EveryNode { merge: Some(merge), absolute: false },
+        // In a block every node is asked, and one answers.
+        Plan::All(_) if call.spec.access == Access::Read => {
             Decision::EveryNode { merge: Some(Merge::First), absolute: false }
         }
-        (Replication::AsItIs, Access::Read) if spec.copy == OnCopy::EveryNode => {
-            Decision::EveryNode { merge: Some(rule_of(spec)), absolute: false }
+        Plan::All(instead) => Decision::EveryNode { merge: None, absolute: instead.is_some() },
+        Plan::PrimaryFirst(..) => {
+            Decision::Decided { node: nodes.owner(key.unwrap_or_default()).name().to_owned() }
         }
-        (Replication::OneNode, _) | (_, Access::Read) => Decision::Node { node: first(), key: key.clone() },
-        (Replication::Decided(..), _) => Decision::Decided { node: first() },
-        (Replication::AsItIs, _) => Decision::EveryNode { merge: None, absolute: false },
-        (Replication::Instead(_), _) => Decision::EveryNode { merge: None, absolute: true },
-    })
+        Plan::Any => Decision::AnyNode,
+    }
 }
 
-fn explain(
-    strategy: &'static str,
-    cmd: &Cmd,
-    decide: impl FnOnce(&'static Spec) -> Result<Decision, Error>,
-) -> Explanation {
-    let (command, decision) = match row(cmd) {
-        Ok(spec) => (spec.name.to_owned(), decide(spec).unwrap_or_else(Decision::Refused)),
-        Err(unknown) => (first_word(cmd), Decision::Refused(unknown)),
-    };
-    Explanation { command, strategy, decision }
-}
-
-fn first_key(spec: &Spec, cmd: &Cmd) -> Option<Vec<u8>> {
-    spec.first_key(cmd).ok().flatten().map(<[u8]>::to_vec)
+/// The command, as on the wire.
+fn name_of(cmd: &Cmd) -> String {
+    row(cmd).map_or_else(|_| first_word(cmd), |spec| spec.name.to_owned())
 }
 
 impl fmt::Display for Explanation {

@@ -19,9 +19,9 @@ use redisdb_node::plumbing::Recorded;
 use crate::copy::RedisCopy;
 use crate::engine::copy::CopyEngine;
 use crate::error::Error;
-use crate::pipeline::copy::CopyReply;
 use crate::pipeline::lent;
 use crate::plan::context::row;
+use crate::reply::NodesReply;
 use crate::ring::RedisRing;
 
 /// A command goes where [`explain`](RedisRing::explain) says. A pipeline is grouped by node, and each command has its own
@@ -99,7 +99,7 @@ async fn run_many(copy: &CopyEngine, pipeline: &Pipeline) -> Result<Vec<Value>, 
     let mut told = Told::of(pipeline)?;
     let commands: Vec<(Result<&'static Spec, Error>, &Cmd)> =
         pipeline.cmd_iter().map(|cmd| (row(cmd), cmd)).collect();
-    let mut outcome = |outcome: Result<CopyReply, Error>| {
+    let mut outcome = |outcome: Result<NodesReply, Error>| {
         let spec = commands.get(told.values.len()).and_then(|(spec, _)| spec.as_ref().ok());
         told.push(outcome.and_then(|reply| match spec {
             Some(spec) => reply.into_one(spec),
@@ -132,7 +132,7 @@ async fn run_block(copy: &CopyEngine, pipeline: &Pipeline) -> Result<Vec<Value>,
 }
 
 /// Why a block was executed by no node: each of them discarded it, or could not be reached.
-fn discarded(outcomes: &[Result<CopyReply, Error>]) -> Option<&Error> {
+fn discarded(outcomes: &[Result<NodesReply, Error>]) -> Option<&Error> {
     let is_discarded =
         |error: &node::Error| matches!(error.kind(), node::ErrorKind::Server(error) if error.cause.is_some());
     let nowhere = |error: &Error| {

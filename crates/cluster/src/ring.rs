@@ -226,7 +226,7 @@ impl RedisRing {
     /// # Ok::<(), redisdb_cluster::Error>(())
     /// ```
     pub fn explain(&self, cmd: &Cmd) -> Explanation {
-        explain::for_ring(&self.engine.topology(), cmd)
+        explain::alone(&*self.engine.topology(), cmd)
     }
 
     /// The same of each command of a pipeline. One that is atomic goes to one node, or none of it is sent; the queue of a
@@ -243,7 +243,7 @@ impl RedisRing {
     /// # Ok::<(), redisdb_cluster::Error>(())
     /// ```
     pub fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
-        explain::pipeline_for_ring(&self.engine.topology(), pipeline)
+        explain::pipeline(&*self.engine.topology(), pipeline)
     }
 }
 
@@ -326,7 +326,7 @@ impl RedisRing {
     ///
     /// A call that is under way ends on the nodes on which it began; each later one sees the new nodes only. A node that
     /// is configured as before keeps its connection. The connections of a removed one are closed when the last call on it
-    /// has ended.
+    /// has ended. A subscription stays on the nodes on which it was made: subscribe anew.
     ///
     /// No key is moved: those that change their owner are missing from then on. [`HashRing::moved`] tells beforehand how
     /// many that will be.
@@ -380,7 +380,7 @@ impl Execute for RedisRing {
         command: &'static Command<Each>,
         cmd: Cmd,
     ) -> Result<PerNode<T>, Error> {
-        self.engine.reply(command.spec(), &cmd).await?.read_each(command.spec().name)
+        Ok(self.engine.reply(command.spec(), &cmd).await?.read_each(command.spec()))
     }
 
     fn tag_delimiters(&self) -> (u8, u8) {

@@ -41,14 +41,13 @@ pub use redisdb_hashring::Layout;
 pub use redisdb_node::NodeConfig;
 
 // What it answers, and what goes wrong.
-pub use redisdb_cluster::CopyReply;
 pub use redisdb_cluster::Error;
+pub use redisdb_cluster::NodesReply;
 pub use redisdb_cluster::Outcome;
 pub use redisdb_cluster::Partial;
 pub use redisdb_cluster::PerNode;
 pub use redisdb_cluster::Replies;
 pub use redisdb_cluster::RingAnswers;
-pub use redisdb_cluster::RingReply;
 pub use redisdb_cluster::Unavailable;
 
 // How the nodes are, and what brings them back.

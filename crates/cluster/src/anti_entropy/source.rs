@@ -71,7 +71,7 @@ impl CopyTopology {
     /// The first other node, in the order in which this key is read, that answers and has missed nothing of it.
     pub(crate) fn source_of(&self, target: usize, key: &[u8]) -> Option<usize> {
         let of = |wanted: Trust| {
-            self.nodes.ring().successors(key).find(|idx| {
+            self.nodes.places(key).find(|idx| {
                 let member = self.nodes.member(*idx);
                 *idx != target && member.node().is_connected() && member.trust(std::iter::once(key)) == wanted
             })

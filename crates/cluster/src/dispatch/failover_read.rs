@@ -1,7 +1,6 @@
 //! A read on a copy: one node answers, or the next one.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -9,8 +8,6 @@ use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::command::Merge;
-use redisdb_node::command::OnCopy;
-use redisdb_node::command::OnRing;
 use redisdb_node::command::Spec;
 
 use crate::call::Call;
@@ -20,32 +17,32 @@ use crate::engine::copy::CopyTopology;
 use crate::engine::member::Member;
 use crate::error::Error;
 use crate::hints::log::Trust;
-use crate::pipeline::copy::CopyReply;
+use crate::plan::Plan;
+use crate::plan::Planner;
 use crate::plan::context::Context;
 use crate::plan::merge::PartValue;
 use crate::plan::merge::merge;
-use crate::plan::replicate;
 use crate::policy::ReadFrom;
 use crate::replies::Replies;
+use crate::reply::NodesReply;
 
 impl CopyEngine {
     /// Asks one node, and the next one when that cannot answer.
-    pub(crate) async fn run_read(&self, call: &Call<'_>) -> Result<CopyReply, Error> {
+    pub(crate) async fn run_read(&self, call: &Call<'_>) -> Result<NodesReply, Error> {
         let Call { spec, cmd, .. } = *call;
         let mut budget = self.budget(self.topology.nodes.len()).await?;
-        let _sendable = replicate::plan(Context::Alone, call, || SystemTime::UNIX_EPOCH)?;
-        if spec.copy == OnCopy::EveryNode {
-            return self.ask_all(spec, cmd).boxed().await;
+        if let Plan::Every(rule) = self.topology.plan(call, Context::Alone)? {
+            return self.ask_all(spec, cmd, rule).boxed().await;
         }
         let topology = &*self.topology;
-        let of = |idx, reply| CopyReply::One(Arc::clone(topology.nodes.name(idx)), reply);
+        let of = |idx, reply| NodesReply::One(Arc::clone(topology.nodes.name(idx)), reply);
         let key = call.first_key();
         let mut errors = Vec::new();
         if topology.nobody_is_up() {
             budget.limit(self.examine_all().boxed()).await;
         }
         for wanted in [Trust::Full, Trust::Provisional] {
-            for idx in topology.nodes.ring().successors(key.unwrap_or_default()) {
+            for idx in topology.nodes.places(key.unwrap_or_default()) {
                 if topology.nodes.member(idx).trust(call.keys()) != wanted {
                     continue;
                 }
@@ -75,8 +72,7 @@ impl CopyEngine {
         let is_behind = |idx: &usize| {
             !errors.iter().any(|error: &node::Error| error.node() == Some(topology.nodes.name(*idx)))
         };
-        let stale: Vec<usize> =
-            topology.nodes.ring().successors(key.unwrap_or_default()).filter(is_behind).collect();
+        let stale: Vec<usize> = topology.nodes.places(key.unwrap_or_default()).filter(is_behind).collect();
         if topology.read_from == ReadFrom::Any {
             for &idx in &stale {
                 match budget.share(topology.nodes.at(idx)).run(spec, cmd).await {
@@ -90,7 +86,7 @@ impl CopyEngine {
 
     /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached
     /// do not count.
-    async fn ask_all(&self, spec: &'static Spec, cmd: &Cmd) -> Result<CopyReply, Error> {
+    async fn ask_all(&self, spec: &'static Spec, cmd: &Cmd, rule: Merge) -> Result<NodesReply, Error> {
         let results = self.topology.nodes.run_on_all(spec, cmd).await;
         let (mut values, mut errors) = (Vec::new(), Vec::new());
         for (idx, result) in results.into_iter().enumerate() {
@@ -105,15 +101,15 @@ impl CopyEngine {
             return Err(Error::unavailable(spec.name, None, errors, Vec::new()));
         }
         let names: Box<[_]> = values.iter().map(|part| Arc::clone(&part.node)).collect();
-        match merge(rule_of(spec), &[], values) {
-            Ok(value) => Ok(CopyReply::Merged(names, value)),
+        match merge(rule, &[], values) {
+            Ok(value) => Ok(NodesReply::Merged(names, value)),
             Err(reason) => Err(Error::unmerged(spec.name, &names, unfit(reason))),
         }
     }
 
     pub(crate) async fn run_each(&self, call: &Call<'_>) -> Result<Replies<Value>, Error> {
         let Call { spec, cmd, .. } = *call;
-        let _sendable = replicate::plan(Context::Alone, call, || SystemTime::UNIX_EPOCH)?;
+        let _sendable = self.topology.plan(call, Context::Alone)?;
         let replies = join_all(self.writers().await?.map(|node| node.run(spec, cmd))).await;
         Ok(self.topology.nodes.replies(replies))
     }
@@ -127,14 +123,6 @@ impl CopyTopology {
 
     pub(crate) fn names(&self, nodes: Vec<usize>) -> Vec<String> {
         nodes.into_iter().map(|idx| self.nodes.name(idx).to_string()).collect()
-    }
-}
-
-/// How the replies of all nodes to a question become one.
-pub(crate) fn rule_of(spec: &Spec) -> Merge {
-    match spec.ring {
-        OnRing::EveryNode(rule) => rule,
-        _ => Merge::AllOk,
     }
 }
 

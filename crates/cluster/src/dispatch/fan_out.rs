@@ -18,11 +18,11 @@ use crate::engine::copy::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::error::TooFewReplies;
+use crate::plan::Plan;
+use crate::plan::Planner;
 use crate::plan::context::Context;
 use crate::plan::divergence::Ack;
 use crate::plan::expiry;
-use crate::plan::replicate;
-use crate::plan::replicate::Replication;
 use crate::replies::Outcome;
 use crate::replies::Replies;
 
@@ -37,17 +37,17 @@ impl CopyEngine {
             budget.learn_clock(&topology.nodes).await;
         }
         let rewritten;
-        let cmd = match replicate::plan(Context::Alone, call, || topology.nodes.clock())? {
-            Replication::AsItIs => cmd,
-            Replication::Instead(instead) => {
+        let cmd = match topology.plan(call, Context::Alone)? {
+            Plan::All(Some(instead)) => {
                 rewritten = instead;
                 &rewritten
             }
-            Replication::Decided(decide, absolute) => {
+            Plan::PrimaryFirst(decide, absolute) => {
                 let cmd = absolute.as_ref().unwrap_or(cmd);
                 return self.run_decided(call, cmd, decide, &mut guard, &mut budget).boxed().await;
             }
-            Replication::OneNode => return self.run_on_one(call).boxed().await,
+            Plan::One(_) => return self.run_on_one(call).boxed().await,
+            _ => cmd,
         };
         guard.sending();
         let is_flush = matches!(spec.name, "FLUSHALL" | "FLUSHDB");
@@ -95,7 +95,7 @@ impl CopyEngine {
         let topology = &*self.topology;
         let channel = call.first_key().unwrap_or_default();
         let mut results = Vec::new();
-        for idx in topology.nodes.ring().successors(channel) {
+        for idx in topology.nodes.places(channel) {
             let result = topology.nodes.member(idx).writer().run(spec, cmd).await;
             let next = result.as_ref().is_err_and(node::Error::is_connect);
             results.push((idx, result));

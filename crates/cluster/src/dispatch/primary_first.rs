@@ -35,7 +35,7 @@ impl CopyEngine {
         budget: &mut Budget,
     ) -> Result<Replies<Value>, Error> {
         let (topology, spec, key) = (&*self.topology, call.spec, call.first_key());
-        let order = || topology.nodes.ring().successors(key.unwrap_or_default());
+        let order = || topology.nodes.places(key.unwrap_or_default());
         let (mut errors, mut in_vain) = (Vec::<node::Error>::new(), Vec::new());
         if topology.nobody_is_up() {
             budget.limit(self.examine_all()).await;

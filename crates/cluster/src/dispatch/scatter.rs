@@ -17,11 +17,11 @@ use crate::engine::nodes::Nodes;
 use crate::error::Error;
 use crate::error::PartReply;
 use crate::error::Partial;
-use crate::pipeline::answers::RingReply;
+use crate::plan::Plan;
 use crate::plan::merge::PartValue;
 use crate::plan::merge::merge;
-use crate::plan::route::Route;
 use crate::plan::split::Split;
+use crate::reply::NodesReply;
 
 impl Nodes {
     /// Runs a command that is not one node's alone.
@@ -29,41 +29,42 @@ impl Nodes {
         &self,
         spec: &'static Spec,
         cmd: &Cmd,
-        route: Route,
-    ) -> Result<RingReply, Error> {
+        route: Plan,
+    ) -> Result<NodesReply, Error> {
         match route {
-            Route::Owner(owner) => match self.at(owner).run(spec, cmd).await {
-                Ok(reply) => Ok(RingReply::One(Arc::clone(self.name(owner)), reply)),
+            Plan::One(owner) => match self.at(owner).run(spec, cmd).await {
+                Ok(reply) => Ok(NodesReply::One(Arc::clone(self.name(owner)), reply)),
                 Err(error) => Err(on_owner(spec, cmd, error)),
             },
-            Route::Parts(split, rule) => {
+            Plan::Parts(split, rule) => {
                 let calls = split.parts.iter().map(|part| self.at(part.node).run(spec, &part.cmd));
                 let replies = join_all(calls).await;
                 self.merge_parts(spec, cmd, rule, split, replies)
             }
-            Route::EveryNode(_) if spec.access == Access::Each => {
-                Ok(RingReply::Each(self.replies(self.run_on_all(spec, cmd).await)))
+            Plan::Every(_) if spec.access == Access::Each => {
+                Ok(NodesReply::Each(self.replies(self.run_on_all(spec, cmd).await)))
             }
-            Route::EveryNode(Merge::First) => self.weighted(spec, cmd).await,
-            Route::EveryNode(rule) => self.merge_all(spec, rule, self.run_on_all(spec, cmd).await),
-            Route::AnyNode => self.any(spec, cmd).await,
+            Plan::Every(Merge::First) => self.weighted(spec, cmd).await,
+            Plan::Every(rule) => self.merge_all(spec, rule, self.run_on_all(spec, cmd).await),
+            Plan::Any => self.any(spec, cmd).await,
+            Plan::All(_) | Plan::PrimaryFirst(..) => Err(several(spec)),
         }
     }
 
     /// Asks one node after the other until one can be reached.
-    async fn any(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
+    async fn any(&self, spec: &'static Spec, cmd: &Cmd) -> Result<NodesReply, Error> {
         let mut errors = Vec::new();
         for (idx, node) in self.iter().enumerate() {
             match node.run(spec, cmd).await {
                 Err(error) if error.is_connect() => errors.push(error),
-                reply => return Ok(RingReply::One(Arc::clone(self.name(idx)), reply?)),
+                reply => return Ok(NodesReply::One(Arc::clone(self.name(idx)), reply?)),
             }
         }
         Err(Error::unavailable(spec.name, None, errors, Vec::new()))
     }
 
     /// One node's reply, each node chosen as often as it has keys: every key is as likely as any other.
-    async fn weighted(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
+    async fn weighted(&self, spec: &'static Spec, cmd: &Cmd) -> Result<NodesReply, Error> {
         let dbsize = rows::DBSIZE.cmd();
         let both = self.iter().map(|node| join(node.run(spec, cmd), node.run(rows::DBSIZE.spec(), &dbsize)));
         self.choose(spec, join_all(both).await)
@@ -74,7 +75,7 @@ impl Nodes {
         &self,
         spec: &'static Spec,
         replies: Vec<(Result<Value, node::Error>, Result<Value, node::Error>)>,
-    ) -> Result<RingReply, Error> {
+    ) -> Result<NodesReply, Error> {
         let mut total = 0;
         let mut choice = None;
         let mut parts = Vec::with_capacity(replies.len());
@@ -83,7 +84,7 @@ impl Nodes {
                 let size = u64::try_from(size).unwrap_or(0);
                 total += size;
                 if total > 0 && *reply != Value::Nil && fastrand::u64(..total) < size {
-                    choice = Some(RingReply::One(Arc::clone(self.name(idx)), reply.clone()));
+                    choice = Some(NodesReply::One(Arc::clone(self.name(idx)), reply.clone()));
                 }
             }
             parts.push(reply);
@@ -99,7 +100,7 @@ impl Nodes {
         rule: Merge,
         split: Split,
         replies: Vec<Result<Value, node::Error>>,
-    ) -> Result<RingReply, Error> {
+    ) -> Result<NodesReply, Error> {
         let Split { parts, of_keys } = split;
         if replies.iter().all(Result::is_ok) {
             let names: Box<[_]> = parts.iter().map(|part| Arc::clone(self.name(part.node))).collect();
@@ -108,7 +109,7 @@ impl Nodes {
                 Some(PartValue { node, n_keys: part.n_keys, value: reply.ok()? })
             });
             return match merge(rule, &of_keys, values.collect()) {
-                Ok(value) => Ok(RingReply::Merged(names, value)),
+                Ok(value) => Ok(NodesReply::Merged(names, value)),
                 Err(reason) => Err(Error::unmerged(spec.name, &names, unfit(reason))),
             };
         }
@@ -128,7 +129,7 @@ impl Nodes {
         spec: &'static Spec,
         rule: Merge,
         replies: Vec<Result<Value, node::Error>>,
-    ) -> Result<RingReply, Error> {
+    ) -> Result<NodesReply, Error> {
         self.merge_parts(spec, &Cmd::new(), rule, Split::whole(0..replies.len()), replies)
     }
 }
@@ -136,6 +137,15 @@ impl Nodes {
 /// Why replies cannot be made one.
 pub(crate) fn unfit(reason: String) -> RedisError {
     (redis::ErrorKind::UnexpectedReturnType, "the replies do not fit together", reason).into()
+}
+
+/// The error of a plan that a ring never makes.
+pub(crate) fn several(spec: &Spec) -> Error {
+    Error::refused(
+        spec.name,
+        "ring",
+        "it is planned for several nodes that hold the same key, and a ring has one",
+    )
 }
 
 /// An error of the owner of a key: that it cannot be reached says which key that is about.

@@ -296,7 +296,7 @@ impl<'a> WriteGuard<'a> {
     /// The nodes in the order in which the key is read. Those that a replacement has removed meanwhile come last, for they
     /// answer nobody any more.
     fn order(&self) -> impl Iterator<Item = usize> + use<'_> {
-        let order = || self.topology.nodes.ring().successors(self.keys().next().unwrap_or_default());
+        let order = || self.topology.nodes.places(self.keys().next().unwrap_or_default());
         let is_removed = |idx: &usize| self.topology.is_removed(self.topology.nodes.member(*idx));
         order().filter(move |idx| !is_removed(idx)).chain(order().filter(is_removed))
     }

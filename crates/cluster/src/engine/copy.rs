@@ -23,6 +23,7 @@ use crate::engine::background_task::BackgroundTask;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::engine::nodes::Nodes;
+use crate::engine::nodes::Replicas;
 use crate::engine::replace::Replaced;
 use crate::engine::replace::Turn;
 use crate::engine::replace::members;
@@ -33,6 +34,10 @@ use crate::hints::log::Trust;
 use crate::membership::marker::Beat;
 use crate::membership::marker::Stage;
 use crate::membership::state_machine::Observation;
+use crate::plan::Plan;
+use crate::plan::Planner;
+use crate::plan::context::Context;
+use crate::plan::replicate;
 use crate::policy::OnReturn;
 use crate::policy::Policy;
 use crate::policy::ReadFrom;
@@ -133,7 +138,7 @@ impl CopyTopology {
         });
         let Policy { write_to, read_from, on_return } = plan.policy;
         Self {
-            nodes: Nodes::new(Arc::new(plan.ring), members.collect(), events),
+            nodes: Nodes::new(Arc::new(plan.ring), members.collect(), events, Replicas::All),
             write_to,
             read_from,
             on_return,
@@ -179,7 +184,7 @@ impl CopyTopology {
         }
         let Policy { write_to, read_from, on_return } = plan.policy;
         let next = Self {
-            nodes: Nodes::new(Arc::new(plan.ring), members, events.clone()),
+            nodes: Nodes::new(Arc::new(plan.ring), members, events.clone(), Replicas::All),
             write_to,
             read_from,
             on_return,
@@ -208,6 +213,23 @@ impl CopyTopology {
     }
 }
 
+impl Planner for CopyTopology {
+    const STRATEGY: &'static str = "copy";
+
+    fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
+    fn plan(&self, call: &Call<'_>, context: Context) -> Result<Plan, Error> {
+        let nodes = &self.nodes;
+        replicate::plan(context, call, |key| nodes.ring().lookup(key), || nodes.clock())
+    }
+
+    fn plan_block(&self, calls: &[Call<'_>]) -> Result<Vec<Plan>, Error> {
+        calls.iter().map(|call| self.plan(call, Context::Block)).collect()
+    }
+}
+
 impl CopyEngine {
     fn of(topology: CopyTopology) -> Self {
         Self { topology: Arc::new(topology), supervisor: Some(Arc::default()), deadline: None }
@@ -233,11 +255,6 @@ impl CopyEngine {
     /// Whether a node holds what it was sent, but for what it is known to have missed.
     pub(crate) fn has_memory(&self, idx: usize) -> bool {
         self.topology.nodes.member(idx).has_memory()
-    }
-
-    /// Which node a key is read from first.
-    pub(crate) fn placement(&self) -> &HashRing {
-        self.topology.nodes.ring()
     }
 
     /// Runs a command by its row, and makes one value of what the nodes said.
@@ -291,8 +308,7 @@ impl CopyEngine {
         let nodes = &self.topology.nodes;
         let order = |wanted: Trust| {
             nodes
-                .ring()
-                .successors(key.unwrap_or_default())
+                .places(key.unwrap_or_default())
                 .filter(move |idx| nodes.member(*idx).trust(key.into_iter()) == wanted)
         };
         // A node that is down now may be up again in a moment, so it is the choice where no other is left.

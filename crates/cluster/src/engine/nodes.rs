@@ -26,13 +26,21 @@ pub(crate) struct Nodes {
     ring: Arc<HashRing>,
     members: Vec<Member>,
     events: Events,
+    replicas: Replicas,
+}
+
+/// How many nodes hold a key: the parameter in which a ring and a copy differ.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Replicas {
+    One,
+    All,
 }
 
 impl Nodes {
     /// The members of a placement, in its order.
-    pub(crate) fn new(ring: Arc<HashRing>, members: Vec<Member>, events: Events) -> Self {
+    pub(crate) fn new(ring: Arc<HashRing>, members: Vec<Member>, events: Events, replicas: Replicas) -> Self {
         Node::keep_apart(members.iter().map(Member::node));
-        Self { ring, members, events }
+        Self { ring, members, events, replicas }
     }
 
     /// What tells of these nodes.
@@ -43,7 +51,7 @@ impl Nodes {
     /// The same nodes, by handles with a deadline.
     pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
         let members = self.members.iter().map(|member| member.with_deadline(deadline)).collect();
-        Self { ring: Arc::clone(&self.ring), members, events: self.events.clone() }
+        Self { ring: Arc::clone(&self.ring), members, events: self.events.clone(), replicas: self.replicas }
     }
 
     /// Connects to all at once. A server that is down now may come up later, so only two things are errors: a node
@@ -98,7 +106,16 @@ impl Nodes {
         &self.ring
     }
 
-    /// The owner of a key.
+    /// The nodes that hold a key, in the order in which it is read: on a ring its owner, on a copy all.
+    pub(crate) fn places(&self, key: &[u8]) -> impl Iterator<Item = usize> + use<'_> {
+        let n = match self.replicas {
+            Replicas::One => 1,
+            Replicas::All => self.len(),
+        };
+        self.ring.successors(key).take(n)
+    }
+
+    /// The first of the nodes that hold a key.
     pub(crate) fn owner(&self, key: impl AsRef<[u8]>) -> &Node {
         self.at(self.ring.lookup(key))
     }

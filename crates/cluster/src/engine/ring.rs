@@ -20,10 +20,10 @@ use crate::engine::topology::Blueprint;
 use crate::engine::topology::Topology;
 use crate::error::Error;
 use crate::event::Event;
-use crate::pipeline::answers::RingReply;
+use crate::plan::Plan;
 use crate::plan::context::Context;
-use crate::plan::route::Route;
 use crate::replies::decode;
+use crate::reply::NodesReply;
 
 /// What the handle of a ring calls. A cheap clone.
 #[derive(Debug, Clone)]
@@ -85,9 +85,10 @@ impl RingEngine {
         let topology = self.shared.topology.load();
         let owner = match topology.fast_owner(spec, cmd) {
             Some(owner) => owner,
+            None if topology.may_fail_over(spec) => return Ok(Target::Without(Arc::clone(&topology))),
             None => match topology.route(spec, cmd, Context::Alone)? {
-                Route::Owner(owner) if !topology.may_fail_over(spec) => owner,
-                route => return Ok(Target::Several(Arc::clone(&topology), route)),
+                Plan::One(owner) => owner,
+                plan => return Ok(Target::Several(Arc::clone(&topology), plan)),
             },
         };
         let owner = topology.nodes.at(owner);
@@ -107,20 +108,14 @@ impl RingEngine {
                 Err(error) => Box::pin(self.run_elsewhere(spec, cmd, error)).await?,
             },
             // Boxed, for it is rare: the future of every other command would have room for it.
-            Target::Several(topology, route) => Box::pin(self.run_other(spec, cmd, &topology, route)).await?,
+            target => Box::pin(self.run_other(spec, cmd, target)).await?,
         };
-        reply.read(spec.name)
+        reply.read(spec)
     }
 
     /// The same: the reply as it is, and who gave it.
-    pub(crate) async fn reply(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
-        match self.target(spec, cmd)? {
-            Target::One(owner) => match owner.run(spec, cmd).await {
-                Ok(reply) => Ok(RingReply::One(owner.name().into(), reply)),
-                Err(error) => self.run_elsewhere(spec, cmd, error).await,
-            },
-            Target::Several(topology, route) => self.run_other(spec, cmd, &topology, route).await,
-        }
+    pub(crate) async fn reply(&self, spec: &'static Spec, cmd: &Cmd) -> Result<NodesReply, Error> {
+        self.run_other(spec, cmd, self.target(spec, cmd)?).await
     }
 
     /// Runs a command that its owner was not sent, where others answer for that by now and there is time left.
@@ -129,7 +124,7 @@ impl RingEngine {
         spec: &'static Spec,
         cmd: &Cmd,
         error: node::Error,
-    ) -> Result<RingReply, Error> {
+    ) -> Result<NodesReply, Error> {
         let topology = self.topology();
         let has_time = self.deadline.is_none() || !error.is_timeout();
         if error.is_connect() && has_time && topology.may_fail_over(spec) {
@@ -144,18 +139,18 @@ impl RingEngine {
         self.shared.look_after_those_away();
     }
 
-    async fn run_other(
-        &self,
-        spec: &'static Spec,
-        cmd: &Cmd,
-        topology: &Topology,
-        route: Route,
-    ) -> Result<RingReply, Error> {
-        if topology.may_fail_over(spec) {
-            self.shared.look_after_those_away();
-            return self.run_without_those_away(topology, spec, cmd).await;
+    async fn run_other(&self, spec: &'static Spec, cmd: &Cmd, target: Target) -> Result<NodesReply, Error> {
+        match target {
+            Target::One(owner) => match owner.run(spec, cmd).await {
+                Ok(reply) => Ok(NodesReply::One(owner.name().into(), reply)),
+                Err(error) => self.run_elsewhere(spec, cmd, error).await,
+            },
+            Target::Several(topology, plan) => self.nodes_of(&topology).run_on_several(spec, cmd, plan).await,
+            Target::Without(topology) => {
+                self.shared.look_after_those_away();
+                self.run_without_those_away(&topology, spec, cmd).await
+            }
         }
-        self.nodes_of(topology).run_on_several(spec, cmd, route).await
     }
 }
 
@@ -163,6 +158,8 @@ impl RingEngine {
 enum Target {
     /// As it is, by the owner of its keys.
     One(Node),
-    /// By several nodes, or without one that is away.
-    Several(Arc<Topology>, Route),
+    /// By several nodes.
+    Several(Arc<Topology>, Plan),
+    /// Without one that is away, or by two: the plan is made for each attempt.
+    Without(Arc<Topology>),
 }

@@ -11,17 +11,20 @@ use redisdb_node::command::OnRing;
 use redisdb_node::command::Spec;
 
 use crate::builder::Members;
+use crate::call::Call;
 use crate::config::ConfigError;
 use crate::engine::member::Member;
 use crate::engine::nodes::Nodes;
+use crate::engine::nodes::Replicas;
 use crate::engine::replace::Replaced;
 use crate::engine::replace::Turn;
 use crate::engine::replace::members;
 use crate::error::Error;
 use crate::event::Events;
 use crate::failover::tracker::OutageTracker;
+use crate::plan::Plan;
+use crate::plan::Planner;
 use crate::plan::context::Context;
-use crate::plan::route::Route;
 use crate::plan::route::route;
 use crate::plan::route::route_together;
 use crate::policy::OnDown;
@@ -68,12 +71,16 @@ impl Topology {
     pub(crate) fn new(plan: Blueprint) -> Self {
         let events = Events::default();
         let (ring, on_down) = (Arc::clone(&plan.ring), plan.on_down.clone());
-        let nobody = Self { nodes: Nodes::new(ring, Vec::new(), events), colocated: plan.colocated, on_down };
+        let nobody = Self {
+            nodes: Nodes::new(ring, Vec::new(), events, Replicas::One),
+            colocated: plan.colocated,
+            on_down,
+        };
         nobody.replaced_by(&plan).0
     }
 
     /// Decides where a command goes that runs by itself or in a pipeline.
-    pub(crate) fn route(&self, spec: &'static Spec, cmd: &Cmd, context: Context) -> Result<Route, Error> {
+    pub(crate) fn route(&self, spec: &'static Spec, cmd: &Cmd, context: Context) -> Result<Plan, Error> {
         route(self.nodes.ring(), |key| self.serving(key), spec, cmd, self.colocated, context)
     }
 
@@ -99,7 +106,7 @@ impl Topology {
     }
 
     /// Decides where a command goes that nobody stands in for.
-    pub(crate) fn route_to_owner(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Route, Error> {
+    pub(crate) fn route_to_owner(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Plan, Error> {
         let ring = self.nodes.ring();
         route(ring, |key| ring.lookup(key), spec, cmd, self.colocated, Context::Alone)
     }
@@ -170,8 +177,25 @@ impl Topology {
         });
         let is_stood_in_for = plan.on_down != OnDown::Fail;
         members.iter().for_each(|member| member.outages().is_stood_in_for(is_stood_in_for));
-        let nodes = Nodes::new(Arc::clone(&plan.ring), members, events.clone());
+        let nodes = Nodes::new(Arc::clone(&plan.ring), members, events.clone(), Replicas::One);
         (Self { nodes, colocated: plan.colocated, on_down: plan.on_down.clone() }, replaced)
+    }
+}
+
+impl Planner for Topology {
+    const STRATEGY: &'static str = "ring";
+
+    fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
+    fn plan(&self, call: &Call<'_>, context: Context) -> Result<Plan, Error> {
+        self.route(call.spec, call.cmd, context)
+    }
+
+    fn plan_block(&self, calls: &[Call<'_>]) -> Result<Vec<Plan>, Error> {
+        let owner = self.route_together(calls.iter().map(|call| (call.spec, call.cmd)), Context::Block)?;
+        Ok(calls.iter().map(|_| Plan::One(owner)).collect())
     }
 }
 

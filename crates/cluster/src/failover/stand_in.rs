@@ -27,11 +27,11 @@ use crate::error::Error;
 use crate::failover::tracker::OutageTracker;
 use crate::failover::tracker::StandingIn;
 use crate::failover::tracker::remove;
-use crate::pipeline::answers::RingReply;
+use crate::plan::Plan;
 use crate::plan::context::Context;
-use crate::plan::route::Route;
 use crate::plan::split::Shares;
 use crate::policy::OnDown;
+use crate::reply::NodesReply;
 
 /// How many commands of a pipeline are under way at once that run each by itself.
 const AT_ONCE: usize = 1000;
@@ -55,21 +55,21 @@ impl RingEngine {
         topology: &Topology,
         spec: &'static Spec,
         cmd: &Cmd,
-    ) -> Result<RingReply, Error> {
+    ) -> Result<NodesReply, Error> {
         let nodes = &*self.nodes_of(topology);
         // A node may go, or come back, at any moment; each time the command, if it was not sent, goes elsewhere.
         let mut attempts = 0..=nodes.len();
         loop {
             let is_last = attempts.next().is_none_or(|attempt| attempt == nodes.len());
             match topology.route(spec, cmd, Context::Alone)? {
-                Route::Owner(at) => match run_at(topology, nodes, at, spec, cmd).await {
+                Plan::One(at) => match run_at(topology, nodes, at, spec, cmd).await {
                     None if !is_last => {}
                     Some(Err(error)) if error.is_connect() && topology.is_away(at) && !is_last => {}
-                    Some(Ok(reply)) => return Ok(RingReply::One(Arc::clone(nodes.name(at)), reply)),
+                    Some(Ok(reply)) => return Ok(NodesReply::One(Arc::clone(nodes.name(at)), reply)),
                     Some(Err(error)) => return Err(on_owner(spec, cmd, error)),
                     None => return Err(flapping(nodes.at(at), spec, cmd)),
                 },
-                Route::Parts(split, rule) => {
+                Plan::Parts(split, rule) => {
                     let replies = split.parts.iter().map(async |part| {
                         match run_at(topology, nodes, part.node, spec, &part.cmd).await {
                             Some(Err(error))
@@ -94,7 +94,7 @@ impl RingEngine {
     pub(crate) async fn run_each_by_itself(
         &self,
         commands: &[Result<(&'static Spec, &Cmd), Error>],
-        mut outcomes: impl FnMut(Vec<Result<RingReply, Error>>),
+        mut outcomes: impl FnMut(Vec<Result<NodesReply, Error>>),
     ) {
         let mut rest = commands;
         while !rest.is_empty() {
@@ -109,7 +109,7 @@ impl RingEngine {
     }
 
     /// Runs one command of a pipeline by itself.
-    async fn run_one(&self, spec: &'static Spec, cmd: &Cmd) -> Result<RingReply, Error> {
+    async fn run_one(&self, spec: &'static Spec, cmd: &Cmd) -> Result<NodesReply, Error> {
         let _sendable = self.topology().route(spec, cmd, Context::Pipeline)?;
         self.reply(spec, cmd).await
     }
@@ -123,13 +123,11 @@ impl RingEngine {
     ) -> Pin<Box<dyn Future<Output = Result<Value, node::Error>> + Send + 'a>> {
         Box::pin(async move {
             let reply = self.run_without_those_away(topology, spec, cmd).await;
-            reply.and_then(|reply| reply.into_one(spec.name)).map_err(|error| {
-                match error.node_errors().first() {
-                    Some(first) => (*first).clone(),
-                    None => {
-                        let kind = node::ErrorKind::Unsupported(error.to_string().into());
-                        node::Error::without_node(spec.name, kind)
-                    }
+            reply.and_then(|reply| reply.into_one(spec)).map_err(|error| match error.node_errors().first() {
+                Some(first) => (*first).clone(),
+                None => {
+                    let kind = node::ErrorKind::Unsupported(error.to_string().into());
+                    node::Error::without_node(spec.name, kind)
                 }
             })
         })

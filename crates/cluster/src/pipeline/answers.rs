@@ -2,66 +2,11 @@
 
 use std::sync::Arc;
 
-use redis::FromRedisValue;
 use redis::Value;
 use redisdb_node::plumbing::Answers;
 
 use crate::error::Error;
-use crate::replies::PerNode;
-use crate::replies::Replies;
-use crate::replies::decode;
-use crate::replies::decode_merged;
-
-/// The reply to one command of a pipeline on a ring.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum RingReply {
-    /// One reply, and the node that gave it.
-    One(Arc<str>, Value),
-    /// One reply, merged from those of these nodes.
-    Merged(Box<[Arc<str>]>, Value),
-    /// Each node's own answer.
-    Each(PerNode<Value>),
-}
-
-impl RingReply {
-    /// One value: of what each node was asked, each answer under its node's name.
-    pub(crate) fn into_one(self, command: &'static str) -> Result<Value, Error> {
-        match self {
-            Self::One(_, value) | Self::Merged(_, value) => Ok(value),
-            Self::Each(replies) => replies.by_name(command),
-        }
-    }
-
-    /// The value of this type, or who gave another one.
-    pub(crate) fn read<T: FromRedisValue>(self, command: &'static str) -> Result<T, Error> {
-        match self {
-            Self::One(name, value) => Ok(decode(&name, command, value)?),
-            Self::Merged(names, value) => decode_merged(&names, command, value),
-            Self::Each(replies) => {
-                let names = replies.names();
-                decode_merged(&names, command, replies.by_name(command)?)
-            }
-        }
-    }
-
-    /// Each node's answer, of this type.
-    pub(crate) fn read_each<T: FromRedisValue>(self, command: &'static str) -> Result<PerNode<T>, Error> {
-        match self {
-            Self::Each(replies) => Ok(replies.decode(command)),
-            Self::One(name, value) => {
-                let outcome = decode(&name, command, value).into();
-                Ok(Replies::new(vec![(name, outcome)]))
-            }
-            // Of this no node alone can be told.
-            Self::Merged(names, value) => {
-                let outcome =
-                    |name: &Arc<str>| (Arc::clone(name), decode(name, command, value.clone()).into());
-                Ok(Replies::new(names.iter().map(outcome).collect()))
-            }
-        }
-    }
-}
+use crate::reply::NodesReply;
 
 /// What the commands of a pipeline on a ring were answered. The replies stay where the nodes' own lists have them, until they
 /// are taken.
@@ -73,7 +18,7 @@ pub struct RingAnswers {
     /// Of each node, by its name.
     pub(crate) replies: Vec<(Arc<str>, Vec<Value>)>,
     /// Of the commands that have no single reply.
-    pub(crate) others: Vec<Option<Result<RingReply, Error>>>,
+    pub(crate) others: Vec<Option<Result<NodesReply, Error>>>,
 }
 
 /// Where the reply of a node stands: the node, and which of its replies.
@@ -92,14 +37,14 @@ pub(crate) enum Place {
 
 impl RingAnswers {
     /// Answers that are no single replies.
-    pub(crate) fn listed(outcomes: Vec<Result<RingReply, Error>>) -> Self {
+    pub(crate) fn listed(outcomes: Vec<Result<NodesReply, Error>>) -> Self {
         let places = (0..outcomes.len()).map(Place::Other).collect();
         Self { places, replies: Vec::new(), others: outcomes.into_iter().map(Some).collect() }
     }
 }
 
 impl Answers for RingAnswers {
-    type Reply = RingReply;
+    type Reply = NodesReply;
     type Error = Error;
 
     fn n_commands(&self) -> usize {
@@ -107,11 +52,11 @@ impl Answers for RingAnswers {
     }
 
     #[inline]
-    fn take(&mut self, i: usize) -> Option<Result<RingReply, Error>> {
+    fn take(&mut self, i: usize) -> Option<Result<NodesReply, Error>> {
         match std::mem::replace(self.places.get_mut(i)?, Place::Taken) {
             Place::Reply((node, i)) => {
                 let (name, replies) = self.replies.get_mut(node)?;
-                Some(Ok(RingReply::One(Arc::clone(name), take(replies, i)?)))
+                Some(Ok(NodesReply::One(Arc::clone(name), take(replies, i)?)))
             }
             Place::Other(i) => self.others.get_mut(i)?.take(),
             Place::Taken => None,

@@ -2,16 +2,13 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use redis::Cmd;
 use redis::FromRedisValue;
-use redis::Value;
 use redisdb_node as node;
 use redisdb_node::command::Access;
-use redisdb_node::command::OnCopy;
 use redisdb_node::command::Spec;
 use redisdb_node::plumbing::Recorded;
 use redisdb_node::plumbing::SendMany;
@@ -20,69 +17,19 @@ use crate::call::Call;
 use crate::copy::RedisCopy;
 use crate::engine::copy::CopyEngine;
 use crate::engine::deadline::Budget;
-use crate::engine::nodes::Nodes;
 use crate::error::Error;
-use crate::error::TooFewReplies;
 use crate::hints::log::Trust;
 use crate::pipeline::wave::Wave;
 use crate::pipeline::wave::lost;
+use crate::plan::Plan;
+use crate::plan::Planner;
 use crate::plan::context::Context;
 use crate::plan::expiry;
-use crate::plan::replicate;
-use crate::plan::replicate::Replication;
-use crate::replies::Outcome;
 use crate::replies::Replies;
-use crate::replies::decode;
-use crate::replies::decode_merged;
+use crate::reply::NodesReply;
 
 /// How many commands are sent at a time.
 const MOST_IN_A_WAVE: usize = 1000;
-
-/// The reply to one command of a pipeline on a copy.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum CopyReply {
-    /// The answer to a read, and the node that gave it.
-    One(Arc<str>, Value),
-    /// The answer to a question, merged from those of these nodes.
-    Merged(Box<[Arc<str>]>, Value),
-    /// What each node said.
-    All(Replies<Value>),
-}
-
-impl CopyReply {
-    /// The value of this type, or who gave another one.
-    pub(crate) fn read<T: FromRedisValue>(self, spec: &'static Spec) -> Result<T, Error> {
-        let names = match &self {
-            Self::One(name, _) => vec![Arc::clone(name)],
-            Self::Merged(names, _) => names.to_vec(),
-            Self::All(replies) if spec.access == Access::Each => replies.names(),
-            Self::All(replies) => replies.first_node().into_iter().collect(),
-        };
-        let is_merged = matches!(self, Self::Merged(..)) || spec.access == Access::Each;
-        let value = self.into_one(spec)?;
-        match names.as_slice() {
-            [name] if !is_merged => Ok(decode(name, spec.name, value)?),
-            names => decode_merged(names, spec.name, value),
-        }
-    }
-
-    /// One value: of a write, what all nodes answered that took it and count.
-    pub(crate) fn into_one(self, spec: &'static Spec) -> Result<Value, Error> {
-        match self {
-            Self::One(_, value) | Self::Merged(_, value) => Ok(value),
-            Self::All(replies) if spec.access == Access::Each => replies.by_name(spec.name),
-            Self::All(replies) => match replies.first() {
-                Some(first) if replies.agreed() => Ok(first.clone()),
-                _ => Err(Error::Disagreement(Box::new(TooFewReplies {
-                    command: spec.name,
-                    wanted: replies.len(),
-                    replies,
-                }))),
-            },
-        }
-    }
-}
 
 /// What is done with one command.
 #[derive(Debug)]
@@ -114,7 +61,7 @@ impl CopyEngine {
         &self,
         commands: &[C],
         routable: impl Fn(&C) -> Result<(&'static Spec, &Cmd), Error>,
-        mut outcomes: impl FnMut(Vec<Result<CopyReply, Error>>),
+        mut outcomes: impl FnMut(Vec<Result<NodesReply, Error>>),
     ) {
         let identified = self.check_identity().await;
         if self.topology.nodes.no_clock_is_known() {
@@ -139,35 +86,32 @@ impl CopyEngine {
     /// Decides what is done with a command, as the nodes are at this moment.
     fn step<'a>(&self, call: Call<'a>) -> Step<'a> {
         let topology = &*self.topology;
-        let plan = match replicate::plan(Context::Pipeline, &call, || topology.nodes.clock()) {
+        let plan = match topology.plan(&call, Context::Pipeline) {
             Ok(plan) => plan,
             Err(error) => return Step::Nothing(error),
         };
-        let (spec, key) = (call.spec, call.first_key());
+        let key = call.first_key();
         let is_up = |idx: &usize| topology.nodes.at(*idx).is_connected();
-        let order = || topology.nodes.ring().successors(key.unwrap_or_default());
+        let order = || topology.nodes.places(key.unwrap_or_default());
         let one = |call, node: Option<usize>| match node {
             Some(idx) => Step::One(call, idx),
             None => Step::ByItself(call),
         };
         match plan {
-            Replication::AsItIs if spec.access == Access::Read && spec.copy == OnCopy::AnyNode => {
+            Plan::One(_) if call.spec.access == Access::Read => {
                 let in_sync = |idx: &usize| topology.nodes.member(*idx).trust(call.keys()) == Trust::Full;
                 let first = order().filter(in_sync).find(is_up).or_else(|| order().find(in_sync));
                 one(call, first)
             }
-            Replication::AsItIs
-                if spec.access == Access::Each || spec.access == Access::Write && key.is_some() =>
-            {
-                Step::All(call, None)
+            Plan::One(first) => one(call, order().find(is_up).or(Some(first))),
+            Plan::All(instead) if key.is_some() || call.spec.access == Access::Each => {
+                Step::All(call, instead)
             }
-            Replication::Instead(instead) if key.is_some() => Step::All(call, Some(instead)),
-            Replication::OneNode => one(call, order().find(is_up).or_else(|| order().next())),
             _ => Step::ByItself(call),
         }
     }
 
-    async fn finish(&self, group: Group<'_>) -> Vec<Result<CopyReply, Error>> {
+    async fn finish(&self, group: Group<'_>) -> Vec<Result<NodesReply, Error>> {
         let steps = group.steps;
         if group.by_themselves.is_some() {
             let each = steps.into_iter().map(async |step| match step {
@@ -191,17 +135,19 @@ impl CopyEngine {
     pub(crate) async fn run_block(
         &self,
         commands: &[Recorded],
-    ) -> Result<Vec<Result<CopyReply, Error>>, Error> {
+    ) -> Result<Vec<Result<NodesReply, Error>>, Error> {
         self.check_identity().await?;
-        let nodes = &self.topology.nodes;
         self.learn_clock_for(commands.iter().map(|command| command.spec)).await;
-        let steps: Result<Vec<_>, _> = commands
-            .iter()
-            .map(|command| step_of_block(nodes, Call::new(command.spec, &command.cmd)))
-            .collect();
-        match steps? {
-            nothing if nothing.is_empty() => Ok(Vec::new()),
-            steps => Ok(Wave::new(self, &steps).send_block().await),
+        let calls: Vec<_> = commands.iter().map(|command| Call::new(command.spec, &command.cmd)).collect();
+        let plans = self.topology.plan_block(&calls)?;
+        let steps = calls.into_iter().zip(plans).map(|(call, plan)| match plan {
+            Plan::All(instead) => Step::All(call, instead),
+            _ => Step::All(call, None),
+        });
+        let steps: Vec<_> = steps.collect();
+        match steps.is_empty() {
+            true => Ok(Vec::new()),
+            false => Ok(Wave::new(self, &steps).send_block().await),
         }
     }
 
@@ -212,21 +158,13 @@ impl CopyEngine {
     }
 
     /// Runs one command as it would run without a pipeline.
-    pub(crate) async fn run_by_itself(&self, call: &Call<'_>) -> Result<CopyReply, Error> {
+    pub(crate) async fn run_by_itself(&self, call: &Call<'_>) -> Result<NodesReply, Error> {
         match call.spec.access {
             Access::Read => self.run_read(call).boxed().await,
-            Access::Each => Ok(CopyReply::All(self.run_each(call).boxed().await?)),
-            _ => Ok(CopyReply::All(self.run_write(call).boxed().await?)),
+            Access::Each => Ok(NodesReply::Each(self.run_each(call).boxed().await?)),
+            _ => Ok(NodesReply::Each(self.run_write(call).boxed().await?)),
         }
     }
-}
-
-/// A command in a `MULTI` block, which every node is sent.
-fn step_of_block<'a>(nodes: &Nodes, call: Call<'a>) -> Result<Step<'a>, Error> {
-    Ok(match replicate::plan(Context::Block, &call, || nodes.clock())? {
-        Replication::Instead(instead) => Step::All(call, Some(instead)),
-        _ => Step::All(call, None),
-    })
 }
 
 /// Commands that can be under way at the same time.
@@ -270,8 +208,8 @@ pub(crate) fn last_writes<'a>(steps: &[Step<'a>]) -> HashMap<&'a [u8], usize> {
 }
 
 impl SendMany for RedisCopy {
-    type Reply = CopyReply;
-    type Answers = Vec<Option<Result<CopyReply, Error>>>;
+    type Reply = NodesReply;
+    type Answers = Vec<Option<Result<NodesReply, Error>>>;
 
     async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
         let answered = |outcomes: Vec<_>| answered(outcomes.into_iter().map(Some).collect());
@@ -285,38 +223,25 @@ impl SendMany for RedisCopy {
         }
     }
 
-    fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: CopyReply) -> Result<T, Error> {
+    fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: NodesReply) -> Result<T, Error> {
         match reply {
-            CopyReply::One(name, value) => Ok(decode(&name, spec.name, value)?),
-            CopyReply::All(replies) => <Self as node::Execute>::one_reply(replies.decode(spec.name)),
-            merged => merged.read(spec),
+            NodesReply::Each(replies) => <Self as node::Execute>::one_reply(replies.decode(spec.name)),
+            reply => reply.read(spec),
         }
     }
 
     fn write_reply<T: FromRedisValue + Send>(
         spec: &'static Spec,
-        reply: CopyReply,
+        reply: NodesReply,
     ) -> Result<Replies<T>, Error> {
-        Ok(match reply {
-            CopyReply::All(replies) => replies.decode(spec.name),
-            CopyReply::One(name, value) => {
-                let outcome = Outcome::from(decode(&name, spec.name, value));
-                Replies::new(vec![(name, outcome)])
-            }
-            CopyReply::Merged(names, value) => {
-                let outcome = |name: &Arc<str>| {
-                    (Arc::clone(name), Outcome::from(decode(name, spec.name, value.clone())))
-                };
-                Replies::new(names.iter().map(outcome).collect())
-            }
-        })
+        Ok(reply.read_each(spec))
     }
 
     fn each_reply<T: FromRedisValue + Send>(
         spec: &'static Spec,
-        reply: CopyReply,
+        reply: NodesReply,
     ) -> Result<Replies<T>, Error> {
-        Self::write_reply(spec, reply)
+        Ok(reply.read_each(spec))
     }
 
     fn not_sent(&self, command: &str, reason: &'static str) -> Error {

@@ -12,11 +12,11 @@ use crate::dispatch::scatter::on_owner;
 use crate::engine::ring::RingEngine;
 use crate::error::Error;
 use crate::pipeline::answers::RingAnswers;
-use crate::pipeline::answers::RingReply;
 use crate::pipeline::ring::Queued;
 use crate::pipeline::ring::run_all;
 use crate::plan::context::Context;
 use crate::plan::context::row;
+use crate::reply::NodesReply;
 
 /// A command in a pipeline of redis-rs, which keeps it.
 struct Lent<'a> {
@@ -51,13 +51,13 @@ pub(crate) async fn run(
     let answered = |mut answers: RingAnswers| {
         for i in 0..answers.n_commands() {
             let Some(answer) = answers.take(i) else { continue };
-            let name = || {
-                let spec = pipeline.cmd_iter().nth(n_answered + i).and_then(command::lookup);
-                spec.map_or("?", |spec| spec.name)
+            let spec = || match pipeline.cmd_iter().nth(n_answered + i) {
+                Some(cmd) => row(cmd),
+                None => Err(Error::unknown(&Cmd::new())),
             };
             outcome(answer.and_then(|reply| match reply {
-                RingReply::One(_, value) => Ok(value),
-                reply => reply.into_one(name()),
+                NodesReply::One(_, value) => Ok(value),
+                reply => reply.into_one(spec()?),
             }));
         }
         n_answered += answers.n_commands();

@@ -17,6 +17,7 @@ use redisdb_node::plumbing::Recorded;
 use redisdb_node::plumbing::SendMany;
 
 use crate::dispatch::scatter::on_owner;
+use crate::dispatch::scatter::several;
 use crate::engine::nodes::Nodes;
 use crate::engine::ring::RingEngine;
 use crate::engine::topology::Topology;
@@ -24,13 +25,13 @@ use crate::error::Error;
 use crate::pipeline::answers::At;
 use crate::pipeline::answers::Place;
 use crate::pipeline::answers::RingAnswers;
-use crate::pipeline::answers::RingReply;
 use crate::pipeline::answers::take;
+use crate::plan::Plan;
 use crate::plan::context::Context;
-use crate::plan::route::Route;
 use crate::plan::split::Split;
 use crate::replies::PerNode;
 use crate::replies::Replies;
+use crate::reply::NodesReply;
 use crate::ring::RedisRing;
 
 /// One of the caller's commands.
@@ -236,7 +237,7 @@ fn failed(nodes: &Nodes, idx: usize, command: &'static str, kind: &node::ErrorKi
 }
 
 impl Waiting<'_> {
-    fn answer(self, nodes: &Nodes, sent: &mut [Sent]) -> Result<RingReply, Error> {
+    fn answer(self, nodes: &Nodes, sent: &mut [Sent]) -> Result<NodesReply, Error> {
         let mut take = |at, spec| take_from(nodes, sent, at, spec);
         match self {
             Self::Nothing(error) => Err(error),
@@ -250,7 +251,7 @@ impl Waiting<'_> {
             }
             Self::Each(spec, at) => {
                 let reply = |at: At| (Arc::clone(nodes.name(at.0)), take(at, spec).into());
-                Ok(RingReply::Each(Replies::new(at.into_iter().map(reply).collect())))
+                Ok(NodesReply::Each(Replies::new(at.into_iter().map(reply).collect())))
             }
         }
     }
@@ -269,20 +270,21 @@ fn plan<'a>(
         return Ok(batches.put(owner, command.take()));
     }
     match topology.route(spec, cmd, Context::Pipeline).map_err(Waiting::Nothing)? {
-        Route::Owner(owner) => Ok(batches.put(owner, command.take())),
-        Route::AnyNode => {
+        Plan::One(owner) => Ok(batches.put(owner, command.take())),
+        Plan::Any => {
             let up = topology.nodes.iter().position(|node| node.is_connected()).unwrap_or(0);
             Ok(batches.put(up, command.take()))
         }
-        Route::Parts(mut split, merge) => {
+        Plan::Parts(mut split, merge) => {
             let at = split.parts.iter_mut().map(|part| batches.put(part.node, part.cmd.take())).collect();
             Err(Waiting::Parts(spec, command.command().ok().map(|(_, cmd)| cmd), split, at, merge))
         }
-        Route::EveryNode(Merge::First) => {
+        Plan::All(_) | Plan::PrimaryFirst(..) => Err(Waiting::Nothing(several(spec))),
+        Plan::Every(Merge::First) => {
             let mut both = |idx| (batches.put(idx, cmd.clone()), batches.put(idx, rows::DBSIZE.cmd()));
             Err(Waiting::Weighted(spec, (0..topology.nodes.len()).map(&mut both).collect()))
         }
-        Route::EveryNode(merge) => {
+        Plan::Every(merge) => {
             let n_nodes = topology.nodes.len();
             let at = (0..n_nodes).map(|idx| batches.put(idx, cmd.clone())).collect();
             if spec.access == Access::Each {
@@ -294,7 +296,7 @@ fn plan<'a>(
 }
 
 impl SendMany for RedisRing {
-    type Reply = RingReply;
+    type Reply = NodesReply;
     type Answers = RingAnswers;
 
     async fn send_many(&self, commands: &mut [Recorded], answered: impl FnMut(RingAnswers) + Send) {
@@ -311,7 +313,7 @@ impl SendMany for RedisRing {
                 let nodes = self.engine.nodes_of(&topology);
                 let outcomes = commands.iter().zip(nodes.at(owner).send_block(commands).await);
                 let named = outcomes.map(|(command, reply)| match reply {
-                    Ok(value) => Ok(RingReply::One(Arc::clone(nodes.name(owner)), value)),
+                    Ok(value) => Ok(NodesReply::One(Arc::clone(nodes.name(owner)), value)),
                     Err(error) => Err(on_owner(command.spec, &command.cmd, error)),
                 });
                 named.collect()
@@ -321,19 +323,19 @@ impl SendMany for RedisRing {
     }
 
     #[inline]
-    fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: RingReply) -> Result<T, Error> {
-        reply.read(spec.name)
+    fn read_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: NodesReply) -> Result<T, Error> {
+        reply.read(spec)
     }
 
-    fn write_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: RingReply) -> Result<T, Error> {
+    fn write_reply<T: FromRedisValue + Send>(spec: &'static Spec, reply: NodesReply) -> Result<T, Error> {
         Self::read_reply(spec, reply)
     }
 
     fn each_reply<T: FromRedisValue + Send>(
         spec: &'static Spec,
-        reply: RingReply,
+        reply: NodesReply,
     ) -> Result<PerNode<T>, Error> {
-        reply.read_each(spec.name)
+        Ok(reply.read_each(spec))
     }
 
     fn not_sent(&self, command: &str, reason: &'static str) -> Error {

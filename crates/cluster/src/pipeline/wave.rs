@@ -22,10 +22,10 @@ use crate::engine::copy::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::hints::log::Trust;
-use crate::pipeline::copy::CopyReply;
 use crate::pipeline::copy::Step;
 use crate::pipeline::copy::last_writes;
 use crate::plan::divergence::Ack;
+use crate::reply::NodesReply;
 
 type Answers = Vec<Result<Value, node::Error>>;
 
@@ -59,7 +59,7 @@ impl<'a> Wave<'a> {
     }
 
     /// Sends all of them and returns one outcome for each.
-    pub(crate) async fn send(mut self) -> Vec<Result<CopyReply, Error>> {
+    pub(crate) async fn send(mut self) -> Vec<Result<NodesReply, Error>> {
         let nodes = self.copy.topology.nodes.members().map(|member| member.writer()).enumerate();
         // A write is not given up before its time; reads alone leave time for asking elsewhere.
         let writes = self.guard.iter().any(Option::is_some);
@@ -88,7 +88,7 @@ impl<'a> Wave<'a> {
     }
 
     /// Sends all of them to every node as one `MULTI` block, and returns one outcome for each.
-    pub(crate) async fn send_block(mut self) -> Vec<Result<CopyReply, Error>> {
+    pub(crate) async fn send_block(mut self) -> Vec<Result<NodesReply, Error>> {
         let commands = self.steps.iter().filter_map(|step| step.on(0));
         let block: Vec<_> = commands.map(|(spec, cmd)| Recorded::new(spec, cmd.clone())).collect();
         let sent = self.copy.topology.nodes.members().map(|member| member.writer()).zip(&self.answers).map(
@@ -141,7 +141,7 @@ impl<'a> Wave<'a> {
 
     /// Tells what became of each command, in order, and notes what was missed. Those without an outcome can be asked
     /// elsewhere.
-    fn judge(&mut self) -> Vec<Option<Result<CopyReply, Error>>> {
+    fn judge(&mut self) -> Vec<Option<Result<NodesReply, Error>>> {
         let topology = &*self.copy.topology;
         let answers = self.answers.iter_mut().map(|answers| answers.take().unwrap_or_default().into_iter());
         let mut answers: Vec<_> = answers.collect();
@@ -169,7 +169,7 @@ impl<'a> Wave<'a> {
             Step::All(call, _) => {
                 let answers: Answers = (0..topology.nodes.len()).map(|idx| next(idx, call.spec)).collect();
                 Some(match guard {
-                    Some(mut guard) => guard.conclude(answers).map(CopyReply::All),
+                    Some(mut guard) => guard.conclude(answers).map(NodesReply::Each),
                     None => topology.judge_all(call, answers, &doubted),
                 })
             }
@@ -215,22 +215,22 @@ impl Drop for Wave<'_> {
 
 /// What an answer of one node comes to.
 enum Judged {
-    Done(Result<CopyReply, Error>),
+    Done(Result<NodesReply, Error>),
     /// Another node may be asked; or else this is the outcome.
     Open(Error),
 }
 
 impl CopyTopology {
     /// What every node's answer to a command comes to.
-    fn judge_all(&self, call: &Call<'_>, answers: Answers, doubted: &[usize]) -> Result<CopyReply, Error> {
+    fn judge_all(&self, call: &Call<'_>, answers: Answers, doubted: &[usize]) -> Result<NodesReply, Error> {
         match call.spec.access {
-            Access::Each => Ok(CopyReply::All(self.nodes.replies(answers))),
+            Access::Each => Ok(NodesReply::Each(self.nodes.replies(answers))),
             // All have been asked, and the one counts that would have been asked alone.
             _ => {
                 let key = call.first_key();
                 let mut answers: Vec<_> = answers.into_iter().map(Some).collect();
                 let (mut errors, mut stale) = (Vec::new(), Vec::new());
-                for idx in self.nodes.ring().successors(key.unwrap_or_default()) {
+                for idx in self.nodes.places(key.unwrap_or_default()) {
                     let answer = answers.get_mut(idx).and_then(Option::take);
                     match answer.map(|answer| self.judge_one(call, (idx, answer), doubted)) {
                         Some(Judged::Done(outcome)) => return outcome,
@@ -253,13 +253,13 @@ impl CopyTopology {
         if call.spec.access != Access::Read {
             return match answer {
                 Err(error) if error.is_connect() => Judged::Open(Error::Node(error)),
-                answer => Judged::Done(self.judge_some(call.spec, vec![(idx, answer)]).map(CopyReply::All)),
+                answer => Judged::Done(self.judge_some(call.spec, vec![(idx, answer)]).map(NodesReply::Each)),
             };
         }
         let is_doubted = doubted.contains(&idx) && is_lacking(&answer);
         match answer {
             Ok(value) if self.nodes.member(idx).trust(call.keys()) == Trust::Full && !is_doubted => {
-                Judged::Done(Ok(CopyReply::One(Arc::clone(self.nodes.name(idx)), value)))
+                Judged::Done(Ok(NodesReply::One(Arc::clone(self.nodes.name(idx)), value)))
             }
             Err(error) if another_may_answer(&error) => Judged::Open(Error::Node(error)),
             Err(error) if !is_doubted => Judged::Done(Err(Error::Node(error))),

@@ -9,29 +9,18 @@ use redis::Cmd;
 use redisdb_node::command;
 use redisdb_node::command::Access;
 use redisdb_node::command::Effect;
+use redisdb_node::command::Merge;
 use redisdb_node::command::OnCopy;
+use redisdb_node::command::OnRing;
 use redisdb_node::command::Spec;
 use redisdb_node::command::words;
 
 use crate::call::Call;
 use crate::error::Error;
+use crate::plan::Plan;
 use crate::plan::context::Context;
 use crate::plan::expiry;
 use crate::plan::primary_effect;
-use crate::plan::primary_effect::Decide;
-
-/// What a copy does with a write.
-#[derive(Debug)]
-pub(crate) enum Replication {
-    /// The command goes to every node as it is.
-    AsItIs,
-    /// This goes to every node instead.
-    Instead(Cmd),
-    /// One node decides, on this command if there is one, else as it is; the others are sent what came of it.
-    Decided(Decide, Option<Cmd>),
-    /// It goes to one node only.
-    OneNode,
-}
 
 const SCRIPT: &str = "each node could end up different; if it does the same everywhere, invoke it as a `Script` that is \
      declared `deterministic()`";
@@ -53,11 +42,13 @@ const DELIVERED: &str = "each node would deliver it once; send it outside of the
 pub(crate) fn plan(
     context: Context,
     call: &Call<'_>,
+    first: impl FnOnce(&[u8]) -> usize,
     now: impl FnOnce() -> SystemTime,
-) -> Result<Replication, Error> {
+) -> Result<Plan, Error> {
     let Call { spec, cmd, .. } = *call;
     let refused = |reason| Error::refused(spec.name, "copy", reason);
-    let plan = by_row(spec, cmd, now).map_err(refused)?;
+    let first = || first(call.first_key().unwrap_or_default());
+    let plan = by_row(spec, cmd, first, now).map_err(refused)?;
     if let Some(reason) = context.refuses(spec, cmd) {
         return Err(refused(reason));
     }
@@ -65,18 +56,26 @@ pub(crate) fn plan(
     call.check_keys()?;
     let has_key = call.first_key().is_some();
     match (context, &plan) {
-        (Context::Block, Replication::Decided(..)) => Err(refused(DECIDED)),
-        (Context::Block, Replication::OneNode) => Err(refused(DELIVERED)),
+        (Context::Block, Plan::PrimaryFirst(..)) => Err(refused(DECIDED)),
+        (Context::Block, Plan::One(_)) if spec.copy == OnCopy::OneNode => Err(refused(DELIVERED)),
         (Context::Block, _) if !has_key || spec.access == Access::Each => Err(refused(SERVERS)),
+        // In a block each node is asked all of it.
+        (Context::Block, Plan::One(_) | Plan::Every(_)) => Ok(Plan::All(None)),
         _ => Ok(plan),
     }
 }
 
-fn by_row(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Replication, &'static str> {
+fn by_row(
+    spec: &Spec,
+    cmd: &Cmd,
+    first: impl FnOnce() -> usize,
+    now: impl FnOnce() -> SystemTime,
+) -> Result<Plan, &'static str> {
     match spec.copy {
         OnCopy::AnyNode if goes_on_with_a_scan(spec, cmd) => Err(CURSOR),
-        OnCopy::AnyNode | OnCopy::EveryNode => Ok(Replication::AsItIs),
-        OnCopy::OneNode => Ok(Replication::OneNode),
+        OnCopy::AnyNode | OnCopy::OneNode => Ok(Plan::One(first())),
+        OnCopy::EveryNode if spec.access == Access::Read => Ok(Plan::Every(rule_of(spec))),
+        OnCopy::EveryNode => Ok(Plan::All(None)),
         OnCopy::Refuse(reason) => Err(reason),
         OnCopy::Effect(effect) => match effect {
             Effect::Deadline => Ok(at_one_time(spec, cmd, now)),
@@ -95,18 +94,26 @@ fn by_row(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Re
     }
 }
 
+/// How the replies of all nodes to a question become one.
+pub(crate) fn rule_of(spec: &Spec) -> Merge {
+    match spec.ring {
+        OnRing::EveryNode(rule) => rule,
+        _ => Merge::AllOk,
+    }
+}
+
 /// Every node ends what it stores at the same moment.
-fn at_one_time(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Replication {
-    expiry::absolute(spec, cmd, now).map_or(Replication::AsItIs, Replication::Instead)
+fn at_one_time(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Plan {
+    Plan::All(expiry::absolute(spec, cmd, now))
 }
 
 /// One node decides, the moment of an expiry being the same for it and the others.
-fn decided(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Replication, &'static str> {
+fn decided(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Plan, &'static str> {
     let absolute = expiry::absolute(spec, cmd, now);
     let words = absolute.as_ref().unwrap_or(cmd);
     Ok(match primary_effect::how(command::lookup(words).unwrap_or(spec), words)? {
-        Some(decide) => Replication::Decided(decide, absolute),
-        None => Replication::AsItIs,
+        Some(decide) => Plan::PrimaryFirst(decide, absolute),
+        None => Plan::All(None),
     })
 }
 
@@ -135,19 +142,23 @@ mod tests {
     use redisdb_node::command::lookup;
 
     use super::*;
+    use crate::plan::primary_effect::Decide;
 
     /// 1000 s after 1970.
     fn check(words: &[&str], expected: Result<&[&str], &str>) {
         let mut cmd = Cmd::new();
         cmd.arg(words);
         let spec = lookup(&cmd).unwrap();
-        let found = match by_row(spec, &cmd, || UNIX_EPOCH + Duration::from_secs(1000)) {
-            Ok(Replication::AsItIs) => Ok(words.iter().map(|&word| word.to_owned()).collect()),
-            Ok(Replication::Instead(cmd)) => Ok(super::words(&cmd)
+        let found = match by_row(spec, &cmd, || 0, || UNIX_EPOCH + Duration::from_secs(1000)) {
+            Ok(Plan::All(None) | Plan::One(_)) if spec.copy != OnCopy::OneNode => {
+                Ok(words.iter().map(|&word| word.to_owned()).collect())
+            }
+            Ok(Plan::All(Some(cmd))) => Ok(super::words(&cmd)
                 .map(|word| String::from_utf8_lossy(word).into_owned())
                 .collect::<Vec<_>>()),
-            Ok(Replication::Decided(..)) => Err("decided"),
-            Ok(Replication::OneNode) => Err("one node"),
+            Ok(Plan::PrimaryFirst(..)) => Err("decided"),
+            Ok(Plan::One(_)) => Err("one node"),
+            Ok(plan) => panic!("{words:?}: {plan:?}"),
             Err(reason) => Err(reason),
         };
         let expected = expected.map(|words| words.iter().map(|&word| word.to_owned()).collect());
@@ -193,8 +204,8 @@ mod tests {
         check(&["EVAL", "return 1", "0"], Err(SCRIPT));
         let mut set = redis::cmd("SET");
         set.arg(&["k", "v", "NX", "EX", "5"]);
-        let plan = by_row(lookup(&set).unwrap(), &set, || UNIX_EPOCH + Duration::from_secs(1000));
-        let Ok(Replication::Decided(Decide::Set, Some(absolute))) = plan else { panic!("{plan:?}") };
+        let plan = by_row(lookup(&set).unwrap(), &set, || 0, || UNIX_EPOCH + Duration::from_secs(1000));
+        let Ok(Plan::PrimaryFirst(Decide::Set, Some(absolute))) = plan else { panic!("{plan:?}") };
         assert_eq!(words(&absolute).last(), Some(b"1005000".as_slice()));
     }
 

@@ -3,28 +3,14 @@
 use redis::Cmd;
 use redisdb_hashring::HashRing;
 use redisdb_node::command::Keys;
-use redisdb_node::command::Merge;
 use redisdb_node::command::OnRing;
 use redisdb_node::command::Spec;
 
 use crate::error::CrossNode;
 use crate::error::Error;
+use crate::plan::Plan;
 use crate::plan::context::Context;
 use crate::plan::split::Shares;
-use crate::plan::split::Split;
-
-/// Where a command goes; a node is its index in the ring.
-#[derive(Debug)]
-pub(crate) enum Route {
-    /// To the owner of its keys.
-    Owner(usize),
-    /// A part to each owner; the replies are merged.
-    Parts(Split, Merge),
-    /// The whole command to every node; the replies are merged.
-    EveryNode(Merge),
-    /// To whichever node is up.
-    AnyNode,
-}
 
 const KEYLESS: &str = "without keys it has no owner; run it on one node, by `on_node(name)`";
 const EVERY_NODE: &str =
@@ -43,7 +29,7 @@ pub(crate) fn route(
     cmd: &Cmd,
     colocated: bool,
     context: Context,
-) -> Result<Route, Error> {
+) -> Result<Plan, Error> {
     sendable(spec, cmd, context)?;
     match spec.ring {
         OnRing::ByKey => {
@@ -51,20 +37,20 @@ pub(crate) fn route(
                 Keys::One(_) | Keys::Channel(_) => spec.first_key(cmd).map_err(Error::keys(spec))?,
                 _ => common_key(ring, spec.name, std::iter::once((spec, cmd)), colocated)?,
             };
-            Ok(Route::Owner(owner.map_or(0, serving)))
+            Ok(Plan::One(owner.map_or(0, serving)))
         }
         OnRing::Split(merge) => {
             let shares = Shares::of(ring.len(), serving, spec, cmd)?;
             match shares.only() {
                 // The whole command, as the caller wrote it.
-                Some(owner) => Ok(Route::Owner(owner)),
-                None => Ok(Route::Parts(shares.split(), merge)),
+                Some(owner) => Ok(Plan::One(owner)),
+                None => Ok(Plan::Parts(shares.split(), merge)),
             }
         }
         // What the only node says of itself is the whole answer, and needs no name.
-        OnRing::EveryNode(_) if is_everything(ring, colocated) => Ok(Route::Owner(0)),
-        OnRing::EveryNode(merge) => Ok(Route::EveryNode(merge)),
-        OnRing::AnyNode => Ok(Route::AnyNode),
+        OnRing::EveryNode(_) if is_everything(ring, colocated) => Ok(Plan::One(0)),
+        OnRing::EveryNode(merge) => Ok(Plan::Every(merge)),
+        OnRing::AnyNode => Ok(Plan::Any),
         // A rule that this version does not know.
         _ => Err(Error::refused(spec.name, "ring", "its rule is not known")),
     }
@@ -160,7 +146,7 @@ mod tests {
             let mut cmd = Cmd::new();
             cmd.arg(words.split(' ').collect::<Vec<_>>());
             match route(&ring, |key| ring.lookup(key), lookup(&cmd).unwrap(), &cmd, false, Context::Alone) {
-                Ok(Route::Owner(owner)) => {
+                Ok(Plan::One(owner)) => {
                     assert_eq!(owner, ring.lookup("{t}k"), "{words}");
                     true
                 }

@@ -9,7 +9,7 @@ use crate::call::Call;
 use crate::copy::RedisCopy;
 use crate::dispatch::scatter::on_owner;
 use crate::error::Error;
-use crate::plan::route::Route;
+use crate::plan::Plan;
 use crate::replies::Replies;
 use crate::replies::decode;
 use crate::ring::RedisRing;
@@ -18,7 +18,7 @@ impl RunScript for RedisRing {
     async fn invoke<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {
         let (spec, cmd) = call.command();
         let topology = self.engine.topology();
-        let Route::Owner(owner) = topology.route_to_owner(spec, &cmd)? else {
+        let Plan::One(owner) = topology.route_to_owner(spec, &cmd)? else {
             let reason = "without keys it has no owner; run it on one node, by `on_node(name)`";
             return Err(Error::refused(spec.name, "ring", reason));
         };
