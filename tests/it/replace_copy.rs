@@ -159,7 +159,7 @@ async fn the_present_nodes_stay_where_the_next_ones_cannot_be_meant() {
     _ = copy.set("k", 1).await.unwrap();
     // All that `b` has not taken is on `a` alone.
     let error = copy.replace(over(&servers, &[1, 2], None)).unwrap_err();
-    assert!(matches!(error, Error::Unavailable(_)), "{error}");
+    assert!(matches!(error, Error::NotReplaced { .. }), "{error}");
     servers[1].resume();
     assert_eq!(copy.nodes().map(|node| node.name().to_owned()).collect::<Vec<_>>(), NAMES[..2]);
     eventually("it is replaced once it has come back", async || {

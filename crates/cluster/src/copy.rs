@@ -340,7 +340,7 @@ impl RedisCopy {
     ///
     /// # Errors
     /// What is wrong with the new nodes, or that the [identity](crate::CopyBuilder::identity) is another one;
-    /// [`Error::Unavailable`] if no node that stays is in sync, for what only the others hold would be lost. The present
+    /// [`Error::NotReplaced`] if no node that stays is in sync, for what only the others hold would be lost. The present
     /// nodes stay then.
     pub fn replace(
         &self,

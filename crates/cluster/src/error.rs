@@ -66,6 +66,12 @@ pub enum Error {
     Disagreement(Box<TooFewReplies>),
     /// A node of a copy was not repaired.
     Repair(RepairError),
+    /// The nodes of a copy were not [replaced](crate::RedisCopy::replace): none of those that stay is up and in sync, so what
+    /// only the others hold would be lost.
+    NotReplaced {
+        /// The nodes that would stay.
+        stale: Vec<String>,
+    },
     /// The servers are not those of this copy, as far as their markers say.
     Identity {
         /// What is wrong, and what to do.

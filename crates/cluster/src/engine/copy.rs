@@ -180,7 +180,7 @@ impl CopyTopology {
         }
         let stays = |member: &Member| replaced.kept.iter().any(|name| *name == **member.name());
         if !members.iter().any(|member| stays(member) && member.is_in_sync()) {
-            return Err(Error::unavailable("REPLACE", None, Vec::new(), replaced.kept));
+            return Err(Error::NotReplaced { stale: replaced.kept });
         }
         let Policy { write_to, read_from, on_return } = plan.policy;
         let next = Self {
@@ -448,7 +448,7 @@ mod tests {
         assert!(error.to_string().contains("`identity`"), "{error}");
         copy.engine().topology.nodes.member(0).hints().record_hint(std::iter::once(b"k".as_slice()));
         let only_a = || RedisCopy::builder().node("a", "redis://h1").node("c", "redis://h3");
-        assert!(matches!(copy.replace(only_a()), Err(Error::Unavailable(_))));
+        assert!(matches!(copy.replace(only_a()), Err(Error::NotReplaced { .. })));
         assert_eq!(copy.nodes().map(|node| node.name().to_owned()).collect::<Vec<_>>(), ["a", "b"]);
         let without_a = RedisCopy::builder().node("b", "redis://h2").node("c", "redis://h3");
         assert_eq!(copy.replace(without_a).unwrap().kept, ["b"]);

@@ -72,6 +72,12 @@ impl fmt::Display for Says<'_> {
                 write.command
             ),
             Error::Repair(error) => error.fmt(f),
+            Error::NotReplaced { stale } => write!(
+                f,
+                "the nodes were not replaced: of those that stay (`{}`) none is up and in sync, so what only the others hold \
+                 would be lost; try again when one is, or replace other nodes first",
+                stale.join("`, `")
+            ),
             Error::Identity { reason } => f.write_str(reason),
             Error::NoSuchNode { name } => write!(f, "there is no node `{name}`"),
             Error::Ring(error) => error.fmt(f),
@@ -226,6 +232,7 @@ mod tests {
             (Error::UnknownCommand { command: "X".to_owned() }, false),
             (Error::Keys { command: "GET", reason: KeyError::TooShort }, false),
             (Error::Identity { reason: "text".to_owned() }, false),
+            (Error::NotReplaced { stale: vec!["x".to_owned()] }, false),
             (Error::NoSuchNode { name: "x".to_owned() }, false),
             (Error::Ring(BuildError::Empty), false),
             (Error::Config(ConfigError::WriteTo { wanted: 2, nodes: 1 }), false),
