@@ -116,7 +116,7 @@ fn main() {
         for key in c.batch(i) {
             drop(pipeline.get::<String>(key));
         }
-        pipeline.execute().await.ok().is_ok()
+        pipeline.execute().await.check().is_ok()
     });
     criterion.final_summary();
 }

@@ -44,7 +44,7 @@ impl Client for Ring {
     async fn pipeline(&self, keys: &[&str]) -> Vec<Bytes> {
         let pipeline = self.0.pipeline();
         let promises: Vec<_> = keys.iter().map(|key| pipeline.get::<Vec<u8>>(key)).collect();
-        pipeline.execute().await.ok().expect("replies");
+        pipeline.execute().await.check().expect("replies");
         let mut values = Vec::with_capacity(promises.len());
         for promise in promises {
             values.push(promise.await.expect("a reply"));

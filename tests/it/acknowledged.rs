@@ -210,7 +210,7 @@ async fn while_one_node_is_away_the_others_acknowledge_everything() {
             assert_eq!(copy.incr("n").await.unwrap().first().copied(), next());
             let pipeline = copy.pipeline();
             let (one, two) = (pipeline.incr("n"), pipeline.incr("n"));
-            pipeline.execute().await.ok().unwrap();
+            pipeline.execute().await.check().unwrap();
             assert_eq!(one.await.unwrap().first().copied(), next());
             assert_eq!(two.await.unwrap().first().copied(), next());
             let sum = redis::cmd("INCR").arg("n").query_async::<i64>(&mut redis_rs).await.unwrap();
@@ -269,7 +269,7 @@ async fn the_reply_of_a_node_that_comes_back_empty_is_not_taken() {
     for atomic in [false, true] {
         let pipeline = if atomic { copy.pipeline().atomic() } else { copy.pipeline() };
         let (sum, raw) = (pipeline.incr(&key), pipeline.command::<i64>(redis::cmd("INCR").arg(&key).take()));
-        pipeline.execute().await.ok().unwrap();
+        pipeline.execute().await.check().unwrap();
         assert_eq!(sum.await.unwrap().first(), Some(&next()));
         assert_eq!(raw.await.unwrap().first(), Some(&next()));
         let mut pipe = redis::pipe();
@@ -329,7 +329,7 @@ async fn a_server_that_somebody_emptied_a_moment_ago_tells_no_count() {
             _ => {
                 let pipeline = copy.pipeline();
                 let sum = pipeline.incr(&key);
-                pipeline.execute().await.ok().unwrap();
+                pipeline.execute().await.check().unwrap();
                 sum.await.unwrap().first().copied().unwrap()
             }
         };

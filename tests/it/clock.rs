@@ -90,13 +90,13 @@ async fn jumps_by(jump: &str) {
     for (copy, name) in [(&copy, "copy"), (&build_copy().build().unwrap(), "new")] {
         let pipeline = copy.pipeline();
         let set = pipeline.setex(format!("{name}:piped"), LIFE, 1);
-        pipeline.execute().await.ok().unwrap();
+        pipeline.execute().await.check().unwrap();
         assert!(set.await.unwrap().is_complete());
     }
     for (copy, name) in [(&copy, "copy"), (&build_copy().build().unwrap(), "new")] {
         let block = copy.pipeline().atomic();
         let set = block.setex(format!("{name}:block"), LIFE, 1);
-        block.execute().await.ok().unwrap();
+        block.execute().await.check().unwrap();
         assert!(set.await.unwrap().is_complete());
     }
     for server in &servers {

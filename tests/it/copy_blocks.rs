@@ -21,7 +21,7 @@ async fn a_block_runs_on_every_node_whole_or_not_at_all() {
     let sum = pipeline.incr("a");
     let read = pipeline.get::<i64>("a");
     let expiring = pipeline.expire("l", Duration::from_secs(100));
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     assert_eq!(sum.await.unwrap().successes().map(|(_, n)| *n).collect::<Vec<_>>(), [2; 3]);
     assert_eq!(read.await.unwrap(), Some(2));
     assert!(expiring.await.unwrap().is_complete());
@@ -41,7 +41,7 @@ async fn a_block_runs_on_every_node_whole_or_not_at_all() {
         let pipeline = copy.pipeline().atomic();
         let set = pipeline.set("a", 9);
         drop(pipeline.command::<redis::Value>(cmd.clone()));
-        let error = pipeline.execute().await.ok().unwrap_err();
+        let error = pipeline.execute().await.check().unwrap_err();
         assert!(error.is_unsupported() && !error.may_have_executed(), "{cmd:?}: {error}");
         assert!(set.await.is_err());
     }
@@ -63,7 +63,7 @@ async fn a_reader_of_a_node_sees_a_whole_block() {
         for i in 1..=300 {
             let pipeline = copy.pipeline().atomic();
             drop((pipeline.set("a", i), pipeline.set("b", i)));
-            pipeline.execute().await.ok().unwrap();
+            pipeline.execute().await.check().unwrap();
         }
     };
     let reader = Node::connect(servers[0].url()).await.unwrap();
@@ -86,7 +86,7 @@ async fn a_node_that_misses_a_block_is_behind_for_its_keys() {
     let pipeline = copy.pipeline().atomic();
     let set = pipeline.set("a", 1);
     drop(pipeline.set("b", 1));
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     let set = set.await.unwrap();
     assert_eq!(set.successes().map(|(name, ())| name).collect::<Vec<_>>(), ["a", "c"]);
     assert!(set.get("b").unwrap().error().is_some());
@@ -110,7 +110,7 @@ async fn one_writer_under_a_lock_keeps_every_node_equal() {
             let n = copy.get::<i64>("n").await.unwrap().unwrap_or(0);
             let block = copy.pipeline().atomic();
             drop((block.set("n", n + 1), block.rpush("log", n)));
-            block.execute().await.ok().unwrap();
+            block.execute().await.check().unwrap();
             guard.release().await.unwrap();
         }
     };

@@ -117,7 +117,7 @@ async fn many_mixed_commands_answer_as_one_by_one() {
     };
     let pipeline = copy.pipeline();
     let promises: Vec<_> = (0..N).map(|i| pipeline.command::<redis::Value>(command(i))).collect();
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     let mut piped = Vec::new();
     for promise in promises {
         piped.push(promise.await.unwrap().first().cloned().unwrap());
@@ -145,7 +145,7 @@ async fn a_read_never_comes_from_a_node_that_missed_the_write_before_it() {
     let before = pipeline.get::<String>("other");
     let set = pipeline.set(&key, "new");
     let read = pipeline.get::<String>(&key);
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     assert_eq!(before.await.unwrap(), None);
     let set = set.await.unwrap();
     assert!(matches!(set.get("b"), Some(Outcome::Error(error)) if error.code() == Some("OOM")), "{set:?}");
@@ -178,7 +178,7 @@ async fn a_question_about_all_keys_is_asked_elsewhere_only_if_nothing_is_written
     let pipeline = fresh.pipeline();
     drop(pipeline.set("c", 1));
     let count = pipeline.dbsize();
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     assert_eq!(count.await.unwrap(), 3);
 }
 
@@ -195,7 +195,7 @@ async fn a_node_that_hangs_is_behind_for_what_it_missed_and_for_nothing_else() {
     let pipeline = copy.pipeline();
     let sets: Vec<_> = keys[..20].iter().map(|key| pipeline.set(key, "new")).collect();
     let reads: Vec<_> = keys[..30].iter().map(|key| pipeline.get::<String>(key)).collect();
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     for set in sets {
         assert!(matches!(set.await.unwrap().get("c"), Some(Outcome::Unknown(_))));
     }
@@ -231,7 +231,7 @@ async fn what_a_node_that_hangs_left_open_is_asked_elsewhere_within_the_deadline
     let pipeline = copy.with_deadline(DEADLINE).pipeline();
     let replies: Vec<_> = keys.iter().map(|key| pipeline.get::<String>(key)).collect();
     let start = Instant::now();
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     let took = start.elapsed();
     servers[2].resume();
     for reply in replies {
@@ -287,7 +287,7 @@ async fn when_a_node_dies_midway_every_outcome_of_every_node_is_true() {
         servers[1].kill();
     };
     let (executed, ()) = tokio::join!(pipeline.execute(), kill);
-    executed.ok().unwrap();
+    executed.check().unwrap();
     let (mut ok, mut not_sent, mut unknown) = ([0; 3], [0; 3], [0; 3]);
     for promise in promises {
         let replies = promise.await.unwrap();
@@ -343,7 +343,7 @@ async fn messages_of_a_pipeline_come_once_and_in_order() {
         }
         pipeline.execute().await
     };
-    publish(0).await.ok().unwrap();
+    publish(0).await.check().unwrap();
     let mut expect = async |from: u32| {
         let mut expected = from;
         while expected < from + 50 {
@@ -361,7 +361,7 @@ async fn messages_of_a_pipeline_come_once_and_in_order() {
         copy.nodes().nth(idx).is_some_and(|node| !node.is_connected())
     })
     .await;
-    publish(50).await.ok().unwrap();
+    publish(50).await.check().unwrap();
     expect(50).await;
 
     // A client that has talked to nobody yet does not know that it is gone, and publishes to the next one all the same.
@@ -369,7 +369,7 @@ async fn messages_of_a_pipeline_come_once_and_in_order() {
     let fresh = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url)).build().unwrap();
     let pipeline = fresh.pipeline();
     let published = pipeline.publish("news", 100);
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     assert_eq!(published.await.unwrap().first(), Some(&1));
 }
 
@@ -383,7 +383,7 @@ async fn commands_of_one_key_that_are_decided_wait_for_each_other() {
         let pipeline = copy.pipeline();
         let renamed = pipeline.renamenx(&from, &to);
         let taken = pipeline.getdel::<u8>(&to);
-        pipeline.execute().await.ok().unwrap();
+        pipeline.execute().await.check().unwrap();
         assert_eq!(renamed.await.unwrap().first(), Some(&true));
         assert_eq!(taken.await.unwrap().first(), Some(&Some(i)));
         for node in copy.nodes() {

@@ -251,13 +251,13 @@ async fn call(name: &str, copy: &RedisCopy) -> Result<(), Box<dyn std::error::Er
         "send_many" => {
             let pipeline = copy.pipeline();
             let incr = pipeline.incr("n");
-            pipeline.execute().await.ok().ok();
+            pipeline.execute().await.check().ok();
             drop(incr.await?);
         }
         "send_atomic" => {
             let pipeline = copy.pipeline().atomic();
             let incr = pipeline.incr("n");
-            pipeline.execute().await.ok().ok();
+            pipeline.execute().await.check().ok();
             drop(incr.await?);
         }
         "req_packed_command" => redis::cmd("INCR").arg("n").exec_async(&mut copy.clone()).await?,

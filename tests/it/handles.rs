@@ -70,7 +70,7 @@ async fn a_pipeline_is_used_again() {
     assert_eq!(pipeline.execute().await.len(), 1);
     assert!(pipeline.is_empty());
     let value = pipeline.get::<u8>("k");
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     assert_eq!(value.await.unwrap(), Some(1));
 }
 

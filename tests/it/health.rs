@@ -296,7 +296,7 @@ async fn calls_are_counted_by_what_they_came_to() {
     node.incr("k").await.unwrap_err();
     let pipeline = node.pipeline();
     let values = [pipeline.get::<String>("k"), pipeline.get("l")];
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     drop(values);
     server.kill();
     eventually("it is left alone", async || node.is_down()).await;

@@ -235,7 +235,7 @@ async fn nothing_in_a_pipeline_is_decided_by_a_server_that_was_emptied_a_moment_
         let set = pipeline.setnx(key("text"), 9);
         let popped = pipeline.lpop::<String>(key("list"));
         let length = pipeline.llen(key("list"));
-        pipeline.execute().await.ok().unwrap();
+        pipeline.execute().await.check().unwrap();
         assert_eq!(set.await.unwrap().first(), Some(&false));
         assert_eq!(popped.await.unwrap().first(), Some(&Some("x".to_owned())));
         assert_eq!(length.await.unwrap(), 1);
@@ -245,7 +245,7 @@ async fn nothing_in_a_pipeline_is_decided_by_a_server_that_was_emptied_a_moment_
     after_a_flush(&copy, async {
         let pipeline = copy.pipeline();
         let groups = pipeline.xinfo_groups(key("stream"));
-        pipeline.execute().await.ok().unwrap();
+        pipeline.execute().await.check().unwrap();
         assert!(groups.await.unwrap().is_empty());
     })
     .await;
@@ -296,7 +296,7 @@ async fn no_way_of_reading_believes_a_server_that_was_emptied_a_moment_ago() {
         let found = match round {
             0 | 1 => {
                 let replies: Vec<_> = keys.iter().map(|key| pipeline.get::<usize>(key)).collect();
-                pipeline.execute().await.ok().unwrap();
+                pipeline.execute().await.check().unwrap();
                 let mut found = Vec::new();
                 for reply in replies {
                     found.push(reply.await.unwrap());
@@ -306,7 +306,7 @@ async fn no_way_of_reading_believes_a_server_that_was_emptied_a_moment_ago() {
             2 => {
                 let pipeline = copy.pipeline();
                 let reply = pipeline.mget::<usize>(&keys);
-                pipeline.execute().await.ok().unwrap();
+                pipeline.execute().await.check().unwrap();
                 reply.await.unwrap()
             }
             _ => copy.mget(&keys).await.unwrap(),

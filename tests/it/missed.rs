@@ -158,7 +158,7 @@ async fn a_write_of_the_whole_value_settles_a_key() {
                 let pipeline = if i == 8 { copy.pipeline() } else { copy.pipeline().atomic() };
                 let del = pipeline.del(&key);
                 let set = pipeline.set(&key, "whole");
-                pipeline.execute().await.ok().unwrap();
+                pipeline.execute().await.check().unwrap();
                 assert!(del.await.unwrap().is_complete() && set.await.unwrap().is_complete());
             }
         }

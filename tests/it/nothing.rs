@@ -37,12 +37,12 @@ async fn a_pipeline_without_a_command_sends_nothing_to_a_node() {
     assert_eq!(node.send_pipeline(&Pipeline::new(), 0, 0).await.unwrap(), []);
     let block = redis::pipe().atomic().clone();
     assert_eq!(node.send_pipeline(&block, 1, 1).await.unwrap(), [Value::Array(Vec::new())]);
-    node.pipeline().execute().await.ok().unwrap();
-    node.pipeline().atomic().execute().await.ok().unwrap();
+    node.pipeline().execute().await.check().unwrap();
+    node.pipeline().atomic().execute().await.check().unwrap();
     let mut owned = node.dedicated().await.unwrap();
     lent(&mut owned).await;
     let nothing =
-        async |transaction: redisdb::node::Transaction| transaction.queue().execute().await.ok().map(drop);
+        async |transaction: redisdb::node::Transaction| transaction.queue().execute().await.check().map(drop);
     node.transaction("k", nothing).await.unwrap();
     assert_eq!(connection(&node).await, before);
     assert!(!node.is_down());
@@ -62,8 +62,8 @@ async fn a_command_without_a_word_is_an_error_and_costs_no_connection() {
 #[tokio::test]
 async fn a_pipeline_without_a_command_sends_nothing_to_a_ring() {
     let (_servers, ring) = ring().await;
-    ring.pipeline().execute().await.ok().unwrap();
-    ring.pipeline().atomic().execute().await.ok().unwrap();
+    ring.pipeline().execute().await.check().unwrap();
+    ring.pipeline().atomic().execute().await.check().unwrap();
     lent(&mut ring.clone()).await;
     let cache = Cache::new(ring.clone());
     assert!(cache.get_many::<u8, &str>([]).await.unwrap().values.is_empty());
@@ -74,8 +74,8 @@ async fn a_pipeline_without_a_command_sends_nothing_to_a_ring() {
 #[tokio::test]
 async fn a_pipeline_without_a_command_sends_nothing_to_a_copy() {
     let (_servers, copy) = copy().await;
-    copy.pipeline().execute().await.ok().unwrap();
-    copy.pipeline().atomic().execute().await.ok().unwrap();
+    copy.pipeline().execute().await.check().unwrap();
+    copy.pipeline().atomic().execute().await.check().unwrap();
     lent(&mut copy.clone()).await;
 }
 

@@ -77,7 +77,7 @@ async fn others_stand_in_and_what_they_wrote_is_missing_rather_than_old() {
     ring.setex(&keys[5], Duration::from_secs(10), "meanwhile").await.unwrap();
     let pipeline = ring.pipeline();
     drop((pipeline.set(&keys[6], "meanwhile"), pipeline.incr(&keys[7])));
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     ring.eval::<()>("redis.call('SET', KEYS[1], 'meanwhile')", &[&keys[8]], "unused").await.unwrap();
     assert_eq!(ring.del(&keys[9..10]).await.unwrap(), 0);
     let found = ring.mget::<String>(&keys).await.unwrap();
@@ -172,7 +172,7 @@ async fn a_pipeline_does_not_wait_for_each_of_its_commands_while_a_node_is_away(
             proxy.heal();
         };
         let (executed, ()) = tokio::join!(executed, all);
-        executed.ok().unwrap();
+        executed.check().unwrap();
         let first = if deletes { 3 } else { 1 };
         for (i, (written, again)) in written.into_iter().zip(again).enumerate() {
             assert_eq!((written.await.unwrap(), again.await.unwrap()), (first, first + 1), "{i}");

@@ -121,7 +121,7 @@ async fn what_an_outage_left_on_another_node_is_not_read_in_the_next_one() {
             assert_eq!(ring.mget::<u8>(&keys).await.unwrap(), [None; 12]);
             let pipeline = ring.pipeline();
             let replies: Vec<_> = keys.iter().map(|key| pipeline.get::<u8>(key)).collect();
-            pipeline.execute().await.ok().unwrap();
+            pipeline.execute().await.check().unwrap();
             for reply in replies {
                 assert_eq!(reply.await.unwrap(), None, "{on_down:?}, {outage}");
             }

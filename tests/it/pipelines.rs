@@ -90,7 +90,7 @@ async fn a_random_key_in_a_pipeline_is_one_of_any_node() {
     ring.mset((0..90).map(|i| (format!("key:{i}"), i))).await.unwrap();
     let pipeline = ring.pipeline();
     let promises: Vec<_> = (0..100).map(|_| pipeline.randomkey::<String>()).collect();
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     let mut owners = std::collections::BTreeSet::new();
     for promise in promises {
         owners.insert(ring.node_for(promise.await.unwrap().unwrap()).name().to_owned());
@@ -139,7 +139,7 @@ async fn on_a_node_what_is_not_sent_stands_between_what_is() {
     }
     // And again, after all of it was answered.
     let three = pipeline.incr("n");
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     assert_eq!(three.await.unwrap(), 3);
 }
 
@@ -149,12 +149,12 @@ async fn an_atomic_pipeline_runs_whole_or_not_at_all() {
     let pipeline = ring.pipeline().atomic();
     drop(pipeline.set("{t}:a", 1));
     let sum = pipeline.incr("{t}:a");
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     assert_eq!(sum.await.unwrap(), 2);
 
     let pipeline = ring.pipeline().atomic();
     drop((pipeline.set("{t}:a", 9), pipeline.set("b", 9)));
-    assert!(matches!(pipeline.execute().await.ok(), Err(Error::CrossNode(_))));
+    assert!(matches!(pipeline.execute().await.check(), Err(Error::CrossNode(_))));
     let pipeline = ring.pipeline().atomic();
     drop(pipeline.set("{t}:a", 9));
     drop(pipeline.command::<()>(redis::cmd("GETRANGE").arg("{t}:a").take()));
@@ -182,7 +182,7 @@ async fn a_hundred_thousand_mixed_commands_answer_as_one_by_one() {
         }
     }
     let start = std::time::Instant::now();
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     let piped = start.elapsed();
     let mut piped_counts = Vec::new();
     for count in counts {
@@ -306,7 +306,7 @@ async fn a_million_commands_need_no_memory_twice() {
         drop(pipeline.incr(format!("n:{}", i % 1000)));
     }
     let recorded = rss();
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     let executed = rss();
     println!(
         "1,000,000 commands: {} MB recorded, {} MB at most while sent",

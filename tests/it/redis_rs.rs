@@ -180,7 +180,7 @@ async fn a_ring_of_one_node_answers_as_its_server_what_is_asked_of_each_node() {
     let pipeline = ring.pipeline();
     let (piped, queried) =
         (pipeline.client_id(), pipeline.command::<u64>(redis::cmd("CLIENT").arg("ID").take()));
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     let id: u64 = ring.query(redis::cmd("CLIENT").arg("ID")).await.unwrap();
     for by_name in [ring.client_id().await.unwrap(), piped.await.unwrap()] {
         assert_eq!(by_name.successes().collect::<Vec<_>>(), [("a", &id)]);

@@ -104,7 +104,7 @@ async fn a_typed_block_and_a_transaction_say_whose_fault_it_was() {
     send(&node, "REPLICAOF 127.0.0.1 1").await;
     let pipeline = node.pipeline().atomic();
     let (got, set) = (pipeline.get::<String>("k"), pipeline.set("k", 1));
-    assert!(pipeline.execute().await.ok().is_err());
+    assert!(pipeline.execute().await.check().is_err());
     let (got, set) = (got.await.unwrap_err(), set.await.unwrap_err());
     assert_eq!((got.code(), set.code()), (Some("EXECABORT"), Some("READONLY")));
     assert!(!got.may_have_executed() && !set.may_have_executed());

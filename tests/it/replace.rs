@@ -113,7 +113,7 @@ async fn calls_that_run_while_nodes_are_replaced_see_one_topology() {
                     assert_eq!(ring.get::<u32>("key:7").await.unwrap(), Some(7));
                     let pipeline = ring.pipeline();
                     let values: Vec<_> = keys.iter().map(|key| pipeline.get::<u32>(key)).collect();
-                    pipeline.execute().await.ok().unwrap();
+                    pipeline.execute().await.check().unwrap();
                     for (i, value) in values.into_iter().enumerate() {
                         assert_eq!(value.await.unwrap(), Some(i as u32));
                     }

@@ -84,7 +84,7 @@ async fn what_is_refused_does_no_harm<S: redisdb::Servers>(store: S, nodes: &[No
                 if is_atomic {
                     drop(typed.set("{t}w1", 1));
                 }
-                typed.execute().await.ok().unwrap_err();
+                typed.execute().await.check().unwrap_err();
                 assert_eq!(promise.await.err().unwrap().to_string(), why.to_string(), "{name}");
                 n_refused += 1;
             }
@@ -145,14 +145,14 @@ async fn a_sort_by_keys_that_may_be_elsewhere_is_refused_in_every_block_and_tran
     assert!(is_refused(&error.to_string()), "{error}");
     let typed = ring.pipeline().atomic();
     drop(typed.sort_with::<u8>("{t}l", SortOptions::new().by("w_*")));
-    assert!(is_refused(&typed.execute().await.ok().unwrap_err().to_string()));
+    assert!(is_refused(&typed.execute().await.check().unwrap_err().to_string()));
     let read =
         ring.transaction("{t}l", async |tx| tx.sort_with::<u8>("{t}l", SortOptions::new().by("w_*")).await);
     assert!(is_refused(&read.await.unwrap_err().to_string()));
     let queued = ring.transaction("{t}l", async |tx| {
         let queue = tx.queue();
         drop(queue.command::<Value>(cmd("SORT").arg("{t}l").arg("GET").arg("v_*").take()));
-        queue.execute().await.ok()
+        queue.execute().await.check()
     });
     assert!(is_refused(&queued.await.unwrap_err().to_string()));
     assert_eq!(ring.exists("{t}k").await.unwrap(), 0);
@@ -196,14 +196,14 @@ async fn a_block_takes_keys_that_live_on_one_node_where_that_was_asked_for() {
         assert_eq!(block([a, b]).query_async::<(u8, u8)>(&mut ring.clone()).await.unwrap(), (1, 1));
         let typed = ring.pipeline().atomic();
         let (first, second) = (typed.incr(a), typed.incr(b));
-        typed.execute().await.ok().unwrap();
+        typed.execute().await.check().unwrap();
         assert_eq!((first.await.unwrap(), second.await.unwrap()), (2, 2));
         let keys = [a, b];
         let moved = ring.transaction(&keys, async |tx| {
             let n = tx.get::<i64>(b).await?.unwrap();
             let queue = tx.queue();
             let sum = queue.incrby(a, n);
-            queue.execute().await.ok()?;
+            queue.execute().await.check()?;
             sum.await
         });
         assert_eq!(moved.await.unwrap(), 4);

@@ -36,11 +36,11 @@ async fn change(copy: &RedisCopy) {
     _ = copy.lpop::<u8>("popped").await.unwrap();
     let pipeline = copy.pipeline();
     let piped = pipeline.incr("piped");
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     assert_eq!(piped.await.unwrap().first(), Some(&2));
     let block = copy.pipeline().atomic();
     let counted = block.incr("in:block");
-    block.execute().await.ok().unwrap();
+    block.execute().await.check().unwrap();
     assert_eq!(counted.await.unwrap().first(), Some(&2));
 }
 

@@ -40,7 +40,7 @@ async fn eight_tasks_add_to_one_key_and_nothing_is_lost() {
                             let queue = tx.queue();
                             let set = queue.set("sum", sum + 1);
                             let log = queue.rpush("log", sum + 1);
-                            queue.execute().await.ok()?;
+                            queue.execute().await.check()?;
                             set.await?;
                             Ok((sum + 1, log.await?))
                         }
@@ -116,7 +116,7 @@ async fn after_a_hundred_conflicts_it_gives_up() {
             node.incr("k").await?;
             let queue = tx.queue();
             drop(queue.set("written", 1));
-            queue.execute().await.ok()
+            queue.execute().await.check()
         }
     });
     let error = error.await.unwrap_err();
@@ -154,10 +154,10 @@ async fn a_block_that_the_server_does_not_take_is_not_executed() {
     assert_eq!(outcome.await.unwrap(), (true, true, Some(1)));
 
     let twice = node.transaction("k", |tx| async move {
-        tx.queue().execute().await.ok()?;
+        tx.queue().execute().await.check()?;
         let again = tx.queue();
         drop(again.set("k", 2));
-        again.execute().await.ok()
+        again.execute().await.check()
     });
     assert!(twice.await.unwrap_err().is_unsupported());
 }
@@ -190,7 +190,7 @@ async fn a_dropped_transaction_leaves_a_clean_connection() {
                 node.incr("k").await?;
                 let queue = tx.queue();
                 let runs = queue.incr("runs");
-                queue.execute().await.ok()?;
+                queue.execute().await.check()?;
                 runs.await
             }
         });
@@ -213,7 +213,7 @@ async fn on_a_ring_it_runs_at_the_owner_and_takes_one_tag_only() {
             let queue = tx.queue();
             drop(queue.del(a));
             let to = queue.incrby(b, value);
-            queue.execute().await.ok()?;
+            queue.execute().await.check()?;
             to.await
         });
         assert_eq!(moved.await.unwrap(), 5);
@@ -228,7 +228,7 @@ async fn on_a_ring_it_runs_at_the_owner_and_takes_one_tag_only() {
     let error = ring.transaction("a", |tx| async move {
         let queue = tx.queue();
         drop((queue.set("a", 1), queue.set("b", 1)));
-        queue.execute().await.ok()
+        queue.execute().await.check()
     });
     let error = error.await.unwrap_err();
     assert!(matches!(error, Error::CrossNode(_)), "{error}");

@@ -37,7 +37,7 @@ async fn a_copy_whose_replies_nobody_waits_for_stays_equal() {
     let pipeline = copy.pipeline();
     let pushed = pipeline.command::<i64>(unheard(&["RPUSH", "l", "z"]));
     let popped = pipeline.command::<String>(unheard(&["LPOP", "l"]));
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     assert_eq!(pushed.await.unwrap().first(), Some(&1));
     assert_eq!(popped.await.unwrap().first().map(String::as_str), Some("z"));
     let first = contents(&copy.on_node("a").unwrap()).await;

@@ -52,7 +52,7 @@ async fn is_let_in(url: &str) {
     }
     let pipeline = node.pipeline();
     let value = pipeline.get::<u8>("k");
-    pipeline.execute().await.ok().unwrap();
+    pipeline.execute().await.check().unwrap();
     drop(value);
     assert!(!node.is_down() && node.is_connected());
 }

@@ -434,7 +434,7 @@ async fn a_ring_that_does_without_those_away_refuses_what_explain_refuses() {
             let pipeline = ring.pipeline();
             drop(pipeline.set("k", 1));
             let promise = pipeline.command::<Value>(cmd.clone());
-            pipeline.execute().await.ok().unwrap_err();
+            pipeline.execute().await.check().unwrap_err();
             let error = promise.await.unwrap_err();
             let explained = ring.explain_pipeline(redis::pipe().add_command(cmd)).remove(0);
             let (is_refused, call) =

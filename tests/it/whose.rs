@@ -36,7 +36,7 @@ where
 {
     let pipeline = store.pipeline();
     let promises: Vec<_> = commands.iter().map(|cmd| pipeline.command::<u8>(cmd.clone())).collect();
-    pipeline.execute().await.ok().ok();
+    pipeline.execute().await.check().ok();
     let mut all = Vec::new();
     for (cmd, promise) in commands.iter().zip(promises) {
         let alone = whose(store.query::<u8>(cmd).await.unwrap_err());
@@ -106,7 +106,7 @@ async fn a_reply_of_another_type_is_told_of_the_node_that_gave_it() {
         assert_eq!(who(copy.query::<u8>(redis::cmd("GET").arg(&key)).await.unwrap_err()), name);
         let pipeline = copy.pipeline();
         let piped = pipeline.get::<u8>(&key);
-        pipeline.execute().await.ok().ok();
+        pipeline.execute().await.check().ok();
         assert_eq!(who(piped.await.unwrap_err()), name);
         if is_since(&copy.on_node("a").unwrap(), (7, 0, 0), "EVALSHA_RO").await {
             assert_eq!(who(look.key(&key).invoke::<u8, _>(&copy).await.unwrap_err()), name);

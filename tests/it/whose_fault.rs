@@ -86,7 +86,7 @@ impl Caller {
                 let pipeline = node.pipeline();
                 let (before, incr) = (pipeline.get::<i64>(key), pipeline.incr(key));
                 let after = pipeline.get::<i64>(key);
-                pipeline.execute().await.ok().ok();
+                pipeline.execute().await.check().ok();
                 let incr = incr.await;
                 for read in [before.await, after.await] {
                     assert_eq!(
@@ -100,7 +100,7 @@ impl Caller {
                 let pipeline = ring.pipeline();
                 let (before, incr) = (pipeline.get::<i64>(key), pipeline.incr(key));
                 let after = pipeline.get::<i64>(key);
-                pipeline.execute().await.ok().ok();
+                pipeline.execute().await.check().ok();
                 let incr = incr.await.map_err(of_b);
                 for read in [before.await, after.await] {
                     let outcome = read.err().map(|error| of_b(error).outcome());
@@ -111,7 +111,7 @@ impl Caller {
             Self::Copy(copy) => {
                 let pipeline = copy.pipeline();
                 let (before, incr) = (pipeline.get::<i64>(key), pipeline.incr(key));
-                pipeline.execute().await.ok().ok();
+                pipeline.execute().await.check().ok();
                 // The others answer, unless the write after it was sent with it and the connection is lost.
                 if let Err(error) = before.await {
                     assert_eq!(of_b(error).outcome(), Outcome::Unknown);
@@ -127,19 +127,19 @@ impl Caller {
             Self::Node(node) => {
                 let block = node.pipeline().atomic();
                 let incr = block.incr(key);
-                block.execute().await.ok().ok();
+                block.execute().await.check().ok();
                 incr.await
             }
             Self::Ring(ring) => {
                 let block = ring.pipeline().atomic();
                 let incr = block.incr(key);
-                block.execute().await.ok().ok();
+                block.execute().await.check().ok();
                 incr.await.map_err(of_b)
             }
             Self::Copy(copy) => {
                 let block = copy.pipeline().atomic();
                 let incr = block.incr(key);
-                block.execute().await.ok().ok();
+                block.execute().await.check().ok();
                 of_copy(incr.await.unwrap())
             }
         }

@@ -155,7 +155,7 @@ impl RedisCopy {
     /// let pipeline = copy.pipeline();
     /// let set = pipeline.set("user:1", "Ann");
     /// let name = pipeline.get::<String>("user:1");
-    /// pipeline.execute().await.ok()?;
+    /// pipeline.execute().await.check()?;
     /// println!("{:?} is on {} nodes", name.await?, set.await?.successes().count());
     /// # Ok(()) }
     /// ```

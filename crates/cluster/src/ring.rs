@@ -154,7 +154,7 @@ impl RedisRing {
     ///         let queue = tx.queue();
     ///         drop(queue.set("{shop}:stock", stock - 1));
     ///         drop(queue.incr("{shop}:sold"));
-    ///         queue.execute().await.ok()?;
+    ///         queue.execute().await.check()?;
     ///         Ok(stock - 1)
     ///     })
     ///     .await?;

@@ -58,7 +58,7 @@ pub use self::batch::Batch;
 /// let visits = pipeline.incr("visits");
 /// let name = pipeline.hget::<String>("user:1", "name");
 /// drop(pipeline.set("seen", "now")); // sent as well, its reply is not wanted
-/// pipeline.execute().await.ok()?;
+/// pipeline.execute().await.check()?;
 /// println!("{:?} is visitor {}", name.await?, visits.await?);
 /// # Ok(()) }
 /// ```
@@ -379,7 +379,7 @@ impl<S: SendMany> fmt::Debug for Pipeline<S> {
 
 /// The result of executing a [`Pipeline`]: which commands failed.
 #[derive(Debug, Clone)]
-#[must_use = "commands may have failed: `failures` has them, `ok` returns the first"]
+#[must_use = "commands may have failed: `failures` has them, `check` returns the first"]
 pub struct Executed<E> {
     total: usize,
     failures: Vec<(usize, E)>,
@@ -401,7 +401,7 @@ impl<E> Executed<E> {
     ///
     /// # Errors
     /// The error of that command.
-    pub fn ok(self) -> Result<(), E> {
+    pub fn check(self) -> Result<(), E> {
         match self.failures.into_iter().next() {
             Some((_, error)) => Err(error),
             None => Ok(()),

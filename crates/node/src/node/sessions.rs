@@ -200,7 +200,7 @@ impl Node {
     ///         let queue = tx.queue();
     ///         let left = queue.decr("stock");
     ///         drop(queue.incr("sold"));
-    ///         queue.execute().await.ok()?;
+    ///         queue.execute().await.check()?;
     ///         Ok(Some(left.await?))
     ///     })
     ///     .await?;
