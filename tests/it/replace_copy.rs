@@ -133,18 +133,24 @@ async fn nothing_acknowledged_is_lost_under_a_load_while_nodes_come_and_go() {
 
 #[tokio::test]
 async fn a_server_that_holds_other_keys_is_left_alone() {
-    let servers = Servers::start(3).unwrap();
-    let other = Node::connect(servers.urls()[2].as_str()).await.unwrap();
-    other.mset((0..300).map(|i| (format!("theirs:{i}"), i))).await.unwrap();
-    let copy = over(&servers, &[0, 1], None).connect().await.unwrap();
-    fill(&copy).await;
-    let (told, _listening) = Events::listen("redisdb", Level::WARN);
-    copy.replace(over(&servers, &[0, 1, 2], None)).unwrap();
-    eventually("it is told", async || told.lines().iter().any(|event| event.contains("somebody else's")))
-        .await;
-    assert_eq!(other.get::<u64>("theirs:7").await.unwrap(), Some(7));
-    assert_eq!(copy.health()[2], ("c".to_owned(), Health::Syncing));
-    assert_eq!(copy.get::<u64>("standing:7").await.unwrap(), Some(7));
+    for n_keys in [3, 300] {
+        let servers = Servers::start(3).unwrap();
+        let other = Node::connect(servers.urls()[2].as_str()).await.unwrap();
+        other.mset((0..n_keys).map(|i| (format!("theirs:{i}"), i))).await.unwrap();
+        let copy = over(&servers, &[0, 1], None).connect().await.unwrap();
+        fill(&copy).await;
+        let (told, _listening) = Events::listen("redisdb", Level::WARN);
+        copy.replace(over(&servers, &[0, 1, 2], None)).unwrap();
+        eventually("it is told", async || told.lines().iter().any(|event| event.contains("somebody else's")))
+            .await;
+        assert_eq!(other.get::<u64>("theirs:2").await.unwrap(), Some(2));
+        assert_eq!(copy.health()[2], ("c".to_owned(), Health::Syncing));
+        assert_eq!(copy.get::<u64>("standing:7").await.unwrap(), Some(7));
+        // Somebody who knows it to be ours says so.
+        copy.repair("c").run().await.unwrap();
+        assert_eq!(other.get::<u64>("theirs:2").await.unwrap(), None);
+        is_whole(&copy).await;
+    }
 }
 
 #[tokio::test]

@@ -62,14 +62,23 @@ pub(crate) async fn size(node: &Node) -> Result<u64, node::Error> {
     }
 }
 
-/// Makes sure that not most of what a server holds is unknown to the others: then it is not one that came back, but
-/// another one, whose keys are not ours to remove. Of one that should be marked, and is not, the keys must not only be
-/// known: most of them must be the same.
+/// Why a server may be somebody else's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// It came back, and may be another one: a few of its keys may have been deleted on the others since.
+    CameBack,
+    /// Its node has joined: it has not been one of the copy's before.
+    Joined,
+    /// It should be marked, and is not: its keys must not only be known to the others, most must be the same.
+    Unmarked,
+}
+
+/// Makes sure that not most of what a server holds is unknown to the others: its keys would not be ours to remove.
 pub(crate) async fn must_be_ours(
     copy: &CopyEngine,
     source: &Source<'_>,
     target: &Node,
-    should_be_marked: bool,
+    doubt: Doubt,
 ) -> Result<(), Error> {
     let mut keys = Keys::of(copy, target);
     let (mut n_keys, mut n_unknown) = (0, 0);
@@ -79,16 +88,16 @@ pub(crate) async fn must_be_ours(
         // What the source is known to have missed says nothing.
         let batch: Vec<Vec<u8>> = batch.into_iter().filter(|key| source.counts_for(key)).collect();
         n_keys += batch.len();
-        let unknown = match should_be_marked {
-            true => different(&source.node, target, batch).await?,
-            false => missing(&source.node, batch).await?,
+        let unknown = match doubt {
+            Doubt::Unmarked => different(&source.node, target, batch).await?,
+            Doubt::CameBack | Doubt::Joined => missing(&source.node, batch).await?,
         };
         if unknown.iter().any(|key| is_a_marker(key)) {
             return Err(Error::unrepaired(target.name(), RepairReason::OtherCopy));
         }
         n_unknown += unknown.len();
     }
-    let few = if should_be_marked { 0 } else { FEW };
+    let few = if doubt == Doubt::CameBack { FEW } else { 0 };
     if few < n_unknown && n_keys < n_unknown * 2 {
         return Err(Error::unrepaired(target.name(), RepairReason::Foreign));
     }

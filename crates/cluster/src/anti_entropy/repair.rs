@@ -4,6 +4,7 @@ use std::fmt;
 
 use futures_util::FutureExt;
 
+use crate::anti_entropy::key_scan::Doubt;
 use crate::anti_entropy::key_scan::must_be_ours;
 use crate::anti_entropy::progress::Meter;
 use crate::anti_entropy::progress::Progress;
@@ -170,7 +171,12 @@ impl<'a> Repair<'a> {
             source.node.ready().await?;
             if self.by_itself {
                 let should_be_marked = topology.identity.is_some() && !hints.fence().admits(incarnation);
-                must_be_ours(copy, &source, target, should_be_marked).await?;
+                let doubt = match topology.nodes.member(idx).has_joined() {
+                    _ if should_be_marked => Doubt::Unmarked,
+                    true => Doubt::Joined,
+                    false => Doubt::CameBack,
+                };
+                must_be_ours(copy, &source, target, doubt).await?;
             }
             if !is_whole && !self.dry_run {
                 *lease = copy.begin_sync(idx, target).await?;
@@ -229,6 +235,7 @@ impl<'a> Repair<'a> {
             // What is not marked as ready does not answer either.
             if repaired.failed.is_empty() || topology.identity.is_none() {
                 hints.synced(incarnation, n_floods);
+                topology.nodes.member(idx).was_compared();
             }
         }
         // Of the last round's keys it is known that they were written, not that nothing has come between since.

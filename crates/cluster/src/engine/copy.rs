@@ -167,8 +167,7 @@ impl CopyTopology {
             Turn::Kept(member) => member.clone(),
             // Also of another address by the same name nothing is known.
             Turn::Changed(_) | Turn::Added => {
-                let member = Member::new(config, events);
-                member.hints().on(Observation::Flooded);
+                let member = Member::new(config, events).joining();
                 if self.identity.is_some() { member.fenced() } else { member }
             }
         });

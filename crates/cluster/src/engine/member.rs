@@ -1,6 +1,8 @@
 //! A member: one node of a ring or a copy, with all that this client knows of it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use redisdb_node::Node;
@@ -12,6 +14,7 @@ use crate::health::Health;
 use crate::hints::log::HintLog;
 use crate::hints::log::Trust;
 use crate::membership::marker::Marked;
+use crate::membership::state_machine::Observation;
 
 /// One node, with all that this client knows of it. Clones share what is known.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ struct Known {
     hints: HintLog,
     outages: Arc<OutageTracker>,
     marked: Mutex<Marked>,
+    /// On a copy: the node has joined it, and its keys were not compared yet.
+    has_joined: AtomicBool,
 }
 
 impl Member {
@@ -54,6 +59,23 @@ impl Member {
     /// The same member, whose node is called by a handle with this deadline.
     pub(crate) fn with_deadline(&self, deadline: std::time::Duration) -> Self {
         Self { node: self.node.with_deadline(deadline), ..self.clone() }
+    }
+
+    /// The node joins a copy: whatever its server holds counts for nothing before all its keys were compared.
+    pub(crate) fn joining(self) -> Self {
+        self.hints().on(Observation::Flooded);
+        self.known.has_joined.store(true, Ordering::Release);
+        self
+    }
+
+    /// Whether the node has joined a copy, and its keys were not compared yet.
+    pub(crate) fn has_joined(&self) -> bool {
+        self.known.has_joined.load(Ordering::Acquire)
+    }
+
+    /// All keys of the node were compared.
+    pub(crate) fn was_compared(&self) {
+        self.known.has_joined.store(false, Ordering::Release);
     }
 
     /// Whether what is known of the one is known of the other.
