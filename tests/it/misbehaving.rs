@@ -15,8 +15,10 @@ use redisdb::cache::Cache;
 use redisdb::commands::*;
 use redisdb::node::ErrorKind;
 use redisdb::node::PubSubEvent;
+use redisdb::node::RunScript;
 use redisdb::node::Scan;
 use redisdb::node::ScanOptions;
+use redisdb::node::Script;
 use redisdb_tests::Events;
 use redisdb_tests::Hostile;
 use redisdb_tests::Says;
@@ -223,6 +225,69 @@ async fn a_password_that_a_server_repeats_is_shown_nowhere() {
     let rules = redis::cmd("ACL").arg("SETUSER").arg("ann").arg(">hunter2 +@all").arg("hunter2").to_owned();
     let error = node.send(&rules).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+}
+
+/// A server that answers each command that somebody calls with the password, in one way or another.
+async fn who_says(said: &'static str, run_id: &'static str) -> Hostile {
+    Hostile::with(move |words| match words[0].to_uppercase().as_str() {
+        "INFO" => Says::This(format!("$8\r\nrun_id:{run_id}\r\n").into_bytes()),
+        "HELLO" | "AUTH" | "CLIENT" | "SELECT" | "PING" => Says::Usual,
+        _ => Says::This(format!("{said}\r\n").into_bytes()),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_password_that_a_server_says_in_answer_to_a_later_command_is_shown_in_no_way() {
+    let (events, _listening) = Events::listen("redisdb", Level::DEBUG);
+    for said in [
+        "-ERR what is hunter2?",
+        "-hunter2",
+        "-NOPERM run the 'hunter2' command",
+        "-LOADING hunter2",
+        ":hunter2",
+    ] {
+        let servers = [who_says(said, "a").await, who_says(said, "b").await];
+        let urls = servers.each_ref().map(|server| format!("redis://:hunter2@127.0.0.1:{}", server.port()));
+        let node = Node::connect(urls[0].as_str()).await.unwrap();
+        let ring = RedisRing::builder().node("a", &urls[0]).node("b", &urls[1]).connect().await.unwrap();
+        let copy = RedisCopy::builder().node("a", &urls[0]).node("b", &urls[1]).connect().await.unwrap();
+        let mut shown = Vec::new();
+        let mut told = |error: &dyn std::error::Error| shown.push(format!("{error} {error:?}"));
+        told(&node.get::<String>("k").await.unwrap_err());
+        told(&node.send(redis::cmd("GET").arg("k")).await.unwrap_err());
+        told(&node.set("k", "v").await.unwrap_err());
+        for pipeline in [node.pipeline(), node.pipeline().atomic()] {
+            let promise = pipeline.get::<String>("k");
+            told(&pipeline.execute().await.check().unwrap_err());
+            told(&promise.await.unwrap_err());
+        }
+        told(
+            &node
+                .transaction("k", |transaction| async move { transaction.get::<u8>("k").await })
+                .await
+                .unwrap_err(),
+        );
+        told(&node.dedicated().await.unwrap().get::<u8>("k").await.unwrap_err());
+        told(&node.invoke::<i64>(&Script::new("return 1").key("k")).await.unwrap_err());
+        told(&node.scan_iter::<String>(ScanOptions::new()).next().await.unwrap().unwrap_err());
+        told(&node.subscribe("news").await.unwrap_err());
+        told(&ring.get::<String>("k").await.unwrap_err());
+        told(&ring.mget::<String>(&["k", "l", "m", "n"]).await.unwrap_err());
+        told(&ring.subscribe("news").await.unwrap_err());
+        told(&redis::RedisError::from(ring.get::<String>("k").await.unwrap_err()));
+        told(&copy.get::<String>("k").await.unwrap_err());
+        told(&copy.set("k", "v").await.unwrap_err());
+        told(&copy.verify().run().await.unwrap_err());
+        let cache = Cache::builder(node).prefix("shop").build().unwrap();
+        told(&cache.get::<String>("k").await.unwrap_err());
+        told(&cache.set("k", "v").await.unwrap_err());
+        shown.push(events.lines().concat());
+        for shown in shown {
+            assert!(!shown.contains("hunter2"), "{said}: {shown}");
+        }
+    }
+    assert!(!events.lines().is_empty());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use redisdb_hashring::Layout;
 use redisdb_hashring::Member;
 use redisdb_hashring::RingConfig;
 use redisdb_node::NodeConfig;
+use redisdb_node::plumbing::foreign;
 
 use crate::config::ConfigError;
 use crate::config::Strategy;
@@ -319,7 +320,8 @@ pub(crate) struct Members {
 
 impl MembersBuilder {
     pub(crate) fn add(&mut self, name: Option<String>, url: &str, weight: f64) {
-        let named = name.clone().unwrap_or_else(|| format!("#{}", self.nodes.len()));
+        let named = name.as_deref().map(|name| foreign::name(name).into_owned());
+        let named = named.unwrap_or_else(|| format!("#{}", self.nodes.len()));
         let node = NodeConfig::new(url).map(|node| node.with_weight(weight));
         let node = match name {
             Some(name) => node.map(|node| node.with_name(name)),
@@ -383,7 +385,10 @@ impl MembersBuilder {
             if let Some(timeout) = self.response_timeout {
                 node = node.or_response_timeout(timeout);
             }
-            node.check().map_err(|reason| ConfigError::Node { node: node.name().to_owned(), reason })?;
+            node.check().map_err(|reason| ConfigError::Node {
+                node: foreign::name(node.name()).into_owned(),
+                reason,
+            })?;
             let member = Member::new(node.name()).weight(node.weight());
             #[cfg(feature = "layouts")]
             let member = match self.labels.get(node.name()) {
@@ -392,13 +397,14 @@ impl MembersBuilder {
             };
             ring.nodes.push(member);
             if let Some(twin) = nodes.iter().find(|other: &&NodeConfig| is_twin(other, &node)) {
-                let [node, other] = [twin, &node].map(|node| node.name().to_owned());
+                let [node, other] = [twin, &node].map(|node| foreign::name(node.name()).into_owned());
                 return Err(ConfigError::SameServer { node, other });
             }
             nodes.push(node);
         }
         #[cfg(feature = "layouts")]
         if let Some(name) = self.labels.keys().find(|name| nodes.iter().all(|node| node.name() != **name)) {
+            let name = foreign::name(name);
             return Err(setting("labels", &format!("there is no node `{name}`; name one of the nodes")));
         }
         Ok(Members { ring, nodes })

@@ -38,17 +38,21 @@ pub fn config(data: &[u8]) {
     }
 }
 
-/// Whether a secret stands at a place that is shown: in a name or an address, and, of a configuration that was read, in what
-/// is no password.
+/// Whether a secret stands at a place that is shown: in an address, in a name that looks like none with a password, and, of a
+/// configuration that was read, in what is no password.
 fn is_open(value: &Value, setting: &str, secret: &str, is_read: bool) -> bool {
     match value {
-        Value::Object(fields) if setting == "labels" => fields.keys().any(|name| name.contains(secret)),
+        Value::Object(fields) if setting == "labels" => fields
+            .keys()
+            .any(|name| is_open_in_url(name, secret, is_read) || is_read && name.contains(secret)),
         Value::Object(fields) => fields.iter().any(|(name, value)| is_open(value, name, secret, is_read)),
         Value::Array(items) => items.iter().any(|item| is_open(item, setting, secret, is_read)),
         Value::String(text) => match setting {
             "password" | "sentinel_password" => false,
-            "name" => text.contains(secret),
-            "url" | "nodes" | "servers" => is_open_in_url(text, secret, is_read),
+            // Of twemproxy's servers a name stands in the same text.
+            "nodes" | "servers" if is_read && !text.contains("://") => text.contains(secret),
+            "name" if is_read => text.contains(secret),
+            "name" | "url" | "nodes" | "servers" => is_open_in_url(text, secret, is_read),
             _ => is_read && text.contains(secret),
         },
         number => is_read && number.to_string().contains(secret),
@@ -119,6 +123,36 @@ mod tests {
                 ),
             ),
             ("labels", format!("{RING}layout = \"ketama\"\n{NODES}[labels]\na = \"h1:11211\"\n")),
+            (
+                "password-in-a-name",
+                format!(
+                    "{RING}layout = \"twemproxy\"\nservers = [\"h:1:1 /:hunter2@h\", \"h:2:0 /:hunter2@h\"]\n"
+                ),
+            ),
+            (
+                "password-in-a-name-twice",
+                format!(
+                    "{RING}layout = \"twemproxy\"\nservers = [\"h:1:1 /:hunter2@h\", \"i:2:1 /:hunter2@h\"]\n"
+                ),
+            ),
+            (
+                "password-in-names-of-one-server",
+                format!(
+                    "{RING}layout = \"twemproxy\"\nservers = [\"h:1:1 u:hunter2@a\", \"h:1:1 u:hunter2@b\"]\n"
+                ),
+            ),
+            (
+                "password-in-a-name-without-weight",
+                format!(
+                    "{RING}layout = \"ketama\"\n{NODES}[[nodes]]\nname = \"x?pass=hunter2\"\nurl = \"redis://h3\"\nweight = 0\n"
+                ),
+            ),
+            (
+                "password-in-a-label",
+                format!(
+                    "{RING}layout = \"ketama\"\n{NODES}[labels]\n\"redis://:hunter2@h\" = \"h1:11211\"\n"
+                ),
+            ),
             ("password-is-a-number", format!("{RING}[[nodes]]\nurl = \"redis://h\"\npassword = 8675309\n")),
             (
                 "password-without-quotes",
@@ -191,6 +225,8 @@ mod tests {
         check("nodes = [\"redis://:p@hunter2\"]", true);
         check("[labels]\nhunter2 = \"x\"", true);
         check("[[nodes]]\npassword = \"hunter2\"", false);
+        check("[[nodes]]\nname = \"redis://:hunter2@h\"", false);
+        check("servers = [\"10.0.0.1:1:1 /:hunter2@h\"]", false);
         check("nodes = [\"redis://:hunter2@h?pass=hunter2\"]", false);
         check("hunter2 = 1\nidentity = \"hunter2\"", false);
     }

@@ -206,8 +206,8 @@ fn error_reply(error: &Error) -> Result<Value, RedisError> {
         _ => "REDISDB",
     };
     let line = match said_by_all(error) {
-        Some(reply) if reply.details().is_empty() => reply.code.clone(),
-        Some(reply) => format!("{} {}", reply.code, reply.details()),
+        Some(reply) if reply.open_details().is_empty() => reply.code.clone(),
+        Some(reply) => format!("{} {}", reply.code, reply.open_details()),
         None => format!("{} {error}", error.code().unwrap_or(code)),
     };
     reply_as(&line)

@@ -1,6 +1,7 @@
 //! The error of a call to one server: which server, which command, why, and what became of the command.
 
 pub mod foreign;
+mod secrets;
 mod server;
 
 use std::borrow::Cow;

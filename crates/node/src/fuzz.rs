@@ -9,6 +9,8 @@ use std::time::Duration;
 use crate::Node;
 use crate::NodeConfig;
 use crate::Observer;
+use crate::RunScript;
+use crate::Script;
 use crate::StringCommands;
 use crate::connection::sentinel::MOST_NAMED;
 
@@ -25,10 +27,11 @@ const LIMIT: usize = 1 << 20;
 const LONGEST: usize = 3000;
 
 /// Connects to a server that says any bytes. Whatever they are, the outcome is a connection or an error in time, never a
-/// panic; an error is short, and does not show the password, though the server repeats each command that it was sent.
+/// panic; an error is short, and does not show the password, though the server repeats each command that it was sent, and may
+/// say the password in answer to any.
 ///
 /// The first byte chooses what the client logs in with (1: a password, 2: a user too, 4: a database) and what is connected (8: a
-/// subscription, 16: a dedicated connection, in place of the shared one). The rest is what the server says, see
+/// subscription, 16: a dedicated connection, in place of the shared one; 32: a pipeline, a block, a script and a transaction after the other calls). The rest is what the server says, see
 /// [`Network::new`].
 pub fn handshake(data: &[u8]) {
     let _is_let_in = is_let_in(data);
@@ -43,7 +46,7 @@ fn is_let_in(data: &[u8]) -> Option<bool> {
         _ => String::new(),
     };
     let db = if choice & 4 == 0 { "" } else { "/3" };
-    let (is_let_in, n_connections) = Network::new(says).run(async {
+    let (is_let_in, n_connections) = Network::new(says, &secret).run(async {
         let node = node(&format!("redis://{credentials}server{db}"), &secret)?;
         Some(match choice >> 3 & 3 {
             1 => match node.subscribe("news").await {
@@ -57,12 +60,32 @@ fn is_let_in(data: &[u8]) -> Option<bool> {
                 // In which an idle connection is looked after, and one that was lost is made anew.
                 tokio::time::sleep(Duration::from_secs(3)).await;
                 is_well(node.get::<String>("k").await, &secret);
+                if choice & 32 != 0 {
+                    call_in_other_ways(&node, &secret).await;
+                }
                 is_ready && is_read
             }
         })
     })?;
     assert!(n_connections <= 40, "{n_connections} connections");
     is_let_in
+}
+
+async fn call_in_other_ways(node: &Node, secret: &str) {
+    for pipeline in [node.pipeline(), node.pipeline().atomic()] {
+        let promises = (pipeline.get::<String>("k"), pipeline.incr("n"));
+        is_well(pipeline.execute().await.check(), secret);
+        is_well(promises.0.await, secret);
+        is_well(promises.1.await, secret);
+    }
+    is_well(node.invoke::<i64>(&Script::new("return 1").key("k")).await, secret);
+    let bought = node.transaction("k", |transaction| async move {
+        let queue = transaction.queue();
+        let n = queue.incr("n");
+        queue.execute().await.check()?;
+        n.await
+    });
+    is_well(bought.await, secret);
 }
 
 /// Connects to the master that sentinels name, which say any bytes, and so does whoever they name. Whatever they are, the
@@ -80,7 +103,7 @@ fn is_found(data: &[u8]) -> Option<bool> {
     let secret = secret(says)?;
     let password = if choice & 1 == 0 { String::new() } else { format!("?sentinel_password={secret}") };
     let hosts = if choice & 2 == 0 { "one" } else { "one,two" };
-    let (is_found, n_connections) = Network::new(says).run(async {
+    let (is_found, n_connections) = Network::new(says, &secret).run(async {
         let node = node(&format!("redis+sentinel://:{secret}@{hosts}/my{password}"), &secret)?;
         let is_found = is_well(node.ready().await, &secret);
         let named = node.config().sentinels().learned();
@@ -272,6 +295,30 @@ mod tests {
             subscribing("subscription-no-protocol", 9, &[b"-NOPROTO unsupported protocol version \x01\r\n"]),
             subscribing("subscription-denied", 9, &[&hello_6, b"-NOPERM no access to channel \x01\r\n"]),
             subscribing("subscription-to-nothing", 8, &[&hello_2, b"+OK\r\n"]),
+            seed(
+                "password-in-answer-to-a-later-command",
+                33,
+                &[
+                    OK,
+                    &redis_7,
+                    ID,
+                    b"-ERR what is \x05?\r\n",
+                    b"-\x05 is what?\r\n",
+                    b"-ERR \x05\r\n",
+                    PONG,
+                    b"-ERR \x05\r\n",
+                    b"-ERR a\r\n",
+                    b"-\x05\r\n",
+                    b"+OK\r\n",
+                    b"-A \x05\r\n",
+                    b"+QUEUED\r\n",
+                    b"-EXECABORT because of \x05\r\n",
+                    b"-NOSCRIPT \x05\r\n",
+                    b"-\x05\r\n",
+                ],
+            ),
+            seed("password-as-a-number", 33, &[OK, &redis_7, ID, b":\x05\r\n", OK, &redis_7, b":\x05\r\n"]),
+            subscribing("password-in-answer-to-subscribe", 9, &[&hello_6, b"-\x05 no \x05\r\n"]),
             seed("dedicated", 19, &[OK, &redis_7, ID, OK]),
             seed("dedicated-refused", 17, &[OK, &redis_7, ID, b"-WRONGPASS \x01\r\n"]),
         ]
@@ -309,6 +356,12 @@ mod tests {
             seed("master-refuses", 0, &[&master, none, b"-WRONGPASS \x01\r\n"]),
             seed("no-sentinel", 0, &[b"-ERR unknown command \x01\r\n", b"-ERR unknown command \x01\r\n"]),
             seed("closed-port", 0, &[&list(&["10.0.0.1", "6382"]), none]),
+            seed(
+                "password-as-a-host",
+                1,
+                &[OK, &list(&["\x05", "6380"]), &others(&[other("\x05", "26380")])],
+            ),
+            seed("password-as-a-refusal", 0, &[b"-ERR \x05\r\n", b"-\x05\r\n"]),
             seed("no-port", 0, &[&list(&["10.0.0.1", "x"]), none]),
             seed(
                 "port-too-high",

@@ -310,7 +310,13 @@ impl Node {
             .map_err(|kind| self.failed("CONNECT", kind))
     }
 
+    /// Returns whether bytes that a server said have a password of this node in them, and so are not to be shown.
+    #[doc(hidden)]
+    pub fn has_secret(&self, said: &[u8]) -> bool {
+        self.inner.config.has_secret(&String::from_utf8_lossy(said))
+    }
+
     pub(crate) fn failed(&self, command: impl Into<Cow<'static, str>>, kind: ErrorKind) -> Error {
-        Error::new(Arc::clone(&self.inner.name), command, kind)
+        Error::new(Arc::clone(&self.inner.name), command, kind.without_secrets(&self.inner.config))
     }
 }

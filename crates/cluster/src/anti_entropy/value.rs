@@ -161,8 +161,8 @@ pub(crate) async fn write(
 fn goes_by_elements(error: &node::Error) -> bool {
     match error.kind() {
         node::ErrorKind::Server(reply) => {
-            reply.message.contains("DUMP payload version")
-                || reply.message.contains("Bad data format")
+            reply.details().contains("DUMP payload version")
+                || reply.details().contains("Bad data format")
                 || is_denied(error) && !is_denied_key(error)
         }
         _ => false,

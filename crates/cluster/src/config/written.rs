@@ -1,5 +1,6 @@
 //! A topology as a file has it, before it is checked.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -9,6 +10,7 @@ use redisdb_hashring::Layout;
 use redisdb_node as node;
 use redisdb_node::NodeConfig;
 use redisdb_node::NodeFields;
+use redisdb_node::plumbing::foreign;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::de;
@@ -96,7 +98,21 @@ impl Problem {
 
     /// What nothing could be built of.
     pub(super) fn of_building(config: &TopologyConfig, error: &Error) -> Self {
-        let named = |name: &str| config.nodes.iter().position(|node| node.name() == name);
+        let mut problem = Self::located(config, error);
+        // All others know how to show a name.
+        if let Error::Ring(_) = error {
+            for name in config.nodes.iter().map(NodeConfig::name) {
+                if let Cow::Owned(shown) = foreign::name(name) {
+                    problem.reason = problem.reason.replace(&name.escape_debug().to_string(), &shown);
+                }
+            }
+        }
+        problem
+    }
+
+    fn located(config: &TopologyConfig, error: &Error) -> Self {
+        let is = |node: &NodeConfig, name: &str| node.name() == name || foreign::name(node.name()) == name;
+        let named = |name: &str| config.nodes.iter().position(|node| is(node, name));
         match error {
             Error::Config(ConfigError::Node { node, reason }) => {
                 Self::at(named(node), reason.settings(), error)
@@ -186,14 +202,14 @@ impl TryFrom<Written> for TopologyConfig {
                 }
                 None => fields,
             };
-            let name = fields.name().map_or_else(|| format!("#{i}"), str::to_owned);
+            let name = fields.name().map_or_else(|| format!("#{i}"), |name| foreign::name(name).into_owned());
             let node = fields.check().map_err(|reason| {
                 let settings = reason.settings();
                 Problem::at(Some(i), settings, &ConfigError::Node { node: name, reason }.into())
             })?;
             if nodes.iter().any(|other| other.name() == node.name()) {
                 let reason = node::ConfigError::NameTwice;
-                let error = ConfigError::Node { node: node.name().to_owned(), reason };
+                let error = ConfigError::Node { node: foreign::name(node.name()).into_owned(), reason };
                 return Err(Problem::at(Some(i), &["name", "url"], &error.into()));
             }
             nodes.push(node);

@@ -137,7 +137,7 @@ pub(crate) fn lacks_something(reply: &Value) -> bool {
 
 /// Returns whether an error reply says so.
 pub(crate) fn says_no_such_key(error: &node::Error) -> bool {
-    matches!(error.kind(), node::ErrorKind::Server(reply) if reply.message.starts_with("no such key"))
+    matches!(error.kind(), node::ErrorKind::Server(reply) if reply.details().starts_with("no such key"))
 }
 
 /// Returns whether another node may give the answer that this one did not.

@@ -73,6 +73,9 @@ async fn find(node: &Node, key: &str) -> Found {
     match marker {
         Some(Value::BulkString(text)) => match Marker::read(&text, node.name()) {
             Ok(marker) => Found::Marked(marker, text),
+            Err(_) if node.has_secret(&text) => {
+                Found::Barred("says that it is another node; check its URL".to_owned())
+            }
             Err(says) => Found::Barred(format!("says that it is {says}; check its URL")),
         },
         Some(Value::Nil) => {
@@ -86,16 +89,17 @@ async fn find(node: &Node, key: &str) -> Found {
             Found::Barred("says that it is something else: its marker is no string; check its URL".to_owned())
         }
         // What may change in a moment, as `LOADING`, is told by other codes.
-        Some(Value::ServerError(error)) if matches!(error.code(), "NOPERM" | "ERR") => {
-            let user = node.config().username().unwrap_or("default");
-            Found::Barred(format!(
-                "does not let its marker be read: {} {}; permit it by `ACL SETUSER {user} ~{} +get`",
-                error.code(),
-                error.details().unwrap_or_default(),
-                key.trim_end_matches("node").to_owned() + "*",
-            ))
-        }
-        other => Found::Unreachable(node.accept("GET", other.unwrap_or(Value::Nil)).err()),
+        other => match node.accept("GET", other.unwrap_or(Value::Nil)) {
+            Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")) => {
+                let user = node.config().username().unwrap_or("default");
+                Found::Barred(format!(
+                    "does not let its marker be read: {}; permit it by `ACL SETUSER {user} ~{} +get`",
+                    error.reason(),
+                    key.trim_end_matches("node").to_owned() + "*",
+                ))
+            }
+            answer => Found::Unreachable(answer.err()),
+        },
     }
 }
 

@@ -20,7 +20,13 @@ impl fmt::Debug for NodeConfig {
             .field("max_reply", &self.max_reply)
             .field("max_dedicated", &self.max_dedicated);
         if self.has_sentinels() {
-            shown.field("sentinels", &self.sentinels);
+            // Whoever names hosts may know the password.
+            let open = |(host, port): (String, u16)| match self.has_secret(&host) {
+                true => ("***".to_owned(), port),
+                false => (host, port),
+            };
+            let learned: Vec<(String, u16)> = self.sentinels.learned().into_iter().map(open).collect();
+            shown.field("sentinel_credentials", &self.sentinels.credentials).field("learned", &learned);
         }
         shown.finish_non_exhaustive()
     }

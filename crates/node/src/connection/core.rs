@@ -194,6 +194,7 @@ impl Core {
             }
             Some(Err(error)) => {
                 let Fault { kind, connection } = Fault::of(error);
+                let kind = kind.without_secrets(&self.config);
                 // However many calls a lost connection had, it is one failure; and none of the server's if it
                 // answered too much.
                 if connection != Fate::Lives && self.give_up(live) && live.broken.get().is_none() {

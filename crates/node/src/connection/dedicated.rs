@@ -203,8 +203,13 @@ impl DedicatedConnection {
         })
     }
 
+    /// An error as it may be shown.
+    fn shown(&self, kind: ErrorKind) -> ErrorKind {
+        kind.without_secrets(&self.core.config)
+    }
+
     pub(crate) fn error(&self, command: &'static str, kind: ErrorKind) -> Error {
-        Error::new(Arc::clone(&self.node), command, kind)
+        Error::new(Arc::clone(&self.node), command, self.shown(kind))
     }
 
     async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {
@@ -311,7 +316,7 @@ impl ConnectionLike for DedicatedConnection {
             if pipeline.is_transaction() {
                 let replies = self.while_up(self.to_the_end(self.block(pipeline)?)).await?;
                 let part = block::part_of(pipeline, replies, offset, count);
-                return part.map_err(|(_, kind)| reply_of(&kind));
+                return part.map_err(|(_, kind)| reply_of(&self.shown(kind)));
             }
             let mut connection = self.handle()?;
             let sent = async move { connection.send_packed_commands(pipeline, offset, count).await };

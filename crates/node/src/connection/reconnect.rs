@@ -163,6 +163,7 @@ async fn connect(core: &Arc<Core>) {
             core.now_up(restarted);
         }
         Err(cause) => {
+            let cause = cause.without_secrets(&core.config);
             tracing::debug!(node = core.config.name(), error = %cause, "cannot connect");
             let cause = Arc::new(cause);
             let is_news =
@@ -184,7 +185,7 @@ async fn dial(core: &Core) -> Result<Live, ErrorKind> {
     let mut live = open(core).await?;
     let error = match greet(core, &mut live).await {
         Ok(()) => return Ok(live),
-        Err(error) => error,
+        Err(error) => error.without_secrets(&core.config),
     };
     drop(live);
     if !may_be_a_proxy || !identify::may_not_know_us(&error) {
@@ -292,6 +293,7 @@ fn tell_unfenced(core: &Core, refused: &ServerError) {
         return;
     }
     let user = core.config.username().unwrap_or("default");
+    let refused = refused.clone().without_secrets(&core.config);
     tracing::warn!(
         node = core.config.name(), %refused,
         "what a connection that was lost had sent to a server that hung is not ended, and may be executed late; permit it by \

@@ -3,6 +3,7 @@
 //! Every such text goes through here before it comes into an error or a log. There it must not act on a
 //! terminal, and must not take more room than a line or two.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The longest text that is shown, in bytes: a server's text may quote a whole command.
@@ -25,6 +26,17 @@ pub fn word(word: &str) -> String {
 /// something else.
 pub fn bytes(bytes: &[u8]) -> impl fmt::Display + '_ {
     Bytes(bytes)
+}
+
+/// A name as an error about a configuration shows it: whoever has written a URL in its place has not meant to have the password
+/// shown. Of what looks like a user and a password before a host, or like parameters, nothing is left.
+pub fn name(name: &str) -> Cow<'_, str> {
+    let place = name.split_once('?').map_or(name, |(place, _)| place);
+    match place.rsplit_once('@') {
+        Some((_, host)) => Cow::Owned(format!("..@{host}")),
+        None if place.len() < name.len() => Cow::Owned(format!("{place}..")),
+        None => Cow::Borrowed(name),
+    }
 }
 
 fn cut(text: &str, longest: usize) -> String {
@@ -65,6 +77,21 @@ mod tests {
         // Text that would be shown from right to left.
         assert_eq!(text("\u{202e}evil"), "\\u{202e}evil");
         assert_eq!(bytes(b"a\x1b\xff'").to_string(), "a\\x1b\\xff\\'");
+    }
+
+    #[test]
+    fn a_name_that_is_a_url_is_shown_without_its_password() {
+        for (written, shown) in [
+            ("a", "a"),
+            ("10.0.0.1:6379", "10.0.0.1:6379"),
+            ("redis://u:hunter2@h:1/2", "..@h:1/2"),
+            ("/:hunter2@h", "..@h"),
+            ("hunter2@h", "..@h"),
+            ("a@hunter2@h", "..@h"),
+            ("redis://h?pass=hunter2@", "redis://h.."),
+        ] {
+            assert_eq!(name(written), shown);
+        }
     }
 
     #[test]

@@ -4,22 +4,26 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::config::NodeConfig;
 use crate::error::foreign;
 
 /// An error reply.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerError {
-    /// The first word of the reply: `WRONGTYPE`, `OOM`, `ERR`.
+    /// The first word of the reply: `WRONGTYPE`, `OOM`. `ERR` in place of a word that may be a password.
     pub code: String,
-    /// The rest of it for people: control characters escaped, cut after 256 bytes. Of a command that has
-    /// passwords among its words, such as `ACL SETUSER` or `CONFIG SET`, it is not shown.
+    /// The rest of it for people: control characters escaped, cut after 256 bytes. It is not shown if a password
+    /// of the node is in it, or if the command has passwords among its words, such as `ACL SETUSER` or `CONFIG
+    /// SET`.
     pub message: String,
     /// Where a `MULTI` block was discarded, the code of the error that it was discarded for, if that is
     /// known: `OOM`. Nothing of the block was executed.
     pub cause: Option<String>,
     /// The rest of it as it came, where that is something else.
     pub(crate) verbatim: Option<Arc<String>>,
+    /// Whether it had a password of the node in it.
+    pub(crate) is_withheld: bool,
 }
 
 /// The texts with which servers refuse such a command without quoting anything.
@@ -49,6 +53,25 @@ const CODES: [&str; 14] = [
     "READONLY",
     "WRONGPASS",
 ];
+/// Other codes of Redis, which are no password either, whatever the password is.
+const USUAL_CODES: [&str; 16] = [
+    "ASK",
+    "BUSYGROUP",
+    "CROSSSLOT",
+    "ERR",
+    "EXECABORT",
+    "INPROG",
+    "MOVED",
+    "NOGOODSLAVE",
+    "NOGROUP",
+    "NOREPLICAS",
+    "NOSCRIPT",
+    "NOTBUSY",
+    "TRYAGAIN",
+    "UNBLOCKED",
+    "UNKILLABLE",
+    "WRONGTYPE",
+];
 const HUSHED: &str =
     "(what the server says may quote a password and is not shown; `ServerError::details` has it)";
 
@@ -59,6 +82,16 @@ pub(super) fn has_passwords(command: &str) -> bool {
     COMMANDS.contains(&command)
 }
 
+fn is_code(word: &str) -> bool {
+    CODES.contains(&word) || USUAL_CODES.contains(&word)
+}
+
+/// A text without what servers say to everybody: a password that is a part of that is not repeated by it.
+pub(super) fn without_usual_words(text: &str) -> String {
+    let rest = HARMLESS.iter().fold(text.to_owned(), |rest, words| rest.replace(words, ""));
+    rest.split(' ').filter(|word| !is_code(word)).collect::<Vec<_>>().join(" ")
+}
+
 impl ServerError {
     pub(crate) fn new(code: &str, details: &str) -> Self {
         let kept = foreign::text(details);
@@ -66,7 +99,7 @@ impl ServerError {
         let cause = kept.strip_prefix("Transaction discarded because of: ").filter(|_| code == "EXECABORT");
         let cause = cause.and_then(|rest| rest.split(' ').next()).map(str::to_owned);
         let verbatim = (kept != details).then(|| Arc::new(details.to_owned()));
-        Self { code: foreign::word(code), message: kept, cause, verbatim }
+        Self { code: foreign::word(code), message: kept, cause, verbatim, is_withheld: false }
     }
 
     /// The same without what the server said, which may quote a password: it answers a command that has one.
@@ -79,6 +112,24 @@ impl ServerError {
         let is_code = CODES.contains(&self.code.as_str());
         let code = if is_code { self.code } else { "ERR".to_owned() };
         Self { code, message: HUSHED.to_owned(), verbatim, ..self }
+    }
+
+    /// The same without what the server said, if a password of the node is in it.
+    pub(crate) fn without_secrets(self, of: &NodeConfig) -> Self {
+        let (code, cause) = (self.code.as_str(), self.cause.as_deref());
+        let is_repeated = |word: &str| !is_code(word) && of.has_secret(word);
+        // A password may have a space in it.
+        let is_said = of.has_secret(&without_usual_words(&format!("{code} {}", self.details())));
+        if self.is_withheld || !is_said && !cause.is_some_and(is_repeated) {
+            return self;
+        }
+        let kept = |word: &str| if is_code(word) { word.to_owned() } else { "ERR".to_owned() };
+        let message = format!(
+            "({} bytes with a password of this node in them are not shown; `ServerError::details` has them)",
+            self.details().len()
+        );
+        let verbatim = Some(Arc::new(self.details().to_owned()));
+        Self { code: kept(code), message, cause: cause.map(kept), verbatim, is_withheld: true }
     }
 
     /// A block that was discarded, with the first of its commands that was refused.
@@ -94,6 +145,12 @@ impl ServerError {
     /// instead.
     pub fn details(&self) -> &str {
         self.verbatim.as_deref().unwrap_or(&self.message)
+    }
+
+    /// The [details](Self::details), but for those with a password of the node in them: then the message.
+    #[doc(hidden)]
+    pub fn open_details(&self) -> &str {
+        if self.is_withheld { &self.message } else { self.details() }
     }
 
     /// Returns whether it proves that nothing was executed.
@@ -115,12 +172,12 @@ impl ServerError {
 
     /// A script that runs may answer with the same code, though not with the server's text.
     pub(crate) fn is_unknown_script(&self) -> bool {
-        self.code == "NOSCRIPT" && self.message.starts_with("No matching script")
+        self.code == "NOSCRIPT" && self.details().starts_with("No matching script")
     }
 
     pub(crate) fn is_auth(&self) -> bool {
         matches!(self.code.as_str(), "NOAUTH" | "WRONGPASS")
-            || self.message.contains("AUTH") && self.message.contains("password")
+            || self.details().contains("AUTH") && self.details().contains("password")
     }
 }
 

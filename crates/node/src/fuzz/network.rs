@@ -29,6 +29,7 @@ struct Says {
     /// What is said to the next commands, whoever is sent them.
     replies: VecDeque<Vec<u8>>,
     n_connections: usize,
+    secret: Vec<u8>,
 }
 
 impl Network {
@@ -36,10 +37,10 @@ impl Network {
     /// and end the connection when they have said all.
     ///
     /// In it a byte of 1 stands for the words of the command, 2 ends the connection, and what stands between 3 and 4 is said a
-    /// thousand times.
-    pub(super) fn new(says: &[u8]) -> Self {
+    /// thousand times. A byte of 5 stands for the password, which servers and sentinels know.
+    pub(super) fn new(says: &[u8], secret: &str) -> Self {
         let replies = says.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
-        Self(Arc::new(Mutex::new(Says { replies, n_connections: 0 })))
+        Self(Arc::new(Mutex::new(Says { replies, n_connections: 0, secret: secret.into() })))
     }
 
     /// Has a future live in this network, at a time that passes as soon as everybody waits. Returns its output, and how many
@@ -78,7 +79,8 @@ async fn serve(mut stream: DuplexStream, network: Network) {
         while let Some((words, length)) = command(&read) {
             read.drain(..length);
             let Some(reply) = network.says().replies.pop_front() else { return };
-            let (reply, ends) = spoken(&reply, &words);
+            let secret = network.says().secret.clone();
+            let (reply, ends) = spoken(&reply, &words, &secret);
             if stream.write_all(&reply).await.is_err() || ends {
                 return;
             }
@@ -111,7 +113,7 @@ fn number(rest: &mut &[u8]) -> Option<usize> {
 }
 
 /// What is said to a command, and whether the connection ends after it.
-fn spoken(reply: &[u8], words: &[Vec<u8>]) -> (Vec<u8>, bool) {
+fn spoken(reply: &[u8], words: &[Vec<u8>], secret: &[u8]) -> (Vec<u8>, bool) {
     let (mut said, mut from, mut ends) = (Vec::new(), None, false);
     for byte in reply {
         match byte {
@@ -123,6 +125,7 @@ fn spoken(reply: &[u8], words: &[Vec<u8>]) -> (Vec<u8>, bool) {
                 let part = from.take().and_then(|from| said.get(from..)).unwrap_or_default().to_vec();
                 said.extend(part.repeat(999.min(MOST / part.len().max(1))));
             }
+            5 => said.extend(secret),
             byte => said.push(*byte),
         }
         if ends || MOST <= said.len() {

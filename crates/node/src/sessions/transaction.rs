@@ -126,7 +126,7 @@ impl Transaction {
     }
 
     fn error(&self, command: &'static str, kind: ErrorKind) -> Error {
-        Error::new(Arc::clone(&self.shared.node), command, kind)
+        self.shared.connection.error(command, kind)
     }
 
     async fn execute(&self, commands: &[Recorded]) -> Result<Vec<Result<Value, ErrorKind>>, ErrorKind> {

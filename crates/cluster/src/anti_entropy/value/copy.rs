@@ -122,7 +122,7 @@ async fn copy_by(
 
 /// Returns whether nothing was built up.
 fn is_empty(error: &node::Error) -> bool {
-    matches!(error.kind(), node::ErrorKind::Server(reply) if reply.message.contains("no such key"))
+    matches!(error.kind(), node::ErrorKind::Server(reply) if reply.details().contains("no such key"))
 }
 
 fn add(pipeline: &mut Pipeline, kind: Kind, key: &[u8], chunk: Vec<Element>) {

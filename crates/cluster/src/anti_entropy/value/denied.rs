@@ -14,7 +14,7 @@ pub(crate) fn is_denied(error: &node::Error) -> bool {
 
 /// Returns whether it is the key that this user may not use, and not the command: it may be another application's.
 pub(crate) fn is_denied_key(error: &node::Error) -> bool {
-    error.code() == Some("NOPERM") && command(error).is_none() && !message(error).contains("channel")
+    error.code() == Some("NOPERM") && command(details(error)).is_none() && !details(error).contains("channel")
 }
 
 /// What permits it, also to a script, for those who may say so; `None` if it was not denied.
@@ -26,8 +26,12 @@ pub(crate) fn mending(node: &Node, error: &node::Error, key: Option<&[u8]>) -> O
     if error.code() != Some("NOPERM") && !in_script {
         return None;
     }
-    let rule = match (command(error), key) {
-        (Some(command), _) => format!("+{command}"),
+    let shown = match error.kind() {
+        node::ErrorKind::Server(reply) => reply.open_details(),
+        _ => "",
+    };
+    let rule = match (command(shown), key) {
+        (Some(command), _) => format!("+{}", foreign::word(command)),
         (None, _) if in_script => IN_SCRIPTS.to_owned(),
         (None, Some(key)) => format!("~{}", foreign::bytes(key)),
         (None, None) => "~..".to_owned(),
@@ -38,7 +42,7 @@ pub(crate) fn mending(node: &Node, error: &node::Error, key: Option<&[u8]>) -> O
 
 /// Returns whether the server does not know the command.
 pub(crate) fn is_unknown(error: &node::Error) -> bool {
-    let says = |text| message(error).starts_with(text);
+    let says = |text| details(error).starts_with(text);
     // The rest is of a script that calls it.
     error.code() == Some("ERR")
         && (says("unknown command") || says("Unknown Redis command called") || says("Unknown command called"))
@@ -47,23 +51,22 @@ pub(crate) fn is_unknown(error: &node::Error) -> bool {
 /// Returns whether a script was not let run a command, which is an error of the script.
 fn is_denied_in_script(error: &node::Error) -> bool {
     // Before Redis 7.0 the text has the place in the script before it.
-    let says = |text| message(error).contains(text);
+    let says = |text| details(error).contains(text);
     error.code() == Some("ERR")
         && (says("ACL failure in script") || says("The user executing the script can"))
 }
 
-fn message(error: &node::Error) -> &str {
+fn details(error: &node::Error) -> &str {
     match error.kind() {
-        node::ErrorKind::Server(reply) => &reply.message,
+        node::ErrorKind::Server(reply) => reply.details(),
         _ => "",
     }
 }
 
 /// The command that a server does not let this user run: `.. has no permissions to run the 'restore' command`.
-fn command(error: &node::Error) -> Option<&str> {
-    // What an error keeps of the text has its quotes escaped.
-    let (_, rest) = message(error).split_once("run the ")?;
-    rest.trim_start_matches(['\\', '\'']).split(['\\', '\'']).next()
+fn command(details: &str) -> Option<&str> {
+    let (_, rest) = details.split_once("run the ")?;
+    rest.trim_start_matches('\'').split('\'').next()
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ impl Feed {
             let mut missed = false;
             loop {
                 let outcome = listen(&node, &topics, &queue, missed).await;
+                let outcome = outcome.map_err(|kind| kind.without_secrets(node.config()));
                 missed = true;
                 let told = match &outcome {
                     Ok(_) => Ok(()),
