@@ -52,6 +52,10 @@ fn is_open(value: &Value, setting: &str, secret: &str, is_read: bool) -> bool {
             // Of twemproxy's servers a name stands in the same text.
             "nodes" | "servers" if is_read && !text.contains("://") => text.contains(secret),
             "name" if is_read => text.contains(secret),
+            "nodes" | "servers" if !text.contains("://") => {
+                let name = text.trim().rsplit_once(' ').map_or("", |(_, name)| name);
+                is_open_in_url(text, secret, is_read) || is_open_in_url(name, secret, is_read)
+            }
             "name" | "url" | "nodes" | "servers" => is_open_in_url(text, secret, is_read),
             _ => is_read && text.contains(secret),
         },
@@ -227,6 +231,7 @@ mod tests {
         check("[[nodes]]\npassword = \"hunter2\"", false);
         check("[[nodes]]\nname = \"redis://:hunter2@h\"", false);
         check("servers = [\"10.0.0.1:1:1 /:hunter2@h\"]", false);
+        check("servers = [\"h:1:1 hunter2\", \"a?=@:1:1 hunter2\"]", true);
         check("nodes = [\"redis://:hunter2@h?pass=hunter2\"]", false);
         check("hunter2 = 1\nidentity = \"hunter2\"", false);
     }

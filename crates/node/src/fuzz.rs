@@ -46,7 +46,9 @@ fn is_let_in(data: &[u8]) -> Option<bool> {
         _ => String::new(),
     };
     let db = if choice & 4 == 0 { "" } else { "/3" };
-    let (is_let_in, n_connections) = Network::new(says, &secret).run(async {
+    // A server knows what it was sent.
+    let known = if credentials.is_empty() { "" } else { &secret };
+    let (is_let_in, n_connections) = Network::new(says, known).run(async {
         let node = node(&format!("redis://{credentials}server{db}"), &secret)?;
         Some(match choice >> 3 & 3 {
             1 => match node.subscribe("news").await {
@@ -414,6 +416,30 @@ mod tests {
         assert_eq!(well(handshakes(), is_let_in), servers);
         let masters = ["master", "master-password", "role-is-denied", "long-others"];
         assert_eq!(well(sentinels(), is_found), masters);
+    }
+
+    #[test]
+    fn a_server_that_ends_each_connection_after_an_answer_gets_few_and_answers_each_call() {
+        let (info, nil_and_end) = (info("7.0.15"), b"$-1\r\n\x02");
+        let first = [info.as_slice(), ID, nil_and_end].join(&0);
+        // Each ends the one before at the server.
+        let later = [info.as_slice(), ID, b":0\r\n", nil_and_end].join(&0);
+        let says = [first, vec![later; 1000].join(&0)].join(&0);
+        let calls = async {
+            let node = node("redis://server", "secret").unwrap();
+            let start = tokio::time::Instant::now();
+            let mut n_calls = 0;
+            while start.elapsed() < Duration::from_secs(20) {
+                node.get::<String>("k").await.unwrap();
+                assert!(!node.is_down());
+                n_calls += 1;
+            }
+            n_calls
+        };
+        let (n_calls, n_connections) = Network::new(&says, "secret").run(calls).unwrap();
+        // 32 at once, and then one in 250 ms, less a fifth.
+        assert!(n_connections <= 32 + 100 + 6, "{n_connections} connections for {n_calls} calls");
+        assert!(60 <= n_calls, "{n_connections} connections for {n_calls} calls");
     }
 
     #[test]

@@ -17,6 +17,15 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// So many connections in a row that ended before anything was answered on them, and the server is left
 /// alone.
 const LOST_IN_A_ROW: u32 = 3;
+/// A connection that ended sooner than this, though something was answered on it, was short. Somebody may end
+/// connections for a good reason, ..
+const SHORT: Duration = Duration::from_secs(1);
+/// .. but of more than so many in a row the next one is made after a pause. Calls wait for it: none fails at once.
+const SHORT_IN_A_ROW: u32 = 32;
+/// That pause: this, doubled by each ..
+const FIRST_GAP: Duration = Duration::from_millis(10);
+/// .. up to this, which is less than a call waits for a connection.
+const LONGEST_GAP: Duration = Duration::from_millis(250);
 /// The pause before a server is tried again: this, doubled by each attempt in vain ..
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// .. up to this. A restart is noticed soon, and trying costs no caller anything.
@@ -43,6 +52,10 @@ pub(crate) struct Breaker {
     /// The number of times the server went since it was last well for long.
     times_gone: u32,
     connected_at: Option<Instant>,
+    /// Connections in a row that were short.
+    short: u32,
+    /// When the next connection may be made, though the server is not left alone.
+    gap_ends: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -67,7 +80,7 @@ impl Breaker {
 
     /// When a connection may be tried.
     pub(crate) fn try_at(&self) -> Option<Instant> {
-        self.open.as_ref().map(|open| open.try_at)
+        self.open.as_ref().map(|open| open.try_at).max(self.gap_ends)
     }
 
     /// Lets a connection be tried at once, by callers who wait for it.
@@ -106,6 +119,12 @@ impl Breaker {
     /// A connection ended that was in use. Returns whether the server is left alone from now on.
     pub(crate) fn lost(&mut self, now: Instant, cause: &ErrorKind, jitter: f64) -> bool {
         self.lost = self.lost.saturating_add(1);
+        let is_short = self.connected_at.is_some_and(|at| now < at + SHORT);
+        self.short = if is_short { self.short.saturating_add(1) } else { 0 };
+        if let Some(times) = self.short.checked_sub(SHORT_IN_A_ROW) {
+            let gap = FIRST_GAP.saturating_mul(2u32.saturating_pow(times)).min(LONGEST_GAP);
+            self.gap_ends = Some(now + jittered(gap, jitter));
+        }
         self.open_if(self.lost >= LOST_IN_A_ROW, now, cause, jitter)
     }
 
@@ -123,6 +142,7 @@ impl Breaker {
         self.unanswered = self.unanswered.min(1);
         self.window = None;
         self.open = None;
+        self.gap_ends = None;
         self.connected_at = Some(now);
     }
 
@@ -148,9 +168,12 @@ impl Breaker {
                 rest = FIRST_REST.saturating_mul(4u32.saturating_pow(times)).min(LONGEST_LONG_PAUSE);
             }
         }
-        let wait = pause.max(rest).mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
-        self.open = Some(Open { cause, pause, try_at: now + wait });
+        self.open = Some(Open { cause, pause, try_at: now + jittered(pause.max(rest), jitter) });
     }
+}
+
+fn jittered(pause: Duration, jitter: f64) -> Duration {
+    pause.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0))
 }
 
 fn is_config(cause: &ErrorKind) -> bool {
@@ -219,6 +242,23 @@ mod tests {
         assert_eq!(connections_in_a_minute(after(20), false), 8);
         // A server that answers meanwhile is not left alone: somebody may end its connections.
         assert_eq!(connections_in_a_minute(after(1000), true), 60);
+    }
+
+    #[test]
+    fn connections_that_are_ended_soon_come_at_growing_distances_and_the_server_is_not_left_alone() {
+        // 32 at once, then after 10, 20, 40, 80, 160 and 250 ms, and every 250 ms.
+        assert_eq!(connections_in_a_minute(Duration::ZERO, true), 275);
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        for n in 1..100 {
+            breaker.connected(now);
+            breaker.answered(now);
+            assert!(!breaker.lost(now, &timeout(), 0.5) && breaker.cause().is_none());
+            assert_eq!(breaker.try_at().is_some(), n >= SHORT_IN_A_ROW, "{n}");
+        }
+        // One that lasts, and what was before is forgotten.
+        breaker.connected(now);
+        breaker.lost(now + SHORT, &timeout(), 0.5);
+        assert_eq!(breaker.try_at(), None);
     }
 
     #[test]
