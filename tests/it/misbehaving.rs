@@ -119,9 +119,12 @@ async fn keys_that_never_end_are_an_error() {
 }
 
 /// A copy of two such servers, which are different processes.
-async fn copy_of(rule: fn(&[String]) -> Says) -> (RedisCopy, Vec<Hostile>) {
+async fn copy_of(
+    rule: impl Fn(&[String]) -> Says + Clone + Send + Sync + 'static,
+) -> (RedisCopy, Vec<Hostile>) {
     let mut servers = Vec::new();
     for info in ["$8\r\nrun_id:a\r\n", "$8\r\nrun_id:b\r\n"] {
+        let rule = rule.clone();
         let rule = move |words: &[String]| match is(words, "INFO") {
             true => Says::This(info.as_bytes().to_vec()),
             false => rule(words),
@@ -152,6 +155,49 @@ async fn elements_that_never_end_are_an_error() {
     let verified = tokio::time::timeout(Duration::from_secs(20), copy.verify().run()).await;
     let error = verified.expect("it comes to an end").unwrap_err();
     assert!(error.to_string().contains("never end"), "{error}");
+}
+
+#[tokio::test]
+async fn a_value_whose_parts_never_end_is_read_up_to_its_length_or_is_an_error() {
+    let large = |len: usize| format!("${len}\r\n{}\r\n", "v".repeat(len));
+    // The same part again and again, and a part of more than was asked for.
+    let one = "*1\r\n$1\r\nv\r\n".to_owned();
+    let pair = "*2\r\n$1\r\nv\r\n$1\r\n1\r\n".to_owned();
+    let entry = "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n".to_owned();
+    let many = |n: usize| format!("*{n}\r\n{}", "$1\r\nv\r\n".repeat(n));
+    for (kind, part, said) in [
+        ("string", large(4 << 20), None),
+        ("string", large((4 << 20) + 1), Some("more elements")),
+        ("list", one, None),
+        ("list", many(600), Some("more elements")),
+        ("zset", pair, None),
+        ("zset", many(1200), Some("more elements")),
+        ("stream", entry, Some("gave before")),
+    ] {
+        let (copy, _servers) = copy_of(move |words| {
+            Says::This(match words[0].as_str() {
+                "SCAN" => b"*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n".to_vec(),
+                "MEMORY" => b":99999999999\r\n".to_vec(),
+                "EXISTS" | "DBSIZE" => b":1\r\n".to_vec(),
+                "PTTL" => b":-1\r\n".to_vec(),
+                "TYPE" => format!("+{kind}\r\n").into_bytes(),
+                "LLEN" | "ZCARD" | "XLEN" => b":9\r\n".to_vec(),
+                "STRLEN" => b":9000000\r\n".to_vec(),
+                "GETRANGE" | "LRANGE" | "ZRANGE" | "XRANGE" => part.clone().into_bytes(),
+                _ => return Says::Usual,
+            })
+        })
+        .await;
+        let verified = tokio::time::timeout(Duration::from_secs(60), copy.verify().run()).await;
+        let verified = verified.unwrap_or_else(|_| panic!("a {kind} comes to no end"));
+        match said {
+            None => assert_eq!(verified.unwrap().differences, [], "{kind}"),
+            Some(said) => {
+                let error = verified.unwrap_err();
+                assert!(error.to_string().contains(said), "{kind}: {error}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

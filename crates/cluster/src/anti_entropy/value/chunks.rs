@@ -99,6 +99,10 @@ pub(crate) struct Elements<'a> {
     pub(crate) kind: Kind,
     /// How many elements are read at once; of a string, how many bytes.
     count: u64,
+    /// How many elements are still to come, by the length that the value had at the beginning, but of a set and a hash; of a
+    /// string, how many bytes. What was added since is noticed as any other change is, and need not be waited for: a server
+    /// may always have more.
+    left: u64,
     next: Option<Position>,
     /// Whether fields may go away by themselves.
     may_end: bool,
@@ -121,10 +125,10 @@ impl<'a> Elements<'a> {
     ) -> Result<Option<Self>, node::Error> {
         let kind = node.send(redis::cmd("TYPE").arg(key)).await?;
         let Some(kind) = Kind::of(&kind) else { return Ok(None) };
+        let length = number(node.send(redis::cmd(kind.length()).arg(key)).await?).max(1);
         let count = match kind {
             Kind::String => CHUNK,
             _ => {
-                let length = number(node.send(redis::cmd(kind.length()).arg(key)).await?).max(1);
                 let bytes = match node.send(redis::cmd("MEMORY").arg("USAGE").arg(key)).await {
                     Ok(bytes) => number(bytes),
                     // Then they are taken for large.
@@ -139,7 +143,7 @@ impl<'a> Elements<'a> {
             Kind::Set | Kind::Hash => Position::Cursor(0, Way::default()),
             Kind::Stream => Position::After(Vec::new()),
         });
-        Ok(Some(Self { node, key, kind, count, next, may_end: may_end && kind == Kind::Hash }))
+        Ok(Some(Self { node, key, kind, count, left: length, next, may_end: may_end && kind == Kind::Hash }))
     }
 
     /// The next elements; none at the end.
@@ -176,21 +180,21 @@ impl<'a> Elements<'a> {
     }
 
     fn take(
-        &self,
+        &mut self,
         position: Position,
         reply: Value,
     ) -> Result<(Vec<Element>, Option<Position>), node::Error> {
         Ok(match position {
             Position::Index(first) if self.kind == Kind::String => {
                 let part: Vec<u8> = from_redis_value(reply).unwrap_or_default();
-                let next = (!part.is_empty()).then_some(Position::Index(first + self.count));
+                let next = self.goes_on(part.len())?.then_some(Position::Index(first + self.count));
                 (if part.is_empty() { Vec::new() } else { vec![vec![part]] }, next)
             }
             Position::Index(first) => {
                 let words: Vec<Vec<u8>> = from_redis_value(reply).unwrap_or_default();
                 let step = if self.kind == Kind::SortedSet { 2 } else { 1 };
                 let elements: Vec<Element> = words.chunks(step).map(<[_]>::to_vec).collect();
-                let next = (!elements.is_empty()).then_some(Position::Index(first + self.count));
+                let next = self.goes_on(elements.len())?.then_some(Position::Index(first + self.count));
                 (elements, next)
             }
             Position::Cursor(_, way) => {
@@ -202,14 +206,42 @@ impl<'a> Elements<'a> {
                 };
                 (words.chunks(step).map(<[_]>::to_vec).collect(), next)
             }
-            Position::After(_) => {
+            Position::After(before) => {
                 let entries: Vec<(Vec<u8>, Vec<Vec<u8>>)> = from_redis_value(reply).unwrap_or_default();
-                let next = entries.last().map(|(id, _)| Position::After(id.clone()));
+                let goes_on = self.goes_on(entries.len())?;
+                let last = entries.last().map(|(id, _)| id.clone());
+                if last.as_ref().is_some_and(|last| parsed(last) <= parsed(&before)) {
+                    return Err(self.endless("the server gives entries again that it gave before"));
+                }
+                let next = last.filter(|_| goes_on).map(Position::After);
                 let element = |(id, words): (Vec<u8>, Vec<Vec<u8>>)| [vec![id], words].concat();
                 (entries.into_iter().map(element).collect(), next)
             }
         })
     }
+}
+
+impl Elements<'_> {
+    /// Takes note of so many that came. Returns whether there are more.
+    fn goes_on(&mut self, n: usize) -> Result<bool, node::Error> {
+        let n = n as u64;
+        if self.count < n {
+            return Err(self.endless("the server gives more elements than it was asked for"));
+        }
+        self.left = self.left.saturating_sub(n);
+        Ok(0 < n && 0 < self.left)
+    }
+
+    fn endless(&self, reason: &str) -> node::Error {
+        let error = redis::ParsingError::from(format!("{reason}, so they would never end"));
+        node::Error::new(self.node.name().into(), self.kind.part(), node::ErrorKind::Reply(error.into()))
+    }
+}
+
+/// The identifier of an entry as it is ordered; `None`, which is before all others, if it is none.
+fn parsed(id: &[u8]) -> Option<(u64, u64)> {
+    let (time, number) = std::str::from_utf8(id).ok()?.split_once('-')?;
+    Some((time.parse().ok()?, number.parse().ok()?))
 }
 
 /// A number for what a key holds, the same on all servers for the same value; `None` if it is not there, or of a type
