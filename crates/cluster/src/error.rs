@@ -1,5 +1,6 @@
 //! The errors of a ring and of a copy.
 
+pub(crate) mod debug;
 mod repair;
 mod says;
 
@@ -89,7 +90,7 @@ pub enum Error {
 }
 
 /// Why no node answered.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Unavailable {
     /// The command.
@@ -118,7 +119,7 @@ pub struct Merged {
 }
 
 /// Which keys of a command live where.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct CrossNode {
     /// The command.
@@ -138,7 +139,7 @@ pub struct Partial {
 }
 
 /// One node's part of a command that was split.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct PartReply {
     /// The node.
@@ -201,7 +202,7 @@ impl Partial {
 }
 
 /// A write that too few nodes took, or whose answers differ.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct TooFewReplies {
     /// The command.

@@ -8,6 +8,7 @@ pub use crate::pipeline::Batch;
 pub use crate::pipeline::Recorded;
 pub use crate::pipeline::SendMany;
 pub use crate::redis_rs::decode;
+pub use crate::redis_rs::shape;
 pub use crate::scan::Way;
 pub use crate::sessions::HoldLocks;
 pub use crate::sessions::Topics;

@@ -7,5 +7,6 @@ pub(crate) mod empty;
 pub(crate) mod no_response;
 
 pub use decode::decode;
+pub use decode::shape;
 pub(crate) use fault::Fate;
 pub(crate) use fault::Fault;

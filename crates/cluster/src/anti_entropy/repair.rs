@@ -16,6 +16,8 @@ use crate::anti_entropy::value;
 use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::error::RepairReason;
+use crate::error::debug::Keys;
+use crate::error::debug::Pairs;
 use crate::hints::log::Trust;
 use crate::membership::lease::Lease;
 use crate::membership::marker::Stage;
@@ -24,7 +26,7 @@ use crate::membership::marker::Stage;
 const ROUNDS: usize = 10;
 
 /// What a [`Repair`] did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repaired {
     /// How many keys were compared: all of them if the repair was asked for by hand; those that are looked at a second
@@ -294,6 +296,21 @@ impl<'a> Repair<'a> {
             }
         };
         self.compared_with.filter(has_it_right).or_else(|| topology.source_of(target, key))
+    }
+}
+
+impl fmt::Debug for Repaired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repaired")
+            .field("compared", &self.compared)
+            .field("copied", &self.copied)
+            .field("removed", &self.removed)
+            .field("failed", &Pairs(&self.failed))
+            .field("skipped", &self.skipped)
+            .field("doubtful", &Keys(&self.doubtful))
+            .field("undecided", &Keys(&self.undecided))
+            .field("readmitted", &self.readmitted)
+            .finish()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Keys that a repair left out because a user may not read or write them, and the ACL rule that mends it.
 
+use std::fmt;
+
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::plumbing::foreign;
@@ -8,9 +10,10 @@ use crate::anti_entropy::repair::Repaired;
 use crate::anti_entropy::value;
 use crate::engine::copy::CopyTopology;
 use crate::error::Error;
+use crate::error::debug::Pairs;
 
 /// Keys that were left out, because the user may not use them: those of another application, for example.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Skipped {
     /// How many there are, on the node that has most of them.
@@ -28,6 +31,15 @@ impl Skipped {
         if self.examples.len() < Self::FEW {
             self.examples.push((key.to_vec(), reason()));
         }
+    }
+}
+
+impl fmt::Debug for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Skipped")
+            .field("n_keys", &self.n_keys)
+            .field("examples", &Pairs(&self.examples))
+            .finish()
     }
 }
 
@@ -109,5 +121,29 @@ impl CopyTopology {
     fn mending(&self, error: &node::Error, key: Option<&[u8]>) -> Option<String> {
         let idx = self.nodes.position(error.node()?).ok()?;
         value::mending(self.nodes.at(idx), error, key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_somebody_else_chose_are_shown_escaped_and_cut() {
+        let key = b"\x1b[2J\n".repeat(1 << 20);
+        let skipped = Skipped { n_keys: 1, examples: vec![(key.clone(), "why".to_owned())] };
+        let repaired = Repaired {
+            failed: vec![(key.clone(), "why".to_owned())],
+            skipped: skipped.clone(),
+            doubtful: vec![key.clone()],
+            undecided: vec![key],
+            ..Repaired::default()
+        };
+        for (shown, n_keys) in
+            [(format!("{skipped:?}"), 1), (format!("{repaired:?}"), 4), (format!("{:#?}", [&repaired]), 4)]
+        {
+            assert_eq!(shown.matches("..(5242880 bytes)").count(), n_keys, "{shown:.500}");
+            assert!(shown.len() < 2500 && !shown.contains('\u{1b}') && shown.contains("why"), "{shown:.500}");
+        }
     }
 }

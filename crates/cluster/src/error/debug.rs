@@ -1,0 +1,144 @@
+//! The errors as `Debug` shows them: keys escaped and cut, and of what nodes answered its kind and size alone.
+
+use std::fmt;
+
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::plumbing::foreign;
+use redisdb_node::plumbing::shape;
+
+use super::CrossNode;
+use super::PartReply;
+use super::TooFewReplies;
+use super::Unavailable;
+use crate::replies::Outcome;
+
+impl fmt::Debug for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unavailable")
+            .field("command", &self.command)
+            .field("key", &self.key.as_deref().map(Shown))
+            .field("errors", &self.errors)
+            .field("behind", &self.behind)
+            .field("in_vain", &self.in_vain)
+            .finish()
+    }
+}
+
+impl fmt::Debug for CrossNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CrossNode").field("command", &self.command).field("keys", &Pairs(&self.keys)).finish()
+    }
+}
+
+impl fmt::Debug for PartReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartReply")
+            .field("node", &self.node)
+            .field("keys", &Keys(&self.keys))
+            .field("reply", &self.reply.as_ref().map(Answer))
+            .finish()
+    }
+}
+
+impl fmt::Debug for TooFewReplies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let replies: Vec<(&str, Outcome<Answer<'_>>)> =
+            self.replies.iter().map(|(node, outcome)| (node, told(outcome))).collect();
+        f.debug_struct("TooFewReplies")
+            .field("command", &self.command)
+            .field("wanted", &self.wanted)
+            .field("replies", &replies)
+            .finish()
+    }
+}
+
+fn told(outcome: &Outcome<Value>) -> Outcome<Answer<'_>> {
+    let own = node::Error::clone;
+    match outcome {
+        Outcome::Ok(reply) => Outcome::Ok(Answer(reply)),
+        Outcome::Error(error) => Outcome::Error(own(error)),
+        Outcome::NotSent(error) => Outcome::NotSent(own(error)),
+        Outcome::Unknown(error) => Outcome::Unknown(own(error)),
+        Outcome::Skipped => Outcome::Skipped,
+    }
+}
+
+/// A reply without its bytes: it may hold a secret, or megabytes.
+struct Answer<'a>(&'a Value);
+
+impl fmt::Debug for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", shape(self.0))
+    }
+}
+
+/// A key that somebody else may have chosen.
+pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", foreign::bytes(self.0))
+    }
+}
+
+/// The same of several.
+pub(crate) struct Keys<'a>(pub(crate) &'a [Vec<u8>]);
+
+impl fmt::Debug for Keys<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|key| Shown(key))).finish()
+    }
+}
+
+/// The same of several, each with what belongs to it.
+pub(crate) struct Pairs<'a>(pub(crate) &'a [(Vec<u8>, String)]);
+
+impl fmt::Debug for Pairs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(key, text)| (Shown(key), text))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::error::Partial;
+    use crate::replies::Replies;
+
+    #[test]
+    fn no_error_shows_a_value_or_a_whole_key() {
+        let key = || b"\x1b[2J\n".repeat(1 << 16);
+        let value = || Value::BulkString(b"hunter2".repeat(1 << 16));
+        let errors: [Error; 4] = [
+            Error::Unavailable(Box::new(Unavailable {
+                command: "GET",
+                key: Some(key()),
+                errors: Vec::new(),
+                behind: Vec::new(),
+                in_vain: Vec::new(),
+            })),
+            Error::CrossNode(Box::new(CrossNode { command: "MSETNX", keys: vec![(key(), "a".to_owned())] })),
+            Error::Partial(Box::new(Partial {
+                command: "MGET",
+                parts: vec![PartReply { node: "a".to_owned(), keys: vec![key()], reply: Ok(value()) }],
+            })),
+            Error::TooFewReplies(Box::new(TooFewReplies {
+                command: "GETSET",
+                wanted: 2,
+                replies: Replies::new(vec![("a".into(), Outcome::Ok(value()))]),
+            })),
+        ];
+        for error in errors {
+            for shown in [format!("{error:?}"), format!("{:#?}", [&error])] {
+                assert!(shown.len() < 800, "{} bytes: {shown:.500}", shown.len());
+                assert!(!shown.contains('\u{1b}') && !shown.contains("hunter2"), "{shown}");
+                assert!(
+                    shown.contains("a string of 458752 bytes") || shown.contains("..(327680 bytes)"),
+                    "{shown}"
+                );
+            }
+        }
+    }
+}
