@@ -91,7 +91,9 @@ async fn a_command_that_reads_changes_how_a_value_is_written_at_most() {
         let name: String = redis::from_redis_value(parts[0].clone()).unwrap();
         let flags: Vec<String> = redis::from_redis_value(parts[2].clone()).unwrap();
         let has = |flag: &str| flags.iter().any(|found| found == flag);
-        if !has("readonly") || has("blocking") || name == "xread" {
+        // Redis 6.2 calls the words of HTTP commands that read, and hangs up at them.
+        let is_http = name == "post" || name == "host:";
+        if !has("readonly") || has("blocking") || name == "xread" || is_http {
             continue;
         }
         for key in &keys {

@@ -115,6 +115,7 @@ impl Outage {
         if !self.is_away {
             // It is as if the node had served from now on only: the value is there from before.
             self.served = Some(now);
+            self.returned = self.returned.map(|_| now);
         }
         if let Some(n) = self.writing.get_mut(on) {
             *n -= 1;
@@ -228,6 +229,20 @@ mod tests {
         assert!(batch.all && batch.keys.is_empty());
         absence.not_removed(&batch);
         assert_eq!(absence.batch(), batch, "it is still to be done");
+    }
+
+    #[test]
+    fn what_is_written_elsewhere_when_the_node_has_returned_lives_from_then_on() {
+        let (mut outage, on, start) = (Outage::default(), Arc::from("b"), Instant::now());
+        let (time, late) = (Duration::from_secs(2), Duration::from_millis(300));
+        outage.goes(start);
+        assert_eq!(outage.begin(&on, None), Begin::Now);
+        assert!(outage.serve(start));
+        assert!(!outage.returned_within(time, start + time));
+        outage.end(&on, start + late);
+        assert!(
+            outage.returned_within(time, start + time) && !outage.returned_within(time, start + time + late)
+        );
     }
 
     const KEY: &[u8] = b"k";
