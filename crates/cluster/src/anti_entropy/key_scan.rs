@@ -65,11 +65,11 @@ pub(crate) async fn size(node: &Node) -> Result<u64, node::Error> {
 /// Why a server may be somebody else's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Doubt {
-    /// It came back, and may be another one: a few of its keys may have been deleted on the others since.
+    /// The server came back, and may be another one: a few of its keys may have been deleted on the others since.
     CameBack,
     /// Its node has joined: it has not been one of the copy's before.
     Joined,
-    /// It should be marked, and is not: its keys must not only be known to the others, most must be the same.
+    /// The server should be marked, and is not: most of its keys must be the same on the others, not only known to them.
     Unmarked,
 }
 

@@ -43,8 +43,7 @@ use crate::policy::Policy;
 use crate::policy::ReadFrom;
 use crate::policy::WriteTo;
 
-/// What the handle of a copy holds: the copy as it is now, until other nodes take the place of the present ones. A cheap
-/// clone.
+/// The present copy, which the handle of a copy holds: `replace` puts another one in its place. A cheap clone.
 #[derive(Debug, Clone)]
 pub(crate) struct CopyHandle {
     present: Arc<Present>,
@@ -197,17 +196,21 @@ impl CopyTopology {
         Ok((next, replaced))
     }
 
+    /// The topologies that have taken the place of this one, one after the other.
+    fn later(&self) -> impl Iterator<Item = &Arc<Self>> {
+        std::iter::successors(self.next.get(), |topology| topology.next.get())
+    }
+
     /// Whether a node takes part no more in the topology that is in use now.
     pub(crate) fn is_removed(&self, member: &Member) -> bool {
-        let later = std::iter::successors(self.next.get(), |topology| topology.next.get());
-        let latest = later.last();
-        latest.is_some_and(|latest| !latest.nodes.members().any(|present| present.is_the_same(member)))
+        self.later()
+            .last()
+            .is_some_and(|latest| !latest.nodes.members().any(|present| present.is_the_same(member)))
     }
 
     /// The nodes that have joined since: a call that is under way here does not send them anything.
     pub(crate) fn joined_since(&self) -> impl Iterator<Item = &Member> {
-        let later = std::iter::successors(self.next.get(), |topology| topology.next.get());
-        let members = later.flat_map(|topology| topology.nodes.members());
+        let members = self.later().flat_map(|topology| topology.nodes.members());
         members.filter(|member| !self.nodes.members().any(|present| present.is_the_same(member)))
     }
 }
