@@ -181,8 +181,8 @@ fn of_sessions() {
     ] {
         check(PAGE, says, &format!("crates/node/src/{file}.rs"), has);
     }
-    const PIPELINE: &str = "crates/cluster/src/pipeline/copy.rs";
-    check(PAGE, "sent up to 1000 commands at a time", PIPELINE, "MOST_IN_A_WAVE: usize = 1000");
+    const BATCH: &str = "crates/node/src/pipeline/batch.rs";
+    check(PAGE, "sent up to 1000 commands at a time", BATCH, "MOST_COMMANDS: usize = 1000");
     check(
         "SECURITY.md",
         "are 128 bits from the system",

@@ -210,18 +210,7 @@ const OTHERS: &[&str] = &[
     "write_reply",
     "each_reply",
     "not_sent",
-    "given_up",
     "get_db",
-    "on_node",
-    "node_for",
-    "nodes",
-    "with_deadline",
-    "events",
-    "health",
-    "explain",
-    "explain_pipeline",
-    "pipeline",
-    "replace",
 ];
 
 async fn call(name: &str, copy: &RedisCopy) -> Result<(), Box<dyn std::error::Error>> {

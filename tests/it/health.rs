@@ -7,10 +7,15 @@ use std::time::Duration;
 use redisdb::Error;
 use redisdb::Node;
 use redisdb::NodeConfig;
+use redisdb::RedisRing;
+use redisdb::node;
+use redisdb::node::AclCommands;
 use redisdb::node::ErrorKind;
 use redisdb::node::NodeEvent;
 use redisdb::node::Observer;
 use redisdb::node::Outcome;
+use redisdb::node::PubSubCommands;
+use redisdb::node::ScriptingCommands;
 use redisdb::node::ServerCommands;
 use redisdb::node::StringCommands;
 use redisdb_tests::NAMES;
@@ -20,6 +25,7 @@ use redisdb_tests::eventually;
 use redisdb_tests::ring;
 use xtask::Data;
 use xtask::Server;
+use xtask::Servers;
 
 fn config(server: &Server) -> NodeConfig {
     NodeConfig::new(&server.url()).unwrap()
@@ -281,6 +287,44 @@ async fn a_rings_deadline_bounds_each_of_its_calls() {
     };
     tokio::time::timeout(Duration::from_secs(8), all).await.unwrap();
     servers[1].resume();
+}
+
+#[tokio::test]
+async fn what_a_copy_asks_each_node_or_one_alone_keeps_its_deadline() {
+    // Its nodes have the patience of ten seconds.
+    let (servers, copy) = copy().await;
+    let channel = (0..).map(|i| format!("news:{i}")).find(|name| copy.node_for(name).name() == "b").unwrap();
+    servers[1].pause();
+    let hasty = copy.with_deadline(Duration::from_millis(200));
+    let all = async {
+        let is_late = |error: &node::Error| error.is_timeout();
+        let users = hasty.acl_whoami().await.unwrap();
+        let late: Vec<_> =
+            users.failures().filter(|(_, error)| is_late(error)).map(|(name, _)| name).collect();
+        assert_eq!((users.successes().count(), late), (2, vec!["b"]));
+        assert_eq!(hasty.script_exists(&["0"]).await.unwrap(), [false], "those that answer say so");
+        let error = hasty.publish(&channel, "x").await.unwrap_err();
+        assert!(error.node_errors().into_iter().all(is_late), "{error}");
+    };
+    tokio::time::timeout(Duration::from_secs(8), all).await.unwrap();
+    servers[1].resume();
+}
+
+#[tokio::test]
+async fn a_ring_asks_one_node_after_the_other_within_one_deadline() {
+    const DEADLINE: Duration = Duration::from_secs(2);
+    let servers = Servers::start(3).unwrap();
+    let mut ring = RedisRing::builder().connect_timeout(Duration::from_secs(60));
+    for (name, server) in NAMES.iter().zip(servers.iter()) {
+        server.pause();
+        ring = ring.node(*name, &server.url());
+    }
+    let ring = ring.build().unwrap().with_deadline(DEADLINE);
+    let password = redis::cmd("ACL").arg("GENPASS").take();
+    let outcome = tokio::time::timeout(2 * DEADLINE, ring.query::<String>(&password)).await;
+    servers.iter().for_each(Server::resume);
+    let error = outcome.expect("three nodes are asked in the time of one").unwrap_err();
+    assert!(!error.may_have_executed() && error.node_errors().len() == 3, "{error}");
 }
 
 #[tokio::test]

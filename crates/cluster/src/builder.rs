@@ -15,10 +15,10 @@ use crate::config::ConfigError;
 use crate::config::Strategy;
 use crate::config::TopologyConfig;
 use crate::copy::RedisCopy;
-use crate::engine::copy::CopyBlueprint;
 use crate::engine::copy::CopyHandle;
+use crate::engine::copy::topology::CopyBlueprint;
 use crate::engine::ring::RingEngine;
-use crate::engine::topology::Blueprint;
+use crate::engine::ring::topology::RingBlueprint;
 use crate::error::Error;
 use crate::policy::OnDown;
 use crate::policy::OnReturn;
@@ -67,33 +67,9 @@ impl RingBuilder {
         self
     }
 
-    /// Adds servers under their addresses. Give them [names](Self::node) if they may ever move to other addresses.
-    pub fn nodes<U: AsRef<str>>(mut self, urls: impl IntoIterator<Item = U>) -> Self {
-        urls.into_iter().for_each(|url| self.members.add(None, url.as_ref(), 1.0));
-        self
-    }
-
-    /// Adds a server with everything that can be said of it.
-    pub fn node_config(mut self, node: NodeConfig) -> Self {
-        self.members.add_config(node);
-        self
-    }
-
     /// Sets which part of a key decides where it is. Default: the rule of the layout, for our own [`HashTag::Cluster`].
     pub fn hash_tag(mut self, hash_tag: HashTag) -> Self {
-        self.members.hash_tag(hash_tag);
-        self
-    }
-
-    /// Sets how long connecting to a node may take, for nodes that do not say. Default 1 second.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.members.connect_timeout(timeout);
-        self
-    }
-
-    /// Sets how long a reply may take, for nodes that do not say. Default 1 second.
-    pub fn response_timeout(mut self, timeout: Duration) -> Self {
-        self.members.response_timeout(timeout);
+        self.members.hash_tag = Some(hash_tag);
         self
     }
 
@@ -135,27 +111,8 @@ impl RingBuilder {
         Ok(RedisRing { engine: RingEngine::new(self.plan()?) })
     }
 
-    pub(crate) fn plan(self) -> Result<Blueprint, Error> {
-        Blueprint::new(self.members.build()?, self.colocated, self.on_down)
-    }
-
-    /// Returns the ring with its nodes connected.
-    ///
-    /// # Errors
-    /// As [`build`](Self::build) and [`RedisRing::ready`], within the connect timeout.
-    pub async fn connect(self) -> Result<RedisRing, Error> {
-        let ring = self.build()?;
-        ring.ready().await?;
-        Ok(ring)
-    }
-}
-
-impl TryFrom<TopologyConfig> for RingBuilder {
-    type Error = Error;
-
-    /// Reads the nodes from a configuration.
-    fn try_from(config: TopologyConfig) -> Result<Self, Error> {
-        Self::from_config(config)
+    pub(crate) fn plan(self) -> Result<RingBlueprint, Error> {
+        RingBlueprint::new(self.members.build()?, self.colocated, self.on_down)
     }
 }
 
@@ -194,18 +151,6 @@ impl CopyBuilder {
         self
     }
 
-    /// Adds servers under their addresses.
-    pub fn nodes<U: AsRef<str>>(mut self, urls: impl IntoIterator<Item = U>) -> Self {
-        urls.into_iter().for_each(|url| self.members.add(None, url.as_ref(), 1.0));
-        self
-    }
-
-    /// Adds a server with everything that can be said of it. Its weight is its share of the reads.
-    pub fn node_config(mut self, node: NodeConfig) -> Self {
-        self.members.add_config(node);
-        self
-    }
-
     /// Sets how many nodes must take a write. Default: [`WriteTo::Any`].
     pub fn write_to(mut self, write_to: WriteTo) -> Self {
         self.policy.write_to = write_to;
@@ -237,19 +182,7 @@ impl CopyBuilder {
 
     /// Sets which part of a key decides which node it is read from. Default: [`HashTag::Cluster`].
     pub fn hash_tag(mut self, hash_tag: HashTag) -> Self {
-        self.members.hash_tag(hash_tag);
-        self
-    }
-
-    /// Sets how long connecting to a node may take, for nodes that do not say. Default 1 second.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.members.connect_timeout(timeout);
-        self
-    }
-
-    /// Sets how long a reply may take, for nodes that do not say. Default 1 second.
-    pub fn response_timeout(mut self, timeout: Duration) -> Self {
-        self.members.response_timeout(timeout);
+        self.members.hash_tag = Some(hash_tag);
         self
     }
 
@@ -278,26 +211,62 @@ impl CopyBuilder {
         }
         Ok(CopyBlueprint { ring, nodes, policy, identity })
     }
-
-    /// Returns the copy with its nodes connected.
-    ///
-    /// # Errors
-    /// As [`build`](Self::build) and [`RedisCopy::ready`], within the connect timeout.
-    pub async fn connect(self) -> Result<RedisCopy, Error> {
-        let copy = self.build()?;
-        copy.ready().await?;
-        Ok(copy)
-    }
 }
 
-impl TryFrom<TopologyConfig> for CopyBuilder {
-    type Error = Error;
+/// What is said in the same way of the nodes of a ring and of a copy.
+macro_rules! common_settings {
+    ($builder:ty, $handle:ty) => {
+        /// # As on a ring, so on a copy
+        impl $builder {
+            /// Adds servers under their addresses. Give them [names](Self::node) if they may ever move to other addresses.
+            pub fn nodes<U: AsRef<str>>(mut self, urls: impl IntoIterator<Item = U>) -> Self {
+                urls.into_iter().for_each(|url| self.members.add(None, url.as_ref(), 1.0));
+                self
+            }
 
-    /// Reads the nodes from a configuration.
-    fn try_from(config: TopologyConfig) -> Result<Self, Error> {
-        Self::from_config(config)
-    }
+            /// Adds a server with everything that can be said of it. Its weight is its share of a ring's keys, or of a copy's
+            /// reads.
+            pub fn node_config(mut self, node: NodeConfig) -> Self {
+                self.members.nodes.push(Ok(node));
+                self
+            }
+
+            /// Sets how long connecting to a node may take, for nodes that do not say. Default 1 second.
+            pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+                self.members.connect_timeout = Some(timeout);
+                self
+            }
+
+            /// Sets how long a reply may take, for nodes that do not say. Default 1 second.
+            pub fn response_timeout(mut self, timeout: Duration) -> Self {
+                self.members.response_timeout = Some(timeout);
+                self
+            }
+
+            /// Builds it, and connects its nodes.
+            ///
+            /// # Errors
+            /// As [`build`](Self::build) and `ready` of what is built, within the connect timeout.
+            pub async fn connect(self) -> Result<$handle, Error> {
+                let built = self.build()?;
+                built.ready().await?;
+                Ok(built)
+            }
+        }
+
+        impl TryFrom<TopologyConfig> for $builder {
+            type Error = Error;
+
+            /// Reads the nodes from a configuration.
+            fn try_from(config: TopologyConfig) -> Result<Self, Error> {
+                Self::from_config(config)
+            }
+        }
+    };
 }
+
+common_settings!(RingBuilder, RedisRing);
+common_settings!(CopyBuilder, RedisCopy);
 
 /// What both builders gather.
 #[derive(Debug, Clone, Default)]
@@ -328,22 +297,6 @@ impl MembersBuilder {
             None => node,
         };
         self.nodes.push(node.map_err(|reason| ConfigError::Node { node: named, reason }));
-    }
-
-    pub(crate) fn add_config(&mut self, node: NodeConfig) {
-        self.nodes.push(Ok(node));
-    }
-
-    pub(crate) fn hash_tag(&mut self, hash_tag: HashTag) {
-        self.hash_tag = Some(hash_tag);
-    }
-
-    pub(crate) fn connect_timeout(&mut self, timeout: Duration) {
-        self.connect_timeout = Some(timeout);
-    }
-
-    pub(crate) fn response_timeout(&mut self, timeout: Duration) {
-        self.response_timeout = Some(timeout);
     }
 
     pub(crate) fn from_topology(config: TopologyConfig, wanted: Strategy) -> Result<Self, ConfigError> {

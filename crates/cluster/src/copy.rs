@@ -103,9 +103,10 @@ impl RedisCopy {
         engine.check_identity().await
     }
 
-    /// The same copy, whose calls by this handle take no longer than this in all. A read shares it out among the nodes that it may
-    /// have to ask, so that one that hangs leaves time for the others; a write gives it to all nodes at once, and a pipeline to each part that is
-    /// sent at once, of which reads alone leave half of it for asking elsewhere.
+    /// Returns the same copy, whose calls by this handle take no longer than this in all. A read shares the time out among the
+    /// nodes that it may have to ask, so that a node that hangs leaves time for the others. A write and a question to each
+    /// node give it to all nodes at once. A pipeline gives it to each part that is sent at once; a part of reads alone leaves
+    /// half of it for asking elsewhere.
     ///
     /// What [waits](redisdb_node::BlockingCommands), scripts, subscriptions and locks keep their own time.
     #[must_use]

@@ -7,4 +7,3 @@ pub(crate) mod member;
 pub(crate) mod nodes;
 pub(crate) mod replace;
 pub(crate) mod ring;
-pub(crate) mod topology;

@@ -49,7 +49,7 @@ pub use engine::replace::Replaced;
 mod dispatch;
 mod pipeline;
 mod plan;
-pub use pipeline::answers::RingAnswers;
+pub use pipeline::answers::PipelineAnswers;
 mod reply;
 pub use reply::NodesReply;
 mod sessions;

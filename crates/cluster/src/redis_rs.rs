@@ -13,13 +13,19 @@ use redis::aio::ConnectionLike;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::ServerError;
+use redisdb_node::command;
+use redisdb_node::command::Keys;
 use redisdb_node::command::Spec;
+use redisdb_node::plumbing::Answers;
 use redisdb_node::plumbing::Recorded;
+use redisdb_node::plumbing::SendMany;
 
 use crate::copy::RedisCopy;
+use crate::dispatch::scatter::on_owner;
 use crate::engine::copy::CopyEngine;
+use crate::engine::ring::RingEngine;
 use crate::error::Error;
-use crate::pipeline::lent;
+use crate::plan::context::Context;
 use crate::plan::context::row;
 use crate::reply::NodesReply;
 use crate::ring::RedisRing;
@@ -43,15 +49,10 @@ impl ConnectionLike for RedisRing {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            if pipeline.is_transaction() {
-                return Ok(lent::run_atomic(&self.engine, pipeline, offset, count).await?);
+            match pipeline.is_transaction() {
+                true => Ok(run_block_on_owner(&self.engine, pipeline, offset, count).await?),
+                false => Ok(part(run_many(self, pipeline).await?, offset, count)),
             }
-            let mut told = Told::of(pipeline)?;
-            lent::run(&self.engine, pipeline, |outcome| told.push(outcome)).await;
-            let mut values = told.values()?;
-            values.truncate(offset.saturating_add(count));
-            values.drain(..offset.min(values.len()));
-            Ok(values)
         })
     }
 
@@ -68,7 +69,7 @@ impl ConnectionLike for RedisRing {
 /// answer there is no map, but [`Error::Partial`], as on a ring.
 impl ConnectionLike for RedisCopy {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move { Ok(run(&self.engine(), cmd).await?) })
+        Box::pin(async move { Ok(self.engine().run(row(cmd)?, cmd).await?) })
     }
 
     fn req_packed_commands<'a>(
@@ -80,9 +81,9 @@ impl ConnectionLike for RedisCopy {
         Box::pin(async move {
             let values = match pipeline.is_transaction() {
                 true => run_block(&self.engine(), pipeline).await?,
-                false => run_many(&self.engine(), pipeline).await?,
+                false => run_many(self, pipeline).await?,
             };
-            Ok(values.into_iter().skip(offset).take(count).collect())
+            Ok(part(values, offset, count))
         })
     }
 
@@ -91,24 +92,76 @@ impl ConnectionLike for RedisCopy {
     }
 }
 
-async fn run(copy: &CopyEngine, cmd: &Cmd) -> Result<Value, Error> {
-    copy.run(row(cmd)?, cmd).await
+/// Runs each command of a pipeline and returns what redis-rs is told of it, in order.
+async fn run_many<S>(servers: &S, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError>
+where
+    S: SendMany<Reply = NodesReply, Error = Error>,
+{
+    let mut told = Told::of(pipeline)?;
+    let mut commands = Vec::with_capacity(pipeline.len());
+    let mut rows = Vec::with_capacity(pipeline.len());
+    for cmd in pipeline.cmd_iter() {
+        let spec = row_after(rows.last().copied().flatten(), cmd);
+        commands.extend(spec.map(|spec| Recorded::new(spec, cmd.clone())));
+        rows.push(spec);
+    }
+    let mut rows = pipeline.cmd_iter().zip(rows);
+    // Commands that are in no table stand between those that are sent.
+    let mut next_sent = |told: &mut Told| {
+        loop {
+            match rows.next()? {
+                (_, Some(spec)) => return Some(spec),
+                (cmd, None) => told.push(Err(Error::unknown(cmd))),
+            }
+        }
+    };
+    let answered = |mut answers: S::Answers| {
+        for i in 0..answers.n_commands() {
+            if let (Some(spec), Some(answer)) = (next_sent(&mut told), answers.take(i)) {
+                told.push(answer.and_then(|reply| reply.into_one(spec)));
+            }
+        }
+    };
+    servers.send_many(&mut commands, answered).await;
+    next_sent(&mut told);
+    told.values()
 }
 
-async fn run_many(copy: &CopyEngine, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
-    let mut told = Told::of(pipeline)?;
-    let commands: Vec<(Result<&'static Spec, Error>, &Cmd)> =
-        pipeline.cmd_iter().map(|cmd| (row(cmd), cmd)).collect();
-    let mut outcome = |outcome: Result<NodesReply, Error>| {
-        let spec = commands.get(told.values.len()).and_then(|(spec, _)| spec.as_ref().ok());
-        told.push(outcome.and_then(|reply| match spec {
-            Some(spec) => reply.into_one(spec),
-            None => Ok(Value::Nil),
-        }));
+/// The row of a command that follows another one in a pipeline, which often is the same command again.
+fn row_after(last: Option<&'static Spec>, cmd: &Cmd) -> Option<&'static Spec> {
+    let name = command::words(cmd).next().unwrap_or_default();
+    // Of the commands that have subcommands none has keys, so one word is the whole name.
+    let is_again = |spec: &&Spec| spec.keys != Keys::None && name == spec.name.as_bytes();
+    last.filter(is_again).or_else(|| command::lookup(cmd))
+}
+
+/// The values that redis-rs asked for.
+fn part(mut values: Vec<Value>, offset: usize, count: usize) -> Vec<Value> {
+    values.truncate(offset.saturating_add(count));
+    values.drain(..offset.min(values.len()));
+    values
+}
+
+/// Sends a `MULTI` block as it is to the owner of its keys, and returns `count` of the replies from `offset` on.
+async fn run_block_on_owner(
+    ring: &RingEngine,
+    pipeline: &Pipeline,
+    offset: usize,
+    count: usize,
+) -> Result<Vec<Value>, Error> {
+    let topology = ring.topology();
+    let commands = pipeline.cmd_iter().map(|cmd| Ok((row(cmd)?, cmd)));
+    let commands = commands.collect::<Result<Vec<_>, Error>>()?;
+    let owner = match commands.is_empty() {
+        // A block without a command goes nowhere: any node says so.
+        true => 0,
+        false => topology.route_together(commands.iter().copied(), Context::Block)?,
     };
-    let outcomes = |outcomes: Vec<_>| outcomes.into_iter().for_each(&mut outcome);
-    copy.run_many(&commands, |(spec, cmd)| Ok((spec.clone()?, cmd)), outcomes).await;
-    told.values()
+    let replies = topology.nodes.until(ring.by()).at(owner).send_pipeline(pipeline, offset, count).await;
+    replies.map_err(|error| match commands.first() {
+        Some((spec, cmd)) => on_owner(spec, cmd, error),
+        None => Error::Node(error),
+    })
 }
 
 /// What a server answers to a `MULTI` block: to `MULTI`, to each command, and to `EXEC`. That it was discarded is an error, as

@@ -88,10 +88,10 @@ impl RedisRing {
         self.engine.topology().nodes.connect().await
     }
 
-    /// The same ring, whose calls by this handle take no longer than this in all, each as
-    /// [`Node::with_deadline`](redisdb_node::Node::with_deadline) has it.
+    /// Returns the same ring, whose calls by this handle take no longer than this in all: waiting for connections, replies,
+    /// retries, and what another node is asked instead. A pipeline gives it to each part that is sent at once.
     ///
-    /// What [waits](redisdb_node::BlockingCommands) on a connection of its own keeps its own time, as do transactions,
+    /// What [waits](redisdb_node::BlockingCommands) on a connection of its own keeps its own time, as do scripts, transactions,
     /// subscriptions and locks.
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
@@ -380,7 +380,7 @@ impl Execute for RedisRing {
         command: &'static Command<Each>,
         cmd: Cmd,
     ) -> Result<PerNode<T>, Error> {
-        Ok(self.engine.reply(command.spec(), &cmd).await?.read_each(command.spec()))
+        Ok(self.engine.reply(command.spec(), &cmd, self.engine.by()).await?.read_each(command.spec()))
     }
 
     fn tag_delimiters(&self) -> (u8, u8) {

@@ -103,120 +103,75 @@ pub trait Servers: Execute<Error = Error> + SendMany + Scan + ConnectionLike + C
     fn replace(&self, topology: Self::Builder) -> Result<Replaced, Error>;
 }
 
-impl Servers for RedisRing {
-    type Builder = RingBuilder;
+/// Both handles have these methods themselves.
+macro_rules! servers {
+    ($handle:ty, $builder:ty) => {
+        impl Servers for $handle {
+            type Builder = $builder;
 
-    fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send {
-        RedisRing::ready(self)
-    }
+            fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send {
+                <$handle>::ready(self)
+            }
 
-    fn with_deadline(&self, deadline: Duration) -> Self {
-        RedisRing::with_deadline(self, deadline)
-    }
+            fn with_deadline(&self, deadline: Duration) -> Self {
+                <$handle>::with_deadline(self, deadline)
+            }
 
-    fn query<T: FromRedisValue + Send>(&self, cmd: &Cmd) -> impl Future<Output = Result<T, Error>> + Send {
-        RedisRing::query(self, cmd)
-    }
+            fn query<T: FromRedisValue + Send>(
+                &self,
+                cmd: &Cmd,
+            ) -> impl Future<Output = Result<T, Error>> + Send {
+                <$handle>::query(self, cmd)
+            }
 
-    fn pipeline(&self) -> Pipeline<Self> {
-        RedisRing::pipeline(self)
-    }
+            fn pipeline(&self) -> Pipeline<Self> {
+                <$handle>::pipeline(self)
+            }
 
-    fn node_for(&self, key: impl AsRef<[u8]>) -> Node {
-        RedisRing::node_for(self, key)
-    }
+            fn node_for(&self, key: impl AsRef<[u8]>) -> Node {
+                <$handle>::node_for(self, key)
+            }
 
-    fn on_node(&self, name: &str) -> Result<Node, Error> {
-        RedisRing::on_node(self, name)
-    }
+            fn on_node(&self, name: &str) -> Result<Node, Error> {
+                <$handle>::on_node(self, name)
+            }
 
-    fn on_each<T: Send, F>(&self, f: impl Fn(Node) -> F + Send) -> impl Future<Output = PerNode<T>> + Send
-    where
-        F: Future<Output = Result<T, node::Error>> + Send,
-    {
-        RedisRing::on_each(self, f)
-    }
+            fn on_each<T: Send, F>(
+                &self,
+                f: impl Fn(Node) -> F + Send,
+            ) -> impl Future<Output = PerNode<T>> + Send
+            where
+                F: Future<Output = Result<T, node::Error>> + Send,
+            {
+                <$handle>::on_each(self, f)
+            }
 
-    fn nodes(&self) -> impl ExactSizeIterator<Item = Node> + use<> {
-        RedisRing::nodes(self)
-    }
+            fn nodes(&self) -> impl ExactSizeIterator<Item = Node> + use<> {
+                <$handle>::nodes(self)
+            }
 
-    fn health(&self) -> Vec<(String, Health)> {
-        RedisRing::health(self)
-    }
+            fn health(&self) -> Vec<(String, Health)> {
+                <$handle>::health(self)
+            }
 
-    fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
-        RedisRing::events(self)
-    }
+            fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
+                <$handle>::events(self)
+            }
 
-    fn explain(&self, cmd: &Cmd) -> Explanation {
-        RedisRing::explain(self, cmd)
-    }
+            fn explain(&self, cmd: &Cmd) -> Explanation {
+                <$handle>::explain(self, cmd)
+            }
 
-    fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
-        RedisRing::explain_pipeline(self, pipeline)
-    }
+            fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
+                <$handle>::explain_pipeline(self, pipeline)
+            }
 
-    fn replace(&self, topology: RingBuilder) -> Result<Replaced, Error> {
-        RedisRing::replace(self, topology)
-    }
+            fn replace(&self, topology: $builder) -> Result<Replaced, Error> {
+                <$handle>::replace(self, topology)
+            }
+        }
+    };
 }
 
-impl Servers for RedisCopy {
-    type Builder = CopyBuilder;
-
-    fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send {
-        RedisCopy::ready(self)
-    }
-
-    fn with_deadline(&self, deadline: Duration) -> Self {
-        RedisCopy::with_deadline(self, deadline)
-    }
-
-    fn query<T: FromRedisValue + Send>(&self, cmd: &Cmd) -> impl Future<Output = Result<T, Error>> + Send {
-        RedisCopy::query(self, cmd)
-    }
-
-    fn pipeline(&self) -> Pipeline<Self> {
-        RedisCopy::pipeline(self)
-    }
-
-    fn node_for(&self, key: impl AsRef<[u8]>) -> Node {
-        RedisCopy::node_for(self, key)
-    }
-
-    fn on_node(&self, name: &str) -> Result<Node, Error> {
-        RedisCopy::on_node(self, name)
-    }
-
-    fn on_each<T: Send, F>(&self, f: impl Fn(Node) -> F + Send) -> impl Future<Output = PerNode<T>> + Send
-    where
-        F: Future<Output = Result<T, node::Error>> + Send,
-    {
-        RedisCopy::on_each(self, f)
-    }
-
-    fn nodes(&self) -> impl ExactSizeIterator<Item = Node> + use<> {
-        RedisCopy::nodes(self)
-    }
-
-    fn health(&self) -> Vec<(String, Health)> {
-        RedisCopy::health(self)
-    }
-
-    fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
-        RedisCopy::events(self)
-    }
-
-    fn explain(&self, cmd: &Cmd) -> Explanation {
-        RedisCopy::explain(self, cmd)
-    }
-
-    fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
-        RedisCopy::explain_pipeline(self, pipeline)
-    }
-
-    fn replace(&self, topology: CopyBuilder) -> Result<Replaced, Error> {
-        RedisCopy::replace(self, topology)
-    }
-}
+servers!(RedisRing, RingBuilder);
+servers!(RedisCopy, CopyBuilder);

@@ -69,9 +69,21 @@ use crate::observe::Observer;
 #[derive(Debug, Clone)]
 pub struct Node {
     inner: Arc<Inner>,
-    deadline: Option<Duration>,
+    deadline: Deadline,
     /// The server process that the calls by this handle may go to; `None` for any.
     fence: Option<Fence>,
+}
+
+/// When the calls by a handle end.
+#[derive(Debug, Clone, Copy, Default)]
+enum Deadline {
+    /// When the timeouts of the node are over.
+    #[default]
+    None,
+    /// So long after each began.
+    Of(Duration),
+    /// At this moment.
+    At(Instant),
 }
 
 #[derive(Debug)]
@@ -103,17 +115,32 @@ impl Node {
             metrics: NodeMetrics::new(config.name().into()),
             config,
         };
-        Self { inner: Arc::new(inner), deadline: None, fence: None }
+        Self { inner: Arc::new(inner), deadline: Deadline::default(), fence: None }
     }
 
     /// Returns the same node with a deadline for each call by this handle. The deadline covers waiting for a
-    /// connection, the reply, and retries. Default: the connect timeout and the response timeout, one after
-    /// the other.
+    /// connection, the reply, and retries; of a pipeline it covers each part that is sent at once. Default: the
+    /// connect timeout and the response timeout, one after the other.
     ///
     /// A [blocking command](crate::BlockingCommands) on a dedicated connection keeps its own time.
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
-        Self { deadline: Some(deadline), ..self.clone() }
+        Self { deadline: Deadline::Of(deadline), ..self.clone() }
+    }
+
+    /// Returns the same node, whose calls by this handle all end at one moment.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn until(&self, by: Instant) -> Self {
+        Self { deadline: Deadline::At(by), ..self.clone() }
+    }
+
+    /// Returns the same node for a call that sends several times, and ends by its deadline all the same.
+    fn for_one_call(&self) -> Cow<'_, Self> {
+        match self.deadline {
+            Deadline::Of(deadline) => Cow::Owned(self.until(Instant::now() + deadline)),
+            Deadline::None | Deadline::At(_) => Cow::Borrowed(self),
+        }
     }
 
     /// Returns the same node behind a fence: calls by this handle are sent only to a server process that the

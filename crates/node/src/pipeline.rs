@@ -24,9 +24,12 @@ use crate::command::Read;
 use crate::command::Spec;
 use crate::command::Write;
 use crate::command::name_of;
+use crate::error::Error;
 use crate::execute::Execute;
 
 pub use self::batch::Batch;
+pub use self::batch::too_few;
+pub use self::block::given_up;
 
 /// A pipeline: commands that are sent together, with one write, one wait, and one outcome for each command.
 /// Made by `pipeline()` of a node, a ring or a copy.
@@ -87,7 +90,7 @@ impl Recorded {
 }
 
 /// Something that a [`Pipeline`] can be sent to.
-pub trait SendMany: Execute<Error: Clone> + Send {
+pub trait SendMany: Execute<Error: Clone + From<Error>> + Send {
     /// A reply whose type is still to be given.
     type Reply: Send;
     /// The answers to several commands.
@@ -137,7 +140,9 @@ pub trait SendMany: Execute<Error: Clone> + Send {
     fn not_sent(&self, command: &str, reason: &'static str) -> Self::Error;
 
     /// The error of a command whose sending was given up: it may have been executed.
-    fn given_up(&self, command: &'static str) -> Self::Error;
+    fn given_up(&self, command: &'static str) -> Self::Error {
+        Error::without_node(command, given_up()).into()
+    }
 }
 
 /// The answers to several commands, in their order. Each answer is taken out once, when somebody

@@ -46,8 +46,8 @@ pub use redisdb_cluster::NodesReply;
 pub use redisdb_cluster::Outcome;
 pub use redisdb_cluster::Partial;
 pub use redisdb_cluster::PerNode;
+pub use redisdb_cluster::PipelineAnswers;
 pub use redisdb_cluster::Replies;
-pub use redisdb_cluster::RingAnswers;
 pub use redisdb_cluster::Unavailable;
 
 // How the nodes are, and what brings them back.

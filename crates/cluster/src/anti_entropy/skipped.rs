@@ -8,7 +8,7 @@ use redisdb_node::plumbing::foreign;
 
 use crate::anti_entropy::repair::Repaired;
 use crate::anti_entropy::value;
-use crate::engine::copy::CopyTopology;
+use crate::engine::copy::topology::CopyTopology;
 use crate::error::Error;
 use crate::error::debug::Pairs;
 
@@ -114,7 +114,7 @@ impl CopyTopology {
     fn is_news(&self, text: String) -> bool {
         /// Beyond this many nothing is news.
         const MOST: usize = 1000;
-        let mut told = self.told.lock();
+        let mut told = self.lasting.told.lock();
         told.len() < MOST && told.insert(text)
     }
 

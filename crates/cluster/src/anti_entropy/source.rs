@@ -3,7 +3,7 @@
 use redisdb_node::Node;
 
 use crate::engine::copy::CopyEngine;
-use crate::engine::copy::CopyTopology;
+use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::error::Error;

@@ -9,7 +9,7 @@ use crate::anti_entropy::source::Source;
 use crate::anti_entropy::value;
 use crate::anti_entropy::value::Compared;
 use crate::anti_entropy::value::Snapshot;
-use crate::engine::copy::CopyTopology;
+use crate::engine::copy::topology::CopyTopology;
 use crate::error::Error;
 use crate::hints::log::HintLog;
 

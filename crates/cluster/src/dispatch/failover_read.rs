@@ -13,7 +13,8 @@ use redisdb_node::command::Spec;
 use crate::call::Call;
 use crate::dispatch::scatter::unfit;
 use crate::engine::copy::CopyEngine;
-use crate::engine::copy::CopyTopology;
+use crate::engine::copy::topology::CopyTopology;
+use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::error::Error;
 use crate::hints::log::Trust;
@@ -32,7 +33,7 @@ impl CopyEngine {
         let Call { spec, cmd, .. } = *call;
         let mut budget = self.budget(self.topology.nodes.len()).await?;
         if let Plan::Every(rule) = self.topology.plan(call, Context::Alone)? {
-            return self.ask_all(spec, cmd, rule).boxed().await;
+            return self.ask_all(spec, cmd, rule, &budget).boxed().await;
         }
         let topology = &*self.topology;
         let of = |idx, reply| NodesReply::One(Arc::clone(topology.nodes.name(idx)), reply);
@@ -73,7 +74,7 @@ impl CopyEngine {
             !errors.iter().any(|error: &node::Error| error.node() == Some(topology.nodes.name(*idx)))
         };
         let stale: Vec<usize> = topology.nodes.places(key.unwrap_or_default()).filter(is_behind).collect();
-        if topology.read_from == ReadFrom::Any {
+        if topology.policy.read_from == ReadFrom::Any {
             for &idx in &stale {
                 match budget.share(topology.nodes.at(idx)).run(spec, cmd).await {
                     Err(error) if another_may_answer(&error) => errors.push(error),
@@ -86,8 +87,15 @@ impl CopyEngine {
 
     /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached
     /// do not count.
-    async fn ask_all(&self, spec: &'static Spec, cmd: &Cmd, rule: Merge) -> Result<NodesReply, Error> {
-        let results = self.topology.nodes.run_on_all(spec, cmd).await;
+    async fn ask_all(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        rule: Merge,
+        budget: &Budget,
+    ) -> Result<NodesReply, Error> {
+        let asked = self.topology.nodes.iter().map(async |node| budget.all(node).run(spec, cmd).await);
+        let results = join_all(asked).await;
         let (mut values, mut errors) = (Vec::new(), Vec::new());
         for (idx, result) in results.into_iter().enumerate() {
             let node = Arc::clone(self.topology.nodes.name(idx));
@@ -110,8 +118,10 @@ impl CopyEngine {
     pub(crate) async fn run_each(&self, call: &Call<'_>) -> Result<Replies<Value>, Error> {
         let Call { spec, cmd, .. } = *call;
         let _sendable = self.topology.plan(call, Context::Alone)?;
-        let replies = join_all(self.writers().await?.map(|node| node.run(spec, cmd))).await;
-        Ok(self.topology.nodes.replies(replies))
+        let budget = self.budget(1).await?;
+        let members = self.topology.nodes.members();
+        let asked = members.map(async |member| budget.all(member.writer()).run(spec, cmd).await);
+        Ok(self.topology.nodes.replies(join_all(asked).await))
     }
 }
 

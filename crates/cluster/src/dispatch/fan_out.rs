@@ -14,7 +14,7 @@ use redisdb_node::command::Spec;
 use crate::call::Call;
 use crate::dispatch::write_guard::WriteGuard;
 use crate::engine::copy::CopyEngine;
-use crate::engine::copy::CopyTopology;
+use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::error::TooFewReplies;
@@ -46,7 +46,7 @@ impl CopyEngine {
                 let cmd = absolute.as_ref().unwrap_or(cmd);
                 return self.run_decided(call, cmd, decide, &mut guard, &mut budget).boxed().await;
             }
-            Plan::One(_) => return self.run_on_one(call).boxed().await,
+            Plan::One(_) => return self.run_on_one(call, &mut budget).boxed().await,
             _ => cmd,
         };
         guard.sending();
@@ -90,13 +90,13 @@ impl CopyEngine {
     }
 
     /// Sends a command to one node: the channel's owner, or the next one when that cannot be reached.
-    async fn run_on_one(&self, call: &Call<'_>) -> Result<Replies<Value>, Error> {
+    async fn run_on_one(&self, call: &Call<'_>, budget: &mut Budget) -> Result<Replies<Value>, Error> {
         let Call { spec, cmd, .. } = *call;
         let topology = &*self.topology;
         let channel = call.first_key().unwrap_or_default();
         let mut results = Vec::new();
         for idx in topology.nodes.places(channel) {
-            let result = topology.nodes.member(idx).writer().run(spec, cmd).await;
+            let result = budget.share(topology.nodes.member(idx).writer()).run(spec, cmd).await;
             let next = result.as_ref().is_err_and(node::Error::is_connect);
             results.push((idx, result));
             if !next {
@@ -125,7 +125,7 @@ impl CopyTopology {
         spec: &'static Spec,
         replies: Replies<Value>,
     ) -> Result<Replies<Value>, Error> {
-        let wanted = self.write_to.wanted(replies.len());
+        let wanted = self.policy.write_to.wanted(replies.len());
         if replies.successes().count() >= wanted {
             return Ok(replies);
         }

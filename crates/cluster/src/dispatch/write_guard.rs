@@ -7,7 +7,7 @@ use redisdb_node::command::Keys;
 use redisdb_node::command::Spec;
 
 use crate::call::Call;
-use crate::engine::copy::CopyTopology;
+use crate::engine::copy::topology::CopyTopology;
 use crate::engine::member::Member;
 use crate::error::Error;
 use crate::hints::log::HintLog;
@@ -158,7 +158,7 @@ impl<'a> WriteGuard<'a> {
         self.stage = Phase::Noted;
         let topology = self.topology;
         // Of two that end at once, the second sees what the first has noted.
-        let _one_at_a_time = topology.judging.lock();
+        let _one_at_a_time = topology.lasting.judging.lock();
         let errors =
             results.iter().enumerate().filter_map(|(idx, result)| Some((idx, result.as_ref().err()?)));
         errors.for_each(|(idx, error)| topology.observe(idx, error));
@@ -276,7 +276,7 @@ impl<'a> WriteGuard<'a> {
 
     /// Notes a write of which nobody is told that it is done.
     fn note_untold(&self, took: &[Ack]) {
-        let _one_at_a_time = self.topology.judging.lock();
+        let _one_at_a_time = self.topology.lasting.judging.lock();
         let held = self.held();
         self.note_taken(took, &held, is_done(took, &held, false));
     }

@@ -1,47 +1,30 @@
 //! The engine of a copy: what its handle calls.
 
-use std::collections::HashSet;
+pub(crate) mod topology;
+
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::time::Duration;
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use redis::Cmd;
 use redis::Value;
-use redisdb_hashring::HashRing;
 use redisdb_node::Node;
-use redisdb_node::NodeConfig;
 use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
-use tokio::sync::OnceCell;
 
 use crate::call::Call;
-use crate::config::ConfigError;
 use crate::engine::background_task::BackgroundTask;
+use crate::engine::copy::topology::CopyBlueprint;
+use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
-use crate::engine::nodes::Nodes;
-use crate::engine::nodes::Replicas;
 use crate::engine::replace::Replaced;
-use crate::engine::replace::Turn;
-use crate::engine::replace::members;
 use crate::error::Error;
 use crate::event::Event;
-use crate::event::Events;
 use crate::hints::log::Trust;
-use crate::membership::marker::Beat;
 use crate::membership::marker::Stage;
 use crate::membership::state_machine::Observation;
-use crate::plan::Plan;
-use crate::plan::Planner;
-use crate::plan::context::Context;
-use crate::plan::replicate;
-use crate::policy::OnReturn;
-use crate::policy::Policy;
-use crate::policy::ReadFrom;
-use crate::policy::WriteTo;
 
 /// The present copy, which the handle of a copy holds: `replace` puts another one in its place. A cheap clone.
 #[derive(Debug, Clone)]
@@ -67,34 +50,6 @@ pub(crate) struct CopyEngine {
     pub(crate) deadline: Option<Duration>,
 }
 
-/// The nodes of a copy and how it uses them.
-#[derive(Debug)]
-pub(crate) struct CopyTopology {
-    pub(crate) nodes: Nodes,
-    pub(crate) write_to: WriteTo,
-    pub(crate) read_from: ReadFrom,
-    pub(crate) on_return: OnReturn,
-    /// What the servers are marked with, and that they have been looked at.
-    pub(crate) identity: Option<String>,
-    pub(crate) identified: OnceCell<()>,
-    pub(crate) beat: Arc<Mutex<Beat>>,
-    /// Held while it is judged what became of a write that not every node took alike.
-    pub(crate) judging: Arc<Mutex<()>>,
-    /// What was said already, and need not be said again.
-    pub(crate) told: Arc<Mutex<HashSet<String>>>,
-    /// The topology that took the place of this one, while calls are still under way here.
-    next: OnceLock<Arc<CopyTopology>>,
-}
-
-/// What a copy is to be made of: all that may be wrong with it has been found by now.
-#[derive(Debug)]
-pub(crate) struct CopyBlueprint {
-    pub(crate) ring: HashRing,
-    pub(crate) nodes: Vec<NodeConfig>,
-    pub(crate) policy: Policy,
-    pub(crate) identity: Option<String>,
-}
-
 impl CopyHandle {
     pub(crate) fn new(plan: CopyBlueprint) -> Self {
         let engine = ArcSwap::from_pointee(CopyEngine::of(CopyTopology::new(plan)));
@@ -118,117 +73,13 @@ impl CopyHandle {
         let (next, replaced) = present.topology.replaced_by(plan)?;
         let next = Arc::new(CopyEngine::of(next));
         // Before anything is brought to the nodes that join: what a call under way writes later, it notes as missed by them.
-        let _first = present.topology.next.set(Arc::clone(&next.topology));
+        present.topology.followed_by(&next.topology);
         self.present.engine.store(Arc::clone(&next));
         present.supervisor.iter().for_each(|supervisor| supervisor.end());
         next.watch();
         replaced.log();
         next.topology.nodes.events().tell(Event::Replaced(replaced.clone()));
         Ok(replaced)
-    }
-}
-
-impl CopyTopology {
-    fn new(plan: CopyBlueprint) -> Self {
-        let events = Events::default();
-        let members = plan.nodes.iter().map(|config| {
-            let member = Member::new(config.clone(), &events);
-            if plan.identity.is_some() { member.fenced() } else { member }
-        });
-        let Policy { write_to, read_from, on_return } = plan.policy;
-        Self {
-            nodes: Nodes::new(Arc::new(plan.ring), members.collect(), events, Replicas::All),
-            write_to,
-            read_from,
-            on_return,
-            identity: plan.identity,
-            identified: OnceCell::new(),
-            beat: Arc::new(Mutex::new(Beat::new(Instant::now()))),
-            judging: Arc::default(),
-            told: Arc::default(),
-            next: OnceLock::new(),
-        }
-    }
-
-    /// The topology that takes the place of this one, with those of its nodes that stay as they are. A node that joins holds
-    /// nothing that counts until all keys were compared.
-    ///
-    /// # Errors
-    /// If the identity is another one, or if no node stays that is in sync: what only the others hold would be lost.
-    fn replaced_by(&self, plan: CopyBlueprint) -> Result<(Self, Replaced), Error> {
-        if plan.identity != self.identity {
-            let reason =
-                "it is not the one of the copy in use, and cannot be changed; build another copy".to_owned();
-            return Err(ConfigError::Setting { setting: "identity".to_owned(), reason }.into());
-        }
-        let events = self.nodes.events();
-        let (members, replaced) = members(&self.nodes, &plan.nodes, |turn, config| match turn {
-            Turn::Kept(member) => member.clone(),
-            // Also of another address by the same name nothing is known.
-            Turn::Changed(_) | Turn::Added => {
-                let member = Member::new(config, events).joining();
-                if self.identity.is_some() { member.fenced() } else { member }
-            }
-        });
-        if replaced.kept.is_empty() {
-            let reason = "no node stays as it is, so none could bring the others to what the copy holds; keep one of the \
-                          present ones, or build another copy"
-                .to_owned();
-            return Err(ConfigError::Setting { setting: "nodes".to_owned(), reason }.into());
-        }
-        let stays = |member: &Member| replaced.kept.iter().any(|name| *name == **member.name());
-        if !members.iter().any(|member| stays(member) && member.is_in_sync()) {
-            return Err(Error::NotReplaced { stale: replaced.kept });
-        }
-        let Policy { write_to, read_from, on_return } = plan.policy;
-        let next = Self {
-            nodes: Nodes::new(Arc::new(plan.ring), members, events.clone(), Replicas::All),
-            write_to,
-            read_from,
-            on_return,
-            identity: plan.identity,
-            identified: OnceCell::new_with(self.identified.get().copied()),
-            beat: Arc::clone(&self.beat),
-            judging: Arc::clone(&self.judging),
-            told: Arc::clone(&self.told),
-            next: OnceLock::new(),
-        };
-        Ok((next, replaced))
-    }
-
-    /// The topologies that have taken the place of this one, one after the other.
-    fn later(&self) -> impl Iterator<Item = &Arc<Self>> {
-        std::iter::successors(self.next.get(), |topology| topology.next.get())
-    }
-
-    /// Whether a node takes part no more in the topology that is in use now.
-    pub(crate) fn is_removed(&self, member: &Member) -> bool {
-        self.later()
-            .last()
-            .is_some_and(|latest| !latest.nodes.members().any(|present| present.is_the_same(member)))
-    }
-
-    /// The nodes that have joined since: a call that is under way here does not send them anything.
-    pub(crate) fn joined_since(&self) -> impl Iterator<Item = &Member> {
-        let members = self.later().flat_map(|topology| topology.nodes.members());
-        members.filter(|member| !self.nodes.members().any(|present| present.is_the_same(member)))
-    }
-}
-
-impl Planner for CopyTopology {
-    const STRATEGY: &'static str = "copy";
-
-    fn nodes(&self) -> &Nodes {
-        &self.nodes
-    }
-
-    fn plan(&self, call: &Call<'_>, context: Context) -> Result<Plan, Error> {
-        let nodes = &self.nodes;
-        replicate::plan(context, call, |key| nodes.ring().lookup(key), || nodes.clock())
-    }
-
-    fn plan_block(&self, calls: &[Call<'_>]) -> Result<Vec<Plan>, Error> {
-        calls.iter().map(|call| self.plan(call, Context::Block)).collect()
     }
 }
 

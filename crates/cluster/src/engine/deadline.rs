@@ -82,8 +82,8 @@ impl Budget {
         match self.by {
             None => Cow::Borrowed(node),
             Some(by) => {
-                let left = by.saturating_duration_since(Instant::now());
-                Cow::Owned(node.with_deadline(left / shares))
+                let now = Instant::now();
+                Cow::Owned(node.until(now + by.saturating_duration_since(now) / shares))
             }
         }
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::Mutex;
 use redisdb_node::Node;
 use redisdb_node::NodeConfig;
+use tokio::time::Instant;
 
 use crate::event::Events;
 use crate::failover::tracker::OutageTracker;
@@ -56,9 +57,9 @@ impl Member {
         Self { writer: self.node.fenced(self.known.hints.fence()), ..self }
     }
 
-    /// The same member, whose node is called by a handle with this deadline.
-    pub(crate) fn with_deadline(&self, deadline: std::time::Duration) -> Self {
-        Self { node: self.node.with_deadline(deadline), ..self.clone() }
+    /// The same member, whose node is called by a handle whose calls end at this moment.
+    pub(crate) fn until(&self, by: Instant) -> Self {
+        Self { node: self.node.until(by), ..self.clone() }
     }
 
     /// The node joins a copy: whatever its server holds counts for nothing before all its keys were compared.

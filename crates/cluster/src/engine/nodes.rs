@@ -1,7 +1,7 @@
 //! The nodes and the placement of keys on them: one value that never changes.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 use std::time::SystemTime;
 
 use futures_util::FutureExt;
@@ -14,6 +14,7 @@ use redisdb_hashring::HashTag;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::command::Spec;
+use tokio::time::Instant;
 
 use crate::engine::member::Member;
 use crate::error::Error;
@@ -48,10 +49,11 @@ impl Nodes {
         &self.events
     }
 
-    /// The same nodes, by handles with a deadline.
-    pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
-        let members = self.members.iter().map(|member| member.with_deadline(deadline)).collect();
-        Self { ring: Arc::clone(&self.ring), members, events: self.events.clone(), replicas: self.replicas }
+    /// The same nodes, for a call that ends at this moment if at one.
+    pub(crate) fn until(&self, by: Option<Instant>) -> Cow<'_, Self> {
+        let Some(by) = by else { return Cow::Borrowed(self) };
+        let members = self.members.iter().map(|member| member.until(by)).collect();
+        Cow::Owned(Self { members, ring: Arc::clone(&self.ring), events: self.events.clone(), ..*self })
     }
 
     /// Connects to all at once. A server that is down now may come up later, so only two things are errors: a node

@@ -1,7 +1,8 @@
 //! The engine of a ring: what its handle calls, and how one command runs.
 
+pub(crate) mod topology;
+
 use std::borrow::Borrow;
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,15 +12,16 @@ use redis::FromRedisValue;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::command::Spec;
+use tokio::time::Instant;
 
 use crate::dispatch::scatter::on_owner;
 use crate::engine::background_task::BackgroundTask;
-use crate::engine::nodes::Nodes;
 use crate::engine::replace::Replaced;
-use crate::engine::topology::Blueprint;
-use crate::engine::topology::Topology;
+use crate::engine::ring::topology::RingBlueprint;
+use crate::engine::ring::topology::RingTopology;
 use crate::error::Error;
 use crate::event::Event;
+use crate::failover::stand_in::run_without_those_away;
 use crate::plan::Plan;
 use crate::plan::context::Context;
 use crate::replies::decode;
@@ -35,7 +37,7 @@ pub(crate) struct RingEngine {
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// Swapped whole: a call sees the nodes of one topology, from its routing to its last reply.
-    pub(crate) topology: ArcSwap<Topology>,
+    pub(crate) topology: ArcSwap<RingTopology>,
     /// Lets nodes that were away serve again.
     pub(crate) rejoining: BackgroundTask,
     /// Removes what others still hold of their keys then.
@@ -43,8 +45,8 @@ pub(crate) struct Shared {
 }
 
 impl RingEngine {
-    pub(crate) fn new(plan: Blueprint) -> Self {
-        let topology = ArcSwap::from_pointee(Topology::new(plan));
+    pub(crate) fn new(plan: RingBlueprint) -> Self {
+        let topology = ArcSwap::from_pointee(RingTopology::new(plan));
         let (rejoining, cleaning) = Default::default();
         Self { shared: Arc::new(Shared { topology, rejoining, cleaning }), deadline: None }
     }
@@ -55,7 +57,7 @@ impl RingEngine {
     }
 
     /// Puts other nodes in place of the present ones; see [`RedisRing::replace`](crate::RedisRing::replace).
-    pub(crate) fn replace(&self, plan: &Blueprint) -> Replaced {
+    pub(crate) fn replace(&self, plan: &RingBlueprint) -> Replaced {
         let mut replaced = Replaced::default();
         // Tried again if another replacement comes between.
         self.shared.topology.rcu(|present| {
@@ -69,19 +71,16 @@ impl RingEngine {
     }
 
     /// The topology of this moment.
-    pub(crate) fn topology(&self) -> Arc<Topology> {
+    pub(crate) fn topology(&self) -> Arc<RingTopology> {
         self.shared.topology.load_full()
     }
 
-    /// The nodes of a topology, with the deadline of this handle.
-    pub(crate) fn nodes_of<'a>(&self, topology: &'a Topology) -> Cow<'a, Nodes> {
-        match self.deadline {
-            None => Cow::Borrowed(&topology.nodes),
-            Some(deadline) => Cow::Owned(topology.nodes.with_deadline(deadline)),
-        }
+    /// When a call ends that begins now, by the deadline of this handle.
+    pub(crate) fn by(&self) -> Option<Instant> {
+        self.deadline.map(|deadline| Instant::now() + deadline)
     }
 
-    fn target(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Target, Error> {
+    fn target(&self, spec: &'static Spec, cmd: &Cmd, by: Option<Instant>) -> Result<Target, Error> {
         let topology = self.shared.topology.load();
         let owner = match topology.fast_owner(spec, cmd) {
             Some(owner) => owner,
@@ -92,7 +91,7 @@ impl RingEngine {
             },
         };
         let owner = topology.nodes.at(owner);
-        Ok(Target::One(self.deadline.map_or_else(|| owner.clone(), |deadline| owner.with_deadline(deadline))))
+        Ok(Target::One(by.map_or_else(|| owner.clone(), |by| owner.until(by))))
     }
 
     /// Runs a command by its row.
@@ -101,21 +100,26 @@ impl RingEngine {
         spec: &'static Spec,
         cmd: impl Borrow<Cmd>,
     ) -> Result<T, Error> {
-        let cmd = cmd.borrow();
-        let reply = match self.target(spec, cmd)? {
+        let (cmd, by) = (cmd.borrow(), self.by());
+        let reply = match self.target(spec, cmd, by)? {
             Target::One(owner) => match owner.run(spec, cmd).await {
                 Ok(reply) => return Ok(decode(owner.name(), spec.name, reply)?),
-                Err(error) => Box::pin(self.run_elsewhere(spec, cmd, error)).await?,
+                Err(error) => Box::pin(self.run_elsewhere(spec, cmd, error, by)).await?,
             },
             // Boxed, for it is rare: the future of every other command would have room for it.
-            target => Box::pin(self.run_other(spec, cmd, target)).await?,
+            target => Box::pin(self.run_other(spec, cmd, target, by)).await?,
         };
         reply.read(spec)
     }
 
     /// The same: the reply as it is, and who gave it.
-    pub(crate) async fn reply(&self, spec: &'static Spec, cmd: &Cmd) -> Result<NodesReply, Error> {
-        self.run_other(spec, cmd, self.target(spec, cmd)?).await
+    pub(crate) async fn reply(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        by: Option<Instant>,
+    ) -> Result<NodesReply, Error> {
+        self.run_other(spec, cmd, self.target(spec, cmd, by)?, by).await
     }
 
     /// Runs a command that its owner was not sent, where others answer for that by now and there is time left.
@@ -124,12 +128,13 @@ impl RingEngine {
         spec: &'static Spec,
         cmd: &Cmd,
         error: node::Error,
+        by: Option<Instant>,
     ) -> Result<NodesReply, Error> {
         let topology = self.topology();
-        let has_time = self.deadline.is_none() || !error.is_timeout();
+        let has_time = by.is_none_or(|by| Instant::now() < by);
         if error.is_connect() && has_time && topology.may_fail_over(spec) {
             self.shared.look_after_those_away();
-            return self.run_without_those_away(&topology, spec, cmd).await;
+            return run_without_those_away(&topology, spec, cmd, by).await;
         }
         Err(on_owner(spec, cmd, error))
     }
@@ -139,16 +144,22 @@ impl RingEngine {
         self.shared.look_after_those_away();
     }
 
-    async fn run_other(&self, spec: &'static Spec, cmd: &Cmd, target: Target) -> Result<NodesReply, Error> {
+    async fn run_other(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        target: Target,
+        by: Option<Instant>,
+    ) -> Result<NodesReply, Error> {
         match target {
             Target::One(owner) => match owner.run(spec, cmd).await {
                 Ok(reply) => Ok(NodesReply::One(owner.name().into(), reply)),
-                Err(error) => self.run_elsewhere(spec, cmd, error).await,
+                Err(error) => self.run_elsewhere(spec, cmd, error, by).await,
             },
-            Target::Several(topology, plan) => self.nodes_of(&topology).run_on_several(spec, cmd, plan).await,
+            Target::Several(topology, plan) => topology.nodes.until(by).run_on_several(spec, cmd, plan).await,
             Target::Without(topology) => {
                 self.shared.look_after_those_away();
-                self.run_without_those_away(&topology, spec, cmd).await
+                run_without_those_away(&topology, spec, cmd, by).await
             }
         }
     }
@@ -159,7 +170,7 @@ enum Target {
     /// As it is, by the owner of its keys.
     One(Node),
     /// By several nodes.
-    Several(Arc<Topology>, Plan),
+    Several(Arc<RingTopology>, Plan),
     /// Without one that is away, or by two: the plan is made for each attempt.
-    Without(Arc<Topology>),
+    Without(Arc<RingTopology>),
 }

@@ -1,12 +1,10 @@
 //! Commands on a ring while a node is away: another node stands in for it.
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use futures_util::future::join_all;
 use redis::Cmd;
@@ -17,24 +15,26 @@ use redisdb_node::command::Access;
 use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
 use redisdb_node::plumbing::Recorded;
+use tokio::time::Instant;
 
+use crate::call::Call;
 use crate::dispatch::scatter::on_owner;
 use crate::engine::nodes::Nodes;
 use crate::engine::ring::RingEngine;
-use crate::engine::topology::Topology;
-use crate::engine::topology::is_delete;
+use crate::engine::ring::topology::RingTopology;
+use crate::engine::ring::topology::is_delete;
 use crate::error::Error;
 use crate::failover::tracker::OutageTracker;
 use crate::failover::tracker::StandingIn;
 use crate::failover::tracker::remove;
+use crate::pipeline::AtOnce;
+use crate::pipeline::answers::PipelineAnswers;
 use crate::plan::Plan;
+use crate::plan::Planner;
 use crate::plan::context::Context;
 use crate::plan::split::Shares;
 use crate::policy::OnDown;
 use crate::reply::NodesReply;
-
-/// How many commands of a pipeline are under way at once that run each by itself.
-const AT_ONCE: usize = 1000;
 
 /// Shortens the life of keys that would live longer than so many milliseconds.
 const CAP: &str = "for _, key in ipairs(KEYS) do \
@@ -48,120 +48,90 @@ const FORGET: &str = "for i, key in ipairs(KEYS) do \
                         if 0 <= left and left <= tonumber(ARGV[i]) then redis.call('UNLINK', key) end \
                       end";
 
-impl RingEngine {
-    /// Runs a command where nodes that are away may have a part in it.
-    pub(crate) async fn run_without_those_away(
-        &self,
-        topology: &Topology,
-        spec: &'static Spec,
-        cmd: &Cmd,
-    ) -> Result<NodesReply, Error> {
-        let nodes = &*self.nodes_of(topology);
-        // A node may go, or come back, at any moment; each time the command, if it was not sent, goes elsewhere.
-        let mut attempts = 0..=nodes.len();
-        loop {
-            let is_last = attempts.next().is_none_or(|attempt| attempt == nodes.len());
-            match topology.route(spec, cmd, Context::Alone)? {
-                Plan::One(at) => match run_at(topology, nodes, at, spec, cmd).await {
-                    None if !is_last => {}
-                    Some(Err(error)) if error.is_connect() && topology.is_away(at) && !is_last => {}
-                    Some(Ok(reply)) => return Ok(NodesReply::One(Arc::clone(nodes.name(at)), reply)),
-                    Some(Err(error)) => return Err(on_owner(spec, cmd, error)),
-                    None => return Err(flapping(nodes.at(at), spec, cmd)),
-                },
-                Plan::Parts(split, rule) => {
-                    let replies = split.parts.iter().map(async |part| {
-                        match run_at(topology, nodes, part.node, spec, &part.cmd).await {
-                            Some(Err(error))
-                                if error.is_connect() && topology.is_away(part.node) && !is_last =>
-                            {
-                                self.run_part(topology, spec, &part.cmd).await
-                            }
-                            Some(reply) => reply,
-                            None => self.run_part(topology, spec, &part.cmd).await,
+/// Runs a command where nodes that are away may have a part in it.
+pub(crate) async fn run_without_those_away(
+    topology: &RingTopology,
+    spec: &'static Spec,
+    cmd: &Cmd,
+    by: Option<Instant>,
+) -> Result<NodesReply, Error> {
+    let nodes = &*topology.nodes.until(by);
+    // A node may go, or come back, at any moment; each time the command, if it was not sent, goes elsewhere.
+    let mut attempts = 0..=nodes.len();
+    loop {
+        let is_last = attempts.next().is_none_or(|attempt| attempt == nodes.len());
+        match topology.route(spec, cmd, Context::Alone)? {
+            Plan::One(at) => match run_at(topology, nodes, at, spec, cmd).await {
+                None if !is_last => {}
+                Some(Err(error)) if error.is_connect() && topology.is_away(at) && !is_last => {}
+                Some(Ok(reply)) => return Ok(NodesReply::One(Arc::clone(nodes.name(at)), reply)),
+                Some(Err(error)) => return Err(on_owner(spec, cmd, error)),
+                None => return Err(flapping(nodes.at(at), spec, cmd)),
+            },
+            Plan::Parts(split, rule) => {
+                let replies = split.parts.iter().map(async |part| {
+                    match run_at(topology, nodes, part.node, spec, &part.cmd).await {
+                        Some(Err(error)) if error.is_connect() && topology.is_away(part.node) && !is_last => {
+                            run_part(topology, spec, &part.cmd, by).await
                         }
-                    });
-                    let replies = join_all(replies).await;
-                    return nodes.merge_parts(spec, cmd, rule, split, replies);
-                }
-                route => return nodes.run_on_several(spec, cmd, route).await,
+                        Some(reply) => reply,
+                        None => run_part(topology, spec, &part.cmd, by).await,
+                    }
+                });
+                let replies = join_all(replies).await;
+                return nodes.merge_parts(spec, cmd, rule, split, replies);
             }
+            route => return nodes.run_on_several(spec, cmd, route).await,
         }
-    }
-
-    /// Runs the commands of a pipeline each by itself, and hands over each one's outcome, in order: all at once that name
-    /// different keys and follow each other, for their order is of no account.
-    pub(crate) async fn run_each_by_itself(
-        &self,
-        commands: &[Result<(&'static Spec, &Cmd), Error>],
-        mut outcomes: impl FnMut(Vec<Result<NodesReply, Error>>),
-    ) {
-        let mut rest = commands;
-        while !rest.is_empty() {
-            let (together, others) = rest.split_at(n_of_different_keys(rest).min(rest.len()));
-            let each = together.iter().map(async |command| match command {
-                Ok((spec, cmd)) => self.run_one(spec, cmd).await,
-                Err(error) => Err(error.clone()),
-            });
-            outcomes(join_all(each).await);
-            rest = others;
-        }
-    }
-
-    /// Runs one command of a pipeline by itself.
-    async fn run_one(&self, spec: &'static Spec, cmd: &Cmd) -> Result<NodesReply, Error> {
-        let _sendable = self.topology().route(spec, cmd, Context::Pipeline)?;
-        self.reply(spec, cmd).await
-    }
-
-    /// Runs a part of a command anew, whose node went, or came back, after it was routed.
-    fn run_part<'a>(
-        &'a self,
-        topology: &'a Topology,
-        spec: &'static Spec,
-        cmd: &'a Cmd,
-    ) -> Pin<Box<dyn Future<Output = Result<Value, node::Error>> + Send + 'a>> {
-        Box::pin(async move {
-            let reply = self.run_without_those_away(topology, spec, cmd).await;
-            reply.and_then(|reply| reply.into_one(spec)).map_err(|error| match error.node_errors().first() {
-                Some(first) => (*first).clone(),
-                None => {
-                    let kind = node::ErrorKind::Unsupported(error.to_string().into());
-                    node::Error::without_node(spec.name, kind)
-                }
-            })
-        })
     }
 }
 
-/// How many commands, from the first on, may run at once, for none writes a key that another one names; at least one, if
-/// there is any.
-fn n_of_different_keys(commands: &[Result<(&'static Spec, &Cmd), Error>]) -> usize {
-    let (mut named, mut written) = (HashSet::new(), HashSet::new());
-    let mut n = 0;
-    for command in commands.iter().take(AT_ONCE) {
-        if let Ok((spec, cmd)) = command {
-            let keys: Vec<&[u8]> = spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key).collect();
-            let (others, writes) = match spec.access {
-                Access::Read => (&written, false),
-                _ => (&named, true),
-            };
-            if keys.is_empty() || keys.iter().any(|key| others.contains(key)) {
-                break;
+/// Runs a part of a command anew, whose node went, or came back, after it was routed.
+fn run_part<'a>(
+    topology: &'a RingTopology,
+    spec: &'static Spec,
+    cmd: &'a Cmd,
+    by: Option<Instant>,
+) -> Pin<Box<dyn Future<Output = Result<Value, node::Error>> + Send + 'a>> {
+    Box::pin(async move {
+        let reply = run_without_those_away(topology, spec, cmd, by).await;
+        reply.and_then(|reply| reply.into_one(spec)).map_err(|error| match error.node_errors().first() {
+            Some(first) => (*first).clone(),
+            None => {
+                let kind = node::ErrorKind::Unsupported(error.to_string().into());
+                node::Error::without_node(spec.name, kind)
             }
-            if writes {
-                written.extend(keys.iter().copied());
-            }
-            named.extend(keys);
+        })
+    })
+}
+
+impl RingEngine {
+    /// Runs the commands of a pipeline each by itself, and hands over their answers, in order.
+    pub(crate) async fn run_each_by_itself(
+        &self,
+        commands: &[Recorded],
+        mut answered: impl FnMut(PipelineAnswers),
+    ) {
+        let calls: Vec<_> = commands.iter().map(|command| Call::new(command.spec, &command.cmd)).collect();
+        let mut rest = calls.as_slice();
+        while !rest.is_empty() {
+            let mut at_once = AtOnce::default();
+            let n_together = rest.iter().take_while(|call| at_once.joins(call)).count();
+            let (together, others) = rest.split_at(n_together);
+            let by = self.by();
+            let each = together.iter().map(async |call| {
+                let _sendable = self.topology().plan(call, Context::Pipeline)?;
+                self.reply(call.spec, call.cmd, by).await
+            });
+            answered(PipelineAnswers::listed(join_all(each).await));
+            rest = others;
         }
-        n += 1;
     }
-    n.max(1)
 }
 
 /// Runs a command, or a part of one, on one node; `None` if it is not the node for that any more, and nothing was sent.
 async fn run_at(
-    topology: &Topology,
+    topology: &RingTopology,
     nodes: &Nodes,
     at: usize,
     spec: &'static Spec,
@@ -197,7 +167,7 @@ async fn run_at(
 
 /// A node that stands in for others.
 struct Stand<'a> {
-    topology: &'a Topology,
+    topology: &'a RingTopology,
     node: &'a Node,
     at: usize,
     name: &'a Arc<str>,
@@ -247,7 +217,7 @@ impl Stand<'_> {
     /// Of these keys those that may be here from before, and what removes them if they are.
     fn forget<'k>(&self, keys: &[&'k [u8]]) -> (Vec<&'k [u8]>, Option<Cmd>) {
         let OnDown::Failover { ttl_cap } = self.topology.on_down else { return (Vec::new(), None) };
-        let now = Instant::now();
+        let now = std::time::Instant::now();
         let may_live = |key: &&'k [u8]| {
             let began = self.in_place_of(key).filter_map(|away| away.held().began()).max()?;
             let old = self
@@ -334,7 +304,7 @@ fn millis(time: Duration) -> u64 {
 
 /// Deletes keys where they may have been written while their owner was away, as other clients saw it. What is left there
 /// goes by itself soon, so an error is of no consequence.
-async fn delete_elsewhere(topology: &Topology, nodes: &Nodes, spec: &'static Spec, cmd: &Cmd) {
+async fn delete_elsewhere(topology: &RingTopology, nodes: &Nodes, spec: &'static Spec, cmd: &Cmd) {
     let next = |key: &[u8]| {
         let served_by = topology.serving(key);
         let mut others =
@@ -355,31 +325,4 @@ fn flapping(node: &Node, spec: &'static Spec, cmd: &Cmd) -> Error {
     let reason = "it came and went while the command was to be sent; try again";
     let kind = node::ErrorKind::Connect(Arc::new(io::Error::new(io::ErrorKind::NotConnected, reason)));
     on_owner(spec, cmd, node::Error::new(node.name().into(), spec.name, kind))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_run_at_once_that_cannot_see_each_others_effect() {
-        let check = |words: &[&str], expected| {
-            let cmds: Vec<Cmd> = words
-                .iter()
-                .map(|words| {
-                    let mut words = words.split(' ');
-                    redis::cmd(words.next().unwrap_or_default()).arg(words.collect::<Vec<_>>()).take()
-                })
-                .collect();
-            let commands: Vec<_> =
-                cmds.iter().map(|cmd| Ok((redisdb_node::command::lookup(cmd).unwrap(), cmd))).collect();
-            assert_eq!(n_of_different_keys(&commands), expected, "{words:?}");
-        };
-        check(&["GET a", "GET a", "MGET a b", "SET c 1"], 4);
-        check(&["GET a", "SET a 1"], 1);
-        check(&["SET a 1", "GET b", "GET a"], 2);
-        check(&["INCR a", "INCR a"], 1);
-        check(&["DBSIZE", "GET a"], 1);
-        check(&[], 1);
-    }
 }

@@ -21,7 +21,7 @@ use redisdb_node::command::rows;
 use redisdb_node::commands::ScanOptions;
 use tokio::sync::Notify;
 
-use crate::engine::topology::Topology;
+use crate::engine::ring::topology::RingTopology;
 use crate::event::Event;
 use crate::event::Events;
 use crate::failover::outage::BATCH;
@@ -131,7 +131,7 @@ impl OutageTracker {
     }
 
     /// Does what must be done before the node may serve again. Returns whether it does.
-    pub(crate) async fn rejoin(&self, node: &Node, topology: &Topology) -> Result<bool, node::Error> {
+    pub(crate) async fn rejoin(&self, node: &Node, topology: &RingTopology) -> Result<bool, node::Error> {
         match &topology.on_down {
             OnDown::Remap { on_return: Rejoin::WaitMaxTtl(longest) } => {
                 let mut held = self.held();
@@ -201,7 +201,7 @@ impl OutageTracker {
     }
 
     /// Removes from the other nodes that are up what they hold of a node's keys.
-    pub(crate) async fn clean(&self, of: usize, topology: &Topology) -> Result<(), node::Error> {
+    pub(crate) async fn clean(&self, of: usize, topology: &RingTopology) -> Result<(), node::Error> {
         let names = self.held().to_clean();
         for name in names {
             if let (Ok(at), Some(prefix)) = (topology.nodes.position(&name), topology.on_down.flushes()) {
@@ -269,7 +269,7 @@ mod tests {
     async fn a_node_serves_also_while_writes_on_another_are_under_way() {
         let on_down = OnDown::Failover { ttl_cap: Duration::from_secs(60) };
         let plan = RedisRing::builder().node("a", "redis://h").on_down(on_down).plan().unwrap();
-        let topology = Topology::new(plan);
+        let topology = RingTopology::new(plan);
         let node = Node::new(NodeConfig::new("redis://h").unwrap());
         let away = Arc::new(OutageTracker::default());
         let (other, limit) = ("b".into(), Duration::from_secs(1));

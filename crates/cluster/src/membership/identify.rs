@@ -16,7 +16,7 @@ use redisdb_node::plumbing::Fence;
 use crate::anti_entropy::value;
 use crate::dispatch::run_with::run_with;
 use crate::engine::copy::CopyEngine;
-use crate::engine::copy::CopyTopology;
+use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::error::Error;
@@ -84,7 +84,7 @@ impl CopyEngine {
         }
         for look in &looks {
             if let Found::Marked(marker, _) = &look.found {
-                self.topology.beat.lock().seen(marker.epoch, Instant::now());
+                self.topology.lasting.beat.lock().seen(marker.epoch, Instant::now());
             }
         }
         let unproved =
@@ -122,7 +122,7 @@ impl CopyEngine {
         let marks = nodes.into_iter().map(async |idx| {
             let look = self.look(idx).await;
             let node = self.topology.process(idx, look.incarnation);
-            let epoch = self.topology.beat.lock().newest();
+            let epoch = self.topology.lasting.beat.lock().newest();
             let marked = if let Found::Marked(marker, _) = &look.found { marker.generation } else { 0 };
             let known = self.topology.nodes.member(idx).generation().unwrap_or(0).max(marked);
             // One that is marked as whole already has not been made whole once more.
@@ -208,8 +208,8 @@ impl CopyEngine {
             }
             Found::Marked(marker, text) => {
                 hints.fence().admit(incarnation);
-                topology.beat.lock().seen(marker.epoch, Instant::now());
-                let newest = topology.beat.lock().newest();
+                topology.lasting.beat.lock().seen(marker.epoch, Instant::now());
+                let newest = topology.lasting.beat.lock().newest();
                 let known = member.generation();
                 // Another process than the one that this client has written to: that was marked before counts for nothing,
                 // only that it has been made whole since.
@@ -235,7 +235,7 @@ impl CopyEngine {
                 }
                 hints.vouch(incarnation);
                 hints.on(Observation::Intact);
-                let due = topology.beat.lock().due(Instant::now());
+                let due = topology.lasting.beat.lock().due(Instant::now());
                 if hints.has_memory(node) && (marker.epoch < due || text == node.name().as_bytes()) {
                     let process = marker.process.clone().or(look.process);
                     let generation = marker.generation;
@@ -254,7 +254,7 @@ impl CopyEngine {
         swap.arg(SWAP).arg(1).arg(&key).arg(was).arg(marker.text());
         match member.node().send(&swap).await {
             Ok(Value::Int(1)) => {
-                self.topology.beat.lock().seen(marker.epoch, Instant::now());
+                self.topology.lasting.beat.lock().seen(marker.epoch, Instant::now());
                 member.remember(&marker);
             }
             Ok(_) => {}

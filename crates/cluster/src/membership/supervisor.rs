@@ -15,7 +15,7 @@ use redisdb_node::commands::ServerCommands;
 
 use crate::anti_entropy::repair::Repair;
 use crate::engine::copy::CopyEngine;
-use crate::engine::copy::CopyTopology;
+use crate::engine::copy::topology::CopyTopology;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::event::Event;
@@ -136,7 +136,7 @@ impl CopyEngine {
             care.quiet += 1;
             return care.quiet > 1 && hints.catch_up(last);
         }
-        let OnReturn::Repair { keys_per_second } = topology.on_return else {
+        let OnReturn::Repair { keys_per_second } = topology.policy.on_return else {
             care.answer_the_rest(node, hints);
             return false;
         };

@@ -1,4 +1,4 @@
-//! The answers to a pipeline on a ring, kept until they are taken.
+//! The answers to a pipeline, kept until they are taken.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use redisdb_node::plumbing::Answers;
 use crate::error::Error;
 use crate::reply::NodesReply;
 
-/// What the commands of a pipeline on a ring were answered. The replies stay where the nodes' own lists have them, until they
+/// What the commands of a pipeline on a ring or a copy were answered. The replies stay where the nodes' own lists have them, until they
 /// are taken.
 #[derive(Debug)]
 #[must_use = "each of them may be an error"]
-pub struct RingAnswers {
+pub struct PipelineAnswers {
     /// Of each command.
     pub(crate) places: Vec<Place>,
     /// Of each node, by its name.
@@ -35,15 +35,20 @@ pub(crate) enum Place {
     Taken,
 }
 
-impl RingAnswers {
+impl PipelineAnswers {
     /// Answers that are no single replies.
     pub(crate) fn listed(outcomes: Vec<Result<NodesReply, Error>>) -> Self {
         let places = (0..outcomes.len()).map(Place::Other).collect();
         Self { places, replies: Vec::new(), others: outcomes.into_iter().map(Some).collect() }
     }
+
+    /// The answers to commands none of which was sent.
+    pub(crate) fn refused(n_commands: usize, error: &Error) -> Self {
+        Self::listed((0..n_commands).map(|_| Err(error.clone())).collect())
+    }
 }
 
-impl Answers for RingAnswers {
+impl Answers for PipelineAnswers {
     type Reply = NodesReply;
     type Error = Error;
 

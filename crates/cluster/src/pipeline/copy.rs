@@ -1,7 +1,6 @@
 //! A pipeline on a copy: each write goes to every node, each read to the node of its key.
 
 use std::collections::HashMap;
-use std::collections::HashSet;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -10,6 +9,7 @@ use redis::FromRedisValue;
 use redisdb_node as node;
 use redisdb_node::command::Access;
 use redisdb_node::command::Spec;
+use redisdb_node::plumbing::Batch;
 use redisdb_node::plumbing::Recorded;
 use redisdb_node::plumbing::SendMany;
 
@@ -19,17 +19,15 @@ use crate::engine::copy::CopyEngine;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::hints::log::Trust;
+use crate::pipeline::AtOnce;
+use crate::pipeline::answers::PipelineAnswers;
 use crate::pipeline::wave::Wave;
-use crate::pipeline::wave::lost;
 use crate::plan::Plan;
 use crate::plan::Planner;
 use crate::plan::context::Context;
 use crate::plan::expiry;
 use crate::replies::Replies;
 use crate::reply::NodesReply;
-
-/// How many commands are sent at a time.
-const MOST_IN_A_WAVE: usize = 1000;
 
 /// What is done with one command.
 #[derive(Debug)]
@@ -45,6 +43,16 @@ pub(crate) enum Step<'a> {
 }
 
 impl Step<'_> {
+    /// Whether it reads.
+    pub(crate) fn is_read(&self) -> bool {
+        match self {
+            Self::All(call, _) | Self::One(call, _) | Self::ByItself(call) => {
+                call.spec.access == Access::Read
+            }
+            Self::Nothing(_) => false,
+        }
+    }
+
     /// What a node is sent.
     pub(crate) fn on(&self, node: usize) -> Option<(&'static Spec, &Cmd)> {
         match self {
@@ -56,31 +64,33 @@ impl Step<'_> {
 }
 
 impl CopyEngine {
-    /// Runs commands and hands over each one's own outcome, in order, of several together when they are there.
-    pub(crate) async fn run_many<C: Sync>(
-        &self,
-        commands: &[C],
-        routable: impl Fn(&C) -> Result<(&'static Spec, &Cmd), Error>,
-        mut outcomes: impl FnMut(Vec<Result<NodesReply, Error>>),
-    ) {
-        let identified = self.check_identity().await;
-        if self.topology.nodes.no_clock_is_known() {
-            let known = commands.iter().filter_map(|command| routable(command).ok());
-            self.learn_clock_for(known.map(|(spec, _)| spec)).await;
-        }
-        let mut waiting = Group::default();
-        for command in commands {
-            let command = routable(command).and_then(|command| identified.clone().map(|()| command));
-            let step = match command {
-                Ok((spec, cmd)) => self.step(Call::new(spec, cmd)),
-                Err(error) => Step::Nothing(error),
-            };
-            if !waiting.takes(&step) {
-                outcomes(self.finish(std::mem::take(&mut waiting)).await);
+    /// Runs commands and hands over their answers, in order.
+    async fn run_many(&self, commands: &[Recorded], mut answered: impl FnMut(PipelineAnswers)) {
+        let budget = match self.budget(1).await {
+            Ok(budget) => budget,
+            Err(error) => return answered(PipelineAnswers::refused(commands.len(), &error)),
+        };
+        self.learn_clock_for(commands, &budget).await;
+        let mut rest = commands;
+        while !rest.is_empty() {
+            let (mut steps, mut by_themselves, mut at_once) = (Vec::new(), Vec::new(), AtOnce::default());
+            for command in rest.iter().take(Batch::MOST_COMMANDS) {
+                match self.step(Call::new(command.spec, &command.cmd)) {
+                    Step::ByItself(call) if steps.is_empty() && at_once.joins(&call) => {
+                        by_themselves.push(call)
+                    }
+                    Step::ByItself(_) => break,
+                    _ if !by_themselves.is_empty() => break,
+                    step => steps.push(step),
+                }
             }
-            waiting.add(step);
+            let outcomes = match by_themselves.is_empty() {
+                true => Wave::new(self, &steps).send().await,
+                false => join_all(by_themselves.iter().map(|call| self.run_by_itself(call))).await,
+            };
+            rest = rest.get(outcomes.len()..).unwrap_or_default();
+            answered(PipelineAnswers::listed(outcomes));
         }
-        outcomes(self.finish(waiting).await);
     }
 
     /// Decides what is done with a command, as the nodes are at this moment.
@@ -111,23 +121,6 @@ impl CopyEngine {
         }
     }
 
-    async fn finish(&self, group: Group<'_>) -> Vec<Result<NodesReply, Error>> {
-        let steps = group.steps;
-        if group.by_themselves.is_some() {
-            let each = steps.into_iter().map(async |step| match step {
-                Step::Nothing(error) => Err(error),
-                Step::One(call, _) | Step::ByItself(call) | Step::All(call, _) => {
-                    self.run_by_itself(&call).await
-                }
-            });
-            return join_all(each).await;
-        }
-        match steps.is_empty() {
-            true => Vec::new(),
-            false => Wave::new(self, &steps).send().await,
-        }
-    }
-
     /// Runs commands as one `MULTI` block on every node, and returns one outcome for each.
     ///
     /// # Errors
@@ -136,8 +129,8 @@ impl CopyEngine {
         &self,
         commands: &[Recorded],
     ) -> Result<Vec<Result<NodesReply, Error>>, Error> {
-        self.check_identity().await?;
-        self.learn_clock_for(commands.iter().map(|command| command.spec)).await;
+        let budget = self.budget(1).await?;
+        self.learn_clock_for(commands, &budget).await;
         let calls: Vec<_> = commands.iter().map(|command| Call::new(command.spec, &command.cmd)).collect();
         let plans = self.topology.plan_block(&calls)?;
         let steps = calls.into_iter().zip(plans).map(|(call, plan)| match plan {
@@ -147,13 +140,13 @@ impl CopyEngine {
         let steps: Vec<_> = steps.collect();
         match steps.is_empty() {
             true => Ok(Vec::new()),
-            false => Ok(Wave::new(self, &steps).send_block().await),
+            false => Ok(Wave::new(&budget.rest(self), &steps).send_block().await),
         }
     }
 
-    async fn learn_clock_for(&self, mut specs: impl Iterator<Item = &'static Spec>) {
-        if specs.any(expiry::tells_a_life) {
-            Budget::new(self.deadline, 1).learn_clock(&self.topology.nodes).await;
+    async fn learn_clock_for(&self, commands: &[Recorded], budget: &Budget) {
+        if commands.iter().any(|command| expiry::tells_a_life(command.spec)) {
+            budget.learn_clock(&self.topology.nodes).await;
         }
     }
 
@@ -164,37 +157,6 @@ impl CopyEngine {
             Access::Each => Ok(NodesReply::Each(self.run_each(call).boxed().await?)),
             _ => Ok(NodesReply::Each(self.run_write(call).boxed().await?)),
         }
-    }
-}
-
-/// Commands that can be under way at the same time.
-#[derive(Default)]
-struct Group<'a> {
-    steps: Vec<Step<'a>>,
-    /// If they are commands that run by themselves, their keys; of one that names none, it is alone.
-    by_themselves: Option<HashSet<&'a [u8]>>,
-}
-
-impl<'a> Group<'a> {
-    fn takes(&self, step: &Step<'a>) -> bool {
-        let n_steps = self.steps.len();
-        n_steps < MOST_IN_A_WAVE
-            && match (step, &self.by_themselves) {
-                (Step::Nothing(_), _) => true,
-                (Step::All(..) | Step::One(..), keys) => keys.is_none(),
-                (Step::ByItself(..), None) => self.steps.iter().all(|step| matches!(step, Step::Nothing(_))),
-                (Step::ByItself(call), Some(others)) => {
-                    let mut keys = call.keys().peekable();
-                    !others.is_empty() && keys.peek().is_some() && keys.all(|key| !others.contains(key))
-                }
-            }
-    }
-
-    fn add(&mut self, step: Step<'a>) {
-        if let Step::ByItself(call) = &step {
-            self.by_themselves.get_or_insert_default().extend(call.keys());
-        }
-        self.steps.push(step);
     }
 }
 
@@ -209,17 +171,16 @@ pub(crate) fn last_writes<'a>(steps: &[Step<'a>]) -> HashMap<&'a [u8], usize> {
 
 impl SendMany for RedisCopy {
     type Reply = NodesReply;
-    type Answers = Vec<Option<Result<NodesReply, Error>>>;
+    type Answers = PipelineAnswers;
 
-    async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
-        let answered = |outcomes: Vec<_>| answered(outcomes.into_iter().map(Some).collect());
-        self.engine().run_many(commands, |command| Ok((command.spec, &command.cmd)), answered).await;
+    async fn send_many(&self, commands: &mut [Recorded], answered: impl FnMut(PipelineAnswers) + Send) {
+        self.engine().run_many(commands, answered).await;
     }
 
-    async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
+    async fn send_atomic(&self, commands: &[Recorded]) -> PipelineAnswers {
         match self.engine().run_block(commands).await {
-            Ok(outcomes) => outcomes.into_iter().map(Some).collect(),
-            Err(error) => commands.iter().map(|_| Some(Err(error.clone()))).collect(),
+            Ok(outcomes) => PipelineAnswers::listed(outcomes),
+            Err(error) => PipelineAnswers::refused(commands.len(), &error),
         }
     }
 
@@ -246,9 +207,5 @@ impl SendMany for RedisCopy {
 
     fn not_sent(&self, command: &str, reason: &'static str) -> Error {
         Error::refused(command, "copy", reason)
-    }
-
-    fn given_up(&self, command: &'static str) -> Error {
-        Error::Node(lost(None, command))
     }
 }

@@ -15,16 +15,17 @@ use redisdb_node::command::rows;
 use redisdb_node::plumbing::Batch;
 use redisdb_node::plumbing::Recorded;
 use redisdb_node::plumbing::SendMany;
+use redisdb_node::plumbing::too_few;
 
 use crate::dispatch::scatter::on_owner;
 use crate::dispatch::scatter::several;
 use crate::engine::nodes::Nodes;
 use crate::engine::ring::RingEngine;
-use crate::engine::topology::Topology;
+use crate::engine::ring::topology::RingTopology;
 use crate::error::Error;
 use crate::pipeline::answers::At;
+use crate::pipeline::answers::PipelineAnswers;
 use crate::pipeline::answers::Place;
-use crate::pipeline::answers::RingAnswers;
 use crate::pipeline::answers::take;
 use crate::plan::Plan;
 use crate::plan::context::Context;
@@ -33,25 +34,6 @@ use crate::replies::PerNode;
 use crate::replies::Replies;
 use crate::reply::NodesReply;
 use crate::ring::RedisRing;
-
-/// One of the caller's commands.
-pub(crate) trait Queued: Send + Sync {
-    /// The command, with its row.
-    fn command(&self) -> Result<(&'static Spec, &Cmd), Error>;
-
-    /// What a node is sent. The command is not asked for after that.
-    fn take(&mut self) -> Cmd;
-}
-
-impl Queued for Recorded {
-    fn command(&self) -> Result<(&'static Spec, &Cmd), Error> {
-        Ok((self.spec, &self.cmd))
-    }
-
-    fn take(&mut self) -> Cmd {
-        std::mem::take(&mut self.cmd)
-    }
-}
 
 /// A command that waits for more than one reply of one node.
 enum Waiting<'a> {
@@ -111,29 +93,22 @@ impl Sent {
 }
 
 /// Runs commands and hands over their answers, in order. The order is kept on each node.
-pub(crate) async fn run_all(
-    ring: &RingEngine,
-    commands: &mut [impl Queued],
-    mut answered: impl FnMut(RingAnswers),
-) {
+async fn run_all(ring: &RingEngine, commands: &mut [Recorded], mut answered: impl FnMut(PipelineAnswers)) {
     let topology = ring.topology();
-    // A node that stands in needs care, for each command its own.
-    let goes_to_two =
-        |command: &_| Queued::command(command).is_ok_and(|(spec, _)| topology.goes_to_two(spec));
-    let takes_care =
-        topology.is_any_away() || topology.on_down.is_careful() && commands.iter().any(goes_to_two);
-    if takes_care && !topology.on_down.is_careful() {
+    let is_any_away = topology.is_any_away();
+    if is_any_away {
         ring.look_after_those_away();
-    } else if takes_care {
-        let commands: Vec<_> = commands.iter().map(Queued::command).collect();
-        let together = |outcomes| answered(RingAnswers::listed(outcomes));
-        return ring.run_each_by_itself(&commands, together).await;
     }
-    let nodes = &*ring.nodes_of(&topology);
+    // A node that stands in for another one needs care, for each command its own.
+    let goes_to_two = |command: &Recorded| topology.goes_to_two(command.spec);
+    if topology.on_down.is_careful() && (is_any_away || commands.iter().any(goes_to_two)) {
+        return ring.run_each_by_itself(commands, answered).await;
+    }
     // A node that did not answer a part of the pipeline gets none of the rest.
     let mut lost: BTreeMap<usize, Arc<node::ErrorKind>> = BTreeMap::new();
     let mut commands = commands;
     while !commands.is_empty() {
+        let nodes = &*topology.nodes.until(ring.by());
         let (batches, mut places, others) = gather(&topology, commands);
         let sent = batches.of_nodes.into_iter().enumerate().map(async |(idx, batch)| {
             let replies = match (&batch, lost.get(&idx)) {
@@ -161,9 +136,8 @@ pub(crate) async fn run_all(
         for (place, command) in in_doubt.iter_mut().zip(&*commands) {
             if let Place::Reply(at) = *place
                 && !sent.get(at.0).is_some_and(|sent| sent.has_reply(at.1))
-                && let Ok((spec, _)) = command.command()
             {
-                others.push(error_at(nodes, &mut sent, at, spec).map(Err));
+                others.push(error_at(nodes, &mut sent, at, command.spec).map(Err));
                 *place = Place::Other(others.len() - 1);
             }
         }
@@ -171,7 +145,7 @@ pub(crate) async fn run_all(
         let named =
             replies.map(|(idx, sent)| (Arc::clone(nodes.name(idx)), sent.replies.unwrap_or_default()));
         let n = places.len();
-        answered(RingAnswers { places, replies: named.collect(), others });
+        answered(PipelineAnswers { places, replies: named.collect(), others });
         commands = commands.get_mut(n..).unwrap_or_default();
     }
 }
@@ -179,8 +153,8 @@ pub(crate) async fn run_all(
 /// Puts as many commands into batches as go out at a time: where the answer to each will stand, and what those wait for that
 /// are not answered by one reply.
 fn gather<'a>(
-    topology: &Topology,
-    commands: &'a mut [impl Queued],
+    topology: &RingTopology,
+    commands: &'a mut [Recorded],
 ) -> (Batches, Vec<Place>, Vec<Waiting<'a>>) {
     let n_nodes = topology.nodes.len();
     let mut batches = Batches::new(n_nodes, commands.len());
@@ -226,12 +200,6 @@ fn error_at(nodes: &Nodes, sent: &mut [Sent], at: At, spec: &'static Spec) -> Op
     Some(on_owner(spec, cmd.unwrap_or(&Cmd::new()), error))
 }
 
-fn too_few() -> node::ErrorKind {
-    let reason = "it gave fewer replies than there were commands";
-    let source = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, reason);
-    node::ErrorKind::Disconnected(Arc::new(source))
-}
-
 fn failed(nodes: &Nodes, idx: usize, command: &'static str, kind: &node::ErrorKind) -> node::Error {
     node::Error::new(Arc::clone(nodes.name(idx)), command, kind.clone())
 }
@@ -259,25 +227,25 @@ impl Waiting<'_> {
 
 /// Decides where a command goes, and puts it, or its parts, into the batches: where its reply will stand, if it is one.
 fn plan<'a>(
-    topology: &Topology,
-    command: &'a mut impl Queued,
+    topology: &RingTopology,
+    command: &'a mut Recorded,
     batches: &mut Batches,
 ) -> Result<At, Waiting<'a>> {
-    let (spec, cmd) = command.command().map_err(Waiting::Nothing)?;
+    let (spec, cmd) = (command.spec, &command.cmd);
     if spec.needs_dedicated(cmd).is_none()
         && let Some(owner) = topology.fast_owner(spec, cmd)
     {
-        return Ok(batches.put(owner, command.take()));
+        return Ok(batches.put(owner, command.cmd.take()));
     }
     match topology.route(spec, cmd, Context::Pipeline).map_err(Waiting::Nothing)? {
-        Plan::One(owner) => Ok(batches.put(owner, command.take())),
+        Plan::One(owner) => Ok(batches.put(owner, command.cmd.take())),
         Plan::Any => {
             let up = topology.nodes.iter().position(|node| node.is_connected()).unwrap_or(0);
-            Ok(batches.put(up, command.take()))
+            Ok(batches.put(up, command.cmd.take()))
         }
         Plan::Parts(mut split, merge) => {
             let at = split.parts.iter_mut().map(|part| batches.put(part.node, part.cmd.take())).collect();
-            Err(Waiting::Parts(spec, command.command().ok().map(|(_, cmd)| cmd), split, at, merge))
+            Err(Waiting::Parts(spec, Some(&command.cmd), split, at, merge))
         }
         Plan::All(_) | Plan::PrimaryFirst(..) => Err(Waiting::Nothing(several(spec))),
         Plan::Every(Merge::First) => {
@@ -297,29 +265,26 @@ fn plan<'a>(
 
 impl SendMany for RedisRing {
     type Reply = NodesReply;
-    type Answers = RingAnswers;
+    type Answers = PipelineAnswers;
 
-    async fn send_many(&self, commands: &mut [Recorded], answered: impl FnMut(RingAnswers) + Send) {
+    async fn send_many(&self, commands: &mut [Recorded], answered: impl FnMut(PipelineAnswers) + Send) {
         run_all(&self.engine, commands, answered).await;
     }
 
-    async fn send_atomic(&self, commands: &[Recorded]) -> RingAnswers {
+    async fn send_atomic(&self, commands: &[Recorded]) -> PipelineAnswers {
         let topology = self.engine.topology();
         let block = commands.iter().map(|command| (command.spec, &command.cmd));
-        let outcomes = match topology.route_together(block, Context::Block) {
-            _ if commands.is_empty() => Vec::new(),
-            Err(error) => commands.iter().map(|_| Err(error.clone())).collect(),
-            Ok(owner) => {
-                let nodes = self.engine.nodes_of(&topology);
-                let outcomes = commands.iter().zip(nodes.at(owner).send_block(commands).await);
-                let named = outcomes.map(|(command, reply)| match reply {
-                    Ok(value) => Ok(NodesReply::One(Arc::clone(nodes.name(owner)), value)),
-                    Err(error) => Err(on_owner(command.spec, &command.cmd, error)),
-                });
-                named.collect()
-            }
+        let owner = match topology.route_together(block, Context::Block) {
+            Ok(owner) => owner,
+            Err(error) => return PipelineAnswers::refused(commands.len(), &error),
         };
-        RingAnswers::listed(outcomes)
+        let nodes = topology.nodes.until(self.engine.by());
+        let outcomes = commands.iter().zip(nodes.at(owner).send_block(commands).await);
+        let named = outcomes.map(|(command, reply)| match reply {
+            Ok(value) => Ok(NodesReply::One(Arc::clone(nodes.name(owner)), value)),
+            Err(error) => Err(on_owner(command.spec, &command.cmd, error)),
+        });
+        PipelineAnswers::listed(named.collect())
     }
 
     #[inline]
@@ -340,12 +305,5 @@ impl SendMany for RedisRing {
 
     fn not_sent(&self, command: &str, reason: &'static str) -> Error {
         Error::refused(command, "ring", reason)
-    }
-
-    fn given_up(&self, command: &'static str) -> Error {
-        let reason = "the pipeline was dropped before its replies came";
-        let source = std::io::Error::new(std::io::ErrorKind::Interrupted, reason);
-        let kind = node::ErrorKind::Disconnected(Arc::new(source));
-        Error::Node(node::Error::without_node(command, kind))
     }
 }

@@ -1,6 +1,7 @@
 //! A wave: commands of a pipeline on a copy that are sent to all nodes at the same time.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
@@ -11,6 +12,7 @@ use redisdb_node as node;
 use redisdb_node::command::Access;
 use redisdb_node::command::Spec;
 use redisdb_node::plumbing::Recorded;
+use redisdb_node::plumbing::given_up;
 
 use crate::call::Call;
 use crate::dispatch::failover_read::another_may_answer;
@@ -18,7 +20,7 @@ use crate::dispatch::failover_read::lacks_something;
 use crate::dispatch::failover_read::says_no_such_key;
 use crate::dispatch::write_guard::WriteGuard;
 use crate::engine::copy::CopyEngine;
-use crate::engine::copy::CopyTopology;
+use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::hints::log::Trust;
@@ -37,10 +39,15 @@ pub(crate) struct Wave<'a> {
     /// Of each step that is a write to all nodes.
     guard: Vec<Option<WriteGuard<'a>>>,
     /// What each node answered to the commands that it was sent, once it has answered them all.
-    answers: Vec<OnceLock<Answers>>,
+    of_nodes: Vec<OnceLock<Answers>>,
+    /// The same, sorted by the steps, once all nodes have answered: each node that was sent a step, with its answer.
+    of_steps: Vec<Vec<Asked>>,
     /// The nodes that say that something is not there, and may have been emptied a moment ago.
     doubted: Vec<usize>,
 }
+
+/// A node that was sent a step, and what it answered, if it has.
+type Asked = (usize, Option<Result<Value, node::Error>>);
 
 impl<'a> Wave<'a> {
     pub(crate) fn new(copy: &'a CopyEngine, steps: &'a [Step<'a>]) -> Self {
@@ -53,9 +60,9 @@ impl<'a> Wave<'a> {
             }
             _ => None,
         });
-        let answers = topology.nodes.iter().map(|_| OnceLock::new()).collect();
-        let budget = Budget::new(copy.deadline, 1);
-        Self { copy, steps, budget, guard: guard.collect(), answers, doubted: Vec::new() }
+        let of_nodes = topology.nodes.iter().map(|_| OnceLock::new()).collect();
+        let (budget, guard) = (Budget::new(copy.deadline, 1), guard.collect());
+        Self { copy, steps, budget, guard, of_nodes, of_steps: Vec::new(), doubted: Vec::new() }
     }
 
     /// Sends all of them and returns one outcome for each.
@@ -63,7 +70,7 @@ impl<'a> Wave<'a> {
         let nodes = self.copy.topology.nodes.members().map(|member| member.writer()).enumerate();
         // A write is not given up before its time; reads alone leave time for asking elsewhere.
         let writes = self.guard.iter().any(Option::is_some);
-        let sent = nodes.zip(&self.answers).map(async |((idx, node), answers)| {
+        let sent = nodes.zip(&self.of_nodes).map(async |((idx, node), answers)| {
             let commands = self.steps.iter().filter_map(|step| step.on(idx));
             let node = if writes { self.budget.all(node) } else { self.budget.half(node) };
             let _first = answers.set(node.send_each(commands).await);
@@ -91,7 +98,7 @@ impl<'a> Wave<'a> {
     pub(crate) async fn send_block(mut self) -> Vec<Result<NodesReply, Error>> {
         let commands = self.steps.iter().filter_map(|step| step.on(0));
         let block: Vec<_> = commands.map(|(spec, cmd)| Recorded::new(spec, cmd.clone())).collect();
-        let sent = self.copy.topology.nodes.members().map(|member| member.writer()).zip(&self.answers).map(
+        let sent = self.copy.topology.nodes.members().map(|member| member.writer()).zip(&self.of_nodes).map(
             async |(node, answers)| {
                 let _first = answers.set(self.budget.all(node).send_block(&block).await);
             },
@@ -101,21 +108,31 @@ impl<'a> Wave<'a> {
         self.judge().into_iter().flatten().collect()
     }
 
+    /// Sorts the answers by the steps. Each node was sent its commands in the order of the steps.
+    fn sort(&mut self) {
+        let answers = self.of_nodes.iter_mut().map(|answers| answers.take().unwrap_or_default().into_iter());
+        let mut answers: Vec<_> = answers.enumerate().collect();
+        let asked = |step: &Step<'_>| {
+            let asked = answers.iter_mut().filter(|(idx, _)| step.on(*idx).is_some());
+            asked.map(|(idx, answers)| (*idx, answers.next())).collect()
+        };
+        self.of_steps = self.steps.iter().map(asked).collect();
+    }
+
     /// Makes sure, once for each node that says that something is not there, that it had not been emptied.
     async fn doubt(&mut self) {
+        self.sort();
         if self.copy.topology.identity.is_none() {
             return;
         }
-        let lacks = |(idx, answers): (usize, &OnceLock<Answers>)| {
-            let commands = self.steps.iter().filter_map(|step| step.on(idx));
-            let mut read = commands.zip(answers.get()?).filter(|((spec, _), _)| spec.access == Access::Read);
-            let lacks = read.any(|(_, answer)| is_lacking(answer));
-            lacks.then_some(idx)
-        };
-        let lacking: Vec<usize> = self.answers.iter().enumerate().filter_map(lacks).collect();
+        let mut lacking = BTreeSet::new();
+        for (step, asked) in self.steps.iter().zip(&self.of_steps) {
+            let lacks = asked.iter().filter(|(_, answer)| answer.as_ref().is_some_and(is_lacking));
+            lacking.extend(lacks.map(|(idx, _)| *idx).filter(|_| step.is_read()));
+        }
         let looks = lacking
-            .iter()
-            .map(async |&idx| (!self.copy.has_its_marker(idx, &self.budget).await).then_some(idx));
+            .into_iter()
+            .map(async |idx| (!self.copy.has_its_marker(idx, &self.budget).await).then_some(idx));
         self.doubted = join_all(looks).boxed().await.into_iter().flatten().collect();
         if self.is_disagreed() {
             self.budget.limit(self.copy.look_at_all()).await;
@@ -124,18 +141,9 @@ impl<'a> Wave<'a> {
 
     /// Returns whether nodes answered a write differently that should have answered the same.
     fn is_disagreed(&self) -> bool {
-        let answers = self.answers.iter().map(|answers| answers.get().into_iter().flatten());
-        let mut answers: Vec<_> = answers.collect();
-        self.steps.iter().zip(&self.guard).any(|(step, guard)| match (step, guard) {
-            (Step::All(..), guard) => {
-                let answers: Vec<_> = answers.iter_mut().filter_map(Iterator::next).collect();
-                guard.as_ref().is_some_and(|guard| guard.is_disagreed(answers))
-            }
-            (Step::One(_, idx), _) => {
-                answers.get_mut(*idx).and_then(Iterator::next);
-                false
-            }
-            _ => false,
+        self.guard.iter().zip(&self.of_steps).any(|(guard, asked)| {
+            let answers = asked.iter().filter_map(|(_, answer)| answer.as_ref());
+            guard.as_ref().is_some_and(|guard| guard.is_disagreed(answers))
         })
     }
 
@@ -143,15 +151,9 @@ impl<'a> Wave<'a> {
     /// elsewhere.
     fn judge(&mut self) -> Vec<Option<Result<NodesReply, Error>>> {
         let topology = &*self.copy.topology;
-        let answers = self.answers.iter_mut().map(|answers| answers.take().unwrap_or_default().into_iter());
-        let mut answers: Vec<_> = answers.collect();
-        let doubted = std::mem::take(&mut self.doubted);
+        let (of_steps, doubted) = (std::mem::take(&mut self.of_steps), std::mem::take(&mut self.doubted));
         // Then what a node said is told, not that there was no time to ask another one.
         let is_over = self.budget.is_over();
-        let mut next = |idx: usize, spec: &Spec| {
-            let answer = answers.get_mut(idx).and_then(Iterator::next);
-            answer.unwrap_or_else(|| Err(lost(Some(topology.nodes.name(idx)), spec.name)))
-        };
         let last_writes_of = OnceCell::new();
         let is_written_after = |i: usize, call: &Call<'_>| {
             let last_writes = last_writes_of.get_or_init(|| last_writes(self.steps));
@@ -163,25 +165,30 @@ impl<'a> Wave<'a> {
             }
         };
         let guard = std::mem::take(&mut self.guard);
-        let judged = self.steps.iter().enumerate().zip(guard).map(|((i, step), guard)| match step {
-            Step::Nothing(error) => Some(Err(error.clone())),
-            Step::ByItself(call) => Some(Err(Error::Node(lost(None, call.spec.name)))),
-            Step::All(call, _) => {
-                let answers: Answers = (0..topology.nodes.len()).map(|idx| next(idx, call.spec)).collect();
-                Some(match guard {
-                    Some(mut guard) => guard.conclude(answers).map(NodesReply::Each),
-                    None => topology.judge_all(call, answers, &doubted),
-                })
-            }
-            Step::One(call, idx) => match topology.judge_one(call, (*idx, next(*idx, call.spec)), &doubted) {
-                Judged::Open(error)
-                    if is_over || call.spec.access == Access::Read && is_written_after(i, call) =>
-                {
-                    Some(Err(error))
+        let judged = self.steps.iter().zip(of_steps).enumerate().zip(guard);
+        let judged = judged.map(|((i, (step, asked)), guard)| {
+            let answers = |spec: &'static Spec| {
+                let lost = |idx| Err(lost(Some(topology.nodes.name(idx)), spec.name));
+                asked.into_iter().map(move |(idx, answer)| (idx, answer.unwrap_or_else(|| lost(idx))))
+            };
+            match step {
+                Step::Nothing(error) => Some(Err(error.clone())),
+                Step::ByItself(call) => Some(Err(Error::Node(lost(None, call.spec.name)))),
+                Step::All(call, _) => {
+                    let answers = answers(call.spec).map(|(_, answer)| answer).collect();
+                    Some(match guard {
+                        Some(mut guard) => guard.conclude(answers).map(NodesReply::Each),
+                        None => topology.judge_all(call, answers, &doubted),
+                    })
                 }
-                Judged::Open(_) => None,
-                Judged::Done(outcome) => Some(outcome),
-            },
+                Step::One(call, _) => match topology.judge_one(call, answers(call.spec).next()?, &doubted) {
+                    Judged::Open(error) if is_over || step.is_read() && is_written_after(i, call) => {
+                        Some(Err(error))
+                    }
+                    Judged::Open(_) => None,
+                    Judged::Done(outcome) => Some(outcome),
+                },
+            }
         });
         judged.collect()
     }
@@ -190,24 +197,14 @@ impl<'a> Wave<'a> {
 impl Drop for Wave<'_> {
     /// What nodes answered of it is known, and nobody is told.
     fn drop(&mut self) {
-        let mut answers: Vec<_> =
-            self.answers.iter_mut().map(|answers| answers.take().unwrap_or_default().into_iter()).collect();
-        let mut next = |idx: usize| {
-            let answer = answers.get_mut(idx).and_then(Iterator::next);
-            answer.map_or(Ack::Maybe, |answer| Ack::from(&answer))
-        };
-        let n_nodes = self.copy.topology.nodes.len();
+        if self.of_steps.is_empty() {
+            self.sort();
+        }
+        let ack = |(_, answer): &Asked| answer.as_ref().map_or(Ack::Maybe, Ack::from);
         // None, if it has been judged.
-        for (step, guard) in self.steps.iter().zip(&mut self.guard) {
-            match (step, guard) {
-                (Step::All(..), guard) => {
-                    let took = (0..n_nodes).map(&mut next).collect();
-                    if let Some(guard) = guard {
-                        guard.answered(took);
-                    }
-                }
-                (Step::One(_, idx), _) => _ = next(*idx),
-                _ => {}
+        for (guard, asked) in self.guard.iter_mut().zip(&self.of_steps) {
+            if let Some(guard) = guard {
+                guard.answered(asked.iter().map(ack).collect());
             }
         }
     }
@@ -280,12 +277,9 @@ fn is_lacking(answer: &Result<Value, node::Error>) -> bool {
 }
 
 /// The error of a command whose answer nobody waited for.
-pub(crate) fn lost(node: Option<&Arc<str>>, command: &'static str) -> node::Error {
-    let reason = "the pipeline was dropped before its replies came";
-    let source = std::io::Error::new(std::io::ErrorKind::Interrupted, reason);
-    let kind = node::ErrorKind::Disconnected(Arc::new(source));
+fn lost(node: Option<&Arc<str>>, command: &'static str) -> node::Error {
     match node {
-        Some(node) => node::Error::new(Arc::clone(node), command, kind),
-        None => node::Error::without_node(command, kind),
+        Some(node) => node::Error::new(Arc::clone(node), command, given_up()),
+        None => node::Error::without_node(command, given_up()),
     }
 }

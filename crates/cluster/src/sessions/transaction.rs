@@ -23,7 +23,7 @@ use redisdb_node::plumbing::SendMany;
 
 use crate::dispatch::scatter::on_owner;
 use crate::engine::ring::RingEngine;
-use crate::engine::topology::Topology;
+use crate::engine::ring::topology::RingTopology;
 use crate::error::Error;
 use crate::plan::context::Context;
 use crate::plan::context::row;
@@ -36,7 +36,7 @@ use crate::plan::context::row;
 #[derive(Debug, Clone)]
 pub struct RingTransaction {
     /// With which it began.
-    topology: Arc<Topology>,
+    topology: Arc<RingTopology>,
     transaction: Transaction,
     watched: Arc<Cmd>,
 }

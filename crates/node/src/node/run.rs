@@ -12,6 +12,7 @@ use redis::Pipeline;
 use redis::Value;
 use tokio::time::Instant;
 
+use super::Deadline;
 use super::Node;
 use crate::command;
 use crate::command::Access;
@@ -51,7 +52,7 @@ impl Node {
         if let Some(reason) = command::lookup(cmd).and_then(|spec| spec.needs_dedicated(cmd)) {
             return Err(self.failed(name_of(cmd), ErrorKind::Unsupported(reason.into())));
         }
-        let by = self.deadline.map(|deadline| Instant::now() + deadline);
+        let by = self.by(Instant::now());
         let reply = self.inner.connection.send(cmd, by, self.fence.as_ref()).await;
         self.judged(|| name_of(cmd), reply)
     }
@@ -264,7 +265,11 @@ impl Node {
     }
 
     pub(super) fn by(&self, start: Instant) -> Option<Instant> {
-        self.deadline.map(|deadline| start + deadline)
+        match self.deadline {
+            Deadline::None => None,
+            Deadline::Of(deadline) => Some(start + deadline),
+            Deadline::At(by) => Some(by),
+        }
     }
 
     pub(crate) fn wordless(&self) -> Error {
@@ -280,10 +285,10 @@ impl Node {
     /// When the future is dropped the script may have been executed.
     #[doc(hidden)]
     pub async fn run_script(&self, call: &ScriptCall<'_>) -> Result<Value, Error> {
-        let (spec, cmd) = call.command();
-        match (self.run_declared(call, spec, &cmd).await, call.command_with_code()) {
+        let (node, (spec, cmd)) = (self.for_one_call(), call.command());
+        match (node.run_declared(call, spec, &cmd).await, call.command_with_code()) {
             (Err(error), Some((spec, cmd))) if error.is_unknown_script() => {
-                self.run_declared(call, spec, &cmd).await
+                node.run_declared(call, spec, &cmd).await
             }
             (reply, _) => reply,
         }

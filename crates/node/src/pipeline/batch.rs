@@ -8,7 +8,7 @@ use redis::Pipeline;
 
 use crate::error::ErrorKind;
 
-/// The number of bytes go out in one write at most.
+/// The number of bytes that go out in one write at most.
 const MOST_BYTES: usize = 1 << 20;
 
 /// Commands that are sent to one node in one write.
@@ -26,7 +26,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The number of commands go out in one write at most.
+    /// The number of commands that go out in one write at most.
     pub const MOST_COMMANDS: usize = 1000;
 
     /// Starts a batch with room for so many commands.
@@ -64,7 +64,8 @@ impl Batch {
     }
 }
 
-pub(crate) fn too_few() -> ErrorKind {
+/// What is wrong with a server that answered fewer commands than it was sent.
+pub fn too_few() -> ErrorKind {
     let reason = "it gave fewer replies than there were commands";
     ErrorKind::Disconnected(Arc::new(io::Error::new(io::ErrorKind::UnexpectedEof, reason)))
 }

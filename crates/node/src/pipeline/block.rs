@@ -160,7 +160,8 @@ fn accept(reply: Value) -> Result<Value, ErrorKind> {
     }
 }
 
-pub(crate) fn given_up() -> ErrorKind {
+/// What became of a command whose future was dropped: its reply never came.
+pub fn given_up() -> ErrorKind {
     let reason = "the pipeline was dropped before its replies came";
     ErrorKind::Disconnected(Arc::new(std::io::Error::new(std::io::ErrorKind::Interrupted, reason)))
 }

@@ -32,7 +32,7 @@ use crate::policy::Rejoin;
 
 /// The nodes of a ring and how it uses them.
 #[derive(Debug)]
-pub(crate) struct Topology {
+pub(crate) struct RingTopology {
     pub(crate) nodes: Nodes,
     colocated: bool,
     pub(crate) on_down: OnDown,
@@ -40,14 +40,14 @@ pub(crate) struct Topology {
 
 /// What a ring is to be made of: all that may be wrong with it has been found by now.
 #[derive(Debug)]
-pub(crate) struct Blueprint {
+pub(crate) struct RingBlueprint {
     ring: Arc<HashRing>,
     nodes: Vec<NodeConfig>,
     colocated: bool,
     on_down: OnDown,
 }
 
-impl Blueprint {
+impl RingBlueprint {
     pub(crate) fn new(members: Members, colocated: bool, on_down: OnDown) -> Result<Self, Error> {
         let reason = match &on_down {
             OnDown::Failover { ttl_cap } if ttl_cap.as_millis() == 0 => {
@@ -67,8 +67,8 @@ impl Blueprint {
     }
 }
 
-impl Topology {
-    pub(crate) fn new(plan: Blueprint) -> Self {
+impl RingTopology {
+    pub(crate) fn new(plan: RingBlueprint) -> Self {
         let events = Events::default();
         let (ring, on_down) = (Arc::clone(&plan.ring), plan.on_down.clone());
         let nobody = Self {
@@ -167,7 +167,7 @@ impl Topology {
     }
 
     /// The topology that takes the place of this one, with those of its nodes that stay as they are.
-    pub(crate) fn replaced_by(&self, plan: &Blueprint) -> (Self, Replaced) {
+    pub(crate) fn replaced_by(&self, plan: &RingBlueprint) -> (Self, Replaced) {
         let events = self.nodes.events();
         let (members, replaced) = members(&self.nodes, &plan.nodes, |turn, config| match turn {
             Turn::Kept(member) => member.clone(),
@@ -182,7 +182,7 @@ impl Topology {
     }
 }
 
-impl Planner for Topology {
+impl Planner for RingTopology {
     const STRATEGY: &'static str = "ring";
 
     fn nodes(&self) -> &Nodes {
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn nodes_that_stay_as_they_are_keep_their_connection() {
         let builder = || RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2");
-        let topology = Topology::new(builder().node("c", "redis://h3").plan().unwrap());
+        let topology = RingTopology::new(builder().node("c", "redis://h3").plan().unwrap());
         let next = builder().node("d", "redis://h4").weighted_node("c", "redis://moved", 2);
         let (next, replaced) = topology.replaced_by(&next.plan().unwrap());
         assert_eq!(replaced.kept, ["a", "b"]);
