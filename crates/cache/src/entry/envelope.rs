@@ -13,8 +13,8 @@
 //! ```
 //!
 //! The checksum finds damage, and an entry that was copied onto another key. An envelope is no signature:
-//! anyone who can write to the server can write a valid one. In version 1 the key was not part of it, so one
-//! of those could be any key's: it is not read.
+//! anyone who can write to the server can write a valid one. The checksum of version 1 did not cover the
+//! key, so its envelopes could belong to any key: they are not read.
 
 use twox_hash::XxHash3_64;
 
@@ -26,7 +26,7 @@ const VERSION: u8 = 2;
 pub(crate) const HEADER: usize = 17;
 const CHECKSUM: usize = 8;
 
-/// The facts that an envelope states of its payload.
+/// What an envelope states of its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) codec: u8,

@@ -1,4 +1,4 @@
-//! Loads that run in their caller's own future: nobody joins them, but a write to the key overtakes them too.
+//! Loads that run in their caller's own future. Nobody joins such a load, but a write to its key overtakes it too.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,7 +7,7 @@ use super::Flights;
 use super::Loads;
 use super::Ticket;
 
-/// Keys that are being loaded, each with its ticket, until this goes.
+/// Keys that one caller loads by itself, each with its ticket. Dropping this ends the loads.
 #[derive(Debug)]
 pub(crate) struct Solo {
     flights: Arc<Flights>,
@@ -45,7 +45,7 @@ impl Drop for Solo {
     fn drop(&mut self) {
         let mut state = self.flights.lock();
         for (name, ticket) in &self.loads {
-            // Not that of those who began after it was overtaken.
+            // Loads that began after this one was overtaken have another ticket, which stays.
             if let Some((_, n)) = state.solo.get_mut(name).filter(|(other, _)| other.is(ticket)) {
                 *n -= 1;
                 if *n == 0 {
