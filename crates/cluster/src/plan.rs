@@ -1,4 +1,4 @@
-//! Planning: where a command goes and what is made of the replies. Plain functions of values, without I/O.
+//! Planning: where a command goes, and how its replies become one. Plain functions of values, without I/O.
 //!
 //! On a ring: [`route`], [`split`], [`merge`]. On a copy: [`replicate`], [`expiry`], [`primary_effect`], [`quorum`], and
 //! [`divergence`], which judges what the nodes answered.
@@ -23,40 +23,40 @@ use crate::plan::context::Context;
 use crate::plan::primary_effect::Decide;
 use crate::plan::split::Split;
 
-/// What is done with a command: decided before anything is sent. `explain` prints it, `dispatch` and `pipeline` carry it out. A
-/// node is its index.
+/// The plan of a command, made before anything is sent. `explain` prints it, `dispatch` and `pipeline` carry it out. A node is
+/// given by its index.
 #[derive(Debug)]
 pub(crate) enum Plan {
-    /// One node does it: this one, which is the first of the key's nodes, or on a copy the next of them that can.
+    /// This node runs it, the first of the key's places; on a copy the next place that can, if the first cannot.
     One(usize),
-    /// All of the key's nodes do it, in these words if there are some; each reply is kept.
+    /// All of the key's places run it, or this command in its place; each reply is kept.
     All(Option<Cmd>),
-    /// The first of the key's nodes decides what comes of it, asked in these words if there are some; the others do the same.
+    /// The first of the key's places decides it, or this command in its place; the others are sent the effect.
     PrimaryFirst(Decide, Option<Cmd>),
-    /// A part goes to each node that has some of its keys; the replies are merged.
+    /// Each node that has some of its keys runs a part; the replies are merged.
     Parts(Split, Merge),
-    /// Every node is asked; the replies are merged, or each is kept under its node's name.
+    /// Every node runs it; the replies are merged, or each is kept under its node's name.
     Every(Merge),
-    /// Whichever node is up is asked: they would all say the same.
+    /// Any node that is up runs it: all would give the same reply.
     Any,
 }
 
-/// What plans commands: the nodes of a ring or of a copy, and how they are used.
+/// A planner of commands: the nodes of a ring or of a copy, with their settings.
 pub(crate) trait Planner {
     /// `ring` or `copy`.
     const STRATEGY: &'static str;
 
     fn nodes(&self) -> &Nodes;
 
-    /// What is done with a command that is not in a block.
+    /// Returns the plan of a command that is not in a block.
     ///
     /// # Errors
-    /// Why it is not sent.
+    /// The reason why the command is not sent.
     fn plan(&self, call: &Call<'_>, context: Context) -> Result<Plan, Error>;
 
-    /// What is done with each command of a block.
+    /// Returns the plan of each command of a block.
     ///
     /// # Errors
-    /// Why none of them is sent.
+    /// The reason why none of them is sent.
     fn plan_block(&self, calls: &[Call<'_>]) -> Result<Vec<Plan>, Error>;
 }

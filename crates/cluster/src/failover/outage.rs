@@ -1,5 +1,5 @@
-//! The outage of one node of a ring, a value without I/O: whether the node is away, what it misses meanwhile, and what
-//! others may hold of its keys from before.
+//! The outage of one node of a ring, a value without I/O: whether the node is away, the keys that it misses, and the nodes that
+//! may hold old values of its keys.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -10,49 +10,50 @@ use std::time::Instant;
 use crate::hints::key_log::Flooded;
 use crate::hints::key_log::KeyLog;
 
-/// How many keys are removed at once.
+/// The number of keys that are removed at once.
 pub(crate) const BATCH: usize = 500;
-/// How few keys are left to be removed when no write begins any more, so that there is an end to it.
+/// While no more keys than these are left to remove, no write begins on a stand-in, so that the removal ends.
 const FEW: usize = 4 * BATCH;
-/// How much later than this client another one may notice that a node is back.
+/// The delay after this client with which another one may notice that a node is back.
 const LATE: Duration = Duration::from_secs(5);
 
-/// A node as others stand in for it: it is away from the moment it is down until it may serve again.
+/// The outages of one node for which others stand in. The node is away from the moment it is down until it may serve again.
 #[derive(Debug, Default)]
 pub(crate) struct Outage {
     is_away: bool,
-    /// Since when others have answered for it.
+    /// The begin of the latest outage, since when others have answered for the node.
     began: Option<Instant>,
-    /// When it went; later than that if it came and went again while it was away.
+    /// The moment the node last went down; later than `began` if it came and went during the outage.
     went: Option<Instant>,
-    /// Since when it answered before it went, as far as this client saw.
+    /// The moment since which the node has served, as far as this client saw; later if a write on a stand-in ended later.
     served: Option<Instant>,
-    /// When it served again after others had answered for it.
+    /// The moment of the latest return after an outage, moved on likewise.
     returned: Option<Instant>,
-    /// The keys that others took writes of; if they are too many, all of the node's are removed when it returns.
+    /// The keys whose writes stand-ins took, to be removed from the node before it serves again.
     missed: KeyLog,
+    /// `missed` has overflowed: all keys of the node are to be removed.
     missed_too_many: bool,
-    /// The last of them are being removed from it: no write begins elsewhere until that is done.
+    /// The last of the missed keys are being removed: no write begins on a stand-in until that is done.
     is_closing: bool,
-    /// The keys of which nothing is left from before, on each node that stands in.
+    /// The keys of which each stand-in holds no old value.
     known: HashMap<Arc<str>, KeyLog>,
-    /// How many writes are under way on each node that stands in.
+    /// The number of writes under way on each stand-in.
     writing: HashMap<Arc<str>, usize>,
-    /// The nodes that may hold keys of it from before.
+    /// The other nodes that may hold old values of the node's keys.
     unclean: HashSet<Arc<str>>,
 }
 
-/// What becomes of a write on a node that stands in.
+/// Whether a write may begin on a stand-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Begin {
     Now,
-    /// The node that is stood in for serves in a moment.
+    /// The node is about to serve again.
     NotYet,
-    /// It serves by now.
+    /// The node serves, so the write is its own.
     Elsewhere,
 }
 
-/// What is to be removed from a node before it serves.
+/// The keys to remove from a node before it serves.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Batch {
     pub(crate) all: bool,
@@ -70,7 +71,7 @@ impl Outage {
         self.is_away
     }
 
-    /// The node is down. Returns whether it was here until now.
+    /// Records that the node is down. Returns whether that begins an outage.
     pub(crate) fn goes(&mut self, now: Instant) -> bool {
         self.went = Some(now);
         self.is_closing = false;
@@ -81,7 +82,7 @@ impl Outage {
         !std::mem::replace(&mut self.is_away, true)
     }
 
-    /// The node is connected.
+    /// Records that the node is connected.
     pub(crate) fn comes(&mut self, now: Instant) {
         if !self.is_away {
             self.served.get_or_insert(now);
@@ -96,8 +97,8 @@ impl Outage {
         self.returned.is_some_and(|returned| now < returned + time)
     }
 
-    /// Begins a write on a node that stands in. A key that is thereby missed is noted by now, for the node may serve again
-    /// before the write has ended.
+    /// Begins a write on the stand-in `on`. The missed key is recorded now, for the node may serve again before the write
+    /// has ended.
     pub(crate) fn begin(&mut self, on: &Arc<str>, missed: Option<&[u8]>) -> Begin {
         if !self.is_away {
             return Begin::Elsewhere;
@@ -110,10 +111,10 @@ impl Outage {
         Begin::Now
     }
 
-    /// A write has ended, in whatever way.
+    /// Records that a write on a stand-in has ended, in whatever way.
     pub(crate) fn end(&mut self, on: &str, now: Instant) {
         if !self.is_away {
-            // It is as if the node had served from now on only: the value is there from before.
+            // The value lives on the stand-in from now on, so it is old for as long as if the node served only from now on.
             self.served = Some(now);
             self.returned = self.returned.map(|_| now);
         }
@@ -125,7 +126,8 @@ impl Outage {
         }
     }
 
-    /// What is to be removed next. When little is left no write begins any more, until the node serves or that has failed.
+    /// Returns the keys to remove next. Once few are left, no write begins on a stand-in until the node serves or a removal
+    /// fails.
     pub(crate) fn batch(&mut self) -> Batch {
         let all = std::mem::take(&mut self.missed_too_many);
         self.is_closing = !all && self.missed.len() <= FEW;
@@ -143,12 +145,12 @@ impl Outage {
         self.open();
     }
 
-    /// Lets writes begin again on the nodes that stand in.
+    /// Lets writes begin again on stand-ins.
     pub(crate) fn open(&mut self) {
         self.is_closing = false;
     }
 
-    /// Lets the node serve if nothing is left to be removed from it. Returns whether it does.
+    /// Lets the node serve if no keys are left to be removed from it. Returns whether it serves.
     pub(crate) fn serve(&mut self, now: Instant) -> bool {
         if !self.missed.is_empty() || self.missed_too_many {
             return false;
@@ -160,18 +162,19 @@ impl Outage {
         true
     }
 
-    /// Lets the node serve for which nobody has answered.
+    /// Lets the node serve after an outage in which no other node answered for it.
     pub(crate) fn serve_as_before(&mut self) {
         self.is_away = false;
     }
 
-    /// Since when others have answered for it.
+    /// Returns the begin of the latest outage.
     pub(crate) fn began(&self) -> Option<Instant> {
         self.began
     }
 
-    /// How long at most a key has to live on a node that stands in, if it is there from before; `None` if it is not. What is
-    /// written meanwhile may live for `cap`. Of all nodes in whose place that one stands `began` is when the last one went.
+    /// Returns the longest time that an old value of a key can have left to live on the stand-in `on`; `None` if no old value
+    /// can be there. Values of this outage live for `cap`, so they have longer left. `began` is when the last of the nodes
+    /// went that `on` stands in for.
     pub(crate) fn may_be_old(
         &self,
         on: &str,
@@ -184,13 +187,13 @@ impl Outage {
         (now < served + cap + LATE).then(|| cap.checked_sub(now.saturating_duration_since(began)))?
     }
 
-    /// Nothing of a key is left from before on a node that stands in.
+    /// Records that the stand-in `on` holds no old value of a key.
     pub(crate) fn knows(&mut self, on: &Arc<str>, key: &[u8]) {
-        // Of too many none is known, and each is looked at again.
+        // A log that overflows forgets all keys, so each is looked at again.
         let Flooded(_) = self.known.entry(Arc::clone(on)).or_default().record(std::iter::once(key));
     }
 
-    /// These nodes may hold keys that the node has by now.
+    /// Records that these nodes may hold old values of the node's keys.
     pub(crate) fn left_on(&mut self, nodes: impl Iterator<Item = Arc<str>>) {
         self.unclean.extend(nodes);
     }
@@ -199,7 +202,7 @@ impl Outage {
         self.unclean.contains(node)
     }
 
-    /// The nodes from which something is to be removed; those that still take writes are not ready for that.
+    /// Returns the nodes to remove keys from, without those on which writes are still under way.
     pub(crate) fn to_clean(&self) -> Vec<Arc<str>> {
         self.unclean.iter().filter(|node| !self.writing.contains_key(*node)).cloned().collect()
     }
@@ -220,19 +223,19 @@ mod tests {
 
     #[test]
     fn too_many_keys_count_as_all() {
-        let mut absence = Outage::default();
-        absence.goes(Instant::now());
+        let mut outage = Outage::default();
+        outage.goes(Instant::now());
         for i in 0..=MOST_KEYS {
-            assert_eq!(absence.begin(&"b".into(), Some(i.to_string().as_bytes())), Begin::Now);
+            assert_eq!(outage.begin(&"b".into(), Some(i.to_string().as_bytes())), Begin::Now);
         }
-        let batch = absence.batch();
+        let batch = outage.batch();
         assert!(batch.all && batch.keys.is_empty());
-        absence.not_removed(&batch);
-        assert_eq!(absence.batch(), batch, "it is still to be done");
+        outage.not_removed(&batch);
+        assert_eq!(outage.batch(), batch, "the removal is still to be done");
     }
 
     #[test]
-    fn what_is_written_elsewhere_when_the_node_has_returned_lives_from_then_on() {
+    fn a_write_that_ends_on_a_stand_in_after_the_return_counts_from_its_end() {
         let (mut outage, on, start) = (Outage::default(), Arc::from("b"), Instant::now());
         let (time, late) = (Duration::from_secs(2), Duration::from_millis(300));
         outage.goes(start);
@@ -248,36 +251,36 @@ mod tests {
     const KEY: &[u8] = b"k";
     const CAP: Duration = Duration::from_secs(20);
 
-    /// A write: when it began and ended, by the number of the step.
+    /// The steps at which a write began and ended.
     #[derive(Clone, Copy)]
     struct Write {
         began: usize,
         ended: Option<usize>,
     }
 
-    /// A write that is under way: its value, where it goes, and what it forgets there first.
+    /// A write under way on a node. It first forgets a value there that has no more than `forgets` left to live.
     struct Call {
         value: usize,
         on: usize,
         forgets: Option<Duration>,
     }
 
-    /// A value on a server, which may end.
+    /// A value on a server, and when it expires.
     #[derive(Clone, Copy)]
     struct Stored {
         value: usize,
         until: Option<Instant>,
     }
 
-    /// One key, its three nodes in the order in which they answer for it, and one client, in a time of its own.
+    /// One key, its three nodes in the order in which they answer for it, one client, and a clock.
     struct World {
         is_failover: bool,
         now: Instant,
         step: usize,
         is_up: [bool; 3],
         held: [Option<Stored>; 3],
-        absences: [Outage; 3],
-        /// What is being removed from a node that is to serve again, and whether that was done.
+        outages: [Outage; 3],
+        /// The batch that is being removed from a node before it serves, and whether it is gone.
         removing: [Option<(Batch, bool)>; 3],
         writes: Vec<Write>,
         calls: Vec<Call>,
@@ -291,17 +294,17 @@ mod tests {
                 step: 0,
                 is_up: [true; 3],
                 held: [None; 3],
-                absences: Default::default(),
+                outages: Default::default(),
                 removing: Default::default(),
                 writes: Vec::new(),
                 calls: Vec::new(),
             };
-            world.absences.iter_mut().for_each(|absence| absence.comes(world.now));
+            world.outages.iter_mut().for_each(|outage| outage.comes(world.now));
             world
         }
 
         fn serving(&self) -> Option<usize> {
-            (0..3).find(|node| !self.absences[*node].is_away())
+            (0..3).find(|node| !self.outages[*node].is_away())
         }
 
         fn name(node: usize) -> Arc<str> {
@@ -309,18 +312,16 @@ mod tests {
         }
 
         fn is_unclean(&self, on: usize) -> bool {
-            self.absences[..on].iter().any(|absence| absence.is_unclean(&on.to_string()))
+            self.outages[..on].iter().any(|outage| outage.is_unclean(&on.to_string()))
         }
 
         fn forgets(&self, on: usize) -> Option<Duration> {
-            let before = || self.absences[..on].iter().filter(|_| self.is_failover);
+            let before = || self.outages[..on].iter().filter(|_| self.is_failover);
             let began = before().filter_map(Outage::began).max()?;
-            before()
-                .filter_map(|absence| absence.may_be_old(&on.to_string(), KEY, began, CAP, self.now))
-                .max()
+            before().filter_map(|outage| outage.may_be_old(&on.to_string(), KEY, began, CAP, self.now)).max()
         }
 
-        /// What is there, once what may be old has been forgotten.
+        /// Returns the value on a node, unless it is forgotten because it may be old.
         fn found(&self, on: usize, forgets: Option<Duration>) -> Option<usize> {
             let stored = self.held[on].filter(|stored| stored.until.is_none_or(|until| self.now < until))?;
             let left = stored.until.map(|until| until - self.now);
@@ -328,7 +329,7 @@ mod tests {
             (!is_forgotten).then_some(stored.value)
         }
 
-        /// No value is read that had ended before another one began that ended before this step.
+        /// Asserts that the value found is not old: no write that began after its end had ended before step `since`.
         fn is_not_old(&self, found: Option<usize>, since: usize) {
             let Some(ended) = found.and_then(|value| self.writes[value].ended) else { return };
             let newer = self
@@ -344,31 +345,31 @@ mod tests {
             };
             let forgets = self.forgets(on);
             let missed = self.is_failover.then_some(KEY);
-            let before = &mut self.absences[..on];
-            if before.iter_mut().all(|absence| absence.begin(&Self::name(on), missed) == Begin::Now) {
+            let before = &mut self.outages[..on];
+            if before.iter_mut().all(|outage| outage.begin(&Self::name(on), missed) == Begin::Now) {
                 self.calls.push(Call { value: self.writes.len(), on, forgets });
                 self.writes.push(Write { began: self.step, ended: None });
             } else {
                 // It begins on all or on none.
-                before.iter_mut().for_each(|absence| absence.end(&on.to_string(), self.now));
+                before.iter_mut().for_each(|outage| outage.end(&on.to_string(), self.now));
             }
         }
 
         fn end(&mut self, call: usize) {
             let Call { value, on, forgets } = self.give_up(call);
             if self.is_up[on] {
-                // As a counter would.
+                // The write reads first, as that of a counter does.
                 self.is_not_old(self.found(on, forgets), self.writes[value].began);
                 let until = (self.is_failover && 0 < on).then(|| self.now + CAP);
                 self.held[on] = Some(Stored { value, until });
                 self.writes[value].ended = Some(self.step);
                 if forgets.is_some() {
-                    self.absences[..on].iter_mut().for_each(|absence| absence.knows(&Self::name(on), KEY));
+                    self.outages[..on].iter_mut().for_each(|outage| outage.knows(&Self::name(on), KEY));
                 }
             }
         }
 
-        /// The connection to a node ends: what is under way on it was executed by then, or never will be.
+        /// Ends the connection to a node: the writes under way on it were executed by then, or never will be.
         fn cut(&mut self, node: usize, is_executed: bool) {
             while let Some(call) = self.calls.iter().position(|call| call.on == node) {
                 match is_executed {
@@ -380,9 +381,7 @@ mod tests {
 
         fn give_up(&mut self, call: usize) -> Call {
             let call = self.calls.swap_remove(call);
-            self.absences[..call.on]
-                .iter_mut()
-                .for_each(|absence| absence.end(&call.on.to_string(), self.now));
+            self.outages[..call.on].iter_mut().for_each(|outage| outage.end(&call.on.to_string(), self.now));
             call
         }
 
@@ -395,20 +394,20 @@ mod tests {
             self.is_not_old(found, self.step);
             if changes && forgets.is_some() {
                 self.held[on] = self.held[on].filter(|_| found.is_some());
-                self.absences[..on].iter_mut().for_each(|absence| absence.knows(&Self::name(on), KEY));
+                self.outages[..on].iter_mut().for_each(|outage| outage.knows(&Self::name(on), KEY));
             }
         }
 
-        /// A step on the way of a node back.
+        /// Takes the next step of a node's rejoin.
         fn rejoin(&mut self, node: usize) {
-            let absence = &mut self.absences[node];
-            if !absence.is_away() {
+            let outage = &mut self.outages[node];
+            if !outage.is_away() {
                 return;
             }
             match self.removing[node].take() {
                 None if self.is_up[node] => {
                     let all = !self.is_failover;
-                    let batch = if all { Batch { all, keys: Vec::new() } } else { absence.batch() };
+                    let batch = if all { Batch { all, keys: Vec::new() } } else { outage.batch() };
                     self.removing[node] = Some((batch, false));
                 }
                 None => {}
@@ -418,25 +417,25 @@ mod tests {
                     }
                     self.removing[node] = Some((batch, true));
                 }
-                Some((batch, false)) => absence.not_removed(&batch),
+                Some((batch, false)) => outage.not_removed(&batch),
                 Some((batch, true)) => {
-                    absence.removed(&batch);
-                    let serves = self.is_up[node] && absence.serve(self.now);
+                    outage.removed(&batch);
+                    let serves = self.is_up[node] && outage.serve(self.now);
                     if !serves {
-                        absence.open();
+                        outage.open();
                     } else if !self.is_failover {
-                        absence.left_on((0..3).filter(|other| *other != node).map(Self::name));
+                        outage.left_on((0..3).filter(|other| *other != node).map(Self::name));
                     }
                 }
             }
         }
 
         fn clean(&mut self, of: usize) {
-            for on in self.absences[of].to_clean() {
+            for on in self.outages[of].to_clean() {
                 let at: usize = on.parse().unwrap();
                 if self.is_up[at] {
                     self.held[at] = self.held[at].filter(|_| at < of);
-                    self.absences[of].cleaned(&on);
+                    self.outages[of].cleaned(&on);
                 }
             }
         }
@@ -448,17 +447,17 @@ mod tests {
                     self.cut(node, (random / 48).is_multiple_of(2));
                     self.is_up[node] = false;
                 }
-                // Also when it hangs, and answers again.
-                1 if !self.absences[node].is_away() => {
+                // The server hangs, and answers again.
+                1 if !self.outages[node].is_away() => {
                     self.cut(node, (random / 48).is_multiple_of(2));
-                    self.absences[node].goes(self.now);
+                    self.outages[node].goes(self.now);
                 }
                 2 if !self.is_up[node] => {
-                    self.absences[node].goes(self.now);
+                    self.outages[node].goes(self.now);
                 }
                 3 if !self.is_up[node] => {
                     self.is_up[node] = true;
-                    self.absences[node].comes(self.now);
+                    self.outages[node].comes(self.now);
                 }
                 4 => self.now += Duration::from_secs(random as u64 / 48 % 9),
                 5 | 6 => self.begin(),

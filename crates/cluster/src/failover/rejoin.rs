@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::failover::tracker;
 
 impl Shared {
-    /// Sees to it that nodes which were away and have come back serve again.
+    /// Starts the task by which nodes serve again once they are back, unless it runs.
     pub(crate) fn look_after_those_away(self: &Arc<Self>) {
         let shared = Arc::downgrade(self);
         self.rejoining.ensure(move || async move {
@@ -24,7 +24,7 @@ impl Shared {
                             Ok(false) => is_any_away = true,
                             Err(error) => {
                                 is_any_away = true;
-                                tracing::warn!(node = node.name(), %error, "it cannot serve again yet");
+                                tracing::warn!(node = node.name(), %error, "the node cannot serve again yet");
                             }
                         },
                     }
@@ -39,7 +39,7 @@ impl Shared {
         self.clean();
     }
 
-    /// Sees to it that what others hold of the keys of nodes that serve again is removed.
+    /// Starts the task that removes the keys of nodes that serve again from the others, unless it runs or none are left.
     fn clean(self: &Arc<Self>) {
         if !self.topology.load().outages().any(|(_, away)| away.has_left_something()) {
             return;
@@ -49,7 +49,7 @@ impl Shared {
             while let Some(topology) = shared.upgrade().map(|shared| shared.topology.load_full()) {
                 for (idx, (node, away)) in topology.outages().enumerate() {
                     if let Err(error) = away.clean(idx, &topology).await {
-                        tracing::warn!(node = node.name(), %error, "others may still hold old values of its keys");
+                        tracing::warn!(node = node.name(), %error, "other nodes may still hold old values of its keys");
                     }
                 }
                 if !topology.outages().any(|(_, away)| away.has_left_something()) {

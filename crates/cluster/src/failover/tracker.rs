@@ -1,11 +1,10 @@
-//! The tracker of a node's outages, shared by all calls. It says who answers for the keys of the node meanwhile, what must be
-//! done before the node serves again, and what must be gone from the others before they stand in another time.
+//! The tracker of a node's outages, shared by all calls. It begins writes on stand-ins, makes the node ready to serve again,
+//! and cleans the stand-ins before they stand in another time.
 
 use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
-
 use std::time::Duration;
 use std::time::Instant;
 
@@ -30,17 +29,17 @@ use crate::failover::outage::Outage;
 use crate::policy::OnDown;
 use crate::policy::Rejoin;
 
-/// Whether one node is away, and what follows from it.
+/// The outage of one node, shared between calls.
 #[derive(Debug, Default)]
 pub(crate) struct OutageTracker {
     is_away: AtomicBool,
     is_stood_in_for: AtomicBool,
     outage: Mutex<Outage>,
-    /// The node serves again, or another one is clean.
+    /// Wakes calls that wait: the node serves, writes may begin on stand-ins again, or a stand-in is clean.
     changed: Notify,
 }
 
-/// A write that is under way on a node that stands in.
+/// A write under way on a stand-in, which ends when this is dropped.
 pub(crate) struct StandingIn {
     away: Arc<OutageTracker>,
     on: Arc<str>,
@@ -56,17 +55,17 @@ impl OutageTracker {
         self.is_stood_in_for.store(is_stood_in_for, Ordering::Release);
     }
 
-    /// What the node tells of itself.
+    /// Returns the observer that records when the node is down or connected, and passes on all its events.
     pub(crate) fn observer(self: &Arc<Self>, events: &Events) -> Observer {
         let (away, events) = (Arc::clone(self), events.clone());
         Observer::new(move |node, event| {
-            let seen = match event {
+            let is_down = match event {
                 NodeEvent::Down { .. } => Some(true),
                 NodeEvent::Connected { .. } => Some(false),
                 _ => None,
             };
             events.tell(Event::Node { node: node.to_owned(), event });
-            match seen {
+            match is_down {
                 Some(true) => {
                     let mut held = away.held();
                     let was_here = held.goes(Instant::now());
@@ -82,7 +81,8 @@ impl OutageTracker {
         })
     }
 
-    /// Begins a write on a node that stands in; `None` if the node it stands in for has come back meanwhile.
+    /// Begins a write on the stand-in `on`, or waits up to `limit` while the node is about to serve. Returns `None` if the
+    /// node serves again, or the time is up.
     pub(crate) async fn stand_in(
         self: &Arc<Self>,
         on: &Arc<str>,
@@ -99,8 +99,8 @@ impl OutageTracker {
         }
     }
 
-    /// Returns whether nothing of this node is left from before on one that is to answer for it, or else waits a while for
-    /// that.
+    /// Returns whether `node` may stand in. With `FlushPrefix` and `WaitMaxTtl` it must hold no old values of this node's
+    /// keys; a node that is being cleaned is waited for, up to `limit`.
     pub(crate) async fn is_clean_of(&self, node: &str, on_down: &OnDown, limit: Duration) -> bool {
         match on_down {
             OnDown::Remap { on_return: Rejoin::WaitMaxTtl(longest) } => {
@@ -114,7 +114,7 @@ impl OutageTracker {
         }
     }
 
-    /// Asks until there is an answer, whenever something has changed, for so long at most.
+    /// Asks now and after each change. Returns the first answer, or `None` after `limit`.
     async fn until<T>(&self, ask: impl Fn() -> Option<T>, limit: Duration) -> Option<T> {
         let answer = async {
             loop {
@@ -130,7 +130,7 @@ impl OutageTracker {
         tokio::time::timeout(limit, answer).await.ok()
     }
 
-    /// Does what must be done before the node may serve again. Returns whether it does.
+    /// Makes the node ready to serve again, as [`OnDown`] says. Returns whether it serves.
     pub(crate) async fn rejoin(&self, node: &Node, topology: &RingTopology) -> Result<bool, node::Error> {
         match &topology.on_down {
             OnDown::Remap { on_return: Rejoin::WaitMaxTtl(longest) } => {
@@ -161,7 +161,7 @@ impl OutageTracker {
     }
 
     fn serve(&self, held: &mut Outage, node: &Node) -> bool {
-        // It may have gone again just before that.
+        // The node may have gone down again just now.
         let serves = !node.is_down() && held.serve(Instant::now());
         if !serves {
             held.open();
@@ -171,22 +171,20 @@ impl OutageTracker {
         serves
     }
 
-    /// Removes what others took writes of from the node.
+    /// Removes from the node the keys whose writes stand-ins took.
     async fn remove_missed(&self, node: &Node) -> Result<(), node::Error> {
         loop {
             let batch = self.held().batch();
             if batch.is_empty() {
                 return Ok(());
             }
-            let removed = match batch.all {
-                true => remove_all(node, "", |_| true).await,
-                false => Ok(()),
+            let removed = async {
+                if batch.all {
+                    remove_all(node, "", |_| true).await?;
+                }
+                remove(node, &batch.keys).await
             };
-            let removed = match removed {
-                Ok(()) => remove(node, &batch.keys).await,
-                failed => failed,
-            };
-            if let Err(error) = removed {
+            if let Err(error) = removed.await {
                 self.held().not_removed(&batch);
                 self.changed.notify_waiters();
                 return Err(error);
@@ -195,12 +193,12 @@ impl OutageTracker {
         }
     }
 
-    /// Whether other nodes may hold keys that the node has by now.
+    /// Returns whether other nodes may still hold old values of the node's keys.
     pub(crate) fn has_left_something(&self) -> bool {
         !self.held().is_clean()
     }
 
-    /// Removes from the other nodes that are up what they hold of a node's keys.
+    /// Removes the keys of this node, whose index is `of`, from the other nodes that are up.
     pub(crate) async fn clean(&self, of: usize, topology: &RingTopology) -> Result<(), node::Error> {
         let names = self.held().to_clean();
         for name in names {
@@ -228,7 +226,7 @@ impl Drop for StandingIn {
     }
 }
 
-/// Removes keys.
+/// Removes these keys from a node.
 pub(crate) async fn remove(node: &Node, keys: &[impl AsRef<[u8]>]) -> Result<(), node::Error> {
     if keys.is_empty() {
         return Ok(());
@@ -240,7 +238,7 @@ pub(crate) async fn remove(node: &Node, keys: &[impl AsRef<[u8]>]) -> Result<(),
     node.run(rows::UNLINK.spec(), &unlink).await.map(drop)
 }
 
-/// Removes all keys that begin with a prefix, of those that are meant.
+/// Removes all keys that begin with `prefix` and for which `is_meant` holds.
 async fn remove_all(node: &Node, prefix: &str, is_meant: impl Fn(&[u8]) -> bool) -> Result<(), node::Error> {
     let pattern = format!("{}*", escaped(prefix));
     let options = ScanOptions::new().pattern(pattern).count(BATCH as u64);
@@ -249,13 +247,13 @@ async fn remove_all(node: &Node, prefix: &str, is_meant: impl Fn(&[u8]) -> bool)
     removed.await
 }
 
-/// A pattern that matches just this text.
+/// Returns a pattern that matches exactly this text.
 fn escaped(text: &str) -> String {
     let special = |c| matches!(c, '*' | '?' | '[' | ']' | '\\');
     text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
-/// How often it is looked whether a node may serve again.
+/// The pause between two looks at whether nodes may serve again, and others are clean.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
@@ -266,14 +264,14 @@ mod tests {
     use crate::RedisRing;
 
     #[tokio::test]
-    async fn a_node_serves_also_while_writes_on_another_are_under_way() {
+    async fn a_node_serves_again_while_writes_on_its_stand_in_are_under_way() {
         let on_down = OnDown::Failover { ttl_cap: Duration::from_secs(60) };
         let plan = RedisRing::builder().node("a", "redis://h").on_down(on_down).plan().unwrap();
         let topology = RingTopology::new(plan);
         let node = Node::new(NodeConfig::new("redis://h").unwrap());
         let away = Arc::new(OutageTracker::default());
         let (other, limit) = ("b".into(), Duration::from_secs(1));
-        assert!(away.stand_in(&other, None, limit).await.is_none(), "it is not away");
+        assert!(away.stand_in(&other, None, limit).await.is_none(), "the node is not away");
         away.held().goes(Instant::now());
         let _writing = away.stand_in(&other, None, limit).await.unwrap();
         assert!(away.rejoin(&node, &topology).await.unwrap() && !away.is_away());
@@ -281,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_matches_as_it_is_written() {
+    fn a_prefix_matches_literally() {
         assert_eq!(escaped("a[b]*?\\"), "a\\[b\\]\\*\\?\\\\");
         assert_eq!(escaped("user:"), "user:");
     }

@@ -6,7 +6,7 @@ use redisdb_node::command::Spec;
 
 use crate::error::Error;
 
-/// How a command is sent: what runs by itself may not run among others. Every way in names one of these, and so does
+/// The way in which a command is sent: some commands run by themselves only. Every way in names its context, and so does
 /// `explain`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Context {
@@ -21,12 +21,12 @@ pub(crate) enum Context {
 }
 
 const OWNED: &str = "it needs a connection of its own; run it on one, by `on_node(name)` and `dedicated()`";
-const HOLDS_UP: &str = "in a pipeline it would hold up what comes after it; call it by itself";
+const HOLDS_UP: &str = "it would hold up the commands after it in the pipeline; call it by itself";
 const NEVER_WAITS: &str =
-    "in a `MULTI` block nothing waits; put the command there that does not wait, or call it by itself";
+    "nothing waits in a `MULTI` block; use the command that does not wait, or call this one by itself";
 
 impl Context {
-    /// Says why a command is not sent like this because of what it does to its connection, if it is not.
+    /// Returns why a command cannot be sent in this context, because of its use of the connection; `None` if it can.
     pub(crate) fn refuses(self, spec: &Spec, cmd: &Cmd) -> Option<&'static str> {
         spec.needs_dedicated(cmd)?;
         match self {
@@ -38,7 +38,7 @@ impl Context {
     }
 }
 
-/// The row of a command.
+/// Returns the row of a command in the command table.
 pub(crate) fn row(cmd: &Cmd) -> Result<&'static Spec, Error> {
     command::lookup(cmd).ok_or_else(|| Error::unknown(cmd))
 }

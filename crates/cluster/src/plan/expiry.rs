@@ -8,7 +8,7 @@ use redis::Cmd;
 use redisdb_node::command::Spec;
 use redisdb_node::command::words;
 
-/// How a relative expiry stands in a command, and the absolute one that replaces it.
+/// The form of a relative expiry in a command, and of the absolute one that replaces it.
 enum Relative {
     /// The command's second argument: `EXPIRE key seconds`. The name changes.
     Argument { unit: Duration, absolute: &'static str },
@@ -16,11 +16,11 @@ enum Relative {
     Setex { unit: Duration },
     /// `RESTORE key ttl value`, with `ABSTTL` added; 0 means none.
     Restore,
-    /// An option and its value, from so many words after the last key on: `EX seconds`.
+    /// An option and its value, `EX seconds`; the options begin this many words after the last key.
     Options { after_key: usize },
 }
 
-/// Whether a command may say how long something is to live.
+/// Returns whether a command can have a relative expiry.
 pub(crate) fn tells_a_life(spec: &Spec) -> bool {
     relative(spec.name).is_some()
 }
@@ -41,21 +41,21 @@ fn relative(name: &str) -> Option<Relative> {
     }
 }
 
-/// The command with an absolute expiry in place of its relative one, the same for all nodes; `None` if it has none, or
-/// one that the server is to refuse. `now` is asked for the time if it matters.
+/// Returns the command with its relative expiry made absolute, the same for all nodes. `None` if it has none, or one that
+/// stays as it is, such as 0. `now` is called only for a command that can have one.
 pub(crate) fn absolute(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Option<Cmd> {
     let relative = relative(spec.name)?;
     let now = now();
     let words: Vec<&[u8]> = words(cmd).collect();
     match (relative, words.as_slice()) {
         (Relative::Argument { unit, absolute }, [_, key, time, rest @ ..]) => {
-            // What is over already is over by every clock, and must be at once: not when a clock that is ahead has come there.
+            // A time that is not positive ends the key at once. As an absolute one it would not, by a clock that is behind.
             at(time, unit, now)
                 .filter(|_| positive(time))
                 .map(|at| redis::cmd(absolute).arg(key).arg(at).arg(rest).take())
         }
         (Relative::Setex { unit }, [_, key, time, value]) => {
-            // A time that is not positive is an error of the server's, which must stay one.
+            // A time that is not positive is refused by the server, and must stay refused.
             at(time, unit, now)
                 .filter(|_| positive(time))
                 .map(|at| redis::cmd("SET").arg(key).arg(value).arg("PXAT").arg(at).take())
@@ -74,7 +74,7 @@ pub(crate) fn absolute(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime)
     }
 }
 
-/// `EX seconds` and `PX milliseconds` become `PXAT`; the options start at word `first` and end before `FIELDS`.
+/// Replaces `EX seconds` or `PX milliseconds` by `PXAT`. The options start at word `first` and end before `FIELDS`.
 fn options(words: &[&[u8]], first: usize, now: SystemTime) -> Option<Cmd> {
     let fields = words.iter().position(|word| word.eq_ignore_ascii_case(b"FIELDS"));
     let (at_word, unit) = words.iter().enumerate().skip(first).find_map(|(i, word)| {
@@ -95,7 +95,7 @@ fn options(words: &[&[u8]], first: usize, now: SystemTime) -> Option<Cmd> {
     Some(cmd)
 }
 
-/// The milliseconds since 1970 at which `time` units from now will have passed.
+/// Returns the moment `time` units from now, in milliseconds since 1970.
 fn at(time: &[u8], unit: Duration, now: SystemTime) -> Option<i64> {
     let time: i64 = std::str::from_utf8(time).ok()?.parse().ok()?;
     let now = i64::try_from(now.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// 1000 s after 1970.
+    /// Checks what is sent, 1000 s after 1970.
     fn check(words: &[&str], expected: &[&str]) {
         let mut cmd = Cmd::new();
         cmd.arg(words);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_is_over_at_once() {
+    fn an_expiry_that_is_not_positive_stays_relative() {
         for over in [["EXPIRE", "k", "0"], ["PEXPIRE", "k", "-5"]] {
             check(&over, &over);
         }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_would_refuse_is_left_for_it_to_refuse() {
+    fn an_expiry_that_the_server_refuses_is_left_for_it_to_refuse() {
         check(&["SET", "k", "v", "EX", "0"], &["SET", "k", "v", "EX", "0"]);
         check(&["SET", "k", "v", "EX", "x"], &["SET", "k", "v", "EX", "x"]);
         check(&["SET", "k", "v", "EX"], &["SET", "k", "v", "EX"]);

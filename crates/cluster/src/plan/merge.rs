@@ -11,14 +11,14 @@ use redisdb_node::command::Merge;
 #[derive(Debug)]
 pub(crate) struct PartValue {
     pub(crate) node: Arc<str>,
-    /// To how many of the caller's keys; to none if it is for the whole command.
+    /// The number of the caller's keys that it is for; 0 if it is for the whole command.
     pub(crate) n_keys: usize,
     pub(crate) value: Value,
 }
 
 /// Merges the replies; `Err` says what does not fit.
 ///
-/// `of_keys` says which part each of the caller's keys is in; it is empty if each part is the whole command.
+/// `of_keys` gives the part that each of the caller's keys is in; it is empty if each part is the whole command.
 pub(crate) fn merge(merge: Merge, of_keys: &[usize], parts: Vec<PartValue>) -> Result<Value, String> {
     match merge {
         Merge::Sum => {
@@ -60,7 +60,7 @@ pub(crate) fn merge(merge: Merge, of_keys: &[usize], parts: Vec<PartValue>) -> R
     }
 }
 
-/// Each element once, where it stands first.
+/// Returns each element once, at its first place.
 fn union(elements: Vec<Value>) -> Vec<Value> {
     let mut seen = HashSet::new();
     let is_first: Vec<bool> = elements.iter().map(|element| seen.insert(written(element))).collect();
@@ -68,7 +68,7 @@ fn union(elements: Vec<Value>) -> Vec<Value> {
     elements.into_iter().filter(|_| is_first.next() == Some(true)).collect()
 }
 
-/// What is the same for equal values only; `true` for a string, as nearly all are.
+/// Returns bytes that are the same for equal values only, with `true` for a string, as nearly all are.
 fn written(value: &Value) -> (bool, Cow<'_, [u8]>) {
     match value {
         Value::BulkString(bytes) => (true, Cow::Borrowed(bytes)),
@@ -76,7 +76,7 @@ fn written(value: &Value) -> (bool, Cow<'_, [u8]>) {
     }
 }
 
-/// Takes for each key the next element of its part.
+/// Returns for each key the next element of its part.
 fn in_order(of_keys: &[usize], parts: Vec<PartValue>) -> Result<Value, String> {
     let mut lists = Vec::with_capacity(parts.len());
     for PartValue { node, n_keys, value } in parts {
@@ -122,7 +122,7 @@ fn list(value: Value) -> Result<Vec<Value>, String> {
     }
 }
 
-/// What a value is, without showing it.
+/// Returns the kind of a value, without showing it.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Nil => "nil",

@@ -1,6 +1,6 @@
-//! Commands that one node decides: the others are sent their effect, not the command.
+//! Commands that one node decides: the other nodes are sent the effect, not the command.
 //!
-//! Which effect a command has is what Redis itself sends to its replicas.
+//! The effect is what Redis itself sends to its replicas.
 
 use redis::Cmd;
 use redis::Value;
@@ -8,16 +8,16 @@ use redisdb_node::command::Connection;
 use redisdb_node::command::Spec;
 use redisdb_node::command::words;
 
-/// How to tell the effect of a command from the reply of the node that decided it.
+/// The rule by which the effect of a command follows from the deciding node's reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decide {
     /// The others are sent the same command, and must give the same reply: `LPOP`.
     Same,
     /// The members that the reply names are removed: `SPOP`.
     Remove,
-    /// The same command under another name, if the reply says that it took, for nothing was there: `SETNX` becomes `SET`.
+    /// The same command under another name, if the reply says that it took because nothing was there: `SETNX` becomes `SET`.
     Unless(&'static str),
-    /// The same command under another name, if the reply says that it took, for something was there: `LPUSHX` becomes
+    /// The same command under another name, if the reply says that it took because something was there: `LPUSHX` becomes
     /// `LPUSH`.
     IfThere(&'static str),
     /// The same command under another name, whatever the reply: `GETSET` becomes `SET`.
@@ -28,47 +28,47 @@ pub(crate) enum Decide {
     Value,
     /// The field is set to the reply: `HINCRBYFLOAT`.
     Field,
-    /// The member, which stands at this position, gets the reply as its score: `ZINCRBY`, `ZADD .. INCR`.
+    /// The member at this position gets the reply as its score: `ZINCRBY`, `ZADD .. INCR`.
     Score { member: usize },
-    /// The entry gets the identifier of the reply, which stood at this position: `XADD`.
+    /// The entry gets the identifier in the reply, at this position: `XADD`.
     Entry { id: usize },
     /// `SET` without its conditions, if it took.
     Set,
-    /// The same command without these options, which stand between this word and `FIELDS`, if it took: `EXPIRE .. NX`.
+    /// The same command without these options, from this position up to `FIELDS`, if it took: `EXPIRE .. NX`.
     Without { from: usize, options: &'static [&'static str] },
-    /// The same command without its condition, for the fields for which it took: `HEXPIRE .. NX`.
+    /// The same command without its condition, for the fields that took it: `HEXPIRE .. NX`.
     Fields,
     /// The fields that were there are removed: `HGETDEL`.
     RemoveFields,
-    /// The members, which stand from this position on at every `step`-th word, get the scores that they have then:
-    /// `ZADD .. GT`, `GEOADD .. NX`.
+    /// The members, every `step`-th word from `first` on, get the scores that the deciding node has then: `ZADD .. GT`,
+    /// `GEOADD .. NX`.
     Scores { first: usize, step: usize },
 }
 
-/// What the other nodes are sent.
+/// The effect of a command, which the other nodes are sent.
 #[derive(Debug)]
 pub(crate) enum Effect {
     /// Nothing: the command did nothing.
     Nothing,
     /// The command itself; a node whose reply differs holds something else.
     Same,
-    /// This instead; where a number is given, a node that does not answer with it holds something else.
+    /// This command instead; a node that does not answer with the number, if there is one, holds something else.
     Instead(Cmd, Option<i64>),
 }
 
 const APPROXIMATE: &str = "how much `~` trims depends on how each server keeps the stream, so nodes would end up different; use `=`";
-const GROUPS: &str = "who gets an entry is up to each server's own consumer group; read the stream with `xread`, \
+const GROUPS: &str = "each server's own consumer group decides who gets an entry; read the stream with `xread`, \
                       or keep the group on one node, by `on_node(name)`";
 const BLOCKS: &str = "the deciding node would have to be waited for on a connection of its own; \
                       pop without blocking, or wait on one node, by `on_node(name)`";
-const PRODUCERS: &str = "whether an entry was added before is up to each server's own memory of its producers; \
+const PRODUCERS: &str = "each server's own memory of its producers decides whether an entry is new; \
                          add it without `IDMP`, or keep the stream on one node, by `on_node(name)`";
 const NEWER: &str = "its effect cannot be told from its reply; read first and write without a condition";
 
-/// What makes an expiry depend on the one that is there.
+/// The options that make an expiry depend on the one that is there.
 const EXPIRY: &[&str] = &["NX", "XX", "GT", "LT"];
 
-/// Returns how a command is decided; `Ok(None)` if its words leave nothing to decide; `Err` says why it cannot be.
+/// Returns how a command is decided; `Ok(None)` if its words leave nothing to decide; `Err` with the reason if it cannot be.
 pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str> {
     let words: Vec<&[u8]> = words(cmd).collect();
     let has = |option: &str| words.iter().skip(2).any(|word| word.eq_ignore_ascii_case(option.as_bytes()));
@@ -91,7 +91,7 @@ pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str
         "HINCRBYFLOAT" => Decide::Field,
         "ZINCRBY" => Decide::Score { member: 3 },
         "DELIFEQ" | "DELEX" => Decide::Delete,
-        // What it answers is the old value, and whether that had this digest only a server can tell.
+        // The reply is the old value, and only a server can tell whether it had this digest.
         "SET" if has_option("GET") && (has_option("IFDEQ") || has_option("IFDNE")) => return Err(NEWER),
         "SET" => Decide::Set,
         "EXPIRE" | "PEXPIRE" | "EXPIREAT" | "PEXPIREAT" => Decide::Without { from: 3, options: EXPIRY },
@@ -99,7 +99,7 @@ pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str
         "HGETDEL" => Decide::RemoveFields,
         "HSETEX" => Decide::Without { from: 2, options: &["FNX", "FXX"] },
         "MSETEX" => {
-            // What comes before the options is no option, whatever its text.
+            // Keys and values are no options, whatever their text.
             let last = spec.keys_of(cmd).ok().and_then(|keys| keys.last()).map_or(0, |(at, _)| at);
             Decide::Without { from: last + 2, options: &["NX", "XX"] }
         }
@@ -127,7 +127,7 @@ pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str
                 Some(id) if id.eq_ignore_ascii_case(b"IDMP") || id.eq_ignore_ascii_case(b"IDMPAUTO") => {
                     return Err(PRODUCERS);
                 }
-                // No identifier, so it is an option that is not known here, and the identifier comes after it.
+                // Not an identifier, so an unknown option, and the identifier comes after it.
                 Some(id) if !id.first().is_some_and(u8::is_ascii_digit) => return Err(NEWER),
                 _ => return Ok(None),
             }
@@ -140,7 +140,7 @@ pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str
     }))
 }
 
-/// Where the identifier of an `XADD` stands, and whether it trims approximately.
+/// Returns the position of the identifier of an `XADD`, and whether the command trims approximately.
 fn xadd_id(words: &[&[u8]]) -> (usize, bool) {
     let mut at = 2;
     let mut approximate = false;
@@ -159,7 +159,7 @@ fn xadd_id(words: &[&[u8]]) -> (usize, bool) {
 }
 
 impl Decide {
-    /// What the deciding node is asked in the same transaction, where the reply does not tell the effect.
+    /// Returns the question to the deciding node in the same transaction, where the reply does not tell the effect.
     pub(crate) fn question(self, cmd: &Cmd) -> Option<Cmd> {
         let Self::Scores { first, step } = self else { return None };
         let key = words(cmd).nth(1)?;
@@ -171,8 +171,8 @@ impl Decide {
         Some(question)
     }
 
-    /// Returns whether the node that decided found that something is not there, as far as its replies tell. One that was
-    /// emptied a moment ago says so of everything.
+    /// Returns whether the deciding node's replies say that something was missing there. A node that was emptied a moment ago
+    /// says so of everything.
     pub(crate) fn lacks_something(self, cmd: &Cmd, reply: &Value, answer: Option<&Value>) -> bool {
         let is_what_was_added = |at: usize| words(cmd).nth(at).is_some_and(|added| is_number(reply, added));
         match self {
@@ -189,7 +189,7 @@ impl Decide {
             Self::Value => is_what_was_added(2),
             Self::Field => is_what_was_added(3),
             Self::Score { member } => is_nothing(reply) || is_what_was_added(member - 1),
-            // An identifier by the clock is as good from an empty stream; of `5-*` it is the first one.
+            // `*` gives an identifier by the clock, as good from an empty stream, where `5-*` gives the first one.
             Self::Entry { id } => {
                 let is_first = |id: &[u8]| id.ends_with(b"-0") || id == b"0-1";
                 let by_clock = words(cmd).nth(id) == Some(b"*");
@@ -199,22 +199,22 @@ impl Decide {
                 let has = |option: &[u8]| words(cmd).skip(3).any(|word| word.eq_ignore_ascii_case(option));
                 (*reply == Value::Nil) != (has(b"NX") && !has(b"GET"))
             }
-            // So many were added, or a member that is there must be and is not.
+            // Members were added, or a named one has no score.
             Self::Scores { .. } => {
                 !is_nothing(reply) || answer.is_some_and(|answer| elements(answer).any(|s| *s == Value::Nil))
             }
         }
     }
 
-    /// Makes sure that what stands one by one in the reply, or in the answer to the [question](Self::question), is as much as
-    /// the command named: else nobody knows what belongs to which.
+    /// Checks that the reply, or the answer to the [question](Self::question), has one element for each field or member that
+    /// the command named. Otherwise nobody knows which element belongs to which.
     ///
     /// # Errors
-    /// How much it is, and how much it should be.
+    /// The two numbers.
     pub(crate) fn fits(self, cmd: &Cmd, reply: &Value, answer: Option<&Value>) -> Result<(), String> {
         let words: Vec<&[u8]> = words(cmd).collect();
         let (list, wanted) = match self {
-            // Of a key that is not there some versions say nothing else.
+            // Some versions reply nil if the key is missing.
             Self::Fields | Self::RemoveFields if *reply != Value::Nil => {
                 (reply, words.len().saturating_sub(fields_at(&words).unwrap_or_default()))
             }
@@ -229,7 +229,7 @@ impl Decide {
         }
     }
 
-    /// Returns the effect of a command, by the reply to it and to the [question](Self::question).
+    /// Returns the effect of a command, by its reply and the answer to the [question](Self::question).
     pub(crate) fn effect(self, cmd: &Cmd, reply: &Value, answer: Option<&Value>) -> Effect {
         self.derive(cmd, reply, answer).unwrap_or(Effect::Nothing)
     }
@@ -240,27 +240,19 @@ impl Decide {
         let instead = |cmd: &mut Cmd| Some(Effect::Instead(cmd.take(), None));
         let renamed = |name: &str| instead(redis::cmd(name).arg(words.get(1..)));
         match self {
-            Self::Same => (!is_nothing(reply)).then_some(Effect::Same),
+            Self::Same | Self::Unless(_) | Self::IfThere(_) | Self::Delete | Self::Without { .. }
+                if is_nothing(reply) =>
+            {
+                None
+            }
+            Self::Same => Some(Effect::Same),
             Self::Remove => {
                 let members: Vec<&[u8]> = elements(reply).filter_map(bytes).collect();
                 let n = i64::try_from(members.len()).ok()?;
                 (n > 0).then(|| Effect::Instead(redis::cmd("SREM").arg(key).arg(members).take(), Some(n)))
             }
-            Self::Unless(name) | Self::IfThere(name) => {
-                if is_nothing(reply) {
-                    None
-                } else {
-                    renamed(name)
-                }
-            }
-            Self::Always(name) => renamed(name),
-            Self::Delete => {
-                if is_nothing(reply) {
-                    None
-                } else {
-                    instead(redis::cmd("DEL").arg(key))
-                }
-            }
+            Self::Unless(name) | Self::IfThere(name) | Self::Always(name) => renamed(name),
+            Self::Delete => instead(redis::cmd("DEL").arg(key)),
             Self::Value => instead(redis::cmd("SET").arg(key).arg(bytes(reply)?).arg("KEEPTTL")),
             Self::Field => instead(redis::cmd("HSET").arg(key).arg(words.get(2)?).arg(bytes(reply)?)),
             Self::Score { member } => {
@@ -290,13 +282,13 @@ impl Decide {
                         _ => _ = set.arg(option),
                     }
                 }
-                // Where it answers the old value, that tells whether it took; else its answer says so itself.
+                // With `GET` the old value tells whether it took, without it the reply does.
                 let took = if answers_old { took_if.unwrap_or(true) } else { *reply != Value::Nil };
                 if took { instead(&mut set) } else { None }
             }
             Self::Without { from, options } => {
                 let is_field = |word: &[u8]| word.eq_ignore_ascii_case(b"FIELDS");
-                // After where the options begin: a key may be called so too.
+                // Looked for after the key, which may be called `FIELDS` too.
                 let until = words.iter().skip(from).position(|word| is_field(word));
                 let until = until.map_or(words.len(), |at| from + at);
                 let is_kept = |(at, word): &(usize, &&[u8])| {
@@ -305,7 +297,7 @@ impl Decide {
                 };
                 let mut without = Cmd::new();
                 words.iter().enumerate().filter(is_kept).for_each(|(_, word)| _ = without.arg(word));
-                if is_nothing(reply) { None } else { instead(&mut without) }
+                instead(&mut without)
             }
             Self::Fields => {
                 let (fields, time) = (words.get(fields_at(&words)?..)?, words.get(..3)?);
@@ -348,7 +340,7 @@ fn is_nothing(reply: &Value) -> bool {
     }
 }
 
-/// The elements of a list; of anything else, itself.
+/// Returns the elements of a list; any other value is its own only element.
 fn elements(value: &Value) -> std::slice::Iter<'_, Value> {
     match value {
         Value::Array(elements) | Value::Set(elements) => elements.iter(),
@@ -371,7 +363,7 @@ fn is_number(reply: &Value, number: &[u8]) -> bool {
     numbers.is_some_and(|(found, number)| found == number || (found - number).abs() <= number.abs() * 1e-15)
 }
 
-/// Where the fields stand: after the word `FIELDS` and their number.
+/// Returns the position of the fields: after the word `FIELDS` and their number.
 fn fields_at(words: &[&[u8]]) -> Option<usize> {
     words.iter().skip(2).position(|word| word.eq_ignore_ascii_case(b"FIELDS")).map(|at| at + 2 + 2)
 }
@@ -390,7 +382,7 @@ mod tests {
         Value::Array(elements.iter().map(|element| text(element)).collect())
     }
 
-    /// The command, the reply of the node that decided it, and what the others are sent.
+    /// Checks what the other nodes are sent for a command, by the reply of the node that decided it.
     fn check(words: &str, reply: Value, expected: &str) {
         check_asking(words, reply, None, expected);
     }
@@ -413,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_chose_is_what_is_sent() {
+    fn the_choice_of_the_server_is_sent() {
         check("SPOP s", text("a"), "SREM s a");
         check("SPOP s 2", list(&["a", "b"]), "SREM s a b");
         check("SPOP s", Value::Nil, "nothing");
@@ -433,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_is_sent_as_what_came_of_it() {
+    fn a_condition_is_sent_as_its_effect() {
         check("SETNX k v", Value::Int(1), "SET k v");
         check("SETNX k v", Value::Int(0), "nothing");
         check("MSETNX a 1 b 2", Value::Int(1), "MSET a 1 b 2");
@@ -454,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_fields_of_a_hash_only_those_that_took_it_are_sent() {
+    fn only_the_fields_of_a_hash_that_took_it_are_sent() {
         let took = |codes: &[i64]| Value::Array(codes.iter().copied().map(Value::Int).collect());
         check("HPEXPIREAT h 9 NX FIELDS 3 a NX c", took(&[1, 0, 2]), "HPEXPIREAT h 9 FIELDS 2 a c");
         check("HPEXPIREAT h 9 nx fields 2 a NX", took(&[-2, 1]), "HPEXPIREAT h 9 FIELDS 1 NX");
@@ -487,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_are_sent_as_they_are_then() {
+    fn scores_are_sent_as_the_deciding_node_has_them() {
         let scores = || Some(Value::Array(vec![text("5"), Value::Nil, text("7")]));
         check_asking("ZADD z GT CH 1 a 2 b 3 c", Value::Int(2), scores(), "ZADD z 5 a 7 c");
         check_asking("GEOADD g NX 1 2 a 3 4 b 5 6 c", Value::Int(2), scores(), "ZADD g 5 a 7 c");
@@ -495,7 +487,7 @@ mod tests {
         check_asking("ZADD z XX 1 a", Value::Int(0), none(), "nothing");
     }
 
-    /// The command, and the replies that say, or do not, that something was missing.
+    /// Checks which replies to a command say that something was missing.
     fn check_lacks(command: &str, lacking: &[Value], found: &[Value]) {
         let mut cmd = Cmd::new();
         cmd.arg(command.split(' ').collect::<Vec<_>>());
@@ -508,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_that_something_was_missing() {
+    fn a_reply_tells_whether_something_was_missing() {
         let (no, yes, ok) = (|| Value::Int(0), || Value::Int(1), || Value::Okay);
         for pop in ["LPOP l", "SPOP s", "GETDEL k", "GETSET k v", "LMOVE a b LEFT LEFT", "SET k v GET"] {
             check_lacks(pop, &[Value::Nil], &[text(""), text("x")]);
@@ -570,7 +562,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_nothing_to_decide_and_what_cannot_be_decided() {
+    fn some_commands_leave_nothing_to_decide_and_some_cannot_be_decided() {
         let how = |command: &str| {
             let mut cmd = Cmd::new();
             cmd.arg(command.split(' ').collect::<Vec<_>>());

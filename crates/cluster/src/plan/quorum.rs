@@ -62,7 +62,7 @@ impl Quorum {
 mod tests {
     use super::*;
 
-    /// `y`, `n`, or `-` for an error, of so many nodes.
+    /// Returns a quorum of `n_nodes` with these votes: `y`, `n`, or `-` for an error.
     fn quorum(n_nodes: usize, votes: &str) -> Quorum {
         let mut quorum = Quorum::of(n_nodes);
         for vote in votes.chars() {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_decided_as_soon_as_the_others_can_change_nothing() {
+    fn a_vote_is_decided_as_soon_as_the_others_can_change_nothing() {
         assert!(quorum(3, "yy").is_decided() && quorum(3, "nn").is_decided() && quorum(3, "n-").is_decided());
         assert!(
             !quorum(3, "y").is_decided() && !quorum(3, "yn").is_decided() && !quorum(5, "nn").is_decided()

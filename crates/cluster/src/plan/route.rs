@@ -16,12 +16,12 @@ const KEYLESS: &str = "without keys it has no owner; run it on one node, by `on_
 const EVERY_NODE: &str =
     "a block and a transaction run on one node, and this is for every node; call it outside of them";
 const PATTERN: &str = "its pattern reads keys that may be on other nodes; give it the hash tag of the key, as in \
-                       `{user:1}:*`, or read them by `mget` and sort here";
+                       `{user:1}:*`, or read the keys by `mget` and sort them yourself";
 
-/// Decides where a command goes that runs by itself or in a pipeline.
+/// Returns the plan of a command that runs by itself or in a pipeline.
 ///
-/// `serving` says which node answers for a key, its owner as a rule. `colocated` accepts keys that do not belong
-/// together but live on one node today.
+/// `serving` gives the node that answers for a key, as a rule its owner. `colocated` accepts keys without a common hash tag
+/// that one node owns today.
 pub(crate) fn route(
     ring: &HashRing,
     serving: impl Fn(&[u8]) -> usize,
@@ -47,7 +47,7 @@ pub(crate) fn route(
                 None => Ok(Plan::Parts(shares.split(), merge)),
             }
         }
-        // What the only node says of itself is the whole answer, and needs no name.
+        // The only node's reply is the whole answer, and needs no name.
         OnRing::EveryNode(_) if is_everything(ring, colocated) => Ok(Plan::One(0)),
         OnRing::EveryNode(merge) => Ok(Plan::Every(merge)),
         OnRing::AnyNode => Ok(Plan::Any),
@@ -56,7 +56,7 @@ pub(crate) fn route(
     }
 }
 
-/// Decides on which node commands run together, in one block or one transaction: on the owner of all their keys.
+/// Returns the node on which commands run together, in one block or one transaction: the owner of all their keys.
 pub(crate) fn route_together<'a>(
     ring: &HashRing,
     commands: impl Iterator<Item = (&'static Spec, &'a Cmd)> + Clone,
@@ -74,7 +74,7 @@ pub(crate) fn route_together<'a>(
     Ok(common_key(ring, "MULTI", commands, colocated)?.map_or(0, |key| ring.lookup(key)))
 }
 
-/// Says why a command is not sent like this, whatever its keys are.
+/// Checks that a command may be sent in this context, whatever its keys are.
 fn sendable(spec: &Spec, cmd: &Cmd, context: Context) -> Result<(), Error> {
     let reason = match spec.ring {
         OnRing::Refuse(reason) => Some(reason),
@@ -83,16 +83,16 @@ fn sendable(spec: &Spec, cmd: &Cmd, context: Context) -> Result<(), Error> {
     reason.map_or(Ok(()), |reason| Err(Error::refused(spec.name, "ring", reason)))
 }
 
-/// Whether all that there is lives on one node, and that is accepted.
+/// Returns whether the ring has only one node, and the caller accepts that as one place for all keys.
 fn is_everything(ring: &HashRing, colocated: bool) -> bool {
     colocated && ring.len() == 1
 }
 
-/// The key whose owner has all that these commands name, which must belong together; `None` if they name nothing, and one
-/// node has everything.
+/// Returns a key whose owner has all keys of these commands, which must belong together. `None` if they have no keys and
+/// one node has everything.
 fn common_key<'a>(
     ring: &HashRing,
-    command: &'static str,
+    name: &'static str,
     commands: impl Iterator<Item = (&'static Spec, &'a Cmd)> + Clone,
     colocated: bool,
 ) -> Result<Option<&'a [u8]>, Error> {
@@ -101,22 +101,22 @@ fn common_key<'a>(
     let belongs = |first: &[u8], key: &[u8]| {
         ring.tag(key) == ring.tag(first) || colocated && ring.lookup(key) == ring.lookup(first)
     };
-    for command_ in commands.clone() {
-        for (_, key) in keys(command_)? {
+    for command in commands.clone() {
+        for (_, key) in keys(command)? {
             if !belongs(first.get_or_insert(key), key) {
                 let mut named = Vec::new();
-                for command_ in commands {
+                for command in commands {
                     let owned = |(_, key): (_, &[u8])| (key.to_vec(), ring.name(ring.lookup(key)).to_owned());
-                    named.extend(keys(command_)?.map(owned));
+                    named.extend(keys(command)?.map(owned));
                 }
-                return Err(Error::CrossNode(Box::new(CrossNode { command, keys: named })));
+                return Err(Error::CrossNode(Box::new(CrossNode { command: name, keys: named })));
             }
         }
     }
     if is_everything(ring, colocated) {
         return Ok(first);
     }
-    let Some(first) = first else { return Err(Error::refused(command, "ring", KEYLESS)) };
+    let Some(first) = first else { return Err(Error::refused(name, "ring", KEYLESS)) };
     for (spec, cmd) in commands {
         let is_there = |pattern| tagged(ring, pattern).is_some_and(|fixed| belongs(first, fixed));
         if !spec.patterns_of(cmd).all(is_there) {
@@ -126,7 +126,7 @@ fn common_key<'a>(
     Ok(Some(first))
 }
 
-/// What stands before the `*` of a pattern, if there is a hash tag in it, which nothing that replaces the `*` can change.
+/// Returns the part of a pattern before its `*`, if that has a hash tag: nothing that replaces the `*` can change the tag.
 fn tagged<'a>(ring: &HashRing, pattern: &'a [u8]) -> Option<&'a [u8]> {
     let fixed = pattern.split(|byte| *byte == b'*').next()?;
     (ring.tag(fixed).len() < fixed.len()).then_some(fixed)

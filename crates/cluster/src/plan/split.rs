@@ -13,9 +13,9 @@ use crate::error::Error;
 pub(crate) struct Part {
     /// The node, as its index in the ring.
     pub(crate) node: usize,
-    /// The same command with this node's keys only, and what belongs to them.
+    /// The same command with this node's keys only, and the words that belong to them.
     pub(crate) cmd: Cmd,
-    /// How many of the caller's keys these are.
+    /// The number of the caller's keys in it.
     pub(crate) n_keys: usize,
 }
 
@@ -24,31 +24,32 @@ pub(crate) struct Part {
 pub(crate) struct Split {
     /// In the order of the nodes.
     pub(crate) parts: Vec<Part>,
-    /// Which part each of the caller's keys is in; nothing if each part is the whole command.
+    /// The part that each of the caller's keys is in; empty if each part is the whole command.
     pub(crate) of_keys: Vec<usize>,
 }
 
 impl Split {
-    /// The whole command for each of these nodes.
+    /// Returns parts for these nodes that stand for the whole command, and do not repeat it.
     pub(crate) fn whole(nodes: impl Iterator<Item = usize>) -> Self {
         let parts = nodes.map(|node| Part { node, cmd: Cmd::new(), n_keys: 0 });
         Self { parts: parts.collect(), of_keys: Vec::new() }
     }
 }
 
-/// How a command is to be split whose keys are [`Keys::Each`]: by the nodes that serve them.
+/// The shares of the nodes in a command whose keys are [`Keys::Each`], by the nodes that serve the keys.
 pub(crate) struct Shares<'a> {
     cmd: &'a Cmd,
-    /// How many words stand before the keys, and how many a key has with what belongs to it.
+    /// The number of words before the keys.
     first: usize,
+    /// The number of words of a key and what belongs to it.
     step: usize,
     /// The node that serves each key.
     of_keys: Vec<usize>,
-    /// Of each node.
+    /// The share of each node.
     shares: Vec<Share>,
 }
 
-/// What a node is to be sent, so that its part need not grow word by word.
+/// The size of a node's part, so that the part need not grow word by word.
 #[derive(Clone, Copy, Default)]
 struct Share {
     n_keys: usize,
@@ -82,7 +83,7 @@ impl<'a> Shares<'a> {
         Ok(Self { cmd, first, step, of_keys, shares })
     }
 
-    /// The node that all of it goes to, if it is one.
+    /// Returns the node that serves all of the keys, if one does.
     pub(crate) fn only(&self) -> Option<usize> {
         let node = self.of_keys.first().copied().unwrap_or(0);
         self.shares.get(node).is_some_and(|share| share.n_keys == self.of_keys.len()).then_some(node)
@@ -115,7 +116,7 @@ impl<'a> Shares<'a> {
     }
 }
 
-/// The words from one on.
+/// Returns the words from `first` on.
 // Not `skip`, which asks at each word whether it has skipped.
 fn words_from(cmd: &Cmd, first: usize) -> impl Iterator<Item = &[u8]> {
     let mut words = words(cmd);
