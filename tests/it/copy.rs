@@ -279,7 +279,7 @@ async fn explain_says_where_a_command_goes() {
     let explain = |words: &[&str]| copy.explain(redis::Cmd::new().arg(words)).to_string();
     assert_eq!(explain(&["SET", "k", "v"]), "`SET` on a copy: to every node; each reply is kept");
     assert!(explain(&["SET", "k", "v", "EX", "9"]).contains("as one point in time"));
-    assert!(explain(&["SET", "k", "v", "NX"]).contains("; what came of it goes to the others"));
+    assert!(explain(&["SET", "k", "v", "NX"]).contains("; its effect goes to the others"));
     assert!(explain(&["EVAL", "return 1", "0"]).starts_with("`EVAL` cannot run on a copy: "));
     let first = copy.node_for("k").name().to_owned();
     assert_eq!(

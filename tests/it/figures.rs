@@ -466,7 +466,7 @@ fn of_a_configuration() {
         POLICY,
         "Self::Repair { keys_per_second: 10_000 }",
     );
-    check(PAGE, "# or \"any\", the default, or \"all\"", POLICY, "#[default] Any, So many.");
+    check(PAGE, "# or \"any\", the default, or \"all\"", POLICY, "#[default] Any, This many are needed.");
     check(PAGE, "read_from = \"in_sync\" # the default", POLICY, "#[default] InSync,");
     check(PAGE, "on_down = \"fail\" # the default", POLICY, "#[default] Fail,");
 }

@@ -1,4 +1,4 @@
-//! A ring or a copy as data: a configuration file holds it, and a builder gathers it.
+//! The configuration of a ring or a copy, as data for a file and for builders.
 
 mod text;
 mod written;
@@ -46,16 +46,16 @@ use crate::policy::WriteTo;
 #[serde(try_from = "Written")]
 #[non_exhaustive]
 pub struct TopologyConfig {
-    /// Whether each key is on one node or on all.
+    /// The strategy: each key is on one node, or on all.
     pub strategy: Strategy,
-    /// Whose placement it is. Default: our own. The others come with the feature `layouts`.
+    /// The placement. Default: our own. Those of other programs come with the feature `layouts`.
     #[serde(skip_serializing_if = "is_default")]
     pub layout: Layout,
-    /// Which part of a key decides where it is. Default: the rule of the layout, for our own that of Redis Cluster.
+    /// The rule for the part of a key that is hashed. Default: that of the layout; our own has that of Redis Cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hash_tag: Option<HashTag>,
-    /// By the names of nodes: what is hashed for them in a compatible layout, where that is not what the layout makes
-    /// of the name.
+    /// The text that a compatible layout hashes for a node, by the node's name, where the layout would make another one of
+    /// the name.
     #[cfg(feature = "layouts")]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -75,13 +75,13 @@ pub struct TopologyConfig {
     /// On a copy: what is done with a node that has missed writes or lost its data. Default: it is brought back.
     #[serde(skip_serializing_if = "is_default")]
     pub on_return: OnReturn,
-    /// On a copy: what the servers are marked with; see [`CopyBuilder::identity`](crate::CopyBuilder::identity).
+    /// On a copy: the name with which the servers are marked; see [`CopyBuilder::identity`](crate::CopyBuilder::identity).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// How long connecting may take, in milliseconds, for nodes that do not say.
+    /// The longest time that connecting may take, in milliseconds, for nodes without their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_timeout_ms: Option<u64>,
-    /// How long a reply may take, in milliseconds, for nodes that do not say.
+    /// The longest time that a reply may take, in milliseconds, for nodes without their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_timeout_ms: Option<u64>,
     /// The nodes.
@@ -92,7 +92,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What is done with several servers.
+/// The way in which keys are kept on several servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -107,8 +107,8 @@ impl TopologyConfig {
     /// Reads TOML.
     ///
     /// # Errors
-    /// [`ConfigError::Syntax`], with the line, and nothing of what stands there: it may hold a password. So is what cannot be
-    /// meant, such as a setting of the other strategy, a time of 0, or a password that stands in the URL too.
+    /// [`ConfigError::Syntax`], with the line but none of its text, which may hold a password. A setting that cannot be meant
+    /// is an error too: one of the other strategy, a time of 0, a password that stands in the URL as well.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         text::from_toml(text)
     }
@@ -124,7 +124,7 @@ impl TopologyConfig {
     /// Reads a file: JSON if its name ends in `.json`, otherwise TOML.
     ///
     /// # Errors
-    /// [`ConfigError`], if it cannot be read or is wrong.
+    /// [`ConfigError`], if the file cannot be read or is wrong.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let text = fs::read_to_string(path).map_err(|error| ConfigError::File {
@@ -139,7 +139,7 @@ impl TopologyConfig {
     }
 }
 
-/// What is wrong with a configuration. It never shows a password.
+/// The error of a configuration. It never shows a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -194,18 +194,18 @@ pub enum ConfigError {
         /// What it was used for.
         wanted: Strategy,
     },
-    /// What is to be done with the keys of a node that is down cannot be done.
+    /// The setting for keys whose node is down is wrong.
     #[error("on_down: {reason}")]
     OnDown {
         /// Why.
         reason: &'static str,
     },
-    /// More nodes must take a write than there are.
+    /// More nodes must take a write than there are, or none.
     #[error("{wanted} nodes must take a write, but there are {nodes}")]
     WriteTo {
-        /// How many must.
+        /// The number of nodes that must.
         wanted: usize,
-        /// How many there are.
+        /// The number of nodes that there are.
         nodes: usize,
     },
 }
@@ -218,7 +218,7 @@ mod tests {
     use crate::policy::Rejoin;
 
     #[test]
-    fn what_is_done_about_a_node_that_is_down_is_read_and_written_alike() {
+    fn every_on_down_is_read_as_it_is_written() {
         for (text, expected) in [
             (r#""fail""#, OnDown::Fail),
             (r#"{"failover":{"ttl_cap_ms":60000}}"#, OnDown::Failover { ttl_cap: Duration::from_secs(60) }),

@@ -23,13 +23,13 @@ pub use self::repair::RepairError;
 pub use self::repair::RepairReason;
 pub(crate) use self::says::first_word;
 
-/// What went wrong on a ring or a copy.
+/// The error of a call on a ring or a copy.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Error {
-    /// One node answered with an error, or it is not known what became of the command there.
+    /// One node failed: it answered with an error, could not be reached, or did not answer.
     Node(node::Error),
-    /// No node that could answer can be reached; on a ring that is the owner of the key.
+    /// No node can answer: on a ring the owner of the key, on a copy any node that is in sync.
     Unavailable(Box<Unavailable>),
     /// The keys do not belong together, and the command cannot be split.
     CrossNode(Box<CrossNode>),
@@ -47,21 +47,21 @@ pub enum Error {
         /// The command.
         command: String,
     },
-    /// The keys of the command cannot be told.
+    /// The keys of the command cannot be found.
     Keys {
         /// The command.
         command: &'static str,
-        /// What is wrong with it.
+        /// Why.
         reason: KeyError,
     },
-    /// Some parts of a command for several nodes failed, or all; the others were executed. Through redis-rs and `query`
-    /// that is also a question to each node that not all of them answered.
+    /// Some or all parts of a command for several nodes failed; the other parts were executed. Through redis-rs and `query`, a
+    /// question to each node is such a command, if a node did not answer.
     Partial(Box<Partial>),
-    /// The replies of several nodes do not make the one that was asked for. The command was executed.
+    /// The replies of several nodes cannot be merged into one of the type that was asked for. The command was executed.
     Merged(Box<Merged>),
     /// Fewer nodes took a write than [`WriteTo`](crate::WriteTo) wants. Those that took it keep it.
     TooFewReplies(Box<TooFewReplies>),
-    /// Fewer nodes answered than are needed for what compares them.
+    /// Fewer nodes answered than a comparison of them needs.
     TooFewNodes(Box<TooFewNodes>),
     /// The nodes gave different answers where one was asked for.
     Disagreement(Box<TooFewReplies>),
@@ -89,7 +89,7 @@ pub enum Error {
     Config(ConfigError),
 }
 
-/// Why no node answered.
+/// The reasons why no node can answer.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Unavailable {
@@ -97,16 +97,16 @@ pub struct Unavailable {
     pub command: &'static str,
     /// The first key, if the command has one.
     pub key: Option<Vec<u8>>,
-    /// What each node that was asked said; on a ring there is one.
+    /// The error of each node that was asked; on a ring there is one.
     pub errors: Vec<node::Error>,
-    /// The nodes of a copy that do not count, because they have missed a write or came back with another memory.
+    /// The nodes of a copy that do not count, because they have missed a write, or came back with other data.
     pub behind: Vec<String>,
-    /// The nodes of a copy that did it all the same, though they are behind, or had been emptied a moment before: what they
-    /// did is undone when they are made equal to the others.
+    /// The nodes of a copy that executed it all the same, though they are behind, or had been emptied a moment before. Repair
+    /// will overwrite what they did.
     pub in_vain: Vec<String>,
 }
 
-/// Replies of several nodes that are not what was asked for together.
+/// Replies of several nodes that cannot be merged into the one that was asked for.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Merged {
@@ -118,7 +118,7 @@ pub struct Merged {
     pub reason: redis::RedisError,
 }
 
-/// Which keys of a command live where.
+/// The keys of a command that are on several nodes.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct CrossNode {
@@ -128,7 +128,7 @@ pub struct CrossNode {
     pub keys: Vec<(Vec<u8>, String)>,
 }
 
-/// What became of each part of a command that was split.
+/// The outcome of each part of a command that was split.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Partial {
@@ -146,17 +146,17 @@ pub struct PartReply {
     pub node: String,
     /// The keys it owns, in the order of the command; none if the command has no keys.
     pub keys: Vec<Vec<u8>>,
-    /// What it said.
+    /// The reply of the node.
     pub reply: Result<Value, node::Error>,
 }
 
 impl Partial {
-    /// The keys whose part failed, each with the reason.
+    /// Returns the keys whose part failed, each with the error.
     pub fn failed_keys(&self) -> impl Iterator<Item = (&[u8], &node::Error)> {
         self.failures().flat_map(|(part, error)| part.keys.iter().map(move |key| (key.as_slice(), error)))
     }
 
-    /// The keys whose part was executed.
+    /// Returns the keys whose part was executed.
     pub fn done_keys(&self) -> impl Iterator<Item = &[u8]> {
         self.parts
             .iter()
@@ -164,7 +164,7 @@ impl Partial {
             .flat_map(|part| part.keys.iter().map(Vec::as_slice))
     }
 
-    /// What became of each of these keys of a command whose reply has an element for each key.
+    /// Returns the outcome for each of these keys, of a command whose reply has an element for each key.
     pub(crate) fn by_key<T: FromRedisValue>(self, keys: &[Vec<u8>]) -> Vec<Result<T, Error>> {
         let command = self.command;
         let mut found = HashMap::with_capacity(keys.len());
@@ -207,55 +207,55 @@ impl Partial {
 pub struct TooFewReplies {
     /// The command.
     pub command: &'static str,
-    /// How many nodes should have taken it.
+    /// The number of nodes that should have taken it.
     pub wanted: usize,
-    /// What each node said.
+    /// The outcome on each node.
     pub replies: Replies<Value>,
 }
 
-/// Why nothing could be compared.
+/// A comparison of nodes that too few of them answered.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TooFewNodes {
     /// `verify`, for example.
     pub command: &'static str,
-    /// How many nodes it needs at least.
+    /// The number of nodes that it needs.
     pub wanted: usize,
     /// The nodes that answered.
     pub answered: Vec<String>,
-    /// What became of the others.
+    /// The errors of the others.
     pub errors: Vec<node::Error>,
 }
 
 impl Error {
-    /// A command that is not sent, with the reason and what to do instead.
+    /// Returns the error of a command that is not sent, with the reason and what to do instead.
     pub(crate) fn refused(command: &str, strategy: &'static str, reason: impl Into<String>) -> Self {
         Self::Unsupported { command: command.to_owned(), strategy, reason: reason.into() }
     }
 
-    /// Replies of these nodes that cannot be made one, or not one of the type that was asked for.
+    /// Returns the error of replies that cannot be merged, or not into one of the type that was asked for.
     pub(crate) fn unmerged(command: &'static str, nodes: &[Arc<str>], reason: redis::RedisError) -> Self {
         let nodes = nodes.iter().map(|name| name.to_string()).collect();
         Self::Merged(Box::new(Merged { command, nodes, reason }))
     }
 
-    /// A node of a copy that was not repaired.
+    /// Returns the error of a node of a copy that was not repaired.
     pub(crate) fn unrepaired(node: &str, reason: RepairReason) -> Self {
         Self::Repair(RepairError::new(node, reason))
     }
 
-    /// A command without a row.
+    /// Returns the error of a command without a row.
     pub(crate) fn unknown(cmd: &Cmd) -> Self {
         Self::UnknownCommand { command: first_word(cmd) }
     }
 
-    /// A command whose keys cannot be told.
+    /// Returns the error of a command whose keys cannot be found.
     pub(crate) fn keys(spec: &Spec) -> impl Fn(KeyError) -> Self + use<> {
         let command = spec.name;
         move |reason| Self::Keys { command, reason }
     }
 
-    /// A command that no node can answer.
+    /// Returns the error of a command that no node can answer.
     pub(crate) fn unavailable(
         command: &'static str,
         key: Option<&[u8]>,
@@ -266,7 +266,7 @@ impl Error {
         Self::Unavailable(Box::new(Unavailable { command, key, errors, behind, in_vain: Vec::new() }))
     }
 
-    /// The same, of a command that these nodes have done in vain.
+    /// Returns the same error, of a command that these nodes have executed in vain.
     pub(crate) fn done_in_vain(self, nodes: Vec<String>) -> Self {
         match self {
             Self::Unavailable(unavailable) => {
@@ -276,7 +276,7 @@ impl Error {
         }
     }
 
-    /// The errors of single nodes behind this one.
+    /// Returns the errors of single nodes in this one.
     pub fn node_errors(&self) -> Vec<&node::Error> {
         match self {
             Self::Node(error) => vec![error],
@@ -290,7 +290,7 @@ impl Error {
         }
     }
 
-    /// The code of the error reply, `WRONGTYPE` for example, if every node that failed gave the same.
+    /// Returns the code of the error reply, `WRONGTYPE` for example, if every node that failed gave the same.
     pub fn code(&self) -> Option<&str> {
         let errors = self.node_errors();
         let code = errors.first()?.code()?;
@@ -372,7 +372,7 @@ impl From<BuildError> for Error {
     }
 }
 
-/// A builder is made of itself without an error.
+/// The error of a builder that is made of itself, which cannot fail.
 impl From<std::convert::Infallible> for Error {
     fn from(never: std::convert::Infallible) -> Self {
         match never {}

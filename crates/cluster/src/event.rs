@@ -12,10 +12,10 @@ use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 use crate::engine::replace::Replaced;
 use crate::health::Health;
 
-/// How many events a listener may be behind before it misses the oldest.
+/// The number of events that a listener may be behind before it misses the oldest.
 const KEPT: usize = 256;
 
-/// What happened to the nodes of a ring or a copy.
+/// An event of the nodes of a ring or a copy.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -23,14 +23,14 @@ pub enum Event {
     Node {
         /// The node.
         node: String,
-        /// What has changed.
+        /// The change.
         event: NodeEvent,
     },
-    /// On a copy: how a node is now, as its watcher sees it, from a quarter of a second to a second later.
+    /// On a copy: the health of a node has changed, as its supervisor sees it, a quarter of a second to a second later.
     Health {
         /// The node.
         node: String,
-        /// How it is.
+        /// Its health now.
         health: Health,
     },
     /// On a ring: other nodes answer for the keys of this one, which is down, as [`OnDown`](crate::OnDown) says.
@@ -43,9 +43,9 @@ pub enum Event {
         /// The node.
         node: String,
     },
-    /// Other nodes were put in place of the present ones.
+    /// The nodes were replaced by others.
     Replaced(Replaced),
-    /// This listener was too slow, and has missed so many events.
+    /// This listener was too slow, and has missed this many events.
     Missed(u64),
 }
 
@@ -69,7 +69,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// What tells of events, to whoever listens.
+/// The sender of events to all listeners.
 #[derive(Debug, Clone)]
 pub(crate) struct Events(broadcast::Sender<Event>);
 
@@ -80,12 +80,12 @@ impl Default for Events {
 }
 
 impl Events {
-    /// Tells of an event. Without a listener it is forgotten.
+    /// Sends an event. Without a listener the event is lost.
     pub(crate) fn tell(&self, event: Event) {
         let _nobody_listens = self.0.send(event);
     }
 
-    /// The events from now on. It ends when the last handle and the last node are gone.
+    /// Returns the events from now on. The stream ends when the last handle and the last node are gone.
     pub(crate) fn stream(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
         let missed = |BroadcastStreamRecvError::Lagged(n)| Event::Missed(n);
         BroadcastStream::new(self.0.subscribe()).map(move |event| event.unwrap_or_else(missed))

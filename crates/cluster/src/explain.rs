@@ -16,7 +16,7 @@ use crate::plan::Planner;
 use crate::plan::context::Context;
 use crate::plan::context::row;
 
-/// Where a command would go and why, or why it would not; shown as a sentence. A call is decided by the same rules.
+/// An explanation where a command would go and why, or why it would not; shown as a sentence. A call goes by the same rules.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Explanation {
@@ -24,11 +24,11 @@ pub struct Explanation {
     pub command: String,
     /// `ring` or `copy`.
     pub strategy: &'static str,
-    /// Where it would go.
+    /// The place where it would go.
     pub decision: Decision,
 }
 
-/// Where a command would go.
+/// The place where a command would go.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Decision {
@@ -43,17 +43,17 @@ pub enum Decision {
     Split {
         /// Each node and how many of the keys it owns.
         parts: Vec<(String, usize)>,
-        /// How the replies become one.
+        /// The rule by which the replies become one.
         merge: Merge,
     },
     /// To every node.
     EveryNode {
-        /// How the replies become one; `None` where each is kept apart.
+        /// The rule by which the replies become one; `None` where each is kept apart.
         merge: Option<Merge>,
-        /// Whether a relative expiry becomes an absolute one first.
+        /// A relative expiry becomes an absolute one first.
         absolute: bool,
     },
-    /// To this node, which decides what it does; what came of it goes to the others.
+    /// To this node, which decides what it does; its effect goes to the others.
     Decided {
         /// The node's name.
         node: String,
@@ -64,12 +64,12 @@ pub enum Decision {
     Refused(Error),
 }
 
-/// Where a command would go that is called by itself.
+/// Explains a command that is called by itself.
 pub(crate) fn alone<P: Planner>(planner: &P, cmd: &Cmd) -> Explanation {
     explain(planner, cmd, Context::Alone)
 }
 
-/// Where each command of a pipeline would go.
+/// Explains each command of a pipeline.
 pub(crate) fn pipeline<P: Planner>(planner: &P, pipeline: &Pipeline) -> Vec<Explanation> {
     if !pipeline.is_transaction() {
         return pipeline.cmd_iter().map(|cmd| explain(planner, cmd, Context::Pipeline)).collect();
@@ -85,7 +85,7 @@ pub(crate) fn pipeline<P: Planner>(planner: &P, pipeline: &Pipeline) -> Vec<Expl
         Ok(decisions) => {
             pipeline.cmd_iter().zip(decisions).map(|(cmd, decision)| of(cmd, decision)).collect()
         }
-        // One command of a block that is refused, and none is sent.
+        // If one command of a block is refused, none is sent.
         Err(error) => pipeline.cmd_iter().map(|cmd| of(cmd, Decision::Refused(error.clone()))).collect(),
     }
 }
@@ -110,7 +110,7 @@ fn decision(planner: &impl Planner, call: &Call<'_>, plan: Plan) -> Decision {
             Decision::Split { parts, merge }
         }
         Plan::Every(merge) => Decision::EveryNode { merge: Some(merge), absolute: false },
-        // In a block every node is asked, and one answers.
+        // A read in a block: every node is asked, and one reply counts.
         Plan::All(_) if call.spec.access == Access::Read => {
             Decision::EveryNode { merge: Some(Merge::First), absolute: false }
         }
@@ -122,7 +122,7 @@ fn decision(planner: &impl Planner, call: &Call<'_>, plan: Plan) -> Decision {
     }
 }
 
-/// The command, as on the wire.
+/// Returns the name of a command, as on the wire.
 fn name_of(cmd: &Cmd) -> String {
     row(cmd).map_or_else(|_| first_word(cmd), |spec| spec.name.to_owned())
 }
@@ -160,10 +160,7 @@ impl fmt::Display for Explanation {
                 f.write_str("; each reply is kept")
             }
             Decision::Decided { node } => {
-                write!(
-                    f,
-                    "decided by `{node}`, or the next one if it is down; what came of it goes to the others"
-                )
+                write!(f, "decided by `{node}`, or the next one if it is down; its effect goes to the others")
             }
             Decision::AnyNode => f.write_str("to one node, whichever is up"),
             Decision::Refused(_) => Ok(()),

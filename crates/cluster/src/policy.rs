@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// How many nodes must take a write for the call to be `Ok`. It is sent to all of them in any case.
+/// The number of nodes that must take a write for the call to be `Ok`. The write is sent to all nodes in any case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -13,9 +13,9 @@ pub enum WriteTo {
     /// One is enough. The default: data stays writable while all but one server are down.
     #[default]
     Any,
-    /// So many.
+    /// This many are needed.
     AtLeast(usize),
-    /// All.
+    /// All are needed.
     All,
 }
 
@@ -29,31 +29,31 @@ impl WriteTo {
     }
 }
 
-/// Which nodes of a copy may answer a read.
+/// The nodes of a copy that may answer a read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReadFrom {
-    /// Those that have missed no write of this key by this client, and have not been restarted under it. The default:
-    /// a server that comes back empty or old never answers.
+    /// Nodes in sync: they have missed no write of the key by this client, and since a restart all their keys were compared.
+    /// The default: a server that comes back empty or old never answers.
     #[default]
     InSync,
-    /// Those first; when none of them answers, the others too, which may serve old values or none.
+    /// Nodes in sync first. If none of them answers, the others too, which may serve old values or none.
     Any,
 }
 
-/// What is done with a node of a copy that has missed writes, or has lost its data.
+/// The treatment of a node of a copy that has missed writes, or has lost its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OnReturn {
-    /// It is brought back by itself: what it has missed is copied to it from a node in sync, or all of it, and then it
+    /// The node is repaired in the background: the keys that it missed, or all, are copied to it from a node in sync. Then it
     /// answers reads again. The default, with 10,000 keys per second.
     Repair {
-        /// How many keys are compared in a second at most.
+        /// The largest number of keys that are compared in a second.
         keys_per_second: u32,
     },
-    /// It answers no reads of what it may have missed until somebody calls
+    /// The node answers no reads of keys that it may have missed until somebody calls
     /// [`repair`](crate::RedisCopy::repair) or [`readmit`](crate::RedisCopy::readmit).
     Wait,
 }
@@ -65,56 +65,58 @@ impl Default for OnReturn {
     }
 }
 
-/// What a copy was asked to guarantee.
+/// The policies of a copy.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Policy {
     pub(crate) write_to: WriteTo,
     pub(crate) read_from: ReadFrom,
     pub(crate) on_return: OnReturn,
 }
-/// What a ring does with the keys of a node that is [down](redisdb_node::Node::is_down).
+
+/// The treatment of a ring's keys whose node is [down](redisdb_node::Node::is_down).
 ///
-/// Anything but `Fail` is for caches alone: data that can be made anew. What is read meanwhile was written meanwhile,
-/// or is missing; a counter starts from nothing.
+/// Anything but `Fail` is for caches alone: data that can be made anew. A value that is read during the outage was written
+/// during it, but with [`Rejoin::Trust`], or is missing; a counter starts from nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OnDown {
-    /// Their calls fail at once, with [`Error::Unavailable`](crate::Error::Unavailable). The default: a key is in one
-    /// place, and what is there counts.
+    /// Calls for the keys fail at once, with [`Error::Unavailable`](crate::Error::Unavailable). The default: no other node takes
+    /// over.
     #[default]
     Fail,
-    /// The next node of [`successors`](redisdb_hashring::HashRing::successors) that is up answers for them.
+    /// The next node of [`successors`](redisdb_hashring::HashRing::successors) that is up stands in for the node.
     ///
-    /// Whatever is written there goes after `ttl_cap` at the latest, and deletes go to both nodes. Before the node serves
-    /// again, the keys that this client wrote or deleted meanwhile are removed from it (all of its keys, if those are more
-    /// than 100,000), so that they are missing rather than old. If it goes again, a key that another node may hold from
-    /// before, by the time it has left to live, is removed there before it is used.
+    /// A value that is written there lives for `ttl_cap` at most, and deletes go to both nodes. Before the node serves again,
+    /// the keys that this client wrote or deleted meanwhile are removed from it, so that they are missing rather than old. If
+    /// those are more than 100,000 or 16 MiB, all its keys are removed. If the node goes down again, a key on a stand-in that
+    /// may be old, by the time it has left to live, is removed there before it is used.
     ///
-    /// Each client removes what it wrote itself: what one wrote that has ended by the time the node returns is old there.
-    /// Two clients that do not agree on whether the node is up read each other's writes late, by no more than `ttl_cap`.
+    /// Each client removes the keys that it wrote. If a client has ended by the time the node returns, the keys that it wrote
+    /// are old there. Two clients that do not agree on whether the node is up read each other's writes late, by no more than
+    /// `ttl_cap`.
     Failover {
-        /// How long a value may live on a node that stands in. A minute is usual.
+        /// The longest life of a value on a stand-in. A minute is usual.
         #[serde(rename = "ttl_cap_ms", with = "millis")]
         ttl_cap: Duration,
     },
-    /// The next node that is up answers for them, as if the node were not in the ring: what go-redis and twemproxy do.
+    /// The next node that is up stands in, as if the node were not in the ring. go-redis and twemproxy do the same.
     ///
-    /// The node kept what it held before, which is old by the time it returns; what the others are given meanwhile is old
-    /// when it goes again.
+    /// The values that the node kept are old when it returns. The values that the others are given meanwhile are old when it
+    /// goes down again.
     Remap {
-        /// What is done about that. There is no default: each answer has its price.
+        /// The treatment of these old values. There is no default: each has its price.
         on_return: Rejoin,
     },
 }
 
 impl OnDown {
-    /// Whether nodes that stand in for others must see to it that nothing old is read.
+    /// Returns whether stand-ins must see to it that no old value is read.
     pub(crate) fn is_careful(&self) -> bool {
         !matches!(self, Self::Fail | Self::Remap { on_return: Rejoin::Trust })
     }
 
-    /// The prefix of all keys that are removed when a node returns.
+    /// Returns the prefix of the keys that are removed when a node returns.
     pub(crate) fn flushes(&self) -> Option<&str> {
         match self {
             Self::Remap { on_return: Rejoin::FlushPrefix(prefix) } => Some(prefix),
@@ -123,23 +125,23 @@ impl OnDown {
     }
 }
 
-/// What a ring does about old values on a node that returns, before that serves again, and about those that the others have
-/// of it by then.
+/// The treatment of old values when a node of a ring returns: those on the node, before it serves again, and those of its keys
+/// on the others.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rejoin {
-    /// All keys that begin with this are removed from it, and from the other nodes those of them that are its own. Every client
-    /// that saw it go does so, at its own moment, and looks through all keys of all nodes for it.
+    /// All keys that begin with this prefix are removed from the node, and those of them that it owns from the other nodes.
+    /// Every client that saw the node go does so, at its own moment, and scans all keys of all nodes for it.
     ///
-    /// The other nodes follow in the background, those that are down when they are back. If the node goes again before that,
-    /// nobody answers for it who may hold old values of it: calls wait as long as for a connection, then they fail.
+    /// The other nodes are cleaned in the background; one that is down, when it is back. If the node goes down before that, no
+    /// other node stands in that may hold old values of it: calls wait as long as for a connection, then they fail.
     FlushPrefix(String),
-    /// It is left out until so long after it went: by then all it held has gone by itself, if nothing is written to live
-    /// longer. If it goes again, its keys fail until so long after it returned, for what the others hold of it goes by itself,
-    /// too.
+    /// The node stays out of the ring this long after it went, so that all it held has expired. Correct only if every key
+    /// expires within this time. If the node goes down again, its keys fail until this long after its return, so that its keys
+    /// on the others have expired too.
     WaitMaxTtl(#[serde(with = "millis")] Duration),
-    /// Nothing: old values are served, by the node and, when it goes again, by the others.
+    /// Nothing is removed: the node serves old values, and so do the others when it goes down again.
     Trust,
 }
 

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::error::PartReply;
 use crate::error::Partial;
 
-/// What each node said to one command: nothing is hidden, nothing is merged.
+/// The outcome of one command on each node: nothing is hidden, nothing is merged.
 ///
 /// ```
 /// # fn f(replies: redisdb_cluster::Replies<i64>) {
@@ -25,13 +25,13 @@ use crate::error::Partial;
 #[must_use = "it says which nodes did not take it, and why"]
 pub struct Replies<T> {
     replies: Vec<(Arc<str>, Outcome<T>)>,
-    /// Whose answer is taken where one is wanted.
+    /// The node whose answer is taken where one is wanted.
     first: usize,
-    /// Those whose answers do not count where others do.
+    /// The nodes whose answers do not count where others do.
     uncounted: Box<[usize]>,
 }
 
-/// The equality of what was said.
+/// Equality of the outcomes, by node.
 impl<T: PartialEq> PartialEq for Replies<T> {
     fn eq(&self, other: &Self) -> bool {
         self.replies == other.replies
@@ -43,23 +43,23 @@ impl<T: Eq> Eq for Replies<T> {}
 /// Each node's own answer to a question about itself, such as `INFO`, under the node's name.
 pub type PerNode<T> = Replies<T>;
 
-/// What became of a command on one node.
+/// The outcome of a command on one node.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Outcome<T> {
     /// The node took it and answered.
     Ok(T),
-    /// The node answered with an error, or with something of another type.
+    /// The node answered with an error, or with a reply of another type.
     Error(node::Error),
-    /// It never left: the node is down, or cannot be reached.
+    /// The command was not sent: the node is down, or cannot be reached.
     NotSent(node::Error),
-    /// It left, and no answer came: it may have been executed, or may still be.
+    /// The command was sent, and no answer came: it may have been executed, or may still be.
     Unknown(node::Error),
-    /// It was not meant for this node.
+    /// The command was not meant for this node.
     Skipped,
 }
 
-/// The equality of what was said; two errors are equal when their texts are.
+/// Equality of the answers; two errors are equal when their texts are.
 impl<T: PartialEq> PartialEq for Outcome<T> {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -76,7 +76,7 @@ impl<T: PartialEq> PartialEq for Outcome<T> {
 impl<T: Eq> Eq for Outcome<T> {}
 
 impl<T> Outcome<T> {
-    /// The answer, if there is one.
+    /// Returns the answer, if there is one.
     pub fn ok(&self) -> Option<&T> {
         match self {
             Self::Ok(reply) => Some(reply),
@@ -84,7 +84,7 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// What went wrong, if something did.
+    /// Returns the error, if there is one.
     pub fn error(&self) -> Option<&node::Error> {
         match self {
             Self::Error(error) | Self::NotSent(error) | Self::Unknown(error) => Some(error),
@@ -113,43 +113,43 @@ impl<T> Replies<T> {
         Self { replies, first: 0, uncounted: Box::default() }
     }
 
-    /// The same, where one node's answer is to be taken, and those of others do not count.
+    /// Returns the same replies, where the answer of node `first` is taken, and those of `uncounted` do not count.
     pub(crate) fn counting_from(self, first: usize, uncounted: Vec<usize>) -> Self {
         Self { first, uncounted: uncounted.into(), ..self }
     }
 
-    /// Every node with what became of the command there, in the order of the configuration.
+    /// Returns every node with the outcome there, in the order of the configuration.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Outcome<T>)> {
         self.replies.iter().map(|(node, outcome)| (&**node, outcome))
     }
 
-    /// The nodes that answered, with their answers.
+    /// Returns the nodes that answered, with their answers.
     pub fn successes(&self) -> impl Iterator<Item = (&str, &T)> {
         self.iter().filter_map(|(node, outcome)| Some((node, outcome.ok()?)))
     }
 
-    /// The nodes where something went wrong, with what it was.
+    /// Returns the nodes with an error, with the error.
     pub fn failures(&self) -> impl Iterator<Item = (&str, &node::Error)> {
         self.iter().filter_map(|(node, outcome)| Some((node, outcome.error()?)))
     }
 
-    /// What became of the command on one node; `None` for a name that is not there.
+    /// Returns the outcome on one node; `None` if there is no node of this name.
     pub fn get(&self, node: &str) -> Option<&Outcome<T>> {
         self.iter().find(|(name, _)| *name == node).map(|(_, outcome)| outcome)
     }
 
-    /// The answer to go by.
+    /// Returns the answer to go by.
     ///
     /// # On a copy
-    /// Of a write, that of a node which is in sync for its keys, and not that of one which is known to be behind, or is just
-    /// coming back empty. If such nodes gave different answers, that of most of them, or else that of the node that the
-    /// key is read from. If only nodes took it that are behind, as they may where the whole value is written, the first of theirs.
+    /// For a write, the answer of a node in sync: one that is not known to be behind for its keys, and is not just coming back
+    /// empty. If such nodes gave different answers, that of most of them counts, or else that of the node that the key is read
+    /// from. If only nodes that are behind took it, as they may a write of the whole value, the first of their answers counts.
     pub fn first(&self) -> Option<&T> {
         self.counting().find_map(Outcome::ok)
     }
 
-    /// Returns whether all answers that count are the same: nodes without an answer do not, nor does one that is known to be
-    /// behind where another one is not.
+    /// Returns whether all answers that count are the same. A node without an answer does not count, nor does one that is
+    /// known to be behind where another one is not.
     pub fn agreed(&self) -> bool
     where
         T: PartialEq,
@@ -158,7 +158,7 @@ impl<T> Replies<T> {
         answers.next().is_none_or(|first| answers.all(|reply| reply == first))
     }
 
-    /// What became of it where the answer counts, the one to go by first.
+    /// Returns the outcomes that count, the one to go by first.
     fn counting(&self) -> impl Iterator<Item = &Outcome<T>> {
         let first = self.replies.get(self.first);
         let others = self.replies.iter().enumerate();
@@ -166,14 +166,14 @@ impl<T> Replies<T> {
         first.into_iter().chain(others.map(|(_, reply)| reply)).map(|(_, outcome)| outcome)
     }
 
-    /// The node whose answer is the one to go by; `None` if no node answered.
+    /// Returns the node whose answer is the one to go by; `None` if no node answered.
     pub(crate) fn first_node(&self) -> Option<Arc<str>> {
         let first = self.replies.get(self.first).filter(|(_, outcome)| outcome.ok().is_some());
         let first = first.or_else(|| self.replies.iter().find(|(_, outcome)| outcome.ok().is_some()));
         first.map(|(name, _)| Arc::clone(name))
     }
 
-    /// The answer to go by, or why there is none.
+    /// Returns the answer to go by, or the error why there is none.
     pub(crate) fn into_first(mut self) -> Result<T, Option<node::Error>> {
         let is_answer =
             |idx: &usize| self.replies.get(*idx).is_some_and(|(_, outcome)| outcome.ok().is_some());
@@ -192,12 +192,12 @@ impl<T> Replies<T> {
         self.failures().next().is_none()
     }
 
-    /// The names of all nodes.
+    /// Returns the names of all nodes.
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
         self.replies.iter().map(|(name, _)| Arc::clone(name)).collect()
     }
 
-    /// The number of nodes.
+    /// Returns the number of nodes.
     #[expect(clippy::len_without_is_empty, reason = "there is at least one node")]
     pub fn len(&self) -> usize {
         self.replies.len()
@@ -220,10 +220,10 @@ impl<T> Replies<T> {
 }
 
 impl Replies<Value> {
-    /// One value: each node's answer under its name.
+    /// Returns one value: each node's answer under its name.
     ///
     /// # Errors
-    /// [`Partial`] if a node has none.
+    /// [`Partial`] if a node did not answer.
     pub(crate) fn by_name(self, command: &'static str) -> Result<Value, Error> {
         if self.is_complete() {
             let named = |(name, reply): (&str, &Value)| (Value::BulkString(name.into()), reply.clone());
@@ -258,7 +258,7 @@ pub(crate) fn decode<T: FromRedisValue>(
         .map_err(|error| node::Error::new(name.into(), command, node::ErrorKind::Reply(error.into())))
 }
 
-/// Converts what was made of the replies of several nodes.
+/// Converts a reply that was merged from those of several nodes.
 pub(crate) fn decode_merged<T: FromRedisValue>(
     names: &[Arc<str>],
     command: &'static str,

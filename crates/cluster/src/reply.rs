@@ -22,13 +22,13 @@ pub enum NodesReply {
     One(Arc<str>, Value),
     /// One reply, merged from those of these nodes.
     Merged(Box<[Arc<str>]>, Value),
-    /// What each node said.
+    /// The outcome on each node.
     Each(Replies<Value>),
 }
 
 impl NodesReply {
-    /// One value: of what each node was asked, each answer under its node's name; of a write on a copy, what all nodes
-    /// answered that took it and count.
+    /// Returns one value. For a question to each node that is each answer under its node's name; for a write on a copy, the
+    /// answer that all nodes gave that count.
     pub(crate) fn into_one(self, spec: &'static Spec) -> Result<Value, Error> {
         match self {
             Self::One(_, value) | Self::Merged(_, value) => Ok(value),
@@ -44,7 +44,7 @@ impl NodesReply {
         }
     }
 
-    /// The value of this type, or who gave another one.
+    /// Returns the value as this type; the error names the nodes that gave another one.
     pub(crate) fn read<T: FromRedisValue>(self, spec: &'static Spec) -> Result<T, Error> {
         let names = match self {
             Self::One(name, value) => return Ok(decode(&name, spec.name, value)?),
@@ -59,14 +59,14 @@ impl NodesReply {
         }
     }
 
-    /// What each node said, of this type.
+    /// Returns the outcome on each node as this type.
     pub(crate) fn read_each<T: FromRedisValue>(self, spec: &'static Spec) -> Replies<T> {
         let outcome =
             |name: &Arc<str>, value| (Arc::clone(name), Outcome::from(decode(name, spec.name, value)));
         match self {
             Self::Each(replies) => replies.decode(spec.name),
             Self::One(name, value) => Replies::new(vec![outcome(&name, value)]),
-            // Of this no node alone can be told.
+            // No node's own share of a merged reply is known.
             Self::Merged(names, value) => {
                 Replies::new(names.iter().map(|name| outcome(name, value.clone())).collect())
             }

@@ -32,7 +32,7 @@ pub(super) fn from_json(text: &str) -> Result<TopologyConfig, ConfigError> {
     checked(written).map_err(|problem| wrong(text, in_json(text, &problem), &problem))
 }
 
-/// What is written, if a ring or a copy can be built of it: whoever builds would not know the line.
+/// Returns the topology, if a ring or a copy can be built of it: only here the line of a mistake is known.
 fn checked(written: Written) -> Result<TopologyConfig, Problem> {
     let config = TopologyConfig::try_from(written)?;
     let built = match config.strategy {
@@ -49,12 +49,12 @@ fn wrong(text: &str, at: Option<usize>, problem: &Problem) -> ConfigError {
     ConfigError::Syntax { line: at.map(|at| line(text, at)), reason: problem.reason.clone() }
 }
 
-/// The line of a byte, counted from 1.
+/// Returns the line of a byte, counted from 1.
 fn line(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
 }
 
-/// Where a problem is in a text of TOML.
+/// Returns the byte at which a problem is in a TOML text.
 fn in_toml(text: &str, problem: &Problem) -> Option<usize> {
     let root = DeTable::parse(text).ok()?;
     let key = |table: &DeTable<'_>, name: &str| {
@@ -69,7 +69,7 @@ fn in_toml(text: &str, problem: &Problem) -> Option<usize> {
     node.get_ref().as_table().and_then(setting).or(Some(node.span().start))
 }
 
-/// Where a problem is in a text of JSON.
+/// Returns the byte at which a problem is in a JSON text.
 fn in_json(text: &str, problem: &Problem) -> Option<usize> {
     let at = |raw: &RawValue| (raw.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize);
     let table = |text| serde_json::from_str::<BTreeMap<String, &RawValue>>(text).ok();
@@ -89,22 +89,22 @@ fn is_nodes(key: &str) -> bool {
     NODES.contains(&key)
 }
 
-/// What a parser says, without what it quotes of the text.
+/// Returns a parser's message without what it quotes of the text.
 fn told(message: &str) -> String {
     let what = match message.split_once(' ') {
-        Some(("invalid", rest)) if rest.starts_with("type") => "this is of another kind",
+        Some(("invalid", rest)) if rest.starts_with("type") => "this is of the wrong type",
         Some(("invalid", rest)) if rest.starts_with("value") || rest.starts_with("length") => {
-            "this is none of what can stand here"
+            "this value cannot stand here"
         }
         Some(("unknown", rest)) if rest.starts_with("field") => "this setting is not known",
         Some(("unknown", rest)) if rest.starts_with("variant") => "this name is not known",
         Some(("unexpected", rest)) if rest.starts_with("keys") => "this setting is not known",
         _ => return message.to_owned(),
     };
-    // What is quoted may hold these words; what was expected does not.
+    // The quotation may hold these words; the list of what was expected does not.
     let expected = message.rsplit_once(", expected ").or_else(|| message.rsplit_once(", available keys: "));
     match expected {
-        Some((_, expected)) => format!("{what}; expected is {expected}"),
+        Some((_, expected)) => format!("{what}; expected {expected}"),
         None => what.to_owned(),
     }
 }
@@ -150,7 +150,7 @@ mod tests {
         );
         check(&format!("{RING}layuot = \"xxh3\"\n{A}"), 2, "setting is not known");
         check("\n\nstrategy = \"circle\"\nnodes = []\n", 3, "`ring`");
-        check("strategy = \"ring\"\nnodes = [\n  \"redis://h\",\n  5,\n]\n", 4, "expected is a table");
+        check("strategy = \"ring\"\nnodes = [\n  \"redis://h\",\n  5,\n]\n", 4, "expected a table");
         check(&format!("{RING}{A}[[nodes]]\nurl = \"redis://h\"\npassword = \"hunter2\n"), 7, "");
         check(
             "{\n\"strategy\": \"ring\",\n\"nodes\": [\n{\"url\": \"redis://h\"},\n{\"url\": \"redis://i\",\n\"weight\": 0}]}",
@@ -160,7 +160,7 @@ mod tests {
         check(
             "{\n\"strategy\": \"ring\",\n\"nodes\": [\n{\"url\": \"redis://h\"},\n{\"url\": 5}]}",
             5,
-            "expected is a string",
+            "expected a string",
         );
         check("{\n\"strategy\": \"ring\",\n\"identity\": \"x\",\n\"nodes\": []}", 3, "a setting of a copy");
     }

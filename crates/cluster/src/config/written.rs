@@ -1,4 +1,4 @@
-//! A topology as a file has it, before it is checked.
+//! A topology as it is written in a file, before it is checked.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -77,7 +77,7 @@ impl<'de> Deserialize<'de> for Entry {
     }
 }
 
-/// What is wrong with a configuration, and where: the names of settings on the way there, and the node.
+/// A mistake in a configuration, and its place: the node, if it is in one, and the settings that it may be in.
 pub(super) struct Problem {
     pub(super) node: Option<usize>,
     /// The likeliest first.
@@ -96,10 +96,10 @@ impl Problem {
         Self { node, settings, reason: error.to_string() }
     }
 
-    /// What nothing could be built of.
+    /// Returns the problem of a configuration of which nothing could be built.
     pub(super) fn of_building(config: &TopologyConfig, error: &Error) -> Self {
         let mut problem = Self::located(config, error);
-        // All others know how to show a name.
+        // All other errors show names escaped and cut.
         if let Error::Ring(_) = error {
             for name in config.nodes.iter().map(NodeConfig::name) {
                 if let Cow::Owned(shown) = foreign::name(name) {
@@ -127,7 +127,7 @@ impl Problem {
                 | BuildError::InvalidWeight { name, .. }
                 | BuildError::FractionalWeight { name, .. },
             ) => Self::at(named(name), &["weight", "url"], error),
-            // That there are none, or too many.
+            // There are no nodes, or too many.
             _ => Self::at(None, &NODES, error),
         }
     }
@@ -139,13 +139,13 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What the list of nodes may be called.
+/// The names that the list of nodes may have.
 pub(super) const NODES: [&str; 2] = ["nodes", "servers"];
 
 const OF_A_COPY: &str =
-    "this is a setting of a copy, and this is a ring; leave it out, or write `strategy = \"copy\"`";
+    "this is a setting of a copy, and the strategy is `ring`; leave it out, or write `strategy = \"copy\"`";
 const OF_A_RING: &str =
-    "this is a setting of a ring, and this is a copy; leave it out, or write `strategy = \"ring\"`";
+    "this is a setting of a ring, and the strategy is `copy`; leave it out, or write `strategy = \"ring\"`";
 const ZERO: &str = "it is 0, so nothing could be done in time; leave it out for the default of a second";
 
 impl TryFrom<Written> for TopologyConfig {
@@ -233,13 +233,13 @@ impl TryFrom<Written> for TopologyConfig {
     }
 }
 
-/// What an entry of twemproxy's `servers:` says.
+/// An entry of twemproxy's `servers:`.
 #[cfg(feature = "layouts")]
 struct Server {
     url: String,
     name: String,
     weight: f64,
-    /// What is hashed, where the entry has a name.
+    /// The text that is hashed, if the entry has a name.
     label: Option<String>,
 }
 

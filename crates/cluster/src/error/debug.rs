@@ -1,4 +1,4 @@
-//! The errors as `Debug` shows them: keys escaped and cut, and of what nodes answered its kind and size alone.
+//! The errors as `Debug` shows them: keys escaped and cut, and of replies only the kind and size.
 
 use std::fmt;
 
@@ -73,7 +73,7 @@ impl fmt::Debug for Answer<'_> {
     }
 }
 
-/// A key that somebody else may have chosen.
+/// A key, escaped and cut, because somebody else may have chosen it.
 pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Debug for Shown<'_> {
@@ -82,7 +82,7 @@ impl fmt::Debug for Shown<'_> {
     }
 }
 
-/// The same of several.
+/// Several keys, each shown like one.
 pub(crate) struct Keys<'a>(pub(crate) &'a [Vec<u8>]);
 
 impl fmt::Debug for Keys<'_> {
@@ -91,7 +91,7 @@ impl fmt::Debug for Keys<'_> {
     }
 }
 
-/// The same of several, each with what belongs to it.
+/// Several keys, each with the text that belongs to it.
 pub(crate) struct Pairs<'a>(pub(crate) &'a [(Vec<u8>, String)]);
 
 impl fmt::Debug for Pairs<'_> {

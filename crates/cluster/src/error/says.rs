@@ -16,7 +16,7 @@ use super::Unavailable;
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Says(self).fmt(f)?;
-        // Each node's error that is shown says it of its node.
+        // The nodes' errors say it themselves, where they are shown.
         let is_said = !matches!(self, Self::Disagreement(_))
             && self.node_errors().iter().any(|error| error.may_have_executed());
         match self.may_have_executed() && !is_said {
@@ -26,7 +26,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// An error without what became of the command, but for what nodes say of that.
+/// The text of an error, without the note that the command may have been executed.
 struct Says<'a>(&'a Error);
 
 impl fmt::Display for Says<'_> {
@@ -59,7 +59,7 @@ impl fmt::Display for Says<'_> {
             Error::Merged(merged) => {
                 let Merged { command, nodes, reason } = &**merged;
                 let names = nodes.join("`, `");
-                write!(f, "`{command}`: the reply that was merged from those of `{names}`: {reason}")
+                write!(f, "`{command}`: the merged replies of `{names}`: {reason}")
             }
             Error::TooFewNodes(too_few) => {
                 let TooFewNodes { command, wanted, answered, errors } = &**too_few;
@@ -148,7 +148,7 @@ impl fmt::Display for Partial {
     }
 }
 
-/// The first word of a command, for one that is not in the table.
+/// Returns the first word of a command that is not in the table, escaped and cut.
 pub(crate) fn first_word(cmd: &Cmd) -> String {
     foreign::bytes(words(cmd).next().unwrap_or_default()).to_string()
 }
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_so_of_any_node_is_so_of_the_error_and_a_code_is_that_of_all() {
+    fn a_timeout_or_a_failed_connection_of_any_node_is_that_of_the_error() {
         let timeout = || ErrorKind::Timeout(Duration::from_secs(1));
         let refused = || ErrorKind::ConnectTimeout(Duration::from_secs(1));
         let of = |kind| node::Error::new("a".into(), "GET", kind);

@@ -40,18 +40,19 @@ impl HoldLocks for RedisRing {
     }
 }
 
-/// Until when a lock that was asked for at `begun` is certainly held: clocks may differ by 1 % and 2 milliseconds.
+/// Returns until when a lock that was asked for at `begun` is certainly held, though clocks may differ by 1 % and 2 ms.
+/// `None` if that is over.
 fn until(begun: Instant, time: Duration) -> Option<Instant> {
     let certain = time.checked_sub(time / 100 + Duration::from_millis(2))?;
     begun.checked_add(certain).filter(|until| *until > Instant::now())
 }
 
-/// The vote of a node: one that has lost its data knows of no lock that others took, so its yes is a no.
+/// Returns the vote of a node. A node that has lost its data does not know the locks of others, so its yes is a no.
 fn vote(member: &Member, answer: Result<bool, node::Error>) -> Result<bool, node::Error> {
     answer.map(|yes| yes && member.has_memory())
 }
 
-/// Whether a majority of the nodes answered yes; the answers stand in the order of the nodes.
+/// Returns whether a majority of the nodes answered yes. The answers stand in the order of the nodes.
 fn majority(copy: &CopyEngine, answers: Vec<Result<bool, node::Error>>) -> Result<bool, Error> {
     let mut quorum = Quorum::of(answers.len());
     for (member, answer) in copy.topology.nodes.members().zip(answers) {
@@ -87,7 +88,7 @@ impl HoldLocks for RedisCopy {
         {
             return Ok(Some(until));
         }
-        // What was taken by a minority, or too slowly, is in everybody's way.
+        // A lock that only a minority took, or that took too long, is in everybody's way.
         let _best_effort = self.release_lock(name, token).await;
         taken.map(|_| None)
     }

@@ -72,8 +72,8 @@ impl CopyEngine {
         command: &'static str,
     ) -> Result<Subscription, Error> {
         if names.iter().any(|name| is_keyspace_channel(name)) {
-            let reason = "each node speaks of its own keys there, so all would come once from each; listen to one \
-                          node, by `on_node(name)`";
+            let reason = "each node tells of its own keys there, so each event would come from every node; listen to \
+                          one node, by `on_node(name)`";
             return Err(Error::refused(command, "copy", reason));
         }
         start_with(
@@ -92,7 +92,7 @@ async fn start(
     start_with(parts, |_| true, command).await
 }
 
-/// Starts a subscription; that a node is down is no error, that it is wrongly configured is one, and that none is up.
+/// Starts a subscription. A node that cannot be reached is no error unless none can; any other failure is one.
 async fn start_with(
     parts: impl Iterator<Item = (Node, Topics)>,
     accept: fn(&node::Message) -> bool,

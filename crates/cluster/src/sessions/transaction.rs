@@ -28,14 +28,14 @@ use crate::error::Error;
 use crate::plan::context::Context;
 use crate::plan::context::row;
 
-/// A [`Transaction`] on the node of a ring that owns its keys. It takes only commands whose keys have the hash tag of
-/// the watched ones, or with [`allow_colocated`](crate::RingBuilder::allow_colocated) their owner: any other would run where its
-/// keys are not. What is for every node of a ring it does not take either.
+/// A [`Transaction`] on the node of a ring that owns its keys. The keys of its commands must have the hash tag of the watched
+/// ones, or with [`allow_colocated`](crate::RingBuilder::allow_colocated) the same owner: any other command would run where its
+/// keys are not. Commands for every node of a ring are refused too.
 ///
 /// Made by [`RedisRing::transaction`](crate::RedisRing::transaction). A cheap handle.
 #[derive(Debug, Clone)]
 pub struct RingTransaction {
-    /// With which it began.
+    /// The topology with which it began.
     topology: Arc<RingTopology>,
     transaction: Transaction,
     watched: Arc<Cmd>,
@@ -55,10 +55,10 @@ impl RingEngine {
         let topology = self.topology();
         let owner = topology.route_together(std::iter::once(watching(&watched)), Context::Transaction)?;
         let owner = topology.nodes.at(owner);
-        // The function's own error is kept here, for it is more than a node's.
+        // The function's own error is kept here, because it says more than that of a node.
         let own = Mutex::new(None);
         let outcome = owner.transaction(keys, |transaction| {
-            // An error of an attempt that is not the last has no meaning any more.
+            // Only the error of the last attempt counts.
             *own.lock() = None;
             let (topology, watched) = (Arc::clone(&topology), Arc::clone(&watched));
             let future = f(RingTransaction { topology, transaction, watched });
@@ -82,7 +82,7 @@ impl RingEngine {
         };
         let own = own.into_inner();
         match (error.kind(), own) {
-            // The last attempt's error says of one attempt what this one says of all.
+            // The function's error is of the last attempt, and this one of all.
             (node::ErrorKind::Conflict { attempts: 2.. }, _) | (_, None) => {
                 Err(on_owner(rows::EXISTS.spec(), &watched, error))
             }
@@ -97,12 +97,12 @@ impl RingTransaction {
         Pipeline::new(self.clone())
     }
 
-    /// Runs any command of Redis, or one that was [registered](redisdb_node::command::Registration), at once, as the typed commands
-    /// do, and converts its reply.
+    /// Runs any command of Redis, or one that was [registered](redisdb_node::command::Registration), at once, as the typed
+    /// commands do, and converts its reply.
     ///
     /// # Errors
-    /// As [`RedisRing::query`](crate::RedisRing::query); that its keys do not belong to the watched ones, or that it would change the connection, as `MULTI`
-    /// and `SELECT` do, when nothing is sent.
+    /// As [`RedisRing::query`](crate::RedisRing::query). Nothing is sent if the keys do not belong to the watched ones, or if the
+    /// command would change the connection, as `MULTI` and `SELECT` do.
     pub async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
         self.belongs(row(cmd)?, cmd)?;
         Ok(self.transaction.query(cmd).await?)
@@ -114,7 +114,7 @@ impl RingTransaction {
     }
 }
 
-/// The watched keys, as those of a command that a ring does take.
+/// Returns the watched keys as those of an `EXISTS`, for `WATCH` itself has no route.
 fn watching(watched: &Cmd) -> (&'static Spec, &Cmd) {
     (rows::EXISTS.spec(), watched)
 }
@@ -169,7 +169,7 @@ impl SendMany for RingTransaction {
     }
 
     async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
-        // One command that belongs elsewhere, and none is sent.
+        // If one command belongs elsewhere, none is sent.
         let queued = commands.iter().map(|command| (command.spec, &command.cmd));
         let all = std::iter::once(watching(&self.watched)).chain(queued);
         if let Err(error) = self.topology.route_together(all, Context::Block) {
