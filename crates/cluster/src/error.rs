@@ -323,20 +323,17 @@ impl Error {
     ///
     /// `false` is a proof that none did.
     pub fn may_have_executed(&self) -> bool {
-        match self {
-            Self::Partial(partial) => {
-                partial.parts.iter().any(|part| part.reply.is_ok())
-                    || self.node_errors().iter().any(|e| e.may_have_executed())
-            }
+        let was_executed = match self {
+            Self::Partial(partial) => partial.parts.iter().any(|part| part.reply.is_ok()),
             Self::TooFewReplies(write) | Self::Disagreement(write) => {
                 write.replies.successes().next().is_some()
-                    || self.node_errors().iter().any(|e| e.may_have_executed())
             }
-            Self::Unavailable(unavailable) if !unavailable.in_vain.is_empty() => true,
+            Self::Unavailable(unavailable) => !unavailable.in_vain.is_empty(),
             Self::Merged(_) => true,
             Self::Repair(error) => error.may_have_begun(),
-            _ => self.node_errors().iter().any(|error| error.may_have_executed()),
-        }
+            _ => false,
+        };
+        was_executed || self.node_errors().iter().any(|error| error.may_have_executed())
     }
 }
 

@@ -49,22 +49,15 @@ pub(crate) fn absolute(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime)
     let words: Vec<&[u8]> = words(cmd).collect();
     match (relative, words.as_slice()) {
         (Relative::Argument { unit, absolute }, [_, key, time, rest @ ..]) => {
-            // A time that is not positive ends the key at once. As an absolute one it would not, by a clock that is behind.
-            at(time, unit, now)
-                .filter(|_| positive(time))
-                .map(|at| redis::cmd(absolute).arg(key).arg(at).arg(rest).take())
+            Some(redis::cmd(absolute).arg(key).arg(at(time, unit, now)?).arg(rest).take())
         }
         (Relative::Setex { unit }, [_, key, time, value]) => {
-            // A time that is not positive is refused by the server, and must stay refused.
-            at(time, unit, now)
-                .filter(|_| positive(time))
-                .map(|at| redis::cmd("SET").arg(key).arg(value).arg("PXAT").arg(at).take())
+            Some(redis::cmd("SET").arg(key).arg(value).arg("PXAT").arg(at(time, unit, now)?).take())
         }
-        (Relative::Restore, [_, key, time, value, rest @ ..]) if positive(time) => {
-            let absolute = rest.iter().any(|word| word.eq_ignore_ascii_case(b"ABSTTL"));
-            at(time, Duration::from_millis(1), now)
-                .filter(|_| !absolute)
-                .map(|at| redis::cmd("RESTORE").arg(key).arg(at).arg(value).arg(rest).arg("ABSTTL").take())
+        (Relative::Restore, [_, key, time, value, rest @ ..]) => {
+            let is_absolute = rest.iter().any(|word| word.eq_ignore_ascii_case(b"ABSTTL"));
+            let at = at(time, Duration::from_millis(1), now).filter(|_| !is_absolute)?;
+            Some(redis::cmd("RESTORE").arg(key).arg(at).arg(value).arg(rest).arg("ABSTTL").take())
         }
         (Relative::Options { after_key }, _) => {
             let last_key = spec.keys_of(cmd).ok().and_then(|keys| keys.last());
@@ -88,23 +81,19 @@ fn options(words: &[&[u8]], first: usize, now: SystemTime) -> Option<Cmd> {
         };
         Some((i, unit))
     })?;
-    let time = words.get(at_word + 1).filter(|time| positive(time))?;
-    let at = at(time, unit, now)?;
+    let at = at(words.get(at_word + 1)?, unit, now)?;
     let mut cmd = Cmd::new();
     cmd.arg(words.get(..at_word)?).arg("PXAT").arg(at).arg(words.get(at_word + 2..)?);
     Some(cmd)
 }
 
-/// Returns the moment `time` units from now, in milliseconds since 1970.
+/// Returns the moment `time` units from now, in milliseconds since 1970; `None` if `time` is not positive. The server refuses
+/// such a time, or ends the key at once, as it would not at a moment that its clock has yet to reach.
 fn at(time: &[u8], unit: Duration, now: SystemTime) -> Option<i64> {
-    let time: i64 = std::str::from_utf8(time).ok()?.parse().ok()?;
+    let time = std::str::from_utf8(time).ok()?.parse::<i64>().ok().filter(|time| 0 < *time)?;
     let now = i64::try_from(now.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;
     let unit = i64::try_from(unit.as_millis()).ok()?;
     time.checked_mul(unit)?.checked_add(now)
-}
-
-fn positive(time: &[u8]) -> bool {
-    std::str::from_utf8(time).is_ok_and(|time| time.parse::<i64>().is_ok_and(|time| time > 0))
 }
 
 #[cfg(test)]

@@ -29,15 +29,9 @@ pub(crate) fn merge(merge: Merge, of_keys: &[usize], parts: Vec<PartValue>) -> R
             Ok(Value::Int(sum))
         }
         Merge::Min => min(parts),
-        Merge::Concat if of_keys.is_empty() => {
-            let lists = parts.into_iter().map(|part| list(part.value)).collect::<Result<Vec<_>, _>>()?;
-            Ok(Value::Array(lists.concat()))
-        }
+        Merge::Concat if of_keys.is_empty() => Ok(Value::Array(concat(parts)?)),
         Merge::Concat => in_order(of_keys, parts),
-        Merge::Union => {
-            let lists = parts.into_iter().map(|part| list(part.value)).collect::<Result<Vec<_>, _>>()?;
-            Ok(Value::Array(union(lists.into_iter().flatten().collect())))
-        }
+        Merge::Union => Ok(Value::Array(union(concat(parts)?))),
         Merge::AllOk => {
             let mut values = parts.into_iter().map(|part| part.value);
             let first = values.next().ok_or("no node answered")?;
@@ -58,6 +52,12 @@ pub(crate) fn merge(merge: Merge, of_keys: &[usize], parts: Vec<PartValue>) -> R
         // A rule that this version does not know.
         _ => Err("its replies cannot be merged".to_owned()),
     }
+}
+
+/// Returns the elements of all replies.
+fn concat(parts: Vec<PartValue>) -> Result<Vec<Value>, String> {
+    let lists = parts.into_iter().map(|part| list(part.value)).collect::<Result<Vec<_>, _>>()?;
+    Ok(lists.into_iter().flatten().collect())
 }
 
 /// Returns each element once, at its first place.

@@ -71,9 +71,7 @@ const EXPIRY: &[&str] = &["NX", "XX", "GT", "LT"];
 /// Returns how a command is decided; `Ok(None)` if its words leave nothing to decide; `Err` with the reason if it cannot be.
 pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str> {
     let words: Vec<&[u8]> = words(cmd).collect();
-    let has = |option: &str| words.iter().skip(2).any(|word| word.eq_ignore_ascii_case(option.as_bytes()));
-    let has_option =
-        |option: &str| words.iter().skip(3).any(|word| word.eq_ignore_ascii_case(option.as_bytes()));
+    let has = |option: &str, first| words.iter().skip(first).any(|word| is_one_of(word, &[option]));
     Ok(Some(match spec.name {
         "LPOP" | "RPOP" | "LMPOP" | "ZPOPMIN" | "ZPOPMAX" | "ZMPOP" | "LMOVE" | "LMOVEM" | "RPOPLPUSH" => {
             Decide::Same
@@ -92,7 +90,7 @@ pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str
         "ZINCRBY" => Decide::Score { member: 3 },
         "DELIFEQ" | "DELEX" => Decide::Delete,
         // The reply is the old value, and only a server can tell whether it had this digest.
-        "SET" if has_option("GET") && (has_option("IFDEQ") || has_option("IFDNE")) => return Err(NEWER),
+        "SET" if has("GET", 3) && (has("IFDEQ", 3) || has("IFDNE", 3)) => return Err(NEWER),
         "SET" => Decide::Set,
         "EXPIRE" | "PEXPIRE" | "EXPIREAT" | "PEXPIREAT" => Decide::Without { from: 3, options: EXPIRY },
         "HEXPIRE" | "HPEXPIRE" | "HEXPIREAT" | "HPEXPIREAT" => Decide::Fields,
@@ -104,17 +102,14 @@ pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str
             Decide::Without { from: last + 2, options: &["NX", "XX"] }
         }
         "ZADD" => {
-            let is_option = |word: &&&[u8]| {
-                ["NX", "XX", "GT", "LT", "CH", "INCR"].iter().any(|o| word.eq_ignore_ascii_case(o.as_bytes()))
-            };
+            let is_option = |word: &&&[u8]| is_one_of(word, &["NX", "XX", "GT", "LT", "CH", "INCR"]);
             let options = words.iter().skip(2).take_while(is_option);
-            let incr = options.clone().any(|word| word.eq_ignore_ascii_case(b"INCR"));
+            let incr = options.clone().any(|word| is_one_of(word, &["INCR"]));
             let member = 2 + options.count() + 1;
             if incr { Decide::Score { member } } else { Decide::Scores { first: member, step: 2 } }
         }
         "GEOADD" => {
-            let is_option =
-                |word: &&&[u8]| ["NX", "XX", "CH"].iter().any(|o| word.eq_ignore_ascii_case(o.as_bytes()));
+            let is_option = |word: &&&[u8]| is_one_of(word, &["NX", "XX", "CH"]);
             Decide::Scores { first: 2 + words.iter().skip(2).take_while(is_option).count() + 2, step: 3 }
         }
         "XADD" => {
@@ -132,7 +127,7 @@ pub(crate) fn how(spec: &Spec, cmd: &Cmd) -> Result<Option<Decide>, &'static str
                 _ => return Ok(None),
             }
         }
-        "XTRIM" if has("~") => return Err(APPROXIMATE),
+        "XTRIM" if has("~", 2) => return Err(APPROXIMATE),
         "XTRIM" => return Ok(None),
         "XREADGROUP" | "XCLAIM" | "XAUTOCLAIM" | "XACKDEL" => return Err(GROUPS),
         _ if spec.connection != Connection::Shared => return Err(BLOCKS),
@@ -287,14 +282,11 @@ impl Decide {
                 if took { instead(&mut set) } else { None }
             }
             Self::Without { from, options } => {
-                let is_field = |word: &[u8]| word.eq_ignore_ascii_case(b"FIELDS");
                 // Looked for after the key, which may be called `FIELDS` too.
-                let until = words.iter().skip(from).position(|word| is_field(word));
+                let until = words.iter().skip(from).position(|word| is_one_of(word, &["FIELDS"]));
                 let until = until.map_or(words.len(), |at| from + at);
-                let is_kept = |(at, word): &(usize, &&[u8])| {
-                    !(from..until).contains(at)
-                        || !options.iter().any(|o| word.eq_ignore_ascii_case(o.as_bytes()))
-                };
+                let is_kept =
+                    |(at, word): &(usize, &&[u8])| !(from..until).contains(at) || !is_one_of(word, options);
                 let mut without = Cmd::new();
                 words.iter().enumerate().filter(is_kept).for_each(|(_, word)| _ = without.arg(word));
                 instead(&mut without)
@@ -316,19 +308,17 @@ impl Decide {
                 (n > 0).then(|| Effect::Instead(redis::cmd("HDEL").arg(key).arg(there).take(), Some(n)))
             }
             Self::Scores { first, step } => {
-                let mut zadd = redis::cmd("ZADD");
-                zadd.arg(key);
-                let mut any = false;
-                for (member, score) in words.iter().skip(first).step_by(step).zip(elements(answer?)) {
-                    if let Some(score) = bytes(score) {
-                        zadd.arg(score).arg(member);
-                        any = true;
-                    }
-                }
-                if any { instead(&mut zadd) } else { None }
+                let members = words.iter().skip(first).step_by(step).zip(elements(answer?));
+                let scored = members.filter_map(|(member, score)| Some([bytes(score)?, *member]));
+                let scored: Vec<&[u8]> = scored.flatten().collect();
+                if scored.is_empty() { None } else { instead(redis::cmd("ZADD").arg(key).arg(scored)) }
             }
         }
     }
+}
+
+fn is_one_of(word: &[u8], options: &[&str]) -> bool {
+    options.iter().any(|option| word.eq_ignore_ascii_case(option.as_bytes()))
 }
 
 /// Returns whether a reply says that nothing was done or found.
