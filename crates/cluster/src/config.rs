@@ -63,16 +63,16 @@ pub struct TopologyConfig {
     /// [`RingBuilder::allow_colocated`](crate::RingBuilder::allow_colocated).
     #[serde(skip_serializing_if = "is_default")]
     pub allow_colocated: bool,
-    /// On a ring: what is done with the keys of a node that is down. Default: their calls fail.
+    /// On a ring: the treatment of keys whose node is down. Default: their calls fail.
     #[serde(skip_serializing_if = "is_default")]
     pub on_down: OnDown,
-    /// On a copy: how many nodes must take a write. Default: any one.
+    /// On a copy: the number of nodes that must take a write. Default: any one.
     #[serde(skip_serializing_if = "is_default")]
     pub write_to: WriteTo,
-    /// On a copy: which nodes may answer a read. Default: those that are in sync.
+    /// On a copy: the nodes that may answer a read. Default: those in sync.
     #[serde(skip_serializing_if = "is_default")]
     pub read_from: ReadFrom,
-    /// On a copy: what is done with a node that has missed writes or lost its data. Default: it is brought back.
+    /// On a copy: the treatment of a node that has missed writes or lost its data. Default: it is repaired.
     #[serde(skip_serializing_if = "is_default")]
     pub on_return: OnReturn,
     /// On a copy: the name with which the servers are marked; see [`CopyBuilder::identity`](crate::CopyBuilder::identity).
@@ -108,7 +108,7 @@ impl TopologyConfig {
     ///
     /// # Errors
     /// [`ConfigError::Syntax`], with the line but none of its text, which may hold a password. A setting that cannot be meant
-    /// is an error too: one of the other strategy, a time of 0, a password that stands in the URL as well.
+    /// is such an error too: one of the other strategy, a time of 0, a password that stands in the URL as well.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         text::from_toml(text)
     }
@@ -189,9 +189,9 @@ pub enum ConfigError {
     /// The configuration is for the other strategy.
     #[error("the configuration is for a {found:?}, not for a {wanted:?}")]
     Strategy {
-        /// What it is for.
+        /// The strategy that it is for.
         found: Strategy,
-        /// What it was used for.
+        /// The strategy that it was used for.
         wanted: Strategy,
     },
     /// The setting for keys whose node is down is wrong.

@@ -42,7 +42,7 @@ pub enum Error {
         /// Why, and what to do instead.
         reason: String,
     },
-    /// The command is not in the table, so it is not known where it may go.
+    /// The command is not in the command table, so it is not known where it may go.
     UnknownCommand {
         /// The command.
         command: String,
@@ -55,7 +55,7 @@ pub enum Error {
         reason: KeyError,
     },
     /// Some or all parts of a command for several nodes failed; the other parts were executed. Through redis-rs and `query`, a
-    /// question to each node is such a command, if a node did not answer.
+    /// question to each node is such a command, if a node failed.
     Partial(Box<Partial>),
     /// The replies of several nodes cannot be merged into one of the type that was asked for. The command was executed.
     Merged(Box<Merged>),

@@ -26,7 +26,7 @@ pub enum Event {
         /// The change.
         event: NodeEvent,
     },
-    /// On a copy: the health of a node has changed, as its supervisor sees it, a quarter of a second to a second later.
+    /// On a copy: the health of a node has changed. The supervisor tells it a quarter of a second to a second later.
     Health {
         /// The node.
         node: String,

@@ -22,7 +22,7 @@ use crate::error::Partial;
 /// # }
 /// ```
 #[derive(Clone)]
-#[must_use = "it says which nodes did not take it, and why"]
+#[must_use = "the replies say which nodes did not take the command, and why"]
 pub struct Replies<T> {
     replies: Vec<(Arc<str>, Outcome<T>)>,
     /// The node whose answer is taken where one is wanted.
@@ -223,7 +223,7 @@ impl Replies<Value> {
     /// Returns one value: each node's answer under its name.
     ///
     /// # Errors
-    /// [`Partial`] if a node did not answer.
+    /// [`Partial`] if a node failed.
     pub(crate) fn by_name(self, command: &'static str) -> Result<Value, Error> {
         if self.is_complete() {
             let named = |(name, reply): (&str, &Value)| (Value::BulkString(name.into()), reply.clone());

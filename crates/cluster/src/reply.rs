@@ -28,7 +28,7 @@ pub enum NodesReply {
 
 impl NodesReply {
     /// Returns one value. For a question to each node that is each answer under its node's name; for a write on a copy, the
-    /// answer that all nodes gave that count.
+    /// answer on which all nodes that count agree.
     pub(crate) fn into_one(self, spec: &'static Spec) -> Result<Value, Error> {
         match self {
             Self::One(_, value) | Self::Merged(_, value) => Ok(value),

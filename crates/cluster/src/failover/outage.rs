@@ -114,7 +114,7 @@ impl Outage {
     /// Records that a write on a stand-in has ended, in whatever way.
     pub(crate) fn end(&mut self, on: &str, now: Instant) {
         if !self.is_away {
-            // The value lives on the stand-in from now on, so it is old for as long as if the node served only from now on.
+            // Its value may live on the stand-in from now on, so the node counts as serving only from now on.
             self.served = Some(now);
             self.returned = self.returned.map(|_| now);
         }

@@ -87,8 +87,8 @@ fn options(words: &[&[u8]], first: usize, now: SystemTime) -> Option<Cmd> {
     Some(cmd)
 }
 
-/// Returns the moment `time` units from now, in milliseconds since 1970; `None` if `time` is not positive. The server refuses
-/// such a time, or ends the key at once, as it would not at a moment that its clock has yet to reach.
+/// Returns the moment `time` units from now, in milliseconds since 1970; `None` if `time` is not positive. Such a time is left
+/// to the server, which refuses it or ends the key at once; a moment could still be ahead of its clock.
 fn at(time: &[u8], unit: Duration, now: SystemTime) -> Option<i64> {
     let time = std::str::from_utf8(time).ok()?.parse::<i64>().ok().filter(|time| 0 < *time)?;
     let now = i64::try_from(now.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;

@@ -184,7 +184,7 @@ impl Decide {
             Self::Value => is_what_was_added(2),
             Self::Field => is_what_was_added(3),
             Self::Score { member } => is_nothing(reply) || is_what_was_added(member - 1),
-            // `*` gives an identifier by the clock, as good from an empty stream, where `5-*` gives the first one.
+            // `*` gives an identifier by the clock, whatever is there; `5-*` gives the first one if nothing is there.
             Self::Entry { id } => {
                 let is_first = |id: &[u8]| id.ends_with(b"-0") || id == b"0-1";
                 let by_clock = words(cmd).nth(id) == Some(b"*");
