@@ -1,4 +1,4 @@
-//! Sessions: what takes more than one command, such as a transaction, a subscription or a lock.
+//! Sessions: calls of more than one command, such as a transaction, a subscription or a lock.
 
 pub(crate) mod lock;
 pub(crate) mod pubsub;
