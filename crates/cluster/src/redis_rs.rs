@@ -99,31 +99,41 @@ where
 {
     let mut told = Told::of(pipeline)?;
     let mut commands = Vec::with_capacity(pipeline.len());
-    let mut rows = Vec::with_capacity(pipeline.len());
-    for cmd in pipeline.cmd_iter() {
-        let spec = row_after(rows.last().copied().flatten(), cmd);
-        commands.extend(spec.map(|spec| Recorded::new(spec, cmd.clone())));
-        rows.push(spec);
-    }
-    let mut rows = pipeline.cmd_iter().zip(rows);
     // Commands that are in no table stand between those that are sent.
-    let mut next_sent = |told: &mut Told| {
-        loop {
-            match rows.next()? {
-                (_, Some(spec)) => return Some(spec),
-                (cmd, None) => told.push(Err(Error::unknown(cmd))),
+    let mut unknown = Vec::new();
+    let mut last = None;
+    for (number, cmd) in pipeline.cmd_iter().enumerate() {
+        match row_after(last, cmd) {
+            Some(spec) => {
+                last = Some(spec);
+                commands.push(Recorded::new(spec, cmd.clone()));
             }
+            None => unknown.push((number, Error::unknown(cmd))),
+        }
+    }
+    let mut unknown = unknown.into_iter().peekable();
+    let mut tell_unknown = |told: &mut Told| {
+        while let Some((_, error)) = unknown.next_if(|(number, _)| *number == told.values.len()) {
+            told.push(Err(error));
         }
     };
     let answered = |mut answers: S::Answers| {
         for i in 0..answers.n_commands() {
-            if let (Some(spec), Some(answer)) = (next_sent(&mut told), answers.take(i)) {
-                told.push(answer.and_then(|reply| reply.into_one(spec)));
-            }
+            tell_unknown(&mut told);
+            let Some(answer) = answers.take(i) else { continue };
+            let spec = || match pipeline.cmd_iter().nth(told.values.len()) {
+                Some(cmd) => row(cmd),
+                None => Err(Error::unknown(&Cmd::new())),
+            };
+            let value = answer.and_then(|reply| match reply {
+                NodesReply::One(_, value) => Ok(value),
+                reply => reply.into_one(spec()?),
+            });
+            told.push(value);
         }
     };
     servers.send_many(&mut commands, answered).await;
-    next_sent(&mut told);
+    tell_unknown(&mut told);
     told.values()
 }
 
