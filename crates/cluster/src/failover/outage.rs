@@ -20,6 +20,8 @@ const LATE: Duration = Duration::from_secs(5);
 /// The outages of one node for which others stand in. The node is away from the moment it is down until it may serve again.
 #[derive(Debug, Default)]
 pub(crate) struct Outage {
+    /// The longest time to live, which a return waits for with [`WaitMaxTtl`](crate::Rejoin::WaitMaxTtl); otherwise zero.
+    max_ttl: Duration,
     is_away: bool,
     /// The begin of the latest outage, since when others have answered for the node.
     began: Option<Instant>,
@@ -89,12 +91,18 @@ impl Outage {
         }
     }
 
-    pub(crate) fn went_within(&self, time: Duration, now: Instant) -> bool {
-        self.went.is_some_and(|went| now < went + time)
+    pub(crate) fn wait_for(&mut self, max_ttl: Duration) {
+        self.max_ttl = max_ttl;
     }
 
-    pub(crate) fn returned_within(&self, time: Duration, now: Instant) -> bool {
-        self.returned.is_some_and(|returned| now < returned + time)
+    /// Returns whether the node may hold old values, from before it went.
+    pub(crate) fn went_lately(&self, now: Instant) -> bool {
+        self.went.is_some_and(|went| now < went + self.max_ttl)
+    }
+
+    /// Returns whether stand-ins may hold old values, from before the node returned. Then no node stands in.
+    pub(crate) fn returned_lately(&self, now: Instant) -> bool {
+        self.returned.is_some_and(|returned| now < returned + self.max_ttl)
     }
 
     /// Begins a write on the stand-in `on`. The missed key is recorded now, for the node may serve again before the write
@@ -113,9 +121,12 @@ impl Outage {
 
     /// Records that a write on a stand-in has ended, in whatever way.
     pub(crate) fn end(&mut self, on: &str, now: Instant) {
+        // Its value may live on the stand-in from now on, so the node counts as returned only now.
         if !self.is_away {
-            // Its value may live on the stand-in from now on, so the node counts as serving only from now on.
             self.served = Some(now);
+        }
+        // Also if the node has gone again: no node stands in now, so the write began before the return.
+        if !self.is_away || self.returned_lately(now) {
             self.returned = self.returned.map(|_| now);
         }
         if let Some(n) = self.writing.get_mut(on) {
@@ -238,14 +249,13 @@ mod tests {
     fn a_write_that_ends_on_a_stand_in_after_the_return_counts_from_its_end() {
         let (mut outage, on, start) = (Outage::default(), Arc::from("b"), Instant::now());
         let (time, late) = (Duration::from_secs(2), Duration::from_millis(300));
+        outage.wait_for(time);
         outage.goes(start);
         assert_eq!(outage.begin(&on, None), Begin::Now);
         assert!(outage.serve(start));
-        assert!(!outage.returned_within(time, start + time));
+        assert!(!outage.returned_lately(start + time));
         outage.end(&on, start + late);
-        assert!(
-            outage.returned_within(time, start + time) && !outage.returned_within(time, start + time + late)
-        );
+        assert!(outage.returned_lately(start + time) && !outage.returned_lately(start + time + late));
     }
 
     const KEY: &[u8] = b"k";
@@ -272,9 +282,18 @@ mod tests {
         until: Option<Instant>,
     }
 
+    /// What a ring does without a node, as [`OnDown`](crate::OnDown) has it.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mode {
+        Failover,
+        FlushPrefix,
+        /// No value lives longer than [`CAP`], on any node.
+        WaitMaxTtl,
+    }
+
     /// One key, its three nodes in the order in which they answer for it, one client, and a clock.
     struct World {
-        is_failover: bool,
+        mode: Mode,
         now: Instant,
         step: usize,
         is_up: [bool; 3],
@@ -287,9 +306,9 @@ mod tests {
     }
 
     impl World {
-        fn new(is_failover: bool) -> Self {
+        fn new(mode: Mode) -> Self {
             let mut world = Self {
-                is_failover,
+                mode,
                 now: Instant::now(),
                 step: 0,
                 is_up: [true; 3],
@@ -299,7 +318,10 @@ mod tests {
                 writes: Vec::new(),
                 calls: Vec::new(),
             };
-            world.outages.iter_mut().for_each(|outage| outage.comes(world.now));
+            for outage in &mut world.outages {
+                outage.wait_for(if mode == Mode::WaitMaxTtl { CAP } else { Duration::ZERO });
+                outage.comes(world.now);
+            }
             world
         }
 
@@ -312,11 +334,14 @@ mod tests {
         }
 
         fn is_unclean(&self, on: usize) -> bool {
-            self.outages[..on].iter().any(|outage| outage.is_unclean(&on.to_string()))
+            self.outages[..on].iter().any(|outage| match self.mode {
+                Mode::WaitMaxTtl => outage.returned_lately(self.now),
+                _ => outage.is_unclean(&on.to_string()),
+            })
         }
 
         fn forgets(&self, on: usize) -> Option<Duration> {
-            let before = || self.outages[..on].iter().filter(|_| self.is_failover);
+            let before = || self.outages[..on].iter().filter(|_| self.mode == Mode::Failover);
             let began = before().filter_map(Outage::began).max()?;
             before().filter_map(|outage| outage.may_be_old(&on.to_string(), KEY, began, CAP, self.now)).max()
         }
@@ -344,7 +369,7 @@ mod tests {
                 return;
             };
             let forgets = self.forgets(on);
-            let missed = self.is_failover.then_some(KEY);
+            let missed = (self.mode == Mode::Failover).then_some(KEY);
             let before = &mut self.outages[..on];
             if before.iter_mut().all(|outage| outage.begin(&Self::name(on), missed) == Begin::Now) {
                 self.calls.push(Call { value: self.writes.len(), on, forgets });
@@ -360,7 +385,8 @@ mod tests {
             if self.is_up[on] {
                 // The write reads first, as that of a counter does.
                 self.is_not_old(self.found(on, forgets), self.writes[value].began);
-                let until = (self.is_failover && 0 < on).then(|| self.now + CAP);
+                let is_capped = self.mode == Mode::WaitMaxTtl || self.mode == Mode::Failover && 0 < on;
+                let until = is_capped.then(|| self.now + CAP);
                 self.held[on] = Some(Stored { value, until });
                 self.writes[value].ended = Some(self.step);
                 if forgets.is_some() {
@@ -404,9 +430,17 @@ mod tests {
             if !outage.is_away() {
                 return;
             }
+            if self.mode == Mode::WaitMaxTtl {
+                if outage.returned_lately(self.now) && self.is_up[node] {
+                    outage.serve_as_before();
+                } else if !outage.went_lately(self.now) && self.is_up[node] {
+                    outage.serve(self.now);
+                }
+                return;
+            }
             match self.removing[node].take() {
                 None if self.is_up[node] => {
-                    let all = !self.is_failover;
+                    let all = self.mode == Mode::FlushPrefix;
                     let batch = if all { Batch { all, keys: Vec::new() } } else { outage.batch() };
                     self.removing[node] = Some((batch, false));
                 }
@@ -423,7 +457,7 @@ mod tests {
                     let serves = self.is_up[node] && outage.serve(self.now);
                     if !serves {
                         outage.open();
-                    } else if !self.is_failover {
+                    } else if self.mode == Mode::FlushPrefix {
                         outage.left_on((0..3).filter(|other| *other != node).map(Self::name));
                     }
                 }
@@ -459,7 +493,9 @@ mod tests {
                     self.is_up[node] = true;
                     self.outages[node].comes(self.now);
                 }
-                4 => self.now += Duration::from_secs(random as u64 / 48 % 9),
+                4 | 14 if choice == 4 || self.mode == Mode::WaitMaxTtl => {
+                    self.now += Duration::from_secs(random as u64 / 48 % 9);
+                }
                 5 | 6 => self.begin(),
                 7 | 8 if !self.calls.is_empty() => self.end(random / 48 % self.calls.len()),
                 9 => self.read(true),
@@ -482,10 +518,10 @@ mod tests {
             let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             usize::try_from((mixed ^ (mixed >> 31)) >> 1).unwrap()
         };
-        for is_failover in [true, false] {
+        for mode in [Mode::Failover, Mode::FlushPrefix, Mode::WaitMaxTtl] {
             let mut n_read = 0;
             for _ in 0..6_000 {
-                let mut world = World::new(is_failover);
+                let mut world = World::new(mode);
                 for _ in 0..80 {
                     world.step(random());
                     n_read += usize::from(

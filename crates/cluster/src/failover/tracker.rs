@@ -50,9 +50,13 @@ impl OutageTracker {
         self.is_away.load(Ordering::Acquire)
     }
 
-    /// Sets whether others answer for the node while it is away.
-    pub(crate) fn is_stood_in_for(&self, is_stood_in_for: bool) {
-        self.is_stood_in_for.store(is_stood_in_for, Ordering::Release);
+    /// Sets what is done without the node.
+    pub(crate) fn follow(&self, on_down: &OnDown) {
+        self.is_stood_in_for.store(*on_down != OnDown::Fail, Ordering::Release);
+        self.held().wait_for(match on_down {
+            OnDown::Remap { on_return: Rejoin::WaitMaxTtl(longest) } => *longest,
+            _ => Duration::ZERO,
+        });
     }
 
     /// Returns the observer that records when the node is down or connected, and passes on all its events.
@@ -103,8 +107,8 @@ impl OutageTracker {
     /// keys; a node that is being cleaned is waited for, up to `limit`.
     pub(crate) async fn is_clean_of(&self, node: &str, on_down: &OnDown, limit: Duration) -> bool {
         match on_down {
-            OnDown::Remap { on_return: Rejoin::WaitMaxTtl(longest) } => {
-                !self.held().returned_within(*longest, Instant::now())
+            OnDown::Remap { on_return: Rejoin::WaitMaxTtl(_) } => {
+                !self.held().returned_lately(Instant::now())
             }
             OnDown::Remap { on_return: Rejoin::FlushPrefix(_) } => {
                 let is_clean = || (!self.held().is_unclean(node)).then_some(());
@@ -133,12 +137,12 @@ impl OutageTracker {
     /// Makes the node ready to serve again, as [`OnDown`] says. Returns whether it serves.
     pub(crate) async fn rejoin(&self, node: &Node, topology: &RingTopology) -> Result<bool, node::Error> {
         match &topology.on_down {
-            OnDown::Remap { on_return: Rejoin::WaitMaxTtl(longest) } => {
+            OnDown::Remap { on_return: Rejoin::WaitMaxTtl(_) } => {
                 let mut held = self.held();
                 let now = Instant::now();
-                if held.returned_within(*longest, now) && !node.is_down() {
+                if held.returned_lately(now) && !node.is_down() {
                     held.serve_as_before();
-                } else if !held.went_within(*longest, now) {
+                } else if !held.went_lately(now) {
                     self.serve(&mut held, node);
                 }
                 self.is_away.store(held.is_away(), Ordering::Release);

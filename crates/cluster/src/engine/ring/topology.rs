@@ -175,8 +175,7 @@ impl RingTopology {
             Turn::Changed(member) => member.moved(config, events),
             Turn::Added => Member::new(config, events),
         });
-        let is_stood_in_for = plan.on_down != OnDown::Fail;
-        members.iter().for_each(|member| member.outages().is_stood_in_for(is_stood_in_for));
+        members.iter().for_each(|member| member.outages().follow(&plan.on_down));
         let nodes = Nodes::new(Arc::clone(&plan.ring), members, events.clone(), Replicas::One);
         (Self { nodes, colocated: plan.colocated, on_down: plan.on_down.clone() }, replaced)
     }
