@@ -8,6 +8,7 @@ use redis::Direction;
 use redisdb::Error;
 use redisdb::Node;
 use redisdb::NodeConfig;
+use redisdb::RedisCopy;
 use redisdb::node::BlockingCommands;
 use redisdb::node::KeyCommands;
 use redisdb::node::ListCommands;
@@ -17,6 +18,7 @@ use redisdb::node::ServerCommands;
 use redisdb::node::SortedSetCommands;
 use redisdb::node::StreamCommands;
 use redisdb::node::StringCommands;
+use redisdb_tests::NAMES;
 use redisdb_tests::Proxy;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
@@ -350,6 +352,15 @@ async fn on_a_copy_nothing_is_taken_and_a_stream_can_be_waited_for() {
     let id = copy.node_for("x").xadd("x", [("f", 1)]).await.unwrap();
     let tails = waiting.await.unwrap().unwrap();
     assert_eq!(tails[0].1[0].id, id);
+}
+
+#[tokio::test]
+async fn on_a_copy_with_an_identity_a_read_that_waits_asks_one_node_whatever_the_deadline() {
+    let servers = Servers::start(3).unwrap();
+    let nodes = NAMES.iter().zip(servers.urls());
+    let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url));
+    let copy = copy.identity("shop").connect().await.unwrap().with_deadline(10 * SHORT);
+    assert_eq!(copy.xread_block::<String, String, u8>("x", "$", 30 * SHORT).await.unwrap(), []);
 }
 
 #[tokio::test]

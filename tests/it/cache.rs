@@ -23,10 +23,13 @@ use std::time::Duration;
 use redisdb_cache::Cache;
 use redisdb_cache::CacheBuilder;
 use redisdb_cache::Codec;
+use redisdb_cache::Ttl;
 use redisdb_cluster::RedisCopy;
 use redisdb_cluster::RedisRing;
+use redisdb_node::KeyCommands;
 use redisdb_node::Node;
 use redisdb_tests::copy_over;
+use redisdb_tests::is_since;
 use redisdb_tests::ring_over;
 use xtask::Server;
 use xtask::Servers;
@@ -192,4 +195,27 @@ claims! {
         keys_are_found_as_they_were_given
         keys_that_come_during_a_scan_are_no_error
         the_progress_of_a_sweep_is_told;
+}
+
+#[tokio::test]
+async fn a_counter_that_begins_on_a_copy_ends_everywhere_at_one_moment() {
+    let servers = Servers::start(3).unwrap();
+    let copy = copy_over(&servers).await;
+    if !is_since(&copy.nodes().next().unwrap(), (7, 0, 0), "PEXPIRETIME").await {
+        return;
+    }
+    let cache = Cache::builder(copy.clone()).prefix("p").build().unwrap();
+    for i in 0..30 {
+        let ttl = Ttl::After(Duration::from_secs(1000));
+        assert_eq!(cache.incr_from(format!("k:{i}").as_str(), 1, 0, ttl).await.unwrap(), 1);
+    }
+    let keys = copy.on_node("a").unwrap().keys::<String>("*").await.unwrap();
+    assert_eq!(keys.len(), 30);
+    for key in keys {
+        let mut ends = Vec::new();
+        for node in copy.nodes() {
+            ends.push(node.query::<u64>(redis::cmd("PEXPIRETIME").arg(&key)).await.unwrap());
+        }
+        assert!(ends.iter().all(|end| *end == ends[0]), "{key}: {ends:?}");
+    }
 }

@@ -80,7 +80,7 @@ no answer came in time.
 | word | meaning |
 |---|---|
 | yes | It changes nothing: it is sent again. |
-| same state | Twice leaves what once leaves: it may be sent again to the same node. Not with an option that makes it conditional. |
+| same state | Twice leaves what once leaves: it may be sent again to the same node. The second reply may count less: what was added is there by then. Not with an option that makes it conditional. |
 | reply differs | Twice leaves what once leaves, but the second reply is another one: it may be sent again if nobody needs the reply. |
 | no | Twice would do it twice. The error says that it may have been executed. |
 

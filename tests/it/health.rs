@@ -7,10 +7,16 @@ use std::time::Duration;
 use redisdb::Error;
 use redisdb::Node;
 use redisdb::NodeConfig;
+use redisdb::OnDown;
+use redisdb::RedisCopy;
 use redisdb::RedisRing;
+use redisdb::Rejoin;
 use redisdb::node;
 use redisdb::node::AclCommands;
 use redisdb::node::ErrorKind;
+use redisdb::node::ListCommands;
+use redisdb::node::LockError;
+use redisdb::node::LockOptions;
 use redisdb::node::NodeEvent;
 use redisdb::node::Observer;
 use redisdb::node::Outcome;
@@ -308,6 +314,55 @@ async fn what_a_copy_asks_each_node_or_one_alone_keeps_its_deadline() {
     };
     tokio::time::timeout(Duration::from_secs(8), all).await.unwrap();
     servers[1].resume();
+}
+
+#[tokio::test]
+async fn a_flush_of_a_copy_with_an_identity_keeps_its_deadline() {
+    let servers = Servers::start(2).unwrap();
+    let nodes = NAMES.iter().zip(servers.urls());
+    let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url)).identity("shop");
+    let copy = copy.response_timeout(Duration::from_secs(60)).connect().await.unwrap();
+    servers[1].pause();
+    let hasty = copy.with_deadline(Duration::from_millis(200));
+    let flushed = tokio::time::timeout(Duration::from_secs(20), hasty.flushall()).await;
+    servers[1].resume();
+    let late: Vec<_> = flushed.unwrap().unwrap().failures().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(late, ["b"]);
+}
+
+#[tokio::test]
+async fn a_time_that_no_clock_can_count_is_as_good_as_for_ever() {
+    const LONG: Duration = Duration::MAX;
+    let servers = Servers::start(3).unwrap();
+    let config = config(&servers[0]).with_response_timeout(LONG).with_connect_timeout(LONG);
+    let node = Node::connect(config).await.unwrap();
+    node.with_deadline(LONG).set("k", 1).await.unwrap();
+    assert_eq!(node.get::<u8>("k").await.unwrap(), Some(1));
+    node.lpush("k", "x").await.unwrap_err();
+    for on_down in [OnDown::Failover { ttl_cap: LONG }, OnDown::Remap { on_return: Rejoin::WaitMaxTtl(LONG) }]
+    {
+        let nodes = NAMES.iter().zip(servers.urls());
+        let ring = nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, &url));
+        let ring = ring.on_down(on_down).connect().await.unwrap().with_deadline(LONG);
+        let key = (0..).map(|i| format!("key:{i}")).find(|key| ring.node_for(key).name() == "b").unwrap();
+        ring.set(&key, 1).await.unwrap();
+        servers[1].pause();
+        eventually("it is left alone", async || ring.on_node("b").unwrap().is_down()).await;
+        ring.set(&key, 2).await.unwrap();
+        assert_eq!(ring.get::<u8>(&key).await.unwrap(), Some(2), "another node stands in");
+        servers[1].resume();
+        eventually("it answers", async || ring.on_node("b").unwrap().ping().await.is_ok()).await;
+    }
+    let nodes = NAMES.iter().zip(servers.urls());
+    let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, &url));
+    let copy = copy.connect().await.unwrap().with_deadline(LONG);
+    _ = copy.set("k", 3).await.unwrap();
+    assert_eq!(copy.get::<u8>("k").await.unwrap(), Some(3));
+    let options = LockOptions::new(Duration::from_secs(9)).retry_every(LONG);
+    let guard = copy.lock("l", options).acquire().await.unwrap();
+    let once = options.wait_at_most(Duration::from_secs(1));
+    assert!(matches!(copy.lock("l", once).acquire().await, Err(LockError::NotAcquired)));
+    guard.release().await.unwrap();
 }
 
 #[tokio::test]

@@ -240,3 +240,16 @@ async fn on_a_copy_a_node_that_hangs_delays_nobody() {
     assert!(guard.remaining() < LONG - LONG / 100);
     servers[0].resume();
 }
+
+#[tokio::test]
+async fn on_a_copy_a_lease_that_is_never_certain_is_an_error() {
+    let (_servers, copy) = copy().await;
+    for lease in [Duration::from_millis(1), Duration::from_millis(2)] {
+        let Err(LockError::Store(error)) = copy.lock("l", LockOptions::new(lease)).acquire().await else {
+            panic!("{lease:?}")
+        };
+        assert!(error.to_string().contains("at least 10 ms"), "{error}");
+    }
+    assert_eq!(copy.exists("l").await.unwrap(), 0);
+    copy.lock("l", once(Duration::from_millis(500))).acquire().await.unwrap().release().await.unwrap();
+}

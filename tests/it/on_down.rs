@@ -12,7 +12,9 @@ use redisdb::Rejoin;
 use redisdb::Scan;
 use redisdb::commands::ScanOptions;
 use redisdb::commands::TimeToLive;
+use redisdb::node::BlockingCommands;
 use redisdb::node::KeyCommands;
+use redisdb::node::ListCommands;
 use redisdb::node::LockError;
 use redisdb::node::LockOptions;
 use redisdb::node::Script;
@@ -116,6 +118,36 @@ async fn others_stand_in_and_what_they_wrote_is_missing_rather_than_old() {
     for node in ring.nodes() {
         assert!(!node.exists(&[standing_in]).await.unwrap().eq(&1), "{}", node.name());
     }
+}
+
+#[tokio::test]
+async fn a_pop_that_waits_on_a_stand_in_for_longer_than_the_deadline_gets_its_element() {
+    let mut servers = servers();
+    let ring = ring(&servers, OnDown::Failover { ttl_cap: CAP }).await;
+    let keys = keys_of(&ring, "b", 2);
+    servers[1].kill();
+    away(&ring, "b").await;
+    let hasty = ring.with_deadline(Duration::from_millis(100));
+    let waiting = {
+        let (hasty, key) = (hasty.clone(), keys[0].clone());
+        tokio::spawn(async move { hasty.blpop::<String, String>(&[key], Duration::from_secs(60)).await })
+    };
+    let stand_in = async || {
+        for node in ring.nodes().filter(|node| node.name() != "b") {
+            let clients: String = node.query(redis::cmd("CLIENT").arg("LIST")).await.unwrap();
+            if clients.contains("cmd=blpop") {
+                return true;
+            }
+        }
+        false
+    };
+    eventually("it waits", stand_in).await;
+    // The deadline is over when the element comes.
+    let late = ring.blpop::<String, String>(&[&keys[1]], Duration::from_millis(300)).await.unwrap();
+    assert_eq!(late, None);
+    ring.rpush(&keys[0], "job").await.unwrap();
+    let popped = waiting.await.unwrap().unwrap();
+    assert_eq!(popped.map(|(_, element)| element).as_deref(), Some("job"));
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use redisdb_node::command::Keys;
 use redisdb_node::command::Merge;
 use redisdb_node::command::OnCopy;
 use redisdb_node::command::OnRing;
+use redisdb_node::command::Retry;
 use redisdb_node::command::Spec;
 use redisdb_tests::Release;
 use redisdb_tests::argument_lists;
@@ -472,6 +473,58 @@ fn add_said(entry: Value, commands: &mut BTreeMap<String, Said>) {
     for subcommand in subcommands {
         add_said(subcommand, commands);
     }
+}
+
+/// What is stored where it comes from, as in `SDIFFSTORE b a b`, is another thing the second time, or is not.
+#[test]
+fn what_is_sent_again_leaves_the_same_also_where_it_is_stored_among_its_sources() {
+    let server = Server::start().unwrap();
+    let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let mut n_tried = 0;
+    let stores = |row: &&&Spec| row.name.ends_with("STORE") || matches!(row.name, "PFMERGE" | "BITOP");
+    for row in ALL.iter().filter(stores).filter(|row| row.retry == Retry::Idempotent) {
+        for (to, from) in [("b", ["a", "b"]), ("b", ["b", "a"])] {
+            let mut left = Vec::new();
+            for n_times in [1, 2] {
+                cmd("FLUSHALL").exec(&mut connection).unwrap();
+                for (key, members) in [("a", [1, 2, 3]), ("b", [2, 3, 4])] {
+                    match row.group {
+                        Group::HyperLogLog => cmd("PFADD").arg(key).arg(&members).exec(&mut connection),
+                        _ => cmd("SADD").arg(key).arg(&members).exec(&mut connection),
+                    }
+                    .unwrap();
+                }
+                let mut store = cmd(row.name);
+                match row.keys {
+                    Keys::StoreCounted(..) => store.arg(to).arg(2).arg(&from),
+                    _ => store.arg(to).arg(&from),
+                };
+                (0..n_times).for_each(|_| store.exec(&mut connection).unwrap());
+                left.push(match row.group {
+                    Group::HyperLogLog => {
+                        cmd("PFCOUNT").arg("b").query::<Vec<u8>>(&mut connection).unwrap_or_default()
+                    }
+                    Group::SortedSet => cmd("ZRANGE")
+                        .arg("b")
+                        .arg(0)
+                        .arg(-1)
+                        .arg("WITHSCORES")
+                        .query::<Vec<Vec<u8>>>(&mut connection)
+                        .unwrap()
+                        .concat(),
+                    _ => {
+                        let mut members: Vec<Vec<u8>> =
+                            cmd("SMEMBERS").arg("b").query(&mut connection).unwrap();
+                        members.sort();
+                        members.concat()
+                    }
+                });
+            }
+            assert_eq!(left[0], left[1], "{} {to} {from:?}", row.name);
+            n_tried += 1;
+        }
+    }
+    assert!(n_tried >= 6, "{n_tried}");
 }
 
 fn add_docs(all: Value, docs: &mut BTreeMap<String, (String, String)>) {

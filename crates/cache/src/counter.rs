@@ -12,6 +12,7 @@ use crate::error::MissingError;
 use crate::key::Key;
 use crate::ttl::Life;
 use crate::ttl::Ttl;
+use crate::ttl::unix_millis;
 
 /// Nil if there is nothing to count on. The sum is read anew, for Lua would make a float of it.
 static COUNT: LazyLock<Script> = LazyLock::new(|| {
@@ -53,7 +54,10 @@ impl<E: RunScript> Engine<E> {
         let (command, millis) = match self.shared.settings.life(ttl, SystemTime::now()) {
             // A time of zero removes the key.
             Life::Over => ("PEXPIRE", 0),
-            Life::For(millis) => ("PEXPIRE", millis),
+            Life::For(millis) => match self.shared.store.common_clock().await {
+                Some(now) => ("PEXPIREAT", unix_millis(now).saturating_add(millis)),
+                None => ("PEXPIRE", millis),
+            },
             Life::Until(millis) => ("PEXPIREAT", millis),
             Life::Forever => ("", 0),
         };

@@ -105,7 +105,7 @@ impl RedisCopy {
 
     /// Returns the same copy, whose calls by this handle take no longer than this in all. A read shares the time out among the
     /// nodes that it may have to ask, so that a node that hangs leaves time for the others. A write and a question to each
-    /// node give it to all nodes at once. A pipeline gives it to each part that is sent at once; a part of reads alone leaves
+    /// node give it to all nodes at once; a write that one node decides leaves time for the others. A pipeline gives it to each part that is sent at once; a part of reads alone leaves
     /// half of it for asking elsewhere.
     ///
     /// What [waits](redisdb_node::BlockingCommands), scripts, subscriptions and locks keep their own time.

@@ -17,6 +17,7 @@ use redisdb_node::command;
 use redisdb_node::command::Keys;
 use redisdb_node::command::Spec;
 use redisdb_node::plumbing::Answers;
+use redisdb_node::plumbing::Batch;
 use redisdb_node::plumbing::Recorded;
 use redisdb_node::plumbing::SendMany;
 
@@ -92,55 +93,61 @@ impl ConnectionLike for RedisCopy {
     }
 }
 
+/// How many commands of a pipeline are copied at a time, for redis-rs keeps its own.
+const AT_ONCE: usize = 10 * Batch::MOST_COMMANDS;
+
 /// Runs each command of a pipeline and returns what redis-rs is told of it, in order.
 async fn run_many<S>(servers: &S, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError>
 where
     S: SendMany<Reply = NodesReply, Error = Error>,
 {
     let mut told = Told::of(pipeline)?;
-    let mut commands = Vec::with_capacity(pipeline.len());
-    // Commands that are in no table stand between those that are sent.
-    let mut unknown = Vec::new();
     let mut last = None;
-    for (number, cmd) in pipeline.cmd_iter().enumerate() {
-        match row_after(last, cmd) {
-            Some(spec) => {
-                last = Some(spec);
-                commands.push(Recorded::new(spec, cmd.clone()));
+    let mut cmds = pipeline.cmd_iter().enumerate().peekable();
+    while cmds.peek().is_some() {
+        let mut commands = Vec::with_capacity(pipeline.len().min(AT_ONCE));
+        // Commands that are in no table stand between those that are sent.
+        let mut unknown = Vec::new();
+        for (number, cmd) in cmds.by_ref().take(AT_ONCE) {
+            match row_after(last, cmd) {
+                Some(spec) => {
+                    last = Some(spec);
+                    commands.push(Recorded::new(spec, cmd.clone()));
+                }
+                None => unknown.push((number, Error::unknown(cmd))),
             }
-            None => unknown.push((number, Error::unknown(cmd))),
         }
+        let mut unknown = unknown.into_iter().peekable();
+        let mut tell_unknown = |told: &mut Told| {
+            while let Some((_, error)) = unknown.next_if(|(number, _)| *number == told.values.len()) {
+                told.push(Err(error));
+            }
+        };
+        let answered = |mut answers: S::Answers| {
+            for i in 0..answers.n_commands() {
+                tell_unknown(&mut told);
+                let Some(answer) = answers.take(i) else { continue };
+                let spec = || match pipeline.cmd_iter().nth(told.values.len()) {
+                    Some(cmd) => row(cmd),
+                    None => Err(Error::unknown(&Cmd::new())),
+                };
+                let value = answer.and_then(|reply| match reply {
+                    NodesReply::One(_, value) => Ok(value),
+                    reply => reply.into_one(spec()?),
+                });
+                told.push(value);
+            }
+        };
+        servers.send_many(&mut commands, answered).await;
+        tell_unknown(&mut told);
     }
-    let mut unknown = unknown.into_iter().peekable();
-    let mut tell_unknown = |told: &mut Told| {
-        while let Some((_, error)) = unknown.next_if(|(number, _)| *number == told.values.len()) {
-            told.push(Err(error));
-        }
-    };
-    let answered = |mut answers: S::Answers| {
-        for i in 0..answers.n_commands() {
-            tell_unknown(&mut told);
-            let Some(answer) = answers.take(i) else { continue };
-            let spec = || match pipeline.cmd_iter().nth(told.values.len()) {
-                Some(cmd) => row(cmd),
-                None => Err(Error::unknown(&Cmd::new())),
-            };
-            let value = answer.and_then(|reply| match reply {
-                NodesReply::One(_, value) => Ok(value),
-                reply => reply.into_one(spec()?),
-            });
-            told.push(value);
-        }
-    };
-    servers.send_many(&mut commands, answered).await;
-    tell_unknown(&mut told);
     told.values()
 }
 
 /// The row of a command that follows another one in a pipeline, which often is the same command again.
 fn row_after(last: Option<&'static Spec>, cmd: &Cmd) -> Option<&'static Spec> {
     let name = command::words(cmd).next().unwrap_or_default();
-    // Of the commands that have subcommands none has keys, so one word is the whole name.
+    // The name of a command with a subcommand has two words, which one word never equals.
     let is_again = |spec: &&Spec| spec.keys != Keys::None && name == spec.name.as_bytes();
     last.filter(is_again).or_else(|| command::lookup(cmd))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use redis::FromRedisValue;
 use redis::Value;
 use redisdb_node::command::Access;
+use redisdb_node::command::Keys;
 use redisdb_node::command::Spec;
 
 use crate::error::Error;
@@ -34,7 +35,10 @@ impl NodesReply {
             Self::One(_, value) | Self::Merged(_, value) => Ok(value),
             Self::Each(replies) if spec.access == Access::Each => replies.by_name(spec.name),
             Self::Each(replies) => match replies.first() {
-                Some(first) if replies.agreed() => Ok(first.clone()),
+                // `SORT` without `STORE` gives elements of equal weight in any order.
+                Some(first) if replies.agreed() || matches!(spec.keys, Keys::OneAndAfter { .. }) => {
+                    Ok(first.clone())
+                }
                 _ => Err(Error::Disagreement(Box::new(TooFewReplies {
                     command: spec.name,
                     wanted: replies.len(),

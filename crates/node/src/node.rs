@@ -74,6 +74,12 @@ pub struct Node {
     fence: Option<Fence>,
 }
 
+/// Returns the moment this long after another one; for a time that no clock can count, one in thirty years.
+pub fn after(start: Instant, time: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    start + time.min(FAR)
+}
+
 /// When the calls by a handle end.
 #[derive(Debug, Clone, Copy, Default)]
 enum Deadline {
@@ -138,7 +144,7 @@ impl Node {
     /// Returns the same node for a call that sends several times, and ends by its deadline all the same.
     fn for_one_call(&self) -> Cow<'_, Self> {
         match self.deadline {
-            Deadline::Of(deadline) => Cow::Owned(self.until(Instant::now() + deadline)),
+            Deadline::Of(deadline) => Cow::Owned(self.until(after(Instant::now(), deadline))),
             Deadline::None | Deadline::At(_) => Cow::Borrowed(self),
         }
     }

@@ -3,6 +3,7 @@
 
 pub use crate::connection::Fence;
 pub use crate::error::foreign;
+pub use crate::node::after;
 pub use crate::pipeline::Answers;
 pub use crate::pipeline::Batch;
 pub use crate::pipeline::Recorded;

@@ -39,6 +39,8 @@ impl CopyEngine {
         let of = |idx, reply| NodesReply::One(Arc::clone(topology.nodes.name(idx)), reply);
         let key = call.first_key();
         let mut errors = Vec::new();
+        // A command that waits keeps its own time, and may have waited for longer than the call has.
+        let waits = spec.needs_dedicated(cmd).is_some();
         if topology.nobody_is_up() {
             budget.limit(self.examine_all().boxed()).await;
         }
@@ -56,7 +58,10 @@ impl CopyEngine {
                 match reply {
                     // The answer may have come over a new connection, from a server that has been restarted.
                     Ok(reply) if topology.nodes.member(idx).trust(call.keys()) != Trust::Stale => {
-                        if !lacks_something(&reply) || self.has_its_marker(idx, &budget).await {
+                        if waits {
+                            budget = Budget::new(self.deadline, 1);
+                        }
+                        if !lacks_something(spec, &reply) || self.has_its_marker(idx, &budget).await {
                             return Ok(of(idx, reply));
                         }
                     }
@@ -136,11 +141,18 @@ impl CopyTopology {
     }
 }
 
-/// Returns whether a reply says that something is not there.
-pub(crate) fn lacks_something(reply: &Value) -> bool {
+/// Returns whether a reply says that something is not there: nil, nothing of a kind, or what a time to live, a type or a bit has
+/// for it. A reply that only looks like that costs a look at the marker.
+pub(crate) fn lacks_something(spec: &Spec, reply: &Value) -> bool {
     match reply {
-        Value::Nil | Value::Int(0) => true,
-        Value::Array(elements) => elements.is_empty() || elements.contains(&Value::Nil),
+        Value::Nil | Value::Int(0 | -2) => true,
+        Value::Int(-1) => spec.name == "BITPOS",
+        Value::BulkString(bytes) => bytes.is_empty(),
+        Value::SimpleString(text) => text == "none",
+        Value::Array(elements) | Value::Set(elements) => {
+            elements.is_empty() || elements.iter().any(|element| lacks_something(spec, element))
+        }
+        Value::Map(pairs) => pairs.is_empty(),
         _ => false,
     }
 }
@@ -160,5 +172,35 @@ pub(crate) fn another_may_answer(error: &node::Error) -> bool {
         | node::ErrorKind::ReplyTooLarge { .. }
         | node::ErrorKind::Unsupported(_) => false,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redisdb_node::command::rows;
+
+    use super::*;
+
+    #[test]
+    fn a_reply_says_that_something_is_missing_in_many_ways() {
+        let lacks = |spec, reply| lacks_something(spec, &reply);
+        let get = rows::GET.spec();
+        for missing in [
+            Value::Nil,
+            Value::Int(0),
+            Value::Int(-2),
+            Value::BulkString(Vec::new()),
+            Value::SimpleString("none".to_owned()),
+            Value::Array(vec![Value::Int(1), Value::Nil]),
+            Value::Array(vec![Value::BulkString(b"0".to_vec()), Value::Array(Vec::new())]),
+            Value::Map(Vec::new()),
+        ] {
+            assert!(lacks(get, missing));
+        }
+        for there in [Value::Int(1), Value::BulkString(b"v".to_vec()), Value::Array(vec![Value::Int(-1)])] {
+            assert!(!lacks(get, there));
+        }
+        assert!(!lacks(rows::TTL.spec(), Value::Int(-1)), "it lives for ever");
+        assert!(lacks(rows::BITPOS.spec(), Value::Int(-1)));
     }
 }

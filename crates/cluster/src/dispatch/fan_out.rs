@@ -52,7 +52,11 @@ impl CopyEngine {
         guard.sending();
         let is_flush = matches!(spec.name, "FLUSHALL" | "FLUSHDB");
         let results = match is_flush && topology.identity.is_some() {
-            true => join_all((0..topology.nodes.len()).map(|idx| self.flush(idx, spec, cmd))).boxed().await,
+            true => {
+                join_all((0..topology.nodes.len()).map(|idx| self.flush(idx, spec, cmd, &budget)))
+                    .boxed()
+                    .await
+            }
             false => {
                 join_all((0..topology.nodes.len()).map(|idx| topology.send(idx, spec, cmd, &budget))).await
             }
@@ -96,7 +100,10 @@ impl CopyEngine {
         let channel = call.first_key().unwrap_or_default();
         let mut results = Vec::new();
         for idx in topology.nodes.places(channel) {
-            let result = budget.share(topology.nodes.member(idx).writer()).run(spec, cmd).await;
+            // Another node is asked only where this one cannot be connected to.
+            let writer = topology.nodes.member(idx).writer();
+            let writer = if writer.is_connected() { budget.all(writer) } else { budget.share(writer) };
+            let result = writer.run(spec, cmd).await;
             let next = result.as_ref().is_err_and(node::Error::is_connect);
             results.push((idx, result));
             if !next {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use redisdb_node as node;
 use redisdb_node::Node;
+use redisdb_node::plumbing::after;
 use tokio::time::Instant;
 
 use crate::engine::copy::CopyEngine;
@@ -23,7 +24,7 @@ pub(crate) struct Budget {
 impl Budget {
     /// The budget of a call that asks up to so many nodes, one after the other.
     pub(crate) fn new(deadline: Option<Duration>, n_nodes: usize) -> Self {
-        let by = deadline.map(|deadline| Instant::now() + deadline);
+        let by = deadline.map(|deadline| after(Instant::now(), deadline));
         Self { by, left: u32::try_from(n_nodes).unwrap_or(u32::MAX) }
     }
 

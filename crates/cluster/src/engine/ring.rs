@@ -12,6 +12,7 @@ use redis::FromRedisValue;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::command::Spec;
+use redisdb_node::plumbing::after;
 use tokio::time::Instant;
 
 use crate::dispatch::scatter::on_owner;
@@ -77,7 +78,7 @@ impl RingEngine {
 
     /// When a call ends that begins now, by the deadline of this handle.
     pub(crate) fn by(&self) -> Option<Instant> {
-        self.deadline.map(|deadline| Instant::now() + deadline)
+        self.deadline.map(|deadline| after(Instant::now(), deadline))
     }
 
     fn target(&self, spec: &'static Spec, cmd: &Cmd, by: Option<Instant>) -> Result<Target, Error> {

@@ -97,12 +97,12 @@ impl Outage {
 
     /// Returns whether the node may hold old values, from before it went.
     pub(crate) fn went_lately(&self, now: Instant) -> bool {
-        self.went.is_some_and(|went| now < went + self.max_ttl)
+        self.went.is_some_and(|went| now.saturating_duration_since(went) < self.max_ttl)
     }
 
     /// Returns whether stand-ins may hold old values, from before the node returned. Then no node stands in.
     pub(crate) fn returned_lately(&self, now: Instant) -> bool {
-        self.returned.is_some_and(|returned| now < returned + self.max_ttl)
+        self.returned.is_some_and(|returned| now.saturating_duration_since(returned) < self.max_ttl)
     }
 
     /// Begins a write on the stand-in `on`. The missed key is recorded now, for the node may serve again before the write
@@ -195,7 +195,8 @@ impl Outage {
         now: Instant,
     ) -> Option<Duration> {
         let served = self.served.filter(|_| !self.known.get(on).is_some_and(|known| known.contains(key)))?;
-        (now < served + cap + LATE).then(|| cap.checked_sub(now.saturating_duration_since(began)))?
+        let may_live = now.saturating_duration_since(served) < cap.saturating_add(LATE);
+        may_live.then(|| cap.checked_sub(now.saturating_duration_since(began)))?
     }
 
     /// Records that the stand-in `on` holds no old value of a key.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use futures_util::future::join_all;
 use redis::Cmd;
 use redis::Value;
@@ -61,7 +62,7 @@ pub(crate) async fn run_without_those_away(
     loop {
         let is_last = attempts.next().is_none_or(|attempt| attempt == nodes.len());
         match topology.route(spec, cmd, Context::Alone)? {
-            Plan::One(at) => match run_at(topology, nodes, at, spec, cmd).await {
+            Plan::One(at) => match run_at(topology, nodes, at, spec, cmd, by).await {
                 None if !is_last => {}
                 Some(Err(error)) if error.is_connect() && topology.is_away(at) && !is_last => {}
                 Some(Ok(reply)) => return Ok(NodesReply::One(Arc::clone(nodes.name(at)), reply)),
@@ -70,7 +71,7 @@ pub(crate) async fn run_without_those_away(
             },
             Plan::Parts(split, rule) => {
                 let replies = split.parts.iter().map(async |part| {
-                    match run_at(topology, nodes, part.node, spec, &part.cmd).await {
+                    match run_at(topology, nodes, part.node, spec, &part.cmd, by).await {
                         Some(Err(error)) if error.is_connect() && topology.is_away(part.node) && !is_last => {
                             run_part(topology, spec, &part.cmd, by).await
                         }
@@ -136,6 +137,7 @@ async fn run_at(
     at: usize,
     spec: &'static Spec,
     cmd: &Cmd,
+    by: Option<Instant>,
 ) -> Option<Result<Value, node::Error>> {
     let node = nodes.at(at);
     if !topology.on_down.is_careful() {
@@ -144,22 +146,28 @@ async fn run_at(
     let keys = || spec.keys_of(cmd).into_iter().flatten().map(|(_, key)| key);
     // A part of a split command may have keys of its node beside those of nodes that it stands in for.
     let others: Vec<&[u8]> = keys().filter(|key| nodes.ring().lookup(*key) != at).collect();
-    let stand = Stand { topology, node, at, name: nodes.name(at) };
+    let stand = Stand { topology, node, at, name: nodes.name(at), by };
     if let Err(error) = stand.has_nothing_old(spec, &others).await {
         return Some(Err(error));
     }
     let (old, forget) = stand.forget(&others);
     let standing_in = stand.begin(spec, cmd, &others).await?;
     let shorten = stand.shorten(spec, &others);
-    let reply = match forget.is_none() && shorten.is_none() {
-        true => node.run(spec, cmd).await,
-        false => stand.run_between(spec, cmd, forget, shorten, &others).await,
+    let run = async {
+        match forget.is_none() && shorten.is_none() {
+            true => node.run(spec, cmd).await,
+            false => stand.run_between(spec, cmd, forget, shorten, &others).await,
+        }
     };
+    // Both have the whole time of the call: the owner may hang.
+    let elsewhere = async {
+        if topology.goes_to_two(spec) && others.len() < keys().count() {
+            delete_elsewhere(topology, nodes, spec, cmd).await;
+        }
+    };
+    let (reply, ()) = join(run, elsewhere).await;
     if reply.is_ok() {
         stand.know(&old);
-    }
-    if topology.goes_to_two(spec) && others.len() < keys().count() {
-        delete_elsewhere(topology, nodes, spec, cmd).await;
     }
     drop(standing_in);
     Some(reply)
@@ -171,6 +179,7 @@ struct Stand<'a> {
     node: &'a Node,
     at: usize,
     name: &'a Arc<str>,
+    by: Option<Instant>,
 }
 
 impl Stand<'_> {
@@ -262,13 +271,15 @@ impl Stand<'_> {
         keys: &[&[u8]],
     ) -> Result<Value, node::Error> {
         let (node, eval) = (self.node, rows::EVAL.spec());
+        // What comes after the command has time of its own: the command may have waited for longer than the call has.
+        let patient = self.topology.nodes.at(self.at);
         let (reply, shortened) = if spec.needs_dedicated(cmd).is_some() {
             if let Some(before) = before {
                 node.run(eval, &before).await?;
             }
             let reply = node.run(spec, cmd).await?;
             let shortened = match after {
-                Some(after) => node.run(eval, &after).await,
+                Some(after) => patient.run(eval, &after).await,
                 None => Ok(Value::Nil),
             };
             (reply, shortened)
@@ -285,7 +296,7 @@ impl Stand<'_> {
             (next()?, next())
         };
         if let Err(error) = shortened {
-            if let Err(error) = remove(node, keys).await {
+            if let Err(error) = remove(patient, keys).await {
                 tracing::warn!(node = node.name(), %error, "what was written in another node's place may stay");
             }
             return Err(error);
@@ -293,13 +304,17 @@ impl Stand<'_> {
         Ok(reply)
     }
 
+    /// Returns how long is waited until the node may stand in: as long as for a connection, within the deadline of the call.
     fn limit(&self) -> Duration {
-        self.node.config().connect_timeout()
+        let left = self.by.map(|by| by.saturating_duration_since(Instant::now()));
+        self.node.config().connect_timeout().min(left.unwrap_or(Duration::MAX))
     }
 }
 
+/// Returns a time in milliseconds, at most the largest number that Lua and every server count with.
 fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    const MOST: u64 = 1 << 53;
+    u64::try_from(time.as_millis()).unwrap_or(MOST).min(MOST)
 }
 
 /// Deletes keys where they may have been written while their owner was away, as other clients saw it. What is left there

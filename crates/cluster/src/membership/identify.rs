@@ -269,14 +269,15 @@ impl CopyEngine {
         idx: usize,
         spec: &'static Spec,
         cmd: &Cmd,
+        budget: &Budget,
     ) -> Result<Value, node::Error> {
         let member = self.topology.nodes.member(idx);
-        let node = member.writer();
+        let node = budget.all(member.writer());
         let (Some(key), Some(marker)) = (self.topology.marker_key(), member.marker()) else {
             return node.run(spec, cmd).await;
         };
         let mark = rows::SET.cmd().arg(key).arg(marker.text()).take();
-        run_with(node, spec, cmd, mark).await.map(|(reply, _)| reply)
+        run_with(&node, spec, cmd, mark).await.map(|(reply, _)| reply)
     }
 }
 

@@ -43,13 +43,11 @@ pub(crate) enum Step<'a> {
 }
 
 impl Step<'_> {
-    /// Whether it reads.
-    pub(crate) fn is_read(&self) -> bool {
+    /// The command, if it is sent.
+    pub(crate) fn call(&self) -> Option<&Call<'_>> {
         match self {
-            Self::All(call, _) | Self::One(call, _) | Self::ByItself(call) => {
-                call.spec.access == Access::Read
-            }
-            Self::Nothing(_) => false,
+            Self::All(call, _) | Self::One(call, _) | Self::ByItself(call) => Some(call),
+            Self::Nothing(_) => None,
         }
     }
 

@@ -69,7 +69,8 @@ impl<'a> Wave<'a> {
     pub(crate) async fn send(mut self) -> Vec<Result<NodesReply, Error>> {
         let nodes = self.copy.topology.nodes.members().map(|member| member.writer()).enumerate();
         // A write is not given up before its time; reads alone leave time for asking elsewhere.
-        let writes = self.guard.iter().any(Option::is_some);
+        let is_read = |call: &Call<'_>| call.spec.access == Access::Read;
+        let writes = self.steps.iter().filter_map(Step::call).any(|call| !is_read(call));
         let sent = nodes.zip(&self.of_nodes).map(async |((idx, node), answers)| {
             let commands = self.steps.iter().filter_map(|step| step.on(idx));
             let node = if writes { self.budget.all(node) } else { self.budget.half(node) };
@@ -127,8 +128,11 @@ impl<'a> Wave<'a> {
         }
         let mut lacking = BTreeSet::new();
         for (step, asked) in self.steps.iter().zip(&self.of_steps) {
-            let lacks = asked.iter().filter(|(_, answer)| answer.as_ref().is_some_and(is_lacking));
-            lacking.extend(lacks.map(|(idx, _)| *idx).filter(|_| step.is_read()));
+            if let Some(call) = step.call().filter(|call| call.spec.access == Access::Read) {
+                let is_lacking = |answer| is_lacking(call.spec, answer);
+                let lacks = asked.iter().filter(|(_, answer)| answer.as_ref().is_some_and(is_lacking));
+                lacking.extend(lacks.map(|(idx, _)| *idx));
+            }
         }
         let looks = lacking
             .into_iter()
@@ -182,7 +186,9 @@ impl<'a> Wave<'a> {
                     })
                 }
                 Step::One(call, _) => match topology.judge_one(call, answers(call.spec).next()?, &doubted) {
-                    Judged::Open(error) if is_over || step.is_read() && is_written_after(i, call) => {
+                    Judged::Open(error)
+                        if is_over || call.spec.access == Access::Read && is_written_after(i, call) =>
+                    {
                         Some(Err(error))
                     }
                     Judged::Open(_) => None,
@@ -253,7 +259,7 @@ impl CopyTopology {
                 answer => Judged::Done(self.judge_some(call.spec, vec![(idx, answer)]).map(NodesReply::Each)),
             };
         }
-        let is_doubted = doubted.contains(&idx) && is_lacking(&answer);
+        let is_doubted = doubted.contains(&idx) && is_lacking(call.spec, &answer);
         match answer {
             Ok(value) if self.nodes.member(idx).trust(call.keys()) == Trust::Full && !is_doubted => {
                 Judged::Done(Ok(NodesReply::One(Arc::clone(self.nodes.name(idx)), value)))
@@ -269,9 +275,9 @@ impl CopyTopology {
 }
 
 /// Returns whether an answer says that something is not there.
-fn is_lacking(answer: &Result<Value, node::Error>) -> bool {
+fn is_lacking(spec: &Spec, answer: &Result<Value, node::Error>) -> bool {
     match answer {
-        Ok(reply) => lacks_something(reply),
+        Ok(reply) => lacks_something(spec, reply),
         Err(error) => says_no_such_key(error),
     }
 }

@@ -1,5 +1,6 @@
 //! The expiry of a write: a relative one (`EX 10`) becomes absolute, so that a key ends everywhere at once.
 
+use std::ops::Range;
 use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
@@ -61,26 +62,27 @@ pub(crate) fn absolute(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime)
         }
         (Relative::Options { after_key }, _) => {
             let last_key = spec.keys_of(cmd).ok().and_then(|keys| keys.last());
-            last_key.and_then(|(at, _)| options(&words, at + after_key, now))
+            last_key.and_then(|(at, _)| options(&words, at + after_key, spec.fields_of(cmd), now))
         }
         _ => None,
     }
 }
 
-/// Replaces `EX seconds` or `PX milliseconds` by `PXAT`. The options start at word `first` and end before `FIELDS`.
-fn options(words: &[&[u8]], first: usize, now: SystemTime) -> Option<Cmd> {
-    let fields = words.iter().position(|word| word.eq_ignore_ascii_case(b"FIELDS"));
-    let (at_word, unit) = words.iter().enumerate().skip(first).find_map(|(i, word)| {
-        if fields.is_some_and(|fields| i > fields) {
-            return None;
+/// Replaces `EX seconds` or `PX milliseconds` by `PXAT`. The options start at word `first`; none stands among the fields of a
+/// hash, or is the value of another option.
+fn options(words: &[&[u8]], first: usize, fields: Option<Range<usize>>, now: SystemTime) -> Option<Cmd> {
+    let mut at_word = first;
+    let unit = loop {
+        if let Some(fields) = fields.as_ref().filter(|fields| fields.contains(&at_word)) {
+            at_word = fields.end;
         }
-        let unit = match word.to_ascii_uppercase().as_slice() {
-            b"EX" => Duration::from_secs(1),
-            b"PX" => Duration::from_millis(1),
-            _ => return None,
-        };
-        Some((i, unit))
-    })?;
+        match words.get(at_word)?.to_ascii_uppercase().as_slice() {
+            b"EX" => break Duration::from_secs(1),
+            b"PX" => break Duration::from_millis(1),
+            b"IFEQ" | b"IFNE" | b"IFDEQ" | b"IFDNE" | b"EXAT" | b"PXAT" => at_word += 2,
+            _ => at_word += 1,
+        }
+    };
     let at = at(words.get(at_word + 1)?, unit, now)?;
     let mut cmd = Cmd::new();
     cmd.arg(words.get(..at_word)?).arg("PXAT").arg(at).arg(words.get(at_word + 2..)?);
@@ -90,7 +92,9 @@ fn options(words: &[&[u8]], first: usize, now: SystemTime) -> Option<Cmd> {
 /// Returns the moment `time` units from now, in milliseconds since 1970; `None` if `time` is not positive. Such a time is left
 /// to the server, which refuses it or ends the key at once; a moment could still be ahead of its clock.
 fn at(time: &[u8], unit: Duration, now: SystemTime) -> Option<i64> {
-    let time = std::str::from_utf8(time).ok()?.parse::<i64>().ok().filter(|time| 0 < *time)?;
+    // The server takes no sign and no leading zero.
+    let is_positive = time.iter().all(u8::is_ascii_digit) && !time.starts_with(b"0");
+    let time = std::str::from_utf8(time).ok().filter(|_| is_positive)?.parse::<i64>().ok()?;
     let now = i64::try_from(now.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;
     let unit = i64::try_from(unit.as_millis()).ok()?;
     time.checked_mul(unit)?.checked_add(now)
@@ -139,6 +143,31 @@ mod tests {
         );
         check(&["HGETEX", "k", "FIELDS", "2", "EX", "5"], &["HGETEX", "k", "FIELDS", "2", "EX", "5"]);
         check(&["MSETEX", "1", "EX", "9", "PX", "5"], &["MSETEX", "1", "EX", "9", "PXAT", "1000005"]);
+    }
+
+    #[test]
+    fn no_key_value_or_field_is_taken_for_an_option() {
+        check(&["SET", "k", "fields", "EX", "5"], &["SET", "k", "fields", "PXAT", "1005000"]);
+        check(&["SET", "FIELDS", "v", "PX", "5"], &["SET", "FIELDS", "v", "PXAT", "1000005"]);
+        check(&["GETEX", "fields", "EX", "5"], &["GETEX", "fields", "PXAT", "1005000"]);
+        check(&["MSETEX", "1", "k", "fields", "EX", "5"], &["MSETEX", "1", "k", "fields", "PXAT", "1005000"]);
+        check(
+            &["SET", "k", "v", "IFEQ", "EX", "PX", "5"],
+            &["SET", "k", "v", "IFEQ", "EX", "PXAT", "1000005"],
+        );
+        check(&["SET", "k", "v", "IFEQ", "ex"], &["SET", "k", "v", "IFEQ", "ex"]);
+        let hsetex = |rest: &[&'static str]| [&["HSETEX", "k", "FIELDS", "1", "EX", "5"], rest].concat();
+        check(&hsetex(&[]), &hsetex(&[]));
+        check(&hsetex(&["EX", "5"]), &hsetex(&["PXAT", "1005000"]));
+    }
+
+    #[test]
+    fn a_time_that_a_server_refuses_stays_as_it_is() {
+        for time in ["+5", "05", "5 ", "", "5.0", "0x5", "9223372036854775807"] {
+            check(&["EXPIRE", "k", time], &["EXPIRE", "k", time]);
+            check(&["SET", "k", "v", "EX", time], &["SET", "k", "v", "EX", time]);
+            check(&["SETEX", "k", time, "v"], &["SETEX", "k", time, "v"]);
+        }
     }
 
     #[test]

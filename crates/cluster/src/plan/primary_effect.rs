@@ -2,8 +2,11 @@
 //!
 //! The effect is what Redis itself sends to its replicas.
 
+use std::ops::Range;
+
 use redis::Cmd;
 use redis::Value;
+use redisdb_node::command;
 use redisdb_node::command::Connection;
 use redisdb_node::command::Spec;
 use redisdb_node::command::words;
@@ -34,7 +37,7 @@ pub(crate) enum Decide {
     Entry { id: usize },
     /// `SET` without its conditions, if it took.
     Set,
-    /// The same command without these options, from this position up to `FIELDS`, if it took: `EXPIRE .. NX`.
+    /// The same command without these options, from this position on, if it took: `EXPIRE .. NX`.
     Without { from: usize, options: &'static [&'static str] },
     /// The same command without its condition, for the fields that took it: `HEXPIRE .. NX`.
     Fields,
@@ -210,9 +213,7 @@ impl Decide {
         let words: Vec<&[u8]> = words(cmd).collect();
         let (list, wanted) = match self {
             // Some versions reply nil if the key is missing.
-            Self::Fields | Self::RemoveFields if *reply != Value::Nil => {
-                (reply, words.len().saturating_sub(fields_at(&words).unwrap_or_default()))
-            }
+            Self::Fields | Self::RemoveFields if *reply != Value::Nil => (reply, fields_of(cmd).len()),
             Self::Scores { first, step } => {
                 (answer.unwrap_or(&Value::Nil), words.get(first..).unwrap_or_default().len().div_ceil(step))
             }
@@ -282,17 +283,16 @@ impl Decide {
                 if took { instead(&mut set) } else { None }
             }
             Self::Without { from, options } => {
-                // Looked for after the key, which may be called `FIELDS` too.
-                let until = words.iter().skip(from).position(|word| is_one_of(word, &["FIELDS"]));
-                let until = until.map_or(words.len(), |at| from + at);
-                let is_kept =
-                    |(at, word): &(usize, &&[u8])| !(from..until).contains(at) || !is_one_of(word, options);
+                let fields = fields_of(cmd);
+                let is_kept = |(at, word): &(usize, &&[u8])| {
+                    *at < from || fields.contains(at) || !is_one_of(word, options)
+                };
                 let mut without = Cmd::new();
                 words.iter().enumerate().filter(is_kept).for_each(|(_, word)| _ = without.arg(word));
                 instead(&mut without)
             }
             Self::Fields => {
-                let (fields, time) = (words.get(fields_at(&words)?..)?, words.get(..3)?);
+                let (fields, time) = (words.get(fields_of(cmd))?, words.get(..3)?);
                 let took = |one: &Value| matches!(one, Value::Int(1 | 2));
                 let took = fields.iter().zip(elements(reply)).filter(|(_, one)| took(one));
                 let took: Vec<&[u8]> = took.map(|(field, _)| *field).collect();
@@ -301,7 +301,7 @@ impl Decide {
                 if took.is_empty() { None } else { instead(&mut expire) }
             }
             Self::RemoveFields => {
-                let fields = words.get(fields_at(&words)?..)?;
+                let fields = words.get(fields_of(cmd))?;
                 let there = fields.iter().zip(elements(reply)).filter(|(_, value)| **value != Value::Nil);
                 let there: Vec<&[u8]> = there.map(|(field, _)| *field).collect();
                 let n = i64::try_from(there.len()).ok()?;
@@ -353,9 +353,9 @@ fn is_number(reply: &Value, number: &[u8]) -> bool {
     numbers.is_some_and(|(found, number)| found == number || (found - number).abs() <= number.abs() * 1e-15)
 }
 
-/// Returns the position of the fields: after the word `FIELDS` and their number.
-fn fields_at(words: &[&[u8]]) -> Option<usize> {
-    words.iter().skip(2).position(|word| word.eq_ignore_ascii_case(b"FIELDS")).map(|at| at + 2 + 2)
+/// Returns the positions of the fields that a command of hashes names; of any other command an empty range.
+fn fields_of(cmd: &Cmd) -> Range<usize> {
+    command::lookup(cmd).and_then(|spec| spec.fields_of(cmd)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ pub(crate) fn is_whole(spec: &Spec, cmd: &Cmd) -> bool {
 }
 
 fn goes_on_with_a_scan(spec: &Spec, cmd: &Cmd) -> bool {
-    spec.name.ends_with("SCAN") && words(cmd).nth(2).is_some_and(|cursor| cursor != b"0")
+    matches!(spec.name, "HSCAN" | "SSCAN" | "ZSCAN") && words(cmd).nth(2).is_some_and(|cursor| cursor != b"0")
 }
 
 #[cfg(test)]
@@ -226,5 +226,7 @@ mod tests {
     fn a_scan_goes_on_where_it_began_or_not_at_all() {
         check(&["HSCAN", "k", "0"], Ok(&["HSCAN", "k", "0"]));
         check(&["HSCAN", "k", "17"], Err(CURSOR));
+        // What it names is a range.
+        check(&["ARSCAN", "k", "5", "10"], Ok(&["ARSCAN", "k", "5", "10"]));
     }
 }

@@ -40,10 +40,19 @@ impl HoldLocks for RedisRing {
     }
 }
 
-/// Returns until when a lock that was asked for at `begun` is certainly held, though clocks may differ by 1 % and 2 ms.
-/// `None` if that is over.
-fn until(begun: Instant, time: Duration) -> Option<Instant> {
-    let certain = time.checked_sub(time / 100 + Duration::from_millis(2))?;
+/// Returns how long a lock of this lease is certainly held: clocks may differ by 1 % and 2 milliseconds.
+///
+/// # Errors
+/// The lease is so short that the lock never is.
+fn certain(lease: Duration) -> Result<Duration, Error> {
+    let certain =
+        lease.checked_sub(lease / 100 + Duration::from_millis(2)).filter(|certain| !certain.is_zero());
+    let reason = "so short a lease is never certain, for the clocks of the servers may differ by 2 ms; give it at least 10 ms";
+    certain.ok_or_else(|| Error::refused("lock", "copy", reason))
+}
+
+/// Returns until when a lock that was asked for at `begun` is certainly held.
+fn until(begun: Instant, certain: Duration) -> Option<Instant> {
     begun.checked_add(certain).filter(|until| *until > Instant::now())
 }
 
@@ -63,7 +72,7 @@ fn majority(copy: &CopyEngine, answers: Vec<Result<bool, node::Error>>) -> Resul
 
 impl HoldLocks for RedisCopy {
     async fn take_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
-        let engine = self.engine();
+        let (engine, certain) = (self.engine(), certain(time)?);
         let writers = engine.writers().await?;
         let begun = Instant::now();
         let members = engine.topology.nodes.members();
@@ -84,7 +93,7 @@ impl HoldLocks for RedisCopy {
         drop(answers);
         let taken = quorum.outcome(rows::EVALSHA.spec().name);
         if let Ok(true) = taken
-            && let Some(until) = until(begun, time)
+            && let Some(until) = until(begun, certain)
         {
             return Ok(Some(until));
         }
@@ -94,11 +103,11 @@ impl HoldLocks for RedisCopy {
     }
 
     async fn extend_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
-        let engine = self.engine();
+        let (engine, certain) = (self.engine(), certain(time)?);
         let writers = engine.writers().await?;
         let begun = Instant::now();
         let extended = writers.map(async |node| Ok(node.extend_lock(name, token, time).await?.is_some()));
-        Ok(if majority(&engine, join_all(extended).await)? { until(begun, time) } else { None })
+        Ok(if majority(&engine, join_all(extended).await)? { until(begun, certain) } else { None })
     }
 
     async fn owns_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {

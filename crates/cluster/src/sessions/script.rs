@@ -1,5 +1,7 @@
 //! Scripts and functions on a ring and on a copy.
 
+use std::time::SystemTime;
+
 use redis::FromRedisValue;
 use redisdb_node::RunScript;
 use redisdb_node::ScriptCall;
@@ -8,6 +10,7 @@ use redisdb_node::plumbing::SendMany;
 use crate::call::Call;
 use crate::copy::RedisCopy;
 use crate::dispatch::scatter::on_owner;
+use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::replies::Replies;
@@ -57,6 +60,12 @@ impl RunScript for RedisCopy {
 
     fn is_unknown_script(error: &Error) -> bool {
         unknown(error)
+    }
+
+    async fn common_clock(&self) -> Option<SystemTime> {
+        let engine = self.engine();
+        Budget::new(engine.deadline, 1).learn_clock(&engine.topology.nodes).await;
+        Some(engine.topology.nodes.clock())
     }
 }
 

@@ -1,8 +1,11 @@
 //! The positions of the keys and the options of one command, by its row.
 
+use std::ops::Range;
+
 use redis::Cmd;
 
 use super::spec::Effect;
+use super::spec::Group;
 use super::spec::Keys;
 use super::spec::OnCopy;
 use super::spec::Spec;
@@ -79,14 +82,32 @@ impl Spec {
     /// `None` if there is none, and for a command that is not [`Effect::ConditionalIf`].
     pub fn condition_of(&self, cmd: &Cmd) -> Option<&'static str> {
         let OnCopy::Effect(Effect::ConditionalIf { from, until, options }) = self.copy else { return None };
+        let fields = self.fields_of(cmd);
+        // Neither a key nor its value is an option, whatever its text.
+        let from = match self.keys {
+            Keys::CountedPairs(_) => self.keys_of(cmd).ok()?.last().map_or(usize::MAX, |(at, _)| at + 2),
+            _ => from.into(),
+        };
         words(cmd)
-            .skip(from.into())
-            .take_while(|word| match until {
-                Until::End => true,
-                Until::Number => !is_number(word),
-                Until::Word(end) => !is(word, end),
-            })
-            .find_map(|word| options.iter().copied().find(|option| is(word, option)))
+            .enumerate()
+            .skip(from)
+            .take_while(|(_, word)| until != Until::Number || !is_number(word))
+            .filter(|(at, _)| !fields.as_ref().is_some_and(|fields| fields.contains(at)))
+            .find_map(|(_, word)| options.iter().copied().find(|option| is(word, option)))
+    }
+
+    /// Returns the positions of the fields that a command of hashes names after `FIELDS` and their number: `4..6`
+    /// in `HTTL key FIELDS 2 a b`. Options may stand before `FIELDS`, and after the fields.
+    pub fn fields_of(&self, cmd: &Cmd) -> Option<Range<usize>> {
+        if self.group != Group::Hash {
+            return None;
+        }
+        let at = words(cmd).skip(2).position(|word| is(word, "FIELDS"))? + 2;
+        // A command that is cut short, or counts wrongly, has no words after its fields.
+        let n = count_at(cmd, at + 1).unwrap_or(usize::MAX);
+        let width = if self.name == "HSETEX" { 2 } else { 1 };
+        let (first, n_words) = (at + 2, words(cmd).count());
+        Some(first.min(n_words)..first.saturating_add(n.saturating_mul(width)).min(n_words))
     }
 
     fn positions(&self, cmd: &Cmd) -> Result<KeyPositions, KeyError> {
@@ -380,6 +401,13 @@ mod tests {
         assert_eq!(condition(rows::ZADD.spec(), "ZADD countries CH INCR 5 GT"), Some("INCR"));
         assert_eq!(condition(rows::HEXPIRE.spec(), "HEXPIRE k 10 FIELDS 1 NX"), None);
         assert_eq!(condition(rows::GET.spec(), "GET NX"), None);
+        // After the fields, as Redis 8.4 takes it, and not among them.
+        assert_eq!(condition(rows::HEXPIRE.spec(), "HEXPIRE k 10 FIELDS 2 NX f gt"), Some("GT"));
+        assert_eq!(condition(rows::HSETEX.spec(), "HSETEX k FIELDS 1 FNX v"), None);
+        assert_eq!(condition(rows::HSETEX.spec(), "HSETEX k FIELDS 1 FNX fxx FNX"), Some("FNX"));
+        assert_eq!(condition(rows::HSETEX.spec(), "HSETEX k fxx FIELDS 1 f v"), Some("FXX"));
+        assert_eq!(condition(rows::MSETEX.spec(), "MSETEX 2 a nx NX 1"), None, "keys and values");
+        assert_eq!(condition(rows::MSETEX.spec(), "MSETEX 1 a 1 EX 5 XX"), Some("XX"));
     }
 
     /// Words that mean something to some row, and some that mean nothing.

@@ -388,8 +388,9 @@ pub enum Until {
     End,
     /// Before the first number: the score in `ZADD board GT CH 5 lt`.
     Number,
-    /// Before this word: `FIELDS` in `HEXPIRE key 10 NX FIELDS 1 nx`.
-    Word(&'static str),
+    /// Anywhere but among the fields: `HEXPIRE key 10 NX FIELDS 1 nx`, and since Redis 8.4 also
+    /// `HEXPIRE key 10 FIELDS 1 nx NX`.
+    Fields,
 }
 
 /// The retries after an attempt whose outcome is not known: it timed out, or the connection broke.
@@ -401,8 +402,8 @@ pub enum Until {
 pub enum Retry {
     /// The command changes nothing and may be sent again.
     Read,
-    /// Sending it twice leaves the same state, and its reply says nothing that would differ: `SET`, `HSET`,
-    /// `SADD`.
+    /// Sending it twice leaves the same state, and the second reply serves as well: `SET`, `HSET`, `SADD`. The
+    /// second reply may count less than the first one did: what was added is there by then.
     Idempotent,
     /// Sending it twice leaves the same state, but the reply would differ: `DEL`, `SETNX`.
     Reply,

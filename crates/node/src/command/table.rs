@@ -31,8 +31,8 @@ use super::spec::Read;
 use super::spec::Retry;
 use super::spec::Since;
 use super::spec::Spec;
-use super::spec::Until;
 use super::spec::Until::End;
+use super::spec::Until::Fields;
 use super::spec::Until::Number;
 use super::spec::Write;
 
@@ -124,7 +124,6 @@ const TRANSACTION: &str = "a transaction needs one server and one connection; us
                            `pipeline().atomic()`";
 
 /// Where the options of `HEXPIRE` and its like end.
-const FIELDS: Until = Until::Word("FIELDS");
 /// The options of `GEORADIUS` that a key follows.
 const GEO_STORES: &[&str] = &["STORE", "STOREDIST"];
 /// The options of `SORT` that a pattern of other keys follows.
@@ -184,7 +183,7 @@ macro_rules! table {
 
 // Columns: row, name, group, since, arity, access, keys, on a ring, on a copy, retry, connection. Where a
 // row's retry is `Never` though its effect could be repeated, one of its sources may be its destination:
-// `ZUNIONSTORE a 2 a b` adds `b` to `a` each time.
+// `ZUNIONSTORE a 2 a b` adds `b` to `a` each time, and `SDIFFSTORE a b a` takes away what it has just stored.
 table! {
     ACL_CAT "ACL CAT" Server (6, 0, 0) -2 Read, None, AnyNode, AnyNode, Read, Shared;
     ACL_DELUSER "ACL DELUSER" Server (6, 0, 0) -3 Write, None, EveryNode(Min), EveryNode, Reply, Shared;
@@ -448,9 +447,9 @@ table! {
     HELLO "HELLO" Connection (6, 0, 0) -1 Read, None, Refuse(CONFIGURED), Refuse(CONFIGURED), Read, Session;
     HEXISTS "HEXISTS" Hash (2, 0, 0) 3 Read, One(1), ByKey, AnyNode, Read, Shared;
     HEXPIRE "HEXPIRE" Hash (7, 4, 0) / (9, 0, 0) -6 Write, One(1), ByKey,
-        Effect(ConditionalIf { from: 3, until: FIELDS, options: EXPIRE_CONDITIONS }), Reply, Shared;
+        Effect(ConditionalIf { from: 3, until: Fields, options: EXPIRE_CONDITIONS }), Reply, Shared;
     HEXPIREAT "HEXPIREAT" Hash (7, 4, 0) / (9, 0, 0) -6 Write, One(1), ByKey,
-        Effect(ConditionalIf { from: 3, until: FIELDS, options: EXPIRE_CONDITIONS }), Idempotent, Shared;
+        Effect(ConditionalIf { from: 3, until: Fields, options: EXPIRE_CONDITIONS }), Idempotent, Shared;
     HEXPIRETIME "HEXPIRETIME" Hash (7, 4, 0) / (9, 0, 0) -5 Read, One(1), ByKey, AnyNode, Read, Shared;
     HGET "HGET" Hash (2, 0, 0) 3 Read, One(1), ByKey, AnyNode, Read, Shared;
     HGETALL "HGETALL" Hash (2, 0, 0) 2 Read, One(1), ByKey, AnyNode, Read, Shared;
@@ -478,16 +477,16 @@ table! {
     HOTKEYS_STOP "HOTKEYS STOP" Server (8, 6, 0) 2 Write, None, EveryNode(AllOk), EveryNode, Reply, Shared;
     HPERSIST "HPERSIST" Hash (7, 4, 0) / (9, 0, 0) -5 Write, One(1), ByKey, EveryNode, Idempotent, Shared;
     HPEXPIRE "HPEXPIRE" Hash (7, 4, 0) / (9, 0, 0) -6 Write, One(1), ByKey,
-        Effect(ConditionalIf { from: 3, until: FIELDS, options: EXPIRE_CONDITIONS }), Reply, Shared;
+        Effect(ConditionalIf { from: 3, until: Fields, options: EXPIRE_CONDITIONS }), Reply, Shared;
     HPEXPIREAT "HPEXPIREAT" Hash (7, 4, 0) / (9, 0, 0) -6 Write, One(1), ByKey,
-        Effect(ConditionalIf { from: 3, until: FIELDS, options: EXPIRE_CONDITIONS }), Idempotent, Shared;
+        Effect(ConditionalIf { from: 3, until: Fields, options: EXPIRE_CONDITIONS }), Idempotent, Shared;
     HPEXPIRETIME "HPEXPIRETIME" Hash (7, 4, 0) / (9, 0, 0) -5 Read, One(1), ByKey, AnyNode, Read, Shared;
     HPTTL "HPTTL" Hash (7, 4, 0) / (9, 0, 0) -5 Read, One(1), ByKey, AnyNode, Read, Shared;
     HRANDFIELD "HRANDFIELD" Hash (6, 2, 0) -2 Read, One(1), ByKey, AnyNode, Read, Shared;
     HSCAN "HSCAN" Hash (2, 8, 0) -3 Read, One(1), ByKey, AnyNode, Read, Shared;
     HSET "HSET" Hash (2, 0, 0) -4 Write, One(1), ByKey, EveryNode, Idempotent, Shared;
     HSETEX "HSETEX" Hash (8, 0, 0) / (9, 0, 0) -6 Write, One(1), ByKey,
-        Effect(ConditionalIf { from: 2, until: FIELDS, options: &["FNX", "FXX"] }), Idempotent, Shared;
+        Effect(ConditionalIf { from: 2, until: Fields, options: &["FNX", "FXX"] }), Idempotent, Shared;
     HSETNX "HSETNX" Hash (2, 0, 0) 4 Write, One(1), ByKey, Effect(Conditional), Reply, Shared;
     HSTRLEN "HSTRLEN" Hash (3, 2, 0) 3 Read, One(1), ByKey, AnyNode, Read, Shared;
     HTTL "HTTL" Hash (7, 4, 0) / (9, 0, 0) -5 Read, One(1), ByKey, AnyNode, Read, Shared;
@@ -628,7 +627,7 @@ table! {
     SDIFF "SDIFF" Set (1, 0, 0) -2 Read, Each { first: 1, step: 1 }, ByKey, AnyNode, Read, Shared;
     SDIFFCARD "SDIFFCARD" Set (8, 10, 0) -3 Read, Counted(1), ByKey, AnyNode, Read, Shared;
     SDIFFSTORE "SDIFFSTORE" Set (1, 0, 0) -3 Write, Each { first: 1, step: 1 }, ByKey,
-        EveryNode, Idempotent, Shared;
+        EveryNode, Never, Shared;
     SELECT "SELECT" Connection (1, 0, 0) 2 Read, None, Refuse(CONFIGURED), Refuse(CONFIGURED), Read, Session;
     SENTINEL_CKQUORUM "SENTINEL CKQUORUM" Sentinel (2, 8, 4) 3 Each, None, Refuse(SENTINEL),
         Refuse(SENTINEL), Read, Shared;
@@ -761,7 +760,7 @@ table! {
     XGROUP_DELCONSUMER "XGROUP DELCONSUMER" Stream (5, 0, 0) 5 Write, One(2), ByKey, EveryNode, Reply, Shared;
     XGROUP_DESTROY "XGROUP DESTROY" Stream (5, 0, 0) 4 Write, One(2), ByKey, EveryNode, Reply, Shared;
     XGROUP_HELP "XGROUP HELP" Stream (5, 0, 0) 2 Read, None, AnyNode, AnyNode, Read, Shared;
-    XGROUP_SETID "XGROUP SETID" Stream (5, 0, 0) -5 Write, One(2), ByKey, EveryNode, Idempotent, Shared;
+    XGROUP_SETID "XGROUP SETID" Stream (5, 0, 0) -5 Write, One(2), ByKey, EveryNode, Never, Shared;
     XIDMPRECORD "XIDMPRECORD" Stream (8, 6, 2) 5 Write, One(1), ByKey, EveryNode, Idempotent, Shared;
     XINFO_CONSUMERS "XINFO CONSUMERS" Stream (5, 0, 0) 4 Read, One(2), ByKey, AnyNode, Read, Shared;
     XINFO_GROUPS "XINFO GROUPS" Stream (5, 0, 0) 3 Read, One(2), ByKey, AnyNode, Read, Shared;
@@ -783,7 +782,7 @@ table! {
     ZCOUNT "ZCOUNT" SortedSet (2, 0, 0) 4 Read, One(1), ByKey, AnyNode, Read, Shared;
     ZDIFF "ZDIFF" SortedSet (6, 2, 0) -3 Read, Counted(1), ByKey, AnyNode, Read, Shared;
     ZDIFFSTORE "ZDIFFSTORE" SortedSet (6, 2, 0) -4 Write, StoreCounted(1, 2), ByKey,
-        EveryNode, Idempotent, Shared;
+        EveryNode, Never, Shared;
     ZINCRBY "ZINCRBY" SortedSet (1, 2, 0) 4 Write, One(1), ByKey, Effect(Float), Never, Shared;
     ZINTER "ZINTER" SortedSet (6, 2, 0) -3 Read, Counted(1), ByKey, AnyNode, Read, Shared;
     ZINTERCARD "ZINTERCARD" SortedSet (7, 0, 0) -3 Read, Counted(1), ByKey, AnyNode, Read, Shared;

@@ -29,6 +29,7 @@ use crate::connection::process::Meeting;
 use crate::connection::process::Process;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
+use crate::node::after;
 
 /// Waits until there is a connection, or an attempt to make one has failed; no longer than until `by`, or the
 /// connect timeout if that is not given.
@@ -38,7 +39,7 @@ pub(crate) async fn wait_for_live(core: &Arc<Core>, by: Option<Instant>) -> Resu
     })?;
     let timeout = core.config.connect_timeout();
     // The margin lets an attempt that takes too long report that itself.
-    let by = by.unwrap_or_else(|| Instant::now() + timeout + timeout / 4);
+    let by = by.unwrap_or_else(|| after(Instant::now(), timeout.saturating_add(timeout / 4)));
     let mut has_waited = false;
     loop {
         let mut changed = pin!(core.changed.notified());

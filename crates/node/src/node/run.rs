@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::Deadline;
 use super::Node;
+use super::after;
 use crate::command;
 use crate::command::Access;
 use crate::command::Command;
@@ -188,7 +189,7 @@ impl Node {
         start: Instant,
     ) -> Result<Value, Error> {
         let connection = &self.inner.connection;
-        let by = self.by(start).unwrap_or(start + self.inner.config.response_timeout());
+        let by = self.by(start).unwrap_or_else(|| after(start, self.inner.config.response_timeout()));
         for tried in 0.. {
             // A command that a replica turned away may be meant for the server that took its place.
             let may_be_demoted = tried == 0 && error.code() == Some("READONLY") && connection.renew();
@@ -267,7 +268,7 @@ impl Node {
     pub(super) fn by(&self, start: Instant) -> Option<Instant> {
         match self.deadline {
             Deadline::None => None,
-            Deadline::Of(deadline) => Some(start + deadline),
+            Deadline::Of(deadline) => Some(after(start, deadline)),
             Deadline::At(by) => Some(by),
         }
     }

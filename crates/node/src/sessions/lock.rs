@@ -22,7 +22,7 @@ pub struct LockOptions {
 
 impl LockOptions {
     /// Returns the options of a lock that expires after this lease, whatever its owner does. At least 1
-    /// millisecond.
+    /// millisecond; on a copy a lease of up to 2 milliseconds is an error.
     pub fn new(lease: Duration) -> Self {
         Self { lease, retry_every: Duration::from_millis(100), wait_at_most: None }
     }
@@ -173,7 +173,7 @@ impl<S: HoldLocks> Lock<S> {
             }
             let half = self.options.retry_every / 2;
             let pause = half + half.mul_f64(fastrand::f64());
-            if deadline.is_some_and(|deadline| Instant::now() + pause > deadline) {
+            if deadline.is_some_and(|deadline| deadline.saturating_duration_since(Instant::now()) < pause) {
                 return Err(LockError::NotAcquired);
             }
             tokio::time::sleep(pause).await;

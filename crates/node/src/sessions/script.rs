@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use redis::Cmd;
 use redis::FromRedisValue;
@@ -303,6 +304,13 @@ pub trait RunScript: Execute {
 
     /// Returns whether an error says that a server does not know the script.
     fn is_unknown_script(error: &Self::Error) -> bool;
+
+    /// Returns the time by which a script that every node runs is to end what it writes, so that all nodes end it
+    /// at once; `None` where one node runs it.
+    #[doc(hidden)]
+    fn common_clock(&self) -> impl Future<Output = Option<SystemTime>> + Send {
+        std::future::ready(None)
+    }
 }
 
 impl Error {
