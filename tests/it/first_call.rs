@@ -210,6 +210,7 @@ const OTHERS: &[&str] = &[
     "write_reply",
     "each_reply",
     "not_sent",
+    "common_clock",
     "get_db",
 ];
 

@@ -25,7 +25,9 @@ use redisdb::node::ScriptingCommands;
 use redisdb::node::ServerCommands;
 use redisdb::node::StringCommands;
 use redisdb_tests::NAMES;
+use redisdb_tests::Proxy;
 use redisdb_tests::Sums;
+use redisdb_tests::Way;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
 use redisdb_tests::ring;
@@ -317,6 +319,27 @@ async fn what_a_copy_asks_each_node_or_one_alone_keeps_its_deadline() {
 }
 
 #[tokio::test]
+async fn a_message_on_a_copy_has_the_whole_deadline() {
+    const LATE: Duration = Duration::from_millis(1500);
+    let servers = Servers::start(3).unwrap();
+    let (mut proxies, mut copy) = (Vec::new(), RedisCopy::builder());
+    for (name, server) in NAMES.iter().zip(servers.iter()) {
+        let proxy = Proxy::to(server.port()).await;
+        copy = copy.node(*name, &proxy.url());
+        proxies.push(proxy);
+    }
+    let copy = copy.response_timeout(Duration::from_secs(60)).connect().await.unwrap();
+    proxies.iter().for_each(|proxy| proxy.slow(Way::Replies, LATE, Duration::ZERO));
+    // More than a half of it, and than the share of one of three nodes.
+    let hasty = copy.with_deadline(LATE * 9 / 5);
+    let pipeline = hasty.pipeline();
+    let promise = pipeline.publish("news", "x");
+    let (alone, _) = tokio::join!(hasty.publish("news", "x"), pipeline.execute());
+    assert_eq!(alone.unwrap().first(), Some(&0));
+    assert_eq!(promise.await.unwrap().first(), Some(&0));
+}
+
+#[tokio::test]
 async fn a_flush_of_a_copy_with_an_identity_keeps_its_deadline() {
     let servers = Servers::start(2).unwrap();
     let nodes = NAMES.iter().zip(servers.urls());
@@ -358,7 +381,7 @@ async fn a_time_that_no_clock_can_count_is_as_good_as_for_ever() {
     let copy = copy.connect().await.unwrap().with_deadline(LONG);
     _ = copy.set("k", 3).await.unwrap();
     assert_eq!(copy.get::<u8>("k").await.unwrap(), Some(3));
-    let options = LockOptions::new(Duration::from_secs(9)).retry_every(LONG);
+    let options = LockOptions::new(LONG).retry_every(LONG);
     let guard = copy.lock("l", options).acquire().await.unwrap();
     let once = options.wait_at_most(Duration::from_secs(1));
     assert!(matches!(copy.lock("l", once).acquire().await, Err(LockError::NotAcquired)));

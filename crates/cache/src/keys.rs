@@ -20,15 +20,13 @@ impl<E: Scan> Engine<E> {
         &self,
         pattern: &str,
     ) -> impl Stream<Item = Result<FoundKey, Error<E::Error>>> + Send + Unpin {
-        let (names, prefix) = (self.names(), &self.shared.settings.prefix);
-        let pattern = names.pattern(prefix, self.version, pattern);
-        let options = ScanOptions::new().pattern(pattern.as_slice()).count(STEP.into());
+        let (names, prefix, version) = (self.names(), &self.shared.settings.prefix, self.version);
+        let options = ScanOptions::new().pattern(names.pattern(prefix, version, pattern)).count(STEP.into());
+        let pattern = pattern.to_owned();
         let found = self.shared.store.scan_iter::<Vec<u8>>(options);
         let keys = found.filter_map(move |name| {
             ready(match name {
-                // A server may pay no heed to a pattern.
-                Ok(name) if !glob::matches(&pattern, &name) => None,
-                Ok(name) => names.take_apart(prefix, &name).map(|(_, key)| Ok(key)),
+                Ok(name) => names.found(prefix, version, &pattern, &name).map(Ok),
                 Err(error) => Some(Err(Error::Store(error))),
             })
         });

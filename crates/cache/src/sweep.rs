@@ -15,7 +15,6 @@ use redisdb_node::ServerCommands;
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::keys::glob;
 
 /// The number of keys that one step of a scan goes through: a few hundred microseconds, in which the server
 /// does nothing else.
@@ -53,7 +52,8 @@ pub struct SweepProgress {
 #[must_use = "a sweep does nothing until it is awaited"]
 pub struct Sweep<'a, E> {
     engine: &'a Engine<E>,
-    pattern: Vec<u8>,
+    /// What the keys of this version match that are meant; `None` for all keys of all versions.
+    pattern: Option<String>,
     step: u32,
     reporter: Option<Reporter<'a>>,
 }
@@ -62,14 +62,14 @@ type OnProgress<'a> = Box<dyn FnMut(SweepProgress) + Send + 'a>;
 
 impl<E: Scan> Engine<E> {
     pub(crate) fn clear(&self) -> Sweep<'_, E> {
-        self.sweep(self.names().pattern_of_all(&self.shared.settings.prefix))
+        self.sweep(None)
     }
 
     pub(crate) fn delete_pattern(&self, pattern: &str) -> Sweep<'_, E> {
-        self.sweep(self.names().pattern(&self.shared.settings.prefix, self.version, pattern))
+        self.sweep(Some(pattern.to_owned()))
     }
 
-    fn sweep(&self, pattern: Vec<u8>) -> Sweep<'_, E> {
+    fn sweep(&self, pattern: Option<String>) -> Sweep<'_, E> {
         Sweep { engine: self, pattern, step: STEP, reporter: None }
     }
 }
@@ -162,7 +162,12 @@ impl<E: Scan> Sweep<'_, E> {
     /// Makes one step. Returns the number of keys deleted, and the cursor of the next step.
     async fn step_of(&self, node: &Node, at: ScanCursor) -> Result<(u64, Option<ScanCursor>), E::Error> {
         let shared = &self.engine.shared;
-        let options = ScanOptions::new().pattern(self.pattern.as_slice()).count(self.step.into());
+        let (names, prefix) = (self.engine.names(), &shared.settings.prefix);
+        let pattern = match &self.pattern {
+            Some(pattern) => names.pattern(prefix, self.engine.version, pattern),
+            None => names.pattern_of_all(prefix),
+        };
+        let options = ScanOptions::new().pattern(pattern).count(self.step.into());
         let step = node.scan_from::<Vec<u8>>(at, options).await?;
         let names: Vec<Vec<u8>> = step.items.into_iter().filter(|name| self.is_meant(name)).collect();
         if names.is_empty() {
@@ -181,12 +186,14 @@ impl<E: Scan> Sweep<'_, E> {
         }
     }
 
-    /// Returns whether a key that was found is one to delete. The pattern of all versions finds more, because
-    /// `*` stands for anything; and a server may pay no heed to a pattern.
+    /// Returns whether a key that was found is one to delete. The pattern for the server finds more, because `*`
+    /// stands for anything; and a server may pay no heed to a pattern.
     fn is_meant(&self, name: &[u8]) -> bool {
-        let names = self.engine.names();
-        names.take_apart(&self.engine.shared.settings.prefix, name).is_some()
-            && glob::matches(&self.pattern, name)
+        let (names, prefix) = (self.engine.names(), &self.engine.shared.settings.prefix);
+        match &self.pattern {
+            Some(pattern) => names.found(prefix, self.engine.version, pattern, name).is_some(),
+            None => names.take_apart(prefix, name).is_some(),
+        }
     }
 }
 
@@ -198,7 +205,7 @@ struct Reporter<'a> {
 impl<E> fmt::Debug for Sweep<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sweep")
-            .field("pattern", &self.pattern.escape_ascii().to_string())
+            .field("pattern", &self.pattern)
             .field("step", &self.step)
             .finish_non_exhaustive()
     }

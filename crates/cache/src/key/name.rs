@@ -3,6 +3,7 @@
 use crate::key::FoundKey;
 use crate::key::Key;
 use crate::key::KeyStyle;
+use crate::keys::glob;
 
 /// The bytes with a meaning in a glob-style pattern.
 const GLOB: &[u8] = b"*?[]\\^-";
@@ -46,14 +47,53 @@ impl Names {
         pattern
     }
 
-    /// The glob-style pattern of the names of the keys that match a pattern.
+    /// The glob-style pattern that finds the names of all keys that match a pattern. It may find others too:
+    /// where a name has an escape, `*` stands for what a key has there. [`found`](Self::found) leaves them out.
     pub(crate) fn pattern(&self, prefix: &str, version: u32, pattern: &str) -> Vec<u8> {
         let mut whole = self.literal_prefix(prefix);
         whole.extend_from_slice(version.to_string().as_bytes());
         whole.push(b':');
-        // A byte with a meaning in a pattern is not escaped in it.
-        self.push(&mut whole, pattern.as_bytes(), |byte| self.is_special(byte) && !GLOB.contains(&byte));
+        if self.style == KeyStyle::Django {
+            whole.extend_from_slice(pattern.as_bytes());
+            return whole;
+        }
+        let mut bytes = pattern.bytes();
+        while let Some(byte) = bytes.next() {
+            match byte {
+                b'[' => {
+                    let mut is_escaped = false;
+                    let _class = bytes.find(|byte| {
+                        let ends = *byte == b']' && !is_escaped;
+                        is_escaped = *byte == b'\\' && !is_escaped;
+                        ends
+                    });
+                    whole.push(b'*');
+                }
+                b'\\' => match bytes.next() {
+                    Some(literal) if !self.is_special(literal) => whole.extend([byte, literal]),
+                    Some(_) => whole.push(b'*'),
+                    None => whole.extend([byte, byte]),
+                },
+                b'?' => whole.push(b'*'),
+                _ if self.is_special(byte) => whole.push(b'*'),
+                _ => whole.push(byte),
+            }
+        }
         whole
+    }
+
+    /// Returns the key of a name if it is one of this prefix and version, and matches this pattern. The pattern
+    /// is held against the key as it was given; a tag stands before the rest, between the delimiters.
+    pub(crate) fn found(&self, prefix: &str, version: u32, pattern: &str, name: &[u8]) -> Option<FoundKey> {
+        let (of, key) = self.take_apart(prefix, name)?;
+        let mut text = Vec::with_capacity(name.len());
+        if let Some(tag) = key.tag() {
+            text.push(self.open);
+            text.extend_from_slice(tag);
+            text.push(self.close);
+        }
+        text.extend_from_slice(key.name());
+        (of == version && glob::matches(pattern.as_bytes(), &text)).then_some(key)
     }
 
     /// The version and the key of a name, if it is one of this prefix. A name that a pattern finds need not
@@ -274,6 +314,22 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn a_pattern_finds_what_matches_it_and_nothing_else(
+            pattern in "[ab%{}?*\\[\\]^\\\\25B-]{0,6}",
+            key in "[ab%{}25B]{0,4}",
+        ) {
+            let names = of(KeyStyle::Escaped);
+            let name = names.name(&names.head("p", 1), key.as_key());
+            let matches = glob::matches(pattern.as_bytes(), key.as_bytes());
+            prop_assert_eq!(names.found("p", 1, &pattern, &name).is_some(), matches);
+            prop_assert!(!matches || glob::matches(&names.pattern("p", 1, &pattern), &name), "the server finds it");
+        }
+    }
+
+    proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
@@ -315,7 +371,7 @@ mod tests {
         let names = Names::new(KeyStyle::Escaped, (b'%', b'5'));
         assert_eq!(names.name(b"p:1:", Key::new("%evil5~")), b"p:1:~26evil~36~8F");
         let names = Names::new(KeyStyle::Escaped, (b'[', b']'));
-        assert_eq!(names.pattern("p", 1, "[ab]*{"), b"p:1:[ab]*%7B", "a pattern's own brackets stay");
+        assert_eq!(names.pattern("p", 1, "[ab]*{"), b"p:1:***");
     }
 
     #[test]
@@ -323,7 +379,8 @@ mod tests {
         let pattern =
             |prefix, pattern| String::from_utf8(of(KeyStyle::Escaped).pattern(prefix, 1, pattern)).unwrap();
         assert_eq!(pattern("shop", "user:*"), "shop:1:user:*");
-        assert_eq!(pattern("a*[b]?\\", "50%"), "a\\*\\[b\\]\\?\\\\:1:50%25");
+        assert_eq!(pattern("a*[b]?\\", "50%"), "a\\*\\[b\\]\\?\\\\:1:50*");
+        assert_eq!(pattern("p", "a[^b\\]c]d\\*e\\{f[g"), "p:1:a*d\\*e*f*");
         assert_eq!(of(KeyStyle::Escaped).pattern_of_all("a:b"), b"a%3Ab:[0-9]*:*");
     }
 

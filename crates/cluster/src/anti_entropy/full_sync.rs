@@ -44,7 +44,7 @@ impl Repair<'_> {
         // The first time all is brought over. The second time, what differs still was written by somebody meanwhile, and
         // is looked at once more by itself.
         for time in 0..2 {
-            let mut keys = Keys::of(&copy, &source.node);
+            let mut keys = Keys::of(&copy, &source.node).by(self.pace.batch(BATCH));
             while let Some(batch) = keys.next(lease).await? {
                 let n_keys = batch.len() as u64;
                 match time {

@@ -30,11 +30,17 @@ pub(crate) struct Keys<'a> {
     node: &'a Node,
     cursor: Option<ScanCursor>,
     waiting: Vec<Vec<u8>>,
+    batch: usize,
 }
 
 impl<'a> Keys<'a> {
     pub(crate) fn of(copy: &'a CopyEngine, node: &'a Node) -> Self {
-        Self { copy, node, cursor: Some(ScanCursor::default()), waiting: Vec::new() }
+        Self { copy, node, cursor: Some(ScanCursor::default()), waiting: Vec::new(), batch: BATCH }
+    }
+
+    /// The same, in batches of so many keys.
+    pub(crate) fn by(self, batch: usize) -> Self {
+        Self { batch, ..self }
     }
 
     /// The next of them; `None` at the end.
@@ -49,7 +55,7 @@ impl<'a> Keys<'a> {
             self.cursor = step.next;
             self.waiting = self.copy.topology.without_ours(step.items);
         }
-        let rest = self.waiting.split_off(self.waiting.len().min(BATCH));
+        let rest = self.waiting.split_off(self.waiting.len().min(self.batch));
         Ok(Some(std::mem::replace(&mut self.waiting, rest)))
     }
 }

@@ -16,6 +16,14 @@ impl Throttle {
         Self { keys_per_second: Some(keys_per_second.max(1)), ..Self::default() }
     }
 
+    /// Returns how many keys may be gone through at once, so that waiting after them takes a few seconds at most: a lease is
+    /// renewed in between.
+    pub(crate) fn batch(&self, most: usize) -> usize {
+        let of_five_seconds =
+            self.keys_per_second.map(|rate| usize::try_from(rate).unwrap_or(most).saturating_mul(5));
+        of_five_seconds.map_or(most, |n| n.min(most))
+    }
+
     /// Waits as long as so many more keys should have taken.
     pub(crate) async fn wait(&mut self, keys: u64) {
         let Some(rate) = self.keys_per_second else { return };

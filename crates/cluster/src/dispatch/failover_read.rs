@@ -61,7 +61,7 @@ impl CopyEngine {
                         if waits {
                             budget = Budget::new(self.deadline, 1);
                         }
-                        if !lacks_something(spec, &reply) || self.has_its_marker(idx, &budget).await {
+                        if !lacks_something(call, &reply) || self.has_its_marker(idx, &budget).await {
                             return Ok(of(idx, reply));
                         }
                     }
@@ -143,14 +143,18 @@ impl CopyTopology {
 
 /// Returns whether a reply says that something is not there: nil, nothing of a kind, or what a time to live, a type or a bit has
 /// for it. A reply that only looks like that costs a look at the marker.
-pub(crate) fn lacks_something(spec: &Spec, reply: &Value) -> bool {
+pub(crate) fn lacks_something(call: &Call<'_>, reply: &Value) -> bool {
     match reply {
         Value::Nil | Value::Int(0 | -2) => true,
-        Value::Int(-1) => spec.name == "BITPOS",
+        Value::Int(-1) => call.spec.name == "BITPOS",
+        // As many as are there.
+        Value::Int(n) if matches!(call.spec.name, "EXISTS" | "TOUCH") => {
+            usize::try_from(*n).is_ok_and(|n| n < call.keys().count())
+        }
         Value::BulkString(bytes) => bytes.is_empty(),
         Value::SimpleString(text) => text == "none",
         Value::Array(elements) | Value::Set(elements) => {
-            elements.is_empty() || elements.iter().any(|element| lacks_something(spec, element))
+            elements.is_empty() || elements.iter().any(|element| lacks_something(call, element))
         }
         Value::Map(pairs) => pairs.is_empty(),
         _ => false,
@@ -177,14 +181,16 @@ pub(crate) fn another_may_answer(error: &node::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use redisdb_node::command::rows;
-
     use super::*;
+
+    fn lacks(line: &str, reply: Value) -> bool {
+        let mut cmd = Cmd::new();
+        cmd.arg(line.split(' ').collect::<Vec<_>>());
+        lacks_something(&Call::new(redisdb_node::command::lookup(&cmd).unwrap(), &cmd), &reply)
+    }
 
     #[test]
     fn a_reply_says_that_something_is_missing_in_many_ways() {
-        let lacks = |spec, reply| lacks_something(spec, &reply);
-        let get = rows::GET.spec();
         for missing in [
             Value::Nil,
             Value::Int(0),
@@ -195,12 +201,13 @@ mod tests {
             Value::Array(vec![Value::BulkString(b"0".to_vec()), Value::Array(Vec::new())]),
             Value::Map(Vec::new()),
         ] {
-            assert!(lacks(get, missing));
+            assert!(lacks("GET k", missing));
         }
         for there in [Value::Int(1), Value::BulkString(b"v".to_vec()), Value::Array(vec![Value::Int(-1)])] {
-            assert!(!lacks(get, there));
+            assert!(!lacks("GET k", there));
         }
-        assert!(!lacks(rows::TTL.spec(), Value::Int(-1)), "it lives for ever");
-        assert!(lacks(rows::BITPOS.spec(), Value::Int(-1)));
+        assert!(!lacks("TTL k", Value::Int(-1)), "it lives for ever");
+        assert!(lacks("BITPOS k 1", Value::Int(-1)));
+        assert!(lacks("EXISTS a b", Value::Int(1)) && !lacks("EXISTS a b", Value::Int(2)));
     }
 }

@@ -129,7 +129,7 @@ impl<'a> Wave<'a> {
         let mut lacking = BTreeSet::new();
         for (step, asked) in self.steps.iter().zip(&self.of_steps) {
             if let Some(call) = step.call().filter(|call| call.spec.access == Access::Read) {
-                let is_lacking = |answer| is_lacking(call.spec, answer);
+                let is_lacking = |answer| is_lacking(call, answer);
                 let lacks = asked.iter().filter(|(_, answer)| answer.as_ref().is_some_and(is_lacking));
                 lacking.extend(lacks.map(|(idx, _)| *idx));
             }
@@ -259,7 +259,7 @@ impl CopyTopology {
                 answer => Judged::Done(self.judge_some(call.spec, vec![(idx, answer)]).map(NodesReply::Each)),
             };
         }
-        let is_doubted = doubted.contains(&idx) && is_lacking(call.spec, &answer);
+        let is_doubted = doubted.contains(&idx) && is_lacking(call, &answer);
         match answer {
             Ok(value) if self.nodes.member(idx).trust(call.keys()) == Trust::Full && !is_doubted => {
                 Judged::Done(Ok(NodesReply::One(Arc::clone(self.nodes.name(idx)), value)))
@@ -275,9 +275,9 @@ impl CopyTopology {
 }
 
 /// Returns whether an answer says that something is not there.
-fn is_lacking(spec: &Spec, answer: &Result<Value, node::Error>) -> bool {
+fn is_lacking(call: &Call<'_>, answer: &Result<Value, node::Error>) -> bool {
     match answer {
-        Ok(reply) => lacks_something(spec, reply),
+        Ok(reply) => lacks_something(call, reply),
         Err(error) => says_no_such_key(error),
     }
 }

@@ -174,12 +174,14 @@ impl Decide {
     pub(crate) fn lacks_something(self, cmd: &Cmd, reply: &Value, answer: Option<&Value>) -> bool {
         let is_what_was_added = |at: usize| words(cmd).nth(at).is_some_and(|added| is_number(reply, added));
         match self {
-            Self::Same
-            | Self::Remove
-            | Self::IfThere(_)
-            | Self::Always(_)
-            | Self::Delete
-            | Self::Without { .. } => is_nothing(reply),
+            // Of these, `HSETEX` and `MSETEX` may have taken effect because nothing was there.
+            Self::Without { options, .. } => {
+                is_nothing(reply)
+                    || options != EXPIRY && words(cmd).skip(2).any(|word| is_one_of(word, &["NX", "FNX"]))
+            }
+            Self::Same | Self::Remove | Self::IfThere(_) | Self::Always(_) | Self::Delete => {
+                is_nothing(reply)
+            }
             Self::Fields | Self::RemoveFields => {
                 is_nothing(reply) || elements(reply).any(|one| matches!(one, Value::Nil | Value::Int(-2)))
             }
@@ -195,7 +197,8 @@ impl Decide {
             }
             Self::Set => {
                 let has = |option: &[u8]| words(cmd).skip(3).any(|word| word.eq_ignore_ascii_case(option));
-                (*reply == Value::Nil) != (has(b"NX") && !has(b"GET"))
+                let is_unlike = has(b"IFNE") || has(b"IFDNE");
+                is_unlike || (*reply == Value::Nil) != (has(b"NX") && !has(b"GET"))
             }
             // Members were added, or a named one has no score.
             Self::Scores { .. } => {
@@ -234,7 +237,8 @@ impl Decide {
         let words: Vec<&[u8]> = words(cmd).collect();
         let key = *words.get(1)?;
         let instead = |cmd: &mut Cmd| Some(Effect::Instead(cmd.take(), None));
-        let renamed = |name: &str| instead(redis::cmd(name).arg(words.get(1..)));
+        let renamed = |name: &str, n| Some(Effect::Instead(redis::cmd(name).arg(words.get(1..)).take(), n));
+        let n_after = if let Value::Int(n) = reply { Some(*n) } else { None };
         match self {
             Self::Same | Self::Unless(_) | Self::IfThere(_) | Self::Delete | Self::Without { .. }
                 if is_nothing(reply) =>
@@ -247,7 +251,11 @@ impl Decide {
                 let n = i64::try_from(members.len()).ok()?;
                 (n > 0).then(|| Effect::Instead(redis::cmd("SREM").arg(key).arg(members).take(), Some(n)))
             }
-            Self::Unless(name) | Self::IfThere(name) | Self::Always(name) => renamed(name),
+            // The length of the list after it.
+            Self::IfThere(name) => renamed(name, n_after),
+            // `HSET` says how many fields are new, and one was.
+            Self::Unless(name @ "HSET") => renamed(name, Some(1)),
+            Self::Unless(name) | Self::Always(name) => renamed(name, None),
             Self::Delete => instead(redis::cmd("DEL").arg(key)),
             Self::Value => instead(redis::cmd("SET").arg(key).arg(bytes(reply)?).arg("KEEPTTL")),
             Self::Field => instead(redis::cmd("HSET").arg(key).arg(words.get(2)?).arg(bytes(reply)?)),
@@ -289,7 +297,8 @@ impl Decide {
                 };
                 let mut without = Cmd::new();
                 words.iter().enumerate().filter(is_kept).for_each(|(_, word)| _ = without.arg(word));
-                instead(&mut without)
+                // An expiry is one of a key that is there.
+                Some(Effect::Instead(without, (options == EXPIRY).then_some(1)))
             }
             Self::Fields => {
                 let (fields, time) = (words.get(fields_of(cmd))?, words.get(..3)?);
@@ -392,6 +401,25 @@ mod tests {
                 .join(" "),
         };
         assert_eq!(found, expected, "{command}");
+    }
+
+    #[test]
+    fn a_node_that_answers_the_effect_otherwise_holds_something_else() {
+        for (command, reply, expected) in [
+            ("RPUSHX l a", 6, Some(6)),
+            ("HSETNX h f v", 1, Some(1)),
+            ("PEXPIREAT k 5 NX", 1, Some(1)),
+            ("SETNX k v", 1, None),
+            ("HSETEX h FNX FIELDS 1 f v", 1, None),
+        ] {
+            let mut cmd = Cmd::new();
+            cmd.arg(command.split(' ').collect::<Vec<_>>());
+            let decide = how(lookup(&cmd).unwrap(), &cmd).unwrap().unwrap();
+            match decide.effect(&cmd, &Value::Int(reply), None) {
+                Effect::Instead(_, found) => assert_eq!(found, expected, "{command}"),
+                other => panic!("{command}: {other:?}"),
+            }
+        }
     }
 
     #[test]
@@ -503,6 +531,12 @@ mod tests {
             check_lacks(if_there, &[no()], &[yes()]);
         }
         check_lacks("SET k v NX", &[ok()], &[Value::Nil]);
+        // What took effect where nothing is, and what is unlike nothing.
+        check_lacks("HSETEX h FNX FIELDS 1 f v", &[yes()], &[]);
+        check_lacks("HSETEX h FXX FIELDS 1 f v", &[no()], &[yes()]);
+        check_lacks("MSETEX 1 k v NX", &[yes()], &[]);
+        check_lacks("MSETEX 1 k v XX", &[no()], &[yes()]);
+        check_lacks("SET k v IFNE x", &[ok()], &[]);
         check_lacks("SET k v XX", &[Value::Nil], &[ok()]);
         check_lacks("SET k v NX GET", &[Value::Nil], &[text("old")]);
         check_lacks("SET k v XX GET", &[Value::Nil], &[text("old")]);

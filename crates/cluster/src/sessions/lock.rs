@@ -45,6 +45,8 @@ impl HoldLocks for RedisRing {
 /// # Errors
 /// The lease is so short that the lock never is.
 fn certain(lease: Duration) -> Result<Duration, Error> {
+    const LONGEST: Duration = Duration::from_millis(1 << 53);
+    let lease = lease.min(LONGEST);
     let certain =
         lease.checked_sub(lease / 100 + Duration::from_millis(2)).filter(|certain| !certain.is_zero());
     let reason = "so short a lease is never certain, for the clocks of the servers may differ by 2 ms; give it at least 10 ms";

@@ -100,6 +100,9 @@ async fn start_with(
 ) -> Result<Subscription, Error> {
     let parts: Vec<_> = parts.collect();
     let n_parts = parts.len();
+    if n_parts == 0 {
+        return Err(Error::refused(command, "ring", "it names nothing to listen to; name a channel"));
+    }
     let (subscription, begun) = Subscription::start(parts, accept).await;
     let mut errors = Vec::new();
     for error in begun.into_iter().filter_map(Result::err) {
@@ -108,7 +111,7 @@ async fn start_with(
         }
         errors.push(error);
     }
-    if n_parts > 0 && errors.len() == n_parts {
+    if errors.len() == n_parts {
         return Err(Error::unavailable(command, None, errors, Vec::new()));
     }
     Ok(subscription)

@@ -327,13 +327,13 @@ impl HoldLocks for Node {
         // With its code at once: on a copy, a node whose answer is not waited for must take it all the same,
         // and would not be asked a second time.
         let taken: bool = self.eval(lock::TAKE, name, (token, lock::millis(time))).await?;
-        Ok(if taken { begun.checked_add(time) } else { None })
+        Ok(if taken { begun.checked_add(time.min(lock::LONGEST)) } else { None })
     }
 
     async fn extend_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
         let begun = Instant::now();
         let extended: bool = self.invoke(&lock::EXTEND.key(name).arg(token).arg(lock::millis(time))).await?;
-        Ok(if extended { begun.checked_add(time) } else { None })
+        Ok(if extended { begun.checked_add(time.min(lock::LONGEST)) } else { None })
     }
 
     async fn owns_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {

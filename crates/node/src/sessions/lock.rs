@@ -268,8 +268,11 @@ impl<S: HoldLocks> LockGuard<S> {
     }
 }
 
+/// The longest lease: what Lua counts exactly, and no server refuses.
+pub(crate) const LONGEST: Duration = Duration::from_millis(1 << 53);
+
 pub(crate) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).clamp(1, i64::MAX as u64)
+    u64::try_from(time.min(LONGEST).as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 /// Takes the lock for a token, or holds it longer if the token has it already: an attempt whose reply was
@@ -300,6 +303,6 @@ mod tests {
     #[test]
     fn a_lease_is_never_zero_and_never_negative() {
         assert_eq!(millis(Duration::ZERO), 1);
-        assert_eq!(millis(Duration::MAX), i64::MAX as u64);
+        assert_eq!(millis(Duration::MAX), 1 << 53);
     }
 }

@@ -13,6 +13,7 @@ use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::chunks;
 use crate::anti_entropy::value::contents::contents;
 use crate::anti_entropy::value::is_denied;
+use crate::dispatch::failover_read::says_no_such_key;
 
 /// Two servers may be this far apart about the end of a key: they are asked one after the other.
 const SAME_END: i64 = 1000;
@@ -80,6 +81,10 @@ pub(crate) async fn compare(
             let compared = match digests {
                 Ok((a, b)) => by_contents(Ok(a), Ok(b)),
                 Err(error) if is_denied(&error) => Compared::Denied(error),
+                // It has become another type, or has gone, since its state was read.
+                Err(error) if says_no_such_key(&error) || error.code() == Some("WRONGTYPE") => {
+                    Compared::Different
+                }
                 Err(error) => return Err(error),
             };
             equal.insert(key, compared);
