@@ -1,0 +1,89 @@
+//! What a process is to do: send something to a node, or answer its caller.
+
+use crate::event::Digest;
+use crate::event::Token;
+use crate::key::Key;
+use crate::node::Node;
+use crate::node::NodeSet;
+
+/// What is to be done after a step.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Effect {
+    /// End the connection to the node that came before this one, there: nothing of it may run late.
+    EndOldConnection(Node),
+    /// Ask the node for its marker and its hints.
+    Ask(Node),
+
+    /// Send the write to the node. In the same block the node notes that the others miss it.
+    Write {
+        /// Where the write goes.
+        node: Node,
+        /// The key that is written.
+        key: Key,
+        /// The nodes that are known to be away.
+        missed_by: NodeSet,
+    },
+    /// Have the node note late that the others have missed the write.
+    Hint {
+        /// The node that took the write.
+        node: Node,
+        /// The key that was written.
+        key: Key,
+        /// The nodes that did not take it, or may not have.
+        missed_by: NodeSet,
+    },
+    /// Tell the caller what became of the write, if the caller is still there.
+    AnswerWrite(Key, Outcome),
+
+    /// Read the key from the node.
+    Read(Key, Node),
+    /// Give the caller what was read.
+    AnswerRead(Key, Node),
+    /// Tell the caller that no node can answer.
+    Unavailable(Key),
+
+    /// Move the hints of the key into the hands of this lease, mark the node as being filled if it is not current, and show
+    /// the key: in one block.
+    Claim(Key, Node, Token),
+    /// Show the whole state of the key on the source.
+    Fetch(Key, Node),
+    /// Replace what was seen on the node by the state that was fetched.
+    Put {
+        /// The node that is behind.
+        node: Node,
+        /// The key.
+        key: Key,
+        /// What must still be there; `None` replaces anything.
+        replaces: Option<Digest>,
+        /// The lease under which it is done.
+        token: Token,
+    },
+    /// Drop the claimed hints about the nodes that were seen equal. Claimed hints about others are hints again.
+    Release {
+        /// The node that keeps the hints.
+        node: Node,
+        /// The key.
+        key: Key,
+        /// The nodes that were seen equal.
+        about: NodeSet,
+        /// The lease under which they were claimed.
+        token: Token,
+    },
+    /// Make the node current, if the mark of this lease still stands there.
+    Mark(Node, Token),
+    /// These nodes hold what the source holds, as far as it can be told. For who counts what a repair has done.
+    SeenEqual(Key, Node, NodeSet),
+    /// Nobody is known to be right about the key. The first of those that may be is taken.
+    TellConflict(Key, Node),
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Outcome {
+    /// Enough nodes took it.
+    Ok,
+    /// Nothing was sent: no node that could be reached holds what the write builds on.
+    Refused,
+    /// The write may have been executed on some nodes.
+    Unknown,
+}

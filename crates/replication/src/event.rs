@@ -1,0 +1,123 @@
+//! What a process is told: by a node, by a clock, by its caller, by the holder of the lease.
+
+use crate::key::Key;
+use crate::key::PerKey;
+use crate::node::Node;
+use crate::node::NodeSet;
+
+/// What a node's marker says, read beside the identifier of the server process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Standing {
+    /// There is no marker: the node is empty, or was flushed.
+    #[default]
+    Empty,
+    /// The marker names another server process: the node was restarted, with its data or with an older dump.
+    Restarted,
+    /// A repair is filling a node that was empty.
+    FillingEmpty,
+    /// A repair is filling a node that was restarted.
+    Filling,
+    /// All keys have been compared under this server process.
+    Current,
+}
+
+impl Standing {
+    /// Returns whether the node lost its marker, and so perhaps all it had.
+    #[must_use]
+    pub fn is_emptied(self) -> bool {
+        matches!(self, Self::Empty | Self::FillingEmpty)
+    }
+}
+
+/// What a node says of itself and of the others, read in one block.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Report {
+    /// What its marker says.
+    pub standing: Standing,
+    /// The nodes that have missed a write of each key, by the hints that this node keeps.
+    pub missed: PerKey<NodeSet>,
+}
+
+/// The state of a key on a node, as short as it can be told from another one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Digest(pub u64);
+
+/// The number of a lease. A later lease has a larger one (fencing token).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Token(pub u8);
+
+/// What kind of write a call is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Kind {
+    /// The write leaves the same whatever was there, as `SET` and `DEL` do.
+    Whole,
+    /// The write builds on what was there, as `INCR` and `RPUSH` do.
+    Relative,
+}
+
+/// What happens to a process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Event {
+    /// The connection to a node ended, or the process ended it because an answer took too long.
+    Lost(Node),
+    /// A new connection to a node is open. Nothing was sent over it yet.
+    Opened(Node),
+    /// The old connection is ended, and the node has said what it is and holds.
+    Connected(Node, Report),
+    /// A node says what it is and holds: it was asked, or it pushes that something changed.
+    Told(Node, Report),
+
+    /// A caller wants to write a key.
+    Write(Key, Kind),
+    /// A node took the write. The report is what it held when it answered.
+    Wrote(Key, Node, Option<Report>),
+    /// A node keeps the late hint that it was asked to keep.
+    Hinted(Key, Node, Option<Report>),
+    /// The caller dropped its future.
+    Dropped(Key),
+    /// The call of a key is older than `D`.
+    Overdue(Key),
+
+    /// A caller wants to read a key.
+    Read(Key),
+    /// A node answered a read.
+    Answered(Key, Node, Digest, Option<Report>),
+
+    /// This process is the one that repairs, under this lease.
+    LeaseGot(Token),
+    /// This process learns that its lease has run out.
+    LeaseLost,
+    /// A node says that a key has changed there.
+    Changed(Key),
+    /// Nothing has changed the key for `D`.
+    Quiet(Key),
+    /// It is time to look whether a key is to be repaired, although it may be changing still.
+    Due(Key),
+    /// A node has handed over its hints and has shown the key.
+    Claimed(Claimed),
+    /// The source shows the key once more, with its whole state.
+    Fetched(Key, Digest),
+    /// A node was to take over the state that was fetched. It has, or something else was there.
+    Put(Key, Node),
+    /// A node has dropped the claimed hints of the key, and says what it holds now.
+    Released(Key, Node, Report),
+    /// A node has set its marker, or has not because the repair's own mark was gone. It says what it holds now.
+    Marked(Node, Report),
+    /// A node has seen a newer lease, and refuses.
+    Superseded,
+}
+
+/// What a node says when a repair begins with a key there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Claimed {
+    /// The node.
+    pub node: Node,
+    /// The key.
+    pub key: Key,
+    /// What the key holds there.
+    pub digest: Digest,
+    /// The marker and the hints, the claimed ones among them.
+    pub report: Report,
+    /// Whether the node's filling began with this: it is not current, and did not carry this lease's mark.
+    pub begins: bool,
+}

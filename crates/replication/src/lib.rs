@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod rule;
+pub use rule::{Rule, Rules};
+
+mod step;
+pub use step::step;
+
+mod state;
+pub use state::{Setup, State};
+
+mod event;
+pub use event::{Claimed, Digest, Event, Kind, Report, Standing, Token};
+
+mod effect;
+pub use effect::{Effect, Outcome};
+
+mod node;
+pub use node::{Node, NodeSet, PerNode};
+
+mod key;
+pub use key::{Key, KeySet, PerKey};
+
+mod contact;
+mod pass;
+mod read;
+mod repair;
+mod source;
+mod write;

@@ -1,0 +1,158 @@
+//! A pass over one key: claim and look, choose the source, copy; or see that all are equal, and drop what was claimed.
+
+use crate::effect::Effect;
+use crate::event::Claimed;
+use crate::event::Digest;
+use crate::key::Key;
+use crate::key::KeySet;
+use crate::node::Node;
+use crate::node::NodeSet;
+use crate::node::PerNode;
+use crate::rule::Rule;
+use crate::step::Step;
+
+/// A key that is being compared.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Pass {
+    pub(crate) key: Key,
+    /// The nodes that are compared: all that were in sight when it began.
+    pub(crate) set: NodeSet,
+    /// What each of them showed.
+    pub(crate) seen: PerNode<Digest>,
+    /// Whether the key changed since the quiet moment.
+    pub(crate) has_changed: bool,
+    stage: Stage,
+}
+
+/// How far a pass has come. The nodes are those that are still to be asked.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Stage {
+    Claiming(NodeSet),
+    Fetching(Node, NodeSet),
+    Putting(Node, NodeSet),
+    Releasing(NodeSet),
+}
+
+impl Pass {
+    pub(crate) fn new(key: Key, set: NodeSet) -> Self {
+        Self { key, set, seen: PerNode::default(), has_changed: false, stage: Stage::Claiming(set) }
+    }
+
+    /// Returns the nodes that showed something else than this one.
+    pub(crate) fn unlike(&self, node: Node) -> NodeSet {
+        self.set.iter().filter(|other| self.seen[*other] != self.seen[node]).collect()
+    }
+}
+
+impl Step<'_> {
+    /// A node has shown the key and handed over its hints.
+    pub(crate) fn claimed(&mut self, claimed: &Claimed) {
+        let Claimed { node, key, digest, report, begins } = *claimed;
+        self.state.learn(self.setup, node, &report);
+        let Some((mut pass, Stage::Claiming(todo))) = self.pass_of(key) else { return };
+        if begins {
+            // What was compared before was compared with what the node has lost since.
+            self.state.repair.compared = KeySet::EMPTY;
+        }
+        pass.seen[node] = digest;
+        let todo = todo.without(node);
+        self.go_on(pass, Stage::Claiming(todo));
+        match (todo.first(), self.state.repair.lease) {
+            (Some(next), Some(token)) => self.emit(Effect::Claim(key, next, token)),
+            _ if pass.has_changed && self.setup.has(Rule::Still) => self.end_pass(key),
+            _ => self.choose(&pass),
+        }
+    }
+
+    /// All have shown the key: who is right?
+    fn choose(&mut self, pass: &Pass) {
+        let verdict = self.source(pass);
+        let source = verdict.node();
+        if verdict.is_conflict() {
+            self.emit(Effect::TellConflict(pass.key, source));
+        }
+        let behind = pass.unlike(source);
+        self.emit(Effect::SeenEqual(pass.key, source, pass.set.minus(behind)));
+        if behind.is_empty() {
+            return self.release_next(*pass, pass.set);
+        }
+        self.go_on(*pass, Stage::Fetching(source, behind));
+        self.emit(Effect::Fetch(pass.key, source));
+    }
+
+    /// The source has shown its whole state: it is copied, if it is the one that was looked at.
+    pub(crate) fn fetched(&mut self, key: Key, digest: Digest) {
+        let Some((pass, Stage::Fetching(source, behind))) = self.pass_of(key) else { return };
+        if digest != pass.seen[source] && self.setup.has(Rule::LookedAt) {
+            return self.end_pass(key);
+        }
+        self.put_next(pass, source, behind);
+    }
+
+    /// A node has the state, or something else was there than what had been seen.
+    pub(crate) fn put(&mut self, key: Key, node: Node) {
+        let Some((pass, Stage::Putting(source, behind))) = self.pass_of(key) else { return };
+        self.put_next(pass, source, behind.without(node));
+    }
+
+    fn put_next(&mut self, pass: Pass, source: Node, behind: NodeSet) {
+        let key = pass.key;
+        self.go_on(pass, Stage::Putting(source, behind));
+        match (behind.first(), self.state.repair.lease) {
+            (Some(node), Some(token)) => {
+                let replaces = self.setup.has(Rule::CompareAndSet).then_some(pass.seen[node]);
+                self.emit(Effect::Put { node, key, replaces, token });
+            }
+            _ if self.setup.has(Rule::SeenEqual) => self.end_pass(key),
+            _ => self.release_next(pass, pass.set),
+        }
+    }
+
+    /// A node has dropped what was claimed there.
+    pub(crate) fn released(&mut self, key: Key, node: Node) {
+        let Some((pass, Stage::Releasing(todo))) = self.pass_of(key) else { return };
+        self.release_next(pass, todo.without(node));
+    }
+
+    fn release_next(&mut self, pass: Pass, todo: NodeSet) {
+        let Pass { key, set, .. } = pass;
+        self.go_on(pass, Stage::Releasing(todo));
+        match (todo.first(), self.state.repair.lease) {
+            (Some(node), Some(token)) => self.emit(Effect::Release { node, key, about: set, token }),
+            _ => {
+                self.state.repair.pass = None;
+                for holder in set.iter() {
+                    let known = &mut self.state.missed[key][holder];
+                    *known = known.minus(set);
+                }
+                self.seen_equal(key, set);
+            }
+        }
+    }
+
+    /// A node is lost in the middle of a pass: what was seen proves nothing any more.
+    pub(crate) fn end_pass_without(&mut self, node: Node) {
+        self.state.repair.compared = KeySet::EMPTY;
+        self.state.repair.marking = NodeSet::EMPTY;
+        if let Some(pass) = self.state.repair.pass.filter(|pass| pass.set.contains(node)) {
+            self.end_pass(pass.key);
+        }
+    }
+
+    /// Ends a pass that has not seen all equal. The claimed hints stay claimed, and count as hints for everybody.
+    fn end_pass(&mut self, key: Key) {
+        self.state.repair.pass = None;
+        if self.setup.has(Rule::Feed) {
+            self.state.repair.dirty.insert(key);
+        }
+    }
+
+    fn pass_of(&self, key: Key) -> Option<(Pass, Stage)> {
+        let pass = self.state.repair.pass.filter(|pass| pass.key == key)?;
+        Some((pass, pass.stage))
+    }
+
+    fn go_on(&mut self, pass: Pass, stage: Stage) {
+        self.state.repair.pass = Some(Pass { stage, ..pass });
+    }
+}

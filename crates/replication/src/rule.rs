@@ -1,0 +1,152 @@
+//! The rules of a copy: each with what it says, and what goes wrong without it.
+
+/// One rule of a copy.
+///
+/// `D` is a time that is longer than the longest life of a request: one and a half response timeouts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Rule {
+    /// A node that was restarted is neither read nor a source until all its keys were compared.
+    ///
+    /// Without it, a node that came back with an older dump answers "missing" for an acknowledged write.
+    Restarted,
+    /// A node without its marker (it is empty, or was flushed) is neither read nor a source.
+    ///
+    /// Without it, a node that somebody flushed answers "missing".
+    Emptied,
+    /// A relative write is acknowledged only if a node took it that is current and not known to be behind. It is refused
+    /// before it is sent where there is no such node.
+    ///
+    /// Without it, the counter that is acknowledged was increased only where the others' increments are missing.
+    Held,
+    /// A call that is older than `D` is never acknowledged, by the clock of its own process.
+    ///
+    /// Without it, a process that stood still acknowledges what a repair has overwritten meanwhile.
+    Deadline,
+    /// A node that is known to be away gets its hint in the block of the write, so that no dump has one without the other.
+    ///
+    /// Without it, a node comes back from a dump with a write whose hint is lost: nobody knows who is behind.
+    Block,
+    /// A node that fails midway is hinted on every node that took the write, before the call returns.
+    ///
+    /// Without it, the same process connects again and reads the node that missed its own write.
+    LateHint,
+    /// Whoever connects to a node again first ends the old connection there.
+    ///
+    /// Without it, a `SET` that hung in the old connection runs after a later write, and undoes it on that node.
+    Fence,
+    /// After each loss and each return of a node nothing is read before the hints and markers of all connected nodes were
+    /// read again.
+    ///
+    /// Without it, a process fails over to a node that others know to be behind.
+    Gate,
+    /// A reply is used only with the marker and the hints that its node had when it answered.
+    ///
+    /// Without it, a node that was flushed over a living connection is still read.
+    Push,
+    /// What a process has learned of a miss is replaced only by what a current node says later.
+    ///
+    /// Without it, an emptied holder that "knows of no hint" makes a stale node readable.
+    Memory,
+    /// Where no current node can answer, all nodes are asked, and their answer counts if all agree.
+    ///
+    /// Without it nothing is wrong, but nothing can be read after a restart of all nodes either.
+    Agreement,
+    /// A node becomes current again only while all nodes are in sight.
+    ///
+    /// Without it, the node that alone holds the hint against the source is not asked.
+    AllInSight,
+    /// A node becomes current only when all keys have been compared since its filling began.
+    ///
+    /// Without it, the first key that is equal makes the whole node readable.
+    AllKeys,
+    /// A repair takes the hints of a key into its own hands before it looks, and drops only those.
+    ///
+    /// Without it, the hint of a write that came after the look is dropped too.
+    Claim,
+    /// A repair begins only when nothing has changed the key for `D`.
+    ///
+    /// Without it, it begins before the late hint of a write is written, and takes the wrong source.
+    Quiet,
+    /// A pass that saw the key change since the quiet moment begins anew.
+    ///
+    /// Without it, the pass takes a node as source whose hint is not written yet.
+    Still,
+    /// What is copied is the state that was looked at, not what the source holds a moment later.
+    ///
+    /// Without it, a write that is still on its way to the target is copied there, and then applied once more.
+    LookedAt,
+    /// A copy replaces only what was seen at the target.
+    ///
+    /// Without it, a write that reached all nodes after the look is overwritten on one of them.
+    CompareAndSet,
+    /// Equal values are no agreement where each node is hinted.
+    ///
+    /// Without it, a counter with one increment here and another one there is taken for equal.
+    Mutual,
+    /// Hints are dropped, and a node becomes current, only after a pass that has copied nothing.
+    ///
+    /// Without it, a copy that met a change on the way counts as done.
+    SeenEqual,
+    /// A node becomes current only where the repair's own mark still stands.
+    ///
+    /// Without it, a node that was flushed during the repair is empty and current.
+    OwnMark,
+    /// A node refuses the work of a repair whose lease is older than the newest one it has seen (fencing token).
+    ///
+    /// Without it, a process that does not know yet that its lease has run out drops the hints of its successor.
+    FencingToken,
+    /// Each change of a key on any node, by whomever, has the key compared.
+    ///
+    /// Without it, two writes that cross, or a writer that dies midway, leave the nodes different for good.
+    Feed,
+}
+
+impl Rule {
+    /// All rules, in the order in which a call meets them.
+    pub const ALL: [Self; 23] = [
+        Self::Restarted,
+        Self::Emptied,
+        Self::Held,
+        Self::Deadline,
+        Self::Block,
+        Self::LateHint,
+        Self::Fence,
+        Self::Gate,
+        Self::Push,
+        Self::Memory,
+        Self::Agreement,
+        Self::AllInSight,
+        Self::AllKeys,
+        Self::Claim,
+        Self::Quiet,
+        Self::Still,
+        Self::LookedAt,
+        Self::CompareAndSet,
+        Self::Mutual,
+        Self::SeenEqual,
+        Self::OwnMark,
+        Self::FencingToken,
+        Self::Feed,
+    ];
+}
+
+/// The rules that are in force: all of them, but in the tests that show what a rule is for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Rules(u32);
+
+impl Rules {
+    /// All rules.
+    pub const ALL: Self = Self(u32::MAX);
+
+    /// Returns these rules but for one. Only tests take a rule away.
+    #[must_use]
+    pub fn without(self, rule: Rule) -> Self {
+        Self(self.0 & !(1 << rule as u32))
+    }
+
+    /// Returns whether the rule is in force.
+    #[must_use]
+    pub fn has(self, rule: Rule) -> bool {
+        self.0 >> (rule as u32) & 1 == 1
+    }
+}

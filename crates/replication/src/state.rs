@@ -1,0 +1,137 @@
+//! What one process knows of the nodes of a copy, and whom it may read from.
+
+use crate::event::Report;
+use crate::event::Standing;
+use crate::key::Key;
+use crate::key::KeySet;
+use crate::key::PerKey;
+use crate::node::Node;
+use crate::node::NodeSet;
+use crate::node::PerNode;
+use crate::read::Read;
+use crate::repair::Repair;
+use crate::rule::Rule;
+use crate::rule::Rules;
+use crate::write::Call;
+
+/// What does not change while a process runs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Setup {
+    /// The nodes of the copy.
+    pub members: NodeSet,
+    /// The keys in motion.
+    pub keys: KeySet,
+    /// How many nodes must take a write for it to be acknowledged.
+    pub n_takers: usize,
+    /// The rules in force.
+    pub rules: Rules,
+}
+
+impl Setup {
+    /// Returns whether a rule is in force.
+    pub(crate) fn has(&self, rule: Rule) -> bool {
+        self.rules.has(rule)
+    }
+}
+
+/// What one process knows. Nothing in it is known to other processes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct State {
+    /// The nodes that this process is connected to.
+    pub(crate) connected: NodeSet,
+    /// The nodes whose marker and hints were read since the last loss or return of any node.
+    pub(crate) fresh: NodeSet,
+    /// The nodes that may be read from, as far as their connections go.
+    pub(crate) admitted: NodeSet,
+    /// What each node's marker said last.
+    pub(crate) standings: PerNode<Standing>,
+    /// Who has missed a write of a key, by the node that says so.
+    pub(crate) missed: PerKey<PerNode<NodeSet>>,
+    /// The write of each key that is under way.
+    pub(crate) calls: PerKey<Option<Call>>,
+    /// The read that is under way.
+    pub(crate) read: Option<Read>,
+    /// What this process does for all: the repair.
+    pub(crate) repair: Repair,
+}
+
+impl State {
+    /// Returns the state of a process that is connected to all nodes, which are current and hold the same.
+    #[must_use]
+    pub fn at_rest(setup: &Setup) -> Self {
+        Self {
+            connected: setup.members,
+            fresh: setup.members,
+            admitted: setup.members,
+            standings: PerNode::of(Standing::Current),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the nodes that this process is connected to.
+    #[must_use]
+    pub fn connected(&self) -> NodeSet {
+        self.connected
+    }
+
+    /// Returns whether a write of the key is under way.
+    #[must_use]
+    pub fn is_writing(&self, key: Key) -> bool {
+        self.calls[key].is_some()
+    }
+
+    /// Returns whether a report of the node would tell this process anything.
+    #[must_use]
+    pub fn is_news(&self, setup: &Setup, node: Node, report: &Report) -> bool {
+        let mut after = *self;
+        after.learn(setup, node, report);
+        after != *self
+    }
+
+    /// Returns the nodes that have missed a write of the key, as far as this process knows.
+    #[must_use]
+    pub fn behind(&self, setup: &Setup, key: Key) -> NodeSet {
+        setup.members.iter().fold(NodeSet::EMPTY, |all, holder| all.or(self.missed[key][holder]))
+    }
+
+    /// Returns whether all connected nodes have said what they hold since the last loss or return of any.
+    #[must_use]
+    pub fn is_gate_open(&self, setup: &Setup) -> bool {
+        !setup.has(Rule::Gate) || self.connected.is_subset(self.fresh)
+    }
+
+    /// Returns the nodes that may answer a read of the key.
+    #[must_use]
+    pub fn readable(&self, setup: &Setup, key: Key) -> NodeSet {
+        if !self.is_gate_open(setup) {
+            return NodeSet::EMPTY;
+        }
+        let sound = setup.members.iter().filter(|node| self.is_sound(setup, *node));
+        self.admitted.and(sound.collect()).minus(self.behind(setup, key))
+    }
+
+    /// Returns whether the node's marker says that it holds all keys.
+    pub(crate) fn is_sound(&self, setup: &Setup, node: Node) -> bool {
+        let standing = self.standings[node];
+        match standing {
+            Standing::Current => true,
+            _ if standing.is_emptied() => !setup.has(Rule::Emptied),
+            _ => !setup.has(Rule::Restarted),
+        }
+    }
+
+    /// Takes in what a node says.
+    pub(crate) fn learn(&mut self, setup: &Setup, node: Node, report: &Report) {
+        self.standings[node] = report.standing;
+        let replaces = report.standing == Standing::Current || !setup.has(Rule::Memory);
+        for key in setup.keys.iter() {
+            let said = report.missed[key];
+            let known = &mut self.missed[key][node];
+            *known = if replaces { said } else { known.or(said) };
+        }
+        self.fresh.insert(node);
+        if self.is_gate_open(setup) {
+            self.admitted = self.connected;
+        }
+    }
+}

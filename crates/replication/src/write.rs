@@ -1,0 +1,143 @@
+//! A write: sent to all, hinted where it was missed, acknowledged if it is held.
+
+use crate::effect::Effect;
+use crate::effect::Outcome;
+use crate::event::Kind;
+use crate::event::Standing;
+use crate::key::Key;
+use crate::node::Node;
+use crate::node::NodeSet;
+use crate::rule::Rule;
+use crate::step::Step;
+
+/// A write that is under way.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Call {
+    kind: Kind,
+    /// The nodes that have not answered.
+    waiting: NodeSet,
+    /// The nodes that took it.
+    took: NodeSet,
+    /// The nodes that did not take it, or may not have.
+    failed: NodeSet,
+    /// Those of them whose hint went with the write.
+    in_block: NodeSet,
+    /// The takers that keep the late hint.
+    hinted: NodeSet,
+    /// The taker that is being asked to keep it.
+    hinting: Option<Node>,
+    /// Whether nobody waits for the outcome any more.
+    pub(crate) is_dropped: bool,
+    /// Whether it is older than `D`.
+    pub(crate) is_overdue: bool,
+}
+
+impl Call {
+    /// A node took the write.
+    pub(crate) fn wrote(&mut self, node: Node) {
+        self.waiting.remove(node);
+        self.took.insert(node);
+    }
+
+    /// A taker keeps the late hint.
+    pub(crate) fn hinted(&mut self, node: Node) {
+        self.hinting = None;
+        self.hinted.insert(node);
+    }
+
+    /// A node is lost: it may have taken what it was sent, or may do so later.
+    pub(crate) fn lost(&mut self, node: Node) {
+        if self.waiting.contains(node) {
+            self.waiting.remove(node);
+            self.failed.insert(node);
+        }
+        if self.hinting == Some(node) {
+            self.hinting = None;
+        }
+    }
+
+    /// A taker cannot be hinted: it counts as one that failed, and the others are told of it too.
+    fn give_up(&mut self, taker: Node) {
+        self.took.remove(taker);
+        self.failed.insert(taker);
+        self.hinted = NodeSet::EMPTY;
+    }
+}
+
+impl Step<'_> {
+    pub(crate) fn begin_write(&mut self, key: Key, kind: Kind) {
+        let is_held = !self.state.readable(self.setup, key).is_empty();
+        if kind == Kind::Relative && !is_held && self.setup.has(Rule::Held) {
+            return self.emit(Effect::AnswerWrite(key, Outcome::Refused));
+        }
+        let waiting = self.state.connected;
+        let away = self.setup.members.minus(waiting);
+        let in_block = if self.setup.has(Rule::Block) { away } else { NodeSet::EMPTY };
+        self.state.calls[key] = Some(Call {
+            kind,
+            waiting,
+            took: NodeSet::EMPTY,
+            failed: away,
+            in_block,
+            hinted: NodeSet::EMPTY,
+            hinting: None,
+            is_dropped: false,
+            is_overdue: false,
+        });
+        for node in waiting.iter() {
+            self.emit(Effect::Write { node, key, missed_by: in_block });
+        }
+        self.advance_write(key);
+    }
+
+    /// Goes on with a write as far as the answers reach: late hints one by one, then the end.
+    pub(crate) fn advance_write(&mut self, key: Key) {
+        let Some(mut call) = self.state.calls[key] else { return };
+        if !call.waiting.is_empty() || call.hinting.is_some() {
+            return;
+        }
+        while let Some(taker) = self.next_to_hint(key, &call) {
+            if self.state.connected.contains(taker) {
+                call.hinting = Some(taker);
+                self.state.calls[key] = Some(call);
+                return self.emit(Effect::Hint { node: taker, key, missed_by: call.failed.without(taker) });
+            }
+            call.give_up(taker);
+        }
+        self.end_write(key, &call);
+    }
+
+    /// Returns the taker that lacks the hint about the nodes that failed midway.
+    fn next_to_hint(&self, key: Key, call: &Call) -> Option<Node> {
+        let is_owed = !call.failed.is_subset(call.in_block) && self.setup.has(Rule::LateHint);
+        let lacking = call.took.minus(call.hinted);
+        lacking.first().filter(|_| is_owed && self.counts(key, call))
+    }
+
+    /// Returns whether what the takers hold now is what the write was to build on.
+    fn counts(&self, key: Key, call: &Call) -> bool {
+        call.kind == Kind::Whole || !self.setup.has(Rule::Held) || !self.entitled(key, call.took).is_empty()
+    }
+
+    /// Returns those of the nodes that are current and not known to be behind for the key.
+    fn entitled(&self, key: Key, among: NodeSet) -> NodeSet {
+        let current = among.iter().filter(|node| self.state.standings[*node] == Standing::Current);
+        current.collect::<NodeSet>().minus(self.state.behind(self.setup, key))
+    }
+
+    fn end_write(&mut self, key: Key, call: &Call) {
+        self.state.calls[key] = None;
+        let counts = self.counts(key, call);
+        if counts {
+            for taker in call.took.iter() {
+                let known = &mut self.state.missed[key][taker];
+                *known = known.or(call.failed.without(taker));
+            }
+        }
+        let is_in_time = !call.is_overdue || !self.setup.has(Rule::Deadline);
+        let is_ok = counts && is_in_time && self.setup.n_takers <= call.took.len();
+        if !call.is_dropped {
+            self.emit(Effect::AnswerWrite(key, if is_ok { Outcome::Ok } else { Outcome::Unknown }));
+        }
+    }
+}
