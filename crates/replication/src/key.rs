@@ -10,6 +10,8 @@ use std::ops::IndexMut;
 pub struct Key(u8);
 
 impl Key {
+    /// The first slot.
+    pub const FIRST: Self = Self(0);
     /// The largest number of slots.
     pub const MAX: usize = 2;
 

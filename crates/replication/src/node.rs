@@ -1,5 +1,7 @@
 //! A node of a copy, and sets of nodes.
 
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::ops::Index;
 use std::ops::IndexMut;
 
@@ -123,13 +125,16 @@ impl FromIterator<Node> for NodeSet {
 }
 
 /// One value for each node.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PerNode<T>([T; Node::MAX]);
 
-impl<T: Copy> PerNode<T> {
-    /// The same value for each node.
-    pub fn of(value: T) -> Self {
-        Self([value; Node::MAX])
+impl<T: Hash + PartialEq + Default> Hash for PerNode<T> {
+    /// Most copies have fewer nodes than there can be: what says nothing is not hashed.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let nothing = T::default();
+        for said in self.0.iter().enumerate().filter(|(_, value)| **value != nothing) {
+            said.hash(state);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::effect::Effect;
 use crate::event::Claimed;
 use crate::event::Digest;
+use crate::event::Report;
 use crate::key::Key;
 use crate::key::KeySet;
 use crate::node::Node;
@@ -36,6 +37,14 @@ enum Stage {
 impl Pass {
     pub(crate) fn new(key: Key, set: NodeSet) -> Self {
         Self { key, set, seen: PerNode::default(), has_changed: false, stage: Stage::Claiming(set) }
+    }
+
+    /// Returns the node whose state is being copied.
+    pub(crate) fn source(&self) -> Option<Node> {
+        match self.stage {
+            Stage::Fetching(source, _) | Stage::Putting(source, _) => Some(source),
+            Stage::Claiming(_) | Stage::Releasing(_) => None,
+        }
     }
 
     /// Returns the nodes that showed something else than this one.
@@ -108,9 +117,11 @@ impl Step<'_> {
         }
     }
 
-    /// A node has dropped what was claimed there.
-    pub(crate) fn released(&mut self, key: Key, node: Node) {
+    /// A node has dropped what was claimed there. All were seen equal, so only what it still says of the key counts.
+    pub(crate) fn released(&mut self, key: Key, node: Node, report: &Report) {
+        self.state.learn(self.setup, node, report);
         let Some((pass, Stage::Releasing(todo))) = self.pass_of(key) else { return };
+        self.state.missed[key][node] = report.missed[key];
         self.release_next(pass, todo.without(node));
     }
 
@@ -121,10 +132,6 @@ impl Step<'_> {
             (Some(node), Some(token)) => self.emit(Effect::Release { node, key, about: set, token }),
             _ => {
                 self.state.repair.pass = None;
-                for holder in set.iter() {
-                    let known = &mut self.state.missed[key][holder];
-                    *known = known.minus(set);
-                }
                 self.seen_equal(key, set);
             }
         }

@@ -26,11 +26,18 @@ pub(crate) struct Repair {
     pub(crate) marking: NodeSet,
 }
 
+impl Repair {
+    /// Returns the repair of a process that has just got this lease.
+    pub(crate) fn with_lease(token: Token) -> Self {
+        Self { lease: Some(token), ..Self::default() }
+    }
+}
+
 impl Step<'_> {
     /// This process repairs from now on. What its predecessor has not finished is not known, so all keys are looked at.
     pub(crate) fn lease_got(&mut self, token: Token) {
         let dirty = self.all_by_feed();
-        self.state.repair = Repair { lease: Some(token), dirty, ..Repair::default() };
+        self.state.repair = Repair { dirty, ..Repair::with_lease(token) };
     }
 
     pub(crate) fn lease_lost(&mut self) {

@@ -2,6 +2,7 @@
 
 use crate::event::Report;
 use crate::event::Standing;
+use crate::event::Token;
 use crate::key::Key;
 use crate::key::KeySet;
 use crate::key::PerKey;
@@ -59,13 +60,36 @@ impl State {
     /// Returns the state of a process that is connected to all nodes, which are current and hold the same.
     #[must_use]
     pub fn at_rest(setup: &Setup) -> Self {
-        Self {
-            connected: setup.members,
-            fresh: setup.members,
-            admitted: setup.members,
-            standings: PerNode::of(Standing::Current),
-            ..Self::default()
+        let members = setup.members;
+        let mut state = Self { connected: members, fresh: members, admitted: members, ..Self::default() };
+        for node in members.iter() {
+            state.standings[node] = Standing::Current;
         }
+        state
+    }
+
+    /// Returns the same of the process that repairs for all.
+    #[must_use]
+    pub fn at_rest_with_lease(setup: &Setup, token: Token) -> Self {
+        Self { repair: Repair::with_lease(token), ..Self::at_rest(setup) }
+    }
+
+    /// Returns whether this process believes that it repairs for all.
+    #[must_use]
+    pub fn has_lease(&self) -> bool {
+        self.repair.lease.is_some()
+    }
+
+    /// Returns whether this process waits for a node in a repair.
+    #[must_use]
+    pub fn is_repairing(&self) -> bool {
+        self.repair.pass.is_some() || !self.repair.marking.is_empty()
+    }
+
+    /// Returns the node whose state is being copied.
+    #[must_use]
+    pub fn source_of_pass(&self) -> Option<Node> {
+        self.repair.pass.and_then(|pass| pass.source())
     }
 
     /// Returns the nodes that this process is connected to.

@@ -7,6 +7,7 @@ use crate::key::Key;
 use crate::node::Node;
 use crate::state::Setup;
 use crate::state::State;
+use crate::write::Call;
 
 /// Takes one event in, and returns what is to be done.
 ///
@@ -44,7 +45,7 @@ impl Step<'_> {
                 self.with_call(key, |call| call.hinted(node));
             }
             Event::Dropped(key) => self.with_call(key, |call| call.is_dropped = true),
-            Event::Overdue(key) => self.with_call(key, |call| call.is_overdue = true),
+            Event::Overdue(key) => self.with_call(key, Call::overdue),
 
             Event::Read(key) => self.begin_read(key),
             Event::Answered(key, node, digest, report) => {
@@ -60,10 +61,7 @@ impl Step<'_> {
             Event::Claimed(claimed) => self.claimed(&claimed),
             Event::Fetched(key, digest) => self.fetched(key, digest),
             Event::Put(key, node) => self.put(key, node),
-            Event::Released(key, node, report) => {
-                self.heard(node, Some(report));
-                self.released(key, node);
-            }
+            Event::Released(key, node, report) => self.released(key, node, &report),
             Event::Marked(node, report) => {
                 self.heard(node, Some(report));
                 self.marked(node);
@@ -83,7 +81,7 @@ impl Step<'_> {
         self.effects.push(effect);
     }
 
-    fn with_call(&mut self, key: Key, change: impl FnOnce(&mut crate::write::Call)) {
+    fn with_call(&mut self, key: Key, change: impl FnOnce(&mut Call)) {
         if let Some(call) = &mut self.state.calls[key] {
             change(call);
             self.advance_write(key);

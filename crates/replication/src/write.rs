@@ -29,7 +29,7 @@ pub(crate) struct Call {
     /// Whether nobody waits for the outcome any more.
     pub(crate) is_dropped: bool,
     /// Whether it is older than `D`.
-    pub(crate) is_overdue: bool,
+    is_overdue: bool,
 }
 
 impl Call {
@@ -54,6 +54,13 @@ impl Call {
         if self.hinting == Some(node) {
             self.hinting = None;
         }
+    }
+
+    /// The call is older than `D`: what has not been answered is not waited for, and what was not sent is not sent any more.
+    pub(crate) fn overdue(&mut self) {
+        self.is_overdue = true;
+        self.failed = self.failed.or(self.waiting);
+        self.waiting = NodeSet::EMPTY;
     }
 
     /// A taker cannot be hinted: it counts as one that failed, and the others are told of it too.

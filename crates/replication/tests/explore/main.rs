@@ -1,0 +1,6 @@
+//! The rules of a copy, explored: within the bounds that a test names, whatever happens in whatever order.
+
+mod search;
+mod world;
+
+mod alone;

@@ -1,0 +1,268 @@
+//! The search: breadth first over all worlds, with the shortest way to what must not happen.
+
+use std::collections::VecDeque;
+use std::hash::Hash;
+use std::hash::Hasher;
+use std::time::Duration;
+use std::time::Instant;
+
+use super::world::Nexts;
+use super::world::Physics;
+use super::world::Told;
+use super::world::World;
+use super::world::bounds::Bounds;
+
+/// What a search has found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) n_states: usize,
+    /// How many steps tell a conflict, and how many of those a needless one.
+    pub(crate) n_told: usize,
+    pub(crate) n_needless: usize,
+    pub(crate) took: Duration,
+    pub(crate) verdict: Verdict,
+}
+
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Nothing that must not happen can happen within the bounds.
+    Holds,
+    /// The search was cut off.
+    CutOff,
+    /// This must not happen, and this is the shortest way to it.
+    Violated { what: String, trace: Vec<String> },
+}
+
+/// Goes through all worlds within the bounds.
+pub(crate) fn search(bounds: Bounds) -> Found {
+    let mut search = Search::new(bounds);
+    let verdict = search.run();
+    let Search { n_told, n_needless, began, ways, .. } = search;
+    Found { n_states: ways.len(), n_told, n_needless, took: began.elapsed(), verdict }
+}
+
+/// How a world was reached: from which one, by which of the things that could happen there.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    from: u32,
+    choice: u16,
+}
+
+#[derive(Debug)]
+struct Search {
+    physics: Physics,
+    limit: usize,
+    began: Instant,
+    seen: Seen,
+    ways: Vec<Way>,
+    queue: VecDeque<(u32, World)>,
+    /// The steps that nobody from outside takes, for the way back from good ends.
+    inner: Vec<(u32, u32)>,
+    ends: Vec<u32>,
+    n_told: usize,
+    n_needless: usize,
+}
+
+impl Search {
+    fn new(bounds: Bounds) -> Self {
+        let physics = Physics::new(bounds);
+        let start = physics.at_rest();
+        let mut seen = Seen::new();
+        seen.number_of(fingerprint(&start), 0);
+        Self {
+            physics,
+            limit: bounds.limit,
+            began: Instant::now(),
+            seen,
+            ways: vec![Way { from: 0, choice: 0 }],
+            queue: VecDeque::from([(0, start)]),
+            inner: Vec::new(),
+            ends: Vec::new(),
+            n_told: 0,
+            n_needless: 0,
+        }
+    }
+
+    fn run(&mut self) -> Verdict {
+        let mut nexts = Nexts::default();
+        while let Some((at, world)) = self.queue.pop_front() {
+            self.physics.nexts(&world, &mut nexts);
+            if let Some(violation) = nexts.violation.take() {
+                return self.violated(violation.what, at, Some(violation.act.to_string()));
+            }
+            let has_inner = self.add(at, &nexts);
+            if !has_inner {
+                if let Some(what) = self.physics.fault_at_rest(&world) {
+                    return self.violated(what, at, None);
+                }
+                self.ends.push(at);
+            }
+            if self.limit < self.ways.len() {
+                return Verdict::CutOff;
+            }
+        }
+        match self.without_end() {
+            Some(at) => self.violated("L: it goes round for ever".to_owned(), at, None),
+            None => Verdict::Holds,
+        }
+    }
+
+    /// Adds what can happen next. Returns whether anything of it happens by itself.
+    fn add(&mut self, at: u32, nexts: &Nexts) -> bool {
+        let mut has_inner = false;
+        for (choice, next) in nexts.list.iter().enumerate() {
+            match next.told {
+                Some(Told::Needless) => (self.n_told, self.n_needless) = (self.n_told + 1, self.n_needless + 1),
+                Some(Told::Real) => self.n_told += 1,
+                None => {}
+            }
+            let new = u32::try_from(self.ways.len()).unwrap_or(u32::MAX);
+            let number = self.seen.number_of(fingerprint(&next.world), new);
+            if number == new {
+                self.ways.push(Way { from: at, choice: u16::try_from(choice).unwrap_or(u16::MAX) });
+                self.queue.push_back((number, next.world));
+            }
+            if !next.is_from_outside && number != at {
+                has_inner = true;
+                self.inner.push((number, at));
+            }
+        }
+        has_inner
+    }
+
+    /// Returns a world from which no end can be reached without something from outside. As all ends are good, none such means
+    /// that each terminal strongly connected component is one good world.
+    fn without_end(&mut self) -> Option<u32> {
+        let mut inner = std::mem::take(&mut self.inner);
+        inner.sort_unstable();
+        let mut reaches = vec![false; self.ways.len()];
+        let mut todo = self.ends.clone();
+        while let Some(to) = todo.pop() {
+            let Some(known) = reaches.get_mut(to as usize) else { continue };
+            if !std::mem::replace(known, true) {
+                let first = inner.partition_point(|step| step.0 < to);
+                let steps = inner.get(first..).unwrap_or_default();
+                todo.extend(steps.iter().take_while(|step| step.0 == to).map(|step| step.1));
+            }
+        }
+        let lost = reaches.iter().position(|reaches| !reaches)?;
+        u32::try_from(lost).ok()
+    }
+
+    fn violated(&self, what: String, at: u32, last: Option<String>) -> Verdict {
+        let mut choices = Vec::new();
+        let mut at = at;
+        while let Some(way) = self.ways.get(at as usize).filter(|_| at != 0) {
+            choices.push(way.choice);
+            at = way.from;
+        }
+        let mut trace = Vec::new();
+        let mut world = self.physics.at_rest();
+        let mut nexts = Nexts::default();
+        for choice in choices.into_iter().rev() {
+            self.physics.nexts(&world, &mut nexts);
+            if let Some(next) = nexts.list.get(usize::from(choice)) {
+                trace.push(match next.told {
+                    Some(_) => format!("{}: A CONFLICT IS TOLD", next.act),
+                    None => next.act.to_string(),
+                });
+                world = next.world;
+            }
+        }
+        trace.extend(last);
+        trace.push(format!("then: {world}"));
+        Verdict::Violated { what, trace }
+    }
+}
+
+fn fingerprint(world: &World) -> u64 {
+    let mut mixer = Mixer { a: 0, b: 1 };
+    world.hash(&mut mixer);
+    mixer.finish().max(1)
+}
+
+/// Mixes a world into 64 bits: two multiplications for each word.
+struct Mixer {
+    a: u64,
+    b: u64,
+}
+
+impl Hasher for Mixer {
+    fn finish(&self) -> u64 {
+        let mut mixed = self.a ^ self.b.rotate_left(31);
+        mixed ^= mixed >> 32;
+        mixed = mixed.wrapping_mul(0xd6e8_feb8_6659_fd93);
+        mixed ^ mixed >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let word = chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            self.write_u64(word ^ (chunk.len() as u64) << 56);
+        }
+    }
+
+    fn write_u8(&mut self, word: u8) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+
+    fn write_isize(&mut self, word: isize) {
+        self.write_u64(word as u64);
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.a = (self.a.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+        self.b =
+            (self.b ^ word.wrapping_add(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(29);
+    }
+}
+
+/// The worlds that were seen: from a fingerprint to a number, with open addressing.
+#[derive(Debug)]
+struct Seen {
+    slots: Vec<(u64, u32)>,
+    n_used: usize,
+}
+
+impl Seen {
+    fn new() -> Self {
+        Self { slots: vec![(0, 0); 1 << 12], n_used: 0 }
+    }
+
+    /// Returns the number of a fingerprint, which is the new one if it was not seen before.
+    fn number_of(&mut self, fingerprint: u64, new: u32) -> u32 {
+        if self.slots.len() < 2 * self.n_used {
+            let doubled = vec![(0, 0); 2 * self.slots.len()];
+            let old = std::mem::replace(&mut self.slots, doubled);
+            for (fingerprint, number) in old.into_iter().filter(|slot| slot.0 != 0) {
+                *self.slot(fingerprint) = (fingerprint, number);
+            }
+        }
+        let slot = self.slot(fingerprint);
+        if slot.0 == fingerprint {
+            return slot.1;
+        }
+        *slot = (fingerprint, new);
+        self.n_used += 1;
+        new
+    }
+
+    /// Returns the slot of a fingerprint, or the free one where it belongs.
+    #[expect(clippy::indexing_slicing, reason = "the position is masked by the length, a power of two")]
+    fn slot(&mut self, fingerprint: u64) -> &mut (u64, u32) {
+        let mask = self.slots.len() - 1;
+        let mut at = fingerprint as usize & mask;
+        while self.slots[at].0 != 0 && self.slots[at].0 != fingerprint {
+            at = (at + 1) & mask;
+        }
+        &mut self.slots[at]
+    }
+}

@@ -1,0 +1,100 @@
+//! The bounds of an exploration: how many nodes, keys, writes and faults, and what is assumed.
+
+use redisdb_replication::KeySet;
+use redisdb_replication::NodeSet;
+use redisdb_replication::Rules;
+use redisdb_replication::Setup;
+
+/// How often each thing may still happen.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) struct Budget {
+    /// A client begins a write.
+    pub(crate) write: u8,
+    /// One client is cut off from one node.
+    pub(crate) cut: u8,
+    /// A server stops answering.
+    pub(crate) stop: u8,
+    /// A server is restarted, and its data is the same.
+    pub(crate) same: u8,
+    /// A server is restarted and proves that it lost nothing.
+    pub(crate) kept: u8,
+    /// A server is restarted empty.
+    pub(crate) empty: u8,
+    /// A server saves its data.
+    pub(crate) dump: u8,
+    /// A server is restarted with what it saved.
+    pub(crate) older: u8,
+    /// Somebody else empties a server.
+    pub(crate) flush: u8,
+    /// A client dies.
+    pub(crate) die: u8,
+    /// A caller drops its future.
+    pub(crate) drop: u8,
+    /// A client stands still for longer than `D` with a write under way.
+    pub(crate) pause: u8,
+    /// The lease runs out under its holder.
+    pub(crate) expire: u8,
+}
+
+/// Which kinds of writes there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kinds {
+    Both,
+    Whole,
+    Relative,
+}
+
+/// What is explored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) n_nodes: usize,
+    pub(crate) n_keys: usize,
+    pub(crate) n_takers: usize,
+    pub(crate) rules: Rules,
+    pub(crate) kinds: Kinds,
+    /// The clients that write: the first, or both.
+    pub(crate) n_writers: usize,
+    pub(crate) budget: Budget,
+    /// Whether requests over lost connections may still run.
+    pub(crate) with_zombies: bool,
+    /// Whether a server may lose data while a request to any server may still run (assumption A1 given up).
+    pub(crate) late_any: bool,
+    /// Whether a server whose dump lacks a late hint counts as having kept its data (assumption A2 given up).
+    pub(crate) strict_older: bool,
+    /// Whether what was read before it was acknowledged counts as known (K3).
+    pub(crate) strict_reads: bool,
+    /// Whether a conflict is a violation where one node holds all that was acknowledged.
+    pub(crate) needless_is_bad: bool,
+    /// The number of states after which the search is cut off.
+    pub(crate) limit: usize,
+}
+
+impl Bounds {
+    /// Two nodes, one key, two writes by either client, no fault.
+    pub(crate) fn new(n_nodes: usize) -> Self {
+        Self {
+            n_nodes,
+            n_keys: 1,
+            n_takers: 1,
+            rules: Rules::ALL,
+            kinds: Kinds::Both,
+            n_writers: 2,
+            budget: Budget { write: 2, ..Budget::default() },
+            with_zombies: true,
+            late_any: false,
+            strict_older: false,
+            strict_reads: false,
+            needless_is_bad: false,
+            limit: 40_000_000,
+        }
+    }
+
+    pub(crate) fn setup(&self) -> Setup {
+        Setup {
+            members: NodeSet::first_n(self.n_nodes),
+            keys: KeySet::first_n(self.n_keys),
+            n_takers: self.n_takers,
+            rules: self.rules,
+        }
+    }
+}

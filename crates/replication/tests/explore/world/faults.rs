@@ -1,0 +1,257 @@
+//! What goes wrong: servers stop, restart, are emptied; clients are cut off, stand still, die; leases run out.
+
+use redisdb_replication::Event;
+use redisdb_replication::Node;
+
+use super::At;
+use super::Next;
+use super::Nexts;
+use super::Physics;
+use super::World;
+use super::client::Client;
+use super::client::Who;
+use super::names::Act;
+use super::server::Data;
+use super::server::Marker;
+use super::truth::Truth;
+use super::value::Value;
+use super::value::WriteId;
+
+impl Nexts {
+    /// Something that happens by itself.
+    pub(crate) fn push(&mut self, world: World, act: Act) {
+        self.list.push(Next { world, act, is_from_outside: false, told: None });
+    }
+
+    /// Something that comes from outside.
+    pub(crate) fn push_from_outside(&mut self, world: World, act: Act) {
+        self.list.push(Next { world, act, is_from_outside: true, told: None });
+    }
+}
+
+/// Takes one from a budget, if there is one left.
+fn spend(count: &mut u8) -> bool {
+    let has = 0 < *count;
+    *count = count.saturating_sub(1);
+    has
+}
+
+impl Physics {
+    pub(crate) fn faults_of_servers(&self, world: &World, nexts: &mut Nexts) {
+        // Assumption A1: what is under way has run or is dead before a node loses its data.
+        let has_zombies = world.servers.iter().any(|server| server.has_zombies(self.setup.keys));
+        let may_lose = self.bounds.late_any || !has_zombies;
+        for node in self.setup.members.iter() {
+            let is_running = world.servers.at(node).is_running;
+            let mut next = *world;
+            if is_running && spend(&mut next.budget.stop) {
+                next.servers.at_mut(node).is_running = false;
+                nexts.push_from_outside(next, Act::Stops(node));
+            }
+            if !is_running {
+                let mut next = *world;
+                next.servers.at_mut(node).is_running = true;
+                nexts.push(next, Act::Continues(node));
+            }
+            self.restarts(world, node, may_lose, nexts);
+            let mut next = *world;
+            if is_running && may_lose && spend(&mut next.budget.flush) {
+                let server = next.servers.at_mut(node);
+                server.marker = Marker::Missing;
+                server.data = Data::default();
+                self.loses(&mut next, node, |_, _| true);
+                for key in self.setup.keys.iter() {
+                    self.changed(&mut next, node, key);
+                }
+                nexts.push_from_outside(next, Act::IsFlushed(node));
+            }
+            self.zombies(world, node, nexts);
+        }
+    }
+
+    fn restarts(&self, world: &World, node: Node, may_lose: bool, nexts: &mut Nexts) {
+        let mut next = *world;
+        let is_current = world.servers.at(node).marker == Marker::Current;
+        if spend(&mut next.budget.same) {
+            self.restart(&mut next, node);
+            nexts.push_from_outside(next, Act::RestartsSame(node));
+        }
+        let mut next = *world;
+        if is_current && spend(&mut next.budget.kept) {
+            self.restart(&mut next, node);
+            next.servers.at_mut(node).marker = Marker::Current;
+            nexts.push_from_outside(next, Act::RestartsKept(node));
+        }
+        let mut next = *world;
+        if may_lose && spend(&mut next.budget.empty) {
+            self.restart(&mut next, node);
+            let server = next.servers.at_mut(node);
+            server.marker = Marker::Missing;
+            server.data = Data::default();
+            server.dump = None;
+            self.loses(&mut next, node, |_, _| true);
+            nexts.push_from_outside(next, Act::RestartsEmpty(node));
+        }
+        let mut next = *world;
+        if is_current && world.servers.at(node).is_running && spend(&mut next.budget.dump) {
+            let server = next.servers.at_mut(node);
+            server.dump = Some(server.data);
+            nexts.push_from_outside(next, Act::Saves(node));
+        }
+        let mut next = *world;
+        if let Some(dump) = world.servers.at(node).dump.filter(|_| may_lose && spend(&mut next.budget.older)) {
+            self.restart_older(&mut next, node, dump);
+            nexts.push_from_outside(next, Act::RestartsOlder(node));
+        }
+    }
+
+    /// A server is restarted with what it has: its connections end, and what was under way to it is dead.
+    fn restart(&self, world: &mut World, node: Node) {
+        let server = world.servers.at_mut(node);
+        server.is_running = true;
+        server.marker = server.marker.restarted();
+        for key in self.setup.keys.iter() {
+            server.zombies[key] = Default::default();
+        }
+        for who in Who::BOTH {
+            self.lose(world, who, node, false);
+        }
+    }
+
+    fn restart_older(&self, world: &mut World, node: Node, dump: Data) {
+        self.restart(world, node);
+        let server = world.servers.at_mut(node);
+        let before = server.data;
+        server.data = dump;
+        server.marker = Marker::OfEarlierRun;
+        for key in self.setup.keys.iter() {
+            // Assumption A2: a node whose dump lacks a late hint that it held has not kept its data.
+            let has_lost_hint = !before.missed(key).is_subset(dump.missed(key)) && !self.bounds.strict_older;
+            let loses = |truth: &Truth, id| has_lost_hint && truth.hinted_late.contains(id);
+            self.loses_key(world, node, key, loses);
+        }
+    }
+
+    fn loses(&self, world: &mut World, node: Node, loses: impl Fn(&Truth, WriteId) -> bool + Copy) {
+        for key in self.setup.keys.iter() {
+            self.loses_key(world, node, key, loses);
+        }
+    }
+
+    fn loses_key(
+        &self,
+        world: &mut World,
+        node: Node,
+        key: redisdb_replication::Key,
+        loses: impl Fn(&Truth, WriteId) -> bool,
+    ) {
+        let rest: Value = world.servers.at(node).data.values[key];
+        let gone = world.truth[key].lost(node, rest, loses);
+        for client in &mut world.clients {
+            client.known[key] = client.known[key].minus(gone);
+        }
+    }
+
+    /// A client loses its connection to a node, which may or may not still run what was sent.
+    pub(crate) fn lose(&self, world: &mut World, who: Who, node: Node, may_run_late: bool) {
+        let client = world.client(who);
+        if !client.is_alive || !client.state.connected().contains(node) {
+            return;
+        }
+        for key in self.setup.keys.iter() {
+            let client = world.client_mut(who);
+            let was_sent = client.sent[key].contains(node);
+            client.sent[key].remove(node);
+            client.hint[key] = client.hint[key].filter(|hint| hint.node != node);
+            let id = client.writing[key].filter(|_| was_sent && may_run_late && self.bounds.with_zombies);
+            if let Some(id) = id {
+                world.servers.at_mut(node).zombies[key].insert(id);
+            }
+            if let Some(id) = world.client(who).writing[key].filter(|_| was_sent) {
+                world.truth[key].hinted_late.insert(id);
+            }
+        }
+        world.client_mut(who).asked.remove(node);
+        self.feed(world, who, Event::Lost(node));
+    }
+
+    /// What was sent over a connection that is gone runs late, or never.
+    fn zombies(&self, world: &World, node: Node, nexts: &mut Nexts) {
+        let server = world.servers.at(node);
+        for key in self.setup.keys.iter().filter(|_| server.is_running) {
+            for id in server.zombies[key].iter() {
+                let mut next = *world;
+                next.servers.at_mut(node).zombies[key].remove(id);
+                nexts.push(next, Act::NeverRuns(node, key, id));
+                self.run(&mut next, node, key, id);
+                nexts.push(next, Act::RunsLate(node, key, id));
+            }
+        }
+    }
+
+    pub(crate) fn faults_of_client(&self, world: &World, who: Who, nexts: &mut Nexts) {
+        let client = world.client(who);
+        for node in self.setup.members.iter() {
+            let mut next = *world;
+            if !client.cut.contains(node) && spend(&mut next.budget.cut) {
+                next.client_mut(who).cut.insert(node);
+                self.lose(&mut next, who, node, true);
+                nexts.push_from_outside(next, Act::Cut(who, node));
+            }
+            if client.cut.contains(node) {
+                let mut next = *world;
+                next.client_mut(who).cut.remove(node);
+                nexts.push(next, Act::Restored(who, node));
+            }
+        }
+        let mut next = *world;
+        if spend(&mut next.budget.die) {
+            for node in self.setup.members.iter() {
+                self.lose(&mut next, who, node, true);
+            }
+            *next.client_mut(who) = Client::default();
+            nexts.push_from_outside(next, Act::Dies(who));
+        }
+        for key in self.setup.keys.iter().filter(|key| client.is_busy(*key)) {
+            let mut next = *world;
+            if !client.is_dropped[key] && spend(&mut next.budget.drop) {
+                next.client_mut(who).is_dropped[key] = true;
+                self.feed(&mut next, who, Event::Dropped(key));
+                nexts.push_from_outside(next, Act::Drops(who, key));
+            }
+            let mut next = *world;
+            if world.holder != who && spend(&mut next.budget.pause) {
+                let client = next.client_mut(who);
+                client.is_overdue[key] = true;
+                if let Some(id) = client.writing[key].filter(|_| !client.sent[key].is_empty()) {
+                    client.sent[key] = Default::default();
+                    next.truth[key].hinted_late.insert(id);
+                }
+                self.feed(&mut next, who, Event::Overdue(key));
+                nexts.push_from_outside(next, Act::StandsStill(who, key));
+            }
+        }
+    }
+
+    /// The lease passes on when its holder is dead, or runs out under it.
+    pub(crate) fn leases(&self, world: &World, nexts: &mut Nexts) {
+        let next_holder = world.holder.other();
+        let mut next = *world;
+        let is_dead = !world.client(world.holder).is_alive;
+        let has_run_out = !is_dead && spend(&mut next.budget.expire);
+        if world.client(next_holder).is_alive && (is_dead || has_run_out) {
+            next.holder = next_holder;
+            next.token.0 += 1;
+            let token = next.token;
+            self.feed(&mut next, next_holder, Event::LeaseGot(token));
+            let act = Act::GetsLease(next_holder);
+            if has_run_out { nexts.push_from_outside(next, act) } else { nexts.push(next, act) }
+        }
+        let former = world.holder.other();
+        if world.client(former).is_alive && world.client(former).state.has_lease() {
+            let mut next = *world;
+            self.feed(&mut next, former, Event::LeaseLost);
+            nexts.push(next, Act::LosesLease(former));
+        }
+    }
+}

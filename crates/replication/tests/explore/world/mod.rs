@@ -1,0 +1,307 @@
+//! The world that is explored: servers, clients that run the core, and what lies between them.
+
+pub(crate) mod bounds;
+pub(crate) mod client;
+pub(crate) mod faults;
+pub(crate) mod names;
+pub(crate) mod repairs;
+pub(crate) mod server;
+pub(crate) mod traffic;
+pub(crate) mod truth;
+pub(crate) mod value;
+
+use redisdb_replication::Effect;
+use redisdb_replication::Event;
+use redisdb_replication::Key;
+use redisdb_replication::Node;
+use redisdb_replication::Outcome;
+use redisdb_replication::PerKey;
+use redisdb_replication::Report;
+use redisdb_replication::Rule;
+use redisdb_replication::Setup;
+use redisdb_replication::State;
+use redisdb_replication::Token;
+use redisdb_replication::step;
+
+use bounds::Bounds;
+use bounds::Budget;
+use client::Client;
+use client::LateHint;
+use client::Who;
+use names::Act;
+use server::Server;
+use truth::Truth;
+use value::Value;
+
+/// All that there is at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct World {
+    servers: [Server; 3],
+    clients: [Client; 2],
+    truth: PerKey<Truth>,
+    /// The number of the newest lease.
+    token: Token,
+    /// Who holds the newest lease.
+    holder: Who,
+    budget: Budget,
+}
+
+/// What can happen next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Next {
+    pub(crate) world: World,
+    pub(crate) act: Act,
+    /// Whether it comes from outside: a fault, a call. Whatever else can happen will happen at some time.
+    pub(crate) is_from_outside: bool,
+    /// Whether a conflict was told, and whether it was needless: one node holds all that was acknowledged.
+    pub(crate) told: Option<Told>,
+}
+
+/// A conflict that was told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Told {
+    Real,
+    Needless,
+}
+
+/// What must not happen, and what led to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Violation {
+    pub(crate) what: String,
+    pub(crate) act: Act,
+}
+
+/// All that can happen next, or what must not happen.
+#[derive(Debug, Default)]
+pub(crate) struct Nexts {
+    pub(crate) list: Vec<Next>,
+    pub(crate) violation: Option<Violation>,
+}
+
+/// What a world does with an event: the rules of the servers and the bounds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Physics {
+    pub(crate) bounds: Bounds,
+    pub(crate) setup: Setup,
+}
+
+impl Physics {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self { bounds, setup: bounds.setup() }
+    }
+
+    /// Returns the world at rest: all hold the same, and the second client repairs.
+    pub(crate) fn at_rest(&self) -> World {
+        let mut clients = [Client::new(&self.setup); 2];
+        if let Some(second) = clients.last_mut() {
+            second.state = State::at_rest_with_lease(&self.setup, Token(0));
+        }
+        World {
+            servers: [Server::new(); 3],
+            clients,
+            truth: PerKey::default(),
+            token: Token(0),
+            holder: Who::Second,
+            budget: self.bounds.budget,
+        }
+    }
+
+    /// Fills in all that can happen next.
+    pub(crate) fn nexts(&self, world: &World, nexts: &mut Nexts) {
+        nexts.list.clear();
+        nexts.violation = None;
+        self.faults_of_servers(world, nexts);
+        for who in Who::BOTH {
+            if world.client(who).is_alive {
+                self.faults_of_client(world, who, nexts);
+                self.contacts(world, who, nexts);
+                self.calls(world, who, nexts);
+                self.repairs(world, who, nexts);
+            }
+        }
+        self.leases(world, nexts);
+    }
+
+    /// Gives a client an event, and carries out what it wants done.
+    pub(crate) fn feed(&self, world: &mut World, who: Who, event: Event) -> Option<Told> {
+        let effects = step(&self.setup, &mut world.client_mut(who).state, event);
+        let mut told = None;
+        for effect in effects {
+            told = told.or(self.carry_out(world, who, effect));
+        }
+        // What a repair had sent counts for nothing once the repair has given up.
+        let client = world.client_mut(who);
+        if !client.state.is_repairing() {
+            client.work = None;
+            client.fetched = Value::MISSING;
+        }
+        for key in self.setup.keys.iter() {
+            client.forget_ended(key);
+        }
+        told
+    }
+
+    fn carry_out(&self, world: &mut World, who: Who, effect: Effect) -> Option<Told> {
+        let client = world.client_mut(who);
+        match effect {
+            Effect::EndOldConnection(node) => world.end_zombies(who, node),
+            Effect::Ask(node) => client.asked.insert(node),
+            Effect::Write { node, key, missed_by } => {
+                client.sent[key].insert(node);
+                if let Some(id) = client.writing[key] {
+                    world.truth[key].in_block[id] = missed_by;
+                }
+            }
+            Effect::Hint { node, key, missed_by } => client.hint[key] = Some(LateHint { node, missed_by }),
+            Effect::AnswerWrite(key, outcome) => world.written(who, key, outcome),
+            Effect::Read(..) | Effect::AnswerRead(..) | Effect::Unavailable(_) => {}
+            Effect::Claim(..)
+            | Effect::Fetch(..)
+            | Effect::Put { .. }
+            | Effect::Release { .. }
+            | Effect::Mark(..) => client.work = Some(effect),
+            Effect::SeenEqual(key, source, equal) => world.seen_equal(key, source, equal),
+            Effect::TellConflict(key, _) => return Some(self.tell(world, key)),
+        }
+        None
+    }
+
+    /// A conflict is told: whoever is told of it decides what counts. Whatever was known of the key before is excused.
+    fn tell(&self, world: &mut World, key: Key) -> Told {
+        let truth = &mut world.truth[key];
+        let acknowledged = truth.acknowledged;
+        let holds_all = |node| truth.lacks(world.servers.at(node).data.values[key], acknowledged).is_none();
+        let told = if self.setup.members.iter().any(holds_all) { Told::Needless } else { Told::Real };
+        truth.acknowledged = Default::default();
+        for client in &mut world.clients {
+            client.known[key] = Default::default();
+        }
+        told
+    }
+
+    /// Returns what a server says of itself.
+    pub(crate) fn report(&self, world: &World, node: Node) -> Report {
+        world.servers.at(node).report(self.setup.keys)
+    }
+
+    /// A key has changed on a node: whoever repairs hears it over its connection.
+    pub(crate) fn changed(&self, world: &mut World, node: Node, key: Key) {
+        for who in Who::BOTH {
+            if world.client(who).is_alive && world.client(who).is_linked(node) {
+                self.feed(world, who, Event::Changed(key));
+            }
+        }
+    }
+
+    pub(crate) fn has(&self, rule: Rule) -> bool {
+        self.setup.rules.has(rule)
+    }
+
+    /// Returns what is wrong with a world in which nothing more happens by itself.
+    pub(crate) fn fault_at_rest(&self, world: &World) -> Option<String> {
+        for node in self.setup.members.iter() {
+            let server = world.servers.at(node);
+            let idx = node.idx();
+            if !server.is_running {
+                return Some(format!("L: n{idx} does not run"));
+            }
+            for key in self.setup.keys.iter() {
+                if !server.data.missed(key).is_empty() {
+                    return Some(format!("L: hints of k{} stay on n{idx} for good", key.idx()));
+                }
+            }
+            if server.marker != server::Marker::Current {
+                return Some(format!("L: n{idx} is never current again"));
+            }
+        }
+        self.setup.keys.iter().find_map(|key| self.fault_of_key(world, key))
+    }
+
+    fn fault_of_key(&self, world: &World, key: Key) -> Option<String> {
+        let truth = &world.truth[key];
+        let value = |node| world.servers.at(node).data.values[key];
+        let first = value(Node::FIRST);
+        let idx = key.idx();
+        let is_same = |node| value(node).digest(truth.whole) == first.digest(truth.whole);
+        if !self.setup.members.iter().all(is_same) {
+            return Some(format!("L: k{idx} differs for good, and nobody knows"));
+        }
+        for who in Who::BOTH {
+            let client = world.client(who);
+            if client.is_alive && client.state.readable(&self.setup, key).is_empty() {
+                return Some(format!("L: {who} can never read k{idx} again"));
+            }
+        }
+        truth.fault_of(first)
+    }
+}
+
+/// One server by its node.
+pub(crate) trait At {
+    fn at(&self, node: Node) -> &Server;
+    fn at_mut(&mut self, node: Node) -> &mut Server;
+}
+
+impl At for [Server; 3] {
+    #[expect(clippy::indexing_slicing, reason = "a copy that is explored has at most three nodes")]
+    fn at(&self, node: Node) -> &Server {
+        &self[node.idx()]
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "a copy that is explored has at most three nodes")]
+    fn at_mut(&mut self, node: Node) -> &mut Server {
+        &mut self[node.idx()]
+    }
+}
+
+impl World {
+    pub(crate) fn client(&self, who: Who) -> &Client {
+        let [first, second] = &self.clients;
+        match who {
+            Who::First => first,
+            Who::Second => second,
+        }
+    }
+
+    pub(crate) fn client_mut(&mut self, who: Who) -> &mut Client {
+        let [first, second] = &mut self.clients;
+        match who {
+            Who::First => first,
+            Who::Second => second,
+        }
+    }
+
+    /// A client connects anew, and has the node end its old connection.
+    fn end_zombies(&mut self, who: Who, node: Node) {
+        for key in [0, 1].into_iter().filter_map(Key::new) {
+            let truth = &self.truth[key];
+            let own = match who {
+                Who::First => truth.writes().filter(|id| !truth.of_second.contains(*id)).collect(),
+                Who::Second => truth.of_second,
+            };
+            let zombies = &mut self.servers.at_mut(node).zombies[key];
+            *zombies = zombies.minus(own);
+        }
+    }
+
+    /// A write has ended, and its caller is told.
+    fn written(&mut self, who: Who, key: Key, outcome: Outcome) {
+        let client = self.client_mut(who);
+        let Some(id) = client.writing[key].filter(|_| outcome == Outcome::Ok) else { return };
+        if !self.truth[key].acknowledge(id) {
+            self.client_mut(who).known[key].insert(id);
+        }
+    }
+
+    /// What cannot be told apart is the source's from now on: who took which increment is forgotten.
+    fn seen_equal(&mut self, key: Key, source: Node, equal: redisdb_replication::NodeSet) {
+        let whole = self.truth[key].whole;
+        let value = self.servers.at(source).data.values[key];
+        for node in equal.iter() {
+            let other = &mut self.servers.at_mut(node).data.values[key];
+            if other.digest(whole) == value.digest(whole) {
+                *other = value;
+            }
+        }
+    }
+}

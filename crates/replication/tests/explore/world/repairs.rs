@@ -1,0 +1,195 @@
+//! What a repair does on the servers, and how it learns that a key is quiet.
+
+use redisdb_replication::Claimed;
+use redisdb_replication::Effect;
+use redisdb_replication::Event;
+use redisdb_replication::Key;
+use redisdb_replication::Node;
+use redisdb_replication::NodeSet;
+use redisdb_replication::Rule;
+use redisdb_replication::Token;
+
+use super::At;
+use super::Next;
+use super::Nexts;
+use super::Physics;
+use super::Told;
+use super::Violation;
+use super::World;
+use super::client::Who;
+use super::names::Act;
+use super::server::Marker;
+
+/// What came of a piece of work.
+struct Done {
+    event: Event,
+    violation: Option<String>,
+}
+
+impl From<Event> for Done {
+    fn from(event: Event) -> Self {
+        Self { event, violation: None }
+    }
+}
+
+impl Physics {
+    pub(crate) fn repairs(&self, world: &World, who: Who, nexts: &mut Nexts) {
+        if !world.client(who).state.has_lease() {
+            return;
+        }
+        for key in self.setup.keys.iter() {
+            let event = match self.is_quiet(world, who, key) {
+                true => Event::Quiet(key),
+                false => Event::Due(key),
+            };
+            let mut next = *world;
+            self.feed(&mut next, who, event);
+            if next != *world {
+                nexts.push(next, Act::SeesQuiet(who, key));
+            }
+        }
+        if let Some(effect) = world.client(who).work {
+            self.works(world, who, effect, nexts);
+        }
+    }
+
+    /// Returns whether nothing of the key has been under way for `D`: requests have run or are dead, calls are over, or they
+    /// are so old that they end as unknown.
+    fn is_quiet(&self, world: &World, who: Who, key: Key) -> bool {
+        let in_sight = world.client(who).state.connected();
+        let is_calm = |node| world.servers.at(node).zombies[key].is_empty();
+        !world.clients.iter().any(|client| client.is_busy(key)) && in_sight.iter().all(is_calm)
+    }
+
+    fn works(&self, world: &World, who: Who, effect: Effect, nexts: &mut Nexts) {
+        let Some(node) = place_of(effect) else { return };
+        if !world.servers.at(node).is_running || !world.client(who).is_linked(node) {
+            return;
+        }
+        let mut next = *world;
+        next.client_mut(who).work = None;
+        let act = Act::Works(who, node, effect);
+        let is_refused = token_of(effect).is_some_and(|token| {
+            token < world.servers.at(node).data.token && self.has(Rule::FencingToken)
+        });
+        let done = match is_refused {
+            true => Event::Superseded.into(),
+            false => self.run_work(&mut next, who, effect),
+        };
+        if let Some(what) = done.violation {
+            nexts.violation = Some(Violation { what, act });
+            return;
+        }
+        let told = self.feed(&mut next, who, done.event);
+        if told == Some(Told::Needless) && self.bounds.needless_is_bad {
+            let what = "N: a conflict is told although one node holds all that was acknowledged".to_owned();
+            nexts.violation = Some(Violation { what, act });
+            return;
+        }
+        nexts.list.push(Next { world: next, act, is_from_outside: false, told });
+    }
+
+    fn run_work(&self, world: &mut World, who: Who, effect: Effect) -> Done {
+        match effect {
+            Effect::Claim(key, node, token) => self.claim(world, key, node, token).into(),
+            Effect::Fetch(key, node) => {
+                let value = world.servers.at(node).data.values[key];
+                world.client_mut(who).fetched = value;
+                Event::Fetched(key, value.digest(world.truth[key].whole)).into()
+            }
+            Effect::Put { node, key, replaces, .. } => {
+                let digest = world.servers.at(node).data.values[key].digest(world.truth[key].whole);
+                let violation = match replaces.is_none_or(|seen| seen == digest) {
+                    true => self.put(world, who, key, node),
+                    false => None,
+                };
+                Done { event: Event::Put(key, node), violation }
+            }
+            Effect::Release { node, key, about, .. } => self.release(world, key, node, about).into(),
+            Effect::Mark(node, token) => self.mark(world, node, token).into(),
+            _ => Event::Superseded.into(),
+        }
+    }
+
+    fn claim(&self, world: &mut World, key: Key, node: Node, token: Token) -> Event {
+        let server = world.servers.at_mut(node);
+        server.data.token = token.max(server.data.token);
+        if self.has(Rule::Claim) {
+            server.data.claimed[key] = server.data.missed(key);
+            server.data.hints[key] = NodeSet::EMPTY;
+        }
+        let filling = Marker::Filling { token, was_missing: server.marker.is_missing() };
+        let begins = server.marker != Marker::Current && server.marker != filling;
+        if server.marker != Marker::Current {
+            server.marker = filling;
+        }
+        let digest = server.data.values[key].digest(world.truth[key].whole);
+        let report = self.report(world, node);
+        Event::Claimed(Claimed { node, key, digest, report, begins })
+    }
+
+    /// Copies what was fetched. Returns what must not happen.
+    fn put(&self, world: &mut World, who: Who, key: Key, node: Node) -> Option<String> {
+        let source = world.client(who).state.source_of_pass()?;
+        let value = world.client(who).fetched;
+        let truth = &world.truth[key];
+        let before = world.servers.at(node).data.values[key];
+        let has = |id| truth.keepers[id].contains(node) && truth.covers(before, id);
+        let is_undone = |id| has(id) && !truth.covers(value, id);
+        if let Some(id) = truth.acknowledged.iter().find(|id| is_undone(*id)) {
+            let (n, s) = (node.idx(), source.idx());
+            return Some(format!("S3: n{s} lacks the acknowledged write {}, and is copied to n{n} that has it", id.0));
+        }
+        world.servers.at_mut(node).data.values[key] = value;
+        world.truth[key].copied(source, node, value);
+        self.changed(world, node, key);
+        let truth = &world.truth[key];
+        let members = self.setup.members;
+        let is_nowhere = |id| {
+            members.iter().all(|other| !truth.covers(world.servers.at(other).data.values[key], id))
+        };
+        let gone = truth.acknowledged.iter().find(|id| is_nowhere(*id))?;
+        Some(format!("S1: the acknowledged write {} of k{} is on no node any more", gone.0, key.idx()))
+    }
+
+    fn release(&self, world: &mut World, key: Key, node: Node, about: NodeSet) -> Event {
+        let data = &mut world.servers.at_mut(node).data;
+        if self.has(Rule::Claim) {
+            data.hints[key] = data.hints[key].or(data.claimed[key].minus(about));
+            data.claimed[key] = NodeSet::EMPTY;
+        } else {
+            data.hints[key] = data.missed(key).minus(about);
+        }
+        Event::Released(key, node, self.report(world, node))
+    }
+
+    fn mark(&self, world: &mut World, node: Node, token: Token) -> Event {
+        let server = world.servers.at_mut(node);
+        let is_own = matches!(server.marker, Marker::Filling { token: marked, .. } if marked == token);
+        if is_own || !self.has(Rule::OwnMark) {
+            server.marker = Marker::Current;
+        }
+        Event::Marked(node, self.report(world, node))
+    }
+}
+
+fn place_of(effect: Effect) -> Option<Node> {
+    match effect {
+        Effect::Claim(_, node, _)
+        | Effect::Fetch(_, node)
+        | Effect::Put { node, .. }
+        | Effect::Release { node, .. }
+        | Effect::Mark(node, _) => Some(node),
+        _ => None,
+    }
+}
+
+fn token_of(effect: Effect) -> Option<Token> {
+    match effect {
+        Effect::Claim(_, _, token)
+        | Effect::Put { token, .. }
+        | Effect::Release { token, .. }
+        | Effect::Mark(_, token) => Some(token),
+        _ => None,
+    }
+}

@@ -1,0 +1,204 @@
+//! What goes to and fro: connections, reports, writes, late hints, reads.
+
+use redisdb_replication::Effect;
+use redisdb_replication::Event;
+use redisdb_replication::Key;
+use redisdb_replication::Kind;
+use redisdb_replication::Node;
+use redisdb_replication::Report;
+use redisdb_replication::Rule;
+use redisdb_replication::step;
+
+use super::At;
+use super::Nexts;
+use super::Physics;
+use super::Violation;
+use super::World;
+use super::bounds::Kinds;
+use super::client::Who;
+use super::names::Act;
+use super::server::Marker;
+use super::value::Value;
+use super::value::WriteId;
+
+impl Physics {
+    pub(crate) fn contacts(&self, world: &World, who: Who, nexts: &mut Nexts) {
+        let client = world.client(who);
+        for node in self.setup.members.iter() {
+            let is_running = world.servers.at(node).is_running;
+            let is_connected = client.state.connected().contains(node);
+            if is_connected && !is_running {
+                let mut next = *world;
+                self.lose(&mut next, who, node, true);
+                nexts.push(next, Act::GivesUp(who, node));
+            }
+            if !is_connected && is_running && !client.cut.contains(node) {
+                let mut next = *world;
+                self.feed(&mut next, who, Event::Opened(node));
+                let report = self.report(&next, node);
+                self.feed(&mut next, who, Event::Connected(node, report));
+                next.client_mut(who).asked.remove(node);
+                nexts.push(next, Act::Connects(who, node));
+            }
+            if client.is_linked(node) && is_running {
+                let report = self.report(world, node);
+                if client.state.is_news(&self.setup, node, &report) {
+                    let mut next = *world;
+                    next.client_mut(who).asked.remove(node);
+                    self.feed(&mut next, who, Event::Told(node, report));
+                    nexts.push(next, Act::IsTold(who, node));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn calls(&self, world: &World, who: Who, nexts: &mut Nexts) {
+        for key in self.setup.keys.iter() {
+            if world.client(who).writing[key].is_none() {
+                self.read(world, who, key, nexts);
+                if nexts.violation.is_some() {
+                    return;
+                }
+                self.begins(world, who, key, nexts);
+            } else {
+                self.goes_on(world, who, key, nexts);
+            }
+        }
+    }
+
+    fn begins(&self, world: &World, who: Who, key: Key, nexts: &mut Nexts) {
+        let may_write = who == Who::First || self.bounds.n_writers == 2;
+        // Keys differ by their names only: the first one is written first.
+        let is_in_order = key == Key::FIRST || 0 < world.truth[Key::FIRST].n_writes;
+        let has_room = world.truth[key].n_writes < WriteId::MAX;
+        if world.budget.write == 0 || !may_write || !is_in_order || !has_room {
+            return;
+        }
+        if world.client(who).state.connected().is_empty() {
+            return;
+        }
+        let (whole, relative) = (self.bounds.kinds != Kinds::Relative, self.bounds.kinds != Kinds::Whole);
+        for kind in [(Kind::Relative, relative), (Kind::Whole, whole)].iter().filter(|(_, may)| *may) {
+            let mut next = *world;
+            next.budget.write -= 1;
+            let known = world.client(who).known[key];
+            let is_whole = kind.0 == Kind::Whole;
+            let id = next.truth[key].begin(is_whole, who == Who::Second, known);
+            next.client_mut(who).writing[key] = Some(id);
+            self.feed(&mut next, who, Event::Write(key, kind.0));
+            // A write that was refused was never sent: it is as if nobody had tried.
+            if next.client(who).writing[key].is_some() {
+                let act = if is_whole { Act::BeginsWhole } else { Act::BeginsRelative };
+                nexts.push_from_outside(next, act(who, key, id));
+            }
+        }
+    }
+
+    fn goes_on(&self, world: &World, who: Who, key: Key, nexts: &mut Nexts) {
+        let client = world.client(who);
+        let Some(id) = client.writing[key] else { return };
+        for node in client.sent[key].iter() {
+            if world.servers.at(node).is_running && client.is_linked(node) {
+                let mut next = *world;
+                next.client_mut(who).sent[key].remove(node);
+                self.run(&mut next, node, key, id);
+                let report = self.pushed(&next, node);
+                self.feed(&mut next, who, Event::Wrote(key, node, report));
+                nexts.push(next, Act::Runs(node, key, id));
+            }
+        }
+        let Some(hint) = client.hint[key] else { return };
+        let node = hint.node;
+        if world.servers.at(node).is_running && client.is_linked(node) {
+            let mut next = *world;
+            next.client_mut(who).hint[key] = None;
+            let hints = &mut next.servers.at_mut(node).data.hints[key];
+            *hints = hints.or(hint.missed_by);
+            let report = self.pushed(&next, node);
+            self.feed(&mut next, who, Event::Hinted(key, node, report));
+            nexts.push(next, Act::KeepsLateHint(node, key));
+        }
+    }
+
+    /// What comes with a reply.
+    pub(crate) fn pushed(&self, world: &World, node: Node) -> Option<Report> {
+        self.has(Rule::Push).then(|| self.report(world, node))
+    }
+
+    /// A server runs a write, and keeps the hints that came in its block.
+    pub(crate) fn run(&self, world: &mut World, node: Node, key: Key, id: WriteId) {
+        let is_rightful = self.is_rightful(world, node, key, id);
+        let truth = &mut world.truth[key];
+        let data = &mut world.servers.at_mut(node).data;
+        data.values[key] = truth.after(data.values[key], id);
+        data.hints[key] = data.hints[key].or(truth.in_block[id].without(node));
+        truth.taken(id, node, is_rightful);
+        self.changed(world, node, key);
+    }
+
+    /// Returns whether the node holds all that was acknowledged, and nobody says otherwise.
+    fn is_rightful(&self, world: &World, node: Node, key: Key, id: WriteId) -> bool {
+        let server = world.servers.at(node);
+        let is_behind =
+            self.setup.members.iter().any(|other| world.servers.at(other).data.says_missed(key, node));
+        let truth = &world.truth[key];
+        let mut acknowledged = truth.acknowledged;
+        acknowledged.remove(id);
+        let lacks = truth.lacks(server.data.values[key], acknowledged).is_some();
+        server.marker == Marker::Current && !is_behind && !lacks
+    }
+
+    /// A client reads at once, from one node after the other until it has an answer.
+    fn read(&self, world: &World, who: Who, key: Key, nexts: &mut Nexts) {
+        let mut next = *world;
+        let mut event = Event::Read(key);
+        let mut last = None;
+        // Each node is asked at most twice: alone, and when all are asked.
+        for _ in 0..8 {
+            let state = &mut next.client_mut(who).state;
+            let effects = step(&self.setup, state, event);
+            match effects.last() {
+                Some(Effect::Read(key, node)) => {
+                    let server = next.servers.at(*node);
+                    if !server.is_running || !next.client(who).is_linked(*node) {
+                        // It waits until the node is given up: another step.
+                        return;
+                    }
+                    let value = server.data.values[*key];
+                    last = Some((*node, value));
+                    let digest = value.digest(next.truth[*key].whole);
+                    event = Event::Answered(*key, *node, digest, self.pushed(&next, *node));
+                }
+                Some(Effect::AnswerRead(..)) => break,
+                _ => {
+                    last = None;
+                    break;
+                }
+            }
+        }
+        let act = Act::Reads(who, key, last.map(|(node, _)| node));
+        if let Some((_, value)) = last {
+            if let Some(what) = self.wrong_answer(&next, who, key, value) {
+                nexts.violation = Some(Violation { what, act });
+                return;
+            }
+            let truth = &next.truth[key];
+            let counts = |id: &WriteId| self.bounds.strict_reads || truth.acknowledged.contains(*id);
+            let read = value.writes().filter(counts).collect();
+            let client = next.client_mut(who);
+            client.known[key] = client.known[key].or(read);
+        }
+        if next != *world {
+            nexts.push_from_outside(next, act);
+        }
+    }
+
+    fn wrong_answer(&self, world: &World, who: Who, key: Key, value: Value) -> Option<String> {
+        let known = world.client(who).known[key];
+        let id = world.truth[key].lacks(value, known)?;
+        Some(match value {
+            Value::MISSING => format!("S2: {who} is told 'missing' though it knew of write {}", id.0),
+            _ => format!("S2: {who} reads {value} though it knew of write {}", id.0),
+        })
+    }
+}

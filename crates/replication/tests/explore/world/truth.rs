@@ -1,0 +1,115 @@
+//! What has really happened: which writes were acknowledged, who held them, and which losses are excused.
+
+use redisdb_replication::Node;
+use redisdb_replication::NodeSet;
+
+use super::value::PerWrite;
+use super::value::Value;
+use super::value::WriteId;
+use super::value::WriteSet;
+
+/// What has really happened to a key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) struct Truth {
+    pub(crate) n_writes: u8,
+    /// The writes that leave the same whatever was there.
+    pub(crate) whole: WriteSet,
+    /// The writes of the second client.
+    pub(crate) of_second: WriteSet,
+    pub(crate) acknowledged: WriteSet,
+    /// The writes that a rightful node took at some time.
+    pub(crate) held: WriteSet,
+    /// The writes that needed late hints.
+    pub(crate) hinted_late: WriteSet,
+    /// What the writer knew when it began.
+    pub(crate) known_before: PerWrite<WriteSet>,
+    /// The nodes that took the write, were not behind, and have kept their data since.
+    pub(crate) keepers: PerWrite<NodeSet>,
+    /// The hints that go with the write.
+    pub(crate) in_block: PerWrite<NodeSet>,
+}
+
+impl Truth {
+    pub(crate) fn begin(&mut self, is_whole: bool, is_of_second: bool, known: WriteSet) -> WriteId {
+        self.n_writes += 1;
+        let id = WriteId(self.n_writes);
+        if is_whole {
+            self.whole.insert(id);
+        }
+        if is_of_second {
+            self.of_second.insert(id);
+        }
+        self.known_before[id] = known;
+        id
+    }
+
+    pub(crate) fn writes(&self) -> impl Iterator<Item = WriteId> {
+        WriteId::all(self.n_writes)
+    }
+
+    /// Returns what a value is after a write.
+    pub(crate) fn after(&self, value: Value, id: WriteId) -> Value {
+        if self.whole.contains(id) { Value::replaced_by(id) } else { value.increased_by(id) }
+    }
+
+    /// Returns whether the write is in the value, or was overwritten there by a whole write that is not from before it.
+    pub(crate) fn covers(&self, value: Value, id: WriteId) -> bool {
+        let is_later = |base: WriteId| !self.known_before[id].contains(base);
+        value.has(id) || value.base(self.whole).is_some_and(is_later)
+    }
+
+    /// Returns a write of the set that the value is without.
+    pub(crate) fn lacks(&self, value: Value, set: WriteSet) -> Option<WriteId> {
+        set.iter().find(|id| !self.covers(value, *id))
+    }
+
+    /// Notes that a node took a write.
+    pub(crate) fn taken(&mut self, id: WriteId, node: Node, is_rightful: bool) {
+        if is_rightful || self.whole.contains(id) {
+            self.keepers[id].insert(node);
+            self.held.insert(id);
+        }
+    }
+
+    /// Notes that a client is told that its write is done. Returns whether a node that had it has lost its data meanwhile.
+    pub(crate) fn acknowledge(&mut self, id: WriteId) -> bool {
+        let is_lost = self.keepers[id].is_empty() && self.held.contains(id);
+        if !is_lost {
+            self.acknowledged.insert(id);
+        }
+        is_lost
+    }
+
+    /// Notes that a node has lost what is not in the value. Returns the acknowledged writes that no node has kept.
+    pub(crate) fn lost(&mut self, node: Node, rest: Value, loses: impl Fn(&Self, WriteId) -> bool) -> WriteSet {
+        let mut gone = WriteSet::default();
+        for id in WriteId::all(self.n_writes) {
+            if !self.covers(rest, id) || loses(self, id) {
+                self.keepers[id].remove(node);
+            }
+            if self.keepers[id].is_empty() && self.acknowledged.contains(id) {
+                self.acknowledged.remove(id);
+                gone.insert(id);
+            }
+        }
+        gone
+    }
+
+    /// Notes that a node holds what another one held.
+    pub(crate) fn copied(&mut self, from: Node, to: Node, value: Value) {
+        for id in WriteId::all(self.n_writes) {
+            if self.keepers[id].contains(from) && self.covers(value, id) {
+                self.keepers[id].insert(to);
+            }
+        }
+    }
+
+    /// Returns what is wrong with a value that all nodes agree upon.
+    pub(crate) fn fault_of(&self, value: Value) -> Option<String> {
+        if let Some(id) = self.lacks(value, self.acknowledged) {
+            return Some(format!("S1: the acknowledged write {} is not in the agreed value {value}", id.0));
+        }
+        let twice = self.acknowledged.iter().find(|id| value.has_twice(*id));
+        twice.map(|id| format!("S1: the acknowledged write {} was applied twice: {value}", id.0))
+    }
+}
