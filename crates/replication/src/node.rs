@@ -132,9 +132,10 @@ impl<T: Hash + PartialEq + Default> Hash for PerNode<T> {
     /// Most copies have fewer nodes than there can be: what says nothing is not hashed.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let nothing = T::default();
-        for said in self.0.iter().enumerate().filter(|(_, value)| **value != nothing) {
-            said.hash(state);
-        }
+        let says_something = |node: &Node| self[*node] != nothing;
+        let nodes: NodeSet = NodeSet(u8::MAX).iter().filter(says_something).collect();
+        nodes.hash(state);
+        nodes.iter().for_each(|node| self[node].hash(state));
     }
 }
 

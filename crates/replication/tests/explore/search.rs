@@ -176,52 +176,61 @@ impl Search {
 }
 
 fn fingerprint(world: &World) -> u64 {
-    let mut mixer = Mixer { a: 0, b: 1 };
+    let mut mixer = Mixer { a: 0, b: 1, word: 0, n_bytes: 0 };
     world.hash(&mut mixer);
     mixer.finish().max(1)
 }
 
-/// Mixes a world into 64 bits: two multiplications for each word.
+/// Mixes a world into 64 bits: bytes are gathered into words, two multiplications for each word.
 struct Mixer {
     a: u64,
     b: u64,
+    word: u64,
+    n_bytes: u32,
+}
+
+impl Mixer {
+    fn mix(&mut self, word: u64) {
+        self.a = (self.a.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+        let b = (self.b ^ word.wrapping_add(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        self.b = b.rotate_left(29);
+    }
 }
 
 impl Hasher for Mixer {
     fn finish(&self) -> u64 {
-        let mut mixed = self.a ^ self.b.rotate_left(31);
+        let mut last = Self { ..*self };
+        last.mix(self.word ^ u64::from(self.n_bytes) << 60);
+        let mut mixed = last.a ^ last.b.rotate_left(31);
         mixed ^= mixed >> 32;
         mixed = mixed.wrapping_mul(0xd6e8_feb8_6659_fd93);
         mixed ^ mixed >> 32
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let word = chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
-            self.write_u64(word ^ (chunk.len() as u64) << 56);
+        bytes.iter().for_each(|byte| self.write_u8(*byte));
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.word = self.word << 8 | u64::from(byte);
+        self.n_bytes += 1;
+        if self.n_bytes == 8 {
+            self.mix(self.word);
+            (self.word, self.n_bytes) = (0, 0);
         }
     }
 
-    fn write_u8(&mut self, word: u8) {
-        self.write_u64(u64::from(word));
-    }
-
     fn write_u32(&mut self, word: u32) {
-        self.write_u64(u64::from(word));
-    }
-
-    fn write_usize(&mut self, word: usize) {
-        self.write_u64(word as u64);
-    }
-
-    fn write_isize(&mut self, word: isize) {
-        self.write_u64(word as u64);
+        self.mix(u64::from(word));
     }
 
     fn write_u64(&mut self, word: u64) {
-        self.a = (self.a.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
-        self.b =
-            (self.b ^ word.wrapping_add(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(29);
+        self.mix(word);
+    }
+
+    /// The number of an enum's variant, of which none has 256.
+    fn write_isize(&mut self, variant: isize) {
+        self.write_u8(variant as u8);
     }
 }
 
