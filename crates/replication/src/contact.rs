@@ -2,6 +2,7 @@
 
 use crate::effect::Effect;
 use crate::event::Report;
+use crate::event::Standing;
 use crate::node::Node;
 use crate::node::NodeSet;
 use crate::rule::Rule;
@@ -37,6 +38,9 @@ impl Step<'_> {
         self.close_gate();
         self.missed_the_feed();
         self.state.learn(self.setup, node, report);
+        if report.standing != Standing::Current && self.setup.has(Rule::SameTaker) {
+            self.state.calls.iter_mut().flatten().for_each(|call| call.restarted(node));
+        }
     }
 
     /// Asks all connected nodes for their hints and markers. Nothing is read before they have answered.

@@ -22,6 +22,8 @@ pub enum Effect {
         key: Key,
         /// The nodes that are known to be away.
         missed_by: NodeSet,
+        /// Whether the node notes a doubt: it is behind for the key, or is not current.
+        is_doubted: bool,
     },
     /// Have the node note late that the others have missed the write.
     Hint {
@@ -31,6 +33,8 @@ pub enum Effect {
         key: Key,
         /// The nodes that did not take it, or may not have.
         missed_by: NodeSet,
+        /// Whether the node notes a doubt, for it turned out to be behind, or not current.
+        is_doubted: bool,
     },
     /// Tell the caller what became of the write, if the caller is still there.
     AnswerWrite(Key, Outcome),
@@ -58,7 +62,8 @@ pub enum Effect {
         /// The lease under which it is done.
         token: Token,
     },
-    /// Drop the claimed hints about the nodes that were seen equal. Claimed hints about others are hints again.
+    /// Drop the claimed hints about the nodes that were seen equal, and the claimed doubt. Claimed hints about others are
+    /// hints again. Whoever is hinted here from now on is hinted under the next epoch.
     Release {
         /// The node that keeps the hints.
         node: Node,
@@ -69,7 +74,8 @@ pub enum Effect {
         /// The lease under which they were claimed.
         token: Token,
     },
-    /// Make the node current, if the mark of this lease still stands there.
+    /// Make the node current under its next epoch, if the mark of this lease still stands there or it is current. Hints about
+    /// it from before are void, wherever they come back.
     Mark(Node, Token),
     /// These nodes hold what the source holds, as far as it can be told. For who counts what a repair has done.
     SeenEqual(Key, Node, NodeSet),

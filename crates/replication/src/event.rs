@@ -1,6 +1,7 @@
 //! What a process is told: by a node, by a clock, by its caller, by the holder of the lease.
 
 use crate::key::Key;
+use crate::key::KeySet;
 use crate::key::PerKey;
 use crate::node::Node;
 use crate::node::NodeSet;
@@ -36,6 +37,8 @@ pub struct Report {
     pub standing: Standing,
     /// The nodes that have missed a write of each key, by the hints that this node keeps.
     pub missed: PerKey<NodeSet>,
+    /// The keys that were written here while this node was behind, or was not current.
+    pub doubted: KeySet,
 }
 
 /// The state of a key on a node, as short as it can be told from another one.

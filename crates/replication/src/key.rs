@@ -86,6 +86,13 @@ impl KeySet {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct PerKey<T>([T; Key::MAX]);
 
+impl<T> PerKey<T> {
+    /// Returns all of them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut()
+    }
+}
+
 impl<T> Index<Key> for PerKey<T> {
     type Output = T;
 

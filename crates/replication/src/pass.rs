@@ -20,6 +20,10 @@ pub(crate) struct Pass {
     pub(crate) set: NodeSet,
     /// What each of them showed.
     pub(crate) seen: PerNode<Digest>,
+    /// Whom each of them said to have missed the key.
+    pub(crate) said: PerNode<NodeSet>,
+    /// Those of them that have a doubt about the key.
+    pub(crate) doubted: NodeSet,
     /// Whether the key changed since the quiet moment.
     pub(crate) has_changed: bool,
     stage: Stage,
@@ -36,7 +40,8 @@ enum Stage {
 
 impl Pass {
     pub(crate) fn new(key: Key, set: NodeSet) -> Self {
-        Self { key, set, seen: PerNode::default(), has_changed: false, stage: Stage::Claiming(set) }
+        let (seen, said, doubted) = (PerNode::default(), PerNode::default(), NodeSet::EMPTY);
+        Self { key, set, seen, said, doubted, has_changed: false, stage: Stage::Claiming(set) }
     }
 
     /// Returns the node whose state is being copied.
@@ -64,6 +69,10 @@ impl Step<'_> {
             self.state.repair.compared = KeySet::EMPTY;
         }
         pass.seen[node] = digest;
+        pass.said[node] = report.missed[key];
+        if report.doubted.contains(key) && self.setup.has(Rule::Doubt) {
+            pass.doubted.insert(node);
+        }
         let todo = todo.without(node);
         self.go_on(pass, Stage::Claiming(todo));
         match (todo.first(), self.state.repair.lease) {
@@ -132,7 +141,7 @@ impl Step<'_> {
             (Some(node), Some(token)) => self.emit(Effect::Release { node, key, about: set, token }),
             _ => {
                 self.state.repair.pass = None;
-                self.seen_equal(key, set);
+                self.seen_equal(&pass);
             }
         }
     }

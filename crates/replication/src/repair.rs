@@ -111,15 +111,21 @@ impl Step<'_> {
         set.iter().all(|node| self.state.standings[node] == Standing::Current)
     }
 
-    /// A key was seen equal everywhere. After the last one, the nodes that were filled are current.
-    pub(crate) fn seen_equal(&mut self, key: Key, set: NodeSet) {
+    /// A key was seen equal everywhere. After the last one, the nodes that were filled are current. A node that was behind,
+    /// and of which no hint is left, gets its next epoch.
+    pub(crate) fn seen_equal(&mut self, pass: &Pass) {
         let repair = &mut self.state.repair;
-        repair.compared.insert(key);
+        repair.compared.insert(pass.key);
         let are_all = self.setup.keys.is_subset(repair.compared) || !self.setup.has(Rule::AllKeys);
-        let in_sight = set == self.setup.members || !self.setup.has(Rule::AllInSight);
-        if are_all && in_sight {
-            let filled = set.iter().filter(|node| self.state.standings[*node] != Standing::Current);
-            self.state.repair.marking = filled.collect();
+        let in_sight = pass.set == self.setup.members || !self.setup.has(Rule::AllInSight);
+        if in_sight {
+            let current = pass.set.iter().filter(|node| self.state.standings[*node] == Standing::Current);
+            let current: NodeSet = current.collect();
+            let filled = if are_all { pass.set.minus(current) } else { NodeSet::EMPTY };
+            let was_behind = pass.set.iter().fold(NodeSet::EMPTY, |all, node| all.or(pass.said[node]));
+            let is_behind = self.setup.keys.iter().map(|key| self.state.behind(self.setup, key));
+            let renewed = current.and(is_behind.fold(was_behind, NodeSet::minus));
+            self.state.repair.marking = filled.or(renewed);
         }
         self.mark_next();
     }

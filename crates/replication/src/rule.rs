@@ -30,6 +30,10 @@ pub enum Rule {
     ///
     /// Without it, the same process connects again and reads the node that missed its own write.
     LateHint,
+    /// A node that took a write and was restarted before the call returns counts as one that failed.
+    ///
+    /// Without it, a node that lost the write keeps the hint that the other one, which has it, is behind.
+    SameTaker,
     /// Whoever connects to a node again first ends the old connection there.
     ///
     /// Without it, a `SET` that hung in the old connection runs after a later write, and undoes it on that node.
@@ -83,6 +87,25 @@ pub enum Rule {
     ///
     /// Without it, a counter with one increment here and another one there is taken for equal.
     Mutual,
+    /// Where no current node is right, a node that was restarted is the source if the others have nothing that it may have
+    /// lost: each holds the same, or is empty, or has taken nothing since that node noted that it is behind.
+    ///
+    /// Without it nothing is wrong, but a restart of one node after the other tells conflicts that are none.
+    Heir,
+    /// A node that takes a write while it is behind, or not current, notes a doubt about the key in the block of the write. No
+    /// node is the heir of one with a doubt.
+    ///
+    /// Without it, a node that came back with an old dump overwrites a write that the other node took meanwhile.
+    Doubt,
+    /// A node that turns out by its answer, or by another one's, to be behind or not current notes the doubt before the call
+    /// returns.
+    ///
+    /// Without it, a writer that had not heard of the hint leaves no doubt, and its write is overwritten.
+    LateDoubt,
+    /// A hint carries the epoch of the node it names. The epoch ends when the node has got all it missed, and the hint is void.
+    ///
+    /// Without it, a hint that comes back with an old dump makes the old dump the heir.
+    Epoch,
     /// Hints are dropped, and a node becomes current, only after a pass that has copied nothing.
     ///
     /// Without it, a copy that met a change on the way counts as done.
@@ -103,13 +126,14 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which a call meets them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 28] = [
         Self::Restarted,
         Self::Emptied,
         Self::Held,
         Self::Deadline,
         Self::Block,
         Self::LateHint,
+        Self::SameTaker,
         Self::Fence,
         Self::Gate,
         Self::Push,
@@ -123,6 +147,10 @@ impl Rule {
         Self::LookedAt,
         Self::CompareAndSet,
         Self::Mutual,
+        Self::Heir,
+        Self::Doubt,
+        Self::LateDoubt,
+        Self::Epoch,
         Self::SeenEqual,
         Self::OwnMark,
         Self::FencingToken,

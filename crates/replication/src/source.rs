@@ -30,24 +30,35 @@ impl Verdict {
 impl Step<'_> {
     /// Returns whose state of the key counts.
     ///
-    /// The first node that is current and not hinted is right. Where there is none, nodes that all hold the same are right.
+    /// The first node that is current and not hinted is right; else the heir; else nodes that all hold the same.
     pub(crate) fn source(&self, pass: &Pass) -> Verdict {
         let behind = self.state.behind(self.setup, pass.key);
         let sound: NodeSet = pass.set.iter().filter(|node| self.state.is_sound(self.setup, *node)).collect();
-        if let Some(right) = sound.minus(behind).first() {
+        let right = sound.minus(behind).first();
+        let with_data = pass.set.minus(self.emptied(pass.set));
+        let heir = || with_data.minus(behind).iter().find(|node| self.is_heir(pass, *node));
+        if let Some(right) = right.or_else(heir) {
             return Verdict::Right(right);
         }
-        let has_data = |node: &Node| !self.state.standings[*node].is_emptied();
-        let with_data: NodeSet = pass.set.iter().filter(has_data).collect();
         let candidates = [with_data.minus(behind), with_data, pass.set];
         let first = candidates.into_iter().find_map(NodeSet::first).unwrap_or(Node::FIRST);
-        let are_equal = with_data.and(pass.unlike(first)).is_empty();
-        let is_agreement = are_equal && !with_data.is_empty() && !self.is_mutual(behind.and(pass.set));
+        let are_equal = with_data.and(pass.unlike(first)).is_empty() && !with_data.is_empty();
+        let is_hinted = !behind.and(pass.set).is_empty() && self.setup.has(Rule::Mutual);
+        let is_doubted = !self.emptied(pass.doubted).is_empty();
+        let is_agreement = are_equal && !is_hinted && !is_doubted;
         if is_agreement { Verdict::Right(first) } else { Verdict::Conflict(first) }
     }
 
-    /// Returns whether hints make equal values no agreement.
-    fn is_mutual(&self, hinted: NodeSet) -> bool {
-        !hinted.is_empty() && self.setup.has(Rule::Mutual)
+    /// Returns whether a node that was restarted holds all that any of the others has, although it may have lost something:
+    /// each of the others holds the same, or has lost its data, or has taken nothing since the node noted that it is behind.
+    fn is_heir(&self, pass: &Pass, node: Node) -> bool {
+        let unlike = pass.unlike(node);
+        let said = pass.said[node].or(self.emptied(unlike));
+        let is_certain = unlike.and(pass.doubted).is_empty();
+        self.setup.has(Rule::Heir) && unlike.is_subset(said) && is_certain
+    }
+
+    fn emptied(&self, among: NodeSet) -> NodeSet {
+        among.iter().filter(|node| self.state.standings[*node].is_emptied()).collect()
     }
 }

@@ -144,6 +144,12 @@ impl State {
         }
     }
 
+    /// Returns those of the nodes that are current and not known to be behind for the key.
+    pub(crate) fn entitled(&self, setup: &Setup, key: Key, among: NodeSet) -> NodeSet {
+        let current = among.iter().filter(|node| self.standings[*node] == Standing::Current);
+        current.collect::<NodeSet>().minus(self.behind(setup, key))
+    }
+
     /// Takes in what a node says.
     pub(crate) fn learn(&mut self, setup: &Setup, node: Node, report: &Report) {
         self.standings[node] = report.standing;

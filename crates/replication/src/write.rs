@@ -3,7 +3,6 @@
 use crate::effect::Effect;
 use crate::effect::Outcome;
 use crate::event::Kind;
-use crate::event::Standing;
 use crate::key::Key;
 use crate::node::Node;
 use crate::node::NodeSet;
@@ -22,9 +21,11 @@ pub(crate) struct Call {
     failed: NodeSet,
     /// Those of them whose hint went with the write.
     in_block: NodeSet,
-    /// The takers that keep the late hint.
+    /// The nodes that were asked to note a doubt with the write.
+    doubted: NodeSet,
+    /// The takers that keep the late hint and the late doubt.
     hinted: NodeSet,
-    /// The taker that is being asked to keep it.
+    /// The taker that is being asked to keep them.
     hinting: Option<Node>,
     /// Whether nobody waits for the outcome any more.
     pub(crate) is_dropped: bool,
@@ -63,6 +64,13 @@ impl Call {
         self.waiting = NodeSet::EMPTY;
     }
 
+    /// A node was restarted, or emptied: what it took before may be lost.
+    pub(crate) fn restarted(&mut self, node: Node) {
+        if self.took.contains(node) {
+            self.give_up(node);
+        }
+    }
+
     /// A taker cannot be hinted: it counts as one that failed, and the others are told of it too.
     fn give_up(&mut self, taker: Node) {
         self.took.remove(taker);
@@ -80,19 +88,22 @@ impl Step<'_> {
         let waiting = self.state.connected;
         let away = self.setup.members.minus(waiting);
         let in_block = if self.setup.has(Rule::Block) { away } else { NodeSet::EMPTY };
+        let doubted = waiting.minus(self.state.entitled(self.setup, key, waiting));
         self.state.calls[key] = Some(Call {
             kind,
             waiting,
             took: NodeSet::EMPTY,
             failed: away,
             in_block,
+            doubted,
             hinted: NodeSet::EMPTY,
             hinting: None,
             is_dropped: false,
             is_overdue: false,
         });
         for node in waiting.iter() {
-            self.emit(Effect::Write { node, key, missed_by: in_block });
+            let is_doubted = doubted.contains(node);
+            self.emit(Effect::Write { node, key, missed_by: in_block, is_doubted });
         }
         self.advance_write(key);
     }
@@ -107,29 +118,40 @@ impl Step<'_> {
             if self.state.connected.contains(taker) {
                 call.hinting = Some(taker);
                 self.state.calls[key] = Some(call);
-                return self.emit(Effect::Hint { node: taker, key, missed_by: call.failed.without(taker) });
+                return self.emit(Effect::Hint {
+                    node: taker,
+                    key,
+                    missed_by: call.failed.without(taker),
+                    is_doubted: self.owes_doubt(key, &call).contains(taker),
+                });
             }
             call.give_up(taker);
         }
         self.end_write(key, &call);
     }
 
-    /// Returns the taker that lacks the hint about the nodes that failed midway.
+    /// Returns the taker that lacks the hint about the nodes that failed midway, or the doubt about itself.
     fn next_to_hint(&self, key: Key, call: &Call) -> Option<Node> {
-        let is_owed = !call.failed.is_subset(call.in_block) && self.setup.has(Rule::LateHint);
-        let lacking = call.took.minus(call.hinted);
-        lacking.first().filter(|_| is_owed && self.counts(key, call))
+        if !self.counts(key, call) {
+            return None;
+        }
+        let is_hint_owed = !call.failed.is_subset(call.in_block) && self.setup.has(Rule::LateHint);
+        let owing = if is_hint_owed { call.took } else { self.owes_doubt(key, call) };
+        owing.minus(call.hinted).first()
+    }
+
+    /// Returns the takers that turned out to be behind or not current, and have not been told so with the write.
+    fn owes_doubt(&self, key: Key, call: &Call) -> NodeSet {
+        let others = call.took.minus(call.doubted);
+        match self.setup.has(Rule::LateDoubt) {
+            true => others.minus(self.state.entitled(self.setup, key, others)),
+            false => NodeSet::EMPTY,
+        }
     }
 
     /// Returns whether what the takers hold now is what the write was to build on.
     fn counts(&self, key: Key, call: &Call) -> bool {
-        call.kind == Kind::Whole || !self.setup.has(Rule::Held) || !self.entitled(key, call.took).is_empty()
-    }
-
-    /// Returns those of the nodes that are current and not known to be behind for the key.
-    fn entitled(&self, key: Key, among: NodeSet) -> NodeSet {
-        let current = among.iter().filter(|node| self.state.standings[*node] == Standing::Current);
-        current.collect::<NodeSet>().minus(self.state.behind(self.setup, key))
+        call.kind == Kind::Whole || !self.setup.has(Rule::Held) || !self.state.entitled(self.setup, key, call.took).is_empty()
     }
 
     fn end_write(&mut self, key: Key, call: &Call) {

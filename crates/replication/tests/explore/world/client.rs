@@ -35,6 +35,7 @@ impl Who {
 pub(crate) struct LateHint {
     pub(crate) node: Node,
     pub(crate) missed_by: NodeSet,
+    pub(crate) is_doubted: bool,
 }
 
 /// A client process.

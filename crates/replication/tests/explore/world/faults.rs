@@ -89,6 +89,7 @@ impl Physics {
             server.marker = Marker::Missing;
             server.data = Data::default();
             server.dump = None;
+            server.void = Default::default();
             self.loses(&mut next, node, |_, _| true);
             nexts.push_from_outside(next, Act::RestartsEmpty(node));
         }
@@ -96,6 +97,7 @@ impl Physics {
         if is_current && world.servers.at(node).is_running && spend(&mut next.budget.dump) {
             let server = next.servers.at_mut(node);
             server.dump = Some(server.data);
+            server.void = Default::default();
             nexts.push_from_outside(next, Act::Saves(node));
         }
         let mut next = *world;
@@ -123,10 +125,15 @@ impl Physics {
         let server = world.servers.at_mut(node);
         let before = server.data;
         server.data = dump;
+        for key in self.setup.keys.iter() {
+            // A void hint says nothing to whoever sees the node that it names.
+            server.data.hints[key] = dump.hints[key].minus(server.void[key]);
+            server.data.claimed[key] = dump.claimed[key].minus(server.void[key]);
+        }
         server.marker = Marker::OfEarlierRun;
         for key in self.setup.keys.iter() {
             // Assumption A2: a node whose dump lacks a late hint that it held has not kept its data.
-            let has_lost_hint = !before.missed(key).is_subset(dump.missed(key)) && !self.bounds.strict_older;
+            let has_lost_hint = !before.missed(key).is_subset(world.servers.at(node).data.missed(key)) && !self.bounds.strict_older;
             let loses = |truth: &Truth, id| has_lost_hint && truth.hinted_late.contains(id);
             self.loses_key(world, node, key, loses);
         }

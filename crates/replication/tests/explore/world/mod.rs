@@ -146,13 +146,19 @@ impl Physics {
         match effect {
             Effect::EndOldConnection(node) => world.end_zombies(who, node),
             Effect::Ask(node) => client.asked.insert(node),
-            Effect::Write { node, key, missed_by } => {
+            Effect::Write { node, key, missed_by, is_doubted } => {
                 client.sent[key].insert(node);
                 if let Some(id) = client.writing[key] {
-                    world.truth[key].in_block[id] = missed_by;
+                    let truth = &mut world.truth[key];
+                    truth.in_block[id] = missed_by;
+                    if is_doubted {
+                        truth.doubted[id].insert(node);
+                    }
                 }
             }
-            Effect::Hint { node, key, missed_by } => client.hint[key] = Some(LateHint { node, missed_by }),
+            Effect::Hint { node, key, missed_by, is_doubted } => {
+                client.hint[key] = Some(LateHint { node, missed_by, is_doubted });
+            }
             Effect::AnswerWrite(key, outcome) => world.written(who, key, outcome),
             Effect::Read(..) | Effect::AnswerRead(..) | Effect::Unavailable(_) => {}
             Effect::Claim(..)

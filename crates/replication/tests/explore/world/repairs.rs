@@ -117,6 +117,10 @@ impl Physics {
         if self.has(Rule::Claim) {
             server.data.claimed[key] = server.data.missed(key);
             server.data.hints[key] = NodeSet::EMPTY;
+            if server.data.doubts.contains(key) {
+                server.data.claimed_doubts.insert(key);
+                server.data.doubts.remove(key);
+            }
         }
         let filling = Marker::Filling { token, was_missing: server.marker.is_missing() };
         let begins = server.marker != Marker::Current && server.marker != filling;
@@ -159,17 +163,35 @@ impl Physics {
             data.claimed[key] = NodeSet::EMPTY;
         } else {
             data.hints[key] = data.missed(key).minus(about);
+            data.doubts.remove(key);
         }
+        data.claimed_doubts.remove(key);
         Event::Released(key, node, self.report(world, node))
     }
 
     fn mark(&self, world: &mut World, node: Node, token: Token) -> Event {
         let server = world.servers.at_mut(node);
         let is_own = matches!(server.marker, Marker::Filling { token: marked, .. } if marked == token);
-        if is_own || !self.has(Rule::OwnMark) {
+        if is_own || server.marker == Marker::Current || !self.has(Rule::OwnMark) {
             server.marker = Marker::Current;
+            self.end_epoch(world, node);
         }
         Event::Marked(node, self.report(world, node))
+    }
+}
+
+impl Physics {
+    /// The node has got all it missed: hints about it from before are void in each dump. One that stands in the dump and is
+    /// kept still is from the new epoch.
+    fn end_epoch(&self, world: &mut World, node: Node) {
+        for server in world.servers.iter_mut().filter(|_| self.has(Rule::Epoch)) {
+            let Some(dump) = server.dump else { continue };
+            for key in self.setup.keys.iter() {
+                if dump.says_missed(key, node) && !server.data.says_missed(key, node) {
+                    server.void[key].insert(node);
+                }
+            }
+        }
     }
 }
 

@@ -56,6 +56,10 @@ pub(crate) struct Data {
     pub(crate) hints: PerKey<NodeSet>,
     /// Those of the hints that a repair has in its hands.
     pub(crate) claimed: PerKey<NodeSet>,
+    /// The keys that were written here while this server was behind or not current.
+    pub(crate) doubts: KeySet,
+    /// Those of them that a repair has in its hands.
+    pub(crate) claimed_doubts: KeySet,
     /// The newest lease that has worked here.
     pub(crate) token: Token,
 }
@@ -79,6 +83,8 @@ pub(crate) struct Server {
     pub(crate) marker: Marker,
     pub(crate) data: Data,
     pub(crate) dump: Option<Data>,
+    /// The hints in the dump whose epoch is over.
+    pub(crate) void: PerKey<NodeSet>,
     /// Writes that were sent over a connection that is gone, and may still run.
     pub(crate) zombies: PerKey<WriteSet>,
 }
@@ -92,6 +98,9 @@ impl Server {
         let mut report = Report { standing: self.marker.standing(), ..Report::default() };
         for key in keys.iter() {
             report.missed[key] = self.data.missed(key);
+            if self.data.doubts.contains(key) || self.data.claimed_doubts.contains(key) {
+                report.doubted.insert(key);
+            }
         }
         report
     }

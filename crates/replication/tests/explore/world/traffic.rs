@@ -112,8 +112,11 @@ impl Physics {
         if world.servers.at(node).is_running && client.is_linked(node) {
             let mut next = *world;
             next.client_mut(who).hint[key] = None;
-            let hints = &mut next.servers.at_mut(node).data.hints[key];
-            *hints = hints.or(hint.missed_by);
+            let data = &mut next.servers.at_mut(node).data;
+            data.hints[key] = data.hints[key].or(hint.missed_by);
+            if hint.is_doubted {
+                data.doubts.insert(key);
+            }
             let report = self.pushed(&next, node);
             self.feed(&mut next, who, Event::Hinted(key, node, report));
             nexts.push(next, Act::KeepsLateHint(node, key));
@@ -132,6 +135,9 @@ impl Physics {
         let data = &mut world.servers.at_mut(node).data;
         data.values[key] = truth.after(data.values[key], id);
         data.hints[key] = data.hints[key].or(truth.in_block[id].without(node));
+        if truth.doubted[id].contains(node) {
+            data.doubts.insert(key);
+        }
         truth.taken(id, node, is_rightful);
         self.changed(world, node, key);
     }

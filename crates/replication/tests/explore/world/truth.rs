@@ -27,6 +27,8 @@ pub(crate) struct Truth {
     pub(crate) keepers: PerWrite<NodeSet>,
     /// The hints that go with the write.
     pub(crate) in_block: PerWrite<NodeSet>,
+    /// The nodes that note a doubt with the write.
+    pub(crate) doubted: PerWrite<NodeSet>,
 }
 
 impl Truth {
