@@ -4,6 +4,7 @@ use redisdb_replication::Claimed;
 use redisdb_replication::Effect;
 use redisdb_replication::Event;
 use redisdb_replication::Key;
+use redisdb_replication::KeySet;
 use redisdb_replication::Node;
 use redisdb_replication::NodeSet;
 use redisdb_replication::Rule;
@@ -144,7 +145,9 @@ impl Physics {
             let (n, s) = (node.idx(), source.idx());
             return Some(format!("S3: n{s} lacks the acknowledged write {}, and is copied to n{n} that has it", id.0));
         }
-        world.servers.at_mut(node).data.values[key] = value;
+        let data = &mut world.servers.at_mut(node).data;
+        data.values[key] = value;
+        data.doubts.insert(key);
         world.truth[key].copied(source, node, value);
         self.changed(world, node, key);
         let truth = &world.truth[key];
@@ -157,15 +160,19 @@ impl Physics {
     }
 
     fn release(&self, world: &mut World, key: Key, node: Node, about: NodeSet) -> Event {
-        let data = &mut world.servers.at_mut(node).data;
+        let server = world.servers.at_mut(node);
+        let is_current = server.marker == Marker::Current;
+        let data = &mut server.data;
         if self.has(Rule::Claim) {
             data.hints[key] = data.hints[key].or(data.claimed[key].minus(about));
             data.claimed[key] = NodeSet::EMPTY;
         } else {
             data.hints[key] = data.missed(key).minus(about);
-            data.doubts.remove(key);
         }
-        data.claimed_doubts.remove(key);
+        // What a node holds that is not current may be nowhere else: the doubt stays until it is.
+        if is_current {
+            data.claimed_doubts.remove(key);
+        }
         Event::Released(key, node, self.report(world, node))
     }
 
@@ -173,7 +180,10 @@ impl Physics {
         let server = world.servers.at_mut(node);
         let is_own = matches!(server.marker, Marker::Filling { token: marked, .. } if marked == token);
         if is_own || server.marker == Marker::Current || !self.has(Rule::OwnMark) {
-            server.marker = Marker::Current;
+            if server.marker != Marker::Current {
+                server.marker = Marker::Current;
+                server.data.claimed_doubts = KeySet::EMPTY;
+            }
             self.end_epoch(world, node);
         }
         Event::Marked(node, self.report(world, node))
