@@ -62,8 +62,7 @@ pub enum Effect {
         /// The lease under which it is done.
         token: Token,
     },
-    /// Drop the claimed hints about the nodes that were seen equal, and the claimed doubt. Claimed hints about others are
-    /// hints again. Whoever is hinted here from now on is hinted under the next epoch.
+    /// Drop the claimed hints about the nodes that were seen equal. Claimed hints about others are hints again. Whoever is hinted here from now on is hinted under the next epoch.
     Release {
         /// The node that keeps the hints.
         node: Node,
@@ -75,7 +74,7 @@ pub enum Effect {
         token: Token,
     },
     /// Make the node current under its next epoch, if the mark of this lease still stands there or it is current. Hints about
-    /// it from before are void, wherever they come back.
+    /// it from before are void, wherever they come back, and its claimed doubts are over.
     Mark(Node, Token),
     /// These nodes hold what the source holds, as far as it can be told. For who counts what a repair has done.
     SeenEqual(Key, Node, NodeSet),

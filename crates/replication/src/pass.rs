@@ -35,6 +35,7 @@ enum Stage {
     Claiming(NodeSet),
     Fetching(Node, NodeSet),
     Putting(Node, NodeSet),
+    Renewing(NodeSet),
     Releasing(NodeSet),
 }
 
@@ -48,7 +49,7 @@ impl Pass {
     pub(crate) fn source(&self) -> Option<Node> {
         match self.stage {
             Stage::Fetching(source, _) | Stage::Putting(source, _) => Some(source),
-            Stage::Claiming(_) | Stage::Releasing(_) => None,
+            Stage::Claiming(_) | Stage::Renewing(_) | Stage::Releasing(_) => None,
         }
     }
 
@@ -92,7 +93,7 @@ impl Step<'_> {
         let behind = pass.unlike(source);
         self.emit(Effect::SeenEqual(pass.key, source, pass.set.minus(behind)));
         if behind.is_empty() {
-            return self.release_next(*pass, pass.set);
+            return self.renew(*pass);
         }
         self.go_on(*pass, Stage::Fetching(source, behind));
         self.emit(Effect::Fetch(pass.key, source));
@@ -122,6 +123,28 @@ impl Step<'_> {
                 self.emit(Effect::Put { node, key, replaces, token });
             }
             _ if self.setup.has(Rule::SeenEqual) => self.end_pass(key),
+            _ => self.renew(pass),
+        }
+    }
+
+    /// All hold the same. The nodes that this proves to be whole are made current before the hints about them are dropped: who
+    /// sees no hint writes without a doubt, and then no old hint may count any more.
+    fn renew(&mut self, pass: Pass) {
+        let renewed = self.to_renew(&pass);
+        self.renew_next(pass, renewed);
+    }
+
+    /// A node has answered that it is current, or not.
+    pub(crate) fn marked(&mut self, node: Node) {
+        if let Some(pass @ Pass { stage: Stage::Renewing(todo), .. }) = self.state.repair.pass {
+            self.renew_next(pass, todo.without(node));
+        }
+    }
+
+    fn renew_next(&mut self, pass: Pass, todo: NodeSet) {
+        self.go_on(pass, Stage::Renewing(todo));
+        match (todo.first(), self.state.repair.lease) {
+            (Some(node), Some(token)) => self.emit(Effect::Mark(node, token)),
             _ => self.release_next(pass, pass.set),
         }
     }
@@ -139,17 +162,13 @@ impl Step<'_> {
         self.go_on(pass, Stage::Releasing(todo));
         match (todo.first(), self.state.repair.lease) {
             (Some(node), Some(token)) => self.emit(Effect::Release { node, key, about: set, token }),
-            _ => {
-                self.state.repair.pass = None;
-                self.seen_equal(&pass);
-            }
+            _ => self.state.repair.pass = None,
         }
     }
 
     /// A node is lost in the middle of a pass: what was seen proves nothing any more.
     pub(crate) fn end_pass_without(&mut self, node: Node) {
         self.state.repair.compared = KeySet::EMPTY;
-        self.state.repair.marking = NodeSet::EMPTY;
         if let Some(pass) = self.state.repair.pass.filter(|pass| pass.set.contains(node)) {
             self.end_pass(pass.key);
         }

@@ -22,8 +22,6 @@ pub(crate) struct Repair {
     pub(crate) compared: KeySet,
     /// The key that is being compared.
     pub(crate) pass: Option<Pass>,
-    /// The nodes that are being made current.
-    pub(crate) marking: NodeSet,
 }
 
 impl Repair {
@@ -78,7 +76,7 @@ impl Step<'_> {
     /// A key is quiet: if there is a reason to compare it, that begins.
     pub(crate) fn begin_pass(&mut self, key: Key) {
         let repair = &self.state.repair;
-        let (Some(token), None, true) = (repair.lease, repair.pass, repair.marking.is_empty()) else { return };
+        let (Some(token), None) = (repair.lease, repair.pass) else { return };
         let set = self.state.connected;
         if !self.has_reason(key) || !self.sees_enough() {
             return;
@@ -111,37 +109,27 @@ impl Step<'_> {
         set.iter().all(|node| self.state.standings[node] == Standing::Current)
     }
 
-    /// A key was seen equal everywhere. After the last one, the nodes that were filled are current. A node that was behind,
-    /// and of which no hint is left, gets its next epoch.
-    pub(crate) fn seen_equal(&mut self, pass: &Pass) {
+    /// A key was seen equal everywhere: returns the nodes that are to be made current, under their next epoch.
+    ///
+    /// Those are the nodes that were filled, after the last key; and each node that was behind or has a doubt, if this key
+    /// was the last one that it was behind for.
+    pub(crate) fn to_renew(&mut self, pass: &Pass) -> NodeSet {
         let repair = &mut self.state.repair;
         repair.compared.insert(pass.key);
-        let are_all = self.setup.keys.is_subset(repair.compared) || !self.setup.has(Rule::AllKeys);
-        let in_sight = pass.set == self.setup.members || !self.setup.has(Rule::AllInSight);
-        if in_sight {
-            let current = pass.set.iter().filter(|node| self.state.standings[*node] == Standing::Current);
-            let current: NodeSet = current.collect();
-            let filled = if are_all { pass.set.minus(current) } else { NodeSet::EMPTY };
-            let was_behind = pass.set.iter().fold(NodeSet::EMPTY, |all, node| all.or(pass.said[node]));
-            let is_behind = self.setup.keys.iter().map(|key| self.state.behind(self.setup, key));
-            let renewed = current.and(is_behind.fold(was_behind, NodeSet::minus));
-            self.state.repair.marking = filled.or(renewed);
+        let are_all = self.setup.keys.is_subset(repair.compared);
+        if are_all {
+            repair.compared = KeySet::EMPTY;
         }
-        self.mark_next();
-    }
-
-    /// A node has answered that it is current, or not.
-    pub(crate) fn marked(&mut self, node: Node) {
-        self.state.repair.marking.remove(node);
-        self.mark_next();
-    }
-
-    fn mark_next(&mut self) {
-        let repair = &mut self.state.repair;
-        match (repair.marking.first(), repair.lease) {
-            (Some(node), Some(token)) => self.emit(Effect::Mark(node, token)),
-            _ if self.setup.keys.is_subset(repair.compared) => repair.compared = KeySet::EMPTY,
-            _ => {}
+        if pass.set != self.setup.members && self.setup.has(Rule::AllInSight) {
+            return NodeSet::EMPTY;
         }
+        let is_current = |node: &Node| self.state.standings[*node] == Standing::Current;
+        let current: NodeSet = pass.set.iter().filter(is_current).collect();
+        let filled = pass.set.minus(current);
+        let was_behind = pass.set.iter().fold(pass.doubted, |all, node| all.or(pass.said[node]));
+        let others = self.setup.keys.iter().filter(|key| *key != pass.key);
+        let others = others.fold(NodeSet::EMPTY, |all, key| all.or(self.state.behind(self.setup, key)));
+        let renewed = current.and(was_behind).minus(others);
+        if are_all || !self.setup.has(Rule::AllKeys) { filled.or(renewed) } else { renewed }
     }
 }

@@ -83,7 +83,7 @@ impl State {
     /// Returns whether this process waits for a node in a repair.
     #[must_use]
     pub fn is_repairing(&self) -> bool {
-        self.repair.pass.is_some() || !self.repair.marking.is_empty()
+        self.repair.pass.is_some()
     }
 
     /// Returns the node whose state is being copied.
@@ -148,6 +148,11 @@ impl State {
     pub(crate) fn entitled(&self, setup: &Setup, key: Key, among: NodeSet) -> NodeSet {
         let current = among.iter().filter(|node| self.standings[*node] == Standing::Current);
         current.collect::<NodeSet>().minus(self.behind(setup, key))
+    }
+
+    /// Returns those of the nodes that are current and not known to be behind for any key.
+    pub(crate) fn whole(&self, setup: &Setup, among: NodeSet) -> NodeSet {
+        setup.keys.iter().fold(among, |left, key| self.entitled(setup, key, left))
     }
 
     /// Takes in what a node says.

@@ -88,7 +88,7 @@ impl Step<'_> {
         let waiting = self.state.connected;
         let away = self.setup.members.minus(waiting);
         let in_block = if self.setup.has(Rule::Block) { away } else { NodeSet::EMPTY };
-        let doubted = waiting.minus(self.state.entitled(self.setup, key, waiting));
+        let doubted = waiting.minus(self.state.whole(self.setup, waiting));
         self.state.calls[key] = Some(Call {
             kind,
             waiting,
@@ -122,7 +122,7 @@ impl Step<'_> {
                     node: taker,
                     key,
                     missed_by: call.failed.without(taker),
-                    is_doubted: self.owes_doubt(key, &call).contains(taker),
+                    is_doubted: self.owes_doubt(&call).contains(taker),
                 });
             }
             call.give_up(taker);
@@ -136,15 +136,15 @@ impl Step<'_> {
             return None;
         }
         let is_hint_owed = !call.failed.is_subset(call.in_block) && self.setup.has(Rule::LateHint);
-        let owing = if is_hint_owed { call.took } else { self.owes_doubt(key, call) };
+        let owing = if is_hint_owed { call.took } else { self.owes_doubt(call) };
         owing.minus(call.hinted).first()
     }
 
     /// Returns the takers that turned out to be behind or not current, and have not been told so with the write.
-    fn owes_doubt(&self, key: Key, call: &Call) -> NodeSet {
+    fn owes_doubt(&self, call: &Call) -> NodeSet {
         let others = call.took.minus(call.doubted);
         match self.setup.has(Rule::LateDoubt) {
-            true => others.minus(self.state.entitled(self.setup, key, others)),
+            true => others.minus(self.state.whole(self.setup, others)),
             false => NodeSet::EMPTY,
         }
     }

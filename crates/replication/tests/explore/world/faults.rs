@@ -1,6 +1,7 @@
 //! What goes wrong: servers stop, restart, are emptied; clients are cut off, stand still, die; leases run out.
 
 use redisdb_replication::Event;
+use redisdb_replication::Key;
 use redisdb_replication::Node;
 
 use super::At;
@@ -13,9 +14,7 @@ use super::client::Who;
 use super::names::Act;
 use super::server::Data;
 use super::server::Marker;
-use super::truth::Truth;
-use super::value::Value;
-use super::value::WriteId;
+use super::value::WriteSet;
 
 impl Nexts {
     /// Something that happens by itself.
@@ -59,7 +58,7 @@ impl Physics {
                 let server = next.servers.at_mut(node);
                 server.marker = Marker::Missing;
                 server.data = Data::default();
-                self.loses(&mut next, node, |_, _| true);
+                self.loses_all(&mut next, node);
                 for key in self.setup.keys.iter() {
                     self.changed(&mut next, node, key);
                 }
@@ -90,7 +89,8 @@ impl Physics {
             server.data = Data::default();
             server.dump = None;
             server.void = Default::default();
-            self.loses(&mut next, node, |_, _| true);
+            server.kept = Default::default();
+            self.loses_all(&mut next, node);
             nexts.push_from_outside(next, Act::RestartsEmpty(node));
         }
         let mut next = *world;
@@ -98,6 +98,9 @@ impl Physics {
             let server = next.servers.at_mut(node);
             server.dump = Some(server.data);
             server.void = Default::default();
+            for key in self.setup.keys.iter() {
+                server.kept[key] = world.truth[key].kept_by(node);
+            }
             nexts.push_from_outside(next, Act::Saves(node));
         }
         let mut next = *world;
@@ -132,28 +135,27 @@ impl Physics {
         }
         server.marker = Marker::OfEarlierRun;
         for key in self.setup.keys.iter() {
+            let server = world.servers.at(node);
+            let has_lost_hint = !before.missed(key).is_subset(server.data.missed(key));
             // Assumption A2: a node whose dump lacks a late hint that it held has not kept its data.
-            let has_lost_hint = !before.missed(key).is_subset(world.servers.at(node).data.missed(key)) && !self.bounds.strict_older;
-            let loses = |truth: &Truth, id| has_lost_hint && truth.hinted_late.contains(id);
-            self.loses_key(world, node, key, loses);
+            let lost = match has_lost_hint && !self.bounds.strict_older {
+                true => world.truth[key].hinted_late,
+                false => WriteSet::default(),
+            };
+            self.keeps(world, node, key, server.kept[key].minus(lost));
         }
     }
 
-    fn loses(&self, world: &mut World, node: Node, loses: impl Fn(&Truth, WriteId) -> bool + Copy) {
+    /// A server has lost all.
+    fn loses_all(&self, world: &mut World, node: Node) {
         for key in self.setup.keys.iter() {
-            self.loses_key(world, node, key, loses);
+            self.keeps(world, node, key, WriteSet::default());
         }
     }
 
-    fn loses_key(
-        &self,
-        world: &mut World,
-        node: Node,
-        key: redisdb_replication::Key,
-        loses: impl Fn(&Truth, WriteId) -> bool,
-    ) {
-        let rest: Value = world.servers.at(node).data.values[key];
-        let gone = world.truth[key].lost(node, rest, loses);
+    /// A server has kept these writes, and no others.
+    fn keeps(&self, world: &mut World, node: Node, key: Key, kept: WriteSet) {
+        let gone = world.truth[key].lost(node, kept);
         for client in &mut world.clients {
             client.known[key] = client.known[key].minus(gone);
         }

@@ -14,6 +14,7 @@ use redisdb_replication::Effect;
 use redisdb_replication::Event;
 use redisdb_replication::Key;
 use redisdb_replication::Node;
+use redisdb_replication::NodeSet;
 use redisdb_replication::Outcome;
 use redisdb_replication::PerKey;
 use redisdb_replication::Report;
@@ -299,14 +300,18 @@ impl World {
         }
     }
 
-    /// What cannot be told apart is the source's from now on: who took which increment is forgotten.
-    fn seen_equal(&mut self, key: Key, source: Node, equal: redisdb_replication::NodeSet) {
-        let whole = self.truth[key].whole;
-        let value = self.servers.at(source).data.values[key];
+    /// What cannot be told apart is the same from now on: which increments made it is forgotten, in favor of those that were
+    /// acknowledged.
+    fn seen_equal(&mut self, key: Key, source: Node, equal: NodeSet) {
+        let truth = &self.truth[key];
+        let of_source = self.servers.at(source).data.values[key];
+        let values = equal.iter().map(|node| self.servers.at(node).data.values[key]);
+        let mut same = values.filter(|value| value.digest(truth.whole) == of_source.digest(truth.whole));
+        let best = same.find(|value| truth.lacks(*value, truth.acknowledged).is_none()).unwrap_or(of_source);
         for node in equal.iter() {
-            let other = &mut self.servers.at_mut(node).data.values[key];
-            if other.digest(whole) == value.digest(whole) {
-                *other = value;
+            let value = &mut self.servers.at_mut(node).data.values[key];
+            if value.digest(truth.whole) == best.digest(truth.whole) {
+                *value = best;
             }
         }
     }

@@ -160,18 +160,12 @@ impl Physics {
     }
 
     fn release(&self, world: &mut World, key: Key, node: Node, about: NodeSet) -> Event {
-        let server = world.servers.at_mut(node);
-        let is_current = server.marker == Marker::Current;
-        let data = &mut server.data;
+        let data = &mut world.servers.at_mut(node).data;
         if self.has(Rule::Claim) {
             data.hints[key] = data.hints[key].or(data.claimed[key].minus(about));
             data.claimed[key] = NodeSet::EMPTY;
         } else {
             data.hints[key] = data.missed(key).minus(about);
-        }
-        // What a node holds that is not current may be nowhere else: the doubt stays until it is.
-        if is_current {
-            data.claimed_doubts.remove(key);
         }
         Event::Released(key, node, self.report(world, node))
     }
@@ -180,10 +174,8 @@ impl Physics {
         let server = world.servers.at_mut(node);
         let is_own = matches!(server.marker, Marker::Filling { token: marked, .. } if marked == token);
         if is_own || server.marker == Marker::Current || !self.has(Rule::OwnMark) {
-            if server.marker != Marker::Current {
-                server.marker = Marker::Current;
-                server.data.claimed_doubts = KeySet::EMPTY;
-            }
+            server.marker = Marker::Current;
+            server.data.claimed_doubts = KeySet::EMPTY;
             self.end_epoch(world, node);
         }
         Event::Marked(node, self.report(world, node))
@@ -191,13 +183,16 @@ impl Physics {
 }
 
 impl Physics {
-    /// The node has got all it missed: hints about it from before are void in each dump. One that stands in the dump and is
-    /// kept still is from the new epoch.
+    /// The node has got all it missed: the hints about it that were claimed are void, and so are those in each dump. A hint
+    /// that is kept and not claimed is from the new epoch.
     fn end_epoch(&self, world: &mut World, node: Node) {
         for server in world.servers.iter_mut().filter(|_| self.has(Rule::Epoch)) {
+            for key in self.setup.keys.iter() {
+                server.data.claimed[key].remove(node);
+            }
             let Some(dump) = server.dump else { continue };
             for key in self.setup.keys.iter() {
-                if dump.says_missed(key, node) && !server.data.says_missed(key, node) {
+                if dump.says_missed(key, node) && !server.data.hints[key].contains(node) {
                     server.void[key].insert(node);
                 }
             }

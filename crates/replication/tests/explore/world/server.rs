@@ -83,6 +83,8 @@ pub(crate) struct Server {
     pub(crate) marker: Marker,
     pub(crate) data: Data,
     pub(crate) dump: Option<Data>,
+    /// The writes that are kept by the dump.
+    pub(crate) kept: PerKey<WriteSet>,
     /// The hints in the dump whose epoch is over.
     pub(crate) void: PerKey<NodeSet>,
     /// Writes that were sent over a connection that is gone, and may still run.

@@ -82,11 +82,16 @@ impl Truth {
         is_lost
     }
 
-    /// Notes that a node has lost what is not in the value. Returns the acknowledged writes that no node has kept.
-    pub(crate) fn lost(&mut self, node: Node, rest: Value, loses: impl Fn(&Self, WriteId) -> bool) -> WriteSet {
+    /// Returns the writes that the node has kept.
+    pub(crate) fn kept_by(&self, node: Node) -> WriteSet {
+        self.writes().filter(|id| self.keepers[*id].contains(node)).collect()
+    }
+
+    /// Notes that a node has lost all but these writes. Returns the acknowledged writes that no node has kept.
+    pub(crate) fn lost(&mut self, node: Node, kept: WriteSet) -> WriteSet {
         let mut gone = WriteSet::default();
         for id in WriteId::all(self.n_writes) {
-            if !self.covers(rest, id) || loses(self, id) {
+            if !kept.contains(id) {
                 self.keepers[id].remove(node);
             }
             if self.keepers[id].is_empty() && self.acknowledged.contains(id) {
