@@ -151,7 +151,9 @@ impl Step<'_> {
 
     /// Returns whether what the takers hold now is what the write was to build on.
     fn counts(&self, key: Key, call: &Call) -> bool {
-        call.kind == Kind::Whole || !self.setup.has(Rule::Held) || !self.state.entitled(self.setup, key, call.took).is_empty()
+        call.kind == Kind::Whole
+            || !self.setup.has(Rule::Held)
+            || !self.state.entitled(self.setup, key, call.took).is_empty()
     }
 
     fn end_write(&mut self, key: Key, call: &Call) {

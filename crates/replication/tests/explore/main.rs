@@ -3,4 +3,9 @@
 mod search;
 mod world;
 
-mod alone;
+mod claims;
+
+mod counterexamples;
+mod faults;
+mod mutations;
+mod pairs;

@@ -112,7 +112,9 @@ impl Search {
         let mut has_inner = false;
         for (choice, next) in nexts.list.iter().enumerate() {
             match next.told {
-                Some(Told::Needless) => (self.n_told, self.n_needless) = (self.n_told + 1, self.n_needless + 1),
+                Some(Told::Needless) => {
+                    (self.n_told, self.n_needless) = (self.n_told + 1, self.n_needless + 1)
+                }
                 Some(Told::Real) => self.n_told += 1,
                 None => {}
             }

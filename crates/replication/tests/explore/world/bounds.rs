@@ -2,6 +2,7 @@
 
 use redisdb_replication::KeySet;
 use redisdb_replication::NodeSet;
+use redisdb_replication::Rule;
 use redisdb_replication::Rules;
 use redisdb_replication::Setup;
 
@@ -65,15 +66,17 @@ pub(crate) struct Bounds {
     pub(crate) strict_reads: bool,
     /// Whether a conflict is a violation where one node holds all that was acknowledged.
     pub(crate) needless_is_bad: bool,
+    /// Whether a conflict is a violation where no node holds all that was acknowledged.
+    pub(crate) real_is_bad: bool,
     /// The number of states after which the search is cut off.
     pub(crate) limit: usize,
 }
 
 impl Bounds {
     /// Two nodes, one key, two writes by either client, no fault.
-    pub(crate) fn new(n_nodes: usize) -> Self {
+    fn smallest() -> Self {
         Self {
-            n_nodes,
+            n_nodes: 2,
             n_keys: 1,
             n_takers: 1,
             rules: Rules::ALL,
@@ -85,8 +88,73 @@ impl Bounds {
             strict_older: false,
             strict_reads: false,
             needless_is_bad: false,
+            real_is_bad: false,
             limit: 40_000_000,
         }
+    }
+
+    /// Reads bounds as they are written in the table: `--nodes 3 --cut 1`.
+    pub(crate) fn parse(line: &str) -> Result<Self, String> {
+        let mut bounds = Self::smallest();
+        let mut words = line.split_whitespace().peekable();
+        while let Some(word) = words.next() {
+            let value = words.next_if(|next| !next.starts_with("--"));
+            let known = match value {
+                None => bounds.assume(word),
+                Some(name) if word == "--without" => bounds.leave_out(name),
+                Some(value) => value.parse().is_ok_and(|count| bounds.count(word, count)),
+            };
+            if !known {
+                return Err(format!("what is {word} {}?", value.unwrap_or_default()));
+            }
+        }
+        Ok(bounds)
+    }
+
+    fn assume(&mut self, what: &str) -> bool {
+        match what {
+            "--whole" => self.kinds = Kinds::Whole,
+            "--relative" => self.kinds = Kinds::Relative,
+            "--no-zombies" => self.with_zombies = false,
+            "--late-any" => self.late_any = true,
+            "--strict-older" => self.strict_older = true,
+            "--strict-reads" => self.strict_reads = true,
+            "--needless-is-bad" => self.needless_is_bad = true,
+            "--real-is-bad" => self.real_is_bad = true,
+            _ => return false,
+        }
+        true
+    }
+
+    fn leave_out(&mut self, name: &str) -> bool {
+        let rule = Rule::ALL.into_iter().find(|rule| format!("{rule:?}").eq_ignore_ascii_case(name));
+        self.rules = rule.map_or(self.rules, |rule| self.rules.without(rule));
+        rule.is_some()
+    }
+
+    fn count(&mut self, what: &str, count: u8) -> bool {
+        let budget = &mut self.budget;
+        match what {
+            "--nodes" => self.n_nodes = count.into(),
+            "--keys" => self.n_keys = count.into(),
+            "--takers" => self.n_takers = count.into(),
+            "--writers" => self.n_writers = count.into(),
+            "--limit" => self.limit = usize::from(count) * 1_000_000,
+            "--write" => budget.write = count,
+            "--cut" => budget.cut = count,
+            "--stop" => budget.stop = count,
+            "--same" => budget.same = count,
+            "--kept" => budget.kept = count,
+            "--empty" => budget.empty = count,
+            "--older" => (budget.dump, budget.older) = (count, count),
+            "--flush" => budget.flush = count,
+            "--die" => budget.die = count,
+            "--drop" => budget.drop = count,
+            "--pause" => budget.pause = count,
+            "--expire" => budget.expire = count,
+            _ => return false,
+        }
+        true
     }
 
     pub(crate) fn setup(&self) -> Setup {

@@ -104,7 +104,8 @@ impl Physics {
             nexts.push_from_outside(next, Act::Saves(node));
         }
         let mut next = *world;
-        if let Some(dump) = world.servers.at(node).dump.filter(|_| may_lose && spend(&mut next.budget.older)) {
+        if let Some(dump) = world.servers.at(node).dump.filter(|_| may_lose && spend(&mut next.budget.older))
+        {
             self.restart_older(&mut next, node, dump);
             nexts.push_from_outside(next, Act::RestartsOlder(node));
         }

@@ -60,12 +60,16 @@ impl fmt::Display for Act {
             Self::Stops(node) => write!(f, "n{} stops", n(node)),
             Self::Continues(node) => write!(f, "n{} continues", n(node)),
             Self::RestartsSame(node) => write!(f, "n{} is restarted with its data", n(node)),
-            Self::RestartsKept(node) => write!(f, "n{} is restarted and proves that it lost nothing", n(node)),
+            Self::RestartsKept(node) => {
+                write!(f, "n{} is restarted and proves that it lost nothing", n(node))
+            }
             Self::RestartsEmpty(node) => write!(f, "n{} is restarted empty", n(node)),
             Self::RestartsOlder(node) => write!(f, "n{} is restarted with its dump", n(node)),
             Self::Saves(node) => write!(f, "n{} saves a dump", n(node)),
             Self::IsFlushed(node) => write!(f, "n{} is flushed by somebody else", n(node)),
-            Self::RunsLate(node, key, id) => write!(f, "n{} runs write {} of k{} late", n(node), id.0, k(key)),
+            Self::RunsLate(node, key, id) => {
+                write!(f, "n{} runs write {} of k{} late", n(node), id.0, k(key))
+            }
             Self::NeverRuns(node, key, id) => {
                 write!(f, "write {} of k{} dies on its way to n{}", id.0, k(key), n(node))
             }

@@ -70,9 +70,8 @@ impl Physics {
         let mut next = *world;
         next.client_mut(who).work = None;
         let act = Act::Works(who, node, effect);
-        let is_refused = token_of(effect).is_some_and(|token| {
-            token < world.servers.at(node).data.token && self.has(Rule::FencingToken)
-        });
+        let is_refused = token_of(effect)
+            .is_some_and(|token| token < world.servers.at(node).data.token && self.has(Rule::FencingToken));
         let done = match is_refused {
             true => Event::Superseded.into(),
             false => self.run_work(&mut next, who, effect),
@@ -82,9 +81,15 @@ impl Physics {
             return;
         }
         let told = self.feed(&mut next, who, done.event);
-        if told == Some(Told::Needless) && self.bounds.needless_is_bad {
-            let what = "N: a conflict is told although one node holds all that was acknowledged".to_owned();
-            nexts.violation = Some(Violation { what, act });
+        let what = match told {
+            Some(Told::Needless) if self.bounds.needless_is_bad => {
+                "N: a conflict is told although one node holds all that was acknowledged"
+            }
+            Some(Told::Real) if self.bounds.real_is_bad => "C: no node holds all that was acknowledged",
+            _ => "",
+        };
+        if !what.is_empty() {
+            nexts.violation = Some(Violation { what: what.to_owned(), act });
             return;
         }
         nexts.list.push(Next { world: next, act, is_from_outside: false, told });
@@ -143,7 +148,10 @@ impl Physics {
         let is_undone = |id| has(id) && !truth.covers(value, id);
         if let Some(id) = truth.acknowledged.iter().find(|id| is_undone(*id)) {
             let (n, s) = (node.idx(), source.idx());
-            return Some(format!("S3: n{s} lacks the acknowledged write {}, and is copied to n{n} that has it", id.0));
+            return Some(format!(
+                "S3: n{s} lacks the acknowledged write {}, and is copied to n{n} that has it",
+                id.0
+            ));
         }
         let data = &mut world.servers.at_mut(node).data;
         data.values[key] = value;
@@ -152,9 +160,8 @@ impl Physics {
         self.changed(world, node, key);
         let truth = &world.truth[key];
         let members = self.setup.members;
-        let is_nowhere = |id| {
-            members.iter().all(|other| !truth.covers(world.servers.at(other).data.values[key], id))
-        };
+        let is_nowhere =
+            |id| members.iter().all(|other| !truth.covers(world.servers.at(other).data.values[key], id));
         let gone = truth.acknowledged.iter().find(|id| is_nowhere(*id))?;
         Some(format!("S1: the acknowledged write {} of k{} is on no node any more", gone.0, key.idx()))
     }

@@ -154,40 +154,22 @@ impl Physics {
         server.marker == Marker::Current && !is_behind && !lacks
     }
 
-    /// A client reads at once, from one node after the other until it has an answer.
+    /// A client reads at once. What it is told must be right, and it must be told something where it can be.
     fn read(&self, world: &World, who: Who, key: Key, nexts: &mut Nexts) {
         let mut next = *world;
-        let mut event = Event::Read(key);
-        let mut last = None;
-        // Each node is asked at most twice: alone, and when all are asked.
-        for _ in 0..8 {
-            let state = &mut next.client_mut(who).state;
-            let effects = step(&self.setup, state, event);
-            match effects.last() {
-                Some(Effect::Read(key, node)) => {
-                    let server = next.servers.at(*node);
-                    if !server.is_running || !next.client(who).is_linked(*node) {
-                        // It waits until the node is given up: another step.
-                        return;
-                    }
-                    let value = server.data.values[*key];
-                    last = Some((*node, value));
-                    let digest = value.digest(next.truth[*key].whole);
-                    event = Event::Answered(*key, *node, digest, self.pushed(&next, *node));
-                }
-                Some(Effect::AnswerRead(..)) => break,
-                _ => {
-                    last = None;
-                    break;
-                }
-            }
+        let Some(answer) = self.ask(&mut next, who, key) else { return };
+        let act = Act::Reads(who, key, answer.map(|(node, _)| node));
+        let wrong = match answer {
+            Some((_, value)) => self.wrong_answer(&next, who, key, value),
+            None => self.could_be_answered(world, who, key).then(|| {
+                format!("R: {who} is told that k{} is unavailable though all hold the same", key.idx())
+            }),
+        };
+        if let Some(what) = wrong {
+            nexts.violation = Some(Violation { what, act });
+            return;
         }
-        let act = Act::Reads(who, key, last.map(|(node, _)| node));
-        if let Some((_, value)) = last {
-            if let Some(what) = self.wrong_answer(&next, who, key, value) {
-                nexts.violation = Some(Violation { what, act });
-                return;
-            }
+        if let Some((_, value)) = answer {
             let truth = &next.truth[key];
             let counts = |id: &WriteId| self.bounds.strict_reads || truth.acknowledged.contains(*id);
             let read = value.writes().filter(counts).collect();
@@ -199,8 +181,57 @@ impl Physics {
         }
     }
 
+    /// Asks one node after the other, until there is an answer or none can be given. Returns nothing if a node does not
+    /// answer: then it has to be given up first, which is another step.
+    fn ask(&self, world: &mut World, who: Who, key: Key) -> Option<Option<(Node, Value)>> {
+        let mut event = Event::Read(key);
+        let mut answer: Option<(Node, Value)> = None;
+        loop {
+            let effects = step(&self.setup, &mut world.client_mut(who).state, event);
+            let node = match effects.last() {
+                Some(Effect::Read(_, node)) => *node,
+                Some(Effect::AnswerRead(..)) => return Some(answer),
+                _ => return Some(None),
+            };
+            let server = world.servers.at(node);
+            if !server.is_running || !world.client(who).is_linked(node) {
+                return None;
+            }
+            let (value, truth) = (server.data.values[key], &world.truth[key]);
+            let digest = value.digest(truth.whole);
+            // Of values that cannot be told apart, the one that was acknowledged counts.
+            let known = world.client(who).known[key];
+            let is_as_good = |before: &Value| {
+                before.digest(truth.whole) == digest && truth.lacks(*before, known).is_none()
+            };
+            let before = answer.map(|(_, before)| before).filter(is_as_good);
+            answer = Some((node, before.unwrap_or(value)));
+            event = Event::Answered(key, node, digest, self.pushed(world, node));
+        }
+    }
+
+    /// Returns whether all nodes hold the same, none is known to be behind or to have lost its data, and the client has heard so.
+    fn could_be_answered(&self, world: &World, who: Who, key: Key) -> bool {
+        let client = world.client(who);
+        let digest = |node| world.servers.at(node).data.values[key].digest(world.truth[key].whole);
+        let is_plain = |node| {
+            let server = world.servers.at(node);
+            let report = self.report(world, node);
+            server.is_running
+                && client.is_linked(node)
+                && !client.state.is_news(&self.setup, node, &report)
+                && !report.standing.is_emptied()
+                && report.missed[key].is_empty()
+                && digest(node) == digest(Node::FIRST)
+        };
+        client.state.behind(&self.setup, key).is_empty() && self.setup.members.iter().all(is_plain)
+    }
+
     fn wrong_answer(&self, world: &World, who: Who, key: Key, value: Value) -> Option<String> {
         let known = world.client(who).known[key];
+        if let Some(id) = value.writes().find(|id| value.has_twice(*id)) {
+            return Some(format!("S2: {who} reads {value}, where write {} was applied twice", id.0));
+        }
         let id = world.truth[key].lacks(value, known)?;
         Some(match value {
             Value::MISSING => format!("S2: {who} is told 'missing' though it knew of write {}", id.0),
