@@ -1,1 +1,29 @@
+//! What the rules cannot hold: each combination of faults that breaks a promise, in a user's words.
 
+use super::claims::breaks;
+
+/// K1: a request hangs longer than any timeout, and meanwhile a node is emptied: a counter may be increased twice.
+#[test]
+fn a_request_that_hangs_while_a_node_is_emptied_may_count_twice() {
+    breaks("--cut 1 --flush 1 --writers 1 --late-any", "S2");
+}
+
+/// K2: a node takes a write that others miss, saves its dump before the late hint comes, and is restarted from that dump: the
+/// write is lost.
+#[test]
+fn a_dump_between_a_write_and_its_late_hint_may_lose_the_write() {
+    breaks("--cut 1 --older 1 --write 1 --writers 1 --strict-older", "S3");
+}
+
+/// K3: a value that was read before its write was acknowledged may be missing in a later read.
+#[test]
+fn a_value_that_was_read_before_it_was_acknowledged_may_not_be_read_again() {
+    breaks("--cut 1 --strict-reads", "S2");
+}
+
+/// K4: three faults in one outage. A node missed a write, the second one took it but is out of reach, and the third one, which
+/// alone keeps the hint, is emptied: the write is not read.
+#[test]
+fn three_faults_in_one_outage_may_hide_a_write() {
+    breaks("--nodes 3 --cut 1 --flush 1 --stop 1 --write 1 --writers 1 --whole --no-zombies", "S2");
+}

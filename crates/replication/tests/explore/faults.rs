@@ -1,10 +1,46 @@
-//! Each class of faults alone: two nodes and two keys, and three nodes.
+//! Each class of faults alone: two nodes and two writes; two keys; three nodes.
 
 use super::claims::holds;
 
+/// The classes of faults that are explored alone and in pairs.
+pub(crate) const FAULTS: [&str; 10] =
+    ["cut", "stop", "same", "empty", "older", "flush", "die", "drop", "pause", "expire"];
+
 #[test]
 fn nothing_goes_wrong_without_a_fault() {
-    holds("");
-    holds("--nodes 3 --write 3");
+    holds("--write 3");
     holds("--keys 2 --write 3");
+    holds("--nodes 3 --write 3 --keys 2");
+}
+
+#[test]
+fn each_fault_alone_breaks_nothing_on_two_nodes_with_two_writes_of_one_key() {
+    for fault in FAULTS {
+        holds(&format!("--{fault} 1"));
+    }
+}
+
+#[test]
+fn each_fault_alone_breaks_nothing_on_two_nodes_with_two_keys() {
+    for fault in FAULTS {
+        holds(&format!("--keys 2 --{fault} 1 --writers 1 --no-zombies"));
+    }
+}
+
+#[test]
+fn each_fault_alone_breaks_nothing_on_three_nodes_with_a_write() {
+    for fault in FAULTS {
+        holds(&format!("--nodes 3 --{fault} 1 --write 1"));
+    }
+}
+
+#[test]
+fn a_majority_of_takers_holds_too() {
+    holds("--takers 2 --cut 1");
+    holds("--nodes 3 --takers 2 --cut 1 --write 1");
+}
+
+#[test]
+fn a_server_that_proves_that_it_lost_nothing_is_current_at_once_and_costs_no_conflict() {
+    holds("--kept 2 --needless-is-bad --real-is-bad");
 }

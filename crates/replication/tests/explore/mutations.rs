@@ -1,4 +1,53 @@
 //! What each rule is for: without it, something goes wrong where nothing does with it.
+//!
+//! `S1` is a lost write, `S2` a stale or false answer, `S3` a copy from a node that lacks what it overwrites, `L` an end that is
+//! never reached, `R` an answer that is not given, `C` a conflict of acknowledged writes, `N` a conflict without a need.
+
+use redisdb_replication::Rule;
 
 use super::claims::breaks;
 use super::claims::holds;
+
+/// Bounds within which a rule is needed, and what goes wrong without it.
+const NEEDED: [(Rule, &str, &str); 28] = [
+    (Rule::Restarted, "--older 1", "S2"),
+    (Rule::Emptied, "--flush 1", "S2"),
+    (Rule::Held, "--cut 2 --relative --writers 1 --real-is-bad", "C"),
+    (Rule::Deadline, "--pause 1 --cut 1 --writers 1", "S"),
+    (Rule::Block, "--older 1 --stop 1 --write 1", "S3"),
+    (Rule::LateHint, "--cut 1", "S2"),
+    (Rule::SameTaker, "--cut 1 --older 1 --write 1", "S3"),
+    (Rule::Fence, "--cut 1", "S2"),
+    (Rule::Gate, "--nodes 3 --cut 1 --stop 1 --write 1 --writers 1 --no-zombies", "S2"),
+    (Rule::Push, "--flush 1", "S2"),
+    (Rule::Memory, "--nodes 3 --cut 1 --flush 1 --write 1 --whole --no-zombies", "S2"),
+    (Rule::Agreement, "--same 2 --write 1", "R"),
+    (Rule::AllInSight, "--nodes 3 --cut 1 --flush 1 --write 1 --whole --no-zombies", "S2"),
+    (Rule::AllKeys, "--keys 2 --older 1 --write 1", "S2"),
+    (Rule::Claim, "--cut 1", "S2"),
+    (Rule::Quiet, "--cut 1", "S3"),
+    (Rule::Still, "--cut 1", "S3"),
+    (Rule::LookedAt, "--write 3 --cut 1 --no-zombies", "S2"),
+    (Rule::CompareAndSet, "--cut 1", "S3"),
+    (Rule::Mutual, "--cut 2 --relative --writers 1", "S"),
+    (Rule::Heir, "--cut 1 --same 1 --write 1 --needless-is-bad", "N"),
+    (Rule::Doubt, "--stop 1 --older 1 --writers 1 --no-zombies --whole", "S3"),
+    (Rule::LateDoubt, "--cut 1 --older 1 --relative --no-zombies", "S"),
+    (Rule::Epoch, "--stop 1 --older 1 --writers 1 --no-zombies --whole", "S3"),
+    (Rule::SeenEqual, "--cut 1", "S2"),
+    (Rule::OwnMark, "--flush 1", "S2"),
+    (Rule::FencingToken, "--expire 1 --cut 1 --write 1", "S2"),
+    (Rule::Feed, "", "L"),
+];
+
+fn check(rule: Rule) {
+    let (_, line, expected) = NEEDED.into_iter().find(|needed| needed.0 == rule).unwrap();
+    breaks(&format!("{line} --without {rule:?}"), expected);
+}
+
+#[test]
+fn each_rule_is_needed() {
+    for rule in Rule::ALL {
+        check(rule);
+    }
+}
