@@ -162,7 +162,14 @@ impl Step<'_> {
         self.go_on(pass, Stage::Releasing(todo));
         match (todo.first(), self.state.repair.lease) {
             (Some(node), Some(token)) => self.emit(Effect::Release { node, key, about: set, token }),
-            _ => self.state.repair.pass = None,
+            _ => self.end_equal_pass(),
+        }
+    }
+
+    fn end_equal_pass(&mut self) {
+        self.state.repair.pass = None;
+        if self.all_current(self.setup.members) {
+            self.state.repair.compared = KeySet::EMPTY;
         }
     }
 

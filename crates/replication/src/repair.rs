@@ -105,31 +105,31 @@ impl Step<'_> {
         are_two && are_known && are_all
     }
 
-    fn all_current(&self, set: NodeSet) -> bool {
+    pub(crate) fn all_current(&self, set: NodeSet) -> bool {
         set.iter().all(|node| self.state.standings[node] == Standing::Current)
     }
 
     /// A key was seen equal everywhere: returns the nodes that are to be made current, under their next epoch.
     ///
-    /// Those are the nodes that were filled, after the last key; and each node that was behind or has a doubt, if this key
-    /// was the last one that it was behind for.
+    /// Those are the nodes that were filled, after the last key; and each node that was behind for this key or has a doubt. Of
+    /// neither may another key be missed.
     pub(crate) fn to_renew(&mut self, pass: &Pass) -> NodeSet {
-        let repair = &mut self.state.repair;
-        repair.compared.insert(pass.key);
-        let are_all = self.setup.keys.is_subset(repair.compared);
-        if are_all {
-            repair.compared = KeySet::EMPTY;
-        }
+        self.state.repair.compared.insert(pass.key);
         if pass.set != self.setup.members && self.setup.has(Rule::AllInSight) {
             return NodeSet::EMPTY;
         }
         let is_current = |node: &Node| self.state.standings[*node] == Standing::Current;
         let current: NodeSet = pass.set.iter().filter(is_current).collect();
-        let filled = pass.set.minus(current);
+        let are_all = self.setup.keys.is_subset(self.state.repair.compared) || !self.setup.has(Rule::AllKeys);
+        let filled = if are_all { pass.set.minus(current) } else { NodeSet::EMPTY };
         let was_behind = pass.set.iter().fold(pass.doubted, |all, node| all.or(pass.said[node]));
-        let others = self.setup.keys.iter().filter(|key| *key != pass.key);
-        let others = others.fold(NodeSet::EMPTY, |all, key| all.or(self.state.behind(self.setup, key)));
-        let renewed = current.and(was_behind).minus(others);
-        if are_all || !self.setup.has(Rule::AllKeys) { filled.or(renewed) } else { renewed }
+        filled.or(current.and(was_behind)).minus(self.behind_for_others(pass.key))
+    }
+
+    /// Returns the nodes that have missed another key than this one.
+    fn behind_for_others(&self, key: Key) -> NodeSet {
+        let others =
+            self.setup.keys.iter().filter(|other| *other != key && self.setup.has(Rule::NoOtherHint));
+        others.fold(NodeSet::EMPTY, |all, other| all.or(self.state.behind(self.setup, other)))
     }
 }

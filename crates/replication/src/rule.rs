@@ -63,6 +63,10 @@ pub enum Rule {
     ///
     /// Without it, the first key that is equal makes the whole node readable.
     AllKeys,
+    /// A node becomes current, and an epoch of it ends, only when no hint about it is left for any other key.
+    ///
+    /// Without it, a key that was written after it was compared is missing there, and its hint is void.
+    NoOtherHint,
     /// A repair takes the hints of a key into its own hands before it looks, and drops only those.
     ///
     /// Without it, the hint of a write that came after the look is dropped too.
@@ -126,7 +130,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which a call meets them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Restarted,
         Self::Emptied,
         Self::Held,
@@ -141,6 +145,7 @@ impl Rule {
         Self::Agreement,
         Self::AllInSight,
         Self::AllKeys,
+        Self::NoOtherHint,
         Self::Claim,
         Self::Quiet,
         Self::Still,

@@ -5,7 +5,7 @@ use super::claims::breaks;
 /// K1: a request hangs longer than any timeout, and meanwhile a node is emptied: a counter may be increased twice.
 #[test]
 fn a_request_that_hangs_while_a_node_is_emptied_may_count_twice() {
-    breaks("--cut 1 --flush 1 --writers 1 --late-any", "S2");
+    breaks("--cut 1 --flush 1 --writers 1 --late-any --relative", "S2");
 }
 
 /// K2: a node takes a write that others miss, saves its dump before the late hint comes, and is restarted from that dump: the
@@ -25,5 +25,5 @@ fn a_value_that_was_read_before_it_was_acknowledged_may_not_be_read_again() {
 /// alone keeps the hint, is emptied: the write is not read.
 #[test]
 fn three_faults_in_one_outage_may_hide_a_write() {
-    breaks("--nodes 3 --cut 1 --flush 1 --stop 1 --write 1 --writers 1 --whole --no-zombies", "S2");
+    breaks("--nodes 3 --cut 1 --flush 1 --stop 1 --write 1 --writers 1 --relative --no-zombies", "S2");
 }

@@ -6,10 +6,9 @@
 use redisdb_replication::Rule;
 
 use super::claims::breaks;
-use super::claims::holds;
 
 /// Bounds within which a rule is needed, and what goes wrong without it.
-const NEEDED: [(Rule, &str, &str); 28] = [
+const NEEDED: [(Rule, &str, &str); 29] = [
     (Rule::Restarted, "--older 1", "S2"),
     (Rule::Emptied, "--flush 1", "S2"),
     (Rule::Held, "--cut 2 --relative --writers 1 --real-is-bad", "C"),
@@ -24,18 +23,19 @@ const NEEDED: [(Rule, &str, &str); 28] = [
     (Rule::Agreement, "--same 2 --write 1", "R"),
     (Rule::AllInSight, "--nodes 3 --cut 1 --flush 1 --write 1 --whole --no-zombies", "S2"),
     (Rule::AllKeys, "--keys 2 --older 1 --write 1", "S2"),
+    (Rule::NoOtherHint, "--keys 2 --same 1 --writers 1 --no-zombies", "S2"),
     (Rule::Claim, "--cut 1", "S2"),
     (Rule::Quiet, "--cut 1", "S3"),
     (Rule::Still, "--cut 1", "S3"),
     (Rule::LookedAt, "--write 3 --cut 1 --no-zombies", "S2"),
     (Rule::CompareAndSet, "--cut 1", "S3"),
-    (Rule::Mutual, "--cut 2 --relative --writers 1", "S"),
+    (Rule::Mutual, "--cut 2 --relative --no-zombies", "S"),
     (Rule::Heir, "--cut 1 --same 1 --write 1 --needless-is-bad", "N"),
     (Rule::Doubt, "--stop 1 --older 1 --writers 1 --no-zombies --whole", "S3"),
     (Rule::LateDoubt, "--cut 1 --older 1 --relative --no-zombies", "S"),
     (Rule::Epoch, "--stop 1 --older 1 --writers 1 --no-zombies --whole", "S3"),
     (Rule::SeenEqual, "--cut 1", "S2"),
-    (Rule::OwnMark, "--flush 1", "S2"),
+    (Rule::OwnMark, "--flush 2 --write 1", "S2"),
     (Rule::FencingToken, "--expire 1 --cut 1 --write 1", "S2"),
     (Rule::Feed, "", "L"),
 ];
