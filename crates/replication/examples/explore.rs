@@ -38,16 +38,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn explore(line: &str) -> Result<(), Box<dyn Error>> {
     let found = search(Bounds::parse(line)?);
-    let (verdict, trace) = match found.verdict {
-        Verdict::Holds => ("holds".to_owned(), Vec::new()),
-        Verdict::CutOff => ("cut off".to_owned(), Vec::new()),
-        Verdict::Violated { what, trace } => (what, trace),
-    };
-    let (n_states, seconds) = (found.n_states, found.took.as_secs_f64());
-    let (n_told, n_needless) = (found.n_told, found.n_needless);
-    println!("| `{line}` | {n_states} | {seconds:.1} | {n_told} | {n_needless} | {verdict} |");
-    for (idx, step) in trace.iter().enumerate() {
-        println!("  {:>2} {step}", idx + 1);
+    println!("| `{line}` | {found} |");
+    if let Verdict::Violated { trace, .. } = &found.verdict {
+        for (idx, step) in trace.iter().enumerate() {
+            println!("  {:>2} {step}", idx + 1);
+        }
     }
     Ok(())
 }

@@ -130,7 +130,7 @@ impl Step<'_> {
     /// All hold the same. The nodes that this proves to be whole are made current before the hints about them are dropped: who
     /// sees no hint writes without a doubt, and then no old hint may count any more.
     fn renew(&mut self, pass: Pass) {
-        let renewed = self.to_renew(&pass);
+        let renewed = self.renewable(&pass);
         self.renew_next(pass, renewed);
     }
 

@@ -113,7 +113,7 @@ impl Step<'_> {
     ///
     /// Those are the nodes that were filled, after the last key; and each node that was behind for this key or has a doubt. Of
     /// neither may another key be missed.
-    pub(crate) fn to_renew(&mut self, pass: &Pass) -> NodeSet {
+    pub(crate) fn renewable(&mut self, pass: &Pass) -> NodeSet {
         self.state.repair.compared.insert(pass.key);
         if pass.set != self.setup.members && self.setup.has(Rule::AllInSight) {
             return NodeSet::EMPTY;

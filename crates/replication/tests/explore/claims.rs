@@ -6,7 +6,9 @@ use super::search::search;
 use super::world::bounds::Bounds;
 
 fn explore(line: &str) -> Found {
-    search(Bounds::parse(line).unwrap())
+    let found = search(Bounds::parse(line).unwrap());
+    println!("| `{line}` | {found} |");
+    found
 }
 
 /// Nothing goes wrong within the bounds.

@@ -3,9 +3,14 @@
 mod search;
 mod world;
 
+#[cfg(test)]
 mod claims;
 
+#[cfg(test)]
 mod counterexamples;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod mutations;
+#[cfg(test)]
 mod pairs;

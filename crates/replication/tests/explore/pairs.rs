@@ -7,7 +7,7 @@ use super::faults::FAULTS;
 fn no_pair_of_faults_breaks_anything() {
     for (idx, one) in FAULTS.iter().enumerate() {
         for other in FAULTS.iter().skip(idx + 1) {
-            holds(&format!("--{one} 1 --{other} 1 --write 1"));
+            holds(&format!("--{one} 1 --{other} 1 --write 1 --writers 1"));
         }
     }
 }
@@ -16,13 +16,13 @@ fn no_pair_of_faults_breaks_anything() {
 fn no_fault_breaks_anything_twice() {
     // Of two clients one must live to say what is right.
     for fault in FAULTS.iter().filter(|fault| **fault != "die") {
-        holds(&format!("--{fault} 2 --write 1"));
+        holds(&format!("--{fault} 2 --write 1 --writers 1"));
     }
 }
 
 #[test]
 fn two_faults_with_three_nodes_break_nothing() {
-    holds("--nodes 3 --cut 1 --flush 1 --write 1 --whole --no-zombies");
+    holds("--nodes 3 --cut 1 --flush 1 --write 1 --writers 1 --relative --no-zombies");
 }
 
 #[test]

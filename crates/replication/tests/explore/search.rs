@@ -1,6 +1,7 @@
 //! The search: breadth first over all worlds, with the shortest way to what must not happen.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::time::Duration;
@@ -31,6 +32,19 @@ pub(crate) enum Verdict {
     CutOff,
     /// This must not happen, and this is the shortest way to it.
     Violated { what: String, trace: Vec<String> },
+}
+
+impl fmt::Display for Found {
+    /// The cells of a row of the table: states, seconds, told, needless, verdict.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match &self.verdict {
+            Verdict::Holds => "holds",
+            Verdict::CutOff => "cut off",
+            Verdict::Violated { what, .. } => what,
+        };
+        let Self { n_states, n_told, n_needless, took, .. } = self;
+        write!(f, "{n_states} | {:.1} | {n_told} | {n_needless} | {verdict}", took.as_secs_f64())
+    }
 }
 
 /// Goes through all worlds within the bounds.
