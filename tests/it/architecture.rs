@@ -9,8 +9,9 @@ const PAGE: &str = "docs/architecture.md";
 const HEADING: &str = "## The map of all files\n";
 const BLESS: &str = "REDISDB_BLESS=1 cargo test -p redisdb-tests architecture";
 /// The folders of the map, in its order, from the lowest layer to the highest.
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 10] = [
     "crates/hashring/src",
+    "crates/replication/src",
     "crates/node/src",
     "crates/cluster/src",
     "crates/cache/src",
