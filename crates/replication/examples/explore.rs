@@ -2,12 +2,15 @@
 //!
 //! ```sh
 //! cargo run --release -p redisdb-replication --example explore -- --nodes 3 --cut 1
+//! cargo run --release -p redisdb-replication --example explore -- --walks 10000 --nodes 3 --keys 2 --cut 1 --same 1
 //! cargo run --release -p redisdb-replication --example explore -- --done rows.md < list.txt   # a row for each line not in it
 //! ```
 #![expect(clippy::print_stdout, reason = "it tells what it found")]
 
 #[path = "../tests/explore/search.rs"]
 mod search;
+#[path = "../tests/explore/walk.rs"]
+mod walk;
 #[path = "../tests/explore/world/mod.rs"]
 mod world;
 
@@ -18,6 +21,7 @@ use std::io::stdin;
 
 use search::Verdict;
 use search::search;
+use walk::walk;
 use world::bounds::Bounds;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -37,7 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn explore(line: &str) -> Result<(), Box<dyn Error>> {
-    let found = search(Bounds::parse(line)?);
+    let bounds = Bounds::parse(line)?;
+    let found = if bounds.n_walks == 0 { search(bounds) } else { walk(bounds) };
     println!("| `{line}` | {found} |");
     if let Verdict::Violated { trace, .. } = &found.verdict {
         for (idx, step) in trace.iter().enumerate() {

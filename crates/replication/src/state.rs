@@ -151,7 +151,7 @@ impl State {
     }
 
     /// Returns those of the nodes that are current and not known to be behind for any key.
-    pub(crate) fn whole(&self, setup: &Setup, among: NodeSet) -> NodeSet {
+    pub(crate) fn in_sync(&self, setup: &Setup, among: NodeSet) -> NodeSet {
         setup.keys.iter().fold(among, |left, key| self.entitled(setup, key, left))
     }
 

@@ -88,7 +88,7 @@ impl Step<'_> {
         let waiting = self.state.connected;
         let away = self.setup.members.minus(waiting);
         let in_block = if self.setup.has(Rule::Block) { away } else { NodeSet::EMPTY };
-        let doubted = waiting.minus(self.state.whole(self.setup, waiting));
+        let doubted = waiting.minus(self.state.in_sync(self.setup, waiting));
         self.state.calls[key] = Some(Call {
             kind,
             waiting,
@@ -144,7 +144,7 @@ impl Step<'_> {
     fn owes_doubt(&self, call: &Call) -> NodeSet {
         let others = call.took.minus(call.doubted);
         match self.setup.has(Rule::LateDoubt) {
-            true => others.minus(self.state.whole(self.setup, others)),
+            true => others.minus(self.state.in_sync(self.setup, others)),
             false => NodeSet::EMPTY,
         }
     }

@@ -3,10 +3,12 @@
 use super::search::Found;
 use super::search::Verdict;
 use super::search::search;
+use super::walk::walk;
 use super::world::bounds::Bounds;
 
 fn explore(line: &str) -> Found {
-    let found = search(Bounds::parse(line).unwrap());
+    let bounds = Bounds::parse(line).unwrap();
+    let found = if bounds.n_walks == 0 { search(bounds) } else { walk(bounds) };
     println!("| `{line}` | {found} |");
     found
 }

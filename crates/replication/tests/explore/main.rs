@@ -1,6 +1,7 @@
 //! The rules of a copy, explored: within the bounds that a test names, whatever happens in whatever order.
 
 mod search;
+mod walk;
 mod world;
 
 #[cfg(test)]
@@ -14,3 +15,5 @@ mod faults;
 mod mutations;
 #[cfg(test)]
 mod pairs;
+#[cfg(test)]
+mod walks;

@@ -68,6 +68,8 @@ pub(crate) struct Bounds {
     pub(crate) needless_is_bad: bool,
     /// Whether a conflict is a violation where no node holds all that was acknowledged.
     pub(crate) real_is_bad: bool,
+    /// How many walks are drawn by lot; with none all worlds are gone through.
+    pub(crate) n_walks: u32,
     /// The number of states after which the search is cut off.
     pub(crate) limit: usize,
 }
@@ -89,6 +91,7 @@ impl Bounds {
             strict_reads: false,
             needless_is_bad: false,
             real_is_bad: false,
+            n_walks: 0,
             limit: 40_000_000,
         }
     }
@@ -102,6 +105,7 @@ impl Bounds {
             let known = match value {
                 None => bounds.assume(word),
                 Some(name) if word == "--without" => bounds.leave_out(name),
+                Some(value) if word == "--walks" => value.parse().map(|n| bounds.n_walks = n).is_ok(),
                 Some(value) => value.parse().is_ok_and(|count| bounds.count(word, count)),
             };
             if !known {

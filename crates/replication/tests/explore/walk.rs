@@ -1,0 +1,84 @@
+//! Random walks: what happens is drawn by lot, for bounds that are too large to go through.
+
+use std::time::Instant;
+
+use super::search::Found;
+use super::search::Verdict;
+use super::world::Next;
+use super::world::Nexts;
+use super::world::Physics;
+use super::world::Told;
+use super::world::bounds::Bounds;
+
+/// After so many steps nothing comes from outside any more.
+const N_STEPS: usize = 120;
+/// A walk that has not come to rest after so many steps more is given up.
+const N_STEPS_TO_REST: usize = 5_000;
+
+/// Walks as often as the bounds say, each time from the world at rest until nothing happens any more.
+pub(crate) fn walk(bounds: Bounds) -> Found {
+    let began = Instant::now();
+    let physics = Physics::new(bounds);
+    let mut found =
+        Found { n_states: 0, n_told: 0, n_needless: 0, took: began.elapsed(), verdict: Verdict::Holds };
+    for seed in 0..u64::from(bounds.n_walks) {
+        let mut walk = Walk { physics, lot: Lot::new(seed), trace: Vec::new(), found: &mut found };
+        if let Err(what) = walk.run() {
+            let trace = walk.trace;
+            found.verdict = Verdict::Violated { what: format!("{what} (walk {seed})"), trace };
+            break;
+        }
+    }
+    Found { took: began.elapsed(), ..found }
+}
+
+struct Walk<'a> {
+    physics: Physics,
+    lot: Lot,
+    trace: Vec<String>,
+    found: &'a mut Found,
+}
+
+impl Walk<'_> {
+    fn run(&mut self) -> Result<(), String> {
+        let mut world = self.physics.at_rest();
+        let mut nexts = Nexts::default();
+        for n_steps in 0..N_STEPS + N_STEPS_TO_REST {
+            self.physics.nexts(&world, &mut nexts);
+            if let Some(violation) = nexts.violation.take() {
+                self.trace.push(violation.act.to_string());
+                self.trace.push(format!("then: {world}"));
+                return Err(violation.what);
+            }
+            let may_come = |next: &&Next| n_steps < N_STEPS || !next.is_from_outside;
+            let Some(next) = self.lot.draw(nexts.list.iter().filter(may_come)) else {
+                let fault = self.physics.fault_at_rest(&world);
+                self.trace.push(format!("then: {world}"));
+                return fault.map_or(Ok(()), Err);
+            };
+            self.trace.push(next.act.to_string());
+            self.found.n_states += 1;
+            self.found.n_told += usize::from(next.told.is_some());
+            self.found.n_needless += usize::from(next.told == Some(Told::Needless));
+            world = next.world;
+        }
+        Err("L: no rest was reached".to_owned())
+    }
+}
+
+/// Draws by lot (xorshift).
+struct Lot(u64);
+
+impl Lot {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn draw<'a>(&mut self, among: impl Iterator<Item = &'a Next> + Clone) -> Option<&'a Next> {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let n_choices = among.clone().count();
+        among.clone().nth((self.0 >> 33) as usize % n_choices.max(1))
+    }
+}
