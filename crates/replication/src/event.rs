@@ -98,8 +98,8 @@ pub enum Event {
     Due(Key),
     /// A node has handed over its hints and has shown the key.
     Claimed(Claimed),
-    /// The source shows the key once more, with its whole state.
-    Fetched(Key, Digest),
+    /// The source shows the key once more, with its whole state, and what its marker says.
+    Fetched(Key, Digest, Standing),
     /// A node was to take over the state that was fetched. It has, or something else was there.
     Put(Key, Node),
     /// A node has dropped the claimed hints of the key, and says what it holds now.

@@ -4,6 +4,7 @@ use crate::effect::Effect;
 use crate::event::Claimed;
 use crate::event::Digest;
 use crate::event::Report;
+use crate::event::Standing;
 use crate::key::Key;
 use crate::key::KeySet;
 use crate::node::Node;
@@ -100,9 +101,14 @@ impl Step<'_> {
     }
 
     /// The source has shown its whole state: it is copied, if it is the one that was looked at.
-    pub(crate) fn fetched(&mut self, key: Key, digest: Digest) {
+    pub(crate) fn fetched(&mut self, key: Key, digest: Digest, standing: Standing) {
         let Some((pass, Stage::Fetching(source, behind))) = self.pass_of(key) else { return };
-        if digest != pass.seen[source] && self.setup.has(Rule::LookedAt) {
+        // Since it was claimed the source is current, or carries the mark of this lease.
+        let has_lost_its_marker = matches!(standing, Standing::Empty | Standing::Restarted);
+        let is_another = digest != pass.seen[source];
+        if is_another && self.setup.has(Rule::LookedAt)
+            || has_lost_its_marker && self.setup.has(Rule::SameSource)
+        {
             return self.end_pass(key);
         }
         self.put_next(pass, source, behind);

@@ -83,6 +83,10 @@ pub enum Rule {
     ///
     /// Without it, a write that is still on its way to the target is copied there, and then applied once more.
     LookedAt,
+    /// What is copied comes from a source that still carries the marker that it had when it was looked at.
+    ///
+    /// Without it, a counter of 1 that was flushed and increased to 1 again passes for the one that was looked at.
+    SameSource,
     /// A copy replaces only what was seen at the target.
     ///
     /// Without it, a write that reached all nodes after the look is overwritten on one of them.
@@ -130,7 +134,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which a call meets them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Restarted,
         Self::Emptied,
         Self::Held,
@@ -150,6 +154,7 @@ impl Rule {
         Self::Quiet,
         Self::Still,
         Self::LookedAt,
+        Self::SameSource,
         Self::CompareAndSet,
         Self::Mutual,
         Self::Heir,

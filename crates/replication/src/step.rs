@@ -59,7 +59,7 @@ impl Step<'_> {
             Event::Quiet(key) => self.begin_pass(key),
             Event::Due(key) => self.due(key),
             Event::Claimed(claimed) => self.claimed(&claimed),
-            Event::Fetched(key, digest) => self.fetched(key, digest),
+            Event::Fetched(key, digest, standing) => self.fetched(key, digest, standing),
             Event::Put(key, node) => self.put(key, node),
             Event::Released(key, node, report) => self.released(key, node, &report),
             Event::Marked(node, report) => {

@@ -8,7 +8,7 @@ use redisdb_replication::Rule;
 use super::claims::breaks;
 
 /// Bounds within which a rule is needed, and what goes wrong without it.
-const NEEDED: [(Rule, &str, &str); 29] = [
+const NEEDED: [(Rule, &str, &str); 30] = [
     (Rule::Restarted, "--older 1", "S2"),
     (Rule::Emptied, "--flush 1", "S2"),
     (Rule::Held, "--cut 2 --relative --writers 1 --real-is-bad", "C"),
@@ -28,6 +28,7 @@ const NEEDED: [(Rule, &str, &str); 29] = [
     (Rule::Quiet, "--cut 1", "S3"),
     (Rule::Still, "--cut 1", "S3"),
     (Rule::LookedAt, "--write 3 --cut 1 --no-zombies", "S2"),
+    (Rule::SameSource, "--cut 1 --flush 1 --writers 1 --relative", "S2"),
     (Rule::CompareAndSet, "--cut 1", "S3"),
     (Rule::Mutual, "--cut 2 --relative --no-zombies", "S"),
     (Rule::Heir, "--cut 1 --same 1 --write 1 --needless-is-bad", "N"),

@@ -99,9 +99,10 @@ impl Physics {
         match effect {
             Effect::Claim(key, node, token) => self.claim(world, key, node, token).into(),
             Effect::Fetch(key, node) => {
-                let value = world.servers.at(node).data.values[key];
+                let server = world.servers.at(node);
+                let (value, standing) = (server.data.values[key], server.marker.standing());
                 world.client_mut(who).fetched = value;
-                Event::Fetched(key, value.digest(world.truth[key].whole)).into()
+                Event::Fetched(key, value.digest(world.truth[key].whole), standing).into()
             }
             Effect::Put { node, key, replaces, .. } => {
                 let digest = world.servers.at(node).data.values[key].digest(world.truth[key].whole);
