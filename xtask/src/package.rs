@@ -4,8 +4,14 @@ use crate::Result;
 use crate::cargo::{cargo, read};
 
 /// The crates people depend on.
-const PUBLISHED: [&str; 6] =
-    ["redisdb-hashring", "redisdb-replication", "redisdb-node", "redisdb-cluster", "redisdb-cache", "redisdb"];
+const PUBLISHED: [&str; 6] = [
+    "redisdb-hashring",
+    "redisdb-replication",
+    "redisdb-node",
+    "redisdb-cluster",
+    "redisdb-cache",
+    "redisdb",
+];
 
 /// What serves only the development of this project.
 const DEVELOPMENT_ONLY: [&str; 6] =
