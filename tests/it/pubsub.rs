@@ -104,6 +104,21 @@ async fn a_refused_subscription_names_the_command_that_was_refused() {
 }
 
 #[tokio::test]
+async fn whoever_names_no_channel_is_told_so() {
+    let nothing: [&str; 0] = [];
+    let (servers, ring) = ring().await;
+    let copy = copy_over(&servers).await;
+    let node = Node::connect(servers[0].url()).await.unwrap();
+    assert!(node.subscribe(&nothing).await.is_err());
+    assert!(copy.subscribe(&nothing).await.is_err());
+    assert!(ring.psubscribe(&nothing).await.is_err());
+    for outcome in [ring.subscribe(&nothing).await, ring.ssubscribe(&nothing).await] {
+        let error = outcome.unwrap_err();
+        assert!(!error.may_have_executed() && error.to_string().contains("name a channel"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_reached_cannot_be_subscribed_to() {
     let mut server = Server::start().unwrap();
     let node = Node::connect(server.url()).await.unwrap();
