@@ -52,8 +52,10 @@ pub struct SweepProgress {
 #[must_use = "a sweep does nothing until it is awaited"]
 pub struct Sweep<'a, E> {
     engine: &'a Engine<E>,
-    /// What the keys of this version match that are meant; `None` for all keys of all versions.
+    /// The pattern that the keys to delete match, in this version; `None` for all keys of all versions.
     pattern: Option<String>,
+    /// The pattern that the servers are given, which finds these keys and perhaps more.
+    on_servers: Vec<u8>,
     step: u32,
     reporter: Option<Reporter<'a>>,
 }
@@ -70,7 +72,12 @@ impl<E: Scan> Engine<E> {
     }
 
     fn sweep(&self, pattern: Option<String>) -> Sweep<'_, E> {
-        Sweep { engine: self, pattern, step: STEP, reporter: None }
+        let (names, prefix) = (self.names(), &self.shared.settings.prefix);
+        let on_servers = match &pattern {
+            Some(pattern) => names.pattern(prefix, self.version, pattern),
+            None => names.pattern_of_all(prefix),
+        };
+        Sweep { engine: self, pattern, on_servers, step: STEP, reporter: None }
     }
 }
 
@@ -162,12 +169,7 @@ impl<E: Scan> Sweep<'_, E> {
     /// Makes one step. Returns the number of keys deleted, and the cursor of the next step.
     async fn step_of(&self, node: &Node, at: ScanCursor) -> Result<(u64, Option<ScanCursor>), E::Error> {
         let shared = &self.engine.shared;
-        let (names, prefix) = (self.engine.names(), &shared.settings.prefix);
-        let pattern = match &self.pattern {
-            Some(pattern) => names.pattern(prefix, self.engine.version, pattern),
-            None => names.pattern_of_all(prefix),
-        };
-        let options = ScanOptions::new().pattern(pattern).count(self.step.into());
+        let options = ScanOptions::new().pattern(self.on_servers.as_slice()).count(self.step.into());
         let step = node.scan_from::<Vec<u8>>(at, options).await?;
         let names: Vec<Vec<u8>> = step.items.into_iter().filter(|name| self.is_meant(name)).collect();
         if names.is_empty() {

@@ -213,7 +213,7 @@ impl CopyBuilder {
     }
 }
 
-/// What is said in the same way of the nodes of a ring and of a copy.
+/// The methods that both builders have.
 macro_rules! common_settings {
     ($builder:ty, $handle:ty) => {
         /// # As on a ring, so on a copy

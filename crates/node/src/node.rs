@@ -74,9 +74,11 @@ pub struct Node {
     fence: Option<Fence>,
 }
 
-/// Returns the moment this long after another one; for a time that no clock can count, one in thirty years.
+/// Thirty years, which stand for a time that no clock can count.
+pub const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// Returns the moment this long after another one, at most [`FAR`] after it.
 pub fn after(start: Instant, time: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     start + time.min(FAR)
 }
 

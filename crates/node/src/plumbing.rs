@@ -3,6 +3,7 @@
 
 pub use crate::connection::Fence;
 pub use crate::error::foreign;
+pub use crate::node::FAR;
 pub use crate::node::after;
 pub use crate::pipeline::Answers;
 pub use crate::pipeline::Batch;
@@ -14,5 +15,6 @@ pub use crate::redis_rs::decode;
 pub use crate::redis_rs::shape;
 pub use crate::scan::Way;
 pub use crate::sessions::HoldLocks;
+pub use crate::sessions::LONGEST;
 pub use crate::sessions::Topics;
 pub use crate::sessions::is_keyspace_channel;

@@ -6,6 +6,7 @@ mod script;
 pub(crate) mod transaction;
 
 pub use lock::HoldLocks;
+pub use lock::LONGEST;
 pub use lock::Lock;
 pub use lock::LockError;
 pub use lock::LockGuard;

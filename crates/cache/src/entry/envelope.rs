@@ -26,7 +26,7 @@ const VERSION: u8 = 2;
 pub(crate) const HEADER: usize = 17;
 const CHECKSUM: usize = 8;
 
-/// What an envelope states of its payload.
+/// The statements of an envelope about its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) codec: u8,

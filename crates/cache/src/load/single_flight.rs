@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use parking_lot::MutexGuard;
+use redisdb_node::plumbing::FAR;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -181,8 +182,6 @@ impl Flights {
         if Self::MOST_RESTING / 2 < state.resting.len() && Self::MOST_RESTING <= before {
             state.resting.clear();
         }
-        // No clock counts for ever.
-        const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
         state.resting.insert(name, now + pause.min(FAR));
     }
 

@@ -15,6 +15,7 @@ use redisdb_node::Node;
 use redisdb_node::command::Access;
 use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
+use redisdb_node::plumbing::LONGEST;
 use redisdb_node::plumbing::Recorded;
 use tokio::time::Instant;
 
@@ -311,10 +312,9 @@ impl Stand<'_> {
     }
 }
 
-/// Returns a time in milliseconds, at most the largest number that Lua and every server count with.
+/// Returns a time in milliseconds, at most the longest that is sent to a server.
 fn millis(time: Duration) -> u64 {
-    const MOST: u64 = 1 << 53;
-    u64::try_from(time.as_millis()).unwrap_or(MOST).min(MOST)
+    u64::try_from(time.min(LONGEST).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Deletes keys where they may have been written while their owner was away, as other clients saw it. What is left there

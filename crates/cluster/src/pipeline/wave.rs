@@ -69,8 +69,7 @@ impl<'a> Wave<'a> {
     pub(crate) async fn send(mut self) -> Vec<Result<NodesReply, Error>> {
         let nodes = self.copy.topology.nodes.members().map(|member| member.writer()).enumerate();
         // A write is not given up before its time; reads alone leave time for asking elsewhere.
-        let is_read = |call: &Call<'_>| call.spec.access == Access::Read;
-        let writes = self.steps.iter().filter_map(Step::call).any(|call| !is_read(call));
+        let writes = self.steps.iter().filter_map(Step::call).any(|call| call.spec.access != Access::Read);
         let sent = nodes.zip(&self.of_nodes).map(async |((idx, node), answers)| {
             let commands = self.steps.iter().filter_map(|step| step.on(idx));
             let node = if writes { self.budget.all(node) } else { self.budget.half(node) };

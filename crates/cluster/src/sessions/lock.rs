@@ -9,6 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use redisdb_node as node;
 use redisdb_node::command::rows;
 use redisdb_node::plumbing::HoldLocks;
+use redisdb_node::plumbing::LONGEST;
 
 use crate::copy::RedisCopy;
 use crate::dispatch::scatter::on_owner;
@@ -45,7 +46,6 @@ impl HoldLocks for RedisRing {
 /// # Errors
 /// The lease is so short that the lock never is.
 fn certain(lease: Duration) -> Result<Duration, Error> {
-    const LONGEST: Duration = Duration::from_millis(1 << 53);
     let lease = lease.min(LONGEST);
     let certain =
         lease.checked_sub(lease / 100 + Duration::from_millis(2)).filter(|certain| !certain.is_zero());

@@ -268,8 +268,8 @@ impl<S: HoldLocks> LockGuard<S> {
     }
 }
 
-/// The longest lease: what Lua counts exactly, and no server refuses.
-pub(crate) const LONGEST: Duration = Duration::from_millis(1 << 53);
+/// The longest time that is sent to a server: Lua counts its milliseconds exactly, and no server refuses it.
+pub const LONGEST: Duration = Duration::from_millis(1 << 53);
 
 pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.min(LONGEST).as_millis()).unwrap_or(u64::MAX).max(1)

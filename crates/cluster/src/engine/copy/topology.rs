@@ -32,25 +32,26 @@ use crate::policy::Policy;
 pub(crate) struct CopyTopology {
     pub(crate) nodes: Nodes,
     pub(crate) policy: Policy,
-    /// What the servers are marked with, and that they have been looked at.
+    /// The name that the servers are marked with.
     pub(crate) identity: Option<String>,
+    /// Set once the servers have been looked at.
     pub(crate) identified: OnceCell<()>,
     pub(crate) lasting: Arc<Lasting>,
     /// The topology that took the place of this one, while calls are still under way here.
     next: OnceLock<Arc<CopyTopology>>,
 }
 
-/// What outlives a replacement of the nodes.
+/// The state that outlives a replacement of the nodes.
 #[derive(Debug)]
 pub(crate) struct Lasting {
     pub(crate) beat: Mutex<Beat>,
     /// Held while it is judged what became of a write that not every node took alike.
     pub(crate) judging: Mutex<()>,
-    /// What was said already, and need not be said again.
+    /// The warnings that were given already, and are not given again.
     pub(crate) told: Mutex<HashSet<String>>,
 }
 
-/// What a copy is to be made of: all that may be wrong with it has been found by now.
+/// The parts of a copy to be made, in which everything that may be wrong has been found by now.
 #[derive(Debug)]
 pub(crate) struct CopyBlueprint {
     pub(crate) ring: HashRing,
