@@ -174,6 +174,14 @@ impl Connection {
         self.core.down.load(Ordering::Acquire)
     }
 
+    /// Tries a server that comes and goes a second after it went, and not only after its rest.
+    pub(crate) fn shorten_rest(&self) {
+        if !self.is_connected() {
+            self.core.standing().breaker.shorten_rest();
+            self.core.wake.notify_one();
+        }
+    }
+
     /// The number of calls that are under way.
     pub(crate) fn in_flight(&self) -> u64 {
         self.core.in_flight()

@@ -213,6 +213,12 @@ impl Node {
         self.inner.connection.is_down()
     }
 
+    /// Has a server that comes and goes tried a second after it went, though calls would leave it alone for longer.
+    #[doc(hidden)]
+    pub fn shorten_rest(&self) {
+        self.inner.connection.shorten_rest();
+    }
+
     /// Returns whether the server refused the last write because it takes none at present: the server has no
     /// memory left, cannot save, or is a replica. Reads are not affected.
     pub fn refuses_writes(&self) -> bool {

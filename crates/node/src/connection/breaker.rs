@@ -70,6 +70,8 @@ struct Open {
     cause: Arc<ErrorKind>,
     pause: Duration,
     try_at: Instant,
+    /// When it may be tried by whoever does not rest for longer than [`FIRST_REST`].
+    try_at_soonest: Instant,
 }
 
 impl Breaker {
@@ -86,6 +88,13 @@ impl Breaker {
     /// Lets a connection be tried at once, by callers who wait for it.
     pub(crate) fn half_open(&mut self) {
         self.open = None;
+    }
+
+    /// Does not rest for longer than a second, though the server comes and goes.
+    pub(crate) fn shorten_rest(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.try_at = open.try_at_soonest;
+        }
     }
 
     /// A call was answered. Returns whether there is nothing that has to be counted any more.
@@ -168,7 +177,8 @@ impl Breaker {
                 rest = FIRST_REST.saturating_mul(4u32.saturating_pow(times)).min(LONGEST_LONG_PAUSE);
             }
         }
-        self.open = Some(Open { cause, pause, try_at: now + jittered(pause.max(rest), jitter) });
+        let at = |rest| now + jittered(pause.max(rest), jitter);
+        self.open = Some(Open { cause, pause, try_at: at(rest), try_at_soonest: at(rest.min(FIRST_REST)) });
     }
 }
 
@@ -315,6 +325,26 @@ mod tests {
         breaker.connected(now);
         breaker.refused(now + WELL_AFTER, Arc::new(timeout()), 0.5);
         assert_eq!(breaker.try_at().unwrap() - now, WELL_AFTER + after(50));
+    }
+
+    #[test]
+    fn a_rest_can_be_made_shorter_and_a_pause_cannot() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let mut soonest = |cause: ErrorKind, n: usize| {
+            (0..n)
+                .for_each(|_| breaker.refused(now, Arc::new(cause.clone()), 0.5).then_some(()).unwrap_or(()));
+            breaker.shorten_rest();
+            breaker.try_at().map(|at| (at - now).as_millis())
+        };
+        assert_eq!(soonest(timeout(), 2), Some(100));
+        assert_eq!(soonest(ErrorKind::Auth("no".into()), 3), Some(4000));
+        for _ in 0..4 {
+            breaker.connected(now);
+            breaker.refused(now, Arc::new(timeout()), 0.5);
+        }
+        assert_eq!(breaker.try_at().map(|at| (at - now).as_millis()), Some(16_000));
+        breaker.shorten_rest();
+        assert_eq!(breaker.try_at().map(|at| (at - now).as_millis()), Some(1000));
     }
 
     proptest! {
