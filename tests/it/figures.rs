@@ -408,6 +408,17 @@ fn of_a_copy() {
             "membership/marker",
             "BEAT: Duration = Duration::from_secs(30)",
         ),
+        ("for 1.5 s at most", "dispatch/failover_read", "RESTART: Duration = Duration::from_millis(1500)"),
+        (
+            "hints about a node on each other server | 100,000",
+            "hints/durable",
+            "use crate::hints::key_log::MOST_KEYS;",
+        ),
+        (
+            "`__redisdb:{shop}:missed:b`",
+            "hints/durable",
+            "format!(\"__redisdb:{{{identity}}}:missed:{}\", about.name())",
+        ),
         ("keys remembered for a node | 100,000, or", "hints/key_log", "MOST_KEYS: usize = 100_000"),
         ("100,000, or 16 MiB of them", "hints/key_log", "MOST_BYTES: usize = 16 << 20"),
         ("by `DUMP` | 64 MiB together", "anti_entropy/value", "WHOLE: u64 = 64 << 20"),

@@ -6,6 +6,8 @@
 mod acknowledged;
 #[cfg(feature = "servers")]
 mod again;
+#[cfg(feature = "servers")]
+mod all_restarted;
 mod architecture;
 mod benchmarks;
 #[cfg(feature = "servers")]
@@ -31,6 +33,8 @@ mod copy_pipelines;
 mod denied;
 #[cfg(feature = "servers")]
 mod dropped;
+#[cfg(feature = "servers")]
+mod durable_hints;
 #[cfg(feature = "servers")]
 mod faults;
 #[cfg(feature = "servers")]

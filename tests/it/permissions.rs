@@ -271,7 +271,10 @@ async fn goes_without(rule: &str) -> (Vec<String>, bool) {
     let told = || -> Vec<String> {
         warnings.lines().into_iter().filter(|line| line.contains("permits it")).collect()
     };
-    eventually(&format!("it is told what `{rule}` is for"), async || !told().is_empty()).await;
+    eventually(&format!("it is told what `{rule}` is for"), async || {
+        told().iter().any(|line| line.contains("node=\"b\""))
+    })
+    .await;
     if rule == "+del" {
         eventually("it is back all the same", async || is_whole(&copy, &all).await).await;
     }
@@ -284,10 +287,13 @@ async fn goes_without(rule: &str) -> (Vec<String>, bool) {
 async fn what_keeps_and_returns_the_lease_is_told_once_with_the_line_that_mends_it() {
     for (rule, is_back) in [("+pexpire", false), ("+del", true), ("+eval", false), ("+evalsha", false)] {
         let (told, is_whole) = goes_without(rule).await;
-        let [line] = told.as_slice() else { panic!("{rule}: {told:?}") };
-        let permits = line.split("`ACL SETUSER app ").nth(1).unwrap().split('`').next().unwrap();
-        assert!(permits.split(' ').any(|permitted| permitted == rule), "{rule}: {line}");
-        assert!(line.contains("node=\"b\""), "{line}");
+        for line in &told {
+            let permits = line.split("`ACL SETUSER app ").nth(1).unwrap().split('`').next().unwrap();
+            assert!(permits.split(' ').any(|permitted| permitted == rule), "{rule}: {line}");
+        }
+        let on = |node: &str| told.iter().filter(|line| line.contains(&format!("node=\"{node}\""))).count();
+        // The other server, too, may be given hints by a script.
+        assert!(on("b") == 1 && on("a") <= usize::from(rule == "+eval"), "{rule}: {told:?}");
         assert_eq!(is_whole, is_back, "{rule}");
     }
 }

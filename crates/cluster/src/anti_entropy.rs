@@ -1,11 +1,12 @@
 //! Anti-entropy: the nodes of a copy are compared, and what differs is copied from a node that counts.
 //!
 //! [`replay`] brings over the keys that a node is known to have missed, [`full_sync`] compares all keys, and [`verify`]
-//! compares without changing anything. A key's value is read, compared and written in [`value`].
+//! compares without changing anything. [`reconcile`] compares all nodes where none is known to be right. A key's value is read, compared and written in [`value`].
 
 pub(crate) mod full_sync;
 pub(crate) mod key_scan;
 pub(crate) mod progress;
+pub(crate) mod reconcile;
 pub(crate) mod repair;
 pub(crate) mod replay;
 pub(crate) mod skipped;

@@ -142,6 +142,7 @@ impl<'a> Repair<'a> {
         let _alone = hints.repairing.lock().await;
         copy.topology.nodes.at(idx).ready().await?;
         copy.examine(idx).await;
+        hints.make_own();
         self.attempt(ROUNDS).await
     }
 
@@ -254,7 +255,7 @@ impl<'a> Repair<'a> {
         let topology = &self.copy.topology;
         for (key, brought) in brought {
             match brought {
-                Transferred::Same | Transferred::Missed => {}
+                Transferred::Same | Transferred::Missed | Transferred::Unsettled => {}
                 Transferred::Copied => repaired.copied += 1,
                 Transferred::Removed => repaired.removed += 1,
                 Transferred::Failed(error) => {

@@ -96,7 +96,7 @@ impl CopyTopology {
     pub(crate) fn missed_with_the_others(&self, idx: usize) {
         let others = self.nodes.members().enumerate().filter(|(other, _)| *other != idx);
         for (key, _) in others.flat_map(|(_, other)| other.hints().missed_keys()) {
-            self.nodes.member(idx).hints().record_hint(std::iter::once(key.as_slice()));
+            self.nodes.member(idx).hints().inherit_hint(std::iter::once(key.as_slice()));
         }
     }
 }

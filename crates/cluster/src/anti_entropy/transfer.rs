@@ -3,6 +3,7 @@
 use futures_util::future::try_join_all;
 use redisdb_node as node;
 use redisdb_node::Node;
+use twox_hash::XxHash3_64;
 
 use crate::anti_entropy::key_scan::BATCH;
 use crate::anti_entropy::source::Source;
@@ -26,6 +27,8 @@ pub(crate) enum Transferred {
     Failed(node::Error),
     /// It was left alone, because the source is known to have missed it.
     Missed,
+    /// It differs, and was left alone for now, because somebody may be writing it.
+    Unsettled,
     /// It was left alone, because this user may not use it: it is another application's.
     Denied(node::Error),
 }
@@ -33,7 +36,7 @@ pub(crate) enum Transferred {
 impl Transferred {
     /// Returns whether it was not the same.
     pub(crate) fn is_different(&self) -> bool {
-        matches!(self, Self::Copied | Self::Removed | Self::Failed(_))
+        matches!(self, Self::Copied | Self::Removed | Self::Failed(_) | Self::Unsettled)
     }
 }
 
@@ -56,16 +59,21 @@ pub(crate) async fn transfer(
         source.check(target.name()).await?;
     }
     // Asked after the source was: what it missed meanwhile counts no more than what it missed before.
-    let outcomes = keys.iter().zip(wanted).zip(compared).map(|((key, wanted), compared)| match compared {
-        _ if !source.counts_for(key) => Some(Transferred::Missed),
-        Compared::Same => Some(Transferred::Same),
-        Compared::Different => None,
-        // One that this user may not see on the source is none of this copy's.
-        Compared::Denied(error) => Some(match wanted {
-            Snapshot::Denied(error) if value::is_denied_key(error) => Transferred::Denied(error.clone()),
-            _ => Transferred::Failed(error),
-        }),
-    });
+    let both = wanted.iter().zip(found);
+    let outcomes =
+        keys.iter().zip(both).zip(compared).map(|((key, (wanted, found)), compared)| match compared {
+            _ if !source.counts_for(key) => Some(Transferred::Missed),
+            Compared::Same => Some(Transferred::Same),
+            Compared::Different if !dry_run && !hints.is_settled(key, digest(wanted, found)) => {
+                Some(Transferred::Unsettled)
+            }
+            Compared::Different => None,
+            // One that this user may not see on the source is none of this copy's.
+            Compared::Denied(error) => Some(match wanted {
+                Snapshot::Denied(error) if value::is_denied_key(error) => Transferred::Denied(error.clone()),
+                _ => Transferred::Failed(error),
+            }),
+        });
     let outcomes: Vec<Option<Transferred>> = outcomes.collect();
     let states = keys.iter().map(Vec::as_slice).zip(wanted);
     let different: Vec<(&[u8], &Snapshot)> =
@@ -84,6 +92,22 @@ pub(crate) async fn transfer(
     let brought =
         outcomes.into_iter().map(|outcome| outcome.or_else(|| written.next()).unwrap_or(Transferred::Same));
     Ok(brought.collect())
+}
+
+/// What two nodes hold of a key, as a number; of a value that is too large to be read whole, that it is there.
+fn digest(one: &Snapshot, other: &Snapshot) -> u64 {
+    let mut both = Vec::new();
+    for snapshot in [one, other] {
+        match snapshot {
+            Snapshot::Present { dump, ends } => {
+                both.extend(dump.iter().flatten());
+                // Its end is known to some milliseconds only.
+                both.push(1 + u8::from(ends.is_some()));
+            }
+            Snapshot::Missing | Snapshot::Denied(_) => both.push(0),
+        }
+    }
+    XxHash3_64::oneshot(&both)
 }
 
 /// Forgets those keys that are the same on all nodes: where no node is known to be right, there is nothing to be decided

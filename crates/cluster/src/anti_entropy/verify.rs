@@ -75,9 +75,12 @@ impl<'a> Verify<'a> {
     }
 
     /// Sets how many keys are compared in a second at most. Default: as many as the servers answer.
-    pub fn keys_per_second(mut self, keys: u32) -> Self {
-        self.pace = Throttle::of(keys);
-        self
+    pub fn keys_per_second(self, keys: u32) -> Self {
+        self.paced(Throttle::of(keys))
+    }
+
+    pub(crate) fn paced(self, pace: Throttle) -> Self {
+        Self { pace, ..self }
     }
 
     /// Calls a function with the progress after every batch of keys.
@@ -193,7 +196,7 @@ where
 
 /// Compares keys on all nodes, each node with the first one that has the key; calls a function with those that this user
 /// may not read on some node. Returns the differences, and how many keys were compared.
-async fn differences(
+pub(crate) async fn differences(
     nodes: &[&Node],
     mut keys: Vec<Vec<u8>>,
     mut denied: impl FnMut(&[u8], &node::Error),

@@ -1,14 +1,17 @@
 //! A read on a copy: one node answers, or the next one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
+use redisdb_node::Node;
 use redisdb_node::command::Merge;
 use redisdb_node::command::Spec;
+use tokio::time::Instant;
 
 use crate::call::Call;
 use crate::dispatch::scatter::unfit;
@@ -27,16 +30,33 @@ use crate::policy::ReadFrom;
 use crate::replies::Replies;
 use crate::reply::NodesReply;
 
+/// How long a read waits for the last node that is whole, which may just be restarted, ..
+const RESTART: Duration = Duration::from_millis(1500);
+/// .. and how often it looks.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
 impl CopyEngine {
-    /// Asks one node, and the next one when that cannot answer.
+    /// Asks one node, and the next one when that cannot answer; where none may answer alone, all of them.
     pub(crate) async fn run_read(&self, call: &Call<'_>) -> Result<NodesReply, Error> {
-        let Call { spec, cmd, .. } = *call;
         let mut budget = self.budget(self.topology.nodes.len()).await?;
         if let Plan::Every(rule) = self.topology.plan(call, Context::Alone)? {
-            return self.ask_all(spec, cmd, rule, &budget).boxed().await;
+            return self.ask_all(call.spec, call.cmd, rule, &budget).boxed().await;
         }
+        match self.ask_those_in_sync(call, &mut budget).await? {
+            Ok(reply) => Ok(reply),
+            // Boxed, for it is rare.
+            Err(errors) => self.read_though_none_is_in_sync(call, errors, &mut budget).boxed().await,
+        }
+    }
+
+    /// Asks the nodes that are in sync, one after the other. Returns the first answer, or the errors of those that gave none.
+    async fn ask_those_in_sync(
+        &self,
+        call: &Call<'_>,
+        budget: &mut Budget,
+    ) -> Result<Result<NodesReply, Vec<node::Error>>, Error> {
+        let Call { spec, cmd, .. } = *call;
         let topology = &*self.topology;
-        let of = |idx, reply| NodesReply::One(Arc::clone(topology.nodes.name(idx)), reply);
         let key = call.first_key();
         let mut errors = Vec::new();
         // A command that waits keeps its own time, and may have waited for longer than the call has.
@@ -59,14 +79,14 @@ impl CopyEngine {
                     // The answer may have come over a new connection, from a server that has been restarted.
                     Ok(reply) if topology.nodes.member(idx).trust(call.keys()) != Trust::Stale => {
                         if waits {
-                            budget = Budget::new(self.deadline, 1);
+                            *budget = Budget::new(self.deadline, 1);
                         }
-                        if !lacks_something(call, &reply) || self.has_its_marker(idx, &budget).await {
-                            return Ok(of(idx, reply));
+                        if !lacks_something(call, &reply) || self.has_its_marker(idx, budget).await {
+                            return Ok(Ok(topology.reply_of(idx, reply)));
                         }
                     }
                     Ok(_) => {}
-                    Err(error) if says_no_such_key(&error) && !self.has_its_marker(idx, &budget).await => {}
+                    Err(error) if says_no_such_key(&error) && !self.has_its_marker(idx, budget).await => {}
                     Err(error) if another_may_answer(&error) => {
                         topology.observe(idx, &error);
                         errors.push(error);
@@ -75,19 +95,48 @@ impl CopyEngine {
                 }
             }
         }
+        Ok(Err(errors))
+    }
+
+    /// Reads where no node in sync has answered.
+    async fn read_though_none_is_in_sync(
+        &self,
+        call: &Call<'_>,
+        mut errors: Vec<node::Error>,
+        budget: &mut Budget,
+    ) -> Result<NodesReply, Error> {
+        let topology = &*self.topology;
+        let (since, mut latest) = (Instant::now(), errors.clone());
+        loop {
+            if let Some(reply) = self.run_unanimous_read(call, budget).await {
+                return Ok(reply);
+            }
+            if budget.is_over() || RESTART <= since.elapsed() || !topology.may_answer_soon(call, &latest) {
+                break;
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+            budget.limit(self.examine_all()).await;
+            let copy = budget.rest(self);
+            let mut again = Budget::new(copy.deadline, topology.nodes.len());
+            match copy.ask_those_in_sync(call, &mut again).await? {
+                Ok(reply) => return Ok(reply),
+                Err(errors) => latest = errors,
+            }
+        }
+        let key = call.first_key();
         let is_behind = |idx: &usize| {
             !errors.iter().any(|error: &node::Error| error.node() == Some(topology.nodes.name(*idx)))
         };
         let stale: Vec<usize> = topology.nodes.places(key.unwrap_or_default()).filter(is_behind).collect();
         if topology.policy.read_from == ReadFrom::Any {
             for &idx in &stale {
-                match budget.share(topology.nodes.at(idx)).run(spec, cmd).await {
+                match budget.share(topology.nodes.at(idx)).run(call.spec, call.cmd).await {
                     Err(error) if another_may_answer(&error) => errors.push(error),
-                    reply => return Ok(of(idx, reply?)),
+                    reply => return Ok(topology.reply_of(idx, reply?)),
                 }
             }
         }
-        Err(Error::unavailable(spec.name, key, errors, topology.names(stale)))
+        Err(Error::unavailable(call.spec.name, key, errors, topology.names(stale)))
     }
 
     /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached
@@ -134,6 +183,21 @@ impl CopyTopology {
     /// Returns whether no node is known to answer reads.
     pub(crate) fn nobody_is_up(&self) -> bool {
         !self.nodes.members().any(Member::is_readable)
+    }
+
+    /// Returns whether it may be known in a moment what these keys are: a node went away a moment ago, and may just be restarted; or
+    /// one has come to be in sync that was not asked.
+    fn may_answer_soon(&self, call: &Call<'_>, errors: &[node::Error]) -> bool {
+        let was_asked = |member: &Member| errors.iter().any(|error| error.node() == Some(member.name()));
+        let may_answer = |member: &Member| {
+            member.hints().may_be_back_soon(member.node(), call.keys(), RESTART)
+                || member.trust(call.keys()) != Trust::Stale && !was_asked(member)
+        };
+        self.nodes.members().any(may_answer) && self.nodes.iter().any(Node::is_connected)
+    }
+
+    pub(crate) fn reply_of(&self, idx: usize, reply: Value) -> NodesReply {
+        NodesReply::One(Arc::clone(self.nodes.name(idx)), reply)
     }
 
     pub(crate) fn names(&self, nodes: Vec<usize>) -> Vec<String> {

@@ -32,7 +32,6 @@ impl CopyEngine {
         let Call { spec, cmd, .. } = *call;
         let mut budget = self.budget(self.topology.nodes.len()).await?;
         let topology = &*self.topology;
-        let mut guard = WriteGuard::new(topology, call);
         if expiry::tells_a_life(spec) {
             budget.learn_clock(&topology.nodes).await;
         }
@@ -44,20 +43,28 @@ impl CopyEngine {
             }
             Plan::PrimaryFirst(decide, absolute) => {
                 let cmd = absolute.as_ref().unwrap_or(cmd);
-                return self.run_decided(call, cmd, decide, &mut guard, &mut budget).boxed().await;
+                let mut guard = WriteGuard::new(topology, call);
+                let judged = self.run_decided(call, cmd, decide, &mut guard, &mut budget).boxed().await;
+                drop(guard);
+                self.give_hints(&budget).await;
+                return judged;
             }
             Plan::One(_) => return self.run_on_one(call, &mut budget).boxed().await,
             _ => cmd,
         };
+        let mut guard = WriteGuard::new(topology, call);
         guard.sending();
         let is_flush = matches!(spec.name, "FLUSHALL" | "FLUSHDB");
-        let results = match is_flush && topology.identity.is_some() {
-            true => {
+        let mut ahead = self.hints_ahead(call);
+        let results = match (is_flush && topology.identity.is_some(), &mut ahead) {
+            (true, _) => {
                 join_all((0..topology.nodes.len()).map(|idx| self.flush(idx, spec, cmd, &budget)))
                     .boxed()
                     .await
             }
-            false => {
+            // Boxed, for it is rare.
+            (false, Some(ahead)) => self.send_with_hints(ahead, spec, cmd, &budget).boxed().await,
+            (false, None) => {
                 join_all((0..topology.nodes.len()).map(|idx| topology.send(idx, spec, cmd, &budget))).await
             }
         };
@@ -65,7 +72,11 @@ impl CopyEngine {
             guard.answered(results.iter().map(Ack::from).collect());
             budget.limit(self.look_at_all()).await;
         }
-        guard.conclude(results)
+        let judged = guard.conclude(results);
+        ahead.iter().for_each(|ahead| ahead.are_recorded(call));
+        drop(guard);
+        self.give_hints(&budget).await;
+        judged
     }
 
     /// Looks at all markers, because nodes disagree: a server that was emptied a moment ago must not count.
@@ -90,7 +101,10 @@ impl CopyEngine {
             guard.answered(results.iter().map(Ack::from).collect());
             self.look_at_all().await;
         }
-        guard.conclude(results)
+        let judged = guard.conclude(results);
+        drop(guard);
+        self.give_hints(&Budget::new(self.deadline, 1)).await;
+        judged
     }
 
     /// Sends a command to one node: the channel's owner, or the next one when that cannot be reached.

@@ -285,7 +285,7 @@ impl<'a> WriteGuard<'a> {
         (0..self.topology.nodes.len()).map(|idx| if idx == one { its } else { others }).collect()
     }
 
-    fn keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    fn keys(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         self.call.keys()
     }
 

@@ -52,8 +52,10 @@ impl Member {
         Self::knowing(Arc::clone(&self.known), config, events)
     }
 
-    /// The same node, of which only the process is written to that was found to be the node's.
+    /// The same node of a copy with an identity: only the process is written to that was found to be the node's, and what the
+    /// node misses is told to the other servers.
     pub(crate) fn fenced(self) -> Self {
+        self.hints().share();
         Self { writer: self.node.fenced(self.known.hints.fence()), ..self }
     }
 
@@ -115,6 +117,11 @@ impl Member {
     /// On a copy with an identity: what the server was marked with.
     pub(crate) fn marked(&self) -> &Mutex<Marked> {
         &self.known.marked
+    }
+
+    /// On a copy with an identity: whether the server was without its marker when it was looked at last.
+    pub(crate) fn was_emptied(&self) -> bool {
+        self.marked().lock().is_gone
     }
 
     /// How far the node's answer about these keys can be trusted; of none, about anything.

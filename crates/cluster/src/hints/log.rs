@@ -1,11 +1,14 @@
 //! The hint log of one node of a copy: which keys it has missed, as far as this client knows.
 
+use std::collections::HashMap;
 use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use parking_lot::MutexGuard;
@@ -28,6 +31,10 @@ pub(crate) struct HintLog {
     /// Which process of the server may be written to; it has no say without an identity.
     pub(super) fence: Fence,
     pub(super) n_keys: AtomicUsize,
+    /// Whether what is recorded is to be given to the other servers too, as hints that outlive this process ..
+    is_shared: AtomicBool,
+    /// .. and how much of it was not yet.
+    n_ungiven: AtomicUsize,
     /// How many batches of keys have begun to be copied to the node, and how many of them have been.
     pub(super) batches_started: AtomicU64,
     pub(super) batches_ended: AtomicU64,
@@ -36,14 +43,46 @@ pub(crate) struct HintLog {
     pub(crate) repairing: tokio::sync::Mutex<()>,
 }
 
+/// What a repair saw of a key on the two nodes, and when it first saw that.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    digest: u64,
+    at: Instant,
+}
+
+/// How long a key must stay the same on two nodes before one is made equal to the other, where others know more of it: longer
+/// than a write is on its way from one node to the next.
+const SETTLED: Duration = Duration::from_millis(500);
+
 #[derive(Debug)]
 pub(super) struct Keys {
     pub(super) state: NodeState,
     pub(super) missed: KeyLog,
+    /// Since when the node is away, if it is.
+    went_away: Option<Instant>,
     /// How often everything was missed, so that a repair notices when it happens while it runs.
     pub(super) n_floods: u64,
+    /// The missed keys of which only others know that the node missed them, each with what a repair saw when it looked last.
+    learned: HashMap<Vec<u8>, Option<Seen>>,
+    /// What was missed and not given to the other servers yet; of all, as which flood.
+    ungiven: KeyLog,
+    ungiven_flood: Option<u64>,
     /// The hashes of the keys of the last batches that were copied.
     pub(super) batches: VecDeque<HashSet<u64>>,
+}
+
+impl Keys {
+    /// Drops what was learned of keys that are not missed any more, once that is most of it.
+    fn tidy_learned(&mut self) {
+        if self.missed.len() * 2 < self.learned.len() || self.missed.is_empty() {
+            let Self { missed, learned, .. } = self;
+            learned.retain(|key, _| missed.contains(key));
+        }
+    }
+
+    fn n_ungiven(&self) -> usize {
+        self.ungiven.len() + usize::from(self.ungiven_flood.is_some())
+    }
 }
 
 /// How far a node's answer about some keys can be trusted.
@@ -59,13 +98,23 @@ pub(crate) enum Trust {
 
 impl Default for HintLog {
     fn default() -> Self {
-        let keys =
-            Keys { state: NodeState::NEW, missed: KeyLog::default(), n_floods: 0, batches: VecDeque::new() };
+        let keys = Keys {
+            state: NodeState::NEW,
+            missed: KeyLog::default(),
+            went_away: None,
+            n_floods: 0,
+            learned: HashMap::new(),
+            ungiven: KeyLog::default(),
+            ungiven_flood: None,
+            batches: VecDeque::new(),
+        };
         Self {
             trusted: AtomicU64::new(0),
             readable: AtomicBool::new(NodeState::NEW.is_readable()),
             fence: Fence::closed(),
             n_keys: AtomicUsize::new(0),
+            is_shared: AtomicBool::new(false),
+            n_ungiven: AtomicUsize::new(0),
             batches_started: AtomicU64::new(0),
             batches_ended: AtomicU64::new(0),
             keys: Mutex::new(keys),
@@ -76,19 +125,110 @@ impl Default for HintLog {
 
 impl HintLog {
     /// Records that the node may not have taken a write of these keys; of none, that it missed a write of all.
-    pub(crate) fn record_hint<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+    pub(crate) fn record_hint<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
         let mut held = self.held();
+        if !held.learned.is_empty() {
+            keys.clone().for_each(|key| _ = held.learned.remove(key));
+        }
+        let is_flooded = self.note(&mut held, keys.clone());
+        if !self.is_shared.load(Ordering::Acquire) {
+            return;
+        }
+        if is_flooded || held.ungiven.record(keys).0 {
+            held.ungiven.clear();
+            held.ungiven_flood = Some(held.n_floods);
+        }
+        self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
+    }
+
+    /// Records that the node may have missed what another node has missed, as far as this process knows.
+    pub(crate) fn inherit_hint<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        self.note(&mut self.held(), keys);
+    }
+
+    /// Records what another server says that the node has missed, as some process has told it.
+    pub(crate) fn learn_hint<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
+        let mut held = self.held();
+        for key in keys.clone() {
+            if !held.missed.contains(key) {
+                held.learned.insert(key.to_vec(), None);
+            }
+        }
+        self.note(&mut held, keys);
+    }
+
+    /// From now on all that was learned counts as seen by this process: the caller wants it brought over now.
+    pub(crate) fn make_own(&self) {
+        self.held().learned.clear();
+    }
+
+    /// Returns whether a key that differs is to be brought over now. Of one of which only others know that it was missed, others
+    /// may be writing at this moment: it must be the same on both nodes as it was at the last look, some time ago.
+    pub(crate) fn is_settled(&self, key: &[u8], digest: u64) -> bool {
+        let mut held = self.held();
+        let Some(seen) = held.learned.get_mut(key) else { return true };
+        match seen {
+            Some(seen) if seen.digest == digest => SETTLED <= seen.at.elapsed(),
+            _ => {
+                *seen = Some(Seen { digest, at: Instant::now() });
+                false
+            }
+        }
+    }
+
+    fn note<'a>(&self, held: &mut Keys, keys: impl Iterator<Item = &'a [u8]>) -> bool {
         let mut keys = keys.peekable();
         let is_flooded = match keys.peek() {
             Some(_) => held.missed.record(keys).0,
             None => {
                 held.missed.clear();
+                held.learned.clear();
                 true
             }
         };
-        held.n_floods += u64::from(is_flooded);
+        if is_flooded {
+            held.n_floods += 1;
+            held.learned.clear();
+        }
         self.n_keys.store(held.missed.len(), Ordering::Release);
-        self.turn(&mut held, if is_flooded { Observation::Flooded } else { Observation::Missed });
+        self.turn(held, if is_flooded { Observation::Flooded } else { Observation::Missed });
+        is_flooded
+    }
+
+    /// From now on what is recorded is to be given to the other servers too.
+    pub(crate) fn share(&self) {
+        self.is_shared.store(true, Ordering::Release);
+    }
+
+    /// Returns whether anything is recorded that the other servers were not given.
+    pub(crate) fn has_ungiven(&self) -> bool {
+        0 < self.n_ungiven.load(Ordering::Acquire)
+    }
+
+    /// Up to so many keys that the other servers were not given, each with its number; and the number of the flood, if they
+    /// are to be told that all was missed.
+    pub(crate) fn ungiven(&self, most: usize) -> (Vec<(Vec<u8>, u64)>, Option<u64>) {
+        let held = self.held();
+        let keys = held.ungiven.iter().take(most).map(|(key, number)| (key.to_vec(), number));
+        (keys.collect(), held.ungiven_flood)
+    }
+
+    /// The other servers have just been given these keys.
+    pub(crate) fn given_now<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        let mut held = self.held();
+        let last = held.ungiven.last();
+        keys.for_each(|key| held.ungiven.forget(key, last));
+        self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
+    }
+
+    /// The other servers were given these, or that all was missed, or both.
+    pub(crate) fn given(&self, keys: &[(Vec<u8>, u64)], flood: Option<u64>) {
+        let mut held = self.held();
+        keys.iter().for_each(|(key, number)| held.ungiven.forget(key, *number));
+        if held.ungiven_flood == flood {
+            held.ungiven_flood = None;
+        }
+        self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
     }
 
     /// Records what was seen of the node.
@@ -109,6 +249,13 @@ impl HintLog {
         held.state = before.after(seen);
         if before != held.state {
             self.readable.store(held.state.is_readable(), Ordering::Release);
+            held.went_away = match held.state.health {
+                Health::Down if !matches!(before.health, Health::Probing | Health::Fencing) => {
+                    Some(Instant::now())
+                }
+                Health::Down | Health::Probing | Health::Fencing => held.went_away,
+                _ => None,
+            };
             tracing::debug!(?before, ?seen, after = ?held.state, "a node of a copy has changed");
         }
     }
@@ -136,6 +283,42 @@ impl HintLog {
     pub(crate) fn holds<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> bool {
         let held = self.held();
         self.is_trusted(node) && held.state.memory == Memory::Whole && !held.missed.contains_any(keys)
+    }
+
+    /// Returns whether the node counts as one that holds everything but the keys that it missed, also while it is away.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.held().state.memory == Memory::Whole
+    }
+
+    /// Returns whether the node may hold what it should of these keys, and is away, but for no longer than this; or was whole, and
+    /// is back without having been looked at.
+    pub(crate) fn may_be_back_soon<'a>(
+        &self,
+        node: &Node,
+        keys: impl Iterator<Item = &'a [u8]>,
+        within: Duration,
+    ) -> bool {
+        let held = self.held();
+        let is_away = match held.state.memory {
+            Memory::Whole => !node.is_connected() || !self.is_trusted(node),
+            Memory::Lost => !node.is_connected(),
+            Memory::Flooded => false,
+        };
+        is_away
+            && !held.missed.contains_any(keys)
+            && held.went_away.is_none_or(|since| since.elapsed() < within)
+    }
+
+    /// Returns whether the node missed more than is remembered key by key.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.held().state.memory == Memory::Flooded
+    }
+
+    /// Returns whether the node may hold what it should of these keys, though it was restarted: it is not known to have missed
+    /// a write of them.
+    pub(crate) fn may_hold<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        let held = self.held();
+        held.state.memory != Memory::Flooded && !held.missed.contains_any(keys)
     }
 
     /// Returns whether the node's answer about these keys can be trusted; of none, about anything.
@@ -230,6 +413,7 @@ impl HintLog {
     pub(crate) fn forget(&self, key: &[u8], number: u64) {
         let mut held = self.held();
         held.missed.forget(key, number);
+        held.tidy_learned();
         self.n_keys.store(held.missed.len(), Ordering::Release);
     }
 
@@ -242,6 +426,7 @@ impl HintLog {
             Some(_) => keys.for_each(|key| held.missed.forget(key, last)),
             None => held.missed.forget_all(last),
         }
+        held.tidy_learned();
         self.n_keys.store(held.missed.len(), Ordering::Release);
     }
 
@@ -286,7 +471,7 @@ mod tests {
     use super::*;
     use crate::hints::key_log::MOST_BYTES;
 
-    fn key(key: &str) -> impl Iterator<Item = &[u8]> {
+    fn key(key: &str) -> impl Iterator<Item = &[u8]> + Clone {
         std::iter::once(key.as_bytes())
     }
 
@@ -359,6 +544,61 @@ mod tests {
             drop(hints.start_batch(&[]));
         }
         assert!(met(before, "a"), "what is not remembered counts as met");
+    }
+
+    #[test]
+    fn what_is_recorded_is_given_once_unless_it_is_recorded_once_more() {
+        let (hints, _) = new();
+        hints.record_hint(key("before"));
+        assert!(!hints.has_ungiven(), "nobody else is to be told");
+        hints.share();
+        hints.record_hint([b"a".as_slice(), b"b"].into_iter());
+        hints.learn_hint(key("learned"));
+        hints.inherit_hint(key("inherited"));
+        let (mut ungiven, flood) = hints.ungiven(9);
+        ungiven.sort();
+        assert_eq!(
+            (ungiven.iter().map(|(key, _)| &**key).collect::<Vec<_>>(), flood),
+            (vec![b"a".as_slice(), b"b"], None)
+        );
+        hints.record_hint(key("b"));
+        hints.given(&ungiven, flood);
+        assert!(hints.has_ungiven() && hints.ungiven(9).0[0].0 == b"b");
+        hints.given_now(key("b"));
+        assert!(!hints.has_ungiven());
+        hints.record_hint(std::iter::empty());
+        let (_, flood) = hints.ungiven(9);
+        hints.record_hint(std::iter::empty());
+        hints.given(&[], flood);
+        assert!(hints.has_ungiven(), "all was missed once more");
+        hints.given(&[], hints.ungiven(9).1);
+        assert!(!hints.has_ungiven());
+    }
+
+    #[test]
+    fn what_only_others_know_of_is_brought_over_when_it_has_not_changed_for_a_while() {
+        let (hints, _) = new();
+        hints.record_hint(key("own"));
+        hints.learn_hint([b"own".as_slice(), b"a", b"b"].into_iter());
+        assert!(hints.is_settled(b"own", 1) && hints.is_settled(b"none", 1));
+        assert!(!hints.is_settled(b"a", 1) && !hints.is_settled(b"a", 1), "not so soon");
+        let longer_ago = |name: &str| {
+            let mut held = hints.held();
+            held.learned.get_mut(name.as_bytes()).unwrap().as_mut().unwrap().at -= SETTLED;
+        };
+        longer_ago("a");
+        assert!(!hints.is_settled(b"a", 2), "somebody has written it");
+        longer_ago("a");
+        assert!(hints.is_settled(b"a", 2));
+        hints.record_hint(key("b"));
+        assert!(hints.is_settled(b"b", 1), "this process has seen it itself by now");
+        hints.learn_hint(key("c"));
+        hints.make_own();
+        assert!(hints.is_settled(b"c", 1));
+        hints.learn_hint(key("d"));
+        hints.forget(b"d", hints.last_missed());
+        hints.record_hint(key("d"));
+        assert!(hints.is_settled(b"d", 1));
     }
 
     #[test]

@@ -46,6 +46,7 @@ impl CopyEngine {
     async fn identify(&self) -> Result<(), Error> {
         let nodes = &self.topology.nodes;
         let looks = join_all((0..nodes.len()).map(|idx| self.look(idx))).await;
+        join_all((0..nodes.len()).map(|idx| self.read_hints_on(idx))).await;
         for (node, look) in nodes.iter().zip(&looks) {
             if let Found::Barred(why) = &look.found {
                 return Err(Error::Identity {
@@ -127,7 +128,7 @@ impl CopyEngine {
             let known = self.topology.nodes.member(idx).generation().unwrap_or(0).max(marked);
             // One that is marked as whole already has not been made whole once more.
             let is_whole = look.is_marked == Some(true)
-                && matches!(&look.found, Found::Marked(marker, _) if marker.is_whole(0));
+                && matches!(&look.found, Found::Marked(marker, _) if marker.is_ready());
             let generation = if stage == Stage::Ready && !is_whole { known.saturating_add(1) } else { known };
             let marker =
                 Marker::new(node.name(), stage, epoch, look.process_to_mark()).of_generation(generation);
@@ -144,6 +145,10 @@ impl CopyEngine {
 
     /// Looks at a server's marker, and draws the conclusions.
     pub(crate) async fn look_at(&self, idx: usize) {
+        if !self.topology.nodes.member(idx).is_readable() {
+            // Before it is looked at: what it has missed while this process could not reach it, others have told.
+            self.read_hints_about(idx).boxed().await;
+        }
         let look = self.look(idx).await;
         // Another process than the one that said this is looked at by itself.
         if self.topology.nodes.at(idx).incarnation() == look.incarnation {
@@ -199,6 +204,7 @@ impl CopyEngine {
                 hints.on(Observation::Misconfigured);
             }
             Found::Unmarked { keys } => {
+                member.marked().lock().is_gone = true;
                 // A process that nobody knows and that holds something may be somebody else's: it is given nothing before
                 // a repair has found that it is ours, and marked it. The one that was known has been emptied.
                 if keys == 0 {
@@ -207,6 +213,7 @@ impl CopyEngine {
                 hints.on(Observation::Lost);
             }
             Found::Marked(marker, text) => {
+                member.marked().lock().is_gone = false;
                 hints.fence().admit(incarnation);
                 topology.lasting.beat.lock().seen(marker.epoch, Instant::now());
                 let newest = topology.lasting.beat.lock().newest();
@@ -224,7 +231,10 @@ impl CopyEngine {
                             || hints.is_trusted(node) && known == Some(marker.generation)
                     }
                 };
-                if !is_known || !is_its_own || !marker.is_whole(newest) {
+                let is_old = marker.is_old(newest);
+                // Processes that knew what it missed may have ended. All of that stands on the other servers, or any key counts.
+                let is_told = !is_old || self.hints_are_complete(idx, marker.epoch);
+                if !is_known || !is_its_own || !marker.is_ready() || !is_told {
                     hints.on(Observation::Lost);
                     return;
                 }
@@ -307,6 +317,7 @@ impl Member {
         let mut marked = self.marked().lock();
         marked.generation = Some(marker.generation);
         marked.whole = (marker.state == Stage::Ready).then(|| marker.clone());
+        marked.is_gone = false;
     }
 }
 

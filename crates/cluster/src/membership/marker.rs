@@ -80,10 +80,14 @@ impl Marker {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Returns whether the server can be taken for whole, being the process that was marked: it was when it was marked, and
-    /// it has not been away for longer than a beat while others went on.
-    pub(crate) fn is_whole(&self, newest: u64) -> bool {
-        self.state == Stage::Ready && newest <= self.epoch.saturating_add(1)
+    /// Returns whether the server was whole when it was marked.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state == Stage::Ready
+    }
+
+    /// Returns whether the server was away for longer than a beat while others went on.
+    pub(crate) fn is_old(&self, newest: u64) -> bool {
+        self.epoch.saturating_add(1) < newest
     }
 }
 
@@ -124,6 +128,8 @@ pub(crate) struct Marked {
     pub(crate) whole: Option<Marker>,
     /// How often it had been made whole when it was looked at last.
     pub(crate) generation: Option<u64>,
+    /// The server was seen to be without its marker: somebody has emptied it.
+    pub(crate) is_gone: bool,
     /// The generation that was found first in the process of this incarnation.
     pub(crate) first_found: Option<(u64, u64)>,
 }
@@ -138,18 +144,18 @@ mod tests {
         assert_eq!(Marker::read(marker.text().as_bytes(), "a"), Ok(marker.clone()));
         assert_eq!(Marker::read(marker.text().as_bytes(), "b"), Err("node `a`".to_owned()));
         let first = Marker::read(b"a", "a").unwrap();
-        assert!(first.is_whole(1) && !first.is_whole(2));
+        assert!(first.is_ready() && !first.is_old(1) && first.is_old(2));
         assert_eq!(Marker::read(b"c", "a"), Err("node `c`".to_owned()));
         let later = marker.text().replace("\"format\":2", "\"format\":3");
         assert!(Marker::read(later.as_bytes(), "a").unwrap_err().contains("later version"));
     }
 
     #[test]
-    fn a_server_is_whole_if_it_is_ready_and_not_old() {
+    fn a_server_is_old_that_has_missed_two_beats() {
         let ready = Marker::new("a", Stage::Ready, 7, Some("x".to_owned()));
-        assert!(ready.is_whole(7) && ready.is_whole(8));
-        assert!(!ready.is_whole(9), "it has missed two beats");
-        assert!(!Marker { state: Stage::Syncing, ..ready }.is_whole(7));
+        assert!(ready.is_ready() && !ready.is_old(7) && !ready.is_old(8));
+        assert!(ready.is_old(9), "it has missed two beats");
+        assert!(!Marker { state: Stage::Syncing, ..ready }.is_ready());
     }
 
     #[test]

@@ -14,8 +14,10 @@ use redisdb_node::NodeEvent;
 use redisdb_node::commands::ServerCommands;
 
 use crate::anti_entropy::repair::Repair;
+use crate::anti_entropy::repair::Repaired;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
+use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::event::Event;
@@ -61,6 +63,7 @@ impl CopyEngine {
             self.examine(idx).boxed().await;
             self.tell(idx, &mut told);
             let is_well = self.heal(idx, &mut care).boxed().await;
+            self.remove_hints(idx).boxed().await;
             self.tell(idx, &mut told);
             let pause = match care.failures {
                 0 if is_well => CALM,
@@ -98,13 +101,18 @@ impl CopyEngine {
         let topology = &*self.topology;
         let (node, hints) = topology.nodes.member(idx).with_hints();
         hints.on(Observation::Probing);
+        // It may be up for others, which would read what it misses of this process.
+        node.shorten_rest();
         if let Err(error) = node.ready().await {
             topology.observe(idx, &error);
+            self.begin_hints_about(idx).boxed().await;
             return;
         }
         hints.on(Observation::Connected);
         if topology.identity.is_some() {
             self.look_at(idx).await;
+            self.read_hints_on(idx).boxed().await;
+            self.give_hints(&Budget::new(None, 1)).await;
             return;
         }
         // A server that hangs is noticed by what it does not answer.
@@ -140,16 +148,22 @@ impl CopyEngine {
             care.answer_the_rest(node, hints);
             return false;
         };
-        let Ok(_alone) = hints.repairing.try_lock() else { return false };
         let is_whole = hints.has_memory(node);
         if !is_whole && care.is_refused(node, hints).await {
             return false;
         }
-        let repaired = Repair::new(self.clone(), node.name().to_owned())
-            .keys_per_second(keys_per_second)
-            .by_itself()
-            .attempt(1)
-            .await;
+        let repaired = match topology.restarted() {
+            // One of them looks after all.
+            Some(restarted) if restarted.first() == Some(&idx) => {
+                self.reconcile(&restarted, keys_per_second).await.map(|()| Repaired::default())
+            }
+            Some(_) => return false,
+            None => {
+                let Ok(_alone) = hints.repairing.try_lock() else { return false };
+                let repair = Repair::new(self.clone(), node.name().to_owned());
+                repair.keys_per_second(keys_per_second).by_itself().attempt(1).await
+            }
+        };
         let is_orphan = |(key, _): (Vec<u8>, u64)| topology.source_of(idx, &key).is_none();
         match repaired.is_err() && is_whole && hints.missed_keys().into_iter().all(is_orphan) {
             // Nobody has them right, which may stay so: no other node is to wait for this one, nor any reader of other keys.

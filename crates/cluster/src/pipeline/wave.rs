@@ -78,6 +78,7 @@ impl<'a> Wave<'a> {
         join_all(sent).await;
         self.doubt().await;
         let mut outcomes = self.judge();
+        self.copy.give_hints(&self.budget).await;
         // Those that nobody has answered yet are asked elsewhere.
         let copy = self.budget.rest(self.copy);
         let open = self.steps.iter().zip(&outcomes).map(async |(step, outcome)| match (step, outcome) {
@@ -105,7 +106,9 @@ impl<'a> Wave<'a> {
         );
         join_all(sent).await;
         self.doubt().await;
-        self.judge().into_iter().flatten().collect()
+        let outcomes = self.judge();
+        self.copy.give_hints(&self.budget).await;
+        outcomes.into_iter().flatten().collect()
     }
 
     /// Sorts the answers by the steps. Each node was sent its commands in the order of the steps.

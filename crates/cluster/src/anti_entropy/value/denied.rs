@@ -5,7 +5,7 @@ use redisdb_node::Node;
 use redisdb_node::plumbing::foreign;
 
 /// What the scripts of a copy call: not every server says which of it was refused.
-const IN_SCRIPTS: &str = "+get +set +pexpire +del";
+const IN_SCRIPTS: &str = "+get +set +pexpire +del +unlink +time +zadd +zcard +zrange +zrem +zscore";
 
 /// Returns whether a server does not let this user do it, or does not know the command: it may have been renamed.
 pub(crate) fn is_denied(error: &node::Error) -> bool {

@@ -20,6 +20,7 @@ use crate::engine::replace::Turn;
 use crate::engine::replace::members;
 use crate::error::Error;
 use crate::event::Events;
+use crate::hints::durable::DurableHints;
 use crate::membership::marker::Beat;
 use crate::plan::Plan;
 use crate::plan::Planner;
@@ -45,6 +46,8 @@ pub(crate) struct CopyTopology {
 #[derive(Debug)]
 pub(crate) struct Lasting {
     pub(crate) beat: Mutex<Beat>,
+    /// What the servers say that others have missed.
+    pub(crate) durable: DurableHints,
     /// Held while it is judged what became of a write that not every node took alike.
     pub(crate) judging: Mutex<()>,
     /// The warnings that were given already, and are not given again.
@@ -69,6 +72,7 @@ impl CopyTopology {
         });
         let lasting = Lasting {
             beat: Mutex::new(Beat::new(Instant::now())),
+            durable: DurableHints::default(),
             judging: Mutex::default(),
             told: Mutex::default(),
         };

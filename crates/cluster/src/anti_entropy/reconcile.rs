@@ -1,0 +1,172 @@
+//! Reconciliation: all servers of a copy were restarted, so no node is known to be right. All are compared with each other, and
+//! what those hold alike that are not known to have missed it counts.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::Either;
+use futures_util::future::select;
+use redisdb_node::Node;
+
+use crate::anti_entropy::throttle::Throttle;
+use crate::anti_entropy::verify::Difference;
+use crate::anti_entropy::verify::Verify;
+use crate::anti_entropy::verify::differences;
+use crate::engine::copy::CopyEngine;
+use crate::engine::copy::topology::CopyTopology;
+use crate::engine::member::Member;
+use crate::error::Error;
+use crate::error::RepairReason;
+use crate::membership::lease::Lease;
+use crate::membership::marker::Stage;
+
+/// How often the leases are kept while all keys are compared.
+const KEEP: Duration = Duration::from_secs(5);
+/// So many keys may differ where most do: the servers may be somebody else's.
+const FEW: u64 = 10;
+/// So many keys that nobody has right are left to the caller one by one.
+const MOST_CONFLICTS: usize = 10_000;
+
+/// A node that takes part, as the process that it was at the beginning.
+struct Part<'a> {
+    idx: usize,
+    member: &'a Member,
+    process: Node,
+    n_floods: u64,
+}
+
+impl CopyTopology {
+    /// The nodes that may be right, while none is known to be: those that were restarted with their data. `None` while a node is
+    /// known to be right, though it may be away, or while one of them cannot be reached.
+    pub(crate) fn restarted(&self) -> Option<Vec<usize>> {
+        let members = || self.nodes.members().enumerate();
+        let may_be_right = |member: &Member| !member.hints().is_flooded() && !member.was_emptied();
+        let restarted: Vec<usize> =
+            members().filter(|(_, member)| may_be_right(member)).map(|(idx, _)| idx).collect();
+        let nobody_is_right = members().all(|(_, member)| !member.hints().is_whole() && !member.has_joined());
+        let are_there = restarted.iter().all(|idx| self.nodes.at(*idx).is_connected());
+        (nobody_is_right && are_there && !restarted.is_empty()).then_some(restarted)
+    }
+}
+
+impl CopyEngine {
+    /// Compares these nodes with each other, and has them answer again what they hold alike. A key that they do not is behind
+    /// on all of them, so it waits until somebody decides or writes it whole.
+    ///
+    /// # Errors
+    /// If another process is at it, one of them is not what it was any more, or most of their keys differ.
+    pub(crate) async fn reconcile(&self, nodes: &[usize], keys_per_second: u32) -> Result<(), Error> {
+        let topology = &*self.topology;
+        let parts: Vec<Part<'_>> = nodes.iter().map(|idx| self.part(*idx)).collect();
+        let mut alone = Vec::new();
+        for part in &parts {
+            let busy = || Error::unrepaired(part.process.name(), RepairReason::Busy);
+            alone.push(part.member.hints().repairing.try_lock().map_err(|_| busy())?);
+        }
+        for part in &parts {
+            self.read_hints_about(part.idx).await;
+        }
+        let mut leases = Vec::new();
+        let mut reconciled = Ok(());
+        for part in &parts {
+            match self.begin_sync(part.idx, &part.process).await {
+                Ok(lease) => leases.extend(lease),
+                Err(error) => {
+                    reconciled = Err(error);
+                    break;
+                }
+            }
+        }
+        if reconciled.is_ok() {
+            reconciled = self.compare(&parts, keys_per_second, &mut leases).boxed().await;
+        }
+        for lease in leases {
+            self.release(lease).await;
+        }
+        reconciled?;
+        tracing::info!(nodes = ?topology.names(nodes.to_vec()), "all servers were restarted, and have been compared");
+        Ok(())
+    }
+
+    fn part(&self, idx: usize) -> Part<'_> {
+        let member = self.topology.nodes.member(idx);
+        let process = self.topology.process(idx, member.node().incarnation());
+        Part { idx, member, process, n_floods: member.hints().n_floods() }
+    }
+
+    async fn compare(
+        &self,
+        parts: &[Part<'_>],
+        keys_per_second: u32,
+        leases: &mut [Lease],
+    ) -> Result<(), Error> {
+        let topology = &*self.topology;
+        let first = parts.first().map(|part| part.process.name().to_owned()).unwrap_or_default();
+        // The only one that has any data needs no comparing.
+        if 1 < parts.len() {
+            let verify = Verify::new(self.clone()).paced(Throttle::of(keys_per_second));
+            let verified = match select(verify.run().boxed(), keep(leases).boxed()).await {
+                Either::Left((verified, _)) => verified?,
+                Either::Right((lost, _)) => return Err(lost),
+            };
+            if parts.iter().any(|part| !verified.nodes.iter().any(|node| node == part.process.name())) {
+                return Err(Error::unrepaired(&first, RepairReason::NoSource));
+            }
+            let mut conflicts = Vec::new();
+            for difference in &verified.differences {
+                if self.is_conflict(parts, difference).await? {
+                    conflicts.push(difference);
+                }
+            }
+            let n_conflicts = conflicts.len() as u64;
+            if MOST_CONFLICTS < conflicts.len() || FEW < n_conflicts && verified.compared < n_conflicts * 2 {
+                return Err(Error::unrepaired(&first, RepairReason::Foreign));
+            }
+            for difference in conflicts {
+                tracing::warn!(%difference, "no node is known to have this key right; write it, or decide by `repair(name).from(other)`");
+                let key = || std::iter::once(difference.key.as_slice());
+                parts.iter().for_each(|part| part.member.hints().record_hint(key()));
+            }
+        }
+        for lease in leases {
+            lease.keep().await?;
+        }
+        let is_the_same = |part: &Part<'_>| {
+            topology.nodes.at(part.idx).incarnation() == part.process.incarnation()
+                && part.member.hints().n_floods() == part.n_floods
+                && !part.member.was_emptied()
+        };
+        if !parts.iter().all(is_the_same) {
+            return Err(Error::unrepaired(&first, RepairReason::Restarted));
+        }
+        self.mark(parts.iter().map(|part| part.idx), Stage::Ready).await?;
+        for part in parts {
+            part.member.hints().synced(part.process.incarnation(), part.n_floods);
+        }
+        Ok(())
+    }
+
+    /// Returns whether those nodes hold different values of a key that are not known to have missed a write of it.
+    async fn is_conflict(&self, parts: &[Part<'_>], difference: &Difference) -> Result<bool, Error> {
+        let key = &difference.key;
+        let may_be_right = |part: &&Part<'_>| part.member.hints().may_hold(std::iter::once(key.as_slice()));
+        let nodes: Vec<&Node> = parts.iter().filter(may_be_right).map(|part| &part.process).collect();
+        if nodes.len() < 2 {
+            // Where all are behind, nobody has it right, and that is known already.
+            return Ok(false);
+        }
+        Ok(!differences(&nodes, vec![key.clone()], |_, _| ()).await?.0.is_empty())
+    }
+}
+
+/// Keeps the leases until one is lost.
+async fn keep(leases: &mut [Lease]) -> Error {
+    loop {
+        tokio::time::sleep(KEEP).await;
+        for lease in leases.iter_mut() {
+            if let Err(lost) = lease.keep().await {
+                return lost;
+            }
+        }
+    }
+}

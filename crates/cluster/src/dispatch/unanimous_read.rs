@@ -1,0 +1,83 @@
+//! A unanimous read on a copy: where no node may answer alone, the equal answers of all of them count.
+
+use futures_util::future::join_all;
+use redis::Value;
+use redisdb_node::command::Group;
+
+use crate::call::Call;
+use crate::engine::copy::CopyEngine;
+use crate::engine::copy::topology::CopyTopology;
+use crate::engine::deadline::Budget;
+use crate::reply::NodesReply;
+
+impl CopyTopology {
+    /// The nodes whose equal answers about these keys count together, while none counts alone: those that are not known to have
+    /// missed a write of them. `None` if that proves nothing: one of them cannot be reached, a node that was whole is away, or
+    /// one has lost all and may have known what the others missed.
+    fn voters(&self, call: &Call<'_>) -> Option<Vec<usize>> {
+        let members = || self.nodes.members().enumerate();
+        let is_conclusive = call.first_key().is_some()
+            && members().all(|(_, member)| !member.hints().is_whole() && !member.was_emptied());
+        let voters = members().filter(|(_, member)| member.hints().may_hold(call.keys()));
+        let voters: Vec<usize> = voters.map(|(idx, _)| idx).collect();
+        let are_there = voters.iter().all(|idx| self.nodes.at(*idx).is_connected());
+        (is_conclusive && !voters.is_empty() && are_there).then_some(voters)
+    }
+}
+
+impl CopyEngine {
+    /// Asks all nodes at once that may hold what is asked for. Returns their answer, if it is one and the same.
+    pub(crate) async fn run_unanimous_read(&self, call: &Call<'_>, budget: &Budget) -> Option<NodesReply> {
+        let topology = &*self.topology;
+        let voters = topology.voters(call)?;
+        let incarnations = || voters.iter().map(|idx| topology.nodes.at(*idx).incarnation());
+        let before: Vec<u64> = incarnations().collect();
+        let asked = voters.iter().zip(&before).map(async |(idx, incarnation)| {
+            let process = topology.process(*idx, *incarnation);
+            budget.all(&process).run(call.spec, call.cmd).await
+        });
+        let mut replies = Vec::new();
+        for answer in join_all(asked).await {
+            replies.push(answer.ok()?);
+        }
+        // What was missed or lost meanwhile counts for nothing.
+        if topology.voters(call)? != voters || !incarnations().eq(before.iter().copied()) {
+            return None;
+        }
+        let first = replies.pop()?;
+        let is_one = replies.iter().all(|reply| are_same(call, reply, &first));
+        is_one.then(|| topology.reply_of(voters.last().copied().unwrap_or_default(), first))
+    }
+}
+
+/// Returns whether two answers say the same: elements of a set or a hash come in any order, and times to live are a moment apart.
+fn are_same(call: &Call<'_>, one: &Value, other: &Value) -> bool {
+    /// How far apart the clocks of two servers may tell the end of a key, in milliseconds.
+    const MOMENT: i64 = 1000;
+    match (one, other) {
+        _ if one == other => true,
+        (Value::Int(one), Value::Int(other)) => match call.spec.name {
+            "PTTL" | "PEXPIRETIME" => 0 <= *one && 0 <= *other && (one - other).abs() <= MOMENT,
+            "TTL" | "EXPIRETIME" => 0 <= *one && 0 <= *other && (one - other).abs() <= MOMENT / 1000,
+            _ => false,
+        },
+        (Value::Map(one), Value::Map(other)) => sorted(one) == sorted(other),
+        (Value::Set(one), Value::Set(other)) => sorted(one) == sorted(other),
+        (Value::Array(one), Value::Array(other)) => match call.spec.group {
+            Group::Hash if call.spec.name == "HGETALL" => {
+                let pairs = |flat: &[Value]| sorted(flat.chunks(2));
+                pairs(one) == pairs(other)
+            }
+            Group::Hash if matches!(call.spec.name, "HKEYS" | "HVALS") => sorted(one) == sorted(other),
+            Group::Set => sorted(one) == sorted(other),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn sorted<T: std::fmt::Debug>(elements: impl IntoIterator<Item = T>) -> Vec<String> {
+    let mut sorted: Vec<String> = elements.into_iter().map(|element| format!("{element:?}")).collect();
+    sorted.sort_unstable();
+    sorted
+}

@@ -1,0 +1,497 @@
+//! Durable hints: what a node of a copy with an identity has missed stands on the other servers too, where it outlives the
+//! process that saw it.
+//!
+//! On each server that holds hints about a node there is one sorted set of them, `__redisdb:{identity}:missed:<node>`. Its
+//! scores are numbers that the server itself gives, each higher than the one before. So whoever has read up to a number
+//! goes on from there, and a hint that was given once more is not removed with the one before.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use redis::Cmd;
+use redis::Value;
+use redisdb_node as node;
+use redisdb_node::command;
+use redisdb_node::command::Spec;
+use redisdb_node::plumbing::Fence;
+use redisdb_node::plumbing::given_up;
+
+use crate::call::Call;
+use crate::engine::copy::CopyEngine;
+use crate::engine::copy::topology::CopyTopology;
+use crate::engine::deadline::Budget;
+use crate::engine::member::Member;
+use crate::hints::key_log::MOST_KEYS;
+
+/// So many hints are read at once.
+const PAGE: usize = 5_000;
+/// So many are given or removed by one script.
+const BATCH: usize = 1_000;
+
+/// Gives hints to a server: how many it may hold, the first one of a set, and the others. Where they are too many, one that
+/// says "all" takes their place. Returns the number that those have which are given next to it, each one more.
+const GIVE: &str = "\
+local top = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
+local now = redis.call('TIME')
+local number = math.max(now[1] * 1000000 + now[2], (tonumber(top) or 0) + 1)
+local n = redis.call('ZCARD', KEYS[1])
+if n + #ARGV > tonumber(ARGV[1]) then
+  redis.call('UNLINK', KEYS[1])
+  redis.call('ZADD', KEYS[1], number + 1, 'a')
+  n = 0
+end
+if n == 0 then redis.call('ZADD', KEYS[1], number, ARGV[2]) end
+for i = 3, #ARGV do redis.call('ZADD', KEYS[1], number + i - 1, ARGV[i]) end
+return number + 2";
+
+/// Removes hints that were not given once more since, and the first one of a set if it is the last that is left.
+const REMOVE: &str = "\
+for i = 2, #ARGV, 2 do
+  local number = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  if number and tonumber(number) == tonumber(ARGV[i + 1]) then redis.call('ZREM', KEYS[1], ARGV[i]) end
+end
+local left = redis.call('ZRANGE', KEYS[1], 0, 1)
+if #left == 1 and left[1] == ARGV[1] then redis.call('UNLINK', KEYS[1]) end
+return #left";
+
+/// What one hint says.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Hint {
+    /// Since this epoch the set tells all that the node has missed of what its server took: the first hint of each set.
+    Since(u64),
+    /// The node has missed a write of this key.
+    Key(Vec<u8>),
+    /// The node may have missed any write.
+    All,
+}
+
+impl Hint {
+    fn text(&self) -> Vec<u8> {
+        match self {
+            Self::Since(epoch) => format!("s{epoch}").into_bytes(),
+            Self::Key(key) => [b"k", key.as_slice()].concat(),
+            Self::All => b"a".to_vec(),
+        }
+    }
+
+    fn read(text: &[u8]) -> Self {
+        let epoch = |epoch: &[u8]| std::str::from_utf8(epoch).ok()?.parse().ok();
+        match text.split_first() {
+            Some((b'k', key)) => Self::Key(key.to_vec()),
+            Some((b's', text)) if let Some(epoch) = epoch(text) => Self::Since(epoch),
+            // What a later version may write is not understood, so it may be anything.
+            _ => Self::All,
+        }
+    }
+}
+
+/// The hints that this process has read on the servers.
+#[derive(Debug, Default)]
+pub(crate) struct DurableHints {
+    read: Mutex<HashMap<(Arc<str>, Arc<str>), ReadHints>>,
+}
+
+/// The hints that one server holds about one node, as far as they were read.
+#[derive(Debug, Default)]
+struct ReadHints {
+    /// The process of the server that was read.
+    incarnation: u64,
+    /// The highest number that was read.
+    upto: u64,
+    standing: HashMap<Hint, u64>,
+}
+
+/// What a server is given before a write, because nodes are away that will miss it.
+pub(crate) struct HintsAhead<'a> {
+    away: Vec<&'a Member>,
+    hints: Vec<(&'static Spec, Cmd)>,
+    /// Whether a server has taken them all.
+    is_given: bool,
+}
+
+impl HintsAhead<'_> {
+    /// The write has been judged, and what the nodes missed is recorded: of what was given already, nothing is given again.
+    pub(crate) fn are_recorded(&self, call: &Call<'_>) {
+        if self.is_given {
+            self.away.iter().for_each(|member| member.hints().given_now(call.keys()));
+        }
+    }
+}
+
+impl DurableHints {
+    /// From which number on a server's hints about a node are to be read. Of another process all are: it may have come back with
+    /// an older dump.
+    fn upto(&self, holder: &Member, about: &Member, incarnation: u64) -> u64 {
+        let mut read = self.read.lock();
+        let hints = read.entry((Arc::clone(holder.name()), Arc::clone(about.name()))).or_default();
+        if hints.incarnation != incarnation {
+            *hints = ReadHints { incarnation, ..ReadHints::default() };
+        }
+        hints.upto
+    }
+
+    /// This process has given these: it need not be told what they say, which it remembers or has brought over by then.
+    fn gave(&self, holder: &Member, about: &Member, given: &[Hint], number: &Value) {
+        let Value::Int(number) = number else { return };
+        let mut read = self.read.lock();
+        let hints = read.entry((Arc::clone(holder.name()), Arc::clone(about.name()))).or_default();
+        let numbers = u64::try_from(*number).unwrap_or_default()..;
+        hints.standing.extend(given.iter().cloned().zip(numbers));
+    }
+
+    fn is_known(&self, holder: &Member, about: &Member, hint: &Hint, number: u64) -> bool {
+        let read = self.read.lock();
+        let hints = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name())));
+        hints.is_some_and(|hints| hints.standing.get(hint) == Some(&number))
+    }
+
+    fn add(&self, holder: &Member, about: &Member, found: &[(Hint, u64)]) {
+        let mut read = self.read.lock();
+        let Some(hints) = read.get_mut(&(Arc::clone(holder.name()), Arc::clone(about.name()))) else {
+            return;
+        };
+        for (hint, number) in found {
+            hints.upto = hints.upto.max(*number);
+            hints.standing.insert(hint.clone(), *number);
+        }
+    }
+
+    /// The hints of a server about a node that have served their purpose.
+    fn served(&self, holder: &Member, about: &Member) -> Vec<(Hint, u64)> {
+        let read = self.read.lock();
+        let Some(hints) = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name()))) else {
+            return Vec::new();
+        };
+        let is_served = |hint: &Hint| match hint {
+            Hint::Key(key) => about.has_memory() && !about.hints().has_missed_of(key),
+            Hint::All => about.has_memory(),
+            Hint::Since(_) => false,
+        };
+        let served = hints.standing.iter().filter(|(hint, _)| is_served(hint));
+        served.map(|(hint, number)| (hint.clone(), *number)).collect()
+    }
+
+    /// The epoch since when a server tells all that a node has missed, if it does.
+    fn since(&self, holder: &Member, about: &Member) -> Option<u64> {
+        let read = self.read.lock();
+        let hints = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name())))?;
+        hints.standing.keys().find_map(|hint| match hint {
+            Hint::Since(epoch) => Some(*epoch),
+            _ => None,
+        })
+    }
+
+    /// These are removed; or, if the set is gone, all are.
+    fn forget(&self, holder: &Member, about: &Member, removed: &[(Hint, u64)], is_gone: bool) {
+        let mut read = self.read.lock();
+        let Some(hints) = read.get_mut(&(Arc::clone(holder.name()), Arc::clone(about.name()))) else {
+            return;
+        };
+        for (hint, number) in removed {
+            if hints.standing.get(hint) == Some(number) {
+                hints.standing.remove(hint);
+            }
+        }
+        if is_gone {
+            hints.standing.retain(|hint, _| !matches!(hint, Hint::Since(_)));
+        }
+    }
+}
+
+impl CopyTopology {
+    /// The key of the hints about a node.
+    fn hints_key(&self, about: &Member) -> Option<String> {
+        self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:missed:{}", about.name()))
+    }
+
+    fn give(&self, about: &Member, missed: &[Hint]) -> Option<Cmd> {
+        let key = self.hints_key(about)?;
+        let mut give = redis::cmd("EVAL");
+        let since = Hint::Since(self.lasting.beat.lock().newest());
+        give.arg(GIVE).arg(1).arg(key).arg(MOST_KEYS).arg(since.text());
+        missed.iter().for_each(|hint| _ = give.arg(hint.text()));
+        Some(give)
+    }
+}
+
+impl CopyEngine {
+    /// What a server is given before a write, if a node is away that will miss the write: hints about each of these.
+    pub(crate) fn hints_ahead(&self, call: &Call<'_>) -> Option<HintsAhead<'_>> {
+        self.topology.identity.as_ref()?;
+        let away = self.topology.nodes.members().filter(|member| !member.node().is_connected());
+        let away: Vec<&Member> = away.collect();
+        if away.is_empty() {
+            return None;
+        }
+        let missed: Vec<Hint> = call.keys().map(|key| Hint::Key(key.to_vec())).collect();
+        if missed.is_empty() {
+            return None;
+        }
+        let give = away.iter().filter_map(|about| self.topology.give(about, &missed));
+        let hints: Vec<_> = give.filter_map(|give| Some((command::lookup(&give)?, give))).collect();
+        (!hints.is_empty()).then_some(HintsAhead { away, hints, is_given: false })
+    }
+
+    /// Sends a write to every node, and to those that are there first the hints about those that are away: so the hints stand
+    /// also if this process ends midway. A hint that is refused does not keep the write away.
+    pub(crate) async fn send_with_hints(
+        &self,
+        ahead: &mut HintsAhead<'_>,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        budget: &Budget,
+    ) -> Vec<Result<Value, node::Error>> {
+        let sent = self.topology.nodes.members().enumerate().map(async |(idx, member)| {
+            if !member.node().is_connected() {
+                return (self.topology.send(idx, spec, cmd, budget).await, false);
+            }
+            let sent = ahead.hints.iter().map(|(spec, hint)| (*spec, hint)).chain([(spec, cmd)]);
+            let mut answers = budget.all(member.writer()).send_each(sent).await;
+            let answer =
+                answers.pop().unwrap_or_else(|| Err(node::Error::without_node(spec.name, given_up())));
+            (answer, answers.iter().all(Result::is_ok))
+        });
+        let (answers, given): (Vec<_>, Vec<bool>) = join_all(sent).await.into_iter().unzip();
+        ahead.is_given = given.contains(&true);
+        answers
+    }
+
+    /// Gives the other servers the hints that stand in the memory of this process alone. What cannot be given now, is given
+    /// later by whoever watches over the nodes: no write fails for it.
+    pub(crate) async fn give_hints(&self, budget: &Budget) {
+        if self.topology.nodes.members().any(|member| member.hints().has_ungiven()) {
+            // Boxed, for it is rare.
+            budget.limit(self.give_all_hints().boxed()).await;
+        }
+    }
+
+    async fn give_all_hints(&self) {
+        join_all(self.topology.nodes.members().map(|about| self.give_hints_about(about))).await;
+    }
+
+    async fn give_hints_about(&self, about: &Member) {
+        loop {
+            // Not taken out before they are given: the future of this may be dropped.
+            let (ungiven, flood) = about.hints().ungiven(BATCH);
+            let keys = ungiven.iter().map(|(key, _)| Hint::Key(key.clone()));
+            let missed: Vec<Hint> = flood.map(|_| Hint::All).into_iter().chain(keys).collect();
+            if missed.is_empty() {
+                return;
+            }
+            let Some(give) = self.topology.give(about, &missed) else { return };
+            let give = &give;
+            let given = self.holders(about).map(async |holder| (holder, holder.writer().send(give).await));
+            let mut is_any_given = false;
+            for (holder, given) in join_all(given).await {
+                match given {
+                    Ok(number) => {
+                        is_any_given = true;
+                        self.topology.lasting.durable.gave(holder, about, &missed, &number);
+                    }
+                    Err(error) => self.tell_ungiven(about, &error),
+                }
+            }
+            if !is_any_given {
+                return;
+            }
+            about.hints().given(&ungiven, flood);
+        }
+    }
+
+    /// Has the other servers tell from now on what a node that is away misses, if they do not yet.
+    pub(crate) async fn begin_hints_about(&self, idx: usize) {
+        let about = self.topology.nodes.member(idx);
+        let Some(begin) = self.topology.give(about, &[]) else { return };
+        let tells = |holder: &Member| self.topology.lasting.durable.since(holder, about).is_some();
+        let silent = self.holders(about).filter(|holder| !tells(holder));
+        let begun = join_all(silent.map(async |holder| holder.writer().send(&begin).await)).await;
+        begun.into_iter().filter_map(Result::err).for_each(|error| self.tell_ungiven(about, &error));
+    }
+
+    /// Whether the other servers tell all that a node has missed since this epoch, or the one after it: those that are whole
+    /// and can be reached do, and there is one.
+    pub(crate) fn hints_are_complete(&self, idx: usize, epoch: u64) -> bool {
+        let about = self.topology.nodes.member(idx);
+        let since = |holder: &Member| self.topology.lasting.durable.since(holder, about);
+        let tells = |holder: &Member| since(holder).is_some_and(|since| since <= epoch.saturating_add(1));
+        let mut holders = self.holders(about).filter(|holder| holder.has_memory()).peekable();
+        holders.peek().is_some() && holders.all(tells)
+    }
+
+    /// The other nodes that can be reached now.
+    fn holders(&self, about: &Member) -> impl Iterator<Item = &Member> {
+        let members = self.topology.nodes.members();
+        members.filter(move |holder| !holder.is_the_same(about) && holder.node().is_connected())
+    }
+
+    /// Tells once what a user may not do who gives hints.
+    fn tell_ungiven(&self, about: &Member, error: &node::Error) {
+        let key = self.topology.hints_key(about).unwrap_or_default();
+        self.topology.tell_refused(error, Some(key.as_bytes()));
+    }
+
+    /// Reads what one server knows that the others have missed.
+    pub(crate) async fn read_hints_on(&self, holder: usize) {
+        let members = self.topology.nodes.members();
+        join_all(members.map(|about| self.read_hints(self.topology.nodes.member(holder), about))).await;
+    }
+
+    /// Reads what the other servers know that a node has missed.
+    pub(crate) async fn read_hints_about(&self, idx: usize) {
+        let about = self.topology.nodes.member(idx);
+        join_all(self.holders(about).map(|holder| self.read_hints(holder, about))).await;
+    }
+
+    async fn read_hints(&self, holder: &Member, about: &Member) {
+        let Some(key) = self.topology.hints_key(about).filter(|_| !holder.is_the_same(about)) else { return };
+        let incarnation = holder.node().incarnation();
+        // Also one whose marker is just being looked at.
+        let process = holder.node().fenced(&Fence::open_to(incarnation));
+        loop {
+            let upto = self.topology.lasting.durable.upto(holder, about, incarnation);
+            let mut read = redis::cmd("ZRANGEBYSCORE");
+            read.arg(&key)
+                .arg(format!("({upto}"))
+                .arg("+inf")
+                .arg("WITHSCORES")
+                .arg("LIMIT")
+                .arg(0)
+                .arg(PAGE);
+            let reply = match process.send(&read).await {
+                Ok(reply) => reply,
+                Err(error) => return self.topology.tell_refused(&error, Some(key.as_bytes())),
+            };
+            let found = read_page(&reply);
+            // Another process may have answered.
+            if found.is_empty() || holder.node().incarnation() != incarnation {
+                return;
+            }
+            // Before they count as read: what stands there and is not missed has served its purpose.
+            for (hint, number) in &found {
+                if self.topology.lasting.durable.is_known(holder, about, hint, *number) {
+                    continue;
+                }
+                match hint {
+                    Hint::Key(key) => about.hints().learn_hint(std::iter::once(key.as_slice())),
+                    Hint::All => about.hints().learn_hint(std::iter::empty()),
+                    Hint::Since(_) => {}
+                }
+            }
+            self.topology.lasting.durable.add(holder, about, &found);
+            if found.len() < PAGE {
+                return;
+            }
+        }
+    }
+
+    /// Removes the hints about a node from the other servers that have served their purpose.
+    pub(crate) async fn remove_hints(&self, idx: usize) {
+        let about = self.topology.nodes.member(idx);
+        join_all(self.holders(about).map(|holder| self.remove_hints_on(holder, about))).await;
+    }
+
+    async fn remove_hints_on(&self, holder: &Member, about: &Member) {
+        let Some(key) = self.topology.hints_key(about) else { return };
+        let served = self.topology.lasting.durable.served(holder, about);
+        let first = self.topology.lasting.durable.since(holder, about).filter(|_| about.is_in_sync());
+        let first = first.map(|epoch| Hint::Since(epoch).text());
+        // Also the first hint alone is removed, where nothing else is left.
+        let alone = served.is_empty() && first.is_some();
+        for served in served.chunks(BATCH).chain(alone.then_some([].as_slice())) {
+            let mut remove = redis::cmd("EVAL");
+            remove.arg(REMOVE).arg(1).arg(&key).arg(first.as_deref().unwrap_or_default());
+            served.iter().for_each(|(hint, number)| _ = remove.arg(hint.text()).arg(number));
+            match holder.writer().send(&remove).await {
+                Ok(left) => {
+                    let is_gone = first.is_some() && matches!(left, Value::Int(0 | 1));
+                    self.topology.lasting.durable.forget(holder, about, served, is_gone);
+                }
+                Err(error) => return self.topology.tell_refused(&error, Some(key.as_bytes())),
+            }
+        }
+    }
+}
+
+/// Reads hints with their numbers: pairs, one after the other or each by itself, as the protocol has it.
+fn read_page(reply: &Value) -> Vec<(Hint, u64)> {
+    let mut flat = Vec::new();
+    flatten(reply, &mut flat);
+    let pairs = flat.chunks_exact(2).filter_map(|pair| match pair {
+        [Value::BulkString(text), number] => Some((Hint::read(text), read_number(number)?)),
+        _ => None,
+    });
+    pairs.collect()
+}
+
+fn flatten<'a>(reply: &'a Value, flat: &mut Vec<&'a Value>) {
+    match reply {
+        Value::Array(elements) => elements.iter().for_each(|element| flatten(element, flat)),
+        element => flat.push(element),
+    }
+}
+
+fn read_number(value: &Value) -> Option<u64> {
+    let number = match value {
+        Value::Double(number) => *number,
+        Value::Int(number) => return u64::try_from(*number).ok(),
+        Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse().ok()?,
+        _ => return None,
+    };
+    // Microseconds since 1970, and they fit.
+    (0.0..9e15).contains(&number).then_some(number as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use redisdb_node::NodeConfig;
+
+    use super::*;
+    use crate::event::Events;
+
+    #[test]
+    fn hints_are_read_as_they_were_written_in_either_protocol() {
+        let hints = [Hint::Since(7), Hint::Key(b"s9".to_vec()), Hint::Key(Vec::new()), Hint::All];
+        for hint in &hints {
+            assert_eq!(Hint::read(&hint.text()), *hint);
+        }
+        assert_eq!([b"x1".as_slice(), b"", b"sx"].map(Hint::read), [Hint::All, Hint::All, Hint::All]);
+        let text = |text: &str| Value::BulkString(text.into());
+        let flat =
+            Value::Array(vec![text("s7"), text("1764500000000001"), text("kk"), text("1764500000000002")]);
+        let pair = |hint: &str, number: f64| Value::Array(vec![text(hint), Value::Double(number)]);
+        let pairs =
+            Value::Array(vec![pair("s7", 1_764_500_000_000_001.0), pair("kk", 1_764_500_000_000_002.0)]);
+        let read =
+            [(Hint::Since(7), 1_764_500_000_000_001), (Hint::Key(b"k".to_vec()), 1_764_500_000_000_002)];
+        assert_eq!((read_page(&flat), read_page(&pairs)), (read.to_vec(), read.to_vec()));
+        assert_eq!(read_page(&Value::Nil), []);
+    }
+
+    #[test]
+    fn a_hint_has_served_its_purpose_when_its_key_is_not_missed_and_not_if_it_was_given_once_more() {
+        let member = |name: &str| {
+            Member::new(NodeConfig::new("redis://h").unwrap().with_name(name), &Events::default())
+        };
+        let (a, b, hints) = (member("a"), member("b"), DurableHints::default());
+        let key = |key: &str| Hint::Key(key.into());
+        assert_eq!(hints.upto(&a, &b, 0), 0);
+        hints.add(&a, &b, &[(Hint::Since(1), 5), (key("x"), 6), (key("y"), 7)]);
+        b.hints().record_hint(std::iter::once(b"y".as_slice()));
+        assert_eq!((hints.upto(&a, &b, 0), hints.since(&a, &b)), (7, Some(1)));
+        assert_eq!(hints.served(&a, &b), [(key("x"), 6)]);
+        hints.add(&a, &b, &[(key("x"), 8)]);
+        assert!(hints.is_known(&a, &b, &key("x"), 8) && !hints.is_known(&a, &b, &key("x"), 9));
+        hints.forget(&a, &b, &[(key("x"), 6)], false);
+        assert_eq!(hints.served(&a, &b), [(key("x"), 8)]);
+        hints.forget(&a, &b, &[(key("x"), 8)], true);
+        assert_eq!((hints.served(&a, &b), hints.since(&a, &b)), (Vec::new(), None));
+        hints.gave(&a, &b, &[key("z"), key("zz")], &Value::Int(20));
+        assert!(hints.is_known(&a, &b, &key("zz"), 21), "what this process gave it need not be told");
+        assert_eq!(hints.upto(&a, &b, 0), 8, "others may have given some before");
+        assert_eq!(hints.upto(&a, &b, 1), 0, "another process is read from the beginning");
+        assert_eq!(hints.served(&a, &b), []);
+    }
+}

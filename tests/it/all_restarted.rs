@@ -1,0 +1,214 @@
+//! All servers of a copy are restarted, at once or one after the other: no node is known to be right, and what all hold alike
+//! is read all the time.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use redisdb::Error;
+use redisdb::Health;
+use redisdb::Node;
+use redisdb::OnReturn;
+use redisdb::RedisCopy;
+use redisdb::commands::*;
+use redisdb_tests::Events;
+use redisdb_tests::eventually;
+use redisdb_tests::process;
+use tracing::Level;
+use xtask::Data;
+use xtask::Server;
+use xtask::Servers;
+
+const KEYS: usize = 600;
+const IDENTITIES: [Option<&str>; 2] = [Some("shop"), None];
+
+fn key(i: usize) -> String {
+    format!("key:{i}")
+}
+
+fn is_well(copy: &RedisCopy) -> bool {
+    copy.health().iter().all(|(_, health)| *health == Health::Up)
+}
+
+async fn fill(copy: &RedisCopy) {
+    _ = copy.mset((0..KEYS).map(|i| (key(i), i))).await.unwrap();
+    _ = copy.sadd("set", (0..20).collect::<Vec<_>>()).await.unwrap();
+    _ = copy.hset_multiple("hash", (0..20).map(|i| (i, i))).await.unwrap();
+    _ = copy.expire("hash", std::time::Duration::from_secs(1000)).await.unwrap();
+}
+
+/// Reads everything, one by one and in a pipeline.
+async fn check(copy: &RedisCopy) -> Result<(), Error> {
+    for i in 0..KEYS {
+        assert_eq!(copy.get::<usize>(key(i)).await?, Some(i));
+    }
+    assert_eq!(copy.mget::<usize>((0..9).map(key).collect::<Vec<_>>()).await?.len(), 9);
+    assert_eq!(copy.get::<usize>("none").await?, None);
+    assert_eq!(copy.smembers::<u8>("set").await?.len(), 20);
+    assert_eq!(copy.hgetall::<u8, u8>("hash").await?.len(), 20);
+    let left: i64 = copy.query(redis::cmd("PTTL").arg("hash")).await?;
+    assert!((1..=1_000_000).contains(&left), "{left}");
+    let pipe = copy.pipeline();
+    let reads: Vec<_> = (0..9).map(|i| pipe.get::<usize>(key(i))).collect();
+    _ = pipe.execute().await;
+    for (i, read) in reads.into_iter().enumerate() {
+        assert_eq!(read.await?, Some(i));
+    }
+    Ok(())
+}
+
+fn restart_all(servers: &mut Servers) {
+    servers.iter_mut().for_each(Server::kill);
+    servers.iter_mut().for_each(|server| server.restart(Data::Keep).unwrap());
+}
+
+#[tokio::test]
+async fn what_all_hold_alike_is_read_until_they_have_been_compared() {
+    for identity in IDENTITIES {
+        let mut servers = Server::builder().persistent().start_many(3).unwrap();
+        let urls = servers.urls();
+        // So slowly that all of it is read before they have been compared.
+        let slowly = OnReturn::Repair { keys_per_second: 300 };
+        let copy = process(&urls, identity).on_return(slowly).connect().await.unwrap();
+        fill(&copy).await;
+        restart_all(&mut servers);
+        eventually("the first is read", async || copy.get::<usize>(key(0)).await.is_ok()).await;
+        check(&copy).await.unwrap();
+        if identity.is_some() {
+            // A process that starts now has seen none of them whole.
+            let later = process(&urls, identity).on_return(slowly).connect().await.unwrap();
+            assert!(!is_well(&later), "{:?}", later.health());
+            check(&later).await.unwrap();
+        }
+        assert!(!is_well(&copy), "{:?}", copy.health());
+        let fast = process(&urls, identity).connect().await.unwrap();
+        eventually("all are up again", async || is_well(&fast)).await;
+        check(&fast).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_that_is_faster_than_the_comparing_leaves_no_read_unanswered() {
+    for identity in IDENTITIES {
+        let mut servers = Server::builder().persistent().start_many(3).unwrap();
+        let urls = servers.urls();
+        let copy = process(&urls, identity)
+            .on_return(OnReturn::Repair { keys_per_second: 600 })
+            .connect()
+            .await
+            .unwrap();
+        fill(&copy).await;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let reading = tokio::spawn({
+            let (copy, is_over) = (copy.clone(), Arc::clone(&is_over));
+            async move {
+                let mut n_reads = 0;
+                while !is_over.load(Ordering::Acquire) {
+                    check(&copy).await.unwrap();
+                    n_reads += KEYS;
+                }
+                n_reads
+            }
+        });
+        // What is written meanwhile is missed by the one that is just away.
+        let writing = tokio::spawn({
+            let (copy, is_over) = (copy.clone(), Arc::clone(&is_over));
+            async move {
+                let mut n = 0;
+                while !is_over.load(Ordering::Acquire) {
+                    n += 1;
+                    _ = copy.set("written", n).await.unwrap();
+                }
+                n
+            }
+        });
+        for idx in 0..3 {
+            servers[idx].restart(Data::Keep).unwrap();
+            let name = ["a", "b", "c"][idx];
+            eventually("it is noticed", async || {
+                copy.health().iter().any(|(node, health)| node == name && *health == Health::Syncing)
+            })
+            .await;
+        }
+        eventually("all are up again", async || is_well(&copy)).await;
+        is_over.store(true, Ordering::Release);
+        let (n_reads, n_writes) = (reading.await.unwrap(), writing.await.unwrap());
+        assert!(0 < n_reads, "{n_reads} reads, {n_writes} writes");
+        eventually("all are the same", async || copy.verify().run().await.unwrap() == []).await;
+        assert_eq!(copy.get::<u64>("written").await.unwrap(), Some(n_writes));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_they_do_not_hold_alike_waits_for_a_decision_and_all_others_do_not() {
+    for identity in IDENTITIES {
+        let (events, _listening) = Events::listen("redisdb_cluster", Level::WARN);
+        let mut servers = Servers::start(3).unwrap();
+        let urls = servers.urls();
+        let copy = process(&urls, identity).connect().await.unwrap();
+        fill(&copy).await;
+        _ = copy.set("k", "old").await.unwrap();
+        let mut dumps = vec![servers[0].dump().unwrap()];
+        _ = copy.set("k", "new").await.unwrap();
+        dumps.extend([servers[1].dump().unwrap(), servers[2].dump().unwrap()]);
+        servers.iter_mut().for_each(Server::kill);
+        for (server, dump) in servers.iter_mut().zip(&dumps) {
+            server.restart_from(dump).unwrap();
+        }
+        eventually("the first is read", async || copy.get::<usize>(key(0)).await.is_ok()).await;
+        check(&copy).await.unwrap();
+        eventually("they have been compared", async || {
+            copy.health().iter().all(|(_, health)| *health == Health::Suspect)
+        })
+        .await;
+        check(&copy).await.unwrap();
+        let error = copy.get::<String>("k").await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable(_)), "{error}");
+        let told: Vec<_> =
+            events.lines().into_iter().filter(|line| line.contains("`k` is something else")).collect();
+        assert_eq!(told.len(), 1, "{:?}", events.lines());
+        _ = copy.set("k", "newest").await.unwrap();
+        eventually("all are up", async || is_well(&copy)).await;
+        assert_eq!(copy.get::<String>("k").await.unwrap().as_deref(), Some("newest"));
+        assert_eq!(copy.verify().run().await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_is_known_to_have_missed_is_not_read_from_it_after_all_were_restarted() {
+    let mut servers = Server::builder().persistent().start_many(3).unwrap();
+    let urls = servers.urls();
+    let first = process(&urls, Some("shop")).connect().await.unwrap();
+    fill(&first).await;
+    _ = first.set("k", "old").await.unwrap();
+    servers[2].kill();
+    eventually("it is known to be away", async || !first.on_node("c").unwrap().is_connected()).await;
+    _ = first.set("k", "new").await.unwrap();
+    drop(first);
+    restart_all(&mut servers);
+    let second = process(&urls, Some("shop")).connect().await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(second.get::<String>("k").await.unwrap().as_deref(), Some("new"));
+    }
+    check(&second).await.unwrap();
+    eventually("all are up", async || is_well(&second)).await;
+    let c = Node::connect(&*urls[2]).await.unwrap();
+    assert_eq!(c.get::<String>("k").await.unwrap().as_deref(), Some("new"));
+    assert_eq!(second.verify().run().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_only_server_that_was_not_emptied_counts() {
+    let mut servers = Server::builder().persistent().start_many(3).unwrap();
+    let urls = servers.urls();
+    let copy = process(&urls, Some("shop")).connect().await.unwrap();
+    fill(&copy).await;
+    servers.iter_mut().for_each(Server::kill);
+    servers[0].restart(Data::Lose).unwrap();
+    servers[1].restart(Data::Keep).unwrap();
+    servers[2].restart(Data::Lose).unwrap();
+    eventually("it is noticed", async || !is_well(&copy)).await;
+    eventually("all are up again", async || is_well(&copy)).await;
+    check(&copy).await.unwrap();
+    assert_eq!(copy.verify().run().await.unwrap(), []);
+}

@@ -1,0 +1,297 @@
+//! What a node of a copy with an identity has missed stands on the other servers: it outlives the process that saw it, and
+//! other processes go by it.
+
+use std::time::Duration;
+
+use redis::Cmd;
+use redisdb::Health;
+use redisdb::Node;
+use redisdb::RedisCopy;
+use redisdb::commands::*;
+use redisdb_tests::Events;
+use redisdb_tests::NAMES;
+use redisdb_tests::Proxy;
+use redisdb_tests::eventually;
+use redisdb_tests::process;
+use tracing::Level;
+use xtask::Servers;
+
+const SHOP: Option<&str> = Some("shop");
+const KEYS: usize = 60;
+
+fn key(i: usize) -> String {
+    format!("key:{i}")
+}
+
+fn is_well(copy: &RedisCopy) -> bool {
+    copy.health().iter().all(|(_, health)| *health == Health::Up)
+}
+
+fn health_of(copy: &RedisCopy, name: &str) -> Health {
+    copy.health().into_iter().find(|(node, _)| node == name).unwrap().1
+}
+
+async fn nodes(servers: &Servers) -> Vec<Node> {
+    let mut nodes = Vec::new();
+    for url in servers.urls() {
+        nodes.push(Node::connect(url).await.unwrap());
+    }
+    nodes
+}
+
+/// The keys of the hints that a server holds.
+async fn hints_on(node: &Node) -> Vec<String> {
+    let keys: Vec<String> = node.keys("__redisdb:{shop}:missed:*").await.unwrap();
+    keys
+}
+
+async fn no_hint_is_left(nodes: &[Node]) {
+    eventually("no hint is left", async || {
+        for node in nodes {
+            if !hints_on(node).await.is_empty() {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
+}
+
+/// Waits until a process knows that it cannot reach a node.
+async fn is_missed(copy: &RedisCopy, name: &str) {
+    eventually("it is away", async || !copy.on_node(name).unwrap().is_connected()).await;
+}
+
+async fn check(copy: &RedisCopy, value: &str) {
+    for i in 0..KEYS {
+        assert_eq!(copy.get::<String>(key(i)).await.unwrap().as_deref(), Some(value), "{}", key(i));
+    }
+}
+
+/// How many keys of a server were compared: each is asked for its time to live.
+async fn n_compared(node: &Node) -> u64 {
+    let info = node.info_with(&["commandstats"]).await.unwrap();
+    let calls = info.get("commandstats", "cmdstat_pttl").unwrap_or("calls=0,");
+    calls.strip_prefix("calls=").unwrap().split(',').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_process_that_starts_later_reads_nothing_that_a_node_missed_before() {
+    let servers = Servers::start(3).unwrap();
+    let urls = servers.urls();
+    let first = process(&urls, SHOP).connect().await.unwrap();
+    _ = first.mset((0..1000).map(|i| (key(i), "old"))).await.unwrap();
+    servers[2].pause();
+    // By itself, in a pipeline, decided by one node, and by a whole value.
+    for i in 0..KEYS {
+        match i % 4 {
+            0 => _ = first.set(key(i), "new").await.unwrap(),
+            1 => {
+                let pipe = first.pipeline();
+                let written = pipe.set(key(i), "new");
+                _ = pipe.execute().await;
+                _ = written.await.unwrap();
+            }
+            2 => assert!(
+                *first.getset::<String>(key(i), "new").await.unwrap().first().unwrap()
+                    == Some("old".to_owned())
+            ),
+            _ => _ = first.setex(key(i), Duration::from_secs(1000), "new").await.unwrap(),
+        }
+    }
+    drop(first);
+    let nodes = [Node::connect(&*urls[0]).await.unwrap(), Node::connect(&*urls[1]).await.unwrap()];
+    for node in &nodes {
+        assert_eq!(hints_on(node).await, ["__redisdb:{shop}:missed:c"]);
+    }
+    servers[2].resume();
+    let behind = Node::connect(&*urls[2]).await.unwrap();
+    assert_eq!(behind.get::<String>(key(KEYS - 1)).await.unwrap().as_deref(), Some("old"));
+    let before = n_compared(&behind).await;
+    let second = process(&urls, SHOP).connect().await.unwrap();
+    check(&second, "new").await;
+    eventually("it is up again", async || is_well(&second)).await;
+    check(&second, "new").await;
+    for i in 0..KEYS {
+        assert_eq!(behind.get::<String>(key(i)).await.unwrap().as_deref(), Some("new"), "{}", key(i));
+    }
+    // What was missed was compared, some times, and not all 1,000 keys.
+    let compared = n_compared(&behind).await - before;
+    assert!((1..500).contains(&compared), "{compared}");
+    no_hint_is_left(&[nodes[0].clone(), nodes[1].clone(), behind]).await;
+}
+
+#[tokio::test]
+async fn another_process_soon_reads_nothing_that_a_node_missed_which_only_the_writer_cannot_reach() {
+    let servers = Servers::start(3).unwrap();
+    let mut urls = servers.urls();
+    let reader = process(&urls, SHOP).connect().await.unwrap();
+    let proxy = Proxy::to(servers[1].port()).await;
+    urls[1] = proxy.url();
+    let writer = process(&urls, SHOP).connect().await.unwrap();
+    let read_from_b: Vec<String> =
+        (0..1000).map(key).filter(|key| reader.node_for(key).name() == "b").take(KEYS).collect();
+    _ = writer.mset(read_from_b.iter().map(|key| (key, "old"))).await.unwrap();
+    proxy.refuse();
+    proxy.reset();
+    is_missed(&writer, "b").await;
+    for key in &read_from_b {
+        _ = writer.set(key, "new").await.unwrap();
+    }
+    eventually("the reader has heard of it", async || {
+        let mut n_new = 0;
+        for key in &read_from_b {
+            n_new += usize::from(reader.get::<String>(key).await.unwrap().as_deref() == Some("new"));
+        }
+        n_new == KEYS
+    })
+    .await;
+    // The reader brings the node up to date, though the writer still cannot.
+    let nodes = nodes(&servers).await;
+    eventually("the node has it", async || {
+        let mut n_new = 0;
+        for key in &read_from_b {
+            n_new += usize::from(nodes[1].get::<String>(key).await.unwrap().as_deref() == Some("new"));
+        }
+        n_new == KEYS && is_well(&reader)
+    })
+    .await;
+    assert_ne!(health_of(&writer, "b"), Health::Up);
+    proxy.heal();
+    eventually("the writer reaches it again", async || is_well(&writer)).await;
+    no_hint_is_left(&nodes).await;
+    assert_eq!(reader.verify().run().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn more_hints_than_a_server_holds_count_as_all() {
+    let servers = Servers::start(2).unwrap();
+    let urls = servers.urls();
+    let first = process(&urls, SHOP).connect().await.unwrap();
+    _ = first.set("k", "old").await.unwrap();
+    servers[1].pause();
+    _ = first.set("k", "new").await.unwrap();
+    let holder = Node::connect(&*urls[0]).await.unwrap();
+    // 100,000 in all, of which one is too many.
+    for page in 0..10 {
+        let mut more = redis::cmd("ZADD");
+        more.arg("__redisdb:{shop}:missed:b");
+        (0..10_000).for_each(|i| _ = more.arg(page * 10_000 + i).arg(format!("k{page}:{i}")));
+        holder.send(&more).await.unwrap();
+    }
+    _ = first.set("another", 1).await.unwrap();
+    drop(first);
+    let nodes = nodes_after_resuming(&servers).await;
+    let hints: Vec<String> = nodes[0]
+        .query(Cmd::new().arg("ZRANGE").arg("__redisdb:{shop}:missed:b").arg(0).arg(-1))
+        .await
+        .unwrap();
+    assert!(hints.contains(&"a".to_owned()) && hints.len() < 10, "{} hints", hints.len());
+    let second = process(&urls, SHOP).connect().await.unwrap();
+    assert_eq!(health_of(&second, "b"), Health::Syncing);
+    for _ in 0..20 {
+        assert_eq!(second.get::<String>("k").await.unwrap().as_deref(), Some("new"));
+    }
+    eventually("it is up again", async || is_well(&second)).await;
+    assert_eq!(nodes[1].get::<String>("k").await.unwrap().as_deref(), Some("new"));
+    no_hint_is_left(&nodes).await;
+    assert_eq!(second.verify().run().await.unwrap(), []);
+}
+
+async fn nodes_after_resuming(servers: &Servers) -> Vec<Node> {
+    servers[1].resume();
+    nodes(servers).await
+}
+
+#[tokio::test]
+async fn a_node_that_was_away_for_long_is_compared_whole_only_if_the_hints_are_not_complete() {
+    for is_complete in [true, false] {
+        let servers = Servers::start(3).unwrap();
+        let urls = servers.urls();
+        let first = process(&urls, SHOP).connect().await.unwrap();
+        _ = first.mset((0..1000).map(|i| (key(i), "old"))).await.unwrap();
+        servers[2].pause();
+        is_missed(&first, "c").await;
+        let nodes = [Node::connect(&*urls[0]).await.unwrap(), Node::connect(&*urls[1]).await.unwrap()];
+        eventually("the others tell what it misses", async || {
+            hints_on(&nodes[0]).await.len() + hints_on(&nodes[1]).await.len() == 2
+        })
+        .await;
+        for i in 0..KEYS {
+            _ = first.set(key(i), "new").await.unwrap();
+        }
+        drop(first);
+        // As if the others had gone on for many beats.
+        for node in &nodes {
+            let marker = "__redisdb:{shop}:node";
+            let marked: String = node.get(marker).await.unwrap().unwrap();
+            node.set(marker, marked.replace("\"epoch\":1,", "\"epoch\":9,")).await.unwrap();
+        }
+        if !is_complete {
+            nodes[1].del("__redisdb:{shop}:missed:c").await.unwrap();
+        }
+        servers[2].resume();
+        let second = process(&urls, SHOP).connect().await.unwrap();
+        let expected = if is_complete { Health::Suspect } else { Health::Syncing };
+        assert_eq!(health_of(&second, "c"), expected);
+        check(&second, "new").await;
+        eventually("it is up again", async || is_well(&second)).await;
+        assert_eq!(second.verify().run().await.unwrap(), []);
+        no_hint_is_left(&nodes).await;
+    }
+}
+
+#[tokio::test]
+async fn a_write_succeeds_where_its_hint_is_not_permitted_and_that_is_told_once() {
+    let (events, _listening) = Events::listen("redisdb_cluster", Level::WARN);
+    let servers = Servers::start(3).unwrap();
+    let mut urls = Vec::new();
+    for server in servers.iter() {
+        let all = Node::connect(server.url()).await.unwrap();
+        let user = "ACL SETUSER app on >pw ~* +@all -zadd";
+        all.send(Cmd::new().arg(user.split(' ').collect::<Vec<_>>())).await.unwrap();
+        urls.push(server.url().replace("redis://", "redis://app:pw@"));
+    }
+    let copy = process(&urls, SHOP).connect().await.unwrap();
+    _ = copy.mset((0..KEYS).map(|i| (key(i), "old"))).await.unwrap();
+    servers[2].pause();
+    is_missed_after_a_write(&copy).await;
+    for i in 0..KEYS {
+        _ = copy.set(key(i), "new").await.unwrap();
+    }
+    servers[2].resume();
+    eventually("it is up again", async || is_well(&copy)).await;
+    check(&copy, "new").await;
+    let told: Vec<_> = events.lines().into_iter().filter(|line| line.contains("+zadd")).collect();
+    assert_eq!(told.len(), 2, "once of each server that should hold them: {told:?}");
+}
+
+async fn is_missed_after_a_write(copy: &RedisCopy) {
+    _ = copy.set(key(0), "new").await.unwrap();
+    is_missed(copy, NAMES[2]).await;
+}
+
+#[tokio::test]
+async fn a_hint_that_the_call_had_no_time_to_give_is_given_later() {
+    let servers = Servers::start(3).unwrap();
+    let urls = servers.urls();
+    let copy = process(&urls, SHOP).connect().await.unwrap();
+    let key = (0..).map(key).find(|key| copy.node_for(key).name() == "a").unwrap();
+    _ = copy.set(&key, "old").await.unwrap();
+    servers[2].pause();
+    // Nobody has noticed yet that it is away, and the future is dropped before anybody does.
+    let write = tokio::time::timeout(Duration::from_millis(20), copy.set(&key, "new"));
+    assert!(write.await.is_err(), "it waits for the node that hangs");
+    let holder = Node::connect(&*urls[0]).await.unwrap();
+    eventually("the hint is there", async || {
+        let hints: Vec<String> = holder
+            .query(Cmd::new().arg("ZRANGE").arg("__redisdb:{shop}:missed:c").arg(0).arg(-1))
+            .await
+            .unwrap();
+        hints.contains(&format!("k{key}"))
+    })
+    .await;
+    servers[2].resume();
+    eventually("it is up again", async || is_well(&copy)).await;
+    no_hint_is_left(&nodes(&servers).await).await;
+}
