@@ -39,7 +39,7 @@ pub use child::{once_more, told};
 pub use error::Error;
 pub use named::{Named, SERVERS};
 pub use port::free_port;
-pub use process::{command_line, is_alive};
+pub use process::{command_line, is_alive, pause, resume};
 pub use server::{Data, Dump, Server};
 pub use servers::Servers;
 pub use skip::{skipped, skips};

@@ -5,6 +5,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+/// A signal takes effect in microseconds; this is for a machine that does much else.
+const LIMIT: Duration = Duration::from_secs(30);
+
 /// The command line of a running process; `None` when there is no such process, or only its remains.
 pub fn command_line(pid: u32) -> Option<String> {
     if !is_alive(pid) {
@@ -22,8 +25,20 @@ pub fn is_alive(pid: u32) -> bool {
     state(pid).is_some_and(|state| !state.starts_with(['Z', 'X']))
 }
 
+/// Stops a process as `kill -STOP` does. Returns when it has stopped, or is gone.
+pub fn pause(pid: u32) {
+    signal(pid, "STOP");
+    wait_until(LIMIT, || is_stopped(pid) || !is_alive(pid));
+}
+
+/// Lets a paused process go on. Returns when it does.
+pub fn resume(pid: u32) {
+    signal(pid, "CONT");
+    wait_until(LIMIT, || !is_stopped(pid));
+}
+
 /// Whether the process is stopped, as by SIGSTOP.
-pub(crate) fn is_stopped(pid: u32) -> bool {
+fn is_stopped(pid: u32) -> bool {
     state(pid).is_some_and(|state| state.starts_with('T'))
 }
 
@@ -83,13 +98,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_process_is_told_from_a_running_one() {
+    fn a_process_is_stopped_until_it_goes_on() {
         let mut child = Command::new("sh").args(["-c", "read x"]).stdin(Stdio::piped()).spawn().unwrap();
         assert!(!is_stopped(child.id()));
-        signal(child.id(), "STOP");
-        assert!(wait_until(Duration::from_secs(10), || is_stopped(child.id())));
-        signal(child.id(), "CONT");
-        assert!(wait_until(Duration::from_secs(10), || !is_stopped(child.id())));
+        pause(child.id());
+        assert!(is_stopped(child.id()));
+        resume(child.id());
+        assert!(!is_stopped(child.id()));
         child.kill().unwrap();
         child.wait().unwrap();
     }

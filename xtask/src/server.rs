@@ -10,7 +10,7 @@ use std::time::Duration;
 use std::{env, process};
 
 use crate::guardian::Guardian;
-use crate::process::{is_alive, is_stopped, signal, wait_until};
+use crate::process::{is_alive, pause, resume, wait_until};
 use crate::resp::Client;
 use crate::{Binary, Error, ServerBuilder, port};
 
@@ -112,16 +112,14 @@ impl Server {
     /// Stops it as `kill -STOP` does: it still accepts connections and answers nothing. Returns when it has stopped.
     pub fn pause(&self) {
         if self.is_running() {
-            signal(self.pid, "STOP");
-            wait_until(START_LIMIT, || is_stopped(self.pid) || !self.is_running());
+            pause(self.pid);
         }
     }
 
     /// Lets a paused server go on. Returns when it does.
     pub fn resume(&self) {
         if self.is_running() {
-            signal(self.pid, "CONT");
-            wait_until(START_LIMIT, || !is_stopped(self.pid));
+            resume(self.pid);
         }
     }
 
