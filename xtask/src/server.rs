@@ -23,6 +23,9 @@ const PORTS_TRIED: u32 = 10;
 /// What Redis calls its dump by default.
 const DUMP_FILE: &str = "dump.rdb";
 
+/// What Redis calls the log of all commands by default; since 7.0 it takes one of this name over into a folder.
+const LOG_FILE: &str = "appendonly.aof";
+
 /// The folder in which every server started leaves a file named by its process id, with its port: whoever sets this
 /// variable can see afterwards whether one is left.
 pub(crate) const RUN_DIR: &str = "REDISDB_RUN_DIR";
@@ -158,18 +161,12 @@ impl Server {
     /// and waits until it answers; kills it first if it is running.
     ///
     /// # Errors
-    /// It was started with [`ServerBuilder::persistent`], so that it would read its log instead; or it did not start.
+    /// It did not start.
     pub fn restart_from(&mut self, dump: &Dump) -> Result<(), Error> {
-        if self.options.persistent {
-            return Err(Error::new(format!(
-                "the server on port {} reads its log when it starts, not a dump; \
-                 start it without `persistent()`",
-                self.port
-            )));
-        }
         self.kill();
-        let replaced =
-            self.empty_data_dir().and_then(|()| fs::write(self.data_dir().join(DUMP_FILE), &dump.0));
+        // A server with a log reads that and no dump; but a log may begin with a dump.
+        let file = if self.options.persistent { LOG_FILE } else { DUMP_FILE };
+        let replaced = self.empty_data_dir().and_then(|()| fs::write(self.data_dir().join(file), &dump.0));
         replaced.map_err(|error| self.trouble("replace the dump of", error))?;
         self.run_again()
     }

@@ -81,7 +81,12 @@ fn a_server_comes_back_with_an_older_dump() {
     server.kill();
     assert!(server.dump().is_err());
     let mut persistent = Server::builder().persistent().start().unwrap();
-    assert!(persistent.restart_from(&dump).unwrap_err().to_string().contains("without `persistent()`"));
+    assert_eq!(ask(&persistent, "SET l v"), "+OK");
+    persistent.restart_from(&dump).unwrap();
+    assert_eq!((ask(&persistent, "GET k"), ask(&persistent, "GET l")), ("$1".to_string(), "$-1".to_string()));
+    assert_eq!(ask(&persistent, "SET l v"), "+OK");
+    persistent.restart(Data::Keep).unwrap();
+    assert_eq!((ask(&persistent, "GET k"), ask(&persistent, "GET l")), ("$1".to_string(), "$1".to_string()));
 }
 
 #[test]
