@@ -21,6 +21,32 @@ xflags::xflags! {
             repeated filter: String
         }
 
+        /// Play faults that overlap at random on a copy that several processes use, and judge whether it keeps its promises.
+        cmd chaos {
+            /// The seeds, as `A..B` without B, or one; default 1. A seed decides which faults come when.
+            optional --seeds range: String
+            /// Leave out the seeds that have a verdict from an earlier run with the same options.
+            optional --resume
+            /// How many servers the copy has; default 3.
+            optional --nodes n: usize
+            /// How many client processes use it; default 3.
+            optional --processes n: usize
+            /// How long faults begin, for each seed; default 60.
+            optional --seconds n: u64
+            /// Only these faults, with commas between, as in `kill,cut`; default: all.
+            optional --faults kinds: String
+            /// The most faults in one outage; default 2.
+            optional --together n: usize
+            /// The server to test with, as for `test-cluster`.
+            optional --server path: OsString
+            /// Give the copy no identity.
+            optional --no-identity
+            /// Keep the journals of the clients and the logs of the servers of a seed that has broken a promise.
+            optional --keep
+            /// Show which faults would come when, and run nothing.
+            optional --plan
+        }
+
         /// Servers to play with.
         cmd cluster {
             /// Start servers, print their URLs and a config file, and stay until Ctrl-C.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cargo;
+mod chaos;
 mod ci;
 mod cluster;
 mod control;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         XtaskCmd::Cluster(flags) => match flags.subcommand {
             ClusterCmd::Up(flags) => cluster::up(&flags),
         },
+        XtaskCmd::Chaos(flags) => chaos::run(&flags),
         XtaskCmd::Bench(flags) => bench::run(&flags),
         XtaskCmd::Ci(flags) => ci::run(&flags),
     };

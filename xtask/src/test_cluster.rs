@@ -22,16 +22,14 @@ pub(crate) fn run(flags: &flags::TestCluster) -> Result<ExitCode> {
         list_servers();
         return Ok(ExitCode::SUCCESS);
     }
-    let binary = match &flags.server {
-        Some(server) => chosen(server)?,
-        None => Binary::find()?,
-    };
+    let binary = chosen(flags.server.as_deref())?;
     test(&binary, nodes, &flags.filter)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The server of this name, or at this path.
-fn chosen(server: &OsStr) -> Result<Binary> {
+/// The server of this name, or at this path; without either, the one that is found.
+pub(crate) fn chosen(server: Option<&OsStr>) -> Result<Binary> {
+    let Some(server) = server else { return Ok(Binary::find()?) };
     if let Some(named) = server.to_str().and_then(Binary::named) {
         return Ok(named?);
     }

@@ -1,0 +1,170 @@
+//! What happened to each element of each key, put together from the journals of all processes.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+use crate::journal::Effect;
+use crate::journal::Outcome;
+use crate::journal::Record;
+use crate::journal::Seen;
+
+/// A write of one key.
+#[derive(Debug, Clone)]
+pub(crate) struct Written {
+    /// The process, by its position among all that there were.
+    pub(crate) by: usize,
+    pub(crate) seq: u64,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) start: u64,
+    /// When it returned; `None` if its process ended before, or it has not yet.
+    pub(crate) end: Option<u64>,
+    pub(crate) outcome: Outcome,
+    pub(crate) detail: String,
+}
+
+/// A read of one key.
+#[derive(Debug, Clone)]
+pub(crate) struct Looked {
+    pub(crate) by: usize,
+    pub(crate) key: String,
+    pub(crate) scope: String,
+    pub(crate) start: u64,
+    /// When it returned, and what it saw or why not; `None` if it never did.
+    pub(crate) end: Option<(u64, Result<Seen, String>)>,
+}
+
+/// All that was written and read.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// The writes of each key, in their order.
+    pub(crate) writes: BTreeMap<String, Vec<Written>>,
+    pub(crate) reads: Vec<Looked>,
+    /// When which process was told what by its copy.
+    pub(crate) told: Vec<(u64, usize, String)>,
+}
+
+/// A state that a write gives an element, or what it adds to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) value: Option<u64>,
+    pub(crate) by: usize,
+    pub(crate) start: u64,
+    /// When it was acknowledged, if it was.
+    pub(crate) acked: Option<u64>,
+    /// That it was certainly not executed.
+    pub(crate) is_not: bool,
+}
+
+/// The steps of an element, in their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Timeline {
+    /// Each step says what the element is afterwards.
+    Register(Vec<Step>),
+    /// Each step adds to it.
+    Counter(Vec<Step>),
+}
+
+/// The elements of a key.
+pub(crate) type Elements = BTreeMap<String, Timeline>;
+
+impl History {
+    /// Puts the journals together, one for each process that there was.
+    pub(crate) fn of(journals: Vec<Vec<Record>>) -> Self {
+        let mut history = Self::default();
+        for (by, records) in journals.into_iter().enumerate() {
+            history.add(by, records);
+        }
+        history.writes.values_mut().for_each(|writes| writes.sort_by_key(|write| (write.seq, write.start)));
+        history
+    }
+
+    fn add(&mut self, by: usize, records: Vec<Record>) {
+        let mut done: HashMap<u64, (u64, Outcome, String)> = HashMap::new();
+        let mut looked: HashMap<u64, (u64, Result<Seen, String>)> = HashMap::new();
+        let mut begun = Vec::new();
+        for record in records {
+            match record {
+                Record::Done { id, at, outcome, detail } => _ = done.insert(id, (at, outcome, detail)),
+                Record::Saw { id, at, seen } => _ = looked.insert(id, (at, Ok(seen))),
+                Record::Failed { id, at, why } => _ = looked.insert(id, (at, Err(why))),
+                Record::Told { at, what } => self.told.push((at, by, what)),
+                begin => begun.push(begin),
+            }
+        }
+        for record in begun {
+            match record {
+                Record::Sent { id, at, key, seq, effects } => {
+                    let (end, outcome, detail) = match done.get(&id) {
+                        Some((end, outcome, detail)) => (Some(*end), *outcome, detail.clone()),
+                        None => (None, Outcome::Unknown, "never returned".to_owned()),
+                    };
+                    let written = Written { by, seq, effects, start: at, end, outcome, detail };
+                    self.writes.entry(key).or_default().push(written);
+                }
+                Record::Asked { id, at, key, scope } => {
+                    let end = looked.remove(&id);
+                    self.reads.push(Looked { by, key, scope, start: at, end });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Returns the elements of every key.
+    pub(crate) fn elements(&self) -> BTreeMap<&str, Elements> {
+        self.writes.iter().map(|(key, writes)| (key.as_str(), elements(writes))).collect()
+    }
+}
+
+/// The elements that these writes of one key have made.
+fn elements(writes: &[Written]) -> Elements {
+    let mut elements = Elements::new();
+    for write in writes {
+        for effect in &write.effects {
+            let step = |value| Step {
+                value,
+                by: write.by,
+                start: write.start,
+                acked: write.end.filter(|_| write.outcome == Outcome::Ok),
+                is_not: write.outcome == Outcome::Not,
+            };
+            match effect {
+                Effect::Put(element, value) => push(&mut elements, element, step(Some(*value))),
+                Effect::Del(element) => push(&mut elements, element, step(None)),
+                Effect::Clear => all(&mut elements, &step(None)),
+                Effect::Add(element, n) => add(&mut elements, element, step(Some(*n))),
+                Effect::Pop => match write.outcome {
+                    // There was nothing to take.
+                    Outcome::Ok if write.detail == "-" => {}
+                    Outcome::Ok => push(&mut elements, &write.detail, step(None)),
+                    // Any of them may be gone.
+                    Outcome::Unknown => all(&mut elements, &step(None)),
+                    Outcome::Not => {}
+                },
+            }
+        }
+    }
+    elements
+}
+
+fn push(elements: &mut Elements, element: &str, step: Step) {
+    let timeline = elements.entry(element.to_owned()).or_insert_with(|| Timeline::Register(Vec::new()));
+    match timeline {
+        Timeline::Register(steps) | Timeline::Counter(steps) => steps.push(step),
+    }
+}
+
+fn add(elements: &mut Elements, element: &str, step: Step) {
+    let timeline = elements.entry(element.to_owned()).or_insert_with(|| Timeline::Counter(Vec::new()));
+    match timeline {
+        Timeline::Register(steps) | Timeline::Counter(steps) => steps.push(step),
+    }
+}
+
+fn all(elements: &mut Elements, step: &Step) {
+    for timeline in elements.values_mut() {
+        if let Timeline::Register(steps) = timeline {
+            steps.push(step.clone());
+        }
+    }
+}

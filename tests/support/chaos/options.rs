@@ -1,0 +1,152 @@
+//! The command line of the runner.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::fault::FAULT_KINDS;
+use crate::fault::FaultKind;
+use crate::plan::Shape;
+
+/// What a run is to be like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub(crate) seeds: Range<u64>,
+    pub(crate) shape: Shape,
+    /// How long faults begin, for each seed.
+    pub(crate) time: Duration,
+    pub(crate) identity: bool,
+    /// Show the plans, and run nothing.
+    pub(crate) plan: bool,
+    /// Do not run a seed again that has a verdict.
+    pub(crate) resume: bool,
+    /// Keep the journals of a seed that has broken a promise.
+    pub(crate) keep: bool,
+}
+
+impl Options {
+    /// Reads the words after the program's name.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn read(words: &[String]) -> Result<Self, String> {
+        let mut options = Self::default();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("`{word}` needs a value"));
+            match word.as_str() {
+                "--seeds" => options.seeds = seeds(value()?)?,
+                "--nodes" => options.shape.n_nodes = number(word, value()?)?,
+                "--processes" => options.shape.n_processes = number(word, value()?)?,
+                "--together" => options.shape.together = number(word, value()?)?,
+                "--seconds" => options.time = Duration::from_secs(number(word, value()?)?),
+                "--faults" => options.shape.kinds = kinds(value()?)?,
+                "--no-identity" => options.identity = false,
+                "--plan" => options.plan = true,
+                "--resume" => options.resume = true,
+                "--keep" => options.keep = true,
+                _ => return Err(format!("an unknown option: `{word}`")),
+            }
+        }
+        match options.shape {
+            Shape { n_nodes: 2..=26, n_processes: 1.., together: 1.., .. } => Ok(options),
+            _ => Err("there have to be 2 to 26 nodes, and at least one process and one fault".to_owned()),
+        }
+    }
+
+    /// All that a verdict depends on beside the seed, in words.
+    pub(crate) fn conditions(&self, server: &str) -> String {
+        let Shape { n_nodes, n_processes, together, kinds } = &self.shape;
+        let kinds: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+        let identity = if self.identity { "" } else { ", no identity" };
+        format!(
+            "{n_nodes} nodes of {server}, {n_processes} processes, {} s, up to {together} of {}{identity}",
+            self.time.as_secs(),
+            kinds.join(",")
+        )
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let kinds = FAULT_KINDS.iter().map(|(_, kind)| *kind).collect();
+        Self {
+            seeds: 1..2,
+            shape: Shape { n_nodes: 3, n_processes: 3, kinds, together: 2 },
+            time: Duration::from_secs(60),
+            identity: true,
+            plan: false,
+            resume: false,
+            keep: false,
+        }
+    }
+}
+
+/// `A..B`, where B is not run any more, or one seed.
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let wrong = |_| format!("`{text}` are no seeds: write `A..B`, or one number");
+    let (first, end) = match text.split_once("..") {
+        Some((first, end)) => (first.parse().map_err(wrong)?, end.parse().map_err(wrong)?),
+        None => text.parse().map(|seed: u64| (seed, seed.saturating_add(1))).map_err(wrong)?,
+    };
+    if first < end { Ok(first..end) } else { Err(format!("there is no seed in `{text}`")) }
+}
+
+fn number<N: std::str::FromStr>(option: &str, text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| format!("`{option}` wants a number, not `{text}`"))
+}
+
+fn kinds(text: &str) -> Result<Vec<FaultKind>, String> {
+    let names = || FAULT_KINDS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" ");
+    let kind = |name: &str| {
+        let found = FAULT_KINDS.iter().find(|(other, _)| *other == name).map(|(_, kind)| *kind);
+        found.ok_or_else(|| format!("there is no fault `{name}`; there are: {}", names()))
+    };
+    text.split(',').map(kind).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &str) -> Result<Options, String> {
+        let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+        Options::read(&words)
+    }
+
+    #[test]
+    fn options_are_read_over_their_defaults() {
+        assert_eq!(read(""), Ok(Options::default()));
+        let options =
+            read("--seeds 3..5 --nodes 5 --faults kill,cut --together 4 --no-identity --resume").unwrap();
+        assert_eq!((options.seeds, options.shape.n_nodes, options.shape.together), (3..5, 5, 4));
+        assert_eq!(options.shape.kinds, [FaultKind::Kill, FaultKind::Cut]);
+        assert!(!options.identity && options.resume && !options.plan);
+        assert_eq!(read("--seeds 7").unwrap().seeds, 7..8);
+    }
+
+    #[test]
+    fn a_wrong_option_says_what_would_be_right() {
+        for (words, reason) in [
+            ("--seeds 5..5", "no seed"),
+            ("--seeds x", "A..B"),
+            ("--faults fire", "kill stop"),
+            ("--nodes", "needs a value"),
+            ("--nodes 1", "2 to 26"),
+            ("--together 0", "one fault"),
+            ("--nonsense", "unknown"),
+        ] {
+            assert!(read(words).unwrap_err().contains(reason), "{words}");
+        }
+    }
+
+    #[test]
+    fn the_conditions_tell_each_option_that_matters() {
+        let base = Options::default().conditions("7.0.15");
+        for words in
+            ["--nodes 5", "--processes 2", "--seconds 5", "--together 1", "--faults kill", "--no-identity"]
+        {
+            assert_ne!(read(words).unwrap().conditions("7.0.15"), base, "{words}");
+        }
+        assert_eq!(read("--resume --keep --seeds 1..9").unwrap().conditions("7.0.15"), base);
+    }
+}

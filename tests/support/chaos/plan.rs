@@ -1,0 +1,201 @@
+//! The plan of faults of a seed: a function of the seed and of the shape of the run, and of nothing else.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::fault::Cut;
+use crate::fault::Fault;
+use crate::fault::FaultKind;
+use crate::fault::Target;
+
+/// Later faults of an outage begin within this time.
+const SPREAD_MS: u64 = 3000;
+
+/// How far apart the restarts of a rolling restart are.
+const ROLLING: Duration = Duration::from_secs(4);
+
+/// What a plan depends on beside its seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) n_nodes: usize,
+    pub(crate) n_processes: usize,
+    pub(crate) kinds: Vec<FaultKind>,
+    /// The most faults in one outage.
+    pub(crate) together: usize,
+}
+
+/// Faults that may overlap, until the copy is left alone to heal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outage {
+    pub(crate) faults: Vec<Fault>,
+    /// How long nothing happens after the copy has healed.
+    pub(crate) quiet: Duration,
+}
+
+impl Outage {
+    /// The time from the begin of the first fault to the end of the last.
+    pub(crate) fn lasts(&self) -> Duration {
+        self.faults.iter().map(|fault| fault.at + fault.lasts).max().unwrap_or_default()
+    }
+
+    /// How many faults it counts as: those of a rolling restart never meet.
+    pub(crate) fn n_counted(&self) -> usize {
+        match self.faults.iter().any(|fault| fault.kind == FaultKind::Rolling) {
+            true => 1,
+            false => self.faults.len(),
+        }
+    }
+}
+
+/// The outage with this number of a seed.
+///
+/// Of each outage one node is spared: it keeps its data, and is neither ended nor stopped; single clients may be cut from
+/// it. No other node has more than one fault in an outage, nor has a client.
+pub(crate) fn outage(seed: u64, number: u64, shape: &Shape) -> Outage {
+    // Far apart for seeds and numbers that are near.
+    let mixed =
+        seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number.wrapping_mul(0xd1b5_4a32_d192_ed03));
+    let mut dice = Rng::with_seed(mixed);
+    let quiet = Duration::from_millis(dice.u64(200..2000));
+    let spared = dice.usize(..shape.n_nodes);
+    let wanted = dice.usize(1..=shape.together);
+    let mut faults: Vec<Fault> = Vec::new();
+    while faults.len() < wanted {
+        let kind = shape.kinds[dice.usize(..shape.kinds.len())];
+        if kind == FaultKind::Rolling {
+            if faults.is_empty() {
+                return Outage { faults: rolling(shape.n_nodes), quiet };
+            }
+            // Others are under way: a rolling restart is not ordinary then.
+            if shape.kinds.len() == 1 {
+                break;
+            }
+            continue;
+        }
+        let Some(target) = target(kind, spared, shape, &faults, &mut dice) else {
+            if has_no_target_left(spared, shape, &faults) {
+                break;
+            }
+            continue;
+        };
+        let at = if faults.is_empty() { 0 } else { dice.u64(..SPREAD_MS) };
+        faults.push(Fault {
+            kind,
+            target,
+            at: Duration::from_millis(at),
+            lasts: Duration::from_millis(lasts(kind, &mut dice)),
+            age: Duration::from_millis(dice.u64(1000..20_000)),
+            cut: [Cut::Refuse, Cut::Hold, Cut::Lose][dice.usize(..3)],
+        });
+    }
+    Outage { faults, quiet }
+}
+
+/// How long a fault lasts, in milliseconds.
+fn lasts(kind: FaultKind, dice: &mut Rng) -> u64 {
+    match kind {
+        FaultKind::Restart | FaultKind::Flush | FaultKind::Rolling => 0,
+        FaultKind::Empty | FaultKind::Dump => dice.u64(..4000),
+        FaultKind::ClientKill => dice.u64(..2000),
+        FaultKind::Kill | FaultKind::Stop | FaultKind::Cut | FaultKind::ClientStop => dice.u64(300..6000),
+    }
+}
+
+/// All targets that a kind may still have in an outage.
+fn targets(kind: FaultKind, spared: usize, shape: &Shape, faults: &[Fault]) -> Vec<Target> {
+    let all: Vec<Target> = match kind {
+        kind if kind.is_of_node() => {
+            (0..shape.n_nodes).filter(|node| *node != spared).map(Target::Node).collect()
+        }
+        FaultKind::Cut => (0..shape.n_processes)
+            .flat_map(|slot| (0..shape.n_nodes).map(move |node| Target::Link(slot, node)))
+            .collect(),
+        FaultKind::Rolling => Vec::new(),
+        _ => (0..shape.n_processes).map(Target::Client).collect(),
+    };
+    all.into_iter().filter(|target| faults.iter().all(|fault| fault.target != *target)).collect()
+}
+
+fn target(kind: FaultKind, spared: usize, shape: &Shape, faults: &[Fault], dice: &mut Rng) -> Option<Target> {
+    let targets = targets(kind, spared, shape, faults);
+    if targets.is_empty() { None } else { Some(targets[dice.usize(..targets.len())]) }
+}
+
+fn has_no_target_left(spared: usize, shape: &Shape, faults: &[Fault]) -> bool {
+    shape.kinds.iter().all(|kind| targets(*kind, spared, shape, faults).is_empty())
+}
+
+fn rolling(n_nodes: usize) -> Vec<Fault> {
+    let restart = |(node, at)| Fault {
+        kind: FaultKind::Rolling,
+        target: Target::Node(node),
+        at,
+        lasts: Duration::ZERO,
+        age: Duration::ZERO,
+        cut: Cut::Refuse,
+    };
+    (0..n_nodes).zip((0..).map(|i| ROLLING * i)).map(restart).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::FAULT_KINDS;
+
+    fn shape(n_nodes: usize, together: usize) -> Shape {
+        let kinds = FAULT_KINDS.iter().map(|(_, kind)| *kind).collect();
+        Shape { n_nodes, n_processes: 3, kinds, together }
+    }
+
+    fn all(shape: &Shape) -> impl Iterator<Item = Outage> {
+        (0..200).flat_map(move |seed| (0..20).map(move |number| outage(seed, number, shape)))
+    }
+
+    #[test]
+    fn a_plan_is_a_function_of_its_seed() {
+        let shape = shape(3, 2);
+        assert!(all(&shape).eq(all(&shape)));
+        assert_ne!(outage(1, 0, &shape), outage(2, 0, &shape));
+        assert_ne!(outage(1, 0, &shape), outage(1, 1, &shape));
+    }
+
+    #[test]
+    fn every_kind_comes_up_and_no_outage_has_more_faults_than_it_may() {
+        for together in [1, 2, 4] {
+            let shape = shape(3, together);
+            let mut seen = std::collections::BTreeSet::new();
+            for outage in all(&shape) {
+                assert!((1..=together).contains(&outage.n_counted()), "{outage:?}");
+                seen.extend(outage.faults.iter().map(|fault| fault.kind));
+            }
+            assert_eq!(seen.len(), FAULT_KINDS.len());
+        }
+    }
+
+    #[test]
+    fn one_node_is_spared_in_each_outage() {
+        let shape = shape(3, 6);
+        for outage in all(&shape).filter(|outage| outage.faults[0].kind != FaultKind::Rolling) {
+            let is_spared =
+                |node: &usize| outage.faults.iter().all(|fault| fault.target != Target::Node(*node));
+            assert!((0..3).any(|node| is_spared(&node)), "{outage:?}");
+        }
+    }
+
+    #[test]
+    fn no_target_has_two_faults_in_one_outage() {
+        let shape = shape(5, 6);
+        for outage in all(&shape) {
+            for (i, fault) in outage.faults.iter().enumerate() {
+                assert!(outage.faults[..i].iter().all(|before| before.target != fault.target), "{outage:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_outage_ends_also_where_there_are_fewer_targets_than_faults() {
+        let shape = Shape { kinds: vec![FaultKind::Flush], ..shape(3, 6) };
+        assert!(all(&shape).all(|outage| outage.faults.len() <= 2));
+    }
+}

@@ -1,0 +1,152 @@
+//! A client process as the runner holds it: started, asked, stopped, killed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Write;
+use std::process::Child;
+use std::process::ChildStdin;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::thread;
+
+use crate::client::Place;
+use crate::clock::now;
+
+/// The word that makes a client of this program.
+pub(crate) const CLIENT: &str = "client";
+
+/// What a client has said so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Said {
+    /// When it was ready.
+    pub(crate) ready: Option<u64>,
+    pub(crate) stopped: bool,
+    pub(crate) health: String,
+    /// The sweeps that it has ended, with the number of keys that it could not read.
+    pub(crate) swept: BTreeMap<u64, usize>,
+}
+
+impl Said {
+    /// Whether the client is ready and no node is otherwise than up.
+    pub(crate) fn is_well(&self) -> bool {
+        let is_up = |node: &str| node.ends_with("=Up");
+        self.ready.is_some() && !self.health.is_empty() && self.health.split(' ').all(is_up)
+    }
+
+    fn hear(&mut self, line: &str) {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "ready" => self.ready = Some(now()),
+            "stopped" => self.stopped = true,
+            "health" => rest.clone_into(&mut self.health),
+            "swept" => {
+                let numbers: Vec<u64> = rest.split(' ').filter_map(|number| number.parse().ok()).collect();
+                if let [sweep, n] = numbers[..] {
+                    self.swept.insert(sweep, n as usize);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A client process; it is killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) place: Place,
+    child: Child,
+    orders: ChildStdin,
+    said: Arc<Mutex<Said>>,
+}
+
+impl Process {
+    /// Starts one.
+    pub(crate) fn start(place: Place) -> io::Result<Self> {
+        let errors = std::fs::File::create(place.journal(place.incarnation).with_extension("stderr"))?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg(CLIENT)
+            .args(place.words())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()?;
+        let (Some(orders), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::Error::other("no pipe to a client"));
+        };
+        let said = Arc::new(Mutex::new(Said::default()));
+        let heard = Arc::clone(&said);
+        thread::spawn(move || {
+            for line in BufReader::new(answers).lines().map_while(Result::ok) {
+                heard.lock().unwrap().hear(&line);
+            }
+        });
+        Ok(Self { place, child, orders, said })
+    }
+
+    /// What it has said so far.
+    pub(crate) fn said(&self) -> Said {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Asks it for something. One that was killed is not there to hear it.
+    pub(crate) fn ask(&mut self, order: &str) {
+        let _is_gone = writeln!(self.orders, "{order}");
+    }
+
+    /// Stops it as `kill -STOP` does.
+    pub(crate) fn pause(&self) {
+        xtask::pause(self.child.id());
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) {
+        xtask::resume(self.child.id());
+    }
+
+    /// Ends it as `kill -9` does, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        let _is_gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+
+    /// Whether it has ended by itself, which none does.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().ok().flatten().is_some()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_well_when_it_is_ready_and_all_its_nodes_are_up() {
+        let after = |lines: &[&str]| {
+            let mut said = Said::default();
+            lines.iter().for_each(|line| said.hear(line));
+            said.is_well()
+        };
+        assert!(after(&["health a=Down b=Up", "ready", "health a=Up b=Up"]));
+        assert!(!after(&["ready"]));
+        assert!(!after(&["health a=Up b=Up"]));
+        assert!(!after(&["ready", "health a=Up b=Suspect"]));
+    }
+
+    #[test]
+    fn the_sweeps_are_told_apart() {
+        let mut said = Said::default();
+        said.hear("swept 1 7");
+        said.hear("swept 2 0");
+        assert_eq!(said.swept, BTreeMap::from([(1, 7), (2, 0)]));
+    }
+}

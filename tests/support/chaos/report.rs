@@ -1,0 +1,168 @@
+//! What is said of a seed: a line, a row of the table, and the traces of what broke a promise.
+
+use std::fmt::Write;
+
+use crate::journal::shown;
+use crate::journal::shown_elements;
+use crate::seed::Ran;
+use crate::verdict::Breach;
+use crate::verdict::Found;
+
+/// How many breaches of a kind are traced.
+const TRACED: usize = 4;
+
+/// How far before and after a breach its trace goes, in microseconds.
+const AROUND: u64 = 3_000_000;
+
+/// How many lines a trace has at most.
+const LINES: usize = 60;
+
+/// The kinds of breaches, as they are named and in the order of the columns.
+const BREACHES: [(Breach, &str); 6] = [
+    (Breach::Lost, "lost"),
+    (Breach::Missing, "missing"),
+    (Breach::Wrong, "wrong"),
+    (Breach::OwnStale, "own stale"),
+    (Breach::OtherStale, "stale"),
+    (Breach::Hung, "hung"),
+];
+
+impl Ran {
+    /// What broke a promise, each kind with how often; empty if nothing did.
+    pub(crate) fn broken(&self) -> Vec<String> {
+        let counted = BREACHES.iter().map(|(breach, name)| (*name, self.verdict.n(*breach)));
+        // Where more than two faults met, a write may have been on lost servers alone: it is counted and shown.
+        let excused = |name: &str| 2 < self.n_together && name == "lost";
+        let others = [
+            ("not healed", self.unhealed.len()),
+            ("unreadable", self.unread),
+            ("differing", self.differing.len()),
+            ("worthless", self.troubles.len()),
+        ];
+        let broken = counted.filter(|(name, _)| !excused(name)).chain(others).filter(|(_, n)| 0 < *n);
+        broken.map(|(name, n)| format!("{name} {n}")).collect()
+    }
+
+    /// The line of the seed.
+    pub(crate) fn line(&self) -> String {
+        let verdict = &self.verdict;
+        let broken = self.broken();
+        let judged =
+            if broken.is_empty() { "kept".to_owned() } else { format!("BROKEN: {}", broken.join(", ")) };
+        let counts: Vec<String> = BREACHES
+            .iter()
+            .map(|(breach, name)| match (verdict.n(*breach), verdict.n_elements(*breach)) {
+                (n, of) if of < n => format!("{name} {n} (of {of})"),
+                (n, _) => format!("{name} {n}"),
+            })
+            .collect();
+        let longest = self.healing.iter().max().copied().unwrap_or(0) as f64 / 1e6;
+        let late: u64 = self.circumstances.lapses.iter().map(|(from, to)| to - from).sum();
+        format!(
+            "seed {}: {judged} | writes {} ok, {} not, {} unknown; reads {} ok, {} failed; {} faults in {} outages, \
+             healed within {longest:.1} s | {}, late {}, told {}, unreadable {}, differing {}, not healed {} | \
+             machine late {} ms",
+            self.seed,
+            verdict.acked,
+            verdict.not,
+            verdict.unknown,
+            verdict.read,
+            verdict.failed,
+            self.circumstances.faults.len(),
+            self.n_outages,
+            counts.join(", "),
+            verdict.late,
+            verdict.told,
+            self.unread,
+            self.differing.len(),
+            self.unhealed.len(),
+            late / 1000,
+        )
+    }
+
+    /// All that helps to find out why a promise was broken.
+    pub(crate) fn traces(&self) -> String {
+        let mut text = format!("{}\n", self.line());
+        let start = self.circumstances.faults.iter().map(|fault| fault.begin).min().unwrap_or(0);
+        text.push_str("\ntimes are in seconds from the first fault\n\nfaults:\n");
+        for fault in &self.circumstances.faults {
+            let (begin, end) = (at(fault.begin, start), at(fault.end, start));
+            writeln!(text, "  {begin} to {end}, outage {}: {}", fault.outage, fault.what).unwrap();
+        }
+        for (what, lines) in [("troubles", &self.troubles), ("not healed", &self.unhealed)] {
+            lines.iter().for_each(|line| writeln!(text, "\n{what}: {line}").unwrap());
+        }
+        for (key, on_each) in &self.differing {
+            writeln!(text, "\ndiffering: {key}").unwrap();
+            for (node, value) in on_each.iter().enumerate() {
+                writeln!(text, "  {}: {value}", crate::fault::node_name(node)).unwrap();
+            }
+        }
+        for (breach, name) in BREACHES {
+            let mut seen = std::collections::BTreeSet::new();
+            let of_kind = self.verdict.found.iter().filter(|found| found.breach == breach);
+            let firsts = of_kind.filter(|found| seen.insert((&found.key, &found.element)));
+            for found in firsts.take(TRACED) {
+                writeln!(text, "\n{name}: {} of {}", found.element, found.key).unwrap();
+                self.trace(found, start, &mut text);
+            }
+        }
+        text
+    }
+
+    /// What was written and read of a key, and told, around a breach.
+    fn trace(&self, found: &Found, start: u64, text: &mut String) {
+        let name = |by: usize| self.circumstances.processes.get(by).map_or("?", |lived| lived.name.as_str());
+        let seen_by = found.by.map_or("in the end".to_owned(), |by| format!("by {}", name(by)));
+        writeln!(
+            text,
+            "  seen at {} {seen_by}; otherwise since {}",
+            at(found.at, start),
+            at(found.since, start)
+        )
+        .unwrap();
+        let near =
+            |moment: u64| [found.since, found.at].iter().any(|around| moment.abs_diff(*around) < AROUND);
+        let mut lines: Vec<(u64, String)> = Vec::new();
+        for write in self.history.writes.get(&found.key).into_iter().flatten() {
+            let effects = shown(&write.effects);
+            let concerns = found.element.is_empty()
+                || effects.split(',').any(|effect| {
+                    let named = effect.trim_start_matches(['+', '-', '#']);
+                    matches!(effect, "!" | "?") || named.split('=').next() == Some(found.element.as_str())
+                });
+            if !concerns || !near(write.start) {
+                continue;
+            }
+            let end = write.end.map_or("never".to_owned(), |end| at(end, start));
+            let (outcome, detail) = (write.outcome.name(), &write.detail);
+            let line =
+                format!("write {} {effects} to {end} by {}: {outcome} {detail}", write.seq, name(write.by));
+            lines.push((write.start, line));
+        }
+        for read in self.history.reads.iter().filter(|read| read.key == found.key && near(read.start)) {
+            let what = match &read.end {
+                Some((end, Ok(seen))) => format!("{} to {}", shown_elements(seen), at(*end, start)),
+                Some((end, Err(why))) => format!("failed at {}: {why}", at(*end, start)),
+                None => "never returned".to_owned(),
+            };
+            lines.push((read.start, format!("read of {} by {}: {what}", read.scope, name(read.by))));
+        }
+        for (moment, by, what) in self.history.told.iter().filter(|(moment, ..)| near(*moment)) {
+            lines.push((*moment, format!("told {}: {what}", name(*by))));
+        }
+        lines.sort();
+        let n_left = lines.len().saturating_sub(LINES);
+        for (moment, line) in lines.iter().take(LINES) {
+            writeln!(text, "  {} {line}", at(*moment, start)).unwrap();
+        }
+        if 0 < n_left {
+            writeln!(text, "  .. and {n_left} more").unwrap();
+        }
+    }
+}
+
+/// A moment in seconds from the first fault.
+fn at(moment: u64, start: u64) -> String {
+    format!("{:.3}", (moment as f64 - start as f64) / 1e6)
+}

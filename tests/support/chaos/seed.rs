@@ -1,0 +1,181 @@
+//! One seed: its load, its outages, what is looked at in the end, and the verdict.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use xtask::Binary;
+
+use crate::client::TIMEOUT;
+use crate::clock::Watch;
+use crate::clock::micros;
+use crate::clock::now;
+use crate::dumps;
+use crate::history::History;
+use crate::journal;
+use crate::options::Options;
+use crate::plan::outage;
+use crate::stage::Stage;
+use crate::stage::wait;
+use crate::verdict::Circumstances;
+use crate::verdict::Verdict;
+use crate::verdict::judge_all;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// How long the copy may take to heal after the last fault.
+const HEAL: Duration = Duration::from_secs(30);
+
+/// How long the load goes on before the first fault.
+const BEFORE: Duration = Duration::from_secs(2);
+
+/// By how much the clock of the day may go otherwise than time.
+const CLOCK: Duration = Duration::from_millis(200);
+
+/// A seed that was run.
+#[derive(Debug, Default)]
+pub(crate) struct Ran {
+    pub(crate) seed: u64,
+    pub(crate) verdict: Verdict,
+    pub(crate) history: History,
+    pub(crate) circumstances: Circumstances,
+    pub(crate) n_outages: u64,
+    /// The most faults that there were in one outage.
+    pub(crate) n_together: usize,
+    /// How long each outage took to heal, in microseconds.
+    pub(crate) healing: Vec<u64>,
+    /// What was not well where an outage had not healed in time.
+    pub(crate) unhealed: Vec<String>,
+    /// How many keys could not be read in the end.
+    pub(crate) unread: usize,
+    /// The keys that are not the same on all servers in the end.
+    pub(crate) differing: Vec<(String, Vec<String>)>,
+    /// What makes the run worthless.
+    pub(crate) troubles: Vec<String>,
+}
+
+/// Runs a seed in a folder of its own, and says how far it is by `progress`.
+pub(crate) fn run(
+    runtime: &Runtime,
+    options: &Options,
+    binary: &Binary,
+    folder: &Path,
+    seed: u64,
+    progress: &dyn Fn(&str),
+) -> Outcome<Ran> {
+    let watch = Watch::start();
+    progress("starting");
+    let stage = Stage::start(runtime, options, binary, folder, seed)?;
+    let mut ran = Ran { seed, ..Ran::default() };
+    let nodes = thread::scope(|scope| {
+        scope.spawn(|| stage.take_dumps());
+        let played = play(&stage, options, &mut ran, progress);
+        progress("looking");
+        let nodes = played.and_then(|last| look(&stage, last, &mut ran));
+        // Also after an error: the scope waits for the thread of the dumps.
+        stage.stop(Duration::ZERO);
+        nodes
+    })?;
+    for client in stage.ended() {
+        ran.troubles.push(format!("{client} has ended by itself"));
+    }
+    let (lived, faults) = stage.end();
+    for (node, log) in stage.logs().iter().enumerate() {
+        fs::write(folder.join(format!("server-{node}.log")), log)?;
+    }
+    let jumped = watch.jumped();
+    if micros(CLOCK) < jumped {
+        ran.troubles.push(format!("the clock has jumped by {} ms", jumped / 1000));
+    }
+    progress("judging");
+    let journals = lived.iter().map(|(place, _)| journal::read(&place.journal(place.incarnation)));
+    ran.history = History::of(journals.collect::<Result<_, _>>()?);
+    ran.circumstances = Circumstances {
+        processes: lived.into_iter().map(|(_, lived)| lived).collect(),
+        faults,
+        lapses: watch.lapses(),
+        patience: patience(options.shape.n_nodes),
+        finish: ran.circumstances.finish,
+    };
+    ran.verdict = judge_all(&ran.history, &ran.circumstances, &nodes);
+    Ok(ran)
+}
+
+/// The longest time a call may take: it may ask one node after the other, or two steps of each, and each of them may have to
+/// be connected to first.
+fn patience(n_nodes: usize) -> u64 {
+    let n_waits = u32::try_from(2 * (n_nodes + 1)).unwrap_or(u32::MAX);
+    micros(TIMEOUT * n_waits + Duration::from_secs(2))
+}
+
+/// Has one outage after the other until the time is up, and returns when the last fault ended.
+fn play(stage: &Stage, options: &Options, ran: &mut Ran, progress: &dyn Fn(&str)) -> Outcome<u64> {
+    let end = now() + micros(options.time);
+    thread::sleep(BEFORE);
+    let mut last = now();
+    for number in 0.. {
+        if end <= now() {
+            break;
+        }
+        let outage = outage(ran.seed, number, &options.shape);
+        let shown: Vec<String> = outage.faults.iter().map(|fault| fault.to_string()).collect();
+        progress(&format!(
+            "{} s left, outage {number}: {}",
+            end.saturating_sub(now()) / 1_000_000,
+            shown.join(", ")
+        ));
+        thread::scope(|scope| {
+            let faults: Vec<_> =
+                outage.faults.iter().map(|fault| scope.spawn(|| stage.suffer(fault, number))).collect();
+            let outcomes: Vec<_> = faults.into_iter().map(|fault| fault.join().unwrap()).collect();
+            outcomes.into_iter().collect::<Outcome<Vec<()>>>()
+        })?;
+        last = now();
+        ran.n_outages += 1;
+        ran.n_together = ran.n_together.max(outage.n_counted());
+        match stage.healed(HEAL) {
+            Some(healed) => ran.healing.push(healed.saturating_sub(last)),
+            None => ran.unhealed.push(format!("outage {number}: {}", stage.ailing())),
+        }
+        thread::sleep(outage.quiet);
+    }
+    Ok(last)
+}
+
+/// Ends the load, and looks at all keys by all clients and on all servers, until 30 s after the last fault.
+fn look(stage: &Stage, last: u64, ran: &mut Ran) -> Outcome<Vec<dumps::Contents>> {
+    let going_on = stage.stop(HEAL);
+    ran.troubles.extend(going_on.iter().map(|slot| format!("client {slot} does not end its load")));
+    let deadline = (last + micros(HEAL)).max(now() + micros(Duration::from_secs(3)));
+    let left = || Duration::from_micros(deadline.saturating_sub(now()).max(micros(Duration::from_secs(3))));
+    ran.circumstances.finish = now();
+    let mut number = 0;
+    loop {
+        ran.unread = stage.sweep(number, left());
+        number += 1;
+        if ran.unread == 0 || deadline <= now() {
+            break;
+        }
+    }
+    let mut nodes = stage.contents()?;
+    wait(left(), || {
+        if let Ok(contents) = stage.contents() {
+            nodes = contents;
+        }
+        ran.differing = dumps::differences(&nodes);
+        ran.differing.is_empty()
+    });
+    // What is read after that is the same as before, or differs once more.
+    stage.sweep(number, left());
+    Ok(nodes)
+}
+
+/// Makes an empty folder for a seed.
+pub(crate) fn new_folder(folder: &Path) -> Outcome<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(fs::create_dir_all(folder)?)
+}
