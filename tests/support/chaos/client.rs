@@ -24,6 +24,7 @@ use crate::journal::Effect;
 use crate::journal::Journal;
 use crate::journal::Outcome;
 use crate::journal::Record;
+use crate::journal::Seen;
 use crate::keys;
 use crate::keys::KEY_KINDS;
 use crate::keys::KeyKind;
@@ -237,7 +238,7 @@ impl Client {
 
     /// One write, by its row or, as any command, by `query`.
     async fn write(&self, planned: Planned, writer: &mut Writer, by_query: bool) {
-        let id = self.send(&planned);
+        let sent = self.send(&planned);
         let replied = match by_query {
             true => self.copy.query::<Value>(&planned.cmd).await,
             false => {
@@ -245,7 +246,7 @@ impl Client {
                 replies.map(|replies| replies.first().cloned().unwrap_or(Value::Nil))
             }
         };
-        self.done(id, &planned, replied, writer);
+        self.done(sent, &planned, replied, writer);
     }
 
     /// Several writes as one pipeline.
@@ -256,31 +257,38 @@ impl Client {
         let mut recorded = Vec::new();
         for kind in kinds {
             let planned = writer.of(kind);
-            let id = self.send(&planned);
+            let sent = self.send(&planned);
             let reply = Box::pin(pipeline.command::<Value>(planned.cmd.clone()));
-            recorded.push((id, planned, reply));
+            recorded.push((sent, planned, reply));
         }
         let _said_by_each = pipeline.execute().await;
-        for (id, planned, reply) in recorded {
+        for (sent, planned, reply) in recorded {
             let replied = reply.await.map(|replies| replies.first().cloned().unwrap_or(Value::Nil));
-            self.done(id, &planned, replied, writer);
+            self.done(sent, &planned, replied, writer);
         }
     }
 
-    fn send(&self, planned: &Planned) -> u64 {
-        let id = self.id();
+    /// Notes a write that is about to be sent, and returns its number and the time.
+    fn send(&self, planned: &Planned) -> (u64, u64) {
+        let (id, at) = (self.id(), now());
         for (key, seq, effects) in &planned.steps {
             let (key, effects) = (key.clone(), effects.clone());
-            self.journal.note(&Record::Sent { id, at: now(), key, seq: *seq, effects });
+            self.journal.note(&Record::Sent { id, at, key, seq: *seq, effects });
         }
-        id
+        (id, at)
     }
 
-    fn done(&self, id: u64, planned: &Planned, replied: Result<Value, Error>, writer: &mut Writer) {
+    fn done(
+        &self,
+        (id, begin): (u64, u64),
+        planned: &Planned,
+        replied: Result<Value, Error>,
+        writer: &mut Writer,
+    ) {
         let takes = planned.steps.iter().any(|(_, _, effects)| effects.contains(&Effect::Pop));
-        let (outcome, detail) = match replied {
+        let (outcome, detail) = match &replied {
             Ok(Value::Int(0)) if planned.zero_is_nothing => (Outcome::Not, "0".to_owned()),
-            Ok(reply) if takes => (Outcome::Ok, keys::words(&reply).into_iter().next().unwrap_or_default()),
+            Ok(reply) if takes => (Outcome::Ok, keys::words(reply).into_iter().next().unwrap_or_default()),
             Ok(_) => (Outcome::Ok, String::new()),
             Err(error) => {
                 let outcome = if error.may_have_executed() { Outcome::Unknown } else { Outcome::Not };
@@ -291,6 +299,22 @@ impl Client {
             writer.begin_anew(planned.kind);
         }
         self.journal.note(&Record::Done { id, at: now(), outcome, detail });
+        // What says that there was nothing to change has looked at the key too.
+        match replied {
+            Ok(Value::Nil) if takes => self.found_nothing(begin, planned, "*"),
+            Ok(Value::Int(0)) if planned.kind == KeyKind::Expiring && planned.zero_is_nothing => {
+                self.found_nothing(begin, planned, "v");
+            }
+            _ => {}
+        }
+    }
+
+    fn found_nothing(&self, begin: u64, planned: &Planned, scope: &str) {
+        let id = self.id();
+        for (key, ..) in &planned.steps {
+            self.journal.note(&Record::Asked { id, at: begin, key: key.clone(), scope: scope.to_owned() });
+        }
+        self.journal.note(&Record::Saw { id, at: now(), seen: Seen::new() });
     }
 
     async fn read(&self, key: &str, dice: &mut Rng) {

@@ -168,3 +168,82 @@ fn all(elements: &mut Elements, step: &Step) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "set:0:0";
+
+    /// The values of the steps of each element after these writes, each with whether it was acknowledged.
+    fn steps(writes: &[(Effect, Outcome, &str)]) -> Vec<(String, Vec<(Option<u64>, bool)>)> {
+        let mut records = Vec::new();
+        for (id, (effect, outcome, detail)) in (1..).zip(writes) {
+            let (key, effects) = (KEY.to_owned(), vec![effect.clone()]);
+            records.push(Record::Sent { id, at: id * 10, key, seq: id, effects });
+            records.push(Record::Done {
+                id,
+                at: id * 10 + 5,
+                outcome: *outcome,
+                detail: (*detail).to_owned(),
+            });
+        }
+        let history = History::of(vec![records]);
+        let elements = history.elements().remove(KEY).unwrap_or_default();
+        let steps = |timeline: &Timeline| match timeline {
+            Timeline::Register(steps) | Timeline::Counter(steps) => {
+                steps.iter().map(|step| (step.value, step.acked.is_some())).collect()
+            }
+        };
+        elements.iter().map(|(element, timeline)| (element.clone(), steps(timeline))).collect()
+    }
+
+    fn put(element: &str) -> (Effect, Outcome, &'static str) {
+        (Effect::Put(element.to_owned(), 1), Outcome::Ok, "")
+    }
+
+    fn of(element: &str, steps: &[(Option<u64>, bool)]) -> (String, Vec<(Option<u64>, bool)>) {
+        (element.to_owned(), steps.to_vec())
+    }
+
+    const PUT: (Option<u64>, bool) = (Some(1), true);
+
+    #[test]
+    fn what_takes_an_element_takes_the_one_that_its_reply_names() {
+        let taken = steps(&[put("a"), put("b"), (Effect::Pop, Outcome::Ok, "b")]);
+        assert_eq!(taken, [of("a", &[PUT]), of("b", &[PUT, (None, true)])]);
+        assert_eq!(steps(&[put("a"), (Effect::Pop, Outcome::Ok, "-")]), [of("a", &[PUT])]);
+        assert_eq!(steps(&[put("a"), (Effect::Pop, Outcome::Not, "")]), [of("a", &[PUT])]);
+    }
+
+    #[test]
+    fn what_may_have_taken_an_element_may_have_taken_any() {
+        let taken = steps(&[put("a"), put("b"), (Effect::Pop, Outcome::Unknown, "")]);
+        assert_eq!(taken, [of("a", &[PUT, (None, false)]), of("b", &[PUT, (None, false)])]);
+    }
+
+    #[test]
+    fn deleting_the_key_takes_every_element() {
+        let taken = steps(&[put("a"), put("b"), (Effect::Clear, Outcome::Ok, ""), put("b")]);
+        assert_eq!(taken, [of("a", &[PUT, (None, true)]), of("b", &[PUT, (None, true), PUT])]);
+    }
+
+    #[test]
+    fn the_journals_of_several_processes_make_one_history_in_the_order_of_the_writes() {
+        let journal = |id, seq| {
+            let (key, effects) = (KEY.to_owned(), vec![Effect::Clear]);
+            vec![
+                Record::Sent { id, at: 10 * seq, key, seq, effects },
+                Record::Asked { id: 9, at: 1, key: KEY.into(), scope: "*".into() },
+            ]
+        };
+        let history = History::of(vec![journal(1, 3), journal(1, 2)]);
+        let order: Vec<(usize, u64)> =
+            history.writes[KEY].iter().map(|write| (write.by, write.seq)).collect();
+        assert_eq!(order, [(1, 2), (0, 3)]);
+        assert!(
+            history.writes[KEY].iter().all(|write| write.end.is_none() && write.outcome == Outcome::Unknown)
+        );
+        assert!(history.reads.iter().all(|read| read.end.is_none()));
+    }
+}

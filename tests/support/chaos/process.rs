@@ -34,7 +34,7 @@ impl Said {
     /// Whether the client is ready and no node is otherwise than up.
     pub(crate) fn is_well(&self) -> bool {
         let is_up = |node: &str| node.ends_with("=Up");
-        self.ready.is_some() && !self.health.is_empty() && self.health.split(' ').all(is_up)
+        self.ready.is_some() && self.health.split(' ').all(is_up)
     }
 
     fn hear(&mut self, line: &str) {

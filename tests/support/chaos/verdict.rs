@@ -435,6 +435,26 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_has_just_begun_is_given_the_same_time_and_so_is_a_late_machine() {
+        let story = || Story::new().acked(1, 10).acked(2, 20);
+        let mut young = story();
+        young.circumstances.processes[1].ready = 22 * SECOND;
+        assert_eq!(young.reads(1, Some(1), 23).breaches(), []);
+        let mut late = story();
+        late.circumstances.lapses.push((21 * SECOND, 23 * SECOND));
+        assert_eq!(late.reads(1, Some(1), 23).breaches(), []);
+    }
+
+    #[test]
+    fn a_look_at_one_element_says_nothing_of_the_others() {
+        let mut story = Story::new().acked(1, 10);
+        let (id, key, scope) = (77, KEY.to_owned(), "ttl".to_owned());
+        story.journals[1].push(Record::Asked { id, at: 20 * SECOND, key, scope });
+        story.journals[1].push(Record::Saw { id, at: 20 * SECOND + 1, seen: Seen::new() });
+        assert_eq!(story.breaches(), []);
+    }
+
+    #[test]
     fn what_nobody_wrote_is_wrong() {
         assert_eq!(Story::new().acked(1, 10).reads(1, Some(7), 11).breaches(), [Breach::Wrong]);
         let rejected = Story::new().writes(1, 10, Some(Outcome::Not));
@@ -451,5 +471,17 @@ mod tests {
         assert_eq!(long(story().stopped(1, 22, 25)).breaches(), []);
         assert_eq!(long(story().stopped(0, 22, 25)).breaches(), [Breach::Hung]);
         assert_eq!(story().takes(1, Some(1), 20 * SECOND, 25 * SECOND).breaches(), []);
+        let mut late = story();
+        late.circumstances.lapses.push((22 * SECOND, 25 * SECOND));
+        assert_eq!(long(late).breaches(), []);
+    }
+
+    #[test]
+    fn a_call_that_never_returns_hangs_unless_its_process_was_killed() {
+        let story = || Story::new().acked(1, 10).writes(2, 20, None);
+        assert_eq!(story().breaches(), [Breach::Hung]);
+        let mut killed = story();
+        killed.circumstances.processes[0].was_killed = true;
+        assert_eq!(killed.breaches(), []);
     }
 }
