@@ -10,6 +10,7 @@ mod history;
 mod journal;
 mod judgement;
 mod keys;
+mod link;
 mod options;
 mod plan;
 mod process;

@@ -36,7 +36,16 @@ pub(crate) fn run(runtime: &Runtime, options: &Options) -> Outcome<bool> {
         }
         let of_seed = folder.join(format!("seed-{seed}"));
         seed::new_folder(&of_seed)?;
-        let ran = seed::run(runtime, options, &binary, &of_seed, seed, &|what| progress(seed, what))?;
+        let ran = match seed::run(runtime, options, &binary, &of_seed, seed, &|what| progress(seed, what)) {
+            Ok(ran) => ran,
+            // It has no verdict, so it is run again when the run is resumed.
+            Err(error) => {
+                let line = format!("seed {seed}: NOT JUDGED: {error}");
+                println!("{line}");
+                rows.push((seed, false, line));
+                continue;
+            }
+        };
         let (is_kept, line) = (ran.broken().is_empty(), ran.line());
         println!("{line}");
         let traces = folder.join(format!("seed-{seed}.txt"));
@@ -49,7 +58,9 @@ pub(crate) fn run(runtime: &Runtime, options: &Options) -> Outcome<bool> {
         if is_kept || !options.keep {
             fs::remove_dir_all(&of_seed)?;
         }
-        verdicts.put(&conditions, seed, is_kept, &line)?;
+        if ran.troubles.is_empty() {
+            verdicts.put(&conditions, seed, is_kept, &line)?;
+        }
         rows.push((seed, is_kept, line));
     }
     println!("\n{:>6}  verdict", "seed");

@@ -9,8 +9,6 @@ use std::thread;
 use std::time::Duration;
 
 use redis::Cmd;
-use redisdb_tests::Proxy;
-use redisdb_tests::Way;
 use tokio::runtime::Runtime;
 use xtask::Binary;
 use xtask::Data;
@@ -22,10 +20,10 @@ use crate::clock::micros;
 use crate::clock::now;
 use crate::dumps;
 use crate::dumps::Contents;
-use crate::fault::Cut;
 use crate::fault::Fault;
 use crate::fault::FaultKind;
 use crate::fault::Target;
+use crate::link::Link;
 use crate::options::Options;
 use crate::process::Process;
 use crate::process::Said;
@@ -53,7 +51,7 @@ const STEP: Duration = Duration::from_millis(20);
 pub(crate) struct Stage {
     servers: Vec<Mutex<Server>>,
     /// The ways from each client to each server; none where nobody is to be cut from one.
-    links: Vec<Vec<Proxy>>,
+    links: Vec<Vec<Link>>,
     clients: Vec<Mutex<Process>>,
     /// The processes that there were, and which of them has which place.
     lived: Mutex<Vec<(Place, Lived)>>,
@@ -78,8 +76,8 @@ impl Stage {
         let is_cut = options.shape.kinds.contains(&FaultKind::Cut);
         let mut links = Vec::new();
         for _ in (0..options.shape.n_processes).filter(|_| is_cut) {
-            let to_each = servers.iter().map(|server| runtime.block_on(Proxy::to(server.port())));
-            links.push(to_each.collect::<Vec<Proxy>>());
+            let to_each = servers.iter().map(|server| runtime.block_on(Link::to(server.port())));
+            links.push(to_each.collect::<Vec<Link>>());
         }
         let mut stage = Self {
             dumps: servers.iter().map(|_| Mutex::default()).collect(),
@@ -92,7 +90,7 @@ impl Stage {
         };
         for slot in 0..options.shape.n_processes {
             let urls = match stage.links.get(slot) {
-                Some(links) => links.iter().map(Proxy::url).collect(),
+                Some(links) => links.iter().map(Link::url).collect(),
                 None => stage.servers.iter().map(|server| server.lock().unwrap().url()).collect(),
             };
             let place = Place {
@@ -153,7 +151,12 @@ impl Stage {
         match fault.target {
             Target::Node(node) => self.strike(&mut self.servers[node].lock().unwrap(), node, fault)?,
             Target::Client(slot) => self.strike_client(slot, fault)?,
-            Target::Link(slot, node) => self.cut(&self.links[slot][node], fault),
+            Target::Link(slot, node) => {
+                let link = &self.links[slot][node];
+                link.cut(Some(fault.cut));
+                thread::sleep(fault.lasts);
+                link.cut(None);
+            }
         }
         self.faults.lock().unwrap()[position].end = now();
         Ok(())
@@ -173,6 +176,7 @@ impl Stage {
             }
             kind => {
                 server.kill();
+                self.tell_links(node, true);
                 thread::sleep(fault.lasts);
                 match kind {
                     FaultKind::Empty => server.restart(Data::Lose)?,
@@ -185,9 +189,14 @@ impl Stage {
                     }
                     _ => server.restart(Data::Keep)?,
                 }
+                self.tell_links(node, false);
             }
         }
         Ok(())
+    }
+
+    fn tell_links(&self, node: usize, is_away: bool) {
+        self.links.iter().for_each(|links| links[node].server_is_away(is_away));
     }
 
     /// The last dump of before a moment, or the first one.
@@ -226,16 +235,6 @@ impl Stage {
         if let Some((_, lived)) = lived.iter_mut().find(|(other, _)| is_this(other)) {
             change(lived);
         }
-    }
-
-    fn cut(&self, link: &Proxy, fault: &Fault) {
-        match fault.cut {
-            Cut::Refuse => link.refuse(),
-            Cut::Hold => [Way::Requests, Way::Replies].into_iter().for_each(|way| link.hold(way)),
-            Cut::Lose => [Way::Requests, Way::Replies].into_iter().for_each(|way| link.lose(way)),
-        }
-        thread::sleep(fault.lasts);
-        link.heal();
     }
 
     fn said(&self, slot: usize) -> Said {
