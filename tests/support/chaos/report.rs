@@ -15,7 +15,7 @@ const TRACED: usize = 4;
 const AROUND: u64 = 3_000_000;
 
 /// How many lines a trace has at most.
-const LINES: usize = 60;
+const LINES: usize = 100;
 
 /// The kinds of breaches, as they are named and in the order of the columns.
 const BREACHES: [(Breach, &str); 6] = [
