@@ -175,8 +175,11 @@ mod tests {
 
     const KEY: &str = "set:0:0";
 
-    /// The values of the steps of each element after these writes, each with whether it was acknowledged.
-    fn steps(writes: &[(Effect, Outcome, &str)]) -> Vec<(String, Vec<(Option<u64>, bool)>)> {
+    /// The values of steps, each with whether it was acknowledged.
+    type Values = Vec<(Option<u64>, bool)>;
+
+    /// The values of the steps of each element after these writes.
+    fn steps(writes: &[(Effect, Outcome, &str)]) -> Vec<(String, Values)> {
         let mut records = Vec::new();
         for (id, (effect, outcome, detail)) in (1..).zip(writes) {
             let (key, effects) = (KEY.to_owned(), vec![effect.clone()]);
@@ -202,7 +205,7 @@ mod tests {
         (Effect::Put(element.to_owned(), 1), Outcome::Ok, "")
     }
 
-    fn of(element: &str, steps: &[(Option<u64>, bool)]) -> (String, Vec<(Option<u64>, bool)>) {
+    fn of(element: &str, steps: &[(Option<u64>, bool)]) -> (String, Values) {
         (element.to_owned(), steps.to_vec())
     }
 

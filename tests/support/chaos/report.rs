@@ -166,3 +166,67 @@ impl Ran {
 fn at(moment: u64, start: u64) -> String {
     format!("{:.3}", (moment as f64 - start as f64) / 1e6)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::Verdict;
+
+    fn ran(breaches: &[Breach], n_together: usize) -> Ran {
+        let found = |breach: &Breach| Found {
+            breach: *breach,
+            key: "list:0:0".into(),
+            element: "7".into(),
+            at: 0,
+            by: None,
+            since: 0,
+        };
+        let verdict = Verdict { found: breaches.iter().map(found).collect(), ..Verdict::default() };
+        Ran { verdict, n_together, ..Ran::default() }
+    }
+
+    #[test]
+    fn every_kind_of_breach_breaks_a_seed() {
+        assert!(ran(&[], 2).broken().is_empty());
+        for (breach, name) in BREACHES {
+            assert_eq!(ran(&[breach], 2).broken(), [format!("{name} 1")]);
+        }
+        let unread = Ran { unread: 3, ..ran(&[], 2) };
+        assert_eq!(unread.broken(), ["unreadable 3"]);
+        let unhealed = Ran { unhealed: vec!["outage 1".into()], ..ran(&[], 2) };
+        assert_eq!(unhealed.broken(), ["not healed 1"]);
+        let differing = Ran { differing: vec![("list:0:0".into(), Vec::new())], ..ran(&[], 2) };
+        assert_eq!(differing.broken(), ["differing 1"]);
+        let worthless = Ran { troubles: vec!["the clock has jumped".into()], ..ran(&[], 2) };
+        assert_eq!(worthless.broken(), ["worthless 1"]);
+    }
+
+    #[test]
+    fn with_more_than_two_faults_together_a_loss_is_counted_and_breaks_nothing() {
+        let lost = ran(&[Breach::Lost], 3);
+        assert!(lost.broken().is_empty());
+        assert!(lost.line().contains("lost 1"), "{}", lost.line());
+        assert_eq!(ran(&[Breach::Lost, Breach::Wrong], 3).broken(), ["wrong 1"]);
+    }
+
+    #[test]
+    fn a_trace_has_what_happened_to_the_element_and_nothing_of_others() {
+        use crate::history::History;
+        use crate::journal::Effect;
+        use crate::journal::Outcome;
+        use crate::journal::Record;
+
+        let write = |id, element: &str| {
+            let (key, effects) = ("list:0:0".to_owned(), vec![Effect::Put(element.into(), id)]);
+            [
+                Record::Sent { id, at: id, key, seq: id, effects },
+                Record::Done { id, at: id + 1, outcome: Outcome::Ok, detail: String::new() },
+            ]
+        };
+        let journal = [write(7, "7"), write(8, "8")].concat();
+        let traced = Ran { history: History::of(vec![journal]), ..ran(&[Breach::Lost], 2) };
+        let text = traced.traces();
+        assert!(text.contains("lost: 7 of list:0:0") && text.contains("write 7 +7=7"), "{text}");
+        assert!(!text.contains("write 8"), "{text}");
+    }
+}
