@@ -51,10 +51,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// One that goes on after the writes with these numbers.
     pub(crate) fn new(slot: usize, task: usize, dice: Rng, last: BTreeMap<String, u64>) -> Self {
-        // Nothing is known of the elements that are there: they go first.
-        let grown =
-            KEY_KINDS.iter().map(|(_, kind)| (*kind, if last.is_empty() { 0 } else { MOST })).collect();
-        Self { slot, task, dice, last, grown }
+        Self { slot, task, dice, last, grown: BTreeMap::new() }
     }
 
     /// The next write, of any kind.
@@ -193,9 +190,23 @@ mod tests {
     }
 
     #[test]
-    fn whoever_takes_over_goes_on_with_the_numbers_and_clears_what_it_does_not_know() {
+    fn whoever_takes_over_goes_on_with_the_numbers_and_with_what_is_there() {
         let key = names(KeyKind::List, 0, 0).remove(0);
         let mut writer = Writer::new(0, 0, Rng::with_seed(1), BTreeMap::from([(key.clone(), 7)]));
-        assert_eq!(writer.of(KeyKind::List).steps, [(key, 8, vec![Effect::Clear])]);
+        let first = writer.of(KeyKind::List).steps.remove(0);
+        assert_eq!((first.0, first.1), (key, 8));
+        assert_ne!(first.2, [Effect::Clear]);
+    }
+
+    #[test]
+    fn a_key_that_has_grown_is_deleted_and_so_is_one_that_is_to_begin_anew() {
+        let mut writer = Writer::new(0, 0, Rng::with_seed(1), BTreeMap::new());
+        let until_cleared = |writer: &mut Writer| {
+            (0..).find(|_| writer.of(KeyKind::Stream).steps[0].2 == [Effect::Clear]).unwrap()
+        };
+        assert_eq!(until_cleared(&mut writer), MOST);
+        assert_eq!(until_cleared(&mut writer), MOST);
+        writer.begin_anew(KeyKind::Stream);
+        assert_eq!(until_cleared(&mut writer), 0);
     }
 }
