@@ -164,12 +164,36 @@ async fn a_key_that_they_do_not_hold_alike_waits_for_a_decision_and_all_others_d
         check(&copy).await.unwrap();
         let error = copy.get::<String>("k").await.unwrap_err();
         assert!(matches!(error, Error::Unavailable(_)), "{error}");
-        let told: Vec<_> =
-            events.lines().into_iter().filter(|line| line.contains("`k` is something else")).collect();
-        assert_eq!(told.len(), 1, "{:?}", events.lines());
-        _ = copy.set("k", "newest").await.unwrap();
+        eventually("it is told", async || {
+            events.lines().iter().any(|line| line.contains("no node is known to have `k` right"))
+        })
+        .await;
+        let conflicts = copy.conflicts().await.unwrap();
+        let [conflict] = conflicts.as_slice() else { panic!("{conflicts:?}") };
+        let held: Vec<_> = conflict.held.iter().map(|held| (held.node.as_str(), held.digest)).collect();
+        assert_eq!((conflict.key.as_slice(), held.len()), (b"k".as_slice(), 3));
+        assert!(held[0].1 != held[1].1 && held[1].1 == held[2].1 && held[1].1.is_some(), "{conflict}");
+        assert!(!copy.resolve("key:7", "a").await.unwrap(), "it is in no conflict");
+        assert!(copy.resolve("k", "x").await.is_err());
+        let expected = match identity {
+            Some(_) => {
+                // Another process knows of it too, from the servers, and decides.
+                let other = process(&urls, identity).connect().await.unwrap();
+                assert_eq!(other.conflicts().await.unwrap(), conflicts);
+                assert!(other.resolve("k", "a").await.unwrap());
+                assert_eq!(other.get::<String>("k").await.unwrap().as_deref(), Some("old"));
+                "old"
+            }
+            None => {
+                _ = copy.set("k", "newest").await.unwrap();
+                "newest"
+            }
+        };
         eventually("all are up", async || is_well(&copy)).await;
-        assert_eq!(copy.get::<String>("k").await.unwrap().as_deref(), Some("newest"));
+        assert_eq!(copy.get::<String>("k").await.unwrap().as_deref(), Some(expected));
+        assert_eq!(copy.conflicts().await.unwrap(), []);
+        let n_told = events.lines().iter().filter(|line| line.contains("`k` right")).count();
+        assert!(n_told <= if identity.is_some() { 2 } else { 1 }, "once in each process: {n_told}");
         assert_eq!(copy.verify().run().await.unwrap(), []);
     }
 }

@@ -435,9 +435,9 @@ fn of_a_copy() {
             "format!(\"__redisdb:{{{identity}}}:node\")",
         ),
         (
-            "a second one, `__redisdb:{shop}:sync`",
+            "a second one, `__redisdb:{shop}:sync` and the name of the server's process",
             "membership/lease",
-            "format!(\"__redisdb:{{{identity}}}:sync\")",
+            "format!(\"__redisdb:{{{identity}}}:sync:{process}\")",
         ),
     ] {
         check(COPY, says, &format!("crates/cluster/src/{file}.rs"), has);

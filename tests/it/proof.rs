@@ -213,7 +213,7 @@ async fn nobody_is_known_to_be_right(identity: Option<&str>, by_repair: bool) {
     proxies.iter().for_each(Proxy::heal);
     eventually("they are connected anew", async || copy.nodes().all(|node| node.is_connected())).await;
 
-    let about = "no node is known to have this key right";
+    let about = "no node is known to have `key:7` right";
     let told = || warnings.lines().iter().filter(|line| line.contains(about)).count();
     eventually("it is told of which key they hold not the same, and that is not read before", async || {
         let error = copy.get::<String>("key:7").await.unwrap_err();

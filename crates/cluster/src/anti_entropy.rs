@@ -1,8 +1,10 @@
 //! Anti-entropy: the nodes of a copy are compared, and what differs is copied from a node that counts.
 //!
 //! [`replay`] brings over the keys that a node is known to have missed, [`full_sync`] compares all keys, and [`verify`]
-//! compares without changing anything. [`reconcile`] compares all nodes where none is known to be right. A key's value is read, compared and written in [`value`].
+//! compares without changing anything. [`reconcile`] compares all nodes where none is known to be right, and
+//! what nobody has right is a [`conflict`]. A key's value is read, compared and written in [`value`].
 
+pub(crate) mod conflict;
 pub(crate) mod full_sync;
 pub(crate) mod key_scan;
 pub(crate) mod progress;

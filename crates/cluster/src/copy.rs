@@ -20,6 +20,7 @@ use redisdb_node::command::Each;
 use redisdb_node::command::Read;
 use redisdb_node::command::Write;
 
+use crate::anti_entropy::conflict::Conflict;
 use crate::anti_entropy::repair::Repair;
 use crate::anti_entropy::verify::Verify;
 use crate::builder::CopyBuilder;
@@ -304,6 +305,39 @@ impl RedisCopy {
     /// [`Error::NoSuchNode`], or that the node cannot be reached; as a first call, also that of [`ready`](Self::ready).
     pub async fn readmit(&self, name: &str) -> Result<(), Error> {
         self.engine().readmit(name).await
+    }
+
+    /// The keys that no node is known to have right, with what each node holds; [`Event::Conflict`] tells of each when it
+    /// begins.
+    ///
+    /// Such a key has missed a write on each node that another one took: several nodes were away one after the other, or all
+    /// servers were restarted and do not hold the same. Reads of it are [`Unavailable`](crate::Unavailable).
+    ///
+    /// ```no_run
+    /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
+    /// for conflict in copy.conflicts().await? {
+    ///     println!("{conflict}");
+    ///     copy.resolve(&conflict.key, "a").await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If no node can be reached; as a first call, also that of [`ready`](Self::ready).
+    pub async fn conflicts(&self) -> Result<Vec<Conflict>, Error> {
+        self.engine().conflicts().await
+    }
+
+    /// Takes what one node holds of a key in conflict for right. Reads of the key are answered by that node from then on, and the
+    /// others are brought to it. Returns whether the key was in conflict; if not, nothing is changed.
+    ///
+    /// A write of the whole value (`SET`, `DEL`) ends a conflict too.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchNode`], that the node cannot be reached, or [`Error::Unavailable`] while all its keys are still to be
+    /// compared; as a first call, also that of [`ready`](Self::ready).
+    pub async fn resolve(&self, key: impl AsRef<[u8]>, node: &str) -> Result<bool, Error> {
+        self.engine().resolve(key.as_ref(), node).await
     }
 
     /// Marks the servers as belonging to this copy, if they all hold the same; for servers that held data before they

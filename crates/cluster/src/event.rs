@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
+use crate::anti_entropy::conflict::Conflict;
 use crate::engine::replace::Replaced;
 use crate::health::Health;
 
@@ -33,6 +34,8 @@ pub enum Event {
         /// Its health now.
         health: Health,
     },
+    /// On a copy: no node is known to have a key right, so reads of it wait until somebody decides.
+    Conflict(Conflict),
     /// On a ring: other nodes answer for the keys of this one, which is down, as [`OnDown`](crate::OnDown) says.
     Away {
         /// The node.
@@ -54,6 +57,7 @@ impl fmt::Display for Event {
         match self {
             Self::Node { node, event } => write!(f, "node `{node}`: {event}"),
             Self::Health { node, health } => write!(f, "node `{node}` is {health:?}"),
+            Self::Conflict(conflict) => write!(f, "{conflict}"),
             Self::Away { node } => write!(f, "node `{node}` is away: others answer for its keys"),
             Self::Back { node } => write!(f, "node `{node}` serves its keys again"),
             Self::Replaced(replaced) => write!(

@@ -58,6 +58,8 @@ mod anti_entropy;
 mod failover;
 mod hints;
 mod membership;
+pub use anti_entropy::conflict::Conflict;
+pub use anti_entropy::conflict::Held;
 pub use anti_entropy::progress::Progress;
 pub use anti_entropy::repair::Repair;
 pub use anti_entropy::repair::Repaired;

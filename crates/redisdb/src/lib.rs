@@ -51,6 +51,7 @@ pub use redisdb_cluster::Replies;
 pub use redisdb_cluster::Unavailable;
 
 // How the nodes are, and what brings them back.
+pub use redisdb_cluster::Conflict;
 pub use redisdb_cluster::Decision;
 pub use redisdb_cluster::Difference;
 pub use redisdb_cluster::Event;

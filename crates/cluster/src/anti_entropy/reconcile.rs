@@ -123,7 +123,6 @@ impl CopyEngine {
                 return Err(Error::unrepaired(&first, RepairReason::Foreign));
             }
             for difference in conflicts {
-                tracing::warn!(%difference, "no node is known to have this key right; write it, or decide by `repair(name).from(other)`");
                 let key = || std::iter::once(difference.key.as_slice());
                 parts.iter().for_each(|part| part.member.hints().record_hint(key()));
             }

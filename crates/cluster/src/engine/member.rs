@@ -1,5 +1,6 @@
 //! A member: one node of a ring or a copy, with all that this client knows of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -122,6 +123,26 @@ impl Member {
     /// On a copy with an identity: whether the server was without its marker when it was looked at last.
     pub(crate) fn was_emptied(&self) -> bool {
         self.marked().lock().is_gone
+    }
+
+    /// On a copy with an identity: hints about the node are void that others hold up to these numbers.
+    pub(crate) fn learn_void(&self, void: &BTreeMap<String, u64>) {
+        let mut marked = self.marked().lock();
+        for (holder, upto) in void {
+            match marked.void.get_mut(holder) {
+                Some(known) => *known = (*known).max(*upto),
+                None => _ = marked.void.insert(holder.clone(), *upto),
+            }
+        }
+    }
+
+    /// Up to which number the hints about the node are void that this one holds.
+    pub(crate) fn void_upto(&self, holder: &Self) -> u64 {
+        self.void_upto_of(holder.name())
+    }
+
+    pub(crate) fn void_upto_of(&self, holder: &str) -> u64 {
+        self.marked().lock().void.get(holder).copied().unwrap_or_default()
     }
 
     /// How far the node's answer about these keys can be trusted; of none, about anything.

@@ -5,7 +5,9 @@
 //! scores are numbers that the server itself gives, each higher than the one before. So whoever has read up to a number
 //! goes on from there, and a hint that was given once more is not removed with the one before.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -31,20 +33,20 @@ const PAGE: usize = 5_000;
 /// So many are given or removed by one script.
 const BATCH: usize = 1_000;
 
-/// Gives hints to a server: how many it may hold, the first one of a set, and the others. Where they are too many, one that
+/// Gives hints to a server: how many it may hold, the number up to which they are void, the first one of a set, and the others. Where they are too many, one that
 /// says "all" takes their place. Returns the number that those have which are given next to it, each one more.
 const GIVE: &str = "\
 local top = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
 local now = redis.call('TIME')
-local number = math.max(now[1] * 1000000 + now[2], (tonumber(top) or 0) + 1)
+local number = math.max(now[1] * 1000000 + now[2], (tonumber(top) or 0) + 1, tonumber(ARGV[2]) + 1)
 local n = redis.call('ZCARD', KEYS[1])
 if n + #ARGV > tonumber(ARGV[1]) then
   redis.call('UNLINK', KEYS[1])
   redis.call('ZADD', KEYS[1], number + 1, 'a')
   n = 0
 end
-if n == 0 then redis.call('ZADD', KEYS[1], number, ARGV[2]) end
-for i = 3, #ARGV do redis.call('ZADD', KEYS[1], number + i - 1, ARGV[i]) end
+if n == 0 then redis.call('ZADD', KEYS[1], number, ARGV[3]) end
+for i = 4, #ARGV do redis.call('ZADD', KEYS[1], number + i - 2, ARGV[i]) end
 return number + 2";
 
 /// Removes hints that were not given once more since, and the first one of a set if it is the last that is left.
@@ -60,8 +62,9 @@ return #left";
 /// What one hint says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Hint {
-    /// Since this epoch the set tells all that the node has missed of what its server took: the first hint of each set.
-    Since(u64),
+    /// Since this epoch the set tells all that the node has missed of what this process of the server took: the first hint of
+    /// each set.
+    Since(u64, String),
     /// The node has missed a write of this key.
     Key(Vec<u8>),
     /// The node may have missed any write.
@@ -71,17 +74,20 @@ enum Hint {
 impl Hint {
     fn text(&self) -> Vec<u8> {
         match self {
-            Self::Since(epoch) => format!("s{epoch}").into_bytes(),
+            Self::Since(epoch, process) => format!("s{epoch}:{process}").into_bytes(),
             Self::Key(key) => [b"k", key.as_slice()].concat(),
             Self::All => b"a".to_vec(),
         }
     }
 
     fn read(text: &[u8]) -> Self {
-        let epoch = |epoch: &[u8]| std::str::from_utf8(epoch).ok()?.parse().ok();
+        let since = |text: &[u8]| {
+            let (epoch, process) = std::str::from_utf8(text).ok()?.split_once(':')?;
+            Some(Self::Since(epoch.parse().ok()?, process.to_owned()))
+        };
         match text.split_first() {
             Some((b'k', key)) => Self::Key(key.to_vec()),
-            Some((b's', text)) if let Some(epoch) = epoch(text) => Self::Since(epoch),
+            Some((b's', text)) if let Some(since) = since(text) => since,
             // What a later version may write is not understood, so it may be anything.
             _ => Self::All,
         }
@@ -92,6 +98,8 @@ impl Hint {
 #[derive(Debug, Default)]
 pub(crate) struct DurableHints {
     read: Mutex<HashMap<(Arc<str>, Arc<str>), ReadHints>>,
+    /// The hints that were given before their write, which is under way; how often.
+    ahead: Mutex<HashMap<Hint, usize>>,
 }
 
 /// The hints that one server holds about one node, as far as they were read.
@@ -104,10 +112,11 @@ struct ReadHints {
     standing: HashMap<Hint, u64>,
 }
 
-/// What a server is given before a write, because nodes are away that will miss it.
+/// What the servers are given before a write, because nodes are away that will miss it.
 pub(crate) struct HintsAhead<'a> {
+    durable: &'a DurableHints,
     away: Vec<&'a Member>,
-    hints: Vec<(&'static Spec, Cmd)>,
+    hints: Vec<Hint>,
     /// Whether a server has taken them all.
     is_given: bool,
 }
@@ -121,14 +130,35 @@ impl HintsAhead<'_> {
     }
 }
 
+impl Drop for HintsAhead<'_> {
+    fn drop(&mut self) {
+        let mut ahead = self.durable.ahead.lock();
+        for hint in &self.hints {
+            if let Some(n) = ahead.get_mut(hint).filter(|n| 1 < **n) {
+                *n -= 1;
+            } else {
+                ahead.remove(hint);
+            }
+        }
+    }
+}
+
 impl DurableHints {
+    /// What is known of these hints is recorded when their write has ended, and until then they have not served their purpose.
+    fn begin<'a>(&'a self, away: Vec<&'a Member>, hints: Vec<Hint>) -> HintsAhead<'a> {
+        let mut ahead = self.ahead.lock();
+        hints.iter().for_each(|hint| *ahead.entry(hint.clone()).or_default() += 1);
+        drop(ahead);
+        HintsAhead { durable: self, away, hints, is_given: false }
+    }
+
     /// From which number on a server's hints about a node are to be read. Of another process all are: it may have come back with
     /// an older dump.
     fn upto(&self, holder: &Member, about: &Member, incarnation: u64) -> u64 {
         let mut read = self.read.lock();
         let hints = read.entry((Arc::clone(holder.name()), Arc::clone(about.name()))).or_default();
         if hints.incarnation != incarnation {
-            *hints = ReadHints { incarnation, ..ReadHints::default() };
+            (hints.incarnation, hints.upto) = (incarnation, 0);
         }
         hints.upto
     }
@@ -145,7 +175,7 @@ impl DurableHints {
     fn is_known(&self, holder: &Member, about: &Member, hint: &Hint, number: u64) -> bool {
         let read = self.read.lock();
         let hints = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name())));
-        hints.is_some_and(|hints| hints.standing.get(hint) == Some(&number))
+        hints.is_some_and(|hints| hints.standing.get(hint).is_some_and(|known| number <= *known))
     }
 
     fn add(&self, holder: &Member, about: &Member, found: &[(Hint, u64)]) {
@@ -159,6 +189,31 @@ impl DurableHints {
         }
     }
 
+    /// The keys of the hints about a node that others have found to have served their purpose: nothing is known any more that
+    /// says so of them.
+    pub(crate) fn take_void(&self, about: &Member) -> Vec<Vec<u8>> {
+        let mut read = self.read.lock();
+        let mut void = HashSet::new();
+        let of_it = |(_, name): &&(Arc<str>, Arc<str>)| name == about.name();
+        let of_it: Vec<(Arc<str>, Arc<str>)> = read.keys().filter(of_it).cloned().collect();
+        for pair in &of_it {
+            let upto = about.void_upto_of(&pair.0);
+            let Some(hints) = read.get_mut(pair).filter(|_| 0 < upto) else { continue };
+            hints.standing.retain(|hint, number| {
+                let is_void = *number <= upto && !matches!(hint, Hint::Since(..));
+                if is_void {
+                    void.insert(hint.clone());
+                }
+                !is_void
+            });
+        }
+        let stands = |hint: &Hint| {
+            of_it.iter().any(|pair| read.get(pair).is_some_and(|hints| hints.standing.contains_key(hint)))
+        };
+        let void = void.into_iter().filter(|hint| !stands(hint));
+        void.filter_map(|hint| if let Hint::Key(key) = hint { Some(key) } else { None }).collect()
+    }
+
     /// The hints of a server about a node that have served their purpose.
     fn served(&self, holder: &Member, about: &Member) -> Vec<(Hint, u64)> {
         let read = self.read.lock();
@@ -168,20 +223,31 @@ impl DurableHints {
         let is_served = |hint: &Hint| match hint {
             Hint::Key(key) => about.has_memory() && !about.hints().has_missed_of(key),
             Hint::All => about.has_memory(),
-            Hint::Since(_) => false,
+            Hint::Since(..) => false,
         };
-        let served = hints.standing.iter().filter(|(hint, _)| is_served(hint));
+        let ahead = self.ahead.lock();
+        let served = hints.standing.iter().filter(|(hint, _)| is_served(hint) && !ahead.contains_key(*hint));
         served.map(|(hint, number)| (hint.clone(), *number)).collect()
     }
 
-    /// The epoch since when a server tells all that a node has missed, if it does.
-    fn since(&self, holder: &Member, about: &Member) -> Option<u64> {
+    /// Up to which number the hints of a server about a node have all served their purpose; `None` if there are none.
+    fn served_upto(&self, holder: &Member, about: &Member) -> Option<u64> {
+        let served: HashSet<Hint> = self.served(holder, about).into_iter().map(|(hint, _)| hint).collect();
         let read = self.read.lock();
         let hints = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name())))?;
-        hints.standing.keys().find_map(|hint| match hint {
-            Hint::Since(epoch) => Some(*epoch),
-            _ => None,
-        })
+        let numbers = |is_served: bool| {
+            let hints = hints.standing.iter().filter(|(hint, _)| !matches!(hint, Hint::Since(..)));
+            hints.filter(move |(hint, _)| served.contains(hint) == is_served).map(|(_, number)| *number)
+        };
+        let (last, first_left) = (numbers.clone()(true).max()?, numbers(false).min());
+        Some(first_left.map_or(last, |left| last.min(left.saturating_sub(1))))
+    }
+
+    /// The first hint of a server's set about a node, if it has one.
+    fn first(&self, holder: &Member, about: &Member) -> Option<Hint> {
+        let read = self.read.lock();
+        let hints = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name())))?;
+        hints.standing.keys().find(|hint| matches!(hint, Hint::Since(..))).cloned()
     }
 
     /// These are removed; or, if the set is gone, all are.
@@ -196,7 +262,7 @@ impl DurableHints {
             }
         }
         if is_gone {
-            hints.standing.retain(|hint, _| !matches!(hint, Hint::Since(_)));
+            hints.standing.retain(|hint, _| !matches!(hint, Hint::Since(..)));
         }
     }
 }
@@ -207,11 +273,12 @@ impl CopyTopology {
         self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:missed:{}", about.name()))
     }
 
-    fn give(&self, about: &Member, missed: &[Hint]) -> Option<Cmd> {
+    fn give(&self, holder: &Member, about: &Member, missed: &[Hint]) -> Option<Cmd> {
         let key = self.hints_key(about)?;
         let mut give = redis::cmd("EVAL");
-        let since = Hint::Since(self.lasting.beat.lock().newest());
-        give.arg(GIVE).arg(1).arg(key).arg(MOST_KEYS).arg(since.text());
+        let process = holder.node().process(holder.node().incarnation()).unwrap_or_default();
+        let since = Hint::Since(self.lasting.beat.lock().newest(), process);
+        give.arg(GIVE).arg(1).arg(key).arg(MOST_KEYS).arg(about.void_upto(holder)).arg(since.text());
         missed.iter().for_each(|hint| _ = give.arg(hint.text()));
         Some(give)
     }
@@ -226,13 +293,8 @@ impl CopyEngine {
         if away.is_empty() {
             return None;
         }
-        let missed: Vec<Hint> = call.keys().map(|key| Hint::Key(key.to_vec())).collect();
-        if missed.is_empty() {
-            return None;
-        }
-        let give = away.iter().filter_map(|about| self.topology.give(about, &missed));
-        let hints: Vec<_> = give.filter_map(|give| Some((command::lookup(&give)?, give))).collect();
-        (!hints.is_empty()).then_some(HintsAhead { away, hints, is_given: false })
+        let hints: Vec<Hint> = call.keys().map(|key| Hint::Key(key.to_vec())).collect();
+        (!hints.is_empty()).then(|| self.topology.lasting.durable.begin(away, hints))
     }
 
     /// Sends a write to every node, and to those that are there first the hints about those that are away: so the hints stand
@@ -244,14 +306,22 @@ impl CopyEngine {
         cmd: &Cmd,
         budget: &Budget,
     ) -> Vec<Result<Value, node::Error>> {
-        let sent = self.topology.nodes.members().enumerate().map(async |(idx, member)| {
-            if !member.node().is_connected() {
-                return (self.topology.send(idx, spec, cmd, budget).await, false);
+        let topology = &*self.topology;
+        let sent = topology.nodes.members().enumerate().map(async |(idx, holder)| {
+            if !holder.node().is_connected() {
+                return (topology.send(idx, spec, cmd, budget).await, false);
             }
-            let sent = ahead.hints.iter().map(|(spec, hint)| (*spec, hint)).chain([(spec, cmd)]);
-            let mut answers = budget.all(member.writer()).send_each(sent).await;
+            let gives = ahead.away.iter().filter_map(|about| topology.give(holder, about, &ahead.hints));
+            let gives: Vec<_> = gives.filter_map(|give| Some((command::lookup(&give)?, give))).collect();
+            let sent = gives.iter().map(|(spec, give)| (*spec, give)).chain([(spec, cmd)]);
+            let mut answers = budget.all(holder.writer()).send_each(sent).await;
             let answer =
                 answers.pop().unwrap_or_else(|| Err(node::Error::without_node(spec.name, given_up())));
+            for (about, given) in ahead.away.iter().zip(&answers) {
+                if let Ok(number) = given {
+                    topology.lasting.durable.gave(holder, about, &ahead.hints, number);
+                }
+            }
             (answer, answers.iter().all(Result::is_ok))
         });
         let (answers, given): (Vec<_>, Vec<bool>) = join_all(sent).await.into_iter().unzip();
@@ -281,15 +351,17 @@ impl CopyEngine {
             if missed.is_empty() {
                 return;
             }
-            let Some(give) = self.topology.give(about, &missed) else { return };
-            let give = &give;
-            let given = self.holders(about).map(async |holder| (holder, holder.writer().send(give).await));
+            let missed = &missed;
+            let given = self.holders(about).map(async |holder| {
+                let give = self.topology.give(holder, about, missed)?;
+                Some((holder, holder.writer().send(&give).await))
+            });
             let mut is_any_given = false;
-            for (holder, given) in join_all(given).await {
+            for (holder, given) in join_all(given).await.into_iter().flatten() {
                 match given {
                     Ok(number) => {
                         is_any_given = true;
-                        self.topology.lasting.durable.gave(holder, about, &missed, &number);
+                        self.topology.lasting.durable.gave(holder, about, missed, &number);
                     }
                     Err(error) => self.tell_ungiven(about, &error),
                 }
@@ -304,19 +376,28 @@ impl CopyEngine {
     /// Has the other servers tell from now on what a node that is away misses, if they do not yet.
     pub(crate) async fn begin_hints_about(&self, idx: usize) {
         let about = self.topology.nodes.member(idx);
-        let Some(begin) = self.topology.give(about, &[]) else { return };
-        let tells = |holder: &Member| self.topology.lasting.durable.since(holder, about).is_some();
-        let silent = self.holders(about).filter(|holder| !tells(holder));
-        let begun = join_all(silent.map(async |holder| holder.writer().send(&begin).await)).await;
-        begun.into_iter().filter_map(Result::err).for_each(|error| self.tell_ungiven(about, &error));
+        let tells = |holder: &Member| self.topology.lasting.durable.first(holder, about).is_some();
+        let begun = self.holders(about).filter(|holder| !tells(holder)).map(async |holder| {
+            let begin = self.topology.give(holder, about, &[])?;
+            holder.writer().send(&begin).await.err()
+        });
+        for error in join_all(begun).await.into_iter().flatten() {
+            self.tell_ungiven(about, &error);
+        }
     }
 
     /// Whether the other servers tell all that a node has missed since this epoch, or the one after it: those that are whole
     /// and can be reached do, and there is one.
     pub(crate) fn hints_are_complete(&self, idx: usize, epoch: u64) -> bool {
         let about = self.topology.nodes.member(idx);
-        let since = |holder: &Member| self.topology.lasting.durable.since(holder, about);
-        let tells = |holder: &Member| since(holder).is_some_and(|since| since <= epoch.saturating_add(1));
+        let tells = |holder: &Member| match self.topology.lasting.durable.first(holder, about) {
+            // What comes back with a dump may lack the latest.
+            Some(Hint::Since(since, process)) => {
+                since <= epoch.saturating_add(1)
+                    && holder.node().process(holder.node().incarnation()) == Some(process)
+            }
+            _ => false,
+        };
         let mut holders = self.holders(about).filter(|holder| holder.has_memory()).peekable();
         holders.peek().is_some() && holders.all(tells)
     }
@@ -364,11 +445,13 @@ impl CopyEngine {
                 Ok(reply) => reply,
                 Err(error) => return self.topology.tell_refused(&error, Some(key.as_bytes())),
             };
-            let found = read_page(&reply);
+            let mut found = read_page(&reply);
             // Another process may have answered.
             if found.is_empty() || holder.node().incarnation() != incarnation {
                 return;
             }
+            let (n_found, void) = (found.len(), about.void_upto(holder));
+            found.retain(|(hint, number)| void < *number || matches!(hint, Hint::Since(..)));
             // Before they count as read: what stands there and is not missed has served its purpose.
             for (hint, number) in &found {
                 if self.topology.lasting.durable.is_known(holder, about, hint, *number) {
@@ -377,11 +460,11 @@ impl CopyEngine {
                 match hint {
                     Hint::Key(key) => about.hints().learn_hint(std::iter::once(key.as_slice())),
                     Hint::All => about.hints().learn_hint(std::iter::empty()),
-                    Hint::Since(_) => {}
+                    Hint::Since(..) => {}
                 }
             }
             self.topology.lasting.durable.add(holder, about, &found);
-            if found.len() < PAGE {
+            if n_found < PAGE || found.is_empty() {
                 return;
             }
         }
@@ -390,14 +473,26 @@ impl CopyEngine {
     /// Removes the hints about a node from the other servers that have served their purpose.
     pub(crate) async fn remove_hints(&self, idx: usize) {
         let about = self.topology.nodes.member(idx);
-        join_all(self.holders(about).map(|holder| self.remove_hints_on(holder, about))).await;
+        if !about.node().is_connected() || self.topology.identity.is_none() {
+            return;
+        }
+        // Also those of a server that is away, and will come back with them.
+        let void = self.topology.nodes.members().filter_map(|holder| {
+            let upto = self.topology.lasting.durable.served_upto(holder, about)?;
+            (about.void_upto(holder) < upto).then(|| (holder.name().to_string(), upto))
+        });
+        let void: BTreeMap<String, u64> = void.collect();
+        // First what comes back with an older dump is void, and only then it goes.
+        if void.is_empty() || self.void_hints(idx, &void).await {
+            join_all(self.holders(about).map(|holder| self.remove_hints_on(holder, about))).await;
+        }
     }
 
     async fn remove_hints_on(&self, holder: &Member, about: &Member) {
         let Some(key) = self.topology.hints_key(about) else { return };
         let served = self.topology.lasting.durable.served(holder, about);
-        let first = self.topology.lasting.durable.since(holder, about).filter(|_| about.is_in_sync());
-        let first = first.map(|epoch| Hint::Since(epoch).text());
+        let first = self.topology.lasting.durable.first(holder, about).filter(|_| about.is_in_sync());
+        let first = first.map(|first| first.text());
         // Also the first hint alone is removed, where nothing else is left.
         let alone = served.is_empty() && first.is_some();
         for served in served.chunks(BATCH).chain(alone.then_some([].as_slice())) {
@@ -453,19 +548,22 @@ mod tests {
 
     #[test]
     fn hints_are_read_as_they_were_written_in_either_protocol() {
-        let hints = [Hint::Since(7), Hint::Key(b"s9".to_vec()), Hint::Key(Vec::new()), Hint::All];
+        let hints =
+            [Hint::Since(7, "x:y".to_owned()), Hint::Key(b"s9".to_vec()), Hint::Key(Vec::new()), Hint::All];
         for hint in &hints {
             assert_eq!(Hint::read(&hint.text()), *hint);
         }
         assert_eq!([b"x1".as_slice(), b"", b"sx"].map(Hint::read), [Hint::All, Hint::All, Hint::All]);
         let text = |text: &str| Value::BulkString(text.into());
         let flat =
-            Value::Array(vec![text("s7"), text("1764500000000001"), text("kk"), text("1764500000000002")]);
+            Value::Array(vec![text("s7:x"), text("1764500000000001"), text("kk"), text("1764500000000002")]);
         let pair = |hint: &str, number: f64| Value::Array(vec![text(hint), Value::Double(number)]);
         let pairs =
-            Value::Array(vec![pair("s7", 1_764_500_000_000_001.0), pair("kk", 1_764_500_000_000_002.0)]);
-        let read =
-            [(Hint::Since(7), 1_764_500_000_000_001), (Hint::Key(b"k".to_vec()), 1_764_500_000_000_002)];
+            Value::Array(vec![pair("s7:x", 1_764_500_000_000_001.0), pair("kk", 1_764_500_000_000_002.0)]);
+        let read = [
+            (Hint::Since(7, "x".to_owned()), 1_764_500_000_000_001),
+            (Hint::Key(b"k".to_vec()), 1_764_500_000_000_002),
+        ];
         assert_eq!((read_page(&flat), read_page(&pairs)), (read.to_vec(), read.to_vec()));
         assert_eq!(read_page(&Value::Nil), []);
     }
@@ -475,23 +573,40 @@ mod tests {
         let member = |name: &str| {
             Member::new(NodeConfig::new("redis://h").unwrap().with_name(name), &Events::default())
         };
-        let (a, b, hints) = (member("a"), member("b"), DurableHints::default());
+        let (a, b, c, hints) = (member("a"), member("b"), member("c"), DurableHints::default());
         let key = |key: &str| Hint::Key(key.into());
         assert_eq!(hints.upto(&a, &b, 0), 0);
-        hints.add(&a, &b, &[(Hint::Since(1), 5), (key("x"), 6), (key("y"), 7)]);
+        hints.add(&a, &b, &[(Hint::Since(1, String::new()), 5), (key("x"), 6), (key("y"), 7)]);
         b.hints().record_hint(std::iter::once(b"y".as_slice()));
-        assert_eq!((hints.upto(&a, &b, 0), hints.since(&a, &b)), (7, Some(1)));
+        assert_eq!((hints.upto(&a, &b, 0), hints.first(&a, &b)), (7, Some(Hint::Since(1, String::new()))));
         assert_eq!(hints.served(&a, &b), [(key("x"), 6)]);
         hints.add(&a, &b, &[(key("x"), 8)]);
         assert!(hints.is_known(&a, &b, &key("x"), 8) && !hints.is_known(&a, &b, &key("x"), 9));
         hints.forget(&a, &b, &[(key("x"), 6)], false);
         assert_eq!(hints.served(&a, &b), [(key("x"), 8)]);
         hints.forget(&a, &b, &[(key("x"), 8)], true);
-        assert_eq!((hints.served(&a, &b), hints.since(&a, &b)), (Vec::new(), None));
+        assert_eq!((hints.served(&a, &b), hints.first(&a, &b)), (Vec::new(), None));
         hints.gave(&a, &b, &[key("z"), key("zz")], &Value::Int(20));
         assert!(hints.is_known(&a, &b, &key("zz"), 21), "what this process gave it need not be told");
         assert_eq!(hints.upto(&a, &b, 0), 8, "others may have given some before");
+        b.hints().record_hint([b"z".as_slice(), b"zz"].into_iter());
+        b.learn_void(&BTreeMap::from([("a".to_owned(), 20)]));
+        let mut void = hints.take_void(&b);
+        void.sort();
+        assert_eq!(void, [b"y", b"z"], "another process has found them brought over");
+        assert_eq!(hints.take_void(&b), [b""; 0]);
+        assert_eq!(hints.upto(&c, &b, 0), 0);
+        hints.add(&c, &b, &[(key("zz"), 9)]);
+        b.learn_void(&BTreeMap::from([("a".to_owned(), 30)]));
+        assert_eq!(hints.take_void(&b), [b""; 0], "somebody else still says so");
         assert_eq!(hints.upto(&a, &b, 1), 0, "another process is read from the beginning");
         assert_eq!(hints.served(&a, &b), []);
+        hints.add(&a, &b, &[(key("w"), 40)]);
+        let under_way = [hints.begin(vec![&b], vec![key("w")]), hints.begin(vec![&b], vec![key("w")])];
+        for ahead in under_way {
+            assert_eq!(hints.served(&a, &b), [], "its write is under way");
+            drop(ahead);
+        }
+        assert_eq!(hints.served(&a, &b), [(key("w"), 40)]);
     }
 }

@@ -417,6 +417,19 @@ impl HintLog {
         self.n_keys.store(held.missed.len(), Ordering::Release);
     }
 
+    /// Forgets a key that another process has found to be the same as on a node in sync, unless this process has a hint of it that
+    /// nobody was given yet.
+    pub(crate) fn forget_given(&self, key: &[u8]) {
+        let mut held = self.held();
+        if held.ungiven.contains(key) || held.ungiven_flood.is_some() {
+            return;
+        }
+        let last = held.missed.last();
+        held.missed.forget(key, last);
+        held.tidy_learned();
+        self.n_keys.store(held.missed.len(), Ordering::Release);
+    }
+
     /// Forgets those of these keys that have been missed no more since this write: the node has taken their whole values; of
     /// none, all keys, which it has removed.
     pub(crate) fn settle<'a>(&self, keys: impl Iterator<Item = &'a [u8]>, last: u64) {

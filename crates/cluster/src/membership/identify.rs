@@ -1,6 +1,7 @@
 //! Identification: a client that has seen nothing yet tells a whole server of the copy from one that came back empty or
 //! old, by the marker, one key on each server.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -130,8 +131,9 @@ impl CopyEngine {
             let is_whole = look.is_marked == Some(true)
                 && matches!(&look.found, Found::Marked(marker, _) if marker.is_ready());
             let generation = if stage == Stage::Ready && !is_whole { known.saturating_add(1) } else { known };
-            let marker =
-                Marker::new(node.name(), stage, epoch, look.process_to_mark()).of_generation(generation);
+            let void = self.topology.nodes.member(idx).marked().lock().void.clone();
+            let marker = Marker::new(node.name(), stage, epoch, look.process_to_mark());
+            let marker = marker.of_generation(generation).voiding(&void);
             node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
             self.topology.nodes.member(idx).remember(&marker);
             self.topology.nodes.member(idx).hints().fence().admit(look.incarnation);
@@ -249,7 +251,8 @@ impl CopyEngine {
                 if hints.has_memory(node) && (marker.epoch < due || text == node.name().as_bytes()) {
                     let process = marker.process.clone().or(look.process);
                     let generation = marker.generation;
-                    let marker = Marker::new(node.name(), Stage::Ready, due, process);
+                    let void = marker.void;
+                    let marker = Marker::new(node.name(), Stage::Ready, due, process).voiding(&void);
                     self.advance(member, &text, marker.of_generation(generation)).await;
                 }
             }
@@ -258,18 +261,44 @@ impl CopyEngine {
 
     /// Gives a server the epoch that is due, unless somebody else has changed its marker meanwhile.
     async fn advance(&self, member: &Member, was: &[u8], marker: Marker) {
+        if self.swap(member, was, &marker).await {
+            self.topology.lasting.beat.lock().seen(marker.epoch, Instant::now());
+        }
+    }
+
+    /// Puts a marker in place of another one. Returns whether it was there still.
+    async fn swap(&self, member: &Member, was: &[u8], marker: &Marker) -> bool {
         const SWAP: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) return 1 end return 0";
-        let Some(key) = self.topology.marker_key() else { return };
+        let Some(key) = self.topology.marker_key() else { return false };
         let mut swap = redis::cmd("EVAL");
         swap.arg(SWAP).arg(1).arg(&key).arg(was).arg(marker.text());
         match member.node().send(&swap).await {
             Ok(Value::Int(1)) => {
-                self.topology.lasting.beat.lock().seen(marker.epoch, Instant::now());
-                member.remember(&marker);
+                member.remember(marker);
+                true
             }
-            Ok(_) => {}
+            Ok(_) => false,
             // Without it a server that was away for long is not noticed by its marker.
-            Err(error) => self.topology.tell_refused(&error, Some(key.as_bytes())),
+            Err(error) => {
+                self.topology.tell_refused(&error, Some(key.as_bytes()));
+                false
+            }
+        }
+    }
+
+    /// Notes on a node that the hints about it are void up to these numbers. Returns whether it is noted.
+    pub(crate) async fn void_hints(&self, idx: usize, void: &BTreeMap<String, u64>) -> bool {
+        let look = self.look(idx).await;
+        let member = self.topology.nodes.member(idx);
+        match look.found {
+            Found::Marked(marker, text) if marker.is_ready() && look.is_marked != Some(false) => {
+                let noted = self.swap(member, &text, &marker.voiding(void)).await;
+                if noted {
+                    member.learn_void(void);
+                }
+                noted
+            }
+            _ => false,
         }
     }
 

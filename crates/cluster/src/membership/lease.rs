@@ -28,8 +28,13 @@ impl CopyEngine {
     /// If another process is at it.
     pub(crate) async fn begin_sync(&self, idx: usize, node: &Node) -> Result<Option<Lease>, Error> {
         let Some(identity) = &self.topology.identity else { return Ok(None) };
-        // On the server itself: whatever it loses, it loses this with it.
-        let name = format!("__redisdb:{{{identity}}}:sync").into_bytes();
+        // On the server itself: whatever it loses, it loses this with it. And of its present process: what comes back with its
+        // data after a restart holds nobody up.
+        let process = node.process(node.incarnation());
+        let name = match process {
+            Some(process) => format!("__redisdb:{{{identity}}}:sync:{process}").into_bytes(),
+            None => format!("__redisdb:{{{identity}}}:sync").into_bytes(),
+        };
         let options = LockOptions::new(LEASE).wait_at_most(Duration::ZERO);
         let guard = match node.lock(name, options).acquire().await {
             Ok(guard) => guard,

@@ -58,6 +58,13 @@ impl CopyEngine {
             Ok(is_marked) => (found, is_marked),
             Err(error) => (Found::Unreachable(Some(error)), None),
         };
+        if let Found::Marked(marker, _) = &found {
+            let member = self.topology.nodes.member(idx);
+            member.learn_void(&marker.void);
+            for key in self.topology.lasting.durable.take_void(member) {
+                member.hints().forget_given(&key);
+            }
+        }
         Look { incarnation, found, process: node.process(incarnation), is_marked }
     }
 }

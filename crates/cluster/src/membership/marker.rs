@@ -1,5 +1,6 @@
 //! The marker of a server of a copy with an identity, and what follows from it: plain values.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -27,6 +28,10 @@ pub(crate) struct Marker {
     /// one it was.
     #[serde(rename = "run_id")]
     pub(crate) process: Option<String>,
+    /// Up to which number the hints about the node have served their purpose, by the server that holds them: those that come
+    /// back with an older dump of that server are void.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) void: BTreeMap<String, u64>,
 }
 
 /// Whether a server is whole.
@@ -39,11 +44,28 @@ pub(crate) enum Stage {
 
 impl Marker {
     pub(crate) fn new(node: &str, state: Stage, epoch: u64, process: Option<String>) -> Self {
-        Self { format: FORMAT, node: node.to_owned(), state, epoch, generation: 0, process }
+        Self {
+            format: FORMAT,
+            node: node.to_owned(),
+            state,
+            epoch,
+            generation: 0,
+            process,
+            void: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn of_generation(self, generation: u64) -> Self {
         Self { generation, ..self }
+    }
+
+    /// The same, with what is known to be void too.
+    pub(crate) fn voiding(mut self, void: &BTreeMap<String, u64>) -> Self {
+        for (holder, upto) in void {
+            let known = self.void.entry(holder.clone()).or_default();
+            *known = (*known).max(*upto);
+        }
+        self
     }
 
     /// Reads the marker of what should be this node.
@@ -128,6 +150,8 @@ pub(crate) struct Marked {
     pub(crate) whole: Option<Marker>,
     /// How often it had been made whole when it was looked at last.
     pub(crate) generation: Option<u64>,
+    /// Which hints about the node are void, as far as any marker of it said.
+    pub(crate) void: BTreeMap<String, u64>,
     /// The server was seen to be without its marker: somebody has emptied it.
     pub(crate) is_gone: bool,
     /// The generation that was found first in the process of this incarnation.

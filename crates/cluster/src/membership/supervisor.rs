@@ -56,6 +56,7 @@ impl CopyEngine {
     /// Looks at a node now and then, and brings it back when it has been away, forever.
     async fn care_for(&self, idx: usize) {
         let (mut care, mut told) = (Care::default(), Health::Up);
+        let (mut conflicts, mut told_conflicts) = (Vec::new(), Vec::new());
         let node = self.topology.nodes.at(idx).name();
         let mut events = self.topology.nodes.events().stream();
         loop {
@@ -65,6 +66,10 @@ impl CopyEngine {
             let is_well = self.heal(idx, &mut care).boxed().await;
             self.remove_hints(idx).boxed().await;
             self.tell(idx, &mut told);
+            // One of the watchers does it for all.
+            if idx == 0 {
+                self.tell_conflicts(&mut conflicts, &mut told_conflicts).boxed().await;
+            }
             let pause = match care.failures {
                 0 if is_well => CALM,
                 0 => BUSY,
