@@ -8,7 +8,7 @@ use crate::node::NodeSet;
 use crate::rule::Rule;
 use crate::step::Step;
 
-impl Step<'_> {
+impl<K: Ord + Clone> Step<'_, K> {
     /// The connection to a node is gone. What was sent over it may still run.
     pub(crate) fn lost(&mut self, node: Node) {
         self.state.connected.remove(node);
@@ -17,12 +17,9 @@ impl Step<'_> {
         self.close_gate();
         self.end_pass_without(node);
         self.read_elsewhere(node);
-        for key in self.setup.keys.iter() {
-            if let Some(call) = &mut self.state.calls[key] {
-                call.lost(node);
-                self.advance_write(key);
-            }
-        }
+        self.state.calls.values_mut().for_each(|call| call.lost(node));
+        let keys: Vec<K> = self.state.calls.keys().cloned().collect();
+        keys.iter().for_each(|key| self.advance_write(key));
     }
 
     /// A connection is open: what was sent over the one before must not run any more.
@@ -33,13 +30,13 @@ impl Step<'_> {
     }
 
     /// The node is fenced, and has said what it is: writes go to it. Reads wait for the gate.
-    pub(crate) fn connected(&mut self, node: Node, report: &Report) {
+    pub(crate) fn connected(&mut self, node: Node, report: &Report<K>) {
         self.state.connected.insert(node);
         self.close_gate();
         self.missed_the_feed();
         self.state.learn(self.setup, node, report);
         if report.standing != Standing::Current && self.setup.has(Rule::SameTaker) {
-            self.state.calls.iter_mut().flatten().for_each(|call| call.restarted(node));
+            self.state.calls.values_mut().for_each(|call| call.restarted(node));
         }
     }
 

@@ -2,13 +2,12 @@
 
 use crate::event::Digest;
 use crate::event::Token;
-use crate::key::Key;
 use crate::node::Node;
 use crate::node::NodeSet;
 
 /// What is to be done after a step.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Effect {
+pub enum Effect<K> {
     /// End the connection to the node that came before this one, there: nothing of it may run late.
     EndOldConnection(Node),
     /// Ask the node for its marker and its hints.
@@ -19,7 +18,7 @@ pub enum Effect {
         /// Where the write goes.
         node: Node,
         /// The key that is written.
-        key: Key,
+        key: K,
         /// The nodes that are known to be away.
         missed_by: NodeSet,
         /// Whether the node notes a doubt: it is behind for the key, or is not current.
@@ -30,33 +29,33 @@ pub enum Effect {
         /// The node that took the write.
         node: Node,
         /// The key that was written.
-        key: Key,
+        key: K,
         /// The nodes that did not take it, or may not have.
         missed_by: NodeSet,
         /// Whether the node notes a doubt, for it turned out to be behind, or not current.
         is_doubted: bool,
     },
     /// Tell the caller what became of the write, if the caller is still there.
-    AnswerWrite(Key, Outcome),
+    AnswerWrite(K, Outcome),
 
     /// Read the key from the node.
-    Read(Key, Node),
+    Read(K, Node),
     /// Give the caller what was read.
-    AnswerRead(Key, Node),
+    AnswerRead(K, Node),
     /// Tell the caller that no node can answer.
-    Unavailable(Key),
+    Unavailable(K),
 
     /// Move the hints of the key into the hands of this lease, mark the node as being filled if it is not current, and show
     /// the key: in one block.
-    Claim(Key, Node, Token),
+    Claim(K, Node, Token),
     /// Show the whole state of the key on the source.
-    Fetch(Key, Node),
+    Fetch(K, Node),
     /// Replace what was seen on the node by the state that was fetched.
     Put {
         /// The node that is behind.
         node: Node,
         /// The key.
-        key: Key,
+        key: K,
         /// What must still be there; `None` replaces anything.
         replaces: Option<Digest>,
         /// The lease under which it is done.
@@ -67,7 +66,7 @@ pub enum Effect {
         /// The node that keeps the hints.
         node: Node,
         /// The key.
-        key: Key,
+        key: K,
         /// The nodes that were seen equal.
         about: NodeSet,
         /// The lease under which they were claimed.
@@ -77,9 +76,14 @@ pub enum Effect {
     /// it from before are void, wherever they come back, and its claimed doubts are over.
     Mark(Node, Token),
     /// These nodes hold what the source holds, as far as it can be told. For who counts what a repair has done.
-    SeenEqual(Key, Node, NodeSet),
+    SeenEqual(K, Node, NodeSet),
+    /// The key was seen equal on all nodes in sight. Whoever walks the round counts it, and answers with
+    /// [`Event::Counted`](crate::Event::Counted) at once.
+    Compared(K),
+    /// A round over all keys begins, or begins anew: no key counts as compared.
+    BeginRound,
     /// Nobody is known to be right about the key. The first of those that may be is taken.
-    TellConflict(Key, Node),
+    TellConflict(K, Node),
 }
 
 /// What became of a write.

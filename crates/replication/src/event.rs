@@ -1,8 +1,7 @@
 //! What a process is told: by a node, by a clock, by its caller, by the holder of the lease.
 
-use crate::key::Key;
-use crate::key::KeySet;
-use crate::key::PerKey;
+use std::collections::BTreeMap;
+
 use crate::node::Node;
 use crate::node::NodeSet;
 
@@ -31,14 +30,12 @@ impl Standing {
 }
 
 /// What a node says of itself and of the others, read in one block.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Report {
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Report<K> {
     /// What its marker says.
     pub standing: Standing,
-    /// The nodes that have missed a write of each key, by the hints that this node keeps.
-    pub missed: PerKey<NodeSet>,
-    /// The keys that were written here while this node was behind, or was not current.
-    pub doubted: KeySet,
+    /// The nodes that have missed a write of a key, by the hints that this node keeps. A key that nobody missed is not in it.
+    pub missed: BTreeMap<K, NodeSet>,
 }
 
 /// The state of a key on a node, as short as it can be told from another one.
@@ -59,68 +56,80 @@ pub enum Kind {
 }
 
 /// What happens to a process.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Event {
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Event<K> {
     /// The connection to a node ended, or the process ended it because an answer took too long.
     Lost(Node),
     /// A new connection to a node is open. Nothing was sent over it yet.
     Opened(Node),
     /// The old connection is ended, and the node has said what it is and holds.
-    Connected(Node, Report),
+    Connected(Node, Report<K>),
     /// A node says what it is and holds: it was asked, or it pushes that something changed.
-    Told(Node, Report),
+    Told(Node, Report<K>),
 
     /// A caller wants to write a key.
-    Write(Key, Kind),
+    Write(K, Kind),
     /// A node took the write. The report is what it held when it answered.
-    Wrote(Key, Node, Option<Report>),
+    Wrote(K, Node, Option<Report<K>>),
     /// A node keeps the late hint that it was asked to keep.
-    Hinted(Key, Node, Option<Report>),
+    Hinted(K, Node, Option<Report<K>>),
     /// The caller dropped its future.
-    Dropped(Key),
+    Dropped(K),
     /// The call of a key is older than `D`.
-    Overdue(Key),
+    Overdue(K),
 
     /// A caller wants to read a key.
-    Read(Key),
+    Read(K),
     /// A node answered a read.
-    Answered(Key, Node, Digest, Option<Report>),
+    Answered(K, Node, Digest, Option<Report<K>>),
 
     /// This process is the one that repairs, under this lease.
     LeaseGot(Token),
     /// This process learns that its lease has run out.
     LeaseLost,
     /// A node says that a key has changed there.
-    Changed(Key),
-    /// Nothing has changed the key for `D`.
-    Quiet(Key),
-    /// It is time to look whether a key is to be repaired, although it may be changing still.
-    Due(Key),
+    Changed(K),
+    /// It is time to look whether a key is to be repaired: nothing has changed it for `D`.
+    Quiet {
+        /// The key.
+        key: K,
+        /// Whether the round over all keys has not compared it yet.
+        is_due: bool,
+    },
     /// A node has handed over its hints and has shown the key.
-    Claimed(Claimed),
+    Claimed(Claimed<K>),
+    /// The answer to [`Effect::Compared`](crate::Effect::Compared), given at once.
+    Counted {
+        /// The key.
+        key: K,
+        /// Whether all keys have been compared since the round began.
+        is_last: bool,
+    },
     /// The source shows the key once more, with its whole state, and what its marker says.
-    Fetched(Key, Digest, Standing),
+    Fetched(K, Digest, Standing),
     /// A node was to take over the state that was fetched. It has, or something else was there.
-    Put(Key, Node),
+    Put(K, Node),
     /// A node has dropped the claimed hints of the key, and says what it holds now.
-    Released(Key, Node, Report),
+    Released(K, Node, Report<K>),
     /// A node has set its marker, or has not because the repair's own mark was gone. It says what it holds now.
-    Marked(Node, Report),
+    Marked(Node, Report<K>),
     /// A node has seen a newer lease, and refuses.
     Superseded,
 }
 
 /// What a node says when a repair begins with a key there.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Claimed {
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Claimed<K> {
     /// The node.
     pub node: Node,
     /// The key.
-    pub key: Key,
+    pub key: K,
     /// What the key holds there.
     pub digest: Digest,
     /// The marker and the hints, the claimed ones among them.
-    pub report: Report,
+    pub report: Report<K>,
+    /// Whether the key was written here while this node was behind, or was not current.
+    pub is_doubted: bool,
     /// Whether the node's filling began with this: it is not current, and did not carry this lease's mark.
     pub begins: bool,
 }

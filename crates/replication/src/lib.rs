@@ -18,10 +18,8 @@ pub use effect::{Effect, Outcome};
 mod node;
 pub use node::{Node, NodeSet, PerNode};
 
-mod key;
-pub use key::{Key, KeySet, PerKey};
-
 mod contact;
+mod missed;
 mod pass;
 mod read;
 mod repair;

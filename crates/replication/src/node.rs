@@ -128,6 +128,13 @@ impl FromIterator<Node> for NodeSet {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PerNode<T>([T; Node::MAX]);
 
+impl<T> PerNode<T> {
+    /// Returns the values of all nodes.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.iter()
+    }
+}
+
 impl<T: Hash + PartialEq + Default> Hash for PerNode<T> {
     /// Most copies have fewer nodes than there can be: what says nothing is not hashed.
     fn hash<H: Hasher>(&self, state: &mut H) {

@@ -5,8 +5,6 @@ use crate::event::Claimed;
 use crate::event::Digest;
 use crate::event::Report;
 use crate::event::Standing;
-use crate::key::Key;
-use crate::key::KeySet;
 use crate::node::Node;
 use crate::node::NodeSet;
 use crate::node::PerNode;
@@ -14,9 +12,9 @@ use crate::rule::Rule;
 use crate::step::Step;
 
 /// A key that is being compared.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Pass {
-    pub(crate) key: Key,
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Pass<K> {
+    pub(crate) key: K,
     /// The nodes that are compared: all that were in sight when it began.
     pub(crate) set: NodeSet,
     /// What each of them showed.
@@ -36,12 +34,13 @@ enum Stage {
     Claiming(NodeSet),
     Fetching(Node, NodeSet),
     Putting(Node, NodeSet),
+    Counting,
     Renewing(NodeSet),
     Releasing(NodeSet),
 }
 
-impl Pass {
-    pub(crate) fn new(key: Key, set: NodeSet) -> Self {
+impl<K> Pass<K> {
+    pub(crate) fn new(key: K, set: NodeSet) -> Self {
         let (seen, said, doubted) = (PerNode::default(), PerNode::default(), NodeSet::EMPTY);
         Self { key, set, seen, said, doubted, has_changed: false, stage: Stage::Claiming(set) }
     }
@@ -50,7 +49,7 @@ impl Pass {
     pub(crate) fn source(&self) -> Option<Node> {
         match self.stage {
             Stage::Fetching(source, _) | Stage::Putting(source, _) => Some(source),
-            Stage::Claiming(_) | Stage::Renewing(_) | Stage::Releasing(_) => None,
+            Stage::Claiming(_) | Stage::Counting | Stage::Renewing(_) | Stage::Releasing(_) => None,
         }
     }
 
@@ -60,48 +59,50 @@ impl Pass {
     }
 }
 
-impl Step<'_> {
+impl<K: Ord + Clone> Step<'_, K> {
     /// A node has shown the key and handed over its hints.
-    pub(crate) fn claimed(&mut self, claimed: &Claimed) {
-        let Claimed { node, key, digest, report, begins } = *claimed;
-        self.state.learn(self.setup, node, &report);
+    pub(crate) fn claimed(&mut self, claimed: &Claimed<K>) {
+        let Claimed { node, key, digest, report, is_doubted, begins } = claimed;
+        self.state.learn(self.setup, *node, report);
         let Some((mut pass, Stage::Claiming(todo))) = self.pass_of(key) else { return };
-        if begins {
+        if *begins {
             // What was compared before was compared with what the node has lost since.
-            self.state.repair.compared = KeySet::EMPTY;
+            self.begin_round();
         }
-        pass.seen[node] = digest;
-        pass.said[node] = report.missed[key];
-        if report.doubted.contains(key) && self.setup.has(Rule::Doubt) {
-            pass.doubted.insert(node);
+        pass.seen[*node] = *digest;
+        pass.said[*node] = report.missed.get(key).copied().unwrap_or_default();
+        if *is_doubted && self.setup.has(Rule::Doubt) {
+            pass.doubted.insert(*node);
         }
-        let todo = todo.without(node);
-        self.go_on(pass, Stage::Claiming(todo));
+        let todo = todo.without(*node);
         match (todo.first(), self.state.repair.lease) {
-            (Some(next), Some(token)) => self.emit(Effect::Claim(key, next, token)),
-            _ if pass.has_changed && self.setup.has(Rule::Still) => self.end_pass(key),
-            _ => self.choose(&pass),
+            (Some(next), Some(token)) => {
+                self.go_on(pass, Stage::Claiming(todo));
+                self.emit(Effect::Claim(key.clone(), next, token));
+            }
+            _ if pass.has_changed && self.setup.has(Rule::Still) => self.end_pass(pass.key),
+            _ => self.choose(pass),
         }
     }
 
     /// All have shown the key: who is right?
-    fn choose(&mut self, pass: &Pass) {
-        let verdict = self.source(pass);
+    fn choose(&mut self, pass: Pass<K>) {
+        let verdict = self.source(&pass);
         let source = verdict.node();
         if verdict.is_conflict() {
-            self.emit(Effect::TellConflict(pass.key, source));
+            self.emit(Effect::TellConflict(pass.key.clone(), source));
         }
         let behind = pass.unlike(source);
-        self.emit(Effect::SeenEqual(pass.key, source, pass.set.minus(behind)));
+        self.emit(Effect::SeenEqual(pass.key.clone(), source, pass.set.minus(behind)));
         if behind.is_empty() {
-            return self.renew(*pass);
+            return self.count(pass);
         }
-        self.go_on(*pass, Stage::Fetching(source, behind));
-        self.emit(Effect::Fetch(pass.key, source));
+        self.emit(Effect::Fetch(pass.key.clone(), source));
+        self.go_on(pass, Stage::Fetching(source, behind));
     }
 
     /// The source has shown its whole state: it is copied, if it is the one that was looked at.
-    pub(crate) fn fetched(&mut self, key: Key, digest: Digest, standing: Standing) {
+    pub(crate) fn fetched(&mut self, key: &K, digest: Digest, standing: Standing) {
         let Some((pass, Stage::Fetching(source, behind))) = self.pass_of(key) else { return };
         // Since it was claimed the source is current, or carries the mark of this lease.
         let has_lost_its_marker = matches!(standing, Standing::Empty | Standing::Restarted);
@@ -109,98 +110,110 @@ impl Step<'_> {
         if is_another && self.setup.has(Rule::LookedAt)
             || has_lost_its_marker && self.setup.has(Rule::SameSource)
         {
-            return self.end_pass(key);
+            return self.end_pass(pass.key);
         }
         self.put_next(pass, source, behind);
     }
 
     /// A node has the state, or something else was there than what had been seen.
-    pub(crate) fn put(&mut self, key: Key, node: Node) {
+    pub(crate) fn put(&mut self, key: &K, node: Node) {
         let Some((pass, Stage::Putting(source, behind))) = self.pass_of(key) else { return };
         self.put_next(pass, source, behind.without(node));
     }
 
-    fn put_next(&mut self, pass: Pass, source: Node, behind: NodeSet) {
-        let key = pass.key;
-        self.go_on(pass, Stage::Putting(source, behind));
+    fn put_next(&mut self, pass: Pass<K>, source: Node, behind: NodeSet) {
         match (behind.first(), self.state.repair.lease) {
             (Some(node), Some(token)) => {
                 let replaces = self.setup.has(Rule::CompareAndSet).then_some(pass.seen[node]);
-                self.emit(Effect::Put { node, key, replaces, token });
+                self.emit(Effect::Put { node, key: pass.key.clone(), replaces, token });
+                self.go_on(pass, Stage::Putting(source, behind));
             }
-            _ if self.setup.has(Rule::SeenEqual) => self.end_pass(key),
-            _ => self.renew(pass),
+            _ if self.setup.has(Rule::SeenEqual) => self.end_pass(pass.key),
+            _ => self.count(pass),
         }
     }
 
-    /// All hold the same. The nodes that this proves to be whole are made current before the hints about them are dropped: who
-    /// sees no hint writes without a doubt, and then no old hint may count any more.
-    fn renew(&mut self, pass: Pass) {
-        let renewed = self.renewable(&pass);
+    /// All hold the same: whoever walks the round knows whether this was the last key. A pass does not count that began before
+    /// a node came into sight.
+    fn count(&mut self, pass: Pass<K>) {
+        if pass.set != self.state.connected {
+            return self.end_pass(pass.key);
+        }
+        self.emit(Effect::Compared(pass.key.clone()));
+        self.go_on(pass, Stage::Counting);
+    }
+
+    /// The key is counted. The nodes that this proves to be whole are made current before the hints about them are dropped:
+    /// who sees no hint writes without a doubt, and then no old hint may count any more.
+    pub(crate) fn counted(&mut self, key: &K, is_last: bool) {
+        let Some((pass, Stage::Counting)) = self.pass_of(key) else { return };
+        self.state.repair.is_round_due &= !is_last;
+        let renewed = self.renewable(&pass, is_last);
         self.renew_next(pass, renewed);
     }
 
     /// A node has answered that it is current, or not.
     pub(crate) fn marked(&mut self, node: Node) {
-        if let Some(pass @ Pass { stage: Stage::Renewing(todo), .. }) = self.state.repair.pass {
+        if let Some(pass @ Pass { stage: Stage::Renewing(todo), .. }) = self.state.repair.pass.clone() {
             self.renew_next(pass, todo.without(node));
         }
     }
 
-    fn renew_next(&mut self, pass: Pass, todo: NodeSet) {
-        self.go_on(pass, Stage::Renewing(todo));
+    fn renew_next(&mut self, pass: Pass<K>, todo: NodeSet) {
         match (todo.first(), self.state.repair.lease) {
-            (Some(node), Some(token)) => self.emit(Effect::Mark(node, token)),
-            _ => self.release_next(pass, pass.set),
+            (Some(node), Some(token)) => {
+                self.emit(Effect::Mark(node, token));
+                self.go_on(pass, Stage::Renewing(todo));
+            }
+            _ => {
+                let set = pass.set;
+                self.release_next(pass, set);
+            }
         }
     }
 
     /// A node has dropped what was claimed there. All were seen equal, so only what it still says of the key counts.
-    pub(crate) fn released(&mut self, key: Key, node: Node, report: &Report) {
+    pub(crate) fn released(&mut self, key: &K, node: Node, report: &Report<K>) {
         self.state.learn(self.setup, node, report);
         let Some((pass, Stage::Releasing(todo))) = self.pass_of(key) else { return };
-        self.state.missed[key][node] = report.missed[key];
+        let said = report.missed.get(key).copied().unwrap_or_default();
+        self.state.missed.set(node, key, said);
         self.release_next(pass, todo.without(node));
     }
 
-    fn release_next(&mut self, pass: Pass, todo: NodeSet) {
-        let Pass { key, set, .. } = pass;
-        self.go_on(pass, Stage::Releasing(todo));
+    fn release_next(&mut self, pass: Pass<K>, todo: NodeSet) {
         match (todo.first(), self.state.repair.lease) {
-            (Some(node), Some(token)) => self.emit(Effect::Release { node, key, about: set, token }),
-            _ => self.end_equal_pass(),
-        }
-    }
-
-    fn end_equal_pass(&mut self) {
-        self.state.repair.pass = None;
-        if self.all_current(self.setup.members) {
-            self.state.repair.compared = KeySet::EMPTY;
+            (Some(node), Some(token)) => {
+                self.emit(Effect::Release { node, key: pass.key.clone(), about: pass.set, token });
+                self.go_on(pass, Stage::Releasing(todo));
+            }
+            _ => self.state.repair.pass = None,
         }
     }
 
     /// A node is lost in the middle of a pass: what was seen proves nothing any more.
     pub(crate) fn end_pass_without(&mut self, node: Node) {
-        self.state.repair.compared = KeySet::EMPTY;
-        if let Some(pass) = self.state.repair.pass.filter(|pass| pass.set.contains(node)) {
+        self.begin_round();
+        if let Some(pass) = self.state.repair.pass.take_if(|pass| pass.set.contains(node)) {
             self.end_pass(pass.key);
         }
     }
 
     /// Ends a pass that has not seen all equal. The claimed hints stay claimed, and count as hints for everybody.
-    fn end_pass(&mut self, key: Key) {
+    fn end_pass(&mut self, key: K) {
         self.state.repair.pass = None;
         if self.setup.has(Rule::Feed) {
             self.state.repair.dirty.insert(key);
         }
     }
 
-    fn pass_of(&self, key: Key) -> Option<(Pass, Stage)> {
-        let pass = self.state.repair.pass.filter(|pass| pass.key == key)?;
-        Some((pass, pass.stage))
+    fn pass_of(&self, key: &K) -> Option<(Pass<K>, Stage)> {
+        let pass = self.state.repair.pass.clone().filter(|pass| pass.key == *key)?;
+        let stage = pass.stage;
+        Some((pass, stage))
     }
 
-    fn go_on(&mut self, pass: Pass, stage: Stage) {
+    fn go_on(&mut self, pass: Pass<K>, stage: Stage) {
         self.state.repair.pass = Some(Pass { stage, ..pass });
     }
 }

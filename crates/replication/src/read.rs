@@ -2,7 +2,6 @@
 
 use crate::effect::Effect;
 use crate::event::Digest;
-use crate::key::Key;
 use crate::node::Node;
 use crate::node::NodeSet;
 use crate::rule::Rule;
@@ -10,9 +9,9 @@ use crate::state::State;
 use crate::step::Step;
 
 /// A read that is under way.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Read {
-    key: Key,
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Read<K> {
+    key: K,
     asked: Asked,
 }
 
@@ -24,27 +23,27 @@ enum Asked {
     All(NodeSet, Option<Digest>),
 }
 
-impl Step<'_> {
-    pub(crate) fn begin_read(&mut self, key: Key) {
-        if let Some(node) = self.state.readable(self.setup, key).first() {
+impl<K: Ord + Clone> Step<'_, K> {
+    pub(crate) fn begin_read(&mut self, key: K) {
+        if let Some(node) = self.state.readable(self.setup, &key).first() {
             return self.ask(key, node, Asked::One(node));
         }
         let first = self.setup.members.first();
-        match first.filter(|_| self.setup.has(Rule::Agreement) && self.may_agree(key)) {
+        match first.filter(|_| self.setup.has(Rule::Agreement) && self.may_agree(&key)) {
             Some(first) => self.ask(key, first, Asked::All(NodeSet::EMPTY, None)),
             None => self.unavailable(key),
         }
     }
 
     /// A node gave its answer, and what came with it has been taken in.
-    pub(crate) fn answered(&mut self, key: Key, node: Node, digest: Digest) {
-        let Some(read) = self.state.read.filter(|read| read.key == key) else { return };
+    pub(crate) fn answered(&mut self, key: K, node: Node, digest: Digest) {
+        let Some(read) = self.state.read.as_ref().filter(|read| read.key == key) else { return };
         match read.asked {
-            Asked::One(_) if self.state.readable(self.setup, key).contains(node) => self.answer(key, node),
+            Asked::One(_) if self.state.readable(self.setup, &key).contains(node) => self.answer(key, node),
             Asked::One(_) => self.begin_read(key),
             Asked::All(agreed, before) => {
                 let is_same = before.is_none_or(|before| before == digest);
-                if !is_same || !self.may_agree(key) {
+                if !is_same || !self.may_agree(&key) {
                     return self.unavailable(key);
                 }
                 let agreed = agreed.with(node);
@@ -58,7 +57,7 @@ impl Step<'_> {
 
     /// A node is lost: the next one is asked, if it was this one's turn.
     pub(crate) fn read_elsewhere(&mut self, node: Node) {
-        match self.state.read {
+        match self.state.read.clone() {
             Some(Read { key, asked: Asked::One(asked) }) if asked == node => self.begin_read(key),
             Some(Read { key, asked: Asked::All(..) }) => self.unavailable(key),
             _ => {}
@@ -66,26 +65,26 @@ impl Step<'_> {
     }
 
     /// Returns whether equal answers of all nodes would be right: all are in sight, none lost its data, none is behind.
-    fn may_agree(&self, key: Key) -> bool {
+    fn may_agree(&self, key: &K) -> bool {
         let State { standings, admitted, .. } = &*self.state;
         let members = self.setup.members;
         self.state.is_gate_open(self.setup)
             && members.is_subset(*admitted)
             && members.iter().all(|node| !standings[node].is_emptied())
-            && self.state.behind(self.setup, key).is_empty()
+            && self.state.behind(key).is_empty()
     }
 
-    fn ask(&mut self, key: Key, node: Node, asked: Asked) {
-        self.state.read = Some(Read { key, asked });
+    fn ask(&mut self, key: K, node: Node, asked: Asked) {
+        self.state.read = Some(Read { key: key.clone(), asked });
         self.emit(Effect::Read(key, node));
     }
 
-    fn answer(&mut self, key: Key, node: Node) {
+    fn answer(&mut self, key: K, node: Node) {
         self.state.read = None;
         self.emit(Effect::AnswerRead(key, node));
     }
 
-    fn unavailable(&mut self, key: Key) {
+    fn unavailable(&mut self, key: K) {
         self.state.read = None;
         self.emit(Effect::Unavailable(key));
     }

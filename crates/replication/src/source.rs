@@ -27,12 +27,12 @@ impl Verdict {
     }
 }
 
-impl Step<'_> {
+impl<K: Ord + Clone> Step<'_, K> {
     /// Returns whose state of the key counts.
     ///
     /// The first node that is current and not hinted is right; else the heir; else nodes that all hold the same.
-    pub(crate) fn source(&self, pass: &Pass) -> Verdict {
-        let behind = self.state.behind(self.setup, pass.key);
+    pub(crate) fn source(&self, pass: &Pass<K>) -> Verdict {
+        let behind = self.state.behind(&pass.key);
         let sound: NodeSet = pass.set.iter().filter(|node| self.state.is_sound(self.setup, *node)).collect();
         let right = sound.minus(behind).first();
         let with_data = pass.set.minus(self.emptied(pass.set));
@@ -51,7 +51,7 @@ impl Step<'_> {
 
     /// Returns whether a node that was restarted holds all that any of the others has, although it may have lost something:
     /// each of the others holds the same, or has lost its data, or has taken nothing since the node noted that it is behind.
-    fn is_heir(&self, pass: &Pass, node: Node) -> bool {
+    fn is_heir(&self, pass: &Pass<K>, node: Node) -> bool {
         let unlike = pass.unlike(node);
         let said = pass.said[node].or(self.emptied(unlike));
         let is_certain = unlike.and(pass.doubted).is_empty();

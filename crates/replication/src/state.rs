@@ -1,14 +1,15 @@
 //! What one process knows of the nodes of a copy, and whom it may read from.
 
+use std::collections::BTreeMap;
+
 use crate::event::Report;
 use crate::event::Standing;
 use crate::event::Token;
-use crate::key::Key;
-use crate::key::KeySet;
-use crate::key::PerKey;
+use crate::missed::Missed;
 use crate::node::Node;
 use crate::node::NodeSet;
 use crate::node::PerNode;
+use crate::pass::Pass;
 use crate::read::Read;
 use crate::repair::Repair;
 use crate::rule::Rule;
@@ -20,8 +21,6 @@ use crate::write::Call;
 pub struct Setup {
     /// The nodes of the copy.
     pub members: NodeSet,
-    /// The keys in motion.
-    pub keys: KeySet,
     /// How many nodes must take a write for it to be acknowledged.
     pub n_takers: usize,
     /// The rules in force.
@@ -35,9 +34,9 @@ impl Setup {
     }
 }
 
-/// What one process knows. Nothing in it is known to other processes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct State {
+/// What one process knows. Nothing in it is known to other processes. Of a key at rest it knows nothing.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct State<K> {
     /// The nodes that this process is connected to.
     pub(crate) connected: NodeSet,
     /// The nodes whose marker and hints were read since the last loss or return of any node.
@@ -47,16 +46,32 @@ pub struct State {
     /// What each node's marker said last.
     pub(crate) standings: PerNode<Standing>,
     /// Who has missed a write of a key, by the node that says so.
-    pub(crate) missed: PerKey<PerNode<NodeSet>>,
+    pub(crate) missed: Missed<K>,
     /// The write of each key that is under way.
-    pub(crate) calls: PerKey<Option<Call>>,
+    pub(crate) calls: BTreeMap<K, Call>,
     /// The read that is under way.
-    pub(crate) read: Option<Read>,
+    pub(crate) read: Option<Read<K>>,
     /// What this process does for all: the repair.
-    pub(crate) repair: Repair,
+    pub(crate) repair: Repair<K>,
 }
 
-impl State {
+impl<K> Default for State<K> {
+    /// Returns the state of a process that is connected to no node, and has heard of none.
+    fn default() -> Self {
+        Self {
+            connected: NodeSet::EMPTY,
+            fresh: NodeSet::EMPTY,
+            admitted: NodeSet::EMPTY,
+            standings: PerNode::default(),
+            missed: Missed::default(),
+            calls: BTreeMap::new(),
+            read: None,
+            repair: Repair::default(),
+        }
+    }
+}
+
+impl<K: Ord + Clone> State<K> {
     /// Returns the state of a process that is connected to all nodes, which are current and hold the same.
     #[must_use]
     pub fn at_rest(setup: &Setup) -> Self {
@@ -89,7 +104,7 @@ impl State {
     /// Returns the node whose state is being copied.
     #[must_use]
     pub fn source_of_pass(&self) -> Option<Node> {
-        self.repair.pass.and_then(|pass| pass.source())
+        self.repair.pass.as_ref().and_then(Pass::source)
     }
 
     /// Returns the nodes that this process is connected to.
@@ -100,22 +115,28 @@ impl State {
 
     /// Returns whether a write of the key is under way.
     #[must_use]
-    pub fn is_writing(&self, key: Key) -> bool {
-        self.calls[key].is_some()
+    pub fn is_writing(&self, key: &K) -> bool {
+        self.calls.contains_key(key)
     }
 
     /// Returns whether a report of the node would tell this process anything.
     #[must_use]
-    pub fn is_news(&self, setup: &Setup, node: Node, report: &Report) -> bool {
-        let mut after = *self;
-        after.learn(setup, node, report);
-        after != *self
+    pub fn is_news(&self, setup: &Setup, node: Node, report: &Report<K>) -> bool {
+        let is_known = match self.replaces(setup, report) {
+            true => self.missed.says_just(node, &report.missed),
+            false => report.missed.iter().all(|(key, said)| said.is_subset(self.missed.said(node, key))),
+        };
+        let opens_gate = !setup.has(Rule::Gate) || self.connected.is_subset(self.fresh.with(node));
+        !is_known
+            || self.standings[node] != report.standing
+            || !self.fresh.contains(node)
+            || opens_gate && self.admitted != self.connected
     }
 
     /// Returns the nodes that have missed a write of the key, as far as this process knows.
     #[must_use]
-    pub fn behind(&self, setup: &Setup, key: Key) -> NodeSet {
-        setup.members.iter().fold(NodeSet::EMPTY, |all, holder| all.or(self.missed[key][holder]))
+    pub fn behind(&self, key: &K) -> NodeSet {
+        self.missed.behind(key)
     }
 
     /// Returns whether all connected nodes have said what they hold since the last loss or return of any.
@@ -126,12 +147,12 @@ impl State {
 
     /// Returns the nodes that may answer a read of the key.
     #[must_use]
-    pub fn readable(&self, setup: &Setup, key: Key) -> NodeSet {
+    pub fn readable(&self, setup: &Setup, key: &K) -> NodeSet {
         if !self.is_gate_open(setup) {
             return NodeSet::EMPTY;
         }
         let sound = setup.members.iter().filter(|node| self.is_sound(setup, *node));
-        self.admitted.and(sound.collect()).minus(self.behind(setup, key))
+        self.admitted.and(sound.collect()).minus(self.behind(key))
     }
 
     /// Returns whether the node's marker says that it holds all keys.
@@ -145,24 +166,31 @@ impl State {
     }
 
     /// Returns those of the nodes that are current and not known to be behind for the key.
-    pub(crate) fn entitled(&self, setup: &Setup, key: Key, among: NodeSet) -> NodeSet {
-        let current = among.iter().filter(|node| self.standings[*node] == Standing::Current);
-        current.collect::<NodeSet>().minus(self.behind(setup, key))
+    pub(crate) fn entitled(&self, key: &K, among: NodeSet) -> NodeSet {
+        self.current(among).minus(self.behind(key))
     }
 
     /// Returns those of the nodes that are current and not known to be behind for any key.
-    pub(crate) fn in_sync(&self, setup: &Setup, among: NodeSet) -> NodeSet {
-        setup.keys.iter().fold(among, |left, key| self.entitled(setup, key, left))
+    pub(crate) fn in_sync(&self, among: NodeSet) -> NodeSet {
+        self.current(among).minus(self.missed.behind_any(among))
+    }
+
+    /// Returns those of the nodes that are current.
+    pub(crate) fn current(&self, among: NodeSet) -> NodeSet {
+        among.iter().filter(|node| self.standings[*node] == Standing::Current).collect()
+    }
+
+    /// Returns whether what a node says of misses replaces what it said before.
+    fn replaces(&self, setup: &Setup, report: &Report<K>) -> bool {
+        report.standing == Standing::Current || !setup.has(Rule::Memory)
     }
 
     /// Takes in what a node says.
-    pub(crate) fn learn(&mut self, setup: &Setup, node: Node, report: &Report) {
+    pub(crate) fn learn(&mut self, setup: &Setup, node: Node, report: &Report<K>) {
         self.standings[node] = report.standing;
-        let replaces = report.standing == Standing::Current || !setup.has(Rule::Memory);
-        for key in setup.keys.iter() {
-            let said = report.missed[key];
-            let known = &mut self.missed[key][node];
-            *known = if replaces { said } else { known.or(said) };
+        match self.replaces(setup, report) {
+            true => self.missed.replace(node, &report.missed),
+            false => report.missed.iter().for_each(|(key, said)| self.missed.add(node, key, *said)),
         }
         self.fresh.insert(node);
         if self.is_gate_open(setup) {

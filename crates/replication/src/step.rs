@@ -3,7 +3,6 @@
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::event::Report;
-use crate::key::Key;
 use crate::node::Node;
 use crate::state::Setup;
 use crate::state::State;
@@ -13,7 +12,7 @@ use crate::write::Call;
 ///
 /// The step knows no clock and no socket. What it decides follows from the state and the event alone.
 #[must_use]
-pub fn step(setup: &Setup, state: &mut State, event: Event) -> Vec<Effect> {
+pub fn step<K: Ord + Clone>(setup: &Setup, state: &mut State<K>, event: Event<K>) -> Vec<Effect<K>> {
     let mut step = Step { setup, state, effects: Vec::new() };
     step.take(event);
     step.effects
@@ -21,14 +20,14 @@ pub fn step(setup: &Setup, state: &mut State, event: Event) -> Vec<Effect> {
 
 /// One step under way.
 #[derive(Debug)]
-pub(crate) struct Step<'a> {
+pub(crate) struct Step<'a, K> {
     pub(crate) setup: &'a Setup,
-    pub(crate) state: &'a mut State,
-    pub(crate) effects: Vec<Effect>,
+    pub(crate) state: &'a mut State<K>,
+    pub(crate) effects: Vec<Effect<K>>,
 }
 
-impl Step<'_> {
-    fn take(&mut self, event: Event) {
+impl<K: Ord + Clone> Step<'_, K> {
+    fn take(&mut self, event: Event<K>) {
         match event {
             Event::Lost(node) => self.lost(node),
             Event::Opened(node) => self.opened(node),
@@ -38,14 +37,14 @@ impl Step<'_> {
             Event::Write(key, kind) => self.begin_write(key, kind),
             Event::Wrote(key, node, report) => {
                 self.heard(node, report);
-                self.with_call(key, |call| call.wrote(node));
+                self.with_call(&key, |call| call.wrote(node));
             }
             Event::Hinted(key, node, report) => {
                 self.heard(node, report);
-                self.with_call(key, |call| call.hinted(node));
+                self.with_call(&key, |call| call.hinted(node));
             }
-            Event::Dropped(key) => self.with_call(key, |call| call.is_dropped = true),
-            Event::Overdue(key) => self.with_call(key, Call::overdue),
+            Event::Dropped(key) => self.with_call(&key, |call| call.is_dropped = true),
+            Event::Overdue(key) => self.with_call(&key, Call::overdue),
 
             Event::Read(key) => self.begin_read(key),
             Event::Answered(key, node, digest, report) => {
@@ -56,12 +55,12 @@ impl Step<'_> {
             Event::LeaseGot(token) => self.lease_got(token),
             Event::LeaseLost | Event::Superseded => self.lease_lost(),
             Event::Changed(key) => self.changed(key),
-            Event::Quiet(key) => self.begin_pass(key),
-            Event::Due(key) => self.due(key),
+            Event::Quiet { key, is_due } => self.begin_pass(&key, is_due),
             Event::Claimed(claimed) => self.claimed(&claimed),
-            Event::Fetched(key, digest, standing) => self.fetched(key, digest, standing),
-            Event::Put(key, node) => self.put(key, node),
-            Event::Released(key, node, report) => self.released(key, node, &report),
+            Event::Counted { key, is_last } => self.counted(&key, is_last),
+            Event::Fetched(key, digest, standing) => self.fetched(&key, digest, standing),
+            Event::Put(key, node) => self.put(&key, node),
+            Event::Released(key, node, report) => self.released(&key, node, &report),
             Event::Marked(node, report) => {
                 self.heard(node, Some(report));
                 self.marked(node);
@@ -70,19 +69,19 @@ impl Step<'_> {
     }
 
     /// Takes in what came with a reply.
-    fn heard(&mut self, node: Node, report: Option<Report>) {
+    fn heard(&mut self, node: Node, report: Option<Report<K>>) {
         if let Some(report) = report {
             self.state.learn(self.setup, node, &report);
         }
     }
 
     /// Sends something to a node, or tells somebody something.
-    pub(crate) fn emit(&mut self, effect: Effect) {
+    pub(crate) fn emit(&mut self, effect: Effect<K>) {
         self.effects.push(effect);
     }
 
-    fn with_call(&mut self, key: Key, change: impl FnOnce(&mut Call)) {
-        if let Some(call) = &mut self.state.calls[key] {
+    fn with_call(&mut self, key: &K, change: impl FnOnce(&mut Call)) {
+        if let Some(call) = self.state.calls.get_mut(key) {
             change(call);
             self.advance_write(key);
         }

@@ -3,7 +3,6 @@
 use crate::effect::Effect;
 use crate::effect::Outcome;
 use crate::event::Kind;
-use crate::key::Key;
 use crate::node::Node;
 use crate::node::NodeSet;
 use crate::rule::Rule;
@@ -79,17 +78,17 @@ impl Call {
     }
 }
 
-impl Step<'_> {
-    pub(crate) fn begin_write(&mut self, key: Key, kind: Kind) {
-        let is_held = !self.state.readable(self.setup, key).is_empty();
+impl<K: Ord + Clone> Step<'_, K> {
+    pub(crate) fn begin_write(&mut self, key: K, kind: Kind) {
+        let is_held = !self.state.readable(self.setup, &key).is_empty();
         if kind == Kind::Relative && !is_held && self.setup.has(Rule::Held) {
             return self.emit(Effect::AnswerWrite(key, Outcome::Refused));
         }
         let waiting = self.state.connected;
         let away = self.setup.members.minus(waiting);
         let in_block = if self.setup.has(Rule::Block) { away } else { NodeSet::EMPTY };
-        let doubted = waiting.minus(self.state.in_sync(self.setup, waiting));
-        self.state.calls[key] = Some(Call {
+        let doubted = waiting.minus(self.state.in_sync(waiting));
+        let call = Call {
             kind,
             waiting,
             took: NodeSet::EMPTY,
@@ -100,27 +99,28 @@ impl Step<'_> {
             hinting: None,
             is_dropped: false,
             is_overdue: false,
-        });
+        };
+        self.state.calls.insert(key.clone(), call);
         for node in waiting.iter() {
             let is_doubted = doubted.contains(node);
-            self.emit(Effect::Write { node, key, missed_by: in_block, is_doubted });
+            self.emit(Effect::Write { node, key: key.clone(), missed_by: in_block, is_doubted });
         }
-        self.advance_write(key);
+        self.advance_write(&key);
     }
 
     /// Goes on with a write as far as the answers reach: late hints one by one, then the end.
-    pub(crate) fn advance_write(&mut self, key: Key) {
-        let Some(mut call) = self.state.calls[key] else { return };
+    pub(crate) fn advance_write(&mut self, key: &K) {
+        let Some(mut call) = self.state.calls.get(key).copied() else { return };
         if !call.waiting.is_empty() || call.hinting.is_some() {
             return;
         }
         while let Some(taker) = self.next_to_hint(key, &call) {
             if self.state.connected.contains(taker) {
                 call.hinting = Some(taker);
-                self.state.calls[key] = Some(call);
+                self.state.calls.insert(key.clone(), call);
                 return self.emit(Effect::Hint {
                     node: taker,
-                    key,
+                    key: key.clone(),
                     missed_by: call.failed.without(taker),
                     is_doubted: self.owes_doubt(&call).contains(taker),
                 });
@@ -131,7 +131,7 @@ impl Step<'_> {
     }
 
     /// Returns the taker that lacks the hint about the nodes that failed midway, or the doubt about itself.
-    fn next_to_hint(&self, key: Key, call: &Call) -> Option<Node> {
+    fn next_to_hint(&self, key: &K, call: &Call) -> Option<Node> {
         if !self.counts(key, call) {
             return None;
         }
@@ -144,31 +144,30 @@ impl Step<'_> {
     fn owes_doubt(&self, call: &Call) -> NodeSet {
         let others = call.took.minus(call.doubted);
         match self.setup.has(Rule::LateDoubt) {
-            true => others.minus(self.state.in_sync(self.setup, others)),
+            true => others.minus(self.state.in_sync(others)),
             false => NodeSet::EMPTY,
         }
     }
 
     /// Returns whether what the takers hold now is what the write was to build on.
-    fn counts(&self, key: Key, call: &Call) -> bool {
+    fn counts(&self, key: &K, call: &Call) -> bool {
         call.kind == Kind::Whole
             || !self.setup.has(Rule::Held)
-            || !self.state.entitled(self.setup, key, call.took).is_empty()
+            || !self.state.entitled(key, call.took).is_empty()
     }
 
-    fn end_write(&mut self, key: Key, call: &Call) {
-        self.state.calls[key] = None;
+    fn end_write(&mut self, key: &K, call: &Call) {
+        self.state.calls.remove(key);
         let counts = self.counts(key, call);
         if counts {
             for taker in call.took.iter() {
-                let known = &mut self.state.missed[key][taker];
-                *known = known.or(call.failed.without(taker));
+                self.state.missed.add(taker, key, call.failed.without(taker));
             }
         }
         let is_in_time = !call.is_overdue || !self.setup.has(Rule::Deadline);
         let is_ok = counts && is_in_time && self.setup.n_takers <= call.took.len();
         if !call.is_dropped {
-            self.emit(Effect::AnswerWrite(key, if is_ok { Outcome::Ok } else { Outcome::Unknown }));
+            self.emit(Effect::AnswerWrite(key.clone(), if is_ok { Outcome::Ok } else { Outcome::Unknown }));
         }
     }
 }

@@ -104,7 +104,7 @@ impl Search {
             if let Some(violation) = nexts.violation.take() {
                 return self.violated(violation.what, at, Some(violation.act.to_string()));
             }
-            let has_inner = self.add(at, &nexts);
+            let has_inner = self.add(at, &mut nexts);
             if !has_inner {
                 if let Some(what) = self.physics.fault_at_rest(&world) {
                     return self.violated(what, at, None);
@@ -122,9 +122,9 @@ impl Search {
     }
 
     /// Adds what can happen next. Returns whether anything of it happens by itself.
-    fn add(&mut self, at: u32, nexts: &Nexts) -> bool {
+    fn add(&mut self, at: u32, nexts: &mut Nexts) -> bool {
         let mut has_inner = false;
-        for (choice, next) in nexts.list.iter().enumerate() {
+        for (choice, next) in nexts.list.drain(..).enumerate() {
             match next.told {
                 Some(Told::Needless) => {
                     (self.n_told, self.n_needless) = (self.n_told + 1, self.n_needless + 1)
@@ -182,7 +182,7 @@ impl Search {
                     Some(_) => format!("{}: A CONFLICT IS TOLD", next.act),
                     None => next.act.to_string(),
                 });
-                world = next.world;
+                world = next.world.clone();
             }
         }
         trace.extend(last);
@@ -242,6 +242,11 @@ impl Hasher for Mixer {
 
     fn write_u64(&mut self, word: u64) {
         self.mix(word);
+    }
+
+    /// A length, of which none here is 256.
+    fn write_usize(&mut self, length: usize) {
+        self.write_u8(length as u8);
     }
 
     /// The number of an enum's variant, of which none has 256.

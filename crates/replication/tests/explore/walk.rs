@@ -67,7 +67,7 @@ impl Walk<'_> {
             self.found.n_states += 1;
             self.found.n_told += usize::from(next.told.is_some());
             self.found.n_needless += usize::from(next.told == Some(Told::Needless));
-            world = next.world;
+            world = next.world.clone();
         }
         Err("L: no rest was reached".to_owned())
     }

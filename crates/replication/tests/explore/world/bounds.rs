@@ -1,6 +1,5 @@
 //! The bounds of an exploration: how many nodes, keys, writes and faults, and what is assumed.
 
-use redisdb_replication::KeySet;
 use redisdb_replication::NodeSet;
 use redisdb_replication::Rule;
 use redisdb_replication::Rules;
@@ -162,11 +161,6 @@ impl Bounds {
     }
 
     pub(crate) fn setup(&self) -> Setup {
-        Setup {
-            members: NodeSet::first_n(self.n_nodes),
-            keys: KeySet::first_n(self.n_keys),
-            n_takers: self.n_takers,
-            rules: self.rules,
-        }
+        Setup { members: NodeSet::first_n(self.n_nodes), n_takers: self.n_takers, rules: self.rules }
     }
 }

@@ -1,13 +1,13 @@
 //! A client process: its own state of the core, and what it has under way at the servers.
 
 use redisdb_replication::Effect;
-use redisdb_replication::Key;
 use redisdb_replication::Node;
 use redisdb_replication::NodeSet;
-use redisdb_replication::PerKey;
 use redisdb_replication::Setup;
 use redisdb_replication::State;
 
+use super::key::Key;
+use super::key::PerKey;
 use super::value::Value;
 use super::value::WriteId;
 use super::value::WriteSet;
@@ -39,12 +39,12 @@ pub(crate) struct LateHint {
 }
 
 /// A client process.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Client {
     pub(crate) is_alive: bool,
     /// The nodes that this client cannot reach.
     pub(crate) cut: NodeSet,
-    pub(crate) state: State,
+    pub(crate) state: State<Key>,
     /// The nodes that were asked for their marker and hints.
     pub(crate) asked: NodeSet,
     /// The write of each key that is under way.
@@ -57,7 +57,9 @@ pub(crate) struct Client {
     /// Whether the caller is gone.
     pub(crate) is_dropped: PerKey<bool>,
     /// What a repair has sent to a node.
-    pub(crate) work: Option<Effect>,
+    pub(crate) work: Option<Effect<Key>>,
+    /// The keys that were compared since the round over all keys began.
+    pub(crate) compared: PerKey<bool>,
     /// The state that a repair has fetched.
     pub(crate) fetched: Value,
     /// The writes that this client knows to be done.
@@ -76,12 +78,12 @@ impl Client {
 
     /// Returns whether something of a write of the key may still be sent.
     pub(crate) fn is_busy(&self, key: Key) -> bool {
-        self.state.is_writing(key) && !self.is_overdue[key]
+        self.state.is_writing(&key) && !self.is_overdue[key]
     }
 
     /// Forgets what belonged to a write of the key that has ended.
     pub(crate) fn forget_ended(&mut self, key: Key) {
-        if !self.state.is_writing(key) {
+        if !self.state.is_writing(&key) {
             self.writing[key] = None;
             self.sent[key] = NodeSet::EMPTY;
             self.hint[key] = None;

@@ -1,7 +1,6 @@
 //! What goes wrong: servers stop, restart, are emptied; clients are cut off, stand still, die; leases run out.
 
 use redisdb_replication::Event;
-use redisdb_replication::Key;
 use redisdb_replication::Node;
 
 use super::At;
@@ -11,6 +10,7 @@ use super::Physics;
 use super::World;
 use super::client::Client;
 use super::client::Who;
+use super::key::Key;
 use super::names::Act;
 use super::server::Data;
 use super::server::Marker;
@@ -28,38 +28,32 @@ impl Nexts {
     }
 }
 
-/// Takes one from a budget, if there is one left.
-fn spend(count: &mut u8) -> bool {
-    let has = 0 < *count;
-    *count = count.saturating_sub(1);
-    has
-}
-
 impl Physics {
     pub(crate) fn faults_of_servers(&self, world: &World, nexts: &mut Nexts) {
         // Assumption A1: what is under way has run or is dead before a node loses its data.
-        let has_zombies = world.servers.iter().any(|server| server.has_zombies(self.setup.keys));
+        let has_zombies = world.servers.iter().any(|server| server.has_zombies(self.keys()));
         let may_lose = self.bounds.late_any || !has_zombies;
         for node in self.setup.members.iter() {
             let is_running = world.servers.at(node).is_running;
-            let mut next = *world;
-            if is_running && spend(&mut next.budget.stop) {
+            if is_running && let Some(mut next) = world.spent(|budget| &mut budget.stop) {
                 next.servers.at_mut(node).is_running = false;
                 nexts.push_from_outside(next, Act::Stops(node));
             }
             if !is_running {
-                let mut next = *world;
+                let mut next = world.clone();
                 next.servers.at_mut(node).is_running = true;
                 nexts.push(next, Act::Continues(node));
             }
             self.restarts(world, node, may_lose, nexts);
-            let mut next = *world;
-            if is_running && may_lose && spend(&mut next.budget.flush) {
+            if is_running
+                && may_lose
+                && let Some(mut next) = world.spent(|budget| &mut budget.flush)
+            {
                 let server = next.servers.at_mut(node);
                 server.marker = Marker::Missing;
                 server.data = Data::default();
                 self.loses_all(&mut next, node);
-                for key in self.setup.keys.iter() {
+                for key in self.keys() {
                     self.changed(&mut next, node, key);
                 }
                 nexts.push_from_outside(next, Act::IsFlushed(node));
@@ -69,20 +63,17 @@ impl Physics {
     }
 
     fn restarts(&self, world: &World, node: Node, may_lose: bool, nexts: &mut Nexts) {
-        let mut next = *world;
         let is_current = world.servers.at(node).marker == Marker::Current;
-        if spend(&mut next.budget.same) {
+        if let Some(mut next) = world.spent(|budget| &mut budget.same) {
             self.restart(&mut next, node);
             nexts.push_from_outside(next, Act::RestartsSame(node));
         }
-        let mut next = *world;
-        if is_current && spend(&mut next.budget.kept) {
+        if is_current && let Some(mut next) = world.spent(|budget| &mut budget.kept) {
             self.restart(&mut next, node);
             next.servers.at_mut(node).marker = Marker::Current;
             nexts.push_from_outside(next, Act::RestartsKept(node));
         }
-        let mut next = *world;
-        if may_lose && spend(&mut next.budget.empty) {
+        if may_lose && let Some(mut next) = world.spent(|budget| &mut budget.empty) {
             self.restart(&mut next, node);
             let server = next.servers.at_mut(node);
             server.marker = Marker::Missing;
@@ -93,18 +84,21 @@ impl Physics {
             self.loses_all(&mut next, node);
             nexts.push_from_outside(next, Act::RestartsEmpty(node));
         }
-        let mut next = *world;
-        if is_current && world.servers.at(node).is_running && spend(&mut next.budget.dump) {
+        let server = world.servers.at(node);
+        if is_current
+            && server.is_running
+            && let Some(mut next) = world.spent(|budget| &mut budget.dump)
+        {
             let server = next.servers.at_mut(node);
             server.dump = Some(server.data);
             server.void = Default::default();
-            for key in self.setup.keys.iter() {
+            for key in self.keys() {
                 server.kept[key] = world.truth[key].kept_by(node);
             }
             nexts.push_from_outside(next, Act::Saves(node));
         }
-        let mut next = *world;
-        if let Some(dump) = world.servers.at(node).dump.filter(|_| may_lose && spend(&mut next.budget.older))
+        if let Some(dump) = server.dump.filter(|_| may_lose)
+            && let Some(mut next) = world.spent(|budget| &mut budget.older)
         {
             self.restart_older(&mut next, node, dump);
             nexts.push_from_outside(next, Act::RestartsOlder(node));
@@ -116,7 +110,7 @@ impl Physics {
         let server = world.servers.at_mut(node);
         server.is_running = true;
         server.marker = server.marker.restarted();
-        for key in self.setup.keys.iter() {
+        for key in self.keys() {
             server.zombies[key] = Default::default();
         }
         for who in Who::BOTH {
@@ -129,13 +123,13 @@ impl Physics {
         let server = world.servers.at_mut(node);
         let before = server.data;
         server.data = dump;
-        for key in self.setup.keys.iter() {
+        for key in self.keys() {
             // A void hint says nothing to whoever sees the node that it names.
             server.data.hints[key] = dump.hints[key].minus(server.void[key]);
             server.data.claimed[key] = dump.claimed[key].minus(server.void[key]);
         }
         server.marker = Marker::OfEarlierRun;
-        for key in self.setup.keys.iter() {
+        for key in self.keys() {
             let server = world.servers.at(node);
             let has_lost_hint = !before.missed(key).is_subset(server.data.missed(key));
             // Assumption A2: a node whose dump lacks a late hint that it held has not kept its data.
@@ -149,7 +143,7 @@ impl Physics {
 
     /// A server has lost all.
     fn loses_all(&self, world: &mut World, node: Node) {
-        for key in self.setup.keys.iter() {
+        for key in self.keys() {
             self.keeps(world, node, key, WriteSet::default());
         }
     }
@@ -157,7 +151,8 @@ impl Physics {
     /// A server has kept these writes, and no others.
     fn keeps(&self, world: &mut World, node: Node, key: Key, kept: WriteSet) {
         let gone = world.truth[key].lost(node, kept);
-        for client in &mut world.clients {
+        for who in Who::BOTH.into_iter().filter(|_| !gone.is_empty()) {
+            let client = world.client_mut(who);
             client.known[key] = client.known[key].minus(gone);
         }
     }
@@ -168,7 +163,7 @@ impl Physics {
         if !client.is_alive || !client.state.connected().contains(node) {
             return;
         }
-        for key in self.setup.keys.iter() {
+        for key in self.keys() {
             let client = world.client_mut(who);
             let was_sent = client.sent[key].contains(node);
             client.sent[key].remove(node);
@@ -188,11 +183,11 @@ impl Physics {
     /// What was sent over a connection that is gone runs late, or never.
     fn zombies(&self, world: &World, node: Node, nexts: &mut Nexts) {
         let server = world.servers.at(node);
-        for key in self.setup.keys.iter().filter(|_| server.is_running) {
+        for key in self.keys().filter(|_| server.is_running) {
             for id in server.zombies[key].iter() {
-                let mut next = *world;
+                let mut next = world.clone();
                 next.servers.at_mut(node).zombies[key].remove(id);
-                nexts.push(next, Act::NeverRuns(node, key, id));
+                nexts.push(next.clone(), Act::NeverRuns(node, key, id));
                 self.run(&mut next, node, key, id);
                 nexts.push(next, Act::RunsLate(node, key, id));
             }
@@ -202,35 +197,37 @@ impl Physics {
     pub(crate) fn faults_of_client(&self, world: &World, who: Who, nexts: &mut Nexts) {
         let client = world.client(who);
         for node in self.setup.members.iter() {
-            let mut next = *world;
-            if !client.cut.contains(node) && spend(&mut next.budget.cut) {
+            if !client.cut.contains(node)
+                && let Some(mut next) = world.spent(|budget| &mut budget.cut)
+            {
                 next.client_mut(who).cut.insert(node);
                 self.lose(&mut next, who, node, true);
                 nexts.push_from_outside(next, Act::Cut(who, node));
             }
             if client.cut.contains(node) {
-                let mut next = *world;
+                let mut next = world.clone();
                 next.client_mut(who).cut.remove(node);
                 nexts.push(next, Act::Restored(who, node));
             }
         }
-        let mut next = *world;
-        if spend(&mut next.budget.die) {
+        if let Some(mut next) = world.spent(|budget| &mut budget.die) {
             for node in self.setup.members.iter() {
                 self.lose(&mut next, who, node, true);
             }
             *next.client_mut(who) = Client::default();
             nexts.push_from_outside(next, Act::Dies(who));
         }
-        for key in self.setup.keys.iter().filter(|key| client.is_busy(*key)) {
-            let mut next = *world;
-            if !client.is_dropped[key] && spend(&mut next.budget.drop) {
+        for key in self.keys().filter(|key| client.is_busy(*key)) {
+            if !client.is_dropped[key]
+                && let Some(mut next) = world.spent(|budget| &mut budget.drop)
+            {
                 next.client_mut(who).is_dropped[key] = true;
                 self.feed(&mut next, who, Event::Dropped(key));
                 nexts.push_from_outside(next, Act::Drops(who, key));
             }
-            let mut next = *world;
-            if world.holder != who && spend(&mut next.budget.pause) {
+            if world.holder != who
+                && let Some(mut next) = world.spent(|budget| &mut budget.pause)
+            {
                 let client = next.client_mut(who);
                 client.is_overdue[key] = true;
                 if let Some(id) = client.writing[key].filter(|_| !client.sent[key].is_empty()) {
@@ -246,20 +243,19 @@ impl Physics {
     /// The lease passes on when its holder is dead, or runs out under it.
     pub(crate) fn leases(&self, world: &World, nexts: &mut Nexts) {
         let next_holder = world.holder.other();
-        let mut next = *world;
         let is_dead = !world.client(world.holder).is_alive;
-        let has_run_out = !is_dead && spend(&mut next.budget.expire);
-        if world.client(next_holder).is_alive && (is_dead || has_run_out) {
+        let next = if is_dead { Some(world.clone()) } else { world.spent(|budget| &mut budget.expire) };
+        if let Some(mut next) = next.filter(|_| world.client(next_holder).is_alive) {
             next.holder = next_holder;
             next.token.0 += 1;
             let token = next.token;
             self.feed(&mut next, next_holder, Event::LeaseGot(token));
             let act = Act::GetsLease(next_holder);
-            if has_run_out { nexts.push_from_outside(next, act) } else { nexts.push(next, act) }
+            if is_dead { nexts.push(next, act) } else { nexts.push_from_outside(next, act) }
         }
         let former = world.holder.other();
         if world.client(former).is_alive && world.client(former).state.has_lease() {
-            let mut next = *world;
+            let mut next = world.clone();
             self.feed(&mut next, former, Event::LeaseLost);
             nexts.push(next, Act::LosesLease(former));
         }

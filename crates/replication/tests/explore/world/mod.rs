@@ -3,6 +3,7 @@
 pub(crate) mod bounds;
 pub(crate) mod client;
 pub(crate) mod faults;
+pub(crate) mod key;
 pub(crate) mod names;
 pub(crate) mod repairs;
 pub(crate) mod server;
@@ -10,13 +11,13 @@ pub(crate) mod traffic;
 pub(crate) mod truth;
 pub(crate) mod value;
 
+use std::rc::Rc;
+
 use redisdb_replication::Effect;
 use redisdb_replication::Event;
-use redisdb_replication::Key;
 use redisdb_replication::Node;
 use redisdb_replication::NodeSet;
 use redisdb_replication::Outcome;
-use redisdb_replication::PerKey;
 use redisdb_replication::Report;
 use redisdb_replication::Rule;
 use redisdb_replication::Setup;
@@ -29,16 +30,19 @@ use bounds::Budget;
 use client::Client;
 use client::LateHint;
 use client::Who;
+use key::Key;
+use key::PerKey;
 use names::Act;
 use server::Server;
 use truth::Truth;
 use value::Value;
 
 /// All that there is at one moment.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct World {
     servers: [Server; 3],
-    clients: [Client; 2],
+    /// Most of what happens concerns one client: the other one is shared with the world before.
+    clients: [Rc<Client>; 2],
     truth: PerKey<Truth>,
     /// The number of the newest lease.
     token: Token,
@@ -48,7 +52,7 @@ pub(crate) struct World {
 }
 
 /// What can happen next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Next {
     pub(crate) world: World,
     pub(crate) act: Act,
@@ -93,10 +97,9 @@ impl Physics {
 
     /// Returns the world at rest: all hold the same, and the second client repairs.
     pub(crate) fn at_rest(&self) -> World {
-        let mut clients = [Client::new(&self.setup); 2];
-        if let Some(second) = clients.last_mut() {
-            second.state = State::at_rest_with_lease(&self.setup, Token(0));
-        }
+        let first = Client::new(&self.setup);
+        let state = State::at_rest_with_lease(&self.setup, Token(0));
+        let clients = [first.clone(), Client { state, ..first }].map(Rc::new);
         World {
             servers: [Server::new(); 3],
             clients,
@@ -105,6 +108,10 @@ impl Physics {
             holder: Who::Second,
             budget: self.bounds.budget,
         }
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> {
+        Key::first_n(self.bounds.n_keys)
     }
 
     /// Fills in all that can happen next.
@@ -124,11 +131,16 @@ impl Physics {
     }
 
     /// Gives a client an event, and carries out what it wants done.
-    pub(crate) fn feed(&self, world: &mut World, who: Who, event: Event) -> Option<Told> {
-        let effects = step(&self.setup, &mut world.client_mut(who).state, event);
+    pub(crate) fn feed(&self, world: &mut World, who: Who, event: Event<Key>) -> Option<Told> {
         let mut told = None;
-        for effect in effects {
-            told = told.or(self.carry_out(world, who, effect));
+        let mut next = Some(event);
+        while let Some(event) = next.take() {
+            for effect in step(&self.setup, &mut world.client_mut(who).state, event) {
+                match effect {
+                    Effect::Compared(key) => next = Some(self.count(world, who, key)),
+                    effect => told = told.or(self.carry_out(world, who, effect)),
+                }
+            }
         }
         // What a repair had sent counts for nothing once the repair has given up.
         let client = world.client_mut(who);
@@ -136,13 +148,23 @@ impl Physics {
             client.work = None;
             client.fetched = Value::MISSING;
         }
-        for key in self.setup.keys.iter() {
+        if !client.state.wants_round() {
+            client.compared = PerKey::default();
+        }
+        for key in self.keys() {
             client.forget_ended(key);
         }
         told
     }
 
-    fn carry_out(&self, world: &mut World, who: Who, effect: Effect) -> Option<Told> {
+    /// A key was seen equal: the client that walks the round counts it.
+    fn count(&self, world: &mut World, who: Who, key: Key) -> Event<Key> {
+        let compared = &mut world.client_mut(who).compared;
+        compared[key] = true;
+        Event::Counted { key, is_last: self.keys().all(|key| compared[key]) }
+    }
+
+    fn carry_out(&self, world: &mut World, who: Who, effect: Effect<Key>) -> Option<Told> {
         let client = world.client_mut(who);
         match effect {
             Effect::EndOldConnection(node) => world.end_zombies(who, node),
@@ -168,6 +190,8 @@ impl Physics {
             | Effect::Release { .. }
             | Effect::Mark(..) => client.work = Some(effect),
             Effect::SeenEqual(key, source, equal) => world.seen_equal(key, source, equal),
+            Effect::BeginRound => client.compared = PerKey::default(),
+            Effect::Compared(_) => {}
             Effect::TellConflict(key, _) => return Some(self.tell(world, key)),
         }
         None
@@ -180,21 +204,21 @@ impl Physics {
         let holds_all = |node| truth.lacks(world.servers.at(node).data.values[key], acknowledged).is_none();
         let told = if self.setup.members.iter().any(holds_all) { Told::Needless } else { Told::Real };
         truth.acknowledged = Default::default();
-        for client in &mut world.clients {
-            client.known[key] = Default::default();
+        for who in Who::BOTH {
+            world.client_mut(who).known[key] = Default::default();
         }
         told
     }
 
     /// Returns what a server says of itself.
-    pub(crate) fn report(&self, world: &World, node: Node) -> Report {
-        world.servers.at(node).report(self.setup.keys)
+    pub(crate) fn report(&self, world: &World, node: Node) -> Report<Key> {
+        world.servers.at(node).report(self.keys())
     }
 
     /// A key has changed on a node: whoever repairs hears it over its connection.
     pub(crate) fn changed(&self, world: &mut World, node: Node, key: Key) {
         for who in Who::BOTH {
-            if world.client(who).is_alive && world.client(who).is_linked(node) {
+            if world.client(who).state.has_lease() && world.client(who).is_linked(node) {
                 self.feed(world, who, Event::Changed(key));
             }
         }
@@ -212,7 +236,7 @@ impl Physics {
             if !server.is_running {
                 return Some(format!("L: n{idx} does not run"));
             }
-            for key in self.setup.keys.iter() {
+            for key in self.keys() {
                 if !server.data.missed(key).is_empty() {
                     return Some(format!("L: hints of k{} stay on n{idx} for good", key.idx()));
                 }
@@ -221,7 +245,7 @@ impl Physics {
                 return Some(format!("L: n{idx} is never current again"));
             }
         }
-        self.setup.keys.iter().find_map(|key| self.fault_of_key(world, key))
+        self.keys().find_map(|key| self.fault_of_key(world, key))
     }
 
     fn fault_of_key(&self, world: &World, key: Key) -> Option<String> {
@@ -235,7 +259,7 @@ impl Physics {
         }
         for who in Who::BOTH {
             let client = world.client(who);
-            if client.is_alive && client.state.readable(&self.setup, key).is_empty() {
+            if client.is_alive && client.state.readable(&self.setup, &key).is_empty() {
                 return Some(format!("L: {who} can never read k{idx} again"));
             }
         }
@@ -262,6 +286,14 @@ impl At for [Server; 3] {
 }
 
 impl World {
+    /// Returns the same with one less of a budget, if there is one left.
+    pub(crate) fn spent(&self, count: impl Fn(&mut Budget) -> &mut u8) -> Option<Self> {
+        let mut budget = self.budget;
+        let count = count(&mut budget);
+        *count = count.checked_sub(1)?;
+        Some(Self { budget, ..self.clone() })
+    }
+
     pub(crate) fn client(&self, who: Who) -> &Client {
         let [first, second] = &self.clients;
         match who {
@@ -273,14 +305,14 @@ impl World {
     pub(crate) fn client_mut(&mut self, who: Who) -> &mut Client {
         let [first, second] = &mut self.clients;
         match who {
-            Who::First => first,
-            Who::Second => second,
+            Who::First => Rc::make_mut(first),
+            Who::Second => Rc::make_mut(second),
         }
     }
 
     /// A client connects anew, and has the node end its old connection.
     fn end_zombies(&mut self, who: Who, node: Node) {
-        for key in [0, 1].into_iter().filter_map(Key::new) {
+        for key in Key::first_n(2) {
             let truth = &self.truth[key];
             let own = match who {
                 Who::First => truth.writes().filter(|id| !truth.of_second.contains(*id)).collect(),

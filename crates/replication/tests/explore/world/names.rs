@@ -3,11 +3,11 @@
 use std::fmt;
 
 use redisdb_replication::Effect;
-use redisdb_replication::Key;
 use redisdb_replication::Node;
 
 use super::World;
 use super::client::Who;
+use super::key::Key;
 use super::server::Marker;
 use super::value::WriteId;
 
@@ -38,7 +38,7 @@ pub(crate) enum Act {
     Runs(Node, Key, WriteId),
     KeepsLateHint(Node, Key),
     SeesQuiet(Who, Key),
-    Works(Who, Node, Effect),
+    Works(Who, Node, Effect<Key>),
     GetsLease(Who),
     LosesLease(Who),
 }
@@ -114,7 +114,7 @@ impl fmt::Display for World {
                 Marker::Current => "current",
             };
             write!(f, "n{idx} {marker}")?;
-            for key in [0, 1].into_iter().filter_map(Key::new) {
+            for key in Key::first_n(2) {
                 let missed: Vec<String> =
                     server.data.missed(key).iter().map(|node| format!("n{}", node.idx())).collect();
                 write!(f, " k{}={}", key.idx(), server.data.values[key])?;

@@ -3,8 +3,6 @@
 use redisdb_replication::Claimed;
 use redisdb_replication::Effect;
 use redisdb_replication::Event;
-use redisdb_replication::Key;
-use redisdb_replication::KeySet;
 use redisdb_replication::Node;
 use redisdb_replication::NodeSet;
 use redisdb_replication::Rule;
@@ -18,17 +16,19 @@ use super::Told;
 use super::Violation;
 use super::World;
 use super::client::Who;
+use super::key::Key;
+use super::key::PerKey;
 use super::names::Act;
 use super::server::Marker;
 
 /// What came of a piece of work.
 struct Done {
-    event: Event,
+    event: Event<Key>,
     violation: Option<String>,
 }
 
-impl From<Event> for Done {
-    fn from(event: Event) -> Self {
+impl From<Event<Key>> for Done {
+    fn from(event: Event<Key>) -> Self {
         Self { event, violation: None }
     }
 }
@@ -38,14 +38,13 @@ impl Physics {
         if !world.client(who).state.has_lease() {
             return;
         }
-        for key in self.setup.keys.iter() {
-            let event = match self.is_quiet(world, who, key) {
-                true => Event::Quiet(key),
-                false => Event::Due(key),
-            };
-            let mut next = *world;
-            self.feed(&mut next, who, event);
-            if next != *world {
+        for key in self.keys() {
+            let client = world.client(who);
+            let is_due = !client.compared[key];
+            let wants_pass = client.state.wants_pass(&self.setup, &key, is_due);
+            if wants_pass && (self.is_quiet(world, who, key) || !self.has(Rule::Quiet)) {
+                let mut next = world.clone();
+                self.feed(&mut next, who, Event::Quiet { key, is_due });
                 nexts.push(next, Act::SeesQuiet(who, key));
             }
         }
@@ -62,12 +61,12 @@ impl Physics {
         !world.clients.iter().any(|client| client.is_busy(key)) && in_sight.iter().all(is_calm)
     }
 
-    fn works(&self, world: &World, who: Who, effect: Effect, nexts: &mut Nexts) {
+    fn works(&self, world: &World, who: Who, effect: Effect<Key>, nexts: &mut Nexts) {
         let Some(node) = place_of(effect) else { return };
         if !world.servers.at(node).is_running || !world.client(who).is_linked(node) {
             return;
         }
-        let mut next = *world;
+        let mut next = world.clone();
         next.client_mut(who).work = None;
         let act = Act::Works(who, node, effect);
         let is_refused = token_of(effect)
@@ -95,7 +94,7 @@ impl Physics {
         nexts.list.push(Next { world: next, act, is_from_outside: false, told });
     }
 
-    fn run_work(&self, world: &mut World, who: Who, effect: Effect) -> Done {
+    fn run_work(&self, world: &mut World, who: Who, effect: Effect<Key>) -> Done {
         match effect {
             Effect::Claim(key, node, token) => self.claim(world, key, node, token).into(),
             Effect::Fetch(key, node) => {
@@ -118,16 +117,14 @@ impl Physics {
         }
     }
 
-    fn claim(&self, world: &mut World, key: Key, node: Node, token: Token) -> Event {
+    fn claim(&self, world: &mut World, key: Key, node: Node, token: Token) -> Event<Key> {
         let server = world.servers.at_mut(node);
         server.data.token = token.max(server.data.token);
         if self.has(Rule::Claim) {
             server.data.claimed[key] = server.data.missed(key);
             server.data.hints[key] = NodeSet::EMPTY;
-            if server.data.doubts.contains(key) {
-                server.data.claimed_doubts.insert(key);
-                server.data.doubts.remove(key);
-            }
+            server.data.claimed_doubts[key] |= server.data.doubts[key];
+            server.data.doubts[key] = false;
         }
         let filling = Marker::Filling { token, was_missing: server.marker.is_missing() };
         let begins = server.marker != Marker::Current && server.marker != filling;
@@ -135,8 +132,9 @@ impl Physics {
             server.marker = filling;
         }
         let digest = server.data.values[key].digest(world.truth[key].whole);
+        let is_doubted = server.data.doubts[key] || server.data.claimed_doubts[key];
         let report = self.report(world, node);
-        Event::Claimed(Claimed { node, key, digest, report, begins })
+        Event::Claimed(Claimed { node, key, digest, report, is_doubted, begins })
     }
 
     /// Copies what was fetched. Returns what must not happen.
@@ -156,7 +154,7 @@ impl Physics {
         }
         let data = &mut world.servers.at_mut(node).data;
         data.values[key] = value;
-        data.doubts.insert(key);
+        data.doubts[key] = true;
         world.truth[key].copied(source, node, value);
         self.changed(world, node, key);
         let truth = &world.truth[key];
@@ -167,7 +165,7 @@ impl Physics {
         Some(format!("S1: the acknowledged write {} of k{} is on no node any more", gone.0, key.idx()))
     }
 
-    fn release(&self, world: &mut World, key: Key, node: Node, about: NodeSet) -> Event {
+    fn release(&self, world: &mut World, key: Key, node: Node, about: NodeSet) -> Event<Key> {
         let data = &mut world.servers.at_mut(node).data;
         if self.has(Rule::Claim) {
             data.hints[key] = data.hints[key].or(data.claimed[key].minus(about));
@@ -178,12 +176,12 @@ impl Physics {
         Event::Released(key, node, self.report(world, node))
     }
 
-    fn mark(&self, world: &mut World, node: Node, token: Token) -> Event {
+    fn mark(&self, world: &mut World, node: Node, token: Token) -> Event<Key> {
         let server = world.servers.at_mut(node);
         let is_own = matches!(server.marker, Marker::Filling { token: marked, .. } if marked == token);
         if is_own || server.marker == Marker::Current || !self.has(Rule::OwnMark) {
             server.marker = Marker::Current;
-            server.data.claimed_doubts = KeySet::EMPTY;
+            server.data.claimed_doubts = PerKey::default();
             self.end_epoch(world, node);
         }
         Event::Marked(node, self.report(world, node))
@@ -195,11 +193,11 @@ impl Physics {
     /// that is kept and not claimed is from the new epoch.
     fn end_epoch(&self, world: &mut World, node: Node) {
         for server in world.servers.iter_mut().filter(|_| self.has(Rule::Epoch)) {
-            for key in self.setup.keys.iter() {
+            for key in self.keys() {
                 server.data.claimed[key].remove(node);
             }
             let Some(dump) = server.dump else { continue };
-            for key in self.setup.keys.iter() {
+            for key in self.keys() {
                 if dump.says_missed(key, node) && !server.data.hints[key].contains(node) {
                     server.void[key].insert(node);
                 }
@@ -208,7 +206,7 @@ impl Physics {
     }
 }
 
-fn place_of(effect: Effect) -> Option<Node> {
+fn place_of(effect: Effect<Key>) -> Option<Node> {
     match effect {
         Effect::Claim(_, node, _)
         | Effect::Fetch(_, node)
@@ -219,7 +217,7 @@ fn place_of(effect: Effect) -> Option<Node> {
     }
 }
 
-fn token_of(effect: Effect) -> Option<Token> {
+fn token_of(effect: Effect<Key>) -> Option<Token> {
     match effect {
         Effect::Claim(_, _, token)
         | Effect::Put { token, .. }

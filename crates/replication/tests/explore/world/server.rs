@@ -1,14 +1,13 @@
 //! A server: values, hints, its marker, and what was sent to it over connections that are gone.
 
-use redisdb_replication::Key;
-use redisdb_replication::KeySet;
 use redisdb_replication::Node;
 use redisdb_replication::NodeSet;
-use redisdb_replication::PerKey;
 use redisdb_replication::Report;
 use redisdb_replication::Standing;
 use redisdb_replication::Token;
 
+use super::key::Key;
+use super::key::PerKey;
 use super::value::Value;
 use super::value::WriteSet;
 
@@ -57,9 +56,9 @@ pub(crate) struct Data {
     /// Those of the hints that a repair has in its hands.
     pub(crate) claimed: PerKey<NodeSet>,
     /// The keys that were written here while this server was behind or not current.
-    pub(crate) doubts: KeySet,
+    pub(crate) doubts: PerKey<bool>,
     /// Those of them that a repair has in its hands.
-    pub(crate) claimed_doubts: KeySet,
+    pub(crate) claimed_doubts: PerKey<bool>,
     /// The newest lease that has worked here.
     pub(crate) token: Token,
 }
@@ -96,18 +95,15 @@ impl Server {
         Self { is_running: true, marker: Marker::Current, ..Self::default() }
     }
 
-    pub(crate) fn report(&self, keys: KeySet) -> Report {
-        let mut report = Report { standing: self.marker.standing(), ..Report::default() };
-        for key in keys.iter() {
-            report.missed[key] = self.data.missed(key);
-            if self.data.doubts.contains(key) || self.data.claimed_doubts.contains(key) {
-                report.doubted.insert(key);
-            }
+    pub(crate) fn report(&self, keys: impl Iterator<Item = Key>) -> Report<Key> {
+        let missed = keys.map(|key| (key, self.data.missed(key)));
+        Report {
+            standing: self.marker.standing(),
+            missed: missed.filter(|said| !said.1.is_empty()).collect(),
         }
-        report
     }
 
-    pub(crate) fn has_zombies(&self, keys: KeySet) -> bool {
-        keys.iter().any(|key| !self.zombies[key].is_empty())
+    pub(crate) fn has_zombies(&self, mut keys: impl Iterator<Item = Key>) -> bool {
+        keys.any(|key| !self.zombies[key].is_empty())
     }
 }

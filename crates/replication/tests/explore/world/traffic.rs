@@ -2,7 +2,6 @@
 
 use redisdb_replication::Effect;
 use redisdb_replication::Event;
-use redisdb_replication::Key;
 use redisdb_replication::Kind;
 use redisdb_replication::Node;
 use redisdb_replication::Report;
@@ -15,7 +14,9 @@ use super::Physics;
 use super::Violation;
 use super::World;
 use super::bounds::Kinds;
+use super::client::Client;
 use super::client::Who;
+use super::key::Key;
 use super::names::Act;
 use super::server::Marker;
 use super::value::Value;
@@ -28,12 +29,12 @@ impl Physics {
             let is_running = world.servers.at(node).is_running;
             let is_connected = client.state.connected().contains(node);
             if is_connected && !is_running {
-                let mut next = *world;
+                let mut next = world.clone();
                 self.lose(&mut next, who, node, true);
                 nexts.push(next, Act::GivesUp(who, node));
             }
             if !is_connected && is_running && !client.cut.contains(node) {
-                let mut next = *world;
+                let mut next = world.clone();
                 self.feed(&mut next, who, Event::Opened(node));
                 let report = self.report(&next, node);
                 self.feed(&mut next, who, Event::Connected(node, report));
@@ -43,7 +44,7 @@ impl Physics {
             if client.is_linked(node) && is_running {
                 let report = self.report(world, node);
                 if client.state.is_news(&self.setup, node, &report) {
-                    let mut next = *world;
+                    let mut next = world.clone();
                     next.client_mut(who).asked.remove(node);
                     self.feed(&mut next, who, Event::Told(node, report));
                     nexts.push(next, Act::IsTold(who, node));
@@ -53,7 +54,7 @@ impl Physics {
     }
 
     pub(crate) fn calls(&self, world: &World, who: Who, nexts: &mut Nexts) {
-        for key in self.setup.keys.iter() {
+        for key in self.keys() {
             if world.client(who).writing[key].is_none() {
                 self.read(world, who, key, nexts);
                 if nexts.violation.is_some() {
@@ -69,7 +70,7 @@ impl Physics {
     fn begins(&self, world: &World, who: Who, key: Key, nexts: &mut Nexts) {
         let may_write = who == Who::First || self.bounds.n_writers == 2;
         // Keys differ by their names only: the first one is written first.
-        let is_in_order = key == Key::FIRST || 0 < world.truth[Key::FIRST].n_writes;
+        let is_in_order = Key::first_n(key.idx()).all(|before| 0 < world.truth[before].n_writes);
         let has_room = world.truth[key].n_writes < WriteId::MAX;
         if world.budget.write == 0 || !may_write || !is_in_order || !has_room {
             return;
@@ -79,7 +80,7 @@ impl Physics {
         }
         let (whole, relative) = (self.bounds.kinds != Kinds::Relative, self.bounds.kinds != Kinds::Whole);
         for kind in [(Kind::Relative, relative), (Kind::Whole, whole)].iter().filter(|(_, may)| *may) {
-            let mut next = *world;
+            let mut next = world.clone();
             next.budget.write -= 1;
             let known = world.client(who).known[key];
             let is_whole = kind.0 == Kind::Whole;
@@ -99,7 +100,7 @@ impl Physics {
         let Some(id) = client.writing[key] else { return };
         for node in client.sent[key].iter() {
             if world.servers.at(node).is_running && client.is_linked(node) {
-                let mut next = *world;
+                let mut next = world.clone();
                 next.client_mut(who).sent[key].remove(node);
                 self.run(&mut next, node, key, id);
                 let report = self.pushed(&next, node);
@@ -110,12 +111,12 @@ impl Physics {
         let Some(hint) = client.hint[key] else { return };
         let node = hint.node;
         if world.servers.at(node).is_running && client.is_linked(node) {
-            let mut next = *world;
+            let mut next = world.clone();
             next.client_mut(who).hint[key] = None;
             let data = &mut next.servers.at_mut(node).data;
             data.hints[key] = data.hints[key].or(hint.missed_by);
             if hint.is_doubted {
-                data.doubts.insert(key);
+                data.doubts[key] = true;
             }
             let report = self.pushed(&next, node);
             self.feed(&mut next, who, Event::Hinted(key, node, report));
@@ -124,7 +125,7 @@ impl Physics {
     }
 
     /// What comes with a reply.
-    pub(crate) fn pushed(&self, world: &World, node: Node) -> Option<Report> {
+    pub(crate) fn pushed(&self, world: &World, node: Node) -> Option<Report<Key>> {
         self.has(Rule::Push).then(|| self.report(world, node))
     }
 
@@ -136,7 +137,7 @@ impl Physics {
         data.values[key] = truth.after(data.values[key], id);
         data.hints[key] = data.hints[key].or(truth.in_block[id].without(node));
         if truth.doubted[id].contains(node) {
-            data.doubts.insert(key);
+            data.doubts[key] = true;
         }
         truth.taken(id, node, is_rightful);
         self.changed(world, node, key);
@@ -156,11 +157,11 @@ impl Physics {
 
     /// A client reads at once. What it is told must be right, and it must be told something where it can be.
     fn read(&self, world: &World, who: Who, key: Key, nexts: &mut Nexts) {
-        let mut next = *world;
-        let Some(answer) = self.ask(&mut next, who, key) else { return };
+        let mut client = world.client(who).clone();
+        let Some(answer) = self.ask(world, &mut client, key) else { return };
         let act = Act::Reads(who, key, answer.map(|(node, _)| node));
         let wrong = match answer {
-            Some((_, value)) => self.wrong_answer(&next, who, key, value),
+            Some((_, value)) => self.wrong_answer(world, who, key, value),
             None => self.could_be_answered(world, who, key).then(|| {
                 format!("R: {who} is told that k{} is unavailable though all hold the same", key.idx())
             }),
@@ -170,37 +171,38 @@ impl Physics {
             return;
         }
         if let Some((_, value)) = answer {
-            let truth = &next.truth[key];
+            let truth = &world.truth[key];
             let counts = |id: &WriteId| self.bounds.strict_reads || truth.acknowledged.contains(*id);
             let read = value.writes().filter(counts).collect();
-            let client = next.client_mut(who);
             client.known[key] = client.known[key].or(read);
         }
-        if next != *world {
+        if client != *world.client(who) {
+            let mut next = world.clone();
+            *next.client_mut(who) = client;
             nexts.push_from_outside(next, act);
         }
     }
 
     /// Asks one node after the other, until there is an answer or none can be given. Returns nothing if a node does not
     /// answer: then it has to be given up first, which is another step.
-    fn ask(&self, world: &mut World, who: Who, key: Key) -> Option<Option<(Node, Value)>> {
+    fn ask(&self, world: &World, client: &mut Client, key: Key) -> Option<Option<(Node, Value)>> {
         let mut event = Event::Read(key);
         let mut answer: Option<(Node, Value)> = None;
         loop {
-            let effects = step(&self.setup, &mut world.client_mut(who).state, event);
+            let effects = step(&self.setup, &mut client.state, event);
             let node = match effects.last() {
                 Some(Effect::Read(_, node)) => *node,
                 Some(Effect::AnswerRead(..)) => return Some(answer),
                 _ => return Some(None),
             };
             let server = world.servers.at(node);
-            if !server.is_running || !world.client(who).is_linked(node) {
+            if !server.is_running || !client.is_linked(node) {
                 return None;
             }
             let (value, truth) = (server.data.values[key], &world.truth[key]);
             let digest = value.digest(truth.whole);
             // Of values that cannot be told apart, the one that was acknowledged counts.
-            let known = world.client(who).known[key];
+            let known = client.known[key];
             let is_as_good = |before: &Value| {
                 before.digest(truth.whole) == digest && truth.lacks(*before, known).is_none()
             };
@@ -221,10 +223,10 @@ impl Physics {
                 && client.is_linked(node)
                 && !client.state.is_news(&self.setup, node, &report)
                 && !report.standing.is_emptied()
-                && report.missed[key].is_empty()
+                && !report.missed.contains_key(&key)
                 && digest(node) == digest(Node::FIRST)
         };
-        client.state.behind(&self.setup, key).is_empty() && self.setup.members.iter().all(is_plain)
+        client.state.behind(&key).is_empty() && self.setup.members.iter().all(is_plain)
     }
 
     fn wrong_answer(&self, world: &World, who: Who, key: Key, value: Value) -> Option<String> {

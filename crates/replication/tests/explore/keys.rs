@@ -1,0 +1,63 @@
+//! What is remembered of keys: nothing of a key at rest, whatever a key is.
+
+use std::collections::BTreeMap;
+
+use redisdb_replication::Effect;
+use redisdb_replication::Event;
+use redisdb_replication::Kind;
+use redisdb_replication::Node;
+use redisdb_replication::NodeSet;
+use redisdb_replication::Outcome;
+use redisdb_replication::Report;
+use redisdb_replication::Rules;
+use redisdb_replication::Setup;
+use redisdb_replication::Standing;
+use redisdb_replication::State;
+use redisdb_replication::step;
+
+fn setup() -> Setup {
+    Setup { members: NodeSet::first_n(2), n_takers: 1, rules: Rules::ALL }
+}
+
+fn key(number: u32) -> Vec<u8> {
+    format!("key:{number}").into_bytes()
+}
+
+#[test]
+fn a_write_that_all_nodes_took_leaves_nothing_of_its_key() {
+    let setup = setup();
+    let mut state = State::at_rest(&setup);
+    for number in 0..100 {
+        let effects = step(&setup, &mut state, Event::Write(key(number), Kind::Relative));
+        assert_eq!(effects.len(), 2);
+        let mut effects = Vec::new();
+        for node in setup.members.iter() {
+            effects = step(&setup, &mut state, Event::Wrote(key(number), node, None));
+        }
+        assert_eq!(effects, [Effect::AnswerWrite(key(number), Outcome::Ok)]);
+        assert_eq!(state, State::at_rest(&setup));
+    }
+}
+
+#[test]
+fn a_key_that_was_missed_is_remembered_until_its_node_says_otherwise() {
+    let setup = setup();
+    let (first, second) = (Node::FIRST, Node::new(1).unwrap());
+    let mut state = State::at_rest(&setup);
+    let missed = |numbers: std::ops::Range<u32>| {
+        let missed = numbers.map(|number| (key(number), NodeSet::EMPTY.with(second))).collect();
+        Event::Told(first, Report { standing: Standing::Current, missed })
+    };
+    assert!(step(&setup, &mut state, missed(0..1_000)).is_empty());
+    assert_eq!(state.readable(&setup, &key(999)), NodeSet::EMPTY.with(first));
+    assert_eq!(state.readable(&setup, &key(1_000)), setup.members);
+
+    assert!(step(&setup, &mut state, missed(999..1_000)).is_empty());
+    assert_eq!(state.readable(&setup, &key(0)), setup.members);
+    assert_eq!(state.readable(&setup, &key(999)), NodeSet::EMPTY.with(first));
+    assert_ne!(state, State::at_rest(&setup));
+
+    let nothing = Report { standing: Standing::Current, missed: BTreeMap::new() };
+    assert!(step(&setup, &mut state, Event::Told(first, nothing)).is_empty());
+    assert_eq!(state, State::at_rest(&setup));
+}
