@@ -1,6 +1,7 @@
 //! Losing a node and reaching it again: the fence and the gate.
 
 use crate::effect::Effect;
+use crate::event::CallId;
 use crate::event::Report;
 use crate::event::Standing;
 use crate::node::Node;
@@ -18,8 +19,8 @@ impl<K: Ord + Clone> Step<'_, K> {
         self.end_pass_without(node);
         self.read_elsewhere(node);
         self.state.calls.values_mut().for_each(|call| call.lost(node));
-        let keys: Vec<K> = self.state.calls.keys().cloned().collect();
-        keys.iter().for_each(|key| self.advance_write(key));
+        let calls: Vec<CallId> = self.state.calls.keys().copied().collect();
+        calls.into_iter().for_each(|call| self.advance_write(call));
     }
 
     /// A connection is open: what was sent over the one before must not run any more.

@@ -1,5 +1,6 @@
 //! What a process is to do: send something to a node, or answer its caller.
 
+use crate::event::CallId;
 use crate::event::Digest;
 use crate::event::Token;
 use crate::node::Node;
@@ -15,6 +16,8 @@ pub enum Effect<K> {
 
     /// Send the write to the node. In the same block the node notes that the others miss it.
     Write {
+        /// The call.
+        call: CallId,
         /// Where the write goes.
         node: Node,
         /// The key that is written.
@@ -26,6 +29,8 @@ pub enum Effect<K> {
     },
     /// Have the node note late that the others have missed the write.
     Hint {
+        /// The call.
+        call: CallId,
         /// The node that took the write.
         node: Node,
         /// The key that was written.
@@ -36,14 +41,14 @@ pub enum Effect<K> {
         is_doubted: bool,
     },
     /// Tell the caller what became of the write, if the caller is still there.
-    AnswerWrite(K, Outcome),
+    AnswerWrite(CallId, Outcome),
 
     /// Read the key from the node.
-    Read(K, Node),
+    Read(CallId, K, Node),
     /// Give the caller what was read.
-    AnswerRead(K, Node),
+    AnswerRead(CallId, Node),
     /// Tell the caller that no node can answer.
-    Unavailable(K),
+    Unavailable(CallId),
 
     /// Move the hints of the key into the hands of this lease, mark the node as being filled if it is not current, and show
     /// the key: in one block.

@@ -46,6 +46,10 @@ pub struct Digest(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Token(pub u8);
 
+/// A call that is under way. Whoever runs the core numbers the calls: no two that are under way have the same number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct CallId(pub u64);
+
 /// What kind of write a call is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
@@ -68,20 +72,20 @@ pub enum Event<K> {
     Told(Node, Report<K>),
 
     /// A caller wants to write a key.
-    Write(K, Kind),
+    Write(CallId, K, Kind),
     /// A node took the write. The report is what it held when it answered.
-    Wrote(K, Node, Option<Report<K>>),
+    Wrote(CallId, Node, Option<Report<K>>),
     /// A node keeps the late hint that it was asked to keep.
-    Hinted(K, Node, Option<Report<K>>),
+    Hinted(CallId, Node, Option<Report<K>>),
     /// The caller dropped its future.
-    Dropped(K),
-    /// The call of a key is older than `D`.
-    Overdue(K),
+    Dropped(CallId),
+    /// The call is older than `D`.
+    Overdue(CallId),
 
     /// A caller wants to read a key.
-    Read(K),
+    Read(CallId, K),
     /// A node answered a read.
-    Answered(K, Node, Digest, Option<Report<K>>),
+    Answered(CallId, Node, Digest, Option<Report<K>>),
 
     /// This process is the one that repairs, under this lease.
     LeaseGot(Token),

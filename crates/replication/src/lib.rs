@@ -10,7 +10,7 @@ mod state;
 pub use state::{Setup, State};
 
 mod event;
-pub use event::{Claimed, Digest, Event, Kind, Report, Standing, Token};
+pub use event::{CallId, Claimed, Digest, Event, Kind, Report, Standing, Token};
 
 mod effect;
 pub use effect::{Effect, Outcome};

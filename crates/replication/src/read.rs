@@ -1,6 +1,7 @@
 //! A read: one node answers, or the next one, or all of them if they agree.
 
 use crate::effect::Effect;
+use crate::event::CallId;
 use crate::event::Digest;
 use crate::node::Node;
 use crate::node::NodeSet;
@@ -24,43 +25,51 @@ enum Asked {
 }
 
 impl<K: Ord + Clone> Step<'_, K> {
-    pub(crate) fn begin_read(&mut self, key: K) {
+    pub(crate) fn begin_read(&mut self, id: CallId, key: K) {
         if let Some(node) = self.state.readable(self.setup, &key).first() {
-            return self.ask(key, node, Asked::One(node));
+            return self.ask(id, key, node, Asked::One(node));
         }
         let first = self.setup.members.first();
         match first.filter(|_| self.setup.has(Rule::Agreement) && self.may_agree(&key)) {
-            Some(first) => self.ask(key, first, Asked::All(NodeSet::EMPTY, None)),
-            None => self.unavailable(key),
+            Some(first) => self.ask(id, key, first, Asked::All(NodeSet::EMPTY, None)),
+            None => self.emit(Effect::Unavailable(id)),
         }
     }
 
     /// A node gave its answer, and what came with it has been taken in.
-    pub(crate) fn answered(&mut self, key: K, node: Node, digest: Digest) {
-        let Some(read) = self.state.read.as_ref().filter(|read| read.key == key) else { return };
-        match read.asked {
-            Asked::One(_) if self.state.readable(self.setup, &key).contains(node) => self.answer(key, node),
-            Asked::One(_) => self.begin_read(key),
+    pub(crate) fn answered(&mut self, id: CallId, node: Node, digest: Digest) {
+        let Some(Read { key, asked }) = self.state.reads.remove(&id) else { return };
+        match asked {
+            Asked::One(_) if self.state.readable(self.setup, &key).contains(node) => {
+                self.emit(Effect::AnswerRead(id, node));
+            }
+            Asked::One(_) => self.begin_read(id, key),
             Asked::All(agreed, before) => {
                 let is_same = before.is_none_or(|before| before == digest);
                 if !is_same || !self.may_agree(&key) {
-                    return self.unavailable(key);
+                    return self.emit(Effect::Unavailable(id));
                 }
                 let agreed = agreed.with(node);
                 match self.setup.members.minus(agreed).first() {
-                    Some(next) => self.ask(key, next, Asked::All(agreed, Some(digest))),
-                    None => self.answer(key, node),
+                    Some(next) => self.ask(id, key, next, Asked::All(agreed, Some(digest))),
+                    None => self.emit(Effect::AnswerRead(id, node)),
                 }
             }
         }
     }
 
-    /// A node is lost: the next one is asked, if it was this one's turn.
+    /// A node is lost: the next one is asked wherever it was this one's turn.
     pub(crate) fn read_elsewhere(&mut self, node: Node) {
-        match self.state.read.clone() {
-            Some(Read { key, asked: Asked::One(asked) }) if asked == node => self.begin_read(key),
-            Some(Read { key, asked: Asked::All(..) }) => self.unavailable(key),
-            _ => {}
+        let is_over = |_: &CallId, read: &mut Read<K>| match read.asked {
+            Asked::One(asked) => asked == node,
+            Asked::All(..) => true,
+        };
+        let over: Vec<(CallId, Read<K>)> = self.state.reads.extract_if(.., is_over).collect();
+        for (id, Read { key, asked }) in over {
+            match asked {
+                Asked::One(_) => self.begin_read(id, key),
+                Asked::All(..) => self.emit(Effect::Unavailable(id)),
+            }
         }
     }
 
@@ -74,18 +83,8 @@ impl<K: Ord + Clone> Step<'_, K> {
             && self.state.behind(key).is_empty()
     }
 
-    fn ask(&mut self, key: K, node: Node, asked: Asked) {
-        self.state.read = Some(Read { key: key.clone(), asked });
-        self.emit(Effect::Read(key, node));
-    }
-
-    fn answer(&mut self, key: K, node: Node) {
-        self.state.read = None;
-        self.emit(Effect::AnswerRead(key, node));
-    }
-
-    fn unavailable(&mut self, key: K) {
-        self.state.read = None;
-        self.emit(Effect::Unavailable(key));
+    fn ask(&mut self, id: CallId, key: K, node: Node, asked: Asked) {
+        self.emit(Effect::Read(id, key.clone(), node));
+        self.state.reads.insert(id, Read { key, asked });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::event::CallId;
 use crate::event::Report;
 use crate::event::Standing;
 use crate::event::Token;
@@ -47,10 +48,10 @@ pub struct State<K> {
     pub(crate) standings: PerNode<Standing>,
     /// Who has missed a write of a key, by the node that says so.
     pub(crate) missed: Missed<K>,
-    /// The write of each key that is under way.
-    pub(crate) calls: BTreeMap<K, Call>,
-    /// The read that is under way.
-    pub(crate) read: Option<Read<K>>,
+    /// The writes that are under way.
+    pub(crate) calls: BTreeMap<CallId, Call<K>>,
+    /// The reads that are under way.
+    pub(crate) reads: BTreeMap<CallId, Read<K>>,
     /// What this process does for all: the repair.
     pub(crate) repair: Repair<K>,
 }
@@ -65,7 +66,7 @@ impl<K> Default for State<K> {
             standings: PerNode::default(),
             missed: Missed::default(),
             calls: BTreeMap::new(),
-            read: None,
+            reads: BTreeMap::new(),
             repair: Repair::default(),
         }
     }
@@ -113,10 +114,10 @@ impl<K: Ord + Clone> State<K> {
         self.connected
     }
 
-    /// Returns whether a write of the key is under way.
+    /// Returns whether the call is a write that is under way.
     #[must_use]
-    pub fn is_writing(&self, key: &K) -> bool {
-        self.calls.contains_key(key)
+    pub fn is_writing(&self, call: CallId) -> bool {
+        self.calls.contains_key(&call)
     }
 
     /// Returns whether a report of the node would tell this process anything.

@@ -1,6 +1,7 @@
 //! The step: what a process knows and does after an event.
 
 use crate::effect::Effect;
+use crate::event::CallId;
 use crate::event::Event;
 use crate::event::Report;
 use crate::node::Node;
@@ -34,22 +35,22 @@ impl<K: Ord + Clone> Step<'_, K> {
             Event::Connected(node, report) => self.connected(node, &report),
             Event::Told(node, report) => self.state.learn(self.setup, node, &report),
 
-            Event::Write(key, kind) => self.begin_write(key, kind),
-            Event::Wrote(key, node, report) => {
+            Event::Write(call, key, kind) => self.begin_write(call, key, kind),
+            Event::Wrote(call, node, report) => {
                 self.heard(node, report);
-                self.with_call(&key, |call| call.wrote(node));
+                self.with_call(call, |call| call.wrote(node));
             }
-            Event::Hinted(key, node, report) => {
+            Event::Hinted(call, node, report) => {
                 self.heard(node, report);
-                self.with_call(&key, |call| call.hinted(node));
+                self.with_call(call, |call| call.hinted(node));
             }
-            Event::Dropped(key) => self.with_call(&key, |call| call.is_dropped = true),
-            Event::Overdue(key) => self.with_call(&key, Call::overdue),
+            Event::Dropped(call) => self.with_call(call, |call| call.is_dropped = true),
+            Event::Overdue(call) => self.with_call(call, Call::overdue),
 
-            Event::Read(key) => self.begin_read(key),
-            Event::Answered(key, node, digest, report) => {
+            Event::Read(call, key) => self.begin_read(call, key),
+            Event::Answered(call, node, digest, report) => {
                 self.heard(node, report);
-                self.answered(key, node, digest);
+                self.answered(call, node, digest);
             }
 
             Event::LeaseGot(token) => self.lease_got(token),
@@ -80,10 +81,10 @@ impl<K: Ord + Clone> Step<'_, K> {
         self.effects.push(effect);
     }
 
-    fn with_call(&mut self, key: &K, change: impl FnOnce(&mut Call)) {
-        if let Some(call) = self.state.calls.get_mut(key) {
+    fn with_call(&mut self, id: CallId, change: impl FnOnce(&mut Call<K>)) {
+        if let Some(call) = self.state.calls.get_mut(&id) {
             change(call);
-            self.advance_write(key);
+            self.advance_write(id);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::effect::Effect;
 use crate::effect::Outcome;
+use crate::event::CallId;
 use crate::event::Kind;
 use crate::node::Node;
 use crate::node::NodeSet;
@@ -9,8 +10,9 @@ use crate::rule::Rule;
 use crate::step::Step;
 
 /// A write that is under way.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Call {
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Call<K> {
+    key: K,
     kind: Kind,
     /// The nodes that have not answered.
     waiting: NodeSet,
@@ -32,7 +34,7 @@ pub(crate) struct Call {
     is_overdue: bool,
 }
 
-impl Call {
+impl<K> Call<K> {
     /// A node took the write.
     pub(crate) fn wrote(&mut self, node: Node) {
         self.waiting.remove(node);
@@ -79,16 +81,21 @@ impl Call {
 }
 
 impl<K: Ord + Clone> Step<'_, K> {
-    pub(crate) fn begin_write(&mut self, key: K, kind: Kind) {
+    pub(crate) fn begin_write(&mut self, id: CallId, key: K, kind: Kind) {
         let is_held = !self.state.readable(self.setup, &key).is_empty();
         if kind == Kind::Relative && !is_held && self.setup.has(Rule::Held) {
-            return self.emit(Effect::AnswerWrite(key, Outcome::Refused));
+            return self.emit(Effect::AnswerWrite(id, Outcome::Refused));
         }
         let waiting = self.state.connected;
         let away = self.setup.members.minus(waiting);
         let in_block = if self.setup.has(Rule::Block) { away } else { NodeSet::EMPTY };
         let doubted = waiting.minus(self.state.in_sync(waiting));
+        for node in waiting.iter() {
+            let (key, is_doubted) = (key.clone(), doubted.contains(node));
+            self.emit(Effect::Write { call: id, node, key, missed_by: in_block, is_doubted });
+        }
         let call = Call {
+            key,
             kind,
             waiting,
             took: NodeSet::EMPTY,
@@ -100,39 +107,34 @@ impl<K: Ord + Clone> Step<'_, K> {
             is_dropped: false,
             is_overdue: false,
         };
-        self.state.calls.insert(key.clone(), call);
-        for node in waiting.iter() {
-            let is_doubted = doubted.contains(node);
-            self.emit(Effect::Write { node, key: key.clone(), missed_by: in_block, is_doubted });
-        }
-        self.advance_write(&key);
+        self.state.calls.insert(id, call);
+        self.advance_write(id);
     }
 
     /// Goes on with a write as far as the answers reach: late hints one by one, then the end.
-    pub(crate) fn advance_write(&mut self, key: &K) {
-        let Some(mut call) = self.state.calls.get(key).copied() else { return };
-        if !call.waiting.is_empty() || call.hinting.is_some() {
-            return;
-        }
-        while let Some(taker) = self.next_to_hint(key, &call) {
-            if self.state.connected.contains(taker) {
-                call.hinting = Some(taker);
-                self.state.calls.insert(key.clone(), call);
-                return self.emit(Effect::Hint {
-                    node: taker,
-                    key: key.clone(),
-                    missed_by: call.failed.without(taker),
-                    is_doubted: self.owes_doubt(&call).contains(taker),
-                });
+    pub(crate) fn advance_write(&mut self, id: CallId) {
+        let Some(mut call) = self.state.calls.remove(&id) else { return };
+        while call.waiting.is_empty() && call.hinting.is_none() {
+            let Some(taker) = self.next_to_hint(&call) else { return self.end_write(id, &call) };
+            if !self.state.connected.contains(taker) {
+                call.give_up(taker);
+                continue;
             }
-            call.give_up(taker);
+            call.hinting = Some(taker);
+            self.emit(Effect::Hint {
+                call: id,
+                node: taker,
+                key: call.key.clone(),
+                missed_by: call.failed.without(taker),
+                is_doubted: self.owes_doubt(&call).contains(taker),
+            });
         }
-        self.end_write(key, &call);
+        self.state.calls.insert(id, call);
     }
 
     /// Returns the taker that lacks the hint about the nodes that failed midway, or the doubt about itself.
-    fn next_to_hint(&self, key: &K, call: &Call) -> Option<Node> {
-        if !self.counts(key, call) {
+    fn next_to_hint(&self, call: &Call<K>) -> Option<Node> {
+        if !self.counts(call) {
             return None;
         }
         let is_hint_owed = !call.failed.is_subset(call.in_block) && self.setup.has(Rule::LateHint);
@@ -141,7 +143,7 @@ impl<K: Ord + Clone> Step<'_, K> {
     }
 
     /// Returns the takers that turned out to be behind or not current, and have not been told so with the write.
-    fn owes_doubt(&self, call: &Call) -> NodeSet {
+    fn owes_doubt(&self, call: &Call<K>) -> NodeSet {
         let others = call.took.minus(call.doubted);
         match self.setup.has(Rule::LateDoubt) {
             true => others.minus(self.state.in_sync(others)),
@@ -150,24 +152,24 @@ impl<K: Ord + Clone> Step<'_, K> {
     }
 
     /// Returns whether what the takers hold now is what the write was to build on.
-    fn counts(&self, key: &K, call: &Call) -> bool {
+    fn counts(&self, call: &Call<K>) -> bool {
         call.kind == Kind::Whole
             || !self.setup.has(Rule::Held)
-            || !self.state.entitled(key, call.took).is_empty()
+            || !self.state.entitled(&call.key, call.took).is_empty()
     }
 
-    fn end_write(&mut self, key: &K, call: &Call) {
-        self.state.calls.remove(key);
-        let counts = self.counts(key, call);
+    /// The call is over, and is in the state no more.
+    fn end_write(&mut self, id: CallId, call: &Call<K>) {
+        let counts = self.counts(call);
         if counts {
             for taker in call.took.iter() {
-                self.state.missed.add(taker, key, call.failed.without(taker));
+                self.state.missed.add(taker, &call.key, call.failed.without(taker));
             }
         }
         let is_in_time = !call.is_overdue || !self.setup.has(Rule::Deadline);
         let is_ok = counts && is_in_time && self.setup.n_takers <= call.took.len();
         if !call.is_dropped {
-            self.emit(Effect::AnswerWrite(key.clone(), if is_ok { Outcome::Ok } else { Outcome::Unknown }));
+            self.emit(Effect::AnswerWrite(id, if is_ok { Outcome::Ok } else { Outcome::Unknown }));
         }
     }
 }

@@ -51,3 +51,12 @@ fn a_server_that_proves_that_it_lost_nothing_is_current_at_once_and_costs_no_con
     holds("--kept 1 --needless-is-bad --real-is-bad");
     holds("--kept 2 --write 1 --needless-is-bad --real-is-bad");
 }
+
+#[test]
+fn two_writes_of_one_client_at_once_break_nothing() {
+    holds("--at-once 2 --write 3 --writers 1");
+    holds("--nodes 3 --at-once 2 --writers 1 --drop 1");
+    for fault in FAULTS.iter().filter(|fault| **fault != "die") {
+        holds(&format!("--at-once 2 --{fault} 1 --writers 1 --no-zombies"));
+    }
+}

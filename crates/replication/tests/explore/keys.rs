@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use redisdb_replication::CallId;
 use redisdb_replication::Effect;
 use redisdb_replication::Event;
 use redisdb_replication::Kind;
@@ -28,13 +29,13 @@ fn a_write_that_all_nodes_took_leaves_nothing_of_its_key() {
     let setup = setup();
     let mut state = State::at_rest(&setup);
     for number in 0..100 {
-        let effects = step(&setup, &mut state, Event::Write(key(number), Kind::Relative));
+        let effects = step(&setup, &mut state, Event::Write(CallId(7), key(number), Kind::Relative));
         assert_eq!(effects.len(), 2);
         let mut effects = Vec::new();
         for node in setup.members.iter() {
-            effects = step(&setup, &mut state, Event::Wrote(key(number), node, None));
+            effects = step(&setup, &mut state, Event::Wrote(CallId(7), node, None));
         }
-        assert_eq!(effects, [Effect::AnswerWrite(key(number), Outcome::Ok)]);
+        assert_eq!(effects, [Effect::AnswerWrite(CallId(7), Outcome::Ok)]);
         assert_eq!(state, State::at_rest(&setup));
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Bounds {
     pub(crate) kinds: Kinds,
     /// The clients that write: the first, or both.
     pub(crate) n_writers: usize,
+    /// How many writes of a key a client may have under way at once.
+    pub(crate) n_at_once: usize,
     pub(crate) budget: Budget,
     /// Whether requests over lost connections may still run.
     pub(crate) with_zombies: bool,
@@ -83,6 +85,7 @@ impl Bounds {
             rules: Rules::ALL,
             kinds: Kinds::Both,
             n_writers: 2,
+            n_at_once: 1,
             budget: Budget { write: 2, ..Budget::default() },
             with_zombies: true,
             late_any: false,
@@ -142,6 +145,7 @@ impl Bounds {
             "--keys" => self.n_keys = count.into(),
             "--takers" => self.n_takers = count.into(),
             "--writers" => self.n_writers = count.into(),
+            "--at-once" => self.n_at_once = count.into(),
             "--limit" => self.limit = usize::from(count) * 1_000_000,
             "--write" => budget.write = count,
             "--cut" => budget.cut = count,

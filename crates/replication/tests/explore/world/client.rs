@@ -1,5 +1,8 @@
 //! A client process: its own state of the core, and what it has under way at the servers.
 
+use std::collections::BTreeMap;
+
+use redisdb_replication::CallId;
 use redisdb_replication::Effect;
 use redisdb_replication::Node;
 use redisdb_replication::NodeSet;
@@ -38,6 +41,31 @@ pub(crate) struct LateHint {
     pub(crate) is_doubted: bool,
 }
 
+/// A write of a client that is under way.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Call {
+    pub(crate) key: Key,
+    pub(crate) id: WriteId,
+    /// The nodes that the write was sent to and that have not run it.
+    pub(crate) sent: NodeSet,
+    pub(crate) hint: Option<LateHint>,
+    /// Whether the call is older than `D`.
+    pub(crate) is_overdue: bool,
+    /// Whether the caller is gone.
+    pub(crate) is_dropped: bool,
+}
+
+impl Call {
+    pub(crate) fn new(key: Key, id: WriteId) -> Self {
+        Self { key, id, sent: NodeSet::EMPTY, hint: None, is_overdue: false, is_dropped: false }
+    }
+
+    /// Returns its number: reads, which are over at once, have the number 0.
+    pub(crate) fn number(&self) -> CallId {
+        CallId(self.key.idx() as u64 * 16 + u64::from(self.id.0))
+    }
+}
+
 /// A client process.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Client {
@@ -47,15 +75,8 @@ pub(crate) struct Client {
     pub(crate) state: State<Key>,
     /// The nodes that were asked for their marker and hints.
     pub(crate) asked: NodeSet,
-    /// The write of each key that is under way.
-    pub(crate) writing: PerKey<Option<WriteId>>,
-    /// The nodes that the write was sent to and that have not run it.
-    pub(crate) sent: PerKey<NodeSet>,
-    pub(crate) hint: PerKey<Option<LateHint>>,
-    /// Whether the call is older than `D`.
-    pub(crate) is_overdue: PerKey<bool>,
-    /// Whether the caller is gone.
-    pub(crate) is_dropped: PerKey<bool>,
+    /// Its writes that are under way.
+    pub(crate) calls: BTreeMap<CallId, Call>,
     /// What a repair has sent to a node.
     pub(crate) work: Option<Effect<Key>>,
     /// The keys that were compared since the round over all keys began.
@@ -76,19 +97,18 @@ impl Client {
         self.state.connected().contains(node) && !self.cut.contains(node)
     }
 
-    /// Returns whether something of a write of the key may still be sent.
-    pub(crate) fn is_busy(&self, key: Key) -> bool {
-        self.state.is_writing(&key) && !self.is_overdue[key]
+    /// Returns its writes of a key that are under way.
+    pub(crate) fn calls_of(&self, key: Key) -> impl Iterator<Item = &Call> {
+        self.calls.values().filter(move |call| call.key == key)
     }
 
-    /// Forgets what belonged to a write of the key that has ended.
-    pub(crate) fn forget_ended(&mut self, key: Key) {
-        if !self.state.is_writing(&key) {
-            self.writing[key] = None;
-            self.sent[key] = NodeSet::EMPTY;
-            self.hint[key] = None;
-            self.is_overdue[key] = false;
-            self.is_dropped[key] = false;
-        }
+    /// Returns whether something of a write of the key may still be sent.
+    pub(crate) fn is_busy(&self, key: Key) -> bool {
+        self.calls_of(key).any(|call| !call.is_overdue)
+    }
+
+    /// Forgets the writes that have ended.
+    pub(crate) fn forget_ended(&mut self) {
+        self.calls.retain(|number, _| self.state.is_writing(*number));
     }
 }

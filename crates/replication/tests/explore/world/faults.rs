@@ -2,12 +2,14 @@
 
 use redisdb_replication::Event;
 use redisdb_replication::Node;
+use redisdb_replication::NodeSet;
 
 use super::At;
 use super::Next;
 use super::Nexts;
 use super::Physics;
 use super::World;
+use super::client::Call;
 use super::client::Client;
 use super::client::Who;
 use super::key::Key;
@@ -163,18 +165,16 @@ impl Physics {
         if !client.is_alive || !client.state.connected().contains(node) {
             return;
         }
-        for key in self.keys() {
-            let client = world.client_mut(who);
-            let was_sent = client.sent[key].contains(node);
-            client.sent[key].remove(node);
-            client.hint[key] = client.hint[key].filter(|hint| hint.node != node);
-            let id = client.writing[key].filter(|_| was_sent && may_run_late && self.bounds.with_zombies);
-            if let Some(id) = id {
-                world.servers.at_mut(node).zombies[key].insert(id);
+        for call in client.clone().calls.values() {
+            if call.sent.contains(node) {
+                world.truth[call.key].hinted_late.insert(call.id);
+                if may_run_late && self.bounds.with_zombies {
+                    world.servers.at_mut(node).zombies[call.key].insert(call.id);
+                }
             }
-            if let Some(id) = world.client(who).writing[key].filter(|_| was_sent) {
-                world.truth[key].hinted_late.insert(id);
-            }
+            let hint = call.hint.filter(|hint| hint.node != node);
+            let call = Call { sent: call.sent.without(node), hint, ..*call };
+            world.client_mut(who).calls.insert(call.number(), call);
         }
         world.client_mut(who).asked.remove(node);
         self.feed(world, who, Event::Lost(node));
@@ -217,24 +217,24 @@ impl Physics {
             *next.client_mut(who) = Client::default();
             nexts.push_from_outside(next, Act::Dies(who));
         }
-        for key in self.keys().filter(|key| client.is_busy(*key)) {
-            if !client.is_dropped[key]
+        for call in client.calls.values().filter(|call| !call.is_overdue) {
+            let (key, number) = (call.key, call.number());
+            if !call.is_dropped
                 && let Some(mut next) = world.spent(|budget| &mut budget.drop)
             {
-                next.client_mut(who).is_dropped[key] = true;
-                self.feed(&mut next, who, Event::Dropped(key));
+                next.client_mut(who).calls.insert(number, Call { is_dropped: true, ..*call });
+                self.feed(&mut next, who, Event::Dropped(number));
                 nexts.push_from_outside(next, Act::Drops(who, key));
             }
             if world.holder != who
                 && let Some(mut next) = world.spent(|budget| &mut budget.pause)
             {
-                let client = next.client_mut(who);
-                client.is_overdue[key] = true;
-                if let Some(id) = client.writing[key].filter(|_| !client.sent[key].is_empty()) {
-                    client.sent[key] = Default::default();
-                    next.truth[key].hinted_late.insert(id);
+                if !call.sent.is_empty() {
+                    next.truth[key].hinted_late.insert(call.id);
                 }
-                self.feed(&mut next, who, Event::Overdue(key));
+                let call = Call { is_overdue: true, sent: NodeSet::EMPTY, ..*call };
+                next.client_mut(who).calls.insert(number, call);
+                self.feed(&mut next, who, Event::Overdue(number));
                 nexts.push_from_outside(next, Act::StandsStill(who, key));
             }
         }

@@ -13,6 +13,7 @@ pub(crate) mod value;
 
 use std::rc::Rc;
 
+use redisdb_replication::CallId;
 use redisdb_replication::Effect;
 use redisdb_replication::Event;
 use redisdb_replication::Node;
@@ -27,6 +28,7 @@ use redisdb_replication::step;
 
 use bounds::Bounds;
 use bounds::Budget;
+use client::Call;
 use client::Client;
 use client::LateHint;
 use client::Who;
@@ -151,9 +153,7 @@ impl Physics {
         if !client.state.wants_round() {
             client.compared = PerKey::default();
         }
-        for key in self.keys() {
-            client.forget_ended(key);
-        }
+        client.forget_ended();
         told
     }
 
@@ -169,20 +169,22 @@ impl Physics {
         match effect {
             Effect::EndOldConnection(node) => world.end_zombies(who, node),
             Effect::Ask(node) => client.asked.insert(node),
-            Effect::Write { node, key, missed_by, is_doubted } => {
-                client.sent[key].insert(node);
-                if let Some(id) = client.writing[key] {
-                    let truth = &mut world.truth[key];
+            Effect::Write { call, node, key, missed_by, is_doubted } => {
+                if let Some(call) = client.calls.get_mut(&call) {
+                    call.sent.insert(node);
+                    let (id, truth) = (call.id, &mut world.truth[key]);
                     truth.in_block[id] = missed_by;
                     if is_doubted {
                         truth.doubted[id].insert(node);
                     }
                 }
             }
-            Effect::Hint { node, key, missed_by, is_doubted } => {
-                client.hint[key] = Some(LateHint { node, missed_by, is_doubted });
+            Effect::Hint { call, node, missed_by, is_doubted, .. } => {
+                if let Some(call) = client.calls.get_mut(&call) {
+                    call.hint = Some(LateHint { node, missed_by, is_doubted });
+                }
             }
-            Effect::AnswerWrite(key, outcome) => world.written(who, key, outcome),
+            Effect::AnswerWrite(call, outcome) => world.written(who, call, outcome),
             Effect::Read(..) | Effect::AnswerRead(..) | Effect::Unavailable(_) => {}
             Effect::Claim(..)
             | Effect::Fetch(..)
@@ -324,9 +326,9 @@ impl World {
     }
 
     /// A write has ended, and its caller is told.
-    fn written(&mut self, who: Who, key: Key, outcome: Outcome) {
-        let client = self.client_mut(who);
-        let Some(id) = client.writing[key].filter(|_| outcome == Outcome::Ok) else { return };
+    fn written(&mut self, who: Who, call: CallId, outcome: Outcome) {
+        let call = self.client(who).calls.get(&call);
+        let Some(&Call { key, id, .. }) = call.filter(|_| outcome == Outcome::Ok) else { return };
         if !self.truth[key].acknowledge(id) {
             self.client_mut(who).known[key].insert(id);
         }

@@ -1,5 +1,6 @@
 //! What goes to and fro: connections, reports, writes, late hints, reads.
 
+use redisdb_replication::CallId;
 use redisdb_replication::Effect;
 use redisdb_replication::Event;
 use redisdb_replication::Kind;
@@ -14,6 +15,7 @@ use super::Physics;
 use super::Violation;
 use super::World;
 use super::bounds::Kinds;
+use super::client::Call;
 use super::client::Client;
 use super::client::Who;
 use super::key::Key;
@@ -55,15 +57,16 @@ impl Physics {
 
     pub(crate) fn calls(&self, world: &World, who: Who, nexts: &mut Nexts) {
         for key in self.keys() {
-            if world.client(who).writing[key].is_none() {
+            if world.client(who).calls_of(key).count() < self.bounds.n_at_once {
                 self.read(world, who, key, nexts);
                 if nexts.violation.is_some() {
                     return;
                 }
                 self.begins(world, who, key, nexts);
-            } else {
-                self.goes_on(world, who, key, nexts);
             }
+        }
+        for call in world.client(who).calls.values() {
+            self.goes_on(world, who, call, nexts);
         }
     }
 
@@ -85,41 +88,44 @@ impl Physics {
             let known = world.client(who).known[key];
             let is_whole = kind.0 == Kind::Whole;
             let id = next.truth[key].begin(is_whole, who == Who::Second, known);
-            next.client_mut(who).writing[key] = Some(id);
-            self.feed(&mut next, who, Event::Write(key, kind.0));
+            let call = Call::new(key, id);
+            let number = call.number();
+            next.client_mut(who).calls.insert(number, call);
+            self.feed(&mut next, who, Event::Write(number, key, kind.0));
             // A write that was refused was never sent: it is as if nobody had tried.
-            if next.client(who).writing[key].is_some() {
+            if next.client(who).calls.contains_key(&number) {
                 let act = if is_whole { Act::BeginsWhole } else { Act::BeginsRelative };
                 nexts.push_from_outside(next, act(who, key, id));
             }
         }
     }
 
-    fn goes_on(&self, world: &World, who: Who, key: Key, nexts: &mut Nexts) {
+    fn goes_on(&self, world: &World, who: Who, call: &Call, nexts: &mut Nexts) {
         let client = world.client(who);
-        let Some(id) = client.writing[key] else { return };
-        for node in client.sent[key].iter() {
+        let (key, id, number) = (call.key, call.id, call.number());
+        let answered = |next: &mut World, call: Call| next.client_mut(who).calls.insert(number, call);
+        for node in call.sent.iter() {
             if world.servers.at(node).is_running && client.is_linked(node) {
                 let mut next = world.clone();
-                next.client_mut(who).sent[key].remove(node);
+                answered(&mut next, Call { sent: call.sent.without(node), ..*call });
                 self.run(&mut next, node, key, id);
                 let report = self.pushed(&next, node);
-                self.feed(&mut next, who, Event::Wrote(key, node, report));
+                self.feed(&mut next, who, Event::Wrote(number, node, report));
                 nexts.push(next, Act::Runs(node, key, id));
             }
         }
-        let Some(hint) = client.hint[key] else { return };
+        let Some(hint) = call.hint else { return };
         let node = hint.node;
         if world.servers.at(node).is_running && client.is_linked(node) {
             let mut next = world.clone();
-            next.client_mut(who).hint[key] = None;
+            answered(&mut next, Call { hint: None, ..*call });
             let data = &mut next.servers.at_mut(node).data;
             data.hints[key] = data.hints[key].or(hint.missed_by);
             if hint.is_doubted {
                 data.doubts[key] = true;
             }
             let report = self.pushed(&next, node);
-            self.feed(&mut next, who, Event::Hinted(key, node, report));
+            self.feed(&mut next, who, Event::Hinted(number, node, report));
             nexts.push(next, Act::KeepsLateHint(node, key));
         }
     }
@@ -186,12 +192,12 @@ impl Physics {
     /// Asks one node after the other, until there is an answer or none can be given. Returns nothing if a node does not
     /// answer: then it has to be given up first, which is another step.
     fn ask(&self, world: &World, client: &mut Client, key: Key) -> Option<Option<(Node, Value)>> {
-        let mut event = Event::Read(key);
+        let mut event = Event::Read(CallId::default(), key);
         let mut answer: Option<(Node, Value)> = None;
         loop {
             let effects = step(&self.setup, &mut client.state, event);
             let node = match effects.last() {
-                Some(Effect::Read(_, node)) => *node,
+                Some(Effect::Read(_, _, node)) => *node,
                 Some(Effect::AnswerRead(..)) => return Some(answer),
                 _ => return Some(None),
             };
@@ -208,7 +214,7 @@ impl Physics {
             };
             let before = answer.map(|(_, before)| before).filter(is_as_good);
             answer = Some((node, before.unwrap_or(value)));
-            event = Event::Answered(key, node, digest, self.pushed(world, node));
+            event = Event::Answered(CallId::default(), node, digest, self.pushed(world, node));
         }
     }
 
