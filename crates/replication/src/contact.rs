@@ -15,6 +15,7 @@ impl<K: Ord + Clone> Step<'_, K> {
         self.state.connected.remove(node);
         self.state.admitted.remove(node);
         self.state.fresh.remove(node);
+        self.state.noted.remove(node);
         self.close_gate();
         self.end_pass_without(node);
         self.read_elsewhere(node);
@@ -32,10 +33,13 @@ impl<K: Ord + Clone> Step<'_, K> {
 
     /// The node is fenced, and has said what it is: writes go to it. Reads wait for the gate.
     pub(crate) fn connected(&mut self, node: Node, report: &Report<K>) {
+        if self.state.forgotten.contains(node) {
+            return;
+        }
         self.state.connected.insert(node);
         self.close_gate();
         self.missed_the_feed();
-        self.state.learn(self.setup, node, report);
+        self.learn(node, report);
         if report.standing != Standing::Current && self.setup.has(Rule::SameTaker) {
             self.state.calls.values_mut().for_each(|call| call.restarted(node));
         }

@@ -14,6 +14,12 @@ pub enum Effect<K> {
     /// Ask the node for its marker and its hints.
     Ask(Node),
 
+    /// Have the node note in one block that these nodes are members no more, and drop the hints about them. It says what it
+    /// holds then.
+    Forget(Node, NodeSet),
+    /// Writes of the key that were acknowledged may be lost: only a node held them that is a member no more.
+    TellLost(K),
+
     /// Send the write to the node. In the same block the node notes that the others miss it.
     Write {
         /// The call.

@@ -36,6 +36,8 @@ pub struct Report<K> {
     pub standing: Standing,
     /// The nodes that have missed a write of a key, by the hints that this node keeps. A key that nobody missed is not in it.
     pub missed: BTreeMap<K, NodeSet>,
+    /// The nodes that are members no more, as this node has noted.
+    pub forgotten: NodeSet,
 }
 
 /// The state of a key on a node, as short as it can be told from another one.
@@ -70,6 +72,9 @@ pub enum Event<K> {
     Connected(Node, Report<K>),
     /// A node says what it is and holds: it was asked, or it pushes that something changed.
     Told(Node, Report<K>),
+
+    /// Somebody with the right to say so wants a node to be a member no more: it never returns.
+    Forget(Node),
 
     /// A caller wants to write a key.
     Write(CallId, K, Kind),

@@ -19,6 +19,7 @@ mod node;
 pub use node::{Node, NodeSet, PerNode};
 
 mod contact;
+mod forget;
 mod missed;
 mod pass;
 mod read;

@@ -50,6 +50,11 @@ impl<K: Ord + Clone> Missed<K> {
         self.keys.get(key).map_or(NodeSet::EMPTY, |said| said[holder])
     }
 
+    /// Returns the keys of which the node says that another one has missed a write.
+    pub(crate) fn keys_of(&self, holder: Node) -> impl Iterator<Item = &K> {
+        self.keys.iter().filter(move |(_, said)| !said[holder].is_empty()).map(|(key, _)| key)
+    }
+
     /// Returns whether the node says just this.
     pub(crate) fn says_just(&self, holder: Node, said: &BTreeMap<K, NodeSet>) -> bool {
         let known = self.keys.iter().map(|(key, known)| (key, known[holder]));

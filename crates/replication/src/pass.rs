@@ -63,7 +63,7 @@ impl<K: Ord + Clone> Step<'_, K> {
     /// A node has shown the key and handed over its hints.
     pub(crate) fn claimed(&mut self, claimed: &Claimed<K>) {
         let Claimed { node, key, digest, report, is_doubted, begins } = claimed;
-        self.state.learn(self.setup, *node, report);
+        self.learn(*node, report);
         let Some((mut pass, Stage::Claiming(todo))) = self.pass_of(key) else { return };
         if *begins {
             // What was compared before was compared with what the node has lost since.
@@ -174,7 +174,7 @@ impl<K: Ord + Clone> Step<'_, K> {
 
     /// A node has dropped what was claimed there. All were seen equal, so only what it still says of the key counts.
     pub(crate) fn released(&mut self, key: &K, node: Node, report: &Report<K>) {
-        self.state.learn(self.setup, node, report);
+        self.learn(node, report);
         let Some((pass, Stage::Releasing(todo))) = self.pass_of(key) else { return };
         let said = report.missed.get(key).copied().unwrap_or_default();
         self.state.missed.set(node, key, said);

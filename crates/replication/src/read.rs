@@ -29,7 +29,7 @@ impl<K: Ord + Clone> Step<'_, K> {
         if let Some(node) = self.state.readable(self.setup, &key).first() {
             return self.ask(id, key, node, Asked::One(node));
         }
-        let first = self.setup.members.first();
+        let first = self.state.members(self.setup).first();
         match first.filter(|_| self.setup.has(Rule::Agreement) && self.may_agree(&key)) {
             Some(first) => self.ask(id, key, first, Asked::All(NodeSet::EMPTY, None)),
             None => self.emit(Effect::Unavailable(id)),
@@ -50,7 +50,7 @@ impl<K: Ord + Clone> Step<'_, K> {
                     return self.emit(Effect::Unavailable(id));
                 }
                 let agreed = agreed.with(node);
-                match self.setup.members.minus(agreed).first() {
+                match self.state.members(self.setup).minus(agreed).first() {
                     Some(next) => self.ask(id, key, next, Asked::All(agreed, Some(digest))),
                     None => self.emit(Effect::AnswerRead(id, node)),
                 }
@@ -76,7 +76,7 @@ impl<K: Ord + Clone> Step<'_, K> {
     /// Returns whether equal answers of all nodes would be right: all are in sight, none lost its data, none is behind.
     fn may_agree(&self, key: &K) -> bool {
         let State { standings, admitted, .. } = &*self.state;
-        let members = self.setup.members;
+        let members = self.state.members(self.setup);
         self.state.is_gate_open(self.setup)
             && members.is_subset(*admitted)
             && members.iter().all(|node| !standings[node].is_emptied())

@@ -56,8 +56,8 @@ impl<K: Ord + Clone> State<K> {
 
     /// Returns whether the nodes in sight are enough to say who is right.
     fn sees_enough(&self, setup: &Setup) -> bool {
-        let (set, members) = (self.connected, setup.members);
-        let are_two = 2 <= set.len() || members.len() == 1;
+        let (set, members) = (self.connected, self.members(setup));
+        let are_two = members.len().clamp(1, 2) <= set.len();
         let are_known = set.is_subset(self.fresh);
         let are_all = set == members || self.all_current(set) || !setup.has(Rule::AllInSight);
         are_two && are_known && are_all
@@ -125,7 +125,7 @@ impl<K: Ord + Clone> Step<'_, K> {
     /// Those are the nodes that were filled, after the last key; and each node that was behind for this key or has a doubt. Of
     /// neither may another key be missed.
     pub(crate) fn renewable(&self, pass: &Pass<K>, is_last: bool) -> NodeSet {
-        if pass.set != self.setup.members && self.setup.has(Rule::AllInSight) {
+        if pass.set != self.state.members(self.setup) && self.setup.has(Rule::AllInSight) {
             return NodeSet::EMPTY;
         }
         let current = self.state.current(pass.set);

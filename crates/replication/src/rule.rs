@@ -126,6 +126,22 @@ pub enum Rule {
     ///
     /// Without it, a process that does not know yet that its lease has run out drops the hints of its successor.
     FencingToken,
+    /// What a node has said counts for nothing once it is forgotten.
+    ///
+    /// Without it, a node stays behind for good by the word of one that never returns.
+    Forget,
+    /// Whoever sees that a node has not noted who is forgotten, or keeps a hint about it, has it noted and the hint dropped.
+    ///
+    /// Without it, the hints of a process that had not heard stay for good.
+    PassOn,
+    /// A node that is not known to have noted who is forgotten is still hinted about it.
+    ///
+    /// Without it, a process that has not heard takes the forgotten node as the source of a key that it has missed.
+    HintForgotten,
+    /// Each process tells the keys of which, by the word of the forgotten node, no other one holds all.
+    ///
+    /// Without it, a write is lost with the node, and whoever wrote it is not told.
+    TellLost,
     /// Each change of a key on any node, by whomever, has the key compared.
     ///
     /// Without it, two writes that cross, or a writer that dies midway, leave the nodes different for good.
@@ -134,7 +150,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which a call meets them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 34] = [
         Self::Restarted,
         Self::Emptied,
         Self::Held,
@@ -164,17 +180,21 @@ impl Rule {
         Self::SeenEqual,
         Self::OwnMark,
         Self::FencingToken,
+        Self::Forget,
+        Self::PassOn,
+        Self::HintForgotten,
+        Self::TellLost,
         Self::Feed,
     ];
 }
 
 /// The rules that are in force: all of them, but in the tests that show what a rule is for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Rules(u32);
+pub struct Rules(u64);
 
 impl Rules {
     /// All rules.
-    pub const ALL: Self = Self(u32::MAX);
+    pub const ALL: Self = Self(u64::MAX);
 
     /// Returns these rules but for one. Only tests take a rule away.
     #[must_use]

@@ -38,6 +38,10 @@ impl Setup {
 /// What one process knows. Nothing in it is known to other processes. Of a key at rest it knows nothing.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct State<K> {
+    /// The nodes that are members no more.
+    pub(crate) forgotten: NodeSet,
+    /// The nodes that have noted all of these.
+    pub(crate) noted: NodeSet,
     /// The nodes that this process is connected to.
     pub(crate) connected: NodeSet,
     /// The nodes whose marker and hints were read since the last loss or return of any node.
@@ -60,6 +64,8 @@ impl<K> Default for State<K> {
     /// Returns the state of a process that is connected to no node, and has heard of none.
     fn default() -> Self {
         Self {
+            forgotten: NodeSet::EMPTY,
+            noted: NodeSet::EMPTY,
             connected: NodeSet::EMPTY,
             fresh: NodeSet::EMPTY,
             admitted: NodeSet::EMPTY,
@@ -108,6 +114,18 @@ impl<K: Ord + Clone> State<K> {
         self.repair.pass.as_ref().and_then(Pass::source)
     }
 
+    /// Returns the nodes of the copy that are not forgotten.
+    #[must_use]
+    pub fn members(&self, setup: &Setup) -> NodeSet {
+        setup.members.minus(self.forgotten)
+    }
+
+    /// Returns the nodes that are members no more.
+    #[must_use]
+    pub fn forgotten(&self) -> NodeSet {
+        self.forgotten
+    }
+
     /// Returns the nodes that this process is connected to.
     #[must_use]
     pub fn connected(&self) -> NodeSet {
@@ -129,6 +147,8 @@ impl<K: Ord + Clone> State<K> {
         };
         let opens_gate = !setup.has(Rule::Gate) || self.connected.is_subset(self.fresh.with(node));
         !is_known
+            || !report.forgotten.is_subset(self.forgotten)
+            || self.owes_word(report)
             || self.standings[node] != report.standing
             || !self.fresh.contains(node)
             || opens_gate && self.admitted != self.connected
@@ -137,7 +157,7 @@ impl<K: Ord + Clone> State<K> {
     /// Returns the nodes that have missed a write of the key, as far as this process knows.
     #[must_use]
     pub fn behind(&self, key: &K) -> NodeSet {
-        self.missed.behind(key)
+        self.missed.behind(key).minus(self.forgotten)
     }
 
     /// Returns whether all connected nodes have said what they hold since the last loss or return of any.
@@ -152,7 +172,7 @@ impl<K: Ord + Clone> State<K> {
         if !self.is_gate_open(setup) {
             return NodeSet::EMPTY;
         }
-        let sound = setup.members.iter().filter(|node| self.is_sound(setup, *node));
+        let sound = self.members(setup).iter().filter(|node| self.is_sound(setup, *node));
         self.admitted.and(sound.collect()).minus(self.behind(key))
     }
 
@@ -181,6 +201,12 @@ impl<K: Ord + Clone> State<K> {
         among.iter().filter(|node| self.standings[*node] == Standing::Current).collect()
     }
 
+    /// Returns whether the node has to be told who is forgotten.
+    pub(crate) fn owes_word(&self, report: &Report<K>) -> bool {
+        let is_hinted = || report.missed.values().any(|nodes| !nodes.and(self.forgotten).is_empty());
+        !self.forgotten.is_subset(report.forgotten) || !self.forgotten.is_empty() && is_hinted()
+    }
+
     /// Returns whether what a node says of misses replaces what it said before.
     fn replaces(&self, setup: &Setup, report: &Report<K>) -> bool {
         report.standing == Standing::Current || !setup.has(Rule::Memory)
@@ -192,6 +218,10 @@ impl<K: Ord + Clone> State<K> {
         match self.replaces(setup, report) {
             true => self.missed.replace(node, &report.missed),
             false => report.missed.iter().for_each(|(key, said)| self.missed.add(node, key, *said)),
+        }
+        match !self.forgotten.is_empty() && self.forgotten.is_subset(report.forgotten) {
+            true => self.noted.insert(node),
+            false => self.noted.remove(node),
         }
         self.fresh.insert(node);
         if self.is_gate_open(setup) {

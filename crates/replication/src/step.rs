@@ -5,6 +5,8 @@ use crate::event::CallId;
 use crate::event::Event;
 use crate::event::Report;
 use crate::node::Node;
+use crate::node::NodeSet;
+use crate::rule::Rule;
 use crate::state::Setup;
 use crate::state::State;
 use crate::write::Call;
@@ -33,7 +35,9 @@ impl<K: Ord + Clone> Step<'_, K> {
             Event::Lost(node) => self.lost(node),
             Event::Opened(node) => self.opened(node),
             Event::Connected(node, report) => self.connected(node, &report),
-            Event::Told(node, report) => self.state.learn(self.setup, node, &report),
+            Event::Told(node, report) => self.learn(node, &report),
+
+            Event::Forget(node) => self.forget(NodeSet::EMPTY.with(node)),
 
             Event::Write(call, key, kind) => self.begin_write(call, key, kind),
             Event::Wrote(call, node, report) => {
@@ -72,7 +76,20 @@ impl<K: Ord + Clone> Step<'_, K> {
     /// Takes in what came with a reply.
     fn heard(&mut self, node: Node, report: Option<Report<K>>) {
         if let Some(report) = report {
-            self.state.learn(self.setup, node, &report);
+            self.learn(node, &report);
+        }
+    }
+
+    /// Takes in what a node says. What a forgotten node says counts for nothing.
+    pub(crate) fn learn(&mut self, node: Node, report: &Report<K>) {
+        self.forget(report.forgotten);
+        let forgotten = self.state.forgotten;
+        if forgotten.contains(node) {
+            return;
+        }
+        self.state.learn(self.setup, node, report);
+        if self.state.owes_word(report) && self.setup.has(Rule::PassOn) {
+            self.emit(Effect::Forget(node, forgotten));
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Call<K> {
     in_block: NodeSet,
     /// The nodes that were asked to note a doubt with the write.
     doubted: NodeSet,
+    /// The nodes that had noted who is forgotten, so that they were sent no hint about that.
+    noted: NodeSet,
     /// The takers that keep the late hint and the late doubt.
     hinted: NodeSet,
     /// The taker that is being asked to keep them.
@@ -72,6 +74,11 @@ impl<K> Call<K> {
         }
     }
 
+    /// These nodes are members no more: that they took the write counts for nothing.
+    pub(crate) fn forget(&mut self, nodes: NodeSet) {
+        nodes.iter().for_each(|node| self.restarted(node));
+    }
+
     /// A taker cannot be hinted: it counts as one that failed, and the others are told of it too.
     fn give_up(&mut self, taker: Node) {
         self.took.remove(taker);
@@ -92,7 +99,8 @@ impl<K: Ord + Clone> Step<'_, K> {
         let doubted = waiting.minus(self.state.in_sync(waiting));
         for node in waiting.iter() {
             let (key, is_doubted) = (key.clone(), doubted.contains(node));
-            self.emit(Effect::Write { call: id, node, key, missed_by: in_block, is_doubted });
+            let missed_by = self.unheard_of(node, in_block);
+            self.emit(Effect::Write { call: id, node, key, missed_by, is_doubted });
         }
         let call = Call {
             key,
@@ -102,6 +110,7 @@ impl<K: Ord + Clone> Step<'_, K> {
             failed: away,
             in_block,
             doubted,
+            noted: self.state.noted,
             hinted: NodeSet::EMPTY,
             hinting: None,
             is_dropped: false,
@@ -125,11 +134,19 @@ impl<K: Ord + Clone> Step<'_, K> {
                 call: id,
                 node: taker,
                 key: call.key.clone(),
-                missed_by: call.failed.without(taker),
+                missed_by: self.unheard_of(taker, call.failed.without(taker)),
                 is_doubted: self.owes_doubt(&call).contains(taker),
             });
         }
         self.state.calls.insert(id, call);
+    }
+
+    /// Returns those of the nodes about which a node keeps hints: of who is forgotten it needs none, once it has noted that.
+    fn unheard_of(&self, holder: Node, nodes: NodeSet) -> NodeSet {
+        match self.state.noted.contains(holder) || !self.setup.has(Rule::HintForgotten) {
+            true => nodes.minus(self.state.forgotten),
+            false => nodes,
+        }
     }
 
     /// Returns the taker that lacks the hint about the nodes that failed midway, or the doubt about itself.
@@ -138,7 +155,8 @@ impl<K: Ord + Clone> Step<'_, K> {
             return None;
         }
         let is_hint_owed = !call.failed.is_subset(call.in_block) && self.setup.has(Rule::LateHint);
-        let owing = if is_hint_owed { call.took } else { self.owes_doubt(call) };
+        let unaware = call.took.and(call.noted).minus(self.state.noted);
+        let owing = if is_hint_owed { call.took } else { self.owes_doubt(call).or(unaware) };
         owing.minus(call.hinted).first()
     }
 
@@ -163,7 +181,8 @@ impl<K: Ord + Clone> Step<'_, K> {
         let counts = self.counts(call);
         if counts {
             for taker in call.took.iter() {
-                self.state.missed.add(taker, &call.key, call.failed.without(taker));
+                let missed_by = call.failed.without(taker).minus(self.state.forgotten);
+                self.state.missed.add(taker, &call.key, missed_by);
             }
         }
         let is_in_time = !call.is_overdue || !self.setup.has(Rule::Deadline);

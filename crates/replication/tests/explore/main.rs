@@ -12,6 +12,8 @@ mod counterexamples;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod forget;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod mutations;

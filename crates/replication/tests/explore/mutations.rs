@@ -1,14 +1,15 @@
 //! What each rule is for: without it, something goes wrong where nothing does with it.
 //!
 //! `S1` is a lost write, `S2` a stale or false answer, `S3` a copy from a node that lacks what it overwrites, `L` an end that is
-//! never reached, `R` an answer that is not given, `C` a conflict of acknowledged writes, `N` a conflict without a need.
+//! never reached, `R` an answer that is not given, `C` a conflict of acknowledged writes, `N` a conflict without a need, `F` a write that is
+//! lost with a forgotten node while nobody is told.
 
 use redisdb_replication::Rule;
 
 use super::claims::breaks;
 
 /// Bounds within which a rule is needed, and what goes wrong without it.
-const NEEDED: [(Rule, &str, &str); 30] = [
+const NEEDED: [(Rule, &str, &str); 34] = [
     (Rule::Restarted, "--older 1", "S2"),
     (Rule::Emptied, "--flush 1", "S2"),
     (Rule::Held, "--cut 2 --relative --writers 1 --real-is-bad", "C"),
@@ -38,6 +39,10 @@ const NEEDED: [(Rule, &str, &str); 30] = [
     (Rule::SeenEqual, "--cut 1", "S2"),
     (Rule::OwnMark, "--flush 2 --write 1", "S2"),
     (Rule::FencingToken, "--expire 1 --cut 1 --write 1", "S2"),
+    (Rule::Forget, "--forget 1 --stop 1 --write 1 --no-zombies", "L"),
+    (Rule::PassOn, "--forget 1 --cut 1 --write 1", "L"),
+    (Rule::HintForgotten, "--nodes 3 --forget 1 --stop 1 --write 1 --writers 1 --no-zombies --whole", "S3"),
+    (Rule::TellLost, "--forget 1 --stop 1 --write 1", "F"),
     (Rule::Feed, "", "L"),
 ];
 

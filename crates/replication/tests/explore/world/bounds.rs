@@ -26,6 +26,8 @@ pub(crate) struct Budget {
     pub(crate) older: u8,
     /// Somebody else empties a server.
     pub(crate) flush: u8,
+    /// A node is forgotten.
+    pub(crate) forget: u8,
     /// A client dies.
     pub(crate) die: u8,
     /// A caller drops its future.
@@ -155,6 +157,7 @@ impl Bounds {
             "--empty" => budget.empty = count,
             "--older" => (budget.dump, budget.older) = (count, count),
             "--flush" => budget.flush = count,
+            "--forget" => budget.forget = count,
             "--die" => budget.die = count,
             "--drop" => budget.drop = count,
             "--pause" => budget.pause = count,
@@ -162,6 +165,11 @@ impl Bounds {
             _ => return false,
         }
         true
+    }
+
+    /// Returns whether a node may lose data that it keeps on its disk.
+    pub(crate) fn may_lose_data(&self) -> bool {
+        0 < self.budget.older + self.budget.empty + self.budget.flush
     }
 
     pub(crate) fn setup(&self) -> Setup {

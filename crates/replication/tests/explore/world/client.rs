@@ -75,6 +75,8 @@ pub(crate) struct Client {
     pub(crate) state: State<Key>,
     /// The nodes that were asked for their marker and hints.
     pub(crate) asked: NodeSet,
+    /// The nodes that are to note who is forgotten.
+    pub(crate) to_note: NodeSet,
     /// Its writes that are under way.
     pub(crate) calls: BTreeMap<CallId, Call>,
     /// What a repair has sent to a node.
@@ -107,8 +109,8 @@ impl Client {
         self.calls_of(key).any(|call| !call.is_overdue)
     }
 
-    /// Forgets the writes that have ended.
-    pub(crate) fn forget_ended(&mut self) {
+    /// Drops the writes that have ended.
+    pub(crate) fn drop_ended(&mut self) {
         self.calls.retain(|number, _| self.state.is_writing(*number));
     }
 }

@@ -35,7 +35,7 @@ impl Physics {
         // Assumption A1: what is under way has run or is dead before a node loses its data.
         let has_zombies = world.servers.iter().any(|server| server.has_zombies(self.keys()));
         let may_lose = self.bounds.late_any || !has_zombies;
-        for node in self.setup.members.iter() {
+        for node in self.members(world).iter() {
             let is_running = world.servers.at(node).is_running;
             if is_running && let Some(mut next) = world.spent(|budget| &mut budget.stop) {
                 next.servers.at_mut(node).is_running = false;
@@ -133,8 +133,10 @@ impl Physics {
         server.marker = Marker::OfEarlierRun;
         for key in self.keys() {
             let server = world.servers.at(node);
-            let has_lost_hint = !before.missed(key).is_subset(server.data.missed(key));
-            // Assumption A2: a node whose dump lacks a late hint that it held has not kept its data.
+            let has_lost_hint = !before.missed(key).is_subset(server.data.missed(key))
+                || !before.forgotten.is_subset(server.data.forgotten);
+            // Assumption A2: a node whose dump lacks a late hint that it held, or what it had noted instead, has not kept
+            // its data.
             let lost = match has_lost_hint && !self.bounds.strict_older {
                 true => world.truth[key].hinted_late,
                 false => WriteSet::default(),
@@ -177,6 +179,7 @@ impl Physics {
             world.client_mut(who).calls.insert(call.number(), call);
         }
         world.client_mut(who).asked.remove(node);
+        world.client_mut(who).to_note.remove(node);
         self.feed(world, who, Event::Lost(node));
     }
 
@@ -210,6 +213,7 @@ impl Physics {
                 nexts.push(next, Act::Restored(who, node));
             }
         }
+        self.forgets(world, who, nexts);
         if let Some(mut next) = world.spent(|budget| &mut budget.die) {
             for node in self.setup.members.iter() {
                 self.lose(&mut next, who, node, true);
@@ -237,6 +241,34 @@ impl Physics {
                 self.feed(&mut next, who, Event::Overdue(number));
                 nexts.push_from_outside(next, Act::StandsStill(who, key));
             }
+        }
+    }
+
+    /// A node is forgotten for good by the word of a client that can reach another one, which notes it at once.
+    fn forgets(&self, world: &World, who: Who, nexts: &mut Nexts) {
+        let client = world.client(who);
+        let can_note = |node: &Node| world.servers.at(*node).is_running && client.is_linked(*node);
+        for node in client.state.members(&self.setup).iter() {
+            let others = client.state.members(&self.setup).without(node);
+            if let Some(witness) = others.iter().find(can_note)
+                && let Some(mut next) = world.spent(|budget| &mut budget.forget)
+            {
+                next.forgotten.insert(node);
+                self.loses_forgotten(&mut next, node);
+                self.feed(&mut next, who, Event::Forget(node));
+                self.notes_forgotten(&mut next, who, witness);
+                nexts.push_from_outside(next, Act::Forgets(who, node));
+            }
+        }
+    }
+
+    /// What only the forgotten node held is lost, and somebody has to be told.
+    fn loses_forgotten(&self, world: &mut World, node: Node) {
+        for key in self.keys() {
+            let before = world.truth[key].acknowledged;
+            self.keeps(world, node, key, WriteSet::default());
+            let truth = &mut world.truth[key];
+            truth.untold = truth.untold.or(before.minus(truth.acknowledged));
         }
     }
 

@@ -38,6 +38,7 @@ use names::Act;
 use server::Server;
 use truth::Truth;
 use value::Value;
+use value::WriteSet;
 
 /// All that there is at one moment.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -46,6 +47,8 @@ pub(crate) struct World {
     /// Most of what happens concerns one client: the other one is shared with the world before.
     clients: [Rc<Client>; 2],
     truth: PerKey<Truth>,
+    /// The nodes that are members no more.
+    forgotten: NodeSet,
     /// The number of the newest lease.
     token: Token,
     /// Who holds the newest lease.
@@ -106,6 +109,7 @@ impl Physics {
             servers: [Server::new(); 3],
             clients,
             truth: PerKey::default(),
+            forgotten: NodeSet::EMPTY,
             token: Token(0),
             holder: Who::Second,
             budget: self.bounds.budget,
@@ -114,6 +118,11 @@ impl Physics {
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key> {
         Key::first_n(self.bounds.n_keys)
+    }
+
+    /// Returns the nodes that are not forgotten.
+    pub(crate) fn members(&self, world: &World) -> NodeSet {
+        self.setup.members.minus(world.forgotten)
     }
 
     /// Fills in all that can happen next.
@@ -153,8 +162,23 @@ impl Physics {
         if !client.state.wants_round() {
             client.compared = PerKey::default();
         }
-        client.forget_ended();
+        client.drop_ended();
+        self.drop_forgotten(world, who);
         told
+    }
+
+    /// What was under way to a node dies with the connection when the node is forgotten.
+    fn drop_forgotten(&self, world: &mut World, who: Who) {
+        let client = world.client(who);
+        if client.state.forgotten().is_empty() {
+            return;
+        }
+        let connected = client.state.connected();
+        for call in client.clone().calls.values().filter(|call| !call.sent.is_subset(connected)) {
+            world.truth[call.key].hinted_late.insert(call.id);
+            let call = Call { sent: call.sent.and(connected), ..*call };
+            world.client_mut(who).calls.insert(call.number(), call);
+        }
     }
 
     /// A key was seen equal: the client that walks the round counts it.
@@ -164,16 +188,18 @@ impl Physics {
         Event::Counted { key, is_last: self.keys().all(|key| compared[key]) }
     }
 
-    fn carry_out(&self, world: &mut World, who: Who, effect: Effect<Key>) -> Option<Told> {
+    pub(crate) fn carry_out(&self, world: &mut World, who: Who, effect: Effect<Key>) -> Option<Told> {
         let client = world.client_mut(who);
         match effect {
             Effect::EndOldConnection(node) => world.end_zombies(who, node),
             Effect::Ask(node) => client.asked.insert(node),
+            Effect::Forget(node, _) => client.to_note.insert(node),
+            Effect::TellLost(key) => world.truth[key].untold = WriteSet::default(),
             Effect::Write { call, node, key, missed_by, is_doubted } => {
                 if let Some(call) = client.calls.get_mut(&call) {
                     call.sent.insert(node);
                     let (id, truth) = (call.id, &mut world.truth[key]);
-                    truth.in_block[id] = missed_by;
+                    truth.in_block[id] = truth.in_block[id].or(missed_by);
                     if is_doubted {
                         truth.doubted[id].insert(node);
                     }
@@ -201,11 +227,13 @@ impl Physics {
 
     /// A conflict is told: whoever is told of it decides what counts. Whatever was known of the key before is excused.
     fn tell(&self, world: &mut World, key: Key) -> Told {
-        let truth = &mut world.truth[key];
+        let truth = &world.truth[key];
         let acknowledged = truth.acknowledged;
         let holds_all = |node| truth.lacks(world.servers.at(node).data.values[key], acknowledged).is_none();
-        let told = if self.setup.members.iter().any(holds_all) { Told::Needless } else { Told::Real };
+        let told = if self.members(world).iter().any(holds_all) { Told::Needless } else { Told::Real };
+        let truth = &mut world.truth[key];
         truth.acknowledged = Default::default();
+        truth.untold = Default::default();
         for who in Who::BOTH {
             world.client_mut(who).known[key] = Default::default();
         }
@@ -232,7 +260,8 @@ impl Physics {
 
     /// Returns what is wrong with a world in which nothing more happens by itself.
     pub(crate) fn fault_at_rest(&self, world: &World) -> Option<String> {
-        for node in self.setup.members.iter() {
+        let members = self.members(world);
+        for node in members.iter() {
             let server = world.servers.at(node);
             let idx = node.idx();
             if !server.is_running {
@@ -242,6 +271,9 @@ impl Physics {
                 if !server.data.missed(key).is_empty() {
                     return Some(format!("L: hints of k{} stay on n{idx} for good", key.idx()));
                 }
+            }
+            if server.data.forgotten != world.forgotten {
+                return Some(format!("L: n{idx} never notes who is forgotten"));
             }
             if server.marker != server::Marker::Current {
                 return Some(format!("L: n{idx} is never current again"));
@@ -253,14 +285,18 @@ impl Physics {
     fn fault_of_key(&self, world: &World, key: Key) -> Option<String> {
         let truth = &world.truth[key];
         let value = |node| world.servers.at(node).data.values[key];
-        let first = value(Node::FIRST);
+        let members = self.members(world);
+        let first = value(members.first().unwrap_or(Node::FIRST));
         let idx = key.idx();
         let is_same = |node| value(node).digest(truth.whole) == first.digest(truth.whole);
-        if !self.setup.members.iter().all(is_same) {
+        if !members.iter().all(is_same) {
             return Some(format!("L: k{idx} differs for good, and nobody knows"));
         }
         for who in Who::BOTH {
             let client = world.client(who);
+            if client.is_alive && !self.bounds.may_lose_data() && truth.is_untold(first, who == Who::Second) {
+                return Some(format!("F: nobody is told that a write of {who} to k{idx} is lost"));
+            }
             if client.is_alive && client.state.readable(&self.setup, &key).is_empty() {
                 return Some(format!("L: {who} can never read k{idx} again"));
             }
@@ -329,8 +365,12 @@ impl World {
     fn written(&mut self, who: Who, call: CallId, outcome: Outcome) {
         let call = self.client(who).calls.get(&call);
         let Some(&Call { key, id, .. }) = call.filter(|_| outcome == Outcome::Ok) else { return };
-        if !self.truth[key].acknowledge(id) {
+        let has_write = |node| self.servers.at(node).data.values[key].has(id);
+        let is_lost = self.truth[key].acknowledge(id);
+        if !is_lost {
             self.client_mut(who).known[key].insert(id);
+        } else if self.forgotten.iter().any(has_write) {
+            self.truth[key].untold.insert(id);
         }
     }
 

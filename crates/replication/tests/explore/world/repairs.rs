@@ -158,7 +158,7 @@ impl Physics {
         world.truth[key].copied(source, node, value);
         self.changed(world, node, key);
         let truth = &world.truth[key];
-        let members = self.setup.members;
+        let members = self.members(world);
         let is_nowhere =
             |id| members.iter().all(|other| !truth.covers(world.servers.at(other).data.values[key], id));
         let gone = truth.acknowledged.iter().find(|id| is_nowhere(*id))?;

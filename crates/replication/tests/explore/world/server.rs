@@ -59,6 +59,8 @@ pub(crate) struct Data {
     pub(crate) doubts: PerKey<bool>,
     /// Those of them that a repair has in its hands.
     pub(crate) claimed_doubts: PerKey<bool>,
+    /// The nodes that are members no more, as this server has noted.
+    pub(crate) forgotten: NodeSet,
     /// The newest lease that has worked here.
     pub(crate) token: Token,
 }
@@ -96,11 +98,9 @@ impl Server {
     }
 
     pub(crate) fn report(&self, keys: impl Iterator<Item = Key>) -> Report<Key> {
-        let missed = keys.map(|key| (key, self.data.missed(key)));
-        Report {
-            standing: self.marker.standing(),
-            missed: missed.filter(|said| !said.1.is_empty()).collect(),
-        }
+        let missed = keys.map(|key| (key, self.data.missed(key))).filter(|said| !said.1.is_empty());
+        let (standing, missed) = (self.marker.standing(), missed.collect());
+        Report { standing, missed, forgotten: self.data.forgotten }
     }
 
     pub(crate) fn has_zombies(&self, mut keys: impl Iterator<Item = Key>) -> bool {

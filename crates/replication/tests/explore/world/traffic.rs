@@ -27,7 +27,7 @@ use super::value::WriteId;
 impl Physics {
     pub(crate) fn contacts(&self, world: &World, who: Who, nexts: &mut Nexts) {
         let client = world.client(who);
-        for node in self.setup.members.iter() {
+        for node in client.state.members(&self.setup).iter() {
             let is_running = world.servers.at(node).is_running;
             let is_connected = client.state.connected().contains(node);
             if is_connected && !is_running {
@@ -45,7 +45,11 @@ impl Physics {
             }
             if client.is_linked(node) && is_running {
                 let report = self.report(world, node);
-                if client.state.is_news(&self.setup, node, &report) {
+                if client.to_note.contains(node) {
+                    let mut next = world.clone();
+                    self.notes_forgotten(&mut next, who, node);
+                    nexts.push(next, Act::NotesForgotten(who, node));
+                } else if client.state.is_news(&self.setup, node, &report) {
                     let mut next = world.clone();
                     next.client_mut(who).asked.remove(node);
                     self.feed(&mut next, who, Event::Told(node, report));
@@ -53,6 +57,21 @@ impl Physics {
                 }
             }
         }
+    }
+
+    /// A node notes who is forgotten, and drops the hints about it.
+    pub(crate) fn notes_forgotten(&self, world: &mut World, who: Who, node: Node) {
+        let client = world.client_mut(who);
+        client.to_note.remove(node);
+        let forgotten = client.state.forgotten();
+        let data = &mut world.servers.at_mut(node).data;
+        data.forgotten = data.forgotten.or(forgotten);
+        for key in self.keys() {
+            data.hints[key] = data.hints[key].minus(forgotten);
+            data.claimed[key] = data.claimed[key].minus(forgotten);
+        }
+        let report = self.report(world, node);
+        self.feed(world, who, Event::Told(node, report));
     }
 
     pub(crate) fn calls(&self, world: &World, who: Who, nexts: &mut Nexts) {
@@ -145,7 +164,8 @@ impl Physics {
         if truth.doubted[id].contains(node) {
             data.doubts[key] = true;
         }
-        truth.taken(id, node, is_rightful);
+        let is_member = !world.forgotten.contains(node);
+        truth.taken(id, node, is_rightful, is_member);
         self.changed(world, node, key);
     }
 
@@ -153,7 +173,7 @@ impl Physics {
     fn is_rightful(&self, world: &World, node: Node, key: Key, id: WriteId) -> bool {
         let server = world.servers.at(node);
         let is_behind =
-            self.setup.members.iter().any(|other| world.servers.at(other).data.says_missed(key, node));
+            self.members(world).iter().any(|other| world.servers.at(other).data.says_missed(key, node));
         let truth = &world.truth[key];
         let mut acknowledged = truth.acknowledged;
         acknowledged.remove(id);
@@ -164,7 +184,8 @@ impl Physics {
     /// A client reads at once. What it is told must be right, and it must be told something where it can be.
     fn read(&self, world: &World, who: Who, key: Key, nexts: &mut Nexts) {
         let mut client = world.client(who).clone();
-        let Some(answer) = self.ask(world, &mut client, key) else { return };
+        let mut effects = Vec::new();
+        let Some(answer) = self.ask(world, &mut client, key, &mut effects) else { return };
         let act = Act::Reads(who, key, answer.map(|(node, _)| node));
         let wrong = match answer {
             Some((_, value)) => self.wrong_answer(world, who, key, value),
@@ -185,19 +206,30 @@ impl Physics {
         if client != *world.client(who) {
             let mut next = world.clone();
             *next.client_mut(who) = client;
+            for effect in effects {
+                self.carry_out(&mut next, who, effect);
+            }
             nexts.push_from_outside(next, act);
         }
     }
 
     /// Asks one node after the other, until there is an answer or none can be given. Returns nothing if a node does not
     /// answer: then it has to be given up first, which is another step.
-    fn ask(&self, world: &World, client: &mut Client, key: Key) -> Option<Option<(Node, Value)>> {
+    fn ask(
+        &self,
+        world: &World,
+        client: &mut Client,
+        key: Key,
+        others: &mut Vec<Effect<Key>>,
+    ) -> Option<Option<(Node, Value)>> {
         let mut event = Event::Read(CallId::default(), key);
         let mut answer: Option<(Node, Value)> = None;
         loop {
-            let effects = step(&self.setup, &mut client.state, event);
-            let node = match effects.last() {
-                Some(Effect::Read(_, _, node)) => *node,
+            let mut effects = step(&self.setup, &mut client.state, event);
+            let last = effects.pop();
+            others.append(&mut effects);
+            let node = match last {
+                Some(Effect::Read(_, _, node)) => node,
                 Some(Effect::AnswerRead(..)) => return Some(answer),
                 _ => return Some(None),
             };
@@ -230,9 +262,9 @@ impl Physics {
                 && !client.state.is_news(&self.setup, node, &report)
                 && !report.standing.is_emptied()
                 && !report.missed.contains_key(&key)
-                && digest(node) == digest(Node::FIRST)
+                && Some(digest(node)) == client.state.members(&self.setup).first().map(digest)
         };
-        client.state.behind(&key).is_empty() && self.setup.members.iter().all(is_plain)
+        client.state.behind(&key).is_empty() && client.state.members(&self.setup).iter().all(is_plain)
     }
 
     fn wrong_answer(&self, world: &World, who: Who, key: Key, value: Value) -> Option<String> {

@@ -19,6 +19,8 @@ pub(crate) struct Truth {
     pub(crate) acknowledged: WriteSet,
     /// The writes that a rightful node took at some time.
     pub(crate) held: WriteSet,
+    /// The acknowledged writes that were lost with a forgotten node, and of which nobody was told.
+    pub(crate) untold: WriteSet,
     /// The writes that needed late hints.
     pub(crate) hinted_late: WriteSet,
     /// What the writer knew when it began.
@@ -66,10 +68,12 @@ impl Truth {
     }
 
     /// Notes that a node took a write.
-    pub(crate) fn taken(&mut self, id: WriteId, node: Node, is_rightful: bool) {
+    pub(crate) fn taken(&mut self, id: WriteId, node: Node, is_rightful: bool, is_member: bool) {
         if is_rightful || self.whole.contains(id) {
-            self.keepers[id].insert(node);
             self.held.insert(id);
+            if is_member {
+                self.keepers[id].insert(node);
+            }
         }
     }
 
@@ -80,6 +84,12 @@ impl Truth {
             self.acknowledged.insert(id);
         }
         is_lost
+    }
+
+    /// Returns whether the value lacks a write of one of the clients, and nobody was told that it is lost.
+    pub(crate) fn is_untold(&self, value: Value, is_of_second: bool) -> bool {
+        let mut lacking = self.untold.iter().filter(|id| !self.covers(value, *id));
+        lacking.any(|id| self.of_second.contains(id) == is_of_second)
     }
 
     /// Returns the writes that the node has kept.
