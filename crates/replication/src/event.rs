@@ -36,6 +36,8 @@ pub struct Report<K> {
     pub standing: Standing,
     /// The nodes that have missed a write of a key, by the hints that this node keeps. A key that nobody missed is not in it.
     pub missed: BTreeMap<K, NodeSet>,
+    /// The nodes that may have missed a write of any key: the hints about them were too many, could not be written, or are gone.
+    pub all: NodeSet,
     /// The nodes that are members no more, as this node has noted.
     pub forgotten: NodeSet,
 }
@@ -43,6 +45,11 @@ pub struct Report<K> {
 /// The state of a key on a node, as short as it can be told from another one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Digest(pub u64);
+
+impl Digest {
+    /// The key is not there.
+    pub const MISSING: Self = Self(0);
+}
 
 /// The number of a lease. A later lease has a larger one (fencing token).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -139,6 +146,7 @@ pub struct Claimed<K> {
     pub report: Report<K>,
     /// Whether the key was written here while this node was behind, or was not current.
     pub is_doubted: bool,
-    /// Whether the node's filling began with this: it is not current, and did not carry this lease's mark.
+    /// Whether what was compared before proves nothing: the node is not current and did not carry this lease's mark, or
+    /// another node may have missed any key and this lease did not know it.
     pub begins: bool,
 }

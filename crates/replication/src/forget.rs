@@ -24,7 +24,7 @@ impl<K: Ord + Clone> Step<'_, K> {
             self.tell_lost(node);
             self.state.standings[node] = Standing::default();
             if self.setup.has(Rule::Forget) {
-                self.state.missed.replace(node, &BTreeMap::new());
+                self.state.missed.replace(node, &BTreeMap::new(), NodeSet::EMPTY);
             }
         }
         self.missed_the_feed();

@@ -14,34 +14,48 @@ pub(crate) struct Missed<K> {
     keys: BTreeMap<K, PerNode<NodeSet>>,
     /// Of how many keys each node has missed a write, so that a write of another key does not look for them.
     n_keys: PerNode<u32>,
+    /// Who may have missed a write of any key, by the node that says so.
+    all: PerNode<NodeSet>,
 }
 
 impl<K> Default for Missed<K> {
     fn default() -> Self {
-        Self { keys: BTreeMap::new(), n_keys: PerNode::default() }
+        Self { keys: BTreeMap::new(), n_keys: PerNode::default(), all: PerNode::default() }
     }
 }
 
 impl<K: Hash> Hash for Missed<K> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.keys.hash(state);
+        self.all.hash(state);
     }
 }
 
 impl<K: Ord + Clone> Missed<K> {
     /// Returns the nodes that have missed a write of the key.
     pub(crate) fn behind(&self, key: &K) -> NodeSet {
+        self.behind_for(key).or(self.behind_for_all())
+    }
+
+    /// Returns the nodes that have missed a write of just this key.
+    fn behind_for(&self, key: &K) -> NodeSet {
         self.keys.get(key).map_or(NodeSet::EMPTY, union)
+    }
+
+    /// Returns the nodes that may have missed a write of any key.
+    pub(crate) fn behind_for_all(&self) -> NodeSet {
+        union(&self.all)
     }
 
     /// Returns those of the nodes that have missed a write of any key.
     pub(crate) fn behind_any(&self, among: NodeSet) -> NodeSet {
-        among.iter().filter(|node| 0 < self.n_keys[*node]).collect()
+        let of_keys: NodeSet = among.iter().filter(|node| 0 < self.n_keys[*node]).collect();
+        of_keys.or(self.behind_for_all())
     }
 
     /// Returns those of the nodes that have missed a write of another key than this one.
     pub(crate) fn behind_another(&self, key: &K, among: NodeSet) -> NodeSet {
-        let own = self.behind(key);
+        let own = self.behind_for(key);
         among.iter().filter(|node| u32::from(own.contains(*node)) < self.n_keys[*node]).collect()
     }
 
@@ -56,9 +70,16 @@ impl<K: Ord + Clone> Missed<K> {
     }
 
     /// Returns whether the node says just this.
-    pub(crate) fn says_just(&self, holder: Node, said: &BTreeMap<K, NodeSet>) -> bool {
+    pub(crate) fn says_just(&self, holder: Node, said: &BTreeMap<K, NodeSet>, all: NodeSet) -> bool {
         let known = self.keys.iter().map(|(key, known)| (key, known[holder]));
-        known.filter(|known| !known.1.is_empty()).eq(said.iter().map(|(key, nodes)| (key, *nodes)))
+        self.all[holder] == all
+            && known.filter(|known| !known.1.is_empty()).eq(said.iter().map(|(key, nodes)| (key, *nodes)))
+    }
+
+    /// Returns whether the node has said all of this.
+    pub(crate) fn says(&self, holder: Node, said: &BTreeMap<K, NodeSet>, all: NodeSet) -> bool {
+        let is_known = |(key, nodes): (&K, &NodeSet)| nodes.is_subset(self.said(holder, key));
+        all.is_subset(self.all[holder]) && said.iter().all(is_known)
     }
 
     /// Takes in what a node says of a key, in place of what it said before.
@@ -86,8 +107,15 @@ impl<K: Ord + Clone> Missed<K> {
         self.set(holder, key, self.said(holder, key).or(nodes));
     }
 
+    /// Takes in all that a node says, beside what it said before.
+    pub(crate) fn extend(&mut self, holder: Node, said: &BTreeMap<K, NodeSet>, all: NodeSet) {
+        self.all[holder] = self.all[holder].or(all);
+        said.iter().for_each(|(key, nodes)| self.add(holder, key, *nodes));
+    }
+
     /// Takes in all that a node says, in place of all that it said before.
-    pub(crate) fn replace(&mut self, holder: Node, said: &BTreeMap<K, NodeSet>) {
+    pub(crate) fn replace(&mut self, holder: Node, said: &BTreeMap<K, NodeSet>, all: NodeSet) {
+        self.all[holder] = all;
         let is_over = |(key, known): (&K, &PerNode<NodeSet>)| {
             (!known[holder].is_empty() && !said.contains_key(key)).then(|| key.clone())
         };

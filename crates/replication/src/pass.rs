@@ -25,6 +25,8 @@ pub(crate) struct Pass<K> {
     pub(crate) doubted: NodeSet,
     /// Whether the key changed since the quiet moment.
     pub(crate) has_changed: bool,
+    /// Whether a round over all keys has begun since, so that the pass counts for none.
+    pub(crate) is_void: bool,
     stage: Stage,
 }
 
@@ -42,7 +44,16 @@ enum Stage {
 impl<K> Pass<K> {
     pub(crate) fn new(key: K, set: NodeSet) -> Self {
         let (seen, said, doubted) = (PerNode::default(), PerNode::default(), NodeSet::EMPTY);
-        Self { key, set, seen, said, doubted, has_changed: false, stage: Stage::Claiming(set) }
+        Self {
+            key,
+            set,
+            seen,
+            said,
+            doubted,
+            has_changed: false,
+            is_void: false,
+            stage: Stage::Claiming(set),
+        }
     }
 
     /// Returns the node whose state is being copied.
@@ -66,8 +77,8 @@ impl<K: Ord + Clone> Step<'_, K> {
         self.learn(*node, report);
         let Some((mut pass, Stage::Claiming(todo))) = self.pass_of(key) else { return };
         if *begins {
-            // What was compared before was compared with what the node has lost since.
-            self.begin_round();
+            // What was compared before was compared with what the node has lost since. This pass looks at what there is now.
+            self.emit(Effect::BeginRound);
         }
         pass.seen[*node] = *digest;
         pass.said[*node] = report.missed.get(key).copied().unwrap_or_default();
@@ -133,10 +144,10 @@ impl<K: Ord + Clone> Step<'_, K> {
         }
     }
 
-    /// All hold the same: whoever walks the round knows whether this was the last key. A pass does not count that began before
-    /// a node came into sight.
+    /// All hold the same: whoever walks the round knows whether this was the last key. A pass that began before
+    /// the round does not count.
     fn count(&mut self, pass: Pass<K>) {
-        if pass.set != self.state.connected {
+        if pass.is_void {
             return self.end_pass(pass.key);
         }
         self.emit(Effect::Compared(pass.key.clone()));
@@ -154,6 +165,10 @@ impl<K: Ord + Clone> Step<'_, K> {
 
     /// A node has answered that it is current, or not.
     pub(crate) fn marked(&mut self, node: Node) {
+        if self.state.standings[node] != Standing::Current {
+            // It has lost its marker since it was looked at.
+            self.begin_round();
+        }
         if let Some(pass @ Pass { stage: Stage::Renewing(todo), .. }) = self.state.repair.pass.clone() {
             self.renew_next(pass, todo.without(node));
         }

@@ -38,11 +38,12 @@ impl<K> Repair<K> {
 }
 
 impl<K: Ord + Clone> State<K> {
-    /// Returns whether all keys are to be compared, one after the other: any of them may have changed unheard, or a node is
-    /// not current. As long as it is so, whoever runs the core walks the round; no key is counted from a round before.
+    /// Returns whether all keys are to be compared, one after the other: any of them may have changed unheard, or been missed, or
+    /// a node is not current. As long as it is so, whoever runs the core walks the round; no key is counted from a round before.
     #[must_use]
     pub fn wants_round(&self) -> bool {
-        self.repair.lease.is_some() && (self.repair.is_round_due || !self.all_current(self.connected))
+        let set = self.connected;
+        self.repair.lease.is_some() && (self.repair.is_round_due || self.unfinished(set) != NodeSet::EMPTY)
     }
 
     /// Returns whether a quiet key would be compared: it changed, was missed by a node in sight, or is due in the round.
@@ -61,6 +62,11 @@ impl<K: Ord + Clone> State<K> {
         let are_known = set.is_subset(self.fresh);
         let are_all = set == members || self.all_current(set) || !setup.has(Rule::AllInSight);
         are_two && are_known && are_all
+    }
+
+    /// Returns those of the nodes that are not current, or may have missed any key.
+    fn unfinished(&self, among: NodeSet) -> NodeSet {
+        among.minus(self.current(among)).or(among.and(self.missed.behind_for_all()))
     }
 
     fn all_current(&self, set: NodeSet) -> bool {
@@ -101,6 +107,9 @@ impl<K: Ord + Clone> Step<'_, K> {
 
     /// What was compared before proves nothing any more.
     pub(crate) fn begin_round(&mut self) {
+        if let Some(pass) = &mut self.state.repair.pass {
+            pass.is_void = true;
+        }
         if self.state.repair.lease.is_some() {
             self.emit(Effect::BeginRound);
         }
@@ -122,17 +131,17 @@ impl<K: Ord + Clone> Step<'_, K> {
 
     /// A key was seen equal everywhere: returns the nodes that are to be made current, under their next epoch.
     ///
-    /// Those are the nodes that were filled, after the last key; and each node that was behind for this key or has a doubt. Of
+    /// Those are the nodes that were filled or may have missed any key, after the last key; and each node that was behind for this key or has a doubt. Of
     /// neither may another key be missed.
     pub(crate) fn renewable(&self, pass: &Pass<K>, is_last: bool) -> NodeSet {
         if pass.set != self.state.members(self.setup) && self.setup.has(Rule::AllInSight) {
             return NodeSet::EMPTY;
         }
-        let current = self.state.current(pass.set);
+        let unfinished = self.state.unfinished(pass.set);
         let are_all = is_last || !self.setup.has(Rule::AllKeys);
-        let filled = if are_all { pass.set.minus(current) } else { NodeSet::EMPTY };
+        let filled = if are_all { unfinished } else { NodeSet::EMPTY };
         let was_behind = pass.set.iter().fold(pass.doubted, |all, node| all.or(pass.said[node]));
-        let whole = filled.or(current.and(was_behind));
+        let whole = filled.or(pass.set.minus(unfinished).and(was_behind));
         match self.setup.has(Rule::NoOtherHint) {
             true => whole.minus(self.state.missed.behind_another(&pass.key, whole)),
             false => whole,

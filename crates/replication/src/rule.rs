@@ -126,6 +126,19 @@ pub enum Rule {
     ///
     /// Without it, a process that does not know yet that its lease has run out drops the hints of its successor.
     FencingToken,
+    /// A node whose hints about another one are not complete says that this one may have missed any key. They are not complete
+    /// when they were too many, could not be written, or are gone. A write does not fail for it.
+    ///
+    /// Without it, a node whose hints were evicted makes a stale node readable.
+    AllHinted,
+    /// A node whose doubts are not complete has a doubt about each key.
+    ///
+    /// Without it, the heir of such a node overwrites what it took.
+    AllDoubted,
+    /// Where any key may have been missed, a round over all keys begins anew when that is claimed.
+    ///
+    /// Without it, a key that was compared before is missing.
+    AllAnew,
     /// What a node has said counts for nothing once it is forgotten.
     ///
     /// Without it, a node stays behind for good by the word of one that never returns.
@@ -150,7 +163,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which a call meets them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 37] = [
         Self::Restarted,
         Self::Emptied,
         Self::Held,
@@ -180,6 +193,9 @@ impl Rule {
         Self::SeenEqual,
         Self::OwnMark,
         Self::FencingToken,
+        Self::AllHinted,
+        Self::AllDoubted,
+        Self::AllAnew,
         Self::Forget,
         Self::PassOn,
         Self::HintForgotten,

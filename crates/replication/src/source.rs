@@ -1,5 +1,6 @@
 //! The source of a key: the node that is right about it.
 
+use crate::event::Digest;
 use crate::node::Node;
 use crate::node::NodeSet;
 use crate::pass::Pass;
@@ -42,7 +43,8 @@ impl<K: Ord + Clone> Step<'_, K> {
         }
         let candidates = [with_data.minus(behind), with_data, pass.set];
         let first = candidates.into_iter().find_map(NodeSet::first).unwrap_or(Node::FIRST);
-        let are_equal = with_data.and(pass.unlike(first)).is_empty() && !with_data.is_empty();
+        let with_key = pass.set.minus(self.empty(pass));
+        let are_equal = with_key.and(pass.unlike(first)).is_empty() && !with_data.is_empty();
         let is_hinted = !behind.and(pass.set).is_empty() && self.setup.has(Rule::Mutual);
         let is_doubted = !self.emptied(pass.doubted).is_empty();
         let is_agreement = are_equal && !is_hinted && !is_doubted;
@@ -50,12 +52,17 @@ impl<K: Ord + Clone> Step<'_, K> {
     }
 
     /// Returns whether a node that was restarted holds all that any of the others has, although it may have lost something:
-    /// each of the others holds the same, or has lost its data, or has taken nothing since the node noted that it is behind.
+    /// each of the others holds the same, or is empty and lacks the key, or has taken nothing since the node noted that it is behind.
     fn is_heir(&self, pass: &Pass<K>, node: Node) -> bool {
         let unlike = pass.unlike(node);
-        let said = pass.said[node].or(self.emptied(unlike));
+        let said = pass.said[node].or(self.empty(pass));
         let is_certain = unlike.and(pass.doubted).is_empty();
         self.setup.has(Rule::Heir) && unlike.is_subset(said) && is_certain
+    }
+
+    /// Returns the nodes that lost their marker and lack the key. One that has the key may have lost its marker alone.
+    fn empty(&self, pass: &Pass<K>) -> NodeSet {
+        self.emptied(pass.set).iter().filter(|node| pass.seen[*node] == Digest::MISSING).collect()
     }
 
     fn emptied(&self, among: NodeSet) -> NodeSet {

@@ -142,8 +142,8 @@ impl<K: Ord + Clone> State<K> {
     #[must_use]
     pub fn is_news(&self, setup: &Setup, node: Node, report: &Report<K>) -> bool {
         let is_known = match self.replaces(setup, report) {
-            true => self.missed.says_just(node, &report.missed),
-            false => report.missed.iter().all(|(key, said)| said.is_subset(self.missed.said(node, key))),
+            true => self.missed.says_just(node, &report.missed, report.all),
+            false => self.missed.says(node, &report.missed, report.all),
         };
         let opens_gate = !setup.has(Rule::Gate) || self.connected.is_subset(self.fresh.with(node));
         !is_known
@@ -203,8 +203,11 @@ impl<K: Ord + Clone> State<K> {
 
     /// Returns whether the node has to be told who is forgotten.
     pub(crate) fn owes_word(&self, report: &Report<K>) -> bool {
-        let is_hinted = || report.missed.values().any(|nodes| !nodes.and(self.forgotten).is_empty());
-        !self.forgotten.is_subset(report.forgotten) || !self.forgotten.is_empty() && is_hinted()
+        if self.forgotten.is_empty() {
+            return false;
+        }
+        let hinted = report.missed.values().fold(report.all, |all, nodes| all.or(*nodes));
+        !self.forgotten.is_subset(report.forgotten) || !hinted.and(self.forgotten).is_empty()
     }
 
     /// Returns whether what a node says of misses replaces what it said before.
@@ -216,8 +219,8 @@ impl<K: Ord + Clone> State<K> {
     pub(crate) fn learn(&mut self, setup: &Setup, node: Node, report: &Report<K>) {
         self.standings[node] = report.standing;
         match self.replaces(setup, report) {
-            true => self.missed.replace(node, &report.missed),
-            false => report.missed.iter().for_each(|(key, said)| self.missed.add(node, key, *said)),
+            true => self.missed.replace(node, &report.missed, report.all),
+            false => self.missed.extend(node, &report.missed, report.all),
         }
         match !self.forgotten.is_empty() && self.forgotten.is_subset(report.forgotten) {
             true => self.noted.insert(node),

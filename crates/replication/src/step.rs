@@ -4,6 +4,7 @@ use crate::effect::Effect;
 use crate::event::CallId;
 use crate::event::Event;
 use crate::event::Report;
+use crate::event::Standing;
 use crate::node::Node;
 use crate::node::NodeSet;
 use crate::rule::Rule;
@@ -87,7 +88,11 @@ impl<K: Ord + Clone> Step<'_, K> {
         if forgotten.contains(node) {
             return;
         }
+        let was_current = self.state.standings[node] == Standing::Current;
         self.state.learn(self.setup, node, report);
+        if was_current && report.standing != Standing::Current {
+            self.begin_round();
+        }
         if self.state.owes_word(report) && self.setup.has(Rule::PassOn) {
             self.emit(Effect::Forget(node, forgotten));
         }

@@ -57,6 +57,6 @@ fn two_writes_of_one_client_at_once_break_nothing() {
     holds("--at-once 2 --write 3 --writers 1");
     holds("--nodes 3 --at-once 2 --writers 1 --drop 1");
     for fault in FAULTS.iter().filter(|fault| **fault != "die") {
-        holds(&format!("--at-once 2 --{fault} 1 --writers 1 --no-zombies"));
+        holds(&format!("--at-once 2 --{fault} 1 --writers 1 --no-zombies --relative"));
     }
 }

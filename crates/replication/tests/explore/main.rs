@@ -18,6 +18,8 @@ mod keys;
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]
+mod notes;
+#[cfg(test)]
 mod pairs;
 #[cfg(test)]
 mod walks;

@@ -9,7 +9,7 @@ use redisdb_replication::Rule;
 use super::claims::breaks;
 
 /// Bounds within which a rule is needed, and what goes wrong without it.
-const NEEDED: [(Rule, &str, &str); 34] = [
+const NEEDED: [(Rule, &str, &str); 37] = [
     (Rule::Restarted, "--older 1", "S2"),
     (Rule::Emptied, "--flush 1", "S2"),
     (Rule::Held, "--cut 2 --relative --writers 1 --real-is-bad", "C"),
@@ -39,9 +39,12 @@ const NEEDED: [(Rule, &str, &str); 34] = [
     (Rule::SeenEqual, "--cut 1", "S2"),
     (Rule::OwnMark, "--flush 2 --write 1", "S2"),
     (Rule::FencingToken, "--expire 1 --cut 1 --write 1", "S2"),
+    (Rule::AllHinted, "--vanish 1 --stop 1 --write 1 --writers 1 --no-zombies", "S2"),
+    (Rule::AllDoubted, "--first-full --cut 1 --older 1 --relative --writers 1 --no-zombies", "S3"),
+    (Rule::AllAnew, "--keys 2 --vanish 1 --same 1 --write 1 --writers 1 --no-zombies --whole", "S2"),
     (Rule::Forget, "--forget 1 --stop 1 --write 1 --no-zombies", "L"),
     (Rule::PassOn, "--forget 1 --cut 1 --write 1", "L"),
-    (Rule::HintForgotten, "--nodes 3 --forget 1 --stop 1 --write 1 --writers 1 --no-zombies --whole", "S3"),
+    (Rule::HintForgotten, "--nodes 3 --forget 1 --cut 1 --write 1 --writers 1 --no-zombies --whole", "S3"),
     (Rule::TellLost, "--forget 1 --stop 1 --write 1", "F"),
     (Rule::Feed, "", "L"),
 ];

@@ -26,6 +26,10 @@ pub(crate) struct Budget {
     pub(crate) older: u8,
     /// Somebody else empties a server.
     pub(crate) flush: u8,
+    /// A node has no room for hints and doubts.
+    pub(crate) full: u8,
+    /// A node loses its marker, its doubts, or its hints about another one.
+    pub(crate) vanish: u8,
     /// A node is forgotten.
     pub(crate) forget: u8,
     /// A client dies.
@@ -61,6 +65,8 @@ pub(crate) struct Bounds {
     pub(crate) budget: Budget,
     /// Whether requests over lost connections may still run.
     pub(crate) with_zombies: bool,
+    /// Whether the first node has no room for hints and doubts from the start on.
+    pub(crate) is_first_full: bool,
     /// Whether a server may lose data while a request to any server may still run (assumption A1 given up).
     pub(crate) late_any: bool,
     /// Whether a server whose dump lacks a late hint counts as having kept its data (assumption A2 given up).
@@ -90,6 +96,7 @@ impl Bounds {
             n_at_once: 1,
             budget: Budget { write: 2, ..Budget::default() },
             with_zombies: true,
+            is_first_full: false,
             late_any: false,
             strict_older: false,
             strict_reads: false,
@@ -124,6 +131,7 @@ impl Bounds {
             "--whole" => self.kinds = Kinds::Whole,
             "--relative" => self.kinds = Kinds::Relative,
             "--no-zombies" => self.with_zombies = false,
+            "--first-full" => self.is_first_full = true,
             "--late-any" => self.late_any = true,
             "--strict-older" => self.strict_older = true,
             "--strict-reads" => self.strict_reads = true,
@@ -157,6 +165,8 @@ impl Bounds {
             "--empty" => budget.empty = count,
             "--older" => (budget.dump, budget.older) = (count, count),
             "--flush" => budget.flush = count,
+            "--full" => budget.full = count,
+            "--vanish" => budget.vanish = count,
             "--forget" => budget.forget = count,
             "--die" => budget.die = count,
             "--drop" => budget.drop = count,

@@ -60,7 +60,39 @@ impl Physics {
                 }
                 nexts.push_from_outside(next, Act::IsFlushed(node));
             }
+            self.losses_of_notes(world, node, nexts);
             self.zombies(world, node, nexts);
+        }
+    }
+
+    /// A node has no room for hints and doubts, or loses those it has: they were too many, or somebody else removed them.
+    fn losses_of_notes(&self, world: &World, node: Node, nexts: &mut Nexts) {
+        let server = world.servers.at(node);
+        if !server.is_running {
+            return;
+        }
+        if let Some(mut next) = world.spent(|budget| &mut budget.full) {
+            next.servers.at_mut(node).is_full = true;
+            nexts.push_from_outside(next, Act::IsFull(node));
+        }
+        if server.is_full && !self.bounds.is_first_full {
+            let mut next = world.clone();
+            next.servers.at_mut(node).is_full = false;
+            nexts.push(next, Act::HasRoom(node));
+        }
+        for other in self.members(world).without(node).iter() {
+            if let Some(mut next) = world.spent(|budget| &mut budget.vanish) {
+                next.servers.at_mut(node).lose_hints(NodeSet::EMPTY.with(other));
+                nexts.push_from_outside(next, Act::LosesHints(node, other));
+            }
+        }
+        if let Some(mut next) = world.spent(|budget| &mut budget.vanish) {
+            next.servers.at_mut(node).lose_doubts();
+            nexts.push_from_outside(next, Act::LosesDoubts(node));
+        }
+        if let Some(mut next) = world.spent(|budget| &mut budget.vanish) {
+            next.servers.at_mut(node).marker = Marker::Missing;
+            nexts.push_from_outside(next, Act::LosesMarker(node));
         }
     }
 
@@ -133,7 +165,8 @@ impl Physics {
         server.marker = Marker::OfEarlierRun;
         for key in self.keys() {
             let server = world.servers.at(node);
-            let has_lost_hint = !before.missed(key).is_subset(server.data.missed(key))
+            let told = |data: &Data| data.missed(key).or(data.all_missed());
+            let has_lost_hint = !told(&before).is_subset(told(&server.data))
                 || !before.forgotten.is_subset(server.data.forgotten);
             // Assumption A2: a node whose dump lacks a late hint that it held, or what it had noted instead, has not kept
             // its data.

@@ -105,8 +105,10 @@ impl Physics {
         let first = Client::new(&self.setup);
         let state = State::at_rest_with_lease(&self.setup, Token(0));
         let clients = [first.clone(), Client { state, ..first }].map(Rc::new);
+        let mut servers = [Server::new(); 3];
+        servers.at_mut(Node::FIRST).is_full = self.bounds.is_first_full;
         World {
-            servers: [Server::new(); 3],
+            servers,
             clients,
             truth: PerKey::default(),
             forgotten: NodeSet::EMPTY,
@@ -242,7 +244,11 @@ impl Physics {
 
     /// Returns what a server says of itself.
     pub(crate) fn report(&self, world: &World, node: Node) -> Report<Key> {
-        world.servers.at(node).report(self.keys())
+        let mut report = world.servers.at(node).report(self.keys());
+        if !self.has(Rule::AllHinted) {
+            report.all = NodeSet::EMPTY;
+        }
+        report
     }
 
     /// A key has changed on a node: whoever repairs hears it over its connection.
@@ -271,6 +277,9 @@ impl Physics {
                 if !server.data.missed(key).is_empty() {
                     return Some(format!("L: hints of k{} stay on n{idx} for good", key.idx()));
                 }
+            }
+            if !server.data.all_missed().is_empty() && self.has(Rule::AllHinted) {
+                return Some(format!("L: the hints of n{idx} are not complete for good"));
             }
             if server.data.forgotten != world.forgotten {
                 return Some(format!("L: n{idx} never notes who is forgotten"));

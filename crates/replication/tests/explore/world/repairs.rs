@@ -120,19 +120,27 @@ impl Physics {
     fn claim(&self, world: &mut World, key: Key, node: Node, token: Token) -> Event<Key> {
         let server = world.servers.at_mut(node);
         server.data.token = token.max(server.data.token);
+        let is_new = !server.data.all.is_empty() && self.has(Rule::AllAnew);
         if self.has(Rule::Claim) {
             server.data.claimed[key] = server.data.missed(key);
             server.data.hints[key] = NodeSet::EMPTY;
+            server.data.claimed_all = server.data.all_missed();
+            server.data.all = NodeSet::EMPTY;
+            server.data.claimed_all_doubted |= server.data.all_doubted;
+            server.data.all_doubted = false;
             server.data.claimed_doubts[key] |= server.data.doubts[key];
             server.data.doubts[key] = false;
         }
         let filling = Marker::Filling { token, was_missing: server.marker.is_missing() };
-        let begins = server.marker != Marker::Current && server.marker != filling;
+        let begins = is_new || server.marker != Marker::Current && server.marker != filling;
         if server.marker != Marker::Current {
             server.marker = filling;
         }
         let digest = server.data.values[key].digest(world.truth[key].whole);
-        let is_doubted = server.data.doubts[key] || server.data.claimed_doubts[key];
+        let data = &server.data;
+        let is_all_doubted = data.all_doubted || data.claimed_all_doubted;
+        let is_doubted =
+            data.doubts[key] || data.claimed_doubts[key] || is_all_doubted && self.has(Rule::AllDoubted);
         let report = self.report(world, node);
         Event::Claimed(Claimed { node, key, digest, report, is_doubted, begins })
     }
@@ -152,9 +160,9 @@ impl Physics {
                 id.0
             ));
         }
-        let data = &mut world.servers.at_mut(node).data;
-        data.values[key] = value;
-        data.doubts[key] = true;
+        let server = world.servers.at_mut(node);
+        server.data.values[key] = value;
+        server.note(key, NodeSet::EMPTY, true);
         world.truth[key].copied(source, node, value);
         self.changed(world, node, key);
         let truth = &world.truth[key];
@@ -182,6 +190,7 @@ impl Physics {
         if is_own || server.marker == Marker::Current || !self.has(Rule::OwnMark) {
             server.marker = Marker::Current;
             server.data.claimed_doubts = PerKey::default();
+            server.data.claimed_all_doubted = false;
             self.end_epoch(world, node);
         }
         Event::Marked(node, self.report(world, node))
@@ -196,6 +205,7 @@ impl Physics {
             for key in self.keys() {
                 server.data.claimed[key].remove(node);
             }
+            server.data.claimed_all.remove(node);
             let Some(dump) = server.dump else { continue };
             for key in self.keys() {
                 if dump.says_missed(key, node) && !server.data.hints[key].contains(node) {

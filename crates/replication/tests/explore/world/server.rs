@@ -59,6 +59,14 @@ pub(crate) struct Data {
     pub(crate) doubts: PerKey<bool>,
     /// Those of them that a repair has in its hands.
     pub(crate) claimed_doubts: PerKey<bool>,
+    /// The nodes about which the hints are not complete.
+    pub(crate) all: NodeSet,
+    /// Those of them that a repair has in its hands.
+    pub(crate) claimed_all: NodeSet,
+    /// Whether the doubts are not complete.
+    pub(crate) all_doubted: bool,
+    /// Whether a repair has that in its hands.
+    pub(crate) claimed_all_doubted: bool,
     /// The nodes that are members no more, as this server has noted.
     pub(crate) forgotten: NodeSet,
     /// The newest lease that has worked here.
@@ -71,9 +79,14 @@ impl Data {
         self.hints[key].or(self.claimed[key])
     }
 
+    /// Returns who may have missed any key.
+    pub(crate) fn all_missed(&self) -> NodeSet {
+        self.all.or(self.claimed_all)
+    }
+
     /// Returns whether the server says of the node that it has missed a write of the key.
     pub(crate) fn says_missed(&self, key: Key, node: Node) -> bool {
-        self.missed(key).contains(node)
+        self.missed(key).or(self.all_missed()).contains(node)
     }
 }
 
@@ -81,6 +94,8 @@ impl Data {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Server {
     pub(crate) is_running: bool,
+    /// Whether it has no room for hints and doubts.
+    pub(crate) is_full: bool,
     pub(crate) marker: Marker,
     pub(crate) data: Data,
     pub(crate) dump: Option<Data>,
@@ -97,10 +112,40 @@ impl Server {
         Self { is_running: true, marker: Marker::Current, ..Self::default() }
     }
 
+    /// Keeps a hint and a doubt. Where there is no room for them it gives up what says that they are complete, which needs none.
+    pub(crate) fn note(&mut self, key: Key, missed_by: NodeSet, is_doubted: bool) {
+        let data = &mut self.data;
+        if self.is_full {
+            data.all = data.all.or(missed_by);
+            data.all_doubted |= is_doubted;
+        } else {
+            data.hints[key] = data.hints[key].or(missed_by);
+            data.doubts[key] |= is_doubted;
+        }
+    }
+
+    /// The hints about a node are gone, and with them what says that they are complete.
+    pub(crate) fn lose_hints(&mut self, about: NodeSet) {
+        let data = &mut self.data;
+        for key in Key::first_n(2) {
+            data.hints[key] = data.hints[key].minus(about);
+            data.claimed[key] = data.claimed[key].minus(about);
+        }
+        data.claimed_all = data.claimed_all.minus(about);
+        data.all = data.all.or(about);
+    }
+
+    /// The doubts are gone, and with them what says that they are complete.
+    pub(crate) fn lose_doubts(&mut self) {
+        let data = &mut self.data;
+        (data.doubts, data.claimed_doubts) = (PerKey::default(), PerKey::default());
+        (data.all_doubted, data.claimed_all_doubted) = (true, false);
+    }
+
     pub(crate) fn report(&self, keys: impl Iterator<Item = Key>) -> Report<Key> {
         let missed = keys.map(|key| (key, self.data.missed(key))).filter(|said| !said.1.is_empty());
         let (standing, missed) = (self.marker.standing(), missed.collect());
-        Report { standing, missed, forgotten: self.data.forgotten }
+        Report { standing, missed, all: self.data.all_missed(), forgotten: self.data.forgotten }
     }
 
     pub(crate) fn has_zombies(&self, mut keys: impl Iterator<Item = Key>) -> bool {

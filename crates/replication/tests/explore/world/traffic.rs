@@ -66,6 +66,8 @@ impl Physics {
         let forgotten = client.state.forgotten();
         let data = &mut world.servers.at_mut(node).data;
         data.forgotten = data.forgotten.or(forgotten);
+        data.all = data.all.minus(forgotten);
+        data.claimed_all = data.claimed_all.minus(forgotten);
         for key in self.keys() {
             data.hints[key] = data.hints[key].minus(forgotten);
             data.claimed[key] = data.claimed[key].minus(forgotten);
@@ -138,11 +140,7 @@ impl Physics {
         if world.servers.at(node).is_running && client.is_linked(node) {
             let mut next = world.clone();
             answered(&mut next, Call { hint: None, ..*call });
-            let data = &mut next.servers.at_mut(node).data;
-            data.hints[key] = data.hints[key].or(hint.missed_by);
-            if hint.is_doubted {
-                data.doubts[key] = true;
-            }
+            next.servers.at_mut(node).note(key, hint.missed_by, hint.is_doubted);
             let report = self.pushed(&next, node);
             self.feed(&mut next, who, Event::Hinted(number, node, report));
             nexts.push(next, Act::KeepsLateHint(node, key));
@@ -158,12 +156,9 @@ impl Physics {
     pub(crate) fn run(&self, world: &mut World, node: Node, key: Key, id: WriteId) {
         let is_rightful = self.is_rightful(world, node, key, id);
         let truth = &mut world.truth[key];
-        let data = &mut world.servers.at_mut(node).data;
-        data.values[key] = truth.after(data.values[key], id);
-        data.hints[key] = data.hints[key].or(truth.in_block[id].without(node));
-        if truth.doubted[id].contains(node) {
-            data.doubts[key] = true;
-        }
+        let server = world.servers.at_mut(node);
+        server.data.values[key] = truth.after(server.data.values[key], id);
+        server.note(key, truth.in_block[id].without(node), truth.doubted[id].contains(node));
         let is_member = !world.forgotten.contains(node);
         truth.taken(id, node, is_rightful, is_member);
         self.changed(world, node, key);
@@ -262,6 +257,7 @@ impl Physics {
                 && !client.state.is_news(&self.setup, node, &report)
                 && !report.standing.is_emptied()
                 && !report.missed.contains_key(&key)
+                && report.all.is_empty()
                 && Some(digest(node)) == client.state.members(&self.setup).first().map(digest)
         };
         client.state.behind(&key).is_empty() && client.state.members(&self.setup).iter().all(is_plain)
