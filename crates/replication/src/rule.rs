@@ -114,6 +114,14 @@ pub enum Rule {
     ///
     /// Without it, a hint that comes back with an old dump makes the old dump the heir.
     Epoch,
+    /// A repair begins a new count of hints on a node in the block in which it claims there. An epoch ends with the older counts.
+    ///
+    /// Without it, a hint that comes between the claim and the end of the epoch is void.
+    NewCount,
+    /// A server process begins a count of its own, later than all that were begun before.
+    ///
+    /// Without it, a node that came back with an old dump goes on with a count whose hints are void.
+    OwnCount,
     /// Hints are dropped, and a node becomes current, only after a pass that has copied nothing.
     ///
     /// Without it, a copy that met a change on the way counts as done.
@@ -163,7 +171,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which a call meets them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::Restarted,
         Self::Emptied,
         Self::Held,
@@ -190,6 +198,8 @@ impl Rule {
         Self::Doubt,
         Self::LateDoubt,
         Self::Epoch,
+        Self::NewCount,
+        Self::OwnCount,
         Self::SeenEqual,
         Self::OwnMark,
         Self::FencingToken,

@@ -9,7 +9,7 @@ use redisdb_replication::Rule;
 use super::claims::breaks;
 
 /// Bounds within which a rule is needed, and what goes wrong without it.
-const NEEDED: [(Rule, &str, &str); 37] = [
+const NEEDED: [(Rule, &str, &str); 39] = [
     (Rule::Restarted, "--older 1", "S2"),
     (Rule::Emptied, "--flush 1", "S2"),
     (Rule::Held, "--cut 2 --relative --writers 1 --real-is-bad", "C"),
@@ -36,6 +36,8 @@ const NEEDED: [(Rule, &str, &str); 37] = [
     (Rule::Doubt, "--stop 1 --older 1 --writers 1 --no-zombies --whole", "S3"),
     (Rule::LateDoubt, "--cut 1 --older 1 --relative --no-zombies", "S"),
     (Rule::Epoch, "--stop 1 --older 1 --writers 1 --no-zombies --whole", "S3"),
+    (Rule::NewCount, "--cut 1 --writers 1", "S2"),
+    (Rule::OwnCount, "--same 1 --older 1 --cut 1 --write 1 --whole --no-zombies --writers 1", "S3"),
     (Rule::SeenEqual, "--cut 1", "S2"),
     (Rule::OwnMark, "--flush 2 --write 1", "S2"),
     (Rule::FencingToken, "--expire 1 --cut 1 --write 1", "S2"),

@@ -114,6 +114,8 @@ impl Physics {
             server.data = Data::default();
             server.dump = None;
             server.void = Default::default();
+            server.renewed = Default::default();
+            server.behind_count = Default::default();
             server.kept = Default::default();
             self.loses_all(&mut next, node);
             nexts.push_from_outside(next, Act::RestartsEmpty(node));
@@ -126,6 +128,7 @@ impl Physics {
             let server = next.servers.at_mut(node);
             server.dump = Some(server.data);
             server.void = Default::default();
+            server.renewed = Default::default();
             for key in self.keys() {
                 server.kept[key] = world.truth[key].kept_by(node);
             }
@@ -157,6 +160,7 @@ impl Physics {
         let server = world.servers.at_mut(node);
         let before = server.data;
         server.data = dump;
+        server.behind_count = server.renewed;
         for key in self.keys() {
             // A void hint says nothing to whoever sees the node that it names.
             server.data.hints[key] = dump.hints[key].minus(server.void[key]);

@@ -124,6 +124,7 @@ impl Physics {
         if self.has(Rule::Claim) {
             server.data.claimed[key] = server.data.missed(key);
             server.data.hints[key] = NodeSet::EMPTY;
+            server.begin_count();
             server.data.claimed_all = server.data.all_missed();
             server.data.all = NodeSet::EMPTY;
             server.data.claimed_all_doubted |= server.data.all_doubted;
@@ -184,6 +185,23 @@ impl Physics {
         Event::Released(key, node, self.report(world, node))
     }
 
+    /// The marker of a node says up to which count the hints about it are void: those that this lease began when it claimed.
+    fn end_epoch(&self, world: &mut World, node: Node, token: Token) {
+        for server in world.servers.iter_mut().filter(|server| server.data.token == token) {
+            server.data.claimed_all.remove(node);
+            server.behind_count.remove(node);
+            if self.has(Rule::Epoch) {
+                if !self.has(Rule::NewCount) {
+                    server.begin_count();
+                }
+                server.end_epoch(node);
+            }
+            if server.dump.is_some() && !self.has(Rule::OwnCount) {
+                server.renewed.insert(node);
+            }
+        }
+    }
+
     fn mark(&self, world: &mut World, node: Node, token: Token) -> Event<Key> {
         let server = world.servers.at_mut(node);
         let is_own = matches!(server.marker, Marker::Filling { token: marked, .. } if marked == token);
@@ -191,28 +209,9 @@ impl Physics {
             server.marker = Marker::Current;
             server.data.claimed_doubts = PerKey::default();
             server.data.claimed_all_doubted = false;
-            self.end_epoch(world, node);
+            self.end_epoch(world, node, token);
         }
         Event::Marked(node, self.report(world, node))
-    }
-}
-
-impl Physics {
-    /// The node has got all it missed: the hints about it that were claimed are void, and so are those in each dump. A hint
-    /// that is kept and not claimed is from the new epoch.
-    fn end_epoch(&self, world: &mut World, node: Node) {
-        for server in world.servers.iter_mut().filter(|_| self.has(Rule::Epoch)) {
-            for key in self.keys() {
-                server.data.claimed[key].remove(node);
-            }
-            server.data.claimed_all.remove(node);
-            let Some(dump) = server.dump else { continue };
-            for key in self.keys() {
-                if dump.says_missed(key, node) && !server.data.hints[key].contains(node) {
-                    server.void[key].insert(node);
-                }
-            }
-        }
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct Data {
     pub(crate) hints: PerKey<NodeSet>,
     /// Those of the hints that a repair has in its hands.
     pub(crate) claimed: PerKey<NodeSet>,
+    /// Those of the hints that are of the newest count: they came since a repair claimed anything here.
+    pub(crate) newest: PerKey<NodeSet>,
     /// The keys that were written here while this server was behind or not current.
     pub(crate) doubts: PerKey<bool>,
     /// Those of them that a repair has in its hands.
@@ -84,6 +86,10 @@ impl Data {
         self.all.or(self.claimed_all)
     }
 
+    fn says_missed_key(&self, key: Key, node: Node) -> bool {
+        self.missed(key).contains(node)
+    }
+
     /// Returns whether the server says of the node that it has missed a write of the key.
     pub(crate) fn says_missed(&self, key: Key, node: Node) -> bool {
         self.missed(key).or(self.all_missed()).contains(node)
@@ -103,6 +109,10 @@ pub(crate) struct Server {
     pub(crate) kept: PerKey<WriteSet>,
     /// The hints in the dump whose epoch is over.
     pub(crate) void: PerKey<NodeSet>,
+    /// The nodes whose epoch has ended since the dump was saved.
+    pub(crate) renewed: NodeSet,
+    /// The nodes about which each new hint is void, for its count has gone back behind the end of an epoch.
+    pub(crate) behind_count: NodeSet,
     /// Writes that were sent over a connection that is gone, and may still run.
     pub(crate) zombies: PerKey<WriteSet>,
 }
@@ -114,13 +124,38 @@ impl Server {
 
     /// Keeps a hint and a doubt. Where there is no room for them it gives up what says that they are complete, which needs none.
     pub(crate) fn note(&mut self, key: Key, missed_by: NodeSet, is_doubted: bool) {
+        let missed_by = missed_by.minus(self.behind_count);
         let data = &mut self.data;
         if self.is_full {
             data.all = data.all.or(missed_by);
             data.all_doubted |= is_doubted;
         } else {
             data.hints[key] = data.hints[key].or(missed_by);
+            data.newest[key] = data.newest[key].or(missed_by);
             data.doubts[key] |= is_doubted;
+        }
+    }
+
+    /// A new count of hints begins: those that are here, and those in the dump, are of an older one.
+    pub(crate) fn begin_count(&mut self) {
+        self.data.newest = PerKey::default();
+        if let Some(dump) = &mut self.dump {
+            dump.newest = PerKey::default();
+        }
+    }
+
+    /// The epoch of a node ends: the hints about it that are not of the newest count are void, here and in the dump.
+    pub(crate) fn end_epoch(&mut self, node: Node) {
+        let data = &mut self.data;
+        let is_old = |data: &Data, key| data.says_missed_key(key, node) && !data.newest[key].contains(node);
+        for key in Key::first_n(2) {
+            if is_old(data, key) {
+                data.hints[key].remove(node);
+                data.claimed[key].remove(node);
+            }
+            if self.dump.is_some_and(|dump| is_old(&dump, key)) {
+                self.void[key].insert(node);
+            }
         }
     }
 
@@ -130,6 +165,7 @@ impl Server {
         for key in Key::first_n(2) {
             data.hints[key] = data.hints[key].minus(about);
             data.claimed[key] = data.claimed[key].minus(about);
+            data.newest[key] = data.newest[key].minus(about);
         }
         data.claimed_all = data.claimed_all.minus(about);
         data.all = data.all.or(about);
