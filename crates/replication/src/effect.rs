@@ -14,8 +14,8 @@ pub enum Effect<K> {
     /// Ask the node for its marker and its hints.
     Ask(Node),
 
-    /// Have the node note in one block that these nodes are members no more, and drop the hints about them. It says what it
-    /// holds then.
+    /// Have the node note in one block that these nodes are members no more, and drop the hints about them. It
+    /// says what it holds then.
     Forget(Node, NodeSet),
     /// Writes of the key that were acknowledged may be lost: only a node held them that is a member no more.
     TellLost(K),
@@ -56,8 +56,8 @@ pub enum Effect<K> {
     /// Tell the caller that no node can answer.
     Unavailable(CallId),
 
-    /// Move the hints of the key into the hands of this lease, mark the node as being filled if it is not current, and show
-    /// the key: in one block.
+    /// Move the hints of the key into the hands of this lease, begin a new count of hints, mark the node as being filled
+    /// if it is not current, and show the key: in one block.
     Claim(K, Node, Token),
     /// Show the whole state of the key on the source.
     Fetch(K, Node),
@@ -72,7 +72,7 @@ pub enum Effect<K> {
         /// The lease under which it is done.
         token: Token,
     },
-    /// Drop the claimed hints about the nodes that were seen equal. Claimed hints about others are hints again. Whoever is hinted here from now on is hinted under the next epoch.
+    /// Drop the claimed hints about the nodes that were seen equal. Claimed hints about others are hints again.
     Release {
         /// The node that keeps the hints.
         node: Node,
@@ -83,8 +83,8 @@ pub enum Effect<K> {
         /// The lease under which they were claimed.
         token: Token,
     },
-    /// Make the node current under its next epoch, if the mark of this lease still stands there or it is current. Hints about
-    /// it from before are void, wherever they come back, and its claimed doubts are over.
+    /// Make the node current under its next epoch, if the mark of this lease still stands there or it is current. Hints
+    /// about it of a count from before the claim are void, wherever they come back, and its claimed doubts are over.
     Mark(Node, Token),
     /// These nodes hold what the source holds, as far as it can be told. For who counts what a repair has done.
     SeenEqual(K, Node, NodeSet),

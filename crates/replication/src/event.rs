@@ -34,9 +34,11 @@ impl Standing {
 pub struct Report<K> {
     /// What its marker says.
     pub standing: Standing,
-    /// The nodes that have missed a write of a key, by the hints that this node keeps. A key that nobody missed is not in it.
+    /// The nodes that have missed a write of a key, by the hints that this node keeps. A key that nobody missed is
+    /// not in it.
     pub missed: BTreeMap<K, NodeSet>,
-    /// The nodes that may have missed a write of any key: the hints about them were too many, could not be written, or are gone.
+    /// The nodes that may have missed a write of any key: the hints about them were too many, could not be
+    /// written, or are gone.
     pub all: NodeSet,
     /// The nodes that are members no more, as this node has noted.
     pub forgotten: NodeSet,

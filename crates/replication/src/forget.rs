@@ -33,7 +33,8 @@ impl<K: Ord + Clone> Step<'_, K> {
         }
     }
 
-    /// Tells the keys of which the node has said that another one missed a write, and that no other one is known to hold.
+    /// Tells the keys of which the node has said that another one missed a write, and that no other one is known
+    /// to hold.
     fn tell_lost(&mut self, node: Node) {
         let others = self.state.members(self.setup);
         let is_lost = |key: &&K| self.state.entitled(key, others).is_empty();

@@ -77,7 +77,7 @@ impl<K: Ord + Clone> Step<'_, K> {
         self.learn(*node, report);
         let Some((mut pass, Stage::Claiming(todo))) = self.pass_of(key) else { return };
         if *begins {
-            // What was compared before was compared with what the node has lost since. This pass looks at what there is now.
+            // What was compared before was compared with what is lost since. This pass looks at what there is now.
             self.emit(Effect::BeginRound);
         }
         pass.seen[*node] = *digest;
@@ -154,8 +154,8 @@ impl<K: Ord + Clone> Step<'_, K> {
         self.go_on(pass, Stage::Counting);
     }
 
-    /// The key is counted. The nodes that this proves to be whole are made current before the hints about them are dropped:
-    /// who sees no hint writes without a doubt, and then no old hint may count any more.
+    /// The key is counted. The nodes that this proves to be whole are made current before the hints about them are
+    /// dropped: who sees no hint writes without a doubt, and then no old hint may count any more.
     pub(crate) fn counted(&mut self, key: &K, is_last: bool) {
         let Some((pass, Stage::Counting)) = self.pass_of(key) else { return };
         self.state.repair.is_round_due &= !is_last;

@@ -38,8 +38,9 @@ impl<K> Repair<K> {
 }
 
 impl<K: Ord + Clone> State<K> {
-    /// Returns whether all keys are to be compared, one after the other: any of them may have changed unheard, or been missed, or
-    /// a node is not current. As long as it is so, whoever runs the core walks the round; no key is counted from a round before.
+    /// Returns whether all keys are to be compared, one after the other: any of them may have changed unheard, or been
+    /// missed, or a node is not current. As long as it is so, whoever runs the core walks the round. No key counts that
+    /// was compared in a round before.
     #[must_use]
     pub fn wants_round(&self) -> bool {
         let set = self.connected;
@@ -131,8 +132,8 @@ impl<K: Ord + Clone> Step<'_, K> {
 
     /// A key was seen equal everywhere: returns the nodes that are to be made current, under their next epoch.
     ///
-    /// Those are the nodes that were filled or may have missed any key, after the last key; and each node that was behind for this key or has a doubt. Of
-    /// neither may another key be missed.
+    /// Those are the nodes that were filled or may have missed any key, after the last key; and each node that was behind
+    /// for this key or has a doubt. Of neither may another key be missed.
     pub(crate) fn renewable(&self, pass: &Pass<K>, is_last: bool) -> NodeSet {
         if pass.set != self.state.members(self.setup) && self.setup.has(Rule::AllInSight) {
             return NodeSet::EMPTY;

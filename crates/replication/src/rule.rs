@@ -114,7 +114,8 @@ pub enum Rule {
     ///
     /// Without it, a hint that comes back with an old dump makes the old dump the heir.
     Epoch,
-    /// A repair begins a new count of hints on a node in the block in which it claims there. An epoch ends with the older counts.
+    /// A repair begins a new count of hints on a node in the block in which it claims there. An epoch ends with the older
+    /// counts.
     ///
     /// Without it, a hint that comes between the claim and the end of the epoch is void.
     NewCount,
@@ -134,8 +135,8 @@ pub enum Rule {
     ///
     /// Without it, a process that does not know yet that its lease has run out drops the hints of its successor.
     FencingToken,
-    /// A node whose hints about another one are not complete says that this one may have missed any key. They are not complete
-    /// when they were too many, could not be written, or are gone. A write does not fail for it.
+    /// A node whose hints about another one are not complete says that this one may have missed any key. They are not
+    /// complete when they were too many, could not be written, or are gone. A write does not fail for it.
     ///
     /// Without it, a node whose hints were evicted makes a stale node readable.
     AllHinted,

@@ -52,7 +52,8 @@ impl<K: Ord + Clone> Step<'_, K> {
     }
 
     /// Returns whether a node that was restarted holds all that any of the others has, although it may have lost something:
-    /// each of the others holds the same, or is empty and lacks the key, or has taken nothing since the node noted that it is behind.
+    /// each of the others holds the same, or is empty and lacks the key, or has taken nothing since the
+    /// node noted that it is behind.
     fn is_heir(&self, pass: &Pass<K>, node: Node) -> bool {
         let unlike = pass.unlike(node);
         let said = pass.said[node].or(self.empty(pass));

@@ -141,7 +141,8 @@ impl<K: Ord + Clone> Step<'_, K> {
         self.state.calls.insert(id, call);
     }
 
-    /// Returns those of the nodes about which a node keeps hints: of who is forgotten it needs none, once it has noted that.
+    /// Returns those of the nodes about which a node keeps hints: about who is forgotten it needs none, once it has noted
+    /// that.
     fn unheard_of(&self, holder: Node, nodes: NodeSet) -> NodeSet {
         match self.state.noted.contains(holder) || !self.setup.has(Rule::HintForgotten) {
             true => nodes.minus(self.state.forgotten),

@@ -1,8 +1,8 @@
 //! What each rule is for: without it, something goes wrong where nothing does with it.
 //!
 //! `S1` is a lost write, `S2` a stale or false answer, `S3` a copy from a node that lacks what it overwrites, `L` an end that is
-//! never reached, `R` an answer that is not given, `C` a conflict of acknowledged writes, `N` a conflict without a need, `F` a write that is
-//! lost with a forgotten node while nobody is told.
+//! never reached, `R` an answer that is not given, `C` a conflict of acknowledged writes, `N` a conflict without a need, `F` a write
+//! that is lost with a forgotten node while nobody is told.
 
 use redisdb_replication::Rule;
 
