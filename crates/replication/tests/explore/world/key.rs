@@ -1,5 +1,7 @@
 //! The keys of the world that is explored.
 
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::ops::Index;
 use std::ops::IndexMut;
 
@@ -23,8 +25,18 @@ impl Key {
 }
 
 /// One value for each key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct PerKey<T>([T; Key::MAX]);
+
+impl<T: Hash + PartialEq + Default> Hash for PerKey<T> {
+    /// Most say nothing: that is not hashed.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let nothing = T::default();
+        let says_something = |said: u8, value: &T| said << 1 | u8::from(*value != nothing);
+        self.0.iter().fold(0, says_something).hash(state);
+        self.0.iter().filter(|value| **value != nothing).for_each(|value| value.hash(state));
+    }
+}
 
 impl<T> Index<Key> for PerKey<T> {
     type Output = T;

@@ -11,6 +11,8 @@ pub(crate) mod traffic;
 pub(crate) mod truth;
 pub(crate) mod value;
 
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::rc::Rc;
 
 use redisdb_replication::CallId;
@@ -41,7 +43,7 @@ use value::Value;
 use value::WriteSet;
 
 /// All that there is at one moment.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct World {
     servers: [Server; 3],
     /// Most of what happens concerns one client: the other one is shared with the world before.
@@ -54,6 +56,22 @@ pub(crate) struct World {
     /// Who holds the newest lease.
     holder: Who,
     budget: Budget,
+}
+
+impl Hash for World {
+    /// Of a server that is as it was at first only that is hashed.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { servers, clients, truth, forgotten, token, holder, budget } = self;
+        for server in servers {
+            let is_new = *server == Server::new();
+            is_new.hash(state);
+            if !is_new {
+                server.hash(state);
+            }
+        }
+        clients.iter().for_each(|client| client.hash(state));
+        (truth, forgotten, token, holder, budget).hash(state);
+    }
 }
 
 /// What can happen next.

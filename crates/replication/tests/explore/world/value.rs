@@ -1,6 +1,8 @@
 //! What a key holds: the writes that made it, from the last whole write on.
 
 use std::fmt;
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::ops::Index;
 use std::ops::IndexMut;
 
@@ -62,8 +64,18 @@ impl FromIterator<WriteId> for WriteSet {
 }
 
 /// One value for each write of a key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct PerWrite<T>([T; WriteId::MAX as usize]);
+
+impl<T: Hash + PartialEq + Default> Hash for PerWrite<T> {
+    /// Most say nothing: that is not hashed.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let nothing = T::default();
+        let says_something = |said: u8, value: &T| said << 1 | u8::from(*value != nothing);
+        self.0.iter().fold(0, says_something).hash(state);
+        self.0.iter().filter(|value| **value != nothing).for_each(|value| value.hash(state));
+    }
+}
 
 impl<T> Index<WriteId> for PerWrite<T> {
     type Output = T;
