@@ -121,6 +121,10 @@ impl CopyEngine {
         stage: Stage,
     ) -> Result<(), Error> {
         let Some(key) = self.topology.marker_key() else { return Ok(()) };
+        if stage == Stage::Ready {
+            // Whoever reads the mark must find what is still to be brought over.
+            self.give_hints(&Budget::new(None, 1)).boxed().await;
+        }
         let marks = nodes.into_iter().map(async |idx| {
             let look = self.look(idx).await;
             let node = self.topology.process(idx, look.incarnation);
