@@ -18,6 +18,7 @@ use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::error::TooFewReplies;
+use crate::hints::durable::HintsAhead;
 use crate::plan::Plan;
 use crate::plan::Planner;
 use crate::plan::context::Context;
@@ -32,6 +33,7 @@ impl CopyEngine {
         let Call { spec, cmd, .. } = *call;
         let mut budget = self.budget(self.topology.nodes.len()).await?;
         let topology = &*self.topology;
+        let mut guard = WriteGuard::new(topology, call);
         if expiry::tells_a_life(spec) {
             budget.learn_clock(&topology.nodes).await;
         }
@@ -43,38 +45,57 @@ impl CopyEngine {
             }
             Plan::PrimaryFirst(decide, absolute) => {
                 let cmd = absolute.as_ref().unwrap_or(cmd);
-                let mut guard = WriteGuard::new(topology, call);
                 let judged = self.run_decided(call, cmd, decide, &mut guard, &mut budget).boxed().await;
                 drop(guard);
-                self.give_hints(&budget).await;
-                return judged;
+                return self.with_hints_given(judged, budget).await;
             }
             Plan::One(_) => return self.run_on_one(call, &mut budget).boxed().await,
             _ => cmd,
         };
-        let mut guard = WriteGuard::new(topology, call);
         guard.sending();
-        let is_flush = matches!(spec.name, "FLUSHALL" | "FLUSHDB");
-        let mut ahead = self.hints_ahead(call);
-        let results = match (is_flush && topology.identity.is_some(), &mut ahead) {
-            (true, _) => {
-                join_all((0..topology.nodes.len()).map(|idx| self.flush(idx, spec, cmd, &budget)))
-                    .boxed()
-                    .await
-            }
-            // Boxed, for it is rare.
-            (false, Some(ahead)) => self.send_with_hints(ahead, spec, cmd, &budget).boxed().await,
-            (false, None) => {
-                join_all((0..topology.nodes.len()).map(|idx| topology.send(idx, spec, cmd, &budget))).await
-            }
-        };
+        // What is rare is boxed: the future of every call would have room for it.
+        if topology.identity.is_some() && matches!(spec.name, "FLUSHALL" | "FLUSHDB") {
+            let flushed = (0..topology.nodes.len()).map(|idx| self.flush(idx, spec, cmd, &budget));
+            let results = join_all(flushed).boxed().await;
+            return self.conclude_write(guard, results, None, budget).boxed().await;
+        }
+        if let Some(mut ahead) = self.hints_ahead(call) {
+            let results = self.send_with_hints(&mut ahead, spec, cmd, &budget).boxed().await;
+            return self.conclude_write(guard, results, Some(ahead), budget).boxed().await;
+        }
+        let results =
+            join_all((0..topology.nodes.len()).map(|idx| topology.send(idx, spec, cmd, &budget))).await;
         if topology.identity.is_some() && guard.is_disagreed(&results) {
+            return self.conclude_write(guard, results, None, budget).boxed().await;
+        }
+        let judged = guard.conclude(results);
+        drop(guard);
+        if topology.has_ungiven_hints() {
+            return self.with_hints_given(judged, budget).boxed().await;
+        }
+        judged
+    }
+
+    /// Notes and judges what the nodes said to a write, and gives the hints that come of it.
+    async fn conclude_write(
+        &self,
+        mut guard: WriteGuard<'_>,
+        results: Vec<Result<Value, node::Error>>,
+        ahead: Option<HintsAhead<'_>>,
+        budget: Budget,
+    ) -> Result<Replies<Value>, Error> {
+        if self.topology.identity.is_some() && guard.is_disagreed(&results) {
             guard.answered(results.iter().map(Ack::from).collect());
             budget.limit(self.look_at_all()).await;
         }
         let judged = guard.conclude(results);
-        ahead.iter().for_each(|ahead| ahead.are_recorded(call));
         drop(guard);
+        ahead.iter().for_each(HintsAhead::are_recorded);
+        self.with_hints_given(judged, budget).await
+    }
+
+    /// Returns what a write came to, once the hints that come of it are given.
+    async fn with_hints_given<T>(&self, judged: T, budget: Budget) -> T {
         self.give_hints(&budget).await;
         judged
     }

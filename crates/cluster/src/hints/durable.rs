@@ -6,11 +6,11 @@
 //! goes on from there, and a hint that was given once more is not removed with the one before.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use redis::Cmd;
@@ -20,6 +20,7 @@ use redisdb_node::command;
 use redisdb_node::command::Spec;
 use redisdb_node::plumbing::Fence;
 use redisdb_node::plumbing::given_up;
+use tokio::sync::Notify;
 
 use crate::call::Call;
 use crate::engine::copy::CopyEngine;
@@ -100,6 +101,46 @@ pub(crate) struct DurableHints {
     read: Mutex<HashMap<(Arc<str>, Arc<str>), ReadHints>>,
     /// The hints that were given before their write, which is under way; how often.
     ahead: Mutex<HashMap<Hint, usize>>,
+    giving: Giving,
+}
+
+/// The hints that are just being given. What is read meanwhile may be one of them, and is known only when its number is.
+#[derive(Debug, Default)]
+struct Giving {
+    under_way: Mutex<(u64, BTreeSet<u64>)>,
+    ended: Notify,
+}
+
+/// That some hints are being given.
+struct Given<'a>(&'a Giving, u64);
+
+impl Giving {
+    fn begin(&self) -> Given<'_> {
+        let mut under_way = self.under_way.lock();
+        under_way.0 += 1;
+        let number = under_way.0;
+        under_way.1.insert(number);
+        Given(self, number)
+    }
+
+    /// Waits until those have been given that are being given now.
+    async fn settle(&self) {
+        let last = self.under_way.lock().0;
+        loop {
+            let ended = self.ended.notified();
+            if self.under_way.lock().1.first().is_none_or(|first| last < *first) {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+impl Drop for Given<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.lock().1.remove(&self.1);
+        self.0.ended.notify_waiters();
+    }
 }
 
 /// The hints that one server holds about one node, as far as they were read.
@@ -110,6 +151,23 @@ struct ReadHints {
     /// The highest number that was read.
     upto: u64,
     standing: HashMap<Hint, u64>,
+    /// How often they are being read at this moment, and what was removed meanwhile: it may be on its way here still.
+    n_readers: usize,
+    removed: HashMap<Hint, u64>,
+}
+
+/// That the hints of one server about one node are being read.
+struct Reading<'a>(&'a DurableHints, (Arc<str>, Arc<str>));
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        let mut read = self.0.read.lock();
+        let Some(hints) = read.get_mut(&self.1) else { return };
+        hints.n_readers -= 1;
+        if hints.n_readers == 0 {
+            hints.removed.clear();
+        }
+    }
 }
 
 /// What the servers are given before a write, because nodes are away that will miss it.
@@ -123,9 +181,13 @@ pub(crate) struct HintsAhead<'a> {
 
 impl HintsAhead<'_> {
     /// The write has been judged, and what the nodes missed is recorded: of what was given already, nothing is given again.
-    pub(crate) fn are_recorded(&self, call: &Call<'_>) {
+    pub(crate) fn are_recorded(&self) {
+        let keys = self.hints.iter().filter_map(|hint| match hint {
+            Hint::Key(key) => Some(key.as_slice()),
+            _ => None,
+        });
         if self.is_given {
-            self.away.iter().for_each(|member| member.hints().given_now(call.keys()));
+            self.away.iter().for_each(|member| member.hints().given_now(keys.clone()));
         }
     }
 }
@@ -152,6 +214,12 @@ impl DurableHints {
         HintsAhead { durable: self, away, hints, is_given: false }
     }
 
+    fn begin_to_read(&self, holder: &Member, about: &Member) -> Reading<'_> {
+        let pair = (Arc::clone(holder.name()), Arc::clone(about.name()));
+        self.read.lock().entry(pair.clone()).or_default().n_readers += 1;
+        Reading(self, pair)
+    }
+
     /// From which number on a server's hints about a node are to be read. Of another process all are: it may have come back with
     /// an older dump.
     fn upto(&self, holder: &Member, about: &Member, incarnation: u64) -> u64 {
@@ -175,7 +243,8 @@ impl DurableHints {
     fn is_known(&self, holder: &Member, about: &Member, hint: &Hint, number: u64) -> bool {
         let read = self.read.lock();
         let hints = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name())));
-        hints.is_some_and(|hints| hints.standing.get(hint).is_some_and(|known| number <= *known))
+        let is_in = |known: &HashMap<Hint, u64>| known.get(hint).is_some_and(|known| number <= *known);
+        hints.is_some_and(|hints| is_in(&hints.standing) || is_in(&hints.removed))
     }
 
     fn add(&self, holder: &Member, about: &Member, found: &[(Hint, u64)]) {
@@ -185,7 +254,10 @@ impl DurableHints {
         };
         for (hint, number) in found {
             hints.upto = hints.upto.max(*number);
-            hints.standing.insert(hint.clone(), *number);
+            let is_removed = hints.removed.get(hint).is_some_and(|removed| number <= removed);
+            if !is_removed {
+                hints.standing.insert(hint.clone(), *number);
+            }
         }
     }
 
@@ -260,6 +332,9 @@ impl DurableHints {
             if hints.standing.get(hint) == Some(number) {
                 hints.standing.remove(hint);
             }
+            if 0 < hints.n_readers {
+                hints.removed.insert(hint.clone(), *number);
+            }
         }
         if is_gone {
             hints.standing.retain(|hint, _| !matches!(hint, Hint::Since(..)));
@@ -268,6 +343,11 @@ impl DurableHints {
 }
 
 impl CopyTopology {
+    /// Returns whether this process alone knows of something that a node has missed.
+    pub(crate) fn has_ungiven_hints(&self) -> bool {
+        self.nodes.members().any(|member| member.hints().has_ungiven())
+    }
+
     /// The key of the hints about a node.
     fn hints_key(&self, about: &Member) -> Option<String> {
         self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:missed:{}", about.name()))
@@ -307,6 +387,7 @@ impl CopyEngine {
         budget: &Budget,
     ) -> Vec<Result<Value, node::Error>> {
         let topology = &*self.topology;
+        let _giving = topology.lasting.durable.giving.begin();
         let sent = topology.nodes.members().enumerate().map(async |(idx, holder)| {
             if !holder.node().is_connected() {
                 return (topology.send(idx, spec, cmd, budget).await, false);
@@ -332,9 +413,11 @@ impl CopyEngine {
     /// Gives the other servers the hints that stand in the memory of this process alone. What cannot be given now, is given
     /// later by whoever watches over the nodes: no write fails for it.
     pub(crate) async fn give_hints(&self, budget: &Budget) {
-        if self.topology.nodes.members().any(|member| member.hints().has_ungiven()) {
-            // Boxed, for it is rare.
-            budget.limit(self.give_all_hints().boxed()).await;
+        if self.topology.has_ungiven_hints() {
+            let copy = Self { topology: Arc::clone(&self.topology), supervisor: None, deadline: None };
+            // It goes on though the call is dropped: of what was given the number must be heard.
+            let given = tokio::spawn(async move { copy.give_all_hints().await });
+            let _in_time_or_not = budget.limit(given).await;
         }
     }
 
@@ -352,6 +435,7 @@ impl CopyEngine {
                 return;
             }
             let missed = &missed;
+            let giving = self.topology.lasting.durable.giving.begin();
             let given = self.holders(about).map(async |holder| {
                 let give = self.topology.give(holder, about, missed)?;
                 Some((holder, holder.writer().send(&give).await))
@@ -366,6 +450,7 @@ impl CopyEngine {
                     Err(error) => self.tell_ungiven(about, &error),
                 }
             }
+            drop(giving);
             if !is_any_given {
                 return;
             }
@@ -431,6 +516,7 @@ impl CopyEngine {
         let incarnation = holder.node().incarnation();
         // Also one whose marker is just being looked at.
         let process = holder.node().fenced(&Fence::open_to(incarnation));
+        let _reading = self.topology.lasting.durable.begin_to_read(holder, about);
         loop {
             let upto = self.topology.lasting.durable.upto(holder, about, incarnation);
             let mut read = redis::cmd("ZRANGEBYSCORE");
@@ -449,6 +535,9 @@ impl CopyEngine {
             // Another process may have answered.
             if found.is_empty() || holder.node().incarnation() != incarnation {
                 return;
+            }
+            if !found.is_empty() {
+                self.topology.lasting.durable.giving.settle().await;
             }
             let (n_found, void) = (found.len(), about.void_upto(holder));
             found.retain(|(hint, number)| void < *number || matches!(hint, Hint::Since(..)));
@@ -541,10 +630,24 @@ fn read_number(value: &Value) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use redisdb_node::NodeConfig;
 
     use super::*;
     use crate::event::Events;
+
+    #[tokio::test]
+    async fn what_was_read_waits_for_what_is_being_given_and_not_for_later_ones() {
+        let giving = Giving::default();
+        giving.settle().await;
+        let first = giving.begin();
+        let mut settled = Box::pin(giving.settle());
+        assert!((&mut settled).now_or_never().is_none());
+        let _second = giving.begin();
+        drop(first);
+        settled.await;
+        assert!(giving.settle().now_or_never().is_none());
+    }
 
     #[test]
     fn hints_are_read_as_they_were_written_in_either_protocol() {
@@ -586,9 +689,17 @@ mod tests {
         assert_eq!(hints.served(&a, &b), [(key("x"), 8)]);
         hints.forget(&a, &b, &[(key("x"), 8)], true);
         assert_eq!((hints.served(&a, &b), hints.first(&a, &b)), (Vec::new(), None));
+        let reading = hints.begin_to_read(&a, &b);
+        hints.add(&a, &b, &[(key("q"), 10)]);
+        hints.forget(&a, &b, &[(key("q"), 10)], false);
+        assert!(hints.is_known(&a, &b, &key("q"), 10), "it may have been read before it was removed");
+        hints.add(&a, &b, &[(key("q"), 10)]);
+        assert_eq!(hints.served(&a, &b), []);
+        drop(reading);
+        assert!(!hints.is_known(&a, &b, &key("q"), 10));
         hints.gave(&a, &b, &[key("z"), key("zz")], &Value::Int(20));
         assert!(hints.is_known(&a, &b, &key("zz"), 21), "what this process gave it need not be told");
-        assert_eq!(hints.upto(&a, &b, 0), 8, "others may have given some before");
+        assert_eq!(hints.upto(&a, &b, 0), 10, "others may have given some before");
         b.hints().record_hint([b"z".as_slice(), b"zz"].into_iter());
         b.learn_void(&BTreeMap::from([("a".to_owned(), 20)]));
         let mut void = hints.take_void(&b);

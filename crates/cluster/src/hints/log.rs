@@ -413,6 +413,12 @@ impl HintLog {
     pub(crate) fn forget(&self, key: &[u8], number: u64) {
         let mut held = self.held();
         held.missed.forget(key, number);
+        if !held.missed.contains(key) {
+            // Nor need anybody else be told.
+            let last = held.ungiven.last();
+            held.ungiven.forget(key, last);
+            self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
+        }
         held.tidy_learned();
         self.n_keys.store(held.missed.len(), Ordering::Release);
     }
@@ -579,6 +585,9 @@ mod tests {
         assert!(hints.has_ungiven() && hints.ungiven(9).0[0].0 == b"b");
         hints.given_now(key("b"));
         assert!(!hints.has_ungiven());
+        hints.record_hint(key("c"));
+        hints.forget(b"c", hints.last_missed());
+        assert!(!hints.has_ungiven(), "it was brought over before anybody was told");
         hints.record_hint(std::iter::empty());
         let (_, flood) = hints.ungiven(9);
         hints.record_hint(std::iter::empty());
