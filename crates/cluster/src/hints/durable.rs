@@ -151,6 +151,8 @@ struct ReadHints {
     /// The highest number that was read.
     upto: u64,
     standing: HashMap<Hint, u64>,
+    /// What stood on the process before.
+    before: HashMap<Hint, u64>,
     /// How often they are being read at this moment, and what was removed meanwhile: it may be on its way here still.
     n_readers: usize,
     removed: HashMap<Hint, u64>,
@@ -227,6 +229,8 @@ impl DurableHints {
         let hints = read.entry((Arc::clone(holder.name()), Arc::clone(about.name()))).or_default();
         if hints.incarnation != incarnation {
             (hints.incarnation, hints.upto) = (incarnation, 0);
+            // What that process holds may be older.
+            hints.before = std::mem::take(&mut hints.standing);
         }
         hints.upto
     }
@@ -237,14 +241,18 @@ impl DurableHints {
         let mut read = self.read.lock();
         let hints = read.entry((Arc::clone(holder.name()), Arc::clone(about.name()))).or_default();
         let numbers = u64::try_from(*number).unwrap_or_default()..;
-        hints.standing.extend(given.iter().cloned().zip(numbers));
+        for (hint, number) in given.iter().zip(numbers) {
+            // Answers to two calls may be heard in either order.
+            let known = hints.standing.entry(hint.clone()).or_default();
+            *known = (*known).max(number);
+        }
     }
 
     fn is_known(&self, holder: &Member, about: &Member, hint: &Hint, number: u64) -> bool {
         let read = self.read.lock();
         let hints = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name())));
         let is_in = |known: &HashMap<Hint, u64>| known.get(hint).is_some_and(|known| number <= *known);
-        hints.is_some_and(|hints| is_in(&hints.standing) || is_in(&hints.removed))
+        hints.is_some_and(|hints| is_in(&hints.standing) || is_in(&hints.removed) || is_in(&hints.before))
     }
 
     fn add(&self, holder: &Member, about: &Member, found: &[(Hint, u64)]) {
@@ -256,7 +264,8 @@ impl DurableHints {
             hints.upto = hints.upto.max(*number);
             let is_removed = hints.removed.get(hint).is_some_and(|removed| number <= removed);
             if !is_removed {
-                hints.standing.insert(hint.clone(), *number);
+                let known = hints.standing.entry(hint.clone()).or_default();
+                *known = (*known).max(*number);
             }
         }
     }
@@ -698,8 +707,10 @@ mod tests {
         drop(reading);
         assert!(!hints.is_known(&a, &b, &key("q"), 10));
         hints.gave(&a, &b, &[key("z"), key("zz")], &Value::Int(20));
+        hints.gave(&a, &b, &[key("zz")], &Value::Int(19));
+        hints.add(&a, &b, &[(key("zz"), 18)]);
         assert!(hints.is_known(&a, &b, &key("zz"), 21), "what this process gave it need not be told");
-        assert_eq!(hints.upto(&a, &b, 0), 10, "others may have given some before");
+        assert_eq!(hints.upto(&a, &b, 0), 18, "others may have given some before");
         b.hints().record_hint([b"z".as_slice(), b"zz"].into_iter());
         b.learn_void(&BTreeMap::from([("a".to_owned(), 20)]));
         let mut void = hints.take_void(&b);
@@ -710,7 +721,9 @@ mod tests {
         hints.add(&c, &b, &[(key("zz"), 9)]);
         b.learn_void(&BTreeMap::from([("a".to_owned(), 30)]));
         assert_eq!(hints.take_void(&b), [b""; 0], "somebody else still says so");
+        hints.gave(&a, &b, &[key("zzz")], &Value::Int(39));
         assert_eq!(hints.upto(&a, &b, 1), 0, "another process is read from the beginning");
+        assert!(hints.is_known(&a, &b, &key("zzz"), 39), "and what is found there may be known");
         assert_eq!(hints.served(&a, &b), []);
         hints.add(&a, &b, &[(key("w"), 40)]);
         let under_way = [hints.begin(vec![&b], vec![key("w")]), hints.begin(vec![&b], vec![key("w")])];
