@@ -18,7 +18,7 @@ use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::error::TooFewReplies;
-use crate::hints::durable::HintsAhead;
+use crate::hints::book::HintsAhead;
 use crate::plan::Plan;
 use crate::plan::Planner;
 use crate::plan::context::Context;

@@ -6,13 +6,9 @@
 //! goes on from there, and a hint that was given once more is not removed with the one before.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::collections::HashMap;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use parking_lot::Mutex;
 use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
@@ -20,13 +16,14 @@ use redisdb_node::command;
 use redisdb_node::command::Spec;
 use redisdb_node::plumbing::Fence;
 use redisdb_node::plumbing::given_up;
-use tokio::sync::Notify;
 
 use crate::call::Call;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
+use crate::hints::book::Hint;
+use crate::hints::book::HintsAhead;
 use crate::hints::key_log::MOST_KEYS;
 
 /// So many hints are read at once.
@@ -34,8 +31,9 @@ const PAGE: usize = 5_000;
 /// So many are given or removed by one script.
 const BATCH: usize = 1_000;
 
-/// Gives hints to a server: how many it may hold, the number up to which they are void, the first one of a set, and the others. Where they are too many, one that
-/// says "all" takes their place. Returns the number that those have which are given next to it, each one more.
+/// Gives hints to a server: how many it may hold, the number up to which they are void, the first one of a set, and the others.
+/// Where they are too many, one that says "all" takes their place. Returns the number of the first of the others; each next
+/// one has one more.
 const GIVE: &str = "\
 local top = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
 local now = redis.call('TIME')
@@ -59,297 +57,6 @@ end
 local left = redis.call('ZRANGE', KEYS[1], 0, 1)
 if #left == 1 and left[1] == ARGV[1] then redis.call('UNLINK', KEYS[1]) end
 return #left";
-
-/// What one hint says.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Hint {
-    /// Since this epoch the set tells all that the node has missed of what this process of the server took: the first hint of
-    /// each set.
-    Since(u64, String),
-    /// The node has missed a write of this key.
-    Key(Vec<u8>),
-    /// The node may have missed any write.
-    All,
-}
-
-impl Hint {
-    fn text(&self) -> Vec<u8> {
-        match self {
-            Self::Since(epoch, process) => format!("s{epoch}:{process}").into_bytes(),
-            Self::Key(key) => [b"k", key.as_slice()].concat(),
-            Self::All => b"a".to_vec(),
-        }
-    }
-
-    fn read(text: &[u8]) -> Self {
-        let since = |text: &[u8]| {
-            let (epoch, process) = std::str::from_utf8(text).ok()?.split_once(':')?;
-            Some(Self::Since(epoch.parse().ok()?, process.to_owned()))
-        };
-        match text.split_first() {
-            Some((b'k', key)) => Self::Key(key.to_vec()),
-            Some((b's', text)) if let Some(since) = since(text) => since,
-            // What a later version may write is not understood, so it may be anything.
-            _ => Self::All,
-        }
-    }
-}
-
-/// The hints that this process has read on the servers.
-#[derive(Debug, Default)]
-pub(crate) struct DurableHints {
-    read: Mutex<HashMap<(Arc<str>, Arc<str>), ReadHints>>,
-    /// The hints that were given before their write, which is under way; how often.
-    ahead: Mutex<HashMap<Hint, usize>>,
-    giving: Giving,
-}
-
-/// The hints that are just being given. What is read meanwhile may be one of them, and is known only when its number is.
-#[derive(Debug, Default)]
-struct Giving {
-    under_way: Mutex<(u64, BTreeSet<u64>)>,
-    ended: Notify,
-}
-
-/// That some hints are being given.
-struct Given<'a>(&'a Giving, u64);
-
-impl Giving {
-    fn begin(&self) -> Given<'_> {
-        let mut under_way = self.under_way.lock();
-        under_way.0 += 1;
-        let number = under_way.0;
-        under_way.1.insert(number);
-        Given(self, number)
-    }
-
-    /// Waits until those have been given that are being given now.
-    async fn settle(&self) {
-        let last = self.under_way.lock().0;
-        loop {
-            let ended = self.ended.notified();
-            if self.under_way.lock().1.first().is_none_or(|first| last < *first) {
-                return;
-            }
-            ended.await;
-        }
-    }
-}
-
-impl Drop for Given<'_> {
-    fn drop(&mut self) {
-        self.0.under_way.lock().1.remove(&self.1);
-        self.0.ended.notify_waiters();
-    }
-}
-
-/// The hints that one server holds about one node, as far as they were read.
-#[derive(Debug, Default)]
-struct ReadHints {
-    /// The process of the server that was read.
-    incarnation: u64,
-    /// The highest number that was read.
-    upto: u64,
-    standing: HashMap<Hint, u64>,
-    /// What stood on the process before.
-    before: HashMap<Hint, u64>,
-    /// How often they are being read at this moment, and what was removed meanwhile: it may be on its way here still.
-    n_readers: usize,
-    removed: HashMap<Hint, u64>,
-}
-
-/// That the hints of one server about one node are being read.
-struct Reading<'a>(&'a DurableHints, (Arc<str>, Arc<str>));
-
-impl Drop for Reading<'_> {
-    fn drop(&mut self) {
-        let mut read = self.0.read.lock();
-        let Some(hints) = read.get_mut(&self.1) else { return };
-        hints.n_readers -= 1;
-        if hints.n_readers == 0 {
-            hints.removed.clear();
-        }
-    }
-}
-
-/// What the servers are given before a write, because nodes are away that will miss it.
-pub(crate) struct HintsAhead<'a> {
-    durable: &'a DurableHints,
-    away: Vec<&'a Member>,
-    hints: Vec<Hint>,
-    /// Whether a server has taken them all.
-    is_given: bool,
-}
-
-impl HintsAhead<'_> {
-    /// The write has been judged, and what the nodes missed is recorded: of what was given already, nothing is given again.
-    pub(crate) fn are_recorded(&self) {
-        let keys = self.hints.iter().filter_map(|hint| match hint {
-            Hint::Key(key) => Some(key.as_slice()),
-            _ => None,
-        });
-        if self.is_given {
-            self.away.iter().for_each(|member| member.hints().given_now(keys.clone()));
-        }
-    }
-}
-
-impl Drop for HintsAhead<'_> {
-    fn drop(&mut self) {
-        let mut ahead = self.durable.ahead.lock();
-        for hint in &self.hints {
-            if let Some(n) = ahead.get_mut(hint).filter(|n| 1 < **n) {
-                *n -= 1;
-            } else {
-                ahead.remove(hint);
-            }
-        }
-    }
-}
-
-impl DurableHints {
-    /// What is known of these hints is recorded when their write has ended, and until then they have not served their purpose.
-    fn begin<'a>(&'a self, away: Vec<&'a Member>, hints: Vec<Hint>) -> HintsAhead<'a> {
-        let mut ahead = self.ahead.lock();
-        hints.iter().for_each(|hint| *ahead.entry(hint.clone()).or_default() += 1);
-        drop(ahead);
-        HintsAhead { durable: self, away, hints, is_given: false }
-    }
-
-    fn begin_to_read(&self, holder: &Member, about: &Member) -> Reading<'_> {
-        let pair = (Arc::clone(holder.name()), Arc::clone(about.name()));
-        self.read.lock().entry(pair.clone()).or_default().n_readers += 1;
-        Reading(self, pair)
-    }
-
-    /// From which number on a server's hints about a node are to be read. Of another process all are: it may have come back with
-    /// an older dump.
-    fn upto(&self, holder: &Member, about: &Member, incarnation: u64) -> u64 {
-        let mut read = self.read.lock();
-        let hints = read.entry((Arc::clone(holder.name()), Arc::clone(about.name()))).or_default();
-        if hints.incarnation != incarnation {
-            (hints.incarnation, hints.upto) = (incarnation, 0);
-            // What that process holds may be older.
-            hints.before = std::mem::take(&mut hints.standing);
-        }
-        hints.upto
-    }
-
-    /// This process has given these: it need not be told what they say, which it remembers or has brought over by then.
-    fn gave(&self, holder: &Member, about: &Member, given: &[Hint], number: &Value) {
-        let Value::Int(number) = number else { return };
-        let mut read = self.read.lock();
-        let hints = read.entry((Arc::clone(holder.name()), Arc::clone(about.name()))).or_default();
-        let numbers = u64::try_from(*number).unwrap_or_default()..;
-        for (hint, number) in given.iter().zip(numbers) {
-            // Answers to two calls may be heard in either order.
-            let known = hints.standing.entry(hint.clone()).or_default();
-            *known = (*known).max(number);
-        }
-    }
-
-    fn is_known(&self, holder: &Member, about: &Member, hint: &Hint, number: u64) -> bool {
-        let read = self.read.lock();
-        let hints = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name())));
-        let is_in = |known: &HashMap<Hint, u64>| known.get(hint).is_some_and(|known| number <= *known);
-        hints.is_some_and(|hints| is_in(&hints.standing) || is_in(&hints.removed) || is_in(&hints.before))
-    }
-
-    fn add(&self, holder: &Member, about: &Member, found: &[(Hint, u64)]) {
-        let mut read = self.read.lock();
-        let Some(hints) = read.get_mut(&(Arc::clone(holder.name()), Arc::clone(about.name()))) else {
-            return;
-        };
-        for (hint, number) in found {
-            hints.upto = hints.upto.max(*number);
-            let is_removed = hints.removed.get(hint).is_some_and(|removed| number <= removed);
-            if !is_removed {
-                let known = hints.standing.entry(hint.clone()).or_default();
-                *known = (*known).max(*number);
-            }
-        }
-    }
-
-    /// The keys of the hints about a node that others have found to have served their purpose: nothing is known any more that
-    /// says so of them.
-    pub(crate) fn take_void(&self, about: &Member) -> Vec<Vec<u8>> {
-        let mut read = self.read.lock();
-        let mut void = HashSet::new();
-        let of_it = |(_, name): &&(Arc<str>, Arc<str>)| name == about.name();
-        let of_it: Vec<(Arc<str>, Arc<str>)> = read.keys().filter(of_it).cloned().collect();
-        for pair in &of_it {
-            let upto = about.void_upto_of(&pair.0);
-            let Some(hints) = read.get_mut(pair).filter(|_| 0 < upto) else { continue };
-            hints.standing.retain(|hint, number| {
-                let is_void = *number <= upto && !matches!(hint, Hint::Since(..));
-                if is_void {
-                    void.insert(hint.clone());
-                }
-                !is_void
-            });
-        }
-        let stands = |hint: &Hint| {
-            of_it.iter().any(|pair| read.get(pair).is_some_and(|hints| hints.standing.contains_key(hint)))
-        };
-        let void = void.into_iter().filter(|hint| !stands(hint));
-        void.filter_map(|hint| if let Hint::Key(key) = hint { Some(key) } else { None }).collect()
-    }
-
-    /// The hints of a server about a node that have served their purpose.
-    fn served(&self, holder: &Member, about: &Member) -> Vec<(Hint, u64)> {
-        let read = self.read.lock();
-        let Some(hints) = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name()))) else {
-            return Vec::new();
-        };
-        let is_served = |hint: &Hint| match hint {
-            Hint::Key(key) => about.has_memory() && !about.hints().has_missed_of(key),
-            Hint::All => about.has_memory(),
-            Hint::Since(..) => false,
-        };
-        let ahead = self.ahead.lock();
-        let served = hints.standing.iter().filter(|(hint, _)| is_served(hint) && !ahead.contains_key(*hint));
-        served.map(|(hint, number)| (hint.clone(), *number)).collect()
-    }
-
-    /// Up to which number the hints of a server about a node have all served their purpose; `None` if there are none.
-    fn served_upto(&self, holder: &Member, about: &Member) -> Option<u64> {
-        let served: HashSet<Hint> = self.served(holder, about).into_iter().map(|(hint, _)| hint).collect();
-        let read = self.read.lock();
-        let hints = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name())))?;
-        let numbers = |is_served: bool| {
-            let hints = hints.standing.iter().filter(|(hint, _)| !matches!(hint, Hint::Since(..)));
-            hints.filter(move |(hint, _)| served.contains(hint) == is_served).map(|(_, number)| *number)
-        };
-        let (last, first_left) = (numbers.clone()(true).max()?, numbers(false).min());
-        Some(first_left.map_or(last, |left| last.min(left.saturating_sub(1))))
-    }
-
-    /// The first hint of a server's set about a node, if it has one.
-    fn first(&self, holder: &Member, about: &Member) -> Option<Hint> {
-        let read = self.read.lock();
-        let hints = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name())))?;
-        hints.standing.keys().find(|hint| matches!(hint, Hint::Since(..))).cloned()
-    }
-
-    /// These are removed; or, if the set is gone, all are.
-    fn forget(&self, holder: &Member, about: &Member, removed: &[(Hint, u64)], is_gone: bool) {
-        let mut read = self.read.lock();
-        let Some(hints) = read.get_mut(&(Arc::clone(holder.name()), Arc::clone(about.name()))) else {
-            return;
-        };
-        for (hint, number) in removed {
-            if hints.standing.get(hint) == Some(number) {
-                hints.standing.remove(hint);
-            }
-            if 0 < hints.n_readers {
-                hints.removed.insert(hint.clone(), *number);
-            }
-        }
-        if is_gone {
-            hints.standing.retain(|hint, _| !matches!(hint, Hint::Since(..)));
-        }
-    }
-}
 
 impl CopyTopology {
     /// Returns whether this process alone knows of something that a node has missed.
@@ -639,24 +346,7 @@ fn read_number(value: &Value) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-    use redisdb_node::NodeConfig;
-
     use super::*;
-    use crate::event::Events;
-
-    #[tokio::test]
-    async fn what_was_read_waits_for_what_is_being_given_and_not_for_later_ones() {
-        let giving = Giving::default();
-        giving.settle().await;
-        let first = giving.begin();
-        let mut settled = Box::pin(giving.settle());
-        assert!((&mut settled).now_or_never().is_none());
-        let _second = giving.begin();
-        drop(first);
-        settled.await;
-        assert!(giving.settle().now_or_never().is_none());
-    }
 
     #[test]
     fn hints_are_read_as_they_were_written_in_either_protocol() {
@@ -678,59 +368,5 @@ mod tests {
         ];
         assert_eq!((read_page(&flat), read_page(&pairs)), (read.to_vec(), read.to_vec()));
         assert_eq!(read_page(&Value::Nil), []);
-    }
-
-    #[test]
-    fn a_hint_has_served_its_purpose_when_its_key_is_not_missed_and_not_if_it_was_given_once_more() {
-        let member = |name: &str| {
-            Member::new(NodeConfig::new("redis://h").unwrap().with_name(name), &Events::default())
-        };
-        let (a, b, c, hints) = (member("a"), member("b"), member("c"), DurableHints::default());
-        let key = |key: &str| Hint::Key(key.into());
-        assert_eq!(hints.upto(&a, &b, 0), 0);
-        hints.add(&a, &b, &[(Hint::Since(1, String::new()), 5), (key("x"), 6), (key("y"), 7)]);
-        b.hints().record_hint(std::iter::once(b"y".as_slice()));
-        assert_eq!((hints.upto(&a, &b, 0), hints.first(&a, &b)), (7, Some(Hint::Since(1, String::new()))));
-        assert_eq!(hints.served(&a, &b), [(key("x"), 6)]);
-        hints.add(&a, &b, &[(key("x"), 8)]);
-        assert!(hints.is_known(&a, &b, &key("x"), 8) && !hints.is_known(&a, &b, &key("x"), 9));
-        hints.forget(&a, &b, &[(key("x"), 6)], false);
-        assert_eq!(hints.served(&a, &b), [(key("x"), 8)]);
-        hints.forget(&a, &b, &[(key("x"), 8)], true);
-        assert_eq!((hints.served(&a, &b), hints.first(&a, &b)), (Vec::new(), None));
-        let reading = hints.begin_to_read(&a, &b);
-        hints.add(&a, &b, &[(key("q"), 10)]);
-        hints.forget(&a, &b, &[(key("q"), 10)], false);
-        assert!(hints.is_known(&a, &b, &key("q"), 10), "it may have been read before it was removed");
-        hints.add(&a, &b, &[(key("q"), 10)]);
-        assert_eq!(hints.served(&a, &b), []);
-        drop(reading);
-        assert!(!hints.is_known(&a, &b, &key("q"), 10));
-        hints.gave(&a, &b, &[key("z"), key("zz")], &Value::Int(20));
-        hints.gave(&a, &b, &[key("zz")], &Value::Int(19));
-        hints.add(&a, &b, &[(key("zz"), 18)]);
-        assert!(hints.is_known(&a, &b, &key("zz"), 21), "what this process gave it need not be told");
-        assert_eq!(hints.upto(&a, &b, 0), 18, "others may have given some before");
-        b.hints().record_hint([b"z".as_slice(), b"zz"].into_iter());
-        b.learn_void(&BTreeMap::from([("a".to_owned(), 20)]));
-        let mut void = hints.take_void(&b);
-        void.sort();
-        assert_eq!(void, [b"y", b"z"], "another process has found them brought over");
-        assert_eq!(hints.take_void(&b), [b""; 0]);
-        assert_eq!(hints.upto(&c, &b, 0), 0);
-        hints.add(&c, &b, &[(key("zz"), 9)]);
-        b.learn_void(&BTreeMap::from([("a".to_owned(), 30)]));
-        assert_eq!(hints.take_void(&b), [b""; 0], "somebody else still says so");
-        hints.gave(&a, &b, &[key("zzz")], &Value::Int(39));
-        assert_eq!(hints.upto(&a, &b, 1), 0, "another process is read from the beginning");
-        assert!(hints.is_known(&a, &b, &key("zzz"), 39), "and what is found there may be known");
-        assert_eq!(hints.served(&a, &b), []);
-        hints.add(&a, &b, &[(key("w"), 40)]);
-        let under_way = [hints.begin(vec![&b], vec![key("w")]), hints.begin(vec![&b], vec![key("w")])];
-        for ahead in under_way {
-            assert_eq!(hints.served(&a, &b), [], "its write is under way");
-            drop(ahead);
-        }
-        assert_eq!(hints.served(&a, &b), [(key("w"), 40)]);
     }
 }

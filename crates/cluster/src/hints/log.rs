@@ -32,9 +32,9 @@ pub(crate) struct HintLog {
     pub(super) fence: Fence,
     pub(super) n_keys: AtomicUsize,
     /// Whether what is recorded is to be given to the other servers too, as hints that outlive this process ..
-    is_shared: AtomicBool,
+    pub(super) is_shared: AtomicBool,
     /// .. and how much of it was not yet.
-    n_ungiven: AtomicUsize,
+    pub(super) n_ungiven: AtomicUsize,
     /// How many batches of keys have begun to be copied to the node, and how many of them have been.
     pub(super) batches_started: AtomicU64,
     pub(super) batches_ended: AtomicU64,
@@ -65,22 +65,22 @@ pub(super) struct Keys {
     /// The missed keys of which only others know that the node missed them, each with what a repair saw when it looked last.
     learned: HashMap<Vec<u8>, Option<Seen>>,
     /// What was missed and not given to the other servers yet; of all, as which flood.
-    ungiven: KeyLog,
-    ungiven_flood: Option<u64>,
+    pub(super) ungiven: KeyLog,
+    pub(super) ungiven_flood: Option<u64>,
     /// The hashes of the keys of the last batches that were copied.
     pub(super) batches: VecDeque<HashSet<u64>>,
 }
 
 impl Keys {
     /// Drops what was learned of keys that are not missed any more, once that is most of it.
-    fn tidy_learned(&mut self) {
+    pub(super) fn tidy_learned(&mut self) {
         if self.missed.len() * 2 < self.learned.len() || self.missed.is_empty() {
             let Self { missed, learned, .. } = self;
             learned.retain(|key, _| missed.contains(key));
         }
     }
 
-    fn n_ungiven(&self) -> usize {
+    pub(super) fn n_ungiven(&self) -> usize {
         self.ungiven.len() + usize::from(self.ungiven_flood.is_some())
     }
 }
@@ -193,42 +193,6 @@ impl HintLog {
         self.n_keys.store(held.missed.len(), Ordering::Release);
         self.turn(held, if is_flooded { Observation::Flooded } else { Observation::Missed });
         is_flooded
-    }
-
-    /// From now on what is recorded is to be given to the other servers too.
-    pub(crate) fn share(&self) {
-        self.is_shared.store(true, Ordering::Release);
-    }
-
-    /// Returns whether anything is recorded that the other servers were not given.
-    pub(crate) fn has_ungiven(&self) -> bool {
-        0 < self.n_ungiven.load(Ordering::Acquire)
-    }
-
-    /// Up to so many keys that the other servers were not given, each with its number; and the number of the flood, if they
-    /// are to be told that all was missed.
-    pub(crate) fn ungiven(&self, most: usize) -> (Vec<(Vec<u8>, u64)>, Option<u64>) {
-        let held = self.held();
-        let keys = held.ungiven.iter().take(most).map(|(key, number)| (key.to_vec(), number));
-        (keys.collect(), held.ungiven_flood)
-    }
-
-    /// The other servers have just been given these keys.
-    pub(crate) fn given_now<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
-        let mut held = self.held();
-        let last = held.ungiven.last();
-        keys.for_each(|key| held.ungiven.forget(key, last));
-        self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
-    }
-
-    /// The other servers were given these, or that all was missed, or both.
-    pub(crate) fn given(&self, keys: &[(Vec<u8>, u64)], flood: Option<u64>) {
-        let mut held = self.held();
-        keys.iter().for_each(|(key, number)| held.ungiven.forget(key, *number));
-        if held.ungiven_flood == flood {
-            held.ungiven_flood = None;
-        }
-        self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
     }
 
     /// Records what was seen of the node.
@@ -419,19 +383,6 @@ impl HintLog {
             held.ungiven.forget(key, last);
             self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
         }
-        held.tidy_learned();
-        self.n_keys.store(held.missed.len(), Ordering::Release);
-    }
-
-    /// Forgets a key that another process has found to be the same as on a node in sync, unless this process has a hint of it that
-    /// nobody was given yet.
-    pub(crate) fn forget_given(&self, key: &[u8]) {
-        let mut held = self.held();
-        if held.ungiven.contains(key) || held.ungiven_flood.is_some() {
-            return;
-        }
-        let last = held.missed.last();
-        held.missed.forget(key, last);
         held.tidy_learned();
         self.n_keys.store(held.missed.len(), Ordering::Release);
     }

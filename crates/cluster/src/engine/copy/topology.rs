@@ -20,7 +20,7 @@ use crate::engine::replace::Turn;
 use crate::engine::replace::members;
 use crate::error::Error;
 use crate::event::Events;
-use crate::hints::durable::DurableHints;
+use crate::hints::book::DurableHints;
 use crate::membership::marker::Beat;
 use crate::plan::Plan;
 use crate::plan::Planner;

@@ -1,0 +1,56 @@
+//! What a hint log has recorded and the other servers were not told yet.
+
+use std::sync::atomic::Ordering;
+
+use crate::hints::log::HintLog;
+
+impl HintLog {
+    /// From now on what is recorded is to be given to the other servers too.
+    pub(crate) fn share(&self) {
+        self.is_shared.store(true, Ordering::Release);
+    }
+
+    /// Returns whether anything is recorded that the other servers were not given.
+    pub(crate) fn has_ungiven(&self) -> bool {
+        0 < self.n_ungiven.load(Ordering::Acquire)
+    }
+
+    /// Up to so many keys that the other servers were not given, each with its number; and the number of the flood, if they
+    /// are to be told that all was missed.
+    pub(crate) fn ungiven(&self, most: usize) -> (Vec<(Vec<u8>, u64)>, Option<u64>) {
+        let held = self.held();
+        let keys = held.ungiven.iter().take(most).map(|(key, number)| (key.to_vec(), number));
+        (keys.collect(), held.ungiven_flood)
+    }
+
+    /// The other servers have just been given these keys.
+    pub(crate) fn given_now<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        let mut held = self.held();
+        let last = held.ungiven.last();
+        keys.for_each(|key| held.ungiven.forget(key, last));
+        self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
+    }
+
+    /// The other servers were given these, or that all was missed, or both.
+    pub(crate) fn given(&self, keys: &[(Vec<u8>, u64)], flood: Option<u64>) {
+        let mut held = self.held();
+        keys.iter().for_each(|(key, number)| held.ungiven.forget(key, *number));
+        if held.ungiven_flood == flood {
+            held.ungiven_flood = None;
+        }
+        self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
+    }
+
+    /// Forgets a key that another process has found to be the same as on a node in sync, unless this process has a hint of it that
+    /// nobody was given yet.
+    pub(crate) fn forget_given(&self, key: &[u8]) {
+        let mut held = self.held();
+        if held.ungiven.contains(key) || held.ungiven_flood.is_some() {
+            return;
+        }
+        let last = held.missed.last();
+        held.missed.forget(key, last);
+        held.tidy_learned();
+        self.n_keys.store(held.missed.len(), Ordering::Release);
+    }
+}
