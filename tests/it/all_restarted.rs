@@ -222,6 +222,23 @@ async fn what_a_server_is_known_to_have_missed_is_not_read_from_it_after_all_wer
 }
 
 #[tokio::test]
+async fn servers_that_all_came_back_empty_are_used_again() {
+    for identity in IDENTITIES {
+        let mut servers = Servers::start(3).unwrap();
+        let copy = process(&servers.urls(), identity).connect().await.unwrap();
+        fill(&copy).await;
+        servers.iter_mut().for_each(Server::kill);
+        servers.iter_mut().for_each(|server| server.restart(Data::Lose).unwrap());
+        eventually("it is noticed", async || !is_well(&copy)).await;
+        eventually("all are up again", async || is_well(&copy)).await;
+        assert_eq!(copy.get::<usize>(key(7)).await.unwrap(), None);
+        _ = copy.incr("n").await.unwrap();
+        assert_eq!(copy.get::<u8>("n").await.unwrap(), Some(1));
+        assert_eq!(copy.verify().run().await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
 async fn the_only_server_that_was_not_emptied_counts() {
     let mut servers = Server::builder().persistent().start_many(3).unwrap();
     let urls = servers.urls();

@@ -36,16 +36,23 @@ struct Part<'a> {
 }
 
 impl CopyTopology {
-    /// The nodes that may be right, while none is known to be: those that were restarted with their data. `None` while a node is
-    /// known to be right, though it may be away, or while one of them cannot be reached.
+    /// The nodes that may be right, while none is known to be: those that were restarted with their data, or all if all were
+    /// emptied. `None` while a node is known to be right, though it may be away, or while one of them cannot be reached.
     pub(crate) fn restarted(&self) -> Option<Vec<usize>> {
         let members = || self.nodes.members().enumerate();
-        let may_be_right = |member: &Member| !member.hints().is_flooded() && !member.was_emptied();
-        let restarted: Vec<usize> =
-            members().filter(|(_, member)| may_be_right(member)).map(|(idx, _)| idx).collect();
-        let nobody_is_right = members().all(|(_, member)| !member.hints().is_whole() && !member.has_joined());
+        if members().any(|(_, member)| member.hints().is_whole()) {
+            return None;
+        }
+        let of = |is_one: fn(&Member) -> bool| -> Vec<usize> {
+            members().filter(|(_, member)| is_one(member)).map(|(idx, _)| idx).collect()
+        };
+        let with_data = of(|member| !member.hints().is_flooded() && !member.was_emptied());
+        let restarted = match with_data.is_empty() {
+            true => of(|member| !member.hints().is_flooded()),
+            false => with_data,
+        };
         let are_there = restarted.iter().all(|idx| self.nodes.at(*idx).is_connected());
-        (nobody_is_right && are_there && !restarted.is_empty()).then_some(restarted)
+        (are_there && !restarted.is_empty()).then_some(restarted)
     }
 }
 
