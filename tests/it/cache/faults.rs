@@ -71,11 +71,15 @@ async fn that_no_node_of_a_copy_is_in_sync_is_no_refusal_of_the_command() {
     let (mut servers, copy) = redisdb_tests::copy().await;
     let cache = Cache::builder(copy.clone()).prefix("shop").build().unwrap();
     cache.set("k", &1).await.unwrap();
+    let own = copy.on_node("b").unwrap().clone();
+    let keys: Vec<String> = own.keys("*").await.unwrap();
     for idx in 0..3 {
         servers[idx].restart(Data::Lose).unwrap();
         let node = copy.nodes().nth(idx).unwrap();
         eventually("it is back", async || node.ready().await.is_ok() && node.incarnation() == 1).await;
     }
+    // What all hold alike would be read: here they do not.
+    own.set(&keys[0], "something else").await.unwrap();
     let error = cache.get::<u8>("k").await.unwrap_err();
     assert!(matches!(error.store(), Some(redisdb::Error::Unavailable(_))), "{error}");
     assert!(!error.is_unsupported() && !error.may_have_executed(), "{error}");
