@@ -238,7 +238,7 @@ fn hung(circumstances: &Circumstances, key: &str, by: usize, start: u64, end: Op
     let key = key.to_owned();
     let found =
         Found { breach: Breach::Hung, key, element: String::new(), at: start, by: Some(by), since: end };
-    (circumstances.patience + excused < end - start).then_some(found)
+    (circumstances.patience + excused < end.saturating_sub(start)).then_some(found)
 }
 
 /// What of a key is lost, or was written by nobody, on all servers in the end.
