@@ -197,7 +197,9 @@ async fn that_another_process_repairs_a_node_is_said_as_what_it_is() {
     fill(&copy, 60).await;
     restart(&copy, &mut servers, 1).await;
     let b = copy.on_node("b").unwrap();
-    let lock = "__redisdb:{shop}:sync";
+    let info = b.info_with(&["server"]).await.unwrap();
+    let lock = format!("__redisdb:{{shop}}:sync:{}", info.get("server", "run_id").unwrap());
+    let lock = lock.as_str();
     b.set(lock, "another process").await.unwrap();
     let error = copy.repair("b").run().await.unwrap_err();
     assert_eq!(why(&error), Some(RepairReason::Busy), "{error}");
