@@ -331,8 +331,9 @@ mod tests {
     fn a_rest_can_be_made_shorter_and_a_pause_cannot() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         let mut soonest = |cause: ErrorKind, n: usize| {
-            (0..n)
-                .for_each(|_| breaker.refused(now, Arc::new(cause.clone()), 0.5).then_some(()).unwrap_or(()));
+            for _ in 0..n {
+                breaker.refused(now, Arc::new(cause.clone()), 0.5);
+            }
             breaker.shorten_rest();
             breaker.try_at().map(|at| (at - now).as_millis())
         };
