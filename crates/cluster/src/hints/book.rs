@@ -209,13 +209,14 @@ impl DurableHints {
         hints.is_some_and(|hints| is_in(&hints.standing) || is_in(&hints.removed) || is_in(&hints.before))
     }
 
-    pub(super) fn add(&self, holder: &Member, about: &Member, found: &[(Hint, u64)]) {
+    /// These were found up to this number; those that are void are left out.
+    pub(super) fn add(&self, holder: &Member, about: &Member, found: &[(Hint, u64)], last: u64) {
         let mut read = self.read.lock();
         let Some(hints) = read.get_mut(&(Arc::clone(holder.name()), Arc::clone(about.name()))) else {
             return;
         };
+        hints.upto = hints.upto.max(last);
         for (hint, number) in found {
-            hints.upto = hints.upto.max(*number);
             let is_removed = hints.removed.get(hint).is_some_and(|removed| number <= removed);
             if !is_removed {
                 let known = hints.standing.entry(hint.clone()).or_default();
@@ -336,27 +337,27 @@ mod tests {
         let (a, b, c, hints) = (member("a"), member("b"), member("c"), DurableHints::default());
         let key = |key: &str| Hint::Key(key.into());
         assert_eq!(hints.upto(&a, &b, 0), 0);
-        hints.add(&a, &b, &[(Hint::Since(1, String::new()), 5), (key("x"), 6), (key("y"), 7)]);
+        hints.add(&a, &b, &[(Hint::Since(1, String::new()), 5), (key("x"), 6), (key("y"), 7)], 7);
         b.hints().record_hint(std::iter::once(b"y".as_slice()));
         assert_eq!((hints.upto(&a, &b, 0), hints.first(&a, &b)), (7, Some(Hint::Since(1, String::new()))));
         assert_eq!(hints.served(&a, &b), [(key("x"), 6)]);
-        hints.add(&a, &b, &[(key("x"), 8)]);
+        hints.add(&a, &b, &[(key("x"), 8)], 8);
         assert!(hints.is_known(&a, &b, &key("x"), 8) && !hints.is_known(&a, &b, &key("x"), 9));
         hints.forget(&a, &b, &[(key("x"), 6)], false);
         assert_eq!(hints.served(&a, &b), [(key("x"), 8)]);
         hints.forget(&a, &b, &[(key("x"), 8)], true);
         assert_eq!((hints.served(&a, &b), hints.first(&a, &b)), (Vec::new(), None));
         let reading = hints.begin_to_read(&a, &b);
-        hints.add(&a, &b, &[(key("q"), 10)]);
+        hints.add(&a, &b, &[(key("q"), 10)], 10);
         hints.forget(&a, &b, &[(key("q"), 10)], false);
         assert!(hints.is_known(&a, &b, &key("q"), 10), "it may have been read before it was removed");
-        hints.add(&a, &b, &[(key("q"), 10)]);
+        hints.add(&a, &b, &[(key("q"), 10)], 10);
         assert_eq!(hints.served(&a, &b), []);
         drop(reading);
         assert!(!hints.is_known(&a, &b, &key("q"), 10));
         hints.gave(&a, &b, &[key("z"), key("zz")], &Value::Int(20));
         hints.gave(&a, &b, &[key("zz")], &Value::Int(19));
-        hints.add(&a, &b, &[(key("zz"), 18)]);
+        hints.add(&a, &b, &[(key("zz"), 18)], 18);
         assert!(hints.is_known(&a, &b, &key("zz"), 21), "what this process gave it need not be told");
         assert_eq!(hints.upto(&a, &b, 0), 18, "others may have given some before");
         b.hints().record_hint([b"z".as_slice(), b"zz"].into_iter());
@@ -366,19 +367,30 @@ mod tests {
         assert_eq!(void, [b"y", b"z"], "another process has found them brought over");
         assert_eq!(hints.take_void(&b), [b""; 0]);
         assert_eq!(hints.upto(&c, &b, 0), 0);
-        hints.add(&c, &b, &[(key("zz"), 9)]);
+        hints.add(&c, &b, &[(key("zz"), 9)], 9);
         b.learn_void(&BTreeMap::from([("a".to_owned(), 30)]));
         assert_eq!(hints.take_void(&b), [b""; 0], "somebody else still says so");
         hints.gave(&a, &b, &[key("zzz")], &Value::Int(39));
         assert_eq!(hints.upto(&a, &b, 1), 0, "another process is read from the beginning");
         assert!(hints.is_known(&a, &b, &key("zzz"), 39), "and what is found there may be known");
         assert_eq!(hints.served(&a, &b), []);
-        hints.add(&a, &b, &[(key("w"), 40)]);
+        hints.add(&a, &b, &[(key("w"), 40)], 40);
         let under_way = [hints.begin(vec![&b], vec![key("w")]), hints.begin(vec![&b], vec![key("w")])];
         for ahead in under_way {
             assert_eq!(hints.served(&a, &b), [], "its write is under way");
             drop(ahead);
         }
         assert_eq!(hints.served(&a, &b), [(key("w"), 40)]);
+    }
+
+    #[test]
+    fn a_page_of_void_hints_alone_hides_no_later_one() {
+        let member = |name: &str| {
+            Member::new(NodeConfig::new("redis://h").unwrap().with_name(name), &Events::default())
+        };
+        let (a, b, hints) = (member("a"), member("b"), DurableHints::default());
+        assert_eq!(hints.upto(&a, &b, 0), 0);
+        hints.add(&a, &b, &[], 5000);
+        assert_eq!(hints.upto(&a, &b, 0), 5000);
     }
 }

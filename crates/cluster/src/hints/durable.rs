@@ -248,13 +248,12 @@ impl CopyEngine {
                 Err(error) => return self.topology.tell_refused(&error, Some(key.as_bytes())),
             };
             let mut found = read_page(&reply);
+            let Some(last) = found.iter().map(|(_, number)| *number).max() else { return };
             // Another process may have answered.
-            if found.is_empty() || holder.node().incarnation() != incarnation {
+            if holder.node().incarnation() != incarnation {
                 return;
             }
-            if !found.is_empty() {
-                self.topology.lasting.durable.giving.settle().await;
-            }
+            self.topology.lasting.durable.giving.settle().await;
             let (n_found, void) = (found.len(), about.void_upto(holder));
             found.retain(|(hint, number)| void < *number || matches!(hint, Hint::Since(..)));
             // Before they count as read: what stands there and is not missed has served its purpose.
@@ -268,8 +267,8 @@ impl CopyEngine {
                     Hint::Since(..) => {}
                 }
             }
-            self.topology.lasting.durable.add(holder, about, &found);
-            if n_found < PAGE || found.is_empty() {
+            self.topology.lasting.durable.add(holder, about, &found, last);
+            if n_found < PAGE {
                 return;
             }
         }
