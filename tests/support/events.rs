@@ -16,9 +16,16 @@ use tracing::subscriber::DefaultGuard;
 /// each, which begins with its level.
 #[derive(Debug, Clone)]
 pub struct Events {
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+/// A subscriber that hands each event over as a line: of the modules whose path begins like this, and as grave as this level or
+/// graver.
+#[derive(Clone)]
+pub struct Teller {
     target: &'static str,
     level: Level,
-    lines: Arc<Mutex<Vec<String>>>,
+    tell: Arc<dyn Fn(String) + Send + Sync>,
 }
 
 /// While it lives, its thread listens.
@@ -30,11 +37,13 @@ pub struct Listening {
 impl Events {
     /// Listens to the modules whose path begins like this, and to what is as grave as this level or graver.
     pub fn listen(target: &'static str, level: Level) -> (Self, Listening) {
-        let events = Self { target, level, lines: Arc::default() };
+        let events = Self { lines: Arc::default() };
+        let lines = Arc::clone(&events.lines);
+        let teller = Teller::new(target, level, move |line| lines.lock().unwrap().push(line));
         // With one subscriber alone, tracing asks the thread that comes first to an event whether anybody wants it, which
         // may be another test's, without a subscriber; of two it asks each.
-        let second = Dispatch::new(events.clone());
-        let told = tracing::subscriber::set_default(events.clone());
+        let second = Dispatch::new(teller.clone());
+        let told = tracing::subscriber::set_default(teller);
         (events, Listening { _told: told, _second: second })
     }
 
@@ -44,6 +53,22 @@ impl Events {
     /// If a thread panicked while it told one.
     pub fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
+    }
+}
+
+impl Teller {
+    /// Hands lines over to this function.
+    pub fn new(target: &'static str, level: Level, tell: impl Fn(String) + Send + Sync + 'static) -> Self {
+        Self { target, level, tell: Arc::new(tell) }
+    }
+}
+
+impl fmt::Debug for Teller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Teller")
+            .field("target", &self.target)
+            .field("level", &self.level)
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,7 +86,7 @@ impl Visit for Line<'_> {
     }
 }
 
-impl tracing::Subscriber for Events {
+impl tracing::Subscriber for Teller {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
         *metadata.level() <= self.level && metadata.target().starts_with(self.target)
     }
@@ -69,7 +94,7 @@ impl tracing::Subscriber for Events {
     fn event(&self, event: &tracing::Event<'_>) {
         let mut line = event.metadata().level().to_string();
         event.record(&mut Line(&mut line));
-        self.lines.lock().unwrap().push(line);
+        (self.tell)(line);
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

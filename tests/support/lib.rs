@@ -8,6 +8,7 @@ pub use child::passes;
 mod events;
 pub use events::Events;
 pub use events::Listening;
+pub use events::Teller;
 mod hostile;
 pub use hostile::Hostile;
 pub use hostile::Says;
