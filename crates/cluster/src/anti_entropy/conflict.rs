@@ -25,11 +25,11 @@ const TOLD: usize = 1000;
 pub struct Conflict {
     /// The key.
     pub key: Vec<u8>,
-    /// What each node holds, in the order of the configuration.
+    /// The values of the nodes, in the order of the configuration.
     pub held: Vec<Held>,
 }
 
-/// What one node holds of a key in [conflict](Conflict).
+/// The value of one node for a key in [conflict](Conflict).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Held {
@@ -106,7 +106,7 @@ impl CopyEngine {
                 continue;
             }
             if told.len() == TOLD {
-                if !seen.is_empty() {
+                if self.topology.is_news("too many conflicts".to_owned()) {
                     tracing::warn!(n_conflicts = now.len(), "too many keys are in conflict to tell of each");
                 }
                 break;

@@ -8,7 +8,6 @@ use futures_util::future::Either;
 use futures_util::future::select;
 use redisdb_node::Node;
 
-use crate::anti_entropy::throttle::Throttle;
 use crate::anti_entropy::verify::Difference;
 use crate::anti_entropy::verify::Verify;
 use crate::anti_entropy::verify::differences;
@@ -20,7 +19,7 @@ use crate::error::RepairReason;
 use crate::membership::lease::Lease;
 use crate::membership::marker::Stage;
 
-/// How often the leases are kept while all keys are compared.
+/// The leases are kept this often while all keys are compared.
 const KEEP: Duration = Duration::from_secs(5);
 /// So many keys may differ where most do: the servers may be somebody else's.
 const FEW: u64 = 10;
@@ -111,7 +110,7 @@ impl CopyEngine {
         let first = parts.first().map(|part| part.process.name().to_owned()).unwrap_or_default();
         // The only one that has any data needs no comparing.
         if 1 < parts.len() {
-            let verify = Verify::new(self.clone()).paced(Throttle::of(keys_per_second));
+            let verify = Verify::new(self.clone()).keys_per_second(keys_per_second);
             let verified = match select(verify.run().boxed(), keep(leases).boxed()).await {
                 Either::Left((verified, _)) => verified?,
                 Either::Right((lost, _)) => return Err(lost),

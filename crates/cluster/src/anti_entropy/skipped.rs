@@ -111,7 +111,7 @@ impl CopyTopology {
     }
 
     /// Whether something is said for the first time.
-    fn is_news(&self, text: String) -> bool {
+    pub(crate) fn is_news(&self, text: String) -> bool {
         /// Beyond this many nothing is news.
         const MOST: usize = 1000;
         let mut told = self.lasting.told.lock();

@@ -27,7 +27,7 @@ pub(crate) enum Transferred {
     Failed(node::Error),
     /// It was left alone, because the source is known to have missed it.
     Missed,
-    /// It differs, and was left alone for now, because somebody may be writing it.
+    /// The key differs, and was left alone for now, because somebody may be writing it.
     Unsettled,
     /// It was left alone, because this user may not use it: it is another application's.
     Denied(node::Error),
@@ -94,7 +94,7 @@ pub(crate) async fn transfer(
     Ok(brought.collect())
 }
 
-/// What two nodes hold of a key, as a number; of a value that is too large to be read whole, that it is there.
+/// Returns a number for the two values of a key. A value that is too large to be read whole counts as being there.
 fn digest(one: &Snapshot, other: &Snapshot) -> u64 {
     let mut both = Vec::new();
     for snapshot in [one, other] {

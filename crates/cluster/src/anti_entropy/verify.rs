@@ -75,12 +75,9 @@ impl<'a> Verify<'a> {
     }
 
     /// Sets how many keys are compared in a second at most. Default: as many as the servers answer.
-    pub fn keys_per_second(self, keys: u32) -> Self {
-        self.paced(Throttle::of(keys))
-    }
-
-    pub(crate) fn paced(self, pace: Throttle) -> Self {
-        Self { pace, ..self }
+    pub fn keys_per_second(mut self, keys: u32) -> Self {
+        self.pace = Throttle::of(keys);
+        self
     }
 
     /// Calls a function with the progress after every batch of keys.

@@ -16,6 +16,7 @@ use crate::health::Health;
 use crate::hints::log::HintLog;
 use crate::hints::log::Trust;
 use crate::membership::marker::Marked;
+use crate::membership::marker::void_too;
 use crate::membership::state_machine::Observation;
 
 /// One node, with all that this client knows of it. Clones share what is known.
@@ -127,21 +128,11 @@ impl Member {
 
     /// On a copy with an identity: hints about the node are void that others hold up to these numbers.
     pub(crate) fn learn_void(&self, void: &BTreeMap<String, u64>) {
-        let mut marked = self.marked().lock();
-        for (holder, upto) in void {
-            match marked.void.get_mut(holder) {
-                Some(known) => *known = (*known).max(*upto),
-                None => _ = marked.void.insert(holder.clone(), *upto),
-            }
-        }
+        void_too(&mut self.marked().lock().void, void);
     }
 
     /// Up to which number the hints about the node are void that this one holds.
-    pub(crate) fn void_upto(&self, holder: &Self) -> u64 {
-        self.void_upto_of(holder.name())
-    }
-
-    pub(crate) fn void_upto_of(&self, holder: &str) -> u64 {
+    pub(crate) fn void_upto(&self, holder: &str) -> u64 {
         self.marked().lock().void.get(holder).copied().unwrap_or_default()
     }
 

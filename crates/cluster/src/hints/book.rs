@@ -49,6 +49,10 @@ impl Hint {
 /// The names of a server that holds hints, and of the node that they are about.
 type Pair = (Arc<str>, Arc<str>);
 
+fn pair(holder: &Member, about: &Member) -> Pair {
+    (Arc::clone(holder.name()), Arc::clone(about.name()))
+}
+
 /// The hints that this process has read on the servers.
 #[derive(Debug, Default)]
 pub(crate) struct DurableHints {
@@ -171,16 +175,16 @@ impl DurableHints {
     }
 
     pub(super) fn begin_to_read(&self, holder: &Member, about: &Member) -> Reading<'_> {
-        let pair = (Arc::clone(holder.name()), Arc::clone(about.name()));
-        self.read.lock().entry(pair.clone()).or_default().n_readers += 1;
-        Reading(self, pair)
+        let of = pair(holder, about);
+        self.read.lock().entry(of.clone()).or_default().n_readers += 1;
+        Reading(self, of)
     }
 
     /// From which number on a server's hints about a node are to be read. Of another process all are: it may have come back with
     /// an older dump.
     pub(super) fn upto(&self, holder: &Member, about: &Member, incarnation: u64) -> u64 {
         let mut read = self.read.lock();
-        let hints = read.entry((Arc::clone(holder.name()), Arc::clone(about.name()))).or_default();
+        let hints = read.entry(pair(holder, about)).or_default();
         if hints.incarnation != incarnation {
             (hints.incarnation, hints.upto) = (incarnation, 0);
             // What that process holds may be older.
@@ -193,7 +197,7 @@ impl DurableHints {
     pub(super) fn gave(&self, holder: &Member, about: &Member, given: &[Hint], number: &Value) {
         let Value::Int(number) = number else { return };
         let mut read = self.read.lock();
-        let hints = read.entry((Arc::clone(holder.name()), Arc::clone(about.name()))).or_default();
+        let hints = read.entry(pair(holder, about)).or_default();
         let numbers = u64::try_from(*number).unwrap_or_default()..;
         for (hint, number) in given.iter().zip(numbers) {
             // Answers to two calls may be heard in either order.
@@ -204,7 +208,7 @@ impl DurableHints {
 
     pub(super) fn is_known(&self, holder: &Member, about: &Member, hint: &Hint, number: u64) -> bool {
         let read = self.read.lock();
-        let hints = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name())));
+        let hints = read.get(&pair(holder, about));
         let is_in = |known: &HashMap<Hint, u64>| known.get(hint).is_some_and(|known| number <= *known);
         hints.is_some_and(|hints| is_in(&hints.standing) || is_in(&hints.removed) || is_in(&hints.before))
     }
@@ -212,7 +216,7 @@ impl DurableHints {
     /// These were found up to this number; those that are void are left out.
     pub(super) fn add(&self, holder: &Member, about: &Member, found: &[(Hint, u64)], last: u64) {
         let mut read = self.read.lock();
-        let Some(hints) = read.get_mut(&(Arc::clone(holder.name()), Arc::clone(about.name()))) else {
+        let Some(hints) = read.get_mut(&pair(holder, about)) else {
             return;
         };
         hints.upto = hints.upto.max(last);
@@ -233,7 +237,7 @@ impl DurableHints {
         let of_it = |(_, name): &&Pair| name == about.name();
         let of_it: Vec<Pair> = read.keys().filter(of_it).cloned().collect();
         for pair in &of_it {
-            let upto = about.void_upto_of(&pair.0);
+            let upto = about.void_upto(&pair.0);
             let Some(hints) = read.get_mut(pair).filter(|_| 0 < upto) else { continue };
             hints.standing.retain(|hint, number| {
                 let is_void = *number <= upto && !matches!(hint, Hint::Since(..));
@@ -253,7 +257,7 @@ impl DurableHints {
     /// The hints of a server about a node that have served their purpose.
     pub(super) fn served(&self, holder: &Member, about: &Member) -> Vec<(Hint, u64)> {
         let read = self.read.lock();
-        let Some(hints) = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name()))) else {
+        let Some(hints) = read.get(&pair(holder, about)) else {
             return Vec::new();
         };
         let is_served = |hint: &Hint| match hint {
@@ -270,7 +274,7 @@ impl DurableHints {
     pub(super) fn served_upto(&self, holder: &Member, about: &Member) -> Option<u64> {
         let served: HashSet<Hint> = self.served(holder, about).into_iter().map(|(hint, _)| hint).collect();
         let read = self.read.lock();
-        let hints = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name())))?;
+        let hints = read.get(&pair(holder, about))?;
         let numbers = |is_served: bool| {
             let hints = hints.standing.iter().filter(|(hint, _)| !matches!(hint, Hint::Since(..)));
             hints.filter(move |(hint, _)| served.contains(hint) == is_served).map(|(_, number)| *number)
@@ -282,14 +286,14 @@ impl DurableHints {
     /// The first hint of a server's set about a node, if it has one.
     pub(super) fn first(&self, holder: &Member, about: &Member) -> Option<Hint> {
         let read = self.read.lock();
-        let hints = read.get(&(Arc::clone(holder.name()), Arc::clone(about.name())))?;
+        let hints = read.get(&pair(holder, about))?;
         hints.standing.keys().find(|hint| matches!(hint, Hint::Since(..))).cloned()
     }
 
     /// These are removed; or, if the set is gone, all are.
     pub(super) fn forget(&self, holder: &Member, about: &Member, removed: &[(Hint, u64)], is_gone: bool) {
         let mut read = self.read.lock();
-        let Some(hints) = read.get_mut(&(Arc::clone(holder.name()), Arc::clone(about.name()))) else {
+        let Some(hints) = read.get_mut(&pair(holder, about)) else {
             return;
         };
         for (hint, number) in removed {

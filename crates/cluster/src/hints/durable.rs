@@ -74,7 +74,7 @@ impl CopyTopology {
         let mut give = redis::cmd("EVAL");
         let process = holder.node().process(holder.node().incarnation()).unwrap_or_default();
         let since = Hint::Since(self.lasting.beat.lock().newest(), process);
-        give.arg(GIVE).arg(1).arg(key).arg(MOST_KEYS).arg(about.void_upto(holder)).arg(since.text());
+        give.arg(GIVE).arg(1).arg(key).arg(MOST_KEYS).arg(about.void_upto(holder.name())).arg(since.text());
         missed.iter().for_each(|hint| _ = give.arg(hint.text()));
         Some(give)
     }
@@ -254,7 +254,7 @@ impl CopyEngine {
                 return;
             }
             self.topology.lasting.durable.giving.settle().await;
-            let (n_found, void) = (found.len(), about.void_upto(holder));
+            let (n_found, void) = (found.len(), about.void_upto(holder.name()));
             found.retain(|(hint, number)| void < *number || matches!(hint, Hint::Since(..)));
             // Before they count as read: what stands there and is not missed has served its purpose.
             for (hint, number) in &found {
@@ -283,7 +283,7 @@ impl CopyEngine {
         // Also those of a server that is away, and will come back with them.
         let void = self.topology.nodes.members().filter_map(|holder| {
             let upto = self.topology.lasting.durable.served_upto(holder, about)?;
-            (about.void_upto(holder) < upto).then(|| (holder.name().to_string(), upto))
+            (about.void_upto(holder.name()) < upto).then(|| (holder.name().to_string(), upto))
         });
         let void: BTreeMap<String, u64> = void.collect();
         // First what comes back with an older dump is void, and only then it goes.

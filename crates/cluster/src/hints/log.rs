@@ -72,12 +72,14 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Drops what was learned of keys that are not missed any more, once that is most of it.
-    pub(super) fn tidy_learned(&mut self) {
-        if self.missed.len() * 2 < self.learned.len() || self.missed.is_empty() {
-            let Self { missed, learned, .. } = self;
-            learned.retain(|key, _| missed.contains(key));
+    /// Forgets a key, unless it was recorded again after this write. Returns whether it is missed no more.
+    pub(super) fn forget(&mut self, key: &[u8], upto: u64) -> bool {
+        self.missed.forget(key, upto);
+        let is_gone = !self.missed.contains(key);
+        if is_gone {
+            self.learned.remove(key);
         }
+        is_gone
     }
 
     pub(super) fn n_ungiven(&self) -> usize {
@@ -182,7 +184,6 @@ impl HintLog {
             Some(_) => held.missed.record(keys).0,
             None => {
                 held.missed.clear();
-                held.learned.clear();
                 true
             }
         };
@@ -376,14 +377,12 @@ impl HintLog {
     /// Forgets a key that is the same as on a node in sync, unless it has been missed again since.
     pub(crate) fn forget(&self, key: &[u8], number: u64) {
         let mut held = self.held();
-        held.missed.forget(key, number);
-        if !held.missed.contains(key) {
+        if held.forget(key, number) {
             // Nor need anybody else be told.
             let last = held.ungiven.last();
             held.ungiven.forget(key, last);
             self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
         }
-        held.tidy_learned();
         self.n_keys.store(held.missed.len(), Ordering::Release);
     }
 
@@ -393,10 +392,13 @@ impl HintLog {
         let mut held = self.held();
         let mut keys = keys.peekable();
         match keys.peek() {
-            Some(_) => keys.for_each(|key| held.missed.forget(key, last)),
-            None => held.missed.forget_all(last),
+            Some(_) => keys.for_each(|key| _ = held.forget(key, last)),
+            None => {
+                let Keys { missed, learned, .. } = &mut *held;
+                missed.forget_all(last);
+                learned.retain(|key, _| missed.contains(key));
+            }
         }
-        held.tidy_learned();
         self.n_keys.store(held.missed.len(), Ordering::Release);
     }
 

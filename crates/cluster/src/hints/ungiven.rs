@@ -49,8 +49,7 @@ impl HintLog {
             return;
         }
         let last = held.missed.last();
-        held.missed.forget(key, last);
-        held.tidy_learned();
+        held.forget(key, last);
         self.n_keys.store(held.missed.len(), Ordering::Release);
     }
 }

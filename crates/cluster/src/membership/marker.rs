@@ -61,10 +61,7 @@ impl Marker {
 
     /// The same, with what is known to be void too.
     pub(crate) fn voiding(mut self, void: &BTreeMap<String, u64>) -> Self {
-        for (holder, upto) in void {
-            let known = self.void.entry(holder.clone()).or_default();
-            *known = (*known).max(*upto);
-        }
+        void_too(&mut self.void, void);
         self
     }
 
@@ -110,6 +107,14 @@ impl Marker {
     /// Returns whether the server was away for longer than a beat while others went on.
     pub(crate) fn is_old(&self, newest: u64) -> bool {
         self.epoch.saturating_add(1) < newest
+    }
+}
+
+/// Adds hints that are void, by the servers that hold them, to those that are known to be.
+pub(crate) fn void_too(known: &mut BTreeMap<String, u64>, void: &BTreeMap<String, u64>) {
+    for (holder, upto) in void {
+        let known = known.entry(holder.clone()).or_default();
+        *known = (*known).max(*upto);
     }
 }
 

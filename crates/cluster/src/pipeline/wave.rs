@@ -264,7 +264,7 @@ impl CopyTopology {
         let is_doubted = doubted.contains(&idx) && is_lacking(call, &answer);
         match answer {
             Ok(value) if self.nodes.member(idx).trust(call.keys()) == Trust::Full && !is_doubted => {
-                Judged::Done(Ok(NodesReply::One(Arc::clone(self.nodes.name(idx)), value)))
+                Judged::Done(Ok(self.reply_of(idx, value)))
             }
             Err(error) if another_may_answer(&error) => Judged::Open(Error::Node(error)),
             Err(error) if !is_doubted => Judged::Done(Err(Error::Node(error))),
