@@ -89,6 +89,9 @@ pub enum Event<K> {
     Write(CallId, K, Kind),
     /// A node took the write. The report is what it held when it answered.
     Wrote(CallId, Node, Option<Report<K>>),
+    /// A node did not take the write, or may not have, and the connection to it goes on: it has no room, or gave no answer
+    /// in time. What is sent to it later runs after the write. The report is what it held then.
+    Refused(CallId, Node, Option<Report<K>>),
     /// A node keeps the late hint that it was asked to keep.
     Hinted(CallId, Node, Option<Report<K>>),
     /// The caller dropped its future.

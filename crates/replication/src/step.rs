@@ -45,6 +45,10 @@ impl<K: Ord + Clone> Step<'_, K> {
                 self.heard(node, report);
                 self.with_call(call, |call| call.wrote(node));
             }
+            Event::Refused(call, node, report) => {
+                self.heard(node, report);
+                self.with_call(call, |call| call.lost(node));
+            }
             Event::Hinted(call, node, report) => {
                 self.heard(node, report);
                 self.with_call(call, |call| call.hinted(node));

@@ -49,7 +49,7 @@ impl<K> Call<K> {
         self.hinted.insert(node);
     }
 
-    /// A node is lost: it may have taken what it was sent, or may do so later.
+    /// A node is lost, or refused the write: it may have taken what it was sent, or may do so later.
     pub(crate) fn lost(&mut self, node: Node) {
         if self.waiting.contains(node) {
             self.waiting.remove(node);

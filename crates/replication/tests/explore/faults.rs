@@ -3,8 +3,8 @@
 use super::claims::holds;
 
 /// The classes of faults that are explored alone and in pairs.
-pub(crate) const FAULTS: [&str; 10] =
-    ["cut", "stop", "same", "empty", "older", "flush", "die", "drop", "pause", "expire"];
+pub(crate) const FAULTS: [&str; 11] =
+    ["cut", "stop", "same", "empty", "older", "flush", "refuse", "die", "drop", "pause", "expire"];
 
 #[test]
 fn nothing_goes_wrong_without_a_fault() {

@@ -28,6 +28,8 @@ pub(crate) struct Budget {
     pub(crate) flush: u8,
     /// A node has no room for hints and doubts.
     pub(crate) full: u8,
+    /// A node refuses a write.
+    pub(crate) refuse: u8,
     /// A node loses its marker, its doubts, or its hints about another one.
     pub(crate) vanish: u8,
     /// A node is forgotten.
@@ -166,6 +168,7 @@ impl Bounds {
             "--older" => (budget.dump, budget.older) = (count, count),
             "--flush" => budget.flush = count,
             "--full" => budget.full = count,
+            "--refuse" => budget.refuse = count,
             "--vanish" => budget.vanish = count,
             "--forget" => budget.forget = count,
             "--die" => budget.die = count,

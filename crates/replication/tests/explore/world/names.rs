@@ -43,6 +43,7 @@ pub(crate) enum Act {
     BeginsWhole(Who, Key, WriteId),
     BeginsRelative(Who, Key, WriteId),
     Runs(Node, Key, WriteId),
+    Refuses(Node, Key, WriteId),
     KeepsLateHint(Node, Key),
     SeesQuiet(Who, Key),
     Works(Who, Node, Effect<Key>),
@@ -100,6 +101,9 @@ impl fmt::Display for Act {
             Self::BeginsWhole(who, key, id) => write!(f, "{who} begins SET {} of k{}", id.0, k(key)),
             Self::BeginsRelative(who, key, id) => write!(f, "{who} begins INCR {} of k{}", id.0, k(key)),
             Self::Runs(node, key, id) => write!(f, "n{} runs write {} of k{}", n(node), id.0, k(key)),
+            Self::Refuses(node, key, id) => {
+                write!(f, "n{} refuses write {} of k{}", n(node), id.0, k(key))
+            }
             Self::KeepsLateHint(node, key) => write!(f, "n{} keeps a late hint of k{}", n(node), k(key)),
             Self::SeesQuiet(who, key) => write!(f, "{who} sees that k{} is quiet", k(key)),
             Self::Works(who, node, effect) => {

@@ -127,6 +127,13 @@ impl Physics {
         let answered = |next: &mut World, call: Call| next.client_mut(who).calls.insert(number, call);
         for node in call.sent.iter() {
             if world.servers.at(node).is_running && client.is_linked(node) {
+                if let Some(mut next) = world.spent(|budget| &mut budget.refuse) {
+                    answered(&mut next, Call { sent: call.sent.without(node), ..*call });
+                    next.truth[key].hinted_late.insert(id);
+                    let report = self.pushed(&next, node);
+                    self.feed(&mut next, who, Event::Refused(number, node, report));
+                    nexts.push_from_outside(next, Act::Refuses(node, key, id));
+                }
                 let mut next = world.clone();
                 answered(&mut next, Call { sent: call.sent.without(node), ..*call });
                 self.run(&mut next, node, key, id);
