@@ -26,6 +26,7 @@ use crate::policy::Policy;
 use crate::policy::ReadFrom;
 use crate::policy::WriteTo;
 use crate::ring::RedisRing;
+use crate::shadow::Listener;
 
 /// Gathers the nodes of a [`RedisRing`].
 #[derive(Debug, Clone, Default)]
@@ -123,6 +124,7 @@ pub struct CopyBuilder {
     members: MembersBuilder,
     policy: Policy,
     identity: Option<String>,
+    shadow: Option<Listener>,
 }
 
 impl CopyBuilder {
@@ -142,7 +144,7 @@ impl CopyBuilder {
         let policy = Policy { write_to, read_from, on_return };
         let identity = config.identity.clone();
         let members = MembersBuilder::from_topology(config, Strategy::Copy)?;
-        Ok(Self { members, policy, identity })
+        Ok(Self { members, policy, identity, shadow: None })
     }
 
     /// Adds a server under a name; the URL is as in [`NodeConfig::new`].
@@ -180,6 +182,13 @@ impl CopyBuilder {
         self
     }
 
+    /// Has the explored rules told what the copy is told, and this listener told where the two differ. For tests.
+    #[doc(hidden)]
+    pub fn shadow(mut self, listener: Listener) -> Self {
+        self.shadow = Some(listener);
+        self
+    }
+
     /// Sets which part of a key decides which node it is read from. Default: [`HashTag::Cluster`].
     pub fn hash_tag(mut self, hash_tag: HashTag) -> Self {
         self.members.hash_tag = Some(hash_tag);
@@ -196,7 +205,7 @@ impl CopyBuilder {
     }
 
     pub(crate) fn plan(self) -> Result<CopyBlueprint, Error> {
-        let Self { members, policy, identity } = self;
+        let Self { members, policy, identity, shadow } = self;
         let Members { ring, nodes } = members.build()?;
         let ring = ring.build()?;
         let wanted = policy.write_to.wanted(nodes.len());
@@ -209,7 +218,7 @@ impl CopyBuilder {
         if identity.as_ref().is_some_and(String::is_empty) {
             return Err(setting("identity", "it is empty; give it a name, or leave it out").into());
         }
-        Ok(CopyBlueprint { ring, nodes, policy, identity })
+        Ok(CopyBlueprint { ring, nodes, policy, identity, shadow })
     }
 }
 

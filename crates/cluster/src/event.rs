@@ -1,6 +1,7 @@
 //! Events: what happens to the nodes, as a stream.
 
 use std::fmt;
+use std::sync::Arc;
 
 use futures_util::Stream;
 use futures_util::StreamExt;
@@ -12,6 +13,7 @@ use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 use crate::anti_entropy::conflict::Conflict;
 use crate::engine::replace::Replaced;
 use crate::health::Health;
+use crate::shadow::Shadow;
 
 /// The number of events that a listener may be behind before it misses the oldest.
 const KEPT: usize = 256;
@@ -75,24 +77,38 @@ impl fmt::Display for Event {
 
 /// The sender of events to all listeners.
 #[derive(Debug, Clone)]
-pub(crate) struct Events(broadcast::Sender<Event>);
+pub(crate) struct Events {
+    sender: broadcast::Sender<Event>,
+    shadow: Option<Arc<Shadow>>,
+}
 
 impl Default for Events {
     fn default() -> Self {
-        Self(broadcast::channel(KEPT).0)
+        Self { sender: broadcast::channel(KEPT).0, shadow: None }
     }
 }
 
 impl Events {
+    /// The same, which a shadow hears first.
+    pub(crate) fn heard_by(self, shadow: Option<Shadow>) -> Self {
+        Self { shadow: shadow.map(Arc::new), ..self }
+    }
+
+    /// The shadow that hears them, if there is one.
+    pub(crate) fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_deref()
+    }
+
     /// Sends an event. Without a listener the event is lost.
     pub(crate) fn tell(&self, event: Event) {
-        let _nobody_listens = self.0.send(event);
+        self.shadow.iter().for_each(|shadow| shadow.hear(&event));
+        let _nobody_listens = self.sender.send(event);
     }
 
     /// Returns the events from now on. The stream ends when the last handle and the last node are gone.
     pub(crate) fn stream(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
         let missed = |BroadcastStreamRecvError::Lagged(n)| Event::Missed(n);
-        BroadcastStream::new(self.0.subscribe()).map(move |event| event.unwrap_or_else(missed))
+        BroadcastStream::new(self.sender.subscribe()).map(move |event| event.unwrap_or_else(missed))
     }
 }
 

@@ -70,3 +70,5 @@ pub use anti_entropy::verify::Verify;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
+#[doc(hidden)]
+pub mod shadow;

@@ -6,6 +6,7 @@ use crate::event::Digest;
 use crate::node::Node;
 use crate::node::NodeSet;
 use crate::rule::Rule;
+use crate::state::Setup;
 use crate::state::State;
 use crate::step::Step;
 
@@ -24,13 +25,25 @@ enum Asked {
     All(NodeSet, Option<Digest>),
 }
 
+impl<K: Ord + Clone> State<K> {
+    /// Returns whether equal answers of all nodes would be right: all are in sight, none lost its data, none is behind.
+    #[must_use]
+    pub fn may_agree(&self, setup: &Setup, key: &K) -> bool {
+        let members = self.members(setup);
+        self.is_gate_open(setup)
+            && members.is_subset(self.admitted)
+            && members.iter().all(|node| !self.standings[node].is_emptied())
+            && self.behind(key).is_empty()
+    }
+}
+
 impl<K: Ord + Clone> Step<'_, K> {
     pub(crate) fn begin_read(&mut self, id: CallId, key: K) {
         if let Some(node) = self.state.readable(self.setup, &key).first() {
             return self.ask(id, key, node, Asked::One(node));
         }
         let first = self.state.members(self.setup).first();
-        match first.filter(|_| self.setup.has(Rule::Agreement) && self.may_agree(&key)) {
+        match first.filter(|_| self.setup.has(Rule::Agreement) && self.state.may_agree(self.setup, &key)) {
             Some(first) => self.ask(id, key, first, Asked::All(NodeSet::EMPTY, None)),
             None => self.emit(Effect::Unavailable(id)),
         }
@@ -46,7 +59,7 @@ impl<K: Ord + Clone> Step<'_, K> {
             Asked::One(_) => self.begin_read(id, key),
             Asked::All(agreed, before) => {
                 let is_same = before.is_none_or(|before| before == digest);
-                if !is_same || !self.may_agree(&key) {
+                if !is_same || !self.state.may_agree(self.setup, &key) {
                     return self.emit(Effect::Unavailable(id));
                 }
                 let agreed = agreed.with(node);
@@ -71,16 +84,6 @@ impl<K: Ord + Clone> Step<'_, K> {
                 Asked::All(..) => self.emit(Effect::Unavailable(id)),
             }
         }
-    }
-
-    /// Returns whether equal answers of all nodes would be right: all are in sight, none lost its data, none is behind.
-    fn may_agree(&self, key: &K) -> bool {
-        let State { standings, admitted, .. } = &*self.state;
-        let members = self.state.members(self.setup);
-        self.state.is_gate_open(self.setup)
-            && members.is_subset(*admitted)
-            && members.iter().all(|node| !standings[node].is_emptied())
-            && self.state.behind(key).is_empty()
     }
 
     fn ask(&mut self, id: CallId, key: K, node: Node, asked: Asked) {

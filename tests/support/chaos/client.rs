@@ -31,6 +31,7 @@ use crate::keys::KeyKind;
 use crate::keys::TASKS;
 use crate::keys::looks;
 use crate::keys::seen;
+use crate::rules;
 use crate::teller;
 use crate::writes::Planned;
 use crate::writes::Writer;
@@ -90,6 +91,16 @@ impl Place {
     /// The journal of one that has, or had, this place.
     pub(crate) fn journal(&self, incarnation: usize) -> PathBuf {
         self.folder.join(format!("client-{}-{incarnation}", self.slot))
+    }
+
+    /// The record of the explored rules in one that has, or had, this place, for each attempt to connect.
+    fn record(&self, incarnation: usize, attempt: usize) -> PathBuf {
+        self.folder.join(format!("rules-{}-{incarnation}-{attempt}", self.slot))
+    }
+
+    /// All records of one that has, or had, this place.
+    pub(crate) fn records(&self, incarnation: usize) -> impl Iterator<Item = PathBuf> {
+        (1..).map(move |attempt| self.record(incarnation, attempt)).take_while(|path| path.exists())
     }
 }
 
@@ -174,13 +185,18 @@ fn numbers_before(place: &Place) -> BTreeMap<String, u64> {
 
 /// A copy that is ready. Where it is refused it is tried again, as a service that is started again does.
 async fn connect(place: &Place, journal: &Journal) -> RedisCopy {
+    let mut n_attempts = 0;
     loop {
         let nodes = place.urls.iter().enumerate();
         let builder = nodes
             .fold(RedisCopy::builder(), |builder, (position, url)| builder.node(node_name(position), url));
         let builder = builder.connect_timeout(TIMEOUT).response_timeout(TIMEOUT);
         let builder = match &place.identity {
-            Some(identity) => builder.identity(identity.as_str()),
+            Some(identity) => {
+                n_attempts += 1;
+                let record = rules::record(&place.record(place.incarnation, n_attempts)).unwrap();
+                builder.identity(identity.as_str()).shadow(record)
+            }
             None => builder,
         };
         match builder.connect().await {

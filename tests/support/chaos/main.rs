@@ -15,6 +15,7 @@ mod options;
 mod plan;
 mod process;
 mod report;
+mod rules;
 mod runner;
 mod seed;
 mod stage;

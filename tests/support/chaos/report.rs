@@ -37,6 +37,7 @@ impl Ran {
             ("not healed", self.unhealed.len()),
             ("unreadable", self.unread),
             ("differing", self.differing.len()),
+            ("replayed otherwise", self.replayed.broken.len()),
             ("worthless", self.troubles.len()),
         ];
         let broken = counted.filter(|(name, _)| !excused(name)).chain(others).filter(|(_, n)| 0 < *n);
@@ -61,7 +62,7 @@ impl Ran {
         format!(
             "seed {}: {judged} | writes {} ok, {} not, {} unknown; reads {} ok, {} failed; {} faults in {} outages, \
              healed within {longest:.1} s | {}, late {}, told {}, unreadable {}, differing {}, not healed {} | \
-             machine late {} ms",
+             {} | machine late {} ms",
             self.seed,
             verdict.acked,
             verdict.not,
@@ -76,6 +77,7 @@ impl Ran {
             self.unread,
             self.differing.len(),
             self.unhealed.len(),
+            self.replayed,
             late / 1000,
         )
     }
@@ -89,7 +91,11 @@ impl Ran {
             let (begin, end) = (at(fault.begin, start), at(fault.end, start));
             writeln!(text, "  {begin} to {end}, outage {}: {}", fault.outage, fault.what).unwrap();
         }
-        for (what, lines) in [("troubles", &self.troubles), ("not healed", &self.unhealed)] {
+        for (what, lines) in [
+            ("troubles", &self.troubles),
+            ("not healed", &self.unhealed),
+            ("replayed otherwise", &self.replayed.broken),
+        ] {
             lines.iter().for_each(|line| writeln!(text, "\n{what}: {line}").unwrap());
         }
         for (key, on_each) in &self.differing {

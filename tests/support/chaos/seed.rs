@@ -17,6 +17,7 @@ use crate::history::History;
 use crate::journal;
 use crate::options::Options;
 use crate::plan::outage;
+use crate::rules::Replayed;
 use crate::stage::Stage;
 use crate::stage::wait;
 use crate::verdict::Circumstances;
@@ -52,6 +53,8 @@ pub(crate) struct Ran {
     pub(crate) unread: usize,
     /// The keys that are not the same on all servers in the end.
     pub(crate) differing: Vec<(String, Vec<String>)>,
+    /// What came of replaying the events that the explored rules were told.
+    pub(crate) replayed: Replayed,
     /// What makes the run worthless.
     pub(crate) troubles: Vec<String>,
 }
@@ -91,6 +94,9 @@ pub(crate) fn run(
     }
     progress("judging");
     let journals = lived.iter().map(|(place, _)| journal::read(&place.journal(place.incarnation)));
+    for path in lived.iter().flat_map(|(place, _)| place.records(place.incarnation)) {
+        ran.replayed.add(&path)?;
+    }
     ran.history = History::of(journals.collect::<Result<_, _>>()?);
     ran.circumstances = Circumstances {
         processes: lived.into_iter().map(|(_, lived)| lived).collect(),

@@ -58,6 +58,7 @@ impl Repair<'_> {
                         hints.forget(key, *number);
                     }
                 }
+                topology.tell_shadow_all();
                 if is_doubtful && !self.dry_run {
                     repaired.doubtful.extend(keys.iter().cloned());
                 }

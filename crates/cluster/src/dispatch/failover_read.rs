@@ -82,6 +82,7 @@ impl CopyEngine {
                             *budget = Budget::new(self.deadline, 1);
                         }
                         if !lacks_something(call, &reply) || self.has_its_marker(idx, budget).await {
+                            topology.shadow().iter().for_each(|shadow| shadow.is_read(idx, call.keys()));
                             return Ok(Ok(topology.reply_of(idx, reply)));
                         }
                     }
@@ -109,6 +110,7 @@ impl CopyEngine {
         let (since, mut latest) = (Instant::now(), errors.clone());
         loop {
             if let Some(reply) = self.run_unanimous_read(call, budget).await {
+                topology.shadow().iter().for_each(|shadow| shadow.is_read_from_all(call.keys()));
                 return Ok(reply);
             }
             if budget.is_over() || RESTART <= since.elapsed() || !topology.may_answer_soon(call, &latest) {
@@ -136,6 +138,7 @@ impl CopyEngine {
                 }
             }
         }
+        topology.shadow().iter().for_each(|shadow| shadow.is_unavailable(call.keys()));
         Err(Error::unavailable(call.spec.name, key, errors, topology.names(stale)))
     }
 

@@ -19,6 +19,7 @@ use crate::plan::divergence::right_reply;
 use crate::plan::divergence::stale_after;
 use crate::plan::replicate::is_whole;
 use crate::replies::Replies;
+use crate::shadow::write::ShadowWrite;
 
 type Results = Vec<Result<Value, node::Error>>;
 
@@ -70,6 +71,8 @@ pub(crate) struct WriteGuard<'a> {
     batches_ended: Vec<u64>,
     /// The nodes that were not as they should be in all things when it began.
     before: Vec<Before>,
+    /// The same write as the shadow of the copy sees it, if there is one.
+    shadow: Option<Box<ShadowWrite<'a>>>,
 }
 
 impl<'a> WriteGuard<'a> {
@@ -88,16 +91,32 @@ impl<'a> WriteGuard<'a> {
                 last_missed: hints.has_missed().then(|| hints.last_missed()),
             })
         });
-        Self { topology, call, stage: Phase::Nothing, batches_ended, before: before.collect() }
+        Self { topology, call, stage: Phase::Nothing, batches_ended, before: before.collect(), shadow: None }
+    }
+
+    fn begins(&mut self) {
+        if let (Some(shadow), None) = (self.topology.shadow(), &self.shadow) {
+            let is_whole = is_whole(self.call.spec, self.call.cmd);
+            self.shadow = Some(Box::new(shadow.begin_write(self.call.keys(), is_whole)));
+        }
+    }
+
+    /// A node has answered.
+    pub(crate) fn heard(&self, idx: usize, result: &Result<Value, node::Error>) {
+        if let Some(shadow) = &self.shadow {
+            shadow.heard(idx, result.into());
+        }
     }
 
     /// All nodes are sent it from now on.
     pub(crate) fn sending(&mut self) {
+        self.begins();
         self.stage = Phase::Sent;
     }
 
     /// This node is asked to decide from now on.
     pub(crate) fn deciding(&mut self, decider: usize) {
+        self.begins();
         self.stage = Phase::Deciding(decider);
     }
 
@@ -114,11 +133,7 @@ impl<'a> WriteGuard<'a> {
     /// Notes what the nodes said to a write that was sent to all, and judges it. Of one that leaves the same everywhere, those
     /// that took it hold what they should; of another one, those that gave another reply than the right one did not.
     pub(crate) fn conclude(&mut self, results: Results) -> Result<Replies<Value>, Error> {
-        if self.is_plain(&results) {
-            self.stage = Phase::Noted;
-            return self.topology.judge(self.call.spec, self.topology.nodes.replies(results));
-        }
-        self.weigh(results, None, is_whole(self.call.spec, self.call.cmd))
+        self.judge(results, None, None)
     }
 
     /// Notes what became of the effect of a decision, and judges it: the reply is what was decided, if the deciding node still
@@ -131,11 +146,27 @@ impl<'a> WriteGuard<'a> {
         is_whole: bool,
     ) -> Result<Replies<Value>, Error> {
         let results: Results = results.into_iter().map(|result| result.map(|_| reply.clone())).collect();
-        if self.is_plain(&results) {
+        self.judge(results, Some(decider), Some(is_whole))
+    }
+
+    fn judge(
+        &mut self,
+        results: Results,
+        decider: Option<usize>,
+        whole: Option<bool>,
+    ) -> Result<Replies<Value>, Error> {
+        let shadow = self.shadow.take().map(|shadow| (shadow, results.iter().map(Ack::from).collect()));
+        let judged = if self.is_plain(&results) {
             self.stage = Phase::Noted;
-            return self.topology.judge(self.call.spec, self.topology.nodes.replies(results));
+            self.topology.judge(self.call.spec, self.topology.nodes.replies(results))
+        } else {
+            let is_whole = whole.unwrap_or_else(|| is_whole(self.call.spec, self.call.cmd));
+            self.weigh(results, decider, is_whole)
+        };
+        if let Some((shadow, acks)) = shadow {
+            shadow.end(acks, judged.is_ok());
         }
-        self.weigh(results, Some(decider), is_whole)
+        judged
     }
 
     /// Returns whether all nodes took it, held all they should, and said the same.
@@ -242,6 +273,7 @@ impl<'a> WriteGuard<'a> {
                 self.topology.nodes.member(*idx).hints().settle(self.keys(), *last);
             }
         }
+        self.topology.tell_shadow_all();
     }
 
     /// Notes which nodes gave another reply than the right one: what they held was something else.
@@ -332,13 +364,17 @@ fn are_different<'r>(results: impl IntoIterator<Item = &'r Result<Value, node::E
 
 impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.stage, Phase::Noted) {
+        let took = match std::mem::replace(&mut self.stage, Phase::Noted) {
             Phase::Nothing => return,
-            Phase::Noted => {}
-            Phase::Deciding(decider) => self.note_untold(&self.all_but(decider, Ack::Maybe, Ack::No)),
-            Phase::Decided(decider) => self.note_untold(&self.all_but(decider, Ack::Yes, Ack::Maybe)),
-            Phase::Sent => self.note_untold(&vec![Ack::Maybe; self.topology.nodes.len()]),
-            Phase::Answered(took) => self.note_untold(&took),
+            Phase::Noted => None,
+            Phase::Deciding(decider) => Some(self.all_but(decider, Ack::Maybe, Ack::No)),
+            Phase::Decided(decider) => Some(self.all_but(decider, Ack::Yes, Ack::Maybe)),
+            Phase::Sent => Some(vec![Ack::Maybe; self.topology.nodes.len()]),
+            Phase::Answered(took) => Some(took),
+        };
+        took.iter().for_each(|took| self.note_untold(took));
+        if let Some(shadow) = self.shadow.take() {
+            shadow.give_up(took.unwrap_or_else(|| vec![Ack::No; self.topology.nodes.len()]));
         }
         for (idx, member) in self.topology.nodes.members().enumerate() {
             let hints = member.hints();

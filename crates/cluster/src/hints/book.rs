@@ -270,6 +270,19 @@ impl DurableHints {
         served.map(|(hint, number)| (hint.clone(), *number)).collect()
     }
 
+    /// The keys that a server is known to say that a node has missed, but for those that have served their purpose, and whether it
+    /// says so of all.
+    pub(crate) fn standing(&self, holder: &Member, about: &Member) -> (Vec<Vec<u8>>, bool) {
+        let served: HashSet<Hint> = self.served(holder, about).into_iter().map(|(hint, _)| hint).collect();
+        let read = self.read.lock();
+        let Some(hints) = read.get(&pair(holder, about)) else { return Default::default() };
+        let standing = hints.standing.keys().filter(|hint| !served.contains(hint));
+        let keys = standing
+            .clone()
+            .filter_map(|hint| if let Hint::Key(key) = hint { Some(key.clone()) } else { None });
+        (keys.collect(), standing.clone().any(|hint| *hint == Hint::All))
+    }
+
     /// Up to which number the hints of a server about a node have all served their purpose; `None` if there are none.
     pub(super) fn served_upto(&self, holder: &Member, about: &Member) -> Option<u64> {
         let served: HashSet<Hint> = self.served(holder, about).into_iter().map(|(hint, _)| hint).collect();

@@ -280,6 +280,7 @@ impl CopyEngine {
         if !about.node().is_connected() || self.topology.identity.is_none() {
             return;
         }
+        self.topology.tell_shadow_all();
         // Also those of a server that is away, and will come back with them.
         let void = self.topology.nodes.members().filter_map(|holder| {
             let upto = self.topology.lasting.durable.served_upto(holder, about)?;

@@ -13,6 +13,7 @@ use redisdb_node::Node;
 use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
 use redisdb_node::plumbing::Fence;
+use redisdb_replication::Standing;
 
 use crate::anti_entropy::value;
 use crate::dispatch::run_with::run_with;
@@ -96,7 +97,8 @@ impl CopyEngine {
                 // Whatever answers there later is looked at before it is believed.
                 nodes.member(idx).hints().on(Observation::Unreachable);
             }
-            self.settle(idx, look).await;
+            let standing = self.settle(idx, look).await;
+            self.topology.tell_shadow(idx, standing);
         }
         let is_any_whole = nodes.members().any(Member::is_readable);
         match unproved {
@@ -158,7 +160,8 @@ impl CopyEngine {
         let look = self.look(idx).await;
         // Another process than the one that said this is looked at by itself.
         if self.topology.nodes.at(idx).incarnation() == look.incarnation {
-            self.settle(idx, look).await;
+            let standing = self.settle(idx, look).await;
+            self.topology.tell_shadow(idx, standing);
         }
     }
 
@@ -194,7 +197,8 @@ impl CopyEngine {
         false
     }
 
-    async fn settle(&self, idx: usize, look: Look) {
+    /// Draws the conclusions from a look at a server. Returns what the explored rules are to be told of it.
+    async fn settle(&self, idx: usize, look: Look) -> Option<Standing> {
         let topology = &*self.topology;
         let member = topology.nodes.member(idx);
         let (node, hints) = member.with_hints();
@@ -203,11 +207,13 @@ impl CopyEngine {
             Found::Unreachable(error) => {
                 let key = topology.marker_key().unwrap_or_default();
                 error.iter().for_each(|error| topology.tell_refused(error, Some(key.as_bytes())));
+                None
             }
             Found::Barred(why) => {
                 topology.tell_barred(node, &why);
                 hints.fence().close();
                 hints.on(Observation::Misconfigured);
+                None
             }
             Found::Unmarked { keys } => {
                 member.marked().lock().is_gone = true;
@@ -217,6 +223,7 @@ impl CopyEngine {
                     hints.fence().admit(incarnation);
                 }
                 hints.on(Observation::Lost);
+                Some(Standing::Empty)
             }
             Found::Marked(marker, text) => {
                 member.marked().lock().is_gone = false;
@@ -242,7 +249,10 @@ impl CopyEngine {
                 let is_told = !is_old || self.hints_are_complete(idx, marker.epoch);
                 if !is_known || !is_its_own || !marker.is_ready() || !is_told {
                     hints.on(Observation::Lost);
-                    return;
+                    return Some(match marker.is_ready() {
+                        true => Standing::Restarted,
+                        false => Standing::Filling,
+                    });
                 }
                 member.remember(&marker);
                 if !hints.has_memory(node) {
@@ -259,6 +269,7 @@ impl CopyEngine {
                     let marker = Marker::new(node.name(), Stage::Ready, due, process).voiding(&void);
                     self.advance(member, &text, marker.of_generation(generation)).await;
                 }
+                Some(Standing::Current)
             }
         }
     }

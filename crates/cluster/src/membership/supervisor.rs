@@ -118,6 +118,7 @@ impl CopyEngine {
             self.look_at(idx).await;
             self.read_hints_on(idx).boxed().await;
             self.give_hints(&Budget::new(None, 1)).await;
+            topology.tell_shadow(idx, None);
             return;
         }
         // A server that hangs is noticed by what it does not answer.

@@ -264,6 +264,7 @@ impl CopyTopology {
         let is_doubted = doubted.contains(&idx) && is_lacking(call, &answer);
         match answer {
             Ok(value) if self.nodes.member(idx).trust(call.keys()) == Trust::Full && !is_doubted => {
+                self.shadow().iter().for_each(|shadow| shadow.is_read(idx, call.keys()));
                 Judged::Done(Ok(self.reply_of(idx, value)))
             }
             Err(error) if another_may_answer(&error) => Judged::Open(Error::Node(error)),

@@ -27,6 +27,8 @@ use crate::plan::Planner;
 use crate::plan::context::Context;
 use crate::plan::replicate;
 use crate::policy::Policy;
+use crate::shadow::Listener;
+use crate::shadow::Shadow;
 
 /// The nodes of a copy and how it uses them.
 #[derive(Debug)]
@@ -61,11 +63,15 @@ pub(crate) struct CopyBlueprint {
     pub(crate) nodes: Vec<NodeConfig>,
     pub(crate) policy: Policy,
     pub(crate) identity: Option<String>,
+    pub(crate) shadow: Option<Listener>,
 }
 
 impl CopyTopology {
     pub(crate) fn new(plan: CopyBlueprint) -> Self {
-        let events = Events::default();
+        let n_takers = plan.policy.write_to.wanted(plan.nodes.len());
+        let names = plan.nodes.iter().map(|node| node.name().to_owned());
+        let shadow = plan.shadow.and_then(|listener| Shadow::new(names.collect(), n_takers, listener));
+        let events = Events::default().heard_by(shadow);
         let members = plan.nodes.iter().map(|config| {
             let member = Member::new(config.clone(), &events);
             if plan.identity.is_some() { member.fenced() } else { member }
@@ -120,10 +126,15 @@ impl CopyTopology {
         if !members.iter().any(|member| stays(member) && member.is_in_sync()) {
             return Err(Error::NotReplaced { stale: replaced.kept });
         }
-        let nodes = Nodes::new(Arc::new(plan.ring), members, events.clone(), Replicas::All);
+        let nodes = Nodes::new(Arc::new(plan.ring), members, events.clone().heard_by(None), Replicas::All);
         let identified = OnceCell::new_with(self.identified.get().copied());
         let next = Self::of(nodes, plan.policy, plan.identity, Arc::clone(&self.lasting), identified);
         Ok((next, replaced))
+    }
+
+    /// What compares this copy with the explored rules, if anything does: they know no other nodes than the first ones.
+    pub(crate) fn shadow(&self) -> Option<&Shadow> {
+        self.nodes.events().shadow()
     }
 
     /// Another topology takes the place of this one.

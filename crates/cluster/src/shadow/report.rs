@@ -1,0 +1,43 @@
+//! What a server says, as the rules want to hear it.
+
+use redisdb_replication::Node;
+use redisdb_replication::NodeSet;
+use redisdb_replication::Report;
+use redisdb_replication::Standing;
+
+use crate::engine::copy::topology::CopyTopology;
+
+/// As many hints that nobody was given yet are looked at.
+const MOST: usize = 100_000;
+
+impl CopyTopology {
+    /// A server was looked at, and its hints were read.
+    pub(crate) fn tell_shadow(&self, idx: usize, standing: Option<Standing>) {
+        let Some(shadow) = self.shadow() else { return };
+        let holder = self.nodes.member(idx);
+        let process = holder.node().incarnation();
+        let Some(standing) = standing.or_else(|| shadow.standing(idx, process)) else { return };
+        let mut report =
+            Report { standing, missed: Default::default(), all: NodeSet::EMPTY, forgotten: NodeSet::EMPTY };
+        for (idx, about) in self.nodes.members().enumerate() {
+            let Some(node) = Node::new(idx).filter(|_| !about.is_the_same(holder)) else { continue };
+            let (mut keys, mut all) = self.lasting.durable.standing(holder, about);
+            // It is given them before any call returns.
+            let (ungiven, flood) = about.hints().ungiven(MOST);
+            keys.extend(ungiven.into_iter().map(|(key, _)| key));
+            all |= flood.is_some();
+            keys.into_iter().for_each(|key| report.missed.entry(key).or_default().insert(node));
+            if all {
+                report.all.insert(node);
+            }
+        }
+        shadow.learn(idx, process, report);
+    }
+
+    /// All servers that were heard say what they hold: some of it has served its purpose.
+    pub(crate) fn tell_shadow_all(&self) {
+        if self.shadow().is_some() {
+            (0..self.nodes.len()).for_each(|idx| self.tell_shadow(idx, None));
+        }
+    }
+}
