@@ -17,7 +17,7 @@ use crate::anti_entropy::source::Source;
 use crate::anti_entropy::transfer::Transferred;
 use crate::anti_entropy::transfer::transfer;
 use crate::error::Error;
-use crate::membership::lease::Lease;
+use crate::membership::lease::Leases;
 
 /// How long a write of another process may be on its way to one node when it has reached the other: all keys are
 /// compared a second time after this.
@@ -31,7 +31,7 @@ impl Repair<'_> {
         &mut self,
         source: &Source<'_>,
         (idx, target): (usize, &Node),
-        lease: &mut Option<Lease>,
+        leases: &Leases,
         repaired: &mut Repaired,
     ) -> Result<(), Error> {
         let copy = self.copy.clone();
@@ -45,7 +45,7 @@ impl Repair<'_> {
         // is looked at once more by itself.
         for time in 0..2 {
             let mut keys = Keys::of(&copy, &source.node).by(self.pace.batch(BATCH));
-            while let Some(batch) = keys.next(lease).await? {
+            while let Some(batch) = keys.next(Some(leases)).await? {
                 let n_keys = batch.len() as u64;
                 match time {
                     0 => {
@@ -64,7 +64,7 @@ impl Repair<'_> {
             }
             if time == 0 {
                 let mut keys = Keys::of(&copy, target);
-                while let Some(batch) = keys.next(lease).await? {
+                while let Some(batch) = keys.next(Some(leases)).await? {
                     let n_keys = batch.len() as u64;
                     let missing = missing(&source.node, batch).await?;
                     strays.extend(missing.into_iter().filter(|key| source.counts_for(key)));

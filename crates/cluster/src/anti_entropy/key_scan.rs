@@ -17,7 +17,7 @@ use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::membership::identify::is_a_marker;
-use crate::membership::lease::Lease;
+use crate::membership::lease::Leases;
 
 /// How many keys are read, compared and written at once.
 pub(crate) const BATCH: usize = 128;
@@ -44,9 +44,9 @@ impl<'a> Keys<'a> {
     }
 
     /// The next of them; `None` at the end.
-    pub(crate) async fn next(&mut self, lease: &mut Option<Lease>) -> Result<Option<Vec<Vec<u8>>>, Error> {
-        if let Some(lease) = lease {
-            lease.renew().await?;
+    pub(crate) async fn next(&mut self, leases: Option<&Leases>) -> Result<Option<Vec<Vec<u8>>>, Error> {
+        if let Some(leases) = leases {
+            leases.renew().await?;
         }
         while self.waiting.is_empty() {
             let Some(at) = self.cursor.take() else { return Ok(None) };
@@ -89,7 +89,7 @@ pub(crate) async fn must_be_ours(
     let mut keys = Keys::of(copy, target);
     let (mut n_keys, mut n_unknown) = (0, 0);
     while n_keys < BATCH
-        && let Some(batch) = keys.next(&mut None).await?
+        && let Some(batch) = keys.next(None).await?
     {
         // What the source is known to have missed says nothing.
         let batch: Vec<Vec<u8>> = batch.into_iter().filter(|key| source.counts_for(key)).collect();

@@ -1,11 +1,7 @@
 //! Reconciliation: all servers of a copy were restarted, so no node is known to be right. All are compared with each other, and
 //! what those hold alike that are not known to have missed it counts.
 
-use std::time::Duration;
-
 use futures_util::FutureExt;
-use futures_util::future::Either;
-use futures_util::future::select;
 use redisdb_node::Node;
 
 use crate::anti_entropy::verify::Difference;
@@ -16,11 +12,9 @@ use crate::engine::copy::topology::CopyTopology;
 use crate::engine::member::Member;
 use crate::error::Error;
 use crate::error::RepairReason;
-use crate::membership::lease::Lease;
+use crate::membership::lease::Leases;
 use crate::membership::marker::Stage;
 
-/// The leases are kept this often while all keys are compared.
-const KEEP: Duration = Duration::from_secs(5);
 /// So many keys may differ where most do: the servers may be somebody else's.
 const FEW: u64 = 10;
 /// So many keys that nobody has right are left to the caller one by one.
@@ -72,23 +66,15 @@ impl CopyEngine {
         for part in &parts {
             self.read_hints_about(part.idx).await;
         }
-        let mut leases = Vec::new();
-        let mut reconciled = Ok(());
-        for part in &parts {
-            match self.begin_sync(part.idx, &part.process).await {
-                Ok(lease) => leases.extend(lease),
-                Err(error) => {
-                    reconciled = Err(error);
-                    break;
-                }
+        let leases = Leases::default();
+        let compared = leases.while_kept(async {
+            for part in &parts {
+                leases.begin_sync(self, part.idx, &part.process).await?;
             }
-        }
-        if reconciled.is_ok() {
-            reconciled = self.compare(&parts, keys_per_second, &mut leases).boxed().await;
-        }
-        for lease in leases {
-            self.release(lease).await;
-        }
+            self.compare(&parts, keys_per_second, &leases).await
+        });
+        let reconciled = compared.await;
+        leases.release(self).await;
         reconciled?;
         tracing::info!(nodes = ?topology.names(nodes.to_vec()), "all servers were restarted, and have been compared");
         Ok(())
@@ -100,21 +86,13 @@ impl CopyEngine {
         Part { idx, member, process, n_floods: member.hints().n_floods() }
     }
 
-    async fn compare(
-        &self,
-        parts: &[Part<'_>],
-        keys_per_second: u32,
-        leases: &mut [Lease],
-    ) -> Result<(), Error> {
+    async fn compare(&self, parts: &[Part<'_>], keys_per_second: u32, leases: &Leases) -> Result<(), Error> {
         let topology = &*self.topology;
         let first = parts.first().map(|part| part.process.name().to_owned()).unwrap_or_default();
         // The only one that has any data needs no comparing.
         if 1 < parts.len() {
             let verify = Verify::new(self.clone()).keys_per_second(keys_per_second);
-            let verified = match select(verify.run().boxed(), keep(leases).boxed()).await {
-                Either::Left((verified, _)) => verified?,
-                Either::Right((lost, _)) => return Err(lost),
-            };
+            let verified = verify.run().boxed().await?;
             if parts.iter().any(|part| !verified.nodes.iter().any(|node| node == part.process.name())) {
                 return Err(Error::unrepaired(&first, RepairReason::NoSource));
             }
@@ -133,9 +111,7 @@ impl CopyEngine {
                 parts.iter().for_each(|part| part.member.hints().record_hint(key()));
             }
         }
-        for lease in leases {
-            lease.keep().await?;
-        }
+        leases.keep().await?;
         let is_the_same = |part: &Part<'_>| {
             topology.nodes.at(part.idx).incarnation() == part.process.incarnation()
                 && part.member.hints().n_floods() == part.n_floods
@@ -161,17 +137,5 @@ impl CopyEngine {
             return Ok(false);
         }
         Ok(!differences(&nodes, vec![key.clone()], |_, _| ()).await?.0.is_empty())
-    }
-}
-
-/// Keeps the leases until one is lost.
-async fn keep(leases: &mut [Lease]) -> Error {
-    loop {
-        tokio::time::sleep(KEEP).await;
-        for lease in leases.iter_mut() {
-            if let Err(lost) = lease.keep().await {
-                return lost;
-            }
-        }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use futures_util::FutureExt;
-
 use crate::anti_entropy::key_scan::Doubt;
 use crate::anti_entropy::key_scan::must_be_ours;
 use crate::anti_entropy::progress::Meter;
@@ -19,7 +17,7 @@ use crate::error::RepairReason;
 use crate::error::debug::Keys;
 use crate::error::debug::Pairs;
 use crate::hints::log::Trust;
-use crate::membership::lease::Lease;
+use crate::membership::lease::Leases;
 use crate::membership::marker::Stage;
 
 /// How often keys that were written meanwhile are brought over again before they are left behind.
@@ -149,16 +147,14 @@ impl<'a> Repair<'a> {
     /// Runs it, with so many rounds for the keys that are missed one by one. Whoever calls this holds the right to repair
     /// the node.
     pub(crate) async fn attempt(mut self, rounds: usize) -> Result<Repaired, Error> {
-        let mut lease = None;
-        let repaired = self.work(rounds, &mut lease).boxed().await;
-        // Also after an error: whoever tries next need not wait until it runs out.
-        if let Some(lease) = lease {
-            self.copy.release(lease).await;
-        }
+        let leases = Leases::default();
+        let repaired = leases.while_kept(self.work(rounds, &leases)).await;
+        // Also after an error: whoever tries next need not wait until they run out.
+        leases.release(&self.copy).await;
         repaired
     }
 
-    async fn work(&mut self, rounds: usize, lease: &mut Option<Lease>) -> Result<Repaired, Error> {
+    async fn work(&mut self, rounds: usize, leases: &Leases) -> Result<Repaired, Error> {
         let copy = &self.copy.clone();
         let topology = &*copy.topology;
         let idx = topology.nodes.position(&self.node)?;
@@ -182,10 +178,10 @@ impl<'a> Repair<'a> {
                 must_be_ours(copy, &source, target, doubt).await?;
             }
             if !is_whole && !self.dry_run {
-                *lease = copy.begin_sync(idx, target).await?;
+                leases.begin_sync(copy, idx, target).await?;
             }
             self.compared_with = Some(source.idx);
-            self.all_keys(&source, (idx, target), lease, &mut repaired).await?;
+            self.all_keys(&source, (idx, target), leases, &mut repaired).await?;
         } else {
             let n_missed = hints.n_missed() as u64;
             self.meter.begin(n_missed, n_missed);
@@ -224,9 +220,7 @@ impl<'a> Repair<'a> {
         if incarnation != target.incarnation() {
             return Err(Error::unrepaired(&self.node, RepairReason::Restarted));
         }
-        if let Some(lease) = lease {
-            lease.keep().await?;
-        }
+        leases.keep().await?;
         for (key, _) in &repaired.failed {
             hints.record_hint(std::iter::once(key.as_slice()));
         }

@@ -122,7 +122,7 @@ impl<'a> Verify<'a> {
                 skipped_here.add(key, || topology.reason(key, error));
             };
             let mut keys = Keys::of(&self.copy, node);
-            while let Some(mut batch) = keys.next(&mut None).await? {
+            while let Some(mut batch) = keys.next(None).await? {
                 let n_keys = batch.len() as u64;
                 // What an earlier node has was compared with that node's keys.
                 for earlier in nodes.iter().take(i) {

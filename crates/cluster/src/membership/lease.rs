@@ -1,33 +1,44 @@
 //! The lease: one process at a time makes a server whole, and says so on the server itself.
 
-use crate::engine::copy::CopyEngine;
-use crate::error::Error;
-use crate::error::RepairReason;
-use crate::membership::marker::Stage;
+use std::future::Future;
+use std::time::Duration;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use futures_util::future::Either;
+use futures_util::future::select;
 use redisdb_node::LockError;
 use redisdb_node::LockGuard;
 use redisdb_node::LockOptions;
 use redisdb_node::Node;
-use std::time::Duration;
-use std::time::Instant;
+use tokio::sync::Mutex;
+
+use crate::engine::copy::CopyEngine;
+use crate::error::Error;
+use crate::error::RepairReason;
+use crate::membership::marker::Stage;
 
 /// How long a process may make a server whole without a word before another one may take over.
-const LEASE: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(10);
 
-/// That this process, and no other, makes a server whole; taken back when it is [released](Self::release), or runs out.
+/// The leases of one repair: that this process, and no other, makes these servers whole. A lease is given back by
+/// [`release`](Self::release), or runs out.
+#[derive(Debug, Default)]
+pub(crate) struct Leases(Mutex<Vec<Lease>>);
+
 #[derive(Debug)]
-pub(crate) struct Lease {
+struct Lease {
     guard: LockGuard<Node>,
     renewed: Instant,
 }
 
-impl CopyEngine {
-    /// Takes it upon this process to make a server whole, and says so to all others; `None` without an identity.
+impl Leases {
+    /// Takes it upon this process to make a server whole, and says so to all others; without an identity nobody can.
     ///
     /// # Errors
     /// If another process is at it.
-    pub(crate) async fn begin_sync(&self, idx: usize, node: &Node) -> Result<Option<Lease>, Error> {
-        let Some(identity) = &self.topology.identity else { return Ok(None) };
+    pub(crate) async fn begin_sync(&self, copy: &CopyEngine, idx: usize, node: &Node) -> Result<(), Error> {
+        let Some(identity) = &copy.topology.identity else { return Ok(()) };
         // On the server itself: whatever it loses, it loses this with it. And of its present process: what comes back with its
         // data after a restart holds nobody up.
         let process = node.process(node.incarnation());
@@ -42,48 +53,66 @@ impl CopyEngine {
             // Not taken, or there is no token to take it with, and it can be tried again either way.
             Err(_) => return Err(Error::unrepaired(node.name(), RepairReason::Busy)),
         };
-        let lease = Lease { guard, renewed: Instant::now() };
-        match self.mark(idx..=idx, Stage::Syncing).await {
-            Ok(()) => Ok(Some(lease)),
-            Err(error) => {
-                self.release(lease).await;
-                Err(error)
+        self.0.lock().await.push(Lease { guard, renewed: Instant::now() });
+        copy.mark(idx..=idx, Stage::Syncing).await
+    }
+
+    /// Does something while the leases are kept, however long one step of it takes.
+    ///
+    /// # Errors
+    /// Those of what is done; or if a lease is lost.
+    pub(crate) async fn while_kept<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send,
+    ) -> Result<T, Error> {
+        let lost = async {
+            loop {
+                tokio::time::sleep(LEASE / 5).await;
+                if let Err(lost) = self.renew().await {
+                    return lost;
+                }
+            }
+        };
+        match select(work.boxed(), lost.boxed()).await {
+            Either::Left((done, _)) => done,
+            Either::Right((lost, _)) => Err(lost),
+        }
+    }
+
+    /// Keeps those that it is time to keep. Whoever stood still finds out here that another process has taken over.
+    ///
+    /// # Errors
+    /// If one is lost.
+    pub(crate) async fn renew(&self) -> Result<(), Error> {
+        self.keep_older(LEASE / 5).await
+    }
+
+    /// Keeps all.
+    ///
+    /// # Errors
+    /// If one is lost: the server was flushed, or another process has taken over.
+    pub(crate) async fn keep(&self) -> Result<(), Error> {
+        self.keep_older(Duration::ZERO).await
+    }
+
+    async fn keep_older(&self, age: Duration) -> Result<(), Error> {
+        for lease in self.0.lock().await.iter_mut().filter(|lease| age <= lease.renewed.elapsed()) {
+            match lease.guard.extend(LEASE).await {
+                Ok(()) => lease.renewed = Instant::now(),
+                Err(LockError::Store(error)) => return Err(error.into()),
+                Err(_) => return Err(Error::unrepaired(lease.guard.store().name(), RepairReason::LeaseLost)),
             }
         }
-    }
-
-    /// Gives a lease back. If that fails it runs out by itself, and whoever comes next waits for that.
-    pub(crate) async fn release(&self, lease: Lease) {
-        let name = lease.guard.name().to_vec();
-        if let Err(LockError::Store(error)) = lease.guard.release().await {
-            self.topology.tell_refused(&error, Some(&name));
-        }
-    }
-}
-
-impl Lease {
-    /// Keeps it, if it is time to.
-    ///
-    /// # Errors
-    /// If it is lost.
-    pub(crate) async fn renew(&mut self) -> Result<(), Error> {
-        if LEASE / 3 <= self.renewed.elapsed() {
-            self.keep().await?;
-        }
         Ok(())
     }
 
-    /// Keeps it.
-    ///
-    /// # Errors
-    /// If it is lost: the server was flushed, or another process has taken over.
-    pub(crate) async fn keep(&mut self) -> Result<(), Error> {
-        match self.guard.extend(LEASE).await {
-            Ok(()) => {}
-            Err(LockError::Store(error)) => return Err(error.into()),
-            Err(_) => return Err(Error::unrepaired(self.guard.store().name(), RepairReason::LeaseLost)),
+    /// Gives the leases back. One that cannot be given back runs out by itself, and whoever comes next waits for that.
+    pub(crate) async fn release(self, copy: &CopyEngine) {
+        for lease in self.0.into_inner() {
+            let name = lease.guard.name().to_vec();
+            if let Err(LockError::Store(error)) = lease.guard.release().await {
+                copy.topology.tell_refused(&error, Some(&name));
+            }
         }
-        self.renewed = Instant::now();
-        Ok(())
     }
 }
