@@ -388,14 +388,14 @@ fn of_a_copy() {
             "SETTLE: Duration = Duration::from_millis(500)",
         ),
         (
-            "that ends midway is replaced after 30 s",
+            "that ends midway is replaced after 10 s",
             "membership/lease",
-            "LEASE: Duration = Duration::from_secs(30)",
+            "LEASE: Duration = Duration::from_secs(10)",
         ),
         (
-            "after 30 s without a word it is taken over",
+            "after 10 s without a word it is taken over",
             "membership/lease",
-            "LEASE: Duration = Duration::from_secs(30)",
+            "LEASE: Duration = Duration::from_secs(10)",
         ),
         ("After five attempts in vain", "membership/supervisor", "IN_VAIN: u32 = 5"),
         (

@@ -113,6 +113,8 @@ mod scripts;
 #[cfg(feature = "servers")]
 mod sentinel;
 #[cfg(feature = "servers")]
+mod shadow;
+#[cfg(feature = "servers")]
 mod shared_connections;
 #[cfg(feature = "servers")]
 mod sources;

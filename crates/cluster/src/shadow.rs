@@ -22,6 +22,7 @@ use redisdb_replication::NodeSet;
 use redisdb_replication::Outcome;
 use redisdb_replication::PerNode;
 use redisdb_replication::Report;
+use redisdb_replication::Rule;
 use redisdb_replication::Rules;
 use redisdb_replication::Setup;
 use redisdb_replication::Standing;
@@ -58,6 +59,8 @@ pub enum Difference {
     Unavailable(String, Key),
     /// The copy acknowledges a write of this key, of which the rules say this.
     Acknowledged(Key, Outcome),
+    /// The copy does not know that this node has missed a write of this key, which the rules have hinted.
+    NotHinted(String, Key),
     /// The copy does not acknowledge a write of this key, which the rules acknowledge.
     NotAcknowledged(Key),
 }
@@ -102,6 +105,9 @@ impl fmt::Display for Difference {
             Self::Acknowledged(name, outcome) => {
                 write!(f, "a write of `{}` is acknowledged, and to the rules it is {outcome:?}", key(name))
             }
+            Self::NotHinted(node, name) => {
+                write!(f, "{node} has missed a write of `{}` to the rules, and not to the copy", key(name))
+            }
             Self::NotAcknowledged(name) => {
                 write!(f, "a write of `{}` is not acknowledged, and the rules do", key(name))
             }
@@ -130,10 +136,18 @@ pub(crate) struct Shadow {
 struct Known {
     state: State<Key>,
     last_call: u64,
-    /// What the rules have answered to the writes that are under way.
+    /// What the rules have answered to the writes that are under way, and whom they have hinted to have missed them.
     answers: HashMap<CallId, Outcome>,
+    hinted: HashMap<CallId, NodeSet>,
     /// The process of each server that was heard last, and what its marker said.
     heard: PerNode<Option<(u64, Standing)>>,
+}
+
+impl Known {
+    fn note_hint(&mut self, call: CallId, missed_by: NodeSet) {
+        let hinted = self.hinted.entry(call).or_default();
+        *hinted = hinted.or(missed_by);
+    }
 }
 
 impl Shadow {
@@ -141,7 +155,7 @@ impl Shadow {
     /// nodes.
     pub(crate) fn new(names: Vec<String>, n_takers: usize, listener: Listener) -> Option<Self> {
         let members = NodeSet::first_n(names.len());
-        let setup = Setup { members, n_takers, rules: Rules::ALL };
+        let setup = Setup { members, n_takers, rules: Rules::ALL.without(Rule::Gate) };
         let are_known = members.len() == names.len();
         listener.tell(Told::Begins(setup));
         are_known.then(|| Self { names, setup, listener, known: Mutex::default() })
@@ -234,7 +248,9 @@ impl Shadow {
         for effect in &effects {
             match effect {
                 Effect::AnswerWrite(call, outcome) => _ = known.answers.insert(*call, *outcome),
-                Effect::Hint { call, node, .. } => {
+                Effect::Write { call, missed_by, .. } => known.note_hint(*call, *missed_by),
+                Effect::Hint { call, node, missed_by, .. } => {
+                    known.note_hint(*call, *missed_by);
                     self.feed(known, replication::Event::Hinted(*call, *node, None));
                 }
                 _ => {}
@@ -255,5 +271,120 @@ impl Shadow {
 impl Listener {
     fn tell(&self, told: Told<'_>) {
         (self.0)(told);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::divergence::Ack;
+
+    const KEY: &[u8] = b"k";
+
+    fn report(missed: &[(&[u8], usize)]) -> Report<Key> {
+        let nodes = |idx: usize| NodeSet::EMPTY.with(Node::new(idx).unwrap());
+        let missed = missed.iter().map(|(key, idx)| (key.to_vec(), nodes(*idx))).collect();
+        Report { standing: Standing::Current, missed, all: NodeSet::EMPTY, forgotten: NodeSet::EMPTY }
+    }
+
+    /// The copy knows of all that was missed.
+    fn knows(_: usize, _: &[u8]) -> bool {
+        true
+    }
+
+    fn keys<'k>() -> impl Iterator<Item = &'k [u8]> {
+        std::iter::once(KEY)
+    }
+
+    /// A shadow of two nodes that are well, and what it has told.
+    fn shadow() -> (Shadow, Arc<Mutex<Vec<Difference>>>) {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let differences = Arc::clone(&told);
+        let listener = Listener::new(move |told| {
+            if let Told::Differs(difference) = told {
+                differences.lock().push(difference);
+            }
+        });
+        let shadow = Shadow::new(vec!["a".to_owned(), "b".to_owned()], 1, listener).unwrap();
+        (0..2).for_each(|node| shadow.learn(node, 1, report(&[])));
+        (shadow, told)
+    }
+
+    #[test]
+    fn what_the_rules_would_do_too_is_no_difference() {
+        let (shadow, told) = shadow();
+        shadow.begin_write(keys(), false).end(vec![Ack::Yes, Ack::Yes], true, knows);
+        (0..2).for_each(|node| shadow.is_read(node, keys()));
+        shadow.begin_write(keys(), true).end(vec![Ack::No, Ack::Maybe], false, knows);
+        assert_eq!(*told.lock(), []);
+    }
+
+    #[test]
+    fn a_read_of_a_node_that_missed_a_write_differs_until_the_other_node_says_no_more_that_it_did() {
+        let (shadow, told) = shadow();
+        shadow.begin_write(keys(), true).end(vec![Ack::Yes, Ack::No], true, knows);
+        shadow.is_read(0, keys());
+        assert_eq!(*told.lock(), []);
+        shadow.is_read(1, keys());
+        let behind = |node: &str| Difference::Read(node.to_owned(), KEY.to_vec(), Because::ItIsBehind);
+        assert_eq!(told.lock().pop(), Some(behind("b")));
+        shadow.learn(0, 1, report(&[(KEY, 1)]));
+        shadow.is_read(1, keys());
+        assert_eq!(told.lock().pop(), Some(behind("b")));
+        shadow.learn(0, 1, report(&[]));
+        shadow.is_read(1, keys());
+        assert_eq!(*told.lock(), []);
+    }
+
+    #[test]
+    fn a_write_that_builds_on_what_a_node_lacks_is_not_acknowledged_by_the_rules() {
+        let (shadow, told) = shadow();
+        shadow.learn(0, 1, report(&[(KEY, 1)]));
+        shadow.begin_write(keys(), false).end(vec![Ack::No, Ack::Yes], true, knows);
+        assert_eq!(told.lock().pop(), Some(Difference::Acknowledged(KEY.to_vec(), Outcome::Unknown)));
+        shadow.begin_write(keys(), false).end(vec![Ack::Yes, Ack::Yes], false, knows);
+        assert_eq!(told.lock().pop(), Some(Difference::NotAcknowledged(KEY.to_vec())));
+    }
+
+    #[test]
+    fn a_node_that_the_copy_does_not_know_to_have_missed_a_write_differs() {
+        let (shadow, told) = shadow();
+        shadow
+            .begin_write(keys(), true)
+            .end(vec![Ack::Yes, Ack::No], true, |node, key| node == 0 && key == KEY);
+        assert_eq!(told.lock().pop(), Some(Difference::NotHinted("b".to_owned(), KEY.to_vec())));
+        shadow.hear(&Event::Node { node: "b".to_owned(), event: NodeEvent::Disconnected });
+        shadow.begin_write(keys(), true).end(vec![Ack::Yes, Ack::No], true, |_, _| false);
+        assert_eq!(told.lock().pop(), Some(Difference::NotHinted("b".to_owned(), KEY.to_vec())));
+        assert!(shadow.known.lock().hinted.is_empty());
+    }
+
+    #[test]
+    fn a_node_that_is_another_process_or_was_lost_is_heard_before_it_is_read() {
+        let (shadow, told) = shadow();
+        let node = |event| Event::Node { node: "b".to_owned(), event };
+        shadow.hear(&node(NodeEvent::Disconnected));
+        shadow.is_read(1, keys());
+        let read = |because| Difference::Read("b".to_owned(), KEY.to_vec(), because);
+        assert_eq!(told.lock().pop(), Some(read(Because::ItIsLost)));
+        assert_eq!(shadow.standing(1, 1), None);
+        shadow.learn(1, 2, Report { standing: Standing::Restarted, ..report(&[]) });
+        shadow.is_read(1, keys());
+        assert_eq!(told.lock().pop(), Some(read(Because::ItIsNotCurrent)));
+        shadow.is_read_from_all(keys());
+        assert_eq!(*told.lock(), []);
+        shadow.is_unavailable(keys());
+        assert_eq!(told.lock().pop(), Some(Difference::Unavailable("a".to_owned(), KEY.to_vec())));
+    }
+
+    #[test]
+    fn a_write_that_nobody_waits_for_any_more_leaves_behind_who_did_not_take_it() {
+        let (shadow, told) = shadow();
+        shadow.begin_write(keys(), true).give_up(vec![Ack::Yes, Ack::Maybe]);
+        shadow.is_read(0, keys());
+        assert_eq!(*told.lock(), []);
+        shadow.is_read(1, keys());
+        assert_eq!(told.lock().len(), 1);
+        assert!(shadow.known.lock().answers.is_empty());
     }
 }

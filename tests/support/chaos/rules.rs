@@ -23,6 +23,7 @@ use redisdb_cluster::shadow::replication::Kind;
 use redisdb_cluster::shadow::replication::Node;
 use redisdb_cluster::shadow::replication::NodeSet;
 use redisdb_cluster::shadow::replication::Report;
+use redisdb_cluster::shadow::replication::Rule;
 use redisdb_cluster::shadow::replication::Rules;
 use redisdb_cluster::shadow::replication::Setup;
 use redisdb_cluster::shadow::replication::Standing;
@@ -66,6 +67,7 @@ fn kind(difference: &Difference) -> &'static str {
         Difference::Unanimous(_) => "unanimous",
         Difference::Unavailable(..) => "unavailable",
         Difference::Acknowledged(..) => "acknowledged",
+        Difference::NotHinted(..) => "not-hinted",
         Difference::NotAcknowledged(_) => "not-acknowledged",
     }
 }
@@ -132,7 +134,7 @@ fn begins(line: &str) -> Option<Setup> {
     let mut words = line.strip_prefix("begins ")?.split(' ');
     let mut number = || words.next()?.parse::<usize>().ok();
     let members = NodeSet::first_n(number()?);
-    Some(Setup { members, n_takers: number()?, rules: Rules::ALL })
+    Some(Setup { members, n_takers: number()?, rules: Rules::ALL.without(Rule::Gate) })
 }
 
 /// The words of an event; `None` for one that no shadow tells.

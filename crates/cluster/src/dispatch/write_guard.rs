@@ -164,7 +164,8 @@ impl<'a> WriteGuard<'a> {
             self.weigh(results, decider, is_whole)
         };
         if let Some((shadow, acks)) = shadow {
-            shadow.end(acks, judged.is_ok());
+            let member = |idx| self.topology.nodes.member(idx);
+            shadow.end(acks, judged.is_ok(), |idx, key| !member(idx).holds(std::iter::once(key)));
         }
         judged
     }

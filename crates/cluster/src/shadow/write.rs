@@ -64,11 +64,24 @@ impl ShadowWrite<'_> {
         }
     }
 
-    /// The nodes have answered this, and the caller is told whether enough took it.
-    pub(crate) fn end(self, acks: Vec<Ack>, is_acknowledged: bool) {
-        acks.into_iter().enumerate().for_each(|(idx, ack)| self.heard(idx, ack));
+    /// The nodes have answered this, and the caller is told whether enough took it. `has_missed` says whether the copy knows of a
+    /// node that it has missed a write of a key.
+    pub(crate) fn end(
+        self,
+        acks: Vec<Ack>,
+        is_acknowledged: bool,
+        has_missed: impl Fn(usize, &[u8]) -> bool,
+    ) {
+        acks.iter().enumerate().for_each(|(idx, ack)| self.heard(idx, *ack));
+        // One that is back, and was not heard yet, is away to the rules and takes the write all the same.
+        let took = |node: Node| acks.get(node.idx()) == Some(&Ack::Yes);
         let known = &mut *self.shadow.known.lock();
         for (call, key) in self.calls {
+            for node in known.hinted.remove(&call).unwrap_or_default().iter() {
+                if is_acknowledged && !took(node) && !has_missed(node.idx(), key) {
+                    self.shadow.differs(Difference::NotHinted(self.shadow.name(node), key.to_vec()));
+                }
+            }
             let difference = match known.answers.remove(&call) {
                 Some(Outcome::Ok) if !is_acknowledged => Difference::NotAcknowledged(key.to_vec()),
                 Some(outcome) if is_acknowledged && outcome != Outcome::Ok => {
@@ -87,7 +100,9 @@ impl ShadowWrite<'_> {
         }
         acks.into_iter().enumerate().for_each(|(idx, ack)| self.heard(idx, ack));
         for (call, _) in self.calls {
-            self.shadow.known.lock().answers.remove(&call);
+            let known = &mut *self.shadow.known.lock();
+            known.answers.remove(&call);
+            known.hinted.remove(&call);
         }
     }
 }
