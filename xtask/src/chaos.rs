@@ -39,6 +39,7 @@ fn words(flags: &flags::Chaos) -> Vec<String> {
     value("--seconds", flags.seconds.map(|n| n.to_string()));
     value("--faults", flags.faults.clone());
     value("--together", flags.together.map(|n| n.to_string()));
+    value("--ballast", flags.ballast.map(|n| n.to_string()));
     let switches = [
         ("--resume", flags.resume),
         ("--no-identity", flags.no_identity),

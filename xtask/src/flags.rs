@@ -37,6 +37,8 @@ xflags::xflags! {
             optional --faults kinds: String
             /// The most faults in one outage; default 2.
             optional --together n: usize
+            /// How many keys the servers hold that nobody uses, so that comparing all takes its time; default none.
+            optional --ballast n: usize
             /// The server to test with, as for `test-cluster`.
             optional --server path: OsString
             /// Give the copy no identity.

@@ -50,11 +50,26 @@ pub(crate) fn connect(port: u16) -> RedisResult<Connection> {
     Ok(connection)
 }
 
-/// Reads all that the server on this port holds.
+/// What keys begin with that nobody uses.
+const BALLAST: &str = "ballast:";
+
+/// Gives the server on this port so many keys that nobody uses.
+pub(crate) fn fill(port: u16, n_keys: usize) -> RedisResult<()> {
+    const AT_ONCE: usize = 1000;
+    let mut connection = connect(port)?;
+    for first in (0..n_keys).step_by(AT_ONCE) {
+        let mut mset = redis::cmd("MSET");
+        (first..n_keys.min(first + AT_ONCE)).for_each(|i| _ = mset.arg(format!("{BALLAST}{i}")).arg(i));
+        mset.exec(&mut connection)?;
+    }
+    Ok(())
+}
+
+/// Reads all that the server on this port holds, but for the ballast.
 pub(crate) fn contents(port: u16) -> Result<Contents, RedisError> {
     let mut connection = connect(port)?;
     let keys: Vec<String> = Cmd::new().arg("KEYS").arg("*").query(&mut connection)?;
-    let ours = keys.into_iter().filter(|key| !key.starts_with(MARKER));
+    let ours = keys.into_iter().filter(|key| !key.starts_with(MARKER) && !key.starts_with(BALLAST));
     ours.map(|key| entry(&mut connection, &key).map(|entry| (key, entry))).collect()
 }
 

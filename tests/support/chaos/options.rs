@@ -15,6 +15,8 @@ pub(crate) struct Options {
     /// How long faults begin, for each seed.
     pub(crate) time: Duration,
     pub(crate) identity: bool,
+    /// How many keys the servers hold that nobody uses, so that comparing all takes its time.
+    pub(crate) ballast: usize,
     /// Show the plans, and run nothing.
     pub(crate) plan: bool,
     /// Do not run a seed again that has a verdict.
@@ -40,6 +42,7 @@ impl Options {
                 "--together" => options.shape.together = number(word, value()?)?,
                 "--seconds" => options.time = Duration::from_secs(number(word, value()?)?),
                 "--faults" => options.shape.kinds = kinds(value()?)?,
+                "--ballast" => options.ballast = number(word, value()?)?,
                 "--no-identity" => options.identity = false,
                 "--plan" => options.plan = true,
                 "--resume" => options.resume = true,
@@ -53,13 +56,23 @@ impl Options {
         }
     }
 
+    /// How long the copy may take to heal after the last fault: 30 s, and with ballast what a supervisor needs that compares each
+    /// key of each node twice, at the rate that it has.
+    pub(crate) fn heal(&self) -> Duration {
+        /// A supervisor compares 10,000 keys per second, and a busy machine half of that.
+        const RATE: f64 = 5_000.0;
+        Duration::from_secs(30)
+            + Duration::from_secs_f64(2.0 * (self.ballast * self.shape.n_nodes) as f64 / RATE)
+    }
+
     /// All that a verdict depends on beside the seed, in words.
     pub(crate) fn conditions(&self, server: &str) -> String {
         let Shape { n_nodes, n_processes, together, kinds } = &self.shape;
         let kinds: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
         let identity = if self.identity { "" } else { ", no identity" };
+        let ballast = if self.ballast == 0 { String::new() } else { format!(", ballast {}", self.ballast) };
         format!(
-            "{n_nodes} nodes of {server}, {n_processes} processes, {} s, up to {together} of {}{identity}",
+            "{n_nodes} nodes of {server}, {n_processes} processes, {} s, up to {together} of {}{identity}{ballast}",
             self.time.as_secs(),
             kinds.join(",")
         )
@@ -74,6 +87,7 @@ impl Default for Options {
             shape: Shape { n_nodes: 3, n_processes: 3, kinds, together: 2 },
             time: Duration::from_secs(60),
             identity: true,
+            ballast: 0,
             plan: false,
             resume: false,
             keep: false,
@@ -142,9 +156,15 @@ mod tests {
     #[test]
     fn the_conditions_tell_each_option_that_matters() {
         let base = Options::default().conditions("7.0.15");
-        for words in
-            ["--nodes 5", "--processes 2", "--seconds 5", "--together 1", "--faults kill", "--no-identity"]
-        {
+        for words in [
+            "--nodes 5",
+            "--processes 2",
+            "--seconds 5",
+            "--together 1",
+            "--faults kill",
+            "--no-identity",
+            "--ballast 9",
+        ] {
             assert_ne!(read(words).unwrap().conditions("7.0.15"), base, "{words}");
         }
         assert_eq!(read("--resume --keep --seeds 1..9").unwrap().conditions("7.0.15"), base);

@@ -13,7 +13,7 @@ use crate::fault::Target;
 const SPREAD_MS: u64 = 3000;
 
 /// How far apart the restarts of a rolling restart are.
-const ROLLING: Duration = Duration::from_secs(4);
+const ROLLING: Duration = Duration::from_secs(5);
 
 /// What a plan depends on beside its seed.
 #[derive(Debug, Clone, PartialEq, Eq)]

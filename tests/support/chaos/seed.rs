@@ -26,9 +26,6 @@ use crate::verdict::judge_all;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// How long the copy may take to heal after the last fault.
-const HEAL: Duration = Duration::from_secs(30);
-
 /// How long the load goes on before the first fault.
 const BEFORE: Duration = Duration::from_secs(2);
 
@@ -76,7 +73,7 @@ pub(crate) fn run(
         scope.spawn(|| stage.take_dumps());
         let played = play(&stage, options, &mut ran, progress);
         progress("looking");
-        let nodes = played.and_then(|last| look(&stage, last, &mut ran));
+        let nodes = played.and_then(|last| look(&stage, last, options.heal(), &mut ran));
         // Also after an error: the scope waits for the thread of the dumps.
         stage.stop(Duration::ZERO);
         nodes
@@ -141,7 +138,7 @@ fn play(stage: &Stage, options: &Options, ran: &mut Ran, progress: &dyn Fn(&str)
         last = now();
         ran.n_outages += 1;
         ran.n_together = ran.n_together.max(outage.n_counted());
-        match stage.healed(HEAL) {
+        match stage.healed(options.heal()) {
             Some(healed) => ran.healing.push(healed.saturating_sub(last)),
             None => ran.unhealed.push(format!("outage {number}: {}", stage.ailing())),
         }
@@ -150,11 +147,11 @@ fn play(stage: &Stage, options: &Options, ran: &mut Ran, progress: &dyn Fn(&str)
     Ok(last)
 }
 
-/// Ends the load, and looks at all keys by all clients and on all servers, until 30 s after the last fault.
-fn look(stage: &Stage, last: u64, ran: &mut Ran) -> Outcome<Vec<dumps::Contents>> {
-    let going_on = stage.stop(HEAL);
+/// Ends the load, and looks at all keys by all clients and on all servers, until the copy should have healed.
+fn look(stage: &Stage, last: u64, heal: Duration, ran: &mut Ran) -> Outcome<Vec<dumps::Contents>> {
+    let going_on = stage.stop(heal);
     ran.troubles.extend(going_on.iter().map(|slot| format!("client {slot} does not end its load")));
-    let deadline = (last + micros(HEAL)).max(now() + micros(Duration::from_secs(3)));
+    let deadline = (last + micros(heal)).max(now() + micros(Duration::from_secs(3)));
     let left = || Duration::from_micros(deadline.saturating_sub(now()).max(micros(Duration::from_secs(3))));
     ran.circumstances.finish = now();
     let mut number = 0;

@@ -109,6 +109,9 @@ impl Stage {
                 return Err(format!("client {slot} was not ready within {START:?}").into());
             }
         }
+        for server in &stage.servers {
+            dumps::fill(server.lock().unwrap().port(), options.ballast)?;
+        }
         Ok(stage)
     }
 

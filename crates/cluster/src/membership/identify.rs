@@ -98,7 +98,7 @@ impl CopyEngine {
                 nodes.member(idx).hints().on(Observation::Unreachable);
             }
             let standing = self.settle(idx, look).await;
-            self.topology.tell_shadow(idx, standing);
+            self.topology.tell_shadow_of_look(idx, standing);
         }
         let is_any_whole = nodes.members().any(Member::is_readable);
         match unproved {
@@ -143,6 +143,7 @@ impl CopyEngine {
             node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
             self.topology.nodes.member(idx).remember(&marker);
             self.topology.nodes.member(idx).hints().fence().admit(look.incarnation);
+            self.topology.tell_shadow(idx, Some(stage.standing()));
             Ok::<_, node::Error>(())
         });
         for marked in join_all(marks).await {
@@ -161,7 +162,7 @@ impl CopyEngine {
         // Another process than the one that said this is looked at by itself.
         if self.topology.nodes.at(idx).incarnation() == look.incarnation {
             let standing = self.settle(idx, look).await;
-            self.topology.tell_shadow(idx, standing);
+            self.topology.tell_shadow_of_look(idx, standing);
         }
     }
 
@@ -249,9 +250,11 @@ impl CopyEngine {
                 let is_told = !is_old || self.hints_are_complete(idx, marker.epoch);
                 if !is_known || !is_its_own || !marker.is_ready() || !is_told {
                     hints.on(Observation::Lost);
-                    return Some(match marker.is_ready() {
-                        true => Standing::Restarted,
-                        false => Standing::Filling,
+                    // A marker that is ready and counts for nothing is that of another process, or is old.
+                    return Some(if marker.is_ready() {
+                        Standing::Restarted
+                    } else {
+                        marker.state.standing()
                     });
                 }
                 member.remember(&marker);

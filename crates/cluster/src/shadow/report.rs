@@ -6,6 +6,17 @@ use redisdb_replication::Report;
 use redisdb_replication::Standing;
 
 use crate::engine::copy::topology::CopyTopology;
+use crate::membership::marker::Stage;
+
+impl Stage {
+    /// What a node whose marker says so is to the rules.
+    pub(crate) fn standing(self) -> Standing {
+        match self {
+            Self::Ready => Standing::Current,
+            Self::Syncing => Standing::Filling,
+        }
+    }
+}
 
 /// As many hints that nobody was given yet are looked at.
 const MOST: usize = 100_000;
@@ -32,6 +43,12 @@ impl CopyTopology {
             }
         }
         shadow.learn(idx, process, report);
+    }
+
+    /// A server was looked at: it may have said that hints of others are void.
+    pub(crate) fn tell_shadow_of_look(&self, idx: usize, standing: Option<Standing>) {
+        self.tell_shadow(idx, standing);
+        self.tell_shadow_all();
     }
 
     /// All servers that were heard say what they hold: some of it has served its purpose.
