@@ -13,6 +13,7 @@ use crate::clock::Watch;
 use crate::clock::micros;
 use crate::clock::now;
 use crate::dumps;
+use crate::fault::FaultKind;
 use crate::history::History;
 use crate::journal;
 use crate::options::Options;
@@ -70,7 +71,10 @@ pub(crate) fn run(
     let stage = Stage::start(runtime, options, binary, folder, seed)?;
     let mut ran = Ran { seed, ..Ran::default() };
     let nodes = thread::scope(|scope| {
-        scope.spawn(|| stage.take_dumps());
+        // Each of them costs the servers something.
+        if options.shape.kinds.contains(&FaultKind::Dump) {
+            scope.spawn(|| stage.take_dumps());
+        }
         let played = play(&stage, options, &mut ran, progress);
         progress("looking");
         let nodes = played.and_then(|last| look(&stage, last, options.heal(), &mut ran));
