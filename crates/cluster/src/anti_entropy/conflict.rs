@@ -11,6 +11,8 @@ use crate::anti_entropy::value::Snapshot;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
 use crate::error::Error;
+use crate::error::debug::Shown;
+use crate::error::debug::debug;
 use crate::event::Event;
 
 /// So many conflicts are told one by one.
@@ -134,14 +136,7 @@ impl fmt::Display for Conflict {
     }
 }
 
-impl fmt::Debug for Conflict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Conflict")
-            .field("key", &format_args!("`{}`", foreign::bytes(&self.key)))
-            .field("held", &self.held)
-            .finish()
-    }
-}
+debug!(Conflict { key = Shown(key), held });
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::error::RepairReason;
 use crate::error::debug::Keys;
 use crate::error::debug::Pairs;
+use crate::error::debug::debug;
 use crate::hints::log::Trust;
 use crate::membership::lease::Leases;
 use crate::membership::marker::Stage;
@@ -294,20 +295,16 @@ impl<'a> Repair<'a> {
     }
 }
 
-impl fmt::Debug for Repaired {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Repaired")
-            .field("compared", &self.compared)
-            .field("copied", &self.copied)
-            .field("removed", &self.removed)
-            .field("failed", &Pairs(&self.failed))
-            .field("skipped", &self.skipped)
-            .field("doubtful", &Keys(&self.doubtful))
-            .field("undecided", &Keys(&self.undecided))
-            .field("readmitted", &self.readmitted)
-            .finish()
-    }
-}
+debug!(Repaired {
+    compared,
+    copied,
+    removed,
+    failed = Pairs(failed),
+    skipped,
+    doubtful = Keys(doubtful),
+    undecided = Keys(undecided),
+    readmitted,
+});
 
 impl fmt::Debug for Repair<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

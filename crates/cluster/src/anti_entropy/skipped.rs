@@ -1,7 +1,5 @@
 //! Keys that a repair left out because a user may not read or write them, and the ACL rule that mends it.
 
-use std::fmt;
-
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::plumbing::foreign;
@@ -11,6 +9,7 @@ use crate::anti_entropy::value;
 use crate::engine::copy::topology::CopyTopology;
 use crate::error::Error;
 use crate::error::debug::Pairs;
+use crate::error::debug::debug;
 
 /// Keys that were left out, because the user may not use them: those of another application, for example.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -34,14 +33,7 @@ impl Skipped {
     }
 }
 
-impl fmt::Debug for Skipped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Skipped")
-            .field("n_keys", &self.n_keys)
-            .field("examples", &Pairs(&self.examples))
-            .finish()
-    }
-}
+debug!(Skipped { n_keys, examples = Pairs(examples) });
 
 impl CopyTopology {
     /// What a node said about a key, and what would permit it.

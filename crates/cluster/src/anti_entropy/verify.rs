@@ -23,6 +23,8 @@ use crate::anti_entropy::value::Snapshot;
 use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::error::TooFewNodes;
+use crate::error::debug::Shown;
+use crate::error::debug::debug;
 
 /// A key that is not the same on all nodes.
 #[derive(Clone, PartialEq, Eq)]
@@ -286,15 +288,7 @@ impl fmt::Display for Difference {
     }
 }
 
-impl fmt::Debug for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Difference")
-            .field("key", &format_args!("`{}`", foreign::bytes(&self.key)))
-            .field("missing", &self.missing)
-            .field("other", &self.other)
-            .finish()
-    }
-}
+debug!(Difference { key = Shown(key), missing, other });
 
 impl fmt::Debug for Verify<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use redis::Value;
-use redisdb_node as node;
 use redisdb_node::plumbing::foreign;
 use redisdb_node::plumbing::shape;
 
@@ -13,54 +12,38 @@ use super::TooFewReplies;
 use super::Unavailable;
 use crate::replies::Outcome;
 
-impl fmt::Debug for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unavailable")
-            .field("command", &self.command)
-            .field("key", &self.key.as_deref().map(Shown))
-            .field("errors", &self.errors)
-            .field("behind", &self.behind)
-            .field("in_vain", &self.in_vain)
-            .finish()
-    }
+/// Writes the `Debug` of a struct: its fields, some of them shown as another value.
+macro_rules! debug {
+    ($type:ident { $($field:ident $(= $shown:expr)?),* $(,)? }) => {
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let Self { $($field),* } = self;
+                $($(let $field = &$shown;)?)*
+                f.debug_struct(stringify!($type))$(.field(stringify!($field), $field))*.finish()
+            }
+        }
+    };
 }
+pub(crate) use debug;
 
-impl fmt::Debug for CrossNode {
+debug!(Unavailable { command, key = key.as_deref().map(Shown), errors, behind, in_vain });
+debug!(CrossNode { command, keys = Pairs(keys) });
+debug!(PartReply { node, keys = Keys(keys), reply = reply.as_ref().map(Answer) });
+debug!(TooFewReplies {
+    command,
+    wanted,
+    replies = replies.iter().map(|(node, outcome)| (node, Told(outcome))).collect::<Vec<_>>(),
+});
+
+/// The outcome of a command on a node, whose answer is shown without its bytes.
+struct Told<'a>(&'a Outcome<Value>);
+
+impl fmt::Debug for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CrossNode").field("command", &self.command).field("keys", &Pairs(&self.keys)).finish()
-    }
-}
-
-impl fmt::Debug for PartReply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PartReply")
-            .field("node", &self.node)
-            .field("keys", &Keys(&self.keys))
-            .field("reply", &self.reply.as_ref().map(Answer))
-            .finish()
-    }
-}
-
-impl fmt::Debug for TooFewReplies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let replies: Vec<(&str, Outcome<Answer<'_>>)> =
-            self.replies.iter().map(|(node, outcome)| (node, told(outcome))).collect();
-        f.debug_struct("TooFewReplies")
-            .field("command", &self.command)
-            .field("wanted", &self.wanted)
-            .field("replies", &replies)
-            .finish()
-    }
-}
-
-fn told(outcome: &Outcome<Value>) -> Outcome<Answer<'_>> {
-    let own = node::Error::clone;
-    match outcome {
-        Outcome::Ok(reply) => Outcome::Ok(Answer(reply)),
-        Outcome::Error(error) => Outcome::Error(own(error)),
-        Outcome::NotSent(error) => Outcome::NotSent(own(error)),
-        Outcome::Unknown(error) => Outcome::Unknown(own(error)),
-        Outcome::Skipped => Outcome::Skipped,
+        match self.0 {
+            Outcome::Ok(reply) => f.debug_tuple("Ok").field(&Answer(reply)).finish(),
+            other => other.fmt(f),
+        }
     }
 }
 
