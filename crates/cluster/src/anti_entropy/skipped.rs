@@ -47,23 +47,21 @@ impl CopyTopology {
     /// Tells once which keys a repair by itself left as they were, and why.
     pub(crate) fn tell_left(&self, node: &Node, repaired: &Repaired) {
         let name = node.name();
-        if let Some((key, reason)) = repaired.failed.first()
-            && self.is_news(format!("{name} failed {}", foreign::bytes(key)))
-        {
-            let (n, key) = (repaired.failed.len(), foreign::bytes(key));
-            tracing::warn!(
-                node = name,
-                "{n} keys cannot be brought over, and are not read from it; the first: `{key}`: {reason}"
-            );
-        }
-        if let Some((key, reason)) = repaired.skipped.examples.first()
-            && self.is_news(format!("{name} skipped {}", foreign::bytes(key)))
-        {
-            let (n, key) = (repaired.skipped.n_keys, foreign::bytes(key));
-            tracing::warn!(
-                node = name,
-                "{n} keys are not this user's, and are left alone; the first: `{key}`: {reason}"
-            );
+        let Repaired { failed, skipped, .. } = repaired;
+        for (left, n, first, are) in [
+            (
+                "failed",
+                failed.len() as u64,
+                failed.first(),
+                "cannot be brought over, and are not read from it",
+            ),
+            ("skipped", skipped.n_keys, skipped.examples.first(), "are not this user's, and are left alone"),
+        ] {
+            let Some((key, reason)) = first else { continue };
+            let key = foreign::bytes(key);
+            if self.is_news(format!("{name} {left} {key}")) {
+                tracing::warn!(node = name, "{n} keys {are}; the first: `{key}`: {reason}");
+            }
         }
     }
 
