@@ -1,6 +1,5 @@
 //! A scan over the keys of a node, in batches.
 
-use futures_util::future::try_join_all;
 use redis::Pipeline;
 use redis::Value;
 use redisdb_node as node;
@@ -12,7 +11,7 @@ use redisdb_node::commands::ServerCommands;
 
 use crate::anti_entropy::source::Source;
 use crate::anti_entropy::value;
-use crate::anti_entropy::value::Compared;
+use crate::anti_entropy::verify::differences;
 use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::error::RepairReason;
@@ -95,7 +94,10 @@ pub(crate) async fn must_be_ours(
         let batch: Vec<Vec<u8>> = batch.into_iter().filter(|key| source.counts_for(key)).collect();
         n_keys += batch.len();
         let unknown = match doubt {
-            Doubt::Unmarked => different(&source.node, target, batch).await?,
+            Doubt::Unmarked => {
+                let (different, _) = differences(&[&source.node, target], batch, |_, _| ()).await?;
+                different.into_iter().map(|difference| difference.key).collect()
+            }
             Doubt::CameBack | Doubt::Joined => missing(&source.node, batch).await?,
         };
         if unknown.iter().any(|key| is_a_marker(key)) {
@@ -108,16 +110,6 @@ pub(crate) async fn must_be_ours(
         return Err(Error::unrepaired(target.name(), RepairReason::Foreign));
     }
     Ok(())
-}
-
-/// Those of the keys that are not the same on two nodes.
-async fn different(source: &Node, target: &Node, keys: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
-    let states = [source, target].map(|node| value::read(node, &keys, value::WHOLE));
-    let states = try_join_all(states).await?;
-    let [there, here] = states.as_slice() else { return Ok(keys) };
-    let same = value::compare(&keys, (source, there), (target, here)).await?;
-    let different = keys.into_iter().zip(same).filter(|(_, same)| matches!(same, Compared::Different));
-    Ok(different.map(|(key, _)| key).collect())
 }
 
 /// Those of the keys that a node does not have. One that this user may not use is none of them.

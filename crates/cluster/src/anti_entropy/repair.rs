@@ -274,7 +274,7 @@ impl<'a> Repair<'a> {
     /// The node that all keys are compared with.
     fn source_of_all<'c>(&self, copy: &'c CopyEngine, target: usize) -> Result<Source<'c>, Error> {
         if let Some(named) = self.named_source(target)? {
-            return Source::named(copy, named);
+            return Ok(Source::named(copy, named));
         }
         let found = copy.topology.source_of_all(target);
         let found = found.ok_or_else(|| Error::unrepaired(&self.node, RepairReason::NoSource))?;

@@ -44,8 +44,8 @@ impl Repair<'_> {
         let by_source = by_source.into_iter().map(|(source, keys)| (source, keys, false));
         for (source, keys, is_doubtful) in by_source.chain(doubtful) {
             let source = match (is_doubtful, Some(source) == named) {
-                (true, _) => Source::named_for_want_of_another(copy, source)?,
-                (false, true) => Source::named(copy, source)?,
+                (true, _) => Source::named_for_want_of_another(copy, source),
+                (false, true) => Source::named(copy, source),
                 (false, false) => Source::found(copy, source, &self.node)?,
             };
             for batch in keys.chunks(BATCH) {

@@ -24,15 +24,15 @@ pub(crate) struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// A node that the caller has named, whatever is known of it.
-    pub(crate) fn named(copy: &'a CopyEngine, idx: usize) -> Result<Self, Error> {
+    pub(crate) fn named(copy: &'a CopyEngine, idx: usize) -> Self {
         let node = copy.topology.process(idx, copy.topology.nodes.at(idx).incarnation());
         let has_memory = copy.topology.nodes.member(idx).hints().has_memory(&node);
-        Ok(Self { copy, idx, node, has_memory, also_missed: false })
+        Self { copy, idx, node, has_memory, also_missed: false }
     }
 
     /// The same, of which also counts what it is known to have missed.
-    pub(crate) fn named_for_want_of_another(copy: &'a CopyEngine, idx: usize) -> Result<Self, Error> {
-        Ok(Self { also_missed: true, ..Self::named(copy, idx)? })
+    pub(crate) fn named_for_want_of_another(copy: &'a CopyEngine, idx: usize) -> Self {
+        Self { also_missed: true, ..Self::named(copy, idx) }
     }
 
     /// A node that was found to be in sync.
@@ -40,7 +40,7 @@ impl<'a> Source<'a> {
     /// # Errors
     /// If it is another process by now.
     pub(crate) fn found(copy: &'a CopyEngine, idx: usize, target: &str) -> Result<Self, Error> {
-        let source = Self::named(copy, idx)?;
+        let source = Self::named(copy, idx);
         if source.has_memory { Ok(source) } else { Err(lost(target)) }
     }
 
