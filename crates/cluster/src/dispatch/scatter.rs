@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join;
 use futures_util::future::join_all;
 use redis::Cmd;
 use redis::RedisError;
@@ -23,31 +22,83 @@ use crate::plan::merge::merge;
 use crate::plan::split::Split;
 use crate::reply::NodesReply;
 
+/// How the replies to a command that goes to several nodes become one.
+pub(crate) enum Gathering {
+    /// They are merged.
+    Merged(Split, Merge),
+    /// One of them counts; after each comes how many keys the node has, for every key is as likely as any other.
+    Chosen,
+    /// Each is kept under its node's name.
+    Each,
+}
+
 impl Nodes {
     /// Runs a command that is not one node's alone.
     pub(crate) async fn run_on_several(
         &self,
         spec: &'static Spec,
         cmd: &Cmd,
-        route: Plan,
+        plan: Plan,
     ) -> Result<NodesReply, Error> {
-        match route {
+        match plan {
             Plan::One(owner) => match self.at(owner).run(spec, cmd).await {
                 Ok(reply) => Ok(NodesReply::One(Arc::clone(self.name(owner)), reply)),
                 Err(error) => Err(on_owner(spec, cmd, error)),
             },
-            Plan::Parts(split, rule) => {
-                let calls = split.parts.iter().map(|part| self.at(part.node).run(spec, &part.cmd));
-                let replies = join_all(calls).await;
-                self.merge_parts(spec, cmd, rule, split, replies)
-            }
-            Plan::Every(_) if spec.access == Access::Each => {
-                Ok(NodesReply::Each(self.replies(self.run_on_all(spec, cmd).await)))
-            }
-            Plan::Every(Merge::First) => self.weighted(spec, cmd).await,
-            Plan::Every(rule) => self.merge_all(spec, rule, self.run_on_all(spec, cmd).await),
             Plan::Any => self.any(spec, cmd).await,
-            Plan::All(_) | Plan::PrimaryFirst(..) => Err(several(spec)),
+            plan => {
+                let mut sent = Vec::new();
+                let gathering =
+                    self.scatter(spec, cmd, plan, |node, spec, cmd| sent.push((node, spec, cmd)))?;
+                let replies = sent.iter().map(|(node, spec, cmd)| self.at(*node).run(spec, cmd));
+                self.gather(spec, cmd, gathering, join_all(replies).await)
+            }
+        }
+    }
+
+    /// Sends each node what it is to run of a command that is for several. Returns what is done with the replies, in the order in
+    /// which it was sent.
+    pub(crate) fn scatter(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        plan: Plan,
+        mut send: impl FnMut(usize, &'static Spec, Cmd),
+    ) -> Result<Gathering, Error> {
+        let gathering = match plan {
+            Plan::Parts(mut split, merge) => {
+                split.parts.iter_mut().for_each(|part| send(part.node, spec, part.cmd.take()));
+                return Ok(Gathering::Merged(split, merge));
+            }
+            Plan::Every(_) if spec.access == Access::Each => Gathering::Each,
+            Plan::Every(Merge::First) => Gathering::Chosen,
+            Plan::Every(merge) => Gathering::Merged(Split::whole(0..self.len()), merge),
+            _ => {
+                let reason = "it is planned for several nodes that hold the same key, and a ring has one";
+                return Err(Error::refused(spec.name, "ring", reason));
+            }
+        };
+        for idx in 0..self.len() {
+            send(idx, spec, cmd.clone());
+            if let Gathering::Chosen = gathering {
+                send(idx, rows::DBSIZE.spec(), rows::DBSIZE.cmd());
+            }
+        }
+        Ok(gathering)
+    }
+
+    /// Makes one reply of those to a command that was [scattered](Self::scatter).
+    pub(crate) fn gather(
+        &self,
+        spec: &'static Spec,
+        cmd: &Cmd,
+        gathering: Gathering,
+        replies: Vec<Result<Value, node::Error>>,
+    ) -> Result<NodesReply, Error> {
+        match gathering {
+            Gathering::Merged(split, merge) => self.merge_parts(spec, cmd, merge, split, replies),
+            Gathering::Chosen => self.choose(spec, cmd, replies),
+            Gathering::Each => Ok(NodesReply::Each(self.replies(replies))),
         }
     }
 
@@ -63,33 +114,28 @@ impl Nodes {
         Err(Error::unavailable(spec.name, None, errors, Vec::new()))
     }
 
-    /// One node's reply, each node chosen as often as it has keys: every key is as likely as any other.
-    async fn weighted(&self, spec: &'static Spec, cmd: &Cmd) -> Result<NodesReply, Error> {
-        let dbsize = rows::DBSIZE.cmd();
-        let both = self.iter().map(|node| join(node.run(spec, cmd), node.run(rows::DBSIZE.spec(), &dbsize)));
-        self.choose(spec, join_all(both).await)
-    }
-
-    /// The choice among the replies of all nodes, each with how many keys the node has.
-    pub(crate) fn choose(
+    /// The choice among the replies of all nodes, after each of which comes how many keys the node has.
+    fn choose(
         &self,
         spec: &'static Spec,
-        replies: Vec<(Result<Value, node::Error>, Result<Value, node::Error>)>,
+        cmd: &Cmd,
+        replies: Vec<Result<Value, node::Error>>,
     ) -> Result<NodesReply, Error> {
         let mut total = 0;
         let mut choice = None;
-        let mut parts = Vec::with_capacity(replies.len());
-        for (idx, (reply, size)) in replies.into_iter().enumerate() {
+        let mut parts = Vec::with_capacity(self.len());
+        let mut replies = replies.into_iter();
+        while let (Some(reply), Some(size)) = (replies.next(), replies.next()) {
             if let (Ok(reply), Ok(Value::Int(size))) = (&reply, size) {
                 let size = u64::try_from(size).unwrap_or(0);
                 total += size;
                 if total > 0 && *reply != Value::Nil && fastrand::u64(..total) < size {
-                    choice = Some(NodesReply::One(Arc::clone(self.name(idx)), reply.clone()));
+                    choice = Some(NodesReply::One(Arc::clone(self.name(parts.len())), reply.clone()));
                 }
             }
             parts.push(reply);
         }
-        let of_all = self.merge_all(spec, Merge::First, parts)?;
+        let of_all = self.merge_parts(spec, cmd, Merge::First, Split::whole(0..self.len()), parts)?;
         Ok(choice.unwrap_or(of_all))
     }
 
@@ -123,29 +169,11 @@ impl Nodes {
         });
         Err(Error::Partial(Box::new(Partial { command: spec.name, parts: parts.collect() })))
     }
-
-    pub(crate) fn merge_all(
-        &self,
-        spec: &'static Spec,
-        rule: Merge,
-        replies: Vec<Result<Value, node::Error>>,
-    ) -> Result<NodesReply, Error> {
-        self.merge_parts(spec, &Cmd::new(), rule, Split::whole(0..replies.len()), replies)
-    }
 }
 
 /// Why replies cannot be made one.
 pub(crate) fn unfit(reason: String) -> RedisError {
     (redis::ErrorKind::UnexpectedReturnType, "the replies do not fit together", reason).into()
-}
-
-/// The error of a plan that a ring never makes.
-pub(crate) fn several(spec: &Spec) -> Error {
-    Error::refused(
-        spec.name,
-        "ring",
-        "it is planned for several nodes that hold the same key, and a ring has one",
-    )
 }
 
 /// An error of the owner of a key: that it cannot be reached says which key that is about.

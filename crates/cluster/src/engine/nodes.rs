@@ -7,13 +7,10 @@ use std::time::SystemTime;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use futures_util::future::select_ok;
-use redis::Cmd;
-use redis::Value;
 use redisdb_hashring::HashRing;
 use redisdb_hashring::HashTag;
 use redisdb_node as node;
 use redisdb_node::Node;
-use redisdb_node::command::Spec;
 use tokio::time::Instant;
 
 use crate::engine::member::Member;
@@ -153,11 +150,6 @@ impl Nodes {
     pub(crate) fn position(&self, name: &str) -> Result<usize, Error> {
         let found = self.members.iter().position(|member| **member.name() == *name);
         found.ok_or_else(|| Error::NoSuchNode { name: name.to_owned() })
-    }
-
-    /// Runs one command on every node, all at once.
-    pub(crate) async fn run_on_all(&self, spec: &'static Spec, cmd: &Cmd) -> Vec<Result<Value, node::Error>> {
-        join_all(self.iter().map(|node| node.run(spec, cmd))).await
     }
 
     /// Puts each node's name to its result; the results stand in the order of the nodes.

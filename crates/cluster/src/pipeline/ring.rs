@@ -8,17 +8,14 @@ use redis::Cmd;
 use redis::FromRedisValue;
 use redis::Value;
 use redisdb_node as node;
-use redisdb_node::command::Access;
-use redisdb_node::command::Merge;
 use redisdb_node::command::Spec;
-use redisdb_node::command::rows;
 use redisdb_node::plumbing::Batch;
 use redisdb_node::plumbing::Recorded;
 use redisdb_node::plumbing::SendMany;
 use redisdb_node::plumbing::too_few;
 
+use crate::dispatch::scatter::Gathering;
 use crate::dispatch::scatter::on_owner;
-use crate::dispatch::scatter::several;
 use crate::engine::nodes::Nodes;
 use crate::engine::ring::RingEngine;
 use crate::engine::ring::topology::RingTopology;
@@ -29,22 +26,16 @@ use crate::pipeline::answers::Place;
 use crate::pipeline::answers::take;
 use crate::plan::Plan;
 use crate::plan::context::Context;
-use crate::plan::split::Split;
 use crate::replies::PerNode;
-use crate::replies::Replies;
 use crate::reply::NodesReply;
 use crate::ring::RedisRing;
 
-/// A command that waits for more than one reply of one node.
+/// A command that is not answered by one reply of one node.
 enum Waiting<'a> {
-    /// For nothing: it was not sent.
+    /// It was not sent.
     Nothing(Error),
-    /// For the replies to its parts, to be merged.
-    Parts(&'static Spec, Option<&'a Cmd>, Split, Vec<At>, Merge),
-    /// For the reply of every node and for how many keys it has, which choose one.
-    Weighted(&'static Spec, Vec<(At, At)>),
-    /// For the reply of every node, to be kept apart.
-    Each(&'static Spec, Vec<At>),
+    /// It waits for the replies in these places.
+    Several(&'a Recorded, Gathering, Vec<At>),
 }
 
 /// What each node is to be sent.
@@ -206,20 +197,11 @@ fn failed(nodes: &Nodes, idx: usize, command: &'static str, kind: &node::ErrorKi
 
 impl Waiting<'_> {
     fn answer(self, nodes: &Nodes, sent: &mut [Sent]) -> Result<NodesReply, Error> {
-        let mut take = |at, spec| take_from(nodes, sent, at, spec);
         match self {
             Self::Nothing(error) => Err(error),
-            Self::Parts(spec, cmd, split, at, merge) => {
-                let replies = at.into_iter().map(|at| take(at, spec)).collect();
-                nodes.merge_parts(spec, cmd.unwrap_or(&Cmd::new()), merge, split, replies)
-            }
-            Self::Weighted(spec, at) => {
-                let replies = at.into_iter().map(|(reply, size)| (take(reply, spec), take(size, spec)));
-                nodes.choose(spec, replies.collect())
-            }
-            Self::Each(spec, at) => {
-                let reply = |at: At| (Arc::clone(nodes.name(at.0)), take(at, spec).into());
-                Ok(NodesReply::Each(Replies::new(at.into_iter().map(reply).collect())))
+            Self::Several(command, gathering, at) => {
+                let replies = at.into_iter().map(|at| take_from(nodes, sent, at, command.spec)).collect();
+                nodes.gather(command.spec, &command.cmd, gathering, replies)
             }
         }
     }
@@ -243,22 +225,11 @@ fn plan<'a>(
             let up = topology.nodes.iter().position(|node| node.is_connected()).unwrap_or(0);
             Ok(batches.put(up, command.cmd.take()))
         }
-        Plan::Parts(mut split, merge) => {
-            let at = split.parts.iter_mut().map(|part| batches.put(part.node, part.cmd.take())).collect();
-            Err(Waiting::Parts(spec, Some(&command.cmd), split, at, merge))
-        }
-        Plan::All(_) | Plan::PrimaryFirst(..) => Err(Waiting::Nothing(several(spec))),
-        Plan::Every(Merge::First) => {
-            let mut both = |idx| (batches.put(idx, cmd.clone()), batches.put(idx, rows::DBSIZE.cmd()));
-            Err(Waiting::Weighted(spec, (0..topology.nodes.len()).map(&mut both).collect()))
-        }
-        Plan::Every(merge) => {
-            let n_nodes = topology.nodes.len();
-            let at = (0..n_nodes).map(|idx| batches.put(idx, cmd.clone())).collect();
-            if spec.access == Access::Each {
-                return Err(Waiting::Each(spec, at));
-            }
-            Err(Waiting::Parts(spec, None, Split::whole(0..n_nodes), at, merge))
+        plan => {
+            let mut at = Vec::new();
+            let put = |node, _: &Spec, cmd| at.push(batches.put(node, cmd));
+            let gathering = topology.nodes.scatter(spec, cmd, plan, put).map_err(Waiting::Nothing)?;
+            Err(Waiting::Several(command, gathering, at))
         }
     }
 }
