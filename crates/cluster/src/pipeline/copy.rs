@@ -38,15 +38,13 @@ pub(crate) enum Step<'a> {
     All(Call<'a>, Option<Cmd>),
     /// It goes to this node.
     One(Call<'a>, usize),
-    /// It takes more than one step, so it runs as it would without a pipeline.
-    ByItself(Call<'a>),
 }
 
 impl Step<'_> {
     /// The command, if it is sent.
     pub(crate) fn call(&self) -> Option<&Call<'_>> {
         match self {
-            Self::All(call, _) | Self::One(call, _) | Self::ByItself(call) => Some(call),
+            Self::All(call, _) | Self::One(call, _) => Some(call),
             Self::Nothing(_) => None,
         }
     }
@@ -74,12 +72,9 @@ impl CopyEngine {
             let (mut steps, mut by_themselves, mut at_once) = (Vec::new(), Vec::new(), AtOnce::default());
             for command in rest.iter().take(Batch::MOST_COMMANDS) {
                 match self.step(Call::new(command.spec, &command.cmd)) {
-                    Step::ByItself(call) if steps.is_empty() && at_once.joins(&call) => {
-                        by_themselves.push(call)
-                    }
-                    Step::ByItself(_) => break,
-                    _ if !by_themselves.is_empty() => break,
-                    step => steps.push(step),
+                    Err(call) if steps.is_empty() && at_once.joins(&call) => by_themselves.push(call),
+                    Ok(step) if by_themselves.is_empty() => steps.push(step),
+                    _ => break,
                 }
             }
             let outcomes = match by_themselves.is_empty() {
@@ -91,31 +86,31 @@ impl CopyEngine {
         }
     }
 
-    /// Decides what is done with a command, as the nodes are at this moment.
-    fn step<'a>(&self, call: Call<'a>) -> Step<'a> {
+    /// Decides what is done with a command, as the nodes are at this moment. One that takes more than one step is returned as it
+    /// is: it runs as it would without a pipeline.
+    fn step<'a>(&self, call: Call<'a>) -> Result<Step<'a>, Call<'a>> {
         let topology = &*self.topology;
         let plan = match topology.plan(&call, Context::Pipeline) {
             Ok(plan) => plan,
-            Err(error) => return Step::Nothing(error),
+            Err(error) => return Ok(Step::Nothing(error)),
         };
         let key = call.first_key();
         let is_up = |idx: &usize| topology.nodes.at(*idx).is_connected();
         let order = || topology.nodes.places(key.unwrap_or_default());
-        let one = |call, node: Option<usize>| match node {
-            Some(idx) => Step::One(call, idx),
-            None => Step::ByItself(call),
-        };
         match plan {
             Plan::One(_) if call.spec.access == Access::Read => {
                 let in_sync = |idx: &usize| topology.nodes.member(*idx).trust(call.keys()) == Trust::Full;
                 let first = order().filter(in_sync).find(is_up).or_else(|| order().find(in_sync));
-                one(call, first)
+                match first {
+                    Some(idx) => Ok(Step::One(call, idx)),
+                    None => Err(call),
+                }
             }
-            Plan::One(first) => one(call, order().find(is_up).or(Some(first))),
+            Plan::One(first) => Ok(Step::One(call, order().find(is_up).unwrap_or(first))),
             Plan::All(instead) if key.is_some() || call.spec.access == Access::Each => {
-                Step::All(call, instead)
+                Ok(Step::All(call, instead))
             }
-            _ => Step::ByItself(call),
+            _ => Err(call),
         }
     }
 
@@ -131,11 +126,8 @@ impl CopyEngine {
         self.learn_clock_for(commands, &budget).await;
         let calls: Vec<_> = commands.iter().map(|command| Call::new(command.spec, &command.cmd)).collect();
         let plans = self.topology.plan_block(&calls)?;
-        let steps = calls.into_iter().zip(plans).map(|(call, plan)| match plan {
-            Plan::All(instead) => Step::All(call, instead),
-            _ => Step::All(call, None),
-        });
-        let steps: Vec<_> = steps.collect();
+        let step = |(call, plan)| Step::All(call, if let Plan::All(instead) = plan { instead } else { None });
+        let steps: Vec<_> = calls.into_iter().zip(plans).map(step).collect();
         match steps.is_empty() {
             true => Ok(Vec::new()),
             false => Ok(Wave::new(&budget.rest(self), &steps).send_block().await),

@@ -179,7 +179,6 @@ impl<'a> Wave<'a> {
             };
             match step {
                 Step::Nothing(error) => Some(Err(error.clone())),
-                Step::ByItself(call) => Some(Err(Error::Node(lost(None, call.spec.name)))),
                 Step::All(call, _) => {
                     let answers = answers(call.spec).map(|(_, answer)| answer).collect();
                     Some(match guard {
