@@ -19,6 +19,7 @@ use redisdb_node::command::Command;
 use redisdb_node::command::Each;
 use redisdb_node::command::Read;
 use redisdb_node::command::Write;
+use redisdb_node::plumbing::Topics;
 
 use crate::anti_entropy::conflict::Conflict;
 use crate::anti_entropy::repair::Repair;
@@ -215,7 +216,7 @@ impl RedisCopy {
     /// If none of the nodes can be reached, or one does not let the user in or listen. The channels of keyspace
     /// notifications are refused: each node speaks of its own keys.
     pub async fn subscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.engine().subscribe(channels.to_redis_args()).await
+        self.engine().listen(channels.to_redis_args(), Topics::Channels, "SUBSCRIBE").await
     }
 
     /// Listens to all channels that match a pattern, or one of several, at every node. Keyspace notifications are left
@@ -224,7 +225,7 @@ impl RedisCopy {
     /// # Errors
     /// As [`subscribe`](Self::subscribe).
     pub async fn psubscribe(&self, patterns: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.engine().psubscribe(patterns.to_redis_args()).await
+        self.engine().listen(patterns.to_redis_args(), Topics::Patterns, "PSUBSCRIBE").await
     }
 
     /// Listens to channels of `SPUBLISH`, at every node. Since Redis 7.0.
@@ -232,7 +233,7 @@ impl RedisCopy {
     /// # Errors
     /// As [`subscribe`](Self::subscribe).
     pub async fn ssubscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.engine().ssubscribe(channels.to_redis_args()).await
+        self.engine().listen(channels.to_redis_args(), Topics::Shards, "SSUBSCRIBE").await
     }
 
     /// A lock of this name, on a majority of the nodes. Nothing is sent yet.

@@ -21,6 +21,8 @@ use redisdb_node::command::Command;
 use redisdb_node::command::Each;
 use redisdb_node::command::Read;
 use redisdb_node::command::Write;
+use redisdb_node::plumbing::Topics;
+use redisdb_node::plumbing::is_keyspace_channel;
 
 use crate::builder::RingBuilder;
 use crate::config::TopologyConfig;
@@ -257,7 +259,8 @@ impl RedisRing {
     /// # Errors
     /// If none of the nodes can be reached, or one does not let the user in or listen.
     pub async fn subscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.engine.subscribe(channels.to_redis_args()).await
+        let channels = channels.to_redis_args();
+        self.engine.listen(channels, Topics::Channels, is_keyspace_channel, "SUBSCRIBE").await
     }
 
     /// Listens to all channels that match a pattern, or one of several, at every node.
@@ -265,7 +268,7 @@ impl RedisRing {
     /// # Errors
     /// As [`subscribe`](Self::subscribe).
     pub async fn psubscribe(&self, patterns: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.engine.psubscribe(patterns.to_redis_args()).await
+        self.engine.listen(patterns.to_redis_args(), Topics::Patterns, |_| true, "PSUBSCRIBE").await
     }
 
     /// Listens to channels of `SPUBLISH`, each at its owner. Since Redis 7.0.
@@ -273,7 +276,7 @@ impl RedisRing {
     /// # Errors
     /// As [`subscribe`](Self::subscribe).
     pub async fn ssubscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
-        self.engine.ssubscribe(channels.to_redis_args()).await
+        self.engine.listen(channels.to_redis_args(), Topics::Shards, |_| false, "SSUBSCRIBE").await
     }
 
     /// A lock of this name, at its owner. Nothing is sent yet.

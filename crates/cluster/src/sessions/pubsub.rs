@@ -13,62 +13,32 @@ use crate::engine::ring::RingEngine;
 use crate::error::Error;
 
 impl RingEngine {
-    pub(crate) async fn subscribe(&self, channels: Vec<Vec<u8>>) -> Result<Subscription, Error> {
-        let (everywhere, owned): (Vec<_>, Vec<_>) =
-            channels.into_iter().partition(|channel| is_keyspace_channel(channel));
-        let mut parts = self.by_owner(owned);
-        if !everywhere.is_empty() {
-            for node in self.topology().nodes.iter() {
-                let (_, channels) =
-                    parts.entry(node.name().to_owned()).or_insert_with(|| (node.clone(), Vec::new()));
-                channels.extend(everywhere.iter().cloned());
-            }
-        }
-        start(parts.into_values().map(|(node, channels)| (node, Topics::Channels(channels))), "SUBSCRIBE")
-            .await
-    }
-
-    pub(crate) async fn psubscribe(&self, patterns: Vec<Vec<u8>>) -> Result<Subscription, Error> {
+    /// Listens to these, each at its owner, or at every node where `is_everywhere` says so.
+    pub(crate) async fn listen(
+        &self,
+        names: Vec<Vec<u8>>,
+        topics: fn(Vec<Vec<u8>>) -> Topics,
+        is_everywhere: fn(&[u8]) -> bool,
+        command: &'static str,
+    ) -> Result<Subscription, Error> {
         let topology = self.topology();
-        let nodes = topology.nodes.iter();
-        start(nodes.map(|node| (node.clone(), Topics::Patterns(patterns.clone()))), "PSUBSCRIBE").await
-    }
-
-    pub(crate) async fn ssubscribe(&self, channels: Vec<Vec<u8>>) -> Result<Subscription, Error> {
-        let parts = self.by_owner(channels);
-        start(parts.into_values().map(|(node, channels)| (node, Topics::Shards(channels))), "SSUBSCRIBE")
-            .await
-    }
-
-    fn by_owner(&self, channels: Vec<Vec<u8>>) -> BTreeMap<String, (Node, Vec<Vec<u8>>)> {
-        let mut parts = BTreeMap::new();
-        for channel in channels {
-            let node = self.topology().nodes.owner(&channel).clone();
-            let (_, channels) =
-                parts.entry(node.name().to_owned()).or_insert_with(|| (node.clone(), Vec::new()));
-            channels.push(channel);
+        let mut parts: BTreeMap<usize, Vec<Vec<u8>>> = BTreeMap::new();
+        for name in names {
+            let owner = topology.nodes.ring().lookup(&name);
+            let at = if is_everywhere(&name) { 0..topology.nodes.len() } else { owner..owner + 1 };
+            at.for_each(|idx| parts.entry(idx).or_default().push(name.clone()));
         }
-        parts
+        let parts = parts.into_iter().map(|(idx, names)| (topology.nodes.at(idx).clone(), topics(names)));
+        start(parts.collect(), |_| true, command).await
     }
 }
 
 impl CopyEngine {
-    pub(crate) async fn subscribe(&self, channels: Vec<Vec<u8>>) -> Result<Subscription, Error> {
-        self.listen(channels, Topics::Channels, "SUBSCRIBE").await
-    }
-
-    pub(crate) async fn psubscribe(&self, patterns: Vec<Vec<u8>>) -> Result<Subscription, Error> {
-        self.listen(patterns, Topics::Patterns, "PSUBSCRIBE").await
-    }
-
-    pub(crate) async fn ssubscribe(&self, channels: Vec<Vec<u8>>) -> Result<Subscription, Error> {
-        self.listen(channels, Topics::Shards, "SSUBSCRIBE").await
-    }
-
-    async fn listen(
+    /// Listens to these at every node.
+    pub(crate) async fn listen(
         &self,
         names: Vec<Vec<u8>>,
-        topics: impl Fn(Vec<Vec<u8>>) -> Topics,
+        topics: fn(Vec<Vec<u8>>) -> Topics,
         command: &'static str,
     ) -> Result<Subscription, Error> {
         if names.iter().any(|name| is_keyspace_channel(name)) {
@@ -76,29 +46,17 @@ impl CopyEngine {
                           one node, by `on_node(name)`";
             return Err(Error::refused(command, "copy", reason));
         }
-        start_with(
-            self.listened_to().await?.map(|node| (node.clone(), topics(names.clone()))),
-            |message| !message.is_keyspace_event(),
-            command,
-        )
-        .await
+        let parts = self.listened_to().await?.map(|node| (node.clone(), topics(names.clone())));
+        start(parts.collect(), |message| !message.is_keyspace_event(), command).await
     }
 }
 
-async fn start(
-    parts: impl Iterator<Item = (Node, Topics)>,
-    command: &'static str,
-) -> Result<Subscription, Error> {
-    start_with(parts, |_| true, command).await
-}
-
 /// Starts a subscription. A node that cannot be reached is no error unless none can; any other failure is one.
-async fn start_with(
-    parts: impl Iterator<Item = (Node, Topics)>,
+async fn start(
+    parts: Vec<(Node, Topics)>,
     accept: fn(&node::Message) -> bool,
     command: &'static str,
 ) -> Result<Subscription, Error> {
-    let parts: Vec<_> = parts.collect();
     let n_parts = parts.len();
     if n_parts == 0 {
         return Err(Error::refused(command, "ring", "it names nothing to listen to; name a channel"));
