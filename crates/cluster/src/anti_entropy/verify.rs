@@ -197,69 +197,50 @@ where
 /// may not read on some node. Returns the differences, and how many keys were compared.
 pub(crate) async fn differences(
     nodes: &[&Node],
-    mut keys: Vec<Vec<u8>>,
+    keys: Vec<Vec<u8>>,
     mut denied: impl FnMut(&[u8], &node::Error),
 ) -> Result<(Vec<Difference>, u64), Error> {
-    let mut states = try_join_all(nodes.iter().map(|node| value::read(node, &keys, value::WHOLE))).await?;
-    let may_read: Vec<bool> = (0..keys.len())
-        .map(|key| {
-            let denied_by = states.iter().find_map(|states| match states.get(key) {
-                Some(Snapshot::Denied(error)) => Some(error),
-                _ => None,
-            });
-            if let (Some(key), Some(error)) = (keys.get(key), denied_by) {
-                denied(key, error);
-            }
-            denied_by.is_none()
-        })
-        .collect();
-    retain(&mut keys, &may_read);
-    states.iter_mut().for_each(|states| retain(states, &may_read));
-    let mut n_compared = keys.len() as u64;
-    let is_missing = |node: usize, key: usize| {
-        !matches!(states.get(node).and_then(|states| states.get(key)), Some(Snapshot::Present { .. }))
-    };
+    let states = try_join_all(nodes.iter().map(|node| value::read(node, &keys, value::WHOLE))).await?;
+    let mut states: Vec<_> = states.into_iter().map(Vec::into_iter).collect();
+    let of_key = |key| (key, states.iter_mut().filter_map(Iterator::next).collect::<Vec<Snapshot>>());
+    let mut left: Vec<_> = keys.into_iter().map(of_key).collect();
+    left.retain(|(key, states)| {
+        let denied_by = states.iter().find_map(|state| match state {
+            Snapshot::Denied(error) => Some(error),
+            _ => None,
+        });
+        denied_by.iter().for_each(|error| denied(key, error));
+        denied_by.is_none()
+    });
+    let mut n_compared = left.len() as u64;
     let mut found = Vec::new();
-    for (first, (first_node, of_first)) in nodes.iter().zip(&states).enumerate() {
+    for (first, first_node) in nodes.iter().enumerate() {
         // The keys whose first node this is.
-        let here: Vec<bool> = (0..keys.len())
-            .map(|key| !is_missing(first, key) && (0..first).all(|node| is_missing(node, key)))
-            .collect();
-        let mut names = keys.clone();
-        retain(&mut names, &here);
-        let mut of_first = of_first.clone();
-        retain(&mut of_first, &here);
-        let mut differences: Vec<Option<Difference>> = names
-            .iter()
-            .map(|key| {
-                Some(Difference {
-                    key: key.clone(),
-                    missing: nodes.iter().take(first).map(|node| node.name().to_owned()).collect(),
-                    other: Vec::new(),
-                })
-            })
-            .collect();
-        for (node, of_node) in nodes.iter().zip(&states).skip(first + 1) {
-            let mut of_node = of_node.clone();
-            retain(&mut of_node, &here);
+        let is_there = |states: &[Snapshot]| matches!(states.get(first), Some(Snapshot::Present { .. }));
+        let here: Vec<_> = left.extract_if(.., |(_, states)| is_there(states)).collect();
+        let (names, states): (Vec<_>, Vec<_>) = here.into_iter().unzip();
+        let of = |node: usize| -> Vec<Snapshot> {
+            states.iter().filter_map(|states| states.get(node)).cloned().collect()
+        };
+        let missing: Vec<String> = nodes.iter().take(first).map(|node| node.name().to_owned()).collect();
+        let difference = |key: &Vec<u8>| {
+            Some(Difference { key: key.clone(), missing: missing.clone(), other: Vec::new() })
+        };
+        let mut differences: Vec<Option<Difference>> = names.iter().map(difference).collect();
+        for (idx, node) in nodes.iter().enumerate().skip(first + 1) {
+            let (of_first, of_node) = (of(first), of(idx));
             let compared = value::compare(&names, (first_node, &of_first), (node, &of_node)).await?;
-            for ((compared, state), (name, found)) in
-                compared.into_iter().zip(of_node).zip(names.iter().zip(&mut differences))
-            {
+            for ((compared, state), difference) in compared.into_iter().zip(of_node).zip(&mut differences) {
+                let Some(differs) = difference else { continue };
                 match (compared, state) {
                     (Compared::Same, _) => {}
                     (Compared::Denied(error), _) => {
-                        if found.take().is_some() {
-                            denied(name, &error);
-                            n_compared -= 1;
-                        }
+                        denied(&differs.key, &error);
+                        n_compared -= 1;
+                        *difference = None;
                     }
-                    (Compared::Different, Snapshot::Missing) => {
-                        found.iter_mut().for_each(|found| found.missing.push(node.name().to_owned()));
-                    }
-                    (Compared::Different, _) => {
-                        found.iter_mut().for_each(|found| found.other.push(node.name().to_owned()));
-                    }
+                    (Compared::Different, Snapshot::Missing) => differs.missing.push(node.name().to_owned()),
+                    (Compared::Different, _) => differs.other.push(node.name().to_owned()),
                 }
             }
         }
@@ -267,12 +248,6 @@ pub(crate) async fn differences(
         found.extend(differences.into_iter().flatten().filter(differs));
     }
     Ok((found, n_compared))
-}
-
-/// Keeps those elements that are marked so.
-fn retain<T>(elements: &mut Vec<T>, keep: &[bool]) {
-    let mut keep = keep.iter();
-    elements.retain(|_| keep.next() == Some(&true));
 }
 
 impl fmt::Display for Difference {
