@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use redis::Value;
 use redisdb_node::command::Merge;
+use redisdb_node::plumbing::shape;
 
 /// One node's reply.
 #[derive(Debug)]
@@ -111,27 +112,14 @@ fn int(value: &Value) -> Result<i64, String> {
     match value {
         Value::Int(int) => Ok(*int),
         Value::Boolean(bool) => Ok((*bool).into()),
-        other => Err(format!("an integer was expected, not {}", kind(other))),
+        other => Err(format!("an integer was expected, not {}", shape(other))),
     }
 }
 
 fn list(value: Value) -> Result<Vec<Value>, String> {
     match value {
         Value::Array(elements) | Value::Set(elements) => Ok(elements),
-        other => Err(format!("a list was expected, not {}", kind(&other))),
-    }
-}
-
-/// Returns the kind of a value, without showing it.
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Nil => "nil",
-        Value::Int(_) => "an integer",
-        Value::BulkString(_) | Value::SimpleString(_) | Value::VerbatimString { .. } => "a string",
-        Value::Array(_) | Value::Set(_) => "a list",
-        Value::Map(_) => "a map",
-        Value::Okay => "OK",
-        _ => "something else",
+        other => Err(format!("a list was expected, not {}", shape(&other))),
     }
 }
 
