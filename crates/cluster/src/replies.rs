@@ -145,7 +145,7 @@ impl<T> Replies<T> {
     /// empty. If such nodes gave different answers, that of most of them counts, or else that of the node that the key is read
     /// from. If only nodes that are behind took it, as they may a write of the whole value, the first of their answers counts.
     pub fn first(&self) -> Option<&T> {
-        self.counting().find_map(Outcome::ok)
+        self.answers().next().map(|(_, _, reply)| reply)
     }
 
     /// Returns whether all answers that count are the same. A node without an answer does not count, nor does one that is
@@ -154,32 +154,32 @@ impl<T> Replies<T> {
     where
         T: PartialEq,
     {
-        let mut answers = self.counting().filter_map(Outcome::ok);
+        let mut answers = self.answers().map(|(_, _, reply)| reply);
         answers.next().is_none_or(|first| answers.all(|reply| reply == first))
     }
 
-    /// Returns the outcomes that count, the one to go by first.
-    fn counting(&self) -> impl Iterator<Item = &Outcome<T>> {
-        let first = self.replies.get(self.first);
-        let others = self.replies.iter().enumerate();
-        let others = others.filter(|(idx, _)| *idx != self.first && !self.uncounted.contains(idx));
-        first.into_iter().chain(others.map(|(_, reply)| reply)).map(|(_, outcome)| outcome)
+    /// Returns the outcomes that count, the one to go by first, each with its place and its node.
+    fn counting(&self) -> impl Iterator<Item = (usize, &Arc<str>, &Outcome<T>)> {
+        let others =
+            (0..self.replies.len()).filter(|idx| *idx != self.first && !self.uncounted.contains(idx));
+        let outcome = |idx: usize| self.replies.get(idx).map(|(name, outcome)| (idx, name, outcome));
+        std::iter::once(self.first).chain(others).filter_map(outcome)
+    }
+
+    /// Returns those of them that are answers.
+    fn answers(&self) -> impl Iterator<Item = (usize, &Arc<str>, &T)> {
+        self.counting().filter_map(|(idx, name, outcome)| Some((idx, name, outcome.ok()?)))
     }
 
     /// Returns the node whose answer is the one to go by; `None` if no node answered.
     pub(crate) fn first_node(&self) -> Option<Arc<str>> {
-        let first = self.replies.get(self.first).filter(|(_, outcome)| outcome.ok().is_some());
-        let first = first.or_else(|| self.replies.iter().find(|(_, outcome)| outcome.ok().is_some()));
-        first.map(|(name, _)| Arc::clone(name))
+        self.answers().next().map(|(_, name, _)| Arc::clone(name))
     }
 
     /// Returns the answer to go by, or the error why there is none.
     pub(crate) fn into_first(mut self) -> Result<T, Option<node::Error>> {
-        let is_answer =
-            |idx: &usize| self.replies.get(*idx).is_some_and(|(_, outcome)| outcome.ok().is_some());
-        let others = (0..self.replies.len()).filter(|idx| !self.uncounted.contains(idx));
-        let answer = std::iter::once(self.first).chain(others).find(is_answer);
-        let error = || self.counting().find_map(|outcome| outcome.error().cloned());
+        let answer = self.answers().next().map(|(idx, ..)| idx);
+        let error = || self.counting().find_map(|(.., outcome)| outcome.error().cloned());
         let Some(answer) = answer else { return Err(error()) };
         match self.replies.swap_remove(answer).1 {
             Outcome::Ok(reply) => Ok(reply),
@@ -201,21 +201,6 @@ impl<T> Replies<T> {
     #[expect(clippy::len_without_is_empty, reason = "there is at least one node")]
     pub fn len(&self) -> usize {
         self.replies.len()
-    }
-
-    fn map<U>(self, f: impl Fn(&Arc<str>, T) -> Result<U, node::Error>) -> Replies<U> {
-        let replies = self.replies.into_iter().map(|(name, outcome)| {
-            let outcome = match outcome {
-                Outcome::Ok(reply) => Outcome::from(f(&name, reply)),
-                Outcome::Error(error) => Outcome::Error(error),
-                Outcome::NotSent(error) => Outcome::NotSent(error),
-                Outcome::Unknown(error) => Outcome::Unknown(error),
-                Outcome::Skipped => Outcome::Skipped,
-            };
-            (name, outcome)
-        });
-        let replies = replies.collect();
-        Replies { replies, first: self.first, uncounted: self.uncounted }
     }
 }
 
@@ -243,7 +228,18 @@ impl Replies<Value> {
 
     /// Converts each answer; one that does not convert becomes an error of its node.
     pub(crate) fn decode<T: FromRedisValue>(self, command: &'static str) -> Replies<T> {
-        self.map(|name, reply| decode(name, command, reply))
+        let replies = self.replies.into_iter().map(|(name, outcome)| {
+            let outcome = match outcome {
+                Outcome::Ok(reply) => decode(&name, command, reply).into(),
+                Outcome::Error(error) => Outcome::Error(error),
+                Outcome::NotSent(error) => Outcome::NotSent(error),
+                Outcome::Unknown(error) => Outcome::Unknown(error),
+                Outcome::Skipped => Outcome::Skipped,
+            };
+            (name, outcome)
+        });
+        let replies = replies.collect();
+        Replies { replies, first: self.first, uncounted: self.uncounted }
     }
 }
 
