@@ -14,7 +14,6 @@ use redisdb_node::command::Spec;
 use tokio::time::Instant;
 
 use crate::call::Call;
-use crate::dispatch::scatter::unfit;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
@@ -24,8 +23,7 @@ use crate::hints::log::Trust;
 use crate::plan::Plan;
 use crate::plan::Planner;
 use crate::plan::context::Context;
-use crate::plan::merge::PartValue;
-use crate::plan::merge::merge;
+use crate::plan::split::Split;
 use crate::policy::ReadFrom;
 use crate::replies::Replies;
 use crate::reply::NodesReply;
@@ -153,23 +151,20 @@ impl CopyEngine {
     ) -> Result<NodesReply, Error> {
         let asked = self.topology.nodes.iter().map(async |node| budget.all(node).run(spec, cmd).await);
         let results = join_all(asked).await;
-        let (mut values, mut errors) = (Vec::new(), Vec::new());
+        let (mut answered, mut values, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         for (idx, result) in results.into_iter().enumerate() {
-            let node = Arc::clone(self.topology.nodes.name(idx));
             match result {
-                Ok(value) => values.push(PartValue { node, n_keys: 0, value }),
                 Err(error) if another_may_answer(&error) => errors.push(error),
-                Err(error) => return Err(Error::Node(error)),
+                result => {
+                    answered.push(idx);
+                    values.push(Ok(result?));
+                }
             }
         }
         if values.is_empty() {
             return Err(Error::unavailable(spec.name, None, errors, Vec::new()));
         }
-        let names: Box<[_]> = values.iter().map(|part| Arc::clone(&part.node)).collect();
-        match merge(rule, &[], values) {
-            Ok(value) => Ok(NodesReply::Merged(names, value)),
-            Err(reason) => Err(Error::unmerged(spec.name, &names, unfit(reason))),
-        }
+        self.topology.nodes.merge_parts(spec, cmd, rule, Split::whole(answered.into_iter()), values)
     }
 
     pub(crate) async fn run_each(&self, call: &Call<'_>) -> Result<Replies<Value>, Error> {
