@@ -103,8 +103,10 @@ fn decision(planner: &impl Planner, call: &Call<'_>, plan: Plan) -> Decision {
     let nodes = planner.nodes();
     let name = |idx: usize| nodes.name(idx).to_string();
     let key = call.first_key();
+    let first = || nodes.owner(key.unwrap_or_default()).name().to_owned();
     match plan {
         Plan::One(idx) => Decision::Node { node: name(idx), key: key.map(<[u8]>::to_vec) },
+        Plan::First => Decision::Node { node: first(), key: key.map(<[u8]>::to_vec) },
         Plan::Parts(split, merge) => {
             let parts = split.parts.into_iter().map(|part| (name(part.node), part.n_keys)).collect();
             Decision::Split { parts, merge }
@@ -115,9 +117,7 @@ fn decision(planner: &impl Planner, call: &Call<'_>, plan: Plan) -> Decision {
             Decision::EveryNode { merge: Some(Merge::First), absolute: false }
         }
         Plan::All(instead) => Decision::EveryNode { merge: None, absolute: instead.is_some() },
-        Plan::PrimaryFirst(..) => {
-            Decision::Decided { node: nodes.owner(key.unwrap_or_default()).name().to_owned() }
-        }
+        Plan::PrimaryFirst(..) => Decision::Decided { node: first() },
         Plan::Any => Decision::AnyNode,
     }
 }

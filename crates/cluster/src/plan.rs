@@ -27,8 +27,10 @@ use crate::plan::split::Split;
 /// given by its index.
 #[derive(Debug)]
 pub(crate) enum Plan {
-    /// This node runs it, the first of the key's places; on a copy the next place that can, if the first cannot.
+    /// This node of a ring runs it.
     One(usize),
+    /// The first of the key's places on a copy that can runs it.
+    First,
     /// All of the key's places run it, or this command in its place; each reply is kept.
     All(Option<Cmd>),
     /// The first of the key's places decides it, or this command in its place; the others are sent the effect.

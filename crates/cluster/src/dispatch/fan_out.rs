@@ -49,7 +49,7 @@ impl CopyEngine {
                 drop(guard);
                 return self.with_hints_given(judged, budget).await;
             }
-            Plan::One(_) => return self.run_on_one(call, &mut budget).boxed().await,
+            Plan::First => return self.run_on_one(call, &mut budget).boxed().await,
             _ => cmd,
         };
         guard.sending();

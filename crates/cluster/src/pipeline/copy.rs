@@ -98,15 +98,15 @@ impl CopyEngine {
         let is_up = |idx: &usize| topology.nodes.at(*idx).is_connected();
         let order = || topology.nodes.places(key.unwrap_or_default());
         match plan {
-            Plan::One(_) if call.spec.access == Access::Read => {
-                let in_sync = |idx: &usize| topology.nodes.member(*idx).trust(call.keys()) == Trust::Full;
-                let first = order().filter(in_sync).find(is_up).or_else(|| order().find(in_sync));
-                match first {
+            Plan::First => {
+                let is_read = call.spec.access == Access::Read;
+                let may =
+                    |idx: &usize| !is_read || topology.nodes.member(*idx).trust(call.keys()) == Trust::Full;
+                match order().filter(may).find(is_up).or_else(|| order().find(may)) {
                     Some(idx) => Ok(Step::One(call, idx)),
                     None => Err(call),
                 }
             }
-            Plan::One(first) => Ok(Step::One(call, order().find(is_up).unwrap_or(first))),
             Plan::All(instead) if key.is_some() || call.spec.access == Access::Each => {
                 Ok(Step::All(call, instead))
             }

@@ -42,13 +42,11 @@ const DELIVERED: &str = "each node would deliver it once; send it outside of the
 pub(crate) fn plan(
     context: Context,
     call: &Call<'_>,
-    first: impl FnOnce(&[u8]) -> usize,
     now: impl FnOnce() -> SystemTime,
 ) -> Result<Plan, Error> {
     let Call { spec, cmd, .. } = *call;
     let refused = |reason| Error::refused(spec.name, "copy", reason);
-    let first = || first(call.first_key().unwrap_or_default());
-    let plan = by_row(spec, cmd, first, now).map_err(refused)?;
+    let plan = by_row(spec, cmd, now).map_err(refused)?;
     if let Some(reason) = context.refuses(spec, cmd) {
         return Err(refused(reason));
     }
@@ -57,23 +55,18 @@ pub(crate) fn plan(
     let has_key = call.first_key().is_some();
     match (context, &plan) {
         (Context::Block, Plan::PrimaryFirst(..)) => Err(refused(DECIDED)),
-        (Context::Block, Plan::One(_)) if spec.copy == OnCopy::OneNode => Err(refused(DELIVERED)),
+        (Context::Block, Plan::First) if spec.copy == OnCopy::OneNode => Err(refused(DELIVERED)),
         (Context::Block, _) if !has_key || spec.access == Access::Each => Err(refused(SERVERS)),
         // In a block each node is asked all of it.
-        (Context::Block, Plan::One(_) | Plan::Every(_)) => Ok(Plan::All(None)),
+        (Context::Block, Plan::First | Plan::Every(_)) => Ok(Plan::All(None)),
         _ => Ok(plan),
     }
 }
 
-fn by_row(
-    spec: &Spec,
-    cmd: &Cmd,
-    first: impl FnOnce() -> usize,
-    now: impl FnOnce() -> SystemTime,
-) -> Result<Plan, &'static str> {
+fn by_row(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Plan, &'static str> {
     match spec.copy {
         OnCopy::AnyNode if goes_on_with_a_scan(spec, cmd) => Err(CURSOR),
-        OnCopy::AnyNode | OnCopy::OneNode => Ok(Plan::One(first())),
+        OnCopy::AnyNode | OnCopy::OneNode => Ok(Plan::First),
         OnCopy::EveryNode if spec.access == Access::Read => Ok(Plan::Every(rule_of(spec))),
         OnCopy::EveryNode => Ok(Plan::All(None)),
         OnCopy::Refuse(reason) => Err(reason),
@@ -149,15 +142,15 @@ mod tests {
         let mut cmd = Cmd::new();
         cmd.arg(words);
         let spec = lookup(&cmd).unwrap();
-        let found = match by_row(spec, &cmd, || 0, || UNIX_EPOCH + Duration::from_secs(1000)) {
-            Ok(Plan::All(None) | Plan::One(_)) if spec.copy != OnCopy::OneNode => {
+        let found = match by_row(spec, &cmd, || UNIX_EPOCH + Duration::from_secs(1000)) {
+            Ok(Plan::All(None) | Plan::First) if spec.copy != OnCopy::OneNode => {
                 Ok(words.iter().map(|&word| word.to_owned()).collect())
             }
             Ok(Plan::All(Some(cmd))) => Ok(super::words(&cmd)
                 .map(|word| String::from_utf8_lossy(word).into_owned())
                 .collect::<Vec<_>>()),
             Ok(Plan::PrimaryFirst(..)) => Err("decided"),
-            Ok(Plan::One(_)) => Err("one node"),
+            Ok(Plan::First) => Err("one node"),
             Ok(plan) => panic!("{words:?}: {plan:?}"),
             Err(reason) => Err(reason),
         };
@@ -204,7 +197,7 @@ mod tests {
         check(&["EVAL", "return 1", "0"], Err(SCRIPT));
         let mut set = redis::cmd("SET");
         set.arg(&["k", "v", "NX", "EX", "5"]);
-        let plan = by_row(lookup(&set).unwrap(), &set, || 0, || UNIX_EPOCH + Duration::from_secs(1000));
+        let plan = by_row(lookup(&set).unwrap(), &set, || UNIX_EPOCH + Duration::from_secs(1000));
         let Ok(Plan::PrimaryFirst(Decide::Set, Some(absolute))) = plan else { panic!("{plan:?}") };
         assert_eq!(words(&absolute).last(), Some(b"1005000".as_slice()));
     }

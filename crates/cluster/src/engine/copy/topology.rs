@@ -169,8 +169,7 @@ impl Planner for CopyTopology {
     }
 
     fn plan(&self, call: &Call<'_>, context: Context) -> Result<Plan, Error> {
-        let nodes = &self.nodes;
-        replicate::plan(context, call, |key| nodes.ring().lookup(key), || nodes.clock())
+        replicate::plan(context, call, || self.nodes.clock())
     }
 
     fn plan_block(&self, calls: &[Call<'_>]) -> Result<Vec<Plan>, Error> {
