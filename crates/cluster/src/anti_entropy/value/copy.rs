@@ -164,7 +164,8 @@ fn add_fields(pipeline: &mut Pipeline, key: &[u8], chunk: Vec<Element>) {
     }
 }
 
-async fn send(node: &Node, pipeline: &Pipeline) -> Result<(), node::Error> {
+/// Sends commands, none of which may fail.
+pub(crate) async fn send(node: &Node, pipeline: &Pipeline) -> Result<(), node::Error> {
     for (cmd, reply) in pipeline.cmd_iter().zip(node.send_pipeline(pipeline, 0, pipeline.len()).await?) {
         node.accept("RESTORE", reply).map_err(|error| match cmd.args_iter().next() {
             Some(redis::Arg::Simple(b"HPEXPIREAT")) if is_unknown(&error) => {

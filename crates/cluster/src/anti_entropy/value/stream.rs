@@ -6,6 +6,8 @@ use redis::from_redis_value;
 use redisdb_node as node;
 use redisdb_node::Node;
 
+use crate::anti_entropy::value::copy::send;
+
 /// So many pending entries go at a time.
 const AT_ONCE: usize = 512;
 
@@ -107,13 +109,6 @@ impl Stream {
         }
         Ok(())
     }
-}
-
-async fn send(node: &Node, pipeline: &Pipeline) -> Result<(), node::Error> {
-    for reply in node.send_pipeline(pipeline, 0, pipeline.len()).await? {
-        node.accept("XSETID", reply)?;
-    }
-    Ok(())
 }
 
 fn list<T: redis::FromRedisValue>(reply: Value) -> Vec<T> {
