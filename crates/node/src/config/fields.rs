@@ -11,7 +11,7 @@ use super::ConfigError;
 use super::NodeConfig;
 
 /// A node as it is written in a file, before it is [checked](Self::check).
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a table with the settings of a node")]
 pub struct NodeFields {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,22 +46,7 @@ pub struct NodeFields {
 impl NodeFields {
     /// A node with a URL, and nothing else.
     pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            name: None,
-            url: url.into(),
-            weight: None,
-            db: None,
-            username: None,
-            password: None,
-            sentinel_username: None,
-            sentinel_password: None,
-            connect_timeout_ms: None,
-            response_timeout_ms: None,
-            probe_interval_ms: None,
-            max_in_flight: None,
-            max_reply: None,
-            max_dedicated: None,
-        }
+        Self { url: url.into(), ..Self::default() }
     }
 
     /// The URL as it is written. The text may hold a password.
