@@ -215,7 +215,7 @@ impl RedisRing {
 
     /// What places the keys.
     pub fn placement(&self) -> Arc<HashRing> {
-        Arc::clone(self.engine.topology().nodes.placement())
+        Arc::clone(self.engine.topology().nodes.ring())
     }
 
     /// Says where a command would go that is called by itself, and why, or why it would not; nothing is sent.

@@ -99,12 +99,6 @@ impl CopyEngine {
         Ok(self.topology.nodes.members().map(Member::writer))
     }
 
-    /// The nodes as they are listened to; the servers have been looked at.
-    pub(crate) async fn listened_to(&self) -> Result<impl Iterator<Item = &Node>, Error> {
-        self.check_identity().await?;
-        Ok(self.topology.nodes.iter())
-    }
-
     /// Whether a node holds what it was sent, but for what it is known to have missed.
     pub(crate) fn has_memory(&self, idx: usize) -> bool {
         self.topology.nodes.member(idx).has_memory()

@@ -88,7 +88,8 @@ impl Nodes {
         let _none = select_ok(self.iter().map(|node| node.ready().boxed())).await;
     }
 
-    pub(crate) fn ring(&self) -> &HashRing {
+    /// What places the keys.
+    pub(crate) fn ring(&self) -> &Arc<HashRing> {
         &self.ring
     }
 
@@ -99,10 +100,6 @@ impl Nodes {
             // Between braces, by one rule or another, or nowhere.
             _ => (b'{', b'}'),
         }
-    }
-
-    pub(crate) fn placement(&self) -> &Arc<HashRing> {
-        &self.ring
     }
 
     /// The nodes that hold a key, in the order in which it is read: on a ring its owner, on a copy all.

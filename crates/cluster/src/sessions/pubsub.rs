@@ -46,7 +46,8 @@ impl CopyEngine {
                           one node, by `on_node(name)`";
             return Err(Error::refused(command, "copy", reason));
         }
-        let parts = self.listened_to().await?.map(|node| (node.clone(), topics(names.clone())));
+        self.check_identity().await?;
+        let parts = self.topology.nodes.iter().map(|node| (node.clone(), topics(names.clone())));
         start(parts.collect(), |message| !message.is_keyspace_event(), command).await
     }
 }
