@@ -277,11 +277,14 @@ fn methods() -> BTreeSet<String> {
     for file in code {
         let mut block = "";
         for line in file.lines() {
+            // The macro of what both handles have is further in.
+            let line = line.strip_prefix("        ").unwrap_or(line);
             if line.starts_with("impl") {
                 block = line;
             }
             let is_of_trait = block.contains(" for RedisCopy");
-            let is_of_copy = ["impl RedisCopy", "Repair<", "Verify<"].iter().any(|of| block.contains(of));
+            let handles = ["impl RedisCopy", "impl $handle", "Repair<", "Verify<"];
+            let is_of_copy = handles.iter().any(|of| block.contains(of));
             let declared = match line.strip_prefix("    pub async fn ") {
                 Some(rest) if is_of_copy => Some(rest),
                 None if is_of_trait => {

@@ -1,9 +1,8 @@
 //! The handle of a copy: every key is on all servers.
 
-use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::Stream;
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::ToRedisArgs;
@@ -26,14 +25,11 @@ use crate::anti_entropy::repair::Repair;
 use crate::anti_entropy::verify::Verify;
 use crate::builder::CopyBuilder;
 use crate::call::Call;
-use crate::config::TopologyConfig;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::CopyHandle;
+use crate::engine::copy::topology::CopyTopology;
 use crate::engine::replace::Replaced;
 use crate::error::Error;
-use crate::event::Event;
-use crate::explain;
-use crate::explain::Explanation;
 use crate::health::Health;
 use crate::plan::context::row;
 use crate::replies::PerNode;
@@ -82,14 +78,6 @@ impl RedisCopy {
     /// Starts a copy without nodes.
     pub fn builder() -> CopyBuilder {
         CopyBuilder::default()
-    }
-
-    /// Returns a copy from a configuration, without connecting.
-    ///
-    /// # Errors
-    /// What is wrong with the configuration.
-    pub fn from_config(config: TopologyConfig) -> Result<Self, Error> {
-        CopyBuilder::from_config(config)?.build()
     }
 
     /// Connects to all nodes at once. The first command does it too, for the nodes it needs.
@@ -167,47 +155,6 @@ impl RedisCopy {
     }
 }
 
-/// # Where a key is
-impl RedisCopy {
-    /// The node that reads of this key go to while it is up and in sync.
-    pub fn node_for(&self, key: impl AsRef<[u8]>) -> Node {
-        self.engine().topology.nodes.owner(key).clone()
-    }
-
-    /// The node of this name, to run commands on it alone.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchNode`].
-    pub fn on_node(&self, name: &str) -> Result<Node, Error> {
-        let topology = self.engine().topology;
-        let nodes = &topology.nodes;
-        Ok(nodes.at(nodes.position(name)?).clone())
-    }
-
-    /// Calls a function with every node, all at once, and returns what each gave.
-    pub async fn on_each<T, F>(&self, f: impl Fn(Node) -> F) -> PerNode<T>
-    where
-        F: Future<Output = Result<T, node::Error>>,
-    {
-        self.engine().topology.nodes.on_each(f).await
-    }
-
-    /// The nodes, in the order of the configuration.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = Node> + use<> {
-        self.engine().topology.nodes.iter().cloned().collect::<Vec<_>>().into_iter()
-    }
-
-    /// Says where a command would go that is called by itself, and why, or why it would not; nothing is sent.
-    pub fn explain(&self, cmd: &Cmd) -> Explanation {
-        explain::alone(&*self.engine().topology, cmd)
-    }
-
-    /// The same of each command of a pipeline, which may be atomic.
-    pub fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
-        explain::pipeline(&*self.engine().topology, pipeline)
-    }
-}
-
 /// # Messages and locks
 impl RedisCopy {
     /// Listens to channels, at every node: a message is published to one of them, whichever is up, and comes once.
@@ -248,15 +195,9 @@ impl RedisCopy {
 impl RedisCopy {
     /// How each node is, as far as this client has seen, in the order of the configuration.
     pub fn health(&self) -> Vec<(String, Health)> {
-        let topology = self.engine().topology;
+        let topology = self.topology();
         let members = topology.nodes.members();
         members.map(|member| (member.name().to_string(), member.health())).collect()
-    }
-
-    /// What happens to the nodes from now on: a stream that ends with the copy; see
-    /// [`RedisRing::events`](crate::RedisRing::events).
-    pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
-        self.engine().topology.nodes.events().stream()
     }
 }
 
@@ -308,8 +249,8 @@ impl RedisCopy {
         self.engine().readmit(name).await
     }
 
-    /// The keys that no node is known to have right, with what each node holds; [`Event::Conflict`] tells of each when it
-    /// begins.
+    /// The keys that no node is known to have right, with what each node holds; [`Event::Conflict`](crate::Event::Conflict) tells of
+    /// each when it begins.
     ///
     /// Such a key has missed a write on each node that another one took: several nodes were away one after the other, or all
     /// servers were restarted and do not hold the same. Reads of it are [`Unavailable`](crate::Unavailable).
@@ -392,6 +333,10 @@ impl RedisCopy {
     pub(crate) fn engine(&self) -> CopyEngine {
         self.handle.engine()
     }
+
+    pub(crate) fn topology(&self) -> Arc<CopyTopology> {
+        self.engine().topology
+    }
 }
 
 impl Execute for RedisCopy {
@@ -424,7 +369,7 @@ impl Execute for RedisCopy {
     }
 
     fn tag_delimiters(&self) -> (u8, u8) {
-        self.engine().topology.nodes.tag_delimiters()
+        self.topology().nodes.tag_delimiters()
     }
 
     fn one_reply<T: Send>(written: Replies<T>) -> Result<T, Error> {

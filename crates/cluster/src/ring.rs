@@ -4,12 +4,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::Stream;
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::ToRedisArgs;
 use redisdb_hashring::HashRing;
-use redisdb_node as node;
 use redisdb_node::Execute;
 use redisdb_node::Lock;
 use redisdb_node::LockOptions;
@@ -25,13 +23,10 @@ use redisdb_node::plumbing::Topics;
 use redisdb_node::plumbing::is_keyspace_channel;
 
 use crate::builder::RingBuilder;
-use crate::config::TopologyConfig;
 use crate::engine::replace::Replaced;
 use crate::engine::ring::RingEngine;
+use crate::engine::ring::topology::RingTopology;
 use crate::error::Error;
-use crate::event::Event;
-use crate::explain;
-use crate::explain::Explanation;
 use crate::health::Health;
 use crate::plan::context::row;
 use crate::replies::PerNode;
@@ -73,21 +68,13 @@ impl RedisRing {
         RingBuilder::default()
     }
 
-    /// Returns a ring from a configuration, without connecting.
-    ///
-    /// # Errors
-    /// What is wrong with the configuration.
-    pub fn from_config(config: TopologyConfig) -> Result<Self, Error> {
-        RingBuilder::from_config(config)?.build()
-    }
-
     /// Connects to all nodes at once. The first command does it too, for the nodes it needs.
     ///
     /// # Errors
     /// If a node is wrongly configured (its password, its TLS, or it is no Redis), or if none can be reached. A node
     /// that is down is no error: it may come up later.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.engine.topology().nodes.connect().await
+        self.topology().nodes.connect().await
     }
 
     /// Returns the same ring, whose calls by this handle take no longer than this in all: waiting for connections, replies,
@@ -176,76 +163,9 @@ impl RedisRing {
 
 /// # Where a key is
 impl RedisRing {
-    /// The owner of a key.
-    pub fn node_for(&self, key: impl AsRef<[u8]>) -> Node {
-        self.engine.topology().nodes.owner(key).clone()
-    }
-
-    /// The node of this name, to run commands on it alone.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchNode`].
-    pub fn on_node(&self, name: &str) -> Result<Node, Error> {
-        let topology = self.engine.topology();
-        Ok(topology.nodes.at(topology.nodes.position(name)?).clone())
-    }
-
-    /// Calls a function with every node, all at once, and returns what each gave.
-    ///
-    /// ```no_run
-    /// # use redisdb_node::ServerCommands;
-    /// # async fn f(ring: redisdb_cluster::RedisRing) {
-    /// let sizes = ring.on_each(|node| async move { node.dbsize().await }).await;
-    /// for (node, keys) in sizes.successes() {
-    ///     println!("{node}: {keys} keys");
-    /// }
-    /// # }
-    /// ```
-    pub async fn on_each<T, F>(&self, f: impl Fn(Node) -> F) -> PerNode<T>
-    where
-        F: Future<Output = Result<T, node::Error>>,
-    {
-        self.engine.topology().nodes.on_each(f).await
-    }
-
-    /// The nodes, in the order of the configuration.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = Node> + use<> {
-        self.engine.topology().nodes.iter().cloned().collect::<Vec<_>>().into_iter()
-    }
-
     /// What places the keys.
     pub fn placement(&self) -> Arc<HashRing> {
-        Arc::clone(self.engine.topology().nodes.ring())
-    }
-
-    /// Says where a command would go that is called by itself, and why, or why it would not; nothing is sent.
-    ///
-    /// ```
-    /// # use redisdb_cluster::RedisRing;
-    /// let ring = RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
-    /// let mut msetnx = redis::cmd("MSETNX");
-    /// println!("{}", ring.explain(msetnx.arg("x").arg(1).arg("y").arg(2)));
-    /// # Ok::<(), redisdb_cluster::Error>(())
-    /// ```
-    pub fn explain(&self, cmd: &Cmd) -> Explanation {
-        explain::alone(&*self.engine.topology(), cmd)
-    }
-
-    /// The same of each command of a pipeline. One that is atomic goes to one node, or none of it is sent; the queue of a
-    /// [transaction](Self::transaction) is such a block, with the watched keys before it.
-    ///
-    /// ```
-    /// # use redisdb_cluster::RedisRing;
-    /// let ring = RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
-    /// let mut block = redis::pipe();
-    /// block.atomic().cmd("SET").arg("{user:1}:name").arg("Ann").cmd("SORT").arg("{user:1}:l").arg("BY").arg("w_*");
-    /// for explanation in ring.explain_pipeline(&block) {
-    ///     println!("{explanation}"); // refused, because of the pattern
-    /// }
-    /// # Ok::<(), redisdb_cluster::Error>(())
-    /// ```
-    pub fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
-        explain::pipeline(&*self.engine.topology(), pipeline)
+        Arc::clone(self.topology().nodes.ring())
     }
 }
 
@@ -291,7 +211,7 @@ impl RedisRing {
     /// [`OnDown`](crate::OnDown) other than `Fail`, a node that has come back and does not serve its keys yet is
     /// [`Syncing`](Health::Syncing).
     pub fn health(&self) -> Vec<(String, Health)> {
-        let topology = self.engine.topology();
+        let topology = self.topology();
         let health = |(idx, node): (usize, &Node)| {
             let health = match (node.is_connected(), topology.is_away(idx)) {
                 (false, _) => Health::Down,
@@ -302,23 +222,6 @@ impl RedisRing {
             (node.name().to_owned(), health)
         };
         topology.nodes.iter().enumerate().map(health).collect()
-    }
-
-    /// What happens to the nodes from now on: a stream that ends with the ring. Nobody waits for its listener: one that is
-    /// more than 256 events behind [misses](Event::Missed) the oldest.
-    ///
-    /// ```no_run
-    /// use futures_util::StreamExt;
-    ///
-    /// # async fn f(ring: redisdb_cluster::RedisRing) {
-    /// let mut events = ring.events();
-    /// while let Some(event) = events.next().await {
-    ///     println!("{event}");
-    /// }
-    /// # }
-    /// ```
-    pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
-        self.engine.topology().nodes.events().stream()
     }
 }
 
@@ -355,6 +258,12 @@ impl RedisRing {
     }
 }
 
+impl RedisRing {
+    pub(crate) fn topology(&self) -> Arc<RingTopology> {
+        self.engine.topology()
+    }
+}
+
 impl Execute for RedisRing {
     type Error = Error;
     type Write<T: Send> = T;
@@ -387,7 +296,7 @@ impl Execute for RedisRing {
     }
 
     fn tag_delimiters(&self) -> (u8, u8) {
-        self.engine.topology().nodes.tag_delimiters()
+        self.topology().nodes.tag_delimiters()
     }
 
     fn one_reply<T: Send>(written: T) -> Result<T, Error> {

@@ -21,6 +21,7 @@ use crate::copy::RedisCopy;
 use crate::engine::replace::Replaced;
 use crate::error::Error;
 use crate::event::Event;
+use crate::explain;
 use crate::explain::Explanation;
 use crate::health::Health;
 use crate::replies::PerNode;
@@ -103,9 +104,104 @@ pub trait Servers: Execute<Error = Error> + SendMany + Scan + ConnectionLike + C
     fn replace(&self, topology: Self::Builder) -> Result<Replaced, Error>;
 }
 
-/// Both handles have these methods themselves.
+/// The methods that are the same on both handles, and the trait, all of whose methods both handles have themselves.
 macro_rules! servers {
     ($handle:ty, $builder:ty) => {
+        /// # As on a ring, so on a copy
+        impl $handle {
+            /// Returns one from a configuration, without connecting.
+            ///
+            /// # Errors
+            /// What is wrong with the configuration.
+            pub fn from_config(config: TopologyConfig) -> Result<Self, Error> {
+                <$builder>::from_config(config)?.build()
+            }
+
+            /// The owner of a key; on a copy, the node that reads of the key go to while it is up and in sync.
+            pub fn node_for(&self, key: impl AsRef<[u8]>) -> Node {
+                self.topology().nodes.owner(key).clone()
+            }
+
+            /// The node of this name, to run commands on it alone.
+            ///
+            /// # Errors
+            /// [`Error::NoSuchNode`].
+            pub fn on_node(&self, name: &str) -> Result<Node, Error> {
+                let topology = self.topology();
+                Ok(topology.nodes.at(topology.nodes.position(name)?).clone())
+            }
+
+            /// Calls a function with every node, all at once, and returns what each gave.
+            ///
+            /// ```no_run
+            /// # use redisdb_node::ServerCommands;
+            /// # async fn f(ring: redisdb_cluster::RedisRing) {
+            /// let sizes = ring.on_each(|node| async move { node.dbsize().await }).await;
+            /// for (node, keys) in sizes.successes() {
+            ///     println!("{node}: {keys} keys");
+            /// }
+            /// # }
+            /// ```
+            pub async fn on_each<T, F>(&self, f: impl Fn(Node) -> F) -> PerNode<T>
+            where
+                F: Future<Output = Result<T, node::Error>>,
+            {
+                self.topology().nodes.on_each(f).await
+            }
+
+            /// The nodes, in the order of the configuration.
+            pub fn nodes(&self) -> impl ExactSizeIterator<Item = Node> + use<> {
+                self.topology().nodes.iter().cloned().collect::<Vec<_>>().into_iter()
+            }
+
+            /// What happens to the nodes from now on: a stream that ends with the last handle. Nobody waits for its listener:
+            /// one that is more than 256 events behind [misses](Event::Missed) the oldest.
+            ///
+            /// ```no_run
+            /// use futures_util::StreamExt;
+            ///
+            /// # async fn f(ring: redisdb_cluster::RedisRing) {
+            /// let mut events = ring.events();
+            /// while let Some(event) = events.next().await {
+            ///     println!("{event}");
+            /// }
+            /// # }
+            /// ```
+            pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
+                self.topology().nodes.events().stream()
+            }
+
+            /// Says where a command would go that is called by itself, and why, or why it would not; nothing is sent.
+            ///
+            /// ```
+            /// # use redisdb_cluster::RedisRing;
+            /// let ring = RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
+            /// let mut msetnx = redis::cmd("MSETNX");
+            /// println!("{}", ring.explain(msetnx.arg("x").arg(1).arg("y").arg(2)));
+            /// # Ok::<(), redisdb_cluster::Error>(())
+            /// ```
+            pub fn explain(&self, cmd: &Cmd) -> Explanation {
+                explain::alone(&*self.topology(), cmd)
+            }
+
+            /// The same of each command of a pipeline, which may be atomic. On a ring such a block goes to one node, or none
+            /// of it is sent; the queue of a [transaction](RedisRing::transaction) is one, with the watched keys before it.
+            ///
+            /// ```
+            /// # use redisdb_cluster::RedisRing;
+            /// let ring = RedisRing::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
+            /// let mut block = redis::pipe();
+            /// block.atomic().cmd("SET").arg("{user:1}:name").arg("Ann").cmd("SORT").arg("{user:1}:l").arg("BY").arg("w_*");
+            /// for explanation in ring.explain_pipeline(&block) {
+            ///     println!("{explanation}"); // refused, because of the pattern
+            /// }
+            /// # Ok::<(), redisdb_cluster::Error>(())
+            /// ```
+            pub fn explain_pipeline(&self, pipeline: &redis::Pipeline) -> Vec<Explanation> {
+                explain::pipeline(&*self.topology(), pipeline)
+            }
+        }
+
         impl Servers for $handle {
             type Builder = $builder;
 
