@@ -140,6 +140,36 @@ async fn a_rolling_restart_that_is_faster_than_the_comparing_leaves_no_read_unan
 }
 
 #[tokio::test]
+async fn what_a_server_missed_while_it_was_restarted_comes_before_all_its_keys_are_compared() {
+    for identity in IDENTITIES {
+        let mut servers = Server::builder().persistent().start_many(3).unwrap();
+        let urls = servers.urls();
+        // To compare all keys takes two minutes.
+        let slowly = OnReturn::Repair { keys_per_second: KEYS as u32 / 120 };
+        let copy = process(&urls, identity).on_return(slowly).connect().await.unwrap();
+        fill(&copy).await;
+        servers[0].kill();
+        eventually("it is missed", async || !copy.on_node("a").unwrap().is_connected()).await;
+        for i in 0..5 {
+            _ = copy.incr(format!("counter:{i}")).await.unwrap();
+        }
+        servers[0].restart(Data::Keep).unwrap();
+        let restarted = Node::connect(&*urls[0]).await.unwrap();
+        eventually("it holds what it missed", async || {
+            for i in 0..5 {
+                if restarted.get::<u64>(format!("counter:{i}")).await.unwrap() != Some(1) {
+                    return false;
+                }
+            }
+            true
+        })
+        .await;
+        let health = copy.health();
+        assert_eq!(health[0], ("a".to_owned(), Health::Syncing), "{health:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_they_do_not_hold_alike_waits_for_a_decision_and_all_others_do_not() {
     for identity in IDENTITIES {
         let (events, _listening) = Events::listen("redisdb_cluster", Level::WARN);

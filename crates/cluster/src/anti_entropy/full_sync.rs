@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use futures_util::future::try_join;
 use redisdb_node::Node;
@@ -25,7 +26,21 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// So many keys that differ are only noted on a node that answers reads; then they are brought over first.
 const FEW_MISSED: usize = 10_000;
 
+/// How often the keys that are known to be missed are brought over while all are compared.
+const HINTED_EVERY: Duration = Duration::from_secs(1);
+
 impl Repair<'_> {
+    /// Brings over the keys that a node is known to have missed, before all its keys are compared: that takes its time, and
+    /// until then the other nodes may go too. Each process does so for what it knows; one of them compares all.
+    pub(crate) async fn hinted_first(&mut self, (idx, target): (usize, &Node)) -> Result<(), Error> {
+        let missed = self.copy.topology.nodes.member(idx).hints().missed_keys();
+        if self.by_itself && (1..=FEW_MISSED).contains(&missed.len()) {
+            // What cannot be brought over now is compared with all the others.
+            self.missed_keys((idx, target), missed, &mut Repaired::default()).await?;
+        }
+        Ok(())
+    }
+
     /// Compares all keys of both nodes.
     pub(crate) async fn all_keys(
         &mut self,
@@ -41,11 +56,16 @@ impl Repair<'_> {
         let n_passes = if is_whole || self.dry_run { 1 } else { 2 };
         self.meter.begin(here.max(there), here + there * n_passes);
         let mut strays = HashSet::new();
+        let mut hinted = Instant::now();
         // The first time all is brought over. The second time, what differs still was written by somebody meanwhile, and
         // is looked at once more by itself.
         for time in 0..2 {
             let mut keys = Keys::of(&copy, &source.node).by(self.pace.batch(BATCH));
             while let Some(batch) = keys.next(Some(leases)).await? {
+                if HINTED_EVERY <= hinted.elapsed() {
+                    self.hinted_first((idx, target)).await?;
+                    hinted = Instant::now();
+                }
                 let n_keys = batch.len() as u64;
                 match time {
                     0 => {

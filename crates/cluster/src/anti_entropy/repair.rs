@@ -57,7 +57,7 @@ pub struct Repair<'a> {
     source: Option<String>,
     pub(crate) dry_run: bool,
     /// Nobody asked for it.
-    by_itself: bool,
+    pub(super) by_itself: bool,
     /// The node that all keys were compared with.
     compared_with: Option<usize>,
     pub(crate) whole: u64,
@@ -178,6 +178,7 @@ impl<'a> Repair<'a> {
                 };
                 must_be_ours(copy, &source, target, doubt).await?;
             }
+            self.hinted_first((idx, target)).await?;
             if !is_whole && !self.dry_run {
                 leases.begin_sync(copy, idx, target).await?;
             }
