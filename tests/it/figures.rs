@@ -414,11 +414,7 @@ fn of_a_copy() {
             "hints/durable",
             "use crate::hints::key_log::MOST_KEYS;",
         ),
-        (
-            "`__redisdb:{shop}:missed:b`",
-            "hints/durable",
-            "format!(\"__redisdb:{{{identity}}}:missed:{}\", about.name())",
-        ),
+        ("`__redisdb:{shop}:missed:b`", "membership/identity", "format!(\"{}missed:{about}\", self.start)"),
         ("keys remembered for a node | 100,000, or", "hints/key_log", "MOST_KEYS: usize = 100_000"),
         ("100,000, or 16 MiB of them", "hints/key_log", "MOST_BYTES: usize = 16 << 20"),
         ("by `DUMP` | 64 MiB together", "anti_entropy/value", "WHOLE: u64 = 64 << 20"),
@@ -431,14 +427,20 @@ fn of_a_copy() {
         ),
         (
             "The marker is a key `__redisdb:{shop}:node`",
-            "membership/identify",
-            "format!(\"__redisdb:{{{identity}}}:node\")",
+            "membership/identity",
+            "format!(\"{}node\", self.start)",
         ),
         (
             "a second one, `__redisdb:{shop}:sync` and the name of the server's process",
-            "membership/lease",
-            "format!(\"__redisdb:{{{identity}}}:sync:{process}\")",
+            "membership/identity",
+            "format!(\"{}sync:{process}\", self.start)",
         ),
+        (
+            "begins with `__redisdb:{shop}:`",
+            "membership/identity",
+            "start: format!(\"__redisdb:{{{name}}}:\")",
+        ),
+        ("gives an own key ten times", "dispatch/failover_read", "ASK_FOR_A_KEY: u32 = 10"),
     ] {
         check(COPY, says, &format!("crates/cluster/src/{file}.rs"), has);
     }

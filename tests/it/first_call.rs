@@ -214,6 +214,7 @@ const OTHERS: &[&str] = &[
     "not_sent",
     "common_clock",
     "get_db",
+    "is_own_key",
 ];
 
 async fn call(name: &str, copy: &RedisCopy) -> Result<(), Box<dyn std::error::Error>> {

@@ -76,6 +76,8 @@ mod other_process;
 #[cfg(feature = "servers")]
 mod outages;
 #[cfg(feature = "servers")]
+mod own_keys;
+#[cfg(feature = "servers")]
 mod partition;
 #[cfg(feature = "servers")]
 mod peers;

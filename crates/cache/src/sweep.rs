@@ -171,7 +171,11 @@ impl<E: Scan> Sweep<'_, E> {
         let shared = &self.engine.shared;
         let options = ScanOptions::new().pattern(self.on_servers.as_slice()).count(self.step.into());
         let step = node.scan_from::<Vec<u8>>(at, options).await?;
-        let names: Vec<Vec<u8>> = step.items.into_iter().filter(|name| self.is_meant(name)).collect();
+        let names: Vec<Vec<u8>> = step
+            .items
+            .into_iter()
+            .filter(|name| !shared.store.is_own_key(name) && self.is_meant(name))
+            .collect();
         if names.is_empty() {
             return Ok((0, step.next));
         }

@@ -20,6 +20,7 @@ use crate::engine::copy::topology::CopyBlueprint;
 use crate::engine::ring::RingEngine;
 use crate::engine::ring::topology::RingBlueprint;
 use crate::error::Error;
+use crate::membership::identity::Identity;
 use crate::policy::OnDown;
 use crate::policy::OnReturn;
 use crate::policy::Policy;
@@ -175,6 +176,9 @@ impl CopyBuilder {
     /// Marks the servers as belonging to this copy, by one key `__redisdb:{identity}:node` on each of them, so that a
     /// process that starts after a server came back empty knows it for what it is. Default: they are not marked.
     ///
+    /// The keys that begin with `__redisdb:{identity}:` are the copy's own: a command that names one is refused, and none finds
+    /// one but `DBSIZE`, which counts them.
+    ///
     /// Every process that uses these servers must give the same identity. Servers that hold data already are marked
     /// by [`RedisCopy::adopt`]; empty ones at the first start.
     pub fn identity(mut self, identity: impl Into<String>) -> Self {
@@ -218,6 +222,7 @@ impl CopyBuilder {
         if identity.as_ref().is_some_and(String::is_empty) {
             return Err(setting("identity", "it is empty; give it a name, or leave it out").into());
         }
+        let identity = identity.as_deref().map(Identity::new);
         Ok(CopyBlueprint { ring, nodes, policy, identity, shadow })
     }
 }

@@ -117,8 +117,7 @@ impl RedisCopy {
         self.engine().run_by_itself(&Call::new(spec, cmd)).await?.read(spec)
     }
 
-    /// Starts a pipeline: typed commands that are sent together, each write to every node, each read to the node of
-    /// its key.
+    /// Starts a pipeline: typed commands that are sent together, each write to every node, each read to the node of its key.
     ///
     /// Each command has its own outcome: of a write, what each node said, judged by [`WriteTo`](crate::WriteTo). A read
     /// sees the writes before it. Up to 1000 commands go to all nodes at the same time, the next when all nodes have
@@ -126,9 +125,9 @@ impl RedisCopy {
     /// does not answer is asked of the next one, unless a later command among those 1000 writes its key: then it fails.
     ///
     /// # Trade-offs
-    /// What one node decides (`SPOP`, `SET NX`, `LPOP`, `INCRBYFLOAT`) or what is about the servers (`FLUSHALL`,
-    /// `SCRIPT LOAD`) takes more than one step, so the commands before it are finished first. Such commands that follow
-    /// each other are sent together as long as they name different keys; those of one key take two round trips each.
+    /// What one node decides (`SPOP`, `SET NX`, `LPOP`, `INCRBYFLOAT`), what is about the servers (`FLUSHALL`, `SCRIPT LOAD`) or
+    /// about all keys (`KEYS`, `RANDOMKEY`) takes more than one step, so the commands before it are finished first. Such commands
+    /// that follow each other are sent together as long as they name different keys; those of one key take two round trips each.
     ///
     /// [`atomic`](Pipeline::atomic), each node runs all of it in one `MULTI` block, and readers of a node see all of it
     /// or nothing. Then it takes only what does the same on every server: what one node decides is refused, and nothing
@@ -166,8 +165,7 @@ impl RedisCopy {
         self.engine().listen(channels.to_redis_args(), Topics::Channels, "SUBSCRIBE").await
     }
 
-    /// Listens to all channels that match a pattern, or one of several, at every node. Keyspace notifications are left
-    /// out.
+    /// Listens to all channels that match a pattern, or one of several, at every node. Keyspace notifications are left out.
     ///
     /// # Errors
     /// As [`subscribe`](Self::subscribe).
@@ -389,5 +387,9 @@ impl Scan for RedisCopy {
 
     async fn shard_of(&self, key: &[u8]) -> Result<Node, Error> {
         self.engine().to_go_through(Some(key)).await
+    }
+
+    fn is_own_key(&self, key: &[u8]) -> bool {
+        self.handle.is_ours(key)
     }
 }

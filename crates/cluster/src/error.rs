@@ -14,6 +14,7 @@ use redisdb_hashring::BuildError;
 use redisdb_node as node;
 use redisdb_node::command::KeyError;
 use redisdb_node::command::Spec;
+use redisdb_node::plumbing::foreign;
 
 use crate::config::ConfigError;
 use crate::replies::Replies;
@@ -231,6 +232,17 @@ impl Error {
     /// Returns the error of a command that is not sent, with the reason and what to do instead.
     pub(crate) fn refused(command: &str, strategy: &'static str, reason: impl Into<String>) -> Self {
         Self::Unsupported { command: command.to_owned(), strategy, reason: reason.into() }
+    }
+
+    /// Returns the error of a command that names a key which a copy keeps on its servers for itself.
+    #[cold]
+    pub(crate) fn own_key(command: &str, key: &[u8]) -> Self {
+        let reason = format!(
+            "the key `{}` is one that the copy keeps on its servers for itself, by its identity; give yours another name, or \
+             look at one server's by `on_node(name)`",
+            foreign::bytes(key)
+        );
+        Self::refused(command, "copy", reason)
     }
 
     /// Returns the error of replies that cannot be merged, or not into one of the type that was asked for.

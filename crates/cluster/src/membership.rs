@@ -5,6 +5,7 @@
 
 pub(crate) mod adopt;
 pub(crate) mod identify;
+pub(crate) mod identity;
 pub(crate) mod lease;
 pub(crate) mod look;
 pub(crate) mod marker;

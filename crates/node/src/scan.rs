@@ -9,6 +9,7 @@ use futures_util::stream;
 use redis::Cmd;
 use redis::FromRedisValue;
 use redis::ToSingleRedisArg;
+use redis::Value;
 use twox_hash::XxHash3_64;
 
 use crate::Error;
@@ -23,6 +24,7 @@ use crate::command::rows::ZSCAN;
 use crate::commands::ScanOptions;
 use crate::commands::ScanPage;
 use crate::error::ErrorKind;
+use crate::redis_rs::decode;
 
 /// Scans: going through all keys, or all elements of one key, in steps.
 ///
@@ -35,7 +37,7 @@ use crate::error::ErrorKind;
 /// # On a copy
 /// A scan goes through one node: the first that is in sync, or, for the elements of one key, the node that
 /// answers for the key. On a copy with an identity, each step through all keys first looks at the node's
-/// marker, which is one more round trip. A cursor is valid on its own server only, so the stream ends with an
+/// marker, which is one more round trip. The keys that the copy keeps there for itself are left out. A cursor is valid on its own server only, so the stream ends with an
 /// error when that server cannot answer.
 ///
 /// ```no_run
@@ -63,6 +65,13 @@ pub trait Scan: Execute<Error: From<Error>> {
     /// On a copy, when no node is in sync.
     fn shard_of(&self, key: &[u8]) -> impl Future<Output = Result<Node, Self::Error>> + Send;
 
+    /// Whether a key on the servers is none of the user's, so that a scan of all keys leaves it out: on a copy, what it
+    /// keeps on them for itself.
+    fn is_own_key(&self, key: &[u8]) -> bool {
+        let _ = key;
+        false
+    }
+
     /// Takes one step through all keys, and says where the next one goes on.
     ///
     /// # Errors
@@ -82,7 +91,11 @@ pub trait Scan: Execute<Error: From<Error>> {
             };
             let scan = SCAN.cmd().arg(cursor.within).arg(options).take();
             // To this server: on a ring or a copy the command itself is refused.
-            let page: ScanPage<K> = node.read(&SCAN, scan).await?;
+            let mut page: ScanPage<Value> = node.read(&SCAN, scan).await?;
+            page.items.retain(|item| !matches!(item, Value::BulkString(key) if self.is_own_key(key)));
+            let items = decode(Value::Array(page.items));
+            let items =
+                items.map_err(|error| node.failed(SCAN.spec().name, ErrorKind::Reply(error.into())))?;
             let next = match page.cursor {
                 0 => Some(ScanCursor { servers, shard: cursor.shard + 1, ..ScanCursor::default() }),
                 within => {
@@ -90,7 +103,7 @@ pub trait Scan: Execute<Error: From<Error>> {
                     Some(ScanCursor { servers, shard: cursor.shard, within, way })
                 }
             };
-            Ok(ScanStep { items: page.items, next: next.filter(|next| next.shard < shards.len()) })
+            Ok(ScanStep { items, next: next.filter(|next| next.shard < shards.len()) })
         }
     }
 

@@ -15,7 +15,7 @@ use crate::anti_entropy::verify::differences;
 use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::error::RepairReason;
-use crate::membership::identify::is_a_marker;
+use crate::membership::identity::is_a_marker;
 use crate::membership::lease::Leases;
 
 /// How many keys are read, compared and written at once.
@@ -52,7 +52,8 @@ impl<'a> Keys<'a> {
             let options = ScanOptions::new().count(BATCH as u64);
             let step = self.node.scan_from::<Vec<u8>>(at, options).await?;
             self.cursor = step.next;
-            self.waiting = self.copy.topology.without_ours(step.items);
+            self.waiting = step.items;
+            self.waiting.retain(|key| !self.copy.topology.is_ours(key));
         }
         let rest = self.waiting.split_off(self.waiting.len().min(self.batch));
         Ok(Some(std::mem::replace(&mut self.waiting, rest)))

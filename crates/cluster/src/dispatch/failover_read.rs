@@ -9,8 +9,11 @@ use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
+use redisdb_node::Scan;
+use redisdb_node::ScanCursor;
 use redisdb_node::command::Merge;
 use redisdb_node::command::Spec;
+use redisdb_node::commands::ScanOptions;
 use tokio::time::Instant;
 
 use crate::call::Call;
@@ -32,6 +35,10 @@ use crate::reply::NodesReply;
 const RESTART: Duration = Duration::from_millis(1500);
 /// .. and how often it looks.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
+/// So often a node is asked for any key, while it gives one of our own.
+const ASK_FOR_A_KEY: u32 = 10;
+/// So many keys are looked at by one step then.
+const PAGE: u64 = 1000;
 
 impl CopyEngine {
     /// Asks one node, and the next one when that cannot answer; where none may answer alone, all of them.
@@ -74,6 +81,7 @@ impl CopyEngine {
                 let node = budget.share(topology.nodes.at(idx));
                 // Where another node is left to be asked, none is asked twice.
                 let reply = match budget.is_last() {
+                    _ if tells_keys(spec) => self.ask_for_keys(&node, spec, cmd).boxed().await,
                     true => node.run(spec, cmd).await,
                     false => node.run_once(spec, cmd).await,
                 };
@@ -133,7 +141,12 @@ impl CopyEngine {
         let stale: Vec<usize> = topology.nodes.places(key.unwrap_or_default()).filter(is_behind).collect();
         if topology.policy.read_from == ReadFrom::Any {
             for &idx in &stale {
-                match budget.share(topology.nodes.at(idx)).run(call.spec, call.cmd).await {
+                let node = budget.share(topology.nodes.at(idx));
+                let reply = match tells_keys(call.spec) {
+                    true => self.ask_for_keys(&node, call.spec, call.cmd).boxed().await,
+                    false => node.run(call.spec, call.cmd).await,
+                };
+                match reply {
                     Err(error) if another_may_answer(&error) => errors.push(error),
                     reply => return Ok(topology.reply_of(idx, reply?)),
                 }
@@ -141,6 +154,31 @@ impl CopyEngine {
         }
         topology.shadow().iter().for_each(|shadow| shadow.is_unavailable(call.keys()));
         Err(Error::unavailable(call.spec.name, key, errors, topology.names(stale)))
+    }
+
+    /// Asks a node which keys it holds, and leaves out our own.
+    async fn ask_for_keys(&self, node: &Node, spec: &'static Spec, cmd: &Cmd) -> Result<Value, node::Error> {
+        let is_ours = |key: &Value| matches!(key, Value::BulkString(key) if self.topology.is_ours(key));
+        for _ in 0..ASK_FOR_A_KEY {
+            match node.run(spec, cmd).await? {
+                Value::Array(mut keys) => {
+                    keys.retain(|key| !is_ours(key));
+                    return Ok(Value::Array(keys));
+                }
+                key if !is_ours(&key) => return Ok(key),
+                _ => {}
+            }
+        }
+        // There are few others, or none.
+        let mut at = Some(ScanCursor::default());
+        while let Some(cursor) = at {
+            let step = node.scan_from::<Vec<u8>>(cursor, ScanOptions::new().count(PAGE)).await?;
+            if let Some(key) = step.items.into_iter().find(|key| !self.topology.is_ours(key)) {
+                return Ok(Value::BulkString(key));
+            }
+            at = step.next;
+        }
+        Ok(Value::Nil)
     }
 
     /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached
@@ -204,6 +242,11 @@ impl CopyTopology {
     pub(crate) fn names(&self, nodes: Vec<usize>) -> Vec<String> {
         nodes.into_iter().map(|idx| self.nodes.name(idx).to_string()).collect()
     }
+}
+
+/// Returns whether a command tells which keys there are.
+pub(crate) fn tells_keys(spec: &Spec) -> bool {
+    matches!(spec.name, "KEYS" | "RANDOMKEY")
 }
 
 /// Returns whether a reply says that something is not there: nil, nothing of a kind, or what a time to live, a type or a bit has

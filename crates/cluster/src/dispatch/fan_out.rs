@@ -116,9 +116,9 @@ impl CopyEngine {
         call: &Call<'_>,
         script: &ScriptCall<'_>,
     ) -> Result<Replies<Value>, Error> {
-        let writers = self.writers().await?;
-        let topology = &*self.topology;
         call.check_keys()?;
+        let writers = self.writers_of(call.spec.name, call.keys()).await?;
+        let topology = &*self.topology;
         let mut guard = WriteGuard::new(topology, call);
         guard.sending();
         let results = join_all(writers.map(|node| node.run_script(script))).await;

@@ -61,6 +61,11 @@ impl CopyHandle {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
+    /// Whether a key is none of the user's.
+    pub(crate) fn is_ours(&self, key: &[u8]) -> bool {
+        self.present.engine.load().topology.is_ours(key)
+    }
+
     /// The copy of this moment.
     pub(crate) fn engine(&self) -> CopyEngine {
         CopyEngine { deadline: self.deadline, ..CopyEngine::clone(&self.present.engine.load()) }
@@ -93,8 +98,14 @@ impl CopyEngine {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
-    /// The nodes as they are written to. The servers have been looked at: whoever asks for them may be the first.
-    pub(crate) async fn writers(&self) -> Result<impl Iterator<Item = &Node>, Error> {
+    /// The nodes as they are written to, for a command that is not planned and names these keys. The servers have been looked at:
+    /// whoever asks for them may be the first.
+    pub(crate) async fn writers_of<'a>(
+        &self,
+        command: &str,
+        keys: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<impl Iterator<Item = &Node>, Error> {
+        self.topology.refuse_ours(command, keys)?;
         self.check_identity().await?;
         Ok(self.topology.nodes.members().map(Member::writer))
     }
@@ -130,6 +141,7 @@ impl CopyEngine {
     /// The node whose keys, or whose elements of a key, are gone through: it is in sync about them, and its server has not been
     /// emptied.
     pub(crate) async fn to_go_through(&self, key: Option<&[u8]>) -> Result<Node, Error> {
+        self.topology.refuse_ours(rows::SCAN.spec().name, key.into_iter())?;
         self.connect().await?;
         for _ in 0..self.topology.nodes.len() {
             let idx = self.in_sync_about(key)?;

@@ -66,7 +66,7 @@ impl CopyTopology {
 
     /// The key of the hints about a node.
     fn hints_key(&self, about: &Member) -> Option<String> {
-        self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:missed:{}", about.name()))
+        self.identity.as_ref().map(|identity| identity.hints(about.name()))
     }
 
     fn give(&self, holder: &Member, about: &Member, missed: &[Hint]) -> Option<Cmd> {

@@ -22,6 +22,7 @@ use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::error::Error;
+use crate::membership::identity::Identity;
 use crate::membership::look::Found;
 use crate::membership::look::Look;
 use crate::membership::marker::Marker;
@@ -376,21 +377,25 @@ impl CopyTopology {
 
     /// The key of the marker.
     pub(crate) fn marker_key(&self) -> Option<String> {
-        self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:node"))
+        self.identity.as_ref().map(Identity::marker)
     }
 
-    /// The keys but for our own, which are not the same on any two servers: the marker, and what a repair is building.
-    pub(crate) fn without_ours(&self, mut keys: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-        let ours = self.identity.as_ref().map(|identity| format!("__redisdb:{{{identity}}}:").into_bytes());
-        let is_ours = |key: &Vec<u8>| {
-            value::is_unfinished(key) || ours.as_ref().is_some_and(|ours| key.starts_with(ours))
-        };
-        keys.retain(|key| !is_ours(key));
-        keys
+    /// Whether a key is none of the user's. Such keys are not the same on any two servers: those of the identity, and what a
+    /// repair is building.
+    pub(crate) fn is_ours(&self, key: &[u8]) -> bool {
+        value::is_unfinished(key) || self.identity.as_ref().is_some_and(|identity| identity.owns(key))
     }
-}
 
-/// Whether a key is the marker of some copy.
-pub(crate) fn is_a_marker(key: &[u8]) -> bool {
-    key.starts_with(b"__redisdb:{") && key.ends_with(b"}:node")
+    /// Makes sure that no key of a user's command is one of the identity's own.
+    ///
+    /// # Errors
+    /// Which one is, so that nothing is to be sent.
+    pub(crate) fn refuse_ours<'a>(
+        &self,
+        command: &str,
+        mut keys: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<(), Error> {
+        let Some(identity) = &self.identity else { return Ok(()) };
+        keys.find(|key| identity.owns(key)).map_or(Ok(()), |key| Err(Error::own_key(command, key)))
+    }
 }

@@ -41,11 +41,7 @@ impl Leases {
         let Some(identity) = &copy.topology.identity else { return Ok(()) };
         // On the server itself: whatever it loses, it loses this with it. And of its present process: what comes back with its
         // data after a restart holds nobody up.
-        let process = node.process(node.incarnation());
-        let name = match process {
-            Some(process) => format!("__redisdb:{{{identity}}}:sync:{process}").into_bytes(),
-            None => format!("__redisdb:{{{identity}}}:sync").into_bytes(),
-        };
+        let name = identity.lease(node.process(node.incarnation()).as_deref());
         let options = LockOptions::new(LEASE).wait_at_most(Duration::ZERO);
         let guard = match node.lock(name, options).acquire().await {
             Ok(guard) => guard,

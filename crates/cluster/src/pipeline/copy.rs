@@ -15,6 +15,7 @@ use redisdb_node::plumbing::SendMany;
 
 use crate::call::Call;
 use crate::copy::RedisCopy;
+use crate::dispatch::failover_read::tells_keys;
 use crate::engine::copy::CopyEngine;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
@@ -98,6 +99,8 @@ impl CopyEngine {
         let is_up = |idx: &usize| topology.nodes.at(*idx).is_connected();
         let order = || topology.nodes.places(key.unwrap_or_default());
         match plan {
+            // Our own keys are left out.
+            Plan::First if tells_keys(call.spec) => Err(call),
             Plan::First => {
                 let is_read = call.spec.access == Access::Read;
                 let may =

@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use redisdb_node as node;
+use redisdb_node::Node;
 use redisdb_node::command::rows;
 use redisdb_node::plumbing::HoldLocks;
 use redisdb_node::plumbing::LONGEST;
@@ -72,10 +73,15 @@ fn majority(copy: &CopyEngine, answers: Vec<Result<bool, node::Error>>) -> Resul
     quorum.outcome(rows::EVALSHA.spec().name)
 }
 
+/// The nodes as a lock of this name is held on them.
+async fn writers_of<'a>(copy: &'a CopyEngine, name: &[u8]) -> Result<impl Iterator<Item = &'a Node>, Error> {
+    copy.writers_of("lock", std::iter::once(name)).await
+}
+
 impl HoldLocks for RedisCopy {
     async fn take_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
         let (engine, certain) = (self.engine(), certain(time)?);
-        let writers = engine.writers().await?;
+        let writers = writers_of(&engine, name).await?;
         let begun = Instant::now();
         let members = engine.topology.nodes.members();
         let mut quorum = Quorum::of(members.len());
@@ -106,7 +112,7 @@ impl HoldLocks for RedisCopy {
 
     async fn extend_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
         let (engine, certain) = (self.engine(), certain(time)?);
-        let writers = engine.writers().await?;
+        let writers = writers_of(&engine, name).await?;
         let begun = Instant::now();
         let extended = writers.map(async |node| Ok(node.extend_lock(name, token, time).await?.is_some()));
         Ok(if majority(&engine, join_all(extended).await)? { until(begun, certain) } else { None })
@@ -114,13 +120,13 @@ impl HoldLocks for RedisCopy {
 
     async fn owns_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
         let engine = self.engine();
-        let owned = engine.writers().await?.map(|node| node.owns_lock(name, token));
+        let owned = writers_of(&engine, name).await?.map(|node| node.owns_lock(name, token));
         majority(&engine, join_all(owned).await)
     }
 
     async fn release_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
         let engine = self.engine();
-        let released = engine.writers().await?.map(|node| node.release_lock(name, token));
+        let released = writers_of(&engine, name).await?.map(|node| node.release_lock(name, token));
         majority(&engine, join_all(released).await)
     }
 }

@@ -203,6 +203,9 @@ pub trait KeyCommands: Execute {
     /// # On a ring
     /// The keys of all nodes, one node after the other.
     ///
+    /// # On a copy
+    /// Those of one node, but for the keys that the copy keeps there for itself.
+    ///
     /// See <https://redis.io/docs/latest/commands/keys/>.
     fn keys<V: FromRedisValue + Send>(
         &self,
@@ -395,6 +398,10 @@ pub trait KeyCommands: Execute {
     }
 
     /// Returns some key, `None` if there is none.
+    ///
+    /// # On a copy
+    /// One of the user's: a key that the copy keeps for itself is none. Where the server gives such keys again and
+    /// again, its other keys are so few that a scan goes through them.
     ///
     /// See <https://redis.io/docs/latest/commands/randomkey/>.
     fn randomkey<V: FromRedisValue + Send>(

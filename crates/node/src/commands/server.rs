@@ -241,6 +241,10 @@ pub trait ServerCommands: Execute {
     /// # On a ring
     /// The sum over all nodes.
     ///
+    /// # On a copy
+    /// Those of one node. On a copy with an identity its own keys count: the marker, and for each node that is
+    /// behind one key with what it has missed.
+    ///
     /// See <https://redis.io/docs/latest/commands/dbsize/>.
     fn dbsize(&self) -> impl Future<Output = Result<u64, Self::Error>> + Send {
         self.read(&DBSIZE, DBSIZE.cmd())

@@ -8,6 +8,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use redisdb_hashring::HashRing;
 use redisdb_node::NodeConfig;
+use redisdb_node::command::Keys;
 use tokio::sync::OnceCell;
 
 use crate::call::Call;
@@ -21,6 +22,7 @@ use crate::engine::replace::members;
 use crate::error::Error;
 use crate::event::Events;
 use crate::hints::book::DurableHints;
+use crate::membership::identity::Identity;
 use crate::membership::marker::Beat;
 use crate::plan::Plan;
 use crate::plan::Planner;
@@ -35,8 +37,8 @@ use crate::shadow::Shadow;
 pub(crate) struct CopyTopology {
     pub(crate) nodes: Nodes,
     pub(crate) policy: Policy,
-    /// The name that the servers are marked with.
-    pub(crate) identity: Option<String>,
+    /// What the servers are marked with.
+    pub(crate) identity: Option<Identity>,
     /// Set once the servers have been looked at.
     pub(crate) identified: OnceCell<()>,
     pub(crate) lasting: Arc<Lasting>,
@@ -62,7 +64,7 @@ pub(crate) struct CopyBlueprint {
     pub(crate) ring: HashRing,
     pub(crate) nodes: Vec<NodeConfig>,
     pub(crate) policy: Policy,
-    pub(crate) identity: Option<String>,
+    pub(crate) identity: Option<Identity>,
     pub(crate) shadow: Option<Listener>,
 }
 
@@ -89,7 +91,7 @@ impl CopyTopology {
     fn of(
         nodes: Nodes,
         policy: Policy,
-        identity: Option<String>,
+        identity: Option<Identity>,
         lasting: Arc<Lasting>,
         identified: OnceCell<()>,
     ) -> Self {
@@ -169,6 +171,9 @@ impl Planner for CopyTopology {
     }
 
     fn plan(&self, call: &Call<'_>, context: Context) -> Result<Plan, Error> {
+        if !matches!(call.spec.keys, Keys::Channel(_)) {
+            self.refuse_ours(call.spec.name, call.keys())?;
+        }
         replicate::plan(context, call, || self.nodes.clock())
     }
 
