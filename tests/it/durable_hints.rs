@@ -241,6 +241,56 @@ async fn a_node_that_was_away_for_long_is_compared_whole_only_if_the_hints_are_n
     }
 }
 
+/// What stands in the marker of a server.
+async fn marker_of(node: &Node) -> String {
+    node.get::<String>("__redisdb:{shop}:node").await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn hints_that_somebody_removed_before_anybody_read_them_count_as_all() {
+    for is_down in [true, false] {
+        let servers = Servers::start(3).unwrap();
+        let mut urls = servers.urls();
+        // For all others the server is there all the time, and only the writer cannot reach it.
+        let proxy = Proxy::to(servers[1].port()).await;
+        let others = std::mem::replace(&mut urls[1], proxy.url());
+        let writer = process(&urls, SHOP).connect().await.unwrap();
+        urls[1] = others;
+        let nodes = nodes(&servers).await;
+        _ = writer.mset((0..1000).map(|i| (key(i), "old"))).await.unwrap();
+        if is_down {
+            servers[1].pause();
+        }
+        proxy.refuse();
+        proxy.reset();
+        is_missed(&writer, "b").await;
+        for i in 0..KEYS {
+            _ = writer.set(key(i), "new").await.unwrap();
+        }
+        drop(writer);
+        let holders = [nodes[0].clone(), nodes[2].clone()];
+        for holder in &holders {
+            assert!(marker_of(holder).await.ends_with("\n\"b\""), "{}", marker_of(holder).await);
+            assert_eq!(holder.del("__redisdb:{shop}:missed:b").await.unwrap(), 1);
+        }
+        servers[1].resume();
+        let before = n_compared(&nodes[1]).await;
+        let second = process(&urls, SHOP).connect().await.unwrap();
+        assert_eq!(health_of(&second, "b"), Health::Syncing);
+        check(&second, "new").await;
+        eventually("it is up again", async || is_well(&second)).await;
+        check(&second, "new").await;
+        let compared = n_compared(&nodes[1]).await - before;
+        assert!(1000 <= compared, "{compared}");
+        assert_eq!(second.verify().run().await.unwrap(), []);
+        no_hint_is_left(&nodes).await;
+        eventually("no marker says that there are any", async || {
+            !marker_of(&nodes[0]).await.contains('\n') && !marker_of(&nodes[2]).await.contains('\n')
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn a_write_succeeds_where_its_hint_is_not_permitted_and_that_is_told_once() {
     let (events, _listening) = Events::listen("redisdb_cluster", Level::WARN);

@@ -1,6 +1,7 @@
 //! A member: one node of a ring or a copy, with all that this client knows of it.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -134,6 +135,16 @@ impl Member {
     /// Up to which number the hints about the node are void that this one holds.
     pub(crate) fn void_upto(&self, holder: &str) -> u64 {
         self.marked().lock().void.get(holder).copied().unwrap_or_default()
+    }
+
+    /// On a copy with an identity: the server says that it holds hints about these nodes.
+    pub(crate) fn learn_held(&self, holds: &BTreeSet<String>) {
+        self.marked().lock().holds.clone_from(holds);
+    }
+
+    /// Whether the server said that it holds hints about a node when it was looked at last.
+    pub(crate) fn says_that_it_holds(&self, about: &Self) -> bool {
+        self.marked().lock().holds.contains(&**about.name())
     }
 
     /// How far the node's answer about these keys can be trusted; of none, about anything.

@@ -300,7 +300,9 @@ impl DurableHints {
     pub(super) fn first(&self, holder: &Member, about: &Member) -> Option<Hint> {
         let read = self.read.lock();
         let hints = read.get(&pair(holder, about))?;
-        hints.standing.keys().find(|hint| matches!(hint, Hint::Since(..))).cloned()
+        let firsts = hints.standing.iter().filter(|(hint, _)| matches!(hint, Hint::Since(..)));
+        // One that was lost may have been followed by another one.
+        firsts.max_by_key(|(_, number)| **number).map(|(hint, _)| hint.clone())
     }
 
     /// These are removed; or, if the set is gone, all are.

@@ -4,6 +4,9 @@
 //! On each server that holds hints about a node there is one sorted set of them, `__redisdb:{identity}:missed:<node>`. Its
 //! scores are numbers that the server itself gives, each higher than the one before. So whoever has read up to a number
 //! goes on from there, and a hint that was given once more is not removed with the one before.
+//!
+//! The holder's marker says about which nodes it holds hints, from the first of a set to the last. So a set that somebody
+//! else removed is missed, and all that it may have said counts: one hint that says "all" takes its place.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,15 +28,16 @@ use crate::engine::member::Member;
 use crate::hints::book::Hint;
 use crate::hints::book::HintsAhead;
 use crate::hints::key_log::MOST_KEYS;
+use crate::membership::marker::line_about;
 
 /// So many hints are read at once.
 const PAGE: usize = 5_000;
 /// So many are given or removed by one script.
 const BATCH: usize = 1_000;
 
-/// Gives hints to a server: how many it may hold, the number up to which they are void, the first one of a set, and the others.
-/// Where they are too many, one that says "all" takes their place. Returns the number of the first of the others; each next
-/// one has one more.
+/// Gives hints to a server: how many it may hold, the number up to which they are void, the line of its marker, the first one of
+/// a set, and the others. Where they are too many, or were lost, one that says "all" takes their place. Without a first one no
+/// set is begun. Returns the number of the first of the others; each next one has one more.
 const GIVE: &str = "\
 local top = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
 local now = redis.call('TIME')
@@ -44,18 +48,35 @@ if n + #ARGV > tonumber(ARGV[1]) then
   redis.call('ZADD', KEYS[1], number + 1, 'a')
   n = 0
 end
-if n == 0 then redis.call('ZADD', KEYS[1], number, ARGV[3]) end
-for i = 4, #ARGV do redis.call('ZADD', KEYS[1], number + i - 2, ARGV[i]) end
+if n == 0 then
+  local marker = redis.call('GET', KEYS[2])
+  if marker and string.find(marker .. '\\n', ARGV[3] .. '\\n', 1, true) then
+    redis.call('ZADD', KEYS[1], number + 1, 'a')
+  elseif marker and ARGV[4] ~= '' then
+    redis.call('SET', KEYS[2], marker .. ARGV[3])
+  end
+  if ARGV[4] ~= '' then redis.call('ZADD', KEYS[1], number, ARGV[4]) end
+end
+for i = 5, #ARGV do redis.call('ZADD', KEYS[1], number + i - 3, ARGV[i]) end
 return number + 2";
 
-/// Removes hints that were not given once more since, and the first one of a set if it is the last that is left.
+/// Removes hints that were not given once more since, and the first one of a set if it is the last that is left. With the set the
+/// line of the marker goes, but not for a set that is not there.
 const REMOVE: &str = "\
-for i = 2, #ARGV, 2 do
+local n = redis.call('ZCARD', KEYS[1])
+for i = 3, #ARGV, 2 do
   local number = redis.call('ZSCORE', KEYS[1], ARGV[i])
   if number and tonumber(number) == tonumber(ARGV[i + 1]) then redis.call('ZREM', KEYS[1], ARGV[i]) end
 end
 local left = redis.call('ZRANGE', KEYS[1], 0, 1)
-if #left == 1 and left[1] == ARGV[1] then redis.call('UNLINK', KEYS[1]) end
+if n > 0 and (#left == 0 or #left == 1 and left[1] == ARGV[2]) then
+  redis.call('UNLINK', KEYS[1])
+  local marker = redis.call('GET', KEYS[2])
+  local first, last = string.find((marker or '') .. '\\n', ARGV[1] .. '\\n', 1, true)
+  if first then
+    redis.call('SET', KEYS[2], string.sub(marker, 1, first - 1) .. string.sub(marker, last))
+  end
+end
 return #left";
 
 impl CopyTopology {
@@ -70,12 +91,23 @@ impl CopyTopology {
     }
 
     fn give(&self, holder: &Member, about: &Member, missed: &[Hint]) -> Option<Cmd> {
-        let key = self.hints_key(about)?;
-        let mut give = redis::cmd("EVAL");
         let process = holder.node().process(holder.node().incarnation()).unwrap_or_default();
         let since = Hint::Since(self.lasting.beat.lock().newest(), process);
-        give.arg(GIVE).arg(1).arg(key).arg(MOST_KEYS).arg(about.void_upto(holder.name())).arg(since.text());
+        let mut give = self.give_behind(&since.text(), holder, about)?;
         missed.iter().for_each(|hint| _ = give.arg(hint.text()));
+        Some(give)
+    }
+
+    /// Has a server say "all" of a node if the hints about it were lost.
+    fn say_what_was_lost(&self, holder: &Member, about: &Member) -> Option<Cmd> {
+        self.give_behind(b"", holder, about)
+    }
+
+    fn give_behind(&self, first: &[u8], holder: &Member, about: &Member) -> Option<Cmd> {
+        let identity = self.identity.as_ref()?;
+        let mut give = redis::cmd("EVAL");
+        give.arg(GIVE).arg(2).arg(identity.hints(about.name())).arg(identity.marker());
+        give.arg(MOST_KEYS).arg(about.void_upto(holder.name())).arg(line_about(about.name())).arg(first);
         Some(give)
     }
 }
@@ -233,6 +265,12 @@ impl CopyEngine {
         // Also one whose marker is just being looked at.
         let process = holder.node().fenced(&Fence::open_to(incarnation));
         let _reading = self.topology.lasting.durable.begin_to_read(holder, about);
+        if holder.says_that_it_holds(about)
+            && let Some(say) = self.topology.say_what_was_lost(holder, about)
+            && let Err(error) = process.send(&say).await
+        {
+            self.tell_ungiven(about, &error);
+        }
         loop {
             let upto = self.topology.lasting.durable.upto(holder, about, incarnation);
             let mut read = redis::cmd("ZRANGEBYSCORE");
@@ -294,7 +332,7 @@ impl CopyEngine {
     }
 
     async fn remove_hints_on(&self, holder: &Member, about: &Member) {
-        let Some(key) = self.topology.hints_key(about) else { return };
+        let Some(identity) = &self.topology.identity else { return };
         let served = self.topology.lasting.durable.served(holder, about);
         let first = self.topology.lasting.durable.first(holder, about).filter(|_| about.is_in_sync());
         let first = first.map(|first| first.text());
@@ -302,14 +340,15 @@ impl CopyEngine {
         let alone = served.is_empty() && first.is_some();
         for served in served.chunks(BATCH).chain(alone.then_some([].as_slice())) {
             let mut remove = redis::cmd("EVAL");
-            remove.arg(REMOVE).arg(1).arg(&key).arg(first.as_deref().unwrap_or_default());
+            remove.arg(REMOVE).arg(2).arg(identity.hints(about.name())).arg(identity.marker());
+            remove.arg(line_about(about.name())).arg(first.as_deref().unwrap_or_default());
             served.iter().for_each(|(hint, number)| _ = remove.arg(hint.text()).arg(number));
             match holder.writer().send(&remove).await {
                 Ok(left) => {
                     let is_gone = first.is_some() && matches!(left, Value::Int(0 | 1));
                     self.topology.lasting.durable.forget(holder, about, served, is_gone);
                 }
-                Err(error) => return self.topology.tell_refused(&error, Some(key.as_bytes())),
+                Err(error) => return self.tell_ungiven(about, &error),
             }
         }
     }

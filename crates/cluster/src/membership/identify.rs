@@ -2,6 +2,7 @@
 //! old, by the marker, one key on each server.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -140,7 +141,9 @@ impl CopyEngine {
             let generation = if stage == Stage::Ready && !is_whole { known.saturating_add(1) } else { known };
             let void = self.topology.nodes.member(idx).marked().lock().void.clone();
             let marker = Marker::new(node.name(), stage, epoch, look.process_to_mark());
-            let marker = marker.of_generation(generation).voiding(&void);
+            let holds =
+                if let Found::Marked(marker, _) = look.found { marker.holds } else { BTreeSet::new() };
+            let marker = marker.of_generation(generation).voiding(&void).holding(holds);
             node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
             self.topology.nodes.member(idx).remember(&marker);
             self.topology.nodes.member(idx).hints().fence().admit(look.incarnation);
@@ -266,12 +269,11 @@ impl CopyEngine {
                 hints.vouch(incarnation);
                 hints.on(Observation::Intact);
                 let due = topology.lasting.beat.lock().due(Instant::now());
-                if hints.has_memory(node) && (marker.epoch < due || text == node.name().as_bytes()) {
+                if hints.has_memory(node) && (marker.epoch < due || marker.is_of_the_first_format()) {
                     let process = marker.process.clone().or(look.process);
-                    let generation = marker.generation;
-                    let void = marker.void;
-                    let marker = Marker::new(node.name(), Stage::Ready, due, process).voiding(&void);
-                    self.advance(member, &text, marker.of_generation(generation)).await;
+                    let next = Marker::new(node.name(), Stage::Ready, due, process);
+                    let next = next.of_generation(marker.generation).voiding(&marker.void);
+                    self.advance(member, &text, next.holding(marker.holds)).await;
                 }
                 Some(Standing::Current)
             }

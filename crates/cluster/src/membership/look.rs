@@ -61,6 +61,7 @@ impl CopyEngine {
         if let Found::Marked(marker, _) = &found {
             let member = self.topology.nodes.member(idx);
             member.learn_void(&marker.void);
+            member.learn_held(&marker.holds);
             for key in self.topology.lasting.durable.take_void(member) {
                 member.hints().forget_given(&key);
             }

@@ -1,6 +1,7 @@
 //! The marker of a server of a copy with an identity, and what follows from it: plain values.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -32,6 +33,16 @@ pub(crate) struct Marker {
     /// back with an older dump of that server are void.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) void: BTreeMap<String, u64>,
+    /// The nodes that the server holds hints about: where its marker says so and they are not there, they were lost. They stand
+    /// behind the rest, a [line](line_about) for each, so that the scripts that give and remove hints can write them.
+    #[serde(skip)]
+    pub(crate) holds: BTreeSet<String>,
+}
+
+/// The line of a marker that says that the server holds hints about a node, with the end of the line before it.
+pub(crate) fn line_about(node: &str) -> String {
+    // A string of JSON has no end of a line in it.
+    format!("\n{}", serde_json::Value::from(node))
 }
 
 /// Whether a server is whole.
@@ -52,11 +63,17 @@ impl Marker {
             generation: 0,
             process,
             void: BTreeMap::new(),
+            holds: BTreeSet::new(),
         }
     }
 
     pub(crate) fn of_generation(self, generation: u64) -> Self {
         Self { generation, ..self }
+    }
+
+    /// The same, of a server that holds hints about these nodes.
+    pub(crate) fn holding(self, holds: BTreeSet<String>) -> Self {
+        Self { holds, ..self }
     }
 
     /// The same, with what is known to be void too.
@@ -70,6 +87,12 @@ impl Marker {
     /// # Errors
     /// Which other server it says it is.
     pub(crate) fn read(text: &[u8], node: &str) -> Result<Self, String> {
+        let mut lines = text.split(|byte| *byte == b'\n');
+        let marker = Self::read_first_line(lines.next().unwrap_or_default(), node)?;
+        Ok(marker.holding(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()))
+    }
+
+    fn read_first_line(text: &[u8], node: &str) -> Result<Self, String> {
         // Before there were epochs, the marker was the name alone.
         if text == node.as_bytes() {
             return Ok(Self { format: 1, ..Self::new(node, Stage::Ready, 0, None) });
@@ -96,7 +119,8 @@ impl Marker {
 
     pub(crate) fn text(&self) -> String {
         // Strings and numbers alone: there is nothing that could not be written.
-        serde_json::to_string(self).unwrap_or_default()
+        let first = serde_json::to_string(self).unwrap_or_default();
+        std::iter::once(first).chain(self.holds.iter().map(|node| line_about(node))).collect()
     }
 
     /// Returns whether the server was whole when it was marked.
@@ -157,6 +181,8 @@ pub(crate) struct Marked {
     pub(crate) generation: Option<u64>,
     /// Which hints about the node are void, as far as any marker of it said.
     pub(crate) void: BTreeMap<String, u64>,
+    /// The nodes that the server said when it was looked at last that it holds hints about.
+    pub(crate) holds: BTreeSet<String>,
     /// The server was seen to be without its marker: somebody has emptied it.
     pub(crate) is_gone: bool,
     /// The generation that was found first in the process of this incarnation.
@@ -175,6 +201,11 @@ mod tests {
         let first = Marker::read(b"a", "a").unwrap();
         assert!(first.is_ready() && !first.is_old(1) && first.is_old(2));
         assert_eq!(Marker::read(b"c", "a"), Err("node `c`".to_owned()));
+        let nodes = ["b", "c\n\"d\"", "ü"].map(str::to_owned);
+        let holding = marker.clone().holding(nodes.clone().into());
+        assert_eq!(Marker::read(holding.text().as_bytes(), "a"), Ok(holding.clone()));
+        let lines: String = nodes.iter().map(|node| line_about(node)).collect();
+        assert_eq!(holding.text(), marker.text() + &lines);
         let later = marker.text().replace("\"format\":2", "\"format\":3");
         assert!(Marker::read(later.as_bytes(), "a").unwrap_err().contains("later version"));
     }
