@@ -160,3 +160,29 @@ async fn own_keys_are_found_by_none_that_goes_through_all_keys() {
     let node = copy.on_node("a").unwrap();
     assert_eq!(node.exists(&[MARKER, HINTS]).await.unwrap(), 2);
 }
+
+#[tokio::test]
+async fn a_write_while_all_are_well_costs_no_command_but_itself() {
+    let (_servers, copy) = copy_of(2, Some("shop")).await;
+    let nodes: Vec<_> = copy.nodes().collect();
+    let n_scripts = async || {
+        let mut n = Vec::new();
+        for node in &nodes {
+            let info = node.info_with(&["commandstats"]).await.unwrap();
+            let calls = |name| {
+                info.get("commandstats", name).unwrap_or("calls=0,").split(',').next().unwrap().to_owned()
+            };
+            n.push(["cmdstat_eval", "cmdstat_evalsha", "cmdstat_zadd"].map(calls));
+        }
+        n
+    };
+    let before = n_scripts().await;
+    for i in 0..50 {
+        _ = copy.set(format!("k:{i}"), i).await.unwrap();
+    }
+    assert_eq!(n_scripts().await, before);
+    for node in &nodes {
+        let own: Vec<String> = node.keys("__redisdb:*").await.unwrap();
+        assert_eq!(own, [MARKER], "what is tried leaves nothing behind");
+    }
+}

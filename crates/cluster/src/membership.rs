@@ -9,5 +9,6 @@ pub(crate) mod identity;
 pub(crate) mod lease;
 pub(crate) mod look;
 pub(crate) mod marker;
+pub(crate) mod permissions;
 pub(crate) mod state_machine;
 pub(crate) mod supervisor;

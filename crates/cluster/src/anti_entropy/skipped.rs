@@ -75,21 +75,28 @@ impl CopyTopology {
     /// Tells once what a node refused that a copy needs and tries again and again, and what would permit it. That it cannot
     /// be reached, or is full, the node itself tells.
     pub(crate) fn tell_refused(&self, error: &node::Error, key: Option<&[u8]>) {
-        let node = error.node();
-        let name = node.unwrap_or_default();
-        match self.mending(error, key) {
-            Some(mending) => {
-                if self.is_news(format!("{name} {mending}")) {
-                    tracing::warn!(node, %error, "the copy lacks a permission: {mending}");
-                }
-            }
-            None if error.code().is_none() || error.is_passing() || error.refuses_writes() => {}
-            None => {
-                if self.is_news(format!("{name} {} {:?}", error.command(), error.code())) {
-                    tracing::warn!(node, %error, "the copy is refused what it needs, and tries again");
-                }
-            }
+        if self.tell_denied(error, key)
+            || error.code().is_none()
+            || error.is_passing()
+            || error.refuses_writes()
+        {
+            return;
         }
+        let (node, command, code) = (error.node(), error.command(), error.code());
+        if self.is_news(format!("{} {command} {code:?}", node.unwrap_or_default())) {
+            tracing::warn!(node, %error, "the copy is refused what it needs, and tries again");
+        }
+    }
+
+    /// Tells once of a permission that the user of the copy lacks. Returns whether it is that.
+    pub(crate) fn tell_denied(&self, error: &node::Error, key: Option<&[u8]>) -> bool {
+        let (node, mending) = (error.node(), self.mending(error, key));
+        if let Some(mending) = &mending
+            && self.is_news(format!("{} {mending}", node.unwrap_or_default()))
+        {
+            tracing::warn!(node, %error, "the copy lacks a permission: {mending}");
+        }
+        mending.is_some()
     }
 
     /// Tells once why a server is not used.

@@ -36,7 +36,13 @@ impl CopyEngine {
     pub(crate) async fn check_identity(&self) -> Result<(), Error> {
         if !self.is_identified() {
             // Boxed, as all that is rare: the futures of every call would have room for it, and be nested as deeply.
-            self.topology.identified.get_or_try_init(|| self.identify().boxed()).await?;
+            let identify = async || {
+                self.identify().await?;
+                let nodes = 0..self.topology.nodes.len();
+                join_all(nodes.map(|idx| self.try_permissions(idx))).await;
+                Ok::<_, Error>(())
+            };
+            self.topology.identified.get_or_try_init(|| identify().boxed()).await?;
         }
         self.watch();
         Ok(())

@@ -30,6 +30,16 @@ impl Identity {
         }
     }
 
+    /// A key that is never there, to try what this user may do.
+    pub(crate) fn trial(&self) -> String {
+        format!("{}trial", self.start)
+    }
+
+    /// The pattern of all own keys.
+    pub(crate) fn pattern(&self) -> String {
+        format!("{}*", self.start)
+    }
+
     /// Whether a key is one of these.
     #[inline]
     pub(crate) fn owns(&self, key: &[u8]) -> bool {
@@ -50,7 +60,7 @@ mod tests {
     #[test]
     fn own_keys_are_told_from_those_of_users_and_of_other_copies() {
         let shop = Identity::new("shop");
-        for own in [shop.marker(), shop.hints("b"), shop.lease(Some("x")), shop.lease(None)] {
+        for own in [shop.marker(), shop.hints("b"), shop.lease(Some("x")), shop.lease(None), shop.trial()] {
             assert!(shop.owns(own.as_bytes()), "{own}");
             assert!(!Identity::new("blog").owns(own.as_bytes()), "{own}");
         }

@@ -185,6 +185,8 @@ pub(crate) struct Marked {
     pub(crate) holds: BTreeSet<String>,
     /// The server was seen to be without its marker: somebody has emptied it.
     pub(crate) is_gone: bool,
+    /// In the process of this incarnation the user's [permissions](super::permissions) were tried.
+    pub(crate) tried: Option<u64>,
     /// The generation that was found first in the process of this incarnation.
     pub(crate) first_found: Option<(u64, u64)>,
 }

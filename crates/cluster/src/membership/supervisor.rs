@@ -116,6 +116,7 @@ impl CopyEngine {
         hints.on(Observation::Connected);
         if topology.identity.is_some() {
             self.look_at(idx).await;
+            self.try_permissions(idx).boxed().await;
             self.read_hints_on(idx).boxed().await;
             self.give_hints(&Budget::new(None, 1)).await;
             topology.tell_shadow(idx, None);
