@@ -198,6 +198,8 @@ const CALLS: &[&str] = &[
     "send_atomic",
     "req_packed_command",
     "req_packed_commands",
+    // Last, for the node is there no more for those that come later.
+    "forget",
 ];
 
 /// What asks nothing, is about each server as it is, or says that the servers are to be taken as they are.
@@ -225,6 +227,7 @@ async fn call(name: &str, copy: &RedisCopy) -> Result<(), Box<dyn std::error::Er
         "readmit" => copy.readmit("b").await?,
         "conflicts" => drop(copy.conflicts().await?),
         "resolve" => drop(copy.resolve("k", "b").await?),
+        "forget" => drop(copy.forget("b").await?),
         "run" => drop(copy.repair("b").run().await?),
         "subscribe" => drop(copy.subscribe("news").await?),
         "psubscribe" => drop(copy.psubscribe("news*").await?),

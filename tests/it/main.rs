@@ -45,6 +45,8 @@ mod first_call;
 #[cfg(feature = "servers")]
 mod foreign;
 #[cfg(feature = "servers")]
+mod forget;
+#[cfg(feature = "servers")]
 mod handles;
 #[cfg(feature = "servers")]
 mod hard_input;

@@ -1,5 +1,7 @@
 //! The handle of a copy: every key is on all servers.
 
+mod care;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,15 +22,11 @@ use redisdb_node::command::Read;
 use redisdb_node::command::Write;
 use redisdb_node::plumbing::Topics;
 
-use crate::anti_entropy::conflict::Conflict;
-use crate::anti_entropy::repair::Repair;
-use crate::anti_entropy::verify::Verify;
 use crate::builder::CopyBuilder;
 use crate::call::Call;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::CopyHandle;
 use crate::engine::copy::topology::CopyTopology;
-use crate::engine::replace::Replaced;
 use crate::error::Error;
 use crate::health::Health;
 use crate::plan::context::row;
@@ -196,133 +194,6 @@ impl RedisCopy {
         let topology = self.topology();
         let members = topology.nodes.members();
         members.map(|member| (member.name().to_string(), member.health())).collect()
-    }
-}
-
-/// # Care
-impl RedisCopy {
-    /// Compares every key on all nodes that answer, and returns those that are not the same everywhere, with what was
-    /// compared.
-    ///
-    /// Values and types are compared, times to live to the second, and those of single fields to the millisecond.
-    ///
-    /// ```no_run
-    /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
-    /// let verified = copy.verify().run().await?;
-    /// println!("{} keys compared on {}", verified.compared, verified.nodes.join(", "));
-    /// for difference in verified {
-    ///     println!("{difference}");
-    /// }
-    /// # Ok(()) }
-    /// ```
-    pub fn verify(&self) -> Verify<'_> {
-        Verify::new(self.engine())
-    }
-
-    /// Brings a node to what another one holds, and readmits it.
-    ///
-    /// All keys are compared, those that differ brought over, and those removed that the other node does not have. A
-    /// node that came back needs none: it is [brought back by itself](crate::OnReturn), unless that was turned off
-    /// or no node is in sync. Writes may go on: keys that this client writes meanwhile are brought over again.
-    ///
-    /// ```no_run
-    /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
-    /// let repaired = copy.repair("a").keys_per_second(5000).run().await?;
-    /// println!("{} keys brought over", repaired.copied);
-    /// # Ok(()) }
-    /// ```
-    pub fn repair(&self, node: impl Into<String>) -> Repair<'_> {
-        Repair::new(self.engine(), node.into())
-    }
-
-    /// Lets a node answer reads again that has missed writes or lost its data. The caller vouches that it holds what the
-    /// others hold: that it was repaired, or that all was written to it anew.
-    ///
-    /// Keys that it is known to have missed, and that another node which answers has right, are read from that one until they
-    /// have been brought over, or written anew.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchNode`], or that the node cannot be reached; as a first call, also that of [`ready`](Self::ready).
-    pub async fn readmit(&self, name: &str) -> Result<(), Error> {
-        self.engine().readmit(name).await
-    }
-
-    /// The keys that no node is known to have right, with what each node holds; [`Event::Conflict`](crate::Event::Conflict) tells of
-    /// each when it begins.
-    ///
-    /// Such a key has missed a write on each node that another one took: several nodes were away one after the other, or all
-    /// servers were restarted and do not hold the same. Reads of it are [`Unavailable`](crate::Unavailable).
-    ///
-    /// ```no_run
-    /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
-    /// for conflict in copy.conflicts().await? {
-    ///     println!("{conflict}");
-    ///     copy.resolve(&conflict.key, "a").await?;
-    /// }
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// If no node can be reached; as a first call, also that of [`ready`](Self::ready).
-    pub async fn conflicts(&self) -> Result<Vec<Conflict>, Error> {
-        self.engine().conflicts().await
-    }
-
-    /// Takes what one node holds of a key in conflict for right. Reads of the key are answered by that node from then on, and the
-    /// others are brought to it. Returns whether the key was in conflict; if not, nothing is changed.
-    ///
-    /// A write of the whole value (`SET`, `DEL`) ends a conflict too.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchNode`], that the node cannot be reached, or [`Error::Unavailable`] while all its keys are still to be
-    /// compared; as a first call, also that of [`ready`](Self::ready).
-    pub async fn resolve(&self, key: impl AsRef<[u8]>, node: &str) -> Result<bool, Error> {
-        self.engine().resolve(key.as_ref(), node).await
-    }
-
-    /// Marks the servers as belonging to this copy, if they all hold the same; for servers that held data before they
-    /// were given an [identity](crate::CopyBuilder::identity).
-    ///
-    /// # Errors
-    /// [`Error::Identity`] if they do not hold the same, with the first keys that differ, if the copy has no identity, or if
-    /// a server was restarted meanwhile; and if a node cannot be reached.
-    pub async fn adopt(&self) -> Result<(), Error> {
-        self.engine().adopt().await
-    }
-
-    /// Puts other nodes in place of the present ones, for all clones of this handle: nodes are added, removed, reweighted, or
-    /// given another address. The settings of the builder take the place of the present ones too.
-    ///
-    /// A call that is under way ends on the nodes on which it began; each later one sees the new nodes only. A node that is
-    /// configured as before keeps its connection, and what is known of it. A node that is added, or has another address or
-    /// other settings, takes writes from now on and is [`Syncing`](Health::Syncing): it answers no read and is no source
-    /// until all its keys were compared with those of a node in sync, which happens [by itself](crate::OnReturn), within the
-    /// rate that is set there. Keys that the others do not have are then removed from it; a server that holds mostly such
-    /// keys is left alone instead, as it may be somebody else's.
-    ///
-    /// Every process replaces the nodes for itself. What one process writes before it does so is brought over by its own
-    /// comparison afterwards, so a node that joins may give other processes older values until the last one has replaced.
-    /// A [lock](Self::lock) that is held stays where it was taken: replace fewer nodes than half, and the next ones after
-    /// the longest lock has run out. A subscription stays on the nodes on which it was made: subscribe anew.
-    ///
-    /// ```
-    /// # use redisdb_cluster::RedisCopy;
-    /// let copy = RedisCopy::builder().node("a", "redis://h1").node("b", "redis://h2").build()?;
-    /// let replaced = copy.replace(RedisCopy::builder().node("a", "redis://h1").node("c", "redis://h3"))?;
-    /// assert_eq!((replaced.kept, replaced.removed), (vec!["a".to_owned()], vec!["b".to_owned()]));
-    /// # Ok::<(), redisdb_cluster::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// What is wrong with the new nodes, or that the [identity](crate::CopyBuilder::identity) is another one;
-    /// [`Error::NotReplaced`] if no node that stays is in sync, for what only the others hold would be lost. The present
-    /// nodes stay then.
-    pub fn replace(
-        &self,
-        topology: impl TryInto<CopyBuilder, Error: Into<Error>>,
-    ) -> Result<Replaced, Error> {
-        let plan = topology.try_into().map_err(Into::into)?.plan()?;
-        self.handle.replace(plan)
     }
 }
 

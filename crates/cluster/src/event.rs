@@ -13,6 +13,7 @@ use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 use crate::anti_entropy::conflict::Conflict;
 use crate::engine::replace::Replaced;
 use crate::health::Health;
+use crate::membership::forget::Forgotten;
 use crate::shadow::Shadow;
 
 /// The number of events that a listener may be behind before it misses the oldest.
@@ -48,6 +49,8 @@ pub enum Event {
         /// The node.
         node: String,
     },
+    /// On a copy: a node was [forgotten](crate::RedisCopy::forget), by this process or another one.
+    Forgotten(Forgotten),
     /// The nodes were replaced by others.
     Replaced(Replaced),
     /// This listener was too slow, and has missed this many events.
@@ -62,6 +65,7 @@ impl fmt::Display for Event {
             Self::Conflict(conflict) => write!(f, "{conflict}"),
             Self::Away { node } => write!(f, "node `{node}` is away: others answer for its keys"),
             Self::Back { node } => write!(f, "node `{node}` serves its keys again"),
+            Self::Forgotten(forgotten) => write!(f, "{forgotten}"),
             Self::Replaced(replaced) => write!(
                 f,
                 "nodes replaced: {} added, {} removed, {} changed, {} kept",

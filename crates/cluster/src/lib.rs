@@ -67,6 +67,7 @@ pub use anti_entropy::skipped::Skipped;
 pub use anti_entropy::verify::Difference;
 pub use anti_entropy::verify::Verified;
 pub use anti_entropy::verify::Verify;
+pub use membership::forget::Forgotten;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;

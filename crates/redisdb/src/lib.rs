@@ -56,6 +56,7 @@ pub use redisdb_cluster::Decision;
 pub use redisdb_cluster::Difference;
 pub use redisdb_cluster::Event;
 pub use redisdb_cluster::Explanation;
+pub use redisdb_cluster::Forgotten;
 pub use redisdb_cluster::Health;
 pub use redisdb_cluster::Progress;
 pub use redisdb_cluster::Repair;

@@ -10,6 +10,7 @@ use crate::anti_entropy::value;
 use crate::anti_entropy::value::Snapshot;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
+use crate::engine::member::Member;
 use crate::error::Error;
 use crate::error::debug::Shown;
 use crate::error::debug::debug;
@@ -45,7 +46,11 @@ pub struct Held {
 impl CopyTopology {
     /// The keys that every node has missed.
     fn missed_by_all(&self) -> Vec<Vec<u8>> {
-        let mut members = self.nodes.members();
+        Self::missed_by(self.nodes.members())
+    }
+
+    /// The keys that all of these nodes have missed, in order.
+    pub(crate) fn missed_by<'a>(mut members: impl Iterator<Item = &'a Member> + Clone) -> Vec<Vec<u8>> {
         // Where one has missed nothing, nothing was missed by all.
         if !members.clone().all(|member| member.hints().has_missed()) {
             return Vec::new();

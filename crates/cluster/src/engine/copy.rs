@@ -2,7 +2,9 @@
 
 pub(crate) mod topology;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::Weak;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -23,6 +25,7 @@ use crate::engine::replace::Replaced;
 use crate::error::Error;
 use crate::event::Event;
 use crate::hints::log::Trust;
+use crate::membership::forget::Forgotten;
 use crate::membership::marker::Stage;
 use crate::membership::state_machine::Observation;
 
@@ -34,7 +37,7 @@ pub(crate) struct CopyHandle {
 }
 
 #[derive(Debug)]
-struct Present {
+pub(crate) struct Present {
     /// Swapped whole: a call sees the nodes of one topology, from its plan to its last reply.
     engine: ArcSwap<CopyEngine>,
     /// Held while other nodes take the place of the present ones.
@@ -52,8 +55,11 @@ pub(crate) struct CopyEngine {
 
 impl CopyHandle {
     pub(crate) fn new(plan: CopyBlueprint) -> Self {
-        let engine = ArcSwap::from_pointee(CopyEngine::of(CopyTopology::new(plan)));
-        Self { present: Arc::new(Present { engine, replacing: Mutex::default() }), deadline: None }
+        let present = Arc::new_cyclic(|present| {
+            let topology = CopyTopology::new(plan, Weak::clone(present));
+            Present { engine: ArcSwap::from_pointee(CopyEngine::of(topology)), replacing: Mutex::default() }
+        });
+        Self { present, deadline: None }
     }
 
     /// The same copy, whose calls take no longer than this in all.
@@ -68,23 +74,63 @@ impl CopyHandle {
 
     /// The copy of this moment.
     pub(crate) fn engine(&self) -> CopyEngine {
-        CopyEngine { deadline: self.deadline, ..CopyEngine::clone(&self.present.engine.load()) }
+        CopyEngine { deadline: self.deadline, ..self.present.engine() }
     }
 
     /// Puts other nodes in place of the present ones; see [`RedisCopy::replace`](crate::RedisCopy::replace).
     pub(crate) fn replace(&self, plan: CopyBlueprint) -> Result<Replaced, Error> {
         let _one_at_a_time = self.present.replacing.lock();
-        let present = self.engine();
+        let present = self.present.engine();
         let (next, replaced) = present.topology.replaced_by(plan)?;
+        self.present.put(&present, next, &replaced);
+        Ok(replaced)
+    }
+}
+
+impl Present {
+    /// The copy of this moment.
+    pub(crate) fn engine(&self) -> CopyEngine {
+        CopyEngine::clone(&self.engine.load())
+    }
+
+    /// Takes these nodes out that are forgotten, and has those that stay answer what these alone had right. Returns what is lost
+    /// with each of them that was there still.
+    ///
+    /// # Errors
+    /// If none would be left.
+    pub(crate) fn leave_out(&self, names: &BTreeSet<String>) -> Result<Vec<Forgotten>, Error> {
+        let _one_at_a_time = self.replacing.lock();
+        let present = self.engine();
+        let (next, replaced) = present.topology.without(names)?;
+        let gone = present.topology.nodes.members().filter(|member| names.contains(&**member.name()));
+        let gone: Vec<&Member> = gone.collect();
+        if gone.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A write that is judged meanwhile is judged before or after it.
+        let _judging = present.topology.lasting.judging.lock();
+        let forgotten = next.take_over_from(&gone);
+        self.put(&present, next, &replaced);
+        let events = present.topology.nodes.events();
+        for forgotten in &forgotten {
+            tracing::warn!("{forgotten}");
+            events.tell(Event::Forgotten(forgotten.clone()));
+        }
+        Ok(forgotten)
+    }
+
+    /// Puts a topology in place of the present one.
+    fn put(&self, present: &CopyEngine, next: CopyTopology, replaced: &Replaced) {
+        next.lasting.forgotten.are_replaced(replaced);
+        replaced.removed.iter().for_each(|name| next.lasting.durable.leave_out(name));
         let next = Arc::new(CopyEngine::of(next));
         // Before anything is brought to the nodes that join: what a call under way writes later, it notes as missed by them.
         present.topology.followed_by(&next.topology);
-        self.present.engine.store(Arc::clone(&next));
+        self.engine.store(Arc::clone(&next));
         present.supervisor.iter().for_each(|supervisor| supervisor.end());
         next.watch();
         replaced.log();
         next.topology.nodes.events().tell(Event::Replaced(replaced.clone()));
-        Ok(replaced)
     }
 }
 

@@ -305,6 +305,20 @@ impl DurableHints {
         firsts.max_by_key(|(_, number)| **number).map(|(hint, _)| hint.clone())
     }
 
+    /// Whether a server is known to say that a node has missed a write of this key.
+    pub(crate) fn says(&self, holder: &Member, about: &Member, key: &[u8]) -> bool {
+        let read = self.read.lock();
+        let hints = read.get(&pair(holder, about));
+        hints.is_some_and(|hints| hints.standing.contains_key(&Hint::Key(key.to_vec())))
+    }
+
+    /// Of a node that takes part no more nothing is known: neither of the hints about it nor of those that it holds. What is just
+    /// being read is.
+    pub(crate) fn leave_out(&self, name: &str) {
+        let is_of_it = |(holder, about): &Pair| &**holder == name || &**about == name;
+        self.read.lock().retain(|pair, hints| !is_of_it(pair) || 0 < hints.n_readers);
+    }
+
     /// These are removed; or, if the set is gone, all are.
     pub(super) fn forget(&self, holder: &Member, about: &Member, removed: &[(Hint, u64)], is_gone: bool) {
         let mut read = self.read.lock();

@@ -86,8 +86,8 @@ impl CopyTopology {
     }
 
     /// The key of the hints about a node.
-    fn hints_key(&self, about: &Member) -> Option<String> {
-        self.identity.as_ref().map(|identity| identity.hints(about.name()))
+    pub(crate) fn hints_key(&self, about: &str) -> Option<String> {
+        self.identity.as_ref().map(|identity| identity.hints(about))
     }
 
     fn give(&self, holder: &Member, about: &Member, missed: &[Hint]) -> Option<Cmd> {
@@ -243,7 +243,7 @@ impl CopyEngine {
 
     /// Tells once what a user may not do who gives hints.
     fn tell_ungiven(&self, about: &Member, error: &node::Error) {
-        let key = self.topology.hints_key(about).unwrap_or_default();
+        let key = self.topology.hints_key(about.name()).unwrap_or_default();
         self.topology.tell_refused(error, Some(key.as_bytes()));
     }
 
@@ -260,7 +260,9 @@ impl CopyEngine {
     }
 
     async fn read_hints(&self, holder: &Member, about: &Member) {
-        let Some(key) = self.topology.hints_key(about).filter(|_| !holder.is_the_same(about)) else { return };
+        let Some(key) = self.topology.hints_key(about.name()).filter(|_| !holder.is_the_same(about)) else {
+            return;
+        };
         let incarnation = holder.node().incarnation();
         // Also one whose marker is just being looked at.
         let process = holder.node().fenced(&Fence::open_to(incarnation));

@@ -55,10 +55,18 @@ impl CopyEngine {
 
     async fn identify(&self) -> Result<(), Error> {
         let nodes = &self.topology.nodes;
-        let looks = join_all((0..nodes.len()).map(|idx| self.look(idx))).await;
+        let mut looks = join_all((0..nodes.len()).map(|idx| self.look(idx))).await;
         join_all((0..nodes.len()).map(|idx| self.read_hints_on(idx))).await;
+        // That a node is forgotten may have been read after its own marker.
+        for (node, look) in nodes.iter().zip(&mut looks) {
+            look.bar_forgotten(node.name(), &self.topology.lasting.forgotten);
+        }
+        let is_any_left = nodes.iter().any(|node| !self.topology.lasting.forgotten.contains(node.name()));
         for (node, look) in nodes.iter().zip(&looks) {
-            if let Found::Barred(why) = &look.found {
+            let is_left_out = is_any_left && self.topology.lasting.forgotten.contains(node.name());
+            if let Found::Barred(why) = &look.found
+                && !is_left_out
+            {
                 return Err(Error::Identity {
                     reason: format!("the server of node `{}` {why}", node.name()),
                 });
@@ -108,6 +116,7 @@ impl CopyEngine {
             let standing = self.settle(idx, look).await;
             self.topology.tell_shadow_of_look(idx, standing);
         }
+        self.leave_forgotten().await;
         let is_any_whole = nodes.members().any(Member::is_readable);
         match unproved {
             Some(idx) if !is_any_whole => {
@@ -149,7 +158,9 @@ impl CopyEngine {
             let marker = Marker::new(node.name(), stage, epoch, look.process_to_mark());
             let holds =
                 if let Found::Marked(marker, _) = look.found { marker.holds } else { BTreeSet::new() };
-            let marker = marker.of_generation(generation).voiding(&void).holding(holds);
+            let forgotten = self.topology.lasting.forgotten.names();
+            let marker =
+                marker.of_generation(generation).voiding(&void).holding(holds).forgetting(&forgotten);
             node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
             self.topology.nodes.member(idx).remember(&marker);
             self.topology.nodes.member(idx).hints().fence().admit(look.incarnation);
@@ -279,6 +290,7 @@ impl CopyEngine {
                     let process = marker.process.clone().or(look.process);
                     let next = Marker::new(node.name(), Stage::Ready, due, process);
                     let next = next.of_generation(marker.generation).voiding(&marker.void);
+                    let next = next.forgetting(&topology.lasting.forgotten.names());
                     self.advance(member, &text, next.holding(marker.holds)).await;
                 }
                 Some(Standing::Current)
@@ -295,16 +307,21 @@ impl CopyEngine {
 
     /// Puts a marker in place of another one. Returns whether it was there still.
     async fn swap(&self, member: &Member, was: &[u8], marker: &Marker) -> bool {
+        let is_there = self.exchange(member, was, marker).await;
+        if is_there {
+            member.remember(marker);
+        }
+        is_there
+    }
+
+    /// The same, without taking note of it.
+    pub(crate) async fn exchange(&self, member: &Member, was: &[u8], marker: &Marker) -> bool {
         const SWAP: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) return 1 end return 0";
         let Some(key) = self.topology.marker_key() else { return false };
         let mut swap = redis::cmd("EVAL");
         swap.arg(SWAP).arg(1).arg(&key).arg(was).arg(marker.text());
         match member.node().send(&swap).await {
-            Ok(Value::Int(1)) => {
-                member.remember(marker);
-                true
-            }
-            Ok(_) => false,
+            Ok(reply) => reply == Value::Int(1),
             // Without it a server that was away for long is not noticed by its marker.
             Err(error) => {
                 self.topology.tell_refused(&error, Some(key.as_bytes()));

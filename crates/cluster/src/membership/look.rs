@@ -5,6 +5,8 @@ use redisdb_node as node;
 use redisdb_node::Node;
 
 use crate::engine::copy::CopyEngine;
+use crate::membership::forget::Forgetting;
+use crate::membership::forget::WAS_FORGOTTEN;
 use crate::membership::marker::Marker;
 
 /// What a server says of itself.
@@ -32,6 +34,13 @@ pub(crate) enum Found {
 }
 
 impl Look {
+    /// A server of a node that is forgotten is not used, whatever it says.
+    pub(crate) fn bar_forgotten(&mut self, node: &str, forgotten: &Forgetting) {
+        if !matches!(self.found, Found::Unreachable(_)) && forgotten.contains(node) {
+            self.found = Found::Barred(WAS_FORGOTTEN.to_owned());
+        }
+    }
+
     /// What the process is to be called in the marker: what it is called there, if it is the one.
     pub(crate) fn process_to_mark(&self) -> Option<String> {
         match (&self.found, self.is_marked) {
@@ -62,11 +71,15 @@ impl CopyEngine {
             let member = self.topology.nodes.member(idx);
             member.learn_void(&marker.void);
             member.learn_held(&marker.holds);
+            self.topology.lasting.forgotten.hear(&marker.forgotten);
+            member.marked().lock().forgotten.clone_from(&marker.forgotten);
             for key in self.topology.lasting.durable.take_void(member) {
                 member.hints().forget_given(&key);
             }
         }
-        Look { incarnation, found, process: node.process(incarnation), is_marked }
+        let mut look = Look { incarnation, found, process: node.process(incarnation), is_marked };
+        look.bar_forgotten(node.name(), &self.topology.lasting.forgotten);
+        look
     }
 }
 

@@ -37,6 +37,9 @@ pub(crate) struct Marker {
     /// behind the rest, a [line](line_about) for each, so that the scripts that give and remove hints can write them.
     #[serde(skip)]
     pub(crate) holds: BTreeSet<String>,
+    /// The nodes that are no part of the copy any more, whatever a configuration says.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) forgotten: BTreeSet<String>,
 }
 
 /// The line of a marker that says that the server holds hints about a node, with the end of the line before it.
@@ -64,6 +67,7 @@ impl Marker {
             process,
             void: BTreeMap::new(),
             holds: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
         }
     }
 
@@ -79,6 +83,12 @@ impl Marker {
     /// The same, with what is known to be void too.
     pub(crate) fn voiding(mut self, void: &BTreeMap<String, u64>) -> Self {
         void_too(&mut self.void, void);
+        self
+    }
+
+    /// The same, with these nodes forgotten too.
+    pub(crate) fn forgetting(mut self, names: &BTreeSet<String>) -> Self {
+        self.forgotten.extend(names.iter().cloned());
         self
     }
 
@@ -183,6 +193,8 @@ pub(crate) struct Marked {
     pub(crate) void: BTreeMap<String, u64>,
     /// The nodes that the server said when it was looked at last that it holds hints about.
     pub(crate) holds: BTreeSet<String>,
+    /// Which nodes it noted as forgotten when it was looked at last.
+    pub(crate) forgotten: BTreeSet<String>,
     /// The server was seen to be without its marker: somebody has emptied it.
     pub(crate) is_gone: bool,
     /// In the process of this incarnation the user's [permissions](super::permissions) were tried.
@@ -200,6 +212,10 @@ mod tests {
         let marker = Marker::new("a", Stage::Syncing, 7, Some("x".to_owned()));
         assert_eq!(Marker::read(marker.text().as_bytes(), "a"), Ok(marker.clone()));
         assert_eq!(Marker::read(marker.text().as_bytes(), "b"), Err("node `a`".to_owned()));
+        assert!(!marker.text().contains("forgotten"));
+        let marker = marker.forgetting(&BTreeSet::from(["b".to_owned()]));
+        assert!(marker.text().ends_with(r#","forgotten":["b"]}"#), "{}", marker.text());
+        assert_eq!(Marker::read(marker.text().as_bytes(), "a"), Ok(marker.clone()));
         let first = Marker::read(b"a", "a").unwrap();
         assert!(first.is_ready() && !first.is_old(1) && first.is_old(2));
         assert_eq!(Marker::read(b"c", "a"), Err("node `c`".to_owned()));

@@ -49,6 +49,8 @@ pub(crate) enum Observation {
     CaughtUp,
     /// The caller vouches that it is whole and has missed nothing.
     Readmitted,
+    /// The others are forgotten, so whatever it has missed counts no more.
+    LeftAlone,
 }
 
 impl NodeState {
@@ -87,6 +89,7 @@ impl NodeState {
             Observation::Synced if health == Syncing => (Replaying, Memory::Whole),
             Observation::CaughtUp if health == Replaying || self.is_readable() => (Up, memory),
             Observation::Readmitted => (if is_away { health } else { Up }, Memory::Whole),
+            Observation::LeftAlone if memory == Memory::Flooded => (health, Memory::Lost),
             _ => (health, memory),
         };
         Self { health, memory }
@@ -99,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Observation; 13] = [
+    const ALL: [Observation; 14] = [
         Observation::Missed,
         Observation::Refused,
         Observation::Unreachable,
@@ -113,6 +116,7 @@ mod tests {
         Observation::Synced,
         Observation::CaughtUp,
         Observation::Readmitted,
+        Observation::LeftAlone,
     ];
 
     proptest! {
@@ -134,6 +138,7 @@ mod tests {
                     Observation::Vouched => lost = false,
                     Observation::Synced if before.health == Health::Syncing => (lost, flooded) = (false, false),
                     Observation::Readmitted => (lost, flooded) = (false, false),
+                    Observation::LeftAlone if flooded => (lost, flooded) = (true, false),
                     _ => {}
                 }
                 if state.is_readable() {
@@ -168,6 +173,7 @@ mod tests {
         check(&[Lost, Synced, CaughtUp], Health::Up);
         check(&[Lost, Vouched, CaughtUp], Health::Up);
         check(&[Flooded, Vouched, CaughtUp], Health::Syncing);
+        check(&[Flooded, LeftAlone, Vouched, CaughtUp], Health::Up);
         // A sync that the node did not live to see the end of counts for nothing.
         check(&[Lost, Unreachable, Synced, Probing, Connected, Intact], Health::Syncing);
         check(&[Misconfigured, Probing, Connected, Intact, CaughtUp], Health::Up);

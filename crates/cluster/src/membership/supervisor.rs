@@ -62,6 +62,8 @@ impl CopyEngine {
         loop {
             // Boxed, so that the future of the watcher is not nested too deeply for rustc.
             self.examine(idx).boxed().await;
+            self.leave_forgotten().boxed().await;
+            self.pass_on(idx).boxed().await;
             self.tell(idx, &mut told);
             let is_well = self.heal(idx, &mut care).boxed().await;
             self.remove_hints(idx).boxed().await;

@@ -1,18 +1,23 @@
 //! The topology of a copy: its nodes and how it uses them, one value that is swapped whole.
 
+use std::collections::BTreeSet;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::Weak;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 use redisdb_hashring::HashRing;
+use redisdb_node::Node;
 use redisdb_node::NodeConfig;
 use redisdb_node::command::Keys;
+use redisdb_node::plumbing::foreign;
 use tokio::sync::OnceCell;
 
 use crate::call::Call;
 use crate::config::ConfigError;
+use crate::engine::copy::Present;
 use crate::engine::member::Member;
 use crate::engine::nodes::Nodes;
 use crate::engine::nodes::Replicas;
@@ -22,6 +27,8 @@ use crate::engine::replace::members;
 use crate::error::Error;
 use crate::event::Events;
 use crate::hints::book::DurableHints;
+use crate::membership::forget::Forgetting;
+use crate::membership::forget::WAS_FORGOTTEN;
 use crate::membership::identity::Identity;
 use crate::membership::marker::Beat;
 use crate::plan::Plan;
@@ -56,6 +63,9 @@ pub(crate) struct Lasting {
     pub(crate) judging: Mutex<()>,
     /// The warnings that were given already, and are not given again.
     pub(crate) told: Mutex<HashSet<String>>,
+    pub(crate) forgotten: Forgetting,
+    /// What the handles of the copy hold; it owns this.
+    pub(crate) present: Weak<Present>,
 }
 
 /// The parts of a copy to be made, in which everything that may be wrong has been found by now.
@@ -69,7 +79,7 @@ pub(crate) struct CopyBlueprint {
 }
 
 impl CopyTopology {
-    pub(crate) fn new(plan: CopyBlueprint) -> Self {
+    pub(crate) fn new(plan: CopyBlueprint, present: Weak<Present>) -> Self {
         let n_takers = plan.policy.write_to.wanted(plan.nodes.len());
         let names = plan.nodes.iter().map(|node| node.name().to_owned());
         let shadow = plan.shadow.and_then(|listener| Shadow::new(names.collect(), n_takers, listener));
@@ -83,6 +93,8 @@ impl CopyTopology {
             durable: DurableHints::default(),
             judging: Mutex::default(),
             told: Mutex::default(),
+            forgotten: Forgetting::default(),
+            present,
         };
         let nodes = Nodes::new(Arc::new(plan.ring), members.collect(), events, Replicas::All);
         Self::of(nodes, plan.policy, plan.identity, Arc::new(lasting), OnceCell::new())
@@ -108,6 +120,10 @@ impl CopyTopology {
             let reason =
                 "it is not the one of the copy in use, and cannot be changed; build another copy".to_owned();
             return Err(ConfigError::Setting { setting: "identity".to_owned(), reason }.into());
+        }
+        if let Some(node) = plan.nodes.iter().find(|node| self.lasting.forgotten.contains(node.name())) {
+            let reason = format!("the server of node `{}` {WAS_FORGOTTEN}", foreign::name(node.name()));
+            return Err(ConfigError::Setting { setting: "nodes".to_owned(), reason }.into());
         }
         let events = self.nodes.events();
         let (members, replaced) = members(&self.nodes, &plan.nodes, |turn, config| match turn {
@@ -137,6 +153,32 @@ impl CopyTopology {
     /// What compares this copy with the explored rules, if anything does: they know no other nodes than the first ones.
     pub(crate) fn shadow(&self) -> Option<&Shadow> {
         self.nodes.events().shadow()
+    }
+
+    /// The topology that takes the place of this one, without these nodes.
+    ///
+    /// # Errors
+    /// If none would be left.
+    pub(crate) fn without(&self, names: &BTreeSet<String>) -> Result<(Self, Replaced), Error> {
+        let is_gone = |name: &str| names.contains(name);
+        let mut ring = self.nodes.ring().config().clone();
+        ring.nodes.retain(|node| !is_gone(&node.name));
+        let members = self.nodes.members().filter(|member| !is_gone(member.name())).cloned();
+        let nodes = Nodes::new(
+            Arc::new(ring.build()?),
+            members.collect(),
+            self.nodes.events().clone().heard_by(None),
+            Replicas::All,
+        );
+        let name = |node: &Node| node.name().to_owned();
+        let replaced = Replaced {
+            removed: self.nodes.iter().map(name).filter(|name| is_gone(name)).collect(),
+            kept: nodes.iter().map(name).collect(),
+            ..Replaced::default()
+        };
+        let identified = OnceCell::new_with(self.identified.get().copied());
+        let next = Self::of(nodes, self.policy, self.identity.clone(), Arc::clone(&self.lasting), identified);
+        Ok((next, replaced))
     }
 
     /// Another topology takes the place of this one.
