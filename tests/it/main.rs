@@ -22,6 +22,8 @@ mod comeback;
 mod commands;
 mod commands_doc;
 #[cfg(feature = "servers")]
+mod conflicts;
+#[cfg(feature = "servers")]
 mod copy;
 #[cfg(feature = "servers")]
 mod copy_blocks;

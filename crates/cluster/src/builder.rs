@@ -21,6 +21,7 @@ use crate::engine::ring::RingEngine;
 use crate::engine::ring::topology::RingBlueprint;
 use crate::error::Error;
 use crate::membership::identity::Identity;
+use crate::policy::OnConflict;
 use crate::policy::OnDown;
 use crate::policy::OnReturn;
 use crate::policy::Policy;
@@ -142,7 +143,7 @@ impl CopyBuilder {
             }
         }
         let TopologyConfig { write_to, read_from, on_return, .. } = config;
-        let policy = Policy { write_to, read_from, on_return };
+        let policy = Policy { write_to, read_from, on_return, on_conflict: OnConflict::default() };
         let identity = config.identity.clone();
         let members = MembersBuilder::from_topology(config, Strategy::Copy)?;
         Ok(Self { members, policy, identity, shadow: None })
@@ -170,6 +171,25 @@ impl CopyBuilder {
     /// [brought back](OnReturn::Repair) by itself, with at most 10,000 keys per second.
     pub fn on_return(mut self, on_return: OnReturn) -> Self {
         self.policy.on_return = on_return;
+        self
+    }
+
+    /// Sets what is done with a key that no node is known to have right. Default: it is [told](OnConflict::Tell), and waits.
+    ///
+    /// ```
+    /// use redisdb_cluster::{OnConflict, RedisCopy};
+    ///
+    /// let copy = RedisCopy::builder()
+    ///     .node("a", "redis://10.0.0.1")
+    ///     .node("b", "redis://10.0.0.2")
+    ///     .on_conflict(OnConflict::Prefer(vec!["a".to_owned(), "b".to_owned()]))
+    ///     .build()?;
+    /// // Counters are nothing to worry about.
+    /// let rule = OnConflict::with(|conflict| conflict.key.starts_with(b"hits:").then(|| "a".to_owned()));
+    /// # Ok::<(), redisdb_cluster::Error>(())
+    /// ```
+    pub fn on_conflict(mut self, on_conflict: OnConflict) -> Self {
+        self.policy.on_conflict = on_conflict;
         self
     }
 
@@ -218,6 +238,12 @@ impl CopyBuilder {
         }
         if policy.on_return == (OnReturn::Repair { keys_per_second: 0 }) {
             return Err(setting("on_return", "`keys_per_second` is 0, so nothing would be repaired").into());
+        }
+        if let OnConflict::Prefer(order) = &policy.on_conflict
+            && let Some(name) = order.iter().find(|name| nodes.iter().all(|node| node.name() != **name))
+        {
+            let reason = format!("there is no node `{}`; name one of the nodes", foreign::name(name));
+            return Err(setting("on_conflict", &reason).into());
         }
         if identity.as_ref().is_some_and(String::is_empty) {
             return Err(setting("identity", "it is empty; give it a name, or leave it out").into());
@@ -409,6 +435,8 @@ mod tests {
         );
         check(copy().node_config(node().with_max_in_flight(0)).build(), "`max_in_flight` is 0");
         check(copy().on_return(OnReturn::Repair { keys_per_second: 0 }).build(), "`keys_per_second` is 0");
+        let prefers = OnConflict::Prefer(vec!["a".to_owned(), "typo".to_owned()]);
+        check(copy().on_conflict(prefers).build(), "`on_conflict`: there is no node `typo`");
         check(copy().identity("").build(), "`identity`: it is empty");
         #[cfg(feature = "layouts")]
         check(ring().label("typo", "x").build(), "there is no node `typo`");

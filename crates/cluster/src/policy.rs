@@ -1,9 +1,13 @@
 //! The policies of a ring and of a copy.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
+
+use crate::anti_entropy::conflict::Conflict;
 
 /// The number of nodes that must take a write for the call to be `Ok`. The write is sent to all nodes in any case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -65,12 +69,68 @@ impl Default for OnReturn {
     }
 }
 
+/// A function that names the node whose value counts.
+type Choose = dyn Fn(&Conflict) -> Option<String> + Send + Sync;
+
+/// The treatment of a key of a copy that is in [conflict](Conflict).
+///
+/// A rule is asked when the conflict has lasted from one look to the next, a second later, while every node is there. It ends
+/// the conflict as [`resolve`](crate::RedisCopy::resolve) does, and what the other nodes hold of the key is lost. Give all
+/// processes the same rule: two that choose different nodes at the same moment leave these different.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub enum OnConflict {
+    /// The key is told, and waits until somebody decides. The default.
+    #[default]
+    Tell,
+    /// The first of these nodes that the copy has counts.
+    Prefer(Vec<String>),
+    /// The node counts whose name this function returns; with `None` the key waits as with `Tell`. It is asked once for each
+    /// conflict, and must not block.
+    With(Arc<Choose>),
+}
+
+impl OnConflict {
+    /// Lets a function [choose](Self::With).
+    pub fn with(choose: impl Fn(&Conflict) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self::With(Arc::new(choose))
+    }
+
+    /// Whether it may choose a node.
+    pub(crate) fn decides(&self) -> bool {
+        !matches!(self, Self::Tell)
+    }
+
+    /// The node whose value counts, if it says so.
+    pub(crate) fn choose(&self, conflict: &Conflict) -> Option<String> {
+        match self {
+            Self::Tell => None,
+            Self::Prefer(order) => {
+                let is_there = |name: &&String| conflict.held.iter().any(|held| held.node == **name);
+                order.iter().find(is_there).cloned()
+            }
+            Self::With(choose) => choose(conflict),
+        }
+    }
+}
+
+impl fmt::Debug for OnConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tell => f.write_str("Tell"),
+            Self::Prefer(order) => f.debug_tuple("Prefer").field(order).finish(),
+            Self::With(_) => f.write_str("With(..)"),
+        }
+    }
+}
+
 /// The policies of a copy.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Policy {
     pub(crate) write_to: WriteTo,
     pub(crate) read_from: ReadFrom,
     pub(crate) on_return: OnReturn,
+    pub(crate) on_conflict: OnConflict,
 }
 
 /// The treatment of a ring's keys whose node is [down](redisdb_node::Node::is_down).

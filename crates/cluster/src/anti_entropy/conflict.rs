@@ -1,11 +1,15 @@
 //! Conflicts: the keys that no node of a copy has right, as far as is known, so that somebody must decide.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Deref;
 
 use futures_util::future::join_all;
+use redisdb_node::Node;
 use redisdb_node::plumbing::foreign;
 use twox_hash::XxHash3_64;
 
+use crate::anti_entropy::key_scan::BATCH;
 use crate::anti_entropy::value;
 use crate::anti_entropy::value::Snapshot;
 use crate::engine::copy::CopyEngine;
@@ -16,7 +20,7 @@ use crate::error::debug::Shown;
 use crate::error::debug::debug;
 use crate::event::Event;
 
-/// So many conflicts are told one by one.
+/// So many conflicts are told, or listed, one by one.
 const TOLD: usize = 1000;
 
 /// A key that no node of a copy is known to have right: each has missed a write of it that another one took.
@@ -61,27 +65,38 @@ impl CopyTopology {
         keys.sort_unstable();
         keys
     }
+
+    /// Whether a rule may decide now: every node is there, so that all processes decide alike.
+    fn decides_conflicts(&self) -> bool {
+        let is_there = |member: &Member| member.node().is_connected() && member.has_memory();
+        self.policy.on_conflict.decides() && self.nodes.members().all(is_there)
+    }
 }
 
 impl CopyEngine {
     /// The keys that no node has right, with what each node holds.
-    pub(crate) async fn conflicts(&self) -> Result<Vec<Conflict>, Error> {
+    pub(crate) async fn conflicts(&self) -> Result<Conflicts, Error> {
         self.connect().await?;
-        let keys = self.topology.missed_by_all();
-        Ok(join_all(keys.into_iter().map(|key| self.conflict(key))).await)
+        let mut keys = self.topology.missed_by_all();
+        let n_keys = keys.len();
+        keys.truncate(TOLD);
+        Ok(Conflicts { first: self.described(&keys).await, n_keys })
     }
 
-    async fn conflict(&self, key: Vec<u8>) -> Conflict {
-        let held = self.topology.nodes.iter().map(async |node| {
-            let read = value::read(node, std::slice::from_ref(&key), value::WHOLE).await;
-            let digest = match read.ok().and_then(|mut states| states.pop()) {
-                Some(Snapshot::Present { dump: Some(dump), .. }) => Some(XxHash3_64::oneshot(&dump)),
-                _ => None,
-            };
-            Held { node: node.name().to_owned(), digest }
-        });
-        let held = join_all(held).await;
-        Conflict { key, held }
+    /// What each node holds of keys in conflict.
+    async fn described(&self, keys: &[Vec<u8>]) -> Vec<Conflict> {
+        let mut conflicts = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(BATCH) {
+            let digests = join_all(self.topology.nodes.iter().map(|node| digests(node, keys))).await;
+            conflicts.extend(keys.iter().enumerate().map(|(i, key)| {
+                let held = self.topology.nodes.iter().zip(&digests).map(|(node, digests)| Held {
+                    node: node.name().to_owned(),
+                    digest: digests.get(i).copied().flatten(),
+                });
+                Conflict { key: key.clone(), held: held.collect() }
+            }));
+        }
+        conflicts
     }
 
     /// Takes what one node holds of a key for right, if no node is known to have it right. Returns whether that was so.
@@ -104,26 +119,97 @@ impl CopyEngine {
         Ok(true)
     }
 
-    /// Tells of each conflict once, when it has lasted from one look to the next.
-    pub(crate) async fn tell_conflicts(&self, seen: &mut Vec<Vec<u8>>, told: &mut Vec<Vec<u8>>) {
-        let now = self.topology.missed_by_all();
-        told.retain(|key| now.binary_search(key).is_ok());
-        for key in now.iter().filter(|key| seen.binary_search(key).is_ok()) {
-            if told.contains(key) {
-                continue;
+    /// Tells of each conflict once, when it has lasted from one look to the next, and ends those that the
+    /// [rule](crate::OnConflict) decides.
+    pub(crate) async fn tell_conflicts(&self, known: &mut Known) {
+        let Known { seen, told, asked } = known;
+        let now: BTreeSet<Vec<u8>> = self.topology.missed_by_all().into_iter().collect();
+        let before = std::mem::replace(seen, now);
+        told.retain(|key| seen.contains(key));
+        asked.retain(|key| seen.contains(key));
+        let is_decided = self.topology.decides_conflicts();
+        let is_news = |key: &&Vec<u8>| {
+            before.contains(*key)
+                && (told.len() < TOLD && !told.contains(*key) || is_decided && !asked.contains(*key))
+        };
+        let news: Vec<Vec<u8>> = seen.iter().filter(is_news).take(TOLD).cloned().collect();
+        for conflict in self.described(&news).await {
+            let key = conflict.key.clone();
+            let chosen = if is_decided { self.topology.policy.on_conflict.choose(&conflict) } else { None };
+            if told.len() < TOLD && told.insert(key.clone()) {
+                tracing::warn!(%conflict, "write the key anew, or say which node counts by `resolve(key, node)`");
+                self.topology.nodes.events().tell(Event::Conflict(conflict));
             }
-            if told.len() == TOLD {
-                if self.topology.is_news("too many conflicts".to_owned()) {
-                    tracing::warn!(n_conflicts = now.len(), "too many keys are in conflict to tell of each");
+            let Some(node) = chosen else {
+                if is_decided {
+                    asked.insert(key);
                 }
-                break;
+                continue;
+            };
+            match self.resolve(&key, &node).await {
+                Ok(_) => {
+                    tracing::info!(key = %foreign::bytes(&key), node, "a conflict was decided by the rule")
+                }
+                Err(error) => tracing::debug!(%error, node, "the node that the rule names cannot decide yet"),
             }
-            told.push(key.clone());
-            let conflict = self.conflict(key.clone()).await;
-            tracing::warn!(%conflict, "write the key anew, or say which node counts by `resolve(key, node)`");
-            self.topology.nodes.events().tell(Event::Conflict(conflict));
         }
-        *seen = now;
+        if TOLD < seen.len() && self.topology.is_news("too many conflicts".to_owned()) {
+            tracing::warn!(n_conflicts = seen.len(), "too many keys are in conflict to tell of each");
+        }
+    }
+}
+
+/// What is known of the conflicts from one look to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    seen: BTreeSet<Vec<u8>>,
+    told: BTreeSet<Vec<u8>>,
+    /// Those that the rule leaves to somebody else.
+    asked: BTreeSet<Vec<u8>>,
+}
+
+/// What a node holds of these keys, as digests.
+async fn digests(node: &Node, keys: &[Vec<u8>]) -> Vec<Option<u64>> {
+    let mut states = value::read(node, keys, value::WHOLE).await.unwrap_or_default();
+    for (key, state) in keys.iter().zip(&mut states) {
+        // It may have been too large only together with the others.
+        if matches!(state, Snapshot::Present { dump: None, .. }) {
+            let alone = value::read(node, std::slice::from_ref(key), value::WHOLE).await;
+            *state = alone.ok().and_then(|mut states| states.pop()).unwrap_or(Snapshot::Missing);
+        }
+    }
+    let digest = |state: &Snapshot| match state {
+        Snapshot::Present { dump: Some(dump), .. } => Some(XxHash3_64::oneshot(dump)),
+        _ => None,
+    };
+    states.iter().map(digest).collect()
+}
+
+/// The keys in [conflict](Conflict) that [`RedisCopy::conflicts`](crate::RedisCopy::conflicts) has found. It is a slice of
+/// them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Conflicts {
+    /// The first 1,000 of them, in the order of their keys.
+    pub first: Vec<Conflict>,
+    /// How many keys are in conflict.
+    pub n_keys: usize,
+}
+
+impl Deref for Conflicts {
+    type Target = [Conflict];
+
+    fn deref(&self) -> &[Conflict] {
+        &self.first
+    }
+}
+
+impl IntoIterator for Conflicts {
+    type Item = Conflict;
+    type IntoIter = std::vec::IntoIter<Conflict>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter()
     }
 }
 

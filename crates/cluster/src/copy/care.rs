@@ -1,6 +1,6 @@
 //! The care of a copy: its nodes are compared, brought back, replaced and forgotten.
 
-use crate::anti_entropy::conflict::Conflict;
+use crate::anti_entropy::conflict::Conflicts;
 use crate::anti_entropy::repair::Repair;
 use crate::anti_entropy::verify::Verify;
 use crate::builder::CopyBuilder;
@@ -57,8 +57,10 @@ impl RedisCopy {
         self.engine().readmit(name).await
     }
 
-    /// The keys that no node is known to have right, with what each node holds; [`Event::Conflict`](crate::Event::Conflict) tells of each when it
-    /// begins.
+    /// The keys that no node is known to have right, with what each node holds: the first 1,000, and how many there
+    /// are. [`Event::Conflict`](crate::Event::Conflict) tells of each when it begins, of up to 1,000 at a time.
+    ///
+    /// [`OnConflict`](crate::OnConflict) may end them by a rule.
     ///
     /// Such a key has missed a write on each node that another one took: several nodes were away one after the other, or all
     /// servers were restarted and do not hold the same. Reads of it are [`Unavailable`](crate::Unavailable).
@@ -74,7 +76,7 @@ impl RedisCopy {
     ///
     /// # Errors
     /// If no node can be reached; as a first call, also that of [`ready`](Self::ready).
-    pub async fn conflicts(&self) -> Result<Vec<Conflict>, Error> {
+    pub async fn conflicts(&self) -> Result<Conflicts, Error> {
         self.engine().conflicts().await
     }
 

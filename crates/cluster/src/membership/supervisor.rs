@@ -13,6 +13,7 @@ use redisdb_node::Node;
 use redisdb_node::NodeEvent;
 use redisdb_node::commands::ServerCommands;
 
+use crate::anti_entropy::conflict::Known;
 use crate::anti_entropy::repair::Repair;
 use crate::anti_entropy::repair::Repaired;
 use crate::engine::copy::CopyEngine;
@@ -56,7 +57,7 @@ impl CopyEngine {
     /// Looks at a node now and then, and brings it back when it has been away, forever.
     async fn care_for(&self, idx: usize) {
         let (mut care, mut told) = (Care::default(), Health::Up);
-        let (mut conflicts, mut told_conflicts) = (Vec::new(), Vec::new());
+        let mut conflicts = Known::default();
         let node = self.topology.nodes.at(idx).name();
         let mut events = self.topology.nodes.events().stream();
         loop {
@@ -70,7 +71,7 @@ impl CopyEngine {
             self.tell(idx, &mut told);
             // One of the watchers does it for all.
             if idx == 0 {
-                self.tell_conflicts(&mut conflicts, &mut told_conflicts).boxed().await;
+                self.tell_conflicts(&mut conflicts).boxed().await;
             }
             let pause = match care.failures {
                 0 if is_well => CALM,

@@ -177,7 +177,8 @@ impl CopyTopology {
             ..Replaced::default()
         };
         let identified = OnceCell::new_with(self.identified.get().copied());
-        let next = Self::of(nodes, self.policy, self.identity.clone(), Arc::clone(&self.lasting), identified);
+        let (policy, identity) = (self.policy.clone(), self.identity.clone());
+        let next = Self::of(nodes, policy, identity, Arc::clone(&self.lasting), identified);
         Ok((next, replaced))
     }
 
