@@ -26,13 +26,14 @@ use crate::hints::log::Trust;
 use crate::plan::Plan;
 use crate::plan::Planner;
 use crate::plan::context::Context;
+use crate::plan::replicate::is_whole;
 use crate::plan::split::Split;
 use crate::policy::ReadFrom;
 use crate::replies::Replies;
 use crate::reply::NodesReply;
 
 /// How long a read waits for the last node that is whole, which may just be restarted, ..
-const RESTART: Duration = Duration::from_millis(1500);
+const RESTART: Duration = Duration::from_secs(3);
 /// .. and how often it looks.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// So often a node is asked for any key, while it gives one of our own.
@@ -181,6 +182,35 @@ impl CopyEngine {
         Ok(Value::Nil)
     }
 
+    /// Waits for a node that holds what a write builds on, which may just be restarted.
+    ///
+    /// # Errors
+    /// If there is none in time: nothing is sent then, for what the nodes that are there took would count for nothing.
+    pub(crate) async fn wait_for_a_holder(&self, call: &Call<'_>, budget: &Budget) -> Result<(), Error> {
+        let topology = &*self.topology;
+        let since = Instant::now();
+        if topology.nobody_is_up() {
+            budget.limit(self.examine_all().boxed()).await;
+        }
+        while topology.nobody_holds(call) {
+            if budget.is_over() || RESTART <= since.elapsed() || !topology.may_answer_soon(call, &[]) {
+                let key = call.first_key();
+                let (there, away): (Vec<usize>, Vec<usize>) = topology
+                    .nodes
+                    .places(key.unwrap_or_default())
+                    .partition(|idx| topology.nodes.at(*idx).is_connected());
+                // Why each is away it says itself.
+                let asked = join_all(away.iter().map(|idx| topology.nodes.at(*idx).ready()));
+                let errors =
+                    budget.limit(asked).await.into_iter().flatten().filter_map(Result::err).collect();
+                return Err(Error::unavailable(call.spec.name, key, errors, topology.names(there)));
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+            budget.limit(self.examine_all()).await;
+        }
+        Ok(())
+    }
+
     /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached
     /// do not count.
     async fn ask_all(
@@ -222,6 +252,14 @@ impl CopyTopology {
     /// Returns whether no node is known to answer reads.
     pub(crate) fn nobody_is_up(&self) -> bool {
         !self.nodes.members().any(Member::is_readable)
+    }
+
+    /// Returns whether a write builds on what no node holds that can be reached, as far as is known.
+    pub(crate) fn nobody_holds(&self, call: &Call<'_>) -> bool {
+        let holds = |member: &Member| !member.node().is_down() && member.trust(call.keys()) != Trust::Stale;
+        !self.nodes.members().any(holds)
+            && call.first_key().is_some()
+            && !is_whole(call.spec, call.cmd)
     }
 
     /// Returns whether it may be known in a moment what these keys are: a node went away a moment ago, and may just be restarted; or

@@ -38,7 +38,12 @@ impl CopyEngine {
             budget.learn_clock(&topology.nodes).await;
         }
         let rewritten;
-        let cmd = match topology.plan(call, Context::Alone)? {
+        let plan = topology.plan(call, Context::Alone)?;
+        if topology.nobody_holds(call) && !matches!(plan, Plan::First) {
+            self.wait_for_a_holder(call, &budget).boxed().await?;
+            guard = WriteGuard::new(topology, call);
+        }
+        let cmd = match plan {
             Plan::All(Some(instead)) => {
                 rewritten = instead;
                 &rewritten
@@ -119,6 +124,9 @@ impl CopyEngine {
         call.check_keys()?;
         let writers = self.writers_of(call.spec.name, call.keys()).await?;
         let topology = &*self.topology;
+        if topology.nobody_holds(call) {
+            self.wait_for_a_holder(call, &Budget::new(self.deadline, 1)).boxed().await?;
+        }
         let mut guard = WriteGuard::new(topology, call);
         guard.sending();
         let results = join_all(writers.map(|node| node.run_script(script))).await;

@@ -110,6 +110,8 @@ impl CopyEngine {
                     None => Err(call),
                 }
             }
+            // Nothing is sent before somebody holds what it builds on.
+            Plan::All(_) if call.spec.access == Access::Write && topology.nobody_holds(&call) => Err(call),
             Plan::All(instead) if key.is_some() || call.spec.access == Access::Each => {
                 Ok(Step::All(call, instead))
             }
@@ -129,6 +131,11 @@ impl CopyEngine {
         self.learn_clock_for(commands, &budget).await;
         let calls: Vec<_> = commands.iter().map(|command| Call::new(command.spec, &command.cmd)).collect();
         let plans = self.topology.plan_block(&calls)?;
+        for call in calls.iter().filter(|call| call.spec.access == Access::Write) {
+            if self.topology.nobody_holds(call) {
+                self.wait_for_a_holder(call, &budget).boxed().await?;
+            }
+        }
         let step = |(call, plan)| Step::All(call, if let Plan::All(instead) = plan { instead } else { None });
         let steps: Vec<_> = calls.into_iter().zip(plans).map(step).collect();
         match steps.is_empty() {
