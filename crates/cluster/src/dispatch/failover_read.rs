@@ -257,9 +257,7 @@ impl CopyTopology {
     /// Returns whether a write builds on what no node holds that can be reached, as far as is known.
     pub(crate) fn nobody_holds(&self, call: &Call<'_>) -> bool {
         let holds = |member: &Member| !member.node().is_down() && member.trust(call.keys()) != Trust::Stale;
-        !self.nodes.members().any(holds)
-            && call.first_key().is_some()
-            && !is_whole(call.spec, call.cmd)
+        !self.nodes.members().any(holds) && call.first_key().is_some() && !is_whole(call.spec, call.cmd)
     }
 
     /// Returns whether it may be known in a moment what these keys are: a node went away a moment ago, and may just be restarted; or
