@@ -4,6 +4,7 @@ mod chunks;
 mod compare;
 pub(crate) use compare::Compared;
 pub(crate) use compare::compare;
+mod contents;
 mod copy;
 pub(crate) use copy::is_unfinished;
 mod denied;
@@ -46,13 +47,6 @@ pub(crate) enum Snapshot {
     },
     /// This user may not use this key.
     Denied(node::Error),
-}
-
-impl Snapshot {
-    /// Returns whether it was read whole.
-    fn is_whole(&self) -> bool {
-        matches!(self, Self::Present { dump: Some(_), .. })
-    }
 }
 
 /// Reads many keys at once, those whole that take `whole` bytes of memory together at most.

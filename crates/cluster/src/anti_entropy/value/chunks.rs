@@ -1,5 +1,5 @@
-//! The elements of a value, read whole or in chunks. Values are read whole to be compared; those that are too large are read in
-//! chunks, and so are those that are copied between servers that do not read each other's dumps.
+//! The elements of a value, read in chunks. Values that are too large to be read whole take this way, and values between
+//! servers that do not read each other's dumps.
 
 use std::hash::Hash;
 use std::hash::Hasher;
@@ -12,7 +12,6 @@ use redisdb_node::Node;
 use redisdb_node::plumbing::Way;
 use twox_hash::XxHash3_128;
 
-use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::fields;
 use crate::anti_entropy::value::hll;
 use crate::anti_entropy::value::is_denied;
@@ -53,34 +52,39 @@ impl Kind {
         })
     }
 
-    /// The commands that give all of it, a part of it, and its length.
-    fn commands(self) -> [&'static str; 3] {
+    /// The command that gives all of it.
+    pub(crate) fn whole(self) -> &'static str {
         match self {
-            Self::String => ["GET", "GETRANGE", "STRLEN"],
-            Self::List => ["LRANGE", "LRANGE", "LLEN"],
-            Self::Set => ["SMEMBERS", "SSCAN", "SCARD"],
-            Self::Hash => ["HGETALL", "HSCAN", "HLEN"],
-            Self::SortedSet => ["ZRANGE", "ZRANGE", "ZCARD"],
-            Self::Stream => ["XRANGE", "XRANGE", "XLEN"],
+            Self::String => "GET",
+            Self::List => "LRANGE",
+            Self::Set => "SMEMBERS",
+            Self::Hash => "HGETALL",
+            Self::SortedSet => "ZRANGE",
+            Self::Stream => "XRANGE",
         }
     }
 
-    /// The elements in the reply to a command that gives them.
-    fn elements(self, reply: Value) -> Vec<Element> {
-        let step = match self {
-            Self::String => {
-                let part: Vec<u8> = from_redis_value(reply).unwrap_or_default();
-                return if part.is_empty() { Vec::new() } else { vec![vec![part]] };
-            }
-            Self::Stream => {
-                let entries: Vec<(Vec<u8>, Vec<Vec<u8>>)> = from_redis_value(reply).unwrap_or_default();
-                return entries.into_iter().map(|(id, words)| [vec![id], words].concat()).collect();
-            }
-            Self::List | Self::Set => 1,
-            Self::Hash | Self::SortedSet => 2,
-        };
-        let words: Vec<Vec<u8>> = from_redis_value(reply).unwrap_or_default();
-        words.chunks(step).map(<[_]>::to_vec).collect()
+    /// The command that gives a part of it.
+    fn part(self) -> &'static str {
+        match self {
+            Self::String => "GETRANGE",
+            Self::List => "LRANGE",
+            Self::Set => "SSCAN",
+            Self::Hash => "HSCAN",
+            Self::SortedSet => "ZRANGE",
+            Self::Stream => "XRANGE",
+        }
+    }
+
+    fn length(self) -> &'static str {
+        match self {
+            Self::String => "STRLEN",
+            Self::List => "LLEN",
+            Self::Set => "SCARD",
+            Self::Hash => "HLEN",
+            Self::SortedSet => "ZCARD",
+            Self::Stream => "XLEN",
+        }
     }
 }
 
@@ -105,8 +109,6 @@ pub(crate) struct Elements<'a> {
 }
 
 enum Position {
-    /// All is read at once.
-    Whole,
     Index(u64),
     Cursor(u64, Way),
     After(Vec<u8>),
@@ -121,10 +123,9 @@ impl<'a> Elements<'a> {
         key: &'a [u8],
         may_end: bool,
     ) -> Result<Option<Self>, node::Error> {
-        let Some(whole) = Self::whole(node, key, may_end).await? else { return Ok(None) };
-        let kind = whole.kind;
-        let [_, _, length] = kind.commands();
-        let length = number(node.send(redis::cmd(length).arg(key)).await?).max(1);
+        let kind = node.send(redis::cmd("TYPE").arg(key)).await?;
+        let Some(kind) = Kind::of(&kind) else { return Ok(None) };
+        let length = number(node.send(redis::cmd(kind.length()).arg(key)).await?).max(1);
         let count = match kind {
             Kind::String => CHUNK,
             _ => {
@@ -142,22 +143,7 @@ impl<'a> Elements<'a> {
             Kind::Set | Kind::Hash => Position::Cursor(0, Way::default()),
             Kind::Stream => Position::After(Vec::new()),
         });
-        Ok(Some(Self { count, left: length, next, ..whole }))
-    }
-
-    /// The same, read at once: a value that is known to be small enough.
-    async fn whole(node: &'a Node, key: &'a [u8], may_end: bool) -> Result<Option<Self>, node::Error> {
-        let kind = Kind::of(&node.send(redis::cmd("TYPE").arg(key)).await?);
-        let of = |kind| Self {
-            node,
-            key,
-            kind,
-            count: 0,
-            left: 0,
-            next: Some(Position::Whole),
-            may_end: may_end && kind == Kind::Hash,
-        };
-        Ok(kind.map(of))
+        Ok(Some(Self { node, key, kind, count, left: length, next, may_end: may_end && kind == Kind::Hash }))
     }
 
     /// The next elements; none at the end.
@@ -177,15 +163,9 @@ impl<'a> Elements<'a> {
     }
 
     fn question(&self, position: &Position) -> Cmd {
-        let [whole, part, _] = self.kind.commands();
-        let mut cmd = redis::cmd(if matches!(position, Position::Whole) { whole } else { part });
+        let mut cmd = redis::cmd(self.kind.part());
         cmd.arg(self.key);
         match position {
-            Position::Whole => match self.kind {
-                Kind::List | Kind::SortedSet => cmd.arg("0").arg("-1"),
-                Kind::Stream => cmd.arg("-").arg("+"),
-                Kind::String | Kind::Set | Kind::Hash => &mut cmd,
-            },
             Position::Index(first) => cmd.arg(*first).arg(first + self.count - 1),
             Position::Cursor(cursor, _) => cmd.arg(*cursor).arg("COUNT").arg(self.count),
             Position::After(id) if id.is_empty() => cmd.arg("-").arg("+").arg("COUNT").arg(self.count),
@@ -204,32 +184,40 @@ impl<'a> Elements<'a> {
         position: Position,
         reply: Value,
     ) -> Result<(Vec<Element>, Option<Position>), node::Error> {
-        let (cursor, reply): (u64, Value) = match position {
-            Position::Cursor(..) => from_redis_value(reply).unwrap_or((0, Value::Nil)),
-            _ => (0, reply),
-        };
-        let elements = self.kind.elements(reply);
-        let next = match position {
-            Position::Cursor(_, way) if cursor != 0 => {
-                let [_, part, _] = self.kind.commands();
-                Some(Position::Cursor(cursor, way.on(cursor, self.node, part)?))
+        Ok(match position {
+            Position::Index(first) if self.kind == Kind::String => {
+                let part: Vec<u8> = from_redis_value(reply).unwrap_or_default();
+                let next = self.goes_on(part.len())?.then_some(Position::Index(first + self.count));
+                (if part.is_empty() { Vec::new() } else { vec![vec![part]] }, next)
             }
-            Position::Whole | Position::Cursor(..) => None,
             Position::Index(first) => {
-                let n_bytes = || elements.iter().flatten().map(Vec::len).sum();
-                let n = if self.kind == Kind::String { n_bytes() } else { elements.len() };
-                self.goes_on(n)?.then_some(Position::Index(first + self.count))
+                let words: Vec<Vec<u8>> = from_redis_value(reply).unwrap_or_default();
+                let step = if self.kind == Kind::SortedSet { 2 } else { 1 };
+                let elements: Vec<Element> = words.chunks(step).map(<[_]>::to_vec).collect();
+                let next = self.goes_on(elements.len())?.then_some(Position::Index(first + self.count));
+                (elements, next)
+            }
+            Position::Cursor(_, way) => {
+                let (cursor, words): (u64, Vec<Vec<u8>>) = from_redis_value(reply).unwrap_or_default();
+                let step = if self.kind == Kind::Hash { 2 } else { 1 };
+                let next = match cursor {
+                    0 => None,
+                    _ => Some(Position::Cursor(cursor, way.on(cursor, self.node, self.kind.part())?)),
+                };
+                (words.chunks(step).map(<[_]>::to_vec).collect(), next)
             }
             Position::After(before) => {
-                let goes_on = self.goes_on(elements.len())?;
-                let last = elements.last().and_then(|entry| entry.first());
-                if last.is_some_and(|last| parsed(last) <= parsed(&before)) {
+                let entries: Vec<(Vec<u8>, Vec<Vec<u8>>)> = from_redis_value(reply).unwrap_or_default();
+                let goes_on = self.goes_on(entries.len())?;
+                let last = entries.last().map(|(id, _)| id.clone());
+                if last.as_ref().is_some_and(|last| parsed(last) <= parsed(&before)) {
                     return Err(self.endless("the server gives entries again that it gave before"));
                 }
-                last.filter(|_| goes_on).cloned().map(Position::After)
+                let next = last.filter(|_| goes_on).map(Position::After);
+                let element = |(id, words): (Vec<u8>, Vec<Vec<u8>>)| [vec![id], words].concat();
+                (entries.into_iter().map(element).collect(), next)
             }
-        };
-        Ok((elements, next))
+        })
     }
 }
 
@@ -246,8 +234,7 @@ impl Elements<'_> {
 
     fn endless(&self, reason: &str) -> node::Error {
         let error = redis::ParsingError::from(format!("{reason}, so they would never end"));
-        let [_, part, _] = self.kind.commands();
-        node::Error::new(self.node.name().into(), part, node::ErrorKind::Reply(error.into()))
+        node::Error::new(self.node.name().into(), self.kind.part(), node::ErrorKind::Reply(error.into()))
     }
 }
 
@@ -258,14 +245,9 @@ fn parsed(id: &[u8]) -> Option<(u64, u64)> {
 }
 
 /// A number for what a key holds, the same on all servers for the same value; `None` if it is not there, or of a type
-/// that is not known here. `state` is what it was found to be: a value that was read whole is read whole again.
-pub(crate) async fn digest(node: &Node, key: &[u8], state: &Snapshot) -> Result<Option<u128>, node::Error> {
-    let may_end = fields::may_end(state);
-    let elements = match state.is_whole() {
-        true => Elements::whole(node, key, may_end).await?,
-        false => Elements::of(node, key, may_end).await?,
-    };
-    let Some(mut elements) = elements else { return Ok(None) };
+/// that is not known here.
+pub(crate) async fn digest(node: &Node, key: &[u8]) -> Result<Option<u128>, node::Error> {
+    let Some(mut elements) = Elements::of(node, key, true).await? else { return Ok(None) };
     // Those of sets and hashes come in any order, so what each of them gives is added up.
     let unordered = matches!(elements.kind, Kind::Set | Kind::Hash);
     let (mut sum, mut running) = (0_u128, Digest::new(elements.kind));

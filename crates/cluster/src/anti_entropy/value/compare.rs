@@ -1,5 +1,7 @@
 //! A comparison of one key on two servers.
 
+use std::collections::BTreeMap;
+
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use futures_util::future::try_join;
@@ -9,7 +11,9 @@ use redisdb_node::Node;
 use crate::anti_entropy::value::AT_ONCE;
 use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::chunks;
+use crate::anti_entropy::value::contents::contents;
 use crate::anti_entropy::value::is_denied;
+use crate::dispatch::failover_read::says_no_such_key;
 
 /// Two servers may be this far apart about the end of a key: they are asked one after the other.
 const SAME_END: i64 = 1000;
@@ -53,30 +57,60 @@ pub(crate) async fn compare(
     (b, of_b): (&Node, &[Snapshot]),
 ) -> Result<Vec<Compared>, node::Error> {
     let mut compared: Vec<Compared> = of_a.iter().zip(of_b).map(|(a, b)| Compared::of(a, b)).collect();
-    let all = keys.iter().zip(of_a.iter().zip(of_b)).zip(&mut compared);
-    let unproved =
-        all.filter(|((_, (a, b)), compared)| matches!(compared, Compared::Different) && may_be_same(a, b));
-    let (mut whole, mut large): (Vec<_>, Vec<_>) =
-        unproved.partition(|((_, (a, b)), _)| a.is_whole() && b.is_whole());
-    for some in std::iter::once(whole.as_mut_slice()).chain(large.chunks_mut(AT_ONCE)) {
-        let digests = some.iter().map(|((key, (of_a, of_b)), _)| {
-            try_join(chunks::digest(a, key, of_a), chunks::digest(b, key, of_b)).boxed()
-        });
-        let digests = join_all(digests.collect::<Vec<_>>()).await;
-        for ((_, compared), digests) in some.iter_mut().zip(digests) {
-            **compared = match digests {
-                Ok((Some(a), Some(b))) if a == b => Compared::Same,
-                Ok(_) => Compared::Different,
+    let (mut unproved, mut large) = (Vec::new(), Vec::new());
+    for ((key, states), compared) in keys.iter().zip(of_a.iter().zip(of_b)).zip(&compared) {
+        if matches!(compared, Compared::Different) && may_be_same(states.0, states.1) {
+            match is_large(states.0) || is_large(states.1) {
+                true => large.push(key.as_slice()),
+                false => unproved.push((key.as_slice(), states)),
+            }
+        }
+    }
+    let mut equal: BTreeMap<&[u8], Compared> = BTreeMap::new();
+    if !unproved.is_empty() {
+        let (keys_a, keys_b): (Vec<_>, Vec<_>) =
+            unproved.iter().map(|(key, (a, b))| ((*key, *a), (*key, *b))).unzip();
+        let (contents_a, contents_b) = try_join(contents(a, &keys_a), contents(b, &keys_b)).await?;
+        let both = unproved.into_iter().zip(contents_a.into_iter().zip(contents_b));
+        equal.extend(both.map(|((key, _), (a, b))| (key, by_contents(a, b))));
+    }
+    for some in large.chunks(AT_ONCE) {
+        let each = some.iter().map(|key| try_join(chunks::digest(a, key), chunks::digest(b, key)).boxed());
+        let digests = join_all(each.collect::<Vec<_>>()).await;
+        for (key, digests) in some.iter().zip(digests) {
+            let compared = match digests {
+                Ok((a, b)) => by_contents(Ok(a), Ok(b)),
                 Err(error) if is_denied(&error) => Compared::Denied(error),
                 // It has become another type, or has gone, since its state was read.
-                Err(error) if matches!(error.kind(), node::ErrorKind::Server(_)) && !error.is_passing() => {
+                Err(error) if says_no_such_key(&error) || error.code() == Some("WRONGTYPE") => {
                     Compared::Different
                 }
                 Err(error) => return Err(error),
             };
+            equal.insert(key, compared);
+        }
+    }
+    for (key, compared) in keys.iter().zip(&mut compared) {
+        if let Some(by_contents) = equal.remove(key.as_slice()) {
+            *compared = by_contents;
         }
     }
     Ok(compared)
+}
+
+fn by_contents<T: PartialEq>(
+    a: Result<Option<T>, node::Error>,
+    b: Result<Option<T>, node::Error>,
+) -> Compared {
+    match (a, b) {
+        (Err(error), _) | (_, Err(error)) => Compared::Denied(error),
+        (Ok(Some(a)), Ok(Some(b))) if a == b => Compared::Same,
+        _ => Compared::Different,
+    }
+}
+
+fn is_large(state: &Snapshot) -> bool {
+    matches!(state, Snapshot::Present { dump: None, .. })
 }
 
 /// Returns whether two states differ in their dumps at most.
