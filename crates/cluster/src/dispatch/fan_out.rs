@@ -68,12 +68,8 @@ impl CopyEngine {
             let results = self.send_with_hints(&mut ahead, spec, cmd, &budget).boxed().await;
             return self.conclude_write(guard, results, Some(ahead), budget).boxed().await;
         }
-        let sent = (0..topology.nodes.len()).map(async |idx| {
-            let result = topology.send(idx, spec, cmd, &budget).await;
-            guard.heard(idx, &result);
-            result
-        });
-        let results = join_all(sent).await;
+        let results =
+            join_all((0..topology.nodes.len()).map(|idx| topology.send(idx, spec, cmd, &budget))).await;
         if topology.identity.is_some() && guard.is_disagreed(&results) {
             return self.conclude_write(guard, results, None, budget).boxed().await;
         }

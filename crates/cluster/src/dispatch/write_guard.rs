@@ -101,13 +101,6 @@ impl<'a> WriteGuard<'a> {
         }
     }
 
-    /// A node has answered.
-    pub(crate) fn heard(&self, idx: usize, result: &Result<Value, node::Error>) {
-        if let Some(shadow) = &self.shadow {
-            shadow.heard(idx, result.into());
-        }
-    }
-
     /// All nodes are sent it from now on.
     pub(crate) fn sending(&mut self) {
         self.begins();

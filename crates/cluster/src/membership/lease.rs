@@ -36,7 +36,7 @@ impl Leases {
     /// Takes it upon this process to make a server whole, and says so to all others; without an identity nobody can.
     ///
     /// # Errors
-    /// If another process is at it.
+    /// If another process is at it, or has just done it.
     pub(crate) async fn begin_sync(&self, copy: &CopyEngine, idx: usize, node: &Node) -> Result<(), Error> {
         let Some(identity) = &copy.topology.identity else { return Ok(()) };
         // On the server itself: whatever it loses, it loses this with it. And of its present process: what comes back with its
@@ -50,6 +50,11 @@ impl Leases {
             Err(_) => return Err(Error::unrepaired(node.name(), RepairReason::Busy)),
         };
         self.0.lock().await.push(Lease { guard, renewed: Instant::now() });
+        // Whoever had the lease before may have ended well, and all would be compared for nothing once more.
+        copy.look_at(idx).await;
+        if copy.has_memory(idx) {
+            return Err(Error::unrepaired(node.name(), RepairReason::Busy));
+        }
         copy.mark(idx..=idx, Stage::Syncing).await
     }
 

@@ -43,10 +43,13 @@ fn relative(name: &str) -> Option<Relative> {
 }
 
 /// Returns the command with its relative expiry made absolute, the same for all nodes. `None` if it has none, or one that
-/// stays as it is, such as 0. `now` is called only for a command that can have one.
+/// stays as it is, such as 0. `now` is called only for a command that has one.
 pub(crate) fn absolute(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Option<Cmd> {
     let relative = relative(spec.name)?;
-    let now = now();
+    if let Relative::Options { after_key } = relative {
+        // Most have no options at all: a plain `SET`.
+        words(cmd).nth(1 + after_key)?;
+    }
     let words: Vec<&[u8]> = words(cmd).collect();
     match (relative, words.as_slice()) {
         (Relative::Argument { unit, absolute }, [_, key, time, rest @ ..]) => {
@@ -70,7 +73,12 @@ pub(crate) fn absolute(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime)
 
 /// Replaces `EX seconds` or `PX milliseconds` by `PXAT`. The options start at word `first`; none stands among the fields of a
 /// hash, or is the value of another option.
-fn options(words: &[&[u8]], first: usize, fields: Option<Range<usize>>, now: SystemTime) -> Option<Cmd> {
+fn options(
+    words: &[&[u8]],
+    first: usize,
+    fields: Option<Range<usize>>,
+    now: impl FnOnce() -> SystemTime,
+) -> Option<Cmd> {
     let mut at_word = first;
     let unit = loop {
         if let Some(fields) = fields.as_ref().filter(|fields| fields.contains(&at_word)) {
@@ -91,11 +99,11 @@ fn options(words: &[&[u8]], first: usize, fields: Option<Range<usize>>, now: Sys
 
 /// Returns the moment `time` units from now, in milliseconds since 1970; `None` if `time` is not positive. Such a time is left
 /// to the server, which refuses it or ends the key at once; a moment could still be ahead of its clock.
-fn at(time: &[u8], unit: Duration, now: SystemTime) -> Option<i64> {
+fn at(time: &[u8], unit: Duration, now: impl FnOnce() -> SystemTime) -> Option<i64> {
     // The server takes no sign and no leading zero.
     let is_positive = time.iter().all(u8::is_ascii_digit) && !time.starts_with(b"0");
     let time = std::str::from_utf8(time).ok().filter(|_| is_positive)?.parse::<i64>().ok()?;
-    let now = i64::try_from(now.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;
+    let now = i64::try_from(now().duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;
     let unit = i64::try_from(unit.as_millis()).ok()?;
     time.checked_mul(unit)?.checked_add(now)
 }
