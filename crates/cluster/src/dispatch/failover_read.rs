@@ -256,7 +256,12 @@ impl CopyTopology {
 
     /// Returns whether a write builds on what no node holds that can be reached, as far as is known.
     pub(crate) fn nobody_holds(&self, call: &Call<'_>) -> bool {
-        let holds = |member: &Member| !member.node().is_down() && member.trust(call.keys()) != Trust::Stale;
+        let is_right = |member: &Member| member.trust(call.keys()) != Trust::Stale;
+        // One that was lost a moment ago would be hinted to have missed a write that counts for nothing without it. Where none is
+        // connected, nobody has called yet.
+        let holds = |member: &Member| {
+            is_right(member) && (member.node().is_connected() || !self.nodes.iter().any(Node::is_connected))
+        };
         !self.nodes.members().any(holds) && call.first_key().is_some() && !is_whole(call.spec, call.cmd)
     }
 
