@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use xtask::{Binary, Tool};
 
 use crate::cargo::{cargo, run as run_command};
-use crate::{Result, flags, package, test_cluster, tidy};
+use crate::{Result, chaos, flags, package, test_cluster, tidy};
 
 /// What became of a step.
 enum Outcome {
@@ -30,7 +30,7 @@ struct Report {
 }
 
 /// The quick and the telling first. All are run, whatever fails: one look at the table shows the whole work to do.
-static STEPS: [Step; 13] = [
+static STEPS: [Step; 14] = [
     Step { name: "format", what: "cargo fmt --check", check: format },
     Step { name: "tidy", what: "the house rules", check: || passed(tidy::check()) },
     Step { name: "clippy", what: "all targets, all features", check: clippy },
@@ -45,6 +45,7 @@ static STEPS: [Step; 13] = [
         what: "the modules that depend on the server, on it",
         check: || test_on("valkey-9"),
     },
+    Step { name: "chaos", what: "three scenes of faults that overlap", check: scenes },
     Step { name: "hermetic", what: "tests with default features and no server", check: test_hermetic },
     Step { name: "docs", what: "rustdoc without a warning", check: documentation },
     Step { name: "packages", what: "what would be published", check: || passed(package::check()) },
@@ -122,6 +123,40 @@ fn test_on(server: &str) -> Result<Outcome> {
         Some(Err(error)) => Ok(Outcome::NotRun(format!("it cannot be had: {error}"))),
         None => Ok(Outcome::NotRun("no server has this name".to_owned())),
     }
+}
+
+/// Faults that overlap on a copy, a quarter of a minute each: servers that go, servers that come back with less, and a rolling
+/// restart of a copy whose keys take longer to compare than the restarts are apart. No client is killed: what a killed one was
+/// just writing may differ for good.
+const SCENES: [(&str, &str, Option<usize>); 3] = [
+    ("1", "kill,stop,restart,cut,client-stop", None),
+    ("2", "empty,dump,flush,kill", None),
+    ("3", "rolling", Some(100_000)),
+];
+
+fn scenes() -> Result<Outcome> {
+    for (seed, faults, ballast) in SCENES {
+        let scene = flags::Chaos {
+            seeds: Some(seed.to_owned()),
+            faults: Some(faults.to_owned()),
+            ballast,
+            seconds: Some(15),
+            resume: false,
+            nodes: None,
+            processes: None,
+            together: None,
+            server: None,
+            no_identity: false,
+            keep: false,
+            plan: false,
+        };
+        // A machine that stands still now and then may break a promise that is one of time.
+        if chaos::run(&scene).is_err() {
+            println!("once more:");
+            chaos::run(&scene)?;
+        }
+    }
+    Ok(Outcome::Passed)
 }
 
 /// Under a server program that does not exist, a test that starts one fails.
