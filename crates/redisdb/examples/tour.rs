@@ -115,7 +115,10 @@ fn packages() -> Result<Vec<Package>> {
         let dependents = dependents.get(name).cloned().unwrap_or_default();
         Package { name: name.to_owned(), fields: fields.collect(), dependents }
     };
-    Ok(locked.iter().map(package).collect())
+    let mut packages: Vec<Package> = locked.iter().map(package).collect();
+    // Of a package with several versions one is enough: two writes of a key at once may leave the nodes of a copy different.
+    packages.dedup_by(|a, b| a.name == b.name);
+    Ok(packages)
 }
 
 fn text<'a>(package: &'a toml::Value, field: &str) -> &'a str {
