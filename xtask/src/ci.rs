@@ -126,20 +126,17 @@ fn test_on(server: &str) -> Result<Outcome> {
 }
 
 /// Faults that overlap on a copy, a quarter of a minute each: servers that go, servers that come back with less, and a rolling
-/// restart of a copy whose keys take longer to compare than the restarts are apart. No client is killed: what a killed one was
-/// just writing may differ for good.
-const SCENES: [(&str, &str, Option<usize>); 3] = [
-    ("1", "kill,stop,restart,cut,client-stop", None),
-    ("2", "empty,dump,flush,kill", None),
-    ("3", "rolling", Some(100_000)),
-];
+/// restart. No client is killed: what a killed one was just writing may differ for good. Nor is there ballast: a restart in the
+/// middle of a comparison may leave a key in conflict.
+const SCENES: [(&str, &str); 3] =
+    [("1", "kill,stop,restart,cut,client-stop"), ("2", "empty,dump,flush,kill"), ("3", "rolling")];
 
 fn scenes() -> Result<Outcome> {
-    for (seed, faults, ballast) in SCENES {
+    for (seed, faults) in SCENES {
         let scene = flags::Chaos {
             seeds: Some(seed.to_owned()),
             faults: Some(faults.to_owned()),
-            ballast,
+            ballast: None,
             seconds: Some(15),
             resume: false,
             nodes: None,
