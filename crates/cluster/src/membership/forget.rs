@@ -20,6 +20,7 @@ use crate::engine::member::Member;
 use crate::engine::replace::Replaced;
 use crate::error::Error;
 use crate::error::debug::Keys;
+use crate::error::debug::debug;
 use crate::membership::marker::Marker;
 use crate::membership::state_machine::Observation;
 
@@ -292,16 +293,7 @@ impl fmt::Display for Forgotten {
     }
 }
 
-impl fmt::Debug for Forgotten {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Forgotten")
-            .field("node", &self.node)
-            .field("lost", &Keys(&self.lost))
-            .field("n_lost", &self.n_lost)
-            .field("may_be_any", &self.may_be_any)
-            .finish()
-    }
-}
+debug!(Forgotten { node, lost = Keys(lost), n_lost, may_be_any });
 
 #[cfg(test)]
 mod tests {
