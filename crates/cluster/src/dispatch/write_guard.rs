@@ -126,7 +126,7 @@ impl<'a> WriteGuard<'a> {
     /// Notes what the nodes said to a write that was sent to all, and judges it. Of one that leaves the same everywhere, those
     /// that took it hold what they should; of another one, those that gave another reply than the right one did not.
     pub(crate) fn conclude(&mut self, results: Results) -> Result<Replies<Value>, Error> {
-        self.judge(results, None, None)
+        self.judge(results, None)
     }
 
     /// Notes what became of the effect of a decision, and judges it: the reply is what was decided, if the deciding node still
@@ -139,22 +139,20 @@ impl<'a> WriteGuard<'a> {
         is_whole: bool,
     ) -> Result<Replies<Value>, Error> {
         let results: Results = results.into_iter().map(|result| result.map(|_| reply.clone())).collect();
-        self.judge(results, Some(decider), Some(is_whole))
+        self.judge(results, Some((decider, is_whole)))
     }
 
-    fn judge(
-        &mut self,
-        results: Results,
-        decider: Option<usize>,
-        whole: Option<bool>,
-    ) -> Result<Replies<Value>, Error> {
+    /// `decided` is the deciding node of an effect, and whether that effect leaves the same everywhere.
+    fn judge(&mut self, results: Results, decided: Option<(usize, bool)>) -> Result<Replies<Value>, Error> {
         let shadow = self.shadow.take().map(|shadow| (shadow, results.iter().map(Ack::from).collect()));
         let judged = if self.is_plain(&results) {
             self.stage = Phase::Noted;
             self.topology.judge(self.call.spec, self.topology.nodes.replies(results))
         } else {
-            let is_whole = whole.unwrap_or_else(|| is_whole(self.call.spec, self.call.cmd));
-            self.weigh(results, decider, is_whole)
+            match decided {
+                Some((decider, is_whole)) => self.weigh(results, Some(decider), is_whole),
+                None => self.weigh(results, None, is_whole(self.call.spec, self.call.cmd)),
+            }
         };
         if let Some((shadow, acks)) = shadow {
             let member = |idx| self.topology.nodes.member(idx);

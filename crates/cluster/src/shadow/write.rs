@@ -1,6 +1,5 @@
 //! A write on a copy as its shadow sees it.
 
-use parking_lot::Mutex;
 use redisdb_replication::CallId;
 use redisdb_replication::Effect;
 use redisdb_replication::Event;
@@ -19,7 +18,7 @@ pub(crate) struct ShadowWrite<'a> {
     shadow: &'a Shadow,
     calls: Vec<(CallId, &'a [u8])>,
     /// The nodes that the rules sent it to, and that have not answered.
-    waiting: Mutex<NodeSet>,
+    waiting: NodeSet,
 }
 
 impl Shadow {
@@ -42,18 +41,16 @@ impl Shadow {
             }
             calls.push((call, key));
         }
-        ShadowWrite { shadow: self, calls, waiting: Mutex::new(waiting) }
+        ShadowWrite { shadow: self, calls, waiting }
     }
 }
 
 impl ShadowWrite<'_> {
     /// A node has answered. A second answer counts for nothing, nor does that of a node that the rules hold for lost: they have
     /// sent it nothing.
-    pub(crate) fn heard(&self, node: usize, ack: Ack) {
-        let mut waiting = self.waiting.lock();
-        let Some(node) = Node::new(node).filter(|node| waiting.contains(*node)) else { return };
-        waiting.remove(node);
-        drop(waiting);
+    fn heard(&mut self, node: usize, ack: Ack) {
+        let Some(node) = Node::new(node).filter(|node| self.waiting.contains(*node)) else { return };
+        self.waiting.remove(node);
         let known = &mut *self.shadow.known.lock();
         for (call, _) in &self.calls {
             let event = match ack {
@@ -67,7 +64,7 @@ impl ShadowWrite<'_> {
     /// The nodes have answered this, and the caller is told whether enough took it. `has_missed` says whether the copy knows of a
     /// node that it has missed a write of a key.
     pub(crate) fn end(
-        self,
+        mut self,
         acks: Vec<Ack>,
         is_acknowledged: bool,
         has_missed: impl Fn(usize, &[u8]) -> bool,
@@ -94,7 +91,7 @@ impl ShadowWrite<'_> {
     }
 
     /// Nobody is told what became of it; the nodes have answered this, as far as is known.
-    pub(crate) fn give_up(self, acks: Vec<Ack>) {
+    pub(crate) fn give_up(mut self, acks: Vec<Ack>) {
         for (call, _) in &self.calls {
             self.shadow.feed(&mut self.shadow.known.lock(), Event::Dropped(*call));
         }
