@@ -144,13 +144,19 @@ impl CopyTopology {
         if !members.iter().any(|member| stays(member) && member.is_in_sync()) {
             return Err(Error::NotReplaced { stale: replaced.kept });
         }
-        let nodes = Nodes::new(Arc::new(plan.ring), members, events.clone().heard_by(None), Replicas::All);
-        let identified = OnceCell::new_with(self.identified.get().copied());
-        let next = Self::of(nodes, plan.policy, plan.identity, Arc::clone(&self.lasting), identified);
-        Ok((next, replaced))
+        Ok((self.going_on(plan.ring, members, plan.policy), replaced))
     }
 
-    /// What compares this copy with the explored rules, if anything does: they know no other nodes than the first ones.
+    /// A topology of these members that goes on with what outlives a replacement.
+    fn going_on(&self, ring: HashRing, members: Vec<Member>, policy: Policy) -> Self {
+        // A shadow knows no other nodes than the first ones.
+        let events = self.nodes.events().clone().heard_by(None);
+        let nodes = Nodes::new(Arc::new(ring), members, events, Replicas::All);
+        let identified = OnceCell::new_with(self.identified.get().copied());
+        Self::of(nodes, policy, self.identity.clone(), Arc::clone(&self.lasting), identified)
+    }
+
+    /// What compares this copy with the explored rules, if anything does.
     pub(crate) fn shadow(&self) -> Option<&Shadow> {
         self.nodes.events().shadow()
     }
@@ -164,21 +170,13 @@ impl CopyTopology {
         let mut ring = self.nodes.ring().config().clone();
         ring.nodes.retain(|node| !is_gone(&node.name));
         let members = self.nodes.members().filter(|member| !is_gone(member.name())).cloned();
-        let nodes = Nodes::new(
-            Arc::new(ring.build()?),
-            members.collect(),
-            self.nodes.events().clone().heard_by(None),
-            Replicas::All,
-        );
+        let next = self.going_on(ring.build()?, members.collect(), self.policy.clone());
         let name = |node: &Node| node.name().to_owned();
         let replaced = Replaced {
             removed: self.nodes.iter().map(name).filter(|name| is_gone(name)).collect(),
-            kept: nodes.iter().map(name).collect(),
+            kept: next.nodes.iter().map(name).collect(),
             ..Replaced::default()
         };
-        let identified = OnceCell::new_with(self.identified.get().copied());
-        let (policy, identity) = (self.policy.clone(), self.identity.clone());
-        let next = Self::of(nodes, policy, identity, Arc::clone(&self.lasting), identified);
         Ok((next, replaced))
     }
 
