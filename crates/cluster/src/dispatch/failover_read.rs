@@ -123,11 +123,9 @@ impl CopyEngine {
             if let Some(reply) = self.run_unanimous_read(call, budget).await {
                 return Ok(reply);
             }
-            if budget.is_over() || RESTART <= since.elapsed() || !topology.may_answer_soon(call, &latest) {
+            if !self.look_again(call, since, &latest, budget).await {
                 break;
             }
-            tokio::time::sleep(ASK_AGAIN).await;
-            budget.limit(self.examine_all()).await;
             let copy = budget.rest(self);
             let mut again = Budget::new(copy.deadline, topology.nodes.len());
             match copy.ask_those_in_sync(call, &mut again).await? {
@@ -193,7 +191,7 @@ impl CopyEngine {
             budget.limit(self.examine_all().boxed()).await;
         }
         while topology.nobody_holds(call) {
-            if budget.is_over() || RESTART <= since.elapsed() || !topology.may_answer_soon(call, &[]) {
+            if !self.look_again(call, since, &[], budget).await {
                 let key = call.first_key();
                 let (there, away): (Vec<usize>, Vec<usize>) = topology
                     .nodes
@@ -205,10 +203,25 @@ impl CopyEngine {
                     budget.limit(asked).await.into_iter().flatten().filter_map(Result::err).collect();
                 return Err(Error::unavailable(call.spec.name, key, errors, topology.names(there)));
             }
-            tokio::time::sleep(ASK_AGAIN).await;
-            budget.limit(self.examine_all()).await;
         }
         Ok(())
+    }
+
+    /// Looks at all nodes once more, a moment later, if one may come to hold these keys that is waited for since then. Returns
+    /// whether it has.
+    async fn look_again(
+        &self,
+        call: &Call<'_>,
+        since: Instant,
+        errors: &[node::Error],
+        budget: &Budget,
+    ) -> bool {
+        if budget.is_over() || RESTART <= since.elapsed() || !self.topology.may_answer_soon(call, errors) {
+            return false;
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+        budget.limit(self.examine_all()).await;
+        true
     }
 
     /// Asks every node what each may answer differently, such as which scripts it knows; those that cannot be reached
