@@ -122,7 +122,8 @@ macro_rules! servers {
                 self.topology().nodes.owner(key).clone()
             }
 
-            /// The node of this name, to run commands on it alone.
+            /// The node of this name, to run commands on it alone. On a copy they see and take also the keys that the copy keeps
+            /// there for itself.
             ///
             /// # Errors
             /// [`Error::NoSuchNode`].

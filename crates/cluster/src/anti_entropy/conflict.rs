@@ -66,7 +66,7 @@ impl CopyTopology {
         keys
     }
 
-    /// Whether a rule may decide now: every node is there, so that all processes decide alike.
+    /// Returns whether a rule may decide now: every node is there, so that all processes decide alike.
     fn decides_conflicts(&self) -> bool {
         let is_there = |member: &Member| member.node().is_connected() && member.has_memory();
         self.policy.on_conflict.decides() && self.nodes.members().all(is_there)
@@ -83,7 +83,7 @@ impl CopyEngine {
         Ok(Conflicts { first: self.described(&keys).await, n_keys })
     }
 
-    /// What each node holds of keys in conflict.
+    /// Returns what each node holds of keys in conflict.
     async fn described(&self, keys: &[Vec<u8>]) -> Vec<Conflict> {
         let mut conflicts = Vec::with_capacity(keys.len());
         for keys in keys.chunks(BATCH) {
@@ -159,7 +159,7 @@ impl CopyEngine {
     }
 }
 
-/// What is known of the conflicts from one look to the next.
+/// The conflicts as they are known from one look to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     seen: BTreeSet<Vec<u8>>,
