@@ -68,10 +68,12 @@ async fn check(copy: &RedisCopy, value: &str) {
     }
 }
 
-/// How many keys of a server were compared: each is asked for its time to live.
+/// How many keys of a server were compared: each is asked for its size.
 async fn n_compared(node: &Node) -> u64 {
     let info = node.info_with(&["commandstats"]).await.unwrap();
-    let calls = info.get("commandstats", "cmdstat_pttl").unwrap_or("calls=0,");
+    // Before Redis 7.0 there is one line for all that `MEMORY` does.
+    let calls = ["cmdstat_memory|usage", "cmdstat_memory"].iter().find_map(|it| info.get("commandstats", it));
+    let calls = calls.unwrap_or("calls=0,");
     calls.strip_prefix("calls=").unwrap().split(',').next().unwrap().parse().unwrap()
 }
 

@@ -15,6 +15,8 @@ use redisdb::RedisCopy;
 use redisdb::RepairReason;
 use redisdb::commands::*;
 use redisdb_tests::NAMES;
+use redisdb_tests::Proxy;
+use redisdb_tests::Way;
 use redisdb_tests::contents;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
@@ -154,6 +156,64 @@ async fn what_is_written_during_a_repair_is_not_lost() {
     assert_eq!(all[0], all[1]);
     assert_eq!(all[0], all[2]);
     assert!(copy.health().iter().all(|(_, health)| *health == Health::Up));
+}
+
+/// The times a server was asked to do this, and what a key holds there at the same moment, after it was set if it is to be.
+async fn at_once(node: &Node, key: &str, set: Option<&str>) -> (u64, u64, Option<String>) {
+    let mut block = redis::pipe();
+    block.atomic();
+    if let Some(value) = set {
+        block.cmd("SET").arg(key).arg(value).ignore();
+    }
+    block.cmd("GET").arg(key).cmd("INFO").arg("commandstats");
+    let (value, stats): (Option<String>, String) = block.query_async(&mut node.dedicated().await.unwrap()).await.unwrap();
+    let calls = |command: &str| {
+        let stats = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        stats.map_or(0, |stats| stats.split(',').next().unwrap().parse().unwrap())
+    };
+    (calls("dump"), calls("eval"), value)
+}
+
+#[tokio::test]
+async fn what_somebody_writes_between_the_look_at_a_key_and_its_copy_is_not_overwritten() {
+    const LATE: Duration = Duration::from_millis(150);
+    let servers = Servers::start(2).unwrap();
+    let proxy = Proxy::to(servers[1].port()).await;
+    let urls = [servers[0].url(), proxy.url()];
+    let nodes = NAMES.iter().zip(&urls);
+    let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, url));
+    let copy =
+        copy.on_return(OnReturn::Wait).response_timeout(Duration::from_secs(10)).connect().await.unwrap();
+    let b = Node::connect(servers[1].url()).await.unwrap();
+    // Whether a trial came in time is known afterwards only: the machine may be busy.
+    let mut is_in_time = false;
+    for trial in 0..20 {
+        let key = format!("key of trial {trial}");
+        copy.on_node("a").unwrap().set(&key, "of the source").await.unwrap();
+        let (looks, copies, _) = at_once(&b, &key, Some("seen")).await;
+        proxy.slow(Way::Requests, LATE, Duration::ZERO);
+        let repairing = tokio::spawn({
+            let copy = copy.clone();
+            async move { copy.repair("b").run().await.unwrap() }
+        });
+        // Once when all keys are compared, and once more when those that differ are copied.
+        eventually("it was looked at", async || looks + 2 == at_once(&b, &key, None).await.0).await;
+        let (_, before, _) = at_once(&b, &key, Some("written meanwhile")).await;
+        eventually("it was to be copied", async || copies < at_once(&b, &key, None).await.1).await;
+        let (_, after, value) = at_once(&b, &key, None).await;
+        is_in_time = before == copies && after == copies + 1;
+        if is_in_time {
+            assert_eq!(value.as_deref(), Some("written meanwhile"));
+        }
+        proxy.heal();
+        // It is looked at again, and then it is brought over.
+        assert_eq!(repairing.await.unwrap().copied, 1);
+        assert_eq!(copy.verify().run().await.unwrap(), []);
+        if is_in_time {
+            break;
+        }
+    }
+    assert!(is_in_time, "the machine is too slow for this test");
 }
 
 #[tokio::test]

@@ -204,9 +204,10 @@ impl<'a> Repair<'a> {
             if !any && !everything && round == 0 {
                 return Err(Error::unrepaired(&self.node, RepairReason::NoSource));
             }
-            // What nobody has right stays missed, and so does what cannot be brought over; all else is the same.
+            // What nobody has right stays missed, and so does what cannot be brought over; all else is the same, or was
+            // written meanwhile.
             let after = (hints.n_missed(), repaired.copied + repaired.removed);
-            if !any || self.dry_run || before == after {
+            if !any || self.dry_run || before == after && last == hints.last_missed() {
                 break;
             }
         }

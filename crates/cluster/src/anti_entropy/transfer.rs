@@ -1,6 +1,5 @@
 //! A transfer: a batch of keys on one node is made what it is on another.
 
-use futures_util::future::try_join_all;
 use redisdb_node as node;
 use redisdb_node::Node;
 use twox_hash::XxHash3_64;
@@ -9,7 +8,9 @@ use crate::anti_entropy::key_scan::BATCH;
 use crate::anti_entropy::source::Source;
 use crate::anti_entropy::value;
 use crate::anti_entropy::value::Compared;
+use crate::anti_entropy::value::Put;
 use crate::anti_entropy::value::Snapshot;
+use crate::anti_entropy::value::Written;
 use crate::engine::copy::topology::CopyTopology;
 use crate::error::Error;
 use crate::hints::log::HintLog;
@@ -52,8 +53,9 @@ pub(crate) async fn transfer(
     dry_run: bool,
 ) -> Result<Vec<Transferred>, Error> {
     let batch = hints.start_batch(keys);
-    let states = try_join_all([&source.node, target].map(|node| value::read(node, keys, whole))).await?;
-    let [wanted, found] = states.as_slice() else { return Ok(Vec::new()) };
+    // In this order: what is on both nodes when the target is looked at is not taken from it again.
+    let found = &value::read(target, keys, whole).await?;
+    let wanted = &value::read(&source.node, keys, whole).await?;
     let compared = value::compare(keys, (&source.node, wanted), (target, found)).await?;
     if !dry_run && compared.iter().any(|compared| matches!(compared, Compared::Different)) {
         source.check(target.name()).await?;
@@ -75,20 +77,24 @@ pub(crate) async fn transfer(
             }),
         });
     let outcomes: Vec<Option<Transferred>> = outcomes.collect();
-    let states = keys.iter().map(Vec::as_slice).zip(wanted);
-    let different: Vec<(&[u8], &Snapshot)> =
-        states.zip(&outcomes).filter(|(_, outcome)| outcome.is_none()).map(|(state, _)| state).collect();
-    batch.narrow(different.iter().map(|(key, _)| *key));
-    let written = match different.is_empty() || dry_run {
-        true => different.iter().map(|_| Ok(())).collect(),
-        false => value::write(&source.node, target, &different).await?,
+    let puts =
+        keys.iter().zip(wanted.iter().zip(found)).zip(&outcomes).filter(|(_, outcome)| outcome.is_none());
+    let puts: Vec<Put<'_>> =
+        puts.map(|((key, (wanted, replaces)), _)| Put { key, wanted, replaces }).collect();
+    batch.narrow(puts.iter().map(|put| put.key));
+    let written = match puts.is_empty() || dry_run {
+        true => puts.iter().map(|_| Ok(Written::Yes)).collect(),
+        false => value::write(&source.node, target, &puts).await?,
     };
-    let mut written =
-        different.into_iter().zip(written).map(|((_, wanted), outcome)| match (outcome, wanted) {
-            (Ok(()), Snapshot::Missing) => Transferred::Removed,
-            (Ok(()), _) => Transferred::Copied,
-            (Err(error), _) => Transferred::Failed(error),
-        });
+    let mut written = puts.into_iter().zip(written).map(|(put, written)| match (written, put.wanted) {
+        (Ok(Written::Yes), Snapshot::Missing) => Transferred::Removed,
+        (Ok(Written::Yes), _) => Transferred::Copied,
+        (Ok(Written::Changed), _) => {
+            hints.record_hint(std::iter::once(put.key));
+            Transferred::Unsettled
+        }
+        (Err(error), _) => Transferred::Failed(error),
+    });
     let brought =
         outcomes.into_iter().map(|outcome| outcome.or_else(|| written.next()).unwrap_or(Transferred::Same));
     Ok(brought.collect())

@@ -13,15 +13,16 @@ pub(crate) use denied::is_denied_key;
 pub(crate) use denied::mending;
 mod fields;
 mod hll;
+mod put;
+pub(crate) use put::Put;
+pub(crate) use put::Written;
+pub(crate) use put::write;
 mod stream;
 
 use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use futures_util::FutureExt;
-use futures_util::future::join_all;
-use futures_util::future::ready;
 use redis::Pipeline;
 use redis::Value;
 use redisdb_node as node;
@@ -109,64 +110,6 @@ pub(crate) async fn read(node: &Node, keys: &[Vec<u8>], whole: u64) -> Result<Ve
         }
     }
     Ok(states)
-}
-
-/// Makes keys on a server what they are on the source; returns for each whether it took.
-///
-/// A value goes by its dump, or element by element where it is too large, where the server does not read the dump of a
-/// newer one, or where this user is not given dumps or may not restore them.
-pub(crate) async fn write(
-    source: &Node,
-    target: &Node,
-    keys: &[(&[u8], &Snapshot)],
-) -> Result<Vec<Result<(), node::Error>>, node::Error> {
-    let mut pipeline = Pipeline::with_capacity(keys.len());
-    for (key, state) in keys {
-        match state {
-            Snapshot::Missing => pipeline.cmd("UNLINK").arg(key),
-            Snapshot::Present { dump: Some(dump), ends } => {
-                let ends = ends.unwrap_or(0);
-                pipeline.cmd("RESTORE").arg(key).arg(ends).arg(dump).arg("REPLACE").arg("ABSTTL")
-            }
-            Snapshot::Present { dump: None, .. } | Snapshot::Denied(_) => continue,
-        };
-    }
-    let mut replies = target.send_pipeline(&pipeline, 0, pipeline.len()).await?.into_iter();
-    let mut reply = |command| target.accept(command, replies.next().unwrap_or(Value::Nil)).map(drop);
-    // In this order, for the replies come in it.
-    let restored: Vec<_> = keys
-        .iter()
-        .map(|(key, state)| match state {
-            Snapshot::Missing => (key, None, reply("UNLINK")),
-            Snapshot::Present { dump: Some(_), .. } => match reply("RESTORE") {
-                Err(error) if goes_by_elements(&error) => (key, Some(*state), Ok(())),
-                restored => (key, None, restored),
-            },
-            Snapshot::Present { dump: None, .. } => (key, Some(*state), Ok(())),
-            Snapshot::Denied(error) => (key, None, Err(error.clone())),
-        })
-        .collect();
-    let mut outcomes = Vec::with_capacity(keys.len());
-    for some in restored.chunks(AT_ONCE) {
-        let each = some.iter().map(|(key, by_elements, restored)| match by_elements {
-            Some(state) => copy::copy(source, target, key, state).boxed(),
-            None => ready(restored.clone()).boxed(),
-        });
-        outcomes.extend(join_all(each.collect::<Vec<_>>()).await);
-    }
-    Ok(outcomes)
-}
-
-/// Returns whether a server refused a dump because it does not know how to read it, or does not let this user restore any.
-fn goes_by_elements(error: &node::Error) -> bool {
-    match error.kind() {
-        node::ErrorKind::Server(reply) => {
-            reply.details().contains("DUMP payload version")
-                || reply.details().contains("Bad data format")
-                || is_denied(error) && !is_denied_key(error)
-        }
-        _ => false,
-    }
 }
 
 fn millis(time: SystemTime) -> i64 {
