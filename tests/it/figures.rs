@@ -287,7 +287,7 @@ fn of_the_handles() {
         (
             "An idle connection is tested every second",
             "sessions/pubsub",
-            "sessions/pubsub/feed",
+            "sessions/listener",
             "TEST_EVERY: Duration = Duration::from_secs(1)",
         ),
         ("up to 10,000 events, or", "sessions/pubsub", "sessions/pubsub/queue", "MOST: usize = 10_000"),

@@ -50,7 +50,7 @@ async fn a_server_that_hangs_up_after_the_handshake_is_left_alone() {
 
 #[tokio::test]
 async fn a_subscription_that_is_ended_again_and_again_is_made_anew_after_growing_pauses() {
-    let (warnings, _listening) = Events::listen("redisdb_node::sessions::pubsub", Level::WARN);
+    let (warnings, _listening) = Events::listen("redisdb_node::sessions::listener", Level::WARN);
     let server = Hostile::with(|words| match is(words, "SUBSCRIBE") {
         true => Says::ThisAndEnds(b">3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n".to_vec()),
         false => Says::Usual,

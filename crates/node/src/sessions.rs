@@ -1,5 +1,6 @@
 //! Uses of a node that take more than one command: transactions, scripts, locks, subscriptions.
 
+mod listener;
 pub(crate) mod lock;
 mod pubsub;
 mod script;

@@ -1,7 +1,7 @@
 //! Subscriptions: messages as a stream that survives the loss of a connection, and says so.
 
-mod feed;
 mod queue;
+mod topic_source;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use redis::FromRedisValue;
 use redis::Value;
 use tokio::sync::oneshot;
 
-use self::feed::Feed;
 use self::queue::Queue;
+use self::topic_source::TopicSource;
+use super::listener::Listener;
 use crate::error::Error;
 use crate::node::Node;
 use crate::pipeline::block::given_up;
@@ -64,7 +65,7 @@ use crate::redis_rs::decode;
 #[derive(Debug)]
 pub struct Subscription {
     queue: Arc<Queue>,
-    _feeds: Vec<Feed>,
+    _listeners: Vec<Listener>,
 }
 
 /// A message of a [`Subscription`], or a report that messages were lost.
@@ -135,7 +136,7 @@ pub enum Topics {
 
 impl Topics {
     /// The command that subscribes to them, and their names.
-    fn command(&self) -> (&'static str, &[Vec<u8>]) {
+    pub(super) fn command(&self) -> (&'static str, &[Vec<u8>]) {
         match self {
             Self::Channels(names) => ("SUBSCRIBE", names),
             Self::Patterns(names) => ("PSUBSCRIBE", names),
@@ -155,23 +156,21 @@ impl Subscription {
         accept: fn(&Message) -> bool,
     ) -> (Self, Vec<Result<(), Error>>) {
         let queue = Arc::new(Queue::new(accept));
-        let mut feeds = Vec::with_capacity(parts.len());
+        let mut listeners = Vec::with_capacity(parts.len());
         let mut begun = Vec::with_capacity(parts.len());
         for (node, topics) in parts {
             let (command, _) = topics.command();
             let (begins, begin) = oneshot::channel();
-            feeds.push(Feed::start(node.clone(), topics, Arc::clone(&queue), begins));
+            let source = TopicSource { node: node.name().into(), topics, queue: Arc::clone(&queue) };
+            listeners.push(Listener::start(node.clone(), Arc::new(source), begins));
             begun.push((node, command, begin));
         }
         let mut outcomes = Vec::with_capacity(begun.len());
         for (node, command, begin) in begun {
-            outcomes.push(match begin.await {
-                Ok(outcome) => outcome.map_err(|kind| node.failed(command, kind)),
-                // Its task has ended with its runtime.
-                Err(_) => Err(node.failed(command, given_up())),
-            });
+            // Without a word its task has ended with its runtime.
+            outcomes.push(begin.await.unwrap_or_else(|_| Err(node.failed(command, given_up()))));
         }
-        (Self { queue, _feeds: feeds }, outcomes)
+        (Self { queue, _listeners: listeners }, outcomes)
     }
 
     /// Waits for the next event.
