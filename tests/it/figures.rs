@@ -176,6 +176,8 @@ fn of_sessions() {
         ("of which a node has up to 64", "config", "MAX_DEDICATED: usize = 64"),
         ("10,000 events or 64 MiB behind", "sessions/pubsub/queue", "MOST: usize = 10_000"),
         ("10,000 events or 64 MiB behind", "sessions/pubsub/queue", "MOST_BYTES: usize = 64 << 20"),
+        ("At 1,000,000 names, or", "sessions/change_feed/queue", "MOST: usize = 1_000_000"),
+        ("or 64 MiB of names, an", "sessions/change_feed/queue", "MOST_BYTES: usize = 64 << 20"),
         ("at most 32 beside those of the URL", "connection/sentinel", "MOST_NAMED: usize = 32"),
         ("is 128 bits that the system is asked for", "token", "let mut bits = [0; 16]"),
     ] {

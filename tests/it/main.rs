@@ -15,6 +15,8 @@ mod blocking;
 #[cfg(feature = "servers")]
 mod cache;
 #[cfg(feature = "servers")]
+mod changes;
+#[cfg(feature = "servers")]
 mod clock;
 #[cfg(feature = "servers")]
 mod comeback;

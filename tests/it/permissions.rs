@@ -11,6 +11,7 @@ use redisdb::RedisCopy;
 use redisdb::RedisRing;
 use redisdb::Rejoin;
 use redisdb::commands::*;
+use redisdb::node::Changes;
 use redisdb::node::LockOptions;
 use redisdb_cache::Cache;
 use redisdb_tests::Events;
@@ -338,6 +339,18 @@ async fn a_cache_needs_no_more_than_the_page_says() {
     assert!(cache.delete("a").await.unwrap());
     let swept = cache.clear().await.unwrap();
     assert!(2 <= swept.n_deleted && swept.failed.is_empty(), "{swept:?}");
+}
+
+#[tokio::test]
+async fn a_change_feed_needs_no_more_than_the_page_says() {
+    let server = Server::start().unwrap();
+    let all = permit(&server, &rules("A change feed")).await;
+    let node = Node::connect(url(&server).as_str()).await.unwrap();
+    let mut feed = node.changes().await.unwrap();
+    all.set("app:1", 1).await.unwrap();
+    feed.barrier().await.unwrap();
+    assert!(matches!(feed.try_next(), Some(Changes::Keys(keys)) if keys == [b"app:1"]));
+    assert_eq!(feed.process(), node.process(node.incarnation()).as_deref());
 }
 
 #[tokio::test]

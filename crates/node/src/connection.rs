@@ -11,7 +11,7 @@ pub(crate) mod dial;
 mod distinct;
 mod fence;
 pub(crate) mod handshake;
-mod identify;
+pub(crate) mod identify;
 mod live;
 mod process;
 mod reconnect;

@@ -36,6 +36,8 @@ mod pipeline;
 pub use pipeline::Executed;
 pub use pipeline::Pipeline;
 mod sessions;
+pub use sessions::ChangeFeed;
+pub use sessions::Changes;
 pub use sessions::Lock;
 pub use sessions::LockError;
 pub use sessions::LockGuard;
@@ -47,6 +49,7 @@ pub use sessions::Script;
 pub use sessions::ScriptCall;
 pub use sessions::Subscription;
 pub use sessions::Transaction;
+pub use sessions::UnknownChanges;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;

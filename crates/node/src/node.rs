@@ -11,6 +11,7 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use redis::Value;
+use redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
 
 use crate::command::Registration;
@@ -24,6 +25,7 @@ use crate::connection::DedicatedPool;
 use crate::connection::Fence;
 use crate::connection::Roll;
 use crate::connection::SCRIPT;
+use crate::connection::identify;
 use crate::connection::is_there;
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -253,6 +255,14 @@ impl Node {
     #[doc(hidden)]
     pub fn process(&self, incarnation: u64) -> Option<String> {
         self.inner.connection.process(incarnation)
+    }
+
+    /// The [name](Self::process) of the process that a connection beside the shared one leads to.
+    pub(crate) async fn process_behind(
+        &self,
+        connection: &MultiplexedConnection,
+    ) -> Result<Option<String>, ErrorKind> {
+        identify::process_behind(self.inner.connection.core(), connection).await
     }
 
     /// Returns whether the server process of this incarnation has this [name](Self::process), which another

@@ -1,11 +1,16 @@
-//! Uses of a node that take more than one command: transactions, scripts, locks, subscriptions.
+//! Uses of a node that take more than one command: transactions, scripts, locks, subscriptions,
+//! change feeds.
 
+mod change_feed;
 mod listener;
 pub(crate) mod lock;
 mod pubsub;
 mod script;
 pub(crate) mod transaction;
 
+pub use change_feed::ChangeFeed;
+pub use change_feed::Changes;
+pub use change_feed::UnknownChanges;
 pub use lock::HoldLocks;
 pub use lock::LONGEST;
 pub use lock::Lock;

@@ -54,6 +54,22 @@ pub(crate) async fn meet(
     Ok((process, meeting))
 }
 
+/// Asks a connection beside the shared one for the name of the process that it leads to; `None` if nothing
+/// proves which one it is.
+pub(crate) async fn process_behind(
+    core: &Core,
+    connection: &MultiplexedConnection,
+) -> Result<Option<String>, ErrorKind> {
+    let known = core.standing().known.process.clone();
+    Ok(match known {
+        Some(Process::RunId(_)) => info(core, connection).await?.ok().flatten(),
+        Some(Process::Script(digest)) if has_script(connection, &digest).await? => {
+            Process::Script(digest).name()
+        }
+        Some(Process::Script(_) | Process::Unknown) | None => None,
+    })
+}
+
 /// Returns whether a connection ended at a question of ours, and not for a reason that passes or bars the way: who
 /// answers may not know the question.
 pub(crate) fn may_not_know_us(error: &ErrorKind) -> bool {

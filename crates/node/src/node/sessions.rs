@@ -1,5 +1,5 @@
 //! The calls of a node that take more than one command: pipelines, blocks, transactions, locks,
-//! subscriptions.
+//! subscriptions, change feeds.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -25,6 +25,7 @@ use crate::pipeline::batch::too_few;
 use crate::pipeline::block;
 use crate::pipeline::block::Block;
 use crate::redis_rs::empty;
+use crate::sessions::ChangeFeed;
 use crate::sessions::HoldLocks;
 use crate::sessions::Lock;
 use crate::sessions::LockOptions;
@@ -35,7 +36,7 @@ use crate::sessions::Transaction;
 use crate::sessions::lock;
 use crate::sessions::transaction;
 
-/// # Pipelines, transactions, locks, subscriptions
+/// # Pipelines, transactions, locks, subscriptions, change feeds
 impl Node {
     /// Starts a pipeline, whose typed commands are sent together.
     pub fn pipeline(&self) -> crate::pipeline::Pipeline<Node> {
@@ -251,6 +252,31 @@ impl Node {
     /// See <https://redis.io/docs/latest/commands/ssubscribe/>.
     pub async fn ssubscribe(&self, channels: impl ToRedisArgs) -> Result<Subscription, Error> {
         self.listen(Topics::Shards(channels.to_redis_args())).await
+    }
+
+    /// Has the server tell the names of all keys that change, from now on.
+    ///
+    /// # Errors
+    /// The node cannot be reached now, or the server does not permit tracking (`NOPERM`).
+    /// [`ErrorKind::Unsupported`] if the server knows no RESP3 or no tracking.
+    ///
+    /// See <https://redis.io/docs/latest/commands/client-tracking/>.
+    pub async fn changes(&self) -> Result<ChangeFeed, Error> {
+        ChangeFeed::start(self, Vec::new()).await
+    }
+
+    /// Has the server tell the names that begin with a prefix, or with one of several. No prefix may begin with
+    /// another one.
+    ///
+    /// # Errors
+    /// As [`changes`](Self::changes). [`ErrorKind::Unsupported`] if no prefix is named.
+    pub async fn changes_under(&self, prefixes: impl ToRedisArgs) -> Result<ChangeFeed, Error> {
+        let prefixes = prefixes.to_redis_args();
+        if prefixes.is_empty() {
+            let reason = "no prefix is named; `changes()` tells all keys";
+            return Err(self.failed("CLIENT TRACKING", ErrorKind::Unsupported(reason.into())));
+        }
+        ChangeFeed::start(self, prefixes).await
     }
 
     async fn listen(&self, topics: Topics) -> Result<Subscription, Error> {

@@ -117,9 +117,9 @@ impl Fault {
     }
 }
 
-/// Only a subscription asks for it.
-const NO_HELLO: &str = "the server does not know `HELLO`: a subscription speaks RESP3, which begins with it; use Redis 6.0 \
-                        or later, and do not rename the command";
+/// Only a subscription and a change feed ask for it.
+const NO_HELLO: &str = "the server does not know `HELLO`: a subscription and a change feed speak RESP3, which begins with \
+                        it; use Redis 6.0 or later, and do not rename the command";
 
 fn disconnected(error: RedisError) -> ErrorKind {
     ErrorKind::Disconnected(Arc::new(match io_error(&error).map(io::Error::kind) {
