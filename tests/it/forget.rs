@@ -21,6 +21,7 @@ use redisdb::commands::*;
 use redisdb_tests::DEADLINE;
 use redisdb_tests::Events;
 use redisdb_tests::NAMES;
+use redisdb_tests::Proxy;
 use redisdb_tests::eventually;
 use redisdb_tests::process;
 use tracing::Level;
@@ -142,6 +143,38 @@ async fn what_only_the_node_had_is_told_and_the_rest_answers_with_what_it_has() 
         assert!(marker(&node).await.contains(r#""forgotten":["b"]"#), "{}", marker(&node).await);
         assert_eq!(node.get::<String>(key(7)).await.unwrap().as_deref(), Some("middle"));
     }
+}
+
+#[tokio::test]
+async fn what_the_node_said_that_was_brought_over_before_a_process_hears_of_it_keeps_no_node_behind_there() {
+    let mut servers = Servers::start(3).unwrap();
+    let copy = process(&servers.urls(), SHOP).connect().await.unwrap();
+    write(&copy, "old").await;
+    servers[2].pause();
+    is_away(&copy, "c").await;
+    write(&copy, "new").await;
+    let proxies = [Proxy::to(servers[0].port()).await, Proxy::to(servers[2].port()).await];
+    let urls = [proxies[0].url(), servers[1].url().to_owned(), proxies[1].url()];
+    // It has read what `a` and `b` say of `c` when it is connected.
+    let other = process(&urls, SHOP).on_return(OnReturn::Wait).connect().await.unwrap();
+    proxies.iter().for_each(Proxy::refuse);
+    is_away(&other, "a").await;
+    servers[1].kill();
+    is_away(&copy, "b").await;
+    servers[2].resume();
+    is_there(&copy, "c").await;
+    copy.forget("b").await.unwrap();
+    all_up(&copy).await;
+    for node in copy.nodes() {
+        eventually("no hint is left", async || our_keys(&node).await.is_empty()).await;
+    }
+    assert_eq!(names(&other), NAMES);
+    // It hears at once that `b` is forgotten, and that what `a` said of `c` is void.
+    proxies[1].heal();
+    eventually("it hears of it", async || names(&other) == ["a", "c"]).await;
+    proxies[0].heal();
+    all_up(&other).await;
+    holds(&other, "new").await;
 }
 
 /// What the other process does, which is told the URLs of the nodes: it says which nodes it has, and what it reads.

@@ -116,6 +116,15 @@ struct ReadHints {
     removed: HashMap<Hint, u64>,
 }
 
+/// The keys of the hints about a node that count no more.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Void {
+    /// They have served their purpose.
+    pub(crate) served: Vec<Vec<u8>>,
+    /// Only servers that take part no more said so.
+    pub(crate) unsaid: Vec<Vec<u8>>,
+}
+
 /// That the hints of one server about one node are being read.
 pub(super) struct Reading<'a>(&'a DurableHints, Pair);
 
@@ -229,29 +238,43 @@ impl DurableHints {
         }
     }
 
-    /// The keys of the hints about a node that others have found to have served their purpose: nothing is known any more that
-    /// says so of them.
-    pub(crate) fn take_void(&self, about: &Member) -> Vec<Vec<u8>> {
+    /// Takes out the hints about a node that count no more: those that others have found to have served their purpose, and all
+    /// that a server holds which takes part no more; these not while another server is being read, which may say so too. Returns
+    /// their keys, but for those of which another server says so still.
+    pub(crate) fn take_void(&self, about: &Member, takes_part: impl Fn(&str) -> bool) -> Void {
         let mut read = self.read.lock();
-        let mut void = HashSet::new();
-        let of_it = |(_, name): &&Pair| name == about.name();
-        let of_it: Vec<Pair> = read.keys().filter(of_it).cloned().collect();
-        for pair in &of_it {
-            let upto = about.void_upto(&pair.0);
-            let Some(hints) = read.get_mut(pair).filter(|_| 0 < upto) else { continue };
-            hints.standing.retain(|hint, number| {
-                let is_void = *number <= upto && !matches!(hint, Hint::Since(..));
-                if is_void {
-                    void.insert(hint.clone());
+        let (mut served, mut unsaid) = (HashSet::new(), HashSet::new());
+        let is_read = read
+            .iter()
+            .any(|((holder, name), hints)| name == about.name() && 0 < hints.n_readers && takes_part(holder));
+        read.retain(|(holder, name), hints| {
+            let ReadHints { standing, before, n_readers, .. } = hints;
+            if name != about.name() {
+                return true;
+            }
+            if !takes_part(holder) {
+                if is_read {
+                    return true;
                 }
-                !is_void
-            });
-        }
+                unsaid.extend(standing.drain().chain(before.drain()).map(|(hint, _)| hint));
+                return 0 < *n_readers;
+            }
+            let upto = about.void_upto(holder);
+            let is_void = |hint: &Hint, number: u64| number <= upto && !matches!(hint, Hint::Since(..));
+            for known in [standing, before] {
+                served.extend(known.extract_if(|hint, number| is_void(hint, *number)).map(|(hint, _)| hint));
+            }
+            true
+        });
         let stands = |hint: &Hint| {
-            of_it.iter().any(|pair| read.get(pair).is_some_and(|hints| hints.standing.contains_key(hint)))
+            read.iter().any(|((_, name), hints)| name == about.name() && hints.standing.contains_key(hint))
         };
-        let void = void.into_iter().filter(|hint| !stands(hint));
-        void.filter_map(|hint| if let Hint::Key(key) = hint { Some(key) } else { None }).collect()
+        unsaid.retain(|hint| !served.contains(hint));
+        let keys = |hints: HashSet<Hint>| {
+            let void = hints.into_iter().filter(|hint| !stands(hint));
+            void.filter_map(|hint| if let Hint::Key(key) = hint { Some(key) } else { None }).collect()
+        };
+        Void { served: keys(served), unsaid: keys(unsaid) }
     }
 
     /// The hints of a server about a node that have served their purpose.
@@ -312,11 +335,16 @@ impl DurableHints {
         hints.is_some_and(|hints| hints.standing.contains_key(&Hint::Key(key.to_vec())))
     }
 
-    /// Of a node that takes part no more nothing is known: neither of the hints about it nor of those that it holds. What is just
-    /// being read is.
+    /// A node takes part no more: nothing is known of it, and what its server says of the others is [void](Self::take_void). If it
+    /// takes part again, its server is read from the beginning. What is just being read is known still.
     pub(crate) fn leave_out(&self, name: &str) {
-        let is_of_it = |(holder, about): &Pair| &**holder == name || &**about == name;
-        self.read.lock().retain(|pair, hints| !is_of_it(pair) || 0 < hints.n_readers);
+        self.read.lock().retain(|(holder, about), hints| {
+            if &**holder == name {
+                hints.upto = 0;
+                hints.before.extend(hints.standing.drain());
+            }
+            &**about != name || 0 < hints.n_readers
+        });
     }
 
     /// These are removed; or, if the set is gone, all are.
@@ -395,14 +423,15 @@ mod tests {
         assert_eq!(hints.upto(&a, &b, 0), 18, "others may have given some before");
         b.hints().record_hint([b"z".as_slice(), b"zz"].into_iter());
         b.learn_void(&BTreeMap::from([("a".to_owned(), 20)]));
-        let mut void = hints.take_void(&b);
+        let take_void = || hints.take_void(&b, |_| true).served;
+        let mut void = take_void();
         void.sort();
         assert_eq!(void, [b"y", b"z"], "another process has found them brought over");
-        assert_eq!(hints.take_void(&b), [b""; 0]);
+        assert_eq!(take_void(), [b""; 0]);
         assert_eq!(hints.upto(&c, &b, 0), 0);
         hints.add(&c, &b, &[(key("zz"), 9)], 9);
         b.learn_void(&BTreeMap::from([("a".to_owned(), 30)]));
-        assert_eq!(hints.take_void(&b), [b""; 0], "somebody else still says so");
+        assert_eq!(take_void(), [b""; 0], "somebody else still says so");
         hints.gave(&a, &b, &[key("zzz")], &Value::Int(39));
         assert_eq!(hints.upto(&a, &b, 1), 0, "another process is read from the beginning");
         assert!(hints.is_known(&a, &b, &key("zzz"), 39), "and what is found there may be known");
@@ -414,6 +443,49 @@ mod tests {
             drop(ahead);
         }
         assert_eq!(hints.served(&a, &b), [(key("w"), 40)]);
+    }
+
+    #[test]
+    fn the_word_of_a_server_that_takes_part_no_more_is_void_and_so_is_that_of_a_process_before() {
+        let member = |name: &str| {
+            Member::new(NodeConfig::new("redis://h").unwrap().with_name(name), &Events::default())
+        };
+        let (a, b, c, hints) = (member("a"), member("b"), member("c"), DurableHints::default());
+        let key = |key: &str| Hint::Key(key.into());
+        let without_b = |served: &[&str], unsaid: &[&str]| {
+            let keys = |keys: &[&str]| keys.iter().map(|key| key.as_bytes().to_vec()).collect();
+            let mut void = hints.take_void(&c, |holder| holder != "b");
+            void.unsaid.sort();
+            assert_eq!(void, Void { served: keys(served), unsaid: keys(unsaid) });
+        };
+        for (holder, found) in [(&a, [key("x"), key("y")]), (&b, [key("x"), key("z")])] {
+            assert_eq!(hints.upto(holder, &c, 0), 0);
+            hints.add(holder, &c, &found.map(|hint| (hint, 5)), 5);
+        }
+        assert_eq!(hints.upto(&c, &b, 0), 0);
+        // In this order: what `a` has said of `x` is void while `b` says it still.
+        c.learn_void(&BTreeMap::from([("a".to_owned(), 5)]));
+        assert_eq!(hints.take_void(&c, |_| true), Void { served: vec![b"y".to_vec()], unsaid: Vec::new() });
+        hints.leave_out("b");
+        assert!(!hints.says(&b, &c, b"x") && hints.upto(&b, &c, 0) == 0);
+        without_b(&[], &["x", "z"]);
+        without_b(&[], &[]);
+        // Whoever was about to read it when it was left out, or to give it something, comes too late.
+        let reading = hints.begin_to_read(&b, &c);
+        hints.add(&b, &c, &[(key("x"), 7)], 7);
+        hints.add(&a, &c, &[(key("z"), 8)], 8);
+        hints.gave(&b, &c, &[key("z")], &Value::Int(8));
+        without_b(&[], &["x"]);
+        hints.add(&b, &c, &[(key("x"), 7)], 7);
+        drop(reading);
+        let reading = hints.begin_to_read(&a, &c);
+        without_b(&[], &[]);
+        drop(reading);
+        without_b(&[], &["x"]);
+        // Another process of the server is being read, which may not have it any more.
+        assert_eq!(hints.upto(&a, &c, 1), 0);
+        c.learn_void(&BTreeMap::from([("a".to_owned(), 8)]));
+        without_b(&["z"], &[]);
     }
 
     #[test]

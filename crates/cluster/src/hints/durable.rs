@@ -388,6 +388,35 @@ fn read_number(value: &Value) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RedisCopy;
+
+    #[test]
+    fn a_node_that_stays_is_not_behind_by_the_word_of_one_that_is_forgotten() {
+        let copy = ["a", "b", "c"]
+            .into_iter()
+            .fold(RedisCopy::builder(), |copy, name| copy.node(name, &format!("redis://{name}")));
+        let copy = copy.identity("shop").build().unwrap();
+        let before = copy.engine();
+        let durable = &before.topology.lasting.durable;
+        let [a, b, c] = [0, 1, 2].map(|idx| before.topology.nodes.member(idx));
+        let keys = [b"by both".as_slice(), b"by b alone"];
+        for holder in [a, b] {
+            assert_eq!(durable.upto(holder, c, 0), 0);
+        }
+        c.hints().learn_hint(keys.into_iter());
+        durable.add(a, c, &[(Hint::Key(keys[0].to_vec()), 1)], 1);
+        durable.add(b, c, &keys.map(|key| (Hint::Key(key.to_vec()), 2)), 2);
+        // Those who have heard of it already bring over what `a` says, and note nothing about the hints of `b`.
+        c.learn_void(&BTreeMap::from([("a".to_owned(), 1)]));
+        before.topology.drop_void(c);
+        assert_eq!(c.hints().n_missed(), 2);
+        let present = before.topology.lasting.present.upgrade().unwrap();
+        assert_eq!(present.leave_out(&["b".to_owned()].into()).unwrap()[0].n_lost, 0);
+        let after = copy.engine();
+        assert_eq!(c.hints().n_missed(), 2, "its server was not looked at yet");
+        after.topology.drop_void(after.topology.nodes.member(1));
+        assert_eq!(c.hints().n_missed(), 0);
+    }
 
     #[test]
     fn hints_are_read_as_they_were_written_in_either_protocol() {

@@ -82,6 +82,11 @@ impl Keys {
         is_gone
     }
 
+    /// Returns whether only others know that the node missed this key.
+    pub(super) fn is_learned(&self, key: &[u8]) -> bool {
+        self.learned.contains_key(key)
+    }
+
     pub(super) fn n_ungiven(&self) -> usize {
         self.ungiven.len() + usize::from(self.ungiven_flood.is_some())
     }
@@ -548,6 +553,29 @@ mod tests {
         assert!(hints.has_ungiven(), "all was missed once more");
         hints.given(&[], hints.ungiven(9).1);
         assert!(!hints.has_ungiven());
+    }
+
+    #[test]
+    fn what_no_server_says_any_more_is_known_only_to_a_process_that_has_seen_it_which_gives_it_anew() {
+        let (hints, node) = new();
+        hints.share();
+        hints.record_hint(key("own"));
+        hints.given_now(key("own"));
+        hints.learn_hint([b"own".as_slice(), b"learned", b"again", b"said"].into_iter());
+        let last = hints.last_missed();
+        hints.learn_hint(key("again"));
+        ["own", "learned", "again", "never"].iter().for_each(|key| hints.unsaid(key.as_bytes(), last));
+        let is_behind = |name| !hints.in_sync(&node, key(name));
+        assert_eq!(
+            ["own", "learned", "again", "never", "said"].map(is_behind),
+            [true, false, true, false, true]
+        );
+        let ungiven: Vec<Vec<u8>> = hints.ungiven(9).0.into_iter().map(|(key, _)| key).collect();
+        assert!(hints.has_ungiven() && ungiven == [b"own"]);
+        let last = hints.last_missed();
+        hints.learn_hint(key("said"));
+        hints.forget_given(b"said", last);
+        assert!(is_behind("said"), "it was learned again");
     }
 
     #[test]

@@ -41,15 +41,27 @@ impl HintLog {
         self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
     }
 
-    /// Forgets a key that another process has found to be the same as on a node in sync, unless this process has a hint of it that
-    /// nobody was given yet.
-    pub(crate) fn forget_given(&self, key: &[u8]) {
+    /// Forgets a key that another process has found to be the same as on a node in sync, unless it was missed again after this
+    /// write, or this process has a hint of it that nobody was given yet.
+    pub(crate) fn forget_given(&self, key: &[u8], last: u64) {
         let mut held = self.held();
         if held.ungiven.contains(key) || held.ungiven_flood.is_some() {
             return;
         }
-        let last = held.missed.last();
         held.forget(key, last);
         self.n_keys.store(held.missed.len(), Ordering::Release);
+    }
+
+    /// No server says any more that the node has missed this key. What only others knew is forgotten, unless it was learned again
+    /// after this write. What this process has seen itself is to be given to the other servers anew.
+    pub(crate) fn unsaid(&self, key: &[u8], last: u64) {
+        let mut held = self.held();
+        if held.is_learned(key) {
+            held.forget(key, last);
+        } else if held.missed.contains(key) && held.ungiven.record(std::iter::once(key)).0 {
+            held.ungiven_flood = Some(held.n_floods);
+        }
+        self.n_keys.store(held.missed.len(), Ordering::Release);
+        self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
     }
 }

@@ -169,7 +169,12 @@ impl CopyEngine {
     pub(crate) async fn pass_on(&self, idx: usize) {
         let topology = &*self.topology;
         let (member, forgotten) = (topology.nodes.member(idx), &topology.lasting.forgotten);
-        if topology.identity.is_none() || !member.node().is_connected() {
+        if topology.identity.is_none() {
+            return;
+        }
+        // Also about a node that is away: what this process has seen it miss is to stand on a server again.
+        topology.drop_void(member);
+        if !member.node().is_connected() {
             return;
         }
         let names = forgotten.names();
@@ -210,6 +215,19 @@ impl CopyEngine {
 }
 
 impl CopyTopology {
+    /// Drops what is known of a node by hints that are void: they have served their purpose, or are those of a server that takes
+    /// part no more.
+    pub(crate) fn drop_void(&self, about: &Member) {
+        let Some(present) = self.lasting.present.upgrade() else { return };
+        // A call that is still under way on the nodes of before drops nothing that a node of now says.
+        let takes_part = |name: &str| present.engine().topology.nodes.position(name).is_ok();
+        // What is learned from now on is kept.
+        let last = about.hints().last_missed();
+        let void = self.lasting.durable.take_void(about, takes_part);
+        void.served.iter().for_each(|key| about.hints().forget_given(key, last));
+        void.unsaid.iter().for_each(|key| about.hints().unsaid(key, last));
+    }
+
     /// Has the nodes of this topology take the place of those that are gone: of a key that all of these have missed, what one of
     /// them holds counts from now on. Returns what is lost with each of those.
     pub(crate) fn take_over_from(&self, gone: &[&Member]) -> Vec<Forgotten> {

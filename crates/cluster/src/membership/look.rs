@@ -73,9 +73,7 @@ impl CopyEngine {
             member.learn_held(&marker.holds);
             self.topology.lasting.forgotten.hear(&marker.forgotten);
             member.marked().lock().forgotten.clone_from(&marker.forgotten);
-            for key in self.topology.lasting.durable.take_void(member) {
-                member.hints().forget_given(&key);
-            }
+            self.topology.drop_void(member);
         }
         let mut look = Look { incarnation, found, process: node.process(incarnation), is_marked };
         look.bar_forgotten(node.name(), &self.topology.lasting.forgotten);
