@@ -249,6 +249,36 @@ async fn marker_of(node: &Node) -> String {
 }
 
 #[tokio::test]
+async fn void_hints_that_come_back_with_a_dump_are_removed_once_more() {
+    const MISSED: &str = "__redisdb:{shop}:missed:c";
+    let servers = Servers::start(3).unwrap();
+    let first = process(&servers.urls(), SHOP).connect().await.unwrap();
+    servers[2].pause();
+    is_missed(&first, "c").await;
+    _ = first.mset((0..KEYS).map(|i| (key(i), "new"))).await.unwrap();
+    let holder = Node::connect(servers[0].url()).await.unwrap();
+    let mut set: Vec<(String, f64)> = holder.zrange_withscores(MISSED, 0, -1).await.unwrap();
+    let marker = marker_of(&holder).await;
+    servers[2].resume();
+    eventually("it is up again", async || is_well(&first)).await;
+    let nodes = nodes(&servers).await;
+    no_hint_is_left(&nodes).await;
+    drop(first);
+    // All of a set, and one that was begun without a first hint.
+    for _ in 0..2 {
+        assert!(marker_of(&holder).await != marker && KEYS <= set.len());
+        holder.zadd(MISSED, set.iter().map(|(hint, number)| (*number, hint))).await.unwrap();
+        holder.set("__redisdb:{shop}:node", &marker).await.unwrap();
+        let second = process(&servers.urls(), SHOP).connect().await.unwrap();
+        no_hint_is_left(&nodes).await;
+        eventually("no marker says that there are any", async || !marker_of(&holder).await.contains('\n'))
+            .await;
+        assert!(is_well(&second));
+        set.retain(|(hint, _)| !hint.starts_with('s'));
+    }
+}
+
+#[tokio::test]
 async fn hints_that_somebody_removed_before_anybody_read_them_count_as_all() {
     for is_down in [true, false] {
         let servers = Servers::start(3).unwrap();

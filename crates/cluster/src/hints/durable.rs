@@ -60,13 +60,17 @@ end
 for i = 5, #ARGV do redis.call('ZADD', KEYS[1], number + i - 3, ARGV[i]) end
 return number + 2";
 
-/// Removes hints that were not given once more since, and the first one of a set if it is the last that is left. With the set the
-/// line of the marker goes, but not for a set that is not there.
+/// Removes all hints up to a number that are void, others that were not given once more since, and the first one of a set if it is
+/// the last that is left. With the set the line of the marker goes, but not for a set that is not there. It is given that line, the
+/// first hint, the number, and the others, each with its own number.
 const REMOVE: &str = "\
 local n = redis.call('ZCARD', KEYS[1])
-for i = 3, #ARGV, 2 do
+for i = 4, #ARGV, 2 do
   local number = redis.call('ZSCORE', KEYS[1], ARGV[i])
   if number and tonumber(number) == tonumber(ARGV[i + 1]) then redis.call('ZREM', KEYS[1], ARGV[i]) end
+end
+for _, hint in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])) do
+  if string.sub(hint, 1, 1) ~= 's' then redis.call('ZREM', KEYS[1], hint) end
 end
 local left = redis.call('ZRANGE', KEYS[1], 0, 1)
 if n > 0 and (#left == 0 or #left == 1 and left[1] == ARGV[2]) then
@@ -338,12 +342,14 @@ impl CopyEngine {
         let served = self.topology.lasting.durable.served(holder, about);
         let first = self.topology.lasting.durable.first(holder, about).filter(|_| about.is_in_sync());
         let first = first.map(|first| first.text());
-        // Also the first hint alone is removed, where nothing else is left.
-        let alone = served.is_empty() && first.is_some();
+        // Also where no other is known: the first hint may be the last, and void ones, as those of a dump, are not known at all.
+        let is_left = first.is_some() || about.is_in_sync() && holder.says_that_it_holds(about);
+        let alone = served.is_empty() && is_left;
         for served in served.chunks(BATCH).chain(alone.then_some([].as_slice())) {
             let mut remove = redis::cmd("EVAL");
             remove.arg(REMOVE).arg(2).arg(identity.hints(about.name())).arg(identity.marker());
             remove.arg(line_about(about.name())).arg(first.as_deref().unwrap_or_default());
+            remove.arg(about.void_upto(holder.name()));
             served.iter().for_each(|(hint, number)| _ = remove.arg(hint.text()).arg(number));
             match holder.writer().send(&remove).await {
                 Ok(left) => {
