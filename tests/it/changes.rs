@@ -17,6 +17,7 @@ use redisdb::node::UnknownChanges;
 use redisdb_tests::DEADLINE;
 use redisdb_tests::Events;
 use redisdb_tests::Hostile;
+use redisdb_tests::Release;
 use redisdb_tests::Says;
 use redisdb_tests::eventually;
 use tracing::Level;
@@ -216,28 +217,55 @@ async fn after_a_barrier_no_change_before_it_is_missing() {
     }
 }
 
+const SUBSCRIBED: &[u8] = b">3\r\n$9\r\nsubscribe\r\n$17\r\n__redisdb:changes\r\n:1\r\n";
+
+/// A server that answers to the commands of a feed, and a feed of it. The rule says what to do with `CLIENT TRACKING` and
+/// `PING`.
+async fn scripted(rule: impl Fn(&str) -> Says + Send + Sync + 'static) -> (Hostile, ChangeFeed) {
+    let server = Hostile::with(move |words| {
+        let words: Vec<String> = words.iter().map(|word| word.to_uppercase()).collect();
+        match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["SUBSCRIBE", ..] => Says::This(SUBSCRIBED.to_vec()),
+            ["CLIENT", "TRACKING", ..] => rule("TRACKING"),
+            ["PING"] => rule("PING"),
+            _ => Says::Usual,
+        }
+    })
+    .await;
+    let config = NodeConfig::new(&server.url()).unwrap().with_probe_interval(Duration::ZERO);
+    let feed = Node::connect(config).await.unwrap().changes().await.unwrap();
+    (server, feed)
+}
+
 /// A real server does so when it reads a write and the barrier in one turn.
 #[tokio::test]
 async fn a_name_that_the_server_tells_after_its_first_reply_is_there_after_the_barrier() {
     let pings = AtomicU64::new(0);
-    let server = Hostile::with(move |words| match words.first().map(|word| word.to_uppercase()).as_deref() {
-        Some("SUBSCRIBE") => {
-            Says::This(b">3\r\n$9\r\nsubscribe\r\n$17\r\n__redisdb:changes\r\n:1\r\n".to_vec())
-        }
-        Some("CLIENT") if words.get(1).is_some_and(|word| word.eq_ignore_ascii_case("TRACKING")) => {
+    let (_server, mut feed) = scripted(move |word| match word {
+        "PING" if pings.fetch_add(1, Ordering::SeqCst) % 2 == 0 => Says::Usual,
+        "PING" => Says::This(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$4\r\nlate\r\n+PONG\r\n".to_vec()),
+        _ => {
             pings.store(0, Ordering::SeqCst);
             Says::This(b"+OK\r\n".to_vec())
         }
-        Some("PING") if pings.fetch_add(1, Ordering::SeqCst) % 2 == 1 => {
-            Says::This(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$4\r\nlate\r\n+PONG\r\n".to_vec())
-        }
-        _ => Says::Usual,
     })
     .await;
-    let config = NodeConfig::new(&server.url()).unwrap().with_probe_interval(Duration::ZERO);
-    let node = Node::connect(config).await.unwrap();
-    let mut feed = node.changes().await.unwrap();
     assert_eq!(names(&mut feed).await, ["late".to_owned()].into());
+}
+
+/// A real server does so when a key changes between two commands of the feed.
+#[tokio::test]
+async fn a_change_that_a_new_connection_tells_before_it_is_set_up_is_of_before_the_gap() {
+    let (_server, mut feed) = scripted(|word| match word {
+        "PING" => Says::ThisAndEnds(Vec::new()),
+        _ => Says::This(b"+OK\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n$5\r\nearly\r\n".to_vec()),
+    })
+    .await;
+    for _ in 0..2 {
+        assert!(feed.try_next().is_none());
+        feed.barrier().await.unwrap_err();
+        assert_eq!(unknown(&mut feed).await, UnknownChanges::Gap);
+    }
 }
 
 #[tokio::test]
@@ -339,6 +367,19 @@ async fn a_permission_that_is_taken_away_is_told_once_and_the_feed_goes_on_when_
     eventually("it can be asked", async || feed.barrier().await.is_ok()).await;
     all.set("after", 1).await.unwrap();
     assert_eq!(names(&mut feed).await, ["after".to_owned()].into());
+}
+
+#[tokio::test]
+async fn a_key_that_the_user_may_not_read_is_told_by_servers_before_redis_8_10_alone() {
+    let server = Server::start().unwrap();
+    let all = Node::connect(server.url()).await.unwrap();
+    denied(&all, &["resetkeys", "~app:*"]).await;
+    let node = Node::connect(server.url().replace("redis://", "redis://app:pw@")).await.unwrap();
+    let mut feed = node.changes().await.unwrap();
+    send(&all, &["MSET", "app:1", "1", "secret", "1"]).await;
+    let hides = Release::at(&all).await.has([Some((8, 10, 0)), None]);
+    let told = if hides { vec!["app:1"] } else { vec!["app:1", "secret"] };
+    assert_eq!(names(&mut feed).await, told.into_iter().map(str::to_owned).collect());
 }
 
 #[tokio::test]

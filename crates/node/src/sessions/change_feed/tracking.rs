@@ -1,6 +1,8 @@
 //! The connection of a change feed: the server is told to name the keys that change.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -34,6 +36,8 @@ pub(super) struct Tracking {
     pub(super) queue: Queue,
     /// The process that the last connection leads to.
     process: Mutex<Option<Arc<str>>>,
+    /// False while a connection is set up: what is told then is of before the gap.
+    has_begun: AtomicBool,
     /// The connection, or why there is none.
     connection: Mutex<Result<MultiplexedConnection, Arc<ErrorKind>>>,
 }
@@ -45,6 +49,7 @@ impl Tracking {
             prefixes,
             queue: Queue::default(),
             process: Mutex::new(None),
+            has_begun: AtomicBool::new(false),
             connection: Mutex::new(Err(Arc::new(ErrorKind::hung_up()))),
         }
     }
@@ -90,15 +95,17 @@ impl Source for Tracking {
     async fn prepare(&self, node: &Node, connection: &MultiplexedConnection) -> Result<(), Error> {
         let process = node.process_behind(connection).await.map_err(|kind| node.failed("INFO", kind))?;
         *self.process.lock() = process.map(Arc::from);
+        self.has_begun.store(false, Ordering::Release);
         self.track(connection).await.map_err(|kind| node.failed(TRACKING, kind))
     }
 
     fn begin(&self, missed: bool) {
         self.queue.begin(self.process.lock().take(), missed);
+        self.has_begun.store(true, Ordering::Release);
     }
 
     fn receive(&self, kind: PushKind, data: Vec<Value>) {
-        if kind != PushKind::Invalidate {
+        if kind != PushKind::Invalidate || !self.has_begun.load(Ordering::Acquire) {
             return;
         }
         let names = match data.into_iter().next() {
