@@ -177,8 +177,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_has_not_been_read_is_kept_once() {
-        let queue = Queue::default();
+    fn a_name_that_has_not_been_read_is_kept_and_counted_once() {
+        let queue = Queue::bounded(2, 2);
         for _ in 0..3 {
             queue.changed(names(&["a", "b"]));
         }
