@@ -277,29 +277,34 @@ impl DurableHints {
         Void { served: keys(served), unsaid: keys(unsaid) }
     }
 
-    /// The hints of a server about a node that have served their purpose.
+    /// The hints of a server about a node that have served their purpose, as far as all up to them were read: between those that
+    /// this process has given, others may have given theirs.
     pub(super) fn served(&self, holder: &Member, about: &Member) -> Vec<(Hint, u64)> {
         let read = self.read.lock();
         let Some(hints) = read.get(&pair(holder, about)) else {
             return Vec::new();
         };
-        let is_served = |hint: &Hint| match hint {
+        let served = hints.standing.iter().filter(|(_, number)| **number <= hints.upto);
+        let served = served.filter(|(hint, _)| self.is_served(about, hint));
+        served.map(|(hint, number)| (hint.clone(), *number)).collect()
+    }
+
+    /// Whether a hint about a node says nothing any more that this process does not know better.
+    fn is_served(&self, about: &Member, hint: &Hint) -> bool {
+        let is_served = match hint {
             Hint::Key(key) => about.has_memory() && !about.hints().has_missed_of(key),
             Hint::All => about.has_memory(),
             Hint::Since(..) => false,
         };
-        let ahead = self.ahead.lock();
-        let served = hints.standing.iter().filter(|(hint, _)| is_served(hint) && !ahead.contains_key(*hint));
-        served.map(|(hint, number)| (hint.clone(), *number)).collect()
+        is_served && !self.ahead.lock().contains_key(hint)
     }
 
     /// The keys that a server is known to say that a node has missed, but for those that have served their purpose, and whether it
     /// says so of all.
     pub(crate) fn standing(&self, holder: &Member, about: &Member) -> (Vec<Vec<u8>>, bool) {
-        let served: HashSet<Hint> = self.served(holder, about).into_iter().map(|(hint, _)| hint).collect();
         let read = self.read.lock();
         let Some(hints) = read.get(&pair(holder, about)) else { return Default::default() };
-        let standing = hints.standing.keys().filter(|hint| !served.contains(hint));
+        let standing = hints.standing.keys().filter(|hint| !self.is_served(about, hint));
         let keys = standing
             .clone()
             .filter_map(|hint| if let Hint::Key(key) = hint { Some(key.clone()) } else { None });
@@ -443,6 +448,26 @@ mod tests {
             drop(ahead);
         }
         assert_eq!(hints.served(&a, &b), [(key("w"), 40)]);
+    }
+
+    #[test]
+    fn no_hint_is_void_before_those_were_read_that_others_gave_before_it() {
+        let member = |name: &str| {
+            Member::new(NodeConfig::new("redis://h").unwrap().with_name(name), &Events::default())
+        };
+        let (a, b, hints) = (member("a"), member("b"), DurableHints::default());
+        let key = |key: &str| Hint::Key(key.into());
+        assert_eq!(hints.upto(&a, &b, 0), 0);
+        hints.add(&a, &b, &[(key("x"), 5)], 5);
+        // Another process has given `y` as number 6, and that is on its way here.
+        hints.gave(&a, &b, &[key("z")], &Value::Int(7));
+        assert_eq!((hints.served_upto(&a, &b), hints.served(&a, &b)), (Some(5), vec![(key("x"), 5)]));
+        assert_eq!(hints.standing(&a, &b), (Vec::new(), false), "it says no more than this process knows");
+        b.hints().learn_hint(std::iter::once(b"y".as_slice()));
+        hints.add(&a, &b, &[(key("y"), 6), (key("z"), 7)], 7);
+        assert_eq!(hints.served_upto(&a, &b), Some(5));
+        b.hints().forget(b"y", b.hints().last_missed());
+        assert_eq!(hints.served_upto(&a, &b), Some(7));
     }
 
     #[test]
