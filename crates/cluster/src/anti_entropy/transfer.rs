@@ -90,7 +90,7 @@ pub(crate) async fn transfer(
         (Ok(Written::Yes), Snapshot::Missing) => Transferred::Removed,
         (Ok(Written::Yes), _) => Transferred::Copied,
         (Ok(Written::Changed), _) => {
-            hints.record_hint(std::iter::once(put.key));
+            hints.record_difference(std::iter::once(put.key));
             Transferred::Unsettled
         }
         (Err(error), _) => Transferred::Failed(error),

@@ -140,7 +140,10 @@ impl CopyEngine {
         }
         let judged = guard.conclude_decided(results, (decider, &reply), replicate::is_whole(row, &cmd));
         if self.has_memory(decider) {
-            differing.into_iter().filter(|idx| self.has_memory(*idx)).for_each(|idx| guard.note_other(idx));
+            differing
+                .into_iter()
+                .filter(|idx| self.has_memory(*idx))
+                .for_each(|idx| guard.note_different(idx));
         }
         judged
     }

@@ -241,6 +241,11 @@ impl<'a> WriteGuard<'a> {
         self.hint(self.topology.nodes.member(idx).hints());
     }
 
+    /// Notes a node that gave another reply than the deciding one.
+    pub(crate) fn note_different(&self, idx: usize) {
+        self.topology.nodes.member(idx).hints().record_difference(self.keys());
+    }
+
     /// Nothing more is sent, and nothing was missed.
     pub(crate) fn nothing_missed(&mut self) {
         self.stage = Phase::Noted;
@@ -278,7 +283,7 @@ impl<'a> WriteGuard<'a> {
         for (idx, member) in self.topology.nodes.members().enumerate() {
             let reply = results.get(idx).and_then(|result| result.as_ref().ok());
             if reply.is_some_and(|reply| reply != right) && member.has_memory() {
-                member.hints().record_hint(self.keys());
+                member.hints().record_difference(self.keys());
             }
         }
     }

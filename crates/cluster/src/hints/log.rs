@@ -148,6 +148,13 @@ impl HintLog {
         self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
     }
 
+    /// Records that the node holds something else of these keys than it should, though it has missed no write that failed. This
+    /// process does not read them there before they are the same. Other processes are not told: two that write at the same time
+    /// see different nodes differ, and together they would have all nodes miss a write.
+    pub(crate) fn record_difference<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        self.note(&mut self.held(), keys);
+    }
+
     /// Records that the node may have missed what another node has missed, as far as this process knows.
     pub(crate) fn inherit_hint<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
         self.note(&mut self.held(), keys);
