@@ -330,7 +330,7 @@ async fn a_write_succeeds_where_its_hint_is_not_permitted_and_that_is_told_once_
     let mut urls = Vec::new();
     for server in servers.iter() {
         let all = Node::connect(server.url()).await.unwrap();
-        let user = "ACL SETUSER app on >pw ~* +@all -zadd";
+        let user = "ACL SETUSER app on >pw ~* &* +@all -zadd";
         all.send(Cmd::new().arg(user.split(' ').collect::<Vec<_>>())).await.unwrap();
         urls.push(server.url().replace("redis://", "redis://app:pw@"));
     }

@@ -26,6 +26,7 @@ mod commands_doc;
 #[cfg(feature = "servers")]
 mod conflicts;
 #[cfg(feature = "servers")]
+mod convergence;
 mod copy;
 #[cfg(feature = "servers")]
 mod copy_blocks;

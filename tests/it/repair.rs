@@ -166,7 +166,8 @@ async fn at_once(node: &Node, key: &str, set: Option<&str>) -> (u64, u64, Option
         block.cmd("SET").arg(key).arg(value).ignore();
     }
     block.cmd("GET").arg(key).cmd("INFO").arg("commandstats");
-    let (value, stats): (Option<String>, String) = block.query_async(&mut node.dedicated().await.unwrap()).await.unwrap();
+    let (value, stats): (Option<String>, String) =
+        block.query_async(&mut node.dedicated().await.unwrap()).await.unwrap();
     let calls = |command: &str| {
         let stats = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
         stats.map_or(0, |stats| stats.split(',').next().unwrap().parse().unwrap())

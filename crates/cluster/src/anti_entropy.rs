@@ -2,9 +2,10 @@
 //!
 //! [`replay`] brings over the keys that a node is known to have missed, [`full_sync`] compares all keys, and [`verify`]
 //! compares without changing anything. [`reconcile`] compares all nodes where none is known to be right, and
-//! what nobody has right is a [`conflict`]. A key's value is read, compared and written in [`value`].
+//! what nobody has right is a [`conflict`]. [`convergence`] makes the nodes equal that differ though none missed a write. A key's value is read, compared and written in [`value`].
 
 pub(crate) mod conflict;
+pub(crate) mod convergence;
 pub(crate) mod full_sync;
 pub(crate) mod key_scan;
 pub(crate) mod progress;

@@ -22,6 +22,7 @@ use crate::engine::ring::topology::RingBlueprint;
 use crate::error::Error;
 use crate::membership::identity::Identity;
 use crate::policy::OnConflict;
+use crate::policy::OnDifference;
 use crate::policy::OnDown;
 use crate::policy::OnReturn;
 use crate::policy::Policy;
@@ -47,6 +48,7 @@ impl RingBuilder {
                 ("write_to", config.write_to != WriteTo::default()),
                 ("read_from", config.read_from != ReadFrom::default()),
                 ("on_return", config.on_return != OnReturn::default()),
+                ("on_difference", config.on_difference != OnDifference::default()),
                 ("identity", config.identity.is_some()),
             ] {
                 if is_set {
@@ -142,8 +144,9 @@ impl CopyBuilder {
                 }
             }
         }
-        let TopologyConfig { write_to, read_from, on_return, .. } = config;
-        let policy = Policy { write_to, read_from, on_return, on_conflict: OnConflict::default() };
+        let TopologyConfig { write_to, read_from, on_return, on_difference, .. } = config;
+        let on_conflict = OnConflict::default();
+        let policy = Policy { write_to, read_from, on_return, on_conflict, on_difference };
         let identity = config.identity.clone();
         let members = MembersBuilder::from_topology(config, Strategy::Copy)?;
         Ok(Self { members, policy, identity, shadow: None })
@@ -190,6 +193,13 @@ impl CopyBuilder {
     /// ```
     pub fn on_conflict(mut self, on_conflict: OnConflict) -> Self {
         self.policy.on_conflict = on_conflict;
+        self
+    }
+
+    /// Sets what is done with a key that its nodes hold differently though none of them missed a write. Default: they are
+    /// [made equal](OnDifference::Converge), on a copy with an [identity](Self::identity).
+    pub fn on_difference(mut self, on_difference: OnDifference) -> Self {
+        self.policy.on_difference = on_difference;
         self
     }
 

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::config::written::Written;
+use crate::policy::OnDifference;
 use crate::policy::OnDown;
 use crate::policy::OnReturn;
 use crate::policy::ReadFrom;
@@ -75,6 +76,9 @@ pub struct TopologyConfig {
     /// On a copy: the treatment of a node that has missed writes or lost its data. Default: it is repaired.
     #[serde(skip_serializing_if = "is_default")]
     pub on_return: OnReturn,
+    /// On a copy with an identity: the treatment of a key that its nodes hold differently. Default: they are made equal.
+    #[serde(skip_serializing_if = "is_default")]
+    pub on_difference: OnDifference,
     /// On a copy: the name with which the servers are marked; see [`CopyBuilder::identity`](crate::CopyBuilder::identity).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,

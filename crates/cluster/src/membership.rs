@@ -7,6 +7,7 @@ pub(crate) mod adopt;
 pub(crate) mod forget;
 pub(crate) mod identify;
 pub(crate) mod identity;
+pub(crate) mod leadership;
 pub(crate) mod lease;
 pub(crate) mod look;
 pub(crate) mod marker;

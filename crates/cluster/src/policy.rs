@@ -124,6 +124,23 @@ impl fmt::Debug for OnConflict {
     }
 }
 
+/// What is done with a key that its nodes hold differently though none of them is known to have missed a write: processes wrote it
+/// at the same time, or one ended in the middle of a write.
+///
+/// Only on a copy with an [identity](crate::CopyBuilder::identity), whose nodes are [brought back](OnReturn::Repair) by
+/// themselves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnDifference {
+    /// All nodes are made equal, seconds after the key was last changed, to what the first node holds that the key is read
+    /// from. The default. See [`RedisCopy::convergence`](crate::RedisCopy::convergence).
+    #[default]
+    Converge,
+    /// The nodes stay different until `verify` and `repair`, or the next write of the whole value.
+    Leave,
+}
+
 /// The policies of a copy.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Policy {
@@ -131,6 +148,7 @@ pub(crate) struct Policy {
     pub(crate) read_from: ReadFrom,
     pub(crate) on_return: OnReturn,
     pub(crate) on_conflict: OnConflict,
+    pub(crate) on_difference: OnDifference,
 }
 
 /// The treatment of a ring's keys whose node is [down](redisdb_node::Node::is_down).

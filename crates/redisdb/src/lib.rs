@@ -28,6 +28,7 @@ pub use redisdb_node::Scan;
 pub use redisdb_cluster::ConfigError;
 pub use redisdb_cluster::CopyBuilder;
 pub use redisdb_cluster::OnConflict;
+pub use redisdb_cluster::OnDifference;
 pub use redisdb_cluster::OnDown;
 pub use redisdb_cluster::OnReturn;
 pub use redisdb_cluster::ReadFrom;
@@ -54,6 +55,7 @@ pub use redisdb_cluster::Unavailable;
 // How the nodes are, and what brings them back.
 pub use redisdb_cluster::Conflict;
 pub use redisdb_cluster::Conflicts;
+pub use redisdb_cluster::Convergence;
 pub use redisdb_cluster::Decision;
 pub use redisdb_cluster::Difference;
 pub use redisdb_cluster::Event;

@@ -172,6 +172,7 @@ mod tests {
             "write_to = \"any\"",
             "read_from = \"any\"",
             "on_return = \"wait\"",
+            "on_difference = \"leave\"",
             "identity = \"x\"",
         ] {
             check(&format!("{RING}{setting}\n{A}"), 2, "a setting of a copy");

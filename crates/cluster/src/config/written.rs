@@ -22,6 +22,7 @@ use super::ConfigError;
 use super::Strategy;
 use super::TopologyConfig;
 use crate::error::Error;
+use crate::policy::OnDifference;
 use crate::policy::OnDown;
 use crate::policy::OnReturn;
 use crate::policy::ReadFrom;
@@ -39,6 +40,7 @@ pub(super) struct Written {
     write_to: Option<WriteTo>,
     read_from: Option<ReadFrom>,
     on_return: Option<OnReturn>,
+    on_difference: Option<OnDifference>,
     identity: Option<String>,
     connect_timeout_ms: Option<u64>,
     response_timeout_ms: Option<u64>,
@@ -156,6 +158,7 @@ impl TryFrom<Written> for TopologyConfig {
             ("write_to", written.write_to.is_some()),
             ("read_from", written.read_from.is_some()),
             ("on_return", written.on_return.is_some()),
+            ("on_difference", written.on_difference.is_some()),
             ("identity", written.identity.is_some()),
         ];
         let for_rings = [
@@ -165,10 +168,10 @@ impl TryFrom<Written> for TopologyConfig {
             ("allow_colocated", written.allow_colocated.is_some()),
         ];
         let (foreign, reason) = match written.strategy {
-            Strategy::Ring => (for_copies, OF_A_COPY),
-            Strategy::Copy => (for_rings, OF_A_RING),
+            Strategy::Ring => (for_copies.as_slice(), OF_A_COPY),
+            Strategy::Copy => (for_rings.as_slice(), OF_A_RING),
         };
-        if let Some((setting, _)) = foreign.into_iter().find(|(_, is_there)| *is_there) {
+        if let Some((setting, _)) = foreign.iter().find(|(_, is_there)| *is_there) {
             return Err(Problem::of(setting, reason));
         }
         for (setting, millis) in [
@@ -225,6 +228,7 @@ impl TryFrom<Written> for TopologyConfig {
             write_to: written.write_to.unwrap_or_default(),
             read_from: written.read_from.unwrap_or_default(),
             on_return: written.on_return.unwrap_or_default(),
+            on_difference: written.on_difference.unwrap_or_default(),
             identity: written.identity,
             connect_timeout_ms: written.connect_timeout_ms,
             response_timeout_ms: written.response_timeout_ms,

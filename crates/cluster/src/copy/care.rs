@@ -1,6 +1,7 @@
 //! The care of a copy: its nodes are compared, brought back, replaced and forgotten.
 
 use crate::anti_entropy::conflict::Conflicts;
+use crate::anti_entropy::convergence::Convergence;
 use crate::anti_entropy::repair::Repair;
 use crate::anti_entropy::verify::Verify;
 use crate::builder::CopyBuilder;
@@ -11,6 +12,24 @@ use crate::membership::forget::Forgotten;
 
 /// # Care
 impl RedisCopy {
+    /// Returns how far the nodes are equal, as this process knows.
+    ///
+    /// On a copy with an identity one process makes the nodes equal for all: the servers tell it which keys change, and a key that
+    /// has been quiet for a while is compared on all nodes. Other processes know nothing of that. See
+    /// [`OnDifference`](crate::OnDifference).
+    ///
+    /// ```no_run
+    /// # fn f(copy: redisdb_cluster::RedisCopy) {
+    /// let convergence = copy.convergence();
+    /// if convergence.leads {
+    ///     println!("{} keys are to be compared, {} were made equal", convergence.dirty, convergence.converged);
+    /// }
+    /// # }
+    /// ```
+    pub fn convergence(&self) -> Convergence {
+        *self.engine().topology.lasting.convergence.lock()
+    }
+
     /// Compares every key on all nodes that answer, and returns those that are not the same everywhere, with what was
     /// compared.
     ///

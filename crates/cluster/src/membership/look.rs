@@ -71,6 +71,7 @@ impl CopyEngine {
             let member = self.topology.nodes.member(idx);
             member.learn_void(&marker.void);
             member.learn_held(&marker.holds);
+            member.learn_leader(marker.leader.as_ref());
             self.topology.lasting.forgotten.hear(&marker.forgotten);
             member.marked().lock().forgotten.clone_from(&marker.forgotten);
             self.topology.drop_void(member);

@@ -9,6 +9,9 @@ use redisdb_node::plumbing::foreign;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::membership::leadership::Heard;
+use crate::membership::leadership::Leader;
+
 /// The version of what is written.
 const FORMAT: u32 = 2;
 /// How often the epoch of the servers that are whole advances. One that has missed two of them was away so long that
@@ -40,6 +43,9 @@ pub(crate) struct Marker {
     /// The nodes that are no part of the copy any more, whatever a configuration says.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) forgotten: BTreeSet<String>,
+    /// The process that leads, if it says so here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) leader: Option<Leader>,
 }
 
 /// The line of a marker that says that the server holds hints about a node, with the end of the line before it.
@@ -68,6 +74,7 @@ impl Marker {
             void: BTreeMap::new(),
             holds: BTreeSet::new(),
             forgotten: BTreeSet::new(),
+            leader: None,
         }
     }
 
@@ -90,6 +97,11 @@ impl Marker {
     pub(crate) fn forgetting(mut self, names: &BTreeSet<String>) -> Self {
         self.forgotten.extend(names.iter().cloned());
         self
+    }
+
+    /// The same, which names the process that leads.
+    pub(crate) fn led_by(self, leader: Option<Leader>) -> Self {
+        Self { leader, ..self }
     }
 
     /// Reads the marker of what should be this node.
@@ -193,6 +205,8 @@ pub(crate) struct Marked {
     pub(crate) void: BTreeMap<String, u64>,
     /// The nodes that the server said when it was looked at last that it holds hints about.
     pub(crate) holds: BTreeSet<String>,
+    /// Which process it said to lead when it was looked at last.
+    pub(crate) leader: Option<Heard>,
     /// Which nodes it noted as forgotten when it was looked at last.
     pub(crate) forgotten: BTreeSet<String>,
     /// The server was seen to be without its marker: somebody has emptied it.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use futures_util::Stream;
 use futures_util::StreamExt;
+use futures_util::future::join;
 use futures_util::future::join_all;
 use redisdb_node as node;
 use redisdb_node::Node;
@@ -51,7 +52,8 @@ impl CopyEngine {
     }
 
     async fn care(&self) {
-        join_all((0..self.topology.nodes.len()).map(|idx| self.care_for(idx))).await;
+        let care = join_all((0..self.topology.nodes.len()).map(|idx| self.care_for(idx)));
+        join(care, self.converge().boxed()).await;
     }
 
     /// Looks at a node now and then, and brings it back when it has been away, forever.

@@ -96,6 +96,10 @@ pub enum UnknownChanges {
 }
 
 impl ChangeFeed {
+    /// The channel that a user must be permitted (`&` before its name in an ACL), beside `+client|tracking` and `+subscribe`.
+    /// Nothing is published to it.
+    pub const CHANNEL: &str = tracking::CHANNEL;
+
     /// Starts a feed of the keys whose names begin so, or of all keys.
     pub(crate) async fn start(node: &Node, prefixes: Vec<Vec<u8>>) -> Result<Self, Error> {
         let tracking = Arc::new(Tracking::new(prefixes));

@@ -1,6 +1,7 @@
 //! Keys and commands that a server denies to this user.
 
 use redisdb_node as node;
+use redisdb_node::ChangeFeed;
 use redisdb_node::Node;
 use redisdb_node::plumbing::foreign;
 
@@ -32,6 +33,8 @@ pub(crate) fn mending(node: &Node, error: &node::Error, key: Option<&[u8]>) -> O
     };
     let rule = match (command(shown), key) {
         (Some(command), _) => format!("+{}", foreign::word(command)),
+        // The only one that is listened to.
+        (None, _) if shown.contains("channel") => format!("&{}", ChangeFeed::CHANNEL),
         (None, _) if in_script => IN_SCRIPTS.to_owned(),
         (None, Some(key)) => format!("~{}", foreign::bytes(key)),
         (None, None) => "~..".to_owned(),
@@ -120,6 +123,12 @@ mod tests {
                 "~my key",
             ),
             ("NOPERM No permissions to access a key", true, "~my key"),
+            (
+                "NOPERM this user has no permissions to access one of the channels used as arguments",
+                false,
+                "&__redisdb:changes",
+            ),
+            ("NOPERM No permissions to access a channel", false, "&__redisdb:changes"),
         ] {
             let error = error(text);
             assert!(is_denied(&error));

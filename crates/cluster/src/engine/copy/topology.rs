@@ -15,6 +15,7 @@ use redisdb_node::command::Keys;
 use redisdb_node::plumbing::foreign;
 use tokio::sync::OnceCell;
 
+use crate::anti_entropy::convergence::Convergence;
 use crate::call::Call;
 use crate::config::ConfigError;
 use crate::engine::copy::Present;
@@ -64,6 +65,8 @@ pub(crate) struct Lasting {
     /// The warnings that were given already, and are not given again.
     pub(crate) told: Mutex<HashSet<String>>,
     pub(crate) forgotten: Forgetting,
+    /// How far the nodes are equal, as this process knows.
+    pub(crate) convergence: Mutex<Convergence>,
     /// What the handles of the copy hold; it owns this.
     pub(crate) present: Weak<Present>,
 }
@@ -94,6 +97,7 @@ impl CopyTopology {
             judging: Mutex::default(),
             told: Mutex::default(),
             forgotten: Forgetting::default(),
+            convergence: Mutex::default(),
             present,
         };
         let nodes = Nodes::new(Arc::new(plan.ring), members.collect(), events, Replicas::All);

@@ -24,7 +24,7 @@ use crate::sessions::pubsub::Topics;
 pub(super) const TRACKING: &str = "CLIENT TRACKING";
 /// Nobody publishes here. The server ends the connection of a subscriber who reads too slowly; for another
 /// one it would keep everything, without a limit.
-const CHANNEL: &str = "__redisdb:changes";
+pub(super) const CHANNEL: &str = "__redisdb:changes";
 const NO_TRACKING: &str = "the server does not know `CLIENT TRACKING ON BCAST`, by which it names the keys that change; use \
                            Redis 6.0 or later, and do not rename the command";
 

@@ -1,0 +1,304 @@
+//! Convergence: the nodes of a copy become equal by themselves, whoever wrote at the same time, and whoever died meanwhile.
+//!
+//! The servers tell which keys change. A key that has been quiet for a while is compared on all nodes in sight. Where it differs, the
+//! state that counts is copied to the others by compare-and-set. The process that leads does so for all.
+
+mod decide;
+mod dirty;
+mod keys;
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use futures_util::future::select;
+use parking_lot::Mutex;
+use redisdb_node::ChangeFeed;
+use redisdb_node::Changes;
+use redisdb_node::UnknownChanges;
+use redisdb_node::commands::ServerCommands;
+
+use self::dirty::DirtyKeys;
+use self::dirty::Overflow;
+use self::dirty::Told;
+use self::keys::Dirty;
+use crate::anti_entropy::key_scan::BATCH;
+use crate::anti_entropy::key_scan::Keys;
+use crate::anti_entropy::key_scan::missing_but;
+use crate::anti_entropy::throttle::Throttle;
+use crate::anti_entropy::verify::differences;
+use crate::engine::copy::CopyEngine;
+use crate::engine::copy::topology::CopyTopology;
+use crate::error::Error;
+use crate::policy::OnDifference;
+use crate::policy::OnReturn;
+
+/// How often a process that does not lead sees whether it may.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How often the feeds are read, and the keys taken that are quiet.
+const TICK: Duration = Duration::from_millis(50);
+/// How often it is asked which nodes may throw keys away, and the feed of a node is opened that has none.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// How long it is until all keys are compared again while a node does not tell what changes.
+const ROUND_EVERY: Duration = Duration::from_secs(300);
+
+/// How far the nodes of a copy are equal, as this process knows; see [`RedisCopy::convergence`](crate::RedisCopy::convergence).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Convergence {
+    /// Whether this process makes the nodes equal, for all processes. If not, all other fields are what they were when it did so
+    /// last.
+    pub leads: bool,
+    /// How many keys have changed and are to be compared.
+    pub dirty: usize,
+    /// How long the first of these keys has waited to be compared, since it was quiet: since it had not changed for one and a
+    /// half times the longest response timeout.
+    pub lag: Duration,
+    /// How many keys were made equal.
+    pub converged: u64,
+    /// How often changes were not heard, so that any key may have changed.
+    pub gaps: u64,
+    /// How often all keys were compared: when this process began to lead, and after gaps.
+    pub rounds: u64,
+    /// Whether all keys are to be compared, or are being compared.
+    pub round_due: bool,
+}
+
+/// What the process that leads has still to do.
+#[derive(Debug, Default)]
+struct Work {
+    dirty: Mutex<DirtyKeys>,
+    /// How often any key may have changed unheard, and how many of these times all have been compared since.
+    unheard: AtomicU64,
+    compared: AtomicU64,
+}
+
+impl Work {
+    /// A key has changed, as these nodes tell.
+    fn change(&self, key: &[u8], on: Told) {
+        let Overflow(is_any_dirty) = self.dirty.lock().change(key, on, Instant::now());
+        if is_any_dirty {
+            self.any_may_have_changed();
+        }
+    }
+
+    fn any_may_have_changed(&self) {
+        self.unheard.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Returns up to which of these times all keys are to be compared, if they are.
+    fn round_due(&self) -> Option<u64> {
+        let unheard = self.unheard.load(Ordering::Acquire);
+        (self.compared.load(Ordering::Acquire) < unheard).then_some(unheard)
+    }
+}
+
+/// What the leader reads from a node.
+#[derive(Debug, Default)]
+struct Source {
+    feed: Option<ChangeFeed>,
+    /// Whether the node may throw keys away to make room.
+    evicts: bool,
+    looked_at: Option<Instant>,
+}
+
+impl CopyEngine {
+    /// Makes the nodes equal for all processes, whenever no other process does, forever.
+    pub(crate) async fn converge(&self) {
+        let policy = &self.topology.policy;
+        let OnReturn::Repair { keys_per_second } = policy.on_return else { return };
+        if self.topology.identity.is_none() || policy.on_difference == OnDifference::Leave {
+            return;
+        }
+        loop {
+            if let Some(leadership) = self.take_lead().await {
+                let work = Work::default();
+                // What the process that led before has not done is not known.
+                work.any_may_have_changed();
+                let (changed, rounds) = (self.follow(&work), self.rounds(&work, keys_per_second));
+                leadership.while_kept(select(changed.boxed(), rounds.boxed()).map(drop)).await;
+                self.topology.lasting.convergence.lock().leads = false;
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// Follows the feeds, and compares the keys that are quiet, forever.
+    async fn follow(&self, work: &Work) {
+        let mut sources: Vec<Source> = self.topology.nodes.iter().map(|_| Source::default()).collect();
+        let quiet = self.topology.quiet();
+        let mut round_by = Instant::now() + ROUND_EVERY;
+        loop {
+            self.look_at_sources(&mut sources, work).await;
+            if work.round_due().is_some() || !self.is_a_feed_missing(&sources) {
+                round_by = Instant::now() + ROUND_EVERY;
+            } else if round_by <= Instant::now() {
+                work.any_may_have_changed();
+            }
+            loop {
+                self.hear(&mut sources, work);
+                let due = work.dirty.lock().take_quiet(quiet, Instant::now(), BATCH);
+                if due.is_empty() {
+                    break;
+                }
+                self.converge_some(&due, &mut sources, work).await;
+                self.tell_convergence(work, quiet);
+            }
+            self.tell_convergence(work, quiet);
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    async fn converge_some(&self, due: &[Dirty], sources: &mut [Source], work: &Work) {
+        let evicts: Vec<bool> = sources.iter().map(|source| source.evicts).collect();
+        let heard = async |keys: &[Vec<u8>]| {
+            // All that was executed before the looks is heard before it is decided.
+            let barriers = sources.iter().filter_map(|source| source.feed.as_ref()).map(ChangeFeed::barrier);
+            for heard in join_all(barriers).await {
+                heard?;
+            }
+            self.hear(sources, work);
+            let dirty = work.dirty.lock();
+            Ok(keys.iter().map(|key| dirty.contains(key)).collect())
+        };
+        let again = match self.converge_keys(due, &evicts, heard).await {
+            Ok(outcome) => {
+                self.topology.lasting.convergence.lock().converged += outcome.n_converged;
+                #[cfg(feature = "metrics")]
+                metrics::counter!("redisdb_copy_converged_keys").increment(outcome.n_converged);
+                outcome.again
+            }
+            Err(error) => {
+                tracing::debug!(%error, "keys that have changed are compared later");
+                due.to_vec()
+            }
+        };
+        again.iter().for_each(|(key, told)| work.change(key, *told));
+    }
+
+    /// Takes in what the feeds have told so far.
+    fn hear(&self, sources: &mut [Source], work: &Work) {
+        for (idx, source) in sources.iter_mut().enumerate() {
+            let Some(feed) = &mut source.feed else { continue };
+            while let Some(changes) = feed.try_next() {
+                match changes {
+                    Changes::Keys(keys) => {
+                        let users = keys.iter().filter(|key| !self.topology.is_ours(key));
+                        users.for_each(|key| work.change(key, Told::by(idx)));
+                    }
+                    Changes::Unknown(why) => {
+                        if why == UnknownChanges::Flushed {
+                            work.dirty.lock().disregard(idx);
+                        }
+                        self.topology.lasting.convergence.lock().gaps += 1;
+                        work.any_may_have_changed();
+                    }
+                    Changes::Refused(error) => self.topology.tell_refused(&error, None),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Opens the feeds that are missing, and asks which nodes may throw keys away.
+    async fn look_at_sources(&self, sources: &mut [Source], work: &Work) {
+        let looks = sources.iter_mut().zip(self.topology.nodes.members()).map(async |(source, member)| {
+            let is_recent = source.looked_at.is_some_and(|at| at.elapsed() < LOOK_AGAIN);
+            if is_recent || !member.node().is_connected() {
+                return;
+            }
+            source.looked_at = Some(Instant::now());
+            if let Ok(info) = member.node().info_with(&["memory"]).await {
+                let policy = info.get("memory", "maxmemory_policy").unwrap_or_default();
+                source.evicts = policy.starts_with("allkeys") || policy.starts_with("volatile");
+            }
+            if source.feed.is_none() {
+                match member.node().changes().await {
+                    Ok(feed) => {
+                        source.feed = Some(feed);
+                        work.any_may_have_changed();
+                    }
+                    Err(error) => self.topology.tell_refused(&error, None),
+                }
+            }
+        });
+        join_all(looks).await;
+    }
+
+    fn is_a_feed_missing(&self, sources: &[Source]) -> bool {
+        let mut nodes = sources.iter().zip(self.topology.nodes.iter());
+        nodes.any(|(source, node)| source.feed.is_none() && node.is_connected())
+    }
+
+    /// Compares all keys whenever any may have changed unheard, forever. A key that differs is dirty from then on.
+    async fn rounds(&self, work: &Work, keys_per_second: u32) {
+        loop {
+            if let Some(upto) = work.round_due()
+                && self.is_all_in_sight()
+            {
+                match self.round(work, keys_per_second).await {
+                    Ok(()) => {
+                        // What becomes unheard meanwhile has a round of its own after this one.
+                        work.compared.store(upto, Ordering::Release);
+                        self.topology.lasting.convergence.lock().rounds += 1;
+                    }
+                    Err(error) => tracing::debug!(%error, "all keys are compared later"),
+                }
+            }
+            tokio::time::sleep(TICK * 5).await;
+        }
+    }
+
+    async fn round(&self, work: &Work, keys_per_second: u32) -> Result<(), Error> {
+        let mut pace = Throttle::of(keys_per_second);
+        let nodes: Vec<_> = self.topology.nodes.iter().filter(|node| node.is_connected()).collect();
+        for (place, node) in nodes.iter().enumerate() {
+            let mut keys = Keys::of(self, node);
+            while let Some(mut batch) = keys.next(None).await? {
+                let n_keys = batch.len() as u64;
+                // What an earlier node has was compared with that node's keys.
+                for earlier in nodes.iter().take(place) {
+                    batch = missing_but(earlier, batch, |_, _| ()).await?;
+                }
+                let (found, _) = differences(&nodes, batch, |_, _| ()).await?;
+                found.iter().for_each(|difference| work.change(&difference.key, Told::default()));
+                pace.wait(n_keys).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_all_in_sight(&self) -> bool {
+        let mut connected = self.topology.nodes.members().filter(|member| member.node().is_connected());
+        1 < connected.clone().count() && connected.all(|member| member.has_memory())
+    }
+
+    fn tell_convergence(&self, work: &Work, quiet: Duration) {
+        let (dirty, oldest) = {
+            let dirty = work.dirty.lock();
+            (dirty.len(), dirty.oldest(Instant::now()))
+        };
+        let known = &mut *self.topology.lasting.convergence.lock();
+        known.leads = true;
+        known.dirty = dirty;
+        known.lag = oldest.unwrap_or_default().saturating_sub(quiet);
+        known.round_due = work.round_due().is_some();
+        #[cfg(feature = "metrics")]
+        {
+            metrics::gauge!("redisdb_copy_dirty_keys").set(dirty as f64);
+            metrics::gauge!("redisdb_copy_convergence_lag_seconds").set(known.lag.as_secs_f64());
+        }
+    }
+}
+
+impl CopyTopology {
+    /// How long a key must not have changed before it is compared: longer than a write may be on its way from one node to the
+    /// next.
+    fn quiet(&self) -> Duration {
+        let longest = self.nodes.iter().map(|node| node.config().response_timeout()).max();
+        longest.unwrap_or_default() * 3 / 2
+    }
+}

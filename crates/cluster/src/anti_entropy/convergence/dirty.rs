@@ -1,0 +1,163 @@
+//! The dirty keys: those that have changed somewhere, and are compared once they are quiet. A value without I/O.
+
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+/// So many keys are dirty at most ..
+const MOST_KEYS: usize = 1_000_000;
+/// .. and so many bytes their names have together. Beyond that, all keys are compared.
+const MOST_BYTES: usize = 64 << 20;
+
+/// The keys that have changed since they were last compared.
+#[derive(Debug, Default)]
+pub(crate) struct DirtyKeys {
+    changed: HashMap<Arc<[u8]>, Change>,
+    /// The same keys, in the order in which they changed last.
+    by_time: BTreeSet<(Instant, Arc<[u8]>)>,
+    n_bytes: usize,
+}
+
+/// When a key changed last, and where.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    at: Instant,
+    on: Told,
+}
+
+/// The nodes, by their index, that have told that a key changed there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Told(u64);
+
+impl Told {
+    /// This node has.
+    pub(crate) fn by(node: usize) -> Self {
+        Self(u32::try_from(node).ok().and_then(|node| 1_u64.checked_shl(node)).unwrap_or(0))
+    }
+
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub(crate) fn includes(self, node: usize) -> bool {
+        let one = Self::by(node);
+        one.0 != 0 && self.0 & one.0 == one.0
+    }
+}
+
+/// There are too many dirty keys: all are forgotten, and any key may be dirty.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Overflow(pub(crate) bool);
+
+impl DirtyKeys {
+    /// Records that a key has changed, as these nodes tell.
+    pub(crate) fn change(&mut self, key: &[u8], on: Told, now: Instant) -> Overflow {
+        if let Some((name, change)) =
+            self.changed.get_key_value(key).map(|(name, change)| (Arc::clone(name), *change))
+        {
+            self.by_time.remove(&(change.at, Arc::clone(&name)));
+            self.by_time.insert((now, Arc::clone(&name)));
+            self.changed.insert(name, Change { at: now, on: change.on.or(on) });
+            return Overflow(false);
+        }
+        if MOST_KEYS == self.changed.len() || MOST_BYTES < self.n_bytes + key.len() {
+            *self = Self::default();
+            return Overflow(true);
+        }
+        let name: Arc<[u8]> = key.into();
+        self.n_bytes += key.len();
+        self.by_time.insert((now, Arc::clone(&name)));
+        self.changed.insert(name, Change { at: now, on });
+        Overflow(false)
+    }
+
+    /// What this node has told counts for nothing any more: it was emptied.
+    pub(crate) fn disregard(&mut self, node: usize) {
+        self.changed.values_mut().for_each(|change| change.on = change.on.without(Told::by(node)));
+    }
+
+    /// Takes out keys that have not changed for so long, so many at most, with the nodes that told of each.
+    pub(crate) fn take_quiet(&mut self, quiet: Duration, now: Instant, most: usize) -> Vec<(Vec<u8>, Told)> {
+        let mut taken = Vec::new();
+        while taken.len() < most
+            && let Some((at, _)) = self.by_time.first()
+            && quiet <= now.saturating_duration_since(*at)
+            && let Some((_, name)) = self.by_time.pop_first()
+        {
+            self.n_bytes -= name.len();
+            let on = self.changed.remove(&name).map(|change| change.on).unwrap_or_default();
+            taken.push((name.to_vec(), on));
+        }
+        taken
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.changed.len()
+    }
+
+    /// Returns whether this key is one of them.
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        self.changed.contains_key(key)
+    }
+
+    /// How long ago the key changed that has been quiet for the longest time.
+    pub(crate) fn oldest(&self, now: Instant) -> Option<Duration> {
+        self.by_time.first().map(|(at, _)| now.saturating_duration_since(*at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUIET: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_key_is_quiet_when_it_has_not_changed_for_that_long_and_is_taken_once() {
+        let (mut dirty, start) = (DirtyKeys::default(), Instant::now());
+        for (key, at) in [(b"a", 0.0), (b"b", 0.1), (b"a", 0.5)] {
+            assert_eq!(dirty.change(key, Told::by(0), start + QUIET.mul_f64(at)), Overflow(false));
+        }
+        assert_eq!(dirty.take_quiet(QUIET, start + QUIET, 9), []);
+        let taken = dirty.take_quiet(QUIET, start + QUIET.mul_f64(1.1), 9);
+        assert_eq!(taken, [(b"b".to_vec(), Told::by(0))], "the other one has changed once more");
+        assert_eq!(dirty.oldest(start + QUIET), Some(QUIET / 2));
+        assert_eq!(dirty.take_quiet(QUIET, start + QUIET * 2, 9), [(b"a".to_vec(), Told::by(0))]);
+        assert_eq!((dirty.len(), dirty.n_bytes, dirty.oldest(start)), (0, 0, None));
+    }
+
+    #[test]
+    fn it_is_known_which_nodes_told_of_a_key_but_not_of_one_that_was_emptied_since() {
+        let (mut dirty, now) = (DirtyKeys::default(), Instant::now());
+        for node in [0, 2, 63] {
+            assert_eq!(dirty.change(b"k", Told::by(node), now), Overflow(false));
+        }
+        dirty.disregard(2);
+        assert!(dirty.contains(b"k"));
+        let taken = dirty.take_quiet(Duration::ZERO, now, 1);
+        let told: Vec<usize> = (0..200).filter(|node| taken[0].1.includes(*node)).collect();
+        assert_eq!(told, [0, 63]);
+    }
+
+    #[test]
+    fn of_too_many_keys_none_is_remembered() {
+        let (mut dirty, now) = (DirtyKeys::default(), Instant::now());
+        let long = vec![b'x'; MOST_BYTES];
+        assert_eq!(dirty.change(&long, Told::default(), now), Overflow(false));
+        assert_eq!(dirty.change(&long, Told::default(), now), Overflow(false));
+        assert_eq!(dirty.change(b"k", Told::default(), now), Overflow(true));
+        assert_eq!((dirty.len(), dirty.n_bytes), (0, 0));
+        for i in 0..MOST_KEYS {
+            assert_eq!(dirty.change(&i.to_be_bytes(), Told::default(), now), Overflow(false));
+        }
+        assert_eq!(dirty.change(b"k", Told::default(), now), Overflow(true));
+    }
+}

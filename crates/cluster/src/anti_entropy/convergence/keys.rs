@@ -1,0 +1,191 @@
+//! The comparison of dirty keys on all nodes in sight, and the copy of the state that counts to the nodes that hold another one.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::try_join_all;
+use redisdb_node::Node;
+
+use crate::anti_entropy::convergence::decide::Decision;
+use crate::anti_entropy::convergence::decide::Seen;
+use crate::anti_entropy::convergence::decide::decide;
+use crate::anti_entropy::convergence::dirty::Told;
+use crate::anti_entropy::source::Source;
+use crate::anti_entropy::value;
+use crate::anti_entropy::value::Compared;
+use crate::anti_entropy::value::Put;
+use crate::anti_entropy::value::Snapshot;
+use crate::anti_entropy::value::Written;
+use crate::engine::copy::CopyEngine;
+use crate::error::Error;
+
+/// A dirty key, with the nodes that told that it changed there.
+pub(crate) type Dirty = (Vec<u8>, Told);
+
+/// What became of some dirty keys.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// How many keys were made equal.
+    pub(crate) n_converged: u64,
+    /// Keys that are to be looked at again: a node could not be asked or written to.
+    pub(crate) again: Vec<Dirty>,
+}
+
+/// The nodes that are compared: they are connected, and hold what they should but for what is hinted.
+#[derive(Debug)]
+struct InSight<'a> {
+    /// By their place among the nodes of the copy.
+    idxs: Vec<usize>,
+    nodes: Vec<&'a Node>,
+}
+
+impl CopyEngine {
+    /// Compares keys that are quiet, and makes those equal that are not. `evicts` says which nodes may throw keys away;
+    /// `heard` is asked after the nodes were looked at, and returns which keys have changed since they were quiet.
+    ///
+    /// # Errors
+    /// If a node could not be asked. Nothing was written then.
+    pub(crate) async fn converge_keys(
+        &self,
+        keys: &[Dirty],
+        evicts: &[bool],
+        heard: impl AsyncFnOnce(&[Vec<u8>]) -> Result<Vec<bool>, Error>,
+    ) -> Result<Outcome, Error> {
+        let Some(sight) = self.in_sight() else {
+            return Ok(Outcome { again: keys.to_vec(), ..Outcome::default() });
+        };
+        // What a node is known to have missed, the repair brings over first.
+        let is_hinted = |(key, _): &Dirty| {
+            sight.idxs.iter().any(|idx| self.topology.nodes.member(*idx).hints().has_missed_of(key))
+        };
+        let (hinted, keys): (Vec<Dirty>, Vec<Dirty>) = keys.iter().cloned().partition(is_hinted);
+        let keys = keys.as_slice();
+        let names: Vec<Vec<u8>> = keys.iter().map(|(key, _)| key.clone()).collect();
+        let looks = sight.nodes.iter().map(|node| value::read(node, &names, value::WHOLE));
+        let looks = try_join_all(looks).await?;
+        let classes = classes(&sight.nodes, &names, &looks).await?;
+        let has_changed = heard(&names).await?;
+        let mut outcome = Outcome { again: hinted, ..Outcome::default() };
+        let mut copies: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+        for (at, ((key, told), has_changed)) in keys.iter().zip(has_changed).enumerate() {
+            let Some(classes) = classes.get(at).and_then(Option::as_ref) else { continue };
+            let order: Vec<usize> = self
+                .topology
+                .nodes
+                .places(key)
+                .filter_map(|idx| sight.idxs.iter().position(|it| *it == idx))
+                .collect();
+            let seen = |place: &usize| match looks.get(*place).and_then(|looks| looks.get(at)) {
+                Some(Snapshot::Present { .. }) => Seen::Holds(classes.get(*place).copied().unwrap_or(*place)),
+                _ if told.includes(sight.idx(*place)) && !evicts_at(evicts, sight.idx(*place)) => {
+                    Seen::Removed
+                }
+                _ => Seen::Lacks,
+            };
+            let seen: Vec<Seen> = order.iter().map(seen).collect();
+            let Some(Decision { source, targets }) = decide(&seen, has_changed) else { continue };
+            let place = |at: usize| order.get(at).copied().unwrap_or_default();
+            for target in targets {
+                // What a node throws away it would throw away again.
+                if seen.get(target) == Some(&Seen::Lacks) && evicts_at(evicts, sight.idx(place(target))) {
+                    continue;
+                }
+                copies.entry((place(source), place(target))).or_default().push(at);
+            }
+        }
+        for ((source, target), ats) in copies {
+            if let Err(error) =
+                self.copy_some((&sight, &looks), (source, target), (keys, &ats), &mut outcome).await
+            {
+                tracing::debug!(%error, "keys that differ are compared again");
+                outcome.again.extend(ats.iter().filter_map(|at| keys.get(*at).cloned()));
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// The nodes that can be compared: two at least, all of those that are connected. `None` while one of them is being made
+    /// whole.
+    fn in_sight(&self) -> Option<InSight<'_>> {
+        let connected =
+            self.topology.nodes.members().enumerate().filter(|(_, member)| member.node().is_connected());
+        let connected: Vec<_> = connected.collect();
+        if connected.len() < 2 || !connected.iter().all(|(_, member)| member.has_memory()) {
+            return None;
+        }
+        let (idxs, members): (Vec<_>, Vec<_>) = connected.into_iter().unzip();
+        Some(InSight { idxs, nodes: members.into_iter().map(|member| member.writer()).collect() })
+    }
+
+    async fn copy_some(
+        &self,
+        (sight, looks): (&InSight<'_>, &[Vec<Snapshot>]),
+        (source, target): (usize, usize),
+        (keys, ats): (&[Dirty], &[usize]),
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        let (Some(from), Some(to)) = (sight.nodes.get(source), sight.nodes.get(target)) else {
+            return Ok(());
+        };
+        // A node that was emptied a moment ago takes nothing away from the others.
+        Source::found(self, sight.idx(source), to.name())?.check(to.name()).await?;
+        let look = |place: usize, at: usize| looks.get(place)?.get(at);
+        let puts = ats.iter().filter_map(|at| {
+            Some(Put { key: &keys.get(*at)?.0, wanted: look(source, *at)?, replaces: look(target, *at)? })
+        });
+        let puts: Vec<Put<'_>> = puts.collect();
+        for (at, written) in ats.iter().zip(value::write(from, to, &puts).await?) {
+            match written {
+                Ok(Written::Yes) => outcome.n_converged += 1,
+                // The change has been told, or will be.
+                Ok(Written::Changed) => {}
+                Err(error) => {
+                    tracing::debug!(%error, node = to.name(), "a key that differs is compared again");
+                    outcome.again.extend(keys.get(*at).cloned());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl InSight<'_> {
+    fn idx(&self, place: usize) -> usize {
+        self.idxs.get(place).copied().unwrap_or_default()
+    }
+}
+
+fn evicts_at(evicts: &[bool], idx: usize) -> bool {
+    evicts.get(idx).copied().unwrap_or(false)
+}
+
+/// For each key, the first node that holds the same, of each node; `None` for a key that this user may not read somewhere.
+async fn classes(
+    nodes: &[&Node],
+    keys: &[Vec<u8>],
+    looks: &[Vec<Snapshot>],
+) -> Result<Vec<Option<Vec<usize>>>, Error> {
+    let mut classes: Vec<Option<Vec<usize>>> = vec![Some((0..nodes.len()).collect()); keys.len()];
+    for (place, (node, look)) in nodes.iter().zip(looks).enumerate().skip(1) {
+        for (first, (first_node, first_look)) in nodes.iter().zip(looks).enumerate().take(place) {
+            let is_open = |at: &usize| {
+                let classes = classes.get(*at).and_then(Option::as_ref);
+                classes.is_some_and(|it| it.get(place) == Some(&place) && it.get(first) == Some(&first))
+            };
+            let open: Vec<usize> = (0..keys.len()).filter(is_open).collect();
+            let some =
+                |look: &[Snapshot]| open.iter().filter_map(|at| look.get(*at).cloned()).collect::<Vec<_>>();
+            let names: Vec<Vec<u8>> = open.iter().filter_map(|at| keys.get(*at).cloned()).collect();
+            let (one, other) = (some(first_look), some(look));
+            let compared = value::compare(&names, (first_node, &one), (node, &other)).await?;
+            for (at, compared) in open.into_iter().zip(compared) {
+                let Some(classes) = classes.get_mut(at) else { continue };
+                match (compared, classes.as_mut().and_then(|classes| classes.get_mut(place))) {
+                    (Compared::Same, Some(class)) => *class = first,
+                    (Compared::Denied(_), _) => *classes = None,
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(classes)
+}

@@ -1,0 +1,246 @@
+//! The nodes of a copy with an identity become equal by themselves, whoever wrote at the same time, and whoever died meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use redisdb::CopyBuilder;
+use redisdb::Error;
+use redisdb::Node;
+use redisdb::OnDifference;
+use redisdb::RedisCopy;
+use redisdb::commands::*;
+use redisdb_tests::eventually;
+use redisdb_tests::process;
+use tokio::sync::Barrier;
+use xtask::Server;
+use xtask::Servers;
+
+const SHOP: Option<&str> = Some("shop");
+
+fn of(servers: &Servers) -> CopyBuilder {
+    process(&servers.urls(), SHOP)
+}
+
+async fn direct(server: &Server) -> Node {
+    Node::connect(server.url()).await.unwrap()
+}
+
+/// A process that uses three servers, and makes them equal once it has compared all keys.
+async fn leading(servers: &Servers) -> RedisCopy {
+    let copy = of(servers).connect().await.unwrap();
+    eventually("it leads, and has compared all keys", async || {
+        let convergence = copy.convergence();
+        convergence.leads && !convergence.round_due
+    })
+    .await;
+    copy
+}
+
+async fn are_equal(copy: &RedisCopy) {
+    eventually("all nodes are equal", async || copy.verify().rounds(1).run().await.unwrap().is_empty()).await;
+}
+
+/// The operations that are raced, each with its name.
+const RACED: [&str; 11] =
+    ["SET", "DEL", "HSET", "ZADD", "ZINCRBY", "RPUSH", "INCR", "EXPIRE", "SETNX+DEL", "APPEND", "MSET"];
+
+/// One of several writers of a key runs an operation on it.
+async fn write(copy: &RedisCopy, op: &str, key: &str, writer: usize) -> Result<(), Error> {
+    match op {
+        "SET" => drop(copy.set(key, writer).await?),
+        "DEL" if writer == 0 => drop(copy.del(key).await?),
+        "DEL" => drop(copy.set(key, writer).await?),
+        "HSET" => drop(copy.hset(key, "field", writer).await?),
+        "ZADD" => drop(copy.zadd(key, [(writer as f64, "member")]).await?),
+        "ZINCRBY" => drop(copy.zincrby(key, "member", 1.5).await?),
+        "RPUSH" => drop(copy.rpush(key, writer).await?),
+        "INCR" => drop(copy.incr(key).await?),
+        "EXPIRE" => drop(copy.expire(key, Duration::from_secs(1000 + 100 * writer as u64)).await?),
+        "SETNX+DEL" if writer == 0 => drop(copy.del(key).await?),
+        "SETNX+DEL" => drop(copy.setnx(key, writer).await?),
+        "APPEND" => drop(copy.append(key, writer.to_string()).await?),
+        _ => drop(copy.mset([(key, writer), (&format!("{key}:too"), writer)]).await?),
+    }
+    Ok(())
+}
+
+/// Writers that are released together, for each key anew. Returns how many keys each operation left different.
+async fn race(copies: &[RedisCopy], n_keys: usize) {
+    for op in RACED {
+        let names: Vec<String> = (0..n_keys).map(|i| format!("{op}:{i}")).collect();
+        if matches!(op, "DEL" | "EXPIRE" | "SETNX+DEL") {
+            _ = copies[0].mset(names.iter().map(|name| (name, "before"))).await.unwrap();
+        }
+        let (names, barrier) = (Arc::new(names), Arc::new(Barrier::new(copies.len())));
+        let writers = copies.iter().cloned().enumerate().map(|(writer, copy)| {
+            let (names, barrier) = (Arc::clone(&names), Arc::clone(&barrier));
+            tokio::spawn(async move {
+                for some in names.chunks(50) {
+                    barrier.wait().await;
+                    join_all(some.iter().map(async |name| write(&copy, op, name, writer).await.unwrap()))
+                        .await;
+                }
+            })
+        });
+        for writer in writers.collect::<Vec<_>>() {
+            writer.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writers_that_race_leave_all_nodes_equal_and_without_it_they_do_not() {
+    const KEYS: usize = 500;
+    let servers = Servers::start(3).unwrap();
+    let leave = async || of(&servers).on_difference(OnDifference::Leave).connect().await.unwrap();
+    let left = [leave().await, leave().await, leave().await];
+    race(&left, KEYS).await;
+    let n_left = left[0].verify().run().await.unwrap().len();
+    // Else the race proves nothing.
+    assert!(KEYS * RACED.len() < n_left * 100, "{n_left} keys differ");
+
+    // What differed before is found too.
+    let first = leading(&servers).await;
+    are_equal(&first).await;
+    let copies = [first, of(&servers).connect().await.unwrap(), of(&servers).connect().await.unwrap()];
+    _ = copies[0].flushdb().await.unwrap();
+    race(&copies, KEYS).await;
+    are_equal(&copies[0]).await;
+    assert!(0 < copies[0].convergence().converged);
+    for i in 0..KEYS {
+        assert_eq!(copies[0].get::<usize>(format!("INCR:{i}")).await.unwrap(), Some(3));
+        assert_eq!(copies[0].zscore(format!("ZINCRBY:{i}"), "member").await.unwrap(), Some(4.5), "{i}");
+        assert_eq!(copies[0].llen(format!("RPUSH:{i}")).await.unwrap(), 3);
+    }
+}
+
+#[tokio::test]
+async fn what_only_some_nodes_took_is_brought_to_all_or_taken_away_from_all() {
+    let servers = Servers::start(3).unwrap();
+    let copy = leading(&servers).await;
+    let (a, b, c) = (direct(&servers[0]).await, direct(&servers[1]).await, direct(&servers[2]).await);
+    let nodes = [&a, &b, &c];
+    for i in 0..30 {
+        _ = copy.set(format!("removed:{i}"), "before").await.unwrap();
+        _ = copy.set(format!("changed:{i}"), "before").await.unwrap();
+    }
+    for i in 0..30 {
+        // As by a writer that died in between: one node took it.
+        nodes[i % 3].set(format!("new:{i}"), i).await.unwrap();
+        nodes[i % 3].set(format!("changed:{i}"), i).await.unwrap();
+        nodes[i % 3].del(format!("removed:{i}")).await.unwrap();
+    }
+    are_equal(&copy).await;
+    for i in 0..30 {
+        assert_eq!(copy.get::<usize>(format!("new:{i}")).await.unwrap(), Some(i), "nobody removed it");
+        let first = copy.node_for(format!("removed:{i}")).name() == nodes_name(i % 3);
+        let is_there = copy.exists(format!("removed:{i}")).await.unwrap();
+        assert_eq!(is_there == 1, !first, "{i}: what the first node of a key holds counts");
+    }
+}
+
+fn nodes_name(idx: usize) -> &'static str {
+    redisdb_tests::NAMES[idx]
+}
+
+#[tokio::test]
+async fn a_flush_by_others_takes_nothing_away_from_the_other_nodes() {
+    let servers = Servers::start(3).unwrap();
+    let copy = leading(&servers).await;
+    _ = copy.mset((0..300).map(|i| (format!("key:{i}"), i))).await.unwrap();
+    direct(&servers[0]).await.flushall().await.unwrap();
+    // One that is changed on all nodes at the same moment.
+    _ = copy.set("key:0", 0).await.unwrap();
+    eventually("it is whole again", async || {
+        copy.health().iter().all(|(_, health)| *health == redisdb::Health::Up)
+            && direct(&servers[0]).await.exists("key:299").await.unwrap() == 1
+    })
+    .await;
+    are_equal(&copy).await;
+    for i in 0..300 {
+        assert_eq!(copy.get::<u32>(format!("key:{i}")).await.unwrap(), Some(i));
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_was_not_heard_is_found_by_comparing_all_keys() {
+    let servers = Servers::start(3).unwrap();
+    let copy = leading(&servers).await;
+    let b = direct(&servers[1]).await;
+    let (gaps, rounds) = (copy.convergence().gaps, copy.convergence().rounds);
+    // Its feed is ended with the write in one block, so that nobody hears of it.
+    let mut block = redis::pipe();
+    block.atomic().cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").cmd("SET").arg("key").arg("of b");
+    let _killed: redis::Value = block.query_async(&mut b.dedicated().await.unwrap()).await.unwrap();
+    eventually("all are compared", async || {
+        gaps < copy.convergence().gaps && rounds < copy.convergence().rounds
+    })
+    .await;
+    are_equal(&copy).await;
+    assert_eq!(copy.get::<String>("key").await.unwrap().as_deref(), Some("of b"));
+}
+
+#[tokio::test]
+async fn another_process_goes_on_when_the_one_that_leads_ends() {
+    let servers = Servers::start(3).unwrap();
+    let first = leading(&servers).await;
+    let second = of(&servers).connect().await.unwrap();
+    assert!(!second.convergence().leads);
+    drop(first);
+    // Heard by nobody.
+    direct(&servers[2]).await.set("key", "of c").await.unwrap();
+    eventually("the second one leads", async || second.convergence().leads).await;
+    are_equal(&second).await;
+    assert_eq!(second.get::<String>("key").await.unwrap().as_deref(), Some("of c"));
+}
+
+#[tokio::test]
+async fn a_node_that_throws_keys_away_loses_none_of_the_others_and_is_given_none_again() {
+    let servers = Servers::start(3).unwrap();
+    let b = direct(&servers[1]).await;
+    b.config_set("maxmemory-policy", "allkeys-lru").await.unwrap();
+    let copy = leading(&servers).await;
+    _ = copy.mset((0..100).map(|i| (format!("key:{i}"), "v".repeat(100)))).await.unwrap();
+    // As if it had thrown them away.
+    for i in 0..100 {
+        b.del(format!("key:{i}")).await.unwrap();
+    }
+    _ = copy.set("last", 1).await.unwrap();
+    b.set("last", 2).await.unwrap();
+    eventually("what was changed after that is equal", async || {
+        copy.verify().rounds(1).run().await.unwrap().iter().all(|difference| difference.key != b"last")
+            && copy.convergence().dirty == 0
+    })
+    .await;
+    assert_eq!(b.exists("key:0").await.unwrap(), 0);
+    for server in [&servers[0], &servers[2]] {
+        assert_eq!(direct(server).await.exists("key:99").await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_servers_at_rest_but_what_looks_at_their_markers() {
+    let servers = Servers::start(3).unwrap();
+    let copy = leading(&servers).await;
+    _ = copy.mset((0..100).map(|i| (format!("key:{i}"), i))).await.unwrap();
+    let counts = async |node: &Node| {
+        let info = node.info_with(&["commandstats"]).await.unwrap();
+        ["dump", "scan", "pttl", "restore", "exists"].map(|name| {
+            let stats = info.get("commandstats", &format!("cmdstat_{name}")).unwrap_or("calls=0,").to_owned();
+            stats.split(',').next().unwrap().to_owned()
+        })
+    };
+    let nodes = join_all((0..3).map(|idx| direct(&servers[idx]))).await;
+    eventually("all have been compared", async || counts(&nodes[2]).await[0] == "calls=100").await;
+    let before = join_all(nodes.iter().map(counts)).await;
+    let beat = async || {
+        let info = nodes[1].info_with(&["commandstats"]).await.unwrap();
+        let gets = info.get("commandstats", "cmdstat_get").unwrap_or("calls=0,").to_owned();
+        gets.strip_prefix("calls=").unwrap().split(',').next().unwrap().parse::<u64>().unwrap()
+    };
+    let first = beat().await;
+    eventually("the servers were looked at some times", async || first + 3 < beat().await).await;
+    assert_eq!(join_all(nodes.iter().map(counts)).await, before);
+    are_equal(&copy).await;
+}
