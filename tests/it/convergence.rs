@@ -182,15 +182,36 @@ async fn a_change_that_was_not_heard_is_found_by_comparing_all_keys() {
 }
 
 #[tokio::test]
-async fn another_process_goes_on_when_the_one_that_leads_ends() {
+async fn the_process_that_stands_by_goes_on_with_what_it_heard_when_the_one_that_leads_ends() {
     let servers = Servers::start(3).unwrap();
     let first = leading(&servers).await;
     let second = of(&servers).connect().await.unwrap();
-    assert!(!second.convergence().leads);
+    eventually("it stands by, and has listened for long enough", async || {
+        let marker: String = direct(&servers[0]).await.get("__redisdb:{shop}:node").await.unwrap().unwrap();
+        let convergence = second.convergence();
+        // The last of what the first one says is that it has compared all keys.
+        convergence.stands_by
+            && !convergence.round_due
+            && !marker.split("standby").next().unwrap().contains("owes")
+    })
+    .await;
+    let c = direct(&servers[2]).await;
     drop(first);
+    c.set("key", "of c").await.unwrap();
+    eventually("the second one leads", async || second.convergence().leads).await;
+    are_equal(&second).await;
+    assert_eq!(second.get::<String>("key").await.unwrap().as_deref(), Some("of c"));
+    let convergence = second.convergence();
+    assert_eq!((convergence.rounds, convergence.round_due, convergence.stands_by), (0, false, false));
+}
+
+#[tokio::test]
+async fn a_process_that_did_not_stand_by_compares_all_keys_when_it_goes_on() {
+    let servers = Servers::start(3).unwrap();
+    drop(leading(&servers).await);
     // Heard by nobody.
     direct(&servers[2]).await.set("key", "of c").await.unwrap();
-    eventually("the second one leads", async || second.convergence().leads).await;
+    let second = leading(&servers).await;
     are_equal(&second).await;
     assert_eq!(second.get::<String>("key").await.unwrap().as_deref(), Some("of c"));
 }

@@ -33,6 +33,9 @@ use crate::anti_entropy::verify::differences;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
 use crate::error::Error;
+use crate::membership::leadership::LEASE;
+use crate::membership::leadership::Post;
+use crate::membership::leadership::Tenure;
 use crate::policy::OnDifference;
 use crate::policy::OnReturn;
 
@@ -52,6 +55,8 @@ pub struct Convergence {
     /// Whether this process makes the nodes equal, for all processes. If not, all other fields are what they were when it did so
     /// last.
     pub leads: bool,
+    /// Whether this process stands by: it hears what changes, and goes on when the process that leads ends.
+    pub stands_by: bool,
     /// How many keys have changed and are to be compared.
     pub dirty: usize,
     /// How long the first of these keys has waited to be compared, since it was quiet: since it had not changed for one and a
@@ -74,6 +79,8 @@ struct Work {
     /// How often any key may have changed unheard, and how many of these times all have been compared since.
     unheard: AtomicU64,
     compared: AtomicU64,
+    /// When any key may have changed unheard last.
+    unheard_at: Mutex<Option<Instant>>,
 }
 
 impl Work {
@@ -86,7 +93,16 @@ impl Work {
     }
 
     fn any_may_have_changed(&self) {
+        *self.unheard_at.lock() = Some(Instant::now());
         self.unheard.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// What was unheard, or changed, so long ago was compared by the process that led then.
+    fn is_done_upto(&self, long_ago: Duration) {
+        drop(self.dirty.lock().take_quiet(long_ago, Instant::now(), usize::MAX));
+        if self.unheard_at.lock().is_none_or(|at| long_ago <= at.elapsed()) {
+            self.compared.store(self.unheard.load(Ordering::Acquire), Ordering::Release);
+        }
     }
 
     /// Returns up to which of these times all keys are to be compared, if they are.
@@ -114,37 +130,81 @@ impl CopyEngine {
             return;
         }
         loop {
-            if let Some(leadership) = self.take_lead().await {
+            // The one that stands by knows more, and is the first to see that nobody leads.
+            if let Some(tenure) = self.take(Post::Leader, 2 * LEASE).await {
                 let work = Work::default();
                 // What the process that led before has not done is not known.
                 work.any_may_have_changed();
-                let (changed, rounds) = (self.follow(&work), self.rounds(&work, keys_per_second));
-                leadership.while_kept(select(changed.boxed(), rounds.boxed()).map(drop)).await;
-                self.topology.lasting.convergence.lock().leads = false;
+                self.lead(&tenure, self.sources(), &work, keys_per_second).await;
+            } else if let Some(tenure) = self.take(Post::Standby, LEASE).await {
+                self.stand_by(&tenure, keys_per_second).await;
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
     }
 
+    async fn lead(&self, tenure: &Tenure<'_>, mut sources: Vec<Source>, work: &Work, keys_per_second: u32) {
+        let owes = || {
+            let lag = self.topology.lasting.convergence.lock().lag;
+            work.round_due().is_some() || LEASE / 2 <= lag
+        };
+        let (changed, rounds) = (self.follow(&mut sources, work), self.rounds(work, keys_per_second));
+        tenure.while_held(select(changed.boxed(), rounds.boxed()).map(drop), owes).await;
+        self.topology.lasting.convergence.lock().leads = false;
+    }
+
+    /// Follows the feeds without doing anything, and leads when the process that does falls silent.
+    async fn stand_by(&self, tenure: &Tenure<'_>, keys_per_second: u32) {
+        let (mut sources, work) = (self.sources(), Work::default());
+        self.topology.lasting.convergence.lock().stands_by = true;
+        let next = tenure.while_held(
+            async {
+                loop {
+                    self.look_at_sources(&mut sources, &work).await;
+                    self.hear(&mut sources, &work);
+                    // As long as the process that leads is heard, all that was quiet so long ago is done.
+                    work.is_done_upto(self.silence(Post::Leader) + self.topology.quiet() + LEASE);
+                    self.topology.lasting.convergence.lock().round_due = work.round_due().is_some();
+                    if let Some(next) = self.take(Post::Leader, LEASE).await {
+                        return next;
+                    }
+                    tokio::time::sleep(TICK * 5).await;
+                }
+            },
+            || false,
+        );
+        let next = next.await;
+        self.topology.lasting.convergence.lock().stands_by = false;
+        if let Some(next) = next {
+            if next.is_owed || self.is_a_feed_missing(&sources) {
+                work.any_may_have_changed();
+            }
+            self.lead(&next, sources, &work, keys_per_second).await;
+        }
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        self.topology.nodes.iter().map(|_| Source::default()).collect()
+    }
+
     /// Follows the feeds, and compares the keys that are quiet, forever.
-    async fn follow(&self, work: &Work) {
-        let mut sources: Vec<Source> = self.topology.nodes.iter().map(|_| Source::default()).collect();
+    async fn follow(&self, sources: &mut [Source], work: &Work) {
         let quiet = self.topology.quiet();
         let mut round_by = Instant::now() + ROUND_EVERY;
         loop {
-            self.look_at_sources(&mut sources, work).await;
-            if work.round_due().is_some() || !self.is_a_feed_missing(&sources) {
+            self.look_at_sources(sources, work).await;
+            if work.round_due().is_some() || !self.is_a_feed_missing(sources) {
                 round_by = Instant::now() + ROUND_EVERY;
             } else if round_by <= Instant::now() {
                 work.any_may_have_changed();
             }
             loop {
-                self.hear(&mut sources, work);
+                self.hear(sources, work);
                 let due = work.dirty.lock().take_quiet(quiet, Instant::now(), BATCH);
                 if due.is_empty() {
                     break;
                 }
-                self.converge_some(&due, &mut sources, work).await;
+                self.converge_some(&due, sources, work).await;
                 self.tell_convergence(work, quiet);
             }
             self.tell_convergence(work, quiet);

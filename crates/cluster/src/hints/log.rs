@@ -64,6 +64,8 @@ pub(super) struct Keys {
     pub(super) n_floods: u64,
     /// The missed keys of which only others know that the node missed them, each with what a repair saw when it looked last.
     learned: HashMap<Vec<u8>, Option<Seen>>,
+    /// The missed keys that this process has seen to differ: what others say of them settles nothing.
+    pub(super) differing: HashSet<Vec<u8>>,
     /// What was missed and not given to the other servers yet; of all, as which flood.
     pub(super) ungiven: KeyLog,
     pub(super) ungiven_flood: Option<u64>,
@@ -78,6 +80,7 @@ impl Keys {
         let is_gone = !self.missed.contains(key);
         if is_gone {
             self.learned.remove(key);
+            self.differing.remove(key);
         }
         is_gone
     }
@@ -111,6 +114,7 @@ impl Default for HintLog {
             went_away: None,
             n_floods: 0,
             learned: HashMap::new(),
+            differing: HashSet::new(),
             ungiven: KeyLog::default(),
             ungiven_flood: None,
             batches: VecDeque::new(),
@@ -151,8 +155,10 @@ impl HintLog {
     /// Records that the node holds something else of these keys than it should, though it has missed no write that failed. This
     /// process does not read them there before they are the same. Other processes are not told: two that write at the same time
     /// see different nodes differ, and together they would have all nodes miss a write.
-    pub(crate) fn record_difference<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
-        self.note(&mut self.held(), keys);
+    pub(crate) fn record_difference<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
+        let mut held = self.held();
+        held.differing.extend(keys.clone().map(<[u8]>::to_vec));
+        self.note(&mut held, keys);
     }
 
     /// Records that the node may have missed what another node has missed, as far as this process knows.
@@ -202,6 +208,7 @@ impl HintLog {
         if is_flooded {
             held.n_floods += 1;
             held.learned.clear();
+            held.differing.clear();
         }
         self.n_keys.store(held.missed.len(), Ordering::Release);
         self.turn(held, if is_flooded { Observation::Flooded } else { Observation::Missed });
@@ -406,9 +413,10 @@ impl HintLog {
         match keys.peek() {
             Some(_) => keys.for_each(|key| _ = held.forget(key, last)),
             None => {
-                let Keys { missed, learned, .. } = &mut *held;
+                let Keys { missed, learned, differing, .. } = &mut *held;
                 missed.forget_all(last);
                 learned.retain(|key, _| missed.contains(key));
+                differing.retain(|key| missed.contains(key));
             }
         }
         self.n_keys.store(held.missed.len(), Ordering::Release);
@@ -609,6 +617,23 @@ mod tests {
         hints.forget(b"d", hints.last_missed());
         hints.record_hint(key("d"));
         assert!(hints.is_settled(b"d", 1));
+    }
+
+    #[test]
+    fn what_this_process_has_seen_differ_is_not_settled_by_what_others_say() {
+        let (hints, _) = new();
+        hints.share();
+        hints.learn_hint(key("k"));
+        hints.record_difference(key("k"));
+        assert!(!hints.has_ungiven(), "the others are not told");
+        hints.forget_given(b"k", hints.last_missed());
+        hints.unsaid(b"k", hints.last_missed());
+        assert!(hints.has_missed_of(b"k") && !hints.has_ungiven());
+        hints.forget(b"k", hints.last_missed());
+        assert!(!hints.has_missed_of(b"k"));
+        hints.learn_hint(key("k"));
+        hints.forget_given(b"k", hints.last_missed());
+        assert!(!hints.has_missed_of(b"k"), "it was seen to be the same since");
     }
 
     #[test]

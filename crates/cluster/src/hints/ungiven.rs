@@ -42,10 +42,10 @@ impl HintLog {
     }
 
     /// Forgets a key that another process has found to be the same as on a node in sync, unless it was missed again after this
-    /// write, or this process has a hint of it that nobody was given yet.
+    /// write, or this process has a hint of it that nobody was given yet, or has seen it differ.
     pub(crate) fn forget_given(&self, key: &[u8], last: u64) {
         let mut held = self.held();
-        if held.ungiven.contains(key) || held.ungiven_flood.is_some() {
+        if held.ungiven.contains(key) || held.ungiven_flood.is_some() || held.differing.contains(key) {
             return;
         }
         held.forget(key, last);
@@ -56,6 +56,9 @@ impl HintLog {
     /// after this write. What this process has seen itself is to be given to the other servers anew.
     pub(crate) fn unsaid(&self, key: &[u8], last: u64) {
         let mut held = self.held();
+        if held.differing.contains(key) {
+            return;
+        }
         if held.is_learned(key) {
             held.forget(key, last);
         } else if held.missed.contains(key) && held.ungiven.record(std::iter::once(key)).0 {

@@ -290,7 +290,9 @@ impl CopyEngine {
                     let process = marker.process.clone().or(look.process);
                     let next = Marker::new(node.name(), Stage::Ready, due, process);
                     let next = next.of_generation(marker.generation).voiding(&marker.void);
-                    let next = next.forgetting(&topology.lasting.forgotten.names()).led_by(marker.leader);
+                    let next = next
+                        .forgetting(&topology.lasting.forgotten.names())
+                        .with_posts(marker.leader, marker.standby);
                     self.advance(member, &text, next.holding(marker.holds)).await;
                 }
                 Some(Standing::Current)

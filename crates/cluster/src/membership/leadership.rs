@@ -1,12 +1,13 @@
-//! Leadership: one process does for all what only one need do, and says so in the marker of a server with each beat.
+//! Leadership: one process does for all what only one need do, a second one stands by, and both say so in the marker of a server.
 //!
-//! The others see the beat when they look at the marker, which they do all the time. One of them takes over when the beat stands
-//! still. Nothing that must be right rests on it: for a while two processes may lead.
+//! Each says so once in a second. The others see it when they look at the marker, which they do all the time. A post is vacant when its
+//! holder has fallen silent. Nothing that must be right rests on it: for a while two processes may hold one post.
 
 use std::time::Duration;
 use std::time::Instant;
 
 use futures_util::FutureExt;
+use futures_util::future::Either;
 use futures_util::future::select;
 use serde::Deserialize;
 use serde::Serialize;
@@ -14,86 +15,188 @@ use serde::Serialize;
 use crate::engine::copy::CopyEngine;
 use crate::engine::member::Member;
 use crate::membership::look::Found;
+use crate::membership::marker::Marker;
 
-/// How often the process that leads says so.
+/// How often the holder of a post says so.
 const RENEW: Duration = Duration::from_secs(1);
-/// How long the beat must have stood still before another process takes over, and how long a process leads without being able to
-/// say so.
-const LEASE: Duration = Duration::from_secs(5);
+/// How long the holder must have been silent before the one who stands by takes over, and how long a process holds a post without
+/// being able to say so.
+pub(crate) const LEASE: Duration = Duration::from_secs(5);
 
-/// Which process leads, as a marker says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Leader {
-    by: String,
-    beat: u64,
+/// What a process may do for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Post {
+    /// It leads.
+    Leader,
+    /// It follows what happens, so that it can lead at once.
+    Standby,
 }
 
-/// The leader that a marker names, and since when it has said the same.
+/// Who holds a post, as a marker says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Holder {
+    by: String,
+    beat: u64,
+    /// Its work is not known to whoever stands by: all keys are to be compared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    owes: bool,
+}
+
+/// The holder of a post by the word of a marker, and since when the marker has said the same.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
-    leader: Option<Leader>,
+    holder: Option<Holder>,
     since: Instant,
 }
 
-impl Member {
-    /// The server's marker says that this process leads.
-    pub(crate) fn learn_leader(&self, leader: Option<&Leader>) {
-        let heard = &mut self.marked().lock().leader;
-        if heard.as_ref().is_none_or(|heard| heard.leader.as_ref() != leader) {
-            *heard = Some(Heard { leader: leader.cloned(), since: Instant::now() });
+/// Who holds the posts by the word of one server.
+#[derive(Debug, Default)]
+pub(crate) struct Posts {
+    leader: Option<Heard>,
+    standby: Option<Heard>,
+}
+
+impl Posts {
+    fn of(&self, post: Post) -> Option<&Heard> {
+        match post {
+            Post::Leader => self.leader.as_ref(),
+            Post::Standby => self.standby.as_ref(),
         }
     }
 
-    /// Whether nobody leads by the word of this server, which was looked at.
-    fn is_leaderless(&self) -> bool {
-        let marked = self.marked().lock();
-        marked.leader.as_ref().is_some_and(|heard| heard.leader.is_none() || LEASE <= heard.since.elapsed())
+    /// Takes note of what a marker says.
+    pub(crate) fn hear(&mut self, marker: &Marker, now: Instant) {
+        let says = [(&mut self.leader, &marker.leader), (&mut self.standby, &marker.standby)];
+        for (heard, holder) in says {
+            if heard.as_ref().is_none_or(|heard| heard.holder != *holder) {
+                *heard = Some(Heard { holder: holder.clone(), since: now });
+            }
+        }
+    }
+
+    /// Returns the last holder of a post that is vacant: there was none, or it has been silent for so long. `None` if the post is
+    /// held, or if no marker was read yet.
+    fn last_holder(&self, post: Post, silent: Duration, now: Instant) -> Option<Option<Holder>> {
+        let is_silent = |heard: &Heard| silent <= now.saturating_duration_since(heard.since);
+        let heard = self.of(post).filter(|heard| heard.holder.is_none() || is_silent(heard))?;
+        Some(heard.holder.clone())
     }
 }
 
-/// The leadership of this process, by the word of one server.
+/// The time in which this process holds a post, by the word of one server.
 #[derive(Debug)]
-pub(crate) struct Leadership<'a> {
+pub(crate) struct Tenure<'a> {
     copy: &'a CopyEngine,
     idx: usize,
     by: String,
+    post: Post,
+    /// What the holder before has left undone is not known to whoever stood by.
+    pub(crate) is_owed: bool,
 }
 
 impl CopyEngine {
-    /// Leads from now on, if no other process does.
-    pub(crate) async fn take_lead(&self) -> Option<Leadership<'_>> {
+    /// How long the holder of a post has been silent.
+    pub(crate) fn silence(&self, post: Post) -> Duration {
+        let silences = self.topology.nodes.members().filter_map(|member| {
+            member
+                .marked()
+                .lock()
+                .posts
+                .of(post)
+                .filter(|heard| heard.holder.is_some())
+                .map(|heard| heard.since.elapsed())
+        });
+        silences.min().unwrap_or_default()
+    }
+
+    /// Takes a post if its holder has been silent for so long.
+    pub(crate) async fn take(&self, post: Post, silent: Duration) -> Option<Tenure<'_>> {
         let is_asked = |member: &Member| member.node().is_connected() && member.has_memory();
         let idx = self.topology.nodes.members().position(is_asked)?;
-        let leadership = Leadership { copy: self, idx, by: format!("{:032x}", fastrand::u128(..)) };
-        let is_leaderless = self.topology.nodes.member(idx).is_leaderless();
-        (is_leaderless && leadership.beat(|_| true).await).then_some(leadership)
+        let member = self.topology.nodes.member(idx);
+        let last = member.marked().lock().posts.last_holder(post, silent, Instant::now())?;
+        let is_owed = last.as_ref().is_none_or(|last| last.owes);
+        let tenure = Tenure { copy: self, idx, by: format!("{:032x}", fastrand::u128(..)), post, is_owed };
+        // Not from one who has just taken it.
+        tenure.renew(|holder| Some(holder) == last.as_ref(), true).await.then_some(tenure)
     }
 }
 
-impl Leadership<'_> {
-    /// Does something for as long as this process leads.
-    pub(crate) async fn while_kept(&self, work: impl Future<Output = ()> + Send) {
+impl Tenure<'_> {
+    /// Does something for as long as this process holds the post. `owes` says whether all keys are to be compared. Returns what was done;
+    /// `None` if the post was lost.
+    pub(crate) async fn while_held<T>(
+        &self,
+        work: impl Future<Output = T> + Send,
+        owes: impl Fn() -> bool + Sync,
+    ) -> Option<T> {
         let lost = async {
             let mut said = Instant::now();
             while said.elapsed() < LEASE {
                 tokio::time::sleep(RENEW).await;
-                if self.beat(|leader| leader.by == self.by).await {
+                if self.renew(|holder| holder.by == self.by, owes()).await {
                     said = Instant::now();
                 }
             }
         };
-        select(work.boxed(), lost.boxed()).await;
+        match select(work.boxed(), lost.boxed()).await {
+            Either::Left((done, _)) => Some(done),
+            Either::Right(_) => None,
+        }
     }
 
-    /// Says that this process leads, if the leader that the marker names permits that. Returns whether it is said.
-    async fn beat(&self, permits: impl Fn(&Leader) -> bool) -> bool {
+    /// Says that this process holds the post, if that may be taken from the present holder. Returns whether it is said.
+    async fn renew(&self, may_be_taken_from: impl Fn(&Holder) -> bool, owes: bool) -> bool {
         let Found::Marked(marker, text) = self.copy.look(self.idx).await.found else { return false };
-        if !marker.leader.as_ref().is_none_or(permits) {
+        let present = marker.holder(self.post);
+        if !present.as_ref().is_none_or(may_be_taken_from) {
             return false;
         }
-        let beat = marker.leader.as_ref().map_or(0, |leader| leader.beat.wrapping_add(1));
-        let next = marker.led_by(Some(Leader { by: self.by.clone(), beat }));
+        let beat = present.as_ref().map_or(0, |holder| holder.beat.wrapping_add(1));
+        let next = marker.held_by(self.post, Holder { by: self.by.clone(), beat, owes });
         let member = self.copy.topology.nodes.member(self.idx);
         self.copy.exchange(member, &text, &next).await
+    }
+}
+
+impl Marker {
+    fn holder(&self, post: Post) -> &Option<Holder> {
+        match post {
+            Post::Leader => &self.leader,
+            Post::Standby => &self.standby,
+        }
+    }
+
+    fn held_by(self, post: Post, holder: Holder) -> Self {
+        let (leader, standby) = (self.leader.clone(), self.standby.clone());
+        match post {
+            Post::Leader => self.with_posts(Some(holder), standby),
+            Post::Standby => self.with_posts(leader, Some(holder)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::membership::marker::Stage;
+
+    #[test]
+    fn a_post_is_vacant_when_nobody_holds_it_or_its_holder_has_been_silent() {
+        let (mut posts, start) = (Posts::default(), Instant::now());
+        let marker = || Marker::new("a", Stage::Ready, 1, None);
+        let leader = |posts: &Posts, at| posts.last_holder(Post::Leader, LEASE, at);
+        assert_eq!(leader(&posts, start), None, "nothing is known yet");
+        posts.hear(&marker(), start);
+        assert_eq!(leader(&posts, start), Some(None));
+        let holder = |beat| Holder { by: "x".to_owned(), beat, owes: false };
+        let says = |beat| marker().held_by(Post::Leader, holder(beat));
+        posts.hear(&says(1), start);
+        posts.hear(&says(1), start + LEASE / 2);
+        assert_eq!(leader(&posts, start + LEASE / 2), None);
+        assert_eq!(posts.last_holder(Post::Standby, LEASE, start), Some(None), "that one is another post");
+        assert_eq!(leader(&posts, start + LEASE), Some(Some(holder(1))));
+        posts.hear(&says(2), start + LEASE);
+        assert_eq!(leader(&posts, start + LEASE), None);
     }
 }

@@ -1,5 +1,7 @@
 //! A look at a server of a copy with an identity: its marker, and which process it is.
 
+use std::time::Instant;
+
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
@@ -24,7 +26,7 @@ pub(crate) struct Look {
 #[derive(Debug)]
 pub(crate) enum Found {
     /// It is the node that we take it for; and what stands in its marker, word for word.
-    Marked(Marker, Vec<u8>),
+    Marked(Box<Marker>, Vec<u8>),
     /// It says nothing, and holds so many keys; -1 if it does not tell this user.
     Unmarked { keys: i64 },
     /// It is not to be used, for this reason: it is another node, or of another copy, or does not let this user look.
@@ -59,8 +61,10 @@ impl CopyEngine {
             None => Found::Unreachable(None),
         };
         let is_marked = match &found {
-            Found::Marked(Marker { process: Some(name), .. }, _) => node.is_process(incarnation, name).await,
-            Found::Marked(marker, _) if marker.is_of_the_first_format() => Ok(Some(true)),
+            Found::Marked(marker, _) => match &marker.process {
+                Some(name) => node.is_process(incarnation, name).await,
+                None => Ok(marker.is_of_the_first_format().then_some(true)),
+            },
             _ => Ok(None),
         };
         let (found, is_marked) = match is_marked {
@@ -71,7 +75,7 @@ impl CopyEngine {
             let member = self.topology.nodes.member(idx);
             member.learn_void(&marker.void);
             member.learn_held(&marker.holds);
-            member.learn_leader(marker.leader.as_ref());
+            member.marked().lock().posts.hear(marker, Instant::now());
             self.topology.lasting.forgotten.hear(&marker.forgotten);
             member.marked().lock().forgotten.clone_from(&marker.forgotten);
             self.topology.drop_void(member);
@@ -92,7 +96,7 @@ async fn find(node: &Node, key: &str) -> Found {
     let (marker, size) = (replies.next(), replies.next());
     match marker {
         Some(Value::BulkString(text)) => match Marker::read(&text, node.name()) {
-            Ok(marker) => Found::Marked(marker, text),
+            Ok(marker) => Found::Marked(Box::new(marker), text),
             Err(_) if node.has_secret(&text) => {
                 Found::Barred("says that it is another node; check its URL".to_owned())
             }

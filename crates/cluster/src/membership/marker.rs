@@ -9,8 +9,8 @@ use redisdb_node::plumbing::foreign;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::membership::leadership::Heard;
-use crate::membership::leadership::Leader;
+use crate::membership::leadership::Holder;
+use crate::membership::leadership::Posts;
 
 /// The version of what is written.
 const FORMAT: u32 = 2;
@@ -43,9 +43,11 @@ pub(crate) struct Marker {
     /// The nodes that are no part of the copy any more, whatever a configuration says.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) forgotten: BTreeSet<String>,
-    /// The process that leads, if it says so here.
+    /// The process that leads, and the one that stands by, if they say so here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) leader: Option<Leader>,
+    pub(crate) leader: Option<Holder>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) standby: Option<Holder>,
 }
 
 /// The line of a marker that says that the server holds hints about a node, with the end of the line before it.
@@ -75,6 +77,7 @@ impl Marker {
             holds: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             leader: None,
+            standby: None,
         }
     }
 
@@ -99,9 +102,9 @@ impl Marker {
         self
     }
 
-    /// The same, which names the process that leads.
-    pub(crate) fn led_by(self, leader: Option<Leader>) -> Self {
-        Self { leader, ..self }
+    /// The same, which names the process that leads, and the one that stands by.
+    pub(crate) fn with_posts(self, leader: Option<Holder>, standby: Option<Holder>) -> Self {
+        Self { leader, standby, ..self }
     }
 
     /// Reads the marker of what should be this node.
@@ -205,8 +208,8 @@ pub(crate) struct Marked {
     pub(crate) void: BTreeMap<String, u64>,
     /// The nodes that the server said when it was looked at last that it holds hints about.
     pub(crate) holds: BTreeSet<String>,
-    /// Which process it said to lead when it was looked at last.
-    pub(crate) leader: Option<Heard>,
+    /// Which process leads, and which one stands by, as it said when it was looked at last.
+    pub(crate) posts: Posts,
     /// Which nodes it noted as forgotten when it was looked at last.
     pub(crate) forgotten: BTreeSet<String>,
     /// The server was seen to be without its marker: somebody has emptied it.

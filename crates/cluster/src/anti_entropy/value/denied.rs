@@ -52,7 +52,7 @@ pub(crate) fn is_unknown(error: &node::Error) -> bool {
 }
 
 /// Returns whether a script was not let run a command, which is an error of the script.
-fn is_denied_in_script(error: &node::Error) -> bool {
+pub(crate) fn is_denied_in_script(error: &node::Error) -> bool {
     // Before Redis 7.0 the text has the place in the script before it.
     let says = |text| details(error).contains(text);
     error.code() == Some("ERR")

@@ -11,6 +11,7 @@ use redisdb_node::Node;
 use crate::anti_entropy::value::AT_ONCE;
 use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::copy;
+use crate::anti_entropy::value::denied::is_denied_in_script;
 use crate::anti_entropy::value::is_denied;
 use crate::anti_entropy::value::is_denied_key;
 
@@ -107,8 +108,8 @@ pub(crate) async fn write(
 ) -> Result<Vec<Result<Written, node::Error>>, node::Error> {
     let set = send_some(target, puts.iter().map(Put::script).collect()).await?;
     let unset = puts.iter().zip(&set).map(|(put, set)| match set {
+        Some(Err(error)) if !may_run_no_script(error) => None,
         Some(Ok(_)) => None,
-        // Why not, the command itself says more clearly.
         Some(Err(_)) | None => put.command(),
     });
     let sent = send_some(target, unset.collect()).await?;
@@ -116,7 +117,9 @@ pub(crate) async fn write(
         puts.iter().zip(set.into_iter().zip(sent)).map(|(put, outcome)| match (outcome, put.wanted) {
             ((Some(Ok(Value::Int(0))), _), _) => Some(Ok(Written::Changed)),
             ((Some(Ok(_)), _) | (_, Some(Ok(_))), _) => Some(Ok(Written::Yes)),
-            ((_, Some(Err(error))), _) if !goes_by_elements(&error) => Some(Err(error)),
+            ((_, Some(Err(error))) | (Some(Err(error)), None), _) if !goes_by_elements(&error) => {
+                Some(Err(error))
+            }
             (_, Snapshot::Denied(error)) => Some(Err(error.clone())),
             _ => None,
         });
@@ -144,6 +147,11 @@ async fn send_some(
     let mut replies = node.send_pipeline(&pipeline, 0, pipeline.len()).await?.into_iter();
     let mut reply = |()| node.accept("RESTORE", replies.next().unwrap_or(Value::Nil));
     Ok(is_sent.into_iter().map(|sent| sent.map(&mut reply)).collect())
+}
+
+/// Returns whether a script failed for what its user may not do, or for what the command says more clearly: nothing was written.
+fn may_run_no_script(error: &node::Error) -> bool {
+    goes_by_elements(error) || is_denied(error) || is_denied_in_script(error)
 }
 
 /// Returns whether a server refused a dump because it does not know how to read it, or does not let this user restore any.
