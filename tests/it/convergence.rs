@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use redisdb::CopyBuilder;
 use redisdb::Error;
+use redisdb::Health;
 use redisdb::Node;
 use redisdb::OnDifference;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
+use redisdb_tests::Proxy;
+use redisdb_tests::Way;
 use redisdb_tests::eventually;
 use redisdb_tests::process;
 use tokio::sync::Barrier;
@@ -153,13 +157,63 @@ async fn a_flush_by_others_takes_nothing_away_from_the_other_nodes() {
     // One that is changed on all nodes at the same moment.
     _ = copy.set("key:0", 0).await.unwrap();
     eventually("it is whole again", async || {
-        copy.health().iter().all(|(_, health)| *health == redisdb::Health::Up)
+        copy.health().iter().all(|(_, health)| *health == Health::Up)
             && direct(&servers[0]).await.exists("key:299").await.unwrap() == 1
     })
     .await;
     are_equal(&copy).await;
     for i in 0..300 {
         assert_eq!(copy.get::<u32>(format!("key:{i}")).await.unwrap(), Some(i));
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_one_node_missed_is_not_undone_by_a_process_that_had_not_heard_of_it() {
+    let servers = Servers::start(3).unwrap();
+    let leader = leading(&servers).await;
+    let proxy = Proxy::to(servers[0].port()).await;
+    let writer = process(&[proxy.url(), servers[1].url(), servers[2].url()], SHOP).connect().await.unwrap();
+    proxy.refuse();
+    // For longer than the looks of the process that leads are apart.
+    let (start, mut n_keys) = (Instant::now(), 0);
+    while start.elapsed() < Duration::from_secs(3) {
+        _ = writer.set(format!("key:{n_keys}"), "new").await.unwrap();
+        n_keys += 1;
+    }
+    let names: Vec<String> = (0..n_keys).map(|i| format!("key:{i}")).collect();
+    proxy.heal();
+    are_equal(&leader).await;
+    for name in names.chunks(100) {
+        let values = leader.mget::<String>(name).await.unwrap();
+        assert!(values.iter().all(|value| value.as_deref() == Some("new")), "{values:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_hints_come_too_late_is_not_acknowledged() {
+    let servers = Servers::start(3).unwrap();
+    let mut proxies = Vec::new();
+    for server in servers.iter() {
+        proxies.push(Proxy::to(server.port()).await);
+    }
+    let urls: Vec<String> = proxies.iter().map(Proxy::url).collect();
+    let copy = process(&urls, SHOP).connect().await.unwrap();
+    for late in [false, true] {
+        eventually("all are up", async || copy.health().iter().all(|(_, health)| *health == Health::Up))
+            .await;
+        // `c` is noticed to be away by this write alone, after 500 ms.
+        proxies[2].lose(Way::Requests);
+        let delay = Duration::from_millis(if late { 300 } else { 0 });
+        proxies[..2].iter().for_each(|proxy| proxy.slow(Way::Replies, delay, Duration::ZERO));
+        let written = copy.set("k", late.to_string()).await;
+        proxies.iter().for_each(Proxy::heal);
+        match written {
+            Ok(replies) => assert!(!late && replies.successes().count() == 2, "{replies:?}"),
+            // A machine that is late is late with all of it.
+            Err(error) => assert!(error.is_timeout() && error.may_have_executed(), "{error}"),
+        }
+        are_equal(&copy).await;
+        assert_eq!(copy.get::<String>("k").await.unwrap(), Some(late.to_string()));
     }
 }
 

@@ -5,5 +5,6 @@ pub(crate) mod book;
 pub(crate) mod copy_window;
 pub(crate) mod durable;
 pub(crate) mod key_log;
+pub(crate) mod learned;
 pub(crate) mod log;
 mod ungiven;

@@ -31,7 +31,6 @@ use crate::anti_entropy::key_scan::missing_but;
 use crate::anti_entropy::throttle::Throttle;
 use crate::anti_entropy::verify::differences;
 use crate::engine::copy::CopyEngine;
-use crate::engine::copy::topology::CopyTopology;
 use crate::error::Error;
 use crate::membership::leadership::LEASE;
 use crate::membership::leadership::Post;
@@ -351,14 +350,5 @@ impl CopyEngine {
             metrics::gauge!("redisdb_copy_dirty_keys").set(dirty as f64);
             metrics::gauge!("redisdb_copy_convergence_lag_seconds").set(known.lag.as_secs_f64());
         }
-    }
-}
-
-impl CopyTopology {
-    /// How long a key must not have changed before it is compared: longer than a write may be on its way from one node to the
-    /// next.
-    fn quiet(&self) -> Duration {
-        let longest = self.nodes.iter().map(|node| node.config().response_timeout()).max();
-        longest.unwrap_or_default() * 3 / 2
     }
 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -51,8 +52,9 @@ impl CopyEngine {
             Plan::PrimaryFirst(decide, absolute) => {
                 let cmd = absolute.as_ref().unwrap_or(cmd);
                 let judged = self.run_decided(call, cmd, decide, &mut guard, &mut budget).boxed().await;
+                let began = guard.began();
                 drop(guard);
-                return self.with_hints_given(judged, budget).await;
+                return self.with_hints_given(judged, (spec, began), budget).await;
             }
             Plan::First => return self.run_on_one(call, &mut budget).boxed().await,
             _ => cmd,
@@ -62,21 +64,22 @@ impl CopyEngine {
         if topology.identity.is_some() && matches!(spec.name, "FLUSHALL" | "FLUSHDB") {
             let flushed = (0..topology.nodes.len()).map(|idx| self.flush(idx, spec, cmd, &budget));
             let results = join_all(flushed).boxed().await;
-            return self.conclude_write(guard, results, None, budget).boxed().await;
+            return self.conclude_write(spec, guard, results, None, budget).boxed().await;
         }
         if let Some(mut ahead) = self.hints_ahead(call) {
             let results = self.send_with_hints(&mut ahead, spec, cmd, &budget).boxed().await;
-            return self.conclude_write(guard, results, Some(ahead), budget).boxed().await;
+            return self.conclude_write(spec, guard, results, Some(ahead), budget).boxed().await;
         }
         let results =
             join_all((0..topology.nodes.len()).map(|idx| topology.send(idx, spec, cmd, &budget))).await;
         if topology.identity.is_some() && guard.is_disagreed(&results) {
-            return self.conclude_write(guard, results, None, budget).boxed().await;
+            return self.conclude_write(spec, guard, results, None, budget).boxed().await;
         }
         let judged = guard.conclude(results);
+        let began = guard.began();
         drop(guard);
         if topology.has_ungiven_hints() {
-            return self.with_hints_given(judged, budget).boxed().await;
+            return self.with_hints_given(judged, (spec, began), budget).boxed().await;
         }
         judged
     }
@@ -84,6 +87,7 @@ impl CopyEngine {
     /// Notes and judges what the nodes said to a write, and gives the hints that come of it.
     async fn conclude_write(
         &self,
+        spec: &'static Spec,
         mut guard: WriteGuard<'_>,
         results: Vec<Result<Value, node::Error>>,
         ahead: Option<HintsAhead<'_>>,
@@ -94,15 +98,21 @@ impl CopyEngine {
             budget.limit(self.look_at_all()).await;
         }
         let judged = guard.conclude(results);
+        let began = guard.began();
         drop(guard);
         ahead.iter().for_each(HintsAhead::are_recorded);
-        self.with_hints_given(judged, budget).await
+        self.with_hints_given(judged, (spec, began), budget).await
     }
 
     /// Returns what a write came to, once the hints that come of it are given.
-    async fn with_hints_given<T>(&self, judged: T, budget: Budget) -> T {
-        self.give_hints(&budget).await;
-        judged
+    async fn with_hints_given<T>(
+        &self,
+        judged: Result<T, Error>,
+        (spec, began): (&'static Spec, Instant),
+        budget: Budget,
+    ) -> Result<T, Error> {
+        let too_late = self.give_hints_of(spec, began, &budget).await;
+        judged.and_then(|done| too_late.map_or(Ok(done), Err))
     }
 
     /// Looks at all markers, because nodes disagree: a server that was emptied a moment ago must not count.
@@ -131,9 +141,9 @@ impl CopyEngine {
             self.look_at_all().await;
         }
         let judged = guard.conclude(results);
+        let began = guard.began();
         drop(guard);
-        self.give_hints(&Budget::new(self.deadline, 1)).await;
-        judged
+        self.with_hints_given(judged, (call.spec, began), Budget::new(self.deadline, 1)).await
     }
 
     /// Sends a command to one node: the channel's owner, or the next one when that cannot be reached.

@@ -1,5 +1,7 @@
 //! The guard of a write on a copy: whatever ends the write, the nodes that may have missed it get a hint.
 
+use std::time::Instant;
+
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::command::Group;
@@ -66,6 +68,8 @@ struct Before {
 pub(crate) struct WriteGuard<'a> {
     topology: &'a CopyTopology,
     call: &'a Call<'a>,
+    /// Before anything of it was sent.
+    began: Instant,
     stage: Phase,
     /// How many batches had been copied to each node; empty while none ever was.
     batches_ended: Vec<u64>,
@@ -91,7 +95,13 @@ impl<'a> WriteGuard<'a> {
                 last_missed: hints.has_missed().then(|| hints.last_missed()),
             })
         });
-        Self { topology, call, stage: Phase::Nothing, batches_ended, before: before.collect(), shadow: None }
+        let (began, before) = (Instant::now(), before.collect());
+        Self { topology, call, began, stage: Phase::Nothing, batches_ended, before, shadow: None }
+    }
+
+    /// When it began: nothing of it was sent before.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
     }
 
     fn begins(&mut self) {

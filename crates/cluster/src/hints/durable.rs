@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use redis::Cmd;
@@ -25,6 +26,7 @@ use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
+use crate::error::Error;
 use crate::hints::book::Hint;
 use crate::hints::book::HintsAhead;
 use crate::hints::key_log::MOST_KEYS;
@@ -171,6 +173,23 @@ impl CopyEngine {
             let given = tokio::spawn(async move { copy.give_all_hints().await });
             let _in_time_or_not = budget.limit(given).await;
         }
+    }
+
+    /// The same, for a write that began then. Returns the error of a write that took too long: its hints may have come when others had
+    /// compared its keys already.
+    pub(crate) async fn give_hints_of(
+        &self,
+        spec: &'static Spec,
+        began: Instant,
+        budget: &Budget,
+    ) -> Option<Error> {
+        if !self.topology.has_ungiven_hints() {
+            return None;
+        }
+        self.give_hints(budget).await;
+        let longest = self.topology.quiet();
+        let too_late = || node::Error::without_node(spec.name, node::ErrorKind::Timeout(longest)).into();
+        (longest <= began.elapsed()).then(too_late)
     }
 
     async fn give_all_hints(&self) {

@@ -17,6 +17,7 @@ use redisdb_node::plumbing::Fence;
 
 use crate::health::Health;
 use crate::hints::key_log::KeyLog;
+use crate::hints::learned::Seen;
 use crate::membership::state_machine::Memory;
 use crate::membership::state_machine::NodeState;
 use crate::membership::state_machine::Observation;
@@ -43,17 +44,6 @@ pub(crate) struct HintLog {
     pub(crate) repairing: tokio::sync::Mutex<()>,
 }
 
-/// What a repair saw of a key on the two nodes, and when it first saw that.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    digest: u64,
-    at: Instant,
-}
-
-/// How long a key must stay the same on two nodes before one is made equal to the other, where others know more of it: longer
-/// than a write is on its way from one node to the next.
-const SETTLED: Duration = Duration::from_millis(500);
-
 #[derive(Debug)]
 pub(super) struct Keys {
     pub(super) state: NodeState,
@@ -63,7 +53,7 @@ pub(super) struct Keys {
     /// How often everything was missed, so that a repair notices when it happens while it runs.
     pub(super) n_floods: u64,
     /// The missed keys of which only others know that the node missed them, each with what a repair saw when it looked last.
-    learned: HashMap<Vec<u8>, Option<Seen>>,
+    pub(super) learned: HashMap<Vec<u8>, Option<Seen>>,
     /// The missed keys that this process has seen to differ: what others say of them settles nothing.
     pub(super) differing: HashSet<Vec<u8>>,
     /// What was missed and not given to the other servers yet; of all, as which flood.
@@ -152,51 +142,12 @@ impl HintLog {
         self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
     }
 
-    /// Records that the node holds something else of these keys than it should, though it has missed no write that failed. This
-    /// process does not read them there before they are the same. Other processes are not told: two that write at the same time
-    /// see different nodes differ, and together they would have all nodes miss a write.
-    pub(crate) fn record_difference<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
-        let mut held = self.held();
-        held.differing.extend(keys.clone().map(<[u8]>::to_vec));
-        self.note(&mut held, keys);
-    }
-
     /// Records that the node may have missed what another node has missed, as far as this process knows.
     pub(crate) fn inherit_hint<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
         self.note(&mut self.held(), keys);
     }
 
-    /// Records what another server says that the node has missed, as some process has told it.
-    pub(crate) fn learn_hint<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
-        let mut held = self.held();
-        for key in keys.clone() {
-            if !held.missed.contains(key) {
-                held.learned.insert(key.to_vec(), None);
-            }
-        }
-        self.note(&mut held, keys);
-    }
-
-    /// From now on all that was learned counts as seen by this process: the caller wants it brought over now.
-    pub(crate) fn make_own(&self) {
-        self.held().learned.clear();
-    }
-
-    /// Returns whether a key that differs is to be brought over now. Of one of which only others know that it was missed, others
-    /// may be writing at this moment: it must be the same on both nodes as it was at the last look, some time ago.
-    pub(crate) fn is_settled(&self, key: &[u8], digest: u64) -> bool {
-        let mut held = self.held();
-        let Some(seen) = held.learned.get_mut(key) else { return true };
-        match seen {
-            Some(seen) if seen.digest == digest => SETTLED <= seen.at.elapsed(),
-            _ => {
-                *seen = Some(Seen { digest, at: Instant::now() });
-                false
-            }
-        }
-    }
-
-    fn note<'a>(&self, held: &mut Keys, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+    pub(super) fn note<'a>(&self, held: &mut Keys, keys: impl Iterator<Item = &'a [u8]>) -> bool {
         let mut keys = keys.peekable();
         let is_flooded = match keys.peek() {
             Some(_) => held.missed.record(keys).0,
@@ -462,6 +413,7 @@ mod tests {
 
     use super::*;
     use crate::hints::key_log::MOST_BYTES;
+    use crate::hints::learned::SETTLED;
 
     fn key(key: &str) -> impl Iterator<Item = &[u8]> + Clone {
         std::iter::once(key.as_bytes())

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -35,6 +36,8 @@ type Answers = Vec<Result<Value, node::Error>>;
 pub(crate) struct Wave<'a> {
     copy: &'a CopyEngine,
     steps: &'a [Step<'a>],
+    /// Before anything of it was sent.
+    began: Instant,
     budget: Budget,
     /// Of each step that is a write to all nodes.
     guard: Vec<Option<WriteGuard<'a>>>,
@@ -62,7 +65,8 @@ impl<'a> Wave<'a> {
         });
         let of_nodes = topology.nodes.iter().map(|_| OnceLock::new()).collect();
         let (budget, guard) = (Budget::new(copy.deadline, 1), guard.collect());
-        Self { copy, steps, budget, guard, of_nodes, of_steps: Vec::new(), doubted: Vec::new() }
+        let (of_steps, doubted) = (Vec::new(), Vec::new());
+        Self { copy, steps, began: Instant::now(), budget, guard, of_nodes, of_steps, doubted }
     }
 
     /// Sends all of them and returns one outcome for each.
@@ -78,7 +82,7 @@ impl<'a> Wave<'a> {
         join_all(sent).await;
         self.doubt().await;
         let mut outcomes = self.judge();
-        self.copy.give_hints(&self.budget).await;
+        self.give_hints(&mut outcomes).await;
         // Those that nobody has answered yet are asked elsewhere.
         let copy = self.budget.rest(self.copy);
         let open = self.steps.iter().zip(&outcomes).map(async |(step, outcome)| match (step, outcome) {
@@ -106,9 +110,24 @@ impl<'a> Wave<'a> {
         );
         join_all(sent).await;
         self.doubt().await;
-        let outcomes = self.judge();
-        self.copy.give_hints(&self.budget).await;
+        let mut outcomes = self.judge();
+        self.give_hints(&mut outcomes).await;
         outcomes.into_iter().flatten().collect()
+    }
+
+    /// Gives the hints that come of the writes. None is done that has them too late.
+    async fn give_hints(&self, outcomes: &mut [Option<Result<NodesReply, Error>>]) {
+        let writes = self.steps.iter().zip(outcomes).filter_map(|(step, outcome)| {
+            let call = step.call().filter(|call| call.spec.access != Access::Read)?;
+            Some((call.spec, outcome.as_mut().filter(|outcome| outcome.is_ok())?))
+        });
+        let mut writes: Vec<_> = writes.collect();
+        let Some((first, _)) = writes.first() else {
+            return self.copy.give_hints(&self.budget).await;
+        };
+        if let Some(error) = self.copy.give_hints_of(first, self.began, &self.budget).await {
+            writes.iter_mut().for_each(|(_, outcome)| **outcome = Err(error.clone()));
+        }
     }
 
     /// Sorts the answers by the steps. Each node was sent its commands in the order of the steps.

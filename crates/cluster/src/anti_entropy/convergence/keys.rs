@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join_all;
 use futures_util::future::try_join_all;
 use redisdb_node::Node;
 
@@ -54,20 +55,27 @@ impl CopyEngine {
             return Ok(Outcome { again: keys.to_vec(), ..Outcome::default() });
         };
         // What a node is known to have missed, the repair brings over first.
-        let is_hinted = |(key, _): &Dirty| {
+        let is_hinted = |key: &[u8]| {
             sight.idxs.iter().any(|idx| self.topology.nodes.member(*idx).hints().has_missed_of(key))
         };
-        let (hinted, keys): (Vec<Dirty>, Vec<Dirty>) = keys.iter().cloned().partition(is_hinted);
+        let (hinted, keys): (Vec<Dirty>, Vec<Dirty>) =
+            keys.iter().cloned().partition(|(key, _)| is_hinted(key));
         let keys = keys.as_slice();
         let names: Vec<Vec<u8>> = keys.iter().map(|(key, _)| key.clone()).collect();
         let looks = sight.nodes.iter().map(|node| value::read(node, &names, value::WHOLE));
         let looks = try_join_all(looks).await?;
         let classes = classes(&sight.nodes, &names, &looks).await?;
         let has_changed = heard(&names).await?;
+        // A write that was quiet has its hints by now, also those of another process.
+        join_all(sight.idxs.iter().map(|idx| self.read_hints_on(*idx))).await;
         let mut outcome = Outcome { again: hinted, ..Outcome::default() };
         let mut copies: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
         for (at, ((key, told), has_changed)) in keys.iter().zip(has_changed).enumerate() {
             let Some(classes) = classes.get(at).and_then(Option::as_ref) else { continue };
+            if is_hinted(key) {
+                outcome.again.push((key.clone(), *told));
+                continue;
+            }
             let order: Vec<usize> = self
                 .topology
                 .nodes

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::Weak;
+use std::time::Duration;
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -158,6 +159,13 @@ impl CopyTopology {
         let nodes = Nodes::new(Arc::new(ring), members, events, Replicas::All);
         let identified = OnceCell::new_with(self.identified.get().copied());
         Self::of(nodes, policy, self.identity.clone(), Arc::clone(&self.lasting), identified)
+    }
+
+    /// How long a key must not have changed before it is compared, and how long a write may take that has hints to give: longer than
+    /// a write may be on its way from one node to the next.
+    pub(crate) fn quiet(&self) -> Duration {
+        let longest = self.nodes.iter().map(|node| node.config().response_timeout()).max();
+        longest.unwrap_or_default() * 3 / 2
     }
 
     /// What compares this copy with the explored rules, if anything does.
