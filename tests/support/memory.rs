@@ -29,7 +29,7 @@ pub fn peak_mib() -> Option<u64> {
 }
 
 /// What it holds now, in MiB.
-fn resident_mib() -> Option<u64> {
+pub fn resident_mib() -> Option<u64> {
     status("VmRSS:")
 }
 

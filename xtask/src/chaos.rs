@@ -1,5 +1,6 @@
 //! `cargo xtask chaos`: faults that overlap at random, on a copy that several processes use.
 
+use std::ffi::OsStr;
 use std::process::{Command, ExitCode};
 
 use xtask::workspace;
@@ -10,21 +11,29 @@ use crate::test_cluster::chosen;
 use crate::{Result, flags};
 
 pub(crate) fn run(flags: &flags::Chaos) -> Result<ExitCode> {
-    run_command(cargo().args(["build", "--package", "redisdb-tests", "--bin", "chaos"]))?;
-    let mut command = Command::new(workspace::target_dir().join("debug").join("chaos"));
-    command.args(words(flags));
     if flags.plan {
-        run_command(&mut command)?;
+        run_command(runner("chaos")?.args(words(flags)))?;
         return Ok(ExitCode::SUCCESS);
     }
+    play("chaos", &words(flags), flags.server.as_deref())
+}
+
+/// Runs a program of the tests that plays seeds on servers that it starts, and sees that none of them is left.
+pub(crate) fn play(program: &str, words: &[String], server: Option<&OsStr>) -> Result<ExitCode> {
+    let mut command = runner(program)?;
     let folder = RunFolder::new()?;
-    let binary = chosen(flags.server.as_deref())?;
-    let outcome = run_leashed(command.envs(binary.env()).env("REDISDB_RUN_DIR", folder.path()));
+    let binary = chosen(server)?;
+    let outcome = run_leashed(command.args(words).envs(binary.env()).env("REDISDB_RUN_DIR", folder.path()));
     let started = folder.check_none_is_left();
     if let Ok(started) = &started {
         eprintln!("{started} servers were started; none is left");
     }
     outcome.and(started).map(|_| ExitCode::SUCCESS)
+}
+
+fn runner(program: &str) -> Result<Command> {
+    run_command(cargo().args(["build", "--package", "redisdb-tests", "--bin", program]))?;
+    Ok(Command::new(workspace::target_dir().join("debug").join(program)))
 }
 
 /// The flags as the program reads them.

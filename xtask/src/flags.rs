@@ -49,6 +49,32 @@ xflags::xflags! {
             optional --plan
         }
 
+        /// Have several processes write the same keys of a copy at the same moment, and judge whether its nodes become equal.
+        cmd races {
+            /// The seeds, as `A..B` without B, or one; default 1. A seed decides which keys are written when.
+            optional --seeds range: String
+            /// Leave out the seeds that have a verdict from an earlier run with the same options.
+            optional --resume
+            /// How many client processes write; default 2.
+            optional --processes n: usize
+            /// How many keys there are, over all operations together; default 10000, of `--storm` 100000, of `--clock` 1000.
+            optional --keys n: usize
+            /// The server to test with, as for `test-cluster`.
+            optional --server path: OsString
+            /// Leave the nodes different, and see that the race makes them so.
+            optional --leave
+            /// Kill one of the processes in the middle of each round of 50 keys, and start it anew.
+            optional --kill
+            /// Change keys by pipelines for a minute, 20,000 in a second if that can be.
+            optional --storm
+            /// Have keys end, with the clock of one server 30 s ahead; needs libfaketime.
+            optional --clock
+            /// Keep what the clients have told of a seed that has broken a promise.
+            optional --keep
+            /// Have the servers tell all commands, so that the traces of a seed show those of each key that differs.
+            optional --monitor
+        }
+
         /// Servers to play with.
         cmd cluster {
             /// Start servers, print their URLs and a config file, and stay until Ctrl-C.

@@ -10,6 +10,7 @@ mod demo;
 mod flags;
 mod leash;
 mod package;
+mod races;
 mod run_folder;
 mod table;
 mod test_cluster;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let outcome = match flags::Xtask::from_env_or_exit().subcommand {
         XtaskCmd::Demo(flags) => demo::run(&flags),
         XtaskCmd::TestCluster(flags) => test_cluster::run(&flags),
+        XtaskCmd::Races(flags) => races::run(&flags),
         XtaskCmd::Cluster(flags) => match flags.subcommand {
             ClusterCmd::Up(flags) => cluster::up(&flags),
         },

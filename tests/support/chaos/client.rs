@@ -15,9 +15,7 @@ use redis::Value;
 use redisdb::Error;
 use redisdb::Execute;
 use redisdb::RedisCopy;
-use tokio::sync::mpsc;
 
-use crate::clock::now;
 use crate::fault::node_name;
 use crate::journal;
 use crate::journal::Effect;
@@ -35,6 +33,8 @@ use crate::rules;
 use crate::teller;
 use crate::writes::Planned;
 use crate::writes::Writer;
+use redisdb_tests::clock::now;
+use redisdb_tests::orders;
 
 /// How long connecting, or a reply, may take for a client.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
@@ -154,18 +154,6 @@ pub(crate) async fn run(place: Place) {
             _ => panic!("an unknown order: {order}"),
         }
     }
-}
-
-/// The lines of standard input. The process ends with them, as its runner has.
-fn orders() -> mpsc::UnboundedReceiver<String> {
-    let (sender, orders) = mpsc::unbounded_channel();
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
-            let _ended = sender.send(line);
-        }
-        std::process::exit(0);
-    });
-    orders
 }
 
 /// The number of the last write of each key that those before this one have written down.
@@ -304,7 +292,9 @@ impl Client {
         let takes = planned.steps.iter().any(|(_, _, effects)| effects.contains(&Effect::Pop));
         let (outcome, detail) = match &replied {
             Ok(Value::Int(0)) if planned.zero_is_nothing => (Outcome::Not, "0".to_owned()),
-            Ok(reply) if takes => (Outcome::Ok, keys::words(reply).into_iter().next().unwrap_or_default()),
+            Ok(reply) if takes => {
+                (Outcome::Ok, redisdb_tests::words(reply).into_iter().next().unwrap_or_default())
+            }
             Ok(_) => (Outcome::Ok, String::new()),
             Err(error) => {
                 let outcome = if error.may_have_executed() { Outcome::Unknown } else { Outcome::Not };

@@ -8,7 +8,7 @@ use std::io;
 use std::io::Write;
 use std::path::Path;
 
-use crate::clock::now;
+use redisdb_tests::clock::now;
 
 /// What a write does to one element of its key.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,9 +9,10 @@ use redisdb_node::command::Command;
 use redisdb_node::command::Read;
 use redisdb_node::command::rows;
 
-use crate::clock::micros;
-use crate::clock::now;
 use crate::journal::Seen;
+use redisdb_tests::clock::micros;
+use redisdb_tests::clock::now;
+use redisdb_tests::words;
 
 /// How many tasks a client has. Each of them writes keys of its own.
 pub(crate) const TASKS: usize = 4;
@@ -173,23 +174,6 @@ fn ends(reply: &Value) -> Seen {
 /// A score, or a number, as a server writes it.
 fn plain(word: &str) -> u64 {
     word.parse::<f64>().map_or(0, |number| number.round() as u64)
-}
-
-/// All words of a reply, however it is nested.
-pub(crate) fn words(reply: &Value) -> Vec<String> {
-    match reply {
-        Value::Nil => Vec::new(),
-        Value::Int(number) => vec![number.to_string()],
-        Value::Double(number) => vec![number.to_string()],
-        Value::BulkString(bytes) => vec![String::from_utf8_lossy(bytes).into_owned()],
-        Value::SimpleString(text) => vec![text.clone()],
-        Value::Okay => vec!["OK".to_owned()],
-        Value::Array(values) | Value::Set(values) => values.iter().flat_map(words).collect(),
-        Value::Map(pairs) => {
-            pairs.iter().flat_map(|(key, value)| [words(key), words(value)].concat()).collect()
-        }
-        other => vec![format!("{other:?}")],
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! `chaos --seeds A..B ..` is the runner, and `chaos client ..` a client: one program, so that nothing has to be found twice.
 
 mod client;
-mod clock;
 mod dumps;
 mod fault;
 mod history;
@@ -21,14 +20,13 @@ mod seed;
 mod stage;
 mod teller;
 mod verdict;
-mod verdicts;
 mod writes;
 
 use std::process::ExitCode;
 
 use client::Place;
 use options::Options;
-use process::CLIENT;
+use redisdb_tests::CLIENT;
 use tokio::runtime::Builder;
 
 fn main() -> ExitCode {

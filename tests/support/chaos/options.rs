@@ -3,6 +3,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use redisdb_tests::number;
+use redisdb_tests::seeds;
+
 use crate::fault::FAULT_KINDS;
 use crate::fault::FaultKind;
 use crate::plan::Shape;
@@ -93,20 +96,6 @@ impl Default for Options {
             keep: false,
         }
     }
-}
-
-/// `A..B`, where B is not run any more, or one seed.
-fn seeds(text: &str) -> Result<Range<u64>, String> {
-    let wrong = |_| format!("`{text}` are no seeds: write `A..B`, or one number");
-    let (first, end) = match text.split_once("..") {
-        Some((first, end)) => (first.parse().map_err(wrong)?, end.parse().map_err(wrong)?),
-        None => text.parse().map(|seed: u64| (seed, seed.saturating_add(1))).map_err(wrong)?,
-    };
-    if first < end { Ok(first..end) } else { Err(format!("there is no seed in `{text}`")) }
-}
-
-fn number<N: std::str::FromStr>(option: &str, text: &str) -> Result<N, String> {
-    text.parse().map_err(|_| format!("`{option}` wants a number, not `{text}`"))
 }
 
 fn kinds(text: &str) -> Result<Vec<FaultKind>, String> {

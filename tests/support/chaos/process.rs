@@ -2,22 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::io::BufRead;
-use std::io::BufReader;
-use std::io::Write;
-use std::process::Child;
-use std::process::ChildStdin;
-use std::process::Command;
-use std::process::Stdio;
+use std::ops::Deref;
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::thread;
+
+use redisdb_tests::ClientProcess;
+use redisdb_tests::clock::now;
 
 use crate::client::Place;
-use crate::clock::now;
-
-/// The word that makes a client of this program.
-pub(crate) const CLIENT: &str = "client";
 
 /// What a client has said so far.
 #[derive(Debug, Clone, Default)]
@@ -58,70 +51,38 @@ impl Said {
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) place: Place,
-    child: Child,
-    orders: ChildStdin,
+    client: ClientProcess,
     said: Arc<Mutex<Said>>,
 }
 
 impl Process {
     /// Starts one.
     pub(crate) fn start(place: Place) -> io::Result<Self> {
-        let errors = std::fs::File::create(place.journal(place.incarnation).with_extension("stderr"))?;
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(CLIENT)
-            .args(place.words())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(errors)
-            .spawn()?;
-        let (Some(orders), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(io::Error::other("no pipe to a client"));
-        };
+        let errors = place.journal(place.incarnation).with_extension("stderr");
         let said = Arc::new(Mutex::new(Said::default()));
         let heard = Arc::clone(&said);
-        thread::spawn(move || {
-            for line in BufReader::new(answers).lines().map_while(Result::ok) {
-                heard.lock().unwrap().hear(&line);
-            }
-        });
-        Ok(Self { place, child, orders, said })
+        let client =
+            ClientProcess::start(place.words(), &errors, move |line| heard.lock().unwrap().hear(line))?;
+        Ok(Self { place, client, said })
     }
 
     /// What it has said so far.
     pub(crate) fn said(&self) -> Said {
         self.said.lock().unwrap().clone()
     }
+}
 
-    /// Asks it for something. One that was killed is not there to hear it.
-    pub(crate) fn ask(&mut self, order: &str) {
-        let _is_gone = writeln!(self.orders, "{order}");
-    }
+impl Deref for Process {
+    type Target = ClientProcess;
 
-    /// Stops it as `kill -STOP` does.
-    pub(crate) fn pause(&self) {
-        xtask::pause(self.child.id());
-    }
-
-    /// Lets it go on.
-    pub(crate) fn resume(&self) {
-        xtask::resume(self.child.id());
-    }
-
-    /// Ends it as `kill -9` does, and waits until it is gone.
-    pub(crate) fn kill(&mut self) {
-        let _is_gone = self.child.kill();
-        let _status = self.child.wait();
-    }
-
-    /// Whether it has ended by itself, which none does.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().ok().flatten().is_some()
+    fn deref(&self) -> &ClientProcess {
+        &self.client
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
+impl DerefMut for Process {
+    fn deref_mut(&mut self) -> &mut ClientProcess {
+        &mut self.client
     }
 }
 

@@ -30,7 +30,7 @@ use redisdb_cluster::shadow::replication::Standing;
 use redisdb_cluster::shadow::replication::State;
 use redisdb_cluster::shadow::replication::step;
 
-use crate::clock::now;
+use redisdb_tests::clock::now;
 
 type Key = Vec<u8>;
 

@@ -9,9 +9,6 @@ use tokio::runtime::Runtime;
 use xtask::Binary;
 
 use crate::client::TIMEOUT;
-use crate::clock::Watch;
-use crate::clock::micros;
-use crate::clock::now;
 use crate::dumps;
 use crate::fault::FaultKind;
 use crate::history::History;
@@ -20,12 +17,14 @@ use crate::options::Options;
 use crate::plan::outage;
 use crate::rules::Replayed;
 use crate::stage::Stage;
-use crate::stage::wait;
 use crate::verdict::Circumstances;
 use crate::verdict::Verdict;
 use crate::verdict::judge_all;
-
-type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+use redisdb_tests::Outcome;
+use redisdb_tests::clock::Watch;
+use redisdb_tests::clock::micros;
+use redisdb_tests::clock::now;
+use redisdb_tests::clock::wait;
 
 /// How long the load goes on before the first fault.
 const BEFORE: Duration = Duration::from_secs(2);
@@ -177,12 +176,4 @@ fn look(stage: &Stage, last: u64, heal: Duration, ran: &mut Ran) -> Outcome<Vec<
     // What is read after that is the same as before, or differs once more.
     stage.sweep(number, left());
     Ok(nodes)
-}
-
-/// Makes an empty folder for a seed.
-pub(crate) fn new_folder(folder: &Path) -> Outcome<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder)?;
-    }
-    Ok(fs::create_dir_all(folder)?)
 }

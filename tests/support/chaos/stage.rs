@@ -16,8 +16,6 @@ use xtask::Dump;
 use xtask::Server;
 
 use crate::client::Place;
-use crate::clock::micros;
-use crate::clock::now;
 use crate::dumps;
 use crate::dumps::Contents;
 use crate::fault::Fault;
@@ -29,8 +27,10 @@ use crate::process::Process;
 use crate::process::Said;
 use crate::verdict::Happened;
 use crate::verdict::Lived;
-
-type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+use redisdb_tests::Outcome;
+use redisdb_tests::clock::micros;
+use redisdb_tests::clock::now;
+use redisdb_tests::clock::wait;
 
 /// How often each server is dumped, for the restarts with an old dump.
 const DUMPED: Duration = Duration::from_secs(1);
@@ -44,8 +44,6 @@ const START: Duration = Duration::from_secs(30);
 /// How long all nodes must have been up for a client until the copy has healed: a flush by somebody else is noticed within
 /// about a second.
 const WELL: Duration = Duration::from_millis(1500);
-
-const STEP: Duration = Duration::from_millis(20);
 
 /// Everything that runs for a seed. All of it ends with this value.
 pub(crate) struct Stage {
@@ -174,7 +172,7 @@ impl Stage {
                 server.resume();
             }
             FaultKind::Flush => {
-                let mut connection = dumps::connect(server.port())?;
+                let mut connection = redisdb_tests::connect(server.port())?;
                 Cmd::new().arg("FLUSHALL").query::<()>(&mut connection)?;
             }
             kind => {
@@ -308,19 +306,5 @@ impl Stage {
     /// What the servers have logged.
     pub(crate) fn logs(&self) -> Vec<String> {
         self.servers.iter().map(|server| server.lock().unwrap().log()).collect()
-    }
-}
-
-/// Waits until a condition holds, and returns whether it does in time.
-pub(crate) fn wait(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
-    let end = now() + micros(limit);
-    loop {
-        if condition() {
-            return true;
-        }
-        if end <= now() {
-            return false;
-        }
-        thread::sleep(STEP);
     }
 }

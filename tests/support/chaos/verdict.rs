@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::clock::micros;
-use crate::clock::overlap;
 use crate::dumps::Contents;
 use crate::history::Elements;
 use crate::history::History;
@@ -12,6 +10,8 @@ use crate::history::Looked;
 use crate::journal::Outcome;
 use crate::judgement::Judgement;
 use crate::judgement::judge;
+use redisdb_tests::clock::micros;
+use redisdb_tests::clock::overlap;
 
 /// How long after the acknowledgement, the return, or its own resumption another process may see what was before.
 pub(crate) const STALE: u64 = micros(Duration::from_secs(2));

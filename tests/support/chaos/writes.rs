@@ -9,14 +9,14 @@ use redisdb_node::command::Command;
 use redisdb_node::command::Write;
 use redisdb_node::command::rows;
 
-use crate::clock::micros;
-use crate::clock::now;
 use crate::journal::Effect;
 use crate::keys::EXPIRY;
 use crate::keys::EXPIRY_STEP;
 use crate::keys::KEY_KINDS;
 use crate::keys::KeyKind;
 use crate::keys::names;
+use redisdb_tests::clock::micros;
+use redisdb_tests::clock::now;
 
 /// How many elements a key may come to until it is deleted and begins anew.
 const MOST: u64 = 25;

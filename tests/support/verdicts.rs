@@ -6,26 +6,26 @@ use std::path::PathBuf;
 
 /// The verdicts of earlier runs: a line each, of the conditions, the seed, whether it was kept, and what was said of it.
 #[derive(Debug)]
-pub(crate) struct Verdicts {
+pub struct Verdicts {
     path: PathBuf,
     lines: Vec<(String, u64, bool, String)>,
 }
 
 impl Verdicts {
     /// Reads the file, if there is one.
-    pub(crate) fn open(path: PathBuf) -> Self {
+    pub fn open(path: PathBuf) -> Self {
         let text = fs::read_to_string(&path).unwrap_or_default();
         Self { path, lines: text.lines().filter_map(parse).collect() }
     }
 
     /// The verdict on a seed under these conditions: whether it was kept, and the line.
-    pub(crate) fn get(&self, conditions: &str, seed: u64) -> Option<(bool, &str)> {
+    pub fn get(&self, conditions: &str, seed: u64) -> Option<(bool, &str)> {
         let line = self.lines.iter().find(|(other, its_seed, ..)| other == conditions && *its_seed == seed);
         line.map(|(_, _, is_kept, line)| (*is_kept, line.as_str()))
     }
 
     /// Writes a verdict down, in the place of an earlier one.
-    pub(crate) fn put(&mut self, conditions: &str, seed: u64, is_kept: bool, line: &str) -> io::Result<()> {
+    pub fn put(&mut self, conditions: &str, seed: u64, is_kept: bool, line: &str) -> io::Result<()> {
         self.lines.retain(|(other, its_seed, ..)| other != conditions || *its_seed != seed);
         self.lines.push((conditions.to_owned(), seed, is_kept, line.replace(['\t', '\n'], " ")));
         let line = |(conditions, seed, is_kept, line): &(String, u64, bool, String)| {

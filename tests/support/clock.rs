@@ -15,25 +15,25 @@ const LATE: Duration = Duration::from_millis(100);
 const STEP: Duration = Duration::from_millis(10);
 
 /// The time of day in microseconds, which every process of the machine reads from one clock.
-pub(crate) fn now() -> u64 {
+pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64
 }
 
 /// A duration in the same unit.
-pub(crate) const fn micros(duration: Duration) -> u64 {
+pub const fn micros(duration: Duration) -> u64 {
     duration.as_micros() as u64
 }
 
 /// A thread that wants to run every 10 ms, and notes when it was not let.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub struct Watch {
     lapses: Arc<Mutex<Vec<(u64, u64)>>>,
     start: (u64, Instant),
 }
 
 impl Watch {
     /// Starts the thread; it ends with this value.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let lapses = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::downgrade(&lapses);
         thread::spawn(move || {
@@ -52,20 +52,34 @@ impl Watch {
     }
 
     /// Returns when the machine was late so far, each from when to when.
-    pub(crate) fn lapses(&self) -> Vec<(u64, u64)> {
+    pub fn lapses(&self) -> Vec<(u64, u64)> {
         self.lapses.lock().unwrap().clone()
     }
 
     /// Returns by how much the time of day has gone otherwise than time, in microseconds.
-    pub(crate) fn jumped(&self) -> u64 {
+    pub fn jumped(&self) -> u64 {
         let (day, instant) = self.start;
         now().abs_diff(day + micros(instant.elapsed()))
     }
 }
 
 /// Returns how much of this time falls into these periods.
-pub(crate) fn overlap(periods: &[(u64, u64)], from: u64, to: u64) -> u64 {
+pub fn overlap(periods: &[(u64, u64)], from: u64, to: u64) -> u64 {
     periods.iter().map(|(begin, end)| (*end).min(to).saturating_sub((*begin).max(from))).sum()
+}
+
+/// Waits until a condition holds, and returns whether it does in time.
+pub fn wait(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let end = now() + micros(limit);
+    loop {
+        if condition() {
+            return true;
+        }
+        if end <= now() {
+            return false;
+        }
+        thread::sleep(STEP * 2);
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,127 @@
+//! Runs of many seeds: one after the other, a line for each, and a table in the end.
+
+use std::fs;
+use std::io::IsTerminal;
+use std::ops::Range;
+use std::path::Path;
+
+use crate::Verdicts;
+
+/// What a run came to, or why it could not be run.
+pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// What was found out about a seed.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// Whether every promise was kept.
+    pub is_kept: bool,
+    /// All that is said of it in a line. It begins with `seed N: ` and the verdict, and `|` ends the verdict.
+    pub line: String,
+    /// What helps to find out why a promise was broken.
+    pub traces: String,
+    /// Whether the verdict stands, so that a run that is resumed leaves this seed out.
+    pub is_final: bool,
+}
+
+/// Which seeds are to be judged, under which conditions.
+#[derive(Debug)]
+pub struct Seeds<'a> {
+    /// The seeds, in their order.
+    pub seeds: Range<u64>,
+    /// All that a verdict depends on beside the seed, in words.
+    pub conditions: String,
+    /// The folder of the verdicts and the traces.
+    pub folder: &'a Path,
+    /// Leave out the seeds that have a verdict.
+    pub resume: bool,
+}
+
+impl Seeds<'_> {
+    /// Judges one seed after the other, and returns whether every promise was kept.
+    ///
+    /// # Errors
+    /// A verdict could not be written down. A seed that could not be run is no error: its line says so, and it has no verdict.
+    pub fn judge(&self, mut judge: impl FnMut(u64) -> Outcome<Judged>) -> Outcome<bool> {
+        fs::create_dir_all(self.folder)?;
+        let mut verdicts = Verdicts::open(self.folder.join("verdicts"));
+        println!("{}", self.conditions);
+        let mut rows: Vec<(u64, bool, String)> = Vec::new();
+        for seed in self.seeds.clone() {
+            if let Some((is_kept, line)) = verdicts.get(&self.conditions, seed).filter(|_| self.resume) {
+                println!("{line} (run before)");
+                rows.push((seed, is_kept, line.to_owned()));
+                continue;
+            }
+            let judged = match judge(seed) {
+                Ok(judged) => judged,
+                Err(error) => {
+                    let line = format!("seed {seed}: NOT JUDGED: {error}");
+                    println!("{line}");
+                    rows.push((seed, false, line));
+                    continue;
+                }
+            };
+            let Judged { is_kept, line, traces, is_final } = judged;
+            println!("{line}");
+            let path = self.folder.join(format!("seed-{seed}.txt"));
+            if is_kept {
+                let _there_may_be_none = fs::remove_file(path);
+            } else {
+                fs::write(&path, traces)?;
+                println!("  its traces: {}", path.display());
+            }
+            if is_final {
+                verdicts.put(&self.conditions, seed, is_kept, &line)?;
+            }
+            rows.push((seed, is_kept, line));
+        }
+        println!("\n{:>6}  verdict", "seed");
+        for (seed, is_kept, line) in &rows {
+            let judged = line.split(" | ").next().and_then(|judged| judged.split_once(": "));
+            println!("{seed:>6}  {}", if *is_kept { "kept" } else { judged.map_or("", |(_, rest)| rest) });
+        }
+        let n_kept = rows.iter().filter(|(_, is_kept, _)| *is_kept).count();
+        println!("{n_kept} of {} seeds kept every promise", rows.len());
+        Ok(n_kept == rows.len())
+    }
+}
+
+/// Reads `A..B`, where B is not run any more, or one seed.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let wrong = |_| format!("`{text}` are no seeds: write `A..B`, or one number");
+    let (first, end) = match text.split_once("..") {
+        Some((first, end)) => (first.parse().map_err(wrong)?, end.parse().map_err(wrong)?),
+        None => text.parse().map(|seed: u64| (seed, seed.saturating_add(1))).map_err(wrong)?,
+    };
+    if first < end { Ok(first..end) } else { Err(format!("there is no seed in `{text}`")) }
+}
+
+/// Reads the number that an option wants.
+///
+/// # Errors
+/// It is none.
+pub fn number<N: std::str::FromStr>(option: &str, text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| format!("`{option}` wants a number, not `{text}`"))
+}
+
+/// Says on a terminal how far a seed is; a file has no use for it.
+pub fn progress(seed: u64, what: &str) {
+    if std::io::stderr().is_terminal() {
+        let shown: String = format!("seed {seed}: {what}").chars().take(100).collect();
+        eprint!("\r{shown:<100}\r");
+    }
+}
+
+/// Makes an empty folder for a seed.
+///
+/// # Errors
+/// It cannot be made.
+pub fn new_folder(folder: &Path) -> Outcome<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(fs::create_dir_all(folder)?)
+}
