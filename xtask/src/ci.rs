@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use xtask::{Binary, Tool};
 
 use crate::cargo::{cargo, run as run_command};
-use crate::{Result, chaos, flags, package, test_cluster, tidy};
+use crate::{Result, chaos, flags, package, races, test_cluster, tidy};
 
 /// What became of a step.
 enum Outcome {
@@ -30,7 +30,7 @@ struct Report {
 }
 
 /// The quick and the telling first. All are run, whatever fails: one look at the table shows the whole work to do.
-static STEPS: [Step; 14] = [
+static STEPS: [Step; 15] = [
     Step { name: "format", what: "cargo fmt --check", check: format },
     Step { name: "tidy", what: "the house rules", check: || passed(tidy::check()) },
     Step { name: "clippy", what: "all targets, all features", check: clippy },
@@ -46,6 +46,7 @@ static STEPS: [Step; 14] = [
         check: || test_on("valkey-9"),
     },
     Step { name: "chaos", what: "three scenes of faults that overlap", check: scenes },
+    Step { name: "races", what: "writers that race, and nodes that become equal", check: race },
     Step { name: "hermetic", what: "tests with default features and no server", check: test_hermetic },
     Step { name: "docs", what: "rustdoc without a warning", check: documentation },
     Step { name: "packages", what: "what would be published", check: || passed(package::check()) },
@@ -152,6 +153,26 @@ fn scenes() -> Result<Outcome> {
             println!("once more:");
             chaos::run(&scene)?;
         }
+    }
+    Ok(Outcome::Passed)
+}
+
+/// Two processes that write the same 3,000 keys, on nodes that are left different and on nodes that become equal.
+fn race() -> Result<Outcome> {
+    for leave in [true, false] {
+        races::run(&flags::Races {
+            seeds: Some("1".to_owned()),
+            keys: Some(3000),
+            leave,
+            resume: false,
+            processes: None,
+            server: None,
+            kill: false,
+            storm: false,
+            clock: false,
+            keep: false,
+            monitor: false,
+        })?;
     }
     Ok(Outcome::Passed)
 }
