@@ -126,14 +126,15 @@ impl Stage {
     }
 }
 
-/// The same program, under a clock that is ahead.
+/// The same program, under a clock that is ahead. The C library gives the memory, for jemalloc asks for the time before libfaketime is
+/// ready to tell it.
 fn with_a_clock_ahead(binary: &Binary, folder: &Path, library: &Path) -> Outcome<Binary> {
     let path = folder.join("redis-server");
     let (ahead, library, program) = (AHEAD.as_secs(), library.display(), binary.path.display());
     fs::write(
         &path,
         format!(
-            "#!/bin/sh\nFAKETIME=+{ahead} FAKETIME_DONT_FAKE_MONOTONIC=1 LD_PRELOAD='{library}' exec '{program}' \"$@\"\n"
+            "#!/bin/sh\nFAKETIME=+{ahead} FAKETIME_DONT_FAKE_MONOTONIC=1 LD_PRELOAD='{library} libc.so.6' exec '{program}' \"$@\"\n"
         ),
     )?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
