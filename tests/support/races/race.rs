@@ -21,6 +21,9 @@ use crate::stage::Stage;
 /// How long nodes that differ are looked at further, to see when they become equal.
 const FURTHER: Duration = Duration::from_secs(60);
 
+/// How often a process is killed: seldom enough for one of them to lead now and then, and to be killed in the middle of that.
+const KILLED: Duration = Duration::from_millis(100);
+
 /// Has the keys raced, and looks at the servers when they are to be equal.
 pub(crate) fn run(
     options: &Options,
@@ -33,6 +36,7 @@ pub(crate) fn run(
     let start = Instant::now();
     let mut dice = Rng::with_seed(!ran.seed);
     let n_rounds = keys.len().div_ceil(ROUND);
+    let mut last = Instant::now();
     let mut longest = Duration::from_millis(20);
     for round in 0..n_rounds {
         progress(ran.seed, &format!("round {round} of {n_rounds}"));
@@ -45,12 +49,13 @@ pub(crate) fn run(
         }
         crowd.done(LIMIT)?;
         longest = begin.elapsed();
+        last = Instant::now();
         if let Some(slot) = killed {
             crowd.replace(slot)?;
+            crowd.pause(KILLED.saturating_sub(begin.elapsed()));
         }
     }
     ran.lasted = start.elapsed();
-    let last = Instant::now();
     ran.differed_at_once = differences(&stage.contents()?).len();
     let limit = match options.scene {
         Scene::Kill => Duration::from_secs(10),
