@@ -107,6 +107,8 @@ pub(crate) struct Crowd {
     pub(crate) changed: u64,
     /// What each process has said last, by its slot and how many there were before it in that slot.
     convergence: BTreeMap<(usize, usize), Convergence>,
+    /// When a client began or ended to lead, or to compare all keys, and what it said then.
+    pub(crate) history: Vec<(Instant, String)>,
     /// The longest that a quiet key has waited, in milliseconds.
     pub(crate) longest_lag_ms: u64,
     pub(crate) n_killed: usize,
@@ -125,6 +127,7 @@ impl Crowd {
             firsts: BTreeMap::new(),
             changed: 0,
             convergence: BTreeMap::new(),
+            history: Vec::new(),
             longest_lag_ms: 0,
             n_killed: 0,
         };
@@ -204,9 +207,10 @@ impl Crowd {
                 fates.unknown += 1;
             }
         }
-        // It leads no more.
         let last = self.convergence.entry((slot, member.incarnation)).or_default();
-        last.leads = false;
+        if std::mem::take(&mut last.leads) {
+            self.history.push((Instant::now(), format!("client {slot} ({}) is killed", member.incarnation)));
+        }
     }
 
     /// Starts a client anew that was killed, and waits until it is ready.
@@ -257,7 +261,16 @@ impl Crowd {
                 if convergence.leads {
                     self.longest_lag_ms = self.longest_lag_ms.max(convergence.lag_ms);
                 }
-                self.convergence.insert((slot, incarnation), convergence);
+                let before = self.convergence.insert((slot, incarnation), convergence).unwrap_or_default();
+                let turns = |it: &Convergence| (it.leads, it.is_round_due, it.rounds);
+                if turns(&before) != turns(&convergence) {
+                    let Convergence { leads, is_round_due, dirty, rounds, .. } = convergence;
+                    let is = if leads { "leads" } else { "does not lead" };
+                    let due = if is_round_due { ", is comparing all keys" } else { "" };
+                    let line =
+                        format!("client {slot} ({incarnation}) {is}{due}: {dirty} dirty, {rounds} rounds");
+                    self.history.push((Instant::now(), line));
+                }
             }
             "first" => {
                 if let Some((at, name)) = rest.split_once(' ') {

@@ -47,6 +47,7 @@ pub(crate) fn run(
     }
     let last = Instant::now();
     ran.lasted = start.elapsed();
+    ran.last = Some(last);
     let mut early = BTreeSet::new();
     let mut copied_at_rest = None;
     // A key of the last writer lives longest.

@@ -56,6 +56,7 @@ pub(crate) fn run(
         }
     }
     ran.lasted = start.elapsed();
+    ran.last = Some(last);
     ran.differed_at_once = differences(&stage.contents()?).len();
     let limit = match options.scene {
         Scene::Kill => Duration::from_secs(10),

@@ -1,6 +1,7 @@
 //! What is said of a seed.
 
 use std::time::Duration;
+use std::time::Instant;
 
 use crate::crowd::Convergence;
 use crate::options::Options;
@@ -18,6 +19,8 @@ pub(crate) struct Ran {
     pub(crate) n_killed: usize,
     /// How many changes pipelines have made.
     pub(crate) changed: u64,
+    /// When the last key was written.
+    pub(crate) last: Option<Instant>,
     /// How many keys differed right after the last write.
     pub(crate) differed_at_once: usize,
     /// How long after the last write the servers were compared.

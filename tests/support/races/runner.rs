@@ -87,9 +87,18 @@ fn run_seed(options: &Options, binary: &Binary, folder: &Path, seed: u64) -> Out
     (ran.longest_lag_ms, ran.n_killed) = (crowd.longest_lag_ms, crowd.n_killed);
     ran.troubles = crowd.ended();
     ran.late_ms = watch.lapses().iter().map(|(from, to)| to - from).sum::<u64>() / 1000;
-    let lines = ran.wrong_sums.iter().chain(&ran.early).map(|line| format!("{line}\n")).collect::<String>();
-    let traces =
-        [&ran.line(options), "\n", &lines, &stage.traces(&ran.differing), &stage.traces(&ran.traced)];
-    let traces = traces.concat();
+    let traces = traces(options, &ran, &stage, &crowd);
     Ok((ran, traces))
+}
+
+/// All that helps to find out why a promise was broken.
+fn traces(options: &Options, ran: &Ran, stage: &Stage, crowd: &Crowd) -> String {
+    let mut text = ran.line(options) + "\n\ntimes are in seconds from the last write\n";
+    for (at, line) in &crowd.history {
+        let last = ran.last.unwrap_or(*at);
+        let before = last.saturating_duration_since(*at).as_secs_f64();
+        text += &format!("{:.2} {line}\n", at.saturating_duration_since(last).as_secs_f64() - before);
+    }
+    ran.wrong_sums.iter().chain(&ran.early).for_each(|line| text += &format!("{line}\n"));
+    text + &stage.traces(&ran.differing) + &stage.traces(&ran.traced)
 }

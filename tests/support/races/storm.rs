@@ -38,6 +38,7 @@ pub(crate) fn run(options: &Options, (stage, crowd): (&Stage, &mut Crowd), ran: 
     crowd.done(LASTS)?;
     let last = Instant::now();
     ran.lasted = start.elapsed();
+    ran.last = Some(last);
     ran.changed = crowd.changed;
     note(crowd, start, ran);
     ran.differed_at_once = differences(&stage.contents()?).len();
