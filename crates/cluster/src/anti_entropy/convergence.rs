@@ -58,8 +58,8 @@ pub struct Convergence {
     pub stands_by: bool,
     /// How many keys have changed and are to be compared.
     pub dirty: usize,
-    /// How long the first of these keys has waited to be compared, since it was quiet: since it had not changed for one and a
-    /// half times the longest response timeout.
+    /// How long the first of these keys has waited to be compared, since it was quiet: since it had not changed for twice
+    /// the longest response timeout.
     pub lag: Duration,
     /// How many keys were made equal.
     pub converged: u64,
@@ -147,6 +147,8 @@ impl CopyEngine {
             let lag = self.topology.lasting.convergence.lock().lag;
             work.round_due().is_some() || LEASE / 2 <= lag
         };
+        // Before all keys are compared: what is not heard yet would have them compared once more.
+        self.look_at_sources(&mut sources, work).boxed().await;
         let (changed, rounds) = (self.follow(&mut sources, work), self.rounds(work, keys_per_second));
         tenure.while_held(select(changed.boxed(), rounds.boxed()).map(drop), owes).await;
         self.topology.lasting.convergence.lock().leads = false;
@@ -322,9 +324,11 @@ impl CopyEngine {
                 for earlier in nodes.iter().take(place) {
                     batch = missing_but(earlier, batch, |_, _| ()).await?;
                 }
+                // To see that costs less than to compare.
+                let cost = (n_keys / 8).max(batch.len() as u64);
                 let (found, _) = differences(&nodes, batch, |_, _| ()).await?;
                 found.iter().for_each(|difference| work.change(&difference.key, Told::default()));
-                pace.wait(n_keys).await;
+                pace.wait(cost).await;
             }
         }
         Ok(())

@@ -161,11 +161,11 @@ impl CopyTopology {
         Self::of(nodes, policy, self.identity.clone(), Arc::clone(&self.lasting), identified)
     }
 
-    /// How long a key must not have changed before it is compared, and how long a write may take that has hints to give: longer than
-    /// a write may be on its way from one node to the next.
+    /// How long a key must not have changed before it is compared, and how long a write may take that has hints to give: a node may be
+    /// waited for as long as a reply may take, and so may one that is given a hint.
     pub(crate) fn quiet(&self) -> Duration {
         let longest = self.nodes.iter().map(|node| node.config().response_timeout()).max();
-        longest.unwrap_or_default() * 3 / 2
+        longest.unwrap_or_default() * 2
     }
 
     /// What compares this copy with the explored rules, if anything does.
