@@ -205,20 +205,30 @@ async fn a_write_whose_hints_come_too_late_is_not_acknowledged() {
     }
     let urls: Vec<String> = proxies.iter().map(Proxy::url).collect();
     let copy = process(&urls, SHOP).connect().await.unwrap();
+    let a = direct(&servers[0]).await;
     for late in [false, true] {
         eventually("all are up", async || copy.health().iter().all(|(_, health)| *health == Health::Up))
             .await;
-        // `c` is noticed to be away by this write alone, after 500 ms.
+        // `c` is noticed to be away by this write alone, after 500 ms. The hints are answered 500 ms later, or never.
         proxies[2].lose(Way::Requests);
-        let delay = Duration::from_millis(if late { 300 } else { 0 });
-        proxies[..2].iter().for_each(|proxy| proxy.slow(Way::Replies, delay, Duration::ZERO));
-        let written = copy.set("k", late.to_string()).await;
+        let writing = tokio::spawn({
+            let copy = copy.clone();
+            async move { copy.set("k", late.to_string()).await }
+        });
+        eventually("it is taken", async || a.get::<String>("k").await.unwrap() == Some(late.to_string()))
+            .await;
+        if late {
+            proxies[..2].iter().for_each(|proxy| proxy.lose(Way::Replies));
+        }
+        let written = writing.await.unwrap();
         proxies.iter().for_each(Proxy::heal);
         match written {
             Ok(replies) => assert!(!late && replies.successes().count() == 2, "{replies:?}"),
             // A machine that is late is late with all of it.
             Err(error) => assert!(error.is_timeout() && error.may_have_executed(), "{error}"),
         }
+        eventually("all are up", async || copy.health().iter().all(|(_, health)| *health == Health::Up))
+            .await;
         are_equal(&copy).await;
         assert_eq!(copy.get::<String>("k").await.unwrap(), Some(late.to_string()));
     }
