@@ -239,7 +239,7 @@ async fn scripted(rule: impl Fn(&str) -> Says + Send + Sync + 'static) -> (Hosti
 async fn a_name_that_the_server_tells_after_its_first_reply_is_there_after_the_barrier() {
     let pings = AtomicU64::new(0);
     let (_server, mut feed) = scripted(move |word| match word {
-        "PING" if pings.fetch_add(1, Ordering::SeqCst) % 2 == 0 => Says::Usual,
+        "PING" if pings.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) => Says::Usual,
         "PING" => Says::This(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$4\r\nlate\r\n+PONG\r\n".to_vec()),
         _ => {
             pings.store(0, Ordering::SeqCst);
