@@ -16,6 +16,7 @@ use redisdb_tests::Way;
 use redisdb_tests::eventually;
 use redisdb_tests::process;
 use tokio::sync::Barrier;
+use xtask::Data;
 use xtask::Server;
 use xtask::Servers;
 
@@ -149,6 +150,28 @@ async fn what_only_some_nodes_took_is_brought_to_all_or_taken_away_from_all() {
 
 fn nodes_name(idx: usize) -> &'static str {
     redisdb_tests::NAMES[idx]
+}
+
+#[tokio::test]
+async fn while_a_node_is_away_the_others_become_equal_and_it_does_when_it_is_back() {
+    let mut servers = Server::builder().persistent().start_many(3).unwrap();
+    let copy = leading(&servers).await;
+    _ = copy.mset((0..30).map(|i| (format!("key:{i}"), "before"))).await.unwrap();
+    servers[2].kill();
+    eventually("it is away", async || !copy.on_node("c").unwrap().is_connected()).await;
+    let b = direct(&servers[1]).await;
+    for i in 0..30 {
+        b.set(format!("key:{i}"), "of b").await.unwrap();
+        b.set(format!("new:{i}"), "of b").await.unwrap();
+    }
+    are_equal(&copy).await;
+    for i in 0..30 {
+        assert_eq!(copy.get::<String>(format!("new:{i}")).await.unwrap().as_deref(), Some("of b"));
+    }
+    servers[2].restart(Data::Keep).unwrap();
+    eventually("all are up", async || copy.health().iter().all(|(_, health)| *health == Health::Up)).await;
+    assert_eq!(copy.verify().run().await.unwrap().nodes.len(), 3);
+    are_equal(&copy).await;
 }
 
 #[tokio::test]

@@ -217,7 +217,10 @@ impl CopyEngine {
         let evicts: Vec<bool> = sources.iter().map(|source| source.evicts).collect();
         let heard = async |keys: &[Vec<u8>]| {
             // All that was executed before the looks is heard before it is decided.
-            let barriers = sources.iter().filter_map(|source| source.feed.as_ref()).map(ChangeFeed::barrier);
+            // A node that is away was not looked at.
+            let in_sight =
+                sources.iter().zip(self.topology.nodes.iter()).filter(|(_, node)| node.is_connected());
+            let barriers = in_sight.filter_map(|(source, _)| source.feed.as_ref()).map(ChangeFeed::barrier);
             for heard in join_all(barriers).await {
                 heard?;
             }
