@@ -49,6 +49,11 @@ impl<'a> Source<'a> {
         self.also_missed || !self.copy.topology.nodes.member(self.idx).hints().has_missed_of(key)
     }
 
+    /// Reads what the other servers say that it has missed.
+    pub(crate) async fn hear_what_it_missed(&self) {
+        self.copy.read_hints_about(self.idx).await;
+    }
+
     /// Makes sure that what it was asked up to now came from the memory that counts: that nobody has emptied it meanwhile.
     /// Without an identity nobody can tell.
     ///

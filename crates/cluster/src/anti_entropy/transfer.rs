@@ -59,8 +59,9 @@ pub(crate) async fn transfer(
     let compared = value::compare(keys, (&source.node, wanted), (target, found)).await?;
     if !dry_run && compared.iter().any(|compared| matches!(compared, Compared::Different)) {
         source.check(target.name()).await?;
+        source.hear_what_it_missed().await;
     }
-    // Asked after the source was: what it missed meanwhile counts no more than what it missed before.
+    // Heard after the source was asked: what it missed of another process a moment ago does not count.
     let both = wanted.iter().zip(found);
     let outcomes =
         keys.iter().zip(both).zip(compared).map(|((key, (wanted, found)), compared)| match compared {
