@@ -314,6 +314,7 @@ async fn a_process_that_did_not_stand_by_compares_all_keys_when_it_goes_on() {
 async fn a_node_that_throws_keys_away_loses_none_of_the_others_and_is_given_none_again() {
     let servers = Servers::start(3).unwrap();
     let b = direct(&servers[1]).await;
+    b.config_set("maxmemory", "1gb").await.unwrap();
     b.config_set("maxmemory-policy", "allkeys-lru").await.unwrap();
     let copy = leading(&servers).await;
     _ = copy.mset((0..100).map(|i| (format!("key:{i}"), "v".repeat(100)))).await.unwrap();

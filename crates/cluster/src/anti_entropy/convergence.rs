@@ -276,8 +276,8 @@ impl CopyEngine {
             }
             source.looked_at = Some(Instant::now());
             if let Ok(info) = member.node().info_with(&["memory"]).await {
-                let policy = info.get("memory", "maxmemory_policy").unwrap_or_default();
-                source.evicts = policy.starts_with("allkeys") || policy.starts_with("volatile");
+                let says = |name| info.get("memory", name).unwrap_or_default();
+                source.evicts = says("maxmemory") != "0" && says("maxmemory_policy") != "noeviction";
             }
             if source.feed.is_none() {
                 match member.node().changes().await {
