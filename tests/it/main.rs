@@ -27,6 +27,7 @@ mod commands_doc;
 mod conflicts;
 #[cfg(feature = "servers")]
 mod convergence;
+#[cfg(feature = "servers")]
 mod copy;
 #[cfg(feature = "servers")]
 mod copy_blocks;
