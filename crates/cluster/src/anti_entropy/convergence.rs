@@ -51,7 +51,7 @@ const ROUND_EVERY: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Convergence {
-    /// Whether this process makes the nodes equal, for all processes. If not, all other fields are what they were when it did so
+    /// Whether this process makes the nodes equal, for all processes. If not, the counts below are what they were when it did so
     /// last.
     pub leads: bool,
     /// Whether this process stands by: it hears what changes, and goes on when the process that leads ends.
@@ -67,7 +67,8 @@ pub struct Convergence {
     pub gaps: u64,
     /// How often all keys were compared: when this process began to lead, and after gaps.
     pub rounds: u64,
-    /// Whether all keys are to be compared, or are being compared.
+    /// Whether all keys are to be compared, or are being compared. In a process that stands by: whether it would have to compare all
+    /// keys if it led now, because it has not listened for long enough.
     pub round_due: bool,
 }
 
