@@ -27,7 +27,6 @@ use self::dirty::Told;
 use self::keys::Dirty;
 use crate::anti_entropy::key_scan::BATCH;
 use crate::anti_entropy::key_scan::Keys;
-use crate::anti_entropy::key_scan::missing_but;
 use crate::anti_entropy::throttle::Throttle;
 use crate::anti_entropy::verify::differences;
 use crate::engine::copy::CopyEngine;
@@ -38,13 +37,13 @@ use crate::membership::leadership::Tenure;
 use crate::policy::OnDifference;
 use crate::policy::OnReturn;
 
-/// How often a process that does not lead sees whether it may.
+/// A process that does not lead sees this often whether it may.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// How often the feeds are read, and the keys taken that are quiet.
+/// The leader reads the feeds this often, and takes the keys that are quiet.
 const TICK: Duration = Duration::from_millis(50);
-/// How often it is asked which nodes may throw keys away, and the feed of a node is opened that has none.
+/// The leader asks this often which nodes may throw keys away, and opens the feed of a node that has none.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
-/// How long it is until all keys are compared again while a node does not tell what changes.
+/// While a node does not tell what changes, the leader compares all keys again after this time.
 const ROUND_EVERY: Duration = Duration::from_secs(300);
 
 /// How far the nodes of a copy are equal, as this process knows; see [`RedisCopy::convergence`](crate::RedisCopy::convergence).
@@ -112,9 +111,9 @@ impl Work {
     }
 }
 
-/// What the leader reads from a node.
+/// A node whose changes are followed.
 #[derive(Debug, Default)]
-struct Source {
+struct Followed {
     feed: Option<ChangeFeed>,
     /// Whether the node may throw keys away to make room.
     evicts: bool,
@@ -135,7 +134,7 @@ impl CopyEngine {
                 let work = Work::default();
                 // What the process that led before has not done is not known.
                 work.any_may_have_changed();
-                self.lead(&tenure, self.sources(), &work, keys_per_second).await;
+                self.lead(&tenure, self.nobody_followed(), &work, keys_per_second).await;
             } else if let Some(tenure) = self.take(Post::Standby, LEASE).await {
                 self.stand_by(&tenure, keys_per_second).await;
             }
@@ -143,27 +142,33 @@ impl CopyEngine {
         }
     }
 
-    async fn lead(&self, tenure: &Tenure<'_>, mut sources: Vec<Source>, work: &Work, keys_per_second: u32) {
+    async fn lead(
+        &self,
+        tenure: &Tenure<'_>,
+        mut followed: Vec<Followed>,
+        work: &Work,
+        keys_per_second: u32,
+    ) {
         let owes = || {
             let lag = self.topology.lasting.convergence.lock().lag;
             work.round_due().is_some() || LEASE / 2 <= lag
         };
         // Before all keys are compared: what is not heard yet would have them compared once more.
-        self.look_at_sources(&mut sources, work).boxed().await;
-        let (changed, rounds) = (self.follow(&mut sources, work), self.rounds(work, keys_per_second));
+        self.look_at_followed(&mut followed, work).boxed().await;
+        let (changed, rounds) = (self.follow(&mut followed, work), self.rounds(work, keys_per_second));
         tenure.while_held(select(changed.boxed(), rounds.boxed()).map(drop), owes).await;
         self.topology.lasting.convergence.lock().leads = false;
     }
 
     /// Follows the feeds without doing anything, and leads when the process that does falls silent.
     async fn stand_by(&self, tenure: &Tenure<'_>, keys_per_second: u32) {
-        let (mut sources, work) = (self.sources(), Work::default());
+        let (mut followed, work) = (self.nobody_followed(), Work::default());
         self.topology.lasting.convergence.lock().stands_by = true;
         let next = tenure.while_held(
             async {
                 loop {
-                    self.look_at_sources(&mut sources, &work).await;
-                    self.hear(&mut sources, &work);
+                    self.look_at_followed(&mut followed, &work).await;
+                    self.hear(&mut followed, &work);
                     // As long as the process that leads is heard, all that was quiet so long ago is done.
                     work.is_done_upto(self.silence(Post::Leader) + self.topology.quiet() + LEASE);
                     self.topology.lasting.convergence.lock().round_due = work.round_due().is_some();
@@ -178,35 +183,35 @@ impl CopyEngine {
         let next = next.await;
         self.topology.lasting.convergence.lock().stands_by = false;
         if let Some(next) = next {
-            if next.is_owed || self.is_a_feed_missing(&sources) {
+            if next.is_owed || self.is_a_feed_missing(&followed) {
                 work.any_may_have_changed();
             }
-            self.lead(&next, sources, &work, keys_per_second).await;
+            self.lead(&next, followed, &work, keys_per_second).await;
         }
     }
 
-    fn sources(&self) -> Vec<Source> {
-        self.topology.nodes.iter().map(|_| Source::default()).collect()
+    fn nobody_followed(&self) -> Vec<Followed> {
+        self.topology.nodes.iter().map(|_| Followed::default()).collect()
     }
 
     /// Follows the feeds, and compares the keys that are quiet, forever.
-    async fn follow(&self, sources: &mut [Source], work: &Work) {
+    async fn follow(&self, followed: &mut [Followed], work: &Work) {
         let quiet = self.topology.quiet();
         let mut round_by = Instant::now() + ROUND_EVERY;
         loop {
-            self.look_at_sources(sources, work).await;
-            if work.round_due().is_some() || !self.is_a_feed_missing(sources) {
+            self.look_at_followed(followed, work).await;
+            if work.round_due().is_some() || !self.is_a_feed_missing(followed) {
                 round_by = Instant::now() + ROUND_EVERY;
             } else if round_by <= Instant::now() {
                 work.any_may_have_changed();
             }
             loop {
-                self.hear(sources, work);
+                self.hear(followed, work);
                 let due = work.dirty.lock().take_quiet(quiet, Instant::now(), BATCH);
                 if due.is_empty() {
                     break;
                 }
-                self.converge_some(&due, sources, work).await;
+                self.converge_some(&due, followed, work).await;
                 self.tell_convergence(work, quiet);
             }
             self.tell_convergence(work, quiet);
@@ -214,18 +219,18 @@ impl CopyEngine {
         }
     }
 
-    async fn converge_some(&self, due: &[Dirty], sources: &mut [Source], work: &Work) {
-        let evicts: Vec<bool> = sources.iter().map(|source| source.evicts).collect();
+    async fn converge_some(&self, due: &[Dirty], followed: &mut [Followed], work: &Work) {
+        let evicts: Vec<bool> = followed.iter().map(|one| one.evicts).collect();
         let heard = async |keys: &[Vec<u8>]| {
             // All that was executed before the looks is heard before it is decided.
             // A node that is away was not looked at.
             let in_sight =
-                sources.iter().zip(self.topology.nodes.iter()).filter(|(_, node)| node.is_connected());
-            let barriers = in_sight.filter_map(|(source, _)| source.feed.as_ref()).map(ChangeFeed::barrier);
+                followed.iter().zip(self.topology.nodes.iter()).filter(|(_, node)| node.is_connected());
+            let barriers = in_sight.filter_map(|(one, _)| one.feed.as_ref()).map(ChangeFeed::barrier);
             for heard in join_all(barriers).await {
                 heard?;
             }
-            self.hear(sources, work);
+            self.hear(followed, work);
             let dirty = work.dirty.lock();
             Ok(keys.iter().map(|key| dirty.contains(key)).collect())
         };
@@ -245,9 +250,9 @@ impl CopyEngine {
     }
 
     /// Takes in what the feeds have told so far.
-    fn hear(&self, sources: &mut [Source], work: &Work) {
-        for (idx, source) in sources.iter_mut().enumerate() {
-            let Some(feed) = &mut source.feed else { continue };
+    fn hear(&self, followed: &mut [Followed], work: &Work) {
+        for (idx, one) in followed.iter_mut().enumerate() {
+            let Some(feed) = &mut one.feed else { continue };
             while let Some(changes) = feed.try_next() {
                 match changes {
                     Changes::Keys(keys) => {
@@ -269,21 +274,21 @@ impl CopyEngine {
     }
 
     /// Opens the feeds that are missing, and asks which nodes may throw keys away.
-    async fn look_at_sources(&self, sources: &mut [Source], work: &Work) {
-        let looks = sources.iter_mut().zip(self.topology.nodes.members()).map(async |(source, member)| {
-            let is_recent = source.looked_at.is_some_and(|at| at.elapsed() < LOOK_AGAIN);
+    async fn look_at_followed(&self, followed: &mut [Followed], work: &Work) {
+        let looks = followed.iter_mut().zip(self.topology.nodes.members()).map(async |(one, member)| {
+            let is_recent = one.looked_at.is_some_and(|at| at.elapsed() < LOOK_AGAIN);
             if is_recent || !member.node().is_connected() {
                 return;
             }
-            source.looked_at = Some(Instant::now());
+            one.looked_at = Some(Instant::now());
             if let Ok(info) = member.node().info_with(&["memory"]).await {
                 let says = |name| info.get("memory", name).unwrap_or_default();
-                source.evicts = says("maxmemory") != "0" && says("maxmemory_policy") != "noeviction";
+                one.evicts = says("maxmemory") != "0" && says("maxmemory_policy") != "noeviction";
             }
-            if source.feed.is_none() {
+            if one.feed.is_none() {
                 match member.node().changes().await {
                     Ok(feed) => {
-                        source.feed = Some(feed);
+                        one.feed = Some(feed);
                         work.any_may_have_changed();
                     }
                     Err(error) => self.topology.tell_refused(&error, None),
@@ -293,16 +298,16 @@ impl CopyEngine {
         join_all(looks).await;
     }
 
-    fn is_a_feed_missing(&self, sources: &[Source]) -> bool {
-        let mut nodes = sources.iter().zip(self.topology.nodes.iter());
-        nodes.any(|(source, node)| source.feed.is_none() && node.is_connected())
+    fn is_a_feed_missing(&self, followed: &[Followed]) -> bool {
+        let mut nodes = followed.iter().zip(self.topology.nodes.iter());
+        nodes.any(|(one, node)| one.feed.is_none() && node.is_connected())
     }
 
     /// Compares all keys whenever any may have changed unheard, forever. A key that differs is dirty from then on.
     async fn rounds(&self, work: &Work, keys_per_second: u32) {
         loop {
             if let Some(upto) = work.round_due()
-                && self.is_all_in_sight()
+                && self.in_sight().is_some()
             {
                 match self.round(work, keys_per_second).await {
                     Ok(()) => {
@@ -322,12 +327,9 @@ impl CopyEngine {
         let nodes: Vec<_> = self.topology.nodes.iter().filter(|node| node.is_connected()).collect();
         for (place, node) in nodes.iter().enumerate() {
             let mut keys = Keys::of(self, node);
-            while let Some(mut batch) = keys.next(None).await? {
-                let n_keys = batch.len() as u64;
-                // What an earlier node has was compared with that node's keys.
-                for earlier in nodes.iter().take(place) {
-                    batch = missing_but(earlier, batch, |_, _| ()).await?;
-                }
+            // What an earlier node has was compared with that node's keys.
+            let earlier = nodes.get(..place).unwrap_or_default();
+            while let Some((n_keys, batch)) = keys.next_but(earlier, |_, _| ()).await? {
                 // To see that costs less than to compare.
                 let cost = (n_keys / 8).max(batch.len() as u64);
                 let (found, _) = differences(&nodes, batch, |_, _| ()).await?;
@@ -336,11 +338,6 @@ impl CopyEngine {
             }
         }
         Ok(())
-    }
-
-    fn is_all_in_sight(&self) -> bool {
-        let mut connected = self.topology.nodes.members().filter(|member| member.node().is_connected());
-        1 < connected.clone().count() && connected.all(|member| member.has_memory())
     }
 
     fn tell_convergence(&self, work: &Work, quiet: Duration) {

@@ -60,6 +60,23 @@ impl<'a> Keys<'a> {
     }
 }
 
+impl Keys<'_> {
+    /// The next of them that none of these nodes has, and how many were gone through for it; calls a function with those that this user
+    /// may not use there.
+    pub(crate) async fn next_but(
+        &mut self,
+        others: &[&Node],
+        mut denied: impl FnMut(&[u8], &node::Error),
+    ) -> Result<Option<(u64, Vec<Vec<u8>>)>, Error> {
+        let Some(mut batch) = self.next(None).await? else { return Ok(None) };
+        let n_keys = batch.len() as u64;
+        for other in others {
+            batch = missing_but(other, batch, &mut denied).await?;
+        }
+        Ok(Some((n_keys, batch)))
+    }
+}
+
 /// How many keys a node holds, about; 0 if this user may not ask.
 pub(crate) async fn size(node: &Node) -> Result<u64, node::Error> {
     match node.dbsize().await {

@@ -11,7 +11,6 @@ use redisdb_node::plumbing::foreign;
 
 use crate::anti_entropy::key_scan::BATCH;
 use crate::anti_entropy::key_scan::Keys;
-use crate::anti_entropy::key_scan::missing_but;
 use crate::anti_entropy::key_scan::size;
 use crate::anti_entropy::progress::Meter;
 use crate::anti_entropy::progress::Progress;
@@ -124,12 +123,9 @@ impl<'a> Verify<'a> {
                 skipped_here.add(key, || topology.reason(key, error));
             };
             let mut keys = Keys::of(&self.copy, node);
-            while let Some(mut batch) = keys.next(None).await? {
-                let n_keys = batch.len() as u64;
-                // What an earlier node has was compared with that node's keys.
-                for earlier in nodes.iter().take(i) {
-                    batch = missing_but(earlier, batch, &mut denied).await?;
-                }
+            // What an earlier node has was compared with that node's keys.
+            let earlier = nodes.get(..i).unwrap_or_default();
+            while let Some((n_keys, batch)) = keys.next_but(earlier, &mut denied).await? {
                 let (found, n_compared) = differences(&nodes, batch, &mut denied).await?;
                 compared += n_compared;
                 suspects.extend(found);

@@ -1,5 +1,6 @@
 //! The comparison of dirty keys on all nodes in sight, and the copy of the state that counts to the nodes that hold another one.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
@@ -33,7 +34,7 @@ pub(crate) struct Outcome {
 
 /// The nodes that are compared: they are connected, and hold what they should but for what is hinted.
 #[derive(Debug)]
-struct InSight<'a> {
+pub(super) struct InSight<'a> {
     /// By their place among the nodes of the copy.
     idxs: Vec<usize>,
     nodes: Vec<&'a Node>,
@@ -113,7 +114,7 @@ impl CopyEngine {
 
     /// The nodes that can be compared: two at least, all of those that are connected. `None` while one of them is being made
     /// whole.
-    fn in_sight(&self) -> Option<InSight<'_>> {
+    pub(super) fn in_sight(&self) -> Option<InSight<'_>> {
         let connected =
             self.topology.nodes.members().enumerate().filter(|(_, member)| member.node().is_connected());
         let connected: Vec<_> = connected.collect();
@@ -166,6 +167,14 @@ fn evicts_at(evicts: &[bool], idx: usize) -> bool {
     evicts.get(idx).copied().unwrap_or(false)
 }
 
+/// Those at these places; without a copy where that is all.
+fn chosen<'a, T: Clone>(all: &'a [T], places: &[usize]) -> Cow<'a, [T]> {
+    match places.len() == all.len() {
+        true => Cow::Borrowed(all),
+        false => places.iter().filter_map(|at| all.get(*at).cloned()).collect(),
+    }
+}
+
 /// For each key, the first node that holds the same, of each node; `None` for a key that this user may not read somewhere.
 async fn classes(
     nodes: &[&Node],
@@ -180,10 +189,8 @@ async fn classes(
                 classes.is_some_and(|it| it.get(place) == Some(&place) && it.get(first) == Some(&first))
             };
             let open: Vec<usize> = (0..keys.len()).filter(is_open).collect();
-            let some =
-                |look: &[Snapshot]| open.iter().filter_map(|at| look.get(*at).cloned()).collect::<Vec<_>>();
-            let names: Vec<Vec<u8>> = open.iter().filter_map(|at| keys.get(*at).cloned()).collect();
-            let (one, other) = (some(first_look), some(look));
+            let names = chosen(keys, &open);
+            let (one, other) = (chosen(first_look, &open), chosen(look, &open));
             let compared = value::compare(&names, (first_node, &one), (node, &other)).await?;
             for (at, compared) in open.into_iter().zip(compared) {
                 let Some(classes) = classes.get_mut(at) else { continue };
