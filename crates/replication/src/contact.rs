@@ -16,6 +16,8 @@ impl<K: Ord + Clone> Step<'_, K> {
         self.state.admitted.remove(node);
         self.state.fresh.remove(node);
         self.state.noted.remove(node);
+        self.state.disagree(node);
+        self.state.is_settled = false;
         self.close_gate();
         self.end_pass_without(node);
         self.read_elsewhere(node);
@@ -37,6 +39,7 @@ impl<K: Ord + Clone> Step<'_, K> {
             return;
         }
         self.state.connected.insert(node);
+        self.state.is_settled = false;
         self.close_gate();
         self.missed_the_feed();
         self.learn(node, report);

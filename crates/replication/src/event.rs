@@ -82,6 +82,9 @@ pub enum Event<K> {
     /// A node says what it is and holds: it was asked, or it pushes that something changed.
     Told(Node, Report<K>),
 
+    /// `D` has passed since a node was last lost or came back.
+    Settled,
+
     /// Somebody with the right to say so wants a node to be a member no more: it never returns.
     Forget(Node),
 

@@ -65,7 +65,12 @@ impl<K: Ord + Clone> Step<'_, K> {
                 let agreed = agreed.with(node);
                 match self.state.members(self.setup).minus(agreed).first() {
                     Some(next) => self.ask(id, key, next, Asked::All(agreed, Some(digest))),
-                    None => self.emit(Effect::AnswerRead(id, node)),
+                    None => {
+                        if self.setup.has(Rule::Agreed) && self.state.is_settled(self.setup) {
+                            self.state.agreed.insert(key, agreed);
+                        }
+                        self.emit(Effect::AnswerRead(id, node));
+                    }
                 }
             }
         }

@@ -55,6 +55,16 @@ pub enum Rule {
     ///
     /// Without it nothing is wrong, but nothing can be read after a restart of all nodes either.
     Agreement,
+    /// A key that all nodes were seen to hold alike counts as current on each of them, until it is lost or emptied.
+    ///
+    /// Without it nothing is wrong, but no relative write is acknowledged after a restart of all nodes before all keys were
+    /// compared.
+    Agreed,
+    /// It does so only if `D` has passed since the last loss or return of a node when all were seen to hold it alike.
+    ///
+    /// Without it, a write that is under way comes to one node only, because another one took it before it was restarted with an
+    /// older dump; and that one counts as current.
+    Settled,
     /// A node becomes current again only while all nodes are in sight.
     ///
     /// Without it, the node that alone holds the hint against the source is not asked.
@@ -172,7 +182,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which a call meets them.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::Restarted,
         Self::Emptied,
         Self::Held,
@@ -185,6 +195,8 @@ impl Rule {
         Self::Push,
         Self::Memory,
         Self::Agreement,
+        Self::Agreed,
+        Self::Settled,
         Self::AllInSight,
         Self::AllKeys,
         Self::NoOtherHint,

@@ -52,6 +52,10 @@ pub struct State<K> {
     pub(crate) standings: PerNode<Standing>,
     /// Who has missed a write of a key, by the node that says so.
     pub(crate) missed: Missed<K>,
+    /// The nodes that count as current for a key, though they are not for all: all nodes were seen to hold the same.
+    pub(crate) agreed: BTreeMap<K, NodeSet>,
+    /// Whether `D` has passed since a node was lost or came back: no write is under way that a restarted node may have lost.
+    pub(crate) is_settled: bool,
     /// The writes that are under way.
     pub(crate) calls: BTreeMap<CallId, Call<K>>,
     /// The reads that are under way.
@@ -71,6 +75,8 @@ impl<K> Default for State<K> {
             admitted: NodeSet::EMPTY,
             standings: PerNode::default(),
             missed: Missed::default(),
+            agreed: BTreeMap::new(),
+            is_settled: false,
             calls: BTreeMap::new(),
             reads: BTreeMap::new(),
             repair: Repair::default(),
@@ -172,8 +178,34 @@ impl<K: Ord + Clone> State<K> {
         if !self.is_gate_open(setup) {
             return NodeSet::EMPTY;
         }
-        let sound = self.members(setup).iter().filter(|node| self.is_sound(setup, *node));
-        self.admitted.and(sound.collect()).minus(self.behind(key))
+        let sound: NodeSet = self.members(setup).iter().filter(|node| self.is_sound(setup, *node)).collect();
+        self.admitted.and(sound.or(self.agreed(key))).minus(self.behind(key))
+    }
+
+    /// Returns the nodes that hold what all held when the key was seen equal on all, and what was written since.
+    #[must_use]
+    pub fn agreed(&self, key: &K) -> NodeSet {
+        self.agreed.get(key).copied().unwrap_or_default()
+    }
+
+    /// Returns whether no write is under way that a restarted node may have lost.
+    pub(crate) fn is_settled(&self, setup: &Setup) -> bool {
+        self.is_settled || !setup.has(Rule::Settled)
+    }
+
+    /// Returns whether [`Event::Settled`](crate::Event::Settled) would tell this process anything.
+    #[must_use]
+    pub fn wants_to_settle(&self, setup: &Setup) -> bool {
+        let members = self.members(setup);
+        !self.is_settled && members == self.connected && self.current(members).is_empty()
+    }
+
+    /// A node was lost, or is not what it was: that it agreed with the others proves nothing any more.
+    pub(crate) fn disagree(&mut self, node: Node) {
+        self.agreed.retain(|_, nodes| {
+            nodes.remove(node);
+            !nodes.is_empty()
+        });
     }
 
     /// Returns whether the node's marker says that it holds all keys.
@@ -186,9 +218,9 @@ impl<K: Ord + Clone> State<K> {
         }
     }
 
-    /// Returns those of the nodes that are current and not known to be behind for the key.
+    /// Returns those of the nodes that are current, for this key at least, and not known to be behind for it.
     pub(crate) fn entitled(&self, key: &K, among: NodeSet) -> NodeSet {
-        self.current(among).minus(self.behind(key))
+        self.current(among).or(among.and(self.agreed(key))).minus(self.behind(key))
     }
 
     /// Returns those of the nodes that are current and not known to be behind for any key.
@@ -217,6 +249,10 @@ impl<K: Ord + Clone> State<K> {
 
     /// Takes in what a node says.
     pub(crate) fn learn(&mut self, setup: &Setup, node: Node, report: &Report<K>) {
+        // A node that is current is so for all keys.
+        if report.standing.is_emptied() || report.standing == Standing::Current {
+            self.disagree(node);
+        }
         self.standings[node] = report.standing;
         match self.replaces(setup, report) {
             true => self.missed.replace(node, &report.missed, report.all),

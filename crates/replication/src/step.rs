@@ -38,6 +38,8 @@ impl<K: Ord + Clone> Step<'_, K> {
             Event::Connected(node, report) => self.connected(node, &report),
             Event::Told(node, report) => self.learn(node, &report),
 
+            Event::Settled => self.state.is_settled = true,
+
             Event::Forget(node) => self.forget(NodeSet::EMPTY.with(node)),
 
             Event::Write(call, key, kind) => self.begin_write(call, key, kind),

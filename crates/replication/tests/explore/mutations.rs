@@ -9,7 +9,7 @@ use redisdb_replication::Rule;
 use super::claims::breaks;
 
 /// Bounds within which a rule is needed, and what goes wrong without it.
-const NEEDED: [(Rule, &str, &str); 39] = [
+const NEEDED: [(Rule, &str, &str); 41] = [
     (Rule::Restarted, "--older 1", "S2"),
     (Rule::Emptied, "--flush 1", "S2"),
     (Rule::Held, "--cut 2 --relative --writers 1 --real-is-bad", "C"),
@@ -22,6 +22,8 @@ const NEEDED: [(Rule, &str, &str); 39] = [
     (Rule::Push, "--flush 1", "S2"),
     (Rule::Memory, "--nodes 3 --cut 1 --flush 1 --write 1 --whole --no-zombies", "S2"),
     (Rule::Agreement, "--same 2 --write 1", "R"),
+    (Rule::Agreed, "--same 2 --write 1 --relative", "R"),
+    (Rule::Settled, "--same 2 --older 1 --write 1 --writers 1 --no-zombies --whole", "S2"),
     (Rule::AllInSight, "--nodes 3 --cut 1 --flush 1 --write 1 --whole --no-zombies", "S2"),
     (Rule::AllKeys, "--keys 2 --older 1 --write 1", "S2"),
     (Rule::NoOtherHint, "--keys 2 --same 1 --writers 1 --no-zombies", "S2"),

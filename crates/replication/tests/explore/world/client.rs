@@ -51,13 +51,23 @@ pub(crate) struct Call {
     pub(crate) hint: Option<LateHint>,
     /// Whether the call is older than `D`.
     pub(crate) is_overdue: bool,
+    /// Whether a server was restarted since it began.
+    pub(crate) is_from_before: bool,
     /// Whether the caller is gone.
     pub(crate) is_dropped: bool,
 }
 
 impl Call {
     pub(crate) fn new(key: Key, id: WriteId) -> Self {
-        Self { key, id, sent: NodeSet::EMPTY, hint: None, is_overdue: false, is_dropped: false }
+        Self {
+            key,
+            id,
+            sent: NodeSet::EMPTY,
+            hint: None,
+            is_overdue: false,
+            is_from_before: false,
+            is_dropped: false,
+        }
     }
 
     /// Returns its number: reads, which are over at once, have the number 0.
@@ -107,6 +117,11 @@ impl Client {
     /// Returns whether something of a write of the key may still be sent.
     pub(crate) fn is_busy(&self, key: Key) -> bool {
         self.calls_of(key).any(|call| !call.is_overdue)
+    }
+
+    /// Returns whether a write is under way that a restarted server may have lost.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.calls.values().any(|call| call.is_from_before && !call.is_overdue)
     }
 
     /// Drops the writes that have ended.

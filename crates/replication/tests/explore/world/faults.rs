@@ -152,6 +152,7 @@ impl Physics {
         }
         for who in Who::BOTH {
             self.lose(world, who, node, false);
+            world.client_mut(who).calls.values_mut().for_each(|call| call.is_from_before = true);
         }
     }
 

@@ -376,6 +376,21 @@ impl World {
     }
 
     /// A client connects anew, and has the node end its old connection.
+    /// These nodes were seen to hold the same. Increments cannot be told apart, so the acknowledged ones count on all of them.
+    fn take_for_the_same(&mut self, nodes: NodeSet, key: Key) {
+        let truth = &mut self.truth[key];
+        let value = |node| self.servers.at(node).data.values[key];
+        let is_whole = |node: &Node| truth.lacks(value(*node), truth.acknowledged).is_none();
+        let Some(from) = nodes.iter().find(is_whole) else { return };
+        let value = value(from);
+        for node in nodes.iter().filter(|node| *node != from) {
+            if self.servers.at(node).data.values[key] != value {
+                self.servers.at_mut(node).data.values[key] = value;
+                truth.copied(from, node, value);
+            }
+        }
+    }
+
     fn end_zombies(&mut self, who: Who, node: Node) {
         for key in Key::first_n(2) {
             let truth = &self.truth[key];

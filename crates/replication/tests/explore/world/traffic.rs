@@ -5,8 +5,11 @@ use redisdb_replication::Effect;
 use redisdb_replication::Event;
 use redisdb_replication::Kind;
 use redisdb_replication::Node;
+use redisdb_replication::Outcome;
 use redisdb_replication::Report;
 use redisdb_replication::Rule;
+use redisdb_replication::Rules;
+use redisdb_replication::Setup;
 use redisdb_replication::step;
 
 use super::At;
@@ -27,6 +30,13 @@ use super::value::WriteId;
 impl Physics {
     pub(crate) fn contacts(&self, world: &World, who: Who, nexts: &mut Nexts) {
         let client = world.client(who);
+        let is_unsettled = world.clients.iter().any(|client| client.is_unsettled())
+            || world.servers.iter().any(|server| server.has_zombies(self.keys()));
+        if client.state.wants_to_settle(&self.setup) && !is_unsettled {
+            let mut next = world.clone();
+            self.feed(&mut next, who, Event::Settled);
+            nexts.push(next, Act::Settles(who));
+        }
         for node in client.state.members(&self.setup).iter() {
             let is_running = world.servers.at(node).is_running;
             let is_connected = client.state.connected().contains(node);
@@ -113,6 +123,11 @@ impl Physics {
             let number = call.number();
             next.client_mut(who).calls.insert(number, call);
             self.feed(&mut next, who, Event::Write(number, key, kind.0));
+            if kind.0 == Kind::Relative && self.could_be_held(world, who, key, number) {
+                let what = format!("R: {who} is refused an INCR of k{} though all hold the same", key.idx());
+                nexts.violation = Some(Violation { what, act: Act::BeginsRelative(who, key, id) });
+                return;
+            }
             // A write that was refused was never sent: it is as if nobody had tried.
             if next.client(who).calls.contains_key(&number) {
                 let act = if is_whole { Act::BeginsWhole } else { Act::BeginsRelative };
@@ -180,7 +195,7 @@ impl Physics {
         let mut acknowledged = truth.acknowledged;
         acknowledged.remove(id);
         let lacks = truth.lacks(server.data.values[key], acknowledged).is_some();
-        server.marker == Marker::Current && !is_behind && !lacks
+        server.marker != Marker::Missing && !is_behind && !lacks
     }
 
     /// A client reads at once. What it is told must be right, and it must be told something where it can be.
@@ -207,6 +222,9 @@ impl Physics {
         }
         if client != *world.client(who) {
             let mut next = world.clone();
+            if client.state.agreed(&key) != world.client(who).state.agreed(&key) {
+                next.take_for_the_same(client.state.agreed(&key), key);
+            }
             *next.client_mut(who) = client;
             for effect in effects {
                 self.carry_out(&mut next, who, effect);
@@ -250,6 +268,19 @@ impl Physics {
             answer = Some((node, before.unwrap_or(value)));
             event = Event::Answered(CallId::default(), node, digest, self.pushed(world, node));
         }
+    }
+
+    /// Returns whether a relative write is refused after a look at all nodes, though they have held the same for a while.
+    fn could_be_held(&self, world: &World, who: Who, key: Key, number: CallId) -> bool {
+        let mut client = world.client(who).clone();
+        let is_settled = !client.state.wants_to_settle(&Setup { rules: Rules::ALL, ..self.setup });
+        if !is_settled || !self.could_be_answered(world, who, key) {
+            return false;
+        }
+        let has_looked = self.ask(world, &mut client, key, &mut Vec::new()).flatten().is_some();
+        let refused = Effect::AnswerWrite(number, Outcome::Refused);
+        let write = Event::Write(number, key, Kind::Relative);
+        has_looked && step(&self.setup, &mut client.state, write).contains(&refused)
     }
 
     /// Returns whether all nodes hold the same, none is known to be behind or to have lost its data, and the client has heard so.
