@@ -353,3 +353,32 @@ async fn a_node_that_comes_back_empty_helps_nobody_to_a_lock() {
     assert!(copy.lock("l", options).acquire().await.is_err());
     assert!(matches!(guard.is_held().await, Ok(false) | Err(_)));
 }
+
+#[tokio::test]
+async fn a_write_that_only_a_node_took_that_was_restarted_before_the_call_ended_is_not_acknowledged() {
+    for identity in [None, Some("shop")] {
+        let mut servers = Servers::start(3).unwrap();
+        // The write waits for the nodes that hang until the one that took it is there again.
+        let patient = process(&servers.urls(), identity).response_timeout(std::time::Duration::from_secs(3));
+        let copy = patient.connect().await.unwrap();
+        let key = key_of_a(&copy, "key");
+        _ = copy.set(&key, "old").await.unwrap();
+        let dump = servers[0].dump().unwrap();
+        servers[1].pause();
+        servers[2].pause();
+        let a = redisdb::Node::connect(&*servers.urls()[0]).await.unwrap();
+        let incarnation = copy.on_node("a").unwrap().incarnation();
+        let written = tokio::spawn({
+            let (copy, key) = (copy.clone(), key.clone());
+            async move { copy.set(&key, "new").await }
+        });
+        eventually("one took it", async || a.get::<String>(&key).await.unwrap().as_deref() == Some("new")).await;
+        servers[0].kill();
+        servers[0].restart_from(&dump).unwrap();
+        eventually("it is met again", async || copy.on_node("a").unwrap().incarnation() != incarnation).await;
+        let written = written.await.unwrap();
+        assert!(written.is_err(), "{identity:?}: {written:?}");
+        servers[1].resume();
+        servers[2].resume();
+    }
+}

@@ -11,6 +11,7 @@ use redisdb::Node;
 use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
+use redisdb::node::Script;
 use redisdb_tests::Events;
 use redisdb_tests::eventually;
 use redisdb_tests::process;
@@ -225,6 +226,71 @@ async fn a_key_that_they_do_not_hold_alike_waits_for_a_decision_and_all_others_d
         let n_told = events.lines().iter().filter(|line| line.contains("`k` right")).count();
         assert!(n_told <= if identity.is_some() { 2 } else { 1 }, "once in each process: {n_told}");
         assert_eq!(copy.verify().run().await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn what_all_hold_alike_is_written_before_all_keys_were_compared_and_what_differs_is_not() {
+    for identity in IDENTITIES {
+        let mut servers = Server::builder().persistent().start_many(3).unwrap();
+        let urls = servers.urls();
+        // To compare all keys takes two minutes.
+        let slowly = OnReturn::Repair { keys_per_second: KEYS as u32 / 120 };
+        let copy = process(&urls, identity).on_return(slowly).connect().await.unwrap();
+        fill(&copy).await;
+        let first = Node::connect(&*urls[0]).await.unwrap();
+        first.set("differs", 1).await.unwrap();
+        restart_all(&mut servers);
+        eventually("it is noticed", async || {
+            copy.health().iter().all(|(_, health)| *health == Health::Syncing)
+        })
+        .await;
+        _ = copy.incr(key(0)).await.unwrap();
+        assert!(!is_well(&copy), "{:?}", copy.health());
+        // One that one node decides, one in a pipeline, one by a script, and one of several keys.
+        assert!(copy.spop::<u8>("set").await.unwrap().first().unwrap().is_some());
+        let pipe = copy.pipeline();
+        let (pushed, added) = (pipe.rpush("list", &["a", "b"]), pipe.hincrby("hash", 3, 7));
+        _ = pipe.execute().await;
+        _ = (pushed.await.unwrap(), added.await.unwrap());
+        let script = Script::new("return redis.call('INCR', KEYS[1])").deterministic();
+        let counted: redisdb::Replies<u64> = script.key(key(1)).invoke(&copy).await.unwrap();
+        assert_eq!(counted.first(), Some(&2));
+        _ = copy.query::<()>(redis::cmd("SUNIONSTORE").arg("union").arg("set").arg("none")).await.unwrap();
+        // What differs is refused, and nothing is sent.
+        for _ in 0..2 {
+            let error = copy.incr("differs").await.unwrap_err();
+            assert!(matches!(error, Error::Unavailable(_)), "{error}");
+        }
+        assert_eq!(copy.get::<u64>(key(0)).await.unwrap(), Some(1));
+        if identity.is_some() {
+            let other = process(&urls, identity).on_return(slowly).connect().await.unwrap();
+            _ = other.incr(key(0)).await.unwrap();
+        }
+        // One that misses a write of it holds it no more.
+        servers[2].kill();
+        _ = copy.incr(key(0)).await.unwrap();
+        servers[2].restart(Data::Keep).unwrap();
+        let fast = process(&urls, identity).connect().await.unwrap();
+        drop(copy);
+        let expected = 2 + u64::from(identity.is_some());
+        if identity.is_none() {
+            // Nobody knows any more that a node missed it.
+            continue;
+        }
+        eventually("all but one are equal", async || {
+            let differ = fast.verify().run().await.unwrap().differences;
+            differ.iter().map(|differs| differs.key.as_slice()).eq([b"differs"])
+        })
+        .await;
+        for url in &urls {
+            let node = Node::connect(&**url).await.unwrap();
+            assert_eq!(node.get::<u64>(key(0)).await.unwrap(), Some(expected));
+            let differs = if *url == urls[0] { Some(1) } else { None };
+            assert_eq!(node.get::<u8>("differs").await.unwrap(), differs);
+            assert_eq!(node.lrange::<String>("list", 0, -1).await.unwrap(), ["a", "b"]);
+            assert_eq!(node.scard("union").await.unwrap(), 19);
+        }
     }
 }
 

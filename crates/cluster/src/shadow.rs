@@ -16,6 +16,7 @@ use redisdb_node::NodeEvent;
 use redisdb_node::plumbing::foreign;
 pub use redisdb_replication as replication;
 use redisdb_replication::CallId;
+use redisdb_replication::Digest;
 use redisdb_replication::Effect;
 use redisdb_replication::Node;
 use redisdb_replication::NodeSet;
@@ -212,6 +213,27 @@ impl Shadow {
             if known.state.readable(&self.setup, &key).is_empty() && !known.state.may_agree(&self.setup, &key)
             {
                 self.differs(Difference::Unanimous(key));
+            }
+        }
+    }
+
+    /// The copy has seen that all nodes hold the same of these keys, a while after they were restarted.
+    pub(crate) fn is_agreed_on(&self, keys: &[Vec<u8>]) {
+        let known = &mut *self.known.lock();
+        if known.state.wants_to_settle(&self.setup) {
+            self.feed(known, replication::Event::Settled);
+        }
+        for key in keys {
+            known.last_call += 1;
+            let call = CallId(known.last_call);
+            let mut next = Some(replication::Event::Read(call, key.clone()));
+            while let Some(event) = next.take() {
+                next = self.feed(known, event).into_iter().find_map(|effect| match effect {
+                    Effect::Read(call, _, node) => {
+                        Some(replication::Event::Answered(call, node, Digest::default(), None))
+                    }
+                    _ => None,
+                });
             }
         }
     }

@@ -35,7 +35,7 @@ use crate::reply::NodesReply;
 /// How long a read waits for the last node that is whole, which may just be restarted, ..
 const RESTART: Duration = Duration::from_secs(3);
 /// .. and how often it looks.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
+pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// So often a node is asked for any key, while it gives one of our own.
 const ASK_FOR_A_KEY: u32 = 10;
 /// So many keys are looked at by one step then.
@@ -92,13 +92,13 @@ impl CopyEngine {
                         if waits {
                             *budget = Budget::new(self.deadline, 1);
                         }
-                        if !lacks_something(call, &reply) || self.has_its_marker(idx, budget).await {
+                        if !lacks_something(call, &reply) || self.is_sure(idx, call, budget).await {
                             topology.shadow().iter().for_each(|shadow| shadow.is_read(idx, call.keys()));
                             return Ok(Ok(topology.reply_of(idx, reply)));
                         }
                     }
                     Ok(_) => {}
-                    Err(error) if says_no_such_key(&error) && !self.has_its_marker(idx, budget).await => {}
+                    Err(error) if says_no_such_key(&error) && !self.is_sure(idx, call, budget).await => {}
                     Err(error) if another_may_answer(&error) => {
                         topology.observe(idx, &error);
                         errors.push(error);
@@ -123,7 +123,7 @@ impl CopyEngine {
             if let Some(reply) = self.run_unanimous_read(call, budget).await {
                 return Ok(reply);
             }
-            if !self.look_again(call, since, &latest, budget).await {
+            if !self.look_again(since, topology.may_answer_soon(call, &latest), budget).await {
                 break;
             }
             let copy = budget.rest(self);
@@ -191,7 +191,11 @@ impl CopyEngine {
             budget.limit(self.examine_all().boxed()).await;
         }
         while topology.nobody_holds(call) {
-            if !self.look_again(call, since, &[], budget).await {
+            if self.agree_on(call, budget).await {
+                break;
+            }
+            let may_be_held_soon = topology.may_answer_soon(call, &[]) || topology.may_agree_soon(call);
+            if !self.look_again(since, may_be_held_soon, budget).await {
                 let key = call.first_key();
                 let (there, away): (Vec<usize>, Vec<usize>) = topology
                     .nodes
@@ -207,16 +211,10 @@ impl CopyEngine {
         Ok(())
     }
 
-    /// Looks at all nodes once more, a moment later, if one may come to hold these keys that is waited for since then. Returns
+    /// Looks at all nodes once more, a moment later, if that is worth it and the call has not waited for too long since then. Returns
     /// whether it has.
-    async fn look_again(
-        &self,
-        call: &Call<'_>,
-        since: Instant,
-        errors: &[node::Error],
-        budget: &Budget,
-    ) -> bool {
-        if budget.is_over() || RESTART <= since.elapsed() || !self.topology.may_answer_soon(call, errors) {
+    async fn look_again(&self, since: Instant, is_worth_it: bool, budget: &Budget) -> bool {
+        if budget.is_over() || RESTART <= since.elapsed() || !is_worth_it {
             return false;
         }
         tokio::time::sleep(ASK_AGAIN).await;

@@ -37,7 +37,7 @@ impl CopyEngine {
         let (topology, spec, key) = (&*self.topology, call.spec, call.first_key());
         let order = || topology.nodes.places(key.unwrap_or_default());
         let (mut errors, mut in_vain) = (Vec::<node::Error>::new(), Vec::new());
-        if topology.nobody_is_up() {
+        if order().all(|idx| topology.nodes.member(idx).trust(call.keys()) == Trust::Stale) {
             budget.limit(self.examine_all()).await;
         }
         for wanted in [Trust::Full, Trust::Provisional] {
@@ -90,7 +90,7 @@ impl CopyEngine {
     /// another memory than that of the others. Without an identity nobody can tell of one that was emptied.
     async fn counts(&self, idx: usize, call: &Call<'_>, lacks: bool, budget: &Budget) -> bool {
         self.topology.nodes.member(idx).trust(call.keys()) != Trust::Stale
-            && (!lacks || self.has_its_marker(idx, budget).await)
+            && (!lacks || self.is_sure(idx, call, budget).await)
     }
 
     async fn send_effect(

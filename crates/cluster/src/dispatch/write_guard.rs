@@ -348,10 +348,15 @@ impl<'a> WriteGuard<'a> {
     fn held(&self) -> Vec<Held> {
         let touches_keys = self.touches_keys();
         let held = self.topology.nodes.members().enumerate().map(|(idx, member)| {
-            let was_behind = self.before.iter().any(|before| before.idx == idx && !before.held);
+            let before = self.before.iter().find(|before| before.idx == idx);
+            let was_behind = before.is_some_and(|before| !before.held);
+            let was_restarted = before.is_none() && !member.is_trusted();
             match () {
                 () if !touches_keys => Held::Current,
-                () if member.hints().were_copied_since(self.batches_ended(idx), self.keys()) => Held::Copied,
+                () if was_restarted => Held::Uncertain,
+                () if member.hints().were_copied_since(self.batches_ended(idx), self.keys()) => {
+                    Held::Uncertain
+                }
                 () if was_behind || !member.holds(self.keys()) => Held::Stale,
                 // Of one that has no connection now it may not have been noticed yet that it is away.
                 () if member.is_readable() && member.node().is_connected() => Held::Current,

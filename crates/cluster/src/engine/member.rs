@@ -154,8 +154,13 @@ impl Member {
 
     /// Returns whether the node holds what it should of these keys as far as this client knows, also while it is away; of
     /// none, of everything.
-    pub(crate) fn holds<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+    pub(crate) fn holds<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
         self.hints().holds(&self.node, keys)
+    }
+
+    /// Returns whether the node, though it was restarted, holds what it should of these keys.
+    pub(crate) fn agrees_on<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        self.hints().agrees_on(&self.node, keys)
     }
 
     /// Returns whether the node has missed nothing at all.

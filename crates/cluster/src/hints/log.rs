@@ -32,6 +32,8 @@ pub(crate) struct HintLog {
     /// Which process of the server may be written to; it has no say without an identity.
     pub(super) fence: Fence,
     pub(super) n_keys: AtomicUsize,
+    /// Whether any keys are remembered that the node holds as all others do.
+    pub(super) has_agreed: AtomicBool,
     /// Whether what is recorded is to be given to the other servers too, as hints that outlive this process ..
     pub(super) is_shared: AtomicBool,
     /// .. and how much of it was not yet.
@@ -48,6 +50,11 @@ pub(crate) struct HintLog {
 pub(super) struct Keys {
     pub(super) state: NodeState,
     pub(super) missed: KeyLog,
+    /// When the node's health has changed last.
+    pub(super) changed_at: Instant,
+    /// The keys that this process of the server holds as all other nodes do, though it was restarted.
+    pub(super) agreed: HashSet<Vec<u8>>,
+    pub(super) agreed_by: u64,
     /// Since when the node is away, if it is.
     went_away: Option<Instant>,
     /// How often everything was missed, so that a repair notices when it happens while it runs.
@@ -101,6 +108,9 @@ impl Default for HintLog {
         let keys = Keys {
             state: NodeState::NEW,
             missed: KeyLog::default(),
+            changed_at: Instant::now(),
+            agreed: HashSet::new(),
+            agreed_by: 0,
             went_away: None,
             n_floods: 0,
             learned: HashMap::new(),
@@ -114,6 +124,7 @@ impl Default for HintLog {
             readable: AtomicBool::new(NodeState::NEW.is_readable()),
             fence: Fence::closed(),
             n_keys: AtomicUsize::new(0),
+            has_agreed: AtomicBool::new(false),
             is_shared: AtomicBool::new(false),
             n_ungiven: AtomicUsize::new(0),
             batches_started: AtomicU64::new(0),
@@ -182,6 +193,10 @@ impl HintLog {
     fn turn(&self, held: &mut Keys, seen: Observation) {
         let before = held.state;
         held.state = before.after(seen);
+        if before.health != held.state.health {
+            held.has_changed();
+            self.disagree_on(held);
+        }
         if before != held.state {
             self.readable.store(held.state.is_readable(), Ordering::Release);
             held.went_away = match held.state.health {
@@ -199,7 +214,7 @@ impl HintLog {
     pub(crate) fn trust<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> Trust {
         let readable = self.readable.load(Ordering::Acquire);
         if !self.is_trusted(node) {
-            return Trust::Stale;
+            return if self.agrees_on(node, keys) { Trust::Full } else { Trust::Stale };
         }
         if readable && self.n_keys.load(Ordering::Acquire) == 0 {
             return Trust::Full;
@@ -215,7 +230,10 @@ impl HintLog {
 
     /// Returns whether the node holds what it should of these keys as far as this client knows, also while it is away; of
     /// none, of everything.
-    pub(crate) fn holds<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+    pub(crate) fn holds<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
+        if self.agrees_on(node, keys.clone()) {
+            return true;
+        }
         let held = self.held();
         self.is_trusted(node) && held.state.memory == Memory::Whole && !held.missed.contains_any(keys)
     }

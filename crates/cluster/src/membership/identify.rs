@@ -239,6 +239,7 @@ impl CopyEngine {
             }
             Found::Unmarked { keys } => {
                 member.marked().lock().is_gone = true;
+                hints.disagree();
                 // A process that nobody knows and that holds something may be somebody else's: it is given nothing before
                 // a repair has found that it is ours, and marked it. The one that was known has been emptied.
                 if keys == 0 {

@@ -24,8 +24,8 @@ impl<T> From<&Result<T, node::Error>> for Ack {
 /// What a node held of the keys of a write while that was under way, as far as this client knows; the more, the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Held {
-    /// They were being copied to it, so that what it took may be gone again.
-    Copied,
+    /// They were being copied to it, or it was restarted meanwhile: what it took may be gone again.
+    Uncertain,
     /// Something else than it should: it is behind for them.
     Stale,
     /// What it should, but it is away, or was until a moment ago.
@@ -91,7 +91,7 @@ mod tests {
     use super::Ack::No;
     use super::Ack::Yes;
     use super::Held::Away;
-    use super::Held::Copied;
+    use super::Held::Uncertain;
     use super::Held::Current;
     use super::Held::Stale;
     use super::*;
@@ -116,7 +116,7 @@ mod tests {
         check([Yes, Yes, Maybe], [Stale, Stale, Away], [true, true, false]);
         let took = [Yes, No, Maybe];
         assert!(is_done(&took, &[Stale, Current, Current], true), "what was there does not matter");
-        assert!(!is_done(&took, &[Copied, Current, Current], true));
+        assert!(!is_done(&took, &[Uncertain, Current, Current], true));
     }
 
     #[test]
