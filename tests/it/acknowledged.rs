@@ -372,7 +372,8 @@ async fn a_write_that_only_a_node_took_that_was_restarted_before_the_call_ended_
             let (copy, key) = (copy.clone(), key.clone());
             async move { copy.set(&key, "new").await }
         });
-        eventually("one took it", async || a.get::<String>(&key).await.unwrap().as_deref() == Some("new")).await;
+        eventually("one took it", async || a.get::<String>(&key).await.unwrap().as_deref() == Some("new"))
+            .await;
         servers[0].kill();
         servers[0].restart_from(&dump).unwrap();
         eventually("it is met again", async || copy.on_node("a").unwrap().incarnation() != incarnation).await;

@@ -1,7 +1,23 @@
 //! The verdict on a write: whether it is done, whose reply counts, and which nodes are stale after it.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use redis::Value;
 use redisdb_node as node;
+use redisdb_replication::CallId;
+use redisdb_replication::Effect;
+use redisdb_replication::Event;
+use redisdb_replication::Kind;
+use redisdb_replication::Node;
+use redisdb_replication::NodeSet;
+use redisdb_replication::Outcome;
+use redisdb_replication::Report;
+use redisdb_replication::Rules;
+use redisdb_replication::Setup;
+use redisdb_replication::Standing;
+use redisdb_replication::State;
+use redisdb_replication::step;
 
 /// Whether a node took a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +50,45 @@ pub(crate) enum Held {
     Current,
 }
 
-/// Returns whether somebody may be told that a write is done: a node took it that held what it should. Of a write that leaves
-/// the same whatever was there, any node that keeps it.
+/// Returns whether somebody may be told that a write is done, as the explored rules say: a node took it that held what it should. Of
+/// a write that leaves the same whatever was there, any node that keeps it.
 pub(crate) fn is_done(took: &[Ack], held: &[Held], is_whole: bool) -> bool {
-    let least = if is_whole { Held::Stale } else { Held::Away };
-    took.iter().zip(held).any(|(took, held)| *took == Ack::Yes && least <= *held)
+    const CALL: CallId = CallId(0);
+    // Of more nodes than the rules know, those that took it and held the most say what all would.
+    let mut nodes: Vec<(bool, Held)> =
+        took.iter().zip(held).map(|(took, held)| (*took == Ack::Yes, *held)).collect();
+    nodes.sort_unstable_by_key(|node| Reverse(*node));
+    nodes.truncate(Node::MAX);
+    let those = |are: fn(bool, Held) -> bool| -> NodeSet {
+        let nodes = nodes.iter().enumerate().filter(|(_, (took, held))| are(*took, *held));
+        nodes.filter_map(|(place, _)| Node::new(place)).collect()
+    };
+    let members = NodeSet::first_n(nodes.len());
+    let setup = Setup { members, n_takers: 1, rules: Rules::ALL };
+    let mut state: State<()> = State::at_rest(&setup);
+    let behind = those(|_, held| held <= Held::Stale);
+    let missed = if behind.is_empty() { BTreeMap::new() } else { BTreeMap::from([((), behind)]) };
+    let report =
+        Report { standing: Standing::Current, missed, all: NodeSet::EMPTY, forgotten: NodeSet::EMPTY };
+    let kind = if is_whole { Kind::Whole } else { Kind::Relative };
+    let takers = those(|took, held| took && held != Held::Uncertain);
+    let heard = members.iter().map(|node| match takers.contains(node) {
+        true => Event::Wrote(CALL, node, None),
+        false => Event::Refused(CALL, node, None),
+    });
+    let events = [Event::Told(Node::FIRST, report), Event::Write(CALL, (), kind)].into_iter().chain(heard);
+    let mut todo: Vec<Effect<()>> = events.flat_map(|event| step(&setup, &mut state, event)).collect();
+    while let Some(effect) = todo.pop() {
+        match effect {
+            // The nodes that did not take it are hinted before the caller is told.
+            Effect::Hint { call, node, .. } => {
+                todo.extend(step(&setup, &mut state, Event::Hinted(call, node, None)));
+            }
+            Effect::AnswerWrite(_, outcome) => return outcome == Outcome::Ok,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Returns whether the reply of a node counts: of those that took a write, those count that held the most.
@@ -91,9 +141,9 @@ mod tests {
     use super::Ack::No;
     use super::Ack::Yes;
     use super::Held::Away;
-    use super::Held::Uncertain;
     use super::Held::Current;
     use super::Held::Stale;
+    use super::Held::Uncertain;
     use super::*;
 
     fn check<const N: usize>(took: [Ack; N], held: [Held; N], expected: [bool; N]) {
@@ -117,6 +167,26 @@ mod tests {
         let took = [Yes, No, Maybe];
         assert!(is_done(&took, &[Stale, Current, Current], true), "what was there does not matter");
         assert!(!is_done(&took, &[Uncertain, Current, Current], true));
+    }
+
+    #[test]
+    fn whatever_a_node_held_a_write_is_done_if_one_took_it_that_held_enough() {
+        let (acks, all) = ([Yes, No, Maybe], [Uncertain, Stale, Away, Current]);
+        for n in 0..12_usize.pow(3) {
+            let nodes = [n % 12, n / 12 % 12, n / 144].map(|node| (acks[node % 3], all[node / 3]));
+            let (took, held) = (nodes.map(|node| node.0), nodes.map(|node| node.1));
+            for (is_whole, least) in [(false, Away), (true, Stale)] {
+                let expected = nodes.iter().any(|(took, held)| *took == Yes && least <= *held);
+                assert_eq!(is_done(&took, &held, is_whole), expected, "{nodes:?} {is_whole}");
+            }
+        }
+        // Of many nodes the last one alone holds what it should.
+        let (mut took, mut held) = ([Yes; 20], [Stale; 20]);
+        assert!(!is_done(&took, &held, false) && is_done(&took, &held, true));
+        held[19] = Current;
+        assert!(is_done(&took, &held, false));
+        took[19] = Maybe;
+        assert!(!is_done(&took, &held, false));
     }
 
     #[test]
