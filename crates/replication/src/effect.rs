@@ -59,6 +59,9 @@ pub enum Effect<K> {
     /// Move the hints of the key into the hands of this lease, begin a new count of hints, mark the node as being filled
     /// if it is not current, and show the key: in one block.
     Claim(K, Node, Token),
+    /// Take in all changes that were made on the nodes in sight before they showed the key: each may still be on its way to
+    /// this process.
+    Hear(K),
     /// Show the whole state of the key on the source.
     Fetch(K, Node),
     /// Replace what was seen on the node by the state that was fetched.
@@ -69,6 +72,8 @@ pub enum Effect<K> {
         key: K,
         /// What must still be there; `None` replaces anything.
         replaces: Option<Digest>,
+        /// Whether the node notes in the same block that it has missed the key: it lacked it.
+        is_missed: bool,
         /// The lease under which it is done.
         token: Token,
     },

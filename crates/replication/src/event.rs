@@ -111,8 +111,10 @@ pub enum Event<K> {
     LeaseGot(Token),
     /// This process learns that its lease has run out.
     LeaseLost,
-    /// A node says that a key has changed there.
-    Changed(K),
+    /// These nodes say that a key has changed there. Without a node, it may have changed, as was found in another way.
+    Changed(K, NodeSet),
+    /// Changes were not heard: any key may have changed, as after a gap in what a node tells, or a flush.
+    Unheard,
     /// It is time to look whether a key is to be repaired: nothing has changed it for `D`.
     Quiet {
         /// The key.
@@ -122,6 +124,8 @@ pub enum Event<K> {
     },
     /// A node has handed over its hints and has shown the key.
     Claimed(Claimed<K>),
+    /// The answer to [`Effect::Hear`](crate::Effect::Hear): whatever the nodes in sight had told was taken in before.
+    Heard(K),
     /// The answer to [`Effect::Compared`](crate::Effect::Compared), given at once.
     Counted {
         /// The key.
@@ -154,6 +158,8 @@ pub struct Claimed<K> {
     pub report: Report<K>,
     /// Whether the key was written here while this node was behind, or was not current.
     pub is_doubted: bool,
+    /// Whether the node may throw keys away to make room.
+    pub evicts: bool,
     /// Whether what was compared before proves nothing: the node is not current and did not carry this lease's mark, or
     /// another node may have missed any key and this lease did not know it.
     pub begins: bool,

@@ -23,6 +23,13 @@ pub(crate) struct Pass<K> {
     pub(crate) said: PerNode<NodeSet>,
     /// Those of them that have a doubt about the key.
     pub(crate) doubted: NodeSet,
+    /// The nodes that have told of a change of the key since it was last seen equal.
+    pub(crate) told: NodeSet,
+    /// Those of the nodes that may throw keys away.
+    pub(crate) evicting: NodeSet,
+    /// The nodes that were known to have missed the key when the pass began; only where the rule is missing that forbids to
+    /// go by it.
+    pub(crate) hinted_before: NodeSet,
     /// Whether the key changed since the quiet moment.
     pub(crate) has_changed: bool,
     /// Whether a round over all keys has begun since, so that the pass counts for none.
@@ -34,6 +41,7 @@ pub(crate) struct Pass<K> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Stage {
     Claiming(NodeSet),
+    Hearing,
     Fetching(Node, NodeSet),
     Putting(Node, NodeSet),
     Counting,
@@ -43,13 +51,15 @@ enum Stage {
 
 impl<K> Pass<K> {
     pub(crate) fn new(key: K, set: NodeSet) -> Self {
-        let (seen, said, doubted) = (PerNode::default(), PerNode::default(), NodeSet::EMPTY);
         Self {
             key,
             set,
-            seen,
-            said,
-            doubted,
+            seen: PerNode::default(),
+            said: PerNode::default(),
+            doubted: NodeSet::EMPTY,
+            told: NodeSet::EMPTY,
+            evicting: NodeSet::EMPTY,
+            hinted_before: NodeSet::EMPTY,
             has_changed: false,
             is_void: false,
             stage: Stage::Claiming(set),
@@ -60,7 +70,11 @@ impl<K> Pass<K> {
     pub(crate) fn source(&self) -> Option<Node> {
         match self.stage {
             Stage::Fetching(source, _) | Stage::Putting(source, _) => Some(source),
-            Stage::Claiming(_) | Stage::Counting | Stage::Renewing(_) | Stage::Releasing(_) => None,
+            Stage::Claiming(_)
+            | Stage::Hearing
+            | Stage::Counting
+            | Stage::Renewing(_)
+            | Stage::Releasing(_) => None,
         }
     }
 
@@ -68,12 +82,17 @@ impl<K> Pass<K> {
     pub(crate) fn unlike(&self, node: Node) -> NodeSet {
         self.set.iter().filter(|other| self.seen[*other] != self.seen[node]).collect()
     }
+
+    /// Returns the nodes that showed that the key is not there.
+    pub(crate) fn lacking(&self) -> NodeSet {
+        self.set.iter().filter(|node| self.seen[*node] == Digest::MISSING).collect()
+    }
 }
 
 impl<K: Ord + Clone> Step<'_, K> {
     /// A node has shown the key and handed over its hints.
     pub(crate) fn claimed(&mut self, claimed: &Claimed<K>) {
-        let Claimed { node, key, digest, report, is_doubted, begins } = claimed;
+        let Claimed { node, key, digest, report, is_doubted, evicts, begins } = claimed;
         self.learn(*node, report);
         let Some((mut pass, Stage::Claiming(todo))) = self.pass_of(key) else { return };
         if *begins {
@@ -85,14 +104,34 @@ impl<K: Ord + Clone> Step<'_, K> {
         if *is_doubted && self.setup.has(Rule::Doubt) {
             pass.doubted.insert(*node);
         }
+        if *evicts {
+            pass.evicting.insert(*node);
+        }
         let todo = todo.without(*node);
         match (todo.first(), self.state.repair.lease) {
             (Some(next), Some(token)) => {
                 self.go_on(pass, Stage::Claiming(todo));
                 self.emit(Effect::Claim(key.clone(), next, token));
             }
-            _ if pass.has_changed && self.setup.has(Rule::Still) => self.end_pass(pass.key),
-            _ => self.choose(pass),
+            _ if self.setup.has(Rule::Barrier) => {
+                self.go_on(pass, Stage::Hearing);
+                self.emit(Effect::Hear(key.clone()));
+            }
+            _ => self.choose_if_still(pass),
+        }
+    }
+
+    /// All that was done before the key was shown is heard.
+    pub(crate) fn heard_all(&mut self, key: &K) {
+        if let Some((pass, Stage::Hearing)) = self.pass_of(key) {
+            self.choose_if_still(pass);
+        }
+    }
+
+    fn choose_if_still(&mut self, pass: Pass<K>) {
+        match pass.has_changed && self.setup.has(Rule::Still) {
+            true => self.end_pass(pass),
+            false => self.choose(pass),
         }
     }
 
@@ -103,8 +142,9 @@ impl<K: Ord + Clone> Step<'_, K> {
         if verdict.is_conflict() {
             self.emit(Effect::TellConflict(pass.key.clone(), source));
         }
-        let behind = pass.unlike(source);
-        self.emit(Effect::SeenEqual(pass.key.clone(), source, pass.set.minus(behind)));
+        let unlike = pass.unlike(source);
+        self.emit(Effect::SeenEqual(pass.key.clone(), source, pass.set.minus(unlike)));
+        let behind = unlike.minus(self.spared(&pass));
         if behind.is_empty() {
             return self.count(pass);
         }
@@ -121,7 +161,7 @@ impl<K: Ord + Clone> Step<'_, K> {
         if is_another && self.setup.has(Rule::LookedAt)
             || has_lost_its_marker && self.setup.has(Rule::SameSource)
         {
-            return self.end_pass(pass.key);
+            return self.end_pass(pass);
         }
         self.put_next(pass, source, behind);
     }
@@ -136,10 +176,11 @@ impl<K: Ord + Clone> Step<'_, K> {
         match (behind.first(), self.state.repair.lease) {
             (Some(node), Some(token)) => {
                 let replaces = self.setup.has(Rule::CompareAndSet).then_some(pass.seen[node]);
-                self.emit(Effect::Put { node, key: pass.key.clone(), replaces, token });
+                let is_missed = pass.lacking().contains(node) && self.setup.has(Rule::Given);
+                self.emit(Effect::Put { node, key: pass.key.clone(), replaces, is_missed, token });
                 self.go_on(pass, Stage::Putting(source, behind));
             }
-            _ if self.setup.has(Rule::SeenEqual) => self.end_pass(pass.key),
+            _ if self.setup.has(Rule::SeenEqual) => self.end_pass(pass),
             _ => self.count(pass),
         }
     }
@@ -148,7 +189,7 @@ impl<K: Ord + Clone> Step<'_, K> {
     /// the round does not count.
     fn count(&mut self, pass: Pass<K>) {
         if pass.is_void {
-            return self.end_pass(pass.key);
+            return self.end_pass(pass);
         }
         self.emit(Effect::Compared(pass.key.clone()));
         self.go_on(pass, Stage::Counting);
@@ -202,7 +243,12 @@ impl<K: Ord + Clone> Step<'_, K> {
                 self.emit(Effect::Release { node, key: pass.key.clone(), about: pass.set, token });
                 self.go_on(pass, Stage::Releasing(todo));
             }
-            _ => self.state.repair.pass = None,
+            _ => {
+                self.state.repair.pass = None;
+                if !self.setup.has(Rule::ClearFirst) {
+                    self.state.repair.dirty.remove(&pass.key);
+                }
+            }
         }
     }
 
@@ -210,16 +256,16 @@ impl<K: Ord + Clone> Step<'_, K> {
     pub(crate) fn end_pass_without(&mut self, node: Node) {
         self.begin_round();
         if let Some(pass) = self.state.repair.pass.take_if(|pass| pass.set.contains(node)) {
-            self.end_pass(pass.key);
+            self.end_pass(pass);
         }
     }
 
-    /// Ends a pass that has not seen all equal. The claimed hints stay claimed, and count as hints for everybody.
-    fn end_pass(&mut self, key: K) {
+    /// Ends a pass that has not seen all equal. The claimed hints stay claimed, and count as hints for everybody. What the
+    /// nodes have told still counts.
+    fn end_pass(&mut self, pass: Pass<K>) {
         self.state.repair.pass = None;
-        if self.setup.has(Rule::Feed) {
-            self.state.repair.dirty.insert(key);
-        }
+        let told = if self.setup.has(Rule::Word) { pass.told } else { NodeSet::EMPTY };
+        self.changed(pass.key, told);
     }
 
     fn pass_of(&self, key: &K) -> Option<(Pass<K>, Stage)> {

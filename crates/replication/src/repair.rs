@@ -1,6 +1,6 @@
 //! The repair: who does it, what gives a reason for it, and when a node is current again.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::effect::Effect;
 use crate::event::Token;
@@ -16,8 +16,8 @@ use crate::step::Step;
 pub(crate) struct Repair<K> {
     /// The lease under which this process repairs.
     pub(crate) lease: Option<Token>,
-    /// The keys that changed since they were last seen equal.
-    pub(crate) dirty: BTreeSet<K>,
+    /// The keys that changed since they were last seen equal, with the nodes that have told so.
+    pub(crate) dirty: BTreeMap<K, NodeSet>,
     /// Whether any key may have changed unheard.
     pub(crate) is_round_due: bool,
     /// The key that is being compared.
@@ -26,7 +26,7 @@ pub(crate) struct Repair<K> {
 
 impl<K> Default for Repair<K> {
     fn default() -> Self {
-        Self { lease: None, dirty: BTreeSet::new(), is_round_due: false, pass: None }
+        Self { lease: None, dirty: BTreeMap::new(), is_round_due: false, pass: None }
     }
 }
 
@@ -52,7 +52,7 @@ impl<K: Ord + Clone> State<K> {
     pub fn wants_pass(&self, setup: &Setup, key: &K, is_due: bool) -> bool {
         let repair = &self.repair;
         let is_hinted = || !self.behind(key).and(self.connected).is_empty();
-        let has_reason = || is_due && self.wants_round() || repair.dirty.contains(key) || is_hinted();
+        let has_reason = || is_due && self.wants_round() || repair.dirty.contains_key(key) || is_hinted();
         repair.lease.is_some() && repair.pass.is_none() && has_reason() && self.sees_enough(setup)
     }
 
@@ -86,8 +86,8 @@ impl<K: Ord + Clone> Step<'_, K> {
         self.state.repair = Repair::default();
     }
 
-    /// A key changed on some node.
-    pub(crate) fn changed(&mut self, key: K) {
+    /// A key changed on these nodes.
+    pub(crate) fn changed(&mut self, key: K, nodes: NodeSet) {
         let repair = &mut self.state.repair;
         if repair.lease.is_none() || !self.setup.has(Rule::Feed) {
             return;
@@ -95,14 +95,22 @@ impl<K: Ord + Clone> Step<'_, K> {
         if let Some(pass) = repair.pass.as_mut().filter(|pass| pass.key == key) {
             pass.has_changed = true;
         }
-        repair.dirty.insert(key);
+        let told = repair.dirty.entry(key).or_default();
+        *told = told.or(nodes);
+    }
+
+    /// Changes were not heard, among them perhaps one of the key that is being compared.
+    pub(crate) fn unheard(&mut self) {
+        self.missed_the_feed();
+        if let Some(pass) = self.state.repair.pass.as_mut().filter(|_| self.setup.has(Rule::Gap)) {
+            pass.has_changed = true;
+        }
     }
 
     /// What changed meanwhile was not heard: any key may have.
     pub(crate) fn missed_the_feed(&mut self) {
         let repair = &mut self.state.repair;
         repair.is_round_due = repair.lease.is_some() && self.setup.has(Rule::Feed);
-        repair.dirty.clear();
         self.begin_round();
     }
 
@@ -123,8 +131,15 @@ impl<K: Ord + Clone> Step<'_, K> {
             return;
         };
         let set = self.state.connected;
-        self.state.repair.dirty.remove(key);
-        self.state.repair.pass = Some(Pass::new(key.clone(), set));
+        let mut pass = Pass::new(key.clone(), set);
+        pass.told = self.state.repair.dirty.get(key).copied().unwrap_or_default();
+        if self.setup.has(Rule::ClearFirst) {
+            self.state.repair.dirty.remove(key);
+        }
+        if !self.setup.has(Rule::HintsLast) {
+            pass.hinted_before = self.state.behind(key);
+        }
+        self.state.repair.pass = Some(pass);
         if let Some(node) = set.first() {
             self.emit(Effect::Claim(key.clone(), node, token));
         }

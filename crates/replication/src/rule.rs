@@ -174,6 +174,46 @@ pub enum Rule {
     ///
     /// Without it, a write is lost with the node, and whoever wrote it is not told.
     TellLost,
+    /// The mark that a key has changed is cleared before a pass looks at the key, not after.
+    ///
+    /// Without it, a change during the pass is forgotten, and the nodes differ for good.
+    ClearFirst,
+    /// A pass decides only when all changes that were made before its looks are heard.
+    ///
+    /// Without it, it does not know that a write is on its way to a node, and takes the wrong source.
+    Barrier,
+    /// Where changes were not heard, each key counts as changed, also the one that is being compared.
+    ///
+    /// Without it, a gap hides that a write is on its way to a node, as without the barrier.
+    Gap,
+    /// Who has missed the key is read after the nodes have shown it.
+    ///
+    /// Without it, a node is the source that missed a write of a process which it alone could not reach.
+    HintsLast,
+    /// All processes take the nodes in one order.
+    ///
+    /// Without it, the node that all read from is given what another one holds.
+    SameOrder,
+    /// A node that lacks a key counts only if it has told that the key changed there; else a node that has the key does.
+    ///
+    /// Without it, a key that a node never had is taken away from the others.
+    Absence,
+    /// What a node has told of a key counts until the key is seen equal, also if a pass over it has to begin anew.
+    ///
+    /// Without it, a key that was removed comes back because it changed elsewhere during the pass.
+    Word,
+    /// A node that is given a key that it lacked notes in the same block that it has missed it.
+    ///
+    /// Without it, a key that was deleted during the copy comes back: a delete that finds nothing leaves nothing to be seen.
+    Given,
+    /// A node that may throw keys away takes none away from the others by lacking it.
+    ///
+    /// Without it, a key is gone everywhere because one node had no room for it.
+    Eviction,
+    /// A node that may throw keys away is not given what it lacks, unless it is behind or not current.
+    ///
+    /// Without it, a key is copied there and thrown away again for ever.
+    NoRefill,
     /// Each change of a key on any node, by whomever, has the key compared.
     ///
     /// Without it, two writes that cross, or a writer that dies midway, leave the nodes different for good.
@@ -182,7 +222,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which a call meets them.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 51] = [
         Self::Restarted,
         Self::Emptied,
         Self::Held,
@@ -223,6 +263,16 @@ impl Rule {
         Self::PassOn,
         Self::HintForgotten,
         Self::TellLost,
+        Self::ClearFirst,
+        Self::Barrier,
+        Self::Gap,
+        Self::HintsLast,
+        Self::SameOrder,
+        Self::Absence,
+        Self::Word,
+        Self::Given,
+        Self::Eviction,
+        Self::NoRefill,
         Self::Feed,
     ];
 }

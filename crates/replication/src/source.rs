@@ -31,11 +31,12 @@ impl Verdict {
 impl<K: Ord + Clone> Step<'_, K> {
     /// Returns whose state of the key counts.
     ///
-    /// The first node that is current and not hinted is right; else the heir; else nodes that all hold the same.
+    /// The first node that is current and not hinted is right, if it has the key or knows why it lacks it; else the first
+    /// such node that has the key. Where there is none, it is the heir; else nodes that all hold the same.
     pub(crate) fn source(&self, pass: &Pass<K>) -> Verdict {
-        let behind = self.state.behind(&pass.key);
-        let sound: NodeSet = pass.set.iter().filter(|node| self.state.is_sound(self.setup, *node)).collect();
-        let right = sound.minus(behind).first();
+        let behind = self.behind_in(pass);
+        let rightful = self.rightful(pass);
+        let right = self.first(rightful.minus(self.silent(pass))).or_else(|| self.first(rightful));
         let with_data = pass.set.minus(self.emptied(pass.set));
         let heir = || with_data.minus(behind).iter().find(|node| self.is_heir(pass, *node));
         if let Some(right) = right.or_else(heir) {
@@ -49,6 +50,39 @@ impl<K: Ord + Clone> Step<'_, K> {
         let is_doubted = !self.emptied(pass.doubted).is_empty();
         let is_agreement = are_equal && !is_hinted && !is_doubted;
         if is_agreement { Verdict::Right(first) } else { Verdict::Conflict(first) }
+    }
+
+    /// Returns the nodes that are current and not hinted.
+    fn rightful(&self, pass: &Pass<K>) -> NodeSet {
+        let sound: NodeSet = pass.set.iter().filter(|node| self.state.is_sound(self.setup, *node)).collect();
+        sound.minus(self.behind_in(pass))
+    }
+
+    fn behind_in(&self, pass: &Pass<K>) -> NodeSet {
+        match self.setup.has(Rule::HintsLast) {
+            true => self.state.behind(&pass.key),
+            false => pass.hinted_before,
+        }
+    }
+
+    /// Returns the nodes that lack the key and do not know why: they have told of no change, or may have thrown it away.
+    fn silent(&self, pass: &Pass<K>) -> NodeSet {
+        let told = if self.setup.has(Rule::Absence) { pass.told } else { pass.set };
+        let evicting = if self.setup.has(Rule::Eviction) { pass.evicting } else { NodeSet::EMPTY };
+        pass.lacking().minus(told.minus(evicting))
+    }
+
+    /// Returns the nodes that lack the key and are not given it: they may have thrown it away, and would do so again.
+    pub(crate) fn spared(&self, pass: &Pass<K>) -> NodeSet {
+        let lacking = self.rightful(pass).and(pass.lacking());
+        if self.setup.has(Rule::NoRefill) { lacking.and(pass.evicting) } else { NodeSet::EMPTY }
+    }
+
+    /// Returns the node that counts first. All processes go by one order.
+    fn first(&self, among: NodeSet) -> Option<Node> {
+        let is_odd = self.state.repair.lease.is_some_and(|token| token.0 % 2 == 1);
+        let is_opposite = is_odd && !self.setup.has(Rule::SameOrder);
+        if is_opposite { among.iter().last() } else { among.first() }
     }
 
     /// Returns whether a node that was restarted holds all that any of the others has, although it may have lost something:

@@ -66,9 +66,11 @@ impl<K: Ord + Clone> Step<'_, K> {
 
             Event::LeaseGot(token) => self.lease_got(token),
             Event::LeaseLost | Event::Superseded => self.lease_lost(),
-            Event::Changed(key) => self.changed(key),
+            Event::Changed(key, nodes) => self.changed(key, nodes),
+            Event::Unheard => self.unheard(),
             Event::Quiet { key, is_due } => self.begin_pass(&key, is_due),
             Event::Claimed(claimed) => self.claimed(&claimed),
+            Event::Heard(key) => self.heard_all(&key),
             Event::Counted { key, is_last } => self.counted(&key, is_last),
             Event::Fetched(key, digest, standing) => self.fetched(&key, digest, standing),
             Event::Put(key, node) => self.put(&key, node),

@@ -29,3 +29,16 @@ fn a_value_that_was_read_before_it_was_acknowledged_may_not_be_read_again() {
 fn three_faults_in_one_outage_may_hide_a_write() {
     breaks("--nodes 3 --cut 1 --flush 1 --stop 1 --write 1 --writers 1 --relative --no-zombies", "S2");
 }
+
+/// K7: a key is on one node alone, and is deleted by a client that this node is cut off from, while it is copied to the node where
+/// the delete finds nothing: the key comes back there.
+#[test]
+fn a_delete_that_finds_nothing_on_the_only_node_it_reaches_may_be_undone_by_a_copy_under_way() {
+    breaks("--cut 1 --outside 1 --deletes --whole --write 1", "S1");
+}
+
+/// K8: the node that a copy goes to changes, and comes back to what was seen there, while the source is flushed.
+#[test]
+fn a_value_that_returns_to_what_was_seen_is_replaced_and_a_flush_of_the_source_may_lose_the_write() {
+    breaks("--flush 1 --outside 2 --whole --write 1", "S1");
+}

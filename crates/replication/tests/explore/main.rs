@@ -8,6 +8,8 @@ mod world;
 mod claims;
 
 #[cfg(test)]
+mod convergence;
+#[cfg(test)]
 mod counterexamples;
 #[cfg(test)]
 mod faults;

@@ -1,7 +1,7 @@
 //! What each rule is for: without it, something goes wrong where nothing does with it.
 //!
-//! `S1` is a lost write, `S2` a stale or false answer, `S3` a copy from a node that lacks what it overwrites, `L` an end that is
-//! never reached, `R` an answer that is not given, `C` a conflict of acknowledged writes, `N` a conflict without a need, `F` a write
+//! `S1` is a lost write, `S2` a stale or false answer, `S3` a copy from a node that lacks what it overwrites, `S4` a source although
+//! one that comes before it is right, `S5` a key that nobody removed and that is taken away, `L` an end that is never reached, `R` an answer that is not given, `C` a conflict of acknowledged writes, `N` a conflict without a need, `F` a write
 //! that is lost with a forgotten node while nobody is told.
 
 use redisdb_replication::Rule;
@@ -9,7 +9,7 @@ use redisdb_replication::Rule;
 use super::claims::breaks;
 
 /// Bounds within which a rule is needed, and what goes wrong without it.
-const NEEDED: [(Rule, &str, &str); 41] = [
+const NEEDED: [(Rule, &str, &str); 51] = [
     (Rule::Restarted, "--older 1", "S2"),
     (Rule::Emptied, "--flush 1", "S2"),
     (Rule::Held, "--cut 2 --relative --writers 1 --real-is-bad", "C"),
@@ -28,9 +28,9 @@ const NEEDED: [(Rule, &str, &str); 41] = [
     (Rule::AllKeys, "--keys 2 --older 1 --write 1", "S2"),
     (Rule::NoOtherHint, "--keys 2 --same 1 --writers 1 --no-zombies", "S2"),
     (Rule::Claim, "--cut 1", "S2"),
-    (Rule::Quiet, "--cut 1", "S3"),
-    (Rule::Still, "--cut 1", "S3"),
-    (Rule::LookedAt, "--write 3 --cut 1 --no-zombies", "S2"),
+    (Rule::Quiet, "--cut 1", "S"),
+    (Rule::Still, "--cut 1", "S"),
+    (Rule::LookedAt, "--held --cut 1 --no-zombies", "S2"),
     (Rule::SameSource, "--cut 1 --flush 1 --writers 1 --relative", "S2"),
     (Rule::CompareAndSet, "--cut 1", "S3"),
     (Rule::Mutual, "--cut 2 --relative --no-zombies", "S"),
@@ -48,8 +48,22 @@ const NEEDED: [(Rule, &str, &str); 41] = [
     (Rule::AllAnew, "--keys 2 --vanish 1 --same 1 --write 1 --writers 1 --no-zombies --whole", "S2"),
     (Rule::Forget, "--forget 1 --stop 1 --write 1 --no-zombies", "L"),
     (Rule::PassOn, "--forget 1 --cut 1 --write 1", "L"),
-    (Rule::HintForgotten, "--nodes 3 --forget 1 --cut 1 --write 1 --writers 1 --no-zombies --whole", "S3"),
+    (
+        Rule::HintForgotten,
+        "--held --nodes 3 --forget 1 --cut 1 --write 1 --writers 1 --no-zombies --whole",
+        "S3",
+    ),
     (Rule::TellLost, "--forget 1 --stop 1 --write 1", "F"),
+    (Rule::ClearFirst, "--outside 1 --write 1 --whole", "L"),
+    (Rule::Barrier, "--late-feed", "S3"),
+    (Rule::Gap, "--gap 1 --late-feed", "S3"),
+    (Rule::HintsLast, "--cut 1", "S3"),
+    (Rule::SameOrder, "--expire 1", "S4"),
+    (Rule::Absence, "--outside 1 --write 1", "S5"),
+    (Rule::Word, "--deletes --outside 1 --whole", "S4"),
+    (Rule::Given, "--deletes --outside 1 --whole --write 1", "S2"),
+    (Rule::Eviction, "--evicts 0 --write 1", "S5"),
+    (Rule::NoRefill, "--evicts 1 --write 1", "L"),
     (Rule::Feed, "", "L"),
 ];
 

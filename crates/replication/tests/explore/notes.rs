@@ -10,14 +10,14 @@ fn notes_that_are_gone_break_nothing_alone_or_with_another_fault() {
     holds("--keys 2 --vanish 1 --write 1");
     holds("--nodes 3 --vanish 1 --write 1 --writers 1");
     for fault in FAULTS {
-        holds(&format!("--vanish 1 --{fault} 1 --write 1 --writers 1 --no-zombies --relative"));
+        holds(&format!("--held --vanish 1 --{fault} 1 --write 1 --writers 1 --no-zombies --relative"));
     }
 }
 
 #[test]
 fn a_node_without_room_for_notes_breaks_nothing_with_another_fault() {
     for fault in FAULTS {
-        let found = holds(&format!("--full 1 --{fault} 1 --write 1 --writers 1 --no-zombies"));
+        let found = holds(&format!("--held --full 1 --{fault} 1 --write 1 --writers 1 --no-zombies"));
         assert!(100 < found.n_states, "{fault}: nothing was explored");
     }
 }

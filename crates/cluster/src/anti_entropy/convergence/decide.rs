@@ -19,13 +19,13 @@ use redisdb_replication::step;
 
 /// What a node was seen to hold of a key. The node is current, and is not known to have missed a write of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Seen {
-    /// This state: equal numbers are equal states.
-    Holds(usize),
-    /// Nothing, and the node has told that the key changed there: somebody removed it, or it has expired.
-    Removed,
-    /// Nothing, and the node has told nothing: it may never have had the key.
-    Lacks,
+pub(crate) struct Seen {
+    /// Its state: equal numbers are equal states. `None` if the key is not there.
+    pub(crate) state: Option<usize>,
+    /// Whether the node has told that the key changed there, since the key was last seen equal and the node was last emptied.
+    pub(crate) has_told: bool,
+    /// Whether the node may throw keys away to make room.
+    pub(crate) evicts: bool,
 }
 
 /// Whose state of a key counts, and who is given it; by their places among the nodes that were looked at.
@@ -40,32 +40,30 @@ pub(crate) struct Decision {
 pub(crate) fn decide(seen: &[Seen], has_changed: bool) -> Option<Decision> {
     let setup = Setup { members: NodeSet::first_n(seen.len()), n_takers: 1, rules: Rules::ALL };
     let mut state: State<()> = State::at_rest_with_lease(&setup, Token::default());
-    let lacking = seen.iter().enumerate().filter(|(_, seen)| **seen == Seen::Lacks);
-    let lacking: NodeSet = lacking.filter_map(|(place, _)| Node::new(place)).collect();
-    let is_there = seen.iter().any(|seen| matches!(seen, Seen::Holds(_)));
-    let _dirty = step(&setup, &mut state, Event::Changed(()));
+    let told = seen.iter().enumerate().filter(|(_, seen)| seen.has_told);
+    let told: NodeSet = told.filter_map(|(place, _)| Node::new(place)).collect();
+    let _dirty = step(&setup, &mut state, Event::Changed((), told));
     let mut todo = step(&setup, &mut state, Event::Quiet { key: (), is_due: false });
     let (mut source, mut targets) = (None, Vec::new());
     while let Some(effect) = todo.pop() {
         let event = match effect {
             Effect::Claim((), node, _) => {
-                let holds = *seen.get(node.idx())?;
-                // A node that lacks the key and does not know why has missed it, say those that have it.
-                let missed = match holds {
-                    Seen::Holds(_) if is_there => BTreeMap::from([((), lacking)]),
-                    _ => BTreeMap::new(),
-                };
+                let shown = *seen.get(node.idx())?;
+                let (digest, evicts) = (digest(shown), shown.evicts);
                 let report = Report {
                     standing: Standing::Current,
-                    missed,
+                    missed: BTreeMap::new(),
                     all: NodeSet::EMPTY,
                     forgotten: NodeSet::EMPTY,
                 };
+                let (is_doubted, begins) = (false, false);
+                Event::Claimed(Claimed { node, key: (), digest, report, is_doubted, evicts, begins })
+            }
+            Effect::Hear(()) => {
                 if has_changed {
-                    todo.extend(step(&setup, &mut state, Event::Changed(())));
+                    todo.extend(step(&setup, &mut state, Event::Changed((), NodeSet::EMPTY)));
                 }
-                let digest = digest(holds);
-                Event::Claimed(Claimed { node, key: (), digest, report, is_doubted: false, begins: false })
+                Event::Heard(())
             }
             Effect::Fetch((), node) => {
                 source = Some(node.idx());
@@ -83,18 +81,24 @@ pub(crate) fn decide(seen: &[Seen], has_changed: bool) -> Option<Decision> {
 }
 
 fn digest(seen: Seen) -> Digest {
-    match seen {
-        Seen::Holds(state) => Digest(u64::try_from(state).unwrap_or(u64::MAX - 1) + 1),
-        Seen::Removed | Seen::Lacks => Digest::MISSING,
-    }
+    let holds = |state| Digest(u64::try_from(state).unwrap_or(u64::MAX - 1) + 1);
+    seen.state.map_or(Digest::MISSING, holds)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Seen::Holds;
-    use super::Seen::Lacks;
-    use super::Seen::Removed;
     use super::*;
+
+    /// Nothing, and the node has told nothing: it may never have had the key.
+    const LACKS: Seen = Seen { state: None, has_told: false, evicts: false };
+    /// Nothing, and the node has told that the key changed there: somebody removed it, or it has expired.
+    const REMOVED: Seen = Seen { has_told: true, ..LACKS };
+    /// Nothing, and the node has told so, but it may have thrown the key away.
+    const THROWN_AWAY: Seen = Seen { evicts: true, ..REMOVED };
+
+    fn holds(state: usize) -> Seen {
+        Seen { state: Some(state), ..LACKS }
+    }
 
     fn check(seen: &[Seen], expected: Option<(usize, &[usize])>) {
         let expected = expected.map(|(source, targets)| Decision { source, targets: targets.to_vec() });
@@ -104,24 +108,33 @@ mod tests {
 
     #[test]
     fn the_first_node_counts_that_has_a_reason_for_what_it_holds() {
-        check(&[Holds(0), Holds(0), Holds(0)], None);
-        check(&[Holds(0), Holds(1), Holds(1)], Some((0, &[1, 2])));
-        check(&[Holds(0), Holds(0), Holds(1)], Some((0, &[2])));
-        check(&[Holds(0), Removed, Lacks], Some((0, &[1, 2])));
+        check(&[holds(0), holds(0), holds(0)], None);
+        check(&[holds(0), holds(1), holds(1)], Some((0, &[1, 2])));
+        check(&[holds(0), holds(0), holds(1)], Some((0, &[2])));
+        check(&[holds(0), REMOVED, LACKS], Some((0, &[1, 2])));
     }
 
     #[test]
     fn a_key_is_removed_where_the_first_node_was_seen_to_remove_it_and_else_comes_back() {
-        check(&[Removed, Holds(1), Holds(1)], Some((0, &[1, 2])));
-        check(&[Lacks, Holds(1), Holds(2)], Some((1, &[0, 2])));
-        check(&[Lacks, Removed, Holds(2)], Some((1, &[2])));
-        check(&[Lacks, Lacks, Holds(2)], Some((2, &[0, 1])));
-        check(&[Lacks, Removed, Lacks], None);
+        check(&[REMOVED, holds(1), holds(1)], Some((0, &[1, 2])));
+        check(&[LACKS, holds(1), holds(2)], Some((1, &[0, 2])));
+        check(&[LACKS, REMOVED, holds(2)], Some((1, &[2])));
+        check(&[LACKS, LACKS, holds(2)], Some((2, &[0, 1])));
+        check(&[LACKS, REMOVED, LACKS], None);
+    }
+
+    #[test]
+    fn a_node_that_throws_keys_away_takes_none_away_and_is_given_none_again() {
+        check(&[THROWN_AWAY, holds(1)], None);
+        check(&[holds(0), THROWN_AWAY], None);
+        check(&[THROWN_AWAY, holds(1), LACKS], Some((1, &[2])));
+        check(&[THROWN_AWAY, REMOVED, holds(2)], Some((1, &[2])));
+        check(&[holds(0), Seen { evicts: true, ..holds(1) }], Some((0, &[1])));
     }
 
     #[test]
     fn whatever_is_seen_all_hold_the_same_afterwards_and_that_comes_from_one_of_them() {
-        let each = [Holds(0), Holds(1), Holds(2), Removed, Lacks];
+        let each = [holds(0), holds(1), holds(2), REMOVED, LACKS];
         for n in 0..each.len().pow(3) {
             let [a, b, c] = [n % 5, n / 5 % 5, n / 25].map(|i| each[i]);
             let before = [a, b, c].map(digest);

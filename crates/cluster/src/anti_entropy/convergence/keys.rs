@@ -83,21 +83,17 @@ impl CopyEngine {
                 .places(key)
                 .filter_map(|idx| sight.idxs.iter().position(|it| *it == idx))
                 .collect();
-            let seen = |place: &usize| match looks.get(*place).and_then(|looks| looks.get(at)) {
-                Some(Snapshot::Present { .. }) => Seen::Holds(classes.get(*place).copied().unwrap_or(*place)),
-                _ if told.includes(sight.idx(*place)) && !evicts_at(evicts, sight.idx(*place)) => {
-                    Seen::Removed
-                }
-                _ => Seen::Lacks,
+            let seen = |place: &usize| {
+                let idx = sight.idx(*place);
+                let look = looks.get(*place).and_then(|looks| looks.get(at));
+                let is_there = matches!(look, Some(Snapshot::Present { .. }));
+                let state = is_there.then(|| classes.get(*place).copied().unwrap_or(*place));
+                Seen { state, has_told: told.includes(idx), evicts: evicts_at(evicts, idx) }
             };
             let seen: Vec<Seen> = order.iter().map(seen).collect();
             let Some(Decision { source, targets }) = decide(&seen, has_changed) else { continue };
             let place = |at: usize| order.get(at).copied().unwrap_or_default();
             for target in targets {
-                // What a node throws away it would throw away again.
-                if seen.get(target) == Some(&Seen::Lacks) && evicts_at(evicts, sight.idx(place(target))) {
-                    continue;
-                }
                 copies.entry((place(source), place(target))).or_default().push(at);
             }
         }

@@ -1,9 +1,12 @@
 //! The bounds of an exploration: how many nodes, keys, writes and faults, and what is assumed.
 
+use redisdb_replication::Node;
 use redisdb_replication::NodeSet;
 use redisdb_replication::Rule;
 use redisdb_replication::Rules;
 use redisdb_replication::Setup;
+
+use super::truth::Sort;
 
 /// How often each thing may still happen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -34,6 +37,10 @@ pub(crate) struct Budget {
     pub(crate) vanish: u8,
     /// A node is forgotten.
     pub(crate) forget: u8,
+    /// Somebody else writes to one node alone, or removes a key there, or a key expires there.
+    pub(crate) outside: u8,
+    /// What a node has told and was not heard yet never is.
+    pub(crate) gap: u8,
     /// A client dies.
     pub(crate) die: u8,
     /// A caller drops its future.
@@ -60,6 +67,16 @@ pub(crate) struct Bounds {
     pub(crate) n_takers: usize,
     pub(crate) rules: Rules,
     pub(crate) kinds: Kinds,
+    /// Whether clients delete keys.
+    pub(crate) with_deletes: bool,
+    /// The nodes that throw keys away whenever they have any.
+    pub(crate) evicting: NodeSet,
+    /// Whether the keys are there from the start on.
+    pub(crate) is_held: bool,
+    /// Whether no value comes back to what a pass has seen while it copies (assumption A3).
+    pub(crate) no_returns: bool,
+    /// Whether a change is heard at any later time. If not, it is heard at once.
+    pub(crate) late_feed: bool,
     /// The clients that write: the first, or both.
     pub(crate) n_writers: usize,
     /// How many writes of a key a client may have under way at once.
@@ -94,6 +111,11 @@ impl Bounds {
             n_takers: 1,
             rules: Rules::ALL,
             kinds: Kinds::Both,
+            with_deletes: false,
+            evicting: NodeSet::EMPTY,
+            is_held: false,
+            no_returns: false,
+            late_feed: false,
             n_writers: 2,
             n_at_once: 1,
             budget: Budget { write: 2, ..Budget::default() },
@@ -132,6 +154,10 @@ impl Bounds {
         match what {
             "--whole" => self.kinds = Kinds::Whole,
             "--relative" => self.kinds = Kinds::Relative,
+            "--deletes" => self.with_deletes = true,
+            "--late-feed" => self.late_feed = true,
+            "--held" => self.is_held = true,
+            "--no-returns" => self.no_returns = true,
             "--no-zombies" => self.with_zombies = false,
             "--first-full" => self.is_first_full = true,
             "--late-any" => self.late_any = true,
@@ -155,6 +181,10 @@ impl Bounds {
         match what {
             "--nodes" => self.n_nodes = count.into(),
             "--keys" => self.n_keys = count.into(),
+            "--evicts" => {
+                let Some(node) = Node::new(count.into()) else { return false };
+                self.evicting.insert(node);
+            }
             "--takers" => self.n_takers = count.into(),
             "--writers" => self.n_writers = count.into(),
             "--at-once" => self.n_at_once = count.into(),
@@ -170,6 +200,8 @@ impl Bounds {
             "--full" => budget.full = count,
             "--refuse" => budget.refuse = count,
             "--vanish" => budget.vanish = count,
+            "--outside" => budget.outside = count,
+            "--gap" => budget.gap = count,
             "--forget" => budget.forget = count,
             "--die" => budget.die = count,
             "--drop" => budget.drop = count,
@@ -178,6 +210,16 @@ impl Bounds {
             _ => return false,
         }
         true
+    }
+
+    /// Returns what clients write.
+    pub(crate) fn sorts(&self) -> impl Iterator<Item = Sort> {
+        let sorts = [
+            (Sort::Increment, self.kinds != Kinds::Whole),
+            (Sort::Set, self.kinds != Kinds::Relative),
+            (Sort::Delete, self.with_deletes),
+        ];
+        sorts.into_iter().filter(|(_, may)| *may).map(|(sort, _)| sort)
     }
 
     /// Returns whether a node may lose data that it keeps on its disk.

@@ -93,6 +93,16 @@ pub(crate) struct Client {
     pub(crate) work: Option<Effect<Key>>,
     /// The keys that were compared since the round over all keys began.
     pub(crate) compared: PerKey<bool>,
+    /// The nodes whose changes of a key are still on their way to this client, which repairs.
+    pub(crate) unheard: PerKey<NodeSet>,
+    /// Whether this client has still to hear that changes were not heard.
+    pub(crate) has_gap: bool,
+    /// The nodes that a repair has looked at.
+    pub(crate) looked_at: NodeSet,
+    /// The nodes that had told that the key was removed there when a repair looked at it.
+    pub(crate) seen_removed: NodeSet,
+    /// What the nodes held when a repair looked; only where a value does not return to what it was.
+    pub(crate) seen: [Value; 3],
     /// The state that a repair has fetched.
     pub(crate) fetched: Value,
     /// The writes that this client knows to be done.

@@ -55,9 +55,7 @@ impl Physics {
                 server.marker = Marker::Missing;
                 server.data = Data::default();
                 self.loses_all(&mut next, node);
-                for key in self.keys() {
-                    self.changed(&mut next, node, key);
-                }
+                self.may_have_changed(&mut next, node);
                 nexts.push_from_outside(next, Act::IsFlushed(node));
             }
             self.losses_of_notes(world, node, nexts);
@@ -186,12 +184,13 @@ impl Physics {
     /// A server has lost all.
     fn loses_all(&self, world: &mut World, node: Node) {
         for key in self.keys() {
+            world.truth[key].removed.remove(node);
             self.keeps(world, node, key, WriteSet::default());
         }
     }
 
     /// A server has kept these writes, and no others.
-    fn keeps(&self, world: &mut World, node: Node, key: Key, kept: WriteSet) {
+    pub(crate) fn keeps(&self, world: &mut World, node: Node, key: Key, kept: WriteSet) {
         let gone = world.truth[key].lost(node, kept);
         for who in Who::BOTH.into_iter().filter(|_| !gone.is_empty()) {
             let client = world.client_mut(who);
@@ -216,6 +215,7 @@ impl Physics {
             let call = Call { sent: call.sent.without(node), hint, ..*call };
             world.client_mut(who).calls.insert(call.number(), call);
         }
+        self.loses_feed(world, who, node);
         world.client_mut(who).asked.remove(node);
         world.client_mut(who).to_note.remove(node);
         self.feed(world, who, Event::Lost(node));
@@ -319,6 +319,7 @@ impl Physics {
             next.holder = next_holder;
             next.token.0 += 1;
             let token = next.token;
+            self.keys().for_each(|key| next.truth[key].removed = NodeSet::EMPTY);
             self.feed(&mut next, next_holder, Event::LeaseGot(token));
             let act = Act::GetsLease(next_holder);
             if is_dead { nexts.push(next, act) } else { nexts.push_from_outside(next, act) }

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod faults;
 pub(crate) mod key;
 pub(crate) mod names;
+pub(crate) mod outside;
 pub(crate) mod repairs;
 pub(crate) mod server;
 pub(crate) mod traffic;
@@ -16,6 +17,7 @@ use std::hash::Hasher;
 use std::rc::Rc;
 
 use redisdb_replication::CallId;
+use redisdb_replication::Digest;
 use redisdb_replication::Effect;
 use redisdb_replication::Event;
 use redisdb_replication::Node;
@@ -38,6 +40,7 @@ use key::Key;
 use key::PerKey;
 use names::Act;
 use server::Server;
+use truth::Sort;
 use truth::Truth;
 use value::Value;
 use value::WriteSet;
@@ -125,7 +128,7 @@ impl Physics {
         let clients = [first.clone(), Client { state, ..first }].map(Rc::new);
         let mut servers = [Server::new(); 3];
         servers.at_mut(Node::FIRST).is_full = self.bounds.is_first_full;
-        World {
+        let mut world = World {
             servers,
             clients,
             truth: PerKey::default(),
@@ -133,6 +136,25 @@ impl Physics {
             token: Token(0),
             holder: Who::Second,
             budget: self.bounds.budget,
+        };
+        if self.bounds.is_held {
+            self.keys().for_each(|key| self.hold(&mut world, key));
+        }
+        world
+    }
+
+    /// A key is there on all nodes, and everybody knows it.
+    fn hold(&self, world: &mut World, key: Key) {
+        let truth = &mut world.truth[key];
+        let id = truth.begin(Sort::Set, false, WriteSet::default());
+        truth.acknowledged.insert(id);
+        truth.held.insert(id);
+        truth.keepers[id] = self.setup.members;
+        for node in self.setup.members.iter() {
+            world.servers.at_mut(node).data.values[key] = Value::replaced_by(id);
+        }
+        for who in Who::BOTH {
+            world.client_mut(who).known[key].insert(id);
         }
     }
 
@@ -150,10 +172,12 @@ impl Physics {
         nexts.list.clear();
         nexts.violation = None;
         self.faults_of_servers(world, nexts);
+        self.outsiders(world, nexts);
         for who in Who::BOTH {
             if world.client(who).is_alive {
                 self.faults_of_client(world, who, nexts);
                 self.contacts(world, who, nexts);
+                self.hears(world, who, nexts);
                 self.calls(world, who, nexts);
                 self.repairs(world, who, nexts);
             }
@@ -169,6 +193,10 @@ impl Physics {
             for effect in step(&self.setup, &mut world.client_mut(who).state, event) {
                 match effect {
                     Effect::Compared(key) => next = Some(self.count(world, who, key)),
+                    Effect::Hear(key) => {
+                        self.hear_all(world, who);
+                        next = Some(Event::Heard(key));
+                    }
                     effect => told = told.or(self.carry_out(world, who, effect)),
                 }
             }
@@ -178,6 +206,12 @@ impl Physics {
         if !client.state.is_repairing() {
             client.work = None;
             client.fetched = Value::MISSING;
+            (client.looked_at, client.seen_removed) = (NodeSet::EMPTY, NodeSet::EMPTY);
+            client.seen = Default::default();
+        }
+        if !client.state.has_lease() {
+            client.unheard = PerKey::default();
+            client.has_gap = false;
         }
         if !client.state.wants_round() {
             client.compared = PerKey::default();
@@ -205,6 +239,8 @@ impl Physics {
     fn count(&self, world: &mut World, who: Who, key: Key) -> Event<Key> {
         let compared = &mut world.client_mut(who).compared;
         compared[key] = true;
+        world.truth[key].removed = NodeSet::EMPTY;
+        let compared = &world.client(who).compared;
         Event::Counted { key, is_last: self.keys().all(|key| compared[key]) }
     }
 
@@ -239,7 +275,7 @@ impl Physics {
             | Effect::Mark(..) => client.work = Some(effect),
             Effect::SeenEqual(key, source, equal) => world.seen_equal(key, source, equal),
             Effect::BeginRound => client.compared = PerKey::default(),
-            Effect::Compared(_) => {}
+            Effect::Compared(_) | Effect::Hear(_) => {}
             Effect::TellConflict(key, _) => return Some(self.tell(world, key)),
         }
         None
@@ -267,15 +303,6 @@ impl Physics {
             report.all = NodeSet::EMPTY;
         }
         report
-    }
-
-    /// A key has changed on a node: whoever repairs hears it over its connection.
-    pub(crate) fn changed(&self, world: &mut World, node: Node, key: Key) {
-        for who in Who::BOTH {
-            if world.client(who).state.has_lease() && world.client(who).is_linked(node) {
-                self.feed(world, who, Event::Changed(key));
-            }
-        }
     }
 
     pub(crate) fn has(&self, rule: Rule) -> bool {
@@ -313,10 +340,14 @@ impl Physics {
         let truth = &world.truth[key];
         let value = |node| world.servers.at(node).data.values[key];
         let members = self.members(world);
-        let first = value(members.first().unwrap_or(Node::FIRST));
+        // What a node throws away it is not given again.
+        let has_thrown_away = |node| self.evicts(node) && truth.is_missing(value(node));
+        let holders: NodeSet = members.iter().filter(|node| !has_thrown_away(*node)).collect();
+        let first = value(holders.or(members).first().unwrap_or(Node::FIRST));
+        let first = holders.first().map_or(first, value);
         let idx = key.idx();
-        let is_same = |node| value(node).digest(truth.whole) == first.digest(truth.whole);
-        if !members.iter().all(is_same) {
+        let is_same = |node| truth.digest(value(node)) == truth.digest(first);
+        if !holders.iter().all(is_same) {
             return Some(format!("L: k{idx} differs for good, and nobody knows"));
         }
         for who in Who::BOTH {
@@ -357,6 +388,11 @@ impl World {
         let count = count(&mut budget);
         *count = count.checked_sub(1)?;
         Some(Self { budget, ..self.clone() })
+    }
+
+    /// Returns what can be seen of a key on a node.
+    pub(crate) fn digest(&self, node: Node, key: Key) -> Digest {
+        self.truth[key].digest(self.servers.at(node).data.values[key])
     }
 
     pub(crate) fn client(&self, who: Who) -> &Client {
@@ -409,9 +445,9 @@ impl World {
         let Some(&Call { key, id, .. }) = call.filter(|_| outcome == Outcome::Ok) else { return };
         let has_write = |node| self.servers.at(node).data.values[key].has(id);
         let is_lost = self.truth[key].acknowledge(id);
-        if !is_lost {
+        if self.truth[key].acknowledged.contains(id) {
             self.client_mut(who).known[key].insert(id);
-        } else if self.forgotten.iter().any(has_write) {
+        } else if is_lost && self.forgotten.iter().any(has_write) {
             self.truth[key].untold.insert(id);
         }
     }
@@ -422,11 +458,19 @@ impl World {
         let truth = &self.truth[key];
         let of_source = self.servers.at(source).data.values[key];
         let values = equal.iter().map(|node| self.servers.at(node).data.values[key]);
-        let mut same = values.filter(|value| value.digest(truth.whole) == of_source.digest(truth.whole));
-        let best = same.find(|value| truth.lacks(*value, truth.acknowledged).is_none()).unwrap_or(of_source);
+        let values = std::iter::once(of_source).chain(values);
+        let same: Vec<Value> =
+            values.filter(|value| truth.digest(*value) == truth.digest(of_source)).collect();
+        // Where nothing is there, the last delete counts.
+        let last_delete = same.iter().copied().filter(|value| truth.is_missing(*value)).max();
+        let best = last_delete
+            .or_else(|| same.into_iter().find(|value| truth.lacks(*value, truth.acknowledged).is_none()))
+            .unwrap_or(of_source);
+        let (whole, deletes) = (truth.whole, truth.deletes);
+        let digest = |value: Value| value.digest(whole, deletes);
         for node in equal.iter() {
             let value = &mut self.servers.at_mut(node).data.values[key];
-            if value.digest(truth.whole) == best.digest(truth.whole) {
+            if digest(*value) == digest(best) {
                 *value = best;
             }
         }

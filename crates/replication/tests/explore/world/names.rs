@@ -9,6 +9,7 @@ use super::World;
 use super::client::Who;
 use super::key::Key;
 use super::server::Marker;
+use super::truth::Sort;
 use super::value::WriteId;
 
 /// Something that happens.
@@ -41,8 +42,12 @@ pub(crate) enum Act {
     StandsStill(Who, Key),
     Drops(Who, Key),
     Reads(Who, Key, Option<Node>),
-    BeginsWhole(Who, Key, WriteId),
-    BeginsRelative(Who, Key, WriteId),
+    Begins(Who, Sort, Key, WriteId),
+    Outside(Node, Sort, Key, WriteId),
+    Evicts(Node, Key),
+    Hears(Who, Node, Key),
+    HasGap(Who, Node),
+    HearsOfGap(Who),
     Runs(Node, Key, WriteId),
     Refuses(Node, Key, WriteId),
     KeepsLateHint(Node, Key),
@@ -57,6 +62,16 @@ impl fmt::Display for Who {
         f.write_str(match self {
             Self::First => "A",
             Self::Second => "B",
+        })
+    }
+}
+
+impl fmt::Display for Sort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Set => "SET",
+            Self::Delete => "DEL",
+            Self::Increment => "INCR",
         })
     }
 }
@@ -100,8 +115,14 @@ impl fmt::Display for Act {
             Self::Drops(who, key) => write!(f, "{who} drops the future of its write of k{}", k(key)),
             Self::Reads(who, key, Some(node)) => write!(f, "{who} reads k{} on n{}", k(key), n(node)),
             Self::Reads(who, key, None) => write!(f, "{who} tries to read k{}", k(key)),
-            Self::BeginsWhole(who, key, id) => write!(f, "{who} begins SET {} of k{}", id.0, k(key)),
-            Self::BeginsRelative(who, key, id) => write!(f, "{who} begins INCR {} of k{}", id.0, k(key)),
+            Self::Begins(who, sort, key, id) => write!(f, "{who} begins {sort} {} of k{}", id.0, k(key)),
+            Self::Outside(node, sort, key, id) => {
+                write!(f, "{sort} {} of k{} by somebody else on n{} alone", id.0, k(key), n(node))
+            }
+            Self::Evicts(node, key) => write!(f, "n{} throws k{} away", n(node), k(key)),
+            Self::HasGap(who, node) => write!(f, "what n{} tells {who} has a gap", n(node)),
+            Self::HearsOfGap(who) => write!(f, "{who} hears that changes were not heard"),
+            Self::Hears(who, node, key) => write!(f, "{who} hears that k{} changed on n{}", k(key), n(node)),
             Self::Runs(node, key, id) => write!(f, "n{} runs write {} of k{}", n(node), id.0, k(key)),
             Self::Refuses(node, key, id) => {
                 write!(f, "n{} refuses write {} of k{}", n(node), id.0, k(key))

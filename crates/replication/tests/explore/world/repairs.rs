@@ -80,6 +80,12 @@ impl Physics {
             return;
         }
         let told = self.feed(&mut next, who, done.event);
+        if let (Some(Effect::Fetch(key, source)), None) = (next.client(who).work, told)
+            && let Some(what) = self.wrong_source(&next, who, key, source)
+        {
+            nexts.violation = Some(Violation { what, act });
+            return;
+        }
         let what = match told {
             Some(Told::Needless) if self.bounds.needless_is_bad => {
                 "N: a conflict is told although one node holds all that was acknowledged"
@@ -96,17 +102,31 @@ impl Physics {
 
     fn run_work(&self, world: &mut World, who: Who, effect: Effect<Key>) -> Done {
         match effect {
-            Effect::Claim(key, node, token) => self.claim(world, key, node, token).into(),
+            Effect::Claim(key, node, token) => {
+                world.client_mut(who).looked_at.insert(node);
+                if world.truth[key].removed.contains(node) {
+                    world.client_mut(who).seen_removed.insert(node);
+                }
+                if self.bounds.no_returns {
+                    let value = world.servers.at(node).data.values[key];
+                    let seen = &mut world.client_mut(who).seen;
+                    seen.iter_mut().skip(node.idx()).take(1).for_each(|seen| *seen = value);
+                }
+                self.claim(world, key, node, token).into()
+            }
             Effect::Fetch(key, node) => {
                 let server = world.servers.at(node);
                 let (value, standing) = (server.data.values[key], server.marker.standing());
                 world.client_mut(who).fetched = value;
-                Event::Fetched(key, value.digest(world.truth[key].whole), standing).into()
+                Event::Fetched(key, world.truth[key].digest(value), standing).into()
             }
-            Effect::Put { node, key, replaces, .. } => {
-                let digest = world.servers.at(node).data.values[key].digest(world.truth[key].whole);
-                let violation = match replaces.is_none_or(|seen| seen == digest) {
-                    true => self.put(world, who, key, node),
+            Effect::Put { node, key, replaces, is_missed, .. } => {
+                let digest = world.digest(node, key);
+                let missed = if is_missed { NodeSet::EMPTY.with(node) } else { NodeSet::EMPTY };
+                let seen = world.client(who).seen.get(node.idx()).copied();
+                let is_back = self.bounds.no_returns && seen != Some(world.servers.at(node).data.values[key]);
+                let violation = match replaces.is_none_or(|seen| seen == digest && !is_back) {
+                    true => self.put(world, who, key, (node, missed)),
                     false => None,
                 };
                 Done { event: Event::Put(key, node), violation }
@@ -137,22 +157,24 @@ impl Physics {
         if server.marker != Marker::Current {
             server.marker = filling;
         }
-        let digest = server.data.values[key].digest(world.truth[key].whole);
+        let digest = world.truth[key].digest(server.data.values[key]);
         let data = &server.data;
         let is_all_doubted = data.all_doubted || data.claimed_all_doubted;
         let is_doubted =
             data.doubts[key] || data.claimed_doubts[key] || is_all_doubted && self.has(Rule::AllDoubted);
-        let report = self.report(world, node);
-        Event::Claimed(Claimed { node, key, digest, report, is_doubted, begins })
+        let (report, evicts) = (self.report(world, node), self.evicts(node));
+        Event::Claimed(Claimed { node, key, digest, report, is_doubted, evicts, begins })
     }
 
     /// Copies what was fetched. Returns what must not happen.
-    fn put(&self, world: &mut World, who: Who, key: Key, node: Node) -> Option<String> {
+    fn put(&self, world: &mut World, who: Who, key: Key, (node, missed): (Node, NodeSet)) -> Option<String> {
         let source = world.client(who).state.source_of_pass()?;
         let value = world.client(who).fetched;
         let truth = &world.truth[key];
         let before = world.servers.at(node).data.values[key];
-        let has = |id| truth.keepers[id].contains(node) && truth.covers(before, id);
+        // Of what is not there nothing can be taken away.
+        let has =
+            |id| !truth.is_missing(before) && truth.keepers[id].contains(node) && truth.covers(before, id);
         let is_undone = |id| has(id) && !truth.covers(value, id);
         if let Some(id) = truth.acknowledged.iter().find(|id| is_undone(*id)) {
             let (n, s) = (node.idx(), source.idx());
@@ -161,9 +183,12 @@ impl Physics {
                 id.0
             ));
         }
+        if let Some(what) = self.takes_away(world, who, key, (source, node)) {
+            return Some(what);
+        }
         let server = world.servers.at_mut(node);
         server.data.values[key] = value;
-        server.note(key, NodeSet::EMPTY, true);
+        server.note(key, missed, true);
         world.truth[key].copied(source, node, value);
         self.changed(world, node, key);
         let truth = &world.truth[key];

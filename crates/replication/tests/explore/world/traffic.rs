@@ -17,13 +17,13 @@ use super::Nexts;
 use super::Physics;
 use super::Violation;
 use super::World;
-use super::bounds::Kinds;
 use super::client::Call;
 use super::client::Client;
 use super::client::Who;
 use super::key::Key;
 use super::names::Act;
 use super::server::Marker;
+use super::truth::Sort;
 use super::value::Value;
 use super::value::WriteId;
 
@@ -112,26 +112,24 @@ impl Physics {
         if world.client(who).state.connected().is_empty() {
             return;
         }
-        let (whole, relative) = (self.bounds.kinds != Kinds::Relative, self.bounds.kinds != Kinds::Whole);
-        for kind in [(Kind::Relative, relative), (Kind::Whole, whole)].iter().filter(|(_, may)| *may) {
+        for sort in self.bounds.sorts() {
             let mut next = world.clone();
             next.budget.write -= 1;
             let known = world.client(who).known[key];
-            let is_whole = kind.0 == Kind::Whole;
-            let id = next.truth[key].begin(is_whole, who == Who::Second, known);
+            let id = next.truth[key].begin(sort, who == Who::Second, known);
+            let kind = if sort == Sort::Increment { Kind::Relative } else { Kind::Whole };
             let call = Call::new(key, id);
             let number = call.number();
             next.client_mut(who).calls.insert(number, call);
-            self.feed(&mut next, who, Event::Write(number, key, kind.0));
-            if kind.0 == Kind::Relative && self.could_be_held(world, who, key, number) {
+            self.feed(&mut next, who, Event::Write(number, key, kind));
+            if kind == Kind::Relative && self.could_be_held(world, who, key, number) {
                 let what = format!("R: {who} is refused an INCR of k{} though all hold the same", key.idx());
                 nexts.violation = Some(Violation { what, act: Act::BeginsRelative(who, key, id) });
                 return;
             }
             // A write that was refused was never sent: it is as if nobody had tried.
             if next.client(who).calls.contains_key(&number) {
-                let act = if is_whole { Act::BeginsWhole } else { Act::BeginsRelative };
-                nexts.push_from_outside(next, act(who, key, id));
+                nexts.push_from_outside(next, Act::Begins(who, sort, key, id));
             }
         }
     }
@@ -179,11 +177,16 @@ impl Physics {
         let is_rightful = self.is_rightful(world, node, key, id);
         let truth = &mut world.truth[key];
         let server = world.servers.at_mut(node);
-        server.data.values[key] = truth.after(server.data.values[key], id);
+        let before = server.data.values[key];
+        server.data.values[key] = truth.after(before, id);
+        let has_changed = !truth.deletes.contains(id) || !truth.is_missing(before);
         server.note(key, truth.in_block[id].without(node), truth.doubted[id].contains(node));
         let is_member = !world.forgotten.contains(node);
-        truth.taken(id, node, is_rightful, is_member);
-        self.changed(world, node, key);
+        // To delete what is not there leaves nothing to keep, and is no change.
+        if has_changed {
+            truth.taken(id, node, is_rightful, is_member);
+            self.changed(world, node, key);
+        }
     }
 
     /// Returns whether the node holds all that was acknowledged, and nobody says otherwise.
@@ -258,12 +261,11 @@ impl Physics {
                 return None;
             }
             let (value, truth) = (server.data.values[key], &world.truth[key]);
-            let digest = value.digest(truth.whole);
+            let digest = truth.digest(value);
             // Of values that cannot be told apart, the one that was acknowledged counts.
             let known = client.known[key];
-            let is_as_good = |before: &Value| {
-                before.digest(truth.whole) == digest && truth.lacks(*before, known).is_none()
-            };
+            let is_as_good =
+                |before: &Value| truth.digest(*before) == digest && truth.lacks(*before, known).is_none();
             let before = answer.map(|(_, before)| before).filter(is_as_good);
             answer = Some((node, before.unwrap_or(value)));
             event = Event::Answered(CallId::default(), node, digest, self.pushed(world, node));
@@ -286,7 +288,7 @@ impl Physics {
     /// Returns whether all nodes hold the same, none is known to be behind or to have lost its data, and the client has heard so.
     fn could_be_answered(&self, world: &World, who: Who, key: Key) -> bool {
         let client = world.client(who);
-        let digest = |node| world.servers.at(node).data.values[key].digest(world.truth[key].whole);
+        let digest = |node| world.digest(node, key);
         let is_plain = |node| {
             let server = world.servers.at(node);
             let report = self.report(world, node);

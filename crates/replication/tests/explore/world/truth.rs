@@ -1,5 +1,6 @@
 //! What has really happened: which writes were acknowledged, who held them, and which losses are excused.
 
+use redisdb_replication::Digest;
 use redisdb_replication::Node;
 use redisdb_replication::NodeSet;
 
@@ -8,12 +9,28 @@ use super::value::Value;
 use super::value::WriteId;
 use super::value::WriteSet;
 
+/// What a write does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sort {
+    Set,
+    Delete,
+    Increment,
+}
+
 /// What has really happened to a key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Truth {
     pub(crate) n_writes: u8,
     /// The writes that leave the same whatever was there.
     pub(crate) whole: WriteSet,
+    /// Those of them that leave nothing.
+    pub(crate) deletes: WriteSet,
+    /// The writes of others to one node alone.
+    pub(crate) outside: WriteSet,
+    /// The writes of which nothing is promised: they began before a node threw the key away.
+    pub(crate) excused: WriteSet,
+    /// The nodes that have told that the key was removed there, since it was last seen equal.
+    pub(crate) removed: NodeSet,
     /// The writes of the second client.
     pub(crate) of_second: WriteSet,
     pub(crate) acknowledged: WriteSet,
@@ -23,7 +40,7 @@ pub(crate) struct Truth {
     pub(crate) untold: WriteSet,
     /// The writes that needed late hints.
     pub(crate) hinted_late: WriteSet,
-    /// What the writer knew when it began.
+    /// What the writer knew when it began, and what others had written by then.
     pub(crate) known_before: PerWrite<WriteSet>,
     /// The nodes that took the write, were not behind, and have kept their data since.
     pub(crate) keepers: PerWrite<NodeSet>,
@@ -34,21 +51,47 @@ pub(crate) struct Truth {
 }
 
 impl Truth {
-    pub(crate) fn begin(&mut self, is_whole: bool, is_of_second: bool, known: WriteSet) -> WriteId {
+    pub(crate) fn begin(&mut self, sort: Sort, is_of_second: bool, known: WriteSet) -> WriteId {
         self.n_writes += 1;
         let id = WriteId(self.n_writes);
-        if is_whole {
+        if sort != Sort::Increment {
             self.whole.insert(id);
+        }
+        if sort == Sort::Delete {
+            self.deletes.insert(id);
         }
         if is_of_second {
             self.of_second.insert(id);
         }
-        self.known_before[id] = known;
+        self.known_before[id] = known.or(self.outside);
         id
     }
 
-    pub(crate) fn writes(&self) -> impl Iterator<Item = WriteId> {
+    /// Somebody else writes to one node alone, where nothing of what was there before is kept.
+    pub(crate) fn write_alone(&mut self, sort: Sort, node: Node) -> WriteId {
+        self.writes().for_each(|id| self.keepers[id].remove(node));
+        let id = self.begin(sort, false, WriteSet::default());
+        self.outside.insert(id);
+        id
+    }
+
+    pub(crate) fn writes(&self) -> impl Iterator<Item = WriteId> + use<> {
         WriteId::all(self.n_writes)
+    }
+
+    /// Returns what can be seen of a value.
+    pub(crate) fn digest(&self, value: Value) -> Digest {
+        value.digest(self.whole, self.deletes)
+    }
+
+    /// Returns whether there is nothing.
+    pub(crate) fn is_missing(&self, value: Value) -> bool {
+        self.digest(value) == Digest::MISSING
+    }
+
+    /// Returns whether there is nothing because it was removed.
+    pub(crate) fn is_removed(&self, value: Value) -> bool {
+        value.base(self.deletes).is_some()
     }
 
     /// Returns what a value is after a write.
@@ -56,10 +99,13 @@ impl Truth {
         if self.whole.contains(id) { Value::replaced_by(id) } else { value.increased_by(id) }
     }
 
-    /// Returns whether the write is in the value, or was overwritten there by a whole write that is not from before it.
+    /// Returns whether the write is in the value, or was overwritten there by a whole write that is not from before it. A delete is held
+    /// wherever nothing is left of what was there before it.
     pub(crate) fn covers(&self, value: Value, id: WriteId) -> bool {
         let is_later = |base: WriteId| !self.known_before[id].contains(base);
-        value.has(id) || value.base(self.whole).is_some_and(is_later)
+        let is_before = |other: WriteId| self.known_before[id].minus(self.deletes).contains(other);
+        let is_done = self.deletes.contains(id) && !value.writes().any(is_before);
+        is_done || value.has(id) || value.base(self.whole).is_some_and(is_later)
     }
 
     /// Returns a write of the set that the value is without.
@@ -80,7 +126,7 @@ impl Truth {
     /// Notes that a client is told that its write is done. Returns whether a node that had it has lost its data meanwhile.
     pub(crate) fn acknowledge(&mut self, id: WriteId) -> bool {
         let is_lost = self.keepers[id].is_empty() && self.held.contains(id);
-        if !is_lost {
+        if !is_lost && !self.excused.contains(id) {
             self.acknowledged.insert(id);
         }
         is_lost

@@ -94,7 +94,7 @@ impl<T> IndexMut<WriteId> for PerWrite<T> {
 }
 
 /// The writes that made a value, in their order, four bits each.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub(crate) struct Value(u32);
 
 impl Value {
@@ -126,10 +126,12 @@ impl Value {
         self.writes().next().filter(|id| whole.contains(*id))
     }
 
-    /// Returns what can be seen of it: which whole write it rests on, and how often it was increased since.
-    pub(crate) fn digest(self, whole: WriteSet) -> Digest {
+    /// Returns what can be seen of it: which whole write it rests on, and how often it was increased since. That it rests on
+    /// one of the deletes cannot be seen.
+    pub(crate) fn digest(self, whole: WriteSet, deletes: WriteSet) -> Digest {
         let base = self.base(whole);
         let n_relative = self.writes().count() - usize::from(base.is_some());
+        let base = base.filter(|id| !deletes.contains(*id));
         Digest(u64::from(base.unwrap_or_default().0) << 8 | n_relative as u64)
     }
 
