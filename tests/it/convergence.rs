@@ -336,6 +336,36 @@ async fn a_node_that_throws_keys_away_loses_none_of_the_others_and_is_given_none
 }
 
 #[tokio::test]
+async fn a_removal_by_the_first_node_counts_also_if_the_key_changes_elsewhere_while_it_is_looked_at() {
+    const N: usize = 10_000;
+    let servers = Servers::start(2).unwrap();
+    let copy = leading(&servers).await;
+    let nodes = [direct(&servers[0]).await, direct(&servers[1]).await];
+    let keys: Vec<String> = (0..N).map(|i| format!("key:{i}")).collect();
+    _ = copy.mset(keys.iter().map(|key| (key, "v"))).await.unwrap();
+    eventually("all are compared", async || copy.convergence().dirty == 0).await;
+    for keys in keys.chunks(500) {
+        let firsts = keys.iter().map(|key| usize::from(copy.node_for(key).name() == nodes_name(1)));
+        let removals = firsts.zip(keys).map(async |(first, key)| nodes[first].del(key).await);
+        join_all(removals).await.into_iter().for_each(|removed| assert_eq!(removed.unwrap(), 1));
+    }
+    let before = copy.convergence().converged;
+    eventually("the first are made equal", async || before < copy.convergence().converged).await;
+    // From the last key to the first one, so that some are met just when they are looked at.
+    for keys in keys.chunks(100).rev() {
+        let changes = keys.iter().map(async |key| {
+            let second = usize::from(copy.node_for(key).name() == nodes_name(0));
+            nodes[second].expire(key, Duration::from_secs(1_000)).await
+        });
+        join_all(changes).await.into_iter().for_each(|changed| assert!(changed.is_ok()));
+    }
+    eventually("all are compared", async || copy.convergence().dirty == 0).await;
+    are_equal(&copy).await;
+    let came_back: Vec<String> = nodes[0].keys("key:*").await.unwrap();
+    assert!(came_back.is_empty(), "{} keys came back", came_back.len());
+}
+
+#[tokio::test]
 async fn nothing_is_sent_to_servers_at_rest_but_what_looks_at_their_markers() {
     let servers = Servers::start(3).unwrap();
     let copy = leading(&servers).await;

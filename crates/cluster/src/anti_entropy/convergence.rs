@@ -96,6 +96,18 @@ impl Work {
         self.unheard.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// How often any key may have changed unheard.
+    fn times_unheard(&self) -> u64 {
+        self.unheard.load(Ordering::Acquire)
+    }
+
+    /// Returns which of the keys have changed, or may have, since they were taken out and it was so often unheard.
+    fn changed_since(&self, keys: &[Vec<u8>], times_unheard: u64) -> Vec<bool> {
+        let any_may_have = self.times_unheard() != times_unheard;
+        let dirty = self.dirty.lock();
+        keys.iter().map(|key| any_may_have || dirty.contains(key)).collect()
+    }
+
     /// What was unheard, or changed, so long ago was compared by the process that led then.
     fn is_done_upto(&self, long_ago: Duration) {
         drop(self.dirty.lock().take_quiet(long_ago, Instant::now(), usize::MAX));
@@ -221,6 +233,7 @@ impl CopyEngine {
 
     async fn converge_some(&self, due: &[Dirty], followed: &mut [Followed], work: &Work) {
         let evicts: Vec<bool> = followed.iter().map(|one| one.evicts).collect();
+        let times_unheard = work.times_unheard();
         let heard = async |keys: &[Vec<u8>]| {
             // All that was executed before the looks is heard before it is decided.
             // A node that is away was not looked at.
@@ -231,8 +244,7 @@ impl CopyEngine {
                 heard?;
             }
             self.hear(followed, work);
-            let dirty = work.dirty.lock();
-            Ok(keys.iter().map(|key| dirty.contains(key)).collect())
+            Ok(work.changed_since(keys, times_unheard))
         };
         let again = match self.converge_keys(due, &evicts, heard).await {
             Ok(outcome) => {
@@ -246,7 +258,11 @@ impl CopyEngine {
                 due.to_vec()
             }
         };
-        again.iter().for_each(|(key, told)| work.change(key, *told));
+        // A node that was flushed meanwhile may be among those that had told.
+        let still_counts = work.times_unheard() == times_unheard;
+        for (key, told) in &again {
+            work.change(key, if still_counts { *told } else { Told::default() });
+        }
     }
 
     /// Takes in what the feeds have told so far.
@@ -355,5 +371,21 @@ impl CopyEngine {
             metrics::gauge!("redisdb_copy_dirty_keys").set(dirty as f64);
             metrics::gauge!("redisdb_copy_convergence_lag_seconds").set(known.lag.as_secs_f64());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_changes_were_not_heard_each_key_may_have_changed() {
+        let work = Work::default();
+        let keys = [b"a".to_vec(), b"b".to_vec()];
+        let times_unheard = work.times_unheard();
+        work.change(b"b", Told::by(0));
+        assert_eq!(work.changed_since(&keys, times_unheard), [false, true]);
+        work.any_may_have_changed();
+        assert_eq!(work.changed_since(&keys, times_unheard), [true, true]);
     }
 }

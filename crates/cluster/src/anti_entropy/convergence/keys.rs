@@ -28,7 +28,7 @@ pub(crate) type Dirty = (Vec<u8>, Told);
 pub(crate) struct Outcome {
     /// How many keys were made equal.
     pub(crate) n_converged: u64,
-    /// Keys that are to be looked at again: a node could not be asked or written to.
+    /// Keys that are to be looked at again: they have changed meanwhile, or a node could not be asked or written to.
     pub(crate) again: Vec<Dirty>,
 }
 
@@ -91,6 +91,10 @@ impl CopyEngine {
                 Seen { state, has_told: told.includes(idx), evicts: evicts_at(evicts, idx) }
             };
             let seen: Vec<Seen> = order.iter().map(seen).collect();
+            if has_changed {
+                // What the nodes have told of it counts until it was seen equal.
+                outcome.again.push((key.clone(), *told));
+            }
             let Some(Decision { source, targets }) = decide(&seen, has_changed) else { continue };
             let place = |at: usize| order.get(at).copied().unwrap_or_default();
             for target in targets {
@@ -141,8 +145,8 @@ impl CopyEngine {
         for (at, written) in ats.iter().zip(value::write(from, to, &puts).await?) {
             match written {
                 Ok(Written::Yes) => outcome.n_converged += 1,
-                // The change has been told, or will be.
-                Ok(Written::Changed) => {}
+                // The change has been told, or will be. What was told before still counts.
+                Ok(Written::Changed) => outcome.again.extend(keys.get(*at).cloned()),
                 Err(error) => {
                     tracing::debug!(%error, node = to.name(), "a key that differs is compared again");
                     outcome.again.extend(keys.get(*at).cloned());
