@@ -124,7 +124,7 @@ impl Physics {
             self.feed(&mut next, who, Event::Write(number, key, kind));
             if kind == Kind::Relative && self.could_be_held(world, who, key, number) {
                 let what = format!("R: {who} is refused an INCR of k{} though all hold the same", key.idx());
-                nexts.violation = Some(Violation { what, act: Act::BeginsRelative(who, key, id) });
+                nexts.violation = Some(Violation { what, act: Act::Begins(who, sort, key, id) });
                 return;
             }
             // A write that was refused was never sent: it is as if nobody had tried.
