@@ -1,6 +1,7 @@
 //! A client process of a run: writes its own keys, reads all, and notes everything in its journal.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use futures_util::StreamExt;
 use redis::Value;
 use redisdb::Error;
 use redisdb::Execute;
+use redisdb::Health;
 use redisdb::RedisCopy;
 
 use crate::fault::node_name;
@@ -195,10 +197,25 @@ async fn connect(place: &Place, journal: &Journal) -> RedisCopy {
     }
 }
 
-/// Tells each change of the health of the nodes to the runner.
+/// The keys that are in conflict, as this process knows.
+async fn conflicts(copy: &RedisCopy) -> BTreeSet<String> {
+    let conflicts = copy.conflicts().await;
+    let keys = conflicts.iter().flat_map(|conflicts| conflicts.iter());
+    keys.map(|conflict| String::from_utf8_lossy(&conflict.key).into_owned()).collect()
+}
+
+/// Tells each change of the health of the nodes to the runner, and which keys are in conflict.
 async fn tell_health(copy: RedisCopy, journal: Arc<Journal>) {
-    let mut before = String::new();
+    let (mut before, mut in_conflict) = (String::new(), BTreeSet::new());
     loop {
+        // Each node is behind for what is in conflict.
+        let are_all_behind = copy.health().iter().all(|(_, health)| *health == Health::Suspect);
+        let now = if are_all_behind { conflicts(&copy).await } else { BTreeSet::new() };
+        if now != in_conflict {
+            let keys: Vec<&str> = now.iter().map(String::as_str).collect();
+            println!("conflicts {}", keys.join(" "));
+            in_conflict = now;
+        }
         let health =
             copy.health().iter().map(|(name, health)| format!(" {name}={health:?}")).collect::<String>();
         if health != before {
@@ -345,15 +362,15 @@ impl Client {
         is_answered
     }
 
-    /// Looks at all keys, and returns how many could not be read.
+    /// Looks at all keys, and returns how many could not be read, but for those in conflict.
     async fn sweep(&self) -> usize {
-        let mut unread = 0;
+        let (mut unread, conflicts) = (0, conflicts(&self.copy).await);
         for key in self.keys.iter() {
             let mut is_read = true;
             for look in looks(key) {
                 is_read &= self.look(key, look).await;
             }
-            unread += usize::from(!is_read);
+            unread += usize::from(!is_read && !conflicts.contains(key));
         }
         unread
     }

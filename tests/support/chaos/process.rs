@@ -1,6 +1,7 @@
 //! A client process as the runner holds it: started, asked, stopped, killed.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::Deref;
 use std::ops::DerefMut;
@@ -19,15 +20,17 @@ pub(crate) struct Said {
     pub(crate) ready: Option<u64>,
     pub(crate) stopped: bool,
     pub(crate) health: String,
+    /// The keys that are in conflict.
+    pub(crate) conflicts: BTreeSet<String>,
     /// The sweeps that it has ended, with the number of keys that it could not read.
     pub(crate) swept: BTreeMap<u64, usize>,
 }
 
 impl Said {
-    /// Whether the client is ready and no node is otherwise than up.
+    /// Whether the client is ready and no node is otherwise than up. Where keys are in conflict, each node is behind for them.
     pub(crate) fn is_well(&self) -> bool {
-        let is_up = |node: &str| node.ends_with("=Up");
-        self.ready.is_some() && self.health.split(' ').all(is_up)
+        let well = if self.conflicts.is_empty() { "=Up" } else { "=Suspect" };
+        self.ready.is_some() && self.health.split(' ').all(|node| node.ends_with(well))
     }
 
     fn hear(&mut self, line: &str) {
@@ -36,6 +39,7 @@ impl Said {
             "ready" => self.ready = Some(now()),
             "stopped" => self.stopped = true,
             "health" => rest.clone_into(&mut self.health),
+            "conflicts" => self.conflicts = rest.split_whitespace().map(str::to_owned).collect(),
             "swept" => {
                 let numbers: Vec<u64> = rest.split(' ').filter_map(|number| number.parse().ok()).collect();
                 if let [sweep, n] = numbers[..] {
@@ -101,6 +105,10 @@ mod tests {
         assert!(!after(&["ready"]));
         assert!(!after(&["health a=Up b=Up"]));
         assert!(!after(&["ready", "health a=Up b=Suspect"]));
+        assert!(!after(&["ready", "health a=Suspect b=Suspect"]));
+        assert!(after(&["ready", "health a=Suspect b=Suspect", "conflicts list:0:0 value:1:2"]));
+        assert!(!after(&["ready", "health a=Up b=Suspect", "conflicts list:0:0"]));
+        assert!(!after(&["ready", "health a=Suspect b=Suspect", "conflicts list:0:0", "conflicts"]));
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Ran {
         let late: u64 = self.circumstances.lapses.iter().map(|(from, to)| to - from).sum();
         format!(
             "seed {}: {judged} | writes {} ok, {} not, {} unknown; reads {} ok, {} failed; {} faults in {} outages, \
-             healed within {longest:.1} s | {}, late {}, told {}, unreadable {}, differing {}, not healed {} | \
+             healed within {longest:.1} s | {}, late {}, told {}, in conflict {}, unreadable {}, differing {}, not healed {} | \
              {} | machine late {} ms",
             self.seed,
             verdict.acked,
@@ -74,6 +74,7 @@ impl Ran {
             counts.join(", "),
             verdict.late,
             verdict.told,
+            self.conflicts.len(),
             self.unread,
             self.differing.len(),
             self.unhealed.len(),

@@ -1,5 +1,6 @@
 //! One seed: its load, its outages, what is looked at in the end, and the verdict.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::thread;
@@ -48,7 +49,9 @@ pub(crate) struct Ran {
     pub(crate) unhealed: Vec<String>,
     /// How many keys could not be read in the end.
     pub(crate) unread: usize,
-    /// The keys that are not the same on all servers in the end.
+    /// The keys that are in conflict in the end, as the copies tell.
+    pub(crate) conflicts: BTreeSet<String>,
+    /// The keys that are not the same on all servers in the end, but for those.
     pub(crate) differing: Vec<(String, Vec<String>)>,
     /// What came of replaying the events that the explored rules were told.
     pub(crate) replayed: Replayed,
@@ -170,7 +173,9 @@ fn look(stage: &Stage, last: u64, heal: Duration, ran: &mut Ran) -> Outcome<Vec<
         if let Ok(contents) = stage.contents() {
             nodes = contents;
         }
+        ran.conflicts = stage.conflicts();
         ran.differing = dumps::differences(&nodes);
+        ran.differing.retain(|(key, _)| !ran.conflicts.contains(key));
         ran.differing.is_empty()
     });
     // What is read after that is the same as before, or differs once more.

@@ -1,5 +1,6 @@
 //! The servers, the ways to them and the clients of one seed, and what is done to them.
 
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Mutex;
@@ -251,6 +252,11 @@ impl Stage {
             since.is_some_and(|since| since + micros(WELL) <= now())
         });
         since.filter(|_| is_healed)
+    }
+
+    /// The keys that are in conflict, as any client says.
+    pub(crate) fn conflicts(&self) -> BTreeSet<String> {
+        (0..self.clients.len()).flat_map(|slot| self.said(slot).conflicts).collect()
     }
 
     /// How each client says that the nodes are, where one is not well.
