@@ -123,6 +123,71 @@ async fn writers_that_race_leave_all_nodes_equal_and_without_it_they_do_not() {
     }
 }
 
+/// What each server holds of a key.
+async fn held(servers: &Servers, key: &str) -> Vec<Option<String>> {
+    join_all(servers.iter().map(async |server| direct(server).await.get(key).await.unwrap())).await
+}
+
+#[tokio::test]
+async fn whichever_process_waits_for_a_key_gets_on_when_all_nodes_hold_the_same() {
+    let servers = Servers::start(3).unwrap();
+    let leader = leading(&servers).await;
+    let other = of(&servers).connect().await.unwrap();
+    let unmarked = process(&servers.urls(), None).build().unwrap();
+    let b = direct(&servers[1]).await;
+    for (i, copy) in [&leader, &other, &unmarked].into_iter().enumerate() {
+        let key = format!("key:{i}");
+        _ = leader.set(&key, "before").await.unwrap();
+        b.set(&key, "of b").await.unwrap();
+        assert_eq!(copy.converged(&key).await.unwrap(), ["a", "b", "c"]);
+        let held = held(&servers, &key).await;
+        assert!(held[0].is_some() && held.iter().all(|it| *it == held[0]), "{held:?}");
+    }
+    assert_eq!(other.converged("nowhere").await.unwrap().len(), 3);
+    let own = other.converged("__redisdb:{shop}:node").await.unwrap_err();
+    assert!(own.is_unsupported(), "{own}");
+}
+
+#[tokio::test]
+async fn where_a_key_does_not_become_the_same_in_time_the_error_names_the_nodes() {
+    let servers = Servers::start(3).unwrap();
+    let copy = of(&servers).on_difference(OnDifference::Leave).connect().await.unwrap();
+    let unmarked = process(&servers.urls(), None).connect().await.unwrap();
+    let soon = Duration::from_millis(300);
+    for (copy, key) in [(&copy, "k"), (&unmarked, "l")] {
+        _ = copy.set(key, "before").await.unwrap();
+        direct(&servers[1]).await.set(key, "of b").await.unwrap();
+        direct(&servers[2]).await.del(key).await.unwrap();
+        let error = copy.with_deadline(soon).converged(key).await.unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+        let Error::NotConverged(not) = error else { panic!("{error}") };
+        assert_eq!(
+            (&*not.key, &*not.missing, &*not.other),
+            (key.as_bytes(), &["c".to_owned()][..], &["b".to_owned()][..])
+        );
+        let waiting = tokio::spawn({
+            let copy = copy.clone();
+            async move { copy.converged(key).await }
+        });
+        _ = copy.set(key, "whole").await.unwrap();
+        assert_eq!(waiting.await.unwrap().unwrap(), ["a", "b", "c"]);
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_is_away_is_not_waited_for_and_one_that_is_behind_is() {
+    let mut servers = Server::builder().persistent().start_many(3).unwrap();
+    let copy = leading(&servers).await;
+    servers[2].kill();
+    eventually("it is away", async || !copy.on_node("c").unwrap().is_connected()).await;
+    _ = copy.set("key", "new").await.unwrap();
+    assert_eq!(copy.converged("key").await.unwrap(), ["a", "b"]);
+    servers[2].restart(Data::Keep).unwrap();
+    eventually("it is there", async || copy.on_node("c").unwrap().is_connected()).await;
+    assert_eq!(copy.converged("key").await.unwrap(), ["a", "b", "c"]);
+    assert_eq!(held(&servers, "key").await[2].as_deref(), Some("new"));
+}
+
 #[tokio::test]
 async fn what_only_some_nodes_took_is_brought_to_all_or_taken_away_from_all() {
     let servers = Servers::start(3).unwrap();

@@ -16,6 +16,7 @@ use redisdb_node::command::KeyError;
 use redisdb_node::command::Spec;
 use redisdb_node::plumbing::foreign;
 
+use crate::anti_entropy::convergence::NotConverged;
 use crate::config::ConfigError;
 use crate::replies::Replies;
 use crate::replies::decode;
@@ -66,6 +67,8 @@ pub enum Error {
     TooFewNodes(Box<TooFewNodes>),
     /// The nodes gave different answers where one was asked for.
     Disagreement(Box<TooFewReplies>),
+    /// A key did not become the [same on all nodes](crate::RedisCopy::converged) of a copy in time.
+    NotConverged(Box<NotConverged>),
     /// A node of a copy was not repaired.
     Repair(RepairError),
     /// The nodes of a copy were not [replaced](crate::RedisCopy::replace): none of those that stay is up and in sync, so what
@@ -309,9 +312,9 @@ impl Error {
         errors.iter().all(|error| error.code() == Some(code)).then_some(code)
     }
 
-    /// Returns whether time ran out on some node.
+    /// Returns whether time ran out on some node, or for a key to become the same on all.
     pub fn is_timeout(&self) -> bool {
-        self.node_errors().iter().any(|error| error.is_timeout())
+        matches!(self, Self::NotConverged(_)) || self.node_errors().iter().any(|error| error.is_timeout())
     }
 
     /// Returns whether some node could not be reached.

@@ -64,6 +64,7 @@ pub use anti_entropy::conflict::Conflict;
 pub use anti_entropy::conflict::Conflicts;
 pub use anti_entropy::conflict::Held;
 pub use anti_entropy::convergence::Convergence;
+pub use anti_entropy::convergence::NotConverged;
 pub use anti_entropy::progress::Progress;
 pub use anti_entropy::repair::Repair;
 pub use anti_entropy::repair::Repaired;

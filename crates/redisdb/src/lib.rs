@@ -45,6 +45,7 @@ pub use redisdb_node::NodeConfig;
 // What it answers, and what goes wrong.
 pub use redisdb_cluster::Error;
 pub use redisdb_cluster::NodesReply;
+pub use redisdb_cluster::NotConverged;
 pub use redisdb_cluster::Outcome;
 pub use redisdb_cluster::Partial;
 pub use redisdb_cluster::PerNode;

@@ -3,6 +3,8 @@
 //! The servers tell which keys change. A key that has been quiet for a while is compared on all nodes in sight. Where it differs, the
 //! state that counts is copied to the others by compare-and-set. The process that leads does so for all.
 
+mod barrier;
+pub use barrier::NotConverged;
 mod decide;
 mod dirty;
 mod keys;

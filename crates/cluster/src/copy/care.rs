@@ -30,6 +30,38 @@ impl RedisCopy {
         *self.engine().topology.lasting.convergence.lock()
     }
 
+    /// Waits until all nodes that can be reached hold the same of a key, and returns their names.
+    ///
+    /// Each of these nodes held it at a moment after the call, and none of them is known to have missed a write of the key. Every
+    /// write that returned before the call, in whichever process, is in what they hold: it ran there, or came to nothing where
+    /// it raced with another one. A node that is down is not waited for, and is not named. A write that is under way meanwhile may make
+    /// the nodes different again, also one of a process that has just ended, which may be on its way for as long as the response timeout.
+    ///
+    /// It works in every process, whichever makes the nodes equal. It waits as long as [`with_deadline`](Self::with_deadline) says,
+    /// or for 60 s. Without an identity, and with [`OnDifference::Leave`](crate::OnDifference::Leave), nobody makes nodes equal that
+    /// two writers have left different: then it waits for a write of the whole value, or a repair. Looks at the nodes are 25 ms
+    /// apart at first, later one second.
+    ///
+    /// ```no_run
+    /// # use redisdb_node::StringCommands;
+    /// # use std::time::Duration;
+    /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
+    /// _ = copy.incr("visits").await?;
+    /// let nodes = copy.with_deadline(Duration::from_secs(10)).converged("visits").await?;
+    /// println!("{} hold the same", nodes.join(", "));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotConverged`], with the nodes that differ or are behind, if the time is over; that this user may not read the key;
+    /// as a first call, also that of [`ready`](Self::ready).
+    ///
+    /// # Cancel safety
+    /// It only reads.
+    pub async fn converged(&self, key: impl AsRef<[u8]>) -> Result<Vec<String>, Error> {
+        self.engine().converged(key.as_ref()).await
+    }
+
     /// Compares every key on all nodes that answer, and returns those that are not the same everywhere, with what was
     /// compared.
     ///

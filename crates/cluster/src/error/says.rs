@@ -71,6 +71,7 @@ impl fmt::Display for Says<'_> {
                 "`{}`: the nodes gave different answers; the typed commands return each of them",
                 write.command
             ),
+            Error::NotConverged(not) => not.fmt(f),
             Error::Repair(error) => error.fmt(f),
             Error::NotReplaced { stale } => write!(
                 f,
@@ -233,6 +234,7 @@ mod tests {
             (Error::Keys { command: "GET", reason: KeyError::TooShort }, false),
             (Error::Identity { reason: "text".to_owned() }, false),
             (Error::NotReplaced { stale: vec!["x".to_owned()] }, false),
+            (Error::NotConverged(Box::default()), false),
             (Error::NoSuchNode { name: "x".to_owned() }, false),
             (Error::Ring(BuildError::Empty), false),
             (Error::Config(ConfigError::WriteTo { wanted: 2, nodes: 1 }), false),
