@@ -13,6 +13,7 @@ use redisdb::RedisCopy;
 use redisdb::commands::*;
 use redisdb_tests::Proxy;
 use redisdb_tests::Way;
+use redisdb_tests::calls;
 use redisdb_tests::eventually;
 use redisdb_tests::process;
 use tokio::sync::Barrier;
@@ -340,6 +341,68 @@ async fn a_change_that_was_not_heard_is_found_by_comparing_all_keys() {
     assert_eq!(copy.get::<String>("key").await.unwrap().as_deref(), Some("of b"));
 }
 
+/// Has a server hold a large value of this type, of so many elements.
+async fn set_large(node: &Node, kind: &str, n: usize) {
+    let mut pipeline = redis::pipe();
+    for i in 0..n {
+        let text = format!("{i:0100}");
+        match kind {
+            "string" => pipeline.cmd("APPEND").arg(kind).arg(text),
+            "list" => pipeline.cmd("RPUSH").arg(kind).arg(text),
+            "set" => pipeline.cmd("SADD").arg(kind).arg(text),
+            "hash" => pipeline.cmd("HSET").arg(kind).arg(i).arg(text),
+            "zset" => pipeline.cmd("ZADD").arg(kind).arg(i).arg(text),
+            _ => pipeline.cmd("XADD").arg(kind).arg(format!("{}-0", i + 1)).arg("field").arg(text),
+        };
+    }
+    let _: redis::Value = pipeline.query_async(&mut node.dedicated().await.unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn large_values_become_equal_some_elements_at_a_time() {
+    const KINDS: [&str; 6] = ["string", "list", "set", "hash", "zset", "stream"];
+    let servers = Servers::start(3).unwrap();
+    let copy = leading(&servers).await;
+    let nodes = join_all((0..3).map(|idx| direct(&servers[idx]))).await;
+    for kind in KINDS {
+        // One node lacks it, and the two others hold different ones.
+        set_large(&nodes[0], kind, 2000).await;
+        set_large(&nodes[1], kind, 2001).await;
+    }
+    nodes[1].pexpire("list", Duration::from_secs(1000)).await.unwrap();
+    for kind in KINDS {
+        assert_eq!(copy.converged(kind).await.unwrap().len(), 3);
+    }
+    are_equal(&copy).await;
+    for node in &nodes {
+        let n = [node.llen("list").await, node.scard("set").await, node.zcard("zset").await];
+        assert!(n.iter().all(|n| [2000, 2001].contains(n.as_ref().unwrap())), "{n:?}");
+        assert_eq!(calls(node, "restore").await, 0);
+    }
+    // The third one was asked for the dumps of what it lacked.
+    for node in &nodes[..2] {
+        assert_eq!(calls(node, "dump").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_large_value_holds_no_small_key_up() {
+    let servers = Servers::start(2).unwrap();
+    let copy = leading(&servers).await;
+    let (a, b) = (direct(&servers[0]).await, direct(&servers[1]).await);
+    for (node, byte) in [(&a, b"a"), (&b, b"b")] {
+        node.set("large", byte.repeat(48 << 20)).await.unwrap();
+    }
+    // To look at it takes three seconds, and to copy it twice as long.
+    eventually("it is looked at", async || 1 < calls(&b, "getrange").await).await;
+    b.set("small", "of b").await.unwrap();
+    copy.converged("small").await.unwrap();
+    let first = async |node: &Node| node.getrange::<String>("large", 0, 0).await.unwrap();
+    assert_ne!(first(&a).await, first(&b).await);
+    copy.converged("large").await.unwrap();
+    assert_eq!(first(&a).await, first(&b).await);
+}
+
 #[tokio::test]
 async fn the_process_that_stands_by_goes_on_with_what_it_heard_when_the_one_that_leads_ends() {
     let servers = Servers::start(3).unwrap();
@@ -436,20 +499,12 @@ async fn nothing_is_sent_to_servers_at_rest_but_what_looks_at_their_markers() {
     let copy = leading(&servers).await;
     _ = copy.mset((0..100).map(|i| (format!("key:{i}"), i))).await.unwrap();
     let counts = async |node: &Node| {
-        let info = node.info_with(&["commandstats"]).await.unwrap();
-        ["dump", "scan", "pttl", "restore", "exists"].map(|name| {
-            let stats = info.get("commandstats", &format!("cmdstat_{name}")).unwrap_or("calls=0,").to_owned();
-            stats.split(',').next().unwrap().to_owned()
-        })
+        join_all(["dump", "scan", "pttl", "restore", "exists"].map(|command| calls(node, command))).await
     };
     let nodes = join_all((0..3).map(|idx| direct(&servers[idx]))).await;
-    eventually("all have been compared", async || counts(&nodes[2]).await[0] == "calls=100").await;
+    eventually("all have been compared", async || counts(&nodes[2]).await[0] == 100).await;
     let before = join_all(nodes.iter().map(counts)).await;
-    let beat = async || {
-        let info = nodes[1].info_with(&["commandstats"]).await.unwrap();
-        let gets = info.get("commandstats", "cmdstat_get").unwrap_or("calls=0,").to_owned();
-        gets.strip_prefix("calls=").unwrap().split(',').next().unwrap().parse::<u64>().unwrap()
-    };
+    let beat = async || calls(&nodes[1], "get").await;
     let first = beat().await;
     eventually("the servers were looked at some times", async || first + 3 < beat().await).await;
     assert_eq!(join_all(nodes.iter().map(counts)).await, before);

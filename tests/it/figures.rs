@@ -312,10 +312,10 @@ fn of_the_handles() {
         ("more than 256 events behind", "servers", "event", "KEPT: usize = 256"),
         ("after 100 attempts", "ring", "../../node/src/sessions/transaction", "ATTEMPTS: u32 = 100"),
         (
-            "Default 64 MiB. pub fn dump_up_to",
+            "Default 64 KiB, and 64 MiB for what can only go whole. pub fn dump_up_to",
             "anti_entropy/repair",
             "anti_entropy/value",
-            "WHOLE: u64 = 64 << 20",
+            "LARGE: u64 = 64 << 10",
         ),
         (
             "differ for a moment. Default 3.",
@@ -419,8 +419,22 @@ fn of_a_copy() {
         ("`__redisdb:{shop}:missed:b`", "membership/identity", "format!(\"{}missed:{about}\", self.start)"),
         ("keys remembered for a node | 100,000, or", "hints/key_log", "MOST_KEYS: usize = 100_000"),
         ("100,000, or 16 MiB of them", "hints/key_log", "MOST_BYTES: usize = 16 << 20"),
-        ("by `DUMP` | 64 MiB together", "anti_entropy/value", "WHOLE: u64 = 64 << 20"),
-        ("those of more than 64 MiB (`dump_up_to`)", "anti_entropy/value", "WHOLE: u64 = 64 << 20"),
+        ("by `DUMP` | 64 KiB |", "anti_entropy/value", "LARGE: u64 = 64 << 10"),
+        ("cannot goes whole up to 64 MiB", "anti_entropy/value", "WHOLE: u64 = 64 << 20"),
+        ("those of more than 64 KiB (`dump_up_to`)", "anti_entropy/value", "LARGE: u64 = 64 << 10"),
+        ("of more than 64 KiB of the server's memory", "anti_entropy/value", "LARGE: u64 = 64 << 10"),
+        ("up to 512 elements or about 1 MiB at a time", "anti_entropy/value/chunks", "MOST: u64 = 512"),
+        ("up to 512 elements or about 1 MiB at a time", "anti_entropy/value/chunks", "CHUNK: u64 = 1 << 20"),
+        (
+            "16 MiB of each node in a second at most",
+            "anti_entropy/convergence/keys",
+            "LARGE_PER_SECOND: u64 = 16 << 20",
+        ),
+        (
+            "for its deadline, or 60 s",
+            "anti_entropy/convergence/barrier",
+            "WITHIN: Duration = Duration::from_secs(60)",
+        ),
         ("live count as equal within a second", "anti_entropy/value/compare", "SAME_END: i64 = 1000"),
         (
             "the name of its key with `:__redisdb:copying` behind it",

@@ -17,6 +17,7 @@ use redisdb::commands::*;
 use redisdb_tests::NAMES;
 use redisdb_tests::Proxy;
 use redisdb_tests::Way;
+use redisdb_tests::calls;
 use redisdb_tests::contents;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
@@ -215,6 +216,34 @@ async fn what_somebody_writes_between_the_look_at_a_key_and_its_copy_is_not_over
         }
     }
     assert!(is_in_time, "the machine is too slow for this test");
+}
+
+#[tokio::test]
+async fn what_somebody_writes_while_a_large_value_is_copied_is_not_overwritten() {
+    let servers = Servers::start(2).unwrap();
+    let proxy = Proxy::to(servers[1].port()).await;
+    let urls = [servers[0].url(), proxy.url()];
+    let nodes = NAMES.iter().zip(&urls);
+    let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, url));
+    let copy =
+        copy.on_return(OnReturn::Wait).response_timeout(Duration::from_secs(10)).connect().await.unwrap();
+    let b = Node::connect(servers[1].url()).await.unwrap();
+    copy.on_node("a").unwrap().set("key", "of the source".repeat(10_000)).await.unwrap();
+    b.set("key", "seen").await.unwrap();
+    proxy.slow(Way::Requests, Duration::from_millis(100), Duration::ZERO);
+    let repairing = tokio::spawn({
+        let copy = copy.clone();
+        async move { copy.repair("b").run().await.unwrap() }
+    });
+    // From here on to the end of the block there are five round trips, and ten more before that of the next attempt.
+    eventually("it is built up", async || calls(&b, "append").await == 1).await;
+    b.set("key", "written meanwhile").await.unwrap();
+    assert_eq!(calls(&b, "exec").await, 0, "the machine is too slow for this test");
+    eventually("it was to be copied", async || calls(&b, "exec").await == 1).await;
+    assert!(b.get::<String>("key").await.unwrap().as_deref() == Some("written meanwhile"));
+    proxy.heal();
+    assert_eq!(repairing.await.unwrap().copied, 1);
+    assert_eq!(copy.verify().run().await.unwrap(), []);
 }
 
 #[tokio::test]

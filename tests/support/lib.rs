@@ -67,6 +67,7 @@ use redisdb::Node;
 use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::RedisRing;
+use redisdb::commands::ServerCommands;
 use xtask::Servers;
 
 /// The names of the nodes of [`ring`] and [`copy`], in their order.
@@ -121,6 +122,13 @@ pub fn process(urls: &[String], identity: Option<&str>) -> CopyBuilder {
         Some(identity) => copy.identity(identity),
         None => copy,
     }
+}
+
+/// How often a server was sent this command.
+pub async fn calls(node: &Node, command: &str) -> u64 {
+    let info = node.info_with(&["commandstats"]).await.unwrap();
+    let stats = info.get("commandstats", &format!("cmdstat_{command}")).unwrap_or("calls=0,").to_owned();
+    stats.strip_prefix("calls=").unwrap().split(',').next().unwrap().parse().unwrap()
 }
 
 /// How many servers the tests use that hold for any number: `test-cluster --nodes`, 3 if that does not say.

@@ -11,6 +11,8 @@ use twox_hash::XxHash3_64;
 
 use crate::anti_entropy::key_scan::BATCH;
 use crate::anti_entropy::value;
+use crate::anti_entropy::value::Content;
+use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::value::Snapshot;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
@@ -170,16 +172,10 @@ pub(crate) struct Known {
 
 /// What a node holds of these keys, as digests.
 async fn digests(node: &Node, keys: &[Vec<u8>]) -> Vec<Option<u64>> {
-    let mut states = value::read(node, keys, value::WHOLE).await.unwrap_or_default();
-    for (key, state) in keys.iter().zip(&mut states) {
-        // It may have been too large only together with the others.
-        if matches!(state, Snapshot::Present { dump: None, .. }) {
-            let alone = value::read(node, std::slice::from_ref(key), value::WHOLE).await;
-            *state = alone.ok().and_then(|mut states| states.pop()).unwrap_or(Snapshot::Missing);
-        }
-    }
+    let states = value::read(node, keys, Limits::DEFAULT).await.unwrap_or_default();
     let digest = |state: &Snapshot| match state {
-        Snapshot::Present { dump: Some(dump), .. } => Some(XxHash3_64::oneshot(dump)),
+        Snapshot::Present { content: Content::Dump(dump), .. } => Some(XxHash3_64::oneshot(dump)),
+        Snapshot::Present { content: Content::Digest(digest), .. } => digest.map(|digest| digest as u64),
         _ => None,
     };
     states.iter().map(digest).collect()

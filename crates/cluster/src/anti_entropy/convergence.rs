@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use futures_util::future::select;
+use futures_util::future::join3;
 use parking_lot::Mutex;
 use redisdb_node::ChangeFeed;
 use redisdb_node::Changes;
@@ -25,6 +25,7 @@ use redisdb_node::commands::ServerCommands;
 
 use self::dirty::DirtyKeys;
 use self::dirty::Overflow;
+use self::dirty::Size;
 use self::dirty::Told;
 use self::keys::Dirty;
 use crate::anti_entropy::key_scan::BATCH;
@@ -87,7 +88,18 @@ struct Work {
 impl Work {
     /// A key has changed, as these nodes tell.
     fn change(&self, key: &[u8], on: Told) {
-        let Overflow(is_any_dirty) = self.dirty.lock().change(key, on, Instant::now());
+        let overflow = self.dirty.lock().change(key, on, Instant::now());
+        self.heed(overflow);
+    }
+
+    /// A key that may have changed, as these nodes tell, has been quiet, and has a large value.
+    fn is_large(&self, key: &[u8], on: Told, quiet: Duration) {
+        let now = Instant::now();
+        let overflow = self.dirty.lock().is_large(key, on, now.checked_sub(quiet).unwrap_or(now));
+        self.heed(overflow);
+    }
+
+    fn heed(&self, Overflow(is_any_dirty): Overflow) {
         if is_any_dirty {
             self.any_may_have_changed();
         }
@@ -112,7 +124,7 @@ impl Work {
 
     /// What was unheard, or changed, so long ago was compared by the process that led then.
     fn is_done_upto(&self, long_ago: Duration) {
-        drop(self.dirty.lock().take_quiet(long_ago, Instant::now(), usize::MAX));
+        drop(self.dirty.lock().take_quiet(Size::Small, long_ago, Instant::now(), usize::MAX));
         if self.unheard_at.lock().is_none_or(|at| long_ago <= at.elapsed()) {
             self.compared.store(self.unheard.load(Ordering::Acquire), Ordering::Release);
         }
@@ -169,8 +181,10 @@ impl CopyEngine {
         };
         // Before all keys are compared: what is not heard yet would have them compared once more.
         self.look_at_followed(&mut followed, work).boxed().await;
-        let (changed, rounds) = (self.follow(&mut followed, work), self.rounds(work, keys_per_second));
-        tenure.while_held(select(changed.boxed(), rounds.boxed()).map(drop), owes).await;
+        let followed = tokio::sync::Mutex::new(followed);
+        let (small, large) = (self.follow(&followed, work), self.follow_large(&followed, work));
+        let rounds = self.rounds(work, keys_per_second);
+        tenure.while_held(join3(small.boxed(), large.boxed(), rounds.boxed()).map(drop), owes).await;
         self.topology.lasting.convergence.lock().leads = false;
     }
 
@@ -208,24 +222,27 @@ impl CopyEngine {
         self.topology.nodes.iter().map(|_| Followed::default()).collect()
     }
 
-    /// Follows the feeds, and compares the keys that are quiet, forever.
-    async fn follow(&self, followed: &mut [Followed], work: &Work) {
+    /// Follows the feeds, and compares the keys that are quiet, forever; those with large values are put aside.
+    async fn follow(&self, followed: &tokio::sync::Mutex<Vec<Followed>>, work: &Work) {
         let quiet = self.topology.quiet();
         let mut round_by = Instant::now() + ROUND_EVERY;
         loop {
-            self.look_at_followed(followed, work).await;
-            if work.round_due().is_some() || !self.is_a_feed_missing(followed) {
-                round_by = Instant::now() + ROUND_EVERY;
-            } else if round_by <= Instant::now() {
-                work.any_may_have_changed();
+            {
+                let mut followed = followed.lock().await;
+                self.look_at_followed(&mut followed, work).await;
+                if work.round_due().is_some() || !self.is_a_feed_missing(&followed) {
+                    round_by = Instant::now() + ROUND_EVERY;
+                } else if round_by <= Instant::now() {
+                    work.any_may_have_changed();
+                }
             }
             loop {
-                self.hear(followed, work);
-                let due = work.dirty.lock().take_quiet(quiet, Instant::now(), BATCH);
+                self.hear(&mut *followed.lock().await, work);
+                let due = work.dirty.lock().take_quiet(Size::Small, quiet, Instant::now(), BATCH);
                 if due.is_empty() {
                     break;
                 }
-                self.converge_some(&due, followed, work).await;
+                self.converge_some((&due, Size::Small), followed, work).await;
                 self.tell_convergence(work, quiet);
             }
             self.tell_convergence(work, quiet);
@@ -233,10 +250,28 @@ impl CopyEngine {
         }
     }
 
-    async fn converge_some(&self, due: &[Dirty], followed: &mut [Followed], work: &Work) {
-        let evicts: Vec<bool> = followed.iter().map(|one| one.evicts).collect();
+    /// Compares the keys with large values that are quiet, one after the other, forever.
+    async fn follow_large(&self, followed: &tokio::sync::Mutex<Vec<Followed>>, work: &Work) {
+        let quiet = self.topology.quiet();
+        loop {
+            let due = work.dirty.lock().take_quiet(Size::Large, quiet, Instant::now(), 1);
+            match due.is_empty() {
+                true => tokio::time::sleep(TICK).await,
+                false => self.converge_some((&due, Size::Large), followed, work).await,
+            }
+        }
+    }
+
+    async fn converge_some(
+        &self,
+        (due, size): (&[Dirty], Size),
+        followed: &tokio::sync::Mutex<Vec<Followed>>,
+        work: &Work,
+    ) {
         let times_unheard = work.times_unheard();
+        let evicts: Vec<bool> = followed.lock().await.iter().map(|one| one.evicts).collect();
         let heard = async |keys: &[Vec<u8>]| {
+            let followed = &mut *followed.lock().await;
             // All that was executed before the looks is heard before it is decided.
             // A node that is away was not looked at.
             let in_sight =
@@ -248,23 +283,24 @@ impl CopyEngine {
             self.hear(followed, work);
             Ok(work.changed_since(keys, times_unheard))
         };
-        let again = match self.converge_keys(due, &evicts, heard).await {
+        let (again, large) = match self.converge_keys((due, size), &evicts, heard).await {
             Ok(outcome) => {
                 self.topology.lasting.convergence.lock().converged += outcome.n_converged;
                 #[cfg(feature = "metrics")]
                 metrics::counter!("redisdb_copy_converged_keys").increment(outcome.n_converged);
-                outcome.again
+                (outcome.again, outcome.large)
             }
             Err(error) => {
                 tracing::debug!(%error, "keys that have changed are compared later");
-                due.to_vec()
+                (due.to_vec(), Vec::new())
             }
         };
         // A node that was flushed meanwhile may be among those that had told.
         let still_counts = work.times_unheard() == times_unheard;
-        for (key, told) in &again {
-            work.change(key, if still_counts { *told } else { Told::default() });
-        }
+        let told = |told: Told| if still_counts { told } else { Told::default() };
+        again.iter().for_each(|(key, by)| work.change(key, told(*by)));
+        let quiet = self.topology.quiet();
+        large.iter().for_each(|(key, by)| work.is_large(key, told(*by), quiet));
     }
 
     /// Takes in what the feeds have told so far.

@@ -74,7 +74,7 @@ impl Repair<'_> {
                     }
                     _ => {
                         let brought =
-                            transfer((source, target), hints, &batch, self.whole, self.dry_run).await?;
+                            transfer((source, target), hints, &batch, self.limits, self.dry_run).await?;
                         let differ = batch.iter().zip(brought).filter(|(_, brought)| brought.is_different());
                         differ.for_each(|(key, _)| hints.record_hint(std::iter::once(key.as_slice())));
                     }
@@ -129,7 +129,7 @@ impl Repair<'_> {
         let topology = Arc::clone(&self.copy.topology);
         let hints = topology.nodes.member(idx).hints();
         let is_read = hints.has_memory(target);
-        let brought = transfer((source, target), hints, &keys, self.whole, is_read || self.dry_run).await?;
+        let brought = transfer((source, target), hints, &keys, self.limits, is_read || self.dry_run).await?;
         let found = keys.into_iter().zip(brought);
         if !is_read || self.dry_run {
             self.count(repaired, found);

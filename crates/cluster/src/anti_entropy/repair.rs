@@ -10,7 +10,7 @@ use crate::anti_entropy::skipped::Skipped;
 use crate::anti_entropy::source::Source;
 use crate::anti_entropy::throttle::Throttle;
 use crate::anti_entropy::transfer::Transferred;
-use crate::anti_entropy::value;
+use crate::anti_entropy::value::Limits;
 use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 use crate::error::RepairReason;
@@ -60,7 +60,7 @@ pub struct Repair<'a> {
     pub(super) by_itself: bool,
     /// The node that all keys were compared with.
     compared_with: Option<usize>,
-    pub(crate) whole: u64,
+    pub(crate) limits: Limits,
     pub(crate) pace: Throttle,
     pub(crate) meter: Meter<'a>,
 }
@@ -74,7 +74,7 @@ impl<'a> Repair<'a> {
             dry_run: false,
             by_itself: false,
             compared_with: None,
-            whole: value::WHOLE,
+            limits: Limits::DEFAULT,
             pace: Throttle::default(),
             meter: Meter::new(|_| {}),
         }
@@ -100,10 +100,10 @@ impl<'a> Repair<'a> {
     }
 
     /// Sets how large values may be, in bytes of the server's memory, to go by their dump: the whole value in one reply
-    /// and one command. What is larger goes some elements at a time; what cannot go so is named in
-    /// [`Repaired::failed`]. Default 64 MiB.
+    /// and one command, which hold the servers for about 10 us per KiB. What is larger goes some elements at a time; what cannot go so is
+    /// named in [`Repaired::failed`]. Default 64 KiB, and 64 MiB for what can only go whole.
     pub fn dump_up_to(mut self, bytes: u64) -> Self {
-        self.whole = bytes;
+        self.limits = Limits::dump_up_to(bytes);
         self
     }
 

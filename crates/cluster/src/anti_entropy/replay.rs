@@ -36,7 +36,7 @@ impl Repair<'_> {
                 (None, None) => orphaned.push((key, number)),
             }
         }
-        let is_decided = !self.dry_run && forget_unanimous(topology, idx, &orphaned, self.whole).await?;
+        let is_decided = !self.dry_run && forget_unanimous(topology, idx, &orphaned, self.limits).await?;
         let any = is_decided || !by_source.is_empty() || !doubtful.is_empty();
         let mut orphaned: Vec<Vec<u8>> = orphaned.into_iter().map(|(key, _)| key).collect();
         orphaned.retain(|key| self.dry_run || hints.has_missed_of(key));
@@ -50,7 +50,7 @@ impl Repair<'_> {
             };
             for batch in keys.chunks(BATCH) {
                 let keys: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
-                let brought = transfer((&source, target), hints, &keys, self.whole, self.dry_run).await?;
+                let brought = transfer((&source, target), hints, &keys, self.limits, self.dry_run).await?;
                 for ((key, number), brought) in batch.iter().zip(&brought) {
                     // Of one that this user may not use any more nothing is known, or can be mended.
                     let is_done = matches!(brought, Transferred::Same | Transferred::Denied(_));

@@ -1,5 +1,6 @@
 //! A transfer: a batch of keys on one node is made what it is on another.
 
+use futures_util::future::try_join_all;
 use redisdb_node as node;
 use redisdb_node::Node;
 use twox_hash::XxHash3_64;
@@ -8,6 +9,8 @@ use crate::anti_entropy::key_scan::BATCH;
 use crate::anti_entropy::source::Source;
 use crate::anti_entropy::value;
 use crate::anti_entropy::value::Compared;
+use crate::anti_entropy::value::Content;
+use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::value::Put;
 use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::Written;
@@ -42,22 +45,25 @@ impl Transferred {
 }
 
 /// Makes keys on the target what they are on the source, where they are not; writes of this client that meet it are
-/// noted as missed. `whole` is what values may take together, in bytes of memory, to be read whole.
+/// noted as missed.
 ///
 /// On a dry run nothing is written.
 pub(crate) async fn transfer(
     (source, target): (&Source<'_>, &Node),
     hints: &HintLog,
     keys: &[Vec<u8>],
-    whole: u64,
+    limits: Limits,
     dry_run: bool,
 ) -> Result<Vec<Transferred>, Error> {
     let batch = hints.start_batch(keys);
     // In this order: what is on both nodes when the target is looked at is not taken from it again.
-    let found = &value::read(target, keys, whole).await?;
-    let wanted = &value::read(&source.node, keys, whole).await?;
-    let compared = value::compare(keys, (&source.node, wanted), (target, found)).await?;
-    if !dry_run && compared.iter().any(|compared| matches!(compared, Compared::Different)) {
+    let found = value::read(target, keys, limits).await?;
+    let wanted = value::read(&source.node, keys, limits).await?;
+    let looks = [wanted, found];
+    let compared = value::compare(&[&source.node, target], keys, &looks, limits).await?;
+    let [wanted, found] = &looks;
+    let differs = |compared: &Compared| matches!(compared, Compared::First(_)) && !compared.is_same();
+    if !dry_run && compared.iter().any(differs) {
         source.check(target.name()).await?;
         source.hear_what_it_missed().await;
     }
@@ -66,11 +72,11 @@ pub(crate) async fn transfer(
     let outcomes =
         keys.iter().zip(both).zip(compared).map(|((key, (wanted, found)), compared)| match compared {
             _ if !source.counts_for(key) => Some(Transferred::Missed),
-            Compared::Same => Some(Transferred::Same),
-            Compared::Different if !dry_run && !hints.is_settled(key, digest(wanted, found)) => {
+            compared if compared.is_same() => Some(Transferred::Same),
+            Compared::First(_) if !dry_run && !hints.is_settled(key, digest(wanted, found)) => {
                 Some(Transferred::Unsettled)
             }
-            Compared::Different => None,
+            Compared::First(_) => None,
             // One that this user may not see on the source is none of this copy's.
             Compared::Denied(error) => Some(match wanted {
                 Snapshot::Denied(error) if value::is_denied_key(error) => Transferred::Denied(error.clone()),
@@ -85,7 +91,7 @@ pub(crate) async fn transfer(
     batch.narrow(puts.iter().map(|put| put.key));
     let written = match puts.is_empty() || dry_run {
         true => puts.iter().map(|_| Ok(Written::Yes)).collect(),
-        false => value::write(&source.node, target, &puts).await?,
+        false => value::write(&source.node, target, &puts, limits).await?,
     };
     let mut written = puts.into_iter().zip(written).map(|(put, written)| match (written, put.wanted) {
         (Ok(Written::Yes), Snapshot::Missing) => Transferred::Removed,
@@ -101,13 +107,16 @@ pub(crate) async fn transfer(
     Ok(brought.collect())
 }
 
-/// Returns a number for the two values of a key. A value that is too large to be read whole counts as being there.
+/// Returns a number for the two values of a key.
 fn digest(one: &Snapshot, other: &Snapshot) -> u64 {
     let mut both = Vec::new();
     for snapshot in [one, other] {
         match snapshot {
-            Snapshot::Present { dump, ends } => {
-                both.extend(dump.iter().flatten());
+            Snapshot::Present { content, ends } => {
+                match content {
+                    Content::Dump(dump) => both.extend(dump),
+                    Content::Digest(digest) => both.extend(digest.unwrap_or_default().to_be_bytes()),
+                }
                 // Its end is known to some milliseconds only.
                 both.push(1 + u8::from(ends.is_some()));
             }
@@ -126,24 +135,19 @@ pub(crate) async fn forget_unanimous(
     topology: &CopyTopology,
     idx: usize,
     keys: &[(Vec<u8>, u64)],
-    whole: u64,
+    limits: Limits,
 ) -> Result<bool, Error> {
-    let (target, hints) = (topology.nodes.at(idx), topology.nodes.member(idx).hints());
+    let hints = topology.nodes.member(idx).hints();
     if !topology.nodes.iter().all(Node::is_connected) {
         return Ok(false);
     }
     let mut any = false;
     for batch in keys.chunks(BATCH) {
         let names: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
-        let here = value::read(target, &names, whole).await?;
-        let mut is_same = vec![true; names.len()];
-        for other in (0..topology.nodes.len()).filter(|other| *other != idx) {
-            let node = topology.nodes.at(other);
-            let there = value::read(node, &names, whole).await?;
-            let same = value::compare(&names, (target, &here), (node, &there)).await?;
-            is_same.iter_mut().zip(same).for_each(|(all, same)| *all &= same.is_same());
-        }
-        for ((key, number), _) in batch.iter().zip(is_same).filter(|(_, is_same)| *is_same) {
+        let nodes: Vec<&Node> = topology.nodes.iter().collect();
+        let looks = try_join_all(nodes.iter().map(|node| value::read(node, &names, limits))).await?;
+        let compared = value::compare(&nodes, &names, &looks, limits).await?;
+        for ((key, number), _) in batch.iter().zip(compared).filter(|(_, compared)| compared.is_same()) {
             hints.forget(key, *number);
             any = true;
         }

@@ -19,20 +19,48 @@ pub(crate) use put::Written;
 pub(crate) use put::write;
 mod stream;
 
+use std::ops::Range;
 use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
+use futures_util::future::try_join_all;
 use redis::Pipeline;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
 
-/// Values are read whole as long as they are not larger together, in bytes of the server's memory; what is larger is
-/// compared and copied some elements at a time. A reply of this size comes within the second that a reply may take.
+/// A value that takes more bytes of its server's memory than this is large: it is compared and copied some elements at a time. A
+/// `DUMP` of this size holds a server for half a millisecond, and its `RESTORE` for as long; those of 1 MiB take 4 to 18 ms.
+pub(crate) const LARGE: u64 = 64 << 10;
+/// What can only go whole goes so up to this size, and so much is held at once. A reply of this size comes within the second that
+/// a reply may take.
 pub(crate) const WHOLE: u64 = 64 << 20;
+/// So many bytes of memory are asked for at once: a server executes what comes together without a pause.
+const PORTION: u64 = 256 << 10;
 /// So many values go element by element at the same time.
 const AT_ONCE: usize = 16;
+
+/// How values are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Up to this size, in bytes of the server's memory, values go whole, by their dump.
+    pub(crate) whole: u64,
+    /// So do those up to this size that cannot go element by element: of types that are not known here, or because the user may
+    /// not.
+    pub(crate) undivided: u64,
+    /// How many bytes of a value that goes element by element are read in a second at most.
+    pub(crate) bytes_per_second: Option<u64>,
+}
+
+impl Limits {
+    pub(crate) const DEFAULT: Self = Self { whole: LARGE, undivided: WHOLE, bytes_per_second: None };
+
+    /// Values up to this size go by their dump, and no others.
+    pub(crate) fn dump_up_to(bytes: u64) -> Self {
+        Self { whole: bytes, undivided: bytes, bytes_per_second: None }
+    }
+}
 
 /// One key on one server.
 #[derive(Debug, Clone)]
@@ -41,8 +69,7 @@ pub(crate) enum Snapshot {
     Missing,
     /// It is there.
     Present {
-        /// As `DUMP` gives it, checksum and all; `None` if that would be too large, or is not given to this user.
-        dump: Option<Vec<u8>>,
+        content: Content,
         /// When it goes away, in milliseconds since 1970.
         ends: Option<i64>,
     },
@@ -50,69 +77,165 @@ pub(crate) enum Snapshot {
     Denied(node::Error),
 }
 
-/// Reads many keys at once, those whole that take `whole` bytes of memory together at most.
-pub(crate) async fn read(node: &Node, keys: &[Vec<u8>], whole: u64) -> Result<Vec<Snapshot>, node::Error> {
+/// What is in a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// As `DUMP` gives it, checksum and all.
+    Dump(Vec<u8>),
+    /// A number for its elements; `None` if they cannot be told one by one, or have changed meanwhile.
+    Digest(Option<u128>),
+}
+
+/// How many bytes of a server's memory values take, about; 0 of those that are missing, or if this user may not ask.
+pub(crate) async fn sizes(node: &Node, keys: &[Vec<u8>]) -> Result<Vec<u64>, node::Error> {
     let mut sizes = Pipeline::with_capacity(keys.len());
     for key in keys {
         sizes.cmd("MEMORY").arg("USAGE").arg(key);
     }
-    let sizes = node.send_pipeline(&sizes, 0, sizes.len()).await?;
-    let mut room = whole;
-    let mut fits = Vec::with_capacity(keys.len());
-    let mut pipeline = Pipeline::with_capacity(keys.len() * 2);
-    for (key, size) in keys.iter().zip(sizes) {
-        // An error means that this user may not ask: then all are read whole.
-        let size = redis::from_redis_value::<Option<u64>>(size).ok().flatten().unwrap_or(0);
-        let left = room.checked_sub(size);
+    let sizes = node.send_pipeline(&sizes, 0, sizes.len()).await?.into_iter();
+    Ok(sizes.map(|size| redis::from_redis_value::<Option<u64>>(size).ok().flatten().unwrap_or(0)).collect())
+}
+
+/// Reads many keys at once: small values whole, and the digest of large ones.
+pub(crate) async fn read(
+    node: &Node,
+    keys: &[Vec<u8>],
+    limits: Limits,
+) -> Result<Vec<Snapshot>, node::Error> {
+    read_sized(node, keys, &sizes(node, keys).await?, limits).await
+}
+
+/// The same of values whose sizes are known.
+pub(crate) async fn read_sized(
+    node: &Node,
+    keys: &[Vec<u8>],
+    sizes: &[u64],
+    limits: Limits,
+) -> Result<Vec<Snapshot>, node::Error> {
+    let mut room = WHOLE.max(limits.whole);
+    let fits = |size: &u64| {
+        let left = room.checked_sub(*size).filter(|_| *size <= limits.whole);
         room = left.unwrap_or(room);
-        fits.push(left.is_some());
-        pipeline.cmd(if left.is_some() { "DUMP" } else { "EXISTS" }).arg(key).cmd("PTTL").arg(key);
-    }
-    let asked = node.server_clock().unwrap_or_else(SystemTime::now);
-    let mut replies = node.send_pipeline(&pipeline, 0, pipeline.len()).await?.into_iter();
-    let mut states = Vec::with_capacity(keys.len());
-    let mut undumped = Vec::new();
-    for fits in fits {
-        let (Some(dump), Some(left)) = (replies.next(), replies.next()) else { break };
-        let ends = match node.accept("PTTL", left) {
-            Ok(Value::Int(left)) if left >= 0 => Some(millis(asked).saturating_add(left)),
-            Ok(_) => None,
-            Err(error) if is_denied_key(&error) => {
-                states.push(Snapshot::Denied(error));
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        states.push(match node.accept("DUMP", dump) {
-            Ok(Value::BulkString(dump)) => Snapshot::Present { dump: Some(dump), ends },
-            Ok(Value::Int(1)) if !fits => Snapshot::Present { dump: None, ends },
-            Ok(_) => Snapshot::Missing,
-            Err(error) if is_denied_key(&error) => Snapshot::Denied(error),
-            Err(error) if is_denied(&error) => {
-                undumped.push((states.len(), ends));
-                Snapshot::Missing
-            }
-            Err(error) => return Err(error),
-        });
-    }
-    // Of what is not given whole it is asked at least whether it is there.
-    let mut pipeline = Pipeline::with_capacity(undumped.len());
-    for key in undumped.iter().filter_map(|(idx, _)| keys.get(*idx)) {
-        pipeline.cmd("EXISTS").arg(key);
-    }
-    let replies = node.send_pipeline(&pipeline, 0, pipeline.len()).await?;
-    for ((idx, ends), reply) in undumped.into_iter().zip(replies) {
-        if let Some(state) = states.get_mut(idx) {
-            *state = match node.accept("EXISTS", reply)? {
-                Value::Int(0) => Snapshot::Missing,
-                _ => Snapshot::Present { dump: None, ends },
+        left.is_some()
+    };
+    let fits: Vec<bool> = sizes.iter().map(fits).collect();
+    let costs: Vec<u64> = sizes.iter().zip(&fits).map(|(size, fits)| if *fits { *size } else { 0 }).collect();
+    let (mut states, mut divided) = (Vec::with_capacity(keys.len()), Vec::new());
+    for portion in portions(&costs) {
+        let (keys, fits) =
+            (keys.get(portion.clone()).unwrap_or_default(), fits.get(portion).unwrap_or_default());
+        let mut pipeline = Pipeline::with_capacity(keys.len() * 2);
+        for (key, fits) in keys.iter().zip(fits) {
+            pipeline.cmd(if *fits { "DUMP" } else { "EXISTS" }).arg(key).cmd("PTTL").arg(key);
+        }
+        let asked = node.server_clock().unwrap_or_else(SystemTime::now);
+        let mut replies = node.send_pipeline(&pipeline, 0, pipeline.len()).await?.into_iter();
+        for fits in fits {
+            let (Some(dump), Some(left)) = (replies.next(), replies.next()) else { break };
+            let ends = match node.accept("PTTL", left) {
+                Ok(Value::Int(left)) if left >= 0 => Some(millis(asked).saturating_add(left)),
+                Ok(_) => None,
+                Err(error) if is_denied_key(&error) => {
+                    states.push(Snapshot::Denied(error));
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
+            let unread = Snapshot::Present { content: Content::Digest(None), ends };
+            states.push(match node.accept("DUMP", dump) {
+                Ok(Value::BulkString(dump)) => Snapshot::Present { content: Content::Dump(dump), ends },
+                Ok(Value::Int(1)) if !fits => {
+                    divided.push((states.len(), true));
+                    unread
+                }
+                Ok(_) => Snapshot::Missing,
+                Err(error) if is_denied_key(&error) => Snapshot::Denied(error),
+                Err(error) if is_denied(&error) => {
+                    divided.push((states.len(), false));
+                    unread
+                }
+                Err(error) => return Err(error),
+            });
+        }
+    }
+    for some in divided.chunks(AT_ONCE) {
+        let each = some.iter().map(async |(at, may_dump)| {
+            let size = sizes.get(*at).filter(|size| *may_dump && **size <= limits.undivided);
+            let key = keys.get(*at).map_or(&[][..], Vec::as_slice);
+            Ok::<_, node::Error>((*at, read_divided(node, key, limits, size.is_some()).await?))
+        });
+        for (at, read) in try_join_all(each).await? {
+            match (states.get_mut(at), read) {
+                (Some(Snapshot::Present { content, .. }), Ok(Some(read))) => *content = read,
+                (Some(state), Ok(None)) => *state = Snapshot::Missing,
+                (Some(state), Err(error)) => *state = Snapshot::Denied(error),
+                _ => {}
+            }
         }
     }
     Ok(states)
 }
 
+/// What is in one value, element by element, or whole if that is the only way and it may go so; `None` if it is not there, and an error
+/// of what is denied.
+async fn read_divided(
+    node: &Node,
+    key: &[u8],
+    limits: Limits,
+    may_go_whole: bool,
+) -> Result<Result<Option<Content>, node::Error>, node::Error> {
+    let digest = match chunks::digest(node, key, limits).await? {
+        Ok(Some(digest)) => return Ok(Ok(Some(Content::Digest(Some(digest))))),
+        Err(error) if is_denied_key(&error) => return Ok(Err(error)),
+        digest => digest,
+    };
+    if !may_go_whole {
+        return match (digest, node.send(redis::cmd("EXISTS").arg(key)).await?) {
+            (_, Value::Int(0)) => Ok(Ok(None)),
+            (digest, _) => Ok(digest.map(|digest| Some(Content::Digest(digest)))),
+        };
+    }
+    Ok(Ok(match node.send(redis::cmd("DUMP").arg(key)).await? {
+        Value::BulkString(dump) => Some(Content::Dump(dump)),
+        _ => None,
+    }))
+}
+
+/// Where to cut what costs so much each, so that no portion costs more than may be asked for at once, but for one of a single one.
+fn portions(costs: &[u64]) -> Vec<Range<usize>> {
+    let (mut portions, mut cost) = (Vec::<Range<usize>>::new(), 0);
+    for (at, one) in costs.iter().enumerate() {
+        match portions.last_mut() {
+            Some(last) if cost + one <= PORTION => last.end = at + 1,
+            _ => {
+                portions.push(at..at + 1);
+                cost = 0;
+            }
+        }
+        cost += one;
+    }
+    portions
+}
+
 fn millis(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_portion_costs_no_more_than_may_be_asked_for_at_once_but_for_a_single_one() {
+        let third = PORTION / 3;
+        for (costs, expected) in [
+            (vec![], vec![]),
+            (vec![0; 128], vec![0..128]),
+            (vec![third; 7], vec![0..3, 3..6, 6..7]),
+            (vec![1, PORTION * 2, 1, 1], vec![0..1, 1..2, 2..4]),
+        ] {
+            assert_eq!(portions(&costs), expected, "{costs:?}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ use crate::anti_entropy::skipped::Skipped;
 use crate::anti_entropy::throttle::Throttle;
 use crate::anti_entropy::value;
 use crate::anti_entropy::value::Compared;
+use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::value::Snapshot;
 use crate::engine::copy::CopyEngine;
 use crate::error::Error;
@@ -196,52 +197,31 @@ pub(crate) async fn differences(
     keys: Vec<Vec<u8>>,
     mut denied: impl FnMut(&[u8], &node::Error),
 ) -> Result<(Vec<Difference>, u64), Error> {
-    let states = try_join_all(nodes.iter().map(|node| value::read(node, &keys, value::WHOLE))).await?;
-    let mut states: Vec<_> = states.into_iter().map(Vec::into_iter).collect();
-    let of_key = |key| (key, states.iter_mut().filter_map(Iterator::next).collect::<Vec<Snapshot>>());
-    let mut left: Vec<_> = keys.into_iter().map(of_key).collect();
-    left.retain(|(key, states)| {
-        let denied_by = states.iter().find_map(|state| match state {
-            Snapshot::Denied(error) => Some(error),
-            _ => None,
-        });
-        denied_by.iter().for_each(|error| denied(key, error));
-        denied_by.is_none()
-    });
-    let mut n_compared = left.len() as u64;
-    let mut found = Vec::new();
-    for (first, first_node) in nodes.iter().enumerate() {
-        // The keys whose first node this is.
-        let is_there = |states: &[Snapshot]| matches!(states.get(first), Some(Snapshot::Present { .. }));
-        let here: Vec<_> = left.extract_if(.., |(_, states)| is_there(states)).collect();
-        let (names, states): (Vec<_>, Vec<_>) = here.into_iter().unzip();
-        let of = |node: usize| -> Vec<Snapshot> {
-            states.iter().filter_map(|states| states.get(node)).cloned().collect()
-        };
-        let missing: Vec<String> = nodes.iter().take(first).map(|node| node.name().to_owned()).collect();
-        let difference = |key: &Vec<u8>| {
-            Some(Difference { key: key.clone(), missing: missing.clone(), other: Vec::new() })
-        };
-        let mut differences: Vec<Option<Difference>> = names.iter().map(difference).collect();
-        for (idx, node) in nodes.iter().enumerate().skip(first + 1) {
-            let (of_first, of_node) = (of(first), of(idx));
-            let compared = value::compare(&names, (first_node, &of_first), (node, &of_node)).await?;
-            for ((compared, state), difference) in compared.into_iter().zip(of_node).zip(&mut differences) {
-                let Some(differs) = difference else { continue };
-                match (compared, state) {
-                    (Compared::Same, _) => {}
-                    (Compared::Denied(error), _) => {
-                        denied(&differs.key, &error);
-                        n_compared -= 1;
-                        *difference = None;
-                    }
-                    (Compared::Different, Snapshot::Missing) => differs.missing.push(node.name().to_owned()),
-                    (Compared::Different, _) => differs.other.push(node.name().to_owned()),
-                }
+    let looks = nodes.iter().map(|node| value::read(node, &keys, Limits::DEFAULT));
+    let looks = try_join_all(looks).await?;
+    let compared = value::compare(nodes, &keys, &looks, Limits::DEFAULT).await?;
+    let (mut found, mut n_compared) = (Vec::new(), 0);
+    for (at, (key, compared)) in keys.into_iter().zip(compared).enumerate() {
+        let first = match compared {
+            Compared::First(first) => first,
+            Compared::Denied(error) => {
+                denied(&key, &error);
+                continue;
             }
+        };
+        n_compared += 1;
+        let is_missing =
+            |place: usize| matches!(looks.get(place).and_then(|look| look.get(at)), Some(Snapshot::Missing));
+        let names = |is_one: &dyn Fn(usize) -> bool| -> Vec<String> {
+            let named = nodes.iter().enumerate().filter(|(place, _)| is_one(*place));
+            named.map(|(_, node)| node.name().to_owned()).collect()
+        };
+        let Some(present) = (0..nodes.len()).find(|place| !is_missing(*place)) else { continue };
+        let missing = names(&is_missing);
+        let other = names(&|place| !is_missing(place) && first.get(place) != Some(&present));
+        if !missing.is_empty() || !other.is_empty() {
+            found.push(Difference { key, missing, other });
         }
-        let differs = |found: &Difference| !found.missing.is_empty() || !found.other.is_empty();
-        found.extend(differences.into_iter().flatten().filter(differs));
     }
     Ok((found, n_compared))
 }

@@ -16,8 +16,18 @@ const MOST_BYTES: usize = 64 << 20;
 pub(crate) struct DirtyKeys {
     changed: HashMap<Arc<[u8]>, Change>,
     /// The same keys, in the order in which they changed last.
-    by_time: BTreeSet<(Instant, Arc<[u8]>)>,
+    small: BTreeSet<(Instant, Arc<[u8]>)>,
+    large: BTreeSet<(Instant, Arc<[u8]>)>,
     n_bytes: usize,
+}
+
+/// The size of a value, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// It is small, or not known yet.
+    Small,
+    /// It was found to be large.
+    Large,
 }
 
 /// When a key changed last, and where.
@@ -25,10 +35,11 @@ pub(crate) struct DirtyKeys {
 struct Change {
     at: Instant,
     on: Told,
+    size: Size,
 }
 
 /// The nodes, by their index, that have told that a key changed there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Told(u64);
 
 impl Told {
@@ -59,23 +70,47 @@ pub(crate) struct Overflow(pub(crate) bool);
 impl DirtyKeys {
     /// Records that a key has changed, as these nodes tell.
     pub(crate) fn change(&mut self, key: &[u8], on: Told, now: Instant) -> Overflow {
-        if let Some((name, change)) =
-            self.changed.get_key_value(key).map(|(name, change)| (Arc::clone(name), *change))
-        {
-            self.by_time.remove(&(change.at, Arc::clone(&name)));
-            self.by_time.insert((now, Arc::clone(&name)));
-            self.changed.insert(name, Change { at: now, on: change.on.or(on) });
-            return Overflow(false);
-        }
-        if MOST_KEYS == self.changed.len() || MOST_BYTES < self.n_bytes + key.len() {
-            *self = Self::default();
-            return Overflow(true);
-        }
-        let name: Arc<[u8]> = key.into();
-        self.n_bytes += key.len();
-        self.by_time.insert((now, Arc::clone(&name)));
-        self.changed.insert(name, Change { at: now, on });
+        self.put(key, |known| match known {
+            Some(change) => Change { at: now, on: change.on.or(on), size: change.size },
+            None => Change { at: now, on, size: Size::Small },
+        })
+    }
+
+    /// Puts a key back that was quiet, and is large.
+    pub(crate) fn is_large(&mut self, key: &[u8], on: Told, quiet_since: Instant) -> Overflow {
+        self.put(key, |known| match known {
+            Some(change) => Change { at: change.at, on: change.on.or(on), size: Size::Large },
+            None => Change { at: quiet_since, on, size: Size::Large },
+        })
+    }
+
+    fn put(&mut self, key: &[u8], change: impl FnOnce(Option<Change>) -> Change) -> Overflow {
+        let known = self.changed.get_key_value(key).map(|(name, change)| (Arc::clone(name), *change));
+        let change = change(known.as_ref().map(|(_, change)| *change));
+        let name = match known {
+            Some((name, before)) => {
+                self.by_time(before.size).remove(&(before.at, Arc::clone(&name)));
+                name
+            }
+            None if MOST_KEYS == self.changed.len() || MOST_BYTES < self.n_bytes + key.len() => {
+                *self = Self::default();
+                return Overflow(true);
+            }
+            None => {
+                self.n_bytes += key.len();
+                key.into()
+            }
+        };
+        self.by_time(change.size).insert((change.at, Arc::clone(&name)));
+        self.changed.insert(name, change);
         Overflow(false)
+    }
+
+    fn by_time(&mut self, size: Size) -> &mut BTreeSet<(Instant, Arc<[u8]>)> {
+        match size {
+            Size::Small => &mut self.small,
+            Size::Large => &mut self.large,
+        }
     }
 
     /// What this node has told counts for nothing any more: it was emptied.
@@ -83,13 +118,19 @@ impl DirtyKeys {
         self.changed.values_mut().for_each(|change| change.on = change.on.without(Told::by(node)));
     }
 
-    /// Takes out keys that have not changed for so long, so many at most, with the nodes that told of each.
-    pub(crate) fn take_quiet(&mut self, quiet: Duration, now: Instant, most: usize) -> Vec<(Vec<u8>, Told)> {
+    /// Takes out keys of a size that have not changed for so long, so many at most, with the nodes that told of each.
+    pub(crate) fn take_quiet(
+        &mut self,
+        size: Size,
+        quiet: Duration,
+        now: Instant,
+        most: usize,
+    ) -> Vec<(Vec<u8>, Told)> {
         let mut taken = Vec::new();
         while taken.len() < most
-            && let Some((at, _)) = self.by_time.first()
+            && let Some((at, _)) = self.by_time(size).first()
             && quiet <= now.saturating_duration_since(*at)
-            && let Some((_, name)) = self.by_time.pop_first()
+            && let Some((_, name)) = self.by_time(size).pop_first()
         {
             self.n_bytes -= name.len();
             let on = self.changed.remove(&name).map(|change| change.on).unwrap_or_default();
@@ -110,7 +151,8 @@ impl DirtyKeys {
 
     /// How long ago the key changed that has been quiet for the longest time.
     pub(crate) fn oldest(&self, now: Instant) -> Option<Duration> {
-        self.by_time.first().map(|(at, _)| now.saturating_duration_since(*at))
+        let first = [&self.small, &self.large].into_iter().filter_map(BTreeSet::first).min();
+        first.map(|(at, _)| now.saturating_duration_since(*at))
     }
 }
 
@@ -126,12 +168,41 @@ mod tests {
         for (key, at) in [(b"a", 0.0), (b"b", 0.1), (b"a", 0.5)] {
             assert_eq!(dirty.change(key, Told::by(0), start + QUIET.mul_f64(at)), Overflow(false));
         }
-        assert_eq!(dirty.take_quiet(QUIET, start + QUIET, 9), []);
-        let taken = dirty.take_quiet(QUIET, start + QUIET.mul_f64(1.1), 9);
+        assert_eq!(dirty.take_quiet(Size::Small, QUIET, start + QUIET, 9), []);
+        let taken = dirty.take_quiet(Size::Small, QUIET, start + QUIET.mul_f64(1.1), 9);
         assert_eq!(taken, [(b"b".to_vec(), Told::by(0))], "the other one has changed once more");
         assert_eq!(dirty.oldest(start + QUIET), Some(QUIET / 2));
-        assert_eq!(dirty.take_quiet(QUIET, start + QUIET * 2, 9), [(b"a".to_vec(), Told::by(0))]);
+        assert_eq!(
+            dirty.take_quiet(Size::Small, QUIET, start + QUIET * 2, 9),
+            [(b"a".to_vec(), Told::by(0))]
+        );
         assert_eq!((dirty.len(), dirty.n_bytes, dirty.oldest(start)), (0, 0, None));
+    }
+
+    #[test]
+    fn a_large_key_is_taken_by_itself_and_stays_large_while_it_changes() {
+        let (mut dirty, start) = (DirtyKeys::default(), Instant::now());
+        for key in [b"a", b"b", b"c"] {
+            assert_eq!(dirty.change(key, Told::by(0), start), Overflow(false));
+        }
+        // One that is in no list any more, and one that has changed meanwhile.
+        let mut taken = dirty.take_quiet(Size::Small, QUIET, start + QUIET, 2);
+        taken.sort();
+        assert_eq!(dirty.change(b"b", Told::by(1), start + QUIET), Overflow(false));
+        for (key, told) in &taken {
+            assert_eq!(dirty.is_large(key, *told, start), Overflow(false));
+        }
+        assert_eq!((dirty.len(), dirty.large.len(), dirty.oldest(start + QUIET)), (3, 2, Some(QUIET)));
+        assert_eq!(
+            dirty.take_quiet(Size::Small, QUIET, start + QUIET * 9, 9),
+            [(b"c".to_vec(), Told::by(0))]
+        );
+        assert_eq!(dirty.take_quiet(Size::Large, QUIET, start + QUIET, 9), [(b"a".to_vec(), Told::by(0))]);
+        assert_eq!(dirty.change(b"b", Told::by(2), start + QUIET * 2), Overflow(false));
+        assert_eq!(dirty.take_quiet(Size::Large, QUIET, start + QUIET * 2, 9), []);
+        let told = Told::by(0).or(Told::by(1)).or(Told::by(2));
+        assert_eq!(dirty.take_quiet(Size::Large, QUIET, start + QUIET * 3, 9), [(b"b".to_vec(), told)]);
+        assert_eq!((dirty.len(), dirty.n_bytes), (0, 0));
     }
 
     #[test]
@@ -142,7 +213,7 @@ mod tests {
         }
         dirty.disregard(2);
         assert!(dirty.contains(b"k"));
-        let taken = dirty.take_quiet(Duration::ZERO, now, 1);
+        let taken = dirty.take_quiet(Size::Small, Duration::ZERO, now, 1);
         let told: Vec<usize> = (0..200).filter(|node| taken[0].1.includes(*node)).collect();
         assert_eq!(told, [0, 63]);
     }

@@ -10,15 +10,20 @@ use redisdb_node::Node;
 use crate::anti_entropy::convergence::decide::Decision;
 use crate::anti_entropy::convergence::decide::Seen;
 use crate::anti_entropy::convergence::decide::decide;
+use crate::anti_entropy::convergence::dirty::Size;
 use crate::anti_entropy::convergence::dirty::Told;
 use crate::anti_entropy::source::Source;
 use crate::anti_entropy::value;
 use crate::anti_entropy::value::Compared;
+use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::value::Put;
 use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::Written;
 use crate::engine::copy::CopyEngine;
 use crate::error::Error;
+
+/// So many bytes of large values are read on each node in a second at most.
+const LARGE_PER_SECOND: u64 = 16 << 20;
 
 /// A dirty key, with the nodes that told that it changed there.
 pub(crate) type Dirty = (Vec<u8>, Told);
@@ -30,6 +35,8 @@ pub(crate) struct Outcome {
     pub(crate) n_converged: u64,
     /// Keys that are to be looked at again: they have changed meanwhile, or a node could not be asked or written to.
     pub(crate) again: Vec<Dirty>,
+    /// Keys that were not looked at, because their values are large.
+    pub(crate) large: Vec<Dirty>,
 }
 
 /// The nodes that are compared: they are connected, and hold what they should but for what is hinted.
@@ -41,14 +48,14 @@ pub(super) struct InSight<'a> {
 }
 
 impl CopyEngine {
-    /// Compares keys that are quiet, and makes those equal that are not. `evicts` says which nodes may throw keys away;
-    /// `heard` is asked after the nodes were looked at, and returns which keys have changed since they were quiet.
+    /// Compares keys that are quiet, and makes those equal that are not. Those with large values are left out, unless they are
+    /// known to be [`Large`](Size::Large). `evicts` says which nodes may throw keys away; `heard` is asked after the nodes were looked at, and returns which keys have changed since they were quiet.
     ///
     /// # Errors
     /// If a node could not be asked. Nothing was written then.
     pub(crate) async fn converge_keys(
         &self,
-        keys: &[Dirty],
+        (keys, size): (&[Dirty], Size),
         evicts: &[bool],
         heard: impl AsyncFnOnce(&[Vec<u8>]) -> Result<Vec<bool>, Error>,
     ) -> Result<Outcome, Error> {
@@ -61,18 +68,27 @@ impl CopyEngine {
         };
         let (hinted, keys): (Vec<Dirty>, Vec<Dirty>) =
             keys.iter().cloned().partition(|(key, _)| is_hinted(key));
-        let keys = keys.as_slice();
         let names: Vec<Vec<u8>> = keys.iter().map(|(key, _)| key.clone()).collect();
-        let looks = sight.nodes.iter().map(|node| value::read(node, &names, value::WHOLE));
+        let sizes = try_join_all(sight.nodes.iter().map(|node| value::sizes(node, &names))).await?;
+        let is_small =
+            |at: usize| sizes.iter().all(|sizes| sizes.get(at).is_none_or(|size| *size <= value::LARGE));
+        let (looked_at, large): (Vec<usize>, Vec<usize>) =
+            (0..keys.len()).partition(|at| size == Size::Large || is_small(*at));
+        let (large, names) = (chosen(&keys, &large), chosen(&names, &looked_at));
+        let keys = chosen(&keys, &looked_at);
+        let limits = Limits { bytes_per_second: Some(LARGE_PER_SECOND), ..Limits::DEFAULT };
+        let looks = sight.nodes.iter().zip(&sizes).map(async |(node, sizes)| {
+            value::read_sized(node, &names, &chosen(sizes, &looked_at), limits).await
+        });
         let looks = try_join_all(looks).await?;
-        let classes = classes(&sight.nodes, &names, &looks).await?;
+        let compared = value::compare(&sight.nodes, &names, &looks, limits).await?;
         let has_changed = heard(&names).await?;
         // A write that was quiet has its hints by now, also those of another process.
         join_all(sight.idxs.iter().map(|idx| self.read_hints_on(*idx))).await;
-        let mut outcome = Outcome { again: hinted, ..Outcome::default() };
+        let mut outcome = Outcome { again: hinted, large: large.into_owned(), ..Outcome::default() };
         let mut copies: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
         for (at, ((key, told), has_changed)) in keys.iter().zip(has_changed).enumerate() {
-            let Some(classes) = classes.get(at).and_then(Option::as_ref) else { continue };
+            let Some(Compared::First(first)) = compared.get(at) else { continue };
             if is_hinted(key) {
                 outcome.again.push((key.clone(), *told));
                 continue;
@@ -87,7 +103,7 @@ impl CopyEngine {
                 let idx = sight.idx(*place);
                 let look = looks.get(*place).and_then(|looks| looks.get(at));
                 let is_there = matches!(look, Some(Snapshot::Present { .. }));
-                let state = is_there.then(|| classes.get(*place).copied().unwrap_or(*place));
+                let state = is_there.then(|| first.get(*place).copied().unwrap_or(*place));
                 Seen { state, has_told: told.includes(idx), evicts: evicts_at(evicts, idx) }
             };
             let seen: Vec<Seen> = order.iter().map(seen).collect();
@@ -103,7 +119,7 @@ impl CopyEngine {
         }
         for ((source, target), ats) in copies {
             if let Err(error) =
-                self.copy_some((&sight, &looks), (source, target), (keys, &ats), &mut outcome).await
+                self.copy_some((&sight, &looks, limits), (source, target), (&keys, &ats), &mut outcome).await
             {
                 tracing::debug!(%error, "keys that differ are compared again");
                 outcome.again.extend(ats.iter().filter_map(|at| keys.get(*at).cloned()));
@@ -127,7 +143,7 @@ impl CopyEngine {
 
     async fn copy_some(
         &self,
-        (sight, looks): (&InSight<'_>, &[Vec<Snapshot>]),
+        (sight, looks, limits): (&InSight<'_>, &[Vec<Snapshot>], Limits),
         (source, target): (usize, usize),
         (keys, ats): (&[Dirty], &[usize]),
         outcome: &mut Outcome,
@@ -142,13 +158,14 @@ impl CopyEngine {
             Some(Put { key: &keys.get(*at)?.0, wanted: look(source, *at)?, replaces: look(target, *at)? })
         });
         let puts: Vec<Put<'_>> = puts.collect();
-        for (at, written) in ats.iter().zip(value::write(from, to, &puts).await?) {
+        for (at, written) in ats.iter().zip(value::write(from, to, &puts, limits).await?) {
             match written {
                 Ok(Written::Yes) => outcome.n_converged += 1,
                 // The change has been told, or will be. What was told before still counts.
                 Ok(Written::Changed) => outcome.again.extend(keys.get(*at).cloned()),
                 Err(error) => {
                     tracing::debug!(%error, node = to.name(), "a key that differs is compared again");
+                    self.topology.tell_denied(&error, keys.get(*at).map(|(key, _)| key.as_slice()));
                     outcome.again.extend(keys.get(*at).cloned());
                 }
             }
@@ -173,34 +190,4 @@ fn chosen<'a, T: Clone>(all: &'a [T], places: &[usize]) -> Cow<'a, [T]> {
         true => Cow::Borrowed(all),
         false => places.iter().filter_map(|at| all.get(*at).cloned()).collect(),
     }
-}
-
-/// For each key, the first node that holds the same, of each node; `None` for a key that this user may not read somewhere.
-async fn classes(
-    nodes: &[&Node],
-    keys: &[Vec<u8>],
-    looks: &[Vec<Snapshot>],
-) -> Result<Vec<Option<Vec<usize>>>, Error> {
-    let mut classes: Vec<Option<Vec<usize>>> = vec![Some((0..nodes.len()).collect()); keys.len()];
-    for (place, (node, look)) in nodes.iter().zip(looks).enumerate().skip(1) {
-        for (first, (first_node, first_look)) in nodes.iter().zip(looks).enumerate().take(place) {
-            let is_open = |at: &usize| {
-                let classes = classes.get(*at).and_then(Option::as_ref);
-                classes.is_some_and(|it| it.get(place) == Some(&place) && it.get(first) == Some(&first))
-            };
-            let open: Vec<usize> = (0..keys.len()).filter(is_open).collect();
-            let names = chosen(keys, &open);
-            let (one, other) = (chosen(first_look, &open), chosen(look, &open));
-            let compared = value::compare(&names, (first_node, &one), (node, &other)).await?;
-            for (at, compared) in open.into_iter().zip(compared) {
-                let Some(classes) = classes.get_mut(at) else { continue };
-                match (compared, classes.as_mut().and_then(|classes| classes.get_mut(place))) {
-                    (Compared::Same, Some(class)) => *class = first,
-                    (Compared::Denied(_), _) => *classes = None,
-                    _ => {}
-                }
-            }
-        }
-    }
-    Ok(classes)
 }

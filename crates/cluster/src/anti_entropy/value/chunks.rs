@@ -3,6 +3,7 @@
 
 use std::hash::Hash;
 use std::hash::Hasher;
+use std::time::Duration;
 
 use redis::Cmd;
 use redis::Value;
@@ -12,13 +13,15 @@ use redisdb_node::Node;
 use redisdb_node::plumbing::Way;
 use twox_hash::XxHash3_128;
 
+use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::value::fields;
 use crate::anti_entropy::value::hll;
 use crate::anti_entropy::value::is_denied;
 use crate::anti_entropy::value::stream::Stream;
+use crate::dispatch::failover_read::says_no_such_key;
 
-/// About how many bytes are read at once ..
-const CHUNK: u64 = 4 << 20;
+/// About how many bytes are read at once: writing so many again takes a server a fifth of a millisecond ..
+const CHUNK: u64 = 1 << 20;
 /// .. and how many elements at most.
 const MOST: u64 = 512;
 
@@ -106,6 +109,7 @@ pub(crate) struct Elements<'a> {
     next: Option<Position>,
     /// Whether fields may go away by themselves.
     may_end: bool,
+    bytes_per_second: Option<u64>,
 }
 
 enum Position {
@@ -122,6 +126,7 @@ impl<'a> Elements<'a> {
         node: &'a Node,
         key: &'a [u8],
         may_end: bool,
+        limits: Limits,
     ) -> Result<Option<Self>, node::Error> {
         let kind = node.send(redis::cmd("TYPE").arg(key)).await?;
         let Some(kind) = Kind::of(&kind) else { return Ok(None) };
@@ -143,7 +148,9 @@ impl<'a> Elements<'a> {
             Kind::Set | Kind::Hash => Position::Cursor(0, Way::default()),
             Kind::Stream => Position::After(Vec::new()),
         });
-        Ok(Some(Self { node, key, kind, count, left: length, next, may_end: may_end && kind == Kind::Hash }))
+        let may_end = may_end && kind == Kind::Hash;
+        let bytes_per_second = limits.bytes_per_second;
+        Ok(Some(Self { node, key, kind, count, left: length, next, may_end, bytes_per_second }))
     }
 
     /// The next elements; none at the end.
@@ -154,6 +161,10 @@ impl<'a> Elements<'a> {
             self.next = next;
             if self.may_end {
                 elements = fields::with_ends(self.node, self.key, elements).await?;
+            }
+            if let Some(rate) = self.bytes_per_second {
+                let n_bytes: usize = elements.iter().flatten().map(Vec::len).sum();
+                tokio::time::sleep(Duration::from_secs_f64(n_bytes as f64 / rate as f64)).await;
             }
             if !elements.is_empty() {
                 return Ok(elements);
@@ -244,10 +255,29 @@ fn parsed(id: &[u8]) -> Option<(u64, u64)> {
     Some((time.parse().ok()?, number.parse().ok()?))
 }
 
-/// A number for what a key holds, the same on all servers for the same value; `None` if it is not there, or of a type
-/// that is not known here.
-pub(crate) async fn digest(node: &Node, key: &[u8]) -> Result<Option<u128>, node::Error> {
-    let Some(mut elements) = Elements::of(node, key, true).await? else { return Ok(None) };
+/// A number for what a key holds, the same on all servers for the same value; `None` if it is not there, of a type that is not
+/// known here, or becomes another one meanwhile, and an error of what is denied.
+pub(crate) async fn digest(
+    node: &Node,
+    key: &[u8],
+    limits: Limits,
+) -> Result<Result<Option<u128>, node::Error>, node::Error> {
+    match digest_of_elements(node, key, limits).await {
+        Err(error) if is_denied(&error) => Ok(Err(error)),
+        Err(error) if says_no_such_key(&error) || error.code() == Some("WRONGTYPE") => Ok(Ok(None)),
+        digest => digest.map(Ok),
+    }
+}
+
+/// A number for parts: the same for the same.
+pub(crate) fn digest_of_parts(parts: &[Vec<u8>]) -> u128 {
+    let mut digest = Digest(XxHash3_128::new());
+    digest.add(&parts);
+    digest.sum()
+}
+
+async fn digest_of_elements(node: &Node, key: &[u8], limits: Limits) -> Result<Option<u128>, node::Error> {
+    let Some(mut elements) = Elements::of(node, key, true, limits).await? else { return Ok(None) };
     // Those of sets and hashes come in any order, so what each of them gives is added up.
     let unordered = matches!(elements.kind, Kind::Set | Kind::Hash);
     let (mut sum, mut running) = (0_u128, Digest::new(elements.kind));

@@ -1,120 +1,174 @@
-//! A comparison of one key on two servers.
-
-use std::collections::BTreeMap;
+//! A comparison of keys on several servers.
 
 use futures_util::FutureExt;
-use futures_util::future::join_all;
-use futures_util::future::try_join;
+use futures_util::future::try_join_all;
 use redisdb_node as node;
 use redisdb_node::Node;
 
 use crate::anti_entropy::value::AT_ONCE;
+use crate::anti_entropy::value::Content;
+use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::chunks;
 use crate::anti_entropy::value::contents::contents;
-use crate::anti_entropy::value::is_denied;
-use crate::dispatch::failover_read::says_no_such_key;
 
 /// Two servers may be this far apart about the end of a key: they are asked one after the other.
 const SAME_END: i64 = 1000;
 
-/// Whether a key is the same on two servers.
+/// What several servers hold of a key.
 #[derive(Debug, Clone)]
 pub(crate) enum Compared {
-    Same,
-    Different,
+    /// Of each server, the first one that holds the same.
+    First(Vec<usize>),
     /// A server does not let this user see it.
     Denied(node::Error),
 }
 
 impl Compared {
     pub(crate) fn is_same(&self) -> bool {
-        matches!(self, Self::Same)
-    }
-
-    fn of(a: &Snapshot, b: &Snapshot) -> Self {
-        match (a, b) {
-            (Snapshot::Denied(error), _) | (_, Snapshot::Denied(error)) => Self::Denied(error.clone()),
-            (Snapshot::Missing, Snapshot::Missing) => Self::Same,
-            (Snapshot::Present { dump: Some(dump), .. }, Snapshot::Present { dump: Some(other), .. })
-                if dump == other && may_be_same(a, b) =>
-            {
-                Self::Same
-            }
-            _ => Self::Different,
-        }
+        matches!(self, Self::First(first) if first.iter().all(|first| *first == 0))
     }
 }
 
-/// Compares the keys on two servers; the states are theirs.
+/// What was found out about the contents of a value beyond its snapshot: a number for them, `None` if they cannot be told, or that they are
+/// denied.
+type Told = Result<Option<u128>, node::Error>;
+
+/// What has to be found out about the contents of a key before its values can be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    /// All of them, at once.
+    Contents,
+    /// Their digest, as that of the value is known of some server.
+    Digest,
+}
+
+/// Compares keys on several servers, by the snapshots that were taken of each.
 ///
 /// Equal dumps prove equality. Different dumps prove nothing: those of hashes and sets follow the order of insertion,
 /// others the way in which a value grew, that of a HyperLogLog when it was counted last, and all of them the server's
 /// version. Then the contents are compared.
 pub(crate) async fn compare(
+    nodes: &[&Node],
     keys: &[Vec<u8>],
-    (a, of_a): (&Node, &[Snapshot]),
-    (b, of_b): (&Node, &[Snapshot]),
+    looks: &[Vec<Snapshot>],
+    limits: Limits,
 ) -> Result<Vec<Compared>, node::Error> {
-    let mut compared: Vec<Compared> = of_a.iter().zip(of_b).map(|(a, b)| Compared::of(a, b)).collect();
-    let (mut unproved, mut large) = (Vec::new(), Vec::new());
-    for ((key, states), compared) in keys.iter().zip(of_a.iter().zip(of_b)).zip(&compared) {
-        if matches!(compared, Compared::Different) && may_be_same(states.0, states.1) {
-            match is_large(states.0) || is_large(states.1) {
-                true => large.push(key.as_slice()),
-                false => unproved.push((key.as_slice(), states)),
-            }
-        }
-    }
-    let mut equal: BTreeMap<&[u8], Compared> = BTreeMap::new();
-    if !unproved.is_empty() {
-        let (keys_a, keys_b): (Vec<_>, Vec<_>) =
-            unproved.iter().map(|(key, (a, b))| ((*key, *a), (*key, *b))).unzip();
-        let (contents_a, contents_b) = try_join(contents(a, &keys_a), contents(b, &keys_b)).await?;
-        let both = unproved.into_iter().zip(contents_a.into_iter().zip(contents_b));
-        equal.extend(both.map(|((key, _), (a, b))| (key, by_contents(a, b))));
-    }
-    for some in large.chunks(AT_ONCE) {
-        let each = some.iter().map(|key| try_join(chunks::digest(a, key), chunks::digest(b, key)).boxed());
-        let digests = join_all(each.collect::<Vec<_>>()).await;
-        for (key, digests) in some.iter().zip(digests) {
-            let compared = match digests {
-                Ok((a, b)) => by_contents(Ok(a), Ok(b)),
-                Err(error) if is_denied(&error) => Compared::Denied(error),
-                // It has become another type, or has gone, since its state was read.
-                Err(error) if says_no_such_key(&error) || error.code() == Some("WRONGTYPE") => {
-                    Compared::Different
-                }
-                Err(error) => return Err(error),
-            };
-            equal.insert(key, compared);
-        }
-    }
-    for (key, compared) in keys.iter().zip(&mut compared) {
-        if let Some(by_contents) = equal.remove(key.as_slice()) {
-            *compared = by_contents;
-        }
-    }
-    Ok(compared)
+    let states = |at: usize| looks.iter().filter_map(move |look| look.get(at)).collect::<Vec<_>>();
+    let questions: Vec<Option<Question>> = (0..keys.len()).map(|at| question(&states(at))).collect();
+    let told =
+        nodes.iter().zip(looks).map(|(node, look)| tell(node, keys, (look, &questions), limits).boxed());
+    let told = try_join_all(told.collect::<Vec<_>>()).await?;
+    let compared = (0..keys.len()).map(|at| {
+        let told: Vec<Option<&Told>> = told.iter().map(|told| told.get(at)?.as_ref()).collect();
+        of_one(&states(at), &told)
+    });
+    Ok(compared.collect())
 }
 
-fn by_contents<T: PartialEq>(
-    a: Result<Option<T>, node::Error>,
-    b: Result<Option<T>, node::Error>,
-) -> Compared {
+/// Returns whether it is still what it was seen to be.
+pub(crate) fn is_still(a: &Snapshot, b: &Snapshot) -> bool {
     match (a, b) {
-        (Err(error), _) | (_, Err(error)) => Compared::Denied(error),
-        (Ok(Some(a)), Ok(Some(b))) if a == b => Compared::Same,
-        _ => Compared::Different,
+        (Snapshot::Missing, Snapshot::Missing) => true,
+        (Snapshot::Present { content: a_holds, .. }, Snapshot::Present { content: b_holds, .. }) => {
+            a_holds == b_holds && end_alike(a, b)
+        }
+        _ => false,
     }
 }
 
-fn is_large(state: &Snapshot) -> bool {
-    matches!(state, Snapshot::Present { dump: None, .. })
+fn question(states: &[&Snapshot]) -> Option<Question> {
+    let open = |(idx, a): (usize, &&Snapshot)| {
+        states.iter().skip(idx + 1).any(|b| match (a, b) {
+            (Snapshot::Present { content: a_holds, .. }, Snapshot::Present { content: b_holds, .. }) => {
+                end_alike(a, b)
+                    && match (a_holds, b_holds) {
+                        (Content::Dump(a), Content::Dump(b)) => a != b,
+                        (Content::Digest(_), Content::Digest(_)) => false,
+                        _ => true,
+                    }
+            }
+            _ => false,
+        })
+    };
+    let is_digest =
+        |state: &&&Snapshot| matches!(state, Snapshot::Present { content: Content::Digest(_), .. });
+    match states.iter().enumerate().any(open) {
+        true if states.iter().any(|state| is_digest(&state)) => Some(Question::Digest),
+        true => Some(Question::Contents),
+        false => None,
+    }
 }
 
-/// Returns whether two states differ in their dumps at most.
-fn may_be_same(a: &Snapshot, b: &Snapshot) -> bool {
+/// Finds out what is asked about the values of one server.
+async fn tell(
+    node: &Node,
+    keys: &[Vec<u8>],
+    (look, questions): (&[Snapshot], &[Option<Question>]),
+    limits: Limits,
+) -> Result<Vec<Option<Told>>, node::Error> {
+    let mut told: Vec<Option<Told>> = vec![None; keys.len()];
+    let asked = |wanted: Question| {
+        let all = keys.iter().zip(look).zip(questions).enumerate();
+        let asked = all.filter(move |(_, ((_, state), question))| {
+            **question == Some(wanted) && matches!(state, Snapshot::Present { content: Content::Dump(_), .. })
+        });
+        asked.map(|(at, ((key, state), _))| (at, (key.as_slice(), state))).unzip::<_, _, Vec<_>, Vec<_>>()
+    };
+    let (ats, whole) = asked(Question::Contents);
+    for (at, contents) in ats.into_iter().zip(contents(node, &whole).await?) {
+        let digest = contents.map(|parts| parts.map(|parts| chunks::digest_of_parts(&parts)));
+        told.iter_mut().skip(at).take(1).for_each(|told| *told = Some(digest.clone()));
+    }
+    let (ats, divided) = asked(Question::Digest);
+    for (ats, some) in ats.chunks(AT_ONCE).zip(divided.chunks(AT_ONCE)) {
+        let digests =
+            try_join_all(some.iter().map(|(key, _)| chunks::digest(node, key, limits).boxed())).await?;
+        for (at, digest) in ats.iter().zip(digests) {
+            told.iter_mut().skip(*at).take(1).for_each(|told| *told = Some(digest.clone()));
+        }
+    }
+    Ok(told)
+}
+
+/// Compares one key, by what was seen and told of it on each server.
+fn of_one(states: &[&Snapshot], told: &[Option<&Told>]) -> Compared {
+    let denied = states.iter().zip(told).find_map(|(state, told)| match (state, told) {
+        (Snapshot::Denied(error), _) | (_, Some(Err(error))) => Some(error.clone()),
+        _ => None,
+    });
+    if let Some(denied) = denied {
+        return Compared::Denied(denied);
+    }
+    let same = |(a, of_a): (&Snapshot, Option<&Told>), (b, of_b): (&Snapshot, Option<&Told>)| {
+        let digest = |state: &Snapshot, told: Option<&Told>| match (state, told) {
+            (_, Some(Ok(digest))) => *digest,
+            (Snapshot::Present { content: Content::Digest(digest), .. }, _) => *digest,
+            _ => None,
+        };
+        match (a, b) {
+            (
+                Snapshot::Present { content: Content::Dump(dump), .. },
+                Snapshot::Present { content: Content::Dump(other), .. },
+            ) if dump == other => end_alike(a, b),
+            (Snapshot::Missing, Snapshot::Missing) => true,
+            _ => end_alike(a, b) && digest(a, of_a).is_some_and(|of_a| Some(of_a) == digest(b, of_b)),
+        }
+    };
+    let all: Vec<_> = states.iter().copied().zip(told.iter().copied()).collect();
+    let mut first: Vec<usize> = Vec::with_capacity(all.len());
+    for (place, one) in all.iter().enumerate() {
+        let is_first = |(idx, other): (usize, &(&Snapshot, Option<&Told>))| {
+            first.get(idx) == Some(&idx) && same(*other, *one)
+        };
+        let found = all.iter().take(place).enumerate().position(is_first);
+        first.push(found.unwrap_or(place));
+    }
+    Compared::First(first)
+}
+
+/// Returns whether both are there, and go away at the same time, if they do.
+fn end_alike(a: &Snapshot, b: &Snapshot) -> bool {
     match (a, b) {
         (Snapshot::Present { ends: a, .. }, Snapshot::Present { ends: b, .. }) => match (a, b) {
             (Some(a), Some(b)) => a.abs_diff(*b) <= SAME_END.unsigned_abs(),

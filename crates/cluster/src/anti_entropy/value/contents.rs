@@ -7,12 +7,14 @@ use redis::from_redis_value;
 use redisdb_node as node;
 use redisdb_node::Node;
 
+use crate::anti_entropy::value::Content;
 use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::chunks;
 use crate::anti_entropy::value::chunks::Kind;
 use crate::anti_entropy::value::fields;
 use crate::anti_entropy::value::hll;
 use crate::anti_entropy::value::is_denied;
+use crate::anti_entropy::value::portions;
 use crate::anti_entropy::value::stream::Stream;
 
 /// What is in a value, in an order that is the same everywhere.
@@ -20,6 +22,21 @@ pub(crate) type Parts = Vec<Vec<u8>>;
 
 /// What is in values; `None` of types that are not known here, and an error of what is denied.
 pub(crate) async fn contents(
+    node: &Node,
+    keys: &[(&[u8], &Snapshot)],
+) -> Result<Vec<Result<Option<Parts>, node::Error>>, node::Error> {
+    let cost = |(_, state): &(&[u8], &Snapshot)| match state {
+        Snapshot::Present { content: Content::Dump(dump), .. } => dump.len() as u64,
+        _ => 0,
+    };
+    let mut contents = Vec::with_capacity(keys.len());
+    for portion in portions(&keys.iter().map(cost).collect::<Vec<_>>()) {
+        contents.extend(contents_at_once(node, keys.get(portion).unwrap_or_default()).await?);
+    }
+    Ok(contents)
+}
+
+async fn contents_at_once(
     node: &Node,
     keys: &[(&[u8], &Snapshot)],
 ) -> Result<Vec<Result<Option<Parts>, node::Error>>, node::Error> {

@@ -7,17 +7,28 @@
 
 use std::collections::BTreeMap;
 
+use redis::Cmd;
 use redis::Pipeline;
 use redis::Value;
 use redisdb_node as node;
+use redisdb_node::DedicatedConnection;
 use redisdb_node::Node;
+use redisdb_node::command::lookup;
+use redisdb_node::command::rows;
 
+use crate::anti_entropy::value;
+use crate::anti_entropy::value::Content;
+use crate::anti_entropy::value::Limits;
+use crate::anti_entropy::value::Put;
 use crate::anti_entropy::value::Snapshot;
+use crate::anti_entropy::value::Written;
 use crate::anti_entropy::value::chunks::Element;
 use crate::anti_entropy::value::chunks::Elements;
 use crate::anti_entropy::value::chunks::Kind;
+use crate::anti_entropy::value::compare::is_still;
 use crate::anti_entropy::value::denied::is_unknown;
 use crate::anti_entropy::value::fields;
+use crate::anti_entropy::value::is_denied;
 use crate::anti_entropy::value::stream::Stream;
 
 /// What the keys end with under which values are built up before they replace what is there: a user who may write keys
@@ -35,32 +46,115 @@ pub(crate) fn is_unfinished(key: &[u8]) -> bool {
     key.ends_with(UNFINISHED)
 }
 
-/// Copies a key from one server to another; `state` is what it was found to be on the source.
+/// Makes a key what it is on the source, by compare-and-set: the key is watched from before it is looked at once more until the new value,
+/// which was built up under another name, takes its place. Where this user may not watch keys, it replaces whatever is there.
 pub(crate) async fn copy(
     source: &Node,
     target: &Node,
-    key: &[u8],
-    state: &Snapshot,
-) -> Result<(), node::Error> {
-    let unfinished = [key, UNFINISHED].concat();
-    let copied = copy_by(source, target, (key, &unfinished), state).await;
-    if copied.is_err() {
+    put: &Put<'_>,
+    limits: Limits,
+) -> Result<Written, node::Error> {
+    let connection = target.dedicated().await?;
+    match connection.run(rows::WATCH.spec(), rows::WATCH.cmd().arg(put.key)).await {
+        Ok(_) => {
+            let there =
+                value::read(target, &[put.key.to_vec()], as_it_was_read(put.replaces, limits)).await?;
+            if !there.first().is_some_and(|there| is_still(there, put.replaces)) {
+                return Ok(Written::Changed);
+            }
+        }
+        Err(error) if is_denied(&error) => {}
+        Err(error) => return Err(error),
+    }
+    let Snapshot::Present { ends, .. } = put.wanted else {
+        return replace(target, &connection, &[rows::UNLINK.cmd().arg(put.key).take()]).await;
+    };
+    let unfinished = [put.key, UNFINISHED].concat();
+    let copied = async {
+        if !fill(source, target, (put, &unfinished), limits).await? {
+            // What came between is seen when the key is compared again.
+            return Ok(Written::Changed);
+        }
+        let lives = match ends {
+            Some(ends) => rows::PEXPIREAT.cmd().arg(&unfinished).arg(*ends).take(),
+            None => rows::PERSIST.cmd().arg(&unfinished).take(),
+        };
+        let rename = rows::RENAME.cmd().arg(&unfinished).arg(put.key).take();
+        // A large value that is renamed away is freed at once, and one that is unlinked by and by.
+        replace(target, &connection, &[rows::UNLINK.cmd().arg(put.key).take(), lives, rename]).await
+    };
+    let copied = copied.await;
+    if copied.as_ref().ok() != Some(&Written::Yes) {
         // What remains goes away later; why it failed is what counts.
         let _ = target.send(redis::cmd("UNLINK").arg(&unfinished)).await;
     }
     copied
 }
 
-async fn copy_by(
+/// Runs commands in one block, unless the watched key has changed.
+async fn replace(
+    target: &Node,
+    connection: &DedicatedConnection,
+    block: &[Cmd],
+) -> Result<Written, node::Error> {
+    connection.run(rows::MULTI.spec(), &rows::MULTI.cmd()).await?;
+    for cmd in block {
+        connection.run(lookup(cmd).unwrap_or(rows::UNLINK.spec()), cmd).await?;
+    }
+    let Value::Array(replies) = connection.run(rows::EXEC.spec(), &rows::EXEC.cmd()).await? else {
+        return Ok(Written::Changed);
+    };
+    for reply in replies {
+        match target.accept("RENAME", reply) {
+            // All of its fields have come to their end: then the source has nothing either.
+            Err(error) if is_empty(&error) => {}
+            reply => _ = reply?,
+        }
+    }
+    Ok(Written::Yes)
+}
+
+/// The same way of reading as that by which a value was seen.
+fn as_it_was_read(seen: &Snapshot, limits: Limits) -> Limits {
+    match seen {
+        Snapshot::Present { content: Content::Digest(_), .. } => Limits { whole: 0, undivided: 0, ..limits },
+        _ => Limits { whole: u64::MAX, undivided: u64::MAX, ..limits },
+    }
+}
+
+/// Builds up what the source holds, element by element; whole where that is the only way. Returns whether the source holds anything.
+async fn fill(
     source: &Node,
     target: &Node,
-    (key, unfinished): (&[u8], &[u8]),
-    state: &Snapshot,
-) -> Result<(), node::Error> {
-    let Some(mut elements) = Elements::of(source, key, fields::may_end(state)).await? else {
+    (put, unfinished): (&Put<'_>, &[u8]),
+    limits: Limits,
+) -> Result<bool, node::Error> {
+    let error = match fill_by_elements(source, target, (put, unfinished), limits).await {
+        Err(error) if is_denied(&error) || matches!(error.kind(), node::ErrorKind::Unsupported(_)) => error,
+        filled => return filled,
+    };
+    let size = value::sizes(source, &[put.key.to_vec()]).await?.first().copied();
+    if size.is_none_or(|size| limits.undivided < size) || limits.undivided == 0 {
+        return Err(error);
+    }
+    let Ok(Value::BulkString(dump)) = source.send(redis::cmd("DUMP").arg(put.key)).await else {
+        return Err(error);
+    };
+    let mut restore = redis::cmd("RESTORE");
+    restore.arg(unfinished).arg(ABANDONED).arg(dump).arg("REPLACE");
+    target.send(&restore).await.map(|_| true).map_err(|_| error)
+}
+
+async fn fill_by_elements(
+    source: &Node,
+    target: &Node,
+    (put, unfinished): (&Put<'_>, &[u8]),
+    limits: Limits,
+) -> Result<bool, node::Error> {
+    let key = put.key;
+    let Some(mut elements) = Elements::of(source, key, fields::may_end(put.wanted), limits).await? else {
         if source.send(redis::cmd("EXISTS").arg(key)).await? == Value::Int(0) {
-            // What came between is seen when the key is compared again.
-            return Ok(());
+            return Ok(false);
         }
         return Err(unsupported(source, "TYPE", "it is of a type that only a dump can carry"));
     };
@@ -98,26 +192,7 @@ async fn copy_by(
         }
         stream.give((source, key), (target, unfinished)).await?;
     }
-    let mut last = redis::pipe();
-    last.cmd("MULTI");
-    let Snapshot::Present { ends, .. } = state else { return Ok(()) };
-    match ends {
-        Some(ends) => last.cmd("PEXPIREAT").arg(unfinished).arg(*ends),
-        None => last.cmd("PERSIST").arg(unfinished),
-    };
-    last.cmd("RENAME").arg(unfinished).arg(key).cmd("EXEC");
-    // Of a block that was aborted the first reply that is an error says why.
-    for reply in target.send_pipeline(&last, 0, last.len()).await? {
-        let Value::Array(replies) = target.accept("RENAME", reply)? else { continue };
-        for reply in replies {
-            match target.accept("RENAME", reply) {
-                // All of its fields have come to their end: then the source has nothing either.
-                Err(error) if is_empty(&error) => _ = target.send(redis::cmd("UNLINK").arg(key)).await?,
-                renamed => _ = renamed?,
-            }
-        }
-    }
-    Ok(())
+    Ok(true)
 }
 
 /// Returns whether nothing was built up.

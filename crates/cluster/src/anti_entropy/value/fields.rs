@@ -5,6 +5,7 @@ use redis::from_redis_value;
 use redisdb_node as node;
 use redisdb_node::Node;
 
+use crate::anti_entropy::value::Content;
 use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::chunks::Element;
 use crate::anti_entropy::value::denied::is_unknown;
@@ -19,7 +20,9 @@ const PLAIN: [u8; 4] = [4, 9, 13, 16];
 /// Whether a hash may have fields that go away: all but those whose dump shows that they have none.
 pub(crate) fn may_end(state: &Snapshot) -> bool {
     match state {
-        Snapshot::Present { dump: Some(dump), .. } => !dump.first().is_some_and(|kind| PLAIN.contains(kind)),
+        Snapshot::Present { content: Content::Dump(dump), .. } => {
+            !dump.first().is_some_and(|kind| PLAIN.contains(kind))
+        }
         _ => true,
     }
 }

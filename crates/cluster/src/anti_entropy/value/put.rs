@@ -9,6 +9,8 @@ use redisdb_node as node;
 use redisdb_node::Node;
 
 use crate::anti_entropy::value::AT_ONCE;
+use crate::anti_entropy::value::Content;
+use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::copy;
 use crate::anti_entropy::value::denied::is_denied_in_script;
@@ -64,13 +66,13 @@ impl Put<'_> {
     fn script(&self) -> Option<Cmd> {
         let (seen, seen_end) = match self.replaces {
             Snapshot::Missing => (Vec::new(), None),
-            Snapshot::Present { dump: Some(dump), ends } => (checksum(dump), *ends),
-            Snapshot::Present { dump: None, .. } | Snapshot::Denied(_) => return None,
+            Snapshot::Present { content: Content::Dump(dump), ends } => (checksum(dump), *ends),
+            Snapshot::Present { .. } | Snapshot::Denied(_) => return None,
         };
         let (dump, ends) = match self.wanted {
             Snapshot::Missing => (&[][..], None),
-            Snapshot::Present { dump: Some(dump), ends } => (dump.as_slice(), *ends),
-            Snapshot::Present { dump: None, .. } | Snapshot::Denied(_) => return None,
+            Snapshot::Present { content: Content::Dump(dump), ends } => (dump.as_slice(), *ends),
+            Snapshot::Present { .. } | Snapshot::Denied(_) => return None,
         };
         let mut script = redis::cmd("EVAL");
         script.arg(COMPARE_AND_SET).arg(1).arg(self.key).arg(seen).arg(seen_end.unwrap_or(-1));
@@ -86,12 +88,12 @@ impl Put<'_> {
                 unlink.arg(self.key);
                 Some(unlink)
             }
-            Snapshot::Present { dump: Some(dump), ends } => {
+            Snapshot::Present { content: Content::Dump(dump), ends } => {
                 let mut restore = redis::cmd("RESTORE");
                 restore.arg(self.key).arg(ends.unwrap_or(0)).arg(dump).arg("REPLACE").arg("ABSTTL");
                 Some(restore)
             }
-            Snapshot::Present { dump: None, .. } | Snapshot::Denied(_) => None,
+            Snapshot::Present { .. } | Snapshot::Denied(_) => None,
         }
     }
 }
@@ -99,18 +101,18 @@ impl Put<'_> {
 /// Makes keys on a server what they are on the source, by compare-and-set; returns for each whether it took.
 ///
 /// A value goes by its dump, or element by element where it is too large, where the server does not read the dump of a
-/// newer one, or where this user is not given dumps or may not restore them. What goes element by element, and what goes by a user
-/// who may run no scripts, replaces whatever is there.
+/// newer one, or where this user is not given dumps or may not restore them. Where this user may run no scripts, or of what goes element by
+/// element may not use `WATCH`, it replaces whatever is there.
 pub(crate) async fn write(
     source: &Node,
     target: &Node,
     puts: &[Put<'_>],
+    limits: Limits,
 ) -> Result<Vec<Result<Written, node::Error>>, node::Error> {
     let set = send_some(target, puts.iter().map(Put::script).collect()).await?;
     let unset = puts.iter().zip(&set).map(|(put, set)| match set {
-        Some(Err(error)) if !may_run_no_script(error) => None,
-        Some(Ok(_)) => None,
-        Some(Err(_)) | None => put.command(),
+        Some(Err(error)) if may_run_no_script(error) => put.command(),
+        _ => None,
     });
     let sent = send_some(target, unset.collect()).await?;
     let outcomes =
@@ -128,8 +130,7 @@ pub(crate) async fn write(
         puts.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()).collect();
     for some in by_elements.chunks_mut(AT_ONCE) {
         let each = some.iter_mut().map(|(put, outcome)| {
-            let copied = copy::copy(source, target, put.key, put.wanted);
-            copied.map(|copied| **outcome = Some(copied.map(|()| Written::Yes))).boxed()
+            copy::copy(source, target, put, limits).map(|copied| **outcome = Some(copied)).boxed()
         });
         join_all(each.collect::<Vec<_>>()).await;
     }
