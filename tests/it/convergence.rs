@@ -9,6 +9,7 @@ use redisdb::Error;
 use redisdb::Health;
 use redisdb::Node;
 use redisdb::OnDifference;
+use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
 use redisdb_tests::Proxy;
@@ -341,6 +342,42 @@ async fn a_change_that_was_not_heard_is_found_by_comparing_all_keys() {
     assert_eq!(copy.get::<String>("key").await.unwrap().as_deref(), Some("of b"));
 }
 
+#[tokio::test]
+async fn a_gap_while_all_keys_are_compared_has_those_compared_again_that_came_before_it() {
+    const KEYS: usize = 6000;
+    let servers = Servers::start(3).unwrap();
+    let nodes = join_all((0..3).map(|idx| direct(&servers[idx]))).await;
+    for node in &nodes {
+        let names = (0..KEYS).map(|i| (format!("key:{i}"), i));
+        node.mset(names).await.unwrap();
+    }
+    let copy = of(&servers).on_return(OnReturn::Repair { keys_per_second: 1000 }).build().unwrap();
+    copy.adopt().await.unwrap();
+    copy.ready().await.unwrap();
+    let scans = async || calls(&nodes[0], "scan").await;
+    let adopted = scans().await;
+    // The first node tells these keys first.
+    let first = redis::cmd("SCAN").arg(0).arg("COUNT").arg(50).clone();
+    let (_, first): (u64, Vec<String>) = nodes[0].query(&first).await.unwrap();
+    let first = first.into_iter().find(|key| key.starts_with("key:")).unwrap();
+    eventually("it compares all keys", async || adopted + 20 < scans().await).await;
+    assert_eq!(copy.convergence().rounds, 0);
+    // A key that was gone through, with a feed that is ended, in one block: nobody hears of it.
+    let mut block = redis::pipe();
+    block.atomic().cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").cmd("SET").arg(&first).arg("of b");
+    let _killed: redis::Value = block.query_async(&mut nodes[1].dedicated().await.unwrap()).await.unwrap();
+    eventually("all are compared", async || {
+        let convergence = copy.convergence();
+        0 < convergence.gaps && 0 < convergence.rounds && !convergence.round_due
+    })
+    .await;
+    let once = KEYS as u64 / 128;
+    assert_eq!(copy.convergence().rounds, 1);
+    let scans = scans().await - adopted;
+    assert!(scans < once * 2 - 5, "{scans}: what comes after the gap is compared once");
+    are_equal(&copy).await;
+}
+
 /// Has a server hold a large value of this type, of so many elements.
 async fn set_large(node: &Node, kind: &str, n: usize) {
     let mut pipeline = redis::pipe();
@@ -401,6 +438,19 @@ async fn a_large_value_holds_no_small_key_up() {
     assert_ne!(first(&a).await, first(&b).await);
     copy.converged("large").await.unwrap();
     assert_eq!(first(&a).await, first(&b).await);
+}
+
+#[tokio::test]
+async fn where_a_node_does_not_tell_what_changes_all_keys_are_compared_again_and_again() {
+    let user = ["--user", "app", "on", ">secret", "~*", "resetchannels", "+@all"];
+    let servers = Server::builder().args(user).start_many(3).unwrap();
+    let urls = servers.iter().map(|server| format!("redis://app:secret@127.0.0.1:{}", server.port()));
+    let copy = process(&urls.collect::<Vec<_>>(), SHOP).connect().await.unwrap();
+    leads(&copy).await;
+    for round in 0..2 {
+        direct(&servers[1]).await.set("key", round).await.unwrap();
+        assert_eq!(copy.converged("key").await.unwrap(), ["a", "b", "c"]);
+    }
 }
 
 #[tokio::test]

@@ -430,6 +430,12 @@ fn of_a_copy() {
             "anti_entropy/convergence/keys",
             "LARGE_PER_SECOND: u64 = 16 << 20",
         ),
+        ("at a quarter of the rate", "anti_entropy/convergence/rounds", "DEAF: u64 = 4"),
+        (
+            "with pauses of 5 s; a warning",
+            "anti_entropy/convergence",
+            "ROUND_EVERY: Duration = Duration::from_secs(5)",
+        ),
         (
             "for its deadline, or 60 s",
             "anti_entropy/convergence/barrier",

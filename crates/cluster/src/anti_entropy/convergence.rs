@@ -8,7 +8,9 @@ pub use barrier::NotConverged;
 mod decide;
 mod dirty;
 mod keys;
+mod rounds;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,11 +31,7 @@ use self::dirty::Size;
 use self::dirty::Told;
 use self::keys::Dirty;
 use crate::anti_entropy::key_scan::BATCH;
-use crate::anti_entropy::key_scan::Keys;
-use crate::anti_entropy::throttle::Throttle;
-use crate::anti_entropy::verify::differences;
 use crate::engine::copy::CopyEngine;
-use crate::error::Error;
 use crate::membership::leadership::LEASE;
 use crate::membership::leadership::Post;
 use crate::membership::leadership::Tenure;
@@ -47,7 +45,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// The leader asks this often which nodes may throw keys away, and opens the feed of a node that has none.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// While a node does not tell what changes, the leader compares all keys again after this time.
-const ROUND_EVERY: Duration = Duration::from_secs(300);
+const ROUND_EVERY: Duration = Duration::from_secs(5);
 
 /// How far the nodes of a copy are equal, as this process knows; see [`RedisCopy::convergence`](crate::RedisCopy::convergence).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,6 +81,8 @@ struct Work {
     compared: AtomicU64,
     /// When any key may have changed unheard last.
     unheard_at: Mutex<Option<Instant>>,
+    /// A node does not tell what changes there.
+    is_deaf: AtomicBool,
 }
 
 impl Work {
@@ -230,11 +230,12 @@ impl CopyEngine {
             {
                 let mut followed = followed.lock().await;
                 self.look_at_followed(&mut followed, work).await;
-                if work.round_due().is_some() || !self.is_a_feed_missing(&followed) {
-                    round_by = Instant::now() + ROUND_EVERY;
-                } else if round_by <= Instant::now() {
-                    work.any_may_have_changed();
-                }
+                work.is_deaf.store(self.is_a_feed_missing(&followed), Ordering::Relaxed);
+            }
+            if work.round_due().is_some() || !work.is_deaf.load(Ordering::Relaxed) {
+                round_by = Instant::now() + ROUND_EVERY;
+            } else if round_by <= Instant::now() {
+                work.any_may_have_changed();
             }
             loop {
                 self.hear(&mut *followed.lock().await, work);
@@ -355,43 +356,6 @@ impl CopyEngine {
     fn is_a_feed_missing(&self, followed: &[Followed]) -> bool {
         let mut nodes = followed.iter().zip(self.topology.nodes.iter());
         nodes.any(|(one, node)| one.feed.is_none() && node.is_connected())
-    }
-
-    /// Compares all keys whenever any may have changed unheard, forever. A key that differs is dirty from then on.
-    async fn rounds(&self, work: &Work, keys_per_second: u32) {
-        loop {
-            if let Some(upto) = work.round_due()
-                && self.in_sight().is_some()
-            {
-                match self.round(work, keys_per_second).await {
-                    Ok(()) => {
-                        // What becomes unheard meanwhile has a round of its own after this one.
-                        work.compared.store(upto, Ordering::Release);
-                        self.topology.lasting.convergence.lock().rounds += 1;
-                    }
-                    Err(error) => tracing::debug!(%error, "all keys are compared later"),
-                }
-            }
-            tokio::time::sleep(TICK * 5).await;
-        }
-    }
-
-    async fn round(&self, work: &Work, keys_per_second: u32) -> Result<(), Error> {
-        let mut pace = Throttle::of(keys_per_second);
-        let nodes: Vec<_> = self.topology.nodes.iter().filter(|node| node.is_connected()).collect();
-        for (place, node) in nodes.iter().enumerate() {
-            let mut keys = Keys::of(self, node);
-            // What an earlier node has was compared with that node's keys.
-            let earlier = nodes.get(..place).unwrap_or_default();
-            while let Some((n_keys, batch)) = keys.next_but(earlier, |_, _| ()).await? {
-                // To see that costs less than to compare.
-                let cost = (n_keys / 8).max(batch.len() as u64);
-                let (found, _) = differences(&nodes, batch, |_, _| ()).await?;
-                found.iter().for_each(|difference| work.change(&difference.key, Told::default()));
-                pace.wait(cost).await;
-            }
-        }
-        Ok(())
     }
 
     fn tell_convergence(&self, work: &Work, quiet: Duration) {

@@ -28,13 +28,16 @@ pub(crate) struct Keys<'a> {
     copy: &'a CopyEngine,
     node: &'a Node,
     cursor: Option<ScanCursor>,
+    /// Where those come from that wait, or were given last.
+    before: Option<ScanCursor>,
     waiting: Vec<Vec<u8>>,
     batch: usize,
 }
 
 impl<'a> Keys<'a> {
     pub(crate) fn of(copy: &'a CopyEngine, node: &'a Node) -> Self {
-        Self { copy, node, cursor: Some(ScanCursor::default()), waiting: Vec::new(), batch: BATCH }
+        let cursor = Some(ScanCursor::default());
+        Self { copy, node, cursor, before: None, waiting: Vec::new(), batch: BATCH }
     }
 
     /// The same, in batches of so many keys.
@@ -48,15 +51,31 @@ impl<'a> Keys<'a> {
             leases.renew().await?;
         }
         while self.waiting.is_empty() {
-            let Some(at) = self.cursor.take() else { return Ok(None) };
+            let Some(at) = self.cursor.clone() else { return Ok(None) };
             let options = ScanOptions::new().count(BATCH as u64);
-            let step = self.node.scan_from::<Vec<u8>>(at, options).await?;
-            self.cursor = step.next;
+            let step = self.node.scan_from::<Vec<u8>>(at.clone(), options).await?;
+            (self.before, self.cursor) = (Some(at), step.next);
             self.waiting = step.items;
             self.waiting.retain(|key| !self.copy.topology.is_ours(key));
         }
         let rest = self.waiting.split_off(self.waiting.len().min(self.batch));
         Ok(Some(std::mem::replace(&mut self.waiting, rest)))
+    }
+
+    /// From where on the node is asked next; `None` at the end.
+    pub(crate) fn cursor(&self) -> Option<&ScanCursor> {
+        self.cursor.as_ref()
+    }
+
+    /// Whether there are some that come before those that the node is asked for next.
+    pub(crate) fn are_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Goes back to those that were given last: nothing could be done with them.
+    pub(crate) fn go_back(&mut self) {
+        self.waiting.clear();
+        self.cursor = self.before.take().or_else(|| self.cursor.take());
     }
 }
 

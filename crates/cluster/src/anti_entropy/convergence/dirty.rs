@@ -144,6 +144,11 @@ impl DirtyKeys {
         self.changed.len()
     }
 
+    /// How many of them were found to be large.
+    pub(crate) fn n_large(&self) -> usize {
+        self.large.len()
+    }
+
     /// Returns whether this key is one of them.
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
         self.changed.contains_key(key)
@@ -192,7 +197,7 @@ mod tests {
         for (key, told) in &taken {
             assert_eq!(dirty.is_large(key, *told, start), Overflow(false));
         }
-        assert_eq!((dirty.len(), dirty.large.len(), dirty.oldest(start + QUIET)), (3, 2, Some(QUIET)));
+        assert_eq!((dirty.len(), dirty.n_large(), dirty.oldest(start + QUIET)), (3, 2, Some(QUIET)));
         assert_eq!(
             dirty.take_quiet(Size::Small, QUIET, start + QUIET * 9, 9),
             [(b"c".to_vec(), Told::by(0))]
