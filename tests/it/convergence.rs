@@ -177,6 +177,23 @@ async fn where_a_key_does_not_become_the_same_in_time_the_error_names_the_nodes(
 }
 
 #[tokio::test]
+async fn a_node_that_has_missed_a_write_is_waited_for_though_it_holds_the_same() {
+    let mut servers = Server::builder().persistent().start_many(3).unwrap();
+    let copy = of(&servers).on_return(OnReturn::Wait).connect().await.unwrap();
+    _ = copy.set("key", "same").await.unwrap();
+    servers[2].kill();
+    eventually("it is away", async || !copy.on_node("c").unwrap().is_connected()).await;
+    _ = copy.append("key", "").await.unwrap();
+    servers[2].restart(Data::Keep).unwrap();
+    eventually("it is there", async || copy.on_node("c").unwrap().is_connected()).await;
+    let error = copy.with_deadline(Duration::from_millis(300)).converged("key").await.unwrap_err();
+    let Error::NotConverged(not) = error else { panic!("{error}") };
+    assert_eq!((not.missing, not.other, not.behind), (vec![], vec![], vec!["c".to_owned()]));
+    assert!(copy.repair("c").run().await.unwrap().readmitted);
+    assert_eq!(copy.converged("key").await.unwrap(), ["a", "b", "c"]);
+}
+
+#[tokio::test]
 async fn a_node_that_is_away_is_not_waited_for_and_one_that_is_behind_is() {
     let mut servers = Server::builder().persistent().start_many(3).unwrap();
     let copy = leading(&servers).await;

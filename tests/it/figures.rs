@@ -423,8 +423,8 @@ fn of_a_copy() {
         ("cannot goes whole up to 64 MiB", "anti_entropy/value", "WHOLE: u64 = 64 << 20"),
         ("those of more than 64 KiB (`dump_up_to`)", "anti_entropy/value", "LARGE: u64 = 64 << 10"),
         ("of more than 64 KiB of the server's memory", "anti_entropy/value", "LARGE: u64 = 64 << 10"),
-        ("up to 512 elements or about 1 MiB at a time", "anti_entropy/value/chunks", "MOST: u64 = 512"),
-        ("up to 512 elements or about 1 MiB at a time", "anti_entropy/value/chunks", "CHUNK: u64 = 1 << 20"),
+        ("up to 256 elements or about 1 MiB at a time", "anti_entropy/value/chunks", "MOST: u64 = 256"),
+        ("up to 256 elements or about 1 MiB at a time", "anti_entropy/value/chunks", "CHUNK: u64 = 1 << 20"),
         (
             "16 MiB of each node in a second at most",
             "anti_entropy/convergence/keys",

@@ -40,7 +40,7 @@ impl RedisCopy {
     /// It works in every process, whichever makes the nodes equal. It waits as long as [`with_deadline`](Self::with_deadline) says,
     /// or for 60 s. Without an identity, and with [`OnDifference::Leave`](crate::OnDifference::Leave), nobody makes nodes equal that
     /// two writers have left different: then it waits for a write of the whole value, or a repair. Looks at the nodes are 25 ms
-    /// apart at first, later one second.
+    /// apart at first, later one second; each reads a large value element by element.
     ///
     /// ```no_run
     /// # use redisdb_node::StringCommands;

@@ -10,6 +10,7 @@ use redisdb_node::plumbing::foreign;
 use tokio::time::Instant;
 use tokio::time::timeout_at;
 
+use crate::anti_entropy::value::is_denied;
 use crate::anti_entropy::verify::Difference;
 use crate::anti_entropy::verify::differences;
 use crate::engine::copy::CopyEngine;
@@ -63,7 +64,7 @@ impl CopyEngine {
                         return Ok(nodes);
                     }
                     Ok((_, seen)) => last = seen,
-                    Err(error) if error.code().is_some() => return Err(error),
+                    Err(Error::Node(error)) if is_denied(&error) => return Err(Error::Node(error)),
                     Err(error) => last.error = Some(Box::new(error)),
                 }
                 tokio::time::sleep(pause).await;

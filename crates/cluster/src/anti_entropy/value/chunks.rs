@@ -23,7 +23,7 @@ use crate::dispatch::failover_read::says_no_such_key;
 /// About how many bytes are read at once: writing so many again takes a server a fifth of a millisecond ..
 const CHUNK: u64 = 1 << 20;
 /// .. and how many elements at most.
-const MOST: u64 = 512;
+const MOST: u64 = 256;
 
 /// What a key holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
