@@ -238,7 +238,7 @@ impl CopyEngine {
                 work.any_may_have_changed();
             }
             loop {
-                self.hear(&mut *followed.lock().await, work);
+                self.hear(&mut followed.lock().await, work);
                 let due = work.dirty.lock().take_quiet(Size::Small, quiet, Instant::now(), BATCH);
                 if due.is_empty() {
                     break;

@@ -229,12 +229,14 @@ mod tests {
     #[test]
     fn a_portion_costs_no_more_than_may_be_asked_for_at_once_but_for_a_single_one() {
         let third = PORTION / 3;
-        for (costs, expected) in [
+        for (costs, ends) in [
             (vec![], vec![]),
-            (vec![0; 128], vec![0..128]),
-            (vec![third; 7], vec![0..3, 3..6, 6..7]),
-            (vec![1, PORTION * 2, 1, 1], vec![0..1, 1..2, 2..4]),
+            (vec![0; 128], vec![128]),
+            (vec![third; 7], vec![3, 6, 7]),
+            (vec![1, PORTION * 2, 1, 1], vec![1, 2, 4]),
         ] {
+            let starts = std::iter::once(0).chain(ends.iter().copied());
+            let expected: Vec<_> = starts.zip(&ends).map(|(start, end)| start..*end).collect();
             assert_eq!(portions(&costs), expected, "{costs:?}");
         }
     }
