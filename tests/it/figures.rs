@@ -425,6 +425,7 @@ fn of_a_copy() {
         ("of more than 64 KiB of the server's memory", "anti_entropy/value", "LARGE: u64 = 64 << 10"),
         ("up to 256 elements or about 1 MiB at a time", "anti_entropy/value/chunks", "MOST: u64 = 256"),
         ("up to 256 elements or about 1 MiB at a time", "anti_entropy/value/chunks", "CHUNK: u64 = 1 << 20"),
+        ("a string of more than 16 MiB", "anti_entropy/value/copy", "SET_UP_TO: usize = 16 << 20"),
         (
             "16 MiB of each node in a second at most",
             "anti_entropy/convergence/keys",

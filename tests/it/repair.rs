@@ -236,7 +236,7 @@ async fn what_somebody_writes_while_a_large_value_is_copied_is_not_overwritten()
         async move { copy.repair("b").run().await.unwrap() }
     });
     // From here on to the end of the block there are five round trips, and ten more before that of the next attempt.
-    eventually("it is built up", async || calls(&b, "append").await == 1).await;
+    eventually("it is built up", async || calls(&b, "set").await == 2).await;
     b.set("key", "written meanwhile").await.unwrap();
     assert_eq!(calls(&b, "exec").await, 0, "the machine is too slow for this test");
     eventually("it was to be copied", async || calls(&b, "exec").await == 1).await;
