@@ -256,7 +256,7 @@ async fn what_all_hold_alike_is_written_before_all_keys_were_compared_and_what_d
         let script = Script::new("return redis.call('INCR', KEYS[1])").deterministic();
         let counted: redisdb::Replies<u64> = script.key(key(1)).invoke(&copy).await.unwrap();
         assert_eq!(counted.first(), Some(&2));
-        _ = copy.query::<()>(redis::cmd("SUNIONSTORE").arg("union").arg("set").arg("none")).await.unwrap();
+        copy.query::<()>(redis::cmd("SUNIONSTORE").arg("union").arg("set").arg("none")).await.unwrap();
         // What differs is refused, and nothing is sent.
         for _ in 0..2 {
             let error = copy.incr("differs").await.unwrap_err();

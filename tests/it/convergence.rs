@@ -561,6 +561,30 @@ async fn a_removal_by_the_first_node_counts_also_if_the_key_changes_elsewhere_wh
 }
 
 #[tokio::test]
+async fn a_key_that_is_deleted_while_it_is_copied_to_a_node_that_lacked_it_stays_deleted() {
+    const N: usize = 10_000;
+    let servers = Servers::start(2).unwrap();
+    let copy = leading(&servers).await;
+    let nodes = [direct(&servers[0]).await, direct(&servers[1]).await];
+    // Their first node lacks them.
+    let keys = (0..2 * N).map(|i| format!("key:{i}")).filter(|key| copy.node_for(key).name() == nodes_name(0));
+    let keys: Vec<String> = keys.take(N).collect();
+    for keys in keys.chunks(500) {
+        nodes[1].mset(keys.iter().map(|key| (key, "v"))).await.unwrap();
+    }
+    let before = copy.convergence().converged;
+    eventually("the first are copied", async || before < copy.convergence().converged).await;
+    // From the last key to the first one, so that some are met just when they are copied.
+    for keys in keys.chunks(20).rev() {
+        join_all(keys.iter().map(|key| copy.del(key))).await.into_iter().for_each(|done| assert!(done.is_ok()));
+    }
+    eventually("all are compared", async || copy.convergence().dirty == 0).await;
+    are_equal(&copy).await;
+    let came_back: Vec<String> = nodes[0].keys("key:*").await.unwrap();
+    assert!(came_back.is_empty(), "{} keys came back", came_back.len());
+}
+
+#[tokio::test]
 async fn nothing_is_sent_to_servers_at_rest_but_what_looks_at_their_markers() {
     let servers = Servers::start(3).unwrap();
     let copy = leading(&servers).await;

@@ -298,7 +298,7 @@ impl CopyEngine {
         };
         // A node that was flushed meanwhile may be among those that had told.
         let still_counts = work.times_unheard() == times_unheard;
-        let told = |told: Told| if still_counts { told } else { Told::default() };
+        let told = |told: Told| if still_counts { told } else { told.by_nobody() };
         again.iter().for_each(|(key, by)| work.change(key, told(*by)));
         let quiet = self.topology.quiet();
         large.iter().for_each(|(key, by)| work.is_large(key, told(*by), quiet));

@@ -24,6 +24,8 @@ pub(crate) struct Seen {
     pub(crate) state: Option<usize>,
     /// Whether the node has told that the key changed there, since the key was last seen equal and the node was last emptied.
     pub(crate) has_told: bool,
+    /// Whether the node was given the key because it lacked it, and the key was not seen equal since.
+    pub(crate) was_given: bool,
     /// Whether the node may throw keys away to make room.
     pub(crate) evicts: bool,
 }
@@ -50,12 +52,13 @@ pub(crate) fn decide(seen: &[Seen], has_changed: bool) -> Option<Decision> {
             Effect::Claim((), node, _) => {
                 let shown = *seen.get(node.idx())?;
                 let (digest, evicts) = (digest(shown), shown.evicts);
-                let report = Report {
-                    standing: Standing::Current,
-                    missed: BTreeMap::new(),
-                    all: NodeSet::EMPTY,
-                    forgotten: NodeSet::EMPTY,
+                // It notes by itself that it has missed the key.
+                let missed = match shown.was_given {
+                    true => BTreeMap::from([((), NodeSet::EMPTY.with(node))]),
+                    false => BTreeMap::new(),
                 };
+                let (standing, all, forgotten) = (Standing::Current, NodeSet::EMPTY, NodeSet::EMPTY);
+                let report = Report { standing, missed, all, forgotten };
                 let (is_doubted, begins) = (false, false);
                 Event::Claimed(Claimed { node, key: (), digest, report, is_doubted, evicts, begins })
             }
@@ -90,7 +93,7 @@ mod tests {
     use super::*;
 
     /// Nothing, and the node has told nothing: it may never have had the key.
-    const LACKS: Seen = Seen { state: None, has_told: false, evicts: false };
+    const LACKS: Seen = Seen { state: None, has_told: false, was_given: false, evicts: false };
     /// Nothing, and the node has told that the key changed there: somebody removed it, or it has expired.
     const REMOVED: Seen = Seen { has_told: true, ..LACKS };
     /// Nothing, and the node has told so, but it may have thrown the key away.
@@ -112,6 +115,15 @@ mod tests {
         check(&[holds(0), holds(1), holds(1)], Some((0, &[1, 2])));
         check(&[holds(0), holds(0), holds(1)], Some((0, &[2])));
         check(&[holds(0), REMOVED, LACKS], Some((0, &[1, 2])));
+    }
+
+    #[test]
+    fn a_node_that_was_given_the_key_does_not_count_before_the_key_is_seen_equal() {
+        let given = Seen { was_given: true, ..holds(0) };
+        check(&[given, REMOVED], Some((1, &[0])));
+        check(&[given, holds(1)], Some((1, &[0])));
+        check(&[given, holds(0)], None);
+        check(&[given, REMOVED, holds(1)], Some((1, &[0, 2])));
     }
 
     #[test]

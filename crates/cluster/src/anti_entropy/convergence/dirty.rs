@@ -38,28 +38,50 @@ struct Change {
     size: Size,
 }
 
-/// The nodes, by their index, that have told that a key changed there.
+/// What is known of a key since it was last seen equal: the nodes, by their index, that have told that it changed there, and those that
+/// were given it because they lacked it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct Told(u64);
+pub(crate) struct Told {
+    told: u64,
+    given: u64,
+}
 
 impl Told {
-    /// This node has.
+    /// This node has told.
     pub(crate) fn by(node: usize) -> Self {
-        Self(u32::try_from(node).ok().and_then(|node| 1_u64.checked_shl(node)).unwrap_or(0))
+        Self { told: bit(node), given: 0 }
+    }
+
+    /// The same, and this node was given the key.
+    pub(crate) fn given_to(self, node: usize) -> Self {
+        Self { given: self.given | bit(node), ..self }
+    }
+
+    /// Nothing counts that a node has told: one of them may have been flushed.
+    pub(crate) fn by_nobody(self) -> Self {
+        Self { told: 0, ..self }
     }
 
     pub(crate) fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        Self { told: self.told | other.told, given: self.given | other.given }
     }
 
-    fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+    fn without(self, node: usize) -> Self {
+        Self { told: self.told & !bit(node), ..self }
     }
 
     pub(crate) fn includes(self, node: usize) -> bool {
-        let one = Self::by(node);
-        one.0 != 0 && self.0 & one.0 == one.0
+        self.told & bit(node) != 0
     }
+
+    /// Returns whether this node was given the key, because it lacked it.
+    pub(crate) fn was_given(self, node: usize) -> bool {
+        self.given & bit(node) != 0
+    }
+}
+
+fn bit(node: usize) -> u64 {
+    u32::try_from(node).ok().and_then(|node| 1_u64.checked_shl(node)).unwrap_or(0)
 }
 
 /// There are too many dirty keys: all are forgotten, and any key may be dirty.
@@ -115,7 +137,7 @@ impl DirtyKeys {
 
     /// What this node has told counts for nothing any more: it was emptied.
     pub(crate) fn disregard(&mut self, node: usize) {
-        self.changed.values_mut().for_each(|change| change.on = change.on.without(Told::by(node)));
+        self.changed.values_mut().for_each(|change| change.on = change.on.without(node));
     }
 
     /// Takes out keys of a size that have not changed for so long, so many at most, with the nodes that told of each.

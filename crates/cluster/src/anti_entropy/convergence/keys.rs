@@ -104,7 +104,8 @@ impl CopyEngine {
                 let look = looks.get(*place).and_then(|looks| looks.get(at));
                 let is_there = matches!(look, Some(Snapshot::Present { .. }));
                 let state = is_there.then(|| first.get(*place).copied().unwrap_or(*place));
-                Seen { state, has_told: told.includes(idx), evicts: evicts_at(evicts, idx) }
+                let (has_told, was_given) = (told.includes(idx), told.was_given(idx));
+                Seen { state, has_told, was_given, evicts: evicts_at(evicts, idx) }
             };
             let seen: Vec<Seen> = order.iter().map(seen).collect();
             if has_changed {
@@ -160,7 +161,13 @@ impl CopyEngine {
         let puts: Vec<Put<'_>> = puts.collect();
         for (at, written) in ats.iter().zip(value::write(from, to, &puts, limits).await?) {
             match written {
-                Ok(Written::Yes) => outcome.n_converged += 1,
+                Ok(Written::Yes) => {
+                    outcome.n_converged += 1;
+                    // A delete that came meanwhile found nothing there, and nobody was told of it.
+                    if let (Some((key, told)), Some(Snapshot::Missing)) = (keys.get(*at), look(target, *at)) {
+                        outcome.again.push((key.clone(), told.given_to(sight.idx(target))));
+                    }
+                }
                 // The change has been told, or will be. What was told before still counts.
                 Ok(Written::Changed) => outcome.again.extend(keys.get(*at).cloned()),
                 Err(error) => {
