@@ -13,6 +13,7 @@ use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
 use redisdb_tests::Proxy;
+use redisdb_tests::Sums;
 use redisdb_tests::Way;
 use redisdb_tests::calls;
 use redisdb_tests::eventually;
@@ -278,6 +279,38 @@ async fn a_flush_by_others_takes_nothing_away_from_the_other_nodes() {
 }
 
 #[tokio::test]
+async fn databases_that_others_swap_are_found_by_the_marker_and_cost_no_key() {
+    let servers = Servers::start(3).unwrap();
+    let copy = leading(&servers).await;
+    _ = copy.mset((0..300).map(|i| (format!("key:{i}"), i))).await.unwrap();
+    let first = direct(&servers[0]).await;
+    // In the other database is something that is none of the copy's.
+    let _other: redis::Value = redis::pipe()
+        .atomic()
+        .cmd("SELECT")
+        .arg(1)
+        .cmd("SET")
+        .arg("key:0")
+        .arg("foreign")
+        .cmd("SELECT")
+        .arg(0)
+        .cmd("SWAPDB")
+        .arg(0)
+        .arg(1)
+        .query_async(&mut first.dedicated().await.unwrap())
+        .await
+        .unwrap();
+    let health_of_first = || copy.health()[0].1;
+    eventually("it is found", async || health_of_first() != Health::Up).await;
+    for i in 0..300 {
+        assert_eq!(copy.get::<u32>(format!("key:{i}")).await.unwrap(), Some(i));
+    }
+    eventually("it is whole again", async || health_of_first() == Health::Up).await;
+    are_equal(&copy).await;
+    assert_eq!(first.get::<u32>("key:0").await.unwrap(), Some(0));
+}
+
+#[tokio::test]
 async fn a_write_that_one_node_missed_is_not_undone_by_a_process_that_had_not_heard_of_it() {
     let servers = Servers::start(2).unwrap();
     // It compares a key sooner than it looks at the servers again, most of the time.
@@ -357,6 +390,25 @@ async fn a_change_that_was_not_heard_is_found_by_comparing_all_keys() {
     .await;
     are_equal(&copy).await;
     assert_eq!(copy.get::<String>("key").await.unwrap().as_deref(), Some("of b"));
+}
+
+#[tokio::test]
+async fn the_metrics_tell_how_far_the_nodes_are_equal() {
+    let servers = Servers::start(3).unwrap();
+    let sums = Sums::of("redisdb_copy");
+    // On this thread alone, which is where everything here runs.
+    let _recording = metrics::set_default_local_recorder(&sums);
+    let copy = leading(&servers).await;
+    let b = direct(&servers[1]).await;
+    let is = |name: &str, wanted: u64| sums.all().get(name) == Some(&wanted);
+    b.set("key", "of b").await.unwrap();
+    eventually("the key waits", async || is("redisdb_copy_dirty_keys", 1)).await;
+    eventually("two nodes are given it", async || is("redisdb_copy_converged_keys", 2)).await;
+    eventually("none waits", async || is("redisdb_copy_dirty_keys", 0)).await;
+    let _killed: i64 = b.query(redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub")).await.unwrap();
+    eventually("a gap is told", async || is("redisdb_copy_feed_gaps", 1)).await;
+    leads(&copy).await;
+    assert!(is("redisdb_copy_conflicts", 0) && is("redisdb_copy_convergence_lag_seconds", 0), "{sums:?}");
 }
 
 #[tokio::test]
@@ -567,7 +619,8 @@ async fn a_key_that_is_deleted_while_it_is_copied_to_a_node_that_lacked_it_stays
     let copy = leading(&servers).await;
     let nodes = [direct(&servers[0]).await, direct(&servers[1]).await];
     // Their first node lacks them.
-    let keys = (0..2 * N).map(|i| format!("key:{i}")).filter(|key| copy.node_for(key).name() == nodes_name(0));
+    let keys =
+        (0..2 * N).map(|i| format!("key:{i}")).filter(|key| copy.node_for(key).name() == nodes_name(0));
     let keys: Vec<String> = keys.take(N).collect();
     for keys in keys.chunks(500) {
         nodes[1].mset(keys.iter().map(|key| (key, "v"))).await.unwrap();
@@ -576,7 +629,10 @@ async fn a_key_that_is_deleted_while_it_is_copied_to_a_node_that_lacked_it_stays
     eventually("the first are copied", async || before < copy.convergence().converged).await;
     // From the last key to the first one, so that some are met just when they are copied.
     for keys in keys.chunks(20).rev() {
-        join_all(keys.iter().map(|key| copy.del(key))).await.into_iter().for_each(|done| assert!(done.is_ok()));
+        join_all(keys.iter().map(|key| copy.del(key)))
+            .await
+            .into_iter()
+            .for_each(|done| assert!(done.is_ok()));
     }
     eventually("all are compared", async || copy.convergence().dirty == 0).await;
     are_equal(&copy).await;

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use metrics::Counter;
 use metrics::Gauge;
+use metrics::GaugeFn;
 use metrics::Histogram;
 use metrics::HistogramFn;
 use metrics::Key;
@@ -17,7 +18,8 @@ use metrics::Recorder;
 use metrics::SharedString;
 use metrics::Unit;
 
-/// A recorder that keeps the sums of what begins with a prefix, and how many values each histogram was given.
+/// A recorder that keeps the sums of what begins with a prefix, how many values each histogram was given, and what each gauge was set
+/// to last, without its fraction.
 #[derive(Debug, Clone)]
 pub struct Sums {
     prefix: &'static str,
@@ -54,6 +56,23 @@ impl HistogramFn for Count {
     }
 }
 
+#[derive(Debug)]
+struct Last(Arc<AtomicU64>);
+
+impl GaugeFn for Last {
+    fn increment(&self, by: f64) {
+        self.0.fetch_add(by as u64, Ordering::SeqCst);
+    }
+
+    fn decrement(&self, by: f64) {
+        self.0.fetch_sub(by as u64, Ordering::SeqCst);
+    }
+
+    fn set(&self, value: f64) {
+        self.0.store(value as u64, Ordering::SeqCst);
+    }
+}
+
 impl Recorder for Sums {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -63,8 +82,8 @@ impl Recorder for Sums {
         self.sum(key).map_or_else(Counter::noop, Counter::from_arc)
     }
 
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        self.sum(key).map_or_else(Gauge::noop, |sum| Gauge::from_arc(Arc::new(Last(sum))))
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {

@@ -127,6 +127,8 @@ impl CopyEngine {
         let Known { seen, told, asked } = known;
         let now: BTreeSet<Vec<u8>> = self.topology.missed_by_all().into_iter().collect();
         let before = std::mem::replace(seen, now);
+        #[cfg(feature = "metrics")]
+        metrics::gauge!("redisdb_copy_conflicts").set(seen.len() as f64);
         told.retain(|key| seen.contains(key));
         asked.retain(|key| seen.contains(key));
         let is_decided = self.topology.decides_conflicts();

@@ -319,6 +319,8 @@ impl CopyEngine {
                             work.dirty.lock().disregard(idx);
                         }
                         self.topology.lasting.convergence.lock().gaps += 1;
+                        #[cfg(feature = "metrics")]
+                        metrics::counter!("redisdb_copy_feed_gaps").increment(1);
                         work.any_may_have_changed();
                     }
                     Changes::Refused(error) => self.topology.tell_refused(&error, None),

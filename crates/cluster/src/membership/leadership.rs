@@ -21,7 +21,7 @@ use crate::membership::marker::Marker;
 const RENEW: Duration = Duration::from_secs(1);
 /// How long the holder must have been silent before the one who stands by takes over, and how long a process holds a post without
 /// being able to say so.
-pub(crate) const LEASE: Duration = Duration::from_secs(5);
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
 /// What a process may do for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
