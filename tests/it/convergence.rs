@@ -522,6 +522,35 @@ async fn where_a_node_does_not_tell_what_changes_all_keys_are_compared_again_and
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn where_a_node_does_not_tell_what_changes_each_process_compares_what_it_has_written() {
+    let user = ["--user", "app", "on", ">secret", "~*", "resetchannels", "+@all"];
+    let servers = Server::builder().args(user).start_many(3).unwrap();
+    let urls = servers.iter().map(|server| format!("redis://app:secret@127.0.0.1:{}", server.port()));
+    let urls: Vec<String> = urls.collect();
+    // So slowly that no round comes to its end.
+    let slowly = OnReturn::Repair { keys_per_second: 100 };
+    let build = async || process(&urls, SHOP).on_return(slowly).connect().await.unwrap();
+    let copies = [build().await, build().await, build().await];
+    _ = copies[0].mset((0..4000).map(|i| (format!("ballast:{i}"), i))).await.unwrap();
+    let b = direct(&servers[1]).await;
+    for (i, copy) in copies.iter().enumerate() {
+        let (name, in_time) = (format!("probe:{i}"), copy.with_deadline(Duration::from_secs(3)));
+        eventually("the process compares what it writes", async || {
+            b.set(&name, "x").await.unwrap();
+            _ = copy.append(&name, "y").await.unwrap();
+            in_time.converged(&name).await.is_ok()
+        })
+        .await;
+    }
+    let rounds = async || copies.iter().map(|copy| copy.convergence().rounds).sum::<u64>();
+    let before = rounds().await;
+    race(&copies, 100).await;
+    assert!(!copies[0].verify().rounds(1).run().await.unwrap().is_empty(), "the race proves nothing");
+    are_equal(&copies[0]).await;
+    assert!(rounds().await <= before + 1, "all keys were compared");
+}
+
 #[tokio::test]
 async fn the_process_that_stands_by_goes_on_with_what_it_heard_when_the_one_that_leads_ends() {
     let servers = Servers::start(3).unwrap();

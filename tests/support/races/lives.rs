@@ -23,8 +23,9 @@ use crate::stage::Stage;
 /// How often the servers are looked at.
 const LOOK: Duration = Duration::from_secs(4);
 
-/// When no key may be copied any more, after the last write: the lives by the clock that is ahead have ended.
-const REST: Duration = Duration::from_secs(20);
+/// When no key may be copied any more, after the last write: the lives by the clock that is ahead have ended, at 19 s, and the keys were
+/// compared twice since.
+const REST: Duration = Duration::from_secs(24);
 
 /// How long after its end a key may still be there.
 const GONE: Duration = Duration::from_secs(10);

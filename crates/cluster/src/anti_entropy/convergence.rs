@@ -8,6 +8,8 @@ pub use barrier::NotConverged;
 mod decide;
 mod dirty;
 mod keys;
+mod own_writes;
+pub(crate) use own_writes::OwnWrites;
 mod rounds;
 
 use std::sync::atomic::AtomicBool;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use futures_util::FutureExt;
+use futures_util::future::join;
 use futures_util::future::join_all;
 use futures_util::future::join3;
 use parking_lot::Mutex;
@@ -32,8 +35,10 @@ use self::dirty::Told;
 use self::keys::Dirty;
 use crate::anti_entropy::key_scan::BATCH;
 use crate::engine::copy::CopyEngine;
+use crate::engine::member::Member;
 use crate::membership::leadership::LEASE;
 use crate::membership::leadership::Post;
+use crate::membership::leadership::Says;
 use crate::membership::leadership::Tenure;
 use crate::policy::OnDifference;
 use crate::policy::OnReturn;
@@ -146,6 +151,22 @@ struct Followed {
     looked_at: Option<Instant>,
 }
 
+impl Followed {
+    /// Asks whether the node may throw keys away, if it can be reached and was not asked a moment ago. Returns whether it was asked.
+    async fn look_at_eviction(&mut self, member: &Member) -> bool {
+        let is_recent = self.looked_at.is_some_and(|at| at.elapsed() < LOOK_AGAIN);
+        if is_recent || !member.node().is_connected() {
+            return false;
+        }
+        self.looked_at = Some(Instant::now());
+        if let Ok(info) = member.node().info_with(&["memory"]).await {
+            let says = |name| info.get("memory", name).unwrap_or_default();
+            self.evicts = says("maxmemory") != "0" && says("maxmemory_policy") != "noeviction";
+        }
+        true
+    }
+}
+
 impl CopyEngine {
     /// Makes the nodes equal for all processes, whenever no other process does, forever.
     pub(crate) async fn converge(&self) {
@@ -154,6 +175,10 @@ impl CopyEngine {
         if self.topology.identity.is_none() || policy.on_difference == OnDifference::Leave {
             return;
         }
+        join(self.converge_for_all(keys_per_second).boxed(), self.converge_own_writes().boxed()).await;
+    }
+
+    async fn converge_for_all(&self, keys_per_second: u32) {
         loop {
             // The one that stands by knows more, and is the first to see that nobody leads.
             if let Some(tenure) = self.take(Post::Leader, 2 * LEASE).await {
@@ -175,16 +200,17 @@ impl CopyEngine {
         work: &Work,
         keys_per_second: u32,
     ) {
-        let owes = || {
+        let says = || {
             let lag = self.topology.lasting.convergence.lock().lag;
-            work.round_due().is_some() || LEASE / 2 <= lag
+            let owes = work.round_due().is_some() || LEASE / 2 <= lag;
+            Says { owes, is_deaf: work.is_deaf.load(Ordering::Relaxed) }
         };
         // Before all keys are compared: what is not heard yet would have them compared once more.
         self.look_at_followed(&mut followed, work).boxed().await;
         let followed = tokio::sync::Mutex::new(followed);
         let (small, large) = (self.follow(&followed, work), self.follow_large(&followed, work));
         let rounds = self.rounds(work, keys_per_second);
-        tenure.while_held(join3(small.boxed(), large.boxed(), rounds.boxed()).map(drop), owes).await;
+        tenure.while_held(join3(small.boxed(), large.boxed(), rounds.boxed()).map(drop), says).await;
         self.topology.lasting.convergence.lock().leads = false;
     }
 
@@ -206,7 +232,7 @@ impl CopyEngine {
                     tokio::time::sleep(TICK * 5).await;
                 }
             },
-            || false,
+            Says::default,
         );
         let next = next.await;
         self.topology.lasting.convergence.lock().stands_by = false;
@@ -333,16 +359,7 @@ impl CopyEngine {
     /// Opens the feeds that are missing, and asks which nodes may throw keys away.
     async fn look_at_followed(&self, followed: &mut [Followed], work: &Work) {
         let looks = followed.iter_mut().zip(self.topology.nodes.members()).map(async |(one, member)| {
-            let is_recent = one.looked_at.is_some_and(|at| at.elapsed() < LOOK_AGAIN);
-            if is_recent || !member.node().is_connected() {
-                return;
-            }
-            one.looked_at = Some(Instant::now());
-            if let Ok(info) = member.node().info_with(&["memory"]).await {
-                let says = |name| info.get("memory", name).unwrap_or_default();
-                one.evicts = says("maxmemory") != "0" && says("maxmemory_policy") != "noeviction";
-            }
-            if one.feed.is_none() {
+            if one.look_at_eviction(member).await && one.feed.is_none() {
                 match member.node().changes().await {
                     Ok(feed) => {
                         one.feed = Some(feed);

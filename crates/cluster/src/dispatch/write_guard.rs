@@ -388,6 +388,7 @@ impl Drop for WriteGuard<'_> {
         if let Some(shadow) = self.shadow.take() {
             shadow.give_up(took.unwrap_or_else(|| vec![Ack::No; self.topology.nodes.len()]));
         }
+        self.topology.lasting.own_writes.note(self.keys());
         for (idx, member) in self.topology.nodes.members().enumerate() {
             let hints = member.hints();
             if hints.were_copied_since(self.batches_ended(idx), self.keys()) {

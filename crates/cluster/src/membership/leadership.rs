@@ -37,9 +37,19 @@ pub(crate) enum Post {
 pub(crate) struct Holder {
     by: String,
     beat: u64,
+    #[serde(flatten)]
+    says: Says,
+}
+
+/// What the holder of a post says of its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Says {
     /// Its work is not known to whoever stands by: all keys are to be compared.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    owes: bool,
+    pub(crate) owes: bool,
+    /// A server does not tell it what changes there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_deaf: bool,
 }
 
 /// The holder of a post by the word of a marker, and since when the marker has said the same.
@@ -109,32 +119,42 @@ impl CopyEngine {
         silences.min().unwrap_or_default()
     }
 
+    /// Whether the process that leads says that a server does not tell it what changes there.
+    pub(crate) fn is_leader_deaf(&self) -> bool {
+        self.topology.nodes.members().any(|member| {
+            let marked = member.marked().lock();
+            let leader = marked.posts.of(Post::Leader).and_then(|heard| heard.holder.as_ref());
+            leader.is_some_and(|leader| leader.says.is_deaf)
+        })
+    }
+
     /// Takes a post if its holder has been silent for so long.
     pub(crate) async fn take(&self, post: Post, silent: Duration) -> Option<Tenure<'_>> {
         let is_asked = |member: &Member| member.node().is_connected() && member.has_memory();
         let idx = self.topology.nodes.members().position(is_asked)?;
         let member = self.topology.nodes.member(idx);
         let last = member.marked().lock().posts.last_holder(post, silent, Instant::now())?;
-        let is_owed = last.as_ref().is_none_or(|last| last.owes);
+        let is_owed = last.as_ref().is_none_or(|last| last.says.owes);
         let tenure = Tenure { copy: self, idx, by: format!("{:032x}", fastrand::u128(..)), post, is_owed };
         // Not from one who has just taken it.
-        tenure.renew(|holder| Some(holder) == last.as_ref(), true).await.then_some(tenure)
+        let says = Says { owes: true, is_deaf: false };
+        tenure.renew(|holder| Some(holder) == last.as_ref(), says).await.then_some(tenure)
     }
 }
 
 impl Tenure<'_> {
-    /// Does something for as long as this process holds the post. `owes` says whether all keys are to be compared. Returns what was done;
-    /// `None` if the post was lost.
+    /// Does something for as long as this process holds the post, of which it says this. Returns what was done; `None` if the post was
+    /// lost.
     pub(crate) async fn while_held<T>(
         &self,
         work: impl Future<Output = T> + Send,
-        owes: impl Fn() -> bool + Sync,
+        says: impl Fn() -> Says + Sync,
     ) -> Option<T> {
         let lost = async {
             let mut said = Instant::now();
             while said.elapsed() < LEASE {
                 tokio::time::sleep(RENEW).await;
-                if self.renew(|holder| holder.by == self.by, owes()).await {
+                if self.renew(|holder| holder.by == self.by, says()).await {
                     said = Instant::now();
                 }
             }
@@ -146,14 +166,14 @@ impl Tenure<'_> {
     }
 
     /// Says that this process holds the post, if that may be taken from the present holder. Returns whether it is said.
-    async fn renew(&self, may_be_taken_from: impl Fn(&Holder) -> bool, owes: bool) -> bool {
+    async fn renew(&self, may_be_taken_from: impl Fn(&Holder) -> bool, says: Says) -> bool {
         let Found::Marked(marker, text) = self.copy.look(self.idx).await.found else { return false };
         let present = marker.holder(self.post);
         if !present.as_ref().is_none_or(may_be_taken_from) {
             return false;
         }
         let beat = present.as_ref().map_or(0, |holder| holder.beat.wrapping_add(1));
-        let next = marker.held_by(self.post, Holder { by: self.by.clone(), beat, owes });
+        let next = marker.held_by(self.post, Holder { by: self.by.clone(), beat, says });
         let member = self.copy.topology.nodes.member(self.idx);
         self.copy.exchange(member, &text, &next).await
     }
@@ -189,7 +209,7 @@ mod tests {
         assert_eq!(leader(&posts, start), None, "nothing is known yet");
         posts.hear(&marker(), start);
         assert_eq!(leader(&posts, start), Some(None));
-        let holder = |beat| Holder { by: "x".to_owned(), beat, owes: false };
+        let holder = |beat| Holder { by: "x".to_owned(), beat, says: Says::default() };
         let says = |beat| marker().held_by(Post::Leader, holder(beat));
         posts.hear(&says(1), start);
         posts.hear(&says(1), start + LEASE / 2);

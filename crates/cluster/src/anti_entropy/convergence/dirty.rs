@@ -52,9 +52,9 @@ impl Told {
         Self { told: bit(node), given: 0 }
     }
 
-    /// The same, and this node was given the key.
+    /// The same, and this node was given the key since it has told of it.
     pub(crate) fn given_to(self, node: usize) -> Self {
-        Self { given: self.given | bit(node), ..self }
+        Self { told: self.told & !bit(node), given: self.given | bit(node) }
     }
 
     /// Nothing counts that a node has told: one of them may have been flushed.
@@ -243,6 +243,18 @@ mod tests {
         let taken = dirty.take_quiet(Size::Small, Duration::ZERO, now, 1);
         let told: Vec<usize> = (0..200).filter(|node| taken[0].1.includes(*node)).collect();
         assert_eq!(told, [0, 63]);
+    }
+
+    #[test]
+    fn what_a_node_told_before_it_was_given_the_key_counts_no_more_and_what_it_tells_since_does() {
+        let given = Told::by(0).or(Told::by(1)).given_to(1);
+        assert_eq!(
+            [0, 1].map(|node| (given.includes(node), given.was_given(node))),
+            [(true, false), (false, true)]
+        );
+        let since = given.or(Told::by(1));
+        assert!(since.includes(1) && since.was_given(1));
+        assert!(!since.by_nobody().includes(1) && since.by_nobody().was_given(1));
     }
 
     #[test]

@@ -104,8 +104,11 @@ impl CopyEngine {
                 let look = looks.get(*place).and_then(|looks| looks.get(at));
                 let is_there = matches!(look, Some(Snapshot::Present { .. }));
                 let state = is_there.then(|| first.get(*place).copied().unwrap_or(*place));
-                let (has_told, was_given) = (told.includes(idx), told.was_given(idx));
-                Seen { state, has_told, was_given, evicts: evicts_at(evicts, idx) }
+                let has_told = told.includes(idx);
+                // What a node did not keep it would not keep again: by its clock it is over.
+                let is_over = told.was_given(idx) && !is_there && !has_told;
+                let evicts = evicts_at(evicts, idx) || is_over;
+                Seen { state, has_told, was_given: told.was_given(idx) && is_there, evicts }
             };
             let seen: Vec<Seen> = order.iter().map(seen).collect();
             if has_changed {

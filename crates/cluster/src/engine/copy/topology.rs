@@ -17,6 +17,7 @@ use redisdb_node::plumbing::foreign;
 use tokio::sync::OnceCell;
 
 use crate::anti_entropy::convergence::Convergence;
+use crate::anti_entropy::convergence::OwnWrites;
 use crate::call::Call;
 use crate::config::ConfigError;
 use crate::engine::copy::Present;
@@ -68,6 +69,7 @@ pub(crate) struct Lasting {
     pub(crate) forgotten: Forgetting,
     /// How far the nodes are equal, as this process knows.
     pub(crate) convergence: Mutex<Convergence>,
+    pub(crate) own_writes: OwnWrites,
     /// What the handles of the copy hold; it owns this.
     pub(crate) present: Weak<Present>,
 }
@@ -99,6 +101,7 @@ impl CopyTopology {
             told: Mutex::default(),
             forgotten: Forgetting::default(),
             convergence: Mutex::default(),
+            own_writes: OwnWrites::default(),
             present,
         };
         let nodes = Nodes::new(Arc::new(plan.ring), members.collect(), events, Replicas::All);

@@ -1,0 +1,54 @@
+//! The writes of this process, as a source of dirty keys: where a server does not tell what changes, each process compares the keys that
+//! it has written itself.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use futures_util::future::join_all;
+
+use crate::anti_entropy::convergence::TICK;
+use crate::anti_entropy::convergence::Work;
+use crate::anti_entropy::convergence::dirty::Size;
+use crate::anti_entropy::convergence::dirty::Told;
+use crate::anti_entropy::key_scan::BATCH;
+use crate::engine::copy::CopyEngine;
+
+/// The keys that this process has written, while a server does not tell what changes.
+#[derive(Debug, Default)]
+pub(crate) struct OwnWrites {
+    are_noted: AtomicBool,
+    work: Work,
+}
+
+impl OwnWrites {
+    /// This process has written these keys, or may have.
+    pub(crate) fn note<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        if self.are_noted.load(Ordering::Relaxed) {
+            keys.for_each(|key| self.work.change(key, Told::default()));
+        }
+    }
+}
+
+impl CopyEngine {
+    /// Compares the keys that this process has written and that are quiet, while the process that leads is not told what changes,
+    /// forever.
+    pub(super) async fn converge_own_writes(&self) {
+        let (own, quiet) = (&self.topology.lasting.own_writes, self.topology.quiet());
+        let followed = tokio::sync::Mutex::new(self.nobody_followed());
+        loop {
+            own.are_noted.store(self.is_leader_deaf(), Ordering::Relaxed);
+            for size in [Size::Small, Size::Large] {
+                let due = own.work.dirty.lock().take_quiet(size, quiet, Instant::now(), BATCH);
+                if !due.is_empty() {
+                    let mut nodes = followed.lock().await;
+                    let looks = nodes.iter_mut().zip(self.topology.nodes.members());
+                    join_all(looks.map(|(one, member)| one.look_at_eviction(member))).await;
+                    drop(nodes);
+                    self.converge_some((&due, size), &followed, &own.work).await;
+                }
+            }
+            tokio::time::sleep(TICK * 5).await;
+        }
+    }
+}
