@@ -115,7 +115,7 @@ impl Work {
         self.unheard.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// How often any key may have changed unheard.
+    /// Returns how often any key may have changed unheard.
     fn times_unheard(&self) -> u64 {
         self.unheard.load(Ordering::Acquire)
     }
@@ -131,13 +131,13 @@ impl Work {
     fn is_done_upto(&self, long_ago: Duration) {
         drop(self.dirty.lock().take_quiet(Size::Small, long_ago, Instant::now(), usize::MAX));
         if self.unheard_at.lock().is_none_or(|at| long_ago <= at.elapsed()) {
-            self.compared.store(self.unheard.load(Ordering::Acquire), Ordering::Release);
+            self.compared.store(self.times_unheard(), Ordering::Release);
         }
     }
 
     /// Returns up to which of these times all keys are to be compared, if they are.
     fn round_due(&self) -> Option<u64> {
-        let unheard = self.unheard.load(Ordering::Acquire);
+        let unheard = self.times_unheard();
         (self.compared.load(Ordering::Acquire) < unheard).then_some(unheard)
     }
 }

@@ -195,17 +195,26 @@ where
 pub(crate) async fn differences(
     nodes: &[&Node],
     keys: Vec<Vec<u8>>,
-    mut denied: impl FnMut(&[u8], &node::Error),
+    denied: impl FnMut(&[u8], &node::Error),
 ) -> Result<(Vec<Difference>, u64), Error> {
     let looks = nodes.iter().map(|node| value::read(node, &keys, Limits::DEFAULT));
-    let looks = try_join_all(looks).await?;
-    let compared = value::compare(nodes, &keys, &looks, Limits::DEFAULT).await?;
+    differences_of(nodes, &keys, &try_join_all(looks).await?, denied).await
+}
+
+/// The same of keys that were looked at on all these nodes.
+pub(crate) async fn differences_of(
+    nodes: &[&Node],
+    keys: &[Vec<u8>],
+    looks: &[Vec<Snapshot>],
+    mut denied: impl FnMut(&[u8], &node::Error),
+) -> Result<(Vec<Difference>, u64), Error> {
+    let compared = value::compare(nodes, keys, looks, Limits::DEFAULT).await?;
     let (mut found, mut n_compared) = (Vec::new(), 0);
-    for (at, (key, compared)) in keys.into_iter().zip(compared).enumerate() {
+    for (at, (key, compared)) in keys.iter().zip(compared).enumerate() {
         let first = match compared {
             Compared::First(first) => first,
             Compared::Denied(error) => {
-                denied(&key, &error);
+                denied(key, &error);
                 continue;
             }
         };
@@ -220,7 +229,7 @@ pub(crate) async fn differences(
         let missing = names(&is_missing);
         let other = names(&|place| !is_missing(place) && first.get(place) != Some(&present));
         if !missing.is_empty() || !other.is_empty() {
-            found.push(Difference { key, missing, other });
+            found.push(Difference { key: key.clone(), missing, other });
         }
     }
     Ok((found, n_compared))

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::time::Instant;
 
 use redisdb_node::Node;
 
@@ -59,11 +58,6 @@ impl HintLog {
 impl Keys {
     fn is_restarted(&self) -> bool {
         self.state.health == Health::Syncing && self.state.memory == Memory::Lost
-    }
-
-    /// The node's health has changed.
-    pub(super) fn has_changed(&mut self) {
-        self.changed_at = Instant::now();
     }
 }
 

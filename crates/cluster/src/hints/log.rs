@@ -194,7 +194,7 @@ impl HintLog {
         let before = held.state;
         held.state = before.after(seen);
         if before.health != held.state.health {
-            held.has_changed();
+            held.changed_at = Instant::now();
             self.disagree_on(held);
         }
         if before != held.state {

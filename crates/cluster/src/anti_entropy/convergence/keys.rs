@@ -195,7 +195,7 @@ fn evicts_at(evicts: &[bool], idx: usize) -> bool {
 }
 
 /// Those at these places; without a copy where that is all.
-fn chosen<'a, T: Clone>(all: &'a [T], places: &[usize]) -> Cow<'a, [T]> {
+pub(super) fn chosen<'a, T: Clone>(all: &'a [T], places: &[usize]) -> Cow<'a, [T]> {
     match places.len() == all.len() {
         true => Cow::Borrowed(all),
         false => places.iter().filter_map(|at| all.get(*at).cloned()).collect(),

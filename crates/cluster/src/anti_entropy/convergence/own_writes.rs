@@ -38,8 +38,9 @@ impl CopyEngine {
         let followed = tokio::sync::Mutex::new(self.nobody_followed());
         loop {
             own.are_noted.store(self.is_leader_deaf(), Ordering::Relaxed);
-            for size in [Size::Small, Size::Large] {
-                let due = own.work.dirty.lock().take_quiet(size, quiet, Instant::now(), BATCH);
+            // Large values are compared one after the other, as they are by the process that leads.
+            for (size, most) in [(Size::Small, BATCH), (Size::Large, 1)] {
+                let due = own.work.dirty.lock().take_quiet(size, quiet, Instant::now(), most);
                 if !due.is_empty() {
                     let mut nodes = followed.lock().await;
                     let looks = nodes.iter_mut().zip(self.topology.nodes.members());

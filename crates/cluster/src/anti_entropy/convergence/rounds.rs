@@ -9,10 +9,12 @@ use redisdb_node::ScanCursor;
 use crate::anti_entropy::convergence::TICK;
 use crate::anti_entropy::convergence::Work;
 use crate::anti_entropy::convergence::dirty::Told;
+use crate::anti_entropy::convergence::keys::chosen;
 use crate::anti_entropy::key_scan::Keys;
 use crate::anti_entropy::throttle::Throttle;
 use crate::anti_entropy::value;
-use crate::anti_entropy::verify::differences;
+use crate::anti_entropy::value::Limits;
+use crate::anti_entropy::verify::differences_of;
 use crate::engine::copy::CopyEngine;
 use crate::error::Error;
 
@@ -101,7 +103,7 @@ impl CopyEngine {
                 (keys, incarnation) = (Keys::of(self, node), node.incarnation());
             }
             let place = Place { node: idx, incarnation, cursor: keys.cursor().cloned() };
-            if round.is_done_at(&place, work.unheard.load(Ordering::Acquire)) && !keys.are_waiting() {
+            if round.is_done_at(&place, work.times_unheard()) && !keys.are_waiting() {
                 return true;
             }
             if !node.is_connected() {
@@ -134,11 +136,13 @@ impl CopyEngine {
         let sizes = try_join_all(nodes.iter().map(|node| value::sizes(node, &batch))).await?;
         let is_large =
             |at: usize| sizes.iter().any(|sizes| sizes.get(at).is_some_and(|size| value::LARGE < *size));
-        let (mut small, mut large) = (Vec::with_capacity(batch.len()), Vec::new());
-        for (at, key) in batch.into_iter().enumerate() {
-            if is_large(at) { large.push(key) } else { small.push(key) }
-        }
-        let (found, _) = differences(&nodes, small, |_, _| ()).await?;
+        let (large, small): (Vec<usize>, Vec<usize>) = (0..batch.len()).partition(|at| is_large(*at));
+        let (large, small_keys) = (chosen(&batch, &large), chosen(&batch, &small));
+        let looks = nodes.iter().zip(&sizes).map(async |(node, sizes)| {
+            value::read_sized(node, &small_keys, &chosen(sizes, &small), Limits::DEFAULT).await
+        });
+        let looks = try_join_all(looks).await?;
+        let (found, _) = differences_of(&nodes, &small_keys, &looks, |_, _| ()).await?;
         found.iter().for_each(|difference| work.change(&difference.key, Told::default()));
         large.iter().for_each(|key| work.is_large(key, Told::default(), self.topology.quiet()));
         Ok(Some(cost))
