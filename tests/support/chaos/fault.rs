@@ -26,10 +26,12 @@ pub(crate) enum FaultKind {
     ClientStop,
     /// All servers are restarted with their data, one after the other.
     Rolling,
+    /// A server is away for 90 s, which is longer than the epochs of the markers, and all clients are replaced meanwhile.
+    Away,
 }
 
 /// All kinds, by their names on the command line.
-pub(crate) const FAULT_KINDS: [(&str, FaultKind); 10] = [
+pub(crate) const FAULT_KINDS: [(&str, FaultKind); 11] = [
     ("kill", FaultKind::Kill),
     ("stop", FaultKind::Stop),
     ("restart", FaultKind::Restart),
@@ -40,6 +42,7 @@ pub(crate) const FAULT_KINDS: [(&str, FaultKind); 10] = [
     ("client-kill", FaultKind::ClientKill),
     ("client-stop", FaultKind::ClientStop),
     ("rolling", FaultKind::Rolling),
+    ("away", FaultKind::Away),
 ];
 
 /// How a client is cut from a server.
@@ -83,9 +86,14 @@ impl FaultKind {
         FAULT_KINDS.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
     }
 
-    /// Whether it happens to a server.
+    /// Returns whether it happens to a server, among other faults.
     pub(crate) fn is_of_node(self) -> bool {
-        !matches!(self, Self::Cut | Self::ClientKill | Self::ClientStop | Self::Rolling)
+        !matches!(self, Self::Cut | Self::ClientKill | Self::ClientStop) && !self.is_whole_outage()
+    }
+
+    /// Returns whether it is an outage of its own, and counts as one fault.
+    pub(crate) fn is_whole_outage(self) -> bool {
+        matches!(self, Self::Rolling | Self::Away)
     }
 }
 

@@ -15,6 +15,9 @@ const SPREAD_MS: u64 = 3000;
 /// How far apart the restarts of a rolling restart are.
 const ROLLING: Duration = Duration::from_secs(5);
 
+/// How long a server is away that is away for long.
+const AWAY: Duration = Duration::from_secs(90);
+
 /// What a plan depends on beside its seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -39,9 +42,9 @@ impl Outage {
         self.faults.iter().map(|fault| fault.at + fault.lasts).max().unwrap_or_default()
     }
 
-    /// How many faults it counts as: those of a rolling restart never meet.
+    /// How many faults it counts as.
     pub(crate) fn n_counted(&self) -> usize {
-        match self.faults.iter().any(|fault| fault.kind == FaultKind::Rolling) {
+        match self.faults.iter().any(|fault| fault.kind.is_whole_outage()) {
             true => 1,
             false => self.faults.len(),
         }
@@ -63,12 +66,16 @@ pub(crate) fn outage(seed: u64, number: u64, shape: &Shape) -> Outage {
     let mut faults: Vec<Fault> = Vec::new();
     while faults.len() < wanted {
         let kind = shape.kinds[dice.usize(..shape.kinds.len())];
-        if kind == FaultKind::Rolling {
+        if kind.is_whole_outage() {
             if faults.is_empty() {
-                return Outage { faults: rolling(shape.n_nodes), quiet };
+                let faults = match kind {
+                    FaultKind::Away => away(shape, &mut dice),
+                    _ => rolling(shape.n_nodes),
+                };
+                return Outage { faults, quiet };
             }
-            // Others are under way: a rolling restart is not ordinary then.
-            if shape.kinds.len() == 1 {
+            // Others are under way.
+            if shape.kinds.iter().all(|kind| kind.is_whole_outage()) {
                 break;
             }
             continue;
@@ -95,7 +102,7 @@ pub(crate) fn outage(seed: u64, number: u64, shape: &Shape) -> Outage {
 /// How long a fault lasts, in milliseconds.
 fn lasts(kind: FaultKind, dice: &mut Rng) -> u64 {
     match kind {
-        FaultKind::Restart | FaultKind::Flush | FaultKind::Rolling => 0,
+        FaultKind::Restart | FaultKind::Flush | FaultKind::Rolling | FaultKind::Away => 0,
         FaultKind::Empty | FaultKind::Dump => dice.u64(..4000),
         FaultKind::ClientKill => dice.u64(..2000),
         FaultKind::Kill | FaultKind::Stop | FaultKind::Cut | FaultKind::ClientStop => dice.u64(300..6000),
@@ -111,7 +118,7 @@ fn targets(kind: FaultKind, spared: usize, shape: &Shape, faults: &[Fault]) -> V
         FaultKind::Cut => (0..shape.n_processes)
             .flat_map(|slot| (0..shape.n_nodes).map(move |node| Target::Link(slot, node)))
             .collect(),
-        FaultKind::Rolling => Vec::new(),
+        FaultKind::Rolling | FaultKind::Away => Vec::new(),
         _ => (0..shape.n_processes).map(Target::Client).collect(),
     };
     all.into_iter().filter(|target| faults.iter().all(|fault| fault.target != *target)).collect()
@@ -127,15 +134,26 @@ fn has_no_target_left(spared: usize, shape: &Shape, faults: &[Fault]) -> bool {
 }
 
 fn rolling(n_nodes: usize) -> Vec<Fault> {
-    let restart = |(node, at)| Fault {
-        kind: FaultKind::Rolling,
-        target: Target::Node(node),
-        at,
-        lasts: Duration::ZERO,
-        age: Duration::ZERO,
-        cut: Cut::Refuse,
-    };
+    let restart = |(node, at)| Fault { at, ..plain(FaultKind::Rolling, Target::Node(node), Duration::ZERO) };
     (0..n_nodes).zip((0..).map(|i| ROLLING * i)).map(restart).collect()
+}
+
+fn away(shape: &Shape, dice: &mut Rng) -> Vec<Fault> {
+    let node = plain(FaultKind::Away, Target::Node(dice.usize(..shape.n_nodes)), AWAY);
+    // Evenly spread: most of the time somebody is there who knows nothing of before.
+    let n_parts = u32::try_from(shape.n_processes + 1).unwrap_or(u32::MAX);
+    let mut at = Duration::ZERO;
+    let clients = (0..shape.n_processes).map(|slot| {
+        at += AWAY / n_parts;
+        let lasts = Duration::from_millis(dice.u64(..2000));
+        Fault { at, ..plain(FaultKind::ClientKill, Target::Client(slot), lasts) }
+    });
+    std::iter::once(node).chain(clients).collect()
+}
+
+/// A fault at the begin of its outage.
+fn plain(kind: FaultKind, target: Target, lasts: Duration) -> Fault {
+    Fault { kind, target, at: Duration::ZERO, lasts, age: Duration::ZERO, cut: Cut::Refuse }
 }
 
 #[cfg(test)]
@@ -146,6 +164,15 @@ mod tests {
     fn shape(n_nodes: usize, together: usize) -> Shape {
         let kinds = FAULT_KINDS.iter().map(|(_, kind)| *kind).collect();
         Shape { n_nodes, n_processes: 3, kinds, together }
+    }
+
+    #[test]
+    fn while_a_server_is_away_for_long_all_clients_are_replaced() {
+        let shape = Shape { kinds: vec![FaultKind::Away], ..shape(3, 2) };
+        let outage = outage(1, 0, &shape);
+        assert_eq!((outage.n_counted(), outage.lasts()), (1, AWAY));
+        let replaced = outage.faults.iter().filter(|fault| fault.kind == FaultKind::ClientKill);
+        assert!(replaced.map(|fault| fault.target).eq((0..3).map(Target::Client)));
     }
 
     fn all(shape: &Shape) -> impl Iterator<Item = Outage> {
@@ -176,7 +203,7 @@ mod tests {
     #[test]
     fn one_node_is_spared_in_each_outage() {
         let shape = shape(3, 6);
-        for outage in all(&shape).filter(|outage| outage.faults[0].kind != FaultKind::Rolling) {
+        for outage in all(&shape).filter(|outage| !outage.faults[0].kind.is_whole_outage()) {
             let is_spared =
                 |node: &usize| outage.faults.iter().all(|fault| fault.target != Target::Node(*node));
             assert!((0..3).any(|node| is_spared(&node)), "{outage:?}");
