@@ -176,6 +176,18 @@ async fn fill_keys_of_a(copy: &RedisCopy) {
     copy.query::<String>(redis::cmd("XADD").arg(key("stream")).arg("5-1").arg("f").arg("v")).await.unwrap();
 }
 
+/// A command of words, of which those in [`KEYS_OF_A`] are keys of node `a`.
+fn command_of(copy: &RedisCopy, words: &str) -> redis::Cmd {
+    let mut cmd = redis::Cmd::new();
+    for word in words.split(' ') {
+        match KEYS_OF_A.contains(&word) {
+            true => cmd.arg(key_of_a(copy, word)),
+            false => cmd.arg(word),
+        };
+    }
+    cmd
+}
+
 #[tokio::test]
 async fn nothing_is_decided_by_a_server_that_was_emptied_a_moment_ago() {
     use redis::Value::Array;
@@ -219,13 +231,9 @@ async fn nothing_is_decided_by_a_server_that_was_emptied_a_moment_ago() {
             continue;
         }
         fill_keys_of_a(&copy).await;
-        let words = command.split(' ').map(|word| match KEYS_OF_A.contains(&word) {
-            true => key_of_a(&copy, word),
-            false => word.to_owned(),
-        });
-        let words: Vec<String> = words.collect();
+        let cmd = command_of(&copy, command);
         after_a_flush(&copy, async {
-            let reply = copy.query::<redis::Value>(redis::cmd(&words[0]).arg(&words[1..])).await;
+            let reply = copy.query::<redis::Value>(&cmd).await;
             assert_eq!(reply.unwrap(), expected, "{command}");
         })
         .await;
@@ -257,6 +265,53 @@ async fn nothing_in_a_pipeline_is_decided_by_a_server_that_was_emptied_a_moment_
         assert!(groups.await.unwrap().is_empty());
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_was_built_up_on_a_server_since_it_was_emptied_a_moment_ago_is_neither_read_nor_decides() {
+    use redis::Value::Array;
+    use redis::Value::Int;
+    let text = |text: &str| redis::Value::BulkString(text.into());
+    let servers = Servers::start(3).unwrap();
+    let copy = process(&servers).await.unwrap();
+    let a = redisdb::Node::connect(servers[0].url()).await.unwrap();
+    eventually("the server tells of flushes", async || {
+        a.info_with(&["clients"]).await.unwrap().get("clients", "tracking_clients") == Some("1")
+    })
+    .await;
+    for (command, expected) in [
+        ("GET text", text("2")),
+        ("HGETALL hash", Array(vec![text("f"), text("2")])),
+        ("LRANGE list 0 -1", Array(vec![text("x"), text("y")])),
+        ("SCARD set", Int(1)),
+        ("INCRBYFLOAT text 0.5", text("2.5")),
+        ("LPOP list", text("x")),
+        ("ZINCRBY sorted 0.5 m", text("2.5")),
+    ] {
+        for in_pipeline in [false, true] {
+            fill_keys_of_a(&copy).await;
+            let cmd = command_of(&copy, command);
+            after_a_flush(&copy, async {
+                for built_up in
+                    ["APPEND text 9", "HSET hash g 9", "RPUSH list z", "SADD set n o", "ZADD sorted 9 n"]
+                {
+                    a.query::<i64>(&command_of(&copy, built_up)).await.unwrap();
+                }
+                let reply = match in_pipeline {
+                    true => {
+                        let mut pipeline = redis::pipe();
+                        pipeline.add_command(cmd);
+                        let replies: Vec<redis::Value> =
+                            pipeline.query_async(&mut copy.clone()).await.unwrap();
+                        replies[0].clone()
+                    }
+                    false => copy.query::<redis::Value>(&cmd).await.unwrap(),
+                };
+                assert_eq!(reply, expected, "{command}, in a pipeline: {in_pipeline}");
+            })
+            .await;
+        }
+    }
 }
 
 #[tokio::test]

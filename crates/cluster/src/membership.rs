@@ -4,6 +4,7 @@
 //! [supervisor](supervisor) looks at each node and brings it back, under a [lease](lease).
 
 pub(crate) mod adopt;
+pub(crate) mod flush_watch;
 pub(crate) mod forget;
 pub(crate) mod identify;
 pub(crate) mod identity;

@@ -89,8 +89,9 @@ impl CopyEngine {
     /// Returns whether the answer of a node counts: a server that was restarted, or emptied a moment ago, has answered from
     /// another memory than that of the others. Without an identity nobody can tell of one that was emptied.
     async fn counts(&self, idx: usize, call: &Call<'_>, lacks: bool, budget: &Budget) -> bool {
-        self.topology.nodes.member(idx).trust(call.keys()) != Trust::Stale
-            && (!lacks || self.is_sure(idx, call, budget).await)
+        let member = self.topology.nodes.member(idx);
+        let needs_look = || lacks || member.flushes().are_unseen();
+        member.trust(call.keys()) != Trust::Stale && (!needs_look() || self.is_sure(idx, call, budget).await)
     }
 
     async fn send_effect(

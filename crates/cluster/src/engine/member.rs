@@ -16,6 +16,7 @@ use crate::failover::tracker::OutageTracker;
 use crate::health::Health;
 use crate::hints::log::HintLog;
 use crate::hints::log::Trust;
+use crate::membership::flush_watch::Flushes;
 use crate::membership::marker::Marked;
 use crate::membership::marker::void_too;
 use crate::membership::state_machine::Observation;
@@ -35,6 +36,7 @@ struct Known {
     hints: HintLog,
     outages: Arc<OutageTracker>,
     marked: Mutex<Marked>,
+    flushes: Flushes,
     /// On a copy: the node has joined it, and its keys were not compared yet.
     has_joined: AtomicBool,
 }
@@ -120,6 +122,11 @@ impl Member {
     /// On a copy with an identity: what the server was marked with.
     pub(crate) fn marked(&self) -> &Mutex<Marked> {
         &self.known.marked
+    }
+
+    /// On a copy with an identity: the flushes that the server has told of.
+    pub(crate) fn flushes(&self) -> &Flushes {
+        &self.known.flushes
     }
 
     /// On a copy with an identity: whether the server was without its marker when it was looked at last.

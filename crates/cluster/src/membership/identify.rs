@@ -179,10 +179,15 @@ impl CopyEngine {
             // Before it is looked at: what it has missed while this process could not reach it, others have told.
             self.read_hints_about(idx).boxed().await;
         }
+        let flushes = self.topology.nodes.member(idx).flushes();
+        let told = flushes.told();
         let look = self.look(idx).await;
         // Another process than the one that said this is looked at by itself.
         if self.topology.nodes.at(idx).incarnation() == look.incarnation {
             let standing = self.settle(idx, look).await;
+            if standing.is_some() {
+                flushes.saw(told);
+            }
             self.topology.tell_shadow_of_look(idx, standing);
         }
     }
@@ -197,7 +202,7 @@ impl CopyEngine {
 
     async fn sees_its_marker(&self, idx: usize, key: String) -> bool {
         let member = self.topology.nodes.member(idx);
-        let node = member.node();
+        let (node, told) = (member.node(), member.flushes().told());
         let reply = node.send(rows::GET.cmd().arg(&key)).await;
         if let Err(error) = reply {
             self.topology.observe(idx, &error);
@@ -212,6 +217,7 @@ impl CopyEngine {
         let is_as_known = found.zip(known).is_some_and(|(found, known)| found.is_the_same_but_later(&known));
         // The answer may have come over a new connection, from a server that has been restarted.
         if is_as_known && member.is_trusted() {
+            member.flushes().saw(told);
             return true;
         }
         // Gone, or made whole meanwhile by another process: whatever was read before counts for nothing.

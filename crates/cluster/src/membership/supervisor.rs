@@ -7,8 +7,8 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use futures_util::Stream;
 use futures_util::StreamExt;
-use futures_util::future::join;
 use futures_util::future::join_all;
+use futures_util::future::join3;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::NodeEvent;
@@ -53,7 +53,7 @@ impl CopyEngine {
 
     async fn care(&self) {
         let care = join_all((0..self.topology.nodes.len()).map(|idx| self.care_for(idx)));
-        join(care, self.converge().boxed()).await;
+        join3(care, self.converge().boxed(), self.watch_flushes().boxed()).await;
     }
 
     /// Looks at a node now and then, and brings it back when it has been away, forever.

@@ -150,9 +150,11 @@ impl<'a> Wave<'a> {
         let mut lacking = BTreeSet::new();
         for (step, asked) in self.steps.iter().zip(&self.of_steps) {
             if let Some(call) = step.call().filter(|call| call.spec.access == Access::Read) {
-                let is_lacking = |answer| is_lacking(call, answer);
-                let lacks = asked.iter().filter(|(_, answer)| answer.as_ref().is_some_and(is_lacking));
-                lacking.extend(lacks.map(|(idx, _)| *idx));
+                let may_be_flushed = |idx| self.copy.topology.nodes.member(idx).flushes().are_unseen();
+                let needs_look = |(idx, answer): &&(usize, Option<_>)| {
+                    answer.as_ref().is_some_and(|answer| may_be_flushed(*idx) || is_lacking(call, answer))
+                };
+                lacking.extend(asked.iter().filter(needs_look).map(|(idx, _)| *idx));
             }
         }
         let looks = lacking

@@ -37,6 +37,9 @@ pub(super) trait Source: Send + Sync + 'static {
     /// The name of that in logs.
     const NAME: &'static str;
 
+    /// True if whoever starts it deals with the error of the first attempt, so that the error need not be logged as news.
+    const FIRST_ERROR_IS_RETURNED: bool = false;
+
     /// The topics that each connection subscribes to.
     fn topics(&self) -> &Topics;
 
@@ -96,6 +99,7 @@ impl Listener {
                     Ok(listening) => source.connected(&listening.connection),
                     Err(error) => source.disconnected(error),
                 }
+                let is_returned = S::FIRST_ERROR_IS_RETURNED && begins.is_some();
                 if let Some(begins) = begins.take() {
                     // Whoever asked may have gone; then this task is about to end.
                     let _gone = begins.send(outcome.as_ref().map(drop).map_err(Error::clone));
@@ -118,7 +122,7 @@ impl Listener {
                             source.refused(&error);
                         }
                         let advice = source.advice(&node, &error);
-                        match is_news || is_refusal {
+                        match (is_news || is_refusal) && !is_returned {
                             true => tracing::warn!(node = node.name(), %error, advice, "no {}", S::NAME),
                             false => tracing::debug!(node = node.name(), %error, "no {}", S::NAME),
                         }

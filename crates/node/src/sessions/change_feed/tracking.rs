@@ -87,6 +87,7 @@ impl Tracking {
 
 impl Source for Tracking {
     const NAME: &'static str = "change feed";
+    const FIRST_ERROR_IS_RETURNED: bool = true;
 
     fn topics(&self) -> &Topics {
         &self.topics
