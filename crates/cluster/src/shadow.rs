@@ -130,11 +130,12 @@ pub(crate) struct Shadow {
     names: Vec<String>,
     setup: Setup,
     listener: Listener,
-    known: Mutex<Known>,
+    known: Mutex<Belief>,
 }
 
+/// What the rules have been told, and what they have said.
 #[derive(Debug, Default)]
-struct Known {
+struct Belief {
     state: State<Key>,
     last_call: u64,
     /// What the rules have answered to the writes that are under way, and whom they have hinted to have missed them.
@@ -144,7 +145,7 @@ struct Known {
     heard: PerNode<Option<(u64, Standing)>>,
 }
 
-impl Known {
+impl Belief {
     fn note_hint(&mut self, call: CallId, missed_by: NodeSet) {
         let hinted = self.hinted.entry(call).or_default();
         *hinted = hinted.or(missed_by);
@@ -248,7 +249,7 @@ impl Shadow {
         }
     }
 
-    fn why_not(&self, known: &Known, node: Node, key: &Key) -> Because {
+    fn why_not(&self, known: &Belief, node: Node, key: &Key) -> Because {
         match &known.state {
             state if !state.connected().contains(node) => Because::ItIsLost,
             state if !state.is_gate_open(&self.setup) => Because::TheGateIsShut,
@@ -257,14 +258,14 @@ impl Shadow {
         }
     }
 
-    fn lose(&self, known: &mut Known, node: Node) {
+    fn lose(&self, known: &mut Belief, node: Node) {
         if known.state.connected().contains(node) {
             self.feed(known, replication::Event::Lost(node));
         }
     }
 
     /// Tells the rules of an event. What they want hinted late is hinted: the copy does so before a call returns.
-    fn feed(&self, known: &mut Known, event: replication::Event<Key>) -> Vec<Effect<Key>> {
+    fn feed(&self, known: &mut Belief, event: replication::Event<Key>) -> Vec<Effect<Key>> {
         let effects = step(&self.setup, &mut known.state, event.clone());
         self.listener.tell(Told::Took(&event, digest(&known.state)));
         for effect in &effects {
@@ -306,7 +307,7 @@ mod tests {
     fn report(missed: &[(&[u8], usize)]) -> Report<Key> {
         let nodes = |idx: usize| NodeSet::EMPTY.with(Node::new(idx).unwrap());
         let missed = missed.iter().map(|(key, idx)| (key.to_vec(), nodes(*idx))).collect();
-        Report { standing: Standing::Current, missed, all: NodeSet::EMPTY, forgotten: NodeSet::EMPTY }
+        Report { missed, ..Report::of(Standing::Current) }
     }
 
     /// The copy knows of all that was missed.

@@ -44,6 +44,23 @@ pub struct Report<K> {
     pub forgotten: NodeSet,
 }
 
+impl<K: Ord> Report<K> {
+    /// Returns what a node says that knows of nobody who missed anything.
+    #[must_use]
+    pub fn of(standing: Standing) -> Self {
+        Self { standing, missed: BTreeMap::new(), all: NodeSet::EMPTY, forgotten: NodeSet::EMPTY }
+    }
+
+    /// Returns the same report, by which these nodes have missed a write of this key too.
+    #[must_use]
+    pub fn missing(mut self, key: K, nodes: NodeSet) -> Self {
+        if !nodes.is_empty() {
+            self.missed.insert(key, nodes);
+        }
+        self
+    }
+}
+
 /// The state of a key on a node, as short as it can be told from another one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Digest(pub u64);

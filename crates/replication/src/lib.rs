@@ -4,7 +4,7 @@ mod rule;
 pub use rule::{Rule, Rules};
 
 mod step;
-pub use step::step;
+pub use step::{step, step_through};
 
 mod state;
 pub use state::{Setup, State};

@@ -22,6 +22,22 @@ pub fn step<K: Ord + Clone>(setup: &Setup, state: &mut State<K>, event: Event<K>
     step.effects
 }
 
+/// Takes one event in, has each effect that follows answered at once by the events that this function returns, and goes on until
+/// nothing follows any more. The last effect is answered first.
+pub fn step_through<K: Ord + Clone>(
+    setup: &Setup,
+    state: &mut State<K>,
+    event: Event<K>,
+    mut answer: impl FnMut(Effect<K>) -> Vec<Event<K>>,
+) {
+    let mut effects = step(setup, state, event);
+    while let Some(effect) = effects.pop() {
+        for event in answer(effect) {
+            effects.extend(step(setup, state, event));
+        }
+    }
+}
+
 /// One step under way.
 #[derive(Debug)]
 pub(crate) struct Step<'a, K> {

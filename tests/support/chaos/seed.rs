@@ -119,13 +119,13 @@ fn patience(n_nodes: usize) -> u64 {
     micros(TIMEOUT * n_waits + Duration::from_secs(2))
 }
 
-/// Has one outage after the other until the time is up, and returns when the last fault ended.
+/// Has one outage after the other until the time is up, one at least, and returns when the last fault ended.
 fn play(stage: &Stage, options: &Options, ran: &mut Ran, progress: &dyn Fn(&str)) -> Outcome<u64> {
     let end = now() + micros(options.time);
     thread::sleep(BEFORE);
     let mut last = now();
     for number in 0.. {
-        if end <= now() {
+        if 0 < number && end <= now() {
             break;
         }
         let outage = outage(ran.seed, number, &options.shape);

@@ -123,8 +123,8 @@ impl CopyEngine {
 
     /// Tells of each conflict once, when it has lasted from one look to the next, and ends those that the
     /// [rule](crate::OnConflict) decides.
-    pub(crate) async fn tell_conflicts(&self, known: &mut Known) {
-        let Known { seen, told, asked } = known;
+    pub(crate) async fn tell_conflicts(&self, known: &mut KnownConflicts) {
+        let KnownConflicts { seen, told, asked } = known;
         let now: BTreeSet<Vec<u8>> = self.topology.missed_by_all().into_iter().collect();
         let before = std::mem::replace(seen, now);
         #[cfg(feature = "metrics")]
@@ -165,7 +165,7 @@ impl CopyEngine {
 
 /// The conflicts as they are known from one look to the next.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct KnownConflicts {
     seen: BTreeSet<Vec<u8>>,
     told: BTreeSet<Vec<u8>>,
     /// Those that the rule leaves to somebody else.

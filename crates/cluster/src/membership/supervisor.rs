@@ -14,7 +14,7 @@ use redisdb_node::Node;
 use redisdb_node::NodeEvent;
 use redisdb_node::commands::ServerCommands;
 
-use crate::anti_entropy::conflict::Known;
+use crate::anti_entropy::conflict::KnownConflicts;
 use crate::anti_entropy::repair::Repair;
 use crate::anti_entropy::repair::Repaired;
 use crate::engine::copy::CopyEngine;
@@ -59,7 +59,7 @@ impl CopyEngine {
     /// Looks at a node now and then, and brings it back when it has been away, forever.
     async fn care_for(&self, idx: usize) {
         let (mut care, mut told) = (Care::default(), Health::Up);
-        let mut conflicts = Known::default();
+        let mut conflicts = KnownConflicts::default();
         let node = self.topology.nodes.at(idx).name();
         let mut events = self.topology.nodes.events().stream();
         loop {

@@ -1,7 +1,6 @@
 //! The verdict on a write: whether it is done, whose reply counts, and which nodes are stale after it.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use redis::Value;
 use redisdb_node as node;
@@ -17,7 +16,7 @@ use redisdb_replication::Rules;
 use redisdb_replication::Setup;
 use redisdb_replication::Standing;
 use redisdb_replication::State;
-use redisdb_replication::step;
+use redisdb_replication::step_through;
 
 /// Whether a node took a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,28 +66,26 @@ pub(crate) fn is_done(took: &[Ack], held: &[Held], is_whole: bool) -> bool {
     let setup = Setup { members, n_takers: 1, rules: Rules::ALL };
     let mut state: State<()> = State::at_rest(&setup);
     let behind = those(|_, held| held <= Held::Stale);
-    let missed = if behind.is_empty() { BTreeMap::new() } else { BTreeMap::from([((), behind)]) };
-    let report =
-        Report { standing: Standing::Current, missed, all: NodeSet::EMPTY, forgotten: NodeSet::EMPTY };
+    let report = Report::of(Standing::Current).missing((), behind);
     let kind = if is_whole { Kind::Whole } else { Kind::Relative };
     let takers = those(|took, held| took && held != Held::Uncertain);
     let heard = members.iter().map(|node| match takers.contains(node) {
         true => Event::Wrote(CALL, node, None),
         false => Event::Refused(CALL, node, None),
     });
-    let events = [Event::Told(Node::FIRST, report), Event::Write(CALL, (), kind)].into_iter().chain(heard);
-    let mut todo: Vec<Effect<()>> = events.flat_map(|event| step(&setup, &mut state, event)).collect();
-    while let Some(effect) = todo.pop() {
-        match effect {
+    let mut is_done = false;
+    for event in [Event::Told(Node::FIRST, report), Event::Write(CALL, (), kind)].into_iter().chain(heard) {
+        step_through(&setup, &mut state, event, |effect| match effect {
             // The nodes that did not take it are hinted before the caller is told.
-            Effect::Hint { call, node, .. } => {
-                todo.extend(step(&setup, &mut state, Event::Hinted(call, node, None)));
+            Effect::Hint { call, node, .. } => vec![Event::Hinted(call, node, None)],
+            Effect::AnswerWrite(_, outcome) => {
+                is_done = outcome == Outcome::Ok;
+                Vec::new()
             }
-            Effect::AnswerWrite(_, outcome) => return outcome == Outcome::Ok,
-            _ => {}
-        }
+            _ => Vec::new(),
+        });
     }
-    false
+    is_done
 }
 
 /// Returns whether the reply of a node counts: of those that took a write, those count that held the most.

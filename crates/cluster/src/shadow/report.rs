@@ -1,7 +1,6 @@
 //! What a server says, as the rules want to hear it.
 
 use redisdb_replication::Node;
-use redisdb_replication::NodeSet;
 use redisdb_replication::Report;
 use redisdb_replication::Standing;
 
@@ -28,8 +27,7 @@ impl CopyTopology {
         let holder = self.nodes.member(idx);
         let process = holder.node().incarnation();
         let Some(standing) = standing.or_else(|| shadow.standing(idx, process)) else { return };
-        let mut report =
-            Report { standing, missed: Default::default(), all: NodeSet::EMPTY, forgotten: NodeSet::EMPTY };
+        let mut report = Report::of(standing);
         for (idx, about) in self.nodes.members().enumerate() {
             let Some(node) = Node::new(idx).filter(|_| !about.is_the_same(holder)) else { continue };
             let (mut keys, mut all) = self.lasting.durable.standing(holder, about);

@@ -47,10 +47,7 @@ fn a_key_that_was_missed_is_remembered_until_its_node_says_otherwise() {
     let mut state = State::at_rest(&setup);
     let missed = |numbers: std::ops::Range<u32>| {
         let missed = numbers.map(|number| (key(number), NodeSet::EMPTY.with(second))).collect();
-        Event::Told(
-            first,
-            Report { standing: Standing::Current, missed, all: NodeSet::EMPTY, forgotten: NodeSet::EMPTY },
-        )
+        Event::Told(first, Report { missed, ..Report::of(Standing::Current) })
     };
     assert!(step(&setup, &mut state, missed(0..1_000)).is_empty());
     assert_eq!(state.readable(&setup, &key(999)), NodeSet::EMPTY.with(first));
@@ -61,12 +58,6 @@ fn a_key_that_was_missed_is_remembered_until_its_node_says_otherwise() {
     assert_eq!(state.readable(&setup, &key(999)), NodeSet::EMPTY.with(first));
     assert_ne!(state, State::at_rest(&setup));
 
-    let nothing = Report {
-        standing: Standing::Current,
-        missed: BTreeMap::new(),
-        all: NodeSet::EMPTY,
-        forgotten: NodeSet::EMPTY,
-    };
-    assert!(step(&setup, &mut state, Event::Told(first, nothing)).is_empty());
+    assert!(step(&setup, &mut state, Event::Told(first, Report::of(Standing::Current))).is_empty());
     assert_eq!(state, State::at_rest(&setup));
 }

@@ -1,8 +1,6 @@
 //! The decision about a key that was looked at on all nodes in sight: the explored rules say whose state counts, and which nodes
 //! are given it.
 
-use std::collections::BTreeMap;
-
 use redisdb_replication::Claimed;
 use redisdb_replication::Digest;
 use redisdb_replication::Effect;
@@ -16,6 +14,7 @@ use redisdb_replication::Standing;
 use redisdb_replication::State;
 use redisdb_replication::Token;
 use redisdb_replication::step;
+use redisdb_replication::step_through;
 
 /// What a node was seen to hold of a key. The node is current, and is not known to have missed a write of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,42 +44,38 @@ pub(crate) fn decide(seen: &[Seen], has_changed: bool) -> Option<Decision> {
     let told = seen.iter().enumerate().filter(|(_, seen)| seen.has_told);
     let told: NodeSet = told.filter_map(|(place, _)| Node::new(place)).collect();
     let _dirty = step(&setup, &mut state, Event::Changed((), told));
-    let mut todo = step(&setup, &mut state, Event::Quiet { key: (), is_due: false });
     let (mut source, mut targets) = (None, Vec::new());
-    while let Some(effect) = todo.pop() {
-        let event = match effect {
-            Effect::Claim((), node, _) => {
-                let shown = *seen.get(node.idx())?;
-                let (digest, evicts) = (digest(shown), shown.evicts);
-                // It notes by itself that it has missed the key.
-                let missed = match shown.was_given {
-                    true => BTreeMap::from([((), NodeSet::EMPTY.with(node))]),
-                    false => BTreeMap::new(),
-                };
-                let (standing, all, forgotten) = (Standing::Current, NodeSet::EMPTY, NodeSet::EMPTY);
-                let report = Report { standing, missed, all, forgotten };
-                let (is_doubted, begins) = (false, false);
-                Event::Claimed(Claimed { node, key: (), digest, report, is_doubted, evicts, begins })
-            }
+    let shown = |node: Node| seen.get(node.idx()).copied();
+    step_through(&setup, &mut state, Event::Quiet { key: (), is_due: false }, |effect| {
+        let answer = match effect {
+            Effect::Claim((), node, _) => shown(node).map(|shown| claimed(node, shown)),
             Effect::Hear(()) => {
-                if has_changed {
-                    todo.extend(step(&setup, &mut state, Event::Changed((), NodeSet::EMPTY)));
-                }
-                Event::Heard(())
+                let changed = has_changed.then_some(Event::Changed((), NodeSet::EMPTY));
+                return changed.into_iter().chain([Event::Heard(())]).collect();
             }
             Effect::Fetch((), node) => {
                 source = Some(node.idx());
-                Event::Fetched((), digest(*seen.get(node.idx())?), Standing::Current)
+                shown(node).map(|shown| Event::Fetched((), digest(shown), Standing::Current))
             }
             Effect::Put { node, .. } => {
                 targets.push(node.idx());
-                Event::Put((), node)
+                Some(Event::Put((), node))
             }
-            _ => continue,
+            _ => None,
         };
-        todo.extend(step(&setup, &mut state, event));
-    }
+        answer.into_iter().collect()
+    });
     Some(Decision { source: source?, targets })
+}
+
+/// What the node says when it is asked for the key.
+fn claimed(node: Node, shown: Seen) -> Event<()> {
+    // It notes by itself that it has missed the key.
+    let lacking = if shown.was_given { NodeSet::EMPTY.with(node) } else { NodeSet::EMPTY };
+    let report = Report::of(Standing::Current).missing((), lacking);
+    let (is_doubted, begins) = (false, false);
+    let (digest, evicts) = (digest(shown), shown.evicts);
+    Event::Claimed(Claimed { node, key: (), digest, report, is_doubted, evicts, begins })
 }
 
 fn digest(seen: Seen) -> Digest {
