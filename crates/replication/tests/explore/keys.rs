@@ -1,7 +1,5 @@
 //! What is remembered of keys: nothing of a key at rest, whatever a key is.
 
-use std::collections::BTreeMap;
-
 use redisdb_replication::CallId;
 use redisdb_replication::Effect;
 use redisdb_replication::Event;
