@@ -40,7 +40,7 @@ impl CopyEngine {
         }
         let rewritten;
         let plan = topology.plan(call, Context::Alone)?;
-        if topology.nobody_holds(call) && !matches!(plan, Plan::First) {
+        if !guard.has_a_holder() && !matches!(plan, Plan::First) {
             self.wait_for_a_holder(call, &budget).boxed().await?;
             guard = WriteGuard::new(topology, call);
         }
@@ -130,10 +130,11 @@ impl CopyEngine {
         call.check_keys()?;
         let writers = self.writers_of(call.spec.name, call.keys()).await?;
         let topology = &*self.topology;
-        if topology.nobody_holds(call) {
-            self.wait_for_a_holder(call, &Budget::new(self.deadline, 1)).boxed().await?;
-        }
         let mut guard = WriteGuard::new(topology, call);
+        if !guard.has_a_holder() {
+            self.wait_for_a_holder(call, &Budget::new(self.deadline, 1)).boxed().await?;
+            guard = WriteGuard::new(topology, call);
+        }
         guard.sending();
         let results = join_all(writers.map(|node| node.run_script(script))).await;
         if topology.identity.is_some() && guard.is_disagreed(&results) {

@@ -51,6 +51,8 @@ enum Phase {
     Answered(Vec<Ack>),
     /// What the nodes said has been noted.
     Noted,
+    /// All nodes took it alike, and nothing was copied to any of them meanwhile: there is nothing to note.
+    Plain,
 }
 
 /// A node that may not have held what it should when a write began.
@@ -97,6 +99,11 @@ impl<'a> WriteGuard<'a> {
         });
         let (began, before) = (Instant::now(), before.collect());
         Self { topology, call, began, stage: Phase::Nothing, batches_ended, before, shadow: None }
+    }
+
+    /// Returns whether a node is there that held what the write builds on when it began.
+    pub(crate) fn has_a_holder(&self) -> bool {
+        self.before.is_empty() || !self.topology.nobody_holds(self.call)
     }
 
     /// When it began: nothing of it was sent before.
@@ -156,7 +163,7 @@ impl<'a> WriteGuard<'a> {
     fn judge(&mut self, results: Results, decided: Option<(usize, bool)>) -> Result<Replies<Value>, Error> {
         let shadow = self.shadow.take().map(|shadow| (shadow, results.iter().map(Ack::from).collect()));
         let judged = if self.is_plain(&results) {
-            self.stage = Phase::Noted;
+            self.stage = Phase::Plain;
             self.topology.judge(self.call.spec, self.topology.nodes.replies(results))
         } else {
             match decided {
@@ -376,9 +383,10 @@ fn are_different<'r>(results: impl IntoIterator<Item = &'r Result<Value, node::E
 
 impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
+        let is_plain = matches!(self.stage, Phase::Plain);
         let took = match std::mem::replace(&mut self.stage, Phase::Noted) {
             Phase::Nothing => return,
-            Phase::Noted => None,
+            Phase::Noted | Phase::Plain => None,
             Phase::Deciding(decider) => Some(self.all_but(decider, Ack::Maybe, Ack::No)),
             Phase::Decided(decider) => Some(self.all_but(decider, Ack::Yes, Ack::Maybe)),
             Phase::Sent => Some(vec![Ack::Maybe; self.topology.nodes.len()]),
@@ -389,7 +397,8 @@ impl Drop for WriteGuard<'_> {
             shadow.give_up(took.unwrap_or_else(|| vec![Ack::No; self.topology.nodes.len()]));
         }
         self.topology.lasting.own_writes.note(self.keys());
-        for (idx, member) in self.topology.nodes.members().enumerate() {
+        // What is copied to a node later was read after the write.
+        for (idx, member) in self.topology.nodes.members().enumerate().filter(|_| !is_plain) {
             let hints = member.hints();
             if hints.were_copied_since(self.batches_ended(idx), self.keys()) {
                 self.hint(hints);
