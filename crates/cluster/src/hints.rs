@@ -8,4 +8,5 @@ pub(crate) mod durable;
 pub(crate) mod key_log;
 pub(crate) mod learned;
 pub(crate) mod log;
+pub(crate) mod trust;
 mod ungiven;

@@ -5,6 +5,7 @@
 
 pub(crate) mod context;
 pub(crate) mod divergence;
+pub(crate) mod evidence;
 pub(crate) mod expiry;
 pub(crate) mod merge;
 pub(crate) mod primary_effect;

@@ -219,7 +219,8 @@ impl<K: Ord + Clone> State<K> {
     }
 
     /// Returns those of the nodes that are current, for this key at least, and not known to be behind for it.
-    pub(crate) fn entitled(&self, key: &K, among: NodeSet) -> NodeSet {
+    #[must_use]
+    pub fn entitled(&self, key: &K, among: NodeSet) -> NodeSet {
         self.current(among).or(among.and(self.agreed(key))).minus(self.behind(key))
     }
 

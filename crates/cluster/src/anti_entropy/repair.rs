@@ -17,7 +17,7 @@ use crate::error::RepairReason;
 use crate::error::debug::Keys;
 use crate::error::debug::Pairs;
 use crate::error::debug::debug;
-use crate::hints::log::Trust;
+use crate::hints::trust::Trust;
 use crate::membership::lease::Leases;
 use crate::membership::marker::Stage;
 

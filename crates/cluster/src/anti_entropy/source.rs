@@ -8,7 +8,7 @@ use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::error::Error;
 use crate::error::RepairReason;
-use crate::hints::log::Trust;
+use crate::hints::trust::Trust;
 
 /// A node whose keys count, as the process that it was when it was chosen, and but for the keys that it is known to have
 /// missed.

@@ -20,12 +20,10 @@ impl CopyTopology {
     /// none was emptied, and none is known to have missed a write of these keys.
     fn may_agree(&self, call: &Call<'_>, long: Duration) -> bool {
         call.first_key().is_some()
-            && self.nodes.members().all(|member| {
-                member.node().is_connected()
-                    && member.hints().is_restarted_for(long)
-                    && !member.was_emptied()
-                    && member.hints().may_hold(call.keys())
-            })
+            && self
+                .nodes
+                .members()
+                .all(|member| member.may_agree(call.keys()) && member.hints().is_restarted_for(long))
     }
 
     /// Returns whether all nodes may come to agree on these keys: they do not count yet, because a write may be under way that one

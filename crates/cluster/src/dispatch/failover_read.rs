@@ -22,7 +22,7 @@ use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::error::Error;
-use crate::hints::log::Trust;
+use crate::hints::trust::Trust;
 use crate::plan::Plan;
 use crate::plan::Planner;
 use crate::plan::context::Context;

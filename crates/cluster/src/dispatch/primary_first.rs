@@ -7,7 +7,7 @@ use crate::dispatch::write_guard::WriteGuard;
 use crate::engine::copy::CopyEngine;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
-use crate::hints::log::Trust;
+use crate::hints::trust::Trust;
 use crate::plan::primary_effect::Decide;
 use crate::plan::primary_effect::Effect;
 use crate::plan::replicate;

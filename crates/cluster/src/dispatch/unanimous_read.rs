@@ -8,6 +8,7 @@ use crate::call::Call;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
+use crate::engine::member::Member;
 use crate::reply::NodesReply;
 
 impl CopyTopology {
@@ -15,13 +16,16 @@ impl CopyTopology {
     /// missed a write of them. `None` if that proves nothing: one of them cannot be reached, a node that was whole is away, or
     /// one has lost all and may have known what the others missed.
     fn voters(&self, call: &Call<'_>) -> Option<Vec<usize>> {
-        let members = || self.nodes.members().enumerate();
+        // The rules want all nodes. Of those that were restarted, the copy leaves out the ones that are known to be behind.
+        let is_left_out = |member: &Member| {
+            let hints = member.hints();
+            !hints.is_whole() && !member.was_emptied() && !hints.may_hold(call.keys())
+        };
+        let voters = self.nodes.members().enumerate().filter(|(_, member)| !is_left_out(member));
         let is_conclusive = call.first_key().is_some()
-            && members().all(|(_, member)| !member.hints().is_whole() && !member.was_emptied());
-        let voters = members().filter(|(_, member)| member.hints().may_hold(call.keys()));
+            && voters.clone().all(|(_, member)| !member.hints().is_whole() && member.may_agree(call.keys()));
         let voters: Vec<usize> = voters.map(|(idx, _)| idx).collect();
-        let are_there = voters.iter().all(|idx| self.nodes.at(*idx).is_connected());
-        (is_conclusive && !voters.is_empty() && are_there).then_some(voters)
+        (is_conclusive && !voters.is_empty()).then_some(voters)
     }
 }
 

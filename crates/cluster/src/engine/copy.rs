@@ -24,7 +24,7 @@ use crate::engine::member::Member;
 use crate::engine::replace::Replaced;
 use crate::error::Error;
 use crate::event::Event;
-use crate::hints::log::Trust;
+use crate::hints::trust::Trust;
 use crate::membership::forget::Forgotten;
 use crate::membership::marker::Stage;
 use crate::membership::state_machine::Observation;

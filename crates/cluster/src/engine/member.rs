@@ -9,17 +9,19 @@ use std::sync::atomic::Ordering;
 use parking_lot::Mutex;
 use redisdb_node::Node;
 use redisdb_node::NodeConfig;
+use redisdb_replication::Standing;
 use tokio::time::Instant;
 
 use crate::event::Events;
 use crate::failover::tracker::OutageTracker;
 use crate::health::Health;
 use crate::hints::log::HintLog;
-use crate::hints::log::Trust;
+use crate::hints::trust::Trust;
 use crate::membership::flush_watch::Flushes;
 use crate::membership::marker::Marked;
 use crate::membership::marker::void_too;
 use crate::membership::state_machine::Observation;
+use crate::plan::evidence::Evidence;
 
 /// One node, with all that this client knows of it. Clones share what is known.
 #[derive(Debug, Clone)]
@@ -155,7 +157,7 @@ impl Member {
     }
 
     /// How far the node's answer about these keys can be trusted; of none, about anything.
-    pub(crate) fn trust<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Trust {
+    pub(crate) fn trust<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) -> Trust {
         self.hints().trust(&self.node, keys)
     }
 
@@ -163,6 +165,14 @@ impl Member {
     /// none, of everything.
     pub(crate) fn holds<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
         self.hints().holds(&self.node, keys)
+    }
+
+    /// Returns whether the node's answer about these keys counts together with equal answers of all others of which the same is true.
+    pub(crate) fn may_agree<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
+        let evidence = self.hints().evidence_on(&self.node, keys);
+        let standing = if self.was_emptied() { Standing::Empty } else { evidence.standing };
+        let is_there = evidence.is_there && self.node.is_connected();
+        Evidence { standing, is_there, ..evidence }.may_agree()
     }
 
     /// Returns whether the node, though it was restarted, holds what it should of these keys.

@@ -47,15 +47,19 @@ impl HintLog {
             return false;
         }
         let held = self.held();
-        let mut keys = keys.peekable();
-        keys.peek().is_some()
-            && held.is_restarted()
-            && held.agreed_by == node.incarnation()
-            && keys.all(|key| held.agreed.contains(key) && !held.missed.contains(key))
+        held.agrees_on(node, keys)
     }
 }
 
 impl Keys {
+    pub(super) fn agrees_on<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        let mut keys = keys.peekable();
+        self.agreed_by == node.incarnation()
+            && self.is_restarted()
+            && keys.peek().is_some()
+            && keys.all(|key| self.agreed.contains(key) && !self.missed.contains(key))
+    }
+
     fn is_restarted(&self) -> bool {
         self.state.health == Health::Syncing && self.state.memory == Memory::Lost
     }
@@ -66,7 +70,7 @@ mod tests {
     use redisdb_node::NodeConfig;
 
     use super::*;
-    use crate::hints::log::Trust;
+    use crate::hints::trust::Trust;
     use crate::membership::state_machine::Observation;
 
     fn key(key: &str) -> impl Iterator<Item = &[u8]> + Clone {

@@ -92,17 +92,6 @@ impl Keys {
     }
 }
 
-/// How far a node's answer about some keys can be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trust {
-    /// As much as any other node's.
-    Full,
-    /// The node has missed no write of them as far as this client knows, but it was away until a moment ago.
-    Provisional,
-    /// Not at all: the node may have missed a write of them, or lost its memory.
-    Stale,
-}
-
 impl Default for HintLog {
     fn default() -> Self {
         let keys = Keys {
@@ -210,34 +199,6 @@ impl HintLog {
         }
     }
 
-    /// What the node's answer about these keys is worth; of none, about anything.
-    pub(crate) fn trust<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> Trust {
-        let readable = self.readable.load(Ordering::Acquire);
-        if !self.is_trusted(node) {
-            return if self.agrees_on(node, keys) { Trust::Full } else { Trust::Stale };
-        }
-        if readable && self.n_keys.load(Ordering::Acquire) == 0 {
-            return Trust::Full;
-        }
-        let held = self.held();
-        match held.state.health {
-            _ if held.missed.contains_any(keys) => Trust::Stale,
-            _ if held.state.is_readable() => Trust::Full,
-            Health::Replaying => Trust::Provisional,
-            _ => Trust::Stale,
-        }
-    }
-
-    /// Returns whether the node holds what it should of these keys as far as this client knows, also while it is away; of
-    /// none, of everything.
-    pub(crate) fn holds<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
-        if self.agrees_on(node, keys.clone()) {
-            return true;
-        }
-        let held = self.held();
-        self.is_trusted(node) && held.state.memory == Memory::Whole && !held.missed.contains_any(keys)
-    }
-
     /// Returns whether the node counts as one that holds everything but the keys that it missed, also while it is away.
     pub(crate) fn is_whole(&self) -> bool {
         self.held().state.memory == Memory::Whole
@@ -274,11 +235,6 @@ impl HintLog {
         held.state.memory != Memory::Flooded && !held.missed.contains_any(keys)
     }
 
-    /// Returns whether the node's answer about these keys can be trusted; of none, about anything.
-    pub(crate) fn in_sync<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> bool {
-        self.trust(node, keys) == Trust::Full
-    }
-
     /// Returns whether the node answers reads, but for what it has missed.
     pub(crate) fn is_readable(&self, node: &Node) -> bool {
         self.readable.load(Ordering::Acquire) && self.is_trusted(node)
@@ -297,11 +253,6 @@ impl HintLog {
     /// How many keys were missed that are remembered one by one.
     pub(crate) fn n_missed(&self) -> usize {
         self.n_keys.load(Ordering::Acquire)
-    }
-
-    /// Returns whether nothing was missed at all.
-    pub(crate) fn is_in_sync(&self, node: &Node) -> bool {
-        self.in_sync(node, std::iter::empty())
     }
 
     /// Returns whether the server is the process whose memory is trusted.
@@ -432,6 +383,7 @@ mod tests {
     use super::*;
     use crate::hints::key_log::MOST_BYTES;
     use crate::hints::learned::SETTLED;
+    use crate::hints::trust::Trust;
 
     fn key(key: &str) -> impl Iterator<Item = &[u8]> + Clone {
         std::iter::once(key.as_bytes())

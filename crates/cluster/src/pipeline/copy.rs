@@ -19,7 +19,7 @@ use crate::dispatch::failover_read::tells_keys;
 use crate::engine::copy::CopyEngine;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
-use crate::hints::log::Trust;
+use crate::hints::trust::Trust;
 use crate::pipeline::AtOnce;
 use crate::pipeline::answers::PipelineAnswers;
 use crate::pipeline::wave::Wave;

@@ -24,7 +24,7 @@ use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
-use crate::hints::log::Trust;
+use crate::hints::trust::Trust;
 use crate::pipeline::copy::Step;
 use crate::pipeline::copy::last_writes;
 use crate::plan::divergence::Ack;
