@@ -11,8 +11,10 @@ use redisdb_node::Changes;
 use crate::engine::copy::CopyEngine;
 use crate::membership::identity::Identity;
 
-/// A server that does not tell is asked to again after this time.
-const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// A server that cannot be reached is asked again after this time to tell of flushes ..
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// .. and one that does not let this user be told after this time.
+const ASK_AGAIN_IF_REFUSED: Duration = Duration::from_secs(30);
 
 /// The flushes that a server has told of, and those after which its marker was looked at.
 #[derive(Debug, Default)]
@@ -63,9 +65,12 @@ impl CopyEngine {
                         _ => {}
                     }
                 },
-                Err(error) => self.topology.tell_refused(&error, None),
+                Err(error) => {
+                    self.topology.tell_refused(&error, None);
+                    let is_refused = error.is_unsupported() || error.code().is_some();
+                    tokio::time::sleep(if is_refused { ASK_AGAIN_IF_REFUSED } else { ASK_AGAIN }).await;
+                }
             }
-            tokio::time::sleep(ASK_AGAIN).await;
         }
     }
 }
