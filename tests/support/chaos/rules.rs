@@ -18,6 +18,7 @@ use redisdb_cluster::shadow::Listener;
 use redisdb_cluster::shadow::Told;
 use redisdb_cluster::shadow::digest;
 use redisdb_cluster::shadow::replication::CallId;
+use redisdb_cluster::shadow::replication::Digest;
 use redisdb_cluster::shadow::replication::Event;
 use redisdb_cluster::shadow::replication::Kind;
 use redisdb_cluster::shadow::replication::Node;
@@ -152,6 +153,11 @@ fn shown(event: &Event<Key>) -> Option<String> {
         Event::Refused(call, node, None) => of_node("refused", call, node),
         Event::Hinted(call, node, None) => of_node("hinted", call, node),
         Event::Dropped(call) => Some(format!("dropped {}", call.0)),
+        Event::Settled => Some("settled 0".to_owned()),
+        Event::Read(call, key) => Some(format!("read {} {}", call.0, hex(key))),
+        Event::Answered(call, node, digest, None) => {
+            Some(format!("answered {} {} {}", call.0, node.idx(), digest.0))
+        }
         _ => None,
     }
 }
@@ -175,6 +181,9 @@ fn parse(line: &str) -> Option<Event<Key>> {
         "refused" => Event::Refused(CallId(first), node(number()?)?, None),
         "hinted" => Event::Hinted(CallId(first), node(number()?)?, None),
         "dropped" => Event::Dropped(CallId(first)),
+        "settled" => Event::Settled,
+        "read" => Event::Read(CallId(first), unhex(words.next()?)?),
+        "answered" => Event::Answered(CallId(first), node(number()?)?, Digest(number()?), None),
         _ => return None,
     })
 }
@@ -246,6 +255,9 @@ mod tests {
             Event::Refused(call, node, None),
             Event::Hinted(call, node, None),
             Event::Dropped(call),
+            Event::Settled,
+            Event::Read(call, b"k".to_vec()),
+            Event::Answered(call, node, Digest(3), None),
         ] {
             assert_eq!(parse(&shown(&event).unwrap()), Some(event));
         }
