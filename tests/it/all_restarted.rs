@@ -88,6 +88,38 @@ async fn what_all_hold_alike_is_read_until_they_have_been_compared() {
     }
 }
 
+#[tokio::test]
+async fn a_key_that_is_just_being_written_is_read_once_all_hold_it_alike() {
+    let mut servers = Server::builder().persistent().start_many(3).unwrap();
+    // So slowly that it is read before they have been compared.
+    let slowly = OnReturn::Repair { keys_per_second: 30 };
+    let copy = process(&servers.urls(), None).on_return(slowly).connect().await.unwrap();
+    fill(&copy).await;
+    restart_all(&mut servers);
+    eventually("the first is read", async || copy.get::<usize>(key(0)).await.is_ok()).await;
+    let c = Node::connect(servers[2].url()).await.unwrap();
+    let looks = async || {
+        let stats = c.info_with(&["commandstats"]).await.unwrap();
+        let calls = stats.get("commandstats", "cmdstat_get").unwrap_or_default();
+        calls.trim_start_matches("calls=").split(',').next().unwrap().parse().unwrap_or(0_u64)
+    };
+    // It gives up after some looks, and this may come too late for that.
+    eventually("a read was answered that has seen the nodes differ", async || {
+        let before = looks().await;
+        c.set(key(7), "a write that has come here first").await.unwrap();
+        let read = tokio::spawn({
+            let copy = copy.clone();
+            async move { copy.get::<usize>(key(7)).await }
+        });
+        eventually("it has looked three times", async || before + 3 <= looks().await || read.is_finished())
+            .await;
+        c.set(key(7), 7).await.unwrap();
+        read.await.unwrap().is_ok_and(|value| value == Some(7))
+    })
+    .await;
+    assert!(!is_well(&copy), "{:?}", copy.health());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_that_is_faster_than_the_comparing_leaves_no_read_unanswered() {
     for identity in IDENTITIES {

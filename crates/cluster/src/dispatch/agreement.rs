@@ -13,7 +13,7 @@ use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 
 /// Keys that differ are looked at so often.
-const LOOKS: u32 = 5;
+pub(crate) const LOOKS: u32 = 5;
 
 impl CopyTopology {
     /// Returns whether nodes that all hold these keys alike are right about them: all can be reached, and were restarted so long ago;

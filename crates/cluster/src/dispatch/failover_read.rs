@@ -17,6 +17,7 @@ use redisdb_node::commands::ScanOptions;
 use tokio::time::Instant;
 
 use crate::call::Call;
+use crate::dispatch::agreement::LOOKS;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
@@ -121,11 +122,16 @@ impl CopyEngine {
     ) -> Result<NodesReply, Error> {
         let topology = &*self.topology;
         let (since, mut latest) = (Instant::now(), errors.clone());
+        let mut n_looks = 0;
         loop {
             if let Some(reply) = self.run_unanimous_read(call, budget).await {
                 return Ok(reply);
             }
-            if !self.look_again(since, topology.may_answer_soon(call, &latest), budget).await {
+            n_looks += 1;
+            // Where the nodes do not say the same, somebody may just be writing the key.
+            let may_agree_soon = n_looks < LOOKS && topology.voters(call).is_some();
+            let may_answer_soon = may_agree_soon || topology.may_answer_soon(call, &latest);
+            if !self.look_again(since, may_answer_soon, budget).await {
                 break;
             }
             let copy = budget.rest(self);

@@ -15,7 +15,7 @@ impl CopyTopology {
     /// The nodes whose equal answers about these keys count together, while none counts alone: those that are not known to have
     /// missed a write of them. `None` if that proves nothing: one of them cannot be reached, a node that was whole is away, or
     /// one has lost all and may have known what the others missed.
-    fn voters(&self, call: &Call<'_>) -> Option<Vec<usize>> {
+    pub(crate) fn voters(&self, call: &Call<'_>) -> Option<Vec<usize>> {
         // The rules want all nodes. Of those that were restarted, the copy leaves out the ones that are known to be behind.
         let is_left_out = |member: &Member| {
             let hints = member.hints();

@@ -215,7 +215,11 @@ impl HintLog {
         let held = self.held();
         let is_away = match held.state.memory {
             Memory::Whole => !node.is_connected() || !self.is_trusted(node),
-            Memory::Lost => !node.is_connected(),
+            // Or it is connected, and was not looked at yet.
+            Memory::Lost => {
+                !node.is_connected()
+                    || matches!(held.state.health, Health::Down | Health::Probing | Health::Fencing)
+            }
             Memory::Flooded => false,
         };
         is_away
