@@ -4,16 +4,23 @@
 //! [by themselves](AtOnce).
 
 pub(crate) mod answers;
-pub(crate) mod copy;
-pub(crate) mod ring;
-pub(crate) mod wave;
+mod copy;
+mod copy_wave;
+mod ring;
+mod wave;
 
 use std::collections::HashSet;
 
 use redisdb_node::command::Access;
 use redisdb_node::plumbing::Batch;
+use redisdb_node::plumbing::Recorded;
 
 use crate::call::Call;
+
+/// The calls of recorded commands.
+pub(crate) fn calls_of(commands: &[Recorded]) -> Vec<Call<'_>> {
+    commands.iter().map(|command| Call::new(command.spec, &command.cmd)).collect()
+}
 
 /// The keys of commands that run at once, each by itself.
 #[derive(Debug, Default)]

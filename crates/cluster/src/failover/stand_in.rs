@@ -19,7 +19,6 @@ use redisdb_node::plumbing::LONGEST;
 use redisdb_node::plumbing::Recorded;
 use tokio::time::Instant;
 
-use crate::call::Call;
 use crate::dispatch::scatter::on_owner;
 use crate::engine::nodes::Nodes;
 use crate::engine::ring::RingEngine;
@@ -31,6 +30,7 @@ use crate::failover::tracker::StandingIn;
 use crate::failover::tracker::remove;
 use crate::pipeline::AtOnce;
 use crate::pipeline::answers::PipelineAnswers;
+use crate::pipeline::calls_of;
 use crate::plan::Plan;
 use crate::plan::Planner;
 use crate::plan::context::Context;
@@ -114,7 +114,7 @@ impl RingEngine {
         commands: &[Recorded],
         mut answered: impl FnMut(PipelineAnswers),
     ) {
-        let calls: Vec<_> = commands.iter().map(|command| Call::new(command.spec, &command.cmd)).collect();
+        let calls = calls_of(commands);
         let mut rest = calls.as_slice();
         while !rest.is_empty() {
             let mut at_once = AtOnce::default();

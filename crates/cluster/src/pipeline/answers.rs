@@ -61,7 +61,8 @@ impl Answers for PipelineAnswers {
         match std::mem::replace(self.places.get_mut(i)?, Place::Taken) {
             Place::Reply((node, i)) => {
                 let (name, replies) = self.replies.get_mut(node)?;
-                Some(Ok(NodesReply::One(Arc::clone(name), take(replies, i)?)))
+                let reply = std::mem::replace(replies.get_mut(i)?, Value::Nil);
+                Some(Ok(NodesReply::One(Arc::clone(name), reply)))
             }
             Place::Other(i) => self.others.get_mut(i)?.take(),
             Place::Taken => None,
@@ -76,9 +77,4 @@ impl Answers for PipelineAnswers {
             _ => None,
         })
     }
-}
-
-#[inline]
-pub(crate) fn take(replies: &mut [Value], i: usize) -> Option<Value> {
-    Some(std::mem::replace(replies.get_mut(i)?, Value::Nil))
 }
