@@ -42,23 +42,8 @@ pub struct RingBuilder {
 
 impl RingBuilder {
     pub(crate) fn from_config(config: TopologyConfig) -> Result<Self, Error> {
-        if config.strategy == Strategy::Ring {
-            // Files are looked through when they are read; this is for what was changed since.
-            for (name, is_set) in [
-                ("write_to", config.write_to != WriteTo::default()),
-                ("read_from", config.read_from != ReadFrom::default()),
-                ("on_return", config.on_return != OnReturn::default()),
-                ("on_difference", config.on_difference != OnDifference::default()),
-                ("identity", config.identity.is_some()),
-            ] {
-                if is_set {
-                    return Err(setting(name, "this is a setting of a copy; leave it out of a ring").into());
-                }
-            }
-        }
-        let (on_down, colocated) = (config.on_down.clone(), config.allow_colocated);
-        let members = MembersBuilder::from_topology(config, Strategy::Ring)?;
-        Ok(Self { members, colocated, on_down })
+        let members = MembersBuilder::from_topology(&config, Strategy::Ring)?;
+        Ok(Self { members, colocated: config.allow_colocated, on_down: config.on_down })
     }
 
     /// Adds a server under a name, which is what places its keys; the URL is as in [`NodeConfig::new`].
@@ -133,22 +118,10 @@ pub struct CopyBuilder {
 
 impl CopyBuilder {
     pub(crate) fn from_config(config: TopologyConfig) -> Result<Self, Error> {
-        if config.strategy == Strategy::Copy {
-            for (name, is_set) in [
-                ("on_down", config.on_down != OnDown::default()),
-                ("layout", config.layout != Layout::default()),
-                ("allow_colocated", config.allow_colocated),
-            ] {
-                if is_set {
-                    return Err(setting(name, "this is a setting of a ring; leave it out of a copy").into());
-                }
-            }
-        }
-        let TopologyConfig { write_to, read_from, on_return, on_difference, .. } = config;
+        let members = MembersBuilder::from_topology(&config, Strategy::Copy)?;
+        let TopologyConfig { write_to, read_from, on_return, on_difference, identity, .. } = config;
         let on_conflict = OnConflict::default();
         let policy = Policy { write_to, read_from, on_return, on_conflict, on_difference };
-        let identity = config.identity.clone();
-        let members = MembersBuilder::from_topology(config, Strategy::Copy)?;
         Ok(Self { members, policy, identity, shadow: None })
     }
 
@@ -247,16 +220,22 @@ impl CopyBuilder {
             return Err(ConfigError::WriteTo { wanted, nodes: nodes.len() }.into());
         }
         if policy.on_return == (OnReturn::Repair { keys_per_second: 0 }) {
-            return Err(setting("on_return", "`keys_per_second` is 0, so nothing would be repaired").into());
+            return Err(ConfigError::setting(
+                "on_return",
+                "`keys_per_second` is 0, so nothing would be repaired",
+            )
+            .into());
         }
         if let OnConflict::Prefer(order) = &policy.on_conflict
             && let Some(name) = order.iter().find(|name| nodes.iter().all(|node| node.name() != **name))
         {
             let reason = format!("there is no node `{}`; name one of the nodes", foreign::name(name));
-            return Err(setting("on_conflict", &reason).into());
+            return Err(ConfigError::setting("on_conflict", &reason).into());
         }
         if identity.as_ref().is_some_and(String::is_empty) {
-            return Err(setting("identity", "it is empty; give it a name, or leave it out").into());
+            return Err(
+                ConfigError::setting("identity", "it is empty; give it a name, or leave it out").into()
+            );
         }
         let identity = identity.as_deref().map(Identity::new);
         Ok(CopyBlueprint { ring, nodes, policy, identity, shadow })
@@ -349,16 +328,27 @@ impl MembersBuilder {
         self.nodes.push(node.map_err(|reason| ConfigError::Node { node: named, reason }));
     }
 
-    pub(crate) fn from_topology(config: TopologyConfig, wanted: Strategy) -> Result<Self, ConfigError> {
+    pub(crate) fn from_topology(config: &TopologyConfig, wanted: Strategy) -> Result<Self, ConfigError> {
         if config.strategy != wanted {
             return Err(ConfigError::Strategy { found: config.strategy, wanted });
         }
+        // A file is looked through when it is read; this is for what was changed since.
+        wanted.refuse_foreign(&[
+            (Strategy::Copy, "write_to", config.write_to != WriteTo::default()),
+            (Strategy::Copy, "read_from", config.read_from != ReadFrom::default()),
+            (Strategy::Copy, "on_return", config.on_return != OnReturn::default()),
+            (Strategy::Copy, "on_difference", config.on_difference != OnDifference::default()),
+            (Strategy::Copy, "identity", config.identity.is_some()),
+            (Strategy::Ring, "on_down", config.on_down != OnDown::default()),
+            (Strategy::Ring, "layout", config.layout != Layout::default()),
+            (Strategy::Ring, "allow_colocated", config.allow_colocated),
+        ])?;
         Ok(Self {
-            nodes: config.nodes.into_iter().map(Ok).collect(),
+            nodes: config.nodes.iter().cloned().map(Ok).collect(),
             layout: config.layout,
             hash_tag: config.hash_tag,
             #[cfg(feature = "layouts")]
-            labels: config.labels,
+            labels: config.labels.clone(),
             connect_timeout: config.connect_timeout_ms.map(Duration::from_millis),
             response_timeout: config.response_timeout_ms.map(Duration::from_millis),
         })
@@ -369,7 +359,7 @@ impl MembersBuilder {
             [("connect_timeout", self.connect_timeout), ("response_timeout", self.response_timeout)]
         {
             if timeout.is_some_and(|timeout| timeout.is_zero()) {
-                return Err(setting(
+                return Err(ConfigError::setting(
                     name,
                     "it is 0, so nothing could be done in time; leave it out for the default",
                 ));
@@ -408,7 +398,10 @@ impl MembersBuilder {
         #[cfg(feature = "layouts")]
         if let Some(name) = self.labels.keys().find(|name| nodes.iter().all(|node| node.name() != **name)) {
             let name = foreign::name(name);
-            return Err(setting("labels", &format!("there is no node `{name}`; name one of the nodes")));
+            return Err(ConfigError::setting(
+                "labels",
+                &format!("there is no node `{name}`; name one of the nodes"),
+            ));
         }
         Ok(Members { ring, nodes })
     }
@@ -417,10 +410,6 @@ impl MembersBuilder {
 /// Whether two nodes are one server. Of two of one name it is the name that is told to be wrong, by the ring.
 fn is_twin(a: &NodeConfig, b: &NodeConfig) -> bool {
     a.name() != b.name() && a.is_same_server(b)
-}
-
-fn setting(setting: &str, reason: &str) -> ConfigError {
-    ConfigError::Setting { setting: setting.to_owned(), reason: reason.to_owned() }
 }
 
 #[cfg(test)]

@@ -107,6 +107,19 @@ pub enum Strategy {
     Copy,
 }
 
+impl Strategy {
+    /// Refuses the first setting that is set and is one of the other strategy.
+    pub(crate) fn refuse_foreign(self, settings: &[(Self, &str, bool)]) -> Result<(), ConfigError> {
+        let foreign = settings.iter().find(|(of, _, is_set)| *is_set && *of != self);
+        let Some((_, name, _)) = foreign else { return Ok(()) };
+        let (own, other) = if self == Self::Ring { ("ring", "copy") } else { ("copy", "ring") };
+        let reason = format!(
+            "this is a setting of a {other}, and the strategy is `{own}`; leave it out, or write `strategy = \"{other}\"`"
+        );
+        Err(ConfigError::setting(name, &reason))
+    }
+}
+
 impl TopologyConfig {
     /// Reads TOML.
     ///
@@ -212,6 +225,12 @@ pub enum ConfigError {
         /// The number of nodes that there are.
         nodes: usize,
     },
+}
+
+impl ConfigError {
+    pub(crate) fn setting(setting: &str, reason: &str) -> Self {
+        Self::Setting { setting: setting.to_owned(), reason: reason.to_owned() }
+    }
 }
 
 #[cfg(test)]

@@ -88,9 +88,8 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn of(setting: &str, reason: &str) -> Self {
-        let error = ConfigError::Setting { setting: setting.to_owned(), reason: reason.to_owned() };
-        Self::at(None, &[setting], &error.into())
+    fn of(error: ConfigError) -> Self {
+        Self::located(&[], &error.into())
     }
 
     fn at(node: Option<usize>, settings: &[&str], error: &Error) -> Self {
@@ -100,7 +99,7 @@ impl Problem {
 
     /// Returns the problem of a configuration of which nothing could be built.
     pub(super) fn of_building(config: &TopologyConfig, error: &Error) -> Self {
-        let mut problem = Self::located(config, error);
+        let mut problem = Self::located(&config.nodes, error);
         // All other errors show names escaped and cut.
         if let Error::Ring(_) = error {
             for name in config.nodes.iter().map(NodeConfig::name) {
@@ -112,9 +111,9 @@ impl Problem {
         problem
     }
 
-    fn located(config: &TopologyConfig, error: &Error) -> Self {
+    fn located(nodes: &[NodeConfig], error: &Error) -> Self {
         let is = |node: &NodeConfig, name: &str| node.name() == name || foreign::name(node.name()) == name;
-        let named = |name: &str| config.nodes.iter().position(|node| is(node, name));
+        let named = |name: &str| nodes.iter().position(|node| is(node, name));
         match error {
             Error::Config(ConfigError::Node { node, reason }) => {
                 Self::at(named(node), reason.settings(), error)
@@ -144,50 +143,37 @@ impl fmt::Display for Problem {
 /// The names that the list of nodes may have.
 pub(super) const NODES: [&str; 2] = ["nodes", "servers"];
 
-const OF_A_COPY: &str =
-    "this is a setting of a copy, and the strategy is `ring`; leave it out, or write `strategy = \"copy\"`";
-const OF_A_RING: &str =
-    "this is a setting of a ring, and the strategy is `copy`; leave it out, or write `strategy = \"ring\"`";
 const ZERO: &str = "it is 0, so nothing could be done in time; leave it out for the default of a second";
 
 impl TryFrom<Written> for TopologyConfig {
     type Error = Problem;
 
     fn try_from(written: Written) -> Result<Self, Problem> {
-        let for_copies = [
-            ("write_to", written.write_to.is_some()),
-            ("read_from", written.read_from.is_some()),
-            ("on_return", written.on_return.is_some()),
-            ("on_difference", written.on_difference.is_some()),
-            ("identity", written.identity.is_some()),
+        let settings = [
+            (Strategy::Copy, "write_to", written.write_to.is_some()),
+            (Strategy::Copy, "read_from", written.read_from.is_some()),
+            (Strategy::Copy, "on_return", written.on_return.is_some()),
+            (Strategy::Copy, "on_difference", written.on_difference.is_some()),
+            (Strategy::Copy, "identity", written.identity.is_some()),
+            (Strategy::Ring, "on_down", written.on_down.is_some()),
+            (Strategy::Ring, "layout", written.layout.is_some()),
+            (Strategy::Ring, "labels", written.labels.is_some()),
+            (Strategy::Ring, "allow_colocated", written.allow_colocated.is_some()),
         ];
-        let for_rings = [
-            ("on_down", written.on_down.is_some()),
-            ("layout", written.layout.is_some()),
-            ("labels", written.labels.is_some()),
-            ("allow_colocated", written.allow_colocated.is_some()),
-        ];
-        let (foreign, reason) = match written.strategy {
-            Strategy::Ring => (for_copies.as_slice(), OF_A_COPY),
-            Strategy::Copy => (for_rings.as_slice(), OF_A_RING),
-        };
-        if let Some((setting, _)) = foreign.iter().find(|(_, is_there)| *is_there) {
-            return Err(Problem::of(setting, reason));
-        }
-        for (setting, millis) in [
+        written.strategy.refuse_foreign(&settings).map_err(Problem::of)?;
+        let timeouts = [
             ("connect_timeout_ms", written.connect_timeout_ms),
             ("response_timeout_ms", written.response_timeout_ms),
-        ] {
-            if millis == Some(0) {
-                return Err(Problem::of(setting, ZERO));
-            }
+        ];
+        if let Some((setting, _)) = timeouts.iter().find(|(_, millis)| *millis == Some(0)) {
+            return Err(Problem::of(ConfigError::setting(setting, ZERO)));
         }
         let layout = written.layout.unwrap_or_default();
         #[cfg(feature = "layouts")]
         let mut labels = written.labels.unwrap_or_default();
         #[cfg(not(feature = "layouts"))]
         if written.labels.is_some() {
-            return Err(Problem::of("labels", "labels need the feature `layouts`"));
+            return Err(Problem::of(ConfigError::setting("labels", "labels need the feature `layouts`")));
         }
         let mut nodes: Vec<NodeConfig> = Vec::with_capacity(written.nodes.len());
         for (i, entry) in written.nodes.into_iter().enumerate() {
