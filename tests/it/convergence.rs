@@ -13,6 +13,9 @@ use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
 use redisdb_tests::Proxy;
+use redisdb_tests::RACED;
+use redisdb_tests::ROUND;
+use redisdb_tests::Raced;
 use redisdb_tests::Sums;
 use redisdb_tests::Way;
 use redisdb_tests::calls;
@@ -52,45 +55,20 @@ async fn are_equal(copy: &RedisCopy) {
     eventually("all nodes are equal", async || copy.verify().rounds(1).run().await.unwrap().is_empty()).await;
 }
 
-/// The operations that are raced, each with its name.
-const RACED: [&str; 11] =
-    ["SET", "DEL", "HSET", "ZADD", "ZINCRBY", "RPUSH", "INCR", "EXPIRE", "SETNX+DEL", "APPEND", "MSET"];
-
-/// One of several writers of a key runs an operation on it.
-async fn write(copy: &RedisCopy, op: &str, key: &str, writer: usize) -> Result<(), Error> {
-    match op {
-        "SET" => drop(copy.set(key, writer).await?),
-        "DEL" if writer == 0 => drop(copy.del(key).await?),
-        "DEL" => drop(copy.set(key, writer).await?),
-        "HSET" => drop(copy.hset(key, "field", writer).await?),
-        "ZADD" => drop(copy.zadd(key, [(writer as f64, "member")]).await?),
-        "ZINCRBY" => drop(copy.zincrby(key, "member", 1.5).await?),
-        "RPUSH" => drop(copy.rpush(key, writer).await?),
-        "INCR" => drop(copy.incr(key).await?),
-        "EXPIRE" => drop(copy.expire(key, Duration::from_secs(1000 + 100 * writer as u64)).await?),
-        "SETNX+DEL" if writer == 0 => drop(copy.del(key).await?),
-        "SETNX+DEL" => drop(copy.setnx(key, writer).await?),
-        "APPEND" => drop(copy.append(key, writer.to_string()).await?),
-        _ => drop(copy.mset([(key, writer), (&format!("{key}:too"), writer)]).await?),
-    }
-    Ok(())
-}
-
 /// Writers that are released together, for each key anew. Returns how many keys each operation left different.
 async fn race(copies: &[RedisCopy], n_keys: usize) {
     for op in RACED {
-        let names: Vec<String> = (0..n_keys).map(|i| format!("{op}:{i}")).collect();
-        if matches!(op, "DEL" | "EXPIRE" | "SETNX+DEL") {
-            _ = copies[0].mset(names.iter().map(|name| (name, "before"))).await.unwrap();
+        let keys = Raced::of(op, n_keys);
+        if keys.iter().all(Raced::is_there_before) {
+            _ = copies[0].mset(keys.iter().map(|key| (key.name(), "before"))).await.unwrap();
         }
-        let (names, barrier) = (Arc::new(names), Arc::new(Barrier::new(copies.len())));
+        let (keys, barrier) = (Arc::new(keys), Arc::new(Barrier::new(copies.len())));
         let writers = copies.iter().cloned().enumerate().map(|(writer, copy)| {
-            let (names, barrier) = (Arc::clone(&names), Arc::clone(&barrier));
+            let (keys, barrier) = (Arc::clone(&keys), Arc::clone(&barrier));
             tokio::spawn(async move {
-                for some in names.chunks(50) {
+                for some in keys.chunks(ROUND) {
                     barrier.wait().await;
-                    join_all(some.iter().map(async |name| write(&copy, op, name, writer).await.unwrap()))
-                        .await;
+                    join_all(some.iter().map(async |key| key.write(&copy, writer).await.unwrap())).await;
                 }
             })
         });

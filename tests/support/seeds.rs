@@ -4,6 +4,7 @@ use std::fs;
 use std::io::IsTerminal;
 use std::ops::Range;
 use std::path::Path;
+use std::process::ExitCode;
 
 use crate::Verdicts;
 
@@ -23,36 +24,65 @@ pub struct Judged {
     pub is_final: bool,
 }
 
-/// Which seeds are to be judged, under which conditions.
-#[derive(Debug)]
-pub struct Seeds<'a> {
+/// The seeds to judge, and what is done with what was found out before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seeds {
     /// The seeds, in their order.
     pub seeds: Range<u64>,
-    /// All that a verdict depends on beside the seed, in words.
-    pub conditions: String,
-    /// The folder of the verdicts and the traces.
-    pub folder: &'a Path,
     /// Leave out the seeds that have a verdict.
     pub resume: bool,
+    /// Keep the files of a seed that has broken a promise.
+    pub keep: bool,
 }
 
-impl Seeds<'_> {
-    /// Judges one seed after the other, and returns whether every promise was kept.
+impl Default for Seeds {
+    fn default() -> Self {
+        Self { seeds: 1..2, resume: false, keep: false }
+    }
+}
+
+impl Seeds {
+    /// Reads an option of the command line, with its value if it has one. Returns whether it is one of these.
+    ///
+    /// # Errors
+    /// What is wrong with the value.
+    pub fn read<'a>(
+        &mut self,
+        option: &str,
+        value: impl FnOnce() -> Result<&'a String, String>,
+    ) -> Result<bool, String> {
+        match option {
+            "--seeds" => self.seeds = seeds(value()?)?,
+            "--resume" => self.resume = true,
+            "--keep" => self.keep = true,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Judges one seed after the other, each in an empty folder of its own, and returns whether every promise was kept. The
+    /// verdicts and the traces stand in `folder`; the conditions are all that a verdict depends on beside the seed, in words.
     ///
     /// # Errors
     /// A verdict could not be written down. A seed that could not be run is no error: its line says so, and it has no verdict.
-    pub fn judge(&self, mut judge: impl FnMut(u64) -> Outcome<Judged>) -> Outcome<bool> {
-        fs::create_dir_all(self.folder)?;
-        let mut verdicts = Verdicts::open(self.folder.join("verdicts"));
-        println!("{}", self.conditions);
+    pub fn judge(
+        &self,
+        folder: &Path,
+        conditions: &str,
+        mut judge: impl FnMut(u64, &Path) -> Outcome<Judged>,
+    ) -> Outcome<bool> {
+        fs::create_dir_all(folder)?;
+        let mut verdicts = Verdicts::open(folder.join("verdicts"));
+        println!("{conditions}");
         let mut rows: Vec<(u64, bool, String)> = Vec::new();
         for seed in self.seeds.clone() {
-            if let Some((is_kept, line)) = verdicts.get(&self.conditions, seed).filter(|_| self.resume) {
+            if let Some((is_kept, line)) = verdicts.get(conditions, seed).filter(|_| self.resume) {
                 println!("{line} (run before)");
                 rows.push((seed, is_kept, line.to_owned()));
                 continue;
             }
-            let judged = match judge(seed) {
+            let of_seed = folder.join(format!("seed-{seed}"));
+            let judged = match new_folder(&of_seed).and_then(|()| judge(seed, &of_seed)) {
                 Ok(judged) => judged,
                 Err(error) => {
                     let line = format!("seed {seed}: NOT JUDGED: {error}");
@@ -62,8 +92,11 @@ impl Seeds<'_> {
                 }
             };
             let Judged { is_kept, line, traces, is_final } = judged;
+            if is_kept || !self.keep {
+                fs::remove_dir_all(&of_seed)?;
+            }
             println!("{line}");
-            let path = self.folder.join(format!("seed-{seed}.txt"));
+            let path = folder.join(format!("seed-{seed}.txt"));
             if is_kept {
                 let _there_may_be_none = fs::remove_file(path);
             } else {
@@ -71,7 +104,7 @@ impl Seeds<'_> {
                 println!("  its traces: {}", path.display());
             }
             if is_final {
-                verdicts.put(&self.conditions, seed, is_kept, &line)?;
+                verdicts.put(conditions, seed, is_kept, &line)?;
             }
             rows.push((seed, is_kept, line));
         }
@@ -86,11 +119,20 @@ impl Seeds<'_> {
     }
 }
 
+/// Tells the shell whether every promise was kept.
+pub fn exit(is_kept: Outcome<bool>) -> ExitCode {
+    match is_kept {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Reads `A..B`, where B is not run any more, or one seed.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn seeds(text: &str) -> Result<Range<u64>, String> {
+fn seeds(text: &str) -> Result<Range<u64>, String> {
     let wrong = |_| format!("`{text}` are no seeds: write `A..B`, or one number");
     let (first, end) = match text.split_once("..") {
         Some((first, end)) => (first.parse().map_err(wrong)?, end.parse().map_err(wrong)?),
@@ -116,10 +158,7 @@ pub fn progress(seed: u64, what: &str) {
 }
 
 /// Makes an empty folder for a seed.
-///
-/// # Errors
-/// It cannot be made.
-pub fn new_folder(folder: &Path) -> Outcome<()> {
+fn new_folder(folder: &Path) -> Outcome<()> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }

@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use client::Place;
 use options::Options;
 use redisdb_tests::CLIENT;
+use redisdb_tests::exit;
 use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
@@ -36,13 +37,5 @@ fn main() -> ExitCode {
         runtime.block_on(client::run(Place::read(&words[1..])));
         return ExitCode::SUCCESS;
     }
-    let ran = Options::read(&words).map_err(Into::into).and_then(|options| runner::run(&runtime, &options));
-    match ran {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit(Options::read(&words).map_err(Into::into).and_then(|options| runner::run(&runtime, &options)))
 }

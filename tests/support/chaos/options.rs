@@ -1,10 +1,9 @@
 //! The command line of the runner.
 
-use std::ops::Range;
 use std::time::Duration;
 
+use redisdb_tests::Seeds;
 use redisdb_tests::number;
-use redisdb_tests::seeds;
 
 use crate::fault::FAULT_KINDS;
 use crate::fault::FaultKind;
@@ -13,7 +12,7 @@ use crate::plan::Shape;
 /// What a run is to be like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Options {
-    pub(crate) seeds: Range<u64>,
+    pub(crate) seeds: Seeds,
     pub(crate) shape: Shape,
     /// How long faults begin, for each seed.
     pub(crate) time: Duration,
@@ -22,10 +21,6 @@ pub(crate) struct Options {
     pub(crate) ballast: usize,
     /// Show the plans, and run nothing.
     pub(crate) plan: bool,
-    /// Do not run a seed again that has a verdict.
-    pub(crate) resume: bool,
-    /// Keep the journals of a seed that has broken a promise.
-    pub(crate) keep: bool,
 }
 
 impl Options {
@@ -39,7 +34,7 @@ impl Options {
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("`{word}` needs a value"));
             match word.as_str() {
-                "--seeds" => options.seeds = seeds(value()?)?,
+                option if options.seeds.read(option, &mut value)? => {}
                 "--nodes" => options.shape.n_nodes = number(word, value()?)?,
                 "--processes" => options.shape.n_processes = number(word, value()?)?,
                 "--together" => options.shape.together = number(word, value()?)?,
@@ -48,8 +43,6 @@ impl Options {
                 "--ballast" => options.ballast = number(word, value()?)?,
                 "--no-identity" => options.identity = false,
                 "--plan" => options.plan = true,
-                "--resume" => options.resume = true,
-                "--keep" => options.keep = true,
                 _ => return Err(format!("an unknown option: `{word}`")),
             }
         }
@@ -88,14 +81,12 @@ impl Default for Options {
         let kinds = FAULT_KINDS.iter().map(|(_, kind)| *kind).filter(|kind| *kind != FaultKind::Away);
         let kinds = kinds.collect();
         Self {
-            seeds: 1..2,
+            seeds: Seeds::default(),
             shape: Shape { n_nodes: 3, n_processes: 3, kinds, together: 2 },
             time: Duration::from_secs(60),
             identity: true,
             ballast: 0,
             plan: false,
-            resume: false,
-            keep: false,
         }
     }
 }
@@ -123,10 +114,13 @@ mod tests {
         assert_eq!(read(""), Ok(Options::default()));
         let options =
             read("--seeds 3..5 --nodes 5 --faults kill,cut --together 4 --no-identity --resume").unwrap();
-        assert_eq!((options.seeds, options.shape.n_nodes, options.shape.together), (3..5, 5, 4));
+        assert_eq!(
+            (options.seeds.seeds.clone(), options.shape.n_nodes, options.shape.together),
+            (3..5, 5, 4)
+        );
         assert_eq!(options.shape.kinds, [FaultKind::Kill, FaultKind::Cut]);
-        assert!(!options.identity && options.resume && !options.plan);
-        assert_eq!(read("--seeds 7").unwrap().seeds, 7..8);
+        assert!(!options.identity && options.seeds.resume && !options.plan);
+        assert_eq!(read("--seeds 7").unwrap().seeds.seeds, 7..8);
     }
 
     #[test]

@@ -1,12 +1,9 @@
 //! The runner: one seed after the other, a line for each, and a table in the end.
 
-use std::fs;
 use std::time::Duration;
 
 use redisdb_tests::Judged;
 use redisdb_tests::Outcome;
-use redisdb_tests::Seeds;
-use redisdb_tests::new_folder;
 use redisdb_tests::progress;
 use tokio::runtime::Runtime;
 use xtask::Binary;
@@ -19,26 +16,15 @@ use crate::seed;
 /// Runs all seeds, or shows their plans, and returns whether every promise was kept.
 pub(crate) fn run(runtime: &Runtime, options: &Options) -> Outcome<bool> {
     if options.plan {
-        options.seeds.clone().for_each(|seed| show_plan(seed, options));
+        options.seeds.seeds.clone().for_each(|seed| show_plan(seed, options));
         return Ok(true);
     }
     let binary = Binary::find()?;
     let folder = workspace::target_dir().join("chaos");
-    let seeds = Seeds {
-        seeds: options.seeds.clone(),
-        conditions: options.conditions(&binary.version),
-        folder: &folder,
-        resume: options.resume,
-    };
-    seeds.judge(|seed| {
-        let of_seed = folder.join(format!("seed-{seed}"));
-        new_folder(&of_seed)?;
-        let ran = seed::run(runtime, options, &binary, &of_seed, seed, &|what| progress(seed, what))?;
+    options.seeds.judge(&folder, &options.conditions(&binary.version), |seed, folder| {
+        let ran = seed::run(runtime, options, &binary, folder, seed, &|what| progress(seed, what))?;
         let is_kept = ran.broken().is_empty();
         let traces = if is_kept { String::new() } else { ran.traces() };
-        if is_kept || !options.keep {
-            fs::remove_dir_all(&of_seed)?;
-        }
         Ok(Judged { is_kept, line: ran.line(), traces, is_final: ran.troubles.is_empty() })
     })
 }

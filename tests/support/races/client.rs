@@ -11,17 +11,17 @@ use futures_util::future::join_all;
 use redisdb::OnDifference;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
+use redisdb_tests::LIVES;
 use redisdb_tests::NAMES;
+use redisdb_tests::RACED;
+use redisdb_tests::ROUND;
+use redisdb_tests::Raced;
 use redisdb_tests::Teller;
 use redisdb_tests::orders;
 use redisdb_tests::resident_mib;
 use tracing::Level;
 
 use crate::crowd::Convergence;
-use crate::operations::LIVES;
-use crate::operations::RACED;
-use crate::operations::ROUND;
-use crate::operations::Raced;
 use crate::options::Scene;
 
 /// How often it is looked how far the nodes are equal.

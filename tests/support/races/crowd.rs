@@ -13,9 +13,9 @@ use std::time::Instant;
 
 use redisdb_tests::ClientProcess;
 use redisdb_tests::Outcome;
+use redisdb_tests::ROUND;
 
 use crate::client::Place;
-use crate::operations::ROUND;
 
 /// How long a client may take to be ready, or to do what it was asked for.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);

@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use std::time::Instant;
 
+use redisdb_tests::END;
 use redisdb_tests::Held;
+use redisdb_tests::LIFE;
 use redisdb_tests::NAMES;
 use redisdb_tests::Outcome;
+use redisdb_tests::ROUND;
+use redisdb_tests::Raced;
 
 use crate::crowd::Crowd;
 use crate::crowd::LIMIT;
-use crate::operations::END;
-use crate::operations::LIFE;
-use crate::operations::ROUND;
-use crate::operations::Raced;
 use crate::options::Options;
 use crate::report::Ran;
 use crate::stage::AHEAD;

@@ -6,7 +6,6 @@
 mod client;
 mod crowd;
 mod lives;
-mod operations;
 mod options;
 mod race;
 mod report;
@@ -19,6 +18,7 @@ use std::process::ExitCode;
 use client::Place;
 use options::Options;
 use redisdb_tests::CLIENT;
+use redisdb_tests::exit;
 use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
@@ -28,12 +28,5 @@ fn main() -> ExitCode {
         runtime.block_on(client::run(Place::read(&words[1..])));
         return ExitCode::SUCCESS;
     }
-    match Options::read(&words).map_err(Into::into).and_then(|options| runner::run(&options)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit(Options::read(&words).map_err(Into::into).and_then(|options| runner::run(&options)))
 }

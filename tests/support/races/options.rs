@@ -1,9 +1,7 @@
 //! The command line of the runner.
 
-use std::ops::Range;
-
+use redisdb_tests::Seeds;
 use redisdb_tests::number;
-use redisdb_tests::seeds;
 
 /// What happens to the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,16 +19,12 @@ pub(crate) enum Scene {
 /// What a run is to be like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Options {
-    pub(crate) seeds: Range<u64>,
+    pub(crate) seeds: Seeds,
     pub(crate) scene: Scene,
     pub(crate) n_processes: usize,
     keys: Option<usize>,
     /// The nodes are left different.
     pub(crate) leave: bool,
-    /// Do not run a seed again that has a verdict.
-    pub(crate) resume: bool,
-    /// Keep what the clients have told of a seed that has broken a promise.
-    pub(crate) keep: bool,
     /// Have each server tell all commands, for the traces.
     pub(crate) monitor: bool,
 }
@@ -46,15 +40,13 @@ impl Options {
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("`{word}` needs a value"));
             match word.as_str() {
-                "--seeds" => options.seeds = seeds(value()?)?,
+                option if options.seeds.read(option, &mut value)? => {}
                 "--processes" => options.n_processes = number(word, value()?)?,
                 "--keys" => options.keys = Some(number(word, value()?)?),
                 "--kill" => options.scene = Scene::Kill,
                 "--storm" => options.scene = Scene::Storm,
                 "--clock" => options.scene = Scene::Clock,
                 "--leave" => options.leave = true,
-                "--resume" => options.resume = true,
-                "--keep" => options.keep = true,
                 "--monitor" => options.monitor = true,
                 _ => return Err(format!("an unknown option: `{word}`")),
             }
@@ -93,13 +85,11 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            seeds: 1..2,
+            seeds: Seeds::default(),
             scene: Scene::Race,
             n_processes: 2,
             keys: None,
             leave: false,
-            resume: false,
-            keep: false,
             monitor: false,
         }
     }
@@ -118,8 +108,8 @@ mod tests {
     fn options_are_read_over_their_defaults() {
         assert_eq!(read(""), Ok(Options::default()));
         let options = read("--seeds 3..5 --processes 4 --kill --resume").unwrap();
-        assert_eq!((options.seeds.clone(), options.n_processes, options.scene), (3..5, 4, Scene::Kill));
-        assert!(options.resume && !options.leave);
+        assert_eq!((options.seeds.seeds.clone(), options.n_processes, options.scene), (3..5, 4, Scene::Kill));
+        assert!(options.seeds.resume && !options.leave);
         assert_eq!((options.n_keys(), read("--keys 7").unwrap().n_keys()), (10_000, 7));
     }
 

@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use fastrand::Rng;
 use redisdb_tests::Outcome;
+use redisdb_tests::ROUND;
+use redisdb_tests::Raced;
 use redisdb_tests::differences;
 use redisdb_tests::progress;
 
 use crate::crowd::Crowd;
 use crate::crowd::Fates;
 use crate::crowd::LIMIT;
-use crate::operations::ROUND;
-use crate::operations::Raced;
 use crate::options::Options;
 use crate::options::Scene;
 use crate::report::Ran;

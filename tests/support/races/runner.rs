@@ -1,14 +1,11 @@
 //! The runner: servers and clients for each seed, the scene, and the verdict.
 
-use std::fs;
 use std::path::Path;
 
 use redisdb_tests::Judged;
 use redisdb_tests::NAMES;
 use redisdb_tests::Outcome;
-use redisdb_tests::Seeds;
 use redisdb_tests::clock::Watch;
-use redisdb_tests::new_folder;
 use redisdb_tests::preloaded;
 use xtask::Binary;
 use xtask::workspace;
@@ -27,20 +24,9 @@ use crate::storm;
 pub(crate) fn run(options: &Options) -> Outcome<bool> {
     let binary = Binary::find()?;
     let folder = workspace::target_dir().join("races");
-    let seeds = Seeds {
-        seeds: options.seeds.clone(),
-        conditions: options.conditions(&binary.version),
-        folder: &folder,
-        resume: options.resume,
-    };
-    seeds.judge(|seed| {
-        let of_seed = folder.join(format!("seed-{seed}"));
-        new_folder(&of_seed)?;
-        let (ran, traces) = run_seed(options, &binary, &of_seed, seed)?;
+    options.seeds.judge(&folder, &options.conditions(&binary.version), |seed, folder| {
+        let (ran, traces) = run_seed(options, &binary, folder, seed)?;
         let is_kept = ran.broken(options).is_empty();
-        if is_kept || !options.keep {
-            fs::remove_dir_all(&of_seed)?;
-        }
         Ok(Judged { is_kept, line: ran.line(options), traces, is_final: ran.troubles.is_empty() })
     })
 }

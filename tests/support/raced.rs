@@ -7,19 +7,20 @@ use fastrand::Rng;
 use redisdb::Error;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
-use redisdb_tests::Held;
+
+use crate::Held;
 
 /// How many keys are written together, between two barriers.
-pub(crate) const ROUND: usize = 50;
+pub const ROUND: usize = 50;
 
 /// How long a key of [`LIVES`] lives at least.
-pub(crate) const LIFE: Duration = Duration::from_secs(40);
+pub const LIFE: Duration = Duration::from_secs(40);
 
 /// When a key ends that is given an end and no life, from when it is written.
-pub(crate) const END: Duration = Duration::from_secs(45);
+pub const END: Duration = Duration::from_secs(45);
 
 /// Operations that leave the nodes different when they race.
-pub(crate) const RACED: [&str; 13] = [
+pub const RACED: [&str; 13] = [
     "SET",
     "DEL",
     "HSET",
@@ -36,35 +37,42 @@ pub(crate) const RACED: [&str; 13] = [
 ];
 
 /// Operations after which keys end soon.
-pub(crate) const LIVES: [&str; 3] = ["SETEX", "PEXPIRE", "EXPIREAT"];
+pub const LIVES: [&str; 3] = ["SETEX", "PEXPIRE", "EXPIREAT"];
 
 /// A key that one operation is raced on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Raced {
-    pub(crate) op: &'static str,
+pub struct Raced {
+    /// The operation.
+    pub op: &'static str,
     number: usize,
 }
 
 impl Raced {
     /// So many keys over all operations together, in an order that the seed chooses.
-    pub(crate) fn all(ops: &[&'static str], n_keys: usize, seed: u64) -> Vec<Self> {
+    pub fn all(ops: &[&'static str], n_keys: usize, seed: u64) -> Vec<Self> {
         let mut all: Vec<Self> =
             ops.iter().cycle().take(n_keys).enumerate().map(|(number, op)| Self { op, number }).collect();
         Rng::with_seed(seed).shuffle(&mut all);
         all
     }
 
-    pub(crate) fn name(&self) -> String {
+    /// So many keys of one operation.
+    pub fn of(op: &'static str, n_keys: usize) -> Vec<Self> {
+        (0..n_keys).map(|number| Self { op, number }).collect()
+    }
+
+    /// The name of the key.
+    pub fn name(&self) -> String {
         format!("{}:{}", self.op, self.number)
     }
 
-    /// Whether the key is there before it is raced.
-    pub(crate) fn is_there_before(&self) -> bool {
+    /// Returns whether the key is there before it is raced.
+    pub fn is_there_before(&self) -> bool {
         matches!(self.op, "DEL" | "EXPIRE" | "PEXPIRE" | "SETNX+DEL")
     }
 
     /// What each writer adds to the key, if it is one that is added to.
-    pub(crate) fn adds(&self) -> Option<f64> {
+    pub fn adds(&self) -> Option<f64> {
         match self.op {
             "INCR" | "RPUSH" | "APPEND" => Some(1.0),
             "ZINCRBY" | "INCRBYFLOAT" | "HINCRBYFLOAT" => Some(1.5),
@@ -73,7 +81,7 @@ impl Raced {
     }
 
     /// What was added to the key, by what a server holds of it.
-    pub(crate) fn sum(&self, held: Option<&Held>) -> f64 {
+    pub fn sum(&self, held: Option<&Held>) -> f64 {
         // The first is its type.
         let elements = held.map_or(&[][..], |held| &held.value[1..]);
         match (self.op, elements.first()) {
@@ -87,8 +95,14 @@ impl Raced {
         }
     }
 
-    /// One of several writers runs the operation.
-    pub(crate) async fn write(&self, copy: &RedisCopy, writer: usize) -> Result<(), Error> {
+    /// Runs the operation for one of several writers.
+    ///
+    /// # Errors
+    /// The error of the copy.
+    ///
+    /// # Panics
+    /// The operation is none of [`RACED`] and [`LIVES`].
+    pub async fn write(&self, copy: &RedisCopy, writer: usize) -> Result<(), Error> {
         let key = &self.name();
         let later = Duration::from_secs(2 * writer as u64);
         match self.op {
