@@ -13,7 +13,7 @@ use xtask::Server;
 
 const PATIENT: Duration = Duration::from_secs(20);
 
-/// How often a server was given a command.
+/// Returns how often a server was given a command.
 async fn calls(node: &Node, command: &str) -> u64 {
     let stats = node.info_with(&["commandstats"]).await.unwrap();
     let calls = stats.get("commandstats", &format!("cmdstat_{command}")).unwrap_or_default();

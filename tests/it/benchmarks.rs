@@ -17,7 +17,7 @@ fn table(page: &str, begins: &str) -> Vec<Vec<String>> {
     rows.map(cells).collect()
 }
 
-/// How many instructions a call takes.
+/// Returns how many instructions a call takes.
 fn instructions(rows: &[Vec<String>], call: &str) -> f64 {
     let row = rows.iter().find(|row| row[0].starts_with(call)).unwrap_or_else(|| panic!("{call}"));
     row[1].parse().unwrap()

@@ -40,7 +40,7 @@ const AHEAD: Duration = Duration::from_secs(1);
 
 const CODECS: [Codec; 2] = [Codec::Json, Codec::MsgPack];
 
-/// What a claim is made of: a fresh cache whose keys nobody else uses.
+/// Returns what a claim is made of: a fresh cache whose keys nobody else uses.
 fn built<E>(builder: CacheBuilder<E>, claim: &str, codec: Codec) -> Cache<E> {
     // Two runs of one claim, on the same servers, differ in the codec.
     builder.prefix(format!("{claim} {codec:?}")).codec(codec).build().unwrap()

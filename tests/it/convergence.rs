@@ -104,7 +104,7 @@ async fn writers_that_race_leave_all_nodes_equal_and_without_it_they_do_not() {
     }
 }
 
-/// What each server holds of a key.
+/// Returns what each server holds of a key.
 async fn held(servers: &Servers, key: &str) -> Vec<Option<String>> {
     join_all(servers.iter().map(async |server| direct(server).await.get(key).await.unwrap())).await
 }

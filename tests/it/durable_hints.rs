@@ -69,7 +69,7 @@ async fn check(copy: &RedisCopy, value: &str) {
     }
 }
 
-/// How many keys of a server were compared: each is asked for its size.
+/// Returns how many keys of a server were compared: each is asked for its size.
 async fn n_compared(node: &Node) -> u64 {
     let info = node.info_with(&["commandstats"]).await.unwrap();
     // Before Redis 7.0 there is one line for all that `MEMORY` does.
@@ -245,7 +245,7 @@ async fn a_node_that_was_away_for_long_is_compared_whole_only_if_the_hints_are_n
     }
 }
 
-/// What stands in the marker of a server.
+/// Returns what stands in the marker of a server.
 async fn marker_of(node: &Node) -> String {
     node.get::<String>("__redisdb:{shop}:node").await.unwrap().unwrap()
 }

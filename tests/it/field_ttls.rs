@@ -26,7 +26,7 @@ async fn send(node: &Node, words: &str) -> redis::Value {
     node.send(Cmd::new().arg(words.split(' ').collect::<Vec<_>>())).await.unwrap()
 }
 
-/// When the fields of a hash go away.
+/// Returns when the fields of a hash go away.
 async fn ends(node: &Node, key: &str, fields: &[String]) -> Vec<i64> {
     let cmd = redis::cmd("HPEXPIRETIME").arg(key).arg("FIELDS").arg(fields.len()).arg(fields).clone();
     redis::from_redis_value(node.send(&cmd).await.unwrap()).unwrap()

@@ -554,7 +554,7 @@ fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
     lines.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
-/// What stands in backquotes.
+/// Returns what stands in backquotes.
 fn quoted(cell: &str) -> impl Iterator<Item = String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned)
 }

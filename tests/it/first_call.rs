@@ -26,7 +26,7 @@ use xtask::Servers;
 
 const KEYS: usize = 60;
 
-/// What another process of the copy will find.
+/// Returns what another process of the copy will find.
 async fn filled() -> (Servers, Vec<Node>) {
     let servers = Servers::start(3).unwrap();
     let copy = process(&servers.urls(), Some("shop"));

@@ -42,7 +42,7 @@ async fn is_well(copy: &RedisCopy) -> bool {
     copy.health().iter().all(|(_, health)| *health == Health::Up)
 }
 
-/// How many commands a server has executed.
+/// Returns how many commands a server has executed.
 async fn n_commands(server: &Node) -> u64 {
     let info = server.info_with(&["stats"]).await.unwrap();
     info.get("stats", "total_commands_processed").unwrap().parse().unwrap()

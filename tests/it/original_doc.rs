@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// How many methods the reference of the original has.
+/// The number of methods the reference of the original has.
 const N_METHODS: usize = 168;
 
 fn root() -> PathBuf {
@@ -19,7 +19,7 @@ fn rows() -> Vec<Vec<String>> {
     rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
-/// What stands in backquotes.
+/// Returns what stands in backquotes.
 fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
@@ -69,7 +69,7 @@ fn every_method_names_a_test_that_exists() {
     }
 }
 
-/// What the page of commands says of a ring and of a copy, by the name of the command.
+/// Returns what the page of commands says of a ring and of a copy, by the name of the command.
 fn commands() -> HashMap<String, [String; 2]> {
     let page = fs::read_to_string(root().join("docs/commands.md")).unwrap();
     let rows = page.lines().filter(|line| line.starts_with("| [`"));
@@ -81,7 +81,7 @@ fn commands() -> HashMap<String, [String; 2]> {
     rows.map(entry).collect()
 }
 
-/// What a word of the page of commands means for a copy, as this page says it.
+/// Returns what a word of the page of commands means for a copy, as this page says it.
 fn on_a_copy(word: &str) -> Vec<&str> {
     match word.split(' ').next().unwrap() {
         "deadline" => vec!["every node, one point in time"],

@@ -80,7 +80,7 @@ fn keys_of(ring: &RedisRing, name: &str) -> String {
     (0..).map(|i| format!("unused:{i}")).find(|key| ring.node_for(key).name() == name).unwrap()
 }
 
-/// What is read, once anything is: nobody may answer for a key for as long as old values of it may be there.
+/// Returns what is read, once anything is: nobody may answer for a key for as long as old values of it may be there.
 pub async fn read(ring: &RedisRing, key: &str) -> Option<String> {
     let mut answer = None;
     eventually("somebody answers", async || match ring.get::<String>(key).await {

@@ -259,7 +259,7 @@ async fn misses_nothing_silently(heading: &str, identity: Option<&str>) {
     }
 }
 
-/// Which commands a copy with an identity is told to be in want of, in the order of the warnings, until it stays away for that,
+/// Returns which commands a copy with an identity is told to be in want of, in the order of the warnings, until it stays away for that,
 /// or is back; and whether it is.
 async fn goes_without(rule: &str) -> (Vec<String>, bool) {
     let all_rules = rules("A copy with an identity");

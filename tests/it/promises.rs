@@ -25,7 +25,7 @@ fn file(path: &str) -> PathBuf {
     if inside.exists() { inside } else { outside }
 }
 
-/// Whether there is a module of this path with tests, and this test in it.
+/// Returns whether there is a module of this path with tests, and this test in it.
 fn exists(name: &str) -> bool {
     // A file of a crate need not have any.
     let with_tests = |text: &String| {

@@ -139,7 +139,7 @@ async fn newest(outsider: &Node) -> Option<u64> {
     of_user.filter_map(|line| line.strip_prefix("id=")?.split(' ').next()?.parse().ok()).max()
 }
 
-/// Which incarnation a node's server is, each time its connection was ended.
+/// Returns which incarnation a node's server is, each time its connection was ended.
 async fn ended(server: &Server, node: &Node, n: u64) -> Vec<u64> {
     let outsider = outsider(server).await;
     let mut incarnations = Vec::new();
@@ -332,7 +332,7 @@ async fn two_processes_that_cannot_see_who_answers_bring_a_node_back_once_and_ag
     assert!(is_well(&first).await && is_well(&second).await);
 }
 
-/// How often the marker of a server was looked at.
+/// Returns how often the marker of a server was looked at.
 async fn looks_at(server: &Node) -> u64 {
     let stats = server.info_with(&["commandstats"]).await.unwrap();
     let stats = stats.get("commandstats", "cmdstat_dbsize").unwrap_or_default();

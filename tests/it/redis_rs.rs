@@ -36,7 +36,7 @@ async fn ring_of_one(server: &Server) -> RedisRing {
     RedisRing::builder().node("a", &server.url()).allow_colocated().connect().await.unwrap()
 }
 
-/// What can be asked of an error of redis-rs.
+/// Returns what can be asked of an error of redis-rs.
 fn told(error: &RedisError) -> String {
     let (code, detail) = (error.code(), error.detail());
     let errors = error.clone().into_server_errors();
@@ -142,7 +142,7 @@ async fn a_ring_of_one_node_tells_redis_rs_what_its_server_would() {
     say_the_same(COMMANDS.iter().map(|words| cmd(words)).chain(scripts()), &mut one, &mut ring).await;
 }
 
-/// What kind of value it is, and how many are in it: what does not change from one call to the next.
+/// Returns what kind of value it is, and how many are in it: what does not change from one call to the next.
 fn shape(value: &Value) -> String {
     match value {
         Value::Array(elements) => format!("{} elements {:?}", elements.len(), elements.first().map(shape)),

@@ -31,7 +31,7 @@ async fn send(node: &Node, words: &str) {
     node.send(&cmd(words)).await.unwrap();
 }
 
-/// What the server calls the shared connection.
+/// Returns what the server calls the shared connection.
 async fn connection(node: &Node) -> redis::Value {
     node.send(&cmd("CLIENT ID")).await.unwrap()
 }

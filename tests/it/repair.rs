@@ -272,7 +272,7 @@ async fn verify_says_which_keys_differ_and_where() {
     );
 }
 
-/// Why a node was not repaired.
+/// Returns why a node was not repaired.
 fn why(error: &Error) -> Option<RepairReason> {
     match error {
         Error::Repair(error) => Some(error.reason),

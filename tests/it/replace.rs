@@ -25,7 +25,7 @@ fn keys() -> Vec<String> {
     (0..200).map(|i| format!("key:{i}")).collect()
 }
 
-/// How many connections a server has, but for the one that asks.
+/// Returns how many connections a server has, but for the one that asks.
 async fn connections(server: &xtask::Server) -> usize {
     let asking = Node::connect(server.url()).await.unwrap();
     let list = asking.client_list().await.unwrap();

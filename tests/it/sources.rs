@@ -44,7 +44,7 @@ async fn change(copy: &RedisCopy) {
     assert_eq!(counted.await.unwrap().first(), Some(&2));
 }
 
-/// What a node holds under [`KEYS`].
+/// Returns what a node holds under [`KEYS`].
 async fn held(copy: &RedisCopy, name: &str) -> Vec<String> {
     let node = copy.on_node(name).unwrap();
     let mut held = Vec::new();

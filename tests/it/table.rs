@@ -55,7 +55,7 @@ enum Servers {
 const IMPORT: &str = "a connection remembers the fields, and this one is shared";
 const HOT: &str = "each server counts its own keys, and is asked as `SLOWLOG` is";
 
-/// Where we route otherwise than the server's tips say, on which servers, and why.
+/// The place where we route otherwise than the server's tips say, on which servers, and why.
 const OTHERWISE: [(&str, Servers, &str); 19] = [
     ("ACL DELUSER", Servers::Since72, "a user is gone everywhere or the smallest number says it is not"),
     ("CLIENT SETINFO", Servers::All, "every connection of a node says the same of itself"),
@@ -273,7 +273,7 @@ fn group_and_since_agree() {
     live.report("agree in group and first version", n);
 }
 
-/// Whether the row's routing on a ring is what the server recommends to a client of several shards.
+/// Returns whether the row's routing on a ring is what the server recommends to a client of several shards.
 fn agrees_with_tips(row: &Spec, said: &Said) -> bool {
     let tip = |name: &str| said.tips.iter().find_map(|tip| tip.strip_prefix(name));
     let by_request = match tip("request_policy:") {
@@ -343,7 +343,7 @@ impl Said {
         self.flags.iter().any(|f| f == flag)
     }
 
-    /// Whether only its subcommands are commands: `CONFIG`. A server before 7.0 does not say so, but our rows do.
+    /// Returns whether only its subcommands are commands: `CONFIG`. A server before 7.0 does not say so, but our rows do.
     fn is_container(&self, rows: &BTreeSet<&str>) -> bool {
         let prefix = format!("{} ", self.name);
         self.name != "COMMAND"
@@ -364,7 +364,7 @@ impl Live {
         Live { _server: server, connection, release: Release::of(&info), commands }
     }
 
-    /// Whether the server tells its subcommands, tips and history.
+    /// Returns whether the server tells its subcommands, tips and history.
     fn describes_itself(&self) -> bool {
         self.release.version >= DESCRIBES_ITSELF
     }
@@ -374,7 +374,7 @@ impl Live {
         if self.release.valkey.is_some() { row.since.valkey } else { row.since.redis }
     }
 
-    /// Whether this server is new enough for a row's command.
+    /// Returns whether this server is new enough for a row's command.
     fn has(&self, row: &Spec) -> bool {
         self.release.has([row.since.redis, row.since.valkey])
     }
@@ -385,7 +385,7 @@ impl Live {
         ALL.iter().copied().filter(|row| self.has(row) && row.group != Group::Sentinel)
     }
 
-    /// What the server says of a row's command; of a subcommand before 7.0, what it says of its container.
+    /// Returns what the server says of a row's command; of a subcommand before 7.0, what it says of its container.
     fn said_of(&self, row: &Spec) -> Option<&Said> {
         let name = match row.words().next() {
             Some(container) if !self.describes_itself() => container,

@@ -87,7 +87,7 @@ fn run(client: &str, url: &str, roots: &Path) -> String {
     passes(once_more(&format!("{client} {url}")).unwrap().env("SSL_CERT_FILE", roots))
 }
 
-/// Whether this process is such a client; then it has done what it is for.
+/// Returns whether this process is such a client; then it has done what it is for.
 async fn is_client() -> bool {
     let Some(told) = told() else { return false };
     match told.rsplit_once(' ').unwrap() {

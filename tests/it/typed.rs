@@ -66,7 +66,7 @@ async fn half_lost(first: &Server, second: &mut Server) -> RedisCopy {
     copy
 }
 
-/// What a stream is besides its entries, but for times; counts only if they are known on both servers.
+/// Returns what a stream is besides its entries, but for times; counts only if they are known on both servers.
 async fn of_stream(node: &Node, key: &str, with_counts: bool) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut names = vec!["last-generated-id"];

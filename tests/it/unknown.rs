@@ -73,7 +73,7 @@ async fn a_server_that_does_not_know_a_command_of_ours_is_used_without() {
     assert_eq!(node.process(0), None);
 }
 
-/// How many connections a server has had.
+/// Returns how many connections a server has had.
 async fn received(node: &Node) -> u32 {
     node.info().await.unwrap().parse("stats", "total_connections_received").unwrap()
 }

@@ -350,7 +350,7 @@ macro_rules! there {
     }};
 }
 
-/// What stands in backquotes in a text and is a name in Rust, not on the wire: `on_node(name)`, `Script`.
+/// Returns what stands in backquotes in a text and is a name in Rust, not on the wire: `on_node(name)`, `Script`.
 fn told(text: &str) -> BTreeSet<String> {
     let quoted = text.split('`').skip(1).step_by(2);
     let names = quoted.flat_map(|quoted| quoted.split("().")).filter_map(|call| call.split('(').next());

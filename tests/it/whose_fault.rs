@@ -70,7 +70,7 @@ impl Caller {
         (0..).map(|i| format!("{}:{prefix}{i}", self.name())).find(is_of_b).unwrap()
     }
 
-    /// What `b` said to a write. On a copy the others have taken it.
+    /// Returns what `b` said to a write. On a copy the others have taken it.
     async fn incr(&self, key: &str) -> Result<i64, node::Error> {
         match self {
             Self::Node(node) => node.incr(key).await,
@@ -154,7 +154,7 @@ impl Caller {
         }
     }
 
-    /// What `b` said to a script that writes.
+    /// Returns what `b` said to a script that writes.
     async fn script(&self, script: &Script, key: &str) -> Result<i64, node::Error> {
         match self {
             Self::Node(node) => script.key(key).invoke(node).await,
@@ -179,7 +179,7 @@ fn of_b(error: Error) -> node::Error {
     errors[0].clone()
 }
 
-/// What `b` said, where the others did it.
+/// Returns what `b` said, where the others did it.
 fn of_copy(replies: redisdb::Replies<i64>) -> Result<i64, node::Error> {
     assert!(["a", "c"].iter().all(|name| replies.get(name).unwrap().ok().is_some()), "{replies:?}");
     match replies.get("b").unwrap() {

@@ -77,7 +77,7 @@ impl ClientProcess {
         }
     }
 
-    /// Whether it has ended by itself, which none does.
+    /// Returns whether it has ended by itself, which none does.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().ok().flatten().is_some()
     }

@@ -13,7 +13,7 @@ use redis::Value;
 use crate::clock::micros;
 use crate::clock::now;
 
-/// How long a server may take that nothing is done to any more.
+/// The time that a server may take that nothing is done to any more.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the keys begin with that a copy keeps for itself.
@@ -22,7 +22,7 @@ const MARKER: &str = "__redisdb";
 /// How far apart the ends of a life may be, in milliseconds.
 const SAME_END: u64 = 1000;
 
-/// How many keys are asked for at once.
+/// The number of keys are asked for at once.
 const AT_ONCE: usize = 500;
 
 /// What a server holds of a key.
@@ -30,7 +30,7 @@ const AT_ONCE: usize = 500;
 pub struct Held {
     /// Its type and its elements, in an order that does not depend on how they came there.
     pub value: Vec<String>,
-    /// When it expires, in milliseconds since 1970.
+    /// The time when it expires, in milliseconds since 1970.
     pub end: Option<u64>,
 }
 

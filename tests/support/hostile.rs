@@ -77,7 +77,7 @@ impl Hostile {
         self.hangs_up.notify_one();
     }
 
-    /// How many connections it has had.
+    /// Returns how many connections it has had.
     pub fn n_connections(&self) -> u64 {
         self.n_connections.load(Ordering::Relaxed)
     }

@@ -79,10 +79,10 @@ use xtask::Servers;
 /// The names of the nodes of [`ring`] and [`copy`], in their order.
 pub const NAMES: [&str; 3] = ["a", "b", "c"];
 
-/// How long a condition may take to come true; long, for these machines may be busy.
+/// The time that a condition may take to come true; long, for these machines may be busy.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// How long a server that is well may take: a busy machine, or a test that blocks the only thread while it starts a
+/// The time that a server that is well may take: a busy machine, or a test that blocks the only thread while it starts a
 /// server, must not look like a server that hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -130,14 +130,14 @@ pub fn process(urls: &[String], identity: Option<&str>) -> CopyBuilder {
     }
 }
 
-/// How often a server was sent this command.
+/// Returns how often a server was sent this command.
 pub async fn calls(node: &Node, command: &str) -> u64 {
     let info = node.info_with(&["commandstats"]).await.unwrap();
     let stats = info.get("commandstats", &format!("cmdstat_{command}")).unwrap_or("calls=0,").to_owned();
     stats.strip_prefix("calls=").unwrap().split(',').next().unwrap().parse().unwrap()
 }
 
-/// How many servers the tests use that hold for any number: `test-cluster --nodes`, 3 if that does not say.
+/// Returns how many servers the tests use that hold for any number: `test-cluster --nodes`, 3 if that does not say.
 pub fn n_nodes() -> usize {
     std::env::var("REDISDB_NODES").ok().and_then(|nodes| nodes.parse().ok()).unwrap_or(NAMES.len())
 }

@@ -14,9 +14,9 @@ use redisdb::RedisCopy;
 use redisdb::commands::*;
 use tokio::task::JoinHandle;
 
-/// How many keys are there before the load begins, for all to read and none to change.
+/// The number of keys are there before the load begins, for all to read and none to change.
 pub const STANDING: u64 = 200;
-/// How many keys and how many counters a task writes.
+/// The number of keys and how many counters a task writes.
 const OWN: u64 = 12;
 
 /// Tasks that write and read until they are [stopped](Self::stop).
@@ -29,9 +29,9 @@ pub struct Load {
 /// What a load has seen.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// How many calls it made.
+    /// The number of calls that it made.
     pub calls: u64,
-    /// How many of them gave an error.
+    /// The number of calls that gave an error.
     pub failed: u64,
     /// How often a key was missing that was certainly there.
     pub missing: u64,

@@ -28,7 +28,7 @@ pub fn peak_mib() -> Option<u64> {
     status("VmHWM:")
 }
 
-/// What it holds now, in MiB.
+/// Returns what it holds now, in MiB.
 pub fn resident_mib() -> Option<u64> {
     status("VmRSS:")
 }

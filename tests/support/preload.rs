@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-/// Where a library is that `LD_PRELOAD` is to name: where a variable says, or where Debian puts it.
+/// Returns where a library is that `LD_PRELOAD` is to name: where a variable says, or where Debian puts it.
 ///
 /// # Errors
 /// It is not there.

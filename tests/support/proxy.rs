@@ -244,14 +244,14 @@ async fn carry(number: u64, mut client: TcpStream, plan: watch::Receiver<Plan>) 
 /// What carries the bytes that go one way.
 struct Pump {
     way: Way,
-    /// How many connections there were before this one.
+    /// The number of connections before this one.
     number: u64,
     plan: watch::Receiver<Plan>,
-    /// How many resets there had been when the connection was made.
+    /// The number of resets before the connection was made.
     resets: u64,
     waiting: VecDeque<(Instant, Vec<u8>)>,
     has_lost: bool,
-    /// How many bytes may still pass until the connection is cut.
+    /// The number of bytes that may still pass until the connection is cut.
     left: Option<usize>,
 }
 
@@ -372,7 +372,7 @@ mod tests {
         Ok(String::from_utf8(reply).unwrap())
     }
 
-    /// What comes until the connection ends, and how it ends.
+    /// Returns what comes until the connection ends, and how it ends.
     async fn rest(stream: &mut TcpStream) -> (usize, io::Result<()>) {
         let mut rest = Vec::new();
         let end = tokio::time::timeout(SOON, stream.read_to_end(&mut rest)).await.unwrap();

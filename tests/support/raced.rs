@@ -10,13 +10,13 @@ use redisdb::commands::*;
 
 use crate::Held;
 
-/// How many keys are written together, between two barriers.
+/// The number of keys are written together, between two barriers.
 pub const ROUND: usize = 50;
 
-/// How long a key of [`LIVES`] lives at least.
+/// The time that a key of [`LIVES`] lives at least.
 pub const LIFE: Duration = Duration::from_secs(40);
 
-/// When a key ends that is given an end and no life, from when it is written.
+/// The time when a key ends that is given an end and no life, from when it is written.
 pub const END: Duration = Duration::from_secs(45);
 
 /// Operations that leave the nodes different when they race.
@@ -71,7 +71,7 @@ impl Raced {
         matches!(self.op, "DEL" | "EXPIRE" | "PEXPIRE" | "SETNX+DEL")
     }
 
-    /// What each writer adds to the key, if it is one that is added to.
+    /// Returns what each writer adds to the key, if it is one that is added to.
     pub fn adds(&self) -> Option<f64> {
         match self.op {
             "INCR" | "RPUSH" | "APPEND" => Some(1.0),
@@ -80,7 +80,7 @@ impl Raced {
         }
     }
 
-    /// What was added to the key, by what a server holds of it.
+    /// Returns what was added to the key, by what a server holds of it.
     pub fn sum(&self, held: Option<&Held>) -> f64 {
         // The first is its type.
         let elements = held.map_or(&[][..], |held| &held.value[1..]);

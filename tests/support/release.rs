@@ -30,7 +30,7 @@ impl Release {
         Self { version: version("redis_version:").unwrap(), valkey: version("valkey_version:") }
     }
 
-    /// Which server a node has.
+    /// Returns which server a node has.
     ///
     /// # Panics
     /// If it does not say.
@@ -39,7 +39,7 @@ impl Release {
         Self::of(&redis::from_redis_value::<String>(info).unwrap())
     }
 
-    /// Whether it is of the first version of Redis that has something, or of Valkey, or of a later one; `None` where no
+    /// Returns whether it is of the first version of Redis that has something, or of Valkey, or of a later one; `None` where no
     /// version has it.
     pub fn has(&self, [redis, valkey]: [Option<Version>; 2]) -> bool {
         match self.valkey {
@@ -75,7 +75,7 @@ pub async fn since(node: &Node, version: Version) -> Result<(), String> {
     if release.version >= version { Ok(()) } else { Err(release.too_old()) }
 }
 
-/// Whether a node's server is like this version of Redis or a later one. If it is not, the calling test is noted to leave
+/// Returns whether a node's server is like this version of Redis or a later one. If it is not, the calling test is noted to leave
 /// a part out.
 pub async fn is_since(node: &Node, version: Version, part: &str) -> bool {
     let release = Release::at(node).await;

@@ -14,13 +14,13 @@ pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 /// What was found out about a seed.
 #[derive(Debug, Clone)]
 pub struct Judged {
-    /// Whether every promise was kept.
+    /// True if every promise was kept.
     pub is_kept: bool,
     /// All that is said of it in a line. It begins with `seed N: ` and the verdict, and `|` ends the verdict.
     pub line: String,
     /// What helps to find out why a promise was broken.
     pub traces: String,
-    /// Whether the verdict stands, so that a run that is resumed leaves this seed out.
+    /// True if the verdict stands, so that a run that is resumed leaves this seed out.
     pub is_final: bool,
 }
 

@@ -65,7 +65,7 @@ impl Apt {
         Ok(())
     }
 
-    /// What an installation of redis-server would add to this system, told by a rehearsal of it.
+    /// Returns what an installation of redis-server would add to this system, told by a rehearsal of it.
     fn missing_packages(&self) -> Vec<String> {
         let usual = || USUAL_PACKAGES.map(String::from).to_vec();
         let rehearsal =

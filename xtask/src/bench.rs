@@ -55,7 +55,7 @@ fn run_with_servers(command: &mut Command) -> Result<()> {
     run_command(command.env(RING, ring.urls().join(",")).env(COPY, copy.urls().join(",")))
 }
 
-/// Whether the benchmark asks for the addresses of servers: idle ones would still disturb one that does not.
+/// Returns whether the benchmark asks for the addresses of servers: idle ones would still disturb one that does not.
 fn wants_servers(name: &str) -> bool {
     let folders = ["benches", "benches/benches", "benches/src"];
     let sources = folders.map(|folder| workspace::root().join(folder).join(format!("{name}.rs")));

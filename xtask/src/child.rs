@@ -12,7 +12,7 @@ use crate::skip::test_name;
 /// Set in the child: the name of the test, and what it is told.
 const CHILD: &str = "REDISDB_TEST_CHILD";
 
-/// What the calling test was told by [`once_more`], if this is the process that was started by it.
+/// Returns what the calling test was told by [`once_more`], if this is the process that was started by it.
 pub fn told() -> Option<String> {
     let child = env::var(CHILD).ok()?;
     let (test, words) = child.split_once(' ')?;

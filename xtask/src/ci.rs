@@ -116,7 +116,7 @@ fn test_everything() -> Result<Outcome> {
     passed(test_cluster::test(&Binary::find()?, test_cluster::NODES, &[]))
 }
 
-/// What a newer server may do otherwise, on the server of this name.
+/// Returns what a newer server may do otherwise, on the server of this name.
 fn test_on(server: &str) -> Result<Outcome> {
     let modules = ["table", "commands", "typed", "copy", "ring", "cache"].map(String::from);
     match Binary::named(server) {

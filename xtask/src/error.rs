@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why a server could not be found, started or restarted; its text says what to do.
+/// The reason why a server could not be found, started or restarted; its text says what to do.
 #[derive(Clone)]
 pub struct Error {
     message: String,

@@ -13,7 +13,7 @@ xflags::xflags! {
 
         /// Run the whole test suite on real servers, or the named modules of `tests/it`.
         cmd test-cluster {
-            /// How many servers a ring or a copy under test has; default 3.
+            /// The number of servers of a ring or a copy under test; default 3.
             optional --nodes n: usize
             /// The server to test with: a name as in `valkey-9`, or a path; `list` shows the names and what can be had.
             optional --server path: OsString
@@ -27,17 +27,17 @@ xflags::xflags! {
             optional --seeds range: String
             /// Leave out the seeds that have a verdict from an earlier run with the same options.
             optional --resume
-            /// How many servers the copy has; default 3.
+            /// The number of servers of the copy; default 3.
             optional --nodes n: usize
-            /// How many client processes use it; default 3.
+            /// The number of client processes that use it; default 3.
             optional --processes n: usize
-            /// How long faults begin, for each seed; default 60.
+            /// The time during which faults begin, for each seed; default 60.
             optional --seconds n: u64
             /// Only these faults, with commas between, as in `kill,cut`; default: all.
             optional --faults kinds: String
             /// The most faults in one outage; default 2.
             optional --together n: usize
-            /// How many keys the servers hold that nobody uses, so that comparing all takes its time; default none.
+            /// The number of keys that the servers hold and nobody uses, so that comparing all takes its time; default none.
             optional --ballast n: usize
             /// The server to test with, as for `test-cluster`.
             optional --server path: OsString
@@ -55,9 +55,9 @@ xflags::xflags! {
             optional --seeds range: String
             /// Leave out the seeds that have a verdict from an earlier run with the same options.
             optional --resume
-            /// How many client processes write; default 2.
+            /// The number of client processes that write; default 2.
             optional --processes n: usize
-            /// How many keys there are, over all operations together; default 10000, of `--storm` 100000, of `--clock` 1000.
+            /// The number of keys over all operations together; default 10000, of `--storm` 100000, of `--clock` 1000.
             optional --keys n: usize
             /// The server to test with, as for `test-cluster`.
             optional --server path: OsString

@@ -90,7 +90,7 @@ impl Guardian {
         }
     }
 
-    /// Whether a server was started and not killed since. It may have ended by itself; its id is still its own.
+    /// Returns whether a server was started and not killed since. It may have ended by itself; its id is still its own.
     pub(crate) fn is_watching(&self) -> bool {
         self.pid.is_some()
     }

@@ -32,7 +32,7 @@ pub static SERVERS: [Named; 6] = [
 ];
 
 impl Named {
-    /// Where it comes from, in words.
+    /// Returns where it comes from, in words.
     pub fn origin(&self) -> String {
         match self.source {
             Source::Packages => "the packages of Debian 12".to_owned(),

@@ -20,7 +20,7 @@ pub fn command_line(pid: u32) -> Option<String> {
     Some(line.trim().to_string())
 }
 
-/// Whether there is such a process. One that ended and was not waited for yet is not there any more.
+/// Returns whether there is such a process. One that ended and was not waited for yet is not there any more.
 pub fn is_alive(pid: u32) -> bool {
     state(pid).is_some_and(|state| !state.starts_with(['Z', 'X']))
 }
@@ -37,7 +37,7 @@ pub fn resume(pid: u32) {
     wait_until(LIMIT, || !is_stopped(pid));
 }
 
-/// Whether the process is stopped, as by SIGSTOP.
+/// Returns whether the process is stopped, as by SIGSTOP.
 fn is_stopped(pid: u32) -> bool {
     state(pid).is_some_and(|state| state.starts_with('T'))
 }

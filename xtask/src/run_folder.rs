@@ -74,7 +74,7 @@ impl Drop for RunFolder {
     }
 }
 
-/// Whether the process is still the server on this port: its id may be another program's by now.
+/// Returns whether the process is still the server on this port: its id may be another program's by now.
 fn is_server(pid: u32, port: &str) -> bool {
     command_line(pid).is_some_and(|line| line.contains(port))
 }

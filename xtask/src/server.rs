@@ -96,13 +96,13 @@ impl Server {
         &self.dir
     }
 
-    /// What it has logged since its first start.
+    /// Returns what it has logged since its first start.
     pub fn log(&self) -> String {
         let bytes = fs::read(self.dir.join("log")).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Whether its process is there; a paused one is.
+    /// Returns whether its process is there; a paused one is.
     pub fn is_running(&self) -> bool {
         self.guardian.is_watching() && is_alive(self.pid)
     }
@@ -234,7 +234,7 @@ impl Server {
         Err(refusal)
     }
 
-    /// Whether this very process answers: on a port lost to another one, a foreign server might. One whose commands were
+    /// Returns whether this very process answers: on a port lost to another one, a foreign server might. One whose commands were
     /// renamed is known by what it has logged since its start.
     fn answers(&self, log_before: usize) -> bool {
         let knows = |reply: &io::Result<String>| !matches!(reply, Err(e) if e.to_string().contains("unknown command"));
@@ -282,7 +282,7 @@ impl Server {
     }
 }
 
-/// Why one start came to nothing.
+/// The reason why one start came to nothing.
 #[derive(Debug)]
 enum Refusal {
     PortTaken,

@@ -29,12 +29,12 @@ impl Servers {
         self.0.iter_mut()
     }
 
-    /// How many there are, running or not.
+    /// Returns how many there are, running or not.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

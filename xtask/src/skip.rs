@@ -42,7 +42,7 @@ pub fn skipped(reason: &str, part: Option<&str>) {
     }
 }
 
-/// How many tests of a run were skipped, and which for which reason.
+/// Returns how many tests of a run were skipped, and which for which reason.
 pub fn skips(folder: &Path) -> String {
     told(&fs::read_to_string(folder.join(FILE)).unwrap_or_default())
 }

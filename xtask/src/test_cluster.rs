@@ -10,7 +10,7 @@ use crate::cargo::{cargo, read, run_leashed};
 use crate::run_folder::RunFolder;
 use crate::{Result, flags, table};
 
-/// How many servers a ring or a copy under test has.
+/// The number of servers a ring or a copy under test has.
 pub(crate) const NODES: usize = 3;
 
 pub(crate) fn run(flags: &flags::TestCluster) -> Result<ExitCode> {

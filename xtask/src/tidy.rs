@@ -70,7 +70,7 @@ fn machine_path(_: &str, text: &str) -> Option<String> {
     Some(format!("line {} has a path of one machine: {}", idx + 1, line.trim()))
 }
 
-/// Whether the folder occurs as the start of a path and not inside a longer one.
+/// Returns whether the folder occurs as the start of a path and not inside a longer one.
 fn starts_a_path(line: &str, folder: &str) -> bool {
     let is_path = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '}' | ')' | '*');
     line.match_indices(folder).any(|(at, _)| !line[..at].ends_with(is_path))

@@ -23,7 +23,7 @@ pub(crate) struct Wheel {
     hashes: &'static [&'static str],
     /// The version of Python that the package's file is for, where there is one for each; the programs do not care.
     python: &'static str,
-    /// Where the program is in the package.
+    /// The place where the program is in the package.
     program: &'static str,
 }
 

@@ -245,7 +245,7 @@ fn start_owner(end: &str) -> (Child, Vec<(u32, PathBuf)>) {
     (owner, traces)
 }
 
-/// Whether this process was started with a signal ignored, as a shell does with what it runs in the background: then
+/// Returns whether this process was started with a signal ignored, as a shell does with what it runs in the background: then
 /// every child of it ignores the signal too, and there is nothing to see.
 fn is_ignored(signal: &str) -> bool {
     let number = match signal {

@@ -253,7 +253,7 @@ impl<E> fmt::Debug for CacheBuilder<E> {
     }
 }
 
-/// Why there is no such cache.
+/// The reason why there is no such cache.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {

@@ -169,7 +169,7 @@ impl Codec {
     }
 }
 
-/// Why a value was not written.
+/// The reason why a value was not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unwritten {
     /// Its own `Serialize` says so, whatever the codec.

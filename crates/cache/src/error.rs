@@ -48,7 +48,7 @@ pub enum Error<S> {
     Unprefixed,
 }
 
-/// Why what is stored cannot be returned.
+/// The reason why what is stored cannot be returned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("key `{key}`: {reason}")]
 #[non_exhaustive]
@@ -122,7 +122,7 @@ pub enum DecodeReason {
     },
 }
 
-/// Why a value cannot be written.
+/// The reason why a value cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("key `{key}`: the value cannot be written: {reason}")]
 #[non_exhaustive]

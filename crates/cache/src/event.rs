@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::error::DecodeReason;
 
-/// When what was last said at length.
+/// The times at which each thing was last said at length.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     dropped: Seldom,

@@ -19,7 +19,7 @@ use crate::entry::envelope::Header;
 #[path = "../../../fuzz/inputs.rs"]
 mod inputs;
 
-/// What may be read of one entry at most, in bytes.
+/// The number of bytes that may be read of one entry at most.
 const LIMIT: usize = 1 << 16;
 
 /// The Redis key that all entries are under.
@@ -46,7 +46,7 @@ enum Shape {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Tree(Vec<Tree>);
 
-/// One of which most codecs write nothing, and read it from any bytes.
+/// A type of which most codecs write nothing, and which they read from any bytes.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Bare(Option<Box<Bare>>);
 
@@ -177,7 +177,7 @@ mod tests {
         }
     }
 
-    /// One input of each kind that there is, each with its first byte.
+    /// Returns one input of each kind that there is, each with its first byte.
     fn seeds() -> Vec<(String, Vec<u8>)> {
         let codecs: &[(u8, Codec)] = &[
             #[cfg(feature = "json")]
@@ -254,7 +254,7 @@ mod tests {
         inputs::assert_in_corpus("decode", seeds());
     }
 
-    /// What the stack and the time of a call are taken by: on a thread as tests and runtimes have it, of 2
+    /// Measures the stack and the time of a call: on a thread as tests and runtimes have it, of 2
     /// MiB.
     #[test]
     #[cfg(all(feature = "json", feature = "msgpack", feature = "postcard"))]

@@ -249,7 +249,7 @@ impl<E: Execute + Send + 'static> Engine<E> {
     }
 }
 
-/// Where a load leaves its value for the caller whose loader it is.
+/// The place where a load leaves its value for the caller whose loader it is.
 type Slot<T> = Arc<Mutex<Option<T>>>;
 
 /// The state of a key for a caller who can load.

@@ -86,7 +86,7 @@ impl Settings {
         ttl.life(self.default_ttl, now)
     }
 
-    /// When a value that is loaded at `now` becomes stale, in milliseconds since 1970, and how long it is
+    /// Returns when a value that is loaded at `now` becomes stale, in milliseconds since 1970, and how long it is
     /// kept as such; 0 for never.
     pub(crate) fn with_grace(&self, life: Life, now: SystemTime) -> (u64, Life) {
         let stale_at = match life {

@@ -297,7 +297,7 @@ macro_rules! common_settings {
 common_settings!(RingBuilder, RedisRing);
 common_settings!(CopyBuilder, RedisCopy);
 
-/// What both builders gather.
+/// The settings that both builders gather.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MembersBuilder {
     nodes: Vec<Result<NodeConfig, ConfigError>>,
@@ -407,7 +407,7 @@ impl MembersBuilder {
     }
 }
 
-/// Whether two nodes are one server. Of two of one name it is the name that is told to be wrong, by the ring.
+/// Returns whether two nodes of different names are one server. Two nodes of one name are an error of the ring.
 fn is_twin(a: &NodeConfig, b: &NodeConfig) -> bool {
     a.name() != b.name() && a.is_same_server(b)
 }

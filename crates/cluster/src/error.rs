@@ -142,7 +142,7 @@ pub struct Partial {
     pub parts: Vec<PartReply>,
 }
 
-/// One node's part of a command that was split.
+/// The part of one node in a command that was split.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct PartReply {

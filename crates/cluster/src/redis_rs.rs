@@ -34,7 +34,7 @@ use crate::ring::RedisRing;
 /// A command goes where [`explain`](RedisRing::explain) says. A pipeline is grouped by node, and each command has its own
 /// outcome; an atomic one goes to the owner of its keys, which must have one hash tag.
 ///
-/// What is asked of each node, as `INFO` is, is answered by one map: each node's answer under its name. If a node does not
+/// A question to each node, such as `INFO`, is answered by one map: each node's answer under its name. If a node does not
 /// answer there is no map, but [`Error::Partial`], whose parts say what each of them answered, or why not: half an answer
 /// would look like a whole one. A ring of one node with [`allow_colocated`](crate::RingBuilder::allow_colocated) gives that
 /// node's own answer.
@@ -66,7 +66,7 @@ impl ConnectionLike for RedisRing {
 /// known to be behind.
 /// A pipeline is one of the [typed kind](RedisCopy::pipeline), and so is an atomic one.
 ///
-/// What is asked of each node, as `INFO` is, is answered by one map: each node's answer under its name. If a node does not
+/// A question to each node, such as `INFO`, is answered by one map: each node's answer under its name. If a node does not
 /// answer there is no map, but [`Error::Partial`], as on a ring.
 impl ConnectionLike for RedisCopy {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
@@ -93,7 +93,7 @@ impl ConnectionLike for RedisCopy {
     }
 }
 
-/// How many commands of a pipeline are copied at a time, for redis-rs keeps its own.
+/// The number of commands of a pipeline that are copied at a time, for redis-rs keeps its own.
 const AT_ONCE: usize = 10 * Batch::MOST_COMMANDS;
 
 /// Runs each command of a pipeline and returns what redis-rs is told of it, in order.
@@ -144,7 +144,7 @@ where
     told.values()
 }
 
-/// The row of a command that follows another one in a pipeline, which often is the same command again.
+/// Returns the row of a command that follows another one in a pipeline, which often is the same command again.
 fn row_after(last: Option<&'static Spec>, cmd: &Cmd) -> Option<&'static Spec> {
     let name = command::words(cmd).next().unwrap_or_default();
     // The name of a command with a subcommand has two words, which one word never equals.
@@ -152,7 +152,7 @@ fn row_after(last: Option<&'static Spec>, cmd: &Cmd) -> Option<&'static Spec> {
     last.filter(is_again).or_else(|| command::lookup(cmd))
 }
 
-/// The values that redis-rs asked for.
+/// Returns the values that redis-rs asked for.
 fn part(mut values: Vec<Value>, offset: usize, count: usize) -> Vec<Value> {
     values.truncate(offset.saturating_add(count));
     values.drain(..offset.min(values.len()));
@@ -181,8 +181,8 @@ async fn run_block_on_owner(
     })
 }
 
-/// What a server answers to a `MULTI` block: to `MULTI`, to each command, and to `EXEC`. That it was discarded is an error, as
-/// redis-rs has it.
+/// Returns what a server answers to a `MULTI` block: to `MULTI`, to each command, and to `EXEC`. A discarded block is an error,
+/// as redis-rs has it.
 async fn run_block(copy: &CopyEngine, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
     let mut commands = Vec::with_capacity(pipeline.len());
     for cmd in pipeline.cmd_iter() {
@@ -201,7 +201,7 @@ async fn run_block(copy: &CopyEngine, pipeline: &Pipeline) -> Result<Vec<Value>,
     Ok(values)
 }
 
-/// Why a block was executed by no node: each of them discarded it, or could not be reached.
+/// Returns the error of a block that no node executed: each of them discarded it, or could not be reached.
 fn discarded(outcomes: &[Result<NodesReply, Error>]) -> Option<&Error> {
     let is_discarded =
         |error: &node::Error| matches!(error.kind(), node::ErrorKind::Server(error) if error.cause.is_some());
@@ -218,8 +218,8 @@ fn db<'a>(mut nodes: impl Iterator<Item = &'a Node>) -> i64 {
     nodes.next().map_or(0, |node| node.config().db().into())
 }
 
-/// What redis-rs is told of a pipeline: an error is the value of its command. Where no connection was left to answer any of
-/// them there are no values, but that error.
+/// The answer to a pipeline of redis-rs: an error is the value of its command. If no connection was left to answer any command,
+/// there are no values, but that error.
 #[derive(Default)]
 struct Told {
     values: Vec<Value>,
@@ -260,7 +260,7 @@ impl Told {
     }
 }
 
-/// What redis-rs says to a command or a pipeline in which there is nothing to send.
+/// Returns the error that redis-rs has for a command or a pipeline with nothing to send.
 fn no_command() -> RedisError {
     (ErrorKind::Client, "empty command").into()
 }
@@ -288,7 +288,7 @@ fn reply_as(line: &str) -> Result<Value, RedisError> {
     redis::parse_redis_value(format!("-{}\r\n", line.replace(['\r', '\n'], " ")).as_bytes())
 }
 
-/// What every server that was asked said, if each said the same and none did anything.
+/// Returns the error reply of every server that was asked, if all are the same and no server did anything.
 fn said_by_all(error: &Error) -> Option<&ServerError> {
     let is_done_by_none = match error {
         Error::Node(_) => true,
@@ -304,7 +304,7 @@ fn said_by_all(error: &Error) -> Option<&ServerError> {
     said.all(|reply| reply == Some(first)).then_some(first)
 }
 
-/// What became of the connection that should have answered, if that is why nobody did.
+/// Returns the fault of the connection that should have answered, if that is why nobody did.
 fn io_kind(error: &Error) -> Option<io::ErrorKind> {
     match error.node_errors().first()?.kind() {
         node::ErrorKind::Timeout(_) | node::ErrorKind::ConnectTimeout(_) => Some(io::ErrorKind::TimedOut),

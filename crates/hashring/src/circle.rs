@@ -107,7 +107,7 @@ impl Circle {
         if low < self.len() { low } else { 0 }
     }
 
-    /// Who owns what, all around the circle.
+    /// Returns the owners all around the circle.
     pub(crate) fn stretches(&self) -> Stretches {
         let mut stretches = Stretches::new();
         let arcs = (0..self.len()).map(|arc| (self.end(arc), self.owner(arc)));

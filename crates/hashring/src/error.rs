@@ -2,7 +2,7 @@
 
 use std::{error, fmt};
 
-/// Why a description of nodes does not make a ring.
+/// The reason why a description of nodes does not make a ring.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum BuildError {

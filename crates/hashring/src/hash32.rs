@@ -234,7 +234,7 @@ fn jenkins(bytes: &[u8]) -> u32 {
 mod tests {
     use super::Hash32;
 
-    /// What the originals compute: libhashkit 1.1.4, and twemproxy 0.5.0 for crc16, crc32a and hsieh.
+    /// The values that the originals compute: libhashkit 1.1.4, and twemproxy 0.5.0 for crc16, crc32a and hsieh.
     #[rustfmt::skip]
     const KNOWN: [(&str, [(&str, u32); 6]); 12] = [
         ("fnv1_64", [("key:7", 0xfdc93303), ("ключ-12", 0x09cd6e7b), ("a", 0x8601b7be), ("abc", 0x6bafadcb), ("abcd", 0xfb844f95), ("0123456789abc", 0x0d0f5624)]),

@@ -89,7 +89,7 @@ impl<'a> Arcs<'a> {
         Self { stretches }
     }
 
-    /// Where the current stretch ends: the first position that is not part of it.
+    /// The end of the current stretch: the first position that is not part of it.
     fn end(&self) -> u128 {
         self.stretches.first().map_or(CIRCLE, |&(last, _)| u128::from(last) + 1)
     }

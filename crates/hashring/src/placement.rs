@@ -54,7 +54,7 @@ impl Placement {
         }
     }
 
-    /// Who owns what, all around the circle. `None` if owners do not come in stretches.
+    /// Returns the owners all around the circle. `None` if owners do not come in stretches.
     pub(crate) fn stretches(&self) -> Option<Stretches> {
         match self {
             Self::Table(table) => Some(table.stretches()),
@@ -65,8 +65,8 @@ impl Placement {
         }
     }
 
-    /// Where the owners do not come in stretches: an entry for each equal share, in an order that decides
-    /// where keys land.
+    /// Returns the owner of each equal share, in an order that decides where keys land; nothing if the owners
+    /// come in stretches.
     pub(crate) fn equal_shares(&self) -> Vec<u16> {
         match self {
             Self::Table(_) => Vec::new(),

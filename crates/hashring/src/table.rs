@@ -130,7 +130,7 @@ impl Cells {
     }
 }
 
-/// Where a node stands in the order of succession for a key.
+/// The place of a node in the order of succession for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     distance: u64,

@@ -379,7 +379,7 @@ impl NodeConfig {
         self.name.as_deref().unwrap_or(&self.label)
     }
 
-    /// Where the server listens.
+    /// The address at which the server listens.
     pub fn address(&self) -> &Address {
         &self.address
     }

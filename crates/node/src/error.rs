@@ -54,7 +54,7 @@ pub enum ErrorKind {
     #[error("this is not a Redis server: {0}")]
     NotRedis(String),
     /// The circuit breaker is open: the server failed just before, and is left alone until the next attempt.
-    /// Not sent.
+    /// The command was not sent.
     #[error("down: {cause}")]
     Down {
         /// The reason why the last attempt to connect failed.
@@ -263,7 +263,7 @@ impl Error {
         }
     }
 
-    /// Why, and what became of the command, without the names of the node and the command.
+    /// Returns the cause and what became of the command, without the names of the node and the command.
     pub fn reason(&self) -> impl fmt::Display + '_ {
         Reason(self)
     }

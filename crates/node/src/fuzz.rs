@@ -1,4 +1,4 @@
-//! What a fuzzer does with what servers say: a network of servers that say it. `fuzz/` calls it, and so does a test below, with
+//! The fuzz target for what servers say: a network of servers that say it. `fuzz/` calls it, and so does a test below, with
 //! the same corpus.
 
 mod network;
@@ -196,7 +196,7 @@ mod tests {
             .into_bytes()
     }
 
-    /// What `HELLO 3` is answered with.
+    /// The answer to `HELLO 3`.
     fn hello(server: &str, version: &str) -> Vec<u8> {
         let [server, version] = [server, version].map(bulk);
         format!(
@@ -218,7 +218,7 @@ mod tests {
         seed(name, choice, &[shared.as_slice(), replies].concat())
     }
 
-    /// What servers say to a client that connects.
+    /// The replies of servers to a client that connects.
     fn handshakes() -> Vec<(String, Vec<u8>)> {
         let (redis_6, redis_7, redis_8) = (info("6.2.14"), info("7.0.15"), info("8.2.3"));
         let (hello_6, hello_valkey) = (hello("redis", "6.2.14"), hello("valkey", "9.1.2"));
@@ -326,7 +326,7 @@ mod tests {
         ]
     }
 
-    /// What sentinels say, and whoever they name.
+    /// The replies of sentinels, and of the servers that they name.
     fn sentinels() -> Vec<(String, Vec<u8>)> {
         let redis_7 = info("7.0.15");
         let master = list(&["10.0.0.1", "6380"]);

@@ -84,10 +84,10 @@ pub fn after(start: Instant, time: Duration) -> Instant {
     start + time.min(FAR)
 }
 
-/// When the calls by a handle end.
+/// The end of the calls by a handle.
 #[derive(Debug, Clone, Copy, Default)]
 enum Deadline {
-    /// When the timeouts of the node are over.
+    /// A call ends by the timeouts of the node.
     #[default]
     None,
     /// So long after each began.

@@ -65,7 +65,7 @@ pub trait Scan: Execute<Error: From<Error>> {
     /// On a copy, when no node is in sync.
     fn shard_of(&self, key: &[u8]) -> impl Future<Output = Result<Node, Self::Error>> + Send;
 
-    /// Whether a key on the servers is none of the user's, so that a scan of all keys leaves it out: on a copy, what it
+    /// Returns whether a key on the servers is none of the user's, so that a scan of all keys leaves it out: on a copy, what it
     /// keeps on them for itself.
     fn is_own_key(&self, key: &[u8]) -> bool {
         let _ = key;
@@ -158,7 +158,7 @@ pub trait Scan: Execute<Error: From<Error>> {
 pub struct ScanStep<K> {
     /// The keys that this step found; there may be none although the scan is not over.
     pub items: Vec<K>,
-    /// Where the next step goes on; `None` when the scan is over.
+    /// The cursor of the next step; `None` when the scan is over.
     pub next: Option<ScanCursor>,
 }
 
@@ -176,7 +176,7 @@ pub struct ScanCursor {
     servers: u64,
     shard: usize,
     within: u64,
-    /// Not in its text: whoever goes on from that notices a circle one round later.
+    /// This is not in its text: a scan that goes on from a text notices a circle one round later.
     way: Way,
 }
 

@@ -68,7 +68,7 @@ impl Store for RedisRing {
         matches!(error, redisdb::Error::Unsupported { .. })
     }
 
-    /// What is meant for one server.
+    /// Returns whether the command is meant for one server.
     fn refuses(spec: &Spec, _: &Cmd) -> bool {
         matches!(spec.ring, OnRing::Refuse(_))
     }
@@ -87,7 +87,7 @@ impl Store for RedisCopy {
         matches!(error, redisdb::Error::Unsupported { .. })
     }
 
-    /// What is a program or a consumer group's, and what is meant for one server.
+    /// Returns whether the command is a program or a consumer group's, or is meant for one server.
     fn refuses(spec: &Spec, _: &Cmd) -> bool {
         let of_a_group = ["XAUTOCLAIM", "XCLAIM", "XREADGROUP"].contains(&spec.name);
         // Their effect cannot be told from their reply.
@@ -158,7 +158,7 @@ impl Store for Resp3 {
     }
 }
 
-/// What the nodes said: none may have failed, but what one node decided to do nothing about does not go to the others.
+/// Returns what the nodes said: none may have failed, but what one node decided to do nothing about does not go to the others.
 fn all<T>(replies: Replies<T>) -> Vec<T> {
     let reply = |(node, outcome): (Arc<str>, Outcome<T>)| match outcome {
         Outcome::Ok(reply) => Some(reply),
@@ -193,7 +193,7 @@ impl<S: Store> Stage<S> {
         Self { store, release, plain, one, copied: connections }
     }
 
-    /// Whether the servers are like this version of Redis or a later one; if not, a part of the test is noted to be left out.
+    /// Returns whether the servers are like this version of Redis or a later one; if not, a part of the test is noted to be left out.
     pub(super) fn is_since(&self, version: (u8, u8, u8), part: &str) -> bool {
         let is_since = version <= self.release.version;
         if !is_since {
@@ -326,7 +326,7 @@ impl<S: Store> Stage<S> {
         S::written(call.await.unwrap())
     }
 
-    /// What one server says to these words.
+    /// Returns what one server says to these words.
     pub(super) async fn plain<T: FromRedisValue>(&self, words: &str) -> RedisResult<T> {
         in_words(words).query_async(&mut self.one.clone()).await
     }

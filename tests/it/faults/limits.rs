@@ -156,7 +156,7 @@ async fn calls_to_a_stopped_server_of_a_copy_are_shed_above_the_bound_and_take_l
     }
 }
 
-/// How long a call waits for the stopped server: for all of them to be under way at once.
+/// The time that a call waits for the stopped server: for all of them to be under way at once.
 const HOLD: Duration = Duration::from_secs(6);
 
 /// Stops the server of a node, writes all keys at once, and lets it go on. Returns what became of each call: `None` if
@@ -271,7 +271,7 @@ async fn a_process_that_stood_still_blames_no_server() {
     assert_eq!(*told.lock().unwrap(), ["connected"]);
 }
 
-/// What a client holds: tasks, file descriptors, and its connections in the servers' eyes.
+/// Returns what a client holds: tasks, file descriptors, and its connections in the servers' eyes.
 async fn held(outsiders: &[Node]) -> (usize, usize, usize) {
     let mut n_connections = 0;
     for outsider in outsiders {

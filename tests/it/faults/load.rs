@@ -30,7 +30,7 @@ pub const TASKS: usize = 64;
 const KEYS_OF_TASK: usize = 6;
 /// Between two calls of a task: some 2500 calls in a second, as many as a busy machine can bear.
 const PACE: Duration = Duration::from_millis(25);
-/// How long a call may take that is not hung.
+/// The time that a call may take that is not hung.
 const HUNG: Duration = Duration::from_secs(10);
 
 /// What is called.
@@ -112,7 +112,7 @@ impl Store {
         }
     }
 
-    /// Whether an error is one of nodes that are at fault.
+    /// Returns whether an error is one of nodes that are at fault.
     fn excuses(&self, error: &Error, faulty: &[bool; NAMES.len()]) -> bool {
         match self {
             Store::Ring(_) => {

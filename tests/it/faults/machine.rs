@@ -19,7 +19,7 @@ pub struct Machine {
     _end: Sender<()>,
 }
 
-/// When a machine was late: each time from when something was to run until it did.
+/// The time when a machine was late: each time from when something was to run until it did.
 #[derive(Debug, Clone, Default)]
 pub struct Lateness(Vec<(Instant, Instant)>);
 
@@ -43,19 +43,19 @@ impl Machine {
         Machine { late, _end: end }
     }
 
-    /// When it was late so far.
+    /// Returns the times when it was late so far.
     pub fn late(&self) -> Lateness {
         self.late.lock().unwrap().clone()
     }
 }
 
 impl Lateness {
-    /// How late it was all in all.
+    /// Returns how late it was all in all.
     pub fn total(&self) -> Duration {
         self.0.iter().map(|(from, to)| *to - *from).sum()
     }
 
-    /// How late it was between two moments.
+    /// Returns how late it was between two moments.
     pub fn within(&self, start: Instant, end: Instant) -> Duration {
         let shared =
             |(from, to): &(Instant, Instant)| (*to).min(end).saturating_duration_since((*from).max(start));

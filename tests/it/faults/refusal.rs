@@ -147,7 +147,7 @@ async fn permission_withdrawn(kind: Kind) {
     end(scene, &["NOPERM"]).await;
 }
 
-/// How many connections a server has ever accepted.
+/// Returns how many connections a server has ever accepted.
 async fn n_connections(node: &Node) -> u64 {
     node.info_with(&["stats"])
         .await

@@ -25,7 +25,7 @@ const BEFORE: Duration = Duration::from_millis(600);
 pub const DURING: Duration = Duration::from_millis(1500);
 const AFTER: Duration = Duration::from_millis(700);
 
-/// How long a copy may take to be brought back.
+/// The time that a copy may take to be brought back.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The position of the node that most faults are done to.
@@ -58,7 +58,7 @@ pub struct Scene {
     may_lose: Vec<usize>,
     /// The node that the others are repaired from, where a copy cannot know.
     source: Option<&'static str>,
-    /// Whether one node will never answer.
+    /// True if one node will never answer.
     is_broken: bool,
     back: Option<Duration>,
 }
@@ -250,7 +250,7 @@ impl Scene {
     }
 }
 
-/// Whether a node takes a write and answers a read.
+/// Returns whether a node takes a write and answers a read.
 async fn answers(client: &Store, name: &str) -> bool {
     let key = (0..).map(|i| format!("probe:{i}")).find(|key| NAMES[client.node_of(key)] == name).unwrap();
     match client {

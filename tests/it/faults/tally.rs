@@ -14,7 +14,7 @@ use super::machine::Lateness;
 use super::verdict::SLOW;
 use super::verdict::require;
 
-/// How long a call may take that is within its deadline.
+/// The time that a call may take that is within its deadline.
 pub const DEADLINE: Duration = Duration::from_secs(1);
 /// A machine that does much else may be late itself: calls past this are counted ..
 const TOLERANCE: Duration = Duration::from_millis(50);
@@ -24,7 +24,7 @@ const MUCH_TOO_LATE: Duration = Duration::from_secs(3);
 const OF_LATENESS: [&str; 3] = ["Timeout", "ConnectTimeout", "Disconnected"];
 /// One call of so many may be excused of running out of time; if it is more, the run has shown too little.
 const EXCUSED: usize = 10;
-/// How many complaints are kept to be shown.
+/// The number of complaints are kept to be shown.
 const SHOWN: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub struct Tally {
     hung: usize,
     late: usize,
     worst: Duration,
-    /// When the machine was late.
+    /// The times when the machine was late.
     machine: Lateness,
     /// Of the calls that were answered, by phase, in microseconds.
     latencies: [Vec<u32>; 3],
@@ -279,7 +279,7 @@ impl Tally {
         });
     }
 
-    /// How many calls failed without an excuse.
+    /// Returns how many calls failed without an excuse.
     fn n_failed(&self) -> BTreeMap<Class, usize> {
         let excused = |class: &Class| self.excused.get(class).copied().unwrap_or(0);
         self.failed.iter().map(|(class, n)| (*class, n - excused(class))).collect()
@@ -396,7 +396,7 @@ mod tests {
         tally
     }
 
-    /// How it ends: well, by a panic that says why, or inconclusively.
+    /// Returns how it ends: well, by a panic that says why, or inconclusively.
     fn verdict(checks: impl FnOnce()) -> &'static str {
         match catch_unwind(AssertUnwindSafe(checks)) {
             Ok(()) => "holds",

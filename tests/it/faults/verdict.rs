@@ -22,7 +22,7 @@ tokio::task_local! {
 /// How a run ends that shows nothing, as a panic that nobody is told of.
 struct Inconclusive(String);
 
-/// Which run of a scene this is, from 1.
+/// Returns which run of a scene this is, from 1.
 pub fn run() -> usize {
     RUN.try_with(|run| *run).unwrap_or(1)
 }
@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a scene that fails in these runs by a machine that is late, and in others by itself.
+    /// Returns what comes of a scene that fails in these runs by a machine that is late, and in others by itself.
     async fn played(late: &[usize], failing: &[usize]) -> (usize, Vec<usize>, Option<String>) {
         let start = Instant::now();
         let slow = Lateness::of(start, start + SLOW);

@@ -38,10 +38,10 @@ use crate::writes::Writer;
 use redisdb_tests::clock::now;
 use redisdb_tests::orders;
 
-/// How long connecting, or a reply, may take for a client.
+/// The time that connecting, or a reply, may take for a client.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long a task waits between two operations, at most.
+/// The time that a task waits between two operations, at most.
 const PAUSE_MS: u64 = 30;
 
 /// How often the health of the nodes is looked at.
@@ -54,7 +54,7 @@ pub(crate) struct Place {
     pub(crate) folder: PathBuf,
     /// The place that it has among the clients, whose keys it writes.
     pub(crate) slot: usize,
-    /// How many clients had this place before.
+    /// The number of clients that had this place before.
     pub(crate) incarnation: usize,
     pub(crate) n_processes: usize,
     pub(crate) seed: u64,

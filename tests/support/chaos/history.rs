@@ -16,7 +16,7 @@ pub(crate) struct Written {
     pub(crate) seq: u64,
     pub(crate) effects: Vec<Effect>,
     pub(crate) start: u64,
-    /// When it returned; `None` if its process ended before, or it has not yet.
+    /// The time when it returned; `None` if its process ended before, or it has not yet.
     pub(crate) end: Option<u64>,
     pub(crate) outcome: Outcome,
     pub(crate) detail: String,
@@ -29,7 +29,7 @@ pub(crate) struct Looked {
     pub(crate) key: String,
     pub(crate) scope: String,
     pub(crate) start: u64,
-    /// When it returned, and what it saw or why not; `None` if it never did.
+    /// The time when it returned, and what it saw or why not; `None` if it never did.
     pub(crate) end: Option<(u64, Result<Seen, String>)>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct History {
     /// The writes of each key, in their order.
     pub(crate) writes: BTreeMap<String, Vec<Written>>,
     pub(crate) reads: Vec<Looked>,
-    /// When which process was told what by its copy.
+    /// What each process was told by its copy, with the time.
     pub(crate) told: Vec<(u64, usize, String)>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Step {
     pub(crate) value: Option<u64>,
     pub(crate) by: usize,
     pub(crate) start: u64,
-    /// When it was acknowledged, if it was.
+    /// The time when it was acknowledged, if it was.
     pub(crate) acked: Option<u64>,
     /// That it was certainly not executed.
     pub(crate) is_not: bool,

@@ -154,7 +154,7 @@ pub(crate) fn shown(effects: &[Effect]) -> String {
     if shown.is_empty() { "-".to_owned() } else { shown.join(",") }
 }
 
-/// What was seen as a journal has it.
+/// Returns what was seen as a journal has it.
 pub(crate) fn shown_elements(seen: &Seen) -> String {
     let elements: Vec<String> = seen.iter().map(|(element, value)| format!("{element}={value}")).collect();
     if elements.is_empty() { "-".to_owned() } else { elements.join(",") }

@@ -12,9 +12,9 @@ pub(crate) enum Judgement {
     Wrong,
     /// It is from before a write that was acknowledged before the look began.
     Older {
-        /// When that write was acknowledged: until then it might have been so.
+        /// The time when that write was acknowledged: until then it might have been so.
         since: u64,
-        /// When the first such write of the looking process itself was.
+        /// The time of the first such write of the looking process itself.
         own: Option<u64>,
     },
 }

@@ -14,10 +14,10 @@ use redisdb_tests::clock::micros;
 use redisdb_tests::clock::now;
 use redisdb_tests::words;
 
-/// How many tasks a client has. Each of them writes keys of its own.
+/// The number of tasks a client has. Each of them writes keys of its own.
 pub(crate) const TASKS: usize = 4;
 
-/// How many keys a task writes by one `MSET`.
+/// The number of keys a task writes by one `MSET`.
 pub(crate) const MANY: usize = 3;
 
 /// From when on keys expire, in seconds since 1970: long after any run.
@@ -91,7 +91,7 @@ pub(crate) fn all(n_processes: usize) -> Vec<String> {
         .collect()
 }
 
-/// What a key of this name holds; `None` if it is none of ours.
+/// Returns what a key of this name holds; `None` if it is none of ours.
 pub(crate) fn kind_of(key: &str) -> Option<KeyKind> {
     let (prefix, _) = key.split_once(':')?;
     KEY_KINDS.iter().find(|(other, _)| *other == prefix).map(|(_, kind)| *kind)
@@ -123,7 +123,7 @@ pub(crate) fn looks(key: &str) -> Vec<Look> {
     }
 }
 
-/// What a reply to such a look shows. What nobody can have written is shown as 0.
+/// Returns what a reply to such a look shows. What nobody can have written is shown as 0.
 pub(crate) fn seen(key: &str, scope: &str, reply: &Value) -> Seen {
     if scope == "ttl" {
         return ends(reply);

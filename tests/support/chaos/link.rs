@@ -14,7 +14,7 @@ pub(crate) struct Link {
     state: Mutex<State>,
 }
 
-/// Why a link may not be as it should: both may be so at once, and end one after the other.
+/// The reason why a link may not be as it should: both may be so at once, and end one after the other.
 #[derive(Debug, Default)]
 struct State {
     cut: Option<Cut>,
@@ -61,7 +61,7 @@ impl Link {
 }
 
 impl State {
-    /// How the link is cut by all of this.
+    /// Returns how the link is cut by all of this.
     fn now(&self) -> Option<Cut> {
         if self.is_server_away { Some(Cut::Refuse) } else { self.cut }
     }

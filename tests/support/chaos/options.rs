@@ -14,10 +14,10 @@ use crate::plan::Shape;
 pub(crate) struct Options {
     pub(crate) seeds: Seeds,
     pub(crate) shape: Shape,
-    /// How long faults begin, for each seed.
+    /// The time during which faults begin, for each seed.
     pub(crate) time: Duration,
     pub(crate) identity: bool,
-    /// How many keys the servers hold that nobody uses, so that comparing all takes its time.
+    /// The number of keys that the servers hold and nobody uses, so that comparing all takes its time.
     pub(crate) ballast: usize,
     /// Show the plans, and run nothing.
     pub(crate) plan: bool,
@@ -52,7 +52,7 @@ impl Options {
         }
     }
 
-    /// How long the copy may take to heal after the last fault: 30 s, and with ballast what a supervisor needs that compares each
+    /// Returns how long the copy may take to heal after the last fault: 30 s, and with ballast what a supervisor needs that compares each
     /// key of each node twice, at the rate that it has.
     pub(crate) fn heal(&self) -> Duration {
         /// A supervisor compares 10,000 keys per second, and a busy machine half of that.

@@ -32,7 +32,7 @@ pub(crate) struct Shape {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outage {
     pub(crate) faults: Vec<Fault>,
-    /// How long nothing happens after the copy has healed.
+    /// The time for which nothing happens after the copy has healed.
     pub(crate) quiet: Duration,
 }
 
@@ -42,7 +42,7 @@ impl Outage {
         self.faults.iter().map(|fault| fault.at + fault.lasts).max().unwrap_or_default()
     }
 
-    /// How many faults it counts as.
+    /// Returns how many faults it counts as.
     pub(crate) fn n_counted(&self) -> usize {
         match self.faults.iter().any(|fault| fault.kind.is_whole_outage()) {
             true => 1,
@@ -99,7 +99,7 @@ pub(crate) fn outage(seed: u64, number: u64, shape: &Shape) -> Outage {
     Outage { faults, quiet }
 }
 
-/// How long a fault lasts, in milliseconds.
+/// Returns how long a fault lasts, in milliseconds.
 fn lasts(kind: FaultKind, dice: &mut Rng) -> u64 {
     match kind {
         FaultKind::Restart | FaultKind::Flush | FaultKind::Rolling | FaultKind::Away => 0,

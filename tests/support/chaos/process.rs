@@ -16,7 +16,7 @@ use crate::client::Place;
 /// What a client has said so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Said {
-    /// When it was ready.
+    /// The time when it was ready.
     pub(crate) ready: Option<u64>,
     pub(crate) stopped: bool,
     pub(crate) health: String,
@@ -27,7 +27,7 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// Whether the client is ready and no node is otherwise than up. Where keys are in conflict, each node is behind for them.
+    /// Returns whether the client is ready and no node is otherwise than up. Where keys are in conflict, each node is behind for them.
     pub(crate) fn is_well(&self) -> bool {
         let well = if self.conflicts.is_empty() { "=Up" } else { "=Suspect" };
         self.ready.is_some() && self.health.split(' ').all(|node| node.ends_with(well))
@@ -70,7 +70,7 @@ impl Process {
         Ok(Self { place, client, said })
     }
 
-    /// What it has said so far.
+    /// Returns what it has said so far.
     pub(crate) fn said(&self) -> Said {
         self.said.lock().unwrap().clone()
     }

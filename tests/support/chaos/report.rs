@@ -8,13 +8,13 @@ use crate::seed::Ran;
 use crate::verdict::Breach;
 use crate::verdict::Found;
 
-/// How many breaches of a kind are traced.
+/// The number of breaches of a kind are traced.
 const TRACED: usize = 4;
 
 /// How far before and after a breach its trace goes, in microseconds.
 const AROUND: u64 = 3_000_000;
 
-/// How many lines a trace has at most.
+/// The number of lines a trace has at most.
 const LINES: usize = 100;
 
 /// The kinds of breaches, as they are named and in the order of the columns.
@@ -28,7 +28,7 @@ const BREACHES: [(Breach, &str); 6] = [
 ];
 
 impl Ran {
-    /// What broke a promise, each kind with how often; empty if nothing did.
+    /// Returns what broke a promise, each kind with how often; empty if nothing did.
     pub(crate) fn broken(&self) -> Vec<String> {
         let counted = BREACHES.iter().map(|(breach, name)| (*name, self.verdict.n(*breach)));
         // Where more than two faults met, a write may have been on lost servers alone: it is counted and shown.

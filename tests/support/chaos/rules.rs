@@ -79,7 +79,7 @@ pub(crate) struct Replayed {
     pub(crate) n_events: usize,
     /// How often the copy did something else than the rules would, by kind.
     pub(crate) differences: BTreeMap<String, usize>,
-    /// Where the rules came to another state than in the client.
+    /// The place where the rules came to another state than in the client.
     pub(crate) broken: Vec<String>,
 }
 

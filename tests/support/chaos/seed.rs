@@ -27,7 +27,7 @@ use redisdb_tests::clock::micros;
 use redisdb_tests::clock::now;
 use redisdb_tests::clock::wait;
 
-/// How long the load goes on before the first fault.
+/// The time that the load goes on before the first fault.
 const BEFORE: Duration = Duration::from_secs(2);
 
 /// By how much the clock of the day may go otherwise than time.
@@ -43,11 +43,11 @@ pub(crate) struct Ran {
     pub(crate) n_outages: u64,
     /// The most faults that there were in one outage.
     pub(crate) n_together: usize,
-    /// How long each outage took to heal, in microseconds.
+    /// The time that each outage took to heal, in microseconds.
     pub(crate) healing: Vec<u64>,
     /// What was not well where an outage had not healed in time.
     pub(crate) unhealed: Vec<String>,
-    /// How many keys could not be read in the end.
+    /// The number of keys that could not be read in the end.
     pub(crate) unread: usize,
     /// The keys that are in conflict in the end, as the copies tell.
     pub(crate) conflicts: BTreeSet<String>,

@@ -36,13 +36,13 @@ use redisdb_tests::clock::wait;
 /// How often each server is dumped, for the restarts with an old dump.
 const DUMPED: Duration = Duration::from_secs(1);
 
-/// How many dumps of a server are kept.
+/// The number of dumps of a server are kept.
 const DUMPS_KEPT: usize = 25;
 
-/// How long a client may take to be ready.
+/// The time that a client may take to be ready.
 const START: Duration = Duration::from_secs(30);
 
-/// How long all nodes must have been up for a client until the copy has healed: a flush by somebody else is noticed within
+/// The time that all nodes must have been up for a client until the copy has healed: a flush by somebody else is noticed within
 /// about a second.
 const WELL: Duration = Duration::from_millis(1500);
 
@@ -259,7 +259,7 @@ impl Stage {
         (0..self.clients.len()).flat_map(|slot| self.said(slot).conflicts).collect()
     }
 
-    /// How each client says that the nodes are, where one is not well.
+    /// Returns how each client says that the nodes are, where one is not well.
     pub(crate) fn ailing(&self) -> String {
         let said = (0..self.clients.len()).map(|slot| (slot, self.said(slot)));
         let ailing = said.filter(|(_, said)| !said.is_well());
@@ -309,7 +309,7 @@ impl Stage {
         (self.lived.lock().unwrap().clone(), self.faults.lock().unwrap().clone())
     }
 
-    /// What the servers have logged.
+    /// Returns what the servers have logged.
     pub(crate) fn logs(&self) -> Vec<String> {
         self.servers.iter().map(|server| server.lock().unwrap().log()).collect()
     }

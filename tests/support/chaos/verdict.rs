@@ -13,16 +13,16 @@ use crate::judgement::judge;
 use redisdb_tests::clock::micros;
 use redisdb_tests::clock::overlap;
 
-/// How long after the acknowledgement, the return, or its own resumption another process may see what was before.
+/// The time that after the acknowledgement, the return, or its own resumption another process may see what was before.
 pub(crate) const STALE: u64 = micros(Duration::from_secs(2));
 
 /// A process that there was.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lived {
     pub(crate) name: String,
-    /// When it was ready.
+    /// The time when it was ready.
     pub(crate) ready: u64,
-    /// When it was stopped, each from when to when.
+    /// The times when it was stopped, each from when to when.
     pub(crate) stops: Vec<(u64, u64)>,
     pub(crate) was_killed: bool,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Happened {
     pub(crate) what: String,
     pub(crate) begin: u64,
     pub(crate) end: u64,
-    /// Whether a server, or the way to it, came back by its end.
+    /// True if a server, or the way to it, came back by its end.
     pub(crate) is_return: bool,
     /// The number of its outage.
     pub(crate) outage: u64,
@@ -44,9 +44,9 @@ pub(crate) struct Happened {
 pub(crate) struct Circumstances {
     pub(crate) processes: Vec<Lived>,
     pub(crate) faults: Vec<Happened>,
-    /// When the machine was late.
+    /// The times when the machine was late.
     pub(crate) lapses: Vec<(u64, u64)>,
-    /// When all writes had returned and the servers were looked at.
+    /// The time when all writes had returned and the servers were looked at.
     pub(crate) finish: u64,
     /// The longest time a call may take.
     pub(crate) patience: u64,
@@ -205,7 +205,7 @@ fn worst(
     found.map(Sight::Found).or(is_late.then_some(Sight::Late))
 }
 
-/// Whether a moment was before the last outage that had begun by then; without any, whether it was long before.
+/// Returns whether a moment was before the last outage that had begun by then; without any, whether it was long before.
 fn was_before_the_outage(moment: u64, by_then: u64, circumstances: &Circumstances) -> bool {
     let outage =
         circumstances.faults.iter().filter(|fault| fault.begin <= by_then).map(|fault| fault.outage).max();
@@ -216,7 +216,7 @@ fn was_before_the_outage(moment: u64, by_then: u64, circumstances: &Circumstance
     }
 }
 
-/// Whether a process may still see what was there before a write that was acknowledged then.
+/// Returns whether a process may still see what was there before a write that was acknowledged then.
 fn is_within(since: u64, read: &Looked, circumstances: &Circumstances) -> bool {
     let returned = circumstances.faults.iter().filter(|fault| fault.is_return).map(|fault| fault.end);
     let process = circumstances.processes.get(read.by);
@@ -227,7 +227,7 @@ fn is_within(since: u64, read: &Looked, circumstances: &Circumstances) -> bool {
     read.start <= last + STALE + overlap(&circumstances.lapses, last, read.start)
 }
 
-/// Whether a call took longer than it may, but for the time that its process was stopped or the machine was late.
+/// Returns whether a call took longer than it may, but for the time that its process was stopped or the machine was late.
 fn hung(circumstances: &Circumstances, key: &str, by: usize, start: u64, end: Option<u64>) -> Option<Found> {
     let process = circumstances.processes.get(by)?;
     if end.is_none() && process.was_killed {

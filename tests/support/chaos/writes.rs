@@ -18,10 +18,10 @@ use crate::keys::names;
 use redisdb_tests::clock::micros;
 use redisdb_tests::clock::now;
 
-/// How many elements a key may come to until it is deleted and begins anew.
+/// The number of elements a key may come to until it is deleted and begins anew.
 const MOST: u64 = 25;
 
-/// How many fields, or members with a score, there are.
+/// The number of fields, or members with a score, there are.
 const FIELDS: u64 = 6;
 
 /// A write: its command, and what it does to each of its keys.
@@ -32,7 +32,7 @@ pub(crate) struct Planned {
     pub(crate) cmd: Cmd,
     /// Key, number among the writes of the key, and effects.
     pub(crate) steps: Vec<(String, u64, Vec<Effect>)>,
-    /// Whether a reply of 0 says that nothing was done.
+    /// True if a reply of 0 says that nothing was done.
     pub(crate) zero_is_nothing: bool,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Writer {
     dice: Rng,
     /// The number of the last write of each key.
     last: BTreeMap<String, u64>,
-    /// How many elements were added to each kind since it was deleted.
+    /// The number of elements that were added to each kind since it was deleted.
     grown: BTreeMap<KeyKind, u64>,
 }
 

@@ -27,10 +27,10 @@ use crate::options::Scene;
 /// How often it is looked how far the nodes are equal.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long it is until it is tried again to connect.
+/// The time that it is until it is tried again to connect.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// How many keys a pipeline changes, and how many pipelines are under way at once.
+/// The number of keys a pipeline changes, and how many pipelines are under way at once.
 const PIPELINE: usize = 100;
 const AT_ONCE: u32 = 4;
 

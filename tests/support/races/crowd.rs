@@ -17,7 +17,7 @@ use redisdb_tests::ROUND;
 
 use crate::client::Place;
 
-/// How long a client may take to be ready, or to do what it was asked for.
+/// The time that a client may take to be ready, or to do what it was asked for.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// How far the nodes are equal, as a client says.
@@ -103,11 +103,11 @@ pub(crate) struct Crowd {
     pub(crate) fates: Vec<Fates>,
     /// The first node of each key, by its place, where it was asked for.
     pub(crate) firsts: BTreeMap<usize, String>,
-    /// How many changes were made by pipelines.
+    /// The number of changes that were made by pipelines.
     pub(crate) changed: u64,
     /// What each process has said last, by its slot and how many there were before it in that slot.
     convergence: BTreeMap<(usize, usize), Convergence>,
-    /// When a client began or ended to lead, or to compare all keys, and what it said then.
+    /// The times when a client began or ended to lead, or to compare all keys, and what it said then.
     pub(crate) history: Vec<(Instant, String)>,
     /// The longest that a quiet key has waited, in milliseconds.
     pub(crate) longest_lag_ms: u64,
@@ -291,12 +291,12 @@ impl Crowd {
         }
     }
 
-    /// What the process says that leads.
+    /// Returns what the process says that leads.
     pub(crate) fn leader(&self) -> Option<Convergence> {
         self.convergence.values().copied().find(|it| it.leads)
     }
 
-    /// What all processes that there were have said last, added up.
+    /// Returns what all processes that there were have said last, added up.
     pub(crate) fn together(&self) -> Convergence {
         self.convergence.values().fold(Convergence::default(), |sum, it| Convergence {
             converged: sum.converged + it.converged,

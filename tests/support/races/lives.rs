@@ -23,11 +23,11 @@ use crate::stage::Stage;
 /// How often the servers are looked at.
 const LOOK: Duration = Duration::from_secs(4);
 
-/// When no key may be copied any more, after the last write: the lives by the clock that is ahead have ended, at 19 s, and the keys were
+/// The time when no key may be copied any more, after the last write: the lives by the clock that is ahead have ended, at 19 s, and the keys were
 /// compared twice since.
 const REST: Duration = Duration::from_secs(24);
 
-/// How long after its end a key may still be there.
+/// The time that after its end a key may still be there.
 const GONE: Duration = Duration::from_secs(10);
 
 /// Has the keys raced, and looks at the servers until all keys have ended.

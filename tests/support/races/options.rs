@@ -60,7 +60,7 @@ impl Options {
         Ok(options)
     }
 
-    /// How many keys there are, over all operations together.
+    /// Returns how many keys there are, over all operations together.
     pub(crate) fn n_keys(&self) -> usize {
         self.keys.unwrap_or(match self.scene {
             Scene::Race | Scene::Kill => 10_000,

@@ -18,7 +18,7 @@ use crate::options::Scene;
 use crate::report::Ran;
 use crate::stage::Stage;
 
-/// How long nodes that differ are looked at further, to see when they become equal.
+/// The time that nodes that differ are looked at further, to see when they become equal.
 const FURTHER: Duration = Duration::from_secs(60);
 
 /// How often a process is killed: seldom enough for one of them to lead now and then, and to be killed in the middle of that.

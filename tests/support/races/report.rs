@@ -11,23 +11,23 @@ use crate::options::Scene;
 #[derive(Debug, Default)]
 pub(crate) struct Ran {
     pub(crate) seed: u64,
-    /// How long keys were written.
+    /// The time during which keys were written.
     pub(crate) lasted: Duration,
     pub(crate) acknowledged: usize,
     pub(crate) unknown: usize,
     pub(crate) refused: usize,
     pub(crate) n_killed: usize,
-    /// How many changes pipelines have made.
+    /// The number of changes that pipelines have made.
     pub(crate) changed: u64,
-    /// When the last key was written.
+    /// The time when the last key was written.
     pub(crate) last: Option<Instant>,
-    /// How many keys differed right after the last write.
+    /// The number of keys that differed right after the last write.
     pub(crate) differed_at_once: usize,
-    /// How long after the last write the servers were compared.
+    /// The time after the last write at which the servers were compared.
     pub(crate) looked_after: Duration,
     /// The keys that differed then, with what each server held.
     pub(crate) differing: Vec<(String, Vec<String>)>,
-    /// When they differed no more, if they did then and became equal later.
+    /// The time when they differed no more, if they did then and became equal later.
     pub(crate) equal_after: Option<Duration>,
     pub(crate) n_sums: usize,
     pub(crate) wrong_sums: Vec<String>,
@@ -35,22 +35,22 @@ pub(crate) struct Ran {
     pub(crate) traced: Vec<(String, Vec<String>)>,
     /// Keys that ended somewhere before their time by the clock that counts.
     pub(crate) early: Vec<String>,
-    /// How many keys were copied when copying should have come to rest.
+    /// The number of keys that were copied when copying should have come to rest.
     pub(crate) copied_on: u64,
-    /// How many keys there were when all should have ended.
+    /// The number of keys that were there when all should have ended.
     pub(crate) left_over: usize,
     /// What was seen from time to time.
     pub(crate) over_time: Vec<String>,
     pub(crate) convergence: Convergence,
     pub(crate) longest_lag_ms: u64,
-    /// How long the machine was late altogether.
+    /// The time for which the machine was late altogether.
     pub(crate) late_ms: u64,
     /// What makes the run worthless.
     pub(crate) troubles: Vec<String>,
 }
 
 impl Ran {
-    /// What broke a promise, each kind with how often; empty if nothing did.
+    /// Returns what broke a promise, each kind with how often; empty if nothing did.
     pub(crate) fn broken(&self, options: &Options) -> Vec<String> {
         // Where the race leaves so few keys different, it proves nothing.
         let is_proof = options.n_keys() < self.differing.len() * 100;

@@ -25,7 +25,7 @@ use xtask::Server;
 /// By how much the clock of one server is ahead in the scene of clocks.
 pub(crate) const AHEAD: Duration = Duration::from_secs(30);
 
-/// How many differing keys are traced.
+/// The number of differing keys are traced.
 const TRACED: usize = 20;
 
 /// Servers, each of which ends with this value.
@@ -90,7 +90,7 @@ impl Stage {
         })
     }
 
-    /// How many commands that bring a key over or take it away the servers have run together.
+    /// Returns how many commands that bring a key over or take it away the servers have run together.
     pub(crate) fn n_copied(&self) -> Outcome<u64> {
         let mut n_copied = 0;
         for server in &self.servers {
@@ -104,7 +104,7 @@ impl Stage {
         Ok(n_copied)
     }
 
-    /// What each server holds of the first of these keys, and which commands it was sent of them if that was told.
+    /// Returns what each server holds of the first of these keys, and which commands it was sent of them if that was told.
     pub(crate) fn traces(&self, differing: &[(String, Vec<String>)]) -> String {
         let mut text = String::new();
         for (key, on_each) in differing.iter().take(TRACED) {

@@ -13,13 +13,13 @@ use crate::race;
 use crate::report::Ran;
 use crate::stage::Stage;
 
-/// How many keys are changed in a second at most, by all processes together.
+/// The number of keys are changed in a second at most, by all processes together.
 const RATE: usize = 20_000;
 
-/// How long keys are changed.
+/// The time that keys are changed.
 const LASTS: Duration = Duration::from_secs(60);
 
-/// When all nodes are to be equal, after that.
+/// The time when all nodes are to be equal, after that.
 const EQUAL: Duration = Duration::from_secs(30);
 
 /// How often the process that leads is looked at.

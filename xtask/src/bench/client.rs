@@ -46,7 +46,7 @@ impl Program {
         &self.0
     }
 
-    /// What is said to the program, without how long it is to run.
+    /// Returns what is said to the program, without how long it is to run.
     pub(crate) fn words(task: &Task, urls: &[String]) -> Vec<String> {
         let mut words = vec![task.client.to_owned(), task.work.to_owned(), urls.join(",")];
         words.extend(["--tasks".to_owned(), task.tasks.to_string()]);

@@ -39,7 +39,7 @@ enum Peer {
 }
 
 impl Peer {
-    /// Whether it can have many calls under way at the same time.
+    /// Returns whether it can have many calls under way at the same time.
     fn knows_tasks(&self) -> bool {
         !matches!(self, Self::Script(..))
     }

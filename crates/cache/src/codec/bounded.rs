@@ -10,12 +10,12 @@ use serde::de::DeserializeOwned;
 use serde::de::Error;
 use serde::de::Visitor;
 
-/// How deep a value may be nested, as it is [written](super::strict): what `serde_json` reads.
+/// The depth to which a value may be nested, as it is [written](super::strict): what `serde_json` reads.
 pub(super) const MAX_LEVELS: u8 = 127;
-/// How many `Some`s and newtypes may be inside each other besides: a codec that writes nothing for them would
+/// The number of `Some`s and newtypes that may be inside each other besides: a codec that writes nothing for them would
 /// go on with the same bytes for ever.
 pub(super) const MAX_WRAPPERS: u8 = 255;
-/// How many elements of lists and maps there may be beyond the number of bytes: a length costs nothing where
+/// The number of elements of lists and maps that there may be beyond the number of bytes: a length costs nothing where
 /// elements take none.
 pub(super) const MAX_EMPTY: usize = 4096;
 
@@ -32,9 +32,9 @@ pub(super) fn read<'de, T: DeserializeOwned, D: Deserializer<'de>>(
 /// A place in a value. Small: each of its parts is given a copy.
 #[derive(Clone, Copy)]
 struct At<'a> {
-    /// How many elements are left.
+    /// The number of elements that are left.
     elements: &'a Cell<usize>,
-    /// How many levels are left.
+    /// The number of levels that are left.
     levels: u8,
     wrappers: u8,
     /// True if the type says how many parts there are.

@@ -39,7 +39,7 @@ pub(crate) fn from_integer<T: DeserializeOwned>(value: i64, human_readable: bool
         .map_err(|_| DecodeReason::Type { wanted: std::any::type_name::<T>() })
 }
 
-/// Why [`Probe`] gave up, or [`Integer`] did: nobody reads it.
+/// The error with which [`Probe`] or [`Integer`] gives up: nobody reads it.
 #[derive(Debug, thiserror::Error)]
 #[error("no integer")]
 pub(super) struct NotThis;

@@ -22,7 +22,7 @@ use crate::error::DecodeReason;
 
 const MAGIC: u8 = 0xC5;
 const VERSION: u8 = 2;
-/// Where the payload starts.
+/// The position at which the payload starts.
 pub(crate) const HEADER: usize = 17;
 const CHECKSUM: usize = 8;
 

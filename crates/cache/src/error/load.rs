@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::key::Key;
 
-/// Why a value could not be loaded. All who waited for the load have the same one.
+/// The reason why a value could not be loaded. All who waited for the load have the same one.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("key `{key}`: {cause}")]
 pub struct LoadError {

@@ -39,7 +39,7 @@ impl<E> Shared<E> {
     /// Encodes a loaded value, or the note that there is none, as it is stored under a Redis key.
     ///
     /// # Errors
-    /// Why it is not stored; also that it could not be read again.
+    /// The reason why the value is not stored, such as that it could not be read again.
     pub(crate) fn loaded<T: Serialize + DeserializeOwned>(
         &self,
         name: &[u8],

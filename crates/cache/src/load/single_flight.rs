@@ -31,7 +31,7 @@ pub(crate) enum Landed {
     Failed(LoadError),
 }
 
-/// Why a load is neither joined nor started.
+/// The reason why a load is neither joined nor started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoFlight {
     /// The cache is closed.

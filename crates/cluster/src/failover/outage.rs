@@ -45,13 +45,13 @@ pub(crate) struct Outage {
     unclean: HashSet<Arc<str>>,
 }
 
-/// Whether a write may begin on a stand-in.
+/// The answer to whether a write may begin on a stand-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Begin {
     Now,
     /// The node is about to serve again.
     NotYet,
-    /// The node serves, so the write is its own.
+    /// The node serves, so the write belongs to it.
     Elsewhere,
 }
 
@@ -283,7 +283,7 @@ mod tests {
         until: Option<Instant>,
     }
 
-    /// What a ring does without a node, as [`OnDown`](crate::OnDown) has it.
+    /// The ways in which a ring does without a node, as [`OnDown`](crate::OnDown) has them.
     #[derive(Clone, Copy, PartialEq)]
     enum Mode {
         Failover,

@@ -224,7 +224,7 @@ impl Stand<'_> {
         Some(standing_in)
     }
 
-    /// Of these keys those that may be here from before, and what removes them if they are.
+    /// Returns those of these keys that may be here from before, and the script that removes them.
     fn forget<'k>(&self, keys: &[&'k [u8]]) -> (Vec<&'k [u8]>, Option<Cmd>) {
         let OnDown::Failover { ttl_cap } = self.topology.on_down else { return (Vec::new(), None) };
         let now = std::time::Instant::now();
@@ -242,14 +242,14 @@ impl Stand<'_> {
         (old, forget)
     }
 
-    /// Of these keys nothing is here from before any more.
+    /// Records that nothing of these keys is here from before any more.
     fn know(&self, keys: &[&[u8]]) {
         for key in keys {
             self.in_place_of(key).for_each(|away| away.held().knows(self.name, key));
         }
     }
 
-    /// What sees to it that keys live no longer than they may here.
+    /// Returns the script that shortens the life of these keys to what they may live here.
     fn shorten(&self, spec: &Spec, keys: &[&[u8]]) -> Option<Cmd> {
         match self.topology.on_down {
             OnDown::Failover { ttl_cap }

@@ -8,41 +8,41 @@ use redisdb_node::plumbing::Answers;
 use crate::error::Error;
 use crate::reply::NodesReply;
 
-/// What the commands of a pipeline on a ring or a copy were answered. The replies stay where the nodes' own lists have them, until they
-/// are taken.
+/// The answers to the commands of a pipeline on a ring or a copy. The replies stay in the lists of their nodes until they are
+/// taken.
 #[derive(Debug)]
 #[must_use = "each of them may be an error"]
 pub struct PipelineAnswers {
-    /// Of each command.
+    /// The place of the answer to each command.
     pub(crate) places: Vec<Place>,
-    /// Of each node, by its name.
+    /// The replies of each node, with its name.
     pub(crate) replies: Vec<(Arc<str>, Vec<Value>)>,
-    /// Of the commands that have no single reply.
+    /// The answers to the commands that have no single reply.
     pub(crate) others: Vec<Option<Result<NodesReply, Error>>>,
 }
 
-/// Where the reply of a node stands: the node, and which of its replies.
+/// The place of a reply: the node, and the number among its replies.
 pub(crate) type At = (usize, usize);
 
-/// Where the answer to a command stands.
+/// The place of the answer to a command.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Place {
-    /// Among the replies of a node, and it is no error.
+    /// The answer is a reply of a node, and no error.
     Reply(At),
-    /// Among the others.
+    /// The answer is one of the others.
     Other(usize),
-    /// It has been taken.
+    /// The answer has been taken.
     Taken,
 }
 
 impl PipelineAnswers {
-    /// Answers that are no single replies.
+    /// Returns answers that are no single replies.
     pub(crate) fn listed(outcomes: Vec<Result<NodesReply, Error>>) -> Self {
         let places = (0..outcomes.len()).map(Place::Other).collect();
         Self { places, replies: Vec::new(), others: outcomes.into_iter().map(Some).collect() }
     }
 
-    /// The answers to commands none of which was sent.
+    /// Returns the answers to commands of which none was sent.
     pub(crate) fn refused(n_commands: usize, error: &Error) -> Self {
         Self::listed((0..n_commands).map(|_| Err(error.clone())).collect())
     }

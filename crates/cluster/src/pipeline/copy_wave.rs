@@ -39,7 +39,7 @@ pub(crate) struct CopyWave<'a> {
     copy: &'a CopyEngine,
     wave: Wave<'a>,
     steps: Vec<Step<'a>>,
-    /// Before anything of it was sent.
+    /// The moment before anything of it was sent.
     began: Instant,
     budget: Budget,
     /// The nodes that say that something is not there, and may have been emptied a moment ago.
@@ -50,13 +50,13 @@ pub(crate) struct CopyWave<'a> {
 struct Step<'a> {
     call: &'a Call<'a>,
     goes_to_all: bool,
-    /// Where the replies will stand of the nodes that are sent it.
+    /// The places of the replies of the nodes that are sent the command.
     at: Vec<At>,
     /// These replies, once they are taken from there.
     answers: Vec<Answer>,
     /// The guard of a write to all nodes, from its sending on.
     guard: Option<WriteGuard<'a>>,
-    /// What came of it, once that is known.
+    /// The outcome of the command, once that is known.
     outcome: Option<Result<NodesReply, Error>>,
 }
 
@@ -79,13 +79,13 @@ impl<'a> Step<'a> {
 }
 
 impl<'a> CopyWave<'a> {
-    /// An empty wave of a pipeline that has so many commands left.
+    /// Returns an empty wave of a pipeline that has so many commands left.
     pub(crate) fn new(copy: &'a CopyEngine, n_commands: usize) -> Self {
         let (wave, budget) = (Wave::new(&copy.topology.nodes, n_commands), Budget::new(copy.deadline, 1));
         Self { copy, wave, steps: Vec::new(), began: Instant::now(), budget, doubted: Vec::new() }
     }
 
-    /// A wave that is one `MULTI` block for every node, of these commands in the words in which they go out.
+    /// Returns a wave that is one `MULTI` block for every node, of these commands in the words in which they go out.
     pub(crate) fn block(copy: &'a CopyEngine, calls: &'a [Call<'a>], words: Vec<Recorded>) -> Self {
         let mut block = Self::new(copy, 0);
         let nodes = 0..copy.topology.nodes.len();
@@ -95,8 +95,8 @@ impl<'a> CopyWave<'a> {
         block
     }
 
-    /// Adds a command, planned as the nodes are at this moment, and returns whether it goes out in this wave. A command that takes
-    /// more than one step does not.
+    /// Adds a command, planned as the nodes are at this moment. Returns whether the command goes out in this wave: a command that
+    /// takes more than one step does not.
     pub(crate) fn takes(&mut self, call: &'a Call<'a>) -> bool {
         let topology = &*self.copy.topology;
         let (spec, key) = (call.spec, call.first_key());
@@ -155,7 +155,7 @@ impl<'a> CopyWave<'a> {
         }
     }
 
-    /// Gives the hints that come of the writes. None is done that has them too late.
+    /// Gives the hints that come of the writes. A write whose hints are given too late fails.
     async fn give_hints(&mut self) {
         let done =
             self.steps.iter_mut().filter(|step| !step.is_read() && matches!(step.outcome, Some(Ok(_))));
@@ -233,7 +233,7 @@ impl<'a> CopyWave<'a> {
         }
     }
 
-    /// Of each key, the last of these commands that writes it.
+    /// Returns for each key the last of these commands that writes it.
     fn last_writes(&self) -> HashMap<&'a [u8], usize> {
         let writes = self.steps.iter().enumerate().filter(|(_, step)| step.is_write_to_all());
         writes.flat_map(|(i, step)| step.call.keys().map(move |key| (key, i))).collect()
@@ -241,7 +241,7 @@ impl<'a> CopyWave<'a> {
 }
 
 impl Drop for CopyWave<'_> {
-    /// What nodes answered of it is known, and nobody is told.
+    /// Notes what nodes have answered, though nobody is told.
     fn drop(&mut self) {
         // A guard has been taken away once its write is judged.
         self.steps.retain(|step| step.guard.is_some());
@@ -252,15 +252,15 @@ impl Drop for CopyWave<'_> {
     }
 }
 
-/// What an answer of one node comes to.
+/// The judgement of one node's answer.
 enum Judged {
     Done(Result<NodesReply, Error>),
-    /// Another node may be asked; or else this is the outcome.
+    /// Another node may be asked. If none is, this error is the outcome.
     Open(Error),
 }
 
 impl CopyTopology {
-    /// The node that a command for one node goes to with others: of those that may answer it, the first that is connected.
+    /// Returns the node that a command for one node goes to in a wave: the first connected one of those that may answer it.
     fn answers_now(&self, call: &Call<'_>) -> Option<usize> {
         let is_read = call.spec.access == Access::Read;
         let may = |idx: &usize| !is_read || self.nodes.member(*idx).trust(call.keys()) == Trust::Full;
@@ -268,7 +268,7 @@ impl CopyTopology {
         order().find(|idx| self.nodes.at(*idx).is_connected()).or_else(|| order().next())
     }
 
-    /// What every node's answer to a command comes to.
+    /// Judges every node's answer to a command.
     fn judge_all(
         &self,
         call: &Call<'_>,
@@ -293,7 +293,7 @@ impl CopyTopology {
         Err(Error::unavailable(call.spec.name, key, errors, self.names(stale)))
     }
 
-    /// What the answer of the one node comes to that was asked.
+    /// Judges the answer of the one node that was asked.
     fn judge_one(&self, call: &Call<'_>, (idx, answer): (usize, Answer), doubted: &[usize]) -> Judged {
         if call.spec.access != Access::Read {
             return match answer {

@@ -29,9 +29,9 @@ use crate::ring::RedisRing;
 
 /// A command that is not answered by one reply of one node.
 enum Waiting<'a> {
-    /// It was not sent.
+    /// The command was not sent.
     Nothing(Error),
-    /// It waits for the replies in these places.
+    /// The command waits for the replies in these places.
     Several(&'a Recorded, Gathering, Vec<At>),
 }
 
@@ -59,8 +59,8 @@ async fn run_all(ring: &RingEngine, commands: &mut [Recorded], mut answered: imp
     }
 }
 
-/// Puts as many commands into a wave as go out at a time: where the answer to each will stand, and what those wait for that are
-/// not answered by one reply.
+/// Puts as many commands into a wave as go out at a time. Returns the place of the answer to each, and the commands that are not
+/// answered by one reply.
 fn gather<'n, 'a>(
     topology: &RingTopology,
     nodes: &'n Nodes,
@@ -85,7 +85,7 @@ fn gather<'n, 'a>(
     (wave, places, others)
 }
 
-/// Decides where a command goes, and puts it, or its parts, into the wave: where its reply will stand, if it is one.
+/// Decides where a command goes, and puts it, or its parts, into the wave. Returns the place of its reply, if it is one.
 fn plan<'a>(
     topology: &RingTopology,
     command: &'a mut Recorded,
@@ -124,7 +124,7 @@ impl Waiting<'_> {
     }
 }
 
-/// The answers to a wave. The replies stay where they are, and the errors among them are put to the others.
+/// Returns the answers to a wave. The replies stay where they are; the errors among them are put to the others.
 fn answers(
     mut wave: Wave<'_>,
     mut places: Vec<Place>,

@@ -23,7 +23,7 @@ use crate::pipeline::answers::At;
 pub(crate) struct Wave<'n> {
     nodes: &'n Nodes,
     shares: Vec<Share>,
-    /// What every node is sent as one `MULTI` block, instead of its batch.
+    /// The commands that every node is sent as one `MULTI` block, instead of its batch.
     pub(crate) block: Option<Vec<Recorded>>,
     /// About how many commands a node will get, so that its batch need not grow.
     room: usize,
@@ -48,7 +48,7 @@ enum Replies {
 pub(crate) struct Lost(BTreeMap<usize, Arc<node::ErrorKind>>);
 
 impl<'n> Wave<'n> {
-    /// An empty wave with room for about so many commands for each node.
+    /// Returns an empty wave with room for about so many commands for each node.
     pub(crate) fn new(nodes: &'n Nodes, room: usize) -> Self {
         let shares = nodes.iter().map(|_| Share::default()).collect();
         Self { nodes, shares, block: None, room: room.min(Batch::MOST_COMMANDS), is_full: false }
@@ -140,12 +140,12 @@ impl<'n> Wave<'n> {
         }
     }
 
-    /// The command in this place.
+    /// Returns the command in this place.
     pub(crate) fn cmd(&self, (node, i): At) -> Option<&Cmd> {
         self.shares.get(node)?.batch.as_ref()?.pipeline().cmd_iter().nth(i)
     }
 
-    /// The replies to the batches that are left, under the names of the nodes.
+    /// Returns the replies to the batches that were not taken, under the names of the nodes.
     pub(crate) fn into_replies(self) -> Vec<(Arc<str>, Vec<Value>)> {
         let replies = |share: Share| match share.replies {
             Some(Replies::Batch(Ok(replies))) => replies,

@@ -261,7 +261,7 @@ fn count_at(cmd: &Cmd, at: usize) -> Result<usize, KeyError> {
     std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or(KeyError::NotACount)
 }
 
-/// Why the keys of a command cannot be told.
+/// The reason why the keys of a command cannot be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -271,7 +271,7 @@ pub enum KeyError {
     /// Its keys and what belongs to them do not come in equal numbers: `MSET a 1 b`.
     #[error("its keys and what belongs to them do not come in equal numbers")]
     Unbalanced,
-    /// Where the number of keys should stand is no number: `EVAL script key`.
+    /// The word that should be the number of keys is no number: `EVAL script key`.
     #[error("the number of its keys is not a number")]
     NotACount,
 }

@@ -183,7 +183,7 @@ impl Registration {
     }
 }
 
-/// Why a command was not registered.
+/// The error of a command that was not registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` cannot be registered: {reason}")]
 pub struct RegistrationError {

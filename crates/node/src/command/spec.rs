@@ -22,7 +22,7 @@ pub struct Spec {
     pub arity: i8,
     /// The access: the command reads data, may change something, or asks a server about itself.
     pub access: Access,
-    /// Where its keys stand.
+    /// The positions of its keys.
     pub keys: Keys,
     /// The route of the command on a ring.
     pub ring: OnRing,
@@ -241,7 +241,7 @@ pub enum Group {
     VectorSet,
 }
 
-/// Where the keys of a command stand; a position counts words from the command's name, which is 0.
+/// The positions of the keys of a command; a position counts words from the command's name, which is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Keys {
@@ -307,7 +307,7 @@ pub enum OnRing {
     EveryNode(Merge),
     /// To one node, whichever is up: they would all say the same.
     AnyNode,
-    /// Not sent: the text says why, and what to do instead.
+    /// The command is not sent: the text says why, and what to do instead.
     Refuse(&'static str),
 }
 
@@ -344,11 +344,11 @@ pub enum OnCopy {
     Effect(Effect),
     /// A single node, chosen by the channel: every node would deliver the message again.
     OneNode,
-    /// Not sent: the text says why, and what to do instead.
+    /// The command is not sent: the text says why, and what to do instead.
     Refuse(&'static str),
 }
 
-/// Why the same text may leave two servers different, and so what is sent instead.
+/// The reason why the same text may leave two servers different, and so what is sent instead.
 ///
 /// The authority is what Redis itself sends to its replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -373,14 +373,14 @@ pub enum Effect {
     ConditionalIf {
         /// The position of the first word that may be an option.
         from: u8,
-        /// Where the options end.
+        /// The end of the options.
         until: Until,
         /// The options that make it conditional, in capitals.
         options: &'static [&'static str],
     },
 }
 
-/// Where the options of a command end, so that a member called `NX` is not taken for an option.
+/// The end of the options of a command, so that a member called `NX` is not taken for an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Until {

@@ -123,7 +123,7 @@ const SUBSCRIBER: &str = "only the connection that subscribed can do it; drop th
 const TRANSACTION: &str = "a transaction needs one server and one connection; use `transaction(keys, ..)`, or \
                            `pipeline().atomic()`";
 
-/// Where the options of `HEXPIRE` and its like end.
+/// The end of the options of `HEXPIRE` and its like.
 /// The options of `GEORADIUS` that a key follows.
 const GEO_STORES: &[&str] = &["STORE", "STOREDIST"];
 /// The options of `SORT` that a pattern of other keys follows.

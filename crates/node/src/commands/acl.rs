@@ -252,7 +252,7 @@ pub struct AclLogEntry {
     pub count: u64,
     /// The reason: `auth`, `command`, `key` or `channel`.
     pub reason: String,
-    /// Where: `toplevel`, `multi`, `lua` or `module`.
+    /// The place where it happened: `toplevel`, `multi`, `lua` or `module`.
     pub context: String,
     /// The command, the key or the channel that was refused.
     pub object: String,

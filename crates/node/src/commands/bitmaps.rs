@@ -326,13 +326,13 @@ impl BitWidth {
     }
 }
 
-/// Where an integer stands in a bit field.
+/// The place of an integer in a bit field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BitOffset {
     /// At this bit.
     Bit(u64),
-    /// Where the n-th integer of its width stands, counting from 0.
+    /// The place of the n-th integer of its width, counting from 0.
     Nth(u64),
 }
 

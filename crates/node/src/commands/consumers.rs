@@ -110,7 +110,7 @@ impl ClaimOptions {
         self
     }
 
-    /// Also claims entries that are pending for nobody.
+    /// Claims entries that are pending for nobody, too.
     pub fn force(mut self) -> Self {
         self.force = true;
         self
@@ -203,7 +203,7 @@ impl FromRedisValue for PendingEntry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AutoClaimed<T> {
-    /// Where the next one goes on; [`StreamId::MIN`] when all was gone through.
+    /// The start of the next one; [`StreamId::MIN`] when all was gone through.
     pub next: StreamId,
     /// The claimed entries.
     pub claimed: Vec<T>,

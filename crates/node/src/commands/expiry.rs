@@ -1,4 +1,4 @@
-//! When a key, or a field of a hash, goes away: what is sent and what is answered.
+//! The expiry of a key, or of a field of a hash: what is sent and what is answered.
 //!
 //! Durations and instants are rounded **up** to the unit of the command, so that nothing goes away before its
 //! time and no positive duration becomes zero. An instant before 1970 is sent as 1970.
@@ -34,7 +34,7 @@ impl TimeToLive {
     }
 }
 
-/// When a key, or a field of a hash, goes away.
+/// The expiry of a key, or of a field of a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ExpiresAt {
     /// There is no such key.

@@ -421,7 +421,7 @@ pub struct GeoMatch<V> {
     pub distance: f64,
     /// Its score in the sorted set, a geohash of 52 bits.
     pub hash: u64,
-    /// Where it is.
+    /// Its position on the earth.
     pub point: GeoPoint,
 }
 

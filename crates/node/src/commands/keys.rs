@@ -204,7 +204,7 @@ pub trait KeyCommands: Execute {
     /// The keys of all nodes, one node after the other.
     ///
     /// # On a copy
-    /// Those of one node, but for the keys that the copy keeps there for itself.
+    /// The keys of one node, but for those that the copy keeps there for itself.
     ///
     /// See <https://redis.io/docs/latest/commands/keys/>.
     fn keys<V: FromRedisValue + Send>(
@@ -400,7 +400,7 @@ pub trait KeyCommands: Execute {
     /// Returns some key, `None` if there is none.
     ///
     /// # On a copy
-    /// One of the user's: a key that the copy keeps for itself is none. Where the server gives such keys again and
+    /// The key is one of the user's, and none that the copy keeps for itself. Where the server gives such keys again and
     /// again, its other keys are so few that a scan goes through them.
     ///
     /// See <https://redis.io/docs/latest/commands/randomkey/>.

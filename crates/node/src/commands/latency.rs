@@ -17,7 +17,7 @@ use super::fields::Fields;
 pub struct LatencyEvent {
     /// Its name: `command`, `fork`, ..
     pub event: String,
-    /// When the last one was, in whole seconds.
+    /// The time of the last one, in whole seconds.
     pub at: SystemTime,
     /// The duration of the last one.
     pub latest: Duration,
@@ -43,7 +43,7 @@ impl FromRedisValue for LatencyEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LatencySpike {
-    /// When it was, in whole seconds.
+    /// The time of the event, in whole seconds.
     pub at: SystemTime,
     /// The duration.
     pub took: Duration,

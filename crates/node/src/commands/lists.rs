@@ -295,7 +295,7 @@ impl<E: Execute + ?Sized> ListCommands for E {}
 /// The first key that had something to give, and what was taken; `None` if none of the keys had.
 pub type Popped<K, T> = Option<(K, Vec<T>)>;
 
-/// Where `LINSERT` puts a value.
+/// The place where `LINSERT` puts a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ListPlace {

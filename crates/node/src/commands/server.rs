@@ -242,7 +242,7 @@ pub trait ServerCommands: Execute {
     /// The sum over all nodes.
     ///
     /// # On a copy
-    /// Those of one node. On a copy with an identity its own keys count: the marker, and for each node that is
+    /// The number of keys of one node. On a copy with an identity its own keys count: the marker, and for each node that is
     /// behind one key with what it has missed.
     ///
     /// See <https://redis.io/docs/latest/commands/dbsize/>.

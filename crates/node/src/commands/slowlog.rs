@@ -40,7 +40,7 @@ impl ToRedisArgs for CommandLog {
 pub struct CommandLogEntry {
     /// A number that grows from entry to entry.
     pub id: u64,
-    /// When it ran, in whole seconds.
+    /// The time at which it ran, in whole seconds.
     pub at: SystemTime,
     /// The bytes, or the microseconds, that the command was logged for.
     pub amount: u64,
@@ -67,7 +67,7 @@ impl FromRedisValue for CommandLogEntry {
 pub struct SlowlogEntry {
     /// A number that grows from entry to entry.
     pub id: u64,
-    /// When it ran, in whole seconds.
+    /// The time at which it ran, in whole seconds.
     pub at: SystemTime,
     /// The duration of the command.
     pub took: Duration,

@@ -635,7 +635,7 @@ impl ToRedisArgs for GetExOptions {
     }
 }
 
-/// Where the longest common subsequence of two strings stands.
+/// The places of the longest common subsequence of two strings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LcsMatches {

@@ -1,4 +1,4 @@
-//! Where a server listens.
+//! The address at which a server listens.
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::NodeConfig;
 
-/// Where a server listens.
+/// The address at which a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Address {
@@ -26,7 +26,7 @@ pub enum Address {
     },
     /// A socket in the file system.
     Unix(PathBuf),
-    /// Wherever the master of a service is, as its sentinels say at each connection.
+    /// The address of the master of a service, which its sentinels tell at each connection.
     Sentinel {
         /// Host and port of each sentinel; port 26379 where the URL names none.
         sentinels: Vec<(String, u16)>,

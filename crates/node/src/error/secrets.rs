@@ -1,4 +1,4 @@
-//! What a server says of a password that it knows, which is not shown.
+//! Passwords in the texts of servers, which are not shown.
 //!
 //! A server was sent the password, and can repeat it in answer to anything. Each error of a node passes through here before
 //! anybody sees it.
@@ -12,7 +12,7 @@ use crate::config::NodeConfig;
 use crate::error::ErrorKind;
 use crate::error::server::without_usual_words;
 
-/// What is shown in place of a text that has a password in it. Of a short password hardly more than its place would be hidden
+/// The text that is shown in place of one that has a password in it. Of a short password hardly more than its place would be hidden
 /// if it alone were taken out.
 const UNTOLD: &str = "(what was said has a password of this node in it and is not shown)";
 
@@ -65,7 +65,7 @@ impl ErrorKind {
 }
 
 impl ErrorKind {
-    /// Whether it may have in it what came from elsewhere. The usual causes of calls that fail fast have not.
+    /// Returns whether the error may have text in it that came from elsewhere. The usual causes of calls that fail fast have not.
     fn is_quoting(&self) -> bool {
         match self {
             Self::Connect(error) | Self::Tls(error) | Self::Disconnected(error) => is_quoting(error),
@@ -75,7 +75,7 @@ impl ErrorKind {
     }
 }
 
-/// Whether an error may have in it what came from elsewhere: bytes that are no reply, the names in a certificate.
+/// Returns whether an error may have text in it that came from elsewhere: bytes that are no reply, the names in a certificate.
 fn is_quoting(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidData
         || error.get_ref().is_some_and(|source| source.is::<RedisError>())

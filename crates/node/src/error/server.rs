@@ -17,12 +17,12 @@ pub struct ServerError {
     /// of the node is in it, or if the command has passwords among its words, such as `ACL SETUSER` or `CONFIG
     /// SET`.
     pub message: String,
-    /// Where a `MULTI` block was discarded, the code of the error that it was discarded for, if that is
+    /// Of a `MULTI` block that was discarded, the code of the error that it was discarded for, if that is
     /// known: `OOM`. Nothing of the block was executed.
     pub cause: Option<String>,
     /// The rest of it as it came, where that is something else.
     pub(crate) verbatim: Option<Arc<String>>,
-    /// Whether it had a password of the node in it.
+    /// True if the text had a password of the node in it.
     pub(crate) is_withheld: bool,
 }
 

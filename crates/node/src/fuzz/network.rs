@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::io::DuplexStream;
 
-/// How much a server says at most, in bytes.
+/// The number of bytes that a server says at most.
 const MOST: usize = 2 << 20;
 
 thread_local! {
@@ -26,7 +26,7 @@ thread_local! {
 pub(super) struct Network(Arc<Mutex<Says>>);
 
 struct Says {
-    /// What is said to the next commands, whoever is sent them.
+    /// The replies to the next commands, whichever server is sent them.
     replies: VecDeque<Vec<u8>>,
     n_connections: usize,
     secret: Vec<u8>,
@@ -112,7 +112,7 @@ fn number(rest: &mut &[u8]) -> Option<usize> {
     number
 }
 
-/// What is said to a command, and whether the connection ends after it.
+/// The reply to a command, and whether the connection ends after it.
 fn spoken(reply: &[u8], words: &[Vec<u8>], secret: &[u8]) -> (Vec<u8>, bool) {
     let (mut said, mut from, mut ends) = (Vec::new(), None, false);
     for byte in reply {

@@ -64,13 +64,13 @@ impl Batch {
     }
 }
 
-/// What is wrong with a server that answered fewer commands than it was sent.
+/// The error of a server that answered fewer commands than it was sent.
 pub fn too_few() -> ErrorKind {
     let reason = "it gave fewer replies than there were commands";
     ErrorKind::Disconnected(Arc::new(io::Error::new(io::ErrorKind::UnexpectedEof, reason)))
 }
 
-/// About what a command takes on the wire.
+/// Returns about the number of bytes that a command takes on the wire.
 #[inline]
 fn size(cmd: &Cmd) -> usize {
     cmd.args_iter()

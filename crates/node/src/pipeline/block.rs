@@ -91,8 +91,8 @@ impl Block {
         })
     }
 
-    /// Why it was not executed as one, and the command that says so; that a watched key was changed is no
-    /// error.
+    /// Returns why the block was not executed as one, and the command that says so. A changed watched key is
+    /// no error.
     fn error(self, names: &[Cow<'_, str>]) -> Option<(&'static str, ErrorKind)> {
         match self {
             Self::Executed(_) | Self::Conflict => None,
@@ -160,7 +160,7 @@ fn accept(reply: Value) -> Result<Value, ErrorKind> {
     }
 }
 
-/// What became of a command whose future was dropped: its reply never came.
+/// The error of a command whose future was dropped: its reply never came.
 pub fn given_up() -> ErrorKind {
     let reason = "the pipeline was dropped before its replies came";
     ErrorKind::Disconnected(Arc::new(std::io::Error::new(std::io::ErrorKind::Interrupted, reason)))

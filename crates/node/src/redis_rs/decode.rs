@@ -16,7 +16,7 @@ pub fn decode<T: FromRedisValue>(reply: Value) -> Result<T, ParsingError> {
     T::from_redis_value(reply).map_err(|_quotes_it| unreadable(shape, std::any::type_name::<T>()))
 }
 
-/// What a reply is, without any of its bytes: `a string of 7 bytes`.
+/// Describes a reply without any of its bytes: `a string of 7 bytes`.
 pub fn shape(reply: &Value) -> impl fmt::Display {
     Shape::of(reply)
 }

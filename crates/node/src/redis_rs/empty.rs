@@ -7,7 +7,7 @@ use redis::Pipeline;
 use redis::RedisError;
 use redis::Value;
 
-/// Why a command without a word is not sent.
+/// The reason why a command without a word is not sent.
 pub(crate) const WORDLESS: &str = "a command needs a name";
 
 /// The error of redis-rs for a command or a pipeline in which there is nothing to send.

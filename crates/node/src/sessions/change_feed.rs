@@ -68,7 +68,7 @@ pub struct ChangeFeed {
     _listener: Listener,
 }
 
-/// What a [`ChangeFeed`] tells.
+/// The news that a [`ChangeFeed`] tells.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Changes {

@@ -32,7 +32,7 @@ use crate::retry;
 /// The interval at which an idle connection is tested.
 const TEST_EVERY: Duration = Duration::from_secs(1);
 
-/// What a listener listens to, and who gets it.
+/// The topics that a listener listens to, and the receivers of their messages.
 pub(super) trait Source: Send + Sync + 'static {
     /// The name of that in logs.
     const NAME: &'static str;

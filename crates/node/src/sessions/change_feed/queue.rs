@@ -28,11 +28,11 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Waiting {
     process: Option<Arc<str>>,
-    /// Why any key may have changed, each reason once; all names are of later changes.
+    /// The reasons why any key may have changed, each once; all names are of later changes.
     unknown: Vec<UnknownChanges>,
     names: HashSet<Vec<u8>>,
     bytes: usize,
-    /// Why the server lets no change be heard now.
+    /// The reason why the server lets no change be heard now.
     refused: Option<Error>,
     reader: Option<Waker>,
 }
