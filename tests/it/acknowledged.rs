@@ -197,7 +197,7 @@ async fn a_command_with_a_key_that_no_node_has_right_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn while_one_node_is_away_the_others_acknowledge_everything() {
+async fn the_others_acknowledge_everything_while_one_node_is_away() {
     for idx in 0..3 {
         let (servers, copy) = three(WriteTo::Any).await;
         let mut redis_rs = copy.clone();

@@ -52,7 +52,7 @@ fn what_a_ring_adds_is_the_difference_of_two_rows() {
 }
 
 #[test]
-fn how_much_faster_a_lookup_is_follows_from_the_table() {
+fn the_speed_of_a_lookup_follows_from_the_table() {
     let page = page();
     let rows = table(&page, "| design | 3 nodes |");
     // At 100 nodes, hot and random.

@@ -315,7 +315,7 @@ async fn a_waiting_call_does_not_slow_the_others() {
 }
 
 #[tokio::test]
-async fn on_a_ring_one_waits_at_the_owner() {
+async fn a_blocking_call_on_a_ring_waits_at_the_owner() {
     let (_servers, ring) = ring().await;
     for i in 0..10 {
         let keys = [format!("{{{i}}}:a"), format!("{{{i}}}:b")];

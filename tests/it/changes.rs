@@ -140,7 +140,7 @@ async fn only_names_with_a_prefix_are_told_where_one_is_named() {
 }
 
 #[tokio::test]
-async fn after_a_flush_any_key_may_have_changed_and_what_follows_is_told() {
+async fn any_key_may_have_changed_after_a_flush_and_later_changes_are_told() {
     let (_server, mut feed, other) = start().await;
     for flush in ["FLUSHALL", "FLUSHDB"] {
         other.set("before", 1).await.unwrap();
@@ -205,7 +205,7 @@ async fn a_barrier_ends_in_an_error_when_the_connection_is_lost_meanwhile_or_the
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_barrier_no_change_before_it_is_missing() {
+async fn no_change_before_a_barrier_is_missing_after_it() {
     let (_server, mut feed, other) = start().await;
     for i in 0..300 {
         let key = format!("key:{i}");

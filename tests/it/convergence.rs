@@ -130,7 +130,7 @@ async fn whichever_process_waits_for_a_key_gets_on_when_all_nodes_hold_the_same(
 }
 
 #[tokio::test]
-async fn where_a_key_does_not_become_the_same_in_time_the_error_names_the_nodes() {
+async fn an_error_names_the_nodes_that_do_not_hold_the_same_of_a_key_in_time() {
     let servers = Servers::start(3).unwrap();
     let copy = of(&servers).on_difference(OnDifference::Leave).connect().await.unwrap();
     let unmarked = process(&servers.urls(), None).connect().await.unwrap();
@@ -216,7 +216,7 @@ fn nodes_name(idx: usize) -> &'static str {
 }
 
 #[tokio::test]
-async fn while_a_node_is_away_the_others_become_equal_and_it_does_when_it_is_back() {
+async fn nodes_become_equal_without_one_that_is_away_and_with_it_when_it_is_back() {
     let mut servers = Server::builder().persistent().start_many(3).unwrap();
     let copy = leading(&servers).await;
     _ = copy.mset((0..30).map(|i| (format!("key:{i}"), "before"))).await.unwrap();
@@ -488,7 +488,7 @@ async fn a_large_value_holds_no_small_key_up() {
 }
 
 #[tokio::test]
-async fn where_a_node_does_not_tell_what_changes_all_keys_are_compared_again_and_again() {
+async fn all_keys_are_compared_again_and_again_where_a_node_does_not_tell_what_changes() {
     let user = ["--user", "app", "on", ">secret", "~*", "resetchannels", "+@all"];
     let servers = Server::builder().args(user).start_many(3).unwrap();
     let urls = servers.iter().map(|server| format!("redis://app:secret@127.0.0.1:{}", server.port()));
@@ -501,7 +501,7 @@ async fn where_a_node_does_not_tell_what_changes_all_keys_are_compared_again_and
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn where_a_node_does_not_tell_what_changes_each_process_compares_what_it_has_written() {
+async fn each_process_compares_what_it_has_written_where_a_node_does_not_tell_what_changes() {
     let user = ["--user", "app", "on", ">secret", "~*", "resetchannels", "+@all"];
     let servers = Server::builder().args(user).start_many(3).unwrap();
     let urls = servers.iter().map(|server| format!("redis://app:secret@127.0.0.1:{}", server.port()));

@@ -176,7 +176,7 @@ async fn a_pop_that_finds_something_else_shows_that_the_nodes_differ() {
 }
 
 #[tokio::test]
-async fn if_nothing_took_nothing_is_sent() {
+async fn the_others_are_sent_nothing_if_a_command_did_nothing() {
     let (_servers, copy) = copy().await;
     _ = copy.set("k", 1).await.unwrap();
     let replies = copy.setnx("k", 2).await.unwrap();

@@ -273,7 +273,7 @@ async fn a_dropped_pipeline_leaves_the_nodes_behind_that_have_not_answered() {
 }
 
 #[tokio::test]
-async fn when_a_node_dies_midway_every_outcome_of_every_node_is_true() {
+async fn every_outcome_of_every_node_is_true_when_a_node_dies_midway() {
     const N: usize = 20_000;
     // Kept on disk, so that the server can be asked afterwards what was executed.
     let mut servers = Server::builder().persistent().start_many(3).unwrap();

@@ -84,7 +84,7 @@ async fn thousands_of_dropped_calls_leave_healthy_servers_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn so_they_do_with_an_identity_and_two_nodes() {
+async fn thousands_of_dropped_calls_leave_two_nodes_with_an_identity_whole() {
     let servers = Servers::start(2).unwrap();
     let copy = process(&servers.urls(), Some("shop")).write_to(WriteTo::All).connect().await.unwrap();
     drop_many(&copy).await;
@@ -92,7 +92,7 @@ async fn so_they_do_with_an_identity_and_two_nodes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn so_they_do_while_a_node_refuses_writes() {
+async fn thousands_of_dropped_calls_leave_servers_whole_while_one_refuses_writes() {
     let servers = Servers::start(3).unwrap();
     let copy = process(&servers.urls(), None).connect().await.unwrap();
     let full = copy.on_node("b").unwrap();
@@ -104,7 +104,7 @@ async fn so_they_do_while_a_node_refuses_writes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn so_they_do_while_a_node_comes_back() {
+async fn thousands_of_dropped_calls_leave_servers_whole_while_one_comes_back() {
     for data in [None, Some(Data::Lose)] {
         let mut servers = Servers::start(3).unwrap();
         let copy = process(&servers.urls(), None).connect().await.unwrap();

@@ -26,7 +26,7 @@ fn check(page: &str, says: &str, code: &str, has: &str) {
 }
 
 #[test]
-fn of_one_node() {
+fn the_figures_of_one_node_are_those_of_the_code() {
     const CONFIG: &str = "crates/node/src/config.rs";
     for (says, has) in [
         (
@@ -96,7 +96,7 @@ fn of_one_node() {
 }
 
 #[test]
-fn of_the_cache() {
+fn the_figures_of_the_cache_are_those_of_the_code() {
     const PAGE: &str = "crates/cache/README.md";
     check(PAGE, "for 5 minutes, the default", "crates/cache/src/ttl.rs", "After(Duration::from_secs(300))");
     check(PAGE, "in an envelope of 25 bytes", "crates/cache/src/entry/envelope.rs", "HEADER: usize = 17");
@@ -127,7 +127,7 @@ fn of_the_cache() {
 }
 
 #[test]
-fn of_the_page_of_the_cache() {
+fn the_figures_of_the_page_of_the_cache_are_those_of_the_code() {
     const PAGE: &str = "docs/cache.md";
     for (says, file, has) in [
         (
@@ -156,7 +156,7 @@ fn of_the_page_of_the_cache() {
 }
 
 #[test]
-fn of_the_metrics() {
+fn the_figures_of_the_metrics_are_those_of_the_code() {
     for name in ["calls_total", "call_seconds", "calls_in_flight", "calls_repeated_total"] {
         let (says, has) = (format!("`redisdb_{name}`"), format!("\"redisdb_{name}\""));
         check("crates/node/README.md", &says, "crates/node/src/metrics.rs", &has);
@@ -167,7 +167,7 @@ fn of_the_metrics() {
 }
 
 #[test]
-fn of_sessions() {
+fn the_figures_of_sessions_are_those_of_the_code() {
     const PAGE: &str = "docs/sessions.md";
     for (says, file, has) in [
         ("when it has 1000 commands or 1 MiB", "pipeline/batch", "MOST_COMMANDS: usize = 1000"),
@@ -194,7 +194,7 @@ fn of_sessions() {
 }
 
 #[test]
-fn of_a_ring() {
+fn the_figures_of_a_ring_are_those_of_the_code() {
     const RING: &str = "docs/ring.md";
     const CONFIG: &str = "crates/node/src/config.rs";
     for (says, has) in [
@@ -226,7 +226,7 @@ fn of_a_ring() {
 }
 
 #[test]
-fn of_the_tests() {
+fn the_figures_of_the_tests_are_those_of_the_code() {
     const PAGE: &str = "docs/testing.md";
     for (says, file, has) in [
         ("while 64 tasks call a ring or a copy", "load", "TASKS: usize = 64"),
@@ -247,7 +247,7 @@ fn of_the_tests() {
 
 /// What the documentation of the public items says.
 #[test]
-fn of_the_handles() {
+fn the_figures_of_the_handles_are_those_of_the_code() {
     for (says, at, file, has) in [
         ("three calls in a row have no answer", "node", "connection/breaker", "IN_A_ROW: u32 = 3"),
         ("Half of 20 or more calls within ten seconds", "node", "connection/breaker", "ENOUGH: u32 = 20"),
@@ -335,7 +335,7 @@ fn of_the_handles() {
 }
 
 #[test]
-fn of_a_copy() {
+fn the_figures_of_a_copy_are_those_of_the_code() {
     const CONFIG: &str = "crates/node/src/config.rs";
     const COPY: &str = "docs/copy.md";
     for (says, has) in [
@@ -483,7 +483,7 @@ fn every_outcome_of_a_write_and_every_state_of_a_node_is_on_the_page_of_copies()
 }
 
 #[test]
-fn of_a_configuration() {
+fn the_figures_of_a_configuration_are_those_of_the_code() {
     const PAGE: &str = "docs/configuration.md";
     for (says, has) in [
         ("# for nodes that do not say; default 1000", "CONNECT_TIMEOUT: Duration = Duration::from_secs(1)"),
@@ -624,7 +624,7 @@ fn every_kind_of_error_says_of_execution_what_its_row_says() {
 }
 
 #[test]
-fn of_connections_that_end() {
+fn the_figures_of_connections_that_end_are_those_of_the_code() {
     let says = "| 3 in a row without an answer |";
     check("docs/ring.md", says, "crates/node/src/connection/breaker.rs", "LOST_IN_A_ROW: u32 = 3");
 }

@@ -77,7 +77,7 @@ async fn is_given_nothing(put: impl AsyncFnOnce(&Node)) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn that_nobody_has_marked() {
+async fn a_server_that_nobody_has_marked_is_given_nothing() {
     is_given_nothing(async |server| {
         server.mset((0..300).map(|i| (format!("theirs:{i}"), i))).await.unwrap();
     })
@@ -85,12 +85,12 @@ async fn that_nobody_has_marked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn that_is_marked_as_another_node() {
+async fn a_server_that_is_marked_as_another_node_is_given_nothing() {
     is_given_nothing(async |server| server.set("__redisdb:{shop}:node", "c").await.unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn that_is_marked_by_another_copy_and_holds_little() {
+async fn a_server_that_is_marked_by_another_copy_is_given_nothing() {
     is_given_nothing(async |server| {
         server.set("__redisdb:{blog}:node", "b").await.unwrap();
         server.set("theirs", 1).await.unwrap();
@@ -126,17 +126,17 @@ async fn is_looked_through_once(identity: Option<&str>) {
 }
 
 #[tokio::test]
-async fn is_looked_through_once_with_an_identity() {
+async fn a_foreign_server_is_looked_through_once_with_an_identity() {
     is_looked_through_once(Some("shop")).await;
 }
 
 #[tokio::test]
-async fn is_looked_through_once_without_an_identity() {
+async fn a_foreign_server_is_looked_through_once_without_an_identity() {
     is_looked_through_once(None).await;
 }
 
 #[tokio::test]
-async fn that_answers_first_when_the_right_one_was_down_at_the_start() {
+async fn a_foreign_server_that_answers_first_is_given_nothing_when_the_right_one_was_down_at_the_start() {
     let scene = Scene::new().await;
     drop(scene.copy().await);
     scene.proxies[1].refuse();

@@ -403,7 +403,7 @@ async fn the_only_node_that_is_left_counts_however_much_it_has_missed() {
 }
 
 #[tokio::test]
-async fn after_a_restart_of_all_others_these_are_compared_without_it() {
+async fn the_others_are_compared_without_a_forgotten_node_after_they_all_restarted() {
     let mut servers = Server::builder().persistent().start_many(3).unwrap();
     let copy = process(&servers.urls(), SHOP).connect().await.unwrap();
     write(&copy, "old").await;

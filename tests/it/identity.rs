@@ -331,7 +331,7 @@ async fn what_an_emptied_server_decided_may_have_been_done_if_no_other_can_decid
 }
 
 #[tokio::test]
-async fn one_that_was_emptied_and_written_to_since_is_behind_not_the_others() {
+async fn a_server_that_was_emptied_and_written_to_since_is_behind_not_the_others() {
     let servers = Servers::start(3).unwrap();
     let copy = process(&servers).await.unwrap();
     fill_keys_of_a(&copy).await;

@@ -38,7 +38,7 @@ async fn while_paused(servers: &Servers, idx: usize, run: impl Future<Output = (
 }
 
 #[tokio::test]
-async fn of_a_write_whose_future_is_dropped_the_node_that_is_read_first_counts() {
+async fn the_node_that_is_read_first_counts_for_a_write_whose_future_is_dropped() {
     let (servers, copy) = copy().await;
     let key = key_of_a(&copy);
     _ = copy.set(&key, "old").await.unwrap();

@@ -104,7 +104,7 @@ async fn both_parts_of_a_split_network_go_on_and_what_both_wrote_is_in_conflict(
 }
 
 #[tokio::test]
-async fn of_a_split_network_the_larger_part_alone_writes_with_a_majority() {
+async fn the_larger_part_of_a_split_network_alone_writes_with_a_majority() {
     let split = Split::new(WriteTo::AtLeast(2)).await;
     _ = split.larger.set("larger", "after").await.unwrap();
     let error = split.smaller.set("smaller", "after").await.unwrap_err();

@@ -121,7 +121,7 @@ async fn a_promise_says_what_is_wrong_and_never_hangs() {
 }
 
 #[tokio::test]
-async fn on_a_node_what_is_not_sent_stands_between_what_is() {
+async fn commands_that_are_not_sent_to_a_node_are_answered_between_those_that_are() {
     let server = Server::start().unwrap();
     let node = Node::connect(server.url()).await.unwrap();
     let pipeline = node.pipeline();
@@ -223,7 +223,7 @@ async fn a_hundred_thousand_mixed_commands_answer_as_one_by_one() {
 }
 
 #[tokio::test]
-async fn when_a_node_dies_midway_every_outcome_is_true() {
+async fn every_outcome_is_true_when_a_node_dies_midway() {
     let (mut servers, ring) = ring().await;
     // Kept on disk, so that the servers can be asked afterwards what was executed.
     drop(servers);

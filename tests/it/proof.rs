@@ -340,7 +340,7 @@ async fn looks_at(server: &Node) -> u64 {
 }
 
 #[tokio::test]
-async fn that_nothing_proves_who_answers_is_told_once_and_what_to_do() {
+async fn a_copy_tells_once_that_nothing_proves_who_answers_and_what_to_do() {
     let server = with_user("+@all -info -script").start().unwrap();
     let (warnings, listening) = Events::listen("redisdb_node::connection", Level::WARN);
     let node = Node::connect(url(&server)).await.unwrap();

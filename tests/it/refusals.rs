@@ -153,7 +153,7 @@ async fn a_block_that_meets_a_script_that_runs_too_long_was_not_executed() {
 
 /// Then the server executes each command by itself.
 #[tokio::test]
-async fn without_multi_what_ran_is_not_called_discarded() {
+async fn commands_that_ran_without_multi_are_not_called_discarded() {
     let server = Server::start().unwrap();
     let node = Node::connect(server.url()).await.unwrap();
     let before = connection(&node).await;

@@ -94,7 +94,7 @@ async fn a_server_that_came_back_empty_is_filled_and_readmitted() {
 }
 
 #[tokio::test]
-async fn of_a_node_that_missed_some_writes_those_keys_are_brought_over() {
+async fn the_keys_of_missed_writes_are_brought_over() {
     let (mut servers, _) = copy().await;
     let timeout = Duration::from_millis(500);
     let nodes = NAMES.iter().zip(servers.urls());
@@ -281,7 +281,7 @@ fn why(error: &Error) -> Option<RepairReason> {
 }
 
 #[tokio::test]
-async fn that_another_process_repairs_a_node_is_said_as_what_it_is() {
+async fn an_error_says_that_another_process_repairs_the_node() {
     let mut servers = Servers::start(3).unwrap();
     let copy = process(&servers.urls(), Some("shop")).on_return(OnReturn::Wait).connect().await.unwrap();
     fill(&copy, 60).await;

@@ -153,7 +153,7 @@ async fn redis_rs_commands_and_pipelines_run_on_a_ring() {
 }
 
 #[tokio::test]
-async fn in_a_pipeline_each_command_has_its_own_outcome() {
+async fn each_command_of_a_pipeline_has_its_own_outcome() {
     let (_servers, mut ring) = ring().await;
     ring.set("text", "x").await.unwrap();
     let mut pipe = redis::pipe();

@@ -89,7 +89,7 @@ async fn a_change_by_another_runs_the_function_again() {
 }
 
 #[tokio::test]
-async fn without_a_block_it_runs_once_and_writes_what_it_writes_itself() {
+async fn a_transaction_without_a_block_runs_once_and_writes_what_it_writes_itself() {
     let (_server, node) = node().await;
     let runs = AtomicU32::new(0);
     let written = node.transaction("k", |tx| {
@@ -106,7 +106,7 @@ async fn without_a_block_it_runs_once_and_writes_what_it_writes_itself() {
 }
 
 #[tokio::test]
-async fn after_a_hundred_conflicts_it_gives_up() {
+async fn a_transaction_gives_up_after_a_hundred_conflicts() {
     let (_server, node) = node().await;
     let runs = AtomicU32::new(0);
     let error = node.transaction("k", |tx| {
@@ -201,7 +201,7 @@ async fn a_dropped_transaction_leaves_a_clean_connection() {
 }
 
 #[tokio::test]
-async fn on_a_ring_it_runs_at_the_owner_and_takes_one_tag_only() {
+async fn a_transaction_on_a_ring_runs_at_the_owner_and_takes_one_tag_only() {
     let (_servers, ring) = ring().await;
     for user in 0..10 {
         let (a, b) = (format!("{{{user}}}:a"), format!("{{{user}}}:b"));

@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_passes_everything_on_in_order_also_when_it_is_slow() {
+    async fn a_proxy_passes_everything_on_in_order_also_when_it_is_slow() {
         let (_serving, proxy) = echo().await;
         let mut stream = client(&proxy).await;
         assert_eq!(ask(&mut stream, "one").await.unwrap(), "ONE");
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_refuses_resets_garbles_and_leads_elsewhere() {
+    async fn a_proxy_refuses_resets_garbles_and_leads_elsewhere() {
         let (_serving, proxy) = echo().await;
         let mut stream = client(&proxy).await;
         assert_eq!(ask(&mut stream, "abc").await.unwrap(), "ABC");

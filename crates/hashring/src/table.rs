@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn of_equal_points_the_first_name_wins() {
+    fn the_first_name_wins_among_equal_points() {
         let same = Points::new("same", 1.0);
         let nodes = [Node { points: same, index: 7 }, Node { points: same, index: 3 }];
         assert!(owners(&nodes).iter().all(|&owner| owner == 7));

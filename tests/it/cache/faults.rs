@@ -67,7 +67,7 @@ async fn a_node_that_is_down_costs_exactly_its_keys() {
 }
 
 #[tokio::test]
-async fn that_no_node_of_a_copy_is_in_sync_is_no_refusal_of_the_command() {
+async fn a_copy_without_a_node_in_sync_does_not_count_as_refusing_the_command() {
     let (mut servers, copy) = redisdb_tests::copy().await;
     let cache = Cache::builder(copy.clone()).prefix("shop").build().unwrap();
     cache.set("k", &1).await.unwrap();

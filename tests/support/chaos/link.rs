@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_refused_until_it_is_not_cut_any_more() {
+    async fn a_connection_is_refused_until_its_link_is_not_cut_any_more() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let link = Link::to(listener.local_addr().unwrap().port()).await;
         for cut in [true, false] {

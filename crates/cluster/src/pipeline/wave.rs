@@ -105,22 +105,21 @@ impl<'n> Wave<'n> {
 
     /// Returns whether the command in this place of a batch has a reply that is no error.
     pub(crate) fn has_reply(&self, (node, i): At) -> bool {
-        let replies = self.shares.get(node).and_then(|share| share.replies.as_ref());
-        match replies {
-            Some(Replies::Batch(Ok(replies))) => {
-                replies.get(i).is_some_and(|reply| !matches!(reply, Value::ServerError(_)))
-            }
+        match self.shares.get(node).and_then(|share| share.replies.as_ref()) {
+            Some(Replies::Batch(Ok(replies))) => replies.get(i).is_some_and(|reply| !is_error(reply)),
             _ => false,
         }
     }
 
     /// Returns whether every command of every batch has such a reply.
     pub(crate) fn is_whole(&self) -> bool {
-        let n_sent = |share: &Share| share.batch.as_ref().map_or(0, Batch::len);
-        self.shares
-            .iter()
-            .enumerate()
-            .all(|(node, share)| (0..n_sent(share)).all(|i| self.has_reply((node, i))))
+        self.shares.iter().all(|share| match (&share.batch, &share.replies) {
+            (None, _) => true,
+            (Some(batch), Some(Replies::Batch(Ok(replies)))) => {
+                batch.len() <= replies.len() && !replies.iter().any(is_error)
+            }
+            _ => false,
+        })
     }
 
     /// Takes the reply in this place, or the reason why there is none.
@@ -154,4 +153,8 @@ impl<'n> Wave<'n> {
         let names = self.nodes.members().map(|member| Arc::clone(member.name()));
         names.zip(self.shares.into_iter().map(replies)).collect()
     }
+}
+
+fn is_error(reply: &Value) -> bool {
+    matches!(reply, Value::ServerError(_))
 }

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn without_multi_each_command_ran_by_itself() {
+    fn each_command_ran_by_itself_when_multi_was_refused() {
         use Outcome::*;
         let lines = ["-NOPERM no", "+OK", "-WRONGTYPE no", "-ERR EXEC without MULTI"];
         check(&lines, [(Unknown, Some("NOPERM"), None), (Rejected, Some("WRONGTYPE"), None)], false);
