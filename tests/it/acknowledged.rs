@@ -1,4 +1,4 @@
-//! What a copy acknowledges, and whose reply it takes: that of a node which is not known to be behind.
+//! Acknowledgements of a copy, and the node whose reply it takes: one that is not known to be behind.
 
 use std::future::Future;
 

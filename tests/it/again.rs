@@ -1,4 +1,4 @@
-//! What is sent again, and what is not, when a reply does not come or turns the command away.
+//! Commands that are sent again, and commands that are not, when a reply does not come or turns the command away.
 
 use std::time::Duration;
 

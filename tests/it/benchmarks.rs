@@ -1,4 +1,4 @@
-//! What the page of benchmarks says of its own numbers: ratios and differences are those of the table beside them.
+//! Ratios and differences on the page of benchmarks are those of the table beside them.
 
 use std::fs;
 use std::path::Path;

@@ -34,7 +34,7 @@ use redisdb_tests::ring_over;
 use xtask::Server;
 use xtask::Servers;
 
-/// How far ahead of its servers a copy may be, which tells them when something ends: by half of how long it took them to say
+/// The time by which a copy may be ahead of its servers, which tells them when something ends: by half of how long it took them to say
 /// what time it is, on a machine that is busy.
 const AHEAD: Duration = Duration::from_secs(1);
 

@@ -1,7 +1,7 @@
 //! Every typed method on real servers: on a node, on a ring of three and on a copy of three it returns what the same
 //! words return on one server through plain redis-rs.
 //!
-//! What a copy refuses must be refused; what is newer than the servers must fail on both sides.
+//! A command that a copy refuses must be refused; one that is newer than the servers must fail on both sides.
 
 mod edges;
 mod stage;
@@ -850,7 +850,7 @@ async fn server<S: Store>(s: &Stage<S>) {
     one_server(s).await;
 }
 
-/// What can only be meant for one server: it runs on a node, and is refused by a ring and by a copy.
+/// A command that can only be meant for one server runs on a node, and is refused by a ring and by a copy.
 async fn one_server<S: Store>(s: &Stage<S>) {
     let e = &s.store;
     let port = s.plain.port();

@@ -99,7 +99,7 @@ async fn a_node_that_misses_a_block_is_behind_for_its_keys() {
     assert_eq!(contents(&copy.on_node("a").unwrap()).await, contents(&copy.on_node("b").unwrap()).await);
 }
 
-/// What stands in the docs in place of a transaction.
+/// The replacement for a transaction that stands in the docs.
 #[tokio::test]
 async fn one_writer_under_a_lock_keeps_every_node_equal() {
     let (_servers, copy) = copy().await;

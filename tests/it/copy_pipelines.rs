@@ -373,7 +373,7 @@ async fn messages_of_a_pipeline_come_once_and_in_order() {
     assert_eq!(published.await.unwrap().first(), Some(&1));
 }
 
-/// What one node decides may be needed by another one that decides the next command.
+/// A node that decides a command may need what another one has decided before.
 #[tokio::test]
 async fn commands_of_one_key_that_are_decided_wait_for_each_other() {
     let (_servers, copy) = copy().await;

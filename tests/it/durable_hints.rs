@@ -1,4 +1,4 @@
-//! What a node of a copy with an identity has missed stands on the other servers: it outlives the process that saw it, and
+//! Durable hints: what a node of a copy with an identity has missed stands on the other servers, outlives the process that saw it, and
 //! other processes go by it.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What users get while servers and networks fail: single calls, and a load of 64 tasks during each fault.
+//! Calls while servers and networks fail: single calls, and a load of 64 tasks during each fault.
 //!
 //! Whatever the fault, a ring and a copy must show: no reply that belongs to something else; no call that hangs; no
 //! failure of a node that is well; no counter outside of what was acknowledged and what may have been executed; nothing

@@ -1,4 +1,4 @@
-//! What the pages say of names, defaults and figures is what the code has: a constant that changes alone is noticed.
+//! Names, defaults and figures on the pages are those of the code: a constant that changes alone is noticed.
 
 use std::fs;
 use std::io;
@@ -245,7 +245,7 @@ fn the_figures_of_the_tests_are_those_of_the_code() {
     check(PAGE, "stops under 7,000 calls", "crates/node/src/config.rs", "MAX_IN_FLIGHT: usize = 5_000");
 }
 
-/// What the documentation of the public items says.
+/// The promises in the documentation of the public items.
 #[test]
 fn the_figures_of_the_handles_are_those_of_the_code() {
     for (says, at, file, has) in [

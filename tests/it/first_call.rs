@@ -172,7 +172,7 @@ async fn a_repair_takes_no_server_for_its_source_that_was_emptied() {
     assert_eq!(all[1].get::<usize>("key:7").await.unwrap(), Some(7));
 }
 
-/// What the handle of a copy can be asked first, by the names of its methods and of those of the traits it has; a cache and a
+/// The calls that the handle of a copy can get first, by the names of its methods and of those of the traits it has; a cache and a
 /// lock use no others.
 const CALLS: &[&str] = &[
     "ready",
@@ -203,7 +203,7 @@ const CALLS: &[&str] = &[
     "forget",
 ];
 
-/// What asks nothing, is about each server as it is, or says that the servers are to be taken as they are.
+/// The methods that ask nothing, are about each server as it is, or says that the servers are to be taken as they are.
 const OTHERS: &[&str] = &[
     "on_each",
     "adopt",

@@ -165,7 +165,7 @@ async fn a_foreign_server_that_answers_first_is_given_nothing_when_the_right_one
     assert_eq!(outsider.dbsize().await.unwrap(), 1);
 }
 
-/// Of a server that merely lost its connections nothing is asked first.
+/// A server that merely lost its connections is asked nothing first.
 #[tokio::test]
 async fn the_same_server_over_a_new_connection_is_written_to_at_once() {
     let scene = Scene::new().await;

@@ -177,7 +177,7 @@ async fn what_the_node_said_that_was_brought_over_before_a_process_hears_of_it_k
     holds(&other, "new").await;
 }
 
-/// What the other process does, which is told the URLs of the nodes: it says which nodes it has, and what it reads.
+/// The work of the other process, which is told the URLs of the nodes: it says which nodes it has, and what it reads.
 async fn look(urls: &str) {
     let urls: Vec<String> = urls.split(',').map(ToOwned::to_owned).collect();
     let copy = process(&urls, SHOP).build().unwrap();

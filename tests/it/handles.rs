@@ -1,4 +1,4 @@
-//! What the documentation of the handles says of their beginning, their end and what is left behind.
+//! The handles begin, end and leave behind what their documentation says.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is old all the same on a ring that does without a node that is down: each case that `docs/ring.md` names.
+//! Old values that a ring without a node that is down gives all the same: each case that `docs/ring.md` names.
 
 use std::time::Duration;
 

@@ -64,7 +64,7 @@ async fn a_lock_has_one_owner_on_a_node_on_a_ring_and_on_a_copy() {
     check(&copy).await;
 }
 
-/// What is certain of a lock after an answer that says that it is lost, an error, and a call that nobody waited for.
+/// Checks what is certain of a lock after an answer that says that it is lost, an error, and a call that nobody waited for.
 async fn check_certainty<S>(store: &S, end_all: impl FnOnce())
 where
     S: HoldLocks<Error: 'static> + KeyCommands + Sync,

@@ -1,4 +1,4 @@
-//! What a copy notes of writes that not every node took, or that the nodes answered differently.
+//! Notes of a copy about writes that not every node took, or that the nodes answered differently.
 
 use std::future::Future;
 use std::time::Duration;

@@ -18,7 +18,7 @@ async fn connection(node: &Node) -> Value {
     node.send(redis::cmd("CLIENT").arg("ID")).await.unwrap()
 }
 
-/// What redis-rs gets for a pipeline and a block without a command.
+/// The answers that redis-rs gets for a pipeline and a block without a command.
 async fn lent(connection: &mut impl ConnectionLike) {
     let error = redis::pipe().exec_async(connection).await.unwrap_err();
     assert_eq!(error.kind(), redis::ErrorKind::Client, "redis-rs has this error too");

@@ -74,7 +74,7 @@ impl Drop for Publisher {
     }
 }
 
-/// What the other process does, which is told the URLs of the ring.
+/// The work of the other process, which is told the URLs of the ring.
 async fn publish(urls: &str) {
     let nodes = NAMES.iter().zip(urls.split(','));
     let ring = nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, url));

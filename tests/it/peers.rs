@@ -47,7 +47,7 @@ fn run(program: &str, args: &[&str], input: &[String]) -> Vec<String> {
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// That a program is there and can do what it is for, or that it is not.
+/// Makes sure that a program is there and can do what it is for.
 fn here(program: &str, args: &[&str]) -> Result<(), String> {
     let tried = Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
     match tried.is_ok_and(|status| status.success()) {

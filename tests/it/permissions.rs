@@ -283,7 +283,7 @@ async fn goes_without(rule: &str) -> (Vec<String>, bool) {
     (told(), is_whole)
 }
 
-/// What the lease needs, some of it inside a script, whose error is another one than that of the command itself.
+/// The commands that the lease needs, some of them inside a script, whose error is another one than that of the command itself.
 #[tokio::test]
 async fn what_keeps_and_returns_the_lease_is_told_once_with_the_line_that_mends_it() {
     for (rule, is_back) in [("+pexpire", false), ("+del", true), ("+eval", false), ("+evalsha", false)] {

@@ -22,7 +22,7 @@ fn key_of(ring: &RedisRing, node: &str) -> String {
     (0..).map(|i| format!("key:{i}")).find(|key| ring.node_for(key).name() == node).unwrap()
 }
 
-/// Of each command the text and the answer of its error are about that command, whatever became of others.
+/// The text and the answer of each error are about its own command, whatever became of others.
 #[tokio::test]
 async fn what_errors_of_a_pipeline_say_is_so_when_its_server_dies_under_it() {
     let mut server = Server::start().unwrap();

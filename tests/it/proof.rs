@@ -23,7 +23,7 @@ use xtask::Servers;
 use xtask::needs;
 
 const KEYS: usize = 20;
-/// What the documentation of Redis gives to programs: neither `INFO` nor `RESTORE`.
+/// The permissions that the documentation of Redis gives to programs: neither `INFO` nor `RESTORE`.
 const PROGRAM: &str = "+@all -@dangerous";
 const NO_INFO: &str = "+@all -info";
 /// Users who may not ask what proves which process answers, one way or another.

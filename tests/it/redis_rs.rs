@@ -1,4 +1,4 @@
-//! What redis-rs is told by a ring or a copy is what it is told by the server itself.
+//! A ring or a copy tells redis-rs what the server itself tells it.
 
 use redis::Cmd;
 use redis::Pipeline;
@@ -71,7 +71,7 @@ const COMMANDS: &[&str] = &[
     "FUNCTION|LOAD|no library",
 ];
 
-/// What is asked of each node, where the answer is always the same.
+/// The questions to each node whose answer is always the same.
 const EACH: &[&str] = &[
     "ACL|WHOAMI",
     "ACL|USERS",

@@ -121,7 +121,7 @@ async fn a_command_that_reads_changes_how_a_value_is_written_at_most() {
     assert_eq!(copy.verify().run().await.unwrap(), []);
 }
 
-/// What has a value written down in its other form: lists in small nodes, nothing packed, nothing compressed.
+/// The settings that have a value written down in its other form: lists in small nodes, nothing packed, nothing compressed.
 const OTHER_FORM: [&str; 8] = [
     "list-max-ziplist-size 5",
     "list-compress-depth 1",
@@ -249,7 +249,7 @@ async fn a_value_is_the_same_on_servers_of_all_versions() {
     assert_eq!(copy.verify().run().await.unwrap().len(), 10);
 }
 
-/// What the test of what the server calls a read leaves out: what waits, what has subcommands, and programs that may only read. The server counts its
+/// The commands that the test of reads leaves out: those that wait or have subcommands, and programs that may only read. The server counts its
 /// changes, so also one is seen that leaves a value as it is written.
 #[tokio::test]
 async fn a_command_that_reads_streams_or_by_a_program_changes_nothing() {

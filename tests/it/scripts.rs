@@ -65,7 +65,7 @@ async fn a_script_is_sent_once_and_again_after_a_restart() {
     assert_eq!(node.get::<u8>("sly").await.unwrap(), Some(1));
 }
 
-/// What a server before 7.0 lacks.
+/// The features that a server before 7.0 lacks.
 const READ_ONLY: &str = "EVAL_RO and EVALSHA_RO";
 
 #[tokio::test]

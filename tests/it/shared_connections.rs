@@ -1,4 +1,4 @@
-//! What is refused is refused by every way in, and leaves the connections that all calls share as they were.
+//! A refused command is refused by every way in, and leaves the connections that all calls share as they were.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Which node's keys count when a server comes back: never one that is known to have missed them.
+//! The node whose keys count when a server comes back: never one that is known to have missed them.
 
 use redisdb::Error;
 use redisdb::Health;

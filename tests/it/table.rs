@@ -43,12 +43,12 @@ const NOT_LISTED: [&str; 1] = ["QUIT"];
 const WIDENED: [&str; 6] =
     ["CLUSTER REPLICATE", "COMMAND GETKEYS", "COMMAND GETKEYSANDFLAGS", "SCRIPT DEBUG", "ZRANK", "ZREVRANK"];
 
-/// Which servers say something.
+/// The servers that say something.
 enum Servers {
     All,
-    /// Those that have all of Redis 7.2, Valkey among them.
+    /// The servers that have all of Redis 7.2, Valkey among them.
     Since72,
-    /// Those that have not.
+    /// The servers that have not.
     Before72,
 }
 
@@ -328,7 +328,7 @@ struct Live {
     commands: BTreeMap<String, Said>,
 }
 
-/// What a server says of one command.
+/// The words of a server about one command.
 struct Said {
     name: String,
     arity: i64,
@@ -475,7 +475,7 @@ fn add_said(entry: Value, commands: &mut BTreeMap<String, Said>) {
     }
 }
 
-/// What is stored where it comes from, as in `SDIFFSTORE b a b`, is another thing the second time, or is not.
+/// A result that is stored where it comes from, as in `SDIFFSTORE b a b`, is another thing the second time, or is not.
 #[test]
 fn what_is_sent_again_leaves_the_same_also_where_it_is_stored_among_its_sources() {
     let server = Server::start().unwrap();

@@ -15,7 +15,7 @@ fn unheard(words: &[&str]) -> Cmd {
     redis::cmd(words[0]).arg(&words[1..]).set_no_response(true).take()
 }
 
-/// It is executed as if it were to be waited for, and answered.
+/// The command is executed as if it were to be waited for, and answered.
 async fn check(store: &mut (impl ConnectionLike + Send)) {
     let mut send = async |words: &[&str]| store.req_packed_command(&unheard(words)).await.unwrap();
     assert_eq!(send(&["RPUSH", "l", "x", "y"]).await, Value::Int(2));

@@ -166,7 +166,7 @@ async fn a_subscription_says_what_it_needs() {
     drop(StreamExt::next(&mut news));
 }
 
-/// What its servers say about the marker decides, and a user who may not read it is told.
+/// The markers on its servers decide, and a user who may not read it is told.
 #[tokio::test]
 async fn an_identity_says_what_it_needs() {
     let servers = with_user("resetkeys ~app:* +@all").start_many(2).unwrap();
@@ -185,7 +185,7 @@ async fn an_identity_says_what_it_needs() {
     _ = copy.set("k", 1).await.unwrap();
 }
 
-/// What stands before several servers and does not know what concerns one of them.
+/// A proxy that stands before several servers and does not know the commands that concern one of them.
 struct Ignorant {
     server: Hostile,
     /// At which words connections end; of `*`, at each.
@@ -193,7 +193,7 @@ struct Ignorant {
     n_pings: Arc<AtomicU64>,
 }
 
-/// What it answers to what it does not know.
+/// The answer of the proxy to commands that it does not know.
 type Refusal = &'static str;
 
 impl Ignorant {
@@ -230,7 +230,7 @@ impl Ignorant {
     }
 }
 
-/// It answers `INFO` too, and refuses the rest by this.
+/// The proxy answers `INFO` too, and refuses the rest by this.
 const KNOWS_INFO: Refusal = "-ERR not this one\r\n";
 
 #[tokio::test]

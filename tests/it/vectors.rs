@@ -1,4 +1,4 @@
-//! What other programs answered when they were asked where keys belong: every ring must answer the same.
+//! Answers of other programs to where keys belong: every ring must answer the same.
 //!
 //! `tests/vectors/README.md` says where the files come from. `REDISDB_VECTORS` names another folder of such files.
 
@@ -25,7 +25,7 @@ struct Vectors {
     vectors: Vec<(String, String)>,
 }
 
-/// How the program was set up. The fields besides `algorithm` are those that it has.
+/// The settings of the program. The fields besides `algorithm` are those that it has.
 #[derive(Deserialize)]
 struct Config {
     algorithm: String,

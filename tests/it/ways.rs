@@ -109,7 +109,7 @@ fn more(name: &str) -> &'static [&'static str] {
     }
 }
 
-/// What was meant to become of a command: the text of its refusal, or the nodes that it goes to.
+/// The fate that was meant for a command: the text of its refusal, or the nodes that it goes to.
 #[derive(Debug, PartialEq)]
 enum Fate {
     Refused(String),

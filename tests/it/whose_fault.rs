@@ -1,4 +1,4 @@
-//! What goes wrong in the middle of a call, on real servers: whose fault it is, whether the command may have been executed, and
+//! Failures in the middle of a call, on real servers: whose fault it is, whether the command may have been executed, and
 //! whether the connection lives. Each on a node, a ring and a copy; on the last two the others answer for themselves.
 
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use std::time::UNIX_EPOCH;
 /// A lapse shorter than this excuses nothing.
 const LATE: Duration = Duration::from_millis(100);
 
-/// How often the watch wants to run.
+/// The interval at which the watch wants to run.
 const STEP: Duration = Duration::from_millis(10);
 
 /// The time of day in microseconds, which every process of the machine reads from one clock.

@@ -1,4 +1,4 @@
-//! What the libraries say by `tracing` while a test runs.
+//! The events that the libraries tell by `tracing` while a test runs.
 
 use std::fmt;
 use std::fmt::Write as _;

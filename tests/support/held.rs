@@ -1,4 +1,4 @@
-//! What a server holds, read from the server itself, and compared with what the others hold.
+//! The keys of a server, read from the server itself, and compared with those of the others.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -16,16 +16,16 @@ use crate::clock::now;
 /// The time that a server may take that nothing is done to any more.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the keys begin with that a copy keeps for itself.
+/// The beginning of the keys that a copy keeps for itself.
 const MARKER: &str = "__redisdb";
 
-/// How far apart the ends of a life may be, in milliseconds.
+/// The milliseconds by which the ends of a life may differ.
 const SAME_END: u64 = 1000;
 
 /// The number of keys are asked for at once.
 const AT_ONCE: usize = 500;
 
-/// What a server holds of a key.
+/// The value and the end of a key on a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Held {
     /// Its type and its elements, in an order that does not depend on how they came there.

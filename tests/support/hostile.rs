@@ -25,10 +25,10 @@ pub struct Hostile {
     accepting: JoinHandle<()>,
 }
 
-/// What such a server does with a command.
+/// The reaction of such a server to a command.
 #[derive(Debug, Clone)]
 pub enum Says {
-    /// What a server says that is well.
+    /// The server answers as one that is well.
     Usual,
     /// This.
     This(Vec<u8>),
@@ -38,7 +38,7 @@ pub enum Says {
 
 type Rule = Arc<dyn Fn(&[String]) -> Says + Send + Sync>;
 
-/// What a `GET` is answered with.
+/// The answer to a `GET`.
 #[derive(Debug, Clone)]
 struct Answer {
     first: Arc<[u8]>,

@@ -1,4 +1,4 @@
-//! What the tests share: servers to run on, and waiting for a condition by a deadline.
+//! The helpers that tests share: servers to run on, and waiting for a condition by a deadline.
 
 mod arguments;
 pub use arguments::argument_lists;

@@ -26,22 +26,22 @@ pub struct Load {
     tasks: Vec<JoinHandle<Tally>>,
 }
 
-/// What a load has seen.
+/// The tally of a load.
 #[derive(Debug, Default)]
 pub struct Tally {
     /// The number of calls that it made.
     pub calls: u64,
     /// The number of calls that gave an error.
     pub failed: u64,
-    /// How often a key was missing that was certainly there.
+    /// The number of times that a key was missing that was certainly there.
     pub missing: u64,
-    /// How often a key had a value that nobody wrote.
+    /// The number of times that a key had a value that nobody wrote.
     pub wrong: u64,
     /// How often each key had a value from before an acknowledged write.
     pub stale: BTreeMap<String, u64>,
     /// The nodes that were not up at some moment.
     pub away: BTreeSet<String>,
-    /// Of each key, the least and the most that it may be.
+    /// The least and the most that each key may be.
     keys: BTreeMap<String, (u64, u64)>,
 }
 

@@ -1,4 +1,4 @@
-//! What this process holds in memory, where the system says: Linux does.
+//! The memory of this process, where the system says: Linux does.
 
 use std::fs;
 

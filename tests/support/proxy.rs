@@ -29,7 +29,7 @@ pub enum Way {
     Replies,
 }
 
-/// How a connection is cut.
+/// The ways in which a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// By RST, both sides at once, with whatever was on its way.
@@ -47,7 +47,7 @@ pub struct Proxy {
     accepting: JoinHandle<()>,
 }
 
-/// What is done to connections now.
+/// The present treatment of connections.
 #[derive(Debug, Clone, Default)]
 struct Plan {
     server: u16,
@@ -61,7 +61,7 @@ struct Plan {
     stuck: u64,
 }
 
-/// What is done to bytes that go one way.
+/// The treatment of bytes that go one way.
 #[derive(Debug, Clone, Default)]
 struct Passage {
     delay: Duration,

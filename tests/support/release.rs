@@ -1,4 +1,4 @@
-//! Which server the tests run on, and what it is too old for.
+//! The server that the tests run on, and the tests that it is too old for.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use xtask::skipped;
 
 type Version = (u8, u8, u8);
 
-/// Which server it is, as it says itself.
+/// The name and version of a server, as it says itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Release {
     /// The version of Redis that it is like.
@@ -66,7 +66,7 @@ impl fmt::Display for Release {
     }
 }
 
-/// That a node's server is like this version of Redis or a later one, or that it is not, for [`needs!`](xtask::needs).
+/// Makes sure that a node's server is like this version of Redis or a later one, for [`needs!`](xtask::needs).
 ///
 /// # Errors
 /// It is older.

@@ -1,4 +1,4 @@
-//! What a test has measured, for the tables at the end of the run.
+//! Rows of the tables at the end of the run: what tests have measured.
 
 use std::path::Path;
 

@@ -8,17 +8,17 @@ use std::process::ExitCode;
 
 use crate::Verdicts;
 
-/// What a run came to, or why it could not be run.
+/// The result of a run, or why it could not be run.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// What was found out about a seed.
+/// The findings about a seed.
 #[derive(Debug, Clone)]
 pub struct Judged {
     /// True if every promise was kept.
     pub is_kept: bool,
     /// All that is said of it in a line. It begins with `seed N: ` and the verdict, and `|` ends the verdict.
     pub line: String,
-    /// What helps to find out why a promise was broken.
+    /// The traces that help to find out why a promise was broken.
     pub traces: String,
     /// True if the verdict stands, so that a run that is resumed leaves this seed out.
     pub is_final: bool,

@@ -1,4 +1,4 @@
-//! What the crate `metrics` is told, as sums.
+//! The sums of what the crate `metrics` is told.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::Error;
 use crate::unpack::{files_in, run};
 
-/// What a Debian 12 without redis-server lacks; only for when the package tool cannot say it itself.
+/// The packages that a Debian 12 without redis-server lacks; only for when the package tool cannot say it itself.
 const USUAL_PACKAGES: [&str; 4] = ["redis-server", "redis-tools", "libjemalloc2", "liblzf1"];
 
 /// Unpacks redis-server and what the system lacks for it into `dir/root`.

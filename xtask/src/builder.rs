@@ -1,8 +1,8 @@
-//! What a server is started with.
+//! The settings that a server is started with.
 
 use crate::{Binary, Error, Server, Servers};
 
-/// How a [`Server`] is to be started; by default one that keeps nothing and asks for no password.
+/// The settings of a [`Server`] to be started; by default one that keeps nothing and asks for no password.
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct ServerBuilder {

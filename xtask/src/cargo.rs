@@ -7,7 +7,7 @@ use xtask::workspace;
 
 use crate::{Result, leash};
 
-/// What `cargo run` tells xtask about xtask. Handed on, it would look to some build scripts like a change, and every
+/// The variables by which `cargo run` tells xtask about xtask. Handed on, it would look to some build scripts like a change, and every
 /// `cargo xtask` after a plain `cargo build` would build their crates anew.
 const OF_XTASK: [&str; 7] = [
     "CARGO_PKG_",

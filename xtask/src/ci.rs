@@ -9,10 +9,10 @@ use xtask::{Binary, Tool};
 use crate::cargo::{cargo, run as run_command};
 use crate::{Result, chaos, flags, package, races, test_cluster, tidy};
 
-/// What became of a step.
+/// The outcome of a step.
 enum Outcome {
     Passed,
-    /// It was not run, for this reason: a failure where `CI` is set, and never a success.
+    /// The step was not run, for this reason: a failure where `CI` is set, and never a success.
     NotRun(String),
     Failed,
 }

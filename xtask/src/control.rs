@@ -1,4 +1,4 @@
-//! What lets the demo's program kill and restart its servers: it asks xtask, which owns them.
+//! The control over the servers of the demo: its program asks xtask, which owns them, to kill and restart them.
 //!
 //! One order per line, one line in answer, `ok` or `error` with the reason:
 //!

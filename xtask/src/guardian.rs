@@ -4,7 +4,7 @@
 //! drops. So a server is the child of a guardian: a shell that takes orders from a pipe only the owner holds. However
 //! the owner ends, the system closes the pipe, and the guardian kills the server and removes its folder.
 //!
-//! That the guardian is the parent is what makes this safe: it knows its child from the first moment, and nobody else
+//! This is safe because the guardian is the parent: it knows its child from the first moment, and nobody else
 //! can be given that process id before the parent has waited for it. It also leaves no defunct server behind in a
 //! container whose first process does not collect orphans.
 

@@ -1,4 +1,4 @@
-//! What a published crate consists of: looked at before it is too late.
+//! The files of a published crate: looked at before it is too late.
 
 use crate::Result;
 use crate::cargo::{cargo, read};
@@ -13,7 +13,7 @@ const PUBLISHED: [&str; 6] = [
     "redisdb",
 ];
 
-/// What serves only the development of this project.
+/// The files that serve only the development of this project.
 const DEVELOPMENT_ONLY: [&str; 6] =
     ["xtask", "xflags", "criterion", "proptest", "redisdb-tests", "redisdb-benches"];
 

@@ -79,7 +79,7 @@ fn is_server(pid: u32, port: &str) -> bool {
     command_line(pid).is_some_and(|line| line.contains(port))
 }
 
-/// What runs interrupted by Ctrl-C have left.
+/// The folders that runs interrupted by Ctrl-C have left.
 fn remove_abandoned(runs: &Path) {
     for run in fs::read_dir(runs).into_iter().flatten().flatten() {
         let owner = run.file_name().to_str().and_then(|name| name.parse().ok());

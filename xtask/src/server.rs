@@ -17,20 +17,20 @@ use crate::{Binary, Error, ServerBuilder, port};
 /// A server starts in some 10 ms; this is for a machine that does much else.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// How often another port is tried when the chosen one was taken meanwhile.
+/// The number of times that another port is tried when the chosen one was taken meanwhile.
 const PORTS_TRIED: u32 = 10;
 
-/// What Redis calls its dump by default.
+/// The name that Redis gives its dump by default.
 const DUMP_FILE: &str = "dump.rdb";
 
-/// What Redis calls the log of all commands by default; since 7.0 it takes one of this name over into a folder.
+/// The name that Redis gives the log of all commands by default; since 7.0 it takes one of this name over into a folder.
 const LOG_FILE: &str = "appendonly.aof";
 
 /// The folder in which every server started leaves a file named by its process id, with its port: whoever sets this
 /// variable can see afterwards whether one is left.
 pub(crate) const RUN_DIR: &str = "REDISDB_RUN_DIR";
 
-/// What a restart does with the data.
+/// The fate of the data at a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Data {
     /// The server comes back with everything it ever answered for.
@@ -39,7 +39,7 @@ pub enum Data {
     Lose,
 }
 
-/// What a server held at one moment: see [`Server::dump`].
+/// The data of a server at one moment: see [`Server::dump`].
 #[derive(Debug, Clone)]
 pub struct Dump(Vec<u8>);
 

@@ -1,4 +1,4 @@
-//! What tests leave out, and why: noted while they run, and told at the end of the run.
+//! The parts that tests leave out, and why: noted while they run, and told at the end of the run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -13,7 +13,7 @@ pub(crate) fn print(folder: &Path) {
     }
 }
 
-/// Of each heading a table: the heading once, then the rows by the names of their files.
+/// Makes a table of each heading: the heading once, then the rows by the names of their files.
 fn tables(folder: &Path) -> Vec<Vec<Vec<String>>> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut paths: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "row")).collect();

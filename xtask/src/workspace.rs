@@ -1,4 +1,4 @@
-//! Where the checkout and its build folder are.
+//! The places of the checkout and its build folder.
 
 use std::env;
 use std::path::{Path, PathBuf};

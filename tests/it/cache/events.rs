@@ -1,4 +1,4 @@
-//! What a cache counts and says, as metrics and as events, on a server that goes away.
+//! Metrics and events of a cache on a server that goes away.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

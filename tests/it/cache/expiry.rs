@@ -1,4 +1,4 @@
-//! How long an entry is there.
+//! The life of an entry.
 
 use std::time::Duration;
 use std::time::SystemTime;

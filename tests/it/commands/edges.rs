@@ -1,4 +1,4 @@
-//! What is not there, or no longer: keys, fields, members and entries. Here replies differ most between servers.
+//! Missing and removed keys, fields, members and entries. Here replies differ most between servers.
 
 use std::time::Duration;
 

@@ -33,7 +33,7 @@ use redisdb_node::command::Write;
 use redisdb_tests::Release;
 use xtask::Server;
 
-/// What the commands run on.
+/// A node, a ring or a copy that the commands run on.
 pub(super) trait Store: Execute<Error: Debug> {
     /// Returns whether an error says that nothing was sent, on purpose.
     fn is_refusal(error: &Self::Error) -> bool;

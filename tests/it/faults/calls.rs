@@ -1,4 +1,4 @@
-//! What single calls get while servers are killed, paused and restarted.
+//! The outcomes of single calls while servers are killed, paused and restarted.
 
 use std::time::Duration;
 use std::time::Instant;

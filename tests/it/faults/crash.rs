@@ -21,7 +21,7 @@ rows!(
     all_down_and_back,
 );
 
-/// What a server that ends, and one that starts, makes calls fail with.
+/// The errors of calls to a server that ends or starts.
 const OF_CRASHES: [&str; 4] = ["Connect", "ConnectTimeout", "Disconnected", "LOADING"];
 
 async fn killed_each_in_turn(kind: Kind) {

@@ -16,7 +16,7 @@ use super::verdict::conclude;
 
 rows!(stopped_for_a_moment, stopped_for_long, clients_paused, runs_an_endless_script);
 
-/// What a server makes calls fail with that accepts connections and does not answer.
+/// The errors of calls to a server that accepts connections and does not answer.
 const OF_SILENCE: [&str; 3] = ["Timeout", "ConnectTimeout", "Disconnected"];
 
 async fn stopped_for_a_moment(kind: Kind) {

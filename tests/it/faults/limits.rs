@@ -1,4 +1,4 @@
-//! What a client has no more of: file descriptors, room for calls, time. And what it must not leave behind.
+//! Limits of a client: file descriptors, room for calls, time. And the resources that it must not leave behind.
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -105,7 +105,7 @@ async fn ten_thousand_calls_at_once(kind: Kind) {
 
 /// Calls to one server that does not answer: as many as it takes, and more.
 const CALLS: usize = NodeConfig::MAX_IN_FLIGHT + 2000;
-/// What they may take, in MiB: their tasks, what they send, and what they wait for. On a copy each is three.
+/// The memory that they may take, in MiB: their tasks, what they send, and what they wait for. On a copy each is three.
 const SATURATED: u64 = 64;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

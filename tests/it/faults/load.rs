@@ -33,7 +33,7 @@ const PACE: Duration = Duration::from_millis(25);
 /// The time that a call may take that is not hung.
 const HUNG: Duration = Duration::from_secs(10);
 
-/// What is called.
+/// The ring or the copy that is called.
 #[derive(Debug, Clone)]
 pub enum Store {
     Ring(RedisRing),

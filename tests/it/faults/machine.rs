@@ -1,4 +1,4 @@
-//! How late the machine itself is: a call cannot be better than the machine that makes it.
+//! The lateness of the machine itself: a call cannot be better than the machine that makes it.
 
 use std::sync::Arc;
 use std::sync::Mutex;

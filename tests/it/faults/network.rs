@@ -27,7 +27,7 @@ rows!(
     noise_for_replies,
 );
 
-/// What a network that is broken makes calls fail with; `Timeout` and `Disconnected` alone may have been executed.
+/// The errors of calls over a broken network; `Timeout` and `Disconnected` alone may have been executed.
 const OF_NETWORKS: [&str; 4] = ["Timeout", "ConnectTimeout", "Connect", "Disconnected"];
 
 /// Longer than a response may take, and then than a connection may take.

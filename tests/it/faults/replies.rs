@@ -25,9 +25,9 @@ use super::limits::in_child;
 use super::limits::urls;
 
 const MIB: usize = 1 << 20;
-/// What a reply may take here.
+/// The number of bytes that a reply may take here.
 const LIMIT: usize = 32 * MIB;
-/// What may be held of a reply that is refused, and of one that just fits, in MiB.
+/// The memory that may be held of a reply that is refused, and of one that just fits, in MiB.
 const SLACK: u64 = 12;
 const WHOLE: u64 = 2 * (LIMIT / MIB) as u64 + SLACK;
 const PATIENT: Duration = Duration::from_secs(20);
@@ -112,7 +112,7 @@ async fn others_are_spared(node: &Node) {
     }
 }
 
-/// Where something is waited for, or watched.
+/// Checks the connections on which something is waited for, or watched.
 async fn on_connections_of_ones_own(node: &Node) {
     let is_too_large = |error: &Error| {
         assert!(matches!(error.kind(), ErrorKind::ReplyTooLarge { limit: LIMIT }), "{error}");
@@ -168,12 +168,12 @@ async fn too_large(store: &impl Execute) {
     store.unlink(&["large"]).await.unwrap();
 }
 
-/// What comes bit by bit reaches the limit, or before that the timeout, which in the end takes the connection from others.
+/// A reply that comes bit by bit reaches the limit, or before that the timeout, which in the end takes the connection from others.
 const OF_STREAMS: [&str; 3] = ["ReplyTooLarge", "Timeout", "Disconnected"];
 
 type Flaw = (&'static str, &'static [u8], &'static [u8], &'static [&'static str]);
 
-/// What a hostile server answers a `GET` with: how it is called, how it begins, how it goes on for ever, and what calls
+/// The answer of a hostile server to a `GET`: how it is called, how it begins, how it goes on for ever, and what calls
 /// may fail with.
 const FLAWS: [Flaw; 11] = [
     ("noise", b"\x00\xff\xfe?", b"\x17\x80\r\n", &["Disconnected"]),

@@ -37,7 +37,7 @@ pub enum Kind {
     Copy,
 }
 
-/// What a scene is made of.
+/// The parts that a scene is made of.
 pub struct Stage {
     kind: Kind,
     fault: &'static str,

@@ -1,4 +1,4 @@
-//! What a load has counted, and the line that it makes of the table at the end of the run.
+//! The tally of a load, and the line that it makes of the table at the end of the run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub const DEADLINE: Duration = Duration::from_secs(1);
 const TOLERANCE: Duration = Duration::from_millis(50);
 /// .. and calls past this, and as much more as the machine itself was late meanwhile, are a failure.
 const MUCH_TOO_LATE: Duration = Duration::from_secs(3);
-/// What a machine that is late makes calls fail with: they run out of time, or the connection is given up for that.
+/// The errors of calls on a machine that is late: they run out of time, or the connection is given up for that.
 const OF_LATENESS: [&str; 3] = ["Timeout", "ConnectTimeout", "Disconnected"];
 /// One call of so many may be excused of running out of time; if it is more, the run has shown too little.
 const EXCUSED: usize = 10;
@@ -34,7 +34,7 @@ pub enum Phase {
     After = 2,
 }
 
-/// What became of a call that failed.
+/// The class of a call that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     NotSent,
@@ -51,9 +51,9 @@ pub struct Tally {
     /// Failed although its node was not at fault, and those of them that no lateness explains.
     innocent: usize,
     innocent_in_time: usize,
-    /// What ran out of time, to be excused if it was while the machine was late.
+    /// The calls that ran out of time, to be excused if that was while the machine was late.
     untimely: Vec<Untimely>,
-    /// Of what was counted, what is [excused](Self::settle).
+    /// The part of what was counted that is [excused](Self::settle).
     excused: BTreeMap<Class, usize>,
     excused_innocent: usize,
     excused_errors: BTreeMap<(String, String), usize>,
@@ -74,13 +74,13 @@ pub struct Tally {
     worst: Duration,
     /// The times when the machine was late.
     machine: Lateness,
-    /// Of the calls that were answered, by phase, in microseconds.
+    /// The times of the calls that were answered, by phase, in microseconds.
     latencies: [Vec<u32>; 3],
     /// Of those that failed, in microseconds.
     failures: Vec<u32>,
-    /// How often each node gave each error.
+    /// The number of times that each node gave each error.
     pub errors: BTreeMap<(String, String), usize>,
-    /// What nodes said during the call that is under way.
+    /// The errors that nodes gave during the call that is under way.
     notes: Vec<(String, String)>,
     complaints: Vec<String>,
 }
@@ -90,7 +90,7 @@ pub struct Tally {
 struct Untimely {
     start: Instant,
     end: Instant,
-    /// What became of it, if it failed by that, and whether its node was not at fault.
+    /// The class of the call, if it failed by that, and whether its node was not at fault.
     failed: Option<(Class, bool)>,
     /// The timeouts of single nodes.
     errors: Vec<(String, String)>,
@@ -290,7 +290,7 @@ impl Tally {
         require(holds, may_be_lateness.then_some(&self.machine), why);
     }
 
-    /// What holds whatever the fault; of the nodes named, keys may be missing and stale.
+    /// Checks what holds whatever the fault; keys of the nodes named may be missing and stale.
     pub fn check(&self, may_lose: &[usize]) {
         let of_others = |counts: &[usize; NAMES.len()]| -> usize {
             (0..NAMES.len()).filter(|node| !may_lose.contains(node)).map(|node| counts[node]).sum()

@@ -1,4 +1,4 @@
-//! Whether a scene has shown anything. What fails on a machine that was late, and may fail for that, shows nothing: the scene
+//! The verdict on a scene. A failure on a machine that was late, which may be the cause, shows nothing: the scene
 //! is played again, and if no run shows anything it has failed.
 
 use std::panic::AssertUnwindSafe;
@@ -12,14 +12,14 @@ use super::machine::Lateness;
 
 /// A machine that was late by so much, all in all or during a call, may make a server look as if it hung.
 pub const SLOW: Duration = Duration::from_millis(300);
-/// How often a scene is played until a run shows something.
+/// The number of times that a scene is played until a run shows something.
 const RUNS: usize = 3;
 
 tokio::task_local! {
     static RUN: usize;
 }
 
-/// How a run ends that shows nothing, as a panic that nobody is told of.
+/// The end of a run that shows nothing: a panic that nobody is told of.
 struct Inconclusive(String);
 
 /// Returns which run of a scene this is, from 1.

@@ -44,10 +44,10 @@ pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
 /// The time that a task waits between two operations, at most.
 const PAUSE_MS: u64 = 30;
 
-/// How often the health of the nodes is looked at.
+/// The interval at which the health of the nodes is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What a client process is started with.
+/// The words that a client process is started with.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     /// The folder of the journals.

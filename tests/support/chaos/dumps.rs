@@ -1,4 +1,4 @@
-//! What each server holds in the end, read from the server itself and compared.
+//! The dumps of all servers in the end, read from the servers themselves and compared.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::keys::kind_of;
 use crate::keys::looks;
 use crate::keys::seen;
 
-/// What a server holds of a key.
+/// The value of a key on a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) held: Held,
@@ -30,10 +30,10 @@ pub(crate) struct Entry {
     pub(crate) seen: Seen,
 }
 
-/// What a server holds.
+/// The keys of a server.
 pub(crate) type Contents = BTreeMap<String, Entry>;
 
-/// What keys begin with that nobody uses.
+/// The beginning of keys that nobody uses.
 const BALLAST: &str = "ballast:";
 
 /// Gives the server on this port so many keys that nobody uses.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What can go wrong.
+/// The kinds of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum FaultKind {
     /// A server is ended by `kill -9`, and comes back with its data.
@@ -45,7 +45,7 @@ pub(crate) const FAULT_KINDS: [(&str, FaultKind); 11] = [
     ("away", FaultKind::Away),
 ];
 
-/// How a client is cut from a server.
+/// The ways in which a client is cut from a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// Its connections are reset, and new ones refused.
@@ -75,9 +75,9 @@ pub(crate) struct Fault {
     /// From the begin of the outage.
     pub(crate) at: Duration,
     pub(crate) lasts: Duration,
-    /// Of a [`FaultKind::Dump`], how old the dump is.
+    /// The age of the dump of a [`FaultKind::Dump`].
     pub(crate) age: Duration,
-    /// Of a [`FaultKind::Cut`], how.
+    /// The way of a [`FaultKind::Cut`].
     pub(crate) cut: Cut,
 }
 

@@ -1,4 +1,4 @@
-//! What happened to each element of each key, put together from the journals of all processes.
+//! The history of each element of each key, put together from the journals of all processes.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ pub(crate) struct History {
     /// The writes of each key, in their order.
     pub(crate) writes: BTreeMap<String, Vec<Written>>,
     pub(crate) reads: Vec<Looked>,
-    /// What each process was told by its copy, with the time.
+    /// The news that each process was told by its copy, with the time.
     pub(crate) told: Vec<(u64, usize, String)>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Step {
     pub(crate) start: u64,
     /// The time when it was acknowledged, if it was.
     pub(crate) acked: Option<u64>,
-    /// That it was certainly not executed.
+    /// The write was certainly not executed.
     pub(crate) is_not: bool,
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use redisdb_tests::clock::now;
 
-/// What a write does to one element of its key.
+/// The change of a write to one element of its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// The element has this value afterwards, which no other write gives it.
@@ -25,14 +25,14 @@ pub(crate) enum Effect {
     Pop,
 }
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It was acknowledged.
+    /// The write was acknowledged.
     Ok,
-    /// It certainly has not been executed.
+    /// The write certainly has not been executed.
     Not,
-    /// It may have been executed, or may be later.
+    /// The write may have been executed, or may be later.
     Unknown,
 }
 
@@ -44,13 +44,13 @@ pub(crate) type Seen = BTreeMap<String, u64>;
 pub(crate) enum Record {
     /// A write is about to be sent: its number in this journal, its key, its number among the writes of the key.
     Sent { id: u64, at: u64, key: String, seq: u64, effects: Vec<Effect> },
-    /// It has returned; for what took an element, with the element.
+    /// The write has returned; one that took an element, with the element.
     Done { id: u64, at: u64, outcome: Outcome, detail: String },
     /// A read is about to be sent; it will see this element, or all (`*`).
     Asked { id: u64, at: u64, key: String, scope: String },
-    /// It has returned.
+    /// The read has returned.
     Saw { id: u64, at: u64, seen: Seen },
-    /// It has failed.
+    /// The read has failed.
     Failed { id: u64, at: u64, why: String },
     /// The copy has told something.
     Told { at: u64, what: String },

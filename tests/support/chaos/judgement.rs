@@ -1,16 +1,16 @@
-//! Whether what was seen of an element may be so: a function of its history and of the time of the look.
+//! The judgement of a look at an element: a function of its history and of the time of the look.
 
 use crate::history::Step;
 use crate::history::Timeline;
 
-/// What a look at an element was like.
+/// The judgement of a look at an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judgement {
-    /// It may be so.
+    /// The element may be so.
     Fine,
     /// Nobody wrote that, or not yet, or it certainly was not executed.
     Wrong,
-    /// It is from before a write that was acknowledged before the look began.
+    /// The element is from before a write that was acknowledged before the look began.
     Older {
         /// The time when that write was acknowledged: until then it might have been so.
         since: u64,

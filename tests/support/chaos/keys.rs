@@ -23,10 +23,10 @@ pub(crate) const MANY: usize = 3;
 /// From when on keys expire, in seconds since 1970: long after any run.
 pub(crate) const EXPIRY: u64 = 4_102_444_800;
 
-/// How far apart the ends of two lives are, in seconds: what a time to live tells is less exact.
+/// The seconds between the ends of two lives: a time to live is less exact.
 pub(crate) const EXPIRY_STEP: u64 = 10;
 
-/// What a key holds.
+/// The kind of what a key holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum KeyKind {
     /// The number of the last write.
@@ -37,7 +37,7 @@ pub(crate) enum KeyKind {
     Once,
     /// The numbers of the writes, one after the other.
     Text,
-    /// How often it was counted.
+    /// The number of times that it was counted.
     Counter,
     /// The same in halves, as a floating-point number.
     Sum,
@@ -97,7 +97,7 @@ pub(crate) fn kind_of(key: &str) -> Option<KeyKind> {
     KEY_KINDS.iter().find(|(other, _)| *other == prefix).map(|(_, kind)| *kind)
 }
 
-/// How a key is read, and which element is seen by that: `*` means all, `-` none.
+/// The way in which a key is read, and the element that is seen by that: `*` means all, `-` none.
 pub(crate) struct Look {
     pub(crate) row: &'static Command<Read>,
     pub(crate) cmd: Cmd,

@@ -9,7 +9,7 @@ use crate::fault::FAULT_KINDS;
 use crate::fault::FaultKind;
 use crate::plan::Shape;
 
-/// What a run is to be like.
+/// The options of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) seeds: Seeds,

@@ -12,13 +12,13 @@ use crate::fault::Target;
 /// Later faults of an outage begin within this time.
 const SPREAD_MS: u64 = 3000;
 
-/// How far apart the restarts of a rolling restart are.
+/// The time between the restarts of a rolling restart.
 const ROLLING: Duration = Duration::from_secs(5);
 
-/// How long a server is away that is away for long.
+/// The time for which a server is away that is away for long.
 const AWAY: Duration = Duration::from_secs(90);
 
-/// What a plan depends on beside its seed.
+/// The parameters of a plan beside its seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) n_nodes: usize,
@@ -53,7 +53,7 @@ impl Outage {
 
 /// The outage with this number of a seed.
 ///
-/// Of each outage one node is spared: it keeps its data, and is neither ended nor stopped; single clients may be cut from
+/// One node is spared in each outage: it keeps its data, and is neither ended nor stopped; single clients may be cut from
 /// it. No other node has more than one fault in an outage, nor has a client.
 pub(crate) fn outage(seed: u64, number: u64, shape: &Shape) -> Outage {
     // Far apart for seeds and numbers that are near.

@@ -13,7 +13,7 @@ use redisdb_tests::clock::now;
 
 use crate::client::Place;
 
-/// What a client has said so far.
+/// The lines that a client has said so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Said {
     /// The time when it was ready.

@@ -1,4 +1,4 @@
-//! What is said of a seed: a line, a row of the table, and the traces of what broke a promise.
+//! The report about a seed: a line, a row of the table, and the traces of what broke a promise.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use crate::verdict::Found;
 /// The number of breaches of a kind are traced.
 const TRACED: usize = 4;
 
-/// How far before and after a breach its trace goes, in microseconds.
+/// The microseconds before and after a breach that its trace covers.
 const AROUND: u64 = 3_000_000;
 
 /// The number of lines a trace has at most.

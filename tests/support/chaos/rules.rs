@@ -73,11 +73,11 @@ fn kind(difference: &Difference) -> &'static str {
     }
 }
 
-/// What came of replaying records.
+/// The result of replaying records.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Replayed {
     pub(crate) n_events: usize,
-    /// How often the copy did something else than the rules would, by kind.
+    /// The number of times that the copy did something else than the rules would, by kind.
     pub(crate) differences: BTreeMap<String, usize>,
     /// The place where the rules came to another state than in the client.
     pub(crate) broken: Vec<String>,

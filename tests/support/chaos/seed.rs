@@ -45,7 +45,7 @@ pub(crate) struct Ran {
     pub(crate) n_together: usize,
     /// The time that each outage took to heal, in microseconds.
     pub(crate) healing: Vec<u64>,
-    /// What was not well where an outage had not healed in time.
+    /// The faults that were left where an outage had not healed in time.
     pub(crate) unhealed: Vec<String>,
     /// The number of keys that could not be read in the end.
     pub(crate) unread: usize,
@@ -53,9 +53,9 @@ pub(crate) struct Ran {
     pub(crate) conflicts: BTreeSet<String>,
     /// The keys that are not the same on all servers in the end, but for those.
     pub(crate) differing: Vec<(String, Vec<String>)>,
-    /// What came of replaying the events that the explored rules were told.
+    /// The result of replaying the events that the explored rules were told.
     pub(crate) replayed: Replayed,
-    /// What makes the run worthless.
+    /// The troubles that make the run worthless.
     pub(crate) troubles: Vec<String>,
 }
 

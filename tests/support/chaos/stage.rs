@@ -33,7 +33,7 @@ use redisdb_tests::clock::micros;
 use redisdb_tests::clock::now;
 use redisdb_tests::clock::wait;
 
-/// How often each server is dumped, for the restarts with an old dump.
+/// The interval at which each server is dumped, for the restarts with an old dump.
 const DUMPED: Duration = Duration::from_secs(1);
 
 /// The number of dumps of a server are kept.

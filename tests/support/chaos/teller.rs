@@ -1,4 +1,4 @@
-//! What the libraries tell by `tracing` in a client process, for its journal.
+//! The events that the libraries tell by `tracing` in a client process, for its journal.
 
 use std::sync::Arc;
 

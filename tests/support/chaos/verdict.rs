@@ -39,7 +39,7 @@ pub(crate) struct Happened {
     pub(crate) outage: u64,
 }
 
-/// What was done to the copy meanwhile.
+/// The faults that were done to the copy meanwhile.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Circumstances {
     pub(crate) processes: Vec<Lived>,
@@ -52,7 +52,7 @@ pub(crate) struct Circumstances {
     pub(crate) patience: u64,
 }
 
-/// What a promise was broken by.
+/// The breach of a promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Breach {
     /// Something acknowledged is on no server in the end, and nobody was told.
@@ -82,7 +82,7 @@ pub(crate) struct Found {
     pub(crate) since: u64,
 }
 
-/// What is known of a seed after it was run.
+/// The facts about a seed after it was run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) acked: usize,

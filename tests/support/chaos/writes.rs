@@ -1,4 +1,4 @@
-//! What a task writes next, and what each write does to its key.
+//! The next write of a task, and its effect on its key.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(crate) struct Planned {
     pub(crate) zero_is_nothing: bool,
 }
 
-/// What a task knows of the keys that it writes.
+/// The knowledge of a task about the keys that it writes.
 #[derive(Debug)]
 pub(crate) struct Writer {
     slot: usize,

@@ -24,7 +24,7 @@ use tracing::Level;
 use crate::crowd::Convergence;
 use crate::options::Scene;
 
-/// How often it is looked how far the nodes are equal.
+/// The interval at which a client looks how far the nodes are equal.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The time that it is until it is tried again to connect.
@@ -34,7 +34,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 const PIPELINE: usize = 100;
 const AT_ONCE: u32 = 4;
 
-/// What a client process is started with.
+/// The words that a client process is started with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) slot: usize,
@@ -44,7 +44,7 @@ pub(crate) struct Place {
     pub(crate) scene: Scene,
     /// The nodes are left different.
     pub(crate) leave: bool,
-    /// It tells more, for the traces.
+    /// The client tells more, for the traces.
     pub(crate) is_told_more: bool,
     pub(crate) urls: Vec<String>,
 }

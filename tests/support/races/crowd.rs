@@ -20,7 +20,7 @@ use crate::client::Place;
 /// The time that a client may take to be ready, or to do what it was asked for.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// How far the nodes are equal, as a client says.
+/// The convergence of the nodes, as a client tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Convergence {
     pub(crate) leads: bool,
@@ -30,7 +30,7 @@ pub(crate) struct Convergence {
     pub(crate) converged: u64,
     pub(crate) gaps: u64,
     pub(crate) rounds: u64,
-    /// What the process holds in memory.
+    /// The memory of the process.
     pub(crate) mib: u64,
 }
 
@@ -72,7 +72,7 @@ impl fmt::Display for Convergence {
     }
 }
 
-/// What became of the writes of a key, by all writers together.
+/// The outcomes of the writes of a key, by all writers together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Fates {
     pub(crate) acknowledged: usize,
@@ -99,13 +99,13 @@ pub(crate) struct Crowd {
     folder: PathBuf,
     sender: Sender<(usize, usize, String)>,
     lines: Receiver<(usize, usize, String)>,
-    /// Of each key, by its place.
+    /// The outcomes of each key, by its place.
     pub(crate) fates: Vec<Fates>,
     /// The first node of each key, by its place, where it was asked for.
     pub(crate) firsts: BTreeMap<usize, String>,
     /// The number of changes that were made by pipelines.
     pub(crate) changed: u64,
-    /// What each process has said last, by its slot and how many there were before it in that slot.
+    /// The last words of each process, by its slot and how many there were before it in that slot.
     convergence: BTreeMap<(usize, usize), Convergence>,
     /// The times when a client began or ended to lead, or to compare all keys, and what it said then.
     pub(crate) history: Vec<(Instant, String)>,

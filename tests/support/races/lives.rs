@@ -20,7 +20,7 @@ use crate::report::Ran;
 use crate::stage::AHEAD;
 use crate::stage::Stage;
 
-/// How often the servers are looked at.
+/// The interval at which the servers are looked at.
 const LOOK: Duration = Duration::from_secs(4);
 
 /// The time when no key may be copied any more, after the last write: the lives by the clock that is ahead have ended, at 19 s, and the keys were

@@ -3,7 +3,7 @@
 use redisdb_tests::Seeds;
 use redisdb_tests::number;
 
-/// What happens to the keys.
+/// The scene that is played on the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scene {
     /// All processes write the same keys at the same moment.
@@ -16,7 +16,7 @@ pub(crate) enum Scene {
     Clock,
 }
 
-/// What a run is to be like.
+/// The options of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) seeds: Seeds,

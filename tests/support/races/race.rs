@@ -21,7 +21,7 @@ use crate::stage::Stage;
 /// The time that nodes that differ are looked at further, to see when they become equal.
 const FURTHER: Duration = Duration::from_secs(60);
 
-/// How often a process is killed: seldom enough for one of them to lead now and then, and to be killed in the middle of that.
+/// The interval at which a process is killed: long enough for one of them to lead now and then, and to be killed in the middle of that.
 const KILLED: Duration = Duration::from_millis(100);
 
 /// Has the keys raced, and looks at the servers when they are to be equal.

@@ -1,4 +1,4 @@
-//! What is said of a seed.
+//! The report about a seed.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -39,13 +39,13 @@ pub(crate) struct Ran {
     pub(crate) copied_on: u64,
     /// The number of keys that were there when all should have ended.
     pub(crate) left_over: usize,
-    /// What was seen from time to time.
+    /// The looks from time to time.
     pub(crate) over_time: Vec<String>,
     pub(crate) convergence: Convergence,
     pub(crate) longest_lag_ms: u64,
     /// The time for which the machine was late altogether.
     pub(crate) late_ms: u64,
-    /// What makes the run worthless.
+    /// The troubles that make the run worthless.
     pub(crate) troubles: Vec<String>,
 }
 

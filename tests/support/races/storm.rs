@@ -22,7 +22,7 @@ const LASTS: Duration = Duration::from_secs(60);
 /// The time when all nodes are to be equal, after that.
 const EQUAL: Duration = Duration::from_secs(30);
 
-/// How often the process that leads is looked at.
+/// The interval at which the process that leads is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Has keys changed, notes how the process that leads keeps up, and looks at the servers when they are to be equal.

@@ -19,7 +19,7 @@ pub(crate) struct Task {
     pub(crate) multi: bool,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) operations: f64,

@@ -71,7 +71,7 @@ fn contests() -> Vec<Contest> {
     contests
 }
 
-/// What one client came to.
+/// The result of one client.
 struct Line {
     client: &'static str,
     per_second: Vec<f64>,

@@ -13,7 +13,7 @@ use super::client::{Program, Task};
 use super::report;
 use crate::Result;
 
-/// What is measured: its name, client and work, on how many servers, and what it is compared with.
+/// A row of what is measured: its name, client and work, on how many servers, and what it is compared with.
 struct Row {
     name: &'static str,
     client: &'static str,

@@ -28,7 +28,7 @@ const WORKS: [(&str, usize, &str); 5] = [
     ("set", 64, "SET, 64 tasks"),
 ];
 
-/// How a contender is run.
+/// The way in which a contender is run.
 enum Peer {
     /// By our own program.
     Rust(&'static str),

@@ -1,4 +1,4 @@
-//! Where results are written, and on which machine they were measured.
+//! The files of results, and the machine on which they were measured.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -158,3 +158,41 @@ impl<'n> Wave<'n> {
 fn is_error(reply: &Value) -> bool {
     matches!(reply, Value::ServerError(_))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering;
+
+    use redisdb_node::command::rows;
+
+    use super::*;
+    use crate::RedisRing;
+
+    #[tokio::test]
+    async fn a_node_that_did_not_answer_a_wave_is_sent_no_later_one_and_its_errors_say_why() {
+        // Nobody listens at this port.
+        let ring = RedisRing::builder().node("a", "redis://127.0.0.1:1").build().unwrap();
+        let topology = ring.topology();
+        let (mut lost, n_sent, get) = (Lost::default(), AtomicUsize::new(0), rows::GET.spec());
+        let handle = |idx| {
+            n_sent.fetch_add(1, Ordering::SeqCst);
+            Cow::Borrowed(topology.nodes.at(idx))
+        };
+        let mut causes = Vec::new();
+        for _ in 0..3 {
+            let mut wave = Wave::new(&topology.nodes, 1);
+            let at = wave.put(0, rows::GET.cmd().arg("k").take());
+            wave.send(&mut lost, handle).await;
+            assert!(!wave.has_reply(at) && !wave.is_whole());
+            let error = wave.take(at, get).unwrap_err();
+            assert!(error.is_not_sent(), "{error}");
+            causes.push(match error.kind() {
+                node::ErrorKind::Down { cause } => cause.to_string(),
+                kind => kind.to_string(),
+            });
+        }
+        assert_eq!(n_sent.into_inner(), 1);
+        assert!(causes.iter().all(|cause| *cause == causes[0]), "{causes:?}");
+    }
+}
