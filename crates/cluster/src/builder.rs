@@ -355,15 +355,11 @@ impl MembersBuilder {
     }
 
     pub(crate) fn build(self) -> Result<Members, ConfigError> {
-        for (name, timeout) in
-            [("connect_timeout", self.connect_timeout), ("response_timeout", self.response_timeout)]
-        {
-            if timeout.is_some_and(|timeout| timeout.is_zero()) {
-                return Err(ConfigError::setting(
-                    name,
-                    "it is 0, so nothing could be done in time; leave it out for the default",
-                ));
-            }
+        const ZERO: &str = "it is 0, so nothing could be done in time; leave it out for the default";
+        let timeouts =
+            [("connect_timeout", self.connect_timeout), ("response_timeout", self.response_timeout)];
+        if let Some((name, _)) = timeouts.iter().find(|(_, timeout)| *timeout == Some(Duration::ZERO)) {
+            return Err(ConfigError::setting(name, ZERO));
         }
         let mut ring = RingConfig::default();
         ring.layout = self.layout;

@@ -65,10 +65,6 @@ impl<'a> Step<'a> {
         Self { call, goes_to_all, at, answers: Vec::new(), guard: None, outcome: None }
     }
 
-    fn refused(call: &'a Call<'a>, error: Error) -> Self {
-        Self { outcome: Some(Err(error)), ..Self::new(call, false, Vec::new()) }
-    }
-
     fn is_read(&self) -> bool {
         self.call.spec.access == Access::Read
     }
@@ -104,7 +100,7 @@ impl<'a> CopyWave<'a> {
             return false;
         }
         self.steps.push(match topology.plan(call, Context::Pipeline) {
-            Err(error) => Step::refused(call, error),
+            Err(error) => Step { outcome: Some(Err(error)), ..Step::new(call, false, Vec::new()) },
             // Our own keys are left out.
             Ok(Plan::First) if !tells_keys(spec) => match topology.answers_now(call) {
                 Some(idx) => Step::new(call, false, vec![self.wave.put(idx, call.cmd.clone())]),
@@ -198,15 +194,14 @@ impl<'a> CopyWave<'a> {
         let mut open = Vec::new();
         for (i, step) in self.steps.iter_mut().enumerate() {
             let mut answers = std::mem::take(&mut step.answers);
-            let judged = match (step.guard.take(), step.at.as_slice()) {
-                // It was refused.
-                (None, []) => continue,
-                (Some(mut guard), _) => Judged::Done(guard.conclude(answers).map(NodesReply::Each)),
-                (None, [(idx, _)]) if !step.goes_to_all => match answers.pop() {
-                    Some(answer) => topology.judge_one(step.call, (*idx, answer), doubted),
+            let judged = match step.guard.take() {
+                Some(mut guard) => Judged::Done(guard.conclude(answers).map(NodesReply::Each)),
+                None if step.goes_to_all => Judged::Done(topology.judge_all(step.call, answers, doubted)),
+                None => match step.at.first().zip(answers.pop()) {
+                    Some(((idx, _), answer)) => topology.judge_one(step.call, (*idx, answer), doubted),
+                    // It was refused.
                     None => continue,
                 },
-                (None, _) => Judged::Done(topology.judge_all(step.call, answers, doubted)),
             };
             match judged {
                 Judged::Open(error) if !is_over => open.push((i, error)),
