@@ -143,6 +143,9 @@ pub enum Event<K> {
     Claimed(Claimed<K>),
     /// The answer to [`Effect::Hear`](crate::Effect::Hear): whatever the nodes in sight had told was taken in before.
     Heard(K),
+    /// The answer to [`Effect::Hear`](crate::Effect::Hear) where a node in sight does not tell what changes there: what changed
+    /// on the way is not known.
+    Deaf(K),
     /// The answer to [`Effect::Compared`](crate::Effect::Compared), given at once.
     Counted {
         /// The key.

@@ -19,6 +19,8 @@ pub(crate) struct Pass<K> {
     pub(crate) set: NodeSet,
     /// What each of them showed.
     pub(crate) seen: PerNode<Digest>,
+    /// What the pass before showed, if it has decided nothing because a node does not tell what changes there.
+    pub(crate) shown_before: Option<Shown>,
     /// Whom each of them said to have missed the key.
     pub(crate) said: PerNode<NodeSet>,
     /// Those of them that have a doubt about the key.
@@ -36,6 +38,9 @@ pub(crate) struct Pass<K> {
     pub(crate) is_void: bool,
     stage: Stage,
 }
+
+/// What some nodes have shown of a key.
+pub(crate) type Shown = (NodeSet, PerNode<Digest>);
 
 /// How far a pass has come. The nodes are those that are still to be asked.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -55,6 +60,7 @@ impl<K> Pass<K> {
             key,
             set,
             seen: PerNode::default(),
+            shown_before: None,
             said: PerNode::default(),
             doubted: NodeSet::EMPTY,
             told: NodeSet::EMPTY,
@@ -126,6 +132,26 @@ impl<K: Ord + Clone> Step<'_, K> {
         if let Some((pass, Stage::Hearing)) = self.pass_of(key) {
             self.choose_if_still(pass);
         }
+    }
+
+    /// A node does not tell what changes there, so a write may be on its way to any node. Where all show what they showed `D`
+    /// before, whatever any of them shows has been everywhere by now. Where there is nothing to decide, one look is enough.
+    pub(crate) fn deaf(&mut self, key: &K) {
+        let Some((pass, Stage::Hearing)) = self.pass_of(key) else { return };
+        let shown = (pass.set, pass.seen);
+        let is_same = pass.shown_before == Some(shown);
+        if is_same || self.is_at_rest(&pass) || !self.setup.has(Rule::Twice) {
+            return self.choose_if_still(pass);
+        }
+        self.state.repair.shown.insert(key.clone(), shown);
+        self.end_pass(pass);
+    }
+
+    /// Returns whether all nodes hold the same, and none has missed anything or is to be made current.
+    fn is_at_rest(&self, pass: &Pass<K>) -> bool {
+        let are_equal = pass.set.first().is_none_or(|first| pass.unlike(first).is_empty());
+        let is_clear = self.state.behind(&pass.key).is_empty() && pass.doubted.is_empty();
+        are_equal && is_clear && self.state.unfinished(pass.set).is_empty()
     }
 
     fn choose_if_still(&mut self, pass: Pass<K>) {

@@ -6,6 +6,7 @@ use crate::effect::Effect;
 use crate::event::Token;
 use crate::node::NodeSet;
 use crate::pass::Pass;
+use crate::pass::Shown;
 use crate::rule::Rule;
 use crate::state::Setup;
 use crate::state::State;
@@ -18,6 +19,8 @@ pub(crate) struct Repair<K> {
     pub(crate) lease: Option<Token>,
     /// The keys that changed since they were last seen equal, with the nodes that have told so.
     pub(crate) dirty: BTreeMap<K, NodeSet>,
+    /// What the nodes showed of keys that differed, where a node does not tell what changes there. These keys are dirty.
+    pub(crate) shown: BTreeMap<K, Shown>,
     /// Whether any key may have changed unheard.
     pub(crate) is_round_due: bool,
     /// The key that is being compared.
@@ -26,7 +29,7 @@ pub(crate) struct Repair<K> {
 
 impl<K> Default for Repair<K> {
     fn default() -> Self {
-        Self { lease: None, dirty: BTreeMap::new(), is_round_due: false, pass: None }
+        Self { lease: None, dirty: BTreeMap::new(), shown: BTreeMap::new(), is_round_due: false, pass: None }
     }
 }
 
@@ -66,7 +69,7 @@ impl<K: Ord + Clone> State<K> {
     }
 
     /// Returns those of the nodes that are not current, or may have missed any key.
-    fn unfinished(&self, among: NodeSet) -> NodeSet {
+    pub(crate) fn unfinished(&self, among: NodeSet) -> NodeSet {
         among.minus(self.current(among)).or(among.and(self.missed.behind_for_all()))
     }
 
@@ -133,6 +136,7 @@ impl<K: Ord + Clone> Step<'_, K> {
         let set = self.state.connected;
         let mut pass = Pass::new(key.clone(), set);
         pass.told = self.state.repair.dirty.get(key).copied().unwrap_or_default();
+        pass.shown_before = self.state.repair.shown.remove(key);
         if self.setup.has(Rule::ClearFirst) {
             self.state.repair.dirty.remove(key);
         }

@@ -186,6 +186,11 @@ pub enum Rule {
     ///
     /// Without it, a gap hides that a write is on its way to a node, as without the barrier.
     Gap,
+    /// Where a node does not tell what changes there, and the nodes differ, a pass decides only if all show what they showed to
+    /// the pass before, `D` earlier.
+    ///
+    /// Without it, a write that is on its way to the source is undone where it has been.
+    Twice,
     /// Who has missed the key is read after the nodes have shown it.
     ///
     /// Without it, a node is the source that missed a write of a process which it alone could not reach.
@@ -222,7 +227,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which a call meets them.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::Restarted,
         Self::Emptied,
         Self::Held,
@@ -266,6 +271,7 @@ impl Rule {
         Self::ClearFirst,
         Self::Barrier,
         Self::Gap,
+        Self::Twice,
         Self::HintsLast,
         Self::SameOrder,
         Self::Absence,

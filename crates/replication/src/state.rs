@@ -114,6 +114,13 @@ impl<K: Ord + Clone> State<K> {
         self.repair.pass.is_some()
     }
 
+    /// Returns whether the nodes differ in a key, and are compared once more `D` later, because a node does not tell what changes
+    /// there.
+    #[must_use]
+    pub fn looks_twice(&self, key: &K) -> bool {
+        self.repair.shown.contains_key(key)
+    }
+
     /// Returns the node whose state is being copied.
     #[must_use]
     pub fn source_of_pass(&self) -> Option<Node> {

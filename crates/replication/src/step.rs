@@ -87,6 +87,7 @@ impl<K: Ord + Clone> Step<'_, K> {
             Event::Quiet { key, is_due } => self.begin_pass(&key, is_due),
             Event::Claimed(claimed) => self.claimed(&claimed),
             Event::Heard(key) => self.heard_all(&key),
+            Event::Deaf(key) => self.deaf(&key),
             Event::Counted { key, is_last } => self.counted(&key, is_last),
             Event::Fetched(key, digest, standing) => self.fetched(&key, digest, standing),
             Event::Put(key, node) => self.put(&key, node),

@@ -1,5 +1,5 @@
 //! Keys that become equal by themselves: two processes that repair at the same time, writers that die, others who write to one node
-//! alone, nodes that throw keys away, changes that are heard late or never.
+//! alone, nodes that throw keys away, changes that are heard late or never, nodes that tell of none.
 
 use super::claims::holds;
 use super::faults::FAULTS;
@@ -72,4 +72,25 @@ fn what_is_heard_late_or_never_leaves_the_nodes_equal() {
     holds("--late-feed --cut 1 --deletes --write 1");
     holds("--gap 1 --late-feed --deletes");
     holds("--gap 1 --late-feed --deletes --outside 1 --whole --write 1");
+}
+
+#[test]
+fn where_no_node_tells_what_changes_two_looks_at_all_nodes_make_them_equal() {
+    holds("--deaf");
+    holds("--deaf --deletes");
+    holds("--deaf --nodes 3 --deletes --whole");
+    holds("--deaf --keys 2 --deletes --whole --writers 1");
+    holds("--deaf --die 1 --deletes");
+    holds("--deaf --drop 1 --deletes");
+    holds("--deaf --outside 2 --deletes --whole --write 1");
+    holds("--deaf --evicts 0 --deletes --whole");
+}
+
+#[test]
+fn where_no_node_tells_what_changes_each_fault_alone_breaks_nothing_if_no_value_comes_back() {
+    holds("--deaf --no-returns --expire 1 --deletes --whole");
+    holds("--deaf --no-returns --expire 1 --deletes --whole --without FencingToken --without Given");
+    for fault in ["cut", "stop", "older", "flush", "refuse", "pause"] {
+        holds(&format!("--deaf --no-returns --{fault} 1 --deletes --writers 1 --whole"));
+    }
 }

@@ -42,3 +42,11 @@ fn a_delete_that_finds_nothing_on_the_only_node_it_reaches_may_be_undone_by_a_co
 fn a_value_that_returns_to_what_was_seen_is_replaced_and_a_flush_of_the_source_may_lose_the_write() {
     breaks("--flush 1 --outside 2 --whole --write 1", "S1");
 }
+
+/// K9: where no node tells what changes, a key comes back to what was seen D before, by a delete that the other node refuses: the delete
+/// is undone, because its hint comes after the second look.
+#[test]
+fn where_no_node_tells_what_changes_a_value_that_returns_hides_a_write() {
+    breaks("--deaf --refuse 1 --deletes --writers 1", "S1");
+    holds("--deaf --refuse 1 --deletes --writers 1 --no-returns");
+}

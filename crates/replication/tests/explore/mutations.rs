@@ -9,7 +9,7 @@ use redisdb_replication::Rule;
 use super::claims::breaks;
 
 /// Bounds within which a rule is needed, and what goes wrong without it.
-const NEEDED: [(Rule, &str, &str); 51] = [
+const NEEDED: [(Rule, &str, &str); 52] = [
     (Rule::Restarted, "--older 1", "S2"),
     (Rule::Emptied, "--flush 1", "S2"),
     (Rule::Held, "--cut 2 --relative --writers 1 --real-is-bad", "C"),
@@ -57,6 +57,7 @@ const NEEDED: [(Rule, &str, &str); 51] = [
     (Rule::ClearFirst, "--outside 1 --write 1 --whole", "L"),
     (Rule::Barrier, "--late-feed", "S3"),
     (Rule::Gap, "--gap 1 --late-feed", "S3"),
+    (Rule::Twice, "--deaf", "S3"),
     (Rule::HintsLast, "--cut 1", "S3"),
     (Rule::SameOrder, "--expire 1", "S4"),
     (Rule::Absence, "--outside 1 --write 1", "S5"),

@@ -77,6 +77,8 @@ pub(crate) struct Bounds {
     pub(crate) no_returns: bool,
     /// Whether a change is heard at any later time. If not, it is heard at once.
     pub(crate) late_feed: bool,
+    /// Whether no node tells what changes there.
+    pub(crate) is_deaf: bool,
     /// The clients that write: the first, or both.
     pub(crate) n_writers: usize,
     /// How many writes of a key a client may have under way at once.
@@ -116,6 +118,7 @@ impl Bounds {
             is_held: false,
             no_returns: false,
             late_feed: false,
+            is_deaf: false,
             n_writers: 2,
             n_at_once: 1,
             budget: Budget { write: 2, ..Budget::default() },
@@ -156,6 +159,7 @@ impl Bounds {
             "--relative" => self.kinds = Kinds::Relative,
             "--deletes" => self.with_deletes = true,
             "--late-feed" => self.late_feed = true,
+            "--deaf" => self.is_deaf = true,
             "--held" => self.is_held = true,
             "--no-returns" => self.no_returns = true,
             "--no-zombies" => self.with_zombies = false,

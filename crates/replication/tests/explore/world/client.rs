@@ -97,12 +97,16 @@ pub(crate) struct Client {
     pub(crate) unheard: PerKey<NodeSet>,
     /// Whether this client has still to hear that changes were not heard.
     pub(crate) has_gap: bool,
+    /// The writes that were under way when a repair looked at a key that it is to look at once more.
+    pub(crate) under_way: PerKey<WriteSet>,
     /// The nodes that a repair has looked at.
     pub(crate) looked_at: NodeSet,
     /// The nodes that had told that the key was removed there when a repair looked at it.
     pub(crate) seen_removed: NodeSet,
     /// What the nodes held when a repair looked; only where a value does not return to what it was.
     pub(crate) seen: [Value; 3],
+    /// What they held at the look before, D earlier; only there.
+    pub(crate) seen_before: PerKey<Option<[Value; 3]>>,
     /// The state that a repair has fetched.
     pub(crate) fetched: Value,
     /// The writes that this client knows to be done.
@@ -124,9 +128,9 @@ impl Client {
         self.calls.values().filter(move |call| call.key == key)
     }
 
-    /// Returns whether something of a write of the key may still be sent.
-    pub(crate) fn is_busy(&self, key: Key) -> bool {
-        self.calls_of(key).any(|call| !call.is_overdue)
+    /// Returns its writes of a key of which something may still be sent.
+    pub(crate) fn busy_with(&self, key: Key) -> impl Iterator<Item = WriteId> {
+        self.calls_of(key).filter(|call| !call.is_overdue).map(|call| call.id)
     }
 
     /// Returns whether a write is under way that a restarted server may have lost.

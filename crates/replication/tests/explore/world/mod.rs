@@ -193,6 +193,13 @@ impl Physics {
             for effect in step(&self.setup, &mut world.client_mut(who).state, event) {
                 match effect {
                     Effect::Compared(key) => next = Some(self.count(world, who, key)),
+                    Effect::Hear(key) if self.bounds.is_deaf => {
+                        let under_way = self.under_way(world, who, key).collect();
+                        let client = world.client_mut(who);
+                        client.under_way[key] = under_way;
+                        client.seen_before[key] = self.bounds.no_returns.then_some(client.seen);
+                        next = Some(Event::Deaf(key));
+                    }
                     Effect::Hear(key) => {
                         self.hear_all(world, who);
                         next = Some(Event::Heard(key));
@@ -203,6 +210,10 @@ impl Physics {
         }
         // What a repair had sent counts for nothing once the repair has given up.
         let client = world.client_mut(who);
+        for key in self.keys().filter(|key| !client.state.looks_twice(key)) {
+            client.under_way[key] = WriteSet::default();
+            client.seen_before[key] = client.seen_before[key].filter(|_| client.state.is_repairing());
+        }
         if !client.state.is_repairing() {
             client.work = None;
             client.fetched = Value::MISSING;
@@ -273,7 +284,12 @@ impl Physics {
             | Effect::Put { .. }
             | Effect::Release { .. }
             | Effect::Mark(..) => client.work = Some(effect),
-            Effect::SeenEqual(key, source, equal) => world.seen_equal(key, source, equal),
+            Effect::SeenEqual(key, source, equal) => {
+                // What is still to run on one node does not count as what is there already.
+                if !self.bounds.is_deaf || !world.is_amid(self.setup.members, key) {
+                    world.seen_equal(key, source, equal);
+                }
+            }
             Effect::BeginRound => client.compared = PerKey::default(),
             Effect::Compared(_) | Effect::Hear(_) => {}
             Effect::TellConflict(key, _) => return Some(self.tell(world, key)),
@@ -336,18 +352,28 @@ impl Physics {
         self.keys().find_map(|key| self.fault_of_key(world, key))
     }
 
+    /// Returns the nodes but for those that have thrown the key away: they are not given it again.
+    pub(crate) fn holders(&self, world: &World, key: Key) -> NodeSet {
+        let is_missing = |node| world.digest(node, key) == Digest::MISSING;
+        let members = self.members(world).iter();
+        members.filter(|node| !(self.evicts(*node) && is_missing(*node))).collect()
+    }
+
+    /// Returns whether the nodes hold something else of a key, for good if nothing is done.
+    fn differs(&self, world: &World, key: Key) -> bool {
+        let holders = self.holders(world, key);
+        let first = holders.first().map(|first| world.digest(first, key));
+        !holders.iter().all(|node| Some(world.digest(node, key)) == first)
+    }
+
     fn fault_of_key(&self, world: &World, key: Key) -> Option<String> {
         let truth = &world.truth[key];
         let value = |node| world.servers.at(node).data.values[key];
-        let members = self.members(world);
-        // What a node throws away it is not given again.
-        let has_thrown_away = |node| self.evicts(node) && truth.is_missing(value(node));
-        let holders: NodeSet = members.iter().filter(|node| !has_thrown_away(*node)).collect();
+        let (members, holders) = (self.members(world), self.holders(world, key));
         let first = value(holders.or(members).first().unwrap_or(Node::FIRST));
         let first = holders.first().map_or(first, value);
         let idx = key.idx();
-        let is_same = |node| truth.digest(value(node)) == truth.digest(first);
-        if !holders.iter().all(is_same) {
+        if self.differs(world, key) {
             return Some(format!("L: k{idx} differs for good, and nobody knows"));
         }
         for who in Who::BOTH {
@@ -450,6 +476,13 @@ impl World {
         } else if is_lost && self.forgotten.iter().any(has_write) {
             self.truth[key].untold.insert(id);
         }
+    }
+
+    /// Returns whether a write may have run on some of the nodes and may still run on others.
+    fn is_amid(&self, members: NodeSet, key: Key) -> bool {
+        let mut calls = self.clients.iter().flat_map(|client| client.calls_of(key));
+        calls.any(|call| call.sent != members && !call.sent.is_empty())
+            || self.servers.iter().any(|server| !server.zombies[key].is_empty())
     }
 
     /// What cannot be told apart is the same from now on: which increments made it is forgotten, in favor of those that were

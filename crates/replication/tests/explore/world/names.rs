@@ -52,6 +52,7 @@ pub(crate) enum Act {
     Refuses(Node, Key, WriteId),
     KeepsLateHint(Node, Key),
     SeesQuiet(Who, Key),
+    BeginsRound(Who),
     Works(Who, Node, Effect<Key>),
     GetsLease(Who),
     LosesLease(Who),
@@ -129,6 +130,7 @@ impl fmt::Display for Act {
             }
             Self::KeepsLateHint(node, key) => write!(f, "n{} keeps a late hint of k{}", n(node), k(key)),
             Self::SeesQuiet(who, key) => write!(f, "{who} sees that k{} is quiet", k(key)),
+            Self::BeginsRound(who) => write!(f, "{who} begins to compare all keys"),
             Self::Works(who, node, effect) => {
                 let what = match effect {
                     Effect::Claim(..) => "claims and looks at",

@@ -76,6 +76,9 @@ impl Physics {
             true => world.truth[key].removed.insert(node),
             false => world.truth[key].removed.remove(node),
         }
+        if self.bounds.is_deaf {
+            return world.truth[key].removed.remove(node);
+        }
         for who in repairing {
             if self.bounds.late_feed {
                 world.client_mut(who).unheard[key].insert(node);
@@ -88,7 +91,10 @@ impl Physics {
     /// Any key may have changed on a node: whoever repairs hears that, at once or later.
     pub(crate) fn may_have_changed(&self, world: &mut World, node: Node) {
         for who in Who::BOTH {
-            if !world.client(who).state.has_lease() || !world.client(who).is_linked(node) {
+            if self.bounds.is_deaf
+                || !world.client(who).state.has_lease()
+                || !world.client(who).is_linked(node)
+            {
                 continue;
             }
             if self.bounds.late_feed {
@@ -155,12 +161,38 @@ impl Physics {
         }
     }
 
+    /// Where nothing is told, whoever repairs compares all keys again and again.
+    pub(crate) fn begins_round(&self, world: &World, who: Who, nexts: &mut Nexts) {
+        let client = world.client(who);
+        if !self.bounds.is_deaf || client.state.wants_round() || client.state.is_repairing() {
+            return;
+        }
+        let mut next = world.clone();
+        self.feed(&mut next, who, Event::Unheard);
+        // Where all are equal nothing comes of it, unless something happens meanwhile.
+        let value = |node, key| world.servers.at(node).data.values[key];
+        let differs = |key| {
+            let holders = self.holders(world, key);
+            let first = holders.first().map(|first| value(first, key));
+            holders.iter().any(|node| Some(value(node, key)) != first)
+        };
+        match self.keys().any(differs) {
+            true => nexts.push(next, Act::BeginsRound(who)),
+            false => nexts.push_from_outside(next, Act::BeginsRound(who)),
+        }
+    }
+
     /// Returns what is wrong with the choice of a source.
     pub(crate) fn wrong_source(&self, world: &World, who: Who, key: Key, source: Node) -> Option<String> {
         let was_removed = |node| world.client(who).seen_removed.contains(node) && !self.evicts(node);
         let counts = |node: &Node| !self.lacks(world, *node, key) || was_removed(*node);
         let looked_at = world.client(who).looked_at.iter();
-        let mut right = looked_at.filter(|node| self.is_right(world, *node, key));
+        // A node that has changed since is given nothing. Where it is not told, nobody knows.
+        let is_same = |node: Node| {
+            let seen = world.client(who).seen.get(node.idx());
+            !self.bounds.is_deaf || seen == Some(&world.servers.at(node).data.values[key])
+        };
+        let mut right = looked_at.filter(|node| is_same(*node) && self.is_right(world, *node, key));
         let first = right.find(counts).filter(|first| *first < source)?;
         let (n, s) = (first.idx(), source.idx());
         Some(format!("S4: n{s} is the source, although n{n} comes before it and has missed nothing"))

@@ -20,6 +20,7 @@ use super::key::Key;
 use super::key::PerKey;
 use super::names::Act;
 use super::server::Marker;
+use super::value::WriteId;
 
 /// What came of a piece of work.
 struct Done {
@@ -38,6 +39,7 @@ impl Physics {
         if !world.client(who).state.has_lease() {
             return;
         }
+        self.begins_round(world, who, nexts);
         for key in self.keys() {
             let client = world.client(who);
             let is_due = !client.compared[key];
@@ -55,10 +57,20 @@ impl Physics {
 
     /// Returns whether nothing of the key has been under way for `D`: requests have run or are dead, calls are over, or they
     /// are so old that they end as unknown.
+    ///
+    /// Where no node tells what changes, that is known only of what was under way at the look before.
     fn is_quiet(&self, world: &World, who: Who, key: Key) -> bool {
+        let before = world.client(who).under_way[key];
+        let mut under_way = self.under_way(world, who, key);
+        !under_way.any(|id| !self.bounds.is_deaf || before.contains(id))
+    }
+
+    /// Returns the writes of the key that are under way to the nodes in sight.
+    pub(crate) fn under_way(&self, world: &World, who: Who, key: Key) -> impl Iterator<Item = WriteId> {
+        let calls = world.clients.iter().flat_map(move |client| client.busy_with(key));
         let in_sight = world.client(who).state.connected();
-        let is_calm = |node| world.servers.at(node).zombies[key].is_empty();
-        !world.clients.iter().any(|client| client.is_busy(key)) && in_sight.iter().all(is_calm)
+        let zombies = in_sight.iter().flat_map(move |node| world.servers.at(node).zombies[key].iter());
+        calls.chain(zombies)
     }
 
     fn works(&self, world: &World, who: Who, effect: Effect<Key>, nexts: &mut Nexts) {
@@ -107,10 +119,14 @@ impl Physics {
                 if world.truth[key].removed.contains(node) {
                     world.client_mut(who).seen_removed.insert(node);
                 }
-                if self.bounds.no_returns {
+                if self.bounds.no_returns || self.bounds.is_deaf {
                     let value = world.servers.at(node).data.values[key];
                     let seen = &mut world.client_mut(who).seen;
                     seen.iter_mut().skip(node.idx()).take(1).for_each(|seen| *seen = value);
+                    let before = world.client(who).seen_before[key];
+                    if before.is_some_and(|before| before.get(node.idx()) != Some(&value)) {
+                        self.feed(world, who, Event::Changed(key, NodeSet::EMPTY));
+                    }
                 }
                 self.claim(world, key, node, token).into()
             }
