@@ -11,6 +11,7 @@ mod keys;
 mod own_writes;
 pub(crate) use own_writes::OwnWrites;
 mod rounds;
+mod second_look;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
@@ -33,6 +34,8 @@ use self::dirty::Overflow;
 use self::dirty::Size;
 use self::dirty::Told;
 use self::keys::Dirty;
+use self::keys::Heard;
+use self::second_look::FirstLooks;
 use crate::anti_entropy::key_scan::BATCH;
 use crate::engine::copy::CopyEngine;
 use crate::engine::member::Member;
@@ -81,6 +84,8 @@ pub struct Convergence {
 #[derive(Debug, Default)]
 struct Work {
     dirty: Mutex<DirtyKeys>,
+    /// Of dirty keys that are compared once more.
+    first_looks: Mutex<FirstLooks>,
     /// How often any key may have changed unheard, and how many of these times all have been compared since.
     unheard: AtomicU64,
     compared: AtomicU64,
@@ -106,6 +111,7 @@ impl Work {
 
     fn heed(&self, Overflow(is_any_dirty): Overflow) {
         if is_any_dirty {
+            self.first_looks.lock().clear();
             self.any_may_have_changed();
         }
     }
@@ -308,9 +314,11 @@ impl CopyEngine {
                 heard?;
             }
             self.hear(followed, work);
-            Ok(work.changed_since(keys, times_unheard))
+            let has_changed = work.changed_since(keys, times_unheard);
+            Ok(Heard { has_changed, is_deaf: self.is_a_feed_missing(followed) })
         };
-        let (again, large) = match self.converge_keys((due, size), &evicts, heard).await {
+        let looks = &work.first_looks;
+        let (again, large) = match self.converge_keys((due, size), (&evicts, looks), heard).await {
             Ok(outcome) => {
                 self.topology.lasting.convergence.lock().converged += outcome.n_converged;
                 #[cfg(feature = "metrics")]

@@ -29,16 +29,33 @@ pub(crate) struct Seen {
     pub(crate) evicts: bool,
 }
 
-/// Whose state of a key counts, and who is given it; by their places among the nodes that were looked at.
+/// What may have happened to a key since it was quiet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meanwhile {
+    /// Nothing.
+    Still,
+    /// It has changed.
+    Changed,
+    /// A node does not tell what changes there.
+    Unheard {
+        /// Whether all nodes show what they showed when the key was compared before.
+        is_second: bool,
+    },
+}
+
+/// What is to be done about a key. The numbers are places among the nodes that were looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Decision {
-    pub(crate) source: usize,
-    pub(crate) targets: Vec<usize>,
+pub(crate) enum Decision {
+    /// Nothing: all hold what they should.
+    Done,
+    /// It is compared once more when it is quiet.
+    Again,
+    /// The state of the source counts, and is copied to the targets.
+    Copy { source: usize, targets: Vec<usize> },
 }
 
 /// Decides about a key that was quiet, by what the nodes were seen to hold, in the order in which the key is read.
-/// `has_changed` says whether the key changed after it was quiet. Returns `None` where nothing is to be written.
-pub(crate) fn decide(seen: &[Seen], has_changed: bool) -> Option<Decision> {
+pub(crate) fn decide(seen: &[Seen], meanwhile: Meanwhile) -> Decision {
     let setup = Setup { members: NodeSet::first_n(seen.len()), n_takers: 1, rules: Rules::ALL };
     let mut state: State<()> = State::at_rest_with_lease(&setup, Token::default());
     let told = seen.iter().enumerate().filter(|(_, seen)| seen.has_told);
@@ -46,26 +63,37 @@ pub(crate) fn decide(seen: &[Seen], has_changed: bool) -> Option<Decision> {
     let _dirty = step(&setup, &mut state, Event::Changed((), told));
     let (mut source, mut targets) = (None, Vec::new());
     let shown = |node: Node| seen.get(node.idx()).copied();
-    step_through(&setup, &mut state, Event::Quiet { key: (), is_due: false }, |effect| {
-        let answer = match effect {
-            Effect::Claim((), node, _) => shown(node).map(|shown| claimed(node, shown)),
-            Effect::Hear(()) => {
-                let changed = has_changed.then_some(Event::Changed((), NodeSet::EMPTY));
-                return changed.into_iter().chain([Event::Heard(())]).collect();
-            }
-            Effect::Fetch((), node) => {
-                source = Some(node.idx());
-                shown(node).map(|shown| Event::Fetched((), digest(shown), Standing::Current))
-            }
-            Effect::Put { node, .. } => {
-                targets.push(node.idx());
-                Some(Event::Put((), node))
-            }
-            _ => None,
-        };
-        answer.into_iter().collect()
-    });
-    Some(Decision { source: source?, targets })
+    // A look that shows what the one before did comes after that one.
+    let n_looks = if meanwhile == (Meanwhile::Unheard { is_second: true }) { 2 } else { 1 };
+    for _ in 0..n_looks {
+        step_through(&setup, &mut state, Event::Quiet { key: (), is_due: false }, |effect| {
+            let answer = match effect {
+                Effect::Claim((), node, _) => shown(node).map(|shown| claimed(node, shown)),
+                Effect::Hear(()) => match meanwhile {
+                    Meanwhile::Still => Some(Event::Heard(())),
+                    Meanwhile::Changed => {
+                        return vec![Event::Changed((), NodeSet::EMPTY), Event::Heard(())];
+                    }
+                    Meanwhile::Unheard { .. } => Some(Event::Deaf(())),
+                },
+                Effect::Fetch((), node) => {
+                    source = Some(node.idx());
+                    shown(node).map(|shown| Event::Fetched((), digest(shown), Standing::Current))
+                }
+                Effect::Put { node, .. } => {
+                    targets.push(node.idx());
+                    Some(Event::Put((), node))
+                }
+                _ => None,
+            };
+            answer.into_iter().collect()
+        });
+    }
+    match source {
+        Some(source) => Decision::Copy { source, targets },
+        None if state.is_repairing() => Decision::Done,
+        None => Decision::Again,
+    }
 }
 
 /// What the node says when it is asked for the key.
@@ -99,9 +127,15 @@ mod tests {
     }
 
     fn check(seen: &[Seen], expected: Option<(usize, &[usize])>) {
-        let expected = expected.map(|(source, targets)| Decision { source, targets: targets.to_vec() });
-        assert_eq!(decide(seen, false), expected, "{seen:?}");
-        assert_eq!(decide(seen, true), None, "{seen:?}: it has changed meanwhile");
+        let copy =
+            |(source, targets): (usize, &[usize])| Decision::Copy { source, targets: targets.to_vec() };
+        let expected = expected.map_or(Decision::Done, copy);
+        assert_eq!(decide(seen, Meanwhile::Still), expected, "{seen:?}");
+        assert_eq!(decide(seen, Meanwhile::Changed), Decision::Again, "{seen:?}");
+        assert_eq!(decide(seen, Meanwhile::Unheard { is_second: true }), expected, "{seen:?}");
+        let is_at_rest = seen.iter().all(|one| one.state == seen[0].state && !one.was_given);
+        let first = if is_at_rest { Decision::Done } else { Decision::Again };
+        assert_eq!(decide(seen, Meanwhile::Unheard { is_second: false }), first, "{seen:?}");
     }
 
     #[test]
@@ -146,7 +180,7 @@ mod tests {
             let [a, b, c] = [n % 5, n / 5 % 5, n / 25].map(|i| each[i]);
             let before = [a, b, c].map(digest);
             let mut after = before;
-            if let Some(Decision { source, targets }) = decide(&[a, b, c], false) {
+            if let Decision::Copy { source, targets } = decide(&[a, b, c], Meanwhile::Still) {
                 targets.iter().for_each(|target| after[*target] = before[source]);
                 assert!(targets.iter().all(|target| before[*target] != before[source]), "{a:?} {b:?} {c:?}");
             }

@@ -233,6 +233,16 @@ mod tests {
     }
 
     #[test]
+    fn the_key_that_has_been_quiet_for_the_longest_time_may_be_large_or_small() {
+        for (large, small) in [(1, 2), (2, 1)] {
+            let (mut dirty, start) = (DirtyKeys::default(), Instant::now());
+            assert_eq!(dirty.change(b"a", Told::default(), start + QUIET * small), Overflow(false));
+            assert_eq!(dirty.is_large(b"b", Told::default(), start + QUIET * large), Overflow(false));
+            assert_eq!(dirty.oldest(start + QUIET * 3), Some(QUIET * 2));
+        }
+    }
+
+    #[test]
     fn it_is_known_which_nodes_told_of_a_key_but_not_of_one_that_was_emptied_since() {
         let (mut dirty, now) = (DirtyKeys::default(), Instant::now());
         for node in [0, 2, 63] {
@@ -252,6 +262,7 @@ mod tests {
             [0, 1].map(|node| (given.includes(node), given.was_given(node))),
             [(true, false), (false, true)]
         );
+        assert!([1, 2].iter().all(|node| given.given_to(2).was_given(*node)));
         let since = given.or(Told::by(1));
         assert!(since.includes(1) && since.was_given(1));
         assert!(!since.by_nobody().includes(1) && since.by_nobody().was_given(1));

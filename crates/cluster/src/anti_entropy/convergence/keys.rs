@@ -5,13 +5,18 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use futures_util::future::try_join_all;
+use parking_lot::Mutex;
 use redisdb_node::Node;
 
 use crate::anti_entropy::convergence::decide::Decision;
+use crate::anti_entropy::convergence::decide::Meanwhile;
 use crate::anti_entropy::convergence::decide::Seen;
 use crate::anti_entropy::convergence::decide::decide;
 use crate::anti_entropy::convergence::dirty::Size;
 use crate::anti_entropy::convergence::dirty::Told;
+use crate::anti_entropy::convergence::second_look::FirstLooks;
+use crate::anti_entropy::convergence::second_look::Shown;
+use crate::anti_entropy::convergence::second_look::is_same;
 use crate::anti_entropy::source::Source;
 use crate::anti_entropy::value;
 use crate::anti_entropy::value::Compared;
@@ -27,6 +32,15 @@ const LARGE_PER_SECOND: u64 = 16 << 20;
 
 /// A dirty key, with the nodes that told that it changed there.
 pub(crate) type Dirty = (Vec<u8>, Told);
+
+/// What was heard of keys by the time that they were looked at.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    /// Which of the keys have changed, or may have, since they were quiet.
+    pub(crate) has_changed: Vec<bool>,
+    /// A node in sight does not tell what changes there.
+    pub(crate) is_deaf: bool,
+}
 
 /// What became of some dirty keys.
 #[derive(Debug, Default)]
@@ -49,15 +63,15 @@ pub(super) struct InSight<'a> {
 
 impl CopyEngine {
     /// Compares keys that are quiet, and makes those equal that are not. Those with large values are left out, unless they are
-    /// known to be [`Large`](Size::Large). `evicts` says which nodes may throw keys away; `heard` is asked after the nodes were looked at, and returns which keys have changed since they were quiet.
+    /// known to be [`Large`](Size::Large). `evicts` says which nodes may throw keys away; `heard` is asked after the nodes were looked at.
     ///
     /// # Errors
     /// If a node could not be asked. Nothing was written then.
     pub(crate) async fn converge_keys(
         &self,
         (keys, size): (&[Dirty], Size),
-        evicts: &[bool],
-        heard: impl AsyncFnOnce(&[Vec<u8>]) -> Result<Vec<bool>, Error>,
+        (evicts, first_looks): (&[bool], &Mutex<FirstLooks>),
+        heard: impl AsyncFnOnce(&[Vec<u8>]) -> Result<Heard, Error>,
     ) -> Result<Outcome, Error> {
         let Some(sight) = self.in_sight() else {
             return Ok(Outcome { again: keys.to_vec(), ..Outcome::default() });
@@ -82,12 +96,13 @@ impl CopyEngine {
         });
         let looks = try_join_all(looks).await?;
         let compared = value::compare(&sight.nodes, &names, &looks, limits).await?;
-        let has_changed = heard(&names).await?;
+        let Heard { has_changed, is_deaf } = heard(&names).await?;
         // A write that was quiet has its hints by now, also those of another process.
         join_all(sight.idxs.iter().map(|idx| self.read_hints_on(*idx))).await;
         let mut outcome = Outcome { again: hinted, large: large.into_owned(), ..Outcome::default() };
         let mut copies: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
         for (at, ((key, told), has_changed)) in keys.iter().zip(has_changed).enumerate() {
+            let before = first_looks.lock().take(key);
             let Some(Compared::First(first)) = compared.get(at) else { continue };
             if is_hinted(key) {
                 outcome.again.push((key.clone(), *told));
@@ -111,11 +126,28 @@ impl CopyEngine {
                 Seen { state, has_told, was_given: told.was_given(idx) && is_there, evicts }
             };
             let seen: Vec<Seen> = order.iter().map(seen).collect();
-            if has_changed {
-                // What the nodes have told of it counts until it was seen equal.
-                outcome.again.push((key.clone(), *told));
-            }
-            let Some(Decision { source, targets }) = decide(&seen, has_changed) else { continue };
+            let shown = |place: usize| Some((sight.idx(place), looks.get(place)?.get(at)?.clone()));
+            let meanwhile = match (has_changed, is_deaf) {
+                (true, _) => Meanwhile::Changed,
+                (false, false) => Meanwhile::Still,
+                (false, true) => {
+                    let shown: Vec<Shown> = (0..looks.len()).filter_map(shown).collect();
+                    let is_second = before.is_some_and(|before| is_same(&before, &shown));
+                    if !is_second {
+                        first_looks.lock().keep(key, &shown);
+                    }
+                    Meanwhile::Unheard { is_second }
+                }
+            };
+            let (source, targets) = match decide(&seen, meanwhile) {
+                Decision::Copy { source, targets } => (source, targets),
+                Decision::Again => {
+                    // What the nodes have told of it counts until it was seen equal.
+                    outcome.again.push((key.clone(), *told));
+                    continue;
+                }
+                Decision::Done => continue,
+            };
             let place = |at: usize| order.get(at).copied().unwrap_or_default();
             for target in targets {
                 copies.entry((place(source), place(target))).or_default().push(at);
