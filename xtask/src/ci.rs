@@ -170,6 +170,7 @@ fn race() -> Result<Outcome> {
             kill: false,
             storm: false,
             clock: false,
+            cost: false,
             keep: false,
             monitor: false,
         };

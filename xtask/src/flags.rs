@@ -57,7 +57,7 @@ xflags::xflags! {
             optional --resume
             /// The number of client processes that write; default 2.
             optional --processes n: usize
-            /// The number of keys over all operations together; default 10000, of `--storm` 100000, of `--clock` 1000.
+            /// The number of keys over all operations together; default 10000, of `--storm` 100000, of `--clock` 1000, of `--cost` 2000.
             optional --keys n: usize
             /// The server to test with, as for `test-cluster`.
             optional --server path: OsString
@@ -69,6 +69,8 @@ xflags::xflags! {
             optional --storm
             /// Have keys end, with the clock of one server 30 s ahead; needs libfaketime.
             optional --clock
+            /// Measure what it takes the servers that the nodes become equal, for each key that is written.
+            optional --cost
             /// Keep what the clients have told of a seed that has broken a promise.
             optional --keep
             /// Have the servers tell all commands, so that the traces of a seed show those of each key that differs.

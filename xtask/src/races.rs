@@ -6,7 +6,12 @@ use crate::chaos::play;
 use crate::{Result, flags};
 
 pub(crate) fn run(flags: &flags::Races) -> Result<ExitCode> {
-    play("races", &words(flags), flags.server.as_deref())
+    let words = if flags.cost { words_of_cost(flags) } else { words(flags) };
+    play("races", &words, flags.server.as_deref())
+}
+
+fn words_of_cost(flags: &flags::Races) -> Vec<String> {
+    ["cost".to_owned()].into_iter().chain(flags.keys.map(|n| n.to_string())).collect()
 }
 
 /// The flags as the program reads them.

@@ -2,8 +2,10 @@
 //! process that it starts.
 //!
 //! `races --seeds A..B ..` is the runner, and `races client ..` a client: one program, so that nothing has to be found twice.
+//! `races cost` measures what it takes the servers that the nodes become equal.
 
 mod client;
+mod cost;
 mod crowd;
 mod lives;
 mod options;
@@ -28,5 +30,8 @@ fn main() -> ExitCode {
         runtime.block_on(client::run(Place::read(&words[1..])));
         return ExitCode::SUCCESS;
     }
-    exit(Options::read(&words).map_err(Into::into).and_then(|options| runner::run(&options)))
+    exit(match words.as_slice() {
+        [first, rest @ ..] if first == "cost" => cost::run(rest),
+        words => Options::read(words).map_err(Into::into).and_then(|options| runner::run(&options)),
+    })
 }
