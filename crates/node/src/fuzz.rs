@@ -2,6 +2,7 @@
 //! the same corpus.
 
 mod network;
+mod replies;
 
 use std::fmt;
 use std::time::Duration;
@@ -16,6 +17,9 @@ use crate::connection::sentinel::MOST_NAMED;
 
 use self::network::Network;
 pub(crate) use self::network::connect;
+pub use self::replies::replies;
+#[cfg(test)]
+pub(crate) use self::replies::taken;
 
 #[cfg(test)]
 #[path = "../../../fuzz/inputs.rs"]

@@ -60,3 +60,5 @@ mod metrics;
 mod redis_rs;
 mod retry;
 mod token;
+#[cfg(any(test, fuzzing))]
+mod wire;

@@ -1,0 +1,88 @@
+//! What a fuzzer does with the replies of a server: the parser reads them.
+
+use redis::Value;
+
+use crate::wire::Broken;
+use crate::wire::Parser;
+
+/// A reply may take so much, in bytes.
+const LIMIT: usize = 1 << 16;
+
+/// Reads any bytes as replies. In whatever pieces they come, the values are the same and those that redis-rs reads; no value
+/// takes more memory than it may; nothing panics.
+///
+/// The first byte is the length of the pieces. The rest is what the server says.
+pub fn replies(data: &[u8]) {
+    let Some((&piece, stream)) = data.split_first() else { return };
+    let (whole, end) = read(stream, stream.len().max(1));
+    let (values, end_in_pieces) = read(stream, usize::from(piece).max(1));
+    assert_eq!(shown(&values), shown(&whole));
+    assert_eq!(end_in_pieces.is_err(), end.is_err());
+    for value in &whole {
+        assert!(taken(value) <= LIMIT, "{value:?} takes {}", taken(value));
+    }
+    // redis-rs takes an error that quotes what is no text for none.
+    if std::str::from_utf8(stream).is_ok() && end != Err(Broken::TooLarge) {
+        let (mut parser, mut rest) = (redis::Parser::new(), stream);
+        let by_redis_rs: Vec<Value> = std::iter::from_fn(|| parser.parse_value(&mut rest).ok()).collect();
+        assert_eq!(shown(&whole), shown(&by_redis_rs));
+    }
+}
+
+fn read(stream: &[u8], piece: usize) -> (Vec<Value>, Result<(), Broken>) {
+    let (mut parser, mut values) = (Parser::new(LIMIT), Vec::new());
+    for mut bytes in stream.chunks(piece) {
+        loop {
+            match parser.next(&mut bytes) {
+                Ok(Some(value)) => values.push(value),
+                Ok(None) => break,
+                Err(broken) => return (values, Err(broken)),
+            }
+        }
+    }
+    (values, Ok(()))
+}
+
+/// Numbers that are none are not equal.
+fn shown(values: &[Value]) -> String {
+    format!("{values:?}")
+}
+
+/// The number of bytes that a value takes, its vectors as large as they are.
+pub(crate) fn taken(value: &Value) -> usize {
+    const ELEMENT: usize = size_of::<Value>();
+    let all = |values: &[Value]| values.iter().map(taken).sum::<usize>();
+    let of_pairs = |pairs: &Vec<(Value, Value)>| {
+        2 * pairs.capacity() * ELEMENT + pairs.iter().map(|(a, b)| taken(a) + taken(b)).sum::<usize>()
+    };
+    match value {
+        Value::BulkString(bytes) => bytes.capacity(),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => text.len(),
+        Value::Array(values) | Value::Set(values) => values.capacity() * ELEMENT + all(values),
+        Value::Push { data, .. } => data.len() * ELEMENT + all(data),
+        Value::Map(pairs) => of_pairs(pairs),
+        Value::Attribute { data, attributes } => ELEMENT + taken(data) + of_pairs(attributes),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::inputs;
+    use super::*;
+
+    #[test]
+    fn the_replies_of_real_servers_are_read_in_pieces_of_any_length() {
+        inputs::try_corpus("replies", |data| {
+            let (_, stream) = data.split_first().unwrap();
+            for piece in 1..=u8::MAX {
+                replies(&[&[piece], stream].concat());
+            }
+        });
+    }
+
+    #[test]
+    fn so_are_replies_of_any_other_bytes() {
+        inputs::try_others("replies", 3000, replies);
+    }
+}

@@ -1,0 +1,204 @@
+//! The parser beside that of redis-rs.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+use crate::fuzz::taken;
+
+/// More than any reply of these tests takes.
+const PLENTY: usize = 1 << 30;
+
+/// Reads a stream in pieces of these lengths, over and over: the values as text, and how the stream ends.
+fn read(stream: &[u8], pieces: &[usize], limit: usize) -> (Vec<String>, Result<(), Broken>) {
+    let (mut parser, mut values, mut rest) = (Parser::new(limit), Vec::new(), stream);
+    for piece in pieces.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (mut bytes, behind) = rest.split_at((*piece).min(rest.len()));
+        rest = behind;
+        loop {
+            match parser.next(&mut bytes) {
+                Ok(Some(value)) => values.push(format!("{value:?}")),
+                Ok(None) => break,
+                Err(broken) => return (values, Err(broken)),
+            }
+        }
+        assert!(bytes.is_empty());
+    }
+    (values, Ok(()))
+}
+
+/// Reads a stream by redis-rs; whether it is broken at its end.
+fn read_by_redis_rs(mut stream: &[u8]) -> (Vec<String>, bool) {
+    let (mut parser, mut values) = (redis::Parser::new(), Vec::new());
+    loop {
+        match parser.parse_value(&mut stream) {
+            Ok(value) => values.push(format!("{value:?}")),
+            Err(error) => return (values, error.kind() == redis::ErrorKind::Parse),
+        }
+    }
+}
+
+#[test]
+fn each_kind_of_reply_is_read_as_redis_rs_reads_it() {
+    let deep = |n: usize| [b"*1\r\n".repeat(n), b"*0\r\n".to_vec()].concat();
+    let (deepest, too_deep) = (deep(99), deep(100));
+    for stream in [
+        b"+OK\r\n+PONG\r\n+\r\n".as_slice(),
+        b":1\r\n:-7\r\n:+3\r\n: 4 \r\n:\r\n",
+        b":9223372036854775807\r\n:-9223372036854775808\r\n:9223372036854775808\r\n",
+        b"$3\r\na\r\n\r\n$0\r\n\r\n$-1\r\n$2\r\nabc\r\n",
+        b"*2\r\n*1\r\n:1\r\n*-1\r\n*0\r\n",
+        b"-ERR no\r\n-LOADING\r\n-OOM used memory\r\n-MOVED 1 a:1\r\n",
+        b"!10\r\nERR a\r\nbcd\r\n!4\r\nOOPS\r\n",
+        b"_\r\n#t\r\n#f\r\n#x\r\n",
+        b",1.5\r\n,-inf\r\n,nan\r\n,1e7\r\n,x\r\n",
+        b"(3492890328409238509324850943850943825024385\r\n",
+        b"=7\r\ntxt:a:b\r\n=7\r\nmkd:*a*\r\n=5\r\nxyz:1\r\n=2\r\nno\r\n",
+        b"~2\r\n+a\r\n+b\r\n~0\r\n~-1\r\n",
+        b"%2\r\n+a\r\n:1\r\n+b\r\n*1\r\n:2\r\n%0\r\n%-1\r\n+a\r\n",
+        b"|1\r\n+ttl\r\n:5\r\n$1\r\nv\r\n|0\r\n+OK\r\n",
+        b">3\r\n+message\r\n$1\r\na\r\n$1\r\nb\r\n>0\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n>1\r\n:1\r\n",
+        b"*1\r\n>2\r\n+x\r\n:1\r\n",
+        b"?\r\n",
+        b"\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n",
+        b"+\xff\r\n",
+        &deepest,
+        &too_deep,
+    ] {
+        let (values, end) = read(stream, &[stream.len()], PLENTY);
+        let shown = String::from_utf8_lossy(stream);
+        assert_eq!((values, end.is_err()), read_by_redis_rs(stream), "{shown}");
+    }
+}
+
+#[test]
+fn a_reply_takes_no_more_than_it_may() {
+    let check = |stream: &[u8], least: usize| {
+        for pieces in [1, 2, 7, stream.len()] {
+            assert_eq!(read(stream, &[pieces], least).1, Ok(()), "{stream:?} {least}");
+            assert_eq!(read(stream, &[pieces], least - 1).1, Err(Broken::TooLarge), "{stream:?} {least}");
+        }
+    };
+    check(b"$5\r\nabcde\r\n", 5);
+    check(b"$5\r\n", 5);
+    check(b"$0000000005\r\nabcde\r\n", 5);
+    check(b"+PONG\r\n", 6);
+    check(b"-ERR no\r\n", 8);
+    check(b":100\r\n", 5);
+    check(b"*2\r\n", 4 * ELEMENT);
+    check(b"*5\r\n$3\r\nabc\r\n", 5 * ELEMENT + 3);
+    check(b"%5\r\n", 10 * ELEMENT);
+    check(b"|5\r\n", 11 * ELEMENT);
+    check(b"*1\r\n*1\r\n$1\r\na\r\n", 8 * ELEMENT + 1);
+    // Bytes that are no text take more where they stand for one.
+    check(b"=5\r\na:\xff\xff\xff\r\n", 15);
+    // Each reply has the whole.
+    check(b"$5\r\nabcde\r\n+PO\r\n$5\r\nabcde\r\n", 5);
+    for stream in [b"$-2\r\n".as_slice(), b"*-1\r\n"] {
+        assert_eq!(read(stream, &[1], 1).1, Ok(()));
+    }
+    for endless in
+        [b"=-1\r\n".as_slice(), b"!-1\r\n", b"*9223372036854775807\r\n", b"$9223372036854775807\r\n"]
+    {
+        assert_eq!(read(endless, &[1], PLENTY).1, Err(Broken::TooLarge));
+    }
+    // An endless line is not gathered.
+    for kind in [b"+", b":", b"$", b"*", b",", b"("] {
+        let line = [kind.as_slice(), &b"0".repeat(200)].concat();
+        assert_eq!(read(&line, &[1], 100).1, Err(Broken::TooLarge));
+    }
+}
+
+#[test]
+fn an_error_that_quotes_any_bytes_is_an_error_still() {
+    let (values, end) = read(b"-ERR '\xff\xc3'\r\n-ERR '\xd1\x8f'\r\n", &[1], PLENTY);
+    let (expected, _) = read_by_redis_rs("-ERR '??'\r\n-ERR 'я'\r\n".as_bytes());
+    assert_eq!((values, end), (expected, Ok(())));
+}
+
+/// A reply of any kind, by its bytes; numbers in each form that redis-rs reads.
+fn reply() -> impl Strategy<Value = Vec<u8>> {
+    let number = |n: usize, form: u8| match form {
+        0 => format!("+{n}"),
+        1 => format!(" {n} "),
+        2 => format!("\n{n}"),
+        3 if n == 0 => "-0".to_owned(),
+        _ => n.to_string(),
+    };
+    let one = prop_oneof![
+        (select(b"+-,(_#".to_vec()), "[$*0-9tf\n\r ]{0,8}").prop_map(|(kind, line)| [
+            &[kind],
+            line.as_bytes(),
+            b"\r\n"
+        ]
+        .concat()),
+        (select(b"$!=".to_vec()), "(txt:)?([$*0-9\r\n+]{0,12}|[$\r\n]{100})", 0..8_u8).prop_map(
+            move |(kind, text, form)| {
+                let length = number(text.len(), form);
+                [&[kind], length.as_bytes(), b"\r\n", text.as_bytes(), b"\r\n"].concat()
+            }
+        ),
+        any::<i64>().prop_map(|n| format!(":{n}\r\n").into_bytes()),
+        any::<f64>().prop_map(|n| format!(",{n}\r\n").into_bytes()),
+        select(vec!["+OK\r\n", "_\r\n", "$-1\r\n", "*-1\r\n", "#t\r\n", "+message\r\n", "*0\r\n", ">0\r\n"])
+            .prop_map(|reply| reply.as_bytes().to_vec()),
+    ];
+    one.prop_recursive(4, 32, 6, move |inner| {
+        (select(b"*~>%|".to_vec()), vec(inner, 0..7), 0..8_u8).prop_map(move |(kind, mut parts, form)| {
+            let n = match kind {
+                b'%' => parts.len() / 2,
+                b'|' => parts.len().saturating_sub(1) / 2,
+                _ => parts.len(),
+            };
+            match kind {
+                b'%' => parts.truncate(2 * n),
+                b'|' if parts.is_empty() => parts.push(b"+OK\r\n".to_vec()),
+                b'|' => parts.truncate(2 * n + 1),
+                b'>' if n > 0 => parts[0] = b"+push\r\n".to_vec(),
+                _ => {}
+            }
+            [&[kind], number(n, form).as_bytes(), b"\r\n", &parts.concat()].concat()
+        })
+    })
+}
+
+proptest! {
+    /// In whatever pieces a stream comes, its values are those that redis-rs reads.
+    #[test]
+    fn every_split_of_every_stream_gives_the_values_of_redis_rs(
+        replies in vec(reply(), 0..5),
+        cut in 0_usize..3,
+        pieces in vec(1_usize..40, 1..5),
+    ) {
+        let mut stream = replies.concat();
+        stream.truncate(stream.len().saturating_sub(cut));
+        let (values, end) = read(&stream, &pieces, PLENTY);
+        prop_assert_eq!((values, end.is_err()), read_by_redis_rs(&stream));
+    }
+
+    /// Whatever bytes come, in whatever pieces, the outcome is the same, and no value takes more than it may.
+    #[test]
+    fn any_bytes_take_no_more_than_they_may(
+        replies in vec(reply(), 1..4),
+        noise in vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        pieces in vec(1_usize..40, 1..5),
+        limit in prop_oneof![0_usize..400, Just(PLENTY)],
+    ) {
+        let mut stream = replies.concat();
+        for (at, byte) in noise {
+            let at = at.index(stream.len());
+            stream[at] = byte;
+        }
+        let whole = read(&stream, &[stream.len()], limit);
+        prop_assert_eq!(&read(&stream, &pieces, limit).0, &whole.0);
+        let (mut parser, mut bytes) = (Parser::new(limit), stream.as_slice());
+        while let Ok(Some(value)) = parser.next(&mut bytes) {
+            prop_assert!(taken(&value) <= limit, "{value:?} takes {}", taken(&value));
+        }
+    }
+}
