@@ -598,6 +598,7 @@ fn every_kind_of_error_says_of_execution_what_its_row_says() {
         ErrorKind::Fenced,
         ErrorKind::Overloaded { limit: 1, of: Bound::Dedicated },
         ErrorKind::Timeout(second),
+        ErrorKind::Unsent(io()),
         ErrorKind::Disconnected(io()),
         ErrorKind::ReplyTooLarge { limit: 1 },
         ErrorKind::Conflict { attempts: 1 },

@@ -308,7 +308,9 @@ fn said_by_all(error: &Error) -> Option<&ServerError> {
 fn io_kind(error: &Error) -> Option<io::ErrorKind> {
     match error.node_errors().first()?.kind() {
         node::ErrorKind::Timeout(_) | node::ErrorKind::ConnectTimeout(_) => Some(io::ErrorKind::TimedOut),
-        node::ErrorKind::Disconnected(source) | node::ErrorKind::Connect(source) => Some(source.kind()),
+        node::ErrorKind::Disconnected(source)
+        | node::ErrorKind::Unsent(source)
+        | node::ErrorKind::Connect(source) => Some(source.kind()),
         node::ErrorKind::Down { .. } => Some(io::ErrorKind::NotConnected),
         _ => None,
     }

@@ -12,13 +12,13 @@ mod distinct;
 mod fence;
 pub(crate) mod handshake;
 pub(crate) mod identify;
+mod lent;
 mod live;
 mod process;
 mod reconnect;
 pub(crate) mod sentinel;
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,7 +29,6 @@ use redis::Pipeline;
 use redis::Value;
 use tokio::time::Instant;
 
-use self::bounded::TooLarge;
 use self::live::Live;
 use self::live::admitted;
 use crate::config::Address;
@@ -37,7 +36,7 @@ use crate::config::NodeConfig;
 use crate::error::ErrorKind;
 use crate::observe::Observer;
 use crate::pipeline::block;
-use crate::redis_rs::no_response;
+use crate::wire::Patience;
 
 pub(crate) use self::core::Core;
 pub(crate) use self::dedicated::DedicatedPool;
@@ -83,13 +82,7 @@ impl Connection {
             None => Box::pin(reconnect::wait_for_live(core, by)).await?,
         };
         let live = admitted(live, fence)?;
-        let mut connection = live.connection.clone();
-        let heard = no_response::with_reply(cmd);
-        let call = pin!(connection.send_packed_command(heard.as_deref().unwrap_or(cmd)));
-        match by {
-            None => core.received(&live, live.deadlines.within(call).await),
-            Some(by) => Box::pin(core.received_by(&live, by, call)).await,
-        }
+        core.reply(&live, live.wire.send(cmd, patience(by)), by).await
     }
 
     /// Sends a pipeline and returns `count` of its replies from `offset` on. Of one that is atomic all are
@@ -105,22 +98,15 @@ impl Connection {
         let core = &self.core;
         let _in_flight = core.begin()?;
         let live = self.live(by, fence).await?;
-        let mut connection = live.connection.clone();
-        let call = pin!(connection.send_packed_commands(pipeline, offset, count));
-        let replies = match by {
-            None => core.received(&live, live.deadlines.within(call).await),
-            Some(by) => Box::pin(core.received_by(&live, by, call)).await,
+        let call = live.wire.send_pipeline(pipeline, offset, count, patience(by));
+        let replies = match core.reply(&live, call, by).await? {
+            Value::Array(replies) => replies,
+            _ => Vec::new(),
         };
-        if replies.as_deref().is_ok_and(|replies| block::leaves_open(pipeline, replies)) {
+        if block::leaves_open(pipeline, &replies) {
             core.give_up(&live);
         }
-        match (replies, live.broken.get()) {
-            // Of a pipeline with such a reply redis-rs tells only that it was cut short.
-            (Err(ErrorKind::Disconnected(_)), Some(TooLarge { limit })) => {
-                Err(ErrorKind::ReplyTooLarge { limit: *limit })
-            }
-            (replies, _) => replies,
-        }
+        Ok(replies)
     }
 
     /// Makes sure that there is a connection, to a process that is admitted.
@@ -228,6 +214,10 @@ impl Connection {
         core.wake.notify_one();
         true
     }
+}
+
+fn patience(by: Option<Instant>) -> Patience {
+    if by.is_none() { Patience::Ticks } else { Patience::Own }
 }
 
 impl fmt::Debug for Connection {

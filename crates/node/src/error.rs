@@ -78,6 +78,9 @@ pub enum ErrorKind {
     /// No reply in time. The server may have executed the command, or may do so later.
     #[error("no reply within {0:?}")]
     Timeout(Duration),
+    /// The connection broke before a byte of the command was given to it. Not sent.
+    #[error("connection lost before this was sent: {0}")]
+    Unsent(Arc<io::Error>),
     /// The connection broke after the command was handed over. The server may have executed it.
     #[error("connection lost: {0}")]
     Disconnected(Arc<io::Error>),
@@ -203,7 +206,7 @@ impl Error {
     }
 
     /// Returns whether there was no connection to send the command on: refused, not in time, not let in,
-    /// down, or to another server process than the command is meant for.
+    /// down, lost before, or to another server process than the command is meant for.
     pub fn is_connect(&self) -> bool {
         self.kind().is_connect()
     }
@@ -257,6 +260,7 @@ impl Error {
             | ErrorKind::Auth(_)
             | ErrorKind::NotRedis(_)
             | ErrorKind::Down { .. }
+            | ErrorKind::Unsent(_)
             | ErrorKind::Fenced
             | ErrorKind::Overloaded { .. }
             | ErrorKind::Unsupported(_) => Outcome::NotSent,
@@ -323,6 +327,7 @@ impl ErrorKind {
                 | Self::Auth(_)
                 | Self::NotRedis(_)
                 | Self::Down { .. }
+                | Self::Unsent(_)
                 | Self::Fenced
         )
     }
@@ -419,6 +424,7 @@ mod tests {
             (ErrorKind::Overloaded { limit: 1, of: Bound::InFlight }, false, Outcome::NotSent),
             (ErrorKind::Overloaded { limit: 1, of: Bound::Dedicated }, false, Outcome::NotSent),
             (ErrorKind::Timeout(second), false, Outcome::Unknown),
+            (ErrorKind::Unsent(io()), true, Outcome::NotSent),
             (ErrorKind::Disconnected(io()), false, Outcome::Unknown),
             (ErrorKind::ReplyTooLarge { limit: 1 }, false, Outcome::Unknown),
             (ErrorKind::Server(ServerError::new("ERR", "text")), false, Outcome::Rejected),

@@ -60,5 +60,4 @@ mod metrics;
 mod redis_rs;
 mod retry;
 mod token;
-#[cfg(any(test, fuzzing))]
 mod wire;

@@ -19,17 +19,21 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 const REJECTED: u32 = 3;
 /// The most retries of a read without an answer.
 const READ: u32 = 2;
+/// The most retries of a command whose connection was lost before it was sent.
+const UNSENT: u32 = 2;
 /// The most retries of a write that leaves the same state when it runs twice.
 const IDEMPOTENT: u32 = 1;
 
 /// Returns the longest pause before a command is sent again, after `tried` retries. `None` if it is not sent
 /// again.
 ///
-/// A command that was rejected, or whose outcome is unknown, may be sent again. A command that was not sent
-/// fails at once: the background task, not the callers, tries a server that is down.
+/// A command that was rejected, or whose outcome is unknown, may be sent again, and so may one whose connection was
+/// lost before it was sent. A command that had no connection fails at once: the background task, not the callers,
+/// tries a server that is down.
 pub(crate) fn pause(spec: &Spec, cmd: &Cmd, error: &Error, tried: u32) -> Option<Duration> {
     let most = match error.outcome() {
         Outcome::Rejected if error.is_passing() => REJECTED,
+        Outcome::NotSent if matches!(error.kind(), ErrorKind::Unsent(_)) => UNSENT,
         // A script that only reads has done nothing, whether the server or the script itself said it.
         Outcome::Unknown if spec.retry == Retry::Read && error.is_passing() => REJECTED,
         // The same reply would come again.
@@ -155,7 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_sent_fails_at_once() {
+    fn what_lost_its_connection_before_it_was_sent_is_sent_again_whatever_it_is() {
+        let unsent = || ErrorKind::Unsent(Arc::new(io::ErrorKind::ConnectionReset.into()));
+        check("GET k", unsent(), UNSENT);
+        check("INCR k", unsent(), UNSENT);
+    }
+
+    #[test]
+    fn what_had_no_connection_fails_at_once() {
         check("GET k", ErrorKind::ConnectTimeout(Duration::ZERO), 0);
         check("GET k", ErrorKind::Down { cause: Arc::new(lost()) }, 0);
         check("GET k", ErrorKind::Overloaded { limit: 1, of: crate::error::Bound::InFlight }, 0);

@@ -1,6 +1,263 @@
-//! The wire: a connection that many callers share. So far there is the parser of its replies.
+//! The wire: a connection that many callers share. Their commands are encoded straight into its buffer, and
+//! their replies are handed to them in place.
+//!
+//! ```text
+//! caller ── command ──> state.out ── swap ──> socket.writing ── write ──> server
+//!        <── reply ──── state.slots <─ parser ─ driver <──────── read ───
+//! ```
+//! The [driver](Driver) writes what has gathered when all who were woken have had their turn. A caller who is
+//! alone writes by itself, so that nobody is waited for.
 
+mod call;
+mod driver;
+mod failure;
 mod parser;
+mod slots;
 
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Waker;
+use std::task::ready;
+
+use parking_lot::Mutex;
+use redis::Cmd;
+use redis::Pipeline;
+use redis::Value;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+
+use self::call::Call;
+use self::call::Request;
+use self::slots::Slots;
+
+pub(crate) use self::driver::Driver;
+pub(crate) use self::failure::Failure;
+#[cfg(any(test, fuzzing))]
 pub(crate) use self::parser::Broken;
+#[cfg(any(test, fuzzing))]
 pub(crate) use self::parser::Parser;
+pub(crate) use self::slots::Patience;
+
+/// Callers wait for room while so many bytes wait to be written. The last command or pipeline may go beyond.
+const MOST_WAITING: usize = 1 << 20;
+/// A call that waits for [`Patience::Ticks`] waits for so many: the first has begun already.
+pub(crate) const TICKS: usize = 33;
+/// A buffer that has grown beyond this is given back when it is empty.
+const KEPT: usize = 64 << 10;
+
+/// A stream that a connection is made of.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+/// A connection that many callers share. A cheap handle: clones are the same connection.
+#[derive(Clone)]
+pub(crate) struct Wire(Arc<Shared<dyn Stream>>);
+
+struct Shared<S: ?Sized> {
+    state: Mutex<State>,
+    /// Locked before the state where both are.
+    socket: Mutex<Socket<S>>,
+}
+
+/// The calls, and the commands that wait to be written.
+struct State {
+    out: Vec<u8>,
+    /// The number of bytes that were ever put into `out`.
+    n_put: u64,
+    slots: Slots,
+    /// Those who wait for room.
+    crowd: Vec<Waker>,
+    driver: Option<Waker>,
+    /// True if the driver is to write.
+    wants_flush: bool,
+    /// True if the last read had the reply to one call: others are unlikely to write at the same time.
+    is_lone: bool,
+    /// The reason why the connection is over.
+    ended: Option<Arc<io::Error>>,
+}
+
+/// The socket, and the bytes that are being written to it.
+struct Socket<S: ?Sized> {
+    writing: Vec<u8>,
+    /// So much of it is written.
+    n_written: usize,
+    /// The number of bytes that were ever given to the stream.
+    n_given: u64,
+    driver: Option<Waker>,
+    /// The error that a caller met who wrote by itself.
+    error: Option<io::Error>,
+    stream: S,
+}
+
+impl Wire {
+    /// Makes a connection of a stream on which nothing is under way, and its driver. A reply may take so many
+    /// bytes.
+    pub(crate) fn new<S: Stream>(stream: S, max_reply: usize) -> (Self, Driver<S>) {
+        let state = State {
+            out: Vec::new(),
+            n_put: 0,
+            slots: Slots::default(),
+            crowd: Vec::new(),
+            driver: None,
+            wants_flush: false,
+            is_lone: true,
+            ended: None,
+        };
+        let socket =
+            Socket { writing: Vec::new(), n_written: 0, n_given: 0, driver: None, error: None, stream };
+        let shared = Arc::new(Shared { state: Mutex::new(state), socket: Mutex::new(socket) });
+        let driver = Driver::new(Arc::clone(&shared), max_reply);
+        (Self(shared), driver)
+    }
+
+    /// Sends a command, which has a word, and waits for its reply; an error reply is a value.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the command is sent nevertheless, if it was polled.
+    pub(crate) fn send<'a>(
+        &'a self,
+        cmd: &'a Cmd,
+        patience: Patience,
+    ) -> impl Future<Output = Result<Value, Failure>> + Send + Unpin + use<'a> {
+        Call::new(&self.0, Request::Command(cmd), patience)
+    }
+
+    /// Sends a pipeline, whose commands have words, and returns an array of `count` of its replies from
+    /// `offset` on; as [`send`](Self::send).
+    pub(crate) fn send_pipeline<'a>(
+        &'a self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+        patience: Patience,
+    ) -> impl Future<Output = Result<Value, Failure>> + Send + Unpin + use<'a> {
+        Call::new(&self.0, Request::Pipeline(pipeline, offset, count), patience)
+    }
+
+    /// Counts a tick. Calls that have waited for [`TICKS`] are given up.
+    pub(crate) fn pass_tick(&self) {
+        let mut state = self.0.state.lock();
+        let late = state.slots.pass(TICKS);
+        // Those who wait for room look at the time.
+        let crowd = std::mem::take(&mut state.crowd);
+        drop(state);
+        late.into_iter().chain(crowd).for_each(Waker::wake);
+    }
+}
+
+impl<S: Stream + ?Sized> Shared<S> {
+    /// Notes the waker of the driver. Returns whether it is to write.
+    fn wants_flush(&self, driver: &Waker) -> bool {
+        {
+            let mut socket = self.socket.lock();
+            note(&mut socket.driver, driver);
+        }
+        let mut state = self.state.lock();
+        note(&mut state.driver, driver);
+        state.wants_flush
+    }
+
+    /// Writes all there is, with the waker of the driver.
+    fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write(&mut self.socket.lock(), context)
+    }
+
+    /// Writes all there is by the hands of a caller, who does not wait: the driver goes on where this ends.
+    fn write_alone(&self) {
+        if let Some(mut socket) = self.socket.try_lock()
+            && let Some(driver) = socket.driver.clone()
+        {
+            if let Poll::Ready(Err(error)) = self.write(&mut socket, &mut Context::from_waker(&driver)) {
+                socket.error = Some(error);
+                drop(socket);
+                driver.wake();
+            }
+            return;
+        }
+        self.state.lock().call_driver();
+    }
+
+    fn write(&self, socket: &mut Socket<S>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let rest = socket.writing.get(socket.n_written..).unwrap_or_default();
+            if rest.is_empty() {
+                (socket.n_written, socket.writing) = (0, emptied(std::mem::take(&mut socket.writing)));
+                let mut state = self.state.lock();
+                state.wants_flush = false;
+                if state.out.is_empty() {
+                    break;
+                }
+                std::mem::swap(&mut socket.writing, &mut state.out);
+                let crowd = std::mem::take(&mut state.crowd);
+                drop(state);
+                crowd.into_iter().for_each(Waker::wake);
+                continue;
+            }
+            let n = ready!(Pin::new(&mut socket.stream).poll_write(context, rest))?;
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            socket.n_written += n;
+            socket.n_given += n as u64;
+        }
+        Pin::new(&mut socket.stream).poll_flush(context)
+    }
+
+    /// Ends the connection, if it has not ended yet: each call that lacks replies fails, those that were
+    /// given to the stream by `why`, which is told of the first.
+    fn end(&self, error: &Arc<io::Error>, why: impl Fn(bool) -> Failure) {
+        let mut socket = self.socket.lock();
+        let n_given = socket.n_given;
+        let mut state = self.state.lock();
+        if state.ended.is_some() {
+            return;
+        }
+        state.ended = Some(Arc::clone(error));
+        let failed = state.slots.fail(|begins_at, is_first| match begins_at < n_given {
+            true => why(is_first),
+            false => Failure::Unsent(Arc::clone(error)),
+        });
+        let crowd = std::mem::take(&mut state.crowd);
+        (state.out, socket.writing, socket.n_written) = (Vec::new(), Vec::new(), 0);
+        drop(state);
+        drop(socket);
+        failed.into_iter().chain(crowd).for_each(Waker::wake);
+    }
+}
+
+impl State {
+    /// Has the driver write.
+    fn call_driver(&mut self) {
+        if !std::mem::replace(&mut self.wants_flush, true)
+            && let Some(driver) = &self.driver
+        {
+            driver.wake_by_ref();
+        }
+    }
+}
+
+fn note(noted: &mut Option<Waker>, driver: &Waker) {
+    if noted.as_ref().is_none_or(|noted| !noted.will_wake(driver)) {
+        *noted = Some(driver.clone());
+    }
+}
+
+/// An empty buffer, the same one if it is not too large.
+fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.clear();
+    if KEPT < buffer.capacity() { Vec::new() } else { buffer }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

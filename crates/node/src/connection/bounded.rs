@@ -73,6 +73,14 @@ impl<S> Bounded<S> {
     pub(crate) fn new(stream: S, limit: usize, broken: Broken) -> Self {
         Self { stream, replies: Replies::new(limit), broken }
     }
+
+    /// Returns the stream, if no part of a reply has been read from it.
+    pub(crate) fn into_stream(self) -> Option<S> {
+        let is_between = self.broken.get().is_none()
+            && self.replies.to_come == 0
+            && matches!(self.replies.place, Place::Kind);
+        is_between.then_some(self.stream)
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {

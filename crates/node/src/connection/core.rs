@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use parking_lot::MutexGuard;
-use redis::RedisResult;
+use redis::Value;
 use tokio::runtime::Id;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -30,9 +30,8 @@ use crate::error::Bound;
 use crate::error::ErrorKind;
 use crate::observe::NodeEvent;
 use crate::observe::Observer;
-use crate::redis_rs::Fate;
-use crate::redis_rs::Fault;
 use crate::retry::Budget;
+use crate::wire::Failure;
 
 /// The state that the callers and the task that connects share.
 pub(crate) struct Core {
@@ -151,18 +150,32 @@ impl Core {
         }
     }
 
+    /// Waits for a reply for as long as a reply may take, or until `by` where that is given.
+    pub(super) async fn reply(
+        &self,
+        live: &Arc<Live>,
+        call: impl Future<Output = Result<Value, Failure>>,
+        by: Option<Instant>,
+    ) -> Result<Value, ErrorKind> {
+        let call = pin!(call);
+        match by {
+            None => self.received(live, live.deadlines.within(call).await),
+            Some(by) => Box::pin(self.received_by(live, by, call)).await,
+        }
+    }
+
     /// Waits for a reply until `by`. A caller who has less patience than the response timeout proves nothing
     /// about the server.
-    pub(super) async fn received_by<T>(
+    async fn received_by<T>(
         &self,
         live: &Arc<Live>,
         by: Instant,
-        call: Pin<&mut impl Future<Output = RedisResult<T>>>,
+        call: Pin<&mut impl Future<Output = Result<T, Failure>>>,
     ) -> Result<T, ErrorKind> {
         let begun = live.deadlines.begin();
         match tokio::time::timeout_at(by, call).await {
-            Ok(reply) => self.received(live, Some(reply)),
-            Err(_) if live.deadlines.has_passed_since(&begun) => self.received(live, None),
+            Ok(reply) => self.received(live, reply),
+            Err(_) if live.deadlines.has_passed_since(&begun) => self.received(live, Err(Failure::TooLate)),
             Err(_) => {
                 // The task asks with more patience.
                 self.troubled.store(true, Ordering::Relaxed);
@@ -172,38 +185,40 @@ impl Core {
         }
     }
 
-    /// Judges the server by what became of a call, `None` if that took too long.
-    pub(super) fn received<T>(
-        &self,
-        live: &Arc<Live>,
-        reply: Option<RedisResult<T>>,
-    ) -> Result<T, ErrorKind> {
+    /// Judges the server by what became of a call.
+    pub(super) fn received<T>(&self, live: &Arc<Live>, reply: Result<T, Failure>) -> Result<T, ErrorKind> {
         match reply {
-            Some(Ok(reply)) => {
+            Ok(reply) => {
                 if self.is_troubled() {
                     self.answered();
                 }
                 Ok(reply)
             }
-            None => {
-                let kind = ErrorKind::Timeout(self.config.response_timeout());
-                if self.failed(Breaker::unanswered, &kind) {
-                    self.give_up(live);
-                }
-                Err(kind)
-            }
-            Some(Err(error)) => {
-                let Fault { kind, connection } = Fault::of(error);
-                let kind = kind.without_secrets(&self.config);
-                // However many calls a lost connection had, it is one failure; and none of the server's if it
-                // answered too much.
-                if connection != Fate::Lives && self.give_up(live) && live.broken.get().is_none() {
-                    self.failed(Breaker::unanswered, &kind);
-                    self.failed(Breaker::lost, &kind);
-                }
-                Err(kind)
-            }
+            Err(failure) => Err(self.judged(live, failure)),
         }
+    }
+
+    #[cold]
+    fn judged(&self, live: &Arc<Live>, failure: Failure) -> ErrorKind {
+        let Some((kind, is_fault)) = failure.into_error() else {
+            let kind = ErrorKind::Timeout(self.config.response_timeout());
+            if self.failed(Breaker::unanswered, &kind) {
+                self.give_up(live);
+            }
+            return kind;
+        };
+        let kind = kind.without_secrets(&self.config);
+        // However many calls a lost connection had, it is one failure; and none of the server's if it
+        // answered too much.
+        if self.give_up(live) && is_fault {
+            let cause = match &kind {
+                ErrorKind::Unsent(error) => ErrorKind::Disconnected(Arc::clone(error)),
+                kind => kind.clone(),
+            };
+            self.failed(Breaker::unanswered, &cause);
+            self.failed(Breaker::lost, &cause);
+        }
+        kind
     }
 
     #[cold]

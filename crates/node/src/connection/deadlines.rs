@@ -5,13 +5,10 @@
 //! ticks.
 
 use std::future::Future;
-use std::future::poll_fn;
 use std::pin::Pin;
-use std::pin::pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -19,13 +16,14 @@ use tokio::runtime::Id;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A timeout has so many ticks, and a call may wait for one more.
-const TICKS: usize = 32;
+use crate::wire;
+use crate::wire::Failure;
+
+/// A timeout has so many ticks. The present one does not count, for it has begun already.
+const TICKS: usize = wire::TICKS - 1;
 /// A call that keeps its own time has waited for the timeout if so many have passed: a process that stood
 /// still has not.
 const ENOUGH: usize = TICKS * 3 / 4;
-/// One place for each tick that a call may wait for, and one for the tick that passes now.
-const PLACES: usize = TICKS + 2;
 /// The runtime's timers count milliseconds: ticks of a shorter timeout would be too long by much.
 const SHORTEST: Duration = Duration::from_millis(5 * TICKS as u64);
 
@@ -38,8 +36,6 @@ pub(crate) struct Deadlines {
     /// Where the ticks are counted. A call in another runtime has its own timer: this one may stand still.
     runtime: Option<Id>,
     passed: AtomicUsize,
-    /// Those who wait for a tick, at its number modulo the number of places.
-    waiting: [Notify; PLACES],
     /// Whether a call has begun since the last tick.
     used: AtomicBool,
     /// Whether nobody has called for long, so that no ticks are counted.
@@ -67,35 +63,30 @@ impl Deadlines {
             timeout,
             runtime: runtime.filter(|_| SHORTEST <= timeout),
             passed: AtomicUsize::new(0),
-            waiting: std::array::from_fn(|_| Notify::new()),
             used: AtomicBool::new(false),
             resting: AtomicBool::new(false),
             wake: Notify::new(),
         }
     }
 
-    /// Waits for a call; `None` when it took too long.
+    /// Waits for a call that the ticks end.
     ///
     /// The call is pinned by the caller: this future, which is moved with every command, would hold it twice.
-    pub(crate) async fn within<F: Future>(&self, mut call: Pin<&mut F>) -> Option<F::Output> {
+    ///
+    /// # Errors
+    /// [`Failure::TooLate`] when it took too long.
+    pub(crate) async fn within<T>(
+        &self,
+        call: Pin<&mut impl Future<Output = Result<T, Failure>>>,
+    ) -> Result<T, Failure> {
         let here = Handle::try_current().ok().map(|runtime| runtime.id());
-        let place = match self.runtime.is_some() && self.runtime == here {
-            // The present tick has begun already, so it does not count.
-            true => (self.passed.load(Ordering::Acquire) + 1 + TICKS) % PLACES,
-            false => PLACES,
-        };
-        let Some(tick) = self.waiting.get(place) else {
+        if self.runtime.is_none() || self.runtime != here {
             // Boxed, for it is rare: every other call would have room for it.
-            return Box::pin(tokio::time::timeout(self.timeout, call)).await.ok();
-        };
-        // From here on this call is woken by the tick, also if it passes before the first poll.
-        let mut tick = pin!(tick.notified());
+            let reply = Box::pin(tokio::time::timeout(self.timeout, call)).await;
+            return reply.unwrap_or(Err(Failure::TooLate));
+        }
         self.use_now();
-        poll_fn(|context| match call.as_mut().poll(context) {
-            Poll::Ready(reply) => Poll::Ready(Some(reply)),
-            Poll::Pending => tick.as_mut().poll(context).map(|()| None),
-        })
-        .await
+        call.await
     }
 
     /// Begins a call that keeps its own time.
@@ -114,7 +105,7 @@ impl Deadlines {
         self.timeout <= begun.elapsed() && (!is_counted || ENOUGH <= ticks)
     }
 
-    /// Sees to it that ticks are counted. After this every place has its turn before they may rest.
+    /// Sees to it that ticks are counted, and do not rest before the call that begins is over.
     fn use_now(&self) {
         // Written only when it changes: this cache line is shared by every caller.
         if !self.used.load(Ordering::SeqCst) {
@@ -126,11 +117,11 @@ impl Deadlines {
     }
 
     /// Counts ticks, for as long as there are calls that wait for one; never ends.
-    pub(crate) async fn count(&self) {
+    pub(crate) async fn count(&self, pass_tick: impl Fn()) {
         let mut unused = 0;
         loop {
-            // As many ticks as there are places have passed since the last call began: nobody waits any more.
-            if PLACES < unused {
+            // As many ticks as any call may wait have passed since the last one began: nobody waits any more.
+            if wire::TICKS + 1 < unused {
                 self.resting.store(true, Ordering::SeqCst);
                 // Either this sees that a call has begun, or that call sees that it must wake this.
                 if !self.used.load(Ordering::SeqCst) {
@@ -142,9 +133,7 @@ impl Deadlines {
             tokio::time::sleep(self.timeout / TICKS as u32).await;
             let passed = self.passed.load(Ordering::Relaxed).wrapping_add(1);
             self.passed.store(passed, Ordering::Release);
-            if let Some(waiting) = self.waiting.get(passed % PLACES) {
-                waiting.notify_waiters();
-            }
+            pass_tick();
             unused = if self.used.swap(false, Ordering::SeqCst) { 0 } else { unused + 1 };
         }
     }
@@ -154,10 +143,13 @@ impl Deadlines {
 mod tests {
     use std::future::pending;
     use std::future::ready;
+    use std::pin::pin;
     use std::sync::Arc;
     use std::time::Instant;
 
     use super::*;
+    use crate::wire::Patience;
+    use crate::wire::Wire;
 
     const TIMEOUT: Duration = SHORTEST;
 
@@ -168,20 +160,26 @@ mod tests {
     #[test]
     fn a_call_is_never_given_up_too_early_also_after_a_rest() {
         runtime().block_on(async {
+            let (stream, _silent_server) = tokio::io::duplex(1 << 20);
+            let (wire, driver) = Wire::new(stream, 1000);
             let deadlines = Arc::new(Deadlines::new(TIMEOUT));
             assert!(deadlines.runtime.is_some());
-            let counting = Arc::clone(&deadlines);
-            let counting = tokio::spawn(async move { counting.count().await });
+            let (counting, counted) = (Arc::clone(&deadlines), wire.clone());
+            let counting = tokio::spawn(async move { counting.count(|| counted.pass_tick()).await });
+            let driver = tokio::spawn(driver);
+            let cmd = redis::cmd("GET");
             for _ in 0..3 {
-                assert_eq!(deadlines.within(pin!(ready(1))).await, Some(1));
+                assert!(matches!(deadlines.within(pin!(ready(Ok(1)))).await, Ok(1)));
                 let start = Instant::now();
-                assert_eq!(deadlines.within(pin!(pending::<()>())).await, None);
+                let reply = deadlines.within(pin!(wire.send(&cmd, Patience::Ticks))).await;
+                assert!(matches!(reply, Err(Failure::TooLate)));
                 assert!(TIMEOUT <= start.elapsed());
                 while !deadlines.resting.load(Ordering::SeqCst) {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             }
             counting.abort();
+            driver.abort();
         });
     }
 
@@ -190,7 +188,7 @@ mod tests {
         runtime().block_on(async {
             let deadlines = Arc::new(Deadlines::new(TIMEOUT));
             let counting = Arc::clone(&deadlines);
-            let counting = tokio::spawn(async move { counting.count().await });
+            let counting = tokio::spawn(async move { counting.count(|| {}).await });
             let begun = deadlines.begin();
             // Nothing else of this process has its turn meanwhile.
             std::thread::sleep(2 * TIMEOUT);
@@ -210,14 +208,16 @@ mod tests {
         let elsewhere = runtime();
         let deadlines = elsewhere.block_on(async { Deadlines::new(TIMEOUT) });
         // Nobody counts ticks.
-        assert_eq!(runtime().block_on(deadlines.within(pin!(pending::<()>()))), None);
+        let reply = runtime().block_on(deadlines.within(pin!(pending::<Result<(), Failure>>())));
+        assert!(matches!(reply, Err(Failure::TooLate)));
     }
 
     #[test]
     fn a_timeout_too_short_for_ticks_has_its_own_timer() {
         runtime().block_on(async {
             let deadlines = Deadlines::new(Duration::from_millis(1));
-            assert_eq!(deadlines.within(pin!(pending::<()>())).await, None);
+            let reply = deadlines.within(pin!(pending::<Result<(), Failure>>())).await;
+            assert!(matches!(reply, Err(Failure::TooLate)));
         });
     }
 }

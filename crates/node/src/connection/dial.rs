@@ -9,6 +9,8 @@ use redis::RedisConnectionInfo;
 use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::connection::handshake::Dialed;
+use crate::connection::handshake::DialedWire;
+use crate::connection::handshake::Undriven;
 use crate::connection::handshake::connect;
 use crate::connection::handshake::handshake;
 use crate::connection::handshake::reach;
@@ -16,37 +18,41 @@ use crate::connection::handshake::settings;
 use crate::connection::sentinel;
 use crate::error::ErrorKind;
 
-/// The number of commands that may wait to be written; above it callers wait for room.
-const QUEUE: usize = 1024;
-
 /// Connects, lets itself in, and has `ended` called when the connection ends, whatever the reason.
 pub(crate) async fn dial(
     config: &NodeConfig,
     ended: impl FnOnce() + Send + 'static,
-) -> Result<Dialed, ErrorKind> {
-    // Whoever sends a command sees to its timeout: redis-rs would start a timer for each.
-    let options = AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(QUEUE);
-    dial_with(config, &settings(config), options, ended).await
+) -> Result<DialedWire, ErrorKind> {
+    // Connecting has a timeout as a whole.
+    let options = AsyncConnectionConfig::new().set_response_timeout(None);
+    undriven(config, &settings(config), options).await?.share(ended)
 }
 
-/// The same, for a connection that is set up in its own way.
+/// The same, for a connection that has one user and is set up in its own way.
 pub(crate) async fn dial_with(
     config: &NodeConfig,
     settings: &RedisConnectionInfo,
     options: AsyncConnectionConfig,
     ended: impl FnOnce() + Send + 'static,
 ) -> Result<Dialed, ErrorKind> {
-    let undriven = match config.address() {
-        Address::Tcp { host, port } => reach(config, settings, options, (host, *port), false).await?,
-        Address::Tls { host, port } => reach(config, settings, options, (host, *port), true).await?,
-        Address::Sentinel { .. } => sentinel::master(config, settings, options).await?,
+    Ok(undriven(config, settings, options).await?.drive(ended))
+}
+
+async fn undriven(
+    config: &NodeConfig,
+    settings: &RedisConnectionInfo,
+    options: AsyncConnectionConfig,
+) -> Result<Undriven, ErrorKind> {
+    match config.address() {
+        Address::Tcp { host, port } => reach(config, settings, options, (host, *port), false).await,
+        Address::Tls { host, port } => reach(config, settings, options, (host, *port), true).await,
+        Address::Sentinel { .. } => sentinel::master(config, settings, options).await,
         #[cfg(unix)]
         Address::Unix(path) => {
             let stream = tokio::net::UnixStream::connect(path).await.map_err(connect)?;
-            handshake(config, settings, options, stream).await?
+            handshake(config, settings, options, stream).await
         }
         #[cfg(not(unix))]
-        Address::Unix(_) => return Err(connect(io::ErrorKind::Unsupported.into())),
-    };
-    Ok(undriven.drive(ended))
+        Address::Unix(_) => Err(connect(io::ErrorKind::Unsupported.into())),
+    }
 }

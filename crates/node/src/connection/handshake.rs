@@ -1,7 +1,8 @@
 //! The handshake: from a host to a TCP or TLS stream, and from a stream to an authenticated connection.
 //!
 //! redis-rs could do both, but it leaves `TCP_NODELAY` and keepalive off, reads the root certificates anew
-//! for every connection, and does not tell when a connection has ended.
+//! for every connection, and does not tell when a connection has ended. It lets a connection in, and keeps one
+//! for a single user; the [wire](crate::wire) takes over one that is shared.
 
 use std::future::Future;
 use std::io;
@@ -27,8 +28,10 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::config::NodeConfig;
 use crate::connection::bounded::Bounded;
 use crate::connection::bounded::Broken;
+use crate::connection::lent::lend;
 use crate::error::ErrorKind;
 use crate::redis_rs::Fault;
+use crate::wire::Wire;
 
 /// A connection that has just been let in, and the task that drives it.
 pub(crate) struct Dialed {
@@ -37,6 +40,12 @@ pub(crate) struct Dialed {
     pub(crate) driver: AbortOnDropHandle<()>,
     /// True if a reply was too large, which has ended it.
     pub(crate) broken: Broken,
+}
+
+/// A wire that has just been let in, and the task that drives it.
+pub(crate) struct DialedWire {
+    pub(crate) wire: Wire,
+    pub(crate) driver: AbortOnDropHandle<()>,
 }
 
 /// Connects to a server that listens on a port, and lets itself in.
@@ -128,18 +137,31 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let broken = Broken::default();
-    let stream = Bounded::new(stream, config.max_reply(), Broken::clone(&broken));
+    let max_reply = config.max_reply();
+    let (lent, lender) = lend(Bounded::new(stream, max_reply, Broken::clone(&broken)));
     let judged = if settings.password().is_some() { Fault::of_login } else { Fault::of_handshake };
     let (connection, driver) =
-        MultiplexedConnection::new_with_config(settings, stream, options).await.map_err(judged)?;
-    Ok(Undriven { connection, driver: Box::pin(driver), broken })
+        MultiplexedConnection::new_with_config(settings, lent, options).await.map_err(judged)?;
+    let make_wire = move || {
+        let stream = lender.take_back().and_then(Bounded::into_stream)?;
+        let (wire, driver) = Wire::new(stream, max_reply);
+        Some((wire, Box::pin(driver) as Driving))
+    };
+    Ok(Undriven { connection, driver: Box::pin(driver), broken, make_wire: Box::new(make_wire) })
 }
+
+/// A task that has not been spawned.
+type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Makes the wire of the stream that redis-rs has had, if that is between two replies.
+type MakeWire = Box<dyn FnOnce() -> Option<(Wire, Driving)> + Send>;
 
 /// A connection that has just been let in, and does nothing until it is driven.
 pub(crate) struct Undriven {
     connection: MultiplexedConnection,
-    driver: Pin<Box<dyn Future<Output = ()> + Send>>,
+    driver: Driving,
     broken: Broken,
+    make_wire: MakeWire,
 }
 
 impl Undriven {
@@ -152,15 +174,28 @@ impl Undriven {
         }
     }
 
-    /// Has a task drive it, and `ended` called when the connection ends, whatever the reason.
+    /// Has a task drive it.
     pub(super) fn drive(self, ended: impl FnOnce() + Send + 'static) -> Dialed {
-        let driver = self.driver;
-        let driver = tokio::spawn(async move {
-            let _ended = OnDrop(Some(ended));
-            driver.await;
-        });
-        Dialed { connection: self.connection, driver: AbortOnDropHandle::new(driver), broken: self.broken }
+        let driver = drive(self.driver, ended);
+        Dialed { connection: self.connection, driver, broken: self.broken }
     }
+
+    /// Hands the stream to a wire, has a task drive that, and `ended` called when it ends, whatever the reason.
+    pub(super) fn share(self, ended: impl FnOnce() + Send + 'static) -> Result<DialedWire, ErrorKind> {
+        // The stream comes back when nobody else has it.
+        drop((self.connection, self.driver));
+        let Some((wire, driver)) = (self.make_wire)() else {
+            return Err(ErrorKind::NotRedis("it says what it was not asked".to_owned()));
+        };
+        Ok(DialedWire { wire, driver: drive(driver, ended) })
+    }
+}
+
+fn drive(driver: Driving, ended: impl FnOnce() + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let _ended = OnDrop(Some(ended));
+        driver.await;
+    }))
 }
 
 /// The commands that set a connection up.

@@ -16,6 +16,9 @@ use crate::error::ServerError;
 use crate::redis_rs::Fault;
 use crate::retry;
 use crate::token::token;
+use crate::wire::Failure;
+use crate::wire::Patience;
+use crate::wire::Wire;
 
 /// The first version of Redis that keeps no scripts in its dumps: before it, a script that is there may have
 /// come from one.
@@ -28,10 +31,7 @@ pub(crate) fn is_there(reply: &Value) -> bool {
 
 /// Finds out which process answers on a new connection, and whether it is the one that was known. Makes sure
 /// that this client has been let in.
-pub(crate) async fn meet(
-    core: &Core,
-    connection: &MultiplexedConnection,
-) -> Result<(Process, Meeting), ErrorKind> {
+pub(crate) async fn meet(core: &Core, connection: &impl Asked) -> Result<(Process, Meeting), ErrorKind> {
     let known = core.standing().known.process.clone();
     let (run_id, refused) = match info(core, connection).await? {
         Ok(run_id) => (run_id, None),
@@ -58,7 +58,7 @@ pub(crate) async fn meet(
 /// proves which one it is.
 pub(crate) async fn process_behind(
     core: &Core,
-    connection: &MultiplexedConnection,
+    connection: &impl Asked,
 ) -> Result<Option<String>, ErrorKind> {
     let known = core.standing().known.process.clone();
     Ok(match known {
@@ -83,10 +83,7 @@ pub(crate) fn may_not_know_us(error: &ErrorKind) -> bool {
 
 /// Makes sure that this client has been let in where nothing can be asked: who says no to everybody says it
 /// once, and closes the connection.
-pub(crate) async fn meet_without_asking(
-    core: &Core,
-    connection: &MultiplexedConnection,
-) -> Result<Meeting, ErrorKind> {
+pub(crate) async fn meet_without_asking(core: &Core, connection: &impl Asked) -> Result<Meeting, ErrorKind> {
     for _ in 0..2 {
         let _pong_or_refusal = ask(connection, &redis::cmd("PING")).await?;
     }
@@ -97,7 +94,7 @@ pub(crate) async fn meet_without_asking(
 /// it does not know the question, or does not answer it to this user.
 pub(crate) async fn info(
     core: &Core,
-    connection: &MultiplexedConnection,
+    connection: &impl Asked,
 ) -> Result<Result<Option<String>, ServerError>, ErrorKind> {
     let asked = tokio::time::Instant::now().into_std();
     let read = |info: &[u8]| {
@@ -113,16 +110,13 @@ pub(crate) async fn info(
 }
 
 /// Returns whether the process has a script.
-async fn has_script(connection: &MultiplexedConnection, digest: &str) -> Result<bool, ErrorKind> {
+async fn has_script(connection: &impl Asked, digest: &str) -> Result<bool, ErrorKind> {
     let reply = ask(connection, redis::cmd("SCRIPT").arg("EXISTS").arg(digest)).await?;
     Ok(reply.is_ok_and(|reply| is_there(&reply)))
 }
 
 /// Loads a script into a process that does not say who it is, if it ends with that.
-async fn leave_script(
-    connection: &MultiplexedConnection,
-    refused: ServerError,
-) -> Result<Process, ErrorKind> {
+async fn leave_script(connection: &impl Asked, refused: ServerError) -> Result<Process, ErrorKind> {
     // A server that closes the connection after such an answer says by it why.
     let refused = |error| match error {
         ErrorKind::Connect(_) => ErrorKind::Server(refused),
@@ -165,17 +159,34 @@ fn version(hello: &[Value]) -> Option<u32> {
     })
 }
 
+/// A connection that questions of our own are asked on.
+pub(crate) trait Asked: Sync {
+    /// Sends a question and waits for its reply.
+    fn asked(&self, question: &Cmd) -> impl Future<Output = Result<Value, ErrorKind>> + Send;
+}
+
+impl Asked for Wire {
+    async fn asked(&self, question: &Cmd) -> Result<Value, ErrorKind> {
+        self.send(question, Patience::Own).await.map_err(Failure::in_handshake)
+    }
+}
+
+impl Asked for MultiplexedConnection {
+    async fn asked(&self, question: &Cmd) -> Result<Value, ErrorKind> {
+        self.clone().send_packed_command(question).await.map_err(Fault::of_handshake)
+    }
+}
+
 /// Asks a question of our own; `Err` inside if the server does not know it, or does not answer it to this
 /// user.
 ///
 /// # Errors
 /// Of the connection, that this client is not let in, and what a server says that cannot answer for a moment.
 pub(crate) async fn ask(
-    connection: &MultiplexedConnection,
+    connection: &impl Asked,
     question: &Cmd,
 ) -> Result<Result<Value, ServerError>, ErrorKind> {
-    let reply = connection.clone().send_packed_command(question).await.map_err(Fault::of_handshake)?;
-    answer(reply)
+    answer(connection.asked(question).await?)
 }
 
 /// Reads a reply to a question of our own; as [`ask`].

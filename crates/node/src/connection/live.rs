@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
-use redis::aio::MultiplexedConnection;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::connection::bounded::Broken;
 use crate::connection::deadlines::Deadlines;
 use crate::connection::fence::Fence;
 use crate::error::ErrorKind;
+use crate::wire::Wire;
 
 /// A connection in use. Its driver ends with it, and so does the task that counts its ticks.
 pub(crate) struct Live {
-    pub(crate) connection: MultiplexedConnection,
+    pub(crate) wire: Wire,
     /// The process of the server that the connection leads to.
     pub(crate) incarnation: u64,
     /// True if the server can be asked what no caller asked: some proxies end the connection at that.
@@ -23,7 +22,6 @@ pub(crate) struct Live {
     pub(crate) _driver: AbortOnDropHandle<()>,
     pub(crate) _ticks: AbortOnDropHandle<()>,
     pub(crate) ended: Arc<AtomicBool>,
-    pub(crate) broken: Broken,
 }
 
 impl Live {

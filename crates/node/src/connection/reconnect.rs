@@ -12,7 +12,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redis::Value;
-use redis::aio::MultiplexedConnection;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -30,6 +29,8 @@ use crate::connection::process::Process;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::node::after;
+use crate::wire::Patience;
+use crate::wire::Wire;
 
 /// Waits until there is a connection, or an attempt to make one has failed; no longer than until `by`, or the
 /// connect timeout if that is not given.
@@ -98,7 +99,7 @@ async fn keep(core: Weak<Core>, wake: Arc<Notify>) {
                 }
                 begun = core.begun();
                 if core.clock.is_old() && live.may_be_asked {
-                    let asked = identify::info(&core, &live.connection);
+                    let asked = identify::info(&core, &live.wire);
                     let _told_or_not = tokio::time::timeout(core.config.response_timeout(), asked).await;
                 }
             }
@@ -143,9 +144,8 @@ async fn probe(core: &Core, live: &Arc<Live>) {
         return;
     }
     let ping = redis::cmd("PING");
-    let mut connection = live.connection.clone();
     // An error reply is a sign of life as well: a server that cannot save answers PING with `MISCONF`.
-    let reply = live.deadlines.within(pin!(connection.send_packed_command(&ping))).await;
+    let reply = live.deadlines.within(pin!(live.wire.send(&ping, Patience::Ticks))).await;
     let _counted = core.received(live, reply);
 }
 
@@ -208,7 +208,7 @@ async fn dial(core: &Core) -> Result<Live, ErrorKind> {
 
 async fn dial_without_asking(core: &Core) -> Result<Live, ErrorKind> {
     let mut live = open(core).await?;
-    let meeting = identify::meet_without_asking(core, &live.connection).await?;
+    let meeting = identify::meet_without_asking(core, &live.wire).await?;
     live.incarnation = core.met(Process::Unknown, meeting);
     live.may_be_asked = false;
     core.standing().client_id = None;
@@ -225,24 +225,24 @@ async fn open(core: &Core) -> Result<Live, ErrorKind> {
     })
     .await?;
     let deadlines = Arc::new(Deadlines::new(core.config.response_timeout()));
-    let counting = Arc::clone(&deadlines);
+    let (counting, wire) = (Arc::clone(&deadlines), dialed.wire.clone());
+    let ticks = tokio::spawn(async move { counting.count(|| wire.pass_tick()).await });
     Ok(Live {
-        connection: dialed.connection,
+        wire: dialed.wire,
         incarnation: 0,
         may_be_asked: true,
         deadlines,
         _driver: dialed.driver,
-        broken: dialed.broken,
-        _ticks: AbortOnDropHandle::new(tokio::spawn(async move { counting.count().await })),
+        _ticks: AbortOnDropHandle::new(ticks),
         ended,
     })
 }
 
 /// Finds out which process a connection leads to, and ends the one before, if it leads to the same.
 async fn greet(core: &Core, live: &mut Live) -> Result<(), ErrorKind> {
-    let (process, meeting) = identify::meet(core, &live.connection).await?;
+    let (process, meeting) = identify::meet(core, &live.wire).await?;
     core.enter_roll(&process)?;
-    let client_id = client_id(core, &live.connection).await?;
+    let client_id = client_id(core, &live.wire).await?;
     let old = core.standing().client_id;
     let is_old_there = match meeting {
         Meeting::Same => true,
@@ -252,7 +252,7 @@ async fn greet(core: &Core, live: &mut Live) -> Result<(), ErrorKind> {
         Meeting::First | Meeting::Another => false,
     };
     if is_old_there && let Some(old) = old {
-        fence(core, &live.connection, old).await?;
+        fence(core, &live.wire, old).await?;
     }
     // A connection that ends before this point does not count as met.
     live.incarnation = core.met(process, meeting);
@@ -264,21 +264,21 @@ async fn greet(core: &Core, live: &mut Live) -> Result<(), ErrorKind> {
 ///
 /// A server that was paused executes what it was sent as soon as it goes on, although the connection has been
 /// closed on this side. A command that is sent after the reply to this one is executed after all of those.
-async fn fence(core: &Core, connection: &MultiplexedConnection, old: i64) -> Result<(), ErrorKind> {
+async fn fence(core: &Core, wire: &Wire, old: i64) -> Result<(), ErrorKind> {
     let mut kill = redis::cmd("CLIENT");
     kill.arg("KILL").arg("ID").arg(old);
     // If this user may not end it, it is as without.
-    if let Err(refused) = identify::ask(connection, &kill).await? {
+    if let Err(refused) = identify::ask(wire, &kill).await? {
         tell_unfenced(core, &refused);
     }
     Ok(())
 }
 
 /// The server's name for this connection; `None` if this user may not know.
-async fn client_id(core: &Core, connection: &MultiplexedConnection) -> Result<Option<i64>, ErrorKind> {
+async fn client_id(core: &Core, wire: &Wire) -> Result<Option<i64>, ErrorKind> {
     let mut ask = redis::cmd("CLIENT");
     ask.arg("ID");
-    match identify::ask(connection, &ask).await? {
+    match identify::ask(wire, &ask).await? {
         Ok(Value::Int(id)) => Ok(Some(id)),
         Ok(_) => Ok(None),
         Err(refused) => {

@@ -43,6 +43,7 @@ impl ErrorKind {
             Self::NotRedis(said) => Self::NotRedis(text(said)),
             Self::Connect(error) => Self::Connect(io(error)),
             Self::Tls(error) => Self::Tls(io(error)),
+            Self::Unsent(error) => Self::Unsent(io(error)),
             Self::Disconnected(error) => Self::Disconnected(io(error)),
             Self::Reply(error) if quotes(&error.to_string()) => {
                 Self::Reply(RedisError::from((error.kind(), UNTOLD)))
@@ -68,7 +69,9 @@ impl ErrorKind {
     /// Returns whether the error may have text in it that came from elsewhere. The usual causes of calls that fail fast have not.
     fn is_quoting(&self) -> bool {
         match self {
-            Self::Connect(error) | Self::Tls(error) | Self::Disconnected(error) => is_quoting(error),
+            Self::Connect(error) | Self::Tls(error) | Self::Unsent(error) | Self::Disconnected(error) => {
+                is_quoting(error)
+            }
             Self::Server(_) | Self::NotAtomic(_) | Self::Auth(_) | Self::NotRedis(_) | Self::Reply(_) => true,
             _ => false,
         }

@@ -1,4 +1,4 @@
-//! What a fuzzer does with the replies of a server: the parser reads them.
+//! The fuzz target for the replies of a server: the parser reads them.
 
 use redis::Value;
 

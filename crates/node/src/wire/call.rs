@@ -1,0 +1,149 @@
+//! A call: the future of one command or pipeline on a connection.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Waker;
+
+use redis::Cmd;
+use redis::Pipeline;
+use redis::Value;
+
+use super::Failure;
+use super::MOST_WAITING;
+use super::Shared;
+use super::State;
+use super::Stream;
+use super::TICKS;
+use super::slots::Patience;
+use super::slots::Replies;
+use super::slots::Ticket;
+
+/// The command or the pipeline of a call.
+pub(super) enum Request<'a> {
+    Command(&'a Cmd),
+    /// A pipeline, the first reply that is kept, and how many are kept.
+    Pipeline(&'a Pipeline, usize, usize),
+}
+
+/// The future of a call. Dropped after it was polled, it leaves its replies to be thrown away.
+pub(super) struct Call<'a> {
+    shared: &'a Shared<dyn Stream>,
+    patience: Patience,
+    step: Step<'a>,
+}
+
+enum Step<'a> {
+    /// Nothing of it is in the buffer yet. If it waits for room, since this tick.
+    Begins(Request<'a>, Option<usize>),
+    Waits(Ticket),
+    Over,
+}
+
+impl Request<'_> {
+    /// Encodes it at the end of a buffer. Returns which replies it has.
+    fn encode(&self, out: &mut Vec<u8>) -> Replies {
+        match self {
+            Self::Command(cmd) => {
+                cmd.write_packed_command(out);
+                Replies::One
+            }
+            Self::Pipeline(pipeline, offset, count) => {
+                let is_block = pipeline.is_transaction();
+                if is_block {
+                    out.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
+                }
+                pipeline.cmd_iter().for_each(|cmd| cmd.write_packed_command(out));
+                if is_block {
+                    out.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
+                }
+                let n_replies = pipeline.len() + if is_block { 2 } else { 0 };
+                let skipped = (*offset).min(n_replies);
+                let kept = (*count).min(n_replies - skipped);
+                Replies::Many { skipped, kept, behind: n_replies - skipped - kept }
+            }
+        }
+    }
+}
+
+impl State {
+    /// Puts a call behind those that wait to be written.
+    fn put(&mut self, request: &Request<'_>, patience: Patience, waker: &Waker) -> Ticket {
+        let (begins_at, before) = (self.n_put, self.out.len());
+        let replies = request.encode(&mut self.out);
+        self.n_put += (self.out.len() - before) as u64;
+        self.slots.begin(begins_at, replies, patience, waker)
+    }
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(shared: &'a Arc<Shared<dyn Stream>>, request: Request<'a>, patience: Patience) -> Self {
+        Self { shared, patience, step: Step::Begins(request, None) }
+    }
+
+    fn begin(
+        &mut self,
+        request: Request<'a>,
+        since: Option<usize>,
+        context: &Context<'_>,
+    ) -> Poll<Result<Value, Failure>> {
+        let mut state = self.shared.state.lock();
+        if let Some(error) = &state.ended {
+            return Poll::Ready(Err(Failure::Unsent(Arc::clone(error))));
+        }
+        if MOST_WAITING <= state.out.len() {
+            let since = since.unwrap_or(state.slots.tick());
+            if self.patience == Patience::Ticks && TICKS <= state.slots.tick().wrapping_sub(since) {
+                return Poll::Ready(Err(Failure::TooLate));
+            }
+            let waker = context.waker();
+            if !state.crowd.iter().any(|other| other.will_wake(waker)) {
+                state.crowd.push(waker.clone());
+            }
+            self.step = Step::Begins(request, Some(since));
+            return Poll::Pending;
+        }
+        let is_alone = state.is_lone && state.slots.n_waiting() == 0 && state.out.is_empty();
+        self.step = Step::Waits(state.put(&request, self.patience, context.waker()));
+        match is_alone {
+            true => {
+                drop(state);
+                self.shared.write_alone();
+            }
+            false => state.call_driver(),
+        }
+        Poll::Pending
+    }
+}
+
+impl Future for Call<'_> {
+    type Output = Result<Value, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match std::mem::replace(&mut self.step, Step::Over) {
+            Step::Begins(request, since) => self.begin(request, since, context),
+            Step::Waits(ticket) => {
+                let taken = self.shared.state.lock().slots.take(ticket, context.waker());
+                match taken {
+                    Ok(outcome) => Poll::Ready(outcome),
+                    Err((ticket, _remains)) => {
+                        self.step = Step::Waits(ticket);
+                        Poll::Pending
+                    }
+                }
+            }
+            Step::Over => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if let Step::Waits(ticket) = std::mem::replace(&mut self.step, Step::Over) {
+            let remains = self.shared.state.lock().slots.leave(ticket);
+            drop(remains);
+        }
+    }
+}

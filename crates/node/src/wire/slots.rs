@@ -1,0 +1,413 @@
+//! The calls on a connection, each in a slot: the replies come in the order of the commands, and go to the
+//! calls that wait.
+//!
+//! Two know a slot: its caller by the [`Ticket`], and the queue of the calls that lack replies. A slot is
+//! free when both have let go of it, so a reply never goes to another call than the one that it is for.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use redis::Value;
+
+use super::Failure;
+
+/// The replies or the failure of a call; of a pipeline the replies are an array.
+pub(crate) type Outcome = Result<Value, Failure>;
+
+/// The right of a caller to the outcome of a call. It must be given back, by [`Slots::take`] or
+/// [`Slots::leave`].
+#[derive(Debug)]
+pub(crate) struct Ticket(usize);
+
+/// The replies that a call has.
+#[derive(Debug)]
+pub(crate) enum Replies {
+    /// The reply to one command.
+    One,
+    /// The replies to a pipeline: how many are passed over, how many are kept, and how many come behind.
+    Many { skipped: usize, kept: usize, behind: usize },
+}
+
+impl Replies {
+    /// Counts a reply, where so many are kept already. Returns whether it is kept.
+    fn keeps_next(&mut self, n_kept: usize) -> bool {
+        let Self::Many { skipped, kept, behind } = self else { return true };
+        if 0 < *skipped {
+            *skipped -= 1;
+            return false;
+        }
+        let is_kept = n_kept < *kept;
+        *behind = behind.saturating_sub(usize::from(!is_kept));
+        is_kept
+    }
+
+    /// The number of replies that are still to come, where so many are kept already.
+    fn n_to_come(&self, n_kept: usize) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Many { skipped, kept, behind } => skipped + (kept - n_kept) + behind,
+        }
+    }
+}
+
+/// The remains of a slot. They are not dropped under a lock: a waker may own a future that holds another ticket.
+#[must_use]
+#[derive(Debug)]
+#[expect(dead_code, reason = "it is only dropped")]
+pub(crate) enum Remains {
+    Nothing,
+    Waker(Waker),
+    Slot(Slot),
+}
+
+/// The time that a call waits for its replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As many ticks as all calls.
+    Ticks,
+    /// Whatever its caller thinks.
+    Own,
+}
+
+/// The calls on a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    slots: Vec<Slot>,
+    /// The slots that are free.
+    free: Vec<usize>,
+    /// The calls that lack replies, in the order of their commands.
+    queue: VecDeque<Queued>,
+    /// So many at the front of the queue have waited for their ticks.
+    n_late: usize,
+    /// The number of ticks that have passed.
+    tick: usize,
+}
+
+#[derive(Debug)]
+struct Queued {
+    slot: usize,
+    /// The place of its first byte among all that were sent.
+    begins_at: u64,
+    /// The tick that was the present one when it began.
+    tick: usize,
+    patience: Patience,
+}
+
+/// A place for one call.
+#[derive(Debug)]
+pub(crate) enum Slot {
+    Free,
+    Waiting(Waker, Replies, Vec<Value>),
+    /// Its caller has gone; so many replies are still to come.
+    Left(usize),
+    /// It took too long, which its caller has not seen yet; so many replies are still to come.
+    Late(usize),
+    Done(Outcome),
+}
+
+impl Slots {
+    /// Begins a call whose bytes begin at this place of the stream.
+    pub(crate) fn begin(
+        &mut self,
+        begins_at: u64,
+        replies: Replies,
+        patience: Patience,
+        waker: &Waker,
+    ) -> Ticket {
+        let kept = match replies {
+            Replies::One => Vec::new(),
+            Replies::Many { kept, .. } => Vec::with_capacity(kept),
+        };
+        let waiting = Slot::Waiting(waker.clone(), replies, kept);
+        let slot = match self.free.pop() {
+            Some(free) => {
+                if let Some(slot) = self.slots.get_mut(free) {
+                    *slot = waiting;
+                }
+                free
+            }
+            None => {
+                self.slots.push(waiting);
+                self.slots.len() - 1
+            }
+        };
+        self.queue.push_back(Queued { slot, begins_at, tick: self.tick, patience });
+        Ticket(slot)
+    }
+
+    /// Counts a tick, and gives up the calls that have waited for so many ticks. Returns who is to be woken.
+    pub(crate) fn pass(&mut self, n_ticks: usize) -> Vec<Waker> {
+        self.tick = self.tick.wrapping_add(1);
+        let mut woken = Vec::new();
+        // They are in the order in which they began.
+        while let Some(queued) = self.queue.get(self.n_late)
+            && n_ticks <= self.tick.wrapping_sub(queued.tick)
+        {
+            self.n_late += 1;
+            let Some(slot) = self.slots.get_mut(queued.slot) else { continue };
+            if queued.patience == Patience::Ticks
+                && let Slot::Waiting(_, replies, values) = slot
+            {
+                let late = Slot::Late(replies.n_to_come(values.len()));
+                if let Slot::Waiting(waker, ..) = std::mem::replace(slot, late) {
+                    woken.push(waker);
+                }
+            }
+        }
+        woken
+    }
+
+    /// The number of ticks that have passed.
+    pub(crate) fn tick(&self) -> usize {
+        self.tick
+    }
+
+    /// The number of calls that lack replies.
+    pub(crate) fn n_waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Takes the outcome of a call. Where it is not there yet, the waker is called when it is.
+    ///
+    /// # Errors
+    /// The ticket, with which the caller goes on waiting, and the waker of before.
+    pub(crate) fn take(&mut self, ticket: Ticket, waker: &Waker) -> Result<Outcome, (Ticket, Remains)> {
+        let Some(slot) = self.slots.get_mut(ticket.0) else { return Err((ticket, Remains::Nothing)) };
+        if let Slot::Waiting(before, ..) = slot {
+            let before = (!before.will_wake(waker)).then(|| std::mem::replace(before, waker.clone()));
+            return Err((ticket, before.map_or(Remains::Nothing, Remains::Waker)));
+        }
+        match std::mem::replace(slot, Slot::Free) {
+            Slot::Done(outcome) => {
+                self.free.push(ticket.0);
+                Ok(outcome)
+            }
+            Slot::Late(to_come) => {
+                *slot = Slot::Left(to_come);
+                Ok(Err(Failure::TooLate))
+            }
+            other => {
+                *slot = other;
+                Err((ticket, Remains::Nothing))
+            }
+        }
+    }
+
+    /// Leaves a call to itself: its replies will be thrown away.
+    pub(crate) fn leave(&mut self, ticket: Ticket) -> Remains {
+        let Some(slot) = self.slots.get_mut(ticket.0) else { return Remains::Nothing };
+        let left = match slot {
+            Slot::Waiting(_, replies, values) => Slot::Left(replies.n_to_come(values.len())),
+            Slot::Late(to_come) => Slot::Left(*to_come),
+            Slot::Done(_) => {
+                self.free.push(ticket.0);
+                Slot::Free
+            }
+            Slot::Free | Slot::Left(_) => return Remains::Nothing,
+        };
+        Remains::Slot(std::mem::replace(slot, left))
+    }
+
+    /// Gives a reply to the call that it is for; to nobody where no call lacks one. Returns who is to be woken.
+    pub(crate) fn answer(&mut self, reply: Value) -> Option<Waker> {
+        let index = self.queue.front()?.slot;
+        let slot = self.slots.get_mut(index)?;
+        let reply = match slot {
+            Slot::Waiting(_, Replies::One, _) => reply,
+            Slot::Waiting(_, replies @ Replies::Many { .. }, values) => {
+                if replies.keeps_next(values.len()) {
+                    values.push(reply);
+                }
+                if 0 < replies.n_to_come(values.len()) {
+                    return None;
+                }
+                Value::Array(std::mem::take(values))
+            }
+            Slot::Left(to_come @ 2..) | Slot::Late(to_come @ 2..) => {
+                *to_come -= 1;
+                return None;
+            }
+            Slot::Late(_) => {
+                *slot = Slot::Done(Err(Failure::TooLate));
+                (self.n_late, _) = (self.n_late.saturating_sub(1), self.queue.pop_front());
+                return None;
+            }
+            Slot::Left(_) | Slot::Free | Slot::Done(_) => {
+                *slot = Slot::Free;
+                self.free.push(index);
+                (self.n_late, _) = (self.n_late.saturating_sub(1), self.queue.pop_front());
+                return None;
+            }
+        };
+        (self.n_late, _) = (self.n_late.saturating_sub(1), self.queue.pop_front());
+        match std::mem::replace(slot, Slot::Done(Ok(reply))) {
+            Slot::Waiting(waker, ..) => Some(waker),
+            _ => None,
+        }
+    }
+
+    /// Fails all calls that lack replies, each by where its bytes begin, and the first of them apart. Returns
+    /// who is to be woken.
+    pub(crate) fn fail(&mut self, mut why: impl FnMut(u64, bool) -> Failure) -> Vec<Waker> {
+        let mut woken = Vec::new();
+        let mut is_first = true;
+        self.n_late = 0;
+        for Queued { slot: index, begins_at, .. } in self.queue.drain(..) {
+            let Some(slot) = self.slots.get_mut(index) else { continue };
+            let failure = why(begins_at, std::mem::take(&mut is_first));
+            match slot {
+                Slot::Waiting(..) => {
+                    if let Slot::Waiting(waker, ..) = std::mem::replace(slot, Slot::Done(Err(failure))) {
+                        woken.push(waker);
+                    }
+                }
+                Slot::Late(_) => *slot = Slot::Done(Err(Failure::TooLate)),
+                _ => {
+                    *slot = Slot::Free;
+                    self.free.push(index);
+                }
+            }
+        }
+        woken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::io;
+    use std::sync::Arc;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+
+    /// An event among the calls of a connection.
+    #[derive(Debug, Clone)]
+    enum Event {
+        Begin,
+        BeginMany(usize, usize, usize),
+        Answer,
+        Take(Index),
+        Leave(Index),
+        Tick,
+    }
+
+    /// A call of the model.
+    struct Call {
+        ticket: Ticket,
+        expected: Value,
+        /// The number of answers by which it has its own.
+        end: i64,
+        /// The tick that makes it too late.
+        last_tick: usize,
+    }
+
+    const TICKS: usize = 3;
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            2 => Just(Event::Begin),
+            1 => (0..3_usize, 0..4_usize, 0..3_usize)
+                .prop_filter("a pipeline has commands", |(a, b, c)| 0 < a + b + c)
+                .prop_map(|(a, b, c)| Event::BeginMany(a, b, c)),
+            5 => Just(Event::Answer),
+            3 => any::<Index>().prop_map(Event::Take),
+            1 => any::<Index>().prop_map(Event::Leave),
+            1 => Just(Event::Tick),
+        ]
+    }
+
+    fn numbers(numbers: std::ops::Range<i64>) -> Value {
+        Value::Array(numbers.map(Value::Int).collect())
+    }
+
+    proptest! {
+        /// The server answers each command by its number. Each call gets the numbers of its own commands,
+        /// whoever else has gone, or is told that it is too late.
+        #[test]
+        fn every_call_gets_its_own_replies_or_none(events in vec(event(), 0..200)) {
+            let waker = Waker::noop();
+            let (mut slots, mut n_commands, mut n_answers, mut n_ticks) = (Slots::default(), 0, 0, 0);
+            let mut calls: Vec<Call> = Vec::new();
+            let mut ends = VecDeque::new();
+            for event in events {
+                match event {
+                    Event::Begin => {
+                        let ticket = slots.begin(0, Replies::One, Patience::Ticks, waker);
+                        let expected = Value::Int(n_commands);
+                        n_commands += 1;
+                        calls.push(Call { ticket, expected, end: n_commands, last_tick: n_ticks + TICKS });
+                        ends.push_back(n_commands);
+                    }
+                    Event::BeginMany(skipped, kept, behind) => {
+                        let replies = Replies::Many { skipped, kept, behind };
+                        let ticket = slots.begin(0, replies, Patience::Own, waker);
+                        let first = n_commands + skipped as i64;
+                        let expected = numbers(first..first + kept as i64);
+                        n_commands += (skipped + kept + behind) as i64;
+                        calls.push(Call { ticket, expected, end: n_commands, last_tick: usize::MAX });
+                        ends.push_back(n_commands);
+                    }
+                    // Also where nobody waits for it.
+                    Event::Answer if n_answers == n_commands => {
+                        prop_assert!(slots.answer(Value::Nil).is_none());
+                    }
+                    Event::Answer => {
+                        let woken = slots.answer(Value::Int(n_answers));
+                        n_answers += 1;
+                        let mut waiting = calls.iter_mut().filter(|call| n_ticks < call.last_tick);
+                        let answered = waiting.find(|call| call.end == n_answers);
+                        prop_assert_eq!(woken.is_some(), answered.is_some());
+                        if let Some(answered) = answered {
+                            answered.last_tick = usize::MAX;
+                        }
+                        if ends.front() == Some(&n_answers) {
+                            ends.pop_front();
+                        }
+                    }
+                    Event::Tick => {
+                        n_ticks += 1;
+                        let n_late = calls.iter().filter(|call| call.last_tick == n_ticks).count();
+                        prop_assert_eq!(slots.pass(TICKS).len(), n_late);
+                    }
+                    Event::Take(_) | Event::Leave(_) if calls.is_empty() => {}
+                    Event::Take(which) => {
+                        let call = calls.swap_remove(which.index(calls.len()));
+                        match slots.take(call.ticket, waker) {
+                            Ok(Ok(value)) => prop_assert_eq!((value, call.end <= n_answers), (call.expected, true)),
+                            Ok(Err(failure)) => {
+                                prop_assert!(matches!(failure, Failure::TooLate));
+                                prop_assert!(call.last_tick <= n_ticks);
+                            }
+                            Err((ticket, _)) => {
+                                prop_assert!(n_answers < call.end && n_ticks < call.last_tick);
+                                calls.push(Call { ticket, ..call });
+                            }
+                        }
+                    }
+                    Event::Leave(which) => {
+                        let call = calls.swap_remove(which.index(calls.len()));
+                        drop(slots.leave(call.ticket));
+                    }
+                }
+                prop_assert_eq!(slots.n_waiting(), ends.len());
+            }
+            // Whoever is left is told that it is over, and every slot is free again.
+            let error = Arc::new(io::Error::from(io::ErrorKind::UnexpectedEof));
+            let woken = slots.fail(|_, _| Failure::Lost(Arc::clone(&error)));
+            let waits = |call: &&Call| n_answers < call.end && n_ticks < call.last_tick;
+            prop_assert_eq!(woken.len(), calls.iter().filter(waits).count());
+            for call in calls {
+                let outcome = slots.take(call.ticket, waker);
+                prop_assert!(outcome.is_ok(), "a call has no outcome");
+                if let Ok(Ok(value)) = outcome {
+                    prop_assert_eq!((value, call.end <= n_answers), (call.expected, true));
+                }
+            }
+            prop_assert_eq!(slots.free.len(), slots.slots.len());
+        }
+    }
+}

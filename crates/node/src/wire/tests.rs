@@ -1,0 +1,314 @@
+//! The wire beside servers in memory, its driver polled by hand where it matters.
+
+use std::pin::pin;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use futures_util::poll;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::io::DuplexStream;
+use tokio::io::ReadBuf;
+
+use super::*;
+
+/// A stream that counts how often it is written to.
+struct Counting(DuplexStream, Arc<AtomicUsize>);
+
+impl AsyncRead for Counting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Counting {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+/// A wire to a server in memory, through which so many bytes fit at once. The driver is polled by the test.
+fn wire(room: usize, max_reply: usize) -> (Wire, Driver<DuplexStream>, DuplexStream) {
+    let (here, there) = tokio::io::duplex(room);
+    let (wire, driver) = Wire::new(here, max_reply);
+    (wire, driver, there)
+}
+
+/// Reads the words of the next command of a client.
+async fn command(server: &mut DuplexStream) -> io::Result<Vec<Vec<u8>>> {
+    async fn number(server: &mut DuplexStream) -> io::Result<usize> {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.push(server.read_u8().await?);
+        }
+        Ok(std::str::from_utf8(&line[1..line.len() - 2]).unwrap().parse().unwrap())
+    }
+    let mut words = Vec::new();
+    for _ in 0..number(server).await? {
+        let mut word = vec![0; number(server).await? + 2];
+        server.read_exact(&mut word).await?;
+        word.truncate(word.len() - 2);
+        words.push(word);
+    }
+    Ok(words)
+}
+
+/// Answers each command by its last word.
+async fn echo(mut server: DuplexStream) {
+    while let Ok(words) = command(&mut server).await {
+        let word = words.last().unwrap();
+        let reply = [format!("${}\r\n", word.len()).as_bytes(), word, b"\r\n"].concat();
+        server.write_all(&reply).await.unwrap();
+    }
+}
+
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("it ends in time")
+}
+
+fn say(word: &str) -> Cmd {
+    let mut cmd = redis::cmd("ECHO");
+    cmd.arg(word);
+    cmd
+}
+
+fn bulk(text: &str) -> Value {
+    Value::BulkString(text.as_bytes().to_vec())
+}
+
+#[tokio::test]
+async fn each_caller_gets_the_reply_to_its_own_command() {
+    call_from_many_tasks().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn so_does_each_caller_on_several_threads() {
+    call_from_many_tasks().await;
+}
+
+async fn call_from_many_tasks() {
+    let (wire, driver, server) = wire(100, 1 << 20);
+    let tasks = [tokio::spawn(driver), tokio::spawn(echo(server))];
+    let calls = (0..500).map(|n| {
+        let wire = wire.clone();
+        async move {
+            for i in 0..10 {
+                let word = format!("{n}:{i}");
+                assert_eq!(wire.send(&say(&word), Patience::Own).await.unwrap(), bulk(&word));
+                let mut pipeline = Pipeline::new();
+                pipeline.add_command(say("a")).add_command(say(&word)).add_command(say("b"));
+                let kept = wire.send_pipeline(&pipeline, 1, 1, Patience::Own).await.unwrap();
+                assert_eq!(kept, Value::Array(vec![bulk(&word)]));
+            }
+        }
+    });
+    join_all(calls.map(tokio::spawn)).await.into_iter().for_each(|ended| ended.unwrap());
+    tasks.iter().for_each(|task| task.abort());
+}
+
+#[tokio::test]
+async fn the_reply_to_a_call_that_was_dropped_goes_to_nobody() {
+    let (wire, driver, server) = wire(1000, 1 << 20);
+    let (a, b) = (say("a"), say("b"));
+    {
+        let mut dropped = pin!(wire.send(&a, Patience::Own));
+        assert!(poll!(&mut dropped).is_pending());
+    }
+    // One that was never polled is not sent.
+    drop(wire.send(&a, Patience::Own));
+    let tasks = [tokio::spawn(driver), tokio::spawn(echo(server))];
+    assert_eq!(wire.send(&b, Patience::Own).await.unwrap(), bulk("b"));
+    tasks.iter().for_each(|task| task.abort());
+}
+
+#[tokio::test]
+async fn a_caller_who_is_alone_writes_by_itself() {
+    let (wire, mut driver, mut server) = wire(1000, 1 << 20);
+    assert!(poll!(&mut driver).is_pending());
+    let (a, b, c) = (say("a"), say("b"), say("c"));
+    let mut first = pin!(wire.send(&a, Patience::Own));
+    assert!(poll!(&mut first).is_pending());
+    assert_eq!(in_time(command(&mut server)).await.unwrap()[1], b"a");
+    // Others are left to the driver.
+    let (mut second, mut third) = (pin!(wire.send(&b, Patience::Own)), pin!(wire.send(&c, Patience::Own)));
+    assert!(poll!(&mut second).is_pending() && poll!(&mut third).is_pending());
+    assert_eq!(wire.0.state.lock().slots.n_waiting(), 3);
+    assert!(!wire.0.state.lock().out.is_empty());
+    assert!(poll!(&mut driver).is_pending() && poll!(&mut driver).is_pending());
+    assert_eq!(in_time(command(&mut server)).await.unwrap()[1], b"b");
+    server.write_all(b"+1\r\n+2\r\n+3\r\n").await.unwrap();
+    assert!(poll!(&mut driver).is_pending());
+    assert_eq!(first.await.unwrap(), Value::SimpleString("1".to_owned()));
+    assert_eq!(third.await.unwrap(), Value::SimpleString("3".to_owned()));
+}
+
+#[tokio::test]
+async fn what_many_tasks_send_is_written_at_once() {
+    let (here, mut server) = tokio::io::duplex(1 << 20);
+    let n_writes = Arc::new(AtomicUsize::new(0));
+    let (wire, driver) = Wire::new(Counting(here, Arc::clone(&n_writes)), 1 << 20);
+    // A server that answers what is there at once.
+    let answering = async move {
+        let mut read = vec![0; 1 << 20];
+        while let Ok(n @ 1..) = server.read(&mut read).await {
+            let n_commands = read[..n].iter().filter(|byte| **byte == b'*').count();
+            server.write_all(&b"+OK\r\n".repeat(n_commands)).await.unwrap();
+        }
+    };
+    let tasks = [tokio::spawn(driver), tokio::spawn(answering)];
+    let calls = (0..100).map(|_| {
+        let wire = wire.clone();
+        tokio::spawn(async move {
+            for _ in 0..20 {
+                wire.send(&say("a"), Patience::Own).await.unwrap();
+            }
+        })
+    });
+    join_all(calls).await.into_iter().for_each(|ended| ended.unwrap());
+    let n_writes = n_writes.load(Ordering::Relaxed);
+    assert!(n_writes <= 100, "{n_writes} writes for 2000 calls");
+    tasks.iter().for_each(|task| task.abort());
+}
+
+#[tokio::test]
+async fn what_was_not_given_to_the_socket_is_not_sent() {
+    // The first command fits, the second in part or just so, and nothing of the third.
+    let cmd = say("a");
+    for room in [cmd.get_packed_command().len() + 9, 2 * cmd.get_packed_command().len()] {
+        let (wire, mut driver, server) = wire(room, 1 << 20);
+        assert!(poll!(&mut driver).is_pending());
+        let mut calls: Vec<_> = (0..3).map(|_| wire.send(&cmd, Patience::Own)).collect();
+        for call in &mut calls {
+            assert!(poll!(call).is_pending());
+        }
+        assert!(poll!(&mut driver).is_pending() && poll!(&mut driver).is_pending());
+        drop(server);
+        in_time(driver).await;
+        let mut failed = in_time(join_all(calls)).await.into_iter().map(Result::unwrap_err);
+        assert!(matches!(failed.next(), Some(Failure::Lost(_))));
+        assert!(matches!(failed.next(), Some(Failure::Lost(_))));
+        assert!(matches!(failed.next(), Some(Failure::Unsent(_))));
+        assert!(matches!(in_time(wire.send(&cmd, Patience::Own)).await, Err(Failure::Unsent(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_its_ticks_is_given_up_also_where_it_waits_for_room() {
+    let (wire, mut driver, mut server) = wire(1000, 1 << 20);
+    assert!(poll!(&mut driver).is_pending());
+    let small = say("a");
+    let mut own = wire.send(&small, Patience::Own);
+    assert!(poll!(&mut own).is_pending());
+    // The first of them fills the buffer.
+    let calls: Vec<_> = (0..3)
+        .map(|_| {
+            let (wire, large) = (wire.clone(), say(&"a".repeat(MOST_WAITING)));
+            tokio::spawn(async move { wire.send(&large, Patience::Ticks).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    assert_eq!(wire.0.state.lock().crowd.len(), 2);
+    for _ in 1..TICKS {
+        wire.pass_tick();
+        tokio::task::yield_now().await;
+    }
+    assert!(!calls.iter().any(|call| call.is_finished()));
+    wire.pass_tick();
+    for reply in in_time(join_all(calls)).await {
+        assert!(matches!(reply.unwrap(), Err(Failure::TooLate)));
+    }
+    assert!(poll!(&mut own).is_pending());
+    server.write_all(b"+OK\r\n").await.unwrap();
+    assert!(poll!(&mut driver).is_pending());
+    assert_eq!(in_time(own).await.unwrap(), Value::Okay);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_fails_those_who_wait() {
+    let (wire, mut driver, _server) = wire(1000, 1 << 20);
+    assert!(poll!(&mut driver).is_pending());
+    let cmd = say("a");
+    let mut call = wire.send(&cmd, Patience::Own);
+    assert!(poll!(&mut call).is_pending());
+    drop(driver);
+    assert!(matches!(in_time(call).await, Err(Failure::Lost(_))));
+}
+
+#[tokio::test]
+async fn a_reply_that_takes_too_much_fails_its_own_call_as_such() {
+    let (wire, mut driver, mut server) = wire(1000, 100);
+    assert!(poll!(&mut driver).is_pending());
+    let cmd = say("a");
+    let mut calls: Vec<_> = (0..3).map(|_| wire.send(&cmd, Patience::Own)).collect();
+    for call in &mut calls {
+        assert!(poll!(call).is_pending());
+    }
+    assert!(poll!(&mut driver).is_pending() && poll!(&mut driver).is_pending());
+    server.write_all(b"$1\r\na\r\n$101\r\n").await.unwrap();
+    driver.await;
+    let mut outcomes = join_all(calls).await.into_iter();
+    assert_eq!(outcomes.next().unwrap().unwrap(), bulk("a"));
+    assert!(matches!(outcomes.next(), Some(Err(Failure::TooLarge(100)))));
+    assert!(matches!(outcomes.next(), Some(Err(Failure::Ended(_)))));
+}
+
+#[tokio::test]
+async fn what_the_server_says_before_it_goes_is_heard() {
+    let (wire, mut driver, mut server) = wire(1000, 1 << 20);
+    assert!(poll!(&mut driver).is_pending());
+    server.write_all(b"-ERR max number of clients reached\r\n").await.unwrap();
+    drop(server);
+    let cmd = say("a");
+    // It is written to a server that has gone.
+    let mut call = wire.send(&cmd, Patience::Own);
+    assert!(poll!(&mut call).is_pending());
+    driver.await;
+    assert!(matches!(call.await, Ok(Value::ServerError(_))));
+}
+
+#[tokio::test]
+async fn a_server_that_reads_nothing_costs_bounded_memory() {
+    let (wire, driver, server) = wire(1000, 1 << 20);
+    let driver = tokio::spawn(driver);
+    let word = "a".repeat(50_000);
+    let cmd = say(&word);
+    let mut calls: Vec<_> = (0..200).map(|_| wire.send(&cmd, Patience::Own)).collect();
+    for _ in 0..3 {
+        for call in &mut calls {
+            assert!(poll!(call).is_pending());
+        }
+        tokio::task::yield_now().await;
+    }
+    {
+        let (socket, state) = (wire.0.socket.lock(), wire.0.state.lock());
+        assert!(state.out.len() < MOST_WAITING + 51_000 && socket.writing.len() < MOST_WAITING + 51_000);
+        assert!(state.crowd.len() <= 1);
+    }
+    // As soon as it reads, those who waited for room are let in.
+    let server = tokio::spawn(echo(server));
+    for reply in join_all(calls).await {
+        assert_eq!(reply.unwrap(), bulk(&word));
+    }
+    assert!(wire.0.socket.lock().writing.capacity() <= KEPT);
+    driver.abort();
+    server.abort();
+}
