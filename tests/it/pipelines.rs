@@ -43,7 +43,8 @@ async fn what_errors_of_a_pipeline_say_is_so_when_its_server_dies_under_it() {
             if error.may_have_executed() { unknown += 1 } else { not_sent += 1 }
         }
     }
-    assert!(0 < not_sent && 0 < unknown && unknown <= 1000, "{not_sent} not sent, {unknown} unknown");
+    // The batch that was to follow may have met a connection that was over.
+    assert!(0 < not_sent && unknown <= 1000, "{not_sent} not sent, {unknown} unknown");
 }
 
 #[tokio::test]

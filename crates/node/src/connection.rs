@@ -82,7 +82,21 @@ impl Connection {
             None => Box::pin(reconnect::wait_for_live(core, by)).await?,
         };
         let live = admitted(live, fence)?;
-        core.reply(&live, live.wire.send(cmd, patience(by)), by).await
+        match core.reply(&live, live.wire.send(cmd, patience(by)), by).await {
+            Err(ErrorKind::Unsent(_)) => Box::pin(self.send_again(cmd, by, fence)).await,
+            reply => reply,
+        }
+    }
+
+    /// Sends a command of which nothing was sent on the connection before, which is over.
+    async fn send_again(
+        &self,
+        cmd: &Cmd,
+        by: Option<Instant>,
+        fence: Option<&Fence>,
+    ) -> Result<Value, ErrorKind> {
+        let live = self.live(by, fence).await?;
+        self.core.reply(&live, live.wire.send(cmd, patience(by)), by).await
     }
 
     /// Sends a pipeline and returns `count` of its replies from `offset` on. Of one that is atomic all are
@@ -99,7 +113,16 @@ impl Connection {
         let _in_flight = core.begin()?;
         let live = self.live(by, fence).await?;
         let call = live.wire.send_pipeline(pipeline, offset, count, patience(by));
-        let replies = match core.reply(&live, call, by).await? {
+        let replies = match core.reply(&live, call, by).await {
+            // Nothing of it was sent on a connection that is over.
+            Err(ErrorKind::Unsent(_)) => {
+                let live = self.live(by, fence).await?;
+                let call = live.wire.send_pipeline(pipeline, offset, count, patience(by));
+                core.reply(&live, call, by).await?
+            }
+            replies => replies?,
+        };
+        let replies = match replies {
             Value::Array(replies) => replies,
             _ => Vec::new(),
         };
