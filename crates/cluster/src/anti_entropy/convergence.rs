@@ -368,7 +368,7 @@ impl CopyEngine {
     async fn look_at_followed(&self, followed: &mut [Followed], work: &Work) {
         let looks = followed.iter_mut().zip(self.topology.nodes.members()).map(async |(one, member)| {
             if one.look_at_eviction(member).await && one.feed.is_none() {
-                match member.node().changes().await {
+                match member.node().changes_quietly(Vec::new()).await {
                     Ok(feed) => {
                         one.feed = Some(feed);
                         work.any_may_have_changed();

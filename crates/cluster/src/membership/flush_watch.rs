@@ -57,7 +57,7 @@ impl CopyEngine {
         let member = self.topology.nodes.member(idx);
         loop {
             // The names of keys are not wanted.
-            match member.node().changes_under(identity.trial()).await {
+            match member.node().changes_quietly(vec![identity.trial().into_bytes()]).await {
                 Ok(mut feed) => loop {
                     match feed.next().await {
                         Changes::Unknown(_) => member.flushes().tell(),

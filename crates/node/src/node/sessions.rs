@@ -262,7 +262,7 @@ impl Node {
     ///
     /// See <https://redis.io/docs/latest/commands/client-tracking/>.
     pub async fn changes(&self) -> Result<ChangeFeed, Error> {
-        ChangeFeed::start(self, Vec::new()).await
+        ChangeFeed::start(self, Vec::new(), false).await
     }
 
     /// Has the server tell the names that begin with a prefix, or with one of several. No prefix may begin with
@@ -276,7 +276,14 @@ impl Node {
             let reason = "no prefix is named; `changes()` tells all keys";
             return Err(self.failed("CLIENT TRACKING", ErrorKind::Unsupported(reason.into())));
         }
-        ChangeFeed::start(self, prefixes).await
+        ChangeFeed::start(self, prefixes, false).await
+    }
+
+    /// The same for whoever tries again and again, and tells of errors: it logs none that it returns. All names are told if there
+    /// is no prefix.
+    #[doc(hidden)]
+    pub async fn changes_quietly(&self, prefixes: Vec<Vec<u8>>) -> Result<ChangeFeed, Error> {
+        ChangeFeed::start(self, prefixes, true).await
     }
 
     async fn listen(&self, topics: Topics) -> Result<Subscription, Error> {

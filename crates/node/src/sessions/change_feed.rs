@@ -100,9 +100,9 @@ impl ChangeFeed {
     /// Nothing is published to it.
     pub const CHANNEL: &str = tracking::CHANNEL;
 
-    /// Starts a feed of the keys whose names begin so, or of all keys.
-    pub(crate) async fn start(node: &Node, prefixes: Vec<Vec<u8>>) -> Result<Self, Error> {
-        let tracking = Arc::new(Tracking::new(prefixes));
+    /// Starts a feed of the keys whose names begin so, or of all keys. A quiet one does not log the error that this returns.
+    pub(crate) async fn start(node: &Node, prefixes: Vec<Vec<u8>>, is_quiet: bool) -> Result<Self, Error> {
+        let tracking = Arc::new(Tracking::new(prefixes, is_quiet));
         let (begins, begin) = oneshot::channel();
         let listener = Listener::start(node.clone(), Arc::clone(&tracking), begins);
         // Without a word its task has ended with its runtime.

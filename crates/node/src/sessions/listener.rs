@@ -37,9 +37,6 @@ pub(super) trait Source: Send + Sync + 'static {
     /// The name of that in logs.
     const NAME: &'static str;
 
-    /// True if whoever starts it deals with the error of the first attempt, so that the error need not be logged as news.
-    const FIRST_ERROR_IS_RETURNED: bool = false;
-
     /// The topics that each connection subscribes to.
     fn topics(&self) -> &Topics;
 
@@ -66,6 +63,11 @@ pub(super) trait Source: Send + Sync + 'static {
 
     /// The server does not let this be heard. Told once for each time that there is no connection.
     fn refused(&self, _error: &Error) {}
+
+    /// Returns whether the error of the first attempt is logged. If not, whoever starts it tells of the error.
+    fn logs_first_error(&self) -> bool {
+        true
+    }
 
     /// Says how the node's operator mends an error, if that is known.
     fn advice(&self, _node: &Node, _error: &Error) -> Option<String> {
@@ -99,7 +101,7 @@ impl Listener {
                     Ok(listening) => source.connected(&listening.connection),
                     Err(error) => source.disconnected(error),
                 }
-                let is_returned = S::FIRST_ERROR_IS_RETURNED && begins.is_some();
+                let is_returned = !source.logs_first_error() && begins.is_some();
                 if let Some(begins) = begins.take() {
                     // Whoever asked may have gone; then this task is about to end.
                     let _gone = begins.send(outcome.as_ref().map(drop).map_err(Error::clone));

@@ -33,6 +33,8 @@ pub(super) struct Tracking {
     topics: Topics,
     /// The beginnings of the names that are told; all names if there are none.
     prefixes: Vec<Vec<u8>>,
+    /// True if whoever starts the feed tells of the error of the first attempt.
+    is_quiet: bool,
     pub(super) queue: Queue,
     /// The process that the last connection leads to.
     process: Mutex<Option<Arc<str>>>,
@@ -43,10 +45,11 @@ pub(super) struct Tracking {
 }
 
 impl Tracking {
-    pub(super) fn new(prefixes: Vec<Vec<u8>>) -> Self {
+    pub(super) fn new(prefixes: Vec<Vec<u8>>, is_quiet: bool) -> Self {
         Self {
             topics: Topics::Channels(vec![CHANNEL.into()]),
             prefixes,
+            is_quiet,
             queue: Queue::default(),
             process: Mutex::new(None),
             has_begun: AtomicBool::new(false),
@@ -87,7 +90,6 @@ impl Tracking {
 
 impl Source for Tracking {
     const NAME: &'static str = "change feed";
-    const FIRST_ERROR_IS_RETURNED: bool = true;
 
     fn topics(&self) -> &Topics {
         &self.topics
@@ -130,6 +132,10 @@ impl Source for Tracking {
 
     fn refused(&self, error: &Error) {
         self.queue.refused(error.clone());
+    }
+
+    fn logs_first_error(&self) -> bool {
+        !self.is_quiet
     }
 
     fn advice(&self, node: &Node, error: &Error) -> Option<String> {
