@@ -111,18 +111,16 @@ impl Connection {
     ) -> Result<Vec<Value>, ErrorKind> {
         let core = &self.core;
         let _in_flight = core.begin()?;
-        let live = self.live(by, fence).await?;
+        let mut live = self.live(by, fence).await?;
         let call = live.wire.send_pipeline(pipeline, offset, count, patience(by));
-        let replies = match core.reply(&live, call, by).await {
+        let mut replies = core.reply(&live, call, by).await;
+        if let Err(ErrorKind::Unsent(_)) = replies {
             // Nothing of it was sent on a connection that is over.
-            Err(ErrorKind::Unsent(_)) => {
-                let live = self.live(by, fence).await?;
-                let call = live.wire.send_pipeline(pipeline, offset, count, patience(by));
-                core.reply(&live, call, by).await?
-            }
-            replies => replies?,
-        };
-        let replies = match replies {
+            live = self.live(by, fence).await?;
+            let call = live.wire.send_pipeline(pipeline, offset, count, patience(by));
+            replies = core.reply(&live, call, by).await;
+        }
+        let replies = match replies? {
             Value::Array(replies) => replies,
             _ => Vec::new(),
         };
