@@ -84,7 +84,7 @@ pub struct Convergence {
 #[derive(Debug, Default)]
 struct Work {
     dirty: Mutex<DirtyKeys>,
-    /// Of dirty keys that are compared once more.
+    /// The first looks at dirty keys that are compared once more.
     first_looks: Mutex<FirstLooks>,
     /// How often any key may have changed unheard, and how many of these times all have been compared since.
     unheard: AtomicU64,

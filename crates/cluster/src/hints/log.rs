@@ -82,6 +82,11 @@ impl Keys {
         is_gone
     }
 
+    /// Returns whether the node has missed a write of one of these keys, or may have missed one of any key.
+    pub(super) fn is_behind<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        self.state.memory == Memory::Flooded || self.missed.contains_any(keys)
+    }
+
     /// Returns whether only others know that the node missed this key.
     pub(super) fn is_learned(&self, key: &[u8]) -> bool {
         self.learned.contains_key(key)
@@ -235,8 +240,7 @@ impl HintLog {
     /// Returns whether the node may hold what it should of these keys, though it was restarted: it is not known to have missed
     /// a write of them.
     pub(crate) fn may_hold<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> bool {
-        let held = self.held();
-        held.state.memory != Memory::Flooded && !held.missed.contains_any(keys)
+        !self.held().is_behind(keys)
     }
 
     /// Returns whether the node answers reads, but for what it has missed.

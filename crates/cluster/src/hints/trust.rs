@@ -63,7 +63,7 @@ impl HintLog {
                 Health::Syncing => true,
                 Health::Down | Health::Probing | Health::Fencing | Health::Misconfigured => false,
             },
-            is_behind: held.state.memory == Memory::Flooded || held.missed.contains_any(keys.clone()),
+            is_behind: held.is_behind(keys.clone()),
             has_agreed: held.agrees_on(node, keys),
         }
     }

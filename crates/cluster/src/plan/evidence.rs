@@ -18,11 +18,11 @@ use redisdb_replication::step_through;
 pub(crate) struct Evidence {
     /// What the node's marker says. Without an identity, what follows from which process answers.
     pub(crate) standing: Standing,
-    /// Whether the node can be reached, and was looked at since it was connected.
+    /// True if the node can be reached, and was looked at since it was connected.
     pub(crate) is_there: bool,
-    /// Whether the node has missed a write of one of the keys, or may have.
+    /// True if the node has missed a write of one of the keys, or may have.
     pub(crate) is_behind: bool,
-    /// Whether the node was seen to hold the keys as all others do, since it was restarted.
+    /// True if the node was seen to hold the keys as all others do, since it was restarted.
     pub(crate) has_agreed: bool,
 }
 

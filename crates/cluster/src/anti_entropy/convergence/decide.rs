@@ -38,7 +38,7 @@ pub(crate) enum Meanwhile {
     Changed,
     /// A node does not tell what changes there.
     Unheard {
-        /// Whether all nodes show what they showed when the key was compared before.
+        /// True if all nodes show what they showed when the key was compared before.
         is_second: bool,
     },
 }
