@@ -459,8 +459,8 @@ async fn large_values_become_equal_some_elements_at_a_time() {
     let nodes = join_all((0..3).map(|idx| direct(&servers[idx]))).await;
     for kind in KINDS {
         // One node lacks it, and the two others hold different ones.
-        set_large(&nodes[0], kind, 2000).await;
-        set_large(&nodes[1], kind, 2001).await;
+        set_large(&nodes[0], kind, 6000).await;
+        set_large(&nodes[1], kind, 6001).await;
     }
     nodes[1].pexpire("list", Duration::from_secs(1000)).await.unwrap();
     for kind in KINDS {
@@ -469,13 +469,41 @@ async fn large_values_become_equal_some_elements_at_a_time() {
     are_equal(&copy).await;
     for node in &nodes {
         let n = [node.llen("list").await, node.scard("set").await, node.zcard("zset").await];
-        assert!(n.iter().all(|n| [2000, 2001].contains(n.as_ref().unwrap())), "{n:?}");
+        assert!(n.iter().all(|n| [6000, 6001].contains(n.as_ref().unwrap())), "{n:?}");
         assert_eq!(calls(node, "restore").await, 0);
     }
     // The third one was asked for the dumps of what it lacked.
     for node in &nodes[..2] {
         assert_eq!(calls(node, "dump").await, 0);
     }
+}
+
+#[tokio::test]
+async fn values_that_a_server_dumps_in_2_ms_are_read_by_their_dump_and_copied_some_elements_at_a_time() {
+    let servers = Servers::start(3).unwrap();
+    let copy = leading(&servers).await;
+    let nodes = join_all((0..3).map(|idx| direct(&servers[idx]))).await;
+    let counts = async |names: &[&str]| {
+        let calls = join_all(nodes.iter().map(async |node| {
+            join_all(names.iter().map(|name| calls(node, name))).await.into_iter().sum::<u64>()
+        }));
+        calls.await
+    };
+    for kind in ["set", "hash"] {
+        join_all(nodes.iter().map(|node| set_large(node, kind, 1000))).await;
+        let dump = async |node: &Node| node.query::<Vec<u8>>(redis::cmd("DUMP").arg(kind)).await.unwrap();
+        let dumps = join_all(nodes.iter().map(dump)).await;
+        assert!(dumps[0] != dumps[1] && dumps[1] != dumps[2], "each server has an order of its own");
+        copy.converged(kind).await.unwrap();
+    }
+    eventually("all are read", async || counts(&["dump"]).await == [4, 4, 4]).await;
+    assert_eq!(counts(&["smembers", "sscan", "hgetall", "hscan"]).await, [0, 0, 0], "the dumps say enough");
+    for kind in ["set", "hash", "list"] {
+        set_large(&nodes[1], kind, 1001).await;
+        copy.converged(kind).await.unwrap();
+    }
+    are_equal(&copy).await;
+    assert_eq!(counts(&["restore"]).await, [0, 0, 0]);
 }
 
 #[tokio::test]

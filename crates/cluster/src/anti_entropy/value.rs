@@ -12,6 +12,7 @@ mod denied;
 pub(crate) use denied::is_denied;
 pub(crate) use denied::is_denied_key;
 pub(crate) use denied::mending;
+mod dump;
 mod fields;
 mod hll;
 mod put;
@@ -30,11 +31,13 @@ use redis::Pipeline;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
-use twox_hash::XxHash3_128;
 
-/// A value that takes more bytes of its server's memory than this is large: it is compared and copied some elements at a time. A
-/// `DUMP` of this size holds a server for half a millisecond, and its `RESTORE` for as long; those of 1 MiB take 4 to 18 ms.
+/// A value that takes more bytes of its server's memory than this is large: it is copied some elements at a time. Its `RESTORE` holds a
+/// server for half a millisecond; that of 1 MiB takes 4 to 18 ms.
 pub(crate) const LARGE: u64 = 64 << 10;
+/// A value that takes more than this is also read some elements at a time. A `DUMP` of this size holds a server for 2 ms if it cannot be
+/// compressed, and mostly for a quarter of that: most types take a server longer by their elements.
+const DUMPED: u64 = 384 << 10;
 /// What can only go whole goes so up to this size, and so much is held at once. A reply of this size comes within the second that
 /// a reply may take.
 pub(crate) const WHOLE: u64 = 64 << 20;
@@ -46,21 +49,33 @@ const AT_ONCE: usize = 16;
 /// How values are read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Up to this size, in bytes of the server's memory, values go whole, by their dump.
-    pub(crate) whole: u64,
+    /// Up to this size, in bytes of the server's memory, values are read whole, by their dump ..
+    pub(crate) dumped: u64,
+    /// .. and up to this size they are written so.
+    pub(crate) restored: u64,
     /// So do those up to this size that cannot go element by element: of types that are not known here, or because the user may
     /// not.
     pub(crate) undivided: u64,
-    /// How many bytes of a value that goes element by element are read in a second at most.
+    /// How many bytes of a large value are read in a second at most.
     pub(crate) bytes_per_second: Option<u64>,
 }
 
 impl Limits {
-    pub(crate) const DEFAULT: Self = Self { whole: LARGE, undivided: WHOLE, bytes_per_second: None };
+    pub(crate) const DEFAULT: Self =
+        Self { dumped: DUMPED, restored: LARGE, undivided: WHOLE, bytes_per_second: None };
 
     /// Values up to this size go by their dump, and no others.
     pub(crate) fn dump_up_to(bytes: u64) -> Self {
-        Self { whole: bytes, undivided: bytes, bytes_per_second: None }
+        Self { dumped: bytes, restored: bytes, undivided: bytes, bytes_per_second: None }
+    }
+
+    /// Waits until as much may be read again as was read.
+    async fn pace(&self, n_bytes: u64) {
+        if let Some(rate) = self.bytes_per_second
+            && 0 < n_bytes
+        {
+            tokio::time::sleep(Duration::from_secs_f64(n_bytes as f64 / rate as f64)).await;
+        }
     }
 }
 
@@ -84,7 +99,7 @@ impl Snapshot {
     pub(crate) fn without_dump(&self) -> Self {
         match self {
             Self::Present { content: Content::Dump(dump), ends } => {
-                let content = Content::Digest(Some(XxHash3_128::oneshot(dump)));
+                let content = Content::Digest(Some(dump::digest(dump)));
                 Self::Present { content, ends: *ends }
             }
             other => other.clone(),
@@ -127,9 +142,9 @@ pub(crate) async fn read_sized(
     sizes: &[u64],
     limits: Limits,
 ) -> Result<Vec<Snapshot>, node::Error> {
-    let mut room = WHOLE.max(limits.whole);
+    let mut room = WHOLE.max(limits.dumped);
     let fits = |size: &u64| {
-        let left = room.checked_sub(*size).filter(|_| *size <= limits.whole);
+        let left = room.checked_sub(*size).filter(|_| *size <= limits.dumped);
         room = left.unwrap_or(room);
         left.is_some()
     };
@@ -137,6 +152,8 @@ pub(crate) async fn read_sized(
     let costs: Vec<u64> = sizes.iter().zip(&fits).map(|(size, fits)| if *fits { *size } else { 0 }).collect();
     let (mut states, mut divided) = (Vec::with_capacity(keys.len()), Vec::new());
     for portion in portions(&costs) {
+        let n_bytes: u64 =
+            costs.get(portion.clone()).unwrap_or_default().iter().copied().filter(|n| LARGE < *n).sum();
         let (keys, fits) =
             (keys.get(portion.clone()).unwrap_or_default(), fits.get(portion).unwrap_or_default());
         let mut pipeline = Pipeline::with_capacity(keys.len() * 2);
@@ -172,6 +189,7 @@ pub(crate) async fn read_sized(
                 Err(error) => return Err(error),
             });
         }
+        limits.pace(n_bytes).await;
     }
     for some in divided.chunks(AT_ONCE) {
         let each = some.iter().map(async |(at, may_dump)| {

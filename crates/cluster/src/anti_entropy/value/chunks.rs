@@ -3,7 +3,6 @@
 
 use std::hash::Hash;
 use std::hash::Hasher;
-use std::time::Duration;
 
 use redis::Cmd;
 use redis::Value;
@@ -109,7 +108,7 @@ pub(crate) struct Elements<'a> {
     next: Option<Position>,
     /// Whether fields may go away by themselves.
     may_end: bool,
-    bytes_per_second: Option<u64>,
+    limits: Limits,
 }
 
 enum Position {
@@ -149,8 +148,7 @@ impl<'a> Elements<'a> {
             Kind::Stream => Position::After(Vec::new()),
         });
         let may_end = may_end && kind == Kind::Hash;
-        let bytes_per_second = limits.bytes_per_second;
-        Ok(Some(Self { node, key, kind, count, left: length, next, may_end, bytes_per_second }))
+        Ok(Some(Self { node, key, kind, count, left: length, next, may_end, limits }))
     }
 
     /// The next elements; none at the end.
@@ -162,10 +160,7 @@ impl<'a> Elements<'a> {
             if self.may_end {
                 elements = fields::with_ends(self.node, self.key, elements).await?;
             }
-            if let Some(rate) = self.bytes_per_second {
-                let n_bytes: usize = elements.iter().flatten().map(Vec::len).sum();
-                tokio::time::sleep(Duration::from_secs_f64(n_bytes as f64 / rate as f64)).await;
-            }
+            self.limits.pace(elements.iter().flatten().map(|part| part.len() as u64).sum()).await;
             if !elements.is_empty() {
                 return Ok(elements);
             }

@@ -11,6 +11,7 @@ use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::chunks;
 use crate::anti_entropy::value::contents::contents;
+use crate::anti_entropy::value::dump;
 
 /// Two servers may be this far apart about the end of a key: they are asked one after the other.
 const SAME_END: i64 = 1000;
@@ -45,9 +46,9 @@ enum Question {
 
 /// Compares keys on several servers, by the snapshots that were taken of each.
 ///
-/// Equal dumps prove equality. Different dumps prove nothing: those of hashes and sets follow the order of insertion,
-/// others the way in which a value grew, that of a HyperLogLog when it was counted last, and all of them the server's
-/// version. Then the contents are compared.
+/// Dumps that [hold the same](dump::digest) prove equality. Different dumps prove nothing: those of small hashes and sets follow the order
+/// of insertion, others the way in which a value grew, that of a HyperLogLog when it was counted last, and many of them the
+/// server's version. Then the contents are compared.
 pub(crate) async fn compare(
     nodes: &[&Node],
     keys: &[Vec<u8>],
@@ -71,9 +72,17 @@ pub(crate) fn is_still(a: &Snapshot, b: &Snapshot) -> bool {
     match (a, b) {
         (Snapshot::Missing, Snapshot::Missing) => true,
         (Snapshot::Present { content: a_holds, .. }, Snapshot::Present { content: b_holds, .. }) => {
-            a_holds == b_holds && end_alike(a, b)
+            is_same_content(a_holds, b_holds) && end_alike(a, b)
         }
         _ => false,
+    }
+}
+
+/// Returns whether two contents that were read in the same way prove to be the same.
+fn is_same_content(a: &Content, b: &Content) -> bool {
+    match (a, b) {
+        (Content::Dump(a), Content::Dump(b)) => a == b || dump::digest(a) == dump::digest(b),
+        (a, b) => a == b,
     }
 }
 
@@ -83,7 +92,7 @@ fn question(states: &[&Snapshot]) -> Option<Question> {
             (Snapshot::Present { content: a_holds, .. }, Snapshot::Present { content: b_holds, .. }) => {
                 end_alike(a, b)
                     && match (a_holds, b_holds) {
-                        (Content::Dump(a), Content::Dump(b)) => a != b,
+                        (Content::Dump(_), Content::Dump(_)) => !is_same_content(a_holds, b_holds),
                         (Content::Digest(_), Content::Digest(_)) => false,
                         _ => true,
                     }
@@ -148,9 +157,9 @@ fn of_one(states: &[&Snapshot], told: &[Option<&Told>]) -> Compared {
         };
         match (a, b) {
             (
-                Snapshot::Present { content: Content::Dump(dump), .. },
-                Snapshot::Present { content: Content::Dump(other), .. },
-            ) if dump == other => end_alike(a, b),
+                Snapshot::Present { content: dump @ Content::Dump(_), .. },
+                Snapshot::Present { content: other @ Content::Dump(_), .. },
+            ) if is_same_content(dump, other) => end_alike(a, b),
             (Snapshot::Missing, Snapshot::Missing) => true,
             _ => end_alike(a, b) && digest(a, of_a).is_some_and(|of_a| Some(of_a) == digest(b, of_b)),
         }

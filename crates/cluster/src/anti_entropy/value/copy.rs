@@ -121,8 +121,8 @@ async fn replace(
 /// The same way of reading as that by which a value was seen.
 fn as_it_was_read(seen: &Snapshot, limits: Limits) -> Limits {
     match seen {
-        Snapshot::Present { content: Content::Digest(_), .. } => Limits { whole: 0, undivided: 0, ..limits },
-        _ => Limits { whole: u64::MAX, undivided: u64::MAX, ..limits },
+        Snapshot::Present { content: Content::Digest(_), .. } => Limits { dumped: 0, undivided: 0, ..limits },
+        _ => Limits { dumped: u64::MAX, undivided: u64::MAX, ..limits },
     }
 }
 

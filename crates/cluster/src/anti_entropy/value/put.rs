@@ -2,12 +2,14 @@
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use redis::Cmd;
 use redis::Pipeline;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
 
+use crate::anti_entropy::value;
 use crate::anti_entropy::value::AT_ONCE;
 use crate::anti_entropy::value::Content;
 use crate::anti_entropy::value::Limits;
@@ -109,7 +111,9 @@ pub(crate) async fn write(
     puts: &[Put<'_>],
     limits: Limits,
 ) -> Result<Vec<Result<Written, node::Error>>, node::Error> {
-    let set = send_some(target, puts.iter().map(Put::script).collect()).await?;
+    let is_large = are_large(&[source, target], puts, limits).await?;
+    let script = |(put, is_large): (&Put<'_>, &bool)| if *is_large { None } else { put.script() };
+    let set = send_some(target, puts.iter().zip(&is_large).map(script).collect()).await?;
     let unset = puts.iter().zip(&set).map(|(put, set)| match set {
         Some(Err(error)) if may_run_no_script(error) => put.command(),
         _ => None,
@@ -135,6 +139,20 @@ pub(crate) async fn write(
         join_all(each.collect::<Vec<_>>()).await;
     }
     Ok(outcomes.into_iter().flatten().collect())
+}
+
+/// Returns which of the values, on one of these nodes, were read whole and are too large to be written so.
+async fn are_large(nodes: &[&Node], puts: &[Put<'_>], limits: Limits) -> Result<Vec<bool>, node::Error> {
+    let mut are_large = vec![false; puts.len()];
+    if puts.is_empty() || limits.dumped <= limits.restored {
+        return Ok(are_large);
+    }
+    let keys: Vec<Vec<u8>> = puts.iter().map(|put| put.key.to_vec()).collect();
+    for sizes in try_join_all(nodes.iter().map(|node| value::sizes(node, &keys))).await? {
+        let is_large = |size: u64| limits.restored < size && size <= limits.dumped;
+        are_large.iter_mut().zip(sizes).for_each(|(large, size)| *large |= is_large(size));
+    }
+    Ok(are_large)
 }
 
 /// Sends those commands that there are, and returns what came of each.
