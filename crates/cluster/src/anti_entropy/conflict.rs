@@ -7,11 +7,9 @@ use std::ops::Deref;
 use futures_util::future::join_all;
 use redisdb_node::Node;
 use redisdb_node::plumbing::foreign;
-use twox_hash::XxHash3_64;
 
 use crate::anti_entropy::key_scan::BATCH;
 use crate::anti_entropy::value;
-use crate::anti_entropy::value::Content;
 use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::value::Snapshot;
 use crate::engine::copy::CopyEngine;
@@ -176,8 +174,7 @@ pub(crate) struct KnownConflicts {
 async fn digests(node: &Node, keys: &[Vec<u8>]) -> Vec<Option<u64>> {
     let states = value::read(node, keys, Limits::DEFAULT).await.unwrap_or_default();
     let digest = |state: &Snapshot| match state {
-        Snapshot::Present { content: Content::Dump(dump), .. } => Some(XxHash3_64::oneshot(dump)),
-        Snapshot::Present { content: Content::Digest(digest), .. } => digest.map(|digest| digest as u64),
+        Snapshot::Present { content, .. } => content.digest().map(|digest| digest as u64),
         _ => None,
     };
     states.iter().map(digest).collect()

@@ -101,7 +101,7 @@ impl<'a> Repair<'a> {
 
     /// Sets how large values may be, in bytes of the server's memory, to go by their dump: the whole value in one reply
     /// and one command, which hold the servers for about 10 us per KiB. What is larger goes some elements at a time; what cannot go so is
-    /// named in [`Repaired::failed`]. Default 64 KiB, and 64 MiB for what can only go whole.
+    /// named in [`Repaired::failed`]. Default: 384 KiB to be read so, 64 KiB to be written so, and 64 MiB for what can only go whole.
     pub fn dump_up_to(mut self, bytes: u64) -> Self {
         self.limits = Limits::dump_up_to(bytes);
         self

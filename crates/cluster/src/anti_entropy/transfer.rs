@@ -1,6 +1,5 @@
 //! A transfer: a batch of keys on one node is made what it is on another.
 
-use futures_util::future::try_join_all;
 use redisdb_node as node;
 use redisdb_node::Node;
 use twox_hash::XxHash3_64;
@@ -57,8 +56,9 @@ pub(crate) async fn transfer(
 ) -> Result<Vec<Transferred>, Error> {
     let batch = hints.start_batch(keys);
     // In this order: what is on both nodes when the target is looked at is not taken from it again.
-    let found = value::read(target, keys, limits).await?;
-    let wanted = value::read(&source.node, keys, limits).await?;
+    let sizes = value::sizes(&[target, &source.node], keys).await?;
+    let found = value::read_sized(target, keys, &sizes, limits).await?;
+    let wanted = value::read_sized(&source.node, keys, &sizes, limits).await?;
     let looks = [wanted, found];
     let compared = value::compare(&[&source.node, target], keys, &looks, limits).await?;
     let [wanted, found] = &looks;
@@ -145,7 +145,7 @@ pub(crate) async fn forget_unanimous(
     for batch in keys.chunks(BATCH) {
         let names: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
         let nodes: Vec<&Node> = topology.nodes.iter().collect();
-        let looks = try_join_all(nodes.iter().map(|node| value::read(node, &names, limits))).await?;
+        let looks = value::read_all(&nodes, &names, limits).await?;
         let compared = value::compare(&nodes, &names, &looks, limits).await?;
         for ((key, number), _) in batch.iter().zip(compared).filter(|(_, compared)| compared.is_same()) {
             hints.forget(key, *number);

@@ -98,9 +98,8 @@ impl Snapshot {
     /// The same, short: of a dump only a number for it.
     pub(crate) fn without_dump(&self) -> Self {
         match self {
-            Self::Present { content: Content::Dump(dump), ends } => {
-                let content = Content::Digest(Some(dump::digest(dump)));
-                Self::Present { content, ends: *ends }
+            Self::Present { content, ends } => {
+                Self::Present { content: Content::Digest(content.digest()), ends: *ends }
             }
             other => other.clone(),
         }
@@ -116,14 +115,40 @@ pub(crate) enum Content {
     Digest(Option<u128>),
 }
 
-/// How many bytes of a server's memory values take, about; 0 of those that are missing, or if this user may not ask.
-pub(crate) async fn sizes(node: &Node, keys: &[Vec<u8>]) -> Result<Vec<u64>, node::Error> {
-    let mut sizes = Pipeline::with_capacity(keys.len());
-    for key in keys {
-        sizes.cmd("MEMORY").arg("USAGE").arg(key);
+impl Content {
+    /// A number for it: the same for contents that were read in the same way and prove to be the same.
+    pub(crate) fn digest(&self) -> Option<u128> {
+        match self {
+            Self::Dump(dump) => Some(dump::digest(dump)),
+            Self::Digest(digest) => *digest,
+        }
     }
-    let sizes = node.send_pipeline(&sizes, 0, sizes.len()).await?.into_iter();
-    Ok(sizes.map(|size| redis::from_redis_value::<Option<u64>>(size).ok().flatten().unwrap_or(0)).collect())
+}
+
+/// How many bytes of a server's memory values take, about, where they take the most; 0 of those that are missing, or if this user may not
+/// ask.
+pub(crate) async fn sizes(nodes: &[&Node], keys: &[Vec<u8>]) -> Result<Vec<u64>, node::Error> {
+    let mut question = Pipeline::with_capacity(keys.len());
+    for key in keys {
+        question.cmd("MEMORY").arg("USAGE").arg(key);
+    }
+    let ask = async |node: &&Node| node.send_pipeline(&question, 0, question.len()).await;
+    let mut largest = vec![0; keys.len()];
+    for sizes in try_join_all(nodes.iter().map(ask)).await? {
+        let size = |reply| redis::from_redis_value::<Option<u64>>(reply).ok().flatten().unwrap_or(0);
+        largest.iter_mut().zip(sizes).for_each(|(largest, reply)| *largest = size(reply).max(*largest));
+    }
+    Ok(largest)
+}
+
+/// Reads many keys on several nodes at once, each value in the same way on all of them.
+pub(crate) async fn read_all(
+    nodes: &[&Node],
+    keys: &[Vec<u8>],
+    limits: Limits,
+) -> Result<Vec<Vec<Snapshot>>, node::Error> {
+    let sizes = sizes(nodes, keys).await?;
+    try_join_all(nodes.iter().map(|node| read_sized(node, keys, &sizes, limits))).await
 }
 
 /// Reads many keys at once: small values whole, and the digest of large ones.
@@ -132,7 +157,7 @@ pub(crate) async fn read(
     keys: &[Vec<u8>],
     limits: Limits,
 ) -> Result<Vec<Snapshot>, node::Error> {
-    read_sized(node, keys, &sizes(node, keys).await?, limits).await
+    read_sized(node, keys, &sizes(&[node], keys).await?, limits).await
 }
 
 /// The same of values whose sizes are known.

@@ -4,7 +4,6 @@ use std::fmt;
 use std::ops::Deref;
 
 use futures_util::future::join_all;
-use futures_util::future::try_join_all;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::plumbing::foreign;
@@ -197,8 +196,8 @@ pub(crate) async fn differences(
     keys: Vec<Vec<u8>>,
     denied: impl FnMut(&[u8], &node::Error),
 ) -> Result<(Vec<Difference>, u64), Error> {
-    let looks = nodes.iter().map(|node| value::read(node, &keys, Limits::DEFAULT));
-    differences_of(nodes, &keys, &try_join_all(looks).await?, denied).await
+    let looks = value::read_all(nodes, &keys, Limits::DEFAULT).await?;
+    differences_of(nodes, &keys, &looks, denied).await
 }
 
 /// The same of keys that were looked at on all these nodes.

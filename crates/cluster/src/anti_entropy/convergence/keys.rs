@@ -83,17 +83,15 @@ impl CopyEngine {
         let (hinted, keys): (Vec<Dirty>, Vec<Dirty>) =
             keys.iter().cloned().partition(|(key, _)| is_hinted(key));
         let names: Vec<Vec<u8>> = keys.iter().map(|(key, _)| key.clone()).collect();
-        let sizes = try_join_all(sight.nodes.iter().map(|node| value::sizes(node, &names))).await?;
-        let is_small =
-            |at: usize| sizes.iter().all(|sizes| sizes.get(at).is_none_or(|size| *size <= value::LARGE));
+        let sizes = value::sizes(&sight.nodes, &names).await?;
+        let is_small = |at: usize| sizes.get(at).is_none_or(|size| *size <= value::LARGE);
         let (looked_at, large): (Vec<usize>, Vec<usize>) =
             (0..keys.len()).partition(|at| size == Size::Large || is_small(*at));
         let (large, names) = (chosen(&keys, &large), chosen(&names, &looked_at));
         let keys = chosen(&keys, &looked_at);
         let limits = Limits { bytes_per_second: Some(LARGE_PER_SECOND), ..Limits::DEFAULT };
-        let looks = sight.nodes.iter().zip(&sizes).map(async |(node, sizes)| {
-            value::read_sized(node, &names, &chosen(sizes, &looked_at), limits).await
-        });
+        let sizes = chosen(&sizes, &looked_at);
+        let looks = sight.nodes.iter().map(|node| value::read_sized(node, &names, &sizes, limits));
         let looks = try_join_all(looks).await?;
         let compared = value::compare(&sight.nodes, &names, &looks, limits).await?;
         let Heard { has_changed, is_deaf } = heard(&names).await?;

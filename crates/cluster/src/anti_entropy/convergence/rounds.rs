@@ -133,14 +133,12 @@ impl CopyEngine {
         let Some((n_keys, batch)) = keys.next_but(earlier, |_, _| ()).await? else { return Ok(None) };
         // To see that costs less than to compare.
         let cost = (n_keys / 8).max(batch.len() as u64);
-        let sizes = try_join_all(nodes.iter().map(|node| value::sizes(node, &batch))).await?;
-        let is_large =
-            |at: usize| sizes.iter().any(|sizes| sizes.get(at).is_some_and(|size| value::LARGE < *size));
+        let sizes = value::sizes(&nodes, &batch).await?;
+        let is_large = |at: usize| sizes.get(at).is_some_and(|size| value::LARGE < *size);
         let (large, small): (Vec<usize>, Vec<usize>) = (0..batch.len()).partition(|at| is_large(*at));
         let (large, small_keys) = (chosen(&batch, &large), chosen(&batch, &small));
-        let looks = nodes.iter().zip(&sizes).map(async |(node, sizes)| {
-            value::read_sized(node, &small_keys, &chosen(sizes, &small), Limits::DEFAULT).await
-        });
+        let sizes = chosen(&sizes, &small);
+        let looks = nodes.iter().map(|node| value::read_sized(node, &small_keys, &sizes, Limits::DEFAULT));
         let looks = try_join_all(looks).await?;
         let (found, _) = differences_of(&nodes, &small_keys, &looks, |_, _| ()).await?;
         found.iter().for_each(|difference| work.change(&difference.key, Told::default()));

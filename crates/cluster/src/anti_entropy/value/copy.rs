@@ -137,7 +137,7 @@ async fn fill(
         Err(error) if is_denied(&error) || matches!(error.kind(), node::ErrorKind::Unsupported(_)) => error,
         filled => return filled,
     };
-    let size = value::sizes(source, &[put.key.to_vec()]).await?.first().copied();
+    let size = value::sizes(&[source], &[put.key.to_vec()]).await?.first().copied();
     if size.is_none_or(|size| limits.undivided < size) || limits.undivided == 0 {
         return Err(error);
     }

@@ -2,7 +2,6 @@
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use futures_util::future::try_join_all;
 use redis::Cmd;
 use redis::Pipeline;
 use redis::Value;
@@ -143,16 +142,12 @@ pub(crate) async fn write(
 
 /// Returns which of the values, on one of these nodes, were read whole and are too large to be written so.
 async fn are_large(nodes: &[&Node], puts: &[Put<'_>], limits: Limits) -> Result<Vec<bool>, node::Error> {
-    let mut are_large = vec![false; puts.len()];
     if puts.is_empty() || limits.dumped <= limits.restored {
-        return Ok(are_large);
+        return Ok(vec![false; puts.len()]);
     }
     let keys: Vec<Vec<u8>> = puts.iter().map(|put| put.key.to_vec()).collect();
-    for sizes in try_join_all(nodes.iter().map(|node| value::sizes(node, &keys))).await? {
-        let is_large = |size: u64| limits.restored < size && size <= limits.dumped;
-        are_large.iter_mut().zip(sizes).for_each(|(large, size)| *large |= is_large(size));
-    }
-    Ok(are_large)
+    let sizes = value::sizes(nodes, &keys).await?.into_iter();
+    Ok(sizes.map(|size| limits.restored < size && size <= limits.dumped).collect())
 }
 
 /// Sends those commands that there are, and returns what came of each.
