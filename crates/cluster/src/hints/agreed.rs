@@ -122,6 +122,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_agreed_on_counts_no_more_when_the_node_has_missed_more_than_is_remembered() {
+        let (hints, node) = restarted();
+        hints.agree(node.incarnation(), &[b"a".to_vec()]);
+        assert!(hints.holds(&node, key("a")) && hints.is_restarted_for(Duration::ZERO));
+        hints.on(Observation::Flooded);
+        assert!(!hints.holds(&node, key("a")) && !hints.is_restarted_for(Duration::ZERO));
+        // Whoever compared the key had not heard of it.
+        hints.agree(node.incarnation(), &[b"a".to_vec()]);
+        assert!(!hints.holds(&node, key("a")) && !hints.agrees_on(&node, key("a")));
+    }
+
+    #[test]
     fn what_was_agreed_on_is_bounded() {
         let (hints, node) = restarted();
         let keys: Vec<Vec<u8>> = (0..MOST_KEYS).map(|i| i.to_be_bytes().to_vec()).collect();
