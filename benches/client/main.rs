@@ -5,6 +5,7 @@ use std::time::Duration;
 
 mod client;
 mod contenders;
+mod floor;
 mod measure;
 mod ours;
 mod scale;
@@ -51,6 +52,8 @@ fn main() {
         "cache" => measure::measure(&plan, || ours::OnCache::connect(&urls)),
         "redis" => measure::measure(&plan, || contenders::Multiplexed::connect(&urls)),
         "redis-packed" => measure::measure(&plan, || contenders::Packed::connect(&urls)),
+        "floor" => floor::measure(&plan, &urls, floor::To::One),
+        "floor-copy" => floor::measure(&plan, &urls, floor::To::All),
         "redis-copy" => measure::measure(&plan, || contenders::HandCopy::connect(&urls)),
         #[cfg(feature = "peers")]
         "deadpool" => measure::measure(&plan, || contenders::Pooled::connect(&urls)),

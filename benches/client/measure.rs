@@ -85,19 +85,27 @@ pub(crate) fn measure<C: Client, F: Future<Output = C>>(plan: &Plan, connect: im
         // Whoever counts operations counts instructions, under a tool that has no such clock.
         let clock = || if time == Duration::ZERO { Duration::ZERO } else { cpu_time() };
         let (start, cpu) = (Instant::now(), clock());
-        let (ops, mut latencies) = tasks(plan, &shared, each, time).await;
-        let (wall, cpu) = (start.elapsed(), clock() - cpu);
-        latencies.sort_unstable();
-        let at = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or(0);
-        println!(
-            "{ops} {} {} {} {} {}",
-            wall.as_nanos(),
-            cpu.as_nanos(),
-            at(50),
-            at(99),
-            memory("VmHWM:").unwrap_or(0)
-        );
+        let (ops, latencies) = tasks(plan, &shared, each, time).await;
+        print(ops, start.elapsed(), clock() - cpu, latencies);
     });
+}
+
+pub(crate) fn print(ops: u64, wall: Duration, cpu: Duration, mut latencies: Vec<u64>) {
+    latencies.sort_unstable();
+    let at = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or(0);
+    println!(
+        "{ops} {} {} {} {} {}",
+        wall.as_nanos(),
+        cpu.as_nanos(),
+        at(50),
+        at(99),
+        memory("VmHWM:").unwrap_or(0)
+    );
+}
+
+/// A walk through all keys in an order that no cache foresees; every task starts elsewhere.
+pub(crate) fn walk(idx: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some((idx * 7919 + 61_027) % KEYS), |at| Some((at + 61_027) % KEYS))
 }
 
 /// Runs all tasks and returns how many operations they did, and how long those of the first took.
@@ -139,12 +147,8 @@ async fn task<C: Client>(
 ) -> (u64, Vec<u64>) {
     let Shared { client, keys, value, stop } = shared;
     let mut latencies = Vec::new();
-    // A walk through all keys in an order that no cache foresees; every task starts elsewhere.
-    let mut at = idx * 7919 % KEYS;
-    let mut next = || {
-        at = (at + 61_027) % KEYS;
-        keys[at].as_str()
-    };
+    let mut walk = walk(idx);
+    let mut next = || walk.next().map_or("", |at| keys[at].as_str());
     let mut batch = Vec::with_capacity(BATCH);
     let mut done = 0;
     while done < each && !stop.load(Ordering::Relaxed) {
@@ -173,11 +177,11 @@ async fn task<C: Client>(
 }
 
 /// A client that is fast because it finds nothing is no contender.
-fn found(found: bool) {
+pub(crate) fn found(found: bool) {
     assert!(found, "a value that is there was not found");
 }
 
-fn cpu_time() -> Duration {
+pub(crate) fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

@@ -24,9 +24,10 @@ struct Contest {
     quick: bool,
 }
 
-const CALLS: &[&str] = &["redis", "ring", "rustis", "fred", "deadpool"];
-const ONE: &[&str] = &["redis", "node"];
-const COPIES: &[&str] = &["redis-copy", "copy"];
+const CALLS: &[&str] = &["redis", "ring", "rustis", "fred"];
+const AND_FLOOR: &[&str] = &["redis", "ring", "rustis", "fred", "deadpool", "floor"];
+const ONE: &[&str] = &["redis", "node", "floor"];
+const COPIES: &[&str] = &["redis-copy", "copy", "floor-copy"];
 const CACHES: &[&str] = &["redis", "cache"];
 
 /// Everything that is compared, the quick ones first.
@@ -41,14 +42,15 @@ fn contests() -> Vec<Contest> {
         quick,
     };
     let mut contests = vec![
-        contest("get", 64, 3, CALLS, true),
-        contest("set", 64, 3, CALLS, true),
-        contest("get", 1, 3, CALLS, true),
+        contest("get", 64, 3, AND_FLOOR, true),
+        contest("set", 64, 3, AND_FLOOR, true),
+        contest("get", 1, 3, AND_FLOOR, true),
         contest("mget", 4, 3, CALLS, true),
         contest("pipeline", 4, 3, CALLS, true),
         contest("set", 64, 3, COPIES, true),
         contest("set", 1, 3, COPIES, true),
         contest("get", 64, 1, ONE, true),
+        contest("get", 1, 1, ONE, true),
         contest("get", 64, 3, CACHES, false),
         contest("set", 64, 3, CACHES, false),
         contest("mget", 4, 3, CACHES, false),
@@ -58,15 +60,20 @@ fn contests() -> Vec<Contest> {
     for tasks in [16, 64, 256] {
         contests.push(contest("mix", tasks, 3, CALLS, false));
     }
-    for (tasks, work) in [(16, "get"), (256, "get"), (16, "set"), (256, "set")] {
-        contests.push(contest(work, tasks, 3, CALLS, false));
-    }
     for servers in [1, 2, 5] {
         contests.push(contest("set", 64, servers, COPIES, false));
     }
-    for work in ["get", "set"] {
-        contests.push(Contest { multi: true, ..contest(work, 64, 3, CALLS, false) });
-        contests.push(Contest { size: 4096, ..contest(work, 64, 3, CALLS, false) });
+    let calls = ["get", "set"].into_iter().flat_map(|work| [16, 64, 256].map(|tasks| (work, tasks)));
+    for (work, tasks) in calls {
+        for (size, multi) in [(64, false), (64, true), (4096, false), (4096, true)] {
+            // That one is among the quick ones.
+            if (tasks, size, multi) != (64, 64, false) {
+                contests.push(Contest { size, multi, ..contest(work, tasks, 3, CALLS, false) });
+            }
+        }
+    }
+    for work in ["mget", "pipeline"] {
+        contests.push(Contest { multi: true, ..contest(work, 4, 3, CALLS, false) });
     }
     contests
 }
@@ -201,6 +208,8 @@ fn name(client: &str) -> &str {
         "node" => "**Node**",
         "cache" => "**Cache** on a RedisRing",
         "deadpool" => "deadpool-redis, 16 each",
+        "floor" => "the floor: a loop without a client",
+        "floor-copy" => "the floor, to all",
         other => other,
     }
 }
