@@ -135,6 +135,8 @@ mod table;
 #[cfg(feature = "servers")]
 mod tls;
 #[cfg(feature = "servers")]
+mod tls_identity;
+#[cfg(feature = "servers")]
 mod transactions;
 #[cfg(feature = "servers")]
 mod twice;

@@ -20,7 +20,7 @@ use xtask::needs;
 use xtask::once_more;
 use xtask::told;
 
-fn openssl(dir: &Path, args: &str) -> bool {
+pub(crate) fn openssl(dir: &Path, args: &str) -> bool {
     let run = Command::new("openssl")
         .current_dir(dir)
         .args(args.split(' '))
@@ -32,7 +32,7 @@ fn openssl(dir: &Path, args: &str) -> bool {
 }
 
 /// Certificates for `localhost`, and of who vouches for them.
-fn certificates(dir: &Path) -> Result<(), String> {
+pub(crate) fn certificates(dir: &Path) -> Result<(), String> {
     std::fs::write(dir.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
     let made = [
         "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca",
@@ -61,11 +61,11 @@ fn signed_for(dir: &Path, from: &str, to: &str) -> bool {
 /// A server on a TLS port, and the port.
 pub(crate) fn server(dir: &Path) -> Result<(Server, u16), String> {
     certificates(dir)?;
-    on_tls_port(Server::builder().password("the-right-one"), dir)
+    on_tls_port(Server::builder().arg("--tls-auth-clients", "no").password("the-right-one"), dir)
 }
 
-/// The same, of a kind of its own.
-fn on_tls_port(builder: ServerBuilder, dir: &Path) -> Result<(Server, u16), String> {
+/// The same, of a kind of its own. Who wants no client certificate says so by `--tls-auth-clients no`.
+pub(crate) fn on_tls_port(builder: ServerBuilder, dir: &Path) -> Result<(Server, u16), String> {
     let port = xtask::free_port().unwrap();
     let file = |name: &str| dir.join(name).display().to_string();
     let server = builder
@@ -73,7 +73,6 @@ fn on_tls_port(builder: ServerBuilder, dir: &Path) -> Result<(Server, u16), Stri
         .arg("--tls-cert-file", &file("server.crt"))
         .arg("--tls-key-file", &file("server.key"))
         .arg("--tls-ca-cert-file", &file("ca.crt"))
-        .arg("--tls-auth-clients", "no")
         .start();
     let without = |error: xtask::Error| {
         format!("this server has no TLS: {}", error.to_string().lines().next().unwrap_or_default())
@@ -128,7 +127,10 @@ async fn a_certificate_that_has_expired_or_is_for_later_is_refused() {
         ("20200101000000Z", "20990201000000Z", ""),
     ] {
         assert!(signed_for(dir.dir(), from, to), "openssl signs nothing for {from} to {to}");
-        let (server, port) = needs!(on_tls_port(Server::builder().password("the-right-one"), dir.dir()));
+        let (server, port) = needs!(on_tls_port(
+            Server::builder().arg("--tls-auth-clients", "no").password("the-right-one"),
+            dir.dir()
+        ));
         let url = format!("rediss://:the-right-one@localhost:{port}/1");
         let roots = dir.dir().join("ca.crt");
         match reason {
@@ -174,7 +176,7 @@ async fn sentinels_and_their_master_are_talked_to_through_tls() {
     }
     let dir = Server::start().unwrap();
     let (_master, master_port) = needs!(server(dir.dir()));
-    let sentinel = Server::builder().sentinel().password("the-right-one-too");
+    let sentinel = Server::builder().sentinel().arg("--tls-auth-clients", "no").password("the-right-one-too");
     let (sentinel, port) = needs!(on_tls_port(sentinel, dir.dir()));
     let at = Node::connect(sentinel.url()).await.unwrap();
     for setting in ["resolve-hostnames", "announce-hostnames"] {

@@ -9,6 +9,7 @@ use redisdb_hashring::Layout;
 use redisdb_hashring::Member;
 use redisdb_hashring::RingConfig;
 use redisdb_node::NodeConfig;
+use redisdb_node::TlsConfig;
 use redisdb_node::plumbing::foreign;
 
 use crate::config::ConfigError;
@@ -272,6 +273,13 @@ macro_rules! common_settings {
                 self
             }
 
+            /// Sets the certificate authority, the client certificate and the server's name for nodes with `rediss://` URLs
+            /// that do not say.
+            pub fn tls(mut self, tls: TlsConfig) -> Self {
+                self.members.tls = Some(tls);
+                self
+            }
+
             /// Builds it, and connects its nodes.
             ///
             /// # Errors
@@ -307,6 +315,7 @@ pub(crate) struct MembersBuilder {
     labels: BTreeMap<String, String>,
     connect_timeout: Option<Duration>,
     response_timeout: Option<Duration>,
+    tls: Option<TlsConfig>,
 }
 
 /// The nodes of one ring, and what places the keys on them.
@@ -351,6 +360,7 @@ impl MembersBuilder {
             labels: config.labels.clone(),
             connect_timeout: config.connect_timeout_ms.map(Duration::from_millis),
             response_timeout: config.response_timeout_ms.map(Duration::from_millis),
+            tls: config.tls.clone(),
         })
     }
 
@@ -373,6 +383,9 @@ impl MembersBuilder {
             }
             if let Some(timeout) = self.response_timeout {
                 node = node.or_response_timeout(timeout);
+            }
+            if let Some(tls) = &self.tls {
+                node = node.or_tls(tls);
             }
             node.check().map_err(|reason| ConfigError::Node {
                 node: foreign::name(node.name()).into_owned(),

@@ -12,6 +12,7 @@ use redisdb_hashring::HashTag;
 use redisdb_hashring::Layout;
 use redisdb_node as node;
 use redisdb_node::NodeConfig;
+use redisdb_node::TlsConfig;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -88,6 +89,10 @@ pub struct TopologyConfig {
     /// The longest time that a reply may take, in milliseconds, for nodes without their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_timeout_ms: Option<u64>,
+    /// The certificate authority, the client certificate and the server's name, for nodes with `rediss://` URLs without their
+    /// own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
     /// The nodes.
     pub nodes: Vec<NodeConfig>,
 }

@@ -11,6 +11,9 @@ pub use fields::NodeFields;
 mod parts;
 mod sentinels;
 mod timeouts;
+mod tls;
+pub use tls::Pem;
+pub use tls::TlsConfig;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,9 +40,10 @@ use self::sentinels::Sentinels;
 ///
 /// # In a file
 /// With serde a node is read from `url` and these optional fields: `name`, `weight`, `db`, `username`,
-/// `password`, `sentinel_username`, `sentinel_password`, `connect_timeout_ms`, `response_timeout_ms`,
-/// `probe_interval_ms`, `max_in_flight`, `max_reply` (in bytes) and `max_dedicated`. An unknown field is an
-/// error. A configuration is written the same way, the password included, so it can be read back.
+/// `password`, `sentinel_username`, `sentinel_password`, `tls` (as a [`TlsConfig`]), `connect_timeout_ms`,
+/// `response_timeout_ms`, `probe_interval_ms`, `max_in_flight`, `max_reply` (in bytes) and `max_dedicated`. An
+/// unknown field is an error. A configuration is written the same way, the password included, so it can be
+/// read back.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[serde(try_from = "NodeFields", into = "NodeFields")]
 pub struct NodeConfig {
@@ -58,6 +62,7 @@ pub struct NodeConfig {
     label: String,
     /// The credentials for the sentinels, where the address is theirs.
     sentinels: Sentinels,
+    tls: Option<TlsConfig>,
 }
 
 impl NodeConfig {
@@ -105,11 +110,12 @@ impl NodeConfig {
         Ok(config)
     }
 
-    /// Returns an error for a setting with which nothing could be done: a time or a number of 0, or a weight
-    /// that is no positive number. A node, a ring and a copy check their configurations when they are made.
+    /// Returns an error for a setting with which nothing could be done: a time or a number of 0, a weight that
+    /// is no positive number, or a setting of TLS for a server that is spoken to without it. A node, a ring and
+    /// a copy check their configurations when they are made. No file is read for that.
     ///
     /// # Errors
-    /// [`ConfigError::Zero`], [`ConfigError::ZeroWeight`] or [`ConfigError::InvalidWeight`].
+    /// [`ConfigError::Zero`], [`ConfigError::ZeroWeight`], [`ConfigError::InvalidWeight`], or one of `tls`.
     pub fn check(&self) -> Result<(), ConfigError> {
         for (setting, is_zero) in [
             ("connect_timeout", self.connect_timeout().is_zero()),
@@ -122,6 +128,7 @@ impl NodeConfig {
                 return Err(ConfigError::Zero { setting });
             }
         }
+        self.check_tls()?;
         match self.weight {
             0.0 => Err(ConfigError::ZeroWeight),
             weight if weight.is_finite() && 0.0 < weight => Ok(()),
@@ -216,14 +223,10 @@ impl NodeConfig {
             max_dedicated: Self::MAX_DEDICATED,
             label: String::new(),
             sentinels: Sentinels::default(),
+            tls: None,
         };
         config.relabel();
         config
-    }
-
-    fn check_credentials(&self) -> Result<(), ConfigError> {
-        self.credentials.check()?;
-        self.sentinels.credentials.check()
     }
 
     fn read_query<'a>(
@@ -297,26 +300,6 @@ impl NodeConfig {
         self
     }
 
-    /// Sets user and password, in place of what the URL says. An empty password is that of a user who needs
-    /// none, and without a user it is none at all.
-    #[must_use]
-    pub fn with_credentials(mut self, username: Option<String>, password: impl Into<String>) -> Self {
-        self.credentials = Credentials::new(username, Some(password.into()));
-        self
-    }
-
-    /// Sets user and password for the sentinels, in place of what the URL says. The master has credentials of
-    /// its own. An empty password is as in [`with_credentials`](Self::with_credentials).
-    #[must_use]
-    pub fn with_sentinel_credentials(
-        mut self,
-        username: Option<String>,
-        password: impl Into<String>,
-    ) -> Self {
-        self.sentinels.credentials = Credentials::new(username, Some(password.into()));
-        self
-    }
-
     /// Sets how long connecting may take: name look-up, TCP, TLS, AUTH and SELECT together. Default 1 second.
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
@@ -382,15 +365,6 @@ impl NodeConfig {
     /// The address at which the server listens.
     pub fn address(&self) -> &Address {
         &self.address
-    }
-
-    /// The user for AUTH, `None` for the default user.
-    pub fn username(&self) -> Option<&str> {
-        self.credentials.username()
-    }
-
-    pub(crate) fn credentials(&self) -> &Credentials {
-        &self.credentials
     }
 
     pub(crate) fn sentinels(&self) -> &Sentinels {

@@ -17,6 +17,8 @@ mod live;
 mod process;
 mod reconnect;
 pub(crate) mod sentinel;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
 
 use std::fmt;
 use std::sync::Arc;

@@ -45,7 +45,10 @@ pub enum ErrorKind {
     #[error("no connection within {0:?}")]
     ConnectTimeout(Duration),
     /// The TLS handshake failed. Not sent.
-    #[error("no TLS connection: {0}; is it a TLS port, and is its certificate known here?")]
+    #[error(
+        "no TLS connection: {0}; is it a TLS port, are its certificate (`ca`) and name (`server_name`) known here, and does it \
+         want a certificate of this client (`cert`)?"
+    )]
     Tls(Arc<io::Error>),
     /// The server refused the user or the password, or wants one. Not sent.
     #[error("not let in: {0}; check user and password in the node's URL")]
@@ -331,6 +334,18 @@ impl ErrorKind {
                 | Self::Fenced
         )
     }
+}
+
+/// Returns whether a stream broke by what TLS says. A server that wants a client certificate says so only when the
+/// client takes the connection for made.
+#[cfg(feature = "tls")]
+pub(crate) fn is_of_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|source| source.is::<rustls::Error>())
+}
+
+#[cfg(not(feature = "tls"))]
+pub(crate) fn is_of_tls(_error: &io::Error) -> bool {
+    false
 }
 
 /// The I/O error that redis-rs wraps, if it is one.

@@ -10,6 +10,8 @@ pub use config::Address;
 pub use config::ConfigError;
 pub use config::NodeConfig;
 pub use config::NodeFields;
+pub use config::Pem;
+pub use config::TlsConfig;
 mod error;
 pub use error::Bound;
 pub use error::Error;

@@ -41,6 +41,7 @@ pub use redisdb_hashring::HashRing;
 pub use redisdb_hashring::HashTag;
 pub use redisdb_hashring::Layout;
 pub use redisdb_node::NodeConfig;
+pub use redisdb_node::TlsConfig;
 
 // What it answers, and what goes wrong.
 pub use redisdb_cluster::Error;

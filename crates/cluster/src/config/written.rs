@@ -10,6 +10,7 @@ use redisdb_hashring::Layout;
 use redisdb_node as node;
 use redisdb_node::NodeConfig;
 use redisdb_node::NodeFields;
+use redisdb_node::TlsConfig;
 use redisdb_node::plumbing::foreign;
 use serde::Deserialize;
 use serde::Deserializer;
@@ -44,6 +45,7 @@ pub(super) struct Written {
     identity: Option<String>,
     connect_timeout_ms: Option<u64>,
     response_timeout_ms: Option<u64>,
+    tls: Option<TlsConfig>,
     #[serde(alias = "servers")]
     nodes: Vec<Entry>,
 }
@@ -218,6 +220,7 @@ impl TryFrom<Written> for TopologyConfig {
             identity: written.identity,
             connect_timeout_ms: written.connect_timeout_ms,
             response_timeout_ms: written.response_timeout_ms,
+            tls: written.tls,
             nodes,
         })
     }

@@ -19,7 +19,8 @@ pub enum Address {
     },
     /// The same, through TLS. Needs the feature `tls`.
     Tls {
-        /// The host name, which the server's certificate must be for.
+        /// The host name, which the server's certificate must be for, unless
+        /// [another](crate::TlsConfig::with_server_name) is set.
         host: String,
         /// The port, 6379 where the URL names none.
         port: u16,
@@ -49,6 +50,11 @@ impl NodeConfig {
 }
 
 impl Address {
+    /// Returns whether the server is spoken to through TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls { .. } | Self::Sentinel { tls: true, .. })
+    }
+
     fn is_same(&self, other: &Self) -> bool {
         type Place<'a> = (&'a str, u16);
         let is_same_place =

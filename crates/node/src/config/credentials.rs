@@ -5,6 +5,7 @@ use std::fmt;
 use redis::RedisConnectionInfo;
 
 use super::ConfigError;
+use super::NodeConfig;
 use super::parts::decode;
 
 /// User and password, as AUTH takes them.
@@ -66,6 +67,43 @@ impl Credentials {
     }
 }
 
+/// # User and password
+impl NodeConfig {
+    /// Sets user and password, in place of what the URL says. An empty password is that of a user who needs
+    /// none, and without a user it is none at all.
+    #[must_use]
+    pub fn with_credentials(mut self, username: Option<String>, password: impl Into<String>) -> Self {
+        self.credentials = Credentials::new(username, Some(password.into()));
+        self
+    }
+
+    /// Sets user and password for the sentinels, in place of what the URL says. The master has credentials of
+    /// its own. An empty password is as in [`with_credentials`](Self::with_credentials).
+    #[must_use]
+    pub fn with_sentinel_credentials(
+        mut self,
+        username: Option<String>,
+        password: impl Into<String>,
+    ) -> Self {
+        self.sentinels.credentials = Credentials::new(username, Some(password.into()));
+        self
+    }
+
+    /// The user for AUTH, `None` for the default user.
+    pub fn username(&self) -> Option<&str> {
+        self.credentials.username()
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    pub(super) fn check_credentials(&self) -> Result<(), ConfigError> {
+        self.credentials.check()?;
+        self.sentinels.credentials.check()
+    }
+}
+
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
@@ -77,7 +115,7 @@ impl fmt::Debug for Credentials {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::NodeConfig;
+    use super::*;
 
     fn check(url: &str, expected: (Option<&str>, Option<&str>)) {
         let config = NodeConfig::new(url).unwrap();

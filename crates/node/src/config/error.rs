@@ -72,6 +72,27 @@ pub enum ConfigError {
         /// The setting.
         setting: &'static str,
     },
+    /// Settings of TLS stand with a server that is spoken to without it.
+    #[error(
+        "`tls` is for `rediss://` and `rediss+sentinel://`; leave it out, or write the URL with `rediss`"
+    )]
+    NotOfTls,
+    /// There is a client certificate without its key, or a key without its certificate.
+    #[error("`tls`: a client certificate needs both `cert` and `key`")]
+    CertWithoutKey,
+    /// The name that the server's certificate must be for is none.
+    #[error("`tls`: `server_name` is neither a host name nor an IP address")]
+    ServerName,
+    /// A file of TLS, or the text in its place, cannot be used. The text is not shown: it may be a key.
+    #[error("`tls`: `{setting}`, {from}: {reason}")]
+    Tls {
+        /// The setting: `ca`, `cert` or `key`.
+        setting: &'static str,
+        /// The file, by its path.
+        from: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The name is empty.
     #[error("the name is empty; leave it out to call the node by its address")]
     EmptyName,
@@ -109,6 +130,7 @@ impl ConfigError {
         match self {
             Self::UserWithoutPassword => &["username", "sentinel_username", "url"],
             Self::ZeroWeight | Self::InvalidWeight => &["weight", "url"],
+            Self::NotOfTls | Self::CertWithoutKey | Self::ServerName | Self::Tls { .. } => &["tls", "url"],
             Self::EmptyName | Self::Control | Self::NameTwice => &["name", "url"],
             Self::GivenTwice { setting } | Self::Zero { setting } | Self::NotOfSentinels { setting } => {
                 match *setting {

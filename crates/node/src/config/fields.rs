@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Address;
 use super::ConfigError;
 use super::NodeConfig;
+use super::TlsConfig;
 
 /// A node as it is written in a file, before it is [checked](Self::check).
 #[derive(Clone, Default, Deserialize, Serialize)]
@@ -29,6 +30,8 @@ pub struct NodeFields {
     sentinel_username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sentinel_password: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsConfig>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connect_timeout_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +108,7 @@ impl NodeFields {
         config.credentials.set(self.username, self.password);
         config.sentinels.credentials.set(self.sentinel_username, self.sentinel_password);
         config.check_credentials()?;
+        config.tls = self.tls;
         let millis = Duration::from_millis;
         config.connect_timeout = self.connect_timeout_ms.map(millis).or(config.connect_timeout);
         config.response_timeout = self.response_timeout_ms.map(millis).or(config.response_timeout);
@@ -182,6 +186,7 @@ impl From<NodeConfig> for NodeFields {
             max_reply: (config.max_reply != NodeConfig::MAX_REPLY).then_some(config.max_reply),
             max_dedicated: (config.max_dedicated != NodeConfig::MAX_DEDICATED)
                 .then_some(config.max_dedicated),
+            tls: config.tls,
             name: config.name,
             username: owned(config.credentials.username()),
             password: owned(config.credentials.password()),

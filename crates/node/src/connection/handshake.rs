@@ -29,6 +29,8 @@ use crate::config::NodeConfig;
 use crate::connection::bounded::Bounded;
 use crate::connection::bounded::Broken;
 use crate::connection::lent::lend;
+#[cfg(feature = "tls")]
+use crate::connection::tls::encrypt;
 use crate::error::ErrorKind;
 use crate::redis_rs::Fault;
 use crate::wire::Wire;
@@ -63,7 +65,7 @@ pub(crate) async fn reach(
     let stream = tcp(host, port).await?;
     match through_tls {
         // The handshake is a network exchange with its own ways to fail, so it is told apart from connecting.
-        true => handshake(config, settings, options, tls(host, stream).await?).await,
+        true => handshake(config, settings, options, encrypt(config, host, stream).await?).await,
         false => handshake(config, settings, options, stream).await,
     }
 }
@@ -88,42 +90,8 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, ErrorKind> {
     Ok(stream)
 }
 
-#[cfg(feature = "tls")]
-async fn tls(
-    host: &str,
-    stream: TcpStream,
-) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, ErrorKind> {
-    let failed = |error: io::Error| ErrorKind::Tls(Arc::new(error));
-    let name = rustls::pki_types::ServerName::try_from(host.to_owned())
-        .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-    let client = tls_client().map_err(|error| failed(io::Error::other(error)))?;
-    tokio_rustls::TlsConnector::from(client).connect(name, stream).await.map_err(failed)
-}
-
-/// The system's root certificates, read once: the environment's `SSL_CERT_FILE` and `SSL_CERT_DIR` count.
-#[cfg(feature = "tls")]
-fn tls_client() -> Result<Arc<rustls::ClientConfig>, String> {
-    static CLIENT: std::sync::OnceLock<Result<Arc<rustls::ClientConfig>, String>> =
-        std::sync::OnceLock::new();
-    CLIENT
-        .get_or_init(|| {
-            let mut roots = rustls::RootCertStore::empty();
-            let found = rustls_native_certs::load_native_certs();
-            let (added, _) = roots.add_parsable_certificates(found.certs);
-            if added == 0 {
-                return Err(format!("no root certificates found on this system: {:?}", found.errors));
-            }
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            rustls::ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()
-                .map(|builder| Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
-                .map_err(|error| error.to_string())
-        })
-        .clone()
-}
-
 #[cfg(not(feature = "tls"))]
-async fn tls(_host: &str, _stream: TcpStream) -> Result<TcpStream, ErrorKind> {
+async fn encrypt(_config: &NodeConfig, _host: &str, _stream: TcpStream) -> Result<TcpStream, ErrorKind> {
     Err(crate::config::ConfigError::TlsNotCompiledIn.into())
 }
 

@@ -13,6 +13,7 @@ use crate::connection::process::Meeting;
 use crate::connection::process::Process;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
+use crate::error::is_of_tls;
 use crate::redis_rs::Fault;
 use crate::retry;
 use crate::token::token;
@@ -167,7 +168,10 @@ pub(crate) trait Asked: Sync {
 
 impl Asked for Wire {
     async fn asked(&self, question: &Cmd) -> Result<Value, ErrorKind> {
-        self.send(question, Patience::Own).await.map_err(Failure::in_handshake)
+        self.send(question, Patience::Own).await.map_err(|failure| match failure {
+            Failure::Unsent(error) | Failure::Lost(error) if is_of_tls(&error) => ErrorKind::Tls(error),
+            failure => failure.in_handshake(),
+        })
     }
 }
 

@@ -16,6 +16,7 @@ use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::error::foreign;
 use crate::error::io_error;
+use crate::error::is_of_tls;
 
 /// The meaning of an error of redis-rs, of a call on a connection that was let in.
 #[derive(Debug)]
@@ -107,8 +108,12 @@ impl Fault {
                 ErrorKind::Auth(ServerError::new("AUTH", &error.to_string()).message)
             }
             RedisErrorKind::Io => {
-                let kind = io_error(&error).map_or(io::ErrorKind::Other, io::Error::kind);
-                ErrorKind::Connect(Arc::new(io::Error::new(kind, error)))
+                let source = io_error(&error);
+                let kind = source.map_or(io::ErrorKind::Other, io::Error::kind);
+                match source.is_some_and(is_of_tls) {
+                    true => ErrorKind::Tls(Arc::new(io::Error::new(kind, error))),
+                    false => ErrorKind::Connect(Arc::new(io::Error::new(kind, error))),
+                }
             }
             RedisErrorKind::RESP3NotSupported => ErrorKind::Unsupported(NO_HELLO.into()),
             RedisErrorKind::InvalidClientConfig => ConfigError::Url { reason: error.to_string() }.into(),
