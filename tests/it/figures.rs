@@ -596,6 +596,7 @@ fn every_kind_of_error_says_of_execution_what_its_row_says() {
         ErrorKind::ConnectTimeout(second),
         ErrorKind::Tls(io()),
         ErrorKind::Auth(String::new()),
+        ErrorKind::Credentials(String::new()),
         ErrorKind::NotRedis(String::new()),
         ErrorKind::Down { cause: Arc::new(ErrorKind::Timeout(second)) },
         ErrorKind::Fenced,

@@ -36,6 +36,8 @@ mod copy_claims;
 #[cfg(feature = "servers")]
 mod copy_pipelines;
 #[cfg(feature = "servers")]
+mod credentials;
+#[cfg(feature = "servers")]
 mod denied;
 #[cfg(feature = "servers")]
 mod dropped;

@@ -8,6 +8,7 @@ use redisdb_hashring::HashTag;
 use redisdb_hashring::Layout;
 use redisdb_hashring::Member;
 use redisdb_hashring::RingConfig;
+use redisdb_node::CredentialsProvider;
 use redisdb_node::NodeConfig;
 use redisdb_node::TlsConfig;
 use redisdb_node::plumbing::foreign;
@@ -280,6 +281,13 @@ macro_rules! common_settings {
                 self
             }
 
+            /// Has a function asked for user and password at each handshake of the nodes that have no password, and no
+            /// provider of their own.
+            pub fn credentials_provider(mut self, provider: CredentialsProvider) -> Self {
+                self.members.credentials_provider = Some(provider);
+                self
+            }
+
             /// Builds it, and connects its nodes.
             ///
             /// # Errors
@@ -316,6 +324,7 @@ pub(crate) struct MembersBuilder {
     connect_timeout: Option<Duration>,
     response_timeout: Option<Duration>,
     tls: Option<TlsConfig>,
+    credentials_provider: Option<CredentialsProvider>,
 }
 
 /// The nodes of one ring, and what places the keys on them.
@@ -361,6 +370,7 @@ impl MembersBuilder {
             connect_timeout: config.connect_timeout_ms.map(Duration::from_millis),
             response_timeout: config.response_timeout_ms.map(Duration::from_millis),
             tls: config.tls.clone(),
+            credentials_provider: None,
         })
     }
 
@@ -386,6 +396,9 @@ impl MembersBuilder {
             }
             if let Some(tls) = &self.tls {
                 node = node.or_tls(tls);
+            }
+            if let Some(provider) = &self.credentials_provider {
+                node = node.or_credentials_provider(provider);
             }
             node.check().map_err(|reason| ConfigError::Node {
                 node: foreign::name(node.name()).into_owned(),

@@ -3,6 +3,9 @@
 mod address;
 pub use address::Address;
 mod credentials;
+pub use credentials::Credentials;
+mod credentials_provider;
+pub use credentials_provider::CredentialsProvider;
 mod debug;
 mod error;
 pub use error::ConfigError;
@@ -22,7 +25,6 @@ use serde::Deserialize;
 use serde::Serialize;
 use url::Url;
 
-use self::credentials::Credentials;
 use self::parts::db_number;
 use self::parts::decode_place;
 use self::sentinels::Sentinels;
@@ -63,6 +65,8 @@ pub struct NodeConfig {
     /// The credentials for the sentinels, where the address is theirs.
     sentinels: Sentinels,
     tls: Option<TlsConfig>,
+    /// In place of the credentials.
+    credentials_provider: Option<CredentialsProvider>,
 }
 
 impl NodeConfig {
@@ -224,6 +228,7 @@ impl NodeConfig {
             label: String::new(),
             sentinels: Sentinels::default(),
             tls: None,
+            credentials_provider: None,
         };
         config.relabel();
         config

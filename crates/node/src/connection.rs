@@ -14,6 +14,7 @@ pub(crate) mod handshake;
 pub(crate) mod identify;
 mod lent;
 mod live;
+pub(crate) mod login;
 mod process;
 mod reconnect;
 pub(crate) mod sentinel;
@@ -59,7 +60,8 @@ pub(crate) struct Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        drop(self.core.standing().task.take());
+        let mut standing = self.core.standing();
+        drop((standing.task.take(), standing.renewal.take()));
     }
 }
 

@@ -53,6 +53,9 @@ pub enum ErrorKind {
     /// The server refused the user or the password, or wants one. Not sent.
     #[error("not let in: {0}; check user and password in the node's URL")]
     Auth(String),
+    /// The [provider](crate::CredentialsProvider) gave no user and password; the text is its words. Not sent.
+    #[error("not let in: the credentials provider failed: {0}")]
+    Credentials(String),
     /// The server does not speak the protocol of Redis. Not sent.
     #[error("this is not a Redis server: {0}")]
     NotRedis(String),
@@ -261,6 +264,7 @@ impl Error {
             | ErrorKind::ConnectTimeout(_)
             | ErrorKind::Tls(_)
             | ErrorKind::Auth(_)
+            | ErrorKind::Credentials(_)
             | ErrorKind::NotRedis(_)
             | ErrorKind::Down { .. }
             | ErrorKind::Unsent(_)
@@ -328,6 +332,7 @@ impl ErrorKind {
                 | Self::ConnectTimeout(_)
                 | Self::Tls(_)
                 | Self::Auth(_)
+                | Self::Credentials(_)
                 | Self::NotRedis(_)
                 | Self::Down { .. }
                 | Self::Unsent(_)

@@ -8,6 +8,8 @@ pub use node::Node;
 mod config;
 pub use config::Address;
 pub use config::ConfigError;
+pub use config::Credentials;
+pub use config::CredentialsProvider;
 pub use config::NodeConfig;
 pub use config::NodeFields;
 pub use config::Pem;

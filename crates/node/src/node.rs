@@ -27,6 +27,7 @@ use crate::connection::Roll;
 use crate::connection::SCRIPT;
 use crate::connection::identify;
 use crate::connection::is_there;
+use crate::connection::login::Login;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::metrics::NodeMetrics;
@@ -117,10 +118,11 @@ impl Node {
     /// Returns a node that tells an observer of each change of its health, without connecting.
     pub fn observed(config: NodeConfig, observer: Observer) -> Self {
         let config = Arc::new(config);
+        let connection = Connection::new(Arc::clone(&config), observer);
         let inner = Inner {
             name: config.name().into(),
-            connection: Connection::new(Arc::clone(&config), observer),
-            dedicated: DedicatedPool::new(Arc::clone(&config)),
+            dedicated: DedicatedPool::new(Arc::clone(&config), Arc::clone(connection.core().login())),
+            connection,
             refuses_writes: AtomicBool::new(false),
             metrics: NodeMetrics::new(config.name().into()),
             config,
@@ -255,6 +257,11 @@ impl Node {
     #[doc(hidden)]
     pub fn process(&self, incarnation: u64) -> Option<String> {
         self.inner.connection.process(incarnation)
+    }
+
+    /// The credentials of its connections.
+    pub(crate) fn login(&self) -> &Login {
+        self.inner.connection.core().login()
     }
 
     /// The [name](Self::process) of the process that a connection beside the shared one leads to.

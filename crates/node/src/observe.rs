@@ -31,6 +31,13 @@ pub enum NodeEvent {
     },
     /// The server takes writes again.
     WritesTaken,
+    /// Credentials that end could not be renewed: the [provider](crate::CredentialsProvider) failed, or the server
+    /// refused what it gave. Told once; the renewal is tried again in the background. Calls go on until the server
+    /// ends the connection.
+    CredentialsNotRenewed {
+        /// The reason.
+        cause: Arc<ErrorKind>,
+    },
 }
 
 impl fmt::Display for NodeEvent {
@@ -42,6 +49,7 @@ impl fmt::Display for NodeEvent {
             Self::Down { cause } => write!(f, "down: {cause}"),
             Self::WritesRefused { code } => write!(f, "takes no writes: {code}"),
             Self::WritesTaken => f.write_str("takes writes again"),
+            Self::CredentialsNotRenewed { cause } => write!(f, "credentials not renewed: {cause}"),
         }
     }
 }

@@ -40,6 +40,8 @@ pub use redisdb_cluster::WriteTo;
 pub use redisdb_hashring::HashRing;
 pub use redisdb_hashring::HashTag;
 pub use redisdb_hashring::Layout;
+pub use redisdb_node::Credentials;
+pub use redisdb_node::CredentialsProvider;
 pub use redisdb_node::NodeConfig;
 pub use redisdb_node::TlsConfig;
 

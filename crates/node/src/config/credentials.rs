@@ -1,28 +1,44 @@
 //! User and password, as AUTH takes them.
 
 use std::fmt;
+use std::time::Duration;
 
+use redis::Cmd;
 use redis::RedisConnectionInfo;
 
 use super::ConfigError;
 use super::NodeConfig;
 use super::parts::decode;
 
-/// User and password, as AUTH takes them.
+/// User and password, as AUTH takes them. A [`CredentialsProvider`](crate::CredentialsProvider) gives them.
 ///
 /// An empty user is none, and an empty password without a user is none: what a template writes where nothing
 /// was set. A user with an empty password is one who needs none, and is sent as such.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Credentials {
+pub struct Credentials {
     username: Option<String>,
     password: Option<String>,
+    lifetime: Option<Duration>,
 }
 
 impl Credentials {
-    pub(super) fn new(username: Option<String>, password: Option<String>) -> Self {
+    /// A password, and its user: `None` is the default user. The password is never shown.
+    pub fn new(username: Option<String>, password: impl Into<String>) -> Self {
+        Self::of(username, Some(password.into()))
+    }
+
+    /// Says for how long the server accepts them, from now on. Before that time is over the provider is asked for
+    /// others. Default: for ever.
+    #[must_use]
+    pub fn valid_for(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    pub(super) fn of(username: Option<String>, password: Option<String>) -> Self {
         let username = username.filter(|username| !username.is_empty());
         let password = password.filter(|password| username.is_some() || !password.is_empty());
-        Self { username, password }
+        Self { username, password, lifetime: None }
     }
 
     /// Reads what stands before the `@` of a URL.
@@ -31,18 +47,18 @@ impl Credentials {
             Some((username, password)) => (username, Some(password)),
             None => (text, None),
         };
-        Ok(Self::new(Some(decode(username)?), password.map(decode).transpose()?))
+        Ok(Self::of(Some(decode(username)?), password.map(decode).transpose()?))
     }
 
     /// Takes these where they are given.
     pub(super) fn set(&mut self, username: Option<String>, password: Option<String>) {
-        *self = Self::new(username.or(self.username.take()), password.or(self.password.take()));
+        *self = Self::of(username.or(self.username.take()), password.or(self.password.take()));
     }
 
     /// Makes sure that nobody is let in as somebody else: redis-rs leaves out a user who has no password.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         match self {
-            Self { username: Some(_), password: None } => Err(ConfigError::UserWithoutPassword),
+            Self { username: Some(_), password: None, .. } => Err(ConfigError::UserWithoutPassword),
             _ => Ok(()),
         }
     }
@@ -53,6 +69,17 @@ impl Credentials {
 
     pub(crate) fn password(&self) -> Option<&str> {
         self.password.as_deref()
+    }
+
+    pub(crate) fn lifetime(&self) -> Option<Duration> {
+        self.lifetime
+    }
+
+    /// The command that lets a connection in that is open.
+    pub(crate) fn auth(&self) -> Cmd {
+        let mut auth = redis::cmd("AUTH");
+        auth.arg(&self.username).arg(self.password().unwrap_or_default());
+        auth
     }
 
     /// Has a connection let itself in with them.
@@ -73,7 +100,8 @@ impl NodeConfig {
     /// none, and without a user it is none at all.
     #[must_use]
     pub fn with_credentials(mut self, username: Option<String>, password: impl Into<String>) -> Self {
-        self.credentials = Credentials::new(username, Some(password.into()));
+        self.credentials = Credentials::new(username, password);
+        self.credentials_provider = None;
         self
     }
 
@@ -85,11 +113,11 @@ impl NodeConfig {
         username: Option<String>,
         password: impl Into<String>,
     ) -> Self {
-        self.sentinels.credentials = Credentials::new(username, Some(password.into()));
+        self.sentinels.credentials = Credentials::new(username, password);
         self
     }
 
-    /// The user for AUTH, `None` for the default user.
+    /// The user for AUTH, `None` for the default user, and where a provider says who it is.
     pub fn username(&self) -> Option<&str> {
         self.credentials.username()
     }
@@ -109,6 +137,7 @@ impl fmt::Debug for Credentials {
         f.debug_struct("Credentials")
             .field("username", &self.username)
             .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("lifetime", &self.lifetime)
             .finish()
     }
 }

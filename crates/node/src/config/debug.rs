@@ -19,6 +19,9 @@ impl fmt::Debug for NodeConfig {
             .field("max_in_flight", &self.max_in_flight)
             .field("max_reply", &self.max_reply)
             .field("max_dedicated", &self.max_dedicated);
+        if let Some(provider) = &self.credentials_provider {
+            shown.field("credentials_provider", provider);
+        }
         if let Some(tls) = &self.tls {
             shown.field("tls", tls);
         }

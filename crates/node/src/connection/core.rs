@@ -21,6 +21,7 @@ use super::breaker::Breaker;
 use super::clock::Clock;
 use super::distinct::Roll;
 use super::live::Live;
+use super::login::Login;
 use super::process::Known;
 use super::process::Meeting;
 use super::process::Process;
@@ -53,6 +54,7 @@ pub(crate) struct Core {
     pub(super) begun: AtomicU64,
     ended: AtomicU64,
     max_in_flight: u64,
+    pub(super) login: Arc<Login>,
     /// The time of the server.
     pub(super) clock: Clock,
 }
@@ -61,6 +63,8 @@ pub(crate) struct Core {
 pub(crate) struct Standing {
     pub(super) breaker: Breaker,
     pub(super) task: Option<Task>,
+    /// The task that renews the credentials of the last connection, if they end.
+    pub(super) renewal: Option<AbortOnDropHandle<()>>,
     pub(super) known: Known,
     /// The servers that the nodes beside this one are connected to.
     pub(super) roll: Option<Arc<Roll>>,
@@ -92,6 +96,7 @@ impl Core {
         let standing = Standing {
             breaker: Breaker::default(),
             task: None,
+            renewal: None,
             known: Known::default(),
             roll: None,
             client_id: None,
@@ -102,6 +107,7 @@ impl Core {
         Self {
             max_in_flight: config.max_in_flight() as u64,
             clock: Clock::new(),
+            login: Arc::new(Login::new(Arc::clone(&config), observer.clone())),
             config,
             observer,
             live: ArcSwapOption::empty(),
@@ -118,6 +124,10 @@ impl Core {
 
     pub(super) fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock()
+    }
+
+    pub(crate) fn login(&self) -> &Arc<Login> {
+        &self.login
     }
 
     pub(super) fn open_live(&self) -> Option<Arc<Live>> {

@@ -15,13 +15,16 @@ use futures_util::future::Either;
 use futures_util::future::select;
 use redis::AsyncConnectionConfig;
 use redis::Pipeline;
+use redis::ProtocolVersion;
 use redis::RedisConnectionInfo;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 use socket2::SockRef;
 use socket2::TcpKeepalive;
 use tokio::io::AsyncRead;
+use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWrite;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -29,9 +32,12 @@ use crate::config::NodeConfig;
 use crate::connection::bounded::Bounded;
 use crate::connection::bounded::Broken;
 use crate::connection::lent::lend;
+use crate::connection::login::Grant;
 #[cfg(feature = "tls")]
 use crate::connection::tls::encrypt;
 use crate::error::ErrorKind;
+use crate::error::ServerError;
+use crate::error::is_of_tls;
 use crate::redis_rs::Fault;
 use crate::wire::Wire;
 
@@ -99,11 +105,12 @@ pub(super) async fn handshake<S>(
     config: &NodeConfig,
     settings: &RedisConnectionInfo,
     options: AsyncConnectionConfig,
-    stream: S,
+    mut stream: S,
 ) -> Result<Undriven, ErrorKind>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let settings = &log_in(settings, &mut stream).await?;
     let broken = Broken::default();
     let max_reply = config.max_reply();
     let (lent, lender) = lend(Bounded::new(stream, max_reply, Broken::clone(&broken)));
@@ -117,6 +124,57 @@ where
     };
     Ok(Undriven { connection, driver: Box::pin(driver), broken, make_wire: Box::new(make_wire) })
 }
+
+/// Lets a connection in, and returns what is left to set up. redis-rs does not tell with which words a server
+/// refuses `AUTH`; of `HELLO`, with which RESP3 begins, it does.
+async fn log_in<S>(settings: &RedisConnectionInfo, stream: &mut S) -> Result<RedisConnectionInfo, ErrorKind>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(password) = settings.password().filter(|_| settings.protocol() == ProtocolVersion::RESP2) else {
+        return Ok(settings.clone());
+    };
+    let mut reply = authenticate(stream, settings.username(), password).await?;
+    // Before Redis 6 there are no users.
+    if settings.username().is_some()
+        && matches!(&reply, Value::ServerError(error) if error.details().is_some_and(|text| text.contains(NO_USERS)))
+    {
+        reply = authenticate(stream, None, password).await?;
+    }
+    match reply {
+        Value::Okay => Ok(RedisConnectionInfo::default().set_db(settings.db()).set_skip_set_lib_name()),
+        Value::ServerError(error) => Err(Fault::of_auth(ServerError::from(&error))),
+        // Without its words, which may be the password.
+        _ => Err(ErrorKind::NotRedis("AUTH is not answered as Redis does".to_owned())),
+    }
+}
+
+const NO_USERS: &str = "wrong number of arguments for 'auth' command";
+
+/// Sends `AUTH` and returns the reply to it, after which nothing was read.
+async fn authenticate<S>(stream: &mut S, username: Option<&str>, password: &str) -> Result<Value, ErrorKind>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let broken = |error: io::Error| match is_of_tls(&error) {
+        true => ErrorKind::Tls(Arc::new(error)),
+        false => connect(error),
+    };
+    let auth = redis::cmd("AUTH").arg(username).arg(password).get_packed_command();
+    stream.write_all(&auth).await.map_err(broken)?;
+    stream.flush().await.map_err(broken)?;
+    let mut reply = Vec::new();
+    while !reply.ends_with(b"\r\n") {
+        if LONGEST_REPLY <= reply.len() {
+            return Err(ErrorKind::NotRedis("the reply to AUTH has no end".to_owned()));
+        }
+        reply.push(stream.read_u8().await.map_err(broken)?);
+    }
+    redis::parse_redis_value(&reply).map_err(Fault::of_login)
+}
+
+/// A reply to `AUTH` is one line, of so many bytes at most.
+const LONGEST_REPLY: usize = 64 << 10;
 
 /// A task that has not been spawned.
 type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -167,11 +225,11 @@ fn drive(driver: Driving, ended: impl FnOnce() + Send + 'static) -> AbortOnDropH
 }
 
 /// The commands that set a connection up.
-pub(crate) fn settings(config: &NodeConfig) -> RedisConnectionInfo {
+pub(crate) fn settings(config: &NodeConfig, grant: &Grant) -> RedisConnectionInfo {
     // Some servers that speak the protocol close the connection on the `CLIENT SETINFO` that redis-rs would
     // send.
-    config
-        .credentials()
+    grant
+        .credentials
         .give_to(RedisConnectionInfo::default().set_db(config.db().into()).set_skip_set_lib_name())
 }
 

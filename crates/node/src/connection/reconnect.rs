@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use redis::Cmd;
 use redis::Value;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -23,7 +24,9 @@ use crate::connection::core::Task;
 use crate::connection::deadlines::Deadlines;
 use crate::connection::dial;
 use crate::connection::identify;
+use crate::connection::identify::Asked;
 use crate::connection::live::Live;
+use crate::connection::login::Grant;
 use crate::connection::process::Meeting;
 use crate::connection::process::Process;
 use crate::error::ErrorKind;
@@ -154,13 +157,15 @@ async fn connect(core: &Arc<Core>) {
     let timeout = core.config.connect_timeout();
     let dialed = tokio::time::timeout(timeout, dial(core)).await;
     match dialed.unwrap_or(Err(ErrorKind::ConnectTimeout(timeout))) {
-        Ok(live) => {
+        Ok((live, grant)) => {
+            let live = Arc::new(live);
             let restarted = {
                 let mut standing = core.standing();
                 standing.breaker.connected(Instant::now());
+                standing.renewal = grant.ends().then(|| renew(core, &live, grant));
                 standing.known.is_connected_anew(live.incarnation)
             };
-            core.live.store(Some(Arc::new(live)));
+            core.live.store(Some(live));
             core.now_up(restarted);
         }
         Err(cause) => {
@@ -180,12 +185,12 @@ async fn connect(core: &Arc<Core>) {
 /// Makes a connection, and asks the server who it is. Where the connection ends at that, one more is made on
 /// which nothing is asked: a proxy may close it at what it does not know. A server that has once said who it
 /// is, is none.
-async fn dial(core: &Core) -> Result<Live, ErrorKind> {
+async fn dial(core: &Core) -> Result<(Live, Arc<Grant>), ErrorKind> {
     core.leave_roll();
     let may_be_a_proxy = core.standing().known.is_unknown();
-    let mut live = open(core).await?;
+    let (mut live, grant) = open(core).await?;
     let error = match greet(core, &mut live).await {
-        Ok(()) => return Ok(live),
+        Ok(()) => return Ok((live, grant)),
         Err(error) => error.without_secrets(&core.config),
     };
     drop(live);
@@ -193,33 +198,34 @@ async fn dial(core: &Core) -> Result<Live, ErrorKind> {
         return Err(error);
     }
     match dial_without_asking(core).await {
-        Ok(live) => {
+        Ok(dialed) => {
             tracing::info!(
                 node = core.config.name(), %error,
                 "the server ends connections at questions that no caller asked (`INFO`, `HELLO`, `SCRIPT`, `CLIENT`), \
                  and is used without them"
             );
-            Ok(live)
+            Ok(dialed)
         }
         // The server ends connections at everything.
         Err(_) => Err(error),
     }
 }
 
-async fn dial_without_asking(core: &Core) -> Result<Live, ErrorKind> {
-    let mut live = open(core).await?;
+async fn dial_without_asking(core: &Core) -> Result<(Live, Arc<Grant>), ErrorKind> {
+    let (mut live, grant) = open(core).await?;
     let meeting = identify::meet_without_asking(core, &live.wire).await?;
     live.incarnation = core.met(Process::Unknown, meeting);
     live.may_be_asked = false;
     core.standing().client_id = None;
-    Ok(live)
+    Ok((live, grant))
 }
 
 /// Connects, and lets itself in.
-async fn open(core: &Core) -> Result<Live, ErrorKind> {
+async fn open(core: &Core) -> Result<(Live, Arc<Grant>), ErrorKind> {
+    let grant = core.login.grant().await?;
     let ended = Arc::new(AtomicBool::new(false));
     let (flag, wake) = (Arc::clone(&ended), Arc::clone(&core.wake));
-    let dialed = dial::dial(&core.config, move || {
+    let dialed = dial::dial(&core.config, &grant, move || {
         flag.store(true, Ordering::Release);
         wake.notify_one();
     })
@@ -227,7 +233,7 @@ async fn open(core: &Core) -> Result<Live, ErrorKind> {
     let deadlines = Arc::new(Deadlines::new(core.config.response_timeout()));
     let (counting, wire) = (Arc::clone(&deadlines), dialed.wire.clone());
     let ticks = tokio::spawn(async move { counting.count(|| wire.pass_tick()).await });
-    Ok(Live {
+    let live = Live {
         wire: dialed.wire,
         incarnation: 0,
         may_be_asked: true,
@@ -235,7 +241,20 @@ async fn open(core: &Core) -> Result<Live, ErrorKind> {
         _driver: dialed.driver,
         _ticks: AbortOnDropHandle::new(ticks),
         ended,
-    })
+    };
+    Ok((live, grant))
+}
+
+/// Starts the task that renews the credentials of a connection.
+fn renew(core: &Core, live: &Arc<Live>, grant: Arc<Grant>) -> AbortOnDropHandle<()> {
+    // Held, it would keep open what was given up.
+    let live = Arc::downgrade(live);
+    let authenticate = move |auth: Cmd| {
+        let live = live.upgrade().filter(|live| live.is_open());
+        async move { Some(live?.wire.asked(&auth).await) }
+    };
+    let login = Arc::clone(&core.login);
+    AbortOnDropHandle::new(tokio::spawn(async move { login.keep_in(grant, authenticate).await }))
 }
 
 /// Finds out which process a connection leads to, and ends the one before, if it leads to the same.

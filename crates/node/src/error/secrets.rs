@@ -22,6 +22,7 @@ impl NodeConfig {
         let passwords = [self.credentials().password(), self.sentinels().credentials.password()];
         let mut secrets = passwords.into_iter().flatten().filter(|password| !password.is_empty());
         secrets.any(|secret| text.contains(secret))
+            || self.credentials_provider().is_some_and(|provider| provider.has_given(text))
     }
 }
 
@@ -41,6 +42,7 @@ impl ErrorKind {
             Self::NotAtomic(reply) => Self::NotAtomic(reply.without_secrets(of)),
             Self::Auth(said) => Self::Auth(text(said)),
             Self::NotRedis(said) => Self::NotRedis(text(said)),
+            Self::Credentials(said) => Self::Credentials(text(said)),
             Self::Connect(error) => Self::Connect(io(error)),
             Self::Tls(error) => Self::Tls(io(error)),
             Self::Unsent(error) => Self::Unsent(io(error)),
@@ -72,7 +74,12 @@ impl ErrorKind {
             Self::Connect(error) | Self::Tls(error) | Self::Unsent(error) | Self::Disconnected(error) => {
                 is_quoting(error)
             }
-            Self::Server(_) | Self::NotAtomic(_) | Self::Auth(_) | Self::NotRedis(_) | Self::Reply(_) => true,
+            Self::Server(_)
+            | Self::NotAtomic(_)
+            | Self::Auth(_)
+            | Self::Credentials(_)
+            | Self::NotRedis(_)
+            | Self::Reply(_) => true,
             _ => false,
         }
     }

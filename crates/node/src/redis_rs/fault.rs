@@ -17,6 +17,7 @@ use crate::error::ServerError;
 use crate::error::foreign;
 use crate::error::io_error;
 use crate::error::is_of_tls;
+use crate::retry;
 
 /// The meaning of an error of redis-rs, of a call on a connection that was let in.
 #[derive(Debug)]
@@ -90,6 +91,14 @@ impl Fault {
     /// it.
     pub(crate) fn of_login(error: RedisError) -> ErrorKind {
         Self::of_greeting(error, ServerError::hushed)
+    }
+
+    /// The meaning of a refusal of `AUTH`. What the server says may quote the password.
+    pub(crate) fn of_auth(reply: ServerError) -> ErrorKind {
+        match retry::is_passing(&reply.code) {
+            true => ErrorKind::Server(reply.hushed()),
+            false => ErrorKind::Auth(reply.hushed().to_string()),
+        }
     }
 
     fn of_greeting(error: RedisError, shown: fn(ServerError) -> ServerError) -> ErrorKind {

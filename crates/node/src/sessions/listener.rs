@@ -2,12 +2,15 @@
 //! is lost.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::select;
 use redis::AsyncConnectionConfig;
+use redis::Cmd;
 use redis::Pipeline;
 use redis::ProtocolVersion;
 use redis::PushInfo;
@@ -22,6 +25,8 @@ use super::pubsub::Topics;
 use crate::connection::breaker::Breaker;
 use crate::connection::dial;
 use crate::connection::handshake;
+use crate::connection::identify::Asked;
+use crate::connection::login::Grant;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
@@ -110,7 +115,7 @@ impl Listener {
                     Ok(listening) => {
                         breaker.connected(Instant::now());
                         is_refused = false;
-                        listening.until_lost(node.config().response_timeout()).await;
+                        listening.until_lost(&node).await;
                         let lost = node.failed(command, ErrorKind::hung_up());
                         source.disconnected(&lost);
                         tracing::warn!(node = node.name(), "{} lost", S::NAME);
@@ -154,11 +159,23 @@ struct Listening {
     connection: MultiplexedConnection,
     _driver: AbortOnDropHandle<()>,
     ended: oneshot::Receiver<()>,
+    grant: Arc<Grant>,
 }
 
 impl Listening {
     /// Returns when the connection has ended, or a test of it was not answered in time.
-    async fn until_lost(mut self, response_timeout: Duration) {
+    async fn until_lost(mut self, node: &Node) {
+        let response_timeout = node.config().response_timeout();
+        let connection = self.connection.clone();
+        let authenticate = move |auth: Cmd| {
+            let connection = connection.clone();
+            async move { Some(connection.asked(&auth).await) }
+        };
+        let kept_in = pin!(node.login().keep_in(Arc::clone(&self.grant), authenticate));
+        select(pin!(self.is_lost(response_timeout)), kept_in).await;
+    }
+
+    async fn is_lost(&mut self, response_timeout: Duration) {
         loop {
             if tokio::time::timeout(TEST_EVERY, &mut self.ended).await.is_ok() {
                 return;
@@ -200,7 +217,8 @@ async fn subscribe<S: Source>(node: &Node, source: &Arc<S>, missed: bool) -> Res
         }
         Ok(())
     };
-    let settings = handshake::settings(node.config()).set_protocol(ProtocolVersion::RESP3);
+    let grant = node.login().grant().await.map_err(failed)?;
+    let settings = handshake::settings(node.config(), &grant).set_protocol(ProtocolVersion::RESP3);
     let options = AsyncConnectionConfig::new().set_response_timeout(None).set_push_sender(receive);
     let (end, ended) = oneshot::channel();
     let dialed = dial::dial_with(node.config(), &settings, options, move || {
@@ -208,7 +226,7 @@ async fn subscribe<S: Source>(node: &Node, source: &Arc<S>, missed: bool) -> Res
     })
     .await
     .map_err(failed)?;
-    let mut listening = Listening { connection: dialed.connection, _driver: dialed.driver, ended };
+    let mut listening = Listening { connection: dialed.connection, _driver: dialed.driver, ended, grant };
     source.prepare(node, &listening.connection).await?;
     let mut commands = Pipeline::with_capacity(names.len());
     for name in names {

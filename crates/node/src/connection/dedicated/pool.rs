@@ -25,6 +25,9 @@ use crate::connection::bounded::Broken;
 use crate::connection::dial;
 use crate::connection::handshake;
 use crate::connection::handshake::Dialed;
+use crate::connection::identify::Asked;
+use crate::connection::login::Grant;
+use crate::connection::login::Login;
 use crate::connection::sentinel;
 use crate::error::Bound;
 use crate::error::ErrorKind;
@@ -33,19 +36,20 @@ use crate::redis_rs::Fault;
 /// The dedicated connections of a node.
 pub(crate) struct DedicatedPool {
     config: Arc<NodeConfig>,
+    login: Arc<Login>,
     /// Made when it is first needed, for it has room for all of them.
     pool: OnceLock<Result<Pool<Dialer>, ErrorKind>>,
 }
 
 impl DedicatedPool {
-    pub(crate) fn new(config: Arc<NodeConfig>) -> Self {
-        Self { config, pool: OnceLock::new() }
+    pub(crate) fn new(config: Arc<NodeConfig>, login: Arc<Login>) -> Self {
+        Self { config, login, pool: OnceLock::new() }
     }
 
     fn open(&self) -> Result<Pool<Dialer>, ErrorKind> {
-        let config = Arc::clone(&self.config);
+        let (config, login) = (Arc::clone(&self.config), Arc::clone(&self.login));
         let check = deadpool_redis::Manager::new("redis://localhost").map_err(Fault::of_handshake)?;
-        Pool::builder(Dialer { config, check })
+        Pool::builder(Dialer { config, login, check })
             .max_size(self.config.max_dedicated())
             .runtime(Runtime::Tokio1)
             // The check of a connection that is taken out again has no timeout of its own.
@@ -95,6 +99,7 @@ impl DedicatedPool {
 /// The maker of the connections of a pool, which also makes sure of one that is used again.
 pub(super) struct Dialer {
     config: Arc<NodeConfig>,
+    login: Arc<Login>,
     /// The manager of deadpool-redis asks, and dials nowhere.
     check: deadpool_redis::Manager,
 }
@@ -102,6 +107,7 @@ pub(super) struct Dialer {
 /// A connection of a pool.
 pub(super) struct Pooled {
     pub(super) dialed: Dialed,
+    grant: Arc<Grant>,
     /// Of the process that it leads to; `None` before it was used.
     incarnation: Option<u64>,
 }
@@ -113,13 +119,16 @@ impl Manager for Dialer {
     async fn create(&self) -> Result<Pooled, ErrorKind> {
         // Each command waits as long as it says, which redis-rs cannot know.
         let options = AsyncConnectionConfig::new().set_response_timeout(None);
-        let dialed =
-            dial::dial_with(&self.config, &handshake::settings(&self.config), options, || {}).await?;
-        Ok(Pooled { dialed, incarnation: None })
+        let grant = self.login.grant().await?;
+        let settings = handshake::settings(&self.config, &grant);
+        let dialed = dial::dial_with(&self.config, &settings, options, || {}).await?;
+        Ok(Pooled { dialed, grant, incarnation: None })
     }
 
     async fn recycle(&self, pooled: &mut Pooled, metrics: &Metrics) -> RecycleResult<ErrorKind> {
         let connection = &mut pooled.dialed.connection;
+        let renewed = self.login.renew(&pooled.grant, async |auth| connection.asked(&auth).await).await;
+        pooled.grant = renewed.map_err(RecycleError::Backend)?;
         if let Address::Sentinel { .. } = self.config.address() {
             sentinel::is_master(connection).await.map_err(RecycleError::Backend)?;
         }

@@ -1,0 +1,176 @@
+//! The credentials that connections are let in with: asked for at each handshake, and renewed before they end.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use redis::Cmd;
+use redis::Value;
+use tokio::time::Instant;
+
+use crate::config::Credentials;
+use crate::config::CredentialsProvider;
+use crate::config::NodeConfig;
+use crate::error::ErrorKind;
+use crate::error::ServerError;
+use crate::node::after;
+use crate::observe::NodeEvent;
+use crate::observe::Observer;
+use crate::redis_rs::Fault;
+
+/// A renewal that failed is tried again after the first pause, and each time after twice as long, up to the
+/// longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The credentials of a node's connections.
+pub(crate) struct Login {
+    config: Arc<NodeConfig>,
+    observer: Observer,
+    /// What the provider gave last.
+    latest: Mutex<Option<Arc<Grant>>>,
+    /// Held while the provider is asked for credentials in place of others, for all connections that need them.
+    renewing: tokio::sync::Mutex<()>,
+    /// True if the last renewal failed, which is told once.
+    is_failing: AtomicBool,
+}
+
+/// The credentials that a connection was let in with.
+pub(crate) struct Grant {
+    pub(crate) credentials: Credentials,
+    /// When others are to take their place.
+    renew_at: Option<Instant>,
+}
+
+impl Grant {
+    fn new(credentials: Credentials) -> Self {
+        // Without a password there is nothing to send.
+        let lifetime = credentials.lifetime().filter(|_| credentials.password().is_some());
+        let renew_at = lifetime.map(|lifetime| {
+            // Not all connections of all clients at the same moment.
+            let early = lifetime.mul_f64(0.75 + 0.1 * fastrand::f64());
+            after(Instant::now(), early.max(FIRST_PAUSE))
+        });
+        Self { credentials, renew_at }
+    }
+
+    pub(crate) fn ends(&self) -> bool {
+        self.renew_at.is_some()
+    }
+
+    /// Returns whether others are to take its place now.
+    pub(crate) fn is_due(&self) -> bool {
+        self.renew_at.is_some_and(|at| at <= Instant::now())
+    }
+}
+
+impl Login {
+    pub(super) fn new(config: Arc<NodeConfig>, observer: Observer) -> Self {
+        Self {
+            config,
+            observer,
+            latest: Mutex::default(),
+            renewing: tokio::sync::Mutex::default(),
+            is_failing: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns the credentials for a new connection.
+    pub(crate) async fn grant(&self) -> Result<Arc<Grant>, ErrorKind> {
+        let Some(provider) = self.config.credentials_provider() else {
+            return Ok(Arc::new(Grant::new(self.config.credentials().clone())));
+        };
+        let grant = Arc::new(Grant::new(self.ask(provider).await?));
+        *self.latest.lock() = Some(Arc::clone(&grant));
+        Ok(grant)
+    }
+
+    async fn ask(&self, provider: &CredentialsProvider) -> Result<Credentials, ErrorKind> {
+        // The rest of the connect timeout lets this report itself.
+        let within = self.config.connect_timeout().mul_f64(0.9);
+        match tokio::time::timeout(within, provider.ask()).await {
+            Ok(given) => given.map_err(ErrorKind::Credentials),
+            Err(_) => Err(ErrorKind::Credentials(format!("no answer within {within:?}"))),
+        }
+    }
+
+    /// Lets a connection in anew, if that is due. `authenticate` sends a command on it. Returns the credentials
+    /// that it has from now on.
+    pub(crate) async fn renew<Sent>(
+        &self,
+        grant: &Arc<Grant>,
+        authenticate: impl FnOnce(Cmd) -> Sent,
+    ) -> Result<Arc<Grant>, ErrorKind>
+    where
+        Sent: Future<Output = Result<Value, ErrorKind>>,
+    {
+        if !grant.is_due() {
+            return Ok(Arc::clone(grant));
+        }
+        let renewed = self.renewed().await?;
+        let timeout = self.config.response_timeout();
+        let reply = tokio::time::timeout(timeout, authenticate(renewed.credentials.auth())).await;
+        let refused = match reply.map_err(|_| ErrorKind::Timeout(timeout))?? {
+            Value::ServerError(error) => Fault::of_auth(ServerError::from(&error)),
+            _let_in => return Ok(renewed),
+        };
+        // Whoever is next asks the provider again.
+        self.latest.lock().take_if(|latest| Arc::ptr_eq(latest, &renewed));
+        Err(refused)
+    }
+
+    /// Returns credentials that are not due, which one connection asks for and all have.
+    async fn renewed(&self) -> Result<Arc<Grant>, ErrorKind> {
+        let _one_at_a_time = self.renewing.lock().await;
+        let latest = self.latest.lock().clone().filter(|latest| !latest.is_due());
+        match latest {
+            Some(latest) => Ok(latest),
+            None => self.grant().await,
+        }
+    }
+
+    /// Lets a connection in anew each time before its credentials end, until it is over, which `authenticate` says
+    /// by `None`.
+    pub(crate) async fn keep_in<Sent>(&self, mut grant: Arc<Grant>, authenticate: impl Fn(Cmd) -> Sent)
+    where
+        Sent: Future<Output = Option<Result<Value, ErrorKind>>>,
+    {
+        let mut pause = FIRST_PAUSE;
+        while let Some(at) = grant.renew_at {
+            tokio::time::sleep_until(at).await;
+            let is_over = AtomicBool::new(false);
+            let renewed = self.renew(&grant, async |auth| {
+                authenticate(auth).await.unwrap_or_else(|| {
+                    is_over.store(true, Ordering::Relaxed);
+                    Err(ErrorKind::hung_up())
+                })
+            });
+            match renewed.await {
+                _ if is_over.load(Ordering::Relaxed) => return,
+                Ok(renewed) => {
+                    self.is_failing.store(false, Ordering::Relaxed);
+                    (grant, pause) = (renewed, FIRST_PAUSE);
+                }
+                Err(cause) => {
+                    self.tell(cause);
+                    tokio::time::sleep(pause.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+        std::future::pending().await
+    }
+
+    fn tell(&self, cause: ErrorKind) {
+        let cause = Arc::new(cause.without_secrets(&self.config));
+        match self.is_failing.swap(true, Ordering::Relaxed) {
+            true => {
+                tracing::debug!(node = self.config.name(), error = %cause, "credentials not renewed again")
+            }
+            false => self.observer.tell(self.config.name(), NodeEvent::CredentialsNotRenewed { cause }),
+        }
+    }
+}
