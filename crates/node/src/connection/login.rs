@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use redis::Cmd;
 use redis::Value;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::config::Credentials;
@@ -30,10 +30,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) struct Login {
     config: Arc<NodeConfig>,
     observer: Observer,
-    /// What the provider gave last.
-    latest: Mutex<Option<Arc<Grant>>>,
-    /// Held while the provider is asked for credentials in place of others, for all connections that need them.
-    renewing: tokio::sync::Mutex<()>,
+    /// The last credentials that took the place of others, for all connections that are due. It is held while the
+    /// provider is asked.
+    renewed: Mutex<Option<Arc<Grant>>>,
     /// True if the last renewal failed, which is told once.
     is_failing: AtomicBool,
 }
@@ -69,23 +68,16 @@ impl Grant {
 
 impl Login {
     pub(super) fn new(config: Arc<NodeConfig>, observer: Observer) -> Self {
-        Self {
-            config,
-            observer,
-            latest: Mutex::default(),
-            renewing: tokio::sync::Mutex::default(),
-            is_failing: AtomicBool::new(false),
-        }
+        Self { config, observer, renewed: Mutex::default(), is_failing: AtomicBool::new(false) }
     }
 
     /// Returns the credentials for a new connection.
     pub(crate) async fn grant(&self) -> Result<Arc<Grant>, ErrorKind> {
-        let Some(provider) = self.config.credentials_provider() else {
-            return Ok(Arc::new(Grant::new(self.config.credentials().clone())));
+        let credentials = match self.config.credentials_provider() {
+            Some(provider) => self.ask(provider).await?,
+            None => self.config.credentials().clone(),
         };
-        let grant = Arc::new(Grant::new(self.ask(provider).await?));
-        *self.latest.lock() = Some(Arc::clone(&grant));
-        Ok(grant)
+        Ok(Arc::new(Grant::new(credentials)))
     }
 
     async fn ask(&self, provider: &CredentialsProvider) -> Result<Credentials, ErrorKind> {
@@ -115,21 +107,25 @@ impl Login {
         let reply = tokio::time::timeout(timeout, authenticate(renewed.credentials.auth())).await;
         let refused = match reply.map_err(|_| ErrorKind::Timeout(timeout))?? {
             Value::ServerError(error) => Fault::of_auth(ServerError::from(&error)),
-            _let_in => return Ok(renewed),
+            _let_in => {
+                self.is_failing.store(false, Ordering::Relaxed);
+                return Ok(renewed);
+            }
         };
         // Whoever is next asks the provider again.
-        self.latest.lock().take_if(|latest| Arc::ptr_eq(latest, &renewed));
+        self.renewed.lock().await.take_if(|last| Arc::ptr_eq(last, &renewed));
         Err(refused)
     }
 
     /// Returns credentials that are not due, which one connection asks for and all have.
     async fn renewed(&self) -> Result<Arc<Grant>, ErrorKind> {
-        let _one_at_a_time = self.renewing.lock().await;
-        let latest = self.latest.lock().clone().filter(|latest| !latest.is_due());
-        match latest {
-            Some(latest) => Ok(latest),
-            None => self.grant().await,
+        let mut renewed = self.renewed.lock().await;
+        if let Some(last) = renewed.as_ref().filter(|last| !last.is_due()) {
+            return Ok(Arc::clone(last));
         }
+        let grant = self.grant().await?;
+        *renewed = Some(Arc::clone(&grant));
+        Ok(grant)
     }
 
     /// Lets a connection in anew each time before its credentials end, until it is over, which `authenticate` says
@@ -150,10 +146,7 @@ impl Login {
             });
             match renewed.await {
                 _ if is_over.load(Ordering::Relaxed) => return,
-                Ok(renewed) => {
-                    self.is_failing.store(false, Ordering::Relaxed);
-                    (grant, pause) = (renewed, FIRST_PAUSE);
-                }
+                Ok(renewed) => (grant, pause) = (renewed, FIRST_PAUSE),
                 Err(cause) => {
                     self.tell(cause);
                     tokio::time::sleep(pause.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
