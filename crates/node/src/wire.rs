@@ -10,6 +10,7 @@
 
 mod call;
 mod driver;
+mod encode;
 mod failure;
 mod parser;
 mod slots;

@@ -408,7 +408,8 @@ pub trait StringCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         value: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
-        self.write(&SET, SET.cmd().arg(key).arg(value).take())
+        // A value is longer than most arguments.
+        self.write(&SET, SET.cmd_for(3).arg(key).arg(value).take())
     }
 
     /// Sets a key as the options say, and returns whether it did; only [`SetOptions::nx`] and

@@ -17,6 +17,7 @@ use super::Shared;
 use super::State;
 use super::Stream;
 use super::TICKS;
+use super::encode::encode;
 use super::slots::Patience;
 use super::slots::Replies;
 use super::slots::Ticket;
@@ -47,7 +48,7 @@ impl Request<'_> {
     fn encode(&self, out: &mut Vec<u8>) -> Replies {
         match self {
             Self::Command(cmd) => {
-                cmd.write_packed_command(out);
+                encode(cmd, out);
                 Replies::One
             }
             Self::Pipeline(pipeline, offset, count) => {
@@ -55,7 +56,7 @@ impl Request<'_> {
                 if is_block {
                     out.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
                 }
-                pipeline.cmd_iter().for_each(|cmd| cmd.write_packed_command(out));
+                pipeline.cmd_iter().for_each(|cmd| encode(cmd, out));
                 if is_block {
                     out.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
                 }

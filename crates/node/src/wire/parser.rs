@@ -79,11 +79,14 @@ impl Parser {
         loop {
             let value = match self.blob.take() {
                 Some(blob) => self.fill(blob, bytes)?,
-                None => match self.next_line(bytes)? {
-                    Some(Line::Value(value)) => Some(value),
-                    Some(Line::Aggregate) => continue,
-                    Some(Line::Blob(kind, length)) => self.begin_blob(kind, length, bytes)?,
-                    None => None,
+                None => match self.take_whole(bytes)? {
+                    Some(value) => Some(value),
+                    None => match self.next_line(bytes)? {
+                        Some(Line::Value(value)) => Some(value),
+                        Some(Line::Aggregate) => continue,
+                        Some(Line::Blob(kind, length)) => self.begin_blob(kind, length, bytes)?,
+                        None => None,
+                    },
                 },
             };
             let Some(value) = value else { return Ok(None) };
@@ -106,6 +109,23 @@ impl Parser {
             };
         }
         Ok(Some(value))
+    }
+
+    /// Takes a value of the two kinds that most are, where it is here as a whole: a string, and `OK`. Its bytes
+    /// are gone through once.
+    fn take_whole(&mut self, bytes: &mut &[u8]) -> Result<Option<Value>, Broken> {
+        if !self.line.is_empty() || DEEPEST <= self.open.len() {
+            return Ok(None);
+        }
+        if let Some(rest) = bytes.strip_prefix(b"+OK\r\n") {
+            self.take(b"OK\r\n".len())?;
+            *bytes = rest;
+            return Ok(Some(Value::Okay));
+        }
+        let Some((string, rest)) = split_string(bytes) else { return Ok(None) };
+        self.take(string.len())?;
+        *bytes = rest;
+        Ok(Some(Value::BulkString(string.to_vec())))
     }
 
     /// Takes a line; `None` if its end has not come.
@@ -197,14 +217,6 @@ impl Parser {
     }
 
     fn begin_blob(&mut self, kind: u8, length: usize, bytes: &mut &[u8]) -> Result<Option<Value>, Broken> {
-        // Most strings are here as a whole.
-        if kind == b'$'
-            && let Some((string, rest)) = bytes.split_at_checked(length)
-            && let Some(rest) = rest.strip_prefix(b"\r\n")
-        {
-            *bytes = rest;
-            return Ok(Some(Value::BulkString(string.to_vec())));
-        }
         let room = length.saturating_add(2).min(ROOM);
         self.fill(Blob { kind, bytes: Vec::with_capacity(room), length }, bytes)
     }
@@ -246,6 +258,24 @@ impl Parser {
         self.left = self.left.checked_sub(bytes).ok_or(Broken::TooLarge)?;
         Ok(())
     }
+}
+
+/// The string that bytes begin with, without its length, and what is behind it; `None` where a part of it is not
+/// here, or where the length has another form than servers give it.
+fn split_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    /// A longer string is not here as a whole.
+    const MOST_DIGITS: usize = 9;
+    let mut rest = bytes.strip_prefix(b"$")?;
+    let (mut length, mut n_digits) = (0, 0);
+    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+        (length, n_digits, rest) = (length * 10 + usize::from(digit - b'0'), n_digits + 1, behind);
+        if MOST_DIGITS < n_digits {
+            return None;
+        }
+    }
+    let (string, rest) = rest.strip_prefix(b"\r\n")?.split_at_checked(length)?;
+    // `$` alone says no length.
+    (0 < n_digits).then_some((string, rest.strip_prefix(b"\r\n")?))
 }
 
 /// The place after the first line end behind `from`.

@@ -116,7 +116,7 @@ async fn call_from_many_tasks() {
                 assert_eq!(wire.send(&say(&word), Patience::Own).await.unwrap(), bulk(&word));
                 let mut pipeline = Pipeline::new();
                 pipeline.add_command(say("a")).add_command(say(&word)).add_command(say("b"));
-                let kept = wire.send_pipeline(&pipeline, 1, 1, Patience::Own).await.unwrap();
+                let kept = wire.send_many(Many::Pipeline(&pipeline), 1, 1, Patience::Own).await.unwrap();
                 assert_eq!(kept, Value::Array(vec![bulk(&word)]));
             }
         }
