@@ -18,7 +18,7 @@ use redisdb_node::plumbing::Recorded;
 use crate::call::Call;
 
 /// The calls of recorded commands.
-pub(crate) fn calls_of(commands: &[Recorded]) -> Vec<Call<'_>> {
+pub(crate) fn calls_of<'a>(commands: &'a [Recorded<'_>]) -> Vec<Call<'a>> {
     commands.iter().map(|command| Call::new(command.spec, &command.cmd)).collect()
 }
 

@@ -93,7 +93,7 @@ impl ConnectionLike for RedisCopy {
     }
 }
 
-/// The number of commands of a pipeline that are copied at a time, for redis-rs keeps its own.
+/// The number of commands of a pipeline that are looked up at a time.
 const AT_ONCE: usize = 10 * Batch::MOST_COMMANDS;
 
 /// Runs each command of a pipeline and returns what redis-rs is told of it, in order.
@@ -112,7 +112,7 @@ where
             match row_after(last, cmd) {
                 Some(spec) => {
                     last = Some(spec);
-                    commands.push(Recorded::new(spec, cmd.clone()));
+                    commands.push(Recorded::lent(spec, cmd));
                 }
                 None => unknown.push((number, Error::unknown(cmd))),
             }
@@ -138,7 +138,7 @@ where
                 told.push(value);
             }
         };
-        servers.send_many(&mut commands, answered).await;
+        servers.send_many(&commands, answered).await;
         tell_unknown(&mut told);
     }
     told.values()
@@ -186,7 +186,7 @@ async fn run_block_on_owner(
 async fn run_block(copy: &CopyEngine, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
     let mut commands = Vec::with_capacity(pipeline.len());
     for cmd in pipeline.cmd_iter() {
-        commands.push(Recorded::new(row(cmd)?, cmd.clone()));
+        commands.push(Recorded::lent(row(cmd)?, cmd));
     }
     let outcomes = copy.run_block(&commands).await?;
     if let Some(error) = discarded(&outcomes) {

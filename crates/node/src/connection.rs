@@ -28,7 +28,6 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use redis::Cmd;
-use redis::Pipeline;
 use redis::Value;
 use tokio::time::Instant;
 
@@ -39,6 +38,7 @@ use crate::config::NodeConfig;
 use crate::error::ErrorKind;
 use crate::observe::Observer;
 use crate::pipeline::block;
+use crate::wire::Many;
 use crate::wire::Patience;
 
 pub(crate) use self::core::Core;
@@ -103,11 +103,11 @@ impl Connection {
         self.core.reply(&live, live.wire.send(cmd, patience(by)), by).await
     }
 
-    /// Sends a pipeline and returns `count` of its replies from `offset` on. Of one that is atomic all are
-    /// asked for.
-    pub(crate) async fn send_pipeline(
+    /// Sends commands together and returns `count` of their replies from `offset` on. Of a block all are asked
+    /// for.
+    pub(crate) async fn send_many(
         &self,
-        pipeline: &Pipeline,
+        many: Many<'_>,
         offset: usize,
         count: usize,
         by: Option<Instant>,
@@ -116,19 +116,19 @@ impl Connection {
         let core = &self.core;
         let _in_flight = core.begin()?;
         let mut live = self.live(by, fence).await?;
-        let call = live.wire.send_pipeline(pipeline, offset, count, patience(by));
+        let call = live.wire.send_many(many, offset, count, patience(by));
         let mut replies = core.reply(&live, call, by).await;
         if let Err(ErrorKind::Unsent(_)) = replies {
             // Nothing of it was sent on a connection that is over.
             live = self.live(by, fence).await?;
-            let call = live.wire.send_pipeline(pipeline, offset, count, patience(by));
+            let call = live.wire.send_many(many, offset, count, patience(by));
             replies = core.reply(&live, call, by).await;
         }
         let replies = match replies? {
             Value::Array(replies) => replies,
             _ => Vec::new(),
         };
-        if block::leaves_open(pipeline, &replies) {
+        if many.is_block() && block::is_left_open(many.n_commands(), &replies) {
             core.give_up(&live);
         }
         Ok(replies)

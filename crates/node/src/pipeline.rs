@@ -4,6 +4,7 @@ pub(crate) mod batch;
 pub(crate) mod block;
 mod pending;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -28,6 +29,7 @@ use crate::error::Error;
 use crate::execute::Execute;
 
 pub use self::batch::Batch;
+pub use self::batch::Words;
 pub use self::batch::too_few;
 pub use self::block::given_up;
 
@@ -75,17 +77,22 @@ pub struct Pipeline<S: SendMany> {
 /// A command in a [`Pipeline`], with its row.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Recorded {
+pub struct Recorded<'a> {
     /// Its row in the command table.
     pub spec: &'static Spec,
-    /// The command.
-    pub cmd: Cmd,
+    /// The command. A pipeline of ours owns it, one of redis-rs lends it.
+    pub cmd: Cow<'a, Cmd>,
 }
 
-impl Recorded {
+impl<'a> Recorded<'a> {
     /// A command with its row.
     pub fn new(spec: &'static Spec, cmd: Cmd) -> Self {
-        Self { spec, cmd }
+        Self { spec, cmd: Cow::Owned(cmd) }
+    }
+
+    /// A command that somebody else keeps, with its row.
+    pub fn lent(spec: &'static Spec, cmd: &'a Cmd) -> Self {
+        Self { spec, cmd: Cow::Borrowed(cmd) }
     }
 }
 
@@ -98,16 +105,14 @@ pub trait SendMany: Execute<Error: Clone + From<Error>> + Send {
 
     /// Sends commands, in their order on each node, and hands over their answers in the same order: in as
     /// many groups as it likes, each when it is there.
-    ///
-    /// The method may take the commands out of their places, so that none is copied.
     fn send_many(
         &self,
-        commands: &mut [Recorded],
+        commands: &[Recorded<'_>],
         answered: impl FnMut(Self::Answers) + Send,
     ) -> impl Future<Output = ()> + Send;
 
     /// Sends commands as one `MULTI` block, and returns their answers in the same order.
-    fn send_atomic(&self, commands: &[Recorded]) -> impl Future<Output = Self::Answers> + Send;
+    fn send_atomic(&self, commands: &[Recorded<'_>]) -> impl Future<Output = Self::Answers> + Send;
 
     /// Gives the reply of a read its type.
     ///
@@ -245,7 +250,7 @@ impl<S: SendMany> Pipeline<S> {
         };
         match self.atomic {
             true => answered(self.to.send_atomic(&executing.commands).await),
-            false => self.to.send_many(&mut executing.commands, answered).await,
+            false => self.to.send_many(&executing.commands, answered).await,
         }
         Executed { total, failures }
     }
@@ -266,7 +271,7 @@ impl<S: SendMany> Pipeline<S> {
 /// Commands under way. Left behind, their promises must not wait for ever.
 struct Executing<'a, S: SendMany> {
     pipeline: &'a Pipeline<S>,
-    commands: Vec<Recorded>,
+    commands: Vec<Recorded<'static>>,
     first: usize,
     n_answered: usize,
 }

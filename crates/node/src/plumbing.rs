@@ -9,6 +9,7 @@ pub use crate::pipeline::Answers;
 pub use crate::pipeline::Batch;
 pub use crate::pipeline::Recorded;
 pub use crate::pipeline::SendMany;
+pub use crate::pipeline::Words;
 pub use crate::pipeline::given_up;
 pub use crate::pipeline::too_few;
 pub use crate::redis_rs::decode;

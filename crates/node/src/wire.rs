@@ -26,7 +26,6 @@ use std::task::ready;
 
 use parking_lot::Mutex;
 use redis::Cmd;
-use redis::Pipeline;
 use redis::Value;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
@@ -35,6 +34,7 @@ use self::call::Call;
 use self::call::Request;
 use self::slots::Slots;
 
+pub(crate) use self::call::Many;
 pub(crate) use self::driver::Driver;
 pub(crate) use self::failure::Failure;
 #[cfg(any(test, fuzzing))]
@@ -128,16 +128,16 @@ impl Wire {
         Call::new(&self.0, Request::Command(cmd), patience)
     }
 
-    /// Sends a pipeline, whose commands have words, and returns an array of `count` of its replies from
+    /// Sends commands, which have words, together, and returns an array of `count` of their replies from
     /// `offset` on; as [`send`](Self::send).
-    pub(crate) fn send_pipeline<'a>(
+    pub(crate) fn send_many<'a>(
         &'a self,
-        pipeline: &'a Pipeline,
+        many: Many<'a>,
         offset: usize,
         count: usize,
         patience: Patience,
     ) -> impl Future<Output = Result<Value, Failure>> + Send + Unpin + use<'a> {
-        Call::new(&self.0, Request::Pipeline(pipeline, offset, count), patience)
+        Call::new(&self.0, Request::Many(many, offset, count), patience)
     }
 
     /// Counts a tick. Calls that have waited for [`TICKS`] are given up.

@@ -19,7 +19,7 @@ pub(crate) async fn run_with(
     second: Cmd,
 ) -> Result<(Value, Result<Value, node::Error>), node::Error> {
     let second_spec = command::lookup(&second).unwrap_or(spec);
-    let block = [Recorded::new(spec, cmd.clone()), Recorded::new(second_spec, second)];
+    let block = [Recorded::lent(spec, cmd), Recorded::new(second_spec, second)];
     let mut outcomes = node.send_block(&block).await.into_iter();
     let first = outcomes.next().unwrap_or(Ok(Value::Nil))?;
     Ok((first, outcomes.next().unwrap_or(Ok(Value::Nil))))

@@ -111,7 +111,7 @@ impl RingEngine {
     /// Runs the commands of a pipeline each by itself, and hands over their answers, in order.
     pub(crate) async fn run_each_by_itself(
         &self,
-        commands: &[Recorded],
+        commands: &[Recorded<'_>],
         mut answered: impl FnMut(PipelineAnswers),
     ) {
         let calls = calls_of(commands);
@@ -287,7 +287,7 @@ impl Stand<'_> {
         } else {
             let has_before = before.is_some();
             let scripts = |script: Option<Cmd>| script.map(|script| Recorded::new(eval, script));
-            let cmd = Recorded::new(spec, cmd.clone());
+            let cmd = Recorded::lent(spec, cmd);
             let block: Vec<_> = scripts(before).into_iter().chain([cmd]).chain(scripts(after)).collect();
             let mut outcomes = node.send_block(&block).await.into_iter();
             let mut next = || outcomes.next().unwrap_or(Ok(Value::Nil));

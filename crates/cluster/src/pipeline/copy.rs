@@ -27,7 +27,7 @@ use crate::reply::NodesReply;
 
 impl CopyEngine {
     /// Runs commands and hands over their answers, in order.
-    async fn run_many(&self, commands: &[Recorded], mut answered: impl FnMut(PipelineAnswers)) {
+    async fn run_many(&self, commands: &[Recorded<'_>], mut answered: impl FnMut(PipelineAnswers)) {
         let budget = match self.budget(1).await {
             Ok(budget) => budget,
             Err(error) => return answered(PipelineAnswers::refused(commands.len(), &error)),
@@ -56,7 +56,7 @@ impl CopyEngine {
     /// Why nothing was sent.
     pub(crate) async fn run_block(
         &self,
-        commands: &[Recorded],
+        commands: &[Recorded<'_>],
     ) -> Result<Vec<Result<NodesReply, Error>>, Error> {
         let budget = self.budget(1).await?;
         self.learn_clock_for(commands, &budget).await;
@@ -69,7 +69,7 @@ impl CopyEngine {
         }
         let words = calls.iter().zip(plans).map(|(call, plan)| match plan {
             Plan::All(Some(instead)) => Recorded::new(call.spec, instead),
-            _ => Recorded::new(call.spec, call.cmd.clone()),
+            _ => Recorded::lent(call.spec, call.cmd),
         });
         let block: Vec<_> = words.collect();
         match block.is_empty() {
@@ -78,7 +78,7 @@ impl CopyEngine {
         }
     }
 
-    async fn learn_clock_for(&self, commands: &[Recorded], budget: &Budget) {
+    async fn learn_clock_for(&self, commands: &[Recorded<'_>], budget: &Budget) {
         if commands.iter().any(|command| expiry::tells_a_life(command.spec)) {
             budget.learn_clock(&self.topology.nodes).await;
         }
@@ -98,11 +98,11 @@ impl SendMany for RedisCopy {
     type Reply = NodesReply;
     type Answers = PipelineAnswers;
 
-    async fn send_many(&self, commands: &mut [Recorded], answered: impl FnMut(PipelineAnswers) + Send) {
+    async fn send_many(&self, commands: &[Recorded<'_>], answered: impl FnMut(PipelineAnswers) + Send) {
         self.engine().run_many(commands, answered).await;
     }
 
-    async fn send_atomic(&self, commands: &[Recorded]) -> PipelineAnswers {
+    async fn send_atomic(&self, commands: &[Recorded<'_>]) -> PipelineAnswers {
         match self.engine().run_block(commands).await {
             Ok(outcomes) => PipelineAnswers::listed(outcomes),
             Err(error) => PipelineAnswers::refused(commands.len(), &error),

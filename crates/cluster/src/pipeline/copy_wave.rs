@@ -10,6 +10,7 @@ use redis::Value;
 use redisdb_node as node;
 use redisdb_node::command::Access;
 use redisdb_node::plumbing::Recorded;
+use redisdb_node::plumbing::Words;
 
 use crate::call::Call;
 use crate::dispatch::failover_read::another_may_answer;
@@ -37,7 +38,7 @@ type Answer = Result<Value, node::Error>;
 /// are noted as behind for what they may not have taken.
 pub(crate) struct CopyWave<'a> {
     copy: &'a CopyEngine,
-    wave: Wave<'a>,
+    wave: Wave<'a, 'a>,
     steps: Vec<Step<'a>>,
     /// The moment before anything of it was sent.
     began: Instant,
@@ -82,7 +83,7 @@ impl<'a> CopyWave<'a> {
     }
 
     /// Returns a wave that is one `MULTI` block for every node, of these commands in the words in which they go out.
-    pub(crate) fn block(copy: &'a CopyEngine, calls: &'a [Call<'a>], words: Vec<Recorded>) -> Self {
+    pub(crate) fn block(copy: &'a CopyEngine, calls: &'a [Call<'a>], words: Vec<Recorded<'a>>) -> Self {
         let mut block = Self::new(copy, 0);
         let nodes = 0..copy.topology.nodes.len();
         let step = |(i, call)| Step::new(call, true, nodes.clone().map(|idx| (idx, i)).collect());
@@ -103,14 +104,14 @@ impl<'a> CopyWave<'a> {
             Err(error) => Step { outcome: Some(Err(error)), ..Step::new(call, false, Vec::new()) },
             // Our own keys are left out.
             Ok(Plan::First) if !tells_keys(spec) => match topology.answers_now(call) {
-                Some(idx) => Step::new(call, false, vec![self.wave.put(idx, call.cmd.clone())]),
+                Some(idx) => Step::new(call, false, vec![self.wave.put(idx, call.cmd)]),
                 None => return false,
             },
             // Nothing is sent before somebody holds what it builds on.
             Ok(Plan::All(_)) if spec.access == Access::Write && topology.nobody_holds(call) => return false,
             Ok(Plan::All(instead)) if key.is_some() || spec.access == Access::Each => {
-                let cmd = instead.as_ref().unwrap_or(call.cmd);
-                let at = (0..topology.nodes.len()).map(|idx| self.wave.put(idx, cmd.clone()));
+                let words = instead.map_or(Words::Lent(call.cmd), Words::from);
+                let at = (0..topology.nodes.len()).map(|idx| self.wave.put(idx, words.clone()));
                 Step::new(call, true, at.collect())
             }
             Ok(_) => return false,

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use redis::Cmd;
 use redis::FromRedisValue;
 use redisdb_node::command::Spec;
 use redisdb_node::plumbing::Batch;
@@ -32,18 +31,18 @@ enum Waiting<'a> {
     /// The command was not sent.
     Nothing(Error),
     /// The command waits for the replies in these places.
-    Several(&'a Recorded, Gathering, Vec<At>),
+    Several(&'a Recorded<'a>, Gathering, Vec<At>),
 }
 
 /// Runs commands and hands over their answers, in order. The order is kept on each node.
-async fn run_all(ring: &RingEngine, commands: &mut [Recorded], mut answered: impl FnMut(PipelineAnswers)) {
+async fn run_all(ring: &RingEngine, commands: &[Recorded<'_>], mut answered: impl FnMut(PipelineAnswers)) {
     let topology = ring.topology();
     let is_any_away = topology.is_any_away();
     if is_any_away {
         ring.look_after_those_away();
     }
     // A node that stands in for another one needs care, for each command its own.
-    let goes_to_two = |command: &Recorded| topology.goes_to_two(command.spec);
+    let goes_to_two = |command: &Recorded<'_>| topology.goes_to_two(command.spec);
     if topology.on_down.is_careful() && (is_any_away || commands.iter().any(goes_to_two)) {
         return ring.run_each_by_itself(commands, answered).await;
     }
@@ -55,7 +54,7 @@ async fn run_all(ring: &RingEngine, commands: &mut [Recorded], mut answered: imp
         let others = others.into_iter().map(|waiting| Some(waiting.answer(nodes, &mut wave))).collect();
         let n_answered = places.len();
         answered(answers(wave, places, others, rest));
-        rest = rest.get_mut(n_answered..).unwrap_or_default();
+        rest = rest.get(n_answered..).unwrap_or_default();
     }
 }
 
@@ -64,8 +63,8 @@ async fn run_all(ring: &RingEngine, commands: &mut [Recorded], mut answered: imp
 fn gather<'n, 'a>(
     topology: &RingTopology,
     nodes: &'n Nodes,
-    commands: &'a mut [Recorded],
-) -> (Wave<'n>, Vec<Place>, Vec<Waiting<'a>>) {
+    commands: &'a [Recorded<'a>],
+) -> (Wave<'n, 'a>, Vec<Place>, Vec<Waiting<'a>>) {
     let room = (commands.len() / nodes.len() * 5 / 4 + 4).min(Batch::MOST_COMMANDS);
     let mut wave = Wave::new(nodes, room);
     let mut places = Vec::with_capacity(commands.len().min(room * nodes.len()));
@@ -88,20 +87,20 @@ fn gather<'n, 'a>(
 /// Decides where a command goes, and puts it, or its parts, into the wave. Returns the place of its reply, if it is one.
 fn plan<'a>(
     topology: &RingTopology,
-    command: &'a mut Recorded,
-    wave: &mut Wave<'_>,
+    command: &'a Recorded<'a>,
+    wave: &mut Wave<'_, 'a>,
 ) -> Result<At, Waiting<'a>> {
-    let (spec, cmd) = (command.spec, &command.cmd);
+    let (spec, cmd) = (command.spec, command.cmd.as_ref());
     if spec.needs_dedicated(cmd).is_none()
         && let Some(owner) = topology.fast_owner(spec, cmd)
     {
-        return Ok(wave.put(owner, command.cmd.take()));
+        return Ok(wave.put(owner, cmd));
     }
     match topology.route(spec, cmd, Context::Pipeline).map_err(Waiting::Nothing)? {
-        Plan::One(owner) => Ok(wave.put(owner, command.cmd.take())),
+        Plan::One(owner) => Ok(wave.put(owner, cmd)),
         Plan::Any => {
             let up = topology.nodes.iter().position(|node| node.is_connected()).unwrap_or(0);
-            Ok(wave.put(up, command.cmd.take()))
+            Ok(wave.put(up, cmd))
         }
         plan => {
             let mut at = Vec::new();
@@ -113,7 +112,7 @@ fn plan<'a>(
 }
 
 impl Waiting<'_> {
-    fn answer(self, nodes: &Nodes, wave: &mut Wave<'_>) -> Result<NodesReply, Error> {
+    fn answer(self, nodes: &Nodes, wave: &mut Wave<'_, '_>) -> Result<NodesReply, Error> {
         match self {
             Self::Nothing(error) => Err(error),
             Self::Several(command, gathering, at) => {
@@ -126,10 +125,10 @@ impl Waiting<'_> {
 
 /// Returns the answers to a wave. The replies stay where they are; the errors among them are put to the others.
 fn answers(
-    mut wave: Wave<'_>,
+    mut wave: Wave<'_, '_>,
     mut places: Vec<Place>,
     mut others: Vec<Option<Result<NodesReply, Error>>>,
-    commands: &[Recorded],
+    commands: &[Recorded<'_>],
 ) -> PipelineAnswers {
     let in_doubt = if wave.is_whole() { &mut [] } else { places.as_mut_slice() };
     for (place, command) in in_doubt.iter_mut().zip(commands) {
@@ -137,9 +136,7 @@ fn answers(
             && !wave.has_reply(at)
         {
             let error = wave.take(at, command.spec).err();
-            others.push(
-                error.map(|error| Err(on_owner(command.spec, wave.cmd(at).unwrap_or(&Cmd::new()), error))),
-            );
+            others.push(error.map(|error| Err(on_owner(command.spec, &command.cmd, error))));
             *place = Place::Other(others.len() - 1);
         }
     }
@@ -150,13 +147,13 @@ impl SendMany for RedisRing {
     type Reply = NodesReply;
     type Answers = PipelineAnswers;
 
-    async fn send_many(&self, commands: &mut [Recorded], answered: impl FnMut(PipelineAnswers) + Send) {
+    async fn send_many(&self, commands: &[Recorded<'_>], answered: impl FnMut(PipelineAnswers) + Send) {
         run_all(&self.engine, commands, answered).await;
     }
 
-    async fn send_atomic(&self, commands: &[Recorded]) -> PipelineAnswers {
+    async fn send_atomic(&self, commands: &[Recorded<'_>]) -> PipelineAnswers {
         let topology = self.engine.topology();
-        let block = commands.iter().map(|command| (command.spec, &command.cmd));
+        let block = commands.iter().map(|command| (command.spec, command.cmd.as_ref()));
         let owner = match topology.route_together(block, Context::Block) {
             Ok(owner) => owner,
             Err(error) => return PipelineAnswers::refused(commands.len(), &error),

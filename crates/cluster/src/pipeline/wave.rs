@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use redis::Cmd;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::command::Spec;
 use redisdb_node::plumbing::Batch;
 use redisdb_node::plumbing::Recorded;
+use redisdb_node::plumbing::Words;
 use redisdb_node::plumbing::given_up;
 use redisdb_node::plumbing::too_few;
 
@@ -20,11 +20,11 @@ use crate::pipeline::answers::At;
 
 /// Commands that go to the nodes at the same time, and the replies that have come. When the future that sends them is dropped,
 /// the replies that came before stay here.
-pub(crate) struct Wave<'n> {
+pub(crate) struct Wave<'n, 'a> {
     nodes: &'n Nodes,
-    shares: Vec<Share>,
+    shares: Vec<Share<'a>>,
     /// The commands that every node is sent as one `MULTI` block, instead of its batch.
-    pub(crate) block: Option<Vec<Recorded>>,
+    pub(crate) block: Option<Vec<Recorded<'a>>>,
     /// About how many commands a node will get, so that its batch need not grow.
     room: usize,
     is_full: bool,
@@ -32,8 +32,8 @@ pub(crate) struct Wave<'n> {
 
 /// One node's share of a wave.
 #[derive(Default)]
-struct Share {
-    batch: Option<Batch>,
+struct Share<'a> {
+    batch: Option<Batch<'a>>,
     replies: Option<Replies>,
 }
 
@@ -47,7 +47,7 @@ enum Replies {
 #[derive(Default)]
 pub(crate) struct Lost(BTreeMap<usize, Arc<node::ErrorKind>>);
 
-impl<'n> Wave<'n> {
+impl<'n, 'a> Wave<'n, 'a> {
     /// Returns an empty wave with room for about so many commands for each node.
     pub(crate) fn new(nodes: &'n Nodes, room: usize) -> Self {
         let shares = nodes.iter().map(|_| Share::default()).collect();
@@ -61,8 +61,8 @@ impl<'n> Wave<'n> {
     }
 
     /// Adds a command for a node, and returns where its reply will stand.
-    #[inline(always)] // the command is moved once instead of twice
-    pub(crate) fn put(&mut self, node: usize, cmd: Cmd) -> At {
+    #[inline]
+    pub(crate) fn put(&mut self, node: usize, cmd: impl Into<Words<'a>>) -> At {
         let Some(share) = self.shares.get_mut(node) else { return (node, usize::MAX) };
         let batch = share.batch.get_or_insert_with(|| Batch::with_capacity(self.room));
         let at = (node, batch.len());
@@ -87,7 +87,7 @@ impl<'n> Wave<'n> {
                     Some(Replies::Batch(Err(error)))
                 }
                 (None, Some(batch), None) => {
-                    let replies = handle(idx).send_pipeline(batch.pipeline(), 0, batch.len()).await;
+                    let replies = handle(idx).send_batch(batch).await;
                     Some(Replies::Batch(replies))
                 }
             };
@@ -139,14 +139,9 @@ impl<'n> Wave<'n> {
         }
     }
 
-    /// Returns the command in this place.
-    pub(crate) fn cmd(&self, (node, i): At) -> Option<&Cmd> {
-        self.shares.get(node)?.batch.as_ref()?.pipeline().cmd_iter().nth(i)
-    }
-
     /// Returns the replies to the batches that were not taken, under the names of the nodes.
     pub(crate) fn into_replies(self) -> Vec<(Arc<str>, Vec<Value>)> {
-        let replies = |share: Share| match share.replies {
+        let replies = |share: Share<'_>| match share.replies {
             Some(Replies::Batch(Ok(replies))) => replies,
             _ => Vec::new(),
         };

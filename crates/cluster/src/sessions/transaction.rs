@@ -164,13 +164,13 @@ impl SendMany for RingTransaction {
     type Reply = (Arc<str>, Value);
     type Answers = Vec<Option<Result<Self::Reply, Error>>>;
 
-    async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
+    async fn send_many(&self, commands: &[Recorded<'_>], mut answered: impl FnMut(Self::Answers) + Send) {
         answered(self.send_atomic(commands).await);
     }
 
-    async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
+    async fn send_atomic(&self, commands: &[Recorded<'_>]) -> Self::Answers {
         // If one command belongs elsewhere, none is sent.
-        let queued = commands.iter().map(|command| (command.spec, &command.cmd));
+        let queued = commands.iter().map(|command| (command.spec, command.cmd.as_ref()));
         let all = std::iter::once(watching(&self.watched)).chain(queued);
         if let Err(error) = self.topology.route_together(all, Context::Block) {
             return commands.iter().map(|_| Some(Err(error.clone()))).collect();

@@ -129,7 +129,7 @@ impl DedicatedConnection {
     ) -> io::Result<impl Future<Output = RedisResult<Vec<Value>>> + use<'a, '_>> {
         let mut connection = self.handle()?;
         Ok(async move {
-            let replies = connection.send_packed_commands(block, 0, block::n_replies(block)).await?;
+            let replies = connection.send_packed_commands(block, 0, block::n_replies(block.len())).await?;
             if block::leaves_open(block, &replies) {
                 self.close();
             }

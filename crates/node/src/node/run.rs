@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use redis::Cmd;
 use redis::FromRedisValue;
-use redis::Pipeline;
 use redis::Value;
 use tokio::time::Instant;
 
@@ -34,6 +33,7 @@ use crate::redis_rs::empty;
 use crate::retry;
 use crate::sessions::RunScript;
 use crate::sessions::ScriptCall;
+use crate::wire::Many;
 
 /// # One command
 impl Node {
@@ -99,16 +99,16 @@ impl Node {
         }
     }
 
-    /// Sends a pipeline as it is, an atomic one not judged: all of its replies must be asked for.
+    /// Sends commands as they are, a block not judged: all of its replies must be asked for.
     pub(crate) async fn send_all(
         &self,
-        pipeline: &Pipeline,
+        many: Many<'_>,
         offset: usize,
         count: usize,
     ) -> Result<Vec<Value>, Error> {
         let start = Instant::now();
         let (by, fence) = (self.by(start), self.fence.as_ref());
-        let replies = self.inner.connection.send_pipeline(pipeline, offset, count, by, fence).await;
+        let replies = self.inner.connection.send_many(many, offset, count, by, fence).await;
         let replies = replies.map_err(|kind| self.failed("pipeline", kind));
         self.inner.metrics.called(None, start, self.in_flight(), &replies);
         self.look_for_demotion(replies.as_deref().unwrap_or_default());

@@ -1,7 +1,6 @@
 //! The calls of a node that take more than one command: pipelines, blocks, transactions, locks,
 //! subscriptions, change feeds.
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +20,7 @@ use crate::error::ErrorKind;
 use crate::pipeline::Batch;
 use crate::pipeline::Recorded;
 use crate::pipeline::SendMany;
+use crate::pipeline::Words;
 use crate::pipeline::batch::too_few;
 use crate::pipeline::block;
 use crate::pipeline::block::Block;
@@ -35,6 +35,7 @@ use crate::sessions::Topics;
 use crate::sessions::Transaction;
 use crate::sessions::lock;
 use crate::sessions::transaction;
+use crate::wire::Many;
 
 /// # Pipelines, transactions, locks, subscriptions, change feeds
 impl Node {
@@ -48,7 +49,7 @@ impl Node {
     /// # Cancel safety
     /// When the future is dropped all of the commands may have been executed, or none.
     #[doc(hidden)]
-    pub async fn send_block(&self, commands: &[Recorded]) -> Vec<Result<Value, Error>> {
+    pub async fn send_block(&self, commands: &[Recorded<'_>]) -> Vec<Result<Value, Error>> {
         let fail = |kind: &ErrorKind| {
             commands.iter().map(|command| Err(self.failed(command.spec.name, kind.clone()))).collect()
         };
@@ -58,8 +59,8 @@ impl Node {
         if let Some(reason) = commands.iter().find_map(|command| command.spec.needs_dedicated(&command.cmd)) {
             return fail(&ErrorKind::Unsupported(reason.into()));
         }
-        let block = block::block(commands);
-        let replies = match self.send_all(&block, 0, block::n_replies(&block)).await {
+        let words: Vec<Words<'_>> = commands.iter().map(|command| command.cmd.as_ref().into()).collect();
+        let replies = match self.send_all(Many::Block(&words), 0, block::n_replies(words.len())).await {
             Ok(replies) => replies,
             Err(error) => return fail(error.kind()),
         };
@@ -100,10 +101,23 @@ impl Node {
             return Err(self.wordless());
         }
         if !pipeline.is_transaction() {
-            return self.send_all(pipeline, offset, count).await;
+            return self.send_all(Many::Pipeline(pipeline), offset, count).await;
         }
-        let replies = self.send_all(pipeline, 0, block::n_replies(pipeline)).await?;
+        let replies = self.send_all(Many::Pipeline(pipeline), 0, block::n_replies(pipeline.len())).await?;
         block::part_of(pipeline, replies, offset, count).map_err(|(command, kind)| self.failed(command, kind))
+    }
+
+    /// Sends the commands of a batch, which have words, in one write, and returns their replies; as
+    /// [`send_pipeline`](Self::send_pipeline).
+    ///
+    /// # Errors
+    /// The error of the connection, for the whole batch.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped any of the commands may have been executed.
+    #[doc(hidden)]
+    pub async fn send_batch(&self, batch: &Batch<'_>) -> Result<Vec<Value>, Error> {
+        self.send_all(Many::Batch(batch.commands()), 0, batch.len()).await
     }
 
     /// Sends commands in their order, in batches of 1000 commands or 1 MiB, and returns the outcome of each
@@ -120,16 +134,14 @@ impl Node {
         commands: impl IntoIterator<Item = (&'static Spec, &'a Cmd)>,
     ) -> Vec<Result<Value, Error>> {
         let mut all = Vec::new();
-        let commands: Vec<_> = commands.into_iter().map(|(spec, cmd)| (spec, Cow::Borrowed(cmd))).collect();
-        self.send_batches(commands, |mut outcomes| all.append(&mut outcomes)).await;
+        self.send_batches(commands.into_iter().collect(), |mut outcomes| all.append(&mut outcomes)).await;
         all
     }
 
-    /// The same, the outcomes of each batch handed over when they are there. A command that is given by value
-    /// is not copied.
+    /// The same, the outcomes of each batch handed over when they are there.
     pub(crate) async fn send_batches<'a>(
         &self,
-        commands: Vec<(&'static Spec, Cow<'a, Cmd>)>,
+        commands: Vec<(&'static Spec, &'a Cmd)>,
         mut outcomes: impl FnMut(Vec<Result<Value, Error>>),
     ) {
         let mut commands = commands.into_iter();
@@ -140,12 +152,12 @@ impl Node {
                 && let Some((spec, cmd)) = commands.next()
             {
                 specs.push(spec);
-                batch.push(cmd.into_owned());
+                batch.push(cmd);
             }
             if batch.is_empty() {
                 return;
             }
-            match self.send_pipeline(batch.pipeline(), 0, batch.len()).await {
+            match self.send_batch(&batch).await {
                 Ok(replies) => {
                     let mut replies = replies.into_iter();
                     let outcome = |spec: &'static Spec| match replies.next() {
@@ -297,7 +309,7 @@ impl SendMany for Node {
     type Reply = (Arc<str>, Value);
     type Answers = Vec<Option<Result<Self::Reply, Error>>>;
 
-    async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
+    async fn send_many(&self, commands: &[Recorded<'_>], mut answered: impl FnMut(Self::Answers) + Send) {
         let name: Arc<str> = self.name().into();
         let mut sent = Vec::with_capacity(commands.len());
         let mut all = Vec::with_capacity(commands.len());
@@ -305,7 +317,7 @@ impl SendMany for Node {
             let refused = spec.needs_dedicated(cmd);
             all.push((*spec, refused));
             if refused.is_none() {
-                sent.push((*spec, Cow::Owned(cmd.take())));
+                sent.push((*spec, cmd.as_ref()));
             }
         }
         // Commands that are not sent stand between those that are.
@@ -327,7 +339,7 @@ impl SendMany for Node {
         answered(all.map(|(spec, reason)| refused(spec, reason)).collect());
     }
 
-    async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
+    async fn send_atomic(&self, commands: &[Recorded<'_>]) -> Self::Answers {
         let name: Arc<str> = self.name().into();
         let outcomes = self.send_block(commands).await.into_iter();
         outcomes.map(|outcome| Some(outcome.map(|reply| (Arc::clone(&name), reply)))).collect()

@@ -1,10 +1,10 @@
 //! A batch of a pipeline: the commands that go out to one node in one write.
 
 use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use redis::Cmd;
-use redis::Pipeline;
 
 use crate::error::ErrorKind;
 
@@ -15,41 +15,74 @@ const MOST_BYTES: usize = 1 << 20;
 ///
 /// ```
 /// # use redisdb_node::plumbing::Batch;
-/// let mut batch = Batch::with_capacity(2);
-/// batch.push(redis::cmd("GET").arg("a").take());
-/// assert_eq!((batch.len(), batch.is_full()), (1, false)); // `node.send_pipeline(batch.pipeline(), 0, 1)` sends it
+/// let (mut batch, get) = (Batch::with_capacity(2), redis::cmd("GET").arg("a").take());
+/// batch.push(&get);
+/// assert_eq!((batch.len(), batch.is_full()), (1, false)); // `node.send_batch(&batch)` sends it
 /// ```
 #[derive(Debug)]
-pub struct Batch {
-    pipeline: Pipeline,
+pub struct Batch<'a> {
+    commands: Vec<Words<'a>>,
     bytes: usize,
 }
 
-impl Batch {
+/// The words of a command as they go out. No batch copies them.
+#[derive(Debug, Clone)]
+pub enum Words<'a> {
+    /// Those of a command that its caller keeps.
+    Lent(&'a Cmd),
+    /// Those that were made for the batches of one or several nodes.
+    Shared(Arc<Cmd>),
+}
+
+impl<'a> From<&'a Cmd> for Words<'a> {
+    fn from(cmd: &'a Cmd) -> Self {
+        Self::Lent(cmd)
+    }
+}
+
+impl From<Cmd> for Words<'_> {
+    fn from(cmd: Cmd) -> Self {
+        Self::Shared(Arc::new(cmd))
+    }
+}
+
+impl Deref for Words<'_> {
+    type Target = Cmd;
+
+    fn deref(&self) -> &Cmd {
+        match self {
+            Self::Lent(cmd) => cmd,
+            Self::Shared(cmd) => cmd,
+        }
+    }
+}
+
+impl<'a> Batch<'a> {
     /// The number of commands that go out in one write at most.
     pub const MOST_COMMANDS: usize = 1000;
 
     /// Starts a batch with room for so many commands.
     pub fn with_capacity(n_commands: usize) -> Self {
-        Self { pipeline: Pipeline::with_capacity(n_commands.min(Self::MOST_COMMANDS)), bytes: 0 }
+        Self { commands: Vec::with_capacity(n_commands.min(Self::MOST_COMMANDS)), bytes: 0 }
     }
 
     /// Adds a command.
     #[inline]
-    pub fn push(&mut self, cmd: Cmd) {
+    pub fn push(&mut self, cmd: impl Into<Words<'a>>) {
+        let cmd = cmd.into();
         self.bytes = self.bytes.saturating_add(size(&cmd));
-        self.pipeline.add_command(cmd);
+        self.commands.push(cmd);
     }
 
     /// The number of commands it has.
     #[inline]
     pub fn len(&self) -> usize {
-        self.pipeline.len()
+        self.commands.len()
     }
 
     /// Returns whether the batch has no command.
     pub fn is_empty(&self) -> bool {
-        self.pipeline.is_empty()
+        self.commands.is_empty()
     }
 
     /// Returns whether the batch should be sent before more is added: it has 1000 commands, or 1 MiB.
@@ -58,9 +91,9 @@ impl Batch {
         Self::MOST_COMMANDS <= self.len() || MOST_BYTES <= self.bytes
     }
 
-    /// The commands, to be sent by [`Node::send_pipeline`].
-    pub fn pipeline(&self) -> &Pipeline {
-        &self.pipeline
+    /// The commands in their order.
+    pub(crate) fn commands(&self) -> &[Words<'a>] {
+        &self.commands
     }
 }
 
@@ -95,7 +128,7 @@ mod tests {
                     batch = Batch::with_capacity(0);
                     lengths.push(0);
                 }
-                batch.push(cmd.clone());
+                batch.push(cmd);
                 *lengths.last_mut().unwrap() = batch.len();
             }
             lengths

@@ -15,20 +15,20 @@ use crate::error::ServerError;
 use crate::pipeline::Recorded;
 use crate::pipeline::batch::too_few;
 
-/// A block as it goes out. All replies to it are asked for, also those to `MULTI` and to each command that is
-/// queued: what redis-rs makes of them hides why a block was not executed.
-pub(crate) fn block(commands: &[Recorded]) -> Pipeline {
+/// A block as it goes out on a dedicated connection. All replies to it are asked for, also those to `MULTI` and
+/// to each command that is queued: what redis-rs makes of them hides why a block was not executed.
+pub(crate) fn block(commands: &[Recorded<'_>]) -> Pipeline {
     let mut block = Pipeline::with_capacity(commands.len());
     block.atomic();
     for command in commands {
-        block.add_command(command.cmd.clone());
+        block.add_command(command.cmd.clone().into_owned());
     }
     block
 }
 
-/// The number of replies that a block has.
-pub(crate) fn n_replies(block: &Pipeline) -> usize {
-    block.len() + 2
+/// The number of replies that a block of so many commands has.
+pub(crate) fn n_replies(n_commands: usize) -> usize {
+    n_commands + 2
 }
 
 /// The outcome of a block, by all replies to it.
@@ -141,7 +141,8 @@ pub(crate) fn leaves_open(pipeline: &Pipeline, replies: &[Value]) -> bool {
     pipeline.is_transaction() && is_left_open(pipeline.len(), replies)
 }
 
-fn is_left_open(n: usize, replies: &[Value]) -> bool {
+/// The same of a block of `n` commands.
+pub(crate) fn is_left_open(n: usize, replies: &[Value]) -> bool {
     match replies.get(n + 1) {
         Some(Value::ServerError(error)) => {
             let is_without = error.details().is_some_and(|details| details.contains("without MULTI"));

@@ -13,7 +13,7 @@ const FIRST_ROOM: usize = 32;
 /// The commands recorded in a pipeline, and their outcomes.
 pub(super) struct Pending<S: SendMany> {
     /// The commands that are not sent yet, and the number of those sent before.
-    pub(super) recorded: Vec<Recorded>,
+    pub(super) recorded: Vec<Recorded<'static>>,
     pub(super) sent: usize,
     /// The answers, each group with the number of its first command, in their order.
     answered: Vec<(usize, Sent<S>)>,
@@ -42,7 +42,7 @@ impl<S: SendMany> Pending<S> {
         }
     }
 
-    pub(super) fn start(&mut self) -> (Vec<Recorded>, usize) {
+    pub(super) fn start(&mut self) -> (Vec<Recorded<'static>>, usize) {
         let commands = std::mem::take(&mut self.recorded);
         let first = self.sent;
         self.sent += commands.len();

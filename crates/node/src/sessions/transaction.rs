@@ -129,7 +129,7 @@ impl Transaction {
         self.shared.connection.error(command, kind)
     }
 
-    async fn execute(&self, commands: &[Recorded]) -> Result<Vec<Result<Value, ErrorKind>>, ErrorKind> {
+    async fn execute(&self, commands: &[Recorded<'_>]) -> Result<Vec<Result<Value, ErrorKind>>, ErrorKind> {
         const ONCE: &str = "a transaction executes one block; start another transaction";
         if let Some(reason) = commands.iter().find_map(|command| command.spec.needs_dedicated(&command.cmd)) {
             return Err(ErrorKind::Unsupported(reason.into()));
@@ -189,16 +189,16 @@ impl SendMany for Transaction {
     type Reply = (Arc<str>, Value);
     type Answers = Vec<Option<Result<Self::Reply, Error>>>;
 
-    async fn send_many(&self, commands: &mut [Recorded], mut answered: impl FnMut(Self::Answers) + Send) {
+    async fn send_many(&self, commands: &[Recorded<'_>], mut answered: impl FnMut(Self::Answers) + Send) {
         answered(self.send_atomic(commands).await);
     }
 
-    async fn send_atomic(&self, commands: &[Recorded]) -> Self::Answers {
+    async fn send_atomic(&self, commands: &[Recorded<'_>]) -> Self::Answers {
         let (mut replies, failed) = match self.execute(commands).await {
             Ok(replies) => (replies.into_iter(), too_few()),
             Err(kind) => (Vec::new().into_iter(), kind),
         };
-        let answer = |command: &Recorded| match replies.next().unwrap_or_else(|| Err(failed.clone())) {
+        let answer = |command: &Recorded<'_>| match replies.next().unwrap_or_else(|| Err(failed.clone())) {
             Ok(reply) => Ok((Arc::clone(&self.shared.node), reply)),
             Err(kind) => Err(self.error(command.spec.name, kind)),
         };

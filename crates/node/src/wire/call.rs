@@ -21,12 +21,57 @@ use super::encode::encode;
 use super::slots::Patience;
 use super::slots::Replies;
 use super::slots::Ticket;
+use crate::pipeline::Words;
+use crate::pipeline::block::n_replies;
 
-/// The command or the pipeline of a call.
+/// The command or the commands of a call.
 pub(super) enum Request<'a> {
     Command(&'a Cmd),
-    /// A pipeline, the first reply that is kept, and how many are kept.
-    Pipeline(&'a Pipeline, usize, usize),
+    /// Commands that are sent together, the first reply that is kept, and how many are kept.
+    Many(Many<'a>, usize, usize),
+}
+
+/// Commands that are sent together, by whoever keeps them.
+#[derive(Clone, Copy)]
+pub(crate) enum Many<'a> {
+    /// A pipeline of redis-rs, which may be a block.
+    Pipeline(&'a Pipeline),
+    Batch(&'a [Words<'a>]),
+    /// A `MULTI` block.
+    Block(&'a [Words<'a>]),
+}
+
+impl Many<'_> {
+    pub(crate) fn n_commands(&self) -> usize {
+        match self {
+            Self::Pipeline(pipeline) => pipeline.len(),
+            Self::Batch(commands) | Self::Block(commands) => commands.len(),
+        }
+    }
+
+    pub(crate) fn is_block(&self) -> bool {
+        match self {
+            Self::Pipeline(pipeline) => pipeline.is_transaction(),
+            Self::Batch(_) => false,
+            Self::Block(_) => true,
+        }
+    }
+
+    /// Encodes the commands at the end of a buffer. Returns how many replies they have.
+    fn encode(&self, out: &mut Vec<u8>) -> usize {
+        if self.is_block() {
+            out.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
+        }
+        match self {
+            Self::Pipeline(pipeline) => pipeline.cmd_iter().for_each(|cmd| encode(cmd, out)),
+            Self::Batch(commands) | Self::Block(commands) => commands.iter().for_each(|cmd| encode(cmd, out)),
+        }
+        if !self.is_block() {
+            return self.n_commands();
+        }
+        out.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
+        n_replies(self.n_commands())
+    }
 }
 
 /// The future of a call. Dropped after it was polled, it leaves its replies to be thrown away.
@@ -51,16 +96,8 @@ impl Request<'_> {
                 encode(cmd, out);
                 Replies::One
             }
-            Self::Pipeline(pipeline, offset, count) => {
-                let is_block = pipeline.is_transaction();
-                if is_block {
-                    out.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
-                }
-                pipeline.cmd_iter().for_each(|cmd| encode(cmd, out));
-                if is_block {
-                    out.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
-                }
-                let n_replies = pipeline.len() + if is_block { 2 } else { 0 };
+            Self::Many(many, offset, count) => {
+                let n_replies = many.encode(out);
                 let skipped = (*offset).min(n_replies);
                 let kept = (*count).min(n_replies - skipped);
                 Replies::Many { skipped, kept, behind: n_replies - skipped - kept }

@@ -3,7 +3,7 @@
 use redis::Arg;
 use redis::Cmd;
 
-/// Puts a command at the end of a buffer.
+/// Puts a command, which has a word, at the end of a buffer.
 ///
 /// redis-rs goes through a command twice, first for its length, and has a general way to write a number. Together
 /// that takes three times the instructions for a short command.
@@ -24,6 +24,7 @@ pub(super) fn encode(cmd: &Cmd, out: &mut Vec<u8>) {
 }
 
 /// Puts a line that says how many words or bytes follow.
+#[inline(always)] // for a short number it is as short as a call
 fn begin(kind: u8, n: usize, out: &mut Vec<u8>) {
     match n {
         0..10 => out.extend_from_slice(&[kind, digit(n), b'\r', b'\n']),
@@ -76,9 +77,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_command_is_encoded_as_by_redis_rs(words in vec(vec(any::<u8>(), 0..120), 0..12)) {
+        fn a_command_is_encoded_as_by_redis_rs(words in vec(vec(any::<u8>(), 0..120), 1..12)) {
             let mut cmd = Cmd::new();
-            words.iter().for_each(|word| drop(cmd.arg(word.as_slice())));
+            cmd.arg(words);
             check(&cmd);
         }
     }
