@@ -9,17 +9,25 @@ mod copy_wave;
 mod ring;
 mod wave;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
+use redis::Cmd;
 use redisdb_node::command::Access;
+use redisdb_node::command::Spec;
 use redisdb_node::plumbing::Batch;
 use redisdb_node::plumbing::Recorded;
 
 use crate::call::Call;
 
-/// The calls of recorded commands.
-pub(crate) fn calls_of<'a>(commands: &'a [Recorded<'_>]) -> Vec<Call<'a>> {
-    commands.iter().map(|command| Call::new(command.spec, &command.cmd)).collect()
+/// Recorded commands with their words.
+pub(crate) fn cmds_of<'a>(commands: &'a [Recorded<'_>]) -> Vec<(&'static Spec, Cow<'a, Cmd>)> {
+    commands.iter().map(|command| (command.spec, command.cmd())).collect()
+}
+
+/// The calls of commands.
+pub(crate) fn calls_of<'a>(commands: &'a [(&'static Spec, Cow<'_, Cmd>)]) -> Vec<Call<'a>> {
+    commands.iter().map(|(spec, cmd)| Call::new(spec, cmd)).collect()
 }
 
 /// The keys of commands that run at once, each by itself.

@@ -3,8 +3,9 @@
 pub(crate) mod batch;
 pub(crate) mod block;
 mod pending;
+mod recording;
+mod words;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -18,6 +19,7 @@ use redis::FromRedisValue;
 
 use self::pending::Pending;
 use self::pending::Sent;
+use self::recording::Recording;
 use crate::command;
 use crate::command::Command;
 use crate::command::Each;
@@ -29,9 +31,10 @@ use crate::error::Error;
 use crate::execute::Execute;
 
 pub use self::batch::Batch;
-pub use self::batch::Words;
 pub use self::batch::too_few;
 pub use self::block::given_up;
+pub use self::recording::Recorded;
+pub use self::words::Words;
 
 /// A pipeline: commands that are sent together, with one write, one wait, and one outcome for each command.
 /// Made by `pipeline()` of a node, a ring or a copy.
@@ -74,34 +77,15 @@ pub struct Pipeline<S: SendMany> {
     state: Mutex<Pending<S>>,
 }
 
-/// A command in a [`Pipeline`], with its row.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Recorded<'a> {
-    /// Its row in the command table.
-    pub spec: &'static Spec,
-    /// The command. A pipeline of ours owns it, one of redis-rs lends it.
-    pub cmd: Cow<'a, Cmd>,
-}
-
-impl<'a> Recorded<'a> {
-    /// A command with its row.
-    pub fn new(spec: &'static Spec, cmd: Cmd) -> Self {
-        Self { spec, cmd: Cow::Owned(cmd) }
-    }
-
-    /// A command that somebody else keeps, with its row.
-    pub fn lent(spec: &'static Spec, cmd: &'a Cmd) -> Self {
-        Self { spec, cmd: Cow::Borrowed(cmd) }
-    }
-}
-
 /// Something that a [`Pipeline`] can be sent to.
 pub trait SendMany: Execute<Error: Clone + From<Error>> + Send {
     /// A reply whose type is still to be given.
     type Reply: Send;
     /// The answers to several commands.
     type Answers: Answers<Reply = Self::Reply, Error = Self::Error>;
+
+    /// Whether a command of one key can be given packed, which only saves work where nobody asks for its words.
+    const TAKES_PACKED: bool = false;
 
     /// Sends commands, in their order on each node, and hands over their answers in the same order: in as
     /// many groups as it likes, each when it is there.
@@ -237,9 +221,10 @@ impl<S: SendMany> Pipeline<S> {
     /// # Cancel safety
     /// When the future is dropped any of the commands may have been executed; their promises say so.
     pub async fn execute(&self) -> Executed<S::Error> {
-        let (commands, first) = self.state().start();
-        let total = commands.len();
-        let mut executing = Executing { pipeline: self, commands, first, n_answered: 0 };
+        let (recording, first) = self.state().start();
+        let total = recording.len();
+        let mut executing = Executing { pipeline: self, recording, first, n_answered: 0 };
+        let commands = executing.recording.lend();
         let mut failures = Vec::new();
         let n_answered = &mut executing.n_answered;
         let mut answered = |answers: S::Answers| {
@@ -249,8 +234,8 @@ impl<S: SendMany> Pipeline<S> {
             self.state().answered(from, n, Sent::Answered(answers));
         };
         match self.atomic {
-            true => answered(self.to.send_atomic(&executing.commands).await),
-            false => self.to.send_many(&executing.commands, answered).await,
+            true => answered(self.to.send_atomic(&commands).await),
+            false => self.to.send_many(&commands, answered).await,
         }
         Executed { total, failures }
     }
@@ -259,7 +244,10 @@ impl<S: SendMany> Pipeline<S> {
     fn record<F>(&self, spec: &'static Spec, cmd: Cmd, read: F) -> Promise<'_, S, F> {
         let mut state = self.state();
         let number = state.sent + state.recorded.len();
-        state.recorded.push(Recorded::new(spec, cmd));
+        match S::TAKES_PACKED {
+            true => state.recorded.pack(spec, cmd),
+            false => state.recorded.keep(spec, cmd),
+        }
         Promise { pipeline: self, number, spec, kept: false, read }
     }
 
@@ -271,15 +259,14 @@ impl<S: SendMany> Pipeline<S> {
 /// Commands under way. Left behind, their promises must not wait for ever.
 struct Executing<'a, S: SendMany> {
     pipeline: &'a Pipeline<S>,
-    commands: Vec<Recorded<'static>>,
+    recording: Recording,
     first: usize,
     n_answered: usize,
 }
 
 impl<S: SendMany> Drop for Executing<'_, S> {
     fn drop(&mut self) {
-        let left = self.commands.iter().skip(self.n_answered);
-        let names: Vec<_> = left.map(|command| command.spec.name).collect();
+        let names = self.recording.names_from(self.n_answered);
         if !names.is_empty() {
             let (first, n) = (self.first + self.n_answered, names.len());
             self.pipeline.state().answered(first, n, Sent::GivenUp(names));

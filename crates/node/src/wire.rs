@@ -36,6 +36,9 @@ use self::slots::Slots;
 
 pub(crate) use self::call::Many;
 pub(crate) use self::driver::Driver;
+pub(crate) use self::encode::decode_command;
+pub(crate) use self::encode::encode;
+pub(crate) use self::encode::encode_noting;
 pub(crate) use self::failure::Failure;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::parser::Broken;

@@ -83,7 +83,7 @@ impl RingEngine {
 
     fn target(&self, spec: &'static Spec, cmd: &Cmd, by: Option<Instant>) -> Result<Target, Error> {
         let topology = self.shared.topology.load();
-        let owner = match topology.fast_owner(spec, cmd) {
+        let owner = match topology.fast_owner(spec, || spec.first_key(cmd).ok()?) {
             Some(owner) => owner,
             None if topology.may_fail_over(spec) => return Ok(Target::Without(Arc::clone(&topology))),
             None => match topology.route(spec, cmd, Context::Alone)? {

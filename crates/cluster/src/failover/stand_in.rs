@@ -31,6 +31,7 @@ use crate::failover::tracker::remove;
 use crate::pipeline::AtOnce;
 use crate::pipeline::answers::PipelineAnswers;
 use crate::pipeline::calls_of;
+use crate::pipeline::cmds_of;
 use crate::plan::Plan;
 use crate::plan::Planner;
 use crate::plan::context::Context;
@@ -114,7 +115,8 @@ impl RingEngine {
         commands: &[Recorded<'_>],
         mut answered: impl FnMut(PipelineAnswers),
     ) {
-        let calls = calls_of(commands);
+        let cmds = cmds_of(commands);
+        let calls = calls_of(&cmds);
         let mut rest = calls.as_slice();
         while !rest.is_empty() {
             let mut at_once = AtOnce::default();

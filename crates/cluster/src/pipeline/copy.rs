@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::pipeline::AtOnce;
 use crate::pipeline::answers::PipelineAnswers;
 use crate::pipeline::calls_of;
+use crate::pipeline::cmds_of;
 use crate::pipeline::copy_wave::CopyWave;
 use crate::pipeline::wave::Lost;
 use crate::plan::Plan;
@@ -33,7 +34,8 @@ impl CopyEngine {
             Err(error) => return answered(PipelineAnswers::refused(commands.len(), &error)),
         };
         self.learn_clock_for(commands, &budget).await;
-        let calls = calls_of(commands);
+        let cmds = cmds_of(commands);
+        let calls = calls_of(&cmds);
         let (mut rest, mut lost) = (calls.as_slice(), Lost::default());
         while !rest.is_empty() {
             let mut wave = CopyWave::new(self, rest.len());
@@ -60,7 +62,8 @@ impl CopyEngine {
     ) -> Result<Vec<Result<NodesReply, Error>>, Error> {
         let budget = self.budget(1).await?;
         self.learn_clock_for(commands, &budget).await;
-        let calls = calls_of(commands);
+        let cmds = cmds_of(commands);
+        let calls = calls_of(&cmds);
         let plans = self.topology.plan_block(&calls)?;
         for call in calls.iter().filter(|call| call.spec.access == Access::Write) {
             if self.topology.nobody_holds(call) {

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::pipeline::answers::At;
 use crate::pipeline::answers::PipelineAnswers;
 use crate::pipeline::answers::Place;
+use crate::pipeline::cmds_of;
 use crate::pipeline::wave::Lost;
 use crate::pipeline::wave::Wave;
 use crate::plan::Plan;
@@ -90,17 +91,18 @@ fn plan<'a>(
     command: &'a Recorded<'a>,
     wave: &mut Wave<'_, 'a>,
 ) -> Result<At, Waiting<'a>> {
-    let (spec, cmd) = (command.spec, command.cmd.as_ref());
-    if spec.needs_dedicated(cmd).is_none()
-        && let Some(owner) = topology.fast_owner(spec, cmd)
+    let (spec, words) = (command.spec, &command.words);
+    if command.needs_dedicated().is_none()
+        && let Some(owner) = topology.fast_owner(spec, || command.first_key().ok()?)
     {
-        return Ok(wave.put(owner, cmd));
+        return Ok(wave.put(owner, words.clone()));
     }
+    let cmd = &*command.cmd();
     match topology.route(spec, cmd, Context::Pipeline).map_err(Waiting::Nothing)? {
-        Plan::One(owner) => Ok(wave.put(owner, cmd)),
+        Plan::One(owner) => Ok(wave.put(owner, words.clone())),
         Plan::Any => {
             let up = topology.nodes.iter().position(|node| node.is_connected()).unwrap_or(0);
-            Ok(wave.put(up, cmd))
+            Ok(wave.put(up, words.clone()))
         }
         plan => {
             let mut at = Vec::new();
@@ -117,7 +119,7 @@ impl Waiting<'_> {
             Self::Nothing(error) => Err(error),
             Self::Several(command, gathering, at) => {
                 let replies = at.into_iter().map(|at| wave.take(at, command.spec)).collect();
-                nodes.gather(command.spec, &command.cmd, gathering, replies)
+                nodes.gather(command.spec, &command.cmd(), gathering, replies)
             }
         }
     }
@@ -136,7 +138,7 @@ fn answers(
             && !wave.has_reply(at)
         {
             let error = wave.take(at, command.spec).err();
-            others.push(error.map(|error| Err(on_owner(command.spec, &command.cmd, error))));
+            others.push(error.map(|error| Err(on_owner(command.spec, &command.cmd(), error))));
             *place = Place::Other(others.len() - 1);
         }
     }
@@ -147,13 +149,16 @@ impl SendMany for RedisRing {
     type Reply = NodesReply;
     type Answers = PipelineAnswers;
 
+    const TAKES_PACKED: bool = true;
+
     async fn send_many(&self, commands: &[Recorded<'_>], answered: impl FnMut(PipelineAnswers) + Send) {
         run_all(&self.engine, commands, answered).await;
     }
 
     async fn send_atomic(&self, commands: &[Recorded<'_>]) -> PipelineAnswers {
         let topology = self.engine.topology();
-        let block = commands.iter().map(|command| (command.spec, command.cmd.as_ref()));
+        let cmds = cmds_of(commands);
+        let block = cmds.iter().map(|(spec, cmd)| (*spec, cmd.as_ref()));
         let owner = match topology.route_together(block, Context::Block) {
             Ok(owner) => owner,
             Err(error) => return PipelineAnswers::refused(commands.len(), &error),
@@ -162,7 +167,7 @@ impl SendMany for RedisRing {
         let outcomes = commands.iter().zip(nodes.at(owner).send_block(commands).await);
         let named = outcomes.map(|(command, reply)| match reply {
             Ok(value) => Ok(NodesReply::One(Arc::clone(nodes.name(owner)), value)),
-            Err(error) => Err(on_owner(command.spec, &command.cmd, error)),
+            Err(error) => Err(on_owner(command.spec, &command.cmd(), error)),
         });
         PipelineAnswers::listed(named.collect())
     }

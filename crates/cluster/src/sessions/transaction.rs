@@ -25,6 +25,7 @@ use crate::dispatch::scatter::on_owner;
 use crate::engine::ring::RingEngine;
 use crate::engine::ring::topology::RingTopology;
 use crate::error::Error;
+use crate::pipeline::cmds_of;
 use crate::plan::context::Context;
 use crate::plan::context::row;
 
@@ -170,7 +171,8 @@ impl SendMany for RingTransaction {
 
     async fn send_atomic(&self, commands: &[Recorded<'_>]) -> Self::Answers {
         // If one command belongs elsewhere, none is sent.
-        let queued = commands.iter().map(|command| (command.spec, command.cmd.as_ref()));
+        let cmds = cmds_of(commands);
+        let queued = cmds.iter().map(|(spec, cmd)| (*spec, cmd.as_ref()));
         let all = std::iter::once(watching(&self.watched)).chain(queued);
         if let Err(error) = self.topology.route_together(all, Context::Block) {
             return commands.iter().map(|_| Some(Err(error.clone()))).collect();

@@ -56,10 +56,10 @@ impl Node {
         if commands.is_empty() {
             return Vec::new();
         }
-        if let Some(reason) = commands.iter().find_map(|command| command.spec.needs_dedicated(&command.cmd)) {
+        if let Some(reason) = commands.iter().find_map(Recorded::needs_dedicated) {
             return fail(&ErrorKind::Unsupported(reason.into()));
         }
-        let words: Vec<Words<'_>> = commands.iter().map(|command| command.cmd.as_ref().into()).collect();
+        let words: Vec<Words<'_>> = commands.iter().map(|command| command.words.clone()).collect();
         let replies = match self.send_all(Many::Block(&words), 0, block::n_replies(words.len())).await {
             Ok(replies) => replies,
             Err(error) => return fail(error.kind()),
@@ -134,14 +134,15 @@ impl Node {
         commands: impl IntoIterator<Item = (&'static Spec, &'a Cmd)>,
     ) -> Vec<Result<Value, Error>> {
         let mut all = Vec::new();
-        self.send_batches(commands.into_iter().collect(), |mut outcomes| all.append(&mut outcomes)).await;
+        let commands = commands.into_iter().map(|(spec, cmd)| (spec, Words::from(cmd)));
+        self.send_batches(commands.collect(), |mut outcomes| all.append(&mut outcomes)).await;
         all
     }
 
     /// The same, the outcomes of each batch handed over when they are there.
     pub(crate) async fn send_batches<'a>(
         &self,
-        commands: Vec<(&'static Spec, &'a Cmd)>,
+        commands: Vec<(&'static Spec, Words<'a>)>,
         mut outcomes: impl FnMut(Vec<Result<Value, Error>>),
     ) {
         let mut commands = commands.into_iter();
@@ -309,15 +310,17 @@ impl SendMany for Node {
     type Reply = (Arc<str>, Value);
     type Answers = Vec<Option<Result<Self::Reply, Error>>>;
 
+    const TAKES_PACKED: bool = true;
+
     async fn send_many(&self, commands: &[Recorded<'_>], mut answered: impl FnMut(Self::Answers) + Send) {
         let name: Arc<str> = self.name().into();
         let mut sent = Vec::with_capacity(commands.len());
         let mut all = Vec::with_capacity(commands.len());
-        for Recorded { spec, cmd } in commands {
-            let refused = spec.needs_dedicated(cmd);
-            all.push((*spec, refused));
+        for command in commands {
+            let refused = command.needs_dedicated();
+            all.push((command.spec, refused));
             if refused.is_none() {
-                sent.push((*spec, cmd.as_ref()));
+                sent.push((command.spec, command.words.clone()));
             }
         }
         // Commands that are not sent stand between those that are.

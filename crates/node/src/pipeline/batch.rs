@@ -1,11 +1,9 @@
 //! A batch of a pipeline: the commands that go out to one node in one write.
 
 use std::io;
-use std::ops::Deref;
 use std::sync::Arc;
 
-use redis::Cmd;
-
+use super::words::Words;
 use crate::error::ErrorKind;
 
 /// The number of bytes that go out in one write at most.
@@ -25,38 +23,6 @@ pub struct Batch<'a> {
     bytes: usize,
 }
 
-/// The words of a command as they go out. No batch copies them.
-#[derive(Debug, Clone)]
-pub enum Words<'a> {
-    /// Those of a command that its caller keeps.
-    Lent(&'a Cmd),
-    /// Those that were made for the batches of one or several nodes.
-    Shared(Arc<Cmd>),
-}
-
-impl<'a> From<&'a Cmd> for Words<'a> {
-    fn from(cmd: &'a Cmd) -> Self {
-        Self::Lent(cmd)
-    }
-}
-
-impl From<Cmd> for Words<'_> {
-    fn from(cmd: Cmd) -> Self {
-        Self::Shared(Arc::new(cmd))
-    }
-}
-
-impl Deref for Words<'_> {
-    type Target = Cmd;
-
-    fn deref(&self) -> &Cmd {
-        match self {
-            Self::Lent(cmd) => cmd,
-            Self::Shared(cmd) => cmd,
-        }
-    }
-}
-
 impl<'a> Batch<'a> {
     /// The number of commands that go out in one write at most.
     pub const MOST_COMMANDS: usize = 1000;
@@ -70,7 +36,7 @@ impl<'a> Batch<'a> {
     #[inline]
     pub fn push(&mut self, cmd: impl Into<Words<'a>>) {
         let cmd = cmd.into();
-        self.bytes = self.bytes.saturating_add(size(&cmd));
+        self.bytes = self.bytes.saturating_add(cmd.n_bytes());
         self.commands.push(cmd);
     }
 
@@ -103,19 +69,10 @@ pub fn too_few() -> ErrorKind {
     ErrorKind::Disconnected(Arc::new(io::Error::new(io::ErrorKind::UnexpectedEof, reason)))
 }
 
-/// Returns about the number of bytes that a command takes on the wire.
-#[inline]
-fn size(cmd: &Cmd) -> usize {
-    cmd.args_iter()
-        .map(|arg| match arg {
-            redis::Arg::Simple(word) => word.len() + 16,
-            _ => 16,
-        })
-        .sum()
-}
-
 #[cfg(test)]
 mod tests {
+    use redis::Cmd;
+
     use super::*;
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) fn block(commands: &[Recorded<'_>]) -> Pipeline {
     let mut block = Pipeline::with_capacity(commands.len());
     block.atomic();
     for command in commands {
-        block.add_command(command.cmd.clone().into_owned());
+        block.add_command(command.cmd().into_owned());
     }
     block
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::task::Waker;
 
 use super::Answers;
-use super::Recorded;
 use super::SendMany;
+use super::recording::Recording;
 
 /// For how many commands there is room at first.
 const FIRST_ROOM: usize = 32;
@@ -13,7 +13,7 @@ const FIRST_ROOM: usize = 32;
 /// The commands recorded in a pipeline, and their outcomes.
 pub(super) struct Pending<S: SendMany> {
     /// The commands that are not sent yet, and the number of those sent before.
-    pub(super) recorded: Vec<Recorded<'static>>,
+    pub(super) recorded: Recording,
     pub(super) sent: usize,
     /// The answers, each group with the number of its first command, in their order.
     answered: Vec<(usize, Sent<S>)>,
@@ -34,7 +34,7 @@ impl<S: SendMany> Pending<S> {
     pub(super) fn new() -> Self {
         Self {
             // Room for many: growing from one to a hundred would be as much work as routing them.
-            recorded: Vec::with_capacity(FIRST_ROOM),
+            recorded: Recording::with_capacity(FIRST_ROOM),
             sent: 0,
             answered: Vec::new(),
             waiting: BTreeMap::new(),
@@ -42,7 +42,7 @@ impl<S: SendMany> Pending<S> {
         }
     }
 
-    pub(super) fn start(&mut self) -> (Vec<Recorded<'static>>, usize) {
+    pub(super) fn start(&mut self) -> (Recording, usize) {
         let commands = std::mem::take(&mut self.recorded);
         let first = self.sent;
         self.sent += commands.len();
@@ -55,9 +55,13 @@ impl<S: SendMany> Pending<S> {
         if n == 0 {
             return;
         }
+        let unwanted = self.unwanted.iter().skip(first).take(n).enumerate();
+        let unwanted = unwanted.filter(|(_, unwanted)| **unwanted);
+        if unwanted.clone().count() == n {
+            return;
+        }
         if let Sent::Answered(answers) = &mut group {
-            let wanted = self.unwanted.iter().skip(first).take(n).enumerate();
-            wanted.filter(|(_, unwanted)| **unwanted).for_each(|(i, _)| drop(answers.take(i)));
+            unwanted.for_each(|(i, _)| drop(answers.take(i)));
         }
         let at = self.answered.partition_point(|(other, _)| *other < first);
         self.answered.insert(at, (first, group));
@@ -121,7 +125,7 @@ mod tests {
         }
 
         fn record_and_send(&mut self, n: usize) -> usize {
-            self.recorded.extend((0..n).map(|_| Recorded::new(GET.spec(), GET.cmd())));
+            (0..n).for_each(|_| self.recorded.keep(GET.spec(), GET.cmd()));
             self.start().1
         }
 
@@ -181,6 +185,11 @@ mod tests {
         assert_eq!(woken.0.load(Ordering::SeqCst), 3);
         state.give_up(2);
         assert_eq!((state.take(2), state.take(3)), (None, Some(Value::Int(3))));
+        state.record_and_send(2);
+        (4..6).for_each(|number| state.give_up(number));
+        let n_groups = state.answered.len();
+        state.answer(4, 2);
+        assert_eq!(state.answered.len(), n_groups, "a group of which nobody wants anything is not kept");
     }
 
     #[test]

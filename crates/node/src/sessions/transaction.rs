@@ -131,7 +131,7 @@ impl Transaction {
 
     async fn execute(&self, commands: &[Recorded<'_>]) -> Result<Vec<Result<Value, ErrorKind>>, ErrorKind> {
         const ONCE: &str = "a transaction executes one block; start another transaction";
-        if let Some(reason) = commands.iter().find_map(|command| command.spec.needs_dedicated(&command.cmd)) {
+        if let Some(reason) = commands.iter().find_map(Recorded::needs_dedicated) {
             return Err(ErrorKind::Unsupported(reason.into()));
         }
         let stage = &self.shared.stage;

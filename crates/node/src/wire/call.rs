@@ -64,7 +64,9 @@ impl Many<'_> {
         }
         match self {
             Self::Pipeline(pipeline) => pipeline.cmd_iter().for_each(|cmd| encode(cmd, out)),
-            Self::Batch(commands) | Self::Block(commands) => commands.iter().for_each(|cmd| encode(cmd, out)),
+            Self::Batch(commands) | Self::Block(commands) => {
+                commands.iter().for_each(|words| words.encode(out))
+            }
         }
         if !self.is_block() {
             return self.n_commands();

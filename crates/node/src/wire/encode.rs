@@ -1,26 +1,62 @@
 //! The encoder of commands: from the words of a command to the bytes that a server reads.
 
+use std::ops::Range;
+
 use redis::Arg;
 use redis::Cmd;
+
+use super::parser::split_string;
 
 /// Puts a command, which has a word, at the end of a buffer.
 ///
 /// redis-rs goes through a command twice, first for its length, and has a general way to write a number. Together
 /// that takes three times the instructions for a short command.
-pub(super) fn encode(cmd: &Cmd, out: &mut Vec<u8>) {
+pub(crate) fn encode(cmd: &Cmd, out: &mut Vec<u8>) {
     let before = out.len();
+    if !put_words(cmd, out, |_, _| {}) {
+        // Only redis-rs knows the cursor of a command.
+        out.truncate(before);
+        cmd.write_packed_command(out);
+    }
+}
+
+/// The same. Returns where its word of this number stands in the buffer; `None` where there is no such word, or the
+/// command has a cursor, and what was put is of no use.
+pub(crate) fn encode_noting(cmd: &Cmd, number: usize, out: &mut Vec<u8>) -> Option<Range<usize>> {
+    let mut noted = None;
+    let note = |at, place| {
+        if at == number {
+            noted = Some(place);
+        }
+    };
+    if put_words(cmd, out, note) { noted } else { None }
+}
+
+/// Makes a command anew of its bytes.
+pub(crate) fn decode_command(bytes: &[u8]) -> Cmd {
+    let mut cmd = Cmd::new();
+    let first = bytes.iter().position(|byte| *byte == b'$').unwrap_or(bytes.len());
+    let mut rest = bytes.get(first..).unwrap_or_default();
+    while let Some((word, behind)) = split_string(rest) {
+        cmd.arg(word);
+        rest = behind;
+    }
+    cmd
+}
+
+/// Puts the words of a command, and tells the number and the place of each. Returns false at a cursor.
+#[inline]
+fn put_words(cmd: &Cmd, out: &mut Vec<u8>, mut tell: impl FnMut(usize, Range<usize>)) -> bool {
     let args = cmd.args_iter();
     begin(b'*', args.len(), out);
-    for arg in args {
-        let Arg::Simple(word) = arg else {
-            // Only redis-rs knows the cursor of a command.
-            out.truncate(before);
-            return cmd.write_packed_command(out);
-        };
+    for (number, arg) in args.enumerate() {
+        let Arg::Simple(word) = arg else { return false };
         begin(b'$', word.len(), out);
+        tell(number, out.len()..out.len() + word.len());
         out.extend_from_slice(word);
         out.extend_from_slice(b"\r\n");
     }
+    true
 }
 
 /// Puts a line that says how many words or bytes follow.

@@ -262,7 +262,7 @@ impl Parser {
 
 /// The string that bytes begin with, without its length, and what is behind it; `None` where a part of it is not
 /// here, or where the length has another form than servers give it.
-fn split_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     /// A longer string is not here as a whole.
     const MOST_DIGITS: usize = 9;
     let mut rest = bytes.strip_prefix(b"$")?;

@@ -214,6 +214,11 @@ impl Slots {
         let slot = self.slots.get_mut(index)?;
         let reply = match slot {
             Slot::Waiting(_, Replies::One, _) => reply,
+            // Most of a pipeline: another one that is kept comes behind it.
+            Slot::Waiting(_, Replies::Many { skipped: 0, kept, .. }, values) if values.len() + 1 < *kept => {
+                values.push(reply);
+                return None;
+            }
             Slot::Waiting(_, replies @ Replies::Many { .. }, values) => {
                 if replies.keeps_next(values.len()) {
                     values.push(reply);

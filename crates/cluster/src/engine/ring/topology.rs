@@ -96,10 +96,14 @@ impl RingTopology {
     /// Where a command goes that has one key and is sent as it is, as most are: what [`route`](Self::route) says of it, found
     /// with less work.
     #[inline]
-    pub(crate) fn fast_owner(&self, spec: &'static Spec, cmd: &Cmd) -> Option<usize> {
+    pub(crate) fn fast_owner<'a>(
+        &self,
+        spec: &'static Spec,
+        first_key: impl FnOnce() -> Option<&'a [u8]>,
+    ) -> Option<usize> {
         match (spec.ring, spec.keys) {
             (OnRing::ByKey, Keys::One(_)) if !self.may_fail_over(spec) => {
-                spec.first_key(cmd).ok()?.map(|key| self.serving(key))
+                first_key().map(|key| self.serving(key))
             }
             _ => None,
         }
