@@ -86,10 +86,14 @@ impl Connection {
             None => Box::pin(reconnect::wait_for_live(core, by)).await?,
         };
         let live = admitted(live, fence)?;
-        match core.reply(&live, live.wire.send(cmd, patience(by)), by).await {
-            Err(ErrorKind::Unsent(_)) => Box::pin(self.send_again(cmd, by, fence)).await,
-            reply => reply,
+        // Neither the call nor its reply is where the rare case waits, nor is the call moved: there would be room for it twice.
+        let mut call = live.wire.send(cmd, patience(by));
+        let reply = core.reply(&live, &mut call, by).await;
+        if !matches!(reply, Err(ErrorKind::Unsent(_))) {
+            return reply;
         }
+        drop((call, reply));
+        Box::pin(self.send_again(cmd, by, fence)).await
     }
 
     /// Sends a command of which nothing was sent on the connection before, which is over.
