@@ -121,8 +121,8 @@ pub struct CopyBuilder {
 impl CopyBuilder {
     pub(crate) fn from_config(config: TopologyConfig) -> Result<Self, Error> {
         let members = MembersBuilder::from_topology(&config, Strategy::Copy)?;
-        let TopologyConfig { write_to, read_from, on_return, on_difference, identity, .. } = config;
-        let on_conflict = OnConflict::default();
+        let TopologyConfig { write_to, read_from, on_return, on_conflict, on_difference, identity, .. } =
+            config;
         let policy = Policy { write_to, read_from, on_return, on_conflict, on_difference };
         Ok(Self { members, policy, identity, shadow: None })
     }
@@ -225,6 +225,13 @@ impl CopyBuilder {
             return Err(ConfigError::setting(
                 "on_return",
                 "`keys_per_second` is 0, so nothing would be repaired",
+            )
+            .into());
+        }
+        if policy.on_conflict == OnConflict::Prefer(Vec::new()) {
+            return Err(ConfigError::setting(
+                "on_conflict",
+                "it prefers no node, so nothing would be decided; name one, or leave it out",
             )
             .into());
         }
@@ -355,6 +362,7 @@ impl MembersBuilder {
             (Strategy::Copy, "write_to", config.write_to != WriteTo::default()),
             (Strategy::Copy, "read_from", config.read_from != ReadFrom::default()),
             (Strategy::Copy, "on_return", config.on_return != OnReturn::default()),
+            (Strategy::Copy, "on_conflict", config.on_conflict != OnConflict::default()),
             (Strategy::Copy, "on_difference", config.on_difference != OnDifference::default()),
             (Strategy::Copy, "identity", config.identity.is_some()),
             (Strategy::Ring, "on_down", config.on_down != OnDown::default()),
@@ -458,6 +466,10 @@ mod tests {
         check(copy().on_return(OnReturn::Repair { keys_per_second: 0 }).build(), "`keys_per_second` is 0");
         let prefers = OnConflict::Prefer(vec!["a".to_owned(), "typo".to_owned()]);
         check(copy().on_conflict(prefers).build(), "`on_conflict`: there is no node `typo`");
+        check(
+            copy().on_conflict(OnConflict::Prefer(Vec::new())).build(),
+            "`on_conflict`: it prefers no node",
+        );
         check(copy().identity("").build(), "`identity`: it is empty");
         #[cfg(feature = "layouts")]
         check(ring().label("typo", "x").build(), "there is no node `typo`");

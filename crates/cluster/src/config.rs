@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::config::written::Written;
+use crate::policy::OnConflict;
 use crate::policy::OnDifference;
 use crate::policy::OnDown;
 use crate::policy::OnReturn;
@@ -77,6 +78,9 @@ pub struct TopologyConfig {
     /// On a copy: the treatment of a node that has missed writes or lost its data. Default: it is repaired.
     #[serde(skip_serializing_if = "is_default")]
     pub on_return: OnReturn,
+    /// On a copy: the treatment of a key that no node is known to have right. Default: it is told, and waits.
+    #[serde(skip_serializing_if = "is_default")]
+    pub on_conflict: OnConflict,
     /// On a copy with an identity: the treatment of a key that its nodes hold differently. Default: they are made equal.
     #[serde(skip_serializing_if = "is_default")]
     pub on_difference: OnDifference,
@@ -263,5 +267,29 @@ mod tests {
             assert_eq!(serde_json::from_str::<OnDown>(text).unwrap(), expected);
             assert_eq!(serde_json::to_string(&expected).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn a_rule_for_conflicts_is_read_as_it_is_written_unless_it_is_a_function() {
+        const COPY: &str = "strategy = \"copy\"\nnodes = [\"redis://a\", \"redis://b\"]\n";
+        for (text, expected) in [
+            ("", OnConflict::Tell),
+            ("on_conflict = \"tell\"\n", OnConflict::Tell),
+            (
+                "on_conflict = { prefer = [\"b:6379\", \"a:6379\"] }\n",
+                OnConflict::Prefer(vec!["b:6379".to_owned(), "a:6379".to_owned()]),
+            ),
+        ] {
+            let config = TopologyConfig::from_toml(&format!("{COPY}{text}")).unwrap();
+            assert_eq!(config.on_conflict, expected);
+            let written = serde_json::to_string(&config).unwrap();
+            assert_eq!(TopologyConfig::from_json(&written).unwrap(), config);
+            assert_eq!(written.contains("on_conflict"), expected != OnConflict::Tell);
+        }
+        let mut config = TopologyConfig::from_toml(COPY).unwrap();
+        config.on_conflict = OnConflict::with(|_| None);
+        assert_eq!(config, config.clone());
+        assert!(serde_json::to_string(&config).is_err());
+        assert!(TopologyConfig::from_toml(&format!("{COPY}on_conflict = \"with\"")).is_err());
     }
 }

@@ -51,12 +51,12 @@ fn is_open(value: &Value, setting: &str, secret: &str, is_read: bool) -> bool {
             "password" | "sentinel_password" => false,
             // Of twemproxy's servers a name stands in the same text.
             "nodes" | "servers" if is_read && !text.contains("://") => text.contains(secret),
-            "name" if is_read => text.contains(secret),
+            "name" | "prefer" if is_read => text.contains(secret),
             "nodes" | "servers" if !text.contains("://") => {
                 let name = text.trim().rsplit_once(' ').map_or("", |(_, name)| name);
                 is_open_in_url(text, secret, is_read) || is_open_in_url(name, secret, is_read)
             }
-            "name" | "url" | "nodes" | "servers" => is_open_in_url(text, secret, is_read),
+            "name" | "prefer" | "url" | "nodes" | "servers" => is_open_in_url(text, secret, is_read),
             _ => is_read && text.contains(secret),
         },
         number => is_read && number.to_string().contains(secret),
@@ -105,6 +105,7 @@ mod tests {
                 ),
             ),
             ("copy-repair", format!("{COPY}on_return = {{ repair = {{ keys_per_second = 9 }} }}\n{NODES}")),
+            ("copy-prefer", format!("{COPY}on_conflict = {{ prefer = [\"b\", \"a\"] }}\n{NODES}")),
             ("texts", format!("{RING}nodes = [\"redis://:hunter2@h1\", \"unix:///run/s?pass=hunter2\"]\n")),
             (
                 "sentinels",
@@ -227,6 +228,8 @@ mod tests {
         };
         check("[[nodes]]\nname = \"hunter2\"", true);
         check("nodes = [\"redis://:p@hunter2\"]", true);
+        check("[on_conflict]\nprefer = [\"hunter2\"]", true);
+        check("[on_conflict]\nprefer = [\"redis://:hunter2@h\"]", false);
         check("[labels]\nhunter2 = \"x\"", true);
         check("[[nodes]]\npassword = \"hunter2\"", false);
         check("[[nodes]]\nname = \"redis://:hunter2@h\"", false);

@@ -77,7 +77,8 @@ type Choose = dyn Fn(&Conflict) -> Option<String> + Send + Sync;
 /// A rule is asked when the conflict has lasted from one look to the next, a second later, while every node is there. It ends
 /// the conflict as [`resolve`](crate::RedisCopy::resolve) does, and what the other nodes hold of the key is lost. Give all
 /// processes the same rule: two that choose different nodes at the same moment leave these different.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OnConflict {
     /// The key is told, and waits until somebody decides. The default.
@@ -86,7 +87,8 @@ pub enum OnConflict {
     /// The first of these nodes that the copy has counts.
     Prefer(Vec<String>),
     /// The node counts whose name this function returns; with `None` the key waits as with `Tell`. It is asked once for each
-    /// conflict, and must not block.
+    /// conflict, and must not block. A configuration that has a function cannot be written into a file.
+    #[serde(skip)]
     With(Arc<Choose>),
 }
 
@@ -110,6 +112,18 @@ impl OnConflict {
                 order.iter().find(is_there).cloned()
             }
             Self::With(choose) => choose(conflict),
+        }
+    }
+}
+
+impl PartialEq for OnConflict {
+    /// Two functions are equal if they are the same one.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tell, Self::Tell) => true,
+            (Self::Prefer(order), Self::Prefer(other)) => order == other,
+            (Self::With(choose), Self::With(other)) => Arc::ptr_eq(choose, other),
+            _ => false,
         }
     }
 }

@@ -172,6 +172,7 @@ mod tests {
             "write_to = \"any\"",
             "read_from = \"any\"",
             "on_return = \"wait\"",
+            "on_conflict = \"tell\"",
             "on_difference = \"leave\"",
             "identity = \"x\"",
         ] {
@@ -204,6 +205,8 @@ mod tests {
             ("write_to = { at_least = 3 }", "3 nodes must take a write, but there are 2"),
             ("write_to = { at_least = 0 }", "0 nodes must take a write"),
             ("on_return = { repair = { keys_per_second = 0 } }", "`keys_per_second` is 0"),
+            ("on_conflict = { prefer = [\"a\", \"typo\"] }", "`on_conflict`: there is no node `typo`"),
+            ("on_conflict = { prefer = [] }", "`on_conflict`: it prefers no node"),
             ("identity = \"\"", "`identity`: it is empty"),
         ] {
             check(&format!("{COPY}\n{setting}\n{A}{B}"), 3, wanted);
@@ -241,6 +244,8 @@ mod tests {
             "strategy = \"ring\"\nhunter2 = 1\nnodes = []",
             "strategy = \"ring\"\nlayout = \"hunter2\"\nnodes = []",
             "strategy = \"copy\"\non_return = { repair = { hunter2 = 9 } }\nnodes = []",
+            "strategy = \"copy\"\non_conflict = { hunter2 = [\"a\"] }\nnodes = []",
+            "strategy = \"copy\"\non_conflict = { prefer = \"hunter2\" }\nnodes = []",
             "strategy = \"ring\"\nhash_tag = \"hunter2\"\nnodes = []",
             "strategy = \"ring\"\n[[nodes]]\nurl = \"redis://h\"\npassword = 8675309",
             "strategy = \"ring\"\n[[nodes]]\nurl = \"redis://h\"\npassword = hunter2",

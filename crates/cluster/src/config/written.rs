@@ -23,6 +23,7 @@ use super::ConfigError;
 use super::Strategy;
 use super::TopologyConfig;
 use crate::error::Error;
+use crate::policy::OnConflict;
 use crate::policy::OnDifference;
 use crate::policy::OnDown;
 use crate::policy::OnReturn;
@@ -41,6 +42,7 @@ pub(super) struct Written {
     write_to: Option<WriteTo>,
     read_from: Option<ReadFrom>,
     on_return: Option<OnReturn>,
+    on_conflict: Option<OnConflict>,
     on_difference: Option<OnDifference>,
     identity: Option<String>,
     connect_timeout_ms: Option<u64>,
@@ -155,6 +157,7 @@ impl TryFrom<Written> for TopologyConfig {
             (Strategy::Copy, "write_to", written.write_to.is_some()),
             (Strategy::Copy, "read_from", written.read_from.is_some()),
             (Strategy::Copy, "on_return", written.on_return.is_some()),
+            (Strategy::Copy, "on_conflict", written.on_conflict.is_some()),
             (Strategy::Copy, "on_difference", written.on_difference.is_some()),
             (Strategy::Copy, "identity", written.identity.is_some()),
             (Strategy::Ring, "on_down", written.on_down.is_some()),
@@ -216,6 +219,7 @@ impl TryFrom<Written> for TopologyConfig {
             write_to: written.write_to.unwrap_or_default(),
             read_from: written.read_from.unwrap_or_default(),
             on_return: written.on_return.unwrap_or_default(),
+            on_conflict: written.on_conflict.unwrap_or_default(),
             on_difference: written.on_difference.unwrap_or_default(),
             identity: written.identity,
             connect_timeout_ms: written.connect_timeout_ms,
