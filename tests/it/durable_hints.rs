@@ -1,6 +1,9 @@
 //! Durable hints: what a node of a copy with an identity has missed stands on the other servers, outlives the process that saw it, and
 //! other processes go by it.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use redis::Cmd;
@@ -9,6 +12,8 @@ use redisdb::Node;
 use redisdb::OnDifference;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
+use redisdb_cluster::shadow::Listener;
+use redisdb_cluster::shadow::Told;
 use redisdb_tests::Events;
 use redisdb_tests::NAMES;
 use redisdb_tests::Proxy;
@@ -123,6 +128,43 @@ async fn a_process_that_starts_later_reads_nothing_that_a_node_missed_before() {
     let compared = n_compared(&behind).await - before;
     assert!((1..500).contains(&compared), "{compared}");
     no_hint_is_left(&[nodes[0].clone(), nodes[1].clone(), behind]).await;
+}
+
+#[tokio::test]
+async fn a_process_that_starts_later_compares_at_most_twice_as_many_keys_as_were_hinted() {
+    let servers = Servers::start(3).unwrap();
+    let urls = servers.urls();
+    let first = process(&urls, SHOP).connect().await.unwrap();
+    for page in 0..10 {
+        _ = first.mset((page * 1000..(page + 1) * 1000).map(|i| (key(i), "old"))).await.unwrap();
+    }
+    servers[2].pause();
+    for i in 0..KEYS {
+        _ = first.set(key(i), "new").await.unwrap();
+    }
+    drop(first);
+    servers[2].resume();
+    let nodes = nodes(&servers).await;
+    let before = n_compared(&nodes[2]).await;
+    let compared = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&compared);
+    let listener = Listener::new(move |told| {
+        if let Told::Compared(node, keys) = told {
+            heard.lock().unwrap().extend(keys.iter().map(|key| (node, key.clone())));
+        }
+    });
+    // Else it would lead, and compare all keys once.
+    let second = process(&urls, SHOP).on_difference(OnDifference::Leave).shadow(listener);
+    let second = second.connect().await.unwrap();
+    eventually("it is up again", async || is_well(&second)).await;
+    check(&second, "new").await;
+    no_hint_is_left(&nodes).await;
+    let looks = compared.lock().unwrap().clone();
+    let keys: BTreeSet<_> = looks.iter().collect();
+    assert!((KEYS..=2 * KEYS).contains(&keys.len()), "{} keys", keys.len());
+    // Nor was anything else compared there, by what the server has counted.
+    let n_looks = n_compared(&nodes[2]).await - before;
+    assert!((looks.len() as u64..1_000).contains(&n_looks), "{n_looks} looks");
 }
 
 #[tokio::test]

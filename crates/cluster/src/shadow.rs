@@ -47,6 +47,9 @@ pub enum Told<'a> {
     Took(&'a replication::Event<Key>, u64),
     /// The copy does something else than the rules would.
     Differs(Difference),
+    /// A repair has compared these keys on the node in this place with another node. The rules are not told: how many keys are compared
+    /// is no matter of theirs.
+    Compared(usize, &'a [Key]),
 }
 
 /// What a copy does, and the rules would not.
@@ -237,6 +240,11 @@ impl Shadow {
                 });
             }
         }
+    }
+
+    /// A repair has compared these keys on this node with another one.
+    pub(crate) fn is_compared(&self, node: usize, keys: &[Key]) {
+        self.listener.tell(Told::Compared(node, keys));
     }
 
     /// The copy says that no node can answer a read of these keys.

@@ -26,12 +26,14 @@ pub(crate) enum FaultKind {
     ClientStop,
     /// All servers are restarted with their data, one after the other.
     Rolling,
-    /// A server is away for 90 s, which is longer than the epochs of the markers, and all clients are replaced meanwhile.
+    /// A server stands still for 90 s, which is longer than the epochs of the markers, and all clients are replaced meanwhile.
     Away,
+    /// The same of a server that is ended, and comes back with its data.
+    Gone,
 }
 
 /// All kinds, by their names on the command line.
-pub(crate) const FAULT_KINDS: [(&str, FaultKind); 11] = [
+pub(crate) const FAULT_KINDS: [(&str, FaultKind); 12] = [
     ("kill", FaultKind::Kill),
     ("stop", FaultKind::Stop),
     ("restart", FaultKind::Restart),
@@ -43,6 +45,7 @@ pub(crate) const FAULT_KINDS: [(&str, FaultKind); 11] = [
     ("client-stop", FaultKind::ClientStop),
     ("rolling", FaultKind::Rolling),
     ("away", FaultKind::Away),
+    ("gone", FaultKind::Gone),
 ];
 
 /// The ways in which a client is cut from a server.
@@ -93,7 +96,12 @@ impl FaultKind {
 
     /// Returns whether it is an outage of its own, and counts as one fault.
     pub(crate) fn is_whole_outage(self) -> bool {
-        matches!(self, Self::Rolling | Self::Away)
+        matches!(self, Self::Rolling) || self.is_long()
+    }
+
+    /// Returns whether a server is away for longer than the epochs of the markers.
+    pub(crate) fn is_long(self) -> bool {
+        matches!(self, Self::Away | Self::Gone)
     }
 }
 

@@ -14,6 +14,7 @@ mod options;
 mod plan;
 mod process;
 mod report;
+mod returned;
 mod rules;
 mod runner;
 mod seed;

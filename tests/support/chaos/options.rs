@@ -78,7 +78,7 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         // A server that is away for long takes longer than all the other faults of a seed.
-        let kinds = FAULT_KINDS.iter().map(|(_, kind)| *kind).filter(|kind| *kind != FaultKind::Away);
+        let kinds = FAULT_KINDS.iter().map(|(_, kind)| *kind).filter(|kind| !kind.is_long());
         let kinds = kinds.collect();
         Self {
             seeds: Seeds::default(),

@@ -69,7 +69,7 @@ pub(crate) fn outage(seed: u64, number: u64, shape: &Shape) -> Outage {
         if kind.is_whole_outage() {
             if faults.is_empty() {
                 let faults = match kind {
-                    FaultKind::Away => away(shape, &mut dice),
+                    kind if kind.is_long() => away(kind, shape, &mut dice),
                     _ => rolling(shape.n_nodes),
                 };
                 return Outage { faults, quiet };
@@ -102,7 +102,7 @@ pub(crate) fn outage(seed: u64, number: u64, shape: &Shape) -> Outage {
 /// Returns how long a fault lasts, in milliseconds.
 fn lasts(kind: FaultKind, dice: &mut Rng) -> u64 {
     match kind {
-        FaultKind::Restart | FaultKind::Flush | FaultKind::Rolling | FaultKind::Away => 0,
+        FaultKind::Restart | FaultKind::Flush | FaultKind::Rolling | FaultKind::Away | FaultKind::Gone => 0,
         FaultKind::Empty | FaultKind::Dump => dice.u64(..4000),
         FaultKind::ClientKill => dice.u64(..2000),
         FaultKind::Kill | FaultKind::Stop | FaultKind::Cut | FaultKind::ClientStop => dice.u64(300..6000),
@@ -118,7 +118,7 @@ fn targets(kind: FaultKind, spared: usize, shape: &Shape, faults: &[Fault]) -> V
         FaultKind::Cut => (0..shape.n_processes)
             .flat_map(|slot| (0..shape.n_nodes).map(move |node| Target::Link(slot, node)))
             .collect(),
-        FaultKind::Rolling | FaultKind::Away => Vec::new(),
+        kind if kind.is_whole_outage() => Vec::new(),
         _ => (0..shape.n_processes).map(Target::Client).collect(),
     };
     all.into_iter().filter(|target| faults.iter().all(|fault| fault.target != *target)).collect()
@@ -138,8 +138,8 @@ fn rolling(n_nodes: usize) -> Vec<Fault> {
     (0..n_nodes).zip((0..).map(|i| ROLLING * i)).map(restart).collect()
 }
 
-fn away(shape: &Shape, dice: &mut Rng) -> Vec<Fault> {
-    let node = plain(FaultKind::Away, Target::Node(dice.usize(..shape.n_nodes)), AWAY);
+fn away(kind: FaultKind, shape: &Shape, dice: &mut Rng) -> Vec<Fault> {
+    let node = plain(kind, Target::Node(dice.usize(..shape.n_nodes)), AWAY);
     // Evenly spread: most of the time somebody is there who knows nothing of before.
     let n_parts = u32::try_from(shape.n_processes + 1).unwrap_or(u32::MAX);
     let mut at = Duration::ZERO;
@@ -168,11 +168,13 @@ mod tests {
 
     #[test]
     fn while_a_server_is_away_for_long_all_clients_are_replaced() {
-        let shape = Shape { kinds: vec![FaultKind::Away], ..shape(3, 2) };
-        let outage = outage(1, 0, &shape);
-        assert_eq!((outage.n_counted(), outage.lasts()), (1, AWAY));
-        let replaced = outage.faults.iter().filter(|fault| fault.kind == FaultKind::ClientKill);
-        assert!(replaced.map(|fault| fault.target).eq((0..3).map(Target::Client)));
+        for kind in [FaultKind::Away, FaultKind::Gone] {
+            let shape = Shape { kinds: vec![kind], ..shape(3, 2) };
+            let outage = outage(1, 0, &shape);
+            assert_eq!((outage.faults[0].kind, outage.n_counted(), outage.lasts()), (kind, 1, AWAY));
+            let replaced = outage.faults.iter().filter(|fault| fault.kind == FaultKind::ClientKill);
+            assert!(replaced.map(|fault| fault.target).eq((0..3).map(Target::Client)));
+        }
     }
 
     fn all(shape: &Shape) -> impl Iterator<Item = Outage> {

@@ -37,6 +37,7 @@ impl Ran {
             ("not healed", self.unhealed.len()),
             ("unreadable", self.unread),
             ("differing", self.differing.len()),
+            ("compared too much", self.returned.iter().filter(|it| it.is_too_much()).count()),
             ("replayed otherwise", self.replayed.broken.len()),
             ("worthless", self.troubles.len()),
         ];
@@ -58,11 +59,12 @@ impl Ran {
             })
             .collect();
         let longest = self.healing.iter().max().copied().unwrap_or(0) as f64 / 1e6;
+        let returned: String = self.returned.iter().map(|returned| format!("{returned} | ")).collect();
         let late: u64 = self.circumstances.lapses.iter().map(|(from, to)| to - from).sum();
         format!(
             "seed {}: {judged} | writes {} ok, {} not, {} unknown; reads {} ok, {} failed; {} faults in {} outages, \
              healed within {longest:.1} s | {}, late {}, told {}, in conflict {}, unreadable {}, differing {}, not healed {} | \
-             {} | machine late {} ms",
+             {returned}{} | machine late {} ms",
             self.seed,
             verdict.acked,
             verdict.not,

@@ -33,6 +33,8 @@ use redisdb_cluster::shadow::replication::step;
 
 use redisdb_tests::clock::now;
 
+use crate::returned::Compared;
+
 type Key = Vec<u8>;
 
 const STANDINGS: [(Standing, &str); 5] = [
@@ -54,6 +56,7 @@ pub(crate) fn record(path: &Path) -> io::Result<Listener> {
                 None => format!("unknown {event:?}"),
             },
             Told::Differs(difference) => format!("differs {} {} {difference}", kind(&difference), now()),
+            Told::Compared(node, keys) => format!("compared {} {node}{}", now(), shown_keys(keys)),
         };
         writeln!(file.lock().unwrap(), "{line}").expect("the record cannot be written");
     }))
@@ -81,6 +84,8 @@ pub(crate) struct Replayed {
     pub(crate) differences: BTreeMap<String, usize>,
     /// The place where the rules came to another state than in the client.
     pub(crate) broken: Vec<String>,
+    /// The keys that were compared in repairs.
+    pub(crate) compared: Vec<Compared>,
 }
 
 impl Replayed {
@@ -105,6 +110,10 @@ impl Replayed {
             if tag == "differs" {
                 let kind = rest.split(' ').next().unwrap_or_default();
                 *self.differences.entry(kind.to_owned()).or_default() += 1;
+                continue;
+            }
+            if tag == "compared" {
+                self.compared.push(parse_compared(rest).ok_or_else(|| at("no keys"))?);
                 continue;
             }
             let recorded = u64::from_str_radix(tag, 16).map_err(|_| at("no digest"))?;
@@ -219,6 +228,16 @@ fn parse_nodes(word: &str) -> Option<NodeSet> {
     digits.map(|digit| Node::new(digit.to_digit(10)? as usize)).collect()
 }
 
+fn shown_keys(keys: &[Key]) -> String {
+    keys.iter().map(|key| format!(" {}", hex(key))).collect()
+}
+
+fn parse_compared(rest: &str) -> Option<Compared> {
+    let mut words = rest.split(' ');
+    let (at, node) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some(Compared { at, node, keys: words.map(unhex).collect::<Option<_>>()? })
+}
+
 fn hex(key: &[u8]) -> String {
     key.iter().fold(String::from("x"), |mut hex, byte| {
         write!(hex, "{byte:02x}").unwrap();
@@ -262,6 +281,15 @@ mod tests {
             assert_eq!(parse(&shown(&event).unwrap()), Some(event));
         }
         assert_eq!(shown(&Event::LeaseLost), None);
+    }
+
+    #[test]
+    fn keys_that_were_compared_are_read_as_they_were_written() {
+        for keys in [Vec::new(), vec![b"a b".to_vec(), Vec::new()]] {
+            let mut replayed = Replayed::default();
+            replayed.replay(&format!("begins 2 1\ncompared 7 1{}\n", shown_keys(&keys))).unwrap();
+            assert_eq!(replayed.compared, [Compared { at: 7, node: 1, keys }]);
+        }
     }
 
     #[test]

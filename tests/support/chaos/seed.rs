@@ -16,6 +16,7 @@ use crate::history::History;
 use crate::journal;
 use crate::options::Options;
 use crate::plan::outage;
+use crate::returned::Returned;
 use crate::rules::Replayed;
 use crate::stage::Stage;
 use crate::verdict::Circumstances;
@@ -53,6 +54,8 @@ pub(crate) struct Ran {
     pub(crate) conflicts: BTreeSet<String>,
     /// The keys that are not the same on all servers in the end, but for those.
     pub(crate) differing: Vec<(String, Vec<String>)>,
+    /// What it took to bring servers up to date that were away for long.
+    pub(crate) returned: Vec<Returned>,
     /// The result of replaying the events that the explored rules were told.
     pub(crate) replayed: Replayed,
     /// The troubles that make the run worthless.
@@ -99,6 +102,11 @@ pub(crate) fn run(
     let journals = lived.iter().map(|(place, _)| journal::read(&place.journal(place.incarnation)));
     for path in lived.iter().flat_map(|(place, _)| place.records(place.incarnation)) {
         ran.replayed.add(&path)?;
+    }
+    for back in stage.backs() {
+        let later = faults.iter().map(|fault| fault.begin).filter(|begin| back.at < *begin);
+        let next = later.min().unwrap_or(u64::MAX);
+        ran.returned.push(back.judge(&ran.replayed.compared, next));
     }
     ran.history = History::of(journals.collect::<Result<_, _>>()?);
     ran.circumstances = Circumstances {

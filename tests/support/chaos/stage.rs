@@ -26,6 +26,8 @@ use crate::link::Link;
 use crate::options::Options;
 use crate::process::Process;
 use crate::process::Said;
+use crate::returned::Back;
+use crate::returned::Missed;
 use crate::verdict::Happened;
 use crate::verdict::Lived;
 use redisdb_tests::Outcome;
@@ -55,6 +57,8 @@ pub(crate) struct Stage {
     /// The processes that there were, and which of them has which place.
     lived: Mutex<Vec<(Place, Lived)>>,
     faults: Mutex<Vec<Happened>>,
+    /// The servers that were away for long and are back.
+    backs: Mutex<Vec<Back>>,
     dumps: Vec<Mutex<VecDeque<(u64, Dump)>>>,
     is_over: AtomicBool,
 }
@@ -85,6 +89,7 @@ impl Stage {
             clients: Vec::new(),
             lived: Mutex::default(),
             faults: Mutex::default(),
+            backs: Mutex::default(),
             is_over: AtomicBool::new(false),
         };
         for slot in 0..options.shape.n_processes {
@@ -167,9 +172,10 @@ impl Stage {
     fn strike(&self, server: &mut Server, node: usize, fault: &Fault) -> Outcome<()> {
         let begin = now();
         match fault.kind {
-            FaultKind::Stop => {
+            FaultKind::Stop | FaultKind::Away => {
                 server.pause();
                 thread::sleep(fault.lasts);
+                self.note_back(node, fault)?;
                 server.resume();
             }
             FaultKind::Flush => {
@@ -180,6 +186,7 @@ impl Stage {
                 server.kill();
                 self.tell_links(node, true);
                 thread::sleep(fault.lasts);
+                self.note_back(node, fault)?;
                 match kind {
                     FaultKind::Empty => server.restart(Data::Lose)?,
                     FaultKind::Dump => {
@@ -195,6 +202,25 @@ impl Stage {
             }
         }
         Ok(())
+    }
+
+    /// Notes what a server has missed that was away for long and is about to be back.
+    fn note_back(&self, node: usize, fault: &Fault) -> Outcome<()> {
+        if !fault.kind.is_long() {
+            return Ok(());
+        }
+        let mut missed = Missed::default();
+        for (_, holder) in self.servers.iter().enumerate().filter(|(holder, _)| *holder != node) {
+            missed.hear(holder.lock().unwrap().port(), node)?;
+        }
+        let is_same_process = fault.kind == FaultKind::Away;
+        self.backs.lock().unwrap().push(Back { node, at: now(), is_same_process, missed });
+        Ok(())
+    }
+
+    /// Returns the servers that were away for long and are back.
+    pub(crate) fn backs(&self) -> Vec<Back> {
+        self.backs.lock().unwrap().clone()
     }
 
     fn tell_links(&self, node: usize, is_away: bool) {

@@ -75,6 +75,7 @@ impl Repair<'_> {
                     _ => {
                         let brought =
                             transfer((source, target), hints, &batch, self.limits, self.dry_run).await?;
+                        topology.shadow().iter().for_each(|shadow| shadow.is_compared(idx, &batch));
                         let differ = batch.iter().zip(brought).filter(|(_, brought)| brought.is_different());
                         differ.for_each(|(key, _)| hints.record_hint(std::iter::once(key.as_slice())));
                     }
@@ -130,6 +131,7 @@ impl Repair<'_> {
         let hints = topology.nodes.member(idx).hints();
         let is_read = hints.has_memory(target);
         let brought = transfer((source, target), hints, &keys, self.limits, is_read || self.dry_run).await?;
+        topology.shadow().iter().for_each(|shadow| shadow.is_compared(idx, &keys));
         let found = keys.into_iter().zip(brought);
         if !is_read || self.dry_run {
             self.count(repaired, found);

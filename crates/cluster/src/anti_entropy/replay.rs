@@ -51,6 +51,7 @@ impl Repair<'_> {
             for batch in keys.chunks(BATCH) {
                 let keys: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
                 let brought = transfer((&source, target), hints, &keys, self.limits, self.dry_run).await?;
+                topology.shadow().iter().for_each(|shadow| shadow.is_compared(idx, &keys));
                 for ((key, number), brought) in batch.iter().zip(&brought) {
                     // Of one that this user may not use any more nothing is known, or can be mended.
                     let is_done = matches!(brought, Transferred::Same | Transferred::Denied(_));

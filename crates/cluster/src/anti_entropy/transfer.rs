@@ -147,6 +147,7 @@ pub(crate) async fn forget_unanimous(
         let nodes: Vec<&Node> = topology.nodes.iter().collect();
         let looks = value::read_all(&nodes, &names, limits).await?;
         let compared = value::compare(&nodes, &names, &looks, limits).await?;
+        topology.shadow().iter().for_each(|shadow| shadow.is_compared(idx, &names));
         for ((key, number), _) in batch.iter().zip(compared).filter(|(_, compared)| compared.is_same()) {
             hints.forget(key, *number);
             any = true;
