@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis::Cmd;
 use redisdb::Health;
 use redisdb::Node;
@@ -398,6 +399,101 @@ async fn a_write_succeeds_where_its_hint_is_not_permitted_and_that_is_told_once_
     eventually("it is up again", async || is_well(&copy)).await;
     check(&copy, "new").await;
     assert_eq!(told(), at_start, "not once more, in the outage");
+}
+
+#[tokio::test]
+async fn hints_that_another_process_gave_are_not_complete_after_a_write_of_one_that_may_give_none() {
+    let servers = Servers::start(3).unwrap();
+    let urls = servers.urls();
+    let nodes = nodes(&servers).await;
+    let mut denied = Vec::new();
+    for (node, url) in nodes.iter().zip(&urls) {
+        let user = "ACL SETUSER app on >pw ~* &* +@all -zadd";
+        node.send(Cmd::new().arg(user.split(' ').collect::<Vec<_>>())).await.unwrap();
+        denied.push(url.replace("redis://", "redis://app:pw@"));
+    }
+    let first = process(&urls, SHOP).connect().await.unwrap();
+    let second = process(&denied, SHOP).connect().await.unwrap();
+    _ = first.mset((0..KEYS).map(|i| (key(i), "old"))).await.unwrap();
+    servers[2].pause();
+    is_missed(&first, "c").await;
+    is_missed(&second, "c").await;
+    _ = first.set(key(0), "new").await.unwrap();
+    drop(first);
+    _ = second.set(key(1), "new").await.unwrap();
+    drop(second);
+    for node in &nodes[..2] {
+        let all: Vec<String> = node
+            .query(Cmd::new().arg("ZRANGE").arg("__redisdb:{shop}:missed:c").arg(0).arg(-1))
+            .await
+            .unwrap();
+        let marker = marker_of(node).await;
+        let are_missed = all.is_empty() && marker.ends_with("\n\"c\"");
+        assert!(are_missed || all.contains(&"a".to_owned()), "{all:?} {marker}");
+    }
+    servers[2].resume();
+    let third = process(&urls, SHOP).connect().await.unwrap();
+    assert_eq!(health_of(&third, "c"), Health::Syncing);
+    for i in 0..KEYS {
+        let expected = if i < 2 { "new" } else { "old" };
+        assert_eq!(third.get::<String>(key(i)).await.unwrap().as_deref(), Some(expected), "{}", key(i));
+    }
+    eventually("it is up again", async || is_well(&third)).await;
+    assert_eq!(nodes[2].get::<String>(key(1)).await.unwrap().as_deref(), Some("new"));
+    no_hint_is_left(&nodes).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_full_says_that_a_node_missed_all_where_it_has_no_room_for_a_hint() {
+    for has_hints in [true, false] {
+        let servers = Servers::start(3).unwrap();
+        let urls = servers.urls();
+        let nodes = nodes(&servers).await;
+        let first = process(&urls, SHOP).connect().await.unwrap();
+        _ = first.mset((0..KEYS).map(|i| (key(i), "old"))).await.unwrap();
+        let fill = async || {
+            let full = nodes[..2].iter().map(|node| node.config_set("maxmemory", 1));
+            assert!(join_all(full).await.iter().all(Result::is_ok));
+        };
+        if !has_hints {
+            fill().await;
+        }
+        servers[2].pause();
+        is_missed(&first, "c").await;
+        if has_hints {
+            _ = first.set(key(0), "new").await.unwrap();
+            eventually("the others tell what it misses", async || hints_on(&nodes[0]).await.len() == 1).await;
+            fill().await;
+        }
+        assert!(first.set(key(1), "new").await.is_err(), "no server has room for a value");
+        // This needs no room.
+        let deleted = first.del(key(2)).await.unwrap();
+        assert_eq!(deleted.failures().map(|(name, _)| name).collect::<Vec<_>>(), ["c"]);
+        drop(first);
+        for node in &nodes[..2] {
+            let hints = Cmd::new().arg("ZRANGE").arg("__redisdb:{shop}:missed:c").arg(0).arg(-1).take();
+            let hints: Vec<String> = node.query(&hints).await.unwrap();
+            assert!(hints.contains(&"a".to_owned()) && hints.len() <= 2, "{hints:?}");
+        }
+        servers[2].resume();
+        assert!(nodes[2].get::<String>(key(2)).await.unwrap().is_some());
+        let second = process(&urls, SHOP).connect().await.unwrap();
+        assert_eq!(health_of(&second, "c"), Health::Syncing);
+        let expected = |i| match i {
+            0 if has_hints => Some("new"),
+            2 => None,
+            _ => Some("old"),
+        };
+        for i in 0..KEYS {
+            assert_eq!(second.get::<String>(key(i)).await.unwrap().as_deref(), expected(i), "{}", key(i));
+        }
+        for node in &nodes[..2] {
+            node.config_set("maxmemory", 0).await.unwrap();
+        }
+        eventually("it is up again", async || is_well(&second)).await;
+        assert_eq!(nodes[2].get::<String>(key(2)).await.unwrap(), None);
+        no_hint_is_left(&nodes).await;
+    }
 }
 
 async fn is_missed_after_a_write(copy: &RedisCopy) {

@@ -38,14 +38,27 @@ const PAGE: usize = 5_000;
 const BATCH: usize = 1_000;
 
 /// Gives hints to a server: how many it may hold, the number up to which they are void, the line of its marker, the first one of
-/// a set, and the others. Where they are too many, or were lost, one that says "all" takes their place. Without a first one no
-/// set is begun. Returns the number of the first of the others; each next one has one more.
+/// a set, and the others. Where they are too many, were lost, or the server is full, one that says "all" takes their place. Without
+/// a first one no set is begun. Returns the number of the first of the others; each next one has one more.
+///
+/// A server that is full refuses only the first write of a script, and none that needs no room. So what is removed first makes room for
+/// the one hint that says "all". Where this user may not give hints, those of others are removed: they do not tell all any more, and
+/// are missed.
 const GIVE: &str = "\
 local top = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
 local now = redis.call('TIME')
 local number = math.max(now[1] * 1000000 + now[2], (tonumber(top) or 0) + 1, tonumber(ARGV[2]) + 1)
 local n = redis.call('ZCARD', KEYS[1])
-if n + #ARGV > tonumber(ARGV[1]) then
+local tried = redis.pcall('ZADD', KEYS[1], 'XX', number, '')
+local refused = type(tried) == 'table' and tried.err
+local is_full = refused and string.find(refused, 'OOM', 1, true)
+if is_full then
+  redis.call('ZREM', KEYS[1], '')
+elseif refused and #ARGV > 4 and not redis.call('ZSCORE', KEYS[1], 'a') then
+  redis.call('UNLINK', KEYS[1])
+  n = 0
+end
+if n + #ARGV > tonumber(ARGV[1]) or is_full and #ARGV > 4 then
   redis.call('UNLINK', KEYS[1])
   redis.call('ZADD', KEYS[1], number + 1, 'a')
   n = 0
@@ -59,7 +72,9 @@ if n == 0 then
   end
   if ARGV[4] ~= '' then redis.call('ZADD', KEYS[1], number, ARGV[4]) end
 end
-for i = 5, #ARGV do redis.call('ZADD', KEYS[1], number + i - 3, ARGV[i]) end
+if not is_full then
+  for i = 5, #ARGV do redis.call('ZADD', KEYS[1], number + i - 3, ARGV[i]) end
+end
 return number + 2";
 
 /// Removes all hints up to a number that are void, others that were not given once more since, and the first one of a set if it is
