@@ -198,6 +198,19 @@ impl Shadow {
         self.feed(known, event);
     }
 
+    /// The copy has forgotten that some nodes have missed a write of some keys: they were given what they missed, or were seen to hold
+    /// it. `has_missed` says whether the copy still knows of a node that it has missed a write of a key.
+    pub(crate) fn are_mended(&self, has_missed: impl Fn(usize, &[u8]) -> bool) {
+        let known = &mut *self.known.lock();
+        let mended = known.state.missed().filter_map(|(key, nodes)| {
+            let mended: NodeSet = nodes.iter().filter(|node| !has_missed(node.idx(), key)).collect();
+            (!mended.is_empty()).then(|| (key.clone(), mended))
+        });
+        for (key, nodes) in mended.collect::<Vec<_>>() {
+            self.feed(known, replication::Event::Mended(key, nodes));
+        }
+    }
+
     /// The copy gives what a node answered to a read of these keys.
     pub(crate) fn is_read<'k>(&self, node: usize, keys: impl Iterator<Item = &'k [u8]>) {
         let Some(at) = Node::new(node) else { return };
@@ -210,11 +223,14 @@ impl Shadow {
         }
     }
 
-    /// The copy gives what all nodes answered to a read of these keys.
-    pub(crate) fn is_read_from_all<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+    /// The copy gives what these nodes answered alike to a read of these keys: all but those that are known to be behind.
+    pub(crate) fn is_read_from_all<'k>(&self, voters: &[usize], keys: impl Iterator<Item = &'k [u8]>) {
         let known = self.known.lock();
+        let voters: NodeSet = voters.iter().filter_map(|voter| Node::new(*voter)).collect();
         for key in keys.map(<[u8]>::to_vec) {
-            if known.state.readable(&self.setup, &key).is_empty() && !known.state.may_agree(&self.setup, &key)
+            let state = &known.state;
+            if state.readable(&self.setup, &key).is_empty()
+                && !state.may_agree_among(&self.setup, &key, voters)
             {
                 self.differs(Difference::Unanimous(key));
             }
@@ -402,10 +418,29 @@ mod tests {
         shadow.learn(1, 2, Report { standing: Standing::Restarted, ..report(&[]) });
         shadow.is_read(1, keys());
         assert_eq!(told.lock().pop(), Some(read(Because::ItIsNotCurrent)));
-        shadow.is_read_from_all(keys());
+        shadow.is_read_from_all(&[0, 1], keys());
         assert_eq!(*told.lock(), []);
         shadow.is_unavailable(keys());
         assert_eq!(told.lock().pop(), Some(Difference::Unavailable("a".to_owned(), KEY.to_vec())));
+    }
+
+    #[test]
+    fn a_node_that_was_mended_is_behind_no_more_though_no_node_is_current() {
+        let (shadow, told) = shadow();
+        let restarted =
+            |missed: &[(&[u8], usize)]| Report { standing: Standing::Restarted, ..report(missed) };
+        shadow.learn(0, 2, restarted(&[(KEY, 1)]));
+        shadow.learn(1, 2, restarted(&[]));
+        let differs = |voters: &[usize]| {
+            shadow.is_read_from_all(voters, keys());
+            std::mem::take(&mut *told.lock()) == [Difference::Unanimous(KEY.to_vec())]
+        };
+        assert!(differs(&[0, 1]) && !differs(&[0]), "the node that is behind is left out");
+        shadow.learn(0, 2, restarted(&[]));
+        shadow.are_mended(|node, key| node == 1 && key == KEY);
+        assert!(differs(&[0, 1]), "what a node has said is remembered while it is not current");
+        shadow.are_mended(|_, _| false);
+        assert!(!differs(&[0, 1]) && differs(&[0]));
     }
 
     #[test]

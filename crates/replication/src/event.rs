@@ -159,6 +159,9 @@ pub enum Event<K> {
     Put(K, Node),
     /// A node has dropped the claimed hints of the key, and says what it holds now.
     Released(K, Node, Report<K>),
+    /// Outside of any pass, whoever runs the core has seen that these nodes hold what they should of a key, or has given it to them:
+    /// they have missed nothing of it any more, whoever said so. No explored world tells this.
+    Mended(K, NodeSet),
     /// A node has set its marker, or has not because the repair's own mark was gone. It says what it holds now.
     Marked(Node, Report<K>),
     /// A node has seen a newer lease, and refuses.

@@ -107,6 +107,18 @@ impl<K: Ord + Clone> Missed<K> {
         self.set(holder, key, self.said(holder, key).or(nodes));
     }
 
+    /// Returns the keys of which any node says that another one has missed a write, with the nodes that have.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (&K, NodeSet)> {
+        self.keys.iter().map(|(key, said)| (key, union(said)))
+    }
+
+    /// These nodes have missed nothing of a key any more, whoever said so.
+    pub(crate) fn forget_key(&mut self, key: &K, nodes: NodeSet) {
+        for holder in NodeSet::first_n(Node::MAX).iter() {
+            self.set(holder, key, self.said(holder, key).minus(nodes));
+        }
+    }
+
     /// Takes in all that a node says, beside what it said before.
     pub(crate) fn extend(&mut self, holder: Node, said: &BTreeMap<K, NodeSet>, all: NodeSet) {
         self.all[holder] = self.all[holder].or(all);

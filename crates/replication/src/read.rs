@@ -29,11 +29,17 @@ impl<K: Ord + Clone> State<K> {
     /// Returns whether equal answers of all nodes would be right: all are in sight, none lost its data, none is behind.
     #[must_use]
     pub fn may_agree(&self, setup: &Setup, key: &K) -> bool {
-        let members = self.members(setup);
+        self.may_agree_among(setup, key, self.members(setup))
+    }
+
+    /// Returns the same of equal answers of these nodes, where all others are known to be behind for the key. The rules themselves ask
+    /// all nodes.
+    #[must_use]
+    pub fn may_agree_among(&self, setup: &Setup, key: &K, among: NodeSet) -> bool {
         self.is_gate_open(setup)
-            && members.is_subset(self.admitted)
-            && members.iter().all(|node| !self.standings[node].is_emptied())
-            && self.behind(key).is_empty()
+            && among.is_subset(self.admitted)
+            && among.iter().all(|node| !self.standings[node].is_emptied())
+            && self.behind(key) == self.members(setup).minus(among)
     }
 }
 

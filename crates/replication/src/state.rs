@@ -173,6 +173,11 @@ impl<K: Ord + Clone> State<K> {
         self.missed.behind(key).minus(self.forgotten)
     }
 
+    /// Returns the keys that were missed, as far as this process knows, each with the nodes that have missed a write of just this key.
+    pub fn missed(&self) -> impl Iterator<Item = (&K, NodeSet)> {
+        self.missed.keys()
+    }
+
     /// Returns whether all connected nodes have said what they hold since the last loss or return of any.
     #[must_use]
     pub fn is_gate_open(&self, setup: &Setup) -> bool {

@@ -92,6 +92,7 @@ impl<K: Ord + Clone> Step<'_, K> {
             Event::Fetched(key, digest, standing) => self.fetched(&key, digest, standing),
             Event::Put(key, node) => self.put(&key, node),
             Event::Released(key, node, report) => self.released(&key, node, &report),
+            Event::Mended(key, nodes) => self.state.missed.forget_key(&key, nodes),
             Event::Marked(node, report) => {
                 self.heard(node, Some(report));
                 self.marked(node);

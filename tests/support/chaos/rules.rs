@@ -163,6 +163,7 @@ fn shown(event: &Event<Key>) -> Option<String> {
         Event::Hinted(call, node, None) => of_node("hinted", call, node),
         Event::Dropped(call) => Some(format!("dropped {}", call.0)),
         Event::Settled => Some("settled 0".to_owned()),
+        Event::Mended(key, nodes) => Some(format!("mended 0 {} {}", hex(key), shown_nodes(*nodes))),
         Event::Read(call, key) => Some(format!("read {} {}", call.0, hex(key))),
         Event::Answered(call, node, digest, None) => {
             Some(format!("answered {} {} {}", call.0, node.idx(), digest.0))
@@ -191,6 +192,7 @@ fn parse(line: &str) -> Option<Event<Key>> {
         "hinted" => Event::Hinted(CallId(first), node(number()?)?, None),
         "dropped" => Event::Dropped(CallId(first)),
         "settled" => Event::Settled,
+        "mended" => Event::Mended(unhex(words.next()?)?, parse_nodes(words.next()?)?),
         "read" => Event::Read(CallId(first), unhex(words.next()?)?),
         "answered" => Event::Answered(CallId(first), node(number()?)?, Digest(number()?), None),
         _ => return None,
@@ -275,6 +277,7 @@ mod tests {
             Event::Hinted(call, node, None),
             Event::Dropped(call),
             Event::Settled,
+            Event::Mended(b"a b".to_vec(), NodeSet::first_n(2)),
             Event::Read(call, b"k".to_vec()),
             Event::Answered(call, node, Digest(3), None),
         ] {

@@ -51,7 +51,7 @@ impl CopyEngine {
         let first = replies.pop()?;
         let is_one = replies.iter().all(|reply| are_same(call, reply, &first));
         if is_one {
-            topology.shadow().iter().for_each(|shadow| shadow.is_read_from_all(call.keys()));
+            topology.shadow().iter().for_each(|shadow| shadow.is_read_from_all(&voters, call.keys()));
         }
         is_one.then(|| topology.reply_of(voters.last().copied().unwrap_or_default(), first))
     }

@@ -5,6 +5,7 @@ use redisdb_replication::Report;
 use redisdb_replication::Standing;
 
 use crate::engine::copy::topology::CopyTopology;
+use crate::engine::member::Member;
 use crate::membership::marker::Stage;
 
 impl Stage {
@@ -15,6 +16,12 @@ impl Stage {
             Self::Syncing => Standing::Filling,
         }
     }
+}
+
+/// Returns whether this process knows that a node has missed a write of a key. The hint about it stands on other servers until all that
+/// the node has missed was brought over.
+fn knows_of(about: &Member, key: &[u8]) -> bool {
+    about.hints().is_flooded() || about.hints().has_missed_of(key)
 }
 
 /// As many hints that nobody was given yet are looked at.
@@ -31,6 +38,7 @@ impl CopyTopology {
         for (idx, about) in self.nodes.members().enumerate() {
             let Some(node) = Node::new(idx).filter(|_| !about.is_the_same(holder)) else { continue };
             let (mut keys, mut all) = self.lasting.durable.standing(holder, about);
+            keys.retain(|key| knows_of(about, key));
             // It is given them before any call returns.
             let (ungiven, flood) = about.hints().ungiven(MOST);
             keys.extend(ungiven.into_iter().map(|(key, _)| key));
@@ -41,6 +49,7 @@ impl CopyTopology {
             }
         }
         shadow.learn(idx, process, report);
+        shadow.are_mended(|idx, key| knows_of(self.nodes.member(idx), key));
     }
 
     /// A server was looked at: it may have said that hints of others are void.

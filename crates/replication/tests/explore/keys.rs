@@ -59,3 +59,29 @@ fn a_key_that_was_missed_is_remembered_until_its_node_says_otherwise() {
     assert!(step(&setup, &mut state, Event::Told(first, Report::of(Standing::Current))).is_empty());
     assert_eq!(state, State::at_rest(&setup));
 }
+
+#[test]
+fn a_node_that_was_mended_has_missed_nothing_of_the_key_by_anybody_s_word_and_is_behind_for_others() {
+    let setup = Setup { members: NodeSet::first_n(3), ..setup() };
+    let mut state = State::at_rest(&setup);
+    let nodes = |idx: &[usize]| idx.iter().filter_map(|idx| Node::new(*idx)).collect::<NodeSet>();
+    for (holder, missed) in [(0, nodes(&[1, 2])), (1, nodes(&[2]))] {
+        let missed = [key(1), key(2)].into_iter().map(|key| (key, missed)).collect();
+        let report = Report { missed, ..Report::of(Standing::Restarted) };
+        assert!(step(&setup, &mut state, Event::Told(Node::new(holder).unwrap(), report)).is_empty());
+    }
+    assert!(step(&setup, &mut state, Event::Mended(key(1), nodes(&[2]))).is_empty());
+    let missed: Vec<_> = state.missed().map(|(key, nodes)| (key.clone(), nodes)).collect();
+    assert_eq!(missed, [(key(1), nodes(&[1])), (key(2), nodes(&[1, 2]))]);
+    // The others agree, but for those that are behind.
+    for (number, voters, expected) in [
+        (1, nodes(&[0, 2]), true),
+        (1, nodes(&[0]), false),
+        (1, nodes(&[0, 1, 2]), false),
+        (2, nodes(&[0, 2]), false),
+        (2, nodes(&[0]), true),
+    ] {
+        assert_eq!(state.may_agree_among(&setup, &key(number), voters), expected, "{number} {voters:?}");
+        assert!(!state.may_agree(&setup, &key(number)));
+    }
+}
