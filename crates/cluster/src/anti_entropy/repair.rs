@@ -1,5 +1,6 @@
 //! Repair: a node of a copy is brought back to what the others hold.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::anti_entropy::key_scan::Doubt;
@@ -250,6 +251,11 @@ impl<'a> Repair<'a> {
         brought: impl Iterator<Item = (Vec<u8>, Transferred)>,
     ) {
         let topology = &self.copy.topology;
+        let brought: Vec<(Vec<u8>, Transferred)> = brought.collect();
+        // A key that failed before may have come to be the same since.
+        let done = brought.iter().filter(|(_, brought)| brought.is_done()).map(|(key, _)| key.as_slice());
+        let done: HashSet<&[u8]> = done.collect();
+        repaired.failed.retain(|(key, _)| !done.contains(key.as_slice()));
         for (key, brought) in brought {
             match brought {
                 Transferred::Same | Transferred::Missed | Transferred::Unsettled => {}
@@ -315,5 +321,42 @@ impl fmt::Debug for Repair<'_> {
             .field("source", &self.source)
             .field("dry_run", &self.dry_run)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use redisdb_node as node;
+
+    use super::*;
+    use crate::RedisCopy;
+
+    #[test]
+    fn a_key_has_failed_if_that_came_of_it_last() {
+        let copy = RedisCopy::builder().node("a", "redis://a").node("b", "redis://b").build().unwrap();
+        let repair = Repair::new(copy.engine(), "a".to_owned());
+        let failed = || {
+            let error = node::ErrorKind::Timeout(Duration::from_secs(1));
+            Transferred::Failed(node::Error::without_node("RESTORE", error))
+        };
+        for (last, n_failed) in [
+            (failed(), 1),
+            (Transferred::Unsettled, 1),
+            (Transferred::Missed, 1),
+            (Transferred::Copied, 0),
+            (Transferred::Removed, 0),
+            (Transferred::Same, 0),
+        ] {
+            let mut repaired = Repaired::default();
+            let shown = format!("{last:?}");
+            for brought in [failed(), last] {
+                repair.count(&mut repaired, [(b"k".to_vec(), brought)].into_iter());
+                repair.count(&mut repaired, [(b"other".to_vec(), Transferred::Same)].into_iter());
+            }
+            repaired.failed.dedup_by(|a, b| a.0 == b.0);
+            assert_eq!(repaired.failed.len(), n_failed, "{shown}");
+        }
     }
 }

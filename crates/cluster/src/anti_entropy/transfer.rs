@@ -37,6 +37,11 @@ pub(crate) enum Transferred {
 }
 
 impl Transferred {
+    /// Returns whether nothing is left to be done about it.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Self::Same | Self::Copied | Self::Removed | Self::Denied(_))
+    }
+
     /// Returns whether it was not the same.
     pub(crate) fn is_different(&self) -> bool {
         matches!(self, Self::Copied | Self::Removed | Self::Failed(_) | Self::Unsettled)
