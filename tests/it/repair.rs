@@ -537,36 +537,3 @@ async fn progress_never_goes_back_and_is_complete_only_at_the_end() {
         check_progress(&seen);
     }
 }
-
-#[tokio::test]
-async fn values_that_are_longer_than_a_reply_may_be_are_brought_over_in_parts_and_what_cannot_be_is_named() {
-    const MAX_REPLY: usize = 128 << 10;
-    let servers = Servers::start(2).unwrap();
-    // Nothing that a server could compress.
-    let noise = |n_bytes: usize| (0..n_bytes).map(|_| fastrand::u8(..)).collect::<Vec<u8>>();
-    let source = Node::connect(servers[0].url()).await.unwrap();
-    for (key, n_bytes) in [("short", 10), ("string", 300 << 10), ("long string", 2 << 20)] {
-        source.set(key, noise(n_bytes)).await.unwrap();
-    }
-    source.rpush("list", (0..1000).map(|_| noise(1 << 10)).collect::<Vec<_>>()).await.unwrap();
-    source.rpush("long element", noise(MAX_REPLY * 2)).await.unwrap();
-    let nodes = servers.urls().into_iter().zip(NAMES);
-    let builder = nodes.fold(RedisCopy::builder(), |builder, (url, name)| {
-        let node = redisdb::NodeConfig::new(&url).unwrap().with_name(name).with_max_reply(MAX_REPLY);
-        builder.node_config(node)
-    });
-    let copy = builder.on_return(OnReturn::Wait).connect().await.unwrap();
-    let repaired = copy.repair("b").from("a").run().await.unwrap();
-    let failed: Vec<&[u8]> = repaired.failed.iter().map(|(key, _)| key.as_slice()).collect();
-    assert_eq!((repaired.copied, failed), (4, vec![b"long element".as_slice()]));
-    assert!(repaired.failed[0].1.contains("max_reply"), "{}", repaired.failed[0].1);
-    let target = Node::connect(servers[1].url()).await.unwrap();
-    for key in ["short", "string", "long string"] {
-        assert_eq!(
-            target.get::<Vec<u8>>(key).await.unwrap(),
-            source.get::<Vec<u8>>(key).await.unwrap(),
-            "{key}"
-        );
-    }
-    assert_eq!(target.llen("list").await.unwrap(), 1000);
-}

@@ -69,12 +69,6 @@ impl Limits {
         Self { dumped: bytes, restored: bytes, undivided: bytes, bytes_per_second: None }
     }
 
-    /// The same for a node that takes replies up to a length. What takes so much memory may be longer in a reply, but not twice as long.
-    fn of(self, node: &Node) -> Self {
-        let most = longest_part(node);
-        Self { dumped: self.dumped.min(most), undivided: self.undivided.min(most), ..self }
-    }
-
     /// Waits until as much may be read again as was read.
     async fn pace(&self, n_bytes: u64) {
         if let Some(rate) = self.bytes_per_second
@@ -83,11 +77,6 @@ impl Limits {
             tokio::time::sleep(Duration::from_secs_f64(n_bytes as f64 / rate as f64)).await;
         }
     }
-}
-
-/// How many bytes of a value are asked of a node at once at most, so that it takes the reply.
-fn longest_part(node: &Node) -> u64 {
-    u64::try_from(node.config().max_reply() / 2).unwrap_or(u64::MAX).max(1)
 }
 
 /// One key on one server.
@@ -178,7 +167,6 @@ pub(crate) async fn read_sized(
     sizes: &[u64],
     limits: Limits,
 ) -> Result<Vec<Snapshot>, node::Error> {
-    let limits = limits.of(node);
     let mut room = WHOLE.max(limits.dumped);
     let fits = |size: &u64| {
         let left = room.checked_sub(*size).filter(|_| *size <= limits.dumped);

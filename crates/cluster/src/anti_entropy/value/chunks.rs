@@ -16,7 +16,6 @@ use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::value::fields;
 use crate::anti_entropy::value::hll;
 use crate::anti_entropy::value::is_denied;
-use crate::anti_entropy::value::longest_part;
 use crate::anti_entropy::value::stream::Stream;
 use crate::dispatch::failover_read::says_no_such_key;
 
@@ -131,9 +130,8 @@ impl<'a> Elements<'a> {
         let kind = node.send(redis::cmd("TYPE").arg(key)).await?;
         let Some(kind) = Kind::of(&kind) else { return Ok(None) };
         let length = number(node.send(redis::cmd(kind.length()).arg(key)).await?).max(1);
-        let chunk = CHUNK.min(longest_part(node));
         let count = match kind {
-            Kind::String => chunk,
+            Kind::String => CHUNK,
             _ => {
                 let bytes = match node.send(redis::cmd("MEMORY").arg("USAGE").arg(key)).await {
                     Ok(bytes) => number(bytes),
@@ -141,13 +139,7 @@ impl<'a> Elements<'a> {
                     Err(error) if is_denied(&error) => length.saturating_mul(CHUNK / MOST * 8),
                     Err(error) => return Err(error),
                 };
-                let limit = node.config().max_reply();
-                // Asking all the same would end the connection, for others too.
-                if limit as u64 <= bytes / length {
-                    let reason = node::ErrorKind::ReplyTooLarge { limit };
-                    return Err(node::Error::new(node.name().into(), kind.part(), reason));
-                }
-                (chunk / (bytes / length).max(1)).clamp(1, MOST)
+                (CHUNK / (bytes / length).max(1)).clamp(1, MOST)
             }
         };
         let next = Some(match kind {
@@ -266,15 +258,10 @@ pub(crate) async fn digest(
     limits: Limits,
 ) -> Result<Result<Option<u128>, node::Error>, node::Error> {
     match digest_of_elements(node, key, limits).await {
-        // An element may be longer than the node takes a reply.
-        Err(error) if is_denied(&error) || is_too_large(&error) => Ok(Err(error)),
+        Err(error) if is_denied(&error) => Ok(Err(error)),
         Err(error) if says_no_such_key(&error) || error.code() == Some("WRONGTYPE") => Ok(Ok(None)),
         digest => digest.map(Ok),
     }
-}
-
-fn is_too_large(error: &node::Error) -> bool {
-    matches!(error.kind(), node::ErrorKind::ReplyTooLarge { .. })
 }
 
 /// A number for parts: the same for the same.

@@ -138,7 +138,7 @@ async fn fill(
         filled => return filled,
     };
     let size = value::sizes(&[source], &[put.key.to_vec()]).await?.first().copied();
-    if size.is_none_or(|size| limits.of(source).undivided < size) || limits.undivided == 0 {
+    if size.is_none_or(|size| limits.undivided < size) || limits.undivided == 0 {
         return Err(error);
     }
     let Ok(Value::BulkString(dump)) = source.send(redis::cmd("DUMP").arg(put.key)).await else {
