@@ -175,8 +175,9 @@ impl Stage {
             FaultKind::Stop | FaultKind::Away => {
                 server.pause();
                 thread::sleep(fault.lasts);
-                self.note_back(node, fault)?;
+                let noted = self.note_back(node, fault);
                 server.resume();
+                noted?;
             }
             FaultKind::Flush => {
                 let mut connection = redisdb_tests::connect(server.port())?;
@@ -186,7 +187,7 @@ impl Stage {
                 server.kill();
                 self.tell_links(node, true);
                 thread::sleep(fault.lasts);
-                self.note_back(node, fault)?;
+                let noted = self.note_back(node, fault);
                 match kind {
                     FaultKind::Empty => server.restart(Data::Lose)?,
                     FaultKind::Dump => {
@@ -199,6 +200,7 @@ impl Stage {
                     _ => server.restart(Data::Keep)?,
                 }
                 self.tell_links(node, false);
+                noted?;
             }
         }
         Ok(())

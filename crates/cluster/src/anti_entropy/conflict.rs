@@ -87,7 +87,7 @@ impl CopyEngine {
     async fn described(&self, keys: &[Vec<u8>]) -> Vec<Conflict> {
         let mut conflicts = Vec::with_capacity(keys.len());
         for keys in keys.chunks(BATCH) {
-            let digests = join_all(self.topology.nodes.iter().map(|node| digests(node, keys))).await;
+            let digests = digests(&self.topology.nodes.iter().collect::<Vec<_>>(), keys).await;
             conflicts.extend(keys.iter().enumerate().map(|(i, key)| {
                 let held = self.topology.nodes.iter().zip(&digests).map(|(node, digests)| Held {
                     node: node.name().to_owned(),
@@ -170,14 +170,18 @@ pub(crate) struct KnownConflicts {
     asked: BTreeSet<Vec<u8>>,
 }
 
-/// What a node holds of these keys, as digests.
-async fn digests(node: &Node, keys: &[Vec<u8>]) -> Vec<Option<u64>> {
-    let states = value::read(node, keys, Limits::DEFAULT).await.unwrap_or_default();
+/// What each node holds of these keys, as digests; nothing of a node that does not answer.
+async fn digests(nodes: &[&Node], keys: &[Vec<u8>]) -> Vec<Vec<Option<u64>>> {
     let digest = |state: &Snapshot| match state {
         Snapshot::Present { content, .. } => content.digest().map(|digest| digest as u64),
         _ => None,
     };
-    states.iter().map(digest).collect()
+    let answers: Vec<&Node> = nodes.iter().copied().filter(|node| node.is_connected()).collect();
+    // Each value is read in the same way on all of them, or its digests say nothing.
+    let Ok(sizes) = value::sizes(&answers, keys).await else { return Vec::new() };
+    let states = nodes.iter().map(|node| value::read_sized(node, keys, &sizes, Limits::DEFAULT));
+    let states = join_all(states).await.into_iter().map(Result::unwrap_or_default);
+    states.map(|states| states.iter().map(digest).collect()).collect()
 }
 
 /// The keys in [conflict](Conflict) that [`RedisCopy::conflicts`](crate::RedisCopy::conflicts) has found. It is a slice of

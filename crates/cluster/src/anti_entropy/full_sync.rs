@@ -76,6 +76,7 @@ impl Repair<'_> {
                         let brought =
                             transfer((source, target), hints, &batch, self.limits, self.dry_run).await?;
                         topology.shadow().iter().for_each(|shadow| shadow.is_compared(idx, &batch));
+                        repaired.are_done(batch.iter().zip(&brought));
                         let differ = batch.iter().zip(brought).filter(|(_, brought)| brought.is_different());
                         differ.for_each(|(key, _)| hints.record_hint(std::iter::once(key.as_slice())));
                     }

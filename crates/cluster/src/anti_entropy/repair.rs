@@ -66,6 +66,17 @@ pub struct Repair<'a> {
     pub(crate) meter: Meter<'a>,
 }
 
+impl Repaired {
+    /// Takes out of the keys that failed those that have come to be the same since.
+    pub(crate) fn are_done<'k>(&mut self, brought: impl Iterator<Item = (&'k Vec<u8>, &'k Transferred)>) {
+        if !self.failed.is_empty() {
+            let done: HashSet<&[u8]> =
+                brought.filter(|(_, brought)| brought.is_done()).map(|(key, _)| key.as_slice()).collect();
+            self.failed.retain(|(key, _)| !done.contains(key.as_slice()));
+        }
+    }
+}
+
 impl<'a> Repair<'a> {
     pub(crate) fn new(copy: CopyEngine, node: String) -> Self {
         Self {
@@ -252,10 +263,7 @@ impl<'a> Repair<'a> {
     ) {
         let topology = &self.copy.topology;
         let brought: Vec<(Vec<u8>, Transferred)> = brought.collect();
-        // A key that failed before may have come to be the same since.
-        let done = brought.iter().filter(|(_, brought)| brought.is_done()).map(|(key, _)| key.as_slice());
-        let done: HashSet<&[u8]> = done.collect();
-        repaired.failed.retain(|(key, _)| !done.contains(key.as_slice()));
+        repaired.are_done(brought.iter().map(|(key, brought)| (key, brought)));
         for (key, brought) in brought {
             match brought {
                 Transferred::Same | Transferred::Missed | Transferred::Unsettled => {}

@@ -8,7 +8,6 @@ use crate::anti_entropy::key_scan::BATCH;
 use crate::anti_entropy::source::Source;
 use crate::anti_entropy::value;
 use crate::anti_entropy::value::Compared;
-use crate::anti_entropy::value::Content;
 use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::value::Put;
 use crate::anti_entropy::value::Snapshot;
@@ -118,10 +117,7 @@ fn digest(one: &Snapshot, other: &Snapshot) -> u64 {
     for snapshot in [one, other] {
         match snapshot {
             Snapshot::Present { content, ends } => {
-                match content {
-                    Content::Dump(dump) => both.extend(dump),
-                    Content::Digest(digest) => both.extend(digest.unwrap_or_default().to_be_bytes()),
-                }
+                both.extend(content.digest().unwrap_or_default().to_be_bytes());
                 // Its end is known to some milliseconds only.
                 both.push(1 + u8::from(ends.is_some()));
             }

@@ -38,7 +38,7 @@ pub(crate) const LARGE: u64 = 64 << 10;
 /// A value that takes more than this is also read some elements at a time. A `DUMP` of this size holds a server for 2 ms if it cannot be
 /// compressed, and mostly for a quarter of that: most types take a server longer by their elements.
 const DUMPED: u64 = 384 << 10;
-/// What can only go whole goes so up to this size, and so much is held at once. A reply of this size comes within the second that
+/// What can only go whole goes so up to this size, and so much of each node is held at once. A reply of this size comes within the second that
 /// a reply may take.
 pub(crate) const WHOLE: u64 = 64 << 20;
 /// So many bytes of memory are asked for at once: a server executes what comes together without a pause.

@@ -21,6 +21,7 @@ use redisdb_node::command::Spec;
 use redisdb_node::plumbing::Fence;
 use redisdb_node::plumbing::given_up;
 
+use crate::anti_entropy::value::is_denied;
 use crate::call::Call;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
@@ -42,8 +43,8 @@ const BATCH: usize = 1_000;
 /// a first one no set is begun. Returns the number of the first of the others; each next one has one more.
 ///
 /// A server that is full refuses only the first write of a script, and none that needs no room. So what is removed first makes room for
-/// the one hint that says "all". Where this user may not give hints, those of others are removed: they do not tell all any more, and
-/// are missed.
+/// the one hint that says "all". Where this user may not give hints, those of others are removed, also one that says "all" already: they do
+/// not tell all any more, and are missed.
 const GIVE: &str = "\
 local top = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
 local now = redis.call('TIME')
@@ -54,7 +55,7 @@ local refused = type(tried) == 'table' and tried.err
 local is_full = refused and string.find(refused, 'OOM', 1, true)
 if is_full then
   redis.call('ZREM', KEYS[1], '')
-elseif refused and #ARGV > 4 and not redis.call('ZSCORE', KEYS[1], 'a') then
+elseif refused and #ARGV > 4 then
   redis.call('UNLINK', KEYS[1])
   n = 0
 end
@@ -233,7 +234,12 @@ impl CopyEngine {
                         is_any_given = true;
                         self.topology.lasting.durable.gave(holder, about, missed, &number);
                     }
-                    Err(error) => self.tell_ungiven(about, &error),
+                    Err(error) => {
+                        self.tell_ungiven(about, &error);
+                        if is_denied(&error) {
+                            self.untell(holder, about).await;
+                        }
+                    }
                 }
             }
             drop(giving);
@@ -241,6 +247,14 @@ impl CopyEngine {
                 return;
             }
             about.hints().given(&ungiven, flood);
+        }
+    }
+
+    /// Removes the hints of others on a server to which this user may give none: they do not tell all any more, and are missed.
+    async fn untell(&self, holder: &Member, about: &Member) {
+        let Some(key) = self.topology.hints_key(about.name()) else { return };
+        if let Err(error) = holder.writer().send(redis::cmd("UNLINK").arg(key)).await {
+            self.tell_ungiven(about, &error);
         }
     }
 

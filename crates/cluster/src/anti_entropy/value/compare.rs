@@ -5,6 +5,7 @@ use futures_util::future::try_join_all;
 use redisdb_node as node;
 use redisdb_node::Node;
 
+use crate::anti_entropy::value;
 use crate::anti_entropy::value::AT_ONCE;
 use crate::anti_entropy::value::Content;
 use crate::anti_entropy::value::Limits;
@@ -56,7 +57,8 @@ pub(crate) async fn compare(
     limits: Limits,
 ) -> Result<Vec<Compared>, node::Error> {
     let states = |at: usize| looks.iter().filter_map(move |look| look.get(at)).collect::<Vec<_>>();
-    let questions: Vec<Option<Question>> = (0..keys.len()).map(|at| question(&states(at))).collect();
+    let mut questions: Vec<Option<Question>> = (0..keys.len()).map(|at| question(&states(at))).collect();
+    large_by_elements(nodes, keys, &mut questions, limits).await?;
     let told =
         nodes.iter().zip(looks).map(|(node, look)| tell(node, keys, (look, &questions), limits).boxed());
     let told = try_join_all(told.collect::<Vec<_>>()).await?;
@@ -65,6 +67,31 @@ pub(crate) async fn compare(
         of_one(&states(at), &told)
     });
     Ok(compared.collect())
+}
+
+/// Has the contents of values asked for some elements at a time that are too large to be written whole: all elements of a value hold a server
+/// for longer than its dump does.
+async fn large_by_elements(
+    nodes: &[&Node],
+    keys: &[Vec<u8>],
+    questions: &mut [Option<Question>],
+    limits: Limits,
+) -> Result<(), node::Error> {
+    let mut whole: Vec<(&Vec<u8>, &mut Question)> = keys
+        .iter()
+        .zip(questions)
+        .filter_map(|(key, question)| Some((key, question.as_mut().filter(|it| **it == Question::Contents)?)))
+        .collect();
+    if whole.is_empty() || limits.dumped <= limits.restored {
+        return Ok(());
+    }
+    let names: Vec<Vec<u8>> = whole.iter().map(|(key, _)| (*key).clone()).collect();
+    for ((_, question), size) in whole.iter_mut().zip(value::sizes(nodes, &names).await?) {
+        if limits.restored < size {
+            **question = Question::Digest;
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether it is still what it was seen to be.
@@ -82,7 +109,8 @@ pub(crate) fn is_still(a: &Snapshot, b: &Snapshot) -> bool {
 fn is_same_content(a: &Content, b: &Content) -> bool {
     match (a, b) {
         (Content::Dump(a), Content::Dump(b)) => a == b || dump::digest(a) == dump::digest(b),
-        (a, b) => a == b,
+        (Content::Digest(Some(a)), Content::Digest(Some(b))) => a == b,
+        _ => false,
     }
 }
 

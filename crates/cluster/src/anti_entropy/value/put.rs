@@ -28,6 +28,9 @@ pub(crate) struct Put<'a> {
     pub(crate) replaces: &'a Snapshot,
 }
 
+/// No value is large whose dump is not longer: a dump is at most 88 times shorter than what is in it, and an element takes 100 bytes besides.
+const SMALL: usize = 512;
+
 /// What became of a [`Put`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
@@ -110,9 +113,41 @@ pub(crate) async fn write(
     puts: &[Put<'_>],
     limits: Limits,
 ) -> Result<Vec<Result<Written, node::Error>>, node::Error> {
-    let is_large = are_large(&[source, target], puts, limits).await?;
-    let script = |(put, is_large): (&Put<'_>, &bool)| if *is_large { None } else { put.script() };
-    let set = send_some(target, puts.iter().zip(&is_large).map(script).collect()).await?;
+    let are_large = are_large(&[source, target], puts, limits).await?;
+    let is_small: Vec<bool> = are_large.iter().map(|is_large| !is_large).collect();
+    let mut outcomes = write_whole(target, puts, &is_small).await?;
+    let mut by_elements: Vec<_> =
+        puts.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()).collect();
+    for some in by_elements.chunks_mut(AT_ONCE) {
+        let each = some.iter_mut().map(|(put, outcome)| {
+            copy::copy(source, target, put, limits).map(|copied| **outcome = Some(copied)).boxed()
+        });
+        join_all(each.collect::<Vec<_>>()).await;
+    }
+    // Where this user may not use the commands of its type, a large value goes whole too.
+    let is_denied = |(outcome, is_large): (&Option<Result<Written, node::Error>>, &bool)| {
+        *is_large && matches!(outcome, Some(Err(error)) if is_denied(error) && !is_denied_key(error))
+    };
+    let are_denied: Vec<bool> = outcomes.iter().zip(&are_large).map(is_denied).collect();
+    if are_denied.contains(&true) {
+        let whole = write_whole(target, puts, &are_denied).await?;
+        outcomes
+            .iter_mut()
+            .zip(whole)
+            .filter(|(_, whole)| whole.is_some())
+            .for_each(|(one, whole)| *one = whole);
+    }
+    Ok(outcomes.into_iter().flatten().collect())
+}
+
+/// Writes some of the values whole, by their dumps. Returns nothing of those that have none, or that go by their elements.
+async fn write_whole(
+    target: &Node,
+    puts: &[Put<'_>],
+    are_meant: &[bool],
+) -> Result<Vec<Option<Result<Written, node::Error>>>, node::Error> {
+    let script = |(put, is_meant): (&Put<'_>, &bool)| if *is_meant { put.script() } else { None };
+    let set = send_some(target, puts.iter().zip(are_meant).map(script).collect()).await?;
     let unset = puts.iter().zip(&set).map(|(put, set)| match set {
         Some(Err(error)) if may_run_no_script(error) => put.command(),
         _ => None,
@@ -128,26 +163,27 @@ pub(crate) async fn write(
             (_, Snapshot::Denied(error)) => Some(Err(error.clone())),
             _ => None,
         });
-    let mut outcomes: Vec<_> = outcomes.collect();
-    let mut by_elements: Vec<_> =
-        puts.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()).collect();
-    for some in by_elements.chunks_mut(AT_ONCE) {
-        let each = some.iter_mut().map(|(put, outcome)| {
-            copy::copy(source, target, put, limits).map(|copied| **outcome = Some(copied)).boxed()
-        });
-        join_all(each.collect::<Vec<_>>()).await;
-    }
-    Ok(outcomes.into_iter().flatten().collect())
+    Ok(outcomes.collect())
 }
 
-/// Returns which of the values, on one of these nodes, were read whole and are too large to be written so.
+/// Returns which of the values were read whole, and are too large on one of these nodes to be written so.
 async fn are_large(nodes: &[&Node], puts: &[Put<'_>], limits: Limits) -> Result<Vec<bool>, node::Error> {
-    if puts.is_empty() || limits.dumped <= limits.restored {
-        return Ok(vec![false; puts.len()]);
+    let mut are_large = vec![false; puts.len()];
+    let may_be_large = |put: &Put<'_>| match put.wanted {
+        Snapshot::Present { content: Content::Dump(dump), .. } => SMALL < dump.len(),
+        _ => false,
+    };
+    let (keys, may_be): (Vec<Vec<u8>>, Vec<&mut bool>) = puts
+        .iter()
+        .zip(&mut are_large)
+        .filter(|(put, _)| limits.restored < limits.dumped && may_be_large(put))
+        .map(|(put, is_large)| (put.key.to_vec(), is_large))
+        .unzip();
+    if !keys.is_empty() {
+        let sizes = value::sizes(nodes, &keys).await?;
+        may_be.into_iter().zip(sizes).for_each(|(is_large, size)| *is_large = limits.restored < size);
     }
-    let keys: Vec<Vec<u8>> = puts.iter().map(|put| put.key.to_vec()).collect();
-    let sizes = value::sizes(nodes, &keys).await?.into_iter();
-    Ok(sizes.map(|size| limits.restored < size && size <= limits.dumped).collect())
+    Ok(are_large)
 }
 
 /// Sends those commands that there are, and returns what came of each.
