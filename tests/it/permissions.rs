@@ -204,7 +204,7 @@ async fn fill(copy: &RedisCopy) {
     }
     _ = copy.rpush("app:list", &[1, 2, 3]).await.unwrap();
     // Too large to be written whole, if the user may do otherwise.
-    _ = copy.sadd("app:set", (0..1000).map(|i| format!("{i:030}")).collect::<Vec<_>>()).await.unwrap();
+    _ = copy.sadd("app:set", (0..2000).map(|i| format!("{i:030}")).collect::<Vec<_>>()).await.unwrap();
     _ = copy.hset("app:hash", "f", "v").await.unwrap();
     _ = copy.zadd("app:zset", [(1.5, "m")]).await.unwrap();
 }
