@@ -727,3 +727,19 @@ async fn nothing_is_sent_to_servers_at_rest_but_what_looks_at_their_markers() {
     assert_eq!(join_all(nodes.iter().map(counts)).await, before);
     are_equal(&copy).await;
 }
+
+#[tokio::test]
+async fn a_write_that_one_node_decides_is_not_acknowledged_by_a_process_that_was_stopped_meanwhile() {
+    let servers = Servers::start(3).unwrap();
+    let copy = leading(&servers).await;
+    _ = copy.set("sum", 1).await.unwrap();
+    // As long as the servers may need to make a key equal, by the one thread that there is.
+    let stopped = async { std::thread::sleep(Duration::from_millis(2500)) };
+    let (decided, ()) = futures_util::future::join(copy.incrbyfloat("sum", 0.5), stopped).await;
+    let error = decided.unwrap_err();
+    assert!(error.is_timeout() && error.may_have_executed(), "{error:?}");
+    // Whatever came of it, it is the same everywhere.
+    copy.converged("sum").await.unwrap();
+    are_equal(&copy).await;
+    assert_eq!(copy.incrbyfloat("other", 0.5).await.unwrap().first().copied(), Some(0.5));
+}

@@ -51,7 +51,7 @@ pub enum ErrorKind {
     )]
     Tls(Arc<io::Error>),
     /// The server refused the user or the password, or wants one. Not sent.
-    #[error("not let in: {0}; check user and password in the node's URL")]
+    #[error("not let in: {0}; check user and password in the node's URL, or what the provider gives")]
     Auth(String),
     /// The [provider](crate::CredentialsProvider) gave no user and password; the text is its words. Not sent.
     #[error("not let in: the credentials provider failed: {0}")]

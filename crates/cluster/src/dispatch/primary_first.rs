@@ -21,6 +21,7 @@ use redisdb_node::Node;
 use redisdb_node::command;
 use redisdb_node::command::Spec;
 use std::sync::Arc;
+use std::time::Instant;
 
 impl CopyEngine {
     /// Has one node decide what a command does, and sends what came of it to the others, all at once.
@@ -46,12 +47,21 @@ impl CopyEngine {
                     continue;
                 }
                 guard.deciding(idx);
-                match ask(&budget.share(topology.nodes.member(idx).writer()), spec, cmd, decide).await {
+                let asked = Instant::now();
+                let decision =
+                    ask(&budget.share(topology.nodes.member(idx).writer()), spec, cmd, decide).await;
+                match self.in_time(idx, spec, asked, decision) {
                     Ok((reply, answer)) => {
                         let lacks = decide.lacks_something(cmd, &reply, answer.as_ref());
                         if self.counts(idx, call, lacks, budget).await {
                             let effect = decide.effect(cmd, &reply, answer.as_ref());
-                            return self.send_effect(spec, cmd, (idx, reply), effect, guard, budget).await;
+                            let sent =
+                                self.send_effect(spec, cmd, (idx, reply), effect, guard, budget).await?;
+                            // By then what was decided may have been undone before its effect came.
+                            return match asked.elapsed() <= topology.quiet() {
+                                true => Ok(sent),
+                                false => Err(Error::Node(self.too_late(idx, spec))),
+                            };
                         }
                         // What it did is undone when it is made equal to the others.
                         guard.note_other(idx);
@@ -92,6 +102,28 @@ impl CopyEngine {
         let member = self.topology.nodes.member(idx);
         let needs_look = || lacks || member.flushes().are_unseen();
         member.trust(call.keys()) != Trust::Stale && (!needs_look() || self.is_sure(idx, call, budget).await)
+    }
+
+    /// Returns a decision unless it came so late that its effect may come too late. A key that has been quiet for a while is made
+    /// equal on all nodes: then the decision may be undone, and its effect would undo what others have written since. So it is with a
+    /// process that was stopped meanwhile.
+    fn in_time<T>(
+        &self,
+        idx: usize,
+        spec: &'static Spec,
+        asked: Instant,
+        decision: Result<T, node::Error>,
+    ) -> Result<T, node::Error> {
+        // The other half is for the effect.
+        match asked.elapsed() <= self.topology.quiet() / 2 {
+            true => decision,
+            false => decision.and_then(|_| Err(self.too_late(idx, spec))),
+        }
+    }
+
+    fn too_late(&self, idx: usize, spec: &'static Spec) -> node::Error {
+        let longest = self.topology.quiet() / 2;
+        node::Error::new(self.topology.nodes.name(idx).clone(), spec.name, node::ErrorKind::Timeout(longest))
     }
 
     async fn send_effect(

@@ -93,7 +93,7 @@ impl CopyEngine {
                     "no server is marked as belonging to this copy, and that of node `{}` does not say whether it is \
                      empty; permit it by `ACL SETUSER {} +dbsize`",
                     node.name(),
-                    node.config().username().unwrap_or("default"),
+                    node.config().user(),
                 ),
                 None => "no server is marked as belonging to this copy, and they are not all empty; if they hold the \
                          same, say so by `adopt()`"
@@ -120,7 +120,7 @@ impl CopyEngine {
         let is_any_whole = nodes.members().any(Member::is_readable);
         match unproved {
             Some(idx) if !is_any_whole => {
-                let user = nodes.at(idx).config().username().unwrap_or("default");
+                let user = nodes.at(idx).config().user();
                 let reason = format!(
                     "nothing proves that the servers, as that of node `{}`, are the processes that were marked as whole, and \
                      not restarted since with old data; let the user call INFO, by `ACL SETUSER {user} +info`, or, if they \

@@ -115,7 +115,7 @@ async fn find(node: &Node, key: &str) -> Found {
         // What may change in a moment, as `LOADING`, is told by other codes.
         other => match node.accept("GET", other.unwrap_or(Value::Nil)) {
             Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")) => {
-                let user = node.config().username().unwrap_or("default");
+                let user = node.config().user();
                 Found::Barred(format!(
                     "does not let its marker be read: {}; permit it by `ACL SETUSER {user} ~{} +get`",
                     error.reason(),

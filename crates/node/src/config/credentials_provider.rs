@@ -58,6 +58,8 @@ pub struct CredentialsProvider(Arc<Inner>);
 struct Inner {
     ask: Box<Ask>,
     given: Mutex<VecDeque<String>>,
+    /// The user whom it gave last.
+    user: Mutex<Option<String>>,
 }
 
 type Ask = dyn Fn() -> BoxFuture<'static, Result<Credentials, String>> + Send + Sync;
@@ -74,7 +76,7 @@ impl CredentialsProvider {
             let given = ask();
             Box::pin(async move { given.await.map_err(|error| foreign::text(&error.to_string())) })
         };
-        Self(Arc::new(Inner { ask: Box::new(ask), given: Mutex::default() }))
+        Self(Arc::new(Inner { ask: Box::new(ask), given: Mutex::default(), user: Mutex::default() }))
     }
 
     /// Returns what the function gives, or its words if it fails.
@@ -86,6 +88,7 @@ impl CredentialsProvider {
             true => "it panicked".to_owned(),
             false => error.to_string(),
         })??;
+        *self.0.user.lock() = credentials.username().map(str::to_owned);
         if let Some(password) = credentials.password() {
             let mut given = self.0.given.lock();
             given.retain(|other| other != password);
@@ -119,6 +122,12 @@ impl NodeConfig {
             true => self.with_credentials_provider(provider.clone()),
             false => self,
         }
+    }
+
+    /// The user as which connections are let in: that of the URL, or the last that the provider gave; else `default`.
+    pub fn user(&self) -> String {
+        let provided = self.credentials_provider.as_ref().and_then(|provider| provider.0.user.lock().clone());
+        provided.or_else(|| self.username().map(str::to_owned)).unwrap_or_else(|| "default".to_owned())
     }
 
     pub(crate) fn credentials_provider(&self) -> Option<&CredentialsProvider> {

@@ -5,8 +5,6 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-#[cfg(feature = "tls")]
-use parking_lot::Mutex;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -53,7 +51,7 @@ pub struct TlsConfig {
     /// it.
     #[cfg(feature = "tls")]
     #[serde(skip)]
-    kept: Arc<Mutex<Option<Kept>>>,
+    kept: Arc<Kept>,
 }
 
 /// Certificates or a key in PEM: the path of a file, or the text itself. A string that has a `-----BEGIN ` in it
@@ -67,6 +65,10 @@ enum Source {
     File(PathBuf),
     Text(Arc<str>),
 }
+
+/// The path of a file is no longer, in bytes; and what could be base64 is no key if it is shorter than that.
+const LONGEST_PATH: usize = 255;
+const SHORTEST_KEY: usize = 60;
 
 impl TlsConfig {
     /// The identities of `rediss://` alone: the system's root certificates, no client certificate, and the host
@@ -128,7 +130,7 @@ impl TlsConfig {
     }
 
     #[cfg(feature = "tls")]
-    pub(crate) fn kept(&self) -> &Mutex<Option<Kept>> {
+    pub(crate) fn kept(&self) -> &Arc<Kept> {
         &self.kept
     }
 
@@ -211,11 +213,22 @@ impl Pem {
     /// The words for it in an error.
     pub(crate) fn told(&self) -> String {
         match &self.0 {
-            Source::File(path) => {
+            Source::File(path) if self.may_be_shown() => {
                 format!("the file `{}`", crate::error::foreign::text(&path.to_string_lossy()))
             }
+            Source::File(_) => "the text, which has no `-----BEGIN`".to_owned(),
             Source::Text(_) => "the text".to_owned(),
         }
+    }
+
+    /// Whether it is a path: what lacks the first line of PEM, or is in another code, may be a key all the same.
+    fn may_be_shown(&self) -> bool {
+        let Source::File(path) = &self.0 else { return false };
+        let path = path.to_string_lossy();
+        let is_base64 = path.chars().all(|c| c.is_ascii_alphanumeric() || "+/=".contains(c));
+        path.len() <= LONGEST_PATH
+            && !path.contains(char::is_control)
+            && (!is_base64 || path.len() < SHORTEST_KEY)
     }
 }
 
@@ -259,8 +272,8 @@ impl From<Pem> for String {
 impl fmt::Debug for Pem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Source::File(path) => write!(f, "{path:?}"),
-            Source::Text(_) => f.write_str("***"),
+            Source::File(path) if self.may_be_shown() => write!(f, "{path:?}"),
+            _ => f.write_str("***"),
         }
     }
 }
@@ -273,6 +286,18 @@ mod tests {
 
     fn read(fields: &str) -> Result<NodeConfig, String> {
         serde_json::from_str(&format!("{{{fields}}}")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_may_be_a_key_is_not_shown_though_it_has_no_first_line() {
+        let body = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgs3cretS3CRETs3cretS3CRET";
+        for key in [body.to_owned(), format!("{body}\n{body}"), KEY.replace("BEGIN ", ""), body.repeat(9)] {
+            let pem = Pem::from(key);
+            let shown = format!("{pem:?} {}", pem.told());
+            assert!(!shown.contains("s3cret") && shown.contains("no `-----BEGIN`"), "{shown}");
+        }
+        let path = Pem::from("/etc/redis/tls/certificates/of/the/application/which/is/long/app.key");
+        assert!(format!("{path:?} {}", path.told()).matches("app.key").count() == 2);
     }
 
     #[test]

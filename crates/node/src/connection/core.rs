@@ -312,7 +312,7 @@ impl Core {
         };
         drop(standing);
         if is_news {
-            let user = self.config.username().unwrap_or("default");
+            let user = self.config.user();
             tracing::warn!(
                 node = self.config.name(),
                 "nothing proves which process of the server answers: on a copy each new connection counts as one to a \

@@ -30,8 +30,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) struct Login {
     config: Arc<NodeConfig>,
     observer: Observer,
-    /// The last credentials that took the place of others, for all connections that are due. It is held while the
-    /// provider is asked.
+    /// The newest renewed credentials, which connections that are due share. It is held while the provider is asked.
     renewed: Mutex<Option<Arc<Grant>>>,
     /// True if the last renewal failed, which is told once.
     is_failing: AtomicBool,
@@ -66,6 +65,14 @@ impl Grant {
     }
 }
 
+/// Why the credentials of a connection were not renewed.
+pub(crate) enum NotRenewed {
+    /// The provider gave none, or the server refused them: the connection is as it was.
+    AsBefore(ErrorKind),
+    /// `AUTH` was not answered: nobody knows what the connection is.
+    Unanswered(ErrorKind),
+}
+
 impl Login {
     pub(super) fn new(config: Arc<NodeConfig>, observer: Observer) -> Self {
         Self { config, observer, renewed: Mutex::default(), is_failing: AtomicBool::new(false) }
@@ -89,9 +96,17 @@ impl Login {
         }
     }
 
-    /// Lets a connection in anew, if that is due. `authenticate` sends a command on it. Returns the credentials
-    /// that it has from now on.
-    pub(crate) async fn renew<Sent>(
+    /// Takes note that a connection was let in: the next renewal that fails is news.
+    pub(crate) fn was_let_in(&self) {
+        self.is_failing.store(false, Ordering::Relaxed);
+    }
+
+    /// Lets a connection in anew, if that is due, which nobody has used for a while. Where that fails, it keeps the credentials that it
+    /// has, and nobody waits for it again until the shared connection was let in anew.
+    ///
+    /// # Errors
+    /// If nobody knows what the connection is.
+    pub(crate) async fn renew_idle<Sent>(
         &self,
         grant: &Arc<Grant>,
         authenticate: impl FnOnce(Cmd) -> Sent,
@@ -99,22 +114,51 @@ impl Login {
     where
         Sent: Future<Output = Result<Value, ErrorKind>>,
     {
+        let is_renewed = || {
+            let renewed = self.renewed.try_lock();
+            renewed.is_ok_and(|last| last.as_ref().is_some_and(|last| !last.is_due()))
+        };
+        if self.is_failing.load(Ordering::Relaxed) && !is_renewed() {
+            return Ok(Arc::clone(grant));
+        }
+        match self.renew(grant, authenticate).await {
+            Ok(renewed) => Ok(renewed),
+            Err(NotRenewed::AsBefore(cause)) => {
+                self.tell(cause);
+                Ok(Arc::clone(grant))
+            }
+            Err(NotRenewed::Unanswered(cause)) => Err(cause),
+        }
+    }
+
+    /// Lets a connection in anew, if that is due. `authenticate` sends a command on it. Returns the credentials
+    /// that it has from now on.
+    pub(crate) async fn renew<Sent>(
+        &self,
+        grant: &Arc<Grant>,
+        authenticate: impl FnOnce(Cmd) -> Sent,
+    ) -> Result<Arc<Grant>, NotRenewed>
+    where
+        Sent: Future<Output = Result<Value, ErrorKind>>,
+    {
         if !grant.is_due() {
             return Ok(Arc::clone(grant));
         }
-        let renewed = self.renewed().await?;
+        let renewed = self.renewed().await.map_err(NotRenewed::AsBefore)?;
+        if renewed.credentials.password().is_none() {
+            // There is nothing to send: a connection that is open stays who it is.
+            return Ok(renewed);
+        }
         let timeout = self.config.response_timeout();
         let reply = tokio::time::timeout(timeout, authenticate(renewed.credentials.auth())).await;
-        let refused = match reply.map_err(|_| ErrorKind::Timeout(timeout))?? {
-            Value::ServerError(error) => Fault::of_auth(ServerError::from(&error)),
-            _let_in => {
-                self.is_failing.store(false, Ordering::Relaxed);
-                return Ok(renewed);
-            }
+        let reply = reply.unwrap_or(Err(ErrorKind::Timeout(timeout))).map_err(NotRenewed::Unanswered)?;
+        let Value::ServerError(error) = reply else {
+            self.was_let_in();
+            return Ok(renewed);
         };
         // Whoever is next asks the provider again.
         self.renewed.lock().await.take_if(|last| Arc::ptr_eq(last, &renewed));
-        Err(refused)
+        Err(NotRenewed::AsBefore(Fault::of_auth(ServerError::from(&error))))
     }
 
     /// Returns credentials that are not due, which one connection asks for and all have.
@@ -128,26 +172,19 @@ impl Login {
         Ok(grant)
     }
 
-    /// Lets a connection in anew each time before its credentials end, until it is over, which `authenticate` says
-    /// by `None`.
+    /// Lets a connection in anew each time before its credentials end, until it is over.
     pub(crate) async fn keep_in<Sent>(&self, mut grant: Arc<Grant>, authenticate: impl Fn(Cmd) -> Sent)
     where
-        Sent: Future<Output = Option<Result<Value, ErrorKind>>>,
+        Sent: Future<Output = Result<Value, ErrorKind>>,
     {
         let mut pause = FIRST_PAUSE;
         while let Some(at) = grant.renew_at {
             tokio::time::sleep_until(at).await;
-            let is_over = AtomicBool::new(false);
-            let renewed = self.renew(&grant, async |auth| {
-                authenticate(auth).await.unwrap_or_else(|| {
-                    is_over.store(true, Ordering::Relaxed);
-                    Err(ErrorKind::hung_up())
-                })
-            });
-            match renewed.await {
-                _ if is_over.load(Ordering::Relaxed) => return,
+            match self.renew(&grant, &authenticate).await {
                 Ok(renewed) => (grant, pause) = (renewed, FIRST_PAUSE),
-                Err(cause) => {
+                // It is lost, which others tell.
+                Err(NotRenewed::Unanswered(cause)) if !matches!(cause, ErrorKind::Timeout(_)) => return,
+                Err(NotRenewed::AsBefore(cause) | NotRenewed::Unanswered(cause)) => {
                     self.tell(cause);
                     tokio::time::sleep(pause.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);

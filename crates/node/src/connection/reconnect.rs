@@ -159,6 +159,7 @@ async fn connect(core: &Arc<Core>) {
     match dialed.unwrap_or(Err(ErrorKind::ConnectTimeout(timeout))) {
         Ok((live, grant)) => {
             let live = Arc::new(live);
+            core.login.was_let_in();
             let restarted = {
                 let mut standing = core.standing();
                 standing.breaker.connected(Instant::now());
@@ -251,7 +252,7 @@ fn renew(core: &Core, live: &Arc<Live>, grant: Arc<Grant>) -> AbortOnDropHandle<
     let live = Arc::downgrade(live);
     let authenticate = move |auth: Cmd| {
         let live = live.upgrade().filter(|live| live.is_open());
-        async move { Some(live?.wire.asked(&auth).await) }
+        async move { live.ok_or_else(ErrorKind::hung_up)?.wire.asked(&auth).await }
     };
     let login = Arc::clone(&core.login);
     AbortOnDropHandle::new(tokio::spawn(async move { login.keep_in(grant, authenticate).await }))
@@ -312,7 +313,7 @@ fn tell_unfenced(core: &Core, refused: &ServerError) {
     if std::mem::replace(&mut core.standing().is_told_unfenced, true) {
         return;
     }
-    let user = core.config.username().unwrap_or("default");
+    let user = core.config.user();
     let refused = refused.clone().without_secrets(&core.config);
     tracing::warn!(
         node = core.config.name(), %refused,

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -11,6 +12,7 @@ use rustls::pki_types::ServerName;
 use rustls::pki_types::pem;
 use rustls::pki_types::pem::PemObject;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -32,18 +34,26 @@ pub(super) async fn encrypt(
         .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
     let client = match config.tls() {
         None => system_client().map_err(ErrorKind::Config)?,
-        Some(tls) => {
-            let (tls, node) = (tls.clone(), config.name().to_owned());
-            // Files may be on a disk that hangs.
-            let read = tokio::task::spawn_blocking(move || client(&tls, &node)).await;
-            read.map_err(|error| failed(io::Error::other(error)))??
-        }
+        Some(tls) => client(tls, config.name()).await?,
     };
     TlsConnector::from(client).connect(name, stream).await.map_err(failed)
 }
 
-/// The identities of a [`TlsConfig`] and the PEM that they were made of.
+/// The identities that were last read of a [`TlsConfig`].
 pub(crate) struct Kept {
+    last: Mutex<Option<Read>>,
+    /// Held by the one that reads. Files may be on a disk that hangs: no more than one thread hangs with it.
+    reading: Arc<Semaphore>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { last: Mutex::default(), reading: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+/// Identities and the PEM that they were made of.
+struct Read {
     made_of: Pems,
     client: Arc<ClientConfig>,
 }
@@ -55,23 +65,48 @@ struct Pems {
     key: Option<Vec<u8>>,
 }
 
-/// The identities as the files have them now; as they were last, if the files cannot be used.
-fn client(tls: &TlsConfig, node: &str) -> Result<Arc<ClientConfig>, ConfigError> {
-    let mut kept = tls.kept().lock();
-    let error = match (Pems::read(tls), &*kept) {
-        (Ok(pems), Some(kept)) if kept.made_of == pems => return Ok(Arc::clone(&kept.client)),
+/// The identities as the files have them now; as they were last, if the files cannot be used or somebody else is just reading them.
+async fn client(tls: &TlsConfig, node: &str) -> Result<Arc<ClientConfig>, ErrorKind> {
+    let reading = Arc::clone(&tls.kept().reading);
+    let permit = match Arc::clone(&reading).try_acquire_owned() {
+        Ok(permit) => Some(permit),
+        Err(_) => match tls.kept().last() {
+            Some(client) => return Ok(client),
+            None => reading.acquire_owned().await.ok(),
+        },
+    };
+    let (tls, node) = (tls.clone(), node.to_owned());
+    let read = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        read_client(&tls, &node)
+    });
+    let read = read.await.map_err(|error| ErrorKind::Tls(Arc::new(io::Error::other(error))))?;
+    read.map_err(ErrorKind::Config)
+}
+
+fn read_client(tls: &TlsConfig, node: &str) -> Result<Arc<ClientConfig>, ConfigError> {
+    let read = Pems::read(tls);
+    let mut last = tls.kept().last.lock();
+    let error = match (read, &*last) {
+        (Ok(pems), Some(last)) if last.made_of == pems => return Ok(Arc::clone(&last.client)),
         (Ok(pems), _) => match pems.make_client(tls) {
             Ok(client) => {
-                *kept = Some(Kept { made_of: pems, client: Arc::clone(&client) });
+                *last = Some(Read { made_of: pems, client: Arc::clone(&client) });
                 return Ok(client);
             }
             Err(error) => error,
         },
         (Err(error), _) => error,
     };
-    let kept = kept.as_ref().ok_or_else(|| error.clone())?;
+    let last = last.as_ref().ok_or_else(|| error.clone())?;
     tracing::warn!(node, %error, "the files of `tls` have changed and cannot be used; what they held before is used");
-    Ok(Arc::clone(&kept.client))
+    Ok(Arc::clone(&last.client))
+}
+
+impl Kept {
+    fn last(&self) -> Option<Arc<ClientConfig>> {
+        self.last.lock().as_ref().map(|last| Arc::clone(&last.client))
+    }
 }
 
 impl Pems {

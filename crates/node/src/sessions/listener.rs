@@ -169,7 +169,7 @@ impl Listening {
         let connection = self.connection.clone();
         let authenticate = move |auth: Cmd| {
             let connection = connection.clone();
-            async move { Some(connection.asked(&auth).await) }
+            async move { connection.asked(&auth).await }
         };
         let kept_in = pin!(node.login().keep_in(Arc::clone(&self.grant), authenticate));
         select(pin!(self.is_lost(response_timeout)), kept_in).await;

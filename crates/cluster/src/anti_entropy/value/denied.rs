@@ -39,7 +39,7 @@ pub(crate) fn mending(node: &Node, error: &node::Error, key: Option<&[u8]>) -> O
         (None, Some(key)) => format!("~{}", foreign::bytes(key)),
         (None, None) => "~..".to_owned(),
     };
-    let user = node.config().username().unwrap_or("default");
+    let user = node.config().user();
     Some(format!("`ACL SETUSER {user} {rule}` permits it"))
 }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use deadpool::Runtime;
 use deadpool::managed::Manager;
 use deadpool::managed::Metrics;
+use deadpool::managed::Object;
 use deadpool::managed::Pool;
 use deadpool::managed::PoolError;
 use deadpool::managed::RecycleError;
@@ -70,7 +71,7 @@ impl DedicatedPool {
         // A server that is another one by now, as a master that is one no more, need not be asked, nor waited
         // for.
         pool.retain(|pooled, _| pooled.incarnation.is_none_or(|of| of == incarnation));
-        match pool.get().await {
+        match self.let_in(pool).await {
             Ok(mut pooled) => {
                 pooled.incarnation = Some(incarnation);
                 Ok(DedicatedConnection {
@@ -92,6 +93,29 @@ impl DedicatedPool {
             }
             Err(PoolError::Timeout(_)) => Err(ErrorKind::ConnectTimeout(self.config.connect_timeout())),
             Err(error) => Err(ErrorKind::Connect(Arc::new(io::Error::other(error.to_string())))),
+        }
+    }
+}
+
+impl DedicatedPool {
+    /// Takes a connection whose credentials are not due, or were not renewed.
+    async fn let_in(&self, pool: &Pool<Dialer>) -> Result<Object<Dialer>, PoolError<ErrorKind>> {
+        loop {
+            let mut pooled = pool.get().await?;
+            let connection = &pooled.dialed.connection;
+            let renewed = self.login.renew_idle(&pooled.grant, async |auth| connection.asked(&auth).await);
+            match renewed.await {
+                Ok(grant) => {
+                    pooled.grant = grant;
+                    return Ok(pooled);
+                }
+                Err(cause) => {
+                    drop(Object::take(pooled));
+                    if matches!(cause, ErrorKind::Timeout(_)) {
+                        return Err(PoolError::Backend(cause));
+                    }
+                }
+            }
         }
     }
 }
@@ -127,8 +151,6 @@ impl Manager for Dialer {
 
     async fn recycle(&self, pooled: &mut Pooled, metrics: &Metrics) -> RecycleResult<ErrorKind> {
         let connection = &mut pooled.dialed.connection;
-        let renewed = self.login.renew(&pooled.grant, async |auth| connection.asked(&auth).await).await;
-        pooled.grant = renewed.map_err(RecycleError::Backend)?;
         if let Address::Sentinel { .. } = self.config.address() {
             sentinel::is_master(connection).await.map_err(RecycleError::Backend)?;
         }

@@ -139,7 +139,7 @@ impl Source for Tracking {
     }
 
     fn advice(&self, node: &Node, error: &Error) -> Option<String> {
-        let user = node.config().username().unwrap_or("default");
+        let user = node.config().user();
         let ErrorKind::Server(refused) = error.kind() else { return None };
         let rule = match error.command() {
             _ if refused.code != "NOPERM" => return None,
