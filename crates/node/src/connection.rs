@@ -86,7 +86,7 @@ impl Connection {
             None => Box::pin(reconnect::wait_for_live(core, by)).await?,
         };
         let live = admitted(live, fence)?;
-        // Neither the call nor its reply is where the rare case waits, nor is the call moved: there would be room for it twice.
+        // The rare case is a function of its own, and the call is lent, so that this future has room for the call only once.
         let mut call = live.wire.send(cmd, patience(by));
         let reply = core.reply(&live, &mut call, by).await;
         if !matches!(reply, Err(ErrorKind::Unsent(_))) {

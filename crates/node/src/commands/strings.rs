@@ -408,7 +408,7 @@ pub trait StringCommands: Execute {
         key: impl ToSingleRedisArg + Send,
         value: impl ToSingleRedisArg + Send,
     ) -> impl Future<Output = Result<Self::Write<()>, Self::Error>> + Send {
-        // A value is longer than most arguments.
+        // Room for three arguments of the usual length: a value is longer than most arguments.
         self.write(&SET, SET.cmd_for(3).arg(key).arg(value).take())
     }
 

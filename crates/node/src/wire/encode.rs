@@ -20,7 +20,7 @@ pub(crate) fn encode(cmd: &Cmd, out: &mut Vec<u8>) {
     }
 }
 
-/// The same. Returns where its word of this number stands in the buffer; `None` where there is no such word, or the
+/// Encodes a command, and returns where its word of this number stands in the buffer; `None` where there is no such word, or the
 /// command has a cursor, and what was put is of no use.
 pub(crate) fn encode_noting(cmd: &Cmd, number: usize, out: &mut Vec<u8>) -> Option<Range<usize>> {
     let mut noted = None;

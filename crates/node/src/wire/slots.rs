@@ -214,7 +214,7 @@ impl Slots {
         let slot = self.slots.get_mut(index)?;
         let reply = match slot {
             Slot::Waiting(_, Replies::One, _) => reply,
-            // Most of a pipeline: another one that is kept comes behind it.
+            // Most replies of a pipeline: one more that is kept follows.
             Slot::Waiting(_, Replies::Many { skipped: 0, kept, .. }, values) if values.len() + 1 < *kept => {
                 values.push(reply);
                 return None;
