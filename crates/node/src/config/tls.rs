@@ -290,8 +290,8 @@ mod tests {
 
     #[test]
     fn what_may_be_a_key_is_not_shown_though_it_has_no_first_line() {
-        let body = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgs3cretS3CRETs3cretS3CRET";
-        for key in [body.to_owned(), format!("{body}\n{body}"), KEY.replace("BEGIN ", ""), body.repeat(9)] {
+        let body = "s3cret00".repeat(9);
+        for key in [body.clone(), format!("{body}\n{body}"), KEY.replace("BEGIN ", ""), body.repeat(9)] {
             let pem = Pem::from(key);
             let shown = format!("{pem:?} {}", pem.told());
             assert!(!shown.contains("s3cret") && shown.contains("no `-----BEGIN`"), "{shown}");
