@@ -220,7 +220,9 @@ impl Pem {
             Source::Text(_) => "the text".to_owned(),
         }
     }
+}
 
+impl Pem {
     /// Whether it is a path: what lacks the first line of PEM, or is in another code, may be a key all the same.
     fn may_be_shown(&self) -> bool {
         let Source::File(path) = &self.0 else { return false };
