@@ -20,7 +20,7 @@ pub(crate) enum To {
     All,
 }
 
-/// What is under way to and from one server.
+/// A server, with the commands and replies that are under way.
 struct Server {
     socket: TcpStream,
     out: Vec<u8>,

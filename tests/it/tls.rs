@@ -169,6 +169,16 @@ async fn a_server_that_speaks_no_tls_is_not_spoken_to_without_it() {
     assert!(!said.contains("AUTH") && !said.contains("HELLO") && !said.contains("the-right-one"), "{said}");
 }
 
+/// Has a sentinel watch over a master of the name `mymaster`, and call it by the name that its certificate is for.
+pub(crate) async fn watch_by_name(sentinel: &Server, master_port: u16) {
+    let at = Node::connect(sentinel.url()).await.unwrap();
+    for setting in ["resolve-hostnames", "announce-hostnames"] {
+        let set = redis::cmd("SENTINEL").arg("CONFIG").arg("SET").arg(setting).arg("yes").take();
+        at.send(&set).await.unwrap();
+    }
+    at.sentinel_monitor("mymaster", "localhost", master_port, 1).await.unwrap();
+}
+
 #[tokio::test]
 async fn sentinels_and_their_master_are_talked_to_through_tls() {
     if is_client().await {
@@ -178,12 +188,7 @@ async fn sentinels_and_their_master_are_talked_to_through_tls() {
     let (_master, master_port) = needs!(server(dir.dir()));
     let sentinel = Server::builder().sentinel().arg("--tls-auth-clients", "no").password("the-right-one-too");
     let (sentinel, port) = needs!(on_tls_port(sentinel, dir.dir()));
-    let at = Node::connect(sentinel.url()).await.unwrap();
-    for setting in ["resolve-hostnames", "announce-hostnames"] {
-        let set = redis::cmd("SENTINEL").arg("CONFIG").arg("SET").arg(setting).arg("yes").take();
-        at.send(&set).await.unwrap();
-    }
-    at.sentinel_monitor("mymaster", "localhost", master_port, 1).await.unwrap();
+    watch_by_name(&sentinel, master_port).await;
     let url = format!(
         "rediss+sentinel://:the-right-one@localhost:{port}/mymaster/1?sentinel_password=the-right-one-too"
     );

@@ -14,7 +14,6 @@ use redisdb::commands::*;
 use redisdb::node::ConfigError;
 use redisdb::node::Error;
 use redisdb::node::ErrorKind;
-use redisdb::node::SentinelCommands;
 use redisdb_tests::eventually;
 use xtask::Data;
 use xtask::Server;
@@ -23,6 +22,7 @@ use xtask::needs;
 use crate::tls::certificates;
 use crate::tls::on_tls_port;
 use crate::tls::openssl;
+use crate::tls::watch_by_name;
 
 /// Makes a certificate for a client, vouched for by the authority of the folder.
 fn client_certificate(dir: &Path) -> bool {
@@ -135,12 +135,7 @@ async fn sentinels_and_their_master_are_shown_the_same_certificate() {
     let sentinel =
         Server::builder().arg("--tls-auth-clients", "yes").sentinel().password("the-right-one-too");
     let (sentinel, port) = needs!(on_tls_port(sentinel, dir.dir()));
-    let at = Node::connect(sentinel.url()).await.unwrap();
-    for setting in ["resolve-hostnames", "announce-hostnames"] {
-        let set = redis::cmd("SENTINEL").arg("CONFIG").arg("SET").arg(setting).arg("yes").take();
-        at.send(&set).await.unwrap();
-    }
-    at.sentinel_monitor("mymaster", "localhost", master_port, 1).await.unwrap();
+    watch_by_name(&sentinel, master_port).await;
     let url = format!(
         "rediss+sentinel://:the-right-one@localhost:{port}/mymaster?sentinel_password=the-right-one-too"
     );

@@ -48,9 +48,10 @@ pub use self::words::Words;
 /// # Trade-offs
 /// * A pipeline is not atomic: commands of other clients may run in between, unless it is
 ///   [`atomic`](Self::atomic).
-/// * All commands are held in memory until the last answer, and so are the replies; besides, the batch that is being sent. A node is sent them in batches of 1000
-///   commands or 1 MiB, each when the one before it is answered. Each batch has the response timeout for
-///   itself. When a batch has no answer, later batches are not sent to that node.
+/// * All commands are held in memory until the last answer, and so are the replies; besides, the batch that is
+///   being sent. A node is sent them in batches of 1000 commands or 1 MiB, each when the one before it is answered.
+///   Each batch has the response timeout for itself. When a batch has no answer, later batches are not sent to
+///   that node.
 ///
 /// # On a ring
 /// Commands are grouped by node. All nodes get a batch at the same time, and the next one when all have

@@ -170,7 +170,7 @@ pub(crate) struct KnownConflicts {
     asked: BTreeSet<Vec<u8>>,
 }
 
-/// What each node holds of these keys, as digests; nothing of a node that does not answer.
+/// Returns what each node holds of these keys, as digests; nothing of a node that does not answer.
 async fn digests(nodes: &[&Node], keys: &[Vec<u8>]) -> Vec<Vec<Option<u64>>> {
     let digest = |state: &Snapshot| match state {
         Snapshot::Present { content, .. } => content.digest().map(|digest| digest as u64),

@@ -64,7 +64,7 @@ pub(crate) async fn transfer(
     let found = value::read_sized(target, keys, &sizes, limits).await?;
     let wanted = value::read_sized(&source.node, keys, &sizes, limits).await?;
     let looks = [wanted, found];
-    let compared = value::compare(&[&source.node, target], keys, &looks, limits).await?;
+    let compared = value::compare(&[&source.node, target], keys, (&looks, &sizes), limits).await?;
     let [wanted, found] = &looks;
     let differs = |compared: &Compared| matches!(compared, Compared::First(_)) && !compared.is_same();
     if !dry_run && compared.iter().any(differs) {
@@ -88,10 +88,11 @@ pub(crate) async fn transfer(
             }),
         });
     let outcomes: Vec<Option<Transferred>> = outcomes.collect();
-    let puts =
-        keys.iter().zip(wanted.iter().zip(found)).zip(&outcomes).filter(|(_, outcome)| outcome.is_none());
-    let puts: Vec<Put<'_>> =
-        puts.map(|((key, (wanted, replaces)), _)| Put { key, wanted, replaces }).collect();
+    let puts = keys.iter().zip(sizes).zip(wanted.iter().zip(found)).zip(&outcomes);
+    let puts: Vec<Put<'_>> = puts
+        .filter(|(_, outcome)| outcome.is_none())
+        .map(|(((key, size), (wanted, replaces)), _)| Put { key, wanted, replaces, size })
+        .collect();
     batch.narrow(puts.iter().map(|put| put.key));
     let written = match puts.is_empty() || dry_run {
         true => puts.iter().map(|_| Ok(Written::Yes)).collect(),
@@ -146,8 +147,9 @@ pub(crate) async fn forget_unanimous(
     for batch in keys.chunks(BATCH) {
         let names: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
         let nodes: Vec<&Node> = topology.nodes.iter().collect();
-        let looks = value::read_all(&nodes, &names, limits).await?;
-        let compared = value::compare(&nodes, &names, &looks, limits).await?;
+        let sizes = value::sizes(&nodes, &names).await?;
+        let looks = value::read_all(&nodes, &names, &sizes, limits).await?;
+        let compared = value::compare(&nodes, &names, (&looks, &sizes), limits).await?;
         topology.shadow().iter().for_each(|shadow| shadow.is_compared(idx, &names));
         for ((key, number), _) in batch.iter().zip(compared).filter(|(_, compared)| compared.is_same()) {
             hints.forget(key, *number);

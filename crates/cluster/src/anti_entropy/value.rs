@@ -38,7 +38,7 @@ pub(crate) const LARGE: u64 = 64 << 10;
 /// A value that takes more than this is also read some elements at a time. A `DUMP` of this size holds a server for 2 ms if it cannot be
 /// compressed, and mostly for a quarter of that: most types take a server longer by their elements.
 const DUMPED: u64 = 384 << 10;
-/// What can only go whole goes so up to this size, and so much of each node is held at once. A reply of this size comes within the second that
+/// A value that can only go whole goes so up to this size, and the values of a node that are held at once take no more. A reply of this size comes within the second that
 /// a reply may take.
 pub(crate) const WHOLE: u64 = 64 << 20;
 /// So many bytes of memory are asked for at once: a server executes what comes together without a pause.
@@ -56,7 +56,7 @@ pub(crate) struct Limits {
     /// So do those up to this size that cannot go element by element: of types that are not known here, or because the user may
     /// not.
     pub(crate) undivided: u64,
-    /// How many bytes of a large value are read in a second at most.
+    /// The bytes of large values that are read in a second at most.
     pub(crate) bytes_per_second: Option<u64>,
 }
 
@@ -67,6 +67,11 @@ impl Limits {
     /// Values up to this size go by their dump, and no others.
     pub(crate) fn dump_up_to(bytes: u64) -> Self {
         Self { dumped: bytes, restored: bytes, undivided: bytes, bytes_per_second: None }
+    }
+
+    /// Returns whether a value of this size may be read whole, and not be written so.
+    pub(crate) fn is_large(&self, size: u64) -> bool {
+        self.restored < self.dumped && self.restored < size
     }
 
     /// Waits until as much may be read again as was read.
@@ -125,8 +130,8 @@ impl Content {
     }
 }
 
-/// How many bytes of a server's memory values take, about, where they take the most; 0 of those that are missing, or if this user may not
-/// ask.
+/// Returns how many bytes of memory each value takes, about, on the node where it takes the most; 0 if it is missing, or this user may
+/// not ask.
 pub(crate) async fn sizes(nodes: &[&Node], keys: &[Vec<u8>]) -> Result<Vec<u64>, node::Error> {
     let mut question = Pipeline::with_capacity(keys.len());
     for key in keys {
@@ -141,14 +146,14 @@ pub(crate) async fn sizes(nodes: &[&Node], keys: &[Vec<u8>]) -> Result<Vec<u64>,
     Ok(largest)
 }
 
-/// Reads many keys on several nodes at once, each value in the same way on all of them.
+/// Reads many keys, whose [`sizes`] are known, on several nodes at once: each value in the same way on all of them.
 pub(crate) async fn read_all(
     nodes: &[&Node],
     keys: &[Vec<u8>],
+    sizes: &[u64],
     limits: Limits,
 ) -> Result<Vec<Vec<Snapshot>>, node::Error> {
-    let sizes = sizes(nodes, keys).await?;
-    try_join_all(nodes.iter().map(|node| read_sized(node, keys, &sizes, limits))).await
+    try_join_all(nodes.iter().map(|node| read_sized(node, keys, sizes, limits))).await
 }
 
 /// Reads many keys at once: small values whole, and the digest of large ones.

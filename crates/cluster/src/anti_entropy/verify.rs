@@ -196,18 +196,19 @@ pub(crate) async fn differences(
     keys: Vec<Vec<u8>>,
     denied: impl FnMut(&[u8], &node::Error),
 ) -> Result<(Vec<Difference>, u64), Error> {
-    let looks = value::read_all(nodes, &keys, Limits::DEFAULT).await?;
-    differences_of(nodes, &keys, &looks, denied).await
+    let sizes = value::sizes(nodes, &keys).await?;
+    let looks = value::read_all(nodes, &keys, &sizes, Limits::DEFAULT).await?;
+    differences_of(nodes, &keys, (&looks, &sizes), denied).await
 }
 
 /// The same of keys that were looked at on all these nodes.
 pub(crate) async fn differences_of(
     nodes: &[&Node],
     keys: &[Vec<u8>],
-    looks: &[Vec<Snapshot>],
+    (looks, sizes): (&[Vec<Snapshot>], &[u64]),
     mut denied: impl FnMut(&[u8], &node::Error),
 ) -> Result<(Vec<Difference>, u64), Error> {
-    let compared = value::compare(nodes, keys, looks, Limits::DEFAULT).await?;
+    let compared = value::compare(nodes, keys, (looks, sizes), Limits::DEFAULT).await?;
     let (mut found, mut n_compared) = (Vec::new(), 0);
     for (at, (key, compared)) in keys.iter().zip(compared).enumerate() {
         let first = match compared {

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use futures_util::future::try_join_all;
 use parking_lot::Mutex;
 use redisdb_node::Node;
 
@@ -91,9 +90,8 @@ impl CopyEngine {
         let keys = chosen(&keys, &looked_at);
         let limits = Limits { bytes_per_second: Some(LARGE_PER_SECOND), ..Limits::DEFAULT };
         let sizes = chosen(&sizes, &looked_at);
-        let looks = sight.nodes.iter().map(|node| value::read_sized(node, &names, &sizes, limits));
-        let looks = try_join_all(looks).await?;
-        let compared = value::compare(&sight.nodes, &names, &looks, limits).await?;
+        let looks = value::read_all(&sight.nodes, &names, &sizes, limits).await?;
+        let compared = value::compare(&sight.nodes, &names, (&looks, &sizes), limits).await?;
         let Heard { has_changed, is_deaf } = heard(&names).await?;
         // A write that was quiet has its hints by now, also those of another process.
         join_all(sight.idxs.iter().map(|idx| self.read_hints_on(*idx))).await;
@@ -152,8 +150,9 @@ impl CopyEngine {
             }
         }
         for ((source, target), ats) in copies {
-            if let Err(error) =
-                self.copy_some((&sight, &looks, limits), (source, target), (&keys, &ats), &mut outcome).await
+            if let Err(error) = self
+                .copy_some((&sight, &looks, limits), (source, target), (&keys, &sizes, &ats), &mut outcome)
+                .await
             {
                 tracing::debug!(%error, "keys that differ are compared again");
                 outcome.again.extend(ats.iter().filter_map(|at| keys.get(*at).cloned()));
@@ -179,7 +178,7 @@ impl CopyEngine {
         &self,
         (sight, looks, limits): (&InSight<'_>, &[Vec<Snapshot>], Limits),
         (source, target): (usize, usize),
-        (keys, ats): (&[Dirty], &[usize]),
+        (keys, sizes, ats): (&[Dirty], &[u64], &[usize]),
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
         let (Some(from), Some(to)) = (sight.nodes.get(source), sight.nodes.get(target)) else {
@@ -189,7 +188,13 @@ impl CopyEngine {
         Source::found(self, sight.idx(source), to.name())?.check(to.name()).await?;
         let look = |place: usize, at: usize| looks.get(place)?.get(at);
         let puts = ats.iter().filter_map(|at| {
-            Some(Put { key: &keys.get(*at)?.0, wanted: look(source, *at)?, replaces: look(target, *at)? })
+            let size = sizes.get(*at).copied().unwrap_or(0);
+            Some(Put {
+                key: &keys.get(*at)?.0,
+                wanted: look(source, *at)?,
+                replaces: look(target, *at)?,
+                size,
+            })
         });
         let puts: Vec<Put<'_>> = puts.collect();
         for (at, written) in ats.iter().zip(value::write(from, to, &puts, limits).await?) {

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use futures_util::future::try_join_all;
 use redisdb_node::Node;
 use redisdb_node::ScanCursor;
 
@@ -138,9 +137,8 @@ impl CopyEngine {
         let (large, small): (Vec<usize>, Vec<usize>) = (0..batch.len()).partition(|at| is_large(*at));
         let (large, small_keys) = (chosen(&batch, &large), chosen(&batch, &small));
         let sizes = chosen(&sizes, &small);
-        let looks = nodes.iter().map(|node| value::read_sized(node, &small_keys, &sizes, Limits::DEFAULT));
-        let looks = try_join_all(looks).await?;
-        let (found, _) = differences_of(&nodes, &small_keys, &looks, |_, _| ()).await?;
+        let looks = value::read_all(&nodes, &small_keys, &sizes, Limits::DEFAULT).await?;
+        let (found, _) = differences_of(&nodes, &small_keys, (&looks, &sizes), |_, _| ()).await?;
         found.iter().for_each(|difference| work.change(&difference.key, Told::default()));
         large.iter().for_each(|key| work.is_large(key, Told::default(), self.topology.quiet()));
         Ok(Some(cost))

@@ -5,7 +5,6 @@ use futures_util::future::try_join_all;
 use redisdb_node as node;
 use redisdb_node::Node;
 
-use crate::anti_entropy::value;
 use crate::anti_entropy::value::AT_ONCE;
 use crate::anti_entropy::value::Content;
 use crate::anti_entropy::value::Limits;
@@ -45,7 +44,7 @@ enum Question {
     Digest,
 }
 
-/// Compares keys on several servers, by the snapshots that were taken of each.
+/// Compares keys on several servers, by the snapshots that were taken of each, and the [`sizes`](crate::anti_entropy::value::sizes) of the values.
 ///
 /// Dumps that [hold the same](dump::digest) prove equality. Different dumps prove nothing: those of small hashes and sets follow the order
 /// of insertion, others the way in which a value grew, that of a HyperLogLog when it was counted last, and many of them the
@@ -53,12 +52,18 @@ enum Question {
 pub(crate) async fn compare(
     nodes: &[&Node],
     keys: &[Vec<u8>],
-    looks: &[Vec<Snapshot>],
+    (looks, sizes): (&[Vec<Snapshot>], &[u64]),
     limits: Limits,
 ) -> Result<Vec<Compared>, node::Error> {
     let states = |at: usize| looks.iter().filter_map(move |look| look.get(at)).collect::<Vec<_>>();
-    let mut questions: Vec<Option<Question>> = (0..keys.len()).map(|at| question(&states(at))).collect();
-    large_by_elements(nodes, keys, &mut questions, limits).await?;
+    // All elements of a large value at once hold a server for longer than its dump does.
+    let question = |at: usize| match question(&states(at)) {
+        Some(Question::Contents) if sizes.get(at).is_some_and(|size| limits.is_large(*size)) => {
+            Some(Question::Digest)
+        }
+        question => question,
+    };
+    let questions: Vec<Option<Question>> = (0..keys.len()).map(question).collect();
     let told =
         nodes.iter().zip(looks).map(|(node, look)| tell(node, keys, (look, &questions), limits).boxed());
     let told = try_join_all(told.collect::<Vec<_>>()).await?;
@@ -67,31 +72,6 @@ pub(crate) async fn compare(
         of_one(&states(at), &told)
     });
     Ok(compared.collect())
-}
-
-/// Has the contents of values asked for some elements at a time that are too large to be written whole: all elements of a value hold a server
-/// for longer than its dump does.
-async fn large_by_elements(
-    nodes: &[&Node],
-    keys: &[Vec<u8>],
-    questions: &mut [Option<Question>],
-    limits: Limits,
-) -> Result<(), node::Error> {
-    let mut whole: Vec<(&Vec<u8>, &mut Question)> = keys
-        .iter()
-        .zip(questions)
-        .filter_map(|(key, question)| Some((key, question.as_mut().filter(|it| **it == Question::Contents)?)))
-        .collect();
-    if whole.is_empty() || limits.dumped <= limits.restored {
-        return Ok(());
-    }
-    let names: Vec<Vec<u8>> = whole.iter().map(|(key, _)| (*key).clone()).collect();
-    for ((_, question), size) in whole.iter_mut().zip(value::sizes(nodes, &names).await?) {
-        if limits.restored < size {
-            **question = Question::Digest;
-        }
-    }
-    Ok(())
 }
 
 /// Returns whether it is still what it was seen to be.

@@ -8,7 +8,6 @@ use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
 
-use crate::anti_entropy::value;
 use crate::anti_entropy::value::AT_ONCE;
 use crate::anti_entropy::value::Content;
 use crate::anti_entropy::value::Limits;
@@ -26,10 +25,9 @@ pub(crate) struct Put<'a> {
     pub(crate) wanted: &'a Snapshot,
     /// What the target was seen to hold. Where it holds something else by now, nothing is written.
     pub(crate) replaces: &'a Snapshot,
+    /// How many bytes of memory the value takes, about, where it takes the most.
+    pub(crate) size: u64,
 }
-
-/// No value is large whose dump is not longer: a dump is at most 88 times shorter than what is in it, and an element takes 100 bytes besides.
-const SMALL: usize = 512;
 
 /// What became of a [`Put`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +64,12 @@ fn checksum(dump: &[u8]) -> Vec<u8> {
 }
 
 impl Put<'_> {
+    /// Returns whether it was read whole, and is too large to be written so.
+    fn is_large(&self, limits: Limits) -> bool {
+        limits.is_large(self.size)
+            && matches!(self.wanted, Snapshot::Present { content: Content::Dump(_), .. })
+    }
+
     /// The script that does it, if the whole of both values is known.
     fn script(&self) -> Option<Cmd> {
         let (seen, seen_end) = match self.replaces {
@@ -113,9 +117,8 @@ pub(crate) async fn write(
     puts: &[Put<'_>],
     limits: Limits,
 ) -> Result<Vec<Result<Written, node::Error>>, node::Error> {
-    let are_large = are_large(&[source, target], puts, limits).await?;
-    let is_small: Vec<bool> = are_large.iter().map(|is_large| !is_large).collect();
-    let mut outcomes = write_whole(target, puts, &is_small).await?;
+    let are_small: Vec<bool> = puts.iter().map(|put| !put.is_large(limits)).collect();
+    let mut outcomes = write_whole(target, puts, &are_small).await?;
     let mut by_elements: Vec<_> =
         puts.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()).collect();
     for some in by_elements.chunks_mut(AT_ONCE) {
@@ -125,10 +128,10 @@ pub(crate) async fn write(
         join_all(each.collect::<Vec<_>>()).await;
     }
     // Where this user may not use the commands of its type, a large value goes whole too.
-    let is_denied = |(outcome, is_large): (&Option<Result<Written, node::Error>>, &bool)| {
-        *is_large && matches!(outcome, Some(Err(error)) if is_denied(error) && !is_denied_key(error))
+    let is_denied = |(outcome, is_small): (&Option<Result<Written, node::Error>>, &bool)| {
+        !is_small && matches!(outcome, Some(Err(error)) if is_denied(error) && !is_denied_key(error))
     };
-    let are_denied: Vec<bool> = outcomes.iter().zip(&are_large).map(is_denied).collect();
+    let are_denied: Vec<bool> = outcomes.iter().zip(&are_small).map(is_denied).collect();
     if are_denied.contains(&true) {
         let whole = write_whole(target, puts, &are_denied).await?;
         outcomes
@@ -164,26 +167,6 @@ async fn write_whole(
             _ => None,
         });
     Ok(outcomes.collect())
-}
-
-/// Returns which of the values were read whole, and are too large on one of these nodes to be written so.
-async fn are_large(nodes: &[&Node], puts: &[Put<'_>], limits: Limits) -> Result<Vec<bool>, node::Error> {
-    let mut are_large = vec![false; puts.len()];
-    let may_be_large = |put: &Put<'_>| match put.wanted {
-        Snapshot::Present { content: Content::Dump(dump), .. } => SMALL < dump.len(),
-        _ => false,
-    };
-    let (keys, may_be): (Vec<Vec<u8>>, Vec<&mut bool>) = puts
-        .iter()
-        .zip(&mut are_large)
-        .filter(|(put, _)| limits.restored < limits.dumped && may_be_large(put))
-        .map(|(put, is_large)| (put.key.to_vec(), is_large))
-        .unzip();
-    if !keys.is_empty() {
-        let sizes = value::sizes(nodes, &keys).await?;
-        may_be.into_iter().zip(sizes).for_each(|(is_large, size)| *is_large = limits.restored < size);
-    }
-    Ok(are_large)
 }
 
 /// Sends those commands that there are, and returns what came of each.
