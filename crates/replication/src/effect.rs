@@ -20,7 +20,8 @@ pub enum Effect<K> {
     /// Writes of the key that were acknowledged may be lost: only a node held them that is a member no more.
     TellLost(K),
 
-    /// Send the write to the node. In the same block the node notes that the others miss it.
+    /// Send the write to the node, or what came of it where another one has decided. In the same block the node notes that the others
+    /// miss it.
     Write {
         /// The call.
         call: CallId,
@@ -31,6 +32,20 @@ pub enum Effect<K> {
         /// The nodes that are known to be away.
         missed_by: NodeSet,
         /// Whether the node notes a doubt: it is behind for the key, or is not current.
+        is_doubted: bool,
+    },
+    /// Have the node decide what the write does, and say what came of it. The others are sent nothing before. It notes the same in its
+    /// block as with a write.
+    Decide {
+        /// The call.
+        call: CallId,
+        /// The node that decides.
+        node: Node,
+        /// The key that is written.
+        key: K,
+        /// The nodes that are known to be away.
+        missed_by: NodeSet,
+        /// Whether the node notes a doubt.
         is_doubted: bool,
     },
     /// Have the node note late that the others have missed the write.

@@ -85,6 +85,9 @@ pub enum Kind {
     Whole,
     /// The write builds on what was there, as `INCR` and `RPUSH` do.
     Relative,
+    /// The write builds on what was there, and one node decides what comes of it, as of `INCRBYFLOAT` and `SPOP`. The others are sent
+    /// that, which leaves the same whatever was there.
+    Decided,
 }
 
 /// What happens to a process.

@@ -22,6 +22,22 @@ pub enum Rule {
     ///
     /// Without it, a process that stood still acknowledges what a repair has overwritten meanwhile.
     Deadline,
+    /// What one node decided is sent to the others only by a call that is younger than `D`.
+    ///
+    /// Without it, a process that stood still sends what a repair has undone meanwhile, over what others have written since.
+    DecidedInTime,
+    /// Before a decision is sent on, the process hears what the other nodes have said of the deciding one until then.
+    ///
+    /// Without it, a node that missed an acknowledged write decides without it, and what it decides undoes the write everywhere.
+    DecidedAware,
+    /// A decision that does not count is asked of another node only where the first one was emptied and no repair is filling it.
+    ///
+    /// Without it, a repair under way makes the first node current with the decision, and it is executed once more on another one.
+    DecidedOnce,
+    /// A node that lost the data it decided upon, or turns out to have been behind, acknowledges its decision no more, whoever took it.
+    ///
+    /// Without it, an increment of what was not current is acknowledged, and undoes those that were.
+    DecidedRightly,
     /// A node that is known to be away gets its hint in the block of the write, so that no dump has one without the other.
     ///
     /// Without it, a node comes back from a dump with a write whose hint is lost: nobody knows who is behind.
@@ -227,11 +243,15 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which a call meets them.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 56] = [
         Self::Restarted,
         Self::Emptied,
         Self::Held,
         Self::Deadline,
+        Self::DecidedInTime,
+        Self::DecidedAware,
+        Self::DecidedOnce,
+        Self::DecidedRightly,
         Self::Block,
         Self::LateHint,
         Self::SameTaker,

@@ -61,7 +61,7 @@ impl<K: Ord + Clone> Step<'_, K> {
             Event::Write(call, key, kind) => self.begin_write(call, key, kind),
             Event::Wrote(call, node, report) => {
                 self.heard(node, report);
-                self.with_call(call, |call| call.wrote(node));
+                self.wrote(call, node);
             }
             Event::Refused(call, node, report) => {
                 self.heard(node, report);
@@ -72,7 +72,10 @@ impl<K: Ord + Clone> Step<'_, K> {
                 self.with_call(call, |call| call.hinted(node));
             }
             Event::Dropped(call) => self.with_call(call, |call| call.is_dropped = true),
-            Event::Overdue(call) => self.with_call(call, Call::overdue),
+            Event::Overdue(call) => {
+                let setup = self.setup;
+                self.with_call(call, |call| call.overdue(setup));
+            }
 
             Event::Read(call, key) => self.begin_read(call, key),
             Event::Answered(call, node, digest, report) => {

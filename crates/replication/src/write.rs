@@ -4,16 +4,29 @@ use crate::effect::Effect;
 use crate::effect::Outcome;
 use crate::event::CallId;
 use crate::event::Kind;
+use crate::event::Standing;
 use crate::node::Node;
 use crate::node::NodeSet;
 use crate::rule::Rule;
+use crate::state::Setup;
 use crate::step::Step;
+
+/// How far one node's decision has come.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Decision {
+    /// The node was asked.
+    Asked(Node),
+    /// The node has decided: it holds what all are to hold.
+    By(Node),
+}
 
 /// A write that is under way.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Call<K> {
     key: K,
     kind: Kind,
+    /// Whose decision it is, if one node decides.
+    decision: Option<Decision>,
     /// The nodes that have not answered.
     waiting: NodeSet,
     /// The nodes that took it.
@@ -61,8 +74,11 @@ impl<K> Call<K> {
     }
 
     /// The call is older than `D`: what has not been answered is not waited for, and what was not sent is not sent any more.
-    pub(crate) fn overdue(&mut self) {
+    pub(crate) fn overdue(&mut self, setup: &Setup) {
         self.is_overdue = true;
+        if matches!(self.decision, Some(Decision::Asked(_))) && !setup.has(Rule::DecidedInTime) {
+            return;
+        }
         self.failed = self.failed.or(self.waiting);
         self.waiting = NodeSet::EMPTY;
     }
@@ -90,31 +106,91 @@ impl<K> Call<K> {
 impl<K: Ord + Clone> Step<'_, K> {
     pub(crate) fn begin_write(&mut self, id: CallId, key: K, kind: Kind) {
         let is_held = !self.state.readable(self.setup, &key).is_empty();
-        if kind == Kind::Relative && !is_held && self.setup.has(Rule::Held) {
+        if kind != Kind::Whole && !is_held && self.setup.has(Rule::Held) {
             return self.emit(Effect::AnswerWrite(id, Outcome::Refused));
-        }
-        let waiting = self.state.connected;
-        let away = self.setup.members.minus(waiting);
-        let in_block = if self.setup.has(Rule::Block) { away } else { NodeSet::EMPTY };
-        let doubted = waiting.minus(self.state.in_sync(waiting));
-        for node in waiting.iter() {
-            let (key, is_doubted) = (key.clone(), doubted.contains(node));
-            let missed_by = self.unheard_of(node, in_block);
-            self.emit(Effect::Write { call: id, node, key, missed_by, is_doubted });
         }
         let call = Call {
             key,
             kind,
-            waiting,
+            decision: None,
+            waiting: NodeSet::EMPTY,
             took: NodeSet::EMPTY,
-            failed: away,
-            in_block,
-            doubted,
+            failed: NodeSet::EMPTY,
+            in_block: NodeSet::EMPTY,
+            doubted: NodeSet::EMPTY,
             noted: self.state.noted,
             hinted: NodeSet::EMPTY,
             hinting: None,
             is_dropped: false,
             is_overdue: false,
+        };
+        let call = match kind {
+            Kind::Whole | Kind::Relative => self.send_write(id, call),
+            Kind::Decided => self.ask_to_decide(id, call),
+        };
+        self.state.calls.insert(id, call);
+        self.advance_write(id);
+    }
+
+    /// Sends a write to all nodes but for the one that has decided it.
+    fn send_write(&mut self, id: CallId, call: Call<K>) -> Call<K> {
+        let waiting = self.state.connected.minus(call.took);
+        let away = self.setup.members.minus(waiting).minus(call.took);
+        let (in_block, doubted) = self.notes(away, waiting);
+        for node in waiting.iter() {
+            let (key, is_doubted) = (call.key.clone(), doubted.contains(node));
+            let missed_by = self.unheard_of(node, in_block);
+            self.emit(Effect::Write { call: id, node, key, missed_by, is_doubted });
+        }
+        let in_block = if call.took.is_empty() { in_block } else { call.in_block.and(in_block) };
+        let doubted = call.doubted.or(doubted);
+        Call { waiting, failed: away, in_block, doubted, noted: self.state.noted, ..call }
+    }
+
+    /// Asks the first node that may be read to decide. There may be none any more: then the call is over.
+    fn ask_to_decide(&mut self, id: CallId, call: Call<K>) -> Call<K> {
+        let held = self.state.readable(self.setup, &call.key);
+        // Without the rule any node decides.
+        let Some(node) =
+            held.first().or(self.state.connected.first().filter(|_| !self.setup.has(Rule::Held)))
+        else {
+            return Call { decision: None, waiting: NodeSet::EMPTY, ..call };
+        };
+        let waiting = NodeSet::EMPTY.with(node);
+        let (in_block, doubted) = self.notes(self.setup.members.minus(self.state.connected), waiting);
+        let (key, is_doubted) = (call.key.clone(), doubted.contains(node));
+        let missed_by = self.unheard_of(node, in_block);
+        self.emit(Effect::Decide { call: id, node, key, missed_by, is_doubted });
+        Call { decision: Some(Decision::Asked(node)), waiting, in_block, doubted, ..call }
+    }
+
+    /// Returns about which nodes a hint goes with the write, and which of its nodes note a doubt.
+    fn notes(&self, away: NodeSet, waiting: NodeSet) -> (NodeSet, NodeSet) {
+        let in_block = if self.setup.has(Rule::Block) { away } else { NodeSet::EMPTY };
+        (in_block, waiting.minus(self.state.in_sync(waiting)))
+    }
+
+    /// A node took the write, or has decided it.
+    pub(crate) fn wrote(&mut self, id: CallId, node: Node) {
+        let Some(mut call) = self.state.calls.remove(&id) else { return };
+        call = match call.decision {
+            Some(Decision::Asked(decider)) if decider == node => {
+                let counts = !self.state.entitled(&call.key, NodeSet::EMPTY.with(node)).is_empty();
+                let is_emptied = self.state.standings[node] == Standing::Empty;
+                if counts || !self.setup.has(Rule::Held) {
+                    let took = NodeSet::EMPTY.with(node);
+                    self.send_write(id, Call { decision: Some(Decision::By(node)), took, ..call })
+                } else if is_emptied || !self.setup.has(Rule::DecidedOnce) {
+                    // What it did is undone when the nodes are made equal.
+                    self.ask_to_decide(id, call)
+                } else {
+                    Call { waiting: NodeSet::EMPTY, ..call }
+                }
+            }
+            _ => {
+                call.wrote(node);
+                call
+            }
         };
         self.state.calls.insert(id, call);
         self.advance_write(id);
@@ -172,9 +248,17 @@ impl<K: Ord + Clone> Step<'_, K> {
 
     /// Returns whether what the takers hold now is what the write was to build on.
     fn counts(&self, call: &Call<K>) -> bool {
+        let rule = if call.kind == Kind::Decided { Rule::DecidedRightly } else { Rule::Held };
+        let holders = match call.decision {
+            // One that was lost since may have been replaced by another one that has decided otherwise.
+            Some(Decision::By(decider)) => {
+                call.took.and(NodeSet::EMPTY.with(decider)).and(self.state.connected)
+            }
+            Some(Decision::Asked(_)) | None => call.took,
+        };
         call.kind == Kind::Whole
-            || !self.setup.has(Rule::Held)
-            || !self.state.entitled(&call.key, call.took).is_empty()
+            || !self.setup.has(rule)
+            || !self.state.entitled(&call.key, holders).is_empty()
     }
 
     /// The call is over, and is in the state no more.

@@ -50,3 +50,20 @@ fn where_no_node_tells_what_changes_a_value_that_returns_hides_a_write() {
     breaks("--deaf --refuse 1 --deletes --writers 1", "S1");
     holds("--deaf --refuse 1 --deletes --writers 1 --no-returns");
 }
+
+/// K10: two clients decide a key at the same moment, and one of them loses the first node. What was decided first may come last, and
+/// undoes the other one.
+#[test]
+fn a_decision_may_be_undone_by_one_that_crosses_it_while_their_node_is_lost() {
+    for fault in ["cut", "stop", "same", "empty", "older", "flush"] {
+        breaks(&format!("--decided --relative --{fault} 1 --no-returns --strict-decisions"), "S2");
+    }
+}
+
+/// K11: the first node comes back, one client has heard that and another one has not: each has its own node decide, and both decisions
+/// are acknowledged. So it is with a flush that a client hears of later.
+#[test]
+fn two_decisions_may_both_be_acknowledged_while_not_all_have_heard_who_decides() {
+    breaks("--decided --relative --same 1 --no-returns --strict-splits", "S6");
+    breaks("--decided --relative --flush 1 --no-returns --strict-splits", "S6");
+}

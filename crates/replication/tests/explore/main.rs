@@ -12,6 +12,8 @@ mod convergence;
 #[cfg(test)]
 mod counterexamples;
 #[cfg(test)]
+mod decisions;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod forget;

@@ -1,7 +1,8 @@
 //! What each rule is for: without it, something goes wrong where nothing does with it.
 //!
 //! `S1` is a lost write, `S2` a stale or false answer, `S3` a copy from a node that lacks what it overwrites, `S4` a source although
-//! one that comes before it is right, `S5` a key that nobody removed and that is taken away, `L` an end that is never reached, `R` an answer that is not given, `C` a conflict of acknowledged writes, `N` a conflict without a need, `F` a write
+//! one that comes before it is right, `S5` a key that nobody removed and that is taken away, `S6` two
+//! decisions of which neither was built upon the other, `L` an end that is never reached, `R` an answer that is not given, `C` a conflict of acknowledged writes, `N` a conflict without a need, `F` a write
 //! that is lost with a forgotten node while nobody is told.
 
 use redisdb_replication::Rule;
@@ -9,11 +10,15 @@ use redisdb_replication::Rule;
 use super::claims::breaks;
 
 /// Bounds within which a rule is needed, and what goes wrong without it.
-const NEEDED: [(Rule, &str, &str); 52] = [
+const NEEDED: [(Rule, &str, &str); 56] = [
     (Rule::Restarted, "--older 1", "S2"),
     (Rule::Emptied, "--flush 1", "S2"),
     (Rule::Held, "--cut 2 --relative --writers 1 --real-is-bad", "C"),
     (Rule::Deadline, "--pause 1 --cut 1 --writers 1", "S"),
+    (Rule::DecidedInTime, "--decided --cut 1 --pause 1 --relative", "S2"),
+    (Rule::DecidedAware, "--decided --cut 1", "S2"),
+    (Rule::DecidedOnce, "--decided --flush 1 --no-returns", "S2"),
+    (Rule::DecidedRightly, "--decided --cut 1 --relative", "S6"),
     (Rule::Block, "--older 1 --stop 1 --write 1", "S3"),
     (Rule::LateHint, "--cut 1", "S2"),
     (Rule::SameTaker, "--cut 1 --older 1 --write 1", "S3"),

@@ -59,6 +59,17 @@ pub(crate) enum Kinds {
     Relative,
 }
 
+/// How relative writes are executed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RelativeWrites {
+    /// All nodes execute each.
+    ByAll,
+    /// One node decides each.
+    Decided,
+    /// All nodes execute some, and one node decides others.
+    Mixed,
+}
+
 /// What is explored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -67,6 +78,8 @@ pub(crate) struct Bounds {
     pub(crate) n_takers: usize,
     pub(crate) rules: Rules,
     pub(crate) kinds: Kinds,
+    /// How relative writes are executed.
+    pub(crate) relative: RelativeWrites,
     /// Whether clients delete keys.
     pub(crate) with_deletes: bool,
     /// The nodes that throw keys away whenever they have any.
@@ -94,6 +107,10 @@ pub(crate) struct Bounds {
     pub(crate) strict_older: bool,
     /// Whether what was read before it was acknowledged counts as known (K3).
     pub(crate) strict_reads: bool,
+    /// Whether a decision that is undone by another one which crossed it is a violation also where their node was lost (K10).
+    pub(crate) strict_decisions: bool,
+    /// Whether two decisions of which neither was built upon the other are a violation also where a node lost its marker (K11).
+    pub(crate) strict_splits: bool,
     /// Whether a conflict is a violation where one node holds all that was acknowledged.
     pub(crate) needless_is_bad: bool,
     /// Whether a conflict is a violation where no node holds all that was acknowledged.
@@ -113,6 +130,7 @@ impl Bounds {
             n_takers: 1,
             rules: Rules::ALL,
             kinds: Kinds::Both,
+            relative: RelativeWrites::ByAll,
             with_deletes: false,
             evicting: NodeSet::EMPTY,
             is_held: false,
@@ -127,6 +145,8 @@ impl Bounds {
             late_any: false,
             strict_older: false,
             strict_reads: false,
+            strict_decisions: false,
+            strict_splits: false,
             needless_is_bad: false,
             real_is_bad: false,
             n_walks: 0,
@@ -157,6 +177,8 @@ impl Bounds {
         match what {
             "--whole" => self.kinds = Kinds::Whole,
             "--relative" => self.kinds = Kinds::Relative,
+            "--decided" => self.relative = RelativeWrites::Decided,
+            "--some-decided" => self.relative = RelativeWrites::Mixed,
             "--deletes" => self.with_deletes = true,
             "--late-feed" => self.late_feed = true,
             "--deaf" => self.is_deaf = true,
@@ -167,6 +189,8 @@ impl Bounds {
             "--late-any" => self.late_any = true,
             "--strict-older" => self.strict_older = true,
             "--strict-reads" => self.strict_reads = true,
+            "--strict-splits" => self.strict_splits = true,
+            "--strict-decisions" => self.strict_decisions = true,
             "--needless-is-bad" => self.needless_is_bad = true,
             "--real-is-bad" => self.real_is_bad = true,
             _ => return false,
@@ -219,11 +243,26 @@ impl Bounds {
     /// Returns what clients write.
     pub(crate) fn sorts(&self) -> impl Iterator<Item = Sort> {
         let sorts = [
-            (Sort::Increment, self.kinds != Kinds::Whole),
+            (Sort::Increment, self.kinds != Kinds::Whole && self.relative != RelativeWrites::Decided),
+            (Sort::Decision, self.kinds != Kinds::Whole && self.relative != RelativeWrites::ByAll),
             (Sort::Set, self.kinds != Kinds::Relative),
             (Sort::Delete, self.with_deletes),
         ];
         sorts.into_iter().filter(|(_, may)| *may).map(|(sort, _)| sort)
+    }
+
+    /// Returns whether a decision may be undone by another one that crosses it: a client may lose the node that decides.
+    pub(crate) fn may_cross(&self) -> bool {
+        let Budget { cut, stop, same, kept, empty, older, flush, refuse, .. } = self.budget;
+        let may_lose_node = 0 < cut + stop + same + kept + empty + older + flush + refuse;
+        may_lose_node && self.relative != RelativeWrites::ByAll && !self.strict_decisions
+    }
+
+    /// Returns whether two decisions may be acknowledged of which neither was built upon the other: a node may be flushed when it has
+    /// decided, which its process hears later; and not all hear at once that a node is current again.
+    pub(crate) fn may_split(&self) -> bool {
+        let Budget { same, empty, older, flush, .. } = self.budget;
+        0 < same + empty + older + flush && !self.strict_splits
     }
 
     /// Returns whether a node may lose data that it keeps on its disk.

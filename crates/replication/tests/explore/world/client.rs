@@ -49,6 +49,10 @@ pub(crate) struct Call {
     /// The nodes that the write was sent to and that have not run it.
     pub(crate) sent: NodeSet,
     pub(crate) hint: Option<LateHint>,
+    /// The node that was sent the question what the write does.
+    pub(crate) decider: Option<Node>,
+    /// The node that has decided, where the client stood still before it heard so.
+    pub(crate) unheard: Option<Node>,
     /// Whether the call is older than `D`.
     pub(crate) is_overdue: bool,
     /// Whether a server was restarted since it began.
@@ -64,6 +68,8 @@ impl Call {
             id,
             sent: NodeSet::EMPTY,
             hint: None,
+            decider: None,
+            unheard: None,
             is_overdue: false,
             is_from_before: false,
             is_dropped: false,

@@ -1,5 +1,6 @@
 //! What goes wrong: servers stop, restart, are emptied; clients are cut off, stand still, die; leases run out.
 
+use redisdb_replication::CallId;
 use redisdb_replication::Event;
 use redisdb_replication::Node;
 use redisdb_replication::NodeSet;
@@ -205,11 +206,13 @@ impl Physics {
             return;
         }
         for call in client.clone().calls.values() {
-            if call.sent.contains(node) {
+            // The node that decides was sent a hint about those only that were away then.
+            let is_being_decided = call.decider.is_some_and(|decider| call.sent.contains(decider));
+            if is_being_decided || call.sent.contains(node) {
                 world.truth[call.key].hinted_late.insert(call.id);
-                if may_run_late && self.bounds.with_zombies {
-                    world.servers.at_mut(node).zombies[call.key].insert(call.id);
-                }
+            }
+            if call.sent.contains(node) && may_run_late && self.bounds.with_zombies {
+                world.servers.at_mut(node).zombies[call.key].insert(call.id);
             }
             let hint = call.hint.filter(|hint| hint.node != node);
             let call = Call { sent: call.sent.without(node), hint, ..*call };
@@ -278,7 +281,24 @@ impl Physics {
                 next.client_mut(who).calls.insert(number, call);
                 self.feed(&mut next, who, Event::Overdue(number));
                 nexts.push_from_outside(next, Act::StandsStill(who, key));
+                self.stands_still_unheard(world, who, number, nexts);
             }
+        }
+    }
+
+    /// A client stands still while a node decides its write, and hears of the decision much later.
+    fn stands_still_unheard(&self, world: &World, who: Who, number: CallId, nexts: &mut Nexts) {
+        let client = world.client(who);
+        let call = client.calls.get(&number).and_then(|call| Some((call, call.decider?)));
+        let Some((&call, node)) = call.filter(|(call, node)| call.sent.contains(*node)) else { return };
+        let Some(mut next) = world.spent(|budget| &mut budget.pause) else { return };
+        if world.servers.at(node).is_running && client.is_linked(node) {
+            self.run(&mut next, node, call.key, call.id);
+            let sent = NodeSet::EMPTY;
+            let call = Call { is_overdue: true, sent, unheard: Some(node), ..call };
+            next.client_mut(who).calls.insert(number, call);
+            self.feed(&mut next, who, Event::Overdue(number));
+            nexts.push_from_outside(next, Act::StandsStillUnheard(who, node, call.key));
         }
     }
 

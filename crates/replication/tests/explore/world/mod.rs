@@ -128,10 +128,14 @@ impl Physics {
         let clients = [first.clone(), Client { state, ..first }].map(Rc::new);
         let mut servers = [Server::new(); 3];
         servers.at_mut(Node::FIRST).is_full = self.bounds.is_first_full;
+        let mut truth: PerKey<Truth> = PerKey::default();
+        for key in self.keys() {
+            (truth[key].may_cross, truth[key].may_split) = (self.bounds.may_cross(), self.bounds.may_split());
+        }
         let mut world = World {
             servers,
             clients,
-            truth: PerKey::default(),
+            truth,
             forgotten: NodeSet::EMPTY,
             token: Token(0),
             holder: Who::Second,
@@ -262,15 +266,16 @@ impl Physics {
             Effect::Ask(node) => client.asked.insert(node),
             Effect::Forget(node, _) => client.to_note.insert(node),
             Effect::TellLost(key) => world.truth[key].untold = WriteSet::default(),
-            Effect::Write { call, node, key, missed_by, is_doubted } => {
+            Effect::Decide { call, node, key, missed_by, is_doubted } => {
                 if let Some(call) = client.calls.get_mut(&call) {
-                    call.sent.insert(node);
-                    let (id, truth) = (call.id, &mut world.truth[key]);
-                    truth.in_block[id] = truth.in_block[id].or(missed_by);
-                    if is_doubted {
-                        truth.doubted[id].insert(node);
-                    }
+                    call.decider = Some(node);
+                    let id = call.id;
+                    world.truth[key].results[id] = Value::MISSING;
                 }
+                world.send(who, call, key, (node, missed_by, is_doubted));
+            }
+            Effect::Write { call, node, key, missed_by, is_doubted } => {
+                world.send(who, call, key, (node, missed_by, is_doubted));
             }
             Effect::Hint { call, node, missed_by, is_doubted, .. } => {
                 if let Some(call) = client.calls.get_mut(&call) {
@@ -305,6 +310,7 @@ impl Physics {
         let told = if self.members(world).iter().any(holds_all) { Told::Needless } else { Told::Real };
         let truth = &mut world.truth[key];
         truth.acknowledged = Default::default();
+        truth.is_split = false;
         truth.untold = Default::default();
         for who in Who::BOTH {
             world.client_mut(who).known[key] = Default::default();
@@ -373,6 +379,11 @@ impl Physics {
         let first = value(holders.or(members).first().unwrap_or(Node::FIRST));
         let first = holders.first().map_or(first, value);
         let idx = key.idx();
+        if truth.is_split {
+            return Some(format!(
+                "S6: two decisions of k{idx} are acknowledged, neither of which knew of the other"
+            ));
+        }
         if self.differs(world, key) {
             return Some(format!("L: k{idx} differs for good, and nobody knows"));
         }
@@ -465,12 +476,30 @@ impl World {
         }
     }
 
+    /// A write is sent to a node, and says what the node is to note in its block.
+    fn send(
+        &mut self,
+        who: Who,
+        call: CallId,
+        key: Key,
+        (node, missed_by, is_doubted): (Node, NodeSet, bool),
+    ) {
+        let Some(call) = self.client_mut(who).calls.get_mut(&call) else { return };
+        call.sent.insert(node);
+        let (id, truth) = (call.id, &mut self.truth[key]);
+        truth.in_block[id] = truth.in_block[id].or(missed_by);
+        if is_doubted {
+            truth.doubted[id].insert(node);
+        }
+    }
+
     /// A write has ended, and its caller is told.
     fn written(&mut self, who: Who, call: CallId, outcome: Outcome) {
         let call = self.client(who).calls.get(&call);
         let Some(&Call { key, id, .. }) = call.filter(|_| outcome == Outcome::Ok) else { return };
         let has_write = |node| self.servers.at(node).data.values[key].has(id);
         let is_lost = self.truth[key].acknowledge(id);
+        self.truth[key].is_split |= self.truth[key].decided_beside(id).is_some();
         if self.truth[key].acknowledged.contains(id) {
             self.client_mut(who).known[key].insert(id);
         } else if is_lost && self.forgotten.iter().any(has_write) {

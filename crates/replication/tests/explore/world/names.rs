@@ -41,6 +41,8 @@ pub(crate) enum Act {
     Dies(Who),
     StandsStill(Who, Key),
     Drops(Who, Key),
+    StandsStillUnheard(Who, Node, Key),
+    HearsDecision(Who, Node, Key),
     Reads(Who, Key, Option<Node>),
     Begins(Who, Sort, Key, WriteId),
     Outside(Node, Sort, Key, WriteId),
@@ -73,6 +75,7 @@ impl fmt::Display for Sort {
             Self::Set => "SET",
             Self::Delete => "DEL",
             Self::Increment => "INCR",
+            Self::Decision => "INCRBYFLOAT",
         })
     }
 }
@@ -113,6 +116,12 @@ impl fmt::Display for Act {
             Self::LosesMarker(node) => write!(f, "n{} loses its marker", n(node)),
             Self::Dies(who) => write!(f, "{who} dies"),
             Self::StandsStill(who, key) => write!(f, "{who} stands still in its write of k{}", k(key)),
+            Self::StandsStillUnheard(who, node, key) => {
+                write!(f, "n{} decides a write of k{} of {who}, which stands still", n(node), k(key))
+            }
+            Self::HearsDecision(who, node, key) => {
+                write!(f, "{who} hears what n{} decided of k{} long ago", n(node), k(key))
+            }
             Self::Drops(who, key) => write!(f, "{who} drops the future of its write of k{}", k(key)),
             Self::Reads(who, key, Some(node)) => write!(f, "{who} reads k{} on n{}", k(key), n(node)),
             Self::Reads(who, key, None) => write!(f, "{who} tries to read k{}", k(key)),

@@ -117,13 +117,17 @@ impl Physics {
             next.budget.write -= 1;
             let known = world.client(who).known[key];
             let id = next.truth[key].begin(sort, who == Who::Second, known);
-            let kind = if sort == Sort::Increment { Kind::Relative } else { Kind::Whole };
+            let kind = match sort {
+                Sort::Set | Sort::Delete => Kind::Whole,
+                Sort::Increment => Kind::Relative,
+                Sort::Decision => Kind::Decided,
+            };
             let call = Call::new(key, id);
             let number = call.number();
             next.client_mut(who).calls.insert(number, call);
             self.feed(&mut next, who, Event::Write(number, key, kind));
-            if kind == Kind::Relative && self.could_be_held(world, who, key, number) {
-                let what = format!("R: {who} is refused an INCR of k{} though all hold the same", key.idx());
+            if kind != Kind::Whole && self.could_be_held(world, who, key, (number, kind)) {
+                let what = format!("R: {who} is refused {sort} of k{} though all hold the same", key.idx());
                 nexts.violation = Some(Violation { what, act: Act::Begins(who, sort, key, id) });
                 return;
             }
@@ -150,10 +154,19 @@ impl Physics {
                 let mut next = world.clone();
                 answered(&mut next, Call { sent: call.sent.without(node), ..*call });
                 self.run(&mut next, node, key, id);
+                if call.decider == Some(node) && self.has(Rule::DecidedAware) {
+                    self.hears_of_others(&mut next, who, node);
+                }
                 let report = self.pushed(&next, node);
                 self.feed(&mut next, who, Event::Wrote(number, node, report));
                 nexts.push(next, Act::Runs(node, key, id));
             }
+        }
+        if let Some(node) = call.unheard {
+            let mut next = world.clone();
+            answered(&mut next, Call { unheard: None, ..*call });
+            self.feed(&mut next, who, Event::Wrote(number, node, None));
+            nexts.push(next, Act::HearsDecision(who, node, key));
         }
         let Some(hint) = call.hint else { return };
         let node = hint.node;
@@ -164,6 +177,21 @@ impl Physics {
             let report = self.pushed(&next, node);
             self.feed(&mut next, who, Event::Hinted(number, node, report));
             nexts.push(next, Act::KeepsLateHint(node, key));
+        }
+    }
+
+    /// A client hears what all nodes but one have said until now.
+    fn hears_of_others(&self, world: &mut World, who: Who, but: Node) {
+        for node in world.client(who).state.connected().without(but).iter() {
+            let report = self.report(world, node);
+            let client = world.client(who);
+            if world.servers.at(node).is_running
+                && client.is_linked(node)
+                && client.state.is_news(&self.setup, node, &report)
+            {
+                world.client_mut(who).asked.remove(node);
+                self.feed(world, who, Event::Told(node, report));
+            }
         }
     }
 
@@ -182,10 +210,17 @@ impl Physics {
         let has_changed = !truth.deletes.contains(id) || !truth.is_missing(before);
         server.note(key, truth.in_block[id].without(node), truth.doubted[id].contains(node));
         let is_member = !world.forgotten.contains(node);
-        // To delete what is not there leaves nothing to keep, and is no change.
-        if has_changed {
+        if truth.is_decided(id) {
+            truth.took_over(id, node, is_member);
+            self.changed(world, node, key);
+        } else if has_changed {
+            // To delete what is not there leaves nothing to keep, and is no change.
             truth.taken(id, node, is_rightful, is_member);
             self.changed(world, node, key);
+        }
+        let truth = &mut world.truth[key];
+        if truth.decided.contains(id) && !truth.is_decided(id) {
+            truth.results[id] = world.servers.at(node).data.values[key];
         }
     }
 
@@ -273,7 +308,7 @@ impl Physics {
     }
 
     /// Returns whether a relative write is refused after a look at all nodes, though they have held the same for a while.
-    fn could_be_held(&self, world: &World, who: Who, key: Key, number: CallId) -> bool {
+    fn could_be_held(&self, world: &World, who: Who, key: Key, (number, kind): (CallId, Kind)) -> bool {
         let mut client = world.client(who).clone();
         let is_settled = !client.state.wants_to_settle(&Setup { rules: Rules::ALL, ..self.setup });
         if !is_settled || !self.could_be_answered(world, who, key) {
@@ -281,7 +316,7 @@ impl Physics {
         }
         let has_looked = self.ask(world, &mut client, key, &mut Vec::new()).flatten().is_some();
         let refused = Effect::AnswerWrite(number, Outcome::Refused);
-        let write = Event::Write(number, key, Kind::Relative);
+        let write = Event::Write(number, key, kind);
         has_looked && step(&self.setup, &mut client.state, write).contains(&refused)
     }
 
@@ -305,7 +340,7 @@ impl Physics {
 
     fn wrong_answer(&self, world: &World, who: Who, key: Key, value: Value) -> Option<String> {
         let known = world.client(who).known[key];
-        if let Some(id) = value.writes().find(|id| value.has_twice(*id)) {
+        if let Some(id) = value.writes().find(|id| world.truth[key].is_twice(value, *id)) {
             return Some(format!("S2: {who} reads {value}, where write {} was applied twice", id.0));
         }
         let id = world.truth[key].lacks(value, known)?;

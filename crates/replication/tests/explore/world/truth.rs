@@ -15,6 +15,8 @@ pub(crate) enum Sort {
     Set,
     Delete,
     Increment,
+    /// An increment that one node decides.
+    Decision,
 }
 
 /// What has really happened to a key.
@@ -25,6 +27,18 @@ pub(crate) struct Truth {
     pub(crate) whole: WriteSet,
     /// Those of them that leave nothing.
     pub(crate) deletes: WriteSet,
+    /// The increments that one node decides.
+    pub(crate) decided: WriteSet,
+    /// What came of them there.
+    pub(crate) results: PerWrite<Value>,
+    /// Whether two of them were acknowledged, and neither was built upon the other.
+    pub(crate) is_split: bool,
+    /// Whether a decision may be undone by one that another client made at the same time, while their node was lost (K10).
+    pub(crate) may_cross: bool,
+    /// Whether two decisions may be acknowledged of which neither was built upon the other (K11).
+    pub(crate) may_split: bool,
+    /// What was acknowledged when the write began; only where decisions may cross.
+    pub(crate) acknowledged_before: PerWrite<WriteSet>,
     /// The writes of others to one node alone.
     pub(crate) outside: WriteSet,
     /// The writes of which nothing is promised: they began before a node threw the key away.
@@ -54,8 +68,10 @@ impl Truth {
     pub(crate) fn begin(&mut self, sort: Sort, is_of_second: bool, known: WriteSet) -> WriteId {
         self.n_writes += 1;
         let id = WriteId(self.n_writes);
-        if sort != Sort::Increment {
-            self.whole.insert(id);
+        match sort {
+            Sort::Set | Sort::Delete => self.whole.insert(id),
+            Sort::Decision => self.decided.insert(id),
+            Sort::Increment => {}
         }
         if sort == Sort::Delete {
             self.deletes.insert(id);
@@ -64,6 +80,9 @@ impl Truth {
             self.of_second.insert(id);
         }
         self.known_before[id] = known.or(self.outside);
+        if self.may_cross {
+            self.acknowledged_before[id] = self.acknowledged;
+        }
         id
     }
 
@@ -96,7 +115,28 @@ impl Truth {
 
     /// Returns what a value is after a write.
     pub(crate) fn after(&self, value: Value, id: WriteId) -> Value {
-        if self.whole.contains(id) { Value::replaced_by(id) } else { value.increased_by(id) }
+        match self.is_decided(id) {
+            true => self.results[id],
+            false if self.whole.contains(id) => Value::replaced_by(id),
+            false => value.increased_by(id),
+        }
+    }
+
+    /// Returns whether a node has decided the write: the others take over what came of it.
+    pub(crate) fn is_decided(&self, id: WriteId) -> bool {
+        self.results[id] != Value::MISSING
+    }
+
+    /// Notes that a node took over what another one has decided: it holds what that one held then, and nothing else.
+    pub(crate) fn took_over(&mut self, id: WriteId, node: Node, is_member: bool) {
+        let result = self.results[id];
+        for write in self.writes() {
+            match result.has(write) && self.held.contains(write) && is_member {
+                true => self.keepers[write].insert(node),
+                false if !self.covers(result, write) => self.keepers[write].remove(node),
+                false => {}
+            }
+        }
     }
 
     /// Returns whether the write is in the value, or was overwritten there by a whole write that is not from before it. A delete is held
@@ -105,7 +145,24 @@ impl Truth {
         let is_later = |base: WriteId| !self.known_before[id].contains(base);
         let is_before = |other: WriteId| self.known_before[id].minus(self.deletes).contains(other);
         let is_done = self.deletes.contains(id) && !value.writes().any(is_before);
-        is_done || value.has(id) || value.base(self.whole).is_some_and(is_later)
+        let is_crossed = |other| self.may_cross && self.is_crossed(id, other);
+        is_done
+            || value.has(id)
+            || value.base(self.whole).is_some_and(is_later)
+            || value.writes().any(is_crossed)
+    }
+
+    /// Returns whether the write is in the value twice, which no decision that crossed it explains: one that all nodes execute may come
+    /// to a node behind a decision that has it already.
+    pub(crate) fn is_twice(&self, value: Value, id: WriteId) -> bool {
+        let may_cross = self.may_cross && !self.decided.contains(id);
+        value.has_twice(id) && !value.writes().any(|other| may_cross && self.is_crossed(id, other))
+    }
+
+    /// Returns whether the other write was decided, and neither of the two was known when the other one began.
+    fn is_crossed(&self, id: WriteId, other: WriteId) -> bool {
+        let knew = |one, other| self.known_before[one].or(self.acknowledged_before[one]).contains(other);
+        self.decided.contains(other) && other != id && !knew(id, other) && !knew(other, id)
     }
 
     /// Returns a write of the set that the value is without.
@@ -130,6 +187,19 @@ impl Truth {
             self.acknowledged.insert(id);
         }
         is_lost
+    }
+
+    /// Returns an acknowledged decision beside this one, neither of which was built upon the other: of two that took a lock, both
+    /// would hold it. Where something was overwritten, nobody can tell.
+    pub(crate) fn decided_beside(&self, id: WriteId) -> Option<WriteId> {
+        let is_beside = |other: &WriteId| {
+            self.decided.contains(*other) && !self.results[*other].has(id) && !self.results[id].has(*other)
+        };
+        let counts = !self.may_split
+            && self.whole.is_empty()
+            && self.decided.contains(id)
+            && self.acknowledged.contains(id);
+        self.acknowledged.iter().filter(|_| counts).find(is_beside)
     }
 
     /// Returns whether the value lacks a write of one of the clients, and nobody was told that it is lost.
@@ -172,7 +242,7 @@ impl Truth {
         if let Some(id) = self.lacks(value, self.acknowledged) {
             return Some(format!("S1: the acknowledged write {} is not in the agreed value {value}", id.0));
         }
-        let twice = self.acknowledged.iter().find(|id| value.has_twice(*id));
+        let twice = self.acknowledged.iter().find(|id| self.is_twice(value, *id));
         twice.map(|id| format!("S1: the acknowledged write {} was applied twice: {value}", id.0))
     }
 }
