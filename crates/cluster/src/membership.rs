@@ -4,7 +4,6 @@
 //! [supervisor](supervisor) looks at each node and brings it back, under a [lease](lease).
 
 pub(crate) mod adopt;
-pub(crate) mod flush_watch;
 pub(crate) mod forget;
 pub(crate) mod identify;
 pub(crate) mod identity;
@@ -12,6 +11,7 @@ pub(crate) mod leadership;
 pub(crate) mod lease;
 pub(crate) mod look;
 pub(crate) mod marker;
+pub(crate) mod marker_watch;
 pub(crate) mod permissions;
 pub(crate) mod state_machine;
 pub(crate) mod supervisor;

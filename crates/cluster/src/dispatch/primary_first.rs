@@ -43,6 +43,7 @@ impl CopyEngine {
         }
         for wanted in [Trust::Full, Trust::Provisional] {
             for idx in order() {
+                budget.limit(self.hear_of(idx)).await;
                 if topology.nodes.member(idx).trust(call.keys()) != wanted {
                     continue;
                 }
@@ -66,6 +67,12 @@ impl CopyEngine {
                         // What it did is undone when it is made equal to the others.
                         guard.note_other(idx);
                         in_vain.push(idx);
+                        // A repair may be making it current as it is now: another one would execute the command once more.
+                        if !topology.nodes.member(idx).was_emptied() {
+                            guard.nothing_missed();
+                            return Err(Error::unavailable(spec.name, key, errors, Vec::new())
+                                .done_in_vain(topology.names(in_vain)));
+                        }
                     }
                     Err(error) if says_no_such_key(&error) && !self.counts(idx, call, true, budget).await => {
                     }
@@ -97,9 +104,11 @@ impl CopyEngine {
     }
 
     /// Returns whether the answer of a node counts: a server that was restarted, or emptied a moment ago, has answered from
-    /// another memory than that of the others. Without an identity nobody can tell of one that was emptied.
+    /// another memory than that of the others, and one may have missed a write of a process that it alone was cut off from. Without
+    /// an identity nobody can tell of one that was emptied, or of what another process has seen.
     async fn counts(&self, idx: usize, call: &Call<'_>, lacks: bool, budget: &Budget) -> bool {
         let member = self.topology.nodes.member(idx);
+        budget.limit(self.hear_of(idx)).await;
         let needs_look = || lacks || member.flushes().are_unseen();
         member.trust(call.keys()) != Trust::Stale && (!needs_look() || self.is_sure(idx, call, budget).await)
     }

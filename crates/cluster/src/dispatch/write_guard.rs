@@ -16,6 +16,7 @@ use crate::hints::log::HintLog;
 use crate::plan::divergence::Ack;
 use crate::plan::divergence::Held;
 use crate::plan::divergence::counts;
+use crate::plan::divergence::is_decided;
 use crate::plan::divergence::is_done;
 use crate::plan::divergence::right_reply;
 use crate::plan::divergence::stale_after;
@@ -205,7 +206,7 @@ impl<'a> WriteGuard<'a> {
         let took: Vec<Ack> = results.iter().map(Ack::from).collect();
         let held = self.held();
         let is_done = match decider {
-            Some(decider) => held.get(decider).is_some_and(|held| Held::Away <= *held),
+            Some(decider) => is_decided(&took, &held, decider),
             None => is_done(&took, &held, is_whole),
         };
         self.note_taken(&took, &held, is_done);

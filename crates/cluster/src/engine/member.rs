@@ -17,9 +17,9 @@ use crate::failover::tracker::OutageTracker;
 use crate::health::Health;
 use crate::hints::log::HintLog;
 use crate::hints::trust::Trust;
-use crate::membership::flush_watch::Flushes;
 use crate::membership::marker::Marked;
 use crate::membership::marker::void_too;
+use crate::membership::marker_watch::News;
 use crate::membership::state_machine::Observation;
 use crate::plan::evidence::Evidence;
 
@@ -38,7 +38,8 @@ struct Known {
     hints: HintLog,
     outages: Arc<OutageTracker>,
     marked: Mutex<Marked>,
-    flushes: Flushes,
+    flushes: News,
+    new_hints: News,
     /// On a copy: the node has joined it, and its keys were not compared yet.
     has_joined: AtomicBool,
 }
@@ -126,9 +127,15 @@ impl Member {
         &self.known.marked
     }
 
-    /// On a copy with an identity: the flushes that the server has told of.
-    pub(crate) fn flushes(&self) -> &Flushes {
+    /// On a copy with an identity: the flushes that the server has told of, and the looks at its marker since.
+    pub(crate) fn flushes(&self) -> &News {
         &self.known.flushes
+    }
+
+    /// On a copy with an identity: that the server has begun to hold hints about a node, or holds none any more; and the reading
+    /// of its hints since.
+    pub(crate) fn new_hints(&self) -> &News {
+        &self.known.new_hints
     }
 
     /// On a copy with an identity: whether the server was without its marker when it was looked at last.

@@ -301,8 +301,32 @@ impl CopyEngine {
 
     /// Reads what one server knows that the others have missed.
     pub(crate) async fn read_hints_on(&self, holder: usize) {
+        self.read_hints_of(self.topology.nodes.member(holder)).await;
+    }
+
+    async fn read_hints_of(&self, holder: &Member) {
+        let told = holder.new_hints().told();
         let members = self.topology.nodes.members();
-        join_all(members.map(|about| self.read_hints(self.topology.nodes.member(holder), about))).await;
+        let read = join_all(members.map(|about| self.read_hints(holder, about))).await;
+        if read.into_iter().all(|is_heard| is_heard) {
+            holder.new_hints().saw(told);
+        }
+    }
+
+    /// Hears what the other servers have said of a node until now: those that say that the node has missed something, or may have begun
+    /// to. Where all is well it asks none.
+    pub(crate) async fn hear_of(&self, idx: usize) {
+        let about = self.topology.nodes.member(idx);
+        let durable = &self.topology.lasting.durable;
+        let may_know_more = |holder: &&Member| {
+            holder.new_hints().are_unseen()
+                || holder.says_that_it_holds(about)
+                || durable.first(holder, about).is_some()
+        };
+        if self.topology.identity.is_some() {
+            join_all(self.holders(about).filter(may_know_more).map(|holder| self.read_hints_of(holder)))
+                .await;
+        }
     }
 
     /// Reads what the other servers know that a node has missed.
@@ -311,9 +335,10 @@ impl CopyEngine {
         join_all(self.holders(about).map(|holder| self.read_hints(holder, about))).await;
     }
 
-    async fn read_hints(&self, holder: &Member, about: &Member) {
+    /// Returns whether the server has answered, though it be that this user may not read its hints.
+    async fn read_hints(&self, holder: &Member, about: &Member) -> bool {
         let Some(key) = self.topology.hints_key(about.name()).filter(|_| !holder.is_the_same(about)) else {
-            return;
+            return true;
         };
         let incarnation = holder.node().incarnation();
         // Also one whose marker is just being looked at.
@@ -337,13 +362,16 @@ impl CopyEngine {
                 .arg(PAGE);
             let reply = match process.send(&read).await {
                 Ok(reply) => reply,
-                Err(error) => return self.topology.tell_refused(&error, Some(key.as_bytes())),
+                Err(error) => {
+                    self.topology.tell_refused(&error, Some(key.as_bytes()));
+                    return error.code().is_some();
+                }
             };
             let mut found = read_page(&reply);
-            let Some(last) = found.iter().map(|(_, number)| *number).max() else { return };
+            let Some(last) = found.iter().map(|(_, number)| *number).max() else { return true };
             // Another process may have answered.
             if holder.node().incarnation() != incarnation {
-                return;
+                return false;
             }
             self.topology.lasting.durable.giving.settle().await;
             let (n_found, void) = (found.len(), about.void_upto(holder.name()));
@@ -361,7 +389,7 @@ impl CopyEngine {
             }
             self.topology.lasting.durable.add(holder, about, &found, last);
             if n_found < PAGE {
-                return;
+                return true;
             }
         }
     }

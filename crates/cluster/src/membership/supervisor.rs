@@ -53,7 +53,7 @@ impl CopyEngine {
 
     async fn care(&self) {
         let care = join_all((0..self.topology.nodes.len()).map(|idx| self.care_for(idx)));
-        join3(care, self.converge().boxed(), self.watch_flushes().boxed()).await;
+        join3(care, self.converge().boxed(), self.watch_markers().boxed()).await;
     }
 
     /// Looks at a node now and then, and brings it back when it has been away, forever.

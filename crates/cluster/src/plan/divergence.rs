@@ -52,12 +52,30 @@ pub(crate) enum Held {
 /// Returns whether somebody may be told that a write is done, as the explored rules say: a node took it that held what it should. Of
 /// a write that leaves the same whatever was there, any node that keeps it.
 pub(crate) fn is_done(took: &[Ack], held: &[Held], is_whole: bool) -> bool {
-    const CALL: CallId = CallId(0);
-    // Of more nodes than the rules know, those that took it and held the most say what all would.
-    let mut nodes: Vec<(bool, Held)> =
-        took.iter().zip(held).map(|(took, held)| (*took == Ack::Yes, *held)).collect();
+    let mut nodes: Vec<(bool, Held)> = taken_and_held(took, held).collect();
     nodes.sort_unstable_by_key(|node| Reverse(*node));
-    nodes.truncate(Node::MAX);
+    is_acknowledged(&nodes, if is_whole { Kind::Whole } else { Kind::Relative })
+}
+
+/// The same of a write that this node has decided: it must still be there, and hold what it should.
+pub(crate) fn is_decided(took: &[Ack], held: &[Held], decider: usize) -> bool {
+    let mut nodes: Vec<(bool, Held)> = taken_and_held(took, held).collect();
+    let first = nodes.remove(decider);
+    nodes.sort_unstable_by_key(|node| Reverse(*node));
+    nodes.insert(0, first);
+    // Where there is no other one, nobody is sent what it decided.
+    is_acknowledged(&nodes, if nodes.len() == 1 { Kind::Relative } else { Kind::Decided })
+}
+
+fn taken_and_held(took: &[Ack], held: &[Held]) -> impl Iterator<Item = (bool, Held)> {
+    took.iter().zip(held).map(|(took, held)| (*took == Ack::Yes, *held))
+}
+
+/// Returns what the rules say of a write, by who took it and what each held; the first node has decided it, if one has. Of more nodes
+/// than the rules know, the first ones say what all would: those that took it and held the most.
+fn is_acknowledged(nodes: &[(bool, Held)], kind: Kind) -> bool {
+    const CALL: CallId = CallId(0);
+    let nodes = nodes.get(..Node::MAX).unwrap_or(nodes);
     let those = |are: fn(bool, Held) -> bool| -> NodeSet {
         let nodes = nodes.iter().enumerate().filter(|(_, (took, held))| are(*took, *held));
         nodes.filter_map(|(place, _)| Node::new(place)).collect()
@@ -67,14 +85,27 @@ pub(crate) fn is_done(took: &[Ack], held: &[Held], is_whole: bool) -> bool {
     let mut state: State<()> = State::at_rest(&setup);
     let behind = those(|_, held| held <= Held::Stale);
     let report = Report::of(Standing::Current).missing((), behind);
-    let kind = if is_whole { Kind::Whole } else { Kind::Relative };
     let takers = those(|took, held| took && held != Held::Uncertain);
-    let heard = members.iter().map(|node| match takers.contains(node) {
+    let said = |node| match takers.contains(node) {
         true => Event::Wrote(CALL, node, None),
         false => Event::Refused(CALL, node, None),
-    });
+    };
+    let (write, told) = (Event::Write(CALL, (), kind), Event::Told(Node::FIRST, report));
+    let mut events = Vec::new();
+    let mut waiting = members;
+    if kind == Kind::Decided {
+        // What it decided counted at first.
+        events.extend([write, Event::Wrote(CALL, Node::FIRST, None), told]);
+        waiting.remove(Node::FIRST);
+        if those(|_, held| held != Held::Current).contains(Node::FIRST) {
+            events.push(Event::Lost(Node::FIRST));
+        }
+    } else {
+        events.extend([told, write]);
+    }
+    events.extend(waiting.iter().map(said));
     let mut is_done = false;
-    for event in [Event::Told(Node::FIRST, report), Event::Write(CALL, (), kind)].into_iter().chain(heard) {
+    for event in events {
         step_through(&setup, &mut state, event, |effect| match effect {
             // The nodes that did not take it are hinted before the caller is told.
             Effect::Hint { call, node, .. } => vec![Event::Hinted(call, node, None)],
@@ -184,6 +215,23 @@ mod tests {
         assert!(is_done(&took, &held, false));
         took[19] = Maybe;
         assert!(!is_done(&took, &held, false));
+    }
+
+    #[test]
+    fn a_decision_is_done_while_its_node_is_there_and_holds_what_it_should_whoever_else_took_it() {
+        let all = [Uncertain, Stale, Away, Current];
+        for n in 0..4 * 12 {
+            let (decider, other) = (all[n % 4], [Yes, No, Maybe][n / 4 % 3]);
+            for held in all {
+                let (took, held) = ([other, Yes, other], [held, decider, held]);
+                assert_eq!(is_decided(&took, &held, 1), decider == Current, "{took:?} {held:?}");
+            }
+        }
+        assert!(is_decided(&[Yes], &[Current], 0) && !is_decided(&[Yes], &[Stale], 0));
+        let mut held = [Current; 20];
+        assert!(is_decided(&[Yes; 20], &held, 19));
+        held[19] = Stale;
+        assert!(!is_decided(&[Yes; 20], &held, 19));
     }
 
     #[test]

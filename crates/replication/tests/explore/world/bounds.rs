@@ -253,16 +253,16 @@ impl Bounds {
 
     /// Returns whether a decision may be undone by another one that crosses it: a client may lose the node that decides.
     pub(crate) fn may_cross(&self) -> bool {
-        let Budget { cut, stop, same, kept, empty, older, flush, refuse, .. } = self.budget;
-        let may_lose_node = 0 < cut + stop + same + kept + empty + older + flush + refuse;
+        let Budget { cut, stop, same, kept, empty, older, flush, refuse, forget, .. } = self.budget;
+        let may_lose_node = 0 < cut + stop + same + kept + empty + older + flush + refuse + forget;
         may_lose_node && self.relative != RelativeWrites::ByAll && !self.strict_decisions
     }
 
     /// Returns whether two decisions may be acknowledged of which neither was built upon the other: a node may be flushed when it has
     /// decided, which its process hears later; and not all hear at once that a node is current again.
     pub(crate) fn may_split(&self) -> bool {
-        let Budget { same, empty, older, flush, .. } = self.budget;
-        0 < same + empty + older + flush && !self.strict_splits
+        let Budget { same, empty, older, flush, forget, .. } = self.budget;
+        0 < same + empty + older + flush + forget && !self.strict_splits
     }
 
     /// Returns whether a node may lose data that it keeps on its disk.

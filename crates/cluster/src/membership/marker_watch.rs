@@ -1,5 +1,5 @@
-//! The flush watch: a server tells each process at once that all its keys were removed, so that nothing is believed there
-//! that was built up since.
+//! The marker watch: a server tells each process at once that its marker has changed or is gone. It is gone after a flush: then
+//! nothing is believed that was built up there since. It changes when the first hint about another node comes to stand there.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -16,51 +16,53 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// .. and one that does not let this user be told after this time.
 const ASK_AGAIN_IF_REFUSED: Duration = Duration::from_secs(30);
 
-/// The flushes that a server has told of, and those after which its marker was looked at.
+/// How often a server has told of something, and how often it had when this process looked there last.
 #[derive(Debug, Default)]
-pub(crate) struct Flushes {
+pub(crate) struct News {
     told: AtomicU64,
     seen: AtomicU64,
 }
 
-impl Flushes {
-    /// The server may have been flushed.
+impl News {
+    /// The server tells of it once more.
     fn tell(&self) {
         self.told.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// How often the server may have been flushed until now.
+    /// How often the server has told of it until now.
     pub(crate) fn told(&self) -> u64 {
         self.told.load(Ordering::Acquire)
     }
 
-    /// The marker was looked at, and conclusions were drawn, when the server had told of so many.
+    /// This process has looked, and drawn its conclusions, when the server had told of it so often.
     pub(crate) fn saw(&self, told: u64) {
         self.seen.fetch_max(told, Ordering::AcqRel);
     }
 
-    /// Returns whether the server may have been flushed since its marker was looked at.
+    /// Returns whether the server has told of it since this process looked.
     pub(crate) fn are_unseen(&self) -> bool {
         self.seen.load(Ordering::Acquire) < self.told()
     }
 }
 
 impl CopyEngine {
-    /// Hears of the flushes of all nodes, forever. Only a marker shows what a flush has removed, so a copy without an identity
-    /// hears of none.
-    pub(crate) async fn watch_flushes(&self) {
+    /// Hears of what becomes of the markers of all nodes, forever. A copy without an identity has none.
+    pub(crate) async fn watch_markers(&self) {
         let Some(identity) = &self.topology.identity else { return };
-        join_all((0..self.topology.nodes.len()).map(|idx| self.watch_flushes_of(idx, identity))).await;
+        join_all((0..self.topology.nodes.len()).map(|idx| self.watch_marker_of(idx, identity))).await;
     }
 
-    async fn watch_flushes_of(&self, idx: usize, identity: &Identity) {
+    async fn watch_marker_of(&self, idx: usize, identity: &Identity) {
         let member = self.topology.nodes.member(idx);
         loop {
-            // The names of keys are not wanted.
-            match member.node().changes_quietly(vec![identity.trial().into_bytes()]).await {
+            match member.node().changes_quietly(vec![identity.marker().into_bytes()]).await {
                 Ok(mut feed) => loop {
                     match feed.next().await {
-                        Changes::Unknown(_) => member.flushes().tell(),
+                        Changes::Keys(_) => member.new_hints().tell(),
+                        Changes::Unknown(_) => {
+                            member.flushes().tell();
+                            member.new_hints().tell();
+                        }
                         Changes::Refused(error) => self.topology.tell_refused(&error, None),
                         _ => {}
                     }
@@ -80,17 +82,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flush_that_is_told_while_the_marker_is_looked_at_is_still_unseen() {
-        let flushes = Flushes::default();
-        assert!(!flushes.are_unseen());
-        flushes.tell();
-        let told = flushes.told();
-        assert!(flushes.are_unseen());
-        flushes.tell();
-        flushes.saw(told);
-        assert!(flushes.are_unseen());
-        flushes.saw(flushes.told());
-        flushes.saw(told);
-        assert!(!flushes.are_unseen());
+    fn what_is_told_while_this_process_looks_is_still_unseen() {
+        let news = News::default();
+        assert!(!news.are_unseen());
+        news.tell();
+        let told = news.told();
+        assert!(news.are_unseen());
+        news.tell();
+        news.saw(told);
+        assert!(news.are_unseen());
+        news.saw(news.told());
+        news.saw(told);
+        assert!(!news.are_unseen());
     }
 }
