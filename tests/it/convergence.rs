@@ -767,8 +767,17 @@ async fn a_write_that_one_node_decides_is_not_acknowledged_by_a_process_that_was
     let servers = Servers::start(3).unwrap();
     let copy = leading(&servers).await;
     _ = copy.set("sum", 1).await.unwrap();
-    // As long as the servers may need to make a key equal, by the one thread that there is.
-    let stopped = async { std::thread::sleep(Duration::from_millis(2500)) };
+    let first = copy.node_for("sum").name().to_owned();
+    let idx = (0..3).find(|idx| nodes_name(*idx) == first).unwrap();
+    let mut a = redis::Client::open(servers[idx].url()).unwrap().get_connection().unwrap();
+    // It is stopped as soon as the first node has decided, by the one thread that there is: as long as the servers may need to make a
+    // key equal.
+    let stopped = async {
+        while redis::cmd("GET").arg("sum").query::<f64>(&mut a).unwrap() == 1.0 {
+            tokio::task::yield_now().await;
+        }
+        std::thread::sleep(Duration::from_millis(2500));
+    };
     let (decided, ()) = futures_util::future::join(copy.incrbyfloat("sum", 0.5), stopped).await;
     let error = decided.unwrap_err();
     assert!(error.is_timeout() && error.may_have_executed(), "{error:?}");

@@ -206,7 +206,10 @@ impl<'a> WriteGuard<'a> {
         let took: Vec<Ack> = results.iter().map(Ack::from).collect();
         let held = self.held();
         let is_done = match decider {
-            Some(decider) => is_decided(&took, &held, decider),
+            Some(decider) => {
+                let is_connected = topology.nodes.at(decider).is_connected();
+                is_decided(&took, &held, (decider, is_connected))
+            }
             None => is_done(&took, &held, is_whole),
         };
         self.note_taken(&took, &held, is_done);

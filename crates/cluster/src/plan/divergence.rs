@@ -57,14 +57,17 @@ pub(crate) fn is_done(took: &[Ack], held: &[Held], is_whole: bool) -> bool {
     is_acknowledged(&nodes, if is_whole { Kind::Whole } else { Kind::Relative })
 }
 
-/// The same of a write that this node has decided: it must still be there, and hold what it should.
-pub(crate) fn is_decided(took: &[Ack], held: &[Held], decider: usize) -> bool {
+/// The same of a write that this node has decided: the node must hold what it should, and its connection must not have been lost.
+pub(crate) fn is_decided(took: &[Ack], held: &[Held], (decider, is_connected): (usize, bool)) -> bool {
     let mut nodes: Vec<(bool, Held)> = taken_and_held(took, held).collect();
     let first = nodes.remove(decider);
     nodes.sort_unstable_by_key(|node| Reverse(*node));
     nodes.insert(0, first);
-    // Where there is no other one, nobody is sent what it decided.
-    is_acknowledged(&nodes, if nodes.len() == 1 { Kind::Relative } else { Kind::Decided })
+    match nodes.len() {
+        // Nobody else is sent what it decided.
+        1 => is_acknowledged(&nodes, Kind::Relative),
+        _ => is_connected && is_acknowledged(&nodes, Kind::Decided),
+    }
 }
 
 fn taken_and_held(took: &[Ack], held: &[Held]) -> impl Iterator<Item = (bool, Held)> {
@@ -97,7 +100,7 @@ fn is_acknowledged(nodes: &[(bool, Held)], kind: Kind) -> bool {
         // What it decided counted at first.
         events.extend([write, Event::Wrote(CALL, Node::FIRST, None), told]);
         waiting.remove(Node::FIRST);
-        if those(|_, held| held != Held::Current).contains(Node::FIRST) {
+        if !takers.contains(Node::FIRST) {
             events.push(Event::Lost(Node::FIRST));
         }
     } else {
@@ -224,14 +227,15 @@ mod tests {
             let (decider, other) = (all[n % 4], [Yes, No, Maybe][n / 4 % 3]);
             for held in all {
                 let (took, held) = ([other, Yes, other], [held, decider, held]);
-                assert_eq!(is_decided(&took, &held, 1), decider == Current, "{took:?} {held:?}");
+                assert_eq!(is_decided(&took, &held, (1, true)), Away <= decider, "{took:?} {held:?}");
+                assert!(!is_decided(&took, &held, (1, false)), "{took:?} {held:?}");
             }
         }
-        assert!(is_decided(&[Yes], &[Current], 0) && !is_decided(&[Yes], &[Stale], 0));
+        assert!(is_decided(&[Yes], &[Current], (0, false)) && !is_decided(&[Yes], &[Stale], (0, true)));
         let mut held = [Current; 20];
-        assert!(is_decided(&[Yes; 20], &held, 19));
+        assert!(is_decided(&[Yes; 20], &held, (19, true)));
         held[19] = Stale;
-        assert!(!is_decided(&[Yes; 20], &held, 19));
+        assert!(!is_decided(&[Yes; 20], &held, (19, true)));
     }
 
     #[test]
