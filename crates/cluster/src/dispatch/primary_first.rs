@@ -23,6 +23,16 @@ use redisdb_node::command::Spec;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// What came of asking a node to decide.
+enum Decision {
+    /// Its reply counts, and the others are sent this.
+    Counts(Value, Effect),
+    /// It has done what it was asked, but does not hold what it should.
+    InVain,
+    /// It has done nothing, for it lacks what it should hold.
+    Nothing,
+}
+
 impl CopyEngine {
     /// Has one node decide what a command does, and sends what came of it to the others, all at once.
     ///
@@ -41,41 +51,37 @@ impl CopyEngine {
         if order().all(|idx| topology.nodes.member(idx).trust(call.keys()) == Trust::Stale) {
             budget.limit(self.examine_all()).await;
         }
-        for wanted in [Trust::Full, Trust::Provisional] {
+        'asking: for wanted in [Trust::Full, Trust::Provisional] {
             for idx in order() {
+                let is_wanted = || topology.nodes.member(idx).trust(call.keys()) == wanted;
+                if !is_wanted() {
+                    continue;
+                }
                 budget.limit(self.hear_of(idx)).await;
-                if topology.nodes.member(idx).trust(call.keys()) != wanted {
+                if !is_wanted() {
                     continue;
                 }
                 guard.deciding(idx);
                 let asked = Instant::now();
-                let decision =
-                    ask(&budget.share(topology.nodes.member(idx).writer()), spec, cmd, decide).await;
-                match self.in_time(idx, spec, asked, decision) {
-                    Ok((reply, answer)) => {
-                        let lacks = decide.lacks_something(cmd, &reply, answer.as_ref());
-                        if self.counts(idx, call, lacks, budget).await {
-                            let effect = decide.effect(cmd, &reply, answer.as_ref());
-                            let sent =
-                                self.send_effect(spec, cmd, (idx, reply), effect, guard, budget).await?;
-                            // By then what was decided may have been undone before its effect came.
-                            return match asked.elapsed() <= topology.quiet() {
-                                true => Ok(sent),
-                                false => Err(Error::Node(self.too_late(idx, spec))),
-                            };
-                        }
+                match self.decide_on(idx, call, cmd, decide, budget).await {
+                    Ok(Decision::Counts(reply, effect)) => {
+                        let sent = self.send_effect(spec, cmd, (idx, reply), effect, guard, budget).await?;
+                        // By then what was decided may have been undone before its effect came.
+                        return match asked.elapsed() <= topology.quiet() {
+                            true => Ok(sent),
+                            false => Err(Error::Node(self.too_late(idx, spec))),
+                        };
+                    }
+                    Ok(Decision::InVain) => {
                         // What it did is undone when it is made equal to the others.
                         guard.note_other(idx);
                         in_vain.push(idx);
                         // A repair may be making it current as it is now: another one would execute the command once more.
                         if !topology.nodes.member(idx).was_emptied() {
-                            guard.nothing_missed();
-                            return Err(Error::unavailable(spec.name, key, errors, Vec::new())
-                                .done_in_vain(topology.names(in_vain)));
+                            break 'asking;
                         }
                     }
-                    Err(error) if says_no_such_key(&error) && !self.counts(idx, call, true, budget).await => {
-                    }
+                    Ok(Decision::Nothing) => {}
                     Err(error) if error.is_connect() => {
                         topology.observe(idx, &error);
                         errors.push(error);
@@ -95,12 +101,45 @@ impl CopyEngine {
         }
         let is_behind = |idx: &usize| {
             !in_vain.contains(idx)
+                && topology.nodes.member(*idx).trust(call.keys()) == Trust::Stale
                 && !errors.iter().any(|error| error.node() == Some(topology.nodes.name(*idx)))
         };
         let stale = order().filter(is_behind).collect();
         guard.nothing_missed();
         let error = Error::unavailable(spec.name, key, errors, topology.names(stale));
         Err(error.done_in_vain(topology.names(in_vain)))
+    }
+
+    /// Has a node decide, and returns what came of it if that counts.
+    async fn decide_on(
+        &self,
+        idx: usize,
+        call: &Call<'_>,
+        cmd: &Cmd,
+        decide: Decide,
+        budget: &mut Budget,
+    ) -> Result<Decision, node::Error> {
+        let topology = &*self.topology;
+        let asked = Instant::now();
+        let asking = ask(&budget.share(topology.nodes.member(idx).writer()), call.spec, cmd, decide).await;
+        let (reply, answer) = match asking {
+            Ok(decided) => decided,
+            Err(error) if says_no_such_key(&error) && !self.counts(idx, call, true, budget).await => {
+                return Ok(Decision::Nothing);
+            }
+            Err(error) => return Err(error),
+        };
+        let lacks = decide.lacks_something(cmd, &reply, answer.as_ref());
+        if !self.counts(idx, call, lacks, budget).await {
+            return Ok(Decision::InVain);
+        }
+        // A key that has been quiet for a while is made equal on all nodes: then the decision may be undone, and its effect would undo
+        // what others have written since. So it is with a process that was stopped meanwhile. The other half is for the effect.
+        if topology.quiet() / 2 < asked.elapsed() {
+            return Err(self.too_late(idx, call.spec));
+        }
+        let effect = decide.effect(cmd, &reply, answer.as_ref());
+        Ok(Decision::Counts(reply, effect))
     }
 
     /// Returns whether the answer of a node counts: a server that was restarted, or emptied a moment ago, has answered from
@@ -111,23 +150,6 @@ impl CopyEngine {
         budget.limit(self.hear_of(idx)).await;
         let needs_look = || lacks || member.flushes().are_unseen();
         member.trust(call.keys()) != Trust::Stale && (!needs_look() || self.is_sure(idx, call, budget).await)
-    }
-
-    /// Returns a decision unless it came so late that its effect may come too late. A key that has been quiet for a while is made
-    /// equal on all nodes: then the decision may be undone, and its effect would undo what others have written since. So it is with a
-    /// process that was stopped meanwhile.
-    fn in_time<T>(
-        &self,
-        idx: usize,
-        spec: &'static Spec,
-        asked: Instant,
-        decision: Result<T, node::Error>,
-    ) -> Result<T, node::Error> {
-        // The other half is for the effect.
-        match asked.elapsed() <= self.topology.quiet() / 2 {
-            true => decision,
-            false => decision.and_then(|_| Err(self.too_late(idx, spec))),
-        }
     }
 
     fn too_late(&self, idx: usize, spec: &'static Spec) -> node::Error {
