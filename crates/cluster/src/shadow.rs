@@ -360,16 +360,16 @@ mod tests {
     #[test]
     fn what_the_rules_would_do_too_is_no_difference() {
         let (shadow, told) = shadow();
-        shadow.begin_write(keys(), false).end(vec![Ack::Yes, Ack::Yes], true, knows);
+        shadow.begin_write(keys(), false).end(vec![Ack::Yes, Ack::Yes], (true, false), knows);
         (0..2).for_each(|node| shadow.is_read(node, keys()));
-        shadow.begin_write(keys(), true).end(vec![Ack::No, Ack::Maybe], false, knows);
+        shadow.begin_write(keys(), true).end(vec![Ack::No, Ack::Maybe], (false, false), knows);
         assert_eq!(*told.lock(), []);
     }
 
     #[test]
     fn a_read_of_a_node_that_missed_a_write_differs_until_the_other_node_says_no_more_that_it_did() {
         let (shadow, told) = shadow();
-        shadow.begin_write(keys(), true).end(vec![Ack::Yes, Ack::No], true, knows);
+        shadow.begin_write(keys(), true).end(vec![Ack::Yes, Ack::No], (true, false), knows);
         shadow.is_read(0, keys());
         assert_eq!(*told.lock(), []);
         shadow.is_read(1, keys());
@@ -387,10 +387,13 @@ mod tests {
     fn a_write_that_builds_on_what_a_node_lacks_is_not_acknowledged_by_the_rules() {
         let (shadow, told) = shadow();
         shadow.learn(0, 1, report(&[(KEY, 1)]));
-        shadow.begin_write(keys(), false).end(vec![Ack::No, Ack::Yes], true, knows);
+        shadow.begin_write(keys(), false).end(vec![Ack::No, Ack::Yes], (true, false), knows);
         assert_eq!(told.lock().pop(), Some(Difference::Acknowledged(KEY.to_vec(), Outcome::Unknown)));
-        shadow.begin_write(keys(), false).end(vec![Ack::Yes, Ack::Yes], false, knows);
+        shadow.begin_write(keys(), false).end(vec![Ack::Yes, Ack::Yes], (false, false), knows);
         assert_eq!(told.lock().pop(), Some(Difference::NotAcknowledged(KEY.to_vec())));
+        // Of one that a node has decided the copy wants more.
+        shadow.begin_write(keys(), false).end(vec![Ack::Yes, Ack::Yes], (false, true), knows);
+        assert_eq!(told.lock().pop(), None);
     }
 
     #[test]
@@ -398,10 +401,10 @@ mod tests {
         let (shadow, told) = shadow();
         shadow
             .begin_write(keys(), true)
-            .end(vec![Ack::Yes, Ack::No], true, |node, key| node == 0 && key == KEY);
+            .end(vec![Ack::Yes, Ack::No], (true, false), |node, key| node == 0 && key == KEY);
         assert_eq!(told.lock().pop(), Some(Difference::NotHinted("b".to_owned(), KEY.to_vec())));
         shadow.hear(&Event::Node { node: "b".to_owned(), event: NodeEvent::Disconnected });
-        shadow.begin_write(keys(), true).end(vec![Ack::Yes, Ack::No], true, |_, _| false);
+        shadow.begin_write(keys(), true).end(vec![Ack::Yes, Ack::No], (true, false), |_, _| false);
         assert_eq!(told.lock().pop(), Some(Difference::NotHinted("b".to_owned(), KEY.to_vec())));
         assert!(shadow.known.lock().hinted.is_empty());
     }

@@ -174,7 +174,9 @@ impl<'a> WriteGuard<'a> {
         };
         if let Some((shadow, acks)) = shadow {
             let member = |idx| self.topology.nodes.member(idx);
-            shadow.end(acks, judged.is_ok(), |idx, key| !member(idx).holds(std::iter::once(key)));
+            shadow.end(acks, (judged.is_ok(), decided.is_some()), |idx, key| {
+                !member(idx).holds(std::iter::once(key))
+            });
         }
         judged
     }

@@ -29,6 +29,7 @@ impl Shadow {
         is_whole: bool,
     ) -> ShadowWrite<'a> {
         let known = &mut *self.known.lock();
+        // One that a node decides is taken for a relative one: the rules may have another node decide than the copy does.
         let kind = if is_whole { Kind::Whole } else { Kind::Relative };
         let (mut calls, mut waiting) = (Vec::new(), NodeSet::EMPTY);
         for key in keys {
@@ -62,11 +63,12 @@ impl ShadowWrite<'_> {
     }
 
     /// The nodes have answered this, and the caller is told whether enough took it. `has_missed` says whether the copy knows of a
-    /// node that it has missed a write of a key.
+    /// node that it has missed a write of a key. Of a write that a node has decided the copy wants more than of a relative one: that it
+    /// is not acknowledged is no difference.
     pub(crate) fn end(
         mut self,
         acks: Vec<Ack>,
-        is_acknowledged: bool,
+        (is_acknowledged, is_decided): (bool, bool),
         has_missed: impl Fn(usize, &[u8]) -> bool,
     ) {
         acks.iter().enumerate().for_each(|(idx, ack)| self.heard(idx, *ack));
@@ -80,7 +82,9 @@ impl ShadowWrite<'_> {
                 }
             }
             let difference = match known.answers.remove(&call) {
-                Some(Outcome::Ok) if !is_acknowledged => Difference::NotAcknowledged(key.to_vec()),
+                Some(Outcome::Ok) if !is_acknowledged && !is_decided => {
+                    Difference::NotAcknowledged(key.to_vec())
+                }
                 Some(outcome) if is_acknowledged && outcome != Outcome::Ok => {
                     Difference::Acknowledged(key.to_vec(), outcome)
                 }
