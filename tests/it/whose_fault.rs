@@ -1,5 +1,6 @@
-//! Failures in the middle of a call, on real servers: whose fault it is, whether the command may have been executed, and
-//! whether the connection lives. Each on a node, a ring and a copy; on the last two the others answer for themselves.
+//! Failures in the middle of a call, on real servers: whose fault it is, whether the command may have been
+//! executed, and whether the connection lives. Each failure is tried on a node, a ring and a copy; on the
+//! last two the other nodes answer for themselves.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -23,7 +24,7 @@ use redisdb_tests::eventually;
 use redisdb_tests::is_since;
 use xtask::Server;
 
-/// Who calls, and meets a fault of `b` alone.
+/// A caller: a node, a ring or a copy. Only its node `b` has a fault.
 enum Caller {
     Node(Node),
     Ring(RedisRing),
@@ -31,7 +32,7 @@ enum Caller {
 }
 
 impl Caller {
-    /// One of each kind. The node is `b`.
+    /// Returns one caller of each kind. The node is `b`.
     async fn all(urls: &[String]) -> [Self; 3] {
         let named = || NAMES.iter().zip(urls);
         let config = redisdb::NodeConfig::new(&urls[1]).unwrap().with_name("b");
@@ -60,7 +61,7 @@ impl Caller {
         }
     }
 
-    /// A key that `b` owns, or that is read from it first.
+    /// Returns a key that `b` owns, or that is read from `b` first.
     fn key(&self, prefix: &str) -> String {
         let is_of_b = |key: &String| match self {
             Self::Node(_) => true,
@@ -70,7 +71,7 @@ impl Caller {
         (0..).map(|i| format!("{}:{prefix}{i}", self.name())).find(is_of_b).unwrap()
     }
 
-    /// Returns what `b` said to a write. On a copy the others have taken it.
+    /// Returns what `b` said to a write. On a copy the other nodes have taken it.
     async fn incr(&self, key: &str) -> Result<i64, node::Error> {
         match self {
             Self::Node(node) => node.incr(key).await,
@@ -79,7 +80,7 @@ impl Caller {
         }
     }
 
-    /// The same in a pipeline, with a read on either side.
+    /// Does the same in a pipeline, with a read on either side.
     async fn incr_in_a_pipeline(&self, key: &str) -> Result<i64, node::Error> {
         match self {
             Self::Node(node) => {
@@ -112,7 +113,8 @@ impl Caller {
                 let pipeline = copy.pipeline();
                 let (before, incr) = (pipeline.get::<i64>(key), pipeline.incr(key));
                 pipeline.execute().await.check().ok();
-                // The others answer, unless the write after it was sent with it and the connection is lost.
+                // The other nodes answer the read, unless the write after it was sent with it and the
+                // connection is lost.
                 if let Err(error) = before.await {
                     assert_eq!(of_b(error).outcome(), Outcome::Unknown);
                 }
@@ -121,7 +123,7 @@ impl Caller {
         }
     }
 
-    /// The same in a block, which is executed whole or not at all.
+    /// Does the same in a block, which is executed whole or not at all.
     async fn incr_in_a_block(&self, key: &str) -> Result<i64, node::Error> {
         match self {
             Self::Node(node) => {
@@ -145,7 +147,7 @@ impl Caller {
         }
     }
 
-    /// All ways to call.
+    /// Sends the write in one of the [`WAYS`].
     async fn incr_by(&self, way: &str, key: &str) -> Result<i64, node::Error> {
         match way {
             "alone" => self.incr(key).await,
@@ -172,14 +174,14 @@ impl Caller {
     }
 }
 
-/// The error of `b`, which is the only one.
+/// Returns the error of `b`, which is the only one.
 fn of_b(error: Error) -> node::Error {
     let errors = error.node_errors();
     assert!(errors.len() == 1 && errors[0].node() == Some("b"), "{error}");
     errors[0].clone()
 }
 
-/// Returns what `b` said, where the others did it.
+/// Returns what `b` said, where the other nodes took the write.
 fn of_copy(replies: redisdb::Replies<i64>) -> Result<i64, node::Error> {
     assert!(["a", "c"].iter().all(|name| replies.get(name).unwrap().ok().is_some()), "{replies:?}");
     match replies.get("b").unwrap() {
@@ -188,7 +190,7 @@ fn of_copy(replies: redisdb::Replies<i64>) -> Result<i64, node::Error> {
     }
 }
 
-/// The number that a server gave the connection.
+/// Returns the number that a server gave the connection.
 async fn id(node: &Node) -> u64 {
     let mut id = None;
     eventually("there is a connection", async || {
@@ -302,7 +304,8 @@ async fn an_error_that_a_script_forges_is_no_proof_that_it_did_not_run() {
                            return redis.error_reply('LOADING Redis is loading the dataset in memory') end)";
             b.send(redis::cmd("FUNCTION").arg(&["LOAD", "REPLACE", library])).await.unwrap();
             let key = caller.key("f");
-            // As is a call over another way than `127.0.0.1`, which may lead to another server by now.
+            // So it is for a node whose address has a name: the name may lead to another server by now, so
+            // after a `READONLY` the node connects anew.
             let by_name = Node::connect(format!("redis://localhost:{}", servers[1].port())).await.unwrap();
             let readonly =
                 Script::new("redis.call('INCR', KEYS[1]) return redis.error_reply('READONLY mine')");
@@ -320,7 +323,8 @@ const WAYS: [&str; 3] = ["alone", "in a pipeline", "in a block"];
 
 #[tokio::test]
 async fn a_server_that_loads_has_executed_nothing_and_keeps_its_connection() {
-    // Each key takes 100 ms to load, and clients are answered after every 2 MiB: each time such a value was read.
+    // Each key takes 100 ms to load. The server answers clients after every 2 MiB, so after each of these
+    // values.
     let slow = || Server::builder().arg("--key-load-delay", "100000").arg("--rdbcompression", "no");
     let mut servers: Vec<_> = (0..3).map(|_| slow().start().unwrap()).collect();
     let outsider = Node::connect(servers[1].url()).await.unwrap();
@@ -329,10 +333,11 @@ async fn a_server_that_loads_has_executed_nothing_and_keeps_its_connection() {
     }
     let (urls, mut b_and_dump) = (urls(&servers), (servers.remove(1), None));
     for kind in 0..3 {
-        // A new one each time: a server that comes and goes is left alone for longer than it loads.
+        // The caller is a new one each time: a server that comes and goes is left alone for longer than it
+        // loads.
         let caller = Caller::all(&urls).await.into_iter().nth(kind).unwrap();
         let b = caller.b();
-        // It returns when all is loaded.
+        // The task ends when all is loaded.
         let restarting = tokio::task::spawn_blocking(move || {
             let (mut server, dump) = b_and_dump;
             let dump = dump.unwrap_or_else(|| server.dump().unwrap());
@@ -353,7 +358,7 @@ async fn a_server_that_loads_has_executed_nothing_and_keeps_its_connection() {
         assert_eq!(id(&b).await, before, "{}", caller.name());
         b_and_dump = restarting.await.unwrap();
         for way in WAYS {
-            // On a copy, what the others did meanwhile may have been brought over.
+            // On a copy, the writes that the other nodes took meanwhile may have been brought over.
             let n = b.get::<i64>(caller.key(way)).await.unwrap();
             assert!(n.is_none() || matches!(caller, Caller::Copy(_)), "{} {way}: {n:?}", caller.name());
         }

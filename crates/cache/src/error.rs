@@ -9,7 +9,7 @@ pub use load::LoadError;
 /// The error of a cache over a store whose errors are `S`: [`redisdb_node::Error`] for a node, the cluster's
 /// for a ring or a copy.
 ///
-/// A value never stands in a message.
+/// No message contains a value.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error<S> {
@@ -35,8 +35,8 @@ pub enum Error<S> {
     /// There is no value to return, because it could not be loaded.
     #[error(transparent)]
     Load(LoadError),
-    /// The store's reply has not one element for each key that was asked for, so no element is taken for any
-    /// key's.
+    /// The store's reply does not have one element for each key that was asked for, so no element is taken as
+    /// the value of a key.
     #[error(transparent)]
     Reply(ReplyError),
     /// The cache was [closed](crate::Cache::close). Nothing was sent.
@@ -69,7 +69,7 @@ pub enum DecodeReason {
     /// The envelope has a version that this version of the library does not read.
     #[error("the value was written by another version of the cache (envelope {0})")]
     Version(u8),
-    /// The value was cut, or has bytes behind its end.
+    /// The value was cut, or has more bytes behind its end.
     #[error("the value was cut, or lengthened")]
     Length,
     /// The value was changed after it was written, or was written under another key.
@@ -87,7 +87,7 @@ pub enum DecodeReason {
         /// The schema of this cache.
         wanted: u16,
     },
-    /// The value is compressed, and this cache was not told to read such (by `zstd`), or it cannot be
+    /// The value is compressed. This cache was not told by `zstd` to read such values, or the value cannot be
     /// decompressed.
     #[error("the value is compressed, and cannot be read; a cache built with `zstd` reads such values")]
     Compression,
@@ -113,8 +113,8 @@ pub enum DecodeReason {
         /// The limit for all of them together, in bytes.
         limit: u64,
     },
-    /// The value is intact, but is not of the type that was asked for, or is nested more deeply than is
-    /// [read](crate::Codec).
+    /// The value is intact, but it is not of the type that was asked for, or it is nested more deeply than
+    /// the codec [reads](crate::Codec).
     #[error("the value is no `{wanted}`")]
     Type {
         /// The type.
@@ -264,7 +264,7 @@ mod tests {
         ];
         assert_eq!(found, answers, "{shown}");
         assert_eq!(error.store().is_some(), matches!(error, Error::Store(_)), "{shown}");
-        // The text is whole, so that a chain of sources would say a part of it twice.
+        // The text is whole, so a chain of sources would say a part of it twice.
         assert!(error.source().is_none(), "{shown}");
     }
 
@@ -335,7 +335,7 @@ mod tests {
             (Error::Unprefixed, "without a prefix", [false; 5]),
         ] {
             check(&error, text, answers);
-            // Each that is about a key names it.
+            // An error about a key names the key.
             let is_of_a_key =
                 !matches!(error, Error::Store(_) | Error::Reply(_) | Error::Closed | Error::Unprefixed);
             assert_eq!(error.to_string().starts_with("key `k`: "), is_of_a_key, "{error}");

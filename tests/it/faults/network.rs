@@ -27,10 +27,11 @@ rows!(
     noise_for_replies,
 );
 
-/// The errors of calls over a broken network; `Timeout` and `Disconnected` alone may have been executed.
+/// The errors of calls over a broken network. Only a call that ended in `Timeout` or `Disconnected` may have
+/// been executed.
 const OF_NETWORKS: [&str; 4] = ["Timeout", "ConnectTimeout", "Connect", "Disconnected"];
 
-/// Longer than a response may take, and then than a connection may take.
+/// A response and then a connection take less than this.
 const LONG: Duration = Duration::from_millis(2500);
 
 /// Does something to the network of one node for a while.
@@ -110,14 +111,15 @@ async fn replies_late(kind: Kind) {
 }
 
 async fn requests_late(kind: Kind) {
-    // What was given up arrives when the network is whole again.
+    // The requests that were given up arrive when the network is whole again.
     let tally = during(kind, "requests late", LONG, |proxy| proxy.hold(Way::Requests)).await;
     tally.only_errors(&["b"], &OF_NETWORKS);
     tally.has_errors("b", &["Timeout"]);
 }
 
 async fn old_connection_stuck(kind: Kind) {
-    // What was given up arrives when other writes have been acknowledged long since over a new connection.
+    // The requests that were given up arrive late: by then other writes have been acknowledged over a new
+    // connection.
     let tally = during(kind, "old connection stuck", LONG, Proxy::stick).await;
     tally.only_errors(&["b"], &OF_NETWORKS);
     tally.has_errors("b", &["Timeout"]);

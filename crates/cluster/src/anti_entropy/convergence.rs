@@ -46,63 +46,65 @@ use crate::membership::leadership::Tenure;
 use crate::policy::OnDifference;
 use crate::policy::OnReturn;
 
-/// A process that does not lead sees this often whether it may.
+/// The pause after which a process that does not lead tries again to lead.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// The leader reads the feeds this often, and takes the keys that are quiet.
+/// The pause after which the leader reads the feeds again, and takes the keys that are quiet.
 const TICK: Duration = Duration::from_millis(50);
-/// The leader asks this often which nodes may throw keys away, and opens the feed of a node that has none.
+/// The pause after which a node is asked again whether it evicts keys; if it has no feed, one is opened then.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
-/// While a node does not tell what changes, the leader compares all keys again after this time.
+/// The time after which the leader compares all keys again, while a node does not tell what changes.
 const ROUND_EVERY: Duration = Duration::from_secs(5);
 
 /// How far the nodes of a copy are equal, as this process knows; see [`RedisCopy::convergence`](crate::RedisCopy::convergence).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Convergence {
-    /// Whether this process makes the nodes equal, for all processes. If not, the counts below are what they were when it did so
-    /// last.
+    /// True if this process leads: it makes the nodes equal for all processes. If it does not, the counts
+    /// below are those of the time when it led last.
     pub leads: bool,
-    /// Whether this process stands by: it hears what changes, and goes on when the process that leads ends.
+    /// True if this process stands by: it hears what changes, and leads when the process that leads ends.
     pub stands_by: bool,
-    /// How many keys have changed and are to be compared.
+    /// The number of keys that have changed and are to be compared.
     pub dirty: usize,
-    /// How long the first of these keys has waited to be compared, since it was quiet: since it had not changed for twice
-    /// the longest response timeout.
+    /// The time for which the first of these keys has waited to be compared. It waits from the moment when it
+    /// has not changed for twice the longest response timeout.
     pub lag: Duration,
-    /// How many keys were made equal.
+    /// The number of keys that were made equal.
     pub converged: u64,
-    /// How often changes were not heard, so that any key may have changed.
+    /// The number of times that changes were not heard, so that any key may have changed.
     pub gaps: u64,
-    /// How often all keys were compared: when this process began to lead, and after gaps.
+    /// The number of times that all keys were compared: when this process began to lead, and after gaps.
     pub rounds: u64,
-    /// Whether all keys are to be compared, or are being compared. In a process that stands by: whether it would have to compare all
-    /// keys if it led now, because it has not listened for long enough.
+    /// True if all keys are to be compared, or are being compared. In a process that stands by it is true if
+    /// the process would have to compare all keys if it led now, because it has not listened for long enough.
     pub round_due: bool,
 }
 
-/// What the process that leads has still to do.
+/// The work that the process that leads has still to do.
 #[derive(Debug, Default)]
 struct Work {
     dirty: Mutex<DirtyKeys>,
     /// The first looks at dirty keys that are compared once more.
     first_looks: Mutex<FirstLooks>,
-    /// How often any key may have changed unheard, and how many of these times all have been compared since.
+    /// The number of times that any key may have changed unheard.
     unheard: AtomicU64,
+    /// The number of these times after which all keys have been compared.
     compared: AtomicU64,
-    /// When any key may have changed unheard last.
+    /// The last time when any key may have changed unheard.
     unheard_at: Mutex<Option<Instant>>,
-    /// A node does not tell what changes there.
+    /// True if a node does not tell what changes there.
     is_deaf: AtomicBool,
 }
 
 impl Work {
-    /// A key has changed, as these nodes tell.
+    /// Notes that a key has changed, as these nodes tell.
     fn change(&self, key: &[u8], on: Told) {
         let overflow = self.dirty.lock().change(key, on, Instant::now());
         self.heed(overflow);
     }
 
-    /// A key that may have changed, as these nodes tell, has been quiet, and has a large value.
+    /// Notes that a key with a large value may have changed, as these nodes tell, and has been quiet for this
+    /// time.
     fn is_large(&self, key: &[u8], on: Told, quiet: Duration) {
         let now = Instant::now();
         let overflow = self.dirty.lock().is_large(key, on, now.checked_sub(quiet).unwrap_or(now));
@@ -126,14 +128,15 @@ impl Work {
         self.unheard.load(Ordering::Acquire)
     }
 
-    /// Returns which of the keys have changed, or may have, since they were taken out and it was so often unheard.
+    /// Returns which of the keys have changed, or may have changed, since they were taken out.
+    /// `times_unheard` is the number of that moment.
     fn changed_since(&self, keys: &[Vec<u8>], times_unheard: u64) -> Vec<bool> {
         let any_may_have = self.times_unheard() != times_unheard;
         let dirty = self.dirty.lock();
         keys.iter().map(|key| any_may_have || dirty.contains(key)).collect()
     }
 
-    /// What was unheard, or changed, so long ago was compared by the process that led then.
+    /// Notes that the process that led then has compared all that changed, or was unheard, so long ago.
     fn is_done_upto(&self, long_ago: Duration) {
         drop(self.dirty.lock().take_quiet(Size::Small, long_ago, Instant::now(), usize::MAX));
         if self.unheard_at.lock().is_none_or(|at| long_ago <= at.elapsed()) {
@@ -141,7 +144,7 @@ impl Work {
         }
     }
 
-    /// Returns up to which of these times all keys are to be compared, if they are.
+    /// Returns the number of times unheard up to which all keys are to be compared; `None` if they are not.
     fn round_due(&self) -> Option<u64> {
         let unheard = self.times_unheard();
         (self.compared.load(Ordering::Acquire) < unheard).then_some(unheard)
@@ -152,13 +155,14 @@ impl Work {
 #[derive(Debug, Default)]
 struct Followed {
     feed: Option<ChangeFeed>,
-    /// Whether the node may throw keys away to make room.
+    /// True if the node may evict keys to make room.
     evicts: bool,
     looked_at: Option<Instant>,
 }
 
 impl Followed {
-    /// Asks whether the node may throw keys away, if it can be reached and was not asked a moment ago. Returns whether it was asked.
+    /// Asks whether the node may evict keys, if it can be reached and was not asked a moment ago. Returns
+    /// whether it was asked.
     async fn look_at_eviction(&mut self, member: &Member) -> bool {
         let is_recent = self.looked_at.is_some_and(|at| at.elapsed() < LOOK_AGAIN);
         if is_recent || !member.node().is_connected() {
@@ -186,10 +190,10 @@ impl CopyEngine {
 
     async fn converge_for_all(&self, keys_per_second: u32) {
         loop {
-            // The one that stands by knows more, and is the first to see that nobody leads.
+            // The process that stands by knows more than this one, so it has the time to lead first.
             if let Some(tenure) = self.take(Post::Leader, 2 * LEASE).await {
                 let work = Work::default();
-                // What the process that led before has not done is not known.
+                // Nobody knows what the process that led before has not done.
                 work.any_may_have_changed();
                 self.lead(&tenure, self.nobody_followed(), &work, keys_per_second).await;
             } else if let Some(tenure) = self.take(Post::Standby, LEASE).await {
@@ -211,7 +215,8 @@ impl CopyEngine {
             let owes = work.round_due().is_some() || LEASE / 2 <= lag;
             Says { owes, is_deaf: work.is_deaf.load(Ordering::Relaxed) }
         };
-        // Before all keys are compared: what is not heard yet would have them compared once more.
+        // The feeds are opened before all keys are compared: a feed that opens later has them compared once
+        // more.
         self.look_at_followed(&mut followed, work).boxed().await;
         let followed = tokio::sync::Mutex::new(followed);
         let (small, large) = (self.follow(&followed, work), self.follow_large(&followed, work));
@@ -220,7 +225,7 @@ impl CopyEngine {
         self.topology.lasting.convergence.lock().leads = false;
     }
 
-    /// Follows the feeds without doing anything, and leads when the process that does falls silent.
+    /// Follows the feeds without doing anything, and leads when the process that leads falls silent.
     async fn stand_by(&self, tenure: &Tenure<'_>, keys_per_second: u32) {
         let (mut followed, work) = (self.nobody_followed(), Work::default());
         self.topology.lasting.convergence.lock().stands_by = true;
@@ -229,7 +234,7 @@ impl CopyEngine {
                 loop {
                     self.look_at_followed(&mut followed, &work).await;
                     self.hear(&mut followed, &work);
-                    // As long as the process that leads is heard, all that was quiet so long ago is done.
+                    // While the process that leads is heard, all that was quiet so long ago is done.
                     work.is_done_upto(self.silence(Post::Leader) + self.topology.quiet() + LEASE);
                     self.topology.lasting.convergence.lock().round_due = work.round_due().is_some();
                     if let Some(next) = self.take(Post::Leader, LEASE).await {
@@ -254,7 +259,8 @@ impl CopyEngine {
         self.topology.nodes.iter().map(|_| Followed::default()).collect()
     }
 
-    /// Follows the feeds, and compares the keys that are quiet, forever; those with large values are put aside.
+    /// Follows the feeds, and compares the keys that are quiet, forever. Keys with large values are put
+    /// aside.
     async fn follow(&self, followed: &tokio::sync::Mutex<Vec<Followed>>, work: &Work) {
         let quiet = self.topology.quiet();
         let mut round_by = Instant::now() + ROUND_EVERY;
@@ -305,8 +311,8 @@ impl CopyEngine {
         let evicts: Vec<bool> = followed.lock().await.iter().map(|one| one.evicts).collect();
         let heard = async |keys: &[Vec<u8>]| {
             let followed = &mut *followed.lock().await;
-            // All that was executed before the looks is heard before it is decided.
-            // A node that is away was not looked at.
+            // All that was executed before the looks is heard before the decision. A node that is away was
+            // not looked at.
             let in_sight =
                 followed.iter().zip(self.topology.nodes.iter()).filter(|(_, node)| node.is_connected());
             let barriers = in_sight.filter_map(|(one, _)| one.feed.as_ref()).map(ChangeFeed::barrier);
@@ -330,7 +336,7 @@ impl CopyEngine {
                 (due.to_vec(), Vec::new())
             }
         };
-        // A node that was flushed meanwhile may be among those that had told.
+        // A node that was flushed meanwhile may be among those that told of a key.
         let still_counts = work.times_unheard() == times_unheard;
         let told = |told: Told| if still_counts { told } else { told.by_nobody() };
         again.iter().for_each(|(key, by)| work.change(key, told(*by)));
@@ -364,7 +370,7 @@ impl CopyEngine {
         }
     }
 
-    /// Opens the feeds that are missing, and asks which nodes may throw keys away.
+    /// Opens the feeds that are missing, and asks which nodes may evict keys.
     async fn look_at_followed(&self, followed: &mut [Followed], work: &Work) {
         let looks = followed.iter_mut().zip(self.topology.nodes.members()).map(async |(one, member)| {
             if one.look_at_eviction(member).await && one.feed.is_none() {

@@ -4,12 +4,13 @@
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// How many keys are done with, about: each is looked at more than once, or on more than one node, and counts in
-    /// parts. It never goes back, and is the total only in the last call.
+    /// The number of keys that are done, about. A key is looked at more than once, or on more than one node,
+    /// and each look counts as a part of it. The number never goes back, and is the total only in the last
+    /// call.
     pub compared: u64,
-    /// How many there are to compare, about: the largest `DBSIZE` of the nodes.
+    /// The number of keys that there are to compare, about: the largest `DBSIZE` of the nodes.
     pub total: u64,
-    /// How many differed.
+    /// The number of keys that differed.
     pub different: u64,
 }
 
@@ -26,22 +27,22 @@ impl<'a> Meter<'a> {
         Self { on_progress: Box::new(on_progress), total: 0, n_steps: 0, done: 0 }
     }
 
-    /// There are so many keys, which take so many steps, as far as can be told before.
+    /// Begins a run over so many keys, which take about so many steps.
     pub(crate) fn begin(&mut self, total: u64, n_steps: u64) {
         (self.total, self.n_steps, self.done) = (total, n_steps, 0);
     }
 
-    /// Tells that so many more steps were taken.
+    /// Tells the caller that so many more steps were taken.
     pub(crate) fn step(&mut self, n: u64, different: u64) {
         self.done = self.done.saturating_add(n);
         let share = u128::from(self.total) * u128::from(self.done) / u128::from(self.n_steps.max(1));
-        // There may be more steps than could be told before.
+        // There may be more steps than was foreseen.
         let most = self.total.saturating_sub(1);
         let compared = u64::try_from(share).unwrap_or(most).min(most);
         (self.on_progress)(Progress { compared, total: self.total, different });
     }
 
-    /// Tells that nothing is left to do.
+    /// Tells the caller that nothing is left to do.
     pub(crate) fn end(&mut self, different: u64) {
         (self.on_progress)(Progress { compared: self.total, total: self.total, different });
     }

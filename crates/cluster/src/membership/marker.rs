@@ -12,51 +12,54 @@ use serde::Serialize;
 use crate::membership::leadership::Holder;
 use crate::membership::leadership::Posts;
 
-/// The version of what is written.
+/// The version of the format in which markers are written.
 const FORMAT: u32 = 2;
-/// How often the epoch of the servers that are whole advances. One that has missed two of them was away so long that
-/// processes which knew what it missed may have gone.
+/// The time after which the epoch of the servers that are whole advances. A server that has missed two
+/// advances was away for so long that the processes which knew what it missed may have ended.
 const BEAT: Duration = Duration::from_secs(30);
 
-/// What stands in the marker of a server.
+/// The marker of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Marker {
     format: u32,
     node: String,
     pub(crate) state: Stage,
     pub(crate) epoch: u64,
-    /// How often the node has been made whole.
+    /// The number of times that the node has been made whole.
     #[serde(default)]
     pub(crate) generation: u64,
     /// The [process](redisdb_node::Node::process) whose memory was whole when this was written; `None` if nothing proves which
     /// one it was.
     #[serde(rename = "run_id")]
     pub(crate) process: Option<String>,
-    /// Up to which number the hints about the node have served their purpose, by the server that holds them: those that come
-    /// back with an older dump of that server are void.
+    /// For each server that holds hints about the node, the number of the last hint that has served its
+    /// purpose. Hints up to that number are void when they come back with an older dump of that server.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) void: BTreeMap<String, u64>,
-    /// The nodes that the server holds hints about: where its marker says so and they are not there, they were lost. They stand
-    /// behind the rest, a [line](line_about) for each, so that the scripts that give and remove hints can write them.
+    /// The nodes that the server holds hints about. If the marker names a node and the hints about it are not
+    /// there, the hints were lost. The nodes stand behind the rest, a [line](line_about) for each, so that
+    /// the scripts that give and remove hints can write them.
     #[serde(skip)]
     pub(crate) holds: BTreeSet<String>,
-    /// The nodes that are no part of the copy any more, whatever a configuration says.
+    /// The nodes that are forgotten: they are no part of the copy any more, whatever a configuration says.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) forgotten: BTreeSet<String>,
-    /// The process that leads, and the one that stands by, if they say so here.
+    /// The process that leads, if it says so here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) leader: Option<Holder>,
+    /// The process that stands by, if it says so here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) standby: Option<Holder>,
 }
 
-/// The line of a marker that says that the server holds hints about a node, with the end of the line before it.
+/// Returns the line of a marker which says that the server holds hints about a node. It begins with the end
+/// of the line before.
 pub(crate) fn line_about(node: &str) -> String {
-    // A string of JSON has no end of a line in it.
+    // A JSON string contains no line end.
     format!("\n{}", serde_json::Value::from(node))
 }
 
-/// Whether a server is whole.
+/// The stage of a server: it is whole, or it is being made whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Stage {
@@ -85,32 +88,32 @@ impl Marker {
         Self { generation, ..self }
     }
 
-    /// The same, of a server that holds hints about these nodes.
+    /// Returns the same marker for a server that holds hints about these nodes.
     pub(crate) fn holding(self, holds: BTreeSet<String>) -> Self {
         Self { holds, ..self }
     }
 
-    /// The same, with what is known to be void too.
+    /// Returns the same marker, with these hints void too.
     pub(crate) fn voiding(mut self, void: &BTreeMap<String, u64>) -> Self {
         void_too(&mut self.void, void);
         self
     }
 
-    /// The same, with these nodes forgotten too.
+    /// Returns the same marker, with these nodes forgotten too.
     pub(crate) fn forgetting(mut self, names: &BTreeSet<String>) -> Self {
         self.forgotten.extend(names.iter().cloned());
         self
     }
 
-    /// The same, which names the process that leads, and the one that stands by.
+    /// Returns the same marker, naming the process that leads and the one that stands by.
     pub(crate) fn with_posts(self, leader: Option<Holder>, standby: Option<Holder>) -> Self {
         Self { leader, standby, ..self }
     }
 
-    /// Reads the marker of what should be this node.
+    /// Reads the marker of a server that should be this node.
     ///
     /// # Errors
-    /// Which other server it says it is.
+    /// The name of the node that the server says it is, or the later format of its marker.
     pub(crate) fn read(text: &[u8], node: &str) -> Result<Self, String> {
         let mut lines = text.split(|byte| *byte == b'\n');
         let marker = Self::read_first_line(lines.next().unwrap_or_default(), node)?;
@@ -118,7 +121,7 @@ impl Marker {
     }
 
     fn read_first_line(text: &[u8], node: &str) -> Result<Self, String> {
-        // Before there were epochs, the marker was the name alone.
+        // In the first format, which had no epochs, the marker was the name alone.
         if text == node.as_bytes() {
             return Ok(Self { format: 1, ..Self::new(node, Stage::Ready, 0, None) });
         }
@@ -132,7 +135,8 @@ impl Marker {
         }
     }
 
-    /// Returns whether it was written when markers named no process. It is replaced as soon as it is seen.
+    /// Returns whether the marker has the first format, which names no process. Such a marker is replaced as
+    /// soon as it is seen.
     pub(crate) fn is_of_the_first_format(&self) -> bool {
         self.format == 1
     }
@@ -143,23 +147,23 @@ impl Marker {
     }
 
     pub(crate) fn text(&self) -> String {
-        // Strings and numbers alone: there is nothing that could not be written.
+        // A marker has only strings and numbers, so writing it cannot fail.
         let first = serde_json::to_string(self).unwrap_or_default();
         std::iter::once(first).chain(self.holds.iter().map(|node| line_about(node))).collect()
     }
 
-    /// Returns whether the server was whole when it was marked.
+    /// Returns whether the server was whole when its marker was written.
     pub(crate) fn is_ready(&self) -> bool {
         self.state == Stage::Ready
     }
 
-    /// Returns whether the server was away for longer than a beat while others went on.
+    /// Returns whether the server missed more than one advance of the epoch while others went on.
     pub(crate) fn is_old(&self, newest: u64) -> bool {
         self.epoch.saturating_add(1) < newest
     }
 }
 
-/// Adds hints that are void, by the servers that hold them, to those that are known to be.
+/// Adds to the hints that are known to be void those that are void too, by the servers that hold them.
 pub(crate) fn void_too(known: &mut BTreeMap<String, u64>, void: &BTreeMap<String, u64>) {
     for (holder, upto) in void {
         let known = known.entry(holder.clone()).or_default();
@@ -179,7 +183,8 @@ impl Beat {
         Self { epoch: 1, since: now }
     }
 
-    /// Takes note of the epoch of a server. Whoever finds that another process has advanced it need not do so soon.
+    /// Takes note of the epoch of a server. A process that sees that another one has advanced it need not do
+    /// so soon.
     pub(crate) fn seen(&mut self, epoch: u64, now: Instant) {
         if self.epoch < epoch {
             *self = Self { epoch, since: now };
@@ -190,8 +195,8 @@ impl Beat {
         self.epoch
     }
 
-    /// The epoch that servers that are whole should have now. It is the newest when one of them [has it](Self::seen): where none
-    /// can be given it, none is old.
+    /// The epoch that servers that are whole should have now. It becomes the newest when one of them
+    /// [has it](Self::seen), so no server is old while none can be given it.
     pub(crate) fn due(&self, now: Instant) -> u64 {
         self.epoch.saturating_add(u64::from(BEAT <= now.saturating_duration_since(self.since)))
     }
@@ -202,21 +207,21 @@ impl Beat {
 pub(crate) struct Marked {
     /// The marker that it was found whole with.
     pub(crate) whole: Option<Marker>,
-    /// How often it had been made whole when it was looked at last.
+    /// The number of times that it had been made whole, at the last look at it.
     pub(crate) generation: Option<u64>,
-    /// Which hints about the node are void, as far as any marker of it said.
+    /// The hints about the node that are void, as far as any marker of it said.
     pub(crate) void: BTreeMap<String, u64>,
-    /// The nodes that the server said when it was looked at last that it holds hints about.
+    /// The nodes that the server held hints about, as it said at the last look at it.
     pub(crate) holds: BTreeSet<String>,
-    /// Which process leads, and which one stands by, as it said when it was looked at last.
+    /// The process that leads and the one that stands by, as it said at the last look at it.
     pub(crate) posts: Posts,
-    /// Which nodes it noted as forgotten when it was looked at last.
+    /// The nodes that it noted as forgotten, at the last look at it.
     pub(crate) forgotten: BTreeSet<String>,
-    /// The server was seen to be without its marker: somebody has emptied it.
+    /// True if the server was seen without its marker: somebody has emptied it.
     pub(crate) is_gone: bool,
-    /// In the process of this incarnation the user's [permissions](super::permissions) were tried.
+    /// The incarnation in whose process the user's [permissions](super::permissions) were tried.
     pub(crate) tried: Option<u64>,
-    /// The generation that was found first in the process of this incarnation.
+    /// An incarnation, and the generation that was found first in its process.
     pub(crate) first_found: Option<(u64, u64)>,
 }
 

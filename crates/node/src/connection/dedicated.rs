@@ -82,18 +82,18 @@ use crate::redis_rs::no_response;
 pub struct DedicatedConnection {
     node: Arc<str>,
     response_timeout: Duration,
-    /// Empty once a command was left in mid-reply.
+    /// `None` once a command was left in the middle of its reply.
     connection: Mutex<Option<Object<Dialer>>>,
-    /// True if a reply was too large, which has ended it.
+    /// The note that a reply was too large, which has ended the connection.
     broken: Broken,
-    /// True if it is no longer as all others are.
+    /// True if a command has changed the state of the connection.
     changed: AtomicBool,
     /// The shared connection, which tells when the node goes down.
     core: Arc<Core>,
 }
 
 impl DedicatedConnection {
-    /// Sends a command by its row, and waits as long as it says.
+    /// Sends a command by its row, and waits as long as the row says.
     ///
     /// # Errors
     /// [`Error`]; an error reply is one too.
@@ -117,7 +117,8 @@ impl DedicatedConnection {
         }
     }
 
-    /// Sends a `MULTI` block in one write and returns all replies to it; error replies are values.
+    /// Sends a `MULTI` block in one write and returns all replies to it. An error reply is a value among
+    /// them.
     pub(crate) async fn send_block(&self, block: &Pipeline) -> Result<Vec<Value>, ErrorKind> {
         let sent = self.block(block).map_err(|ended| ErrorKind::Connect(Arc::new(ended)))?;
         self.within(Some(self.response_timeout), sent).await
@@ -151,21 +152,21 @@ impl DedicatedConnection {
             },
         };
         reply.map_err(|error| match self.broken.get() {
-            // Of a pipeline with such a reply redis-rs tells only that it was cut short.
+            // redis-rs says only that a pipeline with such a reply was cut short.
             Some(TooLarge { limit }) => ErrorKind::ReplyTooLarge { limit: *limit },
             None => Fault::of(error).kind,
         })
     }
 
-    /// Notes that a command makes the connection another one than the pool gave. The pool finds by itself
-    /// what `WATCH` and `MULTI` leave behind.
+    /// Notes that a command changes the state of the connection, so that it does not go back to its pool. The
+    /// pool finds by itself what `WATCH` and `MULTI` leave behind.
     fn note_change(&self, spec: &Spec) {
         if spec.connection == Connection::Session && spec.group != Group::Transactions {
             self.changed.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Waits as long as the node is up: a server that hangs says nothing more on this connection.
+    /// Waits for a reply as long as the node is up: a server that hangs says nothing more on this connection.
     async fn while_up<T>(&self, sent: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
         match select(pin!(sent), pin!(self.core.goes_down())).await {
             Either::Left((reply, _)) => reply,
@@ -203,7 +204,7 @@ impl DedicatedConnection {
         })
     }
 
-    /// An error as it may be shown.
+    /// Returns an error as it may be shown: without secrets.
     fn shown(&self, kind: ErrorKind) -> ErrorKind {
         kind.without_secrets(&self.core.config)
     }
@@ -227,8 +228,7 @@ impl Drop for DedicatedConnection {
     }
 }
 
-/// A command whose reply is still to come. Left behind, it takes the connection out of its pool and closes
-/// it.
+/// A command whose reply is still to come. Dropped, it takes the connection out of its pool and closes it.
 struct Unanswered<'a>(Option<&'a DedicatedConnection>);
 
 impl Drop for Unanswered<'_> {
@@ -330,7 +330,7 @@ impl ConnectionLike for DedicatedConnection {
     }
 }
 
-/// Why a block was not executed, as redis-rs says it: by the server's code.
+/// Returns the reason why a block was not executed as an error of redis-rs, which has the server's code.
 fn reply_of(kind: &ErrorKind) -> RedisError {
     let code = match kind {
         ErrorKind::Server(_) => "",

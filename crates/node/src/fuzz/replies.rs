@@ -5,11 +5,11 @@ use redis::Value;
 use crate::wire::Broken;
 use crate::wire::Parser;
 
-/// A reply may take so much, in bytes.
+/// The most memory that a reply may take, in bytes.
 const LIMIT: usize = 1 << 16;
 
-/// Reads any bytes as replies. In whatever pieces they come, the values are the same and those that redis-rs reads; no value
-/// takes more memory than it may; nothing panics.
+/// Reads any bytes as replies. In whatever pieces they come, the values are the same, and redis-rs reads the
+/// same values. No value takes more memory than it may, and nothing panics.
 ///
 /// The first byte is the length of the pieces. The rest is what the server says.
 pub fn replies(data: &[u8]) {
@@ -21,7 +21,7 @@ pub fn replies(data: &[u8]) {
     for value in &whole {
         assert!(taken(value) <= LIMIT, "{value:?} takes {}", taken(value));
     }
-    // redis-rs takes an error that quotes what is no text for none.
+    // redis-rs does not read an error as one if it quotes bytes that are not UTF-8.
     if std::str::from_utf8(stream).is_ok() && end != Err(Broken::TooLarge) {
         let (mut parser, mut rest) = (redis::Parser::new(), stream);
         let by_redis_rs: Vec<Value> = std::iter::from_fn(|| parser.parse_value(&mut rest).ok()).collect();
@@ -43,12 +43,12 @@ fn read(stream: &[u8], piece: usize) -> (Vec<Value>, Result<(), Broken>) {
     (values, Ok(()))
 }
 
-/// Numbers that are none are not equal.
+/// Returns the values as text, by which they are compared: a NaN does not equal itself.
 fn shown(values: &[Value]) -> String {
     format!("{values:?}")
 }
 
-/// The number of bytes that a value takes, its vectors as large as they are.
+/// Returns the number of bytes that a value takes. A vector counts with its whole capacity.
 pub(crate) fn taken(value: &Value) -> usize {
     const ELEMENT: usize = size_of::<Value>();
     let all = |values: &[Value]| values.iter().map(taken).sum::<usize>();

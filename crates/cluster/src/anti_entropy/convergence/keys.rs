@@ -61,8 +61,9 @@ pub(super) struct InSight<'a> {
 }
 
 impl CopyEngine {
-    /// Compares keys that are quiet, and makes those equal that are not. Those with large values are left out, unless they are
-    /// known to be [`Large`](Size::Large). `evicts` says which nodes may throw keys away; `heard` is asked after the nodes were looked at.
+    /// Compares keys that are quiet, and makes those equal that are not. Those with large values are left
+    /// out, unless they are known to be [`Large`](Size::Large). `evicts` says which nodes may evict keys;
+    /// `heard` is asked after the nodes were looked at.
     ///
     /// # Errors
     /// If a node could not be asked. Nothing was written then.
