@@ -38,8 +38,8 @@ pub fn config(data: &[u8]) {
     }
 }
 
-/// Whether a secret stands at a place that is shown: in an address, in a name that looks like none with a password, and, of a
-/// configuration that was read, in what is no password.
+/// Returns whether a secret stands at a place that is shown: in an address, or in a name that looks like none
+/// with a password. In a configuration that was read, any field other than a password is such a place.
 fn is_open(value: &Value, setting: &str, secret: &str, is_read: bool) -> bool {
     match value {
         Value::Object(fields) if setting == "labels" => fields

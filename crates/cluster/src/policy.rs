@@ -98,7 +98,7 @@ impl OnConflict {
         Self::With(Arc::new(choose))
     }
 
-    /// Whether it may choose a node.
+    /// Returns whether the rule may choose a node.
     pub(crate) fn decides(&self) -> bool {
         !matches!(self, Self::Tell)
     }

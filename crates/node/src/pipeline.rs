@@ -85,7 +85,8 @@ pub trait SendMany: Execute<Error: Clone + From<Error>> + Send {
     /// The answers to several commands.
     type Answers: Answers<Reply = Self::Reply, Error = Self::Error>;
 
-    /// Whether a command of one key can be given packed, which only saves work where nobody asks for its words.
+    /// True if a command of one key can be given packed, which only saves work where nobody asks for its
+    /// words.
     const TAKES_PACKED: bool = false;
 
     /// Sends commands, in their order on each node, and hands over their answers in the same order: in as

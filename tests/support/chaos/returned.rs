@@ -23,7 +23,7 @@ pub(crate) struct Compared {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Missed {
     pub(crate) keys: BTreeSet<Key>,
-    /// Whether another server says that it may have missed any key.
+    /// True if another server says that this one may have missed any key.
     pub(crate) is_any: bool,
 }
 
@@ -48,7 +48,7 @@ impl Missed {
 pub(crate) struct Back {
     pub(crate) node: usize,
     pub(crate) at: u64,
-    /// Whether the server is the same process as before.
+    /// True if the server is the same process as before.
     pub(crate) is_same_process: bool,
     pub(crate) missed: Missed,
 }

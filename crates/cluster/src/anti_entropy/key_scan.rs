@@ -67,7 +67,7 @@ impl<'a> Keys<'a> {
         self.cursor.as_ref()
     }
 
-    /// Whether there are some that come before those that the node is asked for next.
+    /// Returns whether keys are waiting that come before those that the node is asked for next.
     pub(crate) fn are_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }

@@ -46,7 +46,7 @@ pub struct Repaired {
     /// Keys that every node is known to have missed, so that nobody can tell who has them right: they were left as they
     /// are, and no read of them is answered. [`from`](Repair::from) names the node that counts.
     pub undecided: Vec<Vec<u8>>,
-    /// Whether the node answers all reads again; never after a dry run.
+    /// True if the node answers all reads again. It is never true after a dry run.
     pub readmitted: bool,
 }
 

@@ -107,7 +107,7 @@ impl CopyTopology {
         }
     }
 
-    /// Whether something is said for the first time.
+    /// Returns whether something is said for the first time.
     pub(crate) fn is_news(&self, text: String) -> bool {
         /// Beyond this many nothing is news.
         const MOST: usize = 1000;

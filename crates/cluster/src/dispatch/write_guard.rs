@@ -60,7 +60,7 @@ enum Phase {
 #[derive(Debug)]
 struct Before {
     idx: usize,
-    /// Whether it held it all the same, of the keys of this write.
+    /// True if the node held all of the keys of this write nevertheless.
     held: bool,
     /// The number of the last write that it had missed, if it had missed any that is not brought over.
     last_missed: Option<u64>,

@@ -67,7 +67,7 @@ impl CopyHandle {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
-    /// Whether a key is none of the user's.
+    /// Returns whether a key is none of the user's.
     pub(crate) fn is_ours(&self, key: &[u8]) -> bool {
         self.present.engine.load().topology.is_ours(key)
     }
@@ -156,7 +156,7 @@ impl CopyEngine {
         Ok(self.topology.nodes.members().map(Member::writer))
     }
 
-    /// Whether a node holds what it was sent, but for what it is known to have missed.
+    /// Returns whether a node holds all that it was sent, except for what it is known to have missed.
     pub(crate) fn has_memory(&self, idx: usize) -> bool {
         self.topology.nodes.member(idx).has_memory()
     }

@@ -69,12 +69,12 @@ impl Budget {
         }
     }
 
-    /// Whether no other node is left to be asked.
+    /// Returns whether no other node is left to be asked.
     pub(crate) fn is_last(&self) -> bool {
         self.left == 0
     }
 
-    /// Whether no time is left.
+    /// Returns whether no time is left.
     pub(crate) fn is_over(&self) -> bool {
         self.by.is_some_and(|by| by <= Instant::now())
     }

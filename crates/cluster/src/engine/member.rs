@@ -79,7 +79,7 @@ impl Member {
         self
     }
 
-    /// Whether the node has joined a copy, and its keys were not compared yet.
+    /// Returns whether the node has joined a copy, and its keys were not compared yet.
     pub(crate) fn has_joined(&self) -> bool {
         self.known.has_joined.load(Ordering::Acquire)
     }
@@ -89,7 +89,7 @@ impl Member {
         self.known.has_joined.store(false, Ordering::Release);
     }
 
-    /// Whether what is known of the one is known of the other.
+    /// Returns whether what is known of the one member is known of the other.
     pub(crate) fn is_the_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.known, &other.known)
     }
@@ -158,7 +158,7 @@ impl Member {
         self.marked().lock().holds.clone_from(holds);
     }
 
-    /// Whether the server said that it holds hints about a node when it was looked at last.
+    /// Returns whether the server said, at the last look at it, that it holds hints about a node.
     pub(crate) fn says_that_it_holds(&self, about: &Self) -> bool {
         self.marked().lock().holds.contains(&**about.name())
     }

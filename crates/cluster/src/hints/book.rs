@@ -144,7 +144,7 @@ pub(crate) struct HintsAhead<'a> {
     durable: &'a DurableHints,
     pub(super) away: Vec<&'a Member>,
     pub(super) hints: Vec<Hint>,
-    /// Whether a server has taken them all.
+    /// True if a server has taken all of these hints.
     pub(super) is_given: bool,
 }
 
@@ -289,7 +289,8 @@ impl DurableHints {
         served.map(|(hint, number)| (hint.clone(), *number)).collect()
     }
 
-    /// Whether a hint about a node says nothing any more that this process does not know better.
+    /// Returns whether a hint about a node has served its purpose: this process knows better than what it
+    /// says.
     fn is_served(&self, about: &Member, hint: &Hint) -> bool {
         let is_served = match hint {
             Hint::Key(key) => about.has_memory() && !about.hints().has_missed_of(key),
@@ -333,7 +334,7 @@ impl DurableHints {
         firsts.max_by_key(|(_, number)| **number).map(|(hint, _)| hint.clone())
     }
 
-    /// Whether a server is known to say that a node has missed a write of this key.
+    /// Returns whether a server is known to say that a node has missed a write of this key.
     pub(crate) fn says(&self, holder: &Member, about: &Member, key: &[u8]) -> bool {
         let read = self.read.lock();
         let hints = read.get(&pair(holder, about));

@@ -61,7 +61,7 @@ impl KeyLog {
         self.keys.contains_key(key)
     }
 
-    /// Whether any of these keys is there; of none, any at all.
+    /// Returns whether any of these keys is there. Without keys, it returns whether there is any key at all.
     pub(crate) fn contains_any<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> bool {
         let mut keys = keys.peekable();
         match keys.peek() {

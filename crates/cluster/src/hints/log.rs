@@ -27,16 +27,17 @@ use crate::membership::state_machine::Observation;
 pub(crate) struct HintLog {
     /// The incarnation of the server whose memory is trusted; see [`Node::incarnation`].
     pub(super) trusted: AtomicU64,
-    /// Whether the node's state lets it answer reads; asked before and after every read, so it has no lock.
+    /// True if the node's state lets it answer reads. Every read asks this before and after, so it has no
+    /// lock.
     pub(super) readable: AtomicBool,
     /// Which process of the server may be written to; it has no say without an identity.
     pub(super) fence: Fence,
     pub(super) n_keys: AtomicUsize,
-    /// Whether any keys are remembered that the node holds as all others do.
+    /// True if any keys are remembered that the node holds as all others do.
     pub(super) has_agreed: AtomicBool,
-    /// Whether what is recorded is to be given to the other servers too, as hints that outlive this process ..
+    /// True if the other servers are given what is recorded too, as hints that outlive this process.
     pub(super) is_shared: AtomicBool,
-    /// .. and how much of it was not yet.
+    /// The number of recorded hints that the other servers were not given yet.
     pub(super) n_ungiven: AtomicUsize,
     /// How many batches of keys have begun to be copied to the node, and how many of them have been.
     pub(super) batches_started: AtomicU64,

@@ -45,8 +45,8 @@ pub struct Forgotten {
     pub lost: Vec<Vec<u8>>,
     /// How many such keys there are.
     pub n_lost: usize,
-    /// Whether any key may have lost its last writes: each node that stays lost its data too, or has missed more than is
-    /// remembered key by key.
+    /// True if any key may have lost its last writes: each node that stays lost its data too, or has missed
+    /// more than is remembered key by key.
     pub may_be_any: bool,
 }
 

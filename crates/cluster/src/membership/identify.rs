@@ -48,7 +48,7 @@ impl CopyEngine {
         Ok(())
     }
 
-    /// Whether nothing is to be looked at any more before the servers are used.
+    /// Returns whether the servers can be used without another look at them.
     pub(crate) fn is_identified(&self) -> bool {
         self.topology.identity.is_none() || self.topology.identified.initialized()
     }
@@ -414,8 +414,8 @@ impl CopyTopology {
         self.identity.as_ref().map(Identity::marker)
     }
 
-    /// Whether a key is none of the user's. Such keys are not the same on any two servers: those of the identity, and what a
-    /// repair is building.
+    /// Returns whether a key is none of the user's: an own key of the copy, or a value that a repair is
+    /// building. Such keys are not the same on any two servers.
     pub(crate) fn is_ours(&self, key: &[u8]) -> bool {
         value::is_unfinished(key) || self.identity.as_ref().is_some_and(|identity| identity.owns(key))
     }

@@ -40,7 +40,7 @@ impl Identity {
         format!("{}*", self.start)
     }
 
-    /// Whether a key is one of these.
+    /// Returns whether a key is one of the copy's own keys.
     #[inline]
     pub(crate) fn owns(&self, key: &[u8]) -> bool {
         // Most keys are told by their first byte.
@@ -48,7 +48,7 @@ impl Identity {
     }
 }
 
-/// Whether a key is the marker of some copy.
+/// Returns whether a key is the marker of some copy.
 pub(crate) fn is_a_marker(key: &[u8]) -> bool {
     key.starts_with(b"__redisdb:{") && key.ends_with(b"}:node")
 }

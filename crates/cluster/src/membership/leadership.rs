@@ -119,7 +119,7 @@ impl CopyEngine {
         silences.min().unwrap_or_default()
     }
 
-    /// Whether the process that leads says that a server does not tell it what changes there.
+    /// Returns whether the process that leads says that a server does not tell it what changes there.
     pub(crate) fn is_leader_deaf(&self) -> bool {
         self.topology.nodes.members().any(|member| {
             let marked = member.marked().lock();

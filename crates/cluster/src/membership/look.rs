@@ -19,7 +19,7 @@ pub(crate) struct Look {
     pub(crate) found: Found,
     /// What that process is called; `None` if nothing proves which one it is.
     pub(crate) process: Option<String>,
-    /// Whether it is the one that the marker names; `None` if nothing proves either.
+    /// True if the process is the one that the marker names; `None` if nothing proves either.
     pub(crate) is_marked: Option<bool>,
 }
 
@@ -127,7 +127,8 @@ async fn find(node: &Node, key: &str) -> Found {
     }
 }
 
-/// Whether there is a key at all, as a number of keys; `None` if that cannot be asked either.
+/// Returns 1 if the node holds any key, 0 if it holds none, and `None` if the question is refused or has no
+/// answer.
 async fn any_key(node: &Node) -> Option<i64> {
     match node.send(&redis::cmd("RANDOMKEY")).await {
         Ok(Value::Nil) => Some(0),

@@ -57,7 +57,7 @@ impl NodeState {
     /// A node of which nothing has been seen yet is taken as it is.
     pub(crate) const NEW: Self = Self { health: Health::Up, memory: Memory::Whole };
 
-    /// Whether it may answer reads of what it has not missed.
+    /// Returns whether the node may answer reads of what it has not missed.
     pub(crate) fn is_readable(self) -> bool {
         matches!(self.health, Health::Up | Health::Suspect | Health::WriteDegraded)
     }

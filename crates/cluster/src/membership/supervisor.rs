@@ -276,8 +276,9 @@ impl Care {
         before.is_none_or(|before| Refused { at: now.at, ..before } != now)
     }
 
-    /// Whether a server that was not ours to be repaired has not changed since: it is the same process, as well known, and
-    /// still holds something. To see more than that, all its keys would have to be looked at; that is done rarely.
+    /// Returns whether a server that was not ours to repair has not changed since: it is the same process, is
+    /// known as well as before, and still holds something. Only a look at all its keys would show more, and
+    /// that is done rarely.
     async fn is_refused(&self, node: &Node, hints: &HintLog) -> bool {
         let Some(refused) = self.refused else { return false };
         Refused { at: refused.at, ..Refused::now(node, hints, refused.reason) } == refused

@@ -76,7 +76,7 @@ mod tests {
         Evidence { standing: Standing::Current, is_there: true, is_behind: false, has_agreed: false };
     const RESTARTED: Evidence = Evidence { standing: Standing::Restarted, ..RIGHT };
 
-    /// Whether it is readable, entitled, and may agree.
+    /// Checks whether the node is readable, is entitled, and may agree.
     fn check(evidence: Evidence, expected: [bool; 3]) {
         assert_eq!(
             [evidence.is_readable(), evidence.is_entitled(), evidence.may_agree()],

@@ -110,7 +110,8 @@ fn decided(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<P
     })
 }
 
-/// Whether a write leaves the same behind on every node that takes it, whatever that held of its keys before.
+/// Returns whether a write leaves the same on every node that takes it, whatever the node held of its keys
+/// before.
 pub(crate) fn is_whole(spec: &Spec, cmd: &Cmd) -> bool {
     match spec.name {
         "SETEX" | "PSETEX" | "MSET" | "DEL" | "UNLINK" | "FLUSHALL" | "FLUSHDB" => true,

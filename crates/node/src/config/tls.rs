@@ -223,7 +223,8 @@ impl Pem {
 }
 
 impl Pem {
-    /// Whether it is a path: what lacks the first line of PEM, or is in another code, may be a key all the same.
+    /// Returns whether the text is a path, which may be shown. A text that lacks the first line of PEM, or is
+    /// in another code, may still be a key.
     fn may_be_shown(&self) -> bool {
         let Source::File(path) = &self.0 else { return false };
         let path = path.to_string_lossy();

@@ -39,7 +39,7 @@ pub(crate) struct Bounded<S> {
     broken: Broken,
 }
 
-/// Whether a reply was too large, for those who wait for one.
+/// The note that a reply was too large, for those who wait for one.
 pub(crate) type Broken = Arc<OnceLock<TooLarge>>;
 
 /// A reply is larger than this node takes.

@@ -36,9 +36,9 @@ pub(crate) struct Deadlines {
     /// Where the ticks are counted. A call in another runtime has its own timer: this one may stand still.
     runtime: Option<Id>,
     passed: AtomicUsize,
-    /// Whether a call has begun since the last tick.
+    /// True if a call has begun since the last tick.
     used: AtomicBool,
-    /// Whether nobody has called for long, so that no ticks are counted.
+    /// True if nobody has called for long, so that no ticks are counted.
     resting: AtomicBool,
     wake: Notify,
 }

@@ -21,11 +21,12 @@ use redisdb_replication::step_through;
 pub(crate) struct Seen {
     /// Its state: equal numbers are equal states. `None` if the key is not there.
     pub(crate) state: Option<usize>,
-    /// Whether the node has told that the key changed there, since the key was last seen equal and the node was last emptied.
+    /// True if the node has told that the key changed there, since the key was last seen equal and the node
+    /// was last emptied.
     pub(crate) has_told: bool,
-    /// Whether the node was given the key because it lacked it, and the key was not seen equal since.
+    /// True if the node was given the key because it lacked it, and the key was not seen equal since.
     pub(crate) was_given: bool,
-    /// Whether the node may throw keys away to make room.
+    /// True if the node may evict keys to make room.
     pub(crate) evicts: bool,
 }
 

@@ -106,7 +106,7 @@ pub(crate) struct Elements<'a> {
     /// may always have more.
     left: u64,
     next: Option<Position>,
-    /// Whether fields may go away by themselves.
+    /// True if fields may expire one by one.
     may_end: bool,
     limits: Limits,
 }

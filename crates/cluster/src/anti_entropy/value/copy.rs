@@ -45,7 +45,7 @@ const SET_UP_TO: usize = 16 << 20;
 const NO_ENDS: &str =
     "it has fields with a time to live, which this server does not know; Redis 7.4 and Valkey 9.0 do";
 
-/// Whether a key is a value that is being built up.
+/// Returns whether a key is a value that is being built up.
 pub(crate) fn is_unfinished(key: &[u8]) -> bool {
     key.ends_with(UNFINISHED)
 }

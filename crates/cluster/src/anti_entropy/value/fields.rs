@@ -17,7 +17,7 @@ const GONE: i64 = -2;
 /// The first byte of the dump of a hash without such fields, as a table, zipmap, ziplist or listpack.
 const PLAIN: [u8; 4] = [4, 9, 13, 16];
 
-/// Whether a hash may have fields that go away: all but those whose dump shows that they have none.
+/// Returns whether a hash may have fields that expire. It may, unless its dump shows that it has none.
 pub(crate) fn may_end(state: &Snapshot) -> bool {
     match state {
         Snapshot::Present { content: Content::Dump(dump), .. } => {

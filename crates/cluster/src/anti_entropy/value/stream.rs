@@ -62,7 +62,8 @@ impl Stream {
         std::iter::once(self.last).chain(groups)
     }
 
-    /// Whether it remembers what no command can give another server.
+    /// Returns whether the stream remembers the idempotent ids of its producers, which no command can give
+    /// another server.
     pub(crate) fn is_idempotent(&self) -> bool {
         0 < self.n_idempotent
     }

@@ -205,7 +205,7 @@ impl CopyTopology {
         std::iter::successors(self.next.get(), |topology| topology.next.get())
     }
 
-    /// Whether a node takes part no more in the topology that is in use now.
+    /// Returns whether a node takes no part any more in the topology that is in use now.
     pub(crate) fn is_removed(&self, member: &Member) -> bool {
         self.later()
             .last()

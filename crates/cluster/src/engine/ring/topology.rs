@@ -127,27 +127,27 @@ impl RingTopology {
         }
     }
 
-    /// Whether other nodes answer for the keys of this one.
+    /// Returns whether other nodes answer for the keys of this one.
     #[inline]
     pub(crate) fn is_away(&self, idx: usize) -> bool {
         self.on_down != OnDown::Fail
             && (self.nodes.at(idx).is_down() || self.nodes.member(idx).outages().is_away())
     }
 
-    /// Whether a command takes more than to be sent where it is routed to: because a node is away, or because a delete
-    /// goes to two nodes.
+    /// Returns whether a command may take more than one sending to the node that it is routed to: a node is
+    /// away, or a delete goes to two nodes.
     #[inline]
     pub(crate) fn may_fail_over(&self, spec: &Spec) -> bool {
         self.goes_to_two(spec) || self.is_any_away()
     }
 
-    /// Whether a command goes to two nodes.
+    /// Returns whether a command goes to two nodes.
     #[inline]
     pub(crate) fn goes_to_two(&self, spec: &Spec) -> bool {
         matches!(self.on_down, OnDown::Failover { .. }) && is_delete(spec)
     }
 
-    /// Whether other nodes answer for the keys of any.
+    /// Returns whether there is a node for whose keys others answer.
     #[inline]
     pub(crate) fn is_any_away(&self) -> bool {
         self.on_down != OnDown::Fail && (0..self.nodes.len()).any(|idx| self.is_away(idx))
@@ -164,7 +164,7 @@ impl RingTopology {
         before.map(|idx| self.nodes.member(idx).outages())
     }
 
-    /// Whether a node would answer for a key before another one does.
+    /// Returns whether a node would answer for a key before another one does.
     pub(crate) fn stands_before(&self, node: usize, other: usize, key: &[u8]) -> bool {
         let mut successors = self.nodes.ring().successors(key);
         successors.find(|idx| *idx == node || *idx == other) == Some(node)
