@@ -189,7 +189,7 @@ impl RedisCopy {
 
 /// # Health
 impl RedisCopy {
-    /// How each node is, as far as this client has seen, in the order of the configuration.
+    /// Returns the health of each node, as far as this client has seen, in the order of the configuration.
     pub fn health(&self) -> Vec<(String, Health)> {
         let topology = self.topology();
         let members = topology.nodes.members();

@@ -207,9 +207,9 @@ impl RedisRing {
 
 /// # Health
 impl RedisRing {
-    /// How each node is, as far as this client has seen, in the order of the configuration. With an
-    /// [`OnDown`](crate::OnDown) other than `Fail`, a node that has come back and does not serve its keys yet is
-    /// [`Syncing`](Health::Syncing).
+    /// Returns the health of each node, as far as this client has seen, in the order of the configuration.
+    /// With an [`OnDown`](crate::OnDown) other than `Fail`, a node that has come back and does not serve its
+    /// keys yet is [`Syncing`](Health::Syncing).
     pub fn health(&self) -> Vec<(String, Health)> {
         let topology = self.topology();
         let health = |(idx, node): (usize, &Node)| {

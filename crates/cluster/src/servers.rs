@@ -85,7 +85,7 @@ pub trait Servers: Execute<Error = Error> + SendMany + Scan + ConnectionLike + C
     /// The nodes, in the order of the configuration.
     fn nodes(&self) -> impl ExactSizeIterator<Item = Node> + use<Self>;
 
-    /// How each node is, as far as this client has seen, in the order of the configuration.
+    /// Returns the health of each node, as far as this client has seen, in the order of the configuration.
     fn health(&self) -> Vec<(String, Health)>;
 
     /// What happens to the nodes from now on.

@@ -191,7 +191,7 @@ async fn digests(nodes: &[&Node], keys: &[Vec<u8>]) -> Vec<Vec<Option<u64>>> {
 pub struct Conflicts {
     /// The first 1,000 of them, in the order of their keys.
     pub first: Vec<Conflict>,
-    /// How many keys are in conflict.
+    /// The number of keys that are in conflict.
     pub n_keys: usize,
 }
 

@@ -20,13 +20,14 @@ use crate::anti_entropy::transfer::transfer;
 use crate::error::Error;
 use crate::membership::lease::Leases;
 
-/// How long a write of another process may be on its way to one node when it has reached the other: all keys are
-/// compared a second time after this.
+/// The time for which a write of another process may be on its way to one node when it has reached the other.
+/// After it all keys are compared a second time.
 const SETTLE: Duration = Duration::from_millis(500);
-/// So many keys that differ are only noted on a node that answers reads; then they are brought over first.
+/// The most keys that differ and are only noted, on a node that answers reads. Then they are brought over
+/// first.
 const FEW_MISSED: usize = 10_000;
 
-/// How often the keys that are known to be missed are brought over while all are compared.
+/// The pause after which the keys that are known to be missed are brought over again, while all are compared.
 const HINTED_EVERY: Duration = Duration::from_secs(1);
 
 impl Repair<'_> {

@@ -18,9 +18,9 @@ use crate::error::RepairReason;
 use crate::membership::identity::is_a_marker;
 use crate::membership::lease::Leases;
 
-/// How many keys are read, compared and written at once.
+/// The number of keys that are read, compared and written at once.
 pub(crate) const BATCH: usize = 128;
-/// So many keys may be unknown to the others without raising a doubt: they may have been deleted since.
+/// The most keys that may be unknown to the others without raising a doubt: they may have been deleted since.
 const FEW: usize = 10;
 
 /// All keys of a node, but for our own, in batches.

@@ -15,9 +15,9 @@ use crate::error::RepairReason;
 use crate::membership::lease::Leases;
 use crate::membership::marker::Stage;
 
-/// So many keys may differ where most do: the servers may be somebody else's.
+/// The most keys that may differ where most of the keys do: the servers may be somebody else's.
 const FEW: u64 = 10;
-/// So many keys that nobody has right are left to the caller one by one.
+/// The most keys that nobody has right and that are left to the caller one by one.
 const MOST_CONFLICTS: usize = 10_000;
 
 /// A node that takes part, as the process that it was at the beginning.

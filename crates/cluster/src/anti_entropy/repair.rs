@@ -22,19 +22,21 @@ use crate::hints::trust::Trust;
 use crate::membership::lease::Leases;
 use crate::membership::marker::Stage;
 
-/// How often keys that were written meanwhile are brought over again before they are left behind.
+/// The number of times that keys which were written meanwhile are brought over again before they are left
+/// behind.
 const ROUNDS: usize = 10;
 
 /// What a [`Repair`] did.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repaired {
-    /// How many keys were compared: all of them if the repair was asked for by hand; those that are looked at a second
-    /// time count once.
+    /// The number of keys that were compared: all of them if the repair was asked for by hand. A key that is
+    /// looked at a second time counts once.
     pub compared: u64,
-    /// How many were brought over from the source; on a dry run, how many would be.
+    /// The number of keys that were brought over from the source; on a dry run, of those that would be.
     pub copied: u64,
-    /// How many were removed, because the source does not have them; on a dry run, how many would be.
+    /// The number of keys that were removed, because the source does not have them; on a dry run, of those
+    /// that would be.
     pub removed: u64,
     /// Keys that could not be brought over, with the reason.
     pub failed: Vec<(Vec<u8>, String)>,

@@ -15,7 +15,7 @@ use crate::error::debug::debug;
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Skipped {
-    /// How many there are, on the node that has most of them.
+    /// The number of such keys, on the node that has most of them.
     pub n_keys: u64,
     /// A few of them, each with what the server said.
     pub examples: Vec<(Vec<u8>, String)>,

@@ -41,9 +41,9 @@ const DUMPED: u64 = 384 << 10;
 /// A value that can only go whole goes so up to this size, and the values of a node that are held at once take no more. A reply of this size comes within the second that
 /// a reply may take.
 pub(crate) const WHOLE: u64 = 64 << 20;
-/// So many bytes of memory are asked for at once: a server executes what comes together without a pause.
+/// The bytes of memory that are asked for at once: a server executes what comes together without a pause.
 const PORTION: u64 = 256 << 10;
-/// So many values go element by element at the same time.
+/// The number of values that go element by element at the same time.
 const AT_ONCE: usize = 16;
 
 /// How values are read.

@@ -42,7 +42,7 @@ pub struct Difference {
 #[non_exhaustive]
 #[must_use = "it says what differs, and which nodes were left out"]
 pub struct Verified {
-    /// How many keys were compared.
+    /// The number of keys that were compared.
     pub compared: u64,
     /// The nodes that were compared, at least two.
     pub nodes: Vec<String>,

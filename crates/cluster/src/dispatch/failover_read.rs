@@ -33,13 +33,13 @@ use crate::policy::ReadFrom;
 use crate::replies::Replies;
 use crate::reply::NodesReply;
 
-/// How long a read waits for the last node that is whole, which may just be restarted, ..
+/// The time for which a read waits for the last node that is whole, which may just be restarted.
 const RESTART: Duration = Duration::from_secs(3);
-/// .. and how often it looks.
+/// The pause after which the read looks at the nodes again.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(50);
-/// So often a node is asked for any key, while it gives one of our own.
+/// The number of times that a node is asked for any key, while it gives own keys of the copy.
 const ASK_FOR_A_KEY: u32 = 10;
-/// So many keys are looked at by one step then.
+/// The number of keys that one step of the scan after that looks at.
 const PAGE: u64 = 1000;
 
 impl CopyEngine {

@@ -14,10 +14,10 @@ use crate::engine::copy::CopyEngine;
 use crate::engine::nodes::Nodes;
 use crate::error::Error;
 
-/// How long a call may take; without a deadline every node has its own timeouts.
+/// The time that a call may take. Without a deadline every node has its own timeouts.
 pub(crate) struct Budget {
     by: Option<Instant>,
-    /// How many nodes may be asked yet, one after the other.
+    /// The number of nodes that may still be asked, one after the other.
     left: u32,
 }
 

@@ -24,11 +24,11 @@ use crate::error::debug::debug;
 use crate::membership::marker::Marker;
 use crate::membership::state_machine::Observation;
 
-/// So many lost keys are named.
+/// The most lost keys that are named.
 const NAMED: usize = 1000;
-/// So many names of these are in the text.
+/// The most of these keys that stand in the text.
 const SHOWN: usize = 10;
-/// So often a marker is written that somebody else changes at the same moment.
+/// The number of attempts to write a marker that somebody else changes at the same moment.
 const ATTEMPTS: usize = 3;
 /// What is said of the server of a node that is forgotten.
 pub(crate) const WAS_FORGOTTEN: &str = "was forgotten, so nothing counts that it holds; to use it again, empty it and add it under \
@@ -43,7 +43,7 @@ pub struct Forgotten {
     pub node: String,
     /// The keys whose last writes no node has that stays, in order; the first 1,000.
     pub lost: Vec<Vec<u8>>,
-    /// How many such keys there are.
+    /// The number of such keys.
     pub n_lost: usize,
     /// True if any key may have lost its last writes: each node that stays lost its data too, or has missed
     /// more than is remembered key by key.

@@ -17,10 +17,10 @@ use crate::engine::member::Member;
 use crate::membership::look::Found;
 use crate::membership::marker::Marker;
 
-/// How often the holder of a post says so.
+/// The pause after which the holder of a post says again that it holds it.
 const RENEW: Duration = Duration::from_secs(1);
-/// How long the holder must have been silent before the one who stands by takes over, and how long a process holds a post without
-/// being able to say so.
+/// The time for which the holder must have been silent before the process that stands by takes over. It is
+/// also the time for which a process holds a post without being able to say so.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
 /// What a process may do for all.

@@ -18,7 +18,8 @@ use crate::error::Error;
 use crate::error::RepairReason;
 use crate::membership::marker::Stage;
 
-/// How long a process may make a server whole without a word before another one may take over.
+/// The time for which a process may make a server whole without renewing its lease, before another one may
+/// take over.
 const LEASE: Duration = Duration::from_secs(10);
 
 /// The leases of one repair: that this process, and no other, makes these servers whole. A lease is given back by

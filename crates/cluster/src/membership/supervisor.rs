@@ -28,16 +28,17 @@ use crate::hints::log::HintLog;
 use crate::membership::state_machine::Observation;
 use crate::policy::OnReturn;
 
-/// How often a node is looked at that is up ..
+/// The pause between two looks at a node that is up.
 const CALM: Duration = Duration::from_secs(1);
-/// .. and one that is not: what it missed is brought over in two steps, so that writes of other processes that are on
-/// their way do not count as differences.
+/// The pause between two looks at a node that is not up. What it missed is brought over in two steps, so that
+/// writes of other processes that are on their way do not count as differences.
 const BUSY: Duration = Duration::from_millis(250);
-/// How long a node is left alone that could not be made the same, at first; then twice as long, and so on, up to this.
+/// The longest pause after which a node that could not be made the same is tried again; each pause is twice
+/// the one before.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// After so many attempts in vain it is told.
+/// The number of attempts in vain after which they are told.
 const IN_VAIN: u32 = 5;
-/// How long a server is left alone that is not ours to be repaired, while nothing about it changes.
+/// The time for which a server that is not ours to repair is left alone, while nothing about it changes.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
 impl CopyEngine {
@@ -219,11 +220,11 @@ impl CopyEngine {
 /// What a watcher remembers of a node.
 #[derive(Debug, Default)]
 struct Care {
-    /// How often in a row nothing was missed.
+    /// The number of looks in a row at which nothing was missed.
     quiet: u32,
-    /// How often in a row it could not be made the same.
+    /// The number of repairs in a row that could not make the node the same.
     failures: u32,
-    /// How often in a row it was tried in vain, while no other process was at it.
+    /// The number of repairs in a row that were in vain, while no other process was repairing the node.
     n_in_vain: u32,
     /// That its server is not ours to be repaired, as far as is known.
     refused: Option<Refused>,
