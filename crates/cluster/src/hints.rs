@@ -8,5 +8,6 @@ pub(crate) mod durable;
 pub(crate) mod key_log;
 pub(crate) mod learned;
 pub(crate) mod log;
+mod reading;
 pub(crate) mod trust;
 mod ungiven;

@@ -18,7 +18,6 @@ use redis::Value;
 use redisdb_node as node;
 use redisdb_node::command;
 use redisdb_node::command::Spec;
-use redisdb_node::plumbing::Fence;
 use redisdb_node::plumbing::given_up;
 
 use crate::anti_entropy::value::is_denied;
@@ -33,8 +32,6 @@ use crate::hints::book::HintsAhead;
 use crate::hints::key_log::MOST_KEYS;
 use crate::membership::marker::line_about;
 
-/// So many hints are read at once.
-const PAGE: usize = 5_000;
 /// So many are given or removed by one script.
 const BATCH: usize = 1_000;
 
@@ -121,7 +118,7 @@ impl CopyTopology {
     }
 
     /// Has a server say "all" of a node if the hints about it were lost.
-    fn say_what_was_lost(&self, holder: &Member, about: &Member) -> Option<Cmd> {
+    pub(super) fn say_what_was_lost(&self, holder: &Member, about: &Member) -> Option<Cmd> {
         self.give_behind(b"", holder, about)
     }
 
@@ -288,110 +285,15 @@ impl CopyEngine {
     }
 
     /// The other nodes that can be reached now.
-    fn holders(&self, about: &Member) -> impl Iterator<Item = &Member> {
+    pub(super) fn holders(&self, about: &Member) -> impl Iterator<Item = &Member> {
         let members = self.topology.nodes.members();
         members.filter(move |holder| !holder.is_the_same(about) && holder.node().is_connected())
     }
 
     /// Tells once what a user may not do who gives hints.
-    fn tell_ungiven(&self, about: &Member, error: &node::Error) {
+    pub(super) fn tell_ungiven(&self, about: &Member, error: &node::Error) {
         let key = self.topology.hints_key(about.name()).unwrap_or_default();
         self.topology.tell_refused(error, Some(key.as_bytes()));
-    }
-
-    /// Reads what one server knows that the others have missed.
-    pub(crate) async fn read_hints_on(&self, holder: usize) {
-        self.read_hints_of(self.topology.nodes.member(holder)).await;
-    }
-
-    async fn read_hints_of(&self, holder: &Member) {
-        let told = holder.new_hints().told();
-        let members = self.topology.nodes.members();
-        let read = join_all(members.map(|about| self.read_hints(holder, about))).await;
-        if read.into_iter().all(|is_heard| is_heard) {
-            holder.new_hints().saw(told);
-        }
-    }
-
-    /// Hears what the other servers have said of a node until now: those that say that the node has missed something, or may have begun
-    /// to. Where all is well it asks none.
-    pub(crate) async fn hear_of(&self, idx: usize) {
-        let about = self.topology.nodes.member(idx);
-        let durable = &self.topology.lasting.durable;
-        let may_know_more = |holder: &&Member| {
-            holder.new_hints().are_unseen()
-                || holder.says_that_it_holds(about)
-                || durable.first(holder, about).is_some()
-        };
-        if self.topology.identity.is_some() {
-            join_all(self.holders(about).filter(may_know_more).map(|holder| self.read_hints_of(holder)))
-                .await;
-        }
-    }
-
-    /// Reads what the other servers know that a node has missed.
-    pub(crate) async fn read_hints_about(&self, idx: usize) {
-        let about = self.topology.nodes.member(idx);
-        join_all(self.holders(about).map(|holder| self.read_hints(holder, about))).await;
-    }
-
-    /// Returns whether the server has answered, though it be that this user may not read its hints.
-    async fn read_hints(&self, holder: &Member, about: &Member) -> bool {
-        let Some(key) = self.topology.hints_key(about.name()).filter(|_| !holder.is_the_same(about)) else {
-            return true;
-        };
-        let incarnation = holder.node().incarnation();
-        // Also one whose marker is just being looked at.
-        let process = holder.node().fenced(&Fence::open_to(incarnation));
-        let _reading = self.topology.lasting.durable.begin_to_read(holder, about);
-        if holder.says_that_it_holds(about)
-            && let Some(say) = self.topology.say_what_was_lost(holder, about)
-            && let Err(error) = process.send(&say).await
-        {
-            self.tell_ungiven(about, &error);
-        }
-        loop {
-            let upto = self.topology.lasting.durable.upto(holder, about, incarnation);
-            let mut read = redis::cmd("ZRANGEBYSCORE");
-            read.arg(&key)
-                .arg(format!("({upto}"))
-                .arg("+inf")
-                .arg("WITHSCORES")
-                .arg("LIMIT")
-                .arg(0)
-                .arg(PAGE);
-            let reply = match process.send(&read).await {
-                Ok(reply) => reply,
-                Err(error) => {
-                    self.topology.tell_refused(&error, Some(key.as_bytes()));
-                    return error.code().is_some();
-                }
-            };
-            let mut found = read_page(&reply);
-            let Some(last) = found.iter().map(|(_, number)| *number).max() else { return true };
-            // Another process may have answered.
-            if holder.node().incarnation() != incarnation {
-                return false;
-            }
-            self.topology.lasting.durable.giving.settle().await;
-            let (n_found, void) = (found.len(), about.void_upto(holder.name()));
-            found.retain(|(hint, number)| void < *number || matches!(hint, Hint::Since(..)));
-            // Before they count as read: what stands there and is not missed has served its purpose.
-            for (hint, number) in &found {
-                if self.topology.lasting.durable.is_known(holder, about, hint, *number) {
-                    continue;
-                }
-                match hint {
-                    Hint::Key(key) => about.hints().learn_hint(std::iter::once(key.as_slice())),
-                    Hint::All => about.hints().learn_hint(std::iter::empty()),
-                    Hint::Since(..) => {}
-                }
-            }
-            self.topology.lasting.durable.add(holder, about, &found, last);
-            if n_found < PAGE {
-                return true;
-            }
-        }
     }
 
     /// Removes the hints about a node from the other servers that have served their purpose.
@@ -438,35 +340,6 @@ impl CopyEngine {
     }
 }
 
-/// Reads hints with their numbers: pairs, one after the other or each by itself, as the protocol has it.
-fn read_page(reply: &Value) -> Vec<(Hint, u64)> {
-    let mut flat = Vec::new();
-    flatten(reply, &mut flat);
-    let pairs = flat.chunks_exact(2).filter_map(|pair| match pair {
-        [Value::BulkString(text), number] => Some((Hint::read(text), read_number(number)?)),
-        _ => None,
-    });
-    pairs.collect()
-}
-
-fn flatten<'a>(reply: &'a Value, flat: &mut Vec<&'a Value>) {
-    match reply {
-        Value::Array(elements) => elements.iter().for_each(|element| flatten(element, flat)),
-        element => flat.push(element),
-    }
-}
-
-fn read_number(value: &Value) -> Option<u64> {
-    let number = match value {
-        Value::Double(number) => *number,
-        Value::Int(number) => return u64::try_from(*number).ok(),
-        Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse().ok()?,
-        _ => return None,
-    };
-    // Microseconds since 1970, and they fit.
-    (0.0..9e15).contains(&number).then_some(number as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -498,27 +371,5 @@ mod tests {
         assert_eq!(c.hints().n_missed(), 2, "its server was not looked at yet");
         after.topology.drop_void(after.topology.nodes.member(1));
         assert_eq!(c.hints().n_missed(), 0);
-    }
-
-    #[test]
-    fn hints_are_read_as_they_were_written_in_either_protocol() {
-        let hints =
-            [Hint::Since(7, "x:y".to_owned()), Hint::Key(b"s9".to_vec()), Hint::Key(Vec::new()), Hint::All];
-        for hint in &hints {
-            assert_eq!(Hint::read(&hint.text()), *hint);
-        }
-        assert_eq!([b"x1".as_slice(), b"", b"sx"].map(Hint::read), [Hint::All, Hint::All, Hint::All]);
-        let text = |text: &str| Value::BulkString(text.into());
-        let flat =
-            Value::Array(vec![text("s7:x"), text("1764500000000001"), text("kk"), text("1764500000000002")]);
-        let pair = |hint: &str, number: f64| Value::Array(vec![text(hint), Value::Double(number)]);
-        let pairs =
-            Value::Array(vec![pair("s7:x", 1_764_500_000_000_001.0), pair("kk", 1_764_500_000_000_002.0)]);
-        let read = [
-            (Hint::Since(7, "x".to_owned()), 1_764_500_000_000_001),
-            (Hint::Key(b"k".to_vec()), 1_764_500_000_000_002),
-        ];
-        assert_eq!((read_page(&flat), read_page(&pairs)), (read.to_vec(), read.to_vec()));
-        assert_eq!(read_page(&Value::Nil), []);
     }
 }
