@@ -762,23 +762,58 @@ async fn nothing_is_sent_to_servers_at_rest_but_what_looks_at_their_markers() {
     are_equal(&copy).await;
 }
 
+/// Has the process stopped as soon as a node has executed a write that makes 1.5 of `sum`, by the one thread that there is: as long as the
+/// servers may need to make a key equal.
+async fn stopped_meanwhile<T>(servers: &Servers, write: impl Future<Output = T>) -> T {
+    let connect = |server: &Server| redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let mut connections: Vec<_> = servers.iter().map(connect).collect();
+    let mut is_done = || {
+        let sums =
+            connections.iter_mut().map(|server| redis::cmd("GET").arg("sum").query::<f64>(server).unwrap());
+        sums.fold(false, |is_done, sum| is_done || sum == 1.5)
+    };
+    let stopped = async {
+        while !is_done() {
+            tokio::task::yield_now().await;
+        }
+        std::thread::sleep(Duration::from_millis(2500));
+    };
+    futures_util::future::join(write, stopped).await.0
+}
+
+#[tokio::test]
+async fn a_write_is_not_acknowledged_by_a_process_that_was_stopped_meanwhile() {
+    let servers = Servers::start(3).unwrap();
+    let copy = leading(&servers).await;
+    for in_pipeline in [false, true] {
+        _ = copy.set("sum", 1).await.unwrap();
+        let write = async {
+            if in_pipeline {
+                let pipe = copy.pipeline();
+                let set = pipe.set("sum", 1.5);
+                _ = pipe.execute().await;
+                set.await.map(drop)
+            } else {
+                copy.set("sum", 1.5).await.map(drop)
+            }
+        };
+        let error = stopped_meanwhile(&servers, write).await.unwrap_err();
+        assert!(error.is_timeout() && error.may_have_executed(), "{error:?}");
+        copy.converged("sum").await.unwrap();
+        are_equal(&copy).await;
+    }
+    // Without an identity no other process compares its keys.
+    let alone = process(&servers.urls(), None).connect().await.unwrap();
+    _ = alone.set("sum", 1).await.unwrap();
+    _ = stopped_meanwhile(&servers, alone.set("sum", 1.5)).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_write_that_one_node_decides_is_not_acknowledged_by_a_process_that_was_stopped_meanwhile() {
     let servers = Servers::start(3).unwrap();
     let copy = leading(&servers).await;
     _ = copy.set("sum", 1).await.unwrap();
-    let first = copy.node_for("sum").name().to_owned();
-    let idx = (0..3).find(|idx| nodes_name(*idx) == first).unwrap();
-    let mut a = redis::Client::open(servers[idx].url()).unwrap().get_connection().unwrap();
-    // It is stopped as soon as the first node has decided, by the one thread that there is: as long as the servers may need to make a
-    // key equal.
-    let stopped = async {
-        while redis::cmd("GET").arg("sum").query::<f64>(&mut a).unwrap() == 1.0 {
-            tokio::task::yield_now().await;
-        }
-        std::thread::sleep(Duration::from_millis(2500));
-    };
-    let (decided, ()) = futures_util::future::join(copy.incrbyfloat("sum", 0.5), stopped).await;
+    let decided = stopped_meanwhile(&servers, copy.incrbyfloat("sum", 0.5)).await;
     let error = decided.unwrap_err();
     assert!(error.is_timeout() && error.may_have_executed(), "{error:?}");
     // Whatever came of it, it is the same everywhere.

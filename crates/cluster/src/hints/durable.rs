@@ -188,18 +188,18 @@ impl CopyEngine {
         }
     }
 
-    /// The same, for a write that began then. Returns the error of a write that took too long: its hints may have come when others had
-    /// compared its keys already.
+    /// The same, for a write that began then. Returns the error of a write that took too long: others may have compared its keys before
+    /// the last node or the hints had it, and undone it. Without an identity no other process does.
     pub(crate) async fn give_hints_of(
         &self,
         spec: &'static Spec,
         began: Instant,
         budget: &Budget,
     ) -> Option<Error> {
-        if !self.topology.has_ungiven_hints() {
-            return None;
+        if self.topology.has_ungiven_hints() {
+            self.give_hints(budget).await;
         }
-        self.give_hints(budget).await;
+        self.topology.identity.as_ref()?;
         let longest = self.topology.quiet();
         let too_late = || node::Error::without_node(spec.name, node::ErrorKind::Timeout(longest)).into();
         (longest <= began.elapsed()).then(too_late)
