@@ -34,6 +34,10 @@ pub enum Rule {
     ///
     /// Without it, a repair under way makes the first node current with the decision, and it is executed once more on another one.
     DecidedOnce,
+    /// What one node decided is not sent to a node that is behind for the key: it is hinted once more. So is a node that decided in vain.
+    ///
+    /// Without it, a decision brings a node to what a decision in vain had left there, and a copy that saw that undoes it.
+    DecidedElsewhere,
     /// A node that lost the data it decided upon, or turns out to have been behind, acknowledges its decision no more, whoever took it.
     ///
     /// Without it, an increment of what was not current is acknowledged, and undoes those that were.
@@ -243,7 +247,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which a call meets them.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 57] = [
         Self::Restarted,
         Self::Emptied,
         Self::Held,
@@ -251,6 +255,7 @@ impl Rule {
         Self::DecidedInTime,
         Self::DecidedAware,
         Self::DecidedOnce,
+        Self::DecidedElsewhere,
         Self::DecidedRightly,
         Self::Block,
         Self::LateHint,

@@ -132,9 +132,12 @@ impl<K: Ord + Clone> Step<'_, K> {
         self.advance_write(id);
     }
 
-    /// Sends a write to all nodes but for the one that has decided it.
+    /// Sends a write to all nodes but for the one that has decided it. A decision goes to no node that is behind: a copy on its way there could
+    /// not tell it from what a decision in vain has left.
     fn send_write(&mut self, id: CallId, call: Call<K>) -> Call<K> {
-        let waiting = self.state.connected.minus(call.took);
+        let is_kept_back = call.kind == Kind::Decided && self.setup.has(Rule::DecidedElsewhere);
+        let behind = if is_kept_back { self.state.behind(&call.key) } else { NodeSet::EMPTY };
+        let waiting = self.state.connected.minus(call.took).minus(behind);
         let away = self.setup.members.minus(waiting).minus(call.took);
         let (in_block, doubted) = self.notes(away, waiting);
         for node in waiting.iter() {
@@ -145,6 +148,22 @@ impl<K: Ord + Clone> Step<'_, K> {
         let in_block = if call.took.is_empty() { in_block } else { call.in_block.and(in_block) };
         let doubted = call.doubted.or(doubted);
         Call { waiting, failed: away, in_block, doubted, noted: self.state.noted, ..call }
+    }
+
+    /// A node has decided that does not hold what it should. The others note that it is behind, and nobody is told that it is done.
+    fn in_vain(&self, node: Node, call: Call<K>) -> Call<K> {
+        let (others, failed) = (self.state.connected.without(node), NodeSet::EMPTY.with(node));
+        let (kind, is_overdue) = (Kind::Whole, true);
+        Call {
+            kind,
+            is_overdue,
+            decision: None,
+            waiting: NodeSet::EMPTY,
+            took: others,
+            doubted: others,
+            failed,
+            ..call
+        }
     }
 
     /// Asks the first node that may be read to decide. There may be none any more: then the call is over.
@@ -184,7 +203,7 @@ impl<K: Ord + Clone> Step<'_, K> {
                     // What it did is undone when the nodes are made equal.
                     self.ask_to_decide(id, call)
                 } else {
-                    Call { waiting: NodeSet::EMPTY, ..call }
+                    self.in_vain(node, call)
                 }
             }
             _ => {

@@ -78,7 +78,7 @@ impl CopyEngine {
         let judged = guard.conclude(results);
         let began = guard.began();
         drop(guard);
-        if topology.has_ungiven_hints() {
+        if topology.has_ungiven_hints() || topology.is_too_late(began) {
             return self.with_hints_given(judged, (spec, began), budget).boxed().await;
         }
         judged

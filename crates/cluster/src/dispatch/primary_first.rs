@@ -23,6 +23,9 @@ use redisdb_node::command::Spec;
 use std::sync::Arc;
 use std::time::Instant;
 
+const HAS_MISSED: &str =
+    "the node has missed a write of the key, and is given what was decided with what it missed";
+
 /// What came of asking a node to decide.
 enum Decision {
     /// Its reply counts, and the others are sent this.
@@ -65,7 +68,7 @@ impl CopyEngine {
                 let asked = Instant::now();
                 match self.decide_on(idx, call, cmd, decide, budget).await {
                     Ok(Decision::Counts(reply, effect)) => {
-                        let sent = self.send_effect(spec, cmd, (idx, reply), effect, guard, budget).await?;
+                        let sent = self.send_effect(call, cmd, (idx, reply), effect, guard, budget).await?;
                         // By then what was decided may have been undone before its effect came.
                         return match asked.elapsed() <= topology.quiet() {
                             true => Ok(sent),
@@ -157,9 +160,11 @@ impl CopyEngine {
         node::Error::new(self.topology.nodes.name(idx).clone(), spec.name, node::ErrorKind::Timeout(longest))
     }
 
+    /// Sends what a node has decided to the others, but for those that are behind for the keys. These miss it too: what is copied to
+    /// them could not tell it from what a decision in vain had left there.
     async fn send_effect(
         &self,
-        spec: &'static Spec,
+        call: &Call<'_>,
         cmd: &Cmd,
         (decider, reply): (usize, Value),
         effect: Effect,
@@ -177,14 +182,24 @@ impl CopyEngine {
                     (0..topology.nodes.len()).map(|idx| (Arc::clone(topology.nodes.name(idx)), outcome(idx)));
                 return Ok(Replies::new(names.collect()));
             }
-            Effect::Same => (cmd.clone(), spec, Some(reply.clone())),
+            Effect::Same => (cmd.clone(), call.spec, Some(reply.clone())),
             Effect::Instead(cmd, expected) => {
-                let row = command::lookup(&cmd).unwrap_or(spec);
+                let row = command::lookup(&cmd).unwrap_or(call.spec);
                 (cmd, row, expected.map(Value::Int))
             }
         };
-        let each = (0..topology.nodes.len()).map(async |idx| {
-            if idx == decider { Ok(reply.clone()) } else { topology.send(idx, row, &cmd, budget).await }
+        let is_whole = replicate::is_whole(row, &cmd);
+        let has_missed = |idx| {
+            let hints = topology.nodes.member(idx).hints();
+            !is_whole && call.keys().any(|key| hints.has_missed_of(key))
+        };
+        let each = (0..topology.nodes.len()).map(async |idx| match () {
+            () if idx == decider => Ok(reply.clone()),
+            () if has_missed(idx) => {
+                let reason = node::ErrorKind::Unsupported(HAS_MISSED.into());
+                Err(node::Error::new(topology.nodes.name(idx).clone(), row.name, reason))
+            }
+            () => topology.send(idx, row, &cmd, budget).await,
         });
         guard.decided(decider);
         let results = join_all(each).await;
@@ -202,7 +217,7 @@ impl CopyEngine {
             // What the others said to the same command is what counts then.
             return guard.conclude(results);
         }
-        let judged = guard.conclude_decided(results, (decider, &reply), replicate::is_whole(row, &cmd));
+        let judged = guard.conclude_decided(results, (decider, &reply), is_whole);
         if self.has_memory(decider) {
             differing
                 .into_iter()

@@ -99,6 +99,12 @@ end
 return #left";
 
 impl CopyTopology {
+    /// Returns whether a write that began then may not be acknowledged any more: others may have compared its keys before the last node or
+    /// the hints had it, and undone it. Without an identity no other process does.
+    pub(crate) fn is_too_late(&self, began: Instant) -> bool {
+        self.identity.is_some() && self.quiet() <= began.elapsed()
+    }
+
     /// Returns whether this process alone knows of something that a node has missed.
     pub(crate) fn has_ungiven_hints(&self) -> bool {
         self.nodes.members().any(|member| member.hints().has_ungiven())
@@ -188,8 +194,7 @@ impl CopyEngine {
         }
     }
 
-    /// The same, for a write that began then. Returns the error of a write that took too long: others may have compared its keys before
-    /// the last node or the hints had it, and undone it. Without an identity no other process does.
+    /// The same, for a write that began then. Returns the error of a write that took too long.
     pub(crate) async fn give_hints_of(
         &self,
         spec: &'static Spec,
@@ -199,10 +204,9 @@ impl CopyEngine {
         if self.topology.has_ungiven_hints() {
             self.give_hints(budget).await;
         }
-        self.topology.identity.as_ref()?;
         let longest = self.topology.quiet();
         let too_late = || node::Error::without_node(spec.name, node::ErrorKind::Timeout(longest)).into();
-        (longest <= began.elapsed()).then(too_late)
+        self.topology.is_too_late(began).then(too_late)
     }
 
     async fn give_all_hints(&self) {
