@@ -150,8 +150,12 @@ impl<K: Ord + Clone> Step<'_, K> {
         Call { waiting, failed: away, in_block, doubted, noted: self.state.noted, ..call }
     }
 
-    /// A node has decided that does not hold what it should. The others note that it is behind, and nobody is told that it is done.
+    /// A node has decided that does not hold what it should, or may have decided and did not say so. The others note that it is behind, and
+    /// nobody is told that the write is done.
     fn in_vain(&self, node: Node, call: Call<K>) -> Call<K> {
+        if !self.setup.has(Rule::DecidedElsewhere) {
+            return Call { decision: None, waiting: NodeSet::EMPTY, took: NodeSet::EMPTY, ..call };
+        }
         let (others, failed) = (self.state.connected.without(node), NodeSet::EMPTY.with(node));
         let (kind, is_overdue) = (Kind::Whole, true);
         Call {
@@ -181,6 +185,14 @@ impl<K: Ord + Clone> Step<'_, K> {
         let missed_by = self.unheard_of(node, in_block);
         self.emit(Effect::Decide { call: id, node, key, missed_by, is_doubted });
         Call { decision: Some(Decision::Asked(node)), waiting, in_block, doubted, ..call }
+    }
+
+    /// Returns the node that has decided, or may have, if its decision does not count.
+    fn decided_in_vain(&self, call: &Call<K>) -> Option<Node> {
+        match call.decision? {
+            Decision::Asked(node) => Some(node),
+            Decision::By(node) => (!self.counts(call)).then_some(node),
+        }
     }
 
     /// Returns about which nodes a hint goes with the write, and which of its nodes note a doubt.
@@ -219,6 +231,9 @@ impl<K: Ord + Clone> Step<'_, K> {
     pub(crate) fn advance_write(&mut self, id: CallId) {
         let Some(mut call) = self.state.calls.remove(&id) else { return };
         while call.waiting.is_empty() && call.hinting.is_none() {
+            if let Some(node) = self.decided_in_vain(&call) {
+                call = self.in_vain(node, call);
+            }
             let Some(taker) = self.next_to_hint(&call) else { return self.end_write(id, &call) };
             if !self.state.connected.contains(taker) {
                 call.give_up(taker);

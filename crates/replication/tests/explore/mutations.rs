@@ -10,7 +10,7 @@ use redisdb_replication::Rule;
 use super::claims::breaks;
 
 /// Bounds within which a rule is needed, and what goes wrong without it.
-const NEEDED: [(Rule, &str, &str); 56] = [
+const NEEDED: [(Rule, &str, &str); 57] = [
     (Rule::Restarted, "--older 1", "S2"),
     (Rule::Emptied, "--flush 1", "S2"),
     (Rule::Held, "--cut 2 --relative --writers 1 --real-is-bad", "C"),
@@ -18,6 +18,7 @@ const NEEDED: [(Rule, &str, &str); 56] = [
     (Rule::DecidedInTime, "--decided --cut 1 --pause 1 --relative", "S2"),
     (Rule::DecidedAware, "--decided --cut 1", "S2"),
     (Rule::DecidedOnce, "--decided --flush 1 --no-returns", "S2"),
+    (Rule::DecidedElsewhere, "--decided --flush 1", "S3"),
     (Rule::DecidedRightly, "--decided --cut 1 --relative", "S6"),
     (Rule::Block, "--older 1 --stop 1 --write 1", "S3"),
     (Rule::LateHint, "--cut 1", "S2"),

@@ -207,7 +207,11 @@ impl Physics {
         (from, to): (Node, Node),
     ) -> Option<String> {
         let (truth, copied) = (&world.truth[key], world.client(who).fetched);
-        let takes_away = truth.is_missing(copied) && !self.lacks(world, to, key);
+        // A decision of which nobody was told is undone, and so is what was there with it alone.
+        let value = world.servers.at(to).data.values[key];
+        let is_told = |id: WriteId| truth.acknowledged.contains(id) || !truth.decided.contains(id);
+        let takes_away =
+            truth.is_missing(copied) && !self.lacks(world, to, key) && value.writes().any(is_told);
         let are_right = self.is_right(world, from, key) && self.is_right(world, to, key);
         let (n, s) = (to.idx(), from.idx());
         (takes_away && are_right && !truth.is_removed(copied))
