@@ -135,9 +135,7 @@ impl<K: Ord + Clone> Step<'_, K> {
     /// Sends a write to all nodes but for the one that has decided it. A decision goes to no node that is behind: a copy on its way there could
     /// not tell it from what a decision in vain has left.
     fn send_write(&mut self, id: CallId, call: Call<K>) -> Call<K> {
-        let is_kept_back = call.kind == Kind::Decided && self.setup.has(Rule::DecidedElsewhere);
-        let behind = if is_kept_back { self.state.behind(&call.key) } else { NodeSet::EMPTY };
-        let waiting = self.state.connected.minus(call.took).minus(behind);
+        let waiting = self.state.connected.minus(call.took).minus(self.kept_back(&call));
         let away = self.setup.members.minus(waiting).minus(call.took);
         let (in_block, doubted) = self.notes(away, waiting);
         for node in waiting.iter() {
@@ -180,7 +178,8 @@ impl<K: Ord + Clone> Step<'_, K> {
             return Call { decision: None, waiting: NodeSet::EMPTY, ..call };
         };
         let waiting = NodeSet::EMPTY.with(node);
-        let (in_block, doubted) = self.notes(self.setup.members.minus(self.state.connected), waiting);
+        let away = self.setup.members.minus(self.state.connected).or(self.kept_back(&call));
+        let (in_block, doubted) = self.notes(away.without(node), waiting);
         let (key, is_doubted) = (call.key.clone(), doubted.contains(node));
         let missed_by = self.unheard_of(node, in_block);
         self.emit(Effect::Decide { call: id, node, key, missed_by, is_doubted });
@@ -192,6 +191,14 @@ impl<K: Ord + Clone> Step<'_, K> {
         match call.decision? {
             Decision::Asked(node) => Some(node),
             Decision::By(node) => (!self.counts(call)).then_some(node),
+        }
+    }
+
+    /// Returns the nodes that are not sent what is decided, because they are behind for the key.
+    fn kept_back(&self, call: &Call<K>) -> NodeSet {
+        match call.kind == Kind::Decided && self.setup.has(Rule::DecidedElsewhere) {
+            true => self.state.behind(&call.key),
+            false => NodeSet::EMPTY,
         }
     }
 

@@ -280,6 +280,10 @@ impl Physics {
             Effect::Hint { call, node, missed_by, is_doubted, .. } => {
                 if let Some(call) = client.calls.get_mut(&call) {
                     call.hint = Some(LateHint { node, missed_by, is_doubted });
+                    let (key, id) = (call.key, call.id);
+                    if !missed_by.is_empty() {
+                        world.truth[key].hinted_late.insert(id);
+                    }
                 }
             }
             Effect::AnswerWrite(call, outcome) => world.written(who, call, outcome),
