@@ -12,7 +12,7 @@ macro_rules! rows {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $row() {
-                    super::super::verdict::conclude(async || super::$row(super::Kind::Ring).await).await;
+                    super::super::verdict::conclude(super::$row::<redisdb::RedisRing>).await;
                 }
             )+
         }
@@ -21,7 +21,7 @@ macro_rules! rows {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $row() {
-                    super::super::verdict::conclude(async || super::$row(super::Kind::Copy).await).await;
+                    super::super::verdict::conclude(super::$row::<redisdb::RedisCopy>).await;
                 }
             )+
         }
@@ -40,5 +40,6 @@ mod network;
 mod refusal;
 mod replies;
 mod scene;
+mod subject;
 mod tally;
 mod verdict;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use redisdb::RedisCopy;
 use redisdb_tests::Way;
 use xtask::Data;
 
 use super::scene::B;
 use super::scene::DURING;
-use super::scene::Kind;
 use super::scene::stage;
 use super::verdict::conclude;
 
@@ -37,7 +37,7 @@ async fn four_clients_bring_back_a_server_whose_replies_were_lost() {
 }
 
 async fn replies_lost() {
-    let mut scene = stage(Kind::Copy, "replies lost, 4 clients").clients(4).proxied().start().await;
+    let mut scene = stage::<RedisCopy>("replies lost, 4 clients").clients(4).proxied().start().await;
     scene.blame(&[B]);
     scene.proxies[B].lose(Way::Replies);
     scene.go_on(DURING).await;
@@ -47,7 +47,7 @@ async fn replies_lost() {
 }
 
 async fn restarted_empty(n: usize, fault: &'static str) {
-    let mut scene = stage(Kind::Copy, fault).clients(n).start().await;
+    let mut scene = stage::<RedisCopy>(fault).clients(n).start().await;
     scene.blame(&[B]);
     scene.servers[B].kill();
     scene.go_on(DURING / 2).await;
@@ -58,7 +58,7 @@ async fn restarted_empty(n: usize, fault: &'static str) {
 }
 
 async fn stopped(n: usize, fault: &'static str) {
-    let mut scene = stage(Kind::Copy, fault).clients(n).start().await;
+    let mut scene = stage::<RedisCopy>(fault).clients(n).start().await;
     scene.blame(&[B]);
     scene.servers[B].pause();
     scene.go_on(Duration::from_millis(2500)).await;

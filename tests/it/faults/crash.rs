@@ -8,8 +8,9 @@ use xtask::Data;
 
 use super::scene::B;
 use super::scene::DURING;
-use super::scene::Kind;
 use super::scene::stage;
+use super::subject::Kind;
+use super::subject::Subject;
 
 rows!(
     killed_each_in_turn,
@@ -24,8 +25,8 @@ rows!(
 /// The errors of calls to a server that ends or starts.
 const OF_CRASHES: [&str; 4] = ["Connect", "ConnectTimeout", "Disconnected", "LOADING"];
 
-async fn killed_each_in_turn(kind: Kind) {
-    let mut scene = stage(kind, "kill -9 each in turn").persistent().start().await;
+async fn killed_each_in_turn<S: Subject>() {
+    let mut scene = stage::<S>("kill -9 each in turn").persistent().start().await;
     for node in 0..3 {
         scene.blame(&[node]);
         scene.servers[node].kill();
@@ -35,26 +36,26 @@ async fn killed_each_in_turn(kind: Kind) {
     }
     let tally = scene.end().await;
     tally.only_errors(&["a", "b", "c"], &OF_CRASHES);
-    match kind {
+    match S::KIND {
         Kind::Ring => tally.some_failed(),
         Kind::Copy => tally.none_failed(),
     }
 }
 
-async fn restarted_with_its_data(kind: Kind) {
-    let mut scene = stage(kind, "restart with its data").persistent().start().await;
+async fn restarted_with_its_data<S: Subject>() {
+    let mut scene = stage::<S>("restart with its data").persistent().start().await;
     scene.blame(&[B]);
     scene.servers[B].restart(Data::Keep).unwrap();
     scene.healed().await;
     let tally = scene.end().await;
     tally.only_errors(&["b"], &OF_CRASHES);
-    if kind == Kind::Copy {
+    if S::KIND == Kind::Copy {
         tally.none_failed();
     }
 }
 
-async fn restarted_empty(kind: Kind) {
-    let mut scene = stage(kind, "restart empty").start().await;
+async fn restarted_empty<S: Subject>() {
+    let mut scene = stage::<S>("restart empty").start().await;
     scene.blame(&[B]);
     scene.may_lose(&[B]);
     scene.servers[B].kill();
@@ -65,15 +66,15 @@ async fn restarted_empty(kind: Kind) {
     scene.healed().await;
     let tally = scene.end().await;
     tally.only_errors(&["b"], &OF_CRASHES);
-    match kind {
+    match S::KIND {
         // A ring keeps no second copy, which shows that the load would notice it on a copy too.
         Kind::Ring => assert!(tally.missing[B] > 0),
         Kind::Copy => tally.none_failed(),
     }
 }
 
-async fn restarted_from_an_older_dump(kind: Kind) {
-    let mut scene = stage(kind, "restart from an older dump").start().await;
+async fn restarted_from_an_older_dump<S: Subject>() {
+    let mut scene = stage::<S>("restart from an older dump").start().await;
     let dump = scene.servers[B].dump().unwrap();
     scene.go_on(DURING / 2).await;
     scene.blame(&[B]);
@@ -83,14 +84,14 @@ async fn restarted_from_an_older_dump(kind: Kind) {
     scene.healed().await;
     let tally = scene.end().await;
     tally.only_errors(&["b"], &OF_CRASHES);
-    match kind {
+    match S::KIND {
         Kind::Ring => assert!(tally.stale[B] > 0),
         Kind::Copy => tally.none_failed(),
     }
 }
 
-async fn flushed_by_an_outsider(kind: Kind) {
-    let mut scene = stage(kind, "FLUSHALL by an outsider").identity("shop").start().await;
+async fn flushed_by_an_outsider<S: Subject>() {
+    let mut scene = stage::<S>("FLUSHALL by an outsider").identity("shop").start().await;
     scene.may_lose(&[B]);
     let outsider = redisdb::Node::connect(scene.servers[B].url()).await.unwrap();
     outsider.flushall().await.unwrap();
@@ -98,13 +99,13 @@ async fn flushed_by_an_outsider(kind: Kind) {
     scene.healed().await;
     let tally = scene.end().await;
     tally.none_failed();
-    if kind == Kind::Ring {
+    if S::KIND == Kind::Ring {
         assert!(tally.missing[B] > 0);
     }
 }
 
-async fn flapping(kind: Kind) {
-    let mut scene = stage(kind, "flapping").persistent().start().await;
+async fn flapping<S: Subject>() {
+    let mut scene = stage::<S>("flapping").persistent().start().await;
     scene.blame(&[B]);
     for _ in 0..4 {
         scene.servers[B].kill();
@@ -115,13 +116,13 @@ async fn flapping(kind: Kind) {
     scene.healed().await;
     let tally = scene.end().await;
     tally.only_errors(&["b"], &OF_CRASHES);
-    if kind == Kind::Copy {
+    if S::KIND == Kind::Copy {
         tally.none_failed();
     }
 }
 
-async fn all_down_and_back(kind: Kind) {
-    let mut scene = stage(kind, "all down and back").persistent().start().await;
+async fn all_down_and_back<S: Subject>() {
+    let mut scene = stage::<S>("all down and back").persistent().start().await;
     scene.blame(&[0, 1, 2]);
     // The last one to go has everything that was acknowledged, and is the first to come back.
     for node in 0..3 {

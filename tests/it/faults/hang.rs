@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use redisdb::Node;
+use redisdb::RedisCopy;
+use redisdb::RedisRing;
 use redisdb::node::ServerCommands;
 use redisdb_tests::eventually;
 
 use super::load::TASKS;
 use super::scene::B;
 use super::scene::DURING;
-use super::scene::Kind;
 use super::scene::stage;
+use super::subject::Kind;
+use super::subject::Subject;
 use super::tally::Class;
 use super::verdict::conclude;
 
@@ -19,8 +22,8 @@ rows!(stopped_for_a_moment, stopped_for_long, clients_paused, runs_an_endless_sc
 /// The errors of calls to a server that accepts connections and does not answer.
 const OF_SILENCE: [&str; 3] = ["Timeout", "ConnectTimeout", "Disconnected"];
 
-async fn stopped_for_a_moment(kind: Kind) {
-    let mut scene = stage(kind, "SIGSTOP 0.2 s").start().await;
+async fn stopped_for_a_moment<S: Subject>() {
+    let mut scene = stage::<S>("SIGSTOP 0.2 s").start().await;
     scene.servers[B].pause();
     scene.go_on(Duration::from_millis(200)).await;
     scene.servers[B].resume();
@@ -29,8 +32,8 @@ async fn stopped_for_a_moment(kind: Kind) {
     tally.none_failed();
 }
 
-async fn stopped_for_long(kind: Kind) {
-    let mut scene = stage(kind, "SIGSTOP 2.5 s").start().await;
+async fn stopped_for_long<S: Subject>() {
+    let mut scene = stage::<S>("SIGSTOP 2.5 s").start().await;
     scene.blame(&[B]);
     scene.servers[B].pause();
     scene.go_on(Duration::from_millis(2500)).await;
@@ -39,7 +42,7 @@ async fn stopped_for_long(kind: Kind) {
     let tally = scene.end().await;
     tally.only_errors(&["b"], &OF_SILENCE);
     tally.has_errors("b", &["Timeout"]);
-    if kind == Kind::Copy {
+    if S::KIND == Kind::Copy {
         tally.none_failed();
     }
 }
@@ -47,14 +50,11 @@ async fn stopped_for_long(kind: Kind) {
 /// On both at once, for the suite is to end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopped_for_half_a_minute() {
-    tokio::join!(
-        conclude(async || stopped_for_very_long(Kind::Ring).await),
-        conclude(async || stopped_for_very_long(Kind::Copy).await)
-    );
+    tokio::join!(conclude(stopped_for_very_long::<RedisRing>), conclude(stopped_for_very_long::<RedisCopy>));
 }
 
-async fn stopped_for_very_long(kind: Kind) {
-    let mut scene = stage(kind, "SIGSTOP 30 s").start().await;
+async fn stopped_for_very_long<S: Subject>() {
+    let mut scene = stage::<S>("SIGSTOP 30 s").start().await;
     scene.blame(&[B]);
     scene.servers[B].pause();
     scene.go_on(Duration::from_secs(30)).await;
@@ -66,15 +66,15 @@ async fn stopped_for_very_long(kind: Kind) {
     // What may be executed late was sent before the server was left alone: by each task not more than it had time for.
     let unknown = tally.failed.get(&Class::Unknown).copied().unwrap_or(0);
     assert!(unknown <= 3 * TASKS, "{unknown}");
-    match kind {
+    match S::KIND {
         Kind::Copy => tally.none_failed(),
         // All but those are told at once.
         Kind::Ring => tally.half_failed_within(Duration::from_millis(20)),
     }
 }
 
-async fn clients_paused(kind: Kind) {
-    let mut scene = stage(kind, "CLIENT PAUSE 1.5 s").start().await;
+async fn clients_paused<S: Subject>() {
+    let mut scene = stage::<S>("CLIENT PAUSE 1.5 s").start().await;
     scene.blame(&[B]);
     let outsider = Node::connect(scene.servers[B].url()).await.unwrap();
     outsider.send(redis::cmd("CLIENT").arg("PAUSE").arg(1500)).await.unwrap();
@@ -82,13 +82,13 @@ async fn clients_paused(kind: Kind) {
     scene.healed().await;
     let tally = scene.end().await;
     tally.only_errors(&["b"], &OF_SILENCE);
-    if kind == Kind::Copy {
+    if S::KIND == Kind::Copy {
         tally.none_failed();
     }
 }
 
-async fn runs_an_endless_script(kind: Kind) {
-    let mut scene = stage(kind, "BUSY script").start().await;
+async fn runs_an_endless_script<S: Subject>() {
+    let mut scene = stage::<S>("BUSY script").start().await;
     scene.blame(&[B]);
     let (outsider, other) = (
         Node::connect(scene.servers[B].url()).await.unwrap(),
@@ -110,7 +110,7 @@ async fn runs_an_endless_script(kind: Kind) {
     let tally = scene.end().await;
     tally.only_errors(&["b"], &["BUSY", "Timeout"]);
     tally.has_errors("b", &["BUSY"]);
-    if kind == Kind::Copy {
+    if S::KIND == Kind::Copy {
         tally.none_failed();
     }
 }

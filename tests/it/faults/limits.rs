@@ -31,14 +31,12 @@ use xtask::Servers;
 use xtask::once_more;
 use xtask::told;
 
-use super::load::Store;
 use super::scene::B;
-use super::scene::Kind;
-use super::scene::client;
-use super::scene::client_within;
 use super::scene::in_sync;
+use super::subject::Kind;
+use super::subject::Subject;
 use super::tally::Class;
-use super::tally::Tally;
+use super::tally::DEADLINE;
 
 rows!(ten_thousand_calls_at_once);
 
@@ -58,25 +56,24 @@ pub(super) fn urls() -> Option<Vec<String>> {
     Some(told()?.split(',').map(str::to_owned).collect())
 }
 
-async fn ten_thousand_calls_at_once(kind: Kind) {
+async fn ten_thousand_calls_at_once<S: Subject>() {
     const TASKS: usize = 10_000;
     /// So patient that only the bound on what is under way fails a call, and no machine is too slow.
     const PATIENCE: Duration = Duration::from_secs(60);
     let servers = Servers::start(NAMES.len()).unwrap();
-    let store = client_within(kind, &servers.urls(), None, PATIENCE);
+    let store = S::over(&servers.urls(), None, PATIENCE);
     for i in 0..10 * NAMES.len() {
         let key = format!("first:{i}");
-        eventually("all are connected", async || store.set(&key, "1", &mut Tally::default()).await.is_ok())
-            .await;
+        eventually("all are connected", async || store.set(&key, "1").await.is_ok()).await;
     }
     let tasks: Vec<_> = (0..TASKS)
         .map(|i| {
             let store = store.clone();
             tokio::spawn(async move {
-                let (key, mut tally) = (format!("key:{i}"), Tally::default());
-                let written = store.set(&key, &key, &mut tally).await;
-                let read = store.get(&key).await;
-                if let (Ok(()), Ok(found)) = (&written, &read) {
+                let key = format!("key:{i}");
+                let written = store.set(&key, &key).await;
+                let read = store.get::<String>(&key).await;
+                if let (Ok(_), Ok(found)) = (&written, &read) {
                     assert_eq!(found.as_deref(), Some(&*key));
                 }
                 [written.err(), read.err()]
@@ -93,14 +90,14 @@ async fn ten_thousand_calls_at_once(kind: Kind) {
         }
     }
     println!("of {TASKS} writes and as many reads, {shed:?} were not answered");
-    match kind {
+    match S::KIND {
         // Each node is called by a third of them, which is within its bound.
         Kind::Ring => assert_eq!(shed, [0, 0]),
         // Each write is for every node; those within its bound are answered, and what comes after them.
         Kind::Copy => assert!(shed.iter().all(|shed| *shed <= TASKS - NodeConfig::MAX_IN_FLIGHT), "{shed:?}"),
     }
     // It is as good as new.
-    eventually("it answers", async || store.get("key:1").await.is_ok()).await;
+    eventually("it answers", async || store.get::<String>("key:1").await.is_ok()).await;
 }
 
 /// Calls to one server that does not answer: as many as it takes, and more.
@@ -212,21 +209,24 @@ where
 async fn a_process_without_file_descriptors_recovers_when_it_has_some() {
     let Some(urls) = urls() else { return in_child(&Servers::start(3).unwrap(), 64) };
     // Both live until the end: what one gave back meanwhile, the other would have.
-    for store in &[Kind::Ring, Kind::Copy].map(|kind| client(kind, &urls, None)) {
-        let fill = || -> Vec<File> { std::iter::from_fn(|| File::open("/dev/null").ok()).collect() };
-        let files = fill();
-        let error = store.get("key").await.unwrap_err();
-        assert_eq!(Class::of(&error), Class::NotSent, "{error}");
-        let is_local = |kind: &ErrorKind| format!("{kind:?}").contains("Too many open files");
-        assert!(error.node_errors().iter().all(|error| is_local(error.kind())), "{error:?}");
-        drop(files);
-        let mut tally = Tally::default();
-        eventually("it is answered", async || store.set("key", "1", &mut tally).await.is_ok()).await;
-        // The connections that there are stay.
-        let _files = fill();
-        for _ in 0..100 {
-            assert_eq!(store.get("key").await.unwrap().as_deref(), Some("1"));
-        }
+    let (ring, copy) = (RedisRing::over(&urls, None, DEADLINE), RedisCopy::over(&urls, None, DEADLINE));
+    recovers_with_files(&ring).await;
+    recovers_with_files(&copy).await;
+}
+
+async fn recovers_with_files(store: &impl Subject) {
+    let fill = || -> Vec<File> { std::iter::from_fn(|| File::open("/dev/null").ok()).collect() };
+    let files = fill();
+    let error = store.get::<String>("key").await.unwrap_err();
+    assert_eq!(Class::of(&error), Class::NotSent, "{error}");
+    let is_local = |kind: &ErrorKind| format!("{kind:?}").contains("Too many open files");
+    assert!(error.node_errors().iter().all(|error| is_local(error.kind())), "{error:?}");
+    drop(files);
+    eventually("it is answered", async || store.set("key", "1").await.is_ok()).await;
+    // The connections that there are stay.
+    let _files = fill();
+    for _ in 0..100 {
+        assert_eq!(store.get::<String>("key").await.unwrap().as_deref(), Some("1"));
     }
 }
 
@@ -286,74 +286,74 @@ async fn held(outsiders: &[Node]) -> (usize, usize, usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_cancelled_calls_leave_nothing_behind() {
     let Some(urls) = urls() else { return in_child(&Servers::start(3).unwrap(), 1024) };
-    const TASKS: usize = 50;
-    const CANCELLED_BY_TASK: usize = 200;
     let mut outsiders = Vec::new();
     for url in &urls {
         outsiders.push(Node::connect(url.clone()).await.unwrap());
     }
-    for kind in [Kind::Ring, Kind::Copy] {
-        let store = client(kind, &urls, None);
-        for i in 0..TASKS {
-            store.set(&format!("key:{i}"), "0", &mut Tally::default()).await.unwrap();
-        }
-        let before = held(&outsiders).await;
-        let tasks: Vec<_> = (0..TASKS)
-            .map(|task| {
-                let (store, outsiders) = (store.clone(), outsiders.clone());
-                tokio::spawn(async move {
-                    let (key, mut tally) = (format!("key:{task}"), Tally::default());
-                    let (mut n_cancelled, mut n_killed, mut i) = (0, 0, 0);
-                    while n_cancelled < CANCELLED_BY_TASK {
-                        // Each node of a ring loses its connection once, so that waiting for a new one is cancelled
-                        // too. On a copy nobody would know who is right about a counter whose INCRs were dropped on
-                        // all nodes but one and lost on that.
-                        if kind == Kind::Ring
-                            && task == 0
-                            && n_cancelled > 40 * (n_killed + 1)
-                            && n_killed < outsiders.len()
-                        {
-                            let mut kill = redis::cmd("CLIENT");
-                            kill.arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]);
-                            outsiders[n_killed].send(&kill).await.unwrap();
-                            n_killed += 1;
-                        }
-                        let call = async {
-                            match i % 3 {
-                                0 => drop(store.get(&key).await),
-                                1 => drop(store.set(&key, &i.to_string(), &mut tally).await),
-                                _ => drop(store.incr(&format!("counter:{task}"), &mut tally).await),
-                            }
-                        };
-                        n_cancelled += usize::from(!polled(call, (task * 7 + i * 13) % 5).await);
-                        i += 1;
-                        // What fails at once must not keep the others from their turn.
-                        tokio::task::yield_now().await;
+    cancelled_calls_leave_nothing::<RedisRing>(&urls, &outsiders).await;
+    cancelled_calls_leave_nothing::<RedisCopy>(&urls, &outsiders).await;
+}
+
+async fn cancelled_calls_leave_nothing<S: Subject>(urls: &[String], outsiders: &[Node]) {
+    const TASKS: usize = 50;
+    const CANCELLED_BY_TASK: usize = 200;
+    let store = S::over(urls, None, DEADLINE);
+    for i in 0..TASKS {
+        store.set(&format!("key:{i}"), "0").await.unwrap();
+    }
+    let before = held(outsiders).await;
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let (store, outsiders) = (store.clone(), outsiders.to_vec());
+            tokio::spawn(async move {
+                let key = format!("key:{task}");
+                let (mut n_cancelled, mut n_killed, mut i) = (0, 0, 0);
+                while n_cancelled < CANCELLED_BY_TASK {
+                    // Each node of a ring loses its connection once, so that waiting for a new one is cancelled
+                    // too. On a copy nobody would know who is right about a counter whose INCRs were dropped on
+                    // all nodes but one and lost on that.
+                    if S::KIND == Kind::Ring
+                        && task == 0
+                        && n_cancelled > 40 * (n_killed + 1)
+                        && n_killed < outsiders.len()
+                    {
+                        let mut kill = redis::cmd("CLIENT");
+                        kill.arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]);
+                        outsiders[n_killed].send(&kill).await.unwrap();
+                        n_killed += 1;
                     }
-                })
+                    let call = async {
+                        match i % 3 {
+                            0 => drop(store.get::<String>(&key).await),
+                            1 => drop(store.set(&key, &i.to_string()).await),
+                            _ => drop(store.incr(&format!("counter:{task}")).await),
+                        }
+                    };
+                    n_cancelled += usize::from(!polled(call, (task * 7 + i * 13) % 5).await);
+                    i += 1;
+                    // What fails at once must not keep the others from their turn.
+                    tokio::task::yield_now().await;
+                }
             })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
-        }
-        for i in 0..TASKS {
-            eventually("it answers", async || {
-                store.set(&format!("key:{i}"), "1", &mut Tally::default()).await.is_ok()
-            })
-            .await;
-        }
-        if let Store::Copy(copy) = &store {
-            in_sync(copy, None).await;
-            assert_eq!(copy.verify().run().await.unwrap(), []);
-        }
-        let mut after = before;
-        let same = eventually("nothing more is held than before", async || {
-            after = held(&outsiders).await;
-            after == before
-        });
-        if tokio::time::timeout(Duration::from_secs(15), same).await.is_err() {
-            panic!("tasks, files and connections before: {before:?}, after: {after:?}");
-        }
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    for i in 0..TASKS {
+        eventually("it answers", async || store.set(&format!("key:{i}"), "1").await.is_ok()).await;
+    }
+    if let Some(copy) = store.copy() {
+        in_sync(copy, None).await;
+        assert_eq!(copy.verify().run().await.unwrap(), []);
+    }
+    let mut after = before;
+    let same = eventually("nothing more is held than before", async || {
+        after = held(outsiders).await;
+        after == before
+    });
+    if tokio::time::timeout(Duration::from_secs(15), same).await.is_err() {
+        panic!("tasks, files and connections before: {before:?}, after: {after:?}");
     }
 }
 
@@ -374,24 +374,28 @@ async fn polled(call: impl Future<Output = ()>, most: usize) -> bool {
 
 #[test]
 fn a_ring_and_a_copy_outlive_the_runtime_that_used_them() {
-    let servers = Arc::new(Servers::start(NAMES.len()).unwrap());
-    for kind in [Kind::Ring, Kind::Copy] {
-        let store = client(kind, &servers.urls(), None);
-        for round in 0..3 {
-            let runtime = Runtime::new().unwrap();
-            runtime.block_on(async {
-                let key = format!("key:{round}");
-                eventually("it answers", async || store.set(&key, "1", &mut Tally::default()).await.is_ok())
-                    .await;
-                // These are in the middle of something when the runtime ends.
-                for _ in 0..64 {
-                    let (store, key) = (store.clone(), key.clone());
-                    tokio::spawn(async move { while store.get(&key).await.is_ok() {} });
-                }
-                eventually("it answers", async || store.get(&key).await.is_ok_and(|found| found.is_some()))
-                    .await;
-            });
-            runtime.shutdown_timeout(Duration::from_secs(20));
-        }
+    let servers = Servers::start(NAMES.len()).unwrap();
+    outlives_its_runtime::<RedisRing>(&servers.urls());
+    outlives_its_runtime::<RedisCopy>(&servers.urls());
+}
+
+fn outlives_its_runtime<S: Subject>(urls: &[String]) {
+    let store = S::over(urls, None, DEADLINE);
+    for round in 0..3 {
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(async {
+            let key = format!("key:{round}");
+            eventually("it answers", async || store.set(&key, "1").await.is_ok()).await;
+            // These are in the middle of something when the runtime ends.
+            for _ in 0..64 {
+                let (store, key) = (store.clone(), key.clone());
+                tokio::spawn(async move { while store.get::<String>(&key).await.is_ok() {} });
+            }
+            eventually("it answers", async || {
+                store.get::<String>(&key).await.is_ok_and(|found| found.is_some())
+            })
+            .await;
+        });
+        runtime.shutdown_timeout(Duration::from_secs(20));
     }
 }

@@ -13,8 +13,6 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use redisdb::Error;
-use redisdb::RedisCopy;
-use redisdb::RedisRing;
 use redisdb::Servers;
 use redisdb::node::StringCommands;
 use redisdb_tests::NAMES;
@@ -22,6 +20,9 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::machine::Machine;
+use super::subject::Kind;
+use super::subject::Subject;
+use super::subject::node_of;
 use super::tally::Class;
 use super::tally::Phase;
 use super::tally::Tally;
@@ -33,23 +34,16 @@ const PACE: Duration = Duration::from_millis(25);
 /// The time that a call may take that is not hung.
 const HUNG: Duration = Duration::from_secs(10);
 
-/// The ring or the copy that is called.
-#[derive(Debug, Clone)]
-pub enum Store {
-    Ring(RedisRing),
-    Copy(RedisCopy),
-}
-
 /// A running load.
-pub struct Load {
+pub struct Load<S> {
     machine: Machine,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<S>>,
     tasks: Vec<JoinHandle<Tally>>,
 }
 
-struct Shared {
+struct Shared<S> {
     /// The clients; task `i` calls the one at `i` modulo their number.
-    clients: Vec<Store>,
+    clients: Vec<S>,
     /// The keys of task 0, then those of task 1 ..
     keys: Vec<Key>,
     counters: Vec<Counter>,
@@ -81,87 +75,17 @@ async fn get_piped(servers: &impl Servers, keys: &[&str]) -> Vec<Result<Option<S
     join_all(replies).await
 }
 
-impl Store {
-    /// The position of the node that owns a key, or that it is read from first.
-    pub fn node_of(&self, key: &str) -> usize {
-        let position = |name: &str| NAMES.iter().position(|n| *n == name).unwrap();
-        match self {
-            Store::Ring(ring) => position(ring.node_for(key).name()),
-            Store::Copy(copy) => position(copy.node_for(key).name()),
-        }
-    }
-
-    pub async fn get(&self, key: &str) -> Result<Option<String>, Error> {
-        match self {
-            Store::Ring(ring) => ring.get(key).await,
-            Store::Copy(copy) => copy.get(key).await,
-        }
-    }
-
-    async fn mget(&self, keys: &[&str]) -> Result<Vec<Option<String>>, Error> {
-        match self {
-            Store::Ring(ring) => ring.mget(keys).await,
-            Store::Copy(copy) => copy.mget(keys).await,
-        }
-    }
-
-    async fn get_piped(&self, keys: &[&str]) -> Vec<Result<Option<String>, Error>> {
-        match self {
-            Store::Ring(ring) => get_piped(ring, keys).await,
-            Store::Copy(copy) => get_piped(copy, keys).await,
-        }
-    }
-
-    /// Returns whether an error is one of nodes that are at fault.
-    fn excuses(&self, error: &Error, faulty: &[bool; NAMES.len()]) -> bool {
-        match self {
-            Store::Ring(_) => {
-                let is_faulty =
-                    |name| NAMES.iter().zip(faulty).any(|(n, faulty)| Some(*n) == name && *faulty);
-                let errors = error.node_errors();
-                !errors.is_empty() && errors.iter().all(|error| is_faulty(error.node()))
-            }
-            // On a copy a call may need any node; that none fails is for the row to say.
-            Store::Copy(_) => faulty.contains(&true),
-        }
-    }
-
-    /// Writes a value; what single nodes of a copy said against it goes into the tally.
-    pub async fn set(&self, key: &str, value: &str, tally: &mut Tally) -> Result<(), Error> {
-        match self {
-            Store::Ring(ring) => ring.set(key, value).await,
-            Store::Copy(copy) => {
-                let replies = copy.set(key, value).await?;
-                replies.failures().for_each(|(_, error)| tally.note(error));
-                Ok(())
-            }
-        }
-    }
-
-    /// Adds 1, and returns the sum where one server says it.
-    pub async fn incr(&self, key: &str, tally: &mut Tally) -> Result<Option<i64>, Error> {
-        match self {
-            Store::Ring(ring) => ring.incr(key).await.map(Some),
-            Store::Copy(copy) => {
-                let replies = copy.incr(key).await?;
-                replies.failures().for_each(|(_, error)| tally.note(error));
-                Ok(None)
-            }
-        }
-    }
-}
-
-impl Load {
+impl<S: Subject> Load<S> {
     /// Writes all keys once, and starts; these nodes are at fault from the first call on.
-    pub fn start(clients: Vec<Store>, faulty: &[usize]) -> Load {
+    pub fn start(clients: Vec<S>, faulty: &[usize]) -> Load<S> {
         let key = |i: usize| {
             let name = format!("key:{i}");
-            let node = clients[0].node_of(&name);
+            let node = node_of(&clients[0], &name);
             Key { name, node, attempted: AtomicU64::new(0), acknowledged: AtomicU64::new(0) }
         };
         let counter = |i: usize| {
             let name = format!("counter:{i}");
-            let node = clients[0].node_of(&name);
+            let node = node_of(&clients[0], &name);
             Counter { name, node, acknowledged: AtomicU64::new(0), unknown: AtomicU64::new(0) }
         };
         let (keys, counters) = ((0..TASKS * KEYS_OF_TASK).map(key), (0..TASKS).map(counter));
@@ -210,7 +134,7 @@ impl Load {
         let n_clients = self.shared.clients.len();
         for (i, key) in self.shared.keys.iter().enumerate().filter(|(_, key)| !but.contains(&key.node)) {
             let client = &self.shared.clients[i / KEYS_OF_TASK % n_clients];
-            let found = client.get(&key.name).await.unwrap();
+            let found = client.get::<String>(&key.name).await.unwrap();
             let version = found.as_deref().and_then(|value| version(&key.name, value));
             let acknowledged = key.acknowledged.load(Ordering::SeqCst);
             if version.unwrap_or(0) < acknowledged {
@@ -219,7 +143,7 @@ impl Load {
             }
         }
         for (i, counter) in self.shared.counters.iter().enumerate() {
-            let found = match self.shared.clients[i % n_clients].get(&counter.name).await {
+            let found = match self.shared.clients[i % n_clients].get::<String>(&counter.name).await {
                 Err(_) if but.contains(&counter.node) => continue,
                 found => found.unwrap(),
             };
@@ -234,20 +158,20 @@ impl Load {
     }
 }
 
-impl Shared {
+impl<S> Shared<S> {
     fn faulty(&self) -> [bool; NAMES.len()] {
         std::array::from_fn(|node| self.faulty[node].load(Ordering::SeqCst))
     }
 }
 
-struct Worker {
-    shared: Arc<Shared>,
+struct Worker<S> {
+    shared: Arc<Shared<S>>,
     task: usize,
     tally: Tally,
     random: usize,
 }
 
-impl Worker {
+impl<S: Subject> Worker<S> {
     async fn run(&mut self) {
         let shared = Arc::clone(&self.shared);
         let client = &shared.clients[self.task % shared.clients.len()];
@@ -273,34 +197,34 @@ impl Worker {
     }
 
     /// A key that the same client writes: it knows what it saw itself.
-    fn any_key<'a>(&mut self, shared: &'a Shared) -> &'a Key {
+    fn any_key<'a>(&mut self, shared: &'a Shared<S>) -> &'a Key {
         let n_clients = shared.clients.len();
         let task = self.random(TASKS / n_clients) * n_clients + self.task % n_clients;
         &shared.keys[task * KEYS_OF_TASK + self.random(KEYS_OF_TASK)]
     }
 
     /// Several, with what has been acknowledged of each so far.
-    fn any_keys<'a>(&mut self, shared: &'a Shared) -> Vec<(&'a Key, u64)> {
+    fn any_keys<'a>(&mut self, shared: &'a Shared<S>) -> Vec<(&'a Key, u64)> {
         (0..4)
             .map(|_| self.any_key(shared))
             .map(|key| (key, key.acknowledged.load(Ordering::SeqCst)))
             .collect()
     }
 
-    async fn read(&mut self, client: &Store, shared: &Shared) {
+    async fn read(&mut self, client: &S, shared: &Shared<S>) {
         let key = self.any_key(shared);
         let acknowledged = key.acknowledged.load(Ordering::SeqCst);
-        let call = async |_: &mut Tally| client.get(&key.name).await;
-        if let Some(Ok(found)) = self.call(client, call).await {
+        let call = async |_: &mut Tally| client.get::<String>(&key.name).await;
+        if let Some(Ok(found)) = self.call(call).await {
             self.tally.missing[key.node] += usize::from(self.judge(key, acknowledged, found));
         }
     }
 
-    async fn read_many(&mut self, client: &Store, shared: &Shared) {
+    async fn read_many(&mut self, client: &S, shared: &Shared<S>) {
         let keys = self.any_keys(shared);
         let names: Vec<&str> = keys.iter().map(|(key, _)| key.name.as_str()).collect();
-        let call = async |_: &mut Tally| client.mget(&names).await;
-        if let Some(Ok(found)) = self.call(client, call).await {
+        let call = async |_: &mut Tally| client.mget::<String>(&names).await;
+        if let Some(Ok(found)) = self.call(call).await {
             assert_eq!(found.len(), keys.len());
             for ((key, acknowledged), found) in keys.iter().zip(found) {
                 self.tally.missing[key.node] += usize::from(self.judge(key, *acknowledged, found));
@@ -309,18 +233,18 @@ impl Worker {
     }
 
     /// Several in one pipeline, which counts as one call: one that failed if one of them did.
-    async fn read_piped(&mut self, client: &Store, shared: &Shared) {
+    async fn read_piped(&mut self, client: &S, shared: &Shared<S>) {
         let keys = self.any_keys(shared);
         let names: Vec<&str> = keys.iter().map(|(key, _)| key.name.as_str()).collect();
         let mut found = Vec::new();
         let call = async |_: &mut Tally| {
             let mut failed = None;
-            for reply in client.get_piped(&names).await {
+            for reply in get_piped(client, &names).await {
                 found.push(reply.map_err(|error| failed = failed.take().or(Some(error))).ok());
             }
             failed.map_or(Ok(()), Err)
         };
-        self.call(client, call).await;
+        self.call(call).await;
         for ((key, acknowledged), found) in keys.iter().zip(found) {
             let is_missing = found.is_some_and(|found| self.judge(key, *acknowledged, found));
             self.tally.missing[key.node] += usize::from(is_missing);
@@ -347,19 +271,31 @@ impl Worker {
         of_version.is_none()
     }
 
-    async fn write(&mut self, client: &Store, key: &Key) {
+    async fn write(&mut self, client: &S, key: &Key) {
         let version = key.attempted.fetch_add(1, Ordering::SeqCst) + 1;
         let value = value(&key.name, version);
-        let call = async |tally: &mut Tally| client.set(&key.name, &value, tally).await;
-        if let Some(Ok(())) = self.call(client, call).await {
+        let call = async |tally: &mut Tally| {
+            let written = client.set(&key.name, &value).await?;
+            S::note(&written, tally);
+            Ok(())
+        };
+        if let Some(Ok(())) = self.call(call).await {
             key.acknowledged.store(version, Ordering::SeqCst);
         }
     }
 
-    async fn count(&mut self, client: &Store, counter: &Counter) {
-        let call = async |tally: &mut Tally| client.incr(&counter.name, tally).await;
+    async fn count(&mut self, client: &S, counter: &Counter) {
+        let call = async |tally: &mut Tally| {
+            let written = client.incr(&counter.name).await?;
+            S::note(&written, tally);
+            // Of a copy, no single server says the sum for all.
+            Ok(match S::KIND {
+                Kind::Ring => Some(S::one_reply(written)?),
+                Kind::Copy => None,
+            })
+        };
         let acknowledged = counter.acknowledged.load(Ordering::SeqCst);
-        match self.call(client, call).await {
+        match self.call(call).await {
             Some(Ok(sum)) => {
                 counter.acknowledged.store(acknowledged + 1, Ordering::SeqCst);
                 let most = acknowledged + 1 + counter.unknown.load(Ordering::SeqCst);
@@ -376,7 +312,6 @@ impl Worker {
     /// Makes one call and counts it; `None` if it hangs.
     async fn call<T>(
         &mut self,
-        client: &Store,
         call: impl AsyncFnOnce(&mut Tally) -> Result<T, Error>,
     ) -> Option<Result<T, Class>> {
         let phase = self.shared.phase.load(Ordering::Relaxed);
@@ -386,7 +321,7 @@ impl Worker {
         let after = self.shared.faulty();
         let faulty = std::array::from_fn(|node| before[node] || after[node]);
         let failed = outcome.as_ref().map(|outcome| outcome.as_ref().map(drop));
-        self.tally.count(phase, start, failed, |error| client.excuses(error, &faulty));
+        self.tally.count(phase, start, failed, |error| S::excuses(error, &faulty));
         outcome.map(|outcome| outcome.map_err(|error| Class::of(&error)))
     }
 

@@ -8,8 +8,9 @@ use redisdb_tests::Way;
 
 use super::scene::B;
 use super::scene::DURING;
-use super::scene::Kind;
 use super::scene::stage;
+use super::subject::Kind;
+use super::subject::Subject;
 use super::tally::Tally;
 
 rows!(
@@ -35,103 +36,103 @@ const OF_NETWORKS: [&str; 4] = ["Timeout", "ConnectTimeout", "Connect", "Disconn
 const LONG: Duration = Duration::from_millis(2500);
 
 /// Does something to the network of one node for a while.
-async fn during(kind: Kind, fault: &'static str, time: Duration, harm: impl FnOnce(&Proxy)) -> Tally {
-    let mut scene = stage(kind, fault).proxied().start().await;
+async fn during<S: Subject>(fault: &'static str, time: Duration, harm: impl FnOnce(&Proxy)) -> Tally {
+    let mut scene = stage::<S>(fault).proxied().start().await;
     scene.blame(&[B]);
     harm(&scene.proxies[B]);
     scene.go_on(time).await;
     scene.proxies[B].heal();
     scene.healed().await;
     let tally = scene.end().await;
-    if kind == Kind::Copy {
+    if S::KIND == Kind::Copy {
         tally.none_failed();
     }
     tally
 }
 
-async fn slow_by_50_ms(kind: Kind) {
+async fn slow_by_50_ms<S: Subject>() {
     let delay = Duration::from_millis(25);
     let slow = |proxy: &Proxy| {
         proxy.slow(Way::Requests, delay, Duration::ZERO);
         proxy.slow(Way::Replies, delay, Duration::ZERO);
     };
-    during(kind, "slow by 50 ms", DURING, slow).await.none_failed();
+    during::<S>("slow by 50 ms", DURING, slow).await.none_failed();
 }
 
-async fn slow_by_500_ms(kind: Kind) {
+async fn slow_by_500_ms<S: Subject>() {
     let delay = Duration::from_millis(250);
     let slow = |proxy: &Proxy| {
         proxy.slow(Way::Requests, delay, Duration::ZERO);
         proxy.slow(Way::Replies, delay, Duration::ZERO);
     };
-    during(kind, "slow by 500 ms", DURING, slow).await.none_failed();
+    during::<S>("slow by 500 ms", DURING, slow).await.none_failed();
 }
 
-async fn jitter_of_200_ms(kind: Kind) {
+async fn jitter_of_200_ms<S: Subject>() {
     let jitter = Duration::from_millis(100);
     let slow = |proxy: &Proxy| {
         proxy.slow(Way::Requests, Duration::ZERO, jitter);
         proxy.slow(Way::Replies, Duration::ZERO, jitter);
     };
-    during(kind, "jitter of 200 ms", DURING, slow).await.none_failed();
+    during::<S>("jitter of 200 ms", DURING, slow).await.none_failed();
 }
 
-async fn reset_mid_reply(kind: Kind) {
-    let tally = during(kind, "RST mid-reply", DURING, |proxy| proxy.cut(2000..20000, End::Reset)).await;
+async fn reset_mid_reply<S: Subject>() {
+    let tally = during::<S>("RST mid-reply", DURING, |proxy| proxy.cut(2000..20000, End::Reset)).await;
     tally.only_errors(&["b"], &OF_NETWORKS);
     tally.has_errors("b", &["Disconnected"]);
 }
 
-async fn closed_mid_reply(kind: Kind) {
-    let tally = during(kind, "FIN mid-reply", DURING, |proxy| proxy.cut(2000..20000, End::Close)).await;
+async fn closed_mid_reply<S: Subject>() {
+    let tally = during::<S>("FIN mid-reply", DURING, |proxy| proxy.cut(2000..20000, End::Close)).await;
     tally.only_errors(&["b"], &OF_NETWORKS);
     tally.has_errors("b", &["Disconnected"]);
 }
 
-async fn black_hole(kind: Kind) {
+async fn black_hole<S: Subject>() {
     let lose = |proxy: &Proxy| {
         proxy.lose(Way::Requests);
         proxy.lose(Way::Replies);
     };
-    let tally = during(kind, "black hole", LONG, lose).await;
+    let tally = during::<S>("black hole", LONG, lose).await;
     tally.only_errors(&["b"], &OF_NETWORKS);
     tally.has_errors("b", &["Timeout"]);
 }
 
-async fn replies_lost(kind: Kind) {
-    let tally = during(kind, "replies lost", LONG, |proxy| proxy.lose(Way::Replies)).await;
+async fn replies_lost<S: Subject>() {
+    let tally = during::<S>("replies lost", LONG, |proxy| proxy.lose(Way::Replies)).await;
     tally.only_errors(&["b"], &OF_NETWORKS);
     tally.has_errors("b", &["Timeout"]);
 }
 
-async fn replies_late(kind: Kind) {
-    let tally = during(kind, "replies late", LONG, |proxy| proxy.hold(Way::Replies)).await;
+async fn replies_late<S: Subject>() {
+    let tally = during::<S>("replies late", LONG, |proxy| proxy.hold(Way::Replies)).await;
     tally.only_errors(&["b"], &OF_NETWORKS);
     tally.has_errors("b", &["Timeout"]);
 }
 
-async fn requests_late(kind: Kind) {
+async fn requests_late<S: Subject>() {
     // The requests that were given up arrive when the network is whole again.
-    let tally = during(kind, "requests late", LONG, |proxy| proxy.hold(Way::Requests)).await;
+    let tally = during::<S>("requests late", LONG, |proxy| proxy.hold(Way::Requests)).await;
     tally.only_errors(&["b"], &OF_NETWORKS);
     tally.has_errors("b", &["Timeout"]);
 }
 
-async fn old_connection_stuck(kind: Kind) {
+async fn old_connection_stuck<S: Subject>() {
     // The requests that were given up arrive late: by then other writes have been acknowledged over a new
     // connection.
-    let tally = during(kind, "old connection stuck", LONG, Proxy::stick).await;
+    let tally = during::<S>("old connection stuck", LONG, Proxy::stick).await;
     tally.only_errors(&["b"], &OF_NETWORKS);
     tally.has_errors("b", &["Timeout"]);
 }
 
-async fn refused(kind: Kind) {
-    let tally = during(kind, "port closed", DURING, Proxy::refuse).await;
+async fn refused<S: Subject>() {
+    let tally = during::<S>("port closed", DURING, Proxy::refuse).await;
     tally.only_errors(&["b"], &OF_NETWORKS);
     tally.has_errors("b", &["Connect"]);
 }
 
-async fn noise_for_replies(kind: Kind) {
-    let tally = during(kind, "noise for replies", DURING, |proxy| proxy.garble(Way::Replies)).await;
+async fn noise_for_replies<S: Subject>() {
+    let tally = during::<S>("noise for replies", DURING, |proxy| proxy.garble(Way::Replies)).await;
     tally.only_errors(&["b"], &[&OF_NETWORKS[..], &["NotRedis"]].concat());
 }

@@ -8,9 +8,10 @@ use xtask::Server;
 
 use super::scene::B;
 use super::scene::DURING;
-use super::scene::Kind;
 use super::scene::Scene;
 use super::scene::stage;
+use super::subject::Kind;
+use super::subject::Subject;
 use super::tally::Class;
 use super::tally::Tally;
 
@@ -27,21 +28,20 @@ rows!(
     too_many_clients,
 );
 
-async fn start(kind: Kind, fault: &'static str) -> (Scene, Node) {
-    let scene = stage(kind, fault).start().await;
+async fn start<S: Subject>(fault: &'static str) -> (Scene<S>, Node) {
+    let scene = stage::<S>(fault).start().await;
     scene.blame(&[B]);
     let outsider = Node::connect(scene.servers[B].url()).await.unwrap();
     (scene, outsider)
 }
 
 /// The fault is over; calls were rejected, all of them with one of these codes.
-async fn end(mut scene: Scene, codes: &[&str]) -> Tally {
+async fn end<S: Subject>(mut scene: Scene<S>, codes: &[&str]) -> Tally {
     scene.healed().await;
-    let kind = scene.kind;
     let tally = scene.end().await;
     tally.only_errors(&["b"], codes);
     tally.has_errors("b", &codes[..1]);
-    match kind {
+    match S::KIND {
         Kind::Ring => tally.all_failed_as(Class::Rejected),
         Kind::Copy => tally.none_failed(),
     }
@@ -52,44 +52,44 @@ async fn send(node: &Node, words: &[&str]) {
     node.send(redis::Cmd::new().arg(words)).await.unwrap();
 }
 
-async fn full(kind: Kind) {
-    let (scene, outsider) = start(kind, "OOM").await;
+async fn full<S: Subject>() {
+    let (scene, outsider) = start::<S>("OOM").await;
     outsider.config_set("maxmemory", 1).await.unwrap();
     scene.go_on(DURING).await;
     outsider.config_set("maxmemory", 0).await.unwrap();
     end(scene, &["OOM"]).await;
 }
 
-async fn read_only(kind: Kind) {
-    let (scene, outsider) = start(kind, "READONLY").await;
+async fn read_only<S: Subject>() {
+    let (scene, outsider) = start::<S>("READONLY").await;
     send(&outsider, &["REPLICAOF", "127.0.0.1", "1"]).await;
     scene.go_on(DURING).await;
     send(&outsider, &["REPLICAOF", "NO", "ONE"]).await;
     end(scene, &["READONLY"]).await;
 }
 
-async fn without_its_master(kind: Kind) {
-    let (scene, outsider) = start(kind, "MASTERDOWN").await;
+async fn without_its_master<S: Subject>() {
+    let (scene, outsider) = start::<S>("MASTERDOWN").await;
     outsider.config_set("replica-serve-stale-data", "no").await.unwrap();
     send(&outsider, &["REPLICAOF", "127.0.0.1", "1"]).await;
     scene.go_on(DURING).await;
     send(&outsider, &["REPLICAOF", "NO", "ONE"]).await;
     let tally = end(scene, &["READONLY", "MASTERDOWN"]).await;
-    if kind == Kind::Ring {
+    if S::KIND == Kind::Ring {
         tally.has_errors("b", &["MASTERDOWN"]);
     }
 }
 
-async fn with_too_few_replicas(kind: Kind) {
-    let (scene, outsider) = start(kind, "NOREPLICAS").await;
+async fn with_too_few_replicas<S: Subject>() {
+    let (scene, outsider) = start::<S>("NOREPLICAS").await;
     outsider.config_set("min-replicas-to-write", 1).await.unwrap();
     scene.go_on(DURING).await;
     outsider.config_set("min-replicas-to-write", 0).await.unwrap();
     end(scene, &["NOREPLICAS"]).await;
 }
 
-async fn cannot_save(kind: Kind) {
-    let (scene, outsider) = start(kind, "MISCONF").await;
+async fn cannot_save<S: Subject>() {
+    let (scene, outsider) = start::<S>("MISCONF").await;
     let dir = outsider.config_get("dir").await.unwrap();
     std::fs::create_dir(std::path::Path::new(&dir["dir"]).join("dump.rdb")).unwrap();
     // Writes are refused only while saving is configured at all.
@@ -102,9 +102,9 @@ async fn cannot_save(kind: Kind) {
     end(scene, &["MISCONF"]).await;
 }
 
-async fn loading(kind: Kind) {
+async fn loading<S: Subject>() {
     // Each key takes 3 ms to load, and clients are answered after every 2 MiB: each time such a value was read.
-    let stage = stage(kind, "LOADING").server("--key-load-delay", "3000");
+    let stage = stage::<S>("LOADING").server("--key-load-delay", "3000");
     let mut scene = stage.server("--rdbcompression", "no").start().await;
     for url in scene.servers.urls() {
         let outsider = Node::connect(url).await.unwrap();
@@ -121,26 +121,26 @@ async fn loading(kind: Kind) {
     let tally = scene.end().await;
     tally.only_errors(&["b"], &["LOADING", "Connect", "ConnectTimeout", "Disconnected", "Timeout"]);
     tally.has_errors("b", &["LOADING"]);
-    if kind == Kind::Copy {
+    if S::KIND == Kind::Copy {
         tally.none_failed();
     }
 }
 
-async fn of_a_cluster_without_slots(kind: Kind) {
+async fn of_a_cluster_without_slots<S: Subject>() {
     let other = Server::builder().arg("--cluster-enabled", "yes").start().unwrap();
-    let scene = stage(kind, "CLUSTERDOWN").start_with(&other.url()).await;
+    let scene = stage::<S>("CLUSTERDOWN").start_with(&other.url()).await;
     scene.go_on(DURING).await;
     let tally = scene.end().await;
     // Valkey 9 looks at the slots of several keys before it looks at itself.
     tally.only_errors(&["b"], &["CLUSTERDOWN", "CROSSSLOT"]);
     tally.has_errors("b", &["CLUSTERDOWN"]);
-    if kind == Kind::Copy {
+    if S::KIND == Kind::Copy {
         tally.none_failed();
     }
 }
 
-async fn permission_withdrawn(kind: Kind) {
-    let (scene, outsider) = start(kind, "NOPERM").await;
+async fn permission_withdrawn<S: Subject>() {
+    let (scene, outsider) = start::<S>("NOPERM").await;
     send(&outsider, &["ACL", "SETUSER", "default", "-@write"]).await;
     scene.go_on(DURING).await;
     send(&outsider, &["ACL", "SETUSER", "default", "+@all"]).await;
@@ -158,8 +158,8 @@ async fn n_connections(node: &Node) -> u64 {
         .unwrap()
 }
 
-async fn password_changed(kind: Kind) {
-    let (mut scene, outsider) = start(kind, "password changed").await;
+async fn password_changed<S: Subject>() {
+    let (mut scene, outsider) = start::<S>("password changed").await;
     outsider.config_set("requirepass", "another-one").await.unwrap();
     // Those who were let in before stay in.
     send(&outsider, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
@@ -173,13 +173,13 @@ async fn password_changed(kind: Kind) {
     tally.has_errors("b", &["Auth"]);
     assert!(attempts < 20, "{attempts} attempts in {DURING:?}");
     assert!(!format!("{:?}", tally.errors).contains("another-one"));
-    if kind == Kind::Copy {
+    if S::KIND == Kind::Copy {
         tally.none_failed();
     }
 }
 
-async fn too_many_clients(kind: Kind) {
-    let (mut scene, outsider) = start(kind, "maxclients 1").await;
+async fn too_many_clients<S: Subject>() {
+    let (mut scene, outsider) = start::<S>("maxclients 1").await;
     outsider.config_set("maxclients", 1).await.unwrap();
     send(&outsider, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
     scene.go_on(DURING).await;
@@ -188,7 +188,7 @@ async fn too_many_clients(kind: Kind) {
     let tally = scene.end().await;
     // The server says why and hangs up before it is asked anything: the reason may be lost.
     tally.only_errors(&["b"], &["ERR", "Connect", "Disconnected"]);
-    if kind == Kind::Copy {
+    if S::KIND == Kind::Copy {
         tally.none_failed();
     }
 }

@@ -1,12 +1,11 @@
 //! One fault from before to after: three servers, a ring or a copy over them, and the load on it.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 use std::time::Instant;
 
 use redisdb::Health;
 use redisdb::RedisCopy;
-use redisdb::RedisRing;
-use redisdb::node::StringCommands;
 use redisdb_tests::NAMES;
 use redisdb_tests::Proxy;
 use redisdb_tests::eventually;
@@ -15,7 +14,9 @@ use xtask::ServerBuilder;
 use xtask::Servers;
 
 use super::load::Load;
-use super::load::Store;
+use super::subject::Kind;
+use super::subject::Subject;
+use super::subject::node_of;
 use super::tally::DEADLINE;
 use super::tally::Phase;
 use super::tally::Tally;
@@ -31,30 +32,23 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The position of the node that most faults are done to.
 pub const B: usize = 1;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Ring,
-    Copy,
-}
-
 /// The parts that a scene is made of.
-pub struct Stage {
-    kind: Kind,
+pub struct Stage<S> {
     fault: &'static str,
     server: ServerBuilder,
     is_proxied: bool,
     n_clients: usize,
     identity: Option<&'static str>,
+    subject: PhantomData<S>,
 }
 
 /// A load in the middle of a fault.
-pub struct Scene {
-    pub kind: Kind,
+pub struct Scene<S> {
     name: String,
     pub servers: Servers,
     pub proxies: Vec<Proxy>,
-    clients: Vec<Store>,
-    load: Load,
+    clients: Vec<S>,
+    load: Load<S>,
     may_lose: Vec<usize>,
     /// The node that the others are repaired from, where a copy cannot know.
     source: Option<&'static str>,
@@ -64,41 +58,42 @@ pub struct Scene {
 }
 
 /// A ring or a copy on three servers, for a fault of this name.
-pub fn stage(kind: Kind, fault: &'static str) -> Stage {
-    Stage { kind, fault, server: Server::builder(), is_proxied: false, n_clients: 1, identity: None }
+pub fn stage<S: Subject>(fault: &'static str) -> Stage<S> {
+    let server = Server::builder();
+    Stage { fault, server, is_proxied: false, n_clients: 1, identity: None, subject: PhantomData }
 }
 
-impl Stage {
+impl<S: Subject> Stage<S> {
     /// Servers that keep everything they answered for.
-    pub fn persistent(mut self) -> Stage {
+    pub fn persistent(mut self) -> Stage<S> {
         self.server = self.server.persistent();
         self
     }
 
-    pub fn server(mut self, name: &str, value: &str) -> Stage {
+    pub fn server(mut self, name: &str, value: &str) -> Stage<S> {
         self.server = self.server.arg(name, value);
         self
     }
 
     /// A proxy before each server.
-    pub fn proxied(mut self) -> Stage {
+    pub fn proxied(mut self) -> Stage<S> {
         self.is_proxied = true;
         self
     }
 
     /// So many clients, each with a part of the keys.
-    pub fn clients(mut self, n: usize) -> Stage {
+    pub fn clients(mut self, n: usize) -> Stage<S> {
         self.n_clients = n;
         self
     }
 
-    pub fn identity(mut self, identity: &'static str) -> Stage {
+    pub fn identity(mut self, identity: &'static str) -> Stage<S> {
         self.identity = Some(identity);
         self
     }
 
     /// Starts it, and returns after the time before the fault.
-    pub async fn start(self) -> Scene {
+    pub async fn start(self) -> Scene<S> {
         let servers = self.server.clone().start_many(NAMES.len()).unwrap();
         let mut proxies = Vec::new();
         for server in servers.iter().filter(|_| self.is_proxied) {
@@ -115,7 +110,7 @@ impl Stage {
     }
 
     /// The same with another address for one node, which is at fault from the beginning to the end.
-    pub async fn start_with(self, url: &str) -> Scene {
+    pub async fn start_with(self, url: &str) -> Scene<S> {
         let servers = self.server.clone().start_many(NAMES.len()).unwrap();
         let mut urls = servers.urls();
         url.clone_into(&mut urls[B]);
@@ -125,41 +120,25 @@ impl Stage {
         scene
     }
 
-    fn start_over(self, servers: Servers, proxies: Vec<Proxy>, urls: Vec<String>, faulty: &[usize]) -> Scene {
-        let clients: Vec<_> = (0..self.n_clients).map(|_| client(self.kind, &urls, self.identity)).collect();
-        let mut name = format!("{} ({})", self.fault, if self.kind == Kind::Ring { "ring" } else { "copy" });
+    fn start_over(
+        self,
+        servers: Servers,
+        proxies: Vec<Proxy>,
+        urls: Vec<String>,
+        faulty: &[usize],
+    ) -> Scene<S> {
+        let clients: Vec<_> = (0..self.n_clients).map(|_| S::over(&urls, self.identity, DEADLINE)).collect();
+        let mut name = format!("{} ({})", self.fault, if S::KIND == Kind::Ring { "ring" } else { "copy" });
         if run() > 1 {
             name += &format!(", run {}", run());
         }
         let load = Load::start(clients.clone(), faulty);
-        let kind = self.kind;
         let (may_lose, source, back) = (Vec::new(), None, None);
-        Scene { kind, name, servers, proxies, clients, load, may_lose, source, back, is_broken: false }
+        Scene { name, servers, proxies, clients, load, may_lose, source, back, is_broken: false }
     }
 }
 
-/// A ring or a copy over servers at these addresses.
-pub fn client(kind: Kind, urls: &[String], identity: Option<&str>) -> Store {
-    client_within(kind, urls, identity, DEADLINE)
-}
-
-/// The same with a deadline of its own.
-pub fn client_within(kind: Kind, urls: &[String], identity: Option<&str>, deadline: Duration) -> Store {
-    let nodes = NAMES.iter().zip(urls);
-    match kind {
-        Kind::Ring => {
-            let ring = nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, url));
-            Store::Ring(ring.response_timeout(deadline).build().unwrap().with_deadline(deadline))
-        }
-        Kind::Copy => {
-            let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, url));
-            let copy = identity.iter().fold(copy, |copy, identity| copy.identity(*identity));
-            Store::Copy(copy.response_timeout(deadline).build().unwrap().with_deadline(deadline))
-        }
-    }
-}
-
-impl Scene {
+impl<S: Subject> Scene<S> {
     /// Says that these nodes are at fault from now on.
     pub fn blame(&self, nodes: &[usize]) {
         nodes.iter().for_each(|&node| self.load.blame(node, true));
@@ -167,7 +146,7 @@ impl Scene {
 
     /// Says that what these nodes hold may be gone: on a ring, for a copy has others that hold it.
     pub fn may_lose(&mut self, nodes: &[usize]) {
-        if self.kind == Kind::Ring {
+        if S::KIND == Kind::Ring {
             self.may_lose.extend(nodes);
         }
     }
@@ -192,10 +171,7 @@ impl Scene {
     /// Waits until all clients have a connection to a node.
     pub async fn connected(&self, name: &str) {
         for client in &self.clients {
-            let node = match client {
-                Store::Ring(ring) => ring.on_node(name).unwrap().clone(),
-                Store::Copy(copy) => copy.on_node(name).unwrap().clone(),
-            };
+            let node = client.on_node(name).unwrap();
             eventually("it is connected", async || node.ready().await.is_ok()).await;
         }
     }
@@ -217,10 +193,7 @@ impl Scene {
 
     /// The copies, one of each client; none if it is about a ring.
     pub fn copies(&self) -> impl Iterator<Item = &RedisCopy> {
-        self.clients.iter().filter_map(|client| match client {
-            Store::Copy(copy) => Some(copy),
-            Store::Ring(_) => None,
-        })
+        self.clients.iter().filter_map(Subject::copy)
     }
 
     /// Lets the load go on for a while after the fault, ends it, and checks what holds whatever the fault.
@@ -243,7 +216,7 @@ impl Scene {
             assert_eq!(copy.verify().run().await.unwrap(), [], "after healing");
         }
         tally.check(&self.may_lose);
-        if self.kind == Kind::Copy {
+        if S::KIND == Kind::Copy {
             assert!(self.copies().flat_map(RedisCopy::health).all(|(_, health)| health == Health::Up));
         }
         tally
@@ -251,15 +224,9 @@ impl Scene {
 }
 
 /// Returns whether a node takes a write and answers a read.
-async fn answers(client: &Store, name: &str) -> bool {
-    let key = (0..).map(|i| format!("probe:{i}")).find(|key| NAMES[client.node_of(key)] == name).unwrap();
-    match client {
-        Store::Ring(ring) => ring.set(&key, 1).await.is_ok() && ring.get::<u8>(&key).await.is_ok(),
-        Store::Copy(copy) => {
-            let node = copy.on_node(name).unwrap().clone();
-            node.ready().await.is_ok() && copy.set(&key, 1).await.is_ok_and(|replies| replies.is_complete())
-        }
-    }
+async fn answers(client: &impl Subject, name: &str) -> bool {
+    let key = (0..).map(|i| format!("probe:{i}")).find(|key| NAMES[node_of(client, key)] == name).unwrap();
+    client.answers(&client.on_node(name).unwrap(), &key).await
 }
 
 /// Waits until all nodes of a copy are in sync again, which it sees to itself; from a source, only when it is told to.
