@@ -50,43 +50,40 @@ async fn during<S: Subject>(fault: &'static str, time: Duration, harm: impl FnOn
     tally
 }
 
+/// Does the same; calls fail as over a broken network, some of them with this error.
+async fn breaks<S: Subject>(fault: &'static str, time: Duration, error: &str, harm: impl FnOnce(&Proxy)) {
+    let tally = during::<S>(fault, time, harm).await;
+    tally.only_errors(&["b"], &OF_NETWORKS);
+    tally.has_errors("b", &[error]);
+}
+
+/// Makes requests and replies late by this, and by up to so much more.
+fn slow(proxy: &Proxy, delay: Duration, jitter: Duration) {
+    proxy.slow(Way::Requests, delay, jitter);
+    proxy.slow(Way::Replies, delay, jitter);
+}
+
 async fn slow_by_50_ms<S: Subject>() {
     let delay = Duration::from_millis(25);
-    let slow = |proxy: &Proxy| {
-        proxy.slow(Way::Requests, delay, Duration::ZERO);
-        proxy.slow(Way::Replies, delay, Duration::ZERO);
-    };
-    during::<S>("slow by 50 ms", DURING, slow).await.none_failed();
+    during::<S>("slow by 50 ms", DURING, |proxy| slow(proxy, delay, Duration::ZERO)).await.none_failed();
 }
 
 async fn slow_by_500_ms<S: Subject>() {
     let delay = Duration::from_millis(250);
-    let slow = |proxy: &Proxy| {
-        proxy.slow(Way::Requests, delay, Duration::ZERO);
-        proxy.slow(Way::Replies, delay, Duration::ZERO);
-    };
-    during::<S>("slow by 500 ms", DURING, slow).await.none_failed();
+    during::<S>("slow by 500 ms", DURING, |proxy| slow(proxy, delay, Duration::ZERO)).await.none_failed();
 }
 
 async fn jitter_of_200_ms<S: Subject>() {
     let jitter = Duration::from_millis(100);
-    let slow = |proxy: &Proxy| {
-        proxy.slow(Way::Requests, Duration::ZERO, jitter);
-        proxy.slow(Way::Replies, Duration::ZERO, jitter);
-    };
-    during::<S>("jitter of 200 ms", DURING, slow).await.none_failed();
+    during::<S>("jitter of 200 ms", DURING, |proxy| slow(proxy, Duration::ZERO, jitter)).await.none_failed();
 }
 
 async fn reset_mid_reply<S: Subject>() {
-    let tally = during::<S>("RST mid-reply", DURING, |proxy| proxy.cut(2000..20000, End::Reset)).await;
-    tally.only_errors(&["b"], &OF_NETWORKS);
-    tally.has_errors("b", &["Disconnected"]);
+    breaks::<S>("RST mid-reply", DURING, "Disconnected", |proxy| proxy.cut(2000..20000, End::Reset)).await;
 }
 
 async fn closed_mid_reply<S: Subject>() {
-    let tally = during::<S>("FIN mid-reply", DURING, |proxy| proxy.cut(2000..20000, End::Close)).await;
-    tally.only_errors(&["b"], &OF_NETWORKS);
-    tally.has_errors("b", &["Disconnected"]);
+    breaks::<S>("FIN mid-reply", DURING, "Disconnected", |proxy| proxy.cut(2000..20000, End::Close)).await;
 }
 
 async fn black_hole<S: Subject>() {
@@ -94,42 +91,30 @@ async fn black_hole<S: Subject>() {
         proxy.lose(Way::Requests);
         proxy.lose(Way::Replies);
     };
-    let tally = during::<S>("black hole", LONG, lose).await;
-    tally.only_errors(&["b"], &OF_NETWORKS);
-    tally.has_errors("b", &["Timeout"]);
+    breaks::<S>("black hole", LONG, "Timeout", lose).await;
 }
 
 async fn replies_lost<S: Subject>() {
-    let tally = during::<S>("replies lost", LONG, |proxy| proxy.lose(Way::Replies)).await;
-    tally.only_errors(&["b"], &OF_NETWORKS);
-    tally.has_errors("b", &["Timeout"]);
+    breaks::<S>("replies lost", LONG, "Timeout", |proxy| proxy.lose(Way::Replies)).await;
 }
 
 async fn replies_late<S: Subject>() {
-    let tally = during::<S>("replies late", LONG, |proxy| proxy.hold(Way::Replies)).await;
-    tally.only_errors(&["b"], &OF_NETWORKS);
-    tally.has_errors("b", &["Timeout"]);
+    breaks::<S>("replies late", LONG, "Timeout", |proxy| proxy.hold(Way::Replies)).await;
 }
 
 async fn requests_late<S: Subject>() {
     // The requests that were given up arrive when the network is whole again.
-    let tally = during::<S>("requests late", LONG, |proxy| proxy.hold(Way::Requests)).await;
-    tally.only_errors(&["b"], &OF_NETWORKS);
-    tally.has_errors("b", &["Timeout"]);
+    breaks::<S>("requests late", LONG, "Timeout", |proxy| proxy.hold(Way::Requests)).await;
 }
 
 async fn old_connection_stuck<S: Subject>() {
     // The requests that were given up arrive late: by then other writes have been acknowledged over a new
     // connection.
-    let tally = during::<S>("old connection stuck", LONG, Proxy::stick).await;
-    tally.only_errors(&["b"], &OF_NETWORKS);
-    tally.has_errors("b", &["Timeout"]);
+    breaks::<S>("old connection stuck", LONG, "Timeout", Proxy::stick).await;
 }
 
 async fn refused<S: Subject>() {
-    let tally = during::<S>("port closed", DURING, Proxy::refuse).await;
-    tally.only_errors(&["b"], &OF_NETWORKS);
-    tally.has_errors("b", &["Connect"]);
+    breaks::<S>("port closed", DURING, "Connect", Proxy::refuse).await;
 }
 
 async fn noise_for_replies<S: Subject>() {
