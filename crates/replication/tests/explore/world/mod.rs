@@ -281,7 +281,8 @@ impl Physics {
                 if let Some(call) = client.calls.get_mut(&call) {
                     call.hint = Some(LateHint { node, missed_by, is_doubted });
                     let (key, id) = (call.key, call.id);
-                    if !missed_by.is_empty() {
+                    // Of another write that is noted when a node is lost.
+                    if !missed_by.is_empty() && world.truth[key].decided.contains(id) {
                         world.truth[key].hinted_late.insert(id);
                     }
                 }
