@@ -9,7 +9,7 @@ use redisdb::{Node, RedisCopy, RedisRing};
 
 use crate::client::{Bytes, Client};
 use crate::contenders::shard;
-use crate::measure::{KEYS, key};
+use crate::measure::{KEYS, found, key};
 
 #[derive(Clone)]
 pub(crate) struct Ring(RedisRing);
@@ -114,6 +114,59 @@ impl Client for OneNode {
         }
         let values = self.0.send_pipeline(&pipeline, 0, keys.len()).await.expect("replies");
         values.into_iter().map(|value| redis::from_redis_value(value).expect("a value")).collect()
+    }
+}
+
+/// A node whose replies are left as they come: as values, as frames, or as frames that are decoded by the caller.
+#[derive(Clone)]
+pub(crate) struct Replies(Node, Form);
+
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    Value,
+    Frame,
+    Decoded,
+}
+
+impl Replies {
+    pub(crate) async fn connect(urls: &[String], form: Form) -> Self {
+        Self(Node::connect(urls[0].as_str()).await.expect("a node"), form)
+    }
+
+    /// Has the reply to a command, of which nothing is read.
+    async fn reply(&self, cmd: &redis::Cmd) {
+        let frame = match self.1 {
+            Form::Value => return found_value(self.0.send(cmd).await.expect("a reply")),
+            Form::Frame | Form::Decoded => self.0.send_raw(cmd).await.expect("a reply"),
+        };
+        match self.1 {
+            Form::Decoded => found_value(frame.decode().expect("a value")),
+            _ => found(!std::hint::black_box(frame).as_bytes().starts_with(b"$-1")),
+        }
+    }
+}
+
+fn found_value(value: redis::Value) {
+    found(!matches!(std::hint::black_box(value), redis::Value::Nil));
+}
+
+impl Client for Replies {
+    async fn get(&self, key: &str) -> Bytes {
+        self.reply(redis::cmd("GET").arg(key)).await;
+        Some(Vec::new())
+    }
+
+    async fn set(&self, key: &str, value: &[u8]) {
+        self.reply(redis::cmd("SET").arg(key).arg(value)).await;
+    }
+
+    async fn mget(&self, keys: &[&str]) -> Vec<Bytes> {
+        self.reply(redis::cmd("MGET").arg(keys)).await;
+        vec![Some(Vec::new()); keys.len()]
+    }
+
+    async fn pipeline(&self, _: &[&str]) -> Vec<Bytes> {
+        panic!("one reply has a form: no work asks for a pipeline")
     }
 }
 

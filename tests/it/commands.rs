@@ -26,7 +26,6 @@ use redisdb_tests::ring_over;
 use xtask::Server;
 use xtask::Servers;
 
-use self::stage::Resp3;
 use self::stage::Stage;
 use self::stage::Store;
 use self::stage::expires;
@@ -102,7 +101,7 @@ fn every_method_on_a_node_answers_as_one_server_does() {
 fn every_method_over_resp3_answers_as_one_server_does() {
     on_a_large_stack(async || {
         let server = Server::start().unwrap();
-        every_method(Resp3::connect(&server).await, &[]).await;
+        every_method(Node::connect(server.url()).await.unwrap().in_resp3(), &[]).await;
     });
 }
 

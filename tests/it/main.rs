@@ -55,6 +55,8 @@ mod foreign;
 #[cfg(feature = "servers")]
 mod forget;
 #[cfg(feature = "servers")]
+mod frames;
+#[cfg(feature = "servers")]
 mod handles;
 #[cfg(feature = "servers")]
 mod hard_input;

@@ -28,6 +28,7 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use redis::Cmd;
+use redis::ProtocolVersion;
 use redis::Value;
 use tokio::time::Instant;
 
@@ -38,6 +39,7 @@ use crate::config::NodeConfig;
 use crate::error::ErrorKind;
 use crate::observe::Observer;
 use crate::pipeline::block;
+use crate::wire::Form;
 use crate::wire::Many;
 use crate::wire::Patience;
 
@@ -66,18 +68,18 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(config: Arc<NodeConfig>, observer: Observer) -> Self {
-        Self { core: Arc::new(Core::new(config, observer)) }
+    pub(crate) fn new(config: Arc<NodeConfig>, observer: Observer, protocol: ProtocolVersion) -> Self {
+        Self { core: Arc::new(Core::new(config, observer, protocol)) }
     }
 
-    /// Sends one command and returns its reply, waiting for a connection where there is none; no longer than
-    /// until `by` where that is given. The command is sent only to a process that is admitted.
-    pub(crate) async fn send(
+    /// Sends one command and returns its reply in the form that is asked for, waiting for a connection where there
+    /// is none; no longer than until `by` where that is given. The command is sent only to a process that is admitted.
+    pub(crate) async fn send<F: Form>(
         &self,
         cmd: &Cmd,
         by: Option<Instant>,
         fence: Option<&Fence>,
-    ) -> Result<Value, ErrorKind> {
+    ) -> Result<F, ErrorKind> {
         let core = &self.core;
         let _in_flight = core.begin()?;
         // Rare cases are boxed: the future of every call would have room for them, and be moved with it.
@@ -97,12 +99,12 @@ impl Connection {
     }
 
     /// Sends a command of which nothing was sent on the connection before, which is over.
-    async fn send_again(
+    async fn send_again<F: Form>(
         &self,
         cmd: &Cmd,
         by: Option<Instant>,
         fence: Option<&Fence>,
-    ) -> Result<Value, ErrorKind> {
+    ) -> Result<F, ErrorKind> {
         let live = self.live(by, fence).await?;
         self.core.reply(&live, live.wire.send(cmd, patience(by)), by).await
     }

@@ -5,6 +5,8 @@ pub use redis;
 
 mod node;
 pub use node::Node;
+mod frame;
+pub use frame::Frame;
 mod config;
 pub use config::Address;
 pub use config::ConfigError;

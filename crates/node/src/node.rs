@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use redis::ProtocolVersion;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
@@ -117,8 +118,11 @@ impl Node {
 
     /// Returns a node that tells an observer of each change of its health, without connecting.
     pub fn observed(config: NodeConfig, observer: Observer) -> Self {
-        let config = Arc::new(config);
-        let connection = Connection::new(Arc::clone(&config), observer);
+        Self::speaking(ProtocolVersion::RESP2, Arc::new(config), observer)
+    }
+
+    fn speaking(protocol: ProtocolVersion, config: Arc<NodeConfig>, observer: Observer) -> Self {
+        let connection = Connection::new(Arc::clone(&config), observer, protocol);
         let inner = Inner {
             name: config.name().into(),
             dedicated: DedicatedPool::new(Arc::clone(&config), Arc::clone(connection.core().login())),
@@ -128,6 +132,29 @@ impl Node {
             config,
         };
         Self { inner: Arc::new(inner), deadline: Deadline::default(), fence: None }
+    }
+
+    /// Returns a node for the same server, of the same configuration, observer and deadline, whose shared connection is
+    /// its own and speaks RESP3. It is made by its first command, as by [`new`](Self::new), and so are its health and
+    /// its limits its own. Keep it: each call returns another one.
+    ///
+    /// It is meant for [`send_raw`](Self::send_raw), so that a reply can be forwarded to a client that speaks RESP3. The
+    /// typed commands read the replies of both protocols. [Dedicated](Self::dedicated) connections speak RESP2 on it too.
+    ///
+    /// ```no_run
+    /// # async fn f(node: redisdb_node::Node) -> Result<(), redisdb_node::Error> {
+    /// let reply = node.in_resp3().send_raw(redis::cmd("HGETALL").arg("user:1")).await?;
+    /// assert!(reply.as_bytes().starts_with(b"%"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// A call fails with [`ErrorKind::Unsupported`] if the server is older than Redis 6.0, which does not know RESP3.
+    #[must_use]
+    pub fn in_resp3(&self) -> Self {
+        let observer = self.inner.connection.observer().clone();
+        let node = Self::speaking(ProtocolVersion::RESP3, Arc::clone(&self.inner.config), observer);
+        Self { deadline: self.deadline, ..node }
     }
 
     /// Returns the same node with a deadline for each call by this handle. The deadline covers waiting for a

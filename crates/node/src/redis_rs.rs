@@ -7,6 +7,7 @@ pub(crate) mod empty;
 pub(crate) mod no_response;
 
 pub use decode::decode;
+pub(crate) use decode::ill_formed;
 pub use decode::shape;
 pub(crate) use fault::Fate;
 pub(crate) use fault::Fault;

@@ -12,10 +12,12 @@ mod call;
 mod driver;
 mod encode;
 mod failure;
+mod form;
 mod parser;
 mod slots;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,9 +42,11 @@ pub(crate) use self::encode::decode_command;
 pub(crate) use self::encode::encode;
 pub(crate) use self::encode::encode_noting;
 pub(crate) use self::failure::Failure;
+pub(crate) use self::form::Form;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::parser::Broken;
 #[cfg(any(test, fuzzing))]
+pub(crate) use self::parser::Frames;
 pub(crate) use self::parser::Parser;
 pub(crate) use self::slots::Patience;
 
@@ -119,16 +123,18 @@ impl Wire {
         (Self(shared), driver)
     }
 
-    /// Sends a command, which has a word, and waits for its reply; an error reply is a value.
+    /// Sends a command, which has a word, and waits for its reply, in either form; an error reply is a reply.
     ///
     /// # Cancel safety
     /// When the future is dropped the command is sent nevertheless, if it was polled.
-    pub(crate) fn send<'a>(
+    pub(crate) fn send<'a, F: Form>(
         &'a self,
         cmd: &'a Cmd,
         patience: Patience,
-    ) -> impl Future<Output = Result<Value, Failure>> + Send + Unpin + use<'a> {
-        Call::new(&self.0, Request::Command(cmd), patience)
+    ) -> impl Future<Output = Result<F, Failure>> + Send + Unpin + use<'a, F> {
+        // One kind of call for both forms: the one that is polled for every command stays in this crate.
+        let mut call = Call::new(&self.0, F::request(cmd), patience);
+        poll_fn(move |context| Pin::new(&mut call).poll(context).map(|reply| reply.and_then(F::of)))
     }
 
     /// Sends commands, which have words, together, and returns an array of `count` of their replies from

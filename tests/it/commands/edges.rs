@@ -9,7 +9,6 @@ use redisdb_node::commands::*;
 use redisdb_tests::is_since;
 use xtask::Server;
 
-use super::stage::Resp3;
 use super::stage::Stage;
 use super::stage::Store;
 
@@ -184,5 +183,5 @@ async fn claimed_entries_are_there_whatever_else_was_deleted() {
     ring.flushall().await.unwrap();
     half_gone(&ring, is_since_7).await;
     ring.flushall().await.unwrap();
-    half_gone(&Resp3::connect(&server).await, is_since_7).await;
+    half_gone(&node.in_resp3(), is_since_7).await;
 }

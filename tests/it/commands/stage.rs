@@ -9,7 +9,6 @@ use std::time::SystemTime;
 
 use redis::Cmd;
 use redis::FromRedisValue;
-use redis::RedisError;
 use redis::RedisResult;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
@@ -22,14 +21,10 @@ use redisdb_node::ExpiresAt;
 use redisdb_node::Node;
 use redisdb_node::TimeToLive;
 use redisdb_node::command;
-use redisdb_node::command::Command;
-use redisdb_node::command::Each;
 use redisdb_node::command::Effect;
 use redisdb_node::command::OnCopy;
 use redisdb_node::command::OnRing;
-use redisdb_node::command::Read;
 use redisdb_node::command::Spec;
-use redisdb_node::command::Write;
 use redisdb_tests::Release;
 use xtask::Server;
 
@@ -103,58 +98,6 @@ impl Store for RedisCopy {
 
     fn answers<T: Send>(each: Replies<T>) -> Vec<T> {
         all(each)
-    }
-}
-
-/// A connection that speaks RESP3, which nodes do not: replies of both protocols are to be read alike.
-pub(super) struct Resp3(MultiplexedConnection);
-
-impl Resp3 {
-    pub(super) async fn connect(server: &Server) -> Self {
-        let mut connection = plain_connection(&format!("{}/?protocol=resp3", server.url())).await;
-        let reply = in_words("CONFIG GET port").query_async::<Value>(&mut connection).await.unwrap();
-        assert!(matches!(reply, Value::Map(_)), "not RESP3: {reply:?}");
-        Self(connection)
-    }
-}
-
-impl Execute for Resp3 {
-    type Error = RedisError;
-    type Write<T: Send> = T;
-    type Each<T: Send> = T;
-
-    async fn read<T: FromRedisValue + Send>(&self, _: &'static Command<Read>, cmd: Cmd) -> RedisResult<T> {
-        cmd.query_async(&mut self.0.clone()).await
-    }
-
-    async fn write<T: FromRedisValue + Send>(&self, _: &'static Command<Write>, cmd: Cmd) -> RedisResult<T> {
-        cmd.query_async(&mut self.0.clone()).await
-    }
-
-    async fn each<T: FromRedisValue + Send>(&self, _: &'static Command<Each>, cmd: Cmd) -> RedisResult<T> {
-        cmd.query_async(&mut self.0.clone()).await
-    }
-
-    fn one_reply<T: Send>(written: T) -> RedisResult<T> {
-        Ok(written)
-    }
-}
-
-impl Store for Resp3 {
-    fn is_refusal(_: &RedisError) -> bool {
-        false
-    }
-
-    fn refuses(_: &Spec, _: &Cmd) -> bool {
-        false
-    }
-
-    fn written<T: Send>(written: T) -> Vec<T> {
-        vec![written]
-    }
-
-    fn answers<T: Send>(each: T) -> Vec<T> {
-        vec![each]
     }
 }
 

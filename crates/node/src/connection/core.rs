@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use parking_lot::MutexGuard;
-use redis::Value;
+use redis::ProtocolVersion;
 use tokio::runtime::Id;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -54,6 +54,8 @@ pub(crate) struct Core {
     pub(super) begun: AtomicU64,
     ended: AtomicU64,
     max_in_flight: u64,
+    /// The protocol that the connection speaks.
+    pub(super) protocol: ProtocolVersion,
     pub(super) login: Arc<Login>,
     /// The time of the server.
     pub(super) clock: Clock,
@@ -92,7 +94,7 @@ impl Drop for InFlight<'_> {
 }
 
 impl Core {
-    pub(super) fn new(config: Arc<NodeConfig>, observer: Observer) -> Self {
+    pub(super) fn new(config: Arc<NodeConfig>, observer: Observer, protocol: ProtocolVersion) -> Self {
         let standing = Standing {
             breaker: Breaker::default(),
             task: None,
@@ -106,6 +108,7 @@ impl Core {
         };
         Self {
             max_in_flight: config.max_in_flight() as u64,
+            protocol,
             clock: Clock::new(),
             login: Arc::new(Login::new(Arc::clone(&config), observer.clone())),
             config,
@@ -161,12 +164,12 @@ impl Core {
     }
 
     /// Waits for a reply for as long as a reply may take, or until `by` where that is given.
-    pub(super) async fn reply(
+    pub(super) async fn reply<T>(
         &self,
         live: &Arc<Live>,
-        call: impl Future<Output = Result<Value, Failure>>,
+        call: impl Future<Output = Result<T, Failure>>,
         by: Option<Instant>,
-    ) -> Result<Value, ErrorKind> {
+    ) -> Result<T, ErrorKind> {
         let call = pin!(call);
         match by {
             None => self.received(live, live.deadlines.within(call).await),

@@ -171,7 +171,7 @@ mod tests {
             for _ in 0..3 {
                 assert!(matches!(deadlines.within(pin!(ready(Ok(1)))).await, Ok(1)));
                 let start = Instant::now();
-                let reply = deadlines.within(pin!(wire.send(&cmd, Patience::Ticks))).await;
+                let reply = deadlines.within(pin!(wire.send::<redis::Value>(&cmd, Patience::Ticks))).await;
                 assert!(matches!(reply, Err(Failure::TooLate)));
                 assert!(TIMEOUT <= start.elapsed());
                 while !deadlines.resting.load(Ordering::SeqCst) {

@@ -14,20 +14,18 @@ use crate::connection::handshake::Undriven;
 use crate::connection::handshake::connect;
 use crate::connection::handshake::handshake;
 use crate::connection::handshake::reach;
-use crate::connection::handshake::settings;
-use crate::connection::login::Grant;
 use crate::connection::sentinel;
 use crate::error::ErrorKind;
 
 /// Connects, lets itself in, and has `ended` called when the connection ends, whatever the reason.
 pub(crate) async fn dial(
     config: &NodeConfig,
-    grant: &Grant,
+    settings: &RedisConnectionInfo,
     ended: impl FnOnce() + Send + 'static,
 ) -> Result<DialedWire, ErrorKind> {
     // Connecting has a timeout as a whole.
     let options = AsyncConnectionConfig::new().set_response_timeout(None);
-    undriven(config, &settings(config, grant), options).await?.share(ended)
+    undriven(config, settings, options).await?.share(ended)
 }
 
 /// The same, for a connection that has one user and is set up in its own way.

@@ -124,7 +124,7 @@ async fn leave_script(connection: &impl Asked, refused: ServerError) -> Result<P
         error => error,
     };
     let version = match ask(connection, &redis::cmd("HELLO")).await {
-        Ok(Ok(Value::Array(hello))) => version(&hello),
+        Ok(Ok(hello)) => version(hello),
         Ok(_) => {
             // Of a command that it does not know a server says so to everybody; this one proves that they are
             // let in.
@@ -150,11 +150,10 @@ async fn leave_script(connection: &impl Asked, refused: ServerError) -> Result<P
 }
 
 /// The first number of the version in a reply to `HELLO`.
-fn version(hello: &[Value]) -> Option<u32> {
-    let mut fields = hello.chunks_exact(2);
-    fields.find_map(|field| match field {
-        [Value::BulkString(name), Value::BulkString(version)] if name == b"version" => {
-            std::str::from_utf8(version).ok()?.split('.').next()?.parse().ok()
+fn version(hello: Value) -> Option<u32> {
+    hello.into_map_iter().ok()?.find_map(|field| match field {
+        (Value::BulkString(name), Value::BulkString(version)) if name == b"version" => {
+            std::str::from_utf8(&version).ok()?.split('.').next()?.parse().ok()
         }
         _ => None,
     })
@@ -213,13 +212,14 @@ mod tests {
     #[test]
     fn the_version_is_read_from_hello() {
         let check = |reply: &[u8], expected| {
-            let Value::Array(hello) = redis::parse_redis_value(reply).unwrap() else { panic!() };
-            assert_eq!(version(&hello), expected);
+            assert_eq!(version(redis::parse_redis_value(reply).unwrap()), expected);
         };
         check(b"*4\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n6.2.14\r\n", Some(6));
         check(b"*4\r\n$5\r\nproto\r\n:2\r\n$7\r\nversion\r\n$5\r\n9.0.1\r\n", Some(9));
         check(b"*2\r\n$7\r\nversion\r\n$3\r\nnew\r\n", None);
         check(b"*0\r\n", None);
+        check(b"%2\r\n$5\r\nproto\r\n:3\r\n$7\r\nversion\r\n$5\r\n8.2.1\r\n", Some(8));
+        check(b"+OK\r\n", None);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::connection::core::Core;
 use crate::connection::core::Task;
 use crate::connection::deadlines::Deadlines;
 use crate::connection::dial;
+use crate::connection::handshake;
 use crate::connection::identify;
 use crate::connection::identify::Asked;
 use crate::connection::live::Live;
@@ -148,7 +149,7 @@ async fn probe(core: &Core, live: &Arc<Live>) {
     }
     let ping = redis::cmd("PING");
     // An error reply is a sign of life as well: a server that cannot save answers PING with `MISCONF`.
-    let reply = live.deadlines.within(pin!(live.wire.send(&ping, Patience::Ticks))).await;
+    let reply = live.deadlines.within(pin!(live.wire.send::<Value>(&ping, Patience::Ticks))).await;
     let _counted = core.received(live, reply);
 }
 
@@ -226,7 +227,8 @@ async fn open(core: &Core) -> Result<(Live, Arc<Grant>), ErrorKind> {
     let grant = core.login.grant().await?;
     let ended = Arc::new(AtomicBool::new(false));
     let (flag, wake) = (Arc::clone(&ended), Arc::clone(&core.wake));
-    let dialed = dial::dial(&core.config, &grant, move || {
+    let settings = handshake::settings(&core.config, &grant).set_protocol(core.protocol);
+    let dialed = dial::dial(&core.config, &settings, move || {
         flag.store(true, Ordering::Release);
         wake.notify_one();
     })

@@ -27,6 +27,7 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::execute::Execute;
+use crate::frame::Frame;
 use crate::observe::NodeEvent;
 use crate::redis_rs::decode;
 use crate::redis_rs::empty;
@@ -47,15 +48,70 @@ impl Node {
     /// # Cancel safety
     /// When the future is dropped the command may have been executed.
     pub async fn send(&self, cmd: &Cmd) -> Result<Value, Error> {
-        if empty::is_wordless(cmd) {
-            return Err(self.wordless());
-        }
-        if let Some(reason) = command::lookup(cmd).and_then(|spec| spec.needs_dedicated(cmd)) {
-            return Err(self.failed(name_of(cmd), ErrorKind::Unsupported(reason.into())));
-        }
+        self.may_be_sent(cmd)?;
         let by = self.by(Instant::now());
         let reply = self.inner.connection.send(cmd, by, self.fence.as_ref()).await;
         self.judged(|| name_of(cmd), reply)
+    }
+
+    /// Sends a command once, as [`send`](Self::send) does, and returns its reply as the bytes that the server sent:
+    /// for a program that forwards replies, which pays for no [`Value`]. The bytes are copied once, into a vector that
+    /// the caller keeps. The protocol is RESP2; [`in_resp3`](Self::in_resp3) has the other one.
+    ///
+    /// An error reply is a frame too, in the server's words, which may quote what it was sent: a password that the
+    /// command had is not taken out. The node takes notice of it all the same: of one that says that the server takes
+    /// no writes ([`refuses_writes`](Self::refuses_writes)), and of `READONLY` as for any call.
+    ///
+    /// Deadlines, limits and the circuit breaker are those of other calls. A reply that would take more than
+    /// [`max_reply`](crate::NodeConfig::with_max_reply) as a value is refused in this form too.
+    ///
+    /// ```no_run
+    /// # async fn f(node: redisdb_node::Node) -> Result<(), redisdb_node::Error> {
+    /// let reply = node.send_raw(redis::cmd("GET").arg("user:1")).await?;
+    /// assert_eq!(reply.as_bytes(), b"$3\r\nAnn\r\n");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error`], of everything but an error reply.
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    pub async fn send_raw(&self, cmd: &Cmd) -> Result<Frame, Error> {
+        let spec = self.may_be_sent(cmd)?;
+        let by = self.by(Instant::now());
+        let reply = self.inner.connection.send::<Frame>(cmd, by, self.fence.as_ref()).await;
+        let frame = reply.map_err(|kind| self.failed(name_of(cmd), kind))?;
+        if frame.is_error() {
+            self.look_at_error(cmd, &frame);
+        } else if self.refuses_writes() && spec.is_some_and(|spec| spec.access == Access::Write) {
+            self.writes_are_taken(None);
+        }
+        Ok(frame)
+    }
+
+    /// Takes notice of an error reply that the caller gets as it is.
+    #[cold]
+    fn look_at_error(&self, cmd: &Cmd, frame: &Frame) {
+        if let Ok(reply) = frame.decode()
+            && let Err(error) = self.judged(|| name_of(cmd), Ok(reply))
+            && error.refuses_writes()
+        {
+            self.writes_are_taken(error.code());
+        }
+    }
+
+    /// Makes sure that a command may be sent on the shared connection. Returns its row, if it has one.
+    #[inline(always)] // into `send`, as where it was a part of that
+    fn may_be_sent(&self, cmd: &Cmd) -> Result<Option<&'static Spec>, Error> {
+        if empty::is_wordless(cmd) {
+            return Err(self.wordless());
+        }
+        let spec = command::lookup(cmd);
+        match spec.and_then(|spec| spec.needs_dedicated(cmd)) {
+            Some(reason) => Err(self.failed(name_of(cmd), ErrorKind::Unsupported(reason.into()))),
+            None => Ok(spec),
+        }
     }
 
     /// Judges a reply to a command. An error reply is a reply too, and may mean that this server is not the

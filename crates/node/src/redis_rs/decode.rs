@@ -16,6 +16,12 @@ pub fn decode<T: FromRedisValue>(reply: Value) -> Result<T, ParsingError> {
     T::from_redis_value(reply).map_err(|_quotes_it| unreadable(shape, std::any::type_name::<T>()))
 }
 
+/// The error of bytes that are no reply.
+#[cold]
+pub(crate) fn ill_formed() -> ParsingError {
+    ParsingError::from("the bytes are no reply of the protocol")
+}
+
 /// Describes a reply without any of its bytes: `a string of 7 bytes`.
 pub fn shape(reply: &Value) -> impl fmt::Display {
     Shape::of(reply)

@@ -131,9 +131,9 @@ impl Fault {
     }
 }
 
-/// Only a subscription and a change feed ask for it.
-const NO_HELLO: &str = "the server does not know `HELLO`: a subscription and a change feed speak RESP3, which begins with \
-                        it; use Redis 6.0 or later, and do not rename the command";
+/// Only a subscription, a change feed and a node that was made for it ask for it.
+const NO_HELLO: &str = "the server does not know `HELLO`: a subscription, a change feed and a node `in_resp3` speak RESP3, which \
+                        begins with it; use Redis 6.0 or later, and do not rename the command";
 
 fn disconnected(error: RedisError) -> ErrorKind {
     ErrorKind::Disconnected(Arc::new(match io_error(&error).map(io::Error::kind) {

@@ -25,8 +25,10 @@ use crate::pipeline::Words;
 use crate::pipeline::block::n_replies;
 
 /// The command or the commands of a call.
-pub(super) enum Request<'a> {
+pub(crate) enum Request<'a> {
     Command(&'a Cmd),
+    /// A command whose reply is wanted as a frame.
+    Raw(&'a Cmd),
     /// Commands that are sent together, the first reply that is kept, and how many are kept.
     Many(Many<'a>, usize, usize),
 }
@@ -94,7 +96,7 @@ impl Request<'_> {
     /// Encodes it at the end of a buffer. Returns which replies it has.
     fn encode(&self, out: &mut Vec<u8>) -> Replies {
         match self {
-            Self::Command(cmd) => {
+            Self::Command(cmd) | Self::Raw(cmd) => {
                 encode(cmd, out);
                 Replies::One
             }
@@ -114,7 +116,11 @@ impl State {
         let (begins_at, before) = (self.n_put, self.out.len());
         let replies = request.encode(&mut self.out);
         self.n_put += (self.out.len() - before) as u64;
-        self.slots.begin(begins_at, replies, patience, waker)
+        let ticket = self.slots.begin(begins_at, replies, patience, waker);
+        if matches!(request, Request::Raw(_)) {
+            self.slots.want_frame();
+        }
+        ticket
     }
 }
 

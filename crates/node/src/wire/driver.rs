@@ -16,8 +16,12 @@ use tokio::io::ReadBuf;
 use super::Failure;
 use super::Shared;
 use super::Stream;
+use super::form::unasked;
 use super::parser::Broken;
+use super::parser::Frames;
 use super::parser::Parser;
+use super::slots::Run;
+use crate::frame::Frame;
 
 /// So much is read at once.
 const READ: usize = 64 << 10;
@@ -25,14 +29,20 @@ const READ: usize = 64 << 10;
 /// The driver of a connection. When it goes, all calls that lack replies fail.
 pub(crate) struct Driver<S: Stream> {
     shared: Arc<Shared<S>>,
-    parser: Parser,
     limit: usize,
     buffer: Box<[u8]>,
+    incoming: Incoming,
+    /// True if others have had their turn since there was something to write.
+    has_yielded: bool,
+}
+
+/// The replies on their way from the stream to the calls.
+struct Incoming {
+    parser: Parser,
+    frames: Frames,
     /// The replies and the callers of one read, of which there are none between two reads.
     replies: Vec<Value>,
     woken: Vec<Waker>,
-    /// True if others have had their turn since there was something to write.
-    has_yielded: bool,
 }
 
 /// The reason why a connection is over.
@@ -41,15 +51,27 @@ enum End {
     TooLarge,
 }
 
+impl From<Broken> for End {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::TooLarge => Self::TooLarge,
+            Broken::Syntax(reason) => Self::Error(io::Error::new(io::ErrorKind::InvalidData, reason)),
+        }
+    }
+}
+
 impl<S: Stream> Driver<S> {
     pub(super) fn new(shared: Arc<Shared<S>>, limit: usize) -> Self {
         Self {
             shared,
-            parser: Parser::new(limit),
             limit,
             buffer: vec![0; READ].into(),
-            replies: Vec::new(),
-            woken: Vec::new(),
+            incoming: Incoming {
+                parser: Parser::new(limit),
+                frames: Frames::new(limit),
+                replies: Vec::new(),
+                woken: Vec::new(),
+            },
             has_yielded: false,
         }
     }
@@ -70,35 +92,11 @@ impl<S: Stream> Driver<S> {
             }
         };
         ready!(read).map_err(End::Error)?;
-        let mut bytes = buffer.filled();
+        let bytes = buffer.filled();
         if bytes.is_empty() {
             return Poll::Ready(Err(End::Error(io::ErrorKind::UnexpectedEof.into())));
         }
-        let end = loop {
-            match self.parser.next(&mut bytes) {
-                // Nothing on this connection subscribes to anything.
-                Ok(Some(Value::Push { .. })) => {}
-                Ok(Some(reply)) => self.replies.push(reply),
-                Ok(None) => break Ok(()),
-                Err(Broken::TooLarge) => break Err(End::TooLarge),
-                Err(Broken::Syntax(reason)) => {
-                    break Err(End::Error(io::Error::new(io::ErrorKind::InvalidData, reason)));
-                }
-            }
-        };
-        self.hand_out();
-        Poll::Ready(end)
-    }
-
-    fn hand_out(&mut self) {
-        if self.replies.is_empty() {
-            return;
-        }
-        let mut state = self.shared.state.lock();
-        self.woken.extend(self.replies.drain(..).filter_map(|reply| state.slots.answer(reply)));
-        state.is_lone = self.woken.len() <= 1;
-        drop(state);
-        self.woken.drain(..).for_each(Waker::wake);
+        Poll::Ready(self.incoming.pass_on(bytes, &self.shared))
     }
 
     fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<End> {
@@ -136,6 +134,99 @@ impl<S: Stream> Driver<S> {
             (true, false) => Failure::Ended(Arc::clone(&error)),
             (false, _) => Failure::Lost(Arc::clone(&error)),
         });
+    }
+}
+
+impl Incoming {
+    /// Reads all bytes, and hands out what replies there are.
+    #[inline]
+    fn pass_on<S: Stream>(&mut self, mut bytes: &[u8], shared: &Shared<S>) -> Result<(), End> {
+        // The calls that these bytes answer are in the queue, for they were sent.
+        let end = if self.frames.is_within() || shared.state.lock().slots.has_raw() {
+            self.pass_runs(bytes, shared)
+        } else {
+            let read = self.read_values(&mut bytes);
+            self.hand_out(shared, false).and(read)
+        };
+        self.woken.drain(..).for_each(Waker::wake);
+        end
+    }
+
+    /// Does the same where some call wants a frame: run by run, each in its form. A reply that has begun keeps its form.
+    #[cold]
+    #[inline(never)]
+    fn pass_runs<S: Stream>(&mut self, mut bytes: &[u8], shared: &Shared<S>) -> Result<(), End> {
+        while !bytes.is_empty() {
+            let run = match (self.frames.is_within(), self.parser.is_within()) {
+                (false, false) => shared.state.lock().slots.next_run(),
+                (is_raw, _) => Run { is_raw, n_replies: 1 },
+            };
+            let read = self.read_run(&mut bytes, run);
+            self.hand_out(shared, run.is_raw).and(read)?;
+        }
+        Ok(())
+    }
+
+    /// Reads all bytes as values. Nothing on this connection subscribes to anything, so push frames go to nobody.
+    #[inline(always)] // the usual case
+    fn read_values(&mut self, bytes: &mut &[u8]) -> Result<(), End> {
+        loop {
+            match self.parser.next(bytes) {
+                Ok(Some(Value::Push { .. })) => {}
+                Ok(Some(reply)) => self.replies.push(reply),
+                Ok(None) => return Ok(()),
+                Err(broken) => return Err(broken.into()),
+            }
+        }
+    }
+
+    /// Reads at most the replies of a run; push frames count.
+    fn read_run(&mut self, bytes: &mut &[u8], run: Run) -> Result<(), End> {
+        for _ in 0..run.n_replies {
+            if run.is_raw {
+                match self.frames.next(bytes)?.map(Frame::new) {
+                    Some(frame) if frame.is_push() => {}
+                    Some(frame) => self.replies.push(frame.into_reply()),
+                    None => break,
+                }
+            } else {
+                match self.parser.next(bytes)? {
+                    Some(Value::Push { .. }) => {}
+                    Some(reply) => self.replies.push(reply),
+                    None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands out the replies that were read, which are frames or are not.
+    ///
+    /// # Errors
+    /// A call wanted the other form.
+    #[inline]
+    fn hand_out<S: Stream>(&mut self, shared: &Shared<S>, is_raw: bool) -> Result<(), End> {
+        if self.replies.is_empty() {
+            return Ok(());
+        }
+        let mut state = shared.state.lock();
+        // The usual case looks at no call's form.
+        if is_raw || state.slots.has_raw() {
+            for reply in self.replies.drain(..) {
+                if state.slots.is_next_raw() != is_raw {
+                    return Err(End::Error(unasked()));
+                }
+                let woken = match is_raw {
+                    true => state.slots.answer_frame(reply),
+                    false => state.slots.answer(reply),
+                };
+                self.woken.extend(woken);
+            }
+        } else {
+            self.woken.extend(self.replies.drain(..).filter_map(|reply| state.slots.answer(reply)));
+        }
+        state.is_lone = self.woken.len() <= 1;
+        Ok(())
     }
 }
 

@@ -5,11 +5,14 @@
 //! endless line is not gathered.
 
 mod aggregate;
+mod frames;
 mod text;
 
 use redis::Value;
 
 use self::aggregate::Aggregate;
+
+pub(crate) use self::frames::Frames;
 
 /// An element of a reply takes so many bytes besides those of its own.
 const ELEMENT: usize = size_of::<Value>();
@@ -19,7 +22,7 @@ const FEWEST: usize = 4;
 const DEEPEST: usize = 100;
 /// A string has so much room at once: the length that a server says is not believed.
 const ROOM: usize = 64 << 10;
-/// A line that says a length may have so many bytes where less is left for the reply.
+/// So many bytes of a line that says a length do not count.
 const LENGTH: usize = 32;
 
 /// The reason why no more replies can be read from a stream: nobody knows where the next one begins.
@@ -68,6 +71,11 @@ impl Parser {
     /// Returns a parser for a stream that has just begun, of whose replies each may take so many bytes.
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit, left: limit, open: Vec::new(), line: Vec::new(), blob: None }
+    }
+
+    /// Returns whether a reply has begun and lacks bytes.
+    pub(crate) fn is_within(&self) -> bool {
+        !self.open.is_empty() || !self.line.is_empty() || self.blob.is_some()
     }
 
     /// Takes bytes up to the end of a reply, and returns that; `None` if all bytes are taken, and the reply lacks
@@ -138,7 +146,7 @@ impl Parser {
             }
             self.line.extend_from_slice(bytes);
             *bytes = &[];
-            return self.check_unfinished().map(|()| None);
+            return check_unfinished(&self.line, self.left, self.open.len()).map(|()| None);
         }
         // The end may be split, so the last byte is looked at once more.
         let from = self.line.len() - 1;
@@ -150,7 +158,7 @@ impl Parser {
         self.line.extend_from_slice(part);
         *bytes = rest;
         if line_end(&self.line, from).is_none() {
-            return self.check_unfinished().map(|()| None);
+            return check_unfinished(&self.line, self.left, self.open.len()).map(|()| None);
         }
         let mut line = std::mem::take(&mut self.line);
         let read = self.read_line(&line);
@@ -161,48 +169,39 @@ impl Parser {
         read.map(Some)
     }
 
-    /// Makes sure that a line without an end is not too long already.
-    fn check_unfinished(&self) -> Result<(), Broken> {
-        let Some((kind, line)) = self.line.split_first() else { return Ok(()) };
-        self.check_kind(*kind)?;
-        let most = match kind {
-            b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => self.left.max(LENGTH),
-            _ => self.left,
-        };
-        if most < line.len() { Err(Broken::TooLarge) } else { Ok(()) }
-    }
-
-    fn check_kind(&self, kind: u8) -> Result<(), Broken> {
-        if DEEPEST <= self.open.len() {
-            return Err(Broken::Syntax("aggregates lie too deep in each other"));
-        }
-        match b"$:*+-_#,%~>=|!(".contains(&kind) {
-            true => Ok(()),
-            false => Err(Broken::Syntax("no kind of reply begins like this")),
-        }
-    }
-
     /// Reads a line with its kind and its end.
     fn read_line(&mut self, line: &[u8]) -> Result<Line, Broken> {
         let [kind, line @ .., b'\r', b'\n'] = line else {
             return Err(Broken::Syntax("a line has no kind"));
         };
         if DEEPEST <= self.open.len() {
-            return self.check_kind(*kind).map(|()| Line::Aggregate);
+            return check_kind(*kind, self.open.len()).map(|()| Line::Aggregate);
         }
         match kind {
-            b'$' => match text::number(line)? {
+            b'$' => match self.length(line)? {
                 ..0 => Ok(Line::Value(Value::Nil)),
                 length => self.take_length(length).map(|length| Line::Blob(*kind, length)),
             },
             // redis-rs takes a negative length for an endless string.
-            b'=' | b'!' => self.take_length(text::number(line)?).map(|length| Line::Blob(*kind, length)),
-            b'*' | b'~' | b'>' | b'%' | b'|' => self.begin_aggregate(*kind, text::number(line)?),
+            b'=' | b'!' => {
+                let length = self.length(line)?;
+                self.take_length(length).map(|length| Line::Blob(*kind, length))
+            }
+            b'*' | b'~' | b'>' | b'%' | b'|' => {
+                let length = self.length(line)?;
+                self.begin_aggregate(*kind, length)
+            }
             _ => {
                 self.take(line.len() + 2)?;
                 text::scalar(*kind, line).map(Line::Value)
             }
         }
+    }
+
+    /// Reads a length. Bytes beyond those of any number count.
+    fn length(&mut self, line: &[u8]) -> Result<i64, Broken> {
+        self.take(line.len().saturating_sub(LENGTH))?;
+        text::number(line)
     }
 
     fn begin_aggregate(&mut self, kind: u8, length: i64) -> Result<Line, Broken> {
@@ -257,6 +256,27 @@ impl Parser {
     fn take(&mut self, bytes: usize) -> Result<(), Broken> {
         self.left = self.left.checked_sub(bytes).ok_or(Broken::TooLarge)?;
         Ok(())
+    }
+}
+
+/// Makes sure that a line without an end, in so many aggregates, is not too long already.
+fn check_unfinished(line: &[u8], left: usize, depth: usize) -> Result<(), Broken> {
+    let Some(kind) = line.first() else { return Ok(()) };
+    check_kind(*kind, depth)?;
+    let most = match kind {
+        b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => left.saturating_add(LENGTH + 1), // with the `\r`
+        _ => left,
+    };
+    if most < line.len() - 1 { Err(Broken::TooLarge) } else { Ok(()) }
+}
+
+fn check_kind(kind: u8, depth: usize) -> Result<(), Broken> {
+    if DEEPEST <= depth {
+        return Err(Broken::Syntax("aggregates lie too deep in each other"));
+    }
+    match b"$:*+-_#,%~>=|!(".contains(&kind) {
+        true => Ok(()),
+        false => Err(Broken::Syntax("no kind of reply begins like this")),
     }
 }
 

@@ -50,6 +50,16 @@ impl Replies {
     }
 }
 
+/// The replies to come that are read in one form: at least so many. Behind them nobody has looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) is_raw: bool,
+    pub(crate) n_replies: usize,
+}
+
+/// So many calls are looked at for one run, where there are calls of both forms.
+const MOST_LOOKED_AT: usize = 64;
+
 /// The remains of a slot. They are not dropped under a lock: a waker may own a future that holds another ticket.
 #[must_use]
 #[derive(Debug)]
@@ -79,6 +89,8 @@ pub(crate) struct Slots {
     queue: VecDeque<Queued>,
     /// So many at the front of the queue have waited for their ticks.
     n_late: usize,
+    /// So many of the queue want a frame.
+    n_raw: usize,
     /// The number of ticks that have passed.
     tick: usize,
 }
@@ -91,6 +103,7 @@ struct Queued {
     /// The tick that was the present one when it began.
     tick: usize,
     patience: Patience,
+    is_raw: bool,
 }
 
 /// A place for one call.
@@ -131,8 +144,16 @@ impl Slots {
                 self.slots.len() - 1
             }
         };
-        self.queue.push_back(Queued { slot, begins_at, tick: self.tick, patience });
+        self.queue.push_back(Queued { slot, begins_at, tick: self.tick, patience, is_raw: false });
         Ticket(slot)
+    }
+
+    /// Has the call that began last, of one command, get its reply as a frame.
+    pub(crate) fn want_frame(&mut self) {
+        if let Some(last) = self.queue.back_mut() {
+            last.is_raw = true;
+            self.n_raw += 1;
+        }
     }
 
     /// Counts a tick, and gives up the calls that have waited for so many ticks. Returns who is to be woken.
@@ -208,7 +229,36 @@ impl Slots {
         Remains::Slot(std::mem::replace(slot, left))
     }
 
-    /// Gives a reply to the call that it is for; to nobody where no call lacks one. Returns who is to be woken.
+    /// Returns whether any call that lacks replies wants a frame.
+    #[inline]
+    pub(crate) fn has_raw(&self) -> bool {
+        0 < self.n_raw
+    }
+
+    /// Returns whether the next reply is wanted as a frame.
+    #[inline]
+    pub(crate) fn is_next_raw(&self) -> bool {
+        self.has_raw() && self.queue.front().is_some_and(|queued| queued.is_raw)
+    }
+
+    /// The form of the next replies.
+    pub(crate) fn next_run(&self) -> Run {
+        let is_raw = self.is_next_raw();
+        let n_of_form = if is_raw { self.n_raw } else { self.queue.len() - self.n_raw };
+        if n_of_form == self.queue.len() {
+            return Run { is_raw, n_replies: usize::MAX };
+        }
+        let same = self.queue.iter().take(MOST_LOOKED_AT).take_while(|queued| queued.is_raw == is_raw);
+        let n_to_come = |queued: &Queued| match self.slots.get(queued.slot) {
+            Some(Slot::Waiting(_, replies, values)) => replies.n_to_come(values.len()),
+            Some(Slot::Left(to_come) | Slot::Late(to_come)) => *to_come,
+            Some(Slot::Free | Slot::Done(_)) | None => 1,
+        };
+        Run { is_raw, n_replies: same.map(n_to_come).sum::<usize>().max(1) }
+    }
+
+    /// Gives a value to the call that it is for, which wants no frame; to nobody where no call lacks one. Returns
+    /// who is to be woken.
     pub(crate) fn answer(&mut self, reply: Value) -> Option<Waker> {
         let index = self.queue.front()?.slot;
         let slot = self.slots.get_mut(index)?;
@@ -251,12 +301,20 @@ impl Slots {
         }
     }
 
+    /// Gives a frame, by its [value](crate::frame::Frame::into_reply), to the call that it is for, which wants
+    /// one. Returns who is to be woken.
+    pub(crate) fn answer_frame(&mut self, frame: Value) -> Option<Waker> {
+        // The call has this one reply, so it leaves the queue.
+        self.n_raw = self.n_raw.saturating_sub(1);
+        self.answer(frame)
+    }
+
     /// Fails all calls that lack replies, each by where its bytes begin, and the first of them apart. Returns
     /// who is to be woken.
     pub(crate) fn fail(&mut self, mut why: impl FnMut(u64, bool) -> Failure) -> Vec<Waker> {
         let mut woken = Vec::new();
         let mut is_first = true;
-        self.n_late = 0;
+        (self.n_late, self.n_raw) = (0, 0);
         for Queued { slot: index, begins_at, .. } in self.queue.drain(..) {
             let Some(slot) = self.slots.get_mut(index) else { continue };
             let failure = why(begins_at, std::mem::take(&mut is_first));
@@ -288,11 +346,13 @@ mod tests {
     use proptest::sample::Index;
 
     use super::*;
+    use crate::frame::Frame;
 
     /// An event among the calls of a connection.
     #[derive(Debug, Clone)]
     enum Event {
         Begin,
+        BeginRaw,
         BeginMany(usize, usize, usize),
         Answer,
         Take(Index),
@@ -315,6 +375,7 @@ mod tests {
     fn event() -> impl Strategy<Value = Event> {
         prop_oneof![
             2 => Just(Event::Begin),
+            1 => Just(Event::BeginRaw),
             1 => (0..3_usize, 0..4_usize, 0..3_usize)
                 .prop_filter("a pipeline has commands", |(a, b, c)| 0 < a + b + c)
                 .prop_map(|(a, b, c)| Event::BeginMany(a, b, c)),
@@ -329,6 +390,13 @@ mod tests {
         Value::Array(numbers.map(Value::Int).collect())
     }
 
+    fn number(number: i64, is_raw: bool) -> Value {
+        match is_raw {
+            true => Frame::new(format!(":{number}\r\n").into_bytes()).into_reply(),
+            false => Value::Int(number),
+        }
+    }
+
     proptest! {
         /// The server answers each command by its number. Each call gets the numbers of its own commands,
         /// whoever else has gone, or is told that it is too late.
@@ -338,11 +406,18 @@ mod tests {
             let (mut slots, mut n_commands, mut n_answers, mut n_ticks) = (Slots::default(), 0, 0, 0);
             let mut calls: Vec<Call> = Vec::new();
             let mut ends = VecDeque::new();
+            // Of each command, whether its reply is wanted as a frame.
+            let mut forms: Vec<bool> = Vec::new();
             for event in events {
                 match event {
-                    Event::Begin => {
+                    Event::Begin | Event::BeginRaw => {
+                        let is_raw = matches!(event, Event::BeginRaw);
                         let ticket = slots.begin(0, Replies::One, Patience::Ticks, waker);
-                        let expected = Value::Int(n_commands);
+                        if is_raw {
+                            slots.want_frame();
+                        }
+                        let expected = number(n_commands, is_raw);
+                        forms.push(is_raw);
                         n_commands += 1;
                         calls.push(Call { ticket, expected, end: n_commands, last_tick: n_ticks + TICKS });
                         ends.push_back(n_commands);
@@ -353,15 +428,24 @@ mod tests {
                         let first = n_commands + skipped as i64;
                         let expected = numbers(first..first + kept as i64);
                         n_commands += (skipped + kept + behind) as i64;
+                        forms.resize(n_commands as usize, false);
                         calls.push(Call { ticket, expected, end: n_commands, last_tick: usize::MAX });
                         ends.push_back(n_commands);
                     }
                     // Also where nobody waits for it.
                     Event::Answer if n_answers == n_commands => {
-                        prop_assert!(slots.answer(Value::Nil).is_none());
+                        prop_assert!(!slots.is_next_raw() && slots.answer(Value::Nil).is_none());
                     }
                     Event::Answer => {
-                        let woken = slots.answer(Value::Int(n_answers));
+                        let form = forms[n_answers as usize];
+                        let same = forms[n_answers as usize..].iter().take_while(|other| **other == form).count();
+                        let run = slots.next_run();
+                        let is_last_run = same == forms.len() - n_answers as usize;
+                        prop_assert_eq!((run.is_raw, run.n_replies == usize::MAX), (form, is_last_run));
+                        prop_assert!(is_last_run || run.n_replies == same);
+                        prop_assert_eq!(slots.is_next_raw(), form);
+                        let reply = number(n_answers, form);
+                        let woken = if form { slots.answer_frame(reply) } else { slots.answer(reply) };
                         n_answers += 1;
                         let mut waiting = calls.iter_mut().filter(|call| n_ticks < call.last_tick);
                         let answered = waiting.find(|call| call.end == n_answers);

@@ -14,6 +14,7 @@ use tokio::io::DuplexStream;
 use tokio::io::ReadBuf;
 
 use super::*;
+use crate::frame::Frame;
 
 /// A stream that counts how often it is written to.
 struct Counting(DuplexStream, Arc<AtomicUsize>);
@@ -114,7 +115,7 @@ async fn call_from_many_tasks() {
         async move {
             for i in 0..10 {
                 let word = format!("{n}:{i}");
-                assert_eq!(wire.send(&say(&word), Patience::Own).await.unwrap(), bulk(&word));
+                assert_eq!(wire.send::<Value>(&say(&word), Patience::Own).await.unwrap(), bulk(&word));
                 let mut pipeline = Pipeline::new();
                 pipeline.add_command(say("a")).add_command(say(&word)).add_command(say("b"));
                 let kept = wire.send_many(Many::Pipeline(&pipeline), 1, 1, Patience::Own).await.unwrap();
@@ -131,13 +132,13 @@ async fn the_reply_to_a_call_that_was_dropped_goes_to_nobody() {
     let (wire, driver, server) = wire(1000, 1 << 20);
     let (a, b) = (say("a"), say("b"));
     {
-        let mut dropped = pin!(wire.send(&a, Patience::Own));
+        let mut dropped = pin!(wire.send::<Value>(&a, Patience::Own));
         assert!(poll!(&mut dropped).is_pending());
     }
     // One that was never polled is not sent.
-    drop(wire.send(&a, Patience::Own));
+    drop(wire.send::<Value>(&a, Patience::Own));
     let tasks = [tokio::spawn(driver), tokio::spawn(echo(server))];
-    assert_eq!(wire.send(&b, Patience::Own).await.unwrap(), bulk("b"));
+    assert_eq!(wire.send::<Value>(&b, Patience::Own).await.unwrap(), bulk("b"));
     tasks.iter().for_each(|task| task.abort());
 }
 
@@ -146,11 +147,12 @@ async fn a_caller_who_is_alone_writes_by_itself() {
     let (wire, mut driver, mut server) = wire(1000, 1 << 20);
     assert!(poll!(&mut driver).is_pending());
     let (a, b, c) = (say("a"), say("b"), say("c"));
-    let mut first = pin!(wire.send(&a, Patience::Own));
+    let mut first = pin!(wire.send::<Value>(&a, Patience::Own));
     assert!(poll!(&mut first).is_pending());
     assert_eq!(in_time(command(&mut server)).await.unwrap()[1], b"a");
     // Others are left to the driver.
-    let (mut second, mut third) = (pin!(wire.send(&b, Patience::Own)), pin!(wire.send(&c, Patience::Own)));
+    let (mut second, mut third) =
+        (pin!(wire.send::<Value>(&b, Patience::Own)), pin!(wire.send::<Value>(&c, Patience::Own)));
     assert!(poll!(&mut second).is_pending() && poll!(&mut third).is_pending());
     assert_eq!(wire.0.state.lock().slots.n_waiting(), 3);
     assert!(!wire.0.state.lock().out.is_empty());
@@ -180,7 +182,7 @@ async fn what_many_tasks_send_is_written_at_once() {
         let wire = wire.clone();
         tokio::spawn(async move {
             for _ in 0..20 {
-                wire.send(&say("a"), Patience::Own).await.unwrap();
+                wire.send::<Value>(&say("a"), Patience::Own).await.unwrap();
             }
         })
     });
@@ -197,7 +199,7 @@ async fn what_was_not_given_to_the_socket_is_not_sent() {
     for room in [cmd.get_packed_command().len() + 9, 2 * cmd.get_packed_command().len()] {
         let (wire, mut driver, server) = wire(room, 1 << 20);
         assert!(poll!(&mut driver).is_pending());
-        let mut calls: Vec<_> = (0..3).map(|_| wire.send(&cmd, Patience::Own)).collect();
+        let mut calls: Vec<_> = (0..3).map(|_| wire.send::<Value>(&cmd, Patience::Own)).collect();
         for call in &mut calls {
             assert!(poll!(call).is_pending());
         }
@@ -208,7 +210,7 @@ async fn what_was_not_given_to_the_socket_is_not_sent() {
         assert!(matches!(failed.next(), Some(Failure::Lost(_))));
         assert!(matches!(failed.next(), Some(Failure::Lost(_))));
         assert!(matches!(failed.next(), Some(Failure::Unsent(_))));
-        assert!(matches!(in_time(wire.send(&cmd, Patience::Own)).await, Err(Failure::Unsent(_))));
+        assert!(matches!(in_time(wire.send::<Value>(&cmd, Patience::Own)).await, Err(Failure::Unsent(_))));
     }
 }
 
@@ -217,13 +219,13 @@ async fn a_call_that_waits_for_its_ticks_is_given_up_also_where_it_waits_for_roo
     let (wire, mut driver, mut server) = wire(1000, 1 << 20);
     assert!(poll!(&mut driver).is_pending());
     let small = say("a");
-    let mut own = wire.send(&small, Patience::Own);
+    let mut own = wire.send::<Value>(&small, Patience::Own);
     assert!(poll!(&mut own).is_pending());
     // The first of them fills the buffer.
     let calls: Vec<_> = (0..3)
         .map(|_| {
             let (wire, large) = (wire.clone(), say(&"a".repeat(MOST_WAITING)));
-            tokio::spawn(async move { wire.send(&large, Patience::Ticks).await })
+            tokio::spawn(async move { wire.send::<Value>(&large, Patience::Ticks).await })
         })
         .collect();
     tokio::task::yield_now().await;
@@ -248,7 +250,7 @@ async fn a_connection_that_is_closed_fails_those_who_wait() {
     let (wire, mut driver, _server) = wire(1000, 1 << 20);
     assert!(poll!(&mut driver).is_pending());
     let cmd = say("a");
-    let mut call = wire.send(&cmd, Patience::Own);
+    let mut call = wire.send::<Value>(&cmd, Patience::Own);
     assert!(poll!(&mut call).is_pending());
     drop(driver);
     assert!(matches!(in_time(call).await, Err(Failure::Lost(_))));
@@ -259,7 +261,7 @@ async fn a_reply_that_takes_too_much_fails_its_own_call_as_such() {
     let (wire, mut driver, mut server) = wire(1000, 100);
     assert!(poll!(&mut driver).is_pending());
     let cmd = say("a");
-    let mut calls: Vec<_> = (0..3).map(|_| wire.send(&cmd, Patience::Own)).collect();
+    let mut calls: Vec<_> = (0..3).map(|_| wire.send::<Value>(&cmd, Patience::Own)).collect();
     for call in &mut calls {
         assert!(poll!(call).is_pending());
     }
@@ -280,7 +282,7 @@ async fn what_the_server_says_before_it_goes_is_heard() {
     drop(server);
     let cmd = say("a");
     // It is written to a server that has gone.
-    let mut call = wire.send(&cmd, Patience::Own);
+    let mut call = wire.send::<Value>(&cmd, Patience::Own);
     assert!(poll!(&mut call).is_pending());
     driver.await;
     assert!(matches!(call.await, Ok(Value::ServerError(_))));
@@ -292,7 +294,7 @@ async fn a_server_that_reads_nothing_costs_bounded_memory() {
     let driver = tokio::spawn(driver);
     let word = "a".repeat(50_000);
     let cmd = say(&word);
-    let mut calls: Vec<_> = (0..200).map(|_| wire.send(&cmd, Patience::Own)).collect();
+    let mut calls: Vec<_> = (0..200).map(|_| wire.send::<Value>(&cmd, Patience::Own)).collect();
     for _ in 0..3 {
         for call in &mut calls {
             assert!(poll!(call).is_pending());
@@ -312,4 +314,73 @@ async fn a_server_that_reads_nothing_costs_bounded_memory() {
     assert!(wire.0.socket.lock().writing.capacity() <= KEPT);
     driver.abort();
     server.abort();
+}
+
+#[tokio::test]
+async fn each_call_has_its_reply_in_its_form_in_whatever_pieces_the_replies_come() {
+    let stream = b"$1\r\na\r\n>2\r\n+push\r\n:1\r\n*2\r\n:1\r\n$-1\r\n+OK\r\n-ERR no\r\n*1\r\n:7\r\n+x\r\n:2\r\n:3\r\n%1\r\n+k\r\n_\r\n";
+    for piece in 1..=stream.len() {
+        let (wire, mut driver, mut server) = wire(1000, 1 << 20);
+        assert!(poll!(&mut driver).is_pending());
+        let cmd = say("a");
+        let raw = || wire.send::<Frame>(&cmd, Patience::Own);
+        let decoded = || wire.send::<Value>(&cmd, Patience::Own);
+        let (mut a, mut b, mut c, mut d) = (decoded(), raw(), decoded(), raw());
+        // Those whose callers go take their replies with them, in either form.
+        let (mut e, mut f) = (raw(), decoded());
+        let pipeline = Pipeline::new().add_command(say("a")).add_command(say("b")).clone();
+        let mut g = wire.send_many(Many::Pipeline(&pipeline), 0, 2, Patience::Own);
+        let mut h = raw();
+        assert!(poll!(&mut a).is_pending() && poll!(&mut b).is_pending() && poll!(&mut c).is_pending());
+        assert!(poll!(&mut d).is_pending() && poll!(&mut e).is_pending() && poll!(&mut f).is_pending());
+        assert!(poll!(&mut g).is_pending() && poll!(&mut h).is_pending());
+        drop((e, f));
+        assert!(poll!(&mut driver).is_pending() && poll!(&mut driver).is_pending());
+        for part in stream.chunks(piece) {
+            server.write_all(part).await.unwrap();
+            assert!(poll!(&mut driver).is_pending());
+        }
+        let bytes = |frame: Frame| String::from_utf8(frame.into_bytes()).unwrap();
+        assert_eq!(in_time(a).await.unwrap(), bulk("a"));
+        assert_eq!(bytes(in_time(b).await.unwrap()), "*2\r\n:1\r\n$-1\r\n");
+        assert_eq!(in_time(c).await.unwrap(), Value::Okay);
+        let refused = in_time(d).await.unwrap();
+        assert!(refused.is_error());
+        assert_eq!(bytes(refused), "-ERR no\r\n");
+        assert_eq!(in_time(g).await.unwrap(), Value::Array(vec![Value::Int(2), Value::Int(3)]));
+        assert_eq!(bytes(in_time(h).await.unwrap()), "%1\r\n+k\r\n_\r\n");
+    }
+}
+
+#[tokio::test]
+async fn a_frame_that_takes_too_much_fails_its_own_call_as_such() {
+    let (wire, mut driver, mut server) = wire(1000, 100);
+    assert!(poll!(&mut driver).is_pending());
+    let cmd = say("a");
+    let mut calls: Vec<_> = (0..3).map(|_| wire.send::<Frame>(&cmd, Patience::Own)).collect();
+    for call in &mut calls {
+        assert!(poll!(call).is_pending());
+    }
+    assert!(poll!(&mut driver).is_pending() && poll!(&mut driver).is_pending());
+    server.write_all(b"$1\r\na\r\n$101\r\n").await.unwrap();
+    driver.await;
+    let mut outcomes = join_all(calls).await.into_iter();
+    assert_eq!(outcomes.next().unwrap().unwrap().as_bytes(), b"$1\r\na\r\n");
+    assert!(matches!(outcomes.next(), Some(Err(Failure::TooLarge(100)))));
+    assert!(matches!(outcomes.next(), Some(Err(Failure::Ended(_)))));
+}
+
+#[tokio::test]
+async fn a_server_that_answers_before_it_is_asked_for_a_frame_ends_the_connection() {
+    let (wire, mut driver, mut server) = wire(1000, 100);
+    server.write_all(b":").await.unwrap();
+    assert!(poll!(&mut driver).is_pending());
+    let cmd = say("a");
+    let mut call = wire.send::<Frame>(&cmd, Patience::Own);
+    assert!(poll!(&mut call).is_pending());
+    server.write_all(b"1\r\n").await.unwrap();
+    in_time(driver).await;
+    assert!(
+        matches!(in_time(call).await, Err(Failure::Lost(error)) if error.kind() == io::ErrorKind::InvalidData)
+    );
 }

@@ -4,7 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::frames::MORE;
 use super::*;
+use crate::frame::Frame;
 use crate::fuzz::taken;
 
 /// More than any reply of these tests takes.
@@ -29,6 +31,40 @@ fn read(stream: &[u8], pieces: &[usize], limit: usize) -> (Vec<String>, Result<(
         assert!(bytes.is_empty());
     }
     (values, Ok(()))
+}
+
+/// Reads the frames of a stream in pieces of these lengths, over and over; how much of it they are, and how it ends.
+fn frames(stream: &[u8], pieces: &[usize], limit: usize) -> (Vec<Frame>, Result<(), Broken>) {
+    let (mut parser, mut frames, mut rest) = (Frames::new(limit), Vec::new(), stream);
+    for piece in pieces.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (mut bytes, behind) = rest.split_at((*piece).min(rest.len()));
+        rest = behind;
+        loop {
+            match parser.next(&mut bytes) {
+                Ok(Some(frame)) => {
+                    assert!(frame.capacity() <= frame.len() + frame.len() / 8, "a frame has room to spare");
+                    assert!(!parser.is_within());
+                    frames.push(Frame::new(frame));
+                }
+                Ok(None) => break,
+                Err(broken) => return (frames, Err(broken)),
+            }
+        }
+        assert!(bytes.is_empty());
+    }
+    (frames, Ok(()))
+}
+
+fn concatenated(frames: &[Frame]) -> Vec<u8> {
+    frames.iter().flat_map(Frame::as_bytes).copied().collect()
+}
+
+/// The values of frames as text, up to the first that is none.
+fn decoded(frames: &[Frame]) -> Vec<String> {
+    frames.iter().map_while(|frame| frame.decode().ok()).map(|value| format!("{value:?}")).collect()
 }
 
 /// Reads a stream by redis-rs; whether it is broken at its end.
@@ -72,7 +108,11 @@ fn each_kind_of_reply_is_read_as_redis_rs_reads_it() {
     ] {
         let (values, end) = read(stream, &[stream.len()], PLENTY);
         let shown = String::from_utf8_lossy(stream);
-        assert_eq!((values, end.is_err()), read_by_redis_rs(stream), "{shown}");
+        assert_eq!((&values, end.is_err()), (&read_by_redis_rs(stream).0, read_by_redis_rs(stream).1), "{shown}");
+        // A frame whose value is none is one all the same.
+        let (frames, end_of_frames) = frames(stream, &[stream.len()], PLENTY);
+        assert_eq!(decoded(&frames), values, "{shown}");
+        assert!(end.is_err() || end_of_frames == Ok(()), "{shown}");
     }
 }
 
@@ -82,6 +122,14 @@ fn a_reply_takes_no_more_than_it_may() {
         for pieces in [1, 2, 7, stream.len()] {
             assert_eq!(read(stream, &[pieces], least).1, Ok(()), "{stream:?} {least}");
             assert_eq!(read(stream, &[pieces], least - 1).1, Err(Broken::TooLarge), "{stream:?} {least}");
+            if std::str::from_utf8(stream).is_ok() {
+                assert_eq!(frames(stream, &[pieces], least).1, Ok(()), "{stream:?} {least}");
+                assert_eq!(
+                    frames(stream, &[pieces], least - 1).1,
+                    Err(Broken::TooLarge),
+                    "{stream:?} {least}"
+                );
+            }
         }
     };
     check(b"$5\r\nabcde\r\n", 5);
@@ -101,16 +149,53 @@ fn a_reply_takes_no_more_than_it_may() {
     check(b"$5\r\nabcde\r\n+PO\r\n$5\r\nabcde\r\n", 5);
     for stream in [b"$-2\r\n".as_slice(), b"*-1\r\n"] {
         assert_eq!(read(stream, &[1], 1).1, Ok(()));
+        assert_eq!(frames(stream, &[1], 1).1, Ok(()));
     }
     for endless in
         [b"=-1\r\n".as_slice(), b"!-1\r\n", b"*9223372036854775807\r\n", b"$9223372036854775807\r\n"]
     {
         assert_eq!(read(endless, &[1], PLENTY).1, Err(Broken::TooLarge));
+        assert_eq!(frames(endless, &[1], PLENTY).1, Err(Broken::TooLarge));
     }
     // An endless line is not gathered.
     for kind in [b"+", b":", b"$", b"*", b",", b"("] {
         let line = [kind.as_slice(), &b"0".repeat(200)].concat();
         assert_eq!(read(&line, &[1], 100).1, Err(Broken::TooLarge));
+        assert_eq!(frames(&line, &[1], 100).1, Err(Broken::TooLarge));
+    }
+    // Nor are lengths of many digits that say little.
+    let padded =
+        [b"*9\r\n".as_slice(), &[b"$", "0".repeat(300).as_bytes(), b"\r\n\r\n"].concat().repeat(9)].concat();
+    let takes = 9 * (ELEMENT + 300 - LENGTH);
+    for (limit, expected) in [(takes, Ok(())), (takes - 1, Err(Broken::TooLarge))] {
+        assert_eq!(read(&padded, &[1000], limit).1, expected);
+        assert_eq!(frames(&padded, &[1000], limit).1, expected);
+    }
+}
+
+#[test]
+fn a_frame_has_what_is_not_what_its_kind_says_and_has_no_value() {
+    let stream = b":x\r\n#x\r\n,x\r\n+\xff\r\n=2\r\nno\r\n>1\r\n:1\r\n:1\r\n";
+    let (frames, end) = frames(stream, &[stream.len()], PLENTY);
+    assert_eq!((concatenated(&frames).as_slice(), end), (stream.as_slice(), Ok(())));
+    let (last, others) = frames.split_last().unwrap();
+    assert!(others.iter().all(|frame| frame.decode().is_err()));
+    assert_eq!(last.decode(), Ok(Value::Int(1)));
+}
+
+#[test]
+fn a_long_frame_that_comes_in_pieces_is_whole() {
+    for stream in [
+        [b"$300000\r\n".as_slice(), &[b'x'; 300_000], b"\r\n"].concat(),
+        [b"*3000\r\n".as_slice(), &b"$100\r\n".repeat(3000)].concat(),
+    ] {
+        let stream = String::from_utf8(stream)
+            .unwrap()
+            .replace("$100\r\n", &format!("$100\r\n{}\r\n", "y".repeat(100)));
+        for pieces in [1, 1000, 1 << 16] {
+            let (frames, end) = frames(stream.as_bytes(), &[pieces], PLENTY);
+            assert_eq!((concatenated(&frames), frames.len(), end), (stream.clone().into_bytes(), 1, Ok(())));
+        }
     }
 }
 
@@ -178,7 +263,13 @@ proptest! {
         let mut stream = replies.concat();
         stream.truncate(stream.len().saturating_sub(cut));
         let (values, end) = read(&stream, &pieces, PLENTY);
-        prop_assert_eq!((values, end.is_err()), read_by_redis_rs(&stream));
+        prop_assert_eq!((&values, end.is_err()), (&read_by_redis_rs(&stream).0, read_by_redis_rs(&stream).1));
+        // The frames are the stream, and their values the same.
+        let (frames, end_of_frames) = frames(&stream, &pieces, PLENTY);
+        prop_assert!(stream.starts_with(&concatenated(&frames)));
+        prop_assert!(cut > 0 || end_of_frames.is_err() || concatenated(&frames) == stream);
+        prop_assert_eq!(decoded(&frames), values);
+        prop_assert!(end.is_err() || end_of_frames == Ok(()));
     }
 
     /// Whatever bytes come, in whatever pieces, the outcome is the same, and no value takes more than it may.
@@ -200,5 +291,13 @@ proptest! {
         while let Ok(Some(value)) = parser.next(&mut bytes) {
             prop_assert!(taken(&value) <= limit, "{value:?} takes {}", taken(&value));
         }
+        let (all, end_of_frames) = frames(&stream, &[stream.len()], limit);
+        let in_pieces = frames(&stream, &pieces, limit);
+        prop_assert_eq!((&in_pieces.0, in_pieces.1.is_err()), (&all, end_of_frames.is_err()));
+        prop_assert!(stream.starts_with(&concatenated(&all)));
+        prop_assert!(decoded(&all).starts_with(&whole.0), "{all:?} {whole:?}");
+        prop_assert!(all.iter().all(|frame| frame.as_bytes().len() <= limit.saturating_add(MORE)));
+        // What is no frame is no value.
+        prop_assert!(end_of_frames.is_ok() || whole.1.is_err());
     }
 }
