@@ -770,7 +770,7 @@ async fn stopped_meanwhile<T>(servers: &Servers, write: impl Future<Output = T>)
     let mut is_done = || {
         let sums =
             connections.iter_mut().map(|server| redis::cmd("GET").arg("sum").query::<f64>(server).unwrap());
-        sums.fold(false, |is_done, sum| is_done || sum == 1.5)
+        sums.collect::<Vec<_>>().contains(&1.5)
     };
     let stopped = async {
         while !is_done() {

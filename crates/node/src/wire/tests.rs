@@ -363,7 +363,7 @@ async fn a_frame_that_takes_too_much_fails_its_own_call_as_such() {
     }
     assert!(poll!(&mut driver).is_pending() && poll!(&mut driver).is_pending());
     server.write_all(b"$1\r\na\r\n$101\r\n").await.unwrap();
-    driver.await;
+    in_time(driver).await;
     let mut outcomes = join_all(calls).await.into_iter();
     assert_eq!(outcomes.next().unwrap().unwrap().as_bytes(), b"$1\r\na\r\n");
     assert!(matches!(outcomes.next(), Some(Err(Failure::TooLarge(100)))));
