@@ -4,7 +4,6 @@ use std::future::Future;
 use std::time::Duration;
 
 use redisdb::Health;
-use redisdb::Outcome;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
 use redisdb_tests::NAMES;
@@ -94,39 +93,6 @@ async fn a_node_that_may_have_decided_for_nobody_is_behind() {
     let first = copy.on_node("a").unwrap();
     eventually("it has done it after all", async || first.exists(&key).await.unwrap() == 1).await;
     assert_eq!(copy.get::<u8>(&key).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn what_is_decided_is_not_sent_to_a_node_that_is_behind_and_is_brought_over_to_it() {
-    let (servers, copy) = copy().await;
-    let key = key_of_a(&copy);
-    while_paused(&servers, 0, async {
-        let timeout = Duration::from_millis(100);
-        assert!(tokio::time::timeout(timeout, copy.incrbyfloat(&key, 2.0)).await.is_err());
-    })
-    .await;
-    let first = copy.on_node("a").unwrap();
-    let of_first = async || first.get::<f64>(&key).await.unwrap();
-    eventually("it has done it after all", async || of_first().await == Some(2.0)).await;
-    for n in 1..=2 {
-        let added = copy.incrbyfloat(&key, 2.0).await.unwrap();
-        let told: Vec<bool> =
-            added.iter().map(|(_, outcome)| matches!(outcome, Outcome::NotSent(_))).collect();
-        assert_eq!((added.first(), told), (Some(&(2.0 * f64::from(n))), vec![true, false, false]));
-        assert_eq!(of_first().await, Some(2.0));
-    }
-    assert_eq!(behind(&copy), ["a"]);
-    assert!(copy.repair("a").run().await.unwrap().readmitted);
-    assert_eq!(of_first().await, Some(4.0));
-    assert_eq!(copy.verify().run().await.unwrap(), []);
-    // What leaves the same whatever was there settles its key, and is sent.
-    while_paused(&servers, 0, async {
-        let timeout = Duration::from_millis(100);
-        assert!(tokio::time::timeout(timeout, copy.getset::<f64>(&key, 8.0)).await.is_err());
-    })
-    .await;
-    let set = copy.getset::<f64>(&key, 9.0).await.unwrap();
-    assert!(set.iter().all(|(_, outcome)| matches!(outcome, Outcome::Ok(_))), "{set:?}");
 }
 
 #[tokio::test]

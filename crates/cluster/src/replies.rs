@@ -51,7 +51,7 @@ pub enum Outcome<T> {
     Ok(T),
     /// The node answered with an error, or with a reply of another type.
     Error(node::Error),
-    /// The command was not sent: the node is down, cannot be reached, or has missed a write of a key that another node decided about.
+    /// The command was not sent: the node is down, or cannot be reached.
     NotSent(node::Error),
     /// The command was sent, and no answer came: it may have been executed, or may still be.
     Unknown(node::Error),

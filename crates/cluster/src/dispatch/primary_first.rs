@@ -23,9 +23,6 @@ use redisdb_node::command::Spec;
 use std::sync::Arc;
 use std::time::Instant;
 
-const HAS_MISSED: &str =
-    "the node has missed a write of the key, and is given what was decided with what it missed";
-
 /// What came of asking a node to decide.
 enum Decision {
     /// Its reply counts, and the others are sent this.
@@ -160,8 +157,7 @@ impl CopyEngine {
         node::Error::new(self.topology.nodes.name(idx).clone(), spec.name, node::ErrorKind::Timeout(longest))
     }
 
-    /// Sends what a node has decided to the others, but for those that are behind for the keys. These miss it too: what is copied to
-    /// them could not tell it from what a decision in vain had left there.
+    /// Sends what a node has decided to the others.
     async fn send_effect(
         &self,
         call: &Call<'_>,
@@ -189,17 +185,8 @@ impl CopyEngine {
             }
         };
         let is_whole = replicate::is_whole(row, &cmd);
-        let has_missed = |idx| {
-            let hints = topology.nodes.member(idx).hints();
-            !is_whole && call.keys().any(|key| hints.has_missed_of(key))
-        };
-        let each = (0..topology.nodes.len()).map(async |idx| match () {
-            () if idx == decider => Ok(reply.clone()),
-            () if has_missed(idx) => {
-                let reason = node::ErrorKind::Unsupported(HAS_MISSED.into());
-                Err(node::Error::new(topology.nodes.name(idx).clone(), row.name, reason))
-            }
-            () => topology.send(idx, row, &cmd, budget).await,
+        let each = (0..topology.nodes.len()).map(async |idx| {
+            if idx == decider { Ok(reply.clone()) } else { topology.send(idx, row, &cmd, budget).await }
         });
         guard.decided(decider);
         let results = join_all(each).await;
