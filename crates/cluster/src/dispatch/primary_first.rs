@@ -23,13 +23,13 @@ use redisdb_node::command::Spec;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What came of asking a node to decide.
+/// The outcome of asking a node to decide.
 enum Decision {
-    /// Its reply counts, and the others are sent this.
+    /// The node's reply counts, and the other nodes are sent this.
     Counts(Value, Effect),
-    /// It has done what it was asked, but does not hold what it should.
+    /// The node has done what it was asked, but does not hold what it should.
     InVain,
-    /// It has done nothing, for it lacks what it should hold.
+    /// The node has done nothing, for it lacks what it should hold.
     Nothing,
 }
 
@@ -184,7 +184,6 @@ impl CopyEngine {
                 (cmd, row, expected.map(Value::Int))
             }
         };
-        let is_whole = replicate::is_whole(row, &cmd);
         let each = (0..topology.nodes.len()).map(async |idx| {
             if idx == decider { Ok(reply.clone()) } else { topology.send(idx, row, &cmd, budget).await }
         });
@@ -204,7 +203,7 @@ impl CopyEngine {
             // What the others said to the same command is what counts then.
             return guard.conclude(results);
         }
-        let judged = guard.conclude_decided(results, (decider, &reply), is_whole);
+        let judged = guard.conclude_decided(results, (decider, &reply), replicate::is_whole(row, &cmd));
         if self.has_memory(decider) {
             differing
                 .into_iter()

@@ -8,7 +8,7 @@ use crate::engine::copy::CopyEngine;
 use crate::engine::member::Member;
 use crate::hints::book::Hint;
 
-/// So many hints are read at once.
+/// The number of hints that are read at once.
 const PAGE: usize = 5_000;
 
 impl CopyEngine {

@@ -16,7 +16,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// .. and one that does not let this user be told after this time.
 const ASK_AGAIN_IF_REFUSED: Duration = Duration::from_secs(30);
 
-/// How often a server has told of something, and how often it had when this process looked there last.
+/// The number of times that a server has told of something, now and when this process looked there last.
 #[derive(Debug, Default)]
 pub(crate) struct News {
     told: AtomicU64,
@@ -29,7 +29,7 @@ impl News {
         self.told.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// How often the server has told of it until now.
+    /// Returns the number of times that the server has told of it until now.
     pub(crate) fn told(&self) -> u64 {
         self.told.load(Ordering::Acquire)
     }

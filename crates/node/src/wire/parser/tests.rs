@@ -12,9 +12,13 @@ use crate::fuzz::taken;
 /// More than any reply of these tests takes.
 const PLENTY: usize = 1 << 30;
 
-/// Reads a stream in pieces of these lengths, over and over: the values as text, and how the stream ends.
-fn read(stream: &[u8], pieces: &[usize], limit: usize) -> (Vec<String>, Result<(), Broken>) {
-    let (mut parser, mut values, mut rest) = (Parser::new(limit), Vec::new(), stream);
+/// Reads a stream in pieces of these lengths, over and over: what there is in it, and how the stream ends.
+fn in_pieces<T>(
+    stream: &[u8],
+    pieces: &[usize],
+    mut next: impl FnMut(&mut &[u8]) -> Result<Option<T>, Broken>,
+) -> (Vec<T>, Result<(), Broken>) {
+    let (mut found, mut rest) = (Vec::new(), stream);
     for piece in pieces.iter().cycle() {
         if rest.is_empty() {
             break;
@@ -22,40 +26,32 @@ fn read(stream: &[u8], pieces: &[usize], limit: usize) -> (Vec<String>, Result<(
         let (mut bytes, behind) = rest.split_at((*piece).min(rest.len()));
         rest = behind;
         loop {
-            match parser.next(&mut bytes) {
-                Ok(Some(value)) => values.push(format!("{value:?}")),
+            match next(&mut bytes) {
+                Ok(Some(one)) => found.push(one),
                 Ok(None) => break,
-                Err(broken) => return (values, Err(broken)),
+                Err(broken) => return (found, Err(broken)),
             }
         }
         assert!(bytes.is_empty());
     }
-    (values, Ok(()))
+    (found, Ok(()))
 }
 
-/// Reads the frames of a stream in pieces of these lengths, over and over; how much of it they are, and how it ends.
+/// Reads the values of a stream, as text.
+fn read(stream: &[u8], pieces: &[usize], limit: usize) -> (Vec<String>, Result<(), Broken>) {
+    let mut parser = Parser::new(limit);
+    in_pieces(stream, pieces, |bytes| Ok(parser.next(bytes)?.map(|value| format!("{value:?}"))))
+}
+
+/// Reads the frames of a stream.
 fn frames(stream: &[u8], pieces: &[usize], limit: usize) -> (Vec<Frame>, Result<(), Broken>) {
-    let (mut parser, mut frames, mut rest) = (Frames::new(limit), Vec::new(), stream);
-    for piece in pieces.iter().cycle() {
-        if rest.is_empty() {
-            break;
-        }
-        let (mut bytes, behind) = rest.split_at((*piece).min(rest.len()));
-        rest = behind;
-        loop {
-            match parser.next(&mut bytes) {
-                Ok(Some(frame)) => {
-                    assert!(frame.capacity() <= frame.len() + frame.len() / 8, "a frame has room to spare");
-                    assert!(!parser.is_within());
-                    frames.push(Frame::new(frame));
-                }
-                Ok(None) => break,
-                Err(broken) => return (frames, Err(broken)),
-            }
-        }
-        assert!(bytes.is_empty());
-    }
-    (frames, Ok(()))
+    let mut parser = Frames::new(limit);
+    in_pieces(stream, pieces, |bytes| {
+        let Some(frame) = parser.next(bytes)? else { return Ok(None) };
+        assert!(frame.capacity() <= frame.len() + frame.len() / 8, "a frame has room to spare");
+        assert!(!parser.is_within());
+        Ok(Some(Frame::new(frame)))
+    })
 }
 
 fn concatenated(frames: &[Frame]) -> Vec<u8> {

@@ -145,24 +145,24 @@ impl Truth {
         let is_later = |base: WriteId| !self.known_before[id].contains(base);
         let is_before = |other: WriteId| self.known_before[id].minus(self.deletes).contains(other);
         let is_done = self.deletes.contains(id) && !value.writes().any(is_before);
-        let is_crossed = |other| self.may_cross && self.is_crossed(id, other);
         is_done
             || value.has(id)
             || value.base(self.whole).is_some_and(is_later)
-            || value.writes().any(is_crossed)
+            || value.writes().any(|other| self.is_crossed(id, other))
     }
 
     /// Returns whether the write is in the value twice, which no decision that crossed it explains: one that all nodes execute may come
     /// to a node behind a decision that has it already.
     pub(crate) fn is_twice(&self, value: Value, id: WriteId) -> bool {
-        let may_cross = self.may_cross && !self.decided.contains(id);
-        value.has_twice(id) && !value.writes().any(|other| may_cross && self.is_crossed(id, other))
+        let is_explained =
+            !self.decided.contains(id) && value.writes().any(|other| self.is_crossed(id, other));
+        value.has_twice(id) && !is_explained
     }
 
-    /// Returns whether the other write was decided, and neither of the two was known when the other one began.
+    /// Returns whether decisions may cross, the other write was decided, and neither of the two was known when the other one began.
     fn is_crossed(&self, id: WriteId, other: WriteId) -> bool {
         let knew = |one, other| self.known_before[one].or(self.acknowledged_before[one]).contains(other);
-        self.decided.contains(other) && other != id && !knew(id, other) && !knew(other, id)
+        self.may_cross && self.decided.contains(other) && other != id && !knew(id, other) && !knew(other, id)
     }
 
     /// Returns a write of the set that the value is without.
