@@ -159,26 +159,31 @@ async fn what_is_written_during_a_repair_is_not_lost() {
     assert!(copy.health().iter().all(|(_, health)| *health == Health::Up));
 }
 
-/// The times a server was asked to do this, and what a key holds there at the same moment, after it was set if it is to be.
-async fn at_once(node: &Node, key: &str, set: Option<&str>) -> (u64, u64, Option<String>) {
-    let mut block = redis::pipe();
-    block.atomic();
-    if let Some(value) = set {
-        block.cmd("SET").arg(key).arg(value).ignore();
-    }
-    block.cmd("GET").arg(key).cmd("INFO").arg("commandstats");
-    let (value, stats): (Option<String>, String) =
-        block.query_async(&mut node.dedicated().await.unwrap()).await.unwrap();
-    let calls = |command: &str| {
-        let stats = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-        stats.map_or(0, |stats| stats.split(',').next().unwrap().parse().unwrap())
-    };
-    (calls("dump"), calls("eval"), value)
+/// A server at one moment: what a key holds there, and how often each command was executed.
+struct Moment {
+    value: Option<String>,
+    stats: String,
 }
 
-#[tokio::test]
-async fn what_somebody_writes_between_the_look_at_a_key_and_its_copy_is_not_overwritten() {
-    const LATE: Duration = Duration::from_millis(150);
+impl Moment {
+    /// The key is set before that, if it is to be.
+    async fn of(node: &Node, key: &str, set: Option<&str>) -> Self {
+        let script = "if ARGV[1] then redis.call('SET', KEYS[1], ARGV[1]) end \
+                      return {redis.call('GET', KEYS[1]), redis.call('INFO', 'commandstats')}";
+        let reply = node.send(redis::cmd("EVAL").arg(script).arg(1).arg(key).arg(set)).await.unwrap();
+        let (value, stats) = redis::from_redis_value(reply).unwrap();
+        Self { value, stats }
+    }
+
+    fn n(&self, command: &str) -> u64 {
+        let prefix = format!("cmdstat_{command}:calls=");
+        let stats = self.stats.lines().find_map(|line| line.strip_prefix(&prefix));
+        stats.map_or(0, |stats| stats.split(',').next().unwrap().parse().unwrap())
+    }
+}
+
+/// Two nodes, of which what is sent to the second one can be held up, and that one without the proxy.
+async fn with_a_slow_one() -> (Servers, Proxy, RedisCopy, Node) {
     let servers = Servers::start(2).unwrap();
     let proxy = Proxy::to(servers[1].port()).await;
     let urls = [servers[0].url(), proxy.url()];
@@ -187,25 +192,35 @@ async fn what_somebody_writes_between_the_look_at_a_key_and_its_copy_is_not_over
     let copy =
         copy.on_return(OnReturn::Wait).response_timeout(Duration::from_secs(10)).connect().await.unwrap();
     let b = Node::connect(servers[1].url()).await.unwrap();
+    (servers, proxy, copy, b)
+}
+
+const LATE: Duration = Duration::from_millis(150);
+
+/// What somebody writes where a key holds "seen" stays, after that was looked at for the last time, and before the copy comes.
+async fn stays(meanwhile: &str) {
+    let (_servers, proxy, copy, b) = with_a_slow_one().await;
     // Whether a trial came in time is known afterwards only: the machine may be busy.
     let mut is_in_time = false;
     for trial in 0..20 {
         let key = format!("key of trial {trial}");
         copy.on_node("a").unwrap().set(&key, "of the source").await.unwrap();
-        let (looks, copies, _) = at_once(&b, &key, Some("seen")).await;
+        let before = Moment::of(&b, &key, Some("seen")).await;
         proxy.slow(Way::Requests, LATE, Duration::ZERO);
         let repairing = tokio::spawn({
             let copy = copy.clone();
             async move { copy.repair("b").run().await.unwrap() }
         });
-        // Once when all keys are compared, and once more when those that differ are copied.
-        eventually("it was looked at", async || looks + 2 == at_once(&b, &key, None).await.0).await;
-        let (_, before, _) = at_once(&b, &key, Some("written meanwhile")).await;
-        eventually("it was to be copied", async || copies < at_once(&b, &key, None).await.1).await;
-        let (_, after, value) = at_once(&b, &key, None).await;
-        is_in_time = before == copies && after == copies + 1;
+        // When all keys are compared, when those that differ are to be copied, and when they are watched.
+        let looks = before.n("dump") + 3;
+        eventually("it was looked at", async || looks == Moment::of(&b, &key, None).await.n("dump")).await;
+        let written = Moment::of(&b, &key, Some(meanwhile)).await;
+        let is_tried = async || before.n("exec") < Moment::of(&b, &key, None).await.n("exec");
+        eventually("it was to be copied", is_tried).await;
+        let after = Moment::of(&b, &key, None).await;
+        is_in_time = written.n("exec") == before.n("exec") && after.n("exec") == before.n("exec") + 1;
         if is_in_time {
-            assert_eq!(value.as_deref(), Some("written meanwhile"));
+            assert_eq!(after.value.as_deref(), Some(meanwhile));
         }
         proxy.heal();
         // It is looked at again, and then it is brought over.
@@ -219,15 +234,66 @@ async fn what_somebody_writes_between_the_look_at_a_key_and_its_copy_is_not_over
 }
 
 #[tokio::test]
+async fn what_somebody_writes_between_the_look_at_a_key_and_its_copy_is_not_overwritten() {
+    stays("written meanwhile").await;
+}
+
+#[tokio::test]
+async fn what_somebody_writes_between_the_look_at_a_key_and_its_copy_is_not_overwritten_if_it_is_what_was_seen()
+ {
+    stays("seen").await;
+}
+
+/// What is written after the target was looked at, and before the key is watched, ends the copy. `on_both` writes what was seen on both nodes,
+/// and else something is written on the target. Returns how often the key was copied, and watched.
+async fn written_before_it_is_watched(on_both: bool) -> (u64, u64) {
+    let (_servers, proxy, copy, b) = with_a_slow_one().await;
+    let a = copy.on_node("a").unwrap();
+    for trial in 0..20 {
+        let key = format!("key of trial {trial}");
+        a.set(&key, "of the source").await.unwrap();
+        let before = Moment::of(&b, &key, Some("seen")).await;
+        proxy.slow(Way::Requests, LATE, Duration::ZERO);
+        let repairing = tokio::spawn({
+            let copy = copy.clone();
+            async move { copy.repair("b").run().await.unwrap() }
+        });
+        let looks = before.n("dump") + 2;
+        eventually("it was looked at", async || looks == Moment::of(&b, &key, None).await.n("dump")).await;
+        if on_both {
+            Moment::of(&b, &key, Some("seen")).await;
+            a.set(&key, "seen").await.unwrap();
+        } else {
+            Moment::of(&b, &key, Some("written meanwhile")).await;
+        }
+        let written = Moment::of(&b, &key, None).await;
+        let is_in_time = written.n("watch") == before.n("watch") && written.n("dump") == looks;
+        let repaired = repairing.await.unwrap();
+        let after = Moment::of(&b, &key, None).await;
+        proxy.heal();
+        assert_eq!(copy.verify().run().await.unwrap(), []);
+        if is_in_time {
+            assert_eq!(repaired.copied, after.n("restore") - before.n("restore"));
+            return (repaired.copied, after.n("watch") - before.n("watch"));
+        }
+    }
+    panic!("the machine is too slow for this test");
+}
+
+#[tokio::test]
+async fn what_both_nodes_hold_since_the_target_was_looked_at_is_not_overwritten_if_it_is_what_was_seen_there()
+{
+    assert_eq!(written_before_it_is_watched(true).await.0, 0);
+}
+
+#[tokio::test]
+async fn what_is_written_on_the_target_before_it_is_watched_has_it_looked_at_again() {
+    assert_eq!(written_before_it_is_watched(false).await, (1, 2));
+}
+
+#[tokio::test]
 async fn what_somebody_writes_while_a_large_value_is_copied_is_not_overwritten() {
-    let servers = Servers::start(2).unwrap();
-    let proxy = Proxy::to(servers[1].port()).await;
-    let urls = [servers[0].url(), proxy.url()];
-    let nodes = NAMES.iter().zip(&urls);
-    let copy = nodes.fold(RedisCopy::builder(), |copy, (name, url)| copy.node(*name, url));
-    let copy =
-        copy.on_return(OnReturn::Wait).response_timeout(Duration::from_secs(10)).connect().await.unwrap();
-    let b = Node::connect(servers[1].url()).await.unwrap();
+    let (_servers, proxy, copy, b) = with_a_slow_one().await;
     copy.on_node("a").unwrap().set("key", "of the source".repeat(10_000)).await.unwrap();
     b.set("key", "seen").await.unwrap();
     proxy.slow(Way::Requests, Duration::from_millis(100), Duration::ZERO);

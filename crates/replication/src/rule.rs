@@ -34,10 +34,6 @@ pub enum Rule {
     ///
     /// Without it, a repair under way makes the first node current with the decision, and it is executed once more on another one.
     DecidedOnce,
-    /// What one node decided is not sent to a node that is behind for the key: it is hinted once more. So is a node that decided in vain.
-    ///
-    /// Without it, a decision brings a node to what a decision in vain had left there, and a copy that saw that undoes it.
-    DecidedElsewhere,
     /// A node that lost the data it decided upon, or turns out to have been behind, acknowledges its decision no more, whoever took it.
     ///
     /// Without it, an increment of what was not current is acknowledged, and undoes those that were.
@@ -121,6 +117,10 @@ pub enum Rule {
     ///
     /// Without it, a write that reached all nodes after the look is overwritten on one of them.
     CompareAndSet,
+    /// Nor does it replace what was written since the source has shown its state, be it with an equal value.
+    ///
+    /// Without it, a decision that brings a node to what a decision in vain had left there is undone.
+    Watched,
     /// Equal values are no agreement where each node is hinted.
     ///
     /// Without it, a counter with one increment here and another one there is taken for equal.
@@ -255,7 +255,6 @@ impl Rule {
         Self::DecidedInTime,
         Self::DecidedAware,
         Self::DecidedOnce,
-        Self::DecidedElsewhere,
         Self::DecidedRightly,
         Self::Block,
         Self::LateHint,
@@ -276,6 +275,7 @@ impl Rule {
         Self::LookedAt,
         Self::SameSource,
         Self::CompareAndSet,
+        Self::Watched,
         Self::Mutual,
         Self::Heir,
         Self::Doubt,

@@ -103,6 +103,11 @@ impl<K> Call<K> {
     }
 }
 
+/// What a node decided in vain, or may have decided, is sent to no other one, and nobody is told that it is done.
+fn in_vain<K>(call: Call<K>) -> Call<K> {
+    Call { decision: None, waiting: NodeSet::EMPTY, took: NodeSet::EMPTY, ..call }
+}
+
 impl<K: Ord + Clone> Step<'_, K> {
     pub(crate) fn begin_write(&mut self, id: CallId, key: K, kind: Kind) {
         let is_held = !self.state.readable(self.setup, &key).is_empty();
@@ -132,10 +137,9 @@ impl<K: Ord + Clone> Step<'_, K> {
         self.advance_write(id);
     }
 
-    /// Sends a write to all nodes but for the one that has decided it. A decision goes to no node that is behind: a copy on its way there could
-    /// not tell it from what a decision in vain has left.
+    /// Sends a write to all nodes but for the one that has decided it.
     fn send_write(&mut self, id: CallId, call: Call<K>) -> Call<K> {
-        let waiting = self.state.connected.minus(call.took).minus(self.kept_back(&call));
+        let waiting = self.state.connected.minus(call.took);
         let away = self.setup.members.minus(waiting).minus(call.took);
         let (in_block, doubted) = self.notes(away, waiting);
         for node in waiting.iter() {
@@ -148,26 +152,6 @@ impl<K: Ord + Clone> Step<'_, K> {
         Call { waiting, failed: away, in_block, doubted, noted: self.state.noted, ..call }
     }
 
-    /// A node has decided that does not hold what it should, or may have decided and did not say so. The others note that it is behind, and
-    /// nobody is told that the write is done.
-    fn in_vain(&self, node: Node, call: Call<K>) -> Call<K> {
-        if !self.setup.has(Rule::DecidedElsewhere) {
-            return Call { decision: None, waiting: NodeSet::EMPTY, took: NodeSet::EMPTY, ..call };
-        }
-        let (others, failed) = (self.state.connected.without(node), NodeSet::EMPTY.with(node));
-        let (kind, is_overdue) = (Kind::Whole, true);
-        Call {
-            kind,
-            is_overdue,
-            decision: None,
-            waiting: NodeSet::EMPTY,
-            took: others,
-            doubted: others,
-            failed,
-            ..call
-        }
-    }
-
     /// Asks the first node that may be read to decide. There may be none any more: then the call is over.
     fn ask_to_decide(&mut self, id: CallId, call: Call<K>) -> Call<K> {
         let held = self.state.readable(self.setup, &call.key);
@@ -178,7 +162,7 @@ impl<K: Ord + Clone> Step<'_, K> {
             return Call { decision: None, waiting: NodeSet::EMPTY, ..call };
         };
         let waiting = NodeSet::EMPTY.with(node);
-        let away = self.setup.members.minus(self.state.connected).or(self.kept_back(&call));
+        let away = self.setup.members.minus(self.state.connected);
         let (in_block, doubted) = self.notes(away.without(node), waiting);
         let (key, is_doubted) = (call.key.clone(), doubted.contains(node));
         let missed_by = self.unheard_of(node, in_block);
@@ -186,19 +170,12 @@ impl<K: Ord + Clone> Step<'_, K> {
         Call { decision: Some(Decision::Asked(node)), waiting, in_block, doubted, ..call }
     }
 
-    /// Returns the node that has decided, or may have, if its decision does not count.
-    fn decided_in_vain(&self, call: &Call<K>) -> Option<Node> {
-        match call.decision? {
-            Decision::Asked(node) => Some(node),
-            Decision::By(node) => (!self.counts(call)).then_some(node),
-        }
-    }
-
-    /// Returns the nodes that are not sent what is decided, because they are behind for the key.
-    fn kept_back(&self, call: &Call<K>) -> NodeSet {
-        match call.kind == Kind::Decided && self.setup.has(Rule::DecidedElsewhere) {
-            true => self.state.behind(&call.key),
-            false => NodeSet::EMPTY,
+    /// Returns whether a node that was asked to decide did not say that it has, or its decision does not count.
+    fn is_in_vain(&self, call: &Call<K>) -> bool {
+        match call.decision {
+            Some(Decision::Asked(_)) => true,
+            Some(Decision::By(_)) => !self.counts(call),
+            None => false,
         }
     }
 
@@ -222,7 +199,7 @@ impl<K: Ord + Clone> Step<'_, K> {
                     // What it did is undone when the nodes are made equal.
                     self.ask_to_decide(id, call)
                 } else {
-                    self.in_vain(node, call)
+                    in_vain(call)
                 }
             }
             _ => {
@@ -238,8 +215,8 @@ impl<K: Ord + Clone> Step<'_, K> {
     pub(crate) fn advance_write(&mut self, id: CallId) {
         let Some(mut call) = self.state.calls.remove(&id) else { return };
         while call.waiting.is_empty() && call.hinting.is_none() {
-            if let Some(node) = self.decided_in_vain(&call) {
-                call = self.in_vain(node, call);
+            if self.is_in_vain(&call) {
+                call = in_vain(call);
             }
             let Some(taker) = self.next_to_hint(&call) else { return self.end_write(id, &call) };
             if !self.state.connected.contains(taker) {

@@ -301,6 +301,10 @@ async fn cancelled_calls_leave_nothing<S: Subject>(urls: &[String], outsiders: &
     for i in 0..TASKS {
         store.set(&format!("key:{i}"), "0").await.unwrap();
     }
+    // A node keeps the dedicated connection that it has once needed, as to copy keys to it.
+    for node in store.copy().iter().flat_map(|copy| copy.nodes()) {
+        drop(node.dedicated().await.unwrap());
+    }
     let before = held(outsiders).await;
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {

@@ -117,6 +117,26 @@ impl DedicatedConnection {
         }
     }
 
+    /// Sends commands as one `MULTI` block in one write, and returns the outcome of each command; `None` if a key that this
+    /// connection watches has changed, so that none was executed.
+    ///
+    /// # Errors
+    /// The error of the connection. An error reply, also one for which no command was executed, is the outcome of its command.
+    #[doc(hidden)]
+    pub async fn run_block(&self, block: &Pipeline) -> Result<Option<Vec<Result<Value, Error>>>, Error> {
+        let names: Vec<_> = block.cmd_iter().map(command::name_of).collect();
+        let specs: Vec<_> = block.cmd_iter().map(command::lookup).collect();
+        let replies = self.send_block(block).await.map_err(|kind| self.error("MULTI", kind))?;
+        let named = |outcomes: Vec<Result<Value, ErrorKind>>| {
+            let each = outcomes.into_iter().zip(specs);
+            let named = each.map(|(outcome, spec)| {
+                outcome.map_err(|kind| self.error(spec.map_or("EXEC", |spec| spec.name), kind))
+            });
+            named.collect()
+        };
+        Ok(block::Block::of(block.len(), replies).outcomes(&names).map(named))
+    }
+
     /// Sends a `MULTI` block in one write and returns all replies to it. An error reply is a value among
     /// them.
     pub(crate) async fn send_block(&self, block: &Pipeline) -> Result<Vec<Value>, ErrorKind> {

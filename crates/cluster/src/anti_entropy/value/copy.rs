@@ -60,13 +60,8 @@ pub(crate) async fn copy(
 ) -> Result<Written, node::Error> {
     let connection = target.dedicated().await?;
     match connection.run(rows::WATCH.spec(), rows::WATCH.cmd().arg(put.key)).await {
-        Ok(_) => {
-            let there =
-                value::read(target, &[put.key.to_vec()], as_it_was_read(put.replaces, limits)).await?;
-            if !there.first().is_some_and(|there| is_still(there, put.replaces)) {
-                return Ok(Written::Changed);
-            }
-        }
+        Ok(_) if !still_holds(target, put.key, put.replaces, limits).await? => return Ok(Written::Changed),
+        Ok(_) => {}
         Err(error) if is_denied(&error) => {}
         Err(error) => return Err(error),
     }
@@ -75,8 +70,10 @@ pub(crate) async fn copy(
     };
     let unfinished = [put.key, UNFINISHED].concat();
     let copied = async {
-        if !fill(source, target, (put, &unfinished), limits).await? {
-            // What came between is seen when the key is compared again.
+        // What came between is seen when the key is compared again. It may be on its way to the target, and would be executed there once more.
+        if !fill(source, target, (put, &unfinished), limits).await?
+            || can_be_told(put.wanted) && !still_holds(source, put.key, put.wanted, limits).await?
+        {
             return Ok(Written::Changed);
         }
         let lives = match ends {
@@ -116,6 +113,17 @@ async fn replace(
         }
     }
     Ok(Written::Yes)
+}
+
+/// Returns whether a server certainly holds what it was seen to hold.
+async fn still_holds(node: &Node, key: &[u8], seen: &Snapshot, limits: Limits) -> Result<bool, node::Error> {
+    let there = value::read(node, &[key.to_vec()], as_it_was_read(seen, limits)).await?;
+    Ok(there.first().is_some_and(|there| is_still(there, seen)))
+}
+
+/// Returns whether a value can be told from another one.
+fn can_be_told(seen: &Snapshot) -> bool {
+    !matches!(seen, Snapshot::Present { content: Content::Digest(None), .. })
 }
 
 /// The same way of reading as that by which a value was seen.

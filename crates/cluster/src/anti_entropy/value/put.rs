@@ -7,7 +7,9 @@ use redis::Pipeline;
 use redis::Value;
 use redisdb_node as node;
 use redisdb_node::Node;
+use redisdb_node::command::rows;
 
+use crate::anti_entropy::value;
 use crate::anti_entropy::value::AT_ONCE;
 use crate::anti_entropy::value::Content;
 use crate::anti_entropy::value::Limits;
@@ -16,6 +18,7 @@ use crate::anti_entropy::value::copy;
 use crate::anti_entropy::value::denied::is_denied_in_script;
 use crate::anti_entropy::value::is_denied;
 use crate::anti_entropy::value::is_denied_key;
+use crate::anti_entropy::value::portions;
 
 /// A key that is to be made what it is on the source.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +73,16 @@ impl Put<'_> {
             && matches!(self.wanted, Snapshot::Present { content: Content::Dump(_), .. })
     }
 
+    /// Returns whether the whole of both values is known.
+    fn is_whole(&self) -> bool {
+        let is_whole = |snapshot: &Snapshot| match snapshot {
+            Snapshot::Missing => true,
+            Snapshot::Present { content, .. } => matches!(content, Content::Dump(_)),
+            Snapshot::Denied(_) => false,
+        };
+        is_whole(self.wanted) && is_whole(self.replaces)
+    }
+
     /// The script that does it, if the whole of both values is known.
     fn script(&self) -> Option<Cmd> {
         let (seen, seen_end) = match self.replaces {
@@ -109,8 +122,8 @@ impl Put<'_> {
 /// Makes keys on a server what they are on the source, by compare-and-set; returns for each whether it took.
 ///
 /// A value goes by its dump, or element by element where it is too large, where the server does not read the dump of a
-/// newer one, or where this user is not given dumps or may not restore them. Where this user may run no scripts, or of what goes element by
-/// element may not use `WATCH`, it replaces whatever is there.
+/// newer one, or where this user is not given dumps or may not restore them. Where this user may not use `WATCH`, what is there is only
+/// compared with what was seen, by a script; where no script may run either, or a value goes element by element, it is replaced whatever it is.
 pub(crate) async fn write(
     source: &Node,
     target: &Node,
@@ -118,7 +131,7 @@ pub(crate) async fn write(
     limits: Limits,
 ) -> Result<Vec<Result<Written, node::Error>>, node::Error> {
     let are_small: Vec<bool> = puts.iter().map(|put| !put.is_large(limits)).collect();
-    let mut outcomes = write_whole(target, puts, &are_small).await?;
+    let mut outcomes = write_whole(source, target, puts, &are_small).await?;
     let mut by_elements: Vec<_> =
         puts.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()).collect();
     for some in by_elements.chunks_mut(AT_ONCE) {
@@ -133,7 +146,7 @@ pub(crate) async fn write(
     };
     let are_denied: Vec<bool> = outcomes.iter().zip(&are_small).map(is_denied).collect();
     if are_denied.contains(&true) {
-        let whole = write_whole(target, puts, &are_denied).await?;
+        let whole = write_whole(source, target, puts, &are_denied).await?;
         outcomes
             .iter_mut()
             .zip(whole)
@@ -145,27 +158,138 @@ pub(crate) async fn write(
 
 /// Writes some of the values whole, by their dumps. Returns nothing of those that have none, or that go by their elements.
 async fn write_whole(
+    source: &Node,
     target: &Node,
     puts: &[Put<'_>],
     are_meant: &[bool],
 ) -> Result<Vec<Option<Result<Written, node::Error>>>, node::Error> {
-    let script = |(put, is_meant): (&Put<'_>, &bool)| if *is_meant { put.script() } else { None };
-    let set = send_some(target, puts.iter().zip(are_meant).map(script).collect()).await?;
+    let mut outcomes: Vec<_> = puts.iter().map(|_| None).collect();
+    let meant = puts.iter().zip(are_meant).enumerate();
+    let whole = meant.filter(|(_, (put, is_meant))| **is_meant && put.is_whole());
+    let (ats, whole): (Vec<usize>, Vec<&Put<'_>>) = whole.map(|(at, (put, _))| (at, put)).unzip();
+    let sizes: Vec<u64> = whole.iter().map(|put| put.size).collect();
+    for portion in portions(&sizes) {
+        let some = whole.get(portion.clone()).unwrap_or_default();
+        let written = match write_watched(source, target, some).boxed().await? {
+            Block::Executed(written) => written,
+            Block::NotExecuted => one_by_one(source, target, some).await?,
+            Block::NotWatched => write_unwatched(target, some).await?,
+        };
+        for (at, written) in ats.get(portion).unwrap_or_default().iter().zip(written) {
+            if let Some(outcome) = outcomes.get_mut(*at) {
+                *outcome = Some(written);
+            }
+        }
+    }
+    let decided = outcomes.into_iter().zip(puts).map(|(outcome, put)| match (outcome, put.wanted) {
+        (Some(Err(error)), _) if goes_by_elements(&error) => None,
+        (None, Snapshot::Denied(error)) => Some(Err(error.clone())),
+        (outcome, _) => outcome,
+    });
+    Ok(decided.collect())
+}
+
+/// What became of a block of values.
+enum Block {
+    /// Each value was written, or not.
+    Executed(Vec<Result<Written, node::Error>>),
+    /// None was written: one of the keys was written meanwhile, or is denied.
+    NotExecuted,
+    /// The keys cannot be watched.
+    NotWatched,
+}
+
+/// Writes values by their dumps in one block, while the keys are watched: from before both servers have shown once more what they were
+/// seen to hold. What is written on the source since then is written on the target too, and ends the block.
+async fn write_watched(source: &Node, target: &Node, puts: &[&Put<'_>]) -> Result<Block, node::Error> {
+    let connection = match target.dedicated().await {
+        Ok(connection) => connection,
+        Err(error) if error.is_overloaded() => return Ok(Block::NotWatched),
+        Err(error) => return Err(error),
+    };
+    let keys: Vec<Vec<u8>> = puts.iter().map(|put| put.key.to_vec()).collect();
+    match connection.run(rows::WATCH.spec(), rows::WATCH.cmd().arg(&keys)).await {
+        Ok(_) => {}
+        Err(error) if is_denied(&error) => return Ok(Block::NotWatched),
+        Err(error) => return Err(error),
+    }
+    let sizes: Vec<u64> = puts.iter().map(|put| put.size).collect();
+    let limits = Limits { dumped: u64::MAX, undivided: u64::MAX, ..Limits::DEFAULT };
+    let looks = value::read_all(&[source, target], &keys, &sizes, limits).await?;
+    let holds = |node: usize, at: usize, seen: &Snapshot| {
+        looks.get(node).and_then(|looks| looks.get(at)).is_some_and(|look| value::is_still(look, seen))
+    };
+    let are_still = puts.iter().enumerate();
+    let are_still = are_still.map(|(at, put)| holds(0, at, put.wanted) && holds(1, at, put.replaces));
+    let are_still: Vec<bool> = are_still.collect();
+    let still = puts.iter().zip(&are_still).filter(|(_, is_still)| **is_still);
+    let commands: Vec<Cmd> = still.filter_map(|(put, _)| put.command()).collect();
+    let mut block = Pipeline::with_capacity(commands.len());
+    block.atomic();
+    let n_commands = commands.len();
+    commands.into_iter().for_each(|command| _ = block.add_command(command));
+    let outcomes = match n_commands {
+        0 => Some(Vec::new()),
+        _ => connection.run_block(&block).await?,
+    };
+    let mut written = match outcomes {
+        Some(outcomes) if !outcomes.iter().any(is_aborted) => outcomes.into_iter().map(is_written),
+        None if puts.len() == 1 => return Ok(Block::Executed(vec![Ok(Written::Changed)])),
+        _ => return Ok(Block::NotExecuted),
+    };
+    let each = are_still.into_iter().map(|is_still| match is_still {
+        true => written.next().unwrap_or(Ok(Written::Changed)),
+        false => Ok(Written::Changed),
+    });
+    Ok(Block::Executed(each.collect()))
+}
+
+/// The same one by one: those that can be written need not wait for the others.
+async fn one_by_one(
+    source: &Node,
+    target: &Node,
+    puts: &[&Put<'_>],
+) -> Result<Vec<Result<Written, node::Error>>, node::Error> {
+    let mut written = Vec::with_capacity(puts.len());
+    for put in puts {
+        match write_watched(source, target, &[*put]).boxed().await? {
+            Block::Executed(alone) => written.extend(alone),
+            Block::NotExecuted | Block::NotWatched => written.push(Ok(Written::Changed)),
+        }
+    }
+    Ok(written)
+}
+
+/// Returns whether a command of a block was not executed because of another one.
+fn is_aborted(outcome: &Result<Value, node::Error>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.code() == Some("EXECABORT"))
+}
+
+fn is_written(outcome: Result<Value, node::Error>) -> Result<Written, node::Error> {
+    match outcome {
+        // This user may use no `MULTI`: each was executed by itself.
+        Err(error) if !matches!(error.kind(), node::ErrorKind::NotAtomic(_)) => Err(error),
+        _ => Ok(Written::Yes),
+    }
+}
+
+/// Writes values by their dumps where their keys cannot be watched: each by a script that compares what is there; or whatever is there, if
+/// this user may run no script.
+async fn write_unwatched(
+    target: &Node,
+    puts: &[&Put<'_>],
+) -> Result<Vec<Result<Written, node::Error>>, node::Error> {
+    let set = send_some(target, puts.iter().map(|put| put.script()).collect()).await?;
     let unset = puts.iter().zip(&set).map(|(put, set)| match set {
         Some(Err(error)) if may_run_no_script(error) => put.command(),
         _ => None,
     });
     let sent = send_some(target, unset.collect()).await?;
-    let outcomes =
-        puts.iter().zip(set.into_iter().zip(sent)).map(|(put, outcome)| match (outcome, put.wanted) {
-            ((Some(Ok(Value::Int(0))), _), _) => Some(Ok(Written::Changed)),
-            ((Some(Ok(_)), _) | (_, Some(Ok(_))), _) => Some(Ok(Written::Yes)),
-            ((_, Some(Err(error))) | (Some(Err(error)), None), _) if !goes_by_elements(&error) => {
-                Some(Err(error))
-            }
-            (_, Snapshot::Denied(error)) => Some(Err(error.clone())),
-            _ => None,
-        });
+    let outcomes = set.into_iter().zip(sent).map(|outcome| match outcome {
+        (_, Some(sent)) => sent.map(|_| Written::Yes),
+        (Some(Ok(Value::Int(0))) | None, None) => Ok(Written::Changed),
+        (Some(set), None) => set.map(|_| Written::Yes),
+    });
     Ok(outcomes.collect())
 }
 

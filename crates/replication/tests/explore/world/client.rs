@@ -115,6 +115,8 @@ pub(crate) struct Client {
     pub(crate) seen_before: PerKey<Option<[Value; 3]>>,
     /// The state that a repair has fetched.
     pub(crate) fetched: Value,
+    /// What the nodes held then: they are watched from that moment on.
+    pub(crate) watched: [Value; 3],
     /// The writes that this client knows to be done.
     pub(crate) known: PerKey<WriteSet>,
 }

@@ -222,7 +222,7 @@ impl Physics {
             client.work = None;
             client.fetched = Value::MISSING;
             (client.looked_at, client.seen_removed) = (NodeSet::EMPTY, NodeSet::EMPTY);
-            client.seen = Default::default();
+            (client.seen, client.watched) = Default::default();
         }
         if !client.state.has_lease() {
             client.unheard = PerKey::default();

@@ -20,6 +20,7 @@ use super::key::Key;
 use super::key::PerKey;
 use super::names::Act;
 use super::server::Marker;
+use super::value::Value;
 use super::value::WriteId;
 
 /// What came of a piece of work.
@@ -133,15 +134,23 @@ impl Physics {
             Effect::Fetch(key, node) => {
                 let server = world.servers.at(node);
                 let (value, standing) = (server.data.values[key], server.marker.standing());
-                world.client_mut(who).fetched = value;
+                let watched: Vec<Value> =
+                    world.servers.iter().map(|server| server.data.values[key]).collect();
+                let client = world.client_mut(who);
+                client.fetched = value;
+                if self.has(Rule::Watched) {
+                    client.watched.iter_mut().zip(watched).for_each(|(place, value)| *place = value);
+                }
                 Event::Fetched(key, world.truth[key].digest(value), standing).into()
             }
             Effect::Put { node, key, replaces, is_missed, .. } => {
                 let digest = world.digest(node, key);
                 let missed = if is_missed { NodeSet::EMPTY.with(node) } else { NodeSet::EMPTY };
                 let seen = world.client(who).seen.get(node.idx()).copied();
-                let is_back = self.bounds.no_returns && seen != Some(world.servers.at(node).data.values[key]);
-                let violation = match replaces.is_none_or(|seen| seen == digest && !is_back) {
+                let holds = world.servers.at(node).data.values[key];
+                let is_back = self.bounds.no_returns && seen != Some(holds);
+                let is_touched = self.has(Rule::Watched) && self.is_touched(world, who, (node, key));
+                let violation = match replaces.is_none_or(|seen| seen == digest && !is_back && !is_touched) {
                     true => self.put(world, who, key, (node, missed)),
                     false => None,
                 };
@@ -151,6 +160,15 @@ impl Physics {
             Effect::Mark(node, token) => self.mark(world, node, token).into(),
             _ => Event::Superseded.into(),
         }
+    }
+
+    /// Returns whether a node was written since the source has shown its state, be it with an equal value.
+    fn is_touched(&self, world: &World, who: Who, (node, key): (Node, Key)) -> bool {
+        let truth = &world.truth[key];
+        let holds = world.servers.at(node).data.values[key];
+        let held = world.client(who).watched.get(node.idx()).copied().unwrap_or_default();
+        // To delete what is not there leaves no trace.
+        held != holds && !(truth.is_missing(held) && truth.is_missing(holds))
     }
 
     fn claim(&self, world: &mut World, key: Key, node: Node, token: Token) -> Event<Key> {
