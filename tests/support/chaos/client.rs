@@ -1,4 +1,4 @@
-//! A client process of a run: writes its own keys, reads all, and notes everything in its journal.
+//! A client process of a run: writes its own keys and those that all write, reads all, and notes everything in its journal.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

@@ -7,6 +7,7 @@ use crate::journal::Effect;
 use crate::journal::Outcome;
 use crate::journal::Record;
 use crate::journal::Seen;
+use crate::keys;
 
 /// A write of one key.
 #[derive(Debug, Clone)]
@@ -36,7 +37,7 @@ pub(crate) struct Looked {
 /// All that was written and read.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    /// The writes of each key, in their order.
+    /// The writes of each key, in their order; of a key that all write, in the order in which they began.
     pub(crate) writes: BTreeMap<String, Vec<Written>>,
     pub(crate) reads: Vec<Looked>,
     /// The news that each process was told by its copy, with the time.
@@ -62,6 +63,15 @@ pub(crate) enum Timeline {
     Register(Vec<Step>),
     /// Each step adds to it.
     Counter(Vec<Step>),
+    /// Each step adds to it, and several processes do so at once.
+    Tally(Vec<Step>),
+}
+
+impl Timeline {
+    fn push(&mut self, step: Step) {
+        let (Self::Register(steps) | Self::Counter(steps) | Self::Tally(steps)) = self;
+        steps.push(step);
+    }
 }
 
 /// The elements of a key.
@@ -74,7 +84,10 @@ impl History {
         for (by, records) in journals.into_iter().enumerate() {
             history.add(by, records);
         }
-        history.writes.values_mut().for_each(|writes| writes.sort_by_key(|write| (write.seq, write.start)));
+        for (key, writes) in &mut history.writes {
+            let is_shared = keys::kind_of(key).is_some_and(keys::KeyKind::is_shared);
+            writes.sort_by_key(|write| (if is_shared { 0 } else { write.seq }, write.start));
+        }
         history
     }
 
@@ -112,12 +125,16 @@ impl History {
 
     /// Returns the elements of every key.
     pub(crate) fn elements(&self) -> BTreeMap<&str, Elements> {
-        self.writes.iter().map(|(key, writes)| (key.as_str(), elements(writes))).collect()
+        self.writes.iter().map(|(key, writes)| (key.as_str(), elements(key, writes))).collect()
     }
 }
 
 /// The elements that these writes of one key have made.
-fn elements(writes: &[Written]) -> Elements {
+fn elements(key: &str, writes: &[Written]) -> Elements {
+    let counted = match keys::kind_of(key).is_some_and(keys::KeyKind::is_shared) {
+        true => Timeline::Tally,
+        false => Timeline::Counter,
+    };
     let mut elements = Elements::new();
     for write in writes {
         for effect in &write.effects {
@@ -132,7 +149,7 @@ fn elements(writes: &[Written]) -> Elements {
                 Effect::Put(element, value) => push(&mut elements, element, step(Some(*value))),
                 Effect::Del(element) => push(&mut elements, element, step(None)),
                 Effect::Clear => all(&mut elements, &step(None)),
-                Effect::Add(element, n) => add(&mut elements, element, step(Some(*n))),
+                Effect::Add(element, n) => add(&mut elements, element, step(Some(*n)), counted),
                 Effect::Pop => match write.outcome {
                     // There was nothing to take.
                     Outcome::Ok if write.detail == "-" => {}
@@ -149,16 +166,11 @@ fn elements(writes: &[Written]) -> Elements {
 
 fn push(elements: &mut Elements, element: &str, step: Step) {
     let timeline = elements.entry(element.to_owned()).or_insert_with(|| Timeline::Register(Vec::new()));
-    match timeline {
-        Timeline::Register(steps) | Timeline::Counter(steps) => steps.push(step),
-    }
+    timeline.push(step);
 }
 
-fn add(elements: &mut Elements, element: &str, step: Step) {
-    let timeline = elements.entry(element.to_owned()).or_insert_with(|| Timeline::Counter(Vec::new()));
-    match timeline {
-        Timeline::Register(steps) | Timeline::Counter(steps) => steps.push(step),
-    }
+fn add(elements: &mut Elements, element: &str, step: Step, counted: fn(Vec<Step>) -> Timeline) {
+    elements.entry(element.to_owned()).or_insert_with(|| counted(Vec::new())).push(step);
 }
 
 fn all(elements: &mut Elements, step: &Step) {
@@ -194,7 +206,7 @@ mod tests {
         let history = History::of(vec![records]);
         let elements = history.elements().remove(KEY).unwrap_or_default();
         let steps = |timeline: &Timeline| match timeline {
-            Timeline::Register(steps) | Timeline::Counter(steps) => {
+            Timeline::Register(steps) | Timeline::Counter(steps) | Timeline::Tally(steps) => {
                 steps.iter().map(|step| (step.value, step.acked.is_some())).collect()
             }
         };

@@ -19,7 +19,7 @@ pub(crate) enum Judgement {
     },
 }
 
-/// Judges what a process saw of an element between `start` and `end`. All writes of a key come one after the other.
+/// Judges what a process saw of an element between `start` and `end`. All writes of a key come one after the other, but those of a tally.
 pub(crate) fn judge(
     timeline: &Timeline,
     seen: Option<u64>,
@@ -30,6 +30,7 @@ pub(crate) fn judge(
     match timeline {
         Timeline::Register(steps) => register(steps, seen, start, end, by),
         Timeline::Counter(steps) => counter(steps, seen.unwrap_or(0), start, end, by),
+        Timeline::Tally(steps) => tally(steps, seen.unwrap_or(0), start, end, by),
     }
 }
 
@@ -57,6 +58,17 @@ fn counter(steps: &[Step], seen: u64, start: u64, end: u64, by: Option<usize>) -
         (seen < sum).then_some((acked, step.by))
     });
     older(beyond, by)
+}
+
+/// Nobody knows whose write is missing, but that a process sees less than it has added itself.
+fn tally(steps: &[Step], seen: u64, start: u64, end: u64, by: Option<usize>) -> Judgement {
+    let mut by_time = steps.to_vec();
+    by_time.sort_by_key(|step| step.acked);
+    let own: Vec<Step> = by_time.iter().filter(|step| Some(step.by) == by).cloned().collect();
+    match (counter(&by_time, seen, start, end, None), counter(&own, seen, start, u64::MAX, by)) {
+        (Judgement::Older { since, .. }, Judgement::Older { own, .. }) => Judgement::Older { since, own },
+        (all, _) => all,
+    }
 }
 
 /// Judges by the acknowledged writes that should have been seen, the first one first.
@@ -155,5 +167,16 @@ mod tests {
         assert_eq!(seen_in(&steps, None, 50), Judgement::Older { since: 20, own: Some(20) });
         let steps = [Step { by: OTHER, ..acked(Some(1), 10, 20) }, acked(Some(2), 30, 40)];
         assert_eq!(seen_in(&steps, None, 50), Judgement::Older { since: 20, own: Some(40) });
+    }
+
+    #[test]
+    fn of_what_several_add_to_a_process_must_see_what_it_has_added_itself() {
+        let other = |acked_at| Step { by: OTHER, ..acked(Some(1), 10, acked_at) };
+        let steps = [acked(Some(2), 10, 40), other(20), other(30)];
+        let tallied = |seen| judge(&Timeline::Tally(steps.to_vec()), Some(seen), 50, 51, Some(ME));
+        assert_eq!(tallied(4), Judgement::Fine);
+        assert_eq!(tallied(5), Judgement::Wrong);
+        assert_eq!(tallied(2), Judgement::Older { since: 40, own: None });
+        assert_eq!(tallied(1), Judgement::Older { since: 30, own: Some(40) });
     }
 }

@@ -1,6 +1,7 @@
-//! The keys of a run: one of each kind for each task of each client, and what of their values is looked at.
+//! The keys of a run: one of each kind for each task of each client, those that all write, and what of their values is looked at.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use redis::Cmd;
@@ -55,10 +56,21 @@ pub(crate) enum KeyKind {
     Distinct,
     /// The number of the last write, and an end of its life that tells the number too.
     Expiring,
+    /// The number of times that all clients together counted it. All nodes count by themselves.
+    Shared,
+    /// The same in halves, as a floating-point number. One node counts, and the others are sent the sum.
+    SharedSum,
+}
+
+impl KeyKind {
+    /// Returns whether all clients write the one key of this kind.
+    pub(crate) fn is_shared(self) -> bool {
+        matches!(self, Self::Shared | Self::SharedSum)
+    }
 }
 
 /// All kinds, by what the names of their keys begin with.
-pub(crate) const KEY_KINDS: [(&str, KeyKind); 13] = [
+pub(crate) const KEY_KINDS: [(&str, KeyKind); 15] = [
     ("value", KeyKind::Value),
     ("many", KeyKind::Many),
     ("once", KeyKind::Once),
@@ -72,6 +84,8 @@ pub(crate) const KEY_KINDS: [(&str, KeyKind); 13] = [
     ("stream", KeyKind::Stream),
     ("distinct", KeyKind::Distinct),
     ("expiring", KeyKind::Expiring),
+    ("shared", KeyKind::Shared),
+    ("shared-sum", KeyKind::SharedSum),
 ];
 
 /// The names of the keys of a kind that a task writes.
@@ -79,6 +93,7 @@ pub(crate) fn names(kind: KeyKind, slot: usize, task: usize) -> Vec<String> {
     let prefix = KEY_KINDS.iter().find(|(_, other)| *other == kind).map_or("", |(prefix, _)| prefix);
     match kind {
         KeyKind::Many => (0..MANY).map(|i| format!("{prefix}:{slot}:{task}:{i}")).collect(),
+        _ if kind.is_shared() => vec![format!("{prefix}:all")],
         _ => vec![format!("{prefix}:{slot}:{task}")],
     }
 }
@@ -86,9 +101,9 @@ pub(crate) fn names(kind: KeyKind, slot: usize, task: usize) -> Vec<String> {
 /// All keys of all clients.
 pub(crate) fn all(n_processes: usize) -> Vec<String> {
     let tasks = (0..n_processes).flat_map(|slot| (0..TASKS).map(move |task| (slot, task)));
-    tasks
-        .flat_map(|(slot, task)| KEY_KINDS.iter().flat_map(move |(_, kind)| names(*kind, slot, task)))
-        .collect()
+    let keys =
+        tasks.flat_map(|(slot, task)| KEY_KINDS.iter().flat_map(move |(_, kind)| names(*kind, slot, task)));
+    keys.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Returns what a key of this name holds; `None` if it is none of ours.
@@ -135,8 +150,10 @@ pub(crate) fn seen(key: &str, scope: &str, reply: &Value) -> Seen {
         Some(KeyKind::Value | KeyKind::Many | KeyKind::Once | KeyKind::Expiring) => {
             words.iter().map(|word| ("v".to_owned(), number(word))).collect()
         }
-        Some(KeyKind::Counter) => words.iter().map(|word| ("n".to_owned(), number(word))).collect(),
-        Some(KeyKind::Sum) => {
+        Some(KeyKind::Counter | KeyKind::Shared) => {
+            words.iter().map(|word| ("n".to_owned(), number(word))).collect()
+        }
+        Some(KeyKind::Sum | KeyKind::SharedSum) => {
             let halves =
                 |word: &String| word.parse::<f64>().map_or(u64::MAX, |sum| (sum * 2.0).round() as u64);
             words.iter().map(|word| ("n".to_owned(), halves(word))).collect()
@@ -233,7 +250,8 @@ mod tests {
         let keys = all(3);
         let different: std::collections::BTreeSet<_> = keys.iter().collect();
         assert_eq!(different.len(), keys.len());
-        assert_eq!(keys.len(), 3 * TASKS * (KEY_KINDS.len() + MANY - 1));
+        let n_shared = KEY_KINDS.iter().filter(|(_, kind)| kind.is_shared()).count();
+        assert_eq!(keys.len(), 3 * TASKS * (KEY_KINDS.len() - n_shared + MANY - 1) + n_shared);
         assert!(keys.iter().all(|key| kind_of(key).is_some() && !looks(key).is_empty()));
     }
 }
