@@ -66,12 +66,12 @@ a ring with `allow_colocated()` answers as it would by itself. |
 | deadline | All nodes get it. A relative expiry (`EX 10`) is turned into one point in time before, so that the key goes away everywhere at once. |
 | conditional | What it does depends on what the node holds. *with* names the options that make it so; without them it goes to every node, as a deadline does. |
 | random | The server chooses, and each would choose otherwise. |
-| float | Servers may round differently. |
+| float | Servers may round differently. Where the nodes of a copy become equal by themselves, all are sent it. |
 | pop | What it takes away depends on what the node holds. |
 | script | A program, which may do any of these. |
 | refused | Not sent; the reason stands below the table. |
 
-A command that is conditional, random, float, pop or script is never sent to all nodes as it is, because copies \
+A command that is conditional, random, pop or script is never sent to all nodes as it is, because copies \
 would part. `copy.explain(&cmd)` says what is done instead, or why nothing can be.
 
 **Retry** is what may be done when it is not known whether a server executed the command: the connection broke, or \

@@ -47,9 +47,9 @@ use crate::replies::Replies;
 ///   no read at all, until it has been brought to what the others hold, which happens [by itself](crate::OnReturn), in a
 ///   task that ends with the last handle. Each client knows what it saw itself; [`ReadFrom::Any`](crate::ReadFrom::Any) prefers an answer over
 ///   a right one.
-/// * What a server chooses or decides by what it holds (`SPOP`, `SET NX`, `LPOP`, `INCRBYFLOAT`) is decided by one
+/// * What a server chooses or decides by what it holds (`SPOP`, `SET NX`, `LPOP`) is decided by one
 ///   node, the one that the key is read from, and what came of it is sent to the others: two round trips, one after
-///   the other. A relative expiry is sent to all as one point in time. Scripts are refused,
+///   the other. So is a sum of floating-point numbers, unless the nodes become equal by themselves. A relative expiry is sent to all as one point in time. Scripts are refused,
 ///   unless they are [declared](redisdb_node::Script::deterministic) to do the same everywhere.
 ///
 /// # Example
@@ -123,7 +123,7 @@ impl RedisCopy {
     /// does not answer is asked of the next one, unless a later command among those 1000 writes its key: then it fails.
     ///
     /// # Trade-offs
-    /// What one node decides (`SPOP`, `SET NX`, `LPOP`, `INCRBYFLOAT`), what is about the servers (`FLUSHALL`, `SCRIPT LOAD`) or
+    /// What one node decides (`SPOP`, `SET NX`, `LPOP`), what is about the servers (`FLUSHALL`, `SCRIPT LOAD`) or
     /// about all keys (`KEYS`, `RANDOMKEY`) takes more than one step, so the commands before it are finished first. Such commands
     /// that follow each other are sent together as long as they name different keys; those of one key take two round trips each.
     ///

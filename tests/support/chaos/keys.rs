@@ -56,9 +56,9 @@ pub(crate) enum KeyKind {
     Distinct,
     /// The number of the last write, and an end of its life that tells the number too.
     Expiring,
-    /// The number of times that all clients together counted it. All nodes count by themselves.
+    /// The number of times that all clients together counted it.
     Shared,
-    /// The same in halves, as a floating-point number. One node counts, and the others are sent the sum.
+    /// The same in halves, as a floating-point number.
     SharedSum,
 }
 

@@ -60,12 +60,11 @@ impl Ran {
             .collect();
         let longest = self.healing.iter().max().copied().unwrap_or(0) as f64 / 1e6;
         let returned: String = self.returned.iter().map(|returned| format!("{returned} | ")).collect();
-        let short = if verdict.is_sum_short { "the shared sum is short (K10) | " } else { "" };
         let late: u64 = self.circumstances.lapses.iter().map(|(from, to)| to - from).sum();
         format!(
             "seed {}: {judged} | writes {} ok, {} not, {} unknown; reads {} ok, {} failed; {} faults in {} outages, \
              healed within {longest:.1} s | {}, late {}, told {}, in conflict {}, unreadable {}, differing {}, not healed {} | \
-             {short}{returned}{} | machine late {} ms",
+             {returned}{} | machine late {} ms",
             self.seed,
             verdict.acked,
             verdict.not,

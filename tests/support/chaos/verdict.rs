@@ -10,8 +10,6 @@ use crate::history::Looked;
 use crate::journal::Outcome;
 use crate::judgement::Judgement;
 use crate::judgement::judge;
-use crate::keys::KeyKind;
-use crate::keys::kind_of;
 use redisdb_tests::clock::micros;
 use redisdb_tests::clock::overlap;
 
@@ -96,8 +94,6 @@ pub(crate) struct Verdict {
     pub(crate) late: usize,
     /// Acknowledged writes that are gone and were told.
     pub(crate) told: usize,
-    /// True if acknowledged halves of what all clients add to, and one node decides, are gone. The rules cannot hold that (K10).
-    pub(crate) is_sum_short: bool,
     pub(crate) found: Vec<Found>,
 }
 
@@ -192,12 +188,10 @@ fn worst(
         if read.scope != "*" && read.scope != *element {
             continue;
         }
-        let may_be_short = kind_of(&read.key) == Some(KeyKind::SharedSum);
         let value = seen.get(element).copied();
         match judge(timeline, value, read.start, end, Some(read.by)) {
             Judgement::Fine => {}
             Judgement::Wrong => note(Breach::Wrong, element, read.start),
-            Judgement::Older { .. } if may_be_short => {}
             Judgement::Older { since, .. }
                 if value.is_none() && was_before_the_outage(since, read.start, circumstances) =>
             {
@@ -278,7 +272,6 @@ fn in_the_end(
         };
         match since.and_then(|since| since.into_iter().min()) {
             Some(_) if is_told() => verdict.told += 1,
-            Some(_) if kind_of(key) == Some(KeyKind::SharedSum) => verdict.is_sum_short = true,
             Some(since) => verdict.found.push(found(Breach::Lost, since)),
             None if on_each.contains(&Judgement::Wrong) => verdict.found.push(found(Breach::Wrong, finish)),
             None => {}

@@ -43,7 +43,6 @@ use crate::membership::leadership::LEASE;
 use crate::membership::leadership::Post;
 use crate::membership::leadership::Says;
 use crate::membership::leadership::Tenure;
-use crate::policy::OnDifference;
 use crate::policy::OnReturn;
 
 /// The pause after which a process that does not lead tries again to lead.
@@ -180,9 +179,8 @@ impl Followed {
 impl CopyEngine {
     /// Makes the nodes equal for all processes, whenever no other process does, forever.
     pub(crate) async fn converge(&self) {
-        let policy = &self.topology.policy;
-        let OnReturn::Repair { keys_per_second } = policy.on_return else { return };
-        if self.topology.identity.is_none() || policy.on_difference == OnDifference::Leave {
+        let OnReturn::Repair { keys_per_second } = self.topology.policy.on_return else { return };
+        if !self.topology.converges() {
             return;
         }
         join(self.converge_for_all(keys_per_second).boxed(), self.converge_own_writes().boxed()).await;

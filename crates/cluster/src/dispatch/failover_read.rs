@@ -188,12 +188,12 @@ impl CopyEngine {
         Ok(Value::Nil)
     }
 
-    /// Waits for a node that holds what a write builds on, which may just be restarted.
+    /// Waits for a node that holds what a write builds on, which may just be restarted, for half of the time that is left.
     ///
     /// # Errors
     /// If there is none in time: nothing is sent then, for what the nodes that are there took would count for nothing.
     pub(crate) async fn wait_for_a_holder(&self, call: &Call<'_>, budget: &Budget) -> Result<(), Error> {
-        let topology = &*self.topology;
+        let (topology, budget) = (&*self.topology, &budget.before_sending());
         let since = Instant::now();
         if topology.nobody_is_up() {
             budget.limit(self.examine_all().boxed()).await;

@@ -62,15 +62,9 @@ impl CopyEngine {
                     continue;
                 }
                 guard.deciding(idx);
-                let asked = Instant::now();
                 match self.decide_on(idx, call, cmd, decide, budget).await {
                     Ok(Decision::Counts(reply, effect)) => {
-                        let sent = self.send_effect(call, cmd, (idx, reply), effect, guard, budget).await?;
-                        // By then what was decided may have been undone before its effect came.
-                        return match asked.elapsed() <= topology.quiet() {
-                            true => Ok(sent),
-                            false => Err(Error::Node(self.too_late(idx, spec))),
-                        };
+                        return self.send_effect(call, cmd, (idx, reply), effect, guard, budget).await;
                     }
                     Ok(Decision::InVain) => {
                         // What it did is undone when it is made equal to the others.
@@ -134,9 +128,12 @@ impl CopyEngine {
             return Ok(Decision::InVain);
         }
         // A key that has been quiet for a while is made equal on all nodes: then the decision may be undone, and its effect would undo
-        // what others have written since. So it is with a process that was stopped meanwhile. The other half is for the effect.
-        if topology.quiet() / 2 < asked.elapsed() {
-            return Err(self.too_late(idx, call.spec));
+        // what others have written since. So it is with a process that was stopped meanwhile. The other half is for the effect: a write that
+        // took longer than both is not acknowledged.
+        let longest = topology.quiet() / 2;
+        if longest < asked.elapsed() {
+            let name = topology.nodes.name(idx).clone();
+            return Err(node::Error::new(name, call.spec.name, node::ErrorKind::Timeout(longest)));
         }
         let effect = decide.effect(cmd, &reply, answer.as_ref());
         Ok(Decision::Counts(reply, effect))
@@ -150,11 +147,6 @@ impl CopyEngine {
         budget.limit(self.hear_of(idx)).await;
         let needs_look = || lacks || member.flushes().are_unseen();
         member.trust(call.keys()) != Trust::Stale && (!needs_look() || self.is_sure(idx, call, budget).await)
-    }
-
-    fn too_late(&self, idx: usize, spec: &'static Spec) -> node::Error {
-        let longest = self.topology.quiet() / 2;
-        node::Error::new(self.topology.nodes.name(idx).clone(), spec.name, node::ErrorKind::Timeout(longest))
     }
 
     /// Sends what a node has decided to the others.

@@ -46,6 +46,13 @@ impl Budget {
         self.within(node, 2)
     }
 
+    /// Half of the time that is left, for what is waited for before anything is sent: what was sent in the last moment would be given up before
+    /// it is answered.
+    pub(crate) fn before_sending(&self) -> Self {
+        let now = Instant::now();
+        Self { by: self.by.map(|by| now + by.saturating_duration_since(now) / 2), ..*self }
+    }
+
     /// Waits for something that the call depends on; `None` if that takes more time than is left.
     pub(crate) async fn limit<T>(&self, awaited: impl Future<Output = T>) -> Option<T> {
         match self.by {

@@ -35,18 +35,20 @@ const SERVERS: &str = "it is about the servers, not about keys; send it outside 
 
 const DELIVERED: &str = "each node would deliver it once; send it outside of the `MULTI` block";
 
-/// Decides what a copy does with a command; `now` is asked for the time if it matters.
+/// Decides what a copy does with a command; `now` is asked for the time if it matters. `converges` says whether the nodes become equal by
+/// themselves where they differ.
 ///
 /// # Errors
 /// Why nothing is sent.
 pub(crate) fn plan(
     context: Context,
     call: &Call<'_>,
+    converges: bool,
     now: impl FnOnce() -> SystemTime,
 ) -> Result<Plan, Error> {
     let Call { spec, cmd, .. } = *call;
     let refused = |reason| Error::refused(spec.name, "copy", reason);
-    let plan = by_row(spec, cmd, now).map_err(refused)?;
+    let plan = by_row(spec, cmd, converges, now).map_err(refused)?;
     if let Some(reason) = context.refuses(spec, cmd) {
         return Err(refused(reason));
     }
@@ -63,7 +65,12 @@ pub(crate) fn plan(
     }
 }
 
-fn by_row(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Plan, &'static str> {
+fn by_row(
+    spec: &Spec,
+    cmd: &Cmd,
+    converges: bool,
+    now: impl FnOnce() -> SystemTime,
+) -> Result<Plan, &'static str> {
     match spec.copy {
         OnCopy::AnyNode if goes_on_with_a_scan(spec, cmd) => Err(CURSOR),
         OnCopy::AnyNode | OnCopy::OneNode => Ok(Plan::First),
@@ -71,6 +78,9 @@ fn by_row(spec: &Spec, cmd: &Cmd, now: impl FnOnce() -> SystemTime) -> Result<Pl
         OnCopy::EveryNode => Ok(Plan::All(None)),
         OnCopy::Refuse(reason) => Err(reason),
         OnCopy::Effect(effect) => match effect {
+            // Sums in another order may be rounded otherwise, and no sum lacks what was added: of two decisions that cross, one may undo
+            // the other.
+            Effect::Float if converges => Ok(Plan::All(None)),
             Effect::Deadline => Ok(at_one_time(spec, cmd, now)),
             Effect::ConditionalIf { .. } if spec.condition_of(cmd).is_none() => {
                 Ok(at_one_time(spec, cmd, now))
@@ -143,7 +153,7 @@ mod tests {
         let mut cmd = Cmd::new();
         cmd.arg(words);
         let spec = lookup(&cmd).unwrap();
-        let found = match by_row(spec, &cmd, || UNIX_EPOCH + Duration::from_secs(1000)) {
+        let found = match by_row(spec, &cmd, false, || UNIX_EPOCH + Duration::from_secs(1000)) {
             Ok(Plan::All(None) | Plan::First) if spec.copy != OnCopy::OneNode => {
                 Ok(words.iter().map(|&word| word.to_owned()).collect())
             }
@@ -198,7 +208,7 @@ mod tests {
         check(&["EVAL", "return 1", "0"], Err(SCRIPT));
         let mut set = redis::cmd("SET");
         set.arg(&["k", "v", "NX", "EX", "5"]);
-        let plan = by_row(lookup(&set).unwrap(), &set, || UNIX_EPOCH + Duration::from_secs(1000));
+        let plan = by_row(lookup(&set).unwrap(), &set, false, || UNIX_EPOCH + Duration::from_secs(1000));
         let Ok(Plan::PrimaryFirst(Decide::Set, Some(absolute))) = plan else { panic!("{plan:?}") };
         assert_eq!(words(&absolute).last(), Some(b"1005000".as_slice()));
     }
@@ -213,6 +223,16 @@ mod tests {
                 let told = primary_effect::how(row, &cmd).map_err(str::len);
                 assert!(!matches!(told, Ok(None) | Err(0)) || row.name == "XTRIM", "{}: {told:?}", row.name);
             }
+        }
+    }
+
+    #[test]
+    fn a_sum_is_decided_by_one_node_unless_the_nodes_become_equal_by_themselves() {
+        for line in ["INCRBYFLOAT k 0.5", "HINCRBYFLOAT k f 0.5", "ZINCRBY k 0.5 m"] {
+            let cmd = redis::Cmd::new().arg(line.split(' ').collect::<Vec<_>>()).take();
+            let plan = |converges| by_row(lookup(&cmd).unwrap(), &cmd, converges, || UNIX_EPOCH);
+            assert!(matches!(plan(false), Ok(Plan::PrimaryFirst(..))), "{line}");
+            assert!(matches!(plan(true), Ok(Plan::All(None))), "{line}");
         }
     }
 

@@ -38,6 +38,8 @@ use crate::plan::Plan;
 use crate::plan::Planner;
 use crate::plan::context::Context;
 use crate::plan::replicate;
+use crate::policy::OnDifference;
+use crate::policy::OnReturn;
 use crate::policy::Policy;
 use crate::shadow::Listener;
 use crate::shadow::Shadow;
@@ -171,6 +173,13 @@ impl CopyTopology {
         longest.unwrap_or_default() * 2
     }
 
+    /// Returns whether the nodes are made equal by themselves where they differ.
+    pub(crate) fn converges(&self) -> bool {
+        self.identity.is_some()
+            && matches!(self.policy.on_return, OnReturn::Repair { .. })
+            && self.policy.on_difference == OnDifference::Converge
+    }
+
     /// What compares this copy with the explored rules, if anything does.
     pub(crate) fn shadow(&self) -> Option<&Shadow> {
         self.nodes.events().shadow()
@@ -230,7 +239,7 @@ impl Planner for CopyTopology {
         if !matches!(call.spec.keys, Keys::Channel(_)) {
             self.refuse_ours(call.spec.name, call.keys())?;
         }
-        replicate::plan(context, call, || self.nodes.clock())
+        replicate::plan(context, call, self.converges(), || self.nodes.clock())
     }
 
     fn plan_block(&self, calls: &[Call<'_>]) -> Result<Vec<Plan>, Error> {
