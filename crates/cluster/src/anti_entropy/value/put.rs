@@ -210,6 +210,7 @@ async fn write_watched(source: &Node, target: &Node, puts: &[&Put<'_>]) -> Resul
     let keys: Vec<Vec<u8>> = puts.iter().map(|put| put.key.to_vec()).collect();
     match connection.run(rows::WATCH.spec(), rows::WATCH.cmd().arg(&keys)).await {
         Ok(_) => {}
+        Err(error) if is_denied_key(&error) && 1 < puts.len() => return Ok(Block::NotExecuted),
         Err(error) if is_denied(&error) => return Ok(Block::NotWatched),
         Err(error) => return Err(error),
     }
@@ -254,7 +255,8 @@ async fn one_by_one(
     for put in puts {
         match write_watched(source, target, &[*put]).boxed().await? {
             Block::Executed(alone) => written.extend(alone),
-            Block::NotExecuted | Block::NotWatched => written.push(Ok(Written::Changed)),
+            Block::NotExecuted => written.push(Ok(Written::Changed)),
+            Block::NotWatched => written.extend(write_unwatched(target, &[*put]).await?),
         }
     }
     Ok(written)
