@@ -24,6 +24,7 @@ pub enum Standing {
 impl Standing {
     /// Returns whether the node lost its marker, and so perhaps all it had.
     #[must_use]
+    #[inline]
     pub fn is_emptied(self) -> bool {
         matches!(self, Self::Empty | Self::FillingEmpty)
     }

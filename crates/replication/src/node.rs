@@ -2,6 +2,7 @@
 
 use std::hash::Hash;
 use std::hash::Hasher;
+use std::iter;
 use std::ops::Index;
 use std::ops::IndexMut;
 
@@ -23,8 +24,15 @@ impl Node {
 
     /// Returns its place.
     #[must_use]
+    #[inline]
     pub fn idx(self) -> usize {
         usize::from(self.0)
+    }
+
+    /// Returns the set of this node alone. Its place is below eight, so the shift loses nothing.
+    #[inline]
+    fn alone(self) -> u8 {
+        1_u8.wrapping_shl(u32::from(self.0))
     }
 }
 
@@ -44,77 +52,95 @@ impl NodeSet {
 
     /// Returns whether there is none.
     #[must_use]
+    #[inline]
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
     /// Returns how many there are.
     #[must_use]
+    #[inline]
     pub fn len(self) -> usize {
         self.0.count_ones() as usize
     }
 
     /// Returns whether the node is one of them.
     #[must_use]
+    #[inline]
     pub fn contains(self, node: Node) -> bool {
-        self.0 >> node.0 & 1 == 1
+        self.0 & node.alone() != 0
     }
 
     /// Returns whether all of them are in the other set too.
     #[must_use]
+    #[inline]
     pub fn is_subset(self, of: Self) -> bool {
         self.0 & !of.0 == 0
     }
 
     /// Returns these and one more.
     #[must_use]
+    #[inline]
     pub fn with(self, node: Node) -> Self {
-        Self(self.0 | 1 << node.0)
+        Self(self.0 | node.alone())
     }
 
     /// Returns these but for one.
     #[must_use]
+    #[inline]
     pub fn without(self, node: Node) -> Self {
-        Self(self.0 & !(1 << node.0))
+        Self(self.0 & !node.alone())
     }
 
     /// Returns the nodes that are in one of the sets.
     #[must_use]
+    #[inline]
     pub fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Returns the nodes that are in both sets.
     #[must_use]
+    #[inline]
     pub fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
     /// Returns these but for those of the other set.
     #[must_use]
+    #[inline]
     pub fn minus(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
     /// Adds a node.
+    #[inline]
     pub fn insert(&mut self, node: Node) {
         *self = self.with(node);
     }
 
     /// Takes a node out.
+    #[inline]
     pub fn remove(&mut self, node: Node) {
         *self = self.without(node);
     }
 
     /// Returns the first of them.
     #[must_use]
+    #[inline]
     pub fn first(self) -> Option<Node> {
         self.iter().next()
     }
 
     /// Returns them in their order.
+    #[inline]
     pub fn iter(self) -> impl Iterator<Item = Node> {
-        (0..8).filter(move |idx| self.0 >> idx & 1 == 1).map(Node)
+        let mut left = self.0;
+        iter::from_fn(move || {
+            let next = (left != 0).then(|| Node(left.trailing_zeros() as u8))?;
+            left &= !next.alone();
+            Some(next)
+        })
     }
 }
 
@@ -139,8 +165,8 @@ impl<T: Hash + PartialEq + Default> Hash for PerNode<T> {
     /// Most copies have fewer nodes than there can be: what says nothing is not hashed.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let nothing = T::default();
-        let says_something = |node: &Node| self[*node] != nothing;
-        let nodes: NodeSet = NodeSet(u8::MAX).iter().filter(says_something).collect();
+        let with_nodes = (0..).map(Node).zip(&self.0).filter(|(_, value)| **value != nothing);
+        let nodes: NodeSet = with_nodes.map(|(node, _)| node).collect();
         nodes.hash(state);
         nodes.iter().for_each(|node| self[node].hash(state));
     }
@@ -150,6 +176,7 @@ impl<T> Index<Node> for PerNode<T> {
     type Output = T;
 
     #[expect(clippy::indexing_slicing, reason = "a node is made for places below `Node::MAX` only")]
+    #[inline]
     fn index(&self, node: Node) -> &T {
         &self.0[node.idx()]
     }
@@ -157,6 +184,7 @@ impl<T> Index<Node> for PerNode<T> {
 
 impl<T> IndexMut<Node> for PerNode<T> {
     #[expect(clippy::indexing_slicing, reason = "a node is made for places below `Node::MAX` only")]
+    #[inline]
     fn index_mut(&mut self, node: Node) -> &mut T {
         &mut self.0[node.idx()]
     }

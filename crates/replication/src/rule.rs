@@ -324,6 +324,7 @@ impl Rules {
 
     /// Returns whether the rule is in force.
     #[must_use]
+    #[inline]
     pub fn has(self, rule: Rule) -> bool {
         self.0 >> (rule as u32) & 1 == 1
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::hash::Hash;
 use std::hash::Hasher;
+use std::iter;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -60,6 +61,22 @@ pub(crate) fn search(bounds: Bounds) -> Found {
 struct Way {
     from: u32,
     choice: u16,
+    /// The last one of the inner steps that lead to it, by its place plus one.
+    last_step: u32,
+}
+
+impl Way {
+    fn new(from: u32, choice: usize) -> Self {
+        Self { from, choice: u16::try_from(choice).unwrap_or(u16::MAX), last_step: 0 }
+    }
+}
+
+/// A step that nobody from outside takes.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    from: u32,
+    /// The one before it that leads to the same world, by its place plus one.
+    before: u32,
 }
 
 #[derive(Debug)]
@@ -71,7 +88,7 @@ struct Search {
     ways: Vec<Way>,
     queue: VecDeque<(u32, World)>,
     /// The steps that nobody from outside takes, for the way back from good ends.
-    inner: Vec<(u32, u32)>,
+    inner: Vec<Step>,
     ends: Vec<u32>,
     n_told: usize,
     n_needless: usize,
@@ -88,7 +105,7 @@ impl Search {
             limit: bounds.limit,
             began: Instant::now(),
             seen,
-            ways: vec![Way { from: 0, choice: 0 }],
+            ways: vec![Way::new(0, 0)],
             queue: VecDeque::from([(0, start)]),
             inner: Vec::new(),
             ends: Vec::new(),
@@ -135,12 +152,16 @@ impl Search {
             let new = u32::try_from(self.ways.len()).unwrap_or(u32::MAX);
             let number = self.seen.number_of(fingerprint(&next.world), new);
             if number == new {
-                self.ways.push(Way { from: at, choice: u16::try_from(choice).unwrap_or(u16::MAX) });
+                self.ways.push(Way::new(at, choice));
                 self.queue.push_back((number, next.world));
             }
-            if !next.is_from_outside && number != at {
+            if !next.is_from_outside
+                && number != at
+                && let Some(way) = self.ways.get_mut(number as usize)
+            {
                 has_inner = true;
-                self.inner.push((number, at));
+                self.inner.push(Step { from: at, before: way.last_step });
+                way.last_step = u32::try_from(self.inner.len()).unwrap_or(u32::MAX);
             }
         }
         has_inner
@@ -148,17 +169,16 @@ impl Search {
 
     /// Returns a world from which no end can be reached without something from outside. As all ends are good, none such means
     /// that each terminal strongly connected component is one good world.
-    fn without_end(&mut self) -> Option<u32> {
-        let mut inner = std::mem::take(&mut self.inner);
-        inner.sort_unstable();
+    fn without_end(&self) -> Option<u32> {
+        let step = |place: u32| self.inner.get((place as usize).checked_sub(1)?);
         let mut reaches = vec![false; self.ways.len()];
         let mut todo = self.ends.clone();
         while let Some(to) = todo.pop() {
-            let Some(known) = reaches.get_mut(to as usize) else { continue };
+            let to = to as usize;
+            let (Some(known), Some(way)) = (reaches.get_mut(to), self.ways.get(to)) else { continue };
             if !std::mem::replace(known, true) {
-                let first = inner.partition_point(|step| step.0 < to);
-                let steps = inner.get(first..).unwrap_or_default();
-                todo.extend(steps.iter().take_while(|step| step.0 == to).map(|step| step.1));
+                let steps = iter::successors(step(way.last_step), |last| step(last.before));
+                todo.extend(steps.map(|step| step.from));
             }
         }
         let lost = reaches.iter().position(|reaches| !reaches)?;
@@ -229,7 +249,7 @@ impl Hasher for Mixer {
 
     fn write_u8(&mut self, byte: u8) {
         self.word = self.word << 8 | u64::from(byte);
-        self.n_bytes += 1;
+        self.n_bytes = self.n_bytes.wrapping_add(1);
         if self.n_bytes == 8 {
             self.mix(self.word);
             (self.word, self.n_bytes) = (0, 0);

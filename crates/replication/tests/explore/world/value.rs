@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hash::Hash;
 use std::hash::Hasher;
+use std::iter;
 use std::ops::Index;
 use std::ops::IndexMut;
 
@@ -19,6 +20,11 @@ impl WriteId {
     pub(crate) fn all(n_writes: u8) -> impl Iterator<Item = Self> {
         (1..=n_writes).map(Self)
     }
+
+    /// The set of this write alone.
+    fn alone(self) -> u8 {
+        1_u8.wrapping_shl(u32::from(self.0))
+    }
 }
 
 /// Some writes of a key.
@@ -27,15 +33,15 @@ pub(crate) struct WriteSet(u8);
 
 impl WriteSet {
     pub(crate) fn contains(self, id: WriteId) -> bool {
-        self.0 >> id.0 & 1 == 1
+        self.0 & id.alone() != 0
     }
 
     pub(crate) fn insert(&mut self, id: WriteId) {
-        self.0 |= 1 << id.0;
+        self.0 |= id.alone();
     }
 
     pub(crate) fn remove(&mut self, id: WriteId) {
-        self.0 &= !(1 << id.0);
+        self.0 &= !id.alone();
     }
 
     pub(crate) fn or(self, other: Self) -> Self {
@@ -51,7 +57,12 @@ impl WriteSet {
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = WriteId> {
-        WriteId::all(WriteId::MAX).filter(move |id| self.contains(*id))
+        let mut left = self.0;
+        iter::from_fn(move || {
+            let next = (left != 0).then(|| WriteId(left.trailing_zeros() as u8))?;
+            left &= !next.alone();
+            Some(next)
+        })
     }
 }
 
@@ -113,8 +124,12 @@ impl Value {
 
     /// Returns the writes in their order.
     pub(crate) fn writes(self) -> impl Iterator<Item = WriteId> {
-        let writes = (0..8).rev().map(move |place| (self.0 >> (4 * place)) & 15);
-        writes.filter(|id| *id != 0).map(|id| WriteId(u8::try_from(id).unwrap_or_default()))
+        // The first one is in the highest bits that are not zero, and no write has the number 0.
+        let mut left = 32 - self.0.leading_zeros().min(32) / 4 * 4;
+        iter::from_fn(move || {
+            left = left.checked_sub(4)?;
+            Some(WriteId((self.0.wrapping_shr(left) & 15) as u8))
+        })
     }
 
     pub(crate) fn has(self, id: WriteId) -> bool {
