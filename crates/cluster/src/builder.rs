@@ -33,6 +33,9 @@ use crate::policy::WriteTo;
 use crate::ring::RedisRing;
 use crate::shadow::Listener;
 
+/// The rules of a copy know no more nodes.
+const MOST_NODES: usize = redisdb_replication::Node::MAX;
+
 /// Gathers the nodes of a [`RedisRing`].
 #[derive(Debug, Clone, Default)]
 #[must_use]
@@ -207,8 +210,8 @@ impl CopyBuilder {
     /// Returns the copy without connecting.
     ///
     /// # Errors
-    /// What is wrong with the nodes: a URL, a name or a server that stands twice, that there is none, or that fewer are
-    /// there than must take a write.
+    /// What is wrong with the nodes: a URL, a name or a server that stands twice, that there is none, that there are more than
+    /// eight, or that fewer are there than must take a write.
     pub fn build(self) -> Result<RedisCopy, Error> {
         Ok(RedisCopy { handle: CopyHandle::new(self.plan()?) })
     }
@@ -217,6 +220,13 @@ impl CopyBuilder {
         let Self { members, policy, identity, shadow } = self;
         let Members { ring, nodes } = members.build()?;
         let ring = ring.build()?;
+        if MOST_NODES < nodes.len() {
+            let reason = format!(
+                "a copy has {MOST_NODES} nodes at most, and these are {}; a ring has any number",
+                nodes.len()
+            );
+            return Err(ConfigError::setting("nodes", &reason).into());
+        }
         let wanted = policy.write_to.wanted(nodes.len());
         if wanted > nodes.len() || wanted == 0 {
             return Err(ConfigError::WriteTo { wanted, nodes: nodes.len() }.into());
@@ -471,6 +481,9 @@ mod tests {
             "`on_conflict`: it prefers no node",
         );
         check(copy().identity("").build(), "`identity`: it is empty");
+        let many = |n| RedisCopy::builder().nodes((0..n).map(|node| format!("redis://h{node}"))).build();
+        assert!(many(8).is_ok());
+        check(many(9), "`nodes`: a copy has 8 nodes at most, and these are 9; a ring has any number");
         #[cfg(feature = "layouts")]
         check(ring().label("typo", "x").build(), "there is no node `typo`");
         let mut config = TopologyConfig::from_toml("strategy = \"ring\"\nnodes = [\"redis://h\"]").unwrap();

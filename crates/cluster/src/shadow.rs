@@ -156,14 +156,12 @@ impl Belief {
 }
 
 impl Shadow {
-    /// The shadow of a copy of these nodes, so many of which must take a write. `None` if the rules know no such number of
-    /// nodes.
-    pub(crate) fn new(names: Vec<String>, n_takers: usize, listener: Listener) -> Option<Self> {
+    /// The shadow of a copy of these nodes, so many of which must take a write.
+    pub(crate) fn new(names: Vec<String>, n_takers: usize, listener: Listener) -> Self {
         let members = NodeSet::first_n(names.len());
         let setup = Setup { members, n_takers, rules: Rules::ALL.without(Rule::Gate) };
-        let are_known = members.len() == names.len();
         listener.tell(Told::Begins(setup));
-        are_known.then(|| Self { names, setup, listener, known: Mutex::default() })
+        Self { names, setup, listener, known: Mutex::default() }
     }
 
     /// Something has happened to a node.
@@ -352,7 +350,7 @@ mod tests {
                 differences.lock().push(difference);
             }
         });
-        let shadow = Shadow::new(vec!["a".to_owned(), "b".to_owned()], 1, listener).unwrap();
+        let shadow = Shadow::new(vec!["a".to_owned(), "b".to_owned()], 1, listener);
         (0..2).for_each(|node| shadow.learn(node, 1, report(&[])));
         (shadow, told)
     }

@@ -5,7 +5,6 @@
 
 mod barrier;
 pub use barrier::NotConverged;
-mod decide;
 mod dirty;
 mod keys;
 mod own_writes;

@@ -1,12 +1,17 @@
 //! Reconciliation: all servers of a copy were restarted, so no node is known to be right. All are compared with each other, and
-//! what those hold alike that are not known to have missed it counts.
+//! what those hold alike that are not known to have missed it counts, as the explored rules have it.
 
 use futures_util::FutureExt;
 use redisdb_node::Node;
 
+use crate::anti_entropy::decide::SeenRestarted;
+use crate::anti_entropy::decide::is_conflict;
+use crate::anti_entropy::value;
+use crate::anti_entropy::value::Compared;
+use crate::anti_entropy::value::Limits;
+use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::verify::Difference;
 use crate::anti_entropy::verify::Verify;
-use crate::anti_entropy::verify::differences;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
 use crate::engine::member::Member;
@@ -127,15 +132,19 @@ impl CopyEngine {
         Ok(())
     }
 
-    /// Returns whether those nodes hold different values of a key that are not known to have missed a write of it.
+    /// Returns whether nobody has a key right. Where all are known to have missed it, that is known already.
     async fn is_conflict(&self, parts: &[Part<'_>], difference: &Difference) -> Result<bool, Error> {
-        let key = &difference.key;
-        let may_be_right = |part: &&Part<'_>| part.member.hints().may_hold(std::iter::once(key.as_slice()));
-        let nodes: Vec<&Node> = parts.iter().filter(may_be_right).map(|part| &part.process).collect();
-        if nodes.len() < 2 {
-            // Where all are behind, nobody has it right, and that is known already.
-            return Ok(false);
-        }
-        Ok(!differences(&nodes, vec![key.clone()], |_, _| ()).await?.0.is_empty())
+        let key = std::slice::from_ref(&difference.key);
+        let nodes: Vec<&Node> = parts.iter().map(|part| &part.process).collect();
+        let sizes = value::sizes(&nodes, key).await?;
+        let looks = value::read_all(&nodes, key, &sizes, Limits::DEFAULT).await?;
+        let compared = value::compare(&nodes, key, (&looks, &sizes), Limits::DEFAULT).await?;
+        let Some(Compared::First(first)) = compared.first() else { return Ok(false) };
+        let seen = parts.iter().zip(&looks).zip(first).map(|((part, look), first)| SeenRestarted {
+            state: matches!(look.first(), Some(Snapshot::Present { .. })).then_some(*first),
+            is_behind: !part.member.hints().may_hold(key.iter().map(Vec::as_slice)),
+        });
+        let seen: Vec<SeenRestarted> = seen.collect();
+        Ok(!seen.iter().all(|one| one.is_behind) && is_conflict(&seen))
     }
 }

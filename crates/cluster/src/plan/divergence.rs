@@ -1,7 +1,5 @@
 //! The verdict on a write: whether it is done, whose reply counts, and which nodes are stale after it.
 
-use std::cmp::Reverse;
-
 use redis::Value;
 use redisdb_node as node;
 use redisdb_replication::CallId;
@@ -52,17 +50,14 @@ pub(crate) enum Held {
 /// Returns whether somebody may be told that a write is done, as the explored rules say: a node took it that held what it should. Of
 /// a write that leaves the same whatever was there, any node that keeps it.
 pub(crate) fn is_done(took: &[Ack], held: &[Held], is_whole: bool) -> bool {
-    let mut nodes: Vec<(bool, Held)> = taken_and_held(took, held).collect();
-    nodes.sort_unstable_by_key(|node| Reverse(*node));
+    let nodes: Vec<(bool, Held)> = taken_and_held(took, held).collect();
     is_acknowledged(&nodes, if is_whole { Kind::Whole } else { Kind::Relative })
 }
 
 /// The same of a write that this node has decided: the node must hold what it should, and its connection must not have been lost.
 pub(crate) fn is_decided(took: &[Ack], held: &[Held], (decider, is_connected): (usize, bool)) -> bool {
     let mut nodes: Vec<(bool, Held)> = taken_and_held(took, held).collect();
-    let first = nodes.remove(decider);
-    nodes.sort_unstable_by_key(|node| Reverse(*node));
-    nodes.insert(0, first);
+    nodes.swap(0, decider);
     match nodes.len() {
         // Nobody else is sent what it decided.
         1 => is_acknowledged(&nodes, Kind::Relative),
@@ -74,11 +69,9 @@ fn taken_and_held(took: &[Ack], held: &[Held]) -> impl Iterator<Item = (bool, He
     took.iter().zip(held).map(|(took, held)| (*took == Ack::Yes, *held))
 }
 
-/// Returns what the rules say of a write, by who took it and what each held; the first node has decided it, if one has. Of more nodes
-/// than the rules know, the first ones say what all would: those that took it and held the most.
+/// Returns what the rules say of a write, by who took it and what each held; the first node has decided it, if one has.
 fn is_acknowledged(nodes: &[(bool, Held)], kind: Kind) -> bool {
     const CALL: CallId = CallId(0);
-    let nodes = nodes.get(..Node::MAX).unwrap_or(nodes);
     let those = |are: fn(bool, Held) -> bool| -> NodeSet {
         let nodes = nodes.iter().enumerate().filter(|(_, (took, held))| are(*took, *held));
         nodes.filter_map(|(place, _)| Node::new(place)).collect()
@@ -211,12 +204,12 @@ mod tests {
                 assert_eq!(is_done(&took, &held, is_whole), expected, "{nodes:?} {is_whole}");
             }
         }
-        // Of many nodes the last one alone holds what it should.
-        let (mut took, mut held) = ([Yes; 20], [Stale; 20]);
+        // Of as many nodes as there can be the last one alone holds what it should.
+        let (mut took, mut held) = ([Yes; Node::MAX], [Stale; Node::MAX]);
         assert!(!is_done(&took, &held, false) && is_done(&took, &held, true));
-        held[19] = Current;
+        held[Node::MAX - 1] = Current;
         assert!(is_done(&took, &held, false));
-        took[19] = Maybe;
+        took[Node::MAX - 1] = Maybe;
         assert!(!is_done(&took, &held, false));
     }
 
@@ -232,10 +225,10 @@ mod tests {
             }
         }
         assert!(is_decided(&[Yes], &[Current], (0, false)) && !is_decided(&[Yes], &[Stale], (0, true)));
-        let mut held = [Current; 20];
-        assert!(is_decided(&[Yes; 20], &held, (19, true)));
-        held[19] = Stale;
-        assert!(!is_decided(&[Yes; 20], &held, (19, true)));
+        let (mut held, last) = ([Current; Node::MAX], Node::MAX - 1);
+        assert!(is_decided(&[Yes; Node::MAX], &held, (last, true)));
+        held[last] = Stale;
+        assert!(!is_decided(&[Yes; Node::MAX], &held, (last, true)));
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl CopyTopology {
     pub(crate) fn new(plan: CopyBlueprint, present: Weak<Present>) -> Self {
         let n_takers = plan.policy.write_to.wanted(plan.nodes.len());
         let names = plan.nodes.iter().map(|node| node.name().to_owned());
-        let shadow = plan.shadow.and_then(|listener| Shadow::new(names.collect(), n_takers, listener));
+        let shadow = plan.shadow.map(|listener| Shadow::new(names.collect(), n_takers, listener));
         let events = Events::default().heard_by(shadow);
         let members = plan.nodes.iter().map(|config| {
             let member = Member::new(config.clone(), &events);

@@ -1,5 +1,5 @@
-//! The decision about a key that was looked at on all nodes in sight: the explored rules say whose state counts, and which nodes
-//! are given it.
+//! The decision about a key that was looked at on several nodes: the explored rules say whose state counts, which nodes are given it,
+//! and whether anybody is right.
 
 use redisdb_replication::Claimed;
 use redisdb_replication::Digest;
@@ -30,6 +30,15 @@ pub(crate) struct Seen {
     pub(crate) evicts: bool,
 }
 
+/// What a node that was restarted was seen to hold of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SeenRestarted {
+    /// Its state: equal numbers are equal states. `None` if the key is not there.
+    pub(crate) state: Option<usize>,
+    /// True if the node is known to have missed a write of the key.
+    pub(crate) is_behind: bool,
+}
+
 /// What may have happened to a key since it was quiet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meanwhile {
@@ -57,8 +66,7 @@ pub(crate) enum Decision {
 
 /// Decides about a key that was quiet, by what the nodes were seen to hold, in the order in which the key is read.
 pub(crate) fn decide(seen: &[Seen], meanwhile: Meanwhile) -> Decision {
-    let setup = Setup { members: NodeSet::first_n(seen.len()), n_takers: 1, rules: Rules::ALL };
-    let mut state: State<()> = State::at_rest_with_lease(&setup, Token::default());
+    let (setup, mut state) = at_rest(seen.len());
     let told = seen.iter().enumerate().filter(|(_, seen)| seen.has_told);
     let told: NodeSet = told.filter_map(|(place, _)| Node::new(place)).collect();
     let _dirty = step(&setup, &mut state, Event::Changed((), told));
@@ -69,7 +77,12 @@ pub(crate) fn decide(seen: &[Seen], meanwhile: Meanwhile) -> Decision {
     for _ in 0..n_looks {
         step_through(&setup, &mut state, Event::Quiet { key: (), is_due: false }, |effect| {
             let answer = match effect {
-                Effect::Claim((), node, _) => shown(node).map(|shown| claimed(node, shown)),
+                Effect::Claim((), node, _) => shown(node).map(|shown| {
+                    // It notes by itself that it has missed the key.
+                    let lacking = if shown.was_given { NodeSet::EMPTY.with(node) } else { NodeSet::EMPTY };
+                    let report = Report::of(Standing::Current).missing((), lacking);
+                    claimed(node, shown.state, report, shown.evicts)
+                }),
                 Effect::Hear(()) => match meanwhile {
                     Meanwhile::Still => Some(Event::Heard(())),
                     Meanwhile::Changed => {
@@ -79,7 +92,7 @@ pub(crate) fn decide(seen: &[Seen], meanwhile: Meanwhile) -> Decision {
                 },
                 Effect::Fetch((), node) => {
                     source = Some(node.idx());
-                    shown(node).map(|shown| Event::Fetched((), digest(shown), Standing::Current))
+                    shown(node).map(|shown| Event::Fetched((), digest(shown.state), Standing::Current))
                 }
                 Effect::Put { node, .. } => {
                     targets.push(node.idx());
@@ -97,19 +110,44 @@ pub(crate) fn decide(seen: &[Seen], meanwhile: Meanwhile) -> Decision {
     }
 }
 
-/// What the node says when it is asked for the key.
-fn claimed(node: Node, shown: Seen) -> Event<()> {
-    // It notes by itself that it has missed the key.
-    let lacking = if shown.was_given { NodeSet::EMPTY.with(node) } else { NodeSet::EMPTY };
-    let report = Report::of(Standing::Current).missing((), lacking);
-    let (is_doubted, begins) = (false, false);
-    let (digest, evicts) = (digest(shown), shown.evicts);
-    Event::Claimed(Claimed { node, key: (), digest, report, is_doubted, evicts, begins })
+/// Returns whether nobody is known to be right about a key, on nodes that were all restarted.
+pub(crate) fn is_conflict(seen: &[SeenRestarted]) -> bool {
+    let (setup, mut state) = at_rest(seen.len());
+    let behind = seen.iter().enumerate().filter(|(_, seen)| seen.is_behind);
+    let behind: NodeSet = behind.filter_map(|(place, _)| Node::new(place)).collect();
+    let report = Report::of(Standing::Restarted).missing((), behind);
+    let _dirty = step(&setup, &mut state, Event::Changed((), NodeSet::EMPTY));
+    let mut is_conflict = false;
+    step_through(&setup, &mut state, Event::Quiet { key: (), is_due: false }, |effect| match effect {
+        Effect::Claim((), node, _) => {
+            let state = seen.get(node.idx()).and_then(|seen| seen.state);
+            vec![claimed(node, state, report.clone(), false)]
+        }
+        Effect::Hear(()) => vec![Event::Heard(())],
+        Effect::TellConflict((), _) => {
+            is_conflict = true;
+            Vec::new()
+        }
+        _ => Vec::new(),
+    });
+    is_conflict
 }
 
-fn digest(seen: Seen) -> Digest {
+/// The rules of so many nodes, and a process that repairs.
+fn at_rest(n_nodes: usize) -> (Setup, State<()>) {
+    let setup = Setup { members: NodeSet::first_n(n_nodes), n_takers: 1, rules: Rules::ALL };
+    (setup, State::at_rest_with_lease(&setup, Token::default()))
+}
+
+/// What the node says when it is asked for the key.
+fn claimed(node: Node, state: Option<usize>, report: Report<()>, evicts: bool) -> Event<()> {
+    let (is_doubted, begins) = (false, false);
+    Event::Claimed(Claimed { node, key: (), digest: digest(state), report, is_doubted, evicts, begins })
+}
+
+fn digest(state: Option<usize>) -> Digest {
     let holds = |state| Digest(u64::try_from(state).unwrap_or(u64::MAX - 1) + 1);
-    seen.state.map_or(Digest::MISSING, holds)
+    state.map_or(Digest::MISSING, holds)
 }
 
 #[cfg(test)]
@@ -179,13 +217,27 @@ mod tests {
         let each = [holds(0), holds(1), holds(2), REMOVED, LACKS];
         for n in 0..each.len().pow(3) {
             let [a, b, c] = [n % 5, n / 5 % 5, n / 25].map(|i| each[i]);
-            let before = [a, b, c].map(digest);
+            let before = [a, b, c].map(|seen| digest(seen.state));
             let mut after = before;
             if let Decision::Copy { source, targets } = decide(&[a, b, c], Meanwhile::Still) {
                 targets.iter().for_each(|target| after[*target] = before[source]);
                 assert!(targets.iter().all(|target| before[*target] != before[source]), "{a:?} {b:?} {c:?}");
             }
             assert!(after.iter().all(|digest| *digest == after[0]), "{a:?} {b:?} {c:?}: {after:?}");
+        }
+    }
+
+    #[test]
+    fn restarted_nodes_are_in_conflict_if_those_differ_that_are_not_behind_or_if_none_is_left() {
+        let each: Vec<SeenRestarted> = [None, Some(0), Some(1)]
+            .into_iter()
+            .flat_map(|state| [false, true].map(|is_behind| SeenRestarted { state, is_behind }))
+            .collect();
+        for n in 0..each.len().pow(3) {
+            let seen = [n % 6, n / 6 % 6, n / 36].map(|i| each[i]);
+            let right: Vec<_> = seen.iter().filter(|one| !one.is_behind).map(|one| one.state).collect();
+            let are_equal = !right.is_empty() && right.iter().all(|state| *state == right[0]);
+            assert_eq!(is_conflict(&seen), !are_equal, "{seen:?}");
         }
     }
 }
