@@ -10,6 +10,7 @@ use redisdb::RedisCopy;
 use redisdb::commands::*;
 use redisdb_tests::Events;
 use redisdb_tests::NAMES;
+use redisdb_tests::calls;
 use redisdb_tests::eventually;
 use redisdb_tests::since;
 use tracing::Level;
@@ -218,4 +219,6 @@ async fn a_key_that_may_only_be_read_is_named_and_the_rest_is_brought_over() {
     assert_eq!((repaired.copied, repaired.readmitted), (1, false), "{repaired:?}");
     assert_eq!(repaired.failed.len(), 1, "{repaired:?}");
     assert_eq!(repaired.failed[0].0, b"read:1");
+    // Both were in one block at first. Then each was watched by itself, and none was written without.
+    assert_eq!((calls(&all[1], "watch").await >= 3, calls(&all[1], "eval").await), (true, 0));
 }

@@ -313,6 +313,35 @@ async fn what_somebody_writes_while_a_large_value_is_copied_is_not_overwritten()
 }
 
 #[tokio::test]
+async fn what_was_read_of_a_large_value_is_not_written_if_the_source_has_changed_meanwhile() {
+    const CHUNKS: u64 = 8;
+    let (_servers, proxy, copy, b) = with_a_slow_one().await;
+    let a = copy.on_node("a").unwrap();
+    for trial in 0..20 {
+        let key = format!("key of trial {trial}");
+        a.rpush(&key, vec!["x".repeat(100); 256 * CHUNKS as usize]).await.unwrap();
+        b.set(&key, "seen").await.unwrap();
+        let (pushed, renamed) = (calls(&b, "rpush").await, calls(&b, "rename").await);
+        proxy.slow(Way::Requests, LATE, Duration::ZERO);
+        let repairing = tokio::spawn({
+            let copy = copy.clone();
+            async move { copy.repair("b").run().await.unwrap() }
+        });
+        eventually("the first elements are there", async || pushed < calls(&b, "rpush").await).await;
+        a.lset(&key, 0, "written meanwhile").await.unwrap();
+        let is_in_time = calls(&b, "rpush").await < pushed + CHUNKS;
+        assert_eq!(repairing.await.unwrap().copied, 1);
+        proxy.heal();
+        assert_eq!(copy.verify().run().await.unwrap(), []);
+        if is_in_time {
+            assert_eq!(calls(&b, "rename").await, renamed + 1);
+            return;
+        }
+    }
+    panic!("the machine is too slow for this test");
+}
+
+#[tokio::test]
 async fn verify_says_which_keys_differ_and_where() {
     let (_servers, copy) = copy().await;
     fill(&copy, 200).await;
