@@ -149,7 +149,7 @@ async fn task<C: Client>(
     let mut latencies = Vec::new();
     let mut walk = walk(idx);
     let mut next = || walk.next().map_or("", |at| keys[at].as_str());
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut made = vec![String::new(); BATCH];
     let mut done = 0;
     while done < each && !stop.load(Ordering::Relaxed) {
         let start = timed.then(Instant::now);
@@ -159,8 +159,11 @@ async fn task<C: Client>(
             Work::Mix if done % 10 < 7 => found(client.get(next()).await.is_some()),
             Work::Mix => client.set(next(), value).await,
             Work::Mget | Work::Pipeline => {
-                batch.clear();
-                batch.extend(std::iter::repeat_with(&mut next).take(BATCH));
+                // A caller has just made the keys of a batch. If each were read for the first time, a client that begins with
+                // a short loop over all of them would wait for memory once, and one that does all its work key by key a
+                // hundred times.
+                made.iter_mut().for_each(|made| next().clone_into(made));
+                let batch: Vec<&str> = made.iter().map(String::as_str).collect();
                 let values = match work {
                     Work::Mget => client.mget(&batch).await,
                     _ => client.pipeline(&batch).await,

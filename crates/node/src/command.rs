@@ -15,6 +15,7 @@ pub use lookup::lookup;
 pub(crate) use lookup::name_of;
 pub use registry::Registration;
 pub use registry::RegistrationError;
+pub(crate) use spec::spare;
 pub use spec::{
     Access, Command, Connection, Each, Effect, Group, Keys, Merge, OnCopy, OnRing, Read, Retry, Since, Spec,
     Until, Write,

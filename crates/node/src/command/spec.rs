@@ -1,5 +1,6 @@
 //! The columns of the command table.
 
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -127,7 +128,10 @@ impl<A> Command<A> {
     // that each returns would be moved twice, not made where it is awaited: 5 % of a call.
     #[inline(never)]
     pub fn cmd(&self) -> Cmd {
-        self.with_room(4, 64)
+        match SPARE.try_with(Cell::take) {
+            Ok(Some(spare)) => self.begun(spare),
+            _ => self.with_room(4, 64),
+        }
     }
 
     /// The command with one argument, or several in one.
@@ -148,14 +152,31 @@ impl<A> Command<A> {
     }
 
     fn with_room(&self, n_words: usize, n_bytes: usize) -> Cmd {
+        self.begun(Cmd::with_capacity(n_words, n_bytes))
+    }
+
+    fn begun(&self, mut cmd: Cmd) -> Cmd {
         let (command, subcommand) = self.words;
-        let mut cmd = Cmd::with_capacity(n_words, n_bytes);
         cmd.arg(command);
         if let Some(subcommand) = subcommand {
             cmd.arg(subcommand);
         }
         cmd
     }
+}
+
+thread_local! {
+    /// The memory of a command that is over, for the next one of this thread.
+    static SPARE: Cell<Option<Cmd>> = const { Cell::new(None) };
+}
+
+/// Keeps the memory of a command that is over. Recording a hundred commands in a pipeline would else be two hundred allocations, of which
+/// nothing is left but the bytes that were packed.
+#[inline]
+pub(crate) fn spare(mut cmd: Cmd) {
+    cmd.clear();
+    // At the end of a thread it is dropped.
+    let _ = SPARE.try_with(|spare| spare.set(Some(cmd)));
 }
 
 impl<A> fmt::Debug for Command<A> {

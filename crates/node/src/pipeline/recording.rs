@@ -11,6 +11,7 @@ use super::words::n_bytes;
 use crate::command::KeyError;
 use crate::command::Keys;
 use crate::command::Spec;
+use crate::command::spare;
 use crate::wire::encode_noting;
 
 /// A command that takes more bytes is not packed: it is not to be copied once more.
@@ -108,7 +109,10 @@ impl Recording {
     /// two hundred pieces of memory, which cost as much as all that is done with the commands.
     pub(super) fn pack(&mut self, spec: &'static Spec, cmd: Cmd) {
         match self.place_of(spec, &cmd) {
-            Some((all, key)) => self.commands.push(Kept { spec, words: KeptWords::Packed { all, key } }),
+            Some((all, key)) => {
+                self.commands.push(Kept { spec, words: KeptWords::Packed { all, key } });
+                spare(cmd);
+            }
             None => self.keep(spec, cmd),
         }
     }
