@@ -203,6 +203,31 @@ async fn what_a_server_missed_while_it_was_restarted_comes_before_all_its_keys_a
 }
 
 #[tokio::test]
+async fn servers_that_came_back_with_dumps_of_different_times_tell_each_key_that_differs() {
+    const KEYS: usize = 30;
+    let mut servers = Servers::start(3).unwrap();
+    let copy = process(&servers.urls(), Some("shop")).connect().await.unwrap();
+    let all = |value: &'static str| (0..KEYS).map(move |i| (key(i), value));
+    _ = copy.set("same", 1).await.unwrap();
+    _ = copy.mset(all("old")).await.unwrap();
+    let mut dumps = vec![servers[0].dump().unwrap()];
+    _ = copy.mset(all("new")).await.unwrap();
+    dumps.extend([servers[1].dump().unwrap(), servers[2].dump().unwrap()]);
+    servers.iter_mut().for_each(Server::kill);
+    for (server, dump) in servers.iter_mut().zip(&dumps) {
+        server.restart_from(dump).unwrap();
+    }
+    eventually("they have been compared", async || {
+        copy.health().iter().all(|(_, health)| *health == Health::Suspect)
+    })
+    .await;
+    assert_eq!(copy.conflicts().await.unwrap().n_keys, KEYS);
+    assert_eq!(copy.get::<u32>("same").await.unwrap(), Some(1));
+    _ = copy.mset(all("newest")).await.unwrap();
+    eventually("all are up", async || copy.health().iter().all(|(_, health)| *health == Health::Up)).await;
+}
+
+#[tokio::test]
 async fn a_key_that_they_do_not_hold_alike_waits_for_a_decision_and_all_others_do_not() {
     for identity in IDENTITIES {
         let (events, _listening) = Events::listen("redisdb_cluster", Level::WARN);

@@ -20,6 +20,7 @@ use redisdb::RedisCopy;
 use redisdb::commands::*;
 use redisdb_tests::Load;
 use redisdb_tests::NAMES;
+use redisdb_tests::Proxy;
 use redisdb_tests::Tally;
 use redisdb_tests::eventually;
 use redisdb_tests::fill;
@@ -405,6 +406,43 @@ async fn a_server_that_may_be_somebody_elses_is_left_alone() {
     // Whoever knows better says so.
     assert_eq!(copy.repair("b").run().await.unwrap().removed, 300);
     eventually("it is up again", async || is_well(&copy).await).await;
+}
+
+#[tokio::test]
+async fn a_server_comes_back_with_a_dump_of_the_time_when_it_had_been_flushed_and_not_marked() {
+    let mut servers = Servers::start(3).unwrap();
+    let proxy = Proxy::to(servers[2].port()).await;
+    let urls = [servers[0].url(), servers[1].url(), proxy.url()];
+    let copy = process(&urls, Some("shop")).connect().await.unwrap();
+    fill(&copy).await;
+    let outsider = Node::connect(servers[2].url()).await.unwrap();
+    proxy.refuse();
+    eventually("it is noticed", async || copy.health()[2].1 == Health::Down).await;
+    outsider.flushall().await.unwrap();
+    outsider.mset((0..20).map(|i| (format!("standing:{i}"), "of that time"))).await.unwrap();
+    let unmarked = servers[2].dump().unwrap();
+    proxy.heal();
+    eventually("it is up again", async || is_well(&copy).await).await;
+    servers[2].restart_from(&unmarked).unwrap();
+    eventually("it is noticed", async || copy.health()[2].1 != Health::Up).await;
+    eventually("it is up again", async || is_well(&copy).await).await;
+    assert_eq!(copy.verify().run().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_server_comes_back_with_a_dump_most_of_whose_keys_are_gone_elsewhere() {
+    let mut servers = Servers::start(3).unwrap();
+    let copy = process(&servers.urls(), Some("shop")).connect().await.unwrap();
+    let jobs = |from: u64| (from..from + 100).map(|i| format!("job:{i}")).collect::<Vec<_>>();
+    _ = copy.mset(jobs(0).iter().map(|job| (job, "to do"))).await.unwrap();
+    let older = servers[2].dump().unwrap();
+    _ = copy.del(jobs(0)).await.unwrap();
+    _ = copy.mset(jobs(100).iter().map(|job| (job, "to do"))).await.unwrap();
+    servers[2].restart_from(&older).unwrap();
+    eventually("it is noticed", async || copy.health()[2].1 != Health::Up).await;
+    eventually("it is up again", async || is_well(&copy).await).await;
+    assert_eq!(copy.on_node("c").unwrap().exists(jobs(0)).await.unwrap(), 0);
+    assert_eq!(copy.verify().run().await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use crate::anti_entropy::source::Source;
 use crate::anti_entropy::value;
 use crate::anti_entropy::verify::differences;
 use crate::engine::copy::CopyEngine;
+use crate::engine::copy::topology::CopyTopology;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::membership::identity::is_a_marker;
@@ -113,6 +114,22 @@ pub(crate) enum Doubt {
     Joined,
     /// The server should be marked, and is not: most of its keys must be the same on the others, not only known to them.
     Unmarked,
+}
+
+impl CopyTopology {
+    /// Why this process of a node's server may be somebody else's; `None` if it is ours.
+    pub(crate) fn doubt(&self, idx: usize, incarnation: u64) -> Option<Doubt> {
+        let member = self.nodes.member(idx);
+        let has_identity = self.identity.is_some();
+        match member.has_joined() {
+            _ if has_identity && member.is_ours(incarnation) => None,
+            _ if has_identity && !member.hints().fence().admits(incarnation) => {
+                Some(if member.was_emptied_lately() { Doubt::CameBack } else { Doubt::Unmarked })
+            }
+            true => Some(Doubt::Joined),
+            false => Some(Doubt::CameBack),
+        }
+    }
 }
 
 /// Makes sure that not most of what a server holds is unknown to the others: its keys would not be ours to remove.

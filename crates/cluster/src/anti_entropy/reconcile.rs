@@ -108,7 +108,9 @@ impl CopyEngine {
                 }
             }
             let n_conflicts = conflicts.len() as u64;
-            if MOST_CONFLICTS < conflicts.len() || FEW < n_conflicts && verified.compared < n_conflicts * 2 {
+            let is_ours = |part: &Part<'_>| topology.doubt(part.idx, part.process.incarnation()).is_none();
+            let are_foreign = FEW < n_conflicts && verified.compared < n_conflicts * 2;
+            if MOST_CONFLICTS < conflicts.len() || are_foreign && !parts.iter().all(is_ours) {
                 return Err(Error::unrepaired(&first, RepairReason::Foreign));
             }
             for difference in conflicts {

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::anti_entropy::key_scan::Doubt;
 use crate::anti_entropy::key_scan::must_be_ours;
 use crate::anti_entropy::progress::Meter;
 use crate::anti_entropy::progress::Progress;
@@ -183,13 +182,9 @@ impl<'a> Repair<'a> {
         if everything {
             let source = self.source_of_all(copy, idx)?;
             source.node.ready().await?;
-            if self.by_itself {
-                let should_be_marked = topology.identity.is_some() && !hints.fence().admits(incarnation);
-                let doubt = match topology.nodes.member(idx).has_joined() {
-                    _ if should_be_marked => Doubt::Unmarked,
-                    true => Doubt::Joined,
-                    false => Doubt::CameBack,
-                };
+            if self.by_itself
+                && let Some(doubt) = topology.doubt(idx, incarnation)
+            {
                 must_be_ours(copy, &source, target, doubt).await?;
             }
             self.hinted_first((idx, target)).await?;

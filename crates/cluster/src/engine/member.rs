@@ -17,6 +17,7 @@ use crate::failover::tracker::OutageTracker;
 use crate::health::Health;
 use crate::hints::log::HintLog;
 use crate::hints::trust::Trust;
+use crate::membership::marker::LATELY;
 use crate::membership::marker::Marked;
 use crate::membership::marker::void_too;
 use crate::membership::marker_watch::News;
@@ -141,6 +142,17 @@ impl Member {
     /// On a copy with an identity: whether the server was without its marker when it was looked at last.
     pub(crate) fn was_emptied(&self) -> bool {
         self.marked().lock().is_gone
+    }
+
+    /// On a copy with an identity: whether this process of the server had a recent marker, so that it is ours.
+    pub(crate) fn is_ours(&self, incarnation: u64) -> bool {
+        self.marked().lock().ours == Some(incarnation)
+    }
+
+    /// On a copy with an identity: whether the server, while it was ours, was seen without its marker lately. It may have come back with a
+    /// dump of that time.
+    pub(crate) fn was_emptied_lately(&self) -> bool {
+        self.marked().lock().emptied.is_some_and(|emptied| emptied.elapsed() < LATELY)
     }
 
     /// On a copy with an identity: hints about the node are void that others hold up to these numbers.

@@ -244,7 +244,7 @@ impl CopyEngine {
                 None
             }
             Found::Unmarked { keys } => {
-                member.marked().lock().is_gone = true;
+                member.marked().lock().is_without_marker(incarnation);
                 hints.disagree();
                 // A process that nobody knows and that holds something may be somebody else's: it is given nothing before
                 // a repair has found that it is ours, and marked it. The one that was known has been emptied.
@@ -255,10 +255,10 @@ impl CopyEngine {
                 Some(Standing::Empty)
             }
             Found::Marked(marker, text) => {
-                member.marked().lock().is_gone = false;
                 hints.fence().admit(incarnation);
                 topology.lasting.beat.lock().seen(marker.epoch, Instant::now());
                 let newest = topology.lasting.beat.lock().newest();
+                member.marked().lock().has_marker(incarnation, marker.is_recent(newest));
                 let known = member.generation();
                 // Another process than the one that this client has written to: that was marked before counts for nothing,
                 // only that it has been made whole since.

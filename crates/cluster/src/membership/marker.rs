@@ -17,6 +17,10 @@ const FORMAT: u32 = 2;
 /// The time after which the epoch of the servers that are whole advances. A server that has missed two
 /// advances was away for so long that the processes which knew what it missed may have ended.
 const BEAT: Duration = Duration::from_secs(30);
+/// A server that had its marker so lately is ours, whatever it holds now. By default Redis writes a dump once an hour if anything changes.
+pub(crate) const LATELY: Duration = Duration::from_secs(3600);
+/// So many times the epoch advances meanwhile.
+const BEATS_LATELY: u64 = LATELY.as_secs() / BEAT.as_secs();
 
 /// The marker of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,6 +165,12 @@ impl Marker {
     pub(crate) fn is_old(&self, newest: u64) -> bool {
         self.epoch.saturating_add(1) < newest
     }
+
+    /// Returns whether the marker was written lately, so that the server which has it is ours: not one that was filled
+    /// long ago from what ours held then.
+    pub(crate) fn is_recent(&self, newest: u64) -> bool {
+        newest <= self.epoch.saturating_add(BEATS_LATELY)
+    }
 }
 
 /// Adds to the hints that are known to be void those that are void too, by the servers that hold them.
@@ -219,10 +229,30 @@ pub(crate) struct Marked {
     pub(crate) forgotten: BTreeSet<String>,
     /// True if the server was seen without its marker: somebody has emptied it.
     pub(crate) is_gone: bool,
+    /// The incarnation whose process had a [recent](Marker::is_recent) marker at the last look that found one.
+    pub(crate) ours: Option<u64>,
+    /// When that process was seen without its marker last: a dump of that time has none either.
+    pub(crate) emptied: Option<Instant>,
     /// The incarnation in whose process the user's [permissions](super::permissions) were tried.
     pub(crate) tried: Option<u64>,
     /// An incarnation, and the generation that was found first in its process.
     pub(crate) first_found: Option<(u64, u64)>,
+}
+
+impl Marked {
+    /// This process of the server was found with a marker.
+    pub(crate) fn has_marker(&mut self, incarnation: u64, is_recent: bool) {
+        self.is_gone = false;
+        self.ours = is_recent.then_some(incarnation);
+    }
+
+    /// This process of the server was found without a marker.
+    pub(crate) fn is_without_marker(&mut self, incarnation: u64) {
+        self.is_gone = true;
+        if self.ours == Some(incarnation) {
+            self.emptied = Some(Instant::now());
+        }
+    }
 }
 
 #[cfg(test)]
