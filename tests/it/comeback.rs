@@ -422,6 +422,8 @@ async fn a_server_comes_back_with_a_dump_of_the_time_when_it_had_been_flushed_an
     outsider.mset((0..20).map(|i| (format!("standing:{i}"), "of that time"))).await.unwrap();
     let unmarked = servers[2].dump().unwrap();
     proxy.heal();
+    let marker = "__redisdb:{shop}:node";
+    eventually("it is marked again", async || outsider.exists(marker).await.unwrap() == 1).await;
     eventually("it is up again", async || is_well(&copy).await).await;
     servers[2].restart_from(&unmarked).unwrap();
     eventually("it is noticed", async || copy.health()[2].1 != Health::Up).await;
