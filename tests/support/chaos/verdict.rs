@@ -1,6 +1,7 @@
 //! The verdict on a seed: a function of what was written, read and done, and of what the servers hold in the end.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::dumps::Contents;
@@ -137,7 +138,7 @@ pub(crate) fn judge_all(history: &History, circumstances: &Circumstances, nodes:
         match &read.end {
             Some((end, Ok(seen))) => {
                 verdict.read += 1;
-                match worst(of_key, read, *end, seen, circumstances) {
+                match worst(of_key, read, (*end, seen), history, circumstances) {
                     Some(Sight::Found(found)) => verdict.found.push(found),
                     Some(Sight::Late) => verdict.late += 1,
                     None => {}
@@ -162,8 +163,8 @@ enum Sight {
 fn worst(
     elements: &Elements,
     read: &Looked,
-    end: u64,
-    seen: &crate::journal::Seen,
+    (end, seen): (u64, &crate::journal::Seen),
+    history: &History,
     circumstances: &Circumstances,
 ) -> Option<Sight> {
     let mut is_late = false;
@@ -199,6 +200,10 @@ fn worst(
             }
             Judgement::Older { own: Some(own), .. } => note(Breach::OwnStale, element, own),
             Judgement::Older { since, own: None } if is_within(since, read, circumstances) => is_late = true,
+            // Who was told that nobody is right knows that what was acknowledged until then may be gone.
+            Judgement::Older { since, own: None } if is_told(history, &read.key, since..read.start) => {
+                is_late = true;
+            }
             Judgement::Older { since, own: None } => note(Breach::OtherStale, element, since),
         }
     }
@@ -227,6 +232,12 @@ fn is_within(since: u64, read: &Looked, circumstances: &Circumstances) -> bool {
     read.start <= last + STALE + overlap(&circumstances.lapses, last, read.start)
 }
 
+/// Returns whether anybody was told meanwhile that a key is in conflict.
+fn is_told(history: &History, key: &str, meanwhile: Range<u64>) -> bool {
+    let is_it = |what: &str| what.contains("conflict") && what.contains(key);
+    history.told.iter().any(|(at, _, what)| meanwhile.contains(at) && is_it(what))
+}
+
 /// Returns whether a call took longer than it may, but for the time that its process was stopped or the machine was late.
 fn hung(circumstances: &Circumstances, key: &str, by: usize, start: u64, end: Option<u64>) -> Option<Found> {
     let process = circumstances.processes.get(by)?;
@@ -250,7 +261,6 @@ fn in_the_end(
     nodes: &[Contents],
     verdict: &mut Verdict,
 ) {
-    let is_told = || history.told.iter().any(|(_, _, what)| what.contains("conflict") && what.contains(key));
     for (element, timeline) in elements {
         let on_each = nodes.iter().map(|node| {
             let value = node.get(key).and_then(|entry| entry.seen.get(element)).copied();
@@ -271,7 +281,7 @@ fn in_the_end(
             since,
         };
         match since.and_then(|since| since.into_iter().min()) {
-            Some(_) if is_told() => verdict.told += 1,
+            Some(_) if is_told(history, key, 0..u64::MAX) => verdict.told += 1,
             Some(since) => verdict.found.push(found(Breach::Lost, since)),
             None if on_each.contains(&Judgement::Wrong) => verdict.found.push(found(Breach::Wrong, finish)),
             None => {}
@@ -360,8 +370,8 @@ mod tests {
             self
         }
 
-        fn told(mut self, what: &str) -> Self {
-            self.journals[1].push(Record::Told { at: SECOND, what: what.into() });
+        fn told(mut self, what: &str, at: u64) -> Self {
+            self.journals[1].push(Record::Told { at: at * SECOND, what: what.into() });
             self
         }
 
@@ -394,12 +404,23 @@ mod tests {
         assert_eq!(breaches(story().ends_with(&[Some(1), None])), [Breach::Lost]);
         assert_eq!(breaches(story().ends_with(&[Some(1), Some(2)])), []);
         assert_eq!(breaches(story().ends_with(&[Some(1), Some(3)])), [Breach::Wrong]);
-        let told = story().ends_with(&[Some(1)]).told("a conflict about value:0:0").verdict();
+        let told = story().ends_with(&[Some(1)]).told("a conflict about value:0:0", 1).verdict();
         assert_eq!((told.found.len(), told.told), (0, 1));
         assert_eq!(
-            breaches(story().ends_with(&[Some(1)]).told("a conflict about value:0:1")),
+            breaches(story().ends_with(&[Some(1)]).told("a conflict about value:0:1", 1)),
             [Breach::Lost]
         );
+    }
+
+    #[test]
+    fn another_process_may_read_what_was_there_before_a_write_if_a_conflict_was_told_since() {
+        let conflict = "a conflict about value:0:0";
+        let story = || Story::new().acked(1, 10).acked(2, 20);
+        assert_eq!(story().reads(1, Some(1), 30).breaches(), [Breach::OtherStale]);
+        assert_eq!(story().told(conflict, 25).reads(1, Some(1), 30).breaches(), []);
+        assert_eq!(story().told(conflict, 15).reads(1, Some(1), 30).breaches(), [Breach::OtherStale]);
+        assert_eq!(story().told(conflict, 35).reads(1, Some(1), 30).breaches(), [Breach::OtherStale]);
+        assert_eq!(story().told(conflict, 25).reads(0, Some(1), 30).breaches(), [Breach::OwnStale]);
     }
 
     #[test]
