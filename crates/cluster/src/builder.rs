@@ -33,9 +33,6 @@ use crate::policy::WriteTo;
 use crate::ring::RedisRing;
 use crate::shadow::Listener;
 
-/// The rules of a copy know no more nodes.
-const MOST_NODES: usize = redisdb_replication::Node::MAX;
-
 /// Gathers the nodes of a [`RedisRing`].
 #[derive(Debug, Clone, Default)]
 #[must_use]
@@ -217,44 +214,38 @@ impl CopyBuilder {
     }
 
     pub(crate) fn plan(self) -> Result<CopyBlueprint, Error> {
+        const MAX: usize = redisdb_replication::Node::MAX;
         let Self { members, policy, identity, shadow } = self;
         let Members { ring, nodes } = members.build()?;
         let ring = ring.build()?;
-        if MOST_NODES < nodes.len() {
+        let refuse = |setting, reason: &str| Err(ConfigError::setting(setting, reason).into());
+        // The rules of a copy know no more.
+        if nodes.len() > MAX {
             let reason = format!(
-                "a copy has {MOST_NODES} nodes at most, and these are {}; a ring has any number",
+                "a copy has {MAX} nodes at most, and these are {}; a ring has any number",
                 nodes.len()
             );
-            return Err(ConfigError::setting("nodes", &reason).into());
+            return refuse("nodes", &reason);
         }
         let wanted = policy.write_to.wanted(nodes.len());
         if wanted > nodes.len() || wanted == 0 {
             return Err(ConfigError::WriteTo { wanted, nodes: nodes.len() }.into());
         }
         if policy.on_return == (OnReturn::Repair { keys_per_second: 0 }) {
-            return Err(ConfigError::setting(
-                "on_return",
-                "`keys_per_second` is 0, so nothing would be repaired",
-            )
-            .into());
+            return refuse("on_return", "`keys_per_second` is 0, so nothing would be repaired");
         }
         if policy.on_conflict == OnConflict::Prefer(Vec::new()) {
-            return Err(ConfigError::setting(
-                "on_conflict",
-                "it prefers no node, so nothing would be decided; name one, or leave it out",
-            )
-            .into());
+            let reason = "it prefers no node, so nothing would be decided; name one, or leave it out";
+            return refuse("on_conflict", reason);
         }
         if let OnConflict::Prefer(order) = &policy.on_conflict
             && let Some(name) = order.iter().find(|name| nodes.iter().all(|node| node.name() != **name))
         {
             let reason = format!("there is no node `{}`; name one of the nodes", foreign::name(name));
-            return Err(ConfigError::setting("on_conflict", &reason).into());
+            return refuse("on_conflict", &reason);
         }
         if identity.as_ref().is_some_and(String::is_empty) {
-            return Err(
-                ConfigError::setting("identity", "it is empty; give it a name, or leave it out").into()
-            );
+            return refuse("identity", "it is empty; give it a name, or leave it out");
         }
         let identity = identity.as_deref().map(Identity::new);
         Ok(CopyBlueprint { ring, nodes, policy, identity, shadow })
