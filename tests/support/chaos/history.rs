@@ -72,6 +72,14 @@ impl Timeline {
         let (Self::Register(steps) | Self::Counter(steps) | Self::Tally(steps)) = self;
         steps.push(step);
     }
+
+    /// Returns the same where nobody knows any more what was acknowledged by a time.
+    pub(crate) fn forgetting(&self, by: u64) -> Self {
+        let mut timeline = self.clone();
+        let (Self::Register(steps) | Self::Counter(steps) | Self::Tally(steps)) = &mut timeline;
+        steps.iter_mut().for_each(|step| step.acked = step.acked.filter(|acked| by < *acked));
+        timeline
+    }
 }
 
 /// The elements of a key.

@@ -1,13 +1,13 @@
 //! The verdict on a seed: a function of what was written, read and done, and of what the servers hold in the end.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::time::Duration;
 
 use crate::dumps::Contents;
 use crate::history::Elements;
 use crate::history::History;
 use crate::history::Looked;
+use crate::history::Timeline;
 use crate::journal::Outcome;
 use crate::judgement::Judgement;
 use crate::judgement::judge;
@@ -182,6 +182,15 @@ fn worst(
             found = Some(new);
         }
     };
+    let last_told = last_told(history, &read.key, read.start);
+    let is_forgotten = |timeline: &Timeline, value| {
+        let judged = |told| judge(&timeline.forgetting(told), value, read.start, end, Some(read.by));
+        match last_told.map(judged) {
+            Some(Judgement::Fine) => true,
+            Some(Judgement::Older { since, .. }) => is_within(since, read, circumstances),
+            Some(Judgement::Wrong) | None => false,
+        }
+    };
     for element in seen.keys().filter(|element| !elements.contains_key(*element)) {
         note(Breach::Wrong, element, read.start);
     }
@@ -201,9 +210,7 @@ fn worst(
             Judgement::Older { own: Some(own), .. } => note(Breach::OwnStale, element, own),
             Judgement::Older { since, own: None } if is_within(since, read, circumstances) => is_late = true,
             // Who was told that nobody is right knows that what was acknowledged until then may be gone.
-            Judgement::Older { since, own: None } if is_told(history, &read.key, since..read.start) => {
-                is_late = true;
-            }
+            Judgement::Older { own: None, .. } if is_forgotten(timeline, value) => is_late = true,
             Judgement::Older { since, own: None } => note(Breach::OtherStale, element, since),
         }
     }
@@ -232,10 +239,11 @@ fn is_within(since: u64, read: &Looked, circumstances: &Circumstances) -> bool {
     read.start <= last + STALE + overlap(&circumstances.lapses, last, read.start)
 }
 
-/// Returns whether anybody was told meanwhile that a key is in conflict.
-fn is_told(history: &History, key: &str, meanwhile: Range<u64>) -> bool {
+/// Returns when anybody was told last, before a time, that a key is in conflict.
+fn last_told(history: &History, key: &str, before: u64) -> Option<u64> {
     let is_it = |what: &str| what.contains("conflict") && what.contains(key);
-    history.told.iter().any(|(at, _, what)| meanwhile.contains(at) && is_it(what))
+    let told = history.told.iter().filter(|(at, _, what)| *at < before && is_it(what));
+    told.map(|(at, ..)| *at).max()
 }
 
 /// Returns whether a call took longer than it may, but for the time that its process was stopped or the machine was late.
@@ -281,7 +289,7 @@ fn in_the_end(
             since,
         };
         match since.and_then(|since| since.into_iter().min()) {
-            Some(_) if is_told(history, key, 0..u64::MAX) => verdict.told += 1,
+            Some(_) if last_told(history, key, u64::MAX).is_some() => verdict.told += 1,
             Some(since) => verdict.found.push(found(Breach::Lost, since)),
             None if on_each.contains(&Judgement::Wrong) => verdict.found.push(found(Breach::Wrong, finish)),
             None => {}
@@ -420,6 +428,10 @@ mod tests {
         assert_eq!(story().told(conflict, 25).reads(1, Some(1), 30).breaches(), []);
         assert_eq!(story().told(conflict, 15).reads(1, Some(1), 30).breaches(), [Breach::OtherStale]);
         assert_eq!(story().told(conflict, 35).reads(1, Some(1), 30).breaches(), [Breach::OtherStale]);
+        let decided = || story().told(conflict, 25).acked(3, 27);
+        assert_eq!(decided().reads(1, Some(1), 40).breaches(), [Breach::OtherStale], "of what came after it");
+        assert_eq!(decided().reads(1, Some(2), 40).breaches(), [Breach::OtherStale]);
+        assert_eq!(decided().reads(1, Some(3), 40).breaches(), []);
         assert_eq!(story().told(conflict, 25).reads(0, Some(1), 30).breaches(), [Breach::OwnStale]);
     }
 
