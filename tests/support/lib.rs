@@ -138,7 +138,7 @@ pub async fn calls(node: &Node, command: &str) -> u64 {
 }
 
 /// A copy has no more nodes.
-const MOST_OF_A_COPY: usize = 8;
+const MOST_OF_A_COPY: usize = redisdb_cluster::shadow::replication::Node::MAX;
 
 /// Returns how many servers the tests use that hold for any number: `test-cluster --nodes`, 3 if that does not say.
 pub fn n_nodes() -> usize {

@@ -2,8 +2,8 @@
 //!
 //! [`replay`] brings over the keys that a node is known to have missed, [`full_sync`] compares all keys, and [`verify`]
 //! compares without changing anything. [`reconcile`] compares all nodes where none is known to be right, and
-//! what nobody has right is a [`conflict`]. [`convergence`] makes the nodes equal that differ though none missed a write. Who is right about
-//! a key that was compared, [`decide`] asks the explored rules. A key's value is read, compared and written in [`value`].
+//! what nobody has right is a [`conflict`]. [`convergence`] makes the nodes equal that differ though none missed a write. [`decide`] asks
+//! the explored rules who is right about a key that was compared. A key's value is read, compared and written in [`value`].
 
 pub(crate) mod conflict;
 pub(crate) mod convergence;
