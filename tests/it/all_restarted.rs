@@ -227,6 +227,35 @@ async fn servers_that_came_back_with_dumps_of_different_times_tell_each_key_that
     eventually("all are up", async || copy.health().iter().all(|(_, health)| *health == Health::Up)).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_is_known_to_have_missed_is_read_from_the_others_when_another_process_has_compared_all()
+{
+    let mut servers = Server::builder().persistent().start_many(3).unwrap();
+    let urls = servers.urls();
+    // It leaves the comparing to the other process.
+    let copy = process(&urls, Some("shop")).on_return(OnReturn::Wait).connect().await.unwrap();
+    fill(&copy).await;
+    servers[0].kill();
+    _ = copy.set("k", "new").await.unwrap();
+    servers.iter_mut().skip(1).for_each(Server::kill);
+    servers.iter_mut().for_each(|server| server.restart(Data::Keep).unwrap());
+    let is_read = async || copy.get::<String>("k").await.is_ok_and(|value| value.as_deref() == Some("new"));
+    eventually("it is read from those that took it", is_read).await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let reading = tokio::spawn({
+        let (copy, is_over) = (copy.clone(), Arc::clone(&is_over));
+        async move {
+            while !is_over.load(Ordering::Acquire) {
+                assert_eq!(copy.get::<String>("k").await.unwrap().as_deref(), Some("new"));
+            }
+        }
+    });
+    let other = process(&urls, Some("shop")).connect().await.unwrap();
+    eventually("all are up for both", async || is_well(&other) && is_well(&copy)).await;
+    is_over.store(true, Ordering::Release);
+    reading.await.unwrap();
+}
+
 #[tokio::test]
 async fn a_key_that_they_do_not_hold_alike_waits_for_a_decision_and_all_others_do_not() {
     for identity in IDENTITIES {

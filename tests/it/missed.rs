@@ -4,11 +4,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use redisdb::Health;
+use redisdb::OnDifference;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
 use redisdb_tests::NAMES;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
+use redisdb_tests::process;
 use xtask::Servers;
 
 /// A key that is read from node `a` first.
@@ -127,6 +129,30 @@ async fn a_node_that_answers_otherwise_than_most_is_behind() {
     }
     let _any_order = copy.query::<Vec<String>>(redis::cmd("SORT").arg("s").arg("BY").arg("nosort")).await;
     assert_eq!(behind(&copy), [""; 0]);
+}
+
+#[tokio::test]
+async fn where_nodes_become_equal_by_themselves_a_node_that_answers_otherwise_is_read_while_the_first_is_away()
+ {
+    for on_difference in [OnDifference::Converge, OnDifference::Leave] {
+        let mut servers = Servers::start(2).unwrap();
+        let copy =
+            process(&servers.urls(), Some("shop")).on_difference(on_difference).connect().await.unwrap();
+        let key = key_of_a(&copy);
+        _ = copy.set(&key, 1).await.unwrap();
+        copy.on_node("b").unwrap().incr(&key).await.unwrap();
+        assert!(!copy.incr(&key).await.unwrap().agreed());
+        servers[0].kill();
+        let (read, written) = (copy.get::<u8>(&key).await, copy.incr(&key).await);
+        match on_difference {
+            OnDifference::Converge => {
+                assert!(read.unwrap().is_some());
+                assert!(written.is_ok(), "{written:?}");
+            }
+            // Nobody will compare the key.
+            _ => assert!(read.is_err() && written.is_err(), "{read:?} {written:?}"),
+        }
+    }
 }
 
 /// Makes a node behind for a key, by a value of its own that a write of all nodes then meets.

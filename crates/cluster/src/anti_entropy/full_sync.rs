@@ -116,7 +116,9 @@ impl Repair<'_> {
                 self.missed_keys((idx, target), missed.collect(), repaired).await?;
             }
             (false, true) => {}
-            (false, false) => topology.missed_with_the_others(idx),
+            (false, false) => topology.missed_with_the_others(idx, |other| {
+                other.missed_keys().into_iter().map(|(key, _)| key).collect()
+            }),
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::error::Error;
 use crate::error::RepairReason;
+use crate::hints::log::HintLog;
 use crate::hints::trust::Trust;
 
 /// A node whose keys count, as the process that it was when it was chosen, and but for the keys that it is known to have
@@ -97,10 +98,10 @@ impl CopyTopology {
         of(Member::is_in_sync).or_else(|| of(Member::is_readable))
     }
 
-    /// Has a node that lost its memory miss what any other one has missed: it may have been the only one that took it.
-    pub(crate) fn missed_with_the_others(&self, idx: usize) {
+    /// Has a node miss these keys of the others too: what it holds came from one of them, or it was the only one that took them.
+    pub(crate) fn missed_with_the_others(&self, idx: usize, keys: fn(&HintLog) -> Vec<Vec<u8>>) {
         let others = self.nodes.members().enumerate().filter(|(other, _)| *other != idx);
-        for (key, _) in others.flat_map(|(_, other)| other.hints().missed_keys()) {
+        for key in others.flat_map(|(_, other)| keys(other.hints())) {
             self.nodes.member(idx).hints().inherit_hint(std::iter::once(key.as_slice()));
         }
     }

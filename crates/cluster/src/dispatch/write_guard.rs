@@ -264,9 +264,14 @@ impl<'a> WriteGuard<'a> {
         self.hint(self.topology.nodes.member(idx).hints());
     }
 
-    /// Notes a node that gave another reply than the deciding one.
+    /// Notes a node that gave another reply than the one that counts.
+    ///
+    /// Where the nodes become equal by themselves there is nothing to note: the node has taken this write, whoever misses another one is
+    /// hinted, and what has crossed on its way is compared once the key is quiet.
     pub(crate) fn note_different(&self, idx: usize) {
-        self.topology.nodes.member(idx).hints().record_difference(self.keys());
+        if !self.topology.converges() {
+            self.topology.nodes.member(idx).hints().record_difference(self.keys());
+        }
     }
 
     /// Nothing more is sent, and nothing was missed.
@@ -306,7 +311,7 @@ impl<'a> WriteGuard<'a> {
         for (idx, member) in self.topology.nodes.members().enumerate() {
             let reply = results.get(idx).and_then(|result| result.as_ref().ok());
             if reply.is_some_and(|reply| reply != right) && member.has_memory() {
-                member.hints().record_difference(self.keys());
+                self.note_different(idx);
             }
         }
     }

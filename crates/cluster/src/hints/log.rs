@@ -484,6 +484,10 @@ mod tests {
             (ungiven.iter().map(|(key, _)| &**key).collect::<Vec<_>>(), flood),
             (vec![b"a".as_slice(), b"b"], None)
         );
+        hints.record_difference(key("differs"));
+        let mut untold = hints.untold();
+        untold.sort();
+        assert_eq!(untold, [b"a".as_slice(), b"b", b"differs"], "what others can have heard of is left out");
         hints.record_hint(key("b"));
         hints.given(&ungiven, flood);
         assert!(hints.has_ungiven() && hints.ungiven(9).0[0].0 == b"b");

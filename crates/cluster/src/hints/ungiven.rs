@@ -23,6 +23,14 @@ impl HintLog {
         (keys.collect(), held.ungiven_flood)
     }
 
+    /// The missed keys of which no other process can have heard: they were not given yet, or are known by a difference, which nobody is
+    /// told.
+    pub(crate) fn untold(&self) -> Vec<Vec<u8>> {
+        let held = self.held();
+        let ungiven = held.ungiven.iter().map(|(key, _)| key.to_vec());
+        ungiven.chain(held.differing.iter().cloned()).collect()
+    }
+
     /// The other servers have just been given these keys.
     pub(crate) fn given_now<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
         let mut held = self.held();

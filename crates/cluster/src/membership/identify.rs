@@ -23,6 +23,7 @@ use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
 use crate::error::Error;
+use crate::hints::log::HintLog;
 use crate::membership::identity::Identity;
 use crate::membership::look::Found;
 use crate::membership::look::Look;
@@ -287,8 +288,8 @@ impl CopyEngine {
                 }
                 member.remember(&marker);
                 if !hints.has_memory(node) {
-                    // Whoever made it whole need not know what this process knows the others to have missed.
-                    topology.missed_with_the_others(idx);
+                    // Whoever made it whole cannot have known what this process alone knows the others to have missed.
+                    topology.missed_with_the_others(idx, HintLog::untold);
                 }
                 hints.vouch(incarnation);
                 hints.on(Observation::Intact);

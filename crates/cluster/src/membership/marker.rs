@@ -289,6 +289,21 @@ mod tests {
     }
 
     #[test]
+    fn a_marker_older_than_an_hour_does_not_prove_whose_the_server_is() {
+        let marker = Marker::new("a", Stage::Ready, 7, None);
+        let an_hour_later = marker.epoch + LATELY.as_secs() / BEAT.as_secs();
+        assert!(marker.is_recent(7) && marker.is_recent(an_hour_later));
+        assert!(!marker.is_recent(an_hour_later + 1));
+        let mut marked = Marked::default();
+        marked.has_marker(1, true);
+        assert_eq!(marked.ours, Some(1));
+        marked.has_marker(1, false);
+        assert_eq!(marked.ours, None, "it was looked at again with an old marker");
+        marked.is_without_marker(1);
+        assert!(marked.emptied.is_none(), "nobody knows that it was ours");
+    }
+
+    #[test]
     fn one_of_several_processes_advances_the_epoch() {
         let start = Instant::now();
         let (mut one, mut other) = (Beat::new(start), Beat::new(start + BEAT / 2));
