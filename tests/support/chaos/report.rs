@@ -1,12 +1,12 @@
 //! The report about a seed: a line, a row of the table, and the traces of what broke a promise.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::journal::shown;
 use crate::journal::shown_elements;
 use crate::seed::Ran;
 use crate::verdict::Breach;
-use crate::verdict::Found;
 
 /// The number of breaches of a kind are traced.
 const TRACED: usize = 4;
@@ -33,7 +33,10 @@ impl Ran {
         let counted = BREACHES.iter().map(|(breach, name)| (*name, self.verdict.n(*breach)));
         // Where more than two faults met, a write may have been on lost servers alone: it is counted and shown.
         let excused = |name: &str| 2 < self.n_together && name == "lost";
+        let of_rolling = |n: usize| if self.is_rolling { n } else { 0 };
         let others = [
+            ("failed reads", of_rolling(self.verdict.failed)),
+            ("in conflict", of_rolling(self.conflicts.len())),
             ("not healed", self.unhealed.len()),
             ("unreadable", self.unread),
             ("differing", self.differing.len()),
@@ -107,38 +110,54 @@ impl Ran {
                 writeln!(text, "  {}: {value}", crate::fault::node_name(node)).unwrap();
             }
         }
+        self.trace_failed(start, &mut text);
         for (breach, name) in BREACHES {
             let mut seen = std::collections::BTreeSet::new();
             let of_kind = self.verdict.found.iter().filter(|found| found.breach == breach);
             let firsts = of_kind.filter(|found| seen.insert((&found.key, &found.element)));
             for found in firsts.take(TRACED) {
                 writeln!(text, "\n{name}: {} of {}", found.element, found.key).unwrap();
-                self.trace(found, start, &mut text);
+                let by = found.by.map_or("in the end".to_owned(), |by| format!("by {}", self.name(by)));
+                let (seen, since) = (at(found.at, start), at(found.since, start));
+                writeln!(text, "  seen at {seen} {by}; otherwise since {since}").unwrap();
+                self.trace((&found.key, &found.element), (found.since, found.at), start, &mut text);
             }
         }
         text
     }
 
-    /// What was written and read of a key, and told, around a breach.
-    fn trace(&self, found: &Found, start: u64, text: &mut String) {
-        let name = |by: usize| self.circumstances.processes.get(by).map_or("?", |lived| lived.name.as_str());
-        let seen_by = found.by.map_or("in the end".to_owned(), |by| format!("by {}", name(by)));
-        writeln!(
-            text,
-            "  seen at {} {seen_by}; otherwise since {}",
-            at(found.at, start),
-            at(found.since, start)
-        )
-        .unwrap();
-        let near =
-            |moment: u64| [found.since, found.at].iter().any(|around| moment.abs_diff(*around) < AROUND);
+    /// Which reads failed: of each key how many, and the first of them.
+    fn trace_failed(&self, start: u64, text: &mut String) {
+        let mut failed: BTreeMap<&str, Vec<(u64, &str)>> = BTreeMap::new();
+        for read in &self.history.reads {
+            if let Some((end, Err(why))) = &read.end {
+                failed.entry(&read.key).or_default().push((*end, why));
+            }
+        }
+        for (key, reads) in failed {
+            let (end, why) = reads.iter().min().copied().unwrap_or_default();
+            let n = reads.len();
+            writeln!(text, "\nfailed reads: {n} of {key}, the first at {}: {why}", at(end, start)).unwrap();
+            self.trace((key, ""), (end, end), start, text);
+        }
+    }
+
+    /// The name of a process, by its position among all that there were.
+    fn name(&self, by: usize) -> &str {
+        self.circumstances.processes.get(by).map_or("?", |lived| lived.name.as_str())
+    }
+
+    /// What was written and read of an element of a key, and told, around two moments; without its name, of all elements.
+    fn trace(&self, (key, element): (&str, &str), around: (u64, u64), start: u64, text: &mut String) {
+        let name = |by: usize| self.name(by);
+        let near = |moment: u64| [around.0, around.1].iter().any(|around| moment.abs_diff(*around) < AROUND);
         let mut lines: Vec<(u64, String)> = Vec::new();
-        for write in self.history.writes.get(&found.key).into_iter().flatten() {
+        for write in self.history.writes.get(key).into_iter().flatten() {
             let effects = shown(&write.effects);
-            let concerns = found.element.is_empty()
+            let concerns = element.is_empty()
                 || effects.split(',').any(|effect| {
                     let named = effect.trim_start_matches(['+', '-', '#']);
-                    matches!(effect, "!" | "?") || named.split('=').next() == Some(found.element.as_str())
+                    matches!(effect, "!" | "?") || named.split('=').next() == Some(element)
                 });
             if !concerns || !near(write.start) {
                 continue;
@@ -149,7 +168,7 @@ impl Ran {
                 format!("write {} {effects} to {end} by {}: {outcome} {detail}", write.seq, name(write.by));
             lines.push((write.start, line));
         }
-        for read in self.history.reads.iter().filter(|read| read.key == found.key && near(read.start)) {
+        for read in self.history.reads.iter().filter(|read| read.key == key && near(read.start)) {
             let what = match &read.end {
                 Some((end, Ok(seen))) => format!("{} to {}", shown_elements(seen), at(*end, start)),
                 Some((end, Err(why))) => format!("failed at {}: {why}", at(*end, start)),
@@ -160,13 +179,17 @@ impl Ran {
         for (moment, by, what) in self.history.told.iter().filter(|(moment, ..)| near(*moment)) {
             lines.push((*moment, format!("told {}: {what}", name(*by))));
         }
-        lines.sort();
+        // The nearest, in the order of time.
+        let distance = |moment: u64| moment.abs_diff(around.0).min(moment.abs_diff(around.1));
+        lines.sort_by_key(|(moment, _)| distance(*moment));
         let n_left = lines.len().saturating_sub(LINES);
-        for (moment, line) in lines.iter().take(LINES) {
+        lines.truncate(LINES);
+        lines.sort();
+        for (moment, line) in &lines {
             writeln!(text, "  {} {line}", at(*moment, start)).unwrap();
         }
         if 0 < n_left {
-            writeln!(text, "  .. and {n_left} more").unwrap();
+            writeln!(text, "  .. and {n_left} farther from it").unwrap();
         }
     }
 }
@@ -179,6 +202,7 @@ fn at(moment: u64, start: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verdict::Found;
     use crate::verdict::Verdict;
 
     fn ran(breaches: &[Breach], n_together: usize) -> Ran {
@@ -206,6 +230,12 @@ mod tests {
         assert_eq!(unhealed.broken(), ["not healed 1"]);
         let differing = Ran { differing: vec![("list:0:0".into(), Vec::new())], ..ran(&[], 2) };
         assert_eq!(differing.broken(), ["differing 1"]);
+        // In an outage of other faults that is what they cost.
+        for (is_rolling, expected) in [(false, [].as_slice()), (true, &["failed reads 2", "in conflict 1"])] {
+            let conflicts = ["list:0:0".to_owned()].into();
+            let verdict = Verdict { failed: 2, ..Verdict::default() };
+            assert_eq!(Ran { is_rolling, conflicts, verdict, ..Ran::default() }.broken(), expected);
+        }
         let worthless = Ran { troubles: vec!["the clock has jumped".into()], ..ran(&[], 2) };
         assert_eq!(worthless.broken(), ["worthless 1"]);
     }

@@ -44,6 +44,8 @@ pub(crate) struct Ran {
     pub(crate) n_outages: u64,
     /// The most faults that there were in one outage.
     pub(crate) n_together: usize,
+    /// There were rolling restarts and nothing else: then no read may fail, and no key may be in conflict.
+    pub(crate) is_rolling: bool,
     /// The time that each outage took to heal, in microseconds.
     pub(crate) healing: Vec<u64>,
     /// The faults that were left where an outage had not healed in time.
@@ -74,7 +76,8 @@ pub(crate) fn run(
     let watch = Watch::start();
     progress("starting");
     let stage = Stage::start(runtime, options, binary, folder, seed)?;
-    let mut ran = Ran { seed, ..Ran::default() };
+    let is_rolling = options.shape.kinds == [FaultKind::Rolling];
+    let mut ran = Ran { seed, is_rolling, ..Ran::default() };
     let nodes = thread::scope(|scope| {
         // Each of them costs the servers something.
         if options.shape.kinds.contains(&FaultKind::Dump) {
