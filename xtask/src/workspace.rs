@@ -9,7 +9,7 @@ pub fn root() -> &'static Path {
     xtask.parent().unwrap_or(xtask)
 }
 
-/// The folder cargo builds into; what is fetched or unpacked goes there too, so that `cargo clean` removes it.
+/// The folder that cargo builds into. Programs that are fetched go there too, so that `cargo clean` removes them.
 pub fn target_dir() -> PathBuf {
     match env::var_os("CARGO_TARGET_DIR") {
         // `join` keeps an absolute path as it is.

@@ -5,7 +5,6 @@ pub(crate) mod bounded;
 pub(crate) mod breaker;
 mod clock;
 mod core;
-mod deadlines;
 pub(crate) mod dedicated;
 pub(crate) mod dial;
 mod distinct;
@@ -17,6 +16,7 @@ mod live;
 pub(crate) mod login;
 mod process;
 mod reconnect;
+mod response_timeout;
 pub(crate) mod sentinel;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

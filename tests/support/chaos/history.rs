@@ -93,7 +93,7 @@ impl History {
             history.add(by, records);
         }
         for (key, writes) in &mut history.writes {
-            let is_shared = keys::kind_of(key).is_some_and(keys::KeyKind::is_shared);
+            let is_shared = is_shared(key);
             writes.sort_by_key(|write| (if is_shared { 0 } else { write.seq }, write.start));
         }
         history
@@ -137,9 +137,14 @@ impl History {
     }
 }
 
+/// Returns whether all processes write a key.
+fn is_shared(key: &str) -> bool {
+    keys::kind_of(key).is_some_and(keys::KeyKind::is_shared)
+}
+
 /// The elements that these writes of one key have made.
 fn elements(key: &str, writes: &[Written]) -> Elements {
-    let counted = match keys::kind_of(key).is_some_and(keys::KeyKind::is_shared) {
+    let counted = match is_shared(key) {
         true => Timeline::Tally,
         false => Timeline::Counter,
     };

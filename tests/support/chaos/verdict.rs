@@ -14,7 +14,7 @@ use crate::judgement::judge;
 use redisdb_tests::clock::micros;
 use redisdb_tests::clock::overlap;
 
-/// The time that after the acknowledgement, the return, or its own resumption another process may see what was before.
+/// For so long after the acknowledgement, the return, or its own resumption another process may see what was there before.
 pub(crate) const STALE: u64 = micros(Duration::from_secs(2));
 
 /// A process that there was.
@@ -104,7 +104,7 @@ impl Verdict {
         self.found.iter().filter(|found| found.breach == breach).count()
     }
 
-    /// Returns of how many elements they are.
+    /// Returns how many elements the breaches of a kind concern.
     pub(crate) fn n_elements(&self, breach: Breach) -> usize {
         let of = self.found.iter().filter(|found| found.breach == breach);
         of.map(|found| (&found.key, &found.element)).collect::<BTreeSet<_>>().len()
@@ -260,7 +260,7 @@ fn hung(circumstances: &Circumstances, key: &str, by: usize, start: u64, end: Op
     (circumstances.patience + excused < end.saturating_sub(start)).then_some(found)
 }
 
-/// What of a key is lost, or was written by nobody, on all servers in the end.
+/// What of a key is lost on all servers in the end, or was written by nobody on one of them.
 fn in_the_end(
     key: &str,
     elements: &Elements,
@@ -270,16 +270,24 @@ fn in_the_end(
     verdict: &mut Verdict,
 ) {
     for (element, timeline) in elements {
-        let on_each = nodes.iter().map(|node| {
-            let value = node.get(key).and_then(|entry| entry.seen.get(element)).copied();
-            judge(timeline, value, finish, finish, None)
-        });
-        let on_each: Vec<Judgement> = on_each.collect();
-        let older = |judgement: &Judgement| match judgement {
-            Judgement::Older { since, .. } => Some(*since),
-            _ => None,
+        let judged = |timeline: &Timeline| -> Vec<Judgement> {
+            let values = nodes.iter().map(|node| node.get(key)?.seen.get(element).copied());
+            values.map(|value| judge(timeline, value, finish, finish, None)).collect()
         };
-        let since: Option<Vec<u64>> = on_each.iter().map(older).collect();
+        // On all servers: since when the first of them is older.
+        let lost = |on_each: &[Judgement]| -> Option<u64> {
+            let older = |judgement: &Judgement| match judgement {
+                Judgement::Older { since, .. } => Some(*since),
+                _ => None,
+            };
+            on_each.iter().map(older).collect::<Option<Vec<u64>>>()?.into_iter().min()
+        };
+        let on_each = judged(timeline);
+        // What was acknowledged before a conflict was told may be gone, and nothing that came after it.
+        let is_told = || {
+            let told = last_told(history, key, u64::MAX);
+            told.is_some_and(|told| lost(&judged(&timeline.forgetting(told))).is_none())
+        };
         let found = |breach, since| Found {
             breach,
             key: key.to_owned(),
@@ -288,8 +296,8 @@ fn in_the_end(
             by: None,
             since,
         };
-        match since.and_then(|since| since.into_iter().min()) {
-            Some(_) if last_told(history, key, u64::MAX).is_some() => verdict.told += 1,
+        match lost(&on_each) {
+            Some(_) if is_told() => verdict.told += 1,
             Some(since) => verdict.found.push(found(Breach::Lost, since)),
             None if on_each.contains(&Judgement::Wrong) => verdict.found.push(found(Breach::Wrong, finish)),
             None => {}
@@ -412,12 +420,11 @@ mod tests {
         assert_eq!(breaches(story().ends_with(&[Some(1), None])), [Breach::Lost]);
         assert_eq!(breaches(story().ends_with(&[Some(1), Some(2)])), []);
         assert_eq!(breaches(story().ends_with(&[Some(1), Some(3)])), [Breach::Wrong]);
-        let told = story().ends_with(&[Some(1)]).told("a conflict about value:0:0", 1).verdict();
-        assert_eq!((told.found.len(), told.told), (0, 1));
-        assert_eq!(
-            breaches(story().ends_with(&[Some(1)]).told("a conflict about value:0:1", 1)),
-            [Breach::Lost]
-        );
+        let told = |key: &str, at| story().ends_with(&[Some(1)]).told(&format!("a conflict about {key}"), at);
+        let verdict = told("value:0:0", 25).verdict();
+        assert_eq!((verdict.found.len(), verdict.told), (0, 1));
+        assert_eq!(breaches(told("value:0:1", 25)), [Breach::Lost]);
+        assert_eq!(breaches(told("value:0:0", 15)), [Breach::Lost], "it was acknowledged after that");
     }
 
     #[test]

@@ -164,9 +164,7 @@ impl Flights {
         for flight in mem::take(&mut state.running).into_values() {
             state.overtake(flight);
         }
-        for (ticket, _) in mem::take(&mut state.solo).into_values() {
-            ticket.overtaken.store(true, Ordering::SeqCst);
-        }
+        state.overtake_all_solo();
         state.resting.clear();
     }
 
@@ -201,6 +199,7 @@ impl Flights {
             }
         }
         state.overtaken.drain(..).for_each(|task| task.abort());
+        state.overtake_all_solo();
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -57,8 +57,8 @@ const ROUND_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Convergence {
-    /// True if this process leads: it makes the nodes equal for all processes. If it does not, the counts
-    /// below are those of the time when it led last.
+    /// True if this process leads: it makes the nodes equal for all processes. The counts below are those of this process, which has
+    /// little to count while another one leads.
     pub leads: bool,
     /// True if this process stands by: it hears what changes, and leads when the process that leads ends.
     pub stands_by: bool,

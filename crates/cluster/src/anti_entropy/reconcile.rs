@@ -139,8 +139,7 @@ impl CopyEngine {
         let key = std::slice::from_ref(&difference.key);
         let nodes: Vec<&Node> = parts.iter().map(|part| &part.process).collect();
         let sizes = value::sizes(&nodes, key).await?;
-        let looks = value::read_all(&nodes, key, &sizes, Limits::DEFAULT).await?;
-        let compared = value::compare(&nodes, key, (&looks, &sizes), Limits::DEFAULT).await?;
+        let (looks, compared) = value::read_and_compare(&nodes, key, &sizes, Limits::DEFAULT).await?;
         let Some(Compared::First(first)) = compared.first() else { return Ok(false) };
         let seen = parts.iter().zip(&looks).zip(first).map(|((part, look), first)| SeenRestarted {
             state: matches!(look.first(), Some(Snapshot::Present { .. })).then_some(*first),

@@ -148,8 +148,7 @@ pub(crate) async fn forget_unanimous(
         let names: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
         let nodes: Vec<&Node> = topology.nodes.iter().collect();
         let sizes = value::sizes(&nodes, &names).await?;
-        let looks = value::read_all(&nodes, &names, &sizes, limits).await?;
-        let compared = value::compare(&nodes, &names, (&looks, &sizes), limits).await?;
+        let (_, compared) = value::read_and_compare(&nodes, &names, &sizes, limits).await?;
         topology.shadow().iter().for_each(|shadow| shadow.is_compared(idx, &names));
         for ((key, number), _) in batch.iter().zip(compared).filter(|(_, compared)| compared.is_same()) {
             hints.forget(key, *number);

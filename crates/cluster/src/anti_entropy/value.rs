@@ -156,6 +156,19 @@ pub(crate) async fn read_all(
     try_join_all(nodes.iter().map(|node| read_sized(node, keys, sizes, limits))).await
 }
 
+/// Reads many keys, whose [`sizes`] are known, on several nodes, and compares them. Returns what was read on each node, and what came
+/// of each key.
+pub(crate) async fn read_and_compare(
+    nodes: &[&Node],
+    keys: &[Vec<u8>],
+    sizes: &[u64],
+    limits: Limits,
+) -> Result<(Vec<Vec<Snapshot>>, Vec<Compared>), node::Error> {
+    let looks = read_all(nodes, keys, sizes, limits).await?;
+    let compared = compare(nodes, keys, (&looks, sizes), limits).await?;
+    Ok((looks, compared))
+}
+
 /// Reads many keys at once: small values whole, and the digest of large ones.
 pub(crate) async fn read(
     node: &Node,

@@ -197,24 +197,23 @@ pub(crate) async fn differences(
     denied: impl FnMut(&[u8], &node::Error),
 ) -> Result<(Vec<Difference>, u64), Error> {
     let sizes = value::sizes(nodes, &keys).await?;
-    let looks = value::read_all(nodes, &keys, &sizes, Limits::DEFAULT).await?;
-    differences_of(nodes, &keys, (&looks, &sizes), denied).await
+    differences_of(nodes, keys, &sizes, denied).await
 }
 
-/// The same of keys that were looked at on all these nodes.
+/// The same of keys whose sizes are known.
 pub(crate) async fn differences_of(
     nodes: &[&Node],
-    keys: &[Vec<u8>],
-    (looks, sizes): (&[Vec<Snapshot>], &[u64]),
+    keys: Vec<Vec<u8>>,
+    sizes: &[u64],
     mut denied: impl FnMut(&[u8], &node::Error),
 ) -> Result<(Vec<Difference>, u64), Error> {
-    let compared = value::compare(nodes, keys, (looks, sizes), Limits::DEFAULT).await?;
+    let (looks, compared) = value::read_and_compare(nodes, &keys, sizes, Limits::DEFAULT).await?;
     let (mut found, mut n_compared) = (Vec::new(), 0);
-    for (at, (key, compared)) in keys.iter().zip(compared).enumerate() {
+    for (at, (key, compared)) in keys.into_iter().zip(compared).enumerate() {
         let first = match compared {
             Compared::First(first) => first,
             Compared::Denied(error) => {
-                denied(key, &error);
+                denied(&key, &error);
                 continue;
             }
         };
@@ -229,7 +228,7 @@ pub(crate) async fn differences_of(
         let missing = names(&is_missing);
         let other = names(&|place| !is_missing(place) && first.get(place) != Some(&present));
         if !missing.is_empty() || !other.is_empty() {
-            found.push(Difference { key: key.clone(), missing, other });
+            found.push(Difference { key, missing, other });
         }
     }
     Ok((found, n_compared))

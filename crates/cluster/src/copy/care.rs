@@ -14,9 +14,9 @@ use crate::membership::forget::Forgotten;
 impl RedisCopy {
     /// Returns how far the nodes are equal, as this process knows.
     ///
-    /// On a copy with an identity one process makes the nodes equal for all: the servers tell it which keys change, and a key that
-    /// has been quiet for a while is compared on all nodes. Other processes know nothing of that. See
-    /// [`OnDifference`](crate::OnDifference).
+    /// On a copy with an identity one process leads: it makes the nodes equal for all processes. The servers tell it which keys
+    /// change, and a key that has been quiet for a while is compared on all nodes. Only the counts of that process are current;
+    /// [`leads`](Convergence::leads) says whether it is this one. See [`OnDifference`](crate::OnDifference).
     ///
     /// ```no_run
     /// # fn f(copy: redisdb_cluster::RedisCopy) {
@@ -32,15 +32,20 @@ impl RedisCopy {
 
     /// Waits until all nodes that can be reached hold the same of a key, and returns their names.
     ///
-    /// Each of these nodes held it at a moment after the call, and none of them is known to have missed a write of the key. Every
-    /// write that returned before the call, in whichever process, is in what they hold: it ran there, or came to nothing where
-    /// it raced with another one. A node that is down is not waited for, and is not named. A write that is under way meanwhile may make
-    /// the nodes different again, also one of a process that has just ended, which may be on its way for as long as the response timeout.
+    /// Each of these nodes held it at a moment after the call, and none of them is known to have missed a write of the key.
+    /// What they hold includes every write that returned before the call, in any process, unless a write that raced with it
+    /// won. A node that is down is not waited for, and is not named.
     ///
-    /// It works in every process, whichever makes the nodes equal. It waits as long as [`with_deadline`](Self::with_deadline) says,
-    /// or for 60 s. Without an identity, and with [`OnDifference::Leave`](crate::OnDifference::Leave), nobody makes nodes equal that
-    /// two writers have left different: then it waits for a write of the whole value, or a repair. Looks at the nodes are 25 ms
-    /// apart at first, later one second; each reads a large value element by element.
+    /// A write that is still under way may make the nodes different again. It may be one of a process that has just ended: such a
+    /// write may arrive until the response timeout is over.
+    ///
+    /// Every process may wait, also one that does not make the nodes equal. The wait ends after the time that
+    /// [`with_deadline`](Self::with_deadline) sets, by default after 60 s. The nodes are looked at again after 25 ms, then ever
+    /// more rarely, down to once a second. Each look reads a large value element by element.
+    ///
+    /// Where two writers have left the nodes different, nobody makes them equal without an identity, with
+    /// [`OnDifference::Leave`](crate::OnDifference::Leave), or if [`OnReturn`](crate::OnReturn) does not repair. The wait is
+    /// then for a write of the whole value, or a repair.
     ///
     /// ```no_run
     /// # use redisdb_node::StringCommands;
@@ -53,19 +58,20 @@ impl RedisCopy {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotConverged`], with the nodes that differ or are behind, if the time is over; that this user may not read the key;
-    /// as a first call, also that of [`ready`](Self::ready).
+    /// [`Error::NotConverged`], with the nodes that differ or are behind, if the time is over; [`Error::Unsupported`] for a key
+    /// that the copy keeps for itself; [`Error::Node`] if this user may not read the key; as a first call, also that of
+    /// [`ready`](Self::ready).
     ///
     /// # Cancel safety
-    /// It only reads.
+    /// The call only reads, so it may be dropped at any time.
     pub async fn converged(&self, key: impl AsRef<[u8]>) -> Result<Vec<String>, Error> {
         self.engine().converged(key.as_ref()).await
     }
 
-    /// Compares every key on all nodes that answer, and returns those that are not the same everywhere, with what was
+    /// Compares every key on all nodes that answer, and returns the keys that are not the same everywhere, with what was
     /// compared.
     ///
-    /// Values and types are compared, times to live to the second, and those of single fields to the millisecond.
+    /// Types and values are compared, and times to live: of keys to the second, of hash fields to the millisecond.
     ///
     /// ```no_run
     /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
@@ -82,8 +88,8 @@ impl RedisCopy {
 
     /// Brings a node to what another one holds, and readmits it.
     ///
-    /// All keys are compared, those that differ brought over, and those removed that the other node does not have. A
-    /// node that came back needs none: it is [brought back by itself](crate::OnReturn), unless that was turned off
+    /// All keys are compared. Those that differ are brought over, and those that the other node does not have are removed. A
+    /// node that came back needs no such call: it is [brought back by itself](crate::OnReturn), unless that was turned off
     /// or no node is in sync. Writes may go on: keys that this client writes meanwhile are brought over again.
     ///
     /// ```no_run
@@ -96,25 +102,27 @@ impl RedisCopy {
         Repair::new(self.engine(), node.into())
     }
 
-    /// Lets a node answer reads again that has missed writes or lost its data. The caller vouches that it holds what the
-    /// others hold: that it was repaired, or that all was written to it anew.
+    /// Lets a node that has missed writes or lost its data answer reads again. The caller vouches that it holds what the
+    /// others hold: that it was repaired, or that everything was written to it anew.
     ///
-    /// Keys that it is known to have missed, and that another node which answers has right, are read from that one until they
-    /// have been brought over, or written anew.
+    /// A key that the node is known to have missed a write of is still read from another node, if one that answers has it right,
+    /// until it has been brought over or written anew.
     ///
     /// # Errors
-    /// [`Error::NoSuchNode`], or that the node cannot be reached; as a first call, also that of [`ready`](Self::ready).
+    /// [`Error::NoSuchNode`]; [`Error::Node`] if the node cannot be reached; as a first call, also that of
+    /// [`ready`](Self::ready).
     pub async fn readmit(&self, name: &str) -> Result<(), Error> {
         self.engine().readmit(name).await
     }
 
-    /// The keys that no node is known to have right, with what each node holds: the first 1,000, and how many there
-    /// are. [`Event::Conflict`](crate::Event::Conflict) tells of each when it begins, of up to 1,000 at a time.
+    /// Returns the keys in conflict, which no node is known to have right: how many there are, and what each node holds of the
+    /// first 1,000.
     ///
-    /// [`OnConflict`](crate::OnConflict) may end them by a rule.
+    /// Each node has missed a write of such a key that another one took: several nodes were away one after the other, or all
+    /// servers were restarted and do not hold the same. Reads of the key fail with [`Error::Unavailable`].
     ///
-    /// Such a key has missed a write on each node that another one took: several nodes were away one after the other, or all
-    /// servers were restarted and do not hold the same. Reads of it are [`Unavailable`](crate::Unavailable).
+    /// [`Event::Conflict`](crate::Event::Conflict) tells of each conflict when it begins, of up to 1,000 at a time.
+    /// [`OnConflict`](crate::OnConflict) may end conflicts by a rule.
     ///
     /// ```no_run
     /// # async fn f(copy: redisdb_cluster::RedisCopy) -> Result<(), redisdb_cluster::Error> {
@@ -131,24 +139,24 @@ impl RedisCopy {
         self.engine().conflicts().await
     }
 
-    /// Takes what one node holds of a key in conflict for right. Reads of the key are answered by that node from then on, and the
+    /// Ends the conflict of a key: what this node holds of it is right. The node answers reads of the key from then on, and the
     /// others are brought to it. Returns whether the key was in conflict; if not, nothing is changed.
     ///
     /// A write of the whole value (`SET`, `DEL`) ends a conflict too.
     ///
     /// # Errors
-    /// [`Error::NoSuchNode`], that the node cannot be reached, or [`Error::Unavailable`] while all its keys are still to be
-    /// compared; as a first call, also that of [`ready`](Self::ready).
+    /// [`Error::NoSuchNode`]; [`Error::Node`] if the node cannot be reached; [`Error::Unavailable`] while all keys of the node
+    /// are still to be compared; as a first call, also that of [`ready`](Self::ready).
     pub async fn resolve(&self, key: impl AsRef<[u8]>, node: &str) -> Result<bool, Error> {
         self.engine().resolve(key.as_ref(), node).await
     }
 
-    /// Marks the servers as belonging to this copy, if they all hold the same; for servers that held data before they
-    /// were given an [identity](crate::CopyBuilder::identity).
+    /// Marks the servers as belonging to this copy, if they all hold the same. Servers need this if they held data before the
+    /// copy was given an [identity](crate::CopyBuilder::identity).
     ///
     /// # Errors
-    /// [`Error::Identity`] if they do not hold the same, with the first keys that differ, if the copy has no identity, or if
-    /// a server was restarted meanwhile; and if a node cannot be reached.
+    /// [`Error::Identity`] if the servers do not hold the same, with the first key that differs; if the copy has no identity;
+    /// or if a server was restarted meanwhile. [`Error::Node`] if a node cannot be reached.
     pub async fn adopt(&self) -> Result<(), Error> {
         self.engine().adopt().await
     }
@@ -157,14 +165,16 @@ impl RedisCopy {
     /// given another address. The settings of the builder take the place of the present ones too.
     ///
     /// A call that is under way ends on the nodes on which it began; each later one sees the new nodes only. A node that is
-    /// configured as before keeps its connection, and what is known of it. A node that is added, or has another address or
-    /// other settings, takes writes from now on and is [`Syncing`](crate::Health::Syncing): it answers no read and is no source
-    /// until all its keys were compared with those of a node in sync, which happens [by itself](crate::OnReturn), within the
-    /// rate that is set there. Keys that the others do not have are then removed from it; a server that holds mostly such
-    /// keys is left alone instead, as it may be somebody else's.
+    /// configured as before keeps its connection, and what is known of it.
     ///
-    /// Every process replaces the nodes for itself. What one process writes before it does so is brought over by its own
-    /// comparison afterwards, so a node that joins may give other processes older values until the last one has replaced.
+    /// A node joins if it is added, or has another address or other settings. It takes writes from now on and is
+    /// [`Syncing`](crate::Health::Syncing): it answers no read and is no source until all its keys were compared with those of a
+    /// node in sync. That happens [by itself](crate::OnReturn), within the rate that is set there. Keys that the others do not
+    /// have are removed from it then. A server that holds mostly such keys is left alone instead, as it may be somebody else's.
+    ///
+    /// Every process replaces the nodes for itself. What a process writes before it does so is brought over by its own
+    /// comparison afterwards. Until the last process has replaced, a node that joins may give other processes older values.
+    ///
     /// A [lock](Self::lock) that is held stays where it was taken: replace fewer nodes than half, and the next ones after
     /// the longest lock has run out. A subscription stays on the nodes on which it was made: subscribe anew.
     ///
@@ -177,9 +187,10 @@ impl RedisCopy {
     /// ```
     ///
     /// # Errors
-    /// What is wrong with the new nodes, or that the [identity](crate::CopyBuilder::identity) is another one;
-    /// [`Error::NotReplaced`] if no node that stays is in sync, for what only the others hold would be lost. The present
-    /// nodes stay then.
+    /// An error that says what is wrong with the new nodes, as when none of the present nodes stays as it is, or when one was
+    /// [forgotten](Self::forget). [`Error::Config`] if the [identity](crate::CopyBuilder::identity) is another one.
+    /// [`Error::NotReplaced`] if no node that stays is in sync, because what only the others hold would be lost. After an error
+    /// the present nodes stay.
     pub fn replace(
         &self,
         topology: impl TryInto<CopyBuilder, Error: Into<Error>>,
@@ -188,21 +199,22 @@ impl RedisCopy {
         self.handle.replace(plan)
     }
 
-    /// Takes a node out of the copy that never comes back, for all processes that use it.
+    /// Takes a node that never comes back out of the copy; with an [identity](CopyBuilder::identity), for all processes.
     ///
-    /// It is a [`replace`](Self::replace) with the present nodes but this one, for all clones of this handle; the settings stay.
-    /// It is done also where the nodes that stay lack the last writes of some keys, which only this one took. These writes are
-    /// lost: [`Forgotten`] names their keys, as do [`Event::Forgotten`](crate::Event::Forgotten) and a warning. Such a key is
-    /// read with the older value from then on that the nodes that stay hold: from the first of them, in the order in which the
-    /// key is read, of which no server that stays says that it has missed a write of the key; the others are made equal to it. If
-    /// they say so of each other, or the copy has no identity and they do not hold the same, the key is in
-    /// [conflict](Self::conflicts).
+    /// All clones of this handle go on with the other nodes, as after a [`replace`](Self::replace). The settings stay.
     ///
-    /// With an [identity](CopyBuilder::identity) the servers that stay note that the node is forgotten, and drop the hints about it.
-    /// Other processes that have the node in their configuration read that within about a second, or at their start, and leave
-    /// it out too. Whatever server comes back under its name is believed by none of them. The name is not used again: to use
-    /// the server again, empty it and [add](Self::replace) it under another name. Without an identity this process alone forgets
-    /// the node.
+    /// Some keys may have last writes that only this node took. These writes are lost: [`Forgotten`] names their keys, as do
+    /// [`Event::Forgotten`](crate::Event::Forgotten) and a warning. Reads of such a key then give an older value, and the nodes
+    /// are made equal to it. The value is that of the first node, in the order in which the key is read, of which no server
+    /// that stays says that it has missed a write of the key. Nodes that can be reached go first.
+    ///
+    /// The key is in [conflict](Self::conflicts) if the servers say so of every node that stays. Without an identity it is in
+    /// conflict if the nodes do not hold the same.
+    ///
+    /// With an identity the servers that stay note that the node is forgotten, and drop the hints about it. Other processes
+    /// that have the node in their configuration read that within about a second, or at their start, and leave it out too. None
+    /// of them trusts a server that comes back under its name. To use the server again, empty it and [add](Self::replace) it
+    /// under another name. Without an identity this process alone forgets the node.
     ///
     /// Where [`WriteTo`](crate::WriteTo) wants more nodes than stay, writes fail until others were added.
     ///
@@ -217,14 +229,14 @@ impl RedisCopy {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NoSuchNode`]; [`Error::Unsupported`] if it is the last one; [`Error::NotReplaced`] if it is connected
-    /// and no node that stays is in sync, for what only it has is brought over while it is there; with an identity
-    /// [`Error::Identity`] if no server that stays could note it; as a first call, also that of [`ready`](Self::ready). The
-    /// present nodes stay then.
+    /// [`Error::NoSuchNode`]; [`Error::Unsupported`] if it is the last node; [`Error::NotReplaced`] if it is connected and no
+    /// node that stays is in sync, because what only this node has can still be brought over; with an identity
+    /// [`Error::Identity`] if no server that stays could note it; as a first call, also that of [`ready`](Self::ready). After
+    /// an error the present nodes stay.
     ///
     /// # Cancel safety
-    /// When the future is dropped, the node is forgotten or it is not. If a server that stays has noted it, it is forgotten
-    /// within about a second.
+    /// If the future is dropped, the node may be forgotten or not. If a server has noted it by then, it is forgotten within
+    /// about a second.
     pub async fn forget(&self, node: &str) -> Result<Forgotten, Error> {
         self.engine().forget(node).await
     }

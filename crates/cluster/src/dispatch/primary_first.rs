@@ -25,16 +25,16 @@ use std::time::Instant;
 
 /// The outcome of asking a node to decide.
 enum Decision {
-    /// The node's reply counts, and the other nodes are sent this.
+    /// The node's reply counts, and the other nodes are sent this effect.
     Counts(Value, Effect),
-    /// The node has done what it was asked, but does not hold what it should.
+    /// The node has executed the command, but did not hold what it should, so its reply does not count.
     InVain,
-    /// The node has done nothing, for it lacks what it should hold.
+    /// The node has done nothing, because it lacks what it should hold.
     Nothing,
 }
 
 impl CopyEngine {
-    /// Has one node decide what a command does, and sends what came of it to the others, all at once.
+    /// Has one node decide what a command does, and sends its effect to all others at once.
     ///
     /// If the deciding node gives an error, nothing was sent to the others.
     pub(crate) async fn run_decided(
@@ -67,10 +67,11 @@ impl CopyEngine {
                         return self.send_effect(call, cmd, (idx, reply), effect, guard, budget).await;
                     }
                     Ok(Decision::InVain) => {
-                        // What it did is undone when it is made equal to the others.
+                        // With this hint, repair overwrites what the node did.
                         guard.note_other(idx);
                         in_vain.push(idx);
-                        // A repair may be making it current as it is now: another one would execute the command once more.
+                        // Unless it was emptied, a repair that is under way may take the node for current with this effect in it.
+                        // If another node decided too, the command would be executed twice.
                         if !topology.nodes.member(idx).was_emptied() {
                             break 'asking;
                         }
@@ -81,11 +82,11 @@ impl CopyEngine {
                         errors.push(error);
                     }
                     Err(error) => {
-                        // It may have done it, and the others certainly have not.
+                        // This node may have executed the command. The others were sent nothing.
                         guard.note_undecided(idx, &error);
                         return Err(match in_vain.is_empty() {
                             true => Error::Node(error),
-                            // Others have done it before, though that does not count.
+                            // Nodes that were asked before have executed it, though their replies do not count.
                             false => Error::unavailable(spec.name, key, vec![error], Vec::new())
                                 .done_in_vain(topology.names(in_vain)),
                         });
@@ -104,7 +105,7 @@ impl CopyEngine {
         Err(error.done_in_vain(topology.names(in_vain)))
     }
 
-    /// Has a node decide, and returns what came of it if that counts.
+    /// Asks one node to decide, and returns its reply with the effect, if the reply counts.
     async fn decide_on(
         &self,
         idx: usize,
@@ -127,9 +128,9 @@ impl CopyEngine {
         if !self.counts(idx, call, lacks, budget).await {
             return Ok(Decision::InVain);
         }
-        // A key that has been quiet for a while is made equal on all nodes: then the decision may be undone, and its effect would undo
-        // what others have written since. So it is with a process that was stopped meanwhile. The other half is for the effect: a write that
-        // took longer than both is not acknowledged.
+        // A key that has been quiet for `quiet()` is made equal on all nodes, which may undo this decision. Sending its effect
+        // after that would undo what others have written since. This process may also have been stopped for so long. Half of
+        // that time is for the decision, and half for the effect. A write that takes longer than both is not acknowledged.
         let longest = topology.quiet() / 2;
         if longest < asked.elapsed() {
             let name = topology.nodes.name(idx).clone();
@@ -139,9 +140,11 @@ impl CopyEngine {
         Ok(Decision::Counts(reply, effect))
     }
 
-    /// Returns whether the answer of a node counts: a server that was restarted, or emptied a moment ago, has answered from
-    /// another memory than that of the others, and one may have missed a write of a process that it alone was cut off from. Without
-    /// an identity nobody can tell of one that was emptied, or of what another process has seen.
+    /// Returns whether the reply of a node counts. `lacks` says that the reply tells of something missing.
+    ///
+    /// A server that was restarted, or emptied a moment ago, has replied from another memory than that of the others. A node
+    /// may also have missed a write of another process, if it alone was cut off from that process. Without an identity nobody
+    /// can tell that a server was emptied, or what another process has seen.
     async fn counts(&self, idx: usize, call: &Call<'_>, lacks: bool, budget: &Budget) -> bool {
         let member = self.topology.nodes.member(idx);
         budget.limit(self.hear_of(idx)).await;
@@ -149,7 +152,7 @@ impl CopyEngine {
         member.trust(call.keys()) != Trust::Stale && (!needs_look() || self.is_sure(idx, call, budget).await)
     }
 
-    /// Sends what a node has decided to the others.
+    /// Sends the effect of a decision to the other nodes.
     async fn send_effect(
         &self,
         call: &Call<'_>,
@@ -181,18 +184,18 @@ impl CopyEngine {
         });
         guard.decided(decider);
         let results = join_all(each).await;
-        // Another answer than the deciding node's: what is there was something else before.
+        // A reply other than the expected one shows that the node held something else before.
         let differs = |(idx, result): &(usize, &Result<Value, node::Error>)| {
             let found = result.as_ref().ok().filter(|_| *idx != decider);
             found.zip(expected.as_ref()).is_some_and(|(found, expected)| found != expected)
         };
         let differing: Vec<_> = results.iter().enumerate().filter(differs).map(|(idx, _)| idx).collect();
         if !differing.is_empty() && topology.identity.is_some() {
-            // Or what the deciding node held was: somebody may have emptied it a moment ago.
+            // It may be the deciding node that held something else: somebody may have emptied it a moment ago.
             budget.limit(self.look_at(decider)).await;
         }
         if is_same && !self.has_memory(decider) {
-            // What the others said to the same command is what counts then.
+            // The deciding node does not count any more, so the others' replies to the same command do.
             return guard.conclude(results);
         }
         let judged = guard.conclude_decided(results, (decider, &reply), replicate::is_whole(row, &cmd));
@@ -213,7 +216,7 @@ async fn ask(
     cmd: &Cmd,
     decide: Decide,
 ) -> Result<(Value, Option<Value>), node::Error> {
-    // It was executed, and what the others must be sent is not known.
+    // The command was executed, but its effect, which the others must be sent, is not known.
     let unknown = |reason: String| {
         let reason = (redis::ErrorKind::UnexpectedReturnType, "its effect", reason);
         node::Error::new(node.name().into(), spec.name, node::ErrorKind::Reply(reason.into()))

@@ -180,8 +180,10 @@ impl CopyEngine {
                 hints.forget(&key, number);
             }
         }
+        // Marked first: if that fails, nothing has changed.
+        self.mark(idx..=idx, Stage::Ready).await?;
         hints.readmit(node);
-        self.mark(idx..=idx, Stage::Ready).await
+        Ok(())
     }
 
     /// The node whose keys, or whose elements of a key, are gone through: it is in sync about them, and its server has not been

@@ -127,15 +127,16 @@ impl CopyEngine {
             return Err(Error::NotReplaced { stale });
         }
         if copy.topology.identity.is_some() {
-            // Its own server notes it too, if it can: it may be all that another process reaches.
-            let notes = (0..nodes.len()).map(|on| copy.note_forgotten(on, &names));
-            let noted = join_all(notes).await;
-            if !noted.iter().enumerate().any(|(on, is_noted)| on != idx && *is_noted) {
+            let stay = (0..nodes.len()).filter(|on| *on != idx);
+            let noted = join_all(stay.map(|on| copy.note_forgotten(on, &names))).await;
+            if !noted.contains(&true) {
                 let reason = "no server that stays could note that the node is forgotten, so other processes would go on \
                               with it; try again when one can be reached"
                     .to_owned();
                 return Err(Error::Identity { reason });
             }
+            // Its own server notes it too, if it can: it may be all that another process reaches.
+            copy.note_forgotten(idx, &names).await;
         }
         lasting.forgotten.hear(&names);
         present.leave_out(&names)?.pop().ok_or_else(gone)

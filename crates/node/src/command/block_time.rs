@@ -9,18 +9,18 @@ use crate::command::Spec;
 use crate::command::value_of_stream_option;
 use crate::command::words;
 
-/// The time that a command may keep its connection waiting, before the time for the reply itself.
+/// The time for which a server may hold back its reply to a command. The usual time for a reply comes on top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BlockTime {
-    /// As long as it says; zero if it does not block.
+    /// The time that the command asks for; zero if it does not block.
     For(Duration),
-    /// Until something comes.
+    /// Without limit, until there is something to reply.
     Forever,
 }
 
 impl BlockTime {
-    /// Reads it off a command. A command that the server would not understand does not wait: the server
-    /// answers with an error.
+    /// Reads the block time from the words of a command. It is zero if they hold no number, or a negative one: the server then
+    /// answers with an error at once.
     pub(crate) fn of(spec: &Spec, cmd: &Cmd) -> Self {
         let seconds = Duration::from_secs(1);
         let millis = Duration::from_millis(1);
@@ -38,7 +38,7 @@ impl BlockTime {
         let number = word.and_then(|word| std::str::from_utf8(word).ok()?.parse::<f64>().ok());
         match number {
             Some(0.0) => Self::Forever,
-            // Longer than a `Duration` can be is for ever as well.
+            // A time too long for a `Duration` is as good as forever.
             Some(number) if number > 0.0 => {
                 Duration::try_from_secs_f64(number * unit.as_secs_f64()).map_or(Self::Forever, Self::For)
             }
@@ -46,7 +46,7 @@ impl BlockTime {
         }
     }
 
-    /// The time after which no reply can be expected any more; `None` if it may come at any time.
+    /// Returns the time within which the reply comes, if the reply itself takes up to `reply`; `None` if there is no limit.
     pub(crate) fn with_reply(self, reply: Duration) -> Option<Duration> {
         match self {
             Self::For(wait) => wait.checked_add(reply),

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::connection::deadlines::Deadlines;
 use crate::connection::fence::Fence;
+use crate::connection::response_timeout::Deadlines;
 use crate::error::ErrorKind;
 use crate::wire::Wire;
 

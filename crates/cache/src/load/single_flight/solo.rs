@@ -7,16 +7,16 @@ use super::Flights;
 use super::Loads;
 use super::Ticket;
 
-/// Keys that one caller loads by itself, each with its ticket. Dropping this ends the loads.
+/// The note that a caller loads these keys itself, each with its ticket. Dropping it says that the loads have ended.
 #[derive(Debug)]
 pub(crate) struct Solo {
     flights: Arc<Flights>,
-    /// In the order that was asked for.
+    /// In the order in which the caller gave the keys.
     pub(crate) loads: Vec<(Vec<u8>, Ticket)>,
 }
 
 impl Flights {
-    /// Notes that these keys are being loaded.
+    /// Notes that the caller loads these keys itself, until the returned [`Solo`] is dropped.
     pub(crate) fn solo(self: &Arc<Self>, names: impl IntoIterator<Item = Vec<u8>>) -> Solo {
         let mut state = self.lock();
         let loads = names
@@ -33,9 +33,16 @@ impl Flights {
 }
 
 impl Loads {
-    /// Tells those who load a key by themselves that it is about to be set or deleted.
+    /// Marks the solo loads of a key as overtaken, because the key is about to be set or deleted.
     pub(super) fn overtake_solo(&mut self, name: &[u8]) {
         if let Some((ticket, _)) = self.solo.remove(name) {
+            ticket.overtaken.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// The same of the solo loads of all keys.
+    pub(super) fn overtake_all_solo(&mut self) {
+        for (ticket, _) in std::mem::take(&mut self.solo).into_values() {
             ticket.overtaken.store(true, Ordering::SeqCst);
         }
     }
@@ -45,7 +52,7 @@ impl Drop for Solo {
     fn drop(&mut self) {
         let mut state = self.flights.lock();
         for (name, ticket) in &self.loads {
-            // Loads that began after this one was overtaken have another ticket, which stays.
+            // Loads of the key that began after this one was overtaken share another ticket, which stays.
             if let Some((_, n)) = state.solo.get_mut(name).filter(|(other, _)| other.is(ticket)) {
                 *n -= 1;
                 if *n == 0 {
@@ -74,6 +81,10 @@ mod tests {
         flights.overtake_all();
         assert_eq!(overtaken(&later), [true]);
         drop(later);
+        let last = flights.solo([b"k".to_vec()]);
+        flights.close();
+        assert_eq!(overtaken(&last), [true], "what it loads is written no more");
+        drop(last);
         assert!(flights.lock().solo.is_empty());
     }
 }

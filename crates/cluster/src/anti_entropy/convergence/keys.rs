@@ -91,8 +91,7 @@ impl CopyEngine {
         let keys = chosen(&keys, &looked_at);
         let limits = Limits { bytes_per_second: Some(LARGE_PER_SECOND), ..Limits::DEFAULT };
         let sizes = chosen(&sizes, &looked_at);
-        let looks = value::read_all(&sight.nodes, &names, &sizes, limits).await?;
-        let compared = value::compare(&sight.nodes, &names, (&looks, &sizes), limits).await?;
+        let (looks, compared) = value::read_and_compare(&sight.nodes, &names, &sizes, limits).await?;
         let Heard { has_changed, is_deaf } = heard(&names).await?;
         // A write that was quiet has its hints by now, also those of another process.
         join_all(sight.idxs.iter().map(|idx| self.read_hints_on(*idx))).await;

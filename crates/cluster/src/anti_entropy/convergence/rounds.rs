@@ -12,7 +12,6 @@ use crate::anti_entropy::convergence::keys::chosen;
 use crate::anti_entropy::key_scan::Keys;
 use crate::anti_entropy::throttle::Throttle;
 use crate::anti_entropy::value;
-use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::verify::differences_of;
 use crate::engine::copy::CopyEngine;
 use crate::error::Error;
@@ -135,10 +134,9 @@ impl CopyEngine {
         let sizes = value::sizes(&nodes, &batch).await?;
         let is_large = |at: usize| sizes.get(at).is_some_and(|size| value::LARGE < *size);
         let (large, small): (Vec<usize>, Vec<usize>) = (0..batch.len()).partition(|at| is_large(*at));
-        let (large, small_keys) = (chosen(&batch, &large), chosen(&batch, &small));
-        let sizes = chosen(&sizes, &small);
-        let looks = value::read_all(&nodes, &small_keys, &sizes, Limits::DEFAULT).await?;
-        let (found, _) = differences_of(&nodes, &small_keys, (&looks, &sizes), |_, _| ()).await?;
+        let (large, sizes) = (chosen(&batch, &large), chosen(&sizes, &small));
+        let (found, _) =
+            differences_of(&nodes, chosen(&batch, &small).into_owned(), &sizes, |_, _| ()).await?;
         found.iter().for_each(|difference| work.change(&difference.key, Told::default()));
         large.iter().for_each(|key| work.is_large(key, Told::default(), self.topology.quiet()));
         Ok(Some(cost))

@@ -105,8 +105,8 @@ async fn replace(
     let Value::Array(replies) = connection.run(rows::EXEC.spec(), &rows::EXEC.cmd()).await? else {
         return Ok(Written::Changed);
     };
-    for reply in replies {
-        match target.accept("RENAME", reply) {
+    for (cmd, reply) in block.iter().zip(replies) {
+        match target.accept(lookup(cmd).map_or("RENAME", |spec| spec.name), reply) {
             // All of its fields have come to their end: then the source has nothing either.
             Err(error) if is_empty(&error) => {}
             reply => _ = reply?,
@@ -177,6 +177,7 @@ async fn fill_by_elements(
         // It can be there without an entry.
         first.cmd("XGROUP").arg("CREATE").arg(unfinished).arg("none").arg("0").arg("MKSTREAM");
         first.cmd("XGROUP").arg("DESTROY").arg(unfinished).arg("none");
+        first.cmd("PEXPIRE").arg(unfinished).arg(ABANDONED);
     }
     send(target, &first).await?;
     if kind == Kind::String {
@@ -268,7 +269,8 @@ fn add_fields(pipeline: &mut Pipeline, key: &[u8], chunk: Vec<Element>) {
 /// Sends commands, none of which may fail.
 pub(crate) async fn send(node: &Node, pipeline: &Pipeline) -> Result<(), node::Error> {
     for (cmd, reply) in pipeline.cmd_iter().zip(node.send_pipeline(pipeline, 0, pipeline.len()).await?) {
-        node.accept("RESTORE", reply).map_err(|error| match cmd.args_iter().next() {
+        let name = lookup(cmd).map_or("RESTORE", |spec| spec.name);
+        node.accept(name, reply).map_err(|error| match cmd.args_iter().next() {
             Some(redis::Arg::Simple(b"HPEXPIREAT")) if is_unknown(&error) => {
                 unsupported(node, "HPEXPIREAT", NO_ENDS)
             }
