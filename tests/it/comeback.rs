@@ -16,6 +16,7 @@ use redisdb::Error;
 use redisdb::Event;
 use redisdb::Health;
 use redisdb::Node;
+use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
 use redisdb_tests::Load;
@@ -425,6 +426,33 @@ async fn a_server_comes_back_with_a_dump_of_the_time_when_it_had_been_flushed_an
     let marker = "__redisdb:{shop}:node";
     eventually("it is marked again", async || outsider.exists(marker).await.unwrap() == 1).await;
     eventually("it is up again", async || is_well(&copy).await).await;
+    servers[2].restart_from(&unmarked).unwrap();
+    eventually("it is noticed", async || copy.health()[2].1 != Health::Up).await;
+    eventually("it is up again", async || is_well(&copy).await).await;
+    assert_eq!(copy.verify().run().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_server_comes_back_with_a_dump_of_the_time_when_it_had_come_back_empty_and_was_not_marked() {
+    let mut servers = Servers::start(3).unwrap();
+    let proxies = [Proxy::to(servers[0].port()).await, Proxy::to(servers[1].port()).await];
+    let urls = [proxies[0].url(), proxies[1].url(), servers[2].url()];
+    let copy = process(&urls, Some("shop")).connect().await.unwrap();
+    let writer = process(&servers.urls(), Some("shop")).on_return(OnReturn::Wait).connect().await.unwrap();
+    fill(&writer).await;
+    // Without a source nobody makes it whole.
+    proxies.iter().for_each(Proxy::refuse);
+    servers[2].restart(Data::Lose).unwrap();
+    let is_syncing = |copy: &RedisCopy| copy.health()[2].1 == Health::Syncing;
+    eventually("both have seen it empty", async || is_syncing(&copy) && is_syncing(&writer)).await;
+    let set = async |value: &str| {
+        _ = writer.mset((0..20).map(|i| (format!("standing:{i}"), value))).await.unwrap();
+    };
+    set("of that time").await;
+    let unmarked = servers[2].dump().unwrap();
+    proxies.iter().for_each(Proxy::heal);
+    eventually("it is up again", async || is_well(&copy).await).await;
+    set("newer").await;
     servers[2].restart_from(&unmarked).unwrap();
     eventually("it is noticed", async || copy.health()[2].1 != Health::Up).await;
     eventually("it is up again", async || is_well(&copy).await).await;

@@ -54,14 +54,14 @@ impl CopyTopology {
     }
 
     /// The keys that all of these nodes have missed, in order.
-    pub(crate) fn missed_by<'a>(mut members: impl Iterator<Item = &'a Member> + Clone) -> Vec<Vec<u8>> {
+    pub(crate) fn missed_by<'a>(members: impl Iterator<Item = &'a Member> + Clone) -> Vec<Vec<u8>> {
         // Where one has missed nothing, nothing was missed by all.
         if !members.clone().all(|member| member.hints().has_missed()) {
             return Vec::new();
         }
-        let Some(first) = members.next() else { return Vec::new() };
+        let Some(first) = members.clone().next() else { return Vec::new() };
         let mut keys: Vec<Vec<u8>> = first.hints().missed_keys().into_iter().map(|(key, _)| key).collect();
-        keys.retain(|key| members.clone().all(|member| member.hints().has_missed_of(key)));
+        keys.retain(|key| members.clone().all(|member| member.hints().lacks(key)));
         keys.sort_unstable();
         keys
     }
@@ -105,7 +105,7 @@ impl CopyEngine {
         self.connect().await?;
         let member = self.topology.nodes.member(idx);
         member.node().ready().await?;
-        let is_conflict = self.topology.nodes.members().all(|member| member.hints().has_missed_of(key));
+        let is_conflict = self.topology.nodes.members().all(|member| member.hints().lacks(key));
         if !is_conflict {
             return Ok(false);
         }

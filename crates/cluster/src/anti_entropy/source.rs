@@ -47,7 +47,7 @@ impl<'a> Source<'a> {
 
     /// Returns whether what it holds of this key counts.
     pub(crate) fn counts_for(&self, key: &[u8]) -> bool {
-        self.also_missed || !self.copy.topology.nodes.member(self.idx).hints().has_missed_of(key)
+        self.also_missed || !self.copy.topology.nodes.member(self.idx).hints().lacks(key)
     }
 
     /// Reads what the other servers say that it has missed.

@@ -265,12 +265,11 @@ impl<'a> WriteGuard<'a> {
     }
 
     /// Notes a node that gave another reply than the one that counts.
-    ///
-    /// Where the nodes become equal by themselves there is nothing to note: the node has taken this write, whoever misses another one is
-    /// hinted, and what has crossed on its way is compared once the key is quiet.
     pub(crate) fn note_different(&self, idx: usize) {
-        if !self.topology.converges() {
-            self.topology.nodes.member(idx).hints().record_difference(self.keys());
+        let hints = self.topology.nodes.member(idx).hints();
+        match self.topology.converges() {
+            true => hints.record_crossing(self.keys()),
+            false => hints.record_difference(self.keys()),
         }
     }
 

@@ -149,8 +149,8 @@ impl Member {
         self.marked().lock().ours == Some(incarnation)
     }
 
-    /// On a copy with an identity: whether the server, while it was ours, was seen without its marker lately. It may have come back with a
-    /// dump of that time.
+    /// On a copy with an identity: whether the server, while it was ours, was seen without its marker lately, or came back empty. It may
+    /// have come back with a dump of that time.
     pub(crate) fn was_emptied_lately(&self) -> bool {
         self.marked().lock().emptied.is_some_and(|emptied| emptied.elapsed() < LATELY)
     }

@@ -26,9 +26,23 @@ impl HintLog {
         self.note(&mut held, keys);
     }
 
+    /// The same where nodes become equal by themselves. Writes that cross leave such a difference for a moment, so the node is still read,
+    /// after the other ones.
+    pub(crate) fn record_crossing<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
+        let mut held = self.held();
+        for key in keys.clone() {
+            if !held.missed.contains(key) {
+                held.crossed.insert(key.to_vec());
+            }
+            held.differing.insert(key.to_vec());
+        }
+        self.note(&mut held, keys);
+    }
+
     /// Records what another server says that the node has missed, as some process has told it.
     pub(crate) fn learn_hint<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
         let mut held = self.held();
+        held.did_not_cross(keys.clone());
         for key in keys.clone() {
             if !held.missed.contains(key) {
                 held.learned.insert(key.to_vec(), None);

@@ -64,6 +64,8 @@ pub(super) struct Keys {
     pub(super) learned: HashMap<Vec<u8>, Option<Seen>>,
     /// The missed keys that this process has seen to differ: what others say of them settles nothing.
     pub(super) differing: HashSet<Vec<u8>>,
+    /// Those of the missed keys that the node only answered otherwise than another one, as writes that cross do.
+    pub(super) crossed: HashSet<Vec<u8>>,
     /// What was missed and not given to the other servers yet; of all, as which flood.
     pub(super) ungiven: KeyLog,
     pub(super) ungiven_flood: Option<u64>,
@@ -79,13 +81,38 @@ impl Keys {
         if is_gone {
             self.learned.remove(key);
             self.differing.remove(key);
+            self.crossed.remove(key);
         }
         is_gone
     }
 
+    /// These keys were missed for certain.
+    pub(super) fn did_not_cross<'a>(&mut self, keys: impl Iterator<Item = &'a [u8]>) {
+        if !self.crossed.is_empty() {
+            keys.for_each(|key| _ = self.crossed.remove(key));
+        }
+    }
+
+    /// Returns whether the node has only answered otherwise of any of these keys.
+    pub(super) fn has_crossed<'a>(&self, mut keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        !self.crossed.is_empty() && keys.any(|key| self.crossed.contains(key))
+    }
+
+    /// Returns whether the node has missed a write of any of these keys for certain; of none, of any key.
+    fn lacks_any<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        if self.crossed.is_empty() {
+            return self.missed.contains_any(keys);
+        }
+        let mut keys = keys.peekable();
+        match keys.peek() {
+            Some(_) => keys.any(|key| self.missed.contains(key) && !self.crossed.contains(key)),
+            None => !self.missed.is_empty(),
+        }
+    }
+
     /// Returns whether the node has missed a write of one of these keys, or may have missed one of any key.
     pub(super) fn is_behind<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> bool {
-        self.state.memory == Memory::Flooded || self.missed.contains_any(keys)
+        self.state.memory == Memory::Flooded || self.lacks_any(keys)
     }
 
     /// Returns whether only others know that the node missed this key.
@@ -110,6 +137,7 @@ impl Default for HintLog {
             n_floods: 0,
             learned: HashMap::new(),
             differing: HashSet::new(),
+            crossed: HashSet::new(),
             ungiven: KeyLog::default(),
             ungiven_flood: None,
             batches: VecDeque::new(),
@@ -134,6 +162,7 @@ impl HintLog {
     /// Records that the node may not have taken a write of these keys; of none, that it missed a write of all.
     pub(crate) fn record_hint<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
         let mut held = self.held();
+        held.did_not_cross(keys.clone());
         if !held.learned.is_empty() {
             keys.clone().for_each(|key| _ = held.learned.remove(key));
         }
@@ -149,8 +178,10 @@ impl HintLog {
     }
 
     /// Records that the node may have missed what another node has missed, as far as this process knows.
-    pub(crate) fn inherit_hint<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
-        self.note(&mut self.held(), keys);
+    pub(crate) fn inherit_hint<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
+        let mut held = self.held();
+        held.did_not_cross(keys.clone());
+        self.note(&mut held, keys);
     }
 
     pub(super) fn note<'a>(&self, held: &mut Keys, keys: impl Iterator<Item = &'a [u8]>) -> bool {
@@ -166,6 +197,7 @@ impl HintLog {
             held.n_floods += 1;
             held.learned.clear();
             held.differing.clear();
+            held.crossed.clear();
         }
         self.n_keys.store(held.missed.len(), Ordering::Release);
         self.turn(held, if is_flooded { Observation::Flooded } else { Observation::Missed });
@@ -228,9 +260,7 @@ impl HintLog {
             }
             Memory::Flooded => false,
         };
-        is_away
-            && !held.missed.contains_any(keys)
-            && held.went_away.is_none_or(|since| since.elapsed() < within)
+        is_away && !held.lacks_any(keys) && held.went_away.is_none_or(|since| since.elapsed() < within)
     }
 
     /// Returns whether the node missed more than is remembered key by key.
@@ -307,6 +337,11 @@ impl HintLog {
         }
     }
 
+    /// Returns whether this key was missed for certain: a write of it was, and not only answered otherwise.
+    pub(crate) fn lacks(&self, key: &[u8]) -> bool {
+        self.has_missed() && self.held().lacks_any(std::iter::once(key))
+    }
+
     /// Returns whether this key is remembered as missed.
     pub(crate) fn has_missed_of(&self, key: &[u8]) -> bool {
         self.has_missed() && self.held().missed.contains(key)
@@ -342,10 +377,11 @@ impl HintLog {
         match keys.peek() {
             Some(_) => keys.for_each(|key| _ = held.forget(key, last)),
             None => {
-                let Keys { missed, learned, differing, .. } = &mut *held;
+                let Keys { missed, learned, differing, crossed, .. } = &mut *held;
                 missed.forget_all(last);
                 learned.retain(|key, _| missed.contains(key));
                 differing.retain(|key| missed.contains(key));
+                crossed.retain(|key| missed.contains(key));
             }
         }
         self.n_keys.store(held.missed.len(), Ordering::Release);
@@ -583,5 +619,26 @@ mod tests {
         assert!(!hints.in_sync(&node, key("a")));
         hints.readmit(&node);
         assert!(hints.is_in_sync(&node));
+    }
+
+    #[test]
+    fn a_node_that_only_answered_otherwise_is_read_after_the_others_until_it_has_missed_a_write() {
+        let (hints, node) = new();
+        hints.meet(&node);
+        hints.record_crossing(key("k"));
+        assert_eq!(hints.trust(&node, key("k")), Trust::Provisional);
+        assert_eq!(hints.trust(&node, key("other")), Trust::Full);
+        assert!(hints.has_missed_of(b"k") && !hints.lacks(b"k"), "it is brought over, and is no conflict");
+        let of_both = [b"k".as_slice(), b"other"].into_iter();
+        assert_eq!(hints.trust(&node, of_both), Trust::Provisional);
+        for miss in [HintLog::record_hint, HintLog::learn_hint, HintLog::inherit_hint] {
+            hints.forget(b"k", hints.last_missed());
+            assert_eq!(hints.trust(&node, key("k")), Trust::Full);
+            hints.record_crossing(key("k"));
+            miss(&hints, key("k"));
+            assert!(hints.trust(&node, key("k")) == Trust::Stale && hints.lacks(b"k"));
+            hints.record_crossing(key("k"));
+            assert!(hints.lacks(b"k"), "that it also answers otherwise changes nothing");
+        }
     }
 }

@@ -16,7 +16,8 @@ use crate::plan::evidence::Evidence;
 pub(crate) enum Trust {
     /// As much as any other node's.
     Full,
-    /// The node has missed no write of them as far as this client knows, but it was away until a moment ago.
+    /// The node has missed no write of them as far as this client knows, but it was away until a moment ago, or answered a write of them
+    /// otherwise than another node.
     Provisional,
     /// Not at all: the node may have missed a write of them, or lost its memory.
     Stale,
@@ -30,9 +31,9 @@ impl HintLog {
             return Trust::Full;
         }
         let held = self.held();
-        match self.evidence(&held, node, keys).is_readable() {
+        match self.evidence(&held, node, keys.clone()).is_readable() {
             false => Trust::Stale,
-            true if held.state.health == Health::Replaying => Trust::Provisional,
+            true if held.state.health == Health::Replaying || held.has_crossed(keys) => Trust::Provisional,
             true => Trust::Full,
         }
     }

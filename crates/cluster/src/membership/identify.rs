@@ -245,7 +245,7 @@ impl CopyEngine {
                 None
             }
             Found::Unmarked { keys } => {
-                member.marked().lock().is_without_marker(incarnation);
+                member.marked().lock().is_without_marker(incarnation, keys == 0);
                 hints.disagree();
                 // A process that nobody knows and that holds something may be somebody else's: it is given nothing before
                 // a repair has found that it is ours, and marked it. The one that was known has been emptied.

@@ -231,7 +231,7 @@ pub(crate) struct Marked {
     pub(crate) is_gone: bool,
     /// The incarnation whose process had a [recent](Marker::is_recent) marker at the last look that found one.
     pub(crate) ours: Option<u64>,
-    /// When that process was seen without its marker last: a dump of that time has none either.
+    /// When that process was seen without its marker last, or the next one was seen empty: a dump of that time has no marker either.
     pub(crate) emptied: Option<Instant>,
     /// The incarnation in whose process the user's [permissions](super::permissions) were tried.
     pub(crate) tried: Option<u64>,
@@ -246,10 +246,10 @@ impl Marked {
         self.ours = is_recent.then_some(incarnation);
     }
 
-    /// This process of the server was found without a marker.
-    pub(crate) fn is_without_marker(&mut self, incarnation: u64) {
+    /// This process of the server was found without a marker: somebody has emptied one that was ours, or ours has come back empty.
+    pub(crate) fn is_without_marker(&mut self, incarnation: u64, is_empty: bool) {
         self.is_gone = true;
-        if self.ours == Some(incarnation) {
+        if self.ours == Some(incarnation) || is_empty && self.ours.is_some() {
             self.emptied = Some(Instant::now());
         }
     }
@@ -299,8 +299,13 @@ mod tests {
         assert_eq!(marked.ours, Some(1));
         marked.has_marker(1, false);
         assert_eq!(marked.ours, None, "it was looked at again with an old marker");
-        marked.is_without_marker(1);
+        marked.is_without_marker(1, true);
         assert!(marked.emptied.is_none(), "nobody knows that it was ours");
+        marked.has_marker(1, true);
+        marked.is_without_marker(2, false);
+        assert!(marked.emptied.is_none(), "another process that holds something may be anybody's");
+        marked.is_without_marker(2, true);
+        assert!(marked.emptied.is_some(), "it has come back empty");
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Stage {
 /// Returns whether this process knows that a node has missed a write of a key. The hint about it stands on other servers until all that
 /// the node has missed was brought over.
 fn knows_of(about: &Member, key: &[u8]) -> bool {
-    about.hints().is_flooded() || about.hints().has_missed_of(key)
+    about.hints().is_flooded() || about.hints().lacks(key)
 }
 
 /// As many hints that nobody was given yet are looked at.
