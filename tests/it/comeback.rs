@@ -460,6 +460,36 @@ async fn a_server_comes_back_with_a_dump_of_the_time_when_it_had_come_back_empty
 }
 
 #[tokio::test]
+async fn a_server_that_came_back_empty_is_marked_before_it_is_given_anything() {
+    let mut servers = Servers::start(3).unwrap();
+    let proxy = Proxy::to(servers[2].port()).await;
+    let urls = [servers[0].url(), servers[1].url(), proxy.url()];
+    let copy = process(&urls, Some("shop")).connect().await.unwrap();
+    fill(&copy).await;
+    proxy.refuse();
+    eventually("it is noticed", async || copy.health()[2].1 == Health::Down).await;
+    _ = copy.mset((0..20).map(|i| (format!("missed:{i}"), i))).await.unwrap();
+    servers[2].restart(Data::Lose).unwrap();
+    let c = Node::connect(servers[2].url()).await.unwrap();
+    c.config_set("slowlog-max-len", 100_000).await.unwrap();
+    c.config_set("slowlog-log-slower-than", 0).await.unwrap();
+    proxy.heal();
+    eventually("it is up again", async || is_well(&copy).await).await;
+    c.config_set("slowlog-log-slower-than", -1).await.unwrap();
+    type Entry = (u64, u64, u64, Vec<Vec<u8>>, String, String);
+    let mut log: Vec<Entry> = c.query(redis::cmd("SLOWLOG").arg("GET").arg(100_000)).await.unwrap();
+    log.sort_by_key(|entry| entry.0);
+    let first_write_of = |start: &str| {
+        let is_write = |words: &[Vec<u8>]| {
+            [b"SET".as_slice(), b"RESTORE", b"EVAL", b"EVALSHA"].contains(&words[0].as_slice())
+                && words.iter().any(|word| word.starts_with(start.as_bytes()))
+        };
+        log.iter().position(|entry| is_write(&entry.3)).unwrap()
+    };
+    assert!(first_write_of("__redisdb:{shop}:node") < first_write_of("missed:"));
+}
+
+#[tokio::test]
 async fn a_server_comes_back_with_a_dump_most_of_whose_keys_are_gone_elsewhere() {
     let mut servers = Servers::start(3).unwrap();
     let copy = process(&servers.urls(), Some("shop")).connect().await.unwrap();

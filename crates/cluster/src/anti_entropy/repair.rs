@@ -187,8 +187,14 @@ impl<'a> Repair<'a> {
             {
                 must_be_ours(copy, &source, target, doubt).await?;
             }
+            // A server without a marker is marked before it is given anything: if this process ends midway, the others know that it is ours.
+            let is_marked = !topology.nodes.member(idx).was_emptied();
+            let begins = !is_whole && !self.dry_run;
+            if begins && !is_marked {
+                leases.begin_sync(copy, idx, target).await?;
+            }
             self.hinted_first((idx, target)).await?;
-            if !is_whole && !self.dry_run {
+            if begins && is_marked {
                 leases.begin_sync(copy, idx, target).await?;
             }
             self.compared_with = Some(source.idx);
