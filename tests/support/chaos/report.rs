@@ -126,7 +126,7 @@ impl Ran {
         text
     }
 
-    /// Which reads failed: of each key how many, and the first of them.
+    /// Shows how many reads of each key failed, and the first of them.
     fn trace_failed(&self, start: u64, text: &mut String) {
         let mut failed: BTreeMap<&str, Vec<(u64, &str)>> = BTreeMap::new();
         for read in &self.history.reads {
@@ -147,7 +147,7 @@ impl Ran {
         self.circumstances.processes.get(by).map_or("?", |lived| lived.name.as_str())
     }
 
-    /// What was written and read of an element of a key, and told, around two moments; without its name, of all elements.
+    /// Shows what was written and read of an element of a key, and told, around two moments. Without an element it shows all.
     fn trace(&self, (key, element): (&str, &str), around: (u64, u64), start: u64, text: &mut String) {
         let name = |by: usize| self.name(by);
         let near = |moment: u64| [around.0, around.1].iter().any(|around| moment.abs_diff(*around) < AROUND);

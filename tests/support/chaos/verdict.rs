@@ -260,7 +260,7 @@ fn hung(circumstances: &Circumstances, key: &str, by: usize, start: u64, end: Op
     (circumstances.patience + excused < end.saturating_sub(start)).then_some(found)
 }
 
-/// What of a key is lost on all servers in the end, or was written by nobody on one of them.
+/// Notes what of a key is lost on all servers in the end, and what one of them holds that nobody wrote.
 fn in_the_end(
     key: &str,
     elements: &Elements,

@@ -64,7 +64,7 @@ pub(super) struct Keys {
     pub(super) learned: HashMap<Vec<u8>, Option<Seen>>,
     /// The missed keys that this process has seen to differ: what others say of them settles nothing.
     pub(super) differing: HashSet<Vec<u8>>,
-    /// Those of the missed keys that the node only answered otherwise than another one, as writes that cross do.
+    /// The missed keys of which the node only gave another reply than another node, as happens when writes cross.
     pub(super) crossed: HashSet<Vec<u8>>,
     /// What was missed and not given to the other servers yet; of all, as which flood.
     pub(super) ungiven: KeyLog,
