@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use redisdb_node::Node;
+use tokio::time::Instant;
 
 use crate::anti_entropy::verify::differences;
 use crate::call::Call;
@@ -11,9 +12,6 @@ use crate::dispatch::failover_read::ASK_AGAIN;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
-
-/// Keys that differ are looked at so often.
-pub(crate) const LOOKS: u32 = 5;
 
 impl CopyTopology {
     /// Returns whether nodes that all hold these keys alike are right about them: all can be reached, and were restarted so long ago;
@@ -46,13 +44,12 @@ impl CopyEngine {
             incarnations.iter().enumerate().map(|(idx, process)| topology.process(idx, *process)).collect();
         let keys: Vec<Vec<u8>> = call.keys().map(<[u8]>::to_vec).collect();
         let nodes: Vec<&Node> = processes.iter().collect();
-        let mut n_looks = 1;
+        let since = Instant::now();
         while !hold_the_same(&nodes, &keys, budget).await {
             // Somebody may just be writing them.
-            if n_looks == LOOKS || budget.is_over() {
+            if topology.longest_reply() <= since.elapsed() || budget.is_over() {
                 return false;
             }
-            n_looks += 1;
             tokio::time::sleep(ASK_AGAIN).await;
         }
         // What was emptied or missed meanwhile counts for nothing.

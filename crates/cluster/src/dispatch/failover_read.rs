@@ -17,7 +17,6 @@ use redisdb_node::commands::ScanOptions;
 use tokio::time::Instant;
 
 use crate::call::Call;
-use crate::dispatch::agreement::LOOKS;
 use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
@@ -122,14 +121,13 @@ impl CopyEngine {
     ) -> Result<NodesReply, Error> {
         let topology = &*self.topology;
         let (since, mut latest) = (Instant::now(), errors.clone());
-        let mut n_looks = 0;
         loop {
             if let Some(reply) = self.run_unanimous_read(call, budget).await {
                 return Ok(reply);
             }
-            n_looks += 1;
             // Where the nodes do not say the same, somebody may just be writing the key.
-            let may_agree_soon = n_looks < LOOKS && topology.voters(call).is_some();
+            let may_agree_soon =
+                since.elapsed() < topology.longest_reply() && topology.voters(call).is_some();
             let may_answer_soon = may_agree_soon || topology.may_answer_soon(call, &latest);
             if !self.look_again(since, may_answer_soon, budget).await {
                 break;

@@ -131,7 +131,7 @@ impl CopyEngine {
         // A key that has been quiet for `quiet()` is made equal on all nodes, which may undo this decision. Sending its effect
         // after that would undo what others have written since. This process may also have been stopped for so long. Half of
         // that time is for the decision, and half for the effect. A write that takes longer than both is not acknowledged.
-        let longest = topology.quiet() / 2;
+        let longest = topology.longest_reply();
         if longest < asked.elapsed() {
             let name = topology.nodes.name(idx).clone();
             return Err(node::Error::new(name, call.spec.name, node::ErrorKind::Timeout(longest)));

@@ -166,11 +166,15 @@ impl CopyTopology {
         Self::of(nodes, policy, self.identity.clone(), Arc::clone(&self.lasting), identified)
     }
 
+    /// How long a reply may take, and so how long the nodes may differ on a key because of one write.
+    pub(crate) fn longest_reply(&self) -> Duration {
+        self.nodes.iter().map(|node| node.config().response_timeout()).max().unwrap_or_default()
+    }
+
     /// How long a key must not have changed before it is compared, and how long a write may take that has hints to give: a node may be
     /// waited for as long as a reply may take, and so may one that is given a hint.
     pub(crate) fn quiet(&self) -> Duration {
-        let longest = self.nodes.iter().map(|node| node.config().response_timeout()).max();
-        longest.unwrap_or_default() * 2
+        self.longest_reply() * 2
     }
 
     /// Returns whether the nodes are made equal by themselves where they differ.
