@@ -18,6 +18,8 @@ use redisdb_cluster::shadow::Told;
 use redisdb_tests::Events;
 use redisdb_tests::NAMES;
 use redisdb_tests::Proxy;
+use redisdb_tests::Way;
+use redisdb_tests::calls;
 use redisdb_tests::eventually;
 use redisdb_tests::process;
 use tracing::Level;
@@ -531,4 +533,42 @@ async fn a_hint_that_the_call_had_no_time_to_give_is_given_later() {
     servers[2].resume();
     eventually("it is up again", async || is_well(&copy)).await;
     no_hint_is_left(&nodes(&servers).await).await;
+}
+
+#[tokio::test]
+async fn a_request_that_runs_after_another_process_has_brought_its_key_over_is_undone_by_its_writer() {
+    const MOST_ROUNDS: usize = 10;
+    let servers = Servers::start(3).unwrap();
+    let proxy = Proxy::to(servers[1].port()).await;
+    let mut urls = servers.urls();
+    // Else a key that rests would become equal whoever knows of it.
+    let leave = |urls: &[String]| process(urls, SHOP).on_difference(OnDifference::Leave);
+    let second = leave(&urls).connect().await.unwrap();
+    urls[1] = proxy.url();
+    let first = leave(&urls).connect().await.unwrap();
+    let nodes = nodes(&servers).await;
+    for round in 0..MOST_ROUNDS {
+        let key = key(round);
+        let n_executed = calls(&nodes[1], "incr").await;
+        proxy.hold(Way::Requests);
+        _ = first.incr(&key).await.unwrap();
+        eventually("the second brings it over", async || nodes[1].get::<u64>(&key).await.unwrap() == Some(1))
+            .await;
+        no_hint_is_left(&nodes).await;
+        // By then the first has heard it too: it asks each second.
+        let n_looks = calls(&nodes[0], "get").await;
+        eventually("both have looked at the first node", async || {
+            n_looks + 6 <= calls(&nodes[0], "get").await
+        })
+        .await;
+        proxy.heal();
+        eventually("the first reaches it", async || is_well(&first)).await;
+        eventually("they are equal", async || nodes[1].get::<u64>(&key).await.unwrap() == Some(1)).await;
+        if n_executed < calls(&nodes[1], "incr").await {
+            assert!(is_well(&first) && is_well(&second));
+            return;
+        }
+        // Its connection was ended before the proxy delivered it.
+    }
+    panic!("no request ran late in {MOST_ROUNDS} rounds");
 }

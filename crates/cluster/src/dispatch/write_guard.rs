@@ -323,9 +323,13 @@ impl<'a> WriteGuard<'a> {
 
     fn note_taken(&self, took: &[Ack], held: &[Held], is_done: bool) {
         let after = stale_after(took, held, is_done, self.order());
-        for (member, is_stale) in self.topology.nodes.members().zip(after) {
-            if is_stale {
-                self.hint(member.hints());
+        for ((member, is_stale), took) in self.topology.nodes.members().zip(after).zip(took) {
+            match took {
+                _ if !is_stale => {}
+                Ack::Maybe if self.keys().next().is_some() => {
+                    member.hints().record_unanswered(member.node().incarnation(), self.keys());
+                }
+                _ => self.hint(member.hints()),
             }
         }
     }

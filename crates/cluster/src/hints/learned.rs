@@ -4,6 +4,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use crate::hints::log::HintLog;
+use crate::hints::log::Keys;
 
 /// What a repair saw of a key on the two nodes, and when it first saw that.
 #[derive(Debug, Clone, Copy)]
@@ -16,13 +17,63 @@ pub(super) struct Seen {
 /// than a write is on its way from one node to the next.
 pub(super) const SETTLED: Duration = Duration::from_millis(500);
 
+/// How a process knows of a miss what no other can know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Firsthand {
+    /// The node only gave another reply than another node, as happens when writes cross.
+    Crossed,
+    /// The process has seen the node differ.
+    Differs,
+    /// The process sent this incarnation of the server a request, and heard nothing: it may run late, after others have brought the key over.
+    Unanswered(u64),
+}
+
+impl Keys {
+    /// These keys were missed for certain.
+    pub(super) fn did_not_cross<'a>(&mut self, keys: impl Iterator<Item = &'a [u8]>) {
+        if self.firsthand.is_empty() {
+            return;
+        }
+        for key in keys {
+            self.firsthand.entry(key.to_vec()).and_modify(|known| {
+                if *known == Firsthand::Crossed {
+                    *known = Firsthand::Differs;
+                }
+            });
+        }
+    }
+
+    /// Returns whether the node has only answered otherwise of any of these keys.
+    pub(super) fn has_crossed<'a>(&self, mut keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        !self.firsthand.is_empty() && keys.any(|key| self.firsthand.get(key) == Some(&Firsthand::Crossed))
+    }
+
+    /// Returns whether the node has missed a write of any of these keys for certain; of none, of any key.
+    pub(super) fn lacks_any<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        if self.firsthand.is_empty() {
+            return self.missed.contains_any(keys);
+        }
+        let mut keys = keys.peekable();
+        match keys.peek() {
+            Some(_) => keys
+                .any(|key| self.missed.contains(key) && self.firsthand.get(key) != Some(&Firsthand::Crossed)),
+            None => !self.missed.is_empty(),
+        }
+    }
+
+    /// Returns whether this process has seen this key differ, which nobody is told.
+    pub(super) fn is_seen_to_differ(&self, key: &[u8]) -> bool {
+        matches!(self.firsthand.get(key), Some(Firsthand::Crossed | Firsthand::Differs))
+    }
+}
+
 impl HintLog {
     /// Records that the node holds something else of these keys than it should, though it has missed no write that failed. This
     /// process does not read them there before they are the same. Other processes are not told: two that write at the same time
     /// see different nodes differ, and together they would have all nodes miss a write.
     pub(crate) fn record_difference<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
         let mut held = self.held();
-        held.differing.extend(keys.clone().map(<[u8]>::to_vec));
+        held.firsthand.extend(keys.clone().map(|key| (key.to_vec(), Firsthand::Differs)));
         self.note(&mut held, keys);
     }
 
@@ -31,12 +82,27 @@ impl HintLog {
     pub(crate) fn record_crossing<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
         let mut held = self.held();
         for key in keys.clone() {
-            if !held.missed.contains(key) {
-                held.crossed.insert(key.to_vec());
-            }
-            held.differing.insert(key.to_vec());
+            let known = if held.missed.contains(key) { Firsthand::Differs } else { Firsthand::Crossed };
+            held.firsthand.entry(key.to_vec()).or_insert(known);
         }
         self.note(&mut held, keys);
+    }
+
+    /// Records that this incarnation of the server was sent a write of these keys, and said nothing. If it runs late, when another process
+    /// has brought the keys over, the node differs again. So this process brings them over itself, once it has a new connection: with
+    /// that it ends whatever it had sent before.
+    pub(crate) fn record_unanswered<'a>(
+        &self,
+        incarnation: u64,
+        keys: impl Iterator<Item = &'a [u8]> + Clone,
+    ) {
+        self.record_hint(keys.clone());
+        let mut held = self.held();
+        for key in keys {
+            if held.missed.contains(key) {
+                held.firsthand.insert(key.to_vec(), Firsthand::Unanswered(incarnation));
+            }
+        }
     }
 
     /// Records what another server says that the node has missed, as some process has told it.

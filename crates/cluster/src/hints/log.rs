@@ -17,6 +17,7 @@ use redisdb_node::plumbing::Fence;
 
 use crate::health::Health;
 use crate::hints::key_log::KeyLog;
+use crate::hints::learned::Firsthand;
 use crate::hints::learned::Seen;
 use crate::membership::state_machine::Memory;
 use crate::membership::state_machine::NodeState;
@@ -62,10 +63,8 @@ pub(super) struct Keys {
     pub(super) n_floods: u64,
     /// The missed keys of which only others know that the node missed them, each with what a repair saw when it looked last.
     pub(super) learned: HashMap<Vec<u8>, Option<Seen>>,
-    /// The missed keys that this process has seen to differ: what others say of them settles nothing.
-    pub(super) differing: HashSet<Vec<u8>>,
-    /// The missed keys of which the node only gave another reply than another node, as happens when writes cross.
-    pub(super) crossed: HashSet<Vec<u8>>,
+    /// The missed keys of which this process knows what no other can: what others say of them settles nothing.
+    pub(super) firsthand: HashMap<Vec<u8>, Firsthand>,
     /// What was missed and not given to the other servers yet; of all, as which flood.
     pub(super) ungiven: KeyLog,
     pub(super) ungiven_flood: Option<u64>,
@@ -80,34 +79,9 @@ impl Keys {
         let is_gone = !self.missed.contains(key);
         if is_gone {
             self.learned.remove(key);
-            self.differing.remove(key);
-            self.crossed.remove(key);
+            self.firsthand.remove(key);
         }
         is_gone
-    }
-
-    /// These keys were missed for certain.
-    pub(super) fn did_not_cross<'a>(&mut self, keys: impl Iterator<Item = &'a [u8]>) {
-        if !self.crossed.is_empty() {
-            keys.for_each(|key| _ = self.crossed.remove(key));
-        }
-    }
-
-    /// Returns whether the node has only answered otherwise of any of these keys.
-    pub(super) fn has_crossed<'a>(&self, mut keys: impl Iterator<Item = &'a [u8]>) -> bool {
-        !self.crossed.is_empty() && keys.any(|key| self.crossed.contains(key))
-    }
-
-    /// Returns whether the node has missed a write of any of these keys for certain; of none, of any key.
-    fn lacks_any<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> bool {
-        if self.crossed.is_empty() {
-            return self.missed.contains_any(keys);
-        }
-        let mut keys = keys.peekable();
-        match keys.peek() {
-            Some(_) => keys.any(|key| self.missed.contains(key) && !self.crossed.contains(key)),
-            None => !self.missed.is_empty(),
-        }
     }
 
     /// Returns whether the node has missed a write of one of these keys, or may have missed one of any key.
@@ -136,8 +110,7 @@ impl Default for HintLog {
             went_away: None,
             n_floods: 0,
             learned: HashMap::new(),
-            differing: HashSet::new(),
-            crossed: HashSet::new(),
+            firsthand: HashMap::new(),
             ungiven: KeyLog::default(),
             ungiven_flood: None,
             batches: VecDeque::new(),
@@ -196,8 +169,7 @@ impl HintLog {
         if is_flooded {
             held.n_floods += 1;
             held.learned.clear();
-            held.differing.clear();
-            held.crossed.clear();
+            held.firsthand.clear();
         }
         self.n_keys.store(held.missed.len(), Ordering::Release);
         self.turn(held, if is_flooded { Observation::Flooded } else { Observation::Missed });
@@ -377,11 +349,10 @@ impl HintLog {
         match keys.peek() {
             Some(_) => keys.for_each(|key| _ = held.forget(key, last)),
             None => {
-                let Keys { missed, learned, differing, crossed, .. } = &mut *held;
+                let Keys { missed, learned, firsthand, .. } = &mut *held;
                 missed.forget_all(last);
                 learned.retain(|key, _| missed.contains(key));
-                differing.retain(|key| missed.contains(key));
-                crossed.retain(|key| missed.contains(key));
+                firsthand.retain(|key, _| missed.contains(key));
             }
         }
         self.n_keys.store(held.missed.len(), Ordering::Release);
@@ -560,7 +531,7 @@ mod tests {
         assert!(hints.has_ungiven() && ungiven == [b"own"]);
         let last = hints.last_missed();
         hints.learn_hint(key("said"));
-        hints.forget_given(b"said", last);
+        hints.forget_given(0, b"said", last);
         assert!(is_behind("said"), "it was learned again");
     }
 
@@ -597,14 +568,34 @@ mod tests {
         hints.learn_hint(key("k"));
         hints.record_difference(key("k"));
         assert!(!hints.has_ungiven(), "the others are not told");
-        hints.forget_given(b"k", hints.last_missed());
+        hints.forget_given(0, b"k", hints.last_missed());
         hints.unsaid(b"k", hints.last_missed());
         assert!(hints.has_missed_of(b"k") && !hints.has_ungiven());
         hints.forget(b"k", hints.last_missed());
         assert!(!hints.has_missed_of(b"k"));
         hints.learn_hint(key("k"));
-        hints.forget_given(b"k", hints.last_missed());
+        hints.forget_given(0, b"k", hints.last_missed());
         assert!(!hints.has_missed_of(b"k"), "it was seen to be the same since");
+    }
+
+    #[test]
+    fn a_request_that_may_run_late_is_not_settled_by_what_others_say_while_its_server_lives() {
+        let (hints, node) = new();
+        hints.share();
+        hints.record_crossing(key("k"));
+        hints.record_unanswered(7, key("k"));
+        assert!(hints.has_ungiven() && hints.trust(&node, key("k")) == Trust::Stale);
+        hints.given_now(key("k"));
+        hints.forget_given(7, b"k", hints.last_missed());
+        assert!(hints.has_missed_of(b"k"), "it may run yet");
+        hints.unsaid(b"k", hints.last_missed());
+        assert!(hints.has_ungiven(), "it is told anew where nobody says it any more");
+        hints.given_now(key("k"));
+        hints.forget_given(8, b"k", hints.last_missed());
+        assert!(!hints.has_missed_of(b"k"), "its server has ended");
+        hints.record_unanswered(8, key("k"));
+        hints.forget(b"k", hints.last_missed());
+        assert!(!hints.has_missed_of(b"k"), "this process has compared it");
     }
 
     #[test]

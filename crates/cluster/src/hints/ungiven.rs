@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::hints::learned::Firsthand;
 use crate::hints::log::HintLog;
 
 impl HintLog {
@@ -28,7 +29,8 @@ impl HintLog {
     pub(crate) fn untold(&self) -> Vec<Vec<u8>> {
         let held = self.held();
         let ungiven = held.ungiven.iter().map(|(key, _)| key.to_vec());
-        ungiven.chain(held.differing.iter().cloned()).collect()
+        let differing = held.firsthand.keys().filter(|key| held.is_seen_to_differ(key));
+        ungiven.chain(differing.cloned()).collect()
     }
 
     /// The other servers have just been given these keys.
@@ -50,10 +52,16 @@ impl HintLog {
     }
 
     /// Forgets a key that another process has found to be the same as on a node in sync, unless it was missed again after this
-    /// write, or this process has a hint of it that nobody was given yet, or has seen it differ.
-    pub(crate) fn forget_given(&self, key: &[u8], last: u64) {
+    /// write, or this process has a hint of it that nobody was given yet, or has seen it differ, or has sent a write of it to this
+    /// incarnation of the server that may run late.
+    pub(crate) fn forget_given(&self, incarnation: u64, key: &[u8], last: u64) {
         let mut held = self.held();
-        if held.ungiven.contains(key) || held.ungiven_flood.is_some() || held.differing.contains(key) {
+        let is_firsthand = match held.firsthand.get(key) {
+            None => false,
+            Some(Firsthand::Crossed | Firsthand::Differs) => true,
+            Some(Firsthand::Unanswered(by)) => *by == incarnation,
+        };
+        if held.ungiven.contains(key) || held.ungiven_flood.is_some() || is_firsthand {
             return;
         }
         held.forget(key, last);
@@ -64,7 +72,7 @@ impl HintLog {
     /// after this write. What this process has seen itself is to be given to the other servers anew.
     pub(crate) fn unsaid(&self, key: &[u8], last: u64) {
         let mut held = self.held();
-        if held.differing.contains(key) {
+        if held.is_seen_to_differ(key) {
             return;
         }
         if held.is_learned(key) {

@@ -225,7 +225,8 @@ impl CopyTopology {
         // What is learned from now on is kept.
         let last = about.hints().last_missed();
         let void = self.lasting.durable.take_void(about, takes_part);
-        void.served.iter().for_each(|key| about.hints().forget_given(key, last));
+        let incarnation = about.node().incarnation();
+        void.served.iter().for_each(|key| about.hints().forget_given(incarnation, key, last));
         void.unsaid.iter().for_each(|key| about.hints().unsaid(key, last));
     }
 
