@@ -155,6 +155,32 @@ async fn where_nodes_become_equal_by_themselves_a_node_that_answers_otherwise_is
     }
 }
 
+#[tokio::test]
+async fn what_one_node_has_decided_counts_against_two_that_answer_otherwise_but_alike() {
+    let servers = Servers::start(3).unwrap();
+    let copy = process(&servers.urls(), Some("shop")).connect().await.unwrap();
+    let other = process(&servers.urls(), Some("shop")).connect().await.unwrap();
+    let keys = (0..).map(|i| format!("key:{i}")).filter(|key| copy.node_for(key).name() == "a");
+    for (key, next) in keys.take(20).zip([&copy, &other].into_iter().cycle()) {
+        _ = copy.rpush(&key, vec!["1", "2", "3"]).await.unwrap();
+        // As when a process ends while it pops an element.
+        copy.on_node("a").unwrap().lpop::<String>(&key).await.unwrap();
+        assert_eq!(copy.lpop::<String>(&key).await.unwrap().first().unwrap().as_deref(), Some("2"));
+        _ = next.rpush(&key, "4").await.unwrap();
+        eventually("all are equal", async || {
+            let mut found = Vec::new();
+            for name in NAMES {
+                let list: Vec<String> = copy.on_node(name).unwrap().lrange(&key, 0, -1).await.unwrap();
+                found.push(list);
+            }
+            found.iter().all(|list| *list == found[0]) && behind(next).is_empty()
+        })
+        .await;
+        let list: Vec<String> = copy.lrange(&key, 0, -1).await.unwrap();
+        assert_eq!(list, ["3", "4"], "what was popped is there again");
+    }
+}
+
 /// Makes a node behind for a key, by a value of its own that a write of all nodes then meets.
 async fn leave_behind(copy: &RedisCopy, name: &str, key: &str) {
     _ = copy.set(key, 1).await.unwrap();

@@ -142,8 +142,8 @@ impl<T> Replies<T> {
     ///
     /// # On a copy
     /// For a write, the answer of a node in sync: one that is not known to be behind for its keys, and is not just coming back
-    /// empty. If such nodes gave different answers, that of most of them counts, or else that of the node that the key is read
-    /// from. If only nodes that are behind took it, as they may a write of the whole value, the first of their answers counts.
+    /// empty. If such nodes gave different answers, that of the node that the key is read from counts; without an identity, that of most
+    /// of them, if there is one. If only nodes that are behind took it, as they may a write of the whole value, the first of their answers counts.
     pub fn first(&self) -> Option<&T> {
         self.answers().next().map(|(_, _, reply)| reply)
     }

@@ -222,7 +222,12 @@ impl<'a> WriteGuard<'a> {
         let replies = self.order().filter(|idx| counts(*idx));
         let replies: Vec<(usize, &Value)> =
             replies.filter_map(|idx| Some((idx, results.get(idx)?.as_ref().ok()?))).collect();
-        let right = right_reply(&replies);
+        // With an identity a node that somebody has emptied does not count. So the first that counts is right, as it is for whoever makes
+        // the nodes equal.
+        let right = match topology.identity {
+            Some(_) => replies.first().copied(),
+            None => right_reply(&replies),
+        };
         match right {
             _ if is_whole => self.settle(&results),
             Some((_, right)) if decider.is_none() && self.is_disagreed(&results) => {
@@ -379,6 +384,8 @@ impl<'a> WriteGuard<'a> {
                     Held::Uncertain
                 }
                 () if was_behind || !member.holds(self.keys()) => Held::Stale,
+                // What others hold that answered alike counts before what it holds, however many nodes answered as it did.
+                () if member.hints().has_crossed(self.keys()) => Held::Away,
                 // Of one that has no connection now it may not have been noticed yet that it is away.
                 () if member.is_readable() && member.node().is_connected() => Held::Current,
                 () => Held::Away,

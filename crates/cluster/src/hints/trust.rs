@@ -69,6 +69,11 @@ impl HintLog {
         }
     }
 
+    /// Returns whether the node has only answered otherwise of any of these keys.
+    pub(crate) fn has_crossed<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        self.has_missed() && self.held().has_crossed(keys)
+    }
+
     /// Returns whether the node holds what it should of these keys as far as this client knows, also while it is away; of
     /// none, of everything.
     pub(crate) fn holds<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]> + Clone) -> bool {

@@ -41,7 +41,7 @@ pub(crate) enum Held {
     Uncertain,
     /// Something else than it should: it is behind for them.
     Stale,
-    /// What it should, but it is away, or was until a moment ago.
+    /// What it should, but it is away, or was until a moment ago; or it answered a write of them otherwise than the node that counted.
     Away,
     /// What it should.
     Current,
@@ -147,8 +147,8 @@ pub(crate) fn stale_after(
     took.iter().map(|took| *took != Ack::No).collect()
 }
 
-/// The reply that most nodes gave, or else the first: of the replies that count, in the order in which the key is read. A
-/// server that somebody has emptied a moment ago may be the first, but seldom the most.
+/// The reply that most nodes gave, or else the first: of the replies that count, in the order in which the key is read. Without an
+/// identity a server that somebody has emptied a moment ago may be the first, but seldom the most.
 pub(crate) fn right_reply<'a>(replies: &[(usize, &'a Value)]) -> Option<(usize, &'a Value)> {
     let votes = |reply: &Value| replies.iter().filter(|(_, other)| **other == *reply).count();
     let most = replies.iter().find(|(_, reply)| replies.len() < 2 * votes(reply));
