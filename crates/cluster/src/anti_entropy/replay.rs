@@ -52,9 +52,15 @@ impl Repair<'_> {
                 let keys: Vec<Vec<u8>> = batch.iter().map(|(key, _)| key.clone()).collect();
                 let brought = transfer((&source, target), hints, &keys, self.limits, self.dry_run).await?;
                 topology.shadow().iter().for_each(|shadow| shadow.is_compared(idx, &keys));
+                // The two may be the same because both have missed the write, of which the other servers tell.
+                source.hear_what_it_missed().await;
                 for ((key, number), brought) in batch.iter().zip(&brought) {
-                    // Of one that this user may not use any more nothing is known, or can be mended.
-                    let is_done = matches!(brought, Transferred::Same | Transferred::Denied(_));
+                    let is_done = match brought {
+                        Transferred::Same => source.counts_for(key),
+                        // Of one that this user may not use any more nothing is known, or can be mended.
+                        Transferred::Denied(_) => true,
+                        _ => false,
+                    };
                     if is_done && !self.dry_run {
                         hints.forget(key, *number);
                     }
