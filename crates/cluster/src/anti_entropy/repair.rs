@@ -253,7 +253,7 @@ impl<'a> Repair<'a> {
                 topology.nodes.member(idx).was_compared();
             }
         }
-        // Of the last round's keys it is known that they were written, not that nothing has come between since.
+        // The keys of the last round are known to have been written. Whether anything has come between since is not known.
         hints.catch_up(last);
         repaired.readmitted = hints.is_in_sync(target);
         Ok(repaired)

@@ -11,8 +11,7 @@ use crate::error::RepairReason;
 use crate::hints::log::HintLog;
 use crate::hints::trust::Trust;
 
-/// A node whose keys count, as the process that it was when it was chosen, and but for the keys that it is known to have
-/// missed.
+/// A node whose keys count, except those that it is known to have missed. Only the process counts that it was when it was chosen.
 pub(crate) struct Source<'a> {
     copy: &'a CopyEngine,
     pub(crate) idx: usize,

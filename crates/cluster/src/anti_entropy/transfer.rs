@@ -47,7 +47,7 @@ impl Transferred {
     }
 }
 
-/// Makes keys on the target what they are on the source, where they are not; writes of this client that meet it are
+/// Makes keys on the target what they are on the source, where they differ. Writes of this client that meet the transfer are
 /// noted as missed.
 ///
 /// On a dry run nothing is written.

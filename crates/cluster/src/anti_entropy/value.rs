@@ -38,8 +38,8 @@ pub(crate) const LARGE: u64 = 64 << 10;
 /// A value that takes more than this is also read some elements at a time. A `DUMP` of this size holds a server for 2 ms if it cannot be
 /// compressed, and mostly for a quarter of that: most types take a server longer by their elements.
 const DUMPED: u64 = 384 << 10;
-/// A value that can only go whole goes so up to this size, and the values of a node that are held at once take no more. A reply of this size comes within the second that
-/// a reply may take.
+/// A value that can only go whole goes so up to this size. The values of a node that are held at once take no more than this. A
+/// reply of this size comes within the second that a reply may take.
 pub(crate) const WHOLE: u64 = 64 << 20;
 /// The bytes of memory that are asked for at once: a server executes what comes together without a pause.
 const PORTION: u64 = 256 << 10;
@@ -53,8 +53,8 @@ pub(crate) struct Limits {
     pub(crate) dumped: u64,
     /// .. and up to this size they are written so.
     pub(crate) restored: u64,
-    /// So do those up to this size that cannot go element by element: of types that are not known here, or because the user may
-    /// not.
+    /// Up to this size, values also go whole that cannot go element by element: their type is not known here, or the user may not
+    /// read their elements.
     pub(crate) undivided: u64,
     /// The bytes of large values that are read in a second at most.
     pub(crate) bytes_per_second: Option<u64>,

@@ -41,7 +41,7 @@ impl HintLog {
         self.has_agreed.store(false, Ordering::Release);
     }
 
-    /// Returns whether the node, though it was restarted, holds what it should of these keys, of one at least.
+    /// Returns whether the node, though it was restarted, holds what it should of these keys. Without keys, it is not known to.
     pub(crate) fn agrees_on<'a>(&self, node: &Node, keys: impl Iterator<Item = &'a [u8]>) -> bool {
         if !self.has_agreed.load(Ordering::Acquire) {
             return false;

@@ -69,7 +69,7 @@ pub(super) struct Giving {
     ended: Notify,
 }
 
-/// That some hints are being given.
+/// Some hints are being given, until this is dropped.
 pub(super) struct Given<'a>(&'a Giving, u64);
 
 impl Giving {
@@ -125,7 +125,7 @@ pub(crate) struct Void {
     pub(crate) unsaid: Vec<Vec<u8>>,
 }
 
-/// That the hints of one server about one node are being read.
+/// The hints of one server about one node are being read, until this is dropped.
 pub(super) struct Reading<'a>(&'a DurableHints, Pair);
 
 impl Drop for Reading<'_> {
@@ -238,9 +238,9 @@ impl DurableHints {
         }
     }
 
-    /// Takes out the hints about a node that count no more: those that others have found to have served their purpose, and all
-    /// that a server holds which takes part no more; these not while another server is being read, which may say so too. Returns
-    /// their keys, but for those of which another server says so still.
+    /// Takes out the hints about a node that count no more, and returns their keys, but for those of which another server still
+    /// says so. Such hints have served their purpose, as others have found, or stand on a server that takes part no more. The
+    /// latter stay while another server is being read, which may say the same.
     pub(crate) fn take_void(&self, about: &Member, takes_part: impl Fn(&str) -> bool) -> Void {
         let mut read = self.read.lock();
         let (mut served, mut unsaid) = (HashSet::new(), HashSet::new());

@@ -6,7 +6,7 @@ use twox_hash::XxHash3_64;
 
 use crate::hints::log::HintLog;
 
-/// Of so many batches a repair remembers which keys were in them; a write that began before counts as having met them.
+/// A repair remembers the keys of its last batches, up to so many. A write that began before these counts as having met its keys.
 pub(crate) const BATCHES: usize = 64;
 
 impl HintLog {

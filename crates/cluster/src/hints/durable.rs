@@ -35,13 +35,14 @@ use crate::membership::marker::line_about;
 /// So many are given or removed by one script.
 const BATCH: usize = 1_000;
 
-/// Gives hints to a server: how many it may hold, the number up to which they are void, the line of its marker, the first one of
-/// a set, and the others. Where they are too many, were lost, or the server is full, one that says "all" takes their place. Without
-/// a first one no set is begun. Returns the number of the first of the others; each next one has one more.
+/// Gives hints to a server. Its arguments are how many hints the server may hold, the number up to which they are void, the line
+/// of the marker, the first hint of a set, and the other hints. If the hints are too many, were lost, or the server is full, one
+/// that says "all" takes their place. Without a first hint no set is begun. It returns the number of the first of the other
+/// hints; each next one has one more.
 ///
-/// A server that is full refuses only the first write of a script, and none that needs no room. So what is removed first makes room for
-/// the one hint that says "all". Where this user may not give hints, those of others are removed, also one that says "all" already: they do
-/// not tell all any more, and are missed.
+/// A server that is full refuses only the first write of a script, and none that needs no room. So what is removed first makes
+/// room for the one hint that says "all". Where this user may not give hints, those of others are removed, even one that says
+/// "all": they do not tell all any more. The line of the marker shows later that they are missing.
 const GIVE: &str = "\
 local top = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
 local now = redis.call('TIME')
@@ -75,9 +76,9 @@ if not is_full then
 end
 return number + 2";
 
-/// Removes all hints up to a number that are void, others that were not given once more since, and the first one of a set if it is
-/// the last that is left. With the set the line of the marker goes, but not for a set that is not there. It is given that line, the
-/// first hint, the number, and the others, each with its own number.
+/// Removes all hints up to the number to which they are void, others that were not given once more since, and the first one of a
+/// set if it is the last that is left. With the set the line of the marker goes, but not for a set that is not there. Its
+/// arguments are that line, the first hint, the number, and the others, each with its own number.
 const REMOVE: &str = "\
 local n = redis.call('ZCARD', KEYS[1])
 for i = 4, #ARGV, 2 do
@@ -294,7 +295,7 @@ impl CopyEngine {
         members.filter(move |holder| !holder.is_the_same(about) && holder.node().is_connected())
     }
 
-    /// Tells once what a user may not do who gives hints.
+    /// Tells once why hints about a node cannot be given to a server, or be read or removed there, if a user may not do so.
     pub(super) fn tell_ungiven(&self, about: &Member, error: &node::Error) {
         let key = self.topology.hints_key(about.name()).unwrap_or_default();
         self.topology.tell_refused(error, Some(key.as_bytes()));
@@ -313,7 +314,7 @@ impl CopyEngine {
             (about.void_upto(holder.name()) < upto).then(|| (holder.name().to_string(), upto))
         });
         let void: BTreeMap<String, u64> = void.collect();
-        // First what comes back with an older dump is void, and only then it goes.
+        // First the hints are noted as void, for they may come back with an older dump. Only then they are removed.
         if void.is_empty() || self.void_hints(idx, &void).await {
             join_all(self.holders(about).map(|holder| self.remove_hints_on(holder, about))).await;
         }

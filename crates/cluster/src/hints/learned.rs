@@ -13,18 +13,19 @@ pub(super) struct Seen {
     pub(super) at: Instant,
 }
 
-/// How long a key must stay the same on two nodes before one is made equal to the other, where others know more of it: longer
-/// than a write is on its way from one node to the next.
+/// How long two nodes must show the same of a key before one is made equal to the other, if only other processes know of the
+/// miss. That is longer than a write of theirs is on its way from one node to the next.
 pub(super) const SETTLED: Duration = Duration::from_millis(500);
 
-/// How a process knows of a miss what no other can know.
+/// What this process alone can know of a key that a node has missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Firsthand {
     /// The node only gave another reply than another node, as happens when writes cross.
     Crossed,
     /// The process has seen the node differ.
     Differs,
-    /// The process sent this incarnation of the server a request, and heard nothing: it may run late, after others have brought the key over.
+    /// The process has sent this incarnation of the server a write, and heard nothing. The write may run late, after other
+    /// processes have brought the key over.
     Unanswered(u64),
 }
 
@@ -77,8 +78,8 @@ impl HintLog {
         self.note(&mut held, keys);
     }
 
-    /// The same where nodes become equal by themselves. Writes that cross leave such a difference for a moment, so the node is still read,
-    /// after the other ones.
+    /// The same where nodes become equal by themselves. Writes that cross leave such a difference for a moment, so the node is
+    /// still read, after the other ones.
     pub(crate) fn record_crossing<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
         let mut held = self.held();
         for key in keys.clone() {
@@ -88,9 +89,9 @@ impl HintLog {
         self.note(&mut held, keys);
     }
 
-    /// Records that this incarnation of the server was sent a write of these keys, and said nothing. If it runs late, when another process
-    /// has brought the keys over, the node differs again. So this process brings them over itself, once it has a new connection: with
-    /// that it ends whatever it had sent before.
+    /// Records that this incarnation of the server was sent a write of these keys, and said nothing. If the write runs after
+    /// another process has brought the keys over, the node differs again. So this process compares them itself, whatever others
+    /// say: over the same connection, after the write, or over a new one, which ends whatever was sent before.
     pub(crate) fn record_unanswered<'a>(
         &self,
         incarnation: u64,
@@ -122,8 +123,8 @@ impl HintLog {
         self.held().learned.clear();
     }
 
-    /// Returns whether a key that differs is to be brought over now. Of one of which only others know that it was missed, others
-    /// may be writing at this moment: it must be the same on both nodes as it was at the last look, some time ago.
+    /// Returns whether a key that differs is to be brought over now. If only other processes know that it was missed, they may be
+    /// writing it at this moment. Then both nodes must show what they showed some time ago.
     pub(crate) fn is_settled(&self, key: &[u8], digest: u64) -> bool {
         let mut held = self.held();
         let Some(seen) = held.learned.get_mut(key) else { return true };

@@ -31,7 +31,7 @@ pub(crate) struct HintLog {
     /// True if the node's state lets it answer reads. Every read asks this before and after, so it has no
     /// lock.
     pub(super) readable: AtomicBool,
-    /// Which process of the server may be written to; it has no say without an identity.
+    /// Which process of the server may be written to. Without an identity the fence has no say.
     pub(super) fence: Fence,
     pub(super) n_keys: AtomicUsize,
     /// True if any keys are remembered that the node holds as all others do.
@@ -132,7 +132,7 @@ impl Default for HintLog {
 }
 
 impl HintLog {
-    /// Records that the node may not have taken a write of these keys; of none, that it missed a write of all.
+    /// Records that the node may not have taken a write of these keys. Without keys, it may have missed a write of any key.
     pub(crate) fn record_hint<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
         let mut held = self.held();
         held.did_not_cross(keys.clone());
@@ -183,7 +183,7 @@ impl HintLog {
 
     /// Records whether the server is the process whose memory is trusted.
     pub(crate) fn meet(&self, node: &Node) {
-        // Not between the question and the answer may a repair end.
+        // No repair may end between the question and the answer.
         let mut held = self.held();
         let seen = if self.is_trusted(node) { Observation::Intact } else { Observation::Lost };
         self.turn(&mut held, seen);
@@ -214,8 +214,8 @@ impl HintLog {
         self.held().state.memory == Memory::Whole
     }
 
-    /// Returns whether the node may hold what it should of these keys, and is away, but for no longer than this; or was whole, and
-    /// is back without having been looked at.
+    /// Returns whether the node may soon answer for these keys: it is not known to lack them, and is away, but not for longer
+    /// than this. A node that is back, and was not looked at yet, counts as away.
     pub(crate) fn may_be_back_soon<'a>(
         &self,
         node: &Node,
@@ -225,7 +225,7 @@ impl HintLog {
         let held = self.held();
         let is_away = match held.state.memory {
             Memory::Whole => !node.is_connected() || !self.is_trusted(node),
-            // Or it is connected, and was not looked at yet.
+            // It may be connected already, and not have been looked at.
             Memory::Lost => {
                 !node.is_connected()
                     || matches!(held.state.health, Health::Down | Health::Probing | Health::Fencing)
@@ -309,7 +309,7 @@ impl HintLog {
         }
     }
 
-    /// Returns whether this key was missed for certain: a write of it was, and not only answered otherwise.
+    /// Returns whether the node has missed a write of this key for certain, and has not only answered one otherwise.
     pub(crate) fn lacks(&self, key: &[u8]) -> bool {
         self.has_missed() && self.held().lacks_any(std::iter::once(key))
     }
@@ -333,7 +333,7 @@ impl HintLog {
     pub(crate) fn forget(&self, key: &[u8], number: u64) {
         let mut held = self.held();
         if held.forget(key, number) {
-            // Nor need anybody else be told.
+            // Nobody else need be told of it either.
             let last = held.ungiven.last();
             held.ungiven.forget(key, last);
             self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
@@ -341,8 +341,8 @@ impl HintLog {
         self.n_keys.store(held.missed.len(), Ordering::Release);
     }
 
-    /// Forgets those of these keys that have been missed no more since this write: the node has taken their whole values; of
-    /// none, all keys, which it has removed.
+    /// Forgets those of these keys that were not missed again after this write: the node has taken their whole values. Without
+    /// keys, the node has removed all keys, and any key may be forgotten.
     pub(crate) fn settle<'a>(&self, keys: impl Iterator<Item = &'a [u8]>, last: u64) {
         let mut held = self.held();
         let mut keys = keys.peekable();

@@ -48,7 +48,7 @@ impl CopyEngine {
         join_all(self.holders(about).map(|holder| self.read_hints(holder, about))).await;
     }
 
-    /// Returns whether the server has answered, though it be that this user may not read its hints.
+    /// Returns whether the server has answered. That this user may not read its hints is an answer too.
     async fn read_hints(&self, holder: &Member, about: &Member) -> bool {
         let Some(key) = self.topology.hints_key(about.name()).filter(|_| !holder.is_the_same(about)) else {
             return true;
@@ -89,7 +89,7 @@ impl CopyEngine {
             self.topology.lasting.durable.giving.settle().await;
             let (n_found, void) = (found.len(), about.void_upto(holder.name()));
             found.retain(|(hint, number)| void < *number || matches!(hint, Hint::Since(..)));
-            // Before they count as read: what stands there and is not missed has served its purpose.
+            // They are learned before they count as read: a hint that was read has served its purpose if its key is not missed.
             for (hint, number) in &found {
                 if self.topology.lasting.durable.is_known(holder, about, hint, *number) {
                     continue;

@@ -24,8 +24,8 @@ impl HintLog {
         (keys.collect(), held.ungiven_flood)
     }
 
-    /// The missed keys of which no other process can have heard: they were not given yet, or are known by a difference, which nobody is
-    /// told.
+    /// The missed keys of which no other process can have heard. They were not given yet, or are known by a difference, which
+    /// nobody is told.
     pub(crate) fn untold(&self) -> Vec<Vec<u8>> {
         let held = self.held();
         let ungiven = held.ungiven.iter().map(|(key, _)| key.to_vec());
@@ -51,9 +51,11 @@ impl HintLog {
         self.n_ungiven.store(held.n_ungiven(), Ordering::Release);
     }
 
-    /// Forgets a key that another process has found to be the same as on a node in sync, unless it was missed again after this
-    /// write, or this process has a hint of it that nobody was given yet, or has seen it differ, or has sent a write of it to this
-    /// incarnation of the server that may run late.
+    /// Forgets a key that another process has found to be the same as on a node in sync.
+    ///
+    /// The key stays if it was missed again after the write with this number. It also stays if this process knows more: it has a
+    /// hint that nobody was given yet, has seen the key differ, or has sent this incarnation of the server a write that may run
+    /// late.
     pub(crate) fn forget_given(&self, incarnation: u64, key: &[u8], last: u64) {
         let mut held = self.held();
         let is_firsthand = match held.firsthand.get(key) {

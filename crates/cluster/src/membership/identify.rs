@@ -261,12 +261,12 @@ impl CopyEngine {
                 let newest = topology.lasting.beat.lock().newest();
                 member.marked().lock().has_marker(incarnation, marker.is_recent(newest));
                 let known = member.generation();
-                // Another process than the one that this client has written to: that was marked before counts for nothing,
-                // only that it has been made whole since.
+                // Of another process than the one that this client has written to, a marker from before proves nothing. It must
+                // have been made whole since.
                 let is_since = known.is_none_or(|known| known < marker.generation);
                 let is_known = hints.is_trusted(node) || is_since;
-                // Nor does a marker that may have come from a dump: it is this process's own if it was written, or was
-                // known to be its own, since this process was met.
+                // Nor does a marker prove anything that may have come from a dump. It is this process's own if it was written, or
+                // was known to be its own, since this process was met.
                 let is_its_own = match look.is_marked {
                     Some(is_its_own) => is_its_own,
                     None => {

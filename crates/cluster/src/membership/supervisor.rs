@@ -152,7 +152,7 @@ impl CopyEngine {
             Health::Syncing => false,
             Health::Suspect | Health::WriteDegraded | Health::Replaying => !hints.has_missed(),
         };
-        // Observation twice, so that other processes have had the time to bring over what they know of.
+        // That must be seen twice, so that other processes have had the time to bring over what they know of.
         if is_back {
             care.quiet += 1;
             return care.quiet > 1 && hints.catch_up(last);

@@ -2,8 +2,8 @@
 //! and does not read it.
 //!
 //! What the other server has no place for is not left out in silence: the value is not copied then, and the error says why.
-//! But for what only counts or dates: how many entries a stream has had and a group has read, which Redis 6.2 does not
-//! count, when a consumer was seen last, and pending entries that are deleted.
+//! Only counts and dates are left out so: how many entries a stream has had and a group has read, which Redis 6.2 does not
+//! count, and when a consumer was seen last. So are pending entries that are deleted.
 
 use std::collections::BTreeMap;
 

@@ -122,8 +122,9 @@ impl Put<'_> {
 /// Makes keys on a server what they are on the source, by compare-and-set; returns for each whether it took.
 ///
 /// A value goes by its dump, or element by element where it is too large, where the server does not read the dump of a
-/// newer one, or where this user is not given dumps or may not restore them. Where this user may not use `WATCH`, what is there is only
-/// compared with what was seen, by a script; where no script may run either, or a value goes element by element, it is replaced whatever it is.
+/// newer one, or where this user is not given dumps or may not restore them. Where this user may not use `WATCH`, a script
+/// compares what is there with what was seen. Where no script may run either, or a value goes element by element without `WATCH`,
+/// the value is replaced whatever it is.
 pub(crate) async fn write(
     source: &Node,
     target: &Node,
