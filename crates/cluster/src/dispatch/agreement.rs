@@ -14,8 +14,8 @@ use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 
 impl CopyTopology {
-    /// Returns whether nodes that all hold these keys alike are right about them: all can be reached, and were restarted so long ago;
-    /// none was emptied, and none is known to have missed a write of these keys.
+    /// Returns whether nodes that all hold these keys alike are right about them: all can be reached, and were restarted at
+    /// least this long ago; none was emptied, and none is known to have missed a write of these keys.
     fn may_agree(&self, call: &Call<'_>, long: Duration) -> bool {
         call.first_key().is_some()
             && self
@@ -24,16 +24,16 @@ impl CopyTopology {
                 .all(|member| member.may_agree(call.keys()) && member.hints().is_restarted_for(long))
     }
 
-    /// Returns whether all nodes may come to agree on these keys: they do not count yet, because a write may be under way that one
-    /// of them took before it was restarted.
+    /// Returns whether all nodes may come to agree on these keys: they do not count yet, because a write may be under way that
+    /// one of them took before it was restarted.
     pub(crate) fn may_agree_soon(&self, call: &Call<'_>) -> bool {
         self.may_agree(call, Duration::ZERO) && !self.may_agree(call, self.quiet())
     }
 }
 
 impl CopyEngine {
-    /// Looks at the keys of a call on all nodes, where all nodes were restarted. If all hold the same, each of them counts for these
-    /// keys from then on. Returns whether they do.
+    /// Looks at the keys of a call on all nodes, where all nodes were restarted. If all hold the same, each of them counts for
+    /// these keys from then on. Returns whether they do.
     pub(crate) async fn agree_on(&self, call: &Call<'_>, budget: &Budget) -> bool {
         let topology = &*self.topology;
         if !topology.may_agree(call, topology.quiet()) {
@@ -65,15 +65,15 @@ impl CopyEngine {
         true
     }
 
-    /// Returns whether what a node said of these keys comes from the memory that counts: nobody has emptied it a moment ago. Without
-    /// an identity nobody can tell.
+    /// Returns whether what a node said of these keys comes from the memory that counts: nobody has emptied the node a moment
+    /// ago. Without an identity nobody can tell.
     pub(crate) async fn is_sure(&self, idx: usize, call: &Call<'_>, budget: &Budget) -> bool {
-        // A look at a marker that is not that of a whole node draws its conclusions.
+        // Where the look finds another marker than that of a whole node, it also records what follows.
         self.has_its_marker(idx, budget).await || self.topology.nodes.member(idx).agrees_on(call.keys())
     }
 }
 
-/// Returns whether these nodes hold the same of these keys, all of which this user may read.
+/// Returns whether this user may read all of these keys, and these nodes hold them alike.
 async fn hold_the_same(nodes: &[&Node], keys: &[Vec<u8>], budget: &Budget) -> bool {
     let mut is_denied = false;
     let looked = budget.limit(differences(nodes, keys.to_vec(), |_, _| is_denied = true)).await;

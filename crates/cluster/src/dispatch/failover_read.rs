@@ -32,11 +32,11 @@ use crate::policy::ReadFrom;
 use crate::replies::Replies;
 use crate::reply::NodesReply;
 
-/// The time for which a read waits for the last node that is whole, which may just be restarted.
+/// The longest time for which a call waits for a node that holds what it needs, and that may just be restarting.
 const RESTART: Duration = Duration::from_secs(3);
-/// The pause after which the read looks at the nodes again.
+/// The pause after which a call looks at the nodes again.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(50);
-/// The number of times that a node is asked for any key, while it gives own keys of the copy.
+/// The number of times that a node is asked for a random key, while it answers with own keys of the copy.
 const ASK_FOR_A_KEY: u32 = 10;
 /// The number of keys that one step of the scan after that looks at.
 const PAGE: u64 = 1000;
@@ -65,10 +65,10 @@ impl CopyEngine {
         let topology = &*self.topology;
         let key = call.first_key();
         let mut errors = Vec::new();
-        // A command that waits keeps its own time, and may have waited for longer than the call has.
+        // A blocking command keeps its own time, and may have waited for longer than the call may take.
         let waits = spec.needs_dedicated(cmd).is_some();
         if topology.nobody_is_up() {
-            // What all say costs one round trip, a look at each of them several.
+            // To ask all nodes costs one round trip; to look at each of them costs several.
             if let Some(reply) = self.run_unanimous_read(call, budget).boxed().await {
                 return Ok(Ok(reply));
             }
@@ -174,7 +174,7 @@ impl CopyEngine {
                 _ => {}
             }
         }
-        // There are few others, or none.
+        // The node holds few other keys, or none.
         let mut at = Some(ScanCursor::default());
         while let Some(cursor) = at {
             let step = node.scan_from::<Vec<u8>>(cursor, ScanOptions::new().count(PAGE)).await?;
@@ -189,7 +189,7 @@ impl CopyEngine {
     /// Waits for a node that holds what a write builds on, which may just be restarted, for half of the time that is left.
     ///
     /// # Errors
-    /// If there is none in time: nothing is sent then, for what the nodes that are there took would count for nothing.
+    /// If there is none in time. Nothing is sent then, because a write that only the other nodes took would count for nothing.
     pub(crate) async fn wait_for_a_holder(&self, call: &Call<'_>, budget: &Budget) -> Result<(), Error> {
         let (topology, budget) = (&*self.topology, &budget.before_sending());
         let since = Instant::now();
@@ -207,7 +207,7 @@ impl CopyEngine {
                     .nodes
                     .places(key.unwrap_or_default())
                     .partition(|idx| topology.nodes.at(*idx).is_connected());
-                // Why each is away it says itself.
+                // Each node that is away says itself why.
                 let asked = join_all(away.iter().map(|idx| topology.nodes.at(*idx).ready()));
                 let errors =
                     budget.limit(asked).await.into_iter().flatten().filter_map(Result::err).collect();
@@ -217,8 +217,8 @@ impl CopyEngine {
         Ok(())
     }
 
-    /// Looks at all nodes once more, a moment later, if that is worth it and the call has not waited for too long since then. Returns
-    /// whether it has.
+    /// Looks at all nodes once more, a moment later, if that is worth it and the call has not waited for too long since
+    /// `since`. Returns whether it has looked.
     async fn look_again(&self, since: Instant, is_worth_it: bool, budget: &Budget) -> bool {
         if budget.is_over() || RESTART <= since.elapsed() || !is_worth_it {
             return false;
@@ -271,19 +271,19 @@ impl CopyTopology {
         !self.nodes.members().any(Member::is_readable)
     }
 
-    /// Returns whether a write builds on what no node holds that can be reached, as far as is known.
+    /// Returns whether a write builds on a value that no reachable node holds, as far as is known.
     pub(crate) fn nobody_holds(&self, call: &Call<'_>) -> bool {
         let is_right = |member: &Member| member.trust(call.keys()) != Trust::Stale;
-        // One that was lost a moment ago would be hinted to have missed a write that counts for nothing without it. Where none is
-        // connected, nobody has called yet.
+        // A node that was lost a moment ago does not count: it would get a hint for a write that counts for nothing without it.
+        // Where no node is connected, nobody has called yet.
         let holds = |member: &Member| {
             is_right(member) && (member.node().is_connected() || !self.nodes.iter().any(Node::is_connected))
         };
         !self.nodes.members().any(holds) && call.first_key().is_some() && !is_whole(call.spec, call.cmd)
     }
 
-    /// Returns whether it may be known in a moment what these keys are: a node went away a moment ago, and may just be restarted; or
-    /// one has come to be in sync that was not asked.
+    /// Returns whether a node may answer for these keys in a moment: one went away a moment ago and may just be restarting, or
+    /// one is in sync by now that was not asked.
     fn may_answer_soon(&self, call: &Call<'_>, errors: &[node::Error]) -> bool {
         let was_asked = |member: &Member| errors.iter().any(|error| error.node() == Some(member.name()));
         let may_answer = |member: &Member| {
@@ -313,7 +313,7 @@ pub(crate) fn lacks_something(call: &Call<'_>, reply: &Value) -> bool {
     match reply {
         Value::Nil | Value::Int(0 | -2) => true,
         Value::Int(-1) => call.spec.name == "BITPOS",
-        // As many as are there.
+        // The reply is the number of the keys that are there.
         Value::Int(n) if matches!(call.spec.name, "EXISTS" | "TOUCH") => {
             usize::try_from(*n).is_ok_and(|n| n < call.keys().count())
         }
@@ -327,7 +327,7 @@ pub(crate) fn lacks_something(call: &Call<'_>, reply: &Value) -> bool {
     }
 }
 
-/// Returns whether an error reply says so.
+/// Returns whether an error reply says that the key is not there.
 pub(crate) fn says_no_such_key(error: &node::Error) -> bool {
     matches!(error.kind(), node::ErrorKind::Server(reply) if reply.details().starts_with("no such key"))
 }

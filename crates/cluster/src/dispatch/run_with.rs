@@ -11,7 +11,7 @@ use redisdb_node::plumbing::Recorded;
 /// Runs a command and a second one in one `MULTI` block, and returns the reply to each.
 ///
 /// # Errors
-/// Why neither was executed, or why the first was not.
+/// If neither command was executed, or if the first one gave an error.
 pub(crate) async fn run_with(
     node: &Node,
     spec: &'static Spec,

@@ -26,14 +26,14 @@ use crate::reply::NodesReply;
 pub(crate) enum Gathering {
     /// They are merged.
     Merged(Split, Merge),
-    /// One of them counts; after each comes how many keys the node has, for every key is as likely as any other.
+    /// One of them counts. After each comes the number of keys on its node, so that every key is as likely as any other.
     Chosen,
     /// Each is kept under its node's name.
     Each,
 }
 
 impl Nodes {
-    /// Runs a command that is not one node's alone.
+    /// Runs a command by its plan, on one node or on several.
     pub(crate) async fn run_on_several(
         &self,
         spec: &'static Spec,
@@ -56,8 +56,8 @@ impl Nodes {
         }
     }
 
-    /// Sends each node what it is to run of a command that is for several. Returns what is done with the replies, in the order in
-    /// which it was sent.
+    /// Sends each node its part of a command that is for several. Returns how the replies become one; they are to come in the
+    /// order in which the parts were sent.
     pub(crate) fn scatter(
         &self,
         spec: &'static Spec,
@@ -114,7 +114,7 @@ impl Nodes {
         Err(Error::unavailable(spec.name, None, errors, Vec::new()))
     }
 
-    /// The choice among the replies of all nodes, after each of which comes how many keys the node has.
+    /// Chooses among the replies of all nodes. After each comes the number of keys on its node.
     fn choose(
         &self,
         spec: &'static Spec,
@@ -176,7 +176,7 @@ pub(crate) fn unfit(reason: String) -> RedisError {
     (redis::ErrorKind::UnexpectedReturnType, "the replies do not fit together", reason).into()
 }
 
-/// An error of the owner of a key: that it cannot be reached says which key that is about.
+/// The error of a command on the owner of its key. If the owner cannot be reached, the error names the key.
 pub(crate) fn on_owner(spec: &'static Spec, cmd: &Cmd, error: node::Error) -> Error {
     if !error.is_connect() {
         return Error::Node(error);

@@ -30,7 +30,7 @@ impl CopyTopology {
 }
 
 impl CopyEngine {
-    /// Asks all nodes at once that may hold what is asked for. Returns their answer, if it is one and the same.
+    /// Asks all voters at once. Returns their answer if all of them gave the same.
     pub(crate) async fn run_unanimous_read(&self, call: &Call<'_>, budget: &Budget) -> Option<NodesReply> {
         let topology = &*self.topology;
         let voters = topology.voters(call)?;
@@ -57,9 +57,10 @@ impl CopyEngine {
     }
 }
 
-/// Returns whether two answers say the same: elements of a set or a hash come in any order, and times to live are a moment apart.
+/// Returns whether two answers say the same. The elements of a set or a hash may come in any order, and times to live may be a
+/// moment apart.
 fn are_same(call: &Call<'_>, one: &Value, other: &Value) -> bool {
-    /// How far apart the clocks of two servers may tell the end of a key, in milliseconds.
+    /// How far apart two servers may see the end of the same key, in milliseconds.
     const MOMENT: i64 = 1000;
     match (one, other) {
         _ if one == other => true,

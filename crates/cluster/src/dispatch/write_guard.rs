@@ -47,9 +47,9 @@ enum Phase {
     Deciding(usize),
     /// This node has decided, and the others are sent what came of it.
     Decided(usize),
-    /// All nodes were sent it.
+    /// All nodes were sent the write.
     Sent,
-    /// These took it, and nobody has been told.
+    /// The nodes have answered this, and nobody has been told.
     Answered(Vec<Ack>),
     /// What the nodes said has been noted.
     Noted,
@@ -72,12 +72,12 @@ struct Before {
 pub(crate) struct WriteGuard<'a> {
     topology: &'a CopyTopology,
     call: &'a Call<'a>,
-    /// Before anything of it was sent.
+    /// The moment at which the write began: nothing of it was sent before.
     began: Instant,
     stage: Phase,
     /// How many batches had been copied to each node; empty while none ever was.
     batches_ended: Vec<u64>,
-    /// The nodes that were not as they should be in all things when it began.
+    /// The nodes that were not in sync when the write began.
     before: Vec<Before>,
     /// The same write as the shadow of the copy sees it, if there is one.
     shadow: Option<Box<ShadowWrite<'a>>>,
@@ -108,7 +108,7 @@ impl<'a> WriteGuard<'a> {
         self.before.is_empty() || !self.topology.nobody_holds(self.call)
     }
 
-    /// When it began: nothing of it was sent before.
+    /// Returns when the write began: nothing of it was sent before.
     pub(crate) fn began(&self) -> Instant {
         self.began
     }
@@ -137,13 +137,13 @@ impl<'a> WriteGuard<'a> {
         self.stage = Phase::Decided(decider);
     }
 
-    /// These nodes took it. Nobody has been told, and it may still be that nobody will be.
+    /// The nodes have answered this. Nobody has been told, and perhaps nobody will be.
     pub(crate) fn answered(&mut self, took: Vec<Ack>) {
         self.stage = Phase::Answered(took);
     }
 
-    /// Notes what the nodes said to a write that was sent to all, and judges it. Of one that leaves the same everywhere, those
-    /// that took it hold what they should; of another one, those that gave another reply than the right one did not.
+    /// Notes what the nodes said to a write that was sent to all, and judges it. If the write leaves the same everywhere, the
+    /// nodes that took it hold what they should. Otherwise those that gave another reply than the right one do not.
     pub(crate) fn conclude(&mut self, results: Results) -> Result<Replies<Value>, Error> {
         self.judge(results, None)
     }
@@ -223,8 +223,8 @@ impl<'a> WriteGuard<'a> {
         let replies = self.order().filter(|idx| counts(*idx));
         let replies: Vec<(usize, &Value)> =
             replies.filter_map(|idx| Some((idx, results.get(idx)?.as_ref().ok()?))).collect();
-        // With an identity a node that somebody has emptied does not count. So the first that counts is right, as it is for whoever makes
-        // the nodes equal.
+        // With an identity a node that somebody has emptied does not count. So the first that counts is right, as it is for
+        // whoever makes the nodes equal.
         let right = match topology.identity {
             Some(_) => replies.first().copied(),
             None => right_reply(&replies),
@@ -295,8 +295,8 @@ impl<'a> WriteGuard<'a> {
             && self.keys().next().is_some()
     }
 
-    /// The nodes that took what it came to have the whole value of its keys: they have missed nothing of them any more that was
-    /// missed before it began. Whatever was sent to a node before came there before.
+    /// Settles the nodes that took a write of the whole value of its keys: what they had missed of these keys before it began
+    /// counts no more. What was sent to a node earlier came there earlier.
     fn settle(&self, results: &[Result<Value, node::Error>]) {
         for Before { idx, last_missed, .. } in &self.before {
             if let (Some(Ok(_)), Some(last)) = (results.get(*idx), last_missed) {
@@ -308,7 +308,7 @@ impl<'a> WriteGuard<'a> {
 
     /// Notes which nodes gave another reply than the right one: what they held was something else.
     ///
-    /// Of a node that has all to be compared still, other replies are expected; and a script may tell what it likes.
+    /// A node whose keys are all still to be compared is expected to reply otherwise, and a script may reply what it likes.
     fn note_others(&self, results: &[Result<Value, node::Error>], right: &Value) {
         if self.call.spec.group == Group::Scripting {
             return;
@@ -387,9 +387,10 @@ impl<'a> WriteGuard<'a> {
                     Held::Uncertain
                 }
                 () if was_behind || !member.holds(self.keys()) => Held::Stale,
-                // What others hold that answered alike counts before what it holds, however many nodes answered as it did.
+                // It answered a write of these keys otherwise than the node that counted. So what the others hold counts before
+                // what it holds, however many answered as it did.
                 () if member.hints().has_crossed(self.keys()) => Held::Away,
-                // Of one that has no connection now it may not have been noticed yet that it is away.
+                // A node that has no connection now may be away without anybody having noticed.
                 () if member.is_readable() && member.node().is_connected() => Held::Current,
                 () => Held::Away,
             }

@@ -21,8 +21,8 @@ pub(crate) struct BackgroundTask {
 }
 
 impl BackgroundTask {
-    /// Makes sure that the task runs. Outside a runtime nothing happens. While it runs this costs one load, so it may
-    /// be asked for before every call.
+    /// Makes sure that the task runs. Outside a runtime nothing happens. While the task runs, this costs one load, so it may be
+    /// called before every call of a user.
     pub(crate) fn ensure<F>(&self, make: impl FnOnce() -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -37,7 +37,7 @@ impl BackgroundTask {
         if self.running.swap(true, Ordering::AcqRel) {
             return;
         }
-        // Also when the runtime drops the task, or is ending and never runs it.
+        // Clears `running` also when the runtime drops the task, or is ending and never runs it.
         let stopped = Stopped(Arc::clone(&self.running));
         let future = make();
         let task = runtime.spawn(async move {

@@ -48,7 +48,7 @@ pub(crate) struct Present {
 #[derive(Debug, Clone)]
 pub(crate) struct CopyEngine {
     pub(crate) topology: Arc<CopyTopology>,
-    /// What watches over the nodes while there is a handle; it has an engine itself, without this.
+    /// The task that watches over the nodes while there is a handle. The engine of the task itself has `None`.
     pub(crate) supervisor: Option<Arc<BackgroundTask>>,
     pub(crate) deadline: Option<Duration>,
 }
@@ -107,7 +107,7 @@ impl Present {
         if gone.is_empty() {
             return Ok(Vec::new());
         }
-        // A write that is judged meanwhile is judged before or after it.
+        // A write is judged before this or after it, not meanwhile.
         let _judging = present.topology.lasting.judging.lock();
         let forgotten = next.take_over_from(&gone);
         self.put(&present, next, &replaced);

@@ -40,14 +40,14 @@ impl Budget {
         self.within(node, 1)
     }
 
-    /// Nodes that are asked at the same time, with so much of the time that others can be asked as long for what these left
-    /// open.
+    /// A node that is asked at the same time as others, with half of the time that is left. The other half is for asking
+    /// elsewhere what these left open.
     pub(crate) fn half<'a>(&self, node: &'a Node) -> Cow<'a, Node> {
         self.within(node, 2)
     }
 
-    /// Half of the time that is left, for what is waited for before anything is sent: what was sent in the last moment would be given up before
-    /// it is answered.
+    /// Half of the time that is left, for what is waited for before anything is sent. A command that was sent in the last
+    /// moment would be given up before it is answered.
     pub(crate) fn before_sending(&self) -> Self {
         let now = Instant::now();
         Self { by: self.by.map(|by| now + by.saturating_duration_since(now) / 2), ..*self }
@@ -105,7 +105,7 @@ impl CopyEngine {
         if self.is_identified() {
             self.watch();
         } else {
-            // Boxed, for it is once: the future of every call would have room for it.
+            // Boxed, because this happens once: the future of every call would have room for it.
             let identified = budget.limit(self.check_identity()).boxed().await;
             identified.unwrap_or_else(|| {
                 let kind = node::ErrorKind::ConnectTimeout(self.deadline.unwrap_or_default());

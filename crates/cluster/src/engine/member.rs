@@ -61,7 +61,7 @@ impl Member {
         Self::knowing(Arc::clone(&self.known), config, events)
     }
 
-    /// The same node of a copy with an identity: only the process is written to that was found to be the node's, and what the
+    /// The same node of a copy with an identity: writes go only to the process that was found to be the node's, and what the
     /// node misses is told to the other servers.
     pub(crate) fn fenced(self) -> Self {
         self.hints().share();
@@ -149,18 +149,18 @@ impl Member {
         self.marked().lock().ours == Some(incarnation)
     }
 
-    /// On a copy with an identity: whether the server, while it was ours, was seen without its marker lately, or came back empty. It may
-    /// have come back with a dump of that time.
+    /// On a copy with an identity: whether the server, while it was ours, was seen without its marker lately, or came back
+    /// empty. It may have come back with a dump of that time.
     pub(crate) fn was_emptied_lately(&self) -> bool {
         self.marked().lock().emptied.is_some_and(|emptied| emptied.elapsed() < LATELY)
     }
 
-    /// On a copy with an identity: hints about the node are void that others hold up to these numbers.
+    /// On a copy with an identity: the hints about the node that others hold are void up to these numbers.
     pub(crate) fn learn_void(&self, void: &BTreeMap<String, u64>) {
         void_too(&mut self.marked().lock().void, void);
     }
 
-    /// Up to which number the hints about the node are void that this one holds.
+    /// The number up to which the hints about the node that `holder` holds are void.
     pub(crate) fn void_upto(&self, holder: &str) -> u64 {
         self.marked().lock().void.get(holder).copied().unwrap_or_default()
     }
@@ -186,7 +186,8 @@ impl Member {
         self.hints().holds(&self.node, keys)
     }
 
-    /// Returns whether the node's answer about these keys counts together with equal answers of all others of which the same is true.
+    /// Returns whether the node's answer about these keys counts, together with equal answers of all other nodes for which this
+    /// holds.
     pub(crate) fn may_agree<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
         let evidence = self.hints().evidence_on(&self.node, keys);
         let standing = if self.was_emptied() { Standing::Empty } else { evidence.standing };

@@ -41,12 +41,12 @@ impl Nodes {
         Self { ring, members, events, replicas }
     }
 
-    /// What tells of these nodes.
+    /// The events that tell of these nodes.
     pub(crate) fn events(&self) -> &Events {
         &self.events
     }
 
-    /// The same nodes, for a call that ends at this moment if at one.
+    /// The same nodes for a call that ends at this moment; with `None`, without a deadline of the call.
     pub(crate) fn until(&self, by: Option<Instant>) -> Cow<'_, Self> {
         let Some(by) = by else { return Cow::Borrowed(self) };
         let members = self.members.iter().map(|member| member.until(by)).collect();
@@ -72,7 +72,7 @@ impl Nodes {
         }
     }
 
-    /// What time it is by the clocks of the servers, of those that are known the middle one; by this machine's if none is.
+    /// The time by the middle one of the servers' clocks that are known, or by this machine's clock if none is.
     pub(crate) fn clock(&self) -> SystemTime {
         let mut clocks: Vec<_> = self.iter().filter_map(Node::server_clock).collect();
         clocks.sort_unstable();
@@ -88,12 +88,12 @@ impl Nodes {
         let _none = select_ok(self.iter().map(|node| node.ready().boxed())).await;
     }
 
-    /// What places the keys.
+    /// The ring that places the keys.
     pub(crate) fn ring(&self) -> &Arc<HashRing> {
         &self.ring
     }
 
-    /// What a tag stands between.
+    /// The two bytes between which a hash tag stands.
     pub(crate) fn tag_delimiters(&self) -> (u8, u8) {
         match self.ring.hash_tag() {
             HashTag::Delimiters { open, close } => (*open, *close),

@@ -65,7 +65,7 @@ impl Replaced {
     }
 }
 
-/// Returns whether a connection to the one is a connection to the other: all but the weight is the same.
+/// Returns whether both configurations can have the same connection: they differ in their weight at most.
 fn is_same_server(a: &NodeConfig, b: &NodeConfig) -> bool {
     a.clone().with_weight(b.weight()) == *b
 }

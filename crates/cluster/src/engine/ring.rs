@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) topology: ArcSwap<RingTopology>,
     /// Lets nodes that were away serve again.
     pub(crate) rejoining: BackgroundTask,
-    /// Removes what others still hold of their keys then.
+    /// Removes from the other nodes what they still hold of the keys of nodes that serve again.
     pub(crate) cleaning: BackgroundTask,
 }
 
@@ -113,7 +113,7 @@ impl RingEngine {
         reply.read(spec)
     }
 
-    /// The same: the reply as it is, and who gave it.
+    /// Runs a command by its row. Returns the reply as it is, and who gave it.
     pub(crate) async fn reply(
         &self,
         spec: &'static Spec,
@@ -123,7 +123,7 @@ impl RingEngine {
         self.run_other(spec, cmd, self.target(spec, cmd, by)?, by).await
     }
 
-    /// Runs a command that its owner was not sent, where others answer for that by now and there is time left.
+    /// Runs a command on other nodes, if its owner was not sent it, others answer for the owner by now, and there is time left.
     async fn run_elsewhere(
         &self,
         spec: &'static Spec,
@@ -172,6 +172,6 @@ enum Target {
     One(Node),
     /// By several nodes.
     Several(Arc<RingTopology>, Plan),
-    /// Without one that is away, or by two: the plan is made for each attempt.
+    /// By nodes that are not away, or by two nodes: each attempt is planned anew.
     Without(Arc<RingTopology>),
 }

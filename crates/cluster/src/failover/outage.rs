@@ -14,7 +14,7 @@ use crate::hints::key_log::KeyLog;
 pub(crate) const BATCH: usize = 500;
 /// While no more keys than these are left to remove, no write begins on a stand-in, so that the removal ends.
 const FEW: usize = 4 * BATCH;
-/// The delay after this client with which another one may notice that a node is back.
+/// How much later than this client another one may notice that a node is back.
 const LATE: Duration = Duration::from_secs(5);
 
 /// The outages of one node for which others stand in. The node is away from the moment it is down until it may serve again.
@@ -27,9 +27,10 @@ pub(crate) struct Outage {
     began: Option<Instant>,
     /// The moment the node last went down; later than `began` if it came and went during the outage.
     went: Option<Instant>,
-    /// The moment since which the node has served, as far as this client saw; later if a write on a stand-in ended later.
+    /// The moment since which the node has served, as far as this client saw. A write that ends later on a stand-in moves it
+    /// on.
     served: Option<Instant>,
-    /// The moment of the latest return after an outage, moved on likewise.
+    /// The moment of the latest return after an outage. A write that ends later on a stand-in moves it on too.
     returned: Option<Instant>,
     /// The keys whose writes stand-ins took, to be removed from the node before it serves again.
     missed: KeyLog,
@@ -125,7 +126,7 @@ impl Outage {
         if !self.is_away {
             self.served = Some(now);
         }
-        // Also if the node has gone again: no node stands in now, so the write began before the return.
+        // Also if the node has gone again: no write begins on a stand-in this soon after a return, so this one began before it.
         if !self.is_away || self.returned_lately(now) {
             self.returned = self.returned.map(|_| now);
         }
@@ -184,8 +185,8 @@ impl Outage {
     }
 
     /// Returns the longest time that an old value of a key can have left to live on the stand-in `on`; `None` if no old value
-    /// can be there. Values of this outage live for `cap`, so they have longer left. `began` is when the last of the nodes
-    /// went that `on` stands in for.
+    /// can be there. A value of this outage has longer left, unless it was given a shorter life than `cap`. `began` is the
+    /// moment at which the last of the nodes went that `on` stands in for.
     pub(crate) fn may_be_old(
         &self,
         on: &str,

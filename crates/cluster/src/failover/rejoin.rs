@@ -39,7 +39,7 @@ impl Shared {
         self.clean();
     }
 
-    /// Starts the task that removes the keys of nodes that serve again from the others, unless it runs or none are left.
+    /// Starts the task that removes from the other nodes the keys of those that serve again, unless it runs or nothing is left.
     fn clean(self: &Arc<Self>) {
         if !self.topology.load().outages().any(|(_, away)| away.has_left_something()) {
             return;

@@ -89,7 +89,7 @@ pub(crate) async fn run_without_those_away(
     }
 }
 
-/// Runs a part of a command anew, whose node went, or came back, after it was routed.
+/// Runs a part of a command anew, because its node went or came back after the part was routed.
 fn run_part<'a>(
     topology: &'a RingTopology,
     spec: &'static Spec,
@@ -133,7 +133,8 @@ impl RingEngine {
     }
 }
 
-/// Runs a command, or a part of one, on one node; `None` if it is not the node for that any more, and nothing was sent.
+/// Runs a command, or a part of one, on one node. Returns `None`, with nothing sent, if a node that is stood in for serves
+/// again, or is about to when the time is up.
 async fn run_at(
     topology: &RingTopology,
     nodes: &Nodes,
@@ -162,7 +163,7 @@ async fn run_at(
             false => stand.run_between(spec, cmd, forget, shorten, &others).await,
         }
     };
-    // Both have the whole time of the call: the owner may hang.
+    // The deletes run at the same time, each with all the time of the call: the owner may hang.
     let elsewhere = async {
         if topology.goes_to_two(spec) && others.len() < keys().count() {
             delete_elsewhere(topology, nodes, spec, cmd).await;
@@ -190,7 +191,7 @@ impl Stand<'_> {
         self.topology.in_place_of(self.at, key)
     }
 
-    /// Waits until nothing of these keys is left here from before, as long as for a connection.
+    /// Waits until this node holds no old values of these keys, for as long as for a connection.
     async fn has_nothing_old(&self, spec: &Spec, keys: &[&[u8]]) -> Result<(), node::Error> {
         let on_down = &self.topology.on_down;
         let prefix = on_down.flushes().unwrap_or_default().as_bytes();
@@ -211,11 +212,11 @@ impl Stand<'_> {
         node::Error::new(Arc::clone(self.name), spec.name, node::ErrorKind::Down { cause })
     }
 
-    /// Begins a write; `None` if a node that is stood in for has come back.
+    /// Begins a write. Returns `None` if a node that is stood in for serves again, or is about to when the time is up.
     async fn begin(&self, spec: &Spec, cmd: &Cmd, keys: &[&[u8]]) -> Option<Vec<StandingIn>> {
         let is_missed = matches!(self.topology.on_down, OnDown::Failover { .. });
         let mut standing_in = Vec::new();
-        // What waits for ever does not count: nothing would be cleaned after it.
+        // A blocking command does not count: it may wait for ever, and this node would not be cleaned meanwhile.
         if spec.access == Access::Write && (is_missed || spec.needs_dedicated(cmd).is_none()) {
             for key in keys {
                 for away in self.in_place_of(key) {
@@ -226,7 +227,7 @@ impl Stand<'_> {
         Some(standing_in)
     }
 
-    /// Returns those of these keys that may be here from before, and the script that removes them.
+    /// Returns those of these keys of which an old value may be here, and the script that removes the old values.
     fn forget<'k>(&self, keys: &[&'k [u8]]) -> (Vec<&'k [u8]>, Option<Cmd>) {
         let OnDown::Failover { ttl_cap } = self.topology.on_down else { return (Vec::new(), None) };
         let now = std::time::Instant::now();
@@ -244,7 +245,7 @@ impl Stand<'_> {
         (old, forget)
     }
 
-    /// Records that nothing of these keys is here from before any more.
+    /// Records that this node holds no old values of these keys.
     fn know(&self, keys: &[&[u8]]) {
         for key in keys {
             self.in_place_of(key).for_each(|away| away.held().knows(self.name, key));
@@ -263,8 +264,8 @@ impl Stand<'_> {
         }
     }
 
-    /// Runs a command with what has to happen before and after it: at once, unless it waits. If that fails, so does it, and
-    /// nothing is kept that might live too long.
+    /// Runs a command with a script before it and one after it, in one block unless the command blocks. If a script fails, the
+    /// call fails. If that is the one after the command, the keys are removed, so that none lives too long.
     async fn run_between(
         &self,
         spec: &'static Spec,
@@ -274,7 +275,7 @@ impl Stand<'_> {
         keys: &[&[u8]],
     ) -> Result<Value, node::Error> {
         let (node, eval) = (self.node, rows::EVAL.spec());
-        // What comes after the command has time of its own: the command may have waited for longer than the call has.
+        // The script after the command has time of its own: the command may have waited for longer than the call may take.
         let patient = self.topology.nodes.at(self.at);
         let (reply, shortened) = if spec.needs_dedicated(cmd).is_some() {
             if let Some(before) = before {
@@ -319,8 +320,8 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.min(LONGEST).as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Deletes keys where they may have been written while their owner was away, as other clients saw it. What is left there
-/// goes by itself soon, so an error is of no consequence.
+/// Deletes keys on the node where other clients may have written them, because they saw the owner away. What is left there
+/// expires soon, so an error is of no consequence.
 async fn delete_elsewhere(topology: &RingTopology, nodes: &Nodes, spec: &'static Spec, cmd: &Cmd) {
     let next = |key: &[u8]| {
         let served_by = topology.serving(key);

@@ -50,7 +50,7 @@ impl OutageTracker {
         self.is_away.load(Ordering::Acquire)
     }
 
-    /// Sets what is done without the node.
+    /// Sets what the ring does without the node.
     pub(crate) fn follow(&self, on_down: &OnDown) {
         self.is_stood_in_for.store(*on_down != OnDown::Fail, Ordering::Release);
         self.held().wait_for(match on_down {

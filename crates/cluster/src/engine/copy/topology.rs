@@ -138,7 +138,7 @@ impl CopyTopology {
         let events = self.nodes.events();
         let (members, replaced) = members(&self.nodes, &plan.nodes, |turn, config| match turn {
             Turn::Kept(member) => member.clone(),
-            // Also of another address by the same name nothing is known.
+            // Of a node with another address nothing is known either, though it has the same name.
             Turn::Changed(_) | Turn::Added => {
                 let member = Member::new(config, events).joining();
                 if self.identity.is_some() { member.fenced() } else { member }
@@ -171,8 +171,8 @@ impl CopyTopology {
         self.nodes.iter().map(|node| node.config().response_timeout()).max().unwrap_or_default()
     }
 
-    /// How long a key must not have changed before it is compared, and how long a write may take that has hints to give: a node may be
-    /// waited for as long as a reply may take, and so may one that is given a hint.
+    /// How long a key must not have changed before it is compared, and how long a write may take that has hints to give. The
+    /// write may wait for a node for as long as a reply may take, and then as long again for one that is given a hint.
     pub(crate) fn quiet(&self) -> Duration {
         self.longest_reply() * 2
     }
@@ -208,7 +208,7 @@ impl CopyTopology {
         Ok((next, replaced))
     }
 
-    /// Another topology takes the place of this one.
+    /// Records that another topology takes the place of this one.
     pub(crate) fn followed_by(&self, next: &Arc<Self>) {
         let _first = self.next.set(Arc::clone(next));
     }

@@ -84,7 +84,7 @@ impl RingTopology {
         route(self.nodes.ring(), |key| self.serving(key), spec, cmd, self.colocated, context)
     }
 
-    /// Decides on which node commands run together, in one block or one transaction. Nobody stands in for it.
+    /// Decides on which node commands run together, in one block or one transaction. No other node stands in for it.
     pub(crate) fn route_together<'a>(
         &self,
         commands: impl Iterator<Item = (&'static Spec, &'a Cmd)> + Clone,
@@ -93,8 +93,8 @@ impl RingTopology {
         route_together(self.nodes.ring(), commands, self.colocated, context)
     }
 
-    /// Where a command goes that has one key and is sent as it is, as most are: what [`route`](Self::route) says of it, found
-    /// with less work.
+    /// The node of a command that has one key and is sent as it is, as most are. [`route`](Self::route) decides the same with
+    /// more work.
     #[inline]
     pub(crate) fn fast_owner<'a>(
         &self,
@@ -134,8 +134,8 @@ impl RingTopology {
             && (self.nodes.at(idx).is_down() || self.nodes.member(idx).outages().is_away())
     }
 
-    /// Returns whether a command may take more than one sending to the node that it is routed to: a node is
-    /// away, or a delete goes to two nodes.
+    /// Returns whether it may not be enough to send a command once, to the node that it is routed to: a node is away, or a
+    /// delete goes to two nodes.
     #[inline]
     pub(crate) fn may_fail_over(&self, spec: &Spec) -> bool {
         self.goes_to_two(spec) || self.is_any_away()
@@ -175,7 +175,7 @@ impl RingTopology {
         let events = self.nodes.events();
         let (members, replaced) = members(&self.nodes, &plan.nodes, |turn, config| match turn {
             Turn::Kept(member) => member.clone(),
-            // What it has missed was missed by its name, and is to be removed from the server that has it now.
+            // What the node has missed is known by its name, and is to be removed from the server that has the name now.
             Turn::Changed(member) => member.moved(config, events),
             Turn::Added => Member::new(config, events),
         });
