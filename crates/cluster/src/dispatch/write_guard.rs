@@ -21,7 +21,6 @@ use crate::plan::divergence::is_done;
 use crate::plan::divergence::right_reply;
 use crate::plan::divergence::stale_after;
 use crate::plan::replicate::is_whole;
-use crate::policy::OnReturn;
 use crate::replies::Replies;
 use crate::shadow::write::ShadowWrite;
 
@@ -329,7 +328,7 @@ impl<'a> WriteGuard<'a> {
 
     fn note_taken(&self, took: &[Ack], held: &[Held], is_done: bool) {
         // With `Wait` this process compares nothing by itself, and goes by what the others have found.
-        let compares = matches!(self.topology.policy.on_return, OnReturn::Repair { .. });
+        let compares = self.topology.repairs();
         let after = stale_after(took, held, is_done, self.order());
         for ((member, is_stale), took) in self.topology.nodes.members().zip(after).zip(took) {
             match took {

@@ -13,7 +13,7 @@ pub(super) struct Seen {
     pub(super) at: Instant,
 }
 
-/// How long two nodes must show the same of a key before one is made equal to the other, if only other processes know of the
+/// The time for which two nodes must show the same of a key before one is made equal to the other, if only other processes know of the
 /// miss. That is longer than a write of theirs is on its way from one node to the next.
 pub(super) const SETTLED: Duration = Duration::from_millis(500);
 
@@ -36,11 +36,9 @@ impl Keys {
             return;
         }
         for key in keys {
-            self.firsthand.entry(key.to_vec()).and_modify(|known| {
-                if *known == Firsthand::Crossed {
-                    *known = Firsthand::Differs;
-                }
-            });
+            if let Some(known @ Firsthand::Crossed) = self.firsthand.get_mut(key) {
+                *known = Firsthand::Differs;
+            }
         }
     }
 

@@ -166,22 +166,25 @@ impl CopyTopology {
         Self::of(nodes, policy, self.identity.clone(), Arc::clone(&self.lasting), identified)
     }
 
-    /// How long a reply may take, and so how long the nodes may differ on a key because of one write.
+    /// The longest time that a reply may take. The nodes may differ on a key for so long because of one write.
     pub(crate) fn longest_reply(&self) -> Duration {
         self.nodes.iter().map(|node| node.config().response_timeout()).max().unwrap_or_default()
     }
 
-    /// How long a key must not have changed before it is compared, and how long a write may take that has hints to give. The
+    /// The time for which a key must not have changed before it is compared, and the time that a write may take that has hints to give. The
     /// write may wait for a node for as long as a reply may take, and then as long again for one that is given a hint.
     pub(crate) fn quiet(&self) -> Duration {
         self.longest_reply() * 2
     }
 
+    /// Returns whether a node that comes back is brought back without being asked for.
+    pub(crate) fn repairs(&self) -> bool {
+        matches!(self.policy.on_return, OnReturn::Repair { .. })
+    }
+
     /// Returns whether the nodes are made equal by themselves where they differ.
     pub(crate) fn converges(&self) -> bool {
-        self.identity.is_some()
-            && matches!(self.policy.on_return, OnReturn::Repair { .. })
-            && self.policy.on_difference == OnDifference::Converge
+        self.identity.is_some() && self.repairs() && self.policy.on_difference == OnDifference::Converge
     }
 
     /// What compares this copy with the explored rules, if anything does.
