@@ -292,6 +292,40 @@ async fn what_is_written_on_the_target_before_it_is_watched_has_it_looked_at_aga
 }
 
 #[tokio::test]
+async fn keys_that_nobody_writes_do_not_wait_one_by_one_because_of_one_that_somebody_writes() {
+    const N_KEYS: u64 = 64;
+    let (_servers, proxy, copy, b) = with_a_slow_one().await;
+    let key = |i: u64| format!("key:{i}");
+    let hot = key(0);
+    for i in 0..N_KEYS {
+        copy.on_node("a").unwrap().set(key(i), "of the source").await.unwrap();
+        b.set(key(i), "of the target").await.unwrap();
+    }
+    let before = Moment::of(&b, &hot, None).await;
+    // The key is written between the look at it and the block, whenever that is.
+    proxy.slow(Way::Requests, Duration::from_millis(20), Duration::ZERO);
+    let repairing = tokio::spawn({
+        let copy = copy.clone();
+        async move { copy.repair("b").run().await.unwrap() }
+    });
+    let mut n_written = 0;
+    while !repairing.is_finished() {
+        n_written += 1;
+        b.set(&hot, n_written).await.unwrap();
+    }
+    let repaired = repairing.await.unwrap();
+    let n_watched = Moment::of(&b, &hot, None).await.n("watch") - before.n("watch");
+    assert!(N_KEYS - 1 <= repaired.copied, "{repaired:?}");
+    assert!(
+        1 < n_watched && n_watched < N_KEYS,
+        "{n_watched} times {N_KEYS} keys were watched, or some of them"
+    );
+    proxy.heal();
+    copy.repair("b").run().await.unwrap();
+    assert_eq!(copy.verify().run().await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn what_somebody_writes_while_a_large_value_is_copied_is_not_overwritten() {
     let (_servers, proxy, copy, b) = with_a_slow_one().await;
     copy.on_node("a").unwrap().set("key", "of the source".repeat(10_000)).await.unwrap();

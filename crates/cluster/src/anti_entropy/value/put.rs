@@ -171,11 +171,7 @@ async fn write_whole(
     let sizes: Vec<u64> = whole.iter().map(|put| put.size).collect();
     for portion in portions(&sizes) {
         let some = whole.get(portion.clone()).unwrap_or_default();
-        let written = match write_watched(source, target, some).boxed().await? {
-            Block::Executed(written) => written,
-            Block::NotExecuted => one_by_one(source, target, some).await?,
-            Block::NotWatched => write_unwatched(target, some).await?,
-        };
+        let written = write_by_halves(source, target, some).await?;
         for (at, written) in ats.get(portion).unwrap_or_default().iter().zip(written) {
             if let Some(outcome) = outcomes.get_mut(*at) {
                 *outcome = Some(written);
@@ -188,6 +184,28 @@ async fn write_whole(
         (outcome, _) => outcome,
     });
     Ok(decided.collect())
+}
+
+/// Writes values by their dumps in one block. Where a block is not executed, each half of it is tried, so that those that can be
+/// written do not wait for the others one by one.
+async fn write_by_halves(
+    source: &Node,
+    target: &Node,
+    puts: &[&Put<'_>],
+) -> Result<Vec<Result<Written, node::Error>>, node::Error> {
+    let (mut written, mut waiting) = (Vec::with_capacity(puts.len()), vec![puts]);
+    while let Some(some) = waiting.pop() {
+        match write_watched(source, target, some).boxed().await? {
+            Block::Executed(outcomes) => written.extend(outcomes),
+            Block::NotExecuted if some.len() == 1 => written.push(Ok(Written::Changed)),
+            Block::NotExecuted => {
+                let (first, second) = some.split_at(some.len() / 2);
+                waiting.extend([second, first]);
+            }
+            Block::NotWatched => written.extend(write_unwatched(target, some).await?),
+        }
+    }
+    Ok(written)
 }
 
 /// What became of a block of values.
@@ -236,7 +254,6 @@ async fn write_watched(source: &Node, target: &Node, puts: &[&Put<'_>]) -> Resul
     };
     let mut written = match outcomes {
         Some(outcomes) if !outcomes.iter().any(is_aborted) => outcomes.into_iter().map(is_written),
-        None if puts.len() == 1 => return Ok(Block::Executed(vec![Ok(Written::Changed)])),
         _ => return Ok(Block::NotExecuted),
     };
     let each = are_still.into_iter().map(|is_still| match is_still {
@@ -244,23 +261,6 @@ async fn write_watched(source: &Node, target: &Node, puts: &[&Put<'_>]) -> Resul
         false => Ok(Written::Changed),
     });
     Ok(Block::Executed(each.collect()))
-}
-
-/// The same one by one: those that can be written need not wait for the others.
-async fn one_by_one(
-    source: &Node,
-    target: &Node,
-    puts: &[&Put<'_>],
-) -> Result<Vec<Result<Written, node::Error>>, node::Error> {
-    let mut written = Vec::with_capacity(puts.len());
-    for put in puts {
-        match write_watched(source, target, &[*put]).boxed().await? {
-            Block::Executed(alone) => written.extend(alone),
-            Block::NotExecuted => written.push(Ok(Written::Changed)),
-            Block::NotWatched => written.extend(write_unwatched(target, &[*put]).await?),
-        }
-    }
-    Ok(written)
 }
 
 /// Returns whether a command of a block was not executed because of another one.
