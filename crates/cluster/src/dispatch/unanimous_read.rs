@@ -2,7 +2,6 @@
 
 use futures_util::future::join_all;
 use redis::Value;
-use redisdb_node::command::Group;
 
 use crate::call::Call;
 use crate::engine::copy::CopyEngine;
@@ -57,6 +56,9 @@ impl CopyEngine {
     }
 }
 
+/// The commands that read a set, whose elements a server may list in any order.
+const UNORDERED: [&str; 6] = ["HKEYS", "HVALS", "SDIFF", "SINTER", "SMEMBERS", "SUNION"];
+
 /// Returns whether two answers say the same. The elements of a set or a hash may come in any order, and times to live may be a
 /// moment apart.
 fn are_same(call: &Call<'_>, one: &Value, other: &Value) -> bool {
@@ -71,13 +73,12 @@ fn are_same(call: &Call<'_>, one: &Value, other: &Value) -> bool {
         },
         (Value::Map(one), Value::Map(other)) => sorted(one) == sorted(other),
         (Value::Set(one), Value::Set(other)) => sorted(one) == sorted(other),
-        (Value::Array(one), Value::Array(other)) => match call.spec.group {
-            Group::Hash if call.spec.name == "HGETALL" => {
+        (Value::Array(one), Value::Array(other)) => match call.spec.name {
+            "HGETALL" => {
                 let pairs = |flat: &[Value]| sorted(flat.chunks(2));
                 pairs(one) == pairs(other)
             }
-            Group::Hash if matches!(call.spec.name, "HKEYS" | "HVALS") => sorted(one) == sorted(other),
-            Group::Set => sorted(one) == sorted(other),
+            name if UNORDERED.contains(&name) => sorted(one) == sorted(other),
             _ => false,
         },
         _ => false,
@@ -88,4 +89,32 @@ fn sorted<T: std::fmt::Debug>(elements: impl IntoIterator<Item = T>) -> Vec<Stri
     let mut sorted: Vec<String> = elements.into_iter().map(|element| format!("{element:?}")).collect();
     sorted.sort_unstable();
     sorted
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::Cmd;
+    use redisdb_node::command::lookup;
+
+    use super::*;
+
+    fn same(line: &str, one: &[i64], other: &[i64]) -> bool {
+        let mut cmd = Cmd::new();
+        cmd.arg(line.split(' ').collect::<Vec<_>>());
+        let reply = |of: &[i64]| Value::Array(of.iter().map(|one| Value::Int(*one)).collect());
+        are_same(&Call::new(lookup(&cmd).unwrap(), &cmd), &reply(one), &reply(other))
+    }
+
+    #[test]
+    fn only_the_elements_of_a_set_may_come_in_any_order() {
+        for name in UNORDERED {
+            assert!(same(&format!("{name} k"), &[1, 0], &[0, 1]), "{name}");
+            assert!(!same(&format!("{name} k"), &[1, 0], &[1, 1]), "{name}");
+        }
+        assert!(same("HGETALL k", &[1, 2, 3, 4], &[3, 4, 1, 2]));
+        assert!(!same("HGETALL k", &[1, 2, 3, 4], &[2, 1, 3, 4]));
+        for line in ["SMISMEMBER k a b", "LRANGE k 0 -1", "HMGET k a b", "MGET k l", "ZRANGE k 0 -1"] {
+            assert!(same(line, &[1, 0], &[1, 0]) && !same(line, &[1, 0], &[0, 1]), "{line}");
+        }
+    }
 }
