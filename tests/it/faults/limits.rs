@@ -143,7 +143,7 @@ async fn calls_to_a_stopped_server_of_a_copy_are_shed_above_the_bound_and_take_l
         }
     })
     .await;
-    in_sync(&copy, None).await;
+    in_sync(&copy, None).await.unwrap();
     assert_eq!(copy.verify().run().await.unwrap(), []);
     // What any node has taken, all have in the end.
     for (key, outcome) in keys.iter().zip(outcomes) {
@@ -348,7 +348,7 @@ async fn cancelled_calls_leave_nothing<S: Subject>(urls: &[String], outsiders: &
         eventually("it answers", async || store.set(&format!("key:{i}"), "1").await.is_ok()).await;
     }
     if let Some(copy) = store.copy() {
-        in_sync(copy, None).await;
+        in_sync(copy, None).await.unwrap();
         assert_eq!(copy.verify().run().await.unwrap(), []);
     }
     let mut after = before;

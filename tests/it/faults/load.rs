@@ -19,6 +19,7 @@ use redisdb_tests::NAMES;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use super::machine::Lateness;
 use super::machine::Machine;
 use super::subject::Kind;
 use super::subject::Subject;
@@ -116,6 +117,11 @@ impl<S: Subject> Load<S> {
     /// Says that a node is at fault, so that calls for its keys may fail, or that it is so no more.
     pub fn blame(&self, node: usize, is_faulty: bool) {
         self.shared.faulty[node].store(is_faulty, Ordering::SeqCst);
+    }
+
+    /// Returns the times when the machine was late so far.
+    pub fn machine_late(&self) -> Lateness {
+        self.machine.late()
     }
 
     /// Ends the load and returns what it has counted.

@@ -20,6 +20,7 @@ use super::subject::node_of;
 use super::tally::DEADLINE;
 use super::tally::Phase;
 use super::tally::Tally;
+use super::verdict::require;
 use super::verdict::run;
 
 const BEFORE: Duration = Duration::from_millis(600);
@@ -185,15 +186,22 @@ impl<S: Subject> Scene<S> {
             }
         }
         self.back = Some(start.elapsed());
-        for copy in self.copies() {
-            in_sync(copy, self.source).await;
-        }
+        self.require_in_sync().await;
         (0..NAMES.len()).for_each(|node| self.load.blame(node, false));
     }
 
     /// The copies, one of each client; none if it is about a ring.
     pub fn copies(&self) -> impl Iterator<Item = &RedisCopy> {
         self.clients.iter().filter_map(Subject::copy)
+    }
+
+    /// Waits until all nodes of all copies are in sync again. A machine that is late may be too slow for that under load.
+    async fn require_in_sync(&self) {
+        for copy in self.copies() {
+            let problems = in_sync(copy, self.source).await.err();
+            let why = || format!("not all nodes are in sync: {problems:#?}");
+            require(problems.is_none(), Some(&self.load.machine_late()), why);
+        }
     }
 
     /// Lets the load go on for a while after the fault, ends it, and checks what holds whatever the fault.
@@ -203,8 +211,8 @@ impl<S: Subject> Scene<S> {
             self.go_on(AFTER).await;
         }
         let mut tally = self.load.end().await;
-        for copy in self.copies().filter(|_| !self.is_broken) {
-            in_sync(copy, self.source).await;
+        if !self.is_broken {
+            self.require_in_sync().await;
         }
         self.load.check(&self.may_lose, &mut tally).await;
         tally.write_row(&self.name, self.back);
@@ -230,7 +238,10 @@ async fn answers(client: &impl Subject, name: &str) -> bool {
 }
 
 /// Waits until all nodes of a copy are in sync again, which it sees to itself; from a source, only when it is told to.
-pub async fn in_sync(copy: &RedisCopy, source: Option<&str>) {
+///
+/// # Errors
+/// The nodes that are not in sync when it has waited for long.
+pub async fn in_sync(copy: &RedisCopy, source: Option<&str>) -> Result<(), Vec<String>> {
     let mut problems = Vec::new();
     let repaired = eventually("all nodes are in sync", async || {
         let health: Vec<_> =
@@ -247,7 +258,5 @@ pub async fn in_sync(copy: &RedisCopy, source: Option<&str>) {
         }
         problems.is_empty()
     });
-    if tokio::time::timeout(PATIENCE, repaired).await.is_err() {
-        panic!("not all nodes are in sync: {problems:#?}");
-    }
+    tokio::time::timeout(PATIENCE, repaired).await.map_err(|_| problems)
 }
