@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redisdb::Health;
+use redisdb::Node;
 use redisdb::OnDown;
 use redisdb::RedisRing;
 use redisdb::Rejoin;
@@ -328,4 +329,75 @@ async fn a_node_is_back_soon_also_while_its_keys_are_written_all_the_time() {
         let writers = futures_util::future::join_all(writers);
         tokio::time::timeout(DEADLINE, writers).await.expect("it serves again");
     }
+}
+
+/// What node `b` holds under a key, asked of its server itself.
+async fn held_by_b(servers: &[Server], key: &str) -> Option<String> {
+    Node::connect(servers[1].url()).await.unwrap().get(key).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_others_took_is_removed_though_the_ring_does_something_else_when_the_node_is_back() {
+    for then in [
+        OnDown::Fail,
+        OnDown::Remap { on_return: Rejoin::Trust },
+        OnDown::Remap { on_return: Rejoin::FlushPrefix("other:".to_owned()) },
+        OnDown::Remap { on_return: Rejoin::WaitMaxTtl(Duration::from_millis(300)) },
+    ] {
+        let mut servers = servers();
+        let ring = connected(&servers, &failover()).await;
+        let keys = keys_of_b(&ring, 2);
+        for key in &keys {
+            ring.set(key, "before").await.unwrap();
+        }
+        kill(&ring, &mut servers, 1).await;
+        ring.set(&keys[0], "meanwhile").await.unwrap();
+        ring.replace(builder(&servers, &then)).unwrap();
+        servers[1].restart(Data::Keep).unwrap();
+        eventually("what others took is gone", async || {
+            let _called = ring.get::<String>(&keys[1]).await;
+            held_by_b(&servers, &keys[0]).await.is_none()
+        })
+        .await;
+        eventually("the node serves again", async || {
+            ring.set(&keys[0], "after").await.is_ok()
+                && held_by_b(&servers, &keys[0]).await.as_deref() == Some("after")
+        })
+        .await;
+        assert_eq!(ring.get::<String>(&keys[1]).await.unwrap().as_deref(), Some("before"), "{then:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_outage_in_which_nobody_stood_in_is_over_when_the_node_is_back() {
+    let mut servers = servers();
+    let ring = connected(&servers, &OnDown::Fail).await;
+    let key = &keys_of_b(&ring, 1)[0];
+    ring.set(key, "before").await.unwrap();
+    kill(&ring, &mut servers, 1).await;
+    servers[1].restart(Data::Keep).unwrap();
+    eventually("it is back", async || ring.get::<String>(key).await.is_ok()).await;
+    ring.replace(builder(&servers, &flush())).unwrap();
+    assert_eq!(ring.get::<String>(key).await.unwrap().as_deref(), Some("before"));
+    assert!(ring.health().iter().all(|(_, health)| *health == Health::Up));
+}
+
+#[tokio::test]
+async fn what_becomes_of_the_server_that_a_node_had_before_is_no_outage_of_the_node() {
+    let mut servers = servers();
+    let ring = connected(&servers, &flush()).await;
+    let old = ring.on_node("b").unwrap();
+    let key = &keys_of_b(&ring, 1)[0];
+    let moved = Server::builder().persistent().start().unwrap();
+    let mut left = std::mem::replace(&mut servers[1], moved);
+    ring.replace(builder(&servers, &flush())).unwrap();
+    ring.set(key, "after").await.unwrap();
+    left.kill();
+    eventually("the old server is left alone", async || {
+        let _called = old.get::<String>(key).await;
+        old.is_down()
+    })
+    .await;
+    assert_eq!(ring.get::<String>(key).await.unwrap().as_deref(), Some("after"));
+    assert!(ring.health().iter().all(|(_, health)| *health == Health::Up));
 }

@@ -34,8 +34,10 @@ pub(crate) struct Outage {
     returned: Option<Instant>,
     /// The keys whose writes stand-ins took, to be removed from the node before it serves again.
     missed: KeyLog,
-    /// `missed` has overflowed: all keys of the node are to be removed.
-    missed_too_many: bool,
+    /// How often `missed` has overflowed, so that all keys of the node were to be removed, and after which overflow they were
+    /// removed last.
+    overflows: u64,
+    removed_after: u64,
     /// The last of the missed keys are being removed: no write begins on a stand-in until that is done.
     is_closing: bool,
     /// The keys of which each stand-in holds no old value.
@@ -59,13 +61,14 @@ pub(crate) enum Begin {
 /// The keys to remove from a node before it serves.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Batch {
-    pub(crate) all: bool,
+    /// All keys are to be removed: the log of the missed ones has overflowed so often.
+    pub(crate) all: Option<u64>,
     pub(crate) keys: Vec<Vec<u8>>,
 }
 
 impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
-        !self.all && self.keys.is_empty()
+        self.all.is_none() && self.keys.is_empty()
     }
 }
 
@@ -116,7 +119,7 @@ impl Outage {
             return Begin::NotYet;
         }
         *self.writing.entry(Arc::clone(on)).or_default() += 1;
-        self.missed_too_many |= self.missed.record(missed.into_iter()).0;
+        self.overflows += u64::from(self.missed.record(missed.into_iter()).0);
         Begin::Now
     }
 
@@ -138,23 +141,24 @@ impl Outage {
         }
     }
 
-    /// Returns the keys to remove next. Once few are left, no write begins on a stand-in until the node serves or a removal
-    /// fails.
+    /// Returns whether stand-ins took writes of keys that are still to be removed from the node.
+    pub(crate) fn has_missed(&self) -> bool {
+        !self.missed.is_empty() || self.removed_after < self.overflows
+    }
+
+    /// Returns the keys to remove next, which stay noted until they are removed. Once few are left, no write begins on a stand-in
+    /// until the node serves or a removal fails.
     pub(crate) fn batch(&mut self) -> Batch {
-        let all = std::mem::take(&mut self.missed_too_many);
-        self.is_closing = !all && self.missed.len() <= FEW;
+        let all = (self.removed_after < self.overflows).then_some(self.overflows);
+        self.is_closing = all.is_none() && self.missed.len() <= FEW;
         Batch { all, keys: self.missed.iter().take(BATCH).map(|(key, _)| key.to_vec()).collect() }
     }
 
     pub(crate) fn removed(&mut self, batch: &Batch) {
+        self.removed_after = batch.all.unwrap_or(self.removed_after);
         for key in &batch.keys {
             self.missed.forget(key, u64::MAX);
         }
-    }
-
-    pub(crate) fn not_removed(&mut self, batch: &Batch) {
-        self.missed_too_many |= batch.all;
-        self.open();
     }
 
     /// Lets writes begin again on stand-ins.
@@ -164,7 +168,7 @@ impl Outage {
 
     /// Lets the node serve if no keys are left to be removed from it. Returns whether it serves.
     pub(crate) fn serve(&mut self, now: Instant) -> bool {
-        if !self.missed.is_empty() || self.missed_too_many {
+        if self.has_missed() {
             return false;
         }
         self.is_closing = false;
@@ -242,9 +246,17 @@ mod tests {
             assert_eq!(outage.begin(&"b".into(), Some(i.to_string().as_bytes())), Begin::Now);
         }
         let batch = outage.batch();
-        assert!(batch.all && batch.keys.is_empty());
-        outage.not_removed(&batch);
-        assert_eq!(outage.batch(), batch, "the removal is still to be done");
+        assert_eq!(batch, Batch { all: Some(1), keys: Vec::new() });
+        outage.open();
+        assert_eq!(outage.batch(), batch, "whoever was to remove them may have ended");
+        for i in 0..=MOST_KEYS {
+            assert_eq!(outage.begin(&"b".into(), Some(i.to_string().as_bytes())), Begin::Now);
+        }
+        outage.removed(&batch);
+        let again = outage.batch();
+        assert_eq!(again.all, Some(2), "they are too many once more");
+        outage.removed(&again);
+        assert!(!outage.has_missed() && outage.serve(Instant::now()));
     }
 
     #[test]
@@ -442,8 +454,10 @@ mod tests {
             }
             match self.removing[node].take() {
                 None if self.is_up[node] => {
-                    let all = self.mode == Mode::FlushPrefix;
-                    let batch = if all { Batch { all, keys: Vec::new() } } else { outage.batch() };
+                    let batch = match self.mode {
+                        Mode::FlushPrefix => Batch { all: Some(0), keys: Vec::new() },
+                        _ => outage.batch(),
+                    };
                     self.removing[node] = Some((batch, false));
                 }
                 None => {}
@@ -453,7 +467,7 @@ mod tests {
                     }
                     self.removing[node] = Some((batch, true));
                 }
-                Some((batch, false)) => outage.not_removed(&batch),
+                Some((_, false)) => outage.open(),
                 Some((batch, true)) => {
                     outage.removed(&batch);
                     let serves = self.is_up[node] && outage.serve(self.now);

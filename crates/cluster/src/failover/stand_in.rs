@@ -303,7 +303,14 @@ impl Stand<'_> {
             if let Err(error) = remove(patient, keys).await {
                 tracing::warn!(node = node.name(), %error, "what was written in another node's place may stay");
             }
-            return Err(error);
+            // The command was executed, whatever became of the script: nobody may take it for one that was not sent.
+            return Err(match error.is_connect() {
+                true => {
+                    let lost = Arc::new(io::Error::new(io::ErrorKind::NotConnected, error.to_string()));
+                    node::Error::new(Arc::clone(self.name), spec.name, node::ErrorKind::Disconnected(lost))
+                }
+                false => error,
+            });
         }
         Ok(reply)
     }

@@ -4,6 +4,7 @@
 use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
@@ -34,6 +35,8 @@ use crate::policy::Rejoin;
 pub(crate) struct OutageTracker {
     is_away: AtomicBool,
     is_stood_in_for: AtomicBool,
+    /// How many observers there have been. Only the latest one is that of the node's present address.
+    observers: AtomicU64,
     outage: Mutex<Outage>,
     /// Wakes calls that wait: the node serves, writes may begin on stand-ins again, or a stand-in is clean.
     changed: Notify,
@@ -59,9 +62,11 @@ impl OutageTracker {
         });
     }
 
-    /// Returns the observer that records when the node is down or connected, and passes on all its events.
+    /// Returns the observer that records when the node is down or connected, and passes on all its events. It takes the place of
+    /// the one before, which is that of the address that the node had.
     pub(crate) fn observer(self: &Arc<Self>, events: &Events) -> Observer {
         let (away, events) = (Arc::clone(self), events.clone());
+        let latest = 1 + self.observers.fetch_add(1, Ordering::AcqRel);
         Observer::new(move |node, event| {
             let is_down = match event {
                 NodeEvent::Down { .. } => Some(true),
@@ -69,7 +74,7 @@ impl OutageTracker {
                 _ => None,
             };
             events.tell(Event::Node { node: node.to_owned(), event });
-            match is_down {
+            match is_down.filter(|_| away.observers.load(Ordering::Acquire) == latest) {
                 Some(true) => {
                     let mut held = away.held();
                     let was_here = held.goes(Instant::now());
@@ -79,7 +84,15 @@ impl OutageTracker {
                         events.tell(Event::Away { node: node.to_owned() });
                     }
                 }
-                Some(false) => away.held().comes(Instant::now()),
+                Some(false) => {
+                    let mut held = away.held();
+                    // Nobody has stood in for it, so it need not be made ready.
+                    if !away.is_stood_in_for.load(Ordering::Acquire) && !held.has_missed() {
+                        held.serve_as_before();
+                        away.is_away.store(false, Ordering::Release);
+                    }
+                    held.comes(Instant::now());
+                }
                 None => {}
             }
         })
@@ -136,6 +149,15 @@ impl OutageTracker {
 
     /// Makes the node ready to serve again, as [`OnDown`] says. Returns whether it serves.
     pub(crate) async fn rejoin(&self, node: &Node, topology: &RingTopology) -> Result<bool, node::Error> {
+        let fails_over = matches!(topology.on_down, OnDown::Failover { .. });
+        // The ring may have failed over when the outage began, and do something else by now.
+        if fails_over || self.held().has_missed() {
+            self.remove_missed(node).await?;
+        }
+        if !fails_over {
+            self.held().open();
+            self.changed.notify_waiters();
+        }
         match &topology.on_down {
             OnDown::Remap { on_return: Rejoin::WaitMaxTtl(_) } => {
                 let mut held = self.held();
@@ -158,7 +180,6 @@ impl OutageTracker {
                 }
                 return Ok(serves);
             }
-            OnDown::Failover { .. } => self.remove_missed(node).await?,
             _ => {}
         }
         Ok(self.serve(&mut self.held(), node))
@@ -183,13 +204,13 @@ impl OutageTracker {
                 return Ok(());
             }
             let removed = async {
-                if batch.all {
+                if batch.all.is_some() {
                     remove_all(node, "", |_| true).await?;
                 }
                 remove(node, &batch.keys).await
             };
             if let Err(error) = removed.await {
-                self.held().not_removed(&batch);
+                self.held().open();
                 self.changed.notify_waiters();
                 return Err(error);
             }
