@@ -3,17 +3,17 @@
 use std::time::Duration;
 use std::time::Instant;
 
-/// Keeps to a number of keys in a second.
+/// Keeps to a number of keys in a second. What was not used in a pause is not made up for.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     keys_per_second: Option<u32>,
-    start: Option<Instant>,
-    done: u64,
+    /// When the keys that were handled so far should have been done.
+    due: Option<Instant>,
 }
 
 impl Throttle {
     pub(crate) fn of(keys_per_second: u32) -> Self {
-        Self { keys_per_second: Some(keys_per_second.max(1)), ..Self::default() }
+        Self { keys_per_second: Some(keys_per_second.max(1)), due: None }
     }
 
     /// Returns how many keys may be gone through at once, so that waiting after them takes a few seconds at most: a lease is
@@ -26,12 +26,33 @@ impl Throttle {
 
     /// Waits as long as so many more keys should have taken.
     pub(crate) async fn wait(&mut self, keys: u64) {
-        let Some(rate) = self.keys_per_second else { return };
-        self.done += keys;
-        let start = *self.start.get_or_insert_with(Instant::now);
-        let due = Duration::from_secs_f64(self.done as f64 / f64::from(rate));
-        if let Some(early) = due.checked_sub(start.elapsed()) {
-            tokio::time::sleep(early).await;
+        let pause = self.pause(keys, Instant::now());
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
         }
+    }
+
+    /// How long to wait after so many more keys.
+    fn pause(&mut self, keys: u64, now: Instant) -> Duration {
+        let Some(rate) = self.keys_per_second else { return Duration::ZERO };
+        let due = self.due.unwrap_or(now) + Duration::from_secs_f64(keys as f64 / f64::from(rate));
+        let pause = due.saturating_duration_since(now);
+        self.due = Some(due.max(now));
+        pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_pause_no_more_keys_are_handled_than_before() {
+        let second = Duration::from_secs(1);
+        let (mut throttle, start) = (Throttle::of(100), Instant::now());
+        assert_eq!(throttle.pause(200, start), 2 * second);
+        assert_eq!(throttle.pause(100, start + 2 * second), second, "it had waited");
+        assert_eq!(throttle.pause(100, start + 60 * second), Duration::ZERO, "it had stood still");
+        assert_eq!(throttle.pause(100, start + 60 * second), second);
     }
 }
