@@ -3,11 +3,16 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use redisdb::Health;
 use redisdb::OnDifference;
+use redisdb::OnReturn;
 use redisdb::RedisCopy;
+use redisdb::Scan;
 use redisdb::commands::*;
 use redisdb_tests::NAMES;
+use redisdb_tests::Proxy;
+use redisdb_tests::Way;
 use redisdb_tests::copy;
 use redisdb_tests::eventually;
 use redisdb_tests::process;
@@ -30,6 +35,19 @@ async fn cancelled<T>(call: impl Future<Output = T>, what: &str, condition: impl
         _ = call => panic!("it ended before {what}"),
         () = eventually(what, condition) => {}
     }
+}
+
+/// A copy that brings no node back by itself, over servers behind proxies.
+async fn with_proxies(identity: Option<&str>) -> (Servers, Vec<Proxy>, RedisCopy) {
+    let servers = Servers::start(NAMES.len()).unwrap();
+    let mut proxies = Vec::new();
+    for server in servers.iter() {
+        proxies.push(Proxy::to(server.port()).await);
+    }
+    let urls: Vec<String> = proxies.iter().map(Proxy::url).collect();
+    let copy = process(&urls, identity).on_return(OnReturn::Wait);
+    let copy = copy.response_timeout(Duration::from_secs(10)).connect().await.unwrap();
+    (servers, proxies, copy)
 }
 
 /// A server that is paused while something runs.
@@ -58,6 +76,40 @@ async fn the_node_that_is_read_first_counts_for_a_write_whose_future_is_dropped(
         assert!(copy.repair(name).run().await.unwrap().readmitted);
     }
     assert_eq!(copy.verify().run().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn nodes_that_may_not_answer_take_no_time_from_the_one_that_may() {
+    let (servers, proxies, copy) = with_proxies(None).await;
+    let key = key_of_a(&copy);
+    _ = copy.set(&key, "old").await.unwrap();
+    let first = copy.on_node("a").unwrap().clone();
+    while_paused(&servers, 1, async {
+        while_paused(&servers, 2, async {
+            cancelled(copy.set(&key, "new"), "the first has it", async || {
+                first.get::<String>(&key).await.unwrap().unwrap() == "new"
+            })
+            .await;
+        })
+        .await;
+    })
+    .await;
+    assert_eq!(behind(&copy), ["b", "c"]);
+    // More than a third of the deadline.
+    proxies[0].slow(Way::Replies, Duration::from_millis(800), Duration::ZERO);
+    let copy = copy.with_deadline(Duration::from_secs(2));
+    assert_eq!(copy.get::<String>(&key).await.unwrap().as_deref(), Some("new"));
+}
+
+#[tokio::test]
+async fn a_scan_asks_another_node_where_the_first_one_hangs() {
+    let (_servers, proxies, copy) = with_proxies(Some("shop")).await;
+    _ = copy.set("k", 1).await.unwrap();
+    let first = copy.node_for("").name().to_owned();
+    proxies[NAMES.iter().position(|name| *name == first).unwrap()].hold(Way::Replies);
+    let copy = copy.with_deadline(Duration::from_secs(2));
+    let keys: Vec<String> = copy.scan_iter(ScanOptions::new()).try_collect().await.unwrap();
+    assert_eq!(keys, ["k"]);
 }
 
 #[tokio::test]

@@ -74,6 +74,11 @@ impl CopyEngine {
             }
             budget.limit(self.examine_all().boxed()).await;
         }
+        // A node that may not answer takes no time from those that may.
+        if topology.policy.read_from != ReadFrom::Any {
+            let may_answer = |member: &&Member| member.trust(call.keys()) != Trust::Stale;
+            budget.asks_at_most(topology.nodes.members().filter(may_answer).count());
+        }
         for wanted in [Trust::Full, Trust::Provisional] {
             for idx in topology.nodes.places(key.unwrap_or_default()) {
                 if topology.nodes.member(idx).trust(call.keys()) != wanted {

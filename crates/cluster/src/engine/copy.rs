@@ -191,13 +191,21 @@ impl CopyEngine {
     pub(crate) async fn to_go_through(&self, key: Option<&[u8]>) -> Result<Node, Error> {
         self.topology.refuse_ours(rows::SCAN.spec().name, key.into_iter())?;
         self.connect().await?;
-        for _ in 0..self.topology.nodes.len() {
-            let idx = self.in_sync_about(key)?;
-            if self.has_its_marker(idx, &Budget::new(self.deadline, 1)).await {
-                return Ok(self.topology.nodes.at(idx).clone());
+        // One that hangs leaves enough time for the others.
+        let n_nodes = u32::try_from(self.topology.nodes.len()).unwrap_or(u32::MAX).max(1);
+        let share = self.deadline.map(|deadline| deadline / n_nodes);
+        // A node that was looked at anew counts again, but the others are asked before it is asked once more.
+        for _ in 0..2 {
+            let mut asked = Vec::new();
+            while let Some(idx) = self.in_sync_about(key, &asked) {
+                if self.has_its_marker(idx, &Budget::new(share, 1)).await {
+                    return Ok(self.topology.nodes.at(idx).clone());
+                }
+                asked.push(idx);
             }
         }
-        Err(self.none_is_in_sync(key))
+        let stale = self.topology.nodes.iter().map(|node| node.name().to_owned()).collect();
+        Err(Error::unavailable(rows::SCAN.spec().name, key, Vec::new(), stale))
     }
 
     /// Connects, if nobody has yet, and makes sure of the servers: what chooses a node by what is known of it may be the first
@@ -209,24 +217,17 @@ impl CopyEngine {
         self.check_identity().await
     }
 
-    /// The first node, in the order in which this key is read, that is up and has missed nothing of it; without a key,
-    /// nothing at all.
-    fn in_sync_about(&self, key: Option<&[u8]>) -> Result<usize, Error> {
+    /// The first node, in the order in which this key is read, that is up and has missed nothing of it, but for those that were
+    /// asked; without a key, nothing at all.
+    fn in_sync_about(&self, key: Option<&[u8]>, asked: &[usize]) -> Option<usize> {
         let nodes = &self.topology.nodes;
         let order = |wanted: Trust| {
-            nodes
-                .places(key.unwrap_or_default())
-                .filter(move |idx| nodes.member(*idx).trust(key.into_iter()) == wanted)
+            let others = nodes.places(key.unwrap_or_default()).filter(|idx| !asked.contains(idx));
+            others.filter(move |idx| nodes.member(*idx).trust(key.into_iter()) == wanted)
         };
         // A node that is down now may be up again in a moment, so it is the choice where no other is left.
         let up = order(Trust::Full).find(|idx| nodes.at(*idx).is_connected());
-        let found = up.or_else(|| order(Trust::Provisional).next()).or_else(|| order(Trust::Full).next());
-        found.ok_or_else(|| self.none_is_in_sync(key))
-    }
-
-    fn none_is_in_sync(&self, key: Option<&[u8]>) -> Error {
-        let stale = self.topology.nodes.iter().map(|node| node.name().to_owned()).collect();
-        Error::unavailable(rows::SCAN.spec().name, key, Vec::new(), stale)
+        up.or_else(|| order(Trust::Provisional).next()).or_else(|| order(Trust::Full).next())
     }
 }
 

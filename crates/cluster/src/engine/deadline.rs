@@ -28,6 +28,11 @@ impl Budget {
         Self { by, left: u32::try_from(n_nodes).unwrap_or(u32::MAX) }
     }
 
+    /// No more nodes than these are asked from now on.
+    pub(crate) fn asks_at_most(&mut self, n_nodes: usize) {
+        self.left = self.left.min(u32::try_from(n_nodes).unwrap_or(u32::MAX));
+    }
+
     /// The next node to be asked, with its share of the time that is left: one that hangs leaves enough for the others.
     pub(crate) fn share<'a>(&mut self, node: &'a Node) -> Cow<'a, Node> {
         let left = self.left.max(1);
