@@ -7,6 +7,7 @@ use crate::journal::shown;
 use crate::journal::shown_elements;
 use crate::seed::Ran;
 use crate::verdict::Breach;
+use crate::verdict::Found;
 
 /// The number of breaches of a kind are traced.
 const TRACED: usize = 4;
@@ -30,9 +31,9 @@ const BREACHES: [(Breach, &str); 6] = [
 impl Ran {
     /// Returns what broke a promise, each kind with how often; empty if nothing did.
     pub(crate) fn broken(&self) -> Vec<String> {
-        let counted = BREACHES.iter().map(|(breach, name)| (*name, self.verdict.n(*breach)));
-        // Where more than two faults met, a write may have been on lost servers alone: it is counted and shown.
-        let excused = |name: &str| 2 < self.n_together && name == "lost";
+        let n =
+            |breach| self.verdict.found.iter().filter(|it| it.breach == breach && !self.excuses(it)).count();
+        let counted = BREACHES.iter().map(|(breach, name)| (*name, n(*breach)));
         let of_rolling = |n: usize| if self.is_rolling { n } else { 0 };
         let others = [
             ("failed reads", of_rolling(self.verdict.failed)),
@@ -44,8 +45,16 @@ impl Ran {
             ("replayed otherwise", self.replayed.broken.len()),
             ("worthless", self.troubles.len()),
         ];
-        let broken = counted.filter(|(name, _)| !excused(name)).chain(others).filter(|(_, n)| 0 < *n);
+        let broken = counted.chain(others).filter(|(_, n)| 0 < *n);
         broken.map(|(name, n)| format!("{name} {n}")).collect()
+    }
+
+    /// Returns whether a write that is not seen was acknowledged while more than two faults met: it may have been on lost servers
+    /// alone. It is counted and shown.
+    fn excuses(&self, found: &Found) -> bool {
+        let is_unseen =
+            matches!(found.breach, Breach::Lost | Breach::Missing | Breach::OwnStale | Breach::OtherStale);
+        is_unseen && self.crowded.iter().any(|(from, to)| (*from..=*to).contains(&found.since))
     }
 
     /// The line of the seed.
@@ -202,33 +211,33 @@ fn at(moment: u64, start: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::Found;
     use crate::verdict::Verdict;
 
-    fn ran(breaches: &[Breach], n_together: usize) -> Ran {
+    /// What should have been seen since the moment 5.
+    fn ran(breaches: &[Breach]) -> Ran {
         let found = |breach: &Breach| Found {
             breach: *breach,
             key: "list:0:0".into(),
             element: "7".into(),
             at: 0,
             by: None,
-            since: 0,
+            since: 5,
         };
         let verdict = Verdict { found: breaches.iter().map(found).collect(), ..Verdict::default() };
-        Ran { verdict, n_together, ..Ran::default() }
+        Ran { verdict, ..Ran::default() }
     }
 
     #[test]
     fn every_kind_of_breach_breaks_a_seed() {
-        assert!(ran(&[], 2).broken().is_empty());
+        assert!(ran(&[]).broken().is_empty());
         for (breach, name) in BREACHES {
-            assert_eq!(ran(&[breach], 2).broken(), [format!("{name} 1")]);
+            assert_eq!(ran(&[breach]).broken(), [format!("{name} 1")]);
         }
-        let unread = Ran { unread: 3, ..ran(&[], 2) };
+        let unread = Ran { unread: 3, ..ran(&[]) };
         assert_eq!(unread.broken(), ["unreadable 3"]);
-        let unhealed = Ran { unhealed: vec!["outage 1".into()], ..ran(&[], 2) };
+        let unhealed = Ran { unhealed: vec!["outage 1".into()], ..ran(&[]) };
         assert_eq!(unhealed.broken(), ["not healed 1"]);
-        let differing = Ran { differing: vec![("list:0:0".into(), Vec::new())], ..ran(&[], 2) };
+        let differing = Ran { differing: vec![("list:0:0".into(), Vec::new())], ..ran(&[]) };
         assert_eq!(differing.broken(), ["differing 1"]);
         // In an outage of other faults that is what they cost.
         for (is_rolling, expected) in [(false, [].as_slice()), (true, &["failed reads 2", "in conflict 1"])] {
@@ -236,16 +245,22 @@ mod tests {
             let verdict = Verdict { failed: 2, ..Verdict::default() };
             assert_eq!(Ran { is_rolling, conflicts, verdict, ..Ran::default() }.broken(), expected);
         }
-        let worthless = Ran { troubles: vec!["the clock has jumped".into()], ..ran(&[], 2) };
+        let worthless = Ran { troubles: vec!["the clock has jumped".into()], ..ran(&[]) };
         assert_eq!(worthless.broken(), ["worthless 1"]);
     }
 
     #[test]
-    fn with_more_than_two_faults_together_a_loss_is_counted_and_breaks_nothing() {
-        let lost = ran(&[Breach::Lost], 3);
-        assert!(lost.broken().is_empty());
-        assert!(lost.line().contains("lost 1"), "{}", lost.line());
-        assert_eq!(ran(&[Breach::Lost, Breach::Wrong], 3).broken(), ["wrong 1"]);
+    fn what_was_acknowledged_while_more_than_two_faults_met_may_be_lost_is_counted_and_breaks_nothing() {
+        for (breach, name) in BREACHES {
+            let crowded = |from, to| Ran { crowded: vec![(from, to)], ..ran(&[breach]) };
+            for outage in [(0, 4), (6, 9)] {
+                assert_eq!(crowded(outage.0, outage.1).broken(), [format!("{name} 1")], "{outage:?}");
+            }
+            let excused = crowded(5, 9);
+            let stays = matches!(breach, Breach::Wrong | Breach::Hung);
+            assert_eq!(excused.broken().is_empty(), !stays, "{name}");
+            assert!(excused.line().contains(&format!("{name} 1")), "{}", excused.line());
+        }
     }
 
     #[test]
@@ -263,7 +278,7 @@ mod tests {
             ]
         };
         let journal = [write(7, "7"), write(8, "8")].concat();
-        let traced = Ran { history: History::of(vec![journal]), ..ran(&[Breach::Lost], 2) };
+        let traced = Ran { history: History::of(vec![journal]), ..ran(&[Breach::Lost]) };
         let text = traced.traces();
         assert!(text.contains("lost: 7 of list:0:0") && text.contains("write 7 +7=7"), "{text}");
         assert!(!text.contains("write 8"), "{text}");

@@ -42,8 +42,9 @@ pub(crate) struct Ran {
     pub(crate) history: History,
     pub(crate) circumstances: Circumstances,
     pub(crate) n_outages: u64,
-    /// The most faults that there were in one outage.
-    pub(crate) n_together: usize,
+    /// When there were more than two faults in one outage, until it had healed. What is written then may be on servers alone that
+    /// lose it.
+    pub(crate) crowded: Vec<(u64, u64)>,
     /// There were rolling restarts and nothing else: then no read may fail, and no key may be in conflict.
     pub(crate) is_rolling: bool,
     /// The time that each outage took to heal, in microseconds.
@@ -146,6 +147,7 @@ fn play(stage: &Stage, options: &Options, ran: &mut Ran, progress: &dyn Fn(&str)
             end.saturating_sub(now()) / 1_000_000,
             shown.join(", ")
         ));
+        let began = now();
         thread::scope(|scope| {
             let faults: Vec<_> =
                 outage.faults.iter().map(|fault| scope.spawn(|| stage.suffer(fault, number))).collect();
@@ -154,10 +156,12 @@ fn play(stage: &Stage, options: &Options, ran: &mut Ran, progress: &dyn Fn(&str)
         })?;
         last = now();
         ran.n_outages += 1;
-        ran.n_together = ran.n_together.max(outage.n_counted());
         match stage.healed(options.heal()) {
             Some(healed) => ran.healing.push(healed.saturating_sub(last)),
             None => ran.unhealed.push(format!("outage {number}: {}", stage.ailing())),
+        }
+        if 2 < outage.n_counted() {
+            ran.crowded.push((began, now()));
         }
         thread::sleep(outage.quiet);
     }
