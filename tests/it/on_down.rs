@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
+use redis::Direction;
 use redisdb::Event;
 use redisdb::Health;
+use redisdb::Node;
 use redisdb::OnDown;
 use redisdb::RedisRing;
 use redisdb::Rejoin;
@@ -148,6 +150,45 @@ async fn a_pop_that_waits_on_a_stand_in_for_longer_than_the_deadline_gets_its_el
     ring.rpush(&keys[0], "job").await.unwrap();
     let popped = waiting.await.unwrap().unwrap();
     assert_eq!(popped.map(|(_, element)| element).as_deref(), Some("job"));
+}
+
+#[tokio::test]
+async fn what_a_blocking_write_that_is_given_up_leaves_on_a_stand_in_ends_like_all_else() {
+    let mut servers = servers();
+    let mut proxies = Vec::new();
+    for server in &servers {
+        proxies.push(Proxy::to(server.port()).await);
+    }
+    let nodes = NAMES.iter().zip(&proxies);
+    let ring = nodes.fold(RedisRing::builder(), |ring, (name, proxy)| ring.node(*name, &proxy.url()));
+    let ring = ring.on_down(OnDown::Failover { ttl_cap: CAP }).connect().await.unwrap();
+    let source = (0..).map(|i| format!("{{{i}}}:from")).find(|key| ring.node_for(key).name() == "b").unwrap();
+    let target = source.replace("from", "to");
+    servers[1].kill();
+    away(&ring, "b").await;
+    let at = ring.placement().successors(&source).nth(1).unwrap();
+    let stand_in = Node::connect(servers[at].url()).await.unwrap();
+    let waiting = tokio::spawn({
+        let (ring, source, target) = (ring.clone(), source.clone(), target.clone());
+        async move {
+            let long = Duration::from_secs(60);
+            ring.blmove::<String>(&source, &target, Direction::Left, Direction::Right, long).await
+        }
+    });
+    eventually("it waits", async || {
+        let clients: String = stand_in.query(redis::cmd("CLIENT").arg("LIST")).await.unwrap();
+        clients.contains("cmd=blmove")
+    })
+    .await;
+    proxies[at].hold(Way::Replies);
+    stand_in.rpush(&source, "job").await.unwrap();
+    eventually("it was executed", async || stand_in.exists(&[&target]).await.unwrap() == 1).await;
+    waiting.abort();
+    eventually(
+        "what it has written ends",
+        async || matches!(stand_in.pttl(&target).await.unwrap(), TimeToLive::In(left) if left <= CAP),
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::command::Spec;
 use redisdb_node::plumbing::after;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::dispatch::scatter::on_owner;
@@ -43,13 +44,15 @@ pub(crate) struct Shared {
     pub(crate) rejoining: BackgroundTask,
     /// Removes from the other nodes what they still hold of the keys of nodes that serve again.
     pub(crate) cleaning: BackgroundTask,
+    /// Wakes the task that does it. A return that comes while the task is about to rest is not lost.
+    pub(crate) is_to_clean: Arc<Notify>,
 }
 
 impl RingEngine {
     pub(crate) fn new(plan: RingBlueprint) -> Self {
         let topology = ArcSwap::from_pointee(RingTopology::new(plan));
-        let (rejoining, cleaning) = Default::default();
-        Self { shared: Arc::new(Shared { topology, rejoining, cleaning }), deadline: None }
+        let (rejoining, cleaning, is_to_clean) = Default::default();
+        Self { shared: Arc::new(Shared { topology, rejoining, cleaning, is_to_clean }), deadline: None }
     }
 
     /// The same ring, whose calls take no longer than this in all.

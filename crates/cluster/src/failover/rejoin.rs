@@ -39,25 +39,29 @@ impl Shared {
         self.clean();
     }
 
-    /// Starts the task that removes from the other nodes the keys of those that serve again, unless it runs or nothing is left.
+    /// Has the keys of those that serve again removed from the other nodes, by a task that then waits for the next return.
     fn clean(self: &Arc<Self>) {
         if !self.topology.load().outages().any(|(_, away)| away.has_left_something()) {
             return;
         }
-        let shared = Arc::downgrade(self);
+        let (shared, is_to_clean) = (Arc::downgrade(self), Arc::clone(&self.is_to_clean));
         self.cleaning.ensure(move || async move {
-            while let Some(topology) = shared.upgrade().map(|shared| shared.topology.load_full()) {
-                for (idx, (node, away)) in topology.outages().enumerate() {
-                    if let Err(error) = away.clean(idx, &topology).await {
-                        tracing::warn!(node = node.name(), %error, "other nodes may still hold old values of its keys");
+            loop {
+                is_to_clean.notified().await;
+                while let Some(topology) = shared.upgrade().map(|shared| shared.topology.load_full()) {
+                    for (idx, (node, away)) in topology.outages().enumerate() {
+                        if let Err(error) = away.clean(idx, &topology).await {
+                            tracing::warn!(node = node.name(), %error, "other nodes may still hold old values of its keys");
+                        }
                     }
+                    if !topology.outages().any(|(_, away)| away.has_left_something()) {
+                        break;
+                    }
+                    drop(topology);
+                    tokio::time::sleep(tracker::LOOK_EVERY).await;
                 }
-                if !topology.outages().any(|(_, away)| away.has_left_something()) {
-                    return;
-                }
-                drop(topology);
-                tokio::time::sleep(tracker::LOOK_EVERY).await;
             }
         });
+        self.is_to_clean.notify_one();
     }
 }

@@ -17,6 +17,7 @@ use redisdb_node::command::Spec;
 use redisdb_node::command::rows;
 use redisdb_node::plumbing::LONGEST;
 use redisdb_node::plumbing::Recorded;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::dispatch::scatter::on_owner;
@@ -281,9 +282,10 @@ impl Stand<'_> {
             if let Some(before) = before {
                 node.run(eval, &before).await?;
             }
+            let owed = after.map(|script| Owed { node: patient.clone(), script: Some(script) });
             let reply = node.run(spec, cmd).await?;
-            let shortened = match after {
-                Some(after) => patient.run(eval, &after).await,
+            let shortened = match owed {
+                Some(owed) => owed.pay().await,
                 None => Ok(Value::Nil),
             };
             (reply, shortened)
@@ -319,6 +321,36 @@ impl Stand<'_> {
     fn limit(&self) -> Duration {
         let left = self.by.map(|by| by.saturating_duration_since(Instant::now()));
         self.node.config().connect_timeout().min(left.unwrap_or(Duration::MAX))
+    }
+}
+
+/// A script that has to run after a command, also if the command is given up midway: the server may have executed it.
+struct Owed {
+    node: Node,
+    script: Option<Cmd>,
+}
+
+impl Owed {
+    async fn pay(mut self) -> Result<Value, node::Error> {
+        let paid = match &self.script {
+            Some(script) => self.node.run(rows::EVAL.spec(), script).await,
+            None => Ok(Value::Nil),
+        };
+        self.script = None;
+        paid
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if let (Some(script), Ok(runtime)) = (self.script.take(), Handle::try_current()) {
+            let node = self.node.clone();
+            runtime.spawn(async move {
+                if let Err(error) = node.run(rows::EVAL.spec(), &script).await {
+                    tracing::warn!(node = node.name(), %error, "what was written in another node's place may stay");
+                }
+            });
+        }
     }
 }
 
