@@ -9,5 +9,7 @@ pub(crate) mod key_log;
 pub(crate) mod learned;
 pub(crate) mod log;
 mod reading;
+#[cfg(test)]
+mod testing;
 pub(crate) mod trust;
 mod ungiven;

@@ -222,12 +222,7 @@ impl<'a> WriteGuard<'a> {
         let replies = self.order().filter(|idx| counts(*idx));
         let replies: Vec<(usize, &Value)> =
             replies.filter_map(|idx| Some((idx, results.get(idx)?.as_ref().ok()?))).collect();
-        // With an identity a node that somebody has emptied does not count. So the first that counts is right, as it is for
-        // whoever makes the nodes equal.
-        let right = match topology.identity {
-            Some(_) => replies.first().copied(),
-            None => right_reply(&replies),
-        };
+        let right = right_reply(&replies, topology.identity.is_some());
         match right {
             _ if is_whole => self.settle(&results),
             Some((_, right)) if decider.is_none() && self.is_disagreed(&results) => {

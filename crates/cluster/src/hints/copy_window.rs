@@ -74,3 +74,32 @@ impl Drop for Batch<'_> {
         self.hints.batches_ended.fetch_add(1, Ordering::AcqRel);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hints::testing::key;
+    use crate::hints::testing::new;
+
+    #[test]
+    fn a_write_knows_of_every_batch_with_its_key_that_it_met() {
+        let (hints, _) = new();
+        let keys = [b"a".to_vec(), b"b".to_vec()];
+        let met = |before, name| hints.were_copied_since(before, key(name));
+        let before = hints.batches_ended();
+        assert!(!met(before, "a"));
+        let batch = hints.start_batch(&keys);
+        let during = hints.batches_ended();
+        assert!(met(before, "a") && met(during, "b") && !met(during, "c"));
+        // Without a key it meets them all.
+        assert!(hints.were_copied_since(during, std::iter::empty()));
+        batch.narrow(key("b"));
+        assert!(!met(during, "a") && met(during, "b"));
+        drop(batch);
+        assert!(met(before, "b") && met(during, "b") && !met(hints.batches_ended(), "b"));
+        for _ in 0..BATCHES {
+            drop(hints.start_batch(&[]));
+        }
+        assert!(met(before, "a"), "what is not remembered counts as met");
+    }
+}

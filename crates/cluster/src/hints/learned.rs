@@ -29,6 +29,16 @@ pub(super) enum Firsthand {
     Unanswered(u64),
 }
 
+impl Firsthand {
+    /// Returns whether the node stays behind whatever others say of this incarnation of its server.
+    pub(super) fn outweighs_others(self, incarnation: u64) -> bool {
+        match self {
+            Self::Crossed | Self::Differs => true,
+            Self::Unanswered(by) => by == incarnation,
+        }
+    }
+}
+
 impl Keys {
     /// These keys were missed for certain.
     pub(super) fn did_not_cross<'a>(&mut self, keys: impl Iterator<Item = &'a [u8]>) {
@@ -132,6 +142,61 @@ impl HintLog {
                 *seen = Some(Seen { digest, at: Instant::now() });
                 false
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hints::testing::key;
+    use crate::hints::testing::new;
+    use crate::hints::trust::Trust;
+
+    #[test]
+    fn what_only_others_know_of_is_brought_over_when_it_has_not_changed_for_a_while() {
+        let (hints, _) = new();
+        hints.record_hint(key("own"));
+        hints.learn_hint([b"own".as_slice(), b"a", b"b"].into_iter());
+        assert!(hints.is_settled(b"own", 1) && hints.is_settled(b"none", 1));
+        assert!(!hints.is_settled(b"a", 1) && !hints.is_settled(b"a", 1), "not so soon");
+        let longer_ago = |name: &str| {
+            let mut held = hints.held();
+            held.learned.get_mut(name.as_bytes()).unwrap().as_mut().unwrap().at -= SETTLED;
+        };
+        longer_ago("a");
+        assert!(!hints.is_settled(b"a", 2), "somebody has written it");
+        longer_ago("a");
+        assert!(hints.is_settled(b"a", 2));
+        hints.record_hint(key("b"));
+        assert!(hints.is_settled(b"b", 1), "this process has seen it itself by now");
+        hints.learn_hint(key("c"));
+        hints.make_own();
+        assert!(hints.is_settled(b"c", 1));
+        hints.learn_hint(key("d"));
+        hints.forget(b"d", hints.last_missed());
+        hints.record_hint(key("d"));
+        assert!(hints.is_settled(b"d", 1));
+    }
+
+    #[test]
+    fn a_node_that_only_answered_otherwise_is_read_after_the_others_until_it_has_missed_a_write() {
+        let (hints, node) = new();
+        hints.meet(&node);
+        hints.record_crossing(key("k"));
+        assert_eq!(hints.trust(&node, key("k")), Trust::Provisional);
+        assert_eq!(hints.trust(&node, key("other")), Trust::Full);
+        assert!(hints.has_missed_of(b"k") && !hints.lacks(b"k"), "it is brought over, and is no conflict");
+        let of_both = [b"k".as_slice(), b"other"].into_iter();
+        assert_eq!(hints.trust(&node, of_both), Trust::Provisional);
+        for miss in [HintLog::record_hint, HintLog::learn_hint, HintLog::inherit_hint] {
+            hints.forget(b"k", hints.last_missed());
+            assert_eq!(hints.trust(&node, key("k")), Trust::Full);
+            hints.record_crossing(key("k"));
+            miss(&hints, key("k"));
+            assert!(hints.trust(&node, key("k")) == Trust::Stale && hints.lacks(b"k"));
+            hints.record_crossing(key("k"));
+            assert!(hints.lacks(b"k"), "that it also answers otherwise changes nothing");
         }
     }
 }

@@ -394,20 +394,10 @@ impl HintLog {
 
 #[cfg(test)]
 mod tests {
-    use redisdb_node::NodeConfig;
-
-    use super::*;
     use crate::hints::key_log::MOST_BYTES;
-    use crate::hints::learned::SETTLED;
+    use crate::hints::testing::key;
+    use crate::hints::testing::new;
     use crate::hints::trust::Trust;
-
-    fn key(key: &str) -> impl Iterator<Item = &[u8]> + Clone {
-        std::iter::once(key.as_bytes())
-    }
-
-    fn new() -> (HintLog, Node) {
-        (HintLog::default(), Node::new(NodeConfig::new("redis://h").unwrap()))
-    }
 
     #[test]
     fn a_key_that_is_missed_again_during_a_repair_stays_missed() {
@@ -455,150 +445,6 @@ mod tests {
     }
 
     #[test]
-    fn a_write_knows_of_every_batch_with_its_key_that_it_met() {
-        let (hints, _) = new();
-        let keys = [b"a".to_vec(), b"b".to_vec()];
-        let met = |before, name| hints.were_copied_since(before, key(name));
-        let before = hints.batches_ended();
-        assert!(!met(before, "a"));
-        let batch = hints.start_batch(&keys);
-        let during = hints.batches_ended();
-        assert!(met(before, "a") && met(during, "b") && !met(during, "c"));
-        // Without a key it meets them all.
-        assert!(hints.were_copied_since(during, std::iter::empty()));
-        batch.narrow(key("b"));
-        assert!(!met(during, "a") && met(during, "b"));
-        drop(batch);
-        assert!(met(before, "b") && met(during, "b") && !met(hints.batches_ended(), "b"));
-        for _ in 0..crate::hints::copy_window::BATCHES {
-            drop(hints.start_batch(&[]));
-        }
-        assert!(met(before, "a"), "what is not remembered counts as met");
-    }
-
-    #[test]
-    fn what_is_recorded_is_given_once_unless_it_is_recorded_once_more() {
-        let (hints, _) = new();
-        hints.record_hint(key("before"));
-        assert!(!hints.has_ungiven(), "nobody else is to be told");
-        hints.share();
-        hints.record_hint([b"a".as_slice(), b"b"].into_iter());
-        hints.learn_hint(key("learned"));
-        hints.inherit_hint(key("inherited"));
-        let (mut ungiven, flood) = hints.ungiven(9);
-        ungiven.sort();
-        assert_eq!(
-            (ungiven.iter().map(|(key, _)| &**key).collect::<Vec<_>>(), flood),
-            (vec![b"a".as_slice(), b"b"], None)
-        );
-        hints.record_difference(key("differs"));
-        let mut untold = hints.untold();
-        untold.sort();
-        assert_eq!(untold, [b"a".as_slice(), b"b", b"differs"], "what others can have heard of is left out");
-        hints.record_hint(key("b"));
-        hints.given(&ungiven, flood);
-        assert!(hints.has_ungiven() && hints.ungiven(9).0[0].0 == b"b");
-        hints.given_now(key("b"));
-        assert!(!hints.has_ungiven());
-        hints.record_hint(key("c"));
-        hints.forget(b"c", hints.last_missed());
-        assert!(!hints.has_ungiven(), "it was brought over before anybody was told");
-        hints.record_hint(std::iter::empty());
-        let (_, flood) = hints.ungiven(9);
-        hints.record_hint(std::iter::empty());
-        hints.given(&[], flood);
-        assert!(hints.has_ungiven(), "all was missed once more");
-        hints.given(&[], hints.ungiven(9).1);
-        assert!(!hints.has_ungiven());
-    }
-
-    #[test]
-    fn what_no_server_says_any_more_is_known_only_to_a_process_that_has_seen_it_which_gives_it_anew() {
-        let (hints, node) = new();
-        hints.share();
-        hints.record_hint(key("own"));
-        hints.given_now(key("own"));
-        hints.learn_hint([b"own".as_slice(), b"learned", b"again", b"said"].into_iter());
-        let last = hints.last_missed();
-        hints.learn_hint(key("again"));
-        ["own", "learned", "again", "never"].iter().for_each(|key| hints.unsaid(key.as_bytes(), last));
-        let is_behind = |name| !hints.in_sync(&node, key(name));
-        assert_eq!(
-            ["own", "learned", "again", "never", "said"].map(is_behind),
-            [true, false, true, false, true]
-        );
-        let ungiven: Vec<Vec<u8>> = hints.ungiven(9).0.into_iter().map(|(key, _)| key).collect();
-        assert!(hints.has_ungiven() && ungiven == [b"own"]);
-        let last = hints.last_missed();
-        hints.learn_hint(key("said"));
-        hints.forget_given(0, b"said", last);
-        assert!(is_behind("said"), "it was learned again");
-    }
-
-    #[test]
-    fn what_only_others_know_of_is_brought_over_when_it_has_not_changed_for_a_while() {
-        let (hints, _) = new();
-        hints.record_hint(key("own"));
-        hints.learn_hint([b"own".as_slice(), b"a", b"b"].into_iter());
-        assert!(hints.is_settled(b"own", 1) && hints.is_settled(b"none", 1));
-        assert!(!hints.is_settled(b"a", 1) && !hints.is_settled(b"a", 1), "not so soon");
-        let longer_ago = |name: &str| {
-            let mut held = hints.held();
-            held.learned.get_mut(name.as_bytes()).unwrap().as_mut().unwrap().at -= SETTLED;
-        };
-        longer_ago("a");
-        assert!(!hints.is_settled(b"a", 2), "somebody has written it");
-        longer_ago("a");
-        assert!(hints.is_settled(b"a", 2));
-        hints.record_hint(key("b"));
-        assert!(hints.is_settled(b"b", 1), "this process has seen it itself by now");
-        hints.learn_hint(key("c"));
-        hints.make_own();
-        assert!(hints.is_settled(b"c", 1));
-        hints.learn_hint(key("d"));
-        hints.forget(b"d", hints.last_missed());
-        hints.record_hint(key("d"));
-        assert!(hints.is_settled(b"d", 1));
-    }
-
-    #[test]
-    fn what_this_process_has_seen_differ_is_not_settled_by_what_others_say() {
-        let (hints, _) = new();
-        hints.share();
-        hints.learn_hint(key("k"));
-        hints.record_difference(key("k"));
-        assert!(!hints.has_ungiven(), "the others are not told");
-        hints.forget_given(0, b"k", hints.last_missed());
-        hints.unsaid(b"k", hints.last_missed());
-        assert!(hints.has_missed_of(b"k") && !hints.has_ungiven());
-        hints.forget(b"k", hints.last_missed());
-        assert!(!hints.has_missed_of(b"k"));
-        hints.learn_hint(key("k"));
-        hints.forget_given(0, b"k", hints.last_missed());
-        assert!(!hints.has_missed_of(b"k"), "it was seen to be the same since");
-    }
-
-    #[test]
-    fn a_request_that_may_run_late_is_not_settled_by_what_others_say_while_its_server_lives() {
-        let (hints, node) = new();
-        hints.share();
-        hints.record_crossing(key("k"));
-        hints.record_unanswered(7, key("k"));
-        assert!(hints.has_ungiven() && hints.trust(&node, key("k")) == Trust::Stale);
-        hints.given_now(key("k"));
-        hints.forget_given(7, b"k", hints.last_missed());
-        assert!(hints.has_missed_of(b"k"), "it may run yet");
-        hints.unsaid(b"k", hints.last_missed());
-        assert!(hints.has_ungiven(), "it is told anew where nobody says it any more");
-        hints.given_now(key("k"));
-        hints.forget_given(8, b"k", hints.last_missed());
-        assert!(!hints.has_missed_of(b"k"), "its server has ended");
-        hints.record_unanswered(8, key("k"));
-        hints.forget(b"k", hints.last_missed());
-        assert!(!hints.has_missed_of(b"k"), "this process has compared it");
-    }
-
-    #[test]
     fn too_many_keys_count_as_all() {
         let (hints, node) = new();
         let long = vec![b'x'; MOST_BYTES / 2];
@@ -610,26 +456,5 @@ mod tests {
         assert!(!hints.in_sync(&node, key("a")));
         hints.readmit(&node);
         assert!(hints.is_in_sync(&node));
-    }
-
-    #[test]
-    fn a_node_that_only_answered_otherwise_is_read_after_the_others_until_it_has_missed_a_write() {
-        let (hints, node) = new();
-        hints.meet(&node);
-        hints.record_crossing(key("k"));
-        assert_eq!(hints.trust(&node, key("k")), Trust::Provisional);
-        assert_eq!(hints.trust(&node, key("other")), Trust::Full);
-        assert!(hints.has_missed_of(b"k") && !hints.lacks(b"k"), "it is brought over, and is no conflict");
-        let of_both = [b"k".as_slice(), b"other"].into_iter();
-        assert_eq!(hints.trust(&node, of_both), Trust::Provisional);
-        for miss in [HintLog::record_hint, HintLog::learn_hint, HintLog::inherit_hint] {
-            hints.forget(b"k", hints.last_missed());
-            assert_eq!(hints.trust(&node, key("k")), Trust::Full);
-            hints.record_crossing(key("k"));
-            miss(&hints, key("k"));
-            assert!(hints.trust(&node, key("k")) == Trust::Stale && hints.lacks(b"k"));
-            hints.record_crossing(key("k"));
-            assert!(hints.lacks(b"k"), "that it also answers otherwise changes nothing");
-        }
     }
 }

@@ -147,12 +147,16 @@ pub(crate) fn stale_after(
     took.iter().map(|took| *took != Ack::No).collect()
 }
 
-/// The reply that most nodes gave, or else the first: of the replies that count, in the order in which the key is read. Without an
-/// identity a server that somebody has emptied a moment ago may be the first, but seldom the most.
-pub(crate) fn right_reply<'a>(replies: &[(usize, &'a Value)]) -> Option<(usize, &'a Value)> {
+/// The right reply of those that count, in the order in which the key is read. With an identity it is the first: a node that
+/// somebody has emptied does not count, and the first is right for whoever makes the nodes equal too. Without one it is the reply
+/// that most nodes gave, or else the first: a server that somebody has emptied a moment ago may be the first, but seldom the most.
+pub(crate) fn right_reply<'a>(
+    replies: &[(usize, &'a Value)],
+    has_identity: bool,
+) -> Option<(usize, &'a Value)> {
     let votes = |reply: &Value| replies.iter().filter(|(_, other)| **other == *reply).count();
     let most = replies.iter().find(|(_, reply)| replies.len() < 2 * votes(reply));
-    most.or(replies.first()).copied()
+    most.filter(|_| !has_identity).or(replies.first()).copied()
 }
 
 #[cfg(test)]
@@ -261,16 +265,17 @@ mod tests {
     }
 
     #[test]
-    fn the_reply_of_most_is_right_or_else_that_of_the_first() {
-        let right = |replies: &[i64]| {
+    fn the_reply_of_most_is_right_or_else_that_of_the_first_and_with_an_identity_that_of_the_first() {
+        let right = |replies: &[i64], has_identity: bool| {
             let replies: Vec<Value> = replies.iter().copied().map(Value::Int).collect();
             let replies: Vec<_> = replies.iter().enumerate().collect();
-            right_reply(&replies).map(|(idx, _)| idx)
+            right_reply(&replies, has_identity).map(|(idx, _)| idx)
         };
-        assert_eq!(right(&[1, 7, 7]), Some(1));
-        assert_eq!(right(&[1, 7]), Some(0));
-        assert_eq!(right(&[1, 7, 7, 1]), Some(0));
-        assert_eq!(right(&[]), None);
+        assert_eq!(right(&[1, 7, 7], false), Some(1));
+        assert_eq!(right(&[1, 7], false), Some(0));
+        assert_eq!(right(&[1, 7, 7, 1], false), Some(0));
+        assert_eq!(right(&[1, 7, 7], true), Some(0));
+        assert!(right(&[], false).is_none() && right(&[], true).is_none());
     }
 
     /// What happens to a node in one step: the outcome that the client sees, whether it executed it, and whether it is away.
