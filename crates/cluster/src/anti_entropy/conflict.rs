@@ -80,14 +80,16 @@ impl CopyEngine {
         let mut keys = self.topology.missed_by_all();
         let n_keys = keys.len();
         keys.truncate(TOLD);
-        Ok(Conflicts { first: self.described(&keys).await, n_keys })
+        Ok(Conflicts { first: self.described(&keys).await.0, n_keys })
     }
 
-    /// Returns what each node holds of keys in conflict.
-    async fn described(&self, keys: &[Vec<u8>]) -> Vec<Conflict> {
-        let mut conflicts = Vec::with_capacity(keys.len());
+    /// Returns what each node holds of keys in conflict, and whether all nodes have answered.
+    async fn described(&self, keys: &[Vec<u8>]) -> (Vec<Conflict>, bool) {
+        let (mut conflicts, mut have_answered) = (Vec::with_capacity(keys.len()), true);
         for keys in keys.chunks(BATCH) {
             let digests = digests(&self.topology.nodes.iter().collect::<Vec<_>>(), keys).await;
+            have_answered &= digests.len() == self.topology.nodes.len()
+                && digests.iter().all(|of_node| of_node.len() == keys.len());
             conflicts.extend(keys.iter().enumerate().map(|(i, key)| {
                 let held = self.topology.nodes.iter().zip(&digests).map(|(node, digests)| Held {
                     node: node.name().to_owned(),
@@ -96,7 +98,7 @@ impl CopyEngine {
                 Conflict { key: key.clone(), held: held.collect() }
             }));
         }
-        conflicts
+        (conflicts, have_answered)
     }
 
     /// Takes what one node holds of a key for right, if no node is known to have it right. Returns whether that was so.
@@ -135,7 +137,10 @@ impl CopyEngine {
                 && (told.len() < TOLD && !told.contains(*key) || is_decided && !asked.contains(*key))
         };
         let news: Vec<Vec<u8>> = seen.iter().filter(is_news).take(TOLD).cloned().collect();
-        for conflict in self.described(&news).await {
+        let (conflicts, have_answered) = self.described(&news).await;
+        // The rule is asked once, so it is told what all nodes hold.
+        let is_decided = is_decided && have_answered;
+        for conflict in conflicts {
             let key = conflict.key.clone();
             let chosen = if is_decided { self.topology.policy.on_conflict.choose(&conflict) } else { None };
             if told.len() < TOLD && told.insert(key.clone()) {
