@@ -118,7 +118,7 @@ impl<E: Scan> Sweep<'_, E> {
         let nodes = shared.store.shards().await.map_err(Error::Store)?;
         let n_servers = nodes.len();
         self.tell(|progress| progress.n_servers = n_servers);
-        let each = nodes.into_iter().map(|node| self.sweep_node(node));
+        let each = nodes.into_iter().map(|node| self.sweep_node(node, 1 < n_servers));
         let mut swept = Swept { n_deleted: 0, failed: Vec::new() };
         for (name, n_deleted, result) in join_all(each).await {
             swept.n_deleted += n_deleted;
@@ -135,8 +135,8 @@ impl<E: Scan> Sweep<'_, E> {
         }
     }
 
-    /// Goes through one node. Returns its name, the number of keys deleted, and the error that ended it.
-    async fn sweep_node(&self, node: Node) -> (String, u64, Result<(), E::Error>) {
+    /// Goes through one node, of several if `is_ring`. Returns its name, the number of keys deleted, and the error that ended it.
+    async fn sweep_node(&self, node: Node, is_ring: bool) -> (String, u64, Result<(), E::Error>) {
         // Only where a progress is asked for: not every user may run `DBSIZE`.
         let n_keys = match self.reporter {
             Some(_) => node.dbsize().await.unwrap_or(0),
@@ -145,7 +145,7 @@ impl<E: Scan> Sweep<'_, E> {
         self.tell(|progress| progress.n_keys += n_keys);
         let (mut cursor, mut n_deleted, mut n_seen) = (ScanCursor::default(), 0, 0);
         let result = loop {
-            let (n, next) = match self.step_of(&node, cursor).await {
+            let (n, next) = match self.step_of(&node, cursor, is_ring).await {
                 Ok(step) => step,
                 Err(error) => break Err(error),
             };
@@ -167,7 +167,12 @@ impl<E: Scan> Sweep<'_, E> {
     }
 
     /// Makes one step. Returns the number of keys deleted, and the cursor of the next step.
-    async fn step_of(&self, node: &Node, at: ScanCursor) -> Result<(u64, Option<ScanCursor>), E::Error> {
+    async fn step_of(
+        &self,
+        node: &Node,
+        at: ScanCursor,
+        is_ring: bool,
+    ) -> Result<(u64, Option<ScanCursor>), E::Error> {
         let shared = &self.engine.shared;
         let options = ScanOptions::new().pattern(self.on_servers.as_slice()).count(self.step.into());
         let step = node.scan_from::<Vec<u8>>(at, options).await?;
@@ -179,7 +184,11 @@ impl<E: Scan> Sweep<'_, E> {
         if names.is_empty() {
             return Ok((0, step.next));
         }
-        let n_deleted = shared.store.unlink(names).await.and_then(E::one_reply)?;
+        let mut n_deleted = shared.store.unlink(&names).await.and_then(E::one_reply)?;
+        // A node of a ring may hold keys that have another owner by now.
+        if is_ring {
+            n_deleted += node.unlink(&names).await?;
+        }
         Ok((n_deleted, step.next))
     }
 

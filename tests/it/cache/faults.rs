@@ -335,3 +335,21 @@ async fn no_error_and_no_debug_shows_the_password() {
     let all = format!("{shown}{cache:?}{error}{error:?}{:?}", cache.stats());
     assert!(!all.contains("very-secret") && !all.contains("hidden-value"), "{all}");
 }
+
+#[tokio::test]
+async fn what_is_cleared_on_a_ring_does_not_come_back_with_a_former_owner() {
+    let servers = Servers::start(3).unwrap();
+    let of = |n: usize| {
+        let nodes = redisdb_tests::NAMES.iter().zip(servers.urls()).take(n);
+        nodes.fold(RedisRing::builder(), |ring, (name, url)| ring.node(*name, &url))
+    };
+    let ring = of(2).connect().await.unwrap();
+    let cache = Cache::builder(ring.clone()).prefix("shop").build().unwrap();
+    let keys: Vec<String> = (0..40).map(|i| format!("k{i}")).collect();
+    cache.set_many(keys.iter().map(|key| (key, 1))).await.unwrap();
+    ring.replace(of(3)).unwrap();
+    cache.set("k0", &2).await.unwrap();
+    assert!(40 <= cache.clear().await.unwrap().n_deleted);
+    ring.replace(of(2)).unwrap();
+    assert!(cache.get_many::<u8, _>(&keys).await.unwrap().values.is_empty());
+}
