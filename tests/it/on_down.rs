@@ -19,6 +19,7 @@ use redisdb::node::KeyCommands;
 use redisdb::node::ListCommands;
 use redisdb::node::LockError;
 use redisdb::node::LockOptions;
+use redisdb::node::PubSubCommands;
 use redisdb::node::Script;
 use redisdb::node::ScriptingCommands;
 use redisdb::node::ServerCommands;
@@ -381,4 +382,84 @@ async fn what_belongs_to_one_connection_or_one_owner_fails_with_its_node() {
         let error = ring.subscribe(key).await.unwrap_err();
         assert!(error.is_connect() && error.to_string().contains("`b`"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn what_no_other_node_does_for_the_owner_is_not_done_before_the_owner_is_ready_to_serve() {
+    let on_down = OnDown::Remap { on_return: Rejoin::WaitMaxTtl(Duration::from_secs(3600)) };
+    let mut servers = servers();
+    let ring = ring(&servers, on_down).await;
+    let key = &keys_of(&ring, "b", 1)[0];
+    ring.set(key, "before").await.unwrap();
+    servers[1].kill();
+    away(&ring, "b").await;
+    servers[1].restart(Data::Keep).unwrap();
+    let owner = ring.on_node("b").unwrap();
+    eventually("it is connected", async || owner.ready().await.is_ok()).await;
+    assert_eq!(ring.get::<String>(key).await.unwrap(), None, "another node stands in");
+    let get = Script::new("return redis.call('GET', KEYS[1])");
+    let atomic = ring.pipeline().atomic();
+    let in_block = atomic.get::<String>(key);
+    let _each_reply_tells = atomic.execute().await;
+    let mut lent = ring.clone();
+    let mut block = redis::pipe();
+    let of_redis_rs = block.atomic().get(key).query_async::<(String,)>(&mut lent).await;
+    assert!(of_redis_rs.unwrap_err().to_string().contains("not ready to serve"));
+    for error in [
+        ring.transaction(key, async |tx| tx.get::<String>(key).await).await.unwrap_err(),
+        get.key(key).invoke::<String, _>(&ring).await.unwrap_err(),
+        in_block.await.unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("not ready to serve"), "{error}");
+        assert!(!error.may_have_executed(), "{error}");
+    }
+    let once = LockOptions::new(CAP).wait_at_most(Duration::ZERO);
+    let error = ring.lock(key, once).acquire().await.unwrap_err();
+    assert!(matches!(&error, LockError::Store(error) if error.to_string().contains("`b`")), "{error}");
+}
+
+#[tokio::test]
+async fn a_process_that_only_runs_scripts_lets_a_node_serve_again_and_reads_nothing_old_from_it() {
+    const LONGEST: Duration = Duration::from_secs(3);
+    let mut servers = servers();
+    let ring = ring(&servers, OnDown::Remap { on_return: Rejoin::WaitMaxTtl(LONGEST) }).await;
+    let key = &keys_of(&ring, "b", 1)[0];
+    let get = Script::new("return redis.call('GET', KEYS[1])");
+    let read = async || get.key(key).invoke::<Option<String>, _>(&ring).await;
+    ring.setex(key, LONGEST, "before").await.unwrap();
+    servers[1].kill();
+    let owner = ring.on_node("b").unwrap();
+    eventually("it is left alone", async || read().await.is_err() && owner.is_down()).await;
+    servers[1].restart(Data::Keep).unwrap();
+    let mut found = Some("none".to_owned());
+    eventually("a script runs", async || match read().await {
+        Ok(read) => {
+            found = read;
+            true
+        }
+        Err(error) => {
+            assert!(error.is_connect(), "{error}");
+            false
+        }
+    })
+    .await;
+    assert_eq!(found, None);
+}
+
+#[tokio::test]
+async fn a_message_reaches_those_who_listen_at_an_owner_that_does_not_serve_yet() {
+    let on_down = OnDown::Remap { on_return: Rejoin::WaitMaxTtl(Duration::from_secs(3600)) };
+    let mut servers = servers();
+    let ring = ring(&servers, on_down).await;
+    let channel = &keys_of(&ring, "b", 1)[0];
+    let _listening = ring.subscribe(channel).await.unwrap();
+    servers[1].kill();
+    away(&ring, "b").await;
+    assert!(ring.publish(channel, "lost").await.is_err(), "nobody could hear it");
+    servers[1].restart(Data::Keep).unwrap();
+    let owner = ring.on_node("b").unwrap();
+    eventually("somebody listens again", async || owner.publish(channel, "again").await.is_ok_and(|n| 0 < n))
+        .await;
+    assert_eq!(ring.get::<String>(channel).await.unwrap(), None, "another node stands in for its keys");
+    assert_eq!(ring.publish(channel, "heard").await.unwrap(), 1);
 }

@@ -174,7 +174,11 @@ async fn run_block_on_owner(
         true => 0,
         false => topology.route_together(commands.iter().copied(), Context::Block)?,
     };
-    let replies = topology.nodes.until(ring.by()).at(owner).send_pipeline(pipeline, offset, count).await;
+    let by = ring.by();
+    let replies = match ring.ready(&topology, owner, "MULTI").await {
+        Ok(()) => topology.nodes.until(by).at(owner).send_pipeline(pipeline, offset, count).await,
+        Err(error) => Err(error),
+    };
     replies.map_err(|error| match commands.first() {
         Some((spec, cmd)) => on_owner(spec, cmd, error),
         None => Error::Node(error),

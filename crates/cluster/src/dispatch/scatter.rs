@@ -128,7 +128,7 @@ impl Nodes {
         while let (Some(reply), Some(size)) = (replies.next(), replies.next()) {
             if let (Ok(reply), Ok(Value::Int(size))) = (&reply, size) {
                 let size = u64::try_from(size).unwrap_or(0);
-                total += size;
+                total = size.saturating_add(total);
                 if total > 0 && *reply != Value::Nil && fastrand::u64(..total) < size {
                     choice = Some(NodesReply::One(Arc::clone(self.name(parts.len())), reply.clone()));
                 }

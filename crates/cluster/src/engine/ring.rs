@@ -3,6 +3,7 @@
 pub(crate) mod topology;
 
 use std::borrow::Borrow;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ use crate::event::Event;
 use crate::failover::stand_in::run_without_those_away;
 use crate::plan::Plan;
 use crate::plan::context::Context;
+use crate::policy::OnDown;
+use crate::policy::Rejoin;
 use crate::replies::decode;
 use crate::reply::NodesReply;
 
@@ -146,6 +149,40 @@ impl RingEngine {
     /// Sees to it that nodes which were away serve again.
     pub(crate) fn look_after_those_away(&self) {
         self.shared.look_after_those_away();
+    }
+
+    /// Waits until a node may do for its keys what no other node does in its place: a block, a transaction, a script, a lock. A node
+    /// that is back after an outage first has to be made ready, for what it holds may be old; that is waited for as long as for a
+    /// connection.
+    ///
+    /// # Errors
+    /// If it is not ready. Nothing was sent then.
+    pub(crate) async fn ready(
+        &self,
+        topology: &RingTopology,
+        owner: usize,
+        command: &'static str,
+    ) -> Result<(), node::Error> {
+        let node = topology.nodes.at(owner);
+        // A node that is down says so itself.
+        if !topology.is_away(owner) || node.is_down() {
+            return Ok(());
+        }
+        self.look_after_those_away();
+        let limit = match topology.on_down {
+            OnDown::Remap { on_return: Rejoin::WaitMaxTtl(_) } => Duration::ZERO,
+            _ => node.config().connect_timeout().min(self.deadline.unwrap_or(Duration::MAX)),
+        };
+        if topology.nodes.member(owner).outages().serves_within(limit).await {
+            return Ok(());
+        }
+        let reason = "it is back after an outage, and not ready to serve yet: what it holds may be old";
+        let cause = Arc::new(node::ErrorKind::Connect(Arc::new(io::Error::other(reason))));
+        Err(node::Error::new(
+            Arc::clone(topology.nodes.name(owner)),
+            command,
+            node::ErrorKind::Down { cause },
+        ))
     }
 
     async fn run_other(

@@ -131,6 +131,11 @@ impl OutageTracker {
         }
     }
 
+    /// Returns whether the node serves, or will within `limit`.
+    pub(crate) async fn serves_within(&self, limit: Duration) -> bool {
+        self.until(|| (!self.is_away()).then_some(()), limit).await.is_some()
+    }
+
     /// Asks now and after each change. Returns the first answer, or `None` after `limit`.
     async fn until<T>(&self, ask: impl Fn() -> Option<T>, limit: Duration) -> Option<T> {
         let answer = async {
@@ -168,6 +173,7 @@ impl OutageTracker {
                     self.serve(&mut held, node);
                 }
                 self.is_away.store(held.is_away(), Ordering::Release);
+                self.changed.notify_waiters();
                 return Ok(!held.is_away());
             }
             OnDown::Remap { on_return: Rejoin::FlushPrefix(prefix) } => {

@@ -34,8 +34,13 @@ pub(crate) fn route(
     match spec.ring {
         OnRing::ByKey => {
             let owner = match spec.keys {
-                Keys::One(_) | Keys::Channel(_) => spec.first_key(cmd).map_err(Error::keys(spec))?,
-                _ => common_key(ring, spec.name, std::iter::once((spec, cmd)), colocated)?,
+                // Whoever listens to a channel does so at its owner.
+                Keys::Channel(_) => {
+                    let channel = spec.first_key(cmd).map_err(Error::keys(spec))?;
+                    return Ok(Plan::One(channel.map_or(0, |channel| ring.lookup(channel))));
+                }
+                Keys::One(_) => spec.first_key(cmd).map_err(Error::keys(spec))?,
+                _ => common_key(ring, &serving, spec.name, std::iter::once((spec, cmd)), colocated)?,
             };
             Ok(Plan::One(owner.map_or(0, serving)))
         }
@@ -71,7 +76,8 @@ pub(crate) fn route_together<'a>(
             _ => return Err(Error::refused(spec.name, "ring", EVERY_NODE)),
         }
     }
-    Ok(common_key(ring, "MULTI", commands, colocated)?.map_or(0, |key| ring.lookup(key)))
+    let owner = |key: &[u8]| ring.lookup(key);
+    Ok(common_key(ring, owner, "MULTI", commands, colocated)?.map_or(0, owner))
 }
 
 /// Checks that a command may be sent in this context, whatever its keys are.
@@ -89,9 +95,11 @@ fn is_everything(ring: &HashRing, colocated: bool) -> bool {
 }
 
 /// Returns a key whose owner has all keys of these commands, which must belong together. `None` if they have no keys and
-/// one node has everything.
+/// one node has everything. Keys that only have the same owner must also be served by one node, which `serving` gives: others may
+/// stand in for the owner, and not the same one for each key.
 fn common_key<'a>(
     ring: &HashRing,
+    serving: impl Fn(&[u8]) -> usize,
     name: &'static str,
     commands: impl Iterator<Item = (&'static Spec, &'a Cmd)> + Clone,
     colocated: bool,
@@ -99,14 +107,15 @@ fn common_key<'a>(
     let keys = |(spec, cmd): (&'static Spec, &'a Cmd)| spec.keys_of(cmd).map_err(Error::keys(spec));
     let mut first = None;
     let belongs = |first: &[u8], key: &[u8]| {
-        ring.tag(key) == ring.tag(first) || colocated && ring.lookup(key) == ring.lookup(first)
+        ring.tag(key) == ring.tag(first)
+            || colocated && ring.lookup(key) == ring.lookup(first) && serving(key) == serving(first)
     };
     for command in commands.clone() {
         for (_, key) in keys(command)? {
             if !belongs(first.get_or_insert(key), key) {
                 let mut named = Vec::new();
                 for command in commands {
-                    let owned = |(_, key): (_, &[u8])| (key.to_vec(), ring.name(ring.lookup(key)).to_owned());
+                    let owned = |(_, key): (_, &[u8])| (key.to_vec(), ring.name(serving(key)).to_owned());
                     named.extend(keys(command)?.map(owned));
                 }
                 return Err(Error::CrossNode(Box::new(CrossNode { command: name, keys: named })));
@@ -167,5 +176,38 @@ mod tests {
         assert!(!accepts("SORT {t}k BY *{t}"), "what replaces the `*` may have a tag of its own");
         assert!(!accepts("SORT {t}k BY {*}t}"));
         assert!(!accepts("SORT t BY t*"));
+    }
+
+    #[test]
+    fn keys_that_only_have_the_same_owner_go_together_while_one_node_answers_for_them() {
+        let ring = HashRing::builder().node("a").node("b").node("c").build().unwrap();
+        let keys: Vec<String> =
+            (0..).map(|i| format!("k{i}")).filter(|key| ring.lookup(key) == 0).take(2).collect();
+        let routed = |serving: &dyn Fn(&[u8]) -> usize, line: String| {
+            let mut cmd = Cmd::new();
+            cmd.arg(line.split(' ').collect::<Vec<_>>());
+            route(&ring, serving, lookup(&cmd).unwrap(), &cmd, true, Context::Alone)
+        };
+        let union = || format!("SUNION {} {}", keys[0], keys[1]);
+        let owner = |key: &[u8]| ring.lookup(key);
+        assert!(matches!(routed(&owner, union()), Ok(Plan::One(0))));
+        assert!(matches!(routed(&|_| 2, union()), Ok(Plan::One(2))));
+        let apart = |key: &[u8]| 1 + usize::from(key == keys[1].as_bytes());
+        let Err(Error::CrossNode(error)) = routed(&apart, union()) else { panic!("it needs two nodes") };
+        assert_eq!(error.keys.iter().map(|(_, node)| node.as_str()).collect::<Vec<_>>(), ["b", "c"]);
+        let tagged = format!("SUNION {{{}}}x {{{}}}y", keys[0], keys[0]);
+        assert!(matches!(routed(&|_| 2, tagged), Ok(Plan::One(2))));
+    }
+
+    #[test]
+    fn a_message_goes_to_the_owner_of_its_channel_whoever_answers_for_its_keys() {
+        let ring = HashRing::builder().node("a").node("b").node("c").build().unwrap();
+        for line in ["PUBLISH news x", "SPUBLISH news x"] {
+            let mut cmd = Cmd::new();
+            cmd.arg(line.split(' ').collect::<Vec<_>>());
+            let serving = |key: &[u8]| (ring.lookup(key) + 1) % 3;
+            let plan = route(&ring, serving, lookup(&cmd).unwrap(), &cmd, false, Context::Alone);
+            assert!(matches!(plan, Ok(Plan::One(at)) if at == ring.lookup("news")), "{line}: {plan:?}");
+        }
     }
 }

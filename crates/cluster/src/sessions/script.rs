@@ -26,6 +26,8 @@ impl RunScript for RedisRing {
             return Err(Error::refused(spec.name, "ring", reason));
         };
         let node = topology.nodes.at(owner);
+        let ready = self.engine.ready(&topology, owner, spec.name).await;
+        ready.map_err(|error| on_owner(spec, &cmd, error))?;
         let reply = node.run_script(call).await.map_err(|error| on_owner(spec, &cmd, error))?;
         Ok(decode(node.name(), spec.name, reply)?)
     }

@@ -55,6 +55,8 @@ impl RingEngine {
         let watched = Arc::new(rows::EXISTS.cmd().arg(&keys).take());
         let topology = self.topology();
         let owner = topology.route_together(std::iter::once(watching(&watched)), Context::Transaction)?;
+        let ready = self.ready(&topology, owner, "MULTI").await;
+        ready.map_err(|error| on_owner(rows::EXISTS.spec(), &watched, error))?;
         let owner = topology.nodes.at(owner);
         // The function's own error is kept here, because it says more than that of a node.
         let own = Mutex::new(None);
