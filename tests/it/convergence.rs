@@ -414,10 +414,7 @@ async fn what_processes_add_to_one_sum_while_a_node_is_lost_to_one_of_them_is_al
 #[tokio::test]
 async fn a_write_whose_hints_come_too_late_is_not_acknowledged() {
     let servers = Servers::start(3).unwrap();
-    let mut proxies = Vec::new();
-    for server in servers.iter() {
-        proxies.push(Proxy::to(server.port()).await);
-    }
+    let proxies = Proxy::to_each(servers.iter()).await;
     let urls: Vec<String> = proxies.iter().map(Proxy::url).collect();
     let copy = process(&urls, SHOP).connect().await.unwrap();
     let a = direct(&servers[0]).await;

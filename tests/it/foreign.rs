@@ -25,10 +25,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let servers = Servers::start(NAMES.len()).unwrap();
-        let mut proxies = Vec::new();
-        for server in servers.iter() {
-            proxies.push(Proxy::to(server.port()).await);
-        }
+        let proxies = Proxy::to_each(servers.iter()).await;
         let urls = proxies.iter().map(Proxy::url).collect();
         Self { servers, proxies, urls }
     }

@@ -40,10 +40,7 @@ async fn cancelled<T>(call: impl Future<Output = T>, what: &str, condition: impl
 /// A copy that brings no node back by itself, over servers behind proxies.
 async fn with_proxies(identity: Option<&str>) -> (Servers, Vec<Proxy>, RedisCopy) {
     let servers = Servers::start(NAMES.len()).unwrap();
-    let mut proxies = Vec::new();
-    for server in servers.iter() {
-        proxies.push(Proxy::to(server.port()).await);
-    }
+    let proxies = Proxy::to_each(servers.iter()).await;
     let urls: Vec<String> = proxies.iter().map(Proxy::url).collect();
     let copy = process(&urls, identity).on_return(OnReturn::Wait);
     let copy = copy.response_timeout(Duration::from_secs(10)).connect().await.unwrap();

@@ -156,10 +156,7 @@ async fn a_pop_that_waits_on_a_stand_in_for_longer_than_the_deadline_gets_its_el
 #[tokio::test]
 async fn what_a_blocking_write_that_is_given_up_leaves_on_a_stand_in_ends_like_all_else() {
     let mut servers = servers();
-    let mut proxies = Vec::new();
-    for server in &servers {
-        proxies.push(Proxy::to(server.port()).await);
-    }
+    let proxies = Proxy::to_each(&servers).await;
     let nodes = NAMES.iter().zip(&proxies);
     let ring = nodes.fold(RedisRing::builder(), |ring, (name, proxy)| ring.node(*name, &proxy.url()));
     let ring = ring.on_down(OnDown::Failover { ttl_cap: CAP }).connect().await.unwrap();

@@ -79,6 +79,15 @@ enum Fate {
 }
 
 impl Proxy {
+    /// A proxy before each of these servers.
+    pub async fn to_each(servers: impl IntoIterator<Item = &xtask::Server>) -> Vec<Proxy> {
+        let mut proxies = Vec::new();
+        for server in servers {
+            proxies.push(Proxy::to(server.port()).await);
+        }
+        proxies
+    }
+
     /// A proxy that passes everything on, so far.
     pub async fn to(server: u16) -> Proxy {
         let (port, listener) = loop {

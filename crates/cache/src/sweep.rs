@@ -185,7 +185,7 @@ impl<E: Scan> Sweep<'_, E> {
             return Ok((0, step.next));
         }
         let mut n_deleted = shared.store.unlink(&names).await.and_then(E::one_reply)?;
-        // A node of a ring may hold keys that have another owner by now.
+        // A node of a ring may hold keys that have another owner by now. A copy is gone through at one node.
         if is_ring {
             n_deleted += node.unlink(&names).await?;
         }

@@ -96,10 +96,7 @@ impl<S: Subject> Stage<S> {
     /// Starts it, and returns after the time before the fault.
     pub async fn start(self) -> Scene<S> {
         let servers = self.server.clone().start_many(NAMES.len()).unwrap();
-        let mut proxies = Vec::new();
-        for server in servers.iter().filter(|_| self.is_proxied) {
-            proxies.push(Proxy::to(server.port()).await);
-        }
+        let proxies = Proxy::to_each(servers.iter().filter(|_| self.is_proxied)).await;
         let urls = match self.is_proxied {
             true => proxies.iter().map(Proxy::url).collect(),
             false => servers.urls(),

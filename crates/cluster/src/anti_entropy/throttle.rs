@@ -32,7 +32,7 @@ impl Throttle {
         }
     }
 
-    /// How long to wait after so many more keys.
+    /// Returns how long to wait after so many more keys.
     fn pause(&mut self, keys: u64, now: Instant) -> Duration {
         let Some(rate) = self.keys_per_second else { return Duration::ZERO };
         let due = self.due.unwrap_or(now) + Duration::from_secs_f64(keys as f64 / f64::from(rate));

@@ -3,7 +3,6 @@
 pub(crate) mod topology;
 
 use std::borrow::Borrow;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use crate::engine::ring::topology::RingBlueprint;
 use crate::engine::ring::topology::RingTopology;
 use crate::error::Error;
 use crate::event::Event;
+use crate::failover::stand_in::not_yet;
 use crate::failover::stand_in::run_without_those_away;
 use crate::plan::Plan;
 use crate::plan::context::Context;
@@ -177,12 +177,7 @@ impl RingEngine {
             return Ok(());
         }
         let reason = "it is back after an outage, and not ready to serve yet: what it holds may be old";
-        let cause = Arc::new(node::ErrorKind::Connect(Arc::new(io::Error::other(reason))));
-        Err(node::Error::new(
-            Arc::clone(topology.nodes.name(owner)),
-            command,
-            node::ErrorKind::Down { cause },
-        ))
+        Err(not_yet(topology.nodes.name(owner), command, reason))
     }
 
     async fn run_other(

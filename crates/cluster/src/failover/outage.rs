@@ -34,8 +34,8 @@ pub(crate) struct Outage {
     returned: Option<Instant>,
     /// The keys whose writes stand-ins took, to be removed from the node before it serves again.
     missed: KeyLog,
-    /// How often `missed` has overflowed, so that all keys of the node were to be removed, and after which overflow they were
-    /// removed last.
+    /// The number of times that `missed` has overflowed, so that all keys of the node were to be removed; and the overflow after
+    /// which they were removed last.
     overflows: u64,
     removed_after: u64,
     /// The last of the missed keys are being removed: no write begins on a stand-in until that is done.

@@ -1,6 +1,7 @@
 //! The background tasks that let a node of a ring serve again after an outage.
 
 use std::sync::Arc;
+use std::sync::Weak;
 
 use crate::engine::ring::Shared;
 use crate::event::Event;
@@ -48,20 +49,25 @@ impl Shared {
         self.cleaning.ensure(move || async move {
             loop {
                 is_to_clean.notified().await;
-                while let Some(topology) = shared.upgrade().map(|shared| shared.topology.load_full()) {
-                    for (idx, (node, away)) in topology.outages().enumerate() {
-                        if let Err(error) = away.clean(idx, &topology).await {
-                            tracing::warn!(node = node.name(), %error, "other nodes may still hold old values of its keys");
-                        }
-                    }
-                    if !topology.outages().any(|(_, away)| away.has_left_something()) {
-                        break;
-                    }
-                    drop(topology);
-                    tokio::time::sleep(tracker::LOOK_EVERY).await;
-                }
+                clean_all(&shared).await;
             }
         });
         self.is_to_clean.notify_one();
+    }
+}
+
+/// Removes the keys of nodes that serve again from the other nodes, until nothing is left.
+async fn clean_all(shared: &Weak<Shared>) {
+    while let Some(topology) = shared.upgrade().map(|shared| shared.topology.load_full()) {
+        for (idx, (node, away)) in topology.outages().enumerate() {
+            if let Err(error) = away.clean(idx, &topology).await {
+                tracing::warn!(node = node.name(), %error, "other nodes may still hold old values of its keys");
+            }
+        }
+        if !topology.outages().any(|(_, away)| away.has_left_something()) {
+            return;
+        }
+        drop(topology);
+        tokio::time::sleep(tracker::LOOK_EVERY).await;
     }
 }

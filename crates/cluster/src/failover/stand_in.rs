@@ -209,8 +209,7 @@ impl Stand<'_> {
     fn may_be_old(&self, spec: &Spec) -> node::Error {
         let reason =
             "the node that stands in may still hold old values of the key, from when it did so before";
-        let cause = Arc::new(node::ErrorKind::Connect(Arc::new(std::io::Error::other(reason))));
-        node::Error::new(Arc::clone(self.name), spec.name, node::ErrorKind::Down { cause })
+        not_yet(self.name, spec.name, reason)
     }
 
     /// Begins a write. Returns `None` if a node that is stood in for serves again, or is about to when the time is up.
@@ -282,7 +281,7 @@ impl Stand<'_> {
             if let Some(before) = before {
                 node.run(eval, &before).await?;
             }
-            let owed = after.map(|script| Owed { node: patient.clone(), script: Some(script) });
+            let owed = after.map(|script| Owed { node: patient.clone(), script, is_paid: false });
             let reply = node.run(spec, cmd).await?;
             let shortened = match owed {
                 Some(owed) => owed.pay().await,
@@ -324,27 +323,31 @@ impl Stand<'_> {
     }
 }
 
+/// The error of a call for a node that is connected, and may not answer yet.
+pub(crate) fn not_yet(node: &Arc<str>, command: &'static str, reason: &'static str) -> node::Error {
+    let cause = Arc::new(node::ErrorKind::Connect(Arc::new(io::Error::other(reason))));
+    node::Error::new(Arc::clone(node), command, node::ErrorKind::Down { cause })
+}
+
 /// A script that has to run after a command, also if the command is given up midway: the server may have executed it.
 struct Owed {
     node: Node,
-    script: Option<Cmd>,
+    script: Cmd,
+    is_paid: bool,
 }
 
 impl Owed {
     async fn pay(mut self) -> Result<Value, node::Error> {
-        let paid = match &self.script {
-            Some(script) => self.node.run(rows::EVAL.spec(), script).await,
-            None => Ok(Value::Nil),
-        };
-        self.script = None;
+        let paid = self.node.run(rows::EVAL.spec(), &self.script).await;
+        self.is_paid = true;
         paid
     }
 }
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        if let (Some(script), Ok(runtime)) = (self.script.take(), Handle::try_current()) {
-            let node = self.node.clone();
+        if let (false, Ok(runtime)) = (self.is_paid, Handle::try_current()) {
+            let (node, script) = (self.node.clone(), std::mem::take(&mut self.script));
             runtime.spawn(async move {
                 if let Err(error) = node.run(rows::EVAL.spec(), &script).await {
                     tracing::warn!(node = node.name(), %error, "what was written in another node's place may stay");

@@ -35,7 +35,7 @@ use crate::policy::Rejoin;
 pub(crate) struct OutageTracker {
     is_away: AtomicBool,
     is_stood_in_for: AtomicBool,
-    /// How many observers there have been. Only the latest one is that of the node's present address.
+    /// The number of observers that there have been. Only the latest one is that of the node's present address.
     observers: AtomicU64,
     outage: Mutex<Outage>,
     /// Wakes calls that wait: the node serves, writes may begin on stand-ins again, or a stand-in is clean.

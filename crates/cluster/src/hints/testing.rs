@@ -1,4 +1,4 @@
-//! What the tests of hint logs begin with.
+//! The values that the tests of hint logs begin with.
 
 use redisdb_node::Node;
 use redisdb_node::NodeConfig;

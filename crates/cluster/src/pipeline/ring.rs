@@ -164,13 +164,11 @@ impl SendMany for RedisRing {
             Err(error) => return PipelineAnswers::refused(commands.len(), &error),
         };
         let nodes = topology.nodes.until(self.engine.by());
-        if let Err(error) = self.engine.ready(&topology, owner, "MULTI").await {
-            let each =
-                commands.iter().map(|command| Err(on_owner(command.spec, &command.cmd(), error.clone())));
-            return PipelineAnswers::listed(each.collect());
-        }
-        let outcomes = commands.iter().zip(nodes.at(owner).send_block(commands).await);
-        let named = outcomes.map(|(command, reply)| match reply {
+        let outcomes = match self.engine.ready(&topology, owner, "MULTI").await {
+            Ok(()) => nodes.at(owner).send_block(commands).await,
+            Err(error) => commands.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let named = commands.iter().zip(outcomes).map(|(command, reply)| match reply {
             Ok(value) => Ok(NodesReply::One(Arc::clone(nodes.name(owner)), value)),
             Err(error) => Err(on_owner(command.spec, &command.cmd(), error)),
         });

@@ -33,16 +33,15 @@ pub(crate) fn route(
     sendable(spec, cmd, context)?;
     match spec.ring {
         OnRing::ByKey => {
-            let owner = match spec.keys {
+            let first_key = || spec.first_key(cmd).map_err(Error::keys(spec));
+            let at = match spec.keys {
                 // Whoever listens to a channel does so at its owner.
-                Keys::Channel(_) => {
-                    let channel = spec.first_key(cmd).map_err(Error::keys(spec))?;
-                    return Ok(Plan::One(channel.map_or(0, |channel| ring.lookup(channel))));
-                }
-                Keys::One(_) => spec.first_key(cmd).map_err(Error::keys(spec))?,
-                _ => common_key(ring, &serving, spec.name, std::iter::once((spec, cmd)), colocated)?,
+                Keys::Channel(_) => first_key()?.map(|channel| ring.lookup(channel)),
+                Keys::One(_) => first_key()?.map(serving),
+                _ => common_key(ring, &serving, spec.name, std::iter::once((spec, cmd)), colocated)?
+                    .map(serving),
             };
-            Ok(Plan::One(owner.map_or(0, serving)))
+            Ok(Plan::One(at.unwrap_or(0)))
         }
         OnRing::Split(merge) => {
             let shares = Shares::of(ring.len(), serving, spec, cmd)?;

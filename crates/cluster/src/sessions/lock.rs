@@ -24,27 +24,25 @@ fn at_owner(name: &[u8]) -> impl FnOnce(node::Error) -> Error + use<'_> {
     move |error| on_owner(rows::GET.spec(), &rows::GET.cmd().arg(name).take(), error)
 }
 
-/// Waits until the owner of a lock may say who holds it.
-async fn ready(ring: &RedisRing, name: &[u8]) -> Result<(), Error> {
+/// The owner of a lock, once it may say who holds it.
+async fn ready_owner(ring: &RedisRing, name: &[u8]) -> Result<Node, Error> {
     let topology = ring.engine.topology();
     let owner = topology.nodes.ring().lookup(name);
-    ring.engine.ready(&topology, owner, rows::SET.spec().name).await.map_err(at_owner(name))
+    ring.engine.ready(&topology, owner, rows::SET.spec().name).await.map_err(at_owner(name))?;
+    Ok(ring.node_for(name))
 }
 
 impl HoldLocks for RedisRing {
     async fn take_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
-        ready(self, name).await?;
-        self.node_for(name).take_lock(name, token, time).await.map_err(at_owner(name))
+        ready_owner(self, name).await?.take_lock(name, token, time).await.map_err(at_owner(name))
     }
 
     async fn extend_lock(&self, name: &[u8], token: &str, time: Duration) -> Result<Option<Instant>, Error> {
-        ready(self, name).await?;
-        self.node_for(name).extend_lock(name, token, time).await.map_err(at_owner(name))
+        ready_owner(self, name).await?.extend_lock(name, token, time).await.map_err(at_owner(name))
     }
 
     async fn owns_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
-        ready(self, name).await?;
-        self.node_for(name).owns_lock(name, token).await.map_err(at_owner(name))
+        ready_owner(self, name).await?.owns_lock(name, token).await.map_err(at_owner(name))
     }
 
     async fn release_lock(&self, name: &[u8], token: &str) -> Result<bool, Error> {
