@@ -55,6 +55,8 @@ struct Blob {
     bytes: Vec<u8>,
     /// The number of bytes of the string itself.
     length: usize,
+    /// So much of the line end behind the string has come. It takes no room.
+    n_end: usize,
 }
 
 /// The outcome of a line.
@@ -216,28 +218,29 @@ impl Parser {
     }
 
     fn begin_blob(&mut self, kind: u8, length: usize, bytes: &mut &[u8]) -> Result<Option<Value>, Broken> {
-        let room = length.saturating_add(2).min(ROOM);
-        self.fill(Blob { kind, bytes: Vec::with_capacity(room), length }, bytes)
+        let blob = Blob { kind, bytes: Vec::with_capacity(length.min(ROOM)), length, n_end: 0 };
+        self.fill(blob, bytes)
     }
 
     /// Takes bytes of a string. Returns it when it is complete.
     fn fill(&mut self, mut blob: Blob, bytes: &mut &[u8]) -> Result<Option<Value>, Broken> {
-        let lacks = blob.length.saturating_add(2) - blob.bytes.len();
-        let (part, rest) = bytes.split_at(lacks.min(bytes.len()));
+        let lacks = blob.length - blob.bytes.len();
+        let (part, behind) = bytes.split_at(lacks.min(bytes.len()));
         if blob.bytes.capacity() < blob.bytes.len() + part.len() {
             blob.bytes.reserve_exact(blob.bytes.len().max(part.len()).min(lacks));
         }
         blob.bytes.extend_from_slice(part);
+        let end = b"\r\n".get(blob.n_end..).unwrap_or_default();
+        let (end_here, rest) = behind.split_at(end.len().min(behind.len()));
+        blob.n_end += end_here.len();
         *bytes = rest;
-        let end = blob.bytes.get(blob.length..).unwrap_or_default();
-        if !b"\r\n".starts_with(end) {
+        if !end.starts_with(end_here) {
             return Err(Broken::Syntax("a string is longer than it says"));
         }
-        if part.len() < lacks {
+        if end_here.len() < end.len() {
             self.blob = Some(blob);
             return Ok(None);
         }
-        blob.bytes.truncate(blob.length);
         if blob.kind == b'$' {
             return Ok(Some(Value::BulkString(blob.bytes)));
         }
