@@ -10,6 +10,7 @@ use redisdb::Node;
 use redisdb::NodeConfig;
 use redisdb::RedisCopy;
 use redisdb::node::BlockingCommands;
+use redisdb::node::ErrorKind;
 use redisdb::node::KeyCommands;
 use redisdb::node::ListCommands;
 use redisdb::node::ReadGroupOptions;
@@ -18,6 +19,7 @@ use redisdb::node::ServerCommands;
 use redisdb::node::SortedSetCommands;
 use redisdb::node::StreamCommands;
 use redisdb::node::StringCommands;
+use redisdb::node::plumbing::Fence;
 use redisdb_tests::NAMES;
 use redisdb_tests::Proxy;
 use redisdb_tests::copy;
@@ -166,6 +168,56 @@ async fn a_connection_of_ones_own_to_another_server_than_the_node_leads_to_by_no
     assert_eq!(node.dedicated().await.unwrap().get::<String>("k").await.unwrap(), None);
     eventually("the other one is gone", async || info(&outsider, "clients", "connected_clients").await == 1)
         .await;
+}
+
+#[tokio::test]
+async fn a_connection_of_ones_own_to_another_process_than_the_fence_admits_is_not_used() {
+    let servers = Servers::start(2).unwrap();
+    let proxy = Proxy::to(servers[0].port()).await;
+    let node = Node::connect(proxy.url()).await.unwrap();
+    let fenced = node.fenced(&Fence::open_to(node.incarnation()));
+    proxy.lead_new_ones_to(servers[1].port());
+    // The shared connection leads to the first server still.
+    assert!(fenced.ping().await.is_ok());
+    let error = fenced.blpop::<String, String>("l", SHORT).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Fenced), "{error}");
+    assert!(node.blpop::<String, String>("l", SHORT).await.is_ok(), "without a fence any server will do");
+}
+
+#[tokio::test]
+async fn a_blocking_command_that_a_replica_turned_away_follows_the_name() {
+    let (master, next) = (Server::start().unwrap(), Server::start().unwrap());
+    let proxy = Proxy::to(master.port()).await;
+    let by_name = Node::connect(format!("redis://localhost:{}", proxy.port())).await.unwrap();
+    let by_address = Node::connect(proxy.url()).await.unwrap();
+    for node in [&by_name, &by_address] {
+        assert_eq!(node.blpop::<String, String>("l", SHORT).await.unwrap(), None);
+    }
+    // Connections that are there stay.
+    proxy.lead_new_ones_to(next.port());
+    let at_master = Node::connect(master.url()).await.unwrap();
+    at_master.send(redis::cmd("REPLICAOF").arg("127.0.0.1").arg(next.port())).await.unwrap();
+    Node::connect(next.url()).await.unwrap().rpush("l", "here").await.unwrap();
+    let error = by_address.blpop::<String, String>("l", SHORT).await.unwrap_err();
+    assert_eq!(error.code(), Some("READONLY"), "{error}");
+    assert!(by_address.refuses_writes());
+    let popped = by_name.blpop::<String, String>("l", SHORT).await.unwrap();
+    assert_eq!(popped, Some(("l".to_owned(), "here".to_owned())));
+    assert!(!by_name.refuses_writes());
+}
+
+#[tokio::test]
+async fn a_connection_that_outlives_its_node_is_told_that_the_server_hangs() {
+    let server = Server::start().unwrap();
+    let config = NodeConfig::new(&server.url()).unwrap().with_response_timeout(Duration::from_millis(100));
+    let node = Node::connect(config.with_probe_interval(Duration::from_millis(50))).await.unwrap();
+    let owned = node.dedicated().await.unwrap();
+    drop(node);
+    server.pause();
+    let waits = owned.blpop::<String, String>("l", FOREVER);
+    let error = tokio::time::timeout(Duration::from_secs(20), waits).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("went down"), "{error}");
+    server.resume();
 }
 
 #[tokio::test]

@@ -113,6 +113,55 @@ async fn a_node_that_is_down_is_not_passed_over() {
     assert_eq!(keys.try_next().await.unwrap(), None);
 }
 
+/// Restarts a server with its data in the middle of a scan, which then ends with an error that says so; from the start it finds
+/// everything.
+async fn ends_with_a_restart<S: Scan, T: Send>(
+    store: &S,
+    server: &mut Server,
+    mut scan: impl FnMut(&S) -> Box<dyn futures_util::Stream<Item = Result<T, S::Error>> + Unpin + '_>,
+    n: usize,
+) where
+    S::Error: std::fmt::Display + std::fmt::Debug,
+{
+    let mut found = scan(store);
+    assert!(found.try_next().await.unwrap().is_some());
+    server.kill();
+    server.restart(Data::Keep).unwrap();
+    let error = loop {
+        match found.try_next().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the scan ended as if it were complete"),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.to_string().contains("start the scan anew"), "{error}");
+    drop(found);
+    let found: Vec<T> = scan(store).try_collect().await.unwrap();
+    assert!(n <= found.len());
+}
+
+#[tokio::test]
+async fn a_scan_does_not_go_on_in_another_process() {
+    let mut server = Server::builder().persistent().start().unwrap();
+    let node = Node::connect(server.url()).await.unwrap();
+    node.mset(expected().iter().map(|key| (key, 1))).await.unwrap();
+    node.sadd("s", expected()).await.unwrap();
+    let options = || ScanOptions::new().count(7);
+    ends_with_a_restart(&node, &mut server, |node| Box::new(node.scan_iter::<String>(options())), N).await;
+    ends_with_a_restart(&node, &mut server, |node| Box::new(node.sscan_iter::<String>("s", options())), N)
+        .await;
+    // Nor does one that another client begins where the first one was.
+    let step = node.scan_from::<String>(ScanCursor::default(), options()).await.unwrap();
+    let cursor = step.next.unwrap().to_string();
+    let other = Node::connect(server.url()).await.unwrap();
+    other.scan_from::<String>(cursor.parse().unwrap(), options()).await.unwrap();
+    server.kill();
+    server.restart(Data::Keep).unwrap();
+    let other = Node::connect(server.url()).await.unwrap();
+    let error = other.scan_from::<String>(cursor.parse().unwrap(), options()).await.unwrap_err();
+    assert!(error.is_unsupported() && error.to_string().contains("start the scan anew"), "{error}");
+}
+
 #[tokio::test]
 async fn a_node_of_a_copy_that_is_behind_is_not_gone_through() {
     let (mut servers, copy) = copy().await;

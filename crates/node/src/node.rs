@@ -286,6 +286,20 @@ impl Node {
         self.inner.connection.process(incarnation)
     }
 
+    /// Connects if there is no connection yet, and returns the same node for calls to the process that it is connected to, and
+    /// to no other; also the [name](Self::process) of that process.
+    ///
+    /// # Errors
+    /// As [`ready`](Self::ready).
+    pub(crate) async fn pinned(&self) -> Result<(Self, Option<String>), Error> {
+        self.ready().await?;
+        let incarnation = self.incarnation();
+        match self.admits(incarnation) {
+            true => Ok((self.fenced(&Fence::open_to(incarnation)), self.process(incarnation))),
+            false => Err(self.failed("CONNECT", ErrorKind::Fenced)),
+        }
+    }
+
     /// The credentials of its connections.
     pub(crate) fn login(&self) -> &Login {
         self.inner.connection.core().login()
@@ -388,11 +402,25 @@ impl Node {
     pub async fn dedicated(&self) -> Result<DedicatedConnection, Error> {
         // The shared connection tells a server that is down, or is none, at once and for all callers.
         self.ready().await?;
-        self.inner
-            .dedicated
-            .take(self.incarnation(), self.inner.connection.core())
-            .await
-            .map_err(|kind| self.failed("CONNECT", kind))
+        let incarnation = self.incarnation();
+        let taken = match self.admits(incarnation) {
+            true => self.inner.dedicated.take(incarnation, self).await,
+            false => Err(ErrorKind::Fenced),
+        };
+        taken.map_err(|kind| self.failed("CONNECT", kind))
+    }
+
+    fn admits(&self, incarnation: u64) -> bool {
+        self.fence.as_ref().is_none_or(|fence| fence.admits(incarnation))
+    }
+
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.fence.is_some()
+    }
+
+    /// Waits until the server is left alone.
+    pub(crate) async fn goes_down(&self) {
+        self.inner.connection.core().goes_down().await;
     }
 
     /// Returns whether bytes that a server said have a password of this node in them, and so are not to be shown.

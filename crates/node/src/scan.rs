@@ -2,6 +2,7 @@
 //! <https://redis.io/docs/latest/commands/scan/>.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use futures_util::Stream;
@@ -23,6 +24,7 @@ use crate::command::rows::SSCAN;
 use crate::command::rows::ZSCAN;
 use crate::commands::ScanOptions;
 use crate::commands::ScanPage;
+use crate::connection::SCRIPT;
 use crate::error::ErrorKind;
 use crate::redis_rs::decode;
 
@@ -37,8 +39,13 @@ use crate::redis_rs::decode;
 /// # On a copy
 /// A scan goes through one node: the first that is in sync, or, for the elements of one key, the node that
 /// answers for the key. On a copy with an identity, each step through all keys first looks at the node's
-/// marker, which is one more round trip. The keys that the copy keeps there for itself are left out. A cursor is valid on its own server only, so the stream ends with an
-/// error when that server cannot answer.
+/// marker, which is one more round trip. The keys that the copy keeps there for itself are left out.
+///
+/// # When a server goes
+/// A cursor says something to one server process only: another process keeps its keys in another order, so a scan that went on
+/// there would leave keys out. When the server of a cursor cannot answer, was restarted, or has given its place to another, the
+/// scan ends with an error that says so, and is to be started anew. A scan of all keys of a ring loses nothing by a server that
+/// goes while others are gone through. A scan by a user who may not call `INFO` does not notice it.
 ///
 /// ```no_run
 /// use futures_util::TryStreamExt;
@@ -75,8 +82,8 @@ pub trait Scan: Execute<Error: From<Error>> {
     /// Takes one step through all keys, and says where the next one goes on.
     ///
     /// # Errors
-    /// Of the server, when it says a cursor again that it said before, and so never comes to an end, and when
-    /// the cursor is of other servers than these.
+    /// Of the server, when it says a cursor again that it said before, and so never comes to an end; when the cursor is of other
+    /// servers than these; and when it is of a process of the server that does not answer any more.
     fn scan_from<K: FromRedisValue + Send>(
         &self,
         cursor: ScanCursor,
@@ -91,7 +98,7 @@ pub trait Scan: Execute<Error: From<Error>> {
             };
             let scan = SCAN.cmd().arg(cursor.within).arg(options).take();
             // To this server: on a ring or a copy the command itself is refused.
-            let mut page: ScanPage<Value> = node.read(&SCAN, scan).await?;
+            let (mut page, process) = page_of::<Value>(node, &SCAN, &scan, cursor.process).await?;
             page.items.retain(|item| !matches!(item, Value::BulkString(key) if self.is_own_key(key)));
             let items = decode(Value::Array(page.items));
             let items =
@@ -100,7 +107,7 @@ pub trait Scan: Execute<Error: From<Error>> {
                 0 => Some(ScanCursor { servers, shard: cursor.shard + 1, ..ScanCursor::default() }),
                 within => {
                     let way = cursor.way.on(within, node, SCAN.spec().name)?;
-                    Some(ScanCursor { servers, shard: cursor.shard, within, way })
+                    Some(ScanCursor { servers, shard: cursor.shard, within, process, way })
                 }
             };
             Ok(ScanStep { items, next: next.filter(|next| next.shard < shards.len()) })
@@ -176,13 +183,16 @@ pub struct ScanCursor {
     servers: u64,
     shard: usize,
     within: u64,
+    /// The process that it says something to: a hash of its `run_id`, if that may be seen.
+    process: Option<NonZeroU64>,
     /// This is not in its text: a scan that goes on from a text notices a circle one round later.
     way: Way,
 }
 
 impl PartialEq for ScanCursor {
     fn eq(&self, other: &Self) -> bool {
-        (self.servers, self.shard, self.within) == (other.servers, other.shard, other.within)
+        let parts = |cursor: &Self| (cursor.servers, cursor.shard, cursor.within, cursor.process);
+        parts(self) == parts(other)
     }
 }
 
@@ -222,7 +232,8 @@ impl Way {
 
 impl fmt::Display for ScanCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{}-{}", self.servers, self.shard, self.within)
+        let process = self.process.map_or(0, NonZeroU64::get);
+        write!(f, "{:016x}-{}-{}-{process:x}", self.servers, self.shard, self.within)
     }
 }
 
@@ -230,12 +241,13 @@ impl FromStr for ScanCursor {
     type Err = ScanCursorError;
 
     fn from_str(text: &str) -> Result<Self, ScanCursorError> {
-        let mut parts = text.splitn(3, '-');
+        let mut parts = text.splitn(4, '-');
         let mut part = || parts.next().ok_or(ScanCursorError);
-        let servers = u64::from_str_radix(part()?, 16).map_err(|_| ScanCursorError)?;
-        let shard = part()?.parse().map_err(|_| ScanCursorError)?;
-        let within = part()?.parse().map_err(|_| ScanCursorError)?;
-        Ok(Self { servers, shard, within, way: Way::default() })
+        let hash = |text| u64::from_str_radix(text, 16).map_err(|_| ScanCursorError);
+        let number = |text: &str| text.parse().map_err(|_| ScanCursorError);
+        let (servers, shard) = (hash(part()?)?, part()?.parse().map_err(|_| ScanCursorError)?);
+        let (within, process) = (number(part()?)?, NonZeroU64::new(hash(part()?)?));
+        Ok(Self { servers, shard, within, process, way: Way::default() })
     }
 }
 
@@ -253,6 +265,37 @@ fn foreign(shards: &[Node]) -> Error {
     let name = shards.first().map_or("", Node::name);
     let reason = "the cursor is of other servers than these; start anew, with `ScanCursor::default()`";
     Error::new(name.into(), SCAN.spec().name, ErrorKind::Unsupported(reason.into()))
+}
+
+/// Reads a page, and says which process of the node has it, by a hash of its `run_id`, if that may be seen. A page that is not
+/// the first is read from the process of the page before.
+///
+/// # Errors
+/// Another process answers by now.
+async fn page_of<T: FromRedisValue + Send>(
+    node: &Node,
+    command: &'static Command<Read>,
+    cmd: &Cmd,
+    before: Option<NonZeroU64>,
+) -> Result<(ScanPage<T>, Option<NonZeroU64>), Error> {
+    for _ in 0..2 {
+        let (pinned, name) = node.pinned().await?;
+        // A script proves it to this client alone.
+        let run_id = name.filter(|name| !name.starts_with(SCRIPT));
+        let process = run_id.and_then(|run_id| NonZeroU64::new(XxHash3_64::oneshot(run_id.as_bytes())));
+        if before.is_some() && process.is_some() && before != process {
+            break;
+        }
+        match pinned.read(command, cmd.clone()).await {
+            Ok(page) => return Ok((page, process)),
+            // It was restarted just now; any process may give the first page.
+            Err(error) if matches!(error.kind(), ErrorKind::Fenced) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let reason =
+        "the server was restarted or replaced, and has its keys in another order by now; start the scan anew";
+    Err(node.failed(command.spec().name, ErrorKind::Unsupported(reason.into())))
 }
 
 fn endless(node: &Node, command: &'static str) -> Error {
@@ -273,19 +316,20 @@ where
     let start = command.cmd().arg(key).take();
     let key = command.spec().first_key(&with(&start, 0, &options)).ok().flatten().map(<[u8]>::to_vec);
     let key = key.unwrap_or_default();
-    pages(Some((None, 0, Way::default())), move |(node, cursor, way): (Option<Node>, u64, Way)| {
+    type At = (Option<Node>, u64, Option<NonZeroU64>, Way);
+    pages(Some((None, 0, None, Way::default())), move |(node, cursor, process, way): At| {
         let (cmd, key) = (with(&start, cursor, &options), key.clone());
         async move {
             let node = match node {
                 Some(node) => node,
                 None => store.shard_of(&key).await?,
             };
-            let page: ScanPage<T> = node.read(command, cmd).await?;
+            let (page, process) = page_of::<T>(&node, command, &cmd, process).await?;
             if page.cursor == 0 {
                 return Ok((page.items, None));
             }
             let way = way.on(page.cursor, &node, command.spec().name)?;
-            Ok((page.items, Some((Some(node), page.cursor, way))))
+            Ok((page.items, Some((Some(node), page.cursor, process, way))))
         }
     })
 }

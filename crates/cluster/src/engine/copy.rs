@@ -198,8 +198,9 @@ impl CopyEngine {
         for _ in 0..2 {
             let mut asked = Vec::new();
             while let Some(idx) = self.in_sync_about(key, &asked) {
+                let process = self.topology.process(idx, self.topology.nodes.at(idx).incarnation());
                 if self.has_its_marker(idx, &Budget::new(share, 1)).await {
-                    return Ok(self.topology.nodes.at(idx).clone());
+                    return Ok(process);
                 }
                 asked.push(idx);
             }

@@ -236,7 +236,9 @@ impl Core {
 
     #[cold]
     fn answered(&self) {
-        if self.standing().breaker.answered(Instant::now()) {
+        let mut standing = self.standing();
+        if standing.breaker.answered(Instant::now()) {
+            // With the lock held, so that no failure is counted before this and noted behind it.
             self.troubled.store(false, Ordering::Relaxed);
         }
     }
@@ -249,9 +251,11 @@ impl Core {
         count: fn(&mut Breaker, Instant, &ErrorKind, f64) -> bool,
         kind: &ErrorKind,
     ) -> bool {
+        let mut standing = self.standing();
         // Answers from here on count too.
         self.troubled.store(true, Ordering::Relaxed);
-        let is_gone = count(&mut self.standing().breaker, Instant::now(), kind, fastrand::f64());
+        let is_gone = count(&mut standing.breaker, Instant::now(), kind, fastrand::f64());
+        drop(standing);
         if is_gone {
             self.now_down(Arc::new(kind.clone()));
         }
@@ -259,7 +263,7 @@ impl Core {
     }
 
     /// Waits until the server is left alone.
-    pub(super) async fn goes_down(&self) {
+    pub(crate) async fn goes_down(&self) {
         loop {
             let mut changed = pin!(self.changed.notified());
             // From here on no change goes unnoticed.

@@ -36,13 +36,13 @@ use crate::command::Read;
 use crate::command::Spec;
 use crate::command::Write;
 use crate::command::block_time::BlockTime;
-use crate::connection::Core;
 use crate::connection::bounded::Broken;
 use crate::connection::bounded::TooLarge;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::execute::Execute;
+use crate::node::Node;
 use crate::pipeline::block;
 use crate::redis_rs::Fate;
 use crate::redis_rs::Fault;
@@ -80,26 +80,33 @@ use crate::redis_rs::no_response;
 /// # Ok(()) }
 /// ```
 pub struct DedicatedConnection {
-    node: Arc<str>,
-    response_timeout: Duration,
+    /// Whose shared connection tells when the node goes down. It stays at work for as long as this connection is there.
+    node: Node,
     /// `None` once a command was left in the middle of its reply.
     connection: Mutex<Option<Object<Dialer>>>,
     /// The note that a reply was too large, which has ended the connection.
     broken: Broken,
     /// True if a command has changed the state of the connection.
     changed: AtomicBool,
-    /// The shared connection, which tells when the node goes down.
-    core: Arc<Core>,
 }
 
 impl DedicatedConnection {
+    fn new(node: Node, connection: Object<Dialer>) -> Self {
+        Self {
+            node,
+            broken: Broken::clone(&connection.dialed.broken),
+            connection: Mutex::new(Some(connection)),
+            changed: AtomicBool::new(false),
+        }
+    }
+
     /// Sends a command by its row, and waits as long as the row says.
     ///
     /// # Errors
     /// [`Error`]; an error reply is one too.
     pub async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         self.note_change(spec);
-        let wait = BlockTime::of(spec, cmd).with_reply(self.response_timeout);
+        let wait = BlockTime::of(spec, cmd).with_reply(self.node.config().response_timeout());
         let reply = match self.handle() {
             Ok(mut connection) => {
                 let heard = no_response::with_reply(cmd);
@@ -141,7 +148,7 @@ impl DedicatedConnection {
     /// them.
     pub(crate) async fn send_block(&self, block: &Pipeline) -> Result<Vec<Value>, ErrorKind> {
         let sent = self.block(block).map_err(|ended| ErrorKind::Connect(Arc::new(ended)))?;
-        self.within(Some(self.response_timeout), sent).await
+        self.within(Some(self.node.config().response_timeout()), sent).await
     }
 
     fn block<'a>(
@@ -188,7 +195,7 @@ impl DedicatedConnection {
 
     /// Waits for a reply as long as the node is up: a server that hangs says nothing more on this connection.
     async fn while_up<T>(&self, sent: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
-        match select(pin!(sent), pin!(self.core.goes_down())).await {
+        match select(pin!(sent), pin!(self.node.goes_down())).await {
             Either::Left((reply, _)) => reply,
             Either::Right(((), _)) => {
                 let reason = "its node went down while it waited for the reply";
@@ -226,11 +233,11 @@ impl DedicatedConnection {
 
     /// Returns an error as it may be shown: without secrets.
     fn shown(&self, kind: ErrorKind) -> ErrorKind {
-        kind.without_secrets(&self.core.config)
+        kind.without_secrets(self.node.config())
     }
 
     pub(crate) fn error(&self, command: &'static str, kind: ErrorKind) -> Error {
-        Error::new(Arc::clone(&self.node), command, self.shown(kind))
+        self.node.failed(command, kind)
     }
 
     async fn answer<T: FromRedisValue>(&self, spec: &'static Spec, cmd: Cmd) -> Result<T, Error> {
@@ -261,7 +268,7 @@ impl Drop for Unanswered<'_> {
 
 impl fmt::Debug for DedicatedConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DedicatedConnection").field("node", &self.node).finish_non_exhaustive()
+        f.debug_struct("DedicatedConnection").field("node", &self.node.name()).finish_non_exhaustive()
     }
 }
 

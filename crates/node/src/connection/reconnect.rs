@@ -170,17 +170,18 @@ async fn connect(core: &Arc<Core>) {
             core.live.store(Some(live));
             core.now_up(restarted);
         }
-        Err(cause) => {
-            let cause = cause.without_secrets(&core.config);
-            tracing::debug!(node = core.config.name(), error = %cause, "cannot connect");
-            let cause = Arc::new(cause);
-            let is_news =
-                core.standing().breaker.refused(Instant::now(), Arc::clone(&cause), fastrand::f64());
-            match is_news && !cause.is_local() {
-                true => core.now_down(cause),
-                false => core.changed.notify_waiters(),
-            }
-        }
+        Err(cause) => could_not_connect(core, cause.without_secrets(&core.config)),
+    }
+}
+
+fn could_not_connect(core: &Core, cause: ErrorKind) {
+    tracing::debug!(node = core.config.name(), error = %cause, "cannot connect");
+    let cause = Arc::new(cause);
+    let _is_news = core.standing().breaker.refused(Instant::now(), Arc::clone(&cause), fastrand::f64());
+    // A failure of this side says nothing of the server, so the first one that does may be a later one.
+    match cause.is_local() || core.down.load(Ordering::Acquire) {
+        true => core.changed.notify_waiters(),
+        false => core.now_down(cause),
     }
 }
 
@@ -331,6 +332,35 @@ impl Drop for TellEnd {
     fn drop(&mut self) {
         if let Some(core) = self.0.upgrade() {
             core.changed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+    use redis::ProtocolVersion;
+
+    use super::*;
+    use crate::config::NodeConfig;
+    use crate::observe::Observer;
+
+    #[test]
+    fn a_server_that_refuses_after_this_side_had_no_descriptors_is_told_of() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let observer = Observer::new(move |_, event| heard.lock().push(event));
+        let config = NodeConfig::new("redis://127.0.0.1:1").unwrap();
+        let core = Core::new(Arc::new(config), observer, ProtocolVersion::RESP2);
+        let fails = |code| {
+            could_not_connect(&core, ErrorKind::Connect(Arc::new(std::io::Error::from_raw_os_error(code))))
+        };
+        fails(libc::EMFILE);
+        assert!(!core.down.load(Ordering::Acquire) && told.lock().is_empty());
+        for _ in 0..3 {
+            fails(libc::ECONNREFUSED);
+            assert!(core.down.load(Ordering::Acquire));
+            assert_eq!(told.lock().len(), 1, "{told:?}");
         }
     }
 }

@@ -120,8 +120,9 @@ impl Deadlines {
     pub(crate) async fn count(&self, pass_tick: impl Fn()) {
         let mut unused = 0;
         loop {
-            // As many ticks as any call may wait have passed since the last one began: nobody waits any more.
-            if wire::TICKS + 1 < unused {
+            // As many ticks as any call may wait have passed since the last one began: nobody waits any more. One that waited for
+            // room waits for its reply as long again.
+            if 2 * wire::TICKS + 1 < unused {
                 self.resting.store(true, Ordering::SeqCst);
                 // Either this sees that a call has begun, or that call sees that it must wake this.
                 if !self.used.load(Ordering::SeqCst) {

@@ -166,6 +166,10 @@ impl ServerError {
             () if is("EVALSHA") => self.is_unknown_script(),
             () if is("EVAL") || is("FCALL") => false,
             () if is("EXEC") => matches!(code, "EXECABORT" | "LOADING" | "BUSY" | "NOAUTH"),
+            // Some of several keys may have gone before the other server said no.
+            () if is("MIGRATE") => {
+                matches!(code, "LOADING" | "BUSY" | "NOAUTH" | "NOPERM" | "READONLY" | "MISCONF")
+            }
             () => code != "IOERR",
         }
     }

@@ -228,12 +228,17 @@ impl Node {
     /// Notes the outcome of an attempt to run a command, also whether the server takes writes.
     fn tried(&self, spec: &'static Spec, reply: Result<Value, ErrorKind>) -> Result<Value, Error> {
         let reply = self.judged(|| spec.name.into(), reply);
-        match &reply {
+        self.note_writes(spec, &reply);
+        reply
+    }
+
+    /// Notes whether the server takes writes.
+    fn note_writes(&self, spec: &'static Spec, reply: &Result<Value, Error>) {
+        match reply {
             Ok(_) if spec.access == Access::Write && self.refuses_writes() => self.writes_are_taken(None),
             Err(error) if error.refuses_writes() => self.writes_are_taken(error.code()),
             _ => {}
         }
-        reply
     }
 
     #[cold]
@@ -291,7 +296,16 @@ impl Node {
     }
 
     async fn run_dedicated(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        self.dedicated().await?.run(spec, cmd).await
+        let mut is_repeated = false;
+        loop {
+            let reply = self.dedicated().await?.run(spec, cmd).await;
+            self.note_writes(spec, &reply);
+            // A command that a replica turned away may be meant for the server that took its place.
+            let is_demoted = reply.as_ref().is_err_and(|error| error.code() == Some("READONLY"));
+            if !is_demoted || !self.inner.connection.renew() || std::mem::replace(&mut is_repeated, true) {
+                return reply;
+            }
+        }
     }
 
     /// Runs any command in the command table, or one that was [registered](crate::command::Registration), and
@@ -359,7 +373,12 @@ impl Node {
         cmd: &Cmd,
     ) -> Result<Value, Error> {
         match self.run(spec, cmd).await {
-            Err(error) if call.is_idempotent() && matches!(error.kind(), ErrorKind::Disconnected(_)) => {
+            Err(error)
+                if call.is_idempotent()
+                    && matches!(error.kind(), ErrorKind::Disconnected(_))
+                    && self.inner.connection.may_repeat() =>
+            {
+                self.inner.metrics.repeated();
                 self.run(spec, cmd).await
             }
             reply => reply,

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
 
 use deadpool::Runtime;
 use deadpool::managed::Manager;
@@ -15,14 +14,11 @@ use deadpool::managed::PoolError;
 use deadpool::managed::RecycleError;
 use deadpool::managed::RecycleResult;
 use deadpool::managed::TimeoutType;
-use parking_lot::Mutex;
 use redis::AsyncConnectionConfig;
 
 use super::DedicatedConnection;
 use crate::config::Address;
 use crate::config::NodeConfig;
-use crate::connection::Core;
-use crate::connection::bounded::Broken;
 use crate::connection::dial;
 use crate::connection::handshake;
 use crate::connection::handshake::Dialed;
@@ -32,6 +28,7 @@ use crate::connection::login::Login;
 use crate::connection::sentinel;
 use crate::error::Bound;
 use crate::error::ErrorKind;
+use crate::node::Node;
 use crate::redis_rs::Fault;
 
 /// The dedicated connections of a node.
@@ -61,27 +58,27 @@ impl DedicatedPool {
             .map_err(|error| ErrorKind::Connect(Arc::new(io::Error::other(error.to_string()))))
     }
 
-    /// Takes a connection to the process of this incarnation.
-    pub(crate) async fn take(
-        &self,
-        incarnation: u64,
-        core: &Arc<Core>,
-    ) -> Result<DedicatedConnection, ErrorKind> {
+    /// Takes a connection of a node to its process of this incarnation. Behind a fence the process is asked who it is on a connection
+    /// that was just made: the server may have been restarted since the shared connection was made.
+    ///
+    /// # Errors
+    /// As [`Node::dedicated`](crate::Node::dedicated).
+    pub(crate) async fn take(&self, incarnation: u64, node: &Node) -> Result<DedicatedConnection, ErrorKind> {
         let pool = self.pool.get_or_init(|| self.open()).as_ref().map_err(ErrorKind::clone)?;
         // A server that is another one by now, as a master that is one no more, need not be asked, nor waited
         // for.
         pool.retain(|pooled, _| pooled.incarnation.is_none_or(|of| of == incarnation));
         match self.let_in(pool).await {
             Ok(mut pooled) => {
+                if node.is_fenced()
+                    && pooled.incarnation.is_none()
+                    && let Err(kind) = leads_to(incarnation, node, &pooled).await
+                {
+                    drop(Object::take(pooled));
+                    return Err(kind);
+                }
                 pooled.incarnation = Some(incarnation);
-                Ok(DedicatedConnection {
-                    node: self.config.name().into(),
-                    response_timeout: self.config.response_timeout(),
-                    broken: Broken::clone(&pooled.dialed.broken),
-                    connection: Mutex::new(Some(pooled)),
-                    changed: AtomicBool::new(false),
-                    core: Arc::clone(core),
-                })
+                Ok(DedicatedConnection::new(node.clone(), pooled))
             }
             // An answer of a server to a connection is not its answer to a command.
             Err(PoolError::Backend(cause @ ErrorKind::Server(_))) => {
@@ -117,6 +114,15 @@ impl DedicatedPool {
                 }
             }
         }
+    }
+}
+
+/// Makes sure that a connection leads to the process of this incarnation, as far as anything proves which one it leads to.
+async fn leads_to(incarnation: u64, node: &Node, pooled: &Pooled) -> Result<(), ErrorKind> {
+    let found = node.process_behind(&pooled.dialed.connection).await?;
+    match found.is_none() || found == node.process(incarnation) {
+        true => Ok(()),
+        false => Err(ErrorKind::Fenced),
     }
 }
 
