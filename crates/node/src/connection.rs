@@ -38,7 +38,6 @@ use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::error::ErrorKind;
 use crate::observe::Observer;
-use crate::pipeline::block;
 use crate::wire::Form;
 use crate::wire::Many;
 use crate::wire::Patience;
@@ -121,23 +120,19 @@ impl Connection {
     ) -> Result<Vec<Value>, ErrorKind> {
         let core = &self.core;
         let _in_flight = core.begin()?;
-        let mut live = self.live(by, fence).await?;
+        let live = self.live(by, fence).await?;
         let call = live.wire.send_many(many, offset, count, patience(by));
         let mut replies = core.reply(&live, call, by).await;
         if let Err(ErrorKind::Unsent(_)) = replies {
             // Nothing of it was sent on a connection that is over.
-            live = self.live(by, fence).await?;
+            let live = self.live(by, fence).await?;
             let call = live.wire.send_many(many, offset, count, patience(by));
             replies = core.reply(&live, call, by).await;
         }
-        let replies = match replies? {
+        Ok(match replies? {
             Value::Array(replies) => replies,
             _ => Vec::new(),
-        };
-        if many.is_block() && block::is_left_open(many.n_commands(), &replies) {
-            core.give_up(&live);
-        }
-        Ok(replies)
+        })
     }
 
     /// Makes sure that there is a connection, to a process that is admitted.

@@ -52,7 +52,7 @@ fn is_let_in(data: &[u8]) -> Option<bool> {
     let db = if choice & 4 == 0 { "" } else { "/3" };
     // A server knows what it was sent.
     let known = if credentials.is_empty() { "" } else { &secret };
-    let (is_let_in, n_connections) = Network::new(says, known).run(async {
+    let (is_let_in, n_connections, time) = Network::new(says, known).run(async {
         let node = node(&format!("redis://{credentials}server{db}"), &secret)?;
         Some(match choice >> 3 & 3 {
             1 => match node.subscribe("news").await {
@@ -73,7 +73,8 @@ fn is_let_in(data: &[u8]) -> Option<bool> {
             }
         })
     })?;
-    assert!(n_connections <= 40, "{n_connections} connections");
+    // Some 32 short ones in a row, and then at most five a second, of which each may be made a second time, with nothing asked.
+    assert!(n_connections <= 40 + 10 * time.as_secs() as usize, "{n_connections} connections in {time:?}");
     is_let_in
 }
 
@@ -109,7 +110,7 @@ fn is_found(data: &[u8]) -> Option<bool> {
     let secret = secret(says)?;
     let password = if choice & 1 == 0 { String::new() } else { format!("?sentinel_password={secret}") };
     let hosts = if choice & 2 == 0 { "one" } else { "one,two" };
-    let (is_found, n_connections) = Network::new(says, &secret).run(async {
+    let (is_found, n_connections, _) = Network::new(says, &secret).run(async {
         let node = node(&format!("redis+sentinel://:{secret}@{hosts}/my{password}"), &secret)?;
         let is_found = is_well(node.ready().await, &secret);
         let named = node.config().sentinels().learned();
@@ -440,7 +441,7 @@ mod tests {
             }
             n_calls
         };
-        let (n_calls, n_connections) = Network::new(&says, "secret").run(calls).unwrap();
+        let (n_calls, n_connections, _) = Network::new(&says, "secret").run(calls).unwrap();
         // 32 at once, and then one in 250 ms, less a fifth.
         assert!(n_connections <= 32 + 100 + 6, "{n_connections} connections for {n_calls} calls");
         assert!(60 <= n_calls, "{n_connections} connections for {n_calls} calls");

@@ -9,6 +9,7 @@
 //! alone writes by itself, so that nobody is waited for.
 
 mod call;
+mod crowd;
 mod driver;
 mod encode;
 mod failure;
@@ -34,6 +35,7 @@ use tokio::io::AsyncWrite;
 
 use self::call::Call;
 use self::call::Request;
+use self::crowd::Crowd;
 use self::slots::Slots;
 
 pub(crate) use self::call::Many;
@@ -79,7 +81,7 @@ struct State {
     n_put: u64,
     slots: Slots,
     /// Those who wait for room.
-    crowd: Vec<Waker>,
+    crowd: Crowd,
     driver: Option<Waker>,
     /// True if the driver is to write.
     wants_flush: bool,
@@ -110,7 +112,7 @@ impl Wire {
             out: Vec::new(),
             n_put: 0,
             slots: Slots::default(),
-            crowd: Vec::new(),
+            crowd: Crowd::default(),
             driver: None,
             wants_flush: false,
             is_lone: true,
@@ -154,7 +156,7 @@ impl Wire {
         let mut state = self.0.state.lock();
         let late = state.slots.pass(TICKS);
         // Those who wait for room look at the time.
-        let crowd = std::mem::take(&mut state.crowd);
+        let crowd = state.crowd.leave();
         drop(state);
         late.into_iter().chain(crowd).for_each(Waker::wake);
     }
@@ -203,7 +205,7 @@ impl<S: Stream + ?Sized> Shared<S> {
                     break;
                 }
                 std::mem::swap(&mut socket.writing, &mut state.out);
-                let crowd = std::mem::take(&mut state.crowd);
+                let crowd = state.crowd.leave();
                 drop(state);
                 crowd.into_iter().for_each(Waker::wake);
                 continue;
@@ -232,7 +234,7 @@ impl<S: Stream + ?Sized> Shared<S> {
             true => why(is_first),
             false => Failure::Unsent(Arc::clone(error)),
         });
-        let crowd = std::mem::take(&mut state.crowd);
+        let crowd = state.crowd.leave();
         (state.out, socket.writing, socket.n_written) = (Vec::new(), Vec::new(), 0);
         drop(state);
         drop(socket);

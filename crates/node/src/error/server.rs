@@ -231,6 +231,8 @@ mod tests {
             ("EXEC", ("ERR", "text"), Outcome::Unknown),
             ("SET", loading, Outcome::Rejected),
             ("SET", busy, Outcome::Rejected),
+            ("MIGRATE", ("ERR", "Target instance replied with error: BUSYKEY"), Outcome::Unknown),
+            ("MIGRATE", ("NOAUTH", "text"), Outcome::Rejected),
             ("MIGRATE", ("IOERR", "error or timeout reading to target instance"), Outcome::Unknown),
         ] {
             let error = Error::new("a".into(), command, ErrorKind::Server(ServerError::new(code, message)));

@@ -43,17 +43,20 @@ impl Network {
         Self(Arc::new(Mutex::new(Says { replies, n_connections: 0, secret: secret.into() })))
     }
 
-    /// Has a future live in this network, at a time that passes as soon as everybody waits. Returns its output, and how many
-    /// connections were made.
-    pub(super) fn run<T>(self, future: impl Future<Output = T>) -> Option<(T, usize)> {
+    /// Has a future live in this network, at a time that passes as soon as everybody waits. Returns its output, how many
+    /// connections were made, and in which time.
+    pub(super) fn run<T>(self, future: impl Future<Output = T>) -> Option<(T, usize, Duration)> {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_time().start_paused(true).build().ok()?;
         NETWORK.set(Some(self.clone()));
-        let ended = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), future).await });
+        let (ended, time) = runtime.block_on(async {
+            let begun = tokio::time::Instant::now();
+            (tokio::time::timeout(Duration::from_secs(60), future).await, begun.elapsed())
+        });
         drop(runtime);
         NETWORK.set(None);
         assert!(ended.is_ok(), "it does not end");
-        Some((ended.ok()?, self.says().n_connections))
+        Some((ended.ok()?, self.says().n_connections, time))
     }
 
     fn says(&self) -> std::sync::MutexGuard<'_, Says> {

@@ -143,13 +143,18 @@ pub(crate) fn leaves_open(pipeline: &Pipeline, replies: &[Value]) -> bool {
 
 /// The same of a block of `n` commands.
 pub(crate) fn is_left_open(n: usize, replies: &[Value]) -> bool {
-    match replies.get(n + 1) {
-        Some(Value::ServerError(error)) => {
+    replies.get(n + 1).is_none_or(|exec| leaves_block_open(n, exec))
+}
+
+/// The same by the reply to `EXEC` alone, where the block had begun.
+pub(crate) fn leaves_block_open(n: usize, exec: &Value) -> bool {
+    match exec {
+        Value::ServerError(error) => {
             let is_without = error.details().is_some_and(|details| details.contains("without MULTI"));
             error.code() != "EXECABORT" && !is_without
         }
-        Some(Value::Array(replies)) => replies.len() != n,
-        Some(Value::Nil) => false,
+        Value::Array(replies) => replies.len() != n,
+        Value::Nil => false,
         _ => true,
     }
 }

@@ -17,6 +17,7 @@ use super::Shared;
 use super::State;
 use super::Stream;
 use super::TICKS;
+use super::crowd::Place;
 use super::encode::encode;
 use super::slots::Patience;
 use super::slots::Replies;
@@ -86,10 +87,19 @@ pub(super) struct Call<'a> {
 }
 
 enum Step<'a> {
-    /// Nothing of it is in the buffer yet. If it waits for room, since this tick.
-    Begins(Request<'a>, Option<usize>),
+    /// Nothing of it is in the buffer yet. It may wait for room.
+    Begins(Request<'a>, Option<ForRoom>),
     Waits(Ticket),
     Over,
+}
+
+/// A call that waits for room.
+#[derive(Clone, Copy)]
+struct ForRoom {
+    /// The tick that was the present one when it began to wait.
+    since: usize,
+    /// Its place in the crowd.
+    place: Place,
 }
 
 impl Request<'_> {
@@ -117,8 +127,11 @@ impl State {
         let replies = request.encode(&mut self.out);
         self.n_put += (self.out.len() - before) as u64;
         let ticket = self.slots.begin(begins_at, replies, patience, waker);
-        if matches!(request, Request::Raw(_)) {
-            self.slots.want_frame();
+        match request {
+            Request::Command(_) => {}
+            Request::Raw(_) => self.slots.want_frame(),
+            Request::Many(many, ..) if many.is_block() => self.slots.is_block(many.n_commands()),
+            Request::Many(..) => {}
         }
         ticket
     }
@@ -132,7 +145,7 @@ impl<'a> Call<'a> {
     fn begin(
         &mut self,
         request: Request<'a>,
-        since: Option<usize>,
+        waits: Option<ForRoom>,
         context: &Context<'_>,
     ) -> Poll<Result<Value, Failure>> {
         let mut state = self.shared.state.lock();
@@ -140,15 +153,12 @@ impl<'a> Call<'a> {
             return Poll::Ready(Err(Failure::Unsent(Arc::clone(error))));
         }
         if MOST_WAITING <= state.out.len() {
-            let since = since.unwrap_or(state.slots.tick());
+            let since = waits.map_or(state.slots.tick(), |waits| waits.since);
             if self.patience == Patience::Ticks && TICKS <= state.slots.tick().wrapping_sub(since) {
                 return Poll::Ready(Err(Failure::TooLate));
             }
-            let waker = context.waker();
-            if !state.crowd.iter().any(|other| other.will_wake(waker)) {
-                state.crowd.push(waker.clone());
-            }
-            self.step = Step::Begins(request, Some(since));
+            let place = state.crowd.join(context.waker(), waits.map(|waits| waits.place));
+            self.step = Step::Begins(request, Some(ForRoom { since, place }));
             return Poll::Pending;
         }
         let is_alone = state.is_lone && state.slots.n_waiting() == 0 && state.out.is_empty();
@@ -169,7 +179,7 @@ impl Future for Call<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match std::mem::replace(&mut self.step, Step::Over) {
-            Step::Begins(request, since) => self.begin(request, since, context),
+            Step::Begins(request, waits) => self.begin(request, waits, context),
             Step::Waits(ticket) => {
                 let taken = self.shared.state.lock().slots.take(ticket, context.waker());
                 match taken {

@@ -49,6 +49,8 @@ struct Incoming {
 enum End {
     Error(io::Error),
     TooLarge,
+    /// The server has begun a block, and refused to end it.
+    LeftOpen,
 }
 
 impl From<Broken> for End {
@@ -121,19 +123,28 @@ impl<S: Stream> Driver<S> {
     }
 
     fn end(&mut self, end: End) {
-        let (error, is_too_large) = match end {
-            End::Error(error) => (Arc::new(error), false),
-            End::TooLarge => {
-                let reason = "the reply to another call takes more than this node takes";
-                (Arc::new(io::Error::new(io::ErrorKind::InvalidData, reason)), true)
-            }
-        };
+        let invalid = |reason| Arc::new(io::Error::new(io::ErrorKind::InvalidData, reason));
         let limit = self.limit;
-        self.shared.end(&error, |is_first| match (is_too_large, is_first) {
-            (true, true) => Failure::TooLarge(limit),
-            (true, false) => Failure::Ended(Arc::clone(&error)),
-            (false, _) => Failure::Lost(Arc::clone(&error)),
-        });
+        match end {
+            End::Error(error) => {
+                let error = Arc::new(error);
+                self.shared.end(&error, |_| Failure::Lost(Arc::clone(&error)));
+            }
+            End::TooLarge => {
+                let error = invalid("the reply to another call takes more than this node takes");
+                self.shared.end(&error, |is_first| match is_first {
+                    true => Failure::TooLarge(limit),
+                    false => Failure::Ended(Arc::clone(&error)),
+                });
+            }
+            End::LeftOpen => {
+                let error = invalid(
+                    "the server refused to end a block (`EXEC`) of another call, so it would only queue",
+                );
+                self.shared.end(&error, |_| Failure::Ended(Arc::clone(&error)));
+            }
+        }
+        self.incoming.woken.drain(..).for_each(Waker::wake);
     }
 }
 
@@ -148,7 +159,10 @@ impl Incoming {
             let read = self.read_values(&mut bytes);
             self.hand_out(shared, false).and(read)
         };
-        self.woken.drain(..).for_each(Waker::wake);
+        // Who would go on with a connection that is over is woken when that can be seen.
+        if end.is_ok() {
+            self.woken.drain(..).for_each(Waker::wake);
+        }
         end
     }
 
@@ -203,7 +217,7 @@ impl Incoming {
     /// Hands out the replies that were read, which are frames or are not.
     ///
     /// # Errors
-    /// A call wanted the other form.
+    /// A call wanted the other form, or a block was left open.
     #[inline]
     fn hand_out<S: Stream>(&mut self, shared: &Shared<S>, is_raw: bool) -> Result<(), End> {
         if self.replies.is_empty() {
@@ -213,6 +227,9 @@ impl Incoming {
         // The usual case looks at no call's form.
         if is_raw || state.slots.has_raw() {
             for reply in self.replies.drain(..) {
+                if state.slots.is_left_open() {
+                    return Err(End::LeftOpen);
+                }
                 if state.slots.is_next_raw() != is_raw {
                     return Err(End::Error(unasked()));
                 }
@@ -226,7 +243,7 @@ impl Incoming {
             self.woken.extend(self.replies.drain(..).filter_map(|reply| state.slots.answer(reply)));
         }
         state.is_lone = self.woken.len() <= 1;
-        Ok(())
+        if state.slots.is_left_open() { Err(End::LeftOpen) } else { Ok(()) }
     }
 }
 

@@ -10,6 +10,8 @@ use std::task::Waker;
 use redis::Value;
 
 use super::Failure;
+use crate::pipeline::block::leaves_block_open;
+use crate::pipeline::block::n_replies;
 
 /// The replies or the failure of a call; of a pipeline the replies are an array.
 pub(crate) type Outcome = Result<Value, Failure>;
@@ -93,6 +95,8 @@ pub(crate) struct Slots {
     n_raw: usize,
     /// The number of ticks that have passed.
     tick: usize,
+    /// The calls behind a block that the server has left open, which have no replies of their own: they are queued in the block.
+    behind_open: Option<VecDeque<Queued>>,
 }
 
 #[derive(Debug)]
@@ -104,6 +108,26 @@ struct Queued {
     tick: usize,
     patience: Patience,
     is_raw: bool,
+    block: Option<Block>,
+}
+
+/// A `MULTI` block of so many commands, and what has been heard of it. Its caller may have gone.
+#[derive(Debug)]
+struct Block {
+    n_commands: usize,
+    n_heard: usize,
+    has_begun: bool,
+}
+
+impl Block {
+    /// Hears a reply. Returns whether it is the last, and leaves the block open.
+    fn is_left_open_by(&mut self, reply: &Value) -> bool {
+        self.has_begun |= self.n_heard == 0 && !matches!(reply, Value::ServerError(_));
+        self.n_heard += 1;
+        self.has_begun
+            && self.n_heard == n_replies(self.n_commands)
+            && leaves_block_open(self.n_commands, reply)
+    }
 }
 
 /// A place for one call.
@@ -144,7 +168,14 @@ impl Slots {
                 self.slots.len() - 1
             }
         };
-        self.queue.push_back(Queued { slot, begins_at, tick: self.tick, patience, is_raw: false });
+        self.queue.push_back(Queued {
+            slot,
+            begins_at,
+            tick: self.tick,
+            patience,
+            is_raw: false,
+            block: None,
+        });
         Ticket(slot)
     }
 
@@ -153,6 +184,13 @@ impl Slots {
         if let Some(last) = self.queue.back_mut() {
             last.is_raw = true;
             self.n_raw += 1;
+        }
+    }
+
+    /// Says that the call that began last is a block of so many commands.
+    pub(crate) fn is_block(&mut self, n_commands: usize) {
+        if let Some(last) = self.queue.back_mut() {
+            last.block = Some(Block { n_commands, n_heard: 0, has_begun: false });
         }
     }
 
@@ -257,9 +295,32 @@ impl Slots {
         Run { is_raw, n_replies: same.map(n_to_come).sum::<usize>().max(1) }
     }
 
-    /// Gives a value to the call that it is for, which wants no frame; to nobody where no call lacks one. Returns
-    /// who is to be woken.
+    /// Gives a value to the call that it is for, which wants no frame; to nobody where no call lacks one, or where a block has been
+    /// left open. Returns who is to be woken.
     pub(crate) fn answer(&mut self, reply: Value) -> Option<Waker> {
+        let block = self.queue.front_mut()?.block.as_mut();
+        if block.is_some_and(|block| block.is_left_open_by(&reply)) {
+            let woken = self.give(reply);
+            self.behind_open = Some(std::mem::take(&mut self.queue));
+            return woken;
+        }
+        self.give(reply)
+    }
+
+    /// Returns whether a block has been left open. Calls behind it can only fail from now on.
+    #[inline]
+    pub(crate) fn is_left_open(&mut self) -> bool {
+        match self.behind_open.take() {
+            Some(behind) => {
+                self.queue = behind;
+                true
+            }
+            None => false,
+        }
+    }
+
+    #[inline(always)] // the usual case of the one above
+    fn give(&mut self, reply: Value) -> Option<Waker> {
         let index = self.queue.front()?.slot;
         let slot = self.slots.get_mut(index)?;
         let reply = match slot {

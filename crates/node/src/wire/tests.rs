@@ -229,7 +229,7 @@ async fn a_call_that_waits_for_its_ticks_is_given_up_also_where_it_waits_for_roo
         })
         .collect();
     tokio::task::yield_now().await;
-    assert_eq!(wire.0.state.lock().crowd.len(), 2);
+    assert_eq!(wire.0.state.lock().crowd.wakers.len(), 2);
     for _ in 1..TICKS {
         wire.pass_tick();
         tokio::task::yield_now().await;
@@ -310,7 +310,7 @@ async fn a_server_that_reads_nothing_costs_bounded_memory() {
     {
         let (socket, state) = (wire.0.socket.lock(), wire.0.state.lock());
         assert!(state.out.len() < MOST_WAITING + 51_000 && socket.writing.len() < MOST_WAITING + 51_000);
-        assert!(state.crowd.len() <= 1);
+        assert!(state.crowd.wakers.len() < 200, "each call that waits is there once");
     }
     // As soon as it reads, those who waited for room are let in.
     let server = tokio::spawn(echo(server));
@@ -376,4 +376,48 @@ async fn a_server_that_answers_before_it_is_asked_for_a_frame_ends_the_connectio
     assert!(
         matches!(in_time(call).await, Err(Failure::Lost(error)) if error.kind() == io::ErrorKind::InvalidData)
     );
+}
+
+#[tokio::test]
+async fn nobody_is_answered_from_within_a_block_that_the_server_refused_to_end() {
+    for is_dropped in [false, true] {
+        let (wire, mut driver, mut server) = wire(1000, 1 << 20);
+        let (block, get) = (redis::pipe().atomic().set("k", 1).clone(), say("a"));
+        let mut block = Box::pin(wire.send_many(Many::Pipeline(&block), 0, 3, Patience::Own));
+        assert!(poll!(&mut block).is_pending());
+        let mut behind = wire.send::<Value>(&get, Patience::Own);
+        assert!(poll!(&mut behind).is_pending());
+        assert!(poll!(&mut driver).is_pending() && poll!(&mut driver).is_pending());
+        let mut block = (!is_dropped).then_some(block);
+        server.write_all(b"+OK\r\n+QUEUED\r\n-NOPERM no EXEC\r\n+QUEUED\r\n").await.unwrap();
+        assert!(poll!(&mut driver).is_ready());
+        if let Some(block) = &mut block {
+            let Value::Array(replies) = in_time(block).await.unwrap() else { panic!("no replies") };
+            assert!(matches!(replies.as_slice(), [Value::Okay, _, Value::ServerError(_)]), "{replies:?}");
+        }
+        assert!(matches!(in_time(behind).await, Err(Failure::Ended(_))), "{is_dropped}");
+        assert!(matches!(in_time(wire.send::<Value>(&get, Patience::Own)).await, Err(Failure::Unsent(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_block_that_ended_or_never_began_costs_others_nothing() {
+    for replies in [
+        "-NOPERM no MULTI\r\n+OK\r\n-NOPERM no EXEC\r\n",
+        "-NOPERM no MULTI\r\n+OK\r\n-ERR EXEC without MULTI\r\n",
+        "+OK\r\n-ERR no\r\n-EXECABORT discarded\r\n",
+        "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n",
+        "+OK\r\n+QUEUED\r\n*-1\r\n",
+    ] {
+        let (wire, mut driver, mut server) = wire(1000, 1 << 20);
+        let (block, get) = (redis::pipe().atomic().set("k", 1).clone(), say("a"));
+        let mut block = Box::pin(wire.send_many(Many::Pipeline(&block), 0, 3, Patience::Own));
+        assert!(poll!(&mut block).is_pending());
+        let mut behind = wire.send::<Value>(&get, Patience::Own);
+        assert!(poll!(&mut behind).is_pending());
+        server.write_all(format!("{replies}$1\r\na\r\n").as_bytes()).await.unwrap();
+        assert!(poll!(&mut driver).is_pending());
+        assert!(in_time(block).await.is_ok());
+        assert_eq!(in_time(behind).await.unwrap(), bulk("a"), "{replies}");
+    }
 }
