@@ -151,7 +151,7 @@ mod tests {
     const STEPS: usize = 4;
 
     fn place(node: usize, step: usize) -> Place {
-        let cursor = (step < STEPS).then(|| format!("0-0-{step}").parse().unwrap());
+        let cursor = (step < STEPS).then(|| format!("0-0-{step}-0").parse().unwrap());
         Place { node, incarnation: 1, cursor }
     }
 
