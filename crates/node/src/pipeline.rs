@@ -298,17 +298,20 @@ where
         const FIRST: &str = "its pipeline has not been executed; call `execute` before awaiting its reply";
         const TWICE: &str = "its reply has been taken already";
         let to = &self.pipeline.to;
+        if self.kept {
+            return Poll::Ready(Err(to.not_sent(self.spec.name, TWICE)));
+        }
         let mut state = self.pipeline.state();
         if state.sent <= self.number {
             return Poll::Ready(Err(to.not_sent(self.spec.name, FIRST)));
         }
-        let answer = match state.group_of(self.number) {
-            Some((Sent::Answered(answers), i)) => answers.take(i),
-            Some((Sent::GivenUp(_), _)) => Some(Err(to.given_up(self.spec.name))),
-            None => {
-                state.waiting.insert(self.number, context.waker().clone());
-                return Poll::Pending;
-            }
+        let answer = state.take(self.number, |sent, i| match sent {
+            Sent::Answered(answers) => answers.take(i),
+            Sent::GivenUp(_) => Some(Err(to.given_up(self.spec.name))),
+        });
+        let Some(answer) = answer else {
+            state.waiting.insert(self.number, context.waker().clone());
+            return Poll::Pending;
         };
         drop(state);
         self.kept = true;

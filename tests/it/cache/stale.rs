@@ -110,6 +110,11 @@ pub(super) async fn many_that_were_loaded_become_stale<E: Execute + Clone + Send
     let again = |keys: Vec<&'static str>| async {
         Ok::<_, Error<E::Error>>(keys.into_iter().map(|key| (key, 2)).collect::<HashMap<_, _>>())
     };
+    // A loader that fails takes no old value away, which is no answer for another key.
+    let fails =
+        |_: Vec<&'static str>| async { Err::<HashMap<&'static str, i32>, Error<E::Error>>(Error::Closed) };
+    assert_eq!(cache.get_or_set_many(["k"], LONG, fails).await.unwrap(), [("k", 1)]);
+    assert!(cache.get_or_set_many(["k", "none"], LONG, fails).await.is_err());
     assert_eq!(cache.get_or_set_many(["k"], LONG, again).await.unwrap(), [("k", 2)]);
     assert_eq!(cache.get("k").await.unwrap(), Some(2));
 }

@@ -41,14 +41,20 @@ impl<E: Execute> Engine<E> {
                 order.push(key);
             }
         }
-        let (mut values, mut missing) = (HashMap::new(), Vec::new());
+        let (mut values, mut stale, mut missing) = (HashMap::new(), HashMap::new(), Vec::new());
         let mut room = Room::of(self.shared.settings.max_unpacked_len);
         for chunk in order.chunks(self.shared.settings.batch_len) {
             for (key, sought) in self.seek_many::<T, K>(chunk.to_vec(), &mut room).await {
                 match sought? {
                     Sought::Entry(Entry::Value(value)) => drop(values.insert(key, value)),
                     Sought::Nothing | Sought::Unavailable(_) => missing.push((key, Replace::Nothing)),
-                    Sought::Entry(_) | Sought::Undecodable(_) => missing.push((key, Replace::Anything)),
+                    Sought::Entry(Entry::Stale(value)) => {
+                        missing.push((key.clone(), Replace::Anything));
+                        stale.insert(key, value);
+                    }
+                    Sought::Entry(Entry::Negative) | Sought::Undecodable(_) => {
+                        missing.push((key, Replace::Anything));
+                    }
                 }
             }
         }
@@ -56,7 +62,15 @@ impl<E: Execute> Engine<E> {
             let names =
                 missing.iter().map(|(key, _)| self.name(key.as_key())).collect::<Result<Vec<_>, _>>()?;
             let solo = self.shared.flights.solo(names);
-            let mut loaded = loader(missing.iter().map(|(key, _)| key.clone()).collect()).await?;
+            let loaded = loader(missing.iter().map(|(key, _)| key.clone()).collect()).await;
+            let mut loaded = match loaded {
+                // Each key has an old value, which is as good as it was.
+                Err(_) if stale.len() == missing.len() => {
+                    values.extend(stale);
+                    HashMap::new()
+                }
+                loaded => loaded?,
+            };
             let new: Vec<_> = missing
                 .into_iter()
                 .zip(&solo.loads)

@@ -15,12 +15,24 @@ pub(super) struct Pending<S: SendMany> {
     /// The commands that are not sent yet, and the number of those sent before.
     pub(super) recorded: Recording,
     pub(super) sent: usize,
-    /// The answers, each group with the number of its first command, in their order.
-    answered: Vec<(usize, Sent<S>)>,
+    /// The answers that somebody still wants, by groups in their order.
+    answered: Vec<Group<S>>,
+    /// The number of commands that were answered, wanted or not.
+    n_answered: usize,
     /// Who waits for which answer.
     pub(super) waiting: BTreeMap<usize, Waker>,
-    /// The commands whose answers nobody wants, so that they are not kept.
+    /// The commands whose answers nobody wants, so that they are not kept: from the number `unwanted_from` on.
     unwanted: Vec<bool>,
+    unwanted_from: usize,
+}
+
+/// Commands that were answered together.
+struct Group<S: SendMany> {
+    /// The number of its first command.
+    first: usize,
+    sent: Sent<S>,
+    /// The number of answers that somebody still wants.
+    n_left: usize,
 }
 
 /// Commands that were sent.
@@ -37,8 +49,10 @@ impl<S: SendMany> Pending<S> {
             recorded: Recording::with_capacity(FIRST_ROOM),
             sent: 0,
             answered: Vec::new(),
+            n_answered: 0,
             waiting: BTreeMap::new(),
             unwanted: Vec::new(),
+            unwanted_from: 0,
         }
     }
 
@@ -51,20 +65,29 @@ impl<S: SendMany> Pending<S> {
 
     /// Keeps the answers to `n` commands from the number `first` on, as far as somebody wants them, and wakes
     /// who waits.
-    pub(super) fn answered(&mut self, first: usize, n: usize, mut group: Sent<S>) {
+    pub(super) fn answered(&mut self, first: usize, n: usize, mut sent: Sent<S>) {
         if n == 0 {
             return;
         }
-        let unwanted = self.unwanted.iter().skip(first).take(n).enumerate();
+        let unwanted = self.unwanted.iter().skip(first - self.unwanted_from).take(n).enumerate();
         let unwanted = unwanted.filter(|(_, unwanted)| **unwanted);
-        if unwanted.clone().count() == n {
-            return;
-        }
-        if let Sent::Answered(answers) = &mut group {
+        let n_left = n - unwanted.clone().count();
+        if let Sent::Answered(answers) = &mut sent
+            && 0 < n_left
+        {
             unwanted.for_each(|(i, _)| drop(answers.take(i)));
         }
-        let at = self.answered.partition_point(|(other, _)| *other < first);
-        self.answered.insert(at, (first, group));
+        self.n_answered += n;
+        if self.n_answered == self.sent {
+            // Nobody asks again about commands that were answered, also where groups were in another order.
+            self.unwanted.drain(..self.unwanted.len().min(self.sent - self.unwanted_from));
+            self.unwanted_from = self.sent;
+        }
+        if n_left == 0 {
+            return;
+        }
+        let at = self.answered.partition_point(|other| other.first < first);
+        self.answered.insert(at, Group { first, sent, n_left });
         let mut woken = self.waiting.split_off(&first);
         self.waiting.append(&mut woken.split_off(&(first + n)));
         woken.into_values().for_each(Waker::wake);
@@ -72,26 +95,41 @@ impl<S: SendMany> Pending<S> {
 
     /// Notes that nobody wants the answer to a command.
     pub(super) fn give_up(&mut self, number: usize) {
-        match self.group_of(number) {
-            Some((Sent::Answered(answers), i)) => drop(answers.take(i)),
-            Some((Sent::GivenUp(_), _)) => {}
-            None => {
-                self.waiting.remove(&number);
-                let n = self.unwanted.len().max(number + 1);
-                self.unwanted.resize(n, false);
-                if let Some(unwanted) = self.unwanted.get_mut(number) {
-                    *unwanted = true;
-                }
+        let is_answered = self.take(number, |sent, i| {
+            if let Sent::Answered(answers) = sent {
+                drop(answers.take(i));
             }
+        });
+        if is_answered.is_some() {
+            return;
+        }
+        self.waiting.remove(&number);
+        let Some(at) = number.checked_sub(self.unwanted_from) else { return };
+        self.unwanted.resize(self.unwanted.len().max(at + 1), false);
+        if let Some(unwanted) = self.unwanted.get_mut(at) {
+            *unwanted = true;
         }
     }
 
-    /// The group that a command is answered in, and its number there; `None` if it has no answer yet.
-    pub(super) fn group_of(&mut self, number: usize) -> Option<(&mut Sent<S>, usize)> {
-        let after = self.answered.partition_point(|(first, _)| *first <= number);
-        let (first, group) = self.answered.get_mut(after.checked_sub(1)?)?;
-        let (i, n) = (number - *first, group.n_commands());
-        (i < n).then_some((group, i))
+    /// Takes the answer to a command out of its group, by its number there; `None` if there is none yet. Each is taken once: a group
+    /// of which nobody wants anything any more is gone.
+    pub(super) fn take<T>(
+        &mut self,
+        number: usize,
+        take: impl FnOnce(&mut Sent<S>, usize) -> T,
+    ) -> Option<T> {
+        let at = self.answered.partition_point(|group| group.first <= number).checked_sub(1)?;
+        let group = self.answered.get_mut(at)?;
+        let i = number - group.first;
+        if group.sent.n_commands() <= i {
+            return None;
+        }
+        let taken = take(&mut group.sent, i);
+        group.n_left = group.n_left.saturating_sub(1);
+        if group.n_left == 0 {
+            self.answered.remove(at);
+        }
+        Some(taken)
     }
 }
 
@@ -135,11 +173,11 @@ mod tests {
             self.answered(first, n, Sent::Answered((0..n).map(answer).collect()));
         }
 
-        fn take(&mut self, number: usize) -> Option<Value> {
-            match self.group_of(number)? {
-                (Sent::Answered(answers), i) => answers.take(i).map(|answer| answer.unwrap().1),
-                (Sent::GivenUp(names), i) => Some(Value::SimpleString(names[i].to_owned())),
-            }
+        fn value(&mut self, number: usize) -> Option<Value> {
+            self.take(number, |sent, i| match sent {
+                Sent::Answered(answers) => answers.take(i).map(|answer| answer.unwrap().1),
+                Sent::GivenUp(names) => Some(Value::SimpleString(names[i].to_owned())),
+            })?
         }
     }
 
@@ -152,16 +190,15 @@ mod tests {
         state.answer(4, 0);
         // Of two executions under way the later one is answered first.
         state.answer(6, 3);
-        assert!(state.take(4).is_none() && state.take(5).is_none());
+        assert!(state.value(4).is_none() && state.value(5).is_none());
         state.answer(4, 2);
         state.answer(9, 0);
         state.record_and_send(1);
         state.answer(9, 1);
         for number in 0..10 {
-            assert_eq!(state.take(number), Some(Value::Int(number as i64)), "{number}");
-            assert_eq!(state.take(number), None, "{number} again");
+            assert_eq!(state.value(number), Some(Value::Int(number as i64)), "{number}");
         }
-        assert!(state.take(10).is_none());
+        assert!(state.value(10).is_none());
     }
 
     #[test]
@@ -180,11 +217,12 @@ mod tests {
         state.give_up(1);
         state.answer(0, 2);
         assert_eq!(woken.0.load(Ordering::SeqCst), 1, "the first only");
-        assert_eq!((state.take(0), state.take(1)), (Some(Value::Int(0)), None));
+        assert_eq!(state.value(0), Some(Value::Int(0)));
+        assert!(state.answered.is_empty(), "the answer that nobody wants does not keep its group");
         state.answer(2, 2);
         assert_eq!(woken.0.load(Ordering::SeqCst), 3);
         state.give_up(2);
-        assert_eq!((state.take(2), state.take(3)), (None, Some(Value::Int(3))));
+        assert_eq!(state.value(3), Some(Value::Int(3)));
         state.record_and_send(2);
         (4..6).for_each(|number| state.give_up(number));
         let n_groups = state.answered.len();
@@ -193,11 +231,36 @@ mod tests {
     }
 
     #[test]
+    fn a_pipeline_that_is_used_again_and_again_keeps_nothing() {
+        let mut state = Pending::sent(0);
+        for _ in 0..100 {
+            let (first, second) = (state.record_and_send(3), state.record_and_send(2));
+            state.give_up(first + 1);
+            state.give_up(second);
+            state.answer(second, 2);
+            state.answer(first, 3);
+            for number in [first, first + 2, second + 1] {
+                assert_eq!(state.value(number), Some(Value::Int(number as i64)));
+            }
+            assert!(state.answered.is_empty() && state.unwanted.is_empty(), "{first}");
+        }
+        // A command that is recorded and not sent may be unwanted already.
+        let first = state.record_and_send(1);
+        state.recorded.keep(GET.spec(), GET.cmd());
+        state.give_up(first + 1);
+        state.answer(first, 1);
+        assert_eq!(state.value(first), Some(Value::Int(first as i64)));
+        assert_eq!(state.start().1, first + 1);
+        state.answer(first + 1, 1);
+        assert!(state.answered.is_empty() && state.unwanted.is_empty());
+    }
+
+    #[test]
     fn what_is_given_up_says_so_after_what_was_answered() {
         let mut state = Pending::sent(3);
         state.answer(0, 1);
         state.answered(1, 2, Sent::GivenUp(vec!["SET", "GET"]));
-        assert_eq!(state.take(0), Some(Value::Int(0)));
-        assert_eq!(state.take(2), Some(Value::SimpleString("GET".into())));
+        assert_eq!(state.value(0), Some(Value::Int(0)));
+        assert_eq!(state.value(2), Some(Value::SimpleString("GET".into())));
     }
 }
