@@ -279,7 +279,10 @@ async fn page_of<T: FromRedisValue + Send>(
     before: Option<NonZeroU64>,
 ) -> Result<(ScanPage<T>, Option<NonZeroU64>), Error> {
     for _ in 0..2 {
-        let (pinned, name) = node.pinned().await?;
+        let (pinned, name) = match node.pinned().await {
+            Err(error) if matches!(error.kind(), ErrorKind::Fenced) && before.is_some() => break,
+            pinned => pinned?,
+        };
         // A script proves it to this client alone.
         let run_id = name.filter(|name| !name.starts_with(SCRIPT));
         let process = run_id.and_then(|run_id| NonZeroU64::new(XxHash3_64::oneshot(run_id.as_bytes())));

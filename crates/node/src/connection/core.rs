@@ -277,8 +277,9 @@ impl Core {
 
     /// Tells that the server is left alone.
     pub(super) fn now_down(&self, cause: Arc<ErrorKind>) {
-        self.down.store(true, Ordering::Release);
-        self.observer.tell(self.config.name(), NodeEvent::Down { cause });
+        if !self.down.swap(true, Ordering::AcqRel) {
+            self.observer.tell(self.config.name(), NodeEvent::Down { cause });
+        }
         self.changed.notify_waiters();
     }
 

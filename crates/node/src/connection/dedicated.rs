@@ -217,7 +217,7 @@ impl DedicatedConnection {
     }
 
     /// Takes the connection out of its pool and closes it.
-    fn close(&self) {
+    pub(crate) fn close(&self) {
         let left = self.connection.lock().take();
         drop(left.map(Object::take));
     }

@@ -179,7 +179,7 @@ fn could_not_connect(core: &Core, cause: ErrorKind) {
     let cause = Arc::new(cause);
     let _is_news = core.standing().breaker.refused(Instant::now(), Arc::clone(&cause), fastrand::f64());
     // A failure of this side says nothing of the server, so the first one that does may be a later one.
-    match cause.is_local() || core.down.load(Ordering::Acquire) {
+    match cause.is_local() {
         true => core.changed.notify_waiters(),
         false => core.now_down(cause),
     }

@@ -298,13 +298,20 @@ impl Node {
     async fn run_dedicated(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         let mut is_repeated = false;
         loop {
-            let reply = self.dedicated().await?.run(spec, cmd).await;
+            let dedicated = self.dedicated().await?;
+            let reply = dedicated.run(spec, cmd).await;
             self.note_writes(spec, &reply);
-            // A command that a replica turned away may be meant for the server that took its place.
             let is_demoted = reply.as_ref().is_err_and(|error| error.code() == Some("READONLY"));
-            if !is_demoted || !self.inner.connection.renew() || std::mem::replace(&mut is_repeated, true) {
+            if !is_demoted {
                 return reply;
             }
+            // What a replica turned away may be meant for the server that took its place, to which this connection does not lead.
+            dedicated.close();
+            let connection = &self.inner.connection;
+            if std::mem::replace(&mut is_repeated, true) || !connection.renew() || !connection.may_repeat() {
+                return reply;
+            }
+            self.inner.metrics.repeated();
         }
     }
 

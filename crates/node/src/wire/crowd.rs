@@ -21,11 +21,12 @@ impl Crowd {
     /// Joins, or stays in its place, to be woken by this waker.
     pub(super) fn join(&mut self, waker: &Waker, place: Option<Place>) -> Place {
         if let Some(place) = place.filter(|place| place.n_left == self.n_left)
-            && let Some(before) = self.wakers.get_mut(place.at)
+            && let Some(before) = self.wakers.get(place.at)
+            && before.will_wake(waker)
         {
-            before.clone_from(waker);
             return place;
         }
+        // The waker of before stays: it must not be dropped under a lock, for it may own another call.
         self.wakers.push(waker.clone());
         Place { at: self.wakers.len() - 1, n_left: self.n_left }
     }
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn each_call_is_in_the_crowd_once_with_its_last_waker() {
+    fn each_call_is_in_the_crowd_once_for_each_waker() {
         let counts = [(); 3].map(|()| Arc::new(Count(AtomicUsize::new(0))));
         let wakers = counts.each_ref().map(|count| Waker::from(Arc::clone(count)));
         let woken = || counts.each_ref().map(|count| count.0.load(Ordering::SeqCst));
@@ -63,15 +64,17 @@ mod tests {
         let first = crowd.join(&wakers[0], None);
         let second = crowd.join(&wakers[1], None);
         let first = crowd.join(&wakers[2], Some(first));
-        assert_eq!(crowd.wakers.len(), 2);
+        let first = crowd.join(&wakers[2], Some(first));
+        crowd.join(&wakers[1], Some(second));
+        assert_eq!(crowd.wakers.len(), 3);
         crowd.leave().into_iter().for_each(Waker::wake);
-        assert_eq!(woken(), [0, 1, 1]);
+        assert_eq!(woken(), [1, 1, 1]);
         // The place of another one by now is not taken.
         let other = crowd.join(&wakers[0], None);
-        assert_eq!((first.at, other.at), (0, 0));
+        assert_eq!((second.at, other.at), (1, 0));
         crowd.join(&wakers[1], Some(second));
         crowd.join(&wakers[2], Some(first));
         crowd.leave().into_iter().for_each(Waker::wake);
-        assert_eq!(woken(), [1, 2, 2]);
+        assert_eq!(woken(), [2, 2, 2]);
     }
 }

@@ -14,7 +14,7 @@ pub(crate) enum Failure {
     Lost(Arc<io::Error>),
     /// The reply to the call takes more than so many bytes.
     TooLarge(usize),
-    /// The reply to another call takes too much.
+    /// The reply to another call takes too much, or its block was left open.
     Ended(Arc<io::Error>),
     /// The reply has taken too long, and will be thrown away.
     TooLate,

@@ -58,8 +58,7 @@ impl DedicatedPool {
             .map_err(|error| ErrorKind::Connect(Arc::new(io::Error::other(error.to_string()))))
     }
 
-    /// Takes a connection of a node to its process of this incarnation. Behind a fence the process is asked who it is on a connection
-    /// that was just made: the server may have been restarted since the shared connection was made.
+    /// Takes a connection of a node to its process of this incarnation. Behind a fence the process is asked once who it is: the server may have been restarted since the shared connection was made.
     ///
     /// # Errors
     /// As [`Node::dedicated`](crate::Node::dedicated).
@@ -70,12 +69,12 @@ impl DedicatedPool {
         pool.retain(|pooled, _| pooled.incarnation.is_none_or(|of| of == incarnation));
         match self.let_in(pool).await {
             Ok(mut pooled) => {
-                if node.is_fenced()
-                    && pooled.incarnation.is_none()
-                    && let Err(kind) = leads_to(incarnation, node, &pooled).await
-                {
-                    drop(Object::take(pooled));
-                    return Err(kind);
+                if node.is_fenced() && !pooled.is_proved {
+                    if let Err(kind) = leads_to(incarnation, node, &pooled).await {
+                        drop(Object::take(pooled));
+                        return Err(kind);
+                    }
+                    pooled.is_proved = true;
                 }
                 pooled.incarnation = Some(incarnation);
                 Ok(DedicatedConnection::new(node.clone(), pooled))
@@ -119,7 +118,9 @@ impl DedicatedPool {
 
 /// Makes sure that a connection leads to the process of this incarnation, as far as anything proves which one it leads to.
 async fn leads_to(incarnation: u64, node: &Node, pooled: &Pooled) -> Result<(), ErrorKind> {
-    let found = node.process_behind(&pooled.dialed.connection).await?;
+    let timeout = node.config().response_timeout();
+    let asked = tokio::time::timeout(timeout, node.process_behind(&pooled.dialed.connection)).await;
+    let found = asked.unwrap_or(Err(ErrorKind::ConnectTimeout(timeout)))?;
     match found.is_none() || found == node.process(incarnation) {
         true => Ok(()),
         false => Err(ErrorKind::Fenced),
@@ -140,6 +141,8 @@ pub(super) struct Pooled {
     grant: Arc<Grant>,
     /// Of the process that it leads to; `None` before it was used.
     incarnation: Option<u64>,
+    /// True if that process was asked who it is.
+    is_proved: bool,
 }
 
 impl Manager for Dialer {
@@ -152,7 +155,7 @@ impl Manager for Dialer {
         let grant = self.login.grant().await?;
         let settings = handshake::settings(&self.config, &grant);
         let dialed = dial::dial_with(&self.config, &settings, options, || {}).await?;
-        Ok(Pooled { dialed, grant, incarnation: None })
+        Ok(Pooled { dialed, grant, incarnation: None, is_proved: false })
     }
 
     async fn recycle(&self, pooled: &mut Pooled, metrics: &Metrics) -> RecycleResult<ErrorKind> {
