@@ -1,6 +1,7 @@
 //! The handle of one server: how it is made, and how the server is.
 
 mod run;
+mod scripts;
 mod sessions;
 
 use std::borrow::Cow;

@@ -32,8 +32,6 @@ use crate::observe::NodeEvent;
 use crate::redis_rs::decode;
 use crate::redis_rs::empty;
 use crate::retry;
-use crate::sessions::RunScript;
-use crate::sessions::ScriptCall;
 use crate::wire::Many;
 
 /// # One command
@@ -353,44 +351,6 @@ impl Node {
     pub(crate) fn wordless(&self) -> Error {
         self.failed("", ErrorKind::Unsupported(empty::WORDLESS.into()))
     }
-
-    /// Runs a script and returns its reply as it is: by its hash, and by its code where that is not known.
-    ///
-    /// # Errors
-    /// As [`RunScript::invoke`].
-    ///
-    /// # Cancel safety
-    /// When the future is dropped the script may have been executed.
-    #[doc(hidden)]
-    pub async fn run_script(&self, call: &ScriptCall<'_>) -> Result<Value, Error> {
-        let (node, (spec, cmd)) = (self.for_one_call(), call.command());
-        match (node.run_declared(call, spec, &cmd).await, call.command_with_code()) {
-            (Err(error), Some((spec, cmd))) if error.is_unknown_script() => {
-                node.run_declared(call, spec, &cmd).await
-            }
-            (reply, _) => reply,
-        }
-    }
-
-    /// Runs it once more when the connection broke, if the caller has said that twice is as good as once.
-    async fn run_declared(
-        &self,
-        call: &ScriptCall<'_>,
-        spec: &'static Spec,
-        cmd: &Cmd,
-    ) -> Result<Value, Error> {
-        match self.run(spec, cmd).await {
-            Err(error)
-                if call.is_idempotent()
-                    && matches!(error.kind(), ErrorKind::Disconnected(_))
-                    && self.inner.connection.may_repeat() =>
-            {
-                self.inner.metrics.repeated();
-                self.run(spec, cmd).await
-            }
-            reply => reply,
-        }
-    }
 }
 
 impl Execute for Node {
@@ -434,17 +394,5 @@ impl Execute for Node {
 
     fn by_key<T: FromRedisValue>(error: Error, keys: &[Vec<u8>]) -> Option<Vec<Result<T, Error>>> {
         Some(keys.iter().map(|_| Err(error.clone())).collect())
-    }
-}
-
-impl RunScript for Node {
-    async fn invoke<T: FromRedisValue + Send>(&self, call: &ScriptCall<'_>) -> Result<T, Error> {
-        let reply = self.run_script(call).await?;
-        let (spec, _) = call.command();
-        decode(reply).map_err(|error| self.failed(spec.name, ErrorKind::Reply(error.into())))
-    }
-
-    fn is_unknown_script(error: &Error) -> bool {
-        error.is_unknown_script()
     }
 }
