@@ -135,9 +135,9 @@ impl Connection {
         })
     }
 
-    /// Makes sure that there is a connection, to a process that is admitted.
-    pub(crate) async fn connect(&self, by: Option<Instant>, fence: Option<&Fence>) -> Result<(), ErrorKind> {
-        self.live(by, fence).await.map(drop)
+    /// Makes sure that there is a connection, to a process that is admitted. Returns the incarnation of that.
+    pub(crate) async fn connect(&self, by: Option<Instant>, fence: Option<&Fence>) -> Result<u64, ErrorKind> {
+        self.live(by, fence).await.map(|live| live.incarnation)
     }
 
     /// What [`send`](Self::send) has within itself, for every layer costs each single call.

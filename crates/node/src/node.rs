@@ -214,11 +214,13 @@ impl Node {
     /// # Errors
     /// Why there is none, within the connect timeout.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.inner
-            .connection
-            .connect(self.by(Instant::now()), self.fence.as_ref())
-            .await
-            .map_err(|kind| self.failed("CONNECT", kind))
+        self.connected_to().await.map(drop)
+    }
+
+    /// Connects if there is no connection yet, and returns the [incarnation](Self::incarnation) that is connected to.
+    async fn connected_to(&self) -> Result<u64, Error> {
+        let connected = self.inner.connection.connect(self.by(Instant::now()), self.fence.as_ref()).await;
+        connected.map_err(|kind| self.failed("CONNECT", kind))
     }
 
     /// The node's name.
@@ -293,12 +295,8 @@ impl Node {
     /// # Errors
     /// As [`ready`](Self::ready).
     pub(crate) async fn pinned(&self) -> Result<(Self, Option<String>), Error> {
-        self.ready().await?;
-        let incarnation = self.incarnation();
-        match self.admits(incarnation) {
-            true => Ok((self.fenced(&Fence::open_to(incarnation)), self.process(incarnation))),
-            false => Err(self.failed("CONNECT", ErrorKind::Fenced)),
-        }
+        let incarnation = self.connected_to().await?;
+        Ok((self.fenced(&Fence::open_to(incarnation)), self.process(incarnation)))
     }
 
     /// The credentials of its connections.
@@ -402,17 +400,9 @@ impl Node {
     /// ([`ErrorKind::Overloaded`]). Blocking calls and transactions take such connections too.
     pub async fn dedicated(&self) -> Result<DedicatedConnection, Error> {
         // The shared connection tells a server that is down, or is none, at once and for all callers.
-        self.ready().await?;
-        let incarnation = self.incarnation();
-        let taken = match self.admits(incarnation) {
-            true => self.inner.dedicated.take(incarnation, self).await,
-            false => Err(ErrorKind::Fenced),
-        };
+        let incarnation = self.connected_to().await?;
+        let taken = self.inner.dedicated.take(incarnation, self).await;
         taken.map_err(|kind| self.failed("CONNECT", kind))
-    }
-
-    fn admits(&self, incarnation: u64) -> bool {
-        self.fence.as_ref().is_none_or(|fence| fence.admits(incarnation))
     }
 
     pub(crate) fn is_fenced(&self) -> bool {

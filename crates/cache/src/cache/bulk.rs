@@ -106,8 +106,9 @@ impl<E: Execute> Cache<E> {
     /// and a value is kept [beyond its time](crate::CacheBuilder::stale_for).
     ///
     /// # Errors
-    /// The loader's error, but where each key that it was called with has a stale value: these are returned then. [`Error::Key`] and [`Error::Closed`], made into an `X`. An error of the store is
-    /// none: a value that the store cannot give is loaded.
+    /// The loader's error, but where each key that it was called with has a stale value: these are returned then.
+    /// [`Error::Key`] and [`Error::Closed`], made into an `X`. An error of the store is none: a value that the store
+    /// cannot give is loaded.
     ///
     /// # Cancel safety
     /// When the future is dropped some of the loaded values may have been stored.

@@ -231,11 +231,6 @@ impl DedicatedConnection {
         })
     }
 
-    /// Returns an error as it may be shown: without secrets.
-    fn shown(&self, kind: ErrorKind) -> ErrorKind {
-        kind.without_secrets(self.node.config())
-    }
-
     pub(crate) fn error(&self, command: &'static str, kind: ErrorKind) -> Error {
         self.node.failed(command, kind)
     }
@@ -343,7 +338,7 @@ impl ConnectionLike for DedicatedConnection {
             if pipeline.is_transaction() {
                 let replies = self.while_up(self.to_the_end(self.block(pipeline)?)).await?;
                 let part = block::part_of(pipeline, replies, offset, count);
-                return part.map_err(|(_, kind)| reply_of(&self.shown(kind)));
+                return part.map_err(|(_, kind)| reply_of(&kind.without_secrets(self.node.config())));
             }
             let mut connection = self.handle()?;
             let sent = async move { connection.send_packed_commands(pipeline, offset, count).await };

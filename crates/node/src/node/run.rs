@@ -294,23 +294,28 @@ impl Node {
     }
 
     async fn run_dedicated(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
-        let mut is_repeated = false;
-        loop {
-            let dedicated = self.dedicated().await?;
-            let reply = dedicated.run(spec, cmd).await;
-            self.note_writes(spec, &reply);
-            let is_demoted = reply.as_ref().is_err_and(|error| error.code() == Some("READONLY"));
-            if !is_demoted {
-                return reply;
+        let connection = &self.inner.connection;
+        match self.try_dedicated(spec, cmd).await {
+            // What a replica turned away may be meant for the server that took its place.
+            Err(error)
+                if error.code() == Some("READONLY") && connection.renew() && connection.may_repeat() =>
+            {
+                self.inner.metrics.repeated();
+                self.try_dedicated(spec, cmd).await
             }
-            // What a replica turned away may be meant for the server that took its place, to which this connection does not lead.
-            dedicated.close();
-            let connection = &self.inner.connection;
-            if std::mem::replace(&mut is_repeated, true) || !connection.renew() || !connection.may_repeat() {
-                return reply;
-            }
-            self.inner.metrics.repeated();
+            reply => reply,
         }
+    }
+
+    async fn try_dedicated(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
+        let dedicated = self.dedicated().await?;
+        let reply = dedicated.run(spec, cmd).await;
+        self.note_writes(spec, &reply);
+        if reply.as_ref().is_err_and(|error| error.code() == Some("READONLY")) {
+            // It does not lead to the server that took the place of this one.
+            dedicated.close();
+        }
+        reply
     }
 
     /// Runs any command in the command table, or one that was [registered](crate::command::Registration), and

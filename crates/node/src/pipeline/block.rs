@@ -142,7 +142,7 @@ pub(crate) fn leaves_open(pipeline: &Pipeline, replies: &[Value]) -> bool {
 }
 
 /// The same of a block of `n` commands.
-pub(crate) fn is_left_open(n: usize, replies: &[Value]) -> bool {
+fn is_left_open(n: usize, replies: &[Value]) -> bool {
     replies.get(n + 1).is_none_or(|exec| leaves_block_open(n, exec))
 }
 

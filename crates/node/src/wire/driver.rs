@@ -227,7 +227,7 @@ impl Incoming {
         // The usual case looks at no call's form.
         if is_raw || state.slots.has_raw() {
             for reply in self.replies.drain(..) {
-                if state.slots.is_left_open() {
+                if state.slots.found_open() {
                     return Err(End::LeftOpen);
                 }
                 if state.slots.is_next_raw() != is_raw {
@@ -243,7 +243,7 @@ impl Incoming {
             self.woken.extend(self.replies.drain(..).filter_map(|reply| state.slots.answer(reply)));
         }
         state.is_lone = self.woken.len() <= 1;
-        if state.slots.is_left_open() { Err(End::LeftOpen) } else { Ok(()) }
+        if state.slots.found_open() { Err(End::LeftOpen) } else { Ok(()) }
     }
 }
 

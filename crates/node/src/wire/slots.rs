@@ -121,7 +121,7 @@ struct Block {
 
 impl Block {
     /// Hears a reply. Returns whether it is the last, and leaves the block open.
-    fn is_left_open_by(&mut self, reply: &Value) -> bool {
+    fn hears_that_it_stays_open(&mut self, reply: &Value) -> bool {
         self.has_begun |= self.n_heard == 0 && !matches!(reply, Value::ServerError(_));
         self.n_heard += 1;
         self.has_begun
@@ -299,7 +299,7 @@ impl Slots {
     /// left open. Returns who is to be woken.
     pub(crate) fn answer(&mut self, reply: Value) -> Option<Waker> {
         let block = self.queue.front_mut()?.block.as_mut();
-        if block.is_some_and(|block| block.is_left_open_by(&reply)) {
+        if block.is_some_and(|block| block.hears_that_it_stays_open(&reply)) {
             let woken = self.give(reply);
             self.behind_open = Some(std::mem::take(&mut self.queue));
             return woken;
@@ -307,9 +307,9 @@ impl Slots {
         self.give(reply)
     }
 
-    /// Returns whether a block has been left open. Calls behind it can only fail from now on.
+    /// Returns, once, whether a block has been left open. Calls behind it wait again, and can only fail.
     #[inline]
-    pub(crate) fn is_left_open(&mut self) -> bool {
+    pub(crate) fn found_open(&mut self) -> bool {
         match self.behind_open.take() {
             Some(behind) => {
                 self.queue = behind;

@@ -378,16 +378,26 @@ async fn a_server_that_answers_before_it_is_asked_for_a_frame_ends_the_connectio
     );
 }
 
+/// Begins a block of one command and a command behind it, and has both written.
+async fn begin_block_and_another<'a>(
+    wire: &'a Wire,
+    driver: &mut Driver<DuplexStream>,
+    (block, behind): (&'a Pipeline, &'a Cmd),
+) -> [Pin<Box<dyn Future<Output = Result<Value, Failure>> + 'a>>; 2] {
+    let mut block = Box::pin(wire.send_many(Many::Pipeline(block), 0, 3, Patience::Own));
+    assert!(poll!(&mut block).is_pending());
+    let mut behind = Box::pin(wire.send::<Value>(behind, Patience::Own));
+    assert!(poll!(&mut behind).is_pending());
+    assert!(poll!(&mut *driver).is_pending() && poll!(driver).is_pending());
+    [block, behind]
+}
+
 #[tokio::test]
 async fn nobody_is_answered_from_within_a_block_that_the_server_refused_to_end() {
     for is_dropped in [false, true] {
         let (wire, mut driver, mut server) = wire(1000, 1 << 20);
         let (block, get) = (redis::pipe().atomic().set("k", 1).clone(), say("a"));
-        let mut block = Box::pin(wire.send_many(Many::Pipeline(&block), 0, 3, Patience::Own));
-        assert!(poll!(&mut block).is_pending());
-        let mut behind = wire.send::<Value>(&get, Patience::Own);
-        assert!(poll!(&mut behind).is_pending());
-        assert!(poll!(&mut driver).is_pending() && poll!(&mut driver).is_pending());
+        let [block, behind] = begin_block_and_another(&wire, &mut driver, (&block, &get)).await;
         let mut block = (!is_dropped).then_some(block);
         server.write_all(b"+OK\r\n+QUEUED\r\n-NOPERM no EXEC\r\n+QUEUED\r\n").await.unwrap();
         assert!(poll!(&mut driver).is_ready());
@@ -411,10 +421,7 @@ async fn a_block_that_ended_or_never_began_costs_others_nothing() {
     ] {
         let (wire, mut driver, mut server) = wire(1000, 1 << 20);
         let (block, get) = (redis::pipe().atomic().set("k", 1).clone(), say("a"));
-        let mut block = Box::pin(wire.send_many(Many::Pipeline(&block), 0, 3, Patience::Own));
-        assert!(poll!(&mut block).is_pending());
-        let mut behind = wire.send::<Value>(&get, Patience::Own);
-        assert!(poll!(&mut behind).is_pending());
+        let [block, behind] = begin_block_and_another(&wire, &mut driver, (&block, &get)).await;
         server.write_all(format!("{replies}$1\r\na\r\n").as_bytes()).await.unwrap();
         assert!(poll!(&mut driver).is_pending());
         assert!(in_time(block).await.is_ok());

@@ -58,7 +58,8 @@ impl DedicatedPool {
             .map_err(|error| ErrorKind::Connect(Arc::new(io::Error::other(error.to_string()))))
     }
 
-    /// Takes a connection of a node to its process of this incarnation. Behind a fence the process is asked once who it is: the server may have been restarted since the shared connection was made.
+    /// Takes a connection of a node to its process of this incarnation. Behind a fence the process is asked once who it is: the
+    /// server may have been restarted since the shared connection was made.
     ///
     /// # Errors
     /// As [`Node::dedicated`](crate::Node::dedicated).
