@@ -90,7 +90,7 @@ async fn a_cursor_of_other_servers_is_refused() {
     let step = ring.scan_from::<String>(ScanCursor::default(), ScanOptions::new()).await.unwrap();
     let other = RedisRing::builder().nodes(servers.urls()).connect().await.unwrap();
     let error = other.scan_from::<String>(step.next.unwrap(), ScanOptions::new()).await.unwrap_err();
-    assert!(error.is_unsupported() && error.to_string().contains("start anew"), "{error}");
+    assert!(error.is_stale_cursor(), "{error}");
     assert!("x".parse::<ScanCursor>().is_err());
 }
 
@@ -159,7 +159,7 @@ async fn a_scan_does_not_go_on_in_another_process() {
     server.restart(Data::Keep).unwrap();
     let other = Node::connect(server.url()).await.unwrap();
     let error = other.scan_from::<String>(cursor.parse().unwrap(), options()).await.unwrap_err();
-    assert!(error.is_unsupported() && error.to_string().contains("start the scan anew"), "{error}");
+    assert!(error.is_stale_cursor() && error.to_string().contains("start the scan anew"), "{error}");
 }
 
 #[tokio::test]

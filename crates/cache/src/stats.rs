@@ -27,7 +27,7 @@ pub struct Stats {
     pub unavailable: u64,
     /// Values that could not be returned: damaged, foreign, or of another type.
     pub undecodable: u64,
-    /// Loaders that were called.
+    /// Loaders that were called. The one of `get_or_set_many`, which loads several keys, counts once.
     pub loads: u64,
     /// Callers that waited for a load which another one had begun.
     pub joined_loads: u64,

@@ -322,6 +322,11 @@ impl Error {
         self.node_errors().iter().any(|error| error.is_connect())
     }
 
+    /// Returns whether a scan has to be started anew, because its server was restarted or replaced.
+    pub fn is_stale_cursor(&self) -> bool {
+        self.node_errors().iter().any(|error| error.is_stale_cursor())
+    }
+
     /// Returns whether the command cannot run like this, whatever the state of the servers.
     pub fn is_unsupported(&self) -> bool {
         match self {

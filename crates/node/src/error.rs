@@ -108,6 +108,13 @@ pub enum ErrorKind {
     /// the command, but not together with the others.
     #[error("`MULTI` was refused, so the commands ran one by one, not as a block: {0}")]
     NotAtomic(ServerError),
+    /// The cursor of a [scan](crate::Scan) says nothing to the server process that answers: the server was restarted or
+    /// replaced, or the cursor is of other servers. Not sent.
+    #[error(
+        "the cursor is of another process of the server, or of other servers, which keep their keys in another order; start \
+         the scan anew, with `ScanCursor::default()`"
+    )]
+    StaleCursor,
     /// Other clients changed the keys that a transaction watched, in each of its attempts. Not executed.
     #[error("keys that it watched were changed by others, in each of {attempts} attempts")]
     Conflict {
@@ -241,6 +248,11 @@ impl Error {
         matches!(self.kind(), ErrorKind::Unsupported(_))
     }
 
+    /// Returns whether a scan has to be started anew, because its server was restarted or replaced.
+    pub fn is_stale_cursor(&self) -> bool {
+        matches!(self.kind(), ErrorKind::StaleCursor)
+    }
+
     /// Returns whether the server may have executed the command, or may do so later.
     ///
     /// `false` is a proof: it was not sent, or was rejected. A failed script or transaction counts as
@@ -270,6 +282,7 @@ impl Error {
             | ErrorKind::Unsent(_)
             | ErrorKind::Fenced
             | ErrorKind::Overloaded { .. }
+            | ErrorKind::StaleCursor
             | ErrorKind::Unsupported(_) => Outcome::NotSent,
         }
     }
@@ -451,6 +464,7 @@ mod tests {
             (ErrorKind::NotAtomic(ServerError::new("NOPERM", "text")), false, Outcome::Unknown),
             (ErrorKind::Conflict { attempts: 1 }, false, Outcome::Rejected),
             (ErrorKind::Reply(other_type.into()), false, Outcome::Answered),
+            (ErrorKind::StaleCursor, false, Outcome::NotSent),
             (ErrorKind::Unsupported(text().into()), false, Outcome::NotSent),
         ] {
             let error = Error::new("a".into(), "GET", kind);

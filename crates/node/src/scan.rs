@@ -44,8 +44,8 @@ use crate::redis_rs::decode;
 /// # When a server goes
 /// A cursor says something to one server process only: another process keeps its keys in another order, so a scan that went on
 /// there would leave keys out. When the server of a cursor cannot answer, was restarted, or has given its place to another, the
-/// scan ends with an error that says so, and is to be started anew. A scan of all keys of a ring loses nothing by a server that
-/// goes while others are gone through. A scan by a user who may not call `INFO` does not notice it.
+/// scan ends with [`StaleCursor`](crate::ErrorKind::StaleCursor), and is to be started anew. A scan of all keys of a ring loses
+/// nothing by a server that goes while others are gone through. A scan by a user who may not call `INFO` does not notice it.
 ///
 /// ```no_run
 /// use futures_util::TryStreamExt;
@@ -82,8 +82,9 @@ pub trait Scan: Execute<Error: From<Error>> {
     /// Takes one step through all keys, and says where the next one goes on.
     ///
     /// # Errors
-    /// Of the server, when it says a cursor again that it said before, and so never comes to an end; when the cursor is of other
-    /// servers than these; and when it is of a process of the server that does not answer any more.
+    /// Of the server, when it says a cursor again that it said before, and so never comes to an end;
+    /// [`StaleCursor`](crate::ErrorKind::StaleCursor) when the cursor is of other servers than these, or of a process of the
+    /// server that does not answer any more.
     fn scan_from<K: FromRedisValue + Send>(
         &self,
         cursor: ScanCursor,
@@ -263,8 +264,7 @@ fn fingerprint(shards: &[Node]) -> u64 {
 
 fn foreign(shards: &[Node]) -> Error {
     let name = shards.first().map_or("", Node::name);
-    let reason = "the cursor is of other servers than these; start anew, with `ScanCursor::default()`";
-    Error::new(name.into(), SCAN.spec().name, ErrorKind::Unsupported(reason.into()))
+    Error::new(name.into(), SCAN.spec().name, ErrorKind::StaleCursor)
 }
 
 /// Reads a page, and says which process of the node has it, by a hash of its `run_id`, if that may be seen. A page that is not
@@ -296,9 +296,10 @@ async fn page_of<T: FromRedisValue + Send>(
             Err(error) => return Err(error),
         }
     }
-    let reason =
-        "the server was restarted or replaced, and has its keys in another order by now; start the scan anew";
-    Err(node.failed(command.spec().name, ErrorKind::Unsupported(reason.into())))
+    Err(node.failed(
+        command.spec().name,
+        if before.is_some() { ErrorKind::StaleCursor } else { ErrorKind::Fenced },
+    ))
 }
 
 fn endless(node: &Node, command: &'static str) -> Error {

@@ -115,6 +115,7 @@ pub(super) async fn many_that_were_loaded_become_stale<E: Execute + Clone + Send
         |_: Vec<&'static str>| async { Err::<HashMap<&'static str, i32>, Error<E::Error>>(Error::Closed) };
     assert_eq!(cache.get_or_set_many(["k"], LONG, fails).await.unwrap(), [("k", 1)]);
     assert!(cache.get_or_set_many(["k", "none"], LONG, fails).await.is_err());
+    assert_eq!((cache.stats().loads, cache.stats().failed_loads), (3, 2));
     assert_eq!(cache.get_or_set_many(["k"], LONG, again).await.unwrap(), [("k", 2)]);
     assert_eq!(cache.get("k").await.unwrap(), Some(2));
 }

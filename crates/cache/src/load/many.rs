@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::future::Future;
 use std::hash::Hash;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use redisdb_node::Execute;
@@ -62,7 +63,16 @@ impl<E: Execute> Engine<E> {
             let names =
                 missing.iter().map(|(key, _)| self.name(key.as_key())).collect::<Result<Vec<_>, _>>()?;
             let solo = self.shared.flights.solo(names);
+            let (counters, start) = (&self.shared.counters, Instant::now());
+            counters.loads.count();
             let loaded = loader(missing.iter().map(|(key, _)| key.clone()).collect()).await;
+            counters.load_time.record(start.elapsed());
+            if loaded.is_err() {
+                counters.failed_loads.count();
+                for (key, _) in &missing {
+                    self.shared.events.failed(&self.shared.settings.prefix, &key.as_key().to_string());
+                }
+            }
             let mut loaded = match loaded {
                 // Each key has an old value, which is as good as it was.
                 Err(_) if stale.len() == missing.len() => {

@@ -62,6 +62,7 @@ impl ErrorKind {
             | Self::Timeout(_)
             | Self::ReplyTooLarge { .. }
             | Self::Conflict { .. }
+            | Self::StaleCursor
             | Self::Unsupported(_)) => kind,
         }
     }
