@@ -89,6 +89,14 @@ impl<E> Shared<E> {
         self.counters.dropped.count();
         self.events.dropped(&self.settings.prefix, key, reason);
     }
+
+    /// Counts and tells that a loader gave nothing for its keys.
+    pub(crate) fn load_failed(&self, keys: impl IntoIterator<Item: fmt::Display>) {
+        self.counters.failed_loads.count();
+        for key in keys {
+            self.events.failed(&self.settings.prefix, &key.to_string());
+        }
+    }
 }
 
 impl<E> Clone for Engine<E> {

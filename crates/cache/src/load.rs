@@ -288,8 +288,7 @@ impl<E> Loading<E> {
     fn note_failure(&self) {
         if let Some(shared) = self.cache.upgrade() {
             shared.counters.load_time.record(self.start.elapsed());
-            shared.counters.failed_loads.count();
-            shared.events.failed(&shared.settings.prefix, &self.key);
+            shared.load_failed([&self.key]);
             shared.flights.rest(self.name.clone(), shared.settings.refresh_pause);
         }
     }

@@ -322,7 +322,7 @@ impl Error {
         self.node_errors().iter().any(|error| error.is_connect())
     }
 
-    /// Returns whether a scan has to be started anew, because its server was restarted or replaced.
+    /// Returns whether a scan has to be started anew: its server was restarted or replaced, or its cursor is of other servers.
     pub fn is_stale_cursor(&self) -> bool {
         self.node_errors().iter().any(|error| error.is_stale_cursor())
     }

@@ -248,7 +248,7 @@ impl Error {
         matches!(self.kind(), ErrorKind::Unsupported(_))
     }
 
-    /// Returns whether a scan has to be started anew, because its server was restarted or replaced.
+    /// Returns whether a scan has to be started anew: its server was restarted or replaced, or its cursor is of other servers.
     pub fn is_stale_cursor(&self) -> bool {
         matches!(self.kind(), ErrorKind::StaleCursor)
     }

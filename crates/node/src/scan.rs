@@ -296,10 +296,8 @@ async fn page_of<T: FromRedisValue + Send>(
             Err(error) => return Err(error),
         }
     }
-    Err(node.failed(
-        command.spec().name,
-        if before.is_some() { ErrorKind::StaleCursor } else { ErrorKind::Fenced },
-    ))
+    let kind = if before.is_some() { ErrorKind::StaleCursor } else { ErrorKind::Fenced };
+    Err(node.failed(command.spec().name, kind))
 }
 
 fn endless(node: &Node, command: &'static str) -> Error {

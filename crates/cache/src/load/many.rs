@@ -63,23 +63,21 @@ impl<E: Execute> Engine<E> {
             let names =
                 missing.iter().map(|(key, _)| self.name(key.as_key())).collect::<Result<Vec<_>, _>>()?;
             let solo = self.shared.flights.solo(names);
-            let (counters, start) = (&self.shared.counters, Instant::now());
-            counters.loads.count();
+            let start = Instant::now();
+            self.shared.counters.loads.count();
             let loaded = loader(missing.iter().map(|(key, _)| key.clone()).collect()).await;
-            counters.load_time.record(start.elapsed());
-            if loaded.is_err() {
-                counters.failed_loads.count();
-                for (key, _) in &missing {
-                    self.shared.events.failed(&self.shared.settings.prefix, &key.as_key().to_string());
-                }
-            }
+            self.shared.counters.load_time.record(start.elapsed());
             let mut loaded = match loaded {
-                // Each key has an old value, which is as good as it was.
-                Err(_) if stale.len() == missing.len() => {
+                Ok(loaded) => loaded,
+                Err(error) => {
+                    self.shared.load_failed(missing.iter().map(|(key, _)| key.as_key()));
+                    if stale.len() < missing.len() {
+                        return Err(error);
+                    }
+                    // Each key has an old value, which is as good as it was.
                     values.extend(stale);
                     HashMap::new()
                 }
-                loaded => loaded?,
             };
             let new: Vec<_> = missing
                 .into_iter()
