@@ -21,6 +21,8 @@ use redisdb::node::ErrorKind;
 use redisdb::node::NodeEvent;
 use redisdb::node::Observer;
 use redisdb::node::PubSubEvent;
+use redisdb_tests::Hostile;
+use redisdb_tests::Says;
 use redisdb_tests::eventually;
 use tokio::task::JoinHandle;
 use xtask::Server;
@@ -281,6 +283,38 @@ async fn a_renewal_that_fails_is_told_once_and_tried_again_while_calls_go_on() {
         let shown = format!("{:?}", told.lock().unwrap());
         assert!(shown.contains(words) && !shown.contains("s3cret"), "{shown}");
     }
+}
+
+/// Before Redis 6 a server knows no users, and takes a password alone.
+#[tokio::test]
+async fn credentials_of_a_user_are_renewed_without_the_user_where_the_server_knows_none() {
+    let n_let_in = Arc::new(AtomicU64::new(0));
+    let old = Hostile::with({
+        let n_let_in = Arc::clone(&n_let_in);
+        move |words| match words {
+            [auth, _, _] if auth == "AUTH" => {
+                Says::This(b"-ERR wrong number of arguments for 'auth' command\r\n".to_vec())
+            }
+            [auth, password] if auth == "AUTH" && password == "s3cret" => {
+                n_let_in.fetch_add(1, Ordering::Relaxed);
+                Says::This(b"+OK\r\n".to_vec())
+            }
+            _ => Says::Usual,
+        }
+    })
+    .await;
+    let vault = Vault::new("app", "s3cret");
+    vault.give(Ok(credentials("app", "s3cret").valid_for(Duration::from_millis(200))));
+    let n_told = Arc::new(AtomicU64::new(0));
+    let observer = Observer::new({
+        let n_told = Arc::clone(&n_told);
+        move |_, event| _ = n_told.fetch_add(is_not_renewed(&event).into(), Ordering::Relaxed)
+    });
+    let config = NodeConfig::new(&old.url()).unwrap().with_credentials_provider(vault.provider());
+    let node = Node::observed(config, observer);
+    node.ready().await.unwrap();
+    eventually("it is renewed three times", async || 4 <= n_let_in.load(Ordering::Relaxed)).await;
+    assert_eq!(n_told.load(Ordering::Relaxed), 0);
 }
 
 fn is_not_renewed(event: &NodeEvent) -> bool {

@@ -5,6 +5,7 @@ use redisdb::Node;
 use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
+use redisdb_tests::calls;
 use redisdb_tests::contents;
 use redisdb_tests::eventually;
 use xtask::Binary;
@@ -160,6 +161,50 @@ async fn they_do_not_go_to_a_redis_that_would_keep_them_for_ever() {
 #[tokio::test]
 async fn they_do_not_go_to_a_valkey_that_would_keep_them_for_ever() {
     they_do_not_go("valkey-9", "valkey-8").await;
+}
+
+/// Fields and values of a hash that is compared some elements at a time.
+fn too_large_for_a_dump() -> impl Iterator<Item = (String, String)> {
+    fields(3000).into_iter().map(|field| (field, "v".repeat(300)))
+}
+
+/// To ask about each field takes a server longer than to read it.
+#[tokio::test]
+async fn a_server_is_asked_about_the_fields_of_a_large_hash_only_while_some_hash_of_the_database_has_such() {
+    for name in ["redis-8", "valkey-9"] {
+        let (a, b) = (needs!(server(name)), needs!(server(name)));
+        let copy =
+            RedisCopy::builder().node("a", &format!("{}/2", a.url())).node("b", &format!("{}/2", b.url()));
+        let copy = copy.connect().await.unwrap();
+        let nodes = ["a", "b"].map(|name| copy.on_node(name).unwrap());
+        _ = copy.hset_multiple("large", too_large_for_a_dump()).await.unwrap();
+        assert_eq!(copy.verify().run().await.unwrap(), []);
+        for node in &nodes {
+            assert!(0 < calls(node, "hscan").await);
+            assert_eq!(calls(node, "hpexpiretime").await, 0, "{name}");
+        }
+        // Of the node where there are none, nothing is asked.
+        send(&nodes[1], &format!("HPEXPIREAT large {LATE} FIELDS 1 f1700")).await;
+        let found = copy.verify().run().await.unwrap();
+        assert_eq!(found.iter().map(|found| found.key.as_slice()).collect::<Vec<_>>(), [b"large"], "{name}");
+        assert_eq!(calls(&nodes[0], "hpexpiretime").await, 0, "{name}");
+        assert!(0 < calls(&nodes[1], "hpexpiretime").await, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_knows_no_such_fields_is_asked_about_them_once_of_a_hash() {
+    let (a, b) = (needs!(server("redis-7.0")), needs!(server("redis-7.0")));
+    let copy = RedisCopy::builder().nodes([a.url(), b.url()]).connect().await.unwrap();
+    _ = copy.hset_multiple("large", too_large_for_a_dump()).await.unwrap();
+    let node = Node::connect(a.url()).await.unwrap();
+    let n_errors = async || {
+        let stats = node.info_with(&["stats"]).await.unwrap();
+        stats.get("stats", "total_error_replies").unwrap().parse::<u64>().unwrap()
+    };
+    let before = n_errors().await;
+    assert_eq!(copy.verify().run().await.unwrap(), []);
+    assert_eq!(n_errors().await, before + 1);
 }
 
 #[tokio::test]

@@ -118,7 +118,8 @@ async fn compare(
         Outcome::Ok(())
     });
     try_join_all(writes).await?;
-    let asked = |stats: &Stats| stats.get("memory|usage").map_or(0, |of| of.0);
+    // Before Redis 7.0 the statistics have no subcommands.
+    let asked = |stats: &Stats| stats.get("memory|usage").or(stats.get("memory")).map_or(0, |of| of.0);
     let (n_asked, n_keys) = (asked(&before), keys.len() as u64 * nodes.len() as u64);
     until("all keys are compared", async || {
         let now = spent(nodes).await?;

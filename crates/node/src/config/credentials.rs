@@ -77,9 +77,12 @@ impl Credentials {
 
     /// The command that lets a connection in that is open.
     pub(crate) fn auth(&self) -> Cmd {
-        let mut auth = redis::cmd("AUTH");
-        auth.arg(&self.username).arg(self.password().unwrap_or_default());
-        auth
+        redis::cmd("AUTH").arg(&self.username).arg(self.password()).take()
+    }
+
+    /// The same for a server that knows no users; `None` without a user.
+    pub(crate) fn auth_without_user(&self) -> Option<Cmd> {
+        self.username.as_ref().map(|_| redis::cmd("AUTH").arg(self.password()).take())
     }
 
     /// Has a connection let itself in with them.

@@ -135,10 +135,7 @@ where
         return Ok(settings.clone());
     };
     let mut reply = authenticate(stream, settings.username(), password).await?;
-    // Before Redis 6 there are no users.
-    if settings.username().is_some()
-        && matches!(&reply, Value::ServerError(error) if error.details().is_some_and(|text| text.contains(NO_USERS)))
-    {
+    if settings.username().is_some() && knows_no_users(&reply) {
         reply = authenticate(stream, None, password).await?;
     }
     match reply {
@@ -149,7 +146,11 @@ where
     }
 }
 
-const NO_USERS: &str = "wrong number of arguments for 'auth' command";
+/// Returns whether a server has answered `AUTH` with a user and a password as those before Redis 6 do, which know no users.
+pub(super) fn knows_no_users(reply: &Value) -> bool {
+    let says = |text: &str| text.contains("wrong number of arguments for 'auth' command");
+    matches!(reply, Value::ServerError(error) if error.details().is_some_and(says))
+}
 
 /// Sends `AUTH` and returns the reply to it, after which nothing was read.
 async fn authenticate<S>(stream: &mut S, username: Option<&str>, password: &str) -> Result<Value, ErrorKind>

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::config::Credentials;
 use crate::config::CredentialsProvider;
 use crate::config::NodeConfig;
+use crate::connection::handshake::knows_no_users;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::node::after;
@@ -109,7 +110,7 @@ impl Login {
     pub(crate) async fn renew_idle<Sent>(
         &self,
         grant: &Arc<Grant>,
-        authenticate: impl FnOnce(Cmd) -> Sent,
+        authenticate: impl Fn(Cmd) -> Sent,
     ) -> Result<Arc<Grant>, ErrorKind>
     where
         Sent: Future<Output = Result<Value, ErrorKind>>,
@@ -136,7 +137,7 @@ impl Login {
     pub(crate) async fn renew<Sent>(
         &self,
         grant: &Arc<Grant>,
-        authenticate: impl FnOnce(Cmd) -> Sent,
+        authenticate: impl Fn(Cmd) -> Sent,
     ) -> Result<Arc<Grant>, NotRenewed>
     where
         Sent: Future<Output = Result<Value, ErrorKind>>,
@@ -150,8 +151,16 @@ impl Login {
             return Ok(renewed);
         }
         let timeout = self.config.response_timeout();
-        let reply = tokio::time::timeout(timeout, authenticate(renewed.credentials.auth())).await;
-        let reply = reply.unwrap_or(Err(ErrorKind::Timeout(timeout))).map_err(NotRenewed::Unanswered)?;
+        let in_time = async |auth| {
+            let reply = tokio::time::timeout(timeout, authenticate(auth)).await;
+            reply.unwrap_or(Err(ErrorKind::Timeout(timeout))).map_err(NotRenewed::Unanswered)
+        };
+        let mut reply = in_time(renewed.credentials.auth()).await?;
+        if let Some(auth) = renewed.credentials.auth_without_user()
+            && knows_no_users(&reply)
+        {
+            reply = in_time(auth).await?;
+        }
         let Value::ServerError(error) = reply else {
             self.was_let_in();
             return Ok(renewed);

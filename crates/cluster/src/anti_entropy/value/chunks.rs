@@ -120,7 +120,7 @@ enum Position {
 impl<'a> Elements<'a> {
     /// `None` if the key is not there, or is of a type that is not known here.
     ///
-    /// When the fields of a hash go away is asked only where some `may_end`.
+    /// When the fields of a hash go away is asked only where some `may_end`, as far as the caller and the server know.
     pub(crate) async fn of(
         node: &'a Node,
         key: &'a [u8],
@@ -147,7 +147,7 @@ impl<'a> Elements<'a> {
             Kind::Set | Kind::Hash => Position::Cursor(0, Way::default()),
             Kind::Stream => Position::After(Vec::new()),
         });
-        let may_end = may_end && kind == Kind::Hash;
+        let may_end = may_end && kind == Kind::Hash && fields::any_may_end(node).await?;
         Ok(Some(Self { node, key, kind, count, left: length, next, may_end, limits }))
     }
 
@@ -158,7 +158,7 @@ impl<'a> Elements<'a> {
             let (mut elements, next) = self.take(position, reply)?;
             self.next = next;
             if self.may_end {
-                elements = fields::with_ends(self.node, self.key, elements).await?;
+                (elements, self.may_end) = fields::with_ends(self.node, self.key, elements).await?;
             }
             self.limits.pace(elements.iter().flatten().map(|part| part.len() as u64).sum()).await;
             if !elements.is_empty() {

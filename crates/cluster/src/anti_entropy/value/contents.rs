@@ -99,7 +99,7 @@ async fn parts(
             let words: Vec<Vec<u8>> = from_redis_value(reply).unwrap_or_default();
             let mut fields = words.chunks(2).map(<[_]>::to_vec).collect();
             if fields::may_end(state) {
-                fields = fields::with_ends(node, key, fields).await?;
+                (fields, _) = fields::with_ends(node, key, fields).await?;
             }
             let framed_words =
                 |words: Vec<_>| framed(&words.into_iter().map(Value::BulkString).collect::<Vec<_>>());
