@@ -738,6 +738,95 @@ async fn a_node_that_throws_keys_away_loses_none_of_the_others_and_is_given_none
 }
 
 #[tokio::test]
+async fn a_node_that_has_just_begun_to_throw_keys_away_takes_none_from_the_others() {
+    let servers = Servers::start(3).unwrap();
+    let copy = leading(&servers).await;
+    _ = copy.mset((0..100).map(|i| (format!("key:{i}"), i))).await.unwrap();
+    are_equal(&copy).await;
+    for name in ["a", "b", "c"] {
+        let node = copy.on_node(name).unwrap();
+        node.config_set("maxmemory", "1gb").await.unwrap();
+        node.config_set("maxmemory-policy", "allkeys-lru").await.unwrap();
+    }
+    // As if their first nodes had thrown them away.
+    for i in 0..100 {
+        let key = format!("key:{i}");
+        assert_eq!(copy.node_for(&key).del(&key).await.unwrap(), 1);
+    }
+    eventually("what has changed is heard", async || 0 < copy.convergence().dirty).await;
+    eventually("all are compared", async || copy.convergence().dirty == 0).await;
+    let held =
+        join_all(servers.iter().map(async |server| direct(server).await.dbsize().await.unwrap())).await;
+    // Each also holds its marker.
+    assert_eq!(held.iter().sum::<u64>(), 200 + 3, "{held:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_is_full_takes_no_key_from_the_others_and_copying_comes_to_rest() {
+    const N: u64 = 3_000;
+    let servers = Servers::start(3).unwrap();
+    let copy = leading(&servers).await;
+    _ = copy.mset((0..N).map(|i| (format!("key:{i}"), "v".repeat(2_000)))).await.unwrap();
+    are_equal(&copy).await;
+    let full = direct(&servers[0]).await;
+    // Its marker is read each second, so it is thrown away last.
+    let idle = redis::cmd("OBJECT").arg(&["IDLETIME", "key:7"]).take();
+    eventually("no key was used for a while", async || {
+        3 <= redis::from_redis_value::<u64>(full.send(&idle).await.unwrap()).unwrap()
+    })
+    .await;
+    let used = full.info().await.unwrap().used_memory().unwrap();
+    full.config_set("maxmemory-policy", "allkeys-lru").await.unwrap();
+    full.config_set("maxmemory", used - 2_000_000).await.unwrap();
+    let evicted = async || full.info().await.unwrap().parse::<u64>("stats", "evicted_keys").unwrap();
+    eventually("it throws keys away", async || 300 < evicted().await).await;
+    eventually("that is heard", async || 0 < copy.convergence().dirty).await;
+    eventually("all are compared", async || copy.convergence().dirty == 0).await;
+    let before = (copy.convergence().converged, evicted().await);
+    _ = copy.set("last", 1).await.unwrap();
+    copy.converged("last").await.unwrap();
+    eventually("all are compared", async || copy.convergence().dirty == 0).await;
+    let after = (copy.convergence().converged, evicted().await);
+    assert!(after.0 == before.0 && after.1 <= before.1 + 10, "{before:?} {after:?}");
+    for server in [&servers[1], &servers[2]] {
+        let keys: Vec<String> = direct(server).await.keys("key:*").await.unwrap();
+        assert_eq!(keys.len() as u64, N);
+    }
+}
+
+#[tokio::test]
+async fn nodes_become_equal_also_when_a_server_stops_telling_what_changes_and_when_it_tells_again() {
+    let servers = Server::builder()
+        .args(["--user", "app", "on", ">secret", "~*", "&*", "+@all"])
+        .start_many(3)
+        .unwrap();
+    let urls: Vec<String> = servers.iter().map(|server| untold(server.port())).collect();
+    let copy = process(&urls, SHOP).connect().await.unwrap();
+    leads(&copy).await;
+    let b = direct(&servers[1]).await;
+    let sent = async |words: &[&str]| b.send(redis::Cmd::new().arg(words)).await.unwrap();
+    for (rule, round) in [("-client|tracking", 0), ("+client|tracking", 1)] {
+        sent(&["ACL", "SETUSER", "app", rule]).await;
+        sent(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        for name in ["b", "c"] {
+            let key = format!("{name}:{round}");
+            copy.on_node(name).unwrap().set(&key, round).await.unwrap();
+            assert_eq!(copy.converged(&key).await.unwrap(), ["a", "b", "c"], "{rule}");
+        }
+    }
+    // For longer than the pause between two rounds of a node that does not tell.
+    eventually("no round follows the other any more", async || {
+        let before = copy.convergence().rounds;
+        for _ in 0..3 {
+            copy.on_node("b").unwrap().incr("last").await.unwrap();
+            copy.converged("last").await.unwrap();
+        }
+        copy.convergence().rounds == before
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_removal_by_the_first_node_counts_also_if_the_key_changes_elsewhere_while_it_is_looked_at() {
     const N: usize = 10_000;
     let servers = Servers::start(2).unwrap();
@@ -800,17 +889,36 @@ async fn nothing_is_sent_to_servers_at_rest_but_what_looks_at_their_markers() {
     let servers = Servers::start(3).unwrap();
     let copy = leading(&servers).await;
     _ = copy.mset((0..100).map(|i| (format!("key:{i}"), i))).await.unwrap();
-    let counts = async |node: &Node| {
-        join_all(["dump", "scan", "pttl", "restore", "exists"].map(|command| calls(node, command))).await
+    let stats = async |node: &Node| -> BTreeMap<String, String> {
+        let info = node.info_with(&["commandstats"]).await.unwrap();
+        let calls = |stats: &str| stats.split(',').next().unwrap_or_default().to_owned();
+        info.section("commandstats").map(|(name, stats)| (name.to_owned(), calls(stats))).collect()
     };
     let nodes = join_all((0..3).map(|idx| direct(&servers[idx]))).await;
-    eventually("all have been compared", async || counts(&nodes[2]).await[0] == 100).await;
-    let before = join_all(nodes.iter().map(counts)).await;
-    let beat = async || calls(&nodes[1], "get").await;
-    let first = beat().await;
-    eventually("the servers were looked at some times", async || first + 3 < beat().await).await;
-    assert_eq!(join_all(nodes.iter().map(counts)).await, before);
+    eventually("all have been compared", async || calls(&nodes[2], "dump").await == 100).await;
     are_equal(&copy).await;
+    let before = join_all(nodes.iter().map(stats)).await;
+    let beat = async || calls(&copy.on_node("b").unwrap(), "get").await;
+    let first = beat().await;
+    // For longer than any pause after which a server might be asked something.
+    eventually("the servers were looked at many times", async || first + 12 < beat().await).await;
+    let after = join_all(nodes.iter().map(stats)).await;
+    for (idx, (before, after)) in before.iter().zip(&after).enumerate() {
+        let sent = after.iter().filter(|(name, calls)| before.get(*name) != Some(calls));
+        let mut sent: Vec<&str> = sent.map(|(name, _)| name.trim_start_matches("cmdstat_")).collect();
+        // Those of this test. A look at a marker also asks how many keys there are, and for hints.
+        sent.retain(|name| {
+            *name != "info" || idx == 2 && after["cmdstat_info"] != next(&before["cmdstat_info"])
+        });
+        let looks = ["get", "dbsize", "zrangebyscore", "set", "eval", "evalsha", "ping"];
+        assert!(sent.iter().all(|name| looks.contains(name)), "{idx}: {sent:?}");
+    }
+}
+
+/// One call more.
+fn next(calls: &str) -> String {
+    let n: u64 = calls.trim_start_matches("calls=").parse().unwrap();
+    format!("calls={}", n + 1)
 }
 
 /// Has the process stopped as soon as a node has executed a write that makes 1.5 of `sum`, by the one thread that there is: as long as the

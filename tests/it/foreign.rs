@@ -179,3 +179,37 @@ async fn the_same_server_over_a_new_connection_is_written_to_at_once() {
         .await;
     }
 }
+
+#[tokio::test]
+async fn the_others_become_equal_while_a_server_of_somebody_else_answers_for_a_node() {
+    let scene = Scene::new().await;
+    let copy = scene.copy().await;
+    eventually("it leads, and has compared all keys", async || {
+        let convergence = copy.convergence();
+        convergence.leads && !convergence.round_due
+    })
+    .await;
+    let foreign = Server::start().unwrap();
+    let outsider = Node::connect(foreign.url()).await.unwrap();
+    outsider.mset((0..300).map(|i| (format!("theirs:{i}"), i))).await.unwrap();
+    let before = contents(&outsider).await;
+    let (incarnation, b) = (copy.on_node("b").unwrap().incarnation(), copy.on_node("b").unwrap().clone());
+    scene.proxies[1].lead_to(foreign.port());
+    eventually("it is another process", async || b.incarnation() > incarnation).await;
+    eventually("it is not taken for ours", async || copy.health()[1].1 == Health::Syncing).await;
+    let last = Node::connect(scene.servers[2].url()).await.unwrap();
+    last.set("k", 1).await.unwrap();
+    outsider.set("theirs:7", "changed").await.unwrap();
+    assert_eq!(copy.converged("k").await.unwrap(), ["a", "c"]);
+    for server in [&scene.servers[0], &scene.servers[2]] {
+        let node = Node::connect(server.url()).await.unwrap();
+        assert_eq!(node.get::<u64>("k").await.unwrap(), Some(1));
+        assert_eq!(node.exists("theirs:7").await.unwrap(), 0);
+    }
+    outsider.set("theirs:7", 7).await.unwrap();
+    assert_eq!(contents(&outsider).await, before);
+    scene.proxies[1].lead_to(scene.servers[1].port());
+    eventually("all nodes are up again", async || is_well(&copy).await).await;
+    assert_eq!(copy.converged("k").await.unwrap(), ["a", "b", "c"]);
+    assert_eq!(Node::connect(scene.servers[1].url()).await.unwrap().get::<u64>("k").await.unwrap(), Some(1));
+}

@@ -26,18 +26,16 @@ use parking_lot::Mutex;
 use redisdb_node::ChangeFeed;
 use redisdb_node::Changes;
 use redisdb_node::UnknownChanges;
-use redisdb_node::commands::ServerCommands;
 
+use self::dirty::Dirty;
 use self::dirty::DirtyKeys;
 use self::dirty::Overflow;
 use self::dirty::Size;
 use self::dirty::Told;
-use self::keys::Dirty;
 use self::keys::Heard;
 use self::second_look::FirstLooks;
 use crate::anti_entropy::key_scan::BATCH;
 use crate::engine::copy::CopyEngine;
-use crate::engine::member::Member;
 use crate::membership::leadership::LEASE;
 use crate::membership::leadership::Post;
 use crate::membership::leadership::Says;
@@ -48,7 +46,7 @@ use crate::policy::OnReturn;
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// The pause after which the leader reads the feeds again, and takes the keys that are quiet.
 const TICK: Duration = Duration::from_millis(50);
-/// The pause after which a node is asked again whether it evicts keys; if it has no feed, one is opened then.
+/// The pause after which a feed that could not be opened is tried again.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// The time after which the leader compares all keys again, while a node does not tell what changes.
 const ROUND_EVERY: Duration = Duration::from_secs(5);
@@ -62,9 +60,9 @@ pub struct Convergence {
     pub leads: bool,
     /// True if this process stands by: it hears what changes, and leads when the process that leads ends.
     pub stands_by: bool,
-    /// The number of keys that have changed and are to be compared.
+    /// The number of keys that have changed and are to be compared, or are being compared.
     pub dirty: usize,
-    /// The time for which the first of these keys has waited to be compared. It waits from the moment when it
+    /// The time for which the first of these keys has waited to be found equal. It waits from the moment when it
     /// has not changed for twice the longest response timeout.
     pub lag: Duration,
     /// The number of keys that were made equal.
@@ -101,12 +99,33 @@ impl Work {
         self.heed(overflow);
     }
 
-    /// Notes that a key with a large value may have changed, as these nodes tell, and has been quiet for this
-    /// time.
-    fn is_large(&self, key: &[u8], on: Told, quiet: Duration) {
-        let now = Instant::now();
-        let overflow = self.dirty.lock().is_large(key, on, now.checked_sub(quiet).unwrap_or(now));
+    /// Notes that a key with a large value may have changed, as these nodes tell, since then.
+    fn is_large(&self, key: &[u8], on: Told, since: Instant) {
+        let overflow = self.dirty.lock().is_large(key, on, since);
         self.heed(overflow);
+    }
+
+    /// Takes out keys that are quiet, so many at most.
+    fn take_quiet(&self, size: Size, quiet: Duration, most: usize) -> Vec<Dirty> {
+        self.dirty.lock().take_quiet(size, quiet, Instant::now(), most)
+    }
+
+    /// Notes what became of keys that were taken out: some are to be compared again, and some turned out to be large.
+    fn are_done(&self, (taken, size): (&[Dirty], Size), again: &[Dirty], large: &[Dirty]) {
+        let overflow = {
+            let (dirty, now) = (&mut *self.dirty.lock(), Instant::now());
+            dirty.are_done(taken);
+            let again = again.iter().map(|key| dirty.put_back(key, size, now));
+            let is_any = again.fold(false, |any, Overflow(one)| any | one);
+            let large = large.iter().map(|Dirty { key, told, since }| dirty.is_large(key, *told, *since));
+            Overflow(large.fold(is_any, |any, Overflow(one)| any | one))
+        };
+        self.heed(overflow);
+    }
+
+    /// How long the first of the keys that were quiet has waited to be found equal.
+    fn lag(&self, quiet: Duration) -> Duration {
+        self.dirty.lock().oldest(Instant::now()).unwrap_or_default().saturating_sub(quiet)
     }
 
     fn heed(&self, Overflow(is_any_dirty): Overflow) {
@@ -136,7 +155,8 @@ impl Work {
 
     /// Notes that the process that led then has compared all that changed, or was unheard, so long ago.
     fn is_done_upto(&self, long_ago: Duration) {
-        drop(self.dirty.lock().take_quiet(Size::Small, long_ago, Instant::now(), usize::MAX));
+        let done = self.take_quiet(Size::Small, long_ago, usize::MAX);
+        self.are_done((&done, Size::Small), &[], &[]);
         if self.unheard_at.lock().is_none_or(|at| long_ago <= at.elapsed()) {
             self.compared.store(self.times_unheard(), Ordering::Release);
         }
@@ -153,26 +173,10 @@ impl Work {
 #[derive(Debug, Default)]
 struct Followed {
     feed: Option<ChangeFeed>,
-    /// True if the node may evict keys to make room.
-    evicts: bool,
-    looked_at: Option<Instant>,
-}
-
-impl Followed {
-    /// Asks whether the node may evict keys, if it can be reached and was not asked a moment ago. Returns
-    /// whether it was asked.
-    async fn look_at_eviction(&mut self, member: &Member) -> bool {
-        let is_recent = self.looked_at.is_some_and(|at| at.elapsed() < LOOK_AGAIN);
-        if is_recent || !member.node().is_connected() {
-            return false;
-        }
-        self.looked_at = Some(Instant::now());
-        if let Ok(info) = member.node().info_with(&["memory"]).await {
-            let says = |name| info.get("memory", name).unwrap_or_default();
-            self.evicts = says("maxmemory") != "0" && says("maxmemory_policy") != "noeviction";
-        }
-        true
-    }
+    /// When the feed was opened last, or could not be.
+    tried: Option<Instant>,
+    /// True if it has told something while the node took no part in the copy.
+    is_unheard: bool,
 }
 
 impl CopyEngine {
@@ -208,8 +212,7 @@ impl CopyEngine {
         keys_per_second: u32,
     ) {
         let says = || {
-            let lag = self.topology.lasting.convergence.lock().lag;
-            let owes = work.round_due().is_some() || LEASE / 2 <= lag;
+            let owes = work.round_due().is_some() || LEASE / 2 <= work.lag(self.topology.quiet());
             Says { owes, is_deaf: work.is_deaf.load(Ordering::Relaxed) }
         };
         // The feeds are opened before all keys are compared: a feed that opens later has them compared once
@@ -274,7 +277,7 @@ impl CopyEngine {
             }
             loop {
                 self.hear(&mut followed.lock().await, work);
-                let due = work.dirty.lock().take_quiet(Size::Small, quiet, Instant::now(), BATCH);
+                let due = work.take_quiet(Size::Small, quiet, BATCH);
                 if due.is_empty() {
                     break;
                 }
@@ -290,7 +293,7 @@ impl CopyEngine {
     async fn follow_large(&self, followed: &tokio::sync::Mutex<Vec<Followed>>, work: &Work) {
         let quiet = self.topology.quiet();
         loop {
-            let due = work.dirty.lock().take_quiet(Size::Large, quiet, Instant::now(), 1);
+            let due = work.take_quiet(Size::Large, quiet, 1);
             match due.is_empty() {
                 true => tokio::time::sleep(TICK).await,
                 false => self.converge_some((&due, Size::Large), followed, work).await,
@@ -305,13 +308,14 @@ impl CopyEngine {
         work: &Work,
     ) {
         let times_unheard = work.times_unheard();
-        let evicts: Vec<bool> = followed.lock().await.iter().map(|one| one.evicts).collect();
         let heard = async |keys: &[Vec<u8>]| {
             let followed = &mut *followed.lock().await;
-            // All that was executed before the looks is heard before the decision. A node that is away was
+            // All that was executed before the looks is heard before the decision. A node that takes no part was
             // not looked at.
-            let in_sight =
-                followed.iter().zip(self.topology.nodes.iter()).filter(|(_, node)| node.is_connected());
+            let in_sight = followed
+                .iter()
+                .zip(self.topology.nodes.members())
+                .filter(|(_, member)| self.topology.takes_part(member));
             let barriers = in_sight.filter_map(|(one, _)| one.feed.as_ref()).map(ChangeFeed::barrier);
             for heard in join_all(barriers).await {
                 heard?;
@@ -320,8 +324,7 @@ impl CopyEngine {
             let has_changed = work.changed_since(keys, times_unheard);
             Ok(Heard { has_changed, is_deaf: self.is_a_feed_missing(followed) })
         };
-        let looks = &work.first_looks;
-        let (again, large) = match self.converge_keys((due, size), (&evicts, looks), heard).await {
+        let (again, large) = match self.converge_keys((due, size), &work.first_looks, heard).await {
             Ok(outcome) => {
                 self.topology.lasting.convergence.lock().converged += outcome.n_converged;
                 #[cfg(feature = "metrics")]
@@ -335,18 +338,24 @@ impl CopyEngine {
         };
         // A node that was flushed meanwhile may be among those that told of a key.
         let still_counts = work.times_unheard() == times_unheard;
-        let told = |told: Told| if still_counts { told } else { told.by_nobody() };
-        again.iter().for_each(|(key, by)| work.change(key, told(*by)));
-        let quiet = self.topology.quiet();
-        large.iter().for_each(|(key, by)| work.is_large(key, told(*by), quiet));
+        let told = |dirty: Dirty| match still_counts {
+            true => dirty,
+            false => Dirty { told: dirty.told.by_nobody(), ..dirty },
+        };
+        let told = |all: Vec<Dirty>| all.into_iter().map(told).collect::<Vec<_>>();
+        work.are_done((due, size), &told(again), &told(large));
     }
 
     /// Takes in what the feeds have told so far.
     fn hear(&self, followed: &mut [Followed], work: &Work) {
         for (idx, one) in followed.iter_mut().enumerate() {
+            let takes_part = self.topology.takes_part(self.topology.nodes.member(idx));
             let Some(feed) = &mut one.feed else { continue };
+            let mut is_refused = false;
             while let Some(changes) = feed.try_next() {
                 match changes {
+                    // These may be somebody else's keys. All are compared when the node takes part.
+                    Changes::Keys(_) if !takes_part => one.is_unheard = true,
                     Changes::Keys(keys) => {
                         let users = keys.iter().filter(|key| !self.topology.is_ours(key));
                         users.for_each(|key| work.change(key, Told::by(idx)));
@@ -360,17 +369,32 @@ impl CopyEngine {
                         metrics::counter!("redisdb_copy_feed_gaps").increment(1);
                         work.any_may_have_changed();
                     }
-                    Changes::Refused(error) => self.topology.tell_refused(&error, None),
+                    Changes::Refused(error) => {
+                        self.topology.tell_refused(&error, None);
+                        is_refused = true;
+                    }
                     _ => {}
                 }
+            }
+            if is_refused {
+                // From now on the node does not tell what changes. The feed is opened anew when it may.
+                *one = Followed { tried: Some(Instant::now()), ..Followed::default() };
             }
         }
     }
 
-    /// Opens the feeds that are missing, and asks which nodes may evict keys.
+    /// Opens the feeds that are missing.
     async fn look_at_followed(&self, followed: &mut [Followed], work: &Work) {
         let looks = followed.iter_mut().zip(self.topology.nodes.members()).map(async |(one, member)| {
-            if one.look_at_eviction(member).await && one.feed.is_none() {
+            if !self.topology.takes_part(member) {
+                return;
+            }
+            if std::mem::take(&mut one.is_unheard) {
+                work.any_may_have_changed();
+            }
+            let is_recent = one.tried.is_some_and(|at| at.elapsed() < LOOK_AGAIN);
+            if one.feed.is_none() && !is_recent {
+                one.tried = Some(Instant::now());
                 match member.node().changes_quietly(Vec::new()).await {
                     Ok(feed) => {
                         one.feed = Some(feed);
@@ -384,19 +408,17 @@ impl CopyEngine {
     }
 
     fn is_a_feed_missing(&self, followed: &[Followed]) -> bool {
-        let mut nodes = followed.iter().zip(self.topology.nodes.iter());
-        nodes.any(|(one, node)| one.feed.is_none() && node.is_connected())
+        let mut nodes = followed.iter().zip(self.topology.nodes.members());
+        nodes.any(|(one, member)| one.feed.is_none() && self.topology.takes_part(member))
     }
 
     fn tell_convergence(&self, work: &Work, quiet: Duration) {
-        let (dirty, oldest) = {
-            let dirty = work.dirty.lock();
-            (dirty.len(), dirty.oldest(Instant::now()))
-        };
+        let dirty = work.dirty.lock().len();
+        let lag = work.lag(quiet);
         let known = &mut *self.topology.lasting.convergence.lock();
         known.leads = true;
         known.dirty = dirty;
-        known.lag = oldest.unwrap_or_default().saturating_sub(quiet);
+        known.lag = lag;
         known.round_due = work.round_due().is_some();
         #[cfg(feature = "metrics")]
         {

@@ -119,13 +119,15 @@ impl CopyEngine {
         silences.min().unwrap_or_default()
     }
 
-    /// Returns whether the process that leads says that a server does not tell it what changes there.
+    /// Returns whether the process that leads says that a server does not tell it what changes there. Who has led before may still say so
+    /// on another server.
     pub(crate) fn is_leader_deaf(&self) -> bool {
-        self.topology.nodes.members().any(|member| {
+        let said = self.topology.nodes.members().filter_map(|member| {
             let marked = member.marked().lock();
-            let leader = marked.posts.of(Post::Leader).and_then(|heard| heard.holder.as_ref());
-            leader.is_some_and(|leader| leader.says.is_deaf)
-        })
+            let heard = marked.posts.of(Post::Leader)?;
+            heard.holder.as_ref().map(|leader| (heard.since, leader.says.is_deaf))
+        });
+        said.max_by_key(|(since, _)| *since).is_some_and(|(_, is_deaf)| is_deaf)
     }
 
     /// Takes a post if its holder has been silent for so long.

@@ -79,7 +79,7 @@ impl CopyEngine {
     async fn seen_of(&self, key: &[u8]) -> Result<(Vec<String>, NotConverged), Error> {
         let members = self.topology.nodes.members().enumerate();
         let (idxs, members): (Vec<usize>, Vec<_>) =
-            members.filter(|(_, member)| member.node().is_connected()).unzip();
+            members.filter(|(_, member)| self.topology.takes_part(member)).unzip();
         let nodes: Vec<_> = members.iter().map(|member| member.node()).collect();
         let mut denied = None;
         let found = differences(&nodes, vec![key.to_vec()], |_, error| denied = Some(error.clone())).await;

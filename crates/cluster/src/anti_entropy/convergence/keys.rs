@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use redisdb_node::Node;
+use redisdb_node::commands::ServerCommands;
 
+use crate::anti_entropy::convergence::dirty::Dirty;
 use crate::anti_entropy::convergence::dirty::Size;
-use crate::anti_entropy::convergence::dirty::Told;
 use crate::anti_entropy::convergence::second_look::FirstLooks;
 use crate::anti_entropy::convergence::second_look::Shown;
 use crate::anti_entropy::convergence::second_look::is_same;
@@ -23,14 +24,13 @@ use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::value::Put;
 use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::Written;
+use crate::anti_entropy::value::is_denied;
 use crate::engine::copy::CopyEngine;
+use crate::engine::member::Member;
 use crate::error::Error;
 
 /// So many bytes of large values are read on each node in a second at most.
 const LARGE_PER_SECOND: u64 = 16 << 20;
-
-/// A dirty key, with the nodes that told that it changed there.
-pub(crate) type Dirty = (Vec<u8>, Told);
 
 /// What was heard of keys by the time that they were looked at.
 #[derive(Debug)]
@@ -62,15 +62,14 @@ pub(super) struct InSight<'a> {
 
 impl CopyEngine {
     /// Compares keys that are quiet, and makes those equal that are not. Those with large values are left
-    /// out, unless they are known to be [`Large`](Size::Large). `evicts` says which nodes may evict keys;
-    /// `heard` is asked after the nodes were looked at.
+    /// out, unless they are known to be [`Large`](Size::Large). `heard` is asked after the nodes were looked at.
     ///
     /// # Errors
     /// If a node could not be asked. Nothing was written then.
     pub(crate) async fn converge_keys(
         &self,
         (keys, size): (&[Dirty], Size),
-        (evicts, first_looks): (&[bool], &Mutex<FirstLooks>),
+        first_looks: &Mutex<FirstLooks>,
         heard: impl AsyncFnOnce(&[Vec<u8>]) -> Result<Heard, Error>,
     ) -> Result<Outcome, Error> {
         let Some(sight) = self.in_sight() else {
@@ -81,8 +80,8 @@ impl CopyEngine {
             sight.idxs.iter().any(|idx| self.topology.nodes.member(*idx).hints().has_missed_of(key))
         };
         let (hinted, keys): (Vec<Dirty>, Vec<Dirty>) =
-            keys.iter().cloned().partition(|(key, _)| is_hinted(key));
-        let names: Vec<Vec<u8>> = keys.iter().map(|(key, _)| key.clone()).collect();
+            keys.iter().cloned().partition(|dirty| is_hinted(&dirty.key));
+        let names: Vec<Vec<u8>> = keys.iter().map(|dirty| dirty.key.clone()).collect();
         let sizes = value::sizes(&sight.nodes, &names).await?;
         let is_small = |at: usize| sizes.get(at).is_none_or(|size| *size <= value::LARGE);
         let (looked_at, large): (Vec<usize>, Vec<usize>) =
@@ -93,15 +92,17 @@ impl CopyEngine {
         let sizes = chosen(&sizes, &looked_at);
         let (looks, compared) = value::read_and_compare(&sight.nodes, &names, &sizes, limits).await?;
         let Heard { has_changed, is_deaf } = heard(&names).await?;
+        let may_evict = self.may_have_evicted(&sight, &looks).await?;
         // A write that was quiet has its hints by now, also those of another process.
         join_all(sight.idxs.iter().map(|idx| self.read_hints_on(*idx))).await;
         let mut outcome = Outcome { again: hinted, large: large.into_owned(), ..Outcome::default() };
         let mut copies: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
-        for (at, ((key, told), has_changed)) in keys.iter().zip(has_changed).enumerate() {
+        for (at, (dirty, has_changed)) in keys.iter().zip(has_changed).enumerate() {
+            let Dirty { key, told, .. } = dirty;
             let before = first_looks.lock().take(key);
             let Some(Compared::First(first)) = compared.get(at) else { continue };
             if is_hinted(key) {
-                outcome.again.push((key.clone(), *told));
+                outcome.again.push(dirty.clone());
                 continue;
             }
             let order: Vec<usize> = self
@@ -118,28 +119,27 @@ impl CopyEngine {
                 let has_told = told.includes(idx);
                 // What a node did not keep it would not keep again: by its clock it is over.
                 let is_over = told.was_given(idx) && !is_there && !has_told;
-                let evicts = evicts_at(evicts, idx) || is_over;
+                let evicts = may_evict.get(*place).copied().unwrap_or(false) || is_over;
                 Seen { state, has_told, was_given: told.was_given(idx) && is_there, evicts }
             };
             let seen: Vec<Seen> = order.iter().map(seen).collect();
             let shown = |place: usize| Some((sight.idx(place), looks.get(place)?.get(at)?.clone()));
+            let shown = || (0..looks.len()).filter_map(shown).collect::<Vec<Shown>>();
             let meanwhile = match (has_changed, is_deaf) {
                 (true, _) => Meanwhile::Changed,
                 (false, false) => Meanwhile::Still,
                 (false, true) => {
-                    let shown: Vec<Shown> = (0..looks.len()).filter_map(shown).collect();
-                    let is_second = before.is_some_and(|before| is_same(&before, &shown));
-                    if !is_second {
-                        first_looks.lock().keep(key, &shown);
-                    }
-                    Meanwhile::Unheard { is_second }
+                    Meanwhile::Unheard { is_second: before.is_some_and(|before| is_same(&before, &shown())) }
                 }
             };
             let (source, targets) = match decide(&seen, meanwhile) {
                 Decision::Copy { source, targets } => (source, targets),
                 Decision::Again => {
+                    if matches!(meanwhile, Meanwhile::Unheard { .. }) {
+                        first_looks.lock().keep(key, &shown());
+                    }
                     // What the nodes have told of it counts until it was seen equal.
-                    outcome.again.push((key.clone(), *told));
+                    outcome.again.push(dirty.clone());
                     continue;
                 }
                 Decision::Done => continue,
@@ -161,17 +161,46 @@ impl CopyEngine {
         Ok(outcome)
     }
 
-    /// The nodes that can be compared: two at least, all of those that are connected. `None` while one of them is being made
+    /// The nodes that can be compared: two at least, all of those that take part. `None` while one of them is being made
     /// whole.
     pub(super) fn in_sight(&self) -> Option<InSight<'_>> {
-        let connected =
-            self.topology.nodes.members().enumerate().filter(|(_, member)| member.node().is_connected());
-        let connected: Vec<_> = connected.collect();
-        if connected.len() < 2 || !connected.iter().all(|(_, member)| member.has_memory()) {
+        let members = self.topology.nodes.members().enumerate();
+        let (idxs, members): (Vec<_>, Vec<&Member>) =
+            members.filter(|(_, member)| self.topology.takes_part(member)).unzip();
+        if members.len() < 2 || !members.iter().all(|member| member.has_memory()) {
             return None;
         }
-        let (idxs, members): (Vec<_>, Vec<_>) = connected.into_iter().unzip();
         Some(InSight { idxs, nodes: members.into_iter().map(|member| member.writer()).collect() })
+    }
+
+    /// Returns which of the nodes lack a key that another one holds, and may have thrown it away to make room. They are asked after
+    /// they were looked at: one that did so before may do so still. One that does not say so may.
+    async fn may_have_evicted(
+        &self,
+        sight: &InSight<'_>,
+        looks: &[Vec<Snapshot>],
+    ) -> Result<Vec<bool>, Error> {
+        let is_missing = |looks: &Vec<Snapshot>, at: usize| matches!(looks.get(at), Some(Snapshot::Missing));
+        let is_held =
+            |at: usize| looks.iter().any(|looks| matches!(looks.get(at), Some(Snapshot::Present { .. })));
+        let lacks = |looks: &Vec<Snapshot>| (0..looks.len()).any(|at| is_missing(looks, at) && is_held(at));
+        let asked = sight.nodes.iter().zip(looks).map(async |(node, looks)| {
+            if !lacks(looks) {
+                return Ok(false);
+            }
+            match node.info_with(&["memory"]).await {
+                Ok(info) => {
+                    let says = |name| info.get("memory", name).unwrap_or_default();
+                    Ok(says("maxmemory") != "0" && says("maxmemory_policy") != "noeviction")
+                }
+                Err(error) if is_denied(&error) => {
+                    self.topology.tell_refused(&error, None);
+                    Ok(true)
+                }
+                Err(error) => Err(Error::Node(error)),
+            }
+        });
+        join_all(asked).await.into_iter().collect()
     }
 
     async fn copy_some(
@@ -190,7 +219,7 @@ impl CopyEngine {
         let puts = ats.iter().filter_map(|at| {
             let size = sizes.get(*at).copied().unwrap_or(0);
             Some(Put {
-                key: &keys.get(*at)?.0,
+                key: &keys.get(*at)?.key,
                 wanted: look(source, *at)?,
                 replaces: look(target, *at)?,
                 size,
@@ -202,15 +231,16 @@ impl CopyEngine {
                 Ok(Written::Yes) => {
                     outcome.n_converged += 1;
                     // A delete that came meanwhile found nothing there, and nobody was told of it.
-                    if let (Some((key, told)), Some(Snapshot::Missing)) = (keys.get(*at), look(target, *at)) {
-                        outcome.again.push((key.clone(), told.given_to(sight.idx(target))));
+                    if let (Some(dirty), Some(Snapshot::Missing)) = (keys.get(*at), look(target, *at)) {
+                        let told = dirty.told.given_to(sight.idx(target));
+                        outcome.again.push(Dirty { told, ..dirty.clone() });
                     }
                 }
                 // The change has been told, or will be. What was told before still counts.
                 Ok(Written::Changed) => outcome.again.extend(keys.get(*at).cloned()),
                 Err(error) => {
                     tracing::debug!(%error, node = to.name(), "a key that differs is compared again");
-                    self.topology.tell_denied(&error, keys.get(*at).map(|(key, _)| key.as_slice()));
+                    self.topology.tell_denied(&error, keys.get(*at).map(|dirty| dirty.key.as_slice()));
                     outcome.again.extend(keys.get(*at).cloned());
                 }
             }
@@ -223,10 +253,6 @@ impl InSight<'_> {
     fn idx(&self, place: usize) -> usize {
         self.idxs.get(place).copied().unwrap_or_default()
     }
-}
-
-fn evicts_at(evicts: &[bool], idx: usize) -> bool {
-    evicts.get(idx).copied().unwrap_or(false)
 }
 
 /// Those at these places; without a copy where that is all.

@@ -3,9 +3,6 @@
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
-
-use futures_util::future::join_all;
 
 use crate::anti_entropy::convergence::TICK;
 use crate::anti_entropy::convergence::Work;
@@ -40,12 +37,8 @@ impl CopyEngine {
             own.are_noted.store(self.is_leader_deaf(), Ordering::Relaxed);
             // Large values are compared one after the other, as they are by the process that leads.
             for (size, most) in [(Size::Small, BATCH), (Size::Large, 1)] {
-                let due = own.work.dirty.lock().take_quiet(size, quiet, Instant::now(), most);
+                let due = own.work.take_quiet(size, quiet, most);
                 if !due.is_empty() {
-                    let mut nodes = followed.lock().await;
-                    let looks = nodes.iter_mut().zip(self.topology.nodes.members());
-                    join_all(looks.map(|(one, member)| one.look_at_eviction(member))).await;
-                    drop(nodes);
                     self.converge_some((&due, size), &followed, &own.work).await;
                 }
             }

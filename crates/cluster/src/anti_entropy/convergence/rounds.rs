@@ -1,6 +1,7 @@
 //! Rounds: all keys are compared while any may have changed unheard. What is unheard meanwhile has the round go on, and not begin anew.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use redisdb_node::Node;
 use redisdb_node::ScanCursor;
@@ -104,7 +105,7 @@ impl CopyEngine {
             if round.is_done_at(&place, work.times_unheard()) && !keys.are_waiting() {
                 return true;
             }
-            if !node.is_connected() {
+            if !self.topology.takes_part(self.topology.nodes.member(idx)) {
                 return false;
             }
             match self.some_keys_of(idx, &mut keys, work).await {
@@ -122,9 +123,10 @@ impl CopyEngine {
 
     /// Compares the next keys of a node. Returns what that counts against the pace; `None` at the end.
     async fn some_keys_of(&self, idx: usize, keys: &mut Keys<'_>, work: &Work) -> Result<Option<u64>, Error> {
-        let connected = |(other, node): (usize, _)| Node::is_connected(node).then_some((other, node));
+        let members = self.topology.nodes.members().enumerate();
+        let taking_part = members.filter(|(_, member)| self.topology.takes_part(member));
         let (idxs, nodes): (Vec<usize>, Vec<&Node>) =
-            self.topology.nodes.iter().enumerate().filter_map(connected).unzip();
+            taking_part.map(|(other, member)| (other, member.node())).unzip();
         // What an earlier node has was compared with that node's keys.
         let n_earlier = idxs.iter().filter(|other| **other < idx).count();
         let earlier = nodes.get(..n_earlier).unwrap_or_default();
@@ -138,7 +140,9 @@ impl CopyEngine {
         let (found, _) =
             differences_of(&nodes, chosen(&batch, &small).into_owned(), &sizes, |_, _| ()).await?;
         found.iter().for_each(|difference| work.change(&difference.key, Told::default()));
-        large.iter().for_each(|key| work.is_large(key, Told::default(), self.topology.quiet()));
+        let (now, quiet) = (Instant::now(), self.topology.quiet());
+        let since = now.checked_sub(quiet).unwrap_or(now);
+        large.iter().for_each(|key| work.is_large(key, Told::default(), since));
         Ok(Some(cost))
     }
 }

@@ -12,6 +12,7 @@ use redisdb_node::command::rows;
 use crate::anti_entropy::value;
 use crate::anti_entropy::value::AT_ONCE;
 use crate::anti_entropy::value::Content;
+use crate::anti_entropy::value::LARGE;
 use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::copy;
@@ -233,7 +234,11 @@ async fn write_watched(source: &Node, target: &Node, puts: &[&Put<'_>]) -> Resul
         Err(error) if is_denied(&error) => return Ok(Block::NotWatched),
         Err(error) => return Err(error),
     }
-    let sizes: Vec<u64> = puts.iter().map(|put| put.size).collect();
+    // A value that has become large meanwhile has changed, and is not read whole to see that.
+    let sizes = value::sizes(&[source, target], &keys).await?;
+    if puts.iter().zip(&sizes).any(|(put, size)| put.size.max(LARGE) < *size) {
+        return Ok(Block::NotExecuted);
+    }
     let limits = Limits { dumped: u64::MAX, undivided: u64::MAX, ..Limits::DEFAULT };
     let looks = value::read_all(&[source, target], &keys, &sizes, limits).await?;
     let holds = |node: usize, at: usize, seen: &Snapshot| {

@@ -187,6 +187,13 @@ impl CopyTopology {
         self.identity.is_some() && self.repairs() && self.policy.on_difference == OnDifference::Converge
     }
 
+    /// Returns whether a node is connected, and its server is one that is written to. With an identity, one that may be somebody else's
+    /// is not.
+    pub(crate) fn takes_part(&self, member: &Member) -> bool {
+        let node = member.node();
+        node.is_connected() && (self.identity.is_none() || member.hints().fence().admits(node.incarnation()))
+    }
+
     /// What compares this copy with the explored rules, if anything does.
     pub(crate) fn shadow(&self) -> Option<&Shadow> {
         self.nodes.events().shadow()
