@@ -421,7 +421,11 @@ fn the_figures_of_a_copy_are_those_of_the_code() {
         ("100,000, or 16 MiB of them", "hints/key_log", "MOST_BYTES: usize = 16 << 20"),
         ("by `DUMP` and `RESTORE` | 64 KiB |", "anti_entropy/value", "LARGE: u64 = 64 << 10"),
         ("compared by their `DUMP` | 384 KiB |", "anti_entropy/value", "DUMPED: u64 = 384 << 10"),
-        ("a list of more than 384 KiB takes", "anti_entropy/value", "DUMPED: u64 = 384 << 10"),
+        (
+            "Values of more than 384 KiB that have many elements take",
+            "anti_entropy/value",
+            "DUMPED: u64 = 384 << 10",
+        ),
         ("those of up to 384 KiB by their dump", "anti_entropy/value", "DUMPED: u64 = 384 << 10"),
         ("cannot goes whole up to 64 MiB", "anti_entropy/value", "WHOLE: u64 = 64 << 20"),
         ("those of more than 64 KiB (`dump_up_to`)", "anti_entropy/value", "LARGE: u64 = 64 << 10"),
