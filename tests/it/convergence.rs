@@ -762,6 +762,25 @@ async fn a_node_that_has_just_begun_to_throw_keys_away_takes_none_from_the_other
 }
 
 #[tokio::test]
+async fn where_info_is_not_permitted_nodes_are_given_what_they_never_had_and_no_removal_counts() {
+    let user = ["--user", "app", "on", ">secret", "~*", "&*", "+@all", "-info"];
+    let servers = Server::builder().args(user).start_many(3).unwrap();
+    let urls: Vec<String> = servers.iter().map(|server| untold(server.port())).collect();
+    let copy = process(&urls, SHOP).connect().await.unwrap();
+    leads(&copy).await;
+    let nodes = join_all(servers.iter().map(direct)).await;
+    nodes[0].set("k", "v").await.unwrap();
+    assert_eq!(copy.converged("k").await.unwrap(), ["a", "b", "c"]);
+    eventually("it was compared once more", async || copy.convergence().dirty == 0).await;
+    let first = copy.node_for("k").name().as_bytes()[0] - b'a';
+    assert_eq!(nodes[usize::from(first)].del("k").await.unwrap(), 1);
+    eventually("that is heard", async || 0 < copy.convergence().dirty).await;
+    eventually("it is compared", async || copy.convergence().dirty == 0).await;
+    let held = held(&servers, "k").await;
+    assert_eq!(held.iter().filter(|it| it.is_some()).count(), 2, "{held:?}");
+}
+
+#[tokio::test]
 async fn a_node_that_is_full_takes_no_key_from_the_others_and_copying_comes_to_rest() {
     const N: u64 = 3_000;
     let servers = Servers::start(3).unwrap();

@@ -198,8 +198,8 @@ async fn the_others_become_equal_while_a_server_of_somebody_else_answers_for_a_n
     eventually("it is another process", async || b.incarnation() > incarnation).await;
     eventually("it is not taken for ours", async || copy.health()[1].1 == Health::Syncing).await;
     let last = Node::connect(scene.servers[2].url()).await.unwrap();
-    last.set("k", 1).await.unwrap();
     outsider.set("theirs:7", "changed").await.unwrap();
+    last.set("k", 1).await.unwrap();
     assert_eq!(copy.converged("k").await.unwrap(), ["a", "c"]);
     for server in [&scene.servers[0], &scene.servers[2]] {
         let node = Node::connect(server.url()).await.unwrap();

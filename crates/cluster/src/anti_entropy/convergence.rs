@@ -69,7 +69,7 @@ pub struct Convergence {
     pub converged: u64,
     /// The number of times that changes were not heard, so that any key may have changed.
     pub gaps: u64,
-    /// The number of times that all keys were compared: when this process began to lead, and after gaps.
+    /// The number of times that all keys were compared: when this process began to lead, after gaps, and when a node took part again.
     pub rounds: u64,
     /// True if all keys are to be compared, or are being compared. In a process that stands by it is true if
     /// the process would have to compare all keys if it led now, because it has not listened for long enough.
@@ -96,6 +96,14 @@ impl Work {
     /// Notes that a key has changed, as these nodes tell.
     fn change(&self, key: &[u8], on: Told) {
         let overflow = self.dirty.lock().change(key, on, Instant::now());
+        self.heed(overflow);
+    }
+
+    /// Notes that a key differs, of which no node has told.
+    fn differs(&self, key: &[u8]) {
+        let now = Instant::now();
+        let found = Dirty { key: key.to_vec(), told: Told::default(), since: now };
+        let overflow = self.dirty.lock().put_back(&found, Size::Small, now);
         self.heed(overflow);
     }
 
@@ -169,14 +177,37 @@ impl Work {
     }
 }
 
+/// Keys that were taken out to be compared. They are put back if nobody says what became of them.
+struct UnderWay<'a> {
+    work: &'a Work,
+    due: &'a [Dirty],
+    size: Size,
+    is_over: bool,
+}
+
+impl UnderWay<'_> {
+    fn are_done(mut self, again: &[Dirty], large: &[Dirty]) {
+        self.is_over = true;
+        self.work.are_done((self.due, self.size), again, large);
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.work.are_done((self.due, self.size), self.due, &[]);
+        }
+    }
+}
+
 /// A node whose changes are followed.
 #[derive(Debug, Default)]
 struct Followed {
     feed: Option<ChangeFeed>,
     /// When the feed was opened last, or could not be.
     tried: Option<Instant>,
-    /// True if it has told something while the node took no part in the copy.
-    is_unheard: bool,
+    /// True if the process that answered at the last look was not known to be the node's: the others are made equal without it.
+    is_left_out: bool,
 }
 
 impl CopyEngine {
@@ -222,7 +253,9 @@ impl CopyEngine {
         let (small, large) = (self.follow(&followed, work), self.follow_large(&followed, work));
         let rounds = self.rounds(work, keys_per_second);
         tenure.while_held(join3(small.boxed(), large.boxed(), rounds.boxed()).map(drop), says).await;
-        self.topology.lasting.convergence.lock().leads = false;
+        // What is left to be done, somebody else counts from now on.
+        let known = &mut *self.topology.lasting.convergence.lock();
+        (known.leads, known.dirty, known.lag) = (false, 0, Duration::ZERO);
     }
 
     /// Follows the feeds without doing anything, and leads when the process that leads falls silent.
@@ -265,18 +298,18 @@ impl CopyEngine {
         let quiet = self.topology.quiet();
         let mut round_by = Instant::now() + ROUND_EVERY;
         loop {
-            {
-                let mut followed = followed.lock().await;
-                self.look_at_followed(&mut followed, work).await;
-                work.is_deaf.store(self.is_a_feed_missing(&followed), Ordering::Relaxed);
-            }
             if work.round_due().is_some() || !work.is_deaf.load(Ordering::Relaxed) {
                 round_by = Instant::now() + ROUND_EVERY;
             } else if round_by <= Instant::now() {
                 work.any_may_have_changed();
             }
             loop {
-                self.hear(&mut followed.lock().await, work);
+                {
+                    let mut followed = followed.lock().await;
+                    self.look_at_followed(&mut followed, work).await;
+                    work.is_deaf.store(self.is_a_feed_missing(&followed), Ordering::Relaxed);
+                    self.hear(&mut followed, work);
+                }
                 let due = work.take_quiet(Size::Small, quiet, BATCH);
                 if due.is_empty() {
                     break;
@@ -308,22 +341,19 @@ impl CopyEngine {
         work: &Work,
     ) {
         let times_unheard = work.times_unheard();
-        let heard = async |keys: &[Vec<u8>]| {
+        let heard = async |keys: &[Vec<u8>], looked_at: &[usize]| {
             let followed = &mut *followed.lock().await;
-            // All that was executed before the looks is heard before the decision. A node that takes no part was
-            // not looked at.
-            let in_sight = followed
-                .iter()
-                .zip(self.topology.nodes.members())
-                .filter(|(_, member)| self.topology.takes_part(member));
-            let barriers = in_sight.filter_map(|(one, _)| one.feed.as_ref()).map(ChangeFeed::barrier);
-            for heard in join_all(barriers).await {
+            // All that was executed before the looks is heard before the decision.
+            let feeds = looked_at.iter().map(|idx| followed.get(*idx)?.feed.as_ref());
+            let feeds: Vec<Option<&ChangeFeed>> = feeds.collect();
+            let is_deaf = feeds.iter().any(Option::is_none);
+            for heard in join_all(feeds.into_iter().flatten().map(ChangeFeed::barrier)).await {
                 heard?;
             }
             self.hear(followed, work);
-            let has_changed = work.changed_since(keys, times_unheard);
-            Ok(Heard { has_changed, is_deaf: self.is_a_feed_missing(followed) })
+            Ok(Heard { has_changed: work.changed_since(keys, times_unheard), is_deaf })
         };
+        let under_way = UnderWay { work, due, size, is_over: false };
         let (again, large) = match self.converge_keys((due, size), &work.first_looks, heard).await {
             Ok(outcome) => {
                 self.topology.lasting.convergence.lock().converged += outcome.n_converged;
@@ -343,22 +373,22 @@ impl CopyEngine {
             false => Dirty { told: dirty.told.by_nobody(), ..dirty },
         };
         let told = |all: Vec<Dirty>| all.into_iter().map(told).collect::<Vec<_>>();
-        work.are_done((due, size), &told(again), &told(large));
+        under_way.are_done(&told(again), &told(large));
     }
 
     /// Takes in what the feeds have told so far.
     fn hear(&self, followed: &mut [Followed], work: &Work) {
         for (idx, one) in followed.iter_mut().enumerate() {
-            let takes_part = self.topology.takes_part(self.topology.nodes.member(idx));
+            let is_admitted = self.topology.is_admitted(self.topology.nodes.member(idx));
             let Some(feed) = &mut one.feed else { continue };
             let mut is_refused = false;
             while let Some(changes) = feed.try_next() {
                 match changes {
-                    // These may be somebody else's keys. All are compared when the node takes part.
-                    Changes::Keys(_) if !takes_part => one.is_unheard = true,
                     Changes::Keys(keys) => {
                         let users = keys.iter().filter(|key| !self.topology.is_ours(key));
-                        users.for_each(|key| work.change(key, Told::by(idx)));
+                        // What somebody else's server tells takes no key away from ours.
+                        let told = if is_admitted { Told::by(idx) } else { Told::default() };
+                        users.for_each(|key| work.change(key, told));
                     }
                     Changes::Unknown(why) => {
                         if why == UnknownChanges::Flushed {
@@ -387,9 +417,10 @@ impl CopyEngine {
     async fn look_at_followed(&self, followed: &mut [Followed], work: &Work) {
         let looks = followed.iter_mut().zip(self.topology.nodes.members()).map(async |(one, member)| {
             if !self.topology.takes_part(member) {
+                one.is_left_out |= member.node().is_connected();
                 return;
             }
-            if std::mem::take(&mut one.is_unheard) {
+            if std::mem::take(&mut one.is_left_out) {
                 work.any_may_have_changed();
             }
             let is_recent = one.tried.is_some_and(|at| at.elapsed() < LOOK_AGAIN);

@@ -34,7 +34,8 @@ impl RedisCopy {
     ///
     /// Each of these nodes held it at a moment after the call, and none of them is known to have missed a write of the key.
     /// What they hold includes every write that returned before the call, in any process, unless a write that raced with it
-    /// won. A node that is down is not waited for, and is not named.
+    /// won. A node that is down is not waited for, and is not named; neither is one at whose address a server
+    /// answers that may be somebody else's.
     ///
     /// A write that is still under way may make the nodes different again. It may be one of a process that has just ended: such a
     /// write may arrive until the response timeout is over.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use redisdb_node::Node;
 use redisdb_node::plumbing::after;
@@ -77,9 +78,13 @@ impl CopyEngine {
 
     /// Compares a key on all nodes that can be reached. Returns their names, and what was seen.
     async fn seen_of(&self, key: &[u8]) -> Result<(Vec<String>, NotConverged), Error> {
-        let members = self.topology.nodes.members().enumerate();
+        let members = || self.topology.nodes.members().enumerate();
+        // A process that has just come is looked at first: it may be the node's.
+        let unknown = members()
+            .filter(|(_, member)| member.node().is_connected() && !self.topology.is_admitted(member));
+        join_all(unknown.map(|(idx, _)| self.look_at(idx).boxed())).await;
         let (idxs, members): (Vec<usize>, Vec<_>) =
-            members.filter(|(_, member)| self.topology.takes_part(member)).unzip();
+            members().filter(|(_, member)| self.topology.takes_part(member)).unzip();
         let nodes: Vec<_> = members.iter().map(|member| member.node()).collect();
         let mut denied = None;
         let found = differences(&nodes, vec![key.to_vec()], |_, error| denied = Some(error.clone())).await;

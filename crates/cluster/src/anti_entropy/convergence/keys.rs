@@ -37,7 +37,7 @@ const LARGE_PER_SECOND: u64 = 16 << 20;
 pub(crate) struct Heard {
     /// Which of the keys have changed, or may have, since they were quiet.
     pub(crate) has_changed: Vec<bool>,
-    /// A node in sight does not tell what changes there.
+    /// A node that was looked at does not tell what changes there.
     pub(crate) is_deaf: bool,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Outcome {
     pub(crate) large: Vec<Dirty>,
 }
 
-/// The nodes that are compared: they are connected, and hold what they should but for what is hinted.
+/// The nodes that are compared: they take part, and hold what they should but for what is hinted.
 #[derive(Debug)]
 pub(super) struct InSight<'a> {
     /// By their place among the nodes of the copy.
@@ -62,7 +62,8 @@ pub(super) struct InSight<'a> {
 
 impl CopyEngine {
     /// Compares keys that are quiet, and makes those equal that are not. Those with large values are left
-    /// out, unless they are known to be [`Large`](Size::Large). `heard` is asked after the nodes were looked at.
+    /// out, unless they are known to be [`Large`](Size::Large). `heard` is asked after the nodes were looked at, with
+    /// the places of these nodes among those of the copy.
     ///
     /// # Errors
     /// If a node could not be asked. Nothing was written then.
@@ -70,7 +71,7 @@ impl CopyEngine {
         &self,
         (keys, size): (&[Dirty], Size),
         first_looks: &Mutex<FirstLooks>,
-        heard: impl AsyncFnOnce(&[Vec<u8>]) -> Result<Heard, Error>,
+        heard: impl AsyncFnOnce(&[Vec<u8>], &[usize]) -> Result<Heard, Error>,
     ) -> Result<Outcome, Error> {
         let Some(sight) = self.in_sight() else {
             return Ok(Outcome { again: keys.to_vec(), ..Outcome::default() });
@@ -91,7 +92,7 @@ impl CopyEngine {
         let limits = Limits { bytes_per_second: Some(LARGE_PER_SECOND), ..Limits::DEFAULT };
         let sizes = chosen(&sizes, &looked_at);
         let (looks, compared) = value::read_and_compare(&sight.nodes, &names, &sizes, limits).await?;
-        let Heard { has_changed, is_deaf } = heard(&names).await?;
+        let Heard { has_changed, is_deaf } = heard(&names, &sight.idxs).await?;
         let may_evict = self.may_have_evicted(&sight, &looks).await?;
         // A write that was quiet has its hints by now, also those of another process.
         join_all(sight.idxs.iter().map(|idx| self.read_hints_on(*idx))).await;
@@ -119,7 +120,9 @@ impl CopyEngine {
                 let has_told = told.includes(idx);
                 // What a node did not keep it would not keep again: by its clock it is over.
                 let is_over = told.was_given(idx) && !is_there && !has_told;
-                let evicts = may_evict.get(*place).copied().unwrap_or(false) || is_over;
+                // A node that may evict or not is not taken at its word that the key was removed.
+                let evicts =
+                    may_evict.get(*place).copied().unwrap_or_default().unwrap_or(has_told) || is_over;
                 Seen { state, has_told, was_given: told.was_given(idx) && is_there, evicts }
             };
             let seen: Vec<Seen> = order.iter().map(seen).collect();
@@ -174,28 +177,28 @@ impl CopyEngine {
     }
 
     /// Returns which of the nodes lack a key that another one holds, and may have thrown it away to make room. They are asked after
-    /// they were looked at: one that did so before may do so still. One that does not say so may.
+    /// they were looked at: one that did so before may do so still. `None` is a node that does not say so.
     async fn may_have_evicted(
         &self,
         sight: &InSight<'_>,
         looks: &[Vec<Snapshot>],
-    ) -> Result<Vec<bool>, Error> {
+    ) -> Result<Vec<Option<bool>>, Error> {
         let is_missing = |looks: &Vec<Snapshot>, at: usize| matches!(looks.get(at), Some(Snapshot::Missing));
         let is_held =
             |at: usize| looks.iter().any(|looks| matches!(looks.get(at), Some(Snapshot::Present { .. })));
         let lacks = |looks: &Vec<Snapshot>| (0..looks.len()).any(|at| is_missing(looks, at) && is_held(at));
         let asked = sight.nodes.iter().zip(looks).map(async |(node, looks)| {
             if !lacks(looks) {
-                return Ok(false);
+                return Ok(Some(false));
             }
             match node.info_with(&["memory"]).await {
                 Ok(info) => {
                     let says = |name| info.get("memory", name).unwrap_or_default();
-                    Ok(says("maxmemory") != "0" && says("maxmemory_policy") != "noeviction")
+                    Ok(Some(says("maxmemory") != "0" && says("maxmemory_policy") != "noeviction"))
                 }
                 Err(error) if is_denied(&error) => {
                     self.topology.tell_refused(&error, None);
-                    Ok(true)
+                    Ok(None)
                 }
                 Err(error) => Err(Error::Node(error)),
             }

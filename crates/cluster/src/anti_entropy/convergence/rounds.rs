@@ -139,7 +139,7 @@ impl CopyEngine {
         let (large, sizes) = (chosen(&batch, &large), chosen(&sizes, &small));
         let (found, _) =
             differences_of(&nodes, chosen(&batch, &small).into_owned(), &sizes, |_, _| ()).await?;
-        found.iter().for_each(|difference| work.change(&difference.key, Told::default()));
+        found.iter().for_each(|difference| work.differs(&difference.key));
         let (now, quiet) = (Instant::now(), self.topology.quiet());
         let since = now.checked_sub(quiet).unwrap_or(now);
         large.iter().for_each(|key| work.is_large(key, Told::default(), since));

@@ -187,11 +187,14 @@ impl CopyTopology {
         self.identity.is_some() && self.repairs() && self.policy.on_difference == OnDifference::Converge
     }
 
-    /// Returns whether a node is connected, and its server is one that is written to. With an identity, one that may be somebody else's
-    /// is not.
+    /// Returns whether the process that answers for a node is written to. With an identity, one that may be somebody else's is not.
+    pub(crate) fn is_admitted(&self, member: &Member) -> bool {
+        self.identity.is_none() || member.hints().fence().admits(member.node().incarnation())
+    }
+
+    /// Returns whether a node is connected, and admitted.
     pub(crate) fn takes_part(&self, member: &Member) -> bool {
-        let node = member.node();
-        node.is_connected() && (self.identity.is_none() || member.hints().fence().admits(node.incarnation()))
+        member.node().is_connected() && self.is_admitted(member)
     }
 
     /// What compares this copy with the explored rules, if anything does.
