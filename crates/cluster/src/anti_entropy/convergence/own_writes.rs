@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
 use crate::anti_entropy::convergence::TICK;
-use crate::anti_entropy::convergence::Work;
 use crate::anti_entropy::convergence::dirty::Size;
 use crate::anti_entropy::convergence::dirty::Told;
+use crate::anti_entropy::convergence::work::Work;
 use crate::anti_entropy::key_scan::BATCH;
 use crate::engine::copy::CopyEngine;
 

@@ -7,9 +7,9 @@ use redisdb_node::Node;
 use redisdb_node::ScanCursor;
 
 use crate::anti_entropy::convergence::TICK;
-use crate::anti_entropy::convergence::Work;
 use crate::anti_entropy::convergence::dirty::Told;
 use crate::anti_entropy::convergence::keys::chosen;
+use crate::anti_entropy::convergence::work::Work;
 use crate::anti_entropy::key_scan::Keys;
 use crate::anti_entropy::throttle::Throttle;
 use crate::anti_entropy::value;
