@@ -12,6 +12,7 @@ mod scale;
 
 use client::Work;
 use measure::{Length, Plan};
+use redisdb::OnDifference;
 
 const USAGE: &str = "redisdb-bench-client <client> <work> <urls, separated by commas> [--tasks n] [--size bytes] \
                      [--ops n | --millis n] [--multi]";
@@ -52,6 +53,9 @@ fn main() {
         "node-decoded" => measure::measure(&plan, || ours::Replies::connect(&urls, ours::Form::Decoded)),
         "nodes" => measure::measure(&plan, || ours::ByHand::connect(&urls)),
         "copy" => measure::measure(&plan, || ours::OnCopy::connect(&urls)),
+        "copy-left" => measure::measure(&plan, || ours::OnCopy::marked(&urls, OnDifference::Leave)),
+        "copy-equal" => measure::measure(&plan, || ours::OnCopy::marked(&urls, OnDifference::Converge)),
+        "hold" => measure::run(&plan, || ours::OnCopy::hold(&urls)),
         "cache" => measure::measure(&plan, || ours::OnCache::connect(&urls)),
         "redis" => measure::measure(&plan, || contenders::Multiplexed::connect(&urls)),
         "redis-packed" => measure::measure(&plan, || contenders::Packed::connect(&urls)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use redisdb::cache::Cache;
 use redisdb::prelude::*;
-use redisdb::{Node, RedisCopy, RedisRing};
+use redisdb::{CopyBuilder, Node, OnDifference, RedisCopy, RedisRing};
 
 use crate::client::{Bytes, Client};
 use crate::contenders::shard;
@@ -204,12 +204,33 @@ pub(crate) struct OnCopy(RedisCopy);
 
 impl OnCopy {
     pub(crate) async fn connect(urls: &[String]) -> Self {
-        let builder = urls
-            .iter()
-            .enumerate()
-            .fold(RedisCopy::builder(), |copy, (i, url)| copy.node(format!("node-{i}"), url));
-        Self(builder.connect().await.expect("a copy"))
+        Self(copy(urls).connect().await.expect("a copy"))
     }
+
+    /// The same with an identity. The processes with [`OnDifference::Converge`] make the nodes equal.
+    pub(crate) async fn marked(urls: &[String], on_difference: OnDifference) -> Self {
+        let copy = copy(urls).identity("bench").on_difference(on_difference).build().expect("a copy");
+        // The servers were filled before they belonged to a copy.
+        if copy.ready().await.is_err() {
+            copy.adopt().await.expect("they hold the same");
+        }
+        Self(copy)
+    }
+
+    /// Leads, or stands by, until the process is ended. Says so once.
+    pub(crate) async fn hold(urls: &[String]) {
+        let copy = Self::marked(urls, OnDifference::Converge).await.0;
+        while !(copy.convergence().leads && !copy.convergence().round_due || copy.convergence().stands_by) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        println!("held");
+        std::future::pending().await
+    }
+}
+
+fn copy(urls: &[String]) -> CopyBuilder {
+    let nodes = urls.iter().enumerate();
+    nodes.fold(RedisCopy::builder(), |copy, (i, url)| copy.node(format!("node-{i}"), url))
 }
 
 impl Client for OnCopy {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use redis::Value;
@@ -699,6 +700,28 @@ async fn the_process_that_stands_by_goes_on_with_what_it_heard_when_the_one_that
     assert_eq!(second.get::<String>("key").await.unwrap().as_deref(), Some("of c"));
     let convergence = second.convergence();
     assert_eq!((convergence.rounds, convergence.round_due, convergence.stands_by), (0, false, false));
+}
+
+#[tokio::test]
+async fn what_a_process_was_just_comparing_when_it_ended_is_compared_by_the_next_one() {
+    let servers = Servers::start(3).unwrap();
+    let first = leading(&servers).await;
+    let second = of(&servers).connect().await.unwrap();
+    eventually("it stands by, and owes nothing", async || {
+        let convergence = second.convergence();
+        convergence.stands_by && !convergence.round_due
+    })
+    .await;
+    // It takes six seconds to read, and the process that stands by remembers what has changed for five.
+    direct(&servers[1]).await.setrange("large", 100 << 20, "x").await.unwrap();
+    let changed = Instant::now();
+    eventually("it has been read for so long that only the first one knows", async || {
+        let convergence = first.convergence();
+        Duration::from_secs(6) < changed.elapsed() && convergence.dirty == 1 && convergence.converged == 0
+    })
+    .await;
+    drop(first);
+    assert_eq!(second.converged("large").await.unwrap(), ["a", "b", "c"]);
 }
 
 #[tokio::test]

@@ -7,6 +7,9 @@ use crate::crowd::Convergence;
 use crate::options::Options;
 use crate::options::Scene;
 
+/// The most memory that a process may take, whatever changes, in MiB.
+const MOST_MIB: u64 = 200;
+
 /// A seed that was run.
 #[derive(Debug, Default)]
 pub(crate) struct Ran {
@@ -43,6 +46,8 @@ pub(crate) struct Ran {
     pub(crate) over_time: Vec<String>,
     pub(crate) convergence: Convergence,
     pub(crate) longest_lag_ms: u64,
+    /// The most memory of the process that leads, in MiB.
+    pub(crate) most_mib: u64,
     /// The time for which the machine was late altogether.
     pub(crate) late_ms: u64,
     /// The troubles that make the run worthless.
@@ -63,6 +68,7 @@ impl Ran {
             ("ended early", self.early.len()),
             ("copied without end", self.copied_on as usize),
             ("not ended", self.left_over),
+            ("MiB", if MOST_MIB < self.most_mib { self.most_mib as usize } else { 0 }),
             ("worthless", self.troubles.len()),
         ];
         counts.iter().filter(|(_, n)| 0 < *n).map(|(name, n)| format!("{name} {n}")).collect()

@@ -51,6 +51,7 @@ pub(crate) fn run(options: &Options, (stage, crowd): (&Stage, &mut Crowd), ran: 
 
 fn note(crowd: &Crowd, start: Instant, ran: &mut Ran) {
     let seconds = start.elapsed().as_secs();
+    ran.most_mib = crowd.leader().map_or(ran.most_mib, |it| ran.most_mib.max(it.mib));
     ran.over_time.push(match crowd.leader() {
         Some(it) => {
             format!("{seconds} s: lag {:.1} s, {} dirty, {} MiB", it.lag_ms as f64 / 1e3, it.dirty, it.mib)

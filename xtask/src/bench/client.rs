@@ -1,7 +1,8 @@
 //! The program that does one piece of work through one client.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use xtask::workspace;
@@ -94,11 +95,36 @@ impl Program {
             .collect()
     }
 
+    /// Starts a process that makes the nodes of a copy equal, or stands by, and waits until it does.
+    pub(crate) fn hold(&self, urls: &[String]) -> Result<Holder> {
+        let task = Task { client: "hold", work: "set", tasks: 1, size: 64, multi: false };
+        let mut command = Command::new(&self.0);
+        let mut holder = Holder(command.args(Self::words(&task, urls)).stdout(Stdio::piped()).spawn()?);
+        let mut said = String::new();
+        if let Some(output) = holder.0.stdout.take() {
+            BufReader::new(output).read_line(&mut said)?;
+        }
+        match said.trim() {
+            "held" => Ok(holder),
+            said => Err(format!("`hold` printed `{said}`").into()),
+        }
+    }
+
     fn read(&self, command: &mut Command) -> Result<String> {
         let output = command.stderr(Stdio::inherit()).output()?;
         if !output.status.success() {
             return Err(format!("{command:?} failed ({})", output.status).into());
         }
         Ok(String::from_utf8(output.stdout)?)
+    }
+}
+
+/// A process that makes the nodes of a copy equal; it ends with this.
+pub(crate) struct Holder(Child);
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
     }
 }

@@ -38,7 +38,11 @@ const MGET: &str = "redis-rs `mget` of 100, split over three by hand";
 const PIPELINE: &str = "redis-rs pipeline of 100 `GET`, one server";
 const COPY: &str = "redis-rs `set` on three servers by `join_all`";
 
-static ROWS: [Row; 18] = [
+const LEFT: &str = "`copy.set` with an identity, of nodes that are left different";
+/// Other processes make the nodes equal meanwhile, as they do for all but two of many processes.
+const EQUAL: &str = "`copy.set` with an identity, of nodes that become equal by themselves";
+
+static ROWS: [Row; 20] = [
     row(GET, ("redis", "get"), 1, None),
     row("redis-rs `send_packed_command`, one server", ("redis-packed", "get"), 1, Some(GET)),
     row(GET_3, ("redis", "get"), 3, Some(GET)),
@@ -67,6 +71,8 @@ static ROWS: [Row; 18] = [
         3,
         Some(PIPELINE),
     ),
+    row(LEFT, ("copy-left", "set"), 3, None),
+    row(EQUAL, ("copy-equal", "set"), 3, Some(LEFT)),
 ];
 
 /// As many keys as a batch has.
@@ -84,6 +90,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     program.fill(&urls, 64)?;
     let mut table = String::from("| call | instructions | ratio |\n|---|--:|--:|\n");
     let mut counted: Vec<(&str, f64)> = Vec::new();
+    let mut holders = Vec::new();
     for Row { name, client, work, servers, against } in &ROWS {
         let (batch, tasks) = if matches!(*work, "mget" | "pipeline") { (BATCH, 4) } else { (1, 64) };
         let task = Task { client, work, tasks, size: 64, multi: false };
@@ -91,6 +98,9 @@ pub(crate) fn run() -> Result<ExitCode> {
         if *client == "cache" {
             // It writes its own entries in its first run.
             program.measure(&task, urls, Duration::from_millis(1))?;
+        }
+        if *name == EQUAL {
+            holders = vec![program.hold(urls)?, program.hold(urls)?];
         }
         let (few, many) = (6_400 / batch.min(80), 19_200 / batch.min(80));
         let instructions = (count(&program, &task, urls, many)? - count(&program, &task, urls, few)?) as f64;
@@ -102,6 +112,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         eprintln!("{line}");
         writeln!(table, "{line}")?;
     }
+    drop(holders);
     let about = format!(
         "User instructions for each call (of `mget` and pipelines: for each key) in the client, 64 tasks on \
          `current_thread` (batches: 4), values of 64 bytes; {}.\n\n{table}",
