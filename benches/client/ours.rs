@@ -209,12 +209,8 @@ impl OnCopy {
 
     /// The same with an identity. The processes with [`OnDifference::Converge`] make the nodes equal.
     pub(crate) async fn marked(urls: &[String], on_difference: OnDifference) -> Self {
-        let copy = copy(urls).identity("bench").on_difference(on_difference).build().expect("a copy");
-        // The servers were filled before they belonged to a copy.
-        if copy.ready().await.is_err() {
-            copy.adopt().await.expect("they hold the same");
-        }
-        Self(copy)
+        let copy = copy(urls).identity("bench").on_difference(on_difference);
+        Self(copy.connect().await.expect("a copy"))
     }
 
     /// Leads, or stands by, until the process is ended. Says so once.
