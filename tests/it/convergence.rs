@@ -721,6 +721,7 @@ async fn what_a_process_was_just_comparing_when_it_ended_is_compared_by_the_next
     })
     .await;
     drop(first);
+    let second = second.with_deadline(Duration::from_secs(180));
     assert_eq!(second.converged("large").await.unwrap(), ["a", "b", "c"]);
 }
 
