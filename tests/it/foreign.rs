@@ -11,6 +11,7 @@ use redisdb_tests::Proxy;
 use redisdb_tests::contents;
 use redisdb_tests::eventually;
 use redisdb_tests::fill;
+use redisdb_tests::leads;
 use redisdb_tests::process;
 use xtask::Server;
 use xtask::Servers;
@@ -184,11 +185,7 @@ async fn the_same_server_over_a_new_connection_is_written_to_at_once() {
 async fn the_others_become_equal_while_a_server_of_somebody_else_answers_for_a_node() {
     let scene = Scene::new().await;
     let copy = scene.copy().await;
-    eventually("it leads, and has compared all keys", async || {
-        let convergence = copy.convergence();
-        convergence.leads && !convergence.round_due
-    })
-    .await;
+    leads(&copy).await;
     let foreign = Server::start().unwrap();
     let outsider = Node::connect(foreign.url()).await.unwrap();
     outsider.mset((0..300).map(|i| (format!("theirs:{i}"), i))).await.unwrap();

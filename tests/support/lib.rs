@@ -130,6 +130,15 @@ pub fn process(urls: &[String], identity: Option<&str>) -> CopyBuilder {
     }
 }
 
+/// Waits until a process makes the nodes of its copy equal, and has compared all keys.
+pub async fn leads(copy: &RedisCopy) {
+    eventually("it leads, and has compared all keys", async || {
+        let convergence = copy.convergence();
+        convergence.leads && !convergence.round_due
+    })
+    .await;
+}
+
 /// Returns how often a server was sent this command.
 pub async fn calls(node: &Node, command: &str) -> u64 {
     let info = node.info_with(&["commandstats"]).await.unwrap();

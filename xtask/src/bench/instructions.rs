@@ -89,14 +89,14 @@ pub(crate) fn run() -> Result<ExitCode> {
     let urls = servers.urls();
     program.fill(&urls, 64)?;
     // Those of a copy with an identity hold nothing else.
-    let marked = Servers::start(3)?;
+    let marked_servers = Servers::start(3)?;
+    let marked = marked_servers.urls();
     let mut table = String::from("| call | instructions | ratio |\n|---|--:|--:|\n");
     let mut counted: Vec<(&str, f64)> = Vec::new();
     let mut holders = Vec::new();
     for Row { name, client, work, servers, against } in &ROWS {
         let (batch, tasks) = if matches!(*work, "mget" | "pipeline") { (BATCH, 4) } else { (1, 64) };
         let task = Task { client, work, tasks, size: 64, multi: false };
-        let marked = marked.urls();
         let urls = if matches!(*name, LEFT | EQUAL) { &marked } else { &urls[..*servers] };
         if *client == "cache" {
             // It writes its own entries in its first run.
