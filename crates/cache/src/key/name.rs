@@ -20,20 +20,20 @@ pub(crate) struct Names {
     close: u8,
     /// The byte that an escape begins with.
     marker: u8,
-    digits: [u8; 16],
 }
 
 impl Names {
     /// The names on something that looks for a tag between these bytes.
     pub(crate) fn new(style: KeyStyle, (open, close): (u8, u8)) -> Self {
-        let is_free = |byte: &u8| ![open, close].contains(byte);
-        // The bytes of an escape must be none of them either: three and eighteen leave one and sixteen.
-        let marker = b"%~!".iter().copied().find(is_free).unwrap_or(b'%');
-        let mut digits = [b'0'; 16];
-        for (digit, free) in digits.iter_mut().zip(b"0123456789ABCDEFGH".iter().copied().filter(is_free)) {
-            *digit = free;
-        }
-        Self { style, open, close, marker, digits }
+        // The bytes of an escape must be none of them either: three leave one.
+        let marker = b"%~!".iter().copied().find(|byte| ![open, close].contains(byte)).unwrap_or(b'%');
+        Self { style, open, close, marker }
+    }
+
+    /// The digits of an escape, of which there are sixteen or more. Few names have an escape, so they are not kept.
+    fn digits(&self) -> impl Iterator<Item = u8> {
+        let delimiters = [self.open, self.close];
+        b"0123456789ABCDEFGH".iter().copied().filter(move |byte| !delimiters.contains(byte))
     }
 
     pub(crate) fn delimiters(&self) -> (u8, u8) {
@@ -144,7 +144,7 @@ impl Names {
         let mut bytes = part.iter().copied();
         let mut plain = Vec::with_capacity(part.len());
         while let Some(byte) = bytes.next() {
-            let digit = |byte: u8| self.digits.iter().position(|digit| *digit == byte);
+            let digit = |byte: u8| self.digits().take(16).position(|digit| digit == byte);
             plain.push(match byte == self.marker {
                 true => u8::try_from(digit(bytes.next()?)? << 4 | digit(bytes.next()?)?).ok()?,
                 false => byte,
@@ -192,7 +192,7 @@ impl Names {
         }
         for &byte in part {
             if is_escaped(byte) {
-                let digit = |n: u8| self.digits.get(usize::from(n & 15)).copied().unwrap_or(b'0');
+                let digit = |n: u8| self.digits().nth(usize::from(n & 15)).unwrap_or(b'0');
                 name.extend([self.marker, digit(byte >> 4), digit(byte)]);
             } else {
                 name.push(byte);

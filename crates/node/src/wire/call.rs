@@ -114,7 +114,7 @@ impl Request<'_> {
                 let n_replies = many.encode(out);
                 let skipped = (*offset).min(n_replies);
                 let kept = (*count).min(n_replies - skipped);
-                Replies::Many { skipped, kept, behind: n_replies - skipped - kept }
+                Replies::many(skipped, kept, n_replies - skipped - kept)
             }
         }
     }
@@ -122,6 +122,7 @@ impl Request<'_> {
 
 impl State {
     /// Puts a call behind those that wait to be written.
+    #[inline] // into the one future that begins a call
     fn put(&mut self, request: &Request<'_>, patience: Patience, waker: &Waker) -> Ticket {
         let (begins_at, before) = (self.n_put, self.out.len());
         let replies = request.encode(&mut self.out);

@@ -26,28 +26,47 @@ pub(crate) struct Ticket(usize);
 pub(crate) enum Replies {
     /// The reply to one command.
     One,
-    /// The replies to a pipeline: how many are passed over, how many are kept, and how many come behind.
-    Many { skipped: usize, kept: usize, behind: usize },
+    /// The replies to a pipeline.
+    Many(Many),
+}
+
+/// How many replies of a pipeline are still passed over, how many are kept, how many still come behind, and those that are kept by now.
+#[derive(Debug)]
+pub(crate) struct Many {
+    skipped: usize,
+    kept: usize,
+    behind: usize,
+    values: Vec<Value>,
+}
+
+impl Many {
+    /// Takes a reply, which may be one that is not kept.
+    fn take(&mut self, reply: Value) {
+        if 0 < self.skipped {
+            self.skipped -= 1;
+        } else if self.values.len() < self.kept {
+            self.values.push(reply);
+        } else {
+            self.behind = self.behind.saturating_sub(1);
+        }
+    }
+
+    fn n_to_come(&self) -> usize {
+        self.skipped + (self.kept - self.values.len()) + self.behind
+    }
 }
 
 impl Replies {
-    /// Counts a reply, where so many are kept already. Returns whether it is kept.
-    fn keeps_next(&mut self, n_kept: usize) -> bool {
-        let Self::Many { skipped, kept, behind } = self else { return true };
-        if 0 < *skipped {
-            *skipped -= 1;
-            return false;
-        }
-        let is_kept = n_kept < *kept;
-        *behind = behind.saturating_sub(usize::from(!is_kept));
-        is_kept
+    /// The replies to a pipeline: how many are passed over, how many are kept, and how many come behind.
+    pub(crate) fn many(skipped: usize, kept: usize, behind: usize) -> Self {
+        Self::Many(Many { skipped, kept, behind, values: Vec::with_capacity(kept) })
     }
 
-    /// The number of replies that are still to come, where so many are kept already.
-    fn n_to_come(&self, n_kept: usize) -> usize {
+    /// The number of replies that are still to come.
+    fn n_to_come(&self) -> usize {
         match self {
             Self::One => 1,
-            Self::Many { skipped, kept, behind } => skipped + (kept - n_kept) + behind,
+            Self::Many(many) => many.n_to_come(),
         }
     }
 }
@@ -134,7 +153,7 @@ impl Block {
 #[derive(Debug)]
 pub(crate) enum Slot {
     Free,
-    Waiting(Waker, Replies, Vec<Value>),
+    Waiting(Waker, Replies),
     /// Its caller has gone; so many replies are still to come.
     Left(usize),
     /// It took too long, which its caller has not seen yet; so many replies are still to come.
@@ -151,11 +170,7 @@ impl Slots {
         patience: Patience,
         waker: &Waker,
     ) -> Ticket {
-        let kept = match replies {
-            Replies::One => Vec::new(),
-            Replies::Many { kept, .. } => Vec::with_capacity(kept),
-        };
-        let waiting = Slot::Waiting(waker.clone(), replies, kept);
+        let waiting = Slot::Waiting(waker.clone(), replies);
         let slot = match self.free.pop() {
             Some(free) => {
                 if let Some(slot) = self.slots.get_mut(free) {
@@ -205,9 +220,9 @@ impl Slots {
             self.n_late += 1;
             let Some(slot) = self.slots.get_mut(queued.slot) else { continue };
             if queued.patience == Patience::Ticks
-                && let Slot::Waiting(_, replies, values) = slot
+                && let Slot::Waiting(_, replies) = slot
             {
-                let late = Slot::Late(replies.n_to_come(values.len()));
+                let late = Slot::Late(replies.n_to_come());
                 if let Slot::Waiting(waker, ..) = std::mem::replace(slot, late) {
                     woken.push(waker);
                 }
@@ -230,6 +245,7 @@ impl Slots {
     ///
     /// # Errors
     /// The ticket, with which the caller goes on waiting, and the waker of before.
+    #[inline] // into the one future that asks
     pub(crate) fn take(&mut self, ticket: Ticket, waker: &Waker) -> Result<Outcome, (Ticket, Remains)> {
         let Some(slot) = self.slots.get_mut(ticket.0) else { return Err((ticket, Remains::Nothing)) };
         if let Slot::Waiting(before, ..) = slot {
@@ -256,7 +272,7 @@ impl Slots {
     pub(crate) fn leave(&mut self, ticket: Ticket) -> Remains {
         let Some(slot) = self.slots.get_mut(ticket.0) else { return Remains::Nothing };
         let left = match slot {
-            Slot::Waiting(_, replies, values) => Slot::Left(replies.n_to_come(values.len())),
+            Slot::Waiting(_, replies) => Slot::Left(replies.n_to_come()),
             Slot::Late(to_come) => Slot::Left(*to_come),
             Slot::Done(_) => {
                 self.free.push(ticket.0);
@@ -288,7 +304,7 @@ impl Slots {
         }
         let same = self.queue.iter().take(MOST_LOOKED_AT).take_while(|queued| queued.is_raw == is_raw);
         let n_to_come = |queued: &Queued| match self.slots.get(queued.slot) {
-            Some(Slot::Waiting(_, replies, values)) => replies.n_to_come(values.len()),
+            Some(Slot::Waiting(_, replies)) => replies.n_to_come(),
             Some(Slot::Left(to_come) | Slot::Late(to_come)) => *to_come,
             Some(Slot::Free | Slot::Done(_)) | None => 1,
         };
@@ -324,20 +340,13 @@ impl Slots {
         let index = self.queue.front()?.slot;
         let slot = self.slots.get_mut(index)?;
         let reply = match slot {
-            Slot::Waiting(_, Replies::One, _) => reply,
-            // Most replies of a pipeline: one more that is kept follows.
-            Slot::Waiting(_, Replies::Many { skipped: 0, kept, .. }, values) if values.len() + 1 < *kept => {
-                values.push(reply);
-                return None;
-            }
-            Slot::Waiting(_, replies @ Replies::Many { .. }, values) => {
-                if replies.keeps_next(values.len()) {
-                    values.push(reply);
-                }
-                if 0 < replies.n_to_come(values.len()) {
+            Slot::Waiting(_, Replies::One) => reply,
+            Slot::Waiting(_, Replies::Many(many)) => {
+                many.take(reply);
+                if 0 < many.n_to_come() {
                     return None;
                 }
-                Value::Array(std::mem::take(values))
+                Value::Array(std::mem::take(&mut many.values))
             }
             Slot::Left(to_come @ 2..) | Slot::Late(to_come @ 2..) => {
                 *to_come -= 1;
@@ -484,7 +493,7 @@ mod tests {
                         ends.push_back(n_commands);
                     }
                     Event::BeginMany(skipped, kept, behind) => {
-                        let replies = Replies::Many { skipped, kept, behind };
+                        let replies = Replies::many(skipped, kept, behind);
                         let ticket = slots.begin(0, replies, Patience::Own, waker);
                         let first = n_commands + skipped as i64;
                         let expected = numbers(first..first + kept as i64);
