@@ -1,5 +1,7 @@
 //! TLS: from a stream to an encrypted one, with the identities of a node's configuration.
 
+mod records;
+
 use std::io;
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use self::records::Records;
 use crate::config::ConfigError;
 use crate::config::NodeConfig;
 use crate::config::Pem;
@@ -27,7 +30,7 @@ pub(super) async fn encrypt(
     config: &NodeConfig,
     host: &str,
     stream: TcpStream,
-) -> Result<TlsStream<TcpStream>, ErrorKind> {
+) -> Result<Records<TlsStream<TcpStream>>, ErrorKind> {
     let failed = |error: io::Error| ErrorKind::Tls(Arc::new(error));
     let name = config.tls().and_then(TlsConfig::server_name).unwrap_or(host);
     let name = ServerName::try_from(name.to_owned())
@@ -36,7 +39,7 @@ pub(super) async fn encrypt(
         None => system_client().map_err(ErrorKind::Config)?,
         Some(tls) => client(tls, config.name()).await?,
     };
-    TlsConnector::from(client).connect(name, stream).await.map_err(failed)
+    TlsConnector::from(client).connect(name, stream).await.map(Records::new).map_err(failed)
 }
 
 /// The identities that were last read of a [`TlsConfig`].
