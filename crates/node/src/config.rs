@@ -43,9 +43,9 @@ use self::sentinels::Sentinels;
 /// # In a file
 /// With serde a node is read from `url` and these optional fields: `name`, `weight`, `db`, `username`,
 /// `password`, `sentinel_username`, `sentinel_password`, `tls` (as a [`TlsConfig`]), `connect_timeout_ms`,
-/// `response_timeout_ms`, `probe_interval_ms`, `max_in_flight`, `max_reply` (in bytes) and `max_dedicated`. An
-/// unknown field is an error. A configuration is written the same way, the password included, so it can be
-/// read back.
+/// `response_timeout_ms`, `probe_interval_ms`, `max_in_flight`, `wait_for_room`, `max_reply` (in bytes) and
+/// `max_dedicated`. An unknown field is an error. A configuration is written the same way, the password
+/// included, so it can be read back.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[serde(try_from = "NodeFields", into = "NodeFields")]
 pub struct NodeConfig {
@@ -59,6 +59,7 @@ pub struct NodeConfig {
     response_timeout: Option<Duration>,
     probe_interval: Duration,
     max_in_flight: usize,
+    wait_for_room: bool,
     max_reply: usize,
     max_dedicated: usize,
     label: String,
@@ -223,6 +224,7 @@ impl NodeConfig {
             response_timeout: None,
             probe_interval: Self::PROBE_INTERVAL,
             max_in_flight: Self::MAX_IN_FLIGHT,
+            wait_for_room: false,
             max_reply: Self::MAX_REPLY,
             max_dedicated: Self::MAX_DEDICATED,
             label: String::new(),
@@ -328,14 +330,26 @@ impl NodeConfig {
     }
 
     /// Sets how many calls may be under way on this server at once, a pipeline being one; what is above fails
-    /// at once with [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded). Default 5,000.
+    /// at once with [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded), or [waits](Self::with_wait_for_room).
+    /// Default 5,000.
     ///
-    /// A server that hung executes what it had been sent when it goes on, so this is also how much of what
-    /// was given up may be executed late. A call that waits takes about 4 KiB with its task, a write on a
-    /// copy of three nodes about 8 KiB.
+    /// A call whose future was dropped counts until its reply comes. A server that hung executes what it had
+    /// been sent when it goes on, so this is also how much of what was given up may be executed late. A call that
+    /// waits takes about 4 KiB with its task, a write on a copy of three nodes about 8 KiB.
     #[must_use]
     pub fn with_max_in_flight(mut self, calls: usize) -> Self {
         self.max_in_flight = calls;
+        self
+    }
+
+    /// Sets whether a call above [`max_in_flight`](Self::with_max_in_flight) waits until there is room, in the order in
+    /// which calls came. It waits for as long as a reply may take, or until its deadline, and then fails with
+    /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded): nothing of it was sent. Default false: it fails at once.
+    ///
+    /// The calls that wait are bounded by nothing but their number of callers, and each takes memory meanwhile.
+    #[must_use]
+    pub fn with_wait_for_room(mut self, waits: bool) -> Self {
+        self.wait_for_room = waits;
         self
     }
 
@@ -344,8 +358,8 @@ impl NodeConfig {
     /// [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge), and the connection is made anew. Other
     /// calls that are under way on it lose their replies, as when it breaks. Default 512 MiB.
     ///
-    /// Of a pipeline each reply counts by itself. A string is held twice for a moment, so a single one takes
-    /// twice as much at its peak, and the room for the largest stays with the connection.
+    /// Of a pipeline each reply counts by itself. On a connection with a single user (blocking calls,
+    /// transactions) a string is held twice for a moment, and the room for the largest stays with the connection.
     #[must_use]
     pub fn with_max_reply(mut self, bytes: usize) -> Self {
         self.max_reply = bytes;
@@ -408,6 +422,11 @@ impl NodeConfig {
     /// The number of calls that may be in flight at once.
     pub fn max_in_flight(&self) -> usize {
         self.max_in_flight
+    }
+
+    /// Whether a call above that waits for room.
+    pub fn waits_for_room(&self) -> bool {
+        self.wait_for_room
     }
 
     /// The number of bytes of memory that a reply may take.

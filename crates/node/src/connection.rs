@@ -105,7 +105,7 @@ impl Connection {
         fence: Option<&Fence>,
     ) -> Result<F, ErrorKind> {
         let live = self.live(by, fence).await?;
-        self.core.reply(&live, live.wire.send(cmd, patience(by)), by).await
+        self.core.reply(&live, &mut live.wire.send(cmd, patience(by)), by).await
     }
 
     /// Sends commands together and returns `count` of their replies from `offset` on. Of a block all are asked
@@ -121,13 +121,14 @@ impl Connection {
         let core = &self.core;
         let _in_flight = core.begin()?;
         let live = self.live(by, fence).await?;
-        let call = live.wire.send_many(many, offset, count, patience(by));
-        let mut replies = core.reply(&live, call, by).await;
+        let mut call = live.wire.send_many(many, offset, count, patience(by));
+        let mut replies = core.reply(&live, &mut call, by).await;
+        drop(call);
         if let Err(ErrorKind::Unsent(_)) = replies {
             // Nothing of it was sent on a connection that is over.
             let live = self.live(by, fence).await?;
-            let call = live.wire.send_many(many, offset, count, patience(by));
-            replies = core.reply(&live, call, by).await;
+            replies =
+                core.reply(&live, &mut live.wire.send_many(many, offset, count, patience(by)), by).await;
         }
         Ok(match replies? {
             Value::Array(replies) => replies,

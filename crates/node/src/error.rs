@@ -135,6 +135,8 @@ pub enum ErrorKind {
 pub enum Bound {
     /// Calls in flight on the shared connection: `max_in_flight`.
     InFlight,
+    /// Bytes that wait to be written to the server on the shared connection, which reads more slowly than it is sent to.
+    Unwritten,
     /// Dedicated connections: `max_dedicated`. Blocking calls, transactions and
     /// [`dedicated`](crate::Node::dedicated) share them.
     Dedicated,
@@ -146,6 +148,10 @@ impl Bound {
             Self::InFlight => format!(
                 "{limit} calls are under way already, which is the most this node takes; send less at once, or raise \
                  `max_in_flight`"
+            ),
+            Self::Unwritten => format!(
+                "{limit} bytes or more have waited to be written to the server for as long as this call could wait; send less \
+                 at once, or give the server more room"
             ),
             Self::Dedicated => format!(
                 "all {limit} dedicated connections are in use, which blocking calls and transactions share; drop one, or raise \

@@ -18,8 +18,8 @@ mod parser;
 mod slots;
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
@@ -39,6 +39,7 @@ use self::crowd::Crowd;
 use self::slots::Slots;
 
 pub(crate) use self::call::Many;
+pub(crate) use self::call::Sending;
 pub(crate) use self::driver::Driver;
 pub(crate) use self::encode::decode_command;
 pub(crate) use self::encode::encode;
@@ -53,7 +54,7 @@ pub(crate) use self::parser::Parser;
 pub(crate) use self::slots::Patience;
 
 /// Callers wait for room while so many bytes wait to be written. The last command or pipeline may go beyond.
-const MOST_WAITING: usize = 1 << 20;
+pub(crate) const MOST_WAITING: usize = 1 << 20;
 /// A call that waits for [`Patience::Ticks`] waits for so many: the first has begun already.
 pub(crate) const TICKS: usize = 33;
 /// A buffer that has grown beyond this is given back when it is empty.
@@ -63,6 +64,25 @@ const KEPT: usize = 64 << 10;
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+/// The limits of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// A reply may take so many bytes.
+    pub(crate) max_reply: usize,
+    /// So many calls may lack replies, also those whose callers have gone.
+    pub(crate) max_calls: usize,
+    /// True if a caller above that waits for room. Others fail at once.
+    pub(crate) waits_for_room: bool,
+}
+
+#[cfg(test)]
+impl Limits {
+    /// Limits of replies only.
+    pub(crate) fn of_reply(max_reply: usize) -> Self {
+        Self { max_reply, max_calls: usize::MAX, waits_for_room: false }
+    }
+}
 
 /// A connection that many callers share. A cheap handle: clones are the same connection.
 #[derive(Clone)]
@@ -80,8 +100,12 @@ struct State {
     /// The number of bytes that were ever put into `out`.
     n_put: u64,
     slots: Slots,
-    /// Those who wait for room.
-    crowd: Crowd,
+    max_calls: usize,
+    waits_for_room: bool,
+    /// Those who wait until fewer calls lack replies.
+    for_calls: Crowd,
+    /// Those who wait until the bytes in `out` are being written.
+    for_bytes: Crowd,
     driver: Option<Waker>,
     /// True if the driver is to write.
     wants_flush: bool,
@@ -105,14 +129,16 @@ struct Socket<S: ?Sized> {
 }
 
 impl Wire {
-    /// Makes a connection of a stream on which nothing is under way, and its driver. A reply may take so many
-    /// bytes.
-    pub(crate) fn new<S: Stream>(stream: S, max_reply: usize) -> (Self, Driver<S>) {
+    /// Makes a connection of a stream on which nothing is under way, and its driver.
+    pub(crate) fn new<S: Stream>(stream: S, limits: Limits) -> (Self, Driver<S>) {
         let state = State {
             out: Vec::new(),
             n_put: 0,
             slots: Slots::default(),
-            crowd: Crowd::default(),
+            max_calls: limits.max_calls,
+            waits_for_room: limits.waits_for_room,
+            for_calls: Crowd::default(),
+            for_bytes: Crowd::default(),
             driver: None,
             wants_flush: false,
             is_lone: true,
@@ -121,22 +147,21 @@ impl Wire {
         let socket =
             Socket { writing: Vec::new(), n_written: 0, n_given: 0, driver: None, error: None, stream };
         let shared = Arc::new(Shared { state: Mutex::new(state), socket: Mutex::new(socket) });
-        let driver = Driver::new(Arc::clone(&shared), max_reply);
+        let driver = Driver::new(Arc::clone(&shared), limits.max_reply);
         (Self(shared), driver)
     }
 
     /// Sends a command, which has a word, and waits for its reply, in either form; an error reply is a reply.
     ///
     /// # Cancel safety
-    /// When the future is dropped the command is sent nevertheless, if it was polled.
-    pub(crate) fn send<'a, F: Form>(
-        &'a self,
-        cmd: &'a Cmd,
-        patience: Patience,
-    ) -> impl Future<Output = Result<F, Failure>> + Send + Unpin + use<'a, F> {
-        // One kind of call for both forms: the one that is polled for every command stays in this crate.
-        let mut call = Call::new(&self.0, F::request(cmd), patience);
-        poll_fn(move |context| Pin::new(&mut call).poll(context).map(|reply| reply.and_then(F::of)))
+    /// When the future is dropped the command is sent nevertheless, unless it was not polled or still [waits](Sending::waits_for).
+    pub(crate) fn send<'a, F: Form>(&'a self, cmd: &'a Cmd, patience: Patience) -> Sending<'a, F> {
+        Sending { call: Call::new(&self.0, F::request(cmd), patience, true), form: PhantomData }
+    }
+
+    /// Sends a question of our own; as [`send`](Self::send), but there is always room for it.
+    pub(crate) fn ask<'a>(&'a self, cmd: &'a Cmd, patience: Patience) -> Sending<'a, Value> {
+        Sending { call: Call::new(&self.0, Request::Command(cmd), patience, false), form: PhantomData }
     }
 
     /// Sends commands, which have words, together, and returns an array of `count` of their replies from
@@ -147,18 +172,21 @@ impl Wire {
         offset: usize,
         count: usize,
         patience: Patience,
-    ) -> impl Future<Output = Result<Value, Failure>> + Send + Unpin + use<'a> {
-        Call::new(&self.0, Request::Many(many, offset, count), patience)
+    ) -> Sending<'a, Value> {
+        let request = Request::Many(many, offset, count);
+        Sending { call: Call::new(&self.0, request, patience, true), form: PhantomData }
     }
 
-    /// Counts a tick. Calls that have waited for [`TICKS`] are given up.
-    pub(crate) fn pass_tick(&self) {
+    /// Counts a tick. Calls that have waited for [`TICKS`] are given up. Returns whether a server has left a call without a
+    /// reply for so long, and no caller notices.
+    pub(crate) fn pass_tick(&self) -> bool {
         let mut state = self.0.state.lock();
-        let late = state.slots.pass(TICKS);
+        let (late, is_unnoticed) = state.slots.pass(TICKS);
         // Those who wait for room look at the time.
-        let crowd = state.crowd.leave();
+        let waiting = [state.for_calls.all(), state.for_bytes.all()];
         drop(state);
-        late.into_iter().chain(crowd).for_each(Waker::wake);
+        late.into_iter().chain(waiting.into_iter().flatten()).for_each(Waker::wake);
+        is_unnoticed
     }
 }
 
@@ -205,9 +233,9 @@ impl<S: Stream + ?Sized> Shared<S> {
                     break;
                 }
                 std::mem::swap(&mut socket.writing, &mut state.out);
-                let crowd = state.crowd.leave();
+                let invited = state.for_bytes.invite(usize::MAX);
                 drop(state);
-                crowd.into_iter().for_each(Waker::wake);
+                invited.into_iter().for_each(Waker::wake);
                 continue;
             }
             let n = ready!(Pin::new(&mut socket.stream).poll_write(context, rest))?;
@@ -234,11 +262,11 @@ impl<S: Stream + ?Sized> Shared<S> {
             true => why(is_first),
             false => Failure::Unsent(Arc::clone(error)),
         });
-        let crowd = state.crowd.leave();
+        let waiting = [state.for_calls.invite(usize::MAX), state.for_bytes.invite(usize::MAX)];
         (state.out, socket.writing, socket.n_written) = (Vec::new(), Vec::new(), 0);
         drop(state);
         drop(socket);
-        failed.into_iter().chain(crowd).for_each(Waker::wake);
+        failed.into_iter().chain(waiting.into_iter().flatten()).for_each(Waker::wake);
     }
 }
 

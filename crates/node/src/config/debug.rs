@@ -17,6 +17,7 @@ impl fmt::Debug for NodeConfig {
             .field("response_timeout", &self.response_timeout())
             .field("probe_interval", &self.probe_interval)
             .field("max_in_flight", &self.max_in_flight)
+            .field("wait_for_room", &self.wait_for_room)
             .field("max_reply", &self.max_reply)
             .field("max_dedicated", &self.max_dedicated);
         if let Some(provider) = &self.credentials_provider {

@@ -41,6 +41,8 @@ pub struct NodeFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_in_flight: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    wait_for_room: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     max_reply: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_dedicated: Option<usize>,
@@ -116,6 +118,7 @@ impl NodeFields {
             config.probe_interval = millis(ms);
         }
         config.max_in_flight = self.max_in_flight.unwrap_or(config.max_in_flight);
+        config.wait_for_room = self.wait_for_room.unwrap_or(config.wait_for_room);
         config.max_reply = self.max_reply.unwrap_or(config.max_reply);
         config.max_dedicated = self.max_dedicated.unwrap_or(config.max_dedicated);
         config.check()?;
@@ -183,6 +186,7 @@ impl From<NodeConfig> for NodeFields {
                 .then(|| millis(config.probe_interval)),
             max_in_flight: (config.max_in_flight != NodeConfig::MAX_IN_FLIGHT)
                 .then_some(config.max_in_flight),
+            wait_for_room: config.wait_for_room.then_some(true),
             max_reply: (config.max_reply != NodeConfig::MAX_REPLY).then_some(config.max_reply),
             max_dedicated: (config.max_dedicated != NodeConfig::MAX_DEDICATED)
                 .then_some(config.max_dedicated),

@@ -1,6 +1,5 @@
 //! The state of a shared connection: what is known of the server, and how each call is judged.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::pin::pin;
 use std::sync::Arc;
@@ -33,6 +32,9 @@ use crate::observe::NodeEvent;
 use crate::observe::Observer;
 use crate::retry::Budget;
 use crate::wire::Failure;
+use crate::wire::Form;
+use crate::wire::MOST_WAITING;
+use crate::wire::Sending;
 
 /// The state that the callers and the task that connects share.
 pub(crate) struct Core {
@@ -47,12 +49,13 @@ pub(crate) struct Core {
     /// True if the server is left alone.
     pub(super) down: AtomicBool,
     /// True if calls have gone without an answer lately, so that answers are counted too.
-    troubled: AtomicBool,
+    pub(super) troubled: Arc<AtomicBool>,
     /// The number of connections that led to another process than the one before.
     pub(super) incarnation: AtomicU64,
     /// The number of calls that have begun, and of those that have ended.
     pub(super) begun: AtomicU64,
     ended: AtomicU64,
+    /// So many may be under way, where none waits for room.
     max_in_flight: u64,
     /// The protocol that the connection speaks.
     pub(super) protocol: ProtocolVersion,
@@ -107,7 +110,7 @@ impl Core {
             renewed_at: None,
         };
         Self {
-            max_in_flight: config.max_in_flight() as u64,
+            max_in_flight: if config.waits_for_room() { u64::MAX } else { config.max_in_flight() as u64 },
             protocol,
             clock: Clock::new(),
             login: Arc::new(Login::new(Arc::clone(&config), observer.clone())),
@@ -118,7 +121,7 @@ impl Core {
             changed: Notify::new(),
             wake: Arc::new(Notify::new()),
             down: AtomicBool::new(false),
-            troubled: AtomicBool::new(false),
+            troubled: Arc::new(AtomicBool::new(false)),
             incarnation: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             ended: AtomicU64::new(0),
@@ -159,34 +162,47 @@ impl Core {
         let in_flight = InFlight(self);
         match begun.saturating_sub(ended) > self.max_in_flight {
             false => Ok(in_flight),
-            true => Err(ErrorKind::Overloaded { limit: self.config.max_in_flight(), of: Bound::InFlight }),
+            true => Err(self.overloaded(Bound::InFlight)),
         }
     }
 
+    #[cold]
+    fn overloaded(&self, of: Bound) -> ErrorKind {
+        let limit = match of {
+            Bound::InFlight => self.config.max_in_flight(),
+            Bound::Unwritten => MOST_WAITING,
+            Bound::Dedicated => self.config.max_dedicated(),
+        };
+        ErrorKind::Overloaded { limit, of }
+    }
+
     /// Waits for a reply for as long as a reply may take, or until `by` where that is given.
-    pub(super) async fn reply<T>(
+    pub(super) async fn reply<F: Form>(
         &self,
         live: &Arc<Live>,
-        call: impl Future<Output = Result<T, Failure>>,
+        call: &mut Sending<'_, F>,
         by: Option<Instant>,
-    ) -> Result<T, ErrorKind> {
-        let call = pin!(call);
+    ) -> Result<F, ErrorKind> {
         match by {
-            None => self.received(live, live.deadlines.within(call).await),
+            None => self.received(live, live.deadlines.within(Pin::new(call)).await),
             Some(by) => Box::pin(self.received_by(live, by, call)).await,
         }
     }
 
     /// Waits for a reply until `by`. A caller who has less patience than the response timeout proves nothing
     /// about the server.
-    async fn received_by<T>(
+    async fn received_by<F: Form>(
         &self,
         live: &Arc<Live>,
         by: Instant,
-        call: Pin<&mut impl Future<Output = Result<T, Failure>>>,
-    ) -> Result<T, ErrorKind> {
+        call: &mut Sending<'_, F>,
+    ) -> Result<F, ErrorKind> {
         let begun = live.deadlines.begin();
-        match tokio::time::timeout_at(by, call).await {
+        let reply = tokio::time::timeout_at(by, &mut *call).await;
+        if let (Err(_), Some(of)) = (&reply, call.waits_for()) {
+            return Err(self.overloaded(of));
+        }
+        match reply {
             Ok(reply) => self.received(live, reply),
             Err(_) if live.deadlines.has_passed_since(&begun) => self.received(live, Err(Failure::TooLate)),
             Err(_) => {
@@ -213,6 +229,9 @@ impl Core {
 
     #[cold]
     fn judged(&self, live: &Arc<Live>, failure: Failure) -> ErrorKind {
+        if let Failure::NoRoom(of) = failure {
+            return self.overloaded(of);
+        }
         let Some((kind, is_fault)) = failure.into_error() else {
             let kind = ErrorKind::Timeout(self.config.response_timeout());
             if self.failed(Breaker::unanswered, &kind) {

@@ -39,6 +39,7 @@ use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::error::is_of_tls;
 use crate::redis_rs::Fault;
+use crate::wire::Limits;
 use crate::wire::Wire;
 
 /// A connection that has just been let in, and the task that drives it.
@@ -117,9 +118,11 @@ where
     let judged = if settings.password().is_some() { Fault::of_login } else { Fault::of_handshake };
     let (connection, driver) =
         MultiplexedConnection::new_with_config(settings, lent, options).await.map_err(judged)?;
+    let limits =
+        Limits { max_reply, max_calls: config.max_in_flight(), waits_for_room: config.waits_for_room() };
     let make_wire = move || {
         let stream = lender.take_back().and_then(Bounded::into_stream)?;
-        let (wire, driver) = Wire::new(stream, max_reply);
+        let (wire, driver) = Wire::new(stream, limits);
         Some((wire, Box::pin(driver) as Driving))
     };
     Ok(Undriven { connection, driver: Box::pin(driver), broken, make_wire: Box::new(make_wire) })

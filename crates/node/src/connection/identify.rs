@@ -167,7 +167,7 @@ pub(crate) trait Asked: Sync {
 
 impl Asked for Wire {
     async fn asked(&self, question: &Cmd) -> Result<Value, ErrorKind> {
-        self.send(question, Patience::Own).await.map_err(|failure| match failure {
+        self.ask(question, Patience::Own).await.map_err(|failure| match failure {
             Failure::Unsent(error) | Failure::Lost(error) if is_of_tls(&error) => ErrorKind::Tls(error),
             failure => failure.in_handshake(),
         })

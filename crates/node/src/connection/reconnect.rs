@@ -149,7 +149,7 @@ async fn probe(core: &Core, live: &Arc<Live>) {
     }
     let ping = redis::cmd("PING");
     // An error reply is a sign of life as well: a server that cannot save answers PING with `MISCONF`.
-    let reply = live.deadlines.within(pin!(live.wire.send::<Value>(&ping, Patience::Ticks))).await;
+    let reply = live.deadlines.within(pin!(live.wire.ask(&ping, Patience::Ticks))).await;
     let _counted = core.received(live, reply);
 }
 
@@ -236,7 +236,15 @@ async fn open(core: &Core) -> Result<(Live, Arc<Grant>), ErrorKind> {
     .await?;
     let deadlines = Arc::new(Deadlines::new(core.config.response_timeout()));
     let (counting, wire) = (Arc::clone(&deadlines), dialed.wire.clone());
-    let ticks = tokio::spawn(async move { counting.count(|| wire.pass_tick()).await });
+    let (troubled, wake) = (Arc::clone(&core.troubled), Arc::clone(&core.wake));
+    let pass_tick = move || {
+        // Callers who gave up before a reply was due tell nobody that it did not come; the task asks by itself.
+        if wire.pass_tick() {
+            troubled.store(true, Ordering::Relaxed);
+            wake.notify_one();
+        }
+    };
+    let ticks = tokio::spawn(async move { counting.count(pass_tick).await });
     let live = Live {
         wire: dialed.wire,
         incarnation: 0,

@@ -149,6 +149,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::wire::Limits;
     use crate::wire::Patience;
     use crate::wire::Wire;
 
@@ -162,11 +163,11 @@ mod tests {
     fn a_call_is_never_given_up_too_early_also_after_a_rest() {
         runtime().block_on(async {
             let (stream, _silent_server) = tokio::io::duplex(1 << 20);
-            let (wire, driver) = Wire::new(stream, 1000);
+            let (wire, driver) = Wire::new(stream, Limits::of_reply(1000));
             let deadlines = Arc::new(Deadlines::new(TIMEOUT));
             assert!(deadlines.runtime.is_some());
             let (counting, counted) = (Arc::clone(&deadlines), wire.clone());
-            let counting = tokio::spawn(async move { counting.count(|| counted.pass_tick()).await });
+            let counting = tokio::spawn(async move { counting.count(|| _ = counted.pass_tick()).await });
             let driver = tokio::spawn(driver);
             let cmd = redis::cmd("GET");
             for _ in 0..3 {

@@ -1,27 +1,32 @@
 //! A call: the future of one command or pipeline on a connection.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
 use std::task::Waker;
 
+use parking_lot::MutexGuard;
 use redis::Cmd;
 use redis::Pipeline;
 use redis::Value;
 
 use super::Failure;
+use super::Form;
 use super::MOST_WAITING;
 use super::Shared;
 use super::State;
 use super::Stream;
 use super::TICKS;
+use super::crowd::Crowd;
 use super::crowd::Place;
 use super::encode::encode;
 use super::slots::Patience;
 use super::slots::Replies;
 use super::slots::Ticket;
+use crate::error::Bound;
 use crate::pipeline::Words;
 use crate::pipeline::block::n_replies;
 
@@ -79,10 +84,39 @@ impl Many<'_> {
     }
 }
 
-/// The future of a call. Dropped after it was polled, it leaves its replies to be thrown away.
+/// The future of a call with its reply in a form.
+///
+/// There is one kind of call for all forms, so that the one that is polled for every command stays in this crate.
+pub(crate) struct Sending<'a, F> {
+    pub(super) call: Call<'a>,
+    pub(super) form: PhantomData<fn() -> F>,
+}
+
+impl<F> Sending<'_, F> {
+    /// Returns for what the call waits, if it waits for room: nothing of it was sent, or will be.
+    pub(crate) fn waits_for(&self) -> Option<Bound> {
+        match &self.call.step {
+            Step::Begins(_, waits) => waits.map(|waits| waits.of),
+            Step::Waits(_) | Step::Over => None,
+        }
+    }
+}
+
+impl<F: Form> Future for Sending<'_, F> {
+    type Output = Result<F, Failure>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.call).poll(context).map(|reply| reply.and_then(F::of))
+    }
+}
+
+/// The future of a call. Dropped after it began, it leaves its replies to be thrown away.
 pub(super) struct Call<'a> {
     shared: &'a Shared<dyn Stream>,
     patience: Patience,
+    /// True if there must be room for it.
+    needs_room: bool,
     step: Step<'a>,
 }
 
@@ -96,6 +130,7 @@ enum Step<'a> {
 /// A call that waits for room.
 #[derive(Clone, Copy)]
 struct ForRoom {
+    of: Bound,
     /// The tick that was the present one when it began to wait.
     since: usize,
     /// Its place in the crowd.
@@ -136,11 +171,41 @@ impl State {
         }
         ticket
     }
+
+    /// Returns for what a call would have to wait, one that may wait already.
+    #[inline]
+    fn is_full_for(&self, waits: Option<ForRoom>) -> Option<Bound> {
+        let mut n_calls = self.slots.n_waiting();
+        // The room of those who were invited is theirs.
+        if !waits.is_some_and(|waits| waits.of == Bound::InFlight && self.for_calls.is_invited(waits.place)) {
+            n_calls += self.for_calls.n_invited();
+        }
+        if self.max_calls <= n_calls {
+            return Some(Bound::InFlight);
+        }
+        (MOST_WAITING <= self.out.len()).then_some(Bound::Unwritten)
+    }
+
+    fn crowd(&mut self, of: Bound) -> &mut Crowd {
+        if of == Bound::InFlight { &mut self.for_calls } else { &mut self.for_bytes }
+    }
+
+    /// Invites those who wait for fewer calls without replies, as many as there is room for.
+    #[cold]
+    pub(super) fn invite_calls(&mut self) -> Vec<Waker> {
+        let n_taken = self.slots.n_waiting() + self.for_calls.n_invited();
+        self.for_calls.invite(self.max_calls.saturating_sub(n_taken))
+    }
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(shared: &'a Arc<Shared<dyn Stream>>, request: Request<'a>, patience: Patience) -> Self {
-        Self { shared, patience, step: Step::Begins(request, None) }
+    pub(super) fn new(
+        shared: &'a Arc<Shared<dyn Stream>>,
+        request: Request<'a>,
+        patience: Patience,
+        needs_room: bool,
+    ) -> Self {
+        Self { shared, patience, needs_room, step: Step::Begins(request, None) }
     }
 
     fn begin(
@@ -153,14 +218,13 @@ impl<'a> Call<'a> {
         if let Some(error) = &state.ended {
             return Poll::Ready(Err(Failure::Unsent(Arc::clone(error))));
         }
-        if MOST_WAITING <= state.out.len() {
-            let since = waits.map_or(state.slots.tick(), |waits| waits.since);
-            if self.patience == Patience::Ticks && TICKS <= state.slots.tick().wrapping_sub(since) {
-                return Poll::Ready(Err(Failure::TooLate));
-            }
-            let place = state.crowd.join(context.waker(), waits.map(|waits| waits.place));
-            self.step = Step::Begins(request, Some(ForRoom { since, place }));
-            return Poll::Pending;
+        if self.needs_room
+            && let Some(of) = state.is_full_for(waits)
+        {
+            return self.wait_for_room(state, request, waits, of, context);
+        }
+        if let Some(waits) = waits {
+            state.crowd(waits.of).come(waits.place);
         }
         let is_alone = state.is_lone && state.slots.n_waiting() == 0 && state.out.is_empty();
         self.step = Step::Waits(state.put(&request, self.patience, context.waker()));
@@ -172,6 +236,41 @@ impl<'a> Call<'a> {
             false => state.call_driver(),
         }
         Poll::Pending
+    }
+
+    /// Waits for room, or fails where that is not to be waited for, or has been for long enough.
+    #[cold]
+    fn wait_for_room(
+        &mut self,
+        mut state: MutexGuard<'_, State>,
+        request: Request<'a>,
+        waits: Option<ForRoom>,
+        of: Bound,
+        context: &Context<'_>,
+    ) -> Poll<Result<Value, Failure>> {
+        let since = waits.map_or(state.slots.tick(), |waits| waits.since);
+        let is_late = self.patience == Patience::Ticks && TICKS <= state.slots.tick().wrapping_sub(since);
+        let is_refused = of == Bound::InFlight && !state.waits_for_room;
+        let stays = waits.filter(|waits| waits.of == of && !is_late && !is_refused);
+        // Whoever goes elsewhere leaves its place, and perhaps its room.
+        let next = waits.filter(|_| stays.is_none()).and_then(|waits| state.crowd(waits.of).go(waits.place));
+        if is_late || is_refused {
+            drop(state);
+            next.into_iter().for_each(Waker::wake);
+            return Poll::Ready(Err(Failure::NoRoom(of)));
+        }
+        let (place, before) = state.crowd(of).join(context.waker(), stays.map(|waits| waits.place));
+        self.step = Step::Begins(request, Some(ForRoom { of, since, place }));
+        drop(state);
+        drop(before);
+        next.into_iter().for_each(Waker::wake);
+        Poll::Pending
+    }
+
+    #[cold]
+    fn leave_crowd(&self, waits: ForRoom) {
+        let next = self.shared.state.lock().crowd(waits.of).go(waits.place);
+        next.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -198,9 +297,13 @@ impl Future for Call<'_> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        if let Step::Waits(ticket) = std::mem::replace(&mut self.step, Step::Over) {
-            let remains = self.shared.state.lock().slots.leave(ticket);
-            drop(remains);
+        match std::mem::replace(&mut self.step, Step::Over) {
+            Step::Waits(ticket) => {
+                let remains = self.shared.state.lock().slots.leave(ticket);
+                drop(remains);
+            }
+            Step::Begins(_, Some(waits)) => self.leave_crowd(waits),
+            Step::Begins(_, None) | Step::Over => {}
         }
     }
 }

@@ -29,6 +29,7 @@ const READ: usize = 64 << 10;
 /// The driver of a connection. When it goes, all calls that lack replies fail.
 pub(crate) struct Driver<S: Stream> {
     shared: Arc<Shared<S>>,
+    /// The most that a reply may take.
     limit: usize,
     buffer: Box<[u8]>,
     incoming: Incoming,
@@ -243,6 +244,10 @@ impl Incoming {
             self.woken.extend(self.replies.drain(..).filter_map(|reply| state.slots.answer(reply)));
         }
         state.is_lone = self.woken.len() <= 1;
+        if !state.for_calls.is_empty() {
+            let invited = state.invite_calls();
+            self.woken.extend(invited);
+        }
         if state.slots.found_open() { Err(End::LeftOpen) } else { Ok(()) }
     }
 }

@@ -3,9 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::error::Bound;
 use crate::error::ErrorKind;
 
-/// The failure of a call by its connection, which is over unless the call was only too late.
+/// The failure of a call by its connection, which is over unless the call was only too late or had no room.
 #[derive(Debug, Clone)]
 pub(crate) enum Failure {
     /// No byte of the call was given to the socket.
@@ -18,11 +19,13 @@ pub(crate) enum Failure {
     Ended(Arc<io::Error>),
     /// The reply has taken too long, and will be thrown away.
     TooLate,
+    /// There was no room for the call: no byte of it was put anywhere.
+    NoRoom(Bound),
 }
 
 impl Failure {
     /// The error of a call of a user whose connection is over, and whether it is the server's or the network's
-    /// fault; `None` of one that was only too late.
+    /// fault; `None` of one that was only too late or had no room.
     #[cold]
     pub(crate) fn into_error(self) -> Option<(ErrorKind, bool)> {
         Some(match self {
@@ -30,7 +33,7 @@ impl Failure {
             Self::Lost(error) => (ErrorKind::Disconnected(error), true),
             Self::TooLarge(limit) => (ErrorKind::ReplyTooLarge { limit }, false),
             Self::Ended(error) => (ErrorKind::Disconnected(error), false),
-            Self::TooLate => return None,
+            Self::TooLate | Self::NoRoom(_) => return None,
         })
     }
 
@@ -42,7 +45,7 @@ impl Failure {
                 ErrorKind::NotRedis(error.to_string())
             }
             Self::Unsent(error) | Self::Lost(error) | Self::Ended(error) => ErrorKind::Connect(error),
-            Self::TooLate => ErrorKind::Connect(Arc::new(io::ErrorKind::TimedOut.into())),
+            Self::TooLate | Self::NoRoom(_) => ErrorKind::Connect(Arc::new(io::ErrorKind::TimedOut.into())),
             Self::TooLarge(limit) => {
                 let text = format!("a reply takes more than {limit} bytes");
                 ErrorKind::Connect(Arc::new(io::Error::new(io::ErrorKind::InvalidData, text)))

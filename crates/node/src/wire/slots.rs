@@ -209,16 +209,18 @@ impl Slots {
         }
     }
 
-    /// Counts a tick, and gives up the calls that have waited for so many ticks. Returns who is to be woken.
-    pub(crate) fn pass(&mut self, n_ticks: usize) -> Vec<Waker> {
+    /// Counts a tick, and gives up the calls that have waited for so many ticks. Returns who is to be woken, and whether
+    /// there was one of them whose caller has gone, so that nobody else notices.
+    pub(crate) fn pass(&mut self, n_ticks: usize) -> (Vec<Waker>, bool) {
         self.tick = self.tick.wrapping_add(1);
-        let mut woken = Vec::new();
+        let (mut woken, mut is_unnoticed) = (Vec::new(), false);
         // They are in the order in which they began.
         while let Some(queued) = self.queue.get(self.n_late)
             && n_ticks <= self.tick.wrapping_sub(queued.tick)
         {
             self.n_late += 1;
             let Some(slot) = self.slots.get_mut(queued.slot) else { continue };
+            is_unnoticed |= matches!(slot, Slot::Left(_));
             if queued.patience == Patience::Ticks
                 && let Slot::Waiting(_, replies) = slot
             {
@@ -228,7 +230,7 @@ impl Slots {
                 }
             }
         }
-        woken
+        (woken, is_unnoticed)
     }
 
     /// The number of ticks that have passed.
@@ -436,6 +438,8 @@ mod tests {
         expected: Value,
         /// The number of answers by which it has its own.
         end: i64,
+        /// The tick that was the present one when it began.
+        begun: usize,
         /// The tick that makes it too late.
         last_tick: usize,
     }
@@ -476,6 +480,8 @@ mod tests {
             let (mut slots, mut n_commands, mut n_answers, mut n_ticks) = (Slots::default(), 0, 0, 0);
             let mut calls: Vec<Call> = Vec::new();
             let mut ends = VecDeque::new();
+            // Of each call whose caller has gone, the number of answers by which it had its own, and the tick that makes it too late.
+            let mut left = Vec::new();
             // Of each command, whether its reply is wanted as a frame.
             let mut forms: Vec<bool> = Vec::new();
             for event in events {
@@ -489,7 +495,7 @@ mod tests {
                         let expected = number(n_commands, is_raw);
                         forms.push(is_raw);
                         n_commands += 1;
-                        calls.push(Call { ticket, expected, end: n_commands, last_tick: n_ticks + TICKS });
+                        calls.push(Call { ticket, expected, end: n_commands, begun: n_ticks, last_tick: n_ticks + TICKS });
                         ends.push_back(n_commands);
                     }
                     Event::BeginMany(skipped, kept, behind) => {
@@ -499,7 +505,7 @@ mod tests {
                         let expected = numbers(first..first + kept as i64);
                         n_commands += (skipped + kept + behind) as i64;
                         forms.resize(n_commands as usize, false);
-                        calls.push(Call { ticket, expected, end: n_commands, last_tick: usize::MAX });
+                        calls.push(Call { ticket, expected, end: n_commands, begun: n_ticks, last_tick: usize::MAX });
                         ends.push_back(n_commands);
                     }
                     // Also where nobody waits for it.
@@ -530,7 +536,9 @@ mod tests {
                     Event::Tick => {
                         n_ticks += 1;
                         let n_late = calls.iter().filter(|call| call.last_tick == n_ticks).count();
-                        prop_assert_eq!(slots.pass(TICKS).len(), n_late);
+                        let (woken, is_unnoticed) = slots.pass(TICKS);
+                        let left_late = left.iter().any(|(end, late)| n_answers < *end && *late == n_ticks);
+                        prop_assert_eq!((woken.len(), is_unnoticed), (n_late, left_late));
                     }
                     Event::Take(_) | Event::Leave(_) if calls.is_empty() => {}
                     Event::Take(which) => {
@@ -549,6 +557,7 @@ mod tests {
                     }
                     Event::Leave(which) => {
                         let call = calls.swap_remove(which.index(calls.len()));
+                        left.push((call.end, call.begun + TICKS));
                         drop(slots.leave(call.ticket));
                     }
                 }

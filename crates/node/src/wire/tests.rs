@@ -14,6 +14,7 @@ use tokio::io::DuplexStream;
 use tokio::io::ReadBuf;
 
 use super::*;
+use crate::error::Bound;
 use crate::frame::Frame;
 
 /// A stream that counts how often it is written to.
@@ -51,7 +52,7 @@ impl AsyncWrite for Counting {
 /// A wire to a server in memory, through which so many bytes fit at once. The driver is polled by the test.
 fn wire(room: usize, max_reply: usize) -> (Wire, Driver<DuplexStream>, DuplexStream) {
     let (here, there) = tokio::io::duplex(room);
-    let (wire, driver) = Wire::new(here, max_reply);
+    let (wire, driver) = Wire::new(here, Limits::of_reply(max_reply));
     (wire, driver, there)
 }
 
@@ -168,7 +169,7 @@ async fn a_caller_who_is_alone_writes_by_itself() {
 async fn what_many_tasks_send_is_written_at_once() {
     let (here, mut server) = tokio::io::duplex(1 << 20);
     let n_writes = Arc::new(AtomicUsize::new(0));
-    let (wire, driver) = Wire::new(Counting(here, Arc::clone(&n_writes)), 1 << 20);
+    let (wire, driver) = Wire::new(Counting(here, Arc::clone(&n_writes)), Limits::of_reply(1 << 20));
     // A server that answers what is there at once.
     let answering = async move {
         let mut read = vec![0; 1 << 20];
@@ -229,16 +230,17 @@ async fn a_call_that_waits_for_its_ticks_is_given_up_also_where_it_waits_for_roo
         })
         .collect();
     tokio::task::yield_now().await;
-    assert_eq!(wire.0.state.lock().crowd.wakers.len(), 2);
+    assert_eq!(wire.0.state.lock().for_bytes.n_waiting(), 2);
     for _ in 1..TICKS {
         wire.pass_tick();
         tokio::task::yield_now().await;
     }
     assert!(!calls.iter().any(|call| call.is_finished()));
     wire.pass_tick();
-    for reply in in_time(join_all(calls)).await {
-        assert!(matches!(reply.unwrap(), Err(Failure::TooLate)));
-    }
+    let mut outcomes = in_time(join_all(calls)).await.into_iter().map(|reply| reply.unwrap().unwrap_err());
+    assert!(matches!(outcomes.next(), Some(Failure::TooLate)));
+    // Nothing of these was sent.
+    assert!(outcomes.all(|failure| matches!(failure, Failure::NoRoom(Bound::Unwritten))));
     assert!(poll!(&mut own).is_pending());
     server.write_all(b"+OK\r\n").await.unwrap();
     assert!(poll!(&mut driver).is_pending());
@@ -310,7 +312,7 @@ async fn a_server_that_reads_nothing_costs_bounded_memory() {
     {
         let (socket, state) = (wire.0.socket.lock(), wire.0.state.lock());
         assert!(state.out.len() < MOST_WAITING + 51_000 && socket.writing.len() < MOST_WAITING + 51_000);
-        assert!(state.crowd.wakers.len() < 200, "each call that waits is there once");
+        assert!(state.for_bytes.n_waiting() < 200, "each call that waits is there once");
     }
     // As soon as it reads, those who waited for room are let in.
     let server = tokio::spawn(echo(server));
