@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use redisdb::Error;
 use redisdb::Node;
 use redisdb::NodeConfig;
@@ -160,6 +161,84 @@ async fn calls_above_the_bound_fail_at_once_and_are_not_sent() {
         call.await.unwrap().unwrap();
     }
     assert_eq!((node.in_flight(), node.incr("n").await.unwrap()), (0, BOUND as i64 + 1));
+}
+
+#[tokio::test]
+async fn a_call_whose_caller_has_gone_counts_until_its_reply_comes() {
+    const BOUND: usize = 8;
+    let server = Server::start().unwrap();
+    let patient = config(&server).with_response_timeout(Duration::from_secs(20));
+    let node = Node::connect(patient.with_max_in_flight(BOUND)).await.unwrap();
+    server.pause();
+    for n in 0..100 {
+        match node.incr("n").now_or_never() {
+            None => assert!(n < BOUND, "{n} calls were sent"),
+            Some(refused) => assert!(BOUND <= n && refused.unwrap_err().is_overloaded()),
+        }
+    }
+    server.resume();
+    eventually("there is room", async || node.get::<i64>("n").await.is_ok_and(|n| n == Some(BOUND as i64)))
+        .await;
+}
+
+#[tokio::test]
+async fn calls_above_the_bound_wait_for_room_where_the_node_says_so() {
+    const BOUND: usize = 4;
+    let server = Server::start().unwrap();
+    let patient = config(&server).with_response_timeout(Duration::from_secs(20));
+    let node = Node::connect(patient.with_max_in_flight(BOUND).with_wait_for_room(true)).await.unwrap();
+    server.pause();
+    let calls: Vec<_> = (0..100)
+        .map(|_| {
+            let node = node.clone();
+            tokio::spawn(async move { node.incr("n").await })
+        })
+        .collect();
+    eventually("they are under way", async || node.in_flight() == 100).await;
+    // Of one that waits until its deadline nothing was sent.
+    let error = node.with_deadline(Duration::from_millis(20)).incr("n").await.unwrap_err();
+    assert!(error.is_overloaded() && error.outcome() == Outcome::NotSent, "{error}");
+    // Some of those that wait go, also such as are let in just now.
+    for call in calls.iter().step_by(3) {
+        call.abort();
+    }
+    server.resume();
+    let mut n_done = 0;
+    for (n, call) in calls.into_iter().enumerate() {
+        let outcome = call.await;
+        assert!(outcome.is_ok() || n % 3 == 0);
+        n_done += i64::from(outcome.is_ok_and(|reply| reply.is_ok()));
+    }
+    assert!(66 <= n_done, "{n_done}");
+    let n = node.get::<i64>("n").await.unwrap().unwrap();
+    assert!(n_done <= n && n <= 100, "{n_done} of 100 were told, {n} were done");
+    // Callers who come again and again let those in who came before them.
+    let workers = (0..3 * BOUND).map(|_| {
+        let node = node.clone();
+        tokio::spawn(async move {
+            for _ in 0..200 {
+                node.incr("n").await.unwrap();
+            }
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_noticed_also_by_callers_who_give_up_before_a_reply_is_due() {
+    let server = Server::start().unwrap();
+    let node =
+        Node::connect(config(&server).with_response_timeout(Duration::from_millis(300))).await.unwrap();
+    server.pause();
+    eventually("it is left alone", async || {
+        let _given_up = tokio::time::timeout(Duration::from_millis(20), node.incr("n")).await;
+        node.is_down()
+    })
+    .await;
+    server.resume();
+    eventually("it is found again", async || !node.is_down()).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ use redis::aio::ConnectionLike;
 use redisdb::Health;
 use redisdb::Node;
 use redisdb::cache::Cache;
+use redisdb::node::command::rows;
+use redisdb::node::plumbing::Batch;
 use redisdb_tests::copy;
 use redisdb_tests::process;
 use redisdb_tests::ring;
@@ -56,6 +58,25 @@ async fn a_command_without_a_word_is_an_error_and_costs_no_connection() {
     assert!(node.send(&Cmd::new()).await.unwrap_err().is_unsupported());
     let pipeline = redis::pipe().cmd("PING").add_command(Cmd::new()).cmd("PING").clone();
     assert!(node.send_pipeline(&pipeline, 0, 3).await.unwrap_err().is_unsupported());
+    // Also where the row of a command is given with it. Beside it, each caller gets the reply to its own command.
+    let get = rows::GET.spec();
+    for once in [false, true] {
+        let wordless = async || {
+            if once { node.run_once(get, &Cmd::new()).await } else { node.run(get, &Cmd::new()).await }
+        };
+        let echo = async |word: &str| node.send(redis::cmd("ECHO").arg(word)).await;
+        let (refused, a, b) = tokio::join!(wordless(), echo("a"), echo("b"));
+        assert!(refused.unwrap_err().is_unsupported());
+        assert_eq!(
+            (a.unwrap(), b.unwrap()),
+            (Value::BulkString(b"a".into()), Value::BulkString(b"b".into()))
+        );
+    }
+    let nothing = Cmd::new();
+    let mut batch = Batch::with_capacity(1);
+    assert_eq!(node.send_batch(&batch).await.unwrap(), []);
+    batch.push(&nothing);
+    assert!(node.send_batch(&batch).await.unwrap_err().is_unsupported());
     assert_eq!(connection(&node).await, before);
 }
 

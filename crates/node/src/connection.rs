@@ -38,6 +38,7 @@ use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::error::ErrorKind;
 use crate::observe::Observer;
+use crate::redis_rs::empty;
 use crate::wire::Form;
 use crate::wire::Many;
 use crate::wire::Patience;
@@ -79,6 +80,10 @@ impl Connection {
         by: Option<Instant>,
         fence: Option<&Fence>,
     ) -> Result<F, ErrorKind> {
+        // Nothing would answer it, and it would get the reply of the next call.
+        if empty::is_wordless(cmd) {
+            return Err(ErrorKind::Unsupported(empty::WORDLESS.into()));
+        }
         let core = &self.core;
         let _in_flight = core.begin()?;
         // Rare cases are boxed: the future of every call would have room for them, and be moved with it.
@@ -118,6 +123,12 @@ impl Connection {
         by: Option<Instant>,
         fence: Option<&Fence>,
     ) -> Result<Vec<Value>, ErrorKind> {
+        if many.has_wordless() {
+            return Err(ErrorKind::Unsupported(empty::WORDLESS.into()));
+        }
+        if many.n_commands() == 0 && !many.is_block() {
+            return Ok(Vec::new());
+        }
         let core = &self.core;
         let _in_flight = core.begin()?;
         let live = self.live(by, fence).await?;

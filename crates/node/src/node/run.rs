@@ -30,7 +30,6 @@ use crate::execute::Execute;
 use crate::frame::Frame;
 use crate::observe::NodeEvent;
 use crate::redis_rs::decode;
-use crate::redis_rs::empty;
 use crate::retry;
 use crate::wire::Many;
 
@@ -102,9 +101,6 @@ impl Node {
     /// Makes sure that a command may be sent on the shared connection. Returns its row, if it has one.
     #[inline(always)] // into `send`, as where it was a part of that
     fn may_be_sent(&self, cmd: &Cmd) -> Result<Option<&'static Spec>, Error> {
-        if empty::is_wordless(cmd) {
-            return Err(self.wordless());
-        }
         let spec = command::lookup(cmd);
         match spec.and_then(|spec| spec.needs_dedicated(cmd)) {
             Some(reason) => Err(self.failed(name_of(cmd), ErrorKind::Unsupported(reason.into()))),
@@ -351,10 +347,6 @@ impl Node {
             Deadline::Of(deadline) => Some(after(start, deadline)),
             Deadline::At(by) => Some(by),
         }
-    }
-
-    pub(crate) fn wordless(&self) -> Error {
-        self.failed("", ErrorKind::Unsupported(empty::WORDLESS.into()))
     }
 }
 

@@ -97,9 +97,6 @@ impl Node {
         if let Some(answer) = empty::answer(pipeline, offset, count) {
             return Ok(answer);
         }
-        if pipeline.cmd_iter().any(empty::is_wordless) {
-            return Err(self.wordless());
-        }
         if !pipeline.is_transaction() {
             return self.send_all(Many::Pipeline(pipeline), offset, count).await;
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use redis::Arg;
 use redis::Cmd;
 
+use crate::redis_rs::empty::is_wordless;
 use crate::wire::decode_command;
 use crate::wire::encode;
 
@@ -46,6 +47,15 @@ impl Words<'_> {
             Self::Lent(cmd) => Cow::Borrowed(cmd),
             Self::Shared(cmd) => Cow::Borrowed(cmd),
             Self::Packed(packed) => Cow::Owned(decode_command(packed.bytes)),
+        }
+    }
+
+    /// Returns whether there is none, which a server does not answer.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Lent(cmd) => is_wordless(cmd),
+            Self::Shared(cmd) => is_wordless(cmd),
+            Self::Packed(packed) => packed.bytes.is_empty(),
         }
     }
 

@@ -29,6 +29,7 @@ use super::slots::Ticket;
 use crate::error::Bound;
 use crate::pipeline::Words;
 use crate::pipeline::block::n_replies;
+use crate::redis_rs::empty::is_wordless;
 
 /// The command or the commands of a call.
 pub(crate) enum Request<'a> {
@@ -62,6 +63,14 @@ impl Many<'_> {
             Self::Pipeline(pipeline) => pipeline.is_transaction(),
             Self::Batch(_) => false,
             Self::Block(_) => true,
+        }
+    }
+
+    /// Returns whether any of the commands has no word. A server does not answer such a command.
+    pub(crate) fn has_wordless(&self) -> bool {
+        match self {
+            Self::Pipeline(pipeline) => pipeline.cmd_iter().any(is_wordless),
+            Self::Batch(commands) | Self::Block(commands) => commands.iter().any(Words::is_empty),
         }
     }
 

@@ -430,3 +430,46 @@ async fn a_block_that_ended_or_never_began_costs_others_nothing() {
         assert_eq!(in_time(behind).await.unwrap(), bulk("a"), "{replies}");
     }
 }
+
+#[tokio::test]
+async fn those_who_wait_for_room_are_let_in_in_their_order_and_before_others() {
+    let (here, mut server) = tokio::io::duplex(1 << 20);
+    let (wire, mut driver) = Wire::new(here, Limits { max_reply: 1000, max_calls: 2, waits_for_room: true });
+    assert!(poll!(&mut driver).is_pending());
+    let cmd = say("a");
+    let call = || wire.send::<Value>(&cmd, Patience::Own);
+    let mut calls: Vec<_> = (0..6).map(|_| call()).collect();
+    for call in &mut calls {
+        assert!(poll!(call).is_pending());
+    }
+    let mut waiting = calls.split_off(2);
+    assert!(waiting.iter().all(|call| call.waits_for() == Some(Bound::InFlight)));
+    assert!(calls.iter().all(|call| call.waits_for().is_none()));
+    // A question of our own has room.
+    let mut ours = wire.ask(&cmd, Patience::Own);
+    assert!(poll!(&mut ours).is_pending() && ours.waits_for().is_none());
+    server.write_all(b":0\r\n:1\r\n").await.unwrap();
+    assert!(poll!(&mut driver).is_pending());
+    // The first two of them are invited once the question is answered, too; until then the first.
+    let mut late = call();
+    assert!(poll!(&mut late).is_pending());
+    assert_eq!(late.waits_for(), Some(Bound::InFlight), "whoever was invited comes first");
+    // One who was invited goes, and the next one has its room.
+    drop(waiting.remove(0));
+    assert!(poll!(&mut waiting[0]).is_pending());
+    assert_eq!(waiting[0].waits_for(), None);
+    server.write_all(b":2\r\n:3\r\n").await.unwrap();
+    assert!(poll!(&mut driver).is_pending());
+    assert_eq!(
+        (in_time(ours).await.unwrap(), in_time(waiting.remove(0)).await.unwrap()),
+        (Value::Int(2), Value::Int(3))
+    );
+    for call in &mut waiting {
+        assert!(poll!(&mut *call).is_pending());
+        assert_eq!(call.waits_for(), None);
+    }
+    assert!(poll!(&mut late).is_pending());
+    assert_eq!(late.waits_for(), Some(Bound::InFlight));
+    drop(driver);
+    assert!(matches!(in_time(late).await, Err(Failure::Unsent(_))));
+}
