@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::Cmd;
+use redisdb::Error;
 use redisdb::Health;
 use redisdb::Node;
 use redisdb::OnDifference;
+use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
 use redisdb_cluster::shadow::Listener;
@@ -23,6 +25,8 @@ use redisdb_tests::calls;
 use redisdb_tests::eventually;
 use redisdb_tests::process;
 use tracing::Level;
+use xtask::Data;
+use xtask::Server;
 use xtask::Servers;
 
 const SHOP: Option<&str> = Some("shop");
@@ -210,6 +214,40 @@ async fn another_process_soon_reads_nothing_that_a_node_missed_which_only_the_wr
     eventually("the writer reaches it again", async || is_well(&writer)).await;
     no_hint_is_left(&nodes).await;
     assert_eq!(reader.verify().run().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_a_node_missed_is_heard_from_a_server_all_of_whose_keys_are_just_being_compared() {
+    const SLOWLY: OnReturn = OnReturn::Repair { keys_per_second: 30 };
+    let mut servers = Server::builder().persistent().start_many(2).unwrap();
+    let mut urls = servers.urls();
+    let of = |urls: &[String], on_return| {
+        process(urls, SHOP).on_return(on_return).on_difference(OnDifference::Leave).connect()
+    };
+    let reader = of(&urls, SLOWLY).await.unwrap();
+    let proxy = Proxy::to(servers[0].port()).await;
+    urls[0] = proxy.url();
+    let writer = of(&urls, OnReturn::Wait).await.unwrap();
+    // Comparing them takes minutes.
+    for page in 0..6 {
+        _ = writer.mset((page * 1000..(page + 1) * 1000).map(|i| (key(i), "old"))).await.unwrap();
+    }
+    servers[1].kill();
+    servers[1].restart(Data::Keep).unwrap();
+    let restarted = Node::connect(servers[1].url()).await.unwrap();
+    eventually("its keys are compared", async || marker_of(&restarted).await.contains("syncing")).await;
+    proxy.refuse();
+    proxy.reset();
+    is_missed(&writer, "a").await;
+    let key = (0..).map(key).find(|key| reader.node_for(key).name() == "a").unwrap();
+    eventually("only the restarted server has it", async || writer.set(&key, "new").await.is_ok()).await;
+    eventually("the reader has heard of it", async || match reader.get::<String>(&key).await {
+        Ok(value) => value.unwrap() == "new",
+        // The other node may still lack anything.
+        Err(error) => matches!(error, Error::Unavailable(_)),
+    })
+    .await;
+    assert_eq!(health_of(&reader, "b"), Health::Syncing);
 }
 
 #[tokio::test]
