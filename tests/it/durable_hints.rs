@@ -549,6 +549,32 @@ async fn is_missed_after_a_write(copy: &RedisCopy) {
 }
 
 #[tokio::test]
+async fn a_marker_that_is_written_keeps_what_another_process_has_just_said_there_about_hints() {
+    let servers = Servers::start(2).unwrap();
+    let mut urls = servers.urls();
+    let proxy = Proxy::to(servers[0].port()).await;
+    urls[0] = proxy.url();
+    let copy = process(&urls, SHOP).on_difference(OnDifference::Leave).connect().await.unwrap();
+    let node = Node::connect(servers[0].url()).await.unwrap();
+    // What comes after a look at the marker comes late, so that there is time to add a line.
+    proxy.slow(Way::Requests, Duration::from_millis(100), Duration::ZERO);
+    let marking = tokio::spawn(async move { copy.adopt().await });
+    let (mut n_looks, mut lines) = (calls(&node, "dbsize").await, Vec::new());
+    while !marking.is_finished() {
+        let looked = calls(&node, "dbsize").await;
+        if n_looks < looked {
+            n_looks = looked;
+            let line = format!("\n\"other {looked}\"");
+            _ = node.append("__redisdb:{shop}:node", &line).await.unwrap();
+            lines.push(line);
+        }
+    }
+    marking.await.unwrap().unwrap();
+    let marker = marker_of(&node).await;
+    assert!(!lines.is_empty() && marker.ends_with(&lines.concat()), "{marker} has not all of {lines:?}");
+}
+
+#[tokio::test]
 async fn a_hint_that_the_call_had_no_time_to_give_is_given_later() {
     let servers = Servers::start(3).unwrap();
     let urls = servers.urls();
