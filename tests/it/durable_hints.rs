@@ -15,6 +15,7 @@ use redisdb::OnDifference;
 use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
+use redisdb::node::Script;
 use redisdb_cluster::shadow::Listener;
 use redisdb_cluster::shadow::Told;
 use redisdb_tests::Events;
@@ -572,6 +573,56 @@ async fn a_marker_that_is_written_keeps_what_another_process_has_just_said_there
     marking.await.unwrap().unwrap();
     let marker = marker_of(&node).await;
     assert!(!lines.is_empty() && marker.ends_with(&lines.concat()), "{marker} has not all of {lines:?}");
+}
+
+#[tokio::test]
+async fn a_write_is_not_acknowledged_if_the_node_that_took_it_is_lost_before_it_was_told_what_another_missed()
+{
+    let servers = Servers::start(2).unwrap();
+    let proxies = Proxy::to_each(servers.iter()).await;
+    let urls: Vec<String> = proxies.iter().map(Proxy::url).collect();
+    let copy = process(&urls, SHOP).connect().await.unwrap();
+    let key = (0..).map(key).find(|key| copy.node_for(key).name() == "a").unwrap();
+    let script = Script::new("return redis.call('SET', KEYS[1], ARGV[1])").deterministic();
+    for way in ["command", "pipeline", "block", "decided", "script"] {
+        _ = copy.del(&key).await.unwrap();
+        // That the other one hangs is noticed by this write alone, after 500 ms.
+        proxies[1].hold(Way::Requests);
+        let writing = tokio::spawn({
+            let (copy, key, script) = (copy.clone(), key.clone(), script.clone());
+            async move {
+                match way {
+                    "command" => copy.set(&key, way).await.map(drop),
+                    "pipeline" => {
+                        let pipe = copy.pipeline();
+                        let written = pipe.set(&key, way);
+                        _ = pipe.execute().await;
+                        written.await.map(drop)
+                    }
+                    "block" => {
+                        let pipe = copy.pipeline().atomic();
+                        let written = pipe.set(&key, way);
+                        _ = pipe.execute().await;
+                        written.await.map(drop)
+                    }
+                    "decided" => copy.setnx(&key, way).await.map(drop),
+                    _ => script.key(&key).arg(way).invoke::<String, _>(&copy).await.map(drop),
+                }
+            }
+        });
+        // Over the connection over which the answer has come by then.
+        let first = copy.on_node("a").unwrap();
+        eventually("one node has answered", async || {
+            first.get::<String>(&key).await.is_ok_and(|value| value.as_deref() == Some(way))
+        })
+        .await;
+        proxies[0].refuse();
+        proxies[0].reset();
+        let error = writing.await.unwrap().expect_err(way);
+        assert!(error.may_have_executed(), "{way}: {error}");
+        proxies.iter().for_each(Proxy::heal);
+        eventually("both are up", async || is_well(&copy)).await;
+    }
 }
 
 #[tokio::test]
