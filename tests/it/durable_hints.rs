@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::Cmd;
+use redisdb::Error;
 use redisdb::Health;
 use redisdb::Node;
 use redisdb::OnDifference;
+use redisdb::OnReturn;
 use redisdb::RedisCopy;
 use redisdb::commands::*;
+use redisdb::node::Script;
 use redisdb_cluster::shadow::Listener;
 use redisdb_cluster::shadow::Told;
 use redisdb_tests::Events;
@@ -23,6 +26,8 @@ use redisdb_tests::calls;
 use redisdb_tests::eventually;
 use redisdb_tests::process;
 use tracing::Level;
+use xtask::Data;
+use xtask::Server;
 use xtask::Servers;
 
 const SHOP: Option<&str> = Some("shop");
@@ -210,6 +215,40 @@ async fn another_process_soon_reads_nothing_that_a_node_missed_which_only_the_wr
     eventually("the writer reaches it again", async || is_well(&writer)).await;
     no_hint_is_left(&nodes).await;
     assert_eq!(reader.verify().run().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_a_node_missed_is_heard_from_a_server_all_of_whose_keys_are_just_being_compared() {
+    const SLOWLY: OnReturn = OnReturn::Repair { keys_per_second: 30 };
+    let mut servers = Server::builder().persistent().start_many(2).unwrap();
+    let mut urls = servers.urls();
+    let of = |urls: &[String], on_return| {
+        process(urls, SHOP).on_return(on_return).on_difference(OnDifference::Leave).connect()
+    };
+    let reader = of(&urls, SLOWLY).await.unwrap();
+    let proxy = Proxy::to(servers[0].port()).await;
+    urls[0] = proxy.url();
+    let writer = of(&urls, OnReturn::Wait).await.unwrap();
+    // Comparing them takes minutes.
+    for page in 0..6 {
+        _ = writer.mset((page * 1000..(page + 1) * 1000).map(|i| (key(i), "old"))).await.unwrap();
+    }
+    servers[1].kill();
+    servers[1].restart(Data::Keep).unwrap();
+    let restarted = Node::connect(servers[1].url()).await.unwrap();
+    eventually("its keys are compared", async || marker_of(&restarted).await.contains("syncing")).await;
+    proxy.refuse();
+    proxy.reset();
+    is_missed(&writer, "a").await;
+    let key = (0..).map(key).find(|key| reader.node_for(key).name() == "a").unwrap();
+    eventually("only the restarted server has it", async || writer.set(&key, "new").await.is_ok()).await;
+    eventually("the reader has heard of it", async || match reader.get::<String>(&key).await {
+        Ok(value) => value.unwrap() == "new",
+        // The other node may still lack anything.
+        Err(error) => matches!(error, Error::Unavailable(_)),
+    })
+    .await;
+    assert_eq!(health_of(&reader, "b"), Health::Syncing);
 }
 
 #[tokio::test]
@@ -508,6 +547,82 @@ async fn a_server_that_is_full_says_that_a_node_missed_all_where_it_has_no_room_
 async fn is_missed_after_a_write(copy: &RedisCopy) {
     _ = copy.set(key(0), "new").await.unwrap();
     is_missed(copy, NAMES[2]).await;
+}
+
+#[tokio::test]
+async fn a_marker_that_is_written_keeps_what_another_process_has_just_said_there_about_hints() {
+    let servers = Servers::start(2).unwrap();
+    let mut urls = servers.urls();
+    let proxy = Proxy::to(servers[0].port()).await;
+    urls[0] = proxy.url();
+    let copy = process(&urls, SHOP).on_difference(OnDifference::Leave).connect().await.unwrap();
+    let node = Node::connect(servers[0].url()).await.unwrap();
+    // What comes after a look at the marker comes late, so that there is time to add a line.
+    proxy.slow(Way::Requests, Duration::from_millis(100), Duration::ZERO);
+    let marking = tokio::spawn(async move { copy.adopt().await });
+    let (mut n_looks, mut lines) = (calls(&node, "dbsize").await, Vec::new());
+    while !marking.is_finished() {
+        let looked = calls(&node, "dbsize").await;
+        if n_looks < looked {
+            n_looks = looked;
+            let line = format!("\n\"other {looked}\"");
+            _ = node.append("__redisdb:{shop}:node", &line).await.unwrap();
+            lines.push(line);
+        }
+    }
+    marking.await.unwrap().unwrap();
+    let marker = marker_of(&node).await;
+    assert!(!lines.is_empty() && marker.ends_with(&lines.concat()), "{marker} has not all of {lines:?}");
+}
+
+#[tokio::test]
+async fn a_write_is_not_acknowledged_if_the_node_that_took_it_is_lost_before_it_was_told_what_another_missed()
+{
+    let servers = Servers::start(2).unwrap();
+    let proxies = Proxy::to_each(servers.iter()).await;
+    let urls: Vec<String> = proxies.iter().map(Proxy::url).collect();
+    let copy = process(&urls, SHOP).connect().await.unwrap();
+    let key = (0..).map(key).find(|key| copy.node_for(key).name() == "a").unwrap();
+    let script = Script::new("return redis.call('SET', KEYS[1], ARGV[1])").deterministic();
+    for way in ["command", "pipeline", "block", "decided", "script"] {
+        _ = copy.del(&key).await.unwrap();
+        // That the other one hangs is noticed by this write alone, after 500 ms.
+        proxies[1].hold(Way::Requests);
+        let writing = tokio::spawn({
+            let (copy, key, script) = (copy.clone(), key.clone(), script.clone());
+            async move {
+                match way {
+                    "command" => copy.set(&key, way).await.map(drop),
+                    "pipeline" => {
+                        let pipe = copy.pipeline();
+                        let written = pipe.set(&key, way);
+                        _ = pipe.execute().await;
+                        written.await.map(drop)
+                    }
+                    "block" => {
+                        let pipe = copy.pipeline().atomic();
+                        let written = pipe.set(&key, way);
+                        _ = pipe.execute().await;
+                        written.await.map(drop)
+                    }
+                    "decided" => copy.setnx(&key, way).await.map(drop),
+                    _ => script.key(&key).arg(way).invoke::<String, _>(&copy).await.map(drop),
+                }
+            }
+        });
+        // Over the connection over which the answer has come by then.
+        let first = copy.on_node("a").unwrap();
+        eventually("one node has answered", async || {
+            first.get::<String>(&key).await.is_ok_and(|value| value.as_deref() == Some(way))
+        })
+        .await;
+        proxies[0].refuse();
+        proxies[0].reset();
+        let error = writing.await.unwrap().expect_err(way);
+        assert!(error.may_have_executed(), "{way}: {error}");
+        proxies.iter().for_each(Proxy::heal);
+        eventually("both are up", async || is_well(&copy)).await;
+    }
 }
 
 #[tokio::test]

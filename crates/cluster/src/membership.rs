@@ -10,6 +10,7 @@ pub(crate) mod identity;
 pub(crate) mod leadership;
 pub(crate) mod lease;
 pub(crate) mod look;
+pub(crate) mod mark;
 pub(crate) mod marker;
 pub(crate) mod marker_watch;
 pub(crate) mod permissions;

@@ -10,6 +10,7 @@ mod copy;
 pub(crate) use copy::is_unfinished;
 mod denied;
 pub(crate) use denied::is_denied;
+pub(crate) use denied::is_denied_in_script;
 pub(crate) use denied::is_denied_key;
 pub(crate) use denied::mending;
 mod dump;

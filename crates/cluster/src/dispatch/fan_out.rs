@@ -54,7 +54,7 @@ impl CopyEngine {
                 let judged = self.run_decided(call, cmd, decide, &mut guard, &mut budget).boxed().await;
                 let began = guard.began();
                 drop(guard);
-                return self.with_hints_given(judged, (spec, began), budget).await;
+                return self.with_hints_given(judged, (call, began), budget).await;
             }
             Plan::First => return self.run_on_one(call, &mut budget).boxed().await,
             _ => cmd,
@@ -64,22 +64,22 @@ impl CopyEngine {
         if topology.identity.is_some() && matches!(spec.name, "FLUSHALL" | "FLUSHDB") {
             let flushed = (0..topology.nodes.len()).map(|idx| self.flush(idx, spec, cmd, &budget));
             let results = join_all(flushed).boxed().await;
-            return self.conclude_write(spec, guard, results, None, budget).boxed().await;
+            return self.conclude_write(call, guard, results, None, budget).boxed().await;
         }
         if let Some(mut ahead) = self.hints_ahead(call) {
             let results = self.send_with_hints(&mut ahead, spec, cmd, &budget).boxed().await;
-            return self.conclude_write(spec, guard, results, Some(ahead), budget).boxed().await;
+            return self.conclude_write(call, guard, results, Some(ahead), budget).boxed().await;
         }
         let results =
             join_all((0..topology.nodes.len()).map(|idx| topology.send(idx, spec, cmd, &budget))).await;
         if topology.identity.is_some() && guard.is_disagreed(&results) {
-            return self.conclude_write(spec, guard, results, None, budget).boxed().await;
+            return self.conclude_write(call, guard, results, None, budget).boxed().await;
         }
         let judged = guard.conclude(results);
         let began = guard.began();
         drop(guard);
         if topology.has_ungiven_hints() || topology.is_too_late(began) {
-            return self.with_hints_given(judged, (spec, began), budget).boxed().await;
+            return self.with_hints_given(judged, (call, began), budget).boxed().await;
         }
         judged
     }
@@ -87,7 +87,7 @@ impl CopyEngine {
     /// Notes and judges what the nodes said to a write, and gives the hints that come of it.
     async fn conclude_write(
         &self,
-        spec: &'static Spec,
+        call: &Call<'_>,
         mut guard: WriteGuard<'_>,
         results: Vec<Result<Value, node::Error>>,
         ahead: Option<HintsAhead<'_>>,
@@ -101,18 +101,22 @@ impl CopyEngine {
         let began = guard.began();
         drop(guard);
         ahead.iter().for_each(HintsAhead::are_recorded);
-        self.with_hints_given(judged, (spec, began), budget).await
+        self.with_hints_given(judged, (call, began), budget).await
     }
 
     /// Returns what a write came to, once the hints that come of it are given.
-    async fn with_hints_given<T>(
+    async fn with_hints_given(
         &self,
-        judged: Result<T, Error>,
-        (spec, began): (&'static Spec, Instant),
+        judged: Result<Replies<Value>, Error>,
+        (call, began): (&Call<'_>, Instant),
         budget: Budget,
-    ) -> Result<T, Error> {
-        let too_late = self.give_hints_of(spec, began, &budget).await;
-        judged.and_then(|done| too_late.map_or(Ok(done), Err))
+    ) -> Result<Replies<Value>, Error> {
+        let too_late = self.give_hints_of(call.spec, began, &budget).await;
+        let replies = judged?;
+        match too_late {
+            Some(error) => Err(error),
+            None => self.check_told(call, &replies).map(|()| replies),
+        }
     }
 
     /// Looks at all markers, because nodes disagree: a server that was emptied a moment ago must not count.
@@ -144,7 +148,7 @@ impl CopyEngine {
         let judged = guard.conclude(results);
         let began = guard.began();
         drop(guard);
-        self.with_hints_given(judged, (call.spec, began), Budget::new(self.deadline, 1)).await
+        self.with_hints_given(judged, (call, began), Budget::new(self.deadline, 1)).await
     }
 
     /// Sends a command to one node: the channel's owner, or the next one when that cannot be reached.

@@ -9,6 +9,7 @@
 //! else removed is missed, and all that it may have said counts: one hint that says "all" takes its place.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -31,6 +32,8 @@ use crate::hints::book::Hint;
 use crate::hints::book::HintsAhead;
 use crate::hints::key_log::MOST_KEYS;
 use crate::membership::marker::line_about;
+use crate::replies::Outcome;
+use crate::replies::Replies;
 
 /// So many are given or removed by one script.
 const BATCH: usize = 1_000;
@@ -208,6 +211,29 @@ impl CopyEngine {
         let longest = self.topology.quiet();
         let too_late = || node::Error::without_node(spec.name, node::ErrorKind::Timeout(longest)).into();
         self.topology.is_too_late(began).then(too_late)
+    }
+
+    /// Makes sure that what a node has missed of a write is known, or soon will be, to a server: without that nobody goes by those
+    /// that took it. That this user may give no hints does not count.
+    ///
+    /// # Errors
+    /// If all servers that could be told were lost meanwhile. The write may be undone then.
+    pub(crate) fn check_told(&self, call: &Call<'_>, replies: &Replies<Value>) -> Result<(), Error> {
+        if !self.topology.has_ungiven_hints() {
+            return Ok(());
+        }
+        let is_untold = |(about, (_, outcome)): (&Member, (&str, &Outcome<Value>))| {
+            !matches!(outcome, Outcome::Ok(_) | Outcome::Skipped)
+                && about.hints().has_ungiven_of(call.keys())
+                && self.holders(about).next().is_none()
+        };
+        if !self.topology.nodes.members().zip(replies.iter()).any(is_untold) {
+            return Ok(());
+        }
+        let reason = "the nodes that took it were lost before they could be told what another one missed";
+        let reason = io::Error::new(io::ErrorKind::ConnectionReset, reason);
+        let lost = node::ErrorKind::Disconnected(Arc::new(reason));
+        Err(node::Error::without_node(call.spec.name, lost).into())
     }
 
     async fn give_all_hints(&self) {

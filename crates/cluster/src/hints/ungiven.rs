@@ -15,6 +15,12 @@ impl HintLog {
         0 < self.n_ungiven.load(Ordering::Acquire)
     }
 
+    /// Returns whether the other servers were not given that the node missed one of these keys, or that it missed all.
+    pub(crate) fn has_ungiven_of<'a>(&self, mut keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        let held = self.held();
+        held.ungiven_flood.is_some() || keys.any(|key| held.ungiven.contains(key))
+    }
+
     /// Up to so many keys that the other servers were not given, each with its number; and the number of the flood, if they
     /// are to be told that all was missed.
     pub(crate) fn ungiven(&self, most: usize) -> (Vec<(Vec<u8>, u64)>, Option<u64>) {

@@ -2,7 +2,6 @@
 //! old, by the marker, one key on each server.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -132,46 +131,6 @@ impl CopyEngine {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Marks servers, as the processes that they are now: from then on they are the nodes', and are written to.
-    pub(crate) async fn mark(
-        &self,
-        nodes: impl IntoIterator<Item = usize>,
-        stage: Stage,
-    ) -> Result<(), Error> {
-        let Some(key) = self.topology.marker_key() else { return Ok(()) };
-        if stage == Stage::Ready {
-            // Whoever reads the mark must find what is still to be brought over.
-            self.give_hints(&Budget::new(None, 1)).boxed().await;
-        }
-        let marks = nodes.into_iter().map(async |idx| {
-            let look = self.look(idx).await;
-            let node = self.topology.process(idx, look.incarnation);
-            let epoch = self.topology.lasting.beat.lock().newest();
-            let marked = if let Found::Marked(marker, _) = &look.found { marker.generation } else { 0 };
-            let known = self.topology.nodes.member(idx).generation().unwrap_or(0).max(marked);
-            // One that is marked as whole already has not been made whole once more.
-            let is_whole = look.is_marked == Some(true)
-                && matches!(&look.found, Found::Marked(marker, _) if marker.is_ready());
-            let generation = if stage == Stage::Ready && !is_whole { known.saturating_add(1) } else { known };
-            let void = self.topology.nodes.member(idx).marked().lock().void.clone();
-            let marker = Marker::new(node.name(), stage, epoch, look.process_to_mark());
-            let holds =
-                if let Found::Marked(marker, _) = look.found { marker.holds } else { BTreeSet::new() };
-            let forgotten = self.topology.lasting.forgotten.names();
-            let marker =
-                marker.of_generation(generation).voiding(&void).holding(holds).forgetting(&forgotten);
-            node.send(rows::SET.cmd().arg(&key).arg(marker.text())).await?;
-            self.topology.nodes.member(idx).remember(&marker);
-            self.topology.nodes.member(idx).hints().fence().admit(look.incarnation);
-            self.topology.tell_shadow(idx, Some(stage.standing()));
-            Ok::<_, node::Error>(())
-        });
-        for marked in join_all(marks).await {
-            marked?;
-        }
-        Ok(())
     }
 
     /// Looks at a server's marker, and draws the conclusions.
@@ -381,7 +340,7 @@ impl Member {
     }
 
     /// How often the node had been made whole when it was looked at last.
-    fn generation(&self) -> Option<u64> {
+    pub(super) fn generation(&self) -> Option<u64> {
         self.marked().lock().generation
     }
 
@@ -396,7 +355,7 @@ impl Member {
     }
 
     /// Keeps what the server was marked with last.
-    fn remember(&self, marker: &Marker) {
+    pub(super) fn remember(&self, marker: &Marker) {
         let mut marked = self.marked().lock();
         marked.generation = Some(marker.generation);
         marked.whole = (marker.state == Stage::Ready).then(|| marker.clone());

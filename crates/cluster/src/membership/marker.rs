@@ -150,10 +150,13 @@ impl Marker {
         self.state == Stage::Ready && self.generation == known.generation && self.process == known.process
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn first_line(&self) -> String {
         // A marker has only strings and numbers, so writing it cannot fail.
-        let first = serde_json::to_string(self).unwrap_or_default();
-        std::iter::once(first).chain(self.holds.iter().map(|node| line_about(node))).collect()
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        std::iter::once(self.first_line()).chain(self.holds.iter().map(|node| line_about(node))).collect()
     }
 
     /// Returns whether the server was whole when its marker was written.

@@ -9,6 +9,7 @@ use futures_util::Stream;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::future::join3;
+use futures_util::future::select;
 use redisdb_node as node;
 use redisdb_node::Node;
 use redisdb_node::NodeEvent;
@@ -33,6 +34,9 @@ const CALM: Duration = Duration::from_secs(1);
 /// The pause between two looks at a node that is not up. What it missed is brought over in two steps, so that
 /// writes of other processes that are on their way do not count as differences.
 const BUSY: Duration = Duration::from_millis(250);
+/// The time after which a server is asked for its hints anew, while its node is healed or left alone. It is a little more than the
+/// longest pause of a node that is up: such a node is looked at before.
+const HEAR_AGAIN: Duration = Duration::from_millis(1250);
 /// The longest pause after which a node that could not be made the same is tried again; each pause is twice
 /// the one before.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -69,22 +73,38 @@ impl CopyEngine {
             self.leave_forgotten().boxed().await;
             self.pass_on(idx).boxed().await;
             self.tell(idx, &mut told);
-            let is_well = self.heal(idx, &mut care).boxed().await;
-            self.remove_hints(idx).boxed().await;
-            self.tell(idx, &mut told);
-            // One of the watchers does it for all.
-            if idx == 0 {
-                self.tell_conflicts(&mut conflicts).boxed().await;
-            }
-            let pause = match care.failures {
-                0 if is_well => CALM,
-                0 => BUSY,
-                n => (CALM * 2_u32.saturating_pow(n - 1)).min(LONGEST_PAUSE),
+            let tended = async {
+                let is_well = self.heal(idx, &mut care).boxed().await;
+                self.remove_hints(idx).boxed().await;
+                self.tell(idx, &mut told);
+                // One of the watchers does it for all.
+                if idx == 0 {
+                    self.tell_conflicts(&mut conflicts).boxed().await;
+                }
+                let pause = match care.failures {
+                    0 if is_well => CALM,
+                    0 => BUSY,
+                    n => (CALM * 2_u32.saturating_pow(n - 1)).min(LONGEST_PAUSE),
+                };
+                // Between four and six fifths of it, so that processes do not keep step.
+                let pause = pause.mul_f64(0.8 + 0.4 * fastrand::f64());
+                // Whatever a new connection leads to is looked at at once: until then it may be given nothing.
+                let _waited = tokio::time::timeout(pause, connection(&mut events, node)).await;
             };
-            // Between four and six fifths of it, so that processes do not keep step.
-            let pause = pause.mul_f64(0.8 + 0.4 * fastrand::f64());
-            // Whatever a new connection leads to is looked at at once: until then it may be given nothing.
-            let _waited = tokio::time::timeout(pause, connection(&mut events, node)).await;
+            let _tended = select(tended.boxed(), self.hear_meanwhile(idx).boxed()).await;
+        }
+    }
+
+    /// Reads now and then what a server says that other nodes have missed, forever: the healing of its own node may take long.
+    async fn hear_meanwhile(&self, idx: usize) {
+        let node = self.topology.nodes.at(idx);
+        loop {
+            tokio::time::sleep(HEAR_AGAIN).await;
+            node.shorten_rest();
+            if node.ready().await.is_ok() && self.topology.identity.is_some() {
+                self.read_hints_on(idx).await;
+                self.give_hints(&Budget::new(None, 1)).await;
+            }
         }
     }
 

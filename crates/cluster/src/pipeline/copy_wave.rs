@@ -152,7 +152,7 @@ impl<'a> CopyWave<'a> {
         }
     }
 
-    /// Gives the hints that come of the writes. A write whose hints are given too late fails.
+    /// Gives the hints that come of the writes. A write whose hints are given too late, or to nobody, fails.
     async fn give_hints(&mut self) {
         let done =
             self.steps.iter_mut().filter(|step| !step.is_read() && matches!(step.outcome, Some(Ok(_))));
@@ -162,6 +162,14 @@ impl<'a> CopyWave<'a> {
         };
         if let Some(error) = self.copy.give_hints_of(first.call.spec, self.began, &self.budget).await {
             done.iter_mut().for_each(|step| step.outcome = Some(Err(error.clone())));
+            return;
+        }
+        for step in done {
+            if let Some(Ok(NodesReply::Each(replies))) = &step.outcome
+                && let Err(error) = self.copy.check_told(step.call, replies)
+            {
+                step.outcome = Some(Err(error));
+            }
         }
     }
 

@@ -16,8 +16,8 @@ use crate::anti_entropy::value::LARGE;
 use crate::anti_entropy::value::Limits;
 use crate::anti_entropy::value::Snapshot;
 use crate::anti_entropy::value::copy;
-use crate::anti_entropy::value::denied::is_denied_in_script;
 use crate::anti_entropy::value::is_denied;
+use crate::anti_entropy::value::is_denied_in_script;
 use crate::anti_entropy::value::is_denied_key;
 use crate::anti_entropy::value::portions;
 
