@@ -67,6 +67,8 @@ mod identity;
 #[cfg(feature = "servers")]
 mod input;
 #[cfg(feature = "servers")]
+mod last_data;
+#[cfg(feature = "servers")]
 mod leftovers;
 #[cfg(feature = "servers")]
 mod locks;

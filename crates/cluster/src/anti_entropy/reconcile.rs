@@ -18,6 +18,7 @@ use crate::engine::member::Member;
 use crate::error::Error;
 use crate::error::RepairReason;
 use crate::membership::lease::Leases;
+use crate::membership::marker::Data;
 use crate::membership::marker::Stage;
 
 /// The most keys that may differ where most of the keys do: the servers may be somebody else's.
@@ -31,26 +32,24 @@ struct Part<'a> {
     member: &'a Member,
     process: Node,
     n_floods: u64,
+    /// True if its server had lost its data.
+    had_lost: bool,
 }
 
 impl CopyTopology {
-    /// The nodes that may be right, while none is known to be: those that were restarted with their data, or all if all were
-    /// emptied. `None` while a node is known to be right, though it may be away, or while one of them cannot be reached.
+    /// The nodes that may be right, while none is known to be: those that were restarted with their data. If there is none,
+    /// those that have data and missed more than is remembered; else, of those that lost their data, the ones that were being
+    /// filled. `None` while a node is known to be right, though it may be away, or while one of them cannot be reached.
     pub(crate) fn restarted(&self) -> Option<Vec<usize>> {
-        let members = || self.nodes.members().enumerate();
-        if members().any(|(_, member)| member.hints().is_whole()) {
+        if self.nodes.members().any(|member| member.hints().is_whole()) {
             return None;
         }
-        let of = |is_one: fn(&Member) -> bool| -> Vec<usize> {
-            members().filter(|(_, member)| is_one(member)).map(|(idx, _)| idx).collect()
-        };
-        let with_data = of(|member| !member.hints().is_flooded() && !member.was_emptied());
-        let restarted = match with_data.is_empty() {
-            true => of(|member| !member.hints().is_flooded()),
-            false => with_data,
-        };
-        let are_there = restarted.iter().all(|idx| self.nodes.at(*idx).is_connected());
-        (are_there && !restarted.is_empty()).then_some(restarted)
+        // What a node lost is worse than what it missed: a node that has data never follows one that has none.
+        let rank = |member: &Member| (member.data(), member.has_joined(), member.hints().is_flooded());
+        let best = self.nodes.members().map(rank).min()?;
+        let restarted = self.nodes.members().enumerate().filter(|(_, member)| rank(member) == best);
+        let restarted: Vec<usize> = restarted.map(|(idx, _)| idx).collect();
+        restarted.iter().all(|idx| self.nodes.at(*idx).is_connected()).then_some(restarted)
     }
 }
 
@@ -88,7 +87,8 @@ impl CopyEngine {
     fn part(&self, idx: usize) -> Part<'_> {
         let member = self.topology.nodes.member(idx);
         let process = self.topology.process(idx, member.node().incarnation());
-        Part { idx, member, process, n_floods: member.hints().n_floods() }
+        let had_lost = member.data() != Data::Kept;
+        Part { idx, member, process, n_floods: member.hints().n_floods(), had_lost }
     }
 
     async fn compare(&self, parts: &[Part<'_>], keys_per_second: u32, leases: &Leases) -> Result<(), Error> {
@@ -123,13 +123,23 @@ impl CopyEngine {
             topology.nodes.at(part.idx).incarnation() == part.process.incarnation()
                 && part.member.hints().n_floods() == part.n_floods
                 && !part.member.was_emptied()
+                && (part.member.data() != Data::Kept) == part.had_lost
         };
         if !parts.iter().all(is_the_same) {
             return Err(Error::unrepaired(&first, RepairReason::Restarted));
         }
         self.mark(parts.iter().map(|part| part.idx), Stage::Ready).await?;
         for part in parts {
-            part.member.hints().synced(part.process.incarnation(), part.n_floods);
+            let hints = part.member.hints();
+            if hints.is_flooded() {
+                let node = part.process.name();
+                tracing::warn!(
+                    node,
+                    "counts again, for no node is whole: writes that it alone missed are lost"
+                );
+            }
+            hints.synced(part.process.incarnation(), part.n_floods);
+            part.member.was_compared();
         }
         Ok(())
     }
@@ -143,7 +153,8 @@ impl CopyEngine {
         let Some(Compared::First(first)) = compared.first() else { return Ok(false) };
         let seen = parts.iter().zip(&looks).zip(first).map(|((part, look), first)| SeenRestarted {
             state: matches!(look.first(), Some(Snapshot::Present { .. })).then_some(*first),
-            is_behind: !part.member.hints().may_hold(key.iter().map(Vec::as_slice)),
+            // Where each has missed more than is remembered, that says nothing of any one key.
+            is_behind: part.member.hints().lacks(&difference.key),
         });
         let seen: Vec<SeenRestarted> = seen.collect();
         Ok(!seen.iter().all(|one| one.is_behind) && is_conflict(&seen))

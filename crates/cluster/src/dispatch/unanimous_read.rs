@@ -8,6 +8,7 @@ use crate::engine::copy::CopyEngine;
 use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::engine::member::Member;
+use crate::membership::marker::Data;
 use crate::reply::NodesReply;
 
 impl CopyTopology {
@@ -18,7 +19,7 @@ impl CopyTopology {
         // The rules want all nodes. Of those that were restarted, the copy leaves out the ones that are known to be behind.
         let is_left_out = |member: &Member| {
             let hints = member.hints();
-            !hints.is_whole() && !member.was_emptied() && !hints.may_hold(call.keys())
+            !hints.is_whole() && member.data() == Data::Kept && !hints.may_hold(call.keys())
         };
         let voters = self.nodes.members().enumerate().filter(|(_, member)| !is_left_out(member));
         let is_conclusive = call.first_key().is_some()

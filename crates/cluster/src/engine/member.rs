@@ -17,6 +17,7 @@ use crate::failover::tracker::OutageTracker;
 use crate::health::Health;
 use crate::hints::log::HintLog;
 use crate::hints::trust::Trust;
+use crate::membership::marker::Data;
 use crate::membership::marker::LATELY;
 use crate::membership::marker::Marked;
 use crate::membership::marker::void_too;
@@ -141,7 +142,12 @@ impl Member {
 
     /// On a copy with an identity: whether the server was without its marker when it was looked at last.
     pub(crate) fn was_emptied(&self) -> bool {
-        self.marked().lock().is_gone
+        self.data() == Data::Gone
+    }
+
+    /// On a copy with an identity: what became of the server's data, as of the last look at it.
+    pub(crate) fn data(&self) -> Data {
+        self.marked().lock().data
     }
 
     /// On a copy with an identity: whether this process of the server had a recent marker, so that it is ours.
@@ -190,7 +196,11 @@ impl Member {
     /// holds.
     pub(crate) fn may_agree<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
         let evidence = self.hints().evidence_on(&self.node, keys);
-        let standing = if self.was_emptied() { Standing::Empty } else { evidence.standing };
+        let standing = match self.data() {
+            Data::Kept => evidence.standing,
+            Data::Filling => Standing::FillingEmpty,
+            Data::Gone => Standing::Empty,
+        };
         let is_there = evidence.is_there && self.node.is_connected();
         Evidence { standing, is_there, ..evidence }.may_agree()
     }

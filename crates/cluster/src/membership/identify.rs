@@ -218,7 +218,7 @@ impl CopyEngine {
                 hints.fence().admit(incarnation);
                 topology.lasting.beat.lock().seen(marker.epoch, Instant::now());
                 let newest = topology.lasting.beat.lock().newest();
-                member.marked().lock().has_marker(incarnation, marker.is_recent(newest));
+                member.marked().lock().has_marker(incarnation, marker.is_recent(newest), marker.data());
                 let known = member.generation();
                 // Of another process than the one that this client has written to, a marker from before proves nothing. It must
                 // have been made whole since.
@@ -239,11 +239,7 @@ impl CopyEngine {
                 if !is_known || !is_its_own || !marker.is_ready() || !is_told {
                     hints.on(Observation::Lost);
                     // A marker that is ready and counts for nothing is that of another process, or is old.
-                    return Some(if marker.is_ready() {
-                        Standing::Restarted
-                    } else {
-                        marker.state.standing()
-                    });
+                    return Some(if marker.is_ready() { Standing::Restarted } else { marker.standing() });
                 }
                 member.remember(&marker);
                 if !hints.has_memory(node) {
@@ -359,7 +355,7 @@ impl Member {
         let mut marked = self.marked().lock();
         marked.generation = Some(marker.generation);
         marked.whole = (marker.state == Stage::Ready).then(|| marker.clone());
-        marked.is_gone = false;
+        marked.data = marker.data();
     }
 }
 

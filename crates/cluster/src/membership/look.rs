@@ -9,6 +9,7 @@ use redisdb_node::Node;
 use crate::engine::copy::CopyEngine;
 use crate::membership::forget::Forgetting;
 use crate::membership::forget::WAS_FORGOTTEN;
+use crate::membership::marker::Data;
 use crate::membership::marker::Marker;
 
 /// What a server says of itself.
@@ -41,6 +42,11 @@ impl Look {
         if !matches!(self.found, Found::Unreachable(_)) && forgotten.contains(node) {
             self.found = Found::Barred(WAS_FORGOTTEN.to_owned());
         }
+    }
+
+    /// What became of its data. A server that cannot be asked counts as one that has lost it.
+    pub(crate) fn data(&self) -> Data {
+        if let Found::Marked(marker, _) = &self.found { marker.data() } else { Data::Gone }
     }
 
     /// What the process is to be called in the marker: what it is called there, if it is the one.

@@ -14,6 +14,7 @@ use crate::engine::copy::topology::CopyTopology;
 use crate::engine::deadline::Budget;
 use crate::error::Error;
 use crate::membership::look::Found;
+use crate::membership::marker::Data;
 use crate::membership::marker::Marker;
 use crate::membership::marker::Stage;
 
@@ -49,15 +50,17 @@ impl CopyEngine {
             let generation = if stage == Stage::Ready && !is_whole { known.saturating_add(1) } else { known };
             let void = self.topology.nodes.member(idx).marked().lock().void.clone();
             let marker = Marker::new(node.name(), stage, epoch, look.process_to_mark());
+            let had_lost = look.data() != Data::Kept;
             let holds =
                 if let Found::Marked(marker, _) = look.found { marker.holds } else { BTreeSet::new() };
             let forgotten = self.topology.lasting.forgotten.names();
             let marker =
                 marker.of_generation(generation).voiding(&void).holding(holds).forgetting(&forgotten);
+            let marker = marker.after_loss(stage == Stage::Syncing && had_lost);
             self.topology.write_marker(&node, &key, &marker).await?;
             self.topology.nodes.member(idx).remember(&marker);
             self.topology.nodes.member(idx).hints().fence().admit(look.incarnation);
-            self.topology.tell_shadow(idx, Some(stage.standing()));
+            self.topology.tell_shadow(idx, Some(marker.standing()));
             Ok::<_, node::Error>(())
         });
         for marked in join_all(marks).await {

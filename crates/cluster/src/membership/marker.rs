@@ -36,6 +36,9 @@ pub(crate) struct Marker {
     /// one it was.
     #[serde(rename = "run_id")]
     pub(crate) process: Option<String>,
+    /// True while the server is filled that had lost its data: what it holds until then is no reason for anything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) was_empty: bool,
     /// For each server that holds hints about the node, the number of the last hint that has served its
     /// purpose. Hints up to that number are void when they come back with an older dump of that server.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -80,6 +83,7 @@ impl Marker {
             epoch,
             generation: 0,
             process,
+            was_empty: false,
             void: BTreeMap::new(),
             holds: BTreeSet::new(),
             forgotten: BTreeSet::new(),
@@ -90,6 +94,11 @@ impl Marker {
 
     pub(crate) fn of_generation(self, generation: u64) -> Self {
         Self { generation, ..self }
+    }
+
+    /// Returns the same marker for a server that had lost its data, or had not.
+    pub(crate) fn after_loss(self, was_empty: bool) -> Self {
+        Self { was_empty, ..self }
     }
 
     /// Returns the same marker for a server that holds hints about these nodes.
@@ -164,6 +173,11 @@ impl Marker {
         self.state == Stage::Ready
     }
 
+    /// What the marker says of the server's data.
+    pub(crate) fn data(&self) -> Data {
+        if self.was_empty && !self.is_ready() { Data::Filling } else { Data::Kept }
+    }
+
     /// Returns whether the server missed more than one advance of the epoch while others went on.
     pub(crate) fn is_old(&self, newest: u64) -> bool {
         self.epoch.saturating_add(1) < newest
@@ -215,6 +229,18 @@ impl Beat {
     }
 }
 
+/// What became of the data of a server, by its marker. A later one of these is worth less.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Data {
+    /// The server is not known to have lost it.
+    #[default]
+    Kept,
+    /// The server had lost it, and is being filled.
+    Filling,
+    /// The server has no marker: somebody has emptied it, or it came back empty.
+    Gone,
+}
+
 /// What is known of the marker of one server.
 #[derive(Debug, Default)]
 pub(crate) struct Marked {
@@ -230,8 +256,8 @@ pub(crate) struct Marked {
     pub(crate) posts: Posts,
     /// The nodes that it noted as forgotten, at the last look at it.
     pub(crate) forgotten: BTreeSet<String>,
-    /// True if the server was seen without its marker: somebody has emptied it.
-    pub(crate) is_gone: bool,
+    /// What became of the server's data, as of the last look at it.
+    pub(crate) data: Data,
     /// The incarnation whose process had a [recent](Marker::is_recent) marker at the last look that found one.
     pub(crate) ours: Option<u64>,
     /// When that process was seen without its marker last, or the next one was seen empty: a dump of that time has no marker either.
@@ -244,14 +270,14 @@ pub(crate) struct Marked {
 
 impl Marked {
     /// This process of the server was found with a marker.
-    pub(crate) fn has_marker(&mut self, incarnation: u64, is_recent: bool) {
-        self.is_gone = false;
+    pub(crate) fn has_marker(&mut self, incarnation: u64, is_recent: bool, data: Data) {
+        self.data = data;
         self.ours = is_recent.then_some(incarnation);
     }
 
     /// This process of the server was found without a marker: somebody has emptied one that was ours, or ours has come back empty.
     pub(crate) fn is_without_marker(&mut self, incarnation: u64, is_empty: bool) {
-        self.is_gone = true;
+        self.data = Data::Gone;
         if self.ours == Some(incarnation) || is_empty && self.ours.is_some() {
             self.emptied = Some(Instant::now());
         }
@@ -260,6 +286,8 @@ impl Marked {
 
 #[cfg(test)]
 mod tests {
+    use redisdb_replication::Standing;
+
     use super::*;
 
     #[test]
@@ -284,6 +312,17 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_had_lost_its_data_says_so_until_it_is_ready() {
+        let of = |state| Marker::new("a", state, 7, None).after_loss(true);
+        let filling = Marker::read(of(Stage::Syncing).text().as_bytes(), "a").unwrap();
+        assert_eq!((filling.data(), filling.standing()), (Data::Filling, Standing::FillingEmpty));
+        assert_eq!((of(Stage::Ready).data(), of(Stage::Ready).standing()), (Data::Kept, Standing::Current));
+        let kept = filling.after_loss(false);
+        assert_eq!((kept.data(), kept.standing()), (Data::Kept, Standing::Filling));
+        assert!(!kept.text().contains("was_empty"), "{}", kept.text());
+    }
+
+    #[test]
     fn a_server_is_old_that_has_missed_two_beats() {
         let ready = Marker::new("a", Stage::Ready, 7, Some("x".to_owned()));
         assert!(ready.is_ready() && !ready.is_old(7) && !ready.is_old(8));
@@ -298,13 +337,13 @@ mod tests {
         assert!(marker.is_recent(7) && marker.is_recent(an_hour_later));
         assert!(!marker.is_recent(an_hour_later + 1));
         let mut marked = Marked::default();
-        marked.has_marker(1, true);
+        marked.has_marker(1, true, Data::Kept);
         assert_eq!(marked.ours, Some(1));
-        marked.has_marker(1, false);
+        marked.has_marker(1, false, Data::Kept);
         assert_eq!(marked.ours, None, "it was looked at again with an old marker");
         marked.is_without_marker(1, true);
         assert!(marked.emptied.is_none(), "nobody knows that it was ours");
-        marked.has_marker(1, true);
+        marked.has_marker(1, true, Data::Kept);
         marked.is_without_marker(2, false);
         assert!(marked.emptied.is_none(), "another process that holds something may be anybody's");
         marked.is_without_marker(2, true);

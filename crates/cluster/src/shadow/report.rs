@@ -6,14 +6,16 @@ use redisdb_replication::Standing;
 
 use crate::engine::copy::topology::CopyTopology;
 use crate::engine::member::Member;
-use crate::membership::marker::Stage;
+use crate::membership::marker::Data;
+use crate::membership::marker::Marker;
 
-impl Stage {
-    /// What a node whose marker says so is to the rules.
-    pub(crate) fn standing(self) -> Standing {
-        match self {
-            Self::Ready => Standing::Current,
-            Self::Syncing => Standing::Filling,
+impl Marker {
+    /// What a node with this marker is to the rules.
+    pub(crate) fn standing(&self) -> Standing {
+        match self.data() {
+            _ if self.is_ready() => Standing::Current,
+            Data::Kept => Standing::Filling,
+            Data::Filling | Data::Gone => Standing::FillingEmpty,
         }
     }
 }
