@@ -44,6 +44,10 @@ impl<'a> Source<'a> {
         if source.has_memory { Ok(source) } else { Err(lost(target)) }
     }
 
+    pub(crate) fn topology(&self) -> &CopyTopology {
+        &self.copy.topology
+    }
+
     /// Returns whether what it holds of this key counts.
     pub(crate) fn counts_for(&self, key: &[u8]) -> bool {
         self.also_missed || !self.copy.topology.nodes.member(self.idx).hints().lacks(key)
@@ -73,6 +77,14 @@ fn lost(target: &str) -> Error {
 }
 
 impl CopyTopology {
+    /// Notes a node that holds something else of these keys than it should, though it has missed no write that failed.
+    pub(crate) fn note_different<'a>(&self, hints: &HintLog, keys: impl Iterator<Item = &'a [u8]> + Clone) {
+        match self.converges() {
+            true => hints.record_crossing(keys),
+            false => hints.record_difference(keys),
+        }
+    }
+
     /// The first other node, in the order in which this key is read, that answers and has missed nothing of it.
     pub(crate) fn source_of(&self, target: usize, key: &[u8]) -> Option<usize> {
         let of = |wanted: Trust| {

@@ -47,8 +47,8 @@ impl Transferred {
     }
 }
 
-/// Makes keys on the target what they are on the source, where they differ. Writes of this client that meet the transfer are
-/// noted as missed.
+/// Makes keys on the target what they are on the source, where they differ. A write of this client that ends before anything is written has
+/// its keys left alone; one that meets the writing is noted as missed.
 ///
 /// On a dry run nothing is written.
 pub(crate) async fn transfer(
@@ -87,13 +87,29 @@ pub(crate) async fn transfer(
                 _ => Transferred::Failed(error),
             }),
         });
-    let outcomes: Vec<Option<Transferred>> = outcomes.collect();
+    let mut outcomes: Vec<Option<Transferred>> = outcomes.collect();
+    // Somebody has written it: it is looked at again.
+    let leave_alone = |key: &[u8]| {
+        let key = std::iter::once(key);
+        match hints.has_memory(target) {
+            true => source.topology().note_different(hints, key),
+            // Not all keys were compared before.
+            false => hints.record_hint(key),
+        }
+        Transferred::Unsettled
+    };
+    if !dry_run {
+        let mut differing: Vec<_> =
+            keys.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()).collect();
+        let may_be_written = batch.writes(differing.iter().map(|(key, _)| key.as_slice()));
+        let touched = differing.iter_mut().zip(may_be_written).filter(|(_, may_be)| !may_be);
+        touched.for_each(|((key, outcome), _)| **outcome = Some(leave_alone(key)));
+    }
     let puts = keys.iter().zip(sizes).zip(wanted.iter().zip(found)).zip(&outcomes);
     let puts: Vec<Put<'_>> = puts
         .filter(|(_, outcome)| outcome.is_none())
         .map(|(((key, size), (wanted, replaces)), _)| Put { key, wanted, replaces, size })
         .collect();
-    batch.narrow(puts.iter().map(|put| put.key));
     let written = match puts.is_empty() || dry_run {
         true => puts.iter().map(|_| Ok(Written::Yes)).collect(),
         false => value::write(&source.node, target, &puts, limits).await?,
@@ -101,10 +117,7 @@ pub(crate) async fn transfer(
     let mut written = puts.into_iter().zip(written).map(|(put, written)| match (written, put.wanted) {
         (Ok(Written::Yes), Snapshot::Missing) => Transferred::Removed,
         (Ok(Written::Yes), _) => Transferred::Copied,
-        (Ok(Written::Changed), _) => {
-            hints.record_difference(std::iter::once(put.key));
-            Transferred::Unsettled
-        }
+        (Ok(Written::Changed), _) => leave_alone(put.key),
         (Err(error), _) => Transferred::Failed(error),
     });
     let brought =

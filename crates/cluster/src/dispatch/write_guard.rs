@@ -266,11 +266,7 @@ impl<'a> WriteGuard<'a> {
 
     /// Notes a node that gave another reply than the one that counts.
     pub(crate) fn note_different(&self, idx: usize) {
-        let hints = self.topology.nodes.member(idx).hints();
-        match self.topology.converges() {
-            true => hints.record_crossing(self.keys()),
-            false => hints.record_difference(self.keys()),
-        }
+        self.topology.note_different(self.topology.nodes.member(idx).hints(), self.keys());
     }
 
     /// Nothing more is sent, and nothing was missed.

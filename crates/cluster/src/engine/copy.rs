@@ -314,7 +314,8 @@ mod tests {
                     assert!(!member.is_readable() && !member.is_in_sync(), "it answers before it is whole");
                     match step {
                         Step::Copy => {
-                            let _batch = member.hints().start_batch(&[key.to_vec()]);
+                            let batch = member.hints().start_batch(&[key.to_vec()]);
+                            assert_eq!(batch.writes(std::iter::once(key)), [true]);
                             d = a;
                         }
                         _ => member.hints().synced(member.node().incarnation(), n_floods),

@@ -14,7 +14,7 @@ pub(super) struct Seen {
 }
 
 /// The time for which two nodes must show the same of a key before one is made equal to the other, if only other processes know of the
-/// miss. That is longer than a write of theirs is on its way from one node to the next.
+/// miss, or if writes of the key have crossed. That is longer than a write is on its way from one node to the next.
 pub(super) const SETTLED: Duration = Duration::from_millis(500);
 
 /// What this process alone can know of a key that a node has missed.
@@ -87,11 +87,15 @@ impl HintLog {
     }
 
     /// The same where nodes become equal by themselves. Writes that cross leave such a difference for a moment, so the node is
-    /// still read, after the other ones.
+    /// still read, after the other ones, and is made equal when the key was quiet.
     pub(crate) fn record_crossing<'a>(&self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
         let mut held = self.held();
         for key in keys.clone() {
-            let known = if held.missed.contains(key) { Firsthand::Differs } else { Firsthand::Crossed };
+            let is_missed = held.missed.contains(key);
+            if !is_missed {
+                held.learned.insert(key.to_vec(), None);
+            }
+            let known = if is_missed { Firsthand::Differs } else { Firsthand::Crossed };
             held.firsthand.entry(key.to_vec()).or_insert(known);
         }
         self.note(&mut held, keys);
@@ -132,7 +136,8 @@ impl HintLog {
     }
 
     /// Returns whether a key that differs is to be brought over now. If only other processes know that it was missed, they may be
-    /// writing it at this moment. Then both nodes must show what they showed some time ago.
+    /// writing it at this moment, and where writes have crossed, more may be on their way. Then both nodes must show what they showed some
+    /// time ago.
     pub(crate) fn is_settled(&self, key: &[u8], digest: u64) -> bool {
         let mut held = self.held();
         let Some(seen) = held.learned.get_mut(key) else { return true };
@@ -177,6 +182,12 @@ mod tests {
         hints.forget(b"d", hints.last_missed());
         hints.record_hint(key("d"));
         assert!(hints.is_settled(b"d", 1));
+        hints.record_crossing([b"d".as_slice(), b"e"].into_iter());
+        assert!(hints.is_settled(b"d", 1) && !hints.is_settled(b"e", 1), "more may be on their way");
+        longer_ago("e");
+        assert!(hints.is_settled(b"e", 1));
+        hints.record_crossing(key("e"));
+        assert!(!hints.is_settled(b"e", 2));
     }
 
     #[test]

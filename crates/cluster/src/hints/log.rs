@@ -16,6 +16,7 @@ use redisdb_node::Node;
 use redisdb_node::plumbing::Fence;
 
 use crate::health::Health;
+use crate::hints::copy_window::Copying;
 use crate::hints::key_log::KeyLog;
 use crate::hints::learned::Firsthand;
 use crate::hints::learned::Seen;
@@ -61,15 +62,16 @@ pub(super) struct Keys {
     went_away: Option<Instant>,
     /// How often everything was missed, so that a repair notices when it happens while it runs.
     pub(super) n_floods: u64,
-    /// The missed keys of which only others know that the node missed them, each with what a repair saw when it looked last.
+    /// The missed keys that are brought over only when they were quiet: only others know that the node missed them, or writes of them
+    /// have crossed. Each with what a repair saw when it looked last.
     pub(super) learned: HashMap<Vec<u8>, Option<Seen>>,
     /// The missed keys of which this process knows what no other can: what others say of them settles nothing.
     pub(super) firsthand: HashMap<Vec<u8>, Firsthand>,
     /// What was missed and not given to the other servers yet; of all, as which flood.
     pub(super) ungiven: KeyLog,
     pub(super) ungiven_flood: Option<u64>,
-    /// The hashes of the keys of the last batches that were copied.
-    pub(super) batches: VecDeque<HashSet<u64>>,
+    /// The last batches that were copied.
+    pub(super) batches: VecDeque<Copying>,
 }
 
 impl Keys {
