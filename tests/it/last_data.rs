@@ -65,7 +65,7 @@ async fn a_node_that_missed_more_than_is_remembered_keeps_its_data_when_the_othe
         eventually("it is compared", async || is(&copy, "a", Health::Syncing)).await;
         match comes_back {
             true => servers[1].restart(Data::Lose).unwrap(),
-            false => _ = b.flushall().await.unwrap(),
+            false => b.flushall().await.unwrap(),
         }
         let later = process(&servers.urls(), SHOP).connect().await.unwrap();
         eventually("all are up", async || {
