@@ -650,6 +650,47 @@ async fn a_hint_that_the_call_had_no_time_to_give_is_given_later() {
     no_hint_is_left(&nodes(&servers).await).await;
 }
 
+/// Removes a hint about a key, unless the key is there already.
+const REMOVE_BEFORE: &str = "\
+if redis.call('EXISTS', ARGV[1]) == 1 then return -1 end
+return redis.call('ZREM', KEYS[1], 'k' .. ARGV[1])";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hint_that_is_removed_before_the_write_behind_it_runs_is_given_again() {
+    let servers = Servers::start(2).unwrap();
+    let copy = process(&servers.urls(), SHOP).connect().await.unwrap();
+    let holder = Node::connect(servers[0].url()).await.unwrap();
+    servers[1].pause();
+    _ = copy.set("before", 1).await;
+    is_missed(&copy, NAMES[1]).await;
+    // The server takes some milliseconds to read it. In one of the rounds at least the hint is seen meanwhile.
+    let large = "x".repeat(32 << 20);
+    let mut n_removed = 0;
+    for key in (0..20).map(key) {
+        let writing = tokio::spawn({
+            let (copy, key, large) =
+                (copy.with_deadline(Duration::from_secs(10)), key.clone(), large.clone());
+            async move { copy.set(key, large).await }
+        });
+        let mut remove = redis::cmd("EVAL");
+        remove.arg(REMOVE_BEFORE).arg(1).arg("__redisdb:{shop}:missed:b").arg(&key);
+        let mut removed = 0;
+        while removed == 0 {
+            removed = holder.query::<i64>(&remove).await.unwrap();
+        }
+        n_removed += i32::from(removed == 1);
+        _ = writing.await.unwrap().unwrap();
+        let mut hint = redis::cmd("ZSCORE");
+        hint.arg("__redisdb:{shop}:missed:b").arg(format!("k{key}"));
+        assert!(holder.query::<Option<f64>>(&hint).await.unwrap().is_some(), "{key}: {removed}");
+        holder.del(&key).await.unwrap();
+        if 2 < n_removed {
+            break;
+        }
+    }
+    assert!(0 < n_removed, "the hint was never seen before its write");
+}
+
 #[tokio::test]
 async fn a_request_that_runs_after_another_process_has_brought_its_key_over_is_undone_by_its_writer() {
     const MOST_ROUNDS: usize = 10;

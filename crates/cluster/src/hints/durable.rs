@@ -127,6 +127,13 @@ impl CopyTopology {
         Some(give)
     }
 
+    /// Asks a server which of its hints about a node still stand.
+    fn ask_whether_they_stand(&self, about: &Member, hints: &[Hint]) -> Vec<Cmd> {
+        let Some(key) = self.hints_key(about.name()) else { return Vec::new() };
+        let ask = |hint: &Hint| redis::cmd("ZSCORE").arg(&key).arg(hint.text()).take();
+        hints.iter().map(ask).collect()
+    }
+
     /// Has a server say "all" of a node if the hints about it were lost.
     pub(super) fn say_what_was_lost(&self, holder: &Member, about: &Member) -> Option<Cmd> {
         self.give_behind(b"", holder, about)
@@ -139,6 +146,10 @@ impl CopyTopology {
         give.arg(MOST_KEYS).arg(about.void_upto(holder.name())).arg(line_about(about.name())).arg(first);
         Some(give)
     }
+}
+
+fn lent<'a>((spec, cmd): &'a (&'static Spec, Cmd)) -> (&'static Spec, &'a Cmd) {
+    (spec, cmd)
 }
 
 impl CopyEngine {
@@ -155,7 +166,8 @@ impl CopyEngine {
     }
 
     /// Sends a write to every node, and to those that are there first the hints about those that are away: so the hints stand
-    /// also if this process ends midway. A hint that is refused does not keep the write away.
+    /// also if this process ends midway. A hint that is refused does not keep the write away. After the write they are asked
+    /// whether the hints still stand: between the two, another process may have compared the keys, found them equal, and removed the hints.
     pub(crate) async fn send_with_hints(
         &self,
         ahead: &mut HintsAhead<'_>,
@@ -171,16 +183,21 @@ impl CopyEngine {
             }
             let gives = ahead.away.iter().filter_map(|about| topology.give(holder, about, &ahead.hints));
             let gives: Vec<_> = gives.filter_map(|give| Some((command::lookup(&give)?, give))).collect();
-            let sent = gives.iter().map(|(spec, give)| (*spec, give)).chain([(spec, cmd)]);
-            let mut answers = budget.all(holder.writer()).send_each(sent).await;
+            let asks =
+                ahead.away.iter().flat_map(|about| topology.ask_whether_they_stand(about, &ahead.hints));
+            let asks: Vec<_> = asks.filter_map(|ask| Some((command::lookup(&ask)?, ask))).collect();
+            let sent = gives.iter().map(lent).chain([(spec, cmd)]).chain(asks.iter().map(lent));
+            let mut answers = budget.all(holder.writer()).send_each(sent).await.into_iter();
+            let given: Vec<_> = answers.by_ref().take(gives.len()).collect();
             let answer =
-                answers.pop().unwrap_or_else(|| Err(node::Error::without_node(spec.name, given_up())));
-            for (about, given) in ahead.away.iter().zip(&answers) {
+                answers.next().unwrap_or_else(|| Err(node::Error::without_node(spec.name, given_up())));
+            for (about, given) in ahead.away.iter().zip(&given) {
                 if let Ok(number) = given {
                     topology.lasting.durable.gave(holder, about, &ahead.hints, number);
                 }
             }
-            (answer, answers.iter().all(Result::is_ok))
+            let is_gone = |answer: &Result<Value, node::Error>| matches!(answer, Ok(Value::Nil));
+            (answer, given.iter().all(Result::is_ok) && !answers.any(|answer| is_gone(&answer)))
         });
         let (answers, given): (Vec<_>, Vec<bool>) = join_all(sent).await.into_iter().unzip();
         ahead.is_given = given.contains(&true);
