@@ -48,7 +48,7 @@ impl CopyEngine {
         join_all(self.holders(about).map(|holder| self.read_hints(holder, about))).await;
     }
 
-    /// Returns whether the server has answered. That this user may not read its hints is an answer too.
+    /// Returns whether the server has answered. That this user may not read its hints is an answer too; that it is busy, or loads, is none.
     async fn read_hints(&self, holder: &Member, about: &Member) -> bool {
         let Some(key) = self.topology.hints_key(about.name()).filter(|_| !holder.is_the_same(about)) else {
             return true;
@@ -77,7 +77,7 @@ impl CopyEngine {
                 Ok(reply) => reply,
                 Err(error) => {
                     self.topology.tell_refused(&error, Some(key.as_bytes()));
-                    return error.code().is_some();
+                    return error.code().is_some() && !error.is_passing();
                 }
             };
             let mut found = read_page(&reply);
