@@ -20,6 +20,7 @@ use redisdb::node::Changes;
 use redisdb::node::ErrorKind;
 use redisdb::node::NodeEvent;
 use redisdb::node::Observer;
+use redisdb::node::Outcome;
 use redisdb::node::PubSubEvent;
 use redisdb_tests::Hostile;
 use redisdb_tests::Says;
@@ -355,6 +356,36 @@ async fn a_provider_that_fails_takes_no_pooled_connection_away_and_is_told_again
             eventually("it is let in again", async || node.set("k", 5).await.is_ok()).await;
         }
     }
+}
+
+#[tokio::test]
+async fn nothing_was_sent_on_a_pooled_connection_whose_renewal_is_not_answered() {
+    const PATIENCE: Duration = Duration::from_millis(200);
+    let hangs = Arc::new(AtomicBool::new(false));
+    let server = Hostile::with({
+        let hangs = Arc::clone(&hangs);
+        move |words| match words {
+            [auth, ..] if auth == "AUTH" && hangs.load(Ordering::Relaxed) => Says::This(Vec::new()),
+            [auth, ..] if auth == "AUTH" => Says::This(b"+OK\r\n".to_vec()),
+            [ping, told] if ping == "PING" => Says::This(format!("+{told}\r\n").into_bytes()),
+            _ => Says::Usual,
+        }
+    })
+    .await;
+    let vault = Vault::new("app", "s3cret");
+    vault.give(Ok(credentials("app", "s3cret").valid_for(PATIENCE)));
+    let config = NodeConfig::new(&server.url()).unwrap().with_response_timeout(PATIENCE);
+    let node = Node::connect(config.with_credentials_provider(vault.provider())).await.unwrap();
+    drop(node.dedicated().await.unwrap());
+    hangs.store(true, Ordering::Relaxed);
+    eventually("its renewal is not answered", async || match node.dedicated().await {
+        Ok(_) => false,
+        Err(error) => {
+            assert_eq!(error.outcome(), Outcome::NotSent, "{error}");
+            true
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

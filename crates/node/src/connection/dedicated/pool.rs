@@ -108,8 +108,9 @@ impl DedicatedPool {
                 }
                 Err(cause) => {
                     drop(Object::take(pooled));
-                    if matches!(cause, ErrorKind::Timeout(_)) {
-                        return Err(PoolError::Backend(cause));
+                    // Of what the caller is about to send nothing was sent.
+                    if let ErrorKind::Timeout(within) = cause {
+                        return Err(PoolError::Backend(ErrorKind::ConnectTimeout(within)));
                     }
                 }
             }
