@@ -242,6 +242,44 @@ async fn a_server_that_hangs_is_noticed_also_by_callers_who_give_up_before_a_rep
 }
 
 #[tokio::test]
+async fn calls_that_were_not_sent_when_the_connection_was_lost_are_sent_over_the_next_one() {
+    const CALLS: usize = 200;
+    // 80 MiB in all: more than the buffers of the system take.
+    const SIZE: u64 = 400 << 10;
+    let value = "x".repeat(SIZE as usize);
+    let server = Server::start().unwrap();
+    let proxy = Proxy::to(server.port()).await;
+    let patient = NodeConfig::new(&proxy.url()).unwrap().with_response_timeout(Duration::from_secs(20));
+    let node = Node::connect(patient.with_connect_timeout(Duration::from_secs(20))).await.unwrap();
+    server.pause();
+    let calls: Vec<_> = (0..CALLS)
+        .map(|i| {
+            let (node, value) = (node.clone(), value.clone());
+            tokio::spawn(async move { node.append(i.to_string(), value).await })
+        })
+        .collect();
+    eventually("they are under way", async || node.in_flight() == CALLS as u64).await;
+    proxy.reset();
+    server.resume();
+    let mut n_done = 0;
+    for (i, call) in calls.into_iter().enumerate() {
+        let outcome = call.await.unwrap();
+        let held = node.strlen(i.to_string()).await.unwrap();
+        match outcome {
+            Ok(length) => {
+                assert_eq!((length, held), (SIZE, SIZE), "{i}");
+                n_done += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.outcome(), Outcome::Unknown, "{i}: {error}");
+                assert!(held == 0 || held == SIZE, "{i}: {held}");
+            }
+        }
+    }
+    assert!(CALLS / 4 < n_done, "{n_done}");
+}
+
+#[tokio::test]
 async fn what_may_be_done_twice_is_sent_again_when_the_connection_is_lost() {
     let server = Server::start().unwrap();
     let node = Node::connect(config(&server).with_response_timeout(Duration::from_secs(20))).await.unwrap();

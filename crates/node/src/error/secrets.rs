@@ -120,7 +120,9 @@ mod tests {
                 ErrorKind::NotRedis(said.clone()),
                 ErrorKind::Connect(invalid(&said)),
                 ErrorKind::Tls(invalid(&said)),
+                ErrorKind::Unsent(invalid(&said)),
                 ErrorKind::Disconnected(invalid(&said)),
+                ErrorKind::Credentials(said.clone()),
                 ErrorKind::Reply((redis::ErrorKind::UnexpectedReturnType, "no", said.clone()).into()),
             ];
             for kind in kinds {
