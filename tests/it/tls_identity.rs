@@ -163,6 +163,7 @@ async fn rotated_files_are_picked_up_at_the_next_connection() {
         TlsConfig::new().with_ca(file("ca.crt")).with_client_cert(file("client.crt"), file("client.key"));
     let node = Node::connect(url("localhost", port).with_tls(tls)).await.unwrap();
     node.set("k", 5).await.unwrap();
+    let (_subscription, mut feed) = (node.subscribe("news").await.unwrap(), node.changes().await.unwrap());
 
     // Half of a rotation, and a damaged file: what they held before is used.
     assert!(client_certificate(dir.dir()));
@@ -183,6 +184,14 @@ async fn rotated_files_are_picked_up_at_the_next_connection() {
     .await;
     rotate(&["ca.crt", "client.crt", "client.key"]);
     eventually("the node connects with the rotated files", async || node.get::<i64>("k").await.is_ok()).await;
+    node.dedicated().await.unwrap().set("k", 6).await.unwrap();
+    eventually("so does the subscription", async || node.publish("news", "hello").await.unwrap() == 1).await;
+    eventually("so does the change feed", async || {
+        node.set("k", 7).await.unwrap();
+        let told = tokio::time::timeout(Duration::from_millis(20), feed.next()).await;
+        told.is_ok_and(|told| format!("{told:?}").contains("Keys"))
+    })
+    .await;
 }
 
 #[tokio::test]
