@@ -127,7 +127,7 @@ impl CopyTopology {
         Some(give)
     }
 
-    /// Asks a server which of its hints about a node still stand.
+    /// The commands that ask any server whether its hints about a node still stand.
     fn ask_whether_they_stand(&self, about: &Member, hints: &[Hint]) -> Vec<Cmd> {
         let Some(key) = self.hints_key(about.name()) else { return Vec::new() };
         let ask = |hint: &Hint| redis::cmd("ZSCORE").arg(&key).arg(hint.text()).take();
@@ -177,15 +177,14 @@ impl CopyEngine {
     ) -> Vec<Result<Value, node::Error>> {
         let topology = &*self.topology;
         let _giving = topology.lasting.durable.giving.begin();
+        let asks = ahead.away.iter().flat_map(|about| topology.ask_whether_they_stand(about, &ahead.hints));
+        let asks: Vec<_> = asks.filter_map(|ask| Some((command::lookup(&ask)?, ask))).collect();
         let sent = topology.nodes.members().enumerate().map(async |(idx, holder)| {
             if !holder.node().is_connected() {
                 return (topology.send(idx, spec, cmd, budget).await, false);
             }
             let gives = ahead.away.iter().filter_map(|about| topology.give(holder, about, &ahead.hints));
             let gives: Vec<_> = gives.filter_map(|give| Some((command::lookup(&give)?, give))).collect();
-            let asks =
-                ahead.away.iter().flat_map(|about| topology.ask_whether_they_stand(about, &ahead.hints));
-            let asks: Vec<_> = asks.filter_map(|ask| Some((command::lookup(&ask)?, ask))).collect();
             let sent = gives.iter().map(lent).chain([(spec, cmd)]).chain(asks.iter().map(lent));
             let mut answers = budget.all(holder.writer()).send_each(sent).await.into_iter();
             let given: Vec<_> = answers.by_ref().take(gives.len()).collect();

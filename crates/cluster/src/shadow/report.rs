@@ -6,16 +6,15 @@ use redisdb_replication::Standing;
 
 use crate::engine::copy::topology::CopyTopology;
 use crate::engine::member::Member;
-use crate::membership::marker::Data;
 use crate::membership::marker::Marker;
 
 impl Marker {
     /// What a node with this marker is to the rules.
     pub(crate) fn standing(&self) -> Standing {
-        match self.data() {
-            _ if self.is_ready() => Standing::Current,
-            Data::Kept => Standing::Filling,
-            Data::Filling | Data::Gone => Standing::FillingEmpty,
+        match (self.is_ready(), self.was_empty) {
+            (true, _) => Standing::Current,
+            (false, false) => Standing::Filling,
+            (false, true) => Standing::FillingEmpty,
         }
     }
 }
