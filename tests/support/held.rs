@@ -14,7 +14,7 @@ use crate::clock::micros;
 use crate::clock::now;
 
 /// The time that a server may take that nothing is done to any more.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The beginning of the keys that a copy keeps for itself.
 const MARKER: &str = "__redisdb";

@@ -4,19 +4,18 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// No answer here may take longer: the caller asks again until its own deadline.
-const TIMEOUT: Duration = Duration::from_millis(500);
-
 /// A conversation with the server on one port.
 pub(crate) struct Client {
     stream: BufReader<TcpStream>,
 }
 
 impl Client {
-    pub(crate) fn connect(port: u16) -> io::Result<Client> {
-        let stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), TIMEOUT)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.set_write_timeout(Some(TIMEOUT))?;
+    /// Connects; nothing that is asked may take longer than this.
+    pub(crate) fn connect(port: u16, patience: Duration) -> io::Result<Client> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let stream = TcpStream::connect_timeout(&address, patience)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
         Ok(Client { stream: BufReader::new(stream) })
     }
 

@@ -14,8 +14,11 @@ use crate::process::{is_alive, pause, resume, wait_until};
 use crate::resp::Client;
 use crate::{Binary, Error, ServerBuilder, port};
 
-/// A server starts in some 10 ms; this is for a machine that does much else.
-const START_LIMIT: Duration = Duration::from_secs(30);
+/// A server starts or writes its data down in some 10 ms; this is for a machine that does much else.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The time for one answer of a server that is asked again until [`LIMIT`] is over.
+const ATTEMPT: Duration = Duration::from_millis(500);
 
 /// The number of times that another port is tried when the chosen one was taken meanwhile.
 const PORTS_TRIED: u32 = 10;
@@ -148,10 +151,10 @@ impl Server {
     /// Has it write down everything it holds now, and returns that.
     ///
     /// # Errors
-    /// It does not answer, or cannot write.
+    /// It does not answer within 30 s, or cannot write.
     pub fn dump(&self) -> Result<Dump, Error> {
         let save = || {
-            self.client()?.ask(&["SAVE"])?;
+            self.client(LIMIT)?.ask(&["SAVE"])?;
             fs::read(self.data_dir().join(DUMP_FILE))
         };
         save().map(Dump).map_err(|error| self.trouble("dump", error))
@@ -174,7 +177,7 @@ impl Server {
     fn run_again(&mut self) -> Result<(), Error> {
         // Nothing else is told to use this port, but something may have been given it for an outgoing connection.
         let mut outcome = Err(Refusal::PortTaken);
-        wait_until(START_LIMIT, || {
+        wait_until(LIMIT, || {
             outcome = self.run();
             !matches!(outcome, Err(Refusal::PortTaken))
         });
@@ -218,7 +221,7 @@ impl Server {
             let _ = fs::write(Path::new(&run_dir).join(self.pid.to_string()), self.port.to_string());
         }
         let mut is_answering = false;
-        wait_until(START_LIMIT, || {
+        wait_until(LIMIT, || {
             is_answering = self.answers(log_before);
             is_answering || !self.is_running()
         });
@@ -239,7 +242,7 @@ impl Server {
     fn answers(&self, log_before: usize) -> bool {
         let knows = |reply: &io::Result<String>| !matches!(reply, Err(e) if e.to_string().contains("unknown command"));
         let ask = || -> io::Result<bool> {
-            let mut client = self.client()?;
+            let mut client = self.client(ATTEMPT)?;
             let info = client.ask(&["INFO", "server"]);
             let is_this = match knows(&info) {
                 true => {
@@ -260,8 +263,8 @@ impl Server {
         ask().unwrap_or(false)
     }
 
-    fn client(&self) -> io::Result<Client> {
-        let mut client = Client::connect(self.port)?;
+    fn client(&self, patience: Duration) -> io::Result<Client> {
+        let mut client = Client::connect(self.port, patience)?;
         if let Some(password) = &self.options.password {
             client.ask(&["AUTH", password])?;
         }
@@ -278,7 +281,14 @@ impl Server {
     }
 
     fn trouble(&self, doing: &str, error: io::Error) -> Error {
-        Error::new(format!("cannot {doing} the server on port {}: {error}", self.port))
+        let why = match error.kind() {
+            // What the system calls a socket whose time is up depends on the system.
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                format!("no answer within {} s", LIMIT.as_secs())
+            }
+            _ => error.to_string(),
+        };
+        Error::new(format!("cannot {doing} the server on port {}: {why}", self.port))
     }
 }
 
@@ -297,7 +307,7 @@ impl Refusal {
             Refusal::PortTaken => "another process took its port".to_string(),
             Refusal::NotStarted(error) => error.to_string(),
             Refusal::Ended => "it ended at once".to_string(),
-            Refusal::Silent => format!("no answer within {} s", START_LIMIT.as_secs()),
+            Refusal::Silent => format!("no answer within {} s", LIMIT.as_secs()),
         };
         let log = match server.log() {
             log if log.trim().is_empty() => "(empty)".to_string(),

@@ -90,6 +90,19 @@ fn a_server_comes_back_with_an_older_dump() {
 }
 
 #[test]
+fn a_busy_server_is_dumped_when_it_has_time() {
+    let server = Server::start().unwrap();
+    let mut busy = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    let a_second = "local t = redis.call('TIME')[1] repeat until 1 < redis.call('TIME')[1] - t return 1";
+    busy.write_all(format!("EVAL \"{a_second}\" 0\r\n").as_bytes()).unwrap();
+    server.dump().unwrap();
+    busy.set_read_timeout(Some(SOON)).unwrap();
+    let mut reply = String::new();
+    BufReader::new(busy).read_line(&mut reply).unwrap();
+    assert_eq!(reply, ":1\r\n");
+}
+
+#[test]
 fn a_server_without_persistence_refuses_to_keep_data_and_goes_on() {
     let mut server = Server::start().unwrap();
     let error = server.restart(Data::Keep).unwrap_err().to_string();
