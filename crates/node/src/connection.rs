@@ -11,7 +11,6 @@ mod distinct;
 mod fence;
 pub(crate) mod handshake;
 pub(crate) mod identify;
-mod lent;
 mod live;
 pub(crate) mod login;
 mod process;

@@ -220,7 +220,7 @@ mod tests {
         let info = info("7.0.15");
         let (password, database) = (usize::from(choice & 1), usize::from(choice >> 2 & 1));
         let shared = [&[OK, OK][..password + database], &[info.as_slice(), ID]].concat();
-        seed(name, choice, &[shared.as_slice(), replies].concat())
+        seed(name, choice, &[shared.as_slice(), &[OK][..password], replies].concat())
     }
 
     /// The replies of servers to a client that connects.
@@ -348,15 +348,15 @@ mod tests {
         let long = format!("*2\r\n{host}$1\r\n1\r\n").into_bytes();
         let long_others = format!("*1\r\n*4\r\n$2\r\nip\r\n{host}$4\r\nport\r\n$1\r\n2\r\n").into_bytes();
         vec![
-            seed("master", 0, &[&master, none, OK, role, &replication, &redis_7, ID]),
-            seed("master-password", 1, &[OK, &master, none, OK, role, &replication, &redis_7, ID]),
-            seed("others", 0, &[&master, &two, OK, role, &replication, &redis_7, ID]),
+            seed("master", 0, &[&master, none, OK, role, &redis_7, ID]),
+            seed("master-password", 1, &[OK, &master, none, OK, role, &redis_7, ID]),
+            seed("others", 0, &[&master, &two, OK, role, &redis_7, ID]),
             seed(
                 "others-know-none",
                 2,
                 &[b"*-1\r\n", &two, b"*-1\r\n", none, b"*-1\r\n", none, b"*-1\r\n", none],
             ),
-            seed("replica", 0, &[&master, none, OK, replica, &replication]),
+            seed("replica", 0, &[&master, none, OK, replica]),
             seed("role-is-denied", 0, &[&master, none, OK, b"-NOPERM \x01\r\n", &replication, &redis_7, ID]),
             seed("wrong-password", 1, &[b"-WRONGPASS \x01\r\n"]),
             seed("no-password-given", 0, &[b"-NOAUTH Authentication required.\r\n", b"-NOAUTH \x01\r\n"]),
@@ -377,12 +377,8 @@ mod tests {
             ),
             seed("host-with-an-escape", 0, &[&list(&["\u{1b}[2J", "1"]), none, b"-NOAUTH \x01\r\n"]),
             seed("long-host", 0, &[&long, none]),
-            seed("long-others", 0, &[&master, &long_others, OK, role, &replication, &redis_7, ID]),
-            seed(
-                "thousand-others",
-                0,
-                &[&master, &endless, b"-ERR no\r\n", role, &replication, &redis_7, ID],
-            ),
+            seed("long-others", 0, &[&master, &long_others, OK, role, &redis_7, ID]),
+            seed("thousand-others", 0, &[&master, &endless, b"-ERR no\r\n", role, &redis_7, ID]),
             seed("itself", 0, &[&list(&["one", "26379"]), &others(&[other("one", "26379")]), OK, role]),
             seed("long", 1, &[b"-ERR \x03\x1b[2J long \x01\x04\r\n"]),
             seed("noise", 2, &[b"\xff\xfe", b"*2\r\n:1\r\n", b"$-7\r\n"]),

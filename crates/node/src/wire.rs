@@ -46,8 +46,9 @@ pub(crate) use self::encode::encode;
 pub(crate) use self::encode::encode_noting;
 pub(crate) use self::failure::Failure;
 pub(crate) use self::form::Form;
-#[cfg(any(test, fuzzing))]
+pub(crate) use self::form::unasked;
 pub(crate) use self::parser::Broken;
+pub(crate) use self::parser::Ends;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::parser::Frames;
 pub(crate) use self::parser::Parser;
@@ -86,12 +87,12 @@ impl Limits {
 
 /// A connection that many callers share. A cheap handle: clones are the same connection.
 #[derive(Clone)]
-pub(crate) struct Wire(Arc<Shared<dyn Stream>>);
+pub(crate) struct Wire(Arc<Shared>);
 
-struct Shared<S: ?Sized> {
+struct Shared {
     state: Mutex<State>,
     /// Locked before the state where both are.
-    socket: Mutex<Socket<S>>,
+    socket: Mutex<Socket>,
 }
 
 /// The calls, and the commands that wait to be written.
@@ -116,7 +117,7 @@ struct State {
 }
 
 /// The socket, and the bytes that are being written to it.
-struct Socket<S: ?Sized> {
+struct Socket {
     writing: Vec<u8>,
     /// So much of it is written.
     n_written: usize,
@@ -125,12 +126,12 @@ struct Socket<S: ?Sized> {
     driver: Option<Waker>,
     /// The error that a caller met who wrote by itself.
     error: Option<io::Error>,
-    stream: S,
+    stream: Box<dyn Stream>,
 }
 
 impl Wire {
     /// Makes a connection of a stream on which nothing is under way, and its driver.
-    pub(crate) fn new<S: Stream>(stream: S, limits: Limits) -> (Self, Driver<S>) {
+    pub(crate) fn new(stream: Box<dyn Stream>, limits: Limits) -> (Self, Driver) {
         let state = State {
             out: Vec::new(),
             n_put: 0,
@@ -190,7 +191,7 @@ impl Wire {
     }
 }
 
-impl<S: Stream + ?Sized> Shared<S> {
+impl Shared {
     /// Notes the waker of the driver. Returns whether it is to write.
     fn wants_flush(&self, driver: &Waker) -> bool {
         {
@@ -222,7 +223,7 @@ impl<S: Stream + ?Sized> Shared<S> {
         self.state.lock().call_driver();
     }
 
-    fn write(&self, socket: &mut Socket<S>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn write(&self, socket: &mut Socket, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let rest = socket.writing.get(socket.n_written..).unwrap_or_default();
             if rest.is_empty() {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::Cmd;
-use redis::RedisConnectionInfo;
 
 use super::ConfigError;
 use super::NodeConfig;
@@ -55,7 +54,7 @@ impl Credentials {
         *self = Self::of(username.or(self.username.take()), password.or(self.password.take()));
     }
 
-    /// Makes sure that nobody is let in as somebody else: redis-rs leaves out a user who has no password.
+    /// Makes sure that nobody is let in as somebody else: a user without a password is not sent.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         match self {
             Self { username: Some(_), password: None, .. } => Err(ConfigError::UserWithoutPassword),
@@ -75,25 +74,16 @@ impl Credentials {
         self.lifetime
     }
 
-    /// The command that lets a connection in that is open.
-    pub(crate) fn auth(&self) -> Cmd {
-        redis::cmd("AUTH").arg(&self.username).arg(self.password()).take()
+    /// The command that lets a connection in; `None` without a password.
+    pub(crate) fn auth(&self) -> Option<Cmd> {
+        let password = self.password.as_ref()?;
+        Some(redis::cmd("AUTH").arg(&self.username).arg(password).take())
     }
 
-    /// The same for a server that knows no users; `None` without a user.
+    /// The same for a server that knows no users; `None` also without a user.
     pub(crate) fn auth_without_user(&self) -> Option<Cmd> {
-        self.username.as_ref().map(|_| redis::cmd("AUTH").arg(self.password()).take())
-    }
-
-    /// Has a connection let itself in with them.
-    pub(crate) fn give_to(&self, mut settings: RedisConnectionInfo) -> RedisConnectionInfo {
-        if let Some(username) = &self.username {
-            settings = settings.set_username(username);
-        }
-        if let Some(password) = &self.password {
-            settings = settings.set_password(password);
-        }
-        settings
+        let (_, password) = self.username.as_ref().zip(self.password.as_ref())?;
+        Some(redis::cmd("AUTH").arg(password).take())
     }
 }
 

@@ -36,7 +36,7 @@ use crate::command::Read;
 use crate::command::Spec;
 use crate::command::Write;
 use crate::command::block_time::BlockTime;
-use crate::connection::bounded::Broken;
+use crate::connection::bounded::IsTooLarge;
 use crate::connection::bounded::TooLarge;
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -85,7 +85,7 @@ pub struct DedicatedConnection {
     /// `None` once a command was left in the middle of its reply.
     connection: Mutex<Option<Object<Dialer>>>,
     /// The note that a reply was too large, which has ended the connection.
-    broken: Broken,
+    too_large: IsTooLarge,
     /// True if a command has changed the state of the connection.
     changed: AtomicBool,
 }
@@ -94,7 +94,7 @@ impl DedicatedConnection {
     fn new(node: Node, connection: Object<Dialer>) -> Self {
         Self {
             node,
-            broken: Broken::clone(&connection.dialed.broken),
+            too_large: IsTooLarge::clone(&connection.dialed.too_large),
             connection: Mutex::new(Some(connection)),
             changed: AtomicBool::new(false),
         }
@@ -178,7 +178,7 @@ impl DedicatedConnection {
                 Err(_) => return Err(ErrorKind::Timeout(wait)),
             },
         };
-        reply.map_err(|error| match self.broken.get() {
+        reply.map_err(|error| match self.too_large.get() {
             // redis-rs says only that a pipeline with such a reply was cut short.
             Some(TooLarge { limit }) => ErrorKind::ReplyTooLarge { limit: *limit },
             None => Fault::of(error).kind,

@@ -14,7 +14,6 @@ use tokio::time::Instant;
 use crate::config::Credentials;
 use crate::config::CredentialsProvider;
 use crate::config::NodeConfig;
-use crate::connection::handshake::knows_no_users;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::node::after;
@@ -110,7 +109,7 @@ impl Login {
     pub(crate) async fn renew_idle<Sent>(
         &self,
         grant: &Arc<Grant>,
-        authenticate: impl Fn(Cmd) -> Sent,
+        send: impl Fn(Cmd) -> Sent,
     ) -> Result<Arc<Grant>, ErrorKind>
     where
         Sent: Future<Output = Result<Value, ErrorKind>>,
@@ -122,7 +121,7 @@ impl Login {
         if self.is_failing.load(Ordering::Relaxed) && !is_renewed() {
             return Ok(Arc::clone(grant));
         }
-        match self.renew(grant, authenticate).await {
+        match self.renew(grant, send).await {
             Ok(renewed) => Ok(renewed),
             Err(NotRenewed::AsBefore(cause)) => {
                 self.tell(cause);
@@ -132,12 +131,12 @@ impl Login {
         }
     }
 
-    /// Lets a connection in anew, if that is due. `authenticate` sends a command on it. Returns the credentials
+    /// Lets a connection in anew, if that is due. `send` sends a command on it. Returns the credentials
     /// that it has from now on.
     pub(crate) async fn renew<Sent>(
         &self,
         grant: &Arc<Grant>,
-        authenticate: impl Fn(Cmd) -> Sent,
+        send: impl Fn(Cmd) -> Sent,
     ) -> Result<Arc<Grant>, NotRenewed>
     where
         Sent: Future<Output = Result<Value, ErrorKind>>,
@@ -146,28 +145,20 @@ impl Login {
             return Ok(Arc::clone(grant));
         }
         let renewed = self.renewed().await.map_err(NotRenewed::AsBefore)?;
-        if renewed.credentials.password().is_none() {
-            // There is nothing to send: a connection that is open stays who it is.
-            return Ok(renewed);
-        }
         let timeout = self.config.response_timeout();
-        let in_time = async |auth| {
-            let reply = tokio::time::timeout(timeout, authenticate(auth)).await;
-            reply.unwrap_or(Err(ErrorKind::Timeout(timeout))).map_err(NotRenewed::Unanswered)
-        };
-        let mut reply = in_time(renewed.credentials.auth()).await?;
-        if let Some(auth) = renewed.credentials.auth_without_user()
-            && knows_no_users(&reply)
-        {
-            reply = in_time(auth).await?;
+        // Without a password there is nothing to send: a connection that is open stays who it is.
+        let mut authentication = Authentication::new(&renewed.credentials);
+        while let Some(auth) = authentication.next_command() {
+            let reply = tokio::time::timeout(timeout, send(auth)).await;
+            let reply = reply.unwrap_or(Err(ErrorKind::Timeout(timeout))).map_err(NotRenewed::Unanswered)?;
+            if let Err(refused) = authentication.answered(&reply) {
+                // Whoever is next asks the provider again.
+                self.renewed.lock().await.take_if(|last| Arc::ptr_eq(last, &renewed));
+                return Err(NotRenewed::AsBefore(refused));
+            }
         }
-        let Value::ServerError(error) = reply else {
-            self.was_let_in();
-            return Ok(renewed);
-        };
-        // Whoever is next asks the provider again.
-        self.renewed.lock().await.take_if(|last| Arc::ptr_eq(last, &renewed));
-        Err(NotRenewed::AsBefore(Fault::of_auth(ServerError::from(&error))))
+        self.was_let_in();
+        Ok(renewed)
     }
 
     /// Returns credentials that are not due, which one connection asks for and all have.
@@ -182,14 +173,14 @@ impl Login {
     }
 
     /// Lets a connection in anew each time before its credentials end, until it is over.
-    pub(crate) async fn keep_in<Sent>(&self, mut grant: Arc<Grant>, authenticate: impl Fn(Cmd) -> Sent)
+    pub(crate) async fn keep_in<Sent>(&self, mut grant: Arc<Grant>, send: impl Fn(Cmd) -> Sent)
     where
         Sent: Future<Output = Result<Value, ErrorKind>>,
     {
         let mut pause = FIRST_PAUSE;
         while let Some(at) = grant.renew_at {
             tokio::time::sleep_until(at).await;
-            match self.renew(&grant, &authenticate).await {
+            match self.renew(&grant, &send).await {
                 Ok(renewed) => (grant, pause) = (renewed, FIRST_PAUSE),
                 // It is lost, which others tell.
                 Err(NotRenewed::Unanswered(cause)) if !matches!(cause, ErrorKind::Timeout(_)) => return,
@@ -212,4 +203,46 @@ impl Login {
             false => self.observer.tell(self.config.name(), NodeEvent::CredentialsNotRenewed { cause }),
         }
     }
+}
+
+/// The commands that let a connection in, and the meaning of their replies.
+pub(super) struct Authentication {
+    to_send: Option<Cmd>,
+    /// What is sent to a server that knows no users.
+    without_user: Option<Cmd>,
+}
+
+impl Authentication {
+    pub(super) fn new(credentials: &Credentials) -> Self {
+        Self { to_send: credentials.auth(), without_user: credentials.auth_without_user() }
+    }
+
+    /// Returns what is to be sent next; `None` if the connection is let in, or there is nothing to send.
+    pub(super) fn next_command(&mut self) -> Option<Cmd> {
+        self.to_send.take()
+    }
+
+    /// Takes the reply to what was sent last.
+    ///
+    /// # Errors
+    /// The server does not let the connection in.
+    pub(super) fn answered(&mut self, reply: &Value) -> Result<(), ErrorKind> {
+        match reply {
+            Value::Okay => Ok(()),
+            Value::ServerError(error) => match self.without_user.take() {
+                Some(auth) if knows_no_users(error) => {
+                    self.to_send = Some(auth);
+                    Ok(())
+                }
+                _ => Err(Fault::of_auth(ServerError::from(error))),
+            },
+            // Without its words, which may be the password.
+            _ => Err(ErrorKind::NotRedis("AUTH is not answered as Redis does".to_owned())),
+        }
+    }
+}
+
+/// Returns whether a server has answered `AUTH` with a user and a password as those before Redis 6 do, which know no users.
+fn knows_no_users(error: &redis::ServerError) -> bool {
+    error.details().is_some_and(|text| text.contains("wrong number of arguments for 'auth' command"))
 }

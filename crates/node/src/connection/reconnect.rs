@@ -22,7 +22,6 @@ use crate::connection::breaker::Breaker;
 use crate::connection::core::Core;
 use crate::connection::core::Task;
 use crate::connection::dial;
-use crate::connection::handshake;
 use crate::connection::identify;
 use crate::connection::identify::Asked;
 use crate::connection::live::Live;
@@ -228,8 +227,7 @@ async fn open(core: &Core) -> Result<(Live, Arc<Grant>), ErrorKind> {
     let grant = core.login.grant().await?;
     let ended = Arc::new(AtomicBool::new(false));
     let (flag, wake) = (Arc::clone(&ended), Arc::clone(&core.wake));
-    let settings = handshake::settings(&core.config, &grant).set_protocol(core.protocol);
-    let dialed = dial::dial(&core.config, &settings, move || {
+    let dialed = dial::dial(&core.config, &grant.credentials, core.protocol, move || {
         flag.store(true, Ordering::Release);
         wake.notify_one();
     })

@@ -163,7 +163,7 @@ mod tests {
     fn a_call_is_never_given_up_too_early_also_after_a_rest() {
         runtime().block_on(async {
             let (stream, _silent_server) = tokio::io::duplex(1 << 20);
-            let (wire, driver) = Wire::new(stream, Limits::of_reply(1000));
+            let (wire, driver) = Wire::new(Box::new(stream), Limits::of_reply(1000));
             let deadlines = Arc::new(Deadlines::new(TIMEOUT));
             assert!(deadlines.runtime.is_some());
             let (counting, counted) = (Arc::clone(&deadlines), wire.clone());

@@ -7,23 +7,22 @@ use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use redis::AsyncConnectionConfig;
-use redis::Pipeline;
-use redis::RedisConnectionInfo;
+use redis::Cmd;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 
 use crate::config::Address;
 use crate::config::ConfigError;
+use crate::config::Credentials;
 use crate::config::NodeConfig;
 use crate::connection::clock;
-use crate::connection::handshake::Undriven;
+use crate::connection::handshake::Entered;
 use crate::connection::handshake::reach;
 use crate::connection::identify;
+use crate::connection::identify::Asked;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::error::foreign;
-use crate::redis_rs::Fault;
 use crate::redis_rs::decode;
 
 /// Host and port.
@@ -41,9 +40,8 @@ const LONGEST_HOST: usize = 255;
 /// know yet of a failover, holds up nobody.
 pub(crate) async fn master<'a>(
     config: &'a NodeConfig,
-    settings: &'a RedisConnectionInfo,
-    options: AsyncConnectionConfig,
-) -> Result<Undriven, ErrorKind> {
+    credentials: &'a Credentials,
+) -> Result<Entered, ErrorKind> {
     let Address::Sentinel { sentinels, service, tls } = config.address() else {
         return Err(ConfigError::NoService.into());
     };
@@ -69,7 +67,7 @@ pub(crate) async fn master<'a>(
                 match master {
                     Some(place) if !tried.contains(&place) => {
                         tried.push(place.clone());
-                        let reached = reach_master(config, place, settings, options.clone(), *tls);
+                        let reached = reach_master(config, place, credentials, *tls);
                         steps.push(async move { Step::Reached(reached.await) }.boxed());
                     }
                     Some(_) => {}
@@ -91,7 +89,7 @@ pub(crate) async fn master<'a>(
 
 enum Step {
     Asked(Result<Answer, ErrorKind>),
-    Reached(Result<Undriven, ErrorKind>),
+    Reached(Result<Entered, ErrorKind>),
 }
 
 /// The answer of a sentinel.
@@ -107,30 +105,24 @@ async fn ask(
     tls: bool,
 ) -> Result<Answer, ErrorKind> {
     let access = config.sentinels();
-    let settings = access.credentials.give_to(RedisConnectionInfo::default().set_skip_set_lib_name());
-    let options = AsyncConnectionConfig::new().set_response_timeout(None);
     // Whose password is wrong must be told: the master has one of its own.
     let named = |error| match error {
         ErrorKind::Auth(text) => ErrorKind::Auth(format!("sentinel {}:{port}: {text}", foreign::word(&host))),
         error => error,
     };
-    let mut undriven = reach(config, &settings, options, (&host, port), tls).await.map_err(named)?;
-    let mut questions = Pipeline::with_capacity(2);
-    questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(service);
-    questions.cmd("SENTINEL").arg("SENTINELS").arg(service);
-    let mut replies = undriven.ask(&questions).await.map_err(named)?.into_iter();
-    let master: Option<HostPort> = match replies.next() {
-        Some(Value::ServerError(reply)) => return Err(named(refusal(&reply))),
-        Some(reply) => decode(reply).map_err(|error| ErrorKind::Reply(error.into()))?,
-        None => None,
+    let mut sentinel = reach(config, &access.credentials, (&host, port), tls).await.map_err(named)?;
+    let question = |what| redis::cmd("SENTINEL").arg(what).arg(service).take();
+    let master: Option<HostPort> = match sentinel.ask(&question("GET-MASTER-ADDR-BY-NAME")).await? {
+        Value::ServerError(reply) => return Err(named(refusal(&reply))),
+        reply => decode(reply).map_err(|error| ErrorKind::Reply(error.into()))?,
     };
     let length = master.as_ref().map_or(0, |(host, _)| host.len());
     if LONGEST_HOST < length {
         return Err(no_master(format!("a sentinel names a host of {length} bytes")));
     }
     // A user who may not ask for the others is told of none.
-    let others: Vec<HostPort> = match replies.next() {
-        Some(Value::Array(others)) => others.iter().take(MOST_NAMED).filter_map(place).collect(),
+    let others: Vec<HostPort> = match sentinel.ask(&question("SENTINELS")).await? {
+        Value::Array(others) => others.iter().take(MOST_NAMED).filter_map(place).collect(),
         _ => Vec::new(),
     };
     if !others.is_empty() {
@@ -165,47 +157,45 @@ fn place(fields: &Value) -> Option<HostPort> {
 async fn reach_master(
     config: &NodeConfig,
     (host, port): HostPort,
-    settings: &RedisConnectionInfo,
-    options: AsyncConnectionConfig,
+    credentials: &Credentials,
     tls: bool,
-) -> Result<Undriven, ErrorKind> {
-    let mut undriven = reach(config, settings, options, (&host, port), tls).await?;
-    let replies = undriven.ask(&whether_it_is_a_master()).await?;
-    is_a_master(replies).map(|()| undriven)
+) -> Result<Entered, ErrorKind> {
+    let mut server = reach(config, credentials, (&host, port), tls).await?;
+    for question in whether_it_is_a_master() {
+        if let Some(is_master) = is_a_master(server.ask(&question).await?)? {
+            return if is_master { Ok(server) } else { Err(is_no_master()) };
+        }
+    }
+    Ok(server)
 }
 
 /// Makes sure that a server that was the master is it still.
-pub(crate) async fn is_master(connection: &mut MultiplexedConnection) -> Result<(), ErrorKind> {
-    let questions = whether_it_is_a_master();
-    let replies = connection.send_packed_commands(&questions, 0, questions.len()).await;
-    is_a_master(replies.map_err(Fault::of_handshake)?)
-}
-
-/// Two questions, for a server may not answer one of them to this user.
-fn whether_it_is_a_master() -> Pipeline {
-    let mut questions = Pipeline::with_capacity(2);
-    questions.cmd("ROLE");
-    questions.cmd("INFO").arg("replication");
-    questions
-}
-
-/// Reads the replies. A server that answers neither question is what the sentinels say it is.
-fn is_a_master(replies: Vec<Value>) -> Result<(), ErrorKind> {
-    for reply in replies {
-        let is_master = match identify::answer(reply)? {
-            Ok(Value::Array(role)) => role.first() == Some(&Value::BulkString(b"master".to_vec())),
-            Ok(Value::BulkString(info)) => clock::field(&info, b"role:") == Some("master"),
-            Ok(_) => false,
-            Err(_refused) => continue,
-        };
-        return match is_master {
-            true => Ok(()),
-            false => Err(no_master(
-                "the server that the sentinels name is no master; a failover may be under way".to_owned(),
-            )),
-        };
+pub(crate) async fn is_master(connection: &MultiplexedConnection) -> Result<(), ErrorKind> {
+    for question in whether_it_is_a_master() {
+        if let Some(is_master) = is_a_master(connection.asked(&question).await?)? {
+            return if is_master { Ok(()) } else { Err(is_no_master()) };
+        }
     }
     Ok(())
+}
+
+/// Two questions, for a server may not answer the first of them to this user. A server that answers neither is what the sentinels
+/// say it is.
+fn whether_it_is_a_master() -> [Cmd; 2] {
+    [redis::cmd("ROLE"), redis::cmd("INFO").arg("replication").take()]
+}
+
+/// Reads the reply; `None` if the server does not answer the question.
+fn is_a_master(reply: Value) -> Result<Option<bool>, ErrorKind> {
+    Ok(identify::answer(reply)?.ok().map(|reply| match reply {
+        Value::Array(role) => role.first() == Some(&Value::BulkString(b"master".to_vec())),
+        Value::BulkString(info) => clock::field(&info, b"role:") == Some("master"),
+        _ => false,
+    }))
+}
+
+fn is_no_master() -> ErrorKind {
+    no_master("the server that the sentinels name is no master; a failover may be under way".to_owned())
 }
 
 fn no_master(reason: String) -> ErrorKind {

@@ -82,17 +82,6 @@ impl Fault {
         }
     }
 
-    /// The meaning while a connection is being let in: no caller's command was sent yet.
-    pub(crate) fn of_handshake(error: RedisError) -> ErrorKind {
-        Self::of_greeting(error, std::convert::identity)
-    }
-
-    /// The same of the commands that have the password among their words: what the server answers may quote
-    /// it.
-    pub(crate) fn of_login(error: RedisError) -> ErrorKind {
-        Self::of_greeting(error, ServerError::hushed)
-    }
-
     /// The meaning of a refusal of `AUTH`. What the server says may quote the password.
     pub(crate) fn of_auth(reply: ServerError) -> ErrorKind {
         match retry::is_passing(&reply.code) {
@@ -101,16 +90,21 @@ impl Fault {
         }
     }
 
-    fn of_greeting(error: RedisError, shown: fn(ServerError) -> ServerError) -> ErrorKind {
+    /// The meaning of a refusal of `HELLO` or `SELECT`.
+    pub(crate) fn of_set_up(reply: ServerError) -> ErrorKind {
+        match reply {
+            reply if reply.message.contains("unknown command") && reply.message.contains("HELLO") => {
+                ErrorKind::Unsupported(NO_HELLO.into())
+            }
+            reply if reply.is_auth() => ErrorKind::Auth(reply.to_string()),
+            reply => ErrorKind::Server(reply),
+        }
+    }
+
+    /// The meaning while redis-rs sets a connection up: no caller's command was sent yet.
+    pub(crate) fn of_handshake(error: RedisError) -> ErrorKind {
         if let Some(code) = error.code() {
-            return match ServerError::new(code, error.detail().unwrap_or_default()) {
-                // redis-rs knows this text of older versions alone.
-                reply if reply.message.contains("unknown command") && reply.message.contains("HELLO") => {
-                    ErrorKind::Unsupported(NO_HELLO.into())
-                }
-                reply if reply.is_auth() => ErrorKind::Auth(shown(reply).to_string()),
-                reply => ErrorKind::Server(shown(reply)),
-            };
+            return Self::of_set_up(ServerError::new(code, error.detail().unwrap_or_default()));
         }
         match error.kind() {
             RedisErrorKind::AuthenticationFailed => {

@@ -24,7 +24,6 @@ use tokio_util::task::AbortOnDropHandle;
 use super::pubsub::Topics;
 use crate::connection::breaker::Breaker;
 use crate::connection::dial;
-use crate::connection::handshake;
 use crate::connection::identify::Asked;
 use crate::connection::login::Grant;
 use crate::error::Error;
@@ -218,10 +217,9 @@ async fn subscribe<S: Source>(node: &Node, source: &Arc<S>, missed: bool) -> Res
         Ok(())
     };
     let grant = node.login().grant().await.map_err(failed)?;
-    let settings = handshake::settings(node.config(), &grant).set_protocol(ProtocolVersion::RESP3);
-    let options = AsyncConnectionConfig::new().set_response_timeout(None).set_push_sender(receive);
+    let (protocol, options) = (ProtocolVersion::RESP3, AsyncConnectionConfig::new().set_push_sender(receive));
     let (end, ended) = oneshot::channel();
-    let dialed = dial::dial_with(node.config(), &settings, options, move || {
+    let dialed = dial::dial_own(node.config(), &grant.credentials, protocol, options, move || {
         let _nobody_asks = end.send(());
     })
     .await

@@ -18,7 +18,6 @@ use super::Form;
 use super::MOST_WAITING;
 use super::Shared;
 use super::State;
-use super::Stream;
 use super::TICKS;
 use super::crowd::Crowd;
 use super::crowd::Place;
@@ -122,7 +121,7 @@ impl<F: Form> Future for Sending<'_, F> {
 
 /// The future of a call. Dropped after it began, it leaves its replies to be thrown away.
 pub(super) struct Call<'a> {
-    shared: &'a Shared<dyn Stream>,
+    shared: &'a Shared,
     patience: Patience,
     /// True if there must be room for it.
     needs_room: bool,
@@ -209,7 +208,7 @@ impl State {
 
 impl<'a> Call<'a> {
     pub(super) fn new(
-        shared: &'a Arc<Shared<dyn Stream>>,
+        shared: &'a Arc<Shared>,
         request: Request<'a>,
         patience: Patience,
         needs_room: bool,

@@ -11,11 +11,11 @@ use std::task::Waker;
 use std::task::ready;
 
 use redis::Value;
+use tokio::io::AsyncRead;
 use tokio::io::ReadBuf;
 
 use super::Failure;
 use super::Shared;
-use super::Stream;
 use super::form::unasked;
 use super::parser::Broken;
 use super::parser::Frames;
@@ -27,8 +27,8 @@ use crate::frame::Frame;
 const READ: usize = 64 << 10;
 
 /// The driver of a connection. When it goes, all calls that lack replies fail.
-pub(crate) struct Driver<S: Stream> {
-    shared: Arc<Shared<S>>,
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
     /// The most that a reply may take.
     limit: usize,
     buffer: Box<[u8]>,
@@ -63,8 +63,8 @@ impl From<Broken> for End {
     }
 }
 
-impl<S: Stream> Driver<S> {
-    pub(super) fn new(shared: Arc<Shared<S>>, limit: usize) -> Self {
+impl Driver {
+    pub(super) fn new(shared: Arc<Shared>, limit: usize) -> Self {
         Self {
             shared,
             limit,
@@ -152,7 +152,7 @@ impl<S: Stream> Driver<S> {
 impl Incoming {
     /// Reads all bytes, and hands out what replies there are.
     #[inline]
-    fn pass_on<S: Stream>(&mut self, mut bytes: &[u8], shared: &Shared<S>) -> Result<(), End> {
+    fn pass_on(&mut self, mut bytes: &[u8], shared: &Shared) -> Result<(), End> {
         // The calls that these bytes answer are in the queue, for they were sent.
         let end = if self.frames.is_within() || shared.state.lock().slots.has_raw() {
             self.pass_runs(bytes, shared)
@@ -170,7 +170,7 @@ impl Incoming {
     /// Does the same where some call wants a frame: run by run, each in its form. A reply that has begun keeps its form.
     #[cold]
     #[inline(never)]
-    fn pass_runs<S: Stream>(&mut self, mut bytes: &[u8], shared: &Shared<S>) -> Result<(), End> {
+    fn pass_runs(&mut self, mut bytes: &[u8], shared: &Shared) -> Result<(), End> {
         while !bytes.is_empty() {
             let run = match (self.frames.is_within(), self.parser.is_within()) {
                 (false, false) => shared.state.lock().slots.next_run(),
@@ -220,7 +220,7 @@ impl Incoming {
     /// # Errors
     /// A call wanted the other form, or a block was left open.
     #[inline]
-    fn hand_out<S: Stream>(&mut self, shared: &Shared<S>, is_raw: bool) -> Result<(), End> {
+    fn hand_out(&mut self, shared: &Shared, is_raw: bool) -> Result<(), End> {
         if self.replies.is_empty() {
             return Ok(());
         }
@@ -252,7 +252,7 @@ impl Incoming {
     }
 }
 
-impl<S: Stream> Future for Driver<S> {
+impl Future for Driver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -262,7 +262,7 @@ impl<S: Stream> Future for Driver<S> {
     }
 }
 
-impl<S: Stream> Drop for Driver<S> {
+impl Drop for Driver {
     fn drop(&mut self) {
         self.end(End::Error(io::Error::new(io::ErrorKind::NotConnected, "the connection was closed")));
     }

@@ -49,6 +49,6 @@ impl Form for Frame {
 /// The end of a connection whose server has said something before it was asked: a reply that has begun in one form cannot
 /// be that of a call that wants another.
 #[cold]
-pub(super) fn unasked() -> io::Error {
+pub(crate) fn unasked() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "it says what it was not asked")
 }

@@ -5,6 +5,7 @@
 //! endless line is not gathered.
 
 mod aggregate;
+mod ends;
 mod frames;
 mod text;
 
@@ -12,6 +13,7 @@ use redis::Value;
 
 use self::aggregate::Aggregate;
 
+pub(crate) use self::ends::Ends;
 pub(crate) use self::frames::Frames;
 
 /// An element of a reply takes so many bytes besides those of its own.
@@ -266,11 +268,14 @@ impl Parser {
 fn check_unfinished(line: &[u8], left: usize, depth: usize) -> Result<(), Broken> {
     let Some(kind) = line.first() else { return Ok(()) };
     check_kind(*kind, depth)?;
-    let most = match kind {
-        b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => left.saturating_add(LENGTH + 1), // with the `\r`
-        _ => left,
-    };
+    let more = if says_length(*kind) { LENGTH + 1 } else { 0 }; // with the `\r`
+    let most = left.saturating_add(more);
     if most < line.len() - 1 { Err(Broken::TooLarge) } else { Ok(()) }
+}
+
+/// Returns whether the line of a value of this kind says how long it is, or how many elements it has.
+fn says_length(kind: u8) -> bool {
+    b"$=!*~>%|".contains(&kind)
 }
 
 fn check_kind(kind: u8, depth: usize) -> Result<(), Broken> {

@@ -51,9 +51,9 @@ impl AsyncWrite for Counting {
 }
 
 /// A wire to a server in memory, through which so many bytes fit at once. The driver is polled by the test.
-fn wire(room: usize, max_reply: usize) -> (Wire, Driver<DuplexStream>, DuplexStream) {
+fn wire(room: usize, max_reply: usize) -> (Wire, Driver, DuplexStream) {
     let (here, there) = tokio::io::duplex(room);
-    let (wire, driver) = Wire::new(here, Limits::of_reply(max_reply));
+    let (wire, driver) = Wire::new(Box::new(here), Limits::of_reply(max_reply));
     (wire, driver, there)
 }
 
@@ -170,7 +170,8 @@ async fn a_caller_who_is_alone_writes_by_itself() {
 async fn what_many_tasks_send_is_written_at_once() {
     let (here, mut server) = tokio::io::duplex(1 << 20);
     let n_writes = Arc::new(AtomicUsize::new(0));
-    let (wire, driver) = Wire::new(Counting(here, Arc::clone(&n_writes)), Limits::of_reply(1 << 20));
+    let (wire, driver) =
+        Wire::new(Box::new(Counting(here, Arc::clone(&n_writes))), Limits::of_reply(1 << 20));
     // A server that answers what is there at once.
     let answering = async move {
         let mut read = vec![0; 1 << 20];
@@ -324,7 +325,7 @@ async fn a_server_that_answers_before_it_is_asked_for_a_frame_ends_the_connectio
 /// Begins a block of one command and a command behind it, and has both written.
 async fn begin_block_and_another<'a>(
     wire: &'a Wire,
-    driver: &mut Driver<DuplexStream>,
+    driver: &mut Driver,
     (block, behind): (&'a Pipeline, &'a Cmd),
 ) -> [Pin<Box<dyn Future<Output = Result<Value, Failure>> + 'a>>; 2] {
     let mut block = Box::pin(wire.send_many(Many::Pipeline(block), 0, 3, Patience::Own));

@@ -15,12 +15,12 @@ use deadpool::managed::RecycleError;
 use deadpool::managed::RecycleResult;
 use deadpool::managed::TimeoutType;
 use redis::AsyncConnectionConfig;
+use redis::ProtocolVersion;
 
 use super::DedicatedConnection;
 use crate::config::Address;
 use crate::config::NodeConfig;
 use crate::connection::dial;
-use crate::connection::handshake;
 use crate::connection::handshake::Dialed;
 use crate::connection::identify::Asked;
 use crate::connection::login::Grant;
@@ -152,11 +152,9 @@ impl Manager for Dialer {
     type Error = ErrorKind;
 
     async fn create(&self) -> Result<Pooled, ErrorKind> {
-        // Each command waits as long as it says, which redis-rs cannot know.
-        let options = AsyncConnectionConfig::new().set_response_timeout(None);
         let grant = self.login.grant().await?;
-        let settings = handshake::settings(&self.config, &grant);
-        let dialed = dial::dial_with(&self.config, &settings, options, || {}).await?;
+        let (protocol, options) = (ProtocolVersion::RESP2, AsyncConnectionConfig::new());
+        let dialed = dial::dial_own(&self.config, &grant.credentials, protocol, options, || {}).await?;
         Ok(Pooled { dialed, grant, incarnation: None, is_proved: false })
     }
 

@@ -170,7 +170,7 @@ mod tests {
             let name = "server".try_into().unwrap();
             let mut stream = connector.connect(name, Failing(here, usize::MAX)).await.unwrap();
             stream.get_mut().0.1 = n_bytes;
-            let (wire, driver) = Wire::new(Records::new(stream), Limits::of_reply(1 << 20));
+            let (wire, driver) = Wire::new(Box::new(Records::new(stream)), Limits::of_reply(1 << 20));
             let calls = join_all((0..N_CALLS).map(|_| wire.send::<redis::Value>(&cmd, Patience::Own)));
             let (outcomes, ()) = tokio::join!(calls, driver);
             drop(wire);

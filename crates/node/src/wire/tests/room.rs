@@ -66,7 +66,8 @@ async fn a_server_that_reads_nothing_costs_bounded_memory() {
 #[tokio::test]
 async fn those_who_wait_for_room_are_let_in_in_their_order_and_before_others() {
     let (here, mut server) = tokio::io::duplex(1 << 20);
-    let (wire, mut driver) = Wire::new(here, Limits { max_reply: 1000, max_calls: 2, waits_for_room: true });
+    let (wire, mut driver) =
+        Wire::new(Box::new(here), Limits { max_reply: 1000, max_calls: 2, waits_for_room: true });
     assert!(poll!(&mut driver).is_pending());
     let cmd = say("a");
     let call = || wire.send::<Value>(&cmd, Patience::Own);
